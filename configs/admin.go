@@ -1,0 +1,9 @@
+package configs
+
+// Admin is the section [admin].
+type Admin struct {
+}
+
+func (c *Admin) params() []Param {
+	return []Param{}
+}

@@ -1,0 +1,9 @@
+package configs
+
+// Auth is the section [auth].
+type Auth struct {
+}
+
+func (c *Auth) params() []Param {
+	return []Param{}
+}

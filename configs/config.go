@@ -1,0 +1,46 @@
+package configs
+
+// Config is the whole configuration. The zero Config is not valid: use
+// [Default] or [Load].
+type Config struct {
+	// File is where it was read from, "" for Default.
+	File string
+
+	Main      Main
+	Log       Log
+	TLS       TLS
+	Directory Directory
+	Auth      Auth
+	Queue     Queue
+	SMTPD     SMTPD
+	Cleanup   Cleanup
+	Qmgr      Qmgr
+	SMTP      SMTP
+	Bounce    Bounce
+	Store     Store
+	LMTPD     LMTPD
+	IMAPD     IMAPD
+	POP3D     POP3D
+	Admin     Admin
+}
+
+// Default is the configuration of an empty file.
+func Default() *Config {
+	c := &Config{}
+	c.Params()
+	return c
+}
+
+// Params lists every parameter, bound to c, in the order of the manual. It
+// sets every field to its default.
+func (c *Config) Params() []Param {
+	var all []Param
+	for _, section := range [][]Param{
+		c.Main.params(), c.Log.params(), c.TLS.params(), c.Directory.params(), c.Auth.params(),
+		c.Queue.params(), c.SMTPD.params(), c.Cleanup.params(), c.Qmgr.params(), c.SMTP.params(), c.Bounce.params(),
+		c.Store.params(), c.LMTPD.params(), c.IMAPD.params(), c.POP3D.params(), c.Admin.params(),
+	} {
+		all = append(all, section...)
+	}
+	return all
+}

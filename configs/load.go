@@ -1,0 +1,195 @@
+package configs
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2/unstable"
+)
+
+// Error is a mistake in a configuration file.
+type Error struct {
+	File  string
+	Line  int    // 1-based, 0 when it has no line
+	Param string // "" when the mistake is not in one
+	Err   error
+}
+
+// Error is "file:line: parameter: what is wrong".
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString(e.File)
+	if e.Line > 0 {
+		fmt.Fprintf(&b, ":%d", e.Line)
+	}
+	if e.Param != "" {
+		b.WriteString(": " + e.Param)
+	}
+	return b.String() + ": " + e.Err.Error()
+}
+
+// Unwrap gives the mistake itself.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Load reads a configuration file. The error is an *Error with the first
+// mistake, or a joined error with all of them.
+func Load(file string) (*Config, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, &Error{File: file, Err: err}
+	}
+	return Parse(file, text)
+}
+
+// Parse reads the text of a configuration file.
+func Parse(file string, text []byte) (*Config, error) {
+	c := &Config{File: file}
+	l := loader{file: file, text: text, params: map[string]Param{}, seen: map[string]int{}}
+	for _, p := range c.Params() {
+		l.params[p.Name] = p
+		section, _, _ := strings.Cut(p.Name, ".")
+		l.params[section] = Param{}
+	}
+	l.read()
+	if len(l.mistakes) > 0 {
+		return nil, errors.Join(l.mistakes...)
+	}
+	return c, nil
+}
+
+type loader struct {
+	file     string
+	text     []byte
+	params   map[string]Param
+	seen     map[string]int
+	mistakes []error
+}
+
+func (l *loader) mistake(line int, param, format string, args ...any) {
+	l.mistakes = append(l.mistakes, &Error{File: l.file, Line: line, Param: param, Err: fmt.Errorf(format, args...)})
+}
+
+func (l *loader) read() {
+	parser := unstable.Parser{}
+	parser.Reset(l.text)
+	section := ""
+	for parser.NextExpression() {
+		node := parser.Expression()
+		switch node.Kind {
+		case unstable.Table:
+			name, line := l.key(&parser, node)
+			section = name
+			if _, ok := l.params[name]; !ok {
+				l.mistake(line, "["+name+"]", "unknown section")
+			}
+		case unstable.KeyValue:
+			name, line := l.key(&parser, node)
+			if section != "" {
+				name = section + "." + name
+			}
+			l.assign(name, line, node.Value())
+		default:
+			l.mistake(0, "", "unexpected %s", node.Kind)
+		}
+	}
+	if err := parser.Error(); err != nil {
+		l.syntaxError(err)
+	}
+}
+
+func (l *loader) syntaxError(err error) {
+	line := 0
+	var syntax *unstable.ParserError
+	if errors.As(err, &syntax) {
+		line = l.lineOf(syntax.Highlight)
+	}
+	l.mistake(line, "", "%w", err)
+}
+
+// lineOf finds the line of a slice of the text.
+func (l *loader) lineOf(part []byte) int {
+	if len(part) == 0 {
+		return 0
+	}
+	for i := range l.text {
+		if &l.text[i] == &part[0] {
+			return strings.Count(string(l.text[:i]), "\n") + 1
+		}
+	}
+	return 0
+}
+
+func (l *loader) key(parser *unstable.Parser, node *unstable.Node) (string, int) {
+	var parts []string
+	line := 0
+	it := node.Key()
+	for it.Next() {
+		k := it.Node()
+		if line == 0 {
+			line = parser.Shape(k.Raw).Start.Line
+		}
+		parts = append(parts, string(k.Data))
+	}
+	return strings.Join(parts, "."), line
+}
+
+func (l *loader) assign(name string, line int, value *unstable.Node) {
+	p, ok := l.params[name]
+	if !ok || p.set == nil {
+		l.mistake(line, name, "unknown parameter%s", l.suggestion(name))
+		return
+	}
+	if first, twice := l.seen[name]; twice {
+		l.mistake(line, name, "set again (first on line %d)", first)
+		return
+	}
+	l.seen[name] = line
+	v, err := decode(value)
+	if err == nil {
+		err = p.set(v)
+	}
+	if err != nil {
+		l.mistake(line, name, "%w", err)
+	}
+}
+
+// suggestion names the parameter that was probably meant.
+func (l *loader) suggestion(name string) string {
+	best, bestDistance := "", 4
+	for known, p := range l.params {
+		if p.set == nil {
+			continue
+		}
+		if d := distance(name, known); d < bestDistance || d == bestDistance && known < best {
+			best, bestDistance = known, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return ", did you mean " + best + "?"
+}
+
+// distance is the Levenshtein distance.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			above := row[j+1]
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			row[j+1] = min(above+1, row[j]+1, diagonal+cost)
+			diagonal = above
+		}
+	}
+	return row[len(b)]
+}

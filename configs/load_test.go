@@ -1,0 +1,51 @@
+package configs
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestLoadSetsAndKeepsDefaults(t *testing.T) {
+	c, err := Parse("x/toastmaster.toml", []byte("[main]\nhostname = \"mail.example.test\"\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Main.Hostname != "mail.example.test" || c.Main.RecipientDelimiter != "+" {
+		t.Errorf("%+v", c.Main)
+	}
+}
+
+func TestMistakesNameFileLineAndParameter(t *testing.T) {
+	for text, want := range map[string]string{
+		"[main]\nhostnam = \"x\"\n":                      "f.toml:2: main.hostnam: unknown parameter, did you mean main.hostname?",
+		"[main]\n\nhostname = 5\n":                       "f.toml:3: main.hostname: 5 is not a host name",
+		"[main]\ntrusted_networks = [\"10.0.0.0/99\"]\n": "f.toml:2: main.trusted_networks: ",
+		"[nonsense]\n":                                   "f.toml:1: [nonsense]: unknown section",
+		"[main]\nhostname = \"a\"\nhostname = \"b\"\n":   "f.toml:3: main.hostname: set again (first on line 2)",
+		"[main]\nhostname = \n":                          "f.toml:2: ",
+	} {
+		_, err := Parse("f.toml", []byte(text))
+		if err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%q: %v, want %s...", text, err, want)
+		}
+	}
+}
+
+func TestDefaultsAreAllowed(t *testing.T) {
+	var b strings.Builder
+	for _, p := range Default().Params() {
+		if p.Text == "" {
+			t.Errorf("%s has no text", p.Name)
+		}
+		b.WriteString(p.Name + " = " + p.Default + "\n")
+	}
+	if _, err := Parse("f.toml", []byte(b.String())); err != nil {
+		t.Error(err)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte("[main]\nhostname = \"x\"\n"))
+	f.Add([]byte("main.trusted_networks = [1, \"::/0\"]"))
+	f.Fuzz(func(t *testing.T, text []byte) { Parse("f.toml", text) })
+}

@@ -1,0 +1,22 @@
+package configs
+
+// Main is the section [main]: what every service shares.
+type Main struct {
+	Hostname           string
+	DataDir            string
+	TrustedNetworks    []string
+	RecipientDelimiter string
+}
+
+func (c *Main) params() []Param {
+	return []Param{
+		String("main.hostname", &c.Hostname, "localhost", "a host name", checkHostname,
+			"The name of this host in greetings, Received fields and reports. Should be the name its address resolves to."),
+		String("main.data_dir", &c.DataDir, "/var/lib/toastmaster", "a folder", nil,
+			"The folder for queue, mail, database and sockets. Relative names of other parameters start here; a relative data_dir starts at the folder of the configuration file."),
+		List("main.trusted_networks", &c.TrustedNetworks, []string{"127.0.0.0/8", "::1/128"}, "networks in CIDR form", checkPrefix,
+			"Clients that may relay without log-in and are exempt from rate limits and log-in penalties (Postfix mynetworks)."),
+		String("main.recipient_delimiter", &c.RecipientDelimiter, "+", "characters", nil,
+			"Characters that separate a user name from its extension: mail for user+news goes to user. Empty turns extensions off."),
+	}
+}

@@ -1,0 +1,9 @@
+package configs
+
+// Queue is the section [queue].
+type Queue struct {
+}
+
+func (c *Queue) params() []Param {
+	return []Param{}
+}

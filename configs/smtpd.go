@@ -1,0 +1,9 @@
+package configs
+
+// SMTPD is the section [smtpd].
+type SMTPD struct {
+}
+
+func (c *SMTPD) params() []Param {
+	return []Param{}
+}

@@ -1,0 +1,9 @@
+package configs
+
+// Store is the section [store].
+type Store struct {
+}
+
+func (c *Store) params() []Param {
+	return []Param{}
+}

@@ -1,0 +1,7 @@
+// Package envelope is what travels beside a message: queue ID, sender,
+// recipients, DSN options (RFC 3461) and where it came from; and [Content],
+// the message itself, held in memory or in a file.
+//
+// It is plain data. It does not look anything up, rewrite or encode itself:
+// the on-disk form is mta/queue's.
+package envelope

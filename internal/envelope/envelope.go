@@ -1,0 +1,120 @@
+package envelope
+
+import (
+	"context"
+	"time"
+
+	"toastmaster/internal/addr"
+)
+
+// QueueID names a message from the 250 until its last recipient is done. It is
+// made by mta/queue: time and sequence in a base-52 alphabet without vowels
+// (Postfix enable_long_queue_ids), so that it sorts, never repeats and spells
+// nothing.
+type QueueID string
+
+// Body is the BODY parameter of RFC 6152.
+type Body uint8
+
+// The bodies we carry. BINARYMIME is not offered.
+const (
+	Body7Bit Body = iota
+	Body8BitMIME
+)
+
+// Notify is the NOTIFY parameter of RFC 3461 as a bit set; zero means that the
+// sender said nothing, which counts as FAILURE and DELAY.
+type Notify uint8
+
+// The bits of Notify. NotifyNever excludes the others.
+const (
+	NotifyNever Notify = 1 << iota
+	NotifySuccess
+	NotifyFailure
+	NotifyDelay
+)
+
+// Wants says whether a report of kind k (one bit) is wanted.
+func (n Notify) Wants(k Notify) bool {
+	if n == 0 {
+		return k == NotifyFailure || k == NotifyDelay
+	}
+	return n&k != 0 && n&NotifyNever == 0
+}
+
+// Return is the RET parameter of RFC 3461.
+type Return uint8
+
+// What a failure report returns of the message.
+const (
+	ReturnUnset Return = iota
+	ReturnHeaders
+	ReturnFull
+)
+
+// Origin is where a message entered.
+type Origin struct {
+	// Protocol is the "with" of Received (RFC 3848): SMTP, ESMTP, ESMTPSA,
+	// UTF8SMTPS, LMTP; "local" for the sendmail command, "bounce" for ours.
+	Protocol string
+	// ClientAddr is the peer's IP address as text, ClientName its verified
+	// name or "unknown", Helo what it called itself.
+	ClientAddr string
+	ClientName string
+	Helo       string
+	// Login is the authenticated login name, "" without authentication.
+	Login string
+	// Session is the id of the SMTP session in the log.
+	Session string
+}
+
+// Recipient is one recipient of an envelope.
+type Recipient struct {
+	// Address is where it goes, after alias expansion.
+	Address addr.Address
+	// Original is what the client gave at RCPT TO.
+	Original addr.Address
+	// ORcpt is the ORCPT parameter as received ("rfc822;xtext"), "" if none.
+	ORcpt  string
+	Notify Notify
+}
+
+// Envelope is one message's envelope. It is not changed after Commit; the
+// queue keeps the state of each recipient beside it.
+type Envelope struct {
+	ID         QueueID
+	Sender     addr.Address
+	Recipients []Recipient
+	// Arrived is when the message was accepted.
+	Arrived time.Time
+	Body    Body
+	// UTF8 is the SMTPUTF8 parameter: headers or addresses are not ASCII.
+	UTF8   bool
+	Return Return
+	// EnvID is the ENVID parameter as received (xtext), "" if none.
+	EnvID  string
+	Origin Origin
+	// Hops is how many Received fields the message has, for the bounce
+	// generator and for loops that aliases make.
+	Hops int
+}
+
+// Submission is a message on its way into the queue.
+type Submission struct {
+	// Envelope has everything but ID and Arrived, which Submit sets.
+	// Recipients are as received: Submit expands aliases.
+	Envelope *Envelope
+	// Content is the message as received, with LF line ends. Submit takes
+	// ownership and closes it, on error too.
+	Content Content
+	// Complete asks for missing Date, Message-ID and From fields to be added
+	// (RFC 6409 section 8): mail from our own users.
+	Complete bool
+}
+
+// Submitter is the one way into the queue: mta/cleanup. smtpd and bounce use
+// it. A nil error means that the message is on disk and will be delivered or
+// reported; any error (dsn.From) means that nothing was kept.
+type Submitter interface {
+	Submit(ctx context.Context, s *Submission) (QueueID, error)
+}

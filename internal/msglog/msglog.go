@@ -1,0 +1,100 @@
+package msglog
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"toastmaster/internal/dsn"
+	"toastmaster/internal/envelope"
+)
+
+// Log is a logger with mail events. Safe for concurrent use.
+type Log struct {
+	*slog.Logger
+}
+
+// New wraps a slog handler.
+func New(h slog.Handler) *Log { return &Log{Logger: slog.New(h)} }
+
+// Discard logs nothing; for tests.
+func Discard() *Log { return New(slog.DiscardHandler) }
+
+// Event writes one line for e and counts it.
+func (l *Log) Event(e Event) {
+	level, attrs := e.line()
+	l.LogAttrs(context.Background(), level, e.name(), attrs...)
+}
+
+// Event is one of the event types of this package.
+type Event interface {
+	name() string
+	line() (slog.Level, []slog.Attr)
+}
+
+// Connect is a client's connection to a service.
+type Connect struct {
+	Service, Session, Client string
+	TLS                      bool
+}
+
+// Disconnect ends it. Stats is protocol-specific: "ehlo=1 mail=2 rcpt=2".
+type Disconnect struct {
+	Service, Session, Client string
+	Duration                 time.Duration
+	Reason                   string
+	Stats                    string
+}
+
+// Login is an attempt to authenticate. Reason is "" for success, otherwise
+// "mismatch", "unknown", "disabled", "unavailable", "rate".
+type Login struct {
+	Service, Session, Client, Login, Mechanism, Reason string
+}
+
+// Reject is a command or message refused before it was accepted.
+type Reject struct {
+	Service, Session, Client, Helo, From, To, Stage string
+	Err                                             *dsn.Error
+}
+
+// Queued is a message accepted and durable: the 250.
+type Queued struct {
+	ID                      envelope.QueueID
+	Session, Client, From   string
+	Login, MessageID, Proto string
+	Size                    int64
+	Recipients              int
+}
+
+// Attempt is one recipient of one delivery attempt. Delays are before the
+// active window, in it, connecting, and transmitting.
+type Attempt struct {
+	ID                envelope.QueueID
+	To, OrigTo, Relay string
+	Delay             time.Duration
+	Delays            [4]time.Duration
+	DSN               dsn.Status
+	Status            string // sent, deferred, bounced, expired
+	Text              string
+	Err               error // cause, nil on success
+}
+
+// Removed is a message that left the queue.
+type Removed struct {
+	ID     envelope.QueueID
+	Reason string // "done", "deleted", "expired"
+}
+
+// Notification is a delivery report put into the queue.
+type Notification struct {
+	ID, Report envelope.QueueID
+	Kind, To   string // failure, delay, success
+}
+
+// Stored is a message delivered into a mailbox by LMTP or APPEND.
+type Stored struct {
+	Service, Session, Mailbox, Folder string
+	UID                               uint32
+	Size                              int64
+}

@@ -1,0 +1,64 @@
+package vfs
+
+import (
+	"io"
+	"io/fs"
+	"time"
+)
+
+// FS is the file system under the queue, the journal and the store.
+type FS interface {
+	// OpenFile has the flags and errors of os.OpenFile.
+	OpenFile(name string, flag int, perm fs.FileMode) (File, error)
+	// OpenTemp opens a new file that has no name yet, in the file system of
+	// dir (O_TMPFILE). File.LinkTo gives it its name; without that it vanishes
+	// at Close. Where the file system cannot do this, a uniquely named file
+	// in dir stands in for it and is removed at Close if never linked.
+	OpenTemp(dir string, perm fs.FileMode) (File, error)
+	Rename(oldName, newName string) error
+	// Link makes newName another name of oldName; it fails with fs.ErrExist
+	// when newName is taken.
+	Link(oldName, newName string) error
+	Remove(name string) error
+	// Mkdir makes one directory; MkdirAll all that are missing.
+	Mkdir(name string, perm fs.FileMode) error
+	MkdirAll(name string, perm fs.FileMode) error
+	// ReadDir lists a directory in no particular order, without a stat of
+	// each entry.
+	ReadDir(name string) ([]fs.DirEntry, error)
+	Stat(name string) (fs.FileInfo, error)
+	Chtimes(name string, atime, mtime time.Time) error
+	// SyncDir makes the names in directory name durable.
+	SyncDir(name string) error
+	// SyncFS makes durable all that was written before the call to the file
+	// system that holds name.
+	SyncFS(name string) error
+}
+
+// File is an open file. Its methods have the meaning of *os.File's.
+type File interface {
+	io.Reader
+	io.Writer
+	io.Seeker
+	io.ReaderAt
+	io.WriterAt
+	io.Closer
+	Name() string
+	Stat() (fs.FileInfo, error)
+	Truncate(size int64) error
+	// Sync is fsync(2), Datasync fdatasync(2).
+	Sync() error
+	Datasync() error
+	// Allocate reserves and zeroes [0,size) so that later writes inside need
+	// neither space nor a metadata update at Datasync.
+	Allocate(size int64) error
+	// WriteV writes the buffers one after the other at offset off with as few
+	// system calls as possible; n counts the bytes written.
+	WriteV(bufs [][]byte, off int64) (n int64, err error)
+	// LinkTo gives a file from OpenTemp its name; fs.ErrExist when taken.
+	LinkTo(newName string) error
+	// Lock takes an exclusive advisory lock of the open file description
+	// (flock(2)); with wait false it fails with ErrLocked when held elsewhere.
+	Lock(wait bool) error
+	Unlock() error
+}

@@ -1,0 +1,41 @@
+package mailstore
+
+import (
+	"errors"
+
+	"toastmaster/internal/dsn"
+)
+
+// The closed set of errors. Each error of this package wraps exactly one of
+// them (errors.Is); whatever wraps none of them is a temporary failure. Each
+// protocol maps the set once.
+var (
+	ErrNotFound    = errors.New("no such mailbox")
+	ErrExists      = errors.New("mailbox exists")
+	ErrInvalidName = errors.New("invalid mailbox name")
+	ErrHasChildren = errors.New("mailbox has children")
+	ErrReadOnly    = errors.New("mailbox is read-only")
+	ErrOverQuota   = errors.New("over quota")
+	ErrFull        = errors.New("file system full")
+	ErrExpunged    = errors.New("message expunged")
+	ErrLimit       = errors.New("limit reached")
+	ErrClosed      = errors.New("store closed")
+)
+
+// DSN maps an error of this package to a delivery status: over quota 5.2.2,
+// a full disk 4.3.1, everything else 4.3.0. An error that already is a
+// *dsn.Error keeps its status.
+func DSN(err error) *dsn.Error {
+	var already *dsn.Error
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &already):
+		return already
+	case errors.Is(err, ErrOverQuota):
+		return dsn.Wrap(dsn.MailboxFull, "Mailbox is full", err)
+	case errors.Is(err, ErrFull):
+		return dsn.Wrap(dsn.SystemFull, "Insufficient system storage", err)
+	}
+	return dsn.Wrap(dsn.MailSystem, "Temporary failure in the message store", err)
+}

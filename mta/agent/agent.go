@@ -1,0 +1,89 @@
+package agent
+
+import (
+	"context"
+	"time"
+
+	"toastmaster/internal/addr"
+	"toastmaster/internal/dsn"
+	"toastmaster/internal/envelope"
+	"toastmaster/mta/queue"
+)
+
+// Agent delivers.
+type Agent interface {
+	// Name is the transport's name in the log: "virtual", "smtp".
+	Name() string
+	// Deliver tries every recipient of the request and reports each. It is
+	// called from several goroutines.
+	Deliver(ctx context.Context, r *Request, report func(Result))
+}
+
+// Request is one message for one destination.
+type Request struct {
+	Envelope *envelope.Envelope
+	// Recipients are indices into Envelope.Recipients.
+	Recipients []int
+	// Content is qmgr's; the agent does not close it.
+	Content envelope.Content
+	// Nexthop is the domain or "[host]:port" that resolve chose.
+	Nexthop string
+	// Replay asks an idempotent agent to look before it writes.
+	Replay bool
+	// Activated is when the message entered the active window, Started when
+	// this request reached an agent (for delays=).
+	Activated, Started time.Time
+}
+
+// Action is the Action field of a delivery report (RFC 3464 section 2.3.3) in
+// Postfix's log words.
+type Action string
+
+// The actions.
+const (
+	// Sent: delivered here, or taken over by a host that handles DSN.
+	Sent Action = "sent"
+	// Relayed: taken over by a host that does not announce DSN (RFC 3461
+	// section 5.2.2); a success report says "relayed".
+	Relayed Action = "relayed"
+	// Deferred and Bounced are failures; which of both follows from Err.
+	Deferred Action = "deferred"
+	Bounced  Action = "bounced"
+)
+
+// Result is one recipient's outcome.
+type Result struct {
+	// Recipient is an index into Envelope.Recipients.
+	Recipient int
+	// Err is nil for success. Sent or Relayed is then in Action; otherwise
+	// Action is ignored and computed from Err's status.
+	Err    *dsn.Error
+	Action Action
+	// Status is the success status; dsn.OK when zero.
+	Status dsn.Status
+	// Text is for the log: the peer's reply, or "delivered to maildir".
+	Text string
+	// Relay is where it went: "host[ip]:port", "virtual", "none".
+	Relay string
+	// Effect says where a success lies (see queue.Item.Done).
+	Effect queue.Effect
+	// Connected is when the connection for the delivery was ready (for
+	// delays=); zero when there was none.
+	Connected time.Time
+}
+
+// Route is where a recipient goes.
+type Route struct {
+	// Transport is an Agent's name, or "error" to bounce or defer with Err.
+	Transport string
+	// Nexthop is handed to the agent; it is also the destination that
+	// concurrency limits and back-off count by.
+	Nexthop string
+	// Err is set for the transport "error".
+	Err *dsn.Error
+}
+
+// Resolver decides the route of a recipient after alias expansion.
+type Resolver interface {
+	Resolve(ctx context.Context, recipient addr.Address) (Route, error)
+}

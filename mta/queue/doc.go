@@ -1,0 +1,2 @@
+// Package queue is the durable mail queue on internal/journal.
+package queue
