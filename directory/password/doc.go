@@ -1,0 +1,2 @@
+// Package password verifies and makes password hashes and decides log-ins.
+package password
