@@ -6,6 +6,8 @@ type Config struct {
 	// File is where it was read from, "" for Default.
 	File string
 
+	bound []Param
+
 	Main      Main
 	Log       Log
 	TLS       TLS
@@ -27,13 +29,15 @@ type Config struct {
 // Default is the configuration of an empty file.
 func Default() *Config {
 	c := &Config{}
-	c.Params()
+	c.bound = c.declare()
 	return c
 }
 
-// Params lists every parameter, bound to c, in the order of the manual. It
-// sets every field to its default.
-func (c *Config) Params() []Param {
+// Bound lists every parameter, bound to c, in the order of the manual.
+func (c *Config) Bound() []Param { return c.bound }
+
+// declare makes the rows, which sets every field to its default.
+func (c *Config) declare() []Param {
 	var all []Param
 	for _, section := range [][]Param{
 		c.Main.params(), c.Log.params(), c.TLS.params(), c.Directory.params(), c.Auth.params(),

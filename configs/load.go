@@ -45,9 +45,10 @@ func Load(file string) (*Config, error) {
 
 // Parse reads the text of a configuration file.
 func Parse(file string, text []byte) (*Config, error) {
-	c := &Config{File: file}
+	c := Default()
+	c.File = file
 	l := loader{file: file, text: text, params: map[string]Param{}, seen: map[string]int{}}
-	for _, p := range c.Params() {
+	for _, p := range c.Bound() {
 		l.params[p.Name] = p
 		section, _, _ := strings.Cut(p.Name, ".")
 		l.params[section] = Param{}
@@ -138,7 +139,7 @@ func (l *loader) key(parser *unstable.Parser, node *unstable.Node) (string, int)
 func (l *loader) assign(name string, line int, value *unstable.Node) {
 	p, ok := l.params[name]
 	if !ok || p.set == nil {
-		l.mistake(line, name, "unknown parameter%s", l.suggestion(name))
+		l.mistake(line, name, "unknown parameter%s", Suggest(name))
 		return
 	}
 	if first, twice := l.seen[name]; twice {
@@ -155,15 +156,13 @@ func (l *loader) assign(name string, line int, value *unstable.Node) {
 	}
 }
 
-// suggestion names the parameter that was probably meant.
-func (l *loader) suggestion(name string) string {
+// Suggest is ", did you mean X?" for a name that resembles a parameter's, else
+// "".
+func Suggest(name string) string {
 	best, bestDistance := "", 4
-	for known, p := range l.params {
-		if p.set == nil {
-			continue
-		}
-		if d := distance(name, known); d < bestDistance || d == bestDistance && known < best {
-			best, bestDistance = known, d
+	for _, p := range Default().Bound() {
+		if d := distance(name, p.Name); d < bestDistance {
+			best, bestDistance = p.Name, d
 		}
 	}
 	if best == "" {

@@ -33,7 +33,7 @@ func TestMistakesNameFileLineAndParameter(t *testing.T) {
 
 func TestDefaultsAreAllowed(t *testing.T) {
 	var b strings.Builder
-	for _, p := range Default().Params() {
+	for _, p := range Default().Bound() {
 		if p.Text == "" {
 			t.Errorf("%s has no text", p.Name)
 		}

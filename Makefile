@@ -1,0 +1,57 @@
+# The two commands: `make run` and `make test`. `make help` lists the rest.
+
+BIN      := bin/toastmaster
+PREFIX   ?= /usr/local
+DESTDIR  ?=
+FUZZTIME ?= 4s
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+export CGO_ENABLED = 0
+
+.PHONY: help run build test check peers unit e2e fuzz bench docs docs-check install clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: build ## Build and serve a demo instance below ./var on 127.0.0.1
+	@$(BIN) demo var
+
+build: ## Build bin/toastmaster
+	@mkdir -p bin
+	go build -trimpath -o $(BIN) ./cmd/toastmaster
+
+test: peers unit fuzz docs-check ## Run the whole test suite, with real peers and clients
+
+check: ## gofmt, vet and staticcheck
+	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo 'gofmt: the files above are not formatted'; exit 1; }
+	go vet ./...
+	go run $(STATICCHECK) ./...
+
+peers: ## Install what the tests need of real peers, or say what is missing
+	@./.ci/peers
+
+unit:
+	@./.ci/unit
+
+fuzz: ## Fuzz every target for FUZZTIME from the kept corpus
+	@./.ci/fuzz $(FUZZTIME)
+
+bench: build ## Side by side with Postfix and Dovecot; prints a table
+	go run ./bench $(BENCHFLAGS)
+
+docs: build ## Generate docs/parameters.md and the sample configurations
+	$(BIN) config manual > docs/parameters.md
+	$(BIN) config sample > configs/samples/toastmaster.toml
+
+docs-check: build
+	@$(BIN) config manual | diff -u docs/parameters.md - || { echo 'docs/parameters.md is stale: make docs'; exit 1; }
+	@$(BIN) config sample | diff -u configs/samples/toastmaster.toml - || { echo 'configs/samples is stale: make docs'; exit 1; }
+
+install: build ## Install below PREFIX, with the links sendmail, mailq, newaliases
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin
+	install -m 0755 $(BIN) $(DESTDIR)$(PREFIX)/bin/toastmaster
+	ln -sf ../bin/toastmaster $(DESTDIR)$(PREFIX)/sbin/sendmail
+	ln -sf toastmaster $(DESTDIR)$(PREFIX)/bin/mailq
+	ln -sf toastmaster $(DESTDIR)$(PREFIX)/bin/newaliases
+
+clean: ## Remove what was built; ./var stays
+	rm -rf bin

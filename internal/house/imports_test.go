@@ -1,0 +1,146 @@
+package house
+
+import (
+	"encoding/json"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// mayImport is the table "Who may import whom". The first row whose pattern
+// matches a package decides which of our packages it may import; a pattern
+// ending in /... matches the folder and all below it. A new arrow needs a
+// changed row in the same commit.
+var mayImport = []struct {
+	pkg     string
+	imports []string
+}{
+	// The vocabulary: lower packages first, each sees only those above it.
+	{"internal/house", nil},
+	{"internal/clock", nil},
+	{"internal/dsn", nil},
+	{"internal/vfs", nil},
+	{"internal/addr", nil},
+	{"internal/envelope", []string{"internal/addr", "internal/dsn"}},
+	{"internal/spool", []string{"internal/dsn", "internal/vfs", "internal/envelope"}},
+	{"internal/wire", []string{"internal/dsn"}},
+	{"internal/mime", []string{"internal/wire"}},
+	{"internal/msglog", []string{"internal/dsn", "internal/envelope", "internal/clock", "configs"}},
+	{"internal/journal", []string{"internal/dsn", "internal/vfs", "internal/clock", "internal/msglog", "internal/spool"}},
+	{"internal/sasl", []string{"internal/dsn"}},
+	{"internal/tlsconf", []string{"internal/clock", "internal/msglog", "configs"}},
+	{"internal/service", []string{"internal/clock", "internal/msglog"}},
+	{"internal/smtpserver", []string{"internal/addr", "internal/clock", "internal/dsn", "internal/msglog", "internal/sasl", "internal/service", "internal/wire", "internal/envelope", "internal/spool"}},
+	{"internal/testkit/...", []string{"internal/...", "configs"}},
+
+	{"configs", []string{"internal/addr"}},
+	{"migrations", nil},
+
+	{"directory/...", []string{"internal/...", "directory/...", "configs", "migrations"}},
+	{"mailstore/...", []string{"internal/...", "directory/...", "mailstore/...", "configs"}},
+
+	// No daemon imports another daemon; only virtual sees the store.
+	{"mta/queue", []string{"internal/...", "configs"}},
+	{"mta/agent", []string{"internal/...", "mta/queue"}},
+	{"mta/virtual", []string{"internal/...", "directory/...", "mta/queue", "mta/agent", "mailstore", "configs"}},
+	{"mta/...", []string{"internal/...", "directory/...", "mta/queue", "mta/agent", "configs"}},
+
+	{"admin/...", []string{"internal/...", "directory/...", "mailstore", "admin/...", "configs", "migrations", "web"}},
+	{"web", []string{"admin/model"}},
+	{"cmd/...", []string{"..."}},
+	{"bench/...", []string{"internal/testkit/..."}},
+}
+
+// mayOnlyBeImportedByTests matches what production code must not import.
+var mayOnlyBeImportedByTests = []string{"internal/testkit/...", "directory/tabletest", "cmd/...", "bench/..."}
+
+type listed struct {
+	ImportPath string
+	Module     *struct{ Path string }
+	Imports    []string
+}
+
+func TestImportGraphMatchesTheTable(t *testing.T) {
+	for _, p := range ourPackages(t) {
+		row := slices.IndexFunc(mayImport, func(r struct {
+			pkg     string
+			imports []string
+		}) bool {
+			return matches(r.pkg, p.ImportPath)
+		})
+		if row < 0 {
+			t.Errorf("%s has no row in the table", p.ImportPath)
+			continue
+		}
+		for _, imported := range p.Imports {
+			ok := slices.ContainsFunc(mayImport[row].imports, func(pattern string) bool { return matches(pattern, imported) })
+			if !ok {
+				t.Errorf("%s imports %s, which the table does not allow", p.ImportPath, imported)
+			}
+			test := slices.ContainsFunc(mayOnlyBeImportedByTests, func(pattern string) bool { return matches(pattern, imported) })
+			self := strings.HasPrefix(p.ImportPath, "cmd/") || strings.HasPrefix(p.ImportPath, "bench") || strings.HasPrefix(p.ImportPath, "internal/testkit")
+			if test && !self {
+				t.Errorf("%s imports %s outside of tests", p.ImportPath, imported)
+			}
+		}
+	}
+}
+
+// ourPackages lists the module's packages and their imports of our own
+// packages, all without the module's name.
+func ourPackages(t *testing.T) []listed {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-json=ImportPath,Imports", "./...")
+	cmd.Dir = filepath.Join("..", "..")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var all []listed
+	dec := json.NewDecoder(strings.NewReader(string(out)))
+	for dec.More() {
+		var p listed
+		if err := dec.Decode(&p); err != nil {
+			t.Fatal(err)
+		}
+		p.ImportPath = strings.TrimPrefix(p.ImportPath, "toastmaster/")
+		var own []string
+		for _, i := range p.Imports {
+			if rest, ok := strings.CutPrefix(i, "toastmaster/"); ok {
+				own = append(own, rest)
+			}
+		}
+		p.Imports = own
+		all = append(all, p)
+	}
+	if len(all) < 10 {
+		t.Fatalf("only %d packages listed", len(all))
+	}
+	return all
+}
+
+func matches(pattern, pkg string) bool {
+	if pattern == "..." {
+		return true
+	}
+	if folder, ok := strings.CutSuffix(pattern, "/..."); ok {
+		return pkg == folder || strings.HasPrefix(pkg, folder+"/")
+	}
+	return pkg == pattern
+}
+
+func TestMatches(t *testing.T) {
+	for _, c := range []struct {
+		pattern, pkg string
+		want         bool
+	}{
+		{"mta/...", "mta", true}, {"mta/...", "mta/smtpd", true}, {"mta/...", "mtax", false},
+		{"mta/queue", "mta/queue/x", false}, {"...", "anything", true},
+	} {
+		if matches(c.pattern, c.pkg) != c.want {
+			t.Errorf("%s %s", c.pattern, c.pkg)
+		}
+	}
+}
