@@ -1,0 +1,12 @@
+// Package tabletest is the contract suite of directory.Directory. Every
+// implementation runs it from a test of its own:
+//
+//	tabletest.Run(t, tabletest.Subject{Healthy: ..., Failing: ...})
+//
+// # What it checks
+//
+// The four answers and that they are not mixed; the order whole address,
+// without extension, catch-all; alias domains; relocated addresses; disabled
+// domains and mailboxes; folding; several targets in their order; log-in names.
+// It is imported by tests only.
+package tabletest
