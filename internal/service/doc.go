@@ -1,3 +1,36 @@
 // Package service is what every service of the system is: a name, listeners,
-// limits and Run.
+// limits and Run. It is the skeleton that Postfix keeps in its master library:
+// a protocol brings a [Handler] and nothing else.
+//
+// # What it does
+//
+// [Server] accepts connections, bounds them per server and per client, makes
+// the TLS handshake of an implicit-TLS port, gives each connection one
+// goroutine, fences its panics, and drains. [Group] starts several services in
+// order of dependency and stops them in reverse. [Listen] opens an address.
+// [Notifier] speaks sd_notify(3). [Reload] hands a new configuration to every
+// service that wants one.
+//
+// # What it does not do
+//
+// It knows no protocol. It has no timer per connection: deadlines are those of
+// the socket, set by the handler, best through [Watch].
+//
+// # Draining
+//
+// When Run's context ends the listeners close, [Draining] closes, and sessions
+// that wait for a command (see [Watch]) are woken to say goodbye. Others finish
+// their command. After Limits.DrainTimeout the handlers' context is cancelled
+// and what is left is closed.
+//
+// # Results
+//
+// Run returns nil after an orderly drain and an error when a session could not
+// be made to end. A failing accept is logged and tried again with a backoff of
+// 5 ms to 1 s; it never ends the service.
+//
+// # Files
+//
+// A unix socket is made under a temporary name, gets its mode, and is renamed
+// into place; one that nobody listens on is replaced. It is removed at Close.
 package service

@@ -3,21 +3,21 @@ package service
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"net"
 	"net/netip"
 	"time"
-
-	"toastmaster/internal/clock"
-	"toastmaster/internal/msglog"
 )
-
-// This file is the contract; the bodies are being written.
-
-var errSkeleton = errors.New("service: not written yet")
 
 // Service runs until ctx is cancelled, then drains and returns. It has started
 // no goroutine that outlives Run.
+//
+// A service may also have these methods, which [Group] looks for:
+//
+//	Ready() <-chan struct{}   closed when it serves; without it, it is ready at once
+//	Addrs() []string          its addresses, for the status
+//	Sessions() int            its connections, for the status
+//	Close() error             gives back its listeners if Run was never called
+//	Reload(T) error           see [Reloader]
 type Service interface {
 	Name() string
 	Run(ctx context.Context) error
@@ -40,41 +40,22 @@ type Listener struct {
 
 // Limits bound a server. Zero means no limit.
 type Limits struct {
-	Connections      int // at once
-	PerClient        int // at once from one IP address
+	Connections int // at once
+	PerClient   int // at once from one IP address
+	// IPv6Prefix is how many bits of an IPv6 address make one client
+	// (Postfix smtpd_client_ipv6_prefix_length). Zero is the whole address.
+	IPv6Prefix int
+	// Trusted clients, and those of a unix socket, are exempt from PerClient.
 	Trusted          []netip.Prefix
 	HandshakeTimeout time.Duration
 	DrainTimeout     time.Duration
 }
 
-// Server is the Service of every TCP or unix-socket protocol.
-type Server struct {
-	ServiceName string
-	Listeners   []Listener
-	Handler     Handler
-	Limits      Limits
-	// Busy is written to a client over the limit before the close: "421 ..."
-	Busy  string
-	Log   *msglog.Log
-	Clock clock.Clock
-}
-
-// Name is ServiceName.
-func (s *Server) Name() string { return s.ServiceName }
-
-// Run accepts until ctx is cancelled, then drains.
-func (s *Server) Run(ctx context.Context) error { return errSkeleton }
-
-// Sessions is the number of connections being served.
-func (s *Server) Sessions() int { return 0 }
-
 // Draining is closed when the session should end soon. It is nil (waits
 // forever) for a context that does not come from a Server.
-func Draining(ctx context.Context) <-chan struct{} { return nil }
-
-// ClientAddr is the peer's IP address, the zero Addr for a unix socket.
-func ClientAddr(c net.Conn) netip.Addr { return netip.Addr{} }
-
-// NewSessionID makes the id of a session in the log: short, unique in the
-// instance's lifetime.
-func NewSessionID() string { return "" }
+func Draining(ctx context.Context) <-chan struct{} {
+	if s := sessionOf(ctx); s != nil {
+		return s.draining
+	}
+	return nil
+}

@@ -1,0 +1,53 @@
+package service
+
+import (
+	"crypto/rand"
+	"net"
+	"net/netip"
+)
+
+// ClientAddr is the peer's IP address, the zero Addr for a unix socket. An
+// IPv4 address is never in its IPv6 form, and a zone is cut off, so that
+// prefixes match.
+func ClientAddr(c net.Conn) netip.Addr {
+	a, ok := c.RemoteAddr().(*net.TCPAddr)
+	if !ok {
+		return netip.Addr{}
+	}
+	return a.AddrPort().Addr().Unmap().WithZone("")
+}
+
+// InNetworks says that a lies in one of the networks. The zero Addr lies in
+// none.
+func InNetworks(networks []netip.Prefix, a netip.Addr) bool {
+	for _, n := range networks {
+		if n.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
+
+const idAlphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+// NewSessionID makes the id of a session in the log: 12 letters and digits,
+// unique in the instance's lifetime. It is random (71 bits) and no counter,
+// because a counter starts again with the process while the log goes on.
+func NewSessionID() string {
+	var b [12]byte
+	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
+	for i, c := range b {
+		b[i] = idAlphabet[int(c)%len(idAlphabet)]
+	}
+	return string(b[:])
+}
+
+// key folds an address to the client it counts for.
+func (l *Limits) key(a netip.Addr) netip.Addr {
+	if l.IPv6Prefix > 0 && l.IPv6Prefix < 128 && a.Is6() {
+		if p, err := a.Prefix(l.IPv6Prefix); err == nil {
+			return p.Addr()
+		}
+	}
+	return a
+}

@@ -1,0 +1,127 @@
+package service
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"time"
+)
+
+const unixPrefix = "unix:"
+
+// probeTimeout is how long an old socket may take to answer before it counts
+// as alive.
+const probeTimeout = time.Second
+
+// Listen opens "host:port" or "unix:/path". mode is that of a unix socket and
+// means nothing for a port. A socket that somebody listens on is an error, one
+// left by a dead process is replaced, and a file that is no socket is never
+// touched.
+func Listen(address string, mode fs.FileMode) (net.Listener, error) {
+	path, ok := strings.CutPrefix(address, unixPrefix)
+	if !ok {
+		l, err := net.Listen("tcp", address)
+		if err != nil {
+			return nil, fmt.Errorf("listen on %s: %w", address, cause(err))
+		}
+		return l, nil
+	}
+	l, err := listenUnix(path, mode)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", address, cause(err))
+	}
+	return l, nil
+}
+
+// cause strips net's repetition of the address.
+func cause(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return op.Err
+	}
+	return err
+}
+
+// listenUnix binds a temporary name and renames it: between bind and chmod a
+// socket has the mode that the umask gives, and nobody shall connect then.
+func listenUnix(path string, mode fs.FileMode) (net.Listener, error) {
+	if err := probe(path); err != nil {
+		return nil, err
+	}
+	temporary := fmt.Sprintf("%s.%d", path, os.Getpid())
+	if err := os.Remove(temporary); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: temporary, Net: "unix"})
+	if err != nil {
+		return nil, err
+	}
+	l.SetUnlinkOnClose(false)
+	u := &unixListener{UnixListener: l, path: path}
+	err = os.Chmod(temporary, mode)
+	if err == nil {
+		err = os.Rename(temporary, path)
+	}
+	if err == nil {
+		u.file, err = os.Lstat(path)
+	}
+	if err != nil {
+		_ = l.Close()
+		_ = os.Remove(temporary)
+		return nil, err
+	}
+	return u, nil
+}
+
+// probe says nil when path is free or a dead socket.
+func probe(path string) error {
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if info.Mode().Type() != fs.ModeSocket {
+		return errors.New("the file exists and is no socket")
+	}
+	c, err := net.DialTimeout("unix", path, probeTimeout)
+	if err == nil {
+		_ = c.Close()
+		return errors.New("another process listens on it")
+	}
+	var timeout net.Error
+	if errors.As(err, &timeout) && timeout.Timeout() {
+		return errors.New("another process listens on it")
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	return nil
+}
+
+// unixListener has the name that the socket was renamed to, and removes it at
+// Close unless another process has put its own there.
+type unixListener struct {
+	*net.UnixListener
+	path string
+	file fs.FileInfo
+	once sync.Once
+}
+
+// Addr is the final name.
+func (u *unixListener) Addr() net.Addr { return &net.UnixAddr{Name: u.path, Net: "unix"} }
+
+// Close closes the socket and removes its name.
+func (u *unixListener) Close() error {
+	u.once.Do(func() {
+		if now, err := os.Lstat(u.path); err == nil && os.SameFile(now, u.file) {
+			_ = os.Remove(u.path)
+		}
+	})
+	return u.UnixListener.Close()
+}

@@ -1,0 +1,56 @@
+package service
+
+import (
+	"fmt"
+	"net"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Notifier tells the service manager about the state of the process, as
+// sd_notify(3) does. A nil Notifier tells nobody.
+type Notifier struct{ socket string }
+
+// NewNotifier reads NOTIFY_SOCKET; it returns nil when there is none.
+func NewNotifier(getenv func(string) string) *Notifier {
+	socket := getenv("NOTIFY_SOCKET")
+	if !strings.HasPrefix(socket, "/") && !strings.HasPrefix(socket, "@") {
+		return nil
+	}
+	return &Notifier{socket: socket}
+}
+
+// Ready says that all services serve.
+func (n *Notifier) Ready() error { return n.send("READY=1") }
+
+// Reloading says that the configuration is being read; Ready ends it. The
+// time is what Type=notify-reload wants.
+func (n *Notifier) Reloading() error {
+	var t unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &t); err != nil {
+		return err
+	}
+	return n.send(fmt.Sprintf("RELOADING=1\nMONOTONIC_USEC=%d", t.Nano()/1000))
+}
+
+// Stopping says that the drain has begun.
+func (n *Notifier) Stopping() error { return n.send("STOPPING=1") }
+
+// Status is one line for people.
+func (n *Notifier) Status(text string) error {
+	return n.send("STATUS=" + strings.ReplaceAll(text, "\n", " "))
+}
+
+func (n *Notifier) send(state string) error {
+	if n == nil {
+		return nil
+	}
+	c, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: n.socket, Net: "unixgram"})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = c.Close() }()
+	_, err = c.Write([]byte(state))
+	return err
+}

@@ -1,0 +1,325 @@
+package service
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"toastmaster/internal/clock"
+	"toastmaster/internal/dsn"
+	"toastmaster/internal/msglog"
+)
+
+// Server is the Service of every TCP or unix-socket protocol. Its exported
+// fields do not change once Run was called.
+type Server struct {
+	ServiceName string
+	Listeners   []Listener
+	Handler     Handler
+	Limits      Limits
+	// Busy is written to a client over the limit before the close: "421 ...",
+	// with its line end. Nothing is written on an implicit-TLS port.
+	Busy  string
+	Log   *msglog.Log
+	Clock clock.Clock
+
+	mu       sync.Mutex
+	ready    chan struct{}
+	running  bool
+	draining chan struct{}
+	sessions map[*session]struct{}
+	clients  map[netip.Addr]int
+	empty    chan struct{} // closed when draining and no session is left
+}
+
+// closeGrace is how long a handler whose connection was closed may take to
+// return. It is for handlers that are broken, so it is no parameter.
+const closeGrace = 5 * time.Second
+
+// busyTimeout bounds the write of Busy; the send buffer is empty, so it never
+// waits for an honest client.
+const busyTimeout = time.Second
+
+// Name is ServiceName.
+func (s *Server) Name() string { return s.ServiceName }
+
+// Ready is closed when Run accepts connections.
+func (s *Server) Ready() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.readyLocked()
+}
+
+func (s *Server) readyLocked() chan struct{} {
+	if s.ready == nil {
+		s.ready = make(chan struct{})
+	}
+	return s.ready
+}
+
+// Addrs are the addresses of the listeners: "127.0.0.1:2110", "unix:/path",
+// with " (tls)" behind those of implicit TLS.
+func (s *Server) Addrs() []string {
+	out := make([]string, 0, len(s.Listeners))
+	for _, l := range s.Listeners {
+		a := l.Addr().String()
+		if l.Addr().Network() == "unix" {
+			a = unixPrefix + a
+		}
+		if l.TLS != nil {
+			a += " (tls)"
+		}
+		out = append(out, a)
+	}
+	return out
+}
+
+// Sessions is the number of connections being served.
+func (s *Server) Sessions() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.sessions)
+}
+
+// Close closes the listeners. It is for a server whose Run is never called;
+// Run closes them itself.
+func (s *Server) Close() error {
+	var errs []error
+	for _, l := range s.Listeners {
+		if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Run accepts until ctx is cancelled, then drains. It can be called once.
+func (s *Server) Run(ctx context.Context) error {
+	if !s.begin() {
+		return fmt.Errorf("service %s: Run called twice", s.ServiceName)
+	}
+	handlers, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+
+	var accepting sync.WaitGroup
+	for _, l := range s.Listeners {
+		accepting.Go(func() { s.accept(ctx, handlers, l) })
+	}
+	s.announce()
+	<-ctx.Done()
+	closeErr := s.Close()
+	accepting.Wait()
+	return errors.Join(closeErr, s.drain(cancel))
+}
+
+func (s *Server) begin() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.running {
+		return false
+	}
+	s.running = true
+	s.readyLocked()
+	s.draining = make(chan struct{})
+	s.empty = make(chan struct{})
+	s.sessions = map[*session]struct{}{}
+	s.clients = map[netip.Addr]int{}
+	return true
+}
+
+func (s *Server) announce() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	close(s.ready)
+}
+
+// accept is the loop of one listener.
+func (s *Server) accept(ctx, handlers context.Context, l Listener) {
+	const shortest, longest = 5 * time.Millisecond, time.Second
+	pause := shortest
+	for {
+		c, err := l.Accept()
+		if err == nil {
+			pause = shortest
+			s.admit(handlers, l, c)
+			continue
+		}
+		if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
+			return
+		}
+		// Out of descriptors, mostly (EMFILE). Waiting lets sessions end;
+		// giving up would turn a busy minute into an outage.
+		s.Log.Warn("accept failed", "service", s.ServiceName, "listener", l.Addr().String(), "pause", pause, "cause", err.Error())
+		timer := s.Clock.NewTimer(pause)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-timer.C():
+		}
+		pause = min(2*pause, longest)
+	}
+}
+
+// admit starts a session, or turns the client away.
+func (s *Server) admit(handlers context.Context, l Listener, c net.Conn) {
+	ses := &session{conn: c, client: ClientAddr(c), draining: s.draining}
+	if refused := s.enter(ses); refused != "" {
+		s.refuse(l, ses, refused)
+		return
+	}
+	go s.serve(context.WithValue(handlers, sessionKey{}, ses), l, ses)
+}
+
+// enter counts the session in. It returns why not.
+func (s *Server) enter(ses *session) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n := s.Limits.Connections; n > 0 && len(s.sessions) >= n {
+		return "too many connections"
+	}
+	key := s.Limits.key(ses.client)
+	if n := s.Limits.PerClient; n > 0 && key.IsValid() && !InNetworks(s.Limits.Trusted, ses.client) {
+		if s.clients[key] >= n {
+			return "too many connections from this client"
+		}
+		s.clients[key]++
+		ses.counted = true
+	}
+	s.sessions[ses] = struct{}{}
+	return ""
+}
+
+// leave counts it out.
+func (s *Server) leave(ses *session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.sessions, ses)
+	if ses.counted {
+		key := s.Limits.key(ses.client)
+		if s.clients[key]--; s.clients[key] <= 0 {
+			delete(s.clients, key)
+		}
+	}
+	if len(s.sessions) == 0 && closed(s.draining) {
+		close(s.empty)
+	}
+}
+
+func (s *Server) refuse(l Listener, ses *session, why string) {
+	if s.Busy != "" && l.TLS == nil {
+		_ = ses.conn.SetWriteDeadline(time.Now().Add(busyTimeout))
+		_, _ = ses.conn.Write([]byte(s.Busy))
+	}
+	_ = ses.conn.Close()
+	s.Log.Event(msglog.Reject{
+		Service: s.ServiceName, Client: clientText(ses.client), Stage: "connect",
+		Err: dsn.New(dsn.TooManyConnections, why),
+	})
+}
+
+// serve is the goroutine of one connection.
+func (s *Server) serve(ctx context.Context, l Listener, ses *session) {
+	c := ses.conn
+	defer s.leave(ses)
+	defer func() { _ = c.Close() }()
+	defer s.fence(ses)
+	if l.TLS != nil {
+		t := tls.Server(c, l.TLS)
+		if err := s.handshake(t); err != nil {
+			s.Log.Info("handshake", "service", s.ServiceName, "client", clientText(ses.client), "cause", err.Error())
+			return
+		}
+		c = t
+	}
+	s.Handler.ServeConn(ctx, c)
+}
+
+// handshake uses no context: that would cost a goroutine, and closing the
+// socket at the end of the drain stops it as well. Socket deadlines are always
+// in the machine's time, so Clock is not asked.
+func (s *Server) handshake(t *tls.Conn) error {
+	if d := s.Limits.HandshakeTimeout; d > 0 {
+		_ = t.SetDeadline(time.Now().Add(d))
+	}
+	if err := t.Handshake(); err != nil {
+		return err
+	}
+	return t.SetDeadline(time.Time{})
+}
+
+// fence keeps a panic of one session from ending the others.
+func (s *Server) fence(ses *session) {
+	if p := recover(); p != nil {
+		s.Log.Error("panic", "service", s.ServiceName, "client", clientText(ses.client),
+			"cause", fmt.Sprint(p), "stack", string(debug.Stack()))
+	}
+}
+
+// drain ends the sessions: ask, wait, cancel, close.
+func (s *Server) drain(cancel context.CancelFunc) error {
+	left := s.startDraining()
+	if left == 0 {
+		return nil
+	}
+	if s.Limits.DrainTimeout > 0 && s.waitEmpty(s.Limits.DrainTimeout) {
+		return nil
+	}
+	cancel()
+	s.closeSessions()
+	if s.waitEmpty(closeGrace) {
+		return nil
+	}
+	return fmt.Errorf("service %s: %d sessions did not end", s.ServiceName, s.Sessions())
+}
+
+func (s *Server) startDraining() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	close(s.draining)
+	for ses := range s.sessions {
+		ses.drain()
+	}
+	return len(s.sessions)
+}
+
+func (s *Server) closeSessions() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for ses := range s.sessions {
+		_ = ses.conn.Close()
+	}
+}
+
+func (s *Server) waitEmpty(d time.Duration) bool {
+	timer := s.Clock.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-s.empty:
+		return true
+	case <-timer.C():
+		return false
+	}
+}
+
+func clientText(a netip.Addr) string {
+	if !a.IsValid() {
+		return "local"
+	}
+	return a.String()
+}
+
+func closed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}

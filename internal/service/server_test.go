@@ -1,0 +1,369 @@
+package service
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"toastmaster/internal/clock"
+	"toastmaster/internal/msglog"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+type handlerFunc func(ctx context.Context, c net.Conn)
+
+func (f handlerFunc) ServeConn(ctx context.Context, c net.Conn) { f(ctx, c) }
+
+// safeBuffer is a log that tests read while servers write.
+type safeBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *safeBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *safeBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
+// running is a server under test.
+type running struct {
+	*Server
+	t    *testing.T
+	stop context.CancelFunc
+	done chan error
+	log  *safeBuffer
+}
+
+func run(t *testing.T, s *Server) *running {
+	t.Helper()
+	r := &running{Server: s, t: t, done: make(chan error, 1), log: &safeBuffer{}}
+	if len(s.Listeners) == 0 {
+		s.Listeners = []Listener{{Listener: listen(t)}}
+	}
+	s.ServiceName, s.Clock, s.Log = "test", clock.System{}, msglog.New(slog.NewTextHandler(r.log, nil))
+	ctx, cancel := context.WithCancel(t.Context())
+	r.stop = cancel
+	go func() { r.done <- s.Run(ctx) }()
+	<-s.Ready()
+	t.Cleanup(cancel)
+	return r
+}
+
+func listen(t *testing.T) net.Listener {
+	t.Helper()
+	l, err := Listen("127.0.0.1:0", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func (r *running) dial() net.Conn {
+	r.t.Helper()
+	a := r.Listeners[0].Addr()
+	c, err := net.Dial(a.Network(), a.String())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+	r.t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// finish stops the server and expects an orderly end.
+func (r *running) finish() {
+	r.t.Helper()
+	r.stop()
+	select {
+	case err := <-r.done:
+		if err != nil {
+			r.t.Error(err)
+		}
+	case <-time.After(10 * time.Second):
+		r.t.Fatal("Run did not return")
+	}
+}
+
+// echo answers each line; it says goodbye when the server drains.
+func echo(ctx context.Context, c net.Conn) {
+	w := Watch(ctx, c)
+	r := bufio.NewReader(c)
+	for w.Idle(time.Now().Add(time.Minute)) {
+		line, err := r.ReadString('\n')
+		if err != nil {
+			break
+		}
+		w.Busy(time.Time{})
+		switch line {
+		case "panic\n":
+			panic("as asked")
+		case "slow\n":
+			<-ctx.Done()
+			return
+		}
+		_, _ = io.WriteString(c, line)
+	}
+	if w.Draining() {
+		_, _ = io.WriteString(c, "bye\n")
+	}
+}
+
+func ask(t *testing.T, c net.Conn, line string) string {
+	t.Helper()
+	if _, err := io.WriteString(c, line); err != nil {
+		t.Fatal(err)
+	}
+	return read(t, c)
+}
+
+// read returns a line, "" when the connection is gone.
+func read(t *testing.T, c net.Conn) string {
+	t.Helper()
+	answer, err := bufio.NewReader(c).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
+		t.Fatal(err)
+	}
+	return answer
+}
+
+func waitFor(t *testing.T, condition func() bool) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for range 10_000 {
+		if condition() {
+			return
+		}
+		<-tick.C
+	}
+	t.Fatal("never happened")
+}
+
+func TestIdleSessionIsWokenByTheDrain(t *testing.T) {
+	t.Parallel()
+	r := run(t, &Server{Handler: handlerFunc(echo), Limits: Limits{DrainTimeout: time.Minute}})
+	c := r.dial()
+	if got := ask(t, c, "hello\n"); got != "hello\n" {
+		t.Fatalf("%q", got)
+	}
+	if n := r.Sessions(); n != 1 {
+		t.Errorf("%d sessions", n)
+	}
+	r.finish()
+	if got := read(t, c); got != "bye\n" {
+		t.Errorf("goodbye: %q", got)
+	}
+	if n := r.Sessions(); n != 0 {
+		t.Errorf("%d sessions after the drain", n)
+	}
+	if _, err := net.Dial("tcp", r.Listeners[0].Addr().String()); err == nil {
+		t.Error("the listener is still open")
+	}
+}
+
+func TestBusySessionIsCancelledAfterTheDrainTime(t *testing.T) {
+	t.Parallel()
+	r := run(t, &Server{Handler: handlerFunc(echo), Limits: Limits{DrainTimeout: 50 * time.Millisecond}})
+	c := r.dial()
+	ask(t, c, "hello\n")
+	if _, err := io.WriteString(c, "slow\n"); err != nil {
+		t.Fatal(err)
+	}
+	r.finish()
+	if got := read(t, c); got != "" && got != "bye\n" {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestReadIsBrokenAfterTheDrainTime(t *testing.T) {
+	t.Parallel()
+	started := make(chan struct{})
+	deaf := func(_ context.Context, c net.Conn) {
+		close(started)
+		_, _ = io.Copy(io.Discard, c)
+	}
+	r := run(t, &Server{Handler: handlerFunc(deaf), Limits: Limits{DrainTimeout: 20 * time.Millisecond}})
+	r.dial()
+	<-started
+	r.finish()
+}
+
+func TestDrainingClosesForHandlersThatSelect(t *testing.T) {
+	t.Parallel()
+	started := make(chan struct{})
+	waits := func(ctx context.Context, c net.Conn) {
+		close(started)
+		<-Draining(ctx)
+		_, _ = io.WriteString(c, "bye\n")
+	}
+	r := run(t, &Server{Handler: handlerFunc(waits), Limits: Limits{DrainTimeout: time.Minute}})
+	c := r.dial()
+	<-started
+	r.finish()
+	if got := read(t, c); got != "bye\n" {
+		t.Errorf("%q", got)
+	}
+	if Draining(context.Background()) != nil {
+		t.Error("a foreign context drains")
+	}
+}
+
+func TestPanicEndsOneSessionOnly(t *testing.T) {
+	t.Parallel()
+	r := run(t, &Server{Handler: handlerFunc(echo), Limits: Limits{DrainTimeout: time.Minute}})
+	other, c := r.dial(), r.dial()
+	if got := ask(t, c, "panic\n"); got != "" {
+		t.Errorf("%q", got)
+	}
+	if got := ask(t, other, "still here\n"); got != "still here\n" {
+		t.Errorf("%q", got)
+	}
+	r.finish()
+	if log := r.log.String(); strings.Count(log, "as asked") != 1 || !strings.Contains(log, "echo") {
+		t.Errorf("log: %s", log)
+	}
+}
+
+func TestLimits(t *testing.T) {
+	t.Parallel()
+	loopback := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	for _, c := range []struct {
+		name    string
+		limits  Limits
+		refused bool
+	}{
+		{"total", Limits{Connections: 1, Trusted: loopback}, true},
+		{"per client", Limits{PerClient: 1}, true},
+		{"trusted is exempt", Limits{PerClient: 1, Trusted: loopback}, false},
+		{"enough", Limits{PerClient: 2, Connections: 2}, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			c.limits.DrainTimeout = time.Minute
+			r := run(t, &Server{Handler: handlerFunc(echo), Limits: c.limits, Busy: "421 busy\r\n"})
+			first := r.dial()
+			ask(t, first, "one\n")
+			second := r.dial()
+			want := "two\n"
+			if c.refused {
+				want = "421 busy\r\n"
+			} else if _, err := io.WriteString(second, want); err != nil {
+				t.Fatal(err)
+			}
+			if got := read(t, second); got != want {
+				t.Fatalf("answer %q, want %q", got, want)
+			}
+			_ = first.Close()
+			_ = second.Close()
+			waitFor(t, func() bool { return r.Sessions() == 0 })
+			if got := ask(t, r.dial(), "three\n"); got != "three\n" {
+				t.Errorf("the place was not given back: %q", got)
+			}
+			r.finish()
+			if len(r.clients) != 0 {
+				t.Errorf("clients left: %v", r.clients)
+			}
+			if logged := strings.Contains(r.log.String(), "too many connections"); logged != c.refused {
+				t.Errorf("log: %s", r.log.String())
+			}
+		})
+	}
+}
+
+func TestClientKey(t *testing.T) {
+	t.Parallel()
+	l := Limits{IPv6Prefix: 64}
+	a, b := netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("2001:db8::ffff:2")
+	if l.key(a) != l.key(b) {
+		t.Error("one network counts as two clients")
+	}
+	if v4 := netip.MustParseAddr("192.0.2.1"); l.key(v4) != v4 {
+		t.Error("an IPv4 address was cut")
+	}
+}
+
+// failingListener fails n times before it works.
+type failingListener struct {
+	net.Listener
+	failures atomic.Int32
+}
+
+func (f *failingListener) Accept() (net.Conn, error) {
+	if f.failures.Add(-1) >= 0 {
+		return nil, &net.OpError{Op: "accept", Net: "tcp", Err: syscall.EMFILE}
+	}
+	return f.Listener.Accept()
+}
+
+func TestAcceptGoesOnAfterErrors(t *testing.T) {
+	t.Parallel()
+	f := &failingListener{Listener: listen(t)}
+	f.failures.Store(3)
+	r := run(t, &Server{Handler: handlerFunc(echo), Listeners: []Listener{{Listener: f}}, Limits: Limits{DrainTimeout: time.Minute}})
+	if got := ask(t, r.dial(), "hello\n"); got != "hello\n" {
+		t.Errorf("%q", got)
+	}
+	r.finish()
+	if n := strings.Count(r.log.String(), "accept failed"); n != 3 {
+		t.Errorf("%d failures logged: %s", n, r.log.String())
+	}
+}
+
+func TestHandshakeHasADeadline(t *testing.T) {
+	t.Parallel()
+	r := run(t, &Server{
+		Handler:   handlerFunc(func(context.Context, net.Conn) { t.Error("the handler saw a connection without TLS") }),
+		Listeners: []Listener{{Listener: listen(t), TLS: &tls.Config{MinVersion: tls.VersionTLS12}}},
+		Limits:    Limits{HandshakeTimeout: 20 * time.Millisecond, DrainTimeout: time.Minute},
+	})
+	if got := read(t, r.dial()); got != "" {
+		t.Errorf("%q", got)
+	}
+	r.finish()
+}
+
+func TestRunTwiceAndClose(t *testing.T) {
+	t.Parallel()
+	r := run(t, &Server{Handler: handlerFunc(echo)})
+	if err := r.Run(t.Context()); err == nil {
+		t.Error("a second Run")
+	}
+	r.finish()
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestSessionIDsDiffer(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	for range 10_000 {
+		id := NewSessionID()
+		if len(id) != 12 || seen[id] {
+			t.Fatalf("id %q", id)
+		}
+		seen[id] = true
+	}
+}
