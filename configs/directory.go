@@ -1,9 +1,31 @@
 package configs
 
-// Directory is the section [directory].
+import "time"
+
+// Directory is the section [directory]: where the hosted data is and how long
+// an answer may be remembered.
 type Directory struct {
+	Path             string
+	Readers          int
+	BusyTimeout      time.Duration
+	CacheEntries     int
+	CacheTTL         time.Duration
+	CacheNegativeTTL time.Duration
 }
 
 func (c *Directory) params() []Param {
-	return []Param{}
+	return []Param{
+		String("directory.path", &c.Path, "directory.db", "a file", nil,
+			"The SQLite database of domains, mailboxes and aliases."),
+		Int("directory.readers", &c.Readers, 4, 1, 64,
+			"Connections that read the database at the same time. Each costs up to 2 MiB of memory."),
+		Duration("directory.busy_timeout", &c.BusyTimeout, 5*time.Second, 0, time.Minute,
+			"How long to wait for another process that has the database locked. After that mail is answered with a temporary failure."),
+		Int("directory.cache_entries", &c.CacheEntries, 20000, 0, 10000000,
+			"Answers remembered for each kind of question, found and not found apart. 0 remembers nothing."),
+		Duration("directory.cache_ttl", &c.CacheTTL, time.Minute, 0, 24*time.Hour,
+			"How long a found answer may be used. A change made through this instance's admin API is seen at once; one by another process after this time."),
+		Duration("directory.cache_negative_ttl", &c.CacheNegativeTTL, 10*time.Second, 0, 24*time.Hour,
+			"The same for the answer that there is no such domain, recipient or account."),
+	}
 }

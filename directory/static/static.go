@@ -11,8 +11,8 @@ import (
 // Data is the hosted data. Addresses are strings as users write them.
 type Data struct {
 	Domains []directory.Domain
-	// Accounts are the mailboxes. An empty Home becomes "domain/local". A
-	// mailbox is enabled only when its own Enabled and its domain's are true.
+	// Accounts are the mailboxes. An empty Home becomes "domain/local". An
+	// answer's Enabled is true only when the domain asked for is enabled, too.
 	Accounts []directory.Account
 	// Aliases maps an address, or "@domain" for a catch-all, to its targets.
 	Aliases map[string][]string
@@ -112,7 +112,6 @@ func (d *Directory) addAccount(a directory.Account) error {
 	if m.Home == "" {
 		m.Home = m.Address.Domain + "/" + m.Address.Local
 	}
-	m.Enabled = m.Enabled && d.domains[m.Address.Domain].Enabled
 	d.hashes[m.Address] = a.PasswordHash
 	return d.add(directory.Recipient{Kind: directory.KindMailbox, Matched: m.Address, Mailbox: m})
 }
@@ -172,19 +171,20 @@ func (d *Directory) Domain(_ context.Context, name string) (directory.Domain, er
 
 // Recipient implements directory.Directory.
 func (d *Directory) Recipient(_ context.Context, a addr.Address) (directory.Recipient, error) {
+	domain := d.domains[a.Domain]
 	real := a.WithDomain(d.realDomain(a.Domain))
-	if r, ok := d.recipients[real.Fold()]; ok && a.Local != "" {
-		return r, nil
-	}
 	base, extension := real.SplitExtension(d.delimiters)
-	if base.Local != real.Local {
-		if r, ok := d.recipients[base.Fold()]; ok {
-			r.Extension = extension
+	for _, candidate := range []struct {
+		key       addr.Address
+		extension string
+	}{
+		{real.Fold(), ""}, {base.Fold(), extension}, {addr.Address{Domain: real.Domain}, ""},
+	} {
+		if r, ok := d.recipients[candidate.key]; ok {
+			r.Mailbox.Enabled = r.Mailbox.Enabled && domain.Enabled
+			r.Extension = candidate.extension
 			return r, nil
 		}
-	}
-	if r, ok := d.recipients[addr.Address{Domain: real.Domain}]; ok {
-		return r, nil
 	}
 	return directory.Recipient{}, directory.Missing("static:recipients", a.Key())
 }
@@ -195,10 +195,12 @@ func (d *Directory) Account(_ context.Context, login string) (directory.Account,
 	if err != nil {
 		return directory.Account{}, directory.Missing("static:accounts", login)
 	}
+	domain := d.domains[a.Domain]
 	r, ok := d.recipients[a.WithDomain(d.realDomain(a.Domain)).Fold()]
 	if !ok || r.Kind != directory.KindMailbox {
 		return directory.Account{}, directory.Missing("static:accounts", login)
 	}
+	r.Mailbox.Enabled = r.Mailbox.Enabled && domain.Enabled
 	return directory.Account{Mailbox: r.Mailbox, PasswordHash: d.hashes[r.Matched]}, nil
 }
 

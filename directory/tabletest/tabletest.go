@@ -28,6 +28,7 @@ func Data() static.Data {
 		Domains: append(static.Hosted("example.test", "catch.test", "empty.test"),
 			directory.Domain{Name: "alias.test", AliasOf: "example.test", Enabled: true},
 			directory.Domain{Name: "catchalias.test", AliasOf: "catch.test", Enabled: true},
+			directory.Domain{Name: "closed.test", AliasOf: "example.test"},
 			directory.Domain{Name: "off.test"},
 			directory.Domain{Name: "offalias.test", AliasOf: "off.test", Enabled: true}),
 		Accounts: []directory.Account{
@@ -74,6 +75,7 @@ func domains(t *testing.T, d directory.Directory) {
 		"empty.test":      {Name: "empty.test", Enabled: true},
 		"alias.test":      {Name: "alias.test", AliasOf: "example.test", Enabled: true},
 		"off.test":        {Name: "off.test"},
+		"closed.test":     {Name: "closed.test", AliasOf: "example.test"},
 		"offalias.test":   {Name: "offalias.test", AliasOf: "off.test"},
 		"catchalias.test": {Name: "catchalias.test", AliasOf: "catch.test", Enabled: true},
 	} {
@@ -143,6 +145,7 @@ func mailbox(t *testing.T, d directory.Directory) {
 		"Alice+x@alias.test": {Home: "example.test/alice", QuotaBytes: 1 << 30, QuotaMessages: 1000, Enabled: true},
 		"off@example.test":   {Home: "example.test/off"},
 		"someone@off.test":   {Home: "off.test/someone"},
+		"bob@closed.test":    {Home: "example.test/bob"},
 	} {
 		got, err := d.Recipient(context.Background(), address(t, ask))
 		want.Address = got.Matched
@@ -185,6 +188,7 @@ func accounts(t *testing.T, d directory.Directory) {
 		"bob+exact@example.test": {"bob+exact@example.test", "{PLAIN}bobexact", true},
 		"off@example.test":       {"off@example.test", "{PLAIN}off", false},
 		"someone@off.test":       {"someone@off.test", "{PLAIN}someone", false},
+		"bob@closed.test":        {"bob@example.test", "{PLAIN}bob", false},
 	} {
 		got, err := d.Account(context.Background(), login)
 		if err != nil || got.PasswordHash != want.hash || got.Mailbox.Enabled != want.enabled ||

@@ -1,0 +1,33 @@
+// Package sql is the directory in an SQL database: today SQLite
+// (modernc.org/sqlite, no cgo).
+//
+// # What it does
+//
+// [Open] opens the database for reading and [Directory] asks its views, never
+// its tables (migrations/sqlite), one query for each question. [OpenWriter]
+// opens the one connection that admin/store and migrations write through.
+//
+// # What it does not do
+//
+// It does not create or migrate the schema, does not cache (directory/cache)
+// and does not check passwords (directory/password).
+//
+// # Parameters
+//
+// directory.path, directory.readers, directory.busy_timeout and
+// main.recipient_delimiter.
+//
+// # Results
+//
+// A row is Found and no row is NotFound. A missing table, view or column, a
+// file that is no database or is damaged, and a missing permission are
+// Misconfigured: waiting will not help, an operator must act. Everything else,
+// above all a locked database, an I/O error and a context that is over, is
+// Unavailable.
+//
+// # Files and locks
+//
+// The database runs in WAL mode: readers do not wait for the writer. Beside
+// the file lie file-wal and file-shm. The writer syncs the WAL at each commit
+// (synchronous=FULL), so what the API confirmed is on disk.
+package sql

@@ -1,0 +1,202 @@
+package migrations
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/fstest"
+
+	_ "modernc.org/sqlite"
+)
+
+func open(t *testing.T) *sql.DB {
+	t.Helper()
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(t.TempDir(), "x.db")+"?_pragma=foreign_keys(1)&_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return db
+}
+
+func schema(t *testing.T, db *sql.DB) string {
+	t.Helper()
+	rows, err := db.Query("SELECT type || ' ' || name || ' ' || COALESCE(sql, '') FROM sqlite_master WHERE name <> 'schema_migrations' ORDER BY 1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	var all []string
+	for rows.Next() {
+		var s string
+		if err := rows.Scan(&s); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, s)
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return strings.Join(all, "\n")
+}
+
+func TestUpDownUp(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	db := open(t)
+	latest, err := Latest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantVersion := func(want int) {
+		t.Helper()
+		if v, err := Version(ctx, db); err != nil || v != want {
+			t.Fatalf("version %d, %v; want %d", v, err, want)
+		}
+	}
+	wantVersion(0)
+	states := []string{schema(t, db)}
+	for v := 1; v <= latest; v++ {
+		steps, err := load(sqliteFiles, "sqlite")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := move(ctx, db, steps, v); err != nil {
+			t.Fatal(err)
+		}
+		wantVersion(v)
+		states = append(states, schema(t, db))
+	}
+	for v := latest - 1; v >= 0; v-- {
+		if err := Down(ctx, db, v); err != nil {
+			t.Fatal(err)
+		}
+		wantVersion(v)
+		if got := schema(t, db); got != states[v] {
+			t.Errorf("down to %d left:\n%s\nwant:\n%s", v, got, states[v])
+		}
+	}
+	for range 2 {
+		if err := Up(ctx, db); err != nil {
+			t.Fatal(err)
+		}
+		wantVersion(latest)
+	}
+	if got := schema(t, db); got != states[latest] {
+		t.Errorf("up again differs:\n%s", got)
+	}
+}
+
+func TestNewerSchemaIsRefused(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	db := open(t)
+	if err := Up(ctx, db); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Exec("INSERT INTO schema_migrations VALUES (9999, 'future', 0)"); err != nil {
+		t.Fatal(err)
+	}
+	if err := Up(ctx, db); !errors.Is(err, ErrNewer) {
+		t.Errorf("Up: %v", err)
+	}
+	if err := Down(ctx, db, 0); !errors.Is(err, ErrNewer) {
+		t.Errorf("Down: %v", err)
+	}
+}
+
+func TestFailedStepLeavesTheOldVersion(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	db := open(t)
+	steps := []step{
+		{1, "good", "CREATE TABLE a (x)", "DROP TABLE a"},
+		{2, "bad", "CREATE TABLE b (x); CREATE TABLE a (x)", "DROP TABLE b"},
+	}
+	if err := move(ctx, db, steps, 2); err == nil {
+		t.Fatal("no error")
+	}
+	if v, err := Version(ctx, db); err != nil || v != 1 {
+		t.Errorf("version %d, %v", v, err)
+	}
+	if s := schema(t, db); strings.Contains(s, "table b") {
+		t.Errorf("half a step stayed: %s", s)
+	}
+}
+
+func TestTwoProcessesAtOnce(t *testing.T) {
+	t.Parallel()
+	db := open(t)
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			if err := Up(context.Background(), db); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestLoadRefusesGaps(t *testing.T) {
+	t.Parallel()
+	for name, files := range map[string]fstest.MapFS{
+		"gap":     {"d/0002_x.up.sql": {}, "d/0002_x.down.sql": {}},
+		"no down": {"d/0001_x.up.sql": {}},
+		"twice":   {"d/0001_x.up.sql": {}, "d/0001_x.down.sql": {}, "d/0001_y.up.sql": {}, "d/0001_y.down.sql": {}},
+	} {
+		if _, err := load(files, "d"); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}
+
+// TestConstraints: the schema itself refuses what the program must never do.
+func TestConstraints(t *testing.T) {
+	t.Parallel()
+	db := open(t)
+	if err := Up(context.Background(), db); err != nil {
+		t.Fatal(err)
+	}
+	for _, ok := range []string{
+		"INSERT INTO domains (id, name, kind, created_at, updated_at) VALUES (1, 'a.test', 'hosted', 0, 0)",
+		"INSERT INTO domains (id, name, kind, alias_of, alias_of_kind, created_at, updated_at) VALUES (2, 'b.test', 'alias', 1, 'hosted', 0, 0)",
+		"INSERT INTO addresses (id, address, domain_id, local, kind, created_at, updated_at) VALUES (1, 'x@a.test', 1, 'x', 'mailbox', 0, 0)",
+		"INSERT INTO mailboxes (address_id, home, password_hash) VALUES (1, 'a.test/x', '')",
+		"INSERT INTO addresses (id, address, domain_id, local, kind, created_at, updated_at) VALUES (2, '@a.test', 1, '', 'alias', 0, 0)",
+	} {
+		if _, err := db.Exec(ok); err != nil {
+			t.Fatalf("%s: %v", ok, err)
+		}
+	}
+	for _, bad := range []string{
+		"INSERT INTO domains (name, kind, created_at, updated_at) VALUES ('a.test', 'hosted', 0, 0)",
+		"INSERT INTO domains (name, kind, created_at, updated_at) VALUES ('UPPER.test', 'hosted', 0, 0)",
+		"INSERT INTO domains (name, kind, created_at, updated_at) VALUES ('c.test', 'alias', 0, 0)",
+		"INSERT INTO domains (name, kind, alias_of, alias_of_kind, created_at, updated_at) VALUES ('c.test', 'alias', 2, 'hosted', 0, 0)",
+		"INSERT INTO addresses (address, domain_id, local, kind, created_at, updated_at) VALUES ('x@a.test', 1, 'x', 'alias', 0, 0)",
+		"INSERT INTO addresses (address, domain_id, local, kind, created_at, updated_at) VALUES ('y@b.test', 2, 'y', 'mailbox', 0, 0)",
+		"INSERT INTO addresses (address, domain_id, local, kind, created_at, updated_at) VALUES ('@b.test', 1, '', 'mailbox', 0, 0)",
+		"INSERT INTO relocated (address_id, moved_to) VALUES (1, 'y')",
+		"INSERT INTO aliases (address_id) VALUES (1)",
+		"INSERT INTO mailboxes (address_id, home, password_hash) VALUES (2, 'z', '')",
+		"DELETE FROM domains WHERE id = 1", // an alias domain stands for it
+	} {
+		if _, err := db.Exec(bad); err == nil {
+			t.Errorf("accepted: %s", bad)
+		}
+	}
+	for _, ok := range []string{"DELETE FROM domains WHERE id = 2", "DELETE FROM domains WHERE id = 1"} {
+		if _, err := db.Exec(ok); err != nil {
+			t.Errorf("%s: %v", ok, err)
+		}
+	}
+	var left int
+	if err := db.QueryRow("SELECT (SELECT count(*) FROM addresses) + (SELECT count(*) FROM mailboxes)").Scan(&left); err != nil || left != 0 {
+		t.Errorf("%d rows left, %v", left, err)
+	}
+}

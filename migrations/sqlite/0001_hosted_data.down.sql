@@ -1,0 +1,12 @@
+DROP VIEW directory_accounts;
+DROP VIEW directory_targets;
+DROP VIEW directory_recipients;
+DROP VIEW directory_domains;
+DROP TABLE audit;
+DROP TABLE api_tokens;
+DROP TABLE relocated;
+DROP TABLE alias_targets;
+DROP TABLE aliases;
+DROP TABLE mailboxes;
+DROP TABLE addresses;
+DROP TABLE domains;
