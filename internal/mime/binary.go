@@ -1,0 +1,182 @@
+package mime
+
+import (
+	"encoding/binary"
+	"errors"
+	"math"
+)
+
+// ErrRecord says that octets are no record of this version. Scan again.
+var ErrRecord = errors.New("mime: not a record of this version")
+
+// recordVersion is the first octet of a record. It grows with every change of
+// the form or of what Scan answers, so that old caches are made anew.
+const recordVersion = 1
+
+// The bits of a part's first octet.
+const (
+	kindBits      = 0x03
+	encodingShift = 2
+	textBit       = 0x10
+)
+
+// AppendBinary appends the record that the index keeps. Its form: version,
+// then as unsigned varints Size, WireSize-Size, the lengths of Envelope and
+// Structure, the number of cuts and of parts; Envelope and Structure; the cuts,
+// each as the difference to the one before; the parts, each as an octet of
+// flags, the distance to its parent, the distance of Start to the part before,
+// the lengths of header and body, by how much each is longer on the wire,
+// Lines, and for a text the length of Charset and Charset.
+func (m *Message) AppendBinary(dst []byte) []byte {
+	dst = append(dst, recordVersion)
+	dst = binary.AppendUvarint(dst, uint64(m.Size))
+	dst = binary.AppendUvarint(dst, uint64(m.WireSize-m.Size))
+	dst = binary.AppendUvarint(dst, uint64(len(m.Envelope)))
+	dst = binary.AppendUvarint(dst, uint64(len(m.Structure)))
+	dst = binary.AppendUvarint(dst, uint64(len(m.cuts)))
+	dst = binary.AppendUvarint(dst, uint64(len(m.Parts)))
+	dst = append(dst, m.Envelope...)
+	dst = append(dst, m.Structure...)
+	before := uint32(0)
+	for _, c := range m.cuts {
+		dst = binary.AppendUvarint(dst, uint64(c-before))
+		before = c
+	}
+	start := int64(0)
+	for i := range m.Parts {
+		dst = m.Parts[i].appendBinary(dst, int32(i), start)
+		start = m.Parts[i].Start
+	}
+	return dst
+}
+
+func (p *Part) appendBinary(dst []byte, index int32, start int64) []byte {
+	flags := byte(p.Kind) | byte(p.Encoding)<<encodingShift
+	if p.Text {
+		flags |= textBit
+	}
+	dst = append(dst, flags)
+	if index > 0 {
+		dst = binary.AppendUvarint(dst, uint64(index-p.Parent))
+	}
+	dst = binary.AppendUvarint(dst, uint64(p.Start-start))
+	dst = binary.AppendUvarint(dst, uint64(p.Body-p.Start))
+	dst = binary.AppendUvarint(dst, uint64(p.End-p.Body))
+	dst = binary.AppendUvarint(dst, uint64(p.HeaderWire-(p.Body-p.Start)))
+	dst = binary.AppendUvarint(dst, uint64(p.BodyWire-(p.End-p.Body)))
+	dst = binary.AppendUvarint(dst, uint64(p.Lines))
+	if p.Text {
+		dst = binary.AppendUvarint(dst, uint64(len(p.Charset)))
+		dst = append(dst, p.Charset...)
+	}
+	return dst
+}
+
+// recordReader reads varints; after the first mistake all are zero.
+type recordReader struct {
+	b   []byte
+	bad bool
+}
+
+func (r *recordReader) number(limit int64) int64 {
+	// Most numbers are below 128.
+	if len(r.b) > 0 && r.b[0] < 0x80 && int64(r.b[0]) <= limit {
+		n := int64(r.b[0])
+		r.b = r.b[1:]
+		return n
+	}
+	n, size := binary.Uvarint(r.b)
+	if size <= 0 || limit < 0 || n > uint64(limit) {
+		r.bad, r.b = true, nil
+		return 0
+	}
+	r.b = r.b[size:]
+	return int64(n)
+}
+
+func (r *recordReader) octets(n int64) []byte {
+	if n > int64(len(r.b)) {
+		r.bad, r.b = true, nil
+		return nil
+	}
+	out := r.b[:n:n]
+	r.b = r.b[n:]
+	return out
+}
+
+// Parse reads a record into m, whose slices it uses again. Envelope, Structure
+// and Charset point into b. The error is ErrRecord; m is unspecified then.
+func (m *Message) Parse(b []byte) error {
+	if len(b) == 0 || b[0] != recordVersion {
+		return ErrRecord
+	}
+	r := recordReader{b: b[1:]}
+	m.Size = r.number(math.MaxInt64 / 2)
+	m.WireSize = m.Size + r.number(m.Size)
+	envelope := r.number(int64(len(r.b)))
+	structure := r.number(int64(len(r.b)))
+	cuts := r.number(int64(len(r.b)))
+	parts := r.number(int64(len(r.b)))
+	m.Envelope = r.octets(envelope)
+	m.Structure = r.octets(structure)
+	m.cuts = m.cuts[:0]
+	at := int64(0)
+	for range cuts {
+		at += r.number(structure - at)
+		m.cuts = append(m.cuts, uint32(at))
+	}
+	m.Parts = m.Parts[:0]
+	start := int64(0)
+	for i := int32(0); int64(i) < parts && !r.bad; i++ {
+		m.Parts = append(m.Parts, r.part(i, start, m.Size))
+		start = m.Parts[i].Start
+	}
+	if r.bad || len(r.b) > 0 || parts == 0 || cuts%2 != 0 {
+		return ErrRecord
+	}
+	return m.link()
+}
+
+func (r *recordReader) part(index int32, start, size int64) Part {
+	var flags byte
+	if b := r.octets(1); len(b) == 1 {
+		flags = b[0]
+	}
+	p := Part{Parent: None, Child: None, Next: None}
+	p.Kind, p.Encoding, p.Text = Kind(flags&kindBits), Encoding(flags>>encodingShift&3), flags&textBit != 0
+	if p.Kind > Rfc822 || p.Encoding > Base64 || flags > 2*textBit {
+		r.bad = true
+	}
+	if index > 0 {
+		p.Parent = index - int32(r.number(int64(index)))
+	}
+	p.Start = start + r.number(size-start)
+	p.Body = p.Start + r.number(size-p.Start)
+	p.End = p.Body + r.number(size-p.Body)
+	p.HeaderWire = p.Body - p.Start + r.number(p.Body-p.Start)
+	p.BodyWire = p.End - p.Body + r.number(p.End-p.Body)
+	p.Lines = r.number(p.End - p.Body)
+	if p.Text {
+		p.Charset = r.octets(r.number(maxCharset))
+	}
+	return p
+}
+
+// link restores Child and Next from Parent.
+func (m *Message) link() error {
+	for i := int32(len(m.Parts)) - 1; i > 0; i-- {
+		parent := m.Parts[i].Parent
+		if parent < 0 || parent >= i || m.Parts[parent].Kind == Leaf {
+			return ErrRecord
+		}
+		m.Parts[i].Next = m.Parts[parent].Child
+		m.Parts[parent].Child = i
+	}
+	for i := range m.Parts {
+		p := &m.Parts[i]
+		if p.Kind == Rfc822 && (p.Child == None || m.Parts[p.Child].Next != None) {
+			return ErrRecord
+		}
+	}
+	return nil
+}
