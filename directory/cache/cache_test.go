@@ -1,0 +1,325 @@
+package cache_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"toastmaster/configs"
+	"toastmaster/directory"
+	"toastmaster/directory/cache"
+	"toastmaster/directory/static"
+	"toastmaster/directory/tabletest"
+	"toastmaster/internal/addr"
+	"toastmaster/internal/clock"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// stopped is a clock that moves when told to.
+type stopped struct {
+	clock.System
+	ns atomic.Int64
+}
+
+func (s *stopped) Now() time.Time          { return time.Unix(1000, s.ns.Load()) }
+func (s *stopped) advance(d time.Duration) { s.ns.Add(int64(d)) }
+
+// counting is a directory that counts questions and can be switched.
+type counting struct {
+	directory.Directory
+	asked atomic.Int64
+	mu    sync.Mutex
+	gate  func(ctx context.Context)
+}
+
+func (c *counting) Domain(ctx context.Context, name string) (directory.Domain, error) {
+	c.asked.Add(1)
+	return c.Directory.Domain(ctx, name)
+}
+
+func (c *counting) Recipient(ctx context.Context, a addr.Address) (directory.Recipient, error) {
+	c.asked.Add(1)
+	c.mu.Lock()
+	under, gate := c.Directory, c.gate
+	c.mu.Unlock()
+	r, err := under.Recipient(ctx, a)
+	if gate != nil {
+		gate(ctx)
+	}
+	return r, err
+}
+
+func (c *counting) become(d directory.Directory, gate func(context.Context)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.Directory, c.gate = d, gate
+}
+
+func healthy(t testing.TB, data static.Data) directory.Directory {
+	t.Helper()
+	d, err := static.New(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func params() configs.Directory { return configs.Default().Directory }
+
+func subject(t testing.TB) (*cache.Cache, *counting, *stopped) {
+	under := &counting{Directory: healthy(t, tabletest.Data())}
+	clk := &stopped{}
+	return cache.New(under, params(), clk), under, clk
+}
+
+var (
+	alice  = addr.Address{Local: "alice", Domain: "example.test"}
+	nobody = addr.Address{Local: "nobody", Domain: "example.test"}
+)
+
+func ask(t testing.TB, d directory.Directory, a addr.Address, want directory.Outcome) {
+	t.Helper()
+	_, err := d.Recipient(context.Background(), a)
+	if got := directory.OutcomeOf(err); got != want {
+		t.Errorf("%s: %s, want %s", a, got, want)
+	}
+}
+
+func TestContract(t *testing.T) {
+	t.Parallel()
+	tabletest.Run(t, tabletest.Subject{
+		Healthy: func(t *testing.T, data static.Data) directory.Directory {
+			return cache.New(healthy(t, data), params(), clock.System{})
+		},
+		Failing: func(_ *testing.T, outcome directory.Outcome) directory.Directory {
+			return cache.New(static.Broken{Outcome: outcome}, params(), clock.System{})
+		},
+	})
+}
+
+func TestFoundAndMissingAreRemembered(t *testing.T) {
+	t.Parallel()
+	c, under, clk := subject(t)
+	for range 3 {
+		ask(t, c, alice, directory.Found)
+		ask(t, c, nobody, directory.NotFound)
+	}
+	if n := under.asked.Load(); n != 2 {
+		t.Errorf("asked %d times, want 2", n)
+	}
+	clk.advance(params().CacheNegativeTTL)
+	ask(t, c, alice, directory.Found)
+	ask(t, c, nobody, directory.NotFound)
+	if n := under.asked.Load(); n != 3 {
+		t.Errorf("after the negative TTL asked %d times, want 3", n)
+	}
+	clk.advance(params().CacheTTL)
+	ask(t, c, alice, directory.Found)
+	if n := under.asked.Load(); n != 4 {
+		t.Errorf("after the TTL asked %d times, want 4", n)
+	}
+}
+
+func TestFailuresAreNotRemembered(t *testing.T) {
+	t.Parallel()
+	for _, outcome := range []directory.Outcome{directory.Unavailable, directory.Misconfigured} {
+		c, under, clk := subject(t)
+		good := under.Directory
+		ask(t, c, alice, directory.Found)
+		under.become(static.Broken{Outcome: outcome}, nil)
+		ask(t, c, alice, directory.Found) // remembered: mail goes on
+		ask(t, c, nobody, outcome)
+		ask(t, c, nobody, outcome)
+		if n := under.asked.Load(); n != 3 {
+			t.Errorf("asked %d times, want 3", n)
+		}
+		clk.advance(params().CacheTTL)
+		ask(t, c, alice, outcome)
+		under.become(good, nil)
+		ask(t, c, alice, directory.Found)
+		ask(t, c, nobody, directory.NotFound)
+	}
+}
+
+func TestInvalidate(t *testing.T) {
+	t.Parallel()
+	c, under, _ := subject(t)
+	ask(t, c, alice, directory.Found)
+	ask(t, c, nobody, directory.NotFound)
+	data := tabletest.Data()
+	data.Accounts = append(data.Accounts[1:], static.Box("nobody@example.test", ""))
+	data.Aliases = nil
+	under.become(healthy(t, data), nil)
+	c.Invalidate()
+	ask(t, c, alice, directory.NotFound)
+	ask(t, c, nobody, directory.Found)
+}
+
+// TestInvalidateDuringAQuestion: an answer that was read before a change is
+// neither remembered after it nor given to a later question.
+func TestInvalidateDuringAQuestion(t *testing.T) {
+	t.Parallel()
+	c, under, _ := subject(t)
+	entered, leave := make(chan struct{}), make(chan struct{})
+	under.become(under.Directory, func(context.Context) {
+		close(entered)
+		<-leave
+	})
+	var wg sync.WaitGroup
+	wg.Go(func() { ask(t, c, nobody, directory.NotFound) })
+	<-entered
+	data := tabletest.Data()
+	data.Accounts = append(data.Accounts, static.Box("nobody@example.test", ""))
+	under.become(healthy(t, data), nil)
+	c.Invalidate()
+	ask(t, c, nobody, directory.Found) // does not join the old question
+	close(leave)
+	wg.Wait()
+	ask(t, c, nobody, directory.Found)
+}
+
+func TestOneAsksForMany(t *testing.T) {
+	t.Parallel()
+	c, under, _ := subject(t)
+	entered, leave := make(chan struct{}, 100), make(chan struct{})
+	under.become(under.Directory, func(context.Context) {
+		entered <- struct{}{}
+		<-leave
+	})
+	var wg sync.WaitGroup
+	wg.Go(func() { ask(t, c, alice, directory.Found) })
+	<-entered
+	ctx, cancel := context.WithCancel(context.Background())
+	wg.Go(func() {
+		_, err := c.Recipient(ctx, alice)
+		if directory.OutcomeOf(err) != directory.Unavailable {
+			t.Errorf("a waiter with a cancelled context got %v", err)
+		}
+	})
+	for range 20 {
+		wg.Go(func() { ask(t, c, alice, directory.Found) })
+	}
+	cancel()
+	close(leave)
+	wg.Wait()
+	if n := under.asked.Load(); n != 1 {
+		t.Errorf("asked %d times, want 1", n)
+	}
+}
+
+// TestTheWorkerGivesUp: those who waited for a caller whose context ended ask
+// for themselves.
+func TestTheWorkerGivesUp(t *testing.T) {
+	t.Parallel()
+	c, under, _ := subject(t)
+	good := under.Directory
+	entered := make(chan struct{})
+	under.become(cancelled{}, func(ctx context.Context) {
+		close(entered)
+		<-ctx.Done()
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if _, err := c.Recipient(ctx, alice); directory.OutcomeOf(err) != directory.Unavailable {
+			t.Errorf("got %v", err)
+		}
+	})
+	<-entered
+	under.become(good, nil)
+	wg.Go(func() { ask(t, c, alice, directory.Found) })
+	cancel()
+	wg.Wait()
+}
+
+type cancelled struct{ directory.Directory }
+
+func (cancelled) Recipient(context.Context, addr.Address) (directory.Recipient, error) {
+	return directory.Recipient{}, &directory.Error{Outcome: directory.Unavailable, Cause: context.Canceled}
+}
+
+// TestBound: a flood of wrong addresses neither grows the cache without limit
+// nor pushes the right ones out.
+func TestBound(t *testing.T) {
+	t.Parallel()
+	under := &counting{Directory: healthy(t, tabletest.Data())}
+	p := params()
+	p.CacheEntries = 100
+	c := cache.New(under, p, &stopped{})
+	ask(t, c, alice, directory.Found)
+	for i := range 10 * p.CacheEntries {
+		ask(t, c, addr.Address{Local: fmt.Sprint("x", i), Domain: "example.test"}, directory.NotFound)
+	}
+	if n := c.Len(); n > p.CacheEntries+1 {
+		t.Errorf("%d entries", n)
+	}
+	before := under.asked.Load()
+	ask(t, c, alice, directory.Found)
+	if under.asked.Load() != before {
+		t.Error("alice was pushed out")
+	}
+}
+
+// TestUsedEntriesSurvive: found answers in use stay when many others come.
+func TestUsedEntriesSurvive(t *testing.T) {
+	t.Parallel()
+	under := &counting{Directory: healthy(t, tabletest.Data())}
+	p := params()
+	p.CacheEntries = 20
+	c := cache.New(under, p, &stopped{})
+	ask(t, c, alice, directory.Found)
+	for i := range 200 {
+		ask(t, c, addr.Address{Local: fmt.Sprint("alice+", i), Domain: "example.test"}, directory.Found)
+		ask(t, c, alice, directory.Found)
+	}
+	if n := under.asked.Load(); n != 201 {
+		t.Errorf("asked %d times, want 201", n)
+	}
+}
+
+func TestZeroEntriesRemembersNothing(t *testing.T) {
+	t.Parallel()
+	under := &counting{Directory: healthy(t, tabletest.Data())}
+	p := params()
+	p.CacheEntries = 0
+	c := cache.New(under, p, &stopped{})
+	ask(t, c, alice, directory.Found)
+	ask(t, c, alice, directory.Found)
+	if n := under.asked.Load(); n != 2 {
+		t.Errorf("asked %d times", n)
+	}
+}
+
+// TestAHitIsCheap holds the promise of the package comment: no allocation.
+func TestAHitIsCheap(t *testing.T) {
+	c, _, _ := subject(t)
+	ctx := context.Background()
+	ask(t, c, alice, directory.Found)
+	n := testing.AllocsPerRun(100, func() {
+		if _, err := c.Recipient(ctx, alice); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if n != 0 {
+		t.Errorf("%v allocations per hit", n)
+	}
+}
+
+func BenchmarkHit(b *testing.B) {
+	c := cache.New(healthy(b, tabletest.Data()), params(), clock.System{})
+	ask(b, c, alice, directory.Found)
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if _, err := c.Recipient(context.Background(), alice); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
