@@ -1,0 +1,105 @@
+package login
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"toastmaster/directory"
+	"toastmaster/directory/password"
+	"toastmaster/internal/dsn"
+	"toastmaster/internal/msglog"
+	"toastmaster/internal/service"
+	"toastmaster/mailstore"
+)
+
+// The errors that this package itself has to say.
+var (
+	ErrInsecure  = dsn.New(dsn.EncryptionNeeded, "Log-in is refused on a connection without TLS").WithCode(538)
+	ErrMechanism = dsn.New(dsn.InvalidArguments, "No such authentication mechanism").WithCode(504)
+	ErrTooMany   = dsn.New(dsn.PolicyLater, "Too many connections of this user from this address")
+	ErrNoTLS     = dsn.New(dsn.InvalidCommand, "TLS is not available")
+)
+
+// Gate is the way in to one service. Safe for concurrent use; its exported
+// fields do not change once Connect was called.
+type Gate struct {
+	// Service is the name in the log: "imapd", "pop3d".
+	Service string
+	// Authenticate is (*password.Authenticator).Authenticate.
+	Authenticate func(ctx context.Context, t password.Attempt) (directory.Mailbox, error)
+	// Open is (*mailstore.Store).User.
+	Open func(ctx context.Context, a mailstore.Account) (*mailstore.User, error)
+	// TLS is for STARTTLS; nil offers none.
+	TLS *tls.Config
+	// SecureNetworks are peers whose connection counts as secure without TLS.
+	// Loopback() is what Dovecot does; empty means TLS only.
+	SecureNetworks []netip.Prefix
+	// Plaintext allows log-in on any connection (Dovecot
+	// auth_allow_cleartext). Never on the Internet.
+	Plaintext bool
+	// Timeout is from the connection to the log-in.
+	Timeout time.Duration
+	// HandshakeTimeout bounds STARTTLS.
+	HandshakeTimeout time.Duration
+	// MaxFailures is after how many failed attempts the session is Exhausted.
+	// Zero means no limit.
+	MaxFailures int
+	// PerUser bounds the connections of one user from one address (Dovecot
+	// mail_max_userip_connections). Zero means no limit. Clients in Trusted
+	// are exempt: a webmail host has one address for everybody.
+	PerUser int
+	Trusted []netip.Prefix
+	Log     *msglog.Log
+
+	mu    sync.Mutex
+	users map[userAddr]int
+}
+
+// userAddr is whose connections are counted together.
+type userAddr struct {
+	user   string
+	client netip.Addr
+}
+
+// Loopback are the networks of the machine itself.
+func Loopback() []netip.Prefix {
+	return []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+}
+
+// Connect begins a session on c, which may be a *tls.Conn whose handshake is
+// done. It logs a Connect event; Disconnect must follow.
+func (g *Gate) Connect(c net.Conn) *Session {
+	s := &Session{
+		ID: service.NewSessionID(), Client: service.ClientAddr(c),
+		gate: g, conn: c, began: time.Now(),
+	}
+	_, s.tls = c.(*tls.Conn)
+	g.Log.Event(msglog.Connect{Service: g.Service, Session: s.ID, Client: s.client(), TLS: s.tls})
+	return s
+}
+
+// enter counts a connection of a user; false means that there are too many.
+func (g *Gate) enter(k userAddr) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.users[k] >= g.PerUser {
+		return false
+	}
+	if g.users == nil {
+		g.users = map[userAddr]int{}
+	}
+	g.users[k]++
+	return true
+}
+
+func (g *Gate) leave(k userAddr) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.users[k]--; g.users[k] <= 0 {
+		delete(g.users, k)
+	}
+}
