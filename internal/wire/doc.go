@@ -1,0 +1,45 @@
+// Package wire is the one reader and writer of line protocols: SMTP, LMTP and
+// POP3, server and client alike. Rules about line ends live here and nowhere
+// else.
+//
+// # Reading
+//
+// [Reader.ReadLine] reads one command or reply line of bounded length. A line
+// that is too long is read to its end and reported as [ErrTooLong]; the next
+// call reads the next line. [Reader.Content] reads a message in SMTP's DATA
+// framing (RFC 5321 section 4.5.2): the end is CR LF . CR LF and nothing else,
+// so "LF . LF", "LF . CR LF" and "CR . CR" are content. [Reader.Chunks] reads
+// a message in BDAT framing (RFC 3030). Both give the content either as it was
+// on the wire or with CR LF turned into LF; CR CR LF stays three octets, so
+// that [ContentWriter] gives back exactly what came in. Memory does not grow
+// with the message or with a line of it.
+//
+// # Bare CR and bare LF
+//
+// An LF without CR before it, or a CR without LF behind it, is what SMTP
+// smuggling is made of. [Policy] says what happens to them: [Reject] reads the
+// message to its real end and reports [ErrBareLF] or [ErrBareCR], [Normalize]
+// takes a bare LF as a line end and a bare CR as a space (Postfix
+// smtpd_forbid_bare_newline, cleanup_replace_stray_cr_lf), [Allow] keeps both.
+// Under every policy only CR LF starts a line for the purpose of dots.
+//
+// # Writing
+//
+// [Writer] gathers replies and writes them with one call. [ContentWriter]
+// turns LF into CR LF and stuffs dots. [Conn] ties a Reader and a Writer to a
+// connection: it flushes before it waits for the peer, so a pipelined group of
+// commands costs one write, and arms a deadline for every read and write.
+//
+// # Results
+//
+// Errors of this package are [ErrTooLong], [ErrBareLF], [ErrBareCR] and
+// [ErrInterrupted]; [Refusal] maps them to replies (500 5.5.2, 550 5.5.2).
+// Everything else comes from the connection; an end in the middle of a line or
+// of content is io.ErrUnexpectedEOF.
+//
+// # Memory
+//
+// A reader that waits for a command holds 4 KiB. While content flows it
+// borrows a block of 32 KiB from its [Pool]; a writer borrows one only while
+// something is gathered.
+package wire
