@@ -14,13 +14,13 @@
 // # What it does not do
 //
 // It knows no protocol. It has no timer per connection: deadlines are those of
-// the socket, set by the handler, best through [Watch].
+// the socket, set by the handler.
 //
 // # Draining
 //
-// When Run's context ends the listeners close, [Draining] closes, and sessions
-// that wait for a command (see [Watch]) are woken to say goodbye. Others finish
-// their command. After Limits.DrainTimeout the handlers' context is cancelled
+// When Run's context ends the listeners close, [Draining] closes, and what
+// sessions gave to [OnDrain] is called. A session that waits for a command says
+// goodbye; others finish their command. After Limits.DrainTimeout the handlers' context is cancelled
 // and what is left is closed.
 //
 // # Results

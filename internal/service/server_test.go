@@ -21,6 +21,7 @@ import (
 
 	"toastmaster/internal/clock"
 	"toastmaster/internal/msglog"
+	"toastmaster/internal/wire"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -108,25 +109,25 @@ func (r *running) finish() {
 
 // echo answers each line; it says goodbye when the server drains.
 func echo(ctx context.Context, c net.Conn) {
-	w := Watch(ctx, c)
-	r := bufio.NewReader(c)
-	for w.Idle(time.Now().Add(time.Minute)) {
-		line, err := r.ReadString('\n')
-		if err != nil {
-			break
+	w := wire.NewConn(c, nil)
+	OnDrain(ctx, w.Interrupt)
+	for {
+		line, err := w.ReadCommand()
+		switch {
+		case errors.Is(err, wire.ErrInterrupted):
+			_, _ = io.WriteString(c, "bye\r\n")
+			return
+		case err != nil:
+			return
 		}
-		w.Busy(time.Time{})
-		switch line {
-		case "panic\n":
+		switch string(line) {
+		case "panic":
 			panic("as asked")
-		case "slow\n":
+		case "slow":
 			<-ctx.Done()
 			return
 		}
-		_, _ = io.WriteString(c, line)
-	}
-	if w.Draining() {
-		_, _ = io.WriteString(c, "bye\n")
+		_, _ = c.Write(append(line, "\r\n"...))
 	}
 }
 
@@ -165,14 +166,14 @@ func TestIdleSessionIsWokenByTheDrain(t *testing.T) {
 	t.Parallel()
 	r := run(t, &Server{Handler: handlerFunc(echo), Limits: Limits{DrainTimeout: time.Minute}})
 	c := r.dial()
-	if got := ask(t, c, "hello\n"); got != "hello\n" {
+	if got := ask(t, c, "hello\r\n"); got != "hello\r\n" {
 		t.Fatalf("%q", got)
 	}
 	if n := r.Sessions(); n != 1 {
 		t.Errorf("%d sessions", n)
 	}
 	r.finish()
-	if got := read(t, c); got != "bye\n" {
+	if got := read(t, c); got != "bye\r\n" {
 		t.Errorf("goodbye: %q", got)
 	}
 	if n := r.Sessions(); n != 0 {
@@ -187,12 +188,12 @@ func TestBusySessionIsCancelledAfterTheDrainTime(t *testing.T) {
 	t.Parallel()
 	r := run(t, &Server{Handler: handlerFunc(echo), Limits: Limits{DrainTimeout: 50 * time.Millisecond}})
 	c := r.dial()
-	ask(t, c, "hello\n")
-	if _, err := io.WriteString(c, "slow\n"); err != nil {
+	ask(t, c, "hello\r\n")
+	if _, err := io.WriteString(c, "slow\r\n"); err != nil {
 		t.Fatal(err)
 	}
 	r.finish()
-	if got := read(t, c); got != "" && got != "bye\n" {
+	if got := read(t, c); got != "" && got != "bye\r\n" {
 		t.Errorf("%q", got)
 	}
 }
@@ -216,13 +217,13 @@ func TestDrainingClosesForHandlersThatSelect(t *testing.T) {
 	waits := func(ctx context.Context, c net.Conn) {
 		close(started)
 		<-Draining(ctx)
-		_, _ = io.WriteString(c, "bye\n")
+		_, _ = io.WriteString(c, "bye\r\n")
 	}
 	r := run(t, &Server{Handler: handlerFunc(waits), Limits: Limits{DrainTimeout: time.Minute}})
 	c := r.dial()
 	<-started
 	r.finish()
-	if got := read(t, c); got != "bye\n" {
+	if got := read(t, c); got != "bye\r\n" {
 		t.Errorf("%q", got)
 	}
 	if Draining(context.Background()) != nil {
@@ -234,10 +235,10 @@ func TestPanicEndsOneSessionOnly(t *testing.T) {
 	t.Parallel()
 	r := run(t, &Server{Handler: handlerFunc(echo), Limits: Limits{DrainTimeout: time.Minute}})
 	other, c := r.dial(), r.dial()
-	if got := ask(t, c, "panic\n"); got != "" {
+	if got := ask(t, c, "panic\r\n"); got != "" {
 		t.Errorf("%q", got)
 	}
-	if got := ask(t, other, "still here\n"); got != "still here\n" {
+	if got := ask(t, other, "still here\r\n"); got != "still here\r\n" {
 		t.Errorf("%q", got)
 	}
 	r.finish()
@@ -264,9 +265,9 @@ func TestLimits(t *testing.T) {
 			c.limits.DrainTimeout = time.Minute
 			r := run(t, &Server{Handler: handlerFunc(echo), Limits: c.limits, Busy: "421 busy\r\n"})
 			first := r.dial()
-			ask(t, first, "one\n")
+			ask(t, first, "one\r\n")
 			second := r.dial()
-			want := "two\n"
+			want := "two\r\n"
 			if c.refused {
 				want = "421 busy\r\n"
 			} else if _, err := io.WriteString(second, want); err != nil {
@@ -278,7 +279,7 @@ func TestLimits(t *testing.T) {
 			_ = first.Close()
 			_ = second.Close()
 			waitFor(t, func() bool { return r.Sessions() == 0 })
-			if got := ask(t, r.dial(), "three\n"); got != "three\n" {
+			if got := ask(t, r.dial(), "three\r\n"); got != "three\r\n" {
 				t.Errorf("the place was not given back: %q", got)
 			}
 			r.finish()
@@ -322,7 +323,7 @@ func TestAcceptGoesOnAfterErrors(t *testing.T) {
 	f := &failingListener{Listener: listen(t)}
 	f.failures.Store(3)
 	r := run(t, &Server{Handler: handlerFunc(echo), Listeners: []Listener{{Listener: f}}, Limits: Limits{DrainTimeout: time.Minute}})
-	if got := ask(t, r.dial(), "hello\n"); got != "hello\n" {
+	if got := ask(t, r.dial(), "hello\r\n"); got != "hello\r\n" {
 		t.Errorf("%q", got)
 	}
 	r.finish()

@@ -59,3 +59,15 @@ func Draining(ctx context.Context) <-chan struct{} {
 	}
 	return nil
 }
+
+// OnDrain calls f once when the session should end soon, from another
+// goroutine; at once if that is already so. f must not wait: it interrupts a
+// read (wire.Conn.Interrupt) or sets a flag. There is one f for a connection,
+// a later one takes its place. It costs no goroutine and no timer, so it is
+// what an idle session should use instead of waiting for Draining. With a
+// context that does not come from a Server f is never called.
+func OnDrain(ctx context.Context, f func()) {
+	if s := sessionOf(ctx); s != nil {
+		s.register(f)
+	}
+}

@@ -15,7 +15,7 @@ type session struct {
 	draining <-chan struct{}
 
 	mu      sync.Mutex
-	watcher *Watcher
+	onDrain func()
 	drained bool
 }
 
@@ -26,23 +26,24 @@ func sessionOf(ctx context.Context) *session {
 	return s
 }
 
-// watch registers the Watcher, and tells it at once if the drain came first.
-func (s *session) watch(w *Watcher) {
+// register sets what to call at the drain, and calls it at once if the drain
+// came first.
+func (s *session) register(f func()) {
 	s.mu.Lock()
-	s.watcher = w
+	s.onDrain = f
 	drained := s.drained
 	s.mu.Unlock()
 	if drained {
-		w.drain()
+		f()
 	}
 }
 
 func (s *session) drain() {
 	s.mu.Lock()
 	s.drained = true
-	w := s.watcher
+	f := s.onDrain
 	s.mu.Unlock()
-	if w != nil {
-		w.drain()
+	if f != nil {
+		f()
 	}
 }
