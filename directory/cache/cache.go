@@ -79,16 +79,16 @@ func (c *Cache) Len() int {
 type question[K comparable, V any] struct {
 	clock            clock.Clock
 	ttl, negativeTTL time.Duration
-	found            *generations[K, V]
-	missing          *generations[K, error]
+	found            *Map[K, V]
+	missing          *Map[K, error]
 	flights          flights[K, V]
 }
 
 func newQuestion[K comparable, V any](c configs.Directory, clk clock.Clock) *question[K, V] {
 	return &question[K, V]{
 		clock: clk, ttl: c.CacheTTL, negativeTTL: c.CacheNegativeTTL,
-		found:   newGenerations[K, V](c.CacheEntries),
-		missing: newGenerations[K, error](c.CacheEntries),
+		found:   NewMap[K, V](c.CacheEntries),
+		missing: NewMap[K, error](c.CacheEntries),
 		flights: flights[K, V]{running: map[K]*flight[V]{}},
 	}
 }
@@ -96,34 +96,34 @@ func newQuestion[K comparable, V any](c configs.Directory, clk clock.Clock) *que
 // remembered is the answer of k, found or not; ok is false when it must be asked.
 func (q *question[K, V]) remembered(k K) (v V, answer error, ok bool) {
 	now := q.clock.Now()
-	if v, ok := q.found.get(k, now); ok {
+	if v, ok := q.found.Get(k, now); ok {
 		return v, nil, true
 	}
-	answer, ok = q.missing.get(k, now)
+	answer, ok = q.missing.Get(k, now)
 	return v, answer, ok
 }
 
 func (q *question[K, V]) ask(ctx context.Context, k K, under func(context.Context) (V, error)) (V, error) {
 	return q.flights.do(ctx, k, func(ctx context.Context) (V, error) {
-		foundEpoch, missingEpoch := q.found.currentEpoch(), q.missing.currentEpoch()
+		foundEpoch, missingEpoch := q.found.Epoch(), q.missing.Epoch()
 		now := q.clock.Now()
 		v, err := under(ctx)
 		switch directory.OutcomeOf(err) {
 		case directory.Found:
-			q.found.put(k, v, now.Add(q.ttl), foundEpoch)
+			q.found.PutSince(k, v, now.Add(q.ttl), foundEpoch)
 		case directory.NotFound:
-			q.missing.put(k, err, now.Add(q.negativeTTL), missingEpoch)
+			q.missing.PutSince(k, err, now.Add(q.negativeTTL), missingEpoch)
 		}
 		return v, err
 	})
 }
 
 func (q *question[K, V]) clear() {
-	q.found.clear()
-	q.missing.clear()
+	q.found.Clear()
+	q.missing.Clear()
 	// Last: a question that begins between the lines above and here reads its
 	// epoch after them and may be remembered.
 	q.flights.forget()
 }
 
-func (q *question[K, V]) len() int { return q.found.len() + q.missing.len() }
+func (q *question[K, V]) len() int { return q.found.Len() + q.missing.Len() }

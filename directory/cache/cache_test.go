@@ -196,16 +196,13 @@ func TestOneAsksForMany(t *testing.T) {
 	wg.Go(func() { ask(t, c, alice, directory.Found) })
 	<-entered
 	ctx, cancel := context.WithCancel(context.Background())
-	wg.Go(func() {
-		_, err := c.Recipient(ctx, alice)
-		if directory.OutcomeOf(err) != directory.Unavailable {
-			t.Errorf("a waiter with a cancelled context got %v", err)
-		}
-	})
+	cancel()
+	if _, err := c.Recipient(ctx, alice); directory.OutcomeOf(err) != directory.Unavailable {
+		t.Errorf("a waiter with a cancelled context got %v", err)
+	}
 	for range 20 {
 		wg.Go(func() { ask(t, c, alice, directory.Found) })
 	}
-	cancel()
 	close(leave)
 	wg.Wait()
 	if n := under.asked.Load(); n != 1 {
