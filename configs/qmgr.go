@@ -1,9 +1,57 @@
 package configs
 
+import "time"
+
 // Qmgr is the section [qmgr].
 type Qmgr struct {
+	ActiveLimit           int
+	ResolveConcurrency    int
+	ResolveTimeout        time.Duration
+	MinimalBackoffTime    time.Duration
+	MaximalBackoffTime    time.Duration
+	QueueLifetime         time.Duration
+	BounceQueueLifetime   time.Duration
+	DelayWarningTime      time.Duration
+	VirtualConcurrency    int
+	TransportConcurrency  int
+	InitialDestination    int
+	DestinationLimit      int
+	DestinationRecipients int
+	DestinationCohorts    int
+	OverQuotaTemporary    bool
 }
 
 func (c *Qmgr) params() []Param {
-	return []Param{}
+	return []Param{
+		Int("qmgr.active_limit", &c.ActiveLimit, 20000, 1, 1_000_000,
+			"How many messages may be in the active window at once (Postfix qmgr_message_active_limit). More wait in the queue."),
+		Int("qmgr.resolve_concurrency", &c.ResolveConcurrency, 4, 1, 256,
+			"How many messages may be on their way from the queue into the active window, with a directory lookup per recipient."),
+		Duration("qmgr.resolve_timeout", &c.ResolveTimeout, 30*time.Second, time.Second, 10*time.Minute,
+			"How long finding the routes of one message may take. Its recipients are deferred after that."),
+		Duration("qmgr.minimal_backoff_time", &c.MinimalBackoffTime, 300*time.Second, time.Second, 5*day,
+			"The shortest time between two attempts for a deferred message, and how long a dead destination is left alone."),
+		Duration("qmgr.maximal_backoff_time", &c.MaximalBackoffTime, 4000*time.Second, time.Second, 5*day,
+			"The longest time between two attempts. In between a message waits as long as it is old, so the time doubles."),
+		Duration("qmgr.queue_lifetime", &c.QueueLifetime, 5*day, 0, 100*day,
+			"How long a message is tried before it goes back to its sender (Postfix maximal_queue_lifetime). Zero tries once."),
+		Duration("qmgr.bounce_queue_lifetime", &c.BounceQueueLifetime, 5*day, 0, 100*day,
+			"The same for mail from the null sender, which is dropped then because it never gets a report."),
+		Duration("qmgr.delay_warning_time", &c.DelayWarningTime, 0, 0, 100*day,
+			"After this time a sender is told once that his message waits. Zero never tells."),
+		Int("qmgr.virtual_concurrency", &c.VirtualConcurrency, 16, 1, 1000,
+			"How many deliveries into local mailboxes may run at once."),
+		Int("qmgr.transport_concurrency", &c.TransportConcurrency, 100, 1, 10_000,
+			"How many deliveries of each other transport may run at once (Postfix default_process_limit)."),
+		Int("qmgr.initial_destination_concurrency", &c.InitialDestination, 5, 1, 10_000,
+			"How many deliveries to one destination run at once at first. Success raises it up to the limit, failure to connect lowers it."),
+		Int("qmgr.destination_concurrency_limit", &c.DestinationLimit, 20, 1, 10_000,
+			"How many deliveries to one destination may run at once."),
+		Int("qmgr.destination_recipient_limit", &c.DestinationRecipients, 50, 1, 1000,
+			"How many recipients of one message one delivery may have. More are split into several."),
+		Int("qmgr.destination_failed_cohort_limit", &c.DestinationCohorts, 1, 1, 100,
+			"After how many rounds of failures to connect, each as large as the concurrency, a destination counts as dead."),
+		Bool("qmgr.over_quota_temporary", &c.OverQuotaTemporary, false,
+			"Whether mail for a full mailbox waits (4.2.2) until queue_lifetime is over. By default it goes back at once (5.2.2)."),
+	}
 }

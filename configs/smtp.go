@@ -1,9 +1,146 @@
 package configs
 
+import (
+	"errors"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"toastmaster/internal/addr"
+)
+
 // SMTP is the section [smtp].
 type SMTP struct {
+	Relayhost         string
+	Port              int
+	Resolver          []string
+	Protocols         string
+	TLSLevel          string
+	PasswordFile      string
+	ConnectTimeout    time.Duration
+	HeloTimeout       time.Duration
+	StartTLSTimeout   time.Duration
+	MailTimeout       time.Duration
+	RcptTimeout       time.Duration
+	DataInitTimeout   time.Duration
+	DataXferTimeout   time.Duration
+	DataDoneTimeout   time.Duration
+	QuitTimeout       time.Duration
+	DeliveryTimeout   time.Duration
+	AddressLimit      int
+	SessionLimit      int
+	CacheLimit        int
+	CacheTime         time.Duration
+	CacheReuseTime    time.Duration
+	CacheReuseCount   int
+	OwnAddresses      []string
+	MaximalReplyBytes int64
 }
 
 func (c *SMTP) params() []Param {
-	return []Param{}
+	const hour, minute, second = time.Hour, time.Minute, time.Second
+	return []Param{
+		String("smtp.relayhost", &c.Relayhost, "", `"host", "host:port", "[host]", "[host]:port", or empty`, checkOptionalNexthop,
+			"Where all mail for other systems goes. In brackets the host itself is used, without them its MX. Empty delivers directly."),
+		Int("smtp.port", &c.Port, 25, 1, 65535,
+			"The port of other systems when the nexthop names none."),
+		List("smtp.resolver", &c.Resolver, nil, `"address:port" of name servers`, checkAddrPort,
+			"The name servers to ask. Empty uses those of the system."),
+		Choice("smtp.protocols", &c.Protocols, "all", []string{"all", "ipv4", "ipv6"},
+			"Which address families to connect to (Postfix inet_protocols)."),
+		Choice("smtp.tls_level", &c.TLSLevel, "may", []string{"none", "may", "encrypt", "verify"},
+			"TLS to other systems: none; may encrypts when the peer can and goes on in clear otherwise; encrypt sends nothing in clear; verify also wants a certificate for the peer's name."),
+		String("smtp.password_file", &c.PasswordFile, "", "a file, or empty", nil,
+			"A file with a line \"nexthop user:password\" for each relayhost that wants a log-in. It must not be readable by others. Passwords travel only over TLS."),
+		Duration("smtp.connect_timeout", &c.ConnectTimeout, 30*second, second, hour, "How long connecting to one address may take."),
+		Duration("smtp.helo_timeout", &c.HeloTimeout, 5*minute, second, hour, "How long the greeting, and the answer to EHLO, may take."),
+		Duration("smtp.starttls_timeout", &c.StartTLSTimeout, 5*minute, second, hour, "How long STARTTLS and the handshake may take."),
+		Duration("smtp.mail_timeout", &c.MailTimeout, 5*minute, second, hour, "How long the answer to MAIL may take."),
+		Duration("smtp.rcpt_timeout", &c.RcptTimeout, 5*minute, second, hour, "How long the answer to each RCPT may take."),
+		Duration("smtp.data_init_timeout", &c.DataInitTimeout, 2*minute, second, hour, "How long the answer to DATA may take."),
+		Duration("smtp.data_xfer_timeout", &c.DataXferTimeout, 3*minute, second, hour, "How long the peer may take to accept the next piece (32 KiB) of the content."),
+		Duration("smtp.data_done_timeout", &c.DataDoneTimeout, 10*minute, second, hour, "How long the answer to the final dot may take."),
+		Duration("smtp.quit_timeout", &c.QuitTimeout, 5*second, 0, hour, "How long the answer to QUIT or RSET may take."),
+		Duration("smtp.delivery_timeout", &c.DeliveryTimeout, hour, second, day, "How long one delivery may take in all, over all hosts."),
+		Int("smtp.address_limit", &c.AddressLimit, 5, 1, 100, "How many addresses of a destination one delivery may try (Postfix smtp_mx_address_limit)."),
+		Int("smtp.session_limit", &c.SessionLimit, 2, 1, 100, "How many hosts that answered one delivery may try (Postfix smtp_mx_session_limit)."),
+		Int("smtp.connection_cache_limit", &c.CacheLimit, 100, 0, 10_000, "How many idle connections are kept for the next message. Zero keeps none."),
+		Duration("smtp.connection_cache_time", &c.CacheTime, 2*second, 0, hour, "How long an idle connection is kept."),
+		Duration("smtp.connection_reuse_time", &c.CacheReuseTime, 5*minute, 0, day, "How old a connection may be to be used again."),
+		Int("smtp.connection_reuse_count", &c.CacheReuseCount, 100, 0, 100_000, "How many messages one connection may carry. Zero is no limit."),
+		List("smtp.own_addresses", &c.OwnAddresses, nil, "IP addresses", checkIP,
+			"Addresses under which this host is reached from outside (Postfix proxy_interfaces). Mail whose MX is one of them loops. The addresses of the machine's interfaces count when smtp.port is 25."),
+		Size("smtp.reply_size_limit", &c.MaximalReplyBytes, 64<<10, 4<<10, 16<<20, "How long one reply of a peer may be. The connection is dropped beyond it."),
+	}
+}
+
+// Nexthop is where mail is handed to.
+type Nexthop struct {
+	// Host is a domain or host name, or an IP address.
+	Host string
+	// Port is 0 for smtp.port.
+	Port int
+	// Direct: the host itself and not its MX, because it was in brackets.
+	Direct bool
+}
+
+// ParseNexthop reads "host", "host:port", "[host]", "[host]:port" and the
+// address literals "[192.0.2.1]" and "[IPv6:2001:db8::1]", as Postfix writes
+// them.
+func ParseNexthop(s string) (Nexthop, error) {
+	var n Nexthop
+	host, port := s, ""
+	if inner, ok := strings.CutPrefix(s, "["); ok {
+		end := strings.IndexByte(inner, ']')
+		if end < 0 {
+			return n, errors.New("missing ]")
+		}
+		n.Direct = true
+		host, port = inner[:end], inner[end+1:]
+		if port != "" && port[0] != ':' {
+			return n, errors.New("text behind ]")
+		}
+		port = strings.TrimPrefix(port, ":")
+	} else if h, p, ok := strings.Cut(s, ":"); ok {
+		host, port = h, p
+	}
+	if port != "" {
+		p, err := strconv.ParseUint(port, 10, 16)
+		if err != nil || p == 0 {
+			return n, errors.New("bad port " + strconv.Quote(port))
+		}
+		n.Port = int(p)
+	}
+	if n.Direct {
+		literal := host
+		if len(literal) > 5 && strings.EqualFold(literal[:5], "IPv6:") {
+			literal = literal[5:]
+		}
+		if ip, err := netip.ParseAddr(literal); err == nil {
+			n.Host = ip.String()
+			return n, nil
+		}
+	}
+	var err error
+	n.Host, err = addr.ParseDomain(host)
+	return n, err
+}
+
+func checkOptionalNexthop(s string) error {
+	if s == "" {
+		return nil
+	}
+	_, err := ParseNexthop(s)
+	return err
+}
+
+func checkAddrPort(s string) error {
+	_, err := netip.ParseAddrPort(s)
+	return err
+}
+
+func checkIP(s string) error {
+	_, err := netip.ParseAddr(s)
+	return err
 }

@@ -28,6 +28,8 @@ type Request struct {
 	Content envelope.Content
 	// Nexthop is the domain or "[host]:port" that resolve chose.
 	Nexthop string
+	// Err is the Route's Err, for the transport "error"; nil otherwise.
+	Err *dsn.Error
 	// Replay asks an idempotent agent to look before it writes.
 	Replay bool
 	// Activated is when the message entered the active window, Started when
@@ -41,8 +43,11 @@ type Action string
 
 // The actions.
 const (
-	// Sent: delivered here, or taken over by a host that handles DSN.
+	// Sent: delivered here; a success report says "delivered".
 	Sent Action = "sent"
+	// Transferred: taken over by a host that handles DSN, which makes the
+	// success report itself (RFC 3461 section 5.2.2).
+	Transferred Action = "transferred"
 	// Relayed: taken over by a host that does not announce DSN (RFC 3461
 	// section 5.2.2); a success report says "relayed".
 	Relayed Action = "relayed"
@@ -55,10 +60,15 @@ const (
 type Result struct {
 	// Recipient is an index into Envelope.Recipients.
 	Recipient int
-	// Err is nil for success. Sent or Relayed is then in Action; otherwise
-	// Action is ignored and computed from Err's status.
+	// Err is nil for success. Sent, Transferred or Relayed is then in Action;
+	// otherwise Action is ignored and computed from Err's status.
 	Err    *dsn.Error
 	Action Action
+	// Site says that Err is about the destination as a whole (nobody there,
+	// no answer, refused at the greeting) and not about this message. qmgr
+	// lowers the destination's concurrency and, after enough of them, leaves
+	// it alone for a while (Postfix deliver_request hop_status).
+	Site bool
 	// Status is the success status; dsn.OK when zero.
 	Status dsn.Status
 	// Text is for the log: the peer's reply, or "delivered to maildir".

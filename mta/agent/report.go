@@ -1,0 +1,55 @@
+package agent
+
+import (
+	"context"
+	"time"
+
+	"toastmaster/internal/dsn"
+	"toastmaster/internal/envelope"
+)
+
+// Kind is what a delivery report says.
+type Kind string
+
+// The kinds of report.
+const (
+	Failure Kind = "failure"
+	Delay   Kind = "delay"
+	Success Kind = "success"
+)
+
+// Report asks for one delivery report (RFC 3464) about one message.
+type Report struct {
+	Kind     Kind
+	Envelope *envelope.Envelope
+	// Content is the message, nil when it cannot be read; it stays the
+	// caller's.
+	Content    envelope.Content
+	Recipients []ReportRecipient
+	// RetryUntil is when we will give up, for Delay.
+	RetryUntil time.Time
+}
+
+// ReportRecipient is one recipient of a report.
+type ReportRecipient struct {
+	// Recipient is an index into Envelope.Recipients.
+	Recipient int
+	// Err is why it failed or waits; nil in a success report.
+	Err *dsn.Error
+	// Status and Text describe a success; Relayed says that the next host
+	// makes no success reports.
+	Status  dsn.Status
+	Text    string
+	Relayed bool
+	// At is the time of the attempt.
+	At time.Time
+}
+
+// Reporter makes delivery reports: mta/bounce. qmgr sees only this, because no
+// daemon imports another.
+type Reporter interface {
+	// Report puts a report about r into the queue, durable when it returns
+	// nil. Nil also when nobody wants one: a null sender, NOTIFY=NEVER.
+	// After an error the caller must keep the recipients and try again later.
+	Report(ctx context.Context, r *Report) error
+}

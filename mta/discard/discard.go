@@ -1,0 +1,31 @@
+// Package discard is the delivery agent that throws mail away and says that it
+// was sent (Postfix discard(8)). A route to it is an administrator's choice.
+// It is also the smallest agent, to copy from.
+//
+// It reads no parameters and touches no files.
+package discard
+
+import (
+	"context"
+
+	"toastmaster/mta/agent"
+	"toastmaster/mta/queue"
+)
+
+// Agent has no state.
+type Agent struct{}
+
+// Name is "discard".
+func (Agent) Name() string { return "discard" }
+
+// Deliver reports success for every recipient. The nexthop is the reason in
+// the log. It counts as transferred and not as delivered, so that no success
+// report tells the sender a lie.
+func (Agent) Deliver(_ context.Context, r *agent.Request, report func(agent.Result)) {
+	for _, i := range r.Recipients {
+		report(agent.Result{
+			Recipient: i, Action: agent.Transferred, Relay: "none",
+			Text: "discarded: " + r.Nexthop, Effect: queue.EffectFinal,
+		})
+	}
+}

@@ -1,0 +1,33 @@
+// Package errormail is the delivery agent that delivers nothing: every
+// recipient gets the error that the route carries. The resolver uses it for
+// addresses that exist no more, that moved, or that cannot be looked up now.
+// It is Postfix's error(8) and retry(8) in one: which of both follows from the
+// status of the error.
+//
+// A route without an error is a mistake of the resolver; its mail waits with
+// 4.3.5. It reads no parameters and touches no files.
+package errormail
+
+import (
+	"context"
+
+	"toastmaster/internal/dsn"
+	"toastmaster/mta/agent"
+)
+
+// Agent has no state.
+type Agent struct{}
+
+// Name is "error".
+func (Agent) Name() string { return "error" }
+
+// Deliver reports the request's error for every recipient.
+func (Agent) Deliver(_ context.Context, r *agent.Request, report func(agent.Result)) {
+	err := r.Err
+	if err == nil {
+		err = dsn.New(dsn.Misconfigured, "Server configuration error")
+	}
+	for _, i := range r.Recipients {
+		report(agent.Result{Recipient: i, Err: err, Relay: "none"})
+	}
+}

@@ -1,0 +1,26 @@
+// Package rewrite decides where a recipient goes. It is the part of Postfix's
+// trivial-rewrite(8) that resolves; addresses are rewritten by mta/cleanup.
+//
+// # What it does
+//
+// [Resolver.Resolve] maps a recipient, after alias expansion, to a transport
+// and a nexthop:
+//
+//	hosted domain, mailbox        virtual, the domain
+//	hosted domain, nobody         error 5.1.1
+//	relocated                     error 5.1.6 with the new address
+//	mailbox or domain disabled    error 5.2.1
+//	hosted domain, an alias       error 4.3.5 (see below)
+//	this host's own name          error 5.1.1
+//	directory unavailable         a *dsn.Error 4.3.0, or 4.3.5 when misconfigured
+//	anything else                 smtp, smtp.relayhost or else the domain
+//
+// An alias cannot be the result of cleanup's expansion; it was made after the
+// message was accepted. Expanding it here would be the second place that
+// expands, without the loop check of the first. The message waits, and the
+// administrator finds the reason in the log.
+//
+// # Parameters
+//
+// smtp.relayhost and main.hostname, through [Options].
+package rewrite

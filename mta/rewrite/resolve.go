@@ -1,0 +1,84 @@
+package rewrite
+
+import (
+	"context"
+	"strings"
+
+	"toastmaster/directory"
+	"toastmaster/internal/addr"
+	"toastmaster/internal/dsn"
+	"toastmaster/mta/agent"
+)
+
+// Options are the parameters of a Resolver.
+type Options struct {
+	// Hostname is main.hostname: mail for it never leaves this host.
+	Hostname string
+	// Relayhost is smtp.relayhost, "" to deliver directly.
+	Relayhost string
+}
+
+// Resolver is an agent.Resolver over a directory. Safe for concurrent use.
+type Resolver struct {
+	directory directory.Directory
+	hostname  string
+	relayhost string
+}
+
+// New makes a Resolver.
+func New(d directory.Directory, o Options) *Resolver {
+	return &Resolver{directory: d, hostname: strings.ToLower(o.Hostname), relayhost: o.Relayhost}
+}
+
+// Resolve implements agent.Resolver. The error is a *dsn.Error when the
+// directory could not say; the recipient must wait then.
+func (r *Resolver) Resolve(ctx context.Context, a addr.Address) (agent.Route, error) {
+	if a.Domain == "" {
+		return refuse(a, dsn.BadDestMailbox, "No such user here"), nil
+	}
+	if a.Domain[0] == '[' {
+		return r.outside(a), nil
+	}
+	domain, err := r.directory.Domain(ctx, a.Domain)
+	switch {
+	case directory.OutcomeOf(err) == directory.NotFound && a.Domain == r.hostname:
+		return refuse(a, dsn.BadDestMailbox, "No such user here"), nil
+	case directory.OutcomeOf(err) == directory.NotFound:
+		return r.outside(a), nil
+	case err != nil:
+		return agent.Route{}, directory.DSN(err)
+	case !domain.Enabled:
+		return refuse(a, dsn.MailboxDisabled, "Domain is disabled"), nil
+	}
+	return r.hosted(ctx, a)
+}
+
+func (r *Resolver) hosted(ctx context.Context, a addr.Address) (agent.Route, error) {
+	found, err := r.directory.Recipient(ctx, a)
+	switch {
+	case directory.OutcomeOf(err) == directory.NotFound:
+		return refuse(a, dsn.BadDestMailbox, "No such user here"), nil
+	case err != nil:
+		return agent.Route{}, directory.DSN(err)
+	case found.Kind == directory.KindRelocated:
+		return refuse(a, dsn.MailboxMoved, "User has moved to "+found.MovedTo), nil
+	case found.Kind != directory.KindMailbox:
+		return refuse(a, dsn.Misconfigured, "Address became an alias while the message was queued"), nil
+	case !found.Mailbox.Enabled:
+		return refuse(a, dsn.MailboxDisabled, "Mailbox is disabled"), nil
+	}
+	return agent.Route{Transport: "virtual", Nexthop: a.Domain}, nil
+}
+
+func (r *Resolver) outside(a addr.Address) agent.Route {
+	if r.relayhost != "" {
+		return agent.Route{Transport: "smtp", Nexthop: r.relayhost}
+	}
+	return agent.Route{Transport: "smtp", Nexthop: a.Domain}
+}
+
+// refuse routes to the error agent; the destination is the domain, so that a
+// listing by destination makes sense.
+func refuse(a addr.Address, s dsn.Status, text string) agent.Route {
+	return agent.Route{Transport: "error", Nexthop: a.Domain, Err: dsn.New(s, text)}
+}

@@ -1,0 +1,85 @@
+package rewrite
+
+import (
+	"errors"
+	"testing"
+
+	"toastmaster/directory"
+	"toastmaster/directory/static"
+	"toastmaster/internal/addr"
+	"toastmaster/internal/dsn"
+)
+
+func hosted(t *testing.T) *static.Directory {
+	t.Helper()
+	off := static.Box("off@example.test", "")
+	off.Mailbox.Enabled = false
+	domains := static.Hosted("example.test")
+	domains = append(domains, directory.Domain{Name: "closed.test"},
+		directory.Domain{Name: "example.net", AliasOf: "example.test", Enabled: true})
+	d, err := static.New(static.Data{
+		Domains:    domains,
+		Accounts:   []directory.Account{static.Box("alice@example.test", ""), off, static.Box("eve@closed.test", "")},
+		Aliases:    map[string][]string{"sales@example.test": {"alice@example.test"}},
+		Relocated:  map[string]string{"gone@example.test": "gone@example.org"},
+		Delimiters: "+",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func TestRoutes(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		relayhost, to, transport, nexthop string
+		status                            dsn.Status
+	}{
+		{"", "alice@example.test", "virtual", "example.test", 0},
+		{"[relay]", "Alice+x@example.test", "virtual", "example.test", 0},
+		{"", "alice@example.net", "virtual", "example.net", 0},
+		{"", "nobody@example.test", "error", "example.test", dsn.BadDestMailbox},
+		{"", "gone@example.test", "error", "example.test", dsn.MailboxMoved},
+		{"", "off@example.test", "error", "example.test", dsn.MailboxDisabled},
+		{"", "eve@closed.test", "error", "closed.test", dsn.MailboxDisabled},
+		{"", "sales@example.test", "error", "example.test", dsn.Misconfigured},
+		{"", "root@mail.example.test", "error", "mail.example.test", dsn.BadDestMailbox},
+		{"", "postmaster", "error", "", dsn.BadDestMailbox},
+		{"", "x@elsewhere.example", "smtp", "elsewhere.example", 0},
+		{"", "x@[192.0.2.1]", "smtp", "[192.0.2.1]", 0},
+		{"[relay]:587", "x@elsewhere.example", "smtp", "[relay]:587", 0},
+	} {
+		r := New(hosted(t), Options{Hostname: "Mail.Example.Test", Relayhost: c.relayhost})
+		a, err := addr.Parse(c.to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		route, err := r.Resolve(t.Context(), a)
+		if err != nil {
+			t.Errorf("%s: %v", c.to, err)
+			continue
+		}
+		if route.Transport != c.transport || route.Nexthop != c.nexthop {
+			t.Errorf("%s: %+v", c.to, route)
+		}
+		if got := route.Err; (got == nil) != (c.status == 0) || got != nil && got.Status != c.status {
+			t.Errorf("%s: %v, want %v", c.to, got, c.status)
+		}
+	}
+}
+
+func TestADirectoryInTroubleNeverSaysNo(t *testing.T) {
+	t.Parallel()
+	for outcome, want := range map[directory.Outcome]dsn.Status{
+		directory.Unavailable: dsn.MailSystem, directory.Misconfigured: dsn.Misconfigured,
+	} {
+		r := New(static.Broken{Outcome: outcome, Cause: errors.New("down")}, Options{Hostname: "mail.example.test"})
+		for _, a := range []addr.Address{{Local: "a", Domain: "example.test"}, {Local: "a", Domain: "mail.example.test"}} {
+			route, err := r.Resolve(t.Context(), a)
+			if e := dsn.From(err); e == nil || e.Status != want || !e.Temporary() {
+				t.Errorf("%v: %+v %v", outcome, route, err)
+			}
+		}
+	}
+}

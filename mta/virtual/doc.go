@@ -1,0 +1,37 @@
+// Package virtual is the delivery agent for hosted mailboxes: from the queue
+// into the message store (Postfix virtual(8)).
+//
+// # What it does
+//
+// For each recipient it asks the directory for the mailbox, and hands the
+// message to the store with Return-Path, X-Original-To (when it differs) and
+// Delivered-To before it. The folder is INBOX.
+//
+// A delivery has an ID made from the queue ID and the recipient, so the store
+// keeps it once, also when the queue hands the message out again after a
+// crash (agent.Request.Replay).
+//
+// It does not wait for the disk: its result is queue.EffectStore, and the
+// queue keeps the message until the next checkpoint of the store.
+//
+// # What it does not do
+//
+// It expands no alias and writes no file itself.
+//
+// # Parameters
+//
+// qmgr.over_quota_temporary, through [Options].
+//
+// # Results
+//
+//	2.0.0  delivered
+//	5.1.1  no such mailbox (any more)
+//	5.1.6  moved, with the new address
+//	5.2.1  mailbox disabled
+//	5.2.2  over quota; 4.2.2 with over_quota_temporary
+//	4.3.0  directory or store unavailable; 4.3.1 disk full
+//	4.3.5  directory misconfigured, or the address has become an alias
+//
+// At shutdown recipients that were not begun are not reported and stay in the
+// queue.
+package virtual

@@ -1,0 +1,132 @@
+package virtual
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"time"
+
+	"toastmaster/directory"
+	"toastmaster/internal/addr"
+	"toastmaster/internal/clock"
+	"toastmaster/internal/dsn"
+	"toastmaster/internal/envelope"
+	"toastmaster/mailstore"
+	"toastmaster/mta/agent"
+	"toastmaster/mta/queue"
+)
+
+// mailboxFullNow is 4.2.2, the temporary twin of dsn.MailboxFull.
+const mailboxFullNow = dsn.Status(4_002_002)
+
+// Store takes messages: *mailstore.Store here, an LMTP client when a mailbox
+// lives on another node.
+type Store interface {
+	Deliver(ctx context.Context, a mailstore.Account, d *mailstore.Delivery) error
+}
+
+// Options are the parameters of an Agent.
+type Options struct {
+	// OverQuotaTemporary makes mail for a full mailbox wait.
+	OverQuotaTemporary bool
+}
+
+// Agent delivers into a store. Safe for concurrent use.
+type Agent struct {
+	directory directory.Directory
+	store     Store
+	clock     clock.Clock
+	options   Options
+}
+
+// New makes an Agent.
+func New(d directory.Directory, s Store, c clock.Clock, o Options) *Agent {
+	return &Agent{directory: d, store: s, clock: c, options: o}
+}
+
+// Name is "virtual".
+func (a *Agent) Name() string { return "virtual" }
+
+// Deliver implements agent.Agent, one recipient after the other.
+func (a *Agent) Deliver(ctx context.Context, r *agent.Request, report func(agent.Result)) {
+	now := a.clock.Now()
+	for _, i := range r.Recipients {
+		if ctx.Err() != nil {
+			return
+		}
+		result := agent.Result{
+			Recipient: i, Relay: "virtual", Action: agent.Sent, Text: "delivered to maildir", Effect: queue.EffectStore,
+		}
+		if err := a.deliver(ctx, r, i, now); err != nil {
+			result = agent.Result{Recipient: i, Relay: "virtual", Err: err}
+		}
+		report(result)
+	}
+}
+
+func (a *Agent) deliver(ctx context.Context, r *agent.Request, i int, now time.Time) *dsn.Error {
+	to := &r.Envelope.Recipients[i]
+	box, err := a.mailbox(ctx, to.Address)
+	if err != nil {
+		return err
+	}
+	account := mailstore.Account{
+		Address: box.Address, Home: box.Home, QuotaBytes: box.QuotaBytes, QuotaMessages: box.QuotaMessages,
+	}
+	failed := mailstore.DSN(a.store.Deliver(ctx, account, &mailstore.Delivery{
+		ID:      deliveryID(r.Envelope.ID, to.Address),
+		Replay:  r.Replay,
+		Date:    now,
+		Prefix:  prefix(r.Envelope.Sender, to),
+		Content: r.Content,
+	}))
+	if failed != nil && failed.Status == dsn.MailboxFull && a.options.OverQuotaTemporary {
+		failed = dsn.Wrap(mailboxFullNow, failed.Text, failed)
+	}
+	return failed
+}
+
+func (a *Agent) mailbox(ctx context.Context, to addr.Address) (directory.Mailbox, *dsn.Error) {
+	found, err := a.directory.Recipient(ctx, to)
+	var none directory.Mailbox
+	switch {
+	case directory.OutcomeOf(err) == directory.NotFound:
+		return none, dsn.Wrap(dsn.BadDestMailbox, "No such user here", err)
+	case err != nil:
+		return none, directory.DSN(err)
+	case found.Kind == directory.KindRelocated:
+		return none, dsn.New(dsn.MailboxMoved, "User has moved to "+found.MovedTo)
+	case found.Kind != directory.KindMailbox:
+		return none, dsn.New(dsn.Misconfigured, "Address became an alias while the message was queued")
+	case !found.Mailbox.Enabled:
+		return none, dsn.New(dsn.MailboxDisabled, "Mailbox is disabled")
+	}
+	return found.Mailbox, nil
+}
+
+// deliveryID is the queue ID and 96 bits of a hash of the recipient. A hash,
+// because an address is longer than the store allows and has characters that
+// no file name should; not the index in the envelope, because that means
+// nothing to a reader of another envelope. Two recipients of one message
+// collide with a probability of 2^-96.
+func deliveryID(id envelope.QueueID, to addr.Address) string {
+	sum := sha256.Sum256([]byte(to.Key()))
+	b := make([]byte, 0, 64)
+	b = append(b, id...)
+	return string(hex.AppendEncode(b, sum[:12]))
+}
+
+// prefix is the header that the final delivery adds (RFC 5321 section 4.4,
+// Postfix mail_copy).
+func prefix(sender addr.Address, to *envelope.Recipient) []byte {
+	b := make([]byte, 0, 256)
+	b = append(b, "Return-Path: "...)
+	b = append(b, sender.Path()...)
+	if !to.Original.IsNull() && to.Original != to.Address {
+		b = append(b, "\nX-Original-To: "...)
+		b = append(b, to.Original.String()...)
+	}
+	b = append(b, "\nDelivered-To: "...)
+	b = append(b, to.Address.String()...)
+	return append(b, '\n')
+}
