@@ -107,9 +107,11 @@ func (p *addressParser) word(c byte) {
 	default:
 		p.name = p.readAtom(p.name)
 	}
-	if !p.hasAngle {
-		p.spec(p.name[from:], c, spaced, quoted)
+	if p.hasAngle {
+		p.name = p.name[:before] // what follows ">" is noise
+		return
 	}
+	p.spec(p.name[from:], c, spaced, quoted)
 }
 
 // spec adds a token to the address without angle brackets.

@@ -27,7 +27,7 @@ func (s *scanner) describe(o *open, p *Part) {
 		s.text = append(s.text, ' ')
 	case equalFold(kind, "message") && equalFold(sub, "rfc822") && s.mayNest():
 		p.Kind = Rfc822
-		s.appendLeaf(kind, sub, params, p)
+		s.appendLeaf([]byte("message"), []byte("rfc822"), params, p)
 	case equalFold(kind, "multipart"), equalFold(kind, "message") && equalFold(sub, "rfc822"):
 		s.appendLeaf([]byte("application"), []byte("octet-stream"), paramParser{}, p)
 	default:
