@@ -1,9 +1,48 @@
 package configs
 
+import "time"
+
 // POP3D is the section [pop3d].
 type POP3D struct {
+	Listen           []string
+	ListenTLS        []string
+	MaxConnections   int
+	MaxClient        int
+	MaxUserIP        int
+	LoginTimeout     time.Duration
+	IdleTimeout      time.Duration
+	DrainTimeout     time.Duration
+	MaxLoginFailures int
+	MaxBadCommands   int
+	UIDLFormat       string
+	NoFlagUpdates    bool
 }
 
 func (c *POP3D) params() []Param {
-	return []Param{}
+	return []Param{
+		List("pop3d.listen", &c.Listen, []string{":110"}, listenAllowed, checkListen,
+			"Addresses for POP3; TLS by STLS. Empty opens none."),
+		List("pop3d.listen_tls", &c.ListenTLS, []string{":995"}, listenAllowed, checkListen,
+			"Addresses for POP3 with TLS from the first octet. Empty opens none."),
+		Int("pop3d.max_connections", &c.MaxConnections, 2000, 1, 1000000,
+			"Connections at once."),
+		Int("pop3d.max_connections_per_client", &c.MaxClient, 50, 0, 1000000,
+			"Connections at once from one IP address. Trusted networks are exempt. 0 is no limit."),
+		Int("pop3d.max_userip_connections", &c.MaxUserIP, 10, 0, 1000000,
+			"Connections at once of one user from one IP address (Dovecot mail_max_userip_connections). Trusted networks are exempt. 0 is no limit."),
+		Duration("pop3d.login_timeout", &c.LoginTimeout, 3*time.Minute, time.Second, time.Hour,
+			"From the connection to the log-in."),
+		Duration("pop3d.idle_timeout", &c.IdleTimeout, 10*time.Minute, 10*time.Second, 24*time.Hour,
+			"After the log-in, how long the server waits for a command, or for the client to take what was sent. RFC 1939 asks for at least 10 minutes."),
+		Duration("pop3d.drain_timeout", &c.DrainTimeout, 10*time.Second, 0, time.Hour,
+			"How long a stop waits for commands that are being served."),
+		Int("pop3d.max_login_failures", &c.MaxLoginFailures, 5, 1, 1000,
+			"Failed log-ins after which the connection is closed."),
+		Int("pop3d.max_bad_commands", &c.MaxBadCommands, 20, 1, 10000,
+			"Commands with mistakes after which the connection is closed."),
+		String("pop3d.uidl_format", &c.UIDLFormat, "%08Xu%08Xv", "text with %u (UID) and %v (UIDVALIDITY), 0, width and X (hexadecimal) between as in %08Xu", checkUIDLFormat,
+			"The unique id of a message (Dovecot pop3_uidl_format). Must not change while there are clients that leave mail on the server: they would download it again."),
+		Bool("pop3d.no_flag_updates", &c.NoFlagUpdates, false,
+			"RETR does not mark a message as seen (Dovecot pop3_no_flag_updates)."),
+	}
 }

@@ -1,0 +1,58 @@
+package pop3d
+
+import (
+	"context"
+	"net"
+	"sync"
+
+	"toastmaster/configs"
+	"toastmaster/internal/msglog"
+	"toastmaster/internal/service"
+	"toastmaster/internal/wire"
+	"toastmaster/mailstore/login"
+)
+
+// Busy is what service.Server should tell a client over its limits.
+const Busy = "-ERR [SYS/TEMP] Too many connections, try again later\r\n"
+
+// Handler serves POP3 connections. Safe for concurrent use.
+type Handler struct {
+	config   configs.POP3D
+	hostname string
+	gate     *login.Gate
+	log      *msglog.Log
+	uidlForm []configs.UIDLPart
+	verbs    map[string]*verb
+	pool     wire.Pool
+	blocks   sync.Pool // *[blockSize]byte, for reading messages
+}
+
+// blockSize is how much of a message is read at once.
+const blockSize = 64 << 10
+
+// New makes the handler. hostname is in the greeting. The gate is the caller's;
+// its limits and timeouts are those of config.
+func New(config configs.POP3D, hostname string, gate *login.Gate, log *msglog.Log) (*Handler, error) {
+	form, err := configs.ParseUIDL(config.UIDLFormat)
+	if err != nil {
+		return nil, err
+	}
+	h := &Handler{config: config, hostname: hostname, gate: gate, log: log, uidlForm: form, verbs: map[string]*verb{}}
+	h.blocks.New = func() any { return new([blockSize]byte) }
+	for _, v := range verbs() {
+		h.verbs[v.name] = &v
+	}
+	return h, nil
+}
+
+// ServeConn serves one connection to its end.
+func (h *Handler) ServeConn(ctx context.Context, c net.Conn) {
+	s := &session{
+		h: h, ctx: ctx,
+		login: h.gate.Connect(c),
+		wire:  wire.NewConn(c, &h.pool),
+	}
+	service.OnDrain(ctx, s.wire.Interrupt)
+	defer s.end()
+	s.reason = s.serve()
+}
