@@ -1,0 +1,117 @@
+// Command bench measures Toastmaster side by side with Debian's Postfix and
+// Dovecot: both sides in one run, on one machine, in turn, and the median of
+// several rounds.
+//
+// # Usage
+//
+//	go run ./bench [-run REGEXP] [-rounds N] [-quick] [-dir DIR] [-o FILE] [-list]
+//
+// It builds the program, starts every server from a folder of its own on free
+// ports, prints what it does on standard error and a Markdown table with
+// ratios and a description of the machine on standard output and to FILE.
+// Interrupted, it stops every server, removes its folders and prints what was
+// measured so far.
+//
+// # What is equal
+//
+// The load generator, its parameters, the mailboxes and the messages. Both
+// sides answer 250, or OK to an APPEND, when the message is durable: Postfix
+// by fsync of its queue file, Dovecot by its default mail_fsync = optimized.
+// Their configuration is Debian's default; internal/testkit/peers shows the
+// differences. Before each measurement the disk's queue is emptied by sync(2).
+//
+// # What is needed
+//
+// Root (both peers give up privileges themselves), and the Debian packages
+// postfix, dovecot-imapd, dovecot-pop3d, dovecot-lmtpd. smtp-source is part of
+// postfix. A peer that is missing is left out of the table by name.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"regexp"
+	"syscall"
+
+	"toastmaster/internal/testkit/binary"
+	"toastmaster/internal/testkit/peers"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	err := run(ctx, os.Args[1:], os.Stdout)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string, stdout io.Writer) error {
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	pattern := flags.String("run", "", "run only the stages whose name matches this regular expression")
+	rounds := flags.Int("rounds", 3, "measure so often and take the median")
+	quick := flags.Bool("quick", false, "one round with a tenth of the load: to see that it works, not to compare")
+	parent := flags.String("dir", "", "folder on the disk to be measured (default: the system's for temporary files)")
+	output := flags.String("o", "", "write the report to this file too")
+	list := flags.Bool("list", false, "list the stages")
+	solo := flags.Bool("solo", false, "measure Toastmaster alone, or with -peers only the peers")
+	only := flags.Bool("peers", false, "measure only the peers")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	wanted, err := regexp.Compile(*pattern)
+	if err != nil {
+		return err
+	}
+	chosen := choose(allStages(), wanted)
+	if *list || len(chosen) == 0 {
+		for _, s := range allStages() {
+			fmt.Fprintf(stdout, "%-10s %s\n", s.name, s.text)
+		}
+		return nil
+	}
+	dir, err := peers.MakeDir(*parent)
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	l := &lab{dir: dir, rounds: *rounds, scale: 1, ours: !*only, theirs: !*solo, progress: os.Stderr}
+	if *quick {
+		l.rounds, l.scale = 1, 0.1
+	}
+	if l.ours {
+		l.say("building the program")
+		l.program, err = binary.Build(ctx, dir)
+		if err != nil {
+			return err
+		}
+	}
+	machine, err := describeMachine(dir, *quick)
+	if err != nil {
+		return err
+	}
+	results, err := l.runAll(ctx, chosen)
+	text := report(machine, l, results)
+	fmt.Fprint(stdout, text)
+	if *output != "" && len(results) > 0 {
+		if werr := os.WriteFile(*output, []byte(text), 0o644); werr != nil {
+			return werr
+		}
+	}
+	return err
+}
+
+func choose(all []stage, wanted *regexp.Regexp) []stage {
+	var chosen []stage
+	for _, s := range all {
+		if wanted.MatchString(s.name) {
+			chosen = append(chosen, s)
+		}
+	}
+	return chosen
+}

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"toastmaster/internal/testkit/binary"
+	"toastmaster/internal/testkit/peers"
+	"toastmaster/internal/testkit/proc"
+)
+
+const (
+	domain   = "example.test"
+	password = "benchmark"
+)
+
+// address is the mailbox with number i, from 0.
+func address(i int) string { return fmt.Sprintf("user%03d@%s", i, domain) }
+
+func addresses(n int) []string {
+	all := make([]string, n)
+	for i := range all {
+		all[i] = address(i)
+	}
+	return all
+}
+
+// side is one running server.
+type side struct {
+	name    string
+	ours    bool
+	users   int
+	smtp    string
+	lmtp    string
+	imap    string
+	pop3    string
+	maildir func(address string) string
+	// chown gives a generated file to the user that the server reads mail as.
+	chown   func(path string) error
+	logTail func(n int) string
+	memory  func() (proc.Memory, error)
+	restart func(ctx context.Context) error
+	stop    func()
+	// state is what a stage's prepare leaves for its measurements.
+	state any
+}
+
+// starter runs a server in dir with the mailboxes address(0) ... address(users-1).
+type starter func(ctx context.Context, l *lab, dir string, users int) (*side, error)
+
+type peerKind string
+
+const (
+	peerPostfix peerKind = "Postfix"
+	peerDovecot peerKind = "Dovecot"
+	peerNone    peerKind = "none"
+)
+
+func (k peerKind) starter() starter {
+	if k == peerPostfix {
+		return startPostfix
+	}
+	return startDovecot
+}
+
+// available says why the peer cannot be run here, nil if it can.
+func (k peerKind) available() error {
+	if os.Getuid() != 0 {
+		return errors.New("only root can run it")
+	}
+	_, err := proc.Find(strings.ToLower(string(k)))
+	return err
+}
+
+func startToastmaster(ctx context.Context, l *lab, dir string, users int) (*side, error) {
+	i, err := binary.Create(ctx, binary.Options{Program: l.program, Dir: dir, Hostname: "mx.example.test"})
+	if err != nil {
+		return nil, err
+	}
+	err = i.Start(ctx)
+	if err == nil {
+		err = i.AddDomain(ctx, domain)
+	}
+	if err == nil {
+		err = i.AddMailboxes(ctx, password, addresses(users)...)
+	}
+	if err != nil {
+		i.Release()
+		return nil, err
+	}
+	return &side{
+		name: "Toastmaster", ours: true, users: users, smtp: i.SMTP(), lmtp: i.LMTP(), imap: i.IMAP(), pop3: i.POP3(), maildir: i.Maildir,
+		chown:   func(string) error { return nil },
+		logTail: i.LogTail,
+		memory:  func() (proc.Memory, error) { return i.Process().Memory() },
+		restart: func(ctx context.Context) error {
+			if err := i.Stop(); err != nil {
+				return err
+			}
+			return i.Start(ctx)
+		},
+		stop: i.Release,
+	}, nil
+}
+
+func peerAccounts(users int) []peers.Account {
+	all := make([]peers.Account, users)
+	for i := range all {
+		all[i] = peers.Account{Address: address(i), Password: password}
+	}
+	return all
+}
+
+func startPostfix(ctx context.Context, l *lab, dir string, users int) (*side, error) {
+	p, err := peers.StartPostfix(ctx, peers.PostfixOptions{Dir: dir, Hostname: "mx.example.test", Accounts: peerAccounts(users)})
+	if err != nil {
+		return nil, err
+	}
+	return &side{name: "Postfix", users: users, smtp: p.SMTP(), maildir: p.Maildir, logTail: p.LogTail, stop: p.Stop}, nil
+}
+
+func startDovecot(ctx context.Context, l *lab, dir string, users int) (*side, error) {
+	d, err := peers.StartDovecot(ctx, peers.DovecotOptions{Dir: dir, Accounts: peerAccounts(users)})
+	if err != nil {
+		return nil, err
+	}
+	uid, gid, err := d.MailUser()
+	if err != nil {
+		d.Stop()
+		return nil, err
+	}
+	return &side{
+		name: "Dovecot", users: users, lmtp: d.LMTP(), imap: d.IMAP(), pop3: d.POP3(), maildir: d.Maildir,
+		chown:   func(path string) error { return os.Chown(path, uid, gid) },
+		logTail: d.LogTail, stop: d.Stop,
+	}, nil
+}

@@ -1,0 +1,211 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"time"
+)
+
+// stage is a group of measurements on servers that are prepared once, or with
+// fresh set for every round.
+type stage struct {
+	name, text string
+	peer       peerKind
+	users      int
+	fresh      bool
+	// prepare fills the mailboxes or warms up. It is not measured.
+	prepare func(ctx context.Context, l *lab, s *side) error
+	metrics []metric
+}
+
+// metric is one row of the table.
+type metric struct {
+	title string
+	unit  string
+	// goal is the ratio to the peer, or with a peer of "none" the limit in unit.
+	goal    float64
+	measure func(ctx context.Context, l *lab, s *side) (float64, error)
+}
+
+// lab is one run of the benchmark.
+type lab struct {
+	dir, program string
+	rounds       int
+	scale        float64
+	ours, theirs bool
+	progress     io.Writer
+	count        int
+}
+
+// n scales a number of messages.
+func (l *lab) n(full int) int { return max(int(float64(full)*l.scale), 20) }
+
+func (l *lab) say(format string, args ...any) {
+	fmt.Fprintf(l.progress, "%s %s\n", time.Now().Format("15:04:05"), fmt.Sprintf(format, args...))
+}
+
+// result is one metric's figures, round by round.
+type result struct {
+	metric
+	stage        string
+	peer         string
+	ours, theirs []float64
+}
+
+// allStages is the list that -list prints.
+func allStages() []stage {
+	return []stage{smtpStage(), lmtpStage(), appendStage(), fetchStage(), pop3Stage(), idleStage(), mailboxesStage()}
+}
+
+// runAll runs stage after stage. What was measured before an error is
+// returned with it.
+func (l *lab) runAll(ctx context.Context, stages []stage) ([]result, error) {
+	var all []result
+	var failed error
+	for _, st := range stages {
+		l.say("%s: %s", st.name, st.text)
+		results, err := l.runStage(ctx, st)
+		for _, r := range results {
+			if len(r.ours)+len(r.theirs) > 0 {
+				all = append(all, r)
+			}
+		}
+		if ctx.Err() != nil {
+			return all, errors.New("interrupted")
+		}
+		if err != nil {
+			l.say("%s: %v", st.name, err)
+			failed = errors.Join(failed, fmt.Errorf("%s: %w", st.name, err))
+		}
+	}
+	return all, failed
+}
+
+// opponents are the sides of a stage, Toastmaster first.
+func (l *lab) opponents(st stage) []starter {
+	var all []starter
+	if l.ours {
+		all = append(all, startToastmaster)
+	}
+	if l.theirs && st.peer != peerNone {
+		if err := st.peer.available(); err != nil {
+			l.say("  %s is left out: %v", st.peer, err)
+		} else {
+			all = append(all, st.peer.starter())
+		}
+	}
+	return all
+}
+
+func (l *lab) runStage(ctx context.Context, st stage) ([]result, error) {
+	results := make([]result, len(st.metrics))
+	for i, m := range st.metrics {
+		results[i] = result{metric: m, stage: st.name, peer: string(st.peer)}
+	}
+	if st.fresh {
+		for round := range l.rounds {
+			for _, start := range l.opponents(st) {
+				if err := l.runFresh(ctx, st, start, round, results); err != nil {
+					return results, err
+				}
+			}
+		}
+		return results, nil
+	}
+	var sides []*side
+	defer func() {
+		for _, s := range sides {
+			s.stop()
+		}
+	}()
+	for _, start := range l.opponents(st) {
+		s, err := l.start(ctx, st, start)
+		if err != nil {
+			return results, err
+		}
+		sides = append(sides, s)
+	}
+	for round := range l.rounds {
+		for i := range results {
+			for _, s := range sides {
+				if err := l.measure(ctx, s, round, &results[i]); err != nil {
+					return results, err
+				}
+			}
+		}
+	}
+	return results, nil
+}
+
+func (l *lab) runFresh(ctx context.Context, st stage, start starter, round int, results []result) error {
+	s, err := l.start(ctx, st, start)
+	if err != nil {
+		return err
+	}
+	defer s.stop()
+	for i := range results {
+		if err := l.measure(ctx, s, round, &results[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// start runs one side in a folder of its own and prepares it.
+func (l *lab) start(ctx context.Context, st stage, start starter) (*side, error) {
+	l.count++
+	dir := filepath.Join(l.dir, fmt.Sprint(l.count))
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return nil, err
+	}
+	s, err := start(ctx, l, dir, st.users)
+	if err != nil {
+		return nil, err
+	}
+	stop := s.stop
+	s.stop = func() {
+		stop()
+		_ = os.RemoveAll(dir) // the whole lab is removed at the end
+	}
+	if st.prepare == nil {
+		return s, nil
+	}
+	if err := st.prepare(ctx, l, s); err != nil {
+		err = fmt.Errorf("%s: prepare: %w\n%s", s.name, err, s.logTail(2000))
+		s.stop()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (l *lab) measure(ctx context.Context, s *side, round int, r *result) error {
+	syscall.Sync()
+	value, err := r.metric.measure(ctx, l, s)
+	if err != nil {
+		return fmt.Errorf("%s: %s: %w\n%s", s.name, r.title, err, s.logTail(2000))
+	}
+	l.say("  round %d/%d  %-12s %-44s %10.0f %s", round+1, l.rounds, s.name, r.title, value, r.unit)
+	if s.ours {
+		r.ours = append(r.ours, value)
+	} else {
+		r.theirs = append(r.theirs, value)
+	}
+	return nil
+}
+
+func median(values []float64) float64 {
+	if len(values) == 0 {
+		return 0
+	}
+	sorted := slices.Sorted(slices.Values(values))
+	if n := len(sorted); n%2 == 0 {
+		return (sorted[n/2-1] + sorted[n/2]) / 2
+	}
+	return sorted[len(sorted)/2]
+}
