@@ -1,0 +1,62 @@
+// Package qmgr is the queue manager: it takes messages out of the queue, finds
+// their routes, gives them to delivery agents, and decides what becomes of each
+// recipient (Postfix qmgr(8)).
+//
+// # What it does
+//
+// [Manager.Run] keeps a bounded active window of messages. For each one it
+// resolves the pending recipients, groups them by transport and nexthop, and
+// queues one or more jobs. A transport runs at most its concurrency of jobs;
+// its destinations take turns, so that one with a long queue does not hold up
+// the others.
+//
+// A destination starts with an initial concurrency. Each delivery without
+// trouble at the site raises it by 1/concurrency up to the limit; each
+// agent.Result with Site set lowers it by 1/concurrency. After as many rounds of
+// failures as the cohort limit says it is dead: what waits for it is deferred
+// without a try, also what comes in the next minimal_backoff_time.
+//
+// Each recipient of each attempt is one line in the log (msglog.Attempt).
+// Success is crossed off in the queue before the agent goes on. Failures are
+// collected; at the end of the attempt those that are permanent, or whose
+// message is older than its lifetime (4.4.7), go into one report, and are
+// crossed off when that report lies in the queue. If it cannot be queued, the
+// recipients wait and are tried again. Senders that asked for it are told about
+// success (NOTIFY=SUCCESS), and everybody once about a delay. Mail from the null
+// sender is dropped with its log line instead of reported.
+//
+// What is left is tried again when the message has waited as long as it is
+// old, at least minimal_backoff_time and at most maximal_backoff_time.
+//
+// # What it does not do
+//
+// It writes no file and speaks no protocol. It does not read the message.
+//
+// # Agents
+//
+// A recipient that an agent does not report, and all of them when it panics,
+// are deferred with 4.3.0 and logged as a bug. A second report about the same
+// recipient is ignored and logged.
+//
+// # Shutdown
+//
+// When Run's context ends no more messages are taken, and agents are
+// cancelled. What has a result keeps it. A message nobody has begun is not
+// written anywhere: it is still where it was in the queue, and the next process
+// gets it again. A success report that was not yet queued is lost if the
+// process dies between delivery and report; delivering twice would be worse.
+//
+// # Parameters
+//
+// The section [qmgr]; see configs/qmgr.go.
+//
+// # Goroutines
+//
+// resolve_concurrency goroutines pull and resolve; each transport has as many
+// workers as there are jobs ready, up to its concurrency, and none when idle;
+// up to 16 closers write reports and deferred messages. Run waits for all.
+//
+// # Standards
+//
+// RFC 3461 sections 4.1 and 5.2, RFC 5321 section 4.5.4.1 (retry strategy).
+package qmgr

@@ -1,0 +1,136 @@
+package qmgr
+
+import (
+	"context"
+	"time"
+
+	"toastmaster/internal/msglog"
+	"toastmaster/mta/agent"
+	"toastmaster/mta/queue"
+)
+
+// end is the end of an attempt: reports are queued, and the message leaves
+// the active window. No job of it runs any more, so there is no lock.
+//
+// It goes on during shutdown, because a report is what a sender is waiting
+// for, but not for long.
+func (msg *message) end() {
+	m := msg.manager
+	defer func() { <-m.slots }()
+	ctx := context.WithoutCancel(m.ctx)
+	if msg.eventful() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, tooLong)
+		defer cancel()
+	}
+	msg.reportFailures(ctx)
+	msg.reportSuccess(ctx)
+	if msg.untouched() {
+		return
+	}
+	warned := msg.item.Warned || msg.reportDelay(ctx)
+	left := len(msg.item.Pending()) == 0
+	if err := msg.item.Close(ctx, msg.next(), warned); err != nil {
+		// The queue has it still, and hands it out again at the next start.
+		m.parts.Log.Error("queue", "id", msg.item.Envelope.ID, "cause", err)
+		return
+	}
+	if left {
+		m.parts.Log.Event(msglog.Removed{ID: msg.item.Envelope.ID, Reason: msg.reason()})
+	}
+}
+
+// eventful says that there is something to report or to defer, which waits
+// for the disk.
+func (msg *message) eventful() bool {
+	return len(msg.failed)+len(msg.deferred)+len(msg.succeeded) > 0
+}
+
+// tooLong keeps a stuck report or queue from holding a closer for ever.
+const tooLong = 5 * time.Minute
+
+// untouched says that the shutdown came before any recipient had a result.
+// Such a message is left where it is; moving a window of thousands of them to
+// the deferred queue would only delay the end.
+func (msg *message) untouched() bool {
+	return msg.manager.ctx.Err() != nil && len(msg.failed)+len(msg.deferred) == 0 && len(msg.item.Pending()) > 0
+}
+
+func (msg *message) reason() string {
+	if msg.expired && len(msg.failed) > 0 {
+		return "expired"
+	}
+	return "done"
+}
+
+// next is when the message is tried again: after as long as it is old, within
+// the bounds, and not later than its last attempt is due.
+func (msg *message) next() time.Time {
+	m := msg.manager
+	now := m.parts.Clock.Now()
+	arrived := msg.item.Envelope.Arrived
+	wait := min(max(now.Sub(arrived), m.config.MinimalBackoffTime), m.config.MaximalBackoffTime)
+	next := now.Add(wait)
+	if expiry := m.expiry(msg.item.Envelope); expiry.After(now) && next.After(expiry) {
+		return expiry
+	}
+	return next
+}
+
+// reportFailures sends one report about all that failed for good, and crosses
+// them off when it lies in the queue.
+func (msg *message) reportFailures(ctx context.Context) {
+	if len(msg.failed) == 0 {
+		return
+	}
+	if err := msg.report(ctx, agent.Report{Kind: agent.Failure, Recipients: msg.failed}); err != nil {
+		for _, f := range msg.failed {
+			msg.item.Failed(f.Recipient, f.Err)
+		}
+		return
+	}
+	for _, f := range msg.failed {
+		if err := msg.item.Done(f.Recipient, queue.EffectFinal); err != nil {
+			msg.manager.parts.Log.Error("queue", "id", msg.item.Envelope.ID, "cause", err)
+		}
+	}
+}
+
+func (msg *message) reportSuccess(ctx context.Context) {
+	if len(msg.succeeded) > 0 {
+		// An error is logged; the recipients have their mail all the same.
+		_ = msg.report(ctx, agent.Report{Kind: agent.Success, Recipients: msg.succeeded})
+	}
+}
+
+// reportDelay tells the sender once that his message waits.
+func (msg *message) reportDelay(ctx context.Context) bool {
+	m := msg.manager
+	env := msg.item.Envelope
+	after := m.config.DelayWarningTime
+	if after == 0 || len(msg.deferred) == 0 || m.parts.Clock.Now().Before(env.Arrived.Add(after)) {
+		return false
+	}
+	r := agent.Report{Kind: agent.Delay, Recipients: msg.deferred, RetryUntil: m.expiry(env)}
+	return msg.report(ctx, r) == nil
+}
+
+// report hands r to the reporter, with the content if it can be read.
+func (msg *message) report(ctx context.Context, r agent.Report) error {
+	m := msg.manager
+	r.Envelope = msg.item.Envelope
+	if !r.Envelope.Sender.IsNull() {
+		content, err := msg.item.Content()
+		if err != nil {
+			m.parts.Log.Error("queue", "id", r.Envelope.ID, "cause", err)
+		} else {
+			defer content.Close()
+			r.Content = content
+		}
+	}
+	err := m.parts.Reporter.Report(ctx, &r)
+	if err != nil {
+		m.parts.Log.Error("report", "id", r.Envelope.ID, "kind", string(r.Kind), "cause", err)
+	}
+	return err
+}

@@ -1,0 +1,138 @@
+package qmgr
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"toastmaster/internal/dsn"
+	"toastmaster/internal/envelope"
+	"toastmaster/internal/msglog"
+	"toastmaster/mta/agent"
+	"toastmaster/mta/queue"
+)
+
+// message is a queue item in the active window.
+type message struct {
+	manager   *Manager
+	item      *queue.Item
+	activated time.Time
+	// expired says that this attempt is the last: what fails now goes back.
+	expired bool
+	jobs    atomic.Int32 // not yet done, and one for admit
+
+	mu        sync.Mutex
+	failed    []agent.ReportRecipient // permanent, or expired
+	deferred  []agent.ReportRecipient
+	succeeded []agent.ReportRecipient // only those with NOTIFY=SUCCESS
+}
+
+func newMessage(m *Manager, item *queue.Item) *message {
+	now := m.parts.Clock.Now()
+	return &message{
+		manager: m, item: item, activated: now,
+		expired: !now.Before(m.expiry(item.Envelope)),
+	}
+}
+
+// expiry is when the queue lifetime of a message is over. Zero lifetime means
+// one attempt, which is what comparing with Arrived gives.
+func (m *Manager) expiry(e *envelope.Envelope) time.Time {
+	if e.Sender.IsNull() {
+		return e.Arrived.Add(m.config.BounceQueueLifetime)
+	}
+	return e.Arrived.Add(m.config.QueueLifetime)
+}
+
+// settle records the outcome of one recipient: in the queue, in the log and,
+// unless it is a success nobody asked about, for the end of the attempt.
+func (msg *message) settle(started time.Time, r agent.Result) {
+	now := msg.manager.parts.Clock.Now()
+	if r.Err != nil {
+		msg.settleFailure(started, now, r)
+		return
+	}
+	if r.Status == 0 {
+		r.Status = dsn.OK
+	}
+	if err := msg.item.Done(r.Recipient, r.Effect); err != nil {
+		// It was delivered; the queue may hand it out once more.
+		msg.manager.parts.Log.Error("queue", "id", msg.item.Envelope.ID, "cause", err)
+	}
+	msg.log(started, now, &r, r.Status, "sent", r.Text)
+	if r.Action == agent.Transferred || !msg.item.Envelope.Recipients[r.Recipient].Notify.Wants(envelope.NotifySuccess) {
+		return
+	}
+	msg.mu.Lock()
+	defer msg.mu.Unlock()
+	msg.succeeded = append(msg.succeeded, agent.ReportRecipient{
+		Recipient: r.Recipient, Status: r.Status, Text: r.Text, Relayed: r.Action == agent.Relayed, At: now,
+	})
+}
+
+func (msg *message) settleFailure(started, now time.Time, r agent.Result) {
+	entry := agent.ReportRecipient{Recipient: r.Recipient, Err: r.Err, At: now}
+	status, list := "bounced", &msg.failed
+	switch {
+	case !r.Err.Temporary():
+	case msg.expired:
+		status = "expired"
+		entry.Err = expire(r.Err)
+	default:
+		status, list = "deferred", &msg.deferred
+		msg.item.Failed(r.Recipient, r.Err)
+	}
+	msg.log(started, now, &r, entry.Err.Status, status, entry.Err.Text)
+	msg.mu.Lock()
+	defer msg.mu.Unlock()
+	*list = append(*list, entry)
+}
+
+// expire makes 4.4.7 of the last temporary error (RFC 3463). Cause and remote
+// reply stay, so the report says what the trouble was.
+func expire(last *dsn.Error) *dsn.Error {
+	e := *last
+	e.Status = dsn.Expired
+	e.Code = 0
+	e.Text = "Delivery time expired; last reason: " + last.Text
+	e.Cause = last
+	return &e
+}
+
+// log writes the one line of a recipient and attempt. delays= is Postfix's:
+// before the active window, in it, connecting, transmitting.
+func (msg *message) log(started, now time.Time, r *agent.Result, status dsn.Status, word, text string) {
+	env := msg.item.Envelope
+	to := &env.Recipients[r.Recipient]
+	connected := started
+	if r.Connected.After(started) {
+		connected = r.Connected
+	}
+	event := msglog.Attempt{
+		ID: env.ID, To: to.Address.String(), Relay: r.Relay,
+		Delay: now.Sub(env.Arrived),
+		Delays: [4]time.Duration{
+			msg.activated.Sub(env.Arrived), started.Sub(msg.activated), connected.Sub(started), now.Sub(connected),
+		},
+		DSN: status, Status: word, Text: text,
+	}
+	if to.Original != to.Address {
+		event.OrigTo = to.Original.String()
+	}
+	if r.Err != nil {
+		event.Err = r.Err.Cause
+	}
+	msg.manager.parts.Log.Event(event)
+}
+
+// jobDone counts a job off; the last one ends the attempt.
+func (msg *message) jobDone() {
+	if msg.jobs.Add(-1) > 0 {
+		return
+	}
+	if !msg.eventful() {
+		msg.end()
+		return
+	}
+	msg.manager.closers.do(msg.end)
+}

@@ -1,0 +1,178 @@
+package qmgr
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"toastmaster/configs"
+	"toastmaster/internal/clock"
+	"toastmaster/internal/dsn"
+	"toastmaster/internal/msglog"
+	"toastmaster/mta/agent"
+	"toastmaster/mta/queue"
+)
+
+// Limits bound a transport.
+type Limits struct {
+	// Concurrency is how many jobs run at once in all.
+	Concurrency int
+	// Initial and Destination are the first and the highest concurrency of
+	// one destination.
+	Initial, Destination int
+	// Recipients is how many recipients one job has at most.
+	Recipients int
+}
+
+// LocalLimits are those of deliveries into local mailboxes: the concurrency of
+// a domain is that of the disk, so there is no other limit.
+func LocalLimits(c configs.Qmgr) Limits {
+	n := c.VirtualConcurrency
+	return Limits{Concurrency: n, Initial: n, Destination: n, Recipients: c.DestinationRecipients}
+}
+
+// RemoteLimits are those of deliveries to other systems.
+func RemoteLimits(c configs.Qmgr) Limits {
+	return Limits{
+		Concurrency: c.TransportConcurrency, Initial: min(c.InitialDestination, c.DestinationLimit),
+		Destination: c.DestinationLimit, Recipients: c.DestinationRecipients,
+	}
+}
+
+// Transport is one row of the transport table.
+type Transport struct {
+	Agent  agent.Agent
+	Limits Limits
+}
+
+// Parts is what a Manager is made of.
+type Parts struct {
+	Queue      *queue.Queue
+	Resolver   agent.Resolver
+	Transports []Transport
+	Reporter   agent.Reporter
+	Log        *msglog.Log
+	Clock      clock.Clock
+}
+
+// Manager is the queue manager. It is a service.Service.
+type Manager struct {
+	config     configs.Qmgr
+	parts      Parts
+	transports map[string]*transport
+	slots      chan struct{} // one per message in the active window
+	closers    pool
+
+	// Of a Run.
+	ctx     context.Context // what agents and the resolver get
+	workers sync.WaitGroup
+}
+
+// New makes a Manager.
+func New(c configs.Qmgr, p Parts) *Manager {
+	m := &Manager{config: c, parts: p, transports: map[string]*transport{}, slots: make(chan struct{}, c.ActiveLimit)}
+	for _, t := range p.Transports {
+		m.transports[t.Agent.Name()] = newTransport(m, t)
+	}
+	m.closers = pool{limit: closerLimit, wait: &m.workers}
+	return m
+}
+
+// closerLimit is how many reports and deferred messages are written at once.
+// They wait for the disk, and the queue syncs for all that wait together.
+const closerLimit = 16
+
+// Name is "qmgr".
+func (m *Manager) Name() string { return "qmgr" }
+
+// Run manages the queue until ctx ends. It returns nil after all agents have
+// returned. It can be called once.
+func (m *Manager) Run(ctx context.Context) error {
+	m.ctx = ctx
+	var pullers sync.WaitGroup
+	for range m.config.ResolveConcurrency {
+		pullers.Go(func() { m.pull(ctx) })
+	}
+	pullers.Wait()
+	m.workers.Wait()
+	return nil
+}
+
+// nextRetry is the wait after an error of the queue.
+const nextRetry = time.Second
+
+// pull moves messages into the active window until ctx ends or the queue is
+// closed.
+func (m *Manager) pull(ctx context.Context) {
+	for {
+		select {
+		case m.slots <- struct{}{}:
+		case <-ctx.Done():
+			return
+		}
+		item, err := m.parts.Queue.Next(ctx)
+		switch {
+		case err == nil:
+			m.admit(item)
+			continue
+		case ctx.Err() != nil || errors.Is(err, queue.ErrClosed):
+			<-m.slots
+			return
+		}
+		<-m.slots
+		m.parts.Log.Error("queue", "cause", err)
+		if !m.sleep(ctx, nextRetry) {
+			return
+		}
+	}
+}
+
+func (m *Manager) sleep(ctx context.Context, d time.Duration) bool {
+	t := m.parts.Clock.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C():
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// admit makes the jobs of a message and hands them to their transports.
+func (m *Manager) admit(item *queue.Item) {
+	msg := newMessage(m, item)
+	jobs := msg.resolve()
+	msg.jobs.Store(int32(len(jobs)) + 1)
+	for _, j := range jobs {
+		j.transport.schedule(j)
+	}
+	msg.jobDone()
+}
+
+// resolve finds the routes of the pending recipients. Recipients without a
+// route are settled at once.
+func (msg *message) resolve() []*job {
+	m := msg.manager
+	ctx, cancel := context.WithTimeout(m.ctx, m.config.ResolveTimeout)
+	defer cancel()
+	g := grouping{msg: msg}
+	for _, i := range msg.item.Pending() {
+		route, err := m.parts.Resolver.Resolve(ctx, msg.item.Envelope.Recipients[i].Address)
+		t := m.transports[route.Transport]
+		switch {
+		case err != nil && m.ctx.Err() != nil: // shutdown: it stays as it is
+		case err != nil:
+			msg.settle(msg.activated, agent.Result{Recipient: i, Err: dsn.From(err), Relay: "none"})
+		case t == nil && route.Err != nil:
+			msg.settle(msg.activated, agent.Result{Recipient: i, Err: route.Err, Relay: "none"})
+		case t == nil:
+			err := dsn.Newf(dsn.Misconfigured, "Mail transport unavailable")
+			err.Cause = errors.New("no transport " + route.Transport)
+			msg.settle(msg.activated, agent.Result{Recipient: i, Err: err, Relay: "none"})
+		default:
+			g.add(t, route, i)
+		}
+	}
+	return g.jobs
+}
