@@ -2,15 +2,17 @@ package password
 
 import (
 	"context"
-	"errors"
+	"crypto/rand"
 	"net/netip"
+	"time"
 
+	"toastmaster/configs"
 	"toastmaster/directory"
+	"toastmaster/directory/cache"
+	"toastmaster/internal/clock"
+	"toastmaster/internal/dsn"
+	"toastmaster/internal/msglog"
 )
-
-// This file is the contract that smtpd, imapd, pop3d and the admin API use.
-
-var errSkeleton = errors.New("password: not written yet")
 
 // Attempt is one try to log in.
 type Attempt struct {
@@ -24,9 +26,51 @@ type Attempt struct {
 	Password string
 }
 
+// Options are what an Authenticator is made of.
+type Options struct {
+	Directory directory.Directory
+	Params    configs.Auth
+	// Trusted clients are not delayed: main.trusted_networks.
+	Trusted []netip.Prefix
+	Log     *msglog.Log
+	Clock   clock.Clock
+	// Rehash replaces the stored hash of a mailbox by a stronger one, if it is
+	// still old. nil replaces nothing. An error is logged and changes nothing.
+	Rehash func(ctx context.Context, box directory.Mailbox, old, new string) error
+}
+
 // Authenticator verifies passwords against a directory. Safe for concurrent
 // use.
-type Authenticator struct{}
+type Authenticator struct {
+	o       Options
+	hasher  *Hasher
+	dummy   string
+	slots   chan struct{}
+	waiting chan struct{}
+	// successes maps the keyed hash of name, password and stored hash to
+	// nothing: what was right once is right while all three are the same.
+	successes *cache.Map[successKey, struct{}]
+	macKey    [32]byte
+	penalties *penalties
+}
+
+// New makes an Authenticator. It starts nothing and needs no Close.
+func New(o Options) *Authenticator {
+	a := &Authenticator{
+		o:         o,
+		hasher:    NewHasher(o.Params),
+		slots:     make(chan struct{}, o.Params.Verifications),
+		waiting:   make(chan struct{}, o.Params.Verifications+o.Params.Waiting),
+		successes: cache.NewMap[successKey, struct{}](o.Params.CacheEntries),
+		penalties: newPenalties(o.Params, o.Trusted),
+	}
+	rand.Read(a.macKey[:])
+	// What an unknown user is checked against, of the strength that a known
+	// one would have. Its key is not the hash of anything.
+	dummy := argon2Hash{id: true, argon2Params: a.hasher.full, salt: make([]byte, saltSize), key: make([]byte, keySize)}
+	a.dummy = dummy.String()
+	return a
+}
 
 // Authenticate checks an attempt, logs it as one msglog.Login event and
 // returns the mailbox. Failures are *dsn.Error: 5.7.8 for a wrong login or
@@ -34,5 +78,59 @@ type Authenticator struct{}
 // directory cannot answer. It may delay the answer for a client with failures
 // behind it, unless that client is in a trusted network.
 func (a *Authenticator) Authenticate(ctx context.Context, t Attempt) (directory.Mailbox, error) {
-	return directory.Mailbox{}, errSkeleton
+	box, reason, err := a.decide(ctx, t)
+	if reason == reasonUnavailable {
+		// The event has no place for the cause, and an operator needs it.
+		a.o.Log.Warn("log-in not decided", "service", t.Service, "session", t.Session, "err", err)
+	}
+	client := ""
+	if t.Client.IsValid() {
+		client = t.Client.String()
+	}
+	a.o.Log.Event(msglog.Login{
+		Service: t.Service, Session: t.Session, Client: client, Login: clip(t.Login), Mechanism: t.Mechanism, Reason: reason,
+	})
+	return box, err
+}
+
+// The reasons of msglog.Login.
+const (
+	reasonOK          = ""
+	reasonMismatch    = "mismatch"
+	reasonUnknown     = "unknown"
+	reasonDisabled    = "disabled"
+	reasonUnavailable = "unavailable"
+	reasonRate        = "rate"
+)
+
+func failed(reason string) (directory.Mailbox, string, error) {
+	return directory.Mailbox{}, reason, dsn.New(dsn.AuthFailed, "Authentication failed")
+}
+
+func later(reason string, cause error) (directory.Mailbox, string, error) {
+	return directory.Mailbox{}, reason, dsn.Wrap(dsn.AuthUnavailable, "Temporary authentication failure", cause)
+}
+
+// clip keeps a hostile login name from filling the log.
+func clip(s string) string {
+	const most = 320
+	if len(s) > most {
+		return s[:most] + "..."
+	}
+	return s
+}
+
+// wait waits d, or less when ctx ends.
+func wait(ctx context.Context, c clock.Clock, d time.Duration) error {
+	if d <= 0 {
+		return nil
+	}
+	t := c.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C():
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }

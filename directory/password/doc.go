@@ -1,2 +1,50 @@
 // Package password verifies and makes password hashes and decides log-ins.
+//
+// # Hashes
+//
+// A stored hash is "{SCHEME}data" as Dovecot writes it; [Verify] reads
+//
+//	ARGON2ID ARGON2I                        $argon2id$v=19$m=..,t=..,p=..$salt$key
+//	SHA512-CRYPT SHA256-CRYPT MD5-CRYPT     $6$ $5$ $1$
+//	BLF-CRYPT                               $2a$ $2b$ $2y$
+//	CRYPT                                   any of those by its prefix
+//	PBKDF2                                  $1$salt$rounds$hex (Dovecot's own)
+//	SSHA SSHA256 SSHA512 SMD5               base64(digest + salt)
+//	SHA SHA1 SHA256 SHA512 LDAP-MD5         base64(digest)
+//	PLAIN-MD5                               hex(digest)
+//	PLAIN CLEARTEXT CLEAR                   the password itself
+//
+// A suffix .HEX, .B64 or .BASE64 on the scheme names the encoding of the data.
+// Without a scheme it is CRYPT, Dovecot's default. The 13 letters of DES crypt
+// are not supported. A hash whose parameters would take more than 256 MiB or
+// minutes of processor time is refused as malformed.
+//
+// [Hasher] makes argon2id. It has two strengths: full, and one for passwords
+// that arrive by the thousand (docs/decisions/0003-bulk-passwords.md); a log-in
+// replaces the weaker by the full one.
+//
+// # Log-in
+//
+// [Authenticator.Authenticate] decides an attempt: it asks the directory,
+// remembers successes by a keyed hash, slows down clients that fail, bounds the
+// verifications that run at once, and writes one msglog.Login event. Unknown
+// users cost the same time as wrong passwords of accounts with a full hash;
+// accounts whose hash is of another scheme can be told apart by time until
+// their first log-in has replaced it.
+//
+// # Parameters
+//
+// Section [auth]; main.trusted_networks are exempt from the delay.
+//
+// # Results
+//
+// 5.7.8 for an unknown or disabled login, a wrong password and an
+// authorization identity that is not the login. 4.7.0 when the directory does
+// not answer, when too many are waiting, when the context ends, and when the
+// stored hash cannot be read (an operator must act; the log says so).
+//
+// # Standards
+//
+// RFC 9106 (argon2), RFC 2307 and its descendants in OpenLDAP ({SSHA}),
+// RFC 4616 (authorization identity), Dovecot's manual page "Password schemes".
 package password
