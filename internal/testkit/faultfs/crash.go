@@ -1,0 +1,122 @@
+package faultfs
+
+import (
+	"bytes"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"sync"
+)
+
+// Crash is the disk after a power loss: only what was synced is there. The
+// old disk is left as it is; whoever still writes to it writes to a ghost.
+func (d *Disk) Crash() *Disk {
+	return d.copy(&copier{data: (*node).synced, entries: func(n *node) map[string]*node { return n.durableEntries }})
+}
+
+// CrashRandom is Crash, but any part of what was not synced may be there: each
+// sector, each size and each directory entry is decided by rng.
+func (d *Disk) CrashRandom(rng *rand.Rand) *Disk {
+	return d.copy(&copier{
+		data:    func(n *node) []byte { return n.luck(rng) },
+		entries: func(n *node) map[string]*node { return n.luckyEntries(rng) },
+	})
+}
+
+// Clone is the disk as a process that starts after a kill sees it: nothing is
+// lost, and what was not synced is still not synced.
+func (d *Disk) Clone() *Disk {
+	return d.copy(&copier{whole: true, entries: func(n *node) map[string]*node { return n.entries }})
+}
+
+type copier struct {
+	whole   bool // keep the difference between written and synced
+	data    func(*node) []byte
+	entries func(*node) map[string]*node
+	disk    *Disk
+	seen    map[*node]*node
+}
+
+func (d *Disk) copy(c *copier) *Disk {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	c.disk, c.seen = &Disk{limit: d.limit}, map[*node]*node{}
+	c.disk.root = c.node(d.root)
+	return c.disk
+}
+
+func (c *copier) node(n *node) *node {
+	if m := c.seen[n]; m != nil {
+		m.links++
+		return m
+	}
+	m := &node{dir: n.dir, perm: n.perm, mtime: n.durableMtime, durableMtime: n.durableMtime, links: 1}
+	c.seen[n] = m
+	if n.dir {
+		m.entries = map[string]*node{}
+		entries := c.entries(n)
+		for _, base := range slices.Sorted(maps.Keys(entries)) {
+			m.entries[base] = c.node(entries[base])
+		}
+		m.durableEntries = map[string]*node{}
+		kept := m.entries
+		if c.whole {
+			m.mtime = n.mtime
+			kept = map[string]*node{}
+			for base, child := range n.durableEntries {
+				kept[base] = c.node(child)
+				kept[base].links--
+			}
+		}
+		for base, child := range kept {
+			m.durableEntries[base] = child
+		}
+		return m
+	}
+	m.dirty, m.unlocked = map[int64]struct{}{}, sync.NewCond(&c.disk.mu)
+	if c.whole {
+		m.data, m.durable, m.mtime = bytes.Clone(n.data), bytes.Clone(n.durable), n.mtime
+		for s := range n.dirty {
+			m.dirty[s] = struct{}{}
+		}
+	} else {
+		m.data = c.data(n)
+		m.durable = bytes.Clone(m.data)
+	}
+	c.disk.used += int64(len(m.data))
+	return m
+}
+
+func (n *node) synced() []byte { return bytes.Clone(n.durable) }
+
+func (n *node) luck(rng *rand.Rand) []byte {
+	out := bytes.Clone(n.durable)
+	if rng.IntN(2) == 0 {
+		out = fit(out, len(n.data))
+	}
+	for _, s := range slices.Sorted(maps.Keys(n.dirty)) {
+		if rng.IntN(2) == 0 {
+			n.copySector(out, s)
+		}
+	}
+	return out
+}
+
+// luckyEntries goes through the names in order, so that rng alone decides.
+func (n *node) luckyEntries(rng *rand.Rand) map[string]*node {
+	names := slices.Sorted(maps.Keys(n.durableEntries))
+	names = slices.AppendSeq(names, maps.Keys(n.entries))
+	slices.Sort(names)
+	out := map[string]*node{}
+	for _, base := range slices.Compact(names) {
+		before, after := n.durableEntries[base], n.entries[base]
+		chosen := after
+		if before != after && rng.IntN(2) == 0 {
+			chosen = before
+		}
+		if chosen != nil {
+			out[base] = chosen
+		}
+	}
+	return out
+}
