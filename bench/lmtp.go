@@ -54,7 +54,9 @@ func lmtpRun(ctx context.Context, s *side, n int) (float64, error) {
 			end()
 			return nil, nil, err
 		}
-		return func(i int) error { return c.lmtpSend(address((conn+i)%lmtpConnections), message(conn*each+i, messageSize)) }, end, nil
+		return func(i int) error {
+			return c.lmtpSend(address((conn+i)%lmtpConnections), message(conn*each+i, messageSize))
+		}, end, nil
 	})
 	if err != nil {
 		return 0, err
