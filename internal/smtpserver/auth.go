@@ -1,0 +1,92 @@
+package smtpserver
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/emersion/go-smtp"
+
+	"toastmaster/internal/dsn"
+	"toastmaster/internal/sasl"
+)
+
+// mechanisms lists what the session offers.
+func (c *Conn) mechanisms() []string {
+	if s, ok := c.session.(smtp.AuthSession); ok {
+		return s.AuthMechanisms()
+	}
+	return nil
+}
+
+// mayAuth says whether AUTH may be used now.
+func (c *Conn) mayAuth() bool {
+	return !c.authed && c.secure() && len(c.mechanisms()) > 0
+}
+
+// auth is AUTH (RFC 4954).
+func auth(c *Conn, arg string) *dsn.Error {
+	name, initial, hasInitial := strings.Cut(arg, " ")
+	name = strings.ToUpper(name)
+	offered := c.mechanisms()
+	switch {
+	case len(offered) == 0:
+		return dsn.New(dsn.InvalidCommand, "AUTH is not offered").WithCode(502)
+	case c.authed:
+		return dsn.New(dsn.InvalidCommand, "Already authenticated")
+	case c.tx.mail:
+		return dsn.New(dsn.InvalidCommand, "Not during a mail transaction")
+	case name == "":
+		return dsn.New(dsn.InvalidArguments, "Syntax: AUTH mechanism")
+	case !c.secure():
+		return dsn.New(dsn.EncryptionNeeded, "Encryption is required for authentication").WithCode(538)
+	case !slices.Contains(offered, name):
+		return dsn.New(dsn.InvalidArguments, "Authentication mechanism not supported").WithCode(504)
+	}
+	mechanism, err := c.session.(smtp.AuthSession).Auth(name)
+	if err != nil {
+		e, _ := outcome(err)
+		return e
+	}
+	var first []byte
+	if hasInitial {
+		first = []byte(strings.TrimSpace(initial))
+	}
+	conversation := &conversation{c: c}
+	if err := sasl.Exchange(mechanism, first, conversation.ask); err != nil {
+		return conversation.failed(err)
+	}
+	c.authed = true
+	c.write(235, dsn.Authenticated, "Authentication successful")
+	return nil
+}
+
+// conversation carries the lines of an exchange.
+type conversation struct {
+	c    *Conn
+	lost error // of the connection
+}
+
+func (v *conversation) ask(challenge []byte) ([]byte, error) {
+	c := v.c
+	c.text(334, string(challenge))
+	c.w.In.MaxLine = sasl.MaxLine
+	line, err := c.w.In.ReadLine()
+	if err != nil {
+		v.lost = err
+	}
+	return line, err
+}
+
+// failed sorts the errors of an exchange: of the connection, of the form of a
+// line, of the session. The session logs the failed login, not we.
+func (v *conversation) failed(err error) *dsn.Error {
+	if v.lost != nil {
+		if refusal := refusalOf(v.lost); refusal != nil {
+			return refusal
+		}
+		v.c.lost(v.lost, " in AUTH")
+		return nil
+	}
+	e, _ := outcome(err)
+	return e
+}

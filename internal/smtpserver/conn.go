@@ -1,0 +1,181 @@
+package smtpserver
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/emersion/go-smtp"
+
+	"toastmaster/internal/service"
+	"toastmaster/internal/wire"
+)
+
+// Conn is one client's connection, as sessions see it. It belongs to the
+// connection's goroutine.
+type Conn struct {
+	srv     *Server
+	ctx     context.Context
+	w       *wire.Conn
+	id      string
+	client  netip.Addr
+	started time.Time
+	tls     *tls.ConnectionState
+	bare    wire.Policy
+
+	session smtp.Session
+	helo    string
+	esmtp   bool
+	authed  bool
+
+	tx     transaction
+	again  []byte // a command that ended a chunked message, to be run next
+	errors int    // since the last accepted message
+	junk   int
+	// messageRefused says that DATA or BDAT went well as a command, but its
+	// message, or a recipient of it, did not.
+	messageRefused bool
+
+	closing bool
+	reason  string // why it is over, for the log; "" after QUIT
+	stats   stats
+}
+
+// transaction is the state between MAIL and the end of the message.
+type transaction struct {
+	mail    bool
+	utf8    bool
+	from    string
+	rcpts   []string // accepted
+	refused int      // recipients refused
+}
+
+// stateful is a connection that knows about its TLS.
+type stateful interface{ ConnectionState() tls.ConnectionState }
+
+func newConn(ctx context.Context, s *Server, nc net.Conn) *Conn {
+	c := &Conn{
+		srv: s, ctx: ctx, w: wire.NewConn(nc, &s.pool),
+		id: service.NewSessionID(), client: service.ClientAddr(nc), started: s.Clock.Now(),
+	}
+	c.w.ReadTimeout, c.w.WriteTimeout = s.Timeout, s.Timeout
+	if t, ok := nc.(stateful); ok {
+		state := t.ConnectionState()
+		c.tls = &state
+	}
+	return c
+}
+
+// Context is cancelled when the service cannot wait any longer for the
+// session.
+func (c *Conn) Context() context.Context { return c.ctx }
+
+// ID is the session's id in the log.
+func (c *Conn) ID() string { return c.id }
+
+// ClientAddr is the peer's address, the zero Addr for a unix socket.
+func (c *Conn) ClientAddr() netip.Addr { return c.client }
+
+// Local says that the peer is on this host: loopback or a unix socket.
+func (c *Conn) Local() bool { return !c.client.IsValid() || c.client.IsLoopback() }
+
+// NetConn is the connection below, after STARTTLS the *tls.Conn.
+func (c *Conn) NetConn() net.Conn { return c.w.NetConn() }
+
+// TLS is the state of TLS, nil without.
+func (c *Conn) TLS() *tls.ConnectionState { return c.tls }
+
+// Helo is what the client called itself, "" before HELO and after STARTTLS.
+func (c *Conn) Helo() string { return c.helo }
+
+// SetBare sets what bare CR and LF in commands and content mean; the default
+// is wire.Reject. In the content of Data's reader with CR LF line ends a bare
+// LF that is not refused stays a bare LF.
+func (c *Conn) SetBare(p wire.Policy) {
+	c.bare = p
+	c.w.In.Bare = p
+}
+
+// Protocol is the name for Received's "with" (RFC 3848, RFC 6531 section
+// 4.3) of the present transaction.
+func (c *Conn) Protocol() string {
+	name := "SMTP"
+	switch {
+	case c.srv.LMTP:
+		name = "LMTP"
+	case c.tx.utf8:
+	case c.esmtp:
+		name = "ESMTP"
+	}
+	if c.tx.utf8 {
+		name = "UTF8" + name
+	}
+	if c.tls != nil {
+		name += "S"
+	}
+	if c.authed {
+		name += "A"
+	}
+	return name
+}
+
+// secure says that passwords may be shown on the connection.
+func (c *Conn) secure() bool {
+	return c.tls != nil || c.srv.SecureLoopback && c.Local()
+}
+
+// clientText is the client in the log.
+func (c *Conn) clientText() string {
+	if !c.client.IsValid() {
+		return "local"
+	}
+	return c.client.String()
+}
+
+// serve is the life of the connection.
+func (c *Conn) serve() {
+	session, err := c.srv.Backend.NewSession(c)
+	if err != nil {
+		e, _ := outcome(err)
+		c.rejected("connect", "", e)
+		c.replyError(e)
+		c.end("refused at connect")
+	} else {
+		c.session = session
+		c.greet()
+		c.loop()
+		if err := session.Logout(); err != nil {
+			c.srv.Log.Warn("logout", "service", c.srv.Service, "session", c.id, "cause", err)
+		}
+	}
+	if err := c.w.Out.Flush(); err != nil && c.reason == "" {
+		c.reason = "lost connection"
+	}
+}
+
+func (c *Conn) greet() {
+	if c.srv.LMTP {
+		c.text(220, c.srv.Hostname+" LMTP ready")
+		return
+	}
+	c.text(220, c.srv.Hostname+" ESMTP ready")
+}
+
+// end lets the loop stop.
+func (c *Conn) end(reason string) {
+	c.closing = true
+	c.reason = reason
+}
+
+// reset ends the transaction.
+func (c *Conn) reset() {
+	if c.tx.mail {
+		c.session.Reset()
+	}
+	c.tx = transaction{rcpts: c.tx.rcpts[:0]}
+	if cap(c.tx.rcpts) > 16 {
+		c.tx.rcpts = nil
+	}
+}

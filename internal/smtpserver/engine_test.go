@@ -1,0 +1,231 @@
+package smtpserver
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"io"
+	"math/big"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	gosasl "github.com/emersion/go-sasl"
+	"github.com/emersion/go-smtp"
+	"go.uber.org/goleak"
+
+	"toastmaster/internal/clock"
+	"toastmaster/internal/dsn"
+	"toastmaster/internal/msglog"
+	"toastmaster/internal/sasl"
+	"toastmaster/internal/service"
+	"toastmaster/internal/testkit/transcript"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// message is what the backend of these tests was given.
+type message struct {
+	from string
+	to   []string
+	mail smtp.MailOptions
+	rcpt []smtp.RcptOptions
+	text string
+}
+
+// mailbag is a backend that keeps what it gets. Addresses decide:
+// "refused@..." 550, "later@..." 451, "moved@..." 551, "lmtpfail@..." accepted
+// at RCPT and refused after DATA.
+type mailbag struct {
+	mu   sync.Mutex
+	mail []message
+	// lf takes contents through WriteLF.
+	lf bool
+}
+
+func (b *mailbag) take() []message {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.mail
+}
+
+type bagSession struct {
+	bag *mailbag
+	msg message
+}
+
+func (b *mailbag) NewSession(*Conn) (smtp.Session, error) {
+	return struct {
+		*bagSession
+		bagAuth
+	}{bagSession: &bagSession{bag: b}}, nil
+}
+
+func (s *bagSession) Reset()        { s.msg = message{} }
+func (s *bagSession) Logout() error { return nil }
+
+func (s *bagSession) Mail(from string, opts *smtp.MailOptions) error {
+	s.msg = message{from: from, mail: *opts}
+	return verdict(from)
+}
+
+func (s *bagSession) Rcpt(to string, opts *smtp.RcptOptions) error {
+	if err := verdict(to); err != nil {
+		return err
+	}
+	s.msg.to = append(s.msg.to, to)
+	s.msg.rcpt = append(s.msg.rcpt, *opts)
+	return nil
+}
+
+func verdict(address string) error {
+	switch {
+	case strings.HasPrefix(address, "refused"):
+		return dsn.New(dsn.BadDestMailbox, "User unknown")
+	case strings.HasPrefix(address, "later"):
+		return dsn.New(dsn.MailSystem, "Try again later")
+	case strings.HasPrefix(address, "moved"):
+		return dsn.New(dsn.MailboxMoved, "User has moved, try <new@example.test>")
+	case strings.HasPrefix(address, "theirs"):
+		return &smtp.SMTPError{Code: 450, EnhancedCode: smtp.EnhancedCode{4, 2, 0}, Message: "Busy"}
+	case strings.HasPrefix(address, "strange"):
+		return io.ErrClosedPipe
+	}
+	return nil
+}
+
+func (s *bagSession) Data(r io.Reader) error {
+	var text bytes.Buffer
+	var err error
+	if s.bag.lf {
+		err = WriteLF(&text, r)
+	} else {
+		_, err = io.Copy(&text, r)
+	}
+	if err != nil {
+		return err
+	}
+	if strings.Contains(text.String(), "virus") {
+		return dsn.New(dsn.Policy, "No")
+	}
+	s.msg.text = text.String()
+	s.bag.mu.Lock()
+	defer s.bag.mu.Unlock()
+	s.bag.mail = append(s.bag.mail, s.msg)
+	return Accepted("queued as ABC")
+}
+
+// bagAuth accepts alice with the password secret.
+type bagAuth struct{}
+
+func (bagAuth) AuthMechanisms() []string { return sasl.Names() }
+
+func (bagAuth) Auth(mech string) (gosasl.Server, error) {
+	m, _ := sasl.New(context.Background(), mech, func(_ context.Context, _, _, name, password string) error {
+		if name != "alice" || password != "secret" {
+			return dsn.New(dsn.AuthFailed, "Authentication failed")
+		}
+		return nil
+	})
+	return m, nil
+}
+
+// LMTPData refuses lmtpfail and accepts the others.
+func (s *bagSession) LMTPData(r io.Reader, status smtp.StatusCollector) error {
+	err := s.Data(r)
+	for _, to := range s.msg.to {
+		if strings.HasPrefix(to, "lmtpfail") {
+			status.SetStatus(to, dsn.New(dsn.MailboxFull, "Mailbox is full"))
+		}
+	}
+	return err
+}
+
+// testServer is a server with small limits.
+func testServer(bag *mailbag) *Server {
+	return &Server{
+		Service: "smtpd", Hostname: "mx.test", Backend: bag, SecureLoopback: true,
+		MaxMessageBytes: 20_000, MaxRecipients: 3, MaxErrors: 8, MaxJunk: 10,
+		Timeout: 10 * time.Second, HandshakeTimeout: 5 * time.Second,
+		Log: msglog.Discard(), Clock: clock.System{},
+	}
+}
+
+// serve runs s on loopback until the test ends.
+func serve(t testing.TB, s *Server) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &service.Server{
+		ServiceName: s.Service, Handler: s, Log: s.Log, Clock: s.Clock,
+		Listeners: []service.Listener{{Listener: l}},
+		Limits:    service.Limits{DrainTimeout: 5 * time.Second},
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- server.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("server: %v", err)
+		}
+	})
+	return l.Addr().String()
+}
+
+func dial(t testing.TB, address string) net.Conn {
+	t.Helper()
+	c, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// selfSigned makes a certificate for the test's host name.
+func selfSigned(t testing.TB) (server, client *tls.Config) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "mx.test"}, DNSNames: []string{"mx.test"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
+	return server, &tls.Config{InsecureSkipVerify: true, ServerName: "mx.test"}
+}
+
+func TestDialogues(t *testing.T) {
+	t.Parallel()
+	serverTLS, clientTLS := selfSigned(t)
+	for _, protocol := range []string{"smtp", "lmtp"} {
+		t.Run(protocol, func(t *testing.T) {
+			t.Parallel()
+			s := testServer(&mailbag{lf: true})
+			s.TLS = serverTLS
+			s.LMTP = protocol == "lmtp"
+			address := serve(t, s)
+			t.Run("all", func(t *testing.T) {
+				transcript.RunDir(t, "testdata/"+protocol, transcript.Options{
+					TLS:  clientTLS,
+					Dial: func(t *testing.T, _ string) net.Conn { return dial(t, address) },
+				})
+			})
+		})
+	}
+}

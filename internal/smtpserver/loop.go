@@ -1,0 +1,136 @@
+package smtpserver
+
+import (
+	"bytes"
+	"errors"
+	"net"
+
+	"toastmaster/internal/dsn"
+	"toastmaster/internal/sasl"
+	"toastmaster/internal/wire"
+)
+
+// loop reads and runs commands until the connection is over.
+func (c *Conn) loop() {
+	for !c.closing {
+		if c.srv.MaxErrors > 0 && c.errors >= c.srv.MaxErrors {
+			c.bye(dsn.New(dsn.AuthUnavailable, "Too many errors").WithCode(421), "too many errors")
+			return
+		}
+		line := c.again
+		if line == nil {
+			var ok bool
+			if line, ok = c.command(); !ok {
+				continue
+			}
+		}
+		c.again = nil
+		c.run(line)
+	}
+}
+
+// command waits for a line. false: there is none, and what was to be said has
+// been said.
+func (c *Conn) command() ([]byte, bool) {
+	c.w.In.MaxLine = wire.DefaultMaxLine
+	if c.mayAuth() {
+		// An initial response may be long; run sees to the others.
+		c.w.In.MaxLine = len("AUTH PLAIN ") + sasl.MaxLine
+	}
+	line, err := c.w.ReadCommand()
+	if err == nil {
+		return line, true
+	}
+	if refusal := wire.Refusal(err); refusal != nil {
+		c.count(unknown, false)
+		c.replyError(refusal)
+		return nil, false
+	}
+	c.lost(err, "")
+	return nil, false
+}
+
+// lost ends the connection after an error of reading or writing.
+func (c *Conn) lost(err error, where string) {
+	var ne net.Error
+	switch {
+	case errors.Is(err, wire.ErrInterrupted):
+		c.bye(dsn.New(dsn.ShuttingDown, "Service is shutting down, try again later"), "shutdown")
+	case errors.As(err, &ne) && ne.Timeout():
+		c.bye(dsn.New(dsn.BadConnection, "Timeout exceeded").WithCode(421), "timeout"+where)
+	default:
+		c.end("lost connection" + where)
+	}
+}
+
+// bye says e, with the host name as RFC 5321 wants it in a 421, and ends.
+func (c *Conn) bye(e *dsn.Error, reason string) {
+	said := *e
+	said.Text = c.srv.Hostname + " " + e.Text
+	c.replyError(&said)
+	c.end(reason)
+}
+
+// run runs one command line.
+func (c *Conn) run(line []byte) {
+	name, arg, _ := bytes.Cut(line, []byte{' '})
+	i := lookup(name)
+	if e := c.allowed(i, line); e != nil {
+		c.fail(i, e)
+		return
+	}
+	v := &table[i]
+	if v.junk && c.tooMuchJunk() {
+		c.bye(dsn.New(dsn.AuthUnavailable, "Too many commands that lead nowhere").WithCode(421), "too much junk")
+		return
+	}
+	c.messageRefused = false
+	if e := v.run(c, string(bytes.TrimSpace(arg))); e != nil {
+		c.fail(i, e)
+		return
+	}
+	c.count(i, !c.messageRefused)
+}
+
+// allowed says whether the verb at i may run now with this line.
+func (c *Conn) allowed(i int, line []byte) *dsn.Error {
+	switch {
+	case len(line) > wire.DefaultMaxLine && (i == unknown || table[i].name != "AUTH"):
+		return wire.Refusal(wire.ErrTooLong)
+	case i == unknown:
+		return dsn.New(dsn.InvalidCommand, "Command not recognized").WithCode(500)
+	case bytes.IndexByte(line, 0) >= 0:
+		return dsn.New(dsn.SyntaxError, "NUL in command")
+	case table[i].only != both && (table[i].only == lmtpOnly) != c.srv.LMTP:
+		return dsn.New(dsn.InvalidCommand, table[i].wrongProtocol()).WithCode(500)
+	case table[i].needsHelo && c.helo == "":
+		return dsn.Newf(dsn.InvalidCommand, "Send %s first", c.greetingVerb())
+	}
+	return nil
+}
+
+func (c *Conn) tooMuchJunk() bool {
+	c.junk++
+	return c.srv.MaxJunk > 0 && c.junk > c.srv.MaxJunk
+}
+
+func (c *Conn) greetingVerb() string {
+	if c.srv.LMTP {
+		return "LHLO"
+	}
+	return "HELO or EHLO"
+}
+
+// fail answers a command with an error.
+func (c *Conn) fail(verb int, e *dsn.Error) {
+	c.count(verb, false)
+	c.replyError(e)
+}
+
+// count keeps the statistics of the log; an error brings the end nearer.
+func (c *Conn) count(verb int, ok bool) {
+	if !ok {
+		c.errors++
+	}
+	c.stats.add(verb, ok)
+}

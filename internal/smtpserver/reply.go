@@ -1,0 +1,82 @@
+package smtpserver
+
+import (
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"toastmaster/internal/dsn"
+	"toastmaster/internal/msglog"
+)
+
+// text writes a reply without a status: greetings and 3xx.
+func (c *Conn) text(code int, text string) { c.write(code, 0, text) }
+
+// ok writes a reply of success.
+func (c *Conn) ok(status dsn.Status, text string) { c.write(250, status, text) }
+
+// replyError writes the reply for e.
+func (c *Conn) replyError(e *dsn.Error) { c.write(e.Reply(), e.Status, e.Text) }
+
+// write gathers one reply, a line for each line of text. An error of the
+// connection sticks in the writer and comes up at the next read.
+func (c *Conn) write(code int, status dsn.Status, text string) {
+	text = c.clean(text)
+	for {
+		line, rest, more := strings.Cut(text, "\n")
+		var b [32]byte
+		p := strconv.AppendInt(b[:0], int64(code), 10)
+		p = append(p, separator(more))
+		if status != 0 {
+			p = appendStatus(p, status)
+			p = append(p, ' ')
+		}
+		c.w.Out.Write(p)
+		c.w.Out.WriteString(line)
+		c.w.Out.WriteString("\r\n")
+		if !more {
+			return
+		}
+		text = rest
+	}
+}
+
+func separator(more bool) byte {
+	if more {
+		return '-'
+	}
+	return ' '
+}
+
+func appendStatus(p []byte, s dsn.Status) []byte {
+	p = strconv.AppendInt(p, int64(s.Class()), 10)
+	p = append(p, '.')
+	p = strconv.AppendInt(p, int64(s.Subject()), 10)
+	p = append(p, '.')
+	return strconv.AppendInt(p, int64(s.Detail()), 10)
+}
+
+// clean makes text fit for a reply: no control characters, and UTF-8 only for
+// a client that asked for it (RFC 6531 section 3.7.4.2).
+func (c *Conn) clean(text string) string {
+	bad := func(r rune) bool {
+		return r < ' ' && r != '\n' || r == 0x7f || r >= utf8.RuneSelf && !c.tx.utf8
+	}
+	if strings.IndexFunc(text, bad) < 0 {
+		return text
+	}
+	return strings.Map(func(r rune) rune {
+		if bad(r) {
+			return '?'
+		}
+		return r
+	}, text)
+}
+
+// rejected logs what a session refused.
+func (c *Conn) rejected(stage, to string, e *dsn.Error) {
+	c.srv.Log.Event(msglog.Reject{
+		Service: c.srv.Service, Session: c.id, Client: c.clientText(), Helo: c.helo,
+		From: c.tx.from, To: to, Stage: stage, Err: e,
+	})
+}
