@@ -1,10 +1,35 @@
 package msglog
 
 import (
-	"fmt"
 	"log/slog"
 	"time"
+
+	"toastmaster/internal/dsn"
 )
+
+// Event is one of the event types of this package.
+type Event interface {
+	name() string
+	level() slog.Level
+	fields(f fields)
+	count(m *metrics)
+}
+
+// fields takes the keys and values of an event, in order. There are two: for
+// the text and for any slog handler.
+type fields interface {
+	// str is left out when value is "".
+	str(key, value string)
+	// address is written in angle brackets, also when it is the null sender.
+	address(key, value string)
+	num(key string, value int64)
+	flag(key string, value bool)
+	seconds(key string, value time.Duration)
+	delays(key string, value [4]time.Duration)
+	status(key string, value dsn.Status)
+	// cause is left out when err is nil.
+	cause(err error)
+}
 
 func (Connect) name() string      { return "connect" }
 func (Disconnect) name() string   { return "disconnect" }
@@ -16,104 +41,117 @@ func (Removed) name() string      { return "removed" }
 func (Notification) name() string { return "notification" }
 func (Stored) name() string       { return "stored" }
 
-// line drops empty strings: a key that says nothing is not on the line.
-func line(level slog.Level, attrs ...slog.Attr) (slog.Level, []slog.Attr) {
-	kept := attrs[:0]
-	for _, a := range attrs {
-		if a.Value.Kind() != slog.KindString || a.Value.String() != "" {
-			kept = append(kept, a)
-		}
-	}
-	return level, kept
-}
+func (Connect) level() slog.Level      { return slog.LevelInfo }
+func (Disconnect) level() slog.Level   { return slog.LevelInfo }
+func (Reject) level() slog.Level       { return slog.LevelInfo }
+func (Queued) level() slog.Level       { return slog.LevelInfo }
+func (Removed) level() slog.Level      { return slog.LevelInfo }
+func (Notification) level() slog.Level { return slog.LevelInfo }
+func (Stored) level() slog.Level       { return slog.LevelInfo }
 
-func (e Connect) line() (slog.Level, []slog.Attr) {
-	return line(slog.LevelInfo, slog.String("service", e.Service), slog.String("session", e.Session),
-		slog.String("client", e.Client), slog.Bool("tls", e.TLS))
-}
-
-func (e Disconnect) line() (slog.Level, []slog.Attr) {
-	return line(slog.LevelInfo, slog.String("service", e.Service), slog.String("session", e.Session),
-		slog.String("client", e.Client), seconds("duration", e.Duration),
-		slog.String("reason", e.Reason), slog.String("stats", e.Stats))
-}
-
-func (e Login) line() (slog.Level, []slog.Attr) {
-	level, status := slog.LevelInfo, "ok"
+func (e Login) level() slog.Level {
 	if e.Reason != "" {
-		level, status = slog.LevelWarn, "failed"
+		return slog.LevelWarn
 	}
-	return line(level, slog.String("service", e.Service), slog.String("session", e.Session),
-		slog.String("client", e.Client), slog.String("login", e.Login), slog.String("mechanism", e.Mechanism),
-		slog.String("status", status), slog.String("reason", e.Reason))
+	return slog.LevelInfo
 }
 
-func (e Reject) line() (slog.Level, []slog.Attr) {
-	return line(slog.LevelInfo, slog.String("service", e.Service), slog.String("session", e.Session),
-		slog.String("client", e.Client), slog.String("helo", e.Helo), slog.String("stage", e.Stage),
-		slog.String("from", e.From), slog.String("to", e.To), slog.Int("code", e.Err.Reply()),
-		slog.String("dsn", e.Err.Status.String()), slog.String("text", e.Err.Text), cause(e.Err.Cause))
-}
-
-func (e Queued) line() (slog.Level, []slog.Attr) {
-	return line(slog.LevelInfo, slog.String("id", string(e.ID)), slog.String("session", e.Session),
-		slog.String("client", e.Client), slog.String("proto", e.Proto), slog.String("login", e.Login),
-		slog.String("from", "<"+e.From+">"), slog.Int64("size", e.Size), slog.Int("nrcpt", e.Recipients),
-		slog.String("message_id", e.MessageID))
-}
-
-func (e Attempt) line() (slog.Level, []slog.Attr) {
-	level := slog.LevelInfo
+func (e Attempt) level() slog.Level {
 	if e.Status != "sent" {
-		level = slog.LevelWarn
+		return slog.LevelWarn
 	}
-	return line(level, slog.String("id", string(e.ID)), slog.String("to", "<"+e.To+">"),
-		slog.String("orig_to", e.OrigTo), slog.String("relay", e.Relay), seconds("delay", e.Delay),
-		slog.String("delays", delays(e.Delays)), slog.String("dsn", e.DSN.String()),
-		slog.String("status", e.Status), slog.String("text", e.Text), cause(e.Err))
+	return slog.LevelInfo
 }
 
-func (e Removed) line() (slog.Level, []slog.Attr) {
-	return line(slog.LevelInfo, slog.String("id", string(e.ID)), slog.String("reason", e.Reason))
+func (e Connect) fields(f fields) {
+	f.str("service", e.Service)
+	f.str("session", e.Session)
+	f.str("client", e.Client)
+	f.flag("tls", e.TLS)
 }
 
-func (e Notification) line() (slog.Level, []slog.Attr) {
-	return line(slog.LevelInfo, slog.String("id", string(e.ID)), slog.String("report", string(e.Report)),
-		slog.String("kind", e.Kind), slog.String("to", "<"+e.To+">"))
+func (e Disconnect) fields(f fields) {
+	f.str("service", e.Service)
+	f.str("session", e.Session)
+	f.str("client", e.Client)
+	f.seconds("duration", e.Duration)
+	f.str("reason", e.Reason)
+	f.str("stats", e.Stats)
 }
 
-func (e Stored) line() (slog.Level, []slog.Attr) {
-	return line(slog.LevelInfo, slog.String("service", e.Service), slog.String("session", e.Session),
-		slog.String("mailbox", e.Mailbox), slog.String("folder", e.Folder), slog.Uint64("uid", uint64(e.UID)),
-		slog.Int64("size", e.Size))
+func (e Login) fields(f fields) {
+	f.str("service", e.Service)
+	f.str("session", e.Session)
+	f.str("client", e.Client)
+	f.str("login", e.Login)
+	f.str("mechanism", e.Mechanism)
+	f.str("status", e.result())
+	f.str("reason", e.Reason)
 }
 
-func cause(err error) slog.Attr {
-	if err == nil {
-		return slog.String("cause", "")
+func (e Login) result() string {
+	if e.Reason != "" {
+		return "failed"
 	}
-	return slog.String("cause", err.Error())
+	return "ok"
 }
 
-func seconds(key string, d time.Duration) slog.Attr {
-	return slog.String(key, formatSeconds(d))
+func (e Reject) fields(f fields) {
+	f.str("service", e.Service)
+	f.str("session", e.Session)
+	f.str("client", e.Client)
+	f.str("helo", e.Helo)
+	f.str("stage", e.Stage)
+	f.str("from", e.From)
+	f.str("to", e.To)
+	f.num("code", int64(e.Err.Reply()))
+	f.status("dsn", e.Err.Status)
+	f.str("text", e.Err.Text)
+	f.cause(e.Err.Cause)
 }
 
-// formatSeconds keeps two significant digits below ten seconds, as Postfix's
-// delay= does (delay_logging_resolution_limit).
-func formatSeconds(d time.Duration) string {
-	switch s := max(d.Seconds(), 0); {
-	case s == 0:
-		return "0"
-	case s < 0.1:
-		return fmt.Sprintf("%.3f", s)
-	case s < 10:
-		return fmt.Sprintf("%.2f", s)
-	default:
-		return fmt.Sprintf("%.0f", s)
-	}
+func (e Queued) fields(f fields) {
+	f.str("id", string(e.ID))
+	f.str("session", e.Session)
+	f.str("client", e.Client)
+	f.str("proto", e.Proto)
+	f.str("login", e.Login)
+	f.address("from", e.From)
+	f.num("size", e.Size)
+	f.num("nrcpt", int64(e.Recipients))
+	f.str("message_id", e.MessageID)
 }
 
-func delays(d [4]time.Duration) string {
-	return formatSeconds(d[0]) + "/" + formatSeconds(d[1]) + "/" + formatSeconds(d[2]) + "/" + formatSeconds(d[3])
+func (e Attempt) fields(f fields) {
+	f.str("id", string(e.ID))
+	f.address("to", e.To)
+	f.str("orig_to", e.OrigTo)
+	f.str("relay", e.Relay)
+	f.seconds("delay", e.Delay)
+	f.delays("delays", e.Delays)
+	f.status("dsn", e.DSN)
+	f.str("status", e.Status)
+	f.str("text", e.Text)
+	f.cause(e.Err)
+}
+
+func (e Removed) fields(f fields) {
+	f.str("id", string(e.ID))
+	f.str("reason", e.Reason)
+}
+
+func (e Notification) fields(f fields) {
+	f.str("id", string(e.ID))
+	f.str("report", string(e.Report))
+	f.str("kind", e.Kind)
+	f.address("to", e.To)
+}
+
+func (e Stored) fields(f fields) {
+	f.str("service", e.Service)
+	f.str("session", e.Session)
+	f.str("mailbox", e.Mailbox)
+	f.str("folder", e.Folder)
+	f.num("uid", int64(e.UID))
+	f.num("size", e.Size)
 }

@@ -2,99 +2,169 @@ package msglog
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"os"
 	"time"
 
-	"toastmaster/internal/dsn"
-	"toastmaster/internal/envelope"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"toastmaster/internal/clock"
 )
 
 // Log is a logger with mail events. Safe for concurrent use.
 type Log struct {
 	*slog.Logger
+
+	text    *textHandler // nil with a handler that is not ours
+	out     *output      // nil likewise
+	metrics *metrics     // nil without a registry
+	level   *slog.LevelVar
 }
 
-// New wraps a slog handler.
+// Options say where the log goes and how it looks.
+type Options struct {
+	// Format is "text" (or "") or "json".
+	Format string
+	// Level is the lowest level that is written: "debug", "info" (or ""),
+	// "warn", "error". Events are counted at any level.
+	Level string
+	// File is a name, "stderr" or "" for standard error.
+	File string
+	// Buffer is how many octets may wait for Flush. Zero writes every line at
+	// once.
+	Buffer int
+	// Flush is how long a line may wait.
+	Flush time.Duration
+	// Registry gets the metrics; nil counts nothing.
+	Registry prometheus.Registerer
+	// Clock is nil for the machine's.
+	Clock clock.Clock
+}
+
+// Open makes the log of a process. The caller closes it last of all.
+func Open(o Options) (*Log, error) {
+	l := &Log{level: &slog.LevelVar{}}
+	if err := l.SetLevel(o.Level); err != nil {
+		return nil, err
+	}
+	if o.Clock == nil {
+		o.Clock = clock.System{}
+	}
+	if o.Registry != nil {
+		m, err := newMetrics(o.Registry)
+		if err != nil {
+			return nil, fmt.Errorf("log: %w", err)
+		}
+		l.metrics = m
+	}
+	out, err := openOutput(o, l.metrics)
+	if err != nil {
+		return nil, fmt.Errorf("log: %w", err)
+	}
+	l.out = out
+	switch o.Format {
+	case "", "text":
+		l.text = &textHandler{out: out, level: l.level, clock: o.Clock}
+		l.Logger = slog.New(l.text)
+	case "json":
+		l.Logger = slog.New(urgentHandler{slog.NewJSONHandler(out, &slog.HandlerOptions{Level: l.level}), out})
+	default:
+		_ = out.close()
+		return nil, fmt.Errorf("log: unknown format %q (allowed: text, json)", o.Format)
+	}
+	return l, nil
+}
+
+// New wraps a slog handler. There are no metrics, and Close and Reopen do
+// nothing.
 func New(h slog.Handler) *Log { return &Log{Logger: slog.New(h)} }
 
 // Discard logs nothing; for tests.
 func Discard() *Log { return New(slog.DiscardHandler) }
 
+// SetLevel changes the lowest level that is written.
+func (l *Log) SetLevel(name string) error {
+	level := slog.LevelInfo
+	if name != "" {
+		if err := level.UnmarshalText([]byte(name)); err != nil {
+			return fmt.Errorf("log: unknown level %q (allowed: debug, info, warn, error)", name)
+		}
+	}
+	if l.level != nil {
+		l.level.Set(level)
+	}
+	return nil
+}
+
+// Reopen opens the log file again by its name, after it was rotated.
+func (l *Log) Reopen() error {
+	if l.out == nil {
+		return nil
+	}
+	return l.out.reopen()
+}
+
+// Close writes what waits and closes the file. Lines that come later go to
+// standard error, unbuffered.
+func (l *Log) Close() error {
+	if l.out == nil {
+		return nil
+	}
+	return l.out.close()
+}
+
 // Event writes one line for e and counts it.
 func (l *Log) Event(e Event) {
-	level, attrs := e.line()
-	l.LogAttrs(context.Background(), level, e.name(), attrs...)
+	if l.metrics != nil {
+		e.count(l.metrics)
+	}
+	level := e.level()
+	if l.text != nil {
+		if level >= l.level.Level() {
+			l.text.event(level, e)
+		}
+		return
+	}
+	ctx := context.Background()
+	if !l.Enabled(ctx, level) {
+		return
+	}
+	var attrs attrFields
+	e.fields(&attrs)
+	l.LogAttrs(ctx, level, e.name(), attrs...)
 }
 
-// Event is one of the event types of this package.
-type Event interface {
-	name() string
-	line() (slog.Level, []slog.Attr)
+// urgentHandler flushes the output behind a line that somebody may wait for.
+type urgentHandler struct {
+	slog.Handler
+	out *output
 }
 
-// Connect is a client's connection to a service.
-type Connect struct {
-	Service, Session, Client string
-	TLS                      bool
+// Handle writes one line.
+func (h urgentHandler) Handle(ctx context.Context, r slog.Record) error {
+	err := h.Handler.Handle(ctx, r)
+	if r.Level >= slog.LevelWarn {
+		h.out.flush()
+	}
+	return err
 }
 
-// Disconnect ends it. Stats is protocol-specific: "ehlo=1 mail=2 rcpt=2".
-type Disconnect struct {
-	Service, Session, Client string
-	Duration                 time.Duration
-	Reason                   string
-	Stats                    string
+// WithAttrs keeps the flush.
+func (h urgentHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return urgentHandler{h.Handler.WithAttrs(attrs), h.out}
 }
 
-// Login is an attempt to authenticate. Reason is "" for success, otherwise
-// "mismatch", "unknown", "disabled", "unavailable", "rate".
-type Login struct {
-	Service, Session, Client, Login, Mechanism, Reason string
+// WithGroup keeps the flush.
+func (h urgentHandler) WithGroup(name string) slog.Handler {
+	return urgentHandler{h.Handler.WithGroup(name), h.out}
 }
 
-// Reject is a command or message refused before it was accepted.
-type Reject struct {
-	Service, Session, Client, Helo, From, To, Stage string
-	Err                                             *dsn.Error
-}
-
-// Queued is a message accepted and durable: the 250.
-type Queued struct {
-	ID                      envelope.QueueID
-	Session, Client, From   string
-	Login, MessageID, Proto string
-	Size                    int64
-	Recipients              int
-}
-
-// Attempt is one recipient of one delivery attempt. Delays are before the
-// active window, in it, connecting, and transmitting.
-type Attempt struct {
-	ID                envelope.QueueID
-	To, OrigTo, Relay string
-	Delay             time.Duration
-	Delays            [4]time.Duration
-	DSN               dsn.Status
-	Status            string // sent, deferred, bounced, expired
-	Text              string
-	Err               error // cause, nil on success
-}
-
-// Removed is a message that left the queue.
-type Removed struct {
-	ID     envelope.QueueID
-	Reason string // "done", "deleted", "expired"
-}
-
-// Notification is a delivery report put into the queue.
-type Notification struct {
-	ID, Report envelope.QueueID
-	Kind, To   string // failure, delay, success
-}
-
-// Stored is a message delivered into a mailbox by LMTP or APPEND.
-type Stored struct {
-	Service, Session, Mailbox, Folder string
-	UID                               uint32
-	Size                              int64
+// openFile opens the destination; our says whether to close it.
+func openFile(name string) (f *os.File, our bool, err error) {
+	if name == "" || name == "stderr" {
+		return os.Stderr, false, nil
+	}
+	f, err = os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o640)
+	return f, err == nil, err
 }

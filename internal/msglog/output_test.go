@@ -1,0 +1,134 @@
+package msglog
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"toastmaster/internal/clock"
+)
+
+func TestLinesWaitForTheFlushTime(t *testing.T) {
+	t.Parallel()
+	l, file := open(t, Options{Buffer: 1 << 16, Flush: 5 * time.Millisecond, Clock: clock.System{}})
+	l.Event(Removed{ID: "Q1", Reason: "done"})
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for range 5000 {
+		if strings.Contains(contents(t, file), "Q1") {
+			return
+		}
+		<-tick.C
+	}
+	t.Error("never written")
+}
+
+func TestWarningsAreWrittenAtOnceWithWhatWaits(t *testing.T) {
+	t.Parallel()
+	for _, format := range []string{"text", "json"} {
+		l, file := open(t, Options{Buffer: 1 << 16, Format: format})
+		l.Event(Removed{ID: "Q1", Reason: "done"})
+		if got := contents(t, file); got != "" {
+			t.Errorf("%s: not gathered: %s", format, got)
+		}
+		l.With("a", "b").WithGroup("g").Warn("now")
+		if got := contents(t, file); !strings.Contains(got, "Q1") || !strings.Contains(got, "now") {
+			t.Errorf("%s: %s", format, got)
+		}
+	}
+}
+
+func TestNoLineIsLostOrTorn(t *testing.T) {
+	t.Parallel()
+	const writers, lines = 4, 2000
+	l, file := open(t, Options{Buffer: 1000, Flush: time.Millisecond, Clock: clock.System{}})
+	var wg sync.WaitGroup
+	for w := range writers {
+		wg.Go(func() {
+			for i := range lines {
+				l.Event(Removed{ID: "Q", Reason: fmt.Sprintf("%d-%d", w, i)})
+				if w == 0 && i%500 == 0 {
+					if err := l.Reopen(); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	got := strings.Split(strings.TrimSuffix(contents(t, file), "\n"), "\n")
+	if len(got) != writers*lines {
+		t.Fatalf("%d lines", len(got))
+	}
+	next := map[string]int{}
+	for _, line := range got {
+		_, reason, ok := strings.Cut(line, "removed id=Q reason=")
+		writer, i, _ := strings.Cut(reason, "-")
+		if !ok || i != fmt.Sprint(next[writer]) {
+			t.Fatalf("line %q, want number %d of it", line, next[writer])
+		}
+		next[writer]++
+	}
+}
+
+func TestReopenFollowsRotation(t *testing.T) {
+	t.Parallel()
+	l, file := open(t, Options{Buffer: 1 << 16})
+	l.Event(Removed{ID: "old", Reason: "done"})
+	if err := os.Rename(file, file+".1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Reopen(); err != nil {
+		t.Fatal(err)
+	}
+	l.Event(Removed{ID: "new", Reason: "done"})
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := contents(t, file+".1"); !strings.Contains(got, "id=old") || strings.Contains(got, "id=new") {
+		t.Errorf("old file: %s", got)
+	}
+	if got := contents(t, file); !strings.Contains(got, "id=new") {
+		t.Errorf("new file: %s", got)
+	}
+	if err := l.Close(); err != nil {
+		t.Errorf("second close: %v", err)
+	}
+}
+
+func TestALineLongerThanTheBuffer(t *testing.T) {
+	t.Parallel()
+	l, file := open(t, Options{Buffer: 100})
+	long := strings.Repeat("y", 200<<10)
+	l.Info("before")
+	l.Info(long)
+	l.Info("after")
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := contents(t, file); !strings.Contains(got, long) || strings.Count(got, "\n") != 3 {
+		t.Errorf("%d octets", len(got))
+	}
+}
+
+func TestLostLinesAreCounted(t *testing.T) {
+	t.Parallel()
+	registry := prometheus.NewRegistry()
+	l, _ := open(t, Options{Registry: registry, Buffer: 1 << 16})
+	l.Event(Removed{ID: "a", Reason: "done"})
+	l.Event(Removed{ID: "b", Reason: "done"})
+	// Nothing but a closed file fails on any machine and for any user.
+	_ = l.out.file.Close()
+	l.out.flush()
+	if got := value(t, registry, "toastmaster_log_lines_lost_total"); got != 2 {
+		t.Errorf("%v lost", got)
+	}
+}

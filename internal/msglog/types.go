@@ -1,0 +1,75 @@
+package msglog
+
+import (
+	"time"
+
+	"toastmaster/internal/dsn"
+	"toastmaster/internal/envelope"
+)
+
+// Connect is a client's connection to a service.
+type Connect struct {
+	Service, Session, Client string
+	TLS                      bool
+}
+
+// Disconnect ends it. Stats is protocol-specific: "ehlo=1 mail=2 rcpt=2".
+type Disconnect struct {
+	Service, Session, Client string
+	Duration                 time.Duration
+	Reason                   string
+	Stats                    string
+}
+
+// Login is an attempt to authenticate. Reason is "" for success, otherwise
+// "mismatch", "unknown", "disabled", "unavailable", "rate", "insecure".
+type Login struct {
+	Service, Session, Client, Login, Mechanism, Reason string
+}
+
+// Reject is a command or message refused before it was accepted.
+type Reject struct {
+	Service, Session, Client, Helo, From, To, Stage string
+	Err                                             *dsn.Error
+}
+
+// Queued is a message accepted and durable: the 250.
+type Queued struct {
+	ID                      envelope.QueueID
+	Session, Client, From   string
+	Login, MessageID, Proto string
+	Size                    int64
+	Recipients              int
+}
+
+// Attempt is one recipient of one delivery attempt. Delays are before the
+// active window, in it, connecting, and transmitting.
+type Attempt struct {
+	ID                envelope.QueueID
+	To, OrigTo, Relay string
+	Delay             time.Duration
+	Delays            [4]time.Duration
+	DSN               dsn.Status
+	Status            string // sent, deferred, bounced, expired
+	Text              string
+	Err               error // cause, nil on success
+}
+
+// Removed is a message that left the queue.
+type Removed struct {
+	ID     envelope.QueueID
+	Reason string // "done", "deleted", "expired"
+}
+
+// Notification is a delivery report put into the queue.
+type Notification struct {
+	ID, Report envelope.QueueID
+	Kind, To   string // failure, delay, success
+}
+
+// Stored is a message delivered into a mailbox by LMTP or APPEND.
+type Stored struct {
+	Service, Session, Mailbox, Folder string
+	UID                               uint32
+	Size                              int64
+}
