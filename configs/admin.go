@@ -1,9 +1,55 @@
 package configs
 
-// Admin is the section [admin].
+import (
+	"errors"
+	"time"
+)
+
+// Admin is the section [admin]: the API and the panel.
 type Admin struct {
+	Listen         []string
+	ListenTLS      []string
+	Socket         string
+	MaxConnections int
+	MaxClient      int
+	BodyLimit      int64
+	RequestTimeout time.Duration
+	IdleTimeout    time.Duration
+	DrainTimeout   time.Duration
+	PageSize       int
+	BulkWorkers    int
 }
 
 func (c *Admin) params() []Param {
-	return []Param{}
+	return []Param{
+		List("admin.listen", &c.Listen, []string{":80"}, listenAllowed, checkListen,
+			"Addresses for HTTP. Connections from this machine are served, others are sent to HTTPS. Empty opens none."),
+		List("admin.listen_tls", &c.ListenTLS, []string{":443"}, listenAllowed, checkListen,
+			"Addresses for HTTPS. Empty opens none."),
+		String("admin.socket", &c.Socket, "admin.sock", "a file", checkFileName,
+			"The unix socket that the command line uses. Root and the user that the service runs as have every right there, without a token."),
+		Int("admin.max_connections", &c.MaxConnections, 200, 1, 100000,
+			"Connections at once on each address."),
+		Int("admin.max_connections_per_client", &c.MaxClient, 20, 0, 100000,
+			"Connections at once from one IP address. Trusted networks and the unix socket are exempt. 0 is no limit."),
+		Size("admin.body_limit", &c.BodyLimit, 8<<20, 64<<10, 1<<30,
+			"The largest request."),
+		Duration("admin.request_timeout", &c.RequestTimeout, time.Minute, time.Second, time.Hour,
+			"How long one request may take, from its first octet to the last of the answer."),
+		Duration("admin.idle_timeout", &c.IdleTimeout, 2*time.Minute, time.Second, time.Hour,
+			"How long a connection may wait for its next request."),
+		Duration("admin.drain_timeout", &c.DrainTimeout, 10*time.Second, 0, time.Hour,
+			"How long a stop waits for requests that are being served."),
+		Int("admin.page_size", &c.PageSize, 100, 1, 1000,
+			"Entries of a listing when the request names no limit; a request may ask for up to 1000."),
+		Int("admin.bulk_workers", &c.BulkWorkers, 2, 1, 256,
+			"Processors that a bulk addition of mailboxes may use to hash passwords."),
+	}
+}
+
+func checkFileName(s string) error {
+	if s == "" {
+		return errors.New("empty file name")
+	}
+	return nil
 }

@@ -49,12 +49,14 @@ func (h argon2Hash) String() string {
 		h.memory, h.time, h.threads, enc.EncodeToString(h.salt), enc.EncodeToString(h.key))
 }
 
-func verifyArgon2(data []byte, password string) (bool, error) {
+func openArgon2(data []byte) (matcher, error) {
 	h, err := parseArgon2(string(data))
 	if err != nil {
-		return false, err
+		return nil, err
 	}
-	return subtle.ConstantTimeCompare(h.compute(password), h.key) == 1, nil
+	return func(password string) (bool, error) {
+		return subtle.ConstantTimeCompare(h.compute(password), h.key) == 1, nil
+	}, nil
 }
 
 func parseArgon2(s string) (argon2Hash, error) {

@@ -1,0 +1,138 @@
+package model
+
+import "time"
+
+// Domain is a hosted domain, or one that stands for a hosted one.
+type Domain struct {
+	Name    string `json:"name" doc:"Lower case, A-labels" example:"example.test"`
+	AliasOf string `json:"alias_of,omitempty" doc:"The hosted domain that this one stands for"`
+	Enabled bool   `json:"enabled" doc:"A disabled domain takes no mail and lets nobody log in"`
+
+	MaxMailboxes         int64 `json:"max_mailboxes" doc:"0 is unlimited"`
+	MaxAliases           int64 `json:"max_aliases" doc:"0 is unlimited"`
+	DefaultQuotaBytes    int64 `json:"default_quota_bytes" doc:"Quota of a new mailbox, 0 is unlimited"`
+	DefaultQuotaMessages int64 `json:"default_quota_messages" doc:"Quota of a new mailbox, 0 is unlimited"`
+
+	Created time.Time `json:"created"`
+	Updated time.Time `json:"updated"`
+}
+
+// DomainChange changes a domain; nil leaves a field as it is.
+type DomainChange struct {
+	Enabled              *bool  `json:"enabled,omitempty"`
+	MaxMailboxes         *int64 `json:"max_mailboxes,omitempty" minimum:"0"`
+	MaxAliases           *int64 `json:"max_aliases,omitempty" minimum:"0"`
+	DefaultQuotaBytes    *int64 `json:"default_quota_bytes,omitempty" minimum:"0"`
+	DefaultQuotaMessages *int64 `json:"default_quota_messages,omitempty" minimum:"0"`
+}
+
+// NewDomain makes a domain, enabled unless it says otherwise.
+type NewDomain struct {
+	Name    string `json:"name" doc:"The domain; U-labels become A-labels" example:"example.test"`
+	AliasOf string `json:"alias_of,omitempty" doc:"Make it stand for this hosted domain"`
+	DomainChange
+}
+
+// Mailbox is an address whose mail is kept here.
+type Mailbox struct {
+	Address       string    `json:"address" example:"alice@example.test"`
+	Home          string    `json:"home" doc:"Folder below the root of the mail store"`
+	QuotaBytes    int64     `json:"quota_bytes" doc:"0 is unlimited"`
+	QuotaMessages int64     `json:"quota_messages" doc:"0 is unlimited"`
+	Enabled       bool      `json:"enabled" doc:"A disabled mailbox takes no mail and lets nobody log in"`
+	HasPassword   bool      `json:"has_password"`
+	Created       time.Time `json:"created"`
+	Updated       time.Time `json:"updated"`
+}
+
+// MailboxChange changes a mailbox; nil leaves a field as it is.
+type MailboxChange struct {
+	Password      *string `json:"password,omitempty" writeOnly:"true" doc:"The new password in clear"`
+	PasswordHash  *string `json:"password_hash,omitempty" writeOnly:"true" doc:"Instead of a password: a hash as {SCHEME}data; empty lets nobody log in"`
+	QuotaBytes    *int64  `json:"quota_bytes,omitempty" minimum:"0"`
+	QuotaMessages *int64  `json:"quota_messages,omitempty" minimum:"0"`
+	Enabled       *bool   `json:"enabled,omitempty"`
+}
+
+// NewMailbox makes a mailbox. Without a password nobody can log in; quotas
+// that are not given come from the domain.
+type NewMailbox struct {
+	Address string `json:"address" example:"alice@example.test"`
+	MailboxChange
+}
+
+// Alias is an address that is replaced by others. "@example.test" is the
+// domain's catch-all.
+type Alias struct {
+	Address string    `json:"address" example:"sales@example.test"`
+	Targets []string  `json:"targets"`
+	Created time.Time `json:"created"`
+	Updated time.Time `json:"updated"`
+}
+
+// AliasChange replaces the targets.
+type AliasChange struct {
+	Targets []string `json:"targets" minItems:"1" maxItems:"1000"`
+}
+
+// NewAlias makes an alias.
+type NewAlias struct {
+	Address string `json:"address" example:"sales@example.test"`
+	AliasChange
+}
+
+// Relocated is an address whose owner has moved: 551 5.1.6 with the new
+// address.
+type Relocated struct {
+	Address string    `json:"address"`
+	MovedTo string    `json:"moved_to" doc:"The new address, or a text for people"`
+	Created time.Time `json:"created"`
+	Updated time.Time `json:"updated"`
+}
+
+// RelocatedChange says the new place.
+type RelocatedChange struct {
+	MovedTo string `json:"moved_to"`
+}
+
+// NewRelocated makes one.
+type NewRelocated struct {
+	Address string `json:"address"`
+	RelocatedChange
+}
+
+// BulkResult is what became of one line of a bulk addition.
+type BulkResult struct {
+	Address string `json:"address"`
+	// Result is "added", "exists" (it was there as a mailbox and was left
+	// alone) or "failed".
+	Result string `json:"result" enum:"added,exists,failed"`
+	Error  string `json:"error,omitempty"`
+}
+
+// The results of a bulk addition.
+const (
+	BulkAdded  = "added"
+	BulkExists = "exists"
+	BulkFailed = "failed"
+)
+
+// Page is a part of a listing, in the order of the key.
+type Page[T any] struct {
+	Items []T `json:"items" nullable:"false"`
+	// Next is the "after" of the next page, "" at the end.
+	Next string `json:"next,omitempty" doc:"The parameter after of the next page; absent at the end"`
+}
+
+// Filter selects entries of a listing. The zero Filter selects all.
+type Filter struct {
+	// Domain limits addresses to one hosted domain, and domains to the aliases
+	// of one.
+	Domain string
+	// Contains is a part of the name or address, folded.
+	Contains string
+	// Target limits aliases to those with this target.
+	Target string
+	// Enabled is for domains and mailboxes.
+	Enabled *bool
+}

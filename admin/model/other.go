@@ -1,0 +1,91 @@
+package model
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Token is a key to the API. The secret is shown once, when it is made.
+type Token struct {
+	Name     string     `json:"name" example:"monitoring"`
+	Role     string     `json:"role" example:"superadmin"`
+	Created  time.Time  `json:"created"`
+	Expires  *time.Time `json:"expires,omitempty"`
+	LastUsed *time.Time `json:"last_used,omitempty" doc:"To the hour"`
+}
+
+// NewToken makes a token.
+type NewToken struct {
+	Name    string     `json:"name"`
+	Role    string     `json:"role,omitempty" doc:"superadmin, which is the default"`
+	Expires *time.Time `json:"expires,omitempty"`
+}
+
+// TokenSecret is a new token with its secret.
+type TokenSecret struct {
+	Token
+	Secret string `json:"secret" doc:"Shown this once"`
+}
+
+// AuditEntry says who changed what.
+type AuditEntry struct {
+	ID     int64           `json:"id"`
+	At     time.Time       `json:"at"`
+	Actor  string          `json:"actor"`
+	Action string          `json:"action" enum:"add,set,remove"`
+	Object string          `json:"object" enum:"domain,mailbox,alias,relocated,token"`
+	Name   string          `json:"name"`
+	Before json.RawMessage `json:"before,omitempty"`
+	After  json.RawMessage `json:"after,omitempty"`
+}
+
+// QueuedMessage is a message in the queue.
+type QueuedMessage struct {
+	ID         string            `json:"id"`
+	Place      string            `json:"place" enum:"incoming,active,deferred,hold,corrupt"`
+	Size       int64             `json:"size"`
+	Arrived    time.Time         `json:"arrived"`
+	Sender     string            `json:"sender" doc:"Empty for the null sender"`
+	Recipients []QueuedRecipient `json:"recipients" nullable:"false" doc:"Those that are not done"`
+	Next       *time.Time        `json:"next,omitempty" doc:"The next attempt, for deferred mail"`
+	Attempts   int               `json:"attempts"`
+}
+
+// QueuedRecipient is a recipient that is not done.
+type QueuedRecipient struct {
+	Address string `json:"address"`
+	Reason  string `json:"reason,omitempty" doc:"Why the last attempt failed"`
+}
+
+// QueueFilter selects queued messages. The zero filter selects all.
+type QueueFilter struct {
+	Place, Sender, Recipient string
+}
+
+// Service is a running service.
+type Service struct {
+	Name          string   `json:"name"`
+	State         string   `json:"state" enum:"waiting,starting,running,stopping,stopped,failed"`
+	Listeners     []string `json:"listeners" nullable:"false"`
+	Sessions      int      `json:"sessions"`
+	UptimeSeconds int64    `json:"uptime_seconds"`
+	Error         string   `json:"error,omitempty"`
+}
+
+// Status is the state of the instance.
+type Status struct {
+	Hostname string           `json:"hostname"`
+	Version  string           `json:"version"`
+	Time     time.Time        `json:"time"`
+	Services []Service        `json:"services" nullable:"false"`
+	Queue    map[string]int64 `json:"queue" doc:"Messages by place"`
+	Hosted   HostedCounts     `json:"hosted"`
+}
+
+// HostedCounts counts the hosted data.
+type HostedCounts struct {
+	Domains   int64 `json:"domains"`
+	Mailboxes int64 `json:"mailboxes"`
+	Aliases   int64 `json:"aliases"`
+	Relocated int64 `json:"relocated"`
+}
