@@ -12,30 +12,30 @@ import (
 
 // SMTP is the section [smtp].
 type SMTP struct {
-	Relayhost         string
-	Port              int
-	Resolver          []string
-	Protocols         string
-	TLSLevel          string
-	PasswordFile      string
-	ConnectTimeout    time.Duration
-	HeloTimeout       time.Duration
-	StartTLSTimeout   time.Duration
-	MailTimeout       time.Duration
-	RcptTimeout       time.Duration
-	DataInitTimeout   time.Duration
-	DataXferTimeout   time.Duration
-	DataDoneTimeout   time.Duration
-	QuitTimeout       time.Duration
-	DeliveryTimeout   time.Duration
-	AddressLimit      int
-	SessionLimit      int
-	CacheLimit        int
-	CacheTime         time.Duration
-	CacheReuseTime    time.Duration
-	CacheReuseCount   int
-	OwnAddresses      []string
-	MaximalReplyBytes int64
+	Relayhost       string
+	Port            int
+	Resolver        []string
+	Protocols       string
+	TLSLevel        string
+	PasswordFile    string
+	ConnectTimeout  time.Duration
+	HeloTimeout     time.Duration
+	StartTLSTimeout time.Duration
+	MailTimeout     time.Duration
+	RcptTimeout     time.Duration
+	DataInitTimeout time.Duration
+	DataXferTimeout time.Duration
+	DataDoneTimeout time.Duration
+	RsetTimeout     time.Duration
+	DeliveryTimeout time.Duration
+	AddressLimit    int
+	SessionLimit    int
+	CacheLimit      int
+	CacheTime       time.Duration
+	CacheReuseTime  time.Duration
+	CacheReuseCount int
+	OwnAddresses    []string
+	ReplySizeLimit  int64
 }
 
 func (c *SMTP) params() []Param {
@@ -61,7 +61,7 @@ func (c *SMTP) params() []Param {
 		Duration("smtp.data_init_timeout", &c.DataInitTimeout, 2*minute, second, hour, "How long the answer to DATA may take."),
 		Duration("smtp.data_xfer_timeout", &c.DataXferTimeout, 3*minute, second, hour, "How long the peer may take to accept the next piece (32 KiB) of the content."),
 		Duration("smtp.data_done_timeout", &c.DataDoneTimeout, 10*minute, second, hour, "How long the answer to the final dot may take."),
-		Duration("smtp.quit_timeout", &c.QuitTimeout, 5*second, 0, hour, "How long the answer to QUIT or RSET may take."),
+		Duration("smtp.rset_timeout", &c.RsetTimeout, 20*second, second, hour, "How long the answer to RSET may take."),
 		Duration("smtp.delivery_timeout", &c.DeliveryTimeout, hour, second, day, "How long one delivery may take in all, over all hosts."),
 		Int("smtp.address_limit", &c.AddressLimit, 5, 1, 100, "How many addresses of a destination one delivery may try (Postfix smtp_mx_address_limit)."),
 		Int("smtp.session_limit", &c.SessionLimit, 2, 1, 100, "How many hosts that answered one delivery may try (Postfix smtp_mx_session_limit)."),
@@ -71,7 +71,7 @@ func (c *SMTP) params() []Param {
 		Int("smtp.connection_reuse_count", &c.CacheReuseCount, 100, 0, 100_000, "How many messages one connection may carry. Zero is no limit."),
 		List("smtp.own_addresses", &c.OwnAddresses, nil, "IP addresses", checkIP,
 			"Addresses under which this host is reached from outside (Postfix proxy_interfaces). Mail whose MX is one of them loops. The addresses of the machine's interfaces count when smtp.port is 25."),
-		Size("smtp.reply_size_limit", &c.MaximalReplyBytes, 64<<10, 4<<10, 16<<20, "How long one reply of a peer may be. The connection is dropped beyond it."),
+		Size("smtp.reply_size_limit", &c.ReplySizeLimit, 64<<10, 4<<10, 16<<20, "How long one reply of a peer may be. The connection is dropped beyond it."),
 	}
 }
 

@@ -1,0 +1,111 @@
+package smtp
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/netip"
+	"strings"
+
+	"toastmaster/configs"
+	"toastmaster/internal/clock"
+	"toastmaster/internal/dsn"
+	"toastmaster/internal/msglog"
+	"toastmaster/internal/wire"
+	"toastmaster/mta/agent"
+)
+
+// Options are the parts of an Agent beside its parameters.
+type Options struct {
+	// Hostname is main.hostname: what EHLO says, and what an MX must not be.
+	Hostname string
+	// Resolver answers instead of the name servers of smtp.resolver.
+	Resolver Resolver
+	// TLS is the base of the TLS configurations, for its RootCAs and client
+	// certificates. May be nil.
+	TLS   *tls.Config
+	Log   *msglog.Log
+	Clock clock.Clock
+}
+
+// Agent delivers by SMTP. Safe for concurrent use. Close it after the last
+// Deliver.
+type Agent struct {
+	config    configs.SMTP
+	hostname  string
+	resolver  Resolver
+	tls       *tls.Config
+	log       *msglog.Log
+	clock     clock.Clock
+	own       []netip.Addr
+	passwords passwords
+	cache     *cache
+	pool      *wire.Pool
+}
+
+// New makes an Agent. It fails when smtp.password_file cannot be used.
+func New(c configs.SMTP, o Options) (*Agent, error) {
+	p, err := readPasswords(c.PasswordFile)
+	if err != nil {
+		return nil, err
+	}
+	a := &Agent{
+		config: c, hostname: strings.ToLower(o.Hostname), resolver: o.Resolver, tls: o.TLS, log: o.Log, clock: o.Clock,
+		own: ownAddresses(c), passwords: p, cache: newCache(o.Clock, c.CacheLimit, c.CacheTime), pool: &wire.Pool{},
+	}
+	if a.resolver == nil {
+		a.resolver = NewResolver(c.Resolver)
+	}
+	if a.tls == nil {
+		a.tls = &tls.Config{}
+	}
+	return a, nil
+}
+
+// ownAddresses are smtp.own_addresses and, when we send to the port we are
+// sent mail at, those of the interfaces.
+func ownAddresses(c configs.SMTP) []netip.Addr {
+	var own []netip.Addr
+	for _, s := range c.OwnAddresses {
+		if ip, err := netip.ParseAddr(s); err == nil {
+			own = append(own, ip.Unmap())
+		}
+	}
+	if c.Port != 25 {
+		return own
+	}
+	// Without a list of interfaces the loop is found by its hop count.
+	interfaces, _ := net.InterfaceAddrs()
+	for _, i := range interfaces {
+		if p, err := netip.ParsePrefix(i.String()); err == nil {
+			own = append(own, p.Addr().Unmap())
+		}
+	}
+	return own
+}
+
+// Name is "smtp".
+func (a *Agent) Name() string { return "smtp" }
+
+// Close ends the idle connections.
+func (a *Agent) Close() error {
+	a.cache.close()
+	return nil
+}
+
+// Deliver implements agent.Agent.
+func (a *Agent) Deliver(ctx context.Context, r *agent.Request, report func(agent.Result)) {
+	within, cancel := context.WithTimeout(ctx, a.config.DeliveryTimeout)
+	defer cancel()
+	d := &delivery{agent: a, request: r, report: report, todo: append([]int(nil), r.Recipients...)}
+	last := d.run(within)
+	if ctx.Err() != nil {
+		return // shutdown: what is left stays in the queue as it is
+	}
+	if last.err == nil {
+		last.err = dsn.New(dsn.MailSystem, "Temporary failure in the mail system")
+	}
+	for _, i := range d.todo {
+		report(agent.Result{Recipient: i, Err: last.err, Site: last.site, Relay: last.relay})
+	}
+}

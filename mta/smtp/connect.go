@@ -1,0 +1,191 @@
+package smtp
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/base64"
+	"net"
+	"slices"
+	"strings"
+
+	"toastmaster/configs"
+	"toastmaster/internal/dsn"
+)
+
+// open connects to t and makes the session ready for MAIL: greeting, EHLO,
+// STARTTLS, AUTH. After an error there is no session.
+func (a *Agent) open(ctx context.Context, t target, key string, n configs.Nexthop) (*session, *dsn.Error) {
+	login, hasLogin := a.passwords.find(key, n)
+	level := a.config.TLSLevel
+	s, err := a.connect(ctx, t, n, level)
+	if err != nil && err.Status == tlsFailed && err.RemoteReply == "" && level == "may" && !hasLogin {
+		// The handshake has spoiled the connection, so it takes another one.
+		s, err = a.connect(ctx, t, n, "none")
+	}
+	if err != nil {
+		return nil, err
+	}
+	if hasLogin {
+		if err := s.login(login); err != nil {
+			s.end()
+			s.quitUnlessBroken()
+			return nil, err
+		}
+	}
+	s.ready = a.clock.Now()
+	return s, nil
+}
+
+func (a *Agent) connect(ctx context.Context, t target, n configs.Nexthop, level string) (*session, *dsn.Error) {
+	d := net.Dialer{Timeout: a.config.ConnectTimeout}
+	conn, err := d.DialContext(ctx, "tcp", t.addr.String())
+	if err != nil {
+		return nil, dsn.Wrap(dsn.NoAnswer, "Cannot connect to "+t.host, err)
+	}
+	s := newSession(a, t, conn)
+	s.begin(ctx, false)
+	failed := s.greet(n)
+	if failed == nil {
+		failed = s.secure(ctx, level)
+	}
+	if failed != nil {
+		s.end()
+		s.quitUnlessBroken()
+		return nil, failed
+	}
+	return s, nil
+}
+
+func (s *session) quitUnlessBroken() {
+	if s.broken {
+		s.close()
+		return
+	}
+	s.quit()
+}
+
+// greet reads the greeting and says EHLO. A host found by MX that has our own
+// name is ourselves.
+func (s *session) greet(n configs.Nexthop) *dsn.Error {
+	r, err := s.reply(s.agent.config.HeloTimeout, "the connection")
+	if err != nil {
+		return err
+	}
+	if !r.ok() {
+		return softened(r.failure(s.target.host, "the connection"))
+	}
+	name := ""
+	if len(r.lines) > 0 {
+		name, _, _ = strings.Cut(strings.ToLower(r.lines[0]), " ")
+	}
+	if !n.Direct && name == s.agent.hostname && s.agent.config.Port == 25 {
+		return loop(n.Host)
+	}
+	return s.hello()
+}
+
+// softened makes a refusal at the door temporary: it is about the host, and
+// another one, or another day, may do (Postfix smtp_skip_5xx_greeting).
+func softened(e *dsn.Error) *dsn.Error {
+	if !e.Temporary() {
+		e.Status = dsn.Make(4, e.Status.Subject(), e.Status.Detail())
+	}
+	return e
+}
+
+// hello says EHLO, or HELO to a host that does not know it.
+func (s *session) hello() *dsn.Error {
+	r, err := s.command(s.agent.config.HeloTimeout, "EHLO "+s.agent.hostname, "EHLO")
+	if err != nil {
+		return err
+	}
+	if r.ok() {
+		s.ext = parseExtensions(r)
+		return nil
+	}
+	if r.code/100 != 5 {
+		return r.failure(s.target.host, "EHLO")
+	}
+	s.ext = extensions{}
+	r, err = s.command(s.agent.config.HeloTimeout, "HELO "+s.agent.hostname, "HELO")
+	if err != nil {
+		return err
+	}
+	if !r.ok() {
+		return softened(r.failure(s.target.host, "HELO"))
+	}
+	return nil
+}
+
+// secure starts TLS as the level wants it.
+func (s *session) secure(ctx context.Context, level string) *dsn.Error {
+	if level == "none" || level == "may" && !s.ext.startTLS {
+		return nil
+	}
+	if !s.ext.startTLS {
+		return dsn.New(tlsNotOffered, "TLS is required, but "+s.target.host+" does not offer it")
+	}
+	r, err := s.command(s.agent.config.StartTLSTimeout, "STARTTLS", "STARTTLS")
+	if err != nil {
+		return err
+	}
+	if !r.ok() {
+		if level == "may" {
+			return nil
+		}
+		return softened(r.failure(s.target.host, "STARTTLS"))
+	}
+	return s.handshake(ctx, level)
+}
+
+func (s *session) handshake(ctx context.Context, level string) *dsn.Error {
+	config := s.agent.tls.Clone()
+	config.ServerName = s.target.host
+	config.InsecureSkipVerify = level != "verify"
+	conn := tls.Client(s.conn, config)
+	s.deadline(s.agent.config.StartTLSTimeout)
+	if err := conn.HandshakeContext(ctx); err != nil {
+		s.broken = true
+		s.agent.log.Warn("tls", "relay", s.target.String(), "cause", err)
+		return dsn.Wrap(tlsFailed, "TLS handshake with "+s.target.host+" failed", err)
+	}
+	s.mu.Lock()
+	s.conn = conn
+	s.mu.Unlock()
+	s.in.Reset(source{s})
+	s.out.Reset(sink{s})
+	return s.hello()
+}
+
+// login authenticates (RFC 4954).
+func (s *session) login(c credentials) *dsn.Error {
+	if _, encrypted := s.conn.(*tls.Conn); !encrypted {
+		return dsn.New(dsn.AuthUnavailable, "Host "+s.target.host+" offers no TLS, so there can be no log-in")
+	}
+	within := s.agent.config.MailTimeout
+	b64 := base64.StdEncoding.EncodeToString
+	var steps []string
+	switch {
+	case slices.Contains(s.ext.auth, "PLAIN"):
+		steps = []string{"AUTH PLAIN " + b64([]byte("\x00"+c.user+"\x00"+c.password))}
+	case slices.Contains(s.ext.auth, "LOGIN"):
+		steps = []string{"AUTH LOGIN", b64([]byte(c.user)), b64([]byte(c.password))}
+	default:
+		return dsn.New(dsn.AuthUnavailable, "Host "+s.target.host+" offers no way to log in that we know")
+	}
+	for i, step := range steps {
+		r, err := s.command(within, step, "AUTH")
+		switch {
+		case err != nil:
+			return err
+		case r.code == 334 && i < len(steps)-1:
+		case r.ok() && i == len(steps)-1:
+			return nil
+		default:
+			e := r.failure(s.target.host, "AUTH")
+			e.Status = loginRefused
+			return e
+		}
+	}
+	return nil
+}

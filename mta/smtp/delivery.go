@@ -1,0 +1,139 @@
+package smtp
+
+import (
+	"context"
+	"errors"
+
+	"toastmaster/configs"
+	"toastmaster/internal/dsn"
+	"toastmaster/mta/agent"
+)
+
+// delivery is one request on its way over one or more hosts.
+type delivery struct {
+	agent   *Agent
+	request *agent.Request
+	report  func(agent.Result)
+	todo    []int // recipients without a result
+	needs   *needs
+}
+
+// trouble is why there is no result from a host.
+type trouble struct {
+	err *dsn.Error
+	// site: the host, and not the message, is the reason.
+	site  bool
+	relay string
+}
+
+// run tries one host after the other until no recipient is left. It returns
+// the trouble of the last one.
+func (d *delivery) run(ctx context.Context) trouble {
+	a := d.agent
+	nexthop, err := configs.ParseNexthop(d.request.Nexthop)
+	if err != nil {
+		return trouble{err: dsn.Wrap(dsn.Misconfigured, "Server configuration error", err), relay: "none"}
+	}
+	if d.needs, err = inspect(d.request); err != nil {
+		return trouble{err: unreadable(err), relay: "none"}
+	}
+	if last := d.reuse(ctx); last != nil {
+		return *last
+	}
+	if len(d.todo) == 0 {
+		return trouble{}
+	}
+	targets, failed := a.targets(ctx, nexthop)
+	if failed != nil {
+		return trouble{err: failed, relay: "none"}
+	}
+	last := trouble{err: dsn.New(dsn.NoAnswer, "No host to deliver to"), relay: "none"}
+	answered := 0
+	for _, t := range targets {
+		if len(d.todo) == 0 || ctx.Err() != nil || answered >= a.config.SessionLimit {
+			break
+		}
+		s, err := a.open(ctx, t, d.request.Nexthop, nexthop)
+		if err != nil {
+			last = trouble{err: err, site: true, relay: t.String()}
+			if err.RemoteReply != "" {
+				answered++
+			}
+			continue
+		}
+		answered++
+		last = d.over(ctx, s)
+		if !last.site {
+			break
+		}
+	}
+	return last
+}
+
+// reuse tries idle sessions. A result that settles the rest is returned; nil
+// means to go on with new connections.
+func (d *delivery) reuse(ctx context.Context) *trouble {
+	for len(d.todo) > 0 && ctx.Err() == nil {
+		s := d.agent.cache.take(d.request.Nexthop)
+		if s == nil {
+			return nil
+		}
+		s.begin(ctx, true)
+		last := d.over(ctx, s)
+		if last.err != nil && !last.site {
+			return &last
+		}
+	}
+	return nil
+}
+
+// over delivers over an open session and keeps or ends it.
+func (d *delivery) over(ctx context.Context, s *session) trouble {
+	err := d.transactions(ctx, s)
+	s.end()
+	switch {
+	case s.broken:
+		s.close()
+	case s.mayBeReused():
+		d.agent.cache.put(d.request.Nexthop, s)
+	default:
+		s.quit()
+	}
+	var local *localError
+	if errors.As(err, &local) {
+		return trouble{err: local.err, relay: s.target.String()}
+	}
+	if err != nil {
+		return trouble{err: dsn.From(err), site: true, relay: s.target.String()}
+	}
+	return trouble{}
+}
+
+// localError is trouble on our side: no other host would change it.
+type localError struct{ err *dsn.Error }
+
+func (e *localError) Error() string { return e.err.Error() }
+
+func unreadable(err error) *dsn.Error {
+	return dsn.Wrap(dsn.MailSystem, "Temporary failure while reading the message", err)
+}
+
+// settle reports recipient i and crosses it off.
+func (d *delivery) settle(s *session, i int, r agent.Result) {
+	for at, todo := range d.todo {
+		if todo == i {
+			d.todo = append(d.todo[:at], d.todo[at+1:]...)
+			break
+		}
+	}
+	r.Recipient = i
+	r.Relay = s.target.String()
+	r.Connected = s.ready
+	d.report(r)
+}
+
+func (d *delivery) refuse(s *session, recipients []int, err *dsn.Error) {
+	for _, i := range recipients {
+		d.settle(s, i, agent.Result{Err: err})
+	}
+}

@@ -1,0 +1,70 @@
+// Package smtp is the delivery agent for other systems: an SMTP client with MX
+// lookup, opportunistic TLS and a cache of connections (Postfix smtp(8)).
+//
+// # What it does
+//
+// [Agent.Deliver] takes the nexthop of a request: a domain, whose MX hosts are
+// tried in order of preference and at random among equals, or "[host]:port". A
+// domain without MX is its own (RFC 5321 section 5.1). A null MX refuses (RFC
+// 7505). MX hosts from ourselves on, by name or address, are not tried (loop).
+//
+// A host that cannot be reached, does not greet, or loses the connection before
+// the final dot is followed by the next one, up to address_limit addresses and
+// session_limit hosts that answered. Replies to MAIL, RCPT and DATA are final
+// for this attempt: 4xx waits for the next one and does not wander to the next
+// host (Postfix tries others; greylisting then meets each of them). A host
+// that answers 452 to some recipients gets them again in the same session.
+//
+// MAIL, RCPT and DATA travel together where the peer has PIPELINING. SIZE,
+// 8BITMIME, SMTPUTF8, DSN, STARTTLS and AUTH are used where they are offered.
+// A session is kept for a moment after its message and used for the next one
+// to the same nexthop.
+//
+// # TLS
+//
+// smtp.tls_level none never uses it. may uses it where it is offered, without
+// asking for a certificate anybody signed, and connects again in clear when
+// the handshake fails. encrypt sends nothing without it. verify also wants a
+// valid certificate for the host's name.
+//
+// # Log-in
+//
+// smtp.password_file gives user and password for a nexthop. They are sent by
+// AUTH PLAIN or LOGIN, over TLS only. A refusal is temporary (4.7.8): a typo of
+// the administrator must not return everybody's mail.
+//
+// # What it does not do
+//
+// It does not convert 8-bit content for a 7-bit peer (5.6.3), nor addresses
+// that are not ASCII for a peer without SMTPUTF8 (5.6.7). It has no CHUNKING.
+// It does not wait for the answer to QUIT: all that matters was read before.
+//
+// # Results
+//
+//	2.x.x   what the peer said; Relayed when it has no DSN, else Transferred
+//	x.y.z   what the peer said, or x.0.0 when it said no enhanced code
+//	4.3.2   not reported: shutdown leaves the recipient in the queue
+//	4.4.1   nobody answers            4.4.2  connection lost or timed out
+//	4.4.3   name server trouble       5.4.4  no such host or domain
+//	5.4.6   mail loops back here      5.1.10 null MX
+//	4.5.0   the peer's reply is no SMTP
+//	5.3.4   larger than the peer takes
+//	4.7.4   TLS wanted but not offered       4.7.5  TLS failed
+//	4.7.8   log-in refused            4.7.0  log-in impossible
+//	4.3.0   the message cannot be read
+//
+// A connection that is lost behind the final dot leaves open whether the peer
+// has the message. It is tried again: twice is better than never.
+//
+// # Limits
+//
+// A reply has at most reply_size_limit octets and its time from the first
+// octet to the last; a delivery has delivery_timeout in all. At shutdown a
+// session ends at once, except behind the final dot, where it has five seconds
+// to get its answer.
+//
+// # Standards
+//
+// RFC 5321, 2920 (pipelining), 1870 (SIZE), 6152 (8BITMIME), 6531 (SMTPUTF8),
+// 3461 (DSN), 3207 (STARTTLS), 4954 (AUTH), 2034 (enhanced codes), 7505.
+package smtp

@@ -1,0 +1,106 @@
+package smtp
+
+import (
+	"fmt"
+	"strings"
+
+	"toastmaster/internal/envelope"
+)
+
+func (t *transaction) mailOptions() string {
+	e, ext := t.delivery.request.Envelope, &t.session.ext
+	var b strings.Builder
+	if ext.eightBit && e.Body == envelope.Body8BitMIME {
+		b.WriteString(" BODY=8BITMIME")
+	}
+	if ext.utf8 && t.needsUTF8() {
+		b.WriteString(" SMTPUTF8")
+	}
+	if !ext.dsn {
+		return b.String()
+	}
+	switch e.Return {
+	case envelope.ReturnHeaders:
+		b.WriteString(" RET=HDRS")
+	case envelope.ReturnFull:
+		b.WriteString(" RET=FULL")
+	}
+	if isXtext(e.EnvID) {
+		b.WriteString(" ENVID=" + e.EnvID)
+	}
+	return b.String()
+}
+
+// needsUTF8 says that this transaction needs SMTPUTF8.
+func (t *transaction) needsUTF8() bool {
+	d := t.delivery
+	if d.needs.utf8 {
+		return true
+	}
+	for _, i := range d.todo {
+		if !d.request.Envelope.Recipients[i].Address.IsASCII() {
+			return true
+		}
+	}
+	return false
+}
+
+func (t *transaction) rcpt(i int) string {
+	r := &t.delivery.request.Envelope.Recipients[i]
+	cmd := "RCPT TO:" + r.Address.Path()
+	if !t.session.ext.dsn {
+		return cmd
+	}
+	if n := notify(r.Notify); n != "" {
+		cmd += " NOTIFY=" + n
+	}
+	switch {
+	case isXtext(r.ORcpt):
+		cmd += " ORCPT=" + r.ORcpt
+	case r.ORcpt == "" && r.Original != r.Address && !r.Original.IsNull() && r.Original.IsASCII():
+		// We know what the sender wrote, and the peer's report should say it
+		// (RFC 3461 section 5.2.1).
+		cmd += " ORCPT=rfc822;" + xtext(r.Original.String())
+	}
+	return cmd
+}
+
+func notify(n envelope.Notify) string {
+	if n&envelope.NotifyNever != 0 {
+		return "NEVER"
+	}
+	var words []string
+	for _, w := range []struct {
+		bit  envelope.Notify
+		word string
+	}{{envelope.NotifySuccess, "SUCCESS"}, {envelope.NotifyFailure, "FAILURE"}, {envelope.NotifyDelay, "DELAY"}} {
+		if n&w.bit != 0 {
+			words = append(words, w.word)
+		}
+	}
+	return strings.Join(words, ",")
+}
+
+// isXtext says that a parameter as received can be sent on: not empty, and no
+// octet that ends a parameter or a line.
+func isXtext(s string) bool {
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] >= 0x7f {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// xtext encodes as RFC 3461 section 4.
+func xtext(s string) string {
+	var b strings.Builder
+	for i := range len(s) {
+		if c := s[i]; c > ' ' && c < 0x7f && c != '+' && c != '=' {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, "+%02X", c)
+		}
+	}
+	return b.String()
+}

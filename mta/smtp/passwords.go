@@ -1,0 +1,73 @@
+package smtp
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"toastmaster/configs"
+)
+
+// credentials are what AUTH sends. They have no String method and stand in no
+// event, so they cannot be logged by accident.
+type credentials struct{ user, password string }
+
+// passwords maps a nexthop to credentials.
+type passwords map[string]credentials
+
+// readPasswords reads smtp.password_file: "nexthop user:password" a line, "#"
+// begins a comment line (Postfix smtp_sasl_password_maps as texthash). Errors
+// name the line and never what stands on it.
+func readPasswords(name string) (passwords, error) {
+	if name == "" {
+		return nil, nil
+	}
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, fmt.Errorf("smtp.password_file: %w", err)
+	}
+	if info.Mode().Perm()&0o007 != 0 {
+		return nil, fmt.Errorf("smtp.password_file: %s may be read or changed by others (mode %04o)", name, info.Mode().Perm())
+	}
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return nil, fmt.Errorf("smtp.password_file: %w", err)
+	}
+	p, err := parsePasswords(string(text))
+	if err != nil {
+		return nil, fmt.Errorf("smtp.password_file: %s:%w", name, err)
+	}
+	return p, nil
+}
+
+func parsePasswords(text string) (passwords, error) {
+	p := passwords{}
+	n := 0
+	for line := range strings.Lines(text) {
+		n++
+		line = strings.TrimSpace(line)
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		end := strings.IndexAny(line, " \t")
+		if end < 0 {
+			return nil, fmt.Errorf("%d: want \"nexthop user:password\"", n)
+		}
+		user, password, ok := strings.Cut(strings.TrimLeft(line[end:], " \t"), ":")
+		if !ok || user == "" || strings.ContainsRune(user+password, 0) {
+			return nil, fmt.Errorf("%d: want \"nexthop user:password\"", n)
+		}
+		p[strings.ToLower(line[:end])] = credentials{user, password}
+	}
+	return p, nil
+}
+
+// find looks for the nexthop as it is written, then for its host alone.
+func (p passwords) find(nexthop string, n configs.Nexthop) (credentials, bool) {
+	for _, key := range []string{nexthop, "[" + n.Host + "]", n.Host} {
+		if c, ok := p[strings.ToLower(key)]; ok {
+			return c, true
+		}
+	}
+	return credentials{}, false
+}

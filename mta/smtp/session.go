@@ -1,0 +1,253 @@
+package smtp
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"toastmaster/internal/dsn"
+	"toastmaster/internal/wire"
+)
+
+// session is a connection to a host that has greeted.
+type session struct {
+	agent  *Agent
+	target target
+	in     *wire.Reader
+	out    *wire.Writer
+	ext    extensions
+	opened time.Time
+	// ready is when it was ready for this request's MAIL.
+	ready time.Time
+	uses  int
+	// reused: no reply was read since it came out of the cache, so a loss
+	// says nothing about the host.
+	reused bool
+	// dirty: a transaction was begun and not ended; RSET is due.
+	dirty bool
+	// broken: it is of no use any more.
+	broken bool
+	// left is how many octets the present reply may still have.
+	left int64
+	stop func() bool
+
+	// The connection is shared with interrupt.
+	mu        sync.Mutex
+	conn      net.Conn
+	committed bool // the final dot is out
+	cut       time.Time
+}
+
+// grace is how long a session has for the answer to the final dot after it
+// was interrupted.
+const grace = 5 * time.Second
+
+func newSession(a *Agent, t target, c net.Conn) *session {
+	s := &session{agent: a, target: t, conn: c, opened: a.clock.Now()}
+	s.in = wire.NewReader(source{s}, a.pool)
+	s.in.Bare = wire.Normalize // a reply with a bare LF harms nobody
+	s.out = wire.NewWriter(sink{s}, a.pool)
+	return s
+}
+
+// begin ties the session to the context of a request.
+func (s *session) begin(ctx context.Context, reused bool) {
+	s.mu.Lock()
+	s.committed, s.cut = false, time.Time{}
+	s.mu.Unlock()
+	s.reused = reused
+	s.ready = s.agent.clock.Now()
+	s.uses++
+	s.stop = context.AfterFunc(ctx, s.interrupt)
+}
+
+// end unties it. When the context has ended meanwhile it cannot be used again.
+func (s *session) end() {
+	if s.stop != nil && !s.stop() {
+		s.broken = true
+	}
+	s.stop = nil
+	s.in.Close()
+}
+
+// interrupt makes every present and later wait fail; one for the answer to
+// the final dot after a grace.
+func (s *session) interrupt() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cut = time.Unix(1, 0)
+	if s.committed {
+		s.cut = time.Now().Add(grace)
+	}
+	// A connection that takes no deadline is closed, and reads fail anyway.
+	_ = s.conn.SetDeadline(s.cut)
+}
+
+// deadline sets the end of the next reads and writes. Sockets live in real
+// time, so this is the one place that does not ask the clock.
+func (s *session) deadline(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	until := time.Now().Add(d)
+	if !s.cut.IsZero() && s.cut.Before(until) {
+		until = s.cut
+	}
+	_ = s.conn.SetDeadline(until)
+}
+
+func (s *session) commit() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.committed = true
+}
+
+func (s *session) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.in.Close()
+	_ = s.conn.Close() // nothing that matters is still unwritten
+}
+
+// quit says goodbye without waiting for the answer.
+func (s *session) quit() {
+	s.deadline(time.Second)
+	s.out.WriteString("QUIT\r\n")
+	_ = s.out.Flush() // the peer may be gone already
+	s.close()
+}
+
+func (s *session) mayBeReused() bool {
+	c := &s.agent.config
+	return !s.dirty && c.CacheLimit > 0 && c.CacheTime > 0 && (c.CacheReuseCount == 0 || s.uses < c.CacheReuseCount) &&
+		s.agent.clock.Now().Sub(s.opened) < c.CacheReuseTime
+}
+
+// source reads from the connection, bounded by what a reply may have. What is
+// gathered in out goes first: we are about to wait for the answer.
+type source struct{ s *session }
+
+func (r source) Read(p []byte) (int, error) {
+	s := r.s
+	if err := s.out.Flush(); err != nil {
+		return 0, err
+	}
+	if s.left <= 0 {
+		return 0, errTooLong
+	}
+	n, err := s.conn.Read(p)
+	s.left -= int64(n)
+	return n, err
+}
+
+// sink writes; the deadline is set for each piece of content.
+type sink struct{ s *session }
+
+func (w sink) Write(p []byte) (int, error) {
+	w.s.deadline(w.s.agent.config.DataXferTimeout)
+	return w.s.conn.Write(p)
+}
+
+// reply reads one reply within the given time. doing is for the error text.
+// After an error the session is broken.
+func (s *session) reply(within time.Duration, doing string) (*reply, *dsn.Error) {
+	err := s.out.Flush()
+	if err != nil {
+		return nil, s.lost(err, doing)
+	}
+	s.deadline(within)
+	s.left = s.agent.config.ReplySizeLimit
+	var p parser
+	for {
+		line, err := s.in.ReadLine()
+		if err != nil {
+			return nil, s.lost(err, doing)
+		}
+		done, err := p.line(line)
+		if err != nil {
+			return nil, s.lost(err, doing)
+		}
+		if !done {
+			continue
+		}
+		s.reused = false
+		if p.reply.code == 421 {
+			s.broken = true
+			return nil, p.reply.failure(s.target.host, doing)
+		}
+		return &p.reply, nil
+	}
+}
+
+// command is a command and its reply.
+func (s *session) command(within time.Duration, cmd, doing string) (*reply, *dsn.Error) {
+	s.out.WriteString(cmd)
+	s.out.WriteString("\r\n") // an error of out comes back from Flush
+	return s.reply(within, doing)
+}
+
+// lost makes the error of a session that is over.
+func (s *session) lost(err error, doing string) *dsn.Error {
+	s.broken = true
+	host := s.target.host
+	switch {
+	case errors.Is(err, errMalformed), errors.Is(err, errTooLong), errors.Is(err, wire.ErrTooLong):
+		return dsn.Wrap(protocolError, "Host "+host+" does not speak SMTP (after "+doing+")", err)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return dsn.Wrap(dsn.BadConnection, "Conversation with "+host+" timed out (after "+doing+")", err)
+	}
+	return dsn.Wrap(dsn.BadConnection, "Lost connection with "+host+" (after "+doing+")", err)
+}
+
+// extensions are what EHLO announced.
+type extensions struct {
+	esmtp, startTLS, pipelining, eightBit, utf8, dsn, size bool
+	// maxSize is the SIZE limit, 0 if none was said.
+	maxSize int64
+	auth    []string
+}
+
+func parseExtensions(r *reply) extensions {
+	e := extensions{esmtp: true}
+	for _, l := range r.lines[min(1, len(r.lines)):] {
+		words := strings.Fields(strings.ToUpper(l))
+		if len(words) == 0 {
+			continue
+		}
+		switch words[0] {
+		case "STARTTLS":
+			e.startTLS = true
+		case "PIPELINING":
+			e.pipelining = true
+		case "8BITMIME":
+			e.eightBit = true
+		case "SMTPUTF8":
+			e.utf8 = true
+		case "DSN":
+			e.dsn = true
+		case "SIZE":
+			e.size = true
+			if len(words) > 1 {
+				e.maxSize = parseSize(words[1])
+			}
+		case "AUTH":
+			e.auth = append(e.auth, words[1:]...)
+		}
+	}
+	return e
+}
+
+// parseSize is 0, no limit, for anything that is no number.
+func parseSize(s string) int64 {
+	var n int64
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' || n > 1<<58 {
+			return 0
+		}
+		n = n*10 + int64(s[i]-'0')
+	}
+	return n
+}

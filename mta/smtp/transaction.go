@@ -1,0 +1,295 @@
+package smtp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"toastmaster/internal/dsn"
+	"toastmaster/internal/wire"
+	"toastmaster/mta/agent"
+	"toastmaster/mta/queue"
+)
+
+// transactions delivers what is left of d over s. An error means that the
+// session is over and the recipients still in d.todo were not decided.
+func (d *delivery) transactions(ctx context.Context, s *session) error {
+	if err := d.refuseUnfit(s); err != nil {
+		return &localError{unreadable(err)}
+	}
+	for len(d.todo) > 0 {
+		if ctx.Err() != nil {
+			s.broken = true
+			return dsn.Wrap(dsn.BadConnection, "Delivery took too long", ctx.Err())
+		}
+		if err := s.reset(); err != nil {
+			return err
+		}
+		t := &transaction{delivery: d, session: s}
+		if err := t.run(); err != nil {
+			return err
+		}
+	}
+	if err := s.reset(); err != nil {
+		s.broken = true // everybody has a result; the loss does not matter
+	}
+	return nil
+}
+
+// refuseUnfit settles the recipients that this peer cannot take.
+func (d *delivery) refuseUnfit(s *session) error {
+	host := s.target.host
+	if n := s.ext.maxSize; n > 0 && d.needs.size > n {
+		d.refuse(s, clone(d.todo), dsn.Newf(dsn.MessageTooLong, "Message size %d exceeds the limit %d of host %s", d.needs.size, n, host))
+		return nil
+	}
+	if !s.ext.utf8 {
+		err := dsn.New(dsn.NonASCIIAddress, "Host "+host+" does not take internationalised mail (SMTPUTF8)")
+		for _, i := range clone(d.todo) {
+			if d.needs.utf8 || !d.request.Envelope.Recipients[i].Address.IsASCII() {
+				d.refuse(s, []int{i}, err)
+			}
+		}
+	}
+	if s.ext.eightBit || len(d.todo) == 0 {
+		return nil
+	}
+	eightBit, err := d.needs.has8Bit()
+	if err != nil {
+		return err
+	}
+	if eightBit {
+		d.refuse(s, clone(d.todo), dsn.New(notConverted, "Host "+host+" does not take 8-bit content, and conversion is not supported"))
+	}
+	return nil
+}
+
+func clone(list []int) []int { return append([]int(nil), list...) }
+
+// reset ends a transaction that was begun and not finished.
+func (s *session) reset() error {
+	if !s.dirty {
+		return nil
+	}
+	r, err := s.command(s.agent.config.RsetTimeout, "RSET", "RSET")
+	if err != nil {
+		return err
+	}
+	if !r.ok() {
+		s.broken = true
+		return r.failure(s.target.host, "RSET")
+	}
+	s.dirty = false
+	return nil
+}
+
+// transaction is one MAIL ... DATA.
+type transaction struct {
+	delivery *delivery
+	session  *session
+
+	refusedMail *dsn.Error
+	accepted    []int
+	// crowded are recipients that the peer has no room for now but may have
+	// in the next transaction (452, RFC 5321 section 4.5.3.1.10).
+	crowded []crowded
+	data    *reply
+}
+
+type crowded struct {
+	recipient int
+	err       *dsn.Error
+}
+
+// step is a command and what to do with its reply.
+type step struct {
+	command string
+	doing   string
+	within  time.Duration
+	take    func(*reply)
+}
+
+// batch is how many commands are on their way at once. Their replies must fit
+// into the socket buffers, or both sides wait for each other (RFC 2920
+// section 3.1).
+const batch = 50
+
+// run makes one transaction. When it returns nil every recipient it was about
+// has a result, except those that were crowded out and may come again.
+func (t *transaction) run() error {
+	s := t.session
+	steps := t.steps()
+	size := 1
+	if s.ext.pipelining {
+		size = batch
+	}
+	for len(steps) > 0 && t.refusedMail == nil {
+		if len(steps) == 1 && len(t.accepted) == 0 {
+			break // DATA for nobody
+		}
+		n := min(size, len(steps))
+		if err := t.exchange(steps[:n]); err != nil {
+			return err
+		}
+		steps = steps[n:]
+	}
+	return t.finish()
+}
+
+// exchange sends commands and reads their replies.
+func (t *transaction) exchange(steps []step) error {
+	s := t.session
+	for i := range steps {
+		s.out.WriteString(steps[i].command)
+		s.out.WriteString("\r\n")
+	}
+	s.dirty = true
+	for i := range steps {
+		r, err := s.reply(steps[i].within, steps[i].doing)
+		if err != nil {
+			return err
+		}
+		steps[i].take(r)
+	}
+	return nil
+}
+
+func (t *transaction) steps() []step {
+	c := &t.session.agent.config
+	todo := t.delivery.todo
+	steps := make([]step, 0, len(todo)+2)
+	steps = append(steps, step{t.mail(), "MAIL FROM", c.MailTimeout, func(r *reply) {
+		if !r.ok() {
+			t.refusedMail = r.failure(t.session.target.host, "MAIL FROM")
+		}
+	}})
+	for _, i := range todo {
+		steps = append(steps, step{t.rcpt(i), "RCPT TO", c.RcptTimeout, func(r *reply) { t.takeRcpt(i, r) }})
+	}
+	return append(steps, step{"DATA", "DATA", c.DataInitTimeout, func(r *reply) { t.data = r }})
+}
+
+func (t *transaction) takeRcpt(i int, r *reply) {
+	switch {
+	case t.refusedMail != nil: // it only says that there was no MAIL
+	case r.ok():
+		t.accepted = append(t.accepted, i)
+	case r.code == 452 && len(t.accepted) > 0:
+		t.crowded = append(t.crowded, crowded{i, r.failure(t.session.target.host, "RCPT TO")})
+	default:
+		t.delivery.refuse(t.session, []int{i}, r.failure(t.session.target.host, "RCPT TO"))
+	}
+}
+
+// finish does what follows from the replies to the envelope.
+func (t *transaction) finish() error {
+	d, s := t.delivery, t.session
+	goes := t.data != nil && t.data.code == 354
+	switch {
+	case t.refusedMail == nil && len(t.accepted) > 0 && goes:
+		return t.send()
+	case goes:
+		// The peer wants content although nobody gets it: an empty message
+		// ends DATA (RFC 2920 section 3.1).
+		if _, err := s.command(s.agent.config.DataDoneTimeout, ".", "the end of no data"); err != nil {
+			s.broken = true
+		}
+	}
+	if t.refusedMail != nil {
+		d.refuse(s, clone(d.todo), t.refusedMail)
+	} else if t.data != nil && !goes {
+		d.refuse(s, t.accepted, t.data.failure(s.target.host, "DATA"))
+	}
+	t.giveUpCrowded()
+	return nil
+}
+
+// giveUpCrowded defers the crowded: there was no success that made room.
+func (t *transaction) giveUpCrowded() {
+	for _, c := range t.crowded {
+		t.delivery.refuse(t.session, []int{c.recipient}, c.err)
+	}
+}
+
+// send writes the content and takes the reply to the final dot.
+func (t *transaction) send() error {
+	d, s := t.delivery, t.session
+	if err := t.content(); err != nil {
+		s.broken = true
+		var local *localError
+		if errors.As(err, &local) {
+			return err
+		}
+		return s.lost(err, "DATA")
+	}
+	r, err := s.reply(s.agent.config.DataDoneTimeout, "the end of data")
+	if err != nil {
+		// Nobody knows whether the peer has it. Another host must not be
+		// asked now; the next attempt may deliver it twice.
+		d.refuse(s, t.accepted, err)
+		t.giveUpCrowded()
+		return nil
+	}
+	s.dirty = false
+	if !r.ok() {
+		d.refuse(s, t.accepted, r.failure(s.target.host, "the end of data"))
+		t.giveUpCrowded()
+		return nil
+	}
+	action := agent.Relayed
+	if s.ext.dsn {
+		action = agent.Transferred
+	}
+	for _, i := range t.accepted {
+		d.settle(s, i, agent.Result{Action: action, Status: r.status, Text: r.text(), Effect: queue.EffectFinal})
+	}
+	return nil
+}
+
+// content writes the message and the final dot. An error means that the dot,
+// which comes last, was not taken by our own kernel, so the peer cannot have
+// the message.
+func (t *transaction) content() error {
+	s := t.session
+	c := t.delivery.request.Content
+	w := wire.NewDotWriter(s.out)
+	if b, ok := c.Bytes(); ok {
+		if _, err := w.Write(b); err != nil {
+			return err
+		}
+	} else if err := copyContent(w, c, c.Size()); err != nil {
+		return err
+	}
+	s.commit()
+	if err := w.Close(); err != nil {
+		return err
+	}
+	return s.out.Flush()
+}
+
+// copyContent tells trouble with reading from trouble with writing.
+func copyContent(w io.Writer, r io.ReaderAt, size int64) error {
+	buf := make([]byte, pieceSize)
+	for off := int64(0); off < size; {
+		n, err := r.ReadAt(buf[:min(pieceSize, size-off)], off)
+		if n == 0 || err != nil && !errors.Is(err, io.EOF) {
+			return &localError{unreadable(readError(err))}
+		}
+		off += int64(n)
+		if _, err := w.Write(buf[:n]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *transaction) mail() string {
+	e, ext, n := t.delivery.request.Envelope, &t.session.ext, t.delivery.needs
+	cmd := "MAIL FROM:" + e.Sender.Path()
+	if ext.size {
+		cmd += fmt.Sprintf(" SIZE=%d", n.size)
+	}
+	return cmd + t.mailOptions()
+}
