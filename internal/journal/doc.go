@@ -1,0 +1,2 @@
+// Package journal is the group-commit log.
+package journal

@@ -1,0 +1,255 @@
+package journal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"golang.org/x/sync/semaphore"
+
+	"toastmaster/internal/vfs"
+)
+
+// keepFree is how many free segments Open leaves; the rest, from a busier time,
+// is given back to the disk.
+const keepFree = 4
+
+// ErrInUse is returned by Open when another process has the journal open.
+var ErrInUse = errors.New("journal: in use by another process")
+
+// Replay is told of each record found at Open, oldest first. payload is valid
+// during the call. keep makes the record live, with one reference, until
+// Release. An error ends Open.
+type Replay func(pos Position, payload []byte) (keep bool, err error)
+
+// Open opens or makes the journal in o.Dir and replays it. Damage is logged,
+// reported to o.Damaged and skipped; it never fails Open. Writing goes on in a
+// new segment, so nothing that was found is ever overwritten in place.
+func Open(ctx context.Context, o Options, replay Replay) (*Journal, error) {
+	if err := o.complete(); err != nil {
+		return nil, err
+	}
+	j := &Journal{
+		o: o, waiting: semaphore.NewWeighted(o.MaxWaiting), nextSeq: 1,
+		wake: make(chan struct{}, 1), prepared: make(chan struct{}, 1), need: make(chan struct{}, 1),
+		wantCk: make(chan struct{}, 1), stop: make(chan struct{}),
+	}
+	if err := j.lockDir(); err != nil {
+		return nil, err
+	}
+	if err := j.recover(ctx, replay); err != nil {
+		return nil, errors.Join(err, j.closeFiles())
+	}
+	j.ctx, j.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	j.commits.Add(1)
+	j.keepers.Add(2)
+	go j.commitLoop()
+	go j.prepareLoop()
+	go j.checkpointLoop()
+	signal(j.need)
+	return j, nil
+}
+
+func (j *Journal) lockDir() error {
+	if err := j.o.FS.MkdirAll(j.o.Dir, 0o700); err != nil {
+		return diskError(err)
+	}
+	if err := j.o.FS.SyncDir(filepath.Dir(j.o.Dir)); err != nil {
+		return diskError(err)
+	}
+	lock, err := j.o.FS.OpenFile(filepath.Join(j.o.Dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return diskError(err)
+	}
+	if err := lock.Lock(false); err != nil {
+		if errors.Is(err, vfs.ErrLocked) {
+			err = fmt.Errorf("%w: %s", ErrInUse, j.o.Dir)
+		}
+		return errors.Join(err, lock.Close())
+	}
+	j.lock = lock
+	return nil
+}
+
+// recover finds the segments in use, replays them, and keeps the others as
+// free ones.
+func (j *Journal) recover(ctx context.Context, replay Replay) error {
+	all, err := j.openSegments()
+	if err != nil {
+		return err
+	}
+	tail := uint64(math.MaxUint64)
+	if len(all) > 0 {
+		last := all[len(all)-1]
+		tail, j.nextSeq = last.tail, last.seq+1
+	}
+	for _, s := range all {
+		s.sealed = true
+		if s.seq < tail {
+			j.free = append(j.free, s)
+		} else {
+			j.segs = append(j.segs, s)
+		}
+	}
+	j.dropSurplus()
+	for _, s := range j.segs {
+		if err := j.replaySegment(ctx, s, replay); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// openSegments opens every segment with a readable header, in the order of
+// their numbers. Files without one go: a segment that was not finished, or,
+// if it is not all zeros, a damaged one.
+func (j *Journal) openSegments() ([]*segment, error) {
+	entries, err := j.o.FS.ReadDir(j.o.Dir)
+	if err != nil {
+		return nil, diskError(err)
+	}
+	var all []*segment
+	for _, e := range entries {
+		slot, ok := slotOf(e.Name())
+		if !ok {
+			continue
+		}
+		j.nextSlot = max(j.nextSlot, slot+1)
+		s, err := j.openSegment(slot)
+		if err != nil {
+			return nil, err
+		}
+		if s != nil {
+			all = append(all, s)
+		}
+	}
+	slices.SortFunc(all, func(a, b *segment) int {
+		if a.seq < b.seq {
+			return -1
+		}
+		return 1
+	})
+	j.slots = len(all)
+	return all, nil
+}
+
+func (j *Journal) openSegment(slot int) (*segment, error) {
+	name := slotName(j.o.Dir, slot)
+	f, err := j.o.FS.OpenFile(name, os.O_RDWR, 0)
+	if err != nil {
+		return nil, diskError(err)
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, errors.Join(diskError(err), f.Close())
+	}
+	s := &segment{name: name, slot: slot, file: f, size: info.Size()}
+	if s.size >= MinSegmentSize && s.size <= MaxSegmentSize && s.size%block == 0 {
+		err = s.readHeader()
+		if err == nil {
+			return s, nil
+		}
+	} else {
+		err = errors.New("not finished")
+	}
+	return nil, errors.Join(j.rejectSegment(s, err), f.Close())
+}
+
+// rejectSegment deals with a file that has no header. An unfinished one is
+// removed. A damaged one is renamed, for a person to look at: without its
+// nonce no record in it can be told from a leftover.
+func (j *Journal) rejectSegment(s *segment, cause error) error {
+	image, err := s.image()
+	if err == nil && allZero(image) {
+		return removeIfThere(j.o.FS, s.name)
+	}
+	j.report(Damage{File: s.name, To: s.size, Err: cause})
+	if err := j.o.FS.Rename(s.name, s.name+".damaged"); err != nil {
+		j.o.Log.Error("journal cannot set a damaged segment aside", "segment", s.name, "cause", err.Error())
+	}
+	return nil
+}
+
+func allZero(b []byte) bool {
+	for _, c := range b {
+		if c != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// dropSurplus removes free segments of another size than now wanted and those
+// above keepFree. They are older than the tail in a durable header, so Open
+// never misses them.
+func (j *Journal) dropSurplus() {
+	kept := j.free[:0]
+	for _, s := range j.free {
+		if s.size == j.o.SegmentSize && len(kept) < keepFree {
+			kept = append(kept, s)
+			continue
+		}
+		j.slots--
+		if err := errors.Join(s.file.Close(), removeIfThere(j.o.FS, s.name)); err != nil {
+			j.o.Log.Warn("journal cannot remove a segment", "segment", s.name, "cause", err.Error())
+		}
+	}
+	j.free = kept
+}
+
+// replaySegment reads one segment. It is synced first: what a killed process
+// wrote and did not sync is acted upon now, so it must not vanish later.
+func (j *Journal) replaySegment(ctx context.Context, s *segment, replay Replay) error {
+	if err := s.file.Datasync(); err != nil {
+		j.o.Log.Error("journal segment cannot be synced", "segment", s.name, "cause", err.Error())
+	}
+	image, err := s.image()
+	if err != nil {
+		j.report(Damage{File: s.name, Segment: s.seq, To: s.size, Err: err})
+	}
+	return scan(image, s.seed, func(r found) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		keep, err := replay(Position{s.seq, uint32(r.off), uint32(len(r.payload))}, r.payload)
+		if keep {
+			s.refs++
+		}
+		return err
+	}, func(from, to int64, torn bool) {
+		if torn {
+			j.o.Log.Info("journal ends in an unfinished write", "segment", s.name, "from", from, "to", to)
+			return
+		}
+		j.report(Damage{File: s.name, Segment: s.seq, From: from, To: to, Err: errChecksum})
+	})
+}
+
+// image reads the whole file. Parts that cannot be read are zero; err is the
+// first reason.
+func (s *segment) image() ([]byte, error) {
+	image := make([]byte, s.size)
+	var first error
+	for off := int64(0); off < s.size; off += zeroes {
+		part := image[off:min(off+zeroes, s.size)]
+		if _, err := s.file.ReadAt(part, off); err != nil && !errors.Is(err, io.EOF) {
+			clear(part)
+			if first == nil {
+				first = err
+			}
+		}
+	}
+	return image, first
+}
+
+func (j *Journal) report(d Damage) {
+	j.o.Log.Error("journal damaged", "segment", d.File, "from", d.From, "to", d.To, "cause", d.Err.Error())
+	if j.o.Damaged != nil {
+		j.o.Damaged(d)
+	}
+}
