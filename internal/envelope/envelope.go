@@ -62,6 +62,9 @@ type Origin struct {
 	ClientAddr string
 	ClientName string
 	Helo       string
+	// TLS describes the client's TLS for the Received field, "TLS1.3 with cipher
+	// ...", "" without. The queue does not keep it.
+	TLS string
 	// Login is the authenticated login name, "" without authentication.
 	Login string
 	// Session is the id of the SMTP session in the log.

@@ -1,0 +1,52 @@
+// Package cleanup is the one way into the queue: it completes a message that
+// was received, expands its recipients and hands it to mta/queue. smtpd and
+// bounce call it through envelope.Submitter.
+//
+// # What it does
+//
+// [Cleanup.Submit] reads the header once, refuses a message that goes in
+// circles, expands aliases, writes the trace header and calls the queue. When
+// it returns nil the message is on disk; when it returns an error nothing was
+// kept.
+//
+//   - Received is put on top (RFC 5321 section 4.4), with the protocol name of
+//     RFC 3848, what TLS was used, and the recipient if there is only one.
+//   - Mail from our own users (Submission.Complete) gets the Date, Message-ID
+//     and From that it lacks (RFC 6409 section 8).
+//   - The fields of cleanup.drop_headers are removed. The body is never read
+//     for that, and never copied when it lies in memory; a large message in a
+//     file is copied only when it has such a field.
+//   - A content whose first line is no header field gets an empty line before
+//     it, so that the trace header does not swallow it.
+//
+// # Aliases
+//
+// This is the only place that expands them, through directory.Directory, and
+// rewrites nothing else. Addresses of alias domains become those of the real
+// domain; each final address stands once. What is not found in a hosted
+// domain, or has moved, stays a recipient: smtpd has refused those it saw, and
+// an alias that points to one is reported by qmgr for that recipient alone.
+// The recipient that the client gave, ORCPT and NOTIFY go along with every
+// address that an alias stands for (RFC 3461 section 5.2.7).
+//
+// # What it does not do
+//
+// It does not rewrite header addresses, decode MIME or check content.
+//
+// # Parameters
+//
+// The section [cleanup], and main.hostname.
+//
+// # Results
+//
+//	5.4.6  more Received fields than cleanup.hop_count_limit; an alias that
+//	       leads to itself; a recipient that is in a Delivered-To of the message
+//	4.3.5  more aliases in a row, or more recipients, than allowed; a directory
+//	       that is misconfigured
+//	4.3.0  the directory or the queue cannot answer
+//	4.3.1  the disk is full
+//
+// # Standards
+//
+// RFC 5321, 5322, 3848, 6409, 3461.
+package cleanup

@@ -1,0 +1,165 @@
+package cleanup
+
+import (
+	"bytes"
+	"strings"
+
+	"toastmaster/internal/addr"
+	"toastmaster/internal/dsn"
+	"toastmaster/internal/envelope"
+)
+
+// header is what cleanup wants to know of a message's header.
+type header struct {
+	received     int
+	deliveredTo  map[string]bool // keys of addresses
+	hasDate      bool
+	hasFrom      bool
+	hasMessageID bool
+	messageID    string // for the log, without what is not printable
+	// end is where the header ends: the offset of the empty line, of the first
+	// line that is none of a header, or of the end.
+	end int64
+	// headless: the first line is none of a header and not empty.
+	headless bool
+	// dropped are the fields to be removed, in order.
+	dropped []span
+}
+
+// span is a part of the content.
+type span struct{ from, to int64 }
+
+// readHeader scans the header in one pass with bounded memory.
+func (c *Cleanup) readHeader(content envelope.Content) (*header, error) {
+	h := &header{}
+	lines := newLines(content)
+	dropping := false
+	for {
+		line, at, err := lines.next()
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case len(line) == 0:
+			h.end = at
+			return h, nil
+		case line[0] == ' ' || line[0] == '\t':
+			if at == 0 {
+				h.headless = true
+				return h, nil
+			}
+			if dropping {
+				h.dropped[len(h.dropped)-1].to = lines.offset()
+			}
+			continue
+		}
+		name, value, ok := field(line)
+		if !ok {
+			h.end, h.headless = at, at == 0 && line[0] != '\n'
+			return h, nil
+		}
+		if dropping = c.drops(name); dropping {
+			h.dropped = append(h.dropped, span{at, lines.offset()})
+			continue
+		}
+		h.see(name, value)
+	}
+}
+
+// drops says whether the field is one to be removed.
+func (c *Cleanup) drops(name []byte) bool {
+	var lower [40]byte
+	if len(name) > len(lower) {
+		return false
+	}
+	for i, b := range name {
+		if b >= 'A' && b <= 'Z' {
+			b += 'a' - 'A'
+		}
+		lower[i] = b
+	}
+	return c.drop[string(lower[:len(name)])]
+}
+
+// field splits a header line. A name has visible ASCII characters without
+// colon; space before the colon is obsolete but understood (RFC 5322 section
+// 4.5.3).
+func field(line []byte) (name, value []byte, ok bool) {
+	i := bytes.IndexByte(line, ':')
+	if i <= 0 {
+		return nil, nil, false
+	}
+	name = bytes.TrimRight(line[:i], " \t")
+	for _, b := range name {
+		if b <= ' ' || b >= 0x7f {
+			return nil, nil, false
+		}
+	}
+	return name, bytes.TrimSpace(line[i+1:]), len(name) > 0
+}
+
+// see notes a field.
+func (h *header) see(name, value []byte) {
+	switch len(name) {
+	case len("Date"):
+		h.hasDate = h.hasDate || bytes.EqualFold(name, []byte("Date"))
+		h.hasFrom = h.hasFrom || bytes.EqualFold(name, []byte("From"))
+	case len("Received"):
+		if bytes.EqualFold(name, []byte("Received")) {
+			h.received++
+		}
+	case len("Message-ID"):
+		if bytes.EqualFold(name, []byte("Message-ID")) {
+			h.hasMessageID = true
+			h.messageID = printable(value)
+		}
+	case len("Delivered-To"):
+		if bytes.EqualFold(name, []byte("Delivered-To")) {
+			h.delivered(string(value))
+		}
+	}
+}
+
+// maxDeliveredTo bounds the addresses that are remembered: a message with more
+// meets the hop limit.
+const maxDeliveredTo = 200
+
+func (h *header) delivered(value string) {
+	a, err := addr.Parse(strings.Trim(value, "<>"))
+	if err != nil || len(h.deliveredTo) >= maxDeliveredTo {
+		return
+	}
+	if h.deliveredTo == nil {
+		h.deliveredTo = map[string]bool{}
+	}
+	h.deliveredTo[a.Key()] = true
+}
+
+// checkLoop refuses a message that was delivered to one of the recipients
+// before. All of it is refused: who sent it learns that, and a queue that took
+// the rest could not tell.
+func (h *header) checkLoop(recipients []envelope.Recipient) error {
+	if len(h.deliveredTo) == 0 {
+		return nil
+	}
+	for _, r := range recipients {
+		if h.deliveredTo[r.Address.Key()] {
+			return dsn.Newf(dsn.LoopDetected, "Mail forwarding loop for %s", r.Address)
+		}
+	}
+	return nil
+}
+
+// maxMessageID bounds the Message-ID in the log, in octets.
+const maxMessageID = 250
+
+// printable is a header value fit for the log.
+func printable(value []byte) string {
+	value = value[:min(len(value), maxMessageID)]
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return '?'
+		}
+		return r
+	}, string(value))
+}
