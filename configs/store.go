@@ -1,9 +1,64 @@
 package configs
 
+import (
+	"errors"
+	"time"
+)
+
 // Store is the section [store].
 type Store struct {
+	Path               string
+	Separator          string
+	DefaultFolders     []string
+	SpoolMemory        int64
+	IndexMemory        int64
+	OpenMailboxes      int
+	CheckpointInterval time.Duration
+	SyncInterval       time.Duration
+	VerifyInterval     time.Duration
+	UIDListDelay       time.Duration
+	JournalSegment     int64
+	LogLimit           int64
+	ExpungeMemory      time.Duration
+	ExpungeEntries     int
 }
 
 func (c *Store) params() []Param {
-	return []Param{}
+	return []Param{
+		String("store.path", &c.Path, "mail", "a folder", nil,
+			"The folder below main.data_dir that holds the mailboxes, and nothing else. All of it must be one file system."),
+		String("store.separator", &c.Separator, "/", `"/" or "."`, checkSeparator,
+			"The separator between levels of a mailbox name in IMAP. On disk it is always a dot (Maildir++), so a level cannot hold one."),
+		List("store.default_folders", &c.DefaultFolders, []string{"Drafts", "Sent", "Junk", "Trash", "Archive"}, "mailbox names", nil,
+			"Mailboxes that a new account gets besides INBOX, subscribed."),
+		Size("store.spool_memory", &c.SpoolMemory, 256<<10, 4<<10, 64<<20,
+			"Up to this size a message is received in memory, above it in a file that is then linked into the Maildir."),
+		Size("store.index_memory", &c.IndexMemory, 32<<20, 1<<20, 16<<30,
+			"Memory for the indexes of mailboxes that no session has open. Those used last stay."),
+		Int("store.open_mailboxes", &c.OpenMailboxes, 1000, 1, 1000000,
+			"How many mailboxes that no session has open stay in memory. Each holds two open files."),
+		Duration("store.checkpoint_interval", &c.CheckpointInterval, 2*time.Second, 100*time.Millisecond, time.Minute,
+			"How often the store is made durable as a whole while mail arrives. Mail that was accepted is safe in a journal meanwhile; the longer, the larger the journal."),
+		Duration("store.sync_interval", &c.SyncInterval, time.Second, 100*time.Millisecond, time.Hour,
+			"How often open mailboxes are checked for changes by other programs."),
+		Duration("store.verify_interval", &c.VerifyInterval, time.Minute, time.Second, 24*time.Hour,
+			"How long a change by another program in the very moment of one of ours may stay unnoticed; such a mailbox is read again after this time."),
+		Duration("store.uidlist_delay", &c.UIDListDelay, 30*time.Second, 0, 24*time.Hour,
+			"How long dovecot-uidlist may lag behind. It is always written before a mailbox leaves memory and at the end."),
+		Size("store.journal_segment", &c.JournalSegment, 16<<20, 1<<20, 1<<30,
+			"Size of a segment of the store's journal."),
+		Size("store.log_limit", &c.LogLimit, 256<<10, 4<<10, 1<<30,
+			"Size above which the log of a mailbox's index is replaced by a snapshot; a large mailbox may have up to half its snapshot."),
+		Duration("store.expunge_memory", &c.ExpungeMemory, 7*24*time.Hour, time.Hour, 365*24*time.Hour,
+			"How long the names of expunged messages are remembered, so that a repeated delivery does not bring them back. Must be longer than the queue's lifetime of a message."),
+		Int("store.expunge_entries", &c.ExpungeEntries, 10000, 100, 10000000,
+			"How many expunged messages a mailbox remembers for clients that synchronise (QRESYNC)."),
+	}
+}
+
+func checkSeparator(s string) error {
+	if s != "/" && s != "." {
+		return errors.New("not a separator")
+	}
+	return nil
 }

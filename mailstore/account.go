@@ -1,0 +1,142 @@
+package mailstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+
+	"toastmaster/internal/addr"
+	"toastmaster/mailstore/maildir"
+)
+
+// Account says whose mail it is. It comes from the directory.
+type Account struct {
+	Address addr.Address
+	// Home is the folder below the store's root that holds the Maildir.
+	Home string
+	// QuotaBytes and QuotaMessages are limits, zero is unlimited.
+	QuotaBytes    int64
+	QuotaMessages int64
+}
+
+// account is an account in use: by users, mailboxes in memory, or a delivery.
+type account struct {
+	store *Store
+	home  string
+	refs  int // under store.mu
+
+	// mu guards the folders' existence and the small files in home.
+	mu    sync.Mutex
+	ready bool
+	// validity guards dovecot-uidvalidity; it is taken last of all.
+	validity sync.Mutex
+	usage    usage
+	// copied is the epoch of the last copy, see mailbox.expunge.
+	copied atomic.Uint64
+}
+
+// ensure makes the Maildir and, for a new account, the default folders.
+func (a *account) ensure() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.ready {
+		return nil
+	}
+	there, err := exists(a.store.fs, filepath.Join(a.home, "cur"))
+	if err != nil {
+		return err
+	}
+	if !there {
+		if err := a.makeHome(); err != nil {
+			return err
+		}
+	}
+	a.ready = true
+	return nil
+}
+
+// makeHome makes cur last: it is what says that the Maildir is complete.
+func (a *account) makeHome() error {
+	for _, d := range []string{"tmp", "new"} {
+		if err := a.store.fs.MkdirAll(filepath.Join(a.home, d), 0o700); err != nil {
+			return err
+		}
+	}
+	var subscribed []string
+	for _, name := range a.store.cfg.DefaultFolders {
+		dir, err := maildir.FolderDir(name, a.store.sep)
+		if err != nil || dir == "" {
+			continue
+		}
+		if err := a.makeFolder(dir); err != nil {
+			return err
+		}
+		subscribed = append(subscribed, name)
+	}
+	if len(subscribed) > 0 {
+		if err := a.writeSubscriptions(subscribed); err != nil {
+			return err
+		}
+	}
+	if err := a.store.fs.MkdirAll(filepath.Join(a.home, "cur"), 0o700); err != nil {
+		return err
+	}
+	a.store.points.note()
+	return nil
+}
+
+// makeFolder makes the Maildir of a mailbox; an existing one is completed.
+func (a *account) makeFolder(dir string) error {
+	path := filepath.Join(a.home, dir)
+	for _, d := range []string{"tmp", "new", "cur"} {
+		if err := a.store.fs.MkdirAll(filepath.Join(path, d), 0o700); err != nil {
+			return err
+		}
+	}
+	if err := a.writeFile(filepath.Join(dir, "maildirfolder"), nil); err != nil {
+		return err
+	}
+	a.store.points.note()
+	return nil
+}
+
+// open finds the mailbox in memory or loads it; release it. ErrNotFound when
+// its folder does not exist.
+func (a *account) open(ctx context.Context, name string) (*mailbox, error) {
+	dir, err := maildir.FolderDir(name, a.store.sep)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNotFound, err)
+	}
+	return a.openDir(ctx, dir)
+}
+
+func (a *account) openDir(ctx context.Context, dir string) (*mailbox, error) {
+	s := a.store
+	path := filepath.Join(a.home, dir)
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil, ErrClosed
+	}
+	mb := s.boxes[path]
+	if mb == nil {
+		mb = newMailbox(a, dir, path)
+		s.boxes[path] = mb
+		a.refs++
+	}
+	mb.refs++
+	s.unidle(mb)
+	s.mu.Unlock()
+	if err := mb.ensureLoaded(ctx); err != nil {
+		s.release(mb)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("%w: %w", ErrNotFound, err)
+		}
+		return nil, storeError(err)
+	}
+	return mb, nil
+}

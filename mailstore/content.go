@@ -1,0 +1,43 @@
+package mailstore
+
+import (
+	"bytes"
+	"io"
+
+	"toastmaster/internal/vfs"
+)
+
+// stored is the content of a message: its open file.
+type stored struct {
+	vfs.File
+	size int64
+}
+
+// Size is the number of octets stored.
+func (s *stored) Size() int64 { return s.size }
+
+// Bytes has nothing: the message is read from its file.
+func (s *stored) Bytes() ([]byte, bool) { return nil, false }
+
+func bytesReader(b []byte) io.Reader { return bytes.NewReader(b) }
+
+// wireSize counts a file's octets with CR LF line ends: an LF without a CR
+// before it is two.
+func wireSize(r io.ReaderAt, size int64) (int64, error) {
+	buf := make([]byte, 64<<10)
+	wire, last := size, byte(0)
+	for off := int64(0); off < size; {
+		n, err := r.ReadAt(buf[:min(int64(len(buf)), size-off)], off)
+		if n == 0 {
+			return wire, err
+		}
+		b := buf[:n]
+		wire += int64(bytes.Count(b, []byte{'\n'}) - bytes.Count(b, []byte{'\r', '\n'}))
+		if last == '\r' && b[0] == '\n' {
+			wire--
+		}
+		last = b[n-1]
+		off += int64(n)
+	}
+	return wire, nil
+}

@@ -1,0 +1,304 @@
+package mailstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path/filepath"
+	"time"
+
+	"github.com/emersion/go-imap/v2"
+
+	"toastmaster/internal/envelope"
+	"toastmaster/internal/mime"
+	"toastmaster/internal/vfs"
+	"toastmaster/mailstore/index"
+	"toastmaster/mailstore/maildir"
+)
+
+// Delivery is one message for one mailbox.
+type Delivery struct {
+	// ID makes the delivery idempotent: the same ID for the same account is
+	// stored once, even if its owner has since moved or expunged it. "" for a
+	// delivery that is never repeated. At most 64 characters of [A-Za-z0-9].
+	ID string
+	// Replay says that the ID may have been delivered before: look first.
+	Replay bool
+	// Folder is a mailbox name, "" for INBOX.
+	Folder string
+	Flags  []imap.Flag
+	// Date is the INTERNALDATE.
+	Date time.Time
+	// Prefix goes before the content: Return-Path, Delivered-To. LF line ends.
+	Prefix []byte
+	// Content stays the caller's.
+	Content envelope.Content
+	// Durable: when Deliver returns nil the message is on disk (LMTP, whose
+	// client forgets it then). False: it is durable after the next
+	// Checkpoint, until which the caller keeps it (the queue).
+	Durable bool
+}
+
+// maxID keeps file names below 255 octets.
+const maxID = 64
+
+// Deliver stores one message.
+func (s *Store) Deliver(ctx context.Context, a Account, d *Delivery) error {
+	if !validID(d.ID) {
+		return fmt.Errorf("mailstore: delivery ID %q is not 1 to 64 letters and digits", d.ID)
+	}
+	acct, err := s.acquire(a)
+	if err != nil {
+		return err
+	}
+	defer s.releaseAccount(acct)
+	folder := d.Folder
+	if folder == "" {
+		folder = maildir.Inbox
+	}
+	mb, err := acct.open(ctx, folder)
+	if err != nil {
+		return err
+	}
+	defer s.release(mb)
+	_, err = mb.deliver(ctx, d)
+	return err
+}
+
+func validID(id string) bool {
+	if len(id) > maxID {
+		return false
+	}
+	for i := range len(id) {
+		c := id[i]
+		if !(c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z') {
+			return false
+		}
+	}
+	return true
+}
+
+// deliver writes the file without any lock, then makes it a message.
+func (mb *mailbox) deliver(ctx context.Context, d *Delivery) (*index.Message, error) {
+	s := mb.store()
+	if d.Replay && d.ID != "" {
+		known, err := mb.delivered(ctx, d.ID)
+		if err != nil || known {
+			return nil, err
+		}
+	}
+	in, err := s.prepare(mb, d)
+	if err != nil {
+		return nil, storeError(err)
+	}
+	defer in.close()
+	if err := mb.acct.checkQuota(ctx, in.msg.Size, 1); err != nil {
+		return nil, err
+	}
+	if err := mb.begin(ctx); err != nil {
+		return nil, err
+	}
+	m, err := mb.link(d, in)
+	if err = errors.Join(err, mb.end()); err != nil {
+		return nil, storeError(err)
+	}
+	if d.Durable {
+		err = mb.makeDurable(m)
+	}
+	return m, storeError(err)
+}
+
+// incoming is a message on its way in: the file has no name yet.
+type incoming struct {
+	file      vfs.File
+	owned     bool // close it
+	msg       index.Message
+	structure []byte
+}
+
+func (in *incoming) close() {
+	if in.owned {
+		_ = in.file.Close() // without a name it vanishes; with one, all was written
+	}
+}
+
+// prepare scans and writes the content. A spooled file on our file system is
+// used as it is.
+func (s *Store) prepare(mb *mailbox, d *Delivery) (*incoming, error) {
+	in := &incoming{}
+	scanned, err := scan(d.Prefix, d.Content)
+	if err != nil {
+		return nil, err
+	}
+	in.structure = scanned.AppendBinary(nil)
+	date := d.Date
+	if date.IsZero() {
+		date = s.clock.Now()
+	}
+	_, zone := date.Zone()
+	in.msg = index.Message{
+		Date: date.Unix(), Zone: int16(zone / 60),
+		Size: int64(len(d.Prefix)) + d.Content.Size(), Wire: scanned.WireSize,
+	}
+	seconds, unique := s.uniqueName()
+	if d.ID != "" {
+		// The same name for the same delivery, as far as it goes.
+		seconds, unique = date.Unix(), maildir.IDName(d.ID)
+	}
+	in.msg.Name = maildir.BaseName(seconds, unique, s.host, in.msg.Size, in.msg.Wire)
+	if f := spooled(d); f != nil {
+		in.file = f
+	} else {
+		f, err := s.fs.OpenTemp(filepath.Join(mb.path, "tmp"), 0o600)
+		if err != nil {
+			return nil, err
+		}
+		in.file, in.owned = f, true
+		if err := writeContent(f, d); err != nil {
+			in.close()
+			return nil, err
+		}
+	}
+	if d.Durable {
+		if err := in.file.Datasync(); err != nil {
+			in.close()
+			return nil, err
+		}
+	}
+	return in, nil
+}
+
+// spooled is the file of the content when it can get its name in the Maildir:
+// it holds the whole message and was not linked yet.
+func spooled(d *Delivery) vfs.File {
+	if len(d.Prefix) > 0 {
+		return nil
+	}
+	c, ok := d.Content.(interface{ File() vfs.File })
+	if !ok {
+		return nil
+	}
+	return c.File()
+}
+
+func scan(prefix []byte, c envelope.Content) (*mime.Message, error) {
+	b, inMemory := c.Bytes()
+	switch {
+	case inMemory && len(prefix) == 0:
+		return mime.ScanBytes(b), nil
+	case inMemory:
+		whole := make([]byte, 0, len(prefix)+len(b))
+		return mime.ScanBytes(append(append(whole, prefix...), b...)), nil
+	}
+	return mime.Scan(io.MultiReader(bytesReader(prefix), envelope.Reader(c)))
+}
+
+// writeContent writes prefix and content: one call for what is in memory,
+// bounded memory for what is not.
+func writeContent(f vfs.File, d *Delivery) error {
+	if b, ok := d.Content.Bytes(); ok {
+		_, err := f.WriteV([][]byte{d.Prefix, b}, 0)
+		return err
+	}
+	if _, err := f.Write(d.Prefix); err != nil {
+		return err
+	}
+	_, err := io.Copy(f, envelope.Reader(d.Content))
+	return err
+}
+
+// link gives the message its name and its UID. The locks are held.
+func (mb *mailbox) link(d *Delivery, in *incoming) (*index.Message, error) {
+	flags, err := mb.flagBits(d.Flags, false)
+	if err != nil {
+		return nil, err
+	}
+	m := &in.msg
+	m.Flags, m.InNew = flags, flags == 0
+	m.UID, m.ModSeq = mb.st.UIDNext, mb.st.ModSeq+1
+	n, c, err := mb.before()
+	if err != nil {
+		return nil, err
+	}
+	path := filepath.Join(mb.path, m.File())
+	if err := in.file.LinkTo(path); err != nil {
+		if errors.Is(err, fs.ErrExist) && d.ID != "" {
+			return nil, nil // it is there; the next scan finds it
+		}
+		return nil, err
+	}
+	if away := mb.now().Sub(d.Date); !d.Date.IsZero() && (away > dateSlack || away < -dateSlack) {
+		if err := mb.store().fs.Chtimes(path, d.Date, d.Date); err != nil {
+			return nil, errors.Join(err, mb.store().fs.Remove(path))
+		}
+	}
+	if err := mb.add(m, in.structure, n, c); err != nil {
+		return nil, errors.Join(err, mb.store().fs.Remove(path))
+	}
+	mb.acct.addUsage(m.Size, 1)
+	return m, nil
+}
+
+// dateSlack is how far the file's mtime, which is the internal date for other
+// programs, may be off.
+const dateSlack = time.Minute
+
+// add logs a message whose file is in place.
+func (mb *mailbox) add(m *index.Message, structure []byte, n, c int64) error {
+	mb.addStructure(m, structure)
+	mb.batch.Add(m)
+	if err := mb.after(n, c); err != nil {
+		mb.batch.Reset()
+		return err
+	}
+	return mb.commit(nil)
+}
+
+// addStructure writes the cache entry. Without one the message is scanned
+// again at need, so a failure is not the message's.
+func (mb *mailbox) addStructure(m *index.Message, structure []byte) {
+	if len(structure) == 0 || len(structure) > index.MaxEntry {
+		return
+	}
+	off := mb.st.CacheEnd
+	n, err := mb.cache.Append(off, m.UID, structure)
+	if err != nil {
+		mb.store().log.Warn("writing the structure cache", "path", mb.path, "cause", err)
+		return
+	}
+	m.CacheOff, m.CacheLen = off, n
+}
+
+// makeDurable makes a message durable whose file was synced before it got its
+// name.
+func (mb *mailbox) makeDurable(m *index.Message) error {
+	if m == nil {
+		return mb.store().Checkpoint(context.Background())
+	}
+	sub := "cur"
+	if m.InNew {
+		sub = "new"
+	}
+	return mb.store().fs.SyncDir(filepath.Join(mb.path, sub))
+}
+
+// delivered says whether the ID was delivered to this mailbox before.
+// A message that was found missing counts as not delivered: after a power
+// loss that is a delivery that never reached the disk.
+func (mb *mailbox) delivered(ctx context.Context, id string) (bool, error) {
+	if err := mb.begin(ctx); err != nil {
+		return false, err
+	}
+	err := mb.compare(ctx, true)
+	known := false
+	for i := len(mb.st.Messages) - 1; i >= 0 && !known; i-- {
+		known = maildir.ID(mb.st.Messages[i].Name) == id
+	}
+	for i := len(mb.st.Expunged) - 1; i >= 0 && !known; i-- {
+		e := &mb.st.Expunged[i]
+		known = !e.Vanished && maildir.ID(e.Name) == id
+	}
+	return known, errors.Join(err, mb.end())
+}

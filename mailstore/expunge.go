@@ -1,0 +1,141 @@
+package mailstore
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"path/filepath"
+	"slices"
+)
+
+// Expunge removes the messages seqs; the caller has chosen those with
+// \Deleted. They leave the view, and are reported, at the next Update.
+func (v *View) Expunge(ctx context.Context, seqs []uint32) error {
+	if v.readOnly {
+		return ErrReadOnly
+	}
+	var uids []uint32
+	for _, seq := range seqs {
+		if m := v.at(seq); m != nil {
+			uids = append(uids, m.UID)
+		}
+	}
+	return gone(v.mb.expunge(ctx, uids))
+}
+
+// expunge logs first and unlinks then: a crash between leaves files that the
+// next load removes. The other order could bring back, by a replay of its
+// delivery, what its owner had removed.
+func (mb *mailbox) expunge(ctx context.Context, uids []uint32) error {
+	// A copy made before (COPY, EXPUNGE is how old clients move) must be on
+	// disk before the original goes.
+	if mb.acct.copied.Load() > mb.store().points.durable.Load() {
+		if err := mb.store().Checkpoint(ctx); err != nil {
+			return err
+		}
+	}
+	if err := mb.begin(ctx); err != nil {
+		return err
+	}
+	return storeError(errors.Join(mb.expungeLocked(uids), mb.end()))
+}
+
+func (mb *mailbox) expungeLocked(uids []uint32) error {
+	slices.Sort(uids)
+	uids = slices.Compact(uids)
+	var size int64
+	var files []string
+	live := uids[:0]
+	for _, uid := range uids {
+		if m := mb.st.Get(uid); m != nil {
+			live = append(live, uid)
+			files = append(files, m.File())
+			size += m.Size
+		}
+	}
+	if len(live) == 0 {
+		return nil
+	}
+	n, c, err := mb.before()
+	if err != nil {
+		return err
+	}
+	// Deliveries that no checkpoint covers may be replayed after a power
+	// loss: the log must tell then that their messages were removed.
+	uncovered := mb.wrote > mb.store().points.durable.Load()
+	mb.batch.Expunge(live, mb.st.ModSeq+1, mb.now().Unix(), false)
+	mb.goneGen++
+	if err := mb.commit(nil); err != nil {
+		return err
+	}
+	mb.acct.addUsage(-size, -int64(len(live)))
+	if uncovered {
+		if err := mb.log.Sync(); err != nil {
+			return err
+		}
+	}
+	for _, file := range files {
+		if err := mb.unlink(file); err != nil {
+			return err
+		}
+	}
+	if err := mb.after(n, c); err != nil {
+		return err
+	}
+	return mb.commitQuietly()
+}
+
+func (mb *mailbox) unlink(file string) error {
+	err := mb.store().fs.Remove(filepath.Join(mb.path, file))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// finishUnlinks removes the files of messages that were expunged shortly
+// before a crash. The locks are held.
+func (mb *mailbox) finishUnlinks() error {
+	pending := map[string]bool{}
+	for i := len(mb.st.Expunged) - 1; i >= 0 && mb.st.Expunged[i].ModSeq > mb.st.Unlinked; i-- {
+		if e := &mb.st.Expunged[i]; !e.Vanished && e.Name != "" {
+			pending[e.Name] = true
+		}
+	}
+	if len(pending) == 0 {
+		return nil
+	}
+	at := map[string]place{}
+	if err := errors.Join(mb.list(at, "new", true), mb.list(at, "cur", false)); err != nil {
+		return err
+	}
+	for base, p := range at {
+		if pending[base] {
+			if err := mb.unlink(p.file); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// unlinked notes, after a checkpoint, that no expunged file can come back.
+func (mb *mailbox) unlinked(durable uint64) error {
+	mb.mu.Lock()
+	defer mb.mu.Unlock()
+	if !mb.loaded || mb.dead || !mb.hasUnlinked(durable) {
+		return nil
+	}
+	if err := mb.beginLocked(context.Background()); err != nil {
+		return err
+	}
+	if mb.hasUnlinked(durable) {
+		mb.batch.Unlinked(mb.st.Expunged[len(mb.st.Expunged)-1].ModSeq)
+	}
+	return errors.Join(mb.commitQuietly(), mb.endLocked())
+}
+
+func (mb *mailbox) hasUnlinked(durable uint64) bool {
+	n := len(mb.st.Expunged)
+	return n > 0 && mb.st.Expunged[n-1].ModSeq > mb.st.Unlinked && mb.wrote <= durable
+}

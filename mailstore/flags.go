@@ -1,0 +1,207 @@
+package mailstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/emersion/go-imap/v2"
+
+	"toastmaster/mailstore/index"
+	"toastmaster/mailstore/maildir"
+)
+
+// systemFlags in the order of Info.Flags.
+func systemFlags() []struct {
+	flag imap.Flag
+	bit  maildir.Flags
+} {
+	return []struct {
+		flag imap.Flag
+		bit  maildir.Flags
+	}{
+		{imap.FlagAnswered, maildir.Replied},
+		{imap.FlagFlagged, maildir.Flagged},
+		{imap.FlagDeleted, maildir.Trashed},
+		{imap.FlagSeen, maildir.Seen},
+		{imap.FlagDraft, maildir.Draft},
+	}
+}
+
+// systemBit is the bit of a system flag, 0 for anything else. Flags are
+// compared without case (RFC 9051 section 2.3.2).
+func systemBit(f imap.Flag) maildir.Flags {
+	switch len(f) {
+	case len(imap.FlagSeen):
+		if strings.EqualFold(string(f), string(imap.FlagSeen)) {
+			return maildir.Seen
+		}
+	case len(imap.FlagDraft):
+		if strings.EqualFold(string(f), string(imap.FlagDraft)) {
+			return maildir.Draft
+		}
+	}
+	for _, s := range systemFlags() {
+		if strings.EqualFold(string(f), string(s.flag)) {
+			return s.bit
+		}
+	}
+	return 0
+}
+
+// flagBits turns flags into bits and makes missing keywords. With strict set
+// ErrLimit tells that a keyword got no letter; otherwise it is left out.
+// \Recent and unknown system flags are ignored. The locks are held.
+func (mb *mailbox) flagBits(flags []imap.Flag, strict bool) (maildir.Flags, error) {
+	var bits maildir.Flags
+	for _, f := range flags {
+		if bit := systemBit(f); bit != 0 {
+			bits |= bit
+			continue
+		}
+		name := string(f)
+		if !maildir.ValidKeyword(name) {
+			continue
+		}
+		bit := mb.st.Keyword(name)
+		if bit == 0 {
+			var err error
+			if bit, err = mb.addKeyword(name); err != nil {
+				return 0, err
+			}
+		}
+		if bit == 0 && strict {
+			return 0, fmt.Errorf("%w: all keywords are taken", ErrLimit)
+		}
+		bits |= bit
+	}
+	return bits, nil
+}
+
+// flagSet is the flags of bits, shared by all messages that have the same.
+func (mb *mailbox) flagSet(bits maildir.Flags) []imap.Flag {
+	set, ok := mb.flagSets[bits]
+	if ok {
+		return set
+	}
+	for _, s := range systemFlags() {
+		if bits&s.bit != 0 {
+			set = append(set, s.flag)
+		}
+	}
+	for i, k := range mb.st.Keywords {
+		if bits&(1<<i) != 0 && k != "" {
+			set = append(set, imap.Flag(k))
+		}
+	}
+	set = slices.Clip(set)
+	mb.flagSets[bits] = set
+	return set
+}
+
+// FlagOp is how SetFlags combines.
+type FlagOp uint8
+
+// The three forms of STORE.
+const (
+	FlagsSet FlagOp = iota
+	FlagsAdd
+	FlagsRemove
+)
+
+func (op FlagOp) apply(old, bits maildir.Flags) maildir.Flags {
+	switch op {
+	case FlagsAdd:
+		return old | bits
+	case FlagsRemove:
+		return old &^ bits
+	default:
+		return bits | old&maildir.Passed // no IMAP flag, kept
+	}
+}
+
+// SetFlags changes the flags of messages and updates the view's own idea of
+// them. Messages with a mod-sequence above unchangedSince (when it is not
+// zero) are left alone and returned as modified (RFC 7162). Sequence numbers
+// that were expunged meanwhile are skipped. \Recent cannot be set.
+func (v *View) SetFlags(ctx context.Context, seqs []uint32, op FlagOp, flags []imap.Flag, unchangedSince uint64) (modified []uint32, err error) {
+	if v.readOnly {
+		return nil, ErrReadOnly
+	}
+	mb := v.mb
+	if err := mb.begin(ctx); err != nil {
+		return nil, gone(err)
+	}
+	defer func() { err = storeError(errors.Join(err, mb.end())) }()
+	bits, err := mb.flagBits(flags, op != FlagsRemove)
+	if err != nil {
+		return nil, err
+	}
+	current := v.flagsGen == mb.flagsGen
+	n, c, err := mb.before()
+	if err != nil {
+		return nil, err
+	}
+	modSeq := mb.st.ModSeq + 1
+	var lost bool
+	for _, seq := range seqs {
+		m := v.live(seq)
+		if m == nil {
+			continue
+		}
+		if unchangedSince != 0 && m.ModSeq > unchangedSince {
+			modified = append(modified, seq)
+			continue
+		}
+		want := op.apply(m.Flags, bits)
+		if want == m.Flags {
+			continue
+		}
+		switch err := mb.rename(m, want); {
+		case errors.Is(err, fs.ErrNotExist):
+			lost = true
+			continue
+		case err != nil:
+			return modified, errors.Join(err, mb.commitOwn(n, c, v))
+		}
+		mb.batch.Flags([]uint32{m.UID}, want, false, false, modSeq)
+	}
+	err = mb.commitOwn(n, c, v)
+	if current {
+		v.flagsGen, v.modSeq = mb.flagsGen, mb.st.ModSeq
+	}
+	if lost && err == nil {
+		// Another program renamed or removed files: see what is there now.
+		mb.forget()
+		err = mb.compare(ctx, false)
+	}
+	return modified, err
+}
+
+// forget makes the next comparison read both directories.
+func (mb *mailbox) forget() {
+	mb.sync.newDue, mb.sync.curDue = mb.now(), mb.now()
+}
+
+// commitOwn commits changes to flags that this view made.
+func (mb *mailbox) commitOwn(n, c int64, v *View) error {
+	if mb.batch.Empty() {
+		return nil
+	}
+	mb.flagsGen++
+	if err := mb.after(n, c); err != nil {
+		mb.forget()
+		mb.batch.Reset()
+		return err
+	}
+	return mb.commit(v)
+}
+
+// rename gives a message's file the name for its new flags, in cur.
+func (mb *mailbox) rename(m *index.Message, want maildir.Flags) error {
+	return mb.store().fs.Rename(filepath.Join(mb.path, m.File()), filepath.Join(mb.path, "cur", maildir.FileName(m.Name, want)))
+}

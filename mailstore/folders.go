@@ -1,0 +1,359 @@
+package mailstore
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/emersion/go-imap/v2"
+
+	"toastmaster/mailstore/maildir"
+)
+
+// Folder is one mailbox in a listing.
+type Folder struct {
+	Name string
+	// NoSelect: exists only as a parent of others.
+	NoSelect   bool
+	Subscribed bool
+	// SpecialUse is one of the attributes of RFC 6154, or "".
+	SpecialUse imap.MailboxAttr
+	// HasChildren (RFC 3348).
+	HasChildren bool
+}
+
+// List returns all folders and, with NoSelect set, missing parents and
+// subscriptions whose mailbox is gone, in name order with INBOX first.
+// Matching patterns is the caller's.
+func (u *User) List(ctx context.Context) ([]Folder, error) {
+	a := u.acct
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	names, err := a.names()
+	if err != nil {
+		return nil, storeError(err)
+	}
+	subscribed, err := a.subscriptions()
+	if err != nil {
+		return nil, storeError(err)
+	}
+	uses, err := a.specialUses()
+	if err != nil {
+		return nil, storeError(err)
+	}
+	sep := string(a.store.sep)
+	all := map[string]*Folder{}
+	add := func(name string) *Folder {
+		f := all[name]
+		if f == nil {
+			f = &Folder{Name: name, NoSelect: true}
+			all[name] = f
+		}
+		return f
+	}
+	for _, name := range names {
+		add(name).NoSelect = false
+	}
+	for _, name := range subscribed {
+		add(name).Subscribed = true
+	}
+	for _, name := range append(names, subscribed...) {
+		for i := strings.LastIndex(name, sep); i > 0; i = strings.LastIndex(name[:i], sep) {
+			parent := add(name[:i])
+			// A subscription alone makes no child.
+			parent.HasChildren = parent.HasChildren || !all[name].NoSelect
+		}
+	}
+	out := make([]Folder, 0, len(all))
+	for _, f := range all {
+		f.SpecialUse = uses.of(f.Name)
+		if f.NoSelect {
+			f.SpecialUse = ""
+		}
+		out = append(out, *f)
+	}
+	slices.SortFunc(out, func(a, b Folder) int {
+		if (a.Name == maildir.Inbox) != (b.Name == maildir.Inbox) {
+			if a.Name == maildir.Inbox {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Compare(a.Name, b.Name)
+	})
+	return out, nil
+}
+
+// names lists the mailboxes that exist; a.mu is held.
+func (a *account) names() ([]string, error) {
+	entries, err := a.store.fs.ReadDir(a.home)
+	if err != nil {
+		return nil, err
+	}
+	names := []string{maildir.Inbox}
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), ".") || !e.IsDir() && e.Type()&fs.ModeSymlink == 0 {
+			continue
+		}
+		name, ok := maildir.FolderName(e.Name(), a.store.sep)
+		if !ok {
+			continue
+		}
+		there, err := exists(a.store.fs, filepath.Join(a.home, e.Name(), "cur"))
+		if err != nil {
+			return nil, err
+		}
+		if there {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
+
+func (a *account) folderDir(name string) (string, error) {
+	dir, err := maildir.FolderDir(name, a.store.sep)
+	if err != nil {
+		return "", fmt.Errorf("%w: %q", ErrInvalidName, name)
+	}
+	return dir, nil
+}
+
+// Create makes a mailbox, and its parents. specialUse may be "".
+func (u *User) Create(ctx context.Context, name string, specialUse imap.MailboxAttr) error {
+	a := u.acct
+	name = u.canonical(name)
+	dir, err := a.folderDir(name)
+	if err != nil {
+		return err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	there, err := a.hasFolder(dir)
+	if err != nil {
+		return storeError(err)
+	}
+	if there {
+		return ErrExists
+	}
+	if err := a.makeParents(name); err != nil {
+		return storeError(err)
+	}
+	if err := a.makeFolder(dir); err != nil {
+		return storeError(err)
+	}
+	if specialUse != "" {
+		return storeError(a.setSpecialUse(name, specialUse))
+	}
+	return nil
+}
+
+func (a *account) hasFolder(dir string) (bool, error) {
+	if dir == "" {
+		return true, nil
+	}
+	return exists(a.store.fs, filepath.Join(a.home, dir, "cur"))
+}
+
+// Delete removes a mailbox and its messages; its children stay. Open views
+// find all their messages expunged.
+func (u *User) Delete(ctx context.Context, name string) error {
+	a := u.acct
+	name = u.canonical(name)
+	dir, err := a.folderDir(name)
+	if err != nil || dir == "" {
+		return fmt.Errorf("%w: %q cannot be deleted", ErrInvalidName, name)
+	}
+	mb, err := a.openDir(ctx, dir)
+	if errors.Is(err, ErrNotFound) {
+		return u.noFolder(name)
+	}
+	if err != nil {
+		return err
+	}
+	defer a.store.release(mb)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err := mb.begin(ctx); err != nil {
+		return err
+	}
+	var size, count int64
+	for _, m := range mb.st.Messages {
+		size, count = size+m.Size, count+1
+	}
+	aside, err := a.moveAside(mb.path)
+	if err == nil {
+		mb.bury()
+	}
+	if err = errors.Join(err, mb.end()); err != nil {
+		return storeError(err)
+	}
+	a.addUsage(-size, -count)
+	if err := a.setSpecialUse(name, ""); err != nil {
+		return storeError(err)
+	}
+	return storeError(removeAll(a.store.fs, aside))
+}
+
+// noFolder is the error for a name that is not a mailbox.
+func (u *User) noFolder(name string) error {
+	names, err := u.acct.names()
+	if err != nil {
+		return storeError(err)
+	}
+	prefix := name + string(u.acct.store.sep)
+	for _, other := range names {
+		if strings.HasPrefix(other, prefix) {
+			return ErrHasChildren
+		}
+	}
+	return ErrNotFound
+}
+
+// moveAside renames a folder to where nobody finds it: one step, so that no
+// crash leaves half a mailbox.
+func (a *account) moveAside(path string) (string, error) {
+	_, unique := a.store.uniqueName()
+	aside := filepath.Join(a.store.root, private, "spool", "deleted-"+unique)
+	return aside, a.store.fs.Rename(path, aside)
+}
+
+// Rename moves a mailbox with its children. Renaming INBOX moves its messages
+// to the new mailbox and leaves INBOX empty (RFC 3501 section 6.3.5).
+func (u *User) Rename(ctx context.Context, from, to string) error {
+	a := u.acct
+	from, to = u.canonical(from), u.canonical(to)
+	fromDir, err := a.folderDir(from)
+	if err != nil {
+		return ErrNotFound
+	}
+	toDir, err := a.folderDir(to)
+	if err != nil {
+		return err
+	}
+	if toDir == "" {
+		return ErrExists
+	}
+	if fromDir == "" {
+		return u.renameInbox(ctx, to)
+	}
+	if strings.HasPrefix(toDir+".", fromDir+".") {
+		return fmt.Errorf("%w: %q is below %q", ErrInvalidName, to, from)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	moves, err := a.moves(fromDir, toDir)
+	if err != nil {
+		return storeError(err)
+	}
+	if there, err := a.hasFolder(toDir); err != nil || there {
+		return cmp.Or(storeError(err), ErrExists)
+	}
+	if err := a.makeParents(to); err != nil {
+		return storeError(err)
+	}
+	for _, m := range moves {
+		if err := a.renameFolder(ctx, m[0], m[1]); err != nil {
+			return storeError(err)
+		}
+	}
+	return storeError(a.moveSpecialUse(from, to))
+}
+
+// makeParents makes the missing parents of name; a.mu is held.
+func (a *account) makeParents(name string) error {
+	sep := string(a.store.sep)
+	for i := range len(name) {
+		if !strings.HasPrefix(name[i:], sep) {
+			continue
+		}
+		dir, err := a.folderDir(name[:i])
+		if err != nil {
+			return err
+		}
+		there, err := a.hasFolder(dir)
+		if err != nil {
+			return err
+		}
+		if !there {
+			if err := a.makeFolder(dir); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// moves lists the folders to be renamed: the mailbox and its children.
+func (a *account) moves(fromDir, toDir string) ([][2]string, error) {
+	entries, err := a.store.fs.ReadDir(a.home)
+	if err != nil {
+		return nil, err
+	}
+	var moves [][2]string
+	for _, e := range entries {
+		rest, ok := strings.CutPrefix(e.Name(), fromDir)
+		if !ok || rest != "" && rest[0] != '.' {
+			continue
+		}
+		target := toDir + rest
+		if there, err := exists(a.store.fs, filepath.Join(a.home, target)); err != nil || there {
+			return nil, cmp.Or(err, ErrExists)
+		}
+		moves = append(moves, [2]string{e.Name(), target})
+	}
+	if len(moves) == 0 {
+		return nil, ErrNotFound
+	}
+	// The mailbox itself last: a crash leaves it where it was.
+	slices.SortFunc(moves, func(x, y [2]string) int { return cmp.Compare(len(y[0]), len(x[0])) })
+	return moves, nil
+}
+
+// renameFolder renames one folder. Views of it find it empty; the mailbox
+// itself, with a new UIDVALIDITY or not, is loaded from its new place.
+func (a *account) renameFolder(ctx context.Context, from, to string) error {
+	mb, err := a.openDir(ctx, from)
+	if errors.Is(err, ErrNotFound) {
+		return a.store.fs.Rename(filepath.Join(a.home, from), filepath.Join(a.home, to))
+	}
+	if err != nil {
+		return err
+	}
+	defer a.store.release(mb)
+	if err := mb.begin(ctx); err != nil {
+		return err
+	}
+	err = mb.writeUIDList()
+	if err == nil {
+		err = a.store.fs.Rename(mb.path, filepath.Join(a.home, to))
+	}
+	if err == nil {
+		mb.bury()
+	}
+	return errors.Join(err, mb.end())
+}
+
+func (u *User) renameInbox(ctx context.Context, to string) error {
+	if err := u.Create(ctx, to, ""); err != nil {
+		return err
+	}
+	v, err := u.Open(ctx, maildir.Inbox, false)
+	if err != nil {
+		return err
+	}
+	defer v.Close()
+	seqs := make([]uint32, v.Len())
+	for i := range seqs {
+		seqs[i] = uint32(i) + 1
+	}
+	if len(seqs) == 0 {
+		return nil
+	}
+	_, _, err = v.Move(ctx, seqs, to)
+	return err
+}

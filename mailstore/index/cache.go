@@ -1,0 +1,108 @@
+package index
+
+import (
+	"encoding/binary"
+	"errors"
+	"hash/crc32"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"toastmaster/internal/vfs"
+)
+
+const (
+	cacheMagic  = "TMCACHE\x01"
+	cacheHeader = 8
+	entryHeader = 8
+)
+
+// MaxEntry bounds the data of one entry; what is longer is not cached.
+const MaxEntry = 64 << 20
+
+// Cache is the open cache file of one mailbox.
+type Cache struct {
+	fs   vfs.FS
+	name string
+	file vfs.File
+	buf  []byte
+}
+
+// OpenCache prepares the cache in dir; the file is opened at first use.
+func OpenCache(fsys vfs.FS, dir string) *Cache {
+	return &Cache{fs: fsys, name: filepath.Join(dir, CacheFile)}
+}
+
+// Close closes the file.
+func (c *Cache) Close() error {
+	if c.file == nil {
+		return nil
+	}
+	f := c.file
+	c.file = nil
+	return f.Close()
+}
+
+func (c *Cache) open(create bool) error {
+	if c.file != nil {
+		return nil
+	}
+	flag := os.O_RDWR
+	if create {
+		flag |= os.O_CREATE
+	}
+	f, err := c.fs.OpenFile(c.name, flag, 0o600)
+	if err != nil {
+		return err
+	}
+	c.file = f
+	return nil
+}
+
+// Append writes data for uid at off, which is the state's CacheEnd, and
+// returns the length of the entry. The lock of the log is held.
+func (c *Cache) Append(off int64, uid uint32, data []byte) (uint32, error) {
+	if err := c.open(true); err != nil {
+		return 0, err
+	}
+	b := c.buf[:0]
+	if off == cacheHeader {
+		b, off = append(b, cacheMagic...), 0
+	}
+	start := len(b)
+	b = binary.LittleEndian.AppendUint32(b, 0)
+	b = binary.LittleEndian.AppendUint32(b, uid)
+	b = append(b, data...)
+	binary.LittleEndian.PutUint32(b[start:], crc32.Checksum(b[start+4:], castagnoli()))
+	n := len(b) - start
+	if cap(b) <= maxKeptBuffer {
+		c.buf = b[:0]
+	}
+	if _, err := c.file.WriteAt(b, off); err != nil {
+		return 0, err
+	}
+	return uint32(n), nil
+}
+
+const maxKeptBuffer = 4 << 10
+
+// ReadAt fills p from off, as far as the file goes; 0 if there is no file.
+func (c *Cache) ReadAt(p []byte, off int64) (int, error) {
+	if err := c.open(false); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return 0, nil
+		}
+		return 0, err
+	}
+	return c.file.ReadAt(p, off)
+}
+
+// Entry checks an entry and returns its data, a part of raw; ok is false when
+// it is damaged or another message's.
+func Entry(raw []byte, uid uint32) (data []byte, ok bool) {
+	if len(raw) < entryHeader || binary.LittleEndian.Uint32(raw[4:]) != uid ||
+		binary.LittleEndian.Uint32(raw) != crc32.Checksum(raw[4:], castagnoli()) {
+		return nil, false
+	}
+	return raw[entryHeader:], true
+}

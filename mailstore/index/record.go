@@ -1,0 +1,409 @@
+package index
+
+import (
+	"encoding/binary"
+	"hash/crc32"
+
+	"toastmaster/mailstore/maildir"
+)
+
+// The record types.
+const (
+	// recAdd: a message, see appendMessage.
+	recAdd = 1 + iota
+	// recFlags: mod-sequence, flags, bits, then UIDs to the end.
+	recFlags
+	// recExpunge: mod-sequence, time, vanished, then UIDs to the end.
+	recExpunge
+	// recKeyword: index, name.
+	recKeyword
+	// recReserve: UID, mod-sequence.
+	recReserve
+	// recRecent: first recent UID.
+	recRecent
+	// recStamp: bits, mtime of new, mtime of cur.
+	recStamp
+	// recCache: UID, offset, length.
+	recCache
+	// recUnlinked: mod-sequence up to which expunged files are gone durably.
+	recUnlinked
+	// recClose: nothing.
+	recClose
+	// recNext: UIDNEXT, mod-sequence.
+	recNext
+	// recEnd: this file was replaced, go on with the new one.
+	recEnd
+	// recSizes: UID, stored size, wire size.
+	recSizes
+)
+
+const (
+	recordHeader = 8
+	// MaxPayload bounds a record; longer lists are split.
+	MaxPayload = 1<<24 - 1
+	// maxUIDs keeps a list of UIDs well below MaxPayload.
+	maxUIDs = 1 << 20
+)
+
+const (
+	bitInNew = 1 << iota
+	bitHasInfo
+)
+
+func castagnoli() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) }
+
+// Batch is a run of records to be appended together. The zero Batch is empty.
+type Batch struct {
+	buf   []byte
+	marks []int // where the records start
+	enc   []byte
+}
+
+// Reset empties the batch and keeps its memory.
+func (b *Batch) Reset() { b.buf, b.marks = b.buf[:0], b.marks[:0] }
+
+// Empty says that there is nothing to append.
+func (b *Batch) Empty() bool { return len(b.marks) == 0 }
+
+// Len is the number of octets.
+func (b *Batch) Len() int { return len(b.buf) }
+
+func (b *Batch) record(kind byte, payload []byte) {
+	b.marks = append(b.marks, len(b.buf))
+	var h [recordHeader]byte
+	binary.LittleEndian.PutUint32(h[4:], uint32(len(payload))|uint32(kind)<<24)
+	b.buf = append(append(b.buf, h[:]...), payload...)
+	b.enc = payload[:0]
+}
+
+// seal writes the CRCs for a batch that will stand at position pos.
+func (b *Batch) seal(pos uint64) {
+	for i, at := range b.marks {
+		end := len(b.buf)
+		if i+1 < len(b.marks) {
+			end = b.marks[i+1]
+		}
+		r := b.buf[at:end]
+		binary.LittleEndian.PutUint32(r, recordCRC(pos+uint64(at), r))
+	}
+}
+
+func recordCRC(pos uint64, r []byte) uint32 {
+	var p [8]byte
+	binary.LittleEndian.PutUint64(p[:], pos)
+	table := castagnoli()
+	return crc32.Update(crc32.Update(0, table, p[:]), table, r[4:])
+}
+
+// Add logs a new message.
+func (b *Batch) Add(m *Message) { b.record(recAdd, appendMessage(b.enc[:0], m, 0, 0, 0)) }
+
+// Flags logs that uids (ascending) now have exactly these flags and place.
+func (b *Batch) Flags(uids []uint32, f maildir.Flags, inNew, hasInfo bool, modSeq uint64) {
+	p := binary.AppendUvarint(b.enc[:0], modSeq)
+	p = binary.AppendUvarint(p, uint64(f))
+	p = binary.AppendUvarint(p, placeBits(inNew, hasInfo))
+	b.record(recFlags, appendUIDs(p, uids))
+}
+
+func placeBits(inNew, hasInfo bool) (bits uint64) {
+	if inNew {
+		bits |= bitInNew
+	}
+	if hasInfo {
+		bits |= bitHasInfo
+	}
+	return bits
+}
+
+// Expunge logs that uids (ascending) are gone. when is in seconds since 1970.
+func (b *Batch) Expunge(uids []uint32, modSeq uint64, when int64, vanished bool) {
+	for len(uids) > 0 {
+		n := min(len(uids), maxUIDs)
+		p := binary.AppendUvarint(b.enc[:0], modSeq)
+		p = binary.AppendVarint(p, when)
+		p = binary.AppendUvarint(p, boolBit(vanished))
+		b.record(recExpunge, appendUIDs(p, uids[:n]))
+		uids = uids[n:]
+	}
+}
+
+func boolBit(v bool) uint64 {
+	if v {
+		return 1
+	}
+	return 0
+}
+
+// Keyword logs the name of a keyword letter.
+func (b *Batch) Keyword(i int, name string) {
+	b.record(recKeyword, appendString(binary.AppendUvarint(b.enc[:0], uint64(i)), name))
+}
+
+// Reserve logs that UIDs and mod-sequences below these may be promised.
+func (b *Batch) Reserve(uid uint32, modSeq uint64) {
+	b.record(recReserve, binary.AppendUvarint(binary.AppendUvarint(b.enc[:0], uint64(uid)), modSeq))
+}
+
+// Recent logs the first UID that is recent.
+func (b *Batch) Recent(uid uint32) { b.record(recRecent, binary.AppendUvarint(b.enc[:0], uint64(uid))) }
+
+// Stamps logs that the directories agree with the index.
+func (b *Batch) Stamps(n, c Stamp) {
+	p := binary.AppendUvarint(b.enc[:0], boolBit(n.Racy)|boolBit(c.Racy)<<1)
+	b.record(recStamp, binary.AppendVarint(binary.AppendVarint(p, n.MTime), c.MTime))
+}
+
+// Cache logs where the structure of uid lies.
+func (b *Batch) Cache(uid uint32, off int64, n uint32) {
+	p := binary.AppendUvarint(binary.AppendUvarint(b.enc[:0], uint64(uid)), uint64(off))
+	b.record(recCache, binary.AppendUvarint(p, uint64(n)))
+}
+
+// Sizes corrects the sizes of uid.
+func (b *Batch) Sizes(uid uint32, stored, wire int64) {
+	p := binary.AppendUvarint(binary.AppendUvarint(b.enc[:0], uint64(uid)), uint64(stored))
+	b.record(recSizes, binary.AppendUvarint(p, uint64(wire)))
+}
+
+// Unlinked logs that the files of all messages expunged up to modSeq are gone
+// for good.
+func (b *Batch) Unlinked(modSeq uint64) {
+	b.record(recUnlinked, binary.AppendUvarint(b.enc[:0], modSeq))
+}
+
+// Close logs that the writer leaves nothing undone.
+func (b *Batch) Close() { b.record(recClose, b.enc[:0]) }
+
+// Next raises UIDNEXT and the mod-sequence.
+func (b *Batch) Next(uid uint32, modSeq uint64) {
+	b.record(recNext, binary.AppendUvarint(binary.AppendUvarint(b.enc[:0], uint64(uid)), modSeq))
+}
+
+func (b *Batch) end() { b.record(recEnd, b.enc[:0]) }
+
+// appendMessage writes a message; the snapshot gives the values of the
+// message before it, so that most numbers are small.
+func appendMessage(p []byte, m *Message, uid uint32, date int64, cacheEnd int64) []byte {
+	p = binary.AppendUvarint(p, uint64(m.UID-uid))
+	p = binary.AppendUvarint(p, uint64(m.Flags))
+	p = binary.AppendUvarint(p, placeBits(m.InNew, m.HasInfo))
+	p = binary.AppendUvarint(p, m.ModSeq)
+	p = binary.AppendVarint(p, m.Date-date)
+	p = binary.AppendVarint(p, int64(m.Zone))
+	p = binary.AppendUvarint(p, uint64(m.Size))
+	p = binary.AppendUvarint(p, uint64(m.Wire))
+	p = binary.AppendUvarint(p, uint64(m.CacheLen))
+	p = binary.AppendVarint(p, m.CacheOff-cacheEnd)
+	return appendString(p, m.Name)
+}
+
+func appendString(p []byte, s string) []byte {
+	return append(binary.AppendUvarint(p, uint64(len(s))), s...)
+}
+
+// appendUIDs writes ascending UIDs as differences.
+func appendUIDs(p []byte, uids []uint32) []byte {
+	last := uint32(0)
+	for _, uid := range uids {
+		p = binary.AppendUvarint(p, uint64(uid-last))
+		last = uid
+	}
+	return p
+}
+
+// Apply applies b without a log: for a rebuild, which Reset or Start ends.
+func (s *State) Apply(b *Batch) {
+	b.seal(s.Position)
+	s.Replay(b.buf)
+}
+
+// Replay applies the records in data, which stands at s.Position. It returns
+// how many octets were valid and whether the last record says that the log
+// goes on in another file. Records that are whole but make no sense for the
+// state (an unknown UID) are skipped: a later scan of the Maildir decides.
+func (s *State) Replay(data []byte) (n int, ended bool) {
+	for len(data)-n >= recordHeader {
+		r := data[n:]
+		word := binary.LittleEndian.Uint32(r[4:])
+		size, kind := int(word&MaxPayload), byte(word>>24)
+		if kind == 0 || size > len(r)-recordHeader {
+			break
+		}
+		r = r[:recordHeader+size]
+		if binary.LittleEndian.Uint32(r) != recordCRC(s.Position, r) {
+			break
+		}
+		n += len(r)
+		s.Position += uint64(len(r))
+		if kind == recEnd {
+			return n, true
+		}
+		s.apply(kind, &decoder{b: r[recordHeader:]})
+	}
+	return n, false
+}
+
+func (s *State) apply(kind byte, d *decoder) {
+	s.Closed = kind == recClose
+	switch kind {
+	case recAdd:
+		if m := (&Message{}); d.message(m, 0, 0, 0) {
+			s.add(m)
+		}
+	case recFlags:
+		s.applyFlags(d)
+	case recExpunge:
+		modSeq, when, vanished := d.uvarint(), d.varint(), d.uvarint() != 0
+		if uids := d.uids(); !d.bad {
+			s.expunge(uids, modSeq, when, vanished)
+		}
+	case recKeyword:
+		i, name := d.uvarint(), d.string()
+		if d.bad || i >= maildir.MaxKeywords {
+			return
+		}
+		// A new slice: readers may hold the old one.
+		k := append([]string(nil), s.Keywords...)
+		for uint64(len(k)) <= i {
+			k = append(k, "")
+		}
+		k[i] = name
+		s.Keywords = k
+	default:
+		s.applyNumbers(kind, d)
+	}
+}
+
+func (s *State) applyFlags(d *decoder) {
+	modSeq, f, bits := d.uvarint(), maildir.Flags(d.uvarint()), d.uvarint()
+	uids := d.uids()
+	if d.bad {
+		return
+	}
+	for _, uid := range uids {
+		if m := s.Get(uid); m != nil {
+			m.Flags, m.ModSeq = f, modSeq
+			m.InNew, m.HasInfo = bits&bitInNew != 0, bits&bitHasInfo != 0
+		}
+	}
+	s.ModSeq = max(s.ModSeq, modSeq)
+}
+
+// applyNumbers handles the records that are two or three numbers.
+func (s *State) applyNumbers(kind byte, d *decoder) {
+	var a, b, c uint64
+	a = d.uvarint()
+	switch kind {
+	case recReserve, recNext:
+		b = d.uvarint()
+	case recCache, recSizes:
+		b, c = d.uvarint(), d.uvarint()
+	case recStamp:
+		n, cur := d.varint(), d.varint()
+		if !d.bad {
+			s.New, s.Cur = Stamp{n, a&1 != 0}, Stamp{cur, a&2 != 0}
+		}
+		return
+	}
+	if d.bad {
+		return
+	}
+	switch kind {
+	case recReserve:
+		s.ReservedUID, s.ReservedModSeq = max(s.ReservedUID, uint32(a)), max(s.ReservedModSeq, b)
+	case recNext:
+		s.UIDNext, s.ModSeq = max(s.UIDNext, uint32(a)), max(s.ModSeq, b)
+	case recRecent:
+		s.Recent = max(s.Recent, uint32(a))
+	case recUnlinked:
+		s.Unlinked = max(s.Unlinked, a)
+	case recCache:
+		if m := s.Get(uint32(a)); m != nil && b < 1<<62 && c < 1<<31 {
+			m.CacheOff, m.CacheLen = int64(b), uint32(c)
+			s.CacheEnd = max(s.CacheEnd, int64(b)+int64(c))
+		}
+	case recSizes:
+		if m := s.Get(uint32(a)); m != nil {
+			m.Size, m.Wire = int64(b), int64(c)
+		}
+	}
+}
+
+// decoder reads varints; bad is set by the first that is not there.
+type decoder struct {
+	b   []byte
+	bad bool
+}
+
+func (d *decoder) uvarint() uint64 {
+	v, n := binary.Uvarint(d.b)
+	if n <= 0 {
+		d.bad, d.b = true, nil
+		return 0
+	}
+	d.b = d.b[n:]
+	return v
+}
+
+func (d *decoder) varint() int64 {
+	v, n := binary.Varint(d.b)
+	if n <= 0 {
+		d.bad, d.b = true, nil
+		return 0
+	}
+	d.b = d.b[n:]
+	return v
+}
+
+func (d *decoder) bytes() []byte {
+	n := d.uvarint()
+	if n > uint64(len(d.b)) {
+		d.bad, d.b = true, nil
+		return nil
+	}
+	s := d.b[:n]
+	d.b = d.b[n:]
+	return s
+}
+
+func (d *decoder) string() string { return string(d.bytes()) }
+
+func (d *decoder) uids() []uint32 {
+	var uids []uint32
+	last := uint64(0)
+	for len(d.b) > 0 {
+		last += d.uvarint()
+		if d.bad || last == 0 || last >= 1<<32-1 {
+			d.bad = true
+			return nil
+		}
+		uids = append(uids, uint32(last))
+	}
+	return uids
+}
+
+// message reads one; false if it makes no sense.
+func (d *decoder) message(m *Message, uid uint32, date, cacheEnd int64) bool {
+	name, ok := d.messageRaw(m, uid, date, cacheEnd)
+	m.Name = string(name)
+	return ok
+}
+
+// messageRaw reads a message but leaves its name to the caller.
+func (d *decoder) messageRaw(m *Message, uid uint32, date, cacheEnd int64) (name []byte, ok bool) {
+	id := uint64(uid) + d.uvarint()
+	m.Flags = maildir.Flags(d.uvarint())
+	bits := d.uvarint()
+	m.InNew, m.HasInfo = bits&bitInNew != 0, bits&bitHasInfo != 0
+	m.ModSeq = d.uvarint()
+	m.Date = date + d.varint()
+	m.Zone = int16(d.varint())
+	m.Size, m.Wire = int64(d.uvarint()), int64(d.uvarint())
+	cacheLen := d.uvarint()
+	m.CacheOff = cacheEnd + d.varint()
+	name = d.bytes()
+	m.UID, m.CacheLen = uint32(id), uint32(cacheLen)
+	return name, !d.bad && id > uint64(uid) && id < 1<<32-1 && m.Size >= 0 && m.Wire >= 0 &&
+		cacheLen < 1<<31 && (cacheLen == 0 || m.CacheOff >= cacheHeader && m.CacheOff < 1<<62) && len(name) > 0
+}

@@ -1,0 +1,240 @@
+package index
+
+import (
+	"slices"
+	"sort"
+	"time"
+
+	"toastmaster/mailstore/maildir"
+)
+
+// Message is one message. UID, Name and Date never change; the rest belongs
+// to whoever holds the mailbox's lock.
+type Message struct {
+	UID    uint32
+	Flags  maildir.Flags
+	ModSeq uint64
+	// Name is the base name of the file.
+	Name string
+	// Date is the internal date in seconds since 1970, Zone its offset in
+	// minutes east of UTC.
+	Date int64
+	Zone int16
+	// InNew: the file lies in new/, not in cur/. HasInfo: its name there
+	// ends in ":2,..." all the same (Dovecot does that).
+	InNew, HasInfo bool
+	// Size is as stored (LF), Wire as sent (CR LF).
+	Size, Wire int64
+	// CacheOff and CacheLen say where in the cache file the entry lies;
+	// CacheLen 0 means nowhere.
+	CacheOff int64
+	CacheLen uint32
+}
+
+// File is the message's path below its folder.
+func (m *Message) File() string {
+	switch {
+	case !m.InNew:
+		return "cur/" + maildir.FileName(m.Name, m.Flags)
+	case m.HasInfo:
+		return "new/" + maildir.FileName(m.Name, m.Flags)
+	default:
+		return "new/" + m.Name
+	}
+}
+
+// Time is the internal date.
+func (m *Message) Time() time.Time {
+	t := time.Unix(m.Date, 0)
+	if m.Zone == 0 {
+		return t.UTC()
+	}
+	return t.In(time.FixedZone("", int(m.Zone)*60))
+}
+
+// Expunged is a message that is gone.
+type Expunged struct {
+	UID    uint32
+	ModSeq uint64
+	When   int64
+	// Name is the base name, "" once it is too old to matter.
+	Name string
+	// Vanished: the file was found missing, nobody here removed it.
+	Vanished bool
+}
+
+// Stamp is the state of a directory when it was last known to agree with the
+// index.
+type Stamp struct {
+	// MTime is its modification time in nanoseconds since 1970.
+	MTime int64
+	// Racy: something may have changed within the same tick of the file
+	// system's clock, unseen.
+	Racy bool
+}
+
+// State is a mailbox. Its owner locks it.
+type State struct {
+	UIDValidity uint32
+	UIDNext     uint32
+	// Recent is the first UID that is recent.
+	Recent uint32
+	ModSeq uint64
+	// ReservedUID and ReservedModSeq may have been promised to clients.
+	ReservedUID    uint32
+	ReservedModSeq uint64
+	// Closed: the last record says that nothing is missing.
+	Closed bool
+	// Keywords names the keyword letters, as maildir.ParseKeywords.
+	Keywords []string
+	// Messages ascend by UID. The slice's elements are never overwritten and
+	// growth appends, so that others may hold a shorter slice of the same
+	// array while the owner goes on.
+	Messages []*Message
+	// Expunged ascends by mod-sequence. Those above Unlinked may still have a
+	// file.
+	Expunged []Expunged
+	Unlinked uint64
+	// Forgotten is the highest mod-sequence that Expunged no longer tells.
+	Forgotten uint64
+	New, Cur  Stamp
+	// CacheEnd is the length of the cache file that entries use.
+	CacheEnd int64
+	// Position is the log position up to which records were applied.
+	Position uint64
+}
+
+// NewState is an empty mailbox.
+func NewState(uidValidity uint32) *State {
+	return &State{UIDValidity: uidValidity, UIDNext: 1, Recent: 1, ModSeq: 1, CacheEnd: cacheHeader}
+}
+
+// Find returns the index in Messages of uid, or where it would be.
+func (s *State) Find(uid uint32) (int, bool) {
+	return FindIn(s.Messages, uid)
+}
+
+// FindIn is Find for any vector of messages.
+func FindIn(msgs []*Message, uid uint32) (int, bool) {
+	// Without gaps a message is at uid - first.
+	if len(msgs) > 0 && uid >= msgs[0].UID {
+		if k := int(uid - msgs[0].UID); k < len(msgs) && msgs[k].UID == uid {
+			return k, true
+		}
+	}
+	i := sort.Search(len(msgs), func(i int) bool { return msgs[i].UID >= uid })
+	return i, i < len(msgs) && msgs[i].UID == uid
+}
+
+// Get returns the message with uid, nil if there is none.
+func (s *State) Get(uid uint32) *Message {
+	i, ok := s.Find(uid)
+	if !ok {
+		return nil
+	}
+	return s.Messages[i]
+}
+
+// Keyword returns the bit of a keyword, 0 if it has none.
+func (s *State) Keyword(name string) maildir.Flags {
+	for i, k := range s.Keywords {
+		if equalFold(k, name) {
+			return 1 << i
+		}
+	}
+	return 0
+}
+
+// equalFold compares keywords, which are ASCII (RFC 9051 section 2.3.2).
+func equalFold(a, b string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range len(a) {
+		x, y := a[i], b[i]
+		if x|0x20 != y|0x20 || x != y && (x|0x20 < 'a' || x|0x20 > 'z') {
+			return false
+		}
+	}
+	return true
+}
+
+// FreeKeyword is the index the next keyword gets, -1 when all are taken.
+func (s *State) FreeKeyword() int {
+	if i := slices.Index(s.Keywords, ""); i >= 0 {
+		return i
+	}
+	if len(s.Keywords) >= maildir.MaxKeywords {
+		return -1
+	}
+	return len(s.Keywords)
+}
+
+// Recover makes the state of a log that was not closed in order safe: what
+// may have been promised is not used again. It says whether that changed
+// anything.
+func (s *State) Recover() bool {
+	if s.Closed || s.UIDNext >= s.ReservedUID && s.ModSeq >= s.ReservedModSeq {
+		return false
+	}
+	s.UIDNext = max(s.UIDNext, s.ReservedUID)
+	s.ModSeq = max(s.ModSeq, s.ReservedModSeq)
+	return true
+}
+
+// add puts m where its UID belongs. An existing UID is a duplicate record
+// and ignored.
+func (s *State) add(m *Message) {
+	n := len(s.Messages)
+	if n == 0 || m.UID > s.Messages[n-1].UID {
+		s.Messages = append(s.Messages, m)
+	} else {
+		i, found := s.Find(m.UID)
+		if found {
+			return
+		}
+		// A new array: others may hold the old one.
+		grown := make([]*Message, 0, n+1+n/8)
+		grown = append(append(grown, s.Messages[:i]...), m)
+		s.Messages = append(grown, s.Messages[i:]...)
+	}
+	s.UIDNext = max(s.UIDNext, m.UID+1)
+	s.ModSeq = max(s.ModSeq, m.ModSeq)
+	if m.CacheLen > 0 {
+		s.CacheEnd = max(s.CacheEnd, m.CacheOff+int64(m.CacheLen))
+	}
+}
+
+// expunge removes uids, ascending.
+func (s *State) expunge(uids []uint32, modSeq uint64, when int64, vanished bool) {
+	kept := make([]*Message, 0, max(len(s.Messages)-len(uids), 0))
+	k := 0
+	for _, m := range s.Messages {
+		for k < len(uids) && uids[k] < m.UID {
+			k++
+		}
+		if k == len(uids) || uids[k] != m.UID {
+			kept = append(kept, m)
+			continue
+		}
+		s.Expunged = append(s.Expunged, Expunged{UID: m.UID, ModSeq: modSeq, When: when, Name: m.Name, Vanished: vanished})
+	}
+	s.Messages = kept
+	s.ModSeq = max(s.ModSeq, modSeq)
+}
+
+// ForgetExpunged drops the names of what was expunged before old, and whole
+// entries beyond limit.
+func (s *State) ForgetExpunged(old int64, limit int) {
+	for i := range s.Expunged {
+		if e := &s.Expunged[i]; e.When < old && e.ModSeq <= s.Unlinked {
+			e.Name = ""
+		}
+	}
+	drop := 0
+	for drop < len(s.Expunged)-limit && s.Expunged[drop].Name == "" {
+		s.Forgotten = max(s.Forgotten, s.Expunged[drop].ModSeq)
+		drop++
+	}
+	s.Expunged = append([]Expunged(nil), s.Expunged[drop:]...)
+}

@@ -1,0 +1,319 @@
+package mailstore
+
+import (
+	"container/list"
+	"context"
+	"errors"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/emersion/go-imap/v2"
+
+	"toastmaster/mailstore/index"
+	"toastmaster/mailstore/maildir"
+)
+
+// mailbox is one mailbox in memory, shared by all sessions of this process.
+//
+// Locks, in this order: account.mu, mailbox.mu, the lock of the log file,
+// Store.mu. Two mailboxes are never locked at once: a copy locks the one, then
+// the other.
+type mailbox struct {
+	acct *account
+	dir  string // below home, "" for INBOX
+	path string
+
+	// Under Store.mu.
+	refs int
+	slot *list.Element // in Store.idle
+	cost int64
+
+	// version goes up with every change that a view could show.
+	version atomic.Uint64
+
+	mu     sync.Mutex
+	loaded bool
+	// dead: the folder was deleted or renamed; views find it empty.
+	dead  bool
+	st    *index.State
+	log   *index.Log
+	cache *index.Cache
+	batch index.Batch
+	views map[*View]struct{}
+	// flagsGen and gonegen count changes of flags and of the set of messages
+	// other than growth.
+	flagsGen, goneGen uint64
+	flagSets          map[maildir.Flags][]imap.Flag
+	isLazy            bool // on Store.lazy
+	// wrote is the epoch of the last change.
+	wrote uint64
+	sync  syncState
+	uids  listState
+}
+
+func newMailbox(a *account, dir, path string) *mailbox {
+	return &mailbox{acct: a, dir: dir, path: path, views: map[*View]struct{}{}}
+}
+
+func (mb *mailbox) store() *Store { return mb.acct.store }
+
+// release gives up one use. A mailbox nobody uses stays in memory as long as
+// there is room.
+func (s *Store) release(mb *mailbox) {
+	var out []*mailbox
+	usable, cost := mb.weigh()
+	s.mu.Lock()
+	mb.refs--
+	if mb.refs == 0 && s.boxes[mb.path] == mb {
+		if usable {
+			mb.cost = cost
+			mb.slot = s.idle.PushFront(mb)
+			s.idleBytes += mb.cost
+		} else {
+			delete(s.boxes, mb.path)
+			out = append(out, mb)
+		}
+	} else if mb.refs == 0 {
+		out = append(out, mb)
+	}
+	for s.idle.Len() > 0 && (s.idleBytes > s.cfg.IndexMemory || s.idle.Len() > s.cfg.OpenMailboxes) {
+		last := s.idle.Back().Value.(*mailbox)
+		s.unidle(last)
+		delete(s.boxes, last.path)
+		out = append(out, last)
+	}
+	s.mu.Unlock()
+	for _, old := range out {
+		if err := old.shut(); err != nil {
+			s.log.Warn("closing a mailbox", "path", old.path, "cause", err)
+		}
+		s.releaseAccount(old.acct)
+	}
+}
+
+// unidle takes mb off the idle list; s.mu is held.
+func (s *Store) unidle(mb *mailbox) {
+	if mb.slot == nil {
+		return
+	}
+	s.idle.Remove(mb.slot)
+	s.idleBytes -= mb.cost
+	mb.slot = nil
+}
+
+// Sizes of what a mailbox holds, measured, for the bound on memory.
+const (
+	mailboxCost = 4 << 10
+	messageCost = 200
+	goneCost    = 120
+)
+
+// weigh says whether mb can be used again and what it holds in memory.
+func (mb *mailbox) weigh() (usable bool, cost int64) {
+	mb.mu.Lock()
+	defer mb.mu.Unlock()
+	if !mb.loaded || mb.dead {
+		return false, 0
+	}
+	return true, mailboxCost + int64(len(mb.st.Messages))*messageCost + int64(len(mb.st.Expunged))*goneCost
+}
+
+// ensureLoaded loads the index the first time.
+func (mb *mailbox) ensureLoaded(ctx context.Context) error {
+	mb.mu.Lock()
+	defer mb.mu.Unlock()
+	switch {
+	case mb.dead:
+		return ErrNotFound
+	case mb.loaded:
+		return nil
+	}
+	s := mb.store()
+	// cur says that this is a Maildir; the log must not be made elsewhere.
+	if _, err := s.fs.Stat(filepath.Join(mb.path, "cur")); err != nil {
+		return err
+	}
+	log, err := index.OpenLog(s.fs, mb.path)
+	if err != nil {
+		return err
+	}
+	mb.log, mb.cache = log, index.OpenCache(s.fs, mb.path)
+	if err := mb.load(ctx); err != nil {
+		return errors.Join(err, mb.log.Close())
+	}
+	mb.loaded = true
+	return mb.endLocked()
+}
+
+// load reads or rebuilds the index and compares it with the Maildir. The lock
+// of the log is held when it returns without error.
+func (mb *mailbox) load(ctx context.Context) error {
+	mb.batch.Reset()
+	st, err := mb.log.Load()
+	damaged := errors.Is(err, index.ErrDamaged)
+	if damaged {
+		st, err = mb.rebuild(st)
+	}
+	if err != nil {
+		return err
+	}
+	mb.adopt(st)
+	mb.wrote = mb.store().points.note()
+	mb.uids.keys = 0
+	err = mb.readKeywords()
+	if err == nil {
+		err = mb.finishUnlinks()
+	}
+	if err == nil {
+		err = mb.compare(ctx, damaged)
+	}
+	if err == nil {
+		err = mb.commit(nil)
+	}
+	if err != nil {
+		return errors.Join(err, mb.log.Unlock())
+	}
+	return nil
+}
+
+// adopt makes st the state. Messages that views hold keep their identity.
+func (mb *mailbox) adopt(st *index.State) {
+	if old := mb.st; old != nil {
+		for i, m := range st.Messages {
+			if was := old.Get(m.UID); was != nil {
+				*was = *m
+				st.Messages[i] = was
+			}
+		}
+		mb.goneGen++
+		mb.flagsGen++
+		mb.version.Add(1)
+	}
+	mb.st = st
+	mb.sync = syncState{}
+	if st.New.Racy {
+		mb.sync.newDue = mb.now()
+	}
+	if st.Cur.Racy {
+		mb.sync.curDue = mb.now()
+	}
+	mb.flagSets = map[maildir.Flags][]imap.Flag{}
+}
+
+// begin locks the mailbox here and against other processes, and catches up
+// with what they did. Undo with end.
+func (mb *mailbox) begin(ctx context.Context) error {
+	mb.mu.Lock()
+	if err := mb.beginLocked(ctx); err != nil {
+		mb.mu.Unlock()
+		return storeError(err)
+	}
+	return nil
+}
+
+func (mb *mailbox) beginLocked(ctx context.Context) error {
+	if mb.dead {
+		return ErrNotFound
+	}
+	if err := mb.log.Lock(); err != nil {
+		return err
+	}
+	n, keys := len(mb.st.Messages), len(mb.st.Keywords)
+	changed, reload, err := mb.log.CatchUp(mb.st)
+	switch {
+	case reload:
+		return mb.load(ctx)
+	case err != nil:
+		return errors.Join(err, mb.log.Unlock())
+	}
+	if changed {
+		// Whatever it was: views compare in full.
+		mb.goneGen++
+		mb.flagsGen++
+		mb.touched(nil)
+		if len(mb.st.Keywords) != keys {
+			clear(mb.flagSets)
+		}
+		mb.acct.usageUnknown(n != len(mb.st.Messages))
+	}
+	return nil
+}
+
+func (mb *mailbox) end() error {
+	err := mb.endLocked()
+	mb.mu.Unlock()
+	return storeError(err)
+}
+
+func (mb *mailbox) endLocked() error { return mb.log.Unlock() }
+
+// commit appends the batch and tells the views, except the one that did it.
+func (mb *mailbox) commit(by *View) error {
+	if mb.batch.Empty() {
+		return nil
+	}
+	err := mb.log.Append(mb.st, &mb.batch)
+	mb.batch.Reset()
+	if err != nil {
+		return storeError(err)
+	}
+	mb.touched(by)
+	return nil
+}
+
+// touched marks a change and wakes the views.
+func (mb *mailbox) touched(by *View) {
+	mb.wrote = mb.store().points.note()
+	mb.later()
+	mb.version.Add(1)
+	for v := range mb.views {
+		if v == by {
+			continue
+		}
+		select {
+		case v.changed <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// later puts the mailbox on the list for Run.
+func (mb *mailbox) later() {
+	s := mb.store()
+	if mb.isLazy {
+		return
+	}
+	mb.isLazy = true
+	s.lazyMu.Lock()
+	s.lazy[mb] = struct{}{}
+	s.lazyMu.Unlock()
+}
+
+// shut ends the mailbox's life in memory: everything lazy is written.
+func (mb *mailbox) shut() error {
+	mb.mu.Lock()
+	defer mb.mu.Unlock()
+	if !mb.loaded {
+		return nil
+	}
+	mb.loaded = false
+	mb.store().forgetLazy(mb)
+	if mb.dead {
+		return errors.Join(mb.log.Close(), mb.cache.Close())
+	}
+	if err := mb.beginLocked(context.Background()); err != nil {
+		return errors.Join(err, mb.log.Close(), mb.cache.Close())
+	}
+	err := mb.writeUIDList()
+	if !mb.st.Closed {
+		mb.batch.Reset()
+		mb.batch.Close()
+		err = errors.Join(err, mb.commit(nil))
+	}
+	return errors.Join(err, mb.endLocked(), mb.log.Close(), mb.cache.Close())
+}
+
+// now is the time in seconds.
+func (mb *mailbox) now() time.Time { return mb.store().clock.Now() }

@@ -1,0 +1,30 @@
+// Package maildir knows the names and small files of a Maildir++ tree as
+// Dovecot, Courier and mutt know them.
+//
+// # What it does
+//
+// It turns mailbox names into folder names and back (modified UTF-7, RFC 3501
+// section 5.1.3), makes and parses message file names, and reads and writes
+// dovecot-uidlist (version 3), dovecot-keywords, subscriptions (Dovecot's
+// version 2 and the old one-name-per-line form) and maildirsize (Maildir++).
+//
+// # What it does not do
+//
+// It opens no file and holds no lock: every function works on bytes and
+// strings. Who writes which file, when, is the business of package mailstore.
+//
+// # Message file names
+//
+//	<seconds>.<unique>.<host>,S=<stored size>,W=<wire size>[:2,<flags>]
+//
+// The base name is everything before ":2,". It never changes while the
+// message lives; the flags are letters in ASCII order: D(raft), F(lagged),
+// P(assed), R(eplied), S(een), T(rashed), and a to z for the keywords of
+// dovecot-keywords. Files in new/ have no flags, as a rule; Dovecot may give
+// them some, so they are read there too.
+//
+// # Results
+//
+// Readers of files survive any input: a damaged line is skipped and counted,
+// only an unknown version is an error.
+package maildir

@@ -1,0 +1,223 @@
+package mailstore
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/emersion/go-imap/v2"
+
+	"toastmaster/internal/vfs"
+	"toastmaster/mailstore/maildir"
+)
+
+const (
+	subscriptionsFile = "subscriptions"
+	// specialUseFile has a line "attribute TAB name in modified UTF-7" for
+	// each mailbox whose use was set at CREATE; "-" takes a default away.
+	specialUseFile = "toastmaster.special-use"
+)
+
+// Subscribe and unsubscribe; the mailbox need not exist to unsubscribe.
+func (u *User) Subscribe(ctx context.Context, name string, on bool) error {
+	a := u.acct
+	name = u.canonical(name)
+	dir, err := a.folderDir(name)
+	if err != nil {
+		return err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if on {
+		there, err := a.hasFolder(dir)
+		if err != nil {
+			return storeError(err)
+		}
+		if !there {
+			return ErrNotFound
+		}
+	}
+	names, err := a.subscriptions()
+	if err != nil {
+		return storeError(err)
+	}
+	if slices.Contains(names, name) == on {
+		return nil
+	}
+	if on {
+		names = append(names, name)
+	} else {
+		names = slices.DeleteFunc(names, func(n string) bool { return n == name })
+	}
+	return storeError(a.writeSubscriptions(names))
+}
+
+func (a *account) subscriptions() ([]string, error) {
+	data, err := readFile(a.store.fs, filepath.Join(a.home, subscriptionsFile))
+	if err != nil {
+		return nil, err
+	}
+	return maildir.ParseSubscriptions(data, a.store.sep), nil
+}
+
+func (a *account) writeSubscriptions(names []string) error {
+	defer a.store.points.note()
+	return a.writeFile(subscriptionsFile, maildir.AppendSubscriptions(nil, names, a.store.sep))
+}
+
+// specialUse says what mailboxes are for.
+type specialUse map[string]imap.MailboxAttr
+
+// of is the use that was set, or the usual one of a name at the top.
+func (u specialUse) of(name string) imap.MailboxAttr {
+	if set, ok := u[name]; ok {
+		return set
+	}
+	usual := map[string]imap.MailboxAttr{
+		"drafts": imap.MailboxAttrDrafts, "sent": imap.MailboxAttrSent, "junk": imap.MailboxAttrJunk,
+		"trash": imap.MailboxAttrTrash, "archive": imap.MailboxAttrArchive,
+	}
+	use := usual[strings.ToLower(name)]
+	for _, set := range u {
+		if set == use {
+			return "" // another mailbox was named for it
+		}
+	}
+	return use
+}
+
+func (a *account) specialUses() (specialUse, error) {
+	data, err := readFile(a.store.fs, filepath.Join(a.home, specialUseFile))
+	if err != nil {
+		return nil, err
+	}
+	uses := specialUse{}
+	for line := range strings.Lines(string(data)) {
+		attr, code, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
+		name, valid := maildir.FolderName("."+code, a.store.sep)
+		if !ok || !valid {
+			continue
+		}
+		if attr == "-" {
+			attr = ""
+		}
+		uses[name] = imap.MailboxAttr(attr)
+	}
+	return uses, nil
+}
+
+// setSpecialUse sets or, with "", forgets the use of a mailbox; a.mu is held.
+func (a *account) setSpecialUse(name string, use imap.MailboxAttr) error {
+	uses, err := a.specialUses()
+	if err != nil {
+		return err
+	}
+	if _, set := uses[name]; use == "" && !set {
+		return nil
+	}
+	delete(uses, name)
+	if use != "" {
+		uses[name] = use
+	}
+	return a.writeSpecialUses(uses)
+}
+
+func (a *account) writeSpecialUses(uses specialUse) error {
+	var lines []string
+	for name, use := range uses {
+		dir, err := maildir.FolderDir(name, a.store.sep)
+		if err != nil || dir == "" {
+			continue
+		}
+		if use == "" {
+			use = "-"
+		}
+		lines = append(lines, string(use)+"\t"+dir[1:]+"\n")
+	}
+	slices.Sort(lines)
+	defer a.store.points.note()
+	return a.writeFile(specialUseFile, []byte(strings.Join(lines, "")))
+}
+
+// moveSpecialUse renames entries with their mailboxes.
+func (a *account) moveSpecialUse(from, to string) error {
+	uses, err := a.specialUses()
+	if err != nil || len(uses) == 0 {
+		return err
+	}
+	sep := string(a.store.sep)
+	moved := specialUse{}
+	for name, use := range uses {
+		if rest, ok := strings.CutPrefix(name+sep, from+sep); ok {
+			name = strings.TrimSuffix(to+sep+rest, sep)
+		}
+		moved[name] = use
+	}
+	return a.writeSpecialUses(moved)
+}
+
+// RemoveAccount deletes all mail of an account. Its views find their
+// mailboxes empty.
+func (s *Store) RemoveAccount(ctx context.Context, acc Account) error {
+	home, err := s.home(acc)
+	if err != nil {
+		return err
+	}
+	if there, err := exists(s.fs, home); err != nil || !there {
+		return storeError(err)
+	}
+	a, err := s.acquire(acc)
+	if err != nil {
+		return err
+	}
+	defer s.releaseAccount(a)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	aside, err := a.moveAside(home)
+	if err != nil {
+		return storeError(err)
+	}
+	a.ready = false
+	s.points.note()
+	s.mu.Lock()
+	var boxes []*mailbox
+	for _, mb := range s.boxes {
+		if mb.acct == a {
+			boxes = append(boxes, mb)
+		}
+	}
+	s.mu.Unlock()
+	for _, mb := range boxes {
+		mb.mu.Lock()
+		mb.bury()
+		mb.mu.Unlock()
+	}
+	a.forgetUsage()
+	return storeError(removeAll(s.fs, aside))
+}
+
+// removeAll removes a tree.
+func removeAll(fsys vfs.FS, name string) error {
+	entries, err := fsys.ReadDir(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		child := filepath.Join(name, e.Name())
+		if e.IsDir() {
+			err = removeAll(fsys, child)
+		} else {
+			err = fsys.Remove(child)
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return fsys.Remove(name)
+}

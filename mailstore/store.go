@@ -1,0 +1,187 @@
+package mailstore
+
+import (
+	"container/list"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"toastmaster/configs"
+	"toastmaster/internal/clock"
+	"toastmaster/internal/msglog"
+	"toastmaster/internal/spool"
+	"toastmaster/internal/vfs"
+	"toastmaster/mailstore/maildir"
+)
+
+// Options are what a store is made of.
+type Options struct {
+	// Root is the folder below which all accounts have their homes.
+	Root  string
+	FS    vfs.FS
+	Clock clock.Clock
+	Log   *msglog.Log
+	// Hostname goes into the names of message files.
+	Hostname string
+	Store    configs.Store
+}
+
+// Store is the message store of one instance. Safe for concurrent use.
+type Store struct {
+	root   string
+	fs     vfs.FS
+	clock  clock.Clock
+	log    *msglog.Log
+	cfg    configs.Store
+	sep    rune
+	host   string
+	spool  spool.Dir
+	names  atomic.Uint64
+	points checkpoints
+	// windows are *window of views, see View.Structure.
+	windows sync.Pool
+
+	mu       sync.Mutex
+	closed   bool
+	accounts map[string]*account // by home
+	boxes    map[string]*mailbox // by folder
+	// idle has the mailboxes nobody uses, the most recent in front.
+	idle      list.List
+	idleBytes int64
+
+	// lazy has the mailboxes with something to be written later. Its lock is
+	// taken last.
+	lazyMu sync.Mutex
+	lazy   map[*mailbox]struct{}
+}
+
+// private is the folder below the root that is no account's.
+const private = ".toastmaster"
+
+// Open opens the store and finishes what a crash left undone. The owner runs
+// Run, and calls Close after it returned.
+func Open(ctx context.Context, o Options) (*Store, error) {
+	s := &Store{
+		root: o.Root, fs: o.FS, clock: o.Clock, log: o.Log, cfg: o.Store,
+		host:     maildir.Host(o.Hostname),
+		accounts: map[string]*account{},
+		boxes:    map[string]*mailbox{},
+		lazy:     map[*mailbox]struct{}{},
+	}
+	s.sep = '/'
+	if o.Store.Separator == "." {
+		s.sep = '.'
+	}
+	s.points.epoch.Store(1)
+	s.spool = spool.Dir{FS: o.FS, Path: filepath.Join(o.Root, private, "spool"), Memory: int(o.Store.SpoolMemory)}
+	if err := o.FS.MkdirAll(s.spool.Path, 0o700); err != nil {
+		return nil, storeError(err)
+	}
+	return s, nil
+}
+
+// Spool is where contents for Deliver and Append should be received, so that
+// a large one is linked into the Maildir instead of copied.
+func (s *Store) Spool() *spool.Dir { return &s.spool }
+
+// Close writes what is written lazily and makes everything durable. Users and
+// views must be closed before.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	s.closed = true
+	var all []*mailbox
+	for _, mb := range s.boxes {
+		all = append(all, mb)
+	}
+	clear(s.boxes)
+	s.idle.Init()
+	s.idleBytes = 0
+	s.mu.Unlock()
+	var errs []error
+	for _, mb := range all {
+		errs = append(errs, mb.shut())
+	}
+	errs = append(errs, s.Checkpoint(context.Background()))
+	return storeError(errors.Join(errs...))
+}
+
+// uniqueName makes the unique part of a file name: time, process, counter
+// (cr.yp.to/proto/maildir.html). Process ids repeat, but not in the same
+// microsecond.
+func (s *Store) uniqueName() (seconds int64, unique string) {
+	now := s.clock.Now()
+	return now.Unix(), fmt.Sprintf("M%06dP%dQ%d", now.Nanosecond()/1000, os.Getpid(), s.names.Add(1))
+}
+
+// home checks an account's folder.
+func (s *Store) home(a Account) (string, error) {
+	first, _, _ := strings.Cut(filepath.ToSlash(a.Home), "/")
+	if !filepath.IsLocal(a.Home) || filepath.Clean(a.Home) == "." || first == private {
+		return "", fmt.Errorf("mailstore: home %q is not a folder below the root", a.Home)
+	}
+	return filepath.Join(s.root, a.Home), nil
+}
+
+// acquire finds or makes the account and holds it until release.
+func (s *Store) acquire(a Account) (*account, error) {
+	home, err := s.home(a)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil, ErrClosed
+	}
+	acct := s.accounts[home]
+	if acct == nil {
+		acct = &account{store: s, home: home}
+		s.accounts[home] = acct
+	}
+	acct.refs++
+	s.mu.Unlock()
+	acct.setLimits(a)
+	if err := acct.ensure(); err != nil {
+		s.releaseAccount(acct)
+		return nil, storeError(err)
+	}
+	return acct, nil
+}
+
+func (s *Store) releaseAccount(acct *account) {
+	s.mu.Lock()
+	acct.refs--
+	gone := acct.refs == 0
+	if gone && s.accounts[acct.home] == acct {
+		delete(s.accounts, acct.home)
+	}
+	s.mu.Unlock()
+	if gone {
+		acct.flushUsage()
+	}
+}
+
+// storeError puts an error of the file system into the closed set.
+func storeError(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case spool.IsFull(err) && !errors.Is(err, ErrFull):
+		return fmt.Errorf("%w: %w", ErrFull, err)
+	}
+	return err
+}
+
+func exists(fsys vfs.FS, name string) (bool, error) {
+	_, err := fsys.Stat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}

@@ -1,0 +1,361 @@
+package mailstore
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"toastmaster/mailstore/index"
+	"toastmaster/mailstore/maildir"
+)
+
+// tick is more than the coarsest step of a file system's clock that we allow
+// for (ext4 and xfs use the kernel's tick, 1 to 10 ms). A directory whose
+// mtime is younger than that may have changed again with the same mtime.
+const tick = 100 * time.Millisecond
+
+// syncState says when the directories are to be read again although their
+// mtime did not change. Zero is never.
+type syncState struct {
+	newDue, curDue time.Time
+	lastScan       time.Time
+	scanTook       time.Duration
+}
+
+func (mb *mailbox) mtime(sub string) (int64, error) {
+	info, err := mb.store().fs.Stat(filepath.Join(mb.path, sub))
+	if err != nil {
+		return 0, err
+	}
+	return info.ModTime().UnixNano(), nil
+}
+
+func (mb *mailbox) mtimes() (n, c int64, err error) {
+	if n, err = mb.mtime("new"); err != nil {
+		return 0, 0, err
+	}
+	c, err = mb.mtime("cur")
+	return n, c, err
+}
+
+// refresh looks for changes by other programs. In the usual case, none, it
+// costs three stats and no lock between processes. A failing disk is not
+// hidden; a mailbox that is gone is ErrNotFound.
+func (mb *mailbox) refresh(ctx context.Context) error {
+	mb.mu.Lock()
+	defer mb.mu.Unlock()
+	if mb.dead {
+		return nil // views find it empty
+	}
+	n, c, err := mb.mtimes()
+	if errors.Is(err, fs.ErrNotExist) {
+		mb.bury()
+		return nil
+	}
+	if err != nil {
+		return storeError(err)
+	}
+	grown, err := mb.log.Grown()
+	if err != nil {
+		return storeError(err)
+	}
+	scanNew, scanCur := mb.stale(n, c)
+	if !grown && !scanNew && !scanCur {
+		return nil
+	}
+	// Somebody who changes the directory all the time must not make us read
+	// it all the time.
+	if !grown && mb.now().Sub(mb.sync.lastScan) < 20*mb.sync.scanTook {
+		return nil
+	}
+	if err := mb.beginLocked(ctx); err != nil {
+		return storeError(err)
+	}
+	err = mb.compare(ctx, false)
+	return storeError(errors.Join(err, mb.endLocked()))
+}
+
+// bury makes a mailbox whose folder is gone empty.
+func (mb *mailbox) bury() {
+	mb.dead = true
+	mb.goneGen++
+	mb.touched(nil)
+	s := mb.store()
+	s.mu.Lock()
+	if s.boxes[mb.path] == mb {
+		delete(s.boxes, mb.path)
+		s.unidle(mb)
+	}
+	s.mu.Unlock()
+}
+
+// stale says which directories must be read.
+func (mb *mailbox) stale(n, c int64) (scanNew, scanCur bool) {
+	due := func(t time.Time) bool { return !t.IsZero() && !mb.now().Before(t) }
+	return n != mb.st.New.MTime || due(mb.sync.newDue), c != mb.st.Cur.MTime || due(mb.sync.curDue)
+}
+
+// compare reads what is stale and logs the differences. The locks are held.
+// With rebuild set everything is read and dovecot-uidlist is believed.
+func (mb *mailbox) compare(ctx context.Context, rebuild bool) error {
+	n, c, err := mb.mtimes()
+	if err != nil {
+		return err
+	}
+	scanNew, scanCur := mb.stale(n, c)
+	if rebuild {
+		scanNew, scanCur = true, true
+	}
+	if !scanNew && !scanCur {
+		return nil
+	}
+	started := mb.now()
+	d, err := mb.scan(scanNew, scanCur)
+	if err != nil {
+		return err
+	}
+	if err := mb.readKeywords(); err != nil {
+		return err
+	}
+	if err := mb.merge(ctx, d, rebuild); err != nil {
+		return err
+	}
+	mb.stamp(d, n, c)
+	mb.sync.lastScan = mb.now()
+	mb.sync.scanTook = mb.sync.lastScan.Sub(started)
+	return mb.commit(nil)
+}
+
+// stamp notes the mtimes from before the scan. One that is too young to be
+// trusted is looked at again after a tick.
+func (mb *mailbox) stamp(d *difference, n, c int64) {
+	now := mb.now()
+	young := func(mtime int64) (index.Stamp, time.Time) {
+		if age := now.Sub(time.Unix(0, mtime)); age < tick {
+			return index.Stamp{MTime: mtime, Racy: true}, now.Add(tick)
+		}
+		return index.Stamp{MTime: mtime}, time.Time{}
+	}
+	stampNew, stampCur := mb.st.New, mb.st.Cur
+	if d.readNew {
+		stampNew, mb.sync.newDue = young(n)
+	}
+	if d.readCur {
+		stampCur, mb.sync.curDue = young(c)
+	}
+	mb.batch.Stamps(stampNew, stampCur)
+}
+
+// place is where a file was found.
+type place struct {
+	flags          maildir.Flags
+	inNew, hasInfo bool
+	file           string // "new/name"
+}
+
+// difference is what a scan found.
+type difference struct {
+	readNew, readCur bool
+	moved            []*index.Message // with the place in at
+	at               map[string]place // afterwards: unknown files
+	where            []place          // parallel to moved
+	missing          []uint32
+}
+
+// scan reads the directories and compares them with the index. A message
+// that is not found is looked for once more in both: a file renamed while its
+// directory is read may be listed under neither name.
+func (mb *mailbox) scan(scanNew, scanCur bool) (*difference, error) {
+	for again := false; ; again = true {
+		d := &difference{readNew: scanNew, readCur: scanCur, at: make(map[string]place, len(mb.st.Messages)/2)}
+		// new first: mail moves from new to cur.
+		if scanNew {
+			if err := mb.list(d.at, "new", true); err != nil {
+				return nil, err
+			}
+		}
+		if scanCur {
+			if err := mb.list(d.at, "cur", false); err != nil {
+				return nil, err
+			}
+		}
+		mb.diff(d)
+		if len(d.missing) == 0 || again {
+			return d, nil
+		}
+		scanNew, scanCur = true, true
+	}
+}
+
+func (mb *mailbox) list(at map[string]place, sub string, inNew bool) error {
+	entries, err := mb.store().fs.ReadDir(filepath.Join(mb.path, sub))
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		name := e.Name()
+		base, flags, ok := maildir.Split(name)
+		if !ok || e.IsDir() {
+			continue
+		}
+		at[base] = place{flags: flags, inNew: inNew, hasInfo: len(base) != len(name), file: sub + "/" + name}
+	}
+	return nil
+}
+
+// diff takes what the index knows out of d.at.
+func (mb *mailbox) diff(d *difference) {
+	for _, m := range mb.st.Messages {
+		p, found := d.at[m.Name]
+		if !found {
+			if m.InNew && d.readNew || !m.InNew && d.readCur {
+				d.missing = append(d.missing, m.UID)
+			}
+			continue
+		}
+		delete(d.at, m.Name)
+		if p.flags != m.Flags || p.inNew != m.InNew || p.hasInfo != m.HasInfo && p.inNew {
+			d.moved, d.where = append(d.moved, m), append(d.where, p)
+		}
+	}
+}
+
+// merge logs the differences into the batch and commits what is large.
+func (mb *mailbox) merge(ctx context.Context, d *difference, rebuild bool) error {
+	modSeq := mb.st.ModSeq + 1
+	for i, m := range d.moved {
+		p, seq := d.where[i], m.ModSeq
+		if p.flags != m.Flags {
+			seq = modSeq
+		}
+		mb.batch.Flags([]uint32{m.UID}, p.flags, p.inNew, p.hasInfo, seq)
+		mb.flagsGen++
+	}
+	if len(d.missing) > 0 {
+		var size int64
+		for _, uid := range d.missing {
+			size += mb.st.Get(uid).Size
+		}
+		mb.batch.Expunge(d.missing, modSeq, mb.now().Unix(), true)
+		mb.goneGen++
+		mb.acct.addUsage(-size, -int64(len(d.missing)))
+	}
+	if len(d.at) == 0 {
+		return nil
+	}
+	return mb.addFound(ctx, d, modSeq, rebuild)
+}
+
+// found is an unknown file with the UID it is to have, 0 for the next.
+type found struct {
+	base string
+	place
+	uid uint32
+}
+
+// addFound gives the unknown files UIDs: those of dovecot-uidlist as far as
+// they are still free, then new ones in the order of their names.
+func (mb *mailbox) addFound(ctx context.Context, d *difference, modSeq uint64, rebuild bool) error {
+	hints := mb.uidHints(rebuild)
+	files := make([]found, 0, len(d.at))
+	for base, p := range d.at {
+		files = append(files, found{base: base, place: p, uid: hints[base]})
+	}
+	slices.SortFunc(files, func(a, b found) int {
+		switch {
+		case a.uid != b.uid && a.uid != 0 && b.uid != 0:
+			return cmp.Compare(a.uid, b.uid)
+		case (a.uid != 0) != (b.uid != 0):
+			return cmp.Compare(b.uid, a.uid) // those with a UID first
+		}
+		return cmp.Or(cmp.Compare(maildir.Seconds(a.base), maildir.Seconds(b.base)), cmp.Compare(a.base, b.base))
+	})
+	next := mb.st.UIDNext
+	var size, count int64
+	for _, f := range files {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		m, err := mb.examine(f)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // gone again
+		}
+		if err != nil {
+			return err
+		}
+		m.UID, m.ModSeq = f.uid, modSeq
+		if m.UID == 0 {
+			m.UID = next
+		}
+		next = max(next, m.UID+1)
+		mb.batch.Add(m)
+		size, count = size+m.Size, count+1
+	}
+	if rebuild {
+		return nil // not new for the account, and usage is computed anyway
+	}
+	mb.acct.addUsage(size, count)
+	return nil
+}
+
+// examine opens a file we did not write: its date is its mtime, as Dovecot
+// has it; its sizes are in its name or must be counted.
+func (mb *mailbox) examine(f found) (*index.Message, error) {
+	s := mb.store()
+	file, err := s.fs.OpenFile(filepath.Join(mb.path, f.file), os.O_RDONLY, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	stored, wire := maildir.Sizes(f.base)
+	m := &index.Message{
+		Name: f.base, Flags: f.flags, InNew: f.inNew, HasInfo: f.hasInfo,
+		Date: info.ModTime().Unix(), Size: info.Size(), Wire: wire,
+	}
+	if wire < 0 || stored != info.Size() {
+		m.Wire, err = wireSize(file, info.Size())
+	}
+	return m, err
+}
+
+// before and after bracket a change that this process makes in the
+// directories, so that it is not taken for somebody else's.
+func (mb *mailbox) before() (n, c int64, err error) { return mb.mtimes() }
+
+// after logs the mtimes as known if they were known before. What others did
+// between the two calls, or in the same tick, cannot be seen in the mtime:
+// the directory is read again after verify_interval. n and c are before's.
+func (mb *mailbox) after(n, c int64) error {
+	nowNew, nowCur, err := mb.mtimes()
+	if err != nil {
+		return err
+	}
+	due := mb.now().Add(mb.store().cfg.VerifyInterval)
+	stampNew, stampCur := mb.st.New, mb.st.Cur
+	if n == stampNew.MTime && nowNew != n {
+		stampNew = index.Stamp{MTime: nowNew, Racy: true}
+		mb.sync.newDue = earlier(mb.sync.newDue, due)
+	}
+	if c == stampCur.MTime && nowCur != c {
+		stampCur = index.Stamp{MTime: nowCur, Racy: true}
+		mb.sync.curDue = earlier(mb.sync.curDue, due)
+	}
+	mb.batch.Stamps(stampNew, stampCur)
+	return nil
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || b.Before(a) {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,331 @@
+package mailstore
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"toastmaster/internal/vfs"
+	"toastmaster/mailstore/index"
+	"toastmaster/mailstore/maildir"
+)
+
+const (
+	uidListFile     = "dovecot-uidlist"
+	keywordsFile    = "dovecot-keywords"
+	uidValidityFile = "dovecot-uidvalidity"
+	// staleLock is how old a lock file of Dovecot's must be to be broken.
+	staleLock = 2 * time.Minute
+)
+
+// listState is what this process knows of dovecot-uidlist.
+type listState struct {
+	// written is mailbox.version at the last write, at is when.
+	written uint64
+	at      time.Time
+	// keys is the mtime of dovecot-keywords as read or written.
+	keys int64
+}
+
+// readFile reads a small file; a missing one is empty.
+func readFile(fsys vfs.FS, name string) ([]byte, error) {
+	f, err := fsys.OpenFile(name, os.O_RDONLY, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(f)
+}
+
+// replaceLocked writes a file as Dovecot does: name.lock is the lock and,
+// renamed, the new file. It reports false when somebody else holds the lock.
+func replaceLocked(fsys vfs.FS, name string, now time.Time, data func() ([]byte, error)) (bool, error) {
+	lock := name + ".lock"
+	f, err := fsys.OpenFile(lock, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		info, statErr := fsys.Stat(lock)
+		if statErr != nil || now.Sub(info.ModTime()) < staleLock {
+			return false, nil
+		}
+		if err := fsys.Remove(lock); err != nil {
+			return false, err
+		}
+		f, err = fsys.OpenFile(lock, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	}
+	if err != nil {
+		return false, err
+	}
+	b, err := data()
+	if err == nil {
+		_, err = f.Write(b)
+	}
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = fsys.Rename(lock, name)
+	}
+	if err != nil {
+		return false, errors.Join(err, fsys.Remove(lock))
+	}
+	return true, nil
+}
+
+// writeUIDList brings dovecot-uidlist up to date; mb.mu is held. What we do
+// not know (the mailbox GUID, POP3 UIDLs) is kept from the old file.
+func (mb *mailbox) writeUIDList() error {
+	version := mb.version.Load()
+	if mb.uids.written == version {
+		return nil
+	}
+	name := filepath.Join(mb.path, uidListFile)
+	done, err := replaceLocked(mb.store().fs, name, mb.now(), func() ([]byte, error) {
+		old, err := readFile(mb.store().fs, name)
+		if err != nil {
+			return nil, err
+		}
+		return mb.uidList(old).Append(nil), nil
+	})
+	if done {
+		mb.uids.written, mb.uids.at = version, mb.now()
+	}
+	return err
+}
+
+func (mb *mailbox) uidList(old []byte) *maildir.UIDList {
+	l := &maildir.UIDList{UIDValidity: mb.st.UIDValidity, NextUID: mb.st.UIDNext}
+	extra := map[string]string{}
+	if was, err := maildir.ParseUIDList(old); err == nil {
+		l.GUID = was.GUID
+		for i := range was.Entries {
+			if e := &was.Entries[i]; e.Extra != "" {
+				extra[e.Base] = e.Extra
+			}
+		}
+	}
+	if l.GUID == "" {
+		var id [16]byte
+		_, _ = rand.Read(id[:]) // never fails
+		l.GUID = hex.EncodeToString(id[:])
+	}
+	l.Entries = make([]maildir.UIDEntry, len(mb.st.Messages))
+	for i, m := range mb.st.Messages {
+		e := maildir.UIDEntry{UID: m.UID, Base: m.Name, Stored: -1, Wire: -1, Extra: extra[m.Name]}
+		stored, wire := maildir.Sizes(m.Name)
+		if stored != m.Size {
+			e.Stored = m.Size
+		}
+		if wire != m.Wire {
+			e.Wire = m.Wire
+		}
+		l.Entries[i] = e
+	}
+	return l
+}
+
+// uidHints reads dovecot-uidlist for the UIDs of files the index does not
+// know. When not rebuilding only UIDs that we never gave are taken.
+func (mb *mailbox) uidHints(rebuild bool) map[string]uint32 {
+	data, err := readFile(mb.store().fs, filepath.Join(mb.path, uidListFile))
+	if err != nil || len(data) == 0 {
+		return nil
+	}
+	l, err := maildir.ParseUIDList(data)
+	if err != nil || l.UIDValidity != mb.st.UIDValidity {
+		return nil
+	}
+	hints := make(map[string]uint32, len(l.Entries))
+	for i := range l.Entries {
+		e := &l.Entries[i]
+		if rebuild && mb.st.Get(e.UID) == nil || e.UID >= mb.st.UIDNext {
+			hints[e.Base] = e.UID
+		}
+	}
+	return hints
+}
+
+// rebuild makes a state where snapshot and log were lost or damaged; from is
+// what could still be read. The lock of the log is held.
+func (mb *mailbox) rebuild(from *index.State) (*index.State, error) {
+	s := mb.store()
+	data, err := readFile(s.fs, filepath.Join(mb.path, uidListFile))
+	if err != nil {
+		return nil, errors.Join(err, mb.log.Unlock())
+	}
+	if from != nil || len(data) > 0 {
+		s.log.Info("rebuilding the index of a mailbox", "path", mb.path)
+	}
+	l, err := maildir.ParseUIDList(data)
+	if err != nil {
+		l = &maildir.UIDList{}
+	}
+	st := from
+	if st == nil || l.UIDValidity != 0 && st.UIDValidity != l.UIDValidity {
+		validity := l.UIDValidity
+		if validity == 0 {
+			if validity, err = mb.acct.nextUIDValidity(); err != nil {
+				return nil, errors.Join(err, mb.log.Unlock())
+			}
+		}
+		st = index.NewState(validity)
+	}
+	if from != nil {
+		// Far from any position others know: they load anew.
+		st.Position = from.Position + 1<<32
+		st.Closed = false
+		st.Recover()
+	}
+	if l.NextUID > st.UIDNext {
+		st.UIDNext = l.NextUID
+	}
+	st.Recent = max(st.Recent, 1)
+	next := st.UIDNext
+	if err := mb.log.Start(st); err != nil {
+		return nil, errors.Join(err, mb.log.Unlock())
+	}
+	if next > 1 {
+		mb.batch.Reset()
+		mb.batch.Next(next, st.ModSeq)
+		if err := mb.log.Append(st, &mb.batch); err != nil {
+			return nil, errors.Join(err, mb.log.Unlock())
+		}
+		mb.batch.Reset()
+	}
+	return st, nil
+}
+
+// nextUIDValidity is the time, or more if that was used in this account. The
+// file is Dovecot's: the number in hex, and an empty file with it in its name.
+func (a *account) nextUIDValidity() (uint32, error) {
+	a.validity.Lock()
+	defer a.validity.Unlock()
+	fsys := a.store.fs
+	name := filepath.Join(a.home, uidValidityFile)
+	data, err := readFile(fsys, name)
+	if err != nil {
+		return 0, err
+	}
+	old := strings.TrimSpace(string(data))
+	last, _ := strconv.ParseUint(old, 16, 32)
+	next := max(uint32(a.store.clock.Now().Unix()), uint32(last)+1, 1)
+	hex := strconv.FormatUint(uint64(next), 16)
+	if err := a.writeFile(uidValidityFile, []byte(hex)); err != nil {
+		return 0, err
+	}
+	if old != "" {
+		err := fsys.Rename(name+"."+old, name+"."+hex)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return 0, err
+		}
+	}
+	return next, nil
+}
+
+// writeFile replaces a small file below home.
+func (a *account) writeFile(name string, data []byte) error {
+	fsys := a.store.fs
+	name = filepath.Join(a.home, name)
+	f, err := fsys.OpenFile(name+".tmp", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	return fsys.Rename(name+".tmp", name)
+}
+
+// readKeywords logs into the batch what dovecot-keywords says and the state
+// does not. Names that only the index knows stay.
+func (mb *mailbox) readKeywords() error {
+	st := mb.st
+	name := filepath.Join(mb.path, keywordsFile)
+	info, err := mb.store().fs.Stat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	mtime := info.ModTime().UnixNano()
+	if mtime == mb.uids.keys {
+		return nil
+	}
+	data, err := readFile(mb.store().fs, name)
+	if err != nil {
+		return err
+	}
+	for i, k := range maildir.ParseKeywords(data) {
+		if k == "" || i < len(st.Keywords) && st.Keywords[i] == k {
+			continue
+		}
+		mb.batch.Keyword(i, k)
+	}
+	mb.uids.keys = mtime
+	if mb.batch.Empty() {
+		return nil
+	}
+	clear(mb.flagSets)
+	return nil
+}
+
+// addKeyword gives a keyword the next free letter, here and for Dovecot. 0
+// when all letters are taken. The locks are held; the record is committed.
+func (mb *mailbox) addKeyword(name string) (maildir.Flags, error) {
+	file := filepath.Join(mb.path, keywordsFile)
+	var bit maildir.Flags
+	done, err := replaceLocked(mb.store().fs, file, mb.now(), func() ([]byte, error) {
+		data, err := readFile(mb.store().fs, file)
+		if err != nil {
+			return nil, err
+		}
+		// Dovecot may have added some; a letter must not get two names.
+		names := append([]string(nil), mb.st.Keywords...)
+		for i, k := range maildir.ParseKeywords(data) {
+			for len(names) <= i {
+				names = append(names, "")
+			}
+			if k != "" {
+				names[i] = k
+			}
+		}
+		merged := index.State{Keywords: names}
+		if bit = merged.Keyword(name); bit == 0 {
+			i := merged.FreeKeyword()
+			if i < 0 {
+				return data, nil
+			}
+			for len(names) <= i {
+				names = append(names, "")
+			}
+			names[i], bit = name, 1<<i
+		}
+		for i, k := range names {
+			if k != "" && (i >= len(mb.st.Keywords) || mb.st.Keywords[i] != k) {
+				mb.batch.Keyword(i, k)
+			}
+		}
+		return maildir.AppendKeywords(nil, names), nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	if !done {
+		return 0, errBusy
+	}
+	clear(mb.flagSets)
+	if info, err := mb.store().fs.Stat(file); err == nil {
+		mb.uids.keys = info.ModTime().UnixNano()
+	}
+	return bit, mb.commit(nil)
+}
+
+var errBusy = errors.New("mailstore: file is locked by another program")

@@ -1,0 +1,245 @@
+package mailstore
+
+import (
+	"context"
+	"errors"
+	"io"
+	"slices"
+
+	"github.com/emersion/go-imap/v2"
+
+	"toastmaster/mailstore/index"
+	"toastmaster/mailstore/maildir"
+)
+
+const seen = maildir.Seen
+
+// onlyReal drops the end of a file, which is no failure of a cache.
+func onlyReal(err error) error {
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
+}
+
+// Changed receives when the mailbox may have changed since the last Update;
+// it has a buffer of one and may fire without a visible change. It may be
+// waited on from another goroutine.
+func (v *View) Changed() <-chan struct{} { return v.changed }
+
+// Update merges what others changed. Expunged messages are reported and
+// removed only if expunge is set (RFC 3501 section 7.4.1 forbids it during
+// FETCH, STORE and SEARCH).
+type Update struct {
+	// Expunged lists sequence numbers in the order to report them: each
+	// counts after the removals before it. ExpungedUIDs are the same messages.
+	Expunged     []uint32
+	ExpungedUIDs []imap.UID
+	// Exists is the new number of messages when it grew, else 0.
+	Exists uint32
+	Recent uint32
+	// Flags lists the sequence numbers (after Expunged) whose flags others
+	// changed.
+	Flags []uint32
+	// NewKeywords says that Info().Flags grew.
+	NewKeywords bool
+}
+
+// Update brings the view up to date.
+func (v *View) Update(ctx context.Context, expunge bool) (Update, error) {
+	v.dropWindow()
+	mb := v.mb
+	if err := mb.refresh(ctx); err != nil {
+		return Update{}, err
+	}
+	if mb.version.Load() == v.version {
+		return Update{Recent: v.countRecent()}, nil
+	}
+	mb.mu.Lock()
+	defer mb.mu.Unlock()
+	var u Update
+	version := mb.version.Load()
+	all := mb.st.Messages
+	if mb.dead {
+		all = nil
+	}
+	before, kept := len(v.msgs), true
+	if v.goneGen == mb.goneGen {
+		v.msgs = slices.Clip(all)
+	} else {
+		kept = v.mergeGone(all, expunge, &u)
+	}
+	if grown := len(v.msgs) - (before - len(u.Expunged)); grown > 0 {
+		u.Exists = uint32(len(v.msgs))
+	}
+	if v.flagsGen != mb.flagsGen {
+		v.flagsChanged(before-len(u.Expunged), &u)
+		v.flagsGen = mb.flagsGen
+	}
+	if len(mb.st.Keywords) > v.keywords {
+		v.keywords, u.NewKeywords = len(mb.st.Keywords), true
+	}
+	v.modSeq = mb.st.ModSeq
+	if kept { // nothing is left to report
+		v.version, v.goneGen = version, mb.goneGen
+	}
+	if err := v.promise(ctx); err != nil {
+		return u, err
+	}
+	u.Recent = v.countRecent()
+	return u, nil
+}
+
+// mergeGone merges when messages other than at the end changed. It returns
+// false when expunged ones had to be left in the view.
+func (v *View) mergeGone(all []*index.Message, expunge bool, u *Update) bool {
+	last := uint32(0)
+	if n := len(v.msgs); n > 0 {
+		last = v.msgs[n-1].UID
+	}
+	next := make([]*index.Message, 0, len(all)+8)
+	k, gone := 0, 0
+	for i, m := range v.msgs {
+		for k < len(all) && all[k].UID < m.UID {
+			k++
+		}
+		switch {
+		case k < len(all) && all[k].UID == m.UID:
+			next = append(next, all[k])
+		case expunge:
+			u.Expunged = append(u.Expunged, uint32(i+1-len(u.Expunged)))
+			u.ExpungedUIDs = append(u.ExpungedUIDs, imap.UID(m.UID))
+		default:
+			next = append(next, m)
+			gone++
+		}
+	}
+	// New mail has higher UIDs than all we have; a lower one that turned up
+	// (another process recovered it) cannot be shown to this session.
+	first, found := index.FindIn(all, last)
+	if found {
+		first++
+	}
+	next = append(next, all[first:]...)
+	if gone == 0 && len(next) == len(all) {
+		next = all
+	}
+	v.msgs = slices.Clip(next)
+	return gone == 0
+}
+
+// flagsChanged lists the first n messages that changed after v.modSeq.
+func (v *View) flagsChanged(n int, u *Update) {
+	for i, m := range v.msgs[:n] {
+		if m.ModSeq > v.modSeq {
+			u.Flags = append(u.Flags, uint32(i)+1)
+		}
+	}
+}
+
+// promise prepares what the view shows a client for the first time: the
+// recent messages become this session's, and no crash may give the UIDs
+// again. The mailbox is locked, but not against other processes.
+func (v *View) promise(ctx context.Context) error {
+	mb := v.mb
+	if mb.dead {
+		return nil
+	}
+	next := mb.st.UIDNext
+	v.uidNext = next
+	takes := !v.readOnly && mb.st.Recent < next
+	if !takes && !mb.mustReserve() {
+		return nil
+	}
+	if err := mb.beginLocked(ctx); err != nil {
+		return storeError(err)
+	}
+	if takes && mb.st.Recent < next {
+		v.take(mb.st.Recent, next-1)
+		mb.batch.Recent(next)
+	}
+	err := mb.reserve()
+	return storeError(errors.Join(err, mb.endLocked()))
+}
+
+// take adds a range to the recent ones of this session.
+func (v *View) take(first, last uint32) {
+	if n := len(v.recent); n > 0 && v.recent[n-1].last+1 >= first {
+		v.recent[n-1].last = last
+		return
+	}
+	v.recent = append(v.recent, uidRange{first, last})
+}
+
+func (v *View) isRecent(uid uint32) bool {
+	if v.readOnly {
+		return uid >= v.mb.st.Recent
+	}
+	for _, r := range v.recent {
+		if uid >= r.first && uid <= r.last {
+			return true
+		}
+	}
+	return false
+}
+
+func (v *View) countRecent() uint32 {
+	count := func(first, last uint32) uint32 {
+		a, _ := index.FindIn(v.msgs, first)
+		b, found := index.FindIn(v.msgs, last)
+		if found {
+			b++
+		}
+		return uint32(max(b-a, 0))
+	}
+	if v.readOnly {
+		return count(v.mb.st.Recent, v.uidNext)
+	}
+	n := uint32(0)
+	for _, r := range v.recent {
+		n += count(r.first, r.last)
+	}
+	return n
+}
+
+const (
+	// reserveUIDs and reserveModSeqs are how many are promised at once: one
+	// fdatasync for so many deliveries while somebody looks; a crash skips
+	// at most so many.
+	reserveUIDs    = 1000
+	reserveModSeqs = 1 << 20
+)
+
+// mustReserve says that a UID or mod-sequence in use is covered neither by a
+// reservation nor by a checkpoint.
+func (mb *mailbox) mustReserve() bool {
+	st := mb.st
+	if st.UIDNext <= max(st.ReservedUID, 1) && st.ModSeq < st.ReservedModSeq {
+		return false
+	}
+	return mb.wrote > mb.store().points.durable.Load() && len(st.Messages)+len(st.Expunged) > 0
+}
+
+// reserve makes a reservation durable if one is needed, and commits the batch
+// in any case. The locks are held.
+func (mb *mailbox) reserve() error {
+	need := mb.mustReserve()
+	if need {
+		mb.batch.Reserve(mb.st.UIDNext+reserveUIDs, mb.st.ModSeq+reserveModSeqs)
+	}
+	if err := mb.commitQuietly(); err != nil || !need {
+		return err
+	}
+	return mb.log.Sync()
+}
+
+// commitQuietly commits what no view shows.
+func (mb *mailbox) commitQuietly() error {
+	if mb.batch.Empty() {
+		return nil
+	}
+	err := mb.log.Append(mb.st, &mb.batch)
+	mb.batch.Reset()
+	mb.wrote = mb.store().points.note()
+	return storeError(err)
+}

@@ -1,0 +1,94 @@
+package mailstore
+
+import (
+	"context"
+
+	"toastmaster/mailstore/maildir"
+)
+
+// User is one session's access to an account. Mailbox names are UTF-8, with
+// Separator between levels; "INBOX" in any case.
+type User struct {
+	acct *account
+}
+
+// User opens an account's folders, creating the Maildir if it is missing.
+// Close it when the session ends.
+func (s *Store) User(ctx context.Context, a Account) (*User, error) {
+	acct, err := s.acquire(a)
+	if err != nil {
+		return nil, err
+	}
+	return &User{acct: acct}, nil
+}
+
+// Close ends the session; its views must be closed before.
+func (u *User) Close() error {
+	if u.acct == nil {
+		return nil
+	}
+	u.acct.store.releaseAccount(u.acct)
+	u.acct = nil
+	return nil
+}
+
+// Separator is the hierarchy separator, a parameter of the store.
+func (u *User) Separator() rune { return u.acct.store.sep }
+
+func (u *User) canonical(name string) string { return maildir.Canonical(name, u.acct.store.sep) }
+
+// Status is the state of a mailbox.
+type Status struct {
+	UIDValidity   uint32
+	UIDNext       uint32
+	Messages      uint32
+	Unseen        uint32
+	Recent        uint32
+	Deleted       uint32
+	Size          int64 // sum of wire sizes
+	HighestModSeq uint64
+}
+
+// Status reads it without opening a view; it opens no message file.
+func (u *User) Status(ctx context.Context, name string) (Status, error) {
+	mb, err := u.acct.open(ctx, name)
+	if err != nil {
+		return Status{}, err
+	}
+	defer u.acct.store.release(mb)
+	if err := mb.refresh(ctx); err != nil {
+		return Status{}, err
+	}
+	mb.mu.Lock()
+	defer mb.mu.Unlock()
+	if mb.dead {
+		return Status{}, ErrNotFound
+	}
+	if mb.mustReserve() { // UIDNEXT is a promise, too
+		if err := mb.beginLocked(ctx); err != nil {
+			return Status{}, storeError(err)
+		}
+		if err := mb.reserve(); err != nil {
+			_ = mb.endLocked()
+			return Status{}, storeError(err)
+		}
+		if err := mb.endLocked(); err != nil {
+			return Status{}, storeError(err)
+		}
+	}
+	st := mb.st
+	out := Status{UIDValidity: st.UIDValidity, UIDNext: st.UIDNext, Messages: uint32(len(st.Messages)), HighestModSeq: st.ModSeq}
+	for _, m := range st.Messages {
+		out.Size += m.Wire
+		if m.Flags&maildir.Seen == 0 {
+			out.Unseen++
+		}
+		if m.Flags&maildir.Trashed != 0 {
+			out.Deleted++
+		}
+		if m.UID >= st.Recent {
+			out.Recent++
+		}
+	}
+	return out, nil
+}

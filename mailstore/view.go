@@ -1,0 +1,381 @@
+package mailstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/emersion/go-imap/v2"
+
+	"toastmaster/internal/envelope"
+	"toastmaster/internal/mime"
+	"toastmaster/mailstore/index"
+)
+
+// View is what one session sees of an open mailbox: a vector of messages
+// that changes only in Update, so that sequence numbers are stable between.
+// A View belongs to one goroutine, except Changed.
+//
+// The vector is the mailbox's own slice as long as the session has seen all
+// changes, so a thousand idle sessions share one.
+type View struct {
+	mb       *mailbox
+	name     string
+	readOnly bool
+	changed  chan struct{}
+
+	msgs []*index.Message
+	// version, goneGen, flagsGen and modSeq are the mailbox's at the last
+	// Update.
+	version           uint64
+	goneGen, flagsGen uint64
+	modSeq            uint64
+	uidNext           uint32
+	keywords          int
+	// recent are the UIDs that this session was the first to see.
+	recent []uidRange
+	// window is a piece of the cache file, read ahead. It goes back to the
+	// pool at Update, so that an idle session holds none.
+	window *window
+}
+
+type uidRange struct{ first, last uint32 }
+
+// Open opens a mailbox for one session. A read-write view takes the messages
+// that are recent; a read-only one leaves them recent.
+func (u *User) Open(ctx context.Context, name string, readOnly bool) (*View, error) {
+	mb, err := u.acct.open(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	if err := mb.refresh(ctx); err != nil {
+		u.acct.store.release(mb)
+		return nil, err
+	}
+	mb.mu.Lock()
+	defer mb.mu.Unlock()
+	if mb.dead {
+		mb.mu.Unlock()
+		u.acct.store.release(mb)
+		mb.mu.Lock()
+		return nil, ErrNotFound
+	}
+	v := &View{mb: mb, name: u.canonical(name), readOnly: readOnly, changed: make(chan struct{}, 1)}
+	v.version, v.goneGen, v.flagsGen = mb.version.Load(), mb.goneGen, mb.flagsGen
+	v.modSeq, v.uidNext, v.keywords = mb.st.ModSeq, mb.st.UIDNext, len(mb.st.Keywords)
+	v.msgs = slices.Clip(mb.st.Messages)
+	mb.views[v] = struct{}{}
+	if err := v.promise(ctx); err != nil {
+		delete(mb.views, v)
+		mb.mu.Unlock()
+		u.acct.store.release(mb)
+		mb.mu.Lock()
+		return nil, err
+	}
+	return v, nil
+}
+
+// Close releases the view.
+func (v *View) Close() error {
+	v.dropWindow()
+	v.mb.mu.Lock()
+	_, open := v.mb.views[v]
+	delete(v.mb.views, v)
+	v.mb.mu.Unlock()
+	if open {
+		v.mb.store().release(v.mb)
+	}
+	return nil
+}
+
+// Info is the mailbox as of the last Update.
+type Info struct {
+	Name          string
+	ReadOnly      bool
+	UIDValidity   uint32
+	UIDNext       uint32
+	Messages      uint32
+	Recent        uint32
+	FirstUnseen   uint32 // sequence number, 0 if none
+	HighestModSeq uint64
+	// Flags are the flags and keywords in use; system flags first.
+	Flags []imap.Flag
+	// KeywordsFull says that no new keyword can be made (PERMANENTFLAGS
+	// without \*).
+	KeywordsFull bool
+}
+
+// Info describes the mailbox.
+func (v *View) Info() Info {
+	mb := v.mb
+	mb.mu.Lock()
+	defer mb.mu.Unlock()
+	i := Info{
+		Name: v.name, ReadOnly: v.readOnly, UIDValidity: mb.st.UIDValidity, UIDNext: v.uidNext,
+		Messages: uint32(len(v.msgs)), Recent: v.countRecent(), HighestModSeq: v.modSeq,
+		KeywordsFull: mb.st.FreeKeyword() < 0,
+	}
+	for k, m := range v.msgs {
+		if m.Flags&seen == 0 {
+			i.FirstUnseen = uint32(k) + 1
+			break
+		}
+	}
+	for _, s := range systemFlags() {
+		i.Flags = append(i.Flags, s.flag)
+	}
+	for _, k := range mb.st.Keywords {
+		if k != "" {
+			i.Flags = append(i.Flags, imap.Flag(k))
+		}
+	}
+	return i
+}
+
+// Len is the number of messages.
+func (v *View) Len() int { return len(v.msgs) }
+
+// UID is the UID of message seq (1..Len).
+func (v *View) UID(seq uint32) imap.UID {
+	if m := v.at(seq); m != nil {
+		return imap.UID(m.UID)
+	}
+	return 0
+}
+
+func (v *View) at(seq uint32) *index.Message {
+	if seq == 0 || int64(seq) > int64(len(v.msgs)) {
+		return nil
+	}
+	return v.msgs[seq-1]
+}
+
+// Seq is the sequence number of uid, 0 if it is not in the view.
+func (v *View) Seq(uid imap.UID) uint32 {
+	i, ok := index.FindIn(v.msgs, uint32(uid))
+	if !ok {
+		return 0
+	}
+	return uint32(i) + 1
+}
+
+// SeqAtLeast is the sequence number of the first message with a UID of at
+// least uid, Len+1 if there is none.
+func (v *View) SeqAtLeast(uid imap.UID) uint32 {
+	i, _ := index.FindIn(v.msgs, uint32(uid))
+	return uint32(i) + 1
+}
+
+// Message is the metadata of one message.
+type Message struct {
+	UID imap.UID
+	// Flags holds system flags and keywords, without \Recent. Shared, not to
+	// be changed.
+	Flags  []imap.Flag
+	Recent bool
+	// Date is INTERNALDATE, Size the exact size on the wire (CR LF).
+	Date   time.Time
+	Size   int64
+	ModSeq uint64
+}
+
+// Message returns the metadata of message seq from memory. Of a message that
+// is expunged already it is the last that was known.
+func (v *View) Message(seq uint32) Message {
+	m := v.at(seq)
+	if m == nil {
+		return Message{}
+	}
+	v.mb.mu.Lock()
+	defer v.mb.mu.Unlock()
+	return Message{
+		UID: imap.UID(m.UID), Flags: v.mb.flagSet(m.Flags), Recent: v.isRecent(m.UID),
+		Date: m.Time(), Size: m.Wire, ModSeq: m.ModSeq,
+	}
+}
+
+// live is the message of seq if it still exists. The mailbox is locked.
+func (v *View) live(seq uint32) *index.Message {
+	m := v.at(seq)
+	if m == nil || v.mb.dead {
+		return nil
+	}
+	return v.mb.st.Get(m.UID)
+}
+
+// Read opens the content of message seq (LF line ends). ErrExpunged when it
+// is gone. The caller closes it.
+func (v *View) Read(ctx context.Context, seq uint32) (envelope.Content, error) {
+	m := v.at(seq)
+	if m == nil {
+		return nil, ErrExpunged
+	}
+	return v.mb.read(ctx, m.UID)
+}
+
+// read opens a message's file. One that is not where the index says was
+// renamed or removed by another program: look once more.
+func (mb *mailbox) read(ctx context.Context, uid uint32) (envelope.Content, error) {
+	for again := false; ; again = true {
+		name, ok := mb.file(uid)
+		if !ok {
+			return nil, ErrExpunged
+		}
+		f, err := mb.store().fs.OpenFile(name, os.O_RDONLY, 0)
+		if err == nil {
+			info, err := f.Stat()
+			if err != nil {
+				return nil, errors.Join(err, f.Close())
+			}
+			return &stored{File: f, size: info.Size()}, nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		if again {
+			return nil, ErrExpunged
+		}
+		if err := mb.lookAgain(ctx); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func (mb *mailbox) file(uid uint32) (string, bool) {
+	mb.mu.Lock()
+	defer mb.mu.Unlock()
+	if mb.dead {
+		return "", false
+	}
+	m := mb.st.Get(uid)
+	if m == nil {
+		return "", false
+	}
+	return filepath.Join(mb.path, m.File()), true
+}
+
+// lookAgain reads both directories.
+func (mb *mailbox) lookAgain(ctx context.Context) error {
+	if err := mb.begin(ctx); err != nil {
+		return gone(err)
+	}
+	mb.forget()
+	err := mb.compare(ctx, false)
+	return errors.Join(err, mb.end())
+}
+
+// gone turns "no such mailbox" into "message expunged" for a view whose
+// mailbox was deleted under it.
+func gone(err error) error {
+	if errors.Is(err, ErrNotFound) {
+		return ErrExpunged
+	}
+	return err
+}
+
+const windowSize = 64 << 10
+
+// window is a piece of a cache file.
+type window struct {
+	buf  []byte
+	off  int64
+	live int // octets of buf that are valid
+}
+
+func (v *View) dropWindow() {
+	if v.window == nil {
+		return
+	}
+	if len(v.window.buf) == windowSize {
+		v.mb.store().windows.Put(v.window)
+	}
+	v.window = nil
+}
+
+// Structure returns the cached result of mime.Scan (internal/mime's encoded
+// form) of message seq; it opens no message file unless the cache was lost.
+// The slice is read-only and valid until the next call on the view.
+func (v *View) Structure(ctx context.Context, seq uint32) ([]byte, error) {
+	m := v.at(seq)
+	if m == nil {
+		return nil, ErrExpunged
+	}
+	mb := v.mb
+	mb.mu.Lock()
+	live := v.live(seq)
+	if live != nil && live.CacheLen > 0 {
+		data, err := v.cached(live)
+		if err != nil || data != nil {
+			mb.mu.Unlock()
+			return data, storeError(err)
+		}
+	}
+	mb.mu.Unlock()
+	if live == nil {
+		return nil, ErrExpunged
+	}
+	return mb.scanAgain(ctx, m.UID)
+}
+
+// cached reads an entry through the window; nil if it is damaged.
+func (v *View) cached(m *index.Message) ([]byte, error) {
+	w := v.window
+	if w == nil {
+		w, _ = v.mb.store().windows.Get().(*window)
+		if w == nil {
+			w = &window{buf: make([]byte, windowSize)}
+		}
+		w.live = 0
+		v.window = w
+	}
+	n := int64(m.CacheLen)
+	if m.CacheOff < w.off || m.CacheOff+n > w.off+int64(w.live) {
+		if n > int64(len(w.buf)) {
+			w.buf = make([]byte, n)
+		}
+		got, err := v.mb.cache.ReadAt(w.buf, m.CacheOff)
+		if int64(got) < n {
+			w.live = 0
+			return nil, onlyReal(err)
+		}
+		w.off, w.live = m.CacheOff, got
+	}
+	data, ok := index.Entry(w.buf[m.CacheOff-w.off:][:n], m.UID)
+	if !ok {
+		return nil, nil
+	}
+	return data, nil
+}
+
+// scanAgain makes the entry of a message whose own was lost.
+func (mb *mailbox) scanAgain(ctx context.Context, uid uint32) ([]byte, error) {
+	c, err := mb.read(ctx, uid)
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	scanned, err := mime.Scan(envelope.Reader(c))
+	if err != nil {
+		return nil, fmt.Errorf("mailstore: scanning a message: %w", err)
+	}
+	data := scanned.AppendBinary(nil)
+	if err := mb.begin(ctx); err != nil {
+		return nil, gone(err)
+	}
+	if m := mb.st.Get(uid); m != nil {
+		entry := index.Message{UID: uid}
+		if mb.addStructure(&entry, data); entry.CacheLen > 0 {
+			mb.batch.Cache(uid, entry.CacheOff, entry.CacheLen)
+		}
+		if m.Wire != scanned.WireSize || m.Size != scanned.Size {
+			mb.batch.Sizes(uid, scanned.Size, scanned.WireSize)
+		}
+	}
+	err = mb.commitQuietly()
+	return data, errors.Join(err, mb.end())
+}
