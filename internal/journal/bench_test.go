@@ -20,7 +20,7 @@ func BenchmarkAppend(b *testing.B) {
 			j, _ := open(b, o, nil)
 			defer closeJournal(b, j)
 			payload := make([]byte, 4096)
-			mustAppend(b, j, "first")
+			j.Release(mustAppend(b, j, "first"))
 			b.SetBytes(int64(len(payload)))
 			b.ReportAllocs()
 			b.ResetTimer()
@@ -33,7 +33,7 @@ func BenchmarkAppend(b *testing.B) {
 					for left.Add(-1) >= 0 {
 						pos, err := j.Append(context.Background(), payload)
 						if err != nil {
-							b.Error(err)
+							b.Errorf("%v %+v", err, j.Usage())
 							return
 						}
 						j.Release(pos)
