@@ -49,6 +49,8 @@ type Instance struct {
 	opts  Options
 	ports *proc.Ports
 	proc  *proc.Process
+	// logged is the length of the log at the last Launch.
+	logged int64
 }
 
 // Create runs `toastmaster init`. Release the instance at the end.
@@ -88,22 +90,33 @@ func (i *Instance) LogTail(n int) string { return proc.Tail(i.LogFile(), n) }
 
 // Start runs the server and waits until it says that it is ready.
 func (i *Instance) Start(ctx context.Context) error {
+	if err := i.Launch(); err != nil {
+		return err
+	}
+	return i.WaitReady(ctx)
+}
+
+// Launch runs the server and does not wait.
+func (i *Instance) Launch() error {
 	if i.Running() {
 		return errors.New("already running")
 	}
-	var before int64
+	i.logged = 0
 	if st, err := os.Stat(i.LogFile()); err == nil {
-		before = st.Size()
+		i.logged = st.Size()
 	}
 	p, err := proc.Start(proc.Spec{
 		Path: i.opts.Program, Args: []string{"serve", "-c", i.ConfigFile()}, Dir: i.opts.Dir, Log: i.LogFile(), Env: i.opts.Env,
 	})
-	if err != nil {
-		return err
-	}
 	i.proc = p
+	return err
+}
+
+// WaitReady waits for the line that says so since the last Launch. When ctx is
+// done before, the server is killed.
+func (i *Instance) WaitReady(ctx context.Context) error {
 	for {
-		ready, err := logSays(i.LogFile(), before, "ready")
+		ready, err := logSays(i.LogFile(), i.logged, "toastmaster: ready")
 		if err != nil {
 			return err
 		}
@@ -111,10 +124,10 @@ func (i *Instance) Start(ctx context.Context) error {
 			return nil
 		}
 		select {
-		case <-p.Done():
-			return fmt.Errorf("the server ended before it was ready: %v\n%s", p.Err(), i.LogTail(4000))
+		case <-i.proc.Done():
+			return fmt.Errorf("the server ended before it was ready: %v\n%s", i.proc.Err(), i.LogTail(4000))
 		case <-ctx.Done():
-			p.Kill()
+			i.Kill()
 			return fmt.Errorf("the server did not get ready: %w\n%s", ctx.Err(), i.LogTail(4000))
 		case <-time.After(5 * time.Millisecond):
 		}
