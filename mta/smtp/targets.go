@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"toastmaster/configs"
 	"toastmaster/internal/dsn"
@@ -20,17 +21,23 @@ type Resolver interface {
 	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
 }
 
-// NewResolver makes a Resolver that asks the given servers ("address:port") in
-// turn; with none, those of the system.
+// NewResolver makes a Resolver that asks the given servers ("address:port") at
+// random; with none, those of the system.
 func NewResolver(servers []string) *net.Resolver {
-	if len(servers) == 0 {
-		return net.DefaultResolver
-	}
 	return &net.Resolver{
 		PreferGo: true,
-		Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+			if len(servers) > 0 {
+				address = servers[rand.IntN(len(servers))]
+			}
 			var d net.Dialer
-			return d.DialContext(ctx, network, servers[rand.IntN(len(servers))])
+			c, err := d.DialContext(ctx, network, address)
+			if err == nil {
+				// The Go resolver looks at the context's deadline only. The
+				// context ends with the exchange, so nothing is left behind.
+				context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
+			}
+			return c, err
 		},
 	}
 }
