@@ -1,0 +1,151 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"slices"
+	"strings"
+
+	"toastmaster/admin/model"
+)
+
+const noAlias = "no such alias"
+
+type aliasRow struct {
+	id int64
+	model.Alias
+}
+
+// scanAliases reads rows of one alias per target into one alias each.
+func scanAliases(rows *sql.Rows, err error) ([]aliasRow, error) {
+	type line struct {
+		aliasRow
+		target sql.NullString
+	}
+	lines, err := collect(rows, err, func(r *sql.Rows) (line, error) {
+		var l line
+		var created, updated int64
+		err := r.Scan(&l.id, &l.Address, &created, &updated, &l.target)
+		l.Created, l.Updated = milliseconds(created), milliseconds(updated)
+		return l, err
+	})
+	var out []aliasRow
+	for _, l := range lines {
+		if len(out) == 0 || out[len(out)-1].id != l.id {
+			l.Targets = []string{}
+			out = append(out, l.aliasRow)
+		}
+		if l.target.Valid {
+			last := &out[len(out)-1]
+			last.Targets = append(last.Targets, l.target.String)
+		}
+	}
+	return out, err
+}
+
+// AddAlias makes an alias. in is normalised by the call.
+func (s *Store) AddAlias(ctx context.Context, actor string, in model.NewAlias) (model.Alias, error) {
+	in.Targets = slices.Clone(in.Targets)
+	if err := in.Normalize(); err != nil {
+		return model.Alias{}, err
+	}
+	var out model.Alias
+	err := s.write(ctx, actor, func(t *tx) error {
+		id, _, err := t.claim(ctx, in.Address, "alias")
+		if err != nil {
+			return err
+		}
+		if _, err := t.ExecContext(ctx, insertAlias, id); err != nil {
+			return err
+		}
+		if err := t.insertTargets(ctx, id, in.Targets); err != nil {
+			return err
+		}
+		now := milliseconds(t.now)
+		out = model.Alias{Address: in.Address, Targets: in.Targets, Created: now, Updated: now}
+		return t.audit(ctx, "add", "alias", in.Address, nil, out)
+	})
+	return out, err
+}
+
+func (t *tx) insertTargets(ctx context.Context, id int64, targets []string) error {
+	for i, target := range targets {
+		if _, err := t.ExecContext(ctx, insertTarget, id, i, target); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *tx) alias(ctx context.Context, address string) (aliasRow, error) {
+	return oneAlias(scanAliases(t.QueryContext(ctx, selectAlias, address)))
+}
+
+func oneAlias(rows []aliasRow, err error) (aliasRow, error) {
+	if err == nil && len(rows) == 0 {
+		err = model.Fail(model.NotFound, noAlias)
+	}
+	if err != nil {
+		return aliasRow{}, err
+	}
+	return rows[0], nil
+}
+
+// SetAlias replaces the targets.
+func (s *Store) SetAlias(ctx context.Context, actor, address string, in model.AliasChange) (model.Alias, error) {
+	in.Targets = slices.Clone(in.Targets)
+	if err := in.Normalize(); err != nil {
+		return model.Alias{}, err
+	}
+	var out model.Alias
+	err := s.write(ctx, actor, func(t *tx) error {
+		a, err := t.alias(ctx, address)
+		if err != nil {
+			return err
+		}
+		if _, err := t.ExecContext(ctx, deleteTargets, a.id); err != nil {
+			return err
+		}
+		if err := t.insertTargets(ctx, a.id, in.Targets); err != nil {
+			return err
+		}
+		if err := t.touch(ctx, a.id); err != nil {
+			return err
+		}
+		out = a.Alias
+		out.Targets, out.Updated = in.Targets, milliseconds(t.now)
+		return t.audit(ctx, "set", "alias", address, a.Alias, out)
+	})
+	return out, err
+}
+
+// RemoveAlias removes an alias.
+func (s *Store) RemoveAlias(ctx context.Context, actor, address string) error {
+	return s.write(ctx, actor, func(t *tx) error {
+		a, err := t.alias(ctx, address)
+		if err != nil {
+			return err
+		}
+		if err := t.remove(ctx, a.id); err != nil {
+			return err
+		}
+		return t.audit(ctx, "remove", "alias", address, a.Alias, nil)
+	})
+}
+
+// Alias reads one.
+func (s *Store) Alias(ctx context.Context, address string) (model.Alias, error) {
+	a, err := oneAlias(scanAliases(s.o.Reader.QueryContext(ctx, selectAlias, address)))
+	return a.Alias, err
+}
+
+// Aliases lists aliases by address.
+func (s *Store) Aliases(ctx context.Context, f model.Filter, after string, limit int) (model.Page[model.Alias], error) {
+	limit = clampLimit(limit)
+	rows, err := scanAliases(s.o.Reader.QueryContext(ctx, listAliases, after, f.Domain, f.Contains, strings.ToLower(f.Target), limit+1))
+	items := make([]model.Alias, 0, len(rows))
+	for _, r := range rows {
+		items = append(items, r.Alias)
+	}
+	return page(items, limit, func(a model.Alias) string { return a.Address }), err
+}

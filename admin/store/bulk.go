@@ -1,0 +1,136 @@
+package store
+
+import (
+	"context"
+	"sync"
+
+	"toastmaster/admin/model"
+)
+
+// AddMailboxes makes many mailboxes in one transaction. There is one result
+// for each of in, in order. A mailbox that exists is left as it is and is no
+// error, so that an interrupted addition can simply be done again. The error is
+// that of the whole; then nothing was added.
+//
+// Passwords in clear are hashed on Options.Workers processors with the bulk
+// strength (docs/decisions/0003-bulk-passwords.md); what exists is not hashed.
+func (s *Store) AddMailboxes(ctx context.Context, actor string, in []model.NewMailbox) ([]model.BulkResult, error) {
+	rows := make([]bulkRow, len(in))
+	for i := range in {
+		rows[i].in = &in[i]
+		rows[i].err = in[i].Normalize()
+	}
+	if err := s.lookAhead(ctx, rows); err != nil {
+		return nil, err
+	}
+	if err := s.hashAll(ctx, rows); err != nil {
+		return nil, err
+	}
+	err := s.write(ctx, actor, func(t *tx) error {
+		for i := range rows {
+			if err := rows[i].add(ctx, t); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := make([]model.BulkResult, len(rows))
+	for i := range rows {
+		out[i] = rows[i].result()
+	}
+	return out, nil
+}
+
+type bulkRow struct {
+	in     *model.NewMailbox
+	hash   *string
+	exists bool
+	err    error
+}
+
+// lookAhead marks what exists, before time is spent on hashes. The transaction
+// looks again.
+func (s *Store) lookAhead(ctx context.Context, rows []bulkRow) error {
+	stmt, err := s.o.Reader.PrepareContext(ctx, selectMailbox)
+	if err != nil {
+		return failure(err)
+	}
+	defer stmt.Close()
+	for i := range rows {
+		if rows[i].err != nil {
+			continue
+		}
+		_, err := scanMailbox(stmt.QueryRowContext(ctx, rows[i].in.Address))
+		err = missing(err, noMailbox)
+		switch {
+		case err == nil:
+			rows[i].exists = true
+		case model.KindOf(err) != model.NotFound:
+			return err
+		}
+	}
+	return nil
+}
+
+// hashAll hashes the passwords in parallel and waits for all.
+func (s *Store) hashAll(ctx context.Context, rows []bulkRow) error {
+	next := make(chan *bulkRow)
+	var workers sync.WaitGroup
+	for range s.o.Workers {
+		workers.Go(func() {
+			for r := range next {
+				r.hash, r.err = storedHash(r.in.MailboxChange, s.o.Hasher.BulkHash)
+			}
+		})
+	}
+	for i := range rows {
+		if rows[i].err != nil || rows[i].exists {
+			continue
+		}
+		if ctx.Err() != nil {
+			break
+		}
+		next <- &rows[i]
+	}
+	close(next)
+	workers.Wait()
+	return failure(ctx.Err())
+}
+
+// add adds one row. The error is one of the database, which ends the whole; a
+// refusal stays with the row.
+func (r *bulkRow) add(ctx context.Context, t *tx) error {
+	if r.err != nil || r.exists {
+		return nil
+	}
+	_, err := t.addMailbox(ctx, *r.in, r.hash)
+	switch model.KindOf(err) {
+	case model.Exists:
+		kind, lookErr := t.kindOf(ctx, r.in.Address)
+		if lookErr != nil {
+			return lookErr
+		}
+		r.exists = kind == "mailbox"
+		if !r.exists {
+			r.err = err
+		}
+		return nil
+	case model.Invalid, model.OverLimit:
+		r.err = err
+		return nil
+	}
+	return err
+}
+
+func (r *bulkRow) result() model.BulkResult {
+	switch {
+	case r.err != nil:
+		return model.BulkResult{Address: r.in.Address, Result: model.BulkFailed, Error: r.err.Error()}
+	case r.exists:
+		return model.BulkResult{Address: r.in.Address, Result: model.BulkExists}
+	}
+	return model.BulkResult{Address: r.in.Address, Result: model.BulkAdded}
+}

@@ -1,0 +1,212 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"toastmaster/admin/model"
+)
+
+const noDomain = "no such domain"
+
+// domainRow is a domain with its number.
+type domainRow struct {
+	id int64
+	model.Domain
+}
+
+type scanner interface{ Scan(dest ...any) error }
+
+func scanDomain(row scanner) (domainRow, error) {
+	var d domainRow
+	var created, updated int64
+	err := row.Scan(&d.id, &d.Name, &d.AliasOf, &d.Enabled, &d.MaxMailboxes, &d.MaxAliases,
+		&d.DefaultQuotaBytes, &d.DefaultQuotaMessages, &created, &updated)
+	d.Created, d.Updated = milliseconds(created), milliseconds(updated)
+	return d, err
+}
+
+// AddDomain makes a domain. in is normalised by the call.
+func (s *Store) AddDomain(ctx context.Context, actor string, in model.NewDomain) (model.Domain, error) {
+	if err := in.Normalize(); err != nil {
+		return model.Domain{}, err
+	}
+	var out model.Domain
+	err := s.write(ctx, actor, func(t *tx) error {
+		if _, err := t.domain(ctx, in.Name); err == nil {
+			return model.Fail(model.Exists, "the domain exists")
+		} else if model.KindOf(err) != model.NotFound {
+			return err
+		}
+		d := domainRow{Domain: model.Domain{Name: in.Name, AliasOf: in.AliasOf, Enabled: true, Created: milliseconds(t.now)}}
+		d.change(in.DomainChange, t.now)
+		if err := t.insertDomain(ctx, d.Domain); err != nil {
+			return err
+		}
+		out = d.Domain
+		return t.audit(ctx, "add", "domain", in.Name, nil, out)
+	})
+	return out, err
+}
+
+func (t *tx) insertDomain(ctx context.Context, d model.Domain) error {
+	kind, target, targetKind := "hosted", sql.NullInt64{}, sql.NullString{}
+	if d.AliasOf != "" {
+		to, err := t.domain(ctx, d.AliasOf)
+		switch {
+		case model.KindOf(err) == model.NotFound:
+			return fieldError("alias_of", noDomain)
+		case err != nil:
+			return err
+		case to.AliasOf != "":
+			return fieldError("alias_of", "stands for another domain itself")
+		}
+		kind, target, targetKind = "alias", sql.NullInt64{Int64: to.id, Valid: true}, sql.NullString{String: "hosted", Valid: true}
+	}
+	_, err := t.ExecContext(ctx, insertDomain, d.Name, kind, target, targetKind, d.Enabled, d.MaxMailboxes, d.MaxAliases,
+		d.DefaultQuotaBytes, d.DefaultQuotaMessages, t.now, t.now)
+	return err
+}
+
+func fieldError(field, message string) error {
+	return &model.Error{Kind: model.Invalid, Text: "invalid input", Fields: []model.FieldError{{Field: field, Message: message}}}
+}
+
+// change applies what is given.
+func (d *domainRow) change(c model.DomainChange, now int64) {
+	set(&d.Enabled, c.Enabled)
+	set(&d.MaxMailboxes, c.MaxMailboxes)
+	set(&d.MaxAliases, c.MaxAliases)
+	set(&d.DefaultQuotaBytes, c.DefaultQuotaBytes)
+	set(&d.DefaultQuotaMessages, c.DefaultQuotaMessages)
+	d.Updated = milliseconds(now)
+}
+
+func set[T any](field *T, value *T) {
+	if value != nil {
+		*field = *value
+	}
+}
+
+// domain reads one inside the transaction.
+func (t *tx) domain(ctx context.Context, name string) (domainRow, error) {
+	d, err := scanDomain(t.QueryRowContext(ctx, selectDomain, name))
+	return d, missing(err, noDomain)
+}
+
+// SetDomain changes a domain.
+func (s *Store) SetDomain(ctx context.Context, actor, name string, in model.DomainChange) (model.Domain, error) {
+	if err := in.Normalize(); err != nil {
+		return model.Domain{}, err
+	}
+	var out model.Domain
+	err := s.write(ctx, actor, func(t *tx) error {
+		d, err := t.domain(ctx, name)
+		if err != nil {
+			return err
+		}
+		before := d.Domain
+		d.change(in, t.now)
+		_, err = t.ExecContext(ctx, updateDomain, d.id, d.Enabled, d.MaxMailboxes, d.MaxAliases,
+			d.DefaultQuotaBytes, d.DefaultQuotaMessages, t.now)
+		if err != nil {
+			return err
+		}
+		out = d.Domain
+		return t.audit(ctx, "set", "domain", name, before, out)
+	})
+	return out, err
+}
+
+// RemoveDomain removes a domain. One that others stand for is InUse; one with
+// addresses is InUse unless all is true, which removes them too.
+func (s *Store) RemoveDomain(ctx context.Context, actor, name string, all bool) error {
+	return s.write(ctx, actor, func(t *tx) error {
+		d, err := t.domain(ctx, name)
+		if err != nil {
+			return err
+		}
+		if err := t.unused(ctx, d.id, all); err != nil {
+			return err
+		}
+		if _, err := t.ExecContext(ctx, deleteDomain, d.id); err != nil {
+			return err
+		}
+		return t.audit(ctx, "remove", "domain", name, d.Domain, nil)
+	})
+}
+
+func (t *tx) unused(ctx context.Context, domain int64, all bool) error {
+	var aliases, addresses int64
+	err := errors.Join(
+		t.QueryRowContext(ctx, countAliasesOf, domain).Scan(&aliases),
+		t.QueryRowContext(ctx, countAddresses, domain).Scan(&addresses))
+	switch {
+	case err != nil:
+		return err
+	case aliases > 0:
+		return model.Fail(model.InUse, fmt.Sprintf("%d other domains stand for it", aliases))
+	case addresses > 0 && !all:
+		return model.Fail(model.InUse, fmt.Sprintf("the domain has %d addresses", addresses))
+	}
+	return nil
+}
+
+// Domain reads one.
+func (s *Store) Domain(ctx context.Context, name string) (model.Domain, error) {
+	d, err := scanDomain(s.o.Reader.QueryRowContext(ctx, selectDomain, name))
+	return d.Domain, missing(err, noDomain)
+}
+
+// Domains lists domains by name. f.Domain selects the aliases of a domain.
+func (s *Store) Domains(ctx context.Context, f model.Filter, after string, limit int) (model.Page[model.Domain], error) {
+	limit = clampLimit(limit)
+	rows, err := s.o.Reader.QueryContext(ctx, listDomains, after, f.Domain, f.Contains, tristate(f.Enabled), limit+1)
+	items, err := collect(rows, err, func(r *sql.Rows) (model.Domain, error) {
+		d, err := scanDomain(r)
+		return d.Domain, err
+	})
+	return page(items, limit, func(d model.Domain) string { return d.Name }), err
+}
+
+// tristate is -1 for "do not care".
+func tristate(b *bool) int {
+	switch {
+	case b == nil:
+		return -1
+	case *b:
+		return 1
+	}
+	return 0
+}
+
+// Counts counts the hosted data.
+func (s *Store) Counts(ctx context.Context) (model.HostedCounts, error) {
+	var c model.HostedCounts
+	if err := s.o.Reader.QueryRowContext(ctx, countDomains).Scan(&c.Domains); err != nil {
+		return c, failure(err)
+	}
+	type count struct {
+		kind string
+		n    int64
+	}
+	rows, err := s.o.Reader.QueryContext(ctx, countByKind)
+	counts, err := collect(rows, err, func(r *sql.Rows) (count, error) {
+		var k count
+		err := r.Scan(&k.kind, &k.n)
+		return k, err
+	})
+	for _, k := range counts {
+		switch k.kind {
+		case "mailbox":
+			c.Mailboxes = k.n
+		case "alias":
+			c.Aliases = k.n
+		case "relocated":
+			c.Relocated = k.n
+		}
+	}
+	return c, err
+}

@@ -1,0 +1,178 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+
+	"toastmaster/admin/model"
+	"toastmaster/directory"
+	"toastmaster/directory/password"
+	"toastmaster/internal/addr"
+)
+
+const noMailbox = "no such mailbox"
+
+type mailboxRow struct {
+	id int64
+	model.Mailbox
+}
+
+// auditedMailbox is what the audit keeps: never a hash, but that it changed.
+type auditedMailbox struct {
+	model.Mailbox
+	PasswordChanged bool `json:"password_changed,omitempty"`
+}
+
+func scanMailbox(row scanner) (mailboxRow, error) {
+	var m mailboxRow
+	var created, updated int64
+	err := row.Scan(&m.id, &m.Address, &m.Home, &m.QuotaBytes, &m.QuotaMessages, &m.Enabled, &m.HasPassword, &created, &updated)
+	m.Created, m.Updated = milliseconds(created), milliseconds(updated)
+	return m, err
+}
+
+// storedHash is what is kept of a change's password: nil when it has none.
+func storedHash(c model.MailboxChange, hash func(string) string) (*string, error) {
+	switch {
+	case c.PasswordHash != nil:
+		if err := password.Check(*c.PasswordHash); err != nil {
+			return nil, fieldError("password_hash", err.Error())
+		}
+		return c.PasswordHash, nil
+	case c.Password != nil:
+		h := hash(*c.Password)
+		return &h, nil
+	}
+	return nil, nil
+}
+
+// AddMailbox makes a mailbox. in is normalised by the call.
+func (s *Store) AddMailbox(ctx context.Context, actor string, in model.NewMailbox) (model.Mailbox, error) {
+	if err := in.Normalize(); err != nil {
+		return model.Mailbox{}, err
+	}
+	hash, err := storedHash(in.MailboxChange, s.o.Hasher.Hash)
+	if err != nil {
+		return model.Mailbox{}, err
+	}
+	var out model.Mailbox
+	err = s.write(ctx, actor, func(t *tx) error {
+		out, err = t.addMailbox(ctx, in, hash)
+		return err
+	})
+	return out, err
+}
+
+func (t *tx) addMailbox(ctx context.Context, in model.NewMailbox, hash *string) (model.Mailbox, error) {
+	id, d, err := t.claim(ctx, in.Address, "mailbox")
+	if err != nil {
+		return model.Mailbox{}, err
+	}
+	a, err := model.ParseAddress(in.Address, false)
+	if err != nil {
+		return model.Mailbox{}, err
+	}
+	m := mailboxRow{Mailbox: model.Mailbox{
+		Address: in.Address, Home: model.Home(a), Enabled: true,
+		QuotaBytes: d.DefaultQuotaBytes, QuotaMessages: d.DefaultQuotaMessages, Created: milliseconds(t.now),
+	}}
+	m.change(in.MailboxChange, hash, t.now)
+	stored := ""
+	set(&stored, hash)
+	_, err = t.ExecContext(ctx, insertMailbox, id, m.Home, stored, m.QuotaBytes, m.QuotaMessages, m.Enabled)
+	if err != nil {
+		return model.Mailbox{}, err
+	}
+	return m.Mailbox, t.audit(ctx, "add", "mailbox", in.Address, nil, auditedMailbox{m.Mailbox, false})
+}
+
+func (m *mailboxRow) change(c model.MailboxChange, hash *string, now int64) {
+	set(&m.QuotaBytes, c.QuotaBytes)
+	set(&m.QuotaMessages, c.QuotaMessages)
+	set(&m.Enabled, c.Enabled)
+	if hash != nil {
+		m.HasPassword = *hash != ""
+	}
+	m.Updated = milliseconds(now)
+}
+
+func (t *tx) mailbox(ctx context.Context, address string) (mailboxRow, error) {
+	m, err := scanMailbox(t.QueryRowContext(ctx, selectMailbox, address))
+	return m, missing(err, noMailbox)
+}
+
+// SetMailbox changes a mailbox.
+func (s *Store) SetMailbox(ctx context.Context, actor, address string, in model.MailboxChange) (model.Mailbox, error) {
+	if err := in.Normalize(); err != nil {
+		return model.Mailbox{}, err
+	}
+	hash, err := storedHash(in, s.o.Hasher.Hash)
+	if err != nil {
+		return model.Mailbox{}, err
+	}
+	var out model.Mailbox
+	err = s.write(ctx, actor, func(t *tx) error {
+		m, err := t.mailbox(ctx, address)
+		if err != nil {
+			return err
+		}
+		before := m.Mailbox
+		m.change(in, hash, t.now)
+		if _, err := t.ExecContext(ctx, updateMailbox, m.id, hash, m.QuotaBytes, m.QuotaMessages, m.Enabled); err != nil {
+			return err
+		}
+		if err := t.touch(ctx, m.id); err != nil {
+			return err
+		}
+		out = m.Mailbox
+		return t.audit(ctx, "set", "mailbox", address, auditedMailbox{before, false}, auditedMailbox{out, hash != nil})
+	})
+	return out, err
+}
+
+// RemoveMailbox removes a mailbox from the directory. Its mail stays.
+func (s *Store) RemoveMailbox(ctx context.Context, actor, address string) error {
+	return s.write(ctx, actor, func(t *tx) error {
+		m, err := t.mailbox(ctx, address)
+		if err != nil {
+			return err
+		}
+		if err := t.remove(ctx, m.id); err != nil {
+			return err
+		}
+		return t.audit(ctx, "remove", "mailbox", address, auditedMailbox{m.Mailbox, false}, nil)
+	})
+}
+
+// Mailbox reads one.
+func (s *Store) Mailbox(ctx context.Context, address string) (model.Mailbox, error) {
+	m, err := scanMailbox(s.o.Reader.QueryRowContext(ctx, selectMailbox, address))
+	return m.Mailbox, missing(err, noMailbox)
+}
+
+// Mailboxes lists mailboxes by address.
+func (s *Store) Mailboxes(ctx context.Context, f model.Filter, after string, limit int) (model.Page[model.Mailbox], error) {
+	limit = clampLimit(limit)
+	rows, err := s.o.Reader.QueryContext(ctx, listMailboxes, after, f.Domain, f.Contains, tristate(f.Enabled), limit+1)
+	items, err := collect(rows, err, func(r *sql.Rows) (model.Mailbox, error) {
+		m, err := scanMailbox(r)
+		return m.Mailbox, err
+	})
+	return page(items, limit, func(m model.Mailbox) string { return m.Address }), err
+}
+
+// ReplaceHash stores a stronger hash of the same password, if the old one is
+// still there; password.Options.Rehash. It is no change of the mailbox, so
+// there is no audit row: thousands would follow each bulk addition.
+func (s *Store) ReplaceHash(ctx context.Context, box directory.Mailbox, old, new string) error {
+	return s.write(ctx, "login", func(t *tx) error {
+		_, err := t.ExecContext(ctx, replaceHash, box.Home, old, new)
+		return err
+	})
+}
+
+// Directory is a mailbox as the directory gives it, for the removal of mail.
+func Directory(m model.Mailbox) (directory.Mailbox, error) {
+	a, err := addr.Parse(m.Address)
+	return directory.Mailbox{Address: a, Home: m.Home, QuotaBytes: m.QuotaBytes, QuotaMessages: m.QuotaMessages, Enabled: m.Enabled}, err
+}

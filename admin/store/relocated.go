@@ -1,0 +1,104 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+
+	"toastmaster/admin/model"
+)
+
+const noRelocated = "no such relocated address"
+
+type relocatedRow struct {
+	id int64
+	model.Relocated
+}
+
+func scanRelocated(row scanner) (relocatedRow, error) {
+	var r relocatedRow
+	var created, updated int64
+	err := row.Scan(&r.id, &r.Address, &r.MovedTo, &created, &updated)
+	r.Created, r.Updated = milliseconds(created), milliseconds(updated)
+	return r, err
+}
+
+// AddRelocated makes a relocated address. in is normalised by the call.
+func (s *Store) AddRelocated(ctx context.Context, actor string, in model.NewRelocated) (model.Relocated, error) {
+	if err := in.Normalize(); err != nil {
+		return model.Relocated{}, err
+	}
+	var out model.Relocated
+	err := s.write(ctx, actor, func(t *tx) error {
+		id, _, err := t.claim(ctx, in.Address, "relocated")
+		if err != nil {
+			return err
+		}
+		if _, err := t.ExecContext(ctx, insertRelocated, id, in.MovedTo); err != nil {
+			return err
+		}
+		now := milliseconds(t.now)
+		out = model.Relocated{Address: in.Address, MovedTo: in.MovedTo, Created: now, Updated: now}
+		return t.audit(ctx, "add", "relocated", in.Address, nil, out)
+	})
+	return out, err
+}
+
+func (t *tx) relocated(ctx context.Context, address string) (relocatedRow, error) {
+	r, err := scanRelocated(t.QueryRowContext(ctx, selectRelocated, address))
+	return r, missing(err, noRelocated)
+}
+
+// SetRelocated changes the new place.
+func (s *Store) SetRelocated(ctx context.Context, actor, address string, in model.RelocatedChange) (model.Relocated, error) {
+	if err := in.Normalize(); err != nil {
+		return model.Relocated{}, err
+	}
+	var out model.Relocated
+	err := s.write(ctx, actor, func(t *tx) error {
+		r, err := t.relocated(ctx, address)
+		if err != nil {
+			return err
+		}
+		if _, err := t.ExecContext(ctx, updateRelocated, r.id, in.MovedTo); err != nil {
+			return err
+		}
+		if err := t.touch(ctx, r.id); err != nil {
+			return err
+		}
+		out = r.Relocated
+		out.MovedTo, out.Updated = in.MovedTo, milliseconds(t.now)
+		return t.audit(ctx, "set", "relocated", address, r.Relocated, out)
+	})
+	return out, err
+}
+
+// RemoveRelocated removes one.
+func (s *Store) RemoveRelocated(ctx context.Context, actor, address string) error {
+	return s.write(ctx, actor, func(t *tx) error {
+		r, err := t.relocated(ctx, address)
+		if err != nil {
+			return err
+		}
+		if err := t.remove(ctx, r.id); err != nil {
+			return err
+		}
+		return t.audit(ctx, "remove", "relocated", address, r.Relocated, nil)
+	})
+}
+
+// Relocated reads one.
+func (s *Store) Relocated(ctx context.Context, address string) (model.Relocated, error) {
+	r, err := scanRelocated(s.o.Reader.QueryRowContext(ctx, selectRelocated, address))
+	return r.Relocated, missing(err, noRelocated)
+}
+
+// RelocatedList lists relocated addresses.
+func (s *Store) RelocatedList(ctx context.Context, f model.Filter, after string, limit int) (model.Page[model.Relocated], error) {
+	limit = clampLimit(limit)
+	rows, err := s.o.Reader.QueryContext(ctx, listRelocated, after, f.Domain, f.Contains, limit+1)
+	items, err := collect(rows, err, func(r *sql.Rows) (model.Relocated, error) {
+		row, err := scanRelocated(r)
+		return row.Relocated, err
+	})
+	return page(items, limit, func(r model.Relocated) string { return r.Address }), err
+}

@@ -1,0 +1,176 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"modernc.org/sqlite"
+	sqlitelib "modernc.org/sqlite/lib"
+
+	"toastmaster/admin/model"
+	"toastmaster/directory/password"
+	"toastmaster/internal/clock"
+)
+
+// MaxPage is the most entries that a page can have.
+const MaxPage = 1000
+
+// Options are what a Store is made of.
+type Options struct {
+	// Writer is from directory/sql.OpenWriter, Reader from OpenReader. They
+	// stay the caller's, who closes them after the last use of the Store.
+	Writer, Reader *sql.DB
+	Hasher         *password.Hasher
+	// Changed is called after each commit: (*cache.Cache).Invalidate. May be
+	// nil.
+	Changed func()
+	Clock   clock.Clock
+	// Workers is admin.bulk_workers.
+	Workers int
+}
+
+// Store changes and lists the hosted data. Safe for concurrent use.
+type Store struct{ o Options }
+
+// New makes a Store. It starts nothing.
+func New(o Options) *Store {
+	if o.Changed == nil {
+		o.Changed = func() {}
+	}
+	o.Workers = max(o.Workers, 1)
+	return &Store{o}
+}
+
+// tx is one change: the transaction, who makes it and when.
+type tx struct {
+	*sql.Tx
+	actor string
+	now   int64 // milliseconds
+}
+
+// write runs f in a transaction and forgets cached answers after its commit.
+func (s *Store) write(ctx context.Context, actor string, f func(*tx) error) error {
+	sqlTx, err := s.o.Writer.BeginTx(ctx, nil)
+	if err != nil {
+		return failure(err)
+	}
+	err = f(&tx{Tx: sqlTx, actor: actor, now: s.o.Clock.Now().UnixMilli()})
+	if err != nil {
+		return failure(errors.Join(err, rollback(sqlTx)))
+	}
+	if err := sqlTx.Commit(); err != nil {
+		// A commit that failed may still have happened (an I/O error at the
+		// end), so the cache must not trust what it knows.
+		s.o.Changed()
+		return failure(err)
+	}
+	s.o.Changed()
+	return nil
+}
+
+func rollback(t *sql.Tx) error {
+	err := t.Rollback()
+	if errors.Is(err, sql.ErrTxDone) { // the context ended it
+		return nil
+	}
+	return err
+}
+
+// audit writes the row that belongs to a change. before and after are nil
+// where there was or is nothing; they must hold no password or hash.
+func (t *tx) audit(ctx context.Context, action, object, name string, before, after any) error {
+	b, err := auditJSON(before)
+	if err != nil {
+		return err
+	}
+	a, err := auditJSON(after)
+	if err != nil {
+		return err
+	}
+	_, err = t.ExecContext(ctx, insertAudit, t.now, t.actor, action, object, name, b, a)
+	return err
+}
+
+func auditJSON(v any) (string, error) {
+	if v == nil {
+		return "", nil
+	}
+	b, err := json.Marshal(v)
+	return string(b), err
+}
+
+// failure turns any error into a *model.Error.
+func failure(err error) error {
+	var m *model.Error
+	if err == nil || errors.As(err, &m) {
+		return err
+	}
+	var s *sqlite.Error
+	switch {
+	case errors.As(err, &s):
+		switch s.Code() & 0xff {
+		case sqlitelib.SQLITE_BUSY, sqlitelib.SQLITE_LOCKED, sqlitelib.SQLITE_FULL, sqlitelib.SQLITE_IOERR:
+			return &model.Error{Kind: model.Unavailable, Text: "the database is not available now", Cause: err}
+		}
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return &model.Error{Kind: model.Unavailable, Text: "it took too long", Cause: err}
+	}
+	return &model.Error{Kind: model.Internal, Text: "internal error", Cause: err}
+}
+
+// missing is the answer for a name that is not there.
+func missing(err error, text string) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return model.Fail(model.NotFound, text)
+	}
+	return failure(err)
+}
+
+func milliseconds(n int64) time.Time { return time.UnixMilli(n).UTC() }
+
+// digest is how a token is kept.
+func digest(secret string) string {
+	sum := sha256.Sum256([]byte(secret))
+	return hex.EncodeToString(sum[:])
+}
+
+// clampLimit keeps a page within its bounds.
+func clampLimit(limit int) int { return min(max(limit, 1), MaxPage) }
+
+// page cuts the one entry too many that tells whether there is a next page.
+func page[T any](items []T, limit int, key func(T) string) model.Page[T] {
+	p := model.Page[T]{Items: items}
+	if len(items) > limit {
+		p.Items = items[:limit]
+		p.Next = key(p.Items[limit-1])
+	}
+	if p.Items == nil {
+		p.Items = []T{}
+	}
+	return p
+}
+
+// collect reads all rows.
+func collect[T any](rows *sql.Rows, err error, scan func(*sql.Rows) (T, error)) ([]T, error) {
+	if err != nil {
+		return nil, failure(err)
+	}
+	defer rows.Close()
+	var out []T
+	for rows.Next() {
+		v, err := scan(rows)
+		if err != nil {
+			return nil, failure(err)
+		}
+		out = append(out, v)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, failure(err)
+	}
+	return out, nil
+}
