@@ -1,9 +1,60 @@
 package configs
 
+import "time"
+
 // SMTPD is the section [smtpd].
 type SMTPD struct {
+	Listen            []string
+	SubmissionListen  []string
+	SubmissionsListen []string
+	AuthOnListen      bool
+	CheckSenderLogin  bool
+	Postmaster        string
+	MessageSizeLimit  int64
+	RecipientLimit    int
+	ErrorLimit        int
+	JunkLimit         int
+	BareNewline       string
+	Timeout           time.Duration
+	ResolveTimeout    time.Duration
+	DrainTimeout      time.Duration
+	MaxConnections    int
+	MaxClient         int
 }
 
 func (c *SMTPD) params() []Param {
-	return []Param{}
+	return []Param{
+		List("smtpd.listen", &c.Listen, []string{":25"}, listenAllowed, checkListen,
+			"Addresses for mail from other hosts (SMTP) and from trusted networks; TLS by STARTTLS. Empty opens none."),
+		List("smtpd.submission_listen", &c.SubmissionListen, []string{":587"}, listenAllowed, checkListen,
+			"Addresses for mail from users, who must log in; TLS by STARTTLS. Empty opens none."),
+		List("smtpd.submissions_listen", &c.SubmissionsListen, []string{":465"}, listenAllowed, checkListen,
+			"The same with TLS from the first octet. Empty opens none."),
+		Bool("smtpd.auth_on_listen", &c.AuthOnListen, false,
+			"Users may also log in on smtpd.listen. Most who try there guess passwords."),
+		Bool("smtpd.check_sender_login", &c.CheckSenderLogin, true,
+			"A user who logged in may only send from the own address, an alias of it, or the null sender (Postfix reject_sender_login_mismatch)."),
+		String("smtpd.postmaster", &c.Postmaster, "", "an address, or empty for none", checkOptionalAddress,
+			"Who gets mail for <postmaster> without a domain, and for postmaster of a hosted domain that has none (RFC 5321 section 4.5.1)."),
+		Size("smtpd.message_size_limit", &c.MessageSizeLimit, 50<<20, 1<<10, 4<<30,
+			"The largest message that is taken, in octets on the wire (Postfix message_size_limit)."),
+		Int("smtpd.recipient_limit", &c.RecipientLimit, 1000, 100, 100_000,
+			"Recipients of a message; more are answered with 452 4.5.3 (Postfix smtpd_recipient_limit). RFC 5321 asks for at least 100."),
+		Int("smtpd.error_limit", &c.ErrorLimit, 20, 1, 10_000,
+			"Errors since the last accepted message after which the connection is closed with 421 (Postfix smtpd_hard_error_limit)."),
+		Int("smtpd.junk_limit", &c.JunkLimit, 100, 1, 10_000,
+			"Commands that lead nowhere, such as NOOP and RSET, since the last accepted message, after which the connection is closed with 421 (Postfix smtpd_junk_command_limit)."),
+		Choice("smtpd.bare_newline", &c.BareNewline, "reject", []string{"reject", "normalize", "allow"},
+			"What happens to a message or command with an LF without CR before it, or a CR without LF behind it, from outside of trusted networks: it is refused; or a bare LF counts as line end and a bare CR as space; or both are kept (Postfix smtpd_forbid_bare_newline). Only CR LF . CR LF ends a message in any case."),
+		Duration("smtpd.timeout", &c.Timeout, 5*time.Minute, time.Second, time.Hour,
+			"How long the server waits for a command, a piece of a message, or for the client to take a reply (Postfix smtpd_timeout)."),
+		Duration("smtpd.resolve_timeout", &c.ResolveTimeout, 5*time.Second, 0, time.Minute,
+			"How long finding the name of a client may take before it is called unknown. Zero asks for no names."),
+		Duration("smtpd.drain_timeout", &c.DrainTimeout, 10*time.Second, 0, time.Hour,
+			"How long a stop waits for commands that are being served."),
+		Int("smtpd.max_connections", &c.MaxConnections, 2000, 1, 1_000_000,
+			"Connections at once, on each kind of port."),
+		Int("smtpd.max_connections_per_client", &c.MaxClient, 50, 0, 1_000_000,
+			"Connections at once from one IP address (Postfix smtpd_client_connection_count_limit). Trusted networks are exempt. 0 is no limit."),
+	}
 }

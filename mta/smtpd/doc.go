@@ -1,0 +1,51 @@
+// Package smtpd receives mail by SMTP: the policy of a session on the engine
+// of internal/smtpserver.
+//
+// # What it does
+//
+// [Daemon] makes one handler for each kind of port: [Daemon.MX] (25) takes mail
+// for hosted domains from everybody and relays for trusted networks,
+// [Daemon.Submission] (587) and [Daemon.Submissions] (465) take mail from users
+// who logged in. What it accepts it gives to the envelope.Submitter; the 250
+// follows when that says that the message is on disk.
+//
+// # Restrictions
+//
+// They are decided at RCPT, where the directory is asked once:
+//
+//	hosted, a mailbox or an alias    250
+//	hosted, nobody                   550 5.1.1
+//	hosted, moved                    551 5.1.6 with the new address
+//	hosted, disabled                 550 5.2.1
+//	hosted, over quota               552 5.2.2, counting the SIZE that was announced
+//	directory unavailable            451 4.3.0
+//	directory misconfigured          451 4.3.5
+//	not hosted                       554 5.7.1, except for users and trusted networks
+//
+// At MAIL: 530 5.7.0 on a submission port before log-in, from trusted networks
+// too; 553 5.7.1 for a user who sends from somebody else's address
+// (smtpd.check_sender_login, on by default: a hoster answers for what leaves
+// under its names. Postfix's default is off). An address without domain gets
+// main.hostname; postmaster goes where smtpd.postmaster says.
+//
+// When the quota cannot be asked, mail is taken: delivery asks again.
+//
+// # Names of clients
+//
+// The name in Received is the one of the client's address that has this
+// address, else "unknown". It is asked for once, at the first MAIL, with
+// smtpd.resolve_timeout as a limit; never for loopback and unix sockets. A
+// client that only guesses passwords or scans ports costs no DNS.
+//
+// # Memory
+//
+// A message is received into a spool.Buffer straight from the engine's block.
+//
+// # Parameters
+//
+// The section [smtpd]; main.hostname, main.trusted_networks.
+//
+// # Standards
+//
+// RFC 5321, 6409, 8314, and those of internal/smtpserver.
+package smtpd

@@ -1,0 +1,79 @@
+package smtpd
+
+import (
+	"context"
+
+	"github.com/emersion/go-smtp"
+
+	"toastmaster/directory"
+	"toastmaster/internal/addr"
+	"toastmaster/internal/dsn"
+	"toastmaster/internal/envelope"
+	"toastmaster/internal/smtpserver"
+)
+
+// Mail is MAIL FROM.
+func (s *session) Mail(from string, opts *smtp.MailOptions) error {
+	if s.kind != mx && !s.authenticated() {
+		return authRequired()
+	}
+	sender, err := parse(from)
+	if err != nil {
+		return dsn.Wrap(dsn.BadSenderSyntax, "Bad sender address syntax", err)
+	}
+	sender = s.d.qualify(sender)
+	ctx := s.c.Context()
+	if s.authenticated() && s.d.o.Params.CheckSenderLogin {
+		if err := s.d.checkSender(ctx, s.user, sender); err != nil {
+			return err
+		}
+	}
+	if s.name == "" {
+		s.name = s.d.clientName(ctx, s.c.ClientAddr())
+	}
+	s.size = opts.Size
+	s.env = &envelope.Envelope{Sender: sender, UTF8: opts.UTF8, Origin: s.origin()}
+	if opts.Body == smtp.Body8BitMIME {
+		s.env.Body = envelope.Body8BitMIME
+	}
+	switch opts.Return {
+	case smtp.DSNReturnHeaders:
+		s.env.Return = envelope.ReturnHeaders
+	case smtp.DSNReturnFull:
+		s.env.Return = envelope.ReturnFull
+	}
+	s.env.EnvID = smtpserver.EncodeXtext(opts.EnvelopeID)
+	return nil
+}
+
+// parse is addr.Parse that knows the null sender.
+func parse(s string) (addr.Address, error) {
+	if s == "" {
+		return addr.Address{}, nil
+	}
+	return addr.Parse(s)
+}
+
+// checkSender lets a user send from the own mailbox, also with an extension or
+// in an alias domain, from an alias that leads to it in one step, and from the
+// null sender, which reports of mail programs use.
+func (d *Daemon) checkSender(ctx context.Context, user directory.Mailbox, sender addr.Address) error {
+	if sender.IsNull() {
+		return nil
+	}
+	found, err := d.o.Directory.Recipient(ctx, sender)
+	switch outcome := directory.OutcomeOf(err); {
+	case outcome == directory.NotFound:
+	case err != nil:
+		return directory.DSN(err)
+	case found.Kind == directory.KindMailbox && found.Mailbox.Address.Equal(user.Address):
+		return nil
+	case found.Kind == directory.KindAlias:
+		for _, target := range found.Targets {
+			if target.Equal(user.Address) {
+				return nil
+			}
+		}
+	}
+	return dsn.Newf(dsn.Policy, "%s: Sender address is not owned by %s", sender.Path(), user.Address).WithCode(553)
+}

@@ -1,0 +1,109 @@
+package smtpd
+
+import (
+	"context"
+	"crypto/tls"
+
+	gosasl "github.com/emersion/go-sasl"
+	"github.com/emersion/go-smtp"
+
+	"toastmaster/directory"
+	"toastmaster/directory/password"
+	"toastmaster/internal/addr"
+	"toastmaster/internal/dsn"
+	"toastmaster/internal/envelope"
+	"toastmaster/internal/sasl"
+	"toastmaster/internal/service"
+	"toastmaster/internal/smtpserver"
+	"toastmaster/internal/wire"
+)
+
+// session is one client's connection.
+type session struct {
+	d       *Daemon
+	c       *smtpserver.Conn
+	kind    kind
+	trusted bool
+	// user is who logged in; its zero value is nobody.
+	user directory.Mailbox
+	// name is the client's verified name, "" before it was asked for.
+	name string
+
+	env  *envelope.Envelope
+	size int64 // announced with SIZE
+}
+
+var _ smtp.AuthSession = (*session)(nil)
+
+func (d *Daemon) newSession(k kind) func(c *smtpserver.Conn) (smtp.Session, error) {
+	return func(c *smtpserver.Conn) (smtp.Session, error) {
+		s := &session{d: d, c: c, kind: k}
+		// A unix socket has no address; whoever may open it is trusted.
+		s.trusted = !c.ClientAddr().IsValid() || service.InNetworks(d.o.Trusted, c.ClientAddr())
+		c.SetBare(d.bare)
+		if s.trusted {
+			c.SetBare(wire.Allow)
+		}
+		return s, nil
+	}
+}
+
+// Reset forgets the transaction.
+func (s *session) Reset() { s.env, s.size = nil, 0 }
+
+// Logout has nothing to give back: what Data receives it hands over or closes.
+func (s *session) Logout() error { return nil }
+
+// authenticated says that a user has logged in.
+func (s *session) authenticated() bool { return s.user.Address != addr.Address{} }
+
+// AuthMechanisms is what this port offers.
+func (s *session) AuthMechanisms() []string {
+	if s.kind == mx && !s.d.o.Params.AuthOnListen {
+		return nil
+	}
+	return sasl.Names()
+}
+
+// Auth begins a log-in.
+func (s *session) Auth(mech string) (gosasl.Server, error) {
+	m, ok := sasl.New(s.c.Context(), mech, s.verify)
+	if !ok {
+		return nil, smtp.ErrAuthUnknownMechanism
+	}
+	return m, nil
+}
+
+func (s *session) verify(ctx context.Context, mechanism, authzid, login, secret string) error {
+	box, err := s.d.o.Authenticate(ctx, password.Attempt{
+		Service: "smtpd", Session: s.c.ID(), Client: s.c.ClientAddr(),
+		Mechanism: mechanism, Login: login, AuthzID: authzid, Password: secret,
+	})
+	if err != nil {
+		return err
+	}
+	s.user = box
+	return nil
+}
+
+// origin is where the message enters.
+func (s *session) origin() envelope.Origin {
+	o := envelope.Origin{
+		Protocol: s.c.Protocol(), ClientName: s.name, Helo: s.c.Helo(), Session: s.c.ID(),
+	}
+	if a := s.c.ClientAddr(); a.IsValid() {
+		o.ClientAddr = a.String()
+	}
+	if s.authenticated() {
+		o.Login = s.user.Address.String()
+	}
+	if t := s.c.TLS(); t != nil {
+		o.TLS = tls.VersionName(t.Version) + " with cipher " + tls.CipherSuiteName(t.CipherSuite)
+	}
+	return o
+}
+
+// authRequired is RFC 4954 section 6.
+func authRequired() *dsn.Error {
+	return dsn.New(dsn.AuthRequired, "Authentication required").WithCode(530)
+}

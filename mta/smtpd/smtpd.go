@@ -1,0 +1,119 @@
+package smtpd
+
+import (
+	"context"
+	"crypto/tls"
+	"net/netip"
+	"time"
+
+	"toastmaster/configs"
+	"toastmaster/directory"
+	"toastmaster/directory/password"
+	"toastmaster/internal/addr"
+	"toastmaster/internal/clock"
+	"toastmaster/internal/envelope"
+	"toastmaster/internal/msglog"
+	"toastmaster/internal/service"
+	"toastmaster/internal/smtpserver"
+	"toastmaster/internal/spool"
+	"toastmaster/internal/wire"
+)
+
+// Options are what a Daemon is made of.
+type Options struct {
+	Params   configs.SMTPD
+	Hostname string         // main.hostname
+	Trusted  []netip.Prefix // main.trusted_networks
+
+	Directory directory.Directory
+	// Authenticate is (*password.Authenticator).Authenticate.
+	Authenticate func(ctx context.Context, t password.Attempt) (directory.Mailbox, error)
+	// Usage says what a mailbox occupies; it is asked for mailboxes with a
+	// quota only. nil leaves quotas to delivery.
+	Usage func(ctx context.Context, m directory.Mailbox) (bytes, messages int64, err error)
+	// Submitter is mta/cleanup; Spool the queue's, where messages are received.
+	Submitter envelope.Submitter
+	Spool     *spool.Dir
+	// Resolver finds the names of clients; nil asks for none. *net.Resolver.
+	Resolver Resolver
+	// TLS is for STARTTLS; nil does not offer it.
+	TLS              *tls.Config
+	HandshakeTimeout time.Duration // tls.handshake_timeout
+
+	Log   *msglog.Log
+	Clock clock.Clock
+}
+
+// Daemon makes the handlers. It is safe for concurrent use, starts nothing and
+// needs no Close.
+type Daemon struct {
+	o          Options
+	bare       wire.Policy
+	postmaster addr.Address // null when there is none
+}
+
+// kind is the kind of port.
+type kind uint8
+
+const (
+	mx kind = iota
+	submission
+	submissions
+)
+
+// New makes a Daemon. The parameters have been checked by configs.
+func New(o Options) *Daemon {
+	d := &Daemon{o: o}
+	switch o.Params.BareNewline {
+	case "normalize":
+		d.bare = wire.Normalize
+	case "allow":
+		d.bare = wire.Allow
+	}
+	if a, err := addr.Parse(o.Params.Postmaster); err == nil {
+		d.postmaster = d.qualify(a)
+	}
+	return d
+}
+
+// MX is the handler of smtpd.listen.
+func (d *Daemon) MX() *smtpserver.Server { return d.server(mx) }
+
+// Submission is the handler of smtpd.submission_listen.
+func (d *Daemon) Submission() *smtpserver.Server { return d.server(submission) }
+
+// Submissions is the handler of smtpd.submissions_listen, whose listener makes
+// the TLS handshake.
+func (d *Daemon) Submissions() *smtpserver.Server { return d.server(submissions) }
+
+// Limits are those of the service.Server around a handler.
+func (d *Daemon) Limits() service.Limits {
+	return service.Limits{
+		Connections: d.o.Params.MaxConnections, PerClient: d.o.Params.MaxClient, IPv6Prefix: 64,
+		Trusted: d.o.Trusted, HandshakeTimeout: d.o.HandshakeTimeout, DrainTimeout: d.o.Params.DrainTimeout,
+	}
+}
+
+func (d *Daemon) server(k kind) *smtpserver.Server {
+	p := d.o.Params
+	s := &smtpserver.Server{
+		Service: "smtpd", Hostname: d.o.Hostname, SecureLoopback: true, TLS: d.o.TLS,
+		MaxMessageBytes: p.MessageSizeLimit, MaxRecipients: p.RecipientLimit,
+		MaxErrors: p.ErrorLimit, MaxJunk: p.JunkLimit,
+		Timeout: p.Timeout, HandshakeTimeout: d.o.HandshakeTimeout,
+		Log: d.o.Log, Clock: d.o.Clock,
+	}
+	if k == submissions {
+		s.TLS = nil
+	}
+	s.Backend = smtpserver.BackendFunc(d.newSession(k))
+	return s
+}
+
+// qualify gives an address without domain this host's.
+func (d *Daemon) qualify(a addr.Address) addr.Address {
+	if a.Domain == "" && !a.IsNull() {
+		return a.WithDomain(d.o.Hostname)
+	}
+	return a
+}
