@@ -1,9 +1,63 @@
 package configs
 
+import "time"
+
 // IMAPD is the section [imapd].
 type IMAPD struct {
+	Listen           []string
+	ListenTLS        []string
+	MaxConnections   int
+	MaxClient        int
+	MaxUserIP        int
+	LoginTimeout     time.Duration
+	IdleTimeout      time.Duration
+	CommandTimeout   time.Duration
+	WriteTimeout     time.Duration
+	DrainTimeout     time.Duration
+	IdleNotify       time.Duration
+	MaxLoginFailures int
+	MaxBadCommands   int
+	MaxLine          int64
+	MaxLiteral       int64
+	MaxMessage       int64
+	MaxSearch        int64
 }
 
 func (c *IMAPD) params() []Param {
-	return []Param{}
+	return []Param{
+		List("imapd.listen", &c.Listen, []string{":143"}, listenAllowed, checkListen,
+			"Addresses for IMAP; TLS by STARTTLS. Empty opens none."),
+		List("imapd.listen_tls", &c.ListenTLS, []string{":993"}, listenAllowed, checkListen,
+			"Addresses for IMAP with TLS from the first octet. Empty opens none."),
+		Int("imapd.max_connections", &c.MaxConnections, 20000, 1, 1000000,
+			"Connections at once."),
+		Int("imapd.max_connections_per_client", &c.MaxClient, 200, 0, 1000000,
+			"Connections at once from one IP address. Trusted networks are exempt. 0 is no limit."),
+		Int("imapd.max_userip_connections", &c.MaxUserIP, 30, 0, 1000000,
+			"Connections at once of one user from one IP address (Dovecot mail_max_userip_connections). Trusted networks are exempt. 0 is no limit."),
+		Duration("imapd.login_timeout", &c.LoginTimeout, 3*time.Minute, time.Second, time.Hour,
+			"From the connection to the log-in."),
+		Duration("imapd.idle_timeout", &c.IdleTimeout, 30*time.Minute, 10*time.Second, 24*time.Hour,
+			"After the log-in, how long the server waits for a command, also in IDLE. RFC 3501 asks for at least 30 minutes."),
+		Duration("imapd.command_timeout", &c.CommandTimeout, 5*time.Minute, time.Second, time.Hour,
+			"How long the server waits for the next octets within a command, such as a literal."),
+		Duration("imapd.write_timeout", &c.WriteTimeout, 5*time.Minute, time.Second, time.Hour,
+			"How long one write waits for a client that does not read."),
+		Duration("imapd.drain_timeout", &c.DrainTimeout, 10*time.Second, 0, time.Hour,
+			"How long a stop waits for commands that are being served."),
+		Duration("imapd.idle_notify_interval", &c.IdleNotify, 2*time.Minute, 0, time.Hour,
+			"How often a client in IDLE is told that the server is still here, which keeps address translators from forgetting it (Dovecot imap_idle_notify_interval). 0 never tells."),
+		Int("imapd.max_login_failures", &c.MaxLoginFailures, 5, 1, 1000,
+			"Failed log-ins after which the connection is closed."),
+		Int("imapd.max_bad_commands", &c.MaxBadCommands, 20, 1, 10000,
+			"Commands with mistakes after which the connection is closed."),
+		Size("imapd.max_line", &c.MaxLine, 64<<10, 8<<10, 1<<20,
+			"Length of a command line without its literals (Dovecot imap_max_line_length)."),
+		Size("imapd.max_literal", &c.MaxLiteral, 64<<10, 4<<10, 16<<20,
+			"Octets of all literals of a command together, messages of APPEND excepted."),
+		Size("imapd.max_message", &c.MaxMessage, 64<<20, 1<<10, 4<<30,
+			"Size of a message that APPEND takes, in octets on the wire."),
+		Size("imapd.max_search", &c.MaxSearch, 4<<30, 1<<20, 1<<40,
+			"Octets of message files that one SEARCH may read; beyond it the command is refused with [LIMIT]."),
+	}
 }

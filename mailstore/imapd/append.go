@@ -1,0 +1,110 @@
+package imapd
+
+import (
+	"time"
+
+	"github.com/emersion/go-imap/v2"
+
+	"toastmaster/internal/msglog"
+	"toastmaster/internal/spool"
+	"toastmaster/internal/wire"
+)
+
+// append is APPEND (RFC 3501 section 6.3.11) with APPENDUID (RFC 4315). The
+// message streams into the store's spool with bounded memory. One that is
+// refused is still read to its end when the client sends it unasked.
+func (s *session) append(a *args) (reply, error) {
+	if err := a.space(); err != nil {
+		return reply{}, err
+	}
+	name, err := a.mailboxName()
+	if err != nil {
+		return reply{}, err
+	}
+	flags, date, err := a.appendOptions()
+	if err != nil {
+		return reply{}, err
+	}
+	if date.IsZero() {
+		date = time.Now()
+	}
+	if err := a.announcement(); err != nil {
+		return reply{}, err
+	}
+	if a.lit.size == 0 {
+		return reply{}, no("", "An empty message cannot be stored") // RFC 3502 makes it the way to cancel
+	}
+	if a.lit.size > s.srv.config.MaxMessage {
+		return reply{}, no("TOOBIG", "Message is larger than the limit")
+	}
+	content := s.srv.store.Spool().New()
+	defer func() { _ = content.Close() }()
+	if err := s.receive(a, content); err != nil {
+		return reply{}, err
+	}
+	if err := a.end(); err != nil {
+		return reply{}, err
+	}
+	validity, uid, err := s.user.Append(s.ctx, name, flags, date, content)
+	if err != nil {
+		return reply{}, tryCreate(err)
+	}
+	s.counts.appended++
+	s.srv.log.Event(msglog.Stored{
+		Service: "imapd", Session: s.login.ID, Mailbox: s.login.Account().Address.String(),
+		Folder: name, UID: uid, Size: content.Size(),
+	})
+	code := appendNumber([]byte("APPENDUID "), validity)
+	code = appendNumber(append(code, ' '), uid)
+	return reply{string(code), "Append completed"}, nil
+}
+
+// appendOptions reads the optional flags and date before the message.
+func (a *args) appendOptions() (flags []imap.Flag, date time.Time, err error) {
+	if err = a.space(); err != nil {
+		return
+	}
+	if a.peek() == '(' {
+		if flags, err = a.flagList(); err != nil {
+			return
+		}
+		if err = a.space(); err != nil {
+			return
+		}
+	}
+	if a.peek() == '"' {
+		if date, err = a.dateTime(); err != nil {
+			return
+		}
+		err = a.space()
+	}
+	return
+}
+
+// receive reads the announced message into content and the line behind it.
+// After an error of the spool the rest of the message is dropped.
+func (s *session) receive(a *args, content *spool.Buffer) error {
+	a.goAhead()
+	if a.lit.size > idleBuffer {
+		s.c.enlarge()
+	}
+	w := wire.NewLFWriter(content)
+	var failed error
+	for left := a.lit.size; left > 0; {
+		p, err := s.c.next(left)
+		if err != nil {
+			return err
+		}
+		left -= int64(len(p))
+		if failed == nil {
+			_, failed = w.Write(p)
+		}
+	}
+	if failed == nil {
+		failed = w.Close()
+	}
+	if err := a.afterLiteral(); err != nil {
+		return err
+	}
+	return failed
+}

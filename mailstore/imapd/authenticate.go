@@ -1,0 +1,29 @@
+package imapd
+
+// authenticate is AUTHENTICATE (RFC 3501 section 6.2.2) with the initial
+// response of SASL-IR (RFC 4959).
+func (s *session) authenticate(a *args) (reply, error) {
+	if err := a.space(); err != nil {
+		return reply{}, err
+	}
+	mechanism, err := a.atom()
+	if err != nil {
+		return reply{}, err
+	}
+	var initial []byte
+	if a.more() {
+		initial = append([]byte{}, a.line[a.i:]...)
+		a.i = len(a.line)
+	}
+	return s.loggedIn(s.login.SASL(s.ctx, mechanism, initial, func(challenge []byte) ([]byte, error) {
+		out := append(s.c.buf(), "+ "...)
+		out = append(out, challenge...)
+		s.c.out = append(out, "\r\n"...)
+		line, err := s.c.readLine()
+		a.line, a.i = nil, 0
+		if err == errLineTooLong {
+			return nil, bad("Line is too long")
+		}
+		return line, err
+	}))
+}

@@ -1,0 +1,19 @@
+package imapd
+
+// closeCommand is CLOSE (RFC 3501 section 6.4.2): it expunges without telling,
+// but never in a mailbox that was opened read-only.
+func (s *session) closeCommand(a *args) (reply, error) {
+	if err := a.end(); err != nil {
+		return reply{}, err
+	}
+	if !s.readOnly {
+		if seqs := s.deleted(wholeView(s.view)); len(seqs) > 0 {
+			if err := s.view.Expunge(s.ctx, seqs); err != nil {
+				return reply{}, err
+			}
+			s.counts.expunged += len(seqs)
+		}
+	}
+	s.closeView()
+	return reply{text: "Close completed"}, nil
+}

@@ -1,0 +1,206 @@
+package imapd
+
+import (
+	"bytes"
+	"errors"
+
+	"toastmaster/internal/msglog"
+	"toastmaster/mailstore"
+)
+
+// command runs one command: tag, verb, arguments, answer.
+func (s *session) command(line []byte) {
+	s.counts.commands++
+	s.a = args{c: s.c, line: line, room: s.srv.config.MaxLiteral}
+	s.tag = append(s.tag[:0], s.a.word(&tagEnd)...)
+	if len(s.tag) == 0 || len(s.tag) > maxTag || s.a.space() != nil {
+		s.refuseUntagged("Invalid tag")
+		return
+	}
+	v := s.verb()
+	var answer reply
+	err := s.allowed(v)
+	if err == nil {
+		answer, err = v.run(s, &s.a)
+	}
+	if s.c.lost() {
+		s.stop(lostError(s.c))
+		return
+	}
+	if err := s.a.drain(); err != nil {
+		s.stop(err)
+		return
+	}
+	s.answer(v, answer, err)
+}
+
+func lostError(c *conn) error {
+	if c.rerr != nil {
+		return c.rerr
+	}
+	return c.werr
+}
+
+// tagEnd ends a tag: what is no ASTRING-CHAR, and "+".
+var tagEnd = func() [256]bool {
+	t := atomEnd
+	t['+'] = true
+	return t
+}()
+
+const (
+	maxTag  = 128
+	maxVerb = 24
+)
+
+// verb reads the name of the command and finds its row; nil if it has none.
+func (s *session) verb() *verb {
+	var upper [maxVerb]byte
+	name := appendUpper(upper[:0], s.a.word(&atomEnd))
+	if string(name) == "UID" && s.a.space() == nil {
+		s.a.uid = true
+		name = appendUpper(append(name, ' '), s.a.word(&atomEnd))
+	}
+	return s.srv.verbs[string(name)]
+}
+
+func appendUpper(dst, word []byte) []byte {
+	for _, c := range word[:min(len(word), maxVerb-len(dst))] {
+		if 'a' <= c && c <= 'z' {
+			c -= 'a' - 'A'
+		}
+		dst = append(dst, c)
+	}
+	return dst
+}
+
+// allowed says whether the verb fits the state of the session.
+func (s *session) allowed(v *verb) error {
+	switch {
+	case v == nil:
+		return bad("Unknown command")
+	case v.in&s.state() != 0:
+		return nil
+	case s.user == nil:
+		return bad("Log in first")
+	case v.in == selected:
+		return bad("No mailbox selected")
+	}
+	return bad("Already logged in")
+}
+
+func (s *session) state() state {
+	switch {
+	case s.user == nil:
+		return fresh
+	case s.view == nil:
+		return authenticated
+	}
+	return selected
+}
+
+// answer writes the news of the mailbox and the tagged response.
+func (s *session) answer(v *verb, answer reply, err error) {
+	if err == nil || refuse(err).kind == "NO" {
+		if v != nil && v.flags&noNews == 0 && s.view != nil {
+			if lost := s.news(v.flags&usesSeqs == 0 || s.a.uid); lost != nil {
+				return
+			}
+		}
+	}
+	if err == nil {
+		s.c.respond(s.tag, "OK", answer.code, answer.text)
+		return
+	}
+	r := refuse(err)
+	if r.cause != nil && r.code == "SERVERBUG" {
+		s.srv.log.Error("command failed", "service", "imapd", "session", s.login.ID,
+			"command", v.name, "cause", r.cause.Error())
+	}
+	s.c.respond(s.tag, r.kind, r.code, r.text)
+	if r.kind == "BAD" {
+		s.mistake()
+	}
+}
+
+// refuseUntagged answers what has no tag to answer to.
+func (s *session) refuseUntagged(text string) {
+	if err := s.a.drain(); err != nil {
+		s.stop(err)
+		return
+	}
+	s.c.writeString("* BAD " + text + "\r\n")
+	s.mistake()
+}
+
+// news tells what others did to the selected mailbox. Expunged messages are
+// told only when no sequence number is in flight (RFC 3501 section 7.4.1).
+func (s *session) news(expunge bool) error {
+	u, err := s.view.Update(s.ctx, expunge)
+	if err != nil {
+		// The mailbox cannot be shown any more, and to go on with numbers
+		// that nobody keeps would be worse than to start anew.
+		s.srv.log.Event(msglog.Reject{Service: "imapd", Session: s.login.ID, Stage: "update", Err: mailstore.DSN(err)})
+		s.bye("Mailbox is not available, please reconnect")
+		return err
+	}
+	for _, seq := range u.Expunged {
+		out := append(s.c.buf(), "* "...)
+		out = appendNumber(out, seq)
+		s.c.out = append(out, " EXPUNGE\r\n"...)
+		s.c.spill()
+	}
+	s.forget(u.ExpungedUIDs)
+	if u.NewKeywords {
+		s.writeFlags()
+	}
+	if u.Exists > 0 {
+		s.writeCounts(u.Exists, u.Recent)
+	}
+	for _, seq := range u.Flags {
+		s.writeFlagUpdate(seq, false)
+	}
+	return nil
+}
+
+func (s *session) writeCounts(exists, recent uint32) {
+	out := append(s.c.buf(), "* "...)
+	out = appendNumber(out, exists)
+	out = append(out, " EXISTS\r\n* "...)
+	out = appendNumber(out, recent)
+	s.c.out = append(out, " RECENT\r\n"...)
+}
+
+// writeFlagUpdate tells the flags of one message.
+func (s *session) writeFlagUpdate(seq uint32, uid bool) {
+	m := s.view.Message(seq)
+	out := append(s.c.buf(), "* "...)
+	out = appendNumber(out, seq)
+	out = append(out, " FETCH ("...)
+	if uid {
+		out = append(out, "UID "...)
+		out = appendNumber(out, m.UID)
+		out = append(out, ' ')
+	}
+	out = append(out, "FLAGS "...)
+	out = appendFlags(out, m.Flags, m.Recent)
+	s.c.out = append(out, ")\r\n"...)
+	s.c.spill()
+}
+
+// startTLS makes the handshake that STARTTLS promised.
+func (s *session) startTLS() {
+	s.starts = false
+	if err := s.c.flush(); err != nil {
+		s.goodbye(err)
+		return
+	}
+	if err := s.login.StartTLS(); err != nil {
+		s.quit, s.reason = true, "TLS handshake failed: "+errors.Unwrap(err).Error()
+		return
+	}
+	s.c.upgrade(s.login.Conn())
+}
+
+// equalFold compares ASCII words.
+func equalFold(b []byte, s string) bool { return bytes.EqualFold(b, []byte(s)) }

@@ -1,0 +1,297 @@
+package imapd
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// idleBuffer is what a connection holds while it waits.
+	idleBuffer = 4 << 10
+	// blockSize is a borrowed buffer, and how much output is gathered before a
+	// write.
+	blockSize = 32 << 10
+	// tailSize is how much is kept of a line that is too long: enough to see
+	// the literal it may end with.
+	tailSize = 32
+)
+
+// The ends of a wait that are not the connection's.
+var (
+	errLineTooLong = errors.New("command line too long")
+	// errDraining: the server stops.
+	errDraining = errors.New("server is shutting down")
+	// errWoken: news for a client in IDLE.
+	errWoken = errors.New("mailbox changed")
+)
+
+// conn reads lines and literals and gathers output. It belongs to the
+// session's goroutine, except drain and wake.
+//
+// It is not internal/wire's Conn: a line of IMAP may end in a literal, and the
+// end of a line that is too long must be seen, or the literal behind it would
+// be taken for commands.
+type conn struct {
+	nc net.Conn
+	// base is the socket below TLS: a deadline there is safe to set at any
+	// time from another goroutine.
+	base    net.Conn
+	blocks  *blockPool
+	maxLine int
+
+	writeTimeout time.Duration
+	// deadline gives the end of the next wait; the zero time is none.
+	deadline func() time.Time
+
+	in       []byte // unread octets are in[pos:end]
+	pos, end int
+	idle     []byte  // the small buffer, while block is borrowed
+	block    *[]byte // what in is, when it is borrowed
+	tail     [tailSize]byte
+
+	out      []byte
+	outBlock *[]byte
+	rerr     error // first error of a read that is the connection's
+	werr     error // first error of a write
+	sent     int64
+	received int64
+
+	waiting  bool // between commands
+	idling   bool // in IDLE
+	draining atomic.Bool
+	woken    atomic.Bool
+}
+
+func newConn(nc net.Conn, blocks *blockPool, maxLine int) *conn {
+	return &conn{nc: nc, base: nc, blocks: blocks, maxLine: maxLine, in: make([]byte, idleBuffer)}
+}
+
+// upgrade continues on TLS. What was read ahead came in clear and is dropped
+// (RFC 3501 section 6.2.1, CVE-2011-0411).
+func (c *conn) upgrade(nc net.Conn) {
+	c.nc = nc
+	c.pos, c.end = 0, 0
+}
+
+// lost says that the connection failed, and not what was asked of it.
+func (c *conn) lost() bool { return c.rerr != nil || c.werr != nil }
+
+// release gives borrowed memory back.
+func (c *conn) release() {
+	c.shrink()
+	c.releaseOut()
+}
+
+// drain ends the present or next wait for a command with errDraining.
+func (c *conn) drain() {
+	c.draining.Store(true)
+	c.interrupt()
+}
+
+// wake ends the present wait of IDLE with errWoken.
+func (c *conn) wake() {
+	c.woken.Store(true)
+	c.interrupt()
+}
+
+func (c *conn) interrupt() {
+	// An error here is one of a closed connection, which the reader meets too.
+	_ = c.base.SetReadDeadline(time.Unix(1, 0))
+}
+
+// interrupted says why a wait should end. The order of arming the deadline
+// and asking makes sure that an interrupt is never missed.
+func (c *conn) interrupted() error {
+	if (c.waiting || c.idling) && c.draining.Load() {
+		return errDraining
+	}
+	if c.idling && c.woken.Swap(false) {
+		return errWoken
+	}
+	return nil
+}
+
+// fill reads once, after everything gathered is written: a pipelined batch of
+// commands gets its answers with one write.
+func (c *conn) fill() error {
+	if err := c.flush(); err != nil {
+		return err
+	}
+	c.makeRoom()
+	var until time.Time
+	if c.deadline != nil {
+		until = c.deadline()
+	}
+	for {
+		if err := c.nc.SetReadDeadline(until); err != nil {
+			c.rerr = err
+			return err
+		}
+		if err := c.interrupted(); err != nil {
+			return err
+		}
+		n, err := c.nc.Read(c.in[c.end:])
+		c.end += n
+		c.received += int64(n)
+		if n > 0 {
+			return nil
+		}
+		if errors.Is(err, os.ErrDeadlineExceeded) && (until.IsZero() || time.Now().Before(until)) {
+			continue // an interrupt, or a late one that no longer matters
+		}
+		if err == nil {
+			err = io.ErrNoProgress
+		}
+		c.rerr = err
+		return err
+	}
+}
+
+// makeRoom moves what is unread to the front, and grows the buffer for a long
+// line.
+func (c *conn) makeRoom() {
+	if c.pos == c.end {
+		c.pos, c.end = 0, 0
+	}
+	if c.end < len(c.in) {
+		return
+	}
+	if c.pos > 0 {
+		c.end = copy(c.in, c.in[c.pos:c.end])
+		c.pos = 0
+		return
+	}
+	grown := make([]byte, 2*len(c.in))
+	copy(grown, c.in[:c.end])
+	if c.block != nil {
+		c.blocks.put(c.block)
+		c.block = nil
+	}
+	c.in = grown
+}
+
+// enlarge borrows a block while a large literal flows.
+func (c *conn) enlarge() {
+	if len(c.in) >= blockSize {
+		return
+	}
+	c.block = c.blocks.get()
+	n := copy(*c.block, c.in[c.pos:c.end])
+	c.idle, c.in = c.in, *c.block
+	c.pos, c.end = 0, n
+}
+
+// shrink returns to the small buffer as soon as what is unread fits.
+func (c *conn) shrink() {
+	if len(c.in) == idleBuffer || c.end-c.pos > idleBuffer/2 {
+		return
+	}
+	small := c.idle
+	if small == nil {
+		small = make([]byte, idleBuffer)
+	}
+	n := copy(small, c.in[c.pos:c.end])
+	if c.block != nil {
+		c.blocks.put(c.block)
+		c.block = nil
+	}
+	c.in, c.idle = small, nil
+	c.pos, c.end = 0, n
+}
+
+// buffered is how much can be read without a wait.
+func (c *conn) buffered() int { return c.end - c.pos }
+
+// readLine reads a line without its line end, CR LF or, as everybody else
+// allows, LF. The slice is valid until the next read. With errLineTooLong it
+// is the end of the line, which is gone.
+func (c *conn) readLine() ([]byte, error) {
+	scanned := 0
+	for {
+		unread := c.in[c.pos:c.end]
+		if i := bytes.IndexByte(unread[scanned:], '\n'); i >= 0 {
+			line := unread[:scanned+i]
+			c.pos += scanned + i + 1
+			if len(line) > 0 && line[len(line)-1] == '\r' {
+				line = line[:len(line)-1]
+			}
+			return line, nil
+		}
+		scanned = len(unread)
+		if scanned > c.maxLine {
+			return c.skipLine()
+		}
+		if err := c.fill(); err != nil {
+			return nil, err
+		}
+		c.waiting = false
+	}
+}
+
+// skipLine drops the rest of a line and returns the end of it.
+func (c *conn) skipLine() ([]byte, error) {
+	kept := 0
+	for {
+		unread := c.in[c.pos:c.end]
+		i := bytes.IndexByte(unread, '\n')
+		piece := unread
+		if i >= 0 {
+			piece = unread[:i]
+		}
+		kept = c.keepTail(kept, piece)
+		if i >= 0 {
+			c.pos += i + 1
+			tail := c.tail[:kept]
+			if kept > 0 && tail[kept-1] == '\r' {
+				tail = tail[:kept-1]
+			}
+			return tail, errLineTooLong
+		}
+		c.pos = c.end
+		if err := c.fill(); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// keepTail appends piece to the kept octets of tail and keeps the last.
+func (c *conn) keepTail(kept int, piece []byte) int {
+	if len(piece) >= tailSize {
+		return copy(c.tail[:], piece[len(piece)-tailSize:])
+	}
+	if drop := kept + len(piece) - tailSize; drop > 0 {
+		kept = copy(c.tail[:], c.tail[drop:kept])
+	}
+	return kept + copy(c.tail[kept:], piece)
+}
+
+// next consumes up to limit octets, waiting for some when there are none. The
+// slice is valid until the next read.
+func (c *conn) next(limit int64) ([]byte, error) {
+	if c.pos == c.end {
+		if err := c.fill(); err != nil {
+			return nil, err
+		}
+	}
+	n := int(min(int64(c.end-c.pos), limit))
+	p := c.in[c.pos : c.pos+n]
+	c.pos += n
+	return p, nil
+}
+
+// discard consumes n octets.
+func (c *conn) discard(n int64) error {
+	for n > 0 {
+		p, err := c.next(n)
+		if err != nil {
+			return err
+		}
+		n -= int64(len(p))
+	}
+	return nil
+}

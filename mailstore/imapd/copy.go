@@ -1,0 +1,55 @@
+package imapd
+
+import "github.com/emersion/go-imap/v2"
+
+// copy is COPY (RFC 3501 section 6.4.7) with COPYUID (RFC 4315).
+func (s *session) copy(a *args) (reply, error) {
+	list, name, err := s.copyArgs(a)
+	if err != nil {
+		return reply{}, err
+	}
+	if len(list) == 0 {
+		return reply{text: "No messages found"}, nil
+	}
+	from := s.uids(list)
+	validity, to, err := s.view.Copy(s.ctx, list, name)
+	if err != nil {
+		return reply{}, tryCreate(err)
+	}
+	return reply{copyUID(validity, from, to), "Copy completed"}, nil
+}
+
+// copyArgs reads the messages and the destination of COPY and MOVE.
+func (s *session) copyArgs(a *args) (list []uint32, mailbox string, err error) {
+	ranges, err := s.messages(a)
+	if err != nil {
+		return nil, "", err
+	}
+	if err := a.space(); err != nil {
+		return nil, "", err
+	}
+	if mailbox, err = a.mailboxName(); err != nil {
+		return nil, "", err
+	}
+	return seqs(ranges), mailbox, a.end()
+}
+
+// uids are the UIDs of messages; taken before a copy, which may find some
+// gone.
+func (s *session) uids(list []uint32) []imap.UID {
+	out := make([]imap.UID, len(list))
+	for i, seq := range list {
+		out[i] = s.view.UID(seq)
+	}
+	return out
+}
+
+// copyUID is the response code, "" when the store does not know the UIDs.
+func copyUID(validity uint32, from, to []imap.UID) string {
+	if len(to) == 0 || len(from) != len(to) {
+		return ""
+	}
+	code := appendNumber([]byte("COPYUID "), validity)
+	code = appendUIDSet(append(code, ' '), from)
+	return string(appendUIDSet(append(code, ' '), to))
+}

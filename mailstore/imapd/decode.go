@@ -1,0 +1,155 @@
+package imapd
+
+import (
+	"bytes"
+	"encoding/base64"
+	"io"
+)
+
+// base64Reader decodes base64 and passes over everything that is not in its
+// alphabet; the standard library gives up there, and mail is not that clean.
+type base64Reader struct {
+	r    io.Reader
+	in   [1024]byte
+	quad []byte // octets of the alphabet that do not make a group yet
+	out  []byte // decoded and not yet read
+	buf  [1024]byte
+	err  error
+}
+
+var base64Alphabet = func() (t [256]bool) {
+	for _, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/") {
+		t[c] = true
+	}
+	return t
+}()
+
+// Read decodes.
+func (b *base64Reader) Read(p []byte) (int, error) {
+	for len(b.out) == 0 {
+		if b.err != nil {
+			return 0, b.err
+		}
+		b.fill()
+	}
+	n := copy(p, b.out)
+	b.out = b.out[n:]
+	return n, nil
+}
+
+func (b *base64Reader) fill() {
+	n, err := b.r.Read(b.in[:])
+	b.err = err
+	b.out = b.buf[:0]
+	for _, c := range b.in[:n] {
+		if c == '=' {
+			b.group()
+			continue
+		}
+		if !base64Alphabet[c] {
+			continue
+		}
+		if b.quad = append(b.quad, c); len(b.quad) == 4 {
+			b.group()
+		}
+	}
+	if err != nil {
+		b.group()
+	}
+}
+
+// group decodes the present group; a single letter says nothing.
+func (b *base64Reader) group() {
+	if len(b.quad) > 1 {
+		// The alphabet was checked, so it decodes.
+		out, _ := base64.RawStdEncoding.AppendDecode(b.out, b.quad)
+		b.out = out
+	}
+	b.quad = b.quad[:0]
+}
+
+// quotedReader decodes quoted-printable; what is none stays as it is, and a
+// line may have any length.
+type quotedReader struct {
+	r    io.Reader
+	in   [1024]byte
+	held []byte // "=" and what followed, when that was too little
+	out  []byte
+	buf  []byte
+	err  error
+}
+
+// Read decodes.
+func (q *quotedReader) Read(p []byte) (int, error) {
+	for len(q.out) == 0 {
+		if q.err != nil {
+			return 0, q.err
+		}
+		q.fill()
+	}
+	n := copy(p, q.out)
+	q.out = q.out[n:]
+	return n, nil
+}
+
+func (q *quotedReader) fill() {
+	n, err := q.r.Read(q.in[:])
+	q.err = err
+	b := append(q.held, q.in[:n]...)
+	q.buf = q.buf[:0]
+	for len(b) > 0 {
+		i := bytes.IndexByte(b, '=')
+		if i < 0 {
+			i = len(b)
+		}
+		q.buf = append(q.buf, b[:i]...)
+		b = b[i:]
+		used := q.escape(b)
+		if used == 0 {
+			break
+		}
+		b = b[used:]
+	}
+	if err != nil {
+		q.buf = append(q.buf, b...)
+		b = nil
+	}
+	q.held = append([]byte(nil), b...)
+	q.out = q.buf
+}
+
+// escape decodes what follows "=" and returns how much it was; 0 when that
+// cannot be known yet.
+func (q *quotedReader) escape(b []byte) int {
+	if len(b) == 0 {
+		return 0
+	}
+	if len(b) > 1 && b[1] == '\n' {
+		return 2
+	}
+	if len(b) < 3 {
+		return 0
+	}
+	if b[1] == '\r' && b[2] == '\n' {
+		return 3
+	}
+	high, low := unhex(b[1]), unhex(b[2])
+	if high > 15 || low > 15 {
+		q.buf = append(q.buf, '=')
+		return 1
+	}
+	q.buf = append(q.buf, high<<4|low)
+	return 3
+}
+
+func unhex(c byte) byte {
+	switch {
+	case '0' <= c && c <= '9':
+		return c - '0'
+	case 'A' <= c && c <= 'F':
+		return c - 'A' + 10
+	case 'a' <= c && c <= 'f':
+		return c - 'a' + 10
+	}
+	return 255
+}

@@ -1,0 +1,119 @@
+package imapd
+
+import (
+	"bytes"
+	"slices"
+	"strconv"
+)
+
+// envelopeFields are the elements of ENVELOPE in their order.
+func envelopeFields() []string {
+	return []string{"date", "subject", "from", "sender", "reply-to", "to", "cc", "bcc", "in-reply-to", "message-id"}
+}
+
+// envelopeString finds an element of ENVELOPE; an address list becomes text
+// again: "Name <mailbox@host>, ...". ok is false when the message has no such
+// field.
+func envelopeString(envelope []byte, field string) (text []byte, ok bool) {
+	r := dataReader{b: envelope}
+	r.skip('(')
+	for range slices.Index(envelopeFields(), field) {
+		r.value(nil)
+		r.skip(' ')
+	}
+	if bytes.HasPrefix(r.b, []byte("NIL")) {
+		return nil, false
+	}
+	return r.value(nil), true
+}
+
+// dataReader reads the IMAP data that internal/mime wrote.
+type dataReader struct{ b []byte }
+
+func (r *dataReader) skip(c byte) bool {
+	if len(r.b) > 0 && r.b[0] == c {
+		r.b = r.b[1:]
+		return true
+	}
+	return false
+}
+
+// value appends the text of a string, or of a list of addresses.
+func (r *dataReader) value(dst []byte) []byte {
+	if !r.skip('(') {
+		dst, _ = r.str(dst)
+		return dst
+	}
+	for len(r.b) > 0 && !r.skip(')') {
+		if len(dst) > 0 {
+			dst = append(dst, ", "...)
+		}
+		dst = r.address(dst)
+	}
+	return dst
+}
+
+// address appends one address as text.
+func (r *dataReader) address(dst []byte) []byte {
+	r.skip('(')
+	before := len(dst)
+	dst, _ = r.str(dst)
+	if len(dst) > before {
+		dst = append(decodeTail(dst, before), ' ')
+	}
+	r.skip(' ')
+	_, _ = r.str(nil)
+	r.skip(' ')
+	dst = append(dst, '<')
+	dst, _ = r.str(dst)
+	r.skip(' ')
+	dst = append(dst, '@')
+	dst, _ = r.str(dst)
+	dst = append(dst, '>')
+	r.skip(')')
+	return dst
+}
+
+// decodeTail decodes the encoded words of dst[from:]: of each name for itself,
+// because the list that the names become is not a field in which they could be
+// told apart from addresses.
+func decodeTail(dst []byte, from int) []byte {
+	return append(dst[:from], decodeWords(bytes.Clone(dst[from:]))...)
+}
+
+// str appends a string or nothing for NIL.
+func (r *dataReader) str(dst []byte) (out []byte, ok bool) {
+	switch {
+	case r.skip('"'):
+		for len(r.b) > 0 {
+			c := r.b[0]
+			r.b = r.b[1:]
+			if c == '"' {
+				return dst, true
+			}
+			if c == '\\' && len(r.b) > 0 {
+				c = r.b[0]
+				r.b = r.b[1:]
+			}
+			dst = append(dst, c)
+		}
+		return dst, true
+	case r.skip('{'):
+		i := bytes.IndexByte(r.b, '\n')
+		if i < 2 {
+			r.b = nil
+			return dst, false
+		}
+		n, err := strconv.Atoi(string(r.b[:i-2]))
+		r.b = r.b[i+1:]
+		if err != nil || n > len(r.b) {
+			r.b = nil
+			return dst, false
+		}
+		dst = append(dst, r.b[:n]...)
+		r.b = r.b[n:]
+		return dst, true
+	}
+	r.b = r.b[min(3, len(r.b)):] // NIL
+	return dst, false
+}

@@ -1,0 +1,205 @@
+package imapd
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/emersion/go-imap/v2"
+
+	"toastmaster/internal/envelope"
+	"toastmaster/internal/mime"
+	"toastmaster/mailstore"
+)
+
+// fetch is FETCH (RFC 3501 section 6.4.5).
+func (s *session) fetch(a *args) (reply, error) {
+	ranges, err := s.messages(a)
+	if err != nil {
+		return reply{}, err
+	}
+	if err := a.space(); err != nil {
+		return reply{}, err
+	}
+	q, err := a.fetchItems()
+	if err != nil {
+		return reply{}, err
+	}
+	if err := a.end(); err != nil {
+		return reply{}, err
+	}
+	missed := false
+	for _, r := range ranges {
+		for first := r.first; first <= r.last; first += seenBatch {
+			some, err := s.fetchSome(q, seqRange{first, min(r.last, first+seenBatch-1)})
+			if err != nil {
+				return reply{}, err
+			}
+			missed = missed || some
+		}
+	}
+	if missed {
+		return reply{}, no("EXPUNGEISSUED", "Some of the messages no longer exist")
+	}
+	return reply{text: "Fetch completed"}, nil
+}
+
+// seenBatch is for how many messages \Seen is set at once. It is set before
+// they are sent, so that the response can tell it; a client that goes away
+// has at most so many marked that it has not got.
+const seenBatch = 64
+
+// fetchSome sends a batch of messages; missed says that some are gone.
+func (s *session) fetchSome(q *fetchRequest, r seqRange) (missed bool, err error) {
+	var marked []uint32
+	if q.seen && !s.readOnly {
+		if marked, err = s.markSeen(r); err != nil {
+			return false, err
+		}
+	}
+	for seq := r.first; seq <= r.last; seq++ {
+		if err := s.ctx.Err(); err != nil {
+			return missed, err
+		}
+		newFlags := false
+		if len(marked) > 0 && marked[0] == seq {
+			marked = marked[1:]
+			newFlags = !q.flags
+		}
+		err := s.fetchMessage(q, seq, newFlags)
+		if errors.Is(err, mailstore.ErrExpunged) {
+			missed = true
+			continue
+		}
+		if err != nil {
+			return missed, err
+		}
+		if s.c.lost() {
+			return missed, lostError(s.c)
+		}
+	}
+	return missed, nil
+}
+
+// markSeen sets \Seen where it is missing and returns those messages.
+func (s *session) markSeen(r seqRange) ([]uint32, error) {
+	var unseen []uint32
+	for seq := r.first; seq <= r.last; seq++ {
+		if !slices.Contains(s.view.Message(seq).Flags, imap.FlagSeen) {
+			unseen = append(unseen, seq)
+		}
+	}
+	if len(unseen) == 0 {
+		return nil, nil
+	}
+	_, err := s.view.SetFlags(s.ctx, unseen, mailstore.FlagsAdd, []imap.Flag{imap.FlagSeen}, 0)
+	return unseen, err
+}
+
+// fetchMessage sends one message. Everything that can fail is got before the
+// first octet is written.
+func (s *session) fetchMessage(q *fetchRequest, seq uint32, newFlags bool) error {
+	if q.structure {
+		if err := s.loadStructure(seq); err != nil {
+			return err
+		}
+	}
+	var content envelope.Content
+	if q.content {
+		var err error
+		if content, err = s.loadContent(seq); err != nil {
+			return err
+		}
+		defer func() { _ = content.Close() }()
+	}
+	s.counts.fetched++
+	m := s.view.Message(seq)
+	out := append(s.c.buf(), "* "...)
+	out = appendNumber(out, seq)
+	out = append(out, " FETCH ("...)
+	for i := range q.items {
+		item := &q.items[i]
+		if i > 0 {
+			out = append(out, ' ')
+		}
+		out = append(out, item.label...)
+		if item.kind != itemSection {
+			out = s.appendItem(out, item.kind, &m)
+			continue
+		}
+		s.c.out = out
+		if err := s.writeSection(content, &item.section, m.UID); err != nil {
+			return err
+		}
+		out = s.c.buf()
+	}
+	if newFlags {
+		out = append(out, " FLAGS "...)
+		out = appendFlags(out, m.Flags, m.Recent)
+	}
+	s.c.out = append(out, ")\r\n"...)
+	s.c.spill()
+	return nil
+}
+
+// appendItem appends the value of an item that comes from the index.
+func (s *session) appendItem(out []byte, kind itemKind, m *mailstore.Message) []byte {
+	switch kind {
+	case itemFlags:
+		return appendFlags(out, m.Flags, m.Recent)
+	case itemUID:
+		return appendNumber(out, m.UID)
+	case itemInternalDate:
+		return appendDateTime(out, m.Date)
+	case itemSize:
+		return appendNumber(out, m.Size)
+	case itemEnvelope:
+		return append(out, s.message.Envelope...)
+	case itemBody:
+		return s.message.AppendBody(out)
+	case itemBodyStructure:
+		return append(out, s.message.Structure...)
+	}
+	return out
+}
+
+// loadStructure gets what is known of a message into s.message.
+func (s *session) loadStructure(seq uint32) error {
+	record, err := s.view.Structure(s.ctx, seq)
+	if err != nil {
+		return err
+	}
+	if s.message.Parse(record) == nil {
+		return nil
+	}
+	// The record is of another version or damaged; the message is the truth.
+	content, err := s.view.Read(s.ctx, seq)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = content.Close() }()
+	return s.rescan(content)
+}
+
+func (s *session) rescan(content envelope.Content) error {
+	m, err := mime.Scan(envelope.Reader(content))
+	if err == nil {
+		s.message = *m
+	}
+	return err
+}
+
+// loadContent opens a message whose structure is loaded. If another program
+// has changed the file, the structure is made anew from what is there.
+func (s *session) loadContent(seq uint32) (envelope.Content, error) {
+	content, err := s.view.Read(s.ctx, seq)
+	if err != nil {
+		return nil, err
+	}
+	if content.Size() == s.message.Size {
+		return content, nil
+	}
+	if err := s.rescan(content); err != nil {
+		return nil, errors.Join(err, content.Close())
+	}
+	return content, nil
+}

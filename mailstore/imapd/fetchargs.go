@@ -1,0 +1,299 @@
+package imapd
+
+import (
+	"strings"
+
+	"toastmaster/internal/mime"
+)
+
+// itemKind is a data item of FETCH.
+type itemKind uint8
+
+const (
+	itemFlags itemKind = iota
+	itemUID
+	itemInternalDate
+	itemSize
+	itemEnvelope
+	itemBody
+	itemBodyStructure
+	itemSection
+)
+
+// fetchItem is one data item. label is what the response calls it, with the
+// blank behind it.
+type fetchItem struct {
+	kind  itemKind
+	label string
+	section
+}
+
+// section is BODY[...] or one of its old names.
+type section struct {
+	path []uint32
+	what mime.What
+	// fields are the names of HEADER.FIELDS, or with except those of
+	// HEADER.FIELDS.NOT.
+	fields []string
+	filter bool
+	except bool
+	// A partial fetch starts at offset and has at most length octets.
+	partial        bool
+	offset, length int64
+}
+
+// fetchRequest is the list of items with what they need.
+type fetchRequest struct {
+	items     []fetchItem
+	flags     bool // FLAGS is among them
+	uid       bool
+	structure bool // the scanned structure is needed
+	content   bool // the file is needed
+	seen      bool // the fetch sets \Seen
+}
+
+// namedItem is a row of the items without arguments.
+type namedItem struct {
+	name string
+	kind itemKind
+	section
+	seen bool
+}
+
+func namedItems() []namedItem {
+	return []namedItem{
+		{name: "FLAGS", kind: itemFlags},
+		{name: "UID", kind: itemUID},
+		{name: "INTERNALDATE", kind: itemInternalDate},
+		{name: "RFC822.SIZE", kind: itemSize},
+		{name: "ENVELOPE", kind: itemEnvelope},
+		{name: "BODY", kind: itemBody},
+		{name: "BODYSTRUCTURE", kind: itemBodyStructure},
+		{name: "RFC822", kind: itemSection, seen: true},
+		{name: "RFC822.HEADER", kind: itemSection, section: section{what: mime.Header}},
+		{name: "RFC822.TEXT", kind: itemSection, section: section{what: mime.Text}, seen: true},
+	}
+}
+
+func macros() map[string][]string {
+	return map[string][]string{
+		"ALL":  {"FLAGS", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE"},
+		"FAST": {"FLAGS", "INTERNALDATE", "RFC822.SIZE"},
+		"FULL": {"FLAGS", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE", "BODY"},
+	}
+}
+
+// fetchItems reads the items of FETCH (RFC 3501 section 6.4.5).
+func (a *args) fetchItems() (*fetchRequest, error) {
+	q := &fetchRequest{}
+	if a.uid {
+		q.add(fetchItem{kind: itemUID, label: "UID "})
+	}
+	if a.peek() == '(' {
+		err := a.list(func() error { return a.fetchItem(q) })
+		if err == nil && len(q.items) == 0 {
+			err = errMissing
+		}
+		return q, err
+	}
+	from := a.i
+	if names, ok := macros()[strings.ToUpper(string(a.word(&itemEnd)))]; ok {
+		for _, n := range names {
+			q.addNamed(n)
+		}
+		return q, nil
+	}
+	a.i = from
+	return q, a.fetchItem(q)
+}
+
+// itemEnd ends the name of an item.
+var itemEnd = func() [256]bool {
+	t := atomEnd
+	t['['], t['<'] = true, true
+	return t
+}()
+
+func (a *args) fetchItem(q *fetchRequest) error {
+	name := strings.ToUpper(string(a.word(&itemEnd)))
+	if a.peek() != '[' {
+		if !q.addNamed(name) {
+			return bad("Unknown data item of FETCH")
+		}
+		return nil
+	}
+	if name != "BODY" && name != "BODY.PEEK" {
+		return bad("Unknown data item of FETCH")
+	}
+	item := fetchItem{kind: itemSection}
+	if err := a.section(&item.section); err != nil {
+		return err
+	}
+	if err := a.partial(&item.section); err != nil {
+		return err
+	}
+	item.label = item.section.label()
+	q.seen = q.seen || name == "BODY"
+	q.add(item)
+	return nil
+}
+
+func (q *fetchRequest) addNamed(name string) bool {
+	for _, n := range namedItems() {
+		if n.name == name {
+			q.seen = q.seen || n.seen
+			q.add(fetchItem{kind: n.kind, label: name + " ", section: n.section})
+			return true
+		}
+	}
+	return false
+}
+
+func (q *fetchRequest) add(item fetchItem) {
+	switch item.kind {
+	case itemUID:
+		if q.uid {
+			return
+		}
+		q.uid = true
+	case itemFlags:
+		q.flags = true
+	case itemEnvelope, itemBody, itemBodyStructure:
+		q.structure = true
+	case itemSection:
+		q.structure, q.content = true, true
+	}
+	q.items = append(q.items, item)
+}
+
+// maxPath is how deep a section number may go; deeper than mime's MaxDepth
+// there is nothing.
+const maxPath = 100
+
+// section reads "[1.2.HEADER.FIELDS (From To)]".
+func (a *args) section(sec *section) error {
+	if err := a.expect('['); err != nil {
+		return err
+	}
+	for c := a.peek(); '0' <= c && c <= '9'; c = a.peek() {
+		n, err := a.number()
+		if err != nil || n == 0 || len(sec.path) == maxPath {
+			return bad("Invalid section")
+		}
+		sec.path = append(sec.path, n)
+		if !a.accept('.') {
+			return a.expect(']')
+		}
+	}
+	if a.peek() == ']' && len(sec.path) == 0 {
+		a.i++
+		return nil
+	}
+	w := strings.ToUpper(string(a.word(&sectionEnd)))
+	switch w {
+	case "HEADER":
+		sec.what = mime.Header
+	case "TEXT":
+		sec.what = mime.Text
+	case "MIME":
+		sec.what = mime.MIME
+		if len(sec.path) == 0 {
+			return bad("Invalid section")
+		}
+	case "HEADER.FIELDS", "HEADER.FIELDS.NOT":
+		sec.what, sec.filter, sec.except = mime.Header, true, w == "HEADER.FIELDS.NOT"
+		if err := a.space(); err != nil {
+			return err
+		}
+		if err := a.fieldNames(sec); err != nil {
+			return err
+		}
+	default:
+		return bad("Invalid section")
+	}
+	return a.expect(']')
+}
+
+var sectionEnd = func() [256]bool {
+	t := atomEnd
+	t[']'] = true
+	return t
+}()
+
+func (a *args) fieldNames(sec *section) error {
+	err := a.list(func() error {
+		name, err := a.astring()
+		if err == nil {
+			sec.fields = append(sec.fields, name)
+		}
+		return err
+	})
+	if err == nil && len(sec.fields) == 0 {
+		err = bad("Empty list of header fields")
+	}
+	return err
+}
+
+// partial reads "<offset.length>", if it is there.
+func (a *args) partial(sec *section) (err error) {
+	if !a.accept('<') {
+		return nil
+	}
+	sec.partial = true
+	if sec.offset, err = a.number64(); err != nil {
+		return err
+	}
+	if err = a.expect('.'); err != nil {
+		return err
+	}
+	if sec.length, err = a.number64(); err != nil {
+		return err
+	}
+	if sec.length == 0 {
+		return bad("Empty partial fetch")
+	}
+	return a.expect('>')
+}
+
+// label writes the section as a response does.
+func (sec *section) label() string {
+	out := []byte("BODY[")
+	for i, n := range sec.path {
+		if i > 0 {
+			out = append(out, '.')
+		}
+		out = appendNumber(out, n)
+	}
+	if len(sec.path) > 0 && sec.what != mime.Whole {
+		out = append(out, '.')
+	}
+	switch sec.what {
+	case mime.Header:
+		out = append(out, "HEADER"...)
+	case mime.Text:
+		out = append(out, "TEXT"...)
+	case mime.MIME:
+		out = append(out, "MIME"...)
+	}
+	if sec.filter {
+		out = append(out, ".FIELDS"...)
+		if sec.except {
+			out = append(out, ".NOT"...)
+		}
+		out = append(out, " ("...)
+		for i, f := range sec.fields {
+			if i > 0 {
+				out = append(out, ' ')
+			}
+			out = appendAstring(out, f)
+		}
+		out = append(out, ')')
+	}
+	out = append(out, ']')
+	if sec.partial {
+		out = append(out, '<')
+		out = appendNumber(out, sec.offset)
+		out = append(out, '>')
+	}
+	return string(append(out, ' '))
+}

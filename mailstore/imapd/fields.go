@@ -1,0 +1,126 @@
+package imapd
+
+import (
+	"bytes"
+
+	"toastmaster/internal/envelope"
+	"toastmaster/internal/mime"
+)
+
+// writeFields writes HEADER.FIELDS or HEADER.FIELDS.NOT of a header: the
+// fields that are wanted, in their order, and a blank line. It goes through
+// the header twice, once for the length and once for the text, so a header of
+// any size takes no memory.
+func (s *session) writeFields(content envelope.Content, r mime.Range, sec *section) error {
+	count := lengthCounter{}
+	if err := s.c.filter(content, r, sec, count.add); err != nil {
+		return err
+	}
+	s.c.announce(count.wire + 2)
+	w := crlfWriter{c: s.c}
+	err := s.c.filter(content, r, sec, func(b []byte) { w.write(b) })
+	s.c.writeString("\r\n")
+	return s.sentAll(w.sent, count.wire, err)
+}
+
+// lengthCounter measures the wire form of what it is given.
+type lengthCounter struct {
+	wire int64
+	cr   bool
+}
+
+func (l *lengthCounter) add(b []byte) {
+	if len(b) == 0 {
+		return
+	}
+	l.wire += int64(len(b)) + int64(bytes.Count(b, []byte("\n"))-bytes.Count(b, []byte("\r\n")))
+	if l.cr && b[0] == '\n' {
+		l.wire--
+	}
+	l.cr = b[len(b)-1] == '\r'
+}
+
+// fieldFilter passes the lines of a header to emit that belong to wanted
+// fields.
+type fieldFilter struct {
+	sec  *section
+	emit func([]byte)
+	keep bool // the present field is wanted
+	mid  bool // within a line
+}
+
+// filter runs a header through a fieldFilter.
+func (c *conn) filter(content envelope.Content, r mime.Range, sec *section, emit func([]byte)) error {
+	f := fieldFilter{sec: sec, emit: emit}
+	from := r.From
+	for from < r.To {
+		used := 0
+		err := c.pieces(content, from, r.To, func(b []byte) bool {
+			last := from+int64(len(b)) == r.To
+			used = f.step(b, last || len(b) == blockSize)
+			return false
+		})
+		if err != nil {
+			return err
+		}
+		if used == 0 {
+			return errChanged
+		}
+		from += int64(used)
+	}
+	return nil
+}
+
+// step handles the lines of b. A line whose end is not in b is left, unless
+// force is set and nothing else was done.
+func (f *fieldFilter) step(b []byte, force bool) int {
+	used := 0
+	for used < len(b) {
+		rest := b[used:]
+		n := bytes.IndexByte(rest, '\n') + 1
+		whole := n > 0
+		if !whole {
+			if used > 0 && !f.mid {
+				return used
+			}
+			n = len(rest)
+			if !force && !f.mid {
+				return used
+			}
+		}
+		f.line(rest[:n], whole)
+		used += n
+	}
+	return used
+}
+
+func (f *fieldFilter) line(line []byte, whole bool) {
+	if !f.mid {
+		f.begin(line)
+	}
+	if f.keep {
+		f.emit(line)
+	}
+	f.mid = !whole
+}
+
+// begin decides about a line by its name; a continuation goes with its field.
+func (f *fieldFilter) begin(line []byte) {
+	if line[0] == ' ' || line[0] == '\t' {
+		return
+	}
+	f.keep = false
+	colon := bytes.IndexByte(line, ':')
+	if colon <= 0 {
+		return // the blank line, or none of the header's business
+	}
+	name := bytes.TrimRight(line[:colon], " \t")
+	wanted := false
+	for _, w := range f.sec.fields {
+		if len(w) == len(name) && equalFold(name, w) {
+			wanted = true
+			break
+		}
+	}
+	f.keep = wanted != f.sec.except
+}

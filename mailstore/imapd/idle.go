@@ -1,0 +1,94 @@
+package imapd
+
+import (
+	"errors"
+	"os"
+	"strings"
+	"time"
+)
+
+// idle is IDLE (RFC 2177). The session's goroutine waits for the client as
+// always; a second one, which lives only here, waits for the mailbox and
+// interrupts the first. All buffers but the small one are given back.
+func (s *session) idle(a *args) (reply, error) {
+	if err := a.end(); err != nil {
+		return reply{}, err
+	}
+	s.c.writeString("+ idling\r\n")
+	if s.view != nil {
+		// What changed before IDLE is told before the wait.
+		if err := s.news(true); err != nil {
+			return reply{}, err
+		}
+	}
+	began := time.Now()
+	for {
+		line, err := s.idleWait()
+		switch {
+		case err == nil && strings.EqualFold(string(line), "DONE"):
+			a.line, a.i = nil, 0
+			return reply{text: "Idle completed"}, nil
+		case err == nil:
+			a.line, a.i = line, 0
+			return reply{}, bad("Expected DONE")
+		case errors.Is(err, errWoken):
+			if err := s.news(true); err != nil {
+				return reply{}, err
+			}
+		case s.stillHere(err, began):
+		default:
+			return s.idleOver(err)
+		}
+	}
+}
+
+// idleWait waits for a line of the client or news of the mailbox.
+func (s *session) idleWait() ([]byte, error) {
+	stop := s.watch()
+	defer stop()
+	s.c.idling = true
+	defer func() { s.c.idling = false }()
+	return s.c.readLine()
+}
+
+// watch starts the goroutine that wakes the session when the mailbox changes;
+// stop ends it and waits for it.
+func (s *session) watch() (stop func()) {
+	if s.view == nil {
+		return func() {}
+	}
+	changed := s.view.Changed()
+	quit, over := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(over)
+		select {
+		case <-changed:
+			s.c.wake()
+		case <-quit:
+		}
+	}()
+	return func() {
+		close(quit)
+		<-over
+	}
+}
+
+// stillHere tells a client that nothing has happened to, so that the address
+// translators between do not forget the connection.
+func (s *session) stillHere(err error, began time.Time) bool {
+	notify := s.srv.config.IdleNotify
+	if !errors.Is(err, os.ErrDeadlineExceeded) || notify == 0 || time.Since(began) > s.srv.config.IdleTimeout {
+		return false
+	}
+	s.c.rerr = nil
+	s.c.writeString("* OK Still here\r\n")
+	return true
+}
+
+// idleOver ends an IDLE that the client did not.
+func (s *session) idleOver(err error) (reply, error) {
+	if !s.c.lost() {
+		s.c.rerr = err // the server stops
+	}
+	return reply{}, err
+}

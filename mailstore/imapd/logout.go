@@ -1,0 +1,11 @@
+package imapd
+
+// logout is LOGOUT (RFC 3501 section 6.1.3).
+func (s *session) logout(a *args) (reply, error) {
+	if err := a.end(); err != nil {
+		return reply{}, err
+	}
+	s.bye("Logging out")
+	s.reason = "logout"
+	return reply{text: "Logout completed"}, nil
+}

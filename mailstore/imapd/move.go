@@ -1,0 +1,26 @@
+package imapd
+
+// move is MOVE (RFC 6851). COPYUID comes before the EXPUNGEs, which are told
+// as news.
+func (s *session) move(a *args) (reply, error) {
+	list, name, err := s.copyArgs(a)
+	if err != nil {
+		return reply{}, err
+	}
+	if s.readOnly {
+		return reply{}, errReadOnly
+	}
+	if len(list) == 0 {
+		return reply{text: "No messages found"}, nil
+	}
+	from := s.uids(list)
+	validity, to, err := s.view.Move(s.ctx, list, name)
+	if err != nil {
+		return reply{}, tryCreate(err)
+	}
+	if code := copyUID(validity, from, to); code != "" {
+		s.c.writeString("* OK [" + code + "] Moved\r\n")
+	}
+	s.counts.expunged += len(list)
+	return reply{text: "Move completed"}, nil
+}

@@ -1,0 +1,14 @@
+package imapd
+
+import "toastmaster/internal/mime"
+
+// namespace is NAMESPACE (RFC 2342): one personal namespace without a prefix.
+func (s *session) namespace(a *args) (reply, error) {
+	if err := a.end(); err != nil {
+		return reply{}, err
+	}
+	out := append(s.c.buf(), `* NAMESPACE (("" `...)
+	out = mime.AppendString(out, []byte(string(s.user.Separator())))
+	s.c.out = append(out, ")) NIL NIL\r\n"...)
+	return reply{text: "Namespace completed"}, nil
+}

@@ -1,0 +1,147 @@
+package imapd
+
+import (
+	"slices"
+
+	"github.com/emersion/go-imap/v2"
+
+	"toastmaster/mailstore"
+)
+
+// seqRange is a run of sequence numbers, both ends included. A list of them is
+// in ascending order and without overlap.
+type seqRange struct{ first, last uint32 }
+
+// wholeView is every message.
+func wholeView(v *mailstore.View) []seqRange {
+	if v.Len() == 0 {
+		return nil
+	}
+	return []seqRange{{1, uint32(v.Len())}}
+}
+
+// messages reads the set that a command begins with, and finds its messages.
+func (s *session) messages(a *args) ([]seqRange, error) {
+	if err := a.space(); err != nil {
+		return nil, err
+	}
+	set, err := a.set()
+	if err != nil {
+		return nil, err
+	}
+	return s.resolve(set, a.uid)
+}
+
+// resolve turns a set into messages. A UID that is not there is passed over
+// (RFC 3501 section 6.4.8); a sequence number that is not there is an error of
+// the client.
+func (s *session) resolve(set imap.SeqSet, uid bool) ([]seqRange, error) {
+	if len(set) == 1 && set[0] == saved {
+		return s.savedRanges(), nil
+	}
+	last := uint32(s.view.Len())
+	ranges := make([]seqRange, 0, len(set))
+	for _, r := range set {
+		out, ok := s.resolveRange(r, last, uid)
+		if !ok {
+			return nil, bad("Invalid message set")
+		}
+		if out.first != 0 && out.first <= out.last {
+			ranges = append(ranges, out)
+		}
+	}
+	return merge(ranges), nil
+}
+
+func (s *session) resolveRange(r imap.SeqRange, last uint32, uid bool) (out seqRange, ok bool) {
+	if !uid {
+		if last == 0 {
+			return seqRange{}, r.Stop == 0 // "*" of nothing is nothing
+		}
+		if r.Start == 0 {
+			r.Start = last
+		}
+		if r.Stop == 0 {
+			r.Stop = last
+		}
+		if r.Stop < r.Start { // "9:*" with fewer than 9
+			r.Start, r.Stop = r.Stop, r.Start
+		}
+		return seqRange{r.Start, r.Stop}, r.Stop <= last
+	}
+	if last == 0 {
+		return seqRange{}, true
+	}
+	first, to := s.view.SeqAtLeast(imap.UID(r.Start)), last
+	if r.Start == 0 {
+		first = last
+	}
+	if r.Stop == 0 {
+		// "n:*" holds the last message even when n is above it.
+		return seqRange{min(first, last), last}, true
+	}
+	if r.Stop < 1<<32-1 {
+		to = s.view.SeqAtLeast(imap.UID(r.Stop)+1) - 1
+	}
+	return seqRange{first, to}, true
+}
+
+// savedRanges are the messages of "$" that still exist.
+func (s *session) savedRanges() []seqRange {
+	var ranges []seqRange
+	for _, uid := range s.result {
+		if seq := s.view.Seq(uid); seq != 0 {
+			ranges = appendSeq(ranges, seq)
+		}
+	}
+	return ranges
+}
+
+// appendSeq adds a number that is above all before it.
+func appendSeq(ranges []seqRange, seq uint32) []seqRange {
+	if n := len(ranges); n > 0 && ranges[n-1].last+1 == seq {
+		ranges[n-1].last = seq
+		return ranges
+	}
+	return append(ranges, seqRange{seq, seq})
+}
+
+// merge sorts ranges and joins those that touch.
+func merge(ranges []seqRange) []seqRange {
+	if len(ranges) < 2 {
+		return ranges
+	}
+	slices.SortFunc(ranges, func(a, b seqRange) int { return int(int64(a.first) - int64(b.first)) })
+	out := ranges[:1]
+	for _, r := range ranges[1:] {
+		if prev := &out[len(out)-1]; r.first <= prev.last+1 {
+			prev.last = max(prev.last, r.last)
+			continue
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+// seqs lists the numbers of ranges.
+func seqs(ranges []seqRange) []uint32 {
+	var out []uint32
+	for _, r := range ranges {
+		for seq := r.first; seq <= r.last; seq++ {
+			out = append(out, seq)
+		}
+	}
+	return out
+}
+
+// forget takes expunged messages out of the saved result.
+func (s *session) forget(uids []imap.UID) {
+	if len(s.result) == 0 || len(uids) == 0 {
+		return
+	}
+	gone := slices.Sorted(slices.Values(uids))
+	s.result = slices.DeleteFunc(s.result, func(u imap.UID) bool {
+		_, found := slices.BinarySearch(gone, u)
+		return found
+	})
+}

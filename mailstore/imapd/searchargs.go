@@ -1,0 +1,256 @@
+package imapd
+
+import (
+	"strings"
+	"time"
+
+	"github.com/emersion/go-imap/v2"
+	"golang.org/x/text/encoding/htmlindex"
+)
+
+// keyKind is a kind of search key.
+type keyKind uint8
+
+// The kinds, in the order of what they cost; an AND tries them in that order.
+const (
+	keyAll keyKind = iota
+	keySet
+	keyFlag
+	keyRecent
+	keyDate
+	keySize
+	keyAge
+	keyAnd
+	keyOr
+	keySent
+	keyEnvelope
+	keyHeader
+	keyBody
+	keyText
+)
+
+// key is a node of a search (RFC 3501 section 6.4.4). It is not go-imap's
+// SearchCriteria: that cannot say LARGER 0, nor keep the order of keys.
+type key struct {
+	kind   keyKind
+	not    bool
+	ranges []seqRange // keySet
+	flag   imap.Flag
+	// low and high bound a day, a size, an age in seconds; both included.
+	low, high int64
+	field     string // keyHeader, keyEnvelope: the header field, in lower case
+	needle    []byte // folded
+	kids      []*key
+}
+
+// searchRequest is a whole SEARCH.
+type searchRequest struct {
+	imap.SearchOptions
+	extended bool // RETURN was given
+	key      *key
+}
+
+const (
+	maxKeyDepth = 50
+	forever     = int64(1) << 62
+)
+
+// searchParser reads the keys; sets are resolved at once.
+type searchParser struct {
+	*args
+	s       *session
+	charset string
+	depth   int
+}
+
+// searchRequest reads the arguments of SEARCH.
+func (s *session) searchRequest(a *args) (*searchRequest, error) {
+	q := &searchRequest{}
+	p := &searchParser{args: a, s: s}
+	if err := a.space(); err != nil {
+		return nil, err
+	}
+	if a.acceptWord("RETURN") {
+		if err := a.searchReturn(q); err != nil {
+			return nil, err
+		}
+	}
+	if a.acceptWord("CHARSET") {
+		if err := p.readCharset(); err != nil {
+			return nil, err
+		}
+	}
+	var err error
+	if q.key, err = p.keys(false); err != nil {
+		return nil, err
+	}
+	return q, a.end()
+}
+
+// acceptWord passes a word and the blank behind it, if it is next.
+func (a *args) acceptWord(word string) bool {
+	rest := a.line[a.i:]
+	if len(rest) <= len(word) || rest[len(word)] != ' ' || !equalFold(rest[:len(word)], word) {
+		return false
+	}
+	a.i += len(word) + 1
+	return true
+}
+
+// searchReturn reads "(MIN MAX ALL COUNT SAVE) " (RFC 4731, RFC 5182).
+func (a *args) searchReturn(q *searchRequest) error {
+	q.extended = true
+	any := false
+	err := a.list(func() error {
+		w, err := a.atom()
+		any = true
+		switch {
+		case err != nil:
+			return err
+		case w == "MIN":
+			q.ReturnMin = true
+		case w == "MAX":
+			q.ReturnMax = true
+		case w == "ALL":
+			q.ReturnAll = true
+		case w == "COUNT":
+			q.ReturnCount = true
+		case w == "SAVE":
+			q.ReturnSave = true
+		default:
+			return bad("Unknown return option " + w)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	q.ReturnAll = q.ReturnAll || !any
+	return a.space()
+}
+
+func (p *searchParser) readCharset() error {
+	name, err := p.astring()
+	if err != nil {
+		return err
+	}
+	switch name = strings.ToLower(name); name {
+	case "utf-8", "us-ascii":
+	default:
+		if _, err := htmlindex.Get(name); err != nil {
+			return no("BADCHARSET (US-ASCII UTF-8)", "Unknown charset")
+		}
+		p.charset = name
+	}
+	return p.space()
+}
+
+// keys reads keys, all of which must match, to the end or to ")".
+func (p *searchParser) keys(inside bool) (*key, error) {
+	if p.depth++; p.depth > maxKeyDepth {
+		return nil, bad("Search is nested too deeply")
+	}
+	defer func() { p.depth-- }()
+	and := &key{kind: keyAnd}
+	for {
+		k, err := p.key()
+		if err != nil {
+			return nil, err
+		}
+		and.kids = append(and.kids, k)
+		if inside && p.accept(')') {
+			break
+		}
+		if !inside && p.i >= len(p.line) {
+			break
+		}
+		if err := p.space(); err != nil {
+			return nil, err
+		}
+		if !inside && p.i >= len(p.line) {
+			break // a blank at the end
+		}
+	}
+	if len(and.kids) == 1 {
+		return and.kids[0], nil
+	}
+	and.sort()
+	return and, nil
+}
+
+// key reads one key.
+func (p *searchParser) key() (*key, error) {
+	switch c := p.peek(); {
+	case c == '(':
+		p.i++
+		return p.keys(true)
+	case setStart(c):
+		return p.setKey(false)
+	}
+	name, err := p.atom()
+	if err != nil {
+		return nil, err
+	}
+	read, ok := p.s.srv.keys[name]
+	if !ok {
+		return nil, bad("Unknown search key " + name)
+	}
+	return read(p)
+}
+
+func (p *searchParser) setKey(uid bool) (*key, error) {
+	set, err := p.set()
+	if err != nil {
+		return nil, err
+	}
+	last := uint32(p.s.view.Len())
+	k := &key{kind: keySet}
+	if len(set) == 1 && set[0] == saved {
+		k.ranges = p.s.savedRanges()
+		return k, nil
+	}
+	for _, r := range set {
+		out, _ := p.s.resolveRange(r, last, uid)
+		out.last = min(out.last, last) // what is not there does not match
+		if out.first != 0 && out.first <= out.last {
+			k.ranges = append(k.ranges, out)
+		}
+	}
+	k.ranges = merge(k.ranges)
+	return k, nil
+}
+
+// text reads the string of a key, in UTF-8 and folded.
+func (p *searchParser) text() ([]byte, error) {
+	if err := p.space(); err != nil {
+		return nil, err
+	}
+	s, err := p.astring()
+	if err != nil {
+		return nil, err
+	}
+	if p.charset != "" {
+		e, err := htmlindex.Get(p.charset)
+		if err != nil {
+			return nil, err
+		}
+		if s, err = e.NewDecoder().String(s); err != nil {
+			return nil, bad("String is not in the charset given")
+		}
+	}
+	return foldText(nil, []byte(s)), nil
+}
+
+// day reads a date as a number that compares like a date.
+func (p *searchParser) day() (int64, error) {
+	if err := p.space(); err != nil {
+		return 0, err
+	}
+	t, err := p.date()
+	return dayOf(t), err
+}
+
+func dayOf(t time.Time) int64 {
+	y, m, d := t.Date()
+	return int64(y)*10000 + int64(m)*100 + int64(d)
+}

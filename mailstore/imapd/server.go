@@ -1,0 +1,77 @@
+package imapd
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/netip"
+
+	"toastmaster/configs"
+	"toastmaster/directory/password"
+	"toastmaster/internal/msglog"
+	"toastmaster/internal/service"
+	"toastmaster/mailstore"
+	"toastmaster/mailstore/login"
+)
+
+// Options are what a server is made of.
+type Options struct {
+	Config configs.IMAPD
+	Store  *mailstore.Store
+	Auth   *password.Authenticator
+	// TLS is for STARTTLS; nil offers none. Implicit TLS is the listener's.
+	TLS *tls.Config
+	// Hostname is the name in the greeting.
+	Hostname string
+	// Trusted networks are exempt from the limit of connections per user.
+	Trusted []netip.Prefix
+	Log     *msglog.Log
+}
+
+// Server is the service.Handler of IMAP. Safe for concurrent use.
+type Server struct {
+	options Options
+	config  configs.IMAPD
+	store   *mailstore.Store
+	gate    *login.Gate
+	log     *msglog.Log
+	verbs   map[string]*verb
+	keys    map[string]keyReader
+	blocks  blockPool
+}
+
+// New makes a server.
+func New(o Options) *Server {
+	s := &Server{options: o, config: o.Config, store: o.Store, log: o.Log, verbs: map[string]*verb{}, keys: searchKeys()}
+	for _, v := range table() {
+		s.verbs[v.name] = &v
+	}
+	s.gate = &login.Gate{
+		Service:          "imapd",
+		Authenticate:     o.Auth.Authenticate,
+		Open:             o.Store.User,
+		TLS:              o.TLS,
+		SecureNetworks:   login.Loopback(),
+		Timeout:          o.Config.LoginTimeout,
+		HandshakeTimeout: o.Config.LoginTimeout,
+		MaxFailures:      o.Config.MaxLoginFailures,
+		PerUser:          o.Config.MaxUserIP,
+		Trusted:          o.Trusted,
+		Log:              o.Log,
+	}
+	return s
+}
+
+// ServeConn serves one connection to its end. It is service.Handler.
+func (srv *Server) ServeConn(ctx context.Context, nc net.Conn) {
+	c := newConn(nc, &srv.blocks, int(srv.config.MaxLine))
+	if t, ok := nc.(*tls.Conn); ok {
+		c.base = t.NetConn()
+	}
+	s := &session{srv: srv, ctx: ctx, c: c, login: srv.gate.Connect(nc)}
+	c.writeTimeout = srv.config.WriteTimeout
+	c.deadline = s.readDeadline
+	service.OnDrain(ctx, c.drain)
+	defer s.close()
+	s.serve()
+}

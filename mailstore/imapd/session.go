@@ -1,0 +1,165 @@
+package imapd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/emersion/go-imap/v2"
+
+	"toastmaster/internal/mime"
+	"toastmaster/mailstore"
+	"toastmaster/mailstore/login"
+)
+
+// session is one connection. It belongs to one goroutine.
+type session struct {
+	srv   *Server
+	ctx   context.Context
+	c     *conn
+	login *login.Session
+	user  *mailstore.User // nil before log-in
+
+	view     *mailstore.View // the selected mailbox, or nil
+	readOnly bool            // by EXAMINE
+	result   []imap.UID      // "$" (RFC 5182), in ascending order
+
+	tag []byte
+	a   args
+
+	quit   bool   // after the present command
+	reason string // of the end, for the log
+	starts bool   // STARTTLS was accepted
+	bads   int    // commands that were wrong
+	counts counts
+
+	// message and place are used again by FETCH.
+	message mime.Message
+	place   place
+}
+
+// counts are for the log.
+type counts struct{ commands, fetched, appended, expunged int }
+
+// serve greets and runs commands until either side has enough.
+func (s *session) serve() {
+	s.c.writeString("* OK [CAPABILITY ")
+	s.c.writeString(s.capabilities())
+	s.c.writeString("] " + s.srv.options.Hostname + " IMAP server is ready\r\n")
+	for !s.quit {
+		s.c.waiting = true
+		line, err := s.c.readLine()
+		s.c.waiting = false
+		switch {
+		case err == errLineTooLong:
+			s.tooLong(line)
+		case err != nil:
+			s.goodbye(err)
+			return
+		default:
+			s.command(line)
+		}
+		s.c.shrink()
+		if s.starts {
+			s.startTLS()
+		}
+	}
+	_ = s.c.flush() // nobody is left to be told
+}
+
+// readDeadline is the end of the next wait: between commands the log-in's or
+// autologout, within a command the command's.
+func (s *session) readDeadline() time.Time {
+	switch {
+	case !s.login.LoggedIn():
+		return s.login.ReadDeadline(0)
+	case s.c.idling && s.srv.config.IdleNotify > 0:
+		return time.Now().Add(s.srv.config.IdleNotify)
+	case s.c.waiting, s.c.idling:
+		return time.Now().Add(s.srv.config.IdleTimeout)
+	}
+	return time.Now().Add(s.srv.config.CommandTimeout)
+}
+
+// goodbye ends a session that waits. The BYE is a courtesy: it may not arrive.
+func (s *session) goodbye(err error) {
+	s.quit = true
+	switch {
+	case err == errDraining:
+		s.reason = "shutdown"
+		s.c.writeString("* BYE Server is shutting down\r\n")
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		s.reason = "timeout"
+		s.c.writeString("* BYE Autologout: you were quiet for too long\r\n")
+	case errors.Is(err, io.EOF):
+		s.reason = "client closed the connection"
+		return
+	default:
+		s.reason = "connection lost: " + err.Error()
+		return
+	}
+	_ = s.c.flush()
+}
+
+// bye ends the session after the present command with a reason for the client.
+func (s *session) bye(text string) {
+	s.c.writeString("* BYE " + text + "\r\n")
+	s.quit, s.reason = true, text
+}
+
+// tooLong answers a line over the limit, of which only the end is left.
+func (s *session) tooLong(tail []byte) {
+	s.a = args{c: s.c, line: tail}
+	if err := s.a.drain(); err != nil {
+		s.stop(err)
+		return
+	}
+	s.c.writeString("* BAD Command line is too long\r\n")
+	s.mistake()
+}
+
+// mistake counts a command that was no command; too many end the session.
+func (s *session) mistake() {
+	s.bads++
+	limit := s.srv.config.MaxBadCommands
+	if !s.login.LoggedIn() {
+		limit = min(limit, 5) // no client needs more to log in
+	}
+	if s.bads >= limit {
+		s.bye("Too many invalid commands")
+	}
+}
+
+// stop ends the session after an error in the middle of a command.
+func (s *session) stop(err error) {
+	if err == errDrain {
+		s.bye("Literal is too large")
+		return
+	}
+	s.goodbye(err)
+}
+
+// close releases everything; it runs after a panic, too.
+func (s *session) close() {
+	s.closeView()
+	s.c.release()
+	if s.reason == "" {
+		s.reason = "lost"
+	}
+	s.login.Disconnect(s.reason, fmt.Sprintf("commands=%d fetched=%d appended=%d expunged=%d in=%d out=%d",
+		s.counts.commands, s.counts.fetched, s.counts.appended, s.counts.expunged, s.c.received, s.c.sent))
+}
+
+// closeView leaves the selected mailbox.
+func (s *session) closeView() {
+	if s.view == nil {
+		return
+	}
+	if err := s.view.Close(); err != nil {
+		s.srv.log.Warn("closing a mailbox failed", "service", "imapd", "session", s.login.ID, "cause", err.Error())
+	}
+	s.view, s.result = nil, nil
+}

@@ -1,0 +1,10 @@
+package imapd
+
+// unselect is UNSELECT (RFC 3691): CLOSE that expunges nothing.
+func (s *session) unselect(a *args) (reply, error) {
+	if err := a.end(); err != nil {
+		return reply{}, err
+	}
+	s.closeView()
+	return reply{text: "Unselect completed"}, nil
+}
