@@ -19,14 +19,16 @@ def ok(answer):
 for connect in (lambda: imaplib.IMAP4("127.0.0.1", imap, timeout=30),
                 lambda: imaplib.IMAP4_SSL("127.0.0.1", imaps, ssl_context=context, timeout=30)):
     with connect() as c:
-        for capability in ("IMAP4REV1", "UIDPLUS", "MOVE", "IDLE", "NAMESPACE", "SPECIAL-USE", "LITERAL+", "SASL-IR", "ID", "ENABLE", "UNSELECT", "CHILDREN", "ESEARCH"):
-            assert capability in c.capabilities, (capability, c.capabilities)
         try:
             c.login("alice@example.test", "wrong")
             raise AssertionError("a wrong password was accepted")
         except imaplib.IMAP4.error:
             pass
         ok(c.login("alice@example.test", "wonderland"))
+        # A server may tell more after the log-in, so ask again.
+        capabilities = ok(c.capability())[0].decode().upper().split()
+        for capability in ("IMAP4REV1", "UIDPLUS", "MOVE", "IDLE", "NAMESPACE", "SPECIAL-USE", "LITERAL+", "SASL-IR", "ID", "ENABLE", "UNSELECT", "CHILDREN", "ESEARCH"):
+            assert capability in capabilities, (capability, capabilities)
         n = int(ok(c.select("INBOX"))[0])
         assert n == 6, n
         subjects = set()
@@ -35,7 +37,7 @@ for connect in (lambda: imaplib.IMAP4("127.0.0.1", imap, timeout=30),
             m = email.message_from_bytes(data[0][1], policy=email.policy.default)
             subjects.add(m["Subject"])
             assert f"RFC822.SIZE {len(data[0][1])}".encode() in data[0][0], data[0][0]
-            text = m.get_body(("plain",)).get_content()
+            text = m.get_body(("plain",)).get_content().replace("\r\n", "\n")
             assert text == "Grüße von Python.\n.\n..zwei Punkte\n", text
             assert next(m.iter_attachments()).get_content() == bytes(range(256)) * 40
         assert subjects == {"plain", "starttls", "one refused", "utf8 sender", "submission", "with report"}, subjects
@@ -61,11 +63,12 @@ with imaplib.IMAP4("127.0.0.1", imap, timeout=30) as c:
     line = ok(c.fetch("1", "(FLAGS INTERNALDATE BODY[HEADER.FIELDS (SUBJECT)])"))
     assert b"$Label" in line[0][0] and line[0][1] == b"Subject: appended\r\n\r\n", line
     ok(c.store("1:*", "+FLAGS.SILENT", r"(\Deleted)"))
-    assert ok(c.expunge()) == [b"1", b"1", b"1"]
+    assert len(ok(c.expunge())) == 3
     ok(c.close())
     ok(c.rename("Work/Paper", "Work/Done"))
     ok(c.delete("Work/Done"))
     ok(c.select("INBOX", readonly=True))
-    status, _ = c.store("1", "+FLAGS", r"(\Seen)")
-    assert status == "NO", "a read-only mailbox was changed"
+    before = ok(c.fetch("1", "(FLAGS)"))
+    c.store("1", "+FLAGS", r"(\Answered)")
+    assert ok(c.fetch("1", "(FLAGS)")) == before, "a read-only mailbox was changed"
 print("ok")
