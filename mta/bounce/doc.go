@@ -1,0 +1,42 @@
+// Package bounce makes delivery reports and puts them into the queue (Postfix
+// bounce(8)).
+//
+// # What it does
+//
+// [Generator.Report] makes one message of type multipart/report: a text for
+// people, a message/delivery-status for programs, and the message or its
+// header. The kinds are failure, delay and success (delivered, relayed). It is
+// submitted through envelope.Submitter, the same door as all mail, with the
+// null sender, Auto-Submitted: auto-replied, from MAILER-DAEMON at this host.
+//
+// A report goes only to somebody who wants it: never to the null sender, and
+// not for recipients whose NOTIFY says otherwise (RFC 3461 section 5.2). What
+// nobody wants is no error.
+//
+// A failure report returns the whole message up to bounce.size_limit, of a
+// larger one, and with RET=HDRS, the header. Delay and success return the
+// header. A header longer than the limit is cut between lines.
+//
+// When the message needed SMTPUTF8, or an address is not ASCII, the parts are
+// those of RFC 6533 (message/global-delivery-status, message/global,
+// message/global-headers) and the report is SMTPUTF8 mail itself.
+//
+// # What it does not do
+//
+// It decides nothing about a recipient; qmgr does. It keeps no state.
+//
+// # Parameters
+//
+// The section [bounce]; see configs/bounce.go. With bounce.copy_to set, that
+// address gets a copy of every failure report with the header only, also when
+// the sender is null. A failure to deliver to copy_to itself is not copied.
+//
+// # Results
+//
+// An error means that the report is not in the queue; the caller keeps the
+// recipients. The log has one msglog.Notification for each report.
+//
+// # Standards
+//
+// RFC 3461, 3462/6522 (multipart/report), 3464, 3834 (Auto-Submitted), 6533.
+package bounce
