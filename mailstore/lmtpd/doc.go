@@ -1,0 +1,40 @@
+// Package lmtpd receives mail by LMTP for the mailboxes of this store: the
+// policy of a session on the engine of internal/smtpserver. Any MTA can be the
+// client: Postfix's lmtp(8), or our own on another node.
+//
+// # What it does
+//
+// RCPT is answered by the directory. After the content each recipient gets an
+// answer of its own (RFC 2033 section 4.2), and a 250 stands for a message that
+// is on disk (mailstore.Delivery.Durable). Recipients are delivered to at the
+// same time, lmtpd.concurrency of them, so that they share a sync. Each copy
+// gets Return-Path and Delivered-To.
+//
+// # What it does not do
+//
+// It does not relay, expand aliases or filter; mail goes to INBOX, whatever the
+// extension of the address. It asks for no log-in: keep its addresses inside.
+// A client that lost the answer and tries again makes a second copy; LMTP has
+// no message identity that could tell.
+//
+// # Results
+//
+// At RCPT:
+//
+//	a mailbox                  250
+//	nobody, or not hosted      550 5.1.1
+//	moved                      551 5.1.6 with the new address
+//	disabled                   550 5.2.1
+//	an alias                   451 4.3.5: the client should have expanded it
+//	directory unavailable      451 4.3.0, misconfigured 451 4.3.5
+//
+// After the content: 250, 552 5.2.2 over quota, 452 4.3.1 disk full, 451 4.3.0.
+//
+// # Parameters
+//
+// The section [lmtpd]; main.hostname.
+//
+// # Standards
+//
+// RFC 2033, and those of internal/smtpserver.
+package lmtpd

@@ -1,0 +1,64 @@
+package lmtpd
+
+import (
+	"crypto/tls"
+	"time"
+
+	"github.com/emersion/go-smtp"
+
+	"toastmaster/configs"
+	"toastmaster/directory"
+	"toastmaster/internal/clock"
+	"toastmaster/internal/msglog"
+	"toastmaster/internal/service"
+	"toastmaster/internal/smtpserver"
+	"toastmaster/internal/wire"
+	"toastmaster/mailstore"
+)
+
+// Options are what a Daemon is made of.
+type Options struct {
+	Params    configs.LMTPD
+	Hostname  string // main.hostname
+	Directory directory.Directory
+	Store     *mailstore.Store
+	// TLS is for STARTTLS; nil does not offer it.
+	TLS              *tls.Config
+	HandshakeTimeout time.Duration // tls.handshake_timeout
+	Log              *msglog.Log
+	Clock            clock.Clock
+}
+
+// Daemon makes the handler. It is safe for concurrent use, starts nothing and
+// needs no Close.
+type Daemon struct{ o Options }
+
+// New makes a Daemon.
+func New(o Options) *Daemon { return &Daemon{o: o} }
+
+// Handler is the handler of lmtpd.listen.
+func (d *Daemon) Handler() *smtpserver.Server {
+	p := d.o.Params
+	return &smtpserver.Server{
+		Service: "lmtpd", Hostname: d.o.Hostname, LMTP: true, TLS: d.o.TLS,
+		Backend:         smtpserver.BackendFunc(d.newSession),
+		MaxMessageBytes: p.MessageSizeLimit, MaxRecipients: p.RecipientLimit, MaxErrors: p.ErrorLimit,
+		Timeout: p.Timeout, HandshakeTimeout: d.o.HandshakeTimeout,
+		Log: d.o.Log, Clock: d.o.Clock,
+	}
+}
+
+// Limits are those of the service.Server around the handler.
+func (d *Daemon) Limits() service.Limits {
+	return service.Limits{
+		Connections: d.o.Params.MaxConnections, HandshakeTimeout: d.o.HandshakeTimeout,
+		DrainTimeout: d.o.Params.DrainTimeout,
+	}
+}
+
+func (d *Daemon) newSession(c *smtpserver.Conn) (smtp.Session, error) {
+	// The client is an MTA that has dealt with bare line ends, or wants them
+	// kept; refusing them here would bounce accepted mail.
+	c.SetBare(wire.Allow)
+	return &session{d: d, c: c}, nil
+}
