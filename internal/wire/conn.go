@@ -17,6 +17,9 @@ type Conn struct {
 	// no limit. They may be changed between calls.
 	ReadTimeout  time.Duration
 	WriteTimeout time.Duration
+	// ReadUntil ends all reads, however often the peer sends an octet: the
+	// limit of the time before log-in. The zero Time is no limit.
+	ReadUntil time.Time
 
 	nc net.Conn
 	// base is the first connection: Interrupt may meet an Upgrade, and a
@@ -81,6 +84,9 @@ func (s source) Read(p []byte) (int, error) {
 	until := time.Time{}
 	if c.ReadTimeout > 0 {
 		until = time.Now().Add(c.ReadTimeout)
+	}
+	if !c.ReadUntil.IsZero() && (until.IsZero() || c.ReadUntil.Before(until)) {
+		until = c.ReadUntil
 	}
 	for {
 		if err := c.nc.SetReadDeadline(until); err != nil {

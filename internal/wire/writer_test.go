@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -215,6 +216,27 @@ func TestReadTimeout(t *testing.T) {
 	_, err := c.ReadCommand()
 	var ne net.Error
 	if !errors.As(err, &ne) || !ne.Timeout() {
+		t.Error(err)
+	}
+}
+
+func TestReadUntilHoldsAgainstSingleOctets(t *testing.T) {
+	t.Parallel()
+	a, b := net.Pipe()
+	defer a.Close()
+	defer b.Close()
+	c := NewConn(a, nil)
+	c.ReadTimeout = time.Minute
+	c.ReadUntil = time.Now().Add(20 * time.Millisecond)
+	go func() {
+		for {
+			if _, err := b.Write([]byte("x")); err != nil {
+				return
+			}
+		}
+	}()
+	c.In.MaxLine = 1 << 40
+	if _, err := c.ReadCommand(); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Error(err)
 	}
 }

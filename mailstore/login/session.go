@@ -94,16 +94,6 @@ func (s *Session) ReadDeadline(idle time.Duration) time.Time {
 	return time.Time{}
 }
 
-// ReadTimeout is ReadDeadline as the time from now, at least a millisecond;
-// zero is no limit.
-func (s *Session) ReadTimeout(idle time.Duration) time.Duration {
-	d := s.ReadDeadline(idle)
-	if d.IsZero() {
-		return 0
-	}
-	return max(time.Until(d), time.Millisecond)
-}
-
 // Exhausted says that no further attempt to log in is allowed.
 func (s *Session) Exhausted() bool {
 	return s.gate.MaxFailures > 0 && s.failures >= s.gate.MaxFailures

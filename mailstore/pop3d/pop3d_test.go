@@ -3,6 +3,7 @@ package pop3d
 import (
 	"bufio"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -327,6 +328,24 @@ func TestTimeouts(t *testing.T) {
 	after.ask("NOOP", "+OK")
 	after.expect("-ERR Disconnected for inactivity")
 	after.eof()
+}
+
+func TestSingleOctetsDoNotProlongTheLogin(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, func(h *host) { h.gate.Timeout = 300 * time.Millisecond })
+	c := h.client(0)
+	go func() {
+		for {
+			if _, err := io.WriteString(c, "x"); err != nil {
+				return
+			}
+		}
+	}()
+	// The goodbye may be lost in the reset that unread octets cause.
+	line, err := c.r.ReadString('\n')
+	if errors.Is(err, os.ErrDeadlineExceeded) || err == nil && !strings.HasPrefix(line, "-ERR Disconnected") {
+		t.Errorf("%q %v", line, err)
+	}
 }
 
 func TestSlowReaderIsDropped(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"toastmaster/internal/wire"
 	"toastmaster/mailstore/login"
@@ -45,7 +46,7 @@ type counts struct {
 func (s *session) serve() string {
 	s.wire.In.MaxLine = maxLine
 	s.wire.In.Bare = wire.Allow
-	s.wire.WriteTimeout = s.h.config.IdleTimeout
+	s.wire.ReadTimeout, s.wire.WriteTimeout = s.h.config.IdleTimeout, s.h.config.IdleTimeout
 	s.ok(s.h.hostname + " POP3 server ready")
 	for {
 		line, err := s.readLine()
@@ -60,9 +61,13 @@ func (s *session) serve() string {
 	}
 }
 
-// readLine waits for a line of the client until the deadline of the stage.
+// readLine waits for a line of the client. Before log-in, all lines together
+// have until the deadline for log-in.
 func (s *session) readLine() ([]byte, error) {
-	s.wire.ReadTimeout = s.login.ReadTimeout(s.h.config.IdleTimeout)
+	s.wire.ReadUntil = time.Time{}
+	if !s.login.LoggedIn() {
+		s.wire.ReadUntil = s.login.ReadDeadline(0)
+	}
 	return s.wire.ReadCommand()
 }
 
