@@ -15,6 +15,8 @@ type reply struct {
 	// status is the enhanced code; class.0.0 when the peer gave none that
 	// fits (RFC 2034 section 4).
 	status dsn.Status
+	// enhanced: the status was in the reply.
+	enhanced bool
 	// lines are the texts without code, hyphen and enhanced code. A reply
 	// longer than maxText is cut.
 	lines []string
@@ -36,7 +38,7 @@ func (r *reply) text() string {
 	const most = 1000
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d", r.code)
-	if r.status.Subject() != 0 || r.status.Detail() != 0 {
+	if r.enhanced {
 		b.WriteString(" " + r.status.String())
 	}
 	for _, l := range r.lines {
@@ -97,7 +99,7 @@ func (p *parser) text(raw []byte, first bool) {
 	if s, rest, ok := dsn.Parse(text); ok && s.Class() == class {
 		text = rest
 		if first {
-			p.reply.status = s
+			p.reply.status, p.reply.enhanced = s, true
 		}
 	}
 	if p.reply.status == 0 {

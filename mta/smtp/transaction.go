@@ -32,7 +32,7 @@ func (d *delivery) transactions(ctx context.Context, s *session) error {
 			return err
 		}
 	}
-	if err := s.reset(); err != nil {
+	if s.broken || s.reset() != nil {
 		s.broken = true // everybody has a result; the loss does not matter
 	}
 	return nil

@@ -1,0 +1,569 @@
+package smtp
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"toastmaster/configs"
+	"toastmaster/internal/addr"
+	"toastmaster/internal/dsn"
+	"toastmaster/internal/envelope"
+	"toastmaster/internal/testkit/dnstest"
+	"toastmaster/mta/agent"
+	"toastmaster/mta/queue"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestDelivers(t *testing.T) {
+	t.Parallel()
+	for name, ehlo := range map[string][]string{
+		"pipelined": {"PIPELINING", "8BITMIME"}, "one by one": {"8BITMIME"}, "nothing offered": {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPeer(t, "127.0.0.1:0")
+			p.ehlo = ehlo
+			r := newRig(t, p.start().port, one(), nil)
+			got := r.deliver(request("remote.test", hello, "a@remote.test", "b@remote.test"))
+			r.want(got, dsn.OK, dsn.OK)
+			if got[0].Action != agent.Relayed || got[0].Effect != queue.EffectFinal || !strings.HasPrefix(got[0].Relay, "mx.remote.test[127.0.0.1]:") ||
+				got[0].Text != "250 2.0.0 queued as 1" || got[0].Connected.IsZero() {
+				t.Errorf("%+v", got[0])
+			}
+			if want := "Subject: hello\r\n\r\nhello\r\n..dot\r\n"; len(p.messages) != 1 || p.messages[0] != want {
+				t.Errorf("%q", p.messages)
+			}
+			if e := p.seen("EHLO"); len(e) != 1 || e[0] != "EHLO mail.example.test" {
+				t.Errorf("%q", e)
+			}
+		})
+	}
+}
+
+func TestMixedReplies(t *testing.T) {
+	t.Parallel()
+	for _, ehlo := range [][]string{{"PIPELINING"}, {}} {
+		p := newPeer(t, "127.0.0.1:0")
+		p.ehlo = ehlo
+		p.answers = map[string][]string{
+			"RCPT TO:<gone@":  {"550 5.1.1 no such user\x07"},
+			"RCPT TO:<later@": {"450 4.2.0 greylisted"},
+			"RCPT TO:<old@":   {"553 go away"},
+		}
+		r := newRig(t, p.start().port, one(), nil)
+		got := r.deliver(request("remote.test", hello, "gone@remote.test", "ok@remote.test", "later@remote.test", "old@remote.test"))
+		r.want(got, dsn.BadDestMailbox, dsn.OK, dsn.Make(4, 2, 0), dsn.Make(5, 0, 0))
+		e := got[0].Err
+		if e.RemoteMTA != "mx.remote.test" || e.RemoteReply != "550 5.1.1 no such user?" || got[0].Site {
+			t.Errorf("%+v", got[0])
+		}
+		if _, n := p.count(); n != 1 {
+			t.Errorf("%d messages", n)
+		}
+	}
+}
+
+func TestGreylistedThenTaken(t *testing.T) {
+	t.Parallel()
+	p := newPeer(t, "127.0.0.1:0")
+	p.answers = map[string][]string{"RCPT": {"450 4.7.1 come back", "250 ok"}}
+	r := newRig(t, p.start().port, one(), nil)
+	q := request("remote.test", hello, "a@remote.test")
+	r.want(r.deliver(q), dsn.Make(4, 7, 1))
+	r.want(r.deliver(q), dsn.OK)
+	if sessions, messages := p.count(); sessions != 1 || messages != 2 {
+		t.Errorf("%d sessions, %d messages", sessions, messages)
+	}
+	if len(p.seen("RSET")) != 1 {
+		t.Error("the refused transaction was not reset")
+	}
+	if p.messages[0] != "" {
+		t.Error("somebody got the message that nobody was to get")
+	}
+}
+
+func TestReplyToMailOrDataIsForAll(t *testing.T) {
+	t.Parallel()
+	for key, reply := range map[string]string{"MAIL": "451 4.1.8 who are you", "DATA": "451 4.1.8 no", "<data>": "451 4.1.8 hm"} {
+		for _, ehlo := range [][]string{{"PIPELINING"}, {}} {
+			p := newPeer(t, "127.0.0.1:0")
+			p.ehlo = ehlo
+			p.answers = map[string][]string{key: {reply}}
+			r := newRig(t, p.start().port, one(), nil)
+			got := r.deliver(request("remote.test", hello, "a@remote.test", "b@remote.test"))
+			r.want(got, dsn.Make(4, 1, 8), dsn.Make(4, 1, 8))
+			if got[0].Site {
+				t.Errorf("%s: counted against the site", key)
+			}
+		}
+	}
+}
+
+func TestLostBehindTheDotIsDeferredAndNotSentElsewhere(t *testing.T) {
+	t.Parallel()
+	for _, how := range []string{"drop", "hang", "421 4.3.2 shutting down"} {
+		p := newPeer(t, "127.0.0.1:0")
+		p.answers = map[string][]string{"<data>": {how}}
+		names := one()
+		names["remote.test"] = dnstest.Name{MX: []net.MX{{Host: "mx.remote.test", Pref: 1}, {Host: "mx2.remote.test", Pref: 2}}}
+		names["mx2.remote.test"] = dnstest.Name{Addrs: []string{"127.0.0.1"}}
+		r := newRig(t, p.start().port, names, func(c *configs.SMTP, _ *Options) { c.DataDoneTimeout = 100 * time.Millisecond })
+		got := r.deliver(request("remote.test", hello, "a@remote.test"))
+		if e := got[0].Err; e == nil || !e.Temporary() {
+			t.Fatalf("%s: %+v", how, got[0])
+		}
+		if sessions, _ := p.count(); sessions != 1 {
+			t.Errorf("%s: %d sessions", how, sessions)
+		}
+	}
+}
+
+func TestNextHost(t *testing.T) {
+	t.Parallel()
+	for name, script := range map[string]func(*peer){
+		"greeting 554":   func(p *peer) { p.greeting = "554 5.7.1 no mail here" },
+		"greeting 421":   func(p *peer) { p.greeting = "421 4.3.2 busy" },
+		"no greeting":    func(p *peer) { p.greeting = "drop" },
+		"no smtp":        func(p *peer) { p.greeting = "HTTP/1.0 400 Bad Request" },
+		"dies in MAIL":   func(p *peer) { p.answers["MAIL"] = []string{"drop"} },
+		"421 at RCPT":    func(p *peer) { p.answers["RCPT"] = []string{"421 4.3.2 enough"} },
+		"EHLO and HELO":  func(p *peer) { p.answers["EHLO"], p.answers["HELO"] = []string{"502 no"}, []string{"550 no"} },
+		"reply no SMTP":  func(p *peer) { p.answers["RCPT"] = []string{"250-ok\r\n550 no"} },
+		"reply too long": func(p *peer) { p.answers["MAIL"] = []string{"pour"} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			bad := newPeer(t, "127.0.0.1:0")
+			script(bad)
+			bad.start()
+			good := newPeer(t, "127.0.0.2:"+itoa(bad.port)).start()
+			r := newRig(t, bad.port, map[string]dnstest.Name{
+				"remote.test":   {MX: []net.MX{{Host: "b.remote.test", Pref: 20}, {Host: "a.remote.test", Pref: 10}}},
+				"a.remote.test": {Addrs: []string{"127.0.0.1"}}, "b.remote.test": {Addrs: []string{"127.0.0.2"}},
+			}, nil)
+			got := r.deliver(request("remote.test", hello, "a@remote.test"))
+			r.want(got, dsn.OK)
+			if s, n := bad.count(); s != 1 || n != 0 {
+				t.Errorf("bad host: %d sessions, %d messages", s, n)
+			}
+			if _, n := good.count(); n != 1 {
+				t.Errorf("good host: %d messages", n)
+			}
+		})
+	}
+}
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+func TestNobodyThere(t *testing.T) {
+	t.Parallel()
+	p := newPeer(t, "127.0.0.1:0")
+	p.stop()
+	r := newRig(t, p.port, one(), nil)
+	got := r.deliver(request("remote.test", hello, "a@remote.test", "b@remote.test"))
+	r.want(got, dsn.NoAnswer, dsn.NoAnswer)
+	if !got[0].Site || !got[1].Site {
+		t.Error("not counted against the site")
+	}
+}
+
+func TestGreetingRefusedForGoodIsTemporary(t *testing.T) {
+	t.Parallel()
+	p := newPeer(t, "127.0.0.1:0")
+	p.greeting = "554 5.7.1 no mail from you"
+	r := newRig(t, p.start().port, one(), nil)
+	got := r.deliver(request("remote.test", hello, "a@remote.test"))
+	r.want(got, dsn.Make(4, 7, 1))
+	if !got[0].Site {
+		t.Error("not counted against the site")
+	}
+}
+
+// TestPatienceEnds: slow and endless replies cost bounded time and memory.
+func TestPatienceEnds(t *testing.T) {
+	t.Parallel()
+	for _, how := range []string{"hang", "drip", "pour"} {
+		t.Run(how, func(t *testing.T) {
+			t.Parallel()
+			p := newPeer(t, "127.0.0.1:0")
+			p.answers = map[string][]string{"MAIL": {how}}
+			r := newRig(t, p.start().port, one(), func(c *configs.SMTP, _ *Options) { c.MailTimeout = 200 * time.Millisecond })
+			start := time.Now()
+			got := r.deliver(request("remote.test", hello, "a@remote.test"))
+			if e := got[0].Err; e == nil || !e.Temporary() || !got[0].Site {
+				t.Errorf("%+v", got[0])
+			}
+			if took := time.Since(start); took > 4*time.Second {
+				t.Errorf("took %v", took)
+			}
+		})
+	}
+}
+
+func TestDeliveryTimeout(t *testing.T) {
+	t.Parallel()
+	p := newPeer(t, "127.0.0.1:0")
+	p.answers = map[string][]string{"MAIL": {"hang"}}
+	r := newRig(t, p.start().port, one(), func(c *configs.SMTP, _ *Options) { c.DeliveryTimeout = 200 * time.Millisecond })
+	r.want(r.deliver(request("remote.test", hello, "a@remote.test")), dsn.BadConnection)
+}
+
+func TestShutdownLeavesRecipientsAlone(t *testing.T) {
+	t.Parallel()
+	p := newPeer(t, "127.0.0.1:0")
+	p.answers = map[string][]string{"MAIL": {"hang"}}
+	r := newRig(t, p.start().port, one(), nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		for len(p.seen("MAIL")) == 0 {
+			time.Sleep(time.Millisecond)
+		}
+		cancel()
+	}()
+	r.agent.Deliver(ctx, request("remote.test", hello, "a@remote.test"), func(res agent.Result) { t.Errorf("reported %+v", res) })
+}
+
+func TestShutdownBehindTheDotWaitsForTheAnswer(t *testing.T) {
+	t.Parallel()
+	p := newPeer(t, "127.0.0.1:0")
+	ctx, cancel := context.WithCancel(t.Context())
+	p.atDot = func() {
+		cancel()
+		time.Sleep(50 * time.Millisecond) // let the interrupt reach the connection
+	}
+	r := newRig(t, p.start().port, one(), nil)
+	var got []agent.Result
+	r.agent.Deliver(ctx, request("remote.test", hello, "a@remote.test"), func(res agent.Result) { got = append(got, res) })
+	if len(got) != 1 || got[0].Err != nil {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestShutdownBeforeTheDotSendsNothing(t *testing.T) {
+	t.Parallel()
+	p := newPeer(t, "127.0.0.1:0")
+	ctx, cancel := context.WithCancel(t.Context())
+	r := newRig(t, p.start().port, one(), nil)
+	q := request("remote.test", hello, "a@remote.test")
+	q.Content = &cancelAtRead{Memory: envelope.Memory(hello), cancel: cancel}
+	r.agent.Deliver(ctx, q, func(res agent.Result) { t.Errorf("reported %+v", res) })
+	if _, n := p.count(); n != 0 {
+		t.Errorf("%d messages", n)
+	}
+}
+
+// cancelAtRead cancels a context when its content is read.
+type cancelAtRead struct {
+	envelope.Memory
+	cancel context.CancelFunc
+}
+
+func (c *cancelAtRead) Bytes() ([]byte, bool) { return nil, false }
+
+func (c *cancelAtRead) ReadAt(p []byte, off int64) (int, error) {
+	c.cancel()
+	time.Sleep(50 * time.Millisecond) // let the interrupt reach the connection
+	return c.Memory.ReadAt(p, off)
+}
+
+func TestConnectionsAreReused(t *testing.T) {
+	t.Parallel()
+	p := newPeer(t, "127.0.0.1:0")
+	r := newRig(t, p.start().port, one(), func(c *configs.SMTP, _ *Options) { c.CacheReuseCount = 2 })
+	for range 4 {
+		r.want(r.deliver(request("remote.test", hello, "a@remote.test")), dsn.OK)
+	}
+	if sessions, messages := p.count(); sessions != 2 || messages != 4 {
+		t.Errorf("%d sessions, %d messages", sessions, messages)
+	}
+}
+
+func TestAStaleConnectionCostsNothing(t *testing.T) {
+	t.Parallel()
+	p := newPeer(t, "127.0.0.1:0")
+	p.answers = map[string][]string{"MAIL": {"250 ok", "drop", "250 ok"}}
+	r := newRig(t, p.start().port, one(), nil)
+	for range 2 {
+		r.want(r.deliver(request("remote.test", hello, "a@remote.test")), dsn.OK)
+	}
+	if sessions, messages := p.count(); sessions != 2 || messages != 2 {
+		t.Errorf("%d sessions, %d messages", sessions, messages)
+	}
+}
+
+func TestIdleConnectionsAreClosed(t *testing.T) {
+	t.Parallel()
+	p := newPeer(t, "127.0.0.1:0")
+	r := newRig(t, p.start().port, one(), func(c *configs.SMTP, _ *Options) { c.CacheTime = 20 * time.Millisecond })
+	r.want(r.deliver(request("remote.test", hello, "a@remote.test")), dsn.OK)
+	deadline := time.Now().Add(5 * time.Second)
+	for len(p.seen("QUIT")) == 0 {
+		if time.Now().After(deadline) {
+			t.Fatal("no QUIT")
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+func TestCrowdedRecipientsComeAgain(t *testing.T) {
+	t.Parallel()
+	for _, ehlo := range [][]string{{"PIPELINING"}, {}} {
+		p := newPeer(t, "127.0.0.1:0")
+		p.ehlo = ehlo
+		p.answers = map[string][]string{"RCPT": {"250 ok", "452 4.5.3 too many", "452 4.5.3 too many", "250 ok", "452 4.5.3 too many", "250 ok"}}
+		r := newRig(t, p.start().port, one(), nil)
+		r.want(r.deliver(request("remote.test", hello, "a@remote.test", "b@remote.test", "c@remote.test")), dsn.OK, dsn.OK, dsn.OK)
+		if sessions, messages := p.count(); sessions != 1 || messages != 3 {
+			t.Errorf("%d sessions, %d messages", sessions, messages)
+		}
+	}
+}
+
+func TestManyRecipients(t *testing.T) {
+	t.Parallel()
+	p := newPeer(t, "127.0.0.1:0")
+	var to []string
+	var want []dsn.Status
+	for i := range 333 {
+		to = append(to, "user"+itoa(i)+"@remote.test")
+		want = append(want, dsn.OK)
+	}
+	r := newRig(t, p.start().port, one(), nil)
+	r.want(r.deliver(request("remote.test", hello, to...)), want...)
+	if len(p.seen("RCPT")) != 333 || len(p.messages) != 1 {
+		t.Error("not all in one transaction")
+	}
+}
+
+func TestSizeLimit(t *testing.T) {
+	t.Parallel()
+	p := newPeer(t, "127.0.0.1:0")
+	p.ehlo = []string{"SIZE 30"}
+	r := newRig(t, p.start().port, one(), nil)
+	r.want(r.deliver(request("remote.test", hello, "a@remote.test")), dsn.MessageTooLong)
+	r.want(r.deliver(request("remote.test", "A: b\n\nc\n", "a@remote.test")), dsn.OK)
+	if m := p.seen("MAIL"); len(m) != 1 || m[0] != "MAIL FROM:<s@example.test> SIZE=11" {
+		t.Errorf("%q", m)
+	}
+}
+
+func TestEightBit(t *testing.T) {
+	t.Parallel()
+	p := newPeer(t, "127.0.0.1:0")
+	p.ehlo = []string{"8BITMIME"}
+	q := newPeer(t, "127.0.0.2:"+itoa(p.port))
+	q.ehlo = nil
+	p.start()
+	q.start()
+	names := one()
+	names["old.test"] = dnstest.Name{Addrs: []string{"127.0.0.2"}}
+	r := newRig(t, p.port, names, nil)
+	eight := request("remote.test", "Subject: x\n\nna\xc3\xafve\n", "a@remote.test")
+	eight.Envelope.Body = envelope.Body8BitMIME
+	r.want(r.deliver(eight), dsn.OK)
+	if m := p.seen("MAIL"); m[0] != "MAIL FROM:<s@example.test> BODY=8BITMIME" {
+		t.Errorf("%q", m)
+	}
+	eight.Nexthop = "old.test"
+	r.want(r.deliver(eight), notConverted)
+	eight.Content = fileLike{envelope.Memory(strings.Repeat("x\n", 20_000) + "\xff\n")}
+	r.want(r.deliver(eight), notConverted)
+	eight.Content = envelope.Memory(hello)
+	r.want(r.deliver(eight), dsn.OK)
+	if m := q.seen("MAIL"); len(m) != 1 || m[0] != "MAIL FROM:<s@example.test>" {
+		t.Errorf("%q", m)
+	}
+}
+
+// fileLike is a content that does not lie in memory.
+type fileLike struct{ envelope.Memory }
+
+func (fileLike) Bytes() ([]byte, bool) { return nil, false }
+
+func TestContentOfAFile(t *testing.T) {
+	t.Parallel()
+	p := newPeer(t, "127.0.0.1:0")
+	r := newRig(t, p.start().port, one(), nil)
+	text := strings.Repeat(".A line of some length\n", 10_000)
+	q := request("remote.test", "", "a@remote.test")
+	q.Content = fileLike{envelope.Memory(text)}
+	r.want(r.deliver(q), dsn.OK)
+	if want := strings.ReplaceAll(strings.ReplaceAll(text, "\n", "\r\n"), ".A", "..A"); p.messages[0] != want {
+		t.Error("changed on the way")
+	}
+}
+
+// broken cannot be read beyond its first half.
+type broken struct{ fileLike }
+
+func (b broken) Size() int64 { return 2 * b.Memory.Size() }
+
+func TestAContentThatCannotBeReadIsNotCutShort(t *testing.T) {
+	t.Parallel()
+	p := newPeer(t, "127.0.0.1:0")
+	r := newRig(t, p.start().port, one(), nil)
+	q := request("remote.test", "", "a@remote.test")
+	q.Content = broken{fileLike{envelope.Memory(hello)}}
+	got := r.deliver(q)
+	r.want(got, dsn.MailSystem)
+	if _, n := p.count(); n != 0 || got[0].Site {
+		t.Errorf("%d messages, %+v", n, got[0])
+	}
+}
+
+func TestSMTPUTF8(t *testing.T) {
+	t.Parallel()
+	p := newPeer(t, "127.0.0.1:0")
+	p.ehlo = []string{"8BITMIME", "SMTPUTF8"}
+	q := newPeer(t, "127.0.0.2:"+itoa(p.port))
+	q.ehlo = []string{"8BITMIME"}
+	p.start()
+	q.start()
+	names := one()
+	names["old.test"] = dnstest.Name{Addrs: []string{"127.0.0.2"}}
+	r := newRig(t, p.port, names, nil)
+	m := request("remote.test", hello, "a@remote.test", "jos\u00e9@remote.test")
+	m.Envelope.UTF8 = true
+	r.want(r.deliver(m), dsn.OK, dsn.OK)
+	if c := p.seen("MAIL"); c[0] != "MAIL FROM:<s@example.test> SMTPUTF8" {
+		t.Errorf("%q", c)
+	}
+	m.Nexthop = "old.test"
+	r.want(r.deliver(m), dsn.OK, dsn.NonASCIIAddress)
+	m.Content = envelope.Memory("Subject: caf\u00e9\n\nx\n")
+	r.want(r.deliver(m), dsn.NonASCIIAddress, dsn.NonASCIIAddress)
+	m.Content = envelope.Memory(hello)
+	m.Envelope.Sender = addr.Address{Local: "andr\u00e9", Domain: "example.test"}
+	r.want(r.deliver(m), dsn.NonASCIIAddress, dsn.NonASCIIAddress)
+}
+
+func TestDSNParameters(t *testing.T) {
+	t.Parallel()
+	p := newPeer(t, "127.0.0.1:0")
+	p.ehlo = []string{"DSN"}
+	r := newRig(t, p.start().port, one(), nil)
+	q := request("remote.test", hello, "a@remote.test", "b@remote.test", "c@remote.test")
+	q.Envelope.Return, q.Envelope.EnvID = envelope.ReturnHeaders, "QQ+3D1"
+	q.Envelope.Recipients[0].Notify = envelope.NotifySuccess | envelope.NotifyDelay
+	q.Envelope.Recipients[0].ORcpt = "rfc822;x+2By@example.test"
+	q.Envelope.Recipients[1].Notify = envelope.NotifyNever
+	q.Envelope.Recipients[2].Original = addr.Address{Local: "c+d", Domain: "example.test"}
+	got := r.deliver(q)
+	r.want(got, dsn.OK, dsn.OK, dsn.OK)
+	if got[0].Action != agent.Transferred {
+		t.Errorf("%+v", got[0])
+	}
+	want := []string{
+		"RCPT TO:<a@remote.test> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;x+2By@example.test",
+		"RCPT TO:<b@remote.test> NOTIFY=NEVER",
+		"RCPT TO:<c@remote.test> ORCPT=rfc822;c+2Bd@example.test",
+	}
+	if m := p.seen("MAIL"); m[0] != "MAIL FROM:<s@example.test> RET=HDRS ENVID=QQ+3D1" {
+		t.Errorf("%q", m)
+	}
+	if c := p.seen("RCPT"); strings.Join(c, "\n") != strings.Join(want, "\n") {
+		t.Errorf("%q", c)
+	}
+}
+
+func TestTLS(t *testing.T) {
+	t.Parallel()
+	cert, roots := certificate(t, "mx.remote.test")
+	other, _ := certificate(t, "other.test")
+	for name, c := range map[string]struct {
+		level    string
+		offer    bool
+		starttls string
+		cert     tls.Certificate
+		want     dsn.Status
+		inTLS    bool
+		sessions int
+	}{
+		"may":                     {"may", true, "", cert, dsn.OK, true, 1},
+		"may, any certificate":    {"may", true, "", other, dsn.OK, true, 1},
+		"may, not offered":        {"may", false, "", cert, dsn.OK, false, 1},
+		"may, refused":            {"may", true, "454 4.7.0 not now", cert, dsn.OK, false, 1},
+		"may, handshake fails":    {"may", true, "bad", cert, dsn.OK, false, 2},
+		"may, injected plaintext": {"may", true, "220 go\r\n250 injected", cert, dsn.OK, true, 1},
+		"none":                    {"none", true, "", cert, dsn.OK, false, 1},
+		"encrypt":                 {"encrypt", true, "", other, dsn.OK, true, 1},
+		"encrypt, not offered":    {"encrypt", false, "", cert, tlsNotOffered, false, 1},
+		"encrypt, fails":          {"encrypt", true, "bad", cert, tlsFailed, false, 1},
+		"verify":                  {"verify", true, "", cert, dsn.OK, true, 1},
+		"verify, somebody else's": {"verify", true, "", other, tlsFailed, false, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPeer(t, "127.0.0.1:0")
+			p.tls = &tls.Config{Certificates: []tls.Certificate{c.cert}}
+			p.ehlo, p.underTLS = []string{"PIPELINING"}, []string{"PIPELINING", "DSN"}
+			if c.offer {
+				p.ehlo = append(p.ehlo, "STARTTLS")
+			}
+			p.badTLS = c.starttls == "bad"
+			if c.starttls != "" && !p.badTLS {
+				p.answers["STARTTLS"] = []string{c.starttls}
+			}
+			r := newRig(t, p.start().port, one(), func(s *configs.SMTP, o *Options) {
+				s.TLSLevel, o.TLS = c.level, &tls.Config{RootCAs: roots}
+			})
+			got := r.deliver(request("remote.test", hello, "a@remote.test"))
+			r.want(got, c.want)
+			if inTLS := got[0].Action == agent.Transferred; inTLS != c.inTLS {
+				t.Errorf("in TLS: %v", inTLS)
+			}
+			if sessions, _ := p.count(); sessions != c.sessions {
+				t.Errorf("%d sessions", sessions)
+			}
+		})
+	}
+}
+
+func TestLogIn(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "passwords")
+	if err := os.WriteFile(file, []byte("# comment\n[127.0.0.1] me:se:cret\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cert, _ := certificate(t, "relay.test")
+	for name, c := range map[string]struct {
+		ehlo, underTLS []string
+		answers        map[string][]string
+		want           dsn.Status
+		commands       []string
+	}{
+		"plain":   {[]string{"STARTTLS"}, []string{"AUTH PLAIN LOGIN"}, nil, dsn.OK, []string{"AUTH PLAIN AG1lAHNlOmNyZXQ="}},
+		"login":   {[]string{"STARTTLS"}, []string{"AUTH LOGIN"}, map[string][]string{"AUTH LOGIN": {"334 VXNlcm5hbWU6"}, "bWU=": {"334 UGFzc3dvcmQ6"}, "c2U6Y3JldA==": {"235 ok"}}, dsn.OK, []string{"AUTH LOGIN"}},
+		"refused": {[]string{"STARTTLS"}, []string{"AUTH PLAIN"}, map[string][]string{"AUTH": {"535 5.7.8 wrong"}}, loginRefused, nil},
+		"clear":   {[]string{"AUTH PLAIN"}, nil, nil, dsn.AuthUnavailable, []string{}},
+		"unknown": {[]string{"STARTTLS"}, []string{"AUTH X-MAGIC"}, nil, dsn.AuthUnavailable, []string{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPeer(t, "127.0.0.1:0")
+			p.tls = &tls.Config{Certificates: []tls.Certificate{cert}}
+			p.ehlo, p.underTLS = c.ehlo, c.underTLS
+			if c.answers != nil {
+				p.answers = c.answers
+			}
+			r := newRig(t, p.start().port, nil, func(s *configs.SMTP, _ *Options) { s.PasswordFile = file })
+			r.want(r.deliver(request(p.nexthop(), hello, "a@remote.test")), c.want)
+			if got := p.seen("AUTH"); c.commands != nil && strings.Join(got, "\n") != strings.Join(c.commands, "\n") {
+				t.Errorf("%q", got)
+			}
+			if c.want != dsn.OK && len(p.seen("MAIL")) > 0 {
+				t.Error("MAIL without log-in")
+			}
+		})
+	}
+}

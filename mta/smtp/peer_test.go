@@ -1,0 +1,390 @@
+package smtp
+
+import (
+	"bufio"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"toastmaster/configs"
+	"toastmaster/internal/addr"
+	"toastmaster/internal/clock"
+	"toastmaster/internal/dsn"
+	"toastmaster/internal/envelope"
+	"toastmaster/internal/msglog"
+	"toastmaster/internal/testkit/dnstest"
+	"toastmaster/mta/agent"
+)
+
+// peer is a scripted SMTP server. For each command line it looks for an answer
+// and otherwise behaves well.
+type peer struct {
+	t    testing.TB
+	l    net.Listener
+	port int
+
+	greeting string
+	ehlo     []string // without 250 and the name
+	// answers maps a command, as the beginning of its line, to the replies to
+	// give one after the other; the last one stays. A reply of "drop" closes the
+	// connection, "hang" says nothing until the client goes, "pour" sends
+	// text without end.
+	answers map[string][]string
+	tls     *tls.Config
+	// underTLS are the extensions under TLS.
+	underTLS []string
+	// badTLS answers the handshake with text.
+	badTLS bool
+	// atDot is called between the final dot and its answer.
+	atDot func()
+
+	mu       sync.Mutex
+	sessions int
+	commands []string
+	messages []string
+	conns    map[net.Conn]bool
+	wait     sync.WaitGroup
+}
+
+func newPeer(t testing.TB, address string) *peer {
+	t.Helper()
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &peer{
+		t: t, l: l, port: l.Addr().(*net.TCPAddr).Port, greeting: "220 mx.test ESMTP",
+		ehlo: []string{"PIPELINING", "8BITMIME", "SIZE 1000000"}, answers: map[string][]string{}, conns: map[net.Conn]bool{},
+	}
+	t.Cleanup(p.stop)
+	return p
+}
+
+// start begins to accept; the script must not be changed afterwards.
+func (p *peer) start() *peer {
+	p.wait.Go(func() {
+		for {
+			c, err := p.l.Accept()
+			if err != nil {
+				return
+			}
+			p.mu.Lock()
+			p.sessions++
+			p.conns[c] = true
+			p.mu.Unlock()
+			p.wait.Go(func() {
+				defer c.Close()
+				p.serve(c)
+			})
+		}
+	})
+	return p
+}
+
+func (p *peer) stop() {
+	p.l.Close()
+	p.mu.Lock()
+	for c := range p.conns {
+		c.Close()
+	}
+	p.mu.Unlock()
+	p.wait.Wait()
+}
+
+func (p *peer) answer(line string) (string, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	best := ""
+	for key := range p.answers {
+		if strings.HasPrefix(line, key) && len(key) > len(best) {
+			best = key
+		}
+	}
+	list := p.answers[best]
+	if best == "" || len(list) == 0 {
+		return "", false
+	}
+	if len(list) > 1 {
+		p.answers[best] = list[1:]
+	}
+	return list[0], true
+}
+
+// say gives a reply; false ends the session.
+func (p *peer) say(c net.Conn, r *bufio.Reader, reply string) bool {
+	switch reply {
+	case "drop":
+		return false
+	case "hang":
+		io.Copy(io.Discard, r)
+		return false
+	case "pour":
+		for {
+			if _, err := io.WriteString(c, strings.Repeat("250-x\r\n", 500)); err != nil {
+				return false
+			}
+		}
+	case "drip":
+		for {
+			if _, err := io.WriteString(c, "2"); err != nil {
+				return false
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+	}
+	_, err := io.WriteString(c, reply+"\r\n")
+	return err == nil && !strings.HasPrefix(reply, "421")
+}
+
+func (p *peer) serve(c net.Conn) {
+	r := bufio.NewReader(c)
+	secure := false
+	if !p.say(c, r, p.greeting) {
+		return
+	}
+	for {
+		line, err := r.ReadString('\n')
+		if err != nil {
+			return
+		}
+		line = strings.TrimSuffix(line, "\r\n")
+		p.mu.Lock()
+		p.commands = append(p.commands, line)
+		p.mu.Unlock()
+		reply, scripted := p.answer(line)
+		if !scripted {
+			reply = p.usual(line, secure)
+		}
+		if !p.say(c, r, reply) {
+			return
+		}
+		switch {
+		case line == "STARTTLS" && strings.HasPrefix(reply, "220"):
+			if p.badTLS {
+				r.ReadByte()
+				io.WriteString(c, "no TLS at all\r\n")
+				return
+			}
+			conn := tls.Server(c, p.tls)
+			if conn.Handshake() != nil {
+				return
+			}
+			c, r, secure = conn, bufio.NewReader(conn), true
+		case line == "DATA" && strings.HasPrefix(reply, "354"):
+			if !p.data(c, r) {
+				return
+			}
+		case line == "QUIT":
+			return
+		}
+	}
+}
+
+func (p *peer) usual(line string, secure bool) string {
+	switch verb, _, _ := strings.Cut(line, " "); verb {
+	case "EHLO":
+		ext := p.ehlo
+		if secure {
+			ext = append([]string{}, p.underTLS...)
+		}
+		out := "250"
+		if len(ext) > 0 {
+			out += "-mx.test"
+			for i, e := range ext {
+				sep := "-"
+				if i == len(ext)-1 {
+					sep = " "
+				}
+				out += "\r\n250" + sep + e
+			}
+			return out
+		}
+		return out + " mx.test"
+	case "STARTTLS":
+		return "220 go ahead"
+	case "DATA":
+		return "354 go on"
+	case "QUIT":
+		return "221 2.0.0 bye"
+	case "AUTH":
+		return "235 2.7.0 welcome"
+	}
+	return "250 2.1.0 ok"
+}
+
+func (p *peer) data(c net.Conn, r *bufio.Reader) bool {
+	var b strings.Builder
+	for {
+		line, err := r.ReadString('\n')
+		if err != nil {
+			return false
+		}
+		if line == ".\r\n" {
+			break
+		}
+		b.WriteString(line)
+	}
+	if p.atDot != nil {
+		p.atDot()
+	}
+	reply, scripted := p.answer("<data>")
+	if !scripted {
+		reply = "250 2.0.0 queued as 1"
+	}
+	p.mu.Lock()
+	p.messages = append(p.messages, b.String())
+	p.mu.Unlock()
+	return p.say(c, r, reply)
+}
+
+func (p *peer) seen(prefix string) []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var out []string
+	for _, c := range p.commands {
+		if strings.HasPrefix(c, prefix) {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+func (p *peer) count() (sessions, messages int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.sessions, len(p.messages)
+}
+
+// rig is an agent with a name server.
+type rig struct {
+	t     testing.TB
+	agent *Agent
+	dns   *dnstest.Server
+}
+
+// newRig makes an agent whose port is that of peers on 127.0.0.1.
+func newRig(t testing.TB, port int, names map[string]dnstest.Name, change func(*configs.SMTP, *Options)) *rig {
+	t.Helper()
+	d := dnstest.Start(t, names)
+	c := configs.Default().SMTP
+	c.Port, c.Resolver = port, []string{d.Addr}
+	for _, timeout := range []*time.Duration{
+		&c.ConnectTimeout, &c.HeloTimeout, &c.StartTLSTimeout, &c.MailTimeout, &c.RcptTimeout, &c.DataInitTimeout,
+		&c.DataXferTimeout, &c.DataDoneTimeout, &c.RsetTimeout,
+	} {
+		*timeout = 5 * time.Second
+	}
+	o := Options{Hostname: "mail.example.test", Log: msglog.Discard(), Clock: clock.System{}}
+	if change != nil {
+		change(&c, &o)
+	}
+	a, err := New(c, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { a.Close() })
+	return &rig{t: t, agent: a, dns: d}
+}
+
+// one is a domain whose MX is 127.0.0.1.
+func one() map[string]dnstest.Name {
+	return map[string]dnstest.Name{
+		"remote.test": {MX: []net.MX{{Host: "mx.remote.test", Pref: 10}}}, "mx.remote.test": {Addrs: []string{"127.0.0.1"}},
+	}
+}
+
+func rcpt(list ...string) []envelope.Recipient {
+	var out []envelope.Recipient
+	for _, s := range list {
+		a, err := addr.Parse(s)
+		if err != nil {
+			panic(err)
+		}
+		out = append(out, envelope.Recipient{Address: a, Original: a})
+	}
+	return out
+}
+
+func request(nexthop, text string, to ...string) *agent.Request {
+	r := &agent.Request{
+		Envelope: &envelope.Envelope{ID: "ID1", Sender: addr.Address{Local: "s", Domain: "example.test"}, Recipients: rcpt(to...)},
+		Content:  envelope.Memory(text), Nexthop: nexthop,
+	}
+	for i := range to {
+		r.Recipients = append(r.Recipients, i)
+	}
+	return r
+}
+
+const hello = "Subject: hello\n\nhello\n.dot\n"
+
+// deliver returns the results by recipient and checks that none is doubled.
+func (r *rig) deliver(q *agent.Request) map[int]agent.Result {
+	r.t.Helper()
+	out := map[int]agent.Result{}
+	r.agent.Deliver(r.t.Context(), q, func(res agent.Result) {
+		if _, twice := out[res.Recipient]; twice {
+			r.t.Errorf("recipient %d reported twice", res.Recipient)
+		}
+		out[res.Recipient] = res
+	})
+	return out
+}
+
+func status(r agent.Result) dsn.Status {
+	if r.Err != nil {
+		return r.Err.Status
+	}
+	return dsn.OK
+}
+
+// want compares the statuses of all recipients.
+func (r *rig) want(got map[int]agent.Result, want ...dsn.Status) {
+	r.t.Helper()
+	if len(got) != len(want) {
+		r.t.Fatalf("%d results, want %d: %v", len(got), len(want), got)
+	}
+	for i, s := range want {
+		if status(got[i]) != s {
+			r.t.Errorf("recipient %d: %v (%v), want %v", i, status(got[i]), got[i].Err, s)
+		}
+	}
+}
+
+// certificate makes a self-signed certificate for a name.
+func certificate(t testing.TB, name string) (tls.Certificate, *x509.CertPool) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AddCert(leaf)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pool
+}
+
+func (p *peer) nexthop() string { return fmt.Sprintf("[127.0.0.1]:%d", p.port) }
