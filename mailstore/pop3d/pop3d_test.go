@@ -316,18 +316,21 @@ func TestDrain(t *testing.T) {
 	}
 }
 
-func TestTimeouts(t *testing.T) {
+func TestLoginTimeout(t *testing.T) {
 	t.Parallel()
-	h := newHost(t, func(h *host) {
-		h.gate.Timeout = time.Second
-		h.config.POP3D.IdleTimeout = time.Second
-	})
-	before, after := h.client(0), h.login("bob")
-	before.expect("-ERR Disconnected for inactivity")
-	before.eof()
-	after.ask("NOOP", "+OK")
-	after.expect("-ERR Disconnected for inactivity")
-	after.eof()
+	h := newHost(t, func(h *host) { h.gate.Timeout = 2 * time.Second })
+	in, out := h.login("bob"), h.client(0)
+	out.expect("-ERR Disconnected for inactivity")
+	out.eof()
+	in.ask("NOOP", "+OK")
+}
+
+func TestIdleTimeout(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, func(h *host) { h.config.POP3D.IdleTimeout = 2 * time.Second })
+	c := h.login("bob")
+	c.expect("-ERR Disconnected for inactivity")
+	c.eof()
 }
 
 func TestSingleOctetsDoNotProlongTheLogin(t *testing.T) {
