@@ -222,6 +222,13 @@ func (j *Journal) Release(pos Position) {
 	}
 }
 
+// Touch asks for a checkpoint within CheckpointInterval, as a Release does.
+func (j *Journal) Touch() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.ck.dirty = true
+}
+
 // segment finds a segment in use; j.mu is held. Sequence numbers are nearly
 // dense, so the place is guessed first.
 func (j *Journal) segment(seq uint64) *segment {

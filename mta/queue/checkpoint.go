@@ -1,0 +1,133 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+
+	"toastmaster/internal/envelope"
+	"toastmaster/internal/journal"
+)
+
+// cleanup is what to do about a finished message once the store is durable and
+// the marks are on disk.
+type cleanup struct {
+	id    envelope.QueueID // to be forgotten, "" for none
+	paths []string         // to be removed
+	pin   journal.Position // to be released when they are durably gone
+}
+
+// cleanLater removes files after the next checkpoint.
+func (q *Queue) cleanLater(c cleanup) {
+	q.finishedMu.Lock()
+	q.finished = append(q.finished, c)
+	q.finishedMu.Unlock()
+	q.j.Touch()
+}
+
+// noteStore says that a mark needs a checkpoint.
+func (q *Queue) noteStore() {
+	if !q.storeMarks.Swap(true) {
+		q.j.Touch()
+	}
+}
+
+// checkpoint is what the journal calls: it makes the store durable and writes
+// down which marks that covers. A mark with a number below the checkpoint's
+// own was made after its delivery was written and before the sync began.
+func (q *Queue) checkpoint(ctx context.Context) error {
+	gen := q.gen.Add(1) - 1
+	q.finishedMu.Lock()
+	finished := q.finished
+	q.finished = nil
+	q.finishedMu.Unlock()
+	marks := q.storeMarks.Swap(false)
+	if q.o.Checkpoint != nil {
+		if err := q.o.Checkpoint(ctx); err != nil {
+			q.storeMarks.Store(true)
+			q.finishedMu.Lock()
+			q.finished = append(finished, q.finished...)
+			q.finishedMu.Unlock()
+			return err
+		}
+	}
+	q.durable.Store(gen)
+	if marks {
+		if err := q.j.AppendLazy(checkpointed{q.boot, gen}.encode()); err != nil {
+			q.o.Log.Warn("queue checkpoint not written", "cause", err.Error())
+		}
+	}
+	if len(finished) > 0 {
+		q.finishedMu.Lock()
+		q.removable = append(q.removable, finished...)
+		q.finishedMu.Unlock()
+		signal(q.tidy)
+	}
+	return nil
+}
+
+// removeFinished removes the files that a checkpoint has made superfluous.
+func (q *Queue) removeFinished(ctx context.Context) {
+	q.tidying.Lock()
+	defer q.tidying.Unlock()
+	q.finishedMu.Lock()
+	list := q.removable
+	q.removable = nil
+	q.finishedMu.Unlock()
+	if len(list) == 0 {
+		return
+	}
+	if err := q.j.Flush(ctx); err != nil {
+		q.keepRemovable(list)
+		return
+	}
+	var failed []cleanup
+	dirs := map[string]error{}
+	for _, c := range list {
+		for _, path := range c.paths {
+			dir := filepath.Dir(path)
+			dirs[dir] = errors.Join(dirs[dir], q.places.remove(path))
+		}
+	}
+	for dir, err := range dirs {
+		if err == nil {
+			err = q.o.FS.SyncDir(dir)
+		}
+		if dirs[dir] = err; err != nil {
+			q.o.Log.Error("queue files not removed", "dir", dir, "cause", err.Error())
+		}
+	}
+	for _, c := range list {
+		if !q.cleaned(c, dirs) {
+			failed = append(failed, c)
+		}
+	}
+	q.keepRemovable(failed)
+}
+
+// cleaned lets go of a message whose files are durably gone.
+func (q *Queue) cleaned(c cleanup, dirs map[string]error) bool {
+	for _, path := range c.paths {
+		if dirs[filepath.Dir(path)] != nil {
+			return false
+		}
+	}
+	q.j.Release(c.pin)
+	if c.id != "" {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		delete(q.known, c.id)
+	}
+	return true
+}
+
+// keepRemovable tries again after the next checkpoint.
+func (q *Queue) keepRemovable(list []cleanup) {
+	if len(list) == 0 {
+		return
+	}
+	q.finishedMu.Lock()
+	q.finished = append(q.finished, list...)
+	q.finishedMu.Unlock()
+	q.j.Touch()
+}

@@ -1,0 +1,180 @@
+package queue
+
+import (
+	"encoding/binary"
+	"errors"
+	"time"
+
+	"toastmaster/internal/addr"
+	"toastmaster/internal/dsn"
+	"toastmaster/internal/envelope"
+)
+
+// errFormat is the reason for everything that cannot be decoded.
+var errFormat = errors.New("queue: malformed record")
+
+// encoder appends fields: unsigned varints, and strings as length and octets.
+type encoder struct{ b []byte }
+
+func (e *encoder) byte(c byte)     { e.b = append(e.b, c) }
+func (e *encoder) uint(n uint64)   { e.b = binary.AppendUvarint(e.b, n) }
+func (e *encoder) string(s string) { e.uint(uint64(len(s))); e.b = append(e.b, s...) }
+func (e *encoder) time(t time.Time) {
+	if t.IsZero() {
+		e.uint(0)
+		return
+	}
+	e.uint(uint64(t.UnixNano()))
+}
+func (e *encoder) address(a addr.Address) { e.string(a.Local); e.string(a.Domain) }
+
+// decoder reads them back; after the first mistake bad is set and everything
+// is zero.
+type decoder struct {
+	b   []byte
+	bad bool
+}
+
+func (d *decoder) fail() {
+	d.b, d.bad = nil, true
+}
+
+func (d *decoder) byte() byte {
+	if len(d.b) == 0 {
+		d.fail()
+		return 0
+	}
+	c := d.b[0]
+	d.b = d.b[1:]
+	return c
+}
+
+func (d *decoder) uint() uint64 {
+	n, size := binary.Uvarint(d.b)
+	if size <= 0 {
+		d.fail()
+		return 0
+	}
+	d.b = d.b[size:]
+	return n
+}
+
+// count is a number of things that follow, each of at least one octet.
+func (d *decoder) count() int {
+	n := d.uint()
+	if n > uint64(len(d.b)) {
+		d.fail()
+		return 0
+	}
+	return int(n)
+}
+
+func (d *decoder) string() string { return string(d.bytes(d.count())) }
+
+func (d *decoder) bytes(n int) []byte {
+	if n < 0 || n > len(d.b) {
+		d.fail()
+		return nil
+	}
+	b := d.b[:n:n]
+	d.b = d.b[n:]
+	return b
+}
+
+func (d *decoder) time() time.Time {
+	n := d.uint()
+	if n == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, int64(n))
+}
+
+func (d *decoder) address() addr.Address {
+	return addr.Address{Local: d.string(), Domain: d.string()}
+}
+
+func (d *decoder) err() error {
+	if d.bad {
+		return errFormat
+	}
+	return nil
+}
+
+// envelopeVersion is the first octet of an encoded envelope.
+const envelopeVersion = 1
+
+func (e *encoder) envelope(v *envelope.Envelope) {
+	e.byte(envelopeVersion)
+	e.string(string(v.ID))
+	e.address(v.Sender)
+	e.time(v.Arrived)
+	e.byte(byte(v.Body))
+	e.bool(v.UTF8)
+	e.byte(byte(v.Return))
+	e.string(v.EnvID)
+	o := &v.Origin
+	for _, s := range []string{o.Protocol, o.ClientAddr, o.ClientName, o.Helo, o.Login, o.Session} {
+		e.string(s)
+	}
+	e.uint(uint64(max(v.Hops, 0)))
+	e.uint(uint64(len(v.Recipients)))
+	for i := range v.Recipients {
+		r := &v.Recipients[i]
+		e.address(r.Address)
+		e.address(r.Original)
+		e.string(r.ORcpt)
+		e.byte(byte(r.Notify))
+	}
+}
+
+func (e *encoder) bool(v bool) {
+	if v {
+		e.byte(1)
+		return
+	}
+	e.byte(0)
+}
+
+func (d *decoder) envelope() (*envelope.Envelope, error) {
+	if d.byte() != envelopeVersion {
+		return nil, errFormat
+	}
+	v := &envelope.Envelope{
+		ID: envelope.QueueID(d.string()), Sender: d.address(), Arrived: d.time(),
+		Body: envelope.Body(d.byte()), UTF8: d.byte() == 1, Return: envelope.Return(d.byte()), EnvID: d.string(),
+		Origin: envelope.Origin{
+			Protocol: d.string(), ClientAddr: d.string(), ClientName: d.string(),
+			Helo: d.string(), Login: d.string(), Session: d.string(),
+		},
+		Hops: int(d.uint()),
+	}
+	n := d.count()
+	v.Recipients = make([]envelope.Recipient, 0, n)
+	for range n {
+		v.Recipients = append(v.Recipients, envelope.Recipient{
+			Address: d.address(), Original: d.address(), ORcpt: d.string(), Notify: envelope.Notify(d.byte()),
+		})
+	}
+	if d.bad || !validID(v.ID) {
+		return nil, errFormat
+	}
+	return v, nil
+}
+
+// maxText bounds each text of an error on disk: a peer's reply may be long.
+const maxText = 2048
+
+func (e *encoder) dsnError(v *dsn.Error) {
+	e.uint(uint64(v.Status))
+	e.uint(uint64(max(v.Code, 0)))
+	for _, s := range []string{v.Text, v.RemoteMTA, v.RemoteReply} {
+		e.string(s[:min(len(s), maxText)])
+	}
+}
+
+func (d *decoder) dsnError() *dsn.Error {
+	return &dsn.Error{
+		Status: dsn.Status(d.uint()), Code: int(d.uint()),
+		Text: d.string(), RemoteMTA: d.string(), RemoteReply: d.string(),
+	}
+}

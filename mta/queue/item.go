@@ -1,0 +1,155 @@
+package queue
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"toastmaster/internal/dsn"
+	"toastmaster/internal/envelope"
+	"toastmaster/internal/msglog"
+)
+
+// Item is one message in the active window. Its methods may be called by
+// several goroutines at once.
+type Item struct {
+	Envelope *envelope.Envelope
+	// Replay says that an earlier process may have delivered some of the
+	// pending recipients: local delivery must look before it writes.
+	Replay bool
+	// Attempts is how often the message was active before.
+	Attempts int
+	// Warned says that the sender was already told about the delay.
+	Warned bool
+
+	q *Queue
+	m *message
+}
+
+// Pending lists the indices of the recipients that are not done, ascending.
+func (it *Item) Pending() []int {
+	it.m.mu.Lock()
+	defer it.m.mu.Unlock()
+	var out []int
+	for i, r := range it.m.state.rcpts {
+		if !r.done {
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
+// LastError is the last failure of recipient i, nil if it was never tried.
+func (it *Item) LastError(i int) *dsn.Error {
+	it.m.mu.Lock()
+	defer it.m.mu.Unlock()
+	return it.m.state.rcpts[i].last
+}
+
+// Content opens the message. The caller closes what it gets; it stays valid
+// until then even when the item is closed.
+func (it *Item) Content() (envelope.Content, error) {
+	it.m.mu.Lock()
+	defer it.m.mu.Unlock()
+	c, err := it.q.content(it.m)
+	if err != nil {
+		return nil, diskError(err)
+	}
+	return c, nil
+}
+
+// content opens the message of m; m.mu is held.
+func (q *Queue) content(m *message) (envelope.Content, error) {
+	if m.place != Incoming {
+		f, mf, err := q.places.read(m.place, m.id)
+		if err != nil {
+			return nil, err
+		}
+		return &fileContent{file: f, off: mf.contentAt, size: mf.contentSize}, nil
+	}
+	text := m.text
+	if text == nil {
+		r, err := q.loadRecord(m)
+		if err != nil {
+			return nil, err
+		}
+		text = r.text
+	}
+	if !m.external {
+		return envelope.Memory(text), nil
+	}
+	f, err := q.o.FS.OpenFile(q.places.content(m.id), os.O_RDONLY, 0)
+	if err != nil {
+		return nil, err
+	}
+	return &fileContent{prefix: text, file: f, size: m.size - int64(len(text))}, nil
+}
+
+// Done crosses recipient i off. It does not wait for the disk.
+func (it *Item) Done(i int, e Effect) error {
+	q, m := it.q, it.m
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if i < 0 || i >= len(m.state.rcpts) {
+		return fmt.Errorf("queue: %s has no recipient %d", m.id, i)
+	}
+	if m.state.rcpts[i].done {
+		return nil
+	}
+	gen := q.gen.Load()
+	m.state.rcpts[i] = rcpt{done: true}
+	if e == EffectStore {
+		m.state.rcpts[i].gen = gen
+		q.noteStore()
+	}
+	// The mark is only for the next process; this one knows. Without it the
+	// delivery may be repeated after a crash.
+	if err := q.j.AppendLazy(mark{m.id, i, e, q.boot, gen}.encode()); err != nil {
+		q.o.Log.Warn("queue mark not written", "id", m.id, "cause", err.Error())
+	}
+	return nil
+}
+
+// Failed notes that recipient i could not be delivered now and why.
+func (it *Item) Failed(i int, why *dsn.Error) {
+	it.m.mu.Lock()
+	defer it.m.mu.Unlock()
+	if i >= 0 && i < len(it.m.state.rcpts) && !it.m.state.rcpts[i].done {
+		it.m.state.rcpts[i].last = lastError(why)
+	}
+}
+
+// Close ends the item's time in the active window. With nobody pending the
+// message leaves the queue; otherwise it becomes a deferred file that is due
+// at next, durable before Close returns. One that is due at once and still in
+// the journal stays there. warned is kept for the next time. After an error the
+// message is as safe as before Close and comes back at next.
+func (it *Item) Close(ctx context.Context, next time.Time, warned bool) error {
+	q, m := it.q, it.m
+	m.mu.Lock()
+	m.state.warned = warned
+	pending, inJournal := m.state.pending(), m.place == Incoming
+	m.mu.Unlock()
+	q.mu.Lock()
+	hold, remove := m.hold, m.remove
+	if m.requeue {
+		next = q.o.Clock.Now()
+	}
+	m.hold, m.remove, m.requeue = false, false, false
+	q.mu.Unlock()
+	switch {
+	case remove && pending:
+		q.o.Log.Event(msglog.Removed{ID: m.id, Reason: "deleted"})
+		return q.removeActive(ctx, m)
+	case !pending:
+		q.finish(m)
+		return nil
+	case hold:
+		return q.deferMessage(ctx, m, Hold, next)
+	case inJournal && !next.After(q.o.Clock.Now()):
+		q.again(m)
+		return nil
+	}
+	return q.deferMessage(ctx, m, Deferred, next)
+}

@@ -1,0 +1,216 @@
+package queue
+
+import (
+	"context"
+	"time"
+
+	"toastmaster/internal/envelope"
+	"toastmaster/internal/journal"
+)
+
+// finish takes a message out of the queue that has nobody pending. Its files
+// stay until a checkpoint has made the store durable and the marks are on disk.
+func (q *Queue) finish(m *message) {
+	m.moving.Lock()
+	defer m.moving.Unlock()
+	m.mu.Lock()
+	c := cleanup{id: m.id, pin: m.pos}
+	if m.place != Incoming {
+		c.paths = append(c.paths, q.places.path(m.place, m.id))
+	}
+	if m.file != "" {
+		c.paths = append(c.paths, q.places.path(m.file, m.id))
+	}
+	if m.place == Incoming && m.external {
+		c.paths = append(c.paths, q.places.content(m.id))
+	}
+	m.mu.Unlock()
+	q.leaveJournal(m)
+	q.mu.Lock()
+	if len(c.paths) == 0 {
+		delete(q.known, m.id)
+		q.mu.Unlock()
+		q.j.Release(c.pin)
+		return
+	}
+	m.stage = stageFinished
+	q.mu.Unlock()
+	q.cleanLater(c)
+}
+
+// leaveJournal gives back what a message in the journal holds in memory.
+func (q *Queue) leaveJournal(m *message) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	q.memory.Add(m.counted)
+	m.counted, m.text = 0, nil
+	if m.seat {
+		m.seat = false
+		q.room.Release(1)
+	}
+}
+
+// again puts an active message back among the new ones.
+func (q *Queue) again(m *message) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	m.stage = stageIncoming
+	q.incoming.push(m)
+	signal(q.wake)
+}
+
+// settle returns when what was delivered into the store of m is durable.
+func (q *Queue) settle(ctx context.Context, m *message) error {
+	m.mu.Lock()
+	open := m.unsettled(q.durable.Load())
+	m.mu.Unlock()
+	if !open {
+		return nil
+	}
+	return q.j.Checkpoint(ctx)
+}
+
+// deferMessage gives an active or claimed message its file in place, due at
+// next. The recipients that are done in the store are settled first, so that
+// the file needs no second kind of done.
+func (q *Queue) deferMessage(ctx context.Context, m *message, place Place, next time.Time) error {
+	m.moving.Lock()
+	defer m.moving.Unlock()
+	err := q.settle(ctx, m)
+	if err == nil {
+		err = q.toFile(m, place, next)
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if err != nil {
+		q.o.Log.Error("queue message not deferred", "id", m.id, "cause", err.Error())
+		m.hold = place == Hold
+		m.stage, m.next = stageWaiting, next
+		q.due.add(m.id, next, true)
+		signal(q.wake)
+		return diskError(err)
+	}
+	delete(q.known, m.id)
+	if place == Deferred {
+		q.due.add(m.id, next, false)
+		signal(q.wake)
+	}
+	return nil
+}
+
+// toFile makes the file of m in place durable and lets go of its old home;
+// m.moving is held.
+func (q *Queue) toFile(m *message, place Place, next time.Time) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.env == nil {
+		if err := q.load(m); err != nil {
+			return err
+		}
+	}
+	m.ensureState()
+	s := m.snapshot(q.boot, q.durable.Load())
+	if m.place != Incoming {
+		return q.updateFile(m, place, s, next)
+	}
+	content, err := q.content(m)
+	if err != nil {
+		return err
+	}
+	defer content.Close()
+	if m.file != "" && m.file != place {
+		if err := q.places.removeDurably(m.file, m.id); err != nil {
+			return err
+		}
+	}
+	m.file = place
+	if err := q.places.create(place, m.env, content, s, next); err != nil {
+		return err
+	}
+	m.file = ""
+	q.moved(m, place)
+	return nil
+}
+
+func (q *Queue) updateFile(m *message, place Place, s *state, next time.Time) error {
+	if err := q.places.update(m.place, m.id, s, next); err != nil {
+		return err
+	}
+	if place != m.place {
+		if err := q.places.move(m.place, place, m.id); err != nil {
+			return err
+		}
+		m.place = place
+	}
+	q.j.Release(m.pos)
+	m.pos = journal.Position{}
+	return nil
+}
+
+// moved lets go of the record of a message that has a durable file now; m.mu
+// is held. Should the mark be lost, recovery finds the file.
+func (q *Queue) moved(m *message, place Place) {
+	if err := q.j.AppendLazy(gone{m.id, goneMoved}.encode()); err != nil {
+		q.o.Log.Warn("queue mark not written", "id", m.id, "cause", err.Error())
+	}
+	if m.external {
+		q.cleanLater(cleanup{paths: []string{q.places.content(m.id)}})
+	}
+	q.j.Release(m.pos)
+	m.pos, m.place, m.external, m.text = journal.Position{}, place, false, nil
+	q.memory.Add(m.counted)
+	m.counted = 0
+	if m.seat {
+		m.seat = false
+		q.room.Release(1)
+	}
+}
+
+// removeActive deletes a message that is pending, durably. What it delivered
+// into the store is settled first: the queue has the only durable copy.
+func (q *Queue) removeActive(ctx context.Context, m *message) error {
+	err := q.settle(ctx, m)
+	if err == nil {
+		err = q.forgetDurably(ctx, m)
+	}
+	if err == nil {
+		q.finish(m)
+		return nil
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	m.remove = true
+	m.stage, m.next = stageWaiting, q.o.Clock.Now().Add(q.cfg.RunDelay)
+	q.due.add(m.id, m.next, true)
+	return diskError(err)
+}
+
+// forgetDurably writes that m is deleted, or removes its file.
+func (q *Queue) forgetDurably(ctx context.Context, m *message) error {
+	m.mu.Lock()
+	place, file := m.place, m.file
+	m.mu.Unlock()
+	if place == Incoming {
+		pos, err := q.j.Append(ctx, gone{m.id, goneDeleted}.encode())
+		if err != nil {
+			return err
+		}
+		q.j.Release(pos)
+		if file == "" {
+			return nil
+		}
+		place = file
+	}
+	return q.removeFile(place, m.id)
+}
+
+// removeFile removes a message file durably. Marks in the journal that speak
+// of an older home of the message are made durable before.
+func (q *Queue) removeFile(place Place, id envelope.QueueID) error {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	if err := q.j.Flush(ctx); err != nil {
+		return err
+	}
+	return q.places.removeDurably(place, id)
+}

@@ -1,0 +1,320 @@
+package queue
+
+import (
+	"container/heap"
+	"context"
+	"errors"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"toastmaster/internal/addr"
+	"toastmaster/internal/envelope"
+)
+
+// How many IDs a round of List looks at: more in each round, because a filter
+// that selects little would read the directories again for every page.
+const (
+	firstRound = 1 << 10
+	lastRound  = 1 << 16
+)
+
+// List returns up to limit messages with an ID greater than after, in ID
+// order, without holding up the queue.
+func (q *Queue) List(ctx context.Context, f Filter, after envelope.QueueID, limit int) ([]Info, error) {
+	var out []Info
+	for round := firstRound; ; round = min(round*4, lastRound) {
+		ids, err := q.idsAfter(ctx, f.Place, after, max(round, min(limit, lastRound)))
+		if err != nil {
+			return nil, err
+		}
+		for _, l := range ids.sorted() {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+			info, ok := q.info(l)
+			if ok && f.matches(info) {
+				out = append(out, info)
+			}
+			if len(out) >= limit {
+				return out, nil
+			}
+			after = l.id
+		}
+		if !ids.full() {
+			return out, nil
+		}
+	}
+}
+
+// listed is an ID and where it was seen.
+type listed struct {
+	id    envelope.QueueID
+	place Place
+}
+
+// firstIDs keeps the smallest IDs; the largest of them is on top.
+type firstIDs struct {
+	after envelope.QueueID
+	limit int
+	list  []listed
+}
+
+func (f *firstIDs) Len() int           { return len(f.list) }
+func (f *firstIDs) Less(i, j int) bool { return f.list[i].id > f.list[j].id }
+func (f *firstIDs) Swap(i, j int)      { f.list[i], f.list[j] = f.list[j], f.list[i] }
+func (f *firstIDs) Push(x any)         { f.list = append(f.list, x.(listed)) }
+func (f *firstIDs) Pop() any {
+	last := f.list[len(f.list)-1]
+	f.list = f.list[:len(f.list)-1]
+	return last
+}
+
+func (f *firstIDs) full() bool { return len(f.list) >= f.limit }
+
+func (f *firstIDs) offer(id envelope.QueueID, place Place) {
+	switch {
+	case id <= f.after:
+	case !f.full():
+		heap.Push(f, listed{id, place})
+	case id < f.list[0].id:
+		f.list[0] = listed{id, place}
+		heap.Fix(f, 0)
+	}
+}
+
+// sorted is in ID order, each ID once.
+func (f *firstIDs) sorted() []listed {
+	out := slices.Clone(f.list)
+	slices.SortFunc(out, func(a, b listed) int {
+		if c := strings.Compare(string(a.id), string(b.id)); c != 0 {
+			return c
+		}
+		return strings.Compare(string(a.place), string(b.place))
+	})
+	return slices.CompactFunc(out, func(a, b listed) bool { return a.id == b.id })
+}
+
+// idsAfter looks through memory and the directories that place may be in.
+func (q *Queue) idsAfter(ctx context.Context, place Place, after envelope.QueueID, limit int) (*firstIDs, error) {
+	f := &firstIDs{after: after, limit: limit}
+	if place != Hold && place != Corrupt {
+		q.mu.Lock()
+		for id, m := range q.known {
+			if m.stage != stageFinished {
+				f.offer(id, "")
+			}
+		}
+		q.mu.Unlock()
+	}
+	for _, p := range []Place{Deferred, Hold} {
+		if place != "" && place != p {
+			continue
+		}
+		if err := q.places.each(p, func(id envelope.QueueID, _ fs.DirEntry) error {
+			f.offer(id, p)
+			return ctx.Err()
+		}); err != nil {
+			return nil, err
+		}
+	}
+	if place != "" && place != Corrupt {
+		return f, nil
+	}
+	entries, err := q.o.FS.ReadDir(filepath.Join(q.o.Dir, dirCorrupt))
+	for _, e := range entries {
+		if id := corruptID(e.Name()); id != "" {
+			f.offer(id, Corrupt)
+		}
+	}
+	return f, err
+}
+
+// corruptID is the ID in the name of a file in corrupt/, "" without one.
+func corruptID(name string) envelope.QueueID {
+	base, _, _ := strings.Cut(name, ".")
+	if id := envelope.QueueID(base); validID(id) {
+		return id
+	}
+	return ""
+}
+
+// info describes a message; ok is false when it is gone meanwhile.
+func (q *Queue) info(l listed) (Info, bool) {
+	q.mu.Lock()
+	m := q.known[l.id]
+	finished := m != nil && m.stage == stageFinished
+	q.mu.Unlock()
+	switch {
+	case finished:
+		return Info{}, false
+	case l.place == Corrupt:
+		return q.corruptInfo(l.id), true
+	case m != nil:
+		if info, err := q.messageInfo(m); err == nil {
+			return info, true
+		}
+	}
+	place, err := q.places.where(l.id)
+	if err != nil || place == "" {
+		return Info{}, false
+	}
+	file, mf, err := q.places.read(place, l.id)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Info{}, false
+	}
+	if err != nil {
+		return Info{ID: l.id, Place: place}, true
+	}
+	_ = file.Close()
+	return q.fileInfo(place, mf), true
+}
+
+func (q *Queue) corruptInfo(id envelope.QueueID) Info {
+	info := Info{ID: id, Place: Corrupt}
+	for _, name := range []string{string(id), string(id) + ".record"} {
+		if s, err := q.o.FS.Stat(filepath.Join(q.o.Dir, dirCorrupt, name)); err == nil {
+			info.Size, info.Arrived = s.Size(), s.ModTime()
+		}
+	}
+	return info
+}
+
+// messageInfo describes a message that is known in memory and has an envelope
+// there or in the journal.
+func (q *Queue) messageInfo(m *message) (Info, error) {
+	q.mu.Lock()
+	stage, next := m.stage, m.next
+	q.mu.Unlock()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	env := m.env
+	if env == nil {
+		if m.place != Incoming {
+			return Info{}, ErrNoMessage
+		}
+		r, err := q.loadRecord(m)
+		if err != nil {
+			return Info{}, err
+		}
+		env = r.env
+	}
+	info := describe(env, &m.state)
+	info.Size = m.size
+	switch stage {
+	case stageActive:
+		info.Place = Active
+	case stageWaiting:
+		info.Place, info.Next = Deferred, next
+	default:
+		info.Place = Incoming
+	}
+	return info, nil
+}
+
+// fileInfo describes a message in a file.
+func (q *Queue) fileInfo(place Place, m *messageFile) Info {
+	info := describe(m.env, m.state)
+	info.Place, info.Size = place, m.contentSize
+	if place == Deferred {
+		info.Next = m.mtime
+	}
+	return info
+}
+
+func describe(env *envelope.Envelope, s *state) Info {
+	info := Info{ID: env.ID, Arrived: env.Arrived, Sender: env.Sender.String(), Attempts: s.attempts}
+	for i := range env.Recipients {
+		r := RecipientInfo{Address: env.Recipients[i].Address.String()}
+		if i < len(s.rcpts) {
+			if s.rcpts[i].done {
+				continue
+			}
+			if last := s.rcpts[i].last; last != nil {
+				r.Reason = last.Status.String() + " " + last.Text
+				if last.RemoteReply != "" {
+					r.Reason += ": " + last.RemoteReply
+				}
+			}
+		}
+		info.Recipients = append(info.Recipients, r)
+	}
+	return info
+}
+
+// matches compares addresses folded.
+func (f Filter) matches(info Info) bool {
+	if f.Place != "" && f.Place != info.Place {
+		return false
+	}
+	if f.Sender != "" && fold(info.Sender) != fold(f.Sender) {
+		return false
+	}
+	if f.Recipient == "" {
+		return true
+	}
+	want := fold(f.Recipient)
+	return slices.ContainsFunc(info.Recipients, func(r RecipientInfo) bool { return fold(r.Address) == want })
+}
+
+// fold is the form in which addresses are compared; a domain is in lower case
+// already, so folding the whole is folding the local part.
+func fold(address string) string {
+	if a, err := addr.Parse(address); err == nil {
+		return a.Key()
+	}
+	return strings.ToLower(address)
+}
+
+// Get returns one message's info and its content, which the caller closes.
+func (q *Queue) Get(_ context.Context, id envelope.QueueID) (Info, *envelope.Envelope, envelope.Content, error) {
+	if !validID(id) {
+		return Info{}, nil, nil, ErrNoMessage
+	}
+	q.mu.Lock()
+	m := q.known[id]
+	if m != nil && m.stage == stageFinished {
+		q.mu.Unlock()
+		return Info{}, nil, nil, ErrNoMessage
+	}
+	q.mu.Unlock()
+	if m != nil {
+		info, env, content, err := q.getKnown(m)
+		if err == nil {
+			return info, env, content, nil
+		}
+		// It may have moved to its file meanwhile.
+	}
+	place, err := q.places.where(id)
+	if err != nil {
+		return Info{}, nil, nil, diskError(err)
+	}
+	if place == "" {
+		return Info{}, nil, nil, ErrNoMessage
+	}
+	file, mf, err := q.places.read(place, id)
+	if err != nil {
+		return Info{}, nil, nil, diskError(err)
+	}
+	return q.fileInfo(place, mf), mf.env, &fileContent{file: file, off: mf.contentAt, size: mf.contentSize}, nil
+}
+
+func (q *Queue) getKnown(m *message) (Info, *envelope.Envelope, envelope.Content, error) {
+	info, err := q.messageInfo(m)
+	if err != nil {
+		return info, nil, nil, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	env := m.env
+	if env == nil {
+		r, err := q.loadRecord(m)
+		if err != nil {
+			return info, nil, nil, err
+		}
+		env = r.env
+	}
+	content, err := q.content(m)
+	return info, env, content, err
+}

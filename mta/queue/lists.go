@@ -1,0 +1,153 @@
+package queue
+
+import (
+	"container/heap"
+	"time"
+
+	"toastmaster/internal/envelope"
+)
+
+// fifo is the order of new messages. An entry whose message has left
+// stageIncoming by another way is skipped when it comes up.
+type fifo struct {
+	list []*message
+	head int
+}
+
+func (f *fifo) push(m *message) { f.list = append(f.list, m) }
+
+func (f *fifo) pop() *message {
+	for f.head < len(f.list) {
+		m := f.list[f.head]
+		f.list[f.head] = nil
+		f.head++
+		if m.stage == stageIncoming {
+			return m
+		}
+	}
+	f.list, f.head = f.list[:0], 0
+	return nil
+}
+
+// compact gives the room of popped entries back now and then.
+func (f *fifo) compact() {
+	if f.head > 1024 && f.head > len(f.list)/2 {
+		n := copy(f.list, f.list[f.head:])
+		clear(f.list[n:])
+		f.list, f.head = f.list[:n], 0
+	}
+}
+
+// dueEntry is a deferred message that is due soon.
+type dueEntry struct {
+	id    envelope.QueueID
+	at    time.Time
+	index int
+}
+
+// dueList knows the deferred messages that are due first, at most limit of
+// them; the files know all.
+type dueList struct {
+	limit int
+	heap  dueHeap
+	at    map[envelope.QueueID]*dueEntry
+	// horizon is until when the list is complete: the next scan, or earlier
+	// when it overflowed.
+	horizon time.Time
+}
+
+// add notes when id is due, if that is before the horizon and there is room;
+// always, when must is set. It reports whether the list overflowed.
+func (l *dueList) add(id envelope.QueueID, at time.Time, must bool) (overflow bool) {
+	if e := l.at[id]; e != nil {
+		e.at = at
+		heap.Fix(&l.heap, e.index)
+		return false
+	}
+	if !must && at.After(l.horizon) {
+		return false
+	}
+	if !must && len(l.heap) >= l.limit {
+		l.horizon = at
+		return true
+	}
+	e := &dueEntry{id: id, at: at}
+	l.at[id] = e
+	heap.Push(&l.heap, e)
+	return false
+}
+
+func (l *dueList) drop(id envelope.QueueID) {
+	if e := l.at[id]; e != nil {
+		heap.Remove(&l.heap, e.index)
+		delete(l.at, id)
+	}
+}
+
+// top is the first due time; ok is false when the list is empty.
+func (l *dueList) top() (time.Time, bool) {
+	if len(l.heap) == 0 {
+		return time.Time{}, false
+	}
+	return l.heap[0].at, true
+}
+
+func (l *dueList) pop() envelope.QueueID {
+	e := heap.Pop(&l.heap).(*dueEntry)
+	delete(l.at, e.id)
+	return e.id
+}
+
+type dueHeap []*dueEntry
+
+func (h dueHeap) Len() int           { return len(h) }
+func (h dueHeap) Less(i, j int) bool { return h[i].at.Before(h[j].at) }
+func (h dueHeap) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].index, h[j].index = i, j
+}
+func (h *dueHeap) Push(x any) {
+	e := x.(*dueEntry)
+	e.index = len(*h)
+	*h = append(*h, e)
+}
+func (h *dueHeap) Pop() any {
+	old := *h
+	e := old[len(old)-1]
+	old[len(old)-1] = nil
+	*h = old[:len(old)-1]
+	return e
+}
+
+// dueFirst keeps the messages of a scan that are due first; the last of them
+// is on top.
+type dueFirst struct {
+	limit    int
+	heap     lateHeap
+	overflow bool
+}
+
+type lateHeap []dueEntry
+
+func (h lateHeap) Len() int           { return len(h) }
+func (h lateHeap) Less(i, j int) bool { return h[i].at.After(h[j].at) }
+func (h lateHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *lateHeap) Push(x any)        { *h = append(*h, x.(dueEntry)) }
+func (h *lateHeap) Pop() any {
+	old := *h
+	e := old[len(old)-1]
+	*h = old[:len(old)-1]
+	return e
+}
+
+func (f *dueFirst) offer(id envelope.QueueID, at time.Time) {
+	if len(f.heap) < f.limit {
+		heap.Push(&f.heap, dueEntry{id: id, at: at})
+		return
+	}
+	f.overflow = true
+	if at.Before(f.heap[0].at) {
+		f.heap[0] = dueEntry{id: id, at: at}
+		heap.Fix(&f.heap, 0)
+	}
+}

@@ -1,0 +1,226 @@
+package queue
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"toastmaster/internal/envelope"
+	"toastmaster/internal/vfs"
+)
+
+// places are the queue's directories. Files lie in buckets, so that a backlog
+// of a million does not make one directory.
+type places struct {
+	fs  vfs.FS
+	dir string
+
+	mu    sync.Mutex
+	ready map[string]bool // buckets that exist durably
+}
+
+const (
+	dirContent = "content" // contents too large for the journal
+	dirCorrupt = "corrupt"
+	dirJournal = "journal"
+)
+
+// make creates the directories that every queue has.
+func (p *places) make() error {
+	for _, d := range []string{"", dirContent, dirCorrupt, string(Deferred), string(Hold)} {
+		if err := p.fs.MkdirAll(filepath.Join(p.dir, d), 0o700); err != nil {
+			return err
+		}
+	}
+	return errors.Join(p.fs.SyncDir(filepath.Dir(p.dir)), p.fs.SyncDir(p.dir))
+}
+
+func (p *places) path(place Place, id envelope.QueueID) string {
+	return filepath.Join(p.dir, string(place), bucket(id), string(id))
+}
+
+func (p *places) content(id envelope.QueueID) string {
+	return filepath.Join(p.dir, dirContent, string(id))
+}
+
+// bucket makes the directory of path if it is missing.
+func (p *places) bucket(path string) error {
+	dir := filepath.Dir(path)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ready[dir] {
+		return nil
+	}
+	if err := p.fs.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if err := p.fs.SyncDir(filepath.Dir(dir)); err != nil {
+		return err
+	}
+	p.ready[dir] = true
+	return nil
+}
+
+// create writes a message file under its final name, durable with its name and
+// its time. The content is synced before the name exists, so a name always
+// stands for a whole message.
+func (p *places) create(place Place, env *envelope.Envelope, content envelope.Content, s *state, next time.Time) error {
+	path := p.path(place, env.ID)
+	if err := p.bucket(path); err != nil {
+		return err
+	}
+	f, err := p.fs.OpenTemp(p.dir, 0o600)
+	if err != nil {
+		return err
+	}
+	err = writeMessage(f, env, content, s)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err == nil {
+		err = f.LinkTo(path)
+	}
+	if errors.Is(err, fs.ErrExist) {
+		// From an attempt that failed after this point.
+		err = p.update(place, env.ID, s, next)
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	// If power fails before the time is durable the message is tried early.
+	if err := p.fs.Chtimes(path, next, next); err != nil {
+		return err
+	}
+	return p.fs.SyncDir(filepath.Dir(path))
+}
+
+// update appends a state to a message file.
+func (p *places) update(place Place, id envelope.QueueID, s *state, next time.Time) error {
+	path := p.path(place, id)
+	f, err := p.fs.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	err = updateFile(f, s)
+	if err == nil {
+		err = p.fs.Chtimes(path, next, next)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
+func updateFile(f vfs.File, s *state) error {
+	m, err := readMessage(f)
+	if err != nil {
+		return err
+	}
+	// What an interrupted update left behind must not follow the new state.
+	if err := f.Truncate(m.stateEnd); err != nil {
+		return err
+	}
+	_, err = f.WriteAt(stateBlock(s, m.stateEnd), m.stateEnd)
+	return err
+}
+
+// read opens and parses a message file, which the caller closes.
+func (p *places) read(place Place, id envelope.QueueID) (vfs.File, *messageFile, error) {
+	f, err := p.fs.OpenFile(p.path(place, id), os.O_RDONLY, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	m, err := readMessage(f)
+	if err != nil {
+		return nil, nil, errors.Join(err, f.Close())
+	}
+	if m.env.ID != id {
+		return nil, nil, errors.Join(damaged("other ID"), f.Close())
+	}
+	return f, m, nil
+}
+
+// move renames a message file from one place to another, durably.
+func (p *places) move(from, to Place, id envelope.QueueID) error {
+	oldPath, newPath := p.path(from, id), p.path(to, id)
+	if err := p.bucket(newPath); err != nil {
+		return err
+	}
+	if err := p.fs.Rename(oldPath, newPath); err != nil {
+		return err
+	}
+	return errors.Join(p.fs.SyncDir(filepath.Dir(newPath)), p.fs.SyncDir(filepath.Dir(oldPath)))
+}
+
+// remove removes a file; a missing one is fine. The caller syncs.
+func (p *places) remove(path string) error {
+	err := p.fs.Remove(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// where finds the file of a message; "" when there is none.
+func (p *places) where(id envelope.QueueID) (Place, error) {
+	for _, place := range []Place{Deferred, Hold} {
+		_, err := p.fs.Stat(p.path(place, id))
+		if err == nil {
+			return place, nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return "", err
+		}
+	}
+	return "", nil
+}
+
+// each calls fn with every message file of a place, in no order. Directories
+// are read whole, one bucket at a time.
+func (p *places) each(place Place, fn func(id envelope.QueueID, e fs.DirEntry) error) error {
+	root := filepath.Join(p.dir, string(place))
+	buckets, err := p.fs.ReadDir(root)
+	if err != nil {
+		return err
+	}
+	for _, b := range buckets {
+		if !b.IsDir() {
+			continue
+		}
+		entries, err := p.fs.ReadDir(filepath.Join(root, b.Name()))
+		if err != nil {
+			return err
+		}
+		for _, e := range entries {
+			id := envelope.QueueID(e.Name())
+			if !validID(id) || bucket(id) != b.Name() {
+				continue
+			}
+			if err := fn(id, e); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// setAside moves a damaged file to corrupt/.
+func (p *places) setAside(path string) error {
+	name := filepath.Join(p.dir, dirCorrupt, filepath.Base(path))
+	if err := p.fs.Rename(path, name); err != nil {
+		return err
+	}
+	return errors.Join(p.fs.SyncDir(filepath.Dir(name)), p.fs.SyncDir(filepath.Dir(path)))
+}
+
+// removeDurably removes a message file.
+func (p *places) removeDurably(place Place, id envelope.QueueID) error {
+	path := p.path(place, id)
+	if err := p.remove(path); err != nil {
+		return err
+	}
+	return p.fs.SyncDir(filepath.Dir(path))
+}

@@ -1,0 +1,153 @@
+package queue
+
+import (
+	"encoding/binary"
+
+	"toastmaster/internal/envelope"
+)
+
+// The kinds of journal records; the first octet of each.
+const (
+	kindMessage    = 1
+	kindMark       = 2
+	kindGone       = 3
+	kindCheckpoint = 4
+)
+
+// Where the content of a message record lies.
+const (
+	contentInline = 0
+	contentFile   = 1
+)
+
+// mark says that one recipient is done.
+type mark struct {
+	id     envelope.QueueID
+	index  int
+	effect Effect
+	// boot and gen say which checkpoint covers an EffectStore: one of the
+	// same process with at least this number.
+	boot, gen uint64
+}
+
+func (m mark) encode() []byte {
+	e := encoder{make([]byte, 0, 48)}
+	e.byte(kindMark)
+	e.string(string(m.id))
+	e.uint(uint64(m.index))
+	e.byte(byte(m.effect))
+	e.b = binary.LittleEndian.AppendUint64(e.b, m.boot)
+	e.uint(m.gen)
+	return e.b
+}
+
+// decodeMark reads a mark behind its kind.
+func decodeMark(b []byte) (mark, error) {
+	d := decoder{b: b}
+	m := mark{id: envelope.QueueID(d.string()), index: int(d.uint()), effect: Effect(d.byte()), boot: d.fixed64(), gen: d.uint()}
+	if m.effect != EffectStore && m.effect != EffectFinal || m.index < 0 || !validID(m.id) {
+		d.fail()
+	}
+	return m, d.err()
+}
+
+func (d *decoder) fixed64() uint64 {
+	if b := d.bytes(8); b != nil {
+		return binary.LittleEndian.Uint64(b)
+	}
+	return 0
+}
+
+// gone says that a message's record is no longer its home.
+type gone struct {
+	id     envelope.QueueID
+	reason byte
+}
+
+const (
+	goneMoved   = 1 // to a file of its own
+	goneDeleted = 2 // or never accepted
+)
+
+func (g gone) encode() []byte {
+	e := encoder{make([]byte, 0, 24)}
+	e.byte(kindGone)
+	e.string(string(g.id))
+	e.byte(g.reason)
+	return e.b
+}
+
+func decodeGone(b []byte) (gone, error) {
+	d := decoder{b: b}
+	g := gone{id: envelope.QueueID(d.string()), reason: d.byte()}
+	if !validID(g.id) {
+		d.fail()
+	}
+	return g, d.err()
+}
+
+// checkpointed says that the marks of a process up to gen are durable in the
+// store.
+type checkpointed struct{ boot, gen uint64 }
+
+func (c checkpointed) encode() []byte {
+	e := encoder{make([]byte, 0, 24)}
+	e.byte(kindCheckpoint)
+	e.b = binary.LittleEndian.AppendUint64(e.b, c.boot)
+	e.uint(c.gen)
+	return e.b
+}
+
+func decodeCheckpointed(b []byte) (checkpointed, error) {
+	d := decoder{b: b}
+	c := checkpointed{d.fixed64(), d.uint()}
+	return c, d.err()
+}
+
+// record is a message as the journal has it.
+type record struct {
+	env *envelope.Envelope
+	// prefix and contentSize make up the message. With external set, the
+	// content lies in a file and text is the prefix; else text is all of it.
+	external    bool
+	prefixSize  int64
+	contentSize int64
+	text        []byte
+}
+
+func (r *record) size() int64 { return r.prefixSize + r.contentSize }
+
+// encodeMessage returns the payload but for the text, which follows it; room
+// is left for it in the slice's capacity.
+func encodeMessage(env *envelope.Envelope, external bool, prefixSize, contentSize int64) []byte {
+	text := prefixSize
+	if !external {
+		text += contentSize
+	}
+	e := encoder{make([]byte, 0, 256+128*len(env.Recipients)+int(text))}
+	e.byte(kindMessage)
+	e.envelope(env)
+	e.bool(external)
+	e.uint(uint64(prefixSize))
+	e.uint(uint64(contentSize))
+	return e.b
+}
+
+// decodeMessage reads a message record behind its kind. text is a part of b.
+func decodeMessage(b []byte) (*record, error) {
+	d := decoder{b: b}
+	env, err := d.envelope()
+	if err != nil {
+		return nil, err
+	}
+	r := &record{env: env, external: d.byte() == contentFile, prefixSize: int64(d.uint()), contentSize: int64(d.uint())}
+	want := r.prefixSize
+	if !r.external {
+		want += r.contentSize
+	}
+	if d.bad || r.prefixSize < 0 || r.contentSize < 0 || want != int64(len(d.b)) {
+		return nil, errFormat
+	}
+	r.text = d.b
+	return r, nil
+}

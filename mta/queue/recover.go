@@ -1,0 +1,252 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"toastmaster/internal/envelope"
+	"toastmaster/internal/journal"
+)
+
+// recovery is what the journal said.
+type recovery struct {
+	order    []envelope.QueueID
+	messages map[envelope.QueueID]*recordAt
+	marks    map[envelope.QueueID][]mark
+	gone     map[envelope.QueueID]byte
+	covered  map[uint64]uint64 // boot -> highest checkpoint
+}
+
+// recordAt is a message's record; its envelope is read again when needed.
+type recordAt struct {
+	pos        journal.Position
+	size       int64
+	external   bool
+	recipients int
+}
+
+// recover replays the journal and decides about each message in it.
+func (q *Queue) recover(ctx context.Context) error {
+	r := &recovery{
+		messages: map[envelope.QueueID]*recordAt{}, marks: map[envelope.QueueID][]mark{},
+		gone: map[envelope.QueueID]byte{}, covered: map[uint64]uint64{},
+	}
+	err := q.openJournal(ctx, func(pos journal.Position, payload []byte) (bool, error) {
+		keep, err := r.read(pos, payload)
+		if err != nil {
+			q.saveRecord(fmt.Sprintf("record-%d-%d", pos.Segment, pos.Offset), payload, err)
+		}
+		return keep, nil
+	})
+	if err != nil {
+		return err
+	}
+	q.clearTemporary()
+	var done []journal.Position
+	for _, id := range r.order {
+		if m := q.resolve(id, r); m != nil {
+			q.known[id] = m
+			q.incoming.push(m)
+		} else {
+			done = append(done, r.messages[id].pos)
+		}
+	}
+	for id := range r.marks {
+		if r.messages[id] == nil {
+			q.applyMarks(id, r)
+		}
+	}
+	q.clearContents()
+	for _, pos := range done {
+		q.j.Release(pos)
+	}
+	return nil
+}
+
+// read takes one record in. An error means that it is damaged in a way that
+// its checksum did not show.
+func (r *recovery) read(pos journal.Position, payload []byte) (keep bool, err error) {
+	body := payload[1:]
+	switch payload[0] {
+	case kindMessage:
+		rec, err := decodeMessage(body)
+		if err != nil {
+			return false, err
+		}
+		id := rec.env.ID
+		if r.messages[id] != nil {
+			return false, nil
+		}
+		r.order = append(r.order, id)
+		r.messages[id] = &recordAt{pos, rec.size(), rec.external, len(rec.env.Recipients)}
+		return true, nil
+	case kindMark:
+		m, err := decodeMark(body)
+		if err == nil {
+			r.marks[m.id] = append(r.marks[m.id], m)
+		}
+		return false, err
+	case kindGone:
+		g, err := decodeGone(body)
+		if err == nil {
+			r.gone[g.id] = g.reason
+		}
+		return false, err
+	case kindCheckpoint:
+		c, err := decodeCheckpointed(body)
+		if err == nil {
+			r.covered[c.boot] = max(r.covered[c.boot], c.gen)
+		}
+		return false, err
+	}
+	return false, errFormat
+}
+
+// doneRecipients are those of n whose marks count.
+func (r *recovery) doneRecipients(id envelope.QueueID, n int) []rcpt {
+	rcpts := make([]rcpt, n)
+	for _, m := range r.marks[id] {
+		if m.index < n && (m.effect == EffectFinal || m.gen <= r.covered[m.boot]) {
+			rcpts[m.index].done = true
+		}
+	}
+	return rcpts
+}
+
+// resolve decides about a message in the journal: nil when its record is not
+// needed any more.
+func (q *Queue) resolve(id envelope.QueueID, r *recovery) *message {
+	rec := r.messages[id]
+	m := &message{id: id, size: rec.size, place: Incoming, pos: rec.pos, external: rec.external, replay: true}
+	if r.gone[id] == goneDeleted {
+		return nil
+	}
+	has, err := q.recoverFile(id, r)
+	if err != nil {
+		// The file may be there. Deliver from the journal and remove the
+		// file in the end.
+		q.o.Log.Error("queue file cannot be read", "id", id, "cause", err.Error())
+		m.file = Deferred
+	} else if has || r.gone[id] == goneMoved && !rec.lost(q, id) {
+		return nil
+	}
+	m.state.rcpts = r.doneRecipients(id, rec.recipients)
+	if !m.state.pending() {
+		return nil
+	}
+	if rec.external {
+		if _, err := q.o.FS.Stat(q.places.content(id)); errors.Is(err, fs.ErrNotExist) {
+			payload, _ := q.j.Load(rec.pos)
+			q.saveRecord(string(id)+".record", payload, errors.New("its content file is missing"))
+			return nil
+		}
+	}
+	m.seat = q.room.TryAcquire(1)
+	return m
+}
+
+// lost says that the file a message moved to was set aside just now.
+func (rec *recordAt) lost(q *Queue, id envelope.QueueID) bool {
+	_, err := q.o.FS.Stat(filepath.Join(q.o.Dir, dirCorrupt, string(id)))
+	return err == nil
+}
+
+// recoverFile looks for the message's own file, which then counts, and brings
+// it up to date. A file that is damaged while the journal still has the message
+// is set aside and the record used.
+func (q *Queue) recoverFile(id envelope.QueueID, r *recovery) (bool, error) {
+	place, err := q.places.where(id)
+	if place == "" || err != nil {
+		return false, err
+	}
+	f, m, err := q.places.read(place, id)
+	if errors.Is(err, errDamaged) {
+		q.setAside(place, id, err)
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if err := f.Close(); err != nil {
+		return false, err
+	}
+	// The name may be older than the last sync of its directory.
+	if err := q.o.FS.SyncDir(filepath.Dir(q.places.path(place, id))); err != nil {
+		return false, err
+	}
+	changed := false
+	for i, done := range r.doneRecipients(id, len(m.env.Recipients)) {
+		if done.done && !m.state.rcpts[i].done {
+			m.state.rcpts[i] = rcpt{done: true}
+			changed = true
+		}
+	}
+	switch {
+	case !m.state.pending():
+		return true, q.places.removeDurably(place, id)
+	case changed:
+		m.state.boot = 0
+		return true, q.places.update(place, id, m.state, m.mtime)
+	}
+	return true, nil
+}
+
+// applyMarks is for a message that is not in the journal: marks of an attempt
+// that the process did not survive.
+func (q *Queue) applyMarks(id envelope.QueueID, r *recovery) {
+	if _, err := q.recoverFile(id, r); err != nil {
+		q.o.Log.Error("queue file not brought up to date", "id", id, "cause", err.Error())
+	}
+}
+
+// saveRecord keeps a record that is of no use to us in corrupt/.
+func (q *Queue) saveRecord(name string, payload []byte, why error) {
+	path := filepath.Join(q.o.Dir, dirCorrupt, name)
+	err := replaceFile(q.o.FS, path, payload)
+	if err != nil {
+		q.o.Log.Error("queue record damaged and cannot be kept", "file", path, "why", why.Error(), "cause", err.Error())
+		return
+	}
+	q.o.Log.Error("queue record damaged, kept in corrupt", "file", path, "why", why.Error())
+}
+
+// clearContents removes contents that no message needs: their Add was not
+// finished, or the process died before the removal.
+func (q *Queue) clearContents() {
+	dir := filepath.Join(q.o.Dir, dirContent)
+	entries, err := q.o.FS.ReadDir(dir)
+	if err != nil {
+		q.o.Log.Error("queue contents not listed", "cause", err.Error())
+		return
+	}
+	for _, e := range entries {
+		if q.known[envelope.QueueID(e.Name())] == nil {
+			q.removeQuietly(filepath.Join(dir, e.Name()))
+		}
+	}
+}
+
+// clearTemporary removes what stands in for unnamed files where the file
+// system has none.
+func (q *Queue) clearTemporary() {
+	entries, err := q.o.FS.ReadDir(q.o.Dir)
+	if err != nil {
+		return
+	}
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), ".tmp-") {
+			q.removeQuietly(filepath.Join(q.o.Dir, e.Name()))
+		}
+	}
+}
+
+func (q *Queue) removeQuietly(path string) {
+	if err := q.o.FS.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		q.o.Log.Warn("queue file not removed", "file", path, "cause", err.Error())
+	}
+}

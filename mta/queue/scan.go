@@ -1,0 +1,178 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"time"
+
+	"toastmaster/internal/envelope"
+	"toastmaster/internal/journal"
+)
+
+// scanLoop looks for deferred messages that come due before the next scan.
+func (q *Queue) scanLoop(ctx context.Context) {
+	timer := q.o.Clock.NewTimer(q.cfg.RunDelay)
+	defer timer.Stop()
+	for {
+		if err := q.scan(ctx); err != nil && ctx.Err() == nil {
+			q.o.Log.Error("queue scan failed", "cause", err.Error())
+		}
+		timer.Reset(q.cfg.RunDelay)
+		select {
+		case <-timer.C():
+		case <-q.rescan:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// scan reads the deferred directories. It keeps the queue.due_limit messages
+// that are due first; names and times of the others are forgotten at once.
+func (q *Queue) scan(ctx context.Context) error {
+	horizon := q.o.Clock.Now().Add(q.cfg.RunDelay + scanMargin)
+	first := dueFirst{limit: q.cfg.DueLimit}
+	err := q.places.each(Deferred, func(id envelope.QueueID, e fs.DirEntry) error {
+		info, err := e.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if at := info.ModTime(); !at.After(horizon) {
+			first.offer(id, at)
+		}
+		return ctx.Err()
+	})
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.due.horizon = horizon
+	for _, e := range first.heap {
+		if q.known[e.id] == nil {
+			q.due.add(e.id, e.at, false)
+		}
+	}
+	if first.overflow && first.heap[0].at.Before(q.due.horizon) {
+		q.due.horizon = first.heap[0].at
+	}
+	signal(q.wake)
+	return err
+}
+
+// scanMargin is how much later than RunDelay the next scan may come without a
+// message being late.
+const scanMargin = 5 * time.Second
+
+// tidyInterval is how often the journal's length is looked at.
+const tidyInterval = time.Second
+
+// tidyLoop removes what is finished and keeps the journal short.
+func (q *Queue) tidyLoop(ctx context.Context) {
+	timer := q.o.Clock.NewTimer(tidyInterval)
+	defer timer.Stop()
+	for {
+		select {
+		case <-q.tidy:
+			q.removeFinished(ctx)
+		case <-timer.C():
+			q.shorten(ctx)
+			timer.Reset(tidyInterval)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// shorten moves the messages of the oldest segment to files when more than
+// queue.move_segments are in use: segments are reused in order, so one slow
+// message would keep all that came after it.
+func (q *Queue) shorten(ctx context.Context) {
+	for ctx.Err() == nil {
+		u := q.j.Usage()
+		if u.Segments <= q.cfg.MoveSegments {
+			return
+		}
+		list := q.inSegment(u.Oldest)
+		for _, m := range list {
+			if err := q.relocate(ctx, m); err != nil {
+				q.o.Log.Error("queue message not moved out of the journal", "id", m.id, "cause", err.Error())
+				return
+			}
+		}
+		if len(list) == 0 || q.j.Checkpoint(ctx) != nil || q.j.Usage().Oldest == u.Oldest {
+			return
+		}
+	}
+}
+
+// inSegment lists the messages whose record, or pin, is in a segment.
+func (q *Queue) inSegment(seq uint64) []*message {
+	q.mu.Lock()
+	all := make([]*message, 0, len(q.known))
+	for _, m := range q.known {
+		if m.stage == stageIncoming || m.stage == stageActive || m.stage == stageWaiting {
+			all = append(all, m)
+		}
+	}
+	q.mu.Unlock()
+	kept := all[:0]
+	for _, m := range all {
+		m.mu.Lock()
+		if m.pos.Segment == seq {
+			kept = append(kept, m)
+		}
+		m.mu.Unlock()
+	}
+	return kept
+}
+
+// relocate writes a message to its file while it stays what it is: a waiting
+// one becomes deferred and due now, an active one goes on.
+func (q *Queue) relocate(ctx context.Context, m *message) error {
+	m.moving.Lock()
+	defer m.moving.Unlock()
+	q.mu.Lock()
+	if q.known[m.id] != m || m.stage == stageBusy || m.stage == stageFinished {
+		q.mu.Unlock()
+		return nil
+	}
+	active := m.stage == stageActive
+	if !active {
+		m.was, m.stage = m.stage, stageBusy
+	}
+	q.mu.Unlock()
+	pin := q.j.Pin()
+	err := q.settle(ctx, m)
+	if err == nil {
+		err = q.toFile(m, Deferred, q.o.Clock.Now())
+	}
+	if active {
+		q.repin(m, pin, err)
+		return err
+	}
+	q.j.Release(pin)
+	if err != nil {
+		q.unclaim(m)
+		return err
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	delete(q.known, m.id)
+	q.due.add(m.id, q.o.Clock.Now(), false)
+	signal(q.wake)
+	return nil
+}
+
+// repin keeps the marks that an active message makes from now on. The pin was
+// taken before the state was written, so no mark falls between.
+func (q *Queue) repin(m *message, pin journal.Position, err error) {
+	if err != nil {
+		q.j.Release(pin)
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.pos = pin
+}
