@@ -50,12 +50,28 @@ func (a *account) ensure() error {
 	if err != nil {
 		return err
 	}
-	if !there {
-		if err := a.makeHome(); err != nil {
+	if there {
+		err = a.store.complete(a.home)
+	} else {
+		err = a.makeHome()
+	}
+	a.ready = err == nil
+	return err
+}
+
+// complete makes the folders of a Maildir that has cur, but lost others in a
+// crash.
+func (s *Store) complete(path string) error {
+	for _, d := range []string{"tmp", "new"} {
+		d = filepath.Join(path, d)
+		there, err := exists(s.fs, d)
+		if err == nil && !there {
+			err = s.fs.MkdirAll(d, 0o700)
+		}
+		if err != nil {
 			return err
 		}
 	}
-	a.ready = true
 	return nil
 }
 

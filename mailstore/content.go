@@ -19,8 +19,6 @@ func (s *stored) Size() int64 { return s.size }
 // Bytes has nothing: the message is read from its file.
 func (s *stored) Bytes() ([]byte, bool) { return nil, false }
 
-func bytesReader(b []byte) io.Reader { return bytes.NewReader(b) }
-
 // wireSize counts a file's octets with CR LF line ends: an LF without a CR
 // before it is two.
 func wireSize(r io.ReaderAt, size int64) (int64, error) {

@@ -1,11 +1,13 @@
 package mailstore
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -84,9 +86,9 @@ func validID(id string) bool {
 func (mb *mailbox) deliver(ctx context.Context, d *Delivery) (*index.Message, error) {
 	s := mb.store()
 	if d.Replay && d.ID != "" {
-		known, err := mb.delivered(ctx, d.ID)
+		known, err := mb.delivered(ctx, d, func(name string) bool { return maildir.ID(name) == d.ID })
 		if err != nil || known {
-			return nil, err
+			return nil, storeError(err)
 		}
 	}
 	in, err := s.prepare(mb, d)
@@ -105,9 +107,34 @@ func (mb *mailbox) deliver(ctx context.Context, d *Delivery) (*index.Message, er
 		return nil, storeError(err)
 	}
 	if d.Durable {
-		err = mb.makeDurable(m)
+		err = mb.makeDurable(ctx, m, d)
 	}
 	return m, storeError(err)
+}
+
+// makeDurable ends a delivery that is answered OK. The file may be written
+// before the journal's sync, because whoever does not get the OK sends again;
+// when the sync fails it is taken back, so that the second try is no double.
+func (mb *mailbox) makeDurable(ctx context.Context, m *index.Message, d *Delivery) error {
+	if m == nil { // found in place, delivered before
+		return mb.store().Checkpoint(ctx)
+	}
+	var err error
+	if !mb.store().journals(d) {
+		// Not a sync of the file and its folder: the folder's own name may be
+		// as young.
+		err = mb.store().Checkpoint(ctx)
+	}
+	if err == nil {
+		err = mb.journalMessage(ctx, m, d)
+	}
+	if err == nil {
+		return nil
+	}
+	if undo := mb.expunge(context.WithoutCancel(ctx), []uint32{m.UID}); undo != nil {
+		mb.store().log.Warn("taking a delivery back", "path", mb.path, "cause", undo)
+	}
+	return err
 }
 
 // incoming is a message on its way in: the file has no name yet.
@@ -161,12 +188,6 @@ func (s *Store) prepare(mb *mailbox, d *Delivery) (*incoming, error) {
 			return nil, err
 		}
 	}
-	if d.Durable {
-		if err := in.file.Datasync(); err != nil {
-			in.close()
-			return nil, err
-		}
-	}
 	return in, nil
 }
 
@@ -192,7 +213,7 @@ func scan(prefix []byte, c envelope.Content) (*mime.Message, error) {
 		whole := make([]byte, 0, len(prefix)+len(b))
 		return mime.ScanBytes(append(append(whole, prefix...), b...)), nil
 	}
-	return mime.Scan(io.MultiReader(bytesReader(prefix), envelope.Reader(c)))
+	return mime.Scan(io.MultiReader(bytes.NewReader(prefix), envelope.Reader(c)))
 }
 
 // writeContent writes prefix and content: one call for what is in memory,
@@ -217,7 +238,10 @@ func (mb *mailbox) link(d *Delivery, in *incoming) (*index.Message, error) {
 	}
 	m := &in.msg
 	m.Flags, m.InNew = flags, flags == 0
-	m.UID, m.ModSeq = mb.st.UIDNext, mb.st.ModSeq+1
+	if m.UID == 0 { // recovery knows it
+		m.UID = mb.st.UIDNext
+	}
+	m.ModSeq = mb.st.ModSeq + 1
 	n, c, err := mb.before()
 	if err != nil {
 		return nil, err
@@ -271,34 +295,89 @@ func (mb *mailbox) addStructure(m *index.Message, structure []byte) {
 	m.CacheOff, m.CacheLen = off, n
 }
 
-// makeDurable makes a message durable whose file was synced before it got its
-// name.
-func (mb *mailbox) makeDurable(m *index.Message) error {
-	if m == nil {
-		return mb.store().Checkpoint(context.Background())
-	}
-	sub := "cur"
-	if m.InNew {
-		sub = "new"
-	}
-	return mb.store().fs.SyncDir(filepath.Join(mb.path, sub))
-}
-
-// delivered says whether the ID was delivered to this mailbox before.
-// A message that was found missing counts as not delivered: after a power
-// loss that is a delivery that never reached the disk.
-func (mb *mailbox) delivered(ctx context.Context, id string) (bool, error) {
+// delivered says whether a message whose name fits was delivered to this
+// mailbox before. A name found missing counts as not delivered: after a power
+// loss that is a delivery that never reached the disk. A file may have its
+// name but not its content then, so the content is compared and completed.
+func (mb *mailbox) delivered(ctx context.Context, d *Delivery, fits func(name string) bool) (bool, error) {
 	if err := mb.begin(ctx); err != nil {
 		return false, err
 	}
-	err := mb.compare(ctx, true)
-	known := false
-	for i := len(mb.st.Messages) - 1; i >= 0 && !known; i-- {
-		known = maildir.ID(mb.st.Messages[i].Name) == id
-	}
-	for i := len(mb.st.Expunged) - 1; i >= 0 && !known; i-- {
-		e := &mb.st.Expunged[i]
-		known = !e.Vanished && maildir.ID(e.Name) == id
-	}
+	known, err := mb.deliveredLocked(ctx, d, fits)
 	return known, errors.Join(err, mb.end())
+}
+
+func (mb *mailbox) deliveredLocked(ctx context.Context, d *Delivery, fits func(name string) bool) (bool, error) {
+	if err := mb.compare(ctx, true); err != nil {
+		return false, err
+	}
+	for i := len(mb.st.Messages) - 1; i >= 0; i-- {
+		if m := mb.st.Messages[i]; fits(m.Name) {
+			return true, mb.complete(m, d)
+		}
+	}
+	for i := len(mb.st.Expunged) - 1; i >= 0; i-- {
+		if e := &mb.st.Expunged[i]; !e.Vanished && fits(e.Name) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// complete compares a message's file with what was to be delivered and, if
+// the power loss took a part, writes it again: in place, because copies share
+// the file.
+func (mb *mailbox) complete(m *index.Message, d *Delivery) error {
+	want := func() io.Reader { return io.MultiReader(bytes.NewReader(d.Prefix), envelope.Reader(d.Content)) }
+	f, err := mb.store().fs.OpenFile(filepath.Join(mb.path, m.File()), os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	same, err := equal(f, want())
+	if err == nil && !same {
+		if err = f.Truncate(0); err == nil {
+			_, err = f.Seek(0, io.SeekStart)
+		}
+		if err == nil {
+			_, err = io.Copy(f, want())
+		}
+		if err == nil {
+			err = f.Datasync()
+		}
+	}
+	if err = errors.Join(err, f.Close()); err != nil || same {
+		return err
+	}
+	scanned, err := scan(d.Prefix, d.Content)
+	if err != nil {
+		return err
+	}
+	mb.batch.Sizes(m.UID, scanned.Size, scanned.WireSize)
+	entry := index.Message{UID: m.UID}
+	if mb.addStructure(&entry, scanned.AppendBinary(nil)); entry.CacheLen > 0 {
+		mb.batch.Cache(m.UID, entry.CacheOff, entry.CacheLen)
+	}
+	return mb.commit(nil)
+}
+
+// equal compares two streams to their ends.
+func equal(a, b io.Reader) (bool, error) {
+	p, q := make([]byte, 32<<10), make([]byte, 32<<10)
+	for {
+		n, err := io.ReadFull(a, p)
+		k, err2 := io.ReadFull(b, q)
+		if !bytes.Equal(p[:n], q[:k]) {
+			return false, nil
+		}
+		ended := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+		ended2 := errors.Is(err2, io.EOF) || errors.Is(err2, io.ErrUnexpectedEOF)
+		switch {
+		case err != nil && !ended:
+			return false, err
+		case err2 != nil && !ended2:
+			return false, err2
+		case ended || ended2:
+			return ended == ended2, nil
+		}
+	}
 }

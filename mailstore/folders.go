@@ -185,7 +185,11 @@ func (u *User) Delete(ctx context.Context, name string) error {
 	for _, m := range mb.st.Messages {
 		size, count = size+m.Size, count+1
 	}
-	aside, err := a.moveAside(mb.path)
+	var aside string
+	err = a.journalGone(ctx, dir)
+	if err == nil {
+		aside, err = a.moveAside(mb.path)
+	}
 	if err == nil {
 		mb.bury()
 	}
@@ -328,7 +332,15 @@ func (a *account) renameFolder(ctx context.Context, from, to string) error {
 	if err := mb.begin(ctx); err != nil {
 		return err
 	}
-	err = mb.writeUIDList()
+	// What the journal would put here again must be durable here and then
+	// not be put here.
+	err = a.store.Checkpoint(ctx)
+	if err == nil {
+		err = a.journalGone(ctx, from)
+	}
+	if err == nil {
+		err = mb.writeUIDList()
+	}
 	if err == nil {
 		err = a.store.fs.Rename(mb.path, filepath.Join(a.home, to))
 	}

@@ -135,6 +135,9 @@ func (mb *mailbox) ensureLoaded(ctx context.Context) error {
 	if _, err := s.fs.Stat(filepath.Join(mb.path, "cur")); err != nil {
 		return err
 	}
+	if err := s.complete(mb.path); err != nil {
+		return err
+	}
 	log, err := index.OpenLog(s.fs, mb.path)
 	if err != nil {
 		return err

@@ -176,6 +176,19 @@ func (s *Store) RemoveAccount(ctx context.Context, acc Account) error {
 	defer s.releaseAccount(a)
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	names, err := a.names()
+	if err != nil {
+		return storeError(err)
+	}
+	for _, name := range names {
+		dir, err := a.folderDir(name)
+		if err != nil {
+			return err
+		}
+		if err := a.journalGone(ctx, dir); err != nil {
+			return storeError(err)
+		}
+	}
 	aside, err := a.moveAside(home)
 	if err != nil {
 		return storeError(err)

@@ -14,6 +14,7 @@ import (
 
 	"toastmaster/configs"
 	"toastmaster/internal/clock"
+	"toastmaster/internal/journal"
 	"toastmaster/internal/msglog"
 	"toastmaster/internal/spool"
 	"toastmaster/internal/vfs"
@@ -34,16 +35,19 @@ type Options struct {
 
 // Store is the message store of one instance. Safe for concurrent use.
 type Store struct {
-	root   string
-	fs     vfs.FS
-	clock  clock.Clock
-	log    *msglog.Log
-	cfg    configs.Store
-	sep    rune
-	host   string
-	spool  spool.Dir
-	names  atomic.Uint64
-	points checkpoints
+	root    string
+	fs      vfs.FS
+	clock   clock.Clock
+	log     *msglog.Log
+	cfg     configs.Store
+	sep     rune
+	host    string
+	spool   spool.Dir
+	names   atomic.Uint64
+	points  checkpoints
+	journal *journal.Journal
+	// promised are UIDs by path and base name, during recovery only.
+	promised map[string]map[string]uint32
 	// windows are *window of views, see View.Structure.
 	windows sync.Pool
 
@@ -83,6 +87,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err := o.FS.MkdirAll(s.spool.Path, 0o700); err != nil {
 		return nil, storeError(err)
 	}
+	if err := s.openJournals(ctx); err != nil {
+		return nil, storeError(err)
+	}
 	return s, nil
 }
 
@@ -107,7 +114,7 @@ func (s *Store) Close() error {
 	for _, mb := range all {
 		errs = append(errs, mb.shut())
 	}
-	errs = append(errs, s.Checkpoint(context.Background()))
+	errs = append(errs, s.journal.Close(context.Background()), s.Checkpoint(context.Background()))
 	return storeError(errors.Join(errs...))
 }
 

@@ -133,6 +133,20 @@ func (mb *mailbox) uidList(old []byte) *maildir.UIDList {
 // uidHints reads dovecot-uidlist for the UIDs of files the index does not
 // know. When not rebuilding only UIDs that we never gave are taken.
 func (mb *mailbox) uidHints(rebuild bool) map[string]uint32 {
+	hints := mb.listedUIDs(rebuild)
+	for base, uid := range mb.store().promised[mb.path] {
+		if mb.st.Get(uid) != nil {
+			continue
+		}
+		if hints == nil {
+			hints = map[string]uint32{}
+		}
+		hints[base] = uid
+	}
+	return hints
+}
+
+func (mb *mailbox) listedUIDs(rebuild bool) map[string]uint32 {
 	data, err := readFile(mb.store().fs, filepath.Join(mb.path, uidListFile))
 	if err != nil || len(data) == 0 {
 		return nil

@@ -1,0 +1,88 @@
+package mailstore
+
+import (
+	"bytes"
+	"fmt"
+	"testing"
+	"time"
+
+	"toastmaster/internal/envelope"
+)
+
+func fourKiB() envelope.Memory {
+	head := "From: Alice <alice@example.test>\nTo: bob@example.test\nSubject: a message\nDate: Mon, 1 Jan 2024 00:00:00 +0000\nMessage-ID: <1@example.test>\n\n"
+	return envelope.Memory(head + string(bytes.Repeat([]byte("0123456789 0123456789 0123456789 0123456789 012345678\n"), 72)))
+}
+
+func BenchmarkDeliver(b *testing.B) {
+	s := openStore(b, b.TempDir())
+	content := fourKiB()
+	accounts := make([]Account, 20)
+	for i := range accounts {
+		accounts[i] = Account{Home: fmt.Sprintf("example.test/u%d", i)}
+	}
+	n := 0
+	for b.Loop() {
+		n++
+		d := Delivery{ID: fmt.Sprintf("ID%d", n), Date: time.Now(), Content: content, Prefix: []byte("Return-Path: <>\nDelivered-To: a@example.test\n")}
+		if err := s.Deliver(b.Context(), accounts[n%20], &d); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.StopTimer()
+	check(b, s.Close())
+}
+
+func fill(b *testing.B, root string, n int) {
+	s := openStore(b, root)
+	for i := range n {
+		deliver(b, s, Delivery{Date: time.Now(), Content: message(fmt.Sprint(i))})
+	}
+	check(b, s.Close())
+}
+
+func BenchmarkSelectCold(b *testing.B) {
+	root := b.TempDir()
+	fill(b, root, 20000)
+	for b.Loop() {
+		s := openStore(b, root)
+		u := openUser(b, s)
+		v := openView(b, u, "INBOX")
+		if v.Len() != 20000 {
+			b.Fatal(v.Len())
+		}
+		check(b, v.Close())
+		check(b, u.Close())
+		b.StopTimer()
+		check(b, s.Close())
+		b.StartTimer()
+	}
+}
+
+func BenchmarkSelectWarm(b *testing.B) {
+	root := b.TempDir()
+	fill(b, root, 20000)
+	s := openStore(b, root)
+	u := openUser(b, s)
+	for b.Loop() {
+		v := openView(b, u, "INBOX")
+		_ = v.Info()
+		check(b, v.Close())
+	}
+}
+
+func BenchmarkFetchStructures(b *testing.B) {
+	root := b.TempDir()
+	fill(b, root, 20000)
+	s := openStore(b, root)
+	u := openUser(b, s)
+	v := openView(b, u, "INBOX")
+	for b.Loop() {
+		for seq := uint32(1); seq <= 20000; seq++ {
+			if _, err := v.Structure(b.Context(), seq); err != nil {
+				b.Fatal(err)
+			}
+			_ = v.Message(seq)
+		}
+	}
+}
