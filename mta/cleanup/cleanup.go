@@ -11,22 +11,15 @@ import (
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/envelope"
 	"toastmaster/internal/msglog"
-	"toastmaster/internal/spool"
+	"toastmaster/mta/queue"
 )
-
-// Queue is what cleanup needs of mta/queue.Queue.
-type Queue interface {
-	NewID() envelope.QueueID
-	Spool() *spool.Dir
-	Add(ctx context.Context, env *envelope.Envelope, prefix []byte, content envelope.Content) error
-}
 
 // Options are what a Cleanup is made of.
 type Options struct {
 	Params    configs.Cleanup
 	Hostname  string // main.hostname
 	Directory directory.Directory
-	Queue     Queue
+	Queue     *queue.Queue
 	Log       *msglog.Log
 	Clock     clock.Clock
 }

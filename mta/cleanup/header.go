@@ -17,9 +17,6 @@ type header struct {
 	hasFrom      bool
 	hasMessageID bool
 	messageID    string // for the log, without what is not printable
-	// end is where the header ends: the offset of the empty line, of the first
-	// line that is none of a header, or of the end.
-	end int64
 	// headless: the first line is none of a header and not empty.
 	headless bool
 	// dropped are the fields to be removed, in order.
@@ -41,7 +38,6 @@ func (c *Cleanup) readHeader(content envelope.Content) (*header, error) {
 		}
 		switch {
 		case len(line) == 0:
-			h.end = at
 			return h, nil
 		case line[0] == ' ' || line[0] == '\t':
 			if at == 0 {
@@ -55,7 +51,7 @@ func (c *Cleanup) readHeader(content envelope.Content) (*header, error) {
 		}
 		name, value, ok := field(line)
 		if !ok {
-			h.end, h.headless = at, at == 0 && line[0] != '\n'
+			h.headless = at == 0 && line[0] != '\n'
 			return h, nil
 		}
 		if dropping = c.drops(name); dropping {
