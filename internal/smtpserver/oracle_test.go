@@ -76,7 +76,7 @@ func serveOracle(t *testing.T, bag *mailbag, lmtp bool) string {
 }
 
 // dialogues are what both engines are told. They keep to what both can do:
-// see design notes on where go-smtp departs from the RFCs.
+// go-smtp takes nested MAIL, for one, and refuses <postmaster>.
 var dialogues = []struct{ name, text string }{
 	{"one message", "EHLO c\r\nMAIL FROM:<a@x.test>\r\nRCPT TO:<b@x.test>\r\nDATA\r\n|Subject: x\r\n\r\n..dots\r\n.\r\n|QUIT\r\n"},
 	{"options", "EHLO c\r\nMAIL FROM:<a@x.test> SIZE=100 BODY=8BITMIME RET=FULL ENVID=a+2Bb\r\nRCPT TO:<b@x.test> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;c+2Bd@x.test\r\nDATA\r\n|x\r\n.\r\n|QUIT\r\n"},

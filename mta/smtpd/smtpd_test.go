@@ -1,0 +1,367 @@
+package smtpd
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"math/big"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"toastmaster/configs"
+	"toastmaster/directory"
+	"toastmaster/directory/password"
+	"toastmaster/directory/static"
+	"toastmaster/internal/clock"
+	"toastmaster/internal/dsn"
+	"toastmaster/internal/envelope"
+	"toastmaster/internal/msglog"
+	"toastmaster/internal/service"
+	"toastmaster/internal/smtpserver"
+	"toastmaster/internal/spool"
+	"toastmaster/internal/testkit/transcript"
+	"toastmaster/internal/vfs"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// submitted is an envelope.Submitter that keeps what it gets. A body with the
+// word "full" is refused as a full disk.
+type submitted struct {
+	mu   sync.Mutex
+	all  []envelope.Submission
+	text []string
+}
+
+func (s *submitted) Submit(_ context.Context, sub *envelope.Submission) (envelope.QueueID, error) {
+	text, err := io.ReadAll(envelope.Reader(sub.Content))
+	if err := errors.Join(err, sub.Content.Close()); err != nil {
+		return "", err
+	}
+	if bytes.Contains(text, []byte("full")) {
+		return "", dsn.New(dsn.SystemFull, "Insufficient system storage")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all = append(s.all, *sub)
+	s.text = append(s.text, string(text))
+	return "ABC", nil
+}
+
+func (s *submitted) last(t *testing.T) (envelope.Submission, string) {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.all) == 0 {
+		t.Fatal("nothing was submitted")
+	}
+	return s.all[len(s.all)-1], s.text[len(s.text)-1]
+}
+
+func hosted(t testing.TB) *static.Directory {
+	t.Helper()
+	full := static.Box("full@example.test", "")
+	full.Mailbox.QuotaBytes = 1000
+	off := static.Box("off@example.test", "")
+	off.Mailbox.Enabled = false
+	d, err := static.New(static.Data{
+		Domains: append(static.Hosted("example.test"),
+			directory.Domain{Name: "alias.test", AliasOf: "example.test", Enabled: true},
+			directory.Domain{Name: "closed.test"}),
+		Accounts:   []directory.Account{static.Box("alice@example.test", ""), static.Box("bob@example.test", ""), full, off},
+		Aliases:    map[string][]string{"sales@example.test": {"alice@example.test", "x@elsewhere.test"}},
+		Relocated:  map[string]string{"moved@example.test": "new@elsewhere.test", "lost@example.test": "no forwarding address"},
+		Delimiters: "+",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// bed is a Daemon with everything around it.
+type bed struct {
+	o    Options
+	sent *submitted
+	tls  *tls.Config // of the client
+}
+
+func newBed(t testing.TB) *bed {
+	t.Helper()
+	b := &bed{sent: &submitted{}}
+	server := certificate(t)
+	b.tls = &tls.Config{InsecureSkipVerify: true}
+	params := configs.Default().SMTPD
+	params.MessageSizeLimit = 20_000
+	params.Postmaster = "alice@example.test"
+	b.o = Options{
+		Params: params, Hostname: "mx.test", Directory: hosted(t), Submitter: b.sent,
+		Trusted: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+		Spool:   &spool.Dir{FS: vfs.OS{}, Path: t.TempDir(), Memory: 4 << 10},
+		TLS:     server, HandshakeTimeout: 5 * time.Second,
+		Log: msglog.Discard(), Clock: clock.System{},
+		Authenticate: func(_ context.Context, a password.Attempt) (directory.Mailbox, error) {
+			if a.Login != "alice@example.test" || a.Password != "secret" || a.Service != "smtpd" {
+				return directory.Mailbox{}, dsn.New(dsn.AuthFailed, "Authentication failed")
+			}
+			return static.Box("alice@example.test", "").Mailbox, nil
+		},
+		Usage: func(context.Context, directory.Mailbox) (int64, int64, error) { return 900, 3, nil },
+	}
+	return b
+}
+
+func certificate(t testing.TB) *tls.Config {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"mx.test"}, NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
+}
+
+// serve runs a handler until the test ends.
+func serve(t testing.TB, d *Daemon, h *smtpserver.Server, implicit *tls.Config) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &service.Server{
+		ServiceName: "smtpd", Handler: h, Limits: d.Limits(), Log: msglog.Discard(), Clock: clock.System{},
+		Listeners: []service.Listener{{Listener: l, TLS: implicit}},
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return l.Addr().String()
+}
+
+// TestDialogues runs testdata/<port>/*.txt against that kind of port.
+func TestDialogues(t *testing.T) {
+	t.Parallel()
+	for _, port := range []string{"mx", "outside", "submission", "submissions", "down"} {
+		t.Run(port, func(t *testing.T) {
+			t.Parallel()
+			b := newBed(t)
+			if port == "outside" || port == "down" {
+				b.o.Trusted = nil
+			}
+			if port == "down" {
+				b.o.Directory = static.Broken{Outcome: directory.Unavailable, Cause: errors.New("connection refused")}
+			}
+			d := New(b.o)
+			h, implicit := d.MX(), (*tls.Config)(nil)
+			switch port {
+			case "submission":
+				h = d.Submission()
+			case "submissions":
+				h, implicit = d.Submissions(), b.o.TLS
+			}
+			address := serve(t, d, h, implicit)
+			t.Run("all", func(t *testing.T) {
+				transcript.RunDir(t, "testdata/"+port, transcript.Options{
+					TLS: b.tls,
+					Dial: func(t *testing.T, _ string) net.Conn {
+						var c net.Conn
+						var err error
+						if implicit != nil {
+							c, err = tls.Dial("tcp", address, b.tls)
+						} else {
+							c, err = net.Dial("tcp", address)
+						}
+						if err != nil {
+							t.Fatal(err)
+						}
+						return c
+					},
+				})
+			})
+		})
+	}
+}
+
+// play runs one dialogue, in which only the client's lines matter.
+func play(t *testing.T, b *bed, h func(*Daemon) *smtpserver.Server, lines string) {
+	t.Helper()
+	d := New(b.o)
+	address := serve(t, d, h(d), nil)
+	transcript.Run(t, "play", lines, transcript.Options{TLS: b.tls, Dial: func(t *testing.T, _ string) net.Conn {
+		c, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}})
+}
+
+func TestWhatIsSubmitted(t *testing.T) {
+	t.Parallel()
+	b := newBed(t)
+	b.o.Trusted = nil
+	play(t, b, (*Daemon).MX, `S: 220 *
+C: EHLO client.test
+S: ...
+S: 250 CHUNKING
+C: STARTTLS
+S: 220 *
+TLS
+C: EHLO client.test
+S: ...
+S: 250 CHUNKING
+C: MAIL FROM:<s@elsewhere.test> BODY=8BITMIME RET=HDRS ENVID=a+2Bb SMTPUTF8
+C: RCPT TO:<Alice+x@Alias.test> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;o+2Bp@elsewhere.test
+C: RCPT TO:<postmaster>
+C: DATA
+S: ...
+S: 354 *
+C: ..x
+C: .
+S: 250 2.0.0 queued as ABC
+C: QUIT
+S: 221 *
+`)
+	got, text := b.sent.last(t)
+	e := got.Envelope
+	if text != ".x\n" || got.Complete || e.Sender.String() != "s@elsewhere.test" || e.Body != envelope.Body8BitMIME ||
+		e.Return != envelope.ReturnHeaders || e.EnvID != "a+2Bb" || !e.UTF8 || len(e.Recipients) != 2 {
+		t.Fatalf("%q %+v", text, e)
+	}
+	r := e.Recipients[0]
+	if r.Address.String() != "Alice+x@alias.test" || r.Original != r.Address || r.ORcpt != "rfc822;o+2Bp@elsewhere.test" ||
+		r.Notify != envelope.NotifySuccess|envelope.NotifyDelay {
+		t.Errorf("%+v", r)
+	}
+	if r := e.Recipients[1]; r.Address.String() != "alice@example.test" || r.Original.String() != "postmaster@mx.test" {
+		t.Errorf("%+v", r)
+	}
+	o := e.Origin
+	if o.Protocol != "UTF8SMTPS" || o.ClientAddr != "127.0.0.1" || o.ClientName != "localhost" || o.Helo != "client.test" ||
+		o.Login != "" || o.Session == "" || !strings.HasPrefix(o.TLS, "TLS 1.3 with cipher TLS_") {
+		t.Errorf("%+v", o)
+	}
+}
+
+func TestSubmissionOfAUser(t *testing.T) {
+	t.Parallel()
+	b := newBed(t)
+	play(t, b, (*Daemon).Submission, `S: 220 *
+C: EHLO client.test
+S: ...
+S: 250 CHUNKING
+C: AUTH PLAIN AGFsaWNlQGV4YW1wbGUudGVzdABzZWNyZXQ=
+S: 235 *
+C: MAIL FROM:<alice@example.test>
+C: RCPT TO:<x@elsewhere.test>
+C: DATA
+S: ...
+S: 354 *
+C> text\n.\nmore\r\n.\r\n
+S: 250 *
+C: QUIT
+S: 221 *
+`)
+	got, text := b.sent.last(t)
+	// The bare LF is taken because the client is in a trusted network.
+	if !got.Complete || got.Envelope.Origin.Login != "alice@example.test" || got.Envelope.Origin.Protocol != "ESMTPA" || text != "text\n.\nmore\n" {
+		t.Errorf("%+v %q", got.Envelope, text)
+	}
+}
+
+func TestMailboxSenderCheckCanBeOff(t *testing.T) {
+	t.Parallel()
+	b := newBed(t)
+	b.o.Params.CheckSenderLogin = false
+	play(t, b, (*Daemon).Submission, `S: 220 *
+C: EHLO client.test
+S: ...
+S: 250 CHUNKING
+C: AUTH PLAIN AGFsaWNlQGV4YW1wbGUudGVzdABzZWNyZXQ=
+S: 235 *
+C: MAIL FROM:<bob@example.test>
+S: 250 *
+C: QUIT
+S: 221 *
+`)
+}
+
+// names is a Resolver from a map.
+type names struct {
+	ptr  map[string][]string
+	host map[string][]string
+}
+
+func (n names) LookupAddr(_ context.Context, ip string) ([]string, error) {
+	if found, ok := n.ptr[ip]; ok {
+		return found, nil
+	}
+	return nil, errors.New("no such name")
+}
+
+func (n names) LookupHost(_ context.Context, name string) ([]string, error) {
+	if found, ok := n.host[name]; ok {
+		return found, nil
+	}
+	return nil, errors.New("no such name")
+}
+
+// stuck never answers.
+type stuck struct{}
+
+func (stuck) LookupAddr(ctx context.Context, _ string) ([]string, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+func (stuck) LookupHost(context.Context, string) ([]string, error) { panic("not asked") }
+
+func TestClientName(t *testing.T) {
+	t.Parallel()
+	n := names{
+		ptr: map[string][]string{
+			"192.0.2.1": {"liar.test.", "mail.test."}, "192.0.2.2": {"liar.test."}, "2001:db8::1": {"six.test."},
+			"192.0.2.3": {"a.test.", "b.test.", "c.test.", "mail.test."},
+		},
+		host: map[string][]string{
+			"liar.test": {"198.51.100.1"}, "mail.test": {"203.0.113.1", "192.0.2.1", "192.0.2.3"}, "six.test": {"2001:db8::1"},
+		},
+	}
+	d := New(Options{Params: configs.SMTPD{ResolveTimeout: time.Second}, Resolver: n})
+	for ip, want := range map[string]string{
+		"192.0.2.1": "mail.test", "192.0.2.2": "unknown", "192.0.2.3": "unknown", "192.0.2.9": "unknown",
+		"2001:db8::1": "six.test", "127.0.0.1": "localhost", "::1": "localhost",
+	} {
+		if got := d.clientName(t.Context(), netip.MustParseAddr(ip)); got != want {
+			t.Errorf("%s: %s, want %s", ip, got, want)
+		}
+	}
+	d = New(Options{Params: configs.SMTPD{ResolveTimeout: time.Millisecond}, Resolver: stuck{}})
+	if got := d.clientName(t.Context(), netip.MustParseAddr("192.0.2.1")); got != "unknown" {
+		t.Error(got)
+	}
+	if got := d.clientName(t.Context(), netip.MustParseAddr("127.0.0.1")); got != "localhost" {
+		t.Error(got)
+	}
+}
