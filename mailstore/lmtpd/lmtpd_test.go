@@ -1,0 +1,271 @@
+package lmtpd
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/emersion/go-smtp"
+	"go.uber.org/goleak"
+
+	"toastmaster/configs"
+	"toastmaster/directory"
+	"toastmaster/directory/static"
+	"toastmaster/internal/clock"
+	"toastmaster/internal/envelope"
+	"toastmaster/internal/msglog"
+	"toastmaster/internal/service"
+	"toastmaster/internal/testkit/transcript"
+	"toastmaster/internal/vfs"
+	"toastmaster/mailstore"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// bed is a daemon on a real store.
+type bed struct {
+	store *mailstore.Store
+	log   syncBuffer
+	tcp   string
+	unix  string
+	root  string
+}
+
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *syncBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
+func hosted(t testing.TB) directory.Directory {
+	t.Helper()
+	full := static.Box("full@example.test", "")
+	full.Mailbox.QuotaBytes = 10
+	off := static.Box("off@example.test", "")
+	off.Mailbox.Enabled = false
+	accounts := []directory.Account{static.Box("alice@example.test", ""), static.Box("bob@example.test", ""), full, off}
+	for i := range 50 {
+		accounts = append(accounts, static.Box(fmt.Sprintf("user%d@example.test", i), ""))
+	}
+	d, err := static.New(static.Data{
+		Domains: static.Hosted("example.test"), Accounts: accounts, Delimiters: "+",
+		Aliases:   map[string][]string{"list@example.test": {"alice@example.test"}},
+		Relocated: map[string]string{"moved@example.test": "new@elsewhere.test"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func newBed(t *testing.T, d directory.Directory) *bed {
+	t.Helper()
+	b := &bed{root: t.TempDir()}
+	cfg := configs.Default()
+	cfg.LMTPD.Concurrency = 4
+	cfg.Store.SpoolMemory = 4 << 10
+	log := msglog.New(slog.NewTextHandler(&b.log, nil))
+	store, err := mailstore.Open(t.Context(), mailstore.Options{
+		Root: b.root, FS: vfs.OS{}, Clock: clock.System{}, Log: msglog.Discard(), Hostname: "mx.test", Store: cfg.Store,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.store = store
+	daemon := New(Options{
+		Params: cfg.LMTPD, Hostname: "mx.test", Directory: d, Store: store, Log: log, Clock: clock.System{},
+	})
+	b.unix = filepath.Join(t.TempDir(), "lmtp.sock")
+	unix, err := service.Listen("unix:"+b.unix, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tcp, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.tcp = tcp.Addr().String()
+	server := &service.Server{
+		ServiceName: "lmtpd", Handler: daemon.Handler(), Limits: daemon.Limits(), Log: log, Clock: clock.System{},
+		Listeners: []service.Listener{{Listener: unix}, {Listener: tcp}},
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- server.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := errors.Join(<-done, store.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	return b
+}
+
+// inbox returns the texts in a user's INBOX.
+func (b *bed) inbox(t *testing.T, user string) []string {
+	t.Helper()
+	u, err := b.store.User(t.Context(), mailstore.Account{Home: "example.test/" + user})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer u.Close()
+	v, err := u.Open(t.Context(), "INBOX", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer v.Close()
+	var texts []string
+	for seq := range v.Info().Messages {
+		c, err := v.Read(t.Context(), seq+1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(envelope.Reader(c))
+		if err := errors.Join(err, c.Close()); err != nil {
+			t.Fatal(err)
+		}
+		texts = append(texts, string(text))
+	}
+	return texts
+}
+
+const dialogue = `S: 220 mx.test LMTP ready
+C: LHLO client.test
+S: ...
+S: 250 CHUNKING
+C: MAIL FROM:<s@elsewhere.test>
+C: RCPT TO:<alice@example.test>
+C: RCPT TO:<Bob+news@example.test>
+C: RCPT TO:<full@example.test>
+C: RCPT TO:<nobody@example.test>
+C: RCPT TO:<x@elsewhere.test>
+C: RCPT TO:<moved@example.test>
+C: RCPT TO:<off@example.test>
+C: RCPT TO:<list@example.test>
+C: DATA
+S: 250 2.1.0 Ok
+S: 250 2.1.5 Ok
+S: 250 2.1.5 Ok
+S: 250 2.1.5 Ok
+S: 550 5.1.1 <nobody@example.test>: User unknown
+S: 550 5.1.1 <x@elsewhere.test>: User unknown
+S: 551 5.1.6 User has moved; please try <new@elsewhere.test>
+S: 550 5.2.1 <off@example.test>: Mailbox is disabled
+S: 451 4.3.5 <list@example.test>: This is an alias, not a mailbox
+S: 354 *
+C: Subject: x
+C> \r\n..body\r\n.\r\n
+S: 250 2.0.0 Saved
+S: 250 2.0.0 Saved
+S: 552 5.2.2 Mailbox is full
+C: QUIT
+S: 221 2.0.0 Bye
+S: <end>
+`
+
+func TestAnAnswerForEachRecipient(t *testing.T) {
+	t.Parallel()
+	for _, network := range []string{"tcp", "unix"} {
+		t.Run(network, func(t *testing.T) {
+			t.Parallel()
+			b := newBed(t, hosted(t))
+			transcript.Run(t, "lmtp", dialogue, transcript.Options{Dial: func(t *testing.T, _ string) net.Conn {
+				return b.dial(t, network)
+			}})
+			for user, to := range map[string]string{"alice": "alice@example.test", "bob": "Bob+news@example.test"} {
+				want := "Return-Path: <s@elsewhere.test>\nDelivered-To: " + to + "\nSubject: x\n\n.body\n"
+				if got := b.inbox(t, user); len(got) != 1 || got[0] != want {
+					t.Errorf("%s: %q", user, got)
+				}
+			}
+			if log := b.log.String(); strings.Count(log, "msg=stored service=lmtpd session=") != 2 ||
+				!strings.Contains(log, "mailbox=alice@example.test folder=INBOX") || strings.Count(log, "msg=reject") != 6 {
+				t.Error(log)
+			}
+		})
+	}
+}
+
+func (b *bed) dial(t *testing.T, network string) net.Conn {
+	t.Helper()
+	address := b.tcp
+	if network == "unix" {
+		address = b.unix
+	}
+	c, err := net.Dial(network, address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestDirectoryDown(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, static.Broken{Outcome: directory.Unavailable})
+	transcript.Run(t, "down", "S: 220 *\nC: LHLO c\nS: ...\nS: 250 CHUNKING\nC: MAIL FROM:<>\nS: 250 *\n"+
+		"C: RCPT TO:<alice@example.test>\nS: 451 4.3.0 Temporary lookup failure\nC: QUIT\nS: 221 *\n",
+		transcript.Options{Dial: func(t *testing.T, _ string) net.Conn { return b.dial(t, "tcp") }})
+}
+
+// TestManyRecipientsAndALargeMessage uses go-smtp's client, a content that
+// lies in a file, and more recipients than deliver at once.
+func TestManyRecipientsAndALargeMessage(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, hosted(t))
+	c := smtp.NewClientLMTP(b.dial(t, "unix"))
+	defer c.Close()
+	if err := c.Mail("", nil); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 50 {
+		if err := c.Rcpt(fmt.Sprintf("user%d@example.test", i), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w, err := c.Data()
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := "Subject: big\r\n\r\n" + strings.Repeat("line of a large message\r\n", 4000)
+	if _, err := io.WriteString(w, body); err != nil {
+		t.Fatal(err)
+	}
+	responses, err := w.CloseWithLMTPResponse()
+	if err != nil || len(responses) != 50 {
+		t.Fatalf("%d answers, %v", len(responses), err)
+	}
+	if err := c.Quit(); err != nil {
+		t.Fatal(err)
+	}
+	want := strings.ReplaceAll(body, "\r\n", "\n")
+	for i := range 50 {
+		got := b.inbox(t, fmt.Sprintf("user%d", i))
+		if len(got) != 1 || got[0] != fmt.Sprintf("Return-Path: <>\nDelivered-To: user%d@example.test\n", i)+want {
+			t.Errorf("user%d: %d messages", i, len(got))
+		}
+	}
+	left, err := os.ReadDir(b.store.Spool().Path)
+	if err != nil || len(left) != 0 {
+		t.Errorf("left in the spool: %v %v", left, err)
+	}
+}
