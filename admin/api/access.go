@@ -1,0 +1,158 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+	"golang.org/x/sys/unix"
+
+	"toastmaster/admin/authz"
+	"toastmaster/admin/model"
+	"toastmaster/internal/service"
+)
+
+// peer is what the connection tells about the client.
+type peer struct {
+	// uid is the user id on a unix socket, -1 elsewhere or when unknown.
+	uid  int
+	unix bool
+	tls  bool
+	addr netip.Addr
+}
+
+type peerKey struct{}
+
+type principalKey struct{}
+
+// withPeer is http.Server.ConnContext.
+func withPeer(ctx context.Context, c net.Conn) context.Context {
+	p := peer{uid: -1, addr: service.ClientAddr(c)}
+	for {
+		if u, ok := c.(*net.UnixConn); ok {
+			p.unix, p.uid = true, peerUID(u)
+			break
+		}
+		wrapped, ok := c.(interface{ NetConn() net.Conn })
+		if !ok {
+			break
+		}
+		if _, ok := c.(interface{ HandshakeContext(context.Context) error }); ok {
+			p.tls = true
+		}
+		c = wrapped.NetConn()
+	}
+	return context.WithValue(ctx, peerKey{}, p)
+}
+
+// peerUID asks the kernel who connected (unix(7), SO_PEERCRED).
+func peerUID(c *net.UnixConn) int {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return -1
+	}
+	uid := -1
+	err = raw.Control(func(fd uintptr) {
+		if cred, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED); err == nil {
+			uid = int(cred.Uid)
+		}
+	})
+	if err != nil {
+		return -1
+	}
+	return uid
+}
+
+func peerOf(ctx context.Context) peer {
+	p, ok := ctx.Value(peerKey{}).(peer)
+	if !ok {
+		return peer{uid: -1}
+	}
+	return p
+}
+
+// identify finds who calls: by a token when one was sent, else by the socket.
+func (h *handlers) identify(r *http.Request) (authz.Principal, error) {
+	if header := r.Header.Get("Authorization"); header != "" {
+		scheme, secret, _ := strings.Cut(header, " ")
+		if !strings.EqualFold(scheme, "Bearer") {
+			return authz.Principal{}, model.Fail(model.Unauthenticated, "send a bearer token")
+		}
+		return h.o.Store.Authenticate(r.Context(), strings.TrimSpace(secret))
+	}
+	p := peerOf(r.Context())
+	if p.unix && (p.uid == 0 || p.uid == os.Geteuid()) {
+		return authz.Principal{Name: fmt.Sprintf("unix:uid=%d", p.uid), Role: authz.Superadmin}, nil
+	}
+	return authz.Principal{}, model.Fail(model.Unauthenticated, "send a bearer token")
+}
+
+// requirePrincipal is the middleware of /api/v1.
+func (h *handlers) requirePrincipal(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		p, err := h.identify(c.Request())
+		if err != nil {
+			return err
+		}
+		ctx := context.WithValue(c.Request().Context(), principalKey{}, p)
+		c.SetRequest(c.Request().WithContext(ctx))
+		c.Response().Header().Set("Cache-Control", "no-store")
+		return next(c)
+	}
+}
+
+// may checks the caller's right and returns its name for the audit.
+func may(ctx context.Context, a authz.Action, t authz.Target) (string, error) {
+	p, ok := ctx.Value(principalKey{}).(authz.Principal)
+	if !ok {
+		return "", model.Fail(model.Unauthenticated, "send a bearer token")
+	}
+	return p.Name, p.Check(a, t)
+}
+
+// onSystem and the next two are the targets of the operations.
+func onSystem() authz.Target { return authz.Target{Object: authz.System} }
+
+func onDomain(name string) authz.Target { return authz.Target{Object: authz.Domain, Domain: name} }
+
+// onAddress folds an address of a path or body and says what it is about.
+func onAddress(s string) (string, authz.Target, error) {
+	a, err := model.ParseAddress(s, true)
+	if err != nil {
+		return "", authz.Target{}, &model.Error{Kind: model.Invalid, Text: "invalid input",
+			Fields: []model.FieldError{{Field: "address", Message: err.Error()}}}
+	}
+	return a.String(), authz.Target{Object: authz.Address, Domain: a.Domain, Address: a.String()}, nil
+}
+
+// secureOnly sends clients of other machines that came without TLS to HTTPS.
+func (s *Server) secureOnly(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		p := peerOf(c.Request().Context())
+		if p.unix || p.tls || p.addr.IsLoopback() {
+			return next(c)
+		}
+		host := c.Request().Host
+		if name, _, err := net.SplitHostPort(host); err == nil {
+			host = name
+		}
+		if s.tlsPort == "" || host == "" || strings.ContainsAny(host, "/\\@?# ") {
+			return model.Fail(model.Forbidden, "use HTTPS")
+		}
+		if s.tlsPort != "443" {
+			host = net.JoinHostPort(strings.Trim(host, "[]"), s.tlsPort)
+		}
+		return c.Redirect(http.StatusPermanentRedirect, "https://"+host+c.Request().URL.RequestURI())
+	}
+}
+
+// actorOf is the caller's name for the log, "" before it is known.
+func actorOf(ctx context.Context) string {
+	p, _ := ctx.Value(principalKey{}).(authz.Principal)
+	return p.Name
+}

@@ -1,0 +1,65 @@
+package api
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/netip"
+
+	"toastmaster/admin/model"
+	"toastmaster/admin/store"
+	"toastmaster/configs"
+	"toastmaster/directory"
+	"toastmaster/internal/clock"
+	"toastmaster/internal/msglog"
+	"toastmaster/internal/service"
+)
+
+// Queue is what the API does with the mail queue. Its errors for a message that
+// is not there are *model.Error of kind NotFound.
+type Queue interface {
+	// List returns up to limit messages with an ID greater than after.
+	List(ctx context.Context, f model.QueueFilter, after string, limit int) ([]model.QueuedMessage, error)
+	Get(ctx context.Context, id string) (model.QueuedMessage, error)
+	// Content opens the message with LF line ends, and says its size. The
+	// caller closes it.
+	Content(ctx context.Context, id string) (io.ReadCloser, int64, error)
+	Hold(ctx context.Context, id string) error
+	Release(ctx context.Context, id string) error
+	Requeue(ctx context.Context, id string) error
+	Delete(ctx context.Context, id string) error
+	// Flush makes deferred messages due now and counts them.
+	Flush(ctx context.Context, f model.QueueFilter) (int, error)
+	// Counts counts the messages in each place.
+	Counts(ctx context.Context) (map[string]int64, error)
+}
+
+// Options are what a Server is made of.
+type Options struct {
+	Params configs.Admin
+	// Hostname is main.hostname, Version that of the program.
+	Hostname, Version string
+	// Trusted may read /metrics without a token: main.trusted_networks.
+	Trusted []netip.Prefix
+	// Listeners are TCP ports with or without TLS, and unix sockets. The
+	// Server closes them.
+	Listeners []service.Listener
+
+	Store *store.Store
+	// Queue and the functions below may be nil, which takes their part away.
+	Queue Queue
+	// Services is the state of the running services.
+	Services func() []model.Service
+	// Purge removes all mail of a mailbox.
+	Purge func(ctx context.Context, m directory.Mailbox) error
+	// Metrics is mounted at /metrics, Panel at /.
+	Metrics, Panel http.Handler
+
+	Log   *msglog.Log
+	Clock clock.Clock
+}
+
+// handlers has a method for each operation.
+type handlers struct {
+	o Options
+}

@@ -1,0 +1,58 @@
+// Package api is the administration over HTTP: /api/v1 and the panel.
+//
+// # What it does
+//
+// [New] builds the service from the store (admin/store), the queue and the
+// state of the instance; Run serves it on every listener it was given.
+//
+//	GET    /api/v1/domains                  list; after, limit, contains, alias_of, enabled
+//	POST   /api/v1/domains                  add
+//	GET    /api/v1/domains/{name}           show
+//	PATCH  /api/v1/domains/{name}           change
+//	DELETE /api/v1/domains/{name}           remove; all=true with its addresses, purge=true with their mail
+//	       /api/v1/mailboxes/{address}      the same; POST /api/v1/mailboxes/bulk adds many
+//	       /api/v1/aliases/{address}        the same; "@domain" is a catch-all
+//	       /api/v1/relocated/{address}      the same
+//	GET    /api/v1/queue                    list; after, limit, place, sender, recipient
+//	GET    /api/v1/queue/{id}[/content]     show
+//	POST   /api/v1/queue/{id}/{hold,release,requeue}
+//	DELETE /api/v1/queue/{id}
+//	POST   /api/v1/queue/flush
+//	GET    /api/v1/status                   services, queue, counts
+//	       /api/v1/tokens[/{name}]          list, add, revoke
+//	GET    /api/v1/audit                    who changed what
+//	GET    /api/v1/openapi.json             this, as OpenAPI 3.1; needs no token
+//	GET    /metrics                         for trusted networks, or with a token
+//	GET    /                                the panel (package web)
+//
+// # Who may
+//
+// On the unix socket the peer's user id counts (SO_PEERCRED): root and the
+// user that the service runs as are superadmin. Everybody else sends
+// "Authorization: Bearer TOKEN". What a role may do says admin/authz. There are
+// no cookies, so a foreign page has nothing to ride on.
+//
+// HTTP without TLS is served to clients on this machine; others are sent to
+// HTTPS.
+//
+// # What it does not do
+//
+// It imports no daemon: the queue is behind [Queue], mail is removed by a
+// function, the state of the services is a function, all given by cmd.
+//
+// # Parameters
+//
+// Section [admin].
+//
+// # Results
+//
+// Errors are application/problem+json (RFC 9457) with a type
+// "urn:toastmaster:KIND" for each model.Kind: invalid 422, not-found 404,
+// exists, in-use and over-limit 409, unauthenticated 401, forbidden 403,
+// unavailable 503, internal 500. Mistakes name the field. Causes are in the log
+// only.
+//
+// # Standards
+//
+// RFC 9110, RFC 9457, RFC 6750 (bearer tokens), OpenAPI 3.1.
+package api

@@ -1,0 +1,131 @@
+package api
+
+import (
+	"context"
+
+	"toastmaster/admin/authz"
+	"toastmaster/admin/model"
+	"toastmaster/admin/store"
+	"toastmaster/internal/addr"
+)
+
+type listDomainsInput struct {
+	paging
+	Contains string      `query:"contains" doc:"A part of the name"`
+	AliasOf  string      `query:"alias_of" doc:"Only those that stand for this domain"`
+	Enabled  switchParam `query:"enabled" enum:"true,false"`
+}
+
+func (h *handlers) listDomains(ctx context.Context, in *listDomainsInput) (*body[model.Page[model.Domain]], error) {
+	if _, err := may(ctx, authz.Read, onDomain("")); err != nil {
+		return nil, err
+	}
+	f := model.Filter{Domain: in.AliasOf, Contains: fold(in.Contains), Enabled: in.Enabled.value()}
+	page, err := h.o.Store.Domains(ctx, f, in.After, h.limit(in.paging))
+	return &body[model.Page[model.Domain]]{page}, err
+}
+
+// fold is the form in which names and addresses are stored; parts of them
+// cannot be parsed.
+func fold(s string) string { return addr.Address{Local: s}.Fold().Local }
+
+func (h *handlers) addDomain(ctx context.Context, in *body[model.NewDomain]) (*body[model.Domain], error) {
+	actor, err := may(ctx, authz.Write, onDomain(""))
+	if err != nil {
+		return nil, err
+	}
+	d, err := h.o.Store.AddDomain(ctx, actor, in.Body)
+	return &body[model.Domain]{d}, err
+}
+
+type domainInput struct {
+	Name string `path:"name" maxLength:"255"`
+}
+
+// name is the domain's name as it is stored.
+func (in *domainInput) name() (string, error) {
+	name, err := addr.ParseDomain(in.Name)
+	if err != nil {
+		return "", model.Fail(model.NotFound, "no such domain")
+	}
+	return name, nil
+}
+
+func (h *handlers) showDomain(ctx context.Context, in *domainInput) (*body[model.Domain], error) {
+	name, err := in.name()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := may(ctx, authz.Read, onDomain(name)); err != nil {
+		return nil, err
+	}
+	d, err := h.o.Store.Domain(ctx, name)
+	return &body[model.Domain]{d}, err
+}
+
+type setDomainInput struct {
+	domainInput
+	Body model.DomainChange
+}
+
+func (h *handlers) setDomain(ctx context.Context, in *setDomainInput) (*body[model.Domain], error) {
+	name, err := in.name()
+	if err != nil {
+		return nil, err
+	}
+	actor, err := may(ctx, authz.Write, onDomain(name))
+	if err != nil {
+		return nil, err
+	}
+	d, err := h.o.Store.SetDomain(ctx, actor, name, in.Body)
+	return &body[model.Domain]{d}, err
+}
+
+type removeDomainInput struct {
+	domainInput
+	All   bool `query:"all" doc:"With all its addresses"`
+	Purge bool `query:"purge" doc:"With all their mail; needs all"`
+}
+
+func (h *handlers) removeDomain(ctx context.Context, in *removeDomainInput) (*nothing, error) {
+	name, err := in.name()
+	if err != nil {
+		return nil, err
+	}
+	actor, err := may(ctx, authz.Write, onDomain(name))
+	if err != nil {
+		return nil, err
+	}
+	if in.Purge {
+		if !in.All {
+			return nil, model.Fail(model.Invalid, "purge needs all")
+		}
+		if err := h.purgeDomain(ctx, actor, name); err != nil {
+			return nil, err
+		}
+	}
+	return &nothing{}, h.o.Store.RemoveDomain(ctx, actor, name, in.All)
+}
+
+// purgeDomain removes the mail of every mailbox and then the mailbox, one by
+// one: what fails can be tried again and nothing is forgotten.
+func (h *handlers) purgeDomain(ctx context.Context, actor, name string) error {
+	off := false
+	if _, err := h.o.Store.SetDomain(ctx, actor, name, model.DomainChange{Enabled: &off}); err != nil {
+		return err
+	}
+	for {
+		page, err := h.o.Store.Mailboxes(ctx, model.Filter{Domain: name}, "", store.MaxPage)
+		if err != nil || len(page.Items) == 0 {
+			return err
+		}
+		for _, m := range page.Items {
+			if err := h.purgeMailbox(ctx, actor, m); err != nil {
+				return err
+			}
+			if err := h.o.Store.RemoveMailbox(ctx, actor, m.Address); err != nil {
+				return err
+			}
+		}
+	}
+}

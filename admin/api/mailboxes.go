@@ -1,0 +1,137 @@
+package api
+
+import (
+	"context"
+
+	"toastmaster/admin/authz"
+	"toastmaster/admin/model"
+	"toastmaster/admin/store"
+)
+
+type listAddressesInput struct {
+	paging
+	Domain   string `query:"domain" doc:"Only of this domain"`
+	Contains string `query:"contains" doc:"A part of the address"`
+}
+
+// filter checks the right to list and makes the filter.
+func (in *listAddressesInput) filter(ctx context.Context) (model.Filter, error) {
+	f := model.Filter{Domain: fold(in.Domain), Contains: fold(in.Contains)}
+	_, err := may(ctx, authz.Read, authz.Target{Object: authz.Address, Domain: f.Domain})
+	return f, err
+}
+
+type addressInput struct {
+	Address string `path:"address" maxLength:"400"`
+}
+
+// address checks the right to do a and folds the address.
+func (in *addressInput) address(ctx context.Context, a authz.Action) (address, actor string, err error) {
+	address, target, err := onAddress(in.Address)
+	if err != nil {
+		return "", "", model.Fail(model.NotFound, "no such address")
+	}
+	actor, err = may(ctx, a, target)
+	return address, actor, err
+}
+
+// mayAdd checks the right to make the address of a body.
+func mayAdd(ctx context.Context, address string) (actor string, err error) {
+	_, target, err := onAddress(address)
+	if err != nil {
+		return "", err
+	}
+	return may(ctx, authz.Write, target)
+}
+
+type listMailboxesInput struct {
+	listAddressesInput
+	Enabled switchParam `query:"enabled" enum:"true,false"`
+}
+
+func (h *handlers) listMailboxes(ctx context.Context, in *listMailboxesInput) (*body[model.Page[model.Mailbox]], error) {
+	f, err := in.filter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	f.Enabled = in.Enabled.value()
+	page, err := h.o.Store.Mailboxes(ctx, f, in.After, h.limit(in.paging))
+	return &body[model.Page[model.Mailbox]]{page}, err
+}
+
+func (h *handlers) addMailbox(ctx context.Context, in *body[model.NewMailbox]) (*body[model.Mailbox], error) {
+	actor, err := mayAdd(ctx, in.Body.Address)
+	if err != nil {
+		return nil, err
+	}
+	m, err := h.o.Store.AddMailbox(ctx, actor, in.Body)
+	return &body[model.Mailbox]{m}, err
+}
+
+func (h *handlers) showMailbox(ctx context.Context, in *addressInput) (*body[model.Mailbox], error) {
+	address, _, err := in.address(ctx, authz.Read)
+	if err != nil {
+		return nil, err
+	}
+	m, err := h.o.Store.Mailbox(ctx, address)
+	return &body[model.Mailbox]{m}, err
+}
+
+type setMailboxInput struct {
+	addressInput
+	Body model.MailboxChange
+}
+
+func (h *handlers) setMailbox(ctx context.Context, in *setMailboxInput) (*body[model.Mailbox], error) {
+	address, actor, err := in.address(ctx, authz.Write)
+	if err != nil {
+		return nil, err
+	}
+	m, err := h.o.Store.SetMailbox(ctx, actor, address, in.Body)
+	return &body[model.Mailbox]{m}, err
+}
+
+type removeMailboxInput struct {
+	addressInput
+	Purge bool `query:"purge" doc:"With all its mail; otherwise the mail stays and is found again when the address is added again"`
+}
+
+func (h *handlers) removeMailbox(ctx context.Context, in *removeMailboxInput) (*nothing, error) {
+	address, actor, err := in.address(ctx, authz.Write)
+	if err != nil {
+		return nil, err
+	}
+	if in.Purge {
+		m, err := h.o.Store.Mailbox(ctx, address)
+		if err != nil {
+			return nil, err
+		}
+		if err := h.purgeMailbox(ctx, actor, m); err != nil {
+			return nil, err
+		}
+	}
+	return &nothing{}, h.o.Store.RemoveMailbox(ctx, actor, address)
+}
+
+// purgeMailbox removes the mail of a mailbox, which is disabled first, so that
+// nothing new arrives meanwhile. The row goes last: when the mail cannot be
+// removed, the mailbox is still there to try again.
+func (h *handlers) purgeMailbox(ctx context.Context, actor string, m model.Mailbox) error {
+	if h.o.Purge == nil {
+		return model.Fail(model.Unavailable, "this server cannot remove mail")
+	}
+	if m.Enabled {
+		off := false
+		if _, err := h.o.Store.SetMailbox(ctx, actor, m.Address, model.MailboxChange{Enabled: &off}); err != nil {
+			return err
+		}
+	}
+	box, err := store.Directory(m)
+	if err != nil {
+		return err
+	}
+	if err := h.o.Purge(ctx, box); err != nil {
+		return &model.Error{Kind: model.Internal, Text: "the mail could not be removed; the mailbox is disabled", Cause: err}
+	}
+	return nil
+}

@@ -1,0 +1,112 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/labstack/echo/v4"
+
+	"toastmaster/admin/model"
+)
+
+// problems maps each kind to its type and status.
+var problems = map[model.Kind]struct {
+	name   string
+	status int
+}{
+	model.Internal:        {"internal", http.StatusInternalServerError},
+	model.Invalid:         {"invalid", http.StatusUnprocessableEntity},
+	model.NotFound:        {"not-found", http.StatusNotFound},
+	model.Exists:          {"exists", http.StatusConflict},
+	model.InUse:           {"in-use", http.StatusConflict},
+	model.OverLimit:       {"over-limit", http.StatusConflict},
+	model.Unauthenticated: {"unauthenticated", http.StatusUnauthorized},
+	model.Forbidden:       {"forbidden", http.StatusForbidden},
+	model.Unavailable:     {"unavailable", http.StatusServiceUnavailable},
+}
+
+// ProblemType begins the type of each problem.
+const ProblemType = "urn:toastmaster:"
+
+// KindOfProblem finds the kind behind a problem's type or, where another
+// program answered, its status; for admin/client.
+func KindOfProblem(problemType string, status int) model.Kind {
+	byStatus := model.Internal
+	for kind, p := range problems {
+		if problemType == ProblemType+p.name {
+			return kind
+		}
+		if status == p.status && status != http.StatusConflict {
+			byStatus = kind
+		}
+	}
+	return byStatus
+}
+
+// problem is err for the caller: its text and fields, never its cause.
+func problem(err error) *huma.ErrorModel {
+	var e *model.Error
+	if !errors.As(err, &e) {
+		e = &model.Error{Kind: model.Internal, Text: "internal error", Cause: err}
+	}
+	p := problems[e.Kind]
+	out := &huma.ErrorModel{Type: ProblemType + p.name, Title: http.StatusText(p.status), Status: p.status, Detail: e.Text}
+	for _, f := range e.Fields {
+		location := "body"
+		if f.Field != "" {
+			location += "." + f.Field
+		}
+		out.Errors = append(out.Errors, &huma.ErrorDetail{Message: f.Message, Location: location})
+	}
+	return out
+}
+
+// answering gives a handler's errors their form, and logs those that an
+// operator should see.
+func answering[I, O any](h *handlers, f func(context.Context, *I) (*O, error)) func(context.Context, *I) (*O, error) {
+	return func(ctx context.Context, in *I) (*O, error) {
+		out, err := f(ctx, in)
+		if err != nil {
+			h.logFailure(ctx, err)
+			return nil, problem(err)
+		}
+		return out, nil
+	}
+}
+
+func (h *handlers) logFailure(ctx context.Context, err error) {
+	switch model.KindOf(err) {
+	case model.Internal:
+		h.o.Log.ErrorContext(ctx, "admin request failed", "err", err)
+	case model.Unavailable:
+		h.o.Log.WarnContext(ctx, "admin request failed", "err", err)
+	}
+}
+
+// handleError is echo's error handler: everything that did not come from an
+// operation (no such route, body too large, time over).
+func (h *handlers) handleError(err error, c echo.Context) {
+	if c.Response().Committed {
+		return
+	}
+	p := problem(err)
+	var he *echo.HTTPError
+	if errors.As(err, &he) {
+		p = &huma.ErrorModel{Type: "about:blank", Title: http.StatusText(he.Code), Status: he.Code}
+	} else {
+		h.logFailure(c.Request().Context(), err)
+	}
+	writeProblem(c.Response(), p)
+}
+
+func writeProblem(w http.ResponseWriter, p *huma.ErrorModel) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	if p.Status == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", `Bearer realm="toastmaster"`)
+	}
+	w.WriteHeader(p.Status)
+	_ = json.NewEncoder(w).Encode(p) // the client may have gone; nothing to be done
+}

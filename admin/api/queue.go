@@ -1,0 +1,103 @@
+package api
+
+import (
+	"context"
+	"io"
+	"strconv"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"toastmaster/admin/authz"
+	"toastmaster/admin/model"
+)
+
+type queueFilterInput struct {
+	Place     string `query:"place" enum:"incoming,active,deferred,hold,corrupt"`
+	Sender    string `query:"sender" doc:"Exactly this one"`
+	Recipient string `query:"recipient" doc:"Exactly this one"`
+}
+
+func (in queueFilterInput) filter() model.QueueFilter {
+	return model.QueueFilter{Place: in.Place, Sender: in.Sender, Recipient: in.Recipient}
+}
+
+type listQueueInput struct {
+	paging
+	queueFilterInput
+}
+
+func (h *handlers) listQueue(ctx context.Context, in *listQueueInput) (*body[model.Page[model.QueuedMessage]], error) {
+	if _, err := may(ctx, authz.Read, onSystem()); err != nil {
+		return nil, err
+	}
+	limit := h.limit(in.paging)
+	items, err := h.o.Queue.List(ctx, in.filter(), in.After, limit+1)
+	if err != nil {
+		return nil, err
+	}
+	page := model.Page[model.QueuedMessage]{Items: items}
+	if len(items) > limit {
+		page.Items = items[:limit]
+		page.Next = items[limit-1].ID
+	}
+	if page.Items == nil {
+		page.Items = []model.QueuedMessage{}
+	}
+	return &body[model.Page[model.QueuedMessage]]{page}, nil
+}
+
+type queueInput struct {
+	ID string `path:"id" maxLength:"64"`
+}
+
+func (h *handlers) showQueued(ctx context.Context, in *queueInput) (*body[model.QueuedMessage], error) {
+	if _, err := may(ctx, authz.Read, onSystem()); err != nil {
+		return nil, err
+	}
+	m, err := h.o.Queue.Get(ctx, in.ID)
+	return &body[model.QueuedMessage]{m}, err
+}
+
+func (h *handlers) queuedContent(ctx context.Context, in *queueInput) (*huma.StreamResponse, error) {
+	if _, err := may(ctx, authz.Read, onSystem()); err != nil {
+		return nil, err
+	}
+	content, size, err := h.o.Queue.Content(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return &huma.StreamResponse{Body: func(c huma.Context) {
+		defer content.Close()
+		// Not text/html or anything else that a browser would show.
+		c.SetHeader("Content-Type", "message/rfc822")
+		c.SetHeader("Content-Disposition", "attachment")
+		c.SetHeader("Content-Length", strconv.FormatInt(size, 10))
+		if _, err := io.Copy(c.BodyWriter(), content); err != nil {
+			h.o.Log.DebugContext(ctx, "queued content not sent", "id", in.ID, "err", err)
+		}
+	}}, nil
+}
+
+// queueAction is an operation on one message. The line of the request in the
+// log has its ID and the caller.
+func (h *handlers) queueAction(f func(context.Context, string) error) func(context.Context, *queueInput) (*nothing, error) {
+	return func(ctx context.Context, in *queueInput) (*nothing, error) {
+		if _, err := may(ctx, authz.Write, onSystem()); err != nil {
+			return nil, err
+		}
+		return &nothing{}, f(ctx, in.ID)
+	}
+}
+
+// FlushResult says how many messages became due.
+type FlushResult struct {
+	Flushed int `json:"flushed"`
+}
+
+func (h *handlers) flushQueue(ctx context.Context, in *queueFilterInput) (*body[FlushResult], error) {
+	if _, err := may(ctx, authz.Write, onSystem()); err != nil {
+		return nil, err
+	}
+	n, err := h.o.Queue.Flush(ctx, in.filter())
+	return &body[FlushResult]{FlushResult{n}}, err
+}
