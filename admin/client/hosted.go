@@ -1,0 +1,169 @@
+package client
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"toastmaster/admin/api"
+	"toastmaster/admin/model"
+)
+
+// listing is the query of a listing.
+func listing(f model.Filter, after string, limit int) url.Values {
+	q := url.Values{}
+	set := func(name, value string) {
+		if value != "" {
+			q.Set(name, value)
+		}
+	}
+	set("domain", f.Domain)
+	set("contains", f.Contains)
+	set("target", f.Target)
+	set("after", after)
+	if f.Enabled != nil {
+		q.Set("enabled", strconv.FormatBool(*f.Enabled))
+	}
+	if limit > 0 {
+		q.Set("limit", strconv.Itoa(limit))
+	}
+	return q
+}
+
+// pageSize is what Each asks for at once.
+const pageSize = 1000
+
+// Each calls f with every entry of a listing. list is a method such as
+// (*Client).Mailboxes. It stops at the first error.
+func Each[F, T any](ctx context.Context, list func(context.Context, F, string, int) (model.Page[T], error), filter F, f func(T) error) error {
+	after := ""
+	for {
+		p, err := list(ctx, filter, after, pageSize)
+		if err != nil {
+			return err
+		}
+		for _, item := range p.Items {
+			if err := f(item); err != nil {
+				return err
+			}
+		}
+		if p.Next == "" {
+			return nil
+		}
+		after = p.Next
+	}
+}
+
+// AddDomain makes a domain.
+func (c *Client) AddDomain(ctx context.Context, in model.NewDomain) (model.Domain, error) {
+	return call[model.Domain](ctx, c, request{method: http.MethodPost, path: "/domains", in: in})
+}
+
+// SetDomain changes a domain.
+func (c *Client) SetDomain(ctx context.Context, name string, in model.DomainChange) (model.Domain, error) {
+	return call[model.Domain](ctx, c, request{method: http.MethodPatch, path: path("domains", name), in: in})
+}
+
+// Domain reads one.
+func (c *Client) Domain(ctx context.Context, name string) (model.Domain, error) {
+	return call[model.Domain](ctx, c, request{method: http.MethodGet, path: path("domains", name)})
+}
+
+// Domains lists a page. f.Domain selects the aliases of a domain.
+func (c *Client) Domains(ctx context.Context, f model.Filter, after string, limit int) (model.Page[model.Domain], error) {
+	q := listing(f, after, limit)
+	if f.Domain != "" {
+		q.Del("domain")
+		q.Set("alias_of", f.Domain)
+	}
+	return call[model.Page[model.Domain]](ctx, c, request{method: http.MethodGet, path: "/domains", query: q})
+}
+
+// RemoveDomain removes a domain; all takes its addresses with it, purge their
+// mail, too.
+func (c *Client) RemoveDomain(ctx context.Context, name string, all, purge bool) error {
+	q := url.Values{"all": {strconv.FormatBool(all)}, "purge": {strconv.FormatBool(purge)}}
+	return c.send(ctx, request{method: http.MethodDelete, path: path("domains", name), query: q})
+}
+
+// AddMailbox makes a mailbox.
+func (c *Client) AddMailbox(ctx context.Context, in model.NewMailbox) (model.Mailbox, error) {
+	return call[model.Mailbox](ctx, c, request{method: http.MethodPost, path: "/mailboxes", in: in})
+}
+
+// AddMailboxes makes many, at most api.MaxBulk.
+func (c *Client) AddMailboxes(ctx context.Context, in []model.NewMailbox) (api.BulkResponse, error) {
+	return call[api.BulkResponse](ctx, c, request{method: http.MethodPost, path: "/mailboxes/bulk", in: in})
+}
+
+// SetMailbox changes a mailbox.
+func (c *Client) SetMailbox(ctx context.Context, address string, in model.MailboxChange) (model.Mailbox, error) {
+	return call[model.Mailbox](ctx, c, request{method: http.MethodPatch, path: path("mailboxes", address), in: in})
+}
+
+// Mailbox reads one.
+func (c *Client) Mailbox(ctx context.Context, address string) (model.Mailbox, error) {
+	return call[model.Mailbox](ctx, c, request{method: http.MethodGet, path: path("mailboxes", address)})
+}
+
+// Mailboxes lists a page.
+func (c *Client) Mailboxes(ctx context.Context, f model.Filter, after string, limit int) (model.Page[model.Mailbox], error) {
+	return call[model.Page[model.Mailbox]](ctx, c, request{method: http.MethodGet, path: "/mailboxes", query: listing(f, after, limit)})
+}
+
+// RemoveMailbox removes a mailbox; purge removes its mail, too.
+func (c *Client) RemoveMailbox(ctx context.Context, address string, purge bool) error {
+	q := url.Values{"purge": {strconv.FormatBool(purge)}}
+	return c.send(ctx, request{method: http.MethodDelete, path: path("mailboxes", address), query: q})
+}
+
+// AddAlias makes an alias.
+func (c *Client) AddAlias(ctx context.Context, in model.NewAlias) (model.Alias, error) {
+	return call[model.Alias](ctx, c, request{method: http.MethodPost, path: "/aliases", in: in})
+}
+
+// SetAlias replaces the targets.
+func (c *Client) SetAlias(ctx context.Context, address string, in model.AliasChange) (model.Alias, error) {
+	return call[model.Alias](ctx, c, request{method: http.MethodPatch, path: path("aliases", address), in: in})
+}
+
+// Alias reads one.
+func (c *Client) Alias(ctx context.Context, address string) (model.Alias, error) {
+	return call[model.Alias](ctx, c, request{method: http.MethodGet, path: path("aliases", address)})
+}
+
+// Aliases lists a page.
+func (c *Client) Aliases(ctx context.Context, f model.Filter, after string, limit int) (model.Page[model.Alias], error) {
+	return call[model.Page[model.Alias]](ctx, c, request{method: http.MethodGet, path: "/aliases", query: listing(f, after, limit)})
+}
+
+// RemoveAlias removes an alias.
+func (c *Client) RemoveAlias(ctx context.Context, address string) error {
+	return c.send(ctx, request{method: http.MethodDelete, path: path("aliases", address)})
+}
+
+// AddRelocated makes a relocated address.
+func (c *Client) AddRelocated(ctx context.Context, in model.NewRelocated) (model.Relocated, error) {
+	return call[model.Relocated](ctx, c, request{method: http.MethodPost, path: "/relocated", in: in})
+}
+
+// SetRelocated changes the new place.
+func (c *Client) SetRelocated(ctx context.Context, address string, in model.RelocatedChange) (model.Relocated, error) {
+	return call[model.Relocated](ctx, c, request{method: http.MethodPatch, path: path("relocated", address), in: in})
+}
+
+// Relocated reads one.
+func (c *Client) Relocated(ctx context.Context, address string) (model.Relocated, error) {
+	return call[model.Relocated](ctx, c, request{method: http.MethodGet, path: path("relocated", address)})
+}
+
+// RelocatedList lists a page.
+func (c *Client) RelocatedList(ctx context.Context, f model.Filter, after string, limit int) (model.Page[model.Relocated], error) {
+	return call[model.Page[model.Relocated]](ctx, c, request{method: http.MethodGet, path: "/relocated", query: listing(f, after, limit)})
+}
+
+// RemoveRelocated removes one.
+func (c *Client) RemoveRelocated(ctx context.Context, address string) error {
+	return c.send(ctx, request{method: http.MethodDelete, path: path("relocated", address)})
+}

@@ -1,0 +1,110 @@
+package client
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"toastmaster/admin/api"
+	"toastmaster/admin/model"
+)
+
+func queueQuery(f model.QueueFilter) url.Values {
+	q := url.Values{}
+	for name, value := range map[string]string{"place": f.Place, "sender": f.Sender, "recipient": f.Recipient} {
+		if value != "" {
+			q.Set(name, value)
+		}
+	}
+	return q
+}
+
+// Queue lists a page of the queue.
+func (c *Client) Queue(ctx context.Context, f model.QueueFilter, after string, limit int) (model.Page[model.QueuedMessage], error) {
+	q := queueQuery(f)
+	if after != "" {
+		q.Set("after", after)
+	}
+	if limit > 0 {
+		q.Set("limit", strconv.Itoa(limit))
+	}
+	return call[model.Page[model.QueuedMessage]](ctx, c, request{method: http.MethodGet, path: "/queue", query: q})
+}
+
+// Queued reads one message of the queue.
+func (c *Client) Queued(ctx context.Context, id string) (model.QueuedMessage, error) {
+	return call[model.QueuedMessage](ctx, c, request{method: http.MethodGet, path: path("queue", id)})
+}
+
+// QueuedContent opens the message itself. The caller closes it.
+func (c *Client) QueuedContent(ctx context.Context, id string) (io.ReadCloser, error) {
+	res, err := c.do(ctx, request{method: http.MethodGet, path: path("queue", id, "content")})
+	if err != nil {
+		return nil, err
+	}
+	return res.Body, nil
+}
+
+// Hold takes a message out of delivery.
+func (c *Client) Hold(ctx context.Context, id string) error {
+	return c.send(ctx, request{method: http.MethodPost, path: path("queue", id, "hold")})
+}
+
+// Release ends a hold.
+func (c *Client) Release(ctx context.Context, id string) error {
+	return c.send(ctx, request{method: http.MethodPost, path: path("queue", id, "release")})
+}
+
+// Requeue makes a message due at once.
+func (c *Client) Requeue(ctx context.Context, id string) error {
+	return c.send(ctx, request{method: http.MethodPost, path: path("queue", id, "requeue")})
+}
+
+// DeleteQueued deletes a message without a report.
+func (c *Client) DeleteQueued(ctx context.Context, id string) error {
+	return c.send(ctx, request{method: http.MethodDelete, path: path("queue", id)})
+}
+
+// Flush makes deferred messages due now and counts them.
+func (c *Client) Flush(ctx context.Context, f model.QueueFilter) (int, error) {
+	out, err := call[api.FlushResult](ctx, c, request{method: http.MethodPost, path: "/queue/flush", query: queueQuery(f)})
+	return out.Flushed, err
+}
+
+// Status is the state of the instance.
+func (c *Client) Status(ctx context.Context) (model.Status, error) {
+	return call[model.Status](ctx, c, request{method: http.MethodGet, path: "/status"})
+}
+
+// AddToken makes a token; the secret is in the answer and nowhere else.
+func (c *Client) AddToken(ctx context.Context, in model.NewToken) (model.TokenSecret, error) {
+	return call[model.TokenSecret](ctx, c, request{method: http.MethodPost, path: "/tokens", in: in})
+}
+
+// Tokens lists all tokens.
+func (c *Client) Tokens(ctx context.Context) ([]model.Token, error) {
+	out, err := call[api.TokenList](ctx, c, request{method: http.MethodGet, path: "/tokens"})
+	return out.Items, err
+}
+
+// RemoveToken revokes a token.
+func (c *Client) RemoveToken(ctx context.Context, name string) error {
+	return c.send(ctx, request{method: http.MethodDelete, path: path("tokens", name)})
+}
+
+// Audit lists a page of changes, newest first; object and name select, "" is
+// any.
+func (c *Client) Audit(ctx context.Context, object, name, after string, limit int) (model.Page[model.AuditEntry], error) {
+	q := url.Values{}
+	for key, value := range map[string]string{"object": object, "name": name, "after": after} {
+		if value != "" {
+			q.Set(key, value)
+		}
+	}
+	if limit > 0 {
+		q.Set("limit", strconv.Itoa(limit))
+	}
+	return call[model.Page[model.AuditEntry]](ctx, c, request{method: http.MethodGet, path: "/audit", query: q})
+}
