@@ -9,6 +9,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"errors"
 	"io"
 	"math/big"
 	"net"
@@ -108,6 +109,9 @@ func (s *bagSession) Data(r io.Reader) error {
 		err = WriteLF(&text, r)
 	} else {
 		_, err = io.Copy(&text, r)
+	}
+	if err != nil && strings.HasPrefix(s.msg.from, "opaque") {
+		return errors.New("could not read") // a session that hides the cause
 	}
 	if err != nil {
 		return err

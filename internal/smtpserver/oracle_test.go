@@ -76,7 +76,8 @@ func serveOracle(t *testing.T, bag *mailbag, lmtp bool) string {
 }
 
 // dialogues are what both engines are told. They keep to what both can do:
-// go-smtp takes nested MAIL, for one, and refuses <postmaster>.
+// go-smtp takes nested MAIL, for one, refuses <postmaster>, and has a data
+// race when RSET ends a chunked message.
 var dialogues = []struct{ name, text string }{
 	{"one message", "EHLO c\r\nMAIL FROM:<a@x.test>\r\nRCPT TO:<b@x.test>\r\nDATA\r\n|Subject: x\r\n\r\n..dots\r\n.\r\n|QUIT\r\n"},
 	{"options", "EHLO c\r\nMAIL FROM:<a@x.test> SIZE=100 BODY=8BITMIME RET=FULL ENVID=a+2Bb\r\nRCPT TO:<b@x.test> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;c+2Bd@x.test\r\nDATA\r\n|x\r\n.\r\n|QUIT\r\n"},
@@ -89,7 +90,6 @@ var dialogues = []struct{ name, text string }{
 	{"too big", "EHLO c\r\nMAIL FROM:<a@x.test>\r\nRCPT TO:<1@x.test>\r\nDATA\r\n|" + strings.Repeat(strings.Repeat("x", 1000)+"\r\n", 25) + ".\r\n|NOOP\r\nQUIT\r\n"},
 	{"announced too big", "EHLO c\r\nMAIL FROM:<a@x.test> SIZE=30000\r\nQUIT\r\n"},
 	{"bdat", "EHLO c\r\nMAIL FROM:<a@x.test>\r\nRCPT TO:<b@x.test>\r\n|BDAT 7\r\nhello\r\n|BDAT 9\r\n\r\n.\r\nx.\r\n|BDAT 0 LAST\r\n|QUIT\r\n"},
-	{"bdat rset", "EHLO c\r\nMAIL FROM:<a@x.test>\r\nRCPT TO:<b@x.test>\r\n|BDAT 7\r\nhello\r\n|RSET\r\n|MAIL FROM:<a@x.test>\r\nRCPT TO:<b@x.test>\r\n|BDAT 3 LAST\r\nx\r\n|QUIT\r\n"},
 	{"helo", "HELO c\r\nMAIL FROM:<a@x.test>\r\nRCPT TO:<b@x.test>\r\nDATA\r\n|x\r\n.\r\n|QUIT\r\n"},
 	{"vrfy", "EHLO c\r\nVRFY x\r\nEXPN x\r\nQUIT\r\n"},
 }
