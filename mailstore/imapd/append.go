@@ -26,7 +26,7 @@ func (s *session) append(a *args) (reply, error) {
 		return reply{}, err
 	}
 	if date.IsZero() {
-		date = time.Now()
+		date = s.now()
 	}
 	if err := a.announcement(); err != nil {
 		return reply{}, err

@@ -217,8 +217,9 @@ func (c *conn) readLine() ([]byte, error) {
 		if i := bytes.IndexByte(unread[scanned:], '\n'); i >= 0 {
 			line := unread[:scanned+i]
 			c.pos += scanned + i + 1
-			if len(line) > 0 && line[len(line)-1] == '\r' {
-				line = line[:len(line)-1]
+			line = bytes.TrimSuffix(line, []byte{'\r'})
+			if len(line) > c.maxLine {
+				return line[len(line)-tailSize:], errLineTooLong
 			}
 			return line, nil
 		}

@@ -98,21 +98,21 @@ func (s *session) markSeen(r seqRange) ([]uint32, error) {
 // fetchMessage sends one message. Everything that can fail is got before the
 // first octet is written.
 func (s *session) fetchMessage(q *fetchRequest, seq uint32, newFlags bool) error {
-	if q.structure {
-		if err := s.loadStructure(seq); err != nil {
-			return err
-		}
-	}
+	m := s.view.Message(seq)
 	var content envelope.Content
-	if q.content {
-		var err error
-		if content, err = s.loadContent(seq); err != nil {
-			return err
+	var err error
+	switch {
+	case q.content:
+		if content, err = s.loadContent(seq); err == nil {
+			defer func() { _ = content.Close() }()
 		}
-		defer func() { _ = content.Close() }()
+	case q.structure:
+		err = s.loadStructure(seq)
+	}
+	if err != nil {
+		return err
 	}
 	s.counts.fetched++
-	m := s.view.Message(seq)
 	out := append(s.c.buf(), "* "...)
 	out = appendNumber(out, seq)
 	out = append(out, " FETCH ("...)
@@ -162,7 +162,8 @@ func (s *session) appendItem(out []byte, kind itemKind, m *mailstore.Message) []
 	return out
 }
 
-// loadStructure gets what is known of a message into s.message.
+// loadStructure gets what is known of a message into s.message, which is valid
+// until the next call on the view.
 func (s *session) loadStructure(seq uint32) error {
 	record, err := s.view.Structure(s.ctx, seq)
 	if err != nil {
@@ -188,17 +189,18 @@ func (s *session) rescan(content envelope.Content) error {
 	return err
 }
 
-// loadContent opens a message whose structure is loaded. If another program
-// has changed the file, the structure is made anew from what is there.
+// loadContent opens a message and loads its structure. If another program has
+// changed the file, the structure is made anew from what is there.
 func (s *session) loadContent(seq uint32) (envelope.Content, error) {
 	content, err := s.view.Read(s.ctx, seq)
 	if err != nil {
 		return nil, err
 	}
-	if content.Size() == s.message.Size {
-		return content, nil
+	err = s.loadStructure(seq)
+	if err == nil && content.Size() != s.message.Size {
+		err = s.rescan(content)
 	}
-	if err := s.rescan(content); err != nil {
+	if err != nil {
 		return nil, errors.Join(err, content.Close())
 	}
 	return content, nil

@@ -21,7 +21,7 @@ func (s *session) idle(a *args) (reply, error) {
 			return reply{}, err
 		}
 	}
-	began := time.Now()
+	began := s.now()
 	for {
 		line, err := s.idleWait()
 		switch {
@@ -77,7 +77,7 @@ func (s *session) watch() (stop func()) {
 // translators between do not forget the connection.
 func (s *session) stillHere(err error, began time.Time) bool {
 	notify := s.srv.config.IdleNotify
-	if !errors.Is(err, os.ErrDeadlineExceeded) || notify == 0 || time.Since(began) > s.srv.config.IdleTimeout {
+	if !errors.Is(err, os.ErrDeadlineExceeded) || notify == 0 || s.now().Sub(began) > s.srv.config.IdleTimeout {
 		return false
 	}
 	s.c.rerr = nil

@@ -32,7 +32,7 @@ type matcher struct {
 var errWork = no("LIMIT", "Search reads too much, narrow it down")
 
 func newMatcher(s *session) *matcher {
-	return &matcher{s: s, now: time.Now(), left: s.srv.config.MaxSearch}
+	return &matcher{s: s, now: s.now(), left: s.srv.config.MaxSearch}
 }
 
 func (m *matcher) close() {
@@ -79,7 +79,16 @@ func (m *matcher) matchKind(k *key) (bool, error) {
 	case keyAnd, keyOr:
 		return m.matchKids(k)
 	}
-	if err := m.load(); err != nil {
+	return m.matchMessage(k)
+}
+
+// matchMessage tries the keys that need more than the index.
+func (m *matcher) matchMessage(k *key) (bool, error) {
+	fetch := m.load
+	if k.kind > keyEnvelope {
+		fetch = m.open
+	}
+	if err := fetch(); err != nil {
 		return false, err
 	}
 	switch k.kind {
@@ -87,11 +96,7 @@ func (m *matcher) matchKind(k *key) (bool, error) {
 		return m.matchSent(k), nil
 	case keyEnvelope:
 		return m.matchEnvelope(k), nil
-	}
-	if err := m.open(); err != nil {
-		return false, err
-	}
-	if k.kind == keyHeader {
+	case keyHeader:
 		return m.matchHeader(k)
 	}
 	return m.matchText(k)
@@ -143,7 +148,7 @@ func (m *matcher) open() error {
 		}
 	}
 	content, err := m.s.loadContent(m.seq)
-	m.content = content
+	m.content, m.structure = content, true
 	return err
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"toastmaster/configs"
 	"toastmaster/directory/password"
+	"toastmaster/internal/clock"
 	"toastmaster/internal/msglog"
 	"toastmaster/internal/service"
 	"toastmaster/mailstore"
@@ -26,7 +27,11 @@ type Options struct {
 	// Trusted networks are exempt from the limit of connections per user.
 	Trusted []netip.Prefix
 	Log     *msglog.Log
+	Clock   clock.Clock
 }
+
+// Busy is what service.Server should tell a client over its limits.
+const Busy = "* BYE Too many connections, try again later\r\n"
 
 // Server is the service.Handler of IMAP. Safe for concurrent use.
 type Server struct {

@@ -70,6 +70,9 @@ func (s *session) serve() {
 	_ = s.c.flush() // nobody is left to be told
 }
 
+// now is the time of the clock; deadlines of the socket are in the machine's.
+func (s *session) now() time.Time { return s.srv.options.Clock.Now() }
+
 // readDeadline is the end of the next wait: between commands the log-in's or
 // autologout, within a command the command's.
 func (s *session) readDeadline() time.Time {

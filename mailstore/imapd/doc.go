@@ -1,0 +1,60 @@
+// Package imapd is the IMAP server: IMAP4rev1 over mailstore.
+//
+// # What it does
+//
+// [Server] is a service.Handler; it serves one connection in one goroutine,
+// and a second one only while the client is in IDLE. The engine and the codec
+// are our own: the library's server drops octets of refused literals into the
+// command stream and writes once per line. Its types are our vocabulary.
+//
+// A verb is one file and one row of table.go. The row says in which states it
+// may be used and whether sequence numbers are in flight, in which case no
+// EXPUNGE is told at its end. A search key is a row of searchkeys.go, a STATUS
+// item one of status.go, a FETCH item one of fetchargs.go.
+//
+// FLAGS, ENVELOPE and BODYSTRUCTURE come from the store's index as ready
+// octets. BODY[...] is found by offsets (internal/mime) and streamed from the
+// file, LF becoming CR LF; memory does not depend on the size of a message.
+// APPEND streams into the store's spool. Answers are gathered and written when
+// the server waits for the client, or when 30 KiB are together.
+//
+// # What it does not do
+//
+// It verifies no password (mailstore/login, directory/password) and keeps no
+// mail. CONDSTORE, QRESYNC, SORT, THREAD, COMPRESS, METADATA, ACL and QUOTA are
+// not there yet, nor is UTF8=ACCEPT.
+//
+// # Parameters
+//
+// The section [imapd], see configs.IMAPD.
+//
+// # Results
+//
+// A command that cannot be understood is BAD and counts: after
+// imapd.max_bad_commands of them, 5 before log-in, the session ends with BYE. A
+// command that cannot be done is NO with a code of RFC 5530; reply.go has the
+// table from the store's errors to codes. An error that is none of the store's
+// set is logged and is NO [SERVERBUG], which clients take as temporary.
+//
+// A literal over a limit is NO [TOOBIG] (RFC 4469) and, when it comes without
+// synchronisation, read and dropped; more than 1 GiB of that ends the session.
+//
+// # Safety
+//
+// On a connection that is not secure (see mailstore/login) LOGINDISABLED is
+// told, and LOGIN is refused before its password is read. What was read ahead
+// of STARTTLS is dropped.
+//
+// # Memory
+//
+// A connection that waits holds a buffer of 4 KiB, a stack or two, and the
+// store's view; with TLS also what crypto/tls holds.
+//
+// # Standards
+//
+// RFC 3501; 2177 (IDLE), 2342 (NAMESPACE), 2971 (ID), 3348 (CHILDREN), 3691
+// (UNSELECT), 4315 (UIDPLUS), 4731 (ESEARCH), 4959 (SASL-IR), 5032 (WITHIN),
+// 5161 (ENABLE), 5182 (SEARCHRES), 5258 (LIST-EXTENDED), 5530 (response codes),
+// 5819 (LIST-STATUS), 6154 (SPECIAL-USE), 6851 (MOVE), 7888 (LITERAL+), 8438
+// (STATUS=SIZE).
+package imapd

@@ -1,0 +1,137 @@
+package imapd
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+)
+
+// FuzzSession feeds a session with whatever a client may send after log-in.
+// It must end, and what it says must be responses with whole literals.
+func FuzzSession(f *testing.F) {
+	for _, s := range []string{
+		"a SELECT INBOX\r\nb FETCH 1:* (FLAGS UID ENVELOPE BODYSTRUCTURE BODY[HEADER.FIELDS (a b)]<1.9>)\r\nc UID FETCH * BODY[1.2.MIME]\r\n",
+		"a SELECT INBOX\r\nb SEARCH RETURN (ALL SAVE) OR (NOT 1) TEXT {3+}\r\nabc\r\nc FETCH $ RFC822\r\n",
+		"a APPEND INBOX (\\Seen x) \" 1-Jan-2026 00:00:00 +0000\" {5+}\r\na\r\nb\n\r\nb STATUS INBOX (MESSAGES SIZE)\r\n",
+		"a LIST (SUBSCRIBED) \"\" (% *) RETURN (STATUS (UNSEEN))\r\nb LSUB {0+}\r\n %\r\nc CREATE &AOk-/x\r\nd RENAME &AOk- y\r\n",
+		"a EXAMINE INBOX\r\nb IDLE\r\nDONE\r\nc IDLE\r\nx\r\nd CLOSE\r\n",
+		"a SELECT INBOX\r\nb UID STORE 1:* +FLAGS.SILENT (\\Deleted k)\r\nc UID MOVE 1 Trash\r\nd EXPUNGE\r\ne COPY 1:2 INBOX\r\n",
+		"a FETCH {99999999999+}\r\n", "a \"\\\r\n* {3}\r\n\x00\xff {1+}\r\n",
+	} {
+		f.Add([]byte(s))
+	}
+	h := newHost(f, func(h *host) {
+		h.config.IMAPD.MaxMessage, h.config.IMAPD.MaxLiteral = 4096, 4096
+	})
+	f.Fuzz(func(t *testing.T, input []byte) {
+		if err := h.store.RemoveAccount(t.Context(), account(t, "bob")); err != nil {
+			t.Fatal(err)
+		}
+		h.deliver("bob", plain, mixed, eightBit)
+		server, peer := net.Pipe()
+		_ = peer.SetDeadline(time.Now().Add(20 * time.Second))
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			h.handler.ServeConn(context.Background(), server)
+			_ = server.Close()
+		}()
+		go func() {
+			_, _ = io.WriteString(peer, "l LOGIN bob@example.test \"secret word\"\r\n")
+			_, _ = peer.Write(input)
+			// Whatever literal is open is filled, then the session ends.
+			_, _ = io.WriteString(peer, strings.Repeat("\r\nDONE\r\n", 1200)+"\r\nz LOGOUT\r\n")
+			_ = server.SetReadDeadline(time.Now())
+		}()
+		output, _ := io.ReadAll(peer)
+		_ = peer.Close()
+		<-done
+		checkResponses(t, output)
+	})
+}
+
+// checkResponses reads the output as lines and literals.
+func checkResponses(t *testing.T, b []byte) {
+	t.Helper()
+	for len(b) > 0 {
+		i := bytes.IndexByte(b, '\n')
+		if i < 1 || b[i-1] != '\r' {
+			t.Fatalf("no line: %.100q", b)
+		}
+		lit, _ := literalAt(b[:i-1])
+		b = b[i+1:]
+		if lit.pending {
+			if lit.size > int64(len(b)) {
+				t.Fatalf("literal of %d octets, %d left", lit.size, len(b))
+			}
+			b = b[lit.size:]
+		}
+	}
+}
+
+// FuzzUTF7 holds the codec to its one valid form.
+func FuzzUTF7(f *testing.F) {
+	for _, s := range []string{"INBOX", "Entw&APw-rfe", "&-", "&2D3eAA-", "&AGE-", "&", "&AOk", "~peter/mail/&U,BTFw-/&ZeVnLIqe-"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		name, ok := decodeUTF7(s)
+		if !ok {
+			return
+		}
+		again, ok := decodeUTF7(string(encodeUTF7(name)))
+		if !ok || again != name {
+			t.Fatalf("%q became %q, then %q", s, name, again)
+		}
+	})
+}
+
+// FuzzDecode feeds the decoders of SEARCH.
+func FuzzDecode(f *testing.F) {
+	f.Add([]byte("PGI+V8Okcm1l\r\nPC9iPg==x=y"), "utf-8")
+	f.Add([]byte("a=3D=\r\nb=\nc=zz=4"), "iso-2022-jp")
+	f.Fuzz(func(t *testing.T, b []byte, charset string) {
+		for _, r := range []io.Reader{&base64Reader{r: bytes.NewReader(b)}, &quotedReader{r: bytes.NewReader(b)}} {
+			out, err := io.ReadAll(charsetReader(charset, r))
+			if err != nil && len(out) > 10*len(b)+100 {
+				t.Fatal(err)
+			}
+		}
+		decodeWords(b)
+		unfold(foldText(nil, b))
+	})
+}
+
+func TestQuotedAndBase64(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{"a=3D=\r\nb=\nc=zz=4": "a=bc=zz=4", "=C3=A4": "ä", "x =": "x ="} {
+		if got, _ := io.ReadAll(&quotedReader{r: strings.NewReader(in)}); string(got) != want {
+			t.Errorf("quoted %q: %q, want %q", in, got, want)
+		}
+	}
+	for in, want := range map[string]string{"aGVs\r\nbG8=": "hello", "aGVsbG8": "hello", "aA==aQ==": "hi", "!aG Vs": "hel"} {
+		if got, _ := io.ReadAll(&base64Reader{r: strings.NewReader(in)}); string(got) != want {
+			t.Errorf("base64 %q: %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestMatch(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		pattern, name string
+		want          bool
+	}{
+		{"*", "a/b", true}, {"%", "a/b", false}, {"%", "a", true}, {"a/%", "a/b", true}, {"a*c", "a/b/c", true}, {"a%c", "a/c", false},
+		{"inbox", "INBOX", true}, {"in%", "INBOX", true}, {"A", "a", false}, {"", "", true}, {"%%*%a", "xxa", true}, {"a%", "a", true},
+		{strings.Repeat("*a", 50), strings.Repeat("a", 500) + "b", false},
+	} {
+		if got := match(c.pattern, c.name, '/'); got != c.want {
+			t.Errorf("match(%.20q, %.20q) = %v", c.pattern, c.name, got)
+		}
+	}
+}

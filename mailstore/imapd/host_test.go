@@ -1,0 +1,328 @@
+package imapd
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/emersion/go-imap/v2"
+	"go.uber.org/goleak"
+
+	"toastmaster/configs"
+	"toastmaster/directory"
+	"toastmaster/directory/password"
+	"toastmaster/directory/static"
+	"toastmaster/internal/addr"
+	"toastmaster/internal/clock"
+	"toastmaster/internal/envelope"
+	"toastmaster/internal/msglog"
+	"toastmaster/internal/service"
+	"toastmaster/internal/tlsconf"
+	"toastmaster/internal/vfs"
+	"toastmaster/mailstore"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// host is an IMAP server on the real store with all that belongs to it.
+type host struct {
+	t       testing.TB
+	config  *configs.Config
+	store   *mailstore.Store
+	tls     *tls.Config
+	handler *Server
+	server  *service.Server
+	stop    context.CancelFunc
+	done    chan error
+	// outside: loopback does not count as secure.
+	outside bool
+}
+
+// newHost runs a server. change may adjust the configuration.
+func newHost(t testing.TB, change func(h *host)) *host {
+	t.Helper()
+	dir := t.TempDir()
+	h := &host{t: t, config: configs.Default(), done: make(chan error, 1), tls: certificates(t, dir)}
+	h.config.IMAPD.DrainTimeout = time.Minute
+	h.config.IMAPD.MaxUserIP = 0
+	if change != nil {
+		change(h)
+	}
+	store, err := mailstore.Open(t.Context(), mailstore.Options{
+		Root: filepath.Join(dir, "mail"), FS: vfs.OS{}, Clock: clock.System{}, Log: msglog.Discard(), Hostname: "imap.test", Store: h.config.Store,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.store = store
+	h.handler = New(Options{
+		Config: h.config.IMAPD, Store: store, Auth: authenticator(t, h.config), TLS: h.tls,
+		Hostname: "imap.test", Log: msglog.Discard(), Clock: clock.System{},
+	})
+	if h.outside {
+		h.handler.gate.SecureNetworks = nil
+	}
+	h.serve()
+	t.Cleanup(func() {
+		h.finish()
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return h
+}
+
+func authenticator(t testing.TB, c *configs.Config) *password.Authenticator {
+	t.Helper()
+	var accounts []directory.Account
+	for _, name := range []string{"alice@example.test", "bob@example.test", "carol@example.test"} {
+		accounts = append(accounts, static.Box(name, "{PLAIN}secret word"))
+	}
+	hosted, err := static.New(static.Data{Domains: static.Hosted("example.test"), Accounts: accounts})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return password.New(password.Options{
+		Directory: hosted, Params: c.Auth, Log: msglog.Discard(), Clock: clock.System{},
+		Trusted: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+	})
+}
+
+func certificates(t testing.TB, dir string) *tls.Config {
+	t.Helper()
+	pair := tlsconf.Pair{Cert: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem")}
+	if err := tlsconf.SelfSigned(pair, "imap.test", time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	c, err := tlsconf.Load(tlsconf.Options{Pairs: []tlsconf.Pair{pair}, Log: msglog.Discard(), Clock: clock.System{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.Config()
+}
+
+func (h *host) serve() {
+	h.t.Helper()
+	plain, err := service.Listen("127.0.0.1:0", 0)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	implicit, err := service.Listen("127.0.0.1:0", 0)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.server = &service.Server{
+		ServiceName: "imapd", Handler: h.handler, Busy: Busy, Log: msglog.Discard(), Clock: clock.System{},
+		Listeners: []service.Listener{{Listener: plain}, {Listener: implicit, TLS: h.tls}},
+		Limits:    service.Limits{DrainTimeout: h.config.IMAPD.DrainTimeout, HandshakeTimeout: 10 * time.Second},
+	}
+	ctx, cancel := context.WithCancel(h.t.Context())
+	h.stop = cancel
+	go func() { h.done <- h.server.Run(ctx) }()
+	<-h.server.Ready()
+}
+
+// finish drains the server; it may be called again.
+func (h *host) finish() {
+	if h.stop == nil {
+		return
+	}
+	h.stop()
+	h.stop = nil
+	select {
+	case err := <-h.done:
+		if err != nil {
+			h.t.Error(err)
+		}
+	case <-time.After(20 * time.Second):
+		h.t.Error("the server does not end")
+	}
+}
+
+// dial connects to a listener: 0 is plain, 1 implicit TLS.
+func (h *host) dial(listener int) net.Conn {
+	h.t.Helper()
+	c, err := net.Dial("tcp", h.server.Listeners[listener].Addr().String())
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+func account(t testing.TB, name string) mailstore.Account {
+	t.Helper()
+	a, err := addr.Parse(name + "@example.test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return mailstore.Account{Address: a, Home: "example.test/" + name}
+}
+
+// deliver stores messages in somebody's INBOX, an hour apart.
+func (h *host) deliver(name string, messages ...string) {
+	h.t.Helper()
+	for i, m := range messages {
+		date := time.Date(2026, 1, 2, 3+i, 4, 5, 0, time.UTC)
+		err := h.store.Deliver(h.t.Context(), account(h.t, name), &mailstore.Delivery{Date: date, Content: envelope.Memory(m)})
+		if err != nil {
+			h.t.Fatal(err)
+		}
+	}
+}
+
+// setFlags changes flags behind the server's back.
+func (h *host) behind(name string, change func(v *mailstore.View) error) {
+	h.t.Helper()
+	ctx := h.t.Context()
+	user, err := h.store.User(ctx, account(h.t, name))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	view, err := user.Open(ctx, "INBOX", false)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	if err := errors.Join(change(view), view.Close(), user.Close()); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+func addFlags(seq uint32, flags ...imap.Flag) func(v *mailstore.View) error {
+	return func(v *mailstore.View) error {
+		_, err := v.SetFlags(context.Background(), []uint32{seq}, mailstore.FlagsAdd, flags, 0)
+		return err
+	}
+}
+
+func expungeOne(seq uint32) func(v *mailstore.View) error {
+	return func(v *mailstore.View) error { return v.Expunge(context.Background(), []uint32{seq}) }
+}
+
+// client speaks IMAP for tests, octet by octet.
+type client struct {
+	t testing.TB
+	net.Conn
+	r   *bufio.Reader
+	tag int
+}
+
+func (h *host) client(listener int) *client {
+	h.t.Helper()
+	conn := h.dial(listener)
+	if listener == 1 {
+		conn = tls.Client(conn, &tls.Config{InsecureSkipVerify: true})
+	}
+	_ = conn.SetDeadline(time.Now().Add(60 * time.Second))
+	c := &client{t: h.t, Conn: conn, r: bufio.NewReaderSize(conn, 64<<10)}
+	c.expect("* OK [CAPABILITY IMAP4rev1 ")
+	return c
+}
+
+// login is a client that has logged in; with a mailbox it has selected it.
+func (h *host) login(name, mailbox string) *client {
+	h.t.Helper()
+	c := h.client(0)
+	c.ok("LOGIN " + name + "@example.test \"secret word\"")
+	if mailbox != "" {
+		c.ok("SELECT " + mailbox)
+	}
+	return c
+}
+
+func (c *client) send(text string) {
+	c.t.Helper()
+	if _, err := io.WriteString(c, text); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+func (c *client) line() string {
+	c.t.Helper()
+	line, err := c.r.ReadString('\n')
+	if err != nil {
+		c.t.Fatalf("%q %v", line, err)
+	}
+	if !strings.HasSuffix(line, "\r\n") {
+		c.t.Fatalf("line without CR: %q", line)
+	}
+	return strings.TrimSuffix(line, "\r\n")
+}
+
+func (c *client) expect(prefix string) string {
+	c.t.Helper()
+	line := c.line()
+	if !strings.HasPrefix(line, prefix) {
+		c.t.Fatalf("got %q, want %q", line, prefix)
+	}
+	return line
+}
+
+// response reads one response with its literals.
+func (c *client) response() string {
+	c.t.Helper()
+	var b strings.Builder
+	for {
+		line := c.line()
+		b.WriteString(line)
+		lit, _ := literalAt([]byte(line))
+		if !lit.pending {
+			return b.String()
+		}
+		b.WriteString("\r\n")
+		if _, err := io.CopyN(&b, c.r, lit.size); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+}
+
+// run sends a command and returns the untagged responses and the tagged one
+// without its tag.
+func (c *client) run(command string) (untagged []string, tagged string) {
+	c.t.Helper()
+	c.tag++
+	tag := fmt.Sprintf("t%d", c.tag)
+	c.send(tag + " " + command + "\r\n")
+	for {
+		r := c.response()
+		if rest, ok := strings.CutPrefix(r, tag+" "); ok {
+			return untagged, rest
+		}
+		untagged = append(untagged, r)
+	}
+}
+
+func (c *client) ok(command string) []string {
+	c.t.Helper()
+	untagged, tagged := c.run(command)
+	if !strings.HasPrefix(tagged, "OK ") {
+		c.t.Fatalf("%s: %s", command, tagged)
+	}
+	return untagged
+}
+
+// answers checks that a command is answered with these untagged responses.
+func (c *client) answers(command string, want ...string) {
+	c.t.Helper()
+	got := c.ok(command)
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		c.t.Fatalf("%s:\ngot  %q\nwant %q", command, got, want)
+	}
+}
+
+// refused checks the tagged answer to a command that is refused.
+func (c *client) refused(command, prefix string) {
+	c.t.Helper()
+	if _, tagged := c.run(command); !strings.HasPrefix(tagged, prefix) {
+		c.t.Fatalf("%s: got %q, want %q", command, tagged, prefix)
+	}
+}
