@@ -31,7 +31,7 @@ func (msg *message) end() {
 	warned := msg.item.Warned || msg.reportDelay(ctx)
 	left := len(msg.item.Pending()) == 0
 	if err := msg.item.Close(ctx, msg.next(), warned); err != nil {
-		// The queue has it still, and hands it out again at the next start.
+		// It is as safe as before, and the queue hands it out again.
 		m.parts.Log.Error("queue", "id", msg.item.Envelope.ID, "cause", err)
 		return
 	}

@@ -30,7 +30,7 @@ func newTransport(m *Manager, t Transport) *transport {
 }
 
 // firstSweep is from how many destinations on those are looked for that are
-// kept only because they were dead.
+// kept only because they were dead or had failures.
 const firstSweep = 1000
 
 // schedule queues a job, or suspends it when its destination is dead.
@@ -154,7 +154,7 @@ func (t *transport) finish(d *destination, j *job) []*job {
 		d.success(t.limits)
 	}
 	t.makeReady(d)
-	if d.idle() && d.window > 0 {
+	if d.idle() && d.window > 0 && d.cohorts == 0 { // else its failures would be forgotten
 		delete(t.destinations, d.nexthop)
 	}
 	return suspended

@@ -1,0 +1,209 @@
+package qmgr
+
+import (
+	"context"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"toastmaster/configs"
+	"toastmaster/internal/dsn"
+	"toastmaster/mta/agent"
+)
+
+func TestADeadDestinationIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	var tries atomic.Int32
+	var alive atomic.Bool
+	down := all(dsn.New(dsn.NoAnswer, "nobody there"), true)
+	r := start(t, setup{
+		config: func(c *configs.Qmgr) { c.InitialDestination = 2 },
+		deliver: func(ctx context.Context, q *agent.Request, report func(agent.Result)) {
+			tries.Add(1)
+			if alive.Load() {
+				all(nil, false)(ctx, q, report)
+				return
+			}
+			down(ctx, q, report)
+		},
+	})
+	for range 20 {
+		r.add("s@example.test", "a@dead.test")
+	}
+	r.log.await(t, 20, "attempt", "status=deferred", "dsn=4.4.1")
+	// A window of two, a cohort of two failures; one more may have been taken
+	// before the second was known.
+	if n := tries.Load(); n > 3 {
+		t.Errorf("%d tries", n)
+	}
+	if n := len(r.log.with("attempt", "text=Delivery temporarily suspended: nobody there", "relay=none")); n < 17 {
+		t.Errorf("%d suspended", n)
+	}
+	r.awaitDeferred(20)
+	before := tries.Load()
+	r.add("s@example.test", "b@dead.test")
+	r.log.await(t, 1, "attempt", "to=<b@dead.test>", "suspended")
+	if tries.Load() != before {
+		t.Error("a new message was tried")
+	}
+	alive.Store(true)
+	r.awaitDeferred(21)
+	r.clock.Advance(300 * time.Second)
+	r.log.await(t, 21, "attempt", "status=sent")
+}
+
+func TestADeadDestinationDoesNotHoldUpOthers(t *testing.T) {
+	t.Parallel()
+	release := make(chan struct{})
+	r := start(t, setup{
+		config: func(c *configs.Qmgr) { c.DestinationLimit, c.TransportConcurrency = 2, 4 },
+		deliver: func(ctx context.Context, q *agent.Request, report func(agent.Result)) {
+			if q.Nexthop == "slow.test" {
+				<-release
+			}
+			all(nil, false)(ctx, q, report)
+		},
+	})
+	for range 50 {
+		r.add("s@example.test", "a@slow.test")
+	}
+	r.add("s@example.test", "a@quick.test")
+	r.log.await(t, 1, "attempt", "to=<a@quick.test>", "status=sent")
+	close(release)
+	r.log.await(t, 51, "removed")
+}
+
+func TestConcurrencyLimits(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	now, most := map[string]int{}, map[string]int{}
+	count := func(key string, by int) {
+		now[key] += by
+		most[key] = max(most[key], now[key])
+	}
+	r := start(t, setup{
+		config: func(c *configs.Qmgr) {
+			c.InitialDestination, c.DestinationLimit, c.TransportConcurrency = 2, 4, 6
+		},
+		deliver: func(ctx context.Context, q *agent.Request, report func(agent.Result)) {
+			mu.Lock()
+			count(q.Nexthop, 1)
+			count("all", 1)
+			mu.Unlock()
+			time.Sleep(time.Millisecond)
+			mu.Lock()
+			count(q.Nexthop, -1)
+			count("all", -1)
+			mu.Unlock()
+			all(nil, false)(ctx, q, report)
+		},
+	})
+	const messages = 300
+	for i := range messages {
+		r.add("s@example.test", "a@d"+strconv.Itoa(i%3)+".test")
+	}
+	r.log.await(t, messages, "removed")
+	if most["all"] > 6 || most["all"] < 4 {
+		t.Errorf("%d at once in all", most["all"])
+	}
+	for _, d := range []string{"d0.test", "d1.test", "d2.test"} {
+		if most[d] > 4 {
+			t.Errorf("%s: %d at once", d, most[d])
+		}
+	}
+}
+
+func TestFeedback(t *testing.T) {
+	t.Parallel()
+	l := Limits{Initial: 2, Destination: 4}
+	d := &destination{window: 2, busy: 4}
+	for range 2 {
+		d.success(l)
+	}
+	if d.window != 3 {
+		t.Errorf("after two successes at a window of two: %d", d.window)
+	}
+	for range 3 + 4 {
+		d.success(l)
+	}
+	if d.window != 4 {
+		t.Errorf("beyond the limit: %d", d.window)
+	}
+	for range 3 {
+		d.failure(2)
+	}
+	if d.window != 4 {
+		t.Errorf("after less than a cohort: %d", d.window)
+	}
+	d.failure(2)
+	if d.window != 3 {
+		t.Errorf("after a cohort of four: %d", d.window)
+	}
+	for range 3 {
+		d.failure(2)
+	}
+	if d.window != 0 {
+		t.Errorf("after two cohorts: %d", d.window)
+	}
+	d.until, d.why = epoch.Add(time.Minute), dsn.New(dsn.NoAnswer, "x")
+	if d.dead(epoch) == nil || d.dead(epoch.Add(time.Minute)) != nil || d.window != 1 {
+		t.Errorf("%+v", d)
+	}
+}
+
+func TestUnusedWindowDoesNotGrow(t *testing.T) {
+	t.Parallel()
+	d := &destination{window: 5, busy: 0}
+	for range 100 {
+		d.success(Limits{Initial: 5, Destination: 20})
+	}
+	if d.window != 5 {
+		t.Errorf("%d", d.window)
+	}
+}
+
+func TestDeadDestinationsAreForgotten(t *testing.T) {
+	t.Parallel()
+	r := start(t, setup{deliver: all(nil, false)})
+	tr := r.manager.transports["test"]
+	tr.mu.Lock()
+	for i := range firstSweep {
+		d := tr.destination("dead" + strconv.Itoa(i) + ".test")
+		d.window, d.until = 0, epoch.Add(time.Minute)
+	}
+	tr.mu.Unlock()
+	r.clock.Advance(time.Hour)
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	tr.destination("new.test")
+	if n := len(tr.destinations); n != 1 {
+		t.Errorf("%d destinations are kept", n)
+	}
+}
+
+func TestFifo(t *testing.T) {
+	t.Parallel()
+	var f fifo[int]
+	next, want := 0, 0
+	for range 100 {
+		for range 7 {
+			f.push(next)
+			next++
+		}
+		for range 6 {
+			if got := f.pop(); got != want {
+				t.Fatalf("%d, want %d", got, want)
+			}
+			want++
+		}
+	}
+	if f.len() != 100 || cap(f.items) > 1000 {
+		t.Errorf("%d, capacity %d", f.len(), cap(f.items))
+	}
+	f.remove(want + 1)
+	if all := f.drain(); len(all) != 99 || all[1] != want+2 || f.len() != 0 {
+		t.Errorf("%v", all)
+	}
+}
