@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -113,7 +114,11 @@ func (a *account) makeFolder(dir string) error {
 			return err
 		}
 	}
-	if err := a.writeFile(filepath.Join(dir, "maildirfolder"), nil); err != nil {
+	f, err := a.store.fs.OpenFile(filepath.Join(path, "maildirfolder"), os.O_WRONLY|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
 		return err
 	}
 	a.store.points.note()

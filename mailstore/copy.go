@@ -13,72 +13,113 @@ import (
 	"toastmaster/mailstore/maildir"
 )
 
-// Copy copies messages to another mailbox of the same account, all or none.
-// The UIDs are in the order of seqs.
-func (v *View) Copy(ctx context.Context, seqs []uint32, to string) (uidValidity uint32, uids []imap.UID, err error) {
-	validity, uids, _, err := v.copy(ctx, seqs, to, true)
-	return validity, uids, err
-}
-
-// Move is Copy and Expunge as one step: no crash leaves a message in neither.
-func (v *View) Move(ctx context.Context, seqs []uint32, to string) (uidValidity uint32, uids []imap.UID, err error) {
-	if v.readOnly {
-		return 0, nil, ErrReadOnly
-	}
-	validity, uids, from, err := v.copy(ctx, seqs, to, false)
-	if err != nil || len(from) == 0 {
-		return validity, uids, err
-	}
-	// expunge checkpoints first, because copies were made.
-	return validity, uids, gone(v.mb.expunge(ctx, from))
-}
-
 // copyItem is a message to be copied: a picture of the original.
 type copyItem struct {
 	m         index.Message
 	keywords  []imap.Flag
 	structure []byte
-	name      string // of the new file
 }
 
-// copy returns also the UIDs of the originals.
-func (v *View) copy(ctx context.Context, seqs []uint32, to string, quota bool) (uint32, []imap.UID, []uint32, error) {
+// Copy copies messages to another mailbox of the same account, all or none.
+// The UIDs are in the order of seqs.
+func (v *View) Copy(ctx context.Context, seqs []uint32, to string) (uidValidity uint32, uids []imap.UID, err error) {
 	acct := v.mb.acct
 	dest, err := acct.open(ctx, to)
 	if err != nil {
-		return 0, nil, nil, err
+		return 0, nil, err
 	}
 	defer acct.store.release(dest)
 	for again := false; ; again = true {
-		items, from, size, err := v.picture(seqs)
+		v.mb.mu.Lock()
+		items, _, size, err := v.picture(seqs)
+		v.mb.mu.Unlock()
 		if err != nil {
-			return 0, nil, nil, err
+			return 0, nil, err
 		}
-		if quota {
-			if err := acct.checkQuota(ctx, size, int64(len(items))); err != nil {
-				return 0, nil, nil, err
-			}
+		if err := acct.checkQuota(ctx, size, int64(len(items))); err != nil {
+			return 0, nil, err
 		}
 		validity, uids, err := dest.receive(ctx, v.mb.path, items)
-		if errors.Is(err, fs.ErrNotExist) && !again {
-			// The original was renamed meanwhile.
-			if err := v.mb.lookAgain(ctx); err != nil {
-				return 0, nil, nil, err
-			}
-			continue
+		switch {
+		case !errors.Is(err, fs.ErrNotExist):
+			return validity, uids, storeError(err)
+		case again:
+			return 0, nil, ErrExpunged
+		}
+		// An original was renamed meanwhile.
+		if err := v.mb.lookAgain(ctx); err != nil {
+			return 0, nil, err
+		}
+	}
+}
+
+// Move is Copy and Expunge as one step: no crash leaves a message in neither,
+// no other session moves it a second time.
+func (v *View) Move(ctx context.Context, seqs []uint32, to string) (uidValidity uint32, uids []imap.UID, err error) {
+	if v.readOnly {
+		return 0, nil, ErrReadOnly
+	}
+	acct := v.mb.acct
+	dest, err := acct.open(ctx, to)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer acct.store.release(dest)
+	unlock, err := lockBoth(ctx, v.mb, dest)
+	if err != nil {
+		return 0, nil, gone(err)
+	}
+	uids, err = v.moveLocked(ctx, seqs, dest)
+	if errors.Is(err, fs.ErrNotExist) {
+		v.mb.forget()
+		if err = v.mb.compare(ctx, false); err == nil {
+			uids, err = v.moveLocked(ctx, seqs, dest)
 		}
 		if errors.Is(err, fs.ErrNotExist) {
 			err = ErrExpunged
 		}
-		return validity, uids, from, storeError(err)
 	}
+	uidValidity = dest.st.UIDValidity
+	return uidValidity, uids, storeError(errors.Join(err, unlock()))
 }
 
-// picture reads what is needed of the originals.
+func (v *View) moveLocked(ctx context.Context, seqs []uint32, dest *mailbox) ([]imap.UID, error) {
+	items, from, _, err := v.picture(seqs)
+	if err != nil || len(items) == 0 {
+		return nil, err
+	}
+	uids, err := dest.receiveLocked(v.mb.path, items)
+	if err != nil {
+		return nil, err
+	}
+	// The copies must be on disk before the originals go.
+	if err := v.mb.store().Checkpoint(ctx); err != nil {
+		return uids, err
+	}
+	return uids, v.mb.expungeLocked(from)
+}
+
+// lockBoth locks two mailboxes in the order of their paths; everybody else
+// locks one at a time.
+func lockBoth(ctx context.Context, a, b *mailbox) (unlock func() error, err error) {
+	if a == b {
+		return a.end, a.begin(ctx)
+	}
+	if b.path < a.path {
+		a, b = b, a
+	}
+	if err := a.begin(ctx); err != nil {
+		return nil, err
+	}
+	if err := b.begin(ctx); err != nil {
+		return nil, errors.Join(err, a.end())
+	}
+	return func() error { return errors.Join(b.end(), a.end()) }, nil
+}
+
+// picture reads what is needed of the originals; v.mb.mu is held.
 func (v *View) picture(seqs []uint32) (items []copyItem, from []uint32, size int64, err error) {
 	mb := v.mb
-	mb.mu.Lock()
-	defer mb.mu.Unlock()
 	for _, seq := range seqs {
 		m := v.live(seq)
 		if m == nil {

@@ -37,7 +37,7 @@ func newStory(fsys vfs.FS) *story {
 func (st *story) options() Options {
 	o := options("/mail")
 	o.FS = st.fs
-	o.Store.JournalSegment = 1 << 20
+	o.Store.JournalSegment = 64 << 10
 	o.Store.DefaultFolders = []string{"Archive"}
 	// Nothing in the background: every run has the same operations.
 	o.Store.CheckpointInterval = time.Hour

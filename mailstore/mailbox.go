@@ -18,8 +18,8 @@ import (
 // mailbox is one mailbox in memory, shared by all sessions of this process.
 //
 // Locks, in this order: account.mu, mailbox.mu, the lock of the log file,
-// Store.mu. Two mailboxes are never locked at once: a copy locks the one, then
-// the other.
+// Store.mu. Two mailboxes are locked at once by Move only, in the order of
+// their paths (lockBoth).
 type mailbox struct {
 	acct *account
 	dir  string // below home, "" for INBOX

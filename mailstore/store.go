@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -43,6 +45,7 @@ type Store struct {
 	sep     rune
 	host    string
 	spool   spool.Dir
+	tag     string // in file names: process and random number
 	names   atomic.Uint64
 	points  checkpoints
 	journal *journal.Journal
@@ -82,6 +85,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Store.Separator == "." {
 		s.sep = '.'
 	}
+	s.tag = fmt.Sprintf("P%dR%xQ", os.Getpid(), rand.Uint32())
 	s.points.epoch.Store(1)
 	s.spool = spool.Dir{FS: o.FS, Path: filepath.Join(o.Root, private, "spool"), Memory: int(o.Store.SpoolMemory)}
 	if err := o.FS.MkdirAll(s.spool.Path, 0o700); err != nil {
@@ -118,12 +122,12 @@ func (s *Store) Close() error {
 	return storeError(errors.Join(errs...))
 }
 
-// uniqueName makes the unique part of a file name: time, process, counter
-// (cr.yp.to/proto/maildir.html). Process ids repeat, but not in the same
-// microsecond.
+// uniqueName makes the unique part of a file name: time, process, a random
+// number, counter (cr.yp.to/proto/maildir.html). Process ids repeat, in
+// containers often, hence the number.
 func (s *Store) uniqueName() (seconds int64, unique string) {
 	now := s.clock.Now()
-	return now.Unix(), fmt.Sprintf("M%06dP%dQ%d", now.Nanosecond()/1000, os.Getpid(), s.names.Add(1))
+	return now.Unix(), "M" + strconv.Itoa(now.Nanosecond()/1000) + s.tag + strconv.FormatUint(s.names.Add(1), 10)
 }
 
 // home checks an account's folder.

@@ -246,15 +246,20 @@ func (a *account) nextUIDValidity() (uint32, error) {
 func (a *account) writeFile(name string, data []byte) error {
 	fsys := a.store.fs
 	name = filepath.Join(a.home, name)
-	f, err := fsys.OpenFile(name+".tmp", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	_, unique := a.store.uniqueName() // another process may write it, too
+	tmp := name + "." + unique + ".tmp"
+	f, err := fsys.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
 	_, err = f.Write(data)
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = fsys.Rename(tmp, name)
 	}
-	return fsys.Rename(name+".tmp", name)
+	if err != nil {
+		return errors.Join(err, fsys.Remove(tmp))
+	}
+	return nil
 }
 
 // readKeywords logs into the batch what dovecot-keywords says and the state
