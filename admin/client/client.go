@@ -16,7 +16,6 @@ import (
 
 	"toastmaster/admin/api"
 	"toastmaster/admin/model"
-	"toastmaster/configs"
 )
 
 // Options say where the server is.
@@ -46,23 +45,13 @@ const (
 	maxAnswer      = 64 << 20
 )
 
-// ForConfig is a client of the instance that c describes, over its socket.
-func ForConfig(c *configs.Config) (*Client, error) {
-	return New(Options{Socket: c.Path(c.Admin.Socket)})
-}
+// NewUnix is a client of the instance whose admin.socket is at path.
+func NewUnix(path string) *Client { return newClient(Options{Socket: path}) }
 
 // New makes a client. It connects at the first request.
 func New(o Options) (*Client, error) {
-	if o.Timeout == 0 {
-		o.Timeout = defaultTimeout
-	}
-	transport := &http.Transport{TLSClientConfig: o.TLS, MaxIdleConnsPerHost: 4, IdleConnTimeout: time.Minute}
-	c := &Client{token: o.Token, socket: o.Socket, http: &http.Client{Transport: transport, Timeout: o.Timeout}}
+	c := newClient(o)
 	if o.Socket != "" {
-		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "unix", o.Socket)
-		}
-		c.base = "http://localhost/api/v1"
 		return c, nil
 	}
 	u, err := url.Parse(o.URL)
@@ -76,6 +65,22 @@ func New(o Options) (*Client, error) {
 	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	c.base = strings.TrimSuffix(u.String(), "/") + "/api/v1"
 	return c, nil
+}
+
+func newClient(o Options) *Client {
+	if o.Timeout == 0 {
+		o.Timeout = defaultTimeout
+	}
+	transport := &http.Transport{TLSClientConfig: o.TLS, MaxIdleConnsPerHost: 4, IdleConnTimeout: time.Minute}
+	if o.Socket != "" {
+		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", o.Socket)
+		}
+	}
+	return &Client{
+		base: "http://localhost/api/v1", token: o.Token, socket: o.Socket,
+		http: &http.Client{Transport: transport, Timeout: o.Timeout},
+	}
 }
 
 func isLoopback(host string) bool {

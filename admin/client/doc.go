@@ -3,8 +3,8 @@
 //
 // # What it does
 //
-// [ForConfig] talks to the instance of a configuration over its unix socket,
-// where the caller's user id is the right; [New] talks to a server elsewhere
+// [NewUnix] talks to an instance on this machine over its unix socket, where
+// the caller's user id is the right; [New] talks to a server elsewhere
 // over HTTPS with a token. Each method is one request, except [Each], which
 // reads a listing page after page.
 //

@@ -161,10 +161,10 @@ func (s *Store) Mailboxes(ctx context.Context, f model.Filter, after string, lim
 	return page(items, limit, func(m model.Mailbox) string { return m.Address }), err
 }
 
-// Rehash stores a stronger hash of the same password, if the old one is
+// ReplaceHash stores a stronger hash of the same password, if the old one is
 // still there; password.Options.Rehash. It is no change of the mailbox, so
 // there is no audit row: thousands would follow each bulk addition.
-func (s *Store) Rehash(ctx context.Context, box directory.Mailbox, old, new string) error {
+func (s *Store) ReplaceHash(ctx context.Context, box directory.Mailbox, old, new string) error {
 	return s.write(ctx, "login", func(t *tx) error {
 		_, err := t.ExecContext(ctx, replaceHash, box.Home, old, new)
 		return err

@@ -488,7 +488,7 @@ func TestTokens(t *testing.T) {
 	wantKind(t, "remove again", b.RemoveToken(ctx, me, "ci"), model.NotFound)
 }
 
-func TestRehash(t *testing.T) {
+func TestReplaceHash(t *testing.T) {
 	t.Parallel()
 	b, ctx := newBench(t), context.Background()
 	b.domain(t, "a.test")
@@ -497,7 +497,7 @@ func TestRehash(t *testing.T) {
 	for _, step := range []struct{ old, new, want string }{
 		{"{PLAIN}other", "{PLAIN}evil", "{PLAIN}x"}, {"{PLAIN}x", "{PLAIN}stronger", "{PLAIN}stronger"},
 	} {
-		if err := b.Rehash(ctx, box, step.old, step.new); err != nil {
+		if err := b.ReplaceHash(ctx, box, step.old, step.new); err != nil {
 			t.Fatal(err)
 		}
 		if got := b.hash(t, "m@a.test"); got != step.want {
