@@ -57,7 +57,11 @@ func (a *Agent) Deliver(ctx context.Context, r *agent.Request, report func(agent
 		result := agent.Result{
 			Recipient: i, Relay: "virtual", Action: agent.Sent, Text: "delivered to maildir", Effect: queue.EffectStore,
 		}
-		if err := a.deliver(ctx, r, i, now); err != nil {
+		err := a.deliver(ctx, r, i, now)
+		if err != nil && err.Temporary() && ctx.Err() != nil {
+			return // the shutdown is the reason
+		}
+		if err != nil {
 			result = agent.Result{Recipient: i, Relay: "virtual", Err: err}
 		}
 		report(result)
