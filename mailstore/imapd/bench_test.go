@@ -1,6 +1,7 @@
 package imapd
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
 	"runtime"
@@ -25,7 +26,7 @@ func (c *client) until(tag string) int {
 	total := 0
 	for {
 		line, err := c.r.ReadSlice('\n')
-		if err != nil {
+		if err != nil && err != bufio.ErrBufferFull {
 			c.t.Fatal(err)
 		}
 		total += len(line)

@@ -2,6 +2,7 @@ package imapd
 
 import (
 	"bytes"
+	"errors"
 
 	"toastmaster/internal/envelope"
 	"toastmaster/internal/mime"
@@ -12,6 +13,15 @@ import (
 // the header twice, once for the length and once for the text, so a header of
 // any size takes no memory.
 func (s *session) writeFields(content envelope.Content, r mime.Range, sec *section) error {
+	if n := r.To - r.From; n <= blockSize {
+		// An ordinary header is read once.
+		block := s.c.blocks.get()
+		defer s.c.blocks.put(block)
+		if got, err := content.ReadAt((*block)[:n], r.From); int64(got) < n {
+			return errors.Join(errChanged, err)
+		}
+		content, r = envelope.Memory((*block)[:n]), mime.Range{To: n}
+	}
 	count := lengthCounter{}
 	if err := s.c.filter(content, r, sec, count.add); err != nil {
 		return err

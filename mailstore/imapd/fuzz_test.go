@@ -8,6 +8,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"toastmaster/internal/envelope"
+	"toastmaster/mailstore"
 )
 
 // FuzzSession feeds a session with whatever a client may send after log-in.
@@ -26,12 +29,18 @@ func FuzzSession(f *testing.F) {
 	}
 	h := newHost(f, func(h *host) {
 		h.config.IMAPD.MaxMessage, h.config.IMAPD.MaxLiteral = 4096, 4096
+		// A session that still waits when the input is over ends soon.
+		h.config.IMAPD.IdleTimeout, h.config.IMAPD.CommandTimeout = 100*time.Millisecond, 100*time.Millisecond
 	})
 	f.Fuzz(func(t *testing.T, input []byte) {
 		if err := h.store.RemoveAccount(t.Context(), account(t, "bob")); err != nil {
 			t.Fatal(err)
 		}
-		h.deliver("bob", plain, mixed, eightBit)
+		for _, m := range []string{plain, mixed, eightBit} {
+			if err := h.store.Deliver(t.Context(), account(t, "bob"), &mailstore.Delivery{Content: envelope.Memory(m)}); err != nil {
+				t.Fatal(err)
+			}
+		}
 		server, peer := net.Pipe()
 		_ = peer.SetDeadline(time.Now().Add(20 * time.Second))
 		done := make(chan struct{})
@@ -45,7 +54,6 @@ func FuzzSession(f *testing.F) {
 			_, _ = peer.Write(input)
 			// Whatever literal is open is filled, then the session ends.
 			_, _ = io.WriteString(peer, strings.Repeat("\r\nDONE\r\n", 1200)+"\r\nz LOGOUT\r\n")
-			_ = server.SetReadDeadline(time.Now())
 		}()
 		output, _ := io.ReadAll(peer)
 		_ = peer.Close()
