@@ -7,6 +7,7 @@ type Config struct {
 	File string
 
 	bound []Param
+	lines map[string]int // where a parameter was set
 
 	Main      Main
 	Log       Log

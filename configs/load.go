@@ -57,7 +57,14 @@ func Parse(file string, text []byte) (*Config, error) {
 	if len(l.mistakes) > 0 {
 		return nil, errors.Join(l.mistakes...)
 	}
+	c.lines = l.seen
 	return c, nil
+}
+
+// Mistake is an error about a parameter that only shows when it is used, such
+// as a file that cannot be read. It has the parameter's line if it was set.
+func (c *Config) Mistake(param string, err error) *Error {
+	return &Error{File: c.File, Line: c.lines[param], Param: param, Err: err}
 }
 
 type loader struct {

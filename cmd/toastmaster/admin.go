@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+
+	"toastmaster/admin/api"
+	"toastmaster/admin/model"
+	"toastmaster/directory"
+	"toastmaster/internal/envelope"
+	"toastmaster/internal/msglog"
+	"toastmaster/internal/service"
+	"toastmaster/mta/queue"
+	"toastmaster/web"
+)
+
+func openAdmin(i *instance) (service.Service, error) {
+	c := i.config.Admin
+	var listeners []service.Listener
+	for _, group := range []struct {
+		addresses []string
+		tls       bool
+	}{{c.Listen, false}, {c.ListenTLS, true}, {[]string{"unix:" + c.Socket}, false}} {
+		for _, address := range group.addresses {
+			l, err := i.listen(address)
+			if err != nil {
+				return nil, err
+			}
+			sl := service.Listener{Listener: l}
+			if group.tls {
+				sl.TLS = i.tls
+			}
+			listeners = append(listeners, sl)
+		}
+	}
+	return api.New(api.Options{
+		Params: c, Hostname: i.config.Main.Hostname, Version: version(), Trusted: i.trusted, Listeners: listeners,
+		Store: i.adminStore, Queue: queueAPI{i.queue}, Services: i.status,
+		Purge:   func(ctx context.Context, m directory.Mailbox) error { return i.mail.RemoveAccount(ctx, account(m)) },
+		Metrics: msglog.Metrics(i.metrics), Panel: web.Handler(), Log: i.log, Clock: i.clock,
+	})
+}
+
+// status is the group's in the API's words.
+func (i *instance) status() []model.Service {
+	var out []model.Service
+	for _, s := range i.group.Status() {
+		m := model.Service{
+			Name: s.Name, State: string(s.State), Sessions: s.Sessions,
+			Listeners: append([]string{}, s.Listeners...), UptimeSeconds: int64(s.Uptime.Seconds()),
+		}
+		if s.Err != nil {
+			m.Error = s.Err.Error()
+		}
+		out = append(out, m)
+	}
+	return out
+}
+
+// queueAPI is the mail queue as the admin API knows it: admin does not import
+// the mta.
+type queueAPI struct{ q *queue.Queue }
+
+var _ api.Queue = queueAPI{}
+
+func queueFilter(f model.QueueFilter) queue.Filter {
+	return queue.Filter{Place: queue.Place(f.Place), Sender: strings.ToLower(f.Sender), Recipient: strings.ToLower(f.Recipient)}
+}
+
+func queueError(err error) error {
+	if errors.Is(err, queue.ErrNoMessage) {
+		return &model.Error{Kind: model.NotFound, Text: "No such message in the queue"}
+	}
+	return err
+}
+
+func (a queueAPI) List(ctx context.Context, f model.QueueFilter, after string, limit int) ([]model.QueuedMessage, error) {
+	list, err := a.q.List(ctx, queueFilter(f), envelope.QueueID(after), limit)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]model.QueuedMessage, 0, len(list))
+	for _, info := range list {
+		out = append(out, queued(info))
+	}
+	return out, nil
+}
+
+func queued(info queue.Info) model.QueuedMessage {
+	m := model.QueuedMessage{
+		ID: string(info.ID), Place: string(info.Place), Size: info.Size, Arrived: info.Arrived,
+		Sender: info.Sender, Attempts: info.Attempts, Recipients: []model.QueuedRecipient{},
+	}
+	if !info.Next.IsZero() {
+		next := info.Next
+		m.Next = &next
+	}
+	for _, r := range info.Recipients {
+		m.Recipients = append(m.Recipients, model.QueuedRecipient{Address: r.Address, Reason: r.Reason})
+	}
+	return m
+}
+
+func (a queueAPI) Get(ctx context.Context, id string) (model.QueuedMessage, error) {
+	info, _, content, err := a.q.Get(ctx, envelope.QueueID(id))
+	if err != nil {
+		return model.QueuedMessage{}, queueError(err)
+	}
+	return queued(info), content.Close()
+}
+
+// contentReader reads a message and closes it.
+type contentReader struct {
+	io.Reader
+	io.Closer
+}
+
+func (a queueAPI) Content(ctx context.Context, id string) (io.ReadCloser, int64, error) {
+	_, _, content, err := a.q.Get(ctx, envelope.QueueID(id))
+	if err != nil {
+		return nil, 0, queueError(err)
+	}
+	return contentReader{envelope.Reader(content), content}, content.Size(), nil
+}
+
+func (a queueAPI) Hold(ctx context.Context, id string) error {
+	return queueError(a.q.Hold(ctx, envelope.QueueID(id)))
+}
+
+func (a queueAPI) Release(ctx context.Context, id string) error {
+	return queueError(a.q.Release(ctx, envelope.QueueID(id)))
+}
+
+func (a queueAPI) Requeue(ctx context.Context, id string) error {
+	return queueError(a.q.Requeue(ctx, envelope.QueueID(id)))
+}
+
+func (a queueAPI) Delete(ctx context.Context, id string) error {
+	return queueError(a.q.Delete(ctx, envelope.QueueID(id)))
+}
+
+func (a queueAPI) Flush(ctx context.Context, f model.QueueFilter) (int, error) {
+	return a.q.Flush(ctx, queueFilter(f))
+}
+
+// countPage is how many messages are listed at once to be counted.
+const countPage = 1000
+
+func (a queueAPI) Counts(ctx context.Context) (map[string]int64, error) {
+	counts := map[string]int64{}
+	after := envelope.QueueID("")
+	for {
+		list, err := a.q.List(ctx, queue.Filter{}, after, countPage)
+		if err != nil {
+			return nil, err
+		}
+		for _, info := range list {
+			counts[string(info.Place)]++
+			after = info.ID
+		}
+		if len(list) < countPage {
+			return counts, nil
+		}
+	}
+}

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"toastmaster/configs"
+)
+
+func newConfigCommand(env *environment) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "config",
+		Short: "Check, show and explain the configuration",
+		Args:  noArguments,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newConfigCheckCommand(env), newConfigShowCommand(env), newConfigExplainCommand(env),
+		newConfigManualCommand(env), newConfigSampleCommand(env))
+	return cmd
+}
+
+func newConfigCheckCommand(env *environment) *cobra.Command {
+	return &cobra.Command{
+		Use:   "check",
+		Short: "Read the file and everything it names, and start nothing",
+		Args:  noArguments,
+		RunE: func(*cobra.Command, []string) error {
+			c, err := env.config()
+			if err != nil {
+				return err
+			}
+			if err := checkFiles(c); err != nil {
+				return &usage{err}
+			}
+			fmt.Fprintf(env.stdout, "%s: no mistakes\n", c.File)
+			return nil
+		},
+	}
+}
+
+func newConfigShowCommand(env *environment) *cobra.Command {
+	var all, asJSON bool
+	cmd := &cobra.Command{
+		Use:   "show",
+		Short: "Show the parameters that are not at their default",
+		Args:  noArguments,
+		RunE: func(*cobra.Command, []string) error {
+			c, err := env.config()
+			if err != nil {
+				return err
+			}
+			var shown []configs.Param
+			for _, p := range c.Bound() {
+				if all || !p.IsDefault() {
+					shown = append(shown, p)
+				}
+			}
+			if asJSON {
+				return writeParamsJSON(env.stdout, shown)
+			}
+			for _, p := range shown {
+				fmt.Fprintf(env.stdout, "%s = %s\n", p.Name, p.Value())
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&all, "all", false, "show those at their default too")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON")
+	return cmd
+}
+
+func newConfigExplainCommand(env *environment) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "explain NAME",
+		Short: "Explain a parameter, or all of a section",
+		Args:  exactArguments("NAME"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			var found []configs.Param
+			for _, p := range configs.Default().Bound() {
+				if p.Name == args[0] || strings.HasPrefix(p.Name, args[0]+".") {
+					found = append(found, p)
+				}
+			}
+			if len(found) == 0 {
+				return usageError("no parameter %q%s", args[0], configs.Suggest(args[0]))
+			}
+			if asJSON {
+				return writeParamsJSON(env.stdout, found)
+			}
+			for i, p := range found {
+				if i > 0 {
+					fmt.Fprintln(env.stdout)
+				}
+				p.Explain(env.stdout)
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON")
+	return cmd
+}
+
+func newConfigManualCommand(env *environment) *cobra.Command {
+	return &cobra.Command{
+		Use:   "manual",
+		Short: "Print the manual of all parameters as Markdown",
+		Args:  noArguments,
+		RunE:  func(*cobra.Command, []string) error { return configs.WriteManual(env.stdout) },
+	}
+}
+
+func newConfigSampleCommand(env *environment) *cobra.Command {
+	return &cobra.Command{
+		Use:   "sample",
+		Short: "Print a configuration file with every parameter at its default",
+		Args:  noArguments,
+		RunE:  func(*cobra.Command, []string) error { return configs.WriteSample(env.stdout) },
+	}
+}
+
+func writeParamsJSON(w io.Writer, params []configs.Param) error {
+	type row struct {
+		Name    string `json:"name"`
+		Type    string `json:"type"`
+		Value   string `json:"value"`
+		Default string `json:"default"`
+		Allowed string `json:"allowed"`
+		Text    string `json:"text"`
+	}
+	rows := []row{}
+	for _, p := range params {
+		rows = append(rows, row{p.Name, p.Kind, p.Value(), p.Default, p.Allowed, p.Text})
+	}
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(rows)
+}

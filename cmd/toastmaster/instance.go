@@ -1,0 +1,226 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"toastmaster/admin/store"
+	"toastmaster/configs"
+	"toastmaster/directory/cache"
+	"toastmaster/directory/password"
+	"toastmaster/directory/sql"
+	"toastmaster/internal/clock"
+	"toastmaster/internal/msglog"
+	"toastmaster/internal/service"
+	"toastmaster/internal/tlsconf"
+	"toastmaster/internal/vfs"
+	"toastmaster/mailstore"
+	"toastmaster/migrations"
+	"toastmaster/mta/queue"
+)
+
+// queueDir is the queue's folder below data_dir.
+const queueDir = "queue"
+
+// instance is what the services of one configuration share. Everything in it
+// is opened before the first service starts and closed after the last stopped.
+type instance struct {
+	config  *configs.Config
+	log     *msglog.Log
+	clock   clock.Clock
+	fs      vfs.FS
+	trusted []netip.Prefix
+
+	certificates *tlsconf.Certificates
+	tls          *tls.Config
+
+	adminStore *store.Store
+	directory  *cache.Cache
+	auth       *password.Authenticator
+	metrics    *prometheus.Registry
+
+	mail  *mailstore.Store
+	queue *queue.Queue
+	group *service.Group
+
+	closers []func() error
+}
+
+// openInstance opens everything in order of dependency. On error what was
+// opened is closed again.
+func openInstance(ctx context.Context, c *configs.Config) (*instance, error) {
+	i := &instance{config: c, clock: clock.System{}, fs: vfs.OS{}, trusted: configs.Prefixes(c.Main.TrustedNetworks)}
+	for _, step := range []struct {
+		name string
+		open func(context.Context) error
+	}{
+		{"log", i.openLog},
+		{"data_dir", i.openDataDir},
+		{"tls", i.openTLS},
+		{"directory", i.openDirectory},
+		{"store", i.openStore},
+		{"queue", i.openQueue},
+	} {
+		if err := step.open(ctx); err != nil {
+			return nil, errors.Join(fmt.Errorf("%s: %w", step.name, err), i.close())
+		}
+	}
+	return i, nil
+}
+
+// close closes what was opened, last first.
+func (i *instance) close() error {
+	var errs []error
+	for n := len(i.closers) - 1; n >= 0; n-- {
+		errs = append(errs, i.closers[n]())
+	}
+	i.closers = nil
+	return errors.Join(errs...)
+}
+
+func (i *instance) onClose(f func() error) { i.closers = append(i.closers, f) }
+
+// openDataDir makes the folder and its parts for this user only.
+func (i *instance) openDataDir(context.Context) error {
+	for _, dir := range []string{i.config.Dir(), i.config.Path(i.config.Store.Path), i.config.Path(queueDir)} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (i *instance) openTLS(context.Context) error {
+	certificates, err := tlsconf.Load(tlsOptions(i.config, i.log, i.clock))
+	if err != nil {
+		return err
+	}
+	i.certificates, i.tls = certificates, certificates.Config()
+	return nil
+}
+
+func tlsOptions(c *configs.Config, log *msglog.Log, clk clock.Clock) tlsconf.Options {
+	o := tlsconf.Options{Check: c.TLS.Check, Log: log, Clock: clk, MinVersion: tls.VersionTLS12}
+	if c.TLS.MinVersion == "1.3" {
+		o.MinVersion = tls.VersionTLS13
+	}
+	for _, entry := range c.TLS.Certificates {
+		cert, key := configs.CertificateFiles(entry)
+		o.Pairs = append(o.Pairs, tlsconf.Pair{Cert: c.Path(cert), Key: c.Path(key)})
+	}
+	return o
+}
+
+// openDirectory opens the write side first, because it brings the schema up to
+// date, then the read side with its cache.
+func (i *instance) openDirectory(ctx context.Context) error {
+	c := i.config
+	path := c.Path(c.Directory.Path)
+	writer, err := sql.OpenWriter(ctx, path, c.Directory)
+	if err != nil {
+		return err
+	}
+	i.onClose(writer.Close)
+	if err := migrations.Up(ctx, writer); err != nil {
+		return err
+	}
+	reader, err := sql.OpenReader(path, c.Directory)
+	if err != nil {
+		return err
+	}
+	i.onClose(reader.Close)
+	answers, err := sql.Open(path, c.Directory, c.Main.RecipientDelimiter)
+	if err != nil {
+		return err
+	}
+	i.onClose(answers.Close)
+	i.directory = cache.New(answers, c.Directory, i.clock)
+	i.adminStore = store.New(store.Options{
+		Writer: writer, Reader: reader, Hasher: password.NewHasher(c.Auth),
+		Changed: i.directory.Invalidate, Clock: i.clock, Workers: c.Admin.BulkWorkers,
+	})
+	i.auth = password.New(password.Options{
+		Directory: i.directory, Params: c.Auth, Trusted: i.trusted, Log: i.log, Clock: i.clock,
+		Rehash: i.adminStore.ReplaceHash,
+	})
+	return nil
+}
+
+// openLog opens the log with the metrics of its events.
+func (i *instance) openLog(context.Context) error {
+	i.metrics = prometheus.NewRegistry()
+	i.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	c := i.config.Log
+	file := c.File
+	if file != "stderr" {
+		file = i.config.Path(file)
+	}
+	log, err := msglog.Open(msglog.Options{
+		Format: c.Format, Level: c.Level, File: file, Buffer: int(c.Buffer), Flush: c.Flush,
+		Registry: i.metrics, Clock: i.clock,
+	})
+	if err != nil {
+		return err
+	}
+	i.log = log
+	i.onClose(log.Close)
+	return nil
+}
+
+func (i *instance) openStore(ctx context.Context) error {
+	mail, err := mailstore.Open(ctx, mailstore.Options{
+		Root: i.config.Path(i.config.Store.Path), FS: i.fs, Clock: i.clock, Log: i.log,
+		Hostname: i.config.Main.Hostname, Store: i.config.Store,
+	})
+	if err != nil {
+		return err
+	}
+	i.mail = mail
+	i.onClose(mail.Close)
+	return nil
+}
+
+func (i *instance) openQueue(ctx context.Context) error {
+	q, err := queue.Open(ctx, queue.Options{
+		Dir: i.config.Path(queueDir), FS: i.fs, Clock: i.clock, Log: i.log,
+		Checkpoint: i.mail.Checkpoint, Config: i.config.Queue,
+	})
+	if err != nil {
+		return err
+	}
+	i.queue = q
+	i.onClose(q.Close)
+	return nil
+}
+
+// checkFiles looks at what the configuration names without starting anything.
+func checkFiles(c *configs.Config) error {
+	for _, entry := range c.TLS.Certificates {
+		cert, key := configs.CertificateFiles(entry)
+		if _, err := tls.LoadX509KeyPair(c.Path(cert), c.Path(key)); err != nil {
+			return c.Mistake("tls.certificates", err)
+		}
+	}
+	if f := c.SMTP.PasswordFile; f != "" {
+		if _, err := os.ReadFile(c.Path(f)); err != nil {
+			return c.Mistake("smtp.password_file", err)
+		}
+	}
+	info, err := os.Stat(filepath.Dir(c.Dir()))
+	if err != nil {
+		return c.Mistake("main.data_dir", err)
+	}
+	if !info.IsDir() {
+		return c.Mistake("main.data_dir", fs.ErrInvalid)
+	}
+	return nil
+}

@@ -1,0 +1,25 @@
+package main
+
+import (
+	"context"
+)
+
+// personalities are the programs that the binary acts as when it is called by
+// their name (symbolic links that `make install` lays).
+var personalities = []struct {
+	name string
+	run  func(ctx context.Context, env *environment, args []string) int
+}{
+	{"sendmail", runSendmail},
+	{"mailq", runMailq},
+	{"newaliases", runNewaliases},
+}
+
+// runMailq is `toastmaster queue list`.
+func runMailq(ctx context.Context, env *environment, args []string) int {
+	return runCommand(ctx, env, append([]string{"queue", "list"}, args...))
+}
+
+// runNewaliases does nothing and says so with success: aliases are live the
+// moment they are set, there is no file to rebuild. Package scripts call it.
+func runNewaliases(context.Context, *environment, []string) int { return 0 }

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"toastmaster/configs"
+	"toastmaster/internal/service"
+)
+
+func newServeCommand(env *environment) *cobra.Command {
+	return &cobra.Command{
+		Use:   "serve",
+		Short: "Run all services in one process",
+		Long: "Runs until SIGTERM or SIGINT, which drain: listeners close, sessions finish their\n" +
+			"command. SIGHUP reads the configuration, certificates and log file again.",
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := env.config()
+			if err != nil {
+				return err
+			}
+			return serve(cmd.Context(), env, c, nil)
+		},
+	}
+}
+
+// stopTimeout bounds the stop of one stage; it is longer than any drain_timeout
+// should be.
+const stopTimeout = time.Minute
+
+// serve runs an instance until ctx ends. onReady, which may be nil, is called
+// when every listener is open; an error from it stops the instance.
+func serve(ctx context.Context, env *environment, c *configs.Config, onReady func(context.Context, *instance) error) (err error) {
+	if err := checkFiles(c); err != nil {
+		return &usage{err}
+	}
+	i, err := openInstance(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, i.close()) }()
+	i.group, err = i.assemble()
+	if err != nil {
+		return err
+	}
+	notify := service.NewNotifier(env.getenv)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+
+	watcher := make(chan struct{})
+	go func() {
+		defer close(watcher)
+		i.watch(ctx, env, notify, cancel, onReady)
+	}()
+	err = i.group.Run(ctx)
+	cancel(nil)
+	<-watcher
+	if cause := context.Cause(ctx); err == nil && cause != nil && !errors.Is(cause, context.Canceled) {
+		err = cause
+	}
+	return err
+}
+
+// watch announces readiness, serves SIGHUP and announces the stop.
+func (i *instance) watch(ctx context.Context, env *environment, notify *service.Notifier, cancel context.CancelCauseFunc, onReady func(context.Context, *instance) error) {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	ready := i.group.Ready()
+	for {
+		select {
+		case <-ready:
+			ready = nil
+			fmt.Fprintf(env.stderr, "toastmaster: ready, %s\n", i.summary())
+			i.noteError("sd_notify", notify.Ready())
+			if onReady == nil {
+				continue
+			}
+			if err := onReady(ctx, i); err != nil {
+				cancel(err)
+				return
+			}
+		case <-hangup:
+			i.noteError("sd_notify", notify.Reloading())
+			i.reload()
+			i.noteError("sd_notify", notify.Ready())
+		case <-ctx.Done():
+			i.noteError("sd_notify", notify.Stopping())
+			return
+		}
+	}
+}
+
+func (i *instance) noteError(what string, err error) {
+	if err != nil {
+		i.log.Warn(what, "cause", err)
+	}
+}
+
+// summary counts what listens.
+func (i *instance) summary() string {
+	services, listeners := 0, 0
+	for _, s := range i.group.Status() {
+		services++
+		listeners += len(s.Listeners)
+	}
+	return fmt.Sprintf("%d services on %d listeners", services, listeners)
+}
+
+// reload reads the file again. A mistake in it is logged and the old
+// configuration stays in force. Listeners and folders do not change without a
+// restart.
+func (i *instance) reload() {
+	i.noteError("reload", i.log.Reopen())
+	i.noteError("reload", i.certificates.Reload())
+	c, err := configs.Load(i.config.File)
+	if err == nil {
+		err = checkFiles(c)
+	}
+	if err == nil {
+		err = service.Reload(i.group, c)
+	}
+	if err != nil {
+		i.log.Error("reload", "status", "failed", "cause", err)
+		return
+	}
+	i.directory.Invalidate()
+	i.log.Info("reload", "status", "ok")
+}

@@ -1,0 +1,175 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"strings"
+	"time"
+
+	"toastmaster/internal/service"
+	"toastmaster/mailstore/imapd"
+	"toastmaster/mailstore/login"
+	"toastmaster/mailstore/pop3d"
+	"toastmaster/mta/qmgr"
+)
+
+// serviceRow is one service of the project's master.cf. A service may use all
+// services of lower stages; they are stopped after it.
+type serviceRow struct {
+	name  string
+	role  string // mta, store, admin
+	stage int
+	open  func(*instance) (service.Service, error)
+}
+
+// serviceTable lists every service. A new one is a row here.
+func serviceTable() []serviceRow {
+	return []serviceRow{
+		{"store", "store", 0, openStoreService},
+		{"queue", "mta", 1, openQueueService},
+		{"qmgr", "mta", 2, openQmgr},
+		{"imapd", "store", 3, openIMAPD},
+		{"pop3d", "store", 3, openPOP3D},
+		{"lmtpd", "store", 3, openLMTPD},
+		{"smtpd", "mta", 3, openSMTPD},
+		{"submission", "mta", 3, openSubmission},
+		{"submissions", "mta", 3, openSubmissions},
+		{"admin", "admin", 4, openAdmin},
+	}
+}
+
+// assemble makes the services and opens their listeners.
+func (i *instance) assemble() (*service.Group, error) {
+	g := &service.Group{GroupName: "toastmaster", StopTimeout: stopTimeout, Log: i.log, Clock: i.clock}
+	// Known before the rows are opened: the admin service shows its status.
+	i.group = g
+	for _, row := range serviceTable() {
+		s, err := row.open(i)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", row.name, err)
+		}
+		for len(g.Stages) <= row.stage {
+			g.Stages = append(g.Stages, nil)
+		}
+		g.Stages[row.stage] = append(g.Stages[row.stage], s)
+	}
+	return g, nil
+}
+
+// background is a part that was opened before and now gets its goroutine.
+type background struct {
+	name string
+	run  func(context.Context) error
+}
+
+func (b background) Name() string                  { return b.name }
+func (b background) Run(ctx context.Context) error { return b.run(ctx) }
+
+func openStoreService(i *instance) (service.Service, error) {
+	return background{"store", i.mail.Run}, nil
+}
+
+func openQueueService(i *instance) (service.Service, error) {
+	return background{"queue", i.queue.Run}, nil
+}
+
+func openQmgr(i *instance) (service.Service, error) {
+	parts, err := i.qmgrParts()
+	if err != nil {
+		return nil, err
+	}
+	return qmgr.New(i.config.Qmgr, parts), nil
+}
+
+// serverOptions is what the server of a protocol needs beside its handler.
+type serverOptions struct {
+	name                   string
+	plain, tls             []string
+	handler                service.Handler
+	connections, perClient int
+	drain                  time.Duration
+	busy                   string
+}
+
+// server makes the server of a protocol and opens its listeners.
+func (i *instance) server(o serverOptions) (service.Service, error) {
+	s := &service.Server{
+		ServiceName: o.name, Handler: o.handler, Busy: o.busy, Log: i.log, Clock: i.clock,
+		Limits: service.Limits{
+			Connections: o.connections, PerClient: o.perClient, IPv6Prefix: 64, Trusted: i.trusted,
+			HandshakeTimeout: i.config.TLS.HandshakeTimeout, DrainTimeout: o.drain,
+		},
+	}
+	for _, address := range o.plain {
+		l, err := i.listen(address)
+		if err != nil {
+			return nil, err
+		}
+		s.Listeners = append(s.Listeners, service.Listener{Listener: l})
+	}
+	for _, address := range o.tls {
+		l, err := i.listen(address)
+		if err != nil {
+			return nil, err
+		}
+		s.Listeners = append(s.Listeners, service.Listener{Listener: l, TLS: i.tls})
+	}
+	return s, nil
+}
+
+// socketMode lets the owner and the group of the instance connect.
+const socketMode fs.FileMode = 0o660
+
+// listen opens an address of the configuration and closes it with the
+// instance, whatever became of its service.
+func (i *instance) listen(address string) (net.Listener, error) {
+	if path, ok := strings.CutPrefix(address, "unix:"); ok {
+		address = "unix:" + i.config.Path(path)
+	}
+	l, err := service.Listen(address, socketMode)
+	if err != nil {
+		return nil, err
+	}
+	i.onClose(func() error { return closeQuietly(l) })
+	return l, nil
+}
+
+// closeQuietly closes a listener that its service may have closed already.
+func closeQuietly(l net.Listener) error {
+	if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
+}
+
+func openIMAPD(i *instance) (service.Service, error) {
+	c := i.config.IMAPD
+	handler := imapd.New(imapd.Options{
+		Config: c, Store: i.mail, Auth: i.auth, TLS: i.tls, Log: i.log, Clock: i.clock,
+		Hostname: i.config.Main.Hostname, Trusted: i.trusted,
+	})
+	return i.server(serverOptions{
+		name: "imapd", plain: c.Listen, tls: c.ListenTLS, handler: handler,
+		connections: c.MaxConnections, perClient: c.MaxClient, drain: c.DrainTimeout, busy: imapd.Busy,
+	})
+}
+
+func openPOP3D(i *instance) (service.Service, error) {
+	c := i.config.POP3D
+	gate := &login.Gate{
+		Service: "pop3d", Authenticate: i.auth.Authenticate, Open: i.mail.User, TLS: i.tls,
+		SecureNetworks: login.Loopback(), Timeout: c.LoginTimeout, HandshakeTimeout: i.config.TLS.HandshakeTimeout,
+		MaxFailures: c.MaxLoginFailures, PerUser: c.MaxUserIP, Trusted: i.trusted, Log: i.log,
+	}
+	handler, err := pop3d.New(c, i.config.Main.Hostname, gate, i.log)
+	if err != nil {
+		return nil, err
+	}
+	return i.server(serverOptions{
+		name: "pop3d", plain: c.Listen, tls: c.ListenTLS, handler: handler,
+		connections: c.MaxConnections, perClient: c.MaxClient, drain: c.DrainTimeout, busy: pop3d.Busy,
+	})
+}

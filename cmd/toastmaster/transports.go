@@ -1,0 +1,79 @@
+package main
+
+import (
+	"toastmaster/mta/agent"
+	"toastmaster/mta/bounce"
+	"toastmaster/mta/cleanup"
+	"toastmaster/mta/discard"
+	"toastmaster/mta/errormail"
+	"toastmaster/mta/qmgr"
+	"toastmaster/mta/rewrite"
+	"toastmaster/mta/smtp"
+	"toastmaster/mta/virtual"
+)
+
+// transportRow is one delivery agent. A new one is a row here.
+type transportRow struct {
+	open  func(*instance) (agent.Agent, error)
+	local bool // its concurrency is that of our disk
+}
+
+func transportTable() []transportRow {
+	return []transportRow{
+		{openVirtual, true},
+		{openSMTP, false},
+		{func(*instance) (agent.Agent, error) { return errormail.Agent{}, nil }, true},
+		{func(*instance) (agent.Agent, error) { return discard.Agent{}, nil }, true},
+	}
+}
+
+func openVirtual(i *instance) (agent.Agent, error) {
+	return virtual.New(i.directory, i.mail, i.clock, virtual.Options{OverQuotaTemporary: i.config.Qmgr.OverQuotaTemporary}), nil
+}
+
+func openSMTP(i *instance) (agent.Agent, error) {
+	c := i.config.SMTP
+	if c.PasswordFile != "" {
+		c.PasswordFile = i.config.Path(c.PasswordFile)
+	}
+	a, err := smtp.New(c, smtp.Options{Hostname: i.config.Main.Hostname, Log: i.log, Clock: i.clock})
+	if err != nil {
+		return nil, err
+	}
+	i.onClose(a.Close)
+	return a, nil
+}
+
+// qmgrParts makes what the queue manager works with.
+func (i *instance) qmgrParts() (qmgr.Parts, error) {
+	reporter, err := bounce.New(i.config.Bounce, bounce.Options{
+		Hostname: i.config.Main.Hostname, Submit: i.cleanup(), Log: i.log, Clock: i.clock,
+	})
+	p := qmgr.Parts{
+		Queue: i.queue, Log: i.log, Clock: i.clock, Reporter: reporter,
+		Resolver: rewrite.New(i.directory, rewrite.Options{Hostname: i.config.Main.Hostname, Relayhost: i.config.SMTP.Relayhost}),
+	}
+	if err != nil {
+		return p, err
+	}
+	for _, row := range transportTable() {
+		a, err := row.open(i)
+		if err != nil {
+			return p, err
+		}
+		limits := qmgr.RemoteLimits(i.config.Qmgr)
+		if row.local {
+			limits = qmgr.LocalLimits(i.config.Qmgr)
+		}
+		p.Transports = append(p.Transports, qmgr.Transport{Agent: a, Limits: limits})
+	}
+	return p, nil
+}
+
+// cleanup is the way into the queue.
+func (i *instance) cleanup() *cleanup.Cleanup {
+	return cleanup.New(cleanup.Options{
+		Params: i.config.Cleanup, Hostname: i.config.Main.Hostname, Directory: i.directory,
+		Queue: i.queue, Log: i.log, Clock: i.clock,
+	})
+}
