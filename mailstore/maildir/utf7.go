@@ -78,6 +78,7 @@ func DecodeUTF7(s string) (string, error) {
 	if plainUTF7(s) {
 		return s, nil
 	}
+	code := s
 	var b strings.Builder
 	for len(s) > 0 {
 		i := strings.IndexByte(s, '&')
@@ -101,7 +102,7 @@ func DecodeUTF7(s string) (string, error) {
 		s = s[end+1:]
 	}
 	out := b.String()
-	if again, err := EncodeUTF7(out); err != nil || len(again) == 0 {
+	if again, err := EncodeUTF7(out); err != nil || again != code {
 		return "", ErrUTF7
 	}
 	return out, nil
