@@ -71,7 +71,11 @@ func TestBackoffDoublesUpToItsLimit(t *testing.T) {
 // awaitAttempts waits until the only message has been tried n times.
 func (r *rig) awaitAttempts(n int) {
 	r.t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
 	for r.awaitDeferred(1)[0].Attempts < n {
+		if time.Now().After(deadline) {
+			r.t.Fatalf("not tried %d times", n)
+		}
 		time.Sleep(time.Millisecond)
 	}
 }

@@ -272,6 +272,7 @@ func (r *rig) address(s string) addr.Address {
 // when they are due.
 func (r *rig) awaitDeferred(n int) []queue.Info {
 	r.t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
 	for {
 		list, err := r.queue.List(r.t.Context(), queue.Filter{Place: queue.Deferred}, "", 1000)
 		if err != nil {
@@ -279,6 +280,9 @@ func (r *rig) awaitDeferred(n int) []queue.Info {
 		}
 		if len(list) >= n {
 			return list
+		}
+		if time.Now().After(deadline) {
+			r.t.Fatalf("only %d of %d deferred", len(list), n)
 		}
 		time.Sleep(time.Millisecond) // the queue has no event for this
 	}
