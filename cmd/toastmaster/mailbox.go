@@ -1,0 +1,205 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"toastmaster/admin/client"
+	"toastmaster/admin/model"
+)
+
+func newMailboxCommand(env *environment) *cobra.Command {
+	cmd, f := adminGroup(env, "mailbox", "Add, change and list mailboxes")
+	cmd.AddCommand(mailboxAdd(f), mailboxSet(f), mailboxList(f), mailboxShow(f), mailboxRemove(f))
+	return cmd
+}
+
+// secretFlags say where a password comes from. It never comes from the command
+// line, which every user of the machine can read.
+type secretFlags struct {
+	stdin, hash, none, ask bool
+}
+
+func (s *secretFlags) register(cmd *cobra.Command) {
+	fs := cmd.Flags()
+	fs.BoolVar(&s.stdin, "password-stdin", false, "read the password from standard input (first line)")
+	fs.BoolVar(&s.hash, "hash-stdin", false, "read a hash as {SCHEME}data from standard input instead")
+	fs.BoolVar(&s.none, "no-password", false, "nobody can log in")
+	cmd.MarkFlagsMutuallyExclusive("password-stdin", "hash-stdin", "no-password")
+}
+
+// read puts the password or hash into c.
+func (s *secretFlags) read(env *environment, address string, c *model.MailboxChange) error {
+	switch {
+	case s.none:
+		empty := ""
+		c.PasswordHash = &empty
+		return nil
+	case s.stdin, s.hash:
+		line, err := readLine(env.stdin)
+		if err != nil {
+			return err
+		}
+		c.Password = &line
+		if s.hash {
+			c.Password, c.PasswordHash = nil, &line
+		}
+		return nil
+	case s.ask:
+		p, err := env.askPassword("Password for " + address)
+		if err != nil {
+			return err
+		}
+		c.Password = &p
+	}
+	return nil
+}
+
+func mailboxFlags(cmd *cobra.Command, c *model.MailboxChange) {
+	fs := cmd.Flags()
+	fs.Var(switchValue{&c.Enabled}, "enabled", "whether it takes mail and lets its owner log in")
+	fs.Var(sizeValue{&c.QuotaBytes}, "quota", "most mail it holds (500M, 2GiB), 0 is unlimited")
+	fs.Var(countValue{&c.QuotaMessages}, "quota-messages", "most messages it holds, 0 is unlimited")
+}
+
+func mailboxAdd(f *adminFlags) *cobra.Command {
+	in := model.NewMailbox{}
+	secret := secretFlags{ask: true}
+	var from string
+	cmd := &cobra.Command{
+		Use:   "add ADDRESS | add --from FILE",
+		Short: "Add a mailbox, or many",
+		Long: `Asks for the password, or reads it from standard input.
+
+With --from, reads one "address,password[,quota]" a line (CSV: a password with a
+comma or quotes is quoted) from FILE, or from standard input for "-". A password
+that begins with {SCHEME} is a hash. Mailboxes that exist are left alone and
+counted, so that an interrupted addition can be repeated.`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if from != "" {
+				return noArguments(cmd, args)
+			}
+			return exactArguments("ADDRESS")(cmd, args)
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if from != "" {
+				return mailboxAddFrom(cmd.Context(), f, from)
+			}
+			in.Address = args[0]
+			if err := secret.read(f.env, in.Address, &in.MailboxChange); err != nil {
+				return err
+			}
+			return f.withClient(func(c *client.Client) error {
+				m, err := c.AddMailbox(cmd.Context(), in)
+				if err != nil {
+					return err
+				}
+				return f.done(m, "mailbox %s added", m.Address)
+			})
+		},
+	}
+	secret.register(cmd)
+	mailboxFlags(cmd, &in.MailboxChange)
+	cmd.Flags().StringVar(&from, "from", "", "add the mailboxes of this file, \"-\" is standard input")
+	return cmd
+}
+
+func mailboxSet(f *adminFlags) *cobra.Command {
+	in := model.MailboxChange{}
+	secret := secretFlags{}
+	cmd := &cobra.Command{
+		Use:   "set ADDRESS",
+		Short: "Change a mailbox",
+		Args:  exactArguments("ADDRESS"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if in == (model.MailboxChange{}) && secret == (secretFlags{}) {
+				return usageError("nothing to change, see `%s --help`", cmd.CommandPath())
+			}
+			if err := secret.read(f.env, args[0], &in); err != nil {
+				return err
+			}
+			return f.withClient(func(c *client.Client) error {
+				m, err := c.SetMailbox(cmd.Context(), args[0], in)
+				if err != nil {
+					return err
+				}
+				return f.done(m, "mailbox %s changed", m.Address)
+			})
+		},
+	}
+	secret.register(cmd)
+	cmd.Flags().BoolVar(&secret.ask, "password", false, "ask for a new password")
+	mailboxFlags(cmd, &in)
+	return cmd
+}
+
+func mailboxList(f *adminFlags) *cobra.Command {
+	filter := model.Filter{}
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List mailboxes",
+		Args:  noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return f.withClient(func(c *client.Client) error {
+				l := f.newListing("ADDRESS", "ENABLED", "PASSWORD", "QUOTA", "MESSAGES")
+				err := client.Each(cmd.Context(), c.Mailboxes, filter, func(m model.Mailbox) error {
+					return l.add(m, m.Address, yesNo(m.Enabled), yesNo(m.HasPassword), formatQuota(m.QuotaBytes), formatLimit(m.QuotaMessages))
+				})
+				if err != nil {
+					return err
+				}
+				return l.close()
+			})
+		},
+	}
+	addressFilterFlags(cmd, &filter)
+	cmd.Flags().Var(switchValue{&filter.Enabled}, "enabled", "only those that are enabled, or disabled")
+	return cmd
+}
+
+// addressFilterFlags are those of every listing of addresses.
+func addressFilterFlags(cmd *cobra.Command, filter *model.Filter) {
+	cmd.Flags().StringVar(&filter.Domain, "domain", "", "only of this domain")
+	cmd.Flags().StringVar(&filter.Contains, "contains", "", "only addresses with this part")
+}
+
+func mailboxShow(f *adminFlags) *cobra.Command {
+	return &cobra.Command{
+		Use:   "show ADDRESS",
+		Short: "Show a mailbox",
+		Args:  exactArguments("ADDRESS"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return f.withClient(func(c *client.Client) error {
+				m, err := c.Mailbox(cmd.Context(), args[0])
+				if err != nil {
+					return err
+				}
+				return f.printOne(m, [][2]string{
+					{"mailbox", m.Address}, {"home", m.Home}, {"enabled", yesNo(m.Enabled)}, {"password", yesNo(m.HasPassword)},
+					{"quota", formatQuota(m.QuotaBytes)}, {"messages", formatLimit(m.QuotaMessages)},
+					{"added", timeText(m.Created)}, {"changed", timeText(m.Updated)},
+				})
+			})
+		},
+	}
+}
+
+func mailboxRemove(f *adminFlags) *cobra.Command {
+	var purge bool
+	cmd := &cobra.Command{
+		Use:   "remove ADDRESS",
+		Short: "Remove a mailbox",
+		Long: "Removes the mailbox. Its mail stays in the store, and is found again when the\n" +
+			"address is added again, unless --purge is given.",
+		Args: exactArguments("ADDRESS"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return f.withClient(func(c *client.Client) error {
+				if err := c.RemoveMailbox(cmd.Context(), args[0], purge); err != nil {
+					return err
+				}
+				return f.done(map[string]string{"removed": args[0]}, "mailbox %s removed", args[0])
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&purge, "purge", false, "with all its mail, for ever")
+	return cmd
+}

@@ -1,0 +1,249 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"toastmaster/admin/client"
+	"toastmaster/admin/model"
+)
+
+func newQueueCommand(env *environment) *cobra.Command {
+	cmd, f := adminGroup(env, "queue", "Look at the mail queue and act on it")
+	cmd.AddCommand(queueList(f), queueShow(f), queueCat(f), queueFlush(f),
+		queueAct(f, "hold", "Take messages out of delivery", "held", (*client.Client).Hold),
+		queueAct(f, "release", "End the hold of messages", "released", (*client.Client).Release),
+		queueAct(f, "requeue", "Make messages due at once, and resolve them anew", "requeued", (*client.Client).Requeue),
+		queueAct(f, "delete", "Delete messages without a report", "deleted", (*client.Client).DeleteQueued))
+	return cmd
+}
+
+func queueFilterFlags(cmd *cobra.Command, filter *model.QueueFilter) {
+	cmd.Flags().StringVar(&filter.Place, "place", "", "only those that are incoming, active, deferred, hold or corrupt")
+	cmd.Flags().StringVar(&filter.Sender, "sender", "", "only those of this sender")
+	cmd.Flags().StringVar(&filter.Recipient, "recipient", "", "only those to this recipient")
+}
+
+func queueList(f *adminFlags) *cobra.Command {
+	filter := model.QueueFilter{}
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List the queue, as mailq does",
+		Long: "One message with its recipients and why they wait. Behind the ID, * is active and\n" +
+			"! is on hold, as in Postfix.",
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return f.withClient(func(c *client.Client) error {
+				if f.json {
+					return queueListJSON(cmd.Context(), f, c, filter)
+				}
+				return queueListText(cmd.Context(), f.env.stdout, c, filter)
+			})
+		},
+	}
+	queueFilterFlags(cmd, &filter)
+	return cmd
+}
+
+func queueListJSON(ctx context.Context, f *adminFlags, c *client.Client, filter model.QueueFilter) error {
+	l := f.newListing()
+	err := client.Each(ctx, c.Queue, filter, func(m model.QueuedMessage) error { return l.add(m) })
+	if err != nil {
+		return err
+	}
+	return l.close()
+}
+
+const queueRow = "%-14s %9s %-19s %s\n"
+
+func queueListText(ctx context.Context, w io.Writer, c *client.Client, filter model.QueueFilter) error {
+	var count int
+	var octets int64
+	err := client.Each(ctx, c.Queue, filter, func(m model.QueuedMessage) error {
+		if count == 0 {
+			fmt.Fprintf(w, queueRow, "-Queue ID-", "-Size-", "-Arrived-", "-Sender, recipients-")
+		}
+		count++
+		octets += m.Size
+		return printQueued(w, m)
+	})
+	if err != nil {
+		return err
+	}
+	if count == 0 {
+		_, err = fmt.Fprintln(w, "Mail queue is empty")
+		return err
+	}
+	_, err = fmt.Fprintf(w, "-- %s in %d messages.\n", formatOctets(octets), count)
+	return err
+}
+
+func printQueued(w io.Writer, m model.QueuedMessage) error {
+	mark := map[string]string{"active": "*", "hold": "!", "corrupt": "?"}[m.Place]
+	sender := m.Sender
+	if sender == "" {
+		sender = "MAILER-DAEMON"
+	}
+	fmt.Fprintf(w, queueRow, m.ID+mark, formatOctets(m.Size), timeText(m.Arrived), sender)
+	const indent = 45
+	for _, r := range m.Recipients {
+		if r.Reason != "" {
+			fmt.Fprintf(w, "%*s(%s)\n", indent-1, "", oneLine(r.Reason))
+		}
+		fmt.Fprintf(w, "%*s%s\n", indent, "", r.Address)
+	}
+	_, err := fmt.Fprintln(w)
+	return err
+}
+
+// oneLine keeps text of other hosts from moving the cursor or the lines.
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, s)
+}
+
+func queueShow(f *adminFlags) *cobra.Command {
+	return &cobra.Command{
+		Use:   "show ID",
+		Short: "Show a queued message's envelope",
+		Args:  exactArguments("ID"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return f.withClient(func(c *client.Client) error {
+				m, err := c.Queued(cmd.Context(), args[0])
+				if err != nil {
+					return err
+				}
+				rows := [][2]string{
+					{"id", m.ID}, {"place", m.Place}, {"size", formatOctets(m.Size)}, {"arrived", timeText(m.Arrived)},
+					{"sender", "<" + m.Sender + ">"}, {"attempts", fmt.Sprint(m.Attempts)},
+				}
+				if m.Next != nil {
+					rows = append(rows, [2]string{"next attempt", timeText(*m.Next)})
+				}
+				for _, r := range m.Recipients {
+					rows = append(rows, [2]string{"recipient", r.Address})
+					if r.Reason != "" {
+						rows = append(rows, [2]string{"", oneLine(r.Reason)})
+					}
+				}
+				return f.printOne(m, rows)
+			})
+		},
+	}
+}
+
+func queueCat(f *adminFlags) *cobra.Command {
+	return &cobra.Command{
+		Use:   "cat ID",
+		Short: "Print a queued message",
+		Args:  exactArguments("ID"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return f.withClient(func(c *client.Client) error {
+				content, err := c.QueuedContent(cmd.Context(), args[0])
+				if err != nil {
+					return err
+				}
+				defer content.Close()
+				_, err = io.Copy(f.env.stdout, content)
+				return err
+			})
+		},
+	}
+}
+
+// queueAct is an action on the messages that the arguments name, or on all.
+func queueAct(f *adminFlags, verb, short, done string, act func(*client.Client, context.Context, string) error) *cobra.Command {
+	var all bool
+	filter := model.QueueFilter{}
+	cmd := &cobra.Command{
+		Use:   verb + " ID... | " + verb + " --all [filter]",
+		Short: short,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if all == (len(args) > 0) {
+				return usageError("%s needs IDs, or --all", cmd.CommandPath())
+			}
+			if !all && filter != (model.QueueFilter{}) {
+				return usageError("a filter needs --all")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return f.withClient(func(c *client.Client) error {
+				ids := args
+				if all {
+					var err error
+					if ids, err = queueIDs(cmd.Context(), c, filter); err != nil {
+						return err
+					}
+				}
+				return queueActOn(cmd.Context(), f, c, ids, done, all, act)
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&all, "all", false, "all messages, or all that the filter selects")
+	queueFilterFlags(cmd, &filter)
+	return cmd
+}
+
+func queueIDs(ctx context.Context, c *client.Client, filter model.QueueFilter) ([]string, error) {
+	var ids []string
+	err := client.Each(ctx, c.Queue, filter, func(m model.QueuedMessage) error {
+		ids = append(ids, m.ID)
+		return nil
+	})
+	return ids, err
+}
+
+// queueActOn goes on after a failure and fails at the end. A message that went
+// away meanwhile is no failure when all were asked for.
+func queueActOn(ctx context.Context, f *adminFlags, c *client.Client, ids []string, done string, all bool, act func(*client.Client, context.Context, string) error) error {
+	count, failed := 0, 0
+	for _, id := range ids {
+		err := act(c, ctx, id)
+		switch {
+		case err == nil:
+			count++
+		case all && model.KindOf(err) == model.NotFound:
+		case len(ids) == 1:
+			return fmt.Errorf("%s: %w", id, err)
+		default:
+			failed++
+			fmt.Fprintf(f.env.stderr, "%s: %v\n", id, err)
+		}
+	}
+	if err := f.done(map[string]int{done: count}, "%d messages %s", count, done); err != nil {
+		return err
+	}
+	if failed > 0 {
+		return fmt.Errorf("%d messages were not %s", failed, done)
+	}
+	return nil
+}
+
+func queueFlush(f *adminFlags) *cobra.Command {
+	filter := model.QueueFilter{}
+	cmd := &cobra.Command{
+		Use:   "flush",
+		Short: "Make deferred messages due now",
+		Args:  noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return f.withClient(func(c *client.Client) error {
+				n, err := c.Flush(cmd.Context(), filter)
+				if err != nil {
+					return err
+				}
+				return f.done(map[string]int{"flushed": n}, "%d messages are due now", n)
+			})
+		},
+	}
+	queueFilterFlags(cmd, &filter)
+	return cmd
+}
