@@ -31,7 +31,7 @@ var mayImport = []struct {
 	{"internal/journal", []string{"internal/dsn", "internal/vfs", "internal/clock", "internal/msglog", "internal/spool"}},
 	{"internal/sasl", []string{"internal/dsn"}},
 	{"internal/tlsconf", []string{"internal/clock", "internal/msglog", "configs"}},
-	{"internal/service", []string{"internal/clock", "internal/msglog"}},
+	{"internal/service", []string{"internal/clock", "internal/dsn", "internal/msglog"}},
 	{"internal/smtpserver", []string{"internal/addr", "internal/clock", "internal/dsn", "internal/msglog", "internal/sasl", "internal/service", "internal/wire", "internal/envelope", "internal/spool"}},
 	{"internal/testkit/...", []string{"internal/...", "configs"}},
 
