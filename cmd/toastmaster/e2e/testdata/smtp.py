@@ -1,5 +1,6 @@
 """Sends mail with Python's smtplib. Arguments: the ports of SMTP, submission
 and submissions."""
+import email.policy
 import smtplib
 import ssl
 import sys
@@ -19,6 +20,11 @@ def message(subject):
     return m
 
 
+def octets(subject):
+    # smtplib sends octets as they are: the line ends must be right already.
+    return message(subject).as_bytes(policy=email.policy.SMTP)
+
+
 with smtplib.SMTP("127.0.0.1", smtp, timeout=30) as s:
     s.ehlo("client.example.net")
     for extension in ("pipelining", "8bitmime", "smtputf8", "chunking", "enhancedstatuscodes", "dsn", "starttls", "size"):
@@ -30,7 +36,7 @@ with smtplib.SMTP("127.0.0.1", smtp, timeout=30) as s:
     refused = s.sendmail("bob@example.test", ["alice@example.test", "nobody@example.test"], message("one refused").as_string())
     assert refused["nobody@example.test"][0] == 550, refused
     # Unicode in the address of the sender (SMTPUTF8).
-    s.sendmail("bob@grün.example", ["alice@example.test"], message("utf8 sender").as_bytes(), mail_options=["SMTPUTF8", "BODY=8BITMIME"])
+    s.sendmail("bob@grün.example", ["alice@example.test"], octets("utf8 sender"), mail_options=["SMTPUTF8", "BODY=8BITMIME"])
     assert s.docmd("RCPT TO:<alice@example.test>")[0] == 503
     assert s.docmd("MAIL FROM:<a@example.net> SIZE=99999999999")[0] == 552
     assert s.verify("alice@example.test")[0] == 252
@@ -48,6 +54,6 @@ with smtplib.SMTP("127.0.0.1", submission, timeout=30) as s:
 with smtplib.SMTP_SSL("127.0.0.1", submissions, timeout=30, context=context) as s:
     s.login("bob@example.test", "builder")
     # A report of success is asked for: it comes to bob.
-    s.sendmail("bob@example.test", ["alice@example.test"], message("with report").as_bytes(),
+    s.sendmail("bob@example.test", ["alice@example.test"], octets("with report"),
                mail_options=["RET=HDRS", "ENVID=python+2B1"], rcpt_options=["NOTIFY=SUCCESS,FAILURE", "ORCPT=rfc822;alice@example.test"])
 print("ok")
