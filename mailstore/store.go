@@ -117,6 +117,7 @@ func (s *Store) Close() error {
 	var errs []error
 	for _, mb := range all {
 		errs = append(errs, mb.shut())
+		s.releaseAccount(mb.acct)
 	}
 	errs = append(errs, s.journal.Close(context.Background()), s.Checkpoint(context.Background()))
 	return storeError(errors.Join(errs...))

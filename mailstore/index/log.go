@@ -127,13 +127,7 @@ func (l *Log) Load() (*State, error) {
 	l.end = int64(len(data))
 	if !l.parseHeader(data) {
 		l.end = 0
-		if s == nil {
-			return nil, ErrDamaged
-		}
-		// The snapshot is whole; a log that was lost may have told more.
-		s.Closed = false
-		s.Recover()
-		return s, l.Reset(s)
+		return s, ErrDamaged
 	}
 	damaged := snapErr != nil && (l.start != 0 || errors.Is(snapErr, ErrDamaged))
 	switch {
@@ -142,10 +136,8 @@ func (l *Log) Load() (*State, error) {
 		s = NewState(l.uidValidity)
 		s.Position = l.start
 	case s.Position-l.start > uint64(len(data)-logHeader):
-		// The log lost a tail that the snapshot still tells.
-		s.Closed = false
-		s.Recover()
-		return s, l.Reset(s)
+		// The log lost a tail; the snapshot tells some of it.
+		return s, ErrDamaged
 	}
 	skip := logHeader + int(s.Position-l.start)
 	n, _ := s.Replay(data[skip:])

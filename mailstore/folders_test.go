@@ -1,0 +1,220 @@
+package mailstore
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/emersion/go-imap/v2"
+)
+
+func names(t testing.TB, u *User) string {
+	t.Helper()
+	list, err := u.List(t.Context())
+	check(t, err)
+	var out []string
+	for _, f := range list {
+		s := f.Name
+		for _, flag := range []struct {
+			on   bool
+			mark string
+		}{{f.NoSelect, "!"}, {f.Subscribed, "*"}, {f.HasChildren, "+"}} {
+			if flag.on {
+				s += flag.mark
+			}
+		}
+		out = append(out, s+string(f.SpecialUse))
+	}
+	return strings.Join(out, " ")
+}
+
+func openEmpty(t testing.TB, folders ...string) (*Store, *User, string) {
+	t.Helper()
+	root := t.TempDir()
+	o := options(root)
+	o.Store.DefaultFolders = folders
+	s, err := Open(t.Context(), o)
+	check(t, err)
+	return s, openUser(t, s), root
+}
+
+func TestFolders(t *testing.T) {
+	t.Parallel()
+	s, u, root := openEmpty(t, "Sent")
+	ctx := t.Context()
+	step := func(want string, err error, wantErr error) {
+		t.Helper()
+		if !errors.Is(err, wantErr) || err != nil && wantErr == nil {
+			t.Errorf("error %v, want %v", err, wantErr)
+		}
+		if got := names(t, u); got != want {
+			t.Errorf("have %s\nwant %s", got, want)
+		}
+	}
+	step(`INBOX Sent*\Sent`, nil, nil)
+	step(`INBOX Sent*\Sent a+ a/b+ a/b/c`, u.Create(ctx, "a/b/c", ""), nil)
+	step(`INBOX Sent*\Sent a+ a/b+ a/b/c`, u.Create(ctx, "a/b", ""), ErrExists)
+	step(`INBOX Sent*\Sent a+ a/b+ a/b/c`, u.Create(ctx, "x.y", ""), ErrInvalidName)
+	step(`INBOX Gesendet\Sent Sent* a+ a/b+ a/b/c`, u.Create(ctx, "Gesendet", imap.MailboxAttrSent), nil)
+	step(`INBOX Gesendet\Sent Sent* a+ a/b!+ a/b/c`, u.Delete(ctx, "a/b"), nil)
+	step(`INBOX Gesendet\Sent Sent* a+ a/b!+ a/b/c`, u.Delete(ctx, "a/b"), ErrHasChildren)
+	step(`INBOX Gesendet\Sent Sent* a+ a/b!+ a/b/c`, u.Delete(ctx, "none"), ErrNotFound)
+	step(`INBOX Gesendet\Sent Sent* a+ a/b!+ a/b/c`, u.Delete(ctx, "inbox"), ErrInvalidName)
+	step(`INBOX Gesendet\Sent Sent* z+ z/b!+ z/b/c`, u.Rename(ctx, "a", "z"), nil)
+	step(`INBOX Gesendet\Sent Sent* z+ z/b!+ z/b/c`, u.Rename(ctx, "a", "y"), ErrNotFound)
+	step(`INBOX Gesendet\Sent Sent* z+ z/b!+ z/b/c`, u.Rename(ctx, "z", "Sent"), ErrExists)
+	step(`INBOX Gesendet\Sent Sent* z+ z/b!+ z/b/c`, u.Rename(ctx, "z", "z/q"), ErrInvalidName)
+	step(`INBOX Gesendet\Sent Sent* p+ p/q+ p/q/b!+ p/q/b/c`, u.Rename(ctx, "z", "p/q"), nil)
+	step(`INBOX Ausgang\Sent Sent* p+ p/q+ p/q/b!+ p/q/b/c`, u.Rename(ctx, "Gesendet", "Ausgang"), nil)
+	step(`INBOX Ausgang*\Sent Sent* p+ p/q+ p/q/b!+ p/q/b/c`, u.Subscribe(ctx, "Ausgang", true), nil)
+	step(`INBOX Ausgang!* Sent*\Sent p+ p/q+ p/q/b!+ p/q/b/c`, func() error {
+		err := u.Delete(ctx, "Ausgang")
+		if got := names(t, u); !strings.Contains(got, `Sent*\Sent`) {
+			t.Errorf("the default use did not come back: %s", got)
+		}
+		return err
+	}(), nil)
+	check(t, u.Close())
+	check(t, s.Close())
+	if left, _ := os.ReadDir(root + "/.toastmaster/spool"); len(left) != 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+func TestDeletedAndRenamedUnderViews(t *testing.T) {
+	t.Parallel()
+	s, u, _ := openEmpty(t, "A", "B")
+	for _, folder := range []string{"A", "B"} {
+		for i := range 3 {
+			deliver(t, s, Delivery{Folder: folder, Content: message(fmt.Sprint(folder, i))})
+		}
+	}
+	a, b := openView(t, u, "A"), openView(t, u, "B")
+	validity := b.Info().UIDValidity
+	check(t, u.Delete(t.Context(), "A"))
+	if got := update(t, a, true); len(got.Expunged) != 3 || a.Len() != 0 {
+		t.Errorf("%+v", got)
+	}
+	check(t, u.Rename(t.Context(), "B", "C"))
+	if _, err := b.Read(t.Context(), 1); !errors.Is(err, ErrExpunged) {
+		t.Errorf("%v", err)
+	}
+	if _, err := b.SetFlags(t.Context(), []uint32{1}, FlagsAdd, []imap.Flag{imap.FlagSeen}, 0); !errors.Is(err, ErrExpunged) {
+		t.Errorf("%v", err)
+	}
+	if got := update(t, b, true); len(got.Expunged) != 3 {
+		t.Errorf("%+v", got)
+	}
+	c := openView(t, u, "C")
+	if c.Len() != 3 || c.Info().UIDValidity != validity {
+		t.Errorf("%+v", c.Info())
+	}
+	// A mailbox made anew has another UIDVALIDITY.
+	check(t, u.Create(t.Context(), "B", ""))
+	again := openView(t, u, "B")
+	if again.Info().UIDValidity <= validity {
+		t.Errorf("%d after %d", again.Info().UIDValidity, validity)
+	}
+	for _, v := range []*View{a, b, c, again} {
+		check(t, v.Close())
+	}
+	check(t, u.Close())
+	check(t, s.Close())
+}
+
+func TestRenameInbox(t *testing.T) {
+	t.Parallel()
+	s, u, _ := openEmpty(t)
+	for i := range 3 {
+		deliver(t, s, Delivery{Content: message(fmt.Sprint(i))})
+	}
+	check(t, u.Rename(t.Context(), "INBOX", "old/mail"))
+	if got := subjectsOf(t, s, "old/mail"); len(got) != 3 {
+		t.Errorf("%v", got)
+	}
+	if got := subjectsOf(t, s, "INBOX"); len(got) != 0 {
+		t.Errorf("%v", got)
+	}
+	check(t, u.Close())
+	check(t, s.Close())
+}
+
+func TestRemoveAccount(t *testing.T) {
+	t.Parallel()
+	s, u, root := openEmpty(t, "A")
+	deliver(t, s, Delivery{})
+	v := openView(t, u, "INBOX")
+	check(t, s.RemoveAccount(t.Context(), alice()))
+	if got := update(t, v, true); len(got.Expunged) != 1 {
+		t.Errorf("%+v", got)
+	}
+	if _, err := os.Stat(home(root)); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("%v", err)
+	}
+	check(t, v.Close())
+	check(t, u.Close())
+	check(t, s.RemoveAccount(t.Context(), alice()))
+	deliver(t, s, Delivery{})
+	if got := subjectsOf(t, s, "INBOX"); len(got) != 1 {
+		t.Errorf("%v", got)
+	}
+	check(t, s.Close())
+}
+
+func TestQuota(t *testing.T) {
+	t.Parallel()
+	s, u, root := openEmpty(t, "A")
+	size := int64(len(message("x")))
+	limited := alice()
+	limited.QuotaBytes, limited.QuotaMessages = 10*size, 4
+	check(t, u.Close())
+	u, err := s.User(t.Context(), limited)
+	check(t, err)
+	put := func() error { return s.Deliver(t.Context(), limited, &Delivery{Content: message("x")}) }
+	for range 3 {
+		check(t, put())
+	}
+	v := openView(t, u, "INBOX")
+	_, _, err = v.Copy(t.Context(), []uint32{1}, "A")
+	check(t, err)
+	if err := put(); !errors.Is(err, ErrOverQuota) {
+		t.Errorf("%v", err)
+	}
+	if _, _, err := v.Copy(t.Context(), []uint32{1}, "A"); !errors.Is(err, ErrOverQuota) {
+		t.Errorf("%v", err)
+	}
+	if used, err := s.Usage(t.Context(), limited); err != nil || used != (Usage{4 * size, 4}) {
+		t.Errorf("%+v %v", used, err)
+	}
+	// Moving is always allowed, and changes nothing.
+	_, _, err = v.Move(t.Context(), []uint32{1}, "A")
+	check(t, err)
+	check(t, v.Expunge(t.Context(), []uint32{2, 3}))
+	check(t, put())
+	check(t, v.Close())
+	check(t, u.Close())
+	check(t, s.Close())
+	data, err := os.ReadFile(home(root, "maildirsize"))
+	check(t, err)
+	if want := fmt.Sprintf("%dS,4C\n", 10*size); !strings.HasPrefix(string(data), want) {
+		t.Errorf("%q", data)
+	}
+	s = openStore(t, root)
+	if used, err := s.Usage(t.Context(), limited); err != nil || used != (Usage{3 * size, 3}) {
+		t.Errorf("%+v %v: %q", used, err, data)
+	}
+	// What Dovecot adds counts.
+	f, err := os.OpenFile(home(root, "maildirsize"), os.O_APPEND|os.O_WRONLY, 0)
+	check(t, err)
+	fmt.Fprintf(f, "%d 1\n", size)
+	check(t, f.Close())
+	if err := s.Deliver(t.Context(), limited, &Delivery{Content: message("x")}); !errors.Is(err, ErrOverQuota) {
+		t.Errorf("%v", err)
+	}
+	if used, err := s.Usage(t.Context(), Account{Home: "example.test/nobody"}); err != nil || used != (Usage{}) {
+		t.Errorf("%+v %v", used, err)
+	}
+	check(t, s.Close())
+}

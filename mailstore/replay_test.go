@@ -1,0 +1,186 @@
+package mailstore
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/emersion/go-imap/v2"
+
+	"toastmaster/internal/testkit/faultfs"
+	"toastmaster/mailstore/index"
+)
+
+func home(root string, parts ...string) string {
+	return filepath.Join(append([]string{root, alice().Home}, parts...)...)
+}
+
+// TestReplayNeitherDoublesNorRevives repeats deliveries as the queue does
+// after a crash, in the same process and after a restart.
+func TestReplayNeitherDoublesNorRevives(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	s := openStore(t, root)
+	d := func(id string) Delivery { return Delivery{ID: id, Replay: true, Content: message(id)} }
+	for _, id := range []string{"stays", "expunged", "moved", "foreign"} {
+		deliver(t, s, d(id))
+		deliver(t, s, d(id))
+	}
+	u := openUser(t, s)
+	v := openView(t, u, "INBOX")
+	if v.Len() != 4 {
+		t.Fatalf("%d messages", v.Len())
+	}
+	check(t, v.Expunge(t.Context(), []uint32{2}))
+	_, _, err := v.Move(t.Context(), []uint32{3}, "Archive")
+	check(t, err)
+	update(t, v, true)
+	check(t, v.Close())
+	check(t, u.Close())
+	for range 2 {
+		for _, id := range []string{"stays", "expunged", "moved", "foreign"} {
+			deliver(t, s, d(id))
+		}
+		want := map[string]int{"stays": 1, "moved": 1, "foreign": 1}
+		if got := subjectsOf(t, s, "INBOX", "Archive"); fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Fatalf("%v", got)
+		}
+		check(t, s.Close())
+		s = openStore(t, root)
+	}
+	check(t, s.Close())
+}
+
+func TestBadIDsAndHomes(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, t.TempDir())
+	for _, id := range []string{"a/b", "a.b", "ä", strings.Repeat("x", 65), " "} {
+		if err := s.Deliver(t.Context(), alice(), &Delivery{ID: id, Content: message("x")}); err == nil {
+			t.Errorf("ID %q was taken", id)
+		}
+	}
+	for _, h := range []string{"", ".", "..", "../x", "/etc", "a/../..", ".toastmaster", ".toastmaster/spool"} {
+		if err := s.Deliver(t.Context(), Account{Home: h}, &Delivery{Content: message("x")}); err == nil {
+			t.Errorf("home %q was taken", h)
+		}
+	}
+	if err := s.Deliver(t.Context(), alice(), &Delivery{Folder: "none", Content: message("x")}); !errors.Is(err, ErrNotFound) {
+		t.Errorf("%v", err)
+	}
+	check(t, s.Close())
+}
+
+// TestRebuildKeepsUIDs loses the files of the index in every combination.
+func TestRebuildKeepsUIDs(t *testing.T) {
+	t.Parallel()
+	files := []string{index.SnapshotFile, index.LogFile, index.CacheFile}
+	for lost := range 1 << len(files) {
+		for _, damage := range []bool{false, true} {
+			root := t.TempDir()
+			before := prepareForLoss(t, root)
+			for k, name := range files {
+				if lost&(1<<k) == 0 {
+					continue
+				}
+				if !damage {
+					check(t, os.Remove(home(root, name)))
+					continue
+				}
+				check(t, os.WriteFile(home(root, name), []byte(strings.Repeat("garbage", 1000)), 0o600))
+			}
+			s := openStore(t, root)
+			u := openUser(t, s)
+			if status, err := u.Status(t.Context(), "INBOX"); err != nil || status.UIDNext < 8 {
+				t.Errorf("lost %03b: UIDNEXT %d %v", lost, status.UIDNext, err)
+			}
+			check(t, u.Close())
+			check(t, s.Close())
+			if after := picture(t, root); after != before {
+				t.Errorf("lost %03b, damaged %v:\n%s\nwas\n%s", lost, damage, after, before)
+			}
+		}
+	}
+}
+
+// prepareForLoss makes a mailbox with gaps, flags, a snapshot and a log.
+func prepareForLoss(t *testing.T, root string) string {
+	t.Helper()
+	s := openStore(t, root)
+	for i := range 6 {
+		deliver(t, s, Delivery{Content: message(fmt.Sprint("m", i)), Date: time.Unix(1e9+int64(i), 0)})
+	}
+	u := openUser(t, s)
+	v := openView(t, u, "INBOX")
+	_, err := v.SetFlags(t.Context(), []uint32{2, 3}, FlagsAdd, []imap.Flag{imap.FlagSeen, "work"}, 0)
+	check(t, err)
+	check(t, v.Expunge(t.Context(), []uint32{1, 4}))
+	check(t, v.mb.begin(t.Context()))
+	check(t, v.mb.log.Reset(v.mb.st))
+	check(t, v.mb.end())
+	deliver(t, s, Delivery{Content: message("last"), Date: time.Unix(1e9+7, 0)})
+	check(t, v.Close())
+	check(t, u.Close())
+	check(t, s.Close())
+	return picture(t, root)
+}
+
+// picture opens the store anew and writes down what a client would see.
+func picture(t *testing.T, root string) string {
+	t.Helper()
+	s := openStore(t, root)
+	u := openUser(t, s)
+	v, err := u.Open(t.Context(), "INBOX", true)
+	check(t, err)
+	var b strings.Builder
+	fmt.Fprintln(&b, v.Info().UIDValidity, v.Info().Flags)
+	for seq := uint32(1); seq <= uint32(v.Len()); seq++ {
+		m := v.Message(seq)
+		structure, err := v.Structure(t.Context(), seq)
+		check(t, err)
+		fmt.Fprintln(&b, m.UID, m.Flags, m.Date.Unix(), m.Size, len(structure), readAllOf(t, v, seq))
+	}
+	check(t, v.Close())
+	check(t, u.Close())
+	check(t, s.Close())
+	return b.String()
+}
+
+// TestFullDisk fills the disk and frees it again.
+func TestFullDisk(t *testing.T) {
+	t.Parallel()
+	disk := faultfs.NewDisk()
+	st := newStory(disk)
+	s, err := Open(t.Context(), st.options())
+	check(t, err)
+	disk.Limit(disk.Used() + 20_000)
+	kept := 0
+	for i := 0; ; i++ {
+		err = s.Deliver(t.Context(), alice(), &Delivery{Content: message(fmt.Sprint(i)), Durable: i%2 == 0})
+		if err != nil {
+			break
+		}
+		kept++
+	}
+	if !errors.Is(err, ErrFull) || DSN(err).Status.String() != "4.3.1" {
+		t.Fatalf("%v", err)
+	}
+	disk.Limit(0)
+	for i := range 3 {
+		d := &Delivery{Content: message(fmt.Sprint("after", i)), Durable: true}
+		// The journal may tell of its last failure once more before it tries.
+		for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+			if err = s.Deliver(t.Context(), alice(), d); err == nil || time.Now().After(end) {
+				break
+			}
+		}
+		check(t, err)
+	}
+	if got := subjectsOf(t, s, "INBOX"); len(got) != kept+3 {
+		t.Errorf("%d messages, want %d", len(got), kept+3)
+	}
+	check(t, s.Close())
+}
