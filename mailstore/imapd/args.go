@@ -183,6 +183,9 @@ func (a *args) nstring() (s string, ok bool, err error) {
 }
 
 func (a *args) quoted() (string, error) {
+	if a.peek() != '"' {
+		return "", errSyntax
+	}
 	rest := a.line[a.i+1:]
 	if n := bytes.IndexByte(rest, '"'); n >= 0 && bytes.IndexByte(rest[:n], '\\') < 0 {
 		a.i += n + 2

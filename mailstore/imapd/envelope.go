@@ -2,29 +2,39 @@ package imapd
 
 import (
 	"bytes"
-	"slices"
 	"strconv"
 )
 
-// envelopeFields are the elements of ENVELOPE in their order.
-func envelopeFields() []string {
-	return []string{"date", "subject", "from", "sender", "reply-to", "to", "cc", "bcc", "in-reply-to", "message-id"}
-}
+// envelopeField is the place of a field in ENVELOPE.
+type envelopeField int
 
-// envelopeString finds an element of ENVELOPE; an address list becomes text
-// again: "Name <mailbox@host>, ...". ok is false when the message has no such
-// field.
-func envelopeString(envelope []byte, field string) (text []byte, ok bool) {
+const (
+	envelopeDate envelopeField = iota
+	envelopeSubject
+	envelopeFrom
+	_ // Sender
+	_ // Reply-To
+	envelopeTo
+	envelopeCc
+	envelopeBcc
+	envelopeInReplyTo
+	envelopeMessageID
+)
+
+// envelopeString appends an element of ENVELOPE to dst; an address list becomes
+// text again: "Name <mailbox@host>, ...". ok is false when the message has no
+// such field.
+func envelopeString(dst, envelope []byte, field envelopeField) (text []byte, ok bool) {
 	r := dataReader{b: envelope}
 	r.skip('(')
-	for range slices.Index(envelopeFields(), field) {
-		r.value(nil)
+	for range field {
+		dst = r.value(dst[:0])
 		r.skip(' ')
 	}
 	if bytes.HasPrefix(r.b, []byte("NIL")) {
-		return nil, false
+		return dst[:0], false
 	}
-	return r.value(nil), true
+	return r.value(dst[:0]), true
 }
 
 // dataReader reads the IMAP data that internal/mime wrote.
@@ -62,7 +72,7 @@ func (r *dataReader) address(dst []byte) []byte {
 		dst = append(decodeTail(dst, before), ' ')
 	}
 	r.skip(' ')
-	_, _ = r.str(nil)
+	_, _ = r.str(dst[len(dst):]) // the route is obsolete
 	r.skip(' ')
 	dst = append(dst, '<')
 	dst, _ = r.str(dst)

@@ -143,3 +143,52 @@ func TestMatch(t *testing.T) {
 		}
 	}
 }
+
+// memoryConn is a connection from which a client's octets are read.
+type memoryConn struct {
+	net.Conn
+	r io.Reader
+}
+
+func (m memoryConn) Read(p []byte) (int, error)       { return m.r.Read(p) }
+func (m memoryConn) Write(p []byte) (int, error)      { return len(p), nil }
+func (m memoryConn) SetReadDeadline(time.Time) error  { return nil }
+func (m memoryConn) SetWriteDeadline(time.Time) error { return nil }
+
+// FuzzArgs feeds the readers of arguments with lines and literals. Whatever
+// they say, drain must leave the reader at the start of a line.
+func FuzzArgs(f *testing.F) {
+	for i, s := range []string{
+		"(FLAGS UID BODY[1.HEADER.FIELDS.NOT ({3+}\r\nabc x)]<1.2>)", "1:*,4,*:2,$", "(\\Seen \\Recent $x)", "\"a\\\"b\" {1+}\r\nx",
+		"\" 1-Jan-2026 00:00:00 +0000\"", "(MESSAGES SIZE)", "(\"\" (% {2+}\r\n**) RETURN (STATUS (UNSEEN)))", "{99+}\r\nshort",
+	} {
+		f.Add(byte(i), []byte(s+"\r\nnext\r\n"))
+	}
+	f.Fuzz(func(t *testing.T, what byte, input []byte) {
+		c := newConn(memoryConn{r: bytes.NewReader(input)}, &blockPool{}, 100)
+		line, err := c.readLine()
+		if err != nil && err != errLineTooLong {
+			return
+		}
+		a := &args{c: c, line: line, room: 50}
+		readers := []func() error{
+			func() error { _, err := a.fetchItems(); return err },
+			func() error { _, err := a.set(); return err },
+			func() error { _, err := a.flagList(); return err },
+			func() error { _, err := a.mailboxName(); return err },
+			func() error { _, err := a.dateTime(); return err },
+			func() error { _, err := a.statusList(); return err },
+			func() error { return a.listPatterns(&listRequest{}) },
+			func() error { _, _, err := a.appendOptions(); return err },
+			func() error { return a.returnOptions(&listRequest{}) },
+			func() error { _, err := a.use(); return err },
+		}
+		_ = readers[int(what)%len(readers)]()
+		if a.drain() != nil || c.lost() {
+			return
+		}
+		if read := len(input) - c.buffered(); read > 0 && c.pos > 0 && c.in[c.pos-1] != '\n' {
+			t.Fatalf("in the middle of a line, before %q", c.in[c.pos:c.end])
+		}
+	})
+}

@@ -162,15 +162,16 @@ func (m *matcher) spend(n int64) error {
 
 // matchSent compares the day of the Date field, in its own time zone.
 func (m *matcher) matchSent(k *key) bool {
-	text, _ := envelopeString(m.s.message.Envelope, "date")
-	t, err := mail.ParseDate(string(text))
+	m.text, _ = envelopeString(m.text, m.s.message.Envelope, envelopeDate)
+	t, err := mail.ParseDate(string(m.text))
 	return err == nil && k.within(dayOf(t))
 }
 
 // matchEnvelope looks into a field that ENVELOPE holds.
 func (m *matcher) matchEnvelope(k *key) bool {
-	text, ok := envelopeString(m.s.message.Envelope, k.field)
-	return ok && m.holds(text, k.needle)
+	var ok bool
+	m.text, ok = envelopeString(m.text, m.s.message.Envelope, k.element)
+	return ok && m.holds(m.text, k.needle)
 }
 
 // holds says whether header text has the folded needle in it.

@@ -38,8 +38,9 @@ type key struct {
 	flag   imap.Flag
 	// low and high bound a day, a size, an age in seconds; both included.
 	low, high int64
-	field     string // keyHeader, keyEnvelope: the header field, in lower case
-	needle    []byte // folded
+	field     string        // keyHeader
+	element   envelopeField // keyEnvelope
+	needle    []byte        // folded
 	kids      []*key
 }
 

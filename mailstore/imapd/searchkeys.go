@@ -42,13 +42,13 @@ func searchKeys() map[string]keyReader {
 		"SMALLER":    numbers(keySize, func(n int64) (int64, int64) { return 0, n - 1 }),
 		"OLDER":      numbers(keyAge, func(n int64) (int64, int64) { return n, forever }),
 		"YOUNGER":    numbers(keyAge, func(n int64) (int64, int64) { return -forever, n }),
-		"FROM":       texts(keyEnvelope, "from"),
-		"TO":         texts(keyEnvelope, "to"),
-		"CC":         texts(keyEnvelope, "cc"),
-		"BCC":        texts(keyEnvelope, "bcc"),
-		"SUBJECT":    texts(keyEnvelope, "subject"),
-		"BODY":       texts(keyBody, ""),
-		"TEXT":       texts(keyText, ""),
+		"FROM":       texts(keyEnvelope, envelopeFrom),
+		"TO":         texts(keyEnvelope, envelopeTo),
+		"CC":         texts(keyEnvelope, envelopeCc),
+		"BCC":        texts(keyEnvelope, envelopeBcc),
+		"SUBJECT":    texts(keyEnvelope, envelopeSubject),
+		"BODY":       texts(keyBody, 0),
+		"TEXT":       texts(keyText, 0),
 		"HEADER":     headerKey,
 		"UID":        uidKey,
 		"NOT":        notKey,
@@ -91,10 +91,10 @@ func numbers(kind keyKind, bounds func(int64) (int64, int64)) keyReader {
 	}
 }
 
-func texts(kind keyKind, field string) keyReader {
+func texts(kind keyKind, element envelopeField) keyReader {
 	return func(p *searchParser) (*key, error) {
 		needle, err := p.text()
-		return &key{kind: kind, field: field, needle: needle}, err
+		return &key{kind: kind, element: element, needle: needle}, err
 	}
 }
 
@@ -108,9 +108,14 @@ func headerKey(p *searchParser) (*key, error) {
 		return nil, err
 	}
 	needle, err := p.text()
-	k := &key{kind: keyHeader, field: strings.ToLower(field), needle: needle}
-	if slices.Contains([]string{"subject", "message-id", "in-reply-to"}, k.field) {
-		k.kind = keyEnvelope
+	k := &key{kind: keyHeader, field: field, needle: needle}
+	switch strings.ToLower(field) {
+	case "subject":
+		k.kind, k.element = keyEnvelope, envelopeSubject
+	case "message-id":
+		k.kind, k.element = keyEnvelope, envelopeMessageID
+	case "in-reply-to":
+		k.kind, k.element = keyEnvelope, envelopeInReplyTo
 	}
 	return k, err
 }
