@@ -15,16 +15,26 @@ import (
 	"toastmaster/internal/vfs"
 )
 
+// outcome is what a workload was told.
+type outcome struct {
+	// must survive: acknowledged and not released.
+	must map[string]bool
+	// marked records have a durable mark that they are done: they may be
+	// found, but not without the mark.
+	marked map[string]bool
+}
+
+func doneMark(text string) string { return "done " + text[:3] }
+
 // workload appends, releases and checkpoints through several uses of each
-// segment. It returns the records that must survive: acknowledged and neither
-// released nor refused. Open may fail; then there are none.
-func workload(fsys vfs.FS) (must map[string]bool, refused int) {
+// segment. Open may fail; then nothing is promised.
+func workload(fsys vfs.FS) (r outcome) {
 	o := options(fsys)
 	o.SegmentSize = 32 << 10
-	must = map[string]bool{}
+	r = outcome{map[string]bool{}, map[string]bool{}}
 	j, err := Open(context.Background(), o, func(Position, []byte) (bool, error) { return true, nil })
 	if err != nil {
-		return must, 0
+		return r
 	}
 	defer j.Close(context.Background())
 	var live []Position
@@ -35,28 +45,39 @@ func workload(fsys vfs.FS) (must map[string]bool, refused int) {
 		}
 		pos, err := j.Append(context.Background(), []byte(text[:3]), []byte(text[3:]))
 		if err != nil {
-			refused++
 			continue
 		}
-		must[text] = true
+		r.must[text] = true
 		live = append(live, pos)
 		if len(live) > 8 {
-			for _, pos := range live[:4] {
-				b, err := j.Load(pos)
-				if err == nil {
-					delete(must, string(b))
-					j.Release(pos)
-				}
-			}
+			r.finish(j, live[:4])
 			live = live[4:]
 			_ = j.Checkpoint(context.Background())
 		}
 	}
-	return must, refused
+	return r
+}
+
+func (r outcome) finish(j *Journal, live []Position) {
+	var texts []string
+	for _, pos := range live {
+		b, err := j.Load(pos)
+		if err != nil || j.AppendLazy([]byte(doneMark(string(b)))) != nil {
+			continue
+		}
+		texts = append(texts, string(b))
+		delete(r.must, string(b))
+		j.Release(pos)
+	}
+	if j.Flush(context.Background()) == nil {
+		for _, text := range texts {
+			r.marked[text] = true
+		}
+	}
 }
 
 // checkSurvivors opens the journal on a disk and looks for the records.
-func checkSurvivors(t *testing.T, fsys vfs.FS, must map[string]bool, when string) {
+func checkSurvivors(t *testing.T, fsys vfs.FS, told outcome, when string) {
 	t.Helper()
 	o := options(fsys)
 	o.SegmentSize = 32 << 10
@@ -64,7 +85,7 @@ func checkSurvivors(t *testing.T, fsys vfs.FS, must map[string]bool, when string
 	defer closeJournal(t, j)
 	seen := map[string]bool{}
 	for i, p := range r.payloads {
-		if p != "lazy" && (seen[p] || len(p) < 100) {
+		if p != "lazy" && !strings.HasPrefix(p, "done ") && (seen[p] || len(p) < 100) {
 			t.Errorf("%s: record %.3s came twice or is not ours", when, p)
 		}
 		seen[p] = true
@@ -72,9 +93,14 @@ func checkSurvivors(t *testing.T, fsys vfs.FS, must map[string]bool, when string
 			t.Errorf("%s: Load: %v", when, err)
 		}
 	}
-	for p := range must {
+	for p := range told.must {
 		if !seen[p] {
 			t.Errorf("%s: record %.3s is lost", when, p)
+		}
+	}
+	for p := range told.marked {
+		if seen[p] && !seen[doneMark(p)] {
+			t.Errorf("%s: record %.3s came back without its mark", when, p)
 		}
 	}
 }
@@ -87,12 +113,12 @@ func TestEachOperationFailsOnce(t *testing.T) {
 			d := faultfs.NewDisk()
 			f := faultfs.Wrap(d)
 			f.FailNth(faultfs.Any, n, cause)
-			must, _ := workload(f)
+			told := workload(f)
 			if f.Count(faultfs.Any) < n {
 				break
 			}
-			checkSurvivors(t, d.Clone(), must, fmt.Sprintf("%v at %d, restart", cause, n))
-			checkSurvivors(t, d.Crash(), must, fmt.Sprintf("%v at %d, power loss", cause, n))
+			checkSurvivors(t, d.Clone(), told, fmt.Sprintf("%v at %d, restart", cause, n))
+			checkSurvivors(t, d.Crash(), told, fmt.Sprintf("%v at %d, power loss", cause, n))
 		}
 		if n < 100 {
 			t.Errorf("only %d operations", n)
@@ -106,10 +132,10 @@ func TestPowerLossAtEachPoint(t *testing.T) {
 		d := faultfs.NewDisk()
 		f := faultfs.Wrap(d)
 		f.FailFrom(faultfs.Any, n, faultfs.EIO)
-		must, _ := workload(f)
-		checkSurvivors(t, d.Crash(), must, fmt.Sprintf("at %d", n))
+		told := workload(f)
+		checkSurvivors(t, d.Crash(), told, fmt.Sprintf("at %d", n))
 		for seed := range uint64(3) {
-			checkSurvivors(t, d.CrashRandom(rand.New(rand.NewPCG(uint64(n), seed))), must, fmt.Sprintf("at %d, luck %d", n, seed))
+			checkSurvivors(t, d.CrashRandom(rand.New(rand.NewPCG(uint64(n), seed))), told, fmt.Sprintf("at %d, luck %d", n, seed))
 		}
 		if f.Count(faultfs.Any) < n {
 			break
@@ -136,7 +162,8 @@ func TestFailedSyncIsNotBelieved(t *testing.T) {
 	if third.Segment == first.Segment {
 		t.Error("went on in the segment whose sync failed")
 	}
-	_, r := open(t, options(d.Crash()), nil)
+	k, r := open(t, options(d.Crash()), nil)
+	closeJournal(t, k)
 	if got := fmt.Sprint(r.payloads); got != "[first lazy third]" {
 		t.Errorf("recovered %s", got)
 	}
@@ -261,7 +288,7 @@ func TestUnreadableSegmentDoesNotStopTheStart(t *testing.T) {
 	t.Parallel()
 	d := faultfs.NewDisk()
 	o := options(d)
-	o.SegmentSize = 1 << 20 // several reads
+	o.SegmentSize, o.FullWait = 1<<20, DefaultFullWait // several reads
 	j, _ := open(t, o, nil)
 	mustAppend(t, j, "readable")
 	for range 30 {
@@ -295,8 +322,7 @@ func TestChangedSegmentSize(t *testing.T) {
 	for range 20 {
 		j.Release(mustAppend(t, j, strings.Repeat("x", 5000)))
 	}
-	live := mustAppend(t, j, "live")
-	_ = live
+	mustAppend(t, j, "live")
 	closeJournal(t, j)
 	o := options(d)
 	o.SegmentSize, o.MaxSegments = 128<<10, 4
@@ -310,6 +336,49 @@ func TestChangedSegmentSize(t *testing.T) {
 	}
 	if u := j.Usage(); u.Files > 4 {
 		t.Errorf("%+v", u)
+	}
+}
+
+func TestReleaseDuringACheckpointNeedsAnother(t *testing.T) {
+	t.Parallel()
+	d := faultfs.NewDisk()
+	o := options(d)
+	begun, goOn := make(chan struct{}), make(chan struct{})
+	o.Checkpoint = func(context.Context) error { begun <- struct{}{}; <-goOn; return nil }
+	j, _ := open(t, o, nil)
+	first := mustAppend(t, j, "first")
+	for range 20 {
+		j.Release(mustAppend(t, j, strings.Repeat("x", 5000)))
+	}
+	checkpoint := func() chan error {
+		done := make(chan error, 1)
+		go func() { done <- j.Checkpoint(context.Background()) }()
+		<-begun
+		return done
+	}
+	done := checkpoint()
+	j.Release(first)
+	goOn <- struct{}{}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if u := j.Usage(); u.Oldest != first.Segment {
+		t.Errorf("recycled: %+v", u)
+	}
+	done = checkpoint()
+	goOn <- struct{}{}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if u := j.Usage(); u.Oldest == first.Segment {
+		t.Errorf("not recycled: %+v", u)
+	}
+	closed := make(chan error, 1)
+	go func() { closed <- j.Close(context.Background()) }()
+	<-begun
+	goOn <- struct{}{}
+	if err := <-closed; err != nil {
+		t.Error(err)
 	}
 }
 
