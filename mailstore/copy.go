@@ -159,7 +159,7 @@ func (mb *mailbox) receiveLocked(fromPath string, items []copyItem) ([]imap.UID,
 		}
 		bits[i] = items[i].m.Flags&^maildir.Keywords | k
 	}
-	n, c, err := mb.before()
+	o, err := mb.before(true, true)
 	if err != nil {
 		return nil, err
 	}
@@ -198,7 +198,7 @@ func (mb *mailbox) receiveLocked(fromPath string, items []copyItem) ([]imap.UID,
 		uids = append(uids, imap.UID(next))
 		next, size = next+1, size+old.Size
 	}
-	if err := mb.after(n, c); err != nil {
+	if err := mb.after(o); err != nil {
 		return nil, undo(err)
 	}
 	if err := mb.commit(nil); err != nil {

@@ -242,7 +242,7 @@ func (mb *mailbox) link(d *Delivery, in *incoming) (*index.Message, error) {
 		m.UID = mb.st.UIDNext
 	}
 	m.ModSeq = mb.st.ModSeq + 1
-	n, c, err := mb.before()
+	o, err := mb.before(m.InNew, !m.InNew)
 	if err != nil {
 		return nil, err
 	}
@@ -258,7 +258,7 @@ func (mb *mailbox) link(d *Delivery, in *incoming) (*index.Message, error) {
 			return nil, errors.Join(err, mb.store().fs.Remove(path))
 		}
 	}
-	if err := mb.add(m, in.structure, n, c); err != nil {
+	if err := mb.add(m, in.structure, o); err != nil {
 		return nil, errors.Join(err, mb.store().fs.Remove(path))
 	}
 	mb.acct.addUsage(m.Size, 1)
@@ -270,10 +270,10 @@ func (mb *mailbox) link(d *Delivery, in *incoming) (*index.Message, error) {
 const dateSlack = time.Minute
 
 // add logs a message whose file is in place.
-func (mb *mailbox) add(m *index.Message, structure []byte, n, c int64) error {
+func (mb *mailbox) add(m *index.Message, structure []byte, o own) error {
 	mb.addStructure(m, structure)
 	mb.batch.Add(m)
-	if err := mb.after(n, c); err != nil {
+	if err := mb.after(o); err != nil {
 		mb.batch.Reset()
 		return err
 	}

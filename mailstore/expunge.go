@@ -56,7 +56,7 @@ func (mb *mailbox) expungeLocked(uids []uint32) error {
 	if len(live) == 0 {
 		return nil
 	}
-	n, c, err := mb.before()
+	o, err := mb.before(true, true)
 	if err != nil {
 		return err
 	}
@@ -79,7 +79,7 @@ func (mb *mailbox) expungeLocked(uids []uint32) error {
 			return err
 		}
 	}
-	if err := mb.after(n, c); err != nil {
+	if err := mb.after(o); err != nil {
 		return err
 	}
 	return mb.commitQuietly()

@@ -142,7 +142,7 @@ func (v *View) SetFlags(ctx context.Context, seqs []uint32, op FlagOp, flags []i
 		return nil, err
 	}
 	current := v.flagsGen == mb.flagsGen
-	n, c, err := mb.before()
+	o, err := mb.before(true, true)
 	if err != nil {
 		return nil, err
 	}
@@ -166,11 +166,11 @@ func (v *View) SetFlags(ctx context.Context, seqs []uint32, op FlagOp, flags []i
 			lost = true
 			continue
 		case err != nil:
-			return modified, errors.Join(err, mb.commitOwn(n, c, v))
+			return modified, errors.Join(err, mb.commitOwn(o, v))
 		}
 		mb.batch.Flags([]uint32{m.UID}, want, false, false, modSeq)
 	}
-	err = mb.commitOwn(n, c, v)
+	err = mb.commitOwn(o, v)
 	if current {
 		v.flagsGen, v.modSeq = mb.flagsGen, mb.st.ModSeq
 	}
@@ -188,17 +188,21 @@ func (mb *mailbox) forget() {
 }
 
 // commitOwn commits changes to flags that this view made.
-func (mb *mailbox) commitOwn(n, c int64, v *View) error {
+func (mb *mailbox) commitOwn(o own, v *View) error {
 	if mb.batch.Empty() {
 		return nil
 	}
 	mb.flagsGen++
-	if err := mb.after(n, c); err != nil {
+	if err := mb.after(o); err != nil {
 		mb.forget()
 		mb.batch.Reset()
 		return err
 	}
-	return mb.commit(v)
+	if err := mb.commit(v); err != nil {
+		mb.forget() // the files have new names, the index does not know
+		return err
+	}
+	return nil
 }
 
 // rename gives a message's file the name for its new flags, in cur.

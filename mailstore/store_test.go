@@ -19,6 +19,7 @@ import (
 
 func options(root string) Options {
 	c := configs.Default().Store
+	c.JournalSegment = 1 << 20 // made and synced at each Open
 	return Options{Root: root, FS: vfs.OS{}, Clock: clock.System{}, Log: msglog.Discard(), Hostname: "host.test", Store: c}
 }
 

@@ -327,29 +327,56 @@ func (mb *mailbox) examine(f found) (*index.Message, error) {
 	return m, err
 }
 
-// before and after bracket a change that this process makes in the
-// directories, so that it is not taken for somebody else's.
-func (mb *mailbox) before() (n, c int64, err error) { return mb.mtimes() }
+// own brackets a change that this process makes in the directories, so that
+// it is not taken for somebody else's.
+type own struct {
+	inNew, inCur bool
+	n, c         int64 // mtimes before
+}
+
+// before notes the mtimes of the directories that are about to change.
+func (mb *mailbox) before(inNew, inCur bool) (o own, err error) {
+	o.inNew, o.inCur = inNew, inCur
+	if inNew {
+		if o.n, err = mb.mtime("new"); err != nil {
+			return o, err
+		}
+	}
+	if inCur {
+		o.c, err = mb.mtime("cur")
+	}
+	return o, err
+}
 
 // after logs the mtimes as known if they were known before. What others did
 // between the two calls, or in the same tick, cannot be seen in the mtime:
-// the directory is read again after verify_interval. n and c are before's.
-func (mb *mailbox) after(n, c int64) error {
-	nowNew, nowCur, err := mb.mtimes()
-	if err != nil {
-		return err
-	}
+// the directory is read again after verify_interval.
+func (mb *mailbox) after(o own) error {
 	due := mb.now().Add(mb.store().cfg.VerifyInterval)
 	stampNew, stampCur := mb.st.New, mb.st.Cur
-	if n == stampNew.MTime && nowNew != n {
-		stampNew = index.Stamp{MTime: nowNew, Racy: true}
-		mb.sync.newDue = earlier(mb.sync.newDue, due)
+	if o.inNew && o.n == stampNew.MTime {
+		n, err := mb.mtime("new")
+		if err != nil {
+			return err
+		}
+		if n != o.n {
+			stampNew = index.Stamp{MTime: n, Racy: true}
+			mb.sync.newDue = earlier(mb.sync.newDue, due)
+		}
 	}
-	if c == stampCur.MTime && nowCur != c {
-		stampCur = index.Stamp{MTime: nowCur, Racy: true}
-		mb.sync.curDue = earlier(mb.sync.curDue, due)
+	if o.inCur && o.c == stampCur.MTime {
+		c, err := mb.mtime("cur")
+		if err != nil {
+			return err
+		}
+		if c != o.c {
+			stampCur = index.Stamp{MTime: c, Racy: true}
+			mb.sync.curDue = earlier(mb.sync.curDue, due)
+		}
 	}
-	mb.batch.Stamps(stampNew, stampCur)
+	if stampNew != mb.st.New || stampCur != mb.st.Cur {
+		mb.batch.Stamps(stampNew, stampCur)
+	}
 	return nil
 }
 
