@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -344,41 +345,42 @@ func TestReleaseDuringACheckpointNeedsAnother(t *testing.T) {
 	d := faultfs.NewDisk()
 	o := options(d)
 	begun, goOn := make(chan struct{}), make(chan struct{})
-	o.Checkpoint = func(context.Context) error { begun <- struct{}{}; <-goOn; return nil }
+	var calls, allowed atomic.Int32
+	allowed.Store(1)
+	o.Checkpoint = func(context.Context) error {
+		n := calls.Add(1)
+		if n == 1 {
+			close(begun)
+			<-goOn
+		}
+		if n > allowed.Load() {
+			return errors.New("not yet")
+		}
+		return nil
+	}
 	j, _ := open(t, o, nil)
+	defer closeJournal(t, j)
 	first := mustAppend(t, j, "first")
 	for range 20 {
 		j.Release(mustAppend(t, j, strings.Repeat("x", 5000)))
 	}
-	checkpoint := func() chan error {
-		done := make(chan error, 1)
-		go func() { done <- j.Checkpoint(context.Background()) }()
-		<-begun
-		return done
-	}
-	done := checkpoint()
+	done := make(chan error, 1)
+	go func() { done <- j.Checkpoint(context.Background()) }()
+	<-begun
 	j.Release(first)
-	goOn <- struct{}{}
+	close(goOn)
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
 	if u := j.Usage(); u.Oldest != first.Segment {
 		t.Errorf("recycled: %+v", u)
 	}
-	done = checkpoint()
-	goOn <- struct{}{}
-	if err := <-done; err != nil {
+	allowed.Store(1000)
+	if err := j.Checkpoint(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	if u := j.Usage(); u.Oldest == first.Segment {
 		t.Errorf("not recycled: %+v", u)
-	}
-	closed := make(chan error, 1)
-	go func() { closed <- j.Close(context.Background()) }()
-	<-begun
-	goOn <- struct{}{}
-	if err := <-closed; err != nil {
-		t.Error(err)
 	}
 }
 
