@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -512,4 +513,28 @@ func FuzzSegmentHeader(f *testing.F) {
 			t.Error("seed")
 		}
 	})
+}
+
+// TestHeaderIsSyncedBeforeRecords: a segment that is used again could
+// otherwise be read with its old header and half its old records.
+func TestHeaderIsSyncedBeforeRecords(t *testing.T) {
+	t.Parallel()
+	f := faultfs.Wrap(faultfs.NewDisk())
+	var mu sync.Mutex
+	unsynced := map[string]int{}
+	f.Hook(func(op faultfs.Op, name string) error {
+		mu.Lock()
+		defer mu.Unlock()
+		switch op {
+		case faultfs.Write:
+			// The two copies of the header, or one batch of records.
+			if unsynced[name]++; unsynced[name] > 2 {
+				t.Errorf("%s: records written before the header was synced", name)
+			}
+		case faultfs.Sync:
+			unsynced[name] = 0
+		}
+		return nil
+	})
+	workload(f)
 }
