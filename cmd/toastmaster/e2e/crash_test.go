@@ -60,7 +60,8 @@ func TestKilledAtAnyMomentLosesAndDoublesNothing(t *testing.T) {
 			time.Sleep(time.Duration(r.IntN(100)) * time.Millisecond)
 		} else {
 			b.waitReady(t)
-			time.Sleep(time.Duration(100+r.IntN(900)) * time.Millisecond)
+			l.waitAnswers(t, 1+r.IntN(120))
+			time.Sleep(time.Duration(r.IntN(5000)) * time.Microsecond)
 		}
 		b.Kill()
 		must(t, b.Launch())

@@ -7,13 +7,16 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // ledger remembers, for every message and mailbox, what the server has said.
 type ledger struct {
 	mu   sync.Mutex
 	next int
-	rows map[row]*fate
+	// answers counts what was accepted or expunged.
+	answers int
+	rows    map[row]*fate
 	// uids are the messages seen under a UID; a UID never changes its message.
 	uids map[uidKey]string
 	bad  []string
@@ -58,14 +61,36 @@ func (l *ledger) change(id, mailbox string, f func(*fate)) {
 
 // sending must be called before the first octet leaves.
 func (l *ledger) sending(id, mailbox string) { l.change(id, mailbox, func(*fate) {}) }
+
 func (l *ledger) accepted(id, mailbox string) {
-	l.change(id, mailbox, func(f *fate) { f.accepted = true })
+	l.change(id, mailbox, func(f *fate) { f.accepted = true; l.answers++ })
 }
+
 func (l *ledger) expunging(id, mailbox string) {
 	l.change(id, mailbox, func(f *fate) { f.expunging = true })
 }
+
 func (l *ledger) expunged(id, mailbox string) {
-	l.change(id, mailbox, func(f *fate) { f.expunged = true })
+	l.change(id, mailbox, func(f *fate) { f.expunged = true; l.answers++ })
+}
+
+// waitAnswers waits until the server has said yes n more times: the machine
+// decides how long that takes. A server that stopped working is an error.
+func (l *ledger) waitAnswers(t *testing.T, n int) {
+	t.Helper()
+	count := func() int {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return l.answers
+	}
+	want := count() + n
+	deadline := time.Now().Add(30 * time.Second)
+	for count() < want {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d answers are missing after half a minute", want-count())
+		}
+		time.Sleep(time.Millisecond)
+	}
 }
 
 // sawUID notes that the server showed a message under a UID.
