@@ -312,7 +312,8 @@ func (j *Journal) seal(s *segment) {
 	}
 }
 
-// rotate goes on in the next segment; it waits up to FullWait for one.
+// rotate goes on in the next segment; it waits up to FullWait for one, during
+// Close too: the last marks and the last checkpoint need a place.
 func (j *Journal) rotate() error {
 	var timer clock.Timer
 	for {
@@ -328,13 +329,6 @@ func (j *Journal) rotate() error {
 		case <-j.prepared:
 		case <-timer.C():
 			return diskError(ErrFull)
-		case <-j.stop:
-			// Close: nobody needs a new segment any more, except a spare
-			// that is there.
-			if ok, _ := j.useSpare(); ok {
-				return nil
-			}
-			return ErrClosed
 		}
 	}
 }

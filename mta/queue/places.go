@@ -149,10 +149,20 @@ func (p *places) move(from, to Place, id envelope.QueueID) error {
 	if err := p.bucket(newPath); err != nil {
 		return err
 	}
+	return p.rename(oldPath, newPath)
+}
+
+// rename moves a file to another directory, durably. The new name must be
+// durable before the old directory may be synced, by anybody: else the file is
+// in neither after a power loss. So when that fails the file goes back.
+func (p *places) rename(oldPath, newPath string) error {
 	if err := p.fs.Rename(oldPath, newPath); err != nil {
 		return err
 	}
-	return errors.Join(p.fs.SyncDir(filepath.Dir(newPath)), p.fs.SyncDir(filepath.Dir(oldPath)))
+	if err := p.fs.SyncDir(filepath.Dir(newPath)); err != nil {
+		return errors.Join(err, p.fs.Rename(newPath, oldPath))
+	}
+	return p.fs.SyncDir(filepath.Dir(oldPath))
 }
 
 // remove removes a file; a missing one is fine. The caller syncs.
@@ -209,11 +219,7 @@ func (p *places) each(place Place, fn func(id envelope.QueueID, e fs.DirEntry) e
 
 // setAside moves a damaged file to corrupt/.
 func (p *places) setAside(path string) error {
-	name := filepath.Join(p.dir, dirCorrupt, filepath.Base(path))
-	if err := p.fs.Rename(path, name); err != nil {
-		return err
-	}
-	return errors.Join(p.fs.SyncDir(filepath.Dir(name)), p.fs.SyncDir(filepath.Dir(path)))
+	return p.rename(path, filepath.Join(p.dir, dirCorrupt, filepath.Base(path)))
 }
 
 // removeDurably removes a message file.
