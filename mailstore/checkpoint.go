@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // checkpoints counts epochs. A change belongs to the epoch that is current
@@ -14,7 +15,14 @@ type checkpoints struct {
 	durable atomic.Uint64
 	// written is the latest epoch that has a change.
 	written atomic.Uint64
-	mu      sync.Mutex
+	// began is when the last successful sync began, in nanoseconds.
+	began atomic.Int64
+	mu    sync.Mutex
+}
+
+// covers says that a file with this mtime was made durable by a sync.
+func (c *checkpoints) covers(mtime time.Time) bool {
+	return mtime.Add(tick).UnixNano() < c.began.Load()
 }
 
 // note returns the epoch of a change whose writes are done.
@@ -44,9 +52,19 @@ func (s *Store) Checkpoint(ctx context.Context) error {
 		return err
 	}
 	ended := c.epoch.Add(1) - 1
+	if err := s.syncAll(); err != nil {
+		return err
+	}
+	c.durable.Store(ended)
+	return nil
+}
+
+// syncAll syncs the file system.
+func (s *Store) syncAll() error {
+	began := s.clock.Now()
 	if err := s.fs.SyncFS(s.root); err != nil {
 		return storeError(err)
 	}
-	c.durable.Store(ended)
+	s.points.began.Store(began.UnixNano())
 	return nil
 }

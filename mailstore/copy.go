@@ -153,7 +153,7 @@ func (mb *mailbox) receiveLocked(fromPath string, items []copyItem) ([]imap.UID,
 	// Keywords first: they are committed on their own.
 	bits := make([]maildir.Flags, len(items))
 	for i := range items {
-		k, err := mb.flagBits(items[i].keywords, false)
+		k, err := mb.flagBits(items[i].keywords, makeMissing)
 		if err != nil {
 			return nil, err
 		}

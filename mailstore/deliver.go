@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/emersion/go-imap/v2"
@@ -177,18 +178,23 @@ func (s *Store) prepare(mb *mailbox, d *Delivery) (*incoming, error) {
 	in.msg.Name = maildir.BaseName(seconds, unique, s.host, in.msg.Size, in.msg.Wire)
 	if f := spooled(d); f != nil {
 		in.file = f
-	} else {
-		f, err := s.fs.OpenTemp(filepath.Join(mb.path, "tmp"), 0o600)
-		if err != nil {
-			return nil, err
-		}
-		in.file, in.owned = f, true
-		if err := writeContent(f, d); err != nil {
-			in.close()
-			return nil, err
-		}
+	} else if err := s.writeTemp(mb, d, in); err != nil {
+		return nil, err
 	}
 	return in, nil
+}
+
+// writeTemp writes the message to a file without a name.
+func (s *Store) writeTemp(mb *mailbox, d *Delivery, in *incoming) error {
+	f, err := s.fs.OpenTemp(filepath.Join(mb.path, "tmp"), 0o600)
+	if err != nil {
+		return err
+	}
+	if err := writeContent(f, d); err != nil {
+		return errors.Join(err, f.Close())
+	}
+	in.file, in.owned = f, true
+	return nil
 }
 
 // spooled is the file of the content when it can get its name in the Maildir:
@@ -232,7 +238,7 @@ func writeContent(f vfs.File, d *Delivery) error {
 
 // link gives the message its name and its UID. The locks are held.
 func (mb *mailbox) link(d *Delivery, in *incoming) (*index.Message, error) {
-	flags, err := mb.flagBits(d.Flags, false)
+	flags, err := mb.flagBits(d.Flags, makeMissing)
 	if err != nil {
 		return nil, err
 	}
@@ -247,7 +253,14 @@ func (mb *mailbox) link(d *Delivery, in *incoming) (*index.Message, error) {
 		return nil, err
 	}
 	path := filepath.Join(mb.path, m.File())
-	if err := in.file.LinkTo(path); err != nil {
+	err = in.file.LinkTo(path)
+	if errors.Is(err, syscall.EXDEV) && !in.owned {
+		// The content was spooled on another file system.
+		if err = mb.store().writeTemp(mb, d, in); err == nil {
+			err = in.file.LinkTo(path)
+		}
+	}
+	if err != nil {
 		if errors.Is(err, fs.ErrExist) && d.ID != "" {
 			return nil, nil // it is there; the next scan finds it
 		}
@@ -352,11 +365,7 @@ func (mb *mailbox) complete(m *index.Message, d *Delivery) error {
 	if err != nil {
 		return err
 	}
-	mb.batch.Sizes(m.UID, scanned.Size, scanned.WireSize)
-	entry := index.Message{UID: m.UID}
-	if mb.addStructure(&entry, scanned.AppendBinary(nil)); entry.CacheLen > 0 {
-		mb.batch.Cache(m.UID, entry.CacheOff, entry.CacheLen)
-	}
+	mb.logScanned(m, scanned, scanned.AppendBinary(nil))
 	return mb.commit(nil)
 }
 

@@ -2,4 +2,81 @@
 // open it. Everything above (LMTP, IMAP, POP3, the virtual agent, the admin
 // API) talks to this package; below it are mailstore/maildir and
 // mailstore/index.
+//
+// # What it does
+//
+// A [Store] holds accounts, each a Maildir++ tree of mailboxes. [Store.Deliver]
+// and [User.Append] store messages, [User] manages mailboxes, a [View] is what
+// one session sees of one of them. Messages are plain files with LF line ends;
+// what clients ask about them is answered from an index in memory, and no
+// metadata opens a message file. All sessions of a process share one picture
+// of a mailbox; a view is a slice of it and costs a few hundred octets.
+//
+// Other programs may use the tree: mutt, rsync, Dovecot. Their changes are
+// found by the mtimes of new and cur. Several processes of ours may serve one
+// store; the log of each mailbox's index is their common truth, under flock.
+//
+// # What it does not do
+//
+// It makes no log lines of mail events and knows no protocol. It follows no
+// mailbox to another host. It filters nothing.
+//
+// # What "stored" means
+//
+//   - Deliver without Durable: the message is in the Maildir, and durable after
+//     the next Checkpoint. Whoever delivers keeps it until then and repeats the
+//     delivery with Replay after a crash. The ID makes the repetition harmless:
+//     it neither doubles a message nor brings back one that its owner moved or
+//     removed meanwhile. A file whose content was lost in the crash is
+//     completed.
+//   - Deliver with Durable, and Append: the message is also in the store's
+//     journal, synced together with others'. A message too large for that
+//     causes a checkpoint. The next Open finishes what is missing and keeps the
+//     UIDs that were told.
+//   - Flags: in the file name and in the index, not synced. A power loss may
+//     take the last seconds of them.
+//   - Expunge: the file is gone at once. If a replay could bring the message
+//     back, the index is synced first.
+//   - Move: the copy is durable before the original goes. Both mailboxes are
+//     locked meanwhile.
+//   - UIDs and UIDNEXT that a client saw are never given again: they are
+//     reserved durably, a thousand at a time, before they are shown.
+//
+// # Choices
+//
+// A message stays in new until its flags change: moving all that was seen, as
+// other servers do, would cost a rename for each. \Recent is a UID in the
+// index. A view that is open while its mailbox is deleted or renamed finds all
+// messages expunged. dovecot-uidlist is written some time after the changes
+// and before a mailbox leaves memory; Dovecot may therefore take the tree over,
+// and give it back, but not serve the same mailbox at the same moment. At most
+// 26 keywords in a mailbox have a letter; more are refused with ErrLimit.
+//
+// # Parameters
+//
+// Section [store] of the configuration: configs.Store.
+//
+// # Results
+//
+// The closed set in errors.go; [DSN] turns it into a delivery status.
+//
+// # Files
+//
+// Below the root, in an account's home and for a mailbox "A/B" in ".A.B":
+//
+//	cur new tmp maildirfolder             Maildir++
+//	dovecot-uidlist dovecot-keywords      written as Dovecot does, under NAME.lock
+//	dovecot-uidvalidity*                  last UIDVALIDITY (home only)
+//	subscriptions maildirsize             Dovecot's, Maildir++'s (home only)
+//	toastmaster.index toastmaster.index.log toastmaster.cache   see mailstore/index
+//	toastmaster.special-use               SPECIAL-USE set at CREATE (home only)
+//
+// The root has .toastmaster: spool/ for messages on their way in and mailboxes
+// on their way out, journal-<n>/ for each process.
+//
+// # Standards
+//
+// RFC 3501 and 9051 (mailboxes, UIDs, flags), RFC 6154 (SPECIAL-USE), RFC 6851
+// (MOVE), RFC 7162 (CONDSTORE, QRESYNC), the Maildir specification
+// (cr.yp.to/proto/maildir.html) and Maildir++ (www.courier-mta.org/maildir.html).
 package mailstore

@@ -53,10 +53,18 @@ func systemBit(f imap.Flag) maildir.Flags {
 	return 0
 }
 
-// flagBits turns flags into bits and makes missing keywords. With strict set
-// ErrLimit tells that a keyword got no letter; otherwise it is left out.
-// \Recent and unknown system flags are ignored. The locks are held.
-func (mb *mailbox) flagBits(flags []imap.Flag, strict bool) (maildir.Flags, error) {
+// missing is what flagBits does about a keyword that has no letter yet.
+type missing uint8
+
+const (
+	ignoreMissing missing = iota // there is nothing to remove
+	makeMissing                  // give it one; leave it out when all are taken
+	needMissing                  // give it one; ErrLimit when all are taken
+)
+
+// flagBits turns flags into bits. \Recent and unknown system flags are
+// ignored. The locks are held.
+func (mb *mailbox) flagBits(flags []imap.Flag, how missing) (maildir.Flags, error) {
 	var bits maildir.Flags
 	for _, f := range flags {
 		if bit := systemBit(f); bit != 0 {
@@ -68,13 +76,13 @@ func (mb *mailbox) flagBits(flags []imap.Flag, strict bool) (maildir.Flags, erro
 			continue
 		}
 		bit := mb.st.Keyword(name)
-		if bit == 0 {
+		if bit == 0 && how != ignoreMissing {
 			var err error
 			if bit, err = mb.addKeyword(name); err != nil {
 				return 0, err
 			}
 		}
-		if bit == 0 && strict {
+		if bit == 0 && how == needMissing {
 			return 0, fmt.Errorf("%w: all keywords are taken", ErrLimit)
 		}
 		bits |= bit
@@ -137,7 +145,11 @@ func (v *View) SetFlags(ctx context.Context, seqs []uint32, op FlagOp, flags []i
 		return nil, gone(err)
 	}
 	defer func() { err = storeError(errors.Join(err, mb.end())) }()
-	bits, err := mb.flagBits(flags, op != FlagsRemove)
+	how := needMissing
+	if op == FlagsRemove {
+		how = ignoreMissing
+	}
+	bits, err := mb.flagBits(flags, how)
 	if err != nil {
 		return nil, err
 	}
@@ -146,7 +158,7 @@ func (v *View) SetFlags(ctx context.Context, seqs []uint32, op FlagOp, flags []i
 	if err != nil {
 		return nil, err
 	}
-	modSeq := mb.st.ModSeq + 1
+	changed := map[maildir.Flags][]uint32{}
 	var lost bool
 	for _, seq := range seqs {
 		m := v.live(seq)
@@ -166,11 +178,11 @@ func (v *View) SetFlags(ctx context.Context, seqs []uint32, op FlagOp, flags []i
 			lost = true
 			continue
 		case err != nil:
-			return modified, errors.Join(err, mb.commitOwn(o, v))
+			return modified, errors.Join(err, mb.commitFlags(changed, o, v))
 		}
-		mb.batch.Flags([]uint32{m.UID}, want, false, false, modSeq)
+		changed[want] = append(changed[want], m.UID)
 	}
-	err = mb.commitOwn(o, v)
+	err = mb.commitFlags(changed, o, v)
 	if current {
 		v.flagsGen, v.modSeq = mb.flagsGen, mb.st.ModSeq
 	}
@@ -187,10 +199,15 @@ func (mb *mailbox) forget() {
 	mb.sync.newDue, mb.sync.curDue = mb.now(), mb.now()
 }
 
-// commitOwn commits changes to flags that this view made.
-func (mb *mailbox) commitOwn(o own, v *View) error {
-	if mb.batch.Empty() {
+// commitFlags commits changes to flags that view v made.
+func (mb *mailbox) commitFlags(changed map[maildir.Flags][]uint32, o own, v *View) error {
+	if len(changed) == 0 {
 		return nil
+	}
+	modSeq := mb.st.ModSeq + 1
+	for flags, uids := range changed {
+		slices.Sort(uids)
+		mb.batch.Flags(slices.Compact(uids), flags, false, false, modSeq)
 	}
 	mb.flagsGen++
 	if err := mb.after(o); err != nil {

@@ -75,7 +75,7 @@ func (s *Store) openJournals(ctx context.Context) error {
 		}
 		if err == nil {
 			// What is promised in it must not vanish with its name.
-			err = s.fs.SyncFS(s.root)
+			err = s.syncAll()
 		}
 		if err == nil {
 			err = s.recover(ctx, j, records)

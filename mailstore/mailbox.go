@@ -162,8 +162,14 @@ func (mb *mailbox) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	changed, err := mb.log.Changed()
+	if err != nil {
+		return errors.Join(err, mb.log.Unlock())
+	}
 	mb.adopt(st)
-	mb.wrote = mb.store().points.note()
+	if mb.wrote = 0; mb.log.Fresh || !mb.store().points.covers(changed) {
+		mb.wrote = mb.store().points.note()
+	}
 	mb.uids.keys = 0
 	err = mb.readKeywords()
 	if err == nil {
@@ -220,6 +226,7 @@ func (mb *mailbox) beginLocked(ctx context.Context) error {
 	if mb.dead {
 		return ErrNotFound
 	}
+	mb.batch.Reset() // what an operation that failed left
 	if err := mb.log.Lock(); err != nil {
 		return err
 	}

@@ -199,6 +199,8 @@ func (s *Store) RemoveAccount(ctx context.Context, acc Account) error {
 	var boxes []*mailbox
 	for _, mb := range s.boxes {
 		if mb.acct == a {
+			mb.refs++
+			s.unidle(mb)
 			boxes = append(boxes, mb)
 		}
 	}
@@ -207,6 +209,7 @@ func (s *Store) RemoveAccount(ctx context.Context, acc Account) error {
 		mb.mu.Lock()
 		mb.bury()
 		mb.mu.Unlock()
+		s.release(mb)
 	}
 	a.forgetUsage()
 	return storeError(removeAll(s.fs, aside))

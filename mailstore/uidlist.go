@@ -338,7 +338,7 @@ func (mb *mailbox) addKeyword(name string) (maildir.Flags, error) {
 		return 0, err
 	}
 	if !done {
-		return 0, errBusy
+		return 0, errBusy // for two minutes at most
 	}
 	clear(mb.flagSets)
 	if info, err := mb.store().fs.Stat(file); err == nil {

@@ -219,44 +219,57 @@ func (v *View) Read(ctx context.Context, seq uint32) (envelope.Content, error) {
 }
 
 // read opens a message's file. One that is not where the index says was
-// renamed or removed by another program: look once more.
+// renamed or removed by another program: look once more. One of another size
+// was changed, or lost its content in a power loss: the index learns it.
 func (mb *mailbox) read(ctx context.Context, uid uint32) (envelope.Content, error) {
+	c, size, err := mb.openFile(ctx, uid)
+	if err != nil || c.Size() == size {
+		return c, err
+	}
+	if _, err := mb.relearn(ctx, uid, c); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return c, nil
+}
+
+// openFile returns also the size in the index.
+func (mb *mailbox) openFile(ctx context.Context, uid uint32) (envelope.Content, int64, error) {
 	for again := false; ; again = true {
-		name, ok := mb.file(uid)
+		name, size, ok := mb.file(uid)
 		if !ok {
-			return nil, ErrExpunged
+			return nil, 0, ErrExpunged
 		}
 		f, err := mb.store().fs.OpenFile(name, os.O_RDONLY, 0)
 		if err == nil {
 			info, err := f.Stat()
 			if err != nil {
-				return nil, errors.Join(err, f.Close())
+				return nil, 0, errors.Join(err, f.Close())
 			}
-			return &stored{File: f, size: info.Size()}, nil
+			return &stored{File: f, size: info.Size()}, size, nil
 		}
 		if !errors.Is(err, fs.ErrNotExist) {
-			return nil, err
+			return nil, 0, err
 		}
 		if again {
-			return nil, ErrExpunged
+			return nil, 0, ErrExpunged
 		}
 		if err := mb.lookAgain(ctx); err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 	}
 }
 
-func (mb *mailbox) file(uid uint32) (string, bool) {
+func (mb *mailbox) file(uid uint32) (name string, size int64, ok bool) {
 	mb.mu.Lock()
 	defer mb.mu.Unlock()
 	if mb.dead {
-		return "", false
+		return "", 0, false
 	}
 	m := mb.st.Get(uid)
 	if m == nil {
-		return "", false
+		return "", 0, false
 	}
-	return filepath.Join(mb.path, m.File()), true
+	return filepath.Join(mb.path, m.File()), m.Size, true
 }
 
 // lookAgain reads both directories.
@@ -354,11 +367,16 @@ func (v *View) cached(m *index.Message) ([]byte, error) {
 
 // scanAgain makes the entry of a message whose own was lost.
 func (mb *mailbox) scanAgain(ctx context.Context, uid uint32) ([]byte, error) {
-	c, err := mb.read(ctx, uid)
+	c, _, err := mb.openFile(ctx, uid)
 	if err != nil {
 		return nil, err
 	}
 	defer c.Close()
+	return mb.relearn(ctx, uid, c)
+}
+
+// relearn scans a message and logs what is different.
+func (mb *mailbox) relearn(ctx context.Context, uid uint32, c envelope.Content) ([]byte, error) {
 	scanned, err := mime.Scan(envelope.Reader(c))
 	if err != nil {
 		return nil, fmt.Errorf("mailstore: scanning a message: %w", err)
@@ -368,14 +386,19 @@ func (mb *mailbox) scanAgain(ctx context.Context, uid uint32) ([]byte, error) {
 		return nil, gone(err)
 	}
 	if m := mb.st.Get(uid); m != nil {
-		entry := index.Message{UID: uid}
-		if mb.addStructure(&entry, data); entry.CacheLen > 0 {
-			mb.batch.Cache(uid, entry.CacheOff, entry.CacheLen)
-		}
-		if m.Wire != scanned.WireSize || m.Size != scanned.Size {
-			mb.batch.Sizes(uid, scanned.Size, scanned.WireSize)
-		}
+		mb.logScanned(m, scanned, data)
 	}
 	err = mb.commitQuietly()
 	return data, errors.Join(err, mb.end())
+}
+
+// logScanned writes the entry of m and logs its place and its sizes.
+func (mb *mailbox) logScanned(m *index.Message, scanned *mime.Message, data []byte) {
+	entry := index.Message{UID: m.UID}
+	if mb.addStructure(&entry, data); entry.CacheLen > 0 {
+		mb.batch.Cache(m.UID, entry.CacheOff, entry.CacheLen)
+	}
+	if m.Wire != scanned.WireSize || m.Size != scanned.Size {
+		mb.batch.Sizes(m.UID, scanned.Size, scanned.WireSize)
+	}
 }

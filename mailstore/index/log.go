@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"toastmaster/internal/vfs"
 )
@@ -80,6 +81,15 @@ func (l *Log) Lock() error {
 
 // Unlock gives it back.
 func (l *Log) Unlock() error { return l.file.Unlock() }
+
+// Changed is when the log was last written.
+func (l *Log) Changed() (time.Time, error) {
+	info, err := l.file.Stat()
+	if err != nil {
+		return time.Time{}, err
+	}
+	return info.ModTime(), nil
+}
 
 // Sync makes the log durable, its name included.
 func (l *Log) Sync() error {
@@ -188,7 +198,7 @@ func (l *Log) lockCurrent() ([]byte, error) {
 // drop gives lock and file up; lockCurrent opens the one that bears the name.
 func (l *Log) drop() error {
 	f := l.file
-	l.file = nil
+	l.file, l.end = nil, unknown
 	return errors.Join(f.Unlock(), f.Close())
 }
 
@@ -198,6 +208,9 @@ func (l *Log) reopen() error {
 	}
 	return l.open()
 }
+
+// unknown is the end of a log that must be loaded before it is used.
+const unknown = -1
 
 // nameless says that the file was removed, or replaced by one of that name.
 // Only the real file system can tell; recEnd tells it everywhere.
@@ -279,7 +292,7 @@ func (l *Log) CatchUp(s *State) (changed, reload bool, err error) {
 		switch {
 		case err != nil:
 			return changed, false, err
-		case info.Size() < l.end || info.Size() == l.end && nameless(info):
+		case l.end == unknown || info.Size() < l.end || info.Size() == l.end && nameless(info):
 			return changed, true, l.drop()
 		case info.Size() == l.end:
 			return changed, false, nil
@@ -310,6 +323,7 @@ func (l *Log) follow(s *State) (bool, error) {
 	if err := l.drop(); err != nil {
 		return false, err
 	}
+	// From here to the end the log counts as not loaded.
 	data, err := l.lockCurrent()
 	if err != nil {
 		return false, err
