@@ -8,7 +8,7 @@ import (
 )
 
 type listAliasesInput struct {
-	listAddressesInput
+	ListAddressesInput
 	Target string `query:"target" doc:"Only those with this target"`
 }
 
@@ -18,7 +18,7 @@ func (h *handlers) listAliases(ctx context.Context, in *listAliasesInput) (*body
 		return nil, err
 	}
 	f.Target = in.Target
-	page, err := h.o.Store.Aliases(ctx, f, in.After, h.limit(in.paging))
+	page, err := h.o.Store.Aliases(ctx, f, in.After, h.limit(in.Paging))
 	return &body[model.Page[model.Alias]]{page}, err
 }
 
@@ -31,7 +31,7 @@ func (h *handlers) addAlias(ctx context.Context, in *body[model.NewAlias]) (*bod
 	return &body[model.Alias]{a}, err
 }
 
-func (h *handlers) showAlias(ctx context.Context, in *addressInput) (*body[model.Alias], error) {
+func (h *handlers) showAlias(ctx context.Context, in *AddressInput) (*body[model.Alias], error) {
 	address, _, err := in.address(ctx, authz.Read)
 	if err != nil {
 		return nil, err
@@ -41,7 +41,7 @@ func (h *handlers) showAlias(ctx context.Context, in *addressInput) (*body[model
 }
 
 type setAliasInput struct {
-	addressInput
+	AddressInput
 	Body model.AliasChange
 }
 
@@ -54,7 +54,7 @@ func (h *handlers) setAlias(ctx context.Context, in *setAliasInput) (*body[model
 	return &body[model.Alias]{a}, err
 }
 
-func (h *handlers) removeAlias(ctx context.Context, in *addressInput) (*nothing, error) {
+func (h *handlers) removeAlias(ctx context.Context, in *AddressInput) (*nothing, error) {
 	address, actor, err := in.address(ctx, authz.Write)
 	if err != nil {
 		return nil, err

@@ -10,7 +10,7 @@ import (
 )
 
 type listDomainsInput struct {
-	paging
+	Paging
 	Contains string      `query:"contains" doc:"A part of the name"`
 	AliasOf  string      `query:"alias_of" doc:"Only those that stand for this domain"`
 	Enabled  switchParam `query:"enabled" enum:"true,false"`
@@ -21,7 +21,7 @@ func (h *handlers) listDomains(ctx context.Context, in *listDomainsInput) (*body
 		return nil, err
 	}
 	f := model.Filter{Domain: in.AliasOf, Contains: fold(in.Contains), Enabled: in.Enabled.value()}
-	page, err := h.o.Store.Domains(ctx, f, in.After, h.limit(in.paging))
+	page, err := h.o.Store.Domains(ctx, f, in.After, h.limit(in.Paging))
 	return &body[model.Page[model.Domain]]{page}, err
 }
 
@@ -38,12 +38,13 @@ func (h *handlers) addDomain(ctx context.Context, in *body[model.NewDomain]) (*b
 	return &body[model.Domain]{d}, err
 }
 
-type domainInput struct {
+// DomainInput is the path of an operation on one domain.
+type DomainInput struct {
 	Name string `path:"name" maxLength:"255"`
 }
 
 // name is the domain's name as it is stored.
-func (in *domainInput) name() (string, error) {
+func (in *DomainInput) name() (string, error) {
 	name, err := addr.ParseDomain(in.Name)
 	if err != nil {
 		return "", model.Fail(model.NotFound, "no such domain")
@@ -51,7 +52,7 @@ func (in *domainInput) name() (string, error) {
 	return name, nil
 }
 
-func (h *handlers) showDomain(ctx context.Context, in *domainInput) (*body[model.Domain], error) {
+func (h *handlers) showDomain(ctx context.Context, in *DomainInput) (*body[model.Domain], error) {
 	name, err := in.name()
 	if err != nil {
 		return nil, err
@@ -64,7 +65,7 @@ func (h *handlers) showDomain(ctx context.Context, in *domainInput) (*body[model
 }
 
 type setDomainInput struct {
-	domainInput
+	DomainInput
 	Body model.DomainChange
 }
 
@@ -82,7 +83,7 @@ func (h *handlers) setDomain(ctx context.Context, in *setDomainInput) (*body[mod
 }
 
 type removeDomainInput struct {
-	domainInput
+	DomainInput
 	All   bool `query:"all" doc:"With all its addresses"`
 	Purge bool `query:"purge" doc:"With all their mail; needs all"`
 }

@@ -8,25 +8,27 @@ import (
 	"toastmaster/admin/store"
 )
 
-type listAddressesInput struct {
-	paging
+// ListAddressesInput is what every listing of addresses takes.
+type ListAddressesInput struct {
+	Paging
 	Domain   string `query:"domain" doc:"Only of this domain"`
 	Contains string `query:"contains" doc:"A part of the address"`
 }
 
 // filter checks the right to list and makes the filter.
-func (in *listAddressesInput) filter(ctx context.Context) (model.Filter, error) {
+func (in *ListAddressesInput) filter(ctx context.Context) (model.Filter, error) {
 	f := model.Filter{Domain: fold(in.Domain), Contains: fold(in.Contains)}
 	_, err := may(ctx, authz.Read, authz.Target{Object: authz.Address, Domain: f.Domain})
 	return f, err
 }
 
-type addressInput struct {
+// AddressInput is the path of an operation on one address.
+type AddressInput struct {
 	Address string `path:"address" maxLength:"400"`
 }
 
 // address checks the right to do a and folds the address.
-func (in *addressInput) address(ctx context.Context, a authz.Action) (address, actor string, err error) {
+func (in *AddressInput) address(ctx context.Context, a authz.Action) (address, actor string, err error) {
 	address, target, err := onAddress(in.Address)
 	if err != nil {
 		return "", "", model.Fail(model.NotFound, "no such address")
@@ -45,7 +47,7 @@ func mayAdd(ctx context.Context, address string) (actor string, err error) {
 }
 
 type listMailboxesInput struct {
-	listAddressesInput
+	ListAddressesInput
 	Enabled switchParam `query:"enabled" enum:"true,false"`
 }
 
@@ -55,7 +57,7 @@ func (h *handlers) listMailboxes(ctx context.Context, in *listMailboxesInput) (*
 		return nil, err
 	}
 	f.Enabled = in.Enabled.value()
-	page, err := h.o.Store.Mailboxes(ctx, f, in.After, h.limit(in.paging))
+	page, err := h.o.Store.Mailboxes(ctx, f, in.After, h.limit(in.Paging))
 	return &body[model.Page[model.Mailbox]]{page}, err
 }
 
@@ -68,7 +70,7 @@ func (h *handlers) addMailbox(ctx context.Context, in *body[model.NewMailbox]) (
 	return &body[model.Mailbox]{m}, err
 }
 
-func (h *handlers) showMailbox(ctx context.Context, in *addressInput) (*body[model.Mailbox], error) {
+func (h *handlers) showMailbox(ctx context.Context, in *AddressInput) (*body[model.Mailbox], error) {
 	address, _, err := in.address(ctx, authz.Read)
 	if err != nil {
 		return nil, err
@@ -78,7 +80,7 @@ func (h *handlers) showMailbox(ctx context.Context, in *addressInput) (*body[mod
 }
 
 type setMailboxInput struct {
-	addressInput
+	AddressInput
 	Body model.MailboxChange
 }
 
@@ -92,7 +94,7 @@ func (h *handlers) setMailbox(ctx context.Context, in *setMailboxInput) (*body[m
 }
 
 type removeMailboxInput struct {
-	addressInput
+	AddressInput
 	Purge bool `query:"purge" doc:"With all its mail; otherwise the mail stays and is found again when the address is added again"`
 }
 

@@ -11,26 +11,27 @@ import (
 	"toastmaster/admin/model"
 )
 
-type queueFilterInput struct {
+// QueueFilterInput selects messages.
+type QueueFilterInput struct {
 	Place     string `query:"place" enum:"incoming,active,deferred,hold,corrupt"`
 	Sender    string `query:"sender" doc:"Exactly this one"`
 	Recipient string `query:"recipient" doc:"Exactly this one"`
 }
 
-func (in queueFilterInput) filter() model.QueueFilter {
+func (in QueueFilterInput) filter() model.QueueFilter {
 	return model.QueueFilter{Place: in.Place, Sender: in.Sender, Recipient: in.Recipient}
 }
 
 type listQueueInput struct {
-	paging
-	queueFilterInput
+	Paging
+	QueueFilterInput
 }
 
 func (h *handlers) listQueue(ctx context.Context, in *listQueueInput) (*body[model.Page[model.QueuedMessage]], error) {
 	if _, err := may(ctx, authz.Read, onSystem()); err != nil {
 		return nil, err
 	}
-	limit := h.limit(in.paging)
+	limit := h.limit(in.Paging)
 	items, err := h.o.Queue.List(ctx, in.filter(), in.After, limit+1)
 	if err != nil {
 		return nil, err
@@ -94,7 +95,7 @@ type FlushResult struct {
 	Flushed int `json:"flushed"`
 }
 
-func (h *handlers) flushQueue(ctx context.Context, in *queueFilterInput) (*body[FlushResult], error) {
+func (h *handlers) flushQueue(ctx context.Context, in *QueueFilterInput) (*body[FlushResult], error) {
 	if _, err := may(ctx, authz.Write, onSystem()); err != nil {
 		return nil, err
 	}

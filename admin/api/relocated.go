@@ -7,12 +7,12 @@ import (
 	"toastmaster/admin/model"
 )
 
-func (h *handlers) listRelocated(ctx context.Context, in *listAddressesInput) (*body[model.Page[model.Relocated]], error) {
+func (h *handlers) listRelocated(ctx context.Context, in *ListAddressesInput) (*body[model.Page[model.Relocated]], error) {
 	f, err := in.filter(ctx)
 	if err != nil {
 		return nil, err
 	}
-	page, err := h.o.Store.RelocatedList(ctx, f, in.After, h.limit(in.paging))
+	page, err := h.o.Store.RelocatedList(ctx, f, in.After, h.limit(in.Paging))
 	return &body[model.Page[model.Relocated]]{page}, err
 }
 
@@ -25,7 +25,7 @@ func (h *handlers) addRelocated(ctx context.Context, in *body[model.NewRelocated
 	return &body[model.Relocated]{r}, err
 }
 
-func (h *handlers) showRelocated(ctx context.Context, in *addressInput) (*body[model.Relocated], error) {
+func (h *handlers) showRelocated(ctx context.Context, in *AddressInput) (*body[model.Relocated], error) {
 	address, _, err := in.address(ctx, authz.Read)
 	if err != nil {
 		return nil, err
@@ -35,7 +35,7 @@ func (h *handlers) showRelocated(ctx context.Context, in *addressInput) (*body[m
 }
 
 type setRelocatedInput struct {
-	addressInput
+	AddressInput
 	Body model.RelocatedChange
 }
 
@@ -48,7 +48,7 @@ func (h *handlers) setRelocated(ctx context.Context, in *setRelocatedInput) (*bo
 	return &body[model.Relocated]{r}, err
 }
 
-func (h *handlers) removeRelocated(ctx context.Context, in *addressInput) (*nothing, error) {
+func (h *handlers) removeRelocated(ctx context.Context, in *AddressInput) (*nothing, error) {
 	address, actor, err := in.address(ctx, authz.Write)
 	if err != nil {
 		return nil, err

@@ -15,8 +15,9 @@ type body[T any] struct{ Body T }
 // nothing is a result without one.
 type nothing struct{}
 
-// paging is what every listing takes.
-type paging struct {
+// Paging is what every listing takes. It and the other inputs that are embedded
+// are exported because huma sees no other embedded fields.
+type Paging struct {
 	After string `query:"after" doc:"Where to go on: next of the page before" maxLength:"1000"`
 	Limit int    `query:"limit" doc:"The most entries" minimum:"1" maximum:"1000"`
 }
@@ -97,7 +98,7 @@ func (s *Server) register(a huma.API) {
 	add(h, a, del, "/queue/{id}", "delete-queued", "queue", "Delete it without a report", h.queueAction(h.o.Queue.Delete))
 }
 
-func (h *handlers) limit(p paging) int {
+func (h *handlers) limit(p Paging) int {
 	if p.Limit == 0 {
 		return h.o.Params.PageSize
 	}

@@ -79,7 +79,7 @@ func (h *handlers) listAudit(ctx context.Context, in *auditInput) (*body[model.P
 	if _, err := may(ctx, authz.Read, onSystem()); err != nil {
 		return nil, err
 	}
-	limit := h.limit(paging{Limit: in.Limit})
+	limit := h.limit(Paging{Limit: in.Limit})
 	items, err := h.o.Store.Audit(ctx, in.Object, in.Name, in.After, limit)
 	page := model.Page[model.AuditEntry]{Items: items}
 	if len(items) == limit {

@@ -48,8 +48,11 @@ func Each[F, T any](ctx context.Context, list func(context.Context, F, string, i
 				return err
 			}
 		}
-		if p.Next == "" {
+		switch p.Next {
+		case "":
 			return nil
+		case after:
+			return model.Fail(model.Internal, "the server repeats a page")
 		}
 		after = p.Next
 	}
