@@ -82,7 +82,7 @@ func serveIn(t *testing.T, data string, params map[string]string) *box {
 		}
 		b.Release()
 		if t.Failed() {
-			t.Logf("the server's log ends:\n%s", b.LogTail(6000))
+			t.Logf("the server's log ends:\n%s", b.LogTail(3000))
 		}
 		b.checkLog(t)
 	})

@@ -155,10 +155,10 @@ func TestPostfixRelaysToUs(t *testing.T) {
 		for _, f := range b.waitMail(t, address, want) {
 			text := readFile(t, f)
 			if !strings.Contains(text, "with ESMTPS id") {
-				t.Errorf("no TLS: %s", text)
+				t.Fatalf("no TLS: %s", text)
 			}
 			if !strings.Contains(text, "half of it") && !strings.HasSuffix(text, "\n\nText.\n.\n..\n") {
-				t.Errorf("%q", text)
+				t.Fatalf("%q", text)
 			}
 		}
 	}

@@ -94,7 +94,7 @@ func (p *Postfix) Submit(ctx context.Context, from string, to []string, message 
 	if err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, sendmail, append([]string{"-C", p.path("etc"), "-f", from, "--"}, to...)...)
+	cmd := exec.CommandContext(ctx, sendmail, append([]string{"-C", p.path("etc"), "-i", "-f", from, "--"}, to...)...)
 	cmd.Stdin = strings.NewReader(message)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
