@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -94,6 +96,21 @@ func (c *spoolContent) Bytes() ([]byte, bool) { return nil, false }
 
 func (st *story) change(ctx context.Context, s *Store, u *User, v *View) error {
 	st.told("INBOX", v)
+	// The first of these need a reservation, the others are within it.
+	for i := 3; i < 7; i++ {
+		id, subject := fmt.Sprintf("id%d", i), fmt.Sprintf("queued%d", i)
+		st.queued[id] = subject
+		if err := s.Deliver(ctx, alice(), &Delivery{ID: id, Content: message(subject), Date: time.Unix(1e9, 0)}); err != nil {
+			return err
+		}
+		if i%2 == 1 {
+			continue
+		}
+		if _, err := v.Update(ctx, true); err != nil {
+			return err
+		}
+		st.told("INBOX", v)
+	}
 	validity, uid, err := u.Append(ctx, "Archive", []imap.Flag{imap.FlagFlagged, "work"}, time.Unix(5e8, 0), message("append"))
 	if err != nil {
 		return err
@@ -169,7 +186,11 @@ func (st *story) verify(t *testing.T, disk vfs.FS) {
 		t.Fatalf("open after the crash: %v", err)
 	}
 	defer s.Close()
-	for id, subject := range st.queued {
+	// In another order than before, so that a UID used twice shows.
+	ids := slices.Sorted(maps.Keys(st.queued))
+	slices.Reverse(ids)
+	for _, id := range ids {
+		subject := st.queued[id]
 		d := &Delivery{ID: id, Replay: true, Content: message(subject), Date: time.Unix(1e9, 0)}
 		if err := s.Deliver(t.Context(), alice(), d); err != nil {
 			t.Fatalf("replay: %v", err)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/emersion/go-imap/v2"
 
+	"toastmaster/internal/testkit/clocktest"
 	"toastmaster/internal/testkit/faultfs"
 	"toastmaster/mailstore/index"
 )
@@ -183,4 +184,57 @@ func TestFullDisk(t *testing.T) {
 		t.Errorf("%d messages, want %d", len(got), kept+3)
 	}
 	check(t, s.Close())
+}
+
+// TestRecoveryKeepsPromisedUIDs: after APPEND told UIDs, the index is lost,
+// but neither the files nor the journal.
+func TestRecoveryKeepsPromisedUIDs(t *testing.T) {
+	t.Parallel()
+	disk := faultfs.NewDisk()
+	clk := clocktest.New(time.Unix(1e9+100, 0))
+	o := newStory(disk).options()
+	o.Clock = clk
+	s, err := Open(t.Context(), o)
+	check(t, err)
+	u := openUser(t, s)
+	add := func(subject string) uint32 {
+		t.Helper()
+		_, uid, err := u.Append(t.Context(), "INBOX", nil, time.Unix(1e9, 0), message(subject))
+		check(t, err)
+		return uid
+	}
+	add("first")
+	v := openView(t, u, "INBOX")
+	check(t, v.mb.begin(t.Context()))
+	check(t, v.mb.writeUIDList())
+	check(t, v.mb.end())
+	told := map[string]uint32{}
+	for _, subject := range []string{"a", "b", "c"} {
+		clk.Advance(-time.Second) // names no longer sort as they came
+		told[subject] = add(subject)
+	}
+	lost := disk.Clone()
+	for _, name := range []string{index.LogFile, index.CacheFile} {
+		check(t, lost.Remove(home("/mail", name)))
+	}
+	o.FS = lost
+	after, err := Open(t.Context(), o)
+	check(t, err)
+	u2 := openUser(t, after)
+	v2 := openView(t, u2, "INBOX")
+	if v2.Len() != 4 || v2.Info().UIDValidity != v.Info().UIDValidity {
+		t.Errorf("%+v", v2.Info())
+	}
+	for subject, uid := range told {
+		if got, err := subjectOf(v2, v2.Seq(imap.UID(uid))); err != nil || got != subject {
+			t.Errorf("UID %d is %q, was %q: %v", uid, got, subject, err)
+		}
+	}
+	for _, view := range []*View{v, v2} {
+		check(t, view.Close())
+	}
+	check(t, u.Close())
+	check(t, u2.Close())
+	check(t, s.Close())
+	check(t, after.Close())
 }
