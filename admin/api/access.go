@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"os"
 	"strings"
 
@@ -92,7 +93,32 @@ func (h *handlers) identify(r *http.Request) (authz.Principal, error) {
 	return authz.Principal{}, model.Fail(model.Unauthenticated, "send a bearer token")
 }
 
-// requirePrincipal is the middleware of /api/v1.
+// guardAPI lets only known callers pass to /api/v1, and to what does not exist
+// below it. Where the path came with escapes, echo matches and hands out the
+// escaped form; the operations want the plain one.
+func (h *handlers) guardAPI(next echo.HandlerFunc) echo.HandlerFunc {
+	guarded := h.requirePrincipal(next)
+	return func(c echo.Context) error {
+		u := c.Request().URL
+		if !strings.HasPrefix(c.Path(), apiRoot) && !strings.HasPrefix(u.Path, apiRoot) || c.Path() == specPath {
+			return next(c)
+		}
+		if u.RawPath != "" {
+			values := c.ParamValues()
+			for i, v := range values {
+				plain, err := url.PathUnescape(v)
+				if err != nil {
+					return echo.ErrBadRequest
+				}
+				values[i] = plain
+			}
+			c.SetParamValues(values...)
+		}
+		return guarded(c)
+	}
+}
+
+// requirePrincipal finds the caller or refuses.
 func (h *handlers) requirePrincipal(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		p, err := h.identify(c.Request())

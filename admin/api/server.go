@@ -27,6 +27,9 @@ const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; 
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 const (
+	apiRoot  = "/api/v1"
+	specPath = apiRoot + "/openapi.json"
+
 	headerTimeout = 10 * time.Second
 	headerLimit   = 32 << 10
 	hstsSeconds   = 365 * 24 * 60 * 60
@@ -85,20 +88,23 @@ func (s *Server) routes() (http.Handler, error) {
 	// without a lock. Its page of documentation loads foreign scripts, and its
 	// "$schema" links say nothing that the document does not.
 	config.OpenAPIPath, config.DocsPath, config.SchemasPath, config.CreateHooks = "", "", "", nil
-	config.Servers = []*huma.Server{{URL: "/api/v1"}}
+	config.Servers = []*huma.Server{{URL: apiRoot}}
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"token": {Type: "http", Scheme: "bearer"}}
 	config.Security = []map[string][]string{{"token": {}}}
 
-	v1 := e.Group("/api/v1", s.h.requirePrincipal)
-	a := humaecho.NewWithGroup(e, v1, config)
+	// Not a middleware of the group: with one, echo answers a wrong method 404.
+	e.Use(s.h.guardAPI)
+	a := humaecho.NewWithGroup(e, e.Group(apiRoot), config)
 	s.register(a)
 	spec, err := json.Marshal(a.OpenAPI())
 	if err != nil {
 		return nil, err
 	}
-	e.GET("/api/v1/openapi.json", func(c echo.Context) error {
+	e.GET(specPath, func(c echo.Context) error {
 		return c.Blob(http.StatusOK, "application/openapi+json", spec)
 	})
+	// Else the panel's route would answer for them.
+	e.GET(apiRoot+"/*", echo.NotFoundHandler)
 	if o.Metrics != nil {
 		e.GET("/metrics", echo.WrapHandler(o.Metrics), s.h.trustedOrPrincipal)
 	}

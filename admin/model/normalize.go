@@ -69,7 +69,7 @@ func (d *NewDomain) Normalize() error {
 	m.normalizeDomain("name", &d.Name)
 	if d.AliasOf != "" {
 		m.normalizeDomain("alias_of", &d.AliasOf)
-		if d.AliasOf == d.Name {
+		if d.AliasOf == d.Name && d.Name != "" {
 			m.add("alias_of", "a domain cannot stand for itself")
 		}
 	}
