@@ -276,6 +276,9 @@ func (mb *mailbox) addFound(ctx context.Context, d *difference, modSeq uint64, r
 		return cmp.Or(cmp.Compare(maildir.Seconds(a.base), maildir.Seconds(b.base)), cmp.Compare(a.base, b.base))
 	})
 	next := mb.st.UIDNext
+	for _, uid := range mb.store().promised[mb.path] {
+		next = max(next, uid+1) // the journal puts that message here next
+	}
 	var size, count int64
 	for _, f := range files {
 		if err := ctx.Err(); err != nil {
