@@ -32,9 +32,16 @@ func newServeCommand(env *environment) *cobra.Command {
 	}
 }
 
-// stopTimeout bounds the stop of one stage; it is longer than any drain_timeout
-// should be.
-const stopTimeout = time.Minute
+// stopGrace is what the stop of a stage may take beyond the drain of its
+// connections: closing what does not end, reports that are being queued.
+const stopGrace = time.Minute
+
+// stopTimeout bounds the stop of one stage. It is longer than any drain, or a
+// drain_timeout that somebody raised would end in a store closed under the
+// sessions that still use it.
+func stopTimeout(c *configs.Config) time.Duration {
+	return stopGrace + max(c.SMTPD.DrainTimeout, c.LMTPD.DrainTimeout, c.IMAPD.DrainTimeout, c.POP3D.DrainTimeout, c.Admin.DrainTimeout)
+}
 
 // serve runs an instance until ctx ends. onReady, which may be nil, is called
 // when every listener is open; an error from it stops the instance.

@@ -43,7 +43,7 @@ func serviceTable() []serviceRow {
 
 // assemble makes the services and opens their listeners.
 func (i *instance) assemble() (*service.Group, error) {
-	g := &service.Group{GroupName: "toastmaster", StopTimeout: stopTimeout, Log: i.log, Clock: i.clock}
+	g := &service.Group{GroupName: "toastmaster", StopTimeout: stopTimeout(i.config), Log: i.log, Clock: i.clock}
 	// Known before the rows are opened: the admin service shows its status.
 	i.group = g
 	for _, row := range serviceTable() {
