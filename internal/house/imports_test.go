@@ -23,32 +23,44 @@ var mayImport = []struct {
 	{"internal/dsn", nil},
 	{"internal/vfs", nil},
 	{"internal/addr", nil},
-	{"internal/envelope", []string{"internal/addr", "internal/dsn"}},
-	{"internal/spool", []string{"internal/dsn", "internal/vfs", "internal/envelope"}},
+	{"internal/envelope", []string{"internal/addr"}},
+	{"internal/spool", []string{"internal/dsn", "internal/vfs"}},
 	{"internal/wire", []string{"internal/dsn"}},
-	{"internal/mime", []string{"internal/wire"}},
-	{"internal/msglog", []string{"internal/dsn", "internal/envelope", "internal/clock", "configs"}},
+	{"internal/mime", nil},
+	{"internal/msglog", []string{"internal/clock", "internal/dsn", "internal/envelope"}},
 	{"internal/journal", []string{"internal/dsn", "internal/vfs", "internal/clock", "internal/msglog", "internal/spool"}},
 	{"internal/sasl", []string{"internal/dsn"}},
-	{"internal/tlsconf", []string{"internal/clock", "internal/msglog", "configs"}},
+	{"internal/tlsconf", []string{"internal/clock", "internal/msglog"}},
 	{"internal/service", []string{"internal/clock", "internal/dsn", "internal/msglog"}},
-	{"internal/smtpserver", []string{"internal/addr", "internal/clock", "internal/dsn", "internal/msglog", "internal/sasl", "internal/service", "internal/wire", "internal/envelope", "internal/spool"}},
-	{"internal/testkit/...", []string{"internal/...", "configs"}},
+	{"internal/smtpserver", []string{"internal/addr", "internal/clock", "internal/dsn", "internal/envelope", "internal/msglog", "internal/sasl", "internal/service", "internal/wire"}},
+	{"internal/testkit/...", []string{"internal/clock", "internal/vfs", "internal/testkit/..."}},
 
 	{"configs", []string{"internal/addr"}},
 	{"migrations", nil},
 
-	{"directory/...", []string{"internal/...", "directory/...", "configs", "migrations"}},
-	{"mailstore/...", []string{"internal/...", "directory/...", "mailstore/...", "configs"}},
+	{"directory/...", []string{"internal/...", "directory/...", "configs"}},
+
+	// The files below the store know nothing of the network, the store nothing
+	// of who asks, and no server of another.
+	{"mailstore/maildir", nil},
+	{"mailstore/index", []string{"internal/vfs", "mailstore/maildir"}},
+	{"mailstore", []string{"internal/...", "directory", "mailstore/index", "mailstore/maildir", "configs"}},
+	{"mailstore/login", []string{"internal/...", "directory", "directory/password", "mailstore"}},
+	{"mailstore/...", []string{"internal/...", "directory", "directory/password", "mailstore", "mailstore/login", "configs"}},
 
 	// No daemon imports another daemon; only virtual sees the store.
 	{"mta/queue", []string{"internal/...", "configs"}},
 	{"mta/agent", []string{"internal/...", "mta/queue"}},
-	{"mta/virtual", []string{"internal/...", "directory/...", "mta/queue", "mta/agent", "mailstore", "configs"}},
-	{"mta/...", []string{"internal/...", "directory/...", "mta/queue", "mta/agent", "configs"}},
+	{"mta/virtual", []string{"internal/...", "directory", "mta/queue", "mta/agent", "mailstore", "configs"}},
+	{"mta/...", []string{"internal/...", "directory", "directory/password", "mta/queue", "mta/agent", "configs"}},
 
-	{"admin/...", []string{"internal/...", "directory/...", "mailstore", "admin/...", "configs", "migrations", "web"}},
-	{"web", []string{"admin/model"}},
+	{"admin/model", []string{"internal/addr"}},
+	{"admin/authz", []string{"admin/model"}},
+	{"admin/store", []string{"internal/...", "directory", "directory/password", "admin/model", "admin/authz"}},
+	{"admin/api", []string{"internal/...", "directory", "admin/model", "admin/authz", "admin/store", "configs"}},
+	// The client shares the paths of the routes with the server.
+	{"admin/client", []string{"admin/model", "admin/api"}},
+	{"web", nil},
 	{"cmd/...", []string{"..."}},
 	{"bench/...", []string{"internal/testkit/..."}},
 }
