@@ -251,8 +251,8 @@ func readText(r io.Reader, ignoreDots bool) ([]byte, error) {
 // that does not start with a field is all body.
 func splitHeader(text []byte) (fields [][]byte, body []byte) {
 	for len(text) > 0 {
-		line, rest, _ := bytes.Cut(text, []byte("\n"))
-		line = text[:len(text)-len(rest)]
+		_, rest, _ := bytes.Cut(text, []byte("\n"))
+		line := text[:len(text)-len(rest)]
 		switch {
 		case len(bytes.TrimRight(line, "\n")) == 0:
 			return fields, rest
