@@ -8,6 +8,7 @@ import (
 
 	"toastmaster/internal/addr"
 	"toastmaster/internal/dsn"
+	"toastmaster/internal/envelope"
 )
 
 // maxEnvID bounds ENVID before decoding, in octets (RFC 3461 section 4.4).
@@ -88,12 +89,12 @@ func mailOption(opts *smtp.MailOptions, p param) *dsn.Error {
 		opts.Return = smtp.DSNReturn(strings.ToUpper(p.value))
 		ok = opts.Return == smtp.DSNReturnFull || opts.Return == smtp.DSNReturnHeaders
 	case "ENVID":
-		opts.EnvelopeID, ok = DecodeXtext(p.value)
+		opts.EnvelopeID, ok = envelope.DecodeXtext(p.value)
 		ok = ok && p.value != "" && len(p.value) <= maxEnvID
 	case "AUTH":
 		// RFC 4954 section 5: the value may be ignored, and is.
 		var id string
-		if id, ok = DecodeXtext(p.value); id == "<>" {
+		if id, ok = envelope.DecodeXtext(p.value); id == "<>" {
 			id = ""
 		}
 		opts.Auth = &id

@@ -4,6 +4,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"toastmaster/internal/envelope"
 )
 
 // decodeUTF8Address decodes utf-8-addr-xtext and utf-8-addr-unitext of RFC 6533
@@ -38,7 +40,7 @@ func EncodeORcpt(kind, text string) string {
 	case text == "":
 		return ""
 	case !strings.EqualFold(kind, "utf-8"):
-		return strings.ToLower(kind) + ";" + EncodeXtext(text)
+		return strings.ToLower(kind) + ";" + envelope.EncodeXtext(text)
 	}
 	var b strings.Builder
 	b.WriteString("utf-8;")

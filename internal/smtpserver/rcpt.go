@@ -8,6 +8,7 @@ import (
 
 	"toastmaster/internal/addr"
 	"toastmaster/internal/dsn"
+	"toastmaster/internal/envelope"
 )
 
 // maxORcpt bounds ORCPT before decoding, in octets (RFC 3461 section 4.2).
@@ -67,7 +68,7 @@ func rcptOption(opts *smtp.RcptOptions, p param) *dsn.Error {
 	case "ORCPT":
 		kind, text, found := strings.Cut(p.value, ";")
 		opts.OriginalRecipientType = smtp.DSNAddressType(strings.ToUpper(kind))
-		opts.OriginalRecipient, ok = DecodeXtext(text)
+		opts.OriginalRecipient, ok = envelope.DecodeXtext(text)
 		if opts.OriginalRecipientType == smtp.DSNAddressTypeUTF8 {
 			opts.OriginalRecipient, ok = decodeUTF8Address(text)
 		}

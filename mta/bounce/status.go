@@ -1,13 +1,13 @@
 package bounce
 
 import (
-	"fmt"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"toastmaster/internal/addr"
 	"toastmaster/internal/dsn"
+	"toastmaster/internal/envelope"
 	"toastmaster/mta/agent"
 )
 
@@ -137,22 +137,11 @@ func (w *writer) printable(s string) string {
 	}, s)
 }
 
-// decodeXtext decodes RFC 3461 section 4; what is no xtext stays as it is.
+// decodeXtext decodes what some client once sent; what is no xtext stays as it
+// is.
 func decodeXtext(s string) string {
-	if !strings.Contains(s, "+") {
-		return s
+	if text, ok := envelope.DecodeXtext(s); ok {
+		return text
 	}
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		var c byte
-		if s[i] == '+' && i+2 < len(s) {
-			if _, err := fmt.Sscanf(s[i+1:i+3], "%02X", &c); err == nil {
-				b.WriteByte(c)
-				i += 2
-				continue
-			}
-		}
-		b.WriteByte(s[i])
-	}
-	return b.String()
+	return s
 }

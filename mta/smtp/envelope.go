@@ -1,7 +1,6 @@
 package smtp
 
 import (
-	"fmt"
 	"strings"
 
 	"toastmaster/internal/envelope"
@@ -60,7 +59,7 @@ func (t *transaction) rcpt(i int) string {
 	case r.ORcpt == "" && r.Original != r.Address && !r.Original.IsNull() && r.Original.IsASCII():
 		// We know what the sender wrote, and the peer's report should say it
 		// (RFC 3461 section 5.2.1).
-		cmd += " ORCPT=rfc822;" + xtext(r.Original.String())
+		cmd += " ORCPT=rfc822;" + envelope.EncodeXtext(r.Original.String())
 	}
 	return cmd
 }
@@ -90,17 +89,4 @@ func isXtext(s string) bool {
 		}
 	}
 	return s != ""
-}
-
-// xtext encodes as RFC 3461 section 4.
-func xtext(s string) string {
-	var b strings.Builder
-	for i := range len(s) {
-		if c := s[i]; c > ' ' && c < 0x7f && c != '+' && c != '=' {
-			b.WriteByte(c)
-		} else {
-			fmt.Fprintf(&b, "+%02X", c)
-		}
-	}
-	return b.String()
 }

@@ -9,7 +9,6 @@ import (
 	"toastmaster/internal/addr"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/envelope"
-	"toastmaster/internal/smtpserver"
 )
 
 // Mail is MAIL FROM.
@@ -42,7 +41,7 @@ func (s *session) Mail(from string, opts *smtp.MailOptions) error {
 	case smtp.DSNReturnFull:
 		s.env.Return = envelope.ReturnFull
 	}
-	s.env.EnvID = smtpserver.EncodeXtext(opts.EnvelopeID)
+	s.env.EnvID = envelope.EncodeXtext(opts.EnvelopeID)
 	return nil
 }
 
