@@ -69,6 +69,8 @@ func BenchmarkSelectWarm(b *testing.B) {
 		_ = v.Info()
 		check(b, v.Close())
 	}
+	check(b, u.Close())
+	check(b, s.Close())
 }
 
 func BenchmarkFetchStructures(b *testing.B) {
@@ -85,4 +87,7 @@ func BenchmarkFetchStructures(b *testing.B) {
 			_ = v.Message(seq)
 		}
 	}
+	check(b, v.Close())
+	check(b, u.Close())
+	check(b, s.Close())
 }
