@@ -13,7 +13,7 @@ import (
 // that of the whole; then nothing was added.
 //
 // Passwords in clear are hashed on Options.Workers processors with the bulk
-// strength (docs/decisions/0003-bulk-passwords.md); what exists is not hashed.
+// strength (docs/decisions/0006-bulk-passwords.md); what exists is not hashed.
 func (s *Store) AddMailboxes(ctx context.Context, actor string, in []model.NewMailbox) ([]model.BulkResult, error) {
 	rows := make([]bulkRow, len(in))
 	for i := range in {

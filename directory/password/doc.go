@@ -20,7 +20,7 @@
 // minutes of processor time is refused as malformed.
 //
 // [Hasher] makes argon2id. It has two strengths: full, and one for passwords
-// that arrive by the thousand (docs/decisions/0003-bulk-passwords.md); a log-in
+// that arrive by the thousand (docs/decisions/0006-bulk-passwords.md); a log-in
 // replaces the weaker by the full one.
 //
 // # Log-in
