@@ -24,7 +24,7 @@ const testDir = "/journal"
 func options(fsys vfs.FS) Options {
 	return Options{
 		FS: fsys, Dir: testDir, SegmentSize: 64 << 10, MaxSegments: 4,
-		LazyInterval: time.Millisecond, FullWait: 50 * time.Millisecond, CheckpointInterval: time.Hour,
+		LazyInterval: time.Millisecond, FullWait: 500 * time.Millisecond, CheckpointInterval: time.Hour,
 		Clock: clock.System{}, Log: msglog.Discard(),
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"toastmaster/internal/spool"
 )
 
 // checkpoints is the state of the checkpointing goroutine; under Journal.mu.
@@ -180,7 +182,8 @@ func (j *Journal) prepare() (*segment, error) {
 	}
 	if s == nil && mayCreate {
 		s, err = j.create()
-		if err != nil && !idle {
+		// On a full disk a checkpoint may still free a segment.
+		if err != nil && !(idle && spool.IsFull(err)) {
 			return nil, err
 		}
 	}

@@ -113,7 +113,7 @@ func (e *encoder) envelope(v *envelope.Envelope) {
 	e.byte(byte(v.Return))
 	e.string(v.EnvID)
 	o := &v.Origin
-	for _, s := range []string{o.Protocol, o.ClientAddr, o.ClientName, o.Helo, o.Login, o.Session} {
+	for _, s := range []string{o.Protocol, o.ClientAddr, o.ClientName, o.Helo, o.Login, o.Session, o.TLS} {
 		e.string(s)
 	}
 	e.uint(uint64(max(v.Hops, 0)))
@@ -144,7 +144,7 @@ func (d *decoder) envelope() (*envelope.Envelope, error) {
 		Body: envelope.Body(d.byte()), UTF8: d.byte() == 1, Return: envelope.Return(d.byte()), EnvID: d.string(),
 		Origin: envelope.Origin{
 			Protocol: d.string(), ClientAddr: d.string(), ClientName: d.string(),
-			Helo: d.string(), Login: d.string(), Session: d.string(),
+			Helo: d.string(), Login: d.string(), Session: d.string(), TLS: d.string(),
 		},
 		Hops: int(d.uint()),
 	}

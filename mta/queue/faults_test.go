@@ -44,7 +44,7 @@ func key(id envelope.QueueID, i int) string { return fmt.Sprintf("%s/%d", id, i)
 func workload(fsys vfs.FS) *told {
 	w := newTold()
 	o := options(fsys)
-	o.Config.SegmentSize, o.Config.AddWait = 32<<10, 20*time.Millisecond
+	o.Config.SegmentSize, o.Config.AddWait = 32<<10, time.Second
 	o.Checkpoint = func(context.Context) error {
 		for k := range w.written {
 			w.stored[k] = true
@@ -286,7 +286,9 @@ func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	d := faultfs.NewDisk()
 	d.Limit(300 << 10)
-	q := running(t, options(d))
+	o := options(d)
+	o.Config.AddWait = 500 * time.Millisecond
+	q := running(t, o)
 	var err error
 	n := 0
 	for ; n < 200 && err == nil; n++ {

@@ -133,7 +133,7 @@ func (it *Item) Close(ctx context.Context, next time.Time, warned bool) error {
 	m.mu.Unlock()
 	q.mu.Lock()
 	hold, remove := m.hold, m.remove
-	if m.requeue {
+	if m.requeue || next.IsZero() {
 		next = q.o.Clock.Now()
 	}
 	m.hold, m.remove, m.requeue = false, false, false

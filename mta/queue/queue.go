@@ -90,6 +90,7 @@ func Open(ctx context.Context, o Options) (*Queue, error) {
 		due:     dueList{limit: o.Config.DueLimit, at: map[envelope.QueueID]*dueEntry{}},
 	}
 	q.gen.Store(1)
+	q.due.horizon = o.Clock.Now().Add(o.Config.RunDelay + scanMargin)
 	q.memory.Store(o.Config.ContentMemory)
 	if err := q.prepare(); err != nil {
 		return nil, err

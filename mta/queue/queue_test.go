@@ -29,7 +29,7 @@ func options(fsys vfs.FS) Options {
 	cfg := configs.Default().Queue
 	cfg.SegmentSize, cfg.MaxSegments, cfg.MoveSegments = 64<<10, 8, 4
 	cfg.MemoryLimit, cfg.LazyInterval = 8<<10, time.Millisecond
-	cfg.CheckpointInterval, cfg.AddWait = time.Hour, 100*time.Millisecond
+	cfg.CheckpointInterval, cfg.AddWait = time.Hour, 10*time.Second
 	return Options{FS: fsys, Dir: "/queue", Config: cfg, Clock: clock.System{}, Log: msglog.Discard()}
 }
 
@@ -72,7 +72,7 @@ func testEnvelope(q *Queue, recipients ...string) *envelope.Envelope {
 	env := &envelope.Envelope{
 		ID: q.NewID(), Sender: addr.Address{Local: "Sender", Domain: "example.org"}, Arrived: time.Unix(1_700_000_000, 5000),
 		Body: envelope.Body8BitMIME, UTF8: true, Return: envelope.ReturnFull, EnvID: "env+20id", Hops: 3,
-		Origin: envelope.Origin{Protocol: "ESMTPS", ClientAddr: "192.0.2.1", ClientName: "c.example", Helo: "h", Login: "l", Session: "s"},
+		Origin: envelope.Origin{Protocol: "ESMTPS", ClientAddr: "192.0.2.1", ClientName: "c.example", Helo: "h", Login: "l", Session: "s", TLS: "TLS1.3"},
 	}
 	for _, r := range recipients {
 		env.Recipients = append(env.Recipients, envelope.Recipient{

@@ -33,6 +33,11 @@ func (q *Queue) scanLoop(ctx context.Context) {
 func (q *Queue) scan(ctx context.Context) error {
 	horizon := q.o.Clock.Now().Add(q.cfg.RunDelay + scanMargin)
 	first := dueFirst{limit: q.cfg.DueLimit}
+	// From now on whoever defers a message adds it itself, should its
+	// directory have been read already.
+	q.mu.Lock()
+	q.due.horizon = horizon
+	q.mu.Unlock()
 	err := q.places.each(Deferred, func(id envelope.QueueID, e fs.DirEntry) error {
 		info, err := e.Info()
 		if errors.Is(err, fs.ErrNotExist) {
@@ -41,14 +46,14 @@ func (q *Queue) scan(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if at := info.ModTime(); !at.After(horizon) {
+		// What is in memory already must not take the place of others.
+		if at := info.ModTime(); !at.After(horizon) && !q.isKnown(id) {
 			first.offer(id, at)
 		}
 		return ctx.Err()
 	})
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.due.horizon = horizon
 	for _, e := range first.heap {
 		if q.known[e.id] == nil {
 			q.due.add(e.id, e.at, false)
@@ -59,6 +64,12 @@ func (q *Queue) scan(ctx context.Context) error {
 	}
 	signal(q.wake)
 	return err
+}
+
+func (q *Queue) isKnown(id envelope.QueueID) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.known[id] != nil
 }
 
 // scanMargin is how much later than RunDelay the next scan may come without a

@@ -15,12 +15,12 @@ func (d *Disk) Crash() *Disk {
 }
 
 // CrashRandom is Crash, but any part of what was not synced may be there: each
-// sector, each size and each directory entry is decided by rng.
+// sector, each size and each directory entry is decided by rng. A rename has
+// happened or not, in both directories alike, as with every file system that
+// has a journal.
 func (d *Disk) CrashRandom(rng *rand.Rand) *Disk {
-	return d.copy(&copier{
-		data:    func(n *node) []byte { return n.luck(rng) },
-		entries: func(n *node) map[string]*node { return n.luckyEntries(rng) },
-	})
+	l := &luck{rng: rng, renamed: map[*node]bool{}}
+	return d.copy(&copier{data: l.data, entries: l.entries})
 }
 
 // Clone is the disk as a process that starts after a kill sees it: nothing is
@@ -89,21 +89,30 @@ func (c *copier) node(n *node) *node {
 
 func (n *node) synced() []byte { return bytes.Clone(n.durable) }
 
-func (n *node) luck(rng *rand.Rand) []byte {
+// luck decides what of the unsynced is on the disk.
+type luck struct {
+	rng *rand.Rand
+	// renamed is what was decided for a node that was renamed.
+	renamed map[*node]bool
+}
+
+func (l *luck) coin() bool { return l.rng.IntN(2) == 0 }
+
+func (l *luck) data(n *node) []byte {
 	out := bytes.Clone(n.durable)
-	if rng.IntN(2) == 0 {
+	if l.coin() {
 		out = fit(out, len(n.data))
 	}
 	for _, s := range slices.Sorted(maps.Keys(n.dirty)) {
-		if rng.IntN(2) == 0 {
+		if l.coin() {
 			n.copySector(out, s)
 		}
 	}
 	return out
 }
 
-// luckyEntries goes through the names in order, so that rng alone decides.
-func (n *node) luckyEntries(rng *rand.Rand) map[string]*node {
+// entries goes through the names in order, so that rng alone decides.
+func (l *luck) entries(n *node) map[string]*node {
 	names := slices.Sorted(maps.Keys(n.durableEntries))
 	names = slices.AppendSeq(names, maps.Keys(n.entries))
 	slices.Sort(names)
@@ -111,7 +120,7 @@ func (n *node) luckyEntries(rng *rand.Rand) map[string]*node {
 	for _, base := range slices.Compact(names) {
 		before, after := n.durableEntries[base], n.entries[base]
 		chosen := after
-		if before != after && rng.IntN(2) == 0 {
+		if before != after && !l.happened(before, after) {
 			chosen = before
 		}
 		if chosen != nil {
@@ -119,4 +128,21 @@ func (n *node) luckyEntries(rng *rand.Rand) map[string]*node {
 		}
 	}
 	return out
+}
+
+// happened decides whether the change of an entry is on the disk.
+func (l *luck) happened(before, after *node) bool {
+	moved := after
+	if moved == nil || !moved.renamed {
+		moved = before
+	}
+	if moved == nil || !moved.renamed {
+		return l.coin()
+	}
+	decided, ok := l.renamed[moved]
+	if !ok {
+		decided = l.coin()
+		l.renamed[moved] = decided
+	}
+	return decided
 }

@@ -29,7 +29,9 @@ type node struct {
 	perm  fs.FileMode
 	mtime time.Time
 	links int // names
-	opens int // open files
+	// renamed nodes have been renamed at least once.
+	renamed bool
+	opens   int // open files
 
 	// A directory's names, now and after a crash.
 	entries, durableEntries map[string]*node
@@ -218,6 +220,7 @@ func (d *Disk) Rename(oldName, newName string) error {
 		}
 		d.leave(to, newBase)
 	}
+	n.renamed = true
 	d.enter(to, newBase, n)
 	d.leave(from, oldBase)
 	return nil

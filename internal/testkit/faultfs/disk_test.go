@@ -250,3 +250,28 @@ func TestFaultsCountAndFail(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestRenameIsAtomicWhateverTheLuck(t *testing.T) {
+	t.Parallel()
+	d := NewDisk()
+	for _, dir := range []string{"/a", "/b"} {
+		if err := d.Mkdir(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(t, d, "/a/f", "1", true)
+	if err := d.SyncFS("/"); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Rename("/a/f", "/b/f"); err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for seed := range uint64(40) {
+		c := d.CrashRandom(rand.New(rand.NewPCG(seed, 1)))
+		seen[read(t, c, "/a/f")+read(t, c, "/b/f")] = true
+	}
+	if len(seen) != 2 || !seen["1(none)"] || !seen["(none)1"] {
+		t.Errorf("%v", seen)
+	}
+}

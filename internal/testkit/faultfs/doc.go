@@ -12,7 +12,8 @@
 //
 // [Disk.Crash] gives the disk as it is after a power loss in which all else is
 // gone; [Disk.CrashRandom] one in which any part of the rest, by sectors of 512
-// octets and single directory entries, may have reached the disk. That is
+// octets and single directory entries, may have reached the disk; only a rename
+// is atomic. That is
 // stricter than ext4, on purpose: code that survives it survives any file
 // system that keeps POSIX's word. [Disk.Clone] is the disk after a killed
 // process: nothing is lost. [Disk.Limit] makes it run full.

@@ -1,0 +1,114 @@
+package queue
+
+import (
+	"bytes"
+	"reflect"
+	"testing"
+	"time"
+
+	"toastmaster/internal/addr"
+	"toastmaster/internal/dsn"
+	"toastmaster/internal/envelope"
+	"toastmaster/internal/testkit/faultfs"
+)
+
+func fullEnvelope() *envelope.Envelope {
+	return &envelope.Envelope{
+		ID: "3Zx0000001z1", Sender: addr.Address{Local: "a b", Domain: "example.org"}, Arrived: time.Unix(1, 2),
+		Recipients: []envelope.Recipient{{Address: addr.Address{Local: "x"}, ORcpt: "rfc822;x", Notify: envelope.NotifyNever}},
+		Body:       envelope.Body8BitMIME, UTF8: true, Return: envelope.ReturnHeaders, EnvID: "e",
+		Origin: envelope.Origin{Protocol: "ESMTP", ClientAddr: "::1", ClientName: "n", Helo: "h", Login: "l", Session: "s", TLS: "t"}, Hops: 1,
+	}
+}
+
+// TestEveryFieldIsKept fails when a field is added to the envelope and
+// forgotten here: the sample must have no zero field.
+func TestEveryFieldIsKept(t *testing.T) {
+	t.Parallel()
+	env := fullEnvelope()
+	env.Recipients[0].Original = addr.Address{Local: "o", Domain: "d"}
+	for _, v := range []reflect.Value{reflect.ValueOf(*env), reflect.ValueOf(env.Origin), reflect.ValueOf(env.Recipients[0])} {
+		for i := range v.NumField() {
+			if v.Field(i).IsZero() {
+				t.Errorf("%s.%s is zero in the sample", v.Type(), v.Type().Field(i).Name)
+			}
+		}
+	}
+	e := encoder{}
+	e.envelope(env)
+	got, err := (&decoder{b: e.b}).envelope()
+	if err != nil || !reflect.DeepEqual(got, env) {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+func FuzzRecord(f *testing.F) {
+	env := fullEnvelope()
+	f.Add(append(encodeMessage(env, false, 3, 4), "abcdefg"...))
+	f.Add(append(encodeMessage(env, true, 3, 400000), "abc"...))
+	f.Add(mark{env.ID, 3, EffectStore, 1 << 60, 7}.encode())
+	f.Add(gone{env.ID, goneMoved}.encode())
+	f.Add(checkpointed{9, 9}.encode())
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if len(b) == 0 {
+			return
+		}
+		if m, err := decodeMark(b[1:]); err == nil && b[0] == kindMark && m.effect == 0 {
+			t.Error(m)
+		}
+		_, _ = decodeGone(b[1:])
+		_, _ = decodeCheckpointed(b[1:])
+		r, err := decodeMessage(b[1:])
+		if err != nil {
+			return
+		}
+		again := append(encodeMessage(r.env, r.external, r.prefixSize, r.contentSize), r.text...)
+		r2, err := decodeMessage(again[1:])
+		if err != nil || !reflect.DeepEqual(r.env, r2.env) || !bytes.Equal(r.text, r2.text) {
+			t.Errorf("%+v became %+v: %v", r, r2, err)
+		}
+	})
+}
+
+func FuzzMessageFile(f *testing.F) {
+	d := faultfs.NewDisk()
+	s := &state{attempts: 1, warned: true, boot: 5, rcpts: []rcpt{{last: dsn.New(dsn.NoAnswer, "x")}}}
+	w, err := d.OpenTemp("/", 0o600)
+	if err != nil {
+		f.Fatal(err)
+	}
+	if err := writeMessage(w, fullEnvelope(), envelope.Memory("content"), s); err != nil {
+		f.Fatal(err)
+	}
+	if err := updateFile(w, s); err != nil {
+		f.Fatal(err)
+	}
+	whole := make([]byte, 4096)
+	n, _ := w.ReadAt(whole, 0)
+	f.Add(whole[:n])
+	f.Add(whole[:n-3])
+	f.Fuzz(func(t *testing.T, b []byte) {
+		d := faultfs.NewDisk()
+		w, err := d.OpenTemp("/", 0o600)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.WriteAt(b, 0); err != nil {
+			t.Fatal(err)
+		}
+		m, err := readMessage(w)
+		if err != nil {
+			return
+		}
+		if len(m.state.rcpts) != len(m.env.Recipients) || m.contentAt+m.contentSize > int64(len(b)) || m.stateEnd > int64(len(b)) {
+			t.Fatalf("%+v", m)
+		}
+		m.state.attempts = 77
+		if err := updateFile(w, m.state); err != nil {
+			t.Fatal(err)
+		}
+		if again, err := readMessage(w); err != nil || again.state.attempts != 77 {
+			t.Fatalf("after an update: %+v %v", again, err)
+		}
+	})
+}
