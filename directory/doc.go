@@ -10,12 +10,13 @@
 // any error, and an error that is none of ours is Unavailable, because "not
 // found" bounces mail and must be said by somebody who knows.
 //
-// [Error.DSN] maps an answer to a status once: Unavailable is 451 4.3.0,
-// Misconfigured 451 4.3.5; NotFound has no general status, the caller knows
-// what was missing.
+// [DSN] maps an answer to a status: Unavailable is 451 4.3.0, Misconfigured
+// 451 4.3.5; NotFound has no general status, the caller knows what was missing.
+// [Destination] does it for those who deliver.
 //
 // # Implementations
 //
-// directory/sql (SQLite; views, never base tables). Every implementation runs
+// directory/sql (SQLite; views, never base tables), directory/cache in front of
+// it, and directory/static from memory, for tests. Every implementation runs
 // the contract suite of directory/tabletest.
 package directory

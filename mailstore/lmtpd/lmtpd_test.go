@@ -167,11 +167,11 @@ S: 250 2.1.0 Ok
 S: 250 2.1.5 Ok
 S: 250 2.1.5 Ok
 S: 250 2.1.5 Ok
-S: 550 5.1.1 <nobody@example.test>: User unknown
-S: 550 5.1.1 <x@elsewhere.test>: User unknown
+S: 550 5.1.1 User unknown
+S: 550 5.1.1 User unknown
 S: 551 5.1.6 User has moved; please try <new@elsewhere.test>
-S: 550 5.2.1 <off@example.test>: Mailbox is disabled
-S: 451 4.3.5 <list@example.test>: This is an alias, not a mailbox
+S: 550 5.2.1 Mailbox is disabled
+S: 451 4.3.5 Address is an alias and not a mailbox
 S: 354 *
 C: Subject: x
 C> \r\n..body\r\n.\r\n

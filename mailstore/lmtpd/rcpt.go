@@ -1,8 +1,6 @@
 package lmtpd
 
 import (
-	"context"
-
 	"github.com/emersion/go-smtp"
 
 	"toastmaster/directory"
@@ -19,37 +17,10 @@ func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
 	if address.Domain == "" {
 		address = address.WithDomain(s.d.o.Hostname)
 	}
-	box, err := s.d.mailbox(s.c.Context(), address)
-	if err != nil {
-		return err
+	box, failed := directory.Destination(s.d.o.Directory.Recipient(s.c.Context(), address))
+	if failed != nil {
+		return failed
 	}
 	s.rcpts = append(s.rcpts, recipient{given: to, address: address, box: box})
 	return nil
-}
-
-// mailbox finds where mail for a lies.
-func (d *Daemon) mailbox(ctx context.Context, a addr.Address) (directory.Mailbox, error) {
-	found, err := d.o.Directory.Recipient(ctx, a)
-	switch outcome := directory.OutcomeOf(err); {
-	case outcome == directory.NotFound:
-		return directory.Mailbox{}, dsn.Wrap(dsn.BadDestMailbox, a.Path()+": User unknown", err)
-	case err != nil:
-		return directory.Mailbox{}, directory.DSN(err)
-	case found.Kind == directory.KindRelocated:
-		return directory.Mailbox{}, dsn.New(dsn.MailboxMoved, "User has moved; please try "+movedTo(found.MovedTo))
-	case found.Kind != directory.KindMailbox:
-		return directory.Mailbox{}, dsn.New(dsn.Misconfigured, a.Path()+": This is an alias, not a mailbox")
-	case !found.Mailbox.Enabled:
-		return directory.Mailbox{}, dsn.New(dsn.MailboxDisabled, a.Path()+": Mailbox is disabled")
-	}
-	return found.Mailbox, nil
-}
-
-// movedTo writes a new address as a path (RFC 5321 section 3.4); free text
-// stays as it is.
-func movedTo(text string) string {
-	if a, err := addr.Parse(text); err == nil {
-		return a.Path()
-	}
-	return text
 }

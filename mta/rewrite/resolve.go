@@ -1,6 +1,7 @@
 package rewrite
 
 import (
+	"cmp"
 	"context"
 	"strings"
 
@@ -34,7 +35,7 @@ func New(d directory.Directory, o Options) *Resolver {
 // directory could not say; the recipient must wait then.
 func (r *Resolver) Resolve(ctx context.Context, a addr.Address) (agent.Route, error) {
 	if a.Domain == "" {
-		return refuse(a, dsn.BadDestMailbox, "No such user here"), nil
+		return refuse(a, dsn.New(dsn.BadDestMailbox, "User unknown")), nil
 	}
 	if a.Domain[0] == '[' {
 		return r.outside(a), nil
@@ -42,43 +43,35 @@ func (r *Resolver) Resolve(ctx context.Context, a addr.Address) (agent.Route, er
 	domain, err := r.directory.Domain(ctx, a.Domain)
 	switch {
 	case directory.OutcomeOf(err) == directory.NotFound && a.Domain == r.hostname:
-		return refuse(a, dsn.BadDestMailbox, "No such user here"), nil
+		return refuse(a, dsn.New(dsn.BadDestMailbox, "User unknown")), nil
 	case directory.OutcomeOf(err) == directory.NotFound:
 		return r.outside(a), nil
 	case err != nil:
 		return agent.Route{}, directory.DSN(err)
 	case !domain.Enabled:
-		return refuse(a, dsn.MailboxDisabled, "Domain is disabled"), nil
+		return refuse(a, dsn.New(dsn.MailboxDisabled, "Domain is disabled")), nil
 	}
 	return r.hosted(ctx, a)
 }
 
 func (r *Resolver) hosted(ctx context.Context, a addr.Address) (agent.Route, error) {
 	found, err := r.directory.Recipient(ctx, a)
+	_, failed := directory.Destination(found, err)
 	switch {
-	case directory.OutcomeOf(err) == directory.NotFound:
-		return refuse(a, dsn.BadDestMailbox, "No such user here"), nil
-	case err != nil:
-		return agent.Route{}, directory.DSN(err)
-	case found.Kind == directory.KindRelocated:
-		return refuse(a, dsn.MailboxMoved, "User has moved to "+found.MovedTo), nil
-	case found.Kind != directory.KindMailbox:
-		return refuse(a, dsn.Misconfigured, "Address became an alias while the message was queued"), nil
-	case !found.Mailbox.Enabled:
-		return refuse(a, dsn.MailboxDisabled, "Mailbox is disabled"), nil
+	case failed == nil:
+		return agent.Route{Transport: "virtual", Nexthop: a.Domain}, nil
+	case err != nil && directory.OutcomeOf(err) != directory.NotFound:
+		return agent.Route{}, failed
 	}
-	return agent.Route{Transport: "virtual", Nexthop: a.Domain}, nil
+	return refuse(a, failed), nil
 }
 
 func (r *Resolver) outside(a addr.Address) agent.Route {
-	if r.relayhost != "" {
-		return agent.Route{Transport: "smtp", Nexthop: r.relayhost}
-	}
-	return agent.Route{Transport: "smtp", Nexthop: a.Domain}
+	return agent.Route{Transport: "smtp", Nexthop: cmp.Or(r.relayhost, a.Domain)}
 }
 
 // refuse routes to the error agent; the destination is the domain, so that a
 // listing by destination makes sense.
-func refuse(a addr.Address, s dsn.Status, text string) agent.Route {
-	return agent.Route{Transport: "error", Nexthop: a.Domain, Err: dsn.New(s, text)}
+func refuse(a addr.Address, err *dsn.Error) agent.Route {
+	return agent.Route{Transport: "error", Nexthop: a.Domain, Err: err}
 }

@@ -67,20 +67,11 @@ func (s *session) hosted(ctx context.Context, a addr.Address) (addr.Address, err
 	case err != nil:
 		return a, directory.DSN(err)
 	case found.Kind == directory.KindRelocated:
-		return a, dsn.New(dsn.MailboxMoved, "User has moved; please try "+movedTo(found.MovedTo))
+		return a, directory.Moved(found)
 	case found.Kind == directory.KindMailbox:
 		return a, s.mailbox(ctx, a, found.Mailbox)
 	}
 	return a, nil
-}
-
-// movedTo writes a new address as a path, as RFC 5321 section 3.4 wants it;
-// free text stays as it is.
-func movedTo(text string) string {
-	if a, err := addr.Parse(text); err == nil {
-		return a.Path()
-	}
-	return text
 }
 
 // mailbox decides about a mailbox.

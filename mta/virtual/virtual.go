@@ -70,7 +70,7 @@ func (a *Agent) Deliver(ctx context.Context, r *agent.Request, report func(agent
 
 func (a *Agent) deliver(ctx context.Context, r *agent.Request, i int, now time.Time) *dsn.Error {
 	to := &r.Envelope.Recipients[i]
-	box, err := a.mailbox(ctx, to.Address)
+	box, err := directory.Destination(a.directory.Recipient(ctx, to.Address))
 	if err != nil {
 		return err
 	}
@@ -88,24 +88,6 @@ func (a *Agent) deliver(ctx context.Context, r *agent.Request, i int, now time.T
 		failed = dsn.Wrap(mailboxFullNow, failed.Text, failed)
 	}
 	return failed
-}
-
-func (a *Agent) mailbox(ctx context.Context, to addr.Address) (directory.Mailbox, *dsn.Error) {
-	found, err := a.directory.Recipient(ctx, to)
-	var none directory.Mailbox
-	switch {
-	case directory.OutcomeOf(err) == directory.NotFound:
-		return none, dsn.Wrap(dsn.BadDestMailbox, "No such user here", err)
-	case err != nil:
-		return none, directory.DSN(err)
-	case found.Kind == directory.KindRelocated:
-		return none, dsn.New(dsn.MailboxMoved, "User has moved to "+found.MovedTo)
-	case found.Kind != directory.KindMailbox:
-		return none, dsn.New(dsn.Misconfigured, "Address became an alias while the message was queued")
-	case !found.Mailbox.Enabled:
-		return none, dsn.New(dsn.MailboxDisabled, "Mailbox is disabled")
-	}
-	return found.Mailbox, nil
 }
 
 // deliveryID is the queue ID and 96 bits of a hash of the recipient. A hash,
