@@ -5,6 +5,7 @@ import (
 
 	"toastmaster/directory"
 	"toastmaster/internal/service"
+	"toastmaster/internal/smtpserver"
 	"toastmaster/mailstore"
 	"toastmaster/mailstore/lmtpd"
 	"toastmaster/mta/smtp"
@@ -33,29 +34,23 @@ func (i *instance) smtpd() *smtpd.Daemon {
 	return smtpd.New(o)
 }
 
-// smtpBusy is for a client over the limits (RFC 5321 section 3.1).
-const smtpBusy = "421 4.7.0 Too many connections, try again later\r\n"
-
 func openSMTPD(i *instance) (service.Service, error) {
-	c, d := i.config.SMTPD, i.smtpd()
-	return i.server(serverOptions{
-		name: "smtpd", plain: c.Listen, handler: d.MX(), busy: smtpBusy,
-		connections: c.MaxConnections, perClient: c.MaxClient, drain: c.DrainTimeout,
-	})
+	return i.smtpServer("smtpd", i.smtpd().MX(), i.config.SMTPD.Listen, nil)
 }
 
 func openSubmission(i *instance) (service.Service, error) {
-	c, d := i.config.SMTPD, i.smtpd()
-	return i.server(serverOptions{
-		name: "submission", plain: c.SubmissionListen, handler: d.Submission(), busy: smtpBusy,
-		connections: c.MaxConnections, perClient: c.MaxClient, drain: c.DrainTimeout,
-	})
+	return i.smtpServer("submission", i.smtpd().Submission(), i.config.SMTPD.SubmissionListen, nil)
 }
 
 func openSubmissions(i *instance) (service.Service, error) {
-	c, d := i.config.SMTPD, i.smtpd()
+	return i.smtpServer("submissions", i.smtpd().Submissions(), nil, i.config.SMTPD.SubmissionsListen)
+}
+
+// smtpServer is what the three kinds of port share.
+func (i *instance) smtpServer(name string, handler *smtpserver.Server, plain, tls []string) (service.Service, error) {
+	c := i.config.SMTPD
 	return i.server(serverOptions{
-		name: "submissions", tls: c.SubmissionsListen, handler: d.Submissions(), busy: smtpBusy,
+		name: name, plain: plain, tls: tls, handler: handler, busy: handler.BusyReply(),
 		connections: c.MaxConnections, perClient: c.MaxClient, drain: c.DrainTimeout,
 	})
 }
@@ -66,8 +61,9 @@ func openLMTPD(i *instance) (service.Service, error) {
 		Params: c, Hostname: i.config.Main.Hostname, Directory: i.directory, Store: i.mail,
 		TLS: i.tls, HandshakeTimeout: i.config.TLS.HandshakeTimeout, Log: i.log, Clock: i.clock,
 	})
+	handler := d.Handler()
 	return i.server(serverOptions{
-		name: "lmtpd", plain: c.Listen, handler: d.Handler(), busy: smtpBusy,
+		name: "lmtpd", plain: c.Listen, handler: handler, busy: handler.BusyReply(),
 		connections: c.MaxConnections, drain: c.DrainTimeout,
 	})
 }

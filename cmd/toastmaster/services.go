@@ -148,8 +148,8 @@ func closeQuietly(l net.Listener) error {
 func openIMAPD(i *instance) (service.Service, error) {
 	c := i.config.IMAPD
 	handler := imapd.New(imapd.Options{
-		Config: c, Store: i.mail, Auth: i.auth, TLS: i.tls, Log: i.log, Clock: i.clock,
-		Hostname: i.config.Main.Hostname, Trusted: i.trusted,
+		Config: c, Store: i.mail, Auth: i.auth, TLS: i.tls, HandshakeTimeout: i.config.TLS.HandshakeTimeout,
+		Hostname: i.config.Main.Hostname, Trusted: i.trusted, Log: i.log, Clock: i.clock,
 	})
 	return i.server(serverOptions{
 		name: "imapd", plain: c.Listen, tls: c.ListenTLS, handler: handler,

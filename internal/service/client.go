@@ -17,6 +17,14 @@ func ClientAddr(c net.Conn) netip.Addr {
 	return a.AddrPort().Addr().Unmap().WithZone("")
 }
 
+// ClientText is a client in the log: its address, "local" for a unix socket.
+func ClientText(a netip.Addr) string {
+	if !a.IsValid() {
+		return "local"
+	}
+	return a.String()
+}
+
 // InNetworks says that a lies in one of the networks. The zero Addr lies in
 // none.
 func InNetworks(networks []netip.Prefix, a netip.Addr) bool {

@@ -219,7 +219,7 @@ func (s *Server) refuse(l Listener, ses *session, why string) {
 	}
 	_ = ses.conn.Close()
 	s.Log.Event(msglog.Reject{
-		Service: s.ServiceName, Client: clientText(ses.client), Stage: "connect",
+		Service: s.ServiceName, Client: ClientText(ses.client), Stage: "connect",
 		Err: dsn.New(dsn.TooManyConnections, why),
 	})
 }
@@ -233,7 +233,7 @@ func (s *Server) serve(ctx context.Context, l Listener, ses *session) {
 	if l.TLS != nil {
 		t := tls.Server(c, l.TLS)
 		if err := s.handshake(t); err != nil {
-			s.Log.Info("handshake", "service", s.ServiceName, "client", clientText(ses.client), "cause", err.Error())
+			s.Log.Info("handshake", "service", s.ServiceName, "client", ClientText(ses.client), "cause", err.Error())
 			return
 		}
 		c = t
@@ -257,7 +257,7 @@ func (s *Server) handshake(t *tls.Conn) error {
 // fence keeps a panic of one session from ending the others.
 func (s *Server) fence(ses *session) {
 	if p := recover(); p != nil {
-		s.Log.Error("panic", "service", s.ServiceName, "client", clientText(ses.client),
+		s.Log.Error("panic", "service", s.ServiceName, "client", ClientText(ses.client),
 			"cause", fmt.Sprint(p), "stack", string(debug.Stack()))
 	}
 }
@@ -306,13 +306,6 @@ func (s *Server) waitEmpty(d time.Duration) bool {
 	case <-timer.C():
 		return false
 	}
-}
-
-func clientText(a netip.Addr) string {
-	if !a.IsValid() {
-		return "local"
-	}
-	return a.String()
 }
 
 func closed(c <-chan struct{}) bool {

@@ -127,12 +127,7 @@ func (c *Conn) secure() bool {
 }
 
 // clientText is the client in the log.
-func (c *Conn) clientText() string {
-	if !c.client.IsValid() {
-		return "local"
-	}
-	return c.client.String()
-}
+func (c *Conn) clientText() string { return service.ClientText(c.client) }
 
 // serve is the life of the connection.
 func (c *Conn) serve() {

@@ -65,7 +65,7 @@ func newHost(t testing.TB, change func(h *host)) *host {
 	}
 	h.store = store
 	h.handler = New(Options{
-		Config: h.config.IMAPD, Store: store, Auth: authenticator(t, h.config), TLS: h.tls,
+		Config: h.config.IMAPD, Store: store, Auth: authenticator(t, h.config), TLS: h.tls, HandshakeTimeout: 10 * time.Second,
 		Hostname: "imap.test", Log: msglog.Discard(), Clock: clock.System{},
 	})
 	if h.outside {

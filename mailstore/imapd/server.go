@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"net"
 	"net/netip"
+	"time"
 
 	"toastmaster/configs"
 	"toastmaster/directory/password"
@@ -22,6 +23,8 @@ type Options struct {
 	Auth   *password.Authenticator
 	// TLS is for STARTTLS; nil offers none. Implicit TLS is the listener's.
 	TLS *tls.Config
+	// HandshakeTimeout bounds STARTTLS: tls.handshake_timeout.
+	HandshakeTimeout time.Duration
 	// Hostname is the name in the greeting.
 	Hostname string
 	// Trusted networks are exempt from the limit of connections per user.
@@ -58,7 +61,7 @@ func New(o Options) *Server {
 		TLS:              o.TLS,
 		SecureNetworks:   login.Loopback(),
 		Timeout:          o.Config.LoginTimeout,
-		HandshakeTimeout: o.Config.LoginTimeout,
+		HandshakeTimeout: o.HandshakeTimeout,
 		MaxFailures:      o.Config.MaxLoginFailures,
 		PerUser:          o.Config.MaxUserIP,
 		Trusted:          o.Trusted,

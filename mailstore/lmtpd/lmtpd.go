@@ -10,7 +10,6 @@ import (
 	"toastmaster/directory"
 	"toastmaster/internal/clock"
 	"toastmaster/internal/msglog"
-	"toastmaster/internal/service"
 	"toastmaster/internal/smtpserver"
 	"toastmaster/internal/wire"
 	"toastmaster/mailstore"
@@ -45,14 +44,6 @@ func (d *Daemon) Handler() *smtpserver.Server {
 		MaxMessageBytes: p.MessageSizeLimit, MaxRecipients: p.RecipientLimit, MaxErrors: p.ErrorLimit,
 		Timeout: p.Timeout, HandshakeTimeout: d.o.HandshakeTimeout,
 		Log: d.o.Log, Clock: d.o.Clock,
-	}
-}
-
-// Limits are those of the service.Server around the handler.
-func (d *Daemon) Limits() service.Limits {
-	return service.Limits{
-		Connections: d.o.Params.MaxConnections, HandshakeTimeout: d.o.HandshakeTimeout,
-		DrainTimeout: d.o.Params.DrainTimeout,
 	}
 }
 

@@ -106,7 +106,7 @@ func newBed(t *testing.T, d directory.Directory) *bed {
 	}
 	b.tcp = tcp.Addr().String()
 	server := &service.Server{
-		ServiceName: "lmtpd", Handler: daemon.Handler(), Limits: daemon.Limits(), Log: log, Clock: clock.System{},
+		ServiceName: "lmtpd", Handler: daemon.Handler(), Limits: service.Limits{DrainTimeout: cfg.LMTPD.DrainTimeout}, Log: log, Clock: clock.System{},
 		Listeners: []service.Listener{{Listener: unix}, {Listener: tcp}},
 	}
 	ctx, cancel := context.WithCancel(context.Background())

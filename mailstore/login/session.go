@@ -210,9 +210,4 @@ func (s *Session) release() {
 	}
 }
 
-func (s *Session) client() string {
-	if !s.Client.IsValid() {
-		return "local"
-	}
-	return s.Client.String()
-}
+func (s *Session) client() string { return service.ClientText(s.Client) }

@@ -13,7 +13,6 @@ import (
 	"toastmaster/internal/clock"
 	"toastmaster/internal/envelope"
 	"toastmaster/internal/msglog"
-	"toastmaster/internal/service"
 	"toastmaster/internal/smtpserver"
 	"toastmaster/internal/spool"
 	"toastmaster/internal/wire"
@@ -85,14 +84,6 @@ func (d *Daemon) Submission() *smtpserver.Server { return d.server(submission) }
 // Submissions is the handler of smtpd.submissions_listen, whose listener makes
 // the TLS handshake.
 func (d *Daemon) Submissions() *smtpserver.Server { return d.server(submissions) }
-
-// Limits are those of the service.Server around a handler.
-func (d *Daemon) Limits() service.Limits {
-	return service.Limits{
-		Connections: d.o.Params.MaxConnections, PerClient: d.o.Params.MaxClient, IPv6Prefix: 64,
-		Trusted: d.o.Trusted, HandshakeTimeout: d.o.HandshakeTimeout, DrainTimeout: d.o.Params.DrainTimeout,
-	}
-}
 
 func (d *Daemon) server(k kind) *smtpserver.Server {
 	p := d.o.Params

@@ -145,7 +145,7 @@ func serve(t testing.TB, d *Daemon, h *smtpserver.Server, implicit *tls.Config) 
 		t.Fatal(err)
 	}
 	s := &service.Server{
-		ServiceName: "smtpd", Handler: h, Limits: d.Limits(), Log: msglog.Discard(), Clock: clock.System{},
+		ServiceName: "smtpd", Handler: h, Limits: service.Limits{HandshakeTimeout: d.o.HandshakeTimeout}, Log: msglog.Discard(), Clock: clock.System{},
 		Listeners: []service.Listener{{Listener: l, TLS: implicit}},
 	}
 	ctx, cancel := context.WithCancel(context.Background())
