@@ -24,12 +24,13 @@ func (s *secretFlags) register(cmd *cobra.Command) {
 	fs.BoolVar(&s.stdin, "password-stdin", false, "read the password from standard input (first line)")
 	fs.BoolVar(&s.hash, "hash-stdin", false, "read a hash as {SCHEME}data from standard input instead")
 	fs.BoolVar(&s.none, "no-password", false, "nobody can log in")
-	cmd.MarkFlagsMutuallyExclusive("password-stdin", "hash-stdin", "no-password")
 }
 
 // read puts the password or hash into c.
 func (s *secretFlags) read(env *environment, address string, c *model.MailboxChange) error {
 	switch {
+	case s.stdin && s.hash, s.none && (s.stdin || s.hash):
+		return usageError("--password-stdin, --hash-stdin and --no-password exclude each other")
 	case s.none:
 		empty := ""
 		c.PasswordHash = &empty

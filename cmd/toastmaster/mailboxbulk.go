@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -175,6 +176,7 @@ func (b *bulk) send(ctx context.Context, c *client.Client, offset int64) error {
 
 // finish prints the outcome. A failed line makes the command fail.
 func (b *bulk) finish() error {
+	slices.SortFunc(b.report.Errors, func(x, y bulkError) int { return x.Line - y.Line })
 	if b.json {
 		if err := printJSON(b.env.stdout, b.report); err != nil {
 			return err

@@ -1,0 +1,283 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"toastmaster/admin/api"
+	"toastmaster/admin/store"
+	"toastmaster/configs"
+	"toastmaster/directory/password"
+	"toastmaster/directory/sql"
+	"toastmaster/internal/clock"
+	"toastmaster/internal/msglog"
+	"toastmaster/internal/service"
+	"toastmaster/migrations"
+)
+
+// shell runs commands against a real admin API on a unix socket.
+type shell struct {
+	t    *testing.T
+	file string
+}
+
+// newShell starts the API on a fresh database; there is no queue behind it.
+func newShell(t *testing.T) *shell {
+	t.Helper()
+	dir := t.TempDir()
+	c := configs.Default()
+	c.Main.DataDir = dir
+	c.Auth.Argon2Memory, c.Auth.BulkArgon2Memory, c.Auth.Argon2Time = 128<<10, 64<<10, 1
+	ctx, cancel := context.WithCancel(context.Background())
+	w, err := sql.OpenWriter(ctx, filepath.Join(dir, "x.db"), c.Directory)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := sql.OpenReader(filepath.Join(dir, "x.db"), c.Directory)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := migrations.Up(ctx, w); err != nil {
+		t.Fatal(err)
+	}
+	l, err := service.Listen("unix:"+filepath.Join(dir, "admin.sock"), 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := api.New(api.Options{
+		Params: c.Admin, Log: msglog.Discard(), Clock: clock.System{}, Listeners: []service.Listener{{Listener: l}},
+		Store: store.New(store.Options{Writer: w, Reader: r, Hasher: password.NewHasher(c.Auth), Clock: clock.System{}, Workers: 2}),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	<-s.Ready()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		w.Close()
+		r.Close()
+	})
+	file := filepath.Join(dir, "toastmaster.toml")
+	if err := os.WriteFile(file, []byte("[main]\ndata_dir = \".\"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return &shell{t, file}
+}
+
+// run runs a command line and wants an exit code.
+func (s *shell) run(want int, stdin string, args ...string) (stdout, stderr string) {
+	s.t.Helper()
+	var out, errs bytes.Buffer
+	env := &environment{stdin: strings.NewReader(stdin), stdout: &out, stderr: &errs, getenv: func(string) string { return "" }}
+	if got := runCommand(s.t.Context(), env, append([]string{"-c", s.file}, args...)); got != want {
+		s.t.Errorf("%v: exit %d, want %d\n%s%s", args, got, want, out.String(), errs.String())
+	}
+	return out.String(), errs.String()
+}
+
+// wants checks that the command succeeds and prints every part.
+func (s *shell) wants(parts []string, args ...string) {
+	s.t.Helper()
+	out, _ := s.run(0, "", args...)
+	for _, p := range parts {
+		if !strings.Contains(out, p) {
+			s.t.Errorf("%v: no %q in\n%s", args, p, out)
+		}
+	}
+}
+
+func TestHostedDataCommands(t *testing.T) {
+	t.Parallel()
+	s := newShell(t)
+	s.wants([]string{"domain a.test added"}, "domain", "add", "A.test", "--default-quota", "2GiB", "--max-aliases", "5")
+	s.wants([]string{"b.test"}, "domain", "add", "b.test", "--alias-of", "a.test")
+	s.wants([]string{"2 GiB", "alias of", "yes"}, "domain", "show", "a.test")
+	s.wants([]string{"changed"}, "domain", "set", "a.test", "--enabled=false")
+	s.wants([]string{"DOMAIN", "a.test", "b.test", "no"}, "domain", "list")
+	s.run(0, "", "domain", "set", "a.test", "--enabled=true")
+
+	s.run(0, "sécret\r\n", "mailbox", "add", "alice@a.test", "--password-stdin", "--quota", "5M")
+	s.run(0, "{SSHA}OzzvfepGxsUTtI24VJOyxGOx6G886Nvd\n", "mailbox", "add", "bob@a.test", "--hash-stdin")
+	s.run(0, "", "mailbox", "add", "carl@a.test", "--no-password")
+	s.wants([]string{"5 MiB", "a.test/alice"}, "mailbox", "show", "alice@a.test")
+	s.run(0, "", "mailbox", "set", "alice@a.test", "--quota", "0", "--quota-messages", "7")
+	s.wants([]string{"unlimited", "7"}, "mailbox", "show", "alice@a.test")
+	out, _ := s.run(0, "", "mailbox", "list", "--json", "--domain", "a.test")
+	var boxes []struct {
+		Address     string
+		HasPassword bool `json:"has_password"`
+	}
+	if err := json.Unmarshal([]byte(out), &boxes); err != nil || len(boxes) != 3 || !boxes[1].HasPassword || boxes[2].HasPassword {
+		t.Errorf("%v %+v", err, boxes)
+	}
+
+	s.wants([]string{"x@y.test, z@y.test"}, "alias", "add", "sales@a.test", "x@y.test", "z@y.test")
+	s.wants([]string{"z@y.test, n@y.test"}, "alias", "set", "sales@a.test", "--add", "n@y.test", "--remove", "X@y.test")
+	s.run(0, "", "alias", "add", "@a.test", "alice@a.test")
+	s.wants([]string{"@a.test", "sales@a.test"}, "alias", "list")
+	s.wants([]string{"[]"}, "alias", "list", "--json", "--target", "none@y.test")
+	s.wants([]string{"new@y.test"}, "relocated", "add", "gone@a.test", "new@y.test")
+	s.wants([]string{"ask the office"}, "relocated", "set", "gone@a.test", "ask", "the", "office")
+	s.wants([]string{"MOVED TO", "ask the office"}, "relocated", "list")
+	for _, args := range [][]string{
+		{"relocated", "remove", "gone@a.test"}, {"alias", "remove", "@a.test"}, {"mailbox", "remove", "carl@a.test"},
+		{"domain", "remove", "b.test"}, {"domain", "remove", "a.test", "--all"},
+	} {
+		s.run(0, "", args...)
+	}
+	s.wants([]string{"[]"}, "domain", "list", "--json")
+}
+
+func TestTokenCommands(t *testing.T) {
+	t.Parallel()
+	s := newShell(t)
+	out, errs := s.run(0, "", "token", "create", "ci", "--valid", "720h")
+	if !strings.HasPrefix(out, "tmt_") || strings.Count(out, "\n") != 1 || !strings.Contains(errs, "once") {
+		t.Errorf("%q %q", out, errs)
+	}
+	s.wants([]string{"NAME", "ci", "superadmin"}, "token", "list")
+	s.run(0, "", "token", "revoke", "ci")
+	s.run(1, "", "token", "revoke", "ci")
+}
+
+// TestExitCodes: 1 for what the server refuses, 2 for a wrong command line.
+func TestExitCodes(t *testing.T) {
+	t.Parallel()
+	s := newShell(t)
+	for _, c := range []struct {
+		want  int
+		stdin string
+		args  string
+		text  string
+	}{
+		{1, "", "domain show none.test", "no such domain"},
+		{1, "", "domain add a..b", "name"},
+		{1, "x\n", "mailbox add a@none.test --password-stdin", "not hosted"},
+		{1, "{NOPE}x\n", "mailbox add a@none.test --hash-stdin", "password_hash"},
+		{2, "", "domain", ""},
+		{2, "", "domain add", "NAME"},
+		{2, "", "domain add a.test b.test", ""},
+		{2, "", "domain set a.test", "nothing to change"},
+		{2, "", "domain set a.test --max-aliases many", "number"},
+		{2, "", "domain add a.test --default-quota lots", "size"},
+		{2, "", "domain remove a.test --purge", "--all"},
+		{2, "", "domain frobnicate", "unknown command"},
+		{2, "", "mailbox add a@a.test", "--password-stdin"},
+		{2, "", "mailbox add a@a.test --password-stdin", "no password"},
+		{2, "x\n", "mailbox add a@a.test --password-stdin --no-password", ""},
+		{2, "", "mailbox add a@a.test --password secret", ""},
+		{2, "", "mailbox add --from /does/not/exist", "exist"},
+		{2, "", "alias add a@a.test", "TARGET"},
+		{2, "", "alias set a@a.test", "TARGET"},
+		{2, "", "queue hold", "--all"},
+		{2, "", "queue hold 3X --all", "--all"},
+		{2, "", "domain list --api https://mx.example.test", "TOASTMASTER_TOKEN"},
+	} {
+		want := c.want
+		if c.args == "domain" {
+			want = 0 // shows the help
+		}
+		_, errs := s.run(want, c.stdin, strings.Fields(c.args)...)
+		if !strings.Contains(errs, c.text) || strings.Count(errs, "\n") > 1 {
+			t.Errorf("%s: %q is no line with %q", c.args, errs, c.text)
+		}
+	}
+	s.file = filepath.Join(t.TempDir(), "none.toml")
+	s.run(2, "", "domain", "list")
+	// A configuration without a running instance.
+	if err := os.WriteFile(s.file, []byte("[main]\ndata_dir = \".\"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, errs := s.run(1, "", "domain", "list"); !strings.Contains(errs, "admin.sock") {
+		t.Errorf("%q does not say where it looked", errs)
+	}
+}
+
+func TestMailboxAddFrom(t *testing.T) {
+	t.Parallel()
+	s := newShell(t)
+	s.run(0, "", "domain", "add", "a.test")
+	var b strings.Builder
+	for i := range 1200 {
+		fmt.Fprintf(&b, "u%d@a.test,password%d,5M\n", i, i)
+	}
+	b.WriteString("# a comment\n\nbad\n\"q@a.test\",\"with, comma and \"\"quotes\"\"\"\nx@none.test,y\nh@a.test,{SSHA}OzzvfepGxsUTtI24VJOyxGOx6G886Nvd\nz@a.test,p,huge\n")
+	file := filepath.Join(t.TempDir(), "users.csv")
+	if err := os.WriteFile(file, []byte(b.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, errs := s.run(1, "", "mailbox", "add", "--from", file)
+	if !strings.Contains(out, "1202 mailboxes added, 0 existed, 3 failed") {
+		t.Errorf("%s", out)
+	}
+	for _, line := range []string{":1203: bad: 1 fields", ":1205: x@none.test: ", ":1207: z@a.test: "} {
+		if !strings.Contains(errs, file+line) {
+			t.Errorf("no %q in\n%s", line, errs)
+		}
+	}
+	if strings.Contains(errs, "password1") {
+		t.Error("a password is in the messages")
+	}
+	// Again, from standard input: nothing is added twice.
+	out, _ = s.run(1, b.String(), "mailbox", "add", "--from", "-", "--json")
+	var report bulkReport
+	if err := json.Unmarshal([]byte(out), &report); err != nil || report.Added != 0 || report.Exists != 1202 || report.Failed != 3 ||
+		len(report.Errors) != 3 || report.Errors[1].Line != 1205 {
+		t.Errorf("%v %+v", err, report)
+	}
+	s.wants([]string{"5 MiB"}, "mailbox", "show", "u1199@a.test")
+}
+
+func TestParseOctets(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]int64{
+		"0": 0, "5": 5, "5k": 5 << 10, "5 MiB": 5 << 20, "5MB": 5 << 20, "2G": 2 << 30, "1T": 1 << 40, " 7 ": 7,
+		"": -1, "x": -1, "-1": -1, "1.5G": -1, "9223372036854775807": 1<<63 - 1, "9223372036854775807K": -1, "iB": -1,
+	} {
+		got, err := parseOctets(text)
+		if want < 0 != (err != nil) || err == nil && got != want {
+			t.Errorf("%q: %d, %v", text, got, err)
+		}
+	}
+	for n, want := range map[int64]string{0: "0 B", 1023: "1023 B", 1024: "1 KiB", 1536: "1.5 KiB", 2 << 30: "2 GiB", 1 << 50: "1024 TiB"} {
+		if got := formatOctets(n); got != want {
+			t.Errorf("%d: %q, want %q", n, got, want)
+		}
+	}
+}
+
+func TestProgressBar(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	p := newProgress(&out, 1000)
+	p.bar = true
+	p.show(500, bulkReport{Added: 50})
+	if text := out.String(); !strings.Contains(text, "[###############...............]  50 %  50 mailboxes") {
+		t.Errorf("%q", text)
+	}
+	if text := (&progress{}).text(0, 5, 10); !strings.Contains(text, "5 mailboxes, 10/s") {
+		t.Errorf("%q", text)
+	}
+}
+
+func FuzzBulkMailbox(f *testing.F) {
+	f.Add("a@b.test", "secret", "5M")
+	f.Add("a@b.test", "{SSHA}x", "")
+	f.Fuzz(func(t *testing.T, address, secret, quota string) {
+		box, err := bulkMailbox([]string{address, secret, quota})
+		if err == nil && (box.Password == nil) == (box.PasswordHash == nil) {
+			t.Errorf("%q %q: password and hash", address, secret)
+		}
+	})
+}
