@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -22,12 +21,18 @@ import (
 
 // Exit codes of sysexits.h that callers of sendmail rely on.
 const (
-	exOK       = 0
-	exUsage    = 64
-	exNoUser   = 67
-	exTempFail = 75
-	exConfig   = 78
+	exOK          = 0
+	exUsage       = 64
+	exNoUser      = 67
+	exUnavailable = 69
+	exTempFail    = 75
+	exConfig      = 78
 )
+
+// submitTimeout bounds the whole submission: the caller waits.
+const submitTimeout = 15 * time.Minute
+
+var errTooLarge = errors.New("the message is larger than smtpd.message_size_limit")
 
 // sendmailOptions is sendmail's command line as far as programs use it.
 type sendmailOptions struct {
@@ -61,20 +66,39 @@ func runSendmail(ctx context.Context, env *environment, args []string) int {
 		fmt.Fprintln(env.stderr, "sendmail:", err)
 		return exConfig
 	}
-	message, recipients, err := readMessage(env.stdin, opts, config.Main.Hostname, time.Now())
+	hostname := config.Main.Hostname
+	sender, err := opts.envelopeSender(hostname)
 	if err != nil {
+		fmt.Fprintf(env.stderr, "sendmail: -f %s: %v\n", opts.sender, err)
+		return exUsage
+	}
+	message, recipients, err := readMessage(env.stdin, opts, sender, hostname, config.SMTPD.MessageSizeLimit)
+	if err == nil {
+		err = submit(ctx, config, sender, recipients, message)
+	} else if !errors.Is(err, errTooLarge) {
 		fmt.Fprintln(env.stderr, "sendmail:", err)
 		return exUsage
 	}
-	if err := submit(ctx, config, opts, recipients, message); err != nil {
+	if err != nil {
 		fmt.Fprintln(env.stderr, "sendmail:", err)
-		var reply *smtp.SMTPError
-		if errors.As(err, &reply) && reply.Code >= 500 {
-			return exNoUser
-		}
-		return exTempFail
 	}
-	return exOK
+	return submitCode(err)
+}
+
+// submitCode is the exit code for the outcome of a submission.
+func submitCode(err error) int {
+	var reply *smtp.SMTPError
+	switch {
+	case err == nil:
+		return exOK
+	case errors.Is(err, errTooLarge):
+		return exUnavailable
+	case !errors.As(err, &reply) || reply.Code < 500:
+		return exTempFail
+	case reply.EnhancedCode[1] == 1: // addressing status (RFC 3463 section 3.2)
+		return exNoUser
+	}
+	return exUnavailable
 }
 
 // parseSendmail reads the options that sendmail(1) of Postfix documents. Those
@@ -149,10 +173,11 @@ func (o *sendmailOptions) set(env *environment, a string, value func() (string, 
 	return err
 }
 
-// readMessage reads the message, completes its header (RFC 6409 section 8) and
-// with -t collects the recipients; Bcc fields are removed.
-func readMessage(r io.Reader, o sendmailOptions, hostname string, now time.Time) ([]byte, []addr.Address, error) {
-	text, err := readText(r, o.ignoreDots)
+// readMessage reads the message and with -t collects the recipients; Bcc fields
+// are removed. What else a header lacks, mta/cleanup adds for every client of
+// a trusted network.
+func readMessage(r io.Reader, o sendmailOptions, sender addr.Address, hostname string, limit int64) ([]byte, []addr.Address, error) {
+	text, err := readText(r, o.ignoreDots, limit)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -162,10 +187,10 @@ func readMessage(r io.Reader, o sendmailOptions, hostname string, now time.Time)
 		return nil, nil, err
 	}
 	var kept bytes.Buffer
-	have := map[string]bool{}
+	hasFrom := false
 	for _, field := range head {
 		name := fieldName(field)
-		have[name] = true
+		hasFrom = hasFrom || name == "from"
 		if o.fromHeader && (name == "to" || name == "cc" || name == "bcc") {
 			more, err := headerRecipients(field, hostname)
 			if err != nil {
@@ -173,59 +198,42 @@ func readMessage(r io.Reader, o sendmailOptions, hostname string, now time.Time)
 			}
 			recipients = append(recipients, more...)
 		}
-		if name != "bcc" && name != "return-path" {
+		if name != "bcc" {
 			kept.Write(field)
 		}
 	}
 	if len(recipients) == 0 {
 		return nil, nil, errors.New("no recipients in the header")
 	}
-	complete(&kept, have, o, hostname, now)
+	if !hasFrom && o.fullName != "" && !sender.IsNull() {
+		fmt.Fprintf(&kept, "From: %q %s\n", o.fullName, sender.Path())
+	}
 	kept.WriteByte('\n')
 	kept.Write(body)
 	return kept.Bytes(), recipients, nil
 }
 
-func complete(kept *bytes.Buffer, have map[string]bool, o sendmailOptions, hostname string, now time.Time) {
-	if !have["date"] {
-		fmt.Fprintf(kept, "Date: %s\n", now.Format("Mon, 2 Jan 2006 15:04:05 -0700"))
-	}
-	if !have["message-id"] {
-		fmt.Fprintf(kept, "Message-ID: <%d.%s@%s>\n", now.Unix(), rand.Text()[:16], hostname)
-	}
-	if !have["from"] {
-		from := o.envelopeSender(hostname)
-		if from == "" {
-			from = "MAILER-DAEMON@" + hostname
-		}
-		if o.fullName == "" {
-			fmt.Fprintf(kept, "From: %s\n", from)
-		} else {
-			fmt.Fprintf(kept, "From: %q <%s>\n", o.fullName, from)
-		}
-	}
-}
-
 // envelopeSender is -f, where "" and "<>" are the null sender, or the calling
 // user at this host.
-func (o sendmailOptions) envelopeSender(hostname string) string {
+func (o sendmailOptions) envelopeSender(hostname string) (addr.Address, error) {
 	if o.senderSet {
-		s := strings.Trim(o.sender, "<>")
-		if s != "" && !strings.Contains(s, "@") {
-			s += "@" + hostname
+		s := strings.TrimSuffix(strings.TrimPrefix(o.sender, "<"), ">")
+		if s == "" {
+			return addr.Address{}, nil
 		}
-		return s
+		a, err := addr.Parse(s)
+		return qualify(a, hostname), err
 	}
 	name := "unknown"
 	if u, err := user.Current(); err == nil && u.Username != "" {
 		name = u.Username
 	}
-	return name + "@" + hostname
+	return addr.Address{Local: name, Domain: hostname}, nil
 }
 
 // readText reads to the end of the input, or without -i to a line with a
-// single dot.
-func readText(r io.Reader, ignoreDots bool) ([]byte, error) {
+// single dot, but no more than limit octets.
+func readText(r io.Reader, ignoreDots bool, limit int64) ([]byte, error) {
 	var out bytes.Buffer
 	br := bufio.NewReader(r)
 	for {
@@ -241,6 +249,9 @@ func readText(r io.Reader, ignoreDots bool) ([]byte, error) {
 			line = line[:n-1]
 		}
 		out.Write(line)
+		if int64(out.Len()) > limit {
+			return nil, errTooLarge
+		}
 		if err == io.EOF {
 			return out.Bytes(), nil
 		}
@@ -279,13 +290,13 @@ func fieldName(field []byte) string {
 	return strings.ToLower(string(name))
 }
 
-func submit(ctx context.Context, c *configs.Config, o sendmailOptions, recipients []addr.Address, message []byte) error {
+func submit(ctx context.Context, c *configs.Config, sender addr.Address, recipients []addr.Address, message []byte) error {
 	address := localSMTP(c)
 	if address == "" {
 		return errors.New("smtpd.listen has no TCP address")
 	}
 	var dialer net.Dialer
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, submitTimeout)
 	defer cancel()
 	conn, err := dialer.DialContext(ctx, "tcp", address)
 	if err != nil {
@@ -293,6 +304,7 @@ func submit(ctx context.Context, c *configs.Config, o sendmailOptions, recipient
 	}
 	client := smtp.NewClient(conn)
 	defer client.Close()
+	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
 	host, err := os.Hostname()
 	if err != nil {
 		host = "localhost"
@@ -300,7 +312,7 @@ func submit(ctx context.Context, c *configs.Config, o sendmailOptions, recipient
 	if err := client.Hello(host); err != nil {
 		return err
 	}
-	if err := client.Mail(o.envelopeSender(c.Main.Hostname), nil); err != nil {
+	if err := client.Mail(sender.String(), nil); err != nil {
 		return err
 	}
 	for _, r := range recipients {
