@@ -97,8 +97,12 @@ func (j *Journal) recover(ctx context.Context, replay Replay) error {
 		}
 	}
 	j.dropSurplus()
+	var buf []byte
 	for _, s := range j.segs {
-		if err := j.replaySegment(ctx, s, replay); err != nil {
+		if int64(cap(buf)) < s.size {
+			buf = make([]byte, s.size)
+		}
+		if err := j.replaySegment(ctx, s, buf[:s.size], replay); err != nil {
 			return err
 		}
 	}
@@ -164,8 +168,8 @@ func (j *Journal) openSegment(slot int) (*segment, error) {
 // removed. A damaged one is renamed, for a person to look at: without its
 // nonce no record in it can be told from a leftover.
 func (j *Journal) rejectSegment(s *segment, cause error) error {
-	image, err := s.image()
-	if err == nil && allZero(image) {
+	image := make([]byte, s.size)
+	if err := s.read(image); err == nil && allZero(image) {
 		return removeIfThere(j.o.FS, s.name)
 	}
 	j.report(Damage{File: s.name, To: s.size, Err: cause})
@@ -204,12 +208,11 @@ func (j *Journal) dropSurplus() {
 
 // replaySegment reads one segment. It is synced first: what a killed process
 // wrote and did not sync is acted upon now, so it must not vanish later.
-func (j *Journal) replaySegment(ctx context.Context, s *segment, replay Replay) error {
+func (j *Journal) replaySegment(ctx context.Context, s *segment, image []byte, replay Replay) error {
 	if err := s.file.Datasync(); err != nil {
 		j.o.Log.Error("journal segment cannot be synced", "segment", s.name, "cause", err.Error())
 	}
-	image, err := s.image()
-	if err != nil {
+	if err := s.read(image); err != nil {
 		j.report(Damage{File: s.name, Segment: s.seq, To: s.size, Err: err})
 	}
 	return scan(image, s.seed, func(r found) error {
@@ -230,21 +233,23 @@ func (j *Journal) replaySegment(ctx context.Context, s *segment, replay Replay) 
 	})
 }
 
-// image reads the whole file. Parts that cannot be read are zero; err is the
-// first reason.
-func (s *segment) image() ([]byte, error) {
-	image := make([]byte, s.size)
+// read reads the whole file. Parts that cannot be read are zero; the error is
+// the first reason.
+func (s *segment) read(image []byte) error {
 	var first error
 	for off := int64(0); off < s.size; off += zeroes {
 		part := image[off:min(off+zeroes, s.size)]
-		if _, err := s.file.ReadAt(part, off); err != nil && !errors.Is(err, io.EOF) {
-			clear(part)
-			if first == nil {
-				first = err
-			}
+		n, err := s.file.ReadAt(part, off)
+		if err == nil || errors.Is(err, io.EOF) {
+			clear(part[n:])
+			continue
+		}
+		clear(part)
+		if first == nil {
+			first = err
 		}
 	}
-	return image, first
+	return first
 }
 
 func (j *Journal) report(d Damage) {
