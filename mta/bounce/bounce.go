@@ -92,10 +92,7 @@ func (g *Generator) send(ctx context.Context, r *agent.Report, about []agent.Rep
 		return errEmpty
 	}
 	w := &writer{g: g, report: r, about: about, to: to, headersOnly: headersOnly, now: g.clock.Now()}
-	text, err := w.message()
-	if err != nil {
-		return err
-	}
+	text := w.message()
 	env := &envelope.Envelope{
 		Recipients: []envelope.Recipient{{Address: to, Original: to, Notify: envelope.NotifyNever}},
 		UTF8:       w.utf8,

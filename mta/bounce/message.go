@@ -27,12 +27,8 @@ type writer struct {
 }
 
 // message returns the whole report.
-func (w *writer) message() ([]byte, error) {
-	var err error
-	w.original, err = w.readOriginal()
-	if err != nil {
-		return nil, err
-	}
+func (w *writer) message() []byte {
+	w.original = w.readOriginal()
 	w.utf8 = w.report.Envelope.UTF8 && w.original.eightBitHeader || !w.addressesASCII()
 	w.eightBit = w.utf8 || w.original.eightBit
 	// The queue ID never repeats on this host, and the original cannot know
@@ -43,7 +39,7 @@ func (w *writer) message() ([]byte, error) {
 	w.status()
 	w.returned()
 	w.printf("\n--%s--\n", w.boundary)
-	return w.b.Bytes(), nil
+	return w.b.Bytes()
 }
 
 func (w *writer) printf(format string, args ...any) { fmt.Fprintf(&w.b, format, args...) }
@@ -201,17 +197,18 @@ type original struct {
 // readOriginal reads the message when it is to be returned whole, otherwise
 // its header as far as the limit goes. A message that cannot be read is not
 // returned; a report without it is better than none.
-func (w *writer) readOriginal() (original, error) {
+func (w *writer) readOriginal() original {
 	c := w.report.Content
 	if c == nil {
-		return original{}, nil
+		return original{}
 	}
 	limit := w.g.config.SizeLimit
 	o := original{whole: !w.headersOnly && c.Size() <= limit}
 	text := make([]byte, min(c.Size(), max(limit, minHeader)))
-	n, _ := c.ReadAt(text, 0)
-	if int64(n) < int64(len(text)) {
+	n, err := c.ReadAt(text, 0)
+	if n < len(text) {
 		o.whole = false
+		w.g.log.Error("report returns less than the message", "id", w.report.Envelope.ID, "cause", err)
 	}
 	text = text[:n]
 	header := cutHeader(text)
@@ -222,7 +219,7 @@ func (w *writer) readOriginal() (original, error) {
 		o.text = header
 	}
 	o.eightBit = has8Bit(o.text)
-	return o, nil
+	return o
 }
 
 // minHeader is how much of a header is returned whatever the size limit.
