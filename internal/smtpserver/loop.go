@@ -14,7 +14,7 @@ import (
 func (c *Conn) loop() {
 	for !c.closing {
 		if c.srv.MaxErrors > 0 && c.errors >= c.srv.MaxErrors {
-			c.bye(dsn.New(dsn.AuthUnavailable, "Too many errors").WithCode(421), "too many errors")
+			c.bye(dsn.New(dsn.TooManyErrors, "Too many errors").WithCode(421), "too many errors")
 			return
 		}
 		line := c.again
@@ -81,7 +81,7 @@ func (c *Conn) run(line []byte) {
 	}
 	v := &table[i]
 	if v.junk && c.tooMuchJunk() {
-		c.bye(dsn.New(dsn.AuthUnavailable, "Too many commands that lead nowhere").WithCode(421), "too much junk")
+		c.bye(dsn.New(dsn.TooManyErrors, "Too many commands that lead nowhere").WithCode(421), "too much junk")
 		return
 	}
 	c.messageRefused = false

@@ -16,9 +16,6 @@ import (
 	"toastmaster/mta/queue"
 )
 
-// mailboxFullNow is 4.2.2, the temporary twin of dsn.MailboxFull.
-const mailboxFullNow = dsn.Status(4_002_002)
-
 // Store takes messages: *mailstore.Store here, an LMTP client when a mailbox
 // lives on another node.
 type Store interface {
@@ -85,7 +82,7 @@ func (a *Agent) deliver(ctx context.Context, r *agent.Request, i int, now time.T
 		Content: r.Content,
 	}))
 	if failed != nil && failed.Status == dsn.MailboxFull && a.options.OverQuotaTemporary {
-		failed = dsn.Wrap(mailboxFullNow, failed.Text, failed)
+		failed = dsn.Wrap(dsn.MailboxFullNow, failed.Text, failed)
 	}
 	return failed
 }

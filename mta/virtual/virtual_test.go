@@ -165,7 +165,7 @@ func TestRefusals(t *testing.T) {
 		}
 	}
 	res := deliver(t.Context(), New(d, s, clock.System{}, Options{OverQuotaTemporary: true}), request(t, "small@example.test"))
-	if e := res[0].Err; e == nil || e.Status != mailboxFullNow || !e.Temporary() {
+	if e := res[0].Err; e == nil || e.Status != dsn.MailboxFullNow || !e.Temporary() {
 		t.Errorf("over quota, temporary: %+v", res)
 	}
 }
