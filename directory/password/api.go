@@ -81,7 +81,7 @@ func (a *Authenticator) Authenticate(ctx context.Context, t Attempt) (directory.
 	box, reason, err := a.decide(ctx, t)
 	if reason == reasonUnavailable {
 		// The event has no place for the cause, and an operator needs it.
-		a.o.Log.Warn("log-in not decided", "service", t.Service, "session", t.Session, "err", err)
+		a.o.Log.Warn("log-in not decided", "service", t.Service, "session", t.Session, "cause", err)
 	}
 	client := ""
 	if t.Client.IsValid() {

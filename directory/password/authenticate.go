@@ -101,7 +101,7 @@ func (a *Authenticator) remember(ctx context.Context, t Attempt, acc directory.A
 		defer cancel()
 		stronger := a.hasher.Hash(t.Password)
 		if err := a.o.Rehash(ctx, acc.Mailbox, acc.PasswordHash, stronger); err != nil {
-			a.o.Log.Warn("password hash not replaced", "session", t.Session, "mailbox", acc.Mailbox.Address.String(), "err", err)
+			a.o.Log.Warn("password hash not replaced", "session", t.Session, "mailbox", acc.Mailbox.Address.String(), "cause", err)
 		} else {
 			key = a.successKey(t, stronger)
 		}
