@@ -219,13 +219,3 @@ func parseLiteral(s string) (string, error) {
 	}
 	return "[" + ip.String() + "]", nil
 }
-
-// Unicode is the domain with U-labels, for people; the input when it does not
-// convert.
-func Unicode(domain string) string {
-	u, err := idna.Display.ToUnicode(domain)
-	if err != nil {
-		return domain
-	}
-	return u
-}

@@ -248,7 +248,6 @@ func TestNotifier(t *testing.T) {
 		{n.Ready, "READY=1"},
 		{n.Reloading, "RELOADING=1\nMONOTONIC_USEC="},
 		{n.Stopping, "STOPPING=1"},
-		{func() error { return n.Status("two\nlines") }, "STATUS=two lines"},
 	} {
 		if err := c.send(); err != nil {
 			t.Fatal(err)

@@ -37,11 +37,6 @@ func (n *Notifier) Reloading() error {
 // Stopping says that the drain has begun.
 func (n *Notifier) Stopping() error { return n.send("STOPPING=1") }
 
-// Status is one line for people.
-func (n *Notifier) Status(text string) error {
-	return n.send("STATUS=" + strings.ReplaceAll(text, "\n", " "))
-}
-
 func (n *Notifier) send(state string) error {
 	if n == nil {
 		return nil
