@@ -80,9 +80,9 @@ func answering[I, O any](h *handlers, f func(context.Context, *I) (*O, error)) f
 func (h *handlers) logFailure(ctx context.Context, err error) {
 	switch model.KindOf(err) {
 	case model.Internal:
-		h.o.Log.ErrorContext(ctx, "admin request failed", "err", err)
+		h.o.Log.ErrorContext(ctx, "admin request failed", "cause", err)
 	case model.Unavailable:
-		h.o.Log.WarnContext(ctx, "admin request failed", "err", err)
+		h.o.Log.WarnContext(ctx, "admin request failed", "cause", err)
 	}
 }
 

@@ -74,7 +74,7 @@ func (h *handlers) queuedContent(ctx context.Context, in *queueInput) (*huma.Str
 		c.SetHeader("Content-Disposition", "attachment")
 		c.SetHeader("Content-Length", strconv.FormatInt(size, 10))
 		if _, err := io.Copy(c.BodyWriter(), content); err != nil {
-			h.o.Log.DebugContext(ctx, "queued content not sent", "id", in.ID, "err", err)
+			h.o.Log.DebugContext(ctx, "queued content not sent", "id", in.ID, "cause", err)
 		}
 	}}, nil
 }

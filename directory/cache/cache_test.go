@@ -165,23 +165,32 @@ func TestInvalidate(t *testing.T) {
 // neither remembered after it nor given to a later question.
 func TestInvalidateDuringAQuestion(t *testing.T) {
 	t.Parallel()
-	c, under, _ := subject(t)
-	entered, leave := make(chan struct{}), make(chan struct{})
-	under.become(under.Directory, func(context.Context) {
-		close(entered)
-		<-leave
-	})
-	var wg sync.WaitGroup
-	wg.Go(func() { ask(t, c, nobody, directory.NotFound) })
-	<-entered
-	data := tabletest.Data()
-	data.Accounts = append(data.Accounts, static.Box("nobody@example.test", ""))
-	under.become(healthy(t, data), nil)
-	c.Invalidate()
-	ask(t, c, nobody, directory.Found) // does not join the old question
-	close(leave)
-	wg.Wait()
-	ask(t, c, nobody, directory.Found)
+	without := tabletest.Data()
+	without.Accounts = without.Accounts[1:]
+	without.Aliases = nil
+	for _, c := range []struct {
+		before, after        static.Data
+		oldAnswer, newAnswer directory.Outcome
+	}{
+		{without, tabletest.Data(), directory.NotFound, directory.Found},
+		{tabletest.Data(), without, directory.Found, directory.NotFound},
+	} {
+		entered, leave := make(chan struct{}), make(chan struct{})
+		under := &counting{Directory: healthy(t, c.before), gate: func(context.Context) {
+			close(entered)
+			<-leave
+		}}
+		d := cache.New(under, params(), &stopped{})
+		var wg sync.WaitGroup
+		wg.Go(func() { ask(t, d, alice, c.oldAnswer) })
+		<-entered
+		under.become(healthy(t, c.after), nil)
+		d.Invalidate()
+		ask(t, d, alice, c.newAnswer) // does not join the old question
+		close(leave)
+		wg.Wait()
+		ask(t, d, alice, c.newAnswer)
+	}
 }
 
 func TestOneAsksForMany(t *testing.T) {
