@@ -113,14 +113,23 @@ func (s *session) answer(v *verb, answer reply, err error) {
 		return
 	}
 	r := refuse(err)
-	if r.cause != nil && r.code == "SERVERBUG" {
-		s.srv.log.Error("command failed", "service", "imapd", "session", s.login.ID,
-			"command", v.name, "cause", r.cause.Error())
+	if v != nil {
+		s.logFailure(v.name, r)
 	}
 	s.c.respond(s.tag, r.kind, r.code, r.text)
 	if r.kind == "BAD" {
 		s.mistake()
 	}
+}
+
+// logFailure logs what failed on our side: the answer says nothing of it. What
+// failed at log-in directory/password has logged.
+func (s *session) logFailure(command string, r *refusal) {
+	if r.cause == nil || s.user == nil || r.code != "SERVERBUG" && r.code != "UNAVAILABLE" {
+		return
+	}
+	s.srv.log.Error("command failed", "service", "imapd", "session", s.login.ID,
+		"mailbox", s.login.Account().Address.String(), "command", command, "cause", r.cause.Error())
 }
 
 // refuseUntagged answers what has no tag to answer to.

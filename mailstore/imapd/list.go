@@ -185,7 +185,9 @@ func (s *session) writeList(q *listRequest) error {
 		if q.status != nil && !f.NoSelect {
 			// A mailbox whose state cannot be had is listed without it (RFC
 			// 5819 section 2).
-			_ = s.writeStatus(f.Name, q.status)
+			if err := s.writeStatus(f.Name, q.status); err != nil {
+				s.logFailure("LIST", refuse(err))
+			}
 		}
 	}
 	return nil
