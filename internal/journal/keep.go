@@ -174,13 +174,15 @@ func (j *Journal) offer(s *segment, err error) {
 // It returns neither segment nor error when there may soon be a free one.
 func (j *Journal) prepare() (*segment, error) {
 	s, mayCreate, idle := j.chooseSlot()
-	var err error
 	for s != nil && s.size != j.o.SegmentSize {
 		// From before the parameter was changed.
-		err = j.discard(s)
+		if err := j.discard(s); err != nil {
+			return nil, err
+		}
 		s, mayCreate, idle = j.chooseSlot()
 	}
 	if s == nil && mayCreate {
+		var err error
 		s, err = j.create()
 		// On a full disk a checkpoint may still free a segment.
 		if err != nil && !(idle && spool.IsFull(err)) {

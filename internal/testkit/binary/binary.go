@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -143,8 +144,8 @@ func logSays(file string, offset int64, word string) (bool, error) {
 	defer f.Close()
 	b := make([]byte, 64<<10)
 	n, err := f.ReadAt(b, offset)
-	if n == 0 {
-		return false, nil // nothing printed yet
+	if err != nil && err != io.EOF {
+		return false, err
 	}
 	return bytes.Contains(b[:n], []byte(word)), nil
 }
