@@ -48,8 +48,11 @@ func TestRolesAreAsked(t *testing.T) {
 	}
 	admin := as(authz.Principal{Role: authz.DomainAdmin, Scope: []string{"a.test"}})
 	for name, call := range map[string]func() error{
-		"add a domain":   func() error { _, err := h.addDomain(admin, &body[model.NewDomain]{}); return err },
-		"set its limits": func() error { _, err := h.setDomain(admin, &setDomainInput{DomainInput: DomainInput{"a.test"}}); return err },
+		"add a domain": func() error { _, err := h.addDomain(admin, &body[model.NewDomain]{}); return err },
+		"set its limits": func() error {
+			_, err := h.setDomain(admin, &setDomainInput{DomainInput: DomainInput{"a.test"}})
+			return err
+		},
 		"foreign mailbox": func() error {
 			_, err := h.addMailbox(admin, &body[model.NewMailbox]{model.NewMailbox{Address: "x@b.test"}})
 			return err
