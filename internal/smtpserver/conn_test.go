@@ -88,6 +88,29 @@ func (c *countedConn) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
+// TestRecipientsBeyondTheLimitAreNoErrors is a client that pipelines more
+// recipients than are taken: it hears 452 for the rest and gets its message
+// through. One that does not stop is an error like any other.
+func TestRecipientsBeyondTheLimitAreNoErrors(t *testing.T) {
+	t.Parallel()
+	run := func(recipients int) (string, []message) {
+		bag := &mailbag{}
+		server := testServer(bag)
+		server.MaxRecipients, server.MaxErrors = 5, 3
+		s := &script{in: strings.NewReader("EHLO c\r\nMAIL FROM:<a@x.test>\r\n" +
+			strings.Repeat("RCPT TO:<b@x.test>\r\n", recipients) + "DATA\r\nx\r\n.\r\nQUIT\r\n")}
+		server.ServeConn(context.Background(), s)
+		return s.out.String(), bag.take()
+	}
+	out, mail := run(10)
+	if strings.Count(out, "452 4.5.3 ") != 5 || len(mail) != 1 || len(mail[0].to) != 5 {
+		t.Errorf("%s %+v", out, mail)
+	}
+	if out, mail := run(100); strings.Count(out, "452 4.5.3 ") != 8 || len(mail) != 0 || !strings.Contains(out, "\r\n421 ") {
+		t.Errorf("%s %+v", out, mail)
+	}
+}
+
 // TestPortionsDoNotMatter runs the same octets in portions of every kind.
 func TestPortionsDoNotMatter(t *testing.T) {
 	t.Parallel()

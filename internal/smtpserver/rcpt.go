@@ -34,7 +34,7 @@ func rcpt(c *Conn, arg string) *dsn.Error {
 	case !to.IsASCII() && !c.tx.utf8:
 		return dsn.New(dsn.NonASCIIAddress, "SMTPUTF8 is required for this address").WithCode(553)
 	case c.srv.MaxRecipients > 0 && len(c.tx.rcpts) >= c.srv.MaxRecipients:
-		return dsn.New(dsn.TooManyRecipients, "Too many recipients").WithCode(452)
+		return c.excess()
 	}
 	name := to.String()
 	if err := c.session.Rcpt(name, opts); err != nil {
@@ -47,6 +47,19 @@ func rcpt(c *Conn, arg string) *dsn.Error {
 	c.tx.rcpts = append(c.tx.rcpts, name)
 	c.ok(dsn.AddressValid, "Ok")
 	return nil
+}
+
+// excess answers a recipient too many. The client is to send the message to
+// those it has and come again for the rest (RFC 5321 section 4.5.3.1.10); one that
+// pipelines has sent them all before it can know. So as many again as are
+// allowed are no errors, as with Postfix's smtpd_recipient_overshoot_limit:
+// otherwise it would be cut off before DATA, and its mail never go.
+func (c *Conn) excess() *dsn.Error {
+	if c.tx.refused < c.srv.MaxRecipients {
+		c.errors-- // fail counts it
+	}
+	c.tx.refused++
+	return dsn.New(dsn.TooManyRecipients, "Too many recipients").WithCode(452)
 }
 
 func rcptOptions(s string) (*smtp.RcptOptions, *dsn.Error) {
