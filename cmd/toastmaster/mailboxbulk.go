@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/csv"
 	"errors"
@@ -84,6 +85,10 @@ type bulk struct {
 }
 
 func (b *bulk) run(ctx context.Context, c *client.Client, in io.Reader) error {
+	in, err := skipBOM(in)
+	if err != nil {
+		return err
+	}
 	r := csv.NewReader(in)
 	r.FieldsPerRecord = -1
 	r.Comment = '#'
@@ -114,6 +119,23 @@ func (b *bulk) run(ctx context.Context, c *client.Client, in io.Reader) error {
 			}
 		}
 	}
+}
+
+// skipBOM takes away the mark that some spreadsheets begin UTF-8 with: no eye
+// sees it, and it would become a part of the first address.
+func skipBOM(in io.Reader) (io.Reader, error) {
+	const bom = "\ufeff"
+	r := bufio.NewReader(in)
+	begin, err := r.Peek(len(bom))
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	if string(begin) == bom {
+		if _, err := r.Discard(len(bom)); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
 }
 
 // hashPrefix begins a hash; a password in clear that looks so must be set by
