@@ -46,6 +46,11 @@ func stopTimeout(c *configs.Config) time.Duration {
 // serve runs an instance until ctx ends. onReady, which may be nil, is called
 // when every listener is open; an error from it stops the instance.
 func serve(ctx context.Context, env *environment, c *configs.Config, onReady func(context.Context, *instance) error) (err error) {
+	// From the first moment: a log rotation during a long recovery must not
+	// end the process, as a SIGHUP that nobody waits for does.
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
 	if err := checkFiles(c); err != nil {
 		return &usage{err}
 	}
@@ -65,7 +70,7 @@ func serve(ctx context.Context, env *environment, c *configs.Config, onReady fun
 	watcher := make(chan struct{})
 	go func() {
 		defer close(watcher)
-		i.watch(ctx, env, notify, cancel, onReady)
+		i.watch(ctx, env, notify, hangup, cancel, onReady)
 	}()
 	err = i.group.Run(ctx)
 	cancel(nil)
@@ -77,10 +82,7 @@ func serve(ctx context.Context, env *environment, c *configs.Config, onReady fun
 }
 
 // watch announces readiness, serves SIGHUP and announces the stop.
-func (i *instance) watch(ctx context.Context, env *environment, notify *service.Notifier, cancel context.CancelCauseFunc, onReady func(context.Context, *instance) error) {
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
-	defer signal.Stop(hangup)
+func (i *instance) watch(ctx context.Context, env *environment, notify *service.Notifier, hangup <-chan os.Signal, cancel context.CancelCauseFunc, onReady func(context.Context, *instance) error) {
 	ready := i.group.Ready()
 	for {
 		select {

@@ -1,0 +1,48 @@
+package main
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"toastmaster/configs"
+)
+
+// TestHangupDuringTheStart sends SIGHUP while serve is still reading the
+// certificate, a pipe that nobody has written to. Nobody waiting for the signal
+// would end this process.
+func TestHangupDuringTheStart(t *testing.T) {
+	dir := t.TempDir()
+	file, err := initialise(initOptions{dir: dir, portBase: 2000, hostname: "mx.test", host: "127.0.0.1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := configs.Load(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert := filepath.Join(dir, "tls", "cert.pem")
+	if err := os.Remove(cert); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mkfifo(cert, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- serve(context.Background(), &environment{}, c, nil) }()
+	w, err := os.OpenFile(cert, os.O_WRONLY, 0) // returns when serve has opened it
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err == nil {
+		t.Fatal("an empty certificate was taken")
+	}
+}
