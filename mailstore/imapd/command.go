@@ -125,7 +125,8 @@ func (s *session) answer(v *verb, answer reply, err error) {
 // logFailure logs what failed on our side: the answer says nothing of it. What
 // failed at log-in directory/password has logged.
 func (s *session) logFailure(command string, r *refusal) {
-	if r.cause == nil || s.user == nil || r.code != "SERVERBUG" && r.code != "UNAVAILABLE" {
+	ours := r.code == "SERVERBUG" || r.code == "UNAVAILABLE" && s.user != nil
+	if r.cause == nil || !ours {
 		return
 	}
 	s.srv.log.Error("command failed", "service", "imapd", "session", s.login.ID,
