@@ -3,8 +3,11 @@ package sql
 import (
 	"context"
 	dbsql "database/sql"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
+	"os"
 	"time"
 
 	// The driver "sqlite".
@@ -28,7 +31,14 @@ func Open(path string, c configs.Directory, delimiters string) (*Directory, erro
 // it is missing. Its transactions take the write lock when they begin, so they
 // wait for another writer at the start and never fail half way with a busy
 // error. The caller closes it.
+//
+// A new file is for its owner alone, whatever the umask: it has the password
+// hashes. SQLite gives its side files the mode of the database. The mode of a
+// file that exists is the operator's.
 func OpenWriter(ctx context.Context, path string, c configs.Directory) (*dbsql.DB, error) {
+	if err := createPrivate(path); err != nil {
+		return nil, fmt.Errorf("database: %w", err)
+	}
 	db, err := open(path, c.BusyTimeout, 1, "&_txlock=immediate&_pragma=synchronous(FULL)")
 	if err != nil {
 		return nil, err
@@ -40,6 +50,19 @@ func OpenWriter(ctx context.Context, path string, c configs.Directory) (*dbsql.D
 		return nil, fmt.Errorf("database %s: %w", path, err)
 	}
 	return db, nil
+}
+
+// createPrivate makes an empty file, which is an empty database, when there is
+// none.
+func createPrivate(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 // OpenReader opens a pool of reading connections, for listings.
