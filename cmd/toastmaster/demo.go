@@ -24,7 +24,7 @@ const demoDomain = "example.test"
 func demoUsers() []string { return []string{"alice", "bob"} }
 
 func newDemoCommand(env *environment) *cobra.Command {
-	o := initOptions{}
+	o := demoOptions()
 	cmd := &cobra.Command{
 		Use:   "demo DIR",
 		Short: "Serve a demo instance below DIR on 127.0.0.1",
@@ -47,8 +47,12 @@ func newDemoCommand(env *environment) *cobra.Command {
 		},
 	}
 	cmd.Flags().IntVar(&o.portBase, "port-base", 2000, "added to each standard port, on first use")
-	o.hostname, o.host = "localhost", "127.0.0.1"
 	return cmd
+}
+
+// demoOptions make an instance where RCPT TO:<postmaster> works too.
+func demoOptions() initOptions {
+	return initOptions{hostname: "localhost", host: "127.0.0.1", postmaster: demoUsers()[0] + "@" + demoDomain}
 }
 
 // welcome makes the demo data if it is missing and says how to use it.

@@ -24,6 +24,8 @@ type initOptions struct {
 	portBase int
 	hostname string
 	host     string // address to listen on
+	// postmaster, if any, gets the mail for <postmaster>.
+	postmaster string
 }
 
 func newInitCommand(env *environment) *cobra.Command {
@@ -112,6 +114,10 @@ func initialText(o initOptions) string {
 	listen := func(port int) string {
 		return fmt.Sprintf("[%q]", net.JoinHostPort(o.host, strconv.Itoa(port+o.portBase)))
 	}
+	smtpd := [][2]string{{"listen", listen(25)}, {"submission_listen", listen(587)}, {"submissions_listen", listen(465)}}
+	if o.postmaster != "" {
+		smtpd = append(smtpd, [2]string{"postmaster", strconv.Quote(o.postmaster)})
+	}
 	var b strings.Builder
 	b.WriteString("# Written by `toastmaster init`. `toastmaster config explain NAME` explains a\n" +
 		"# parameter; everything that is not here has its default.\n")
@@ -120,7 +126,7 @@ func initialText(o initOptions) string {
 		rows    [][2]string
 	}{
 		{"main", [][2]string{{"hostname", strconv.Quote(o.hostname)}, {"data_dir", `"."`}}},
-		{"smtpd", [][2]string{{"listen", listen(25)}, {"submission_listen", listen(587)}, {"submissions_listen", listen(465)}}},
+		{"smtpd", smtpd},
 		{"lmtpd", [][2]string{{"listen", fmt.Sprintf("[%q, %q]", net.JoinHostPort(o.host, strconv.Itoa(24+o.portBase)), "unix:lmtp.sock")}}},
 		{"imapd", [][2]string{{"listen", listen(143)}, {"listen_tls", listen(993)}}},
 		{"pop3d", [][2]string{{"listen", listen(110)}, {"listen_tls", listen(995)}}},
