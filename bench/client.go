@@ -14,7 +14,7 @@ import (
 // client is a connection that does as little as possible with what it reads,
 // so that the server is the bottleneck.
 type client struct {
-	net.Conn
+	*blocking
 	r   *bufio.Reader
 	tag int
 }
@@ -28,7 +28,12 @@ func dial(ctx context.Context, address string) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &client{Conn: c, r: bufio.NewReaderSize(c, 256<<10)}, nil
+	defer c.Close()
+	b, err := newBlocking(c.(*net.TCPConn))
+	if err != nil {
+		return nil, err
+	}
+	return &client{blocking: b, r: bufio.NewReaderSize(b, 256<<10)}, nil
 }
 
 // dialFor closes the connection when ctx is done, which ends every wait on it.
@@ -43,9 +48,6 @@ func dialFor(ctx context.Context, address string) (*client, func(), error) {
 }
 
 func (c *client) write(b []byte) error {
-	if err := c.SetDeadline(time.Now().Add(answerTimeout)); err != nil {
-		return err
-	}
 	_, err := c.Write(b)
 	return err
 }

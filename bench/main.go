@@ -35,6 +35,7 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
+	"runtime"
 	"syscall"
 
 	"toastmaster/internal/testkit/binary"
@@ -42,6 +43,8 @@ import (
 )
 
 func main() {
+	// Clients block threads (see blocking); none must wait for another's turn.
+	runtime.GOMAXPROCS(64)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	err := run(ctx, os.Args[1:], os.Stdout)
