@@ -41,7 +41,8 @@ type Kind uint8
 const (
 	// KindMailbox is delivered here.
 	KindMailbox Kind = iota + 1
-	// KindAlias is replaced by Targets. A catch-all is an alias, too.
+	// KindAlias is replaced by Targets, also where there is a mailbox of the
+	// same address. A catch-all is an alias, too.
 	KindAlias
 	// KindRelocated has moved away: 551 5.1.6 with the new address.
 	KindRelocated
@@ -55,7 +56,9 @@ type Recipient struct {
 	Matched addr.Address
 	// Extension is what was cut off, "" if nothing.
 	Extension string
-	// Mailbox is set for KindMailbox.
+	// Mailbox is set for KindMailbox, and for a KindAlias that stands beside a
+	// mailbox of the same address: where the mail goes when the alias names
+	// itself. Its Home is "" when there is none.
 	Mailbox Mailbox
 	// Targets are set for KindAlias, at least one.
 	Targets []addr.Address

@@ -14,6 +14,14 @@
 // 451 4.3.5; NotFound has no general status, the caller knows what was missing.
 // [Destination] does it for those who deliver.
 //
+// # An alias beside a mailbox
+//
+// One address may be both. The alias wins, as Postfix asks virtual_alias_maps
+// before virtual_mailbox_maps: mail goes to its targets. When the address is among
+// them, expansion ends there (virtual(5)) and the mailbox keeps a copy; without
+// that the mailbox gets no mail and can only be read. What is found has both, and
+// [Destination], which is asked after expansion, gives the mailbox.
+//
 // # Implementations
 //
 // directory/sql (SQLite; views, never base tables), directory/cache in front of

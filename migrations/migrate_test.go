@@ -36,7 +36,8 @@ func schema(t *testing.T, db *sql.DB) string {
 		if err := rows.Scan(&s); err != nil {
 			t.Fatal(err)
 		}
-		all = append(all, s)
+		// A table that was renamed has its name in quotes.
+		all = append(all, strings.ReplaceAll(s, `"`, ""))
 	}
 	if err := rows.Err(); err != nil {
 		t.Fatal(err)
@@ -156,6 +157,59 @@ func TestLoadRefusesGaps(t *testing.T) {
 }
 
 // TestConstraints: the schema itself refuses what the program must never do.
+// TestAliasBesideMailboxKeepsTheData: up and down again, nothing is lost but
+// what the older schema cannot hold.
+func TestAliasBesideMailboxKeepsTheData(t *testing.T) {
+	t.Parallel()
+	ctx, db := context.Background(), open(t)
+	steps, err := load(sqliteFiles, "sqlite")
+	if err != nil {
+		t.Fatal(err)
+	}
+	exec := func(statements ...string) {
+		t.Helper()
+		for _, s := range statements {
+			if _, err := db.Exec(s); err != nil {
+				t.Fatalf("%s: %v", s, err)
+			}
+		}
+	}
+	targets := func(want string) {
+		t.Helper()
+		var got string
+		err := db.QueryRow(`SELECT COALESCE(group_concat(a.address || '>' || t.target || COALESCE(m.home, ''), ' '), '')
+			FROM addresses a JOIN alias_targets t ON t.address_id = a.id LEFT JOIN mailboxes m ON m.home = a.address ORDER BY 1`).Scan(&got)
+		if err != nil || got != want {
+			t.Errorf("%q, %v; want %q", got, err, want)
+		}
+		if err := db.QueryRow("SELECT home || password_hash FROM mailboxes").Scan(&got); err != nil || got != "homehash" {
+			t.Errorf("mailbox %q, %v", got, err)
+		}
+		if err := db.QueryRow("SELECT moved_to FROM relocated").Scan(&got); err != nil || got != "there" {
+			t.Errorf("relocated %q, %v", got, err)
+		}
+	}
+	if err := move(ctx, db, steps, 1); err != nil {
+		t.Fatal(err)
+	}
+	const address = "INSERT INTO addresses (id, address, domain_id, local, kind, created_at, updated_at) VALUES "
+	exec("INSERT INTO domains (id, name, kind, created_at, updated_at) VALUES (1, 'a.test', 'hosted', 0, 0)",
+		address+"(1, 'm@a.test', 1, 'm', 'mailbox', 0, 0), (2, 'l@a.test', 1, 'l', 'alias', 0, 0), (3, 'r@a.test', 1, 'r', 'relocated', 0, 0)",
+		"INSERT INTO mailboxes (address_id, home, password_hash) VALUES (1, 'home', 'hash')",
+		"INSERT INTO relocated (address_id, moved_to) VALUES (3, 'there')",
+		"INSERT INTO aliases (address_id) VALUES (2)", "INSERT INTO alias_targets VALUES (2, 0, 'x@y')")
+	if err := move(ctx, db, steps, 2); err != nil {
+		t.Fatal(err)
+	}
+	targets("l@a.test>x@y")
+	exec(address+"(4, 'm@a.test', 1, 'm', 'alias', 0, 0)", "INSERT INTO aliases (address_id) VALUES (4)", "INSERT INTO alias_targets VALUES (4, 0, 'z@y')")
+	targets("l@a.test>x@y m@a.test>z@y")
+	if err := Down(ctx, db, 1); err != nil {
+		t.Fatal(err)
+	}
+	targets("l@a.test>x@y")
+}
+
 func TestConstraints(t *testing.T) {
 	t.Parallel()
 	db := open(t)
@@ -168,6 +222,7 @@ func TestConstraints(t *testing.T) {
 		"INSERT INTO addresses (id, address, domain_id, local, kind, created_at, updated_at) VALUES (1, 'x@a.test', 1, 'x', 'mailbox', 0, 0)",
 		"INSERT INTO mailboxes (address_id, home, password_hash) VALUES (1, 'a.test/x', '')",
 		"INSERT INTO addresses (id, address, domain_id, local, kind, created_at, updated_at) VALUES (2, '@a.test', 1, '', 'alias', 0, 0)",
+		"INSERT INTO addresses (id, address, domain_id, local, kind, created_at, updated_at) VALUES (3, 'x@a.test', 1, 'x', 'alias', 0, 0)",
 	} {
 		if _, err := db.Exec(ok); err != nil {
 			t.Fatalf("%s: %v", ok, err)
@@ -178,7 +233,8 @@ func TestConstraints(t *testing.T) {
 		"INSERT INTO domains (name, kind, created_at, updated_at) VALUES ('UPPER.test', 'hosted', 0, 0)",
 		"INSERT INTO domains (name, kind, created_at, updated_at) VALUES ('c.test', 'alias', 0, 0)",
 		"INSERT INTO domains (name, kind, alias_of, alias_of_kind, created_at, updated_at) VALUES ('c.test', 'alias', 2, 'hosted', 0, 0)",
-		"INSERT INTO addresses (address, domain_id, local, kind, created_at, updated_at) VALUES ('x@a.test', 1, 'x', 'alias', 0, 0)",
+		"INSERT INTO addresses (address, domain_id, local, kind, created_at, updated_at) VALUES ('x@a.test', 1, 'x', 'mailbox', 0, 0)",
+		"INSERT INTO addresses (address, domain_id, local, kind, created_at, updated_at) VALUES ('x@a.test', 1, 'x', 'relocated', 0, 0)",
 		"INSERT INTO addresses (address, domain_id, local, kind, created_at, updated_at) VALUES ('y@b.test', 2, 'y', 'mailbox', 0, 0)",
 		"INSERT INTO addresses (address, domain_id, local, kind, created_at, updated_at) VALUES ('@b.test', 1, '', 'mailbox', 0, 0)",
 		"INSERT INTO relocated (address_id, moved_to) VALUES (1, 'y')",

@@ -41,6 +41,7 @@ type Mailbox struct {
 	QuotaMessages int64     `json:"quota_messages" doc:"0 is unlimited"`
 	Enabled       bool      `json:"enabled" doc:"A disabled mailbox takes no mail and lets nobody log in"`
 	HasPassword   bool      `json:"has_password"`
+	Alias         bool      `json:"alias" doc:"There is an alias of the same address: mail goes to its targets, and here only when the address is one of them"`
 	Created       time.Time `json:"created"`
 	Updated       time.Time `json:"updated"`
 }
@@ -62,10 +63,12 @@ type NewMailbox struct {
 }
 
 // Alias is an address that is replaced by others. "@example.test" is the
-// domain's catch-all.
+// domain's catch-all. It may stand beside a mailbox of the same address, which
+// gets mail only when the address is among its own targets.
 type Alias struct {
 	Address string    `json:"address" example:"sales@example.test"`
-	Targets []string  `json:"targets"`
+	Targets []string  `json:"targets" doc:"The address itself stands for its mailbox: forward and keep a copy"`
+	Mailbox bool      `json:"mailbox" doc:"There is a mailbox of the same address"`
 	Created time.Time `json:"created"`
 	Updated time.Time `json:"updated"`
 }

@@ -3,40 +3,42 @@ package store
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 
 	"toastmaster/admin/model"
 	"toastmaster/internal/addr"
 )
 
-// claim makes the row of an address, which must be free, in a hosted domain
-// that has room for one more of the kind.
-func (t *tx) claim(ctx context.Context, address, kind string) (int64, domainRow, error) {
+// claim makes the row of an address in a hosted domain that has room for one
+// more of the kind. The address must be free; only an alias and a mailbox may
+// share one; beside says that the other is there.
+func (t *tx) claim(ctx context.Context, address, kind string) (id int64, d domainRow, beside bool, err error) {
 	a, err := model.ParseAddress(address, true)
 	if err != nil {
-		return 0, domainRow{}, fieldError("address", err.Error())
+		return 0, d, false, fieldError("address", err.Error())
 	}
-	d, err := t.hostedDomain(ctx, a)
+	d, err = t.hostedDomain(ctx, a)
 	if err != nil {
-		return 0, d, err
+		return 0, d, false, err
 	}
-	taken, err := t.kindOf(ctx, address)
-	switch {
-	case err != nil:
-		return 0, d, err
-	case taken != "":
-		return 0, d, model.Fail(model.Exists, "the address is taken: "+taken)
+	is, err := t.kindsOf(ctx, address)
+	if err != nil {
+		return 0, d, false, err
+	}
+	for _, other := range is {
+		if other == kind || other == "relocated" || kind == "relocated" {
+			return 0, d, false, model.Fail(model.Exists, "the address is taken: "+other)
+		}
 	}
 	if err := t.room(ctx, d, kind); err != nil {
-		return 0, d, err
+		return 0, d, false, err
 	}
 	res, err := t.ExecContext(ctx, insertAddress, address, d.id, a.Local, kind, t.now, t.now)
 	if err != nil {
-		return 0, d, err
+		return 0, d, false, err
 	}
-	id, err := res.LastInsertId()
-	return id, d, err
+	id, err = res.LastInsertId()
+	return id, d, len(is) > 0, err
 }
 
 func (t *tx) hostedDomain(ctx context.Context, a addr.Address) (domainRow, error) {
@@ -50,15 +52,13 @@ func (t *tx) hostedDomain(ctx context.Context, a addr.Address) (domainRow, error
 	return d, err
 }
 
-// kindOf is what an address is, "" when it is free.
-func (t *tx) kindOf(ctx context.Context, address string) (string, error) {
-	var id int64
-	var kind string
-	err := t.QueryRowContext(ctx, selectAddress, address).Scan(&id, &kind)
-	if errors.Is(err, sql.ErrNoRows) {
-		return "", nil
-	}
-	return kind, err
+// kindsOf is what an address is; nothing when it is free.
+func (t *tx) kindsOf(ctx context.Context, address string) ([]string, error) {
+	rows, err := t.QueryContext(ctx, selectKinds, address)
+	return collect(rows, err, func(r *sql.Rows) (kind string, err error) {
+		err = r.Scan(&kind)
+		return kind, err
+	})
 }
 
 // room checks the domain's limit. Counting is only done where there is one.

@@ -25,7 +25,7 @@ func scanAliases(rows *sql.Rows, err error) ([]aliasRow, error) {
 	lines, err := collect(rows, err, func(r *sql.Rows) (line, error) {
 		var l line
 		var created, updated int64
-		err := r.Scan(&l.id, &l.Address, &created, &updated, &l.target)
+		err := r.Scan(&l.id, &l.Address, &created, &updated, &l.Mailbox, &l.target)
 		l.Created, l.Updated = milliseconds(created), milliseconds(updated)
 		return l, err
 	})
@@ -43,7 +43,7 @@ func scanAliases(rows *sql.Rows, err error) ([]aliasRow, error) {
 	return out, err
 }
 
-// AddAlias makes an alias. in is normalised by the call.
+// AddAlias makes an alias, also beside a mailbox of the same address. in is normalised by the call.
 func (s *Store) AddAlias(ctx context.Context, actor string, in model.NewAlias) (model.Alias, error) {
 	in.Targets = slices.Clone(in.Targets)
 	if err := in.Normalize(); err != nil {
@@ -51,7 +51,7 @@ func (s *Store) AddAlias(ctx context.Context, actor string, in model.NewAlias) (
 	}
 	var out model.Alias
 	err := s.write(ctx, actor, func(t *tx) error {
-		id, _, err := t.claim(ctx, in.Address, "alias")
+		id, _, beside, err := t.claim(ctx, in.Address, "alias")
 		if err != nil {
 			return err
 		}
@@ -62,7 +62,7 @@ func (s *Store) AddAlias(ctx context.Context, actor string, in model.NewAlias) (
 			return err
 		}
 		now := milliseconds(t.now)
-		out = model.Alias{Address: in.Address, Targets: in.Targets, Created: now, Updated: now}
+		out = model.Alias{Address: in.Address, Targets: in.Targets, Mailbox: beside, Created: now, Updated: now}
 		return t.audit(ctx, "add", "alias", in.Address, nil, out)
 	})
 	return out, err

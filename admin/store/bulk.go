@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"toastmaster/admin/model"
@@ -109,11 +110,11 @@ func (r *bulkRow) add(ctx context.Context, t *tx) error {
 	_, err := t.addMailbox(ctx, *r.in, r.hash)
 	switch model.KindOf(err) {
 	case model.Exists:
-		kind, lookErr := t.kindOf(ctx, r.in.Address)
+		kinds, lookErr := t.kindsOf(ctx, r.in.Address)
 		if lookErr != nil {
 			return lookErr
 		}
-		r.exists = kind == "mailbox"
+		r.exists = slices.Contains(kinds, "mailbox")
 		if !r.exists {
 			r.err = err
 		}

@@ -26,7 +26,7 @@ type auditedMailbox struct {
 func scanMailbox(row scanner) (mailboxRow, error) {
 	var m mailboxRow
 	var created, updated int64
-	err := row.Scan(&m.id, &m.Address, &m.Home, &m.QuotaBytes, &m.QuotaMessages, &m.Enabled, &m.HasPassword, &created, &updated)
+	err := row.Scan(&m.id, &m.Address, &m.Home, &m.QuotaBytes, &m.QuotaMessages, &m.Enabled, &m.HasPassword, &m.Alias, &created, &updated)
 	m.Created, m.Updated = milliseconds(created), milliseconds(updated)
 	return m, err
 }
@@ -46,7 +46,7 @@ func storedHash(c model.MailboxChange, hash func(string) string) (*string, error
 	return nil, nil
 }
 
-// AddMailbox makes a mailbox. in is normalised by the call.
+// AddMailbox makes a mailbox, also beside an alias of the same address. in is normalised by the call.
 func (s *Store) AddMailbox(ctx context.Context, actor string, in model.NewMailbox) (model.Mailbox, error) {
 	if err := in.Normalize(); err != nil {
 		return model.Mailbox{}, err
@@ -64,7 +64,7 @@ func (s *Store) AddMailbox(ctx context.Context, actor string, in model.NewMailbo
 }
 
 func (t *tx) addMailbox(ctx context.Context, in model.NewMailbox, hash *string) (model.Mailbox, error) {
-	id, d, err := t.claim(ctx, in.Address, "mailbox")
+	id, d, beside, err := t.claim(ctx, in.Address, "mailbox")
 	if err != nil {
 		return model.Mailbox{}, err
 	}
@@ -73,7 +73,7 @@ func (t *tx) addMailbox(ctx context.Context, in model.NewMailbox, hash *string) 
 		return model.Mailbox{}, err
 	}
 	m := mailboxRow{Mailbox: model.Mailbox{
-		Address: in.Address, Home: model.Home(a), Enabled: true,
+		Address: in.Address, Home: model.Home(a), Enabled: true, Alias: beside,
 		QuotaBytes: d.DefaultQuotaBytes, QuotaMessages: d.DefaultQuotaMessages, Created: milliseconds(t.now),
 	}}
 	m.change(in.MailboxChange, hash, t.now)

@@ -33,12 +33,13 @@ UPDATE domains SET enabled = ?2, max_mailboxes = ?3, max_aliases = ?4, default_q
 	countAliasesOf = `SELECT count(*) FROM domains WHERE alias_of = ?`
 	countDomains   = `SELECT count(*) FROM domains`
 	countByKind    = `SELECT kind, count(*) FROM addresses GROUP BY kind`
-	selectAddress  = `SELECT id, kind FROM addresses WHERE address = ?`
+	selectKinds    = `SELECT kind FROM addresses WHERE address = ?`
 	deleteAddress  = `DELETE FROM addresses WHERE id = ?`
 	touchAddress   = `UPDATE addresses SET updated_at = ?2 WHERE id = ?1`
 	insertAddress  = `INSERT INTO addresses (address, domain_id, local, kind, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?)`
 	mailboxColumns = `
-SELECT a.id, a.address, m.home, m.quota_bytes, m.quota_messages, m.enabled, m.password_hash <> '', a.created_at, a.updated_at
+SELECT a.id, a.address, m.home, m.quota_bytes, m.quota_messages, m.enabled, m.password_hash <> '',
+       EXISTS (SELECT 1 FROM addresses x WHERE x.address = a.address AND x.kind = 'alias'), a.created_at, a.updated_at
   FROM addresses a JOIN mailboxes m ON m.address_id = a.id`
 
 	selectMailbox = mailboxColumns + ` WHERE a.address = ?1`
@@ -64,7 +65,8 @@ UPDATE mailboxes SET password_hash = COALESCE(?2, password_hash), quota_bytes = 
 	replaceHash = `UPDATE mailboxes SET password_hash = ?3 WHERE home = ?1 AND password_hash = ?2`
 
 	aliasRows = `
-SELECT a.id, a.address, a.created_at, a.updated_at, t.target
+SELECT a.id, a.address, a.created_at, a.updated_at,
+       EXISTS (SELECT 1 FROM addresses x WHERE x.address = a.address AND x.kind = 'mailbox'), t.target
   FROM (SELECT id, address, created_at, updated_at FROM addresses a WHERE a.kind = 'alias'`
 
 	aliasTargets = `) a LEFT JOIN alias_targets t ON t.address_id = a.id ORDER BY a.address, t.position`

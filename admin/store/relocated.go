@@ -29,7 +29,7 @@ func (s *Store) AddRelocated(ctx context.Context, actor string, in model.NewRelo
 	}
 	var out model.Relocated
 	err := s.write(ctx, actor, func(t *tx) error {
-		id, _, err := t.claim(ctx, in.Address, "relocated")
+		id, _, _, err := t.claim(ctx, in.Address, "relocated")
 		if err != nil {
 			return err
 		}

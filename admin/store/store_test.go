@@ -244,7 +244,7 @@ func (b *bench) wantPassword(t testing.TB, address, want string) {
 	}
 }
 
-func TestAnAddressIsOneThing(t *testing.T) {
+func TestAnAddressIsOneThingOrMailboxAndAlias(t *testing.T) {
 	t.Parallel()
 	b, ctx := newBench(t), context.Background()
 	b.domain(t, "a.test")
@@ -268,6 +268,9 @@ func TestAnAddressIsOneThing(t *testing.T) {
 			t.Fatal(err)
 		}
 		for second, addSecond := range add {
+			if first != second && first != "relocated" && second != "relocated" {
+				continue
+			}
 			err := addSecond(strings.ToUpper(address))
 			wantKind(t, first+" then "+second, err, model.Exists)
 			if err != nil && !strings.Contains(err.Error(), first) {
@@ -277,6 +280,57 @@ func TestAnAddressIsOneThing(t *testing.T) {
 	}
 	wantKind(t, "remove as another kind", b.RemoveAlias(ctx, me, "mailbox@a.test"), model.NotFound)
 	wantKind(t, "remove as another kind", b.RemoveMailbox(ctx, me, "alias@a.test"), model.NotFound)
+}
+
+func TestAliasBesideMailbox(t *testing.T) {
+	t.Parallel()
+	b, ctx := newBench(t), context.Background()
+	b.domain(t, "a.test")
+	alias := model.NewAlias{Address: "a@a.test", AliasChange: model.AliasChange{Targets: []string{"A@a.test", "x@y.test"}}}
+	if m := must(b.AddMailbox(ctx, me, model.NewMailbox{Address: "a@a.test"}))(t); m.Alias {
+		t.Errorf("%+v", m)
+	}
+	if a := must(b.AddAlias(ctx, me, alias))(t); !a.Mailbox {
+		t.Errorf("%+v", a)
+	}
+	if a := must(b.Alias(ctx, "a@a.test"))(t); !a.Mailbox || len(a.Targets) != 2 {
+		t.Errorf("%+v", a)
+	}
+	if m := must(b.Mailbox(ctx, "a@a.test"))(t); !m.Alias {
+		t.Errorf("%+v", m)
+	}
+	for _, what := range []func() (string, bool){
+		func() (string, bool) {
+			p := must(b.Aliases(ctx, model.Filter{}, "", 10))(t)
+			return "aliases", len(p.Items) == 1 && p.Items[0].Mailbox
+		},
+		func() (string, bool) {
+			p := must(b.Mailboxes(ctx, model.Filter{}, "", 10))(t)
+			return "mailboxes", len(p.Items) == 1 && p.Items[0].Alias
+		},
+	} {
+		if name, ok := what(); !ok {
+			t.Errorf("list of %s", name)
+		}
+	}
+	// Each goes without the other.
+	if err := b.RemoveAlias(ctx, me, "a@a.test"); err != nil {
+		t.Fatal(err)
+	}
+	if m := must(b.Mailbox(ctx, "a@a.test"))(t); m.Alias {
+		t.Errorf("%+v", m)
+	}
+	alias.Targets = []string{"x@y.test"}
+	must(b.AddAlias(ctx, me, alias))(t)
+	if err := b.RemoveMailbox(ctx, me, "a@a.test"); err != nil {
+		t.Fatal(err)
+	}
+	if a := must(b.Alias(ctx, "a@a.test"))(t); a.Mailbox {
+		t.Errorf("%+v", a)
+	}
+	if m := must(b.AddMailbox(ctx, me, model.NewMailbox{Address: "a@a.test"}))(t); !m.Alias {
+		t.Errorf("%+v", m)
+	}
 }
 
 func TestAliasAndRelocatedLife(t *testing.T) {

@@ -13,7 +13,10 @@ import (
 func newAliasCommand(env *environment) *cobra.Command {
 	cmd, f := adminGroup(env, "alias", "Add, change and list aliases")
 	cmd.Long = "An alias is an address that is replaced by its targets, which may be anywhere.\n" +
-		"@DOMAIN is the domain's catch-all."
+		"@DOMAIN is the domain's catch-all.\n\n" +
+		"An alias may stand beside a mailbox of the same address. Mail goes to the targets;\n" +
+		"the mailbox gets a copy when the address is one of them, and nothing otherwise:\n\n" +
+		"  toastmaster alias add alice@example.test alice@example.test bob@example.org"
 	cmd.AddCommand(aliasAdd(f), aliasSet(f), aliasList(f), aliasShow(f), aliasRemove(f))
 	return cmd
 }
@@ -40,7 +43,7 @@ func aliasAdd(f *adminFlags) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return f.done(a, "alias %s added: %s", a.Address, strings.Join(a.Targets, ", "))
+				return f.done(a, "alias %s added: %s%s", a.Address, strings.Join(a.Targets, ", "), besideNote(a))
 			})
 		},
 	}
@@ -72,13 +75,30 @@ func aliasSet(f *adminFlags) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return f.done(a, "alias %s changed: %s", a.Address, strings.Join(a.Targets, ", "))
+				return f.done(a, "alias %s changed: %s%s", a.Address, strings.Join(a.Targets, ", "), besideNote(a))
 			})
 		},
 	}
 	cmd.Flags().StringArrayVar(&add, "add", nil, "add this target (may be repeated)")
 	cmd.Flags().StringArrayVar(&remove, "remove", nil, "remove this target (may be repeated)")
 	return cmd
+}
+
+// besideText says what an alias means for the mailbox of the same address. The
+// address in an alias domain is the same, but cannot be told from here.
+func besideText(a model.Alias) string {
+	if slices.ContainsFunc(a.Targets, func(t string) bool { return strings.EqualFold(t, a.Address) }) {
+		return "keeps a copy"
+	}
+	return "gets no mail, because the address is not among the targets"
+}
+
+// besideNote is besideText behind a confirmation, "" without a mailbox.
+func besideNote(a model.Alias) string {
+	if !a.Mailbox {
+		return ""
+	}
+	return " (the mailbox " + a.Address + " " + besideText(a) + ")"
 }
 
 // changeTargets adds what is not there and removes what is, whatever the case.
@@ -133,6 +153,9 @@ func aliasShow(f *adminFlags) *cobra.Command {
 				rows := [][2]string{{"alias", a.Address}}
 				for _, t := range a.Targets {
 					rows = append(rows, [2]string{"target", t})
+				}
+				if a.Mailbox {
+					rows = append(rows, [2]string{"mailbox", besideText(a)})
 				}
 				return f.printOne(a, append(rows, [2]string{"added", timeText(a.Created)}, [2]string{"changed", timeText(a.Updated)}))
 			})

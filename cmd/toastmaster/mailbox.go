@@ -94,7 +94,11 @@ counted, so that an interrupted addition can be repeated.`,
 				if err != nil {
 					return err
 				}
-				return f.done(m, "mailbox %s added", m.Address)
+				note := ""
+				if m.Alias {
+					note = " (mail goes to the alias of the same address)"
+				}
+				return f.done(m, "mailbox %s added%s", m.Address, note)
 			})
 		},
 	}
@@ -174,8 +178,12 @@ func mailboxShow(f *adminFlags) *cobra.Command {
 				if err != nil {
 					return err
 				}
+				alias := "no"
+				if m.Alias {
+					alias = "yes, mail goes to it: see `alias show`"
+				}
 				return f.printOne(m, [][2]string{
-					{"mailbox", m.Address}, {"home", m.Home}, {"enabled", yesNo(m.Enabled)}, {"password", yesNo(m.HasPassword)},
+					{"mailbox", m.Address}, {"alias", alias}, {"home", m.Home}, {"enabled", yesNo(m.Enabled)}, {"password", yesNo(m.HasPassword)},
 					{"quota", formatQuota(m.QuotaBytes)}, {"messages", formatLimit(m.QuotaMessages)},
 					{"added", timeText(m.Created)}, {"changed", timeText(m.Updated)},
 				})

@@ -35,15 +35,15 @@ var queries = [3]string{
 	domainQuery: `SELECT alias_of, enabled FROM directory_domains WHERE name = ?1`,
 
 	// Up to three addresses match: whole, without extension, catch-all. They
-	// come best first, each with one row per target, and only the rows of the
-	// first are read.
+	// come best first, and only the rows of the first are read: one for each
+	// target of an alias, then the mailbox beside it ('alias' < 'mailbox').
 	recipientQuery: `
 SELECT r.local, d.real_name, r.kind, r.home, r.quota_bytes, r.quota_messages, r.enabled * d.enabled, r.moved_to, COALESCE(t.target, '')
   FROM directory_domains d
   JOIN directory_recipients r ON r.real_id = d.real_id AND r.local IN (?2, ?3, '')
   LEFT JOIN directory_targets t ON t.address_id = r.address_id
  WHERE d.name = ?1
- ORDER BY CASE r.local WHEN ?2 THEN 0 WHEN ?3 THEN 1 ELSE 2 END, t.position`,
+ ORDER BY CASE r.local WHEN ?2 THEN 0 WHEN ?3 THEN 1 ELSE 2 END, r.kind, t.position`,
 
 	accountQuery: `
 SELECT d.real_name, a.home, a.quota_bytes, a.quota_messages, a.enabled * d.enabled, a.password_hash
@@ -131,11 +131,11 @@ func readRecipient(rows *dbsql.Rows) (directory.Recipient, error) {
 		}
 		if !found {
 			found = true
-			m.Address = matched
 			r = directory.Recipient{Kind: kinds(kind), Matched: matched, MovedTo: movedTo}
-			if r.Kind == directory.KindMailbox {
-				r.Mailbox = m
-			}
+		}
+		if kinds(kind) == directory.KindMailbox {
+			m.Address = matched
+			r.Mailbox = m
 		}
 		if target == "" {
 			continue

@@ -15,6 +15,7 @@ type Data struct {
 	// answer's Enabled is true only when the domain asked for is enabled, too.
 	Accounts []directory.Account
 	// Aliases maps an address, or "@domain" for a catch-all, to its targets.
+	// The address may be a mailbox, too.
 	Aliases map[string][]string
 	// Relocated maps an address to where it went.
 	Relocated map[string]string
@@ -140,8 +141,11 @@ func (d *Directory) add(r directory.Recipient) error {
 	if dom, ok := d.domains[r.Matched.Domain]; !ok || dom.AliasOf != "" {
 		return fmt.Errorf("%s: the domain is not hosted, or stands for another", r.Matched)
 	}
-	if _, twice := d.recipients[r.Matched]; twice {
-		return fmt.Errorf("%s: given twice", r.Matched)
+	if there, twice := d.recipients[r.Matched]; twice {
+		if there.Kind != directory.KindMailbox || r.Kind != directory.KindAlias {
+			return fmt.Errorf("%s: given twice", r.Matched)
+		}
+		r.Mailbox = there.Mailbox
 	}
 	d.recipients[r.Matched] = r
 	return nil
@@ -197,7 +201,7 @@ func (d *Directory) Account(_ context.Context, login string) (directory.Account,
 	}
 	domain := d.domains[a.Domain]
 	r, ok := d.recipients[a.WithDomain(d.realDomain(a.Domain)).Fold()]
-	if !ok || r.Kind != directory.KindMailbox {
+	if !ok || r.Mailbox.Home == "" {
 		return directory.Account{}, directory.Missing("static:accounts", login)
 	}
 	r.Mailbox.Enabled = r.Mailbox.Enabled && domain.Enabled

@@ -43,9 +43,10 @@ func hosted(t *testing.T) *static.Directory {
 		many[i] = fmt.Sprintf("user%d@elsewhere.test", i)
 	}
 	d, err := static.New(static.Data{
-		Domains: append(static.Hosted("example.test", "caught.test"),
+		Domains: append(static.Hosted("example.test", "caught.test", "round.test"),
 			directory.Domain{Name: "alias.test", AliasOf: "example.test", Enabled: true}),
-		Accounts: []directory.Account{static.Box("alice@example.test", ""), static.Box("bob@example.test", "")},
+		Accounts: []directory.Account{static.Box("alice@example.test", ""), static.Box("bob@example.test", ""),
+			static.Box("copy@example.test", ""), static.Box("friend@example.test", ""), static.Box("away@example.test", "")},
 		Aliases: map[string][]string{
 			"one@example.test":      {"alice@example.test"},
 			"two@example.test":      {"alice@example.test", "bob@example.test", "far@elsewhere.test"},
@@ -54,7 +55,12 @@ func hosted(t *testing.T) *static.Directory {
 			"gone@example.test":     {"moved@example.test"},
 			"loop1@example.test":    {"loop2@alias.test"},
 			"loop2@example.test":    {"alice@example.test", "loop1@example.test"},
+			"copy@example.test":     {"far@elsewhere.test", "Copy@alias.test"},
+			"friend@example.test":   {"copy@example.test", "ally@example.test", "friend@example.test"},
+			"ally@example.test":     {"friend@alias.test", "bob@example.test"},
+			"away@example.test":     {"far@elsewhere.test"},
 			"self@example.test":     {"self@example.test"},
+			"@round.test":           {"nobody@round.test"},
 			"many@example.test":     many,
 			"deep1@example.test":    {"deep2@example.test"},
 			"deep2@example.test":    {"deep3@example.test"},
@@ -243,6 +249,13 @@ func TestExpansion(t *testing.T) {
 		{"whoever@caught.test", "bob@example.test"},
 		{"dangling@example.test", "nobody@example.test"},
 		{"gone@example.test", "moved@example.test"},
+		// virtual(5): expansion ends where an alias names itself.
+		{"self@example.test", "self@example.test"},
+		{"copy@example.test", "far@elsewhere.test Copy@example.test"},
+		{"copy+x@alias.test", "far@elsewhere.test Copy@example.test"},
+		{"friend@example.test", "far@elsewhere.test Copy@example.test bob@example.test friend@example.test"},
+		{"ally@example.test", "far@elsewhere.test Copy@example.test friend@example.test bob@example.test"},
+		{"away@example.test", "far@elsewhere.test"},
 		{"x@elsewhere.test X@elsewhere.test", "x@elsewhere.test"},
 	} {
 		env, _ := b.take(b.submission(simple, strings.Fields(c.to)...))
@@ -292,7 +305,7 @@ func TestRefusals(t *testing.T) {
 	}{
 		{"hops", "alice@example.test", received + simple, "5.4.6", good},
 		{"alias loop", "loop1@example.test", simple, "5.4.6", good},
-		{"alias of itself", "self@example.test", simple, "5.4.6", good},
+		{"catch-all of itself", "x@round.test", simple, "5.4.6", good},
 		{"nested too deep", "deep1@example.test", simple, "4.3.5", good},
 		{"too many", "many@example.test", simple, "4.3.5", good},
 		{"was here before", "alice@example.test", "Delivered-To: Alice@example.test\n" + simple, "5.4.6", good},

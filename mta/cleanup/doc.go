@@ -21,8 +21,9 @@
 //
 // # Aliases
 //
-// This is the only place that expands them, through directory.Directory, and
-// rewrites nothing else. Addresses of alias domains become those of the real
+// This is the only place that expands them, with directory.Expand, and rewrites
+// nothing else. An alias that names itself ends there: the mailbox of the same
+// address keeps a copy. Addresses of alias domains become those of the real
 // domain; each final address stands once. What is not found in a hosted
 // domain, or has moved, stays a recipient: smtpd has refused those it saw, and
 // an alias that points to one is reported by qmgr for that recipient alone.

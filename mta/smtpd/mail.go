@@ -54,7 +54,8 @@ func parse(s string) (addr.Address, error) {
 }
 
 // checkSender lets a user send from the own mailbox, also with an extension or
-// in an alias domain, from an alias that leads to it in one step, and from the
+// in an alias domain, from an alias that leads to it in one step, from the mailbox's own address when
+// an alias stands beside it, and from the
 // null sender, which reports of mail programs use.
 func (d *Daemon) checkSender(ctx context.Context, user directory.Mailbox, sender addr.Address) error {
 	if sender.IsNull() {
@@ -65,7 +66,7 @@ func (d *Daemon) checkSender(ctx context.Context, user directory.Mailbox, sender
 	case outcome == directory.NotFound:
 	case err != nil:
 		return directory.DSN(err)
-	case found.Kind == directory.KindMailbox && found.Mailbox.Address.Equal(user.Address):
+	case found.Mailbox.Address.Equal(user.Address):
 		return nil
 	case found.Kind == directory.KindAlias:
 		for _, target := range found.Targets {
