@@ -61,6 +61,9 @@ func (s *Store) AddAlias(ctx context.Context, actor string, in model.NewAlias) (
 		if err := t.insertTargets(ctx, id, in.Targets); err != nil {
 			return err
 		}
+		if err := t.checkExpansion(ctx, in.Address, beside); err != nil {
+			return err
+		}
 		now := milliseconds(t.now)
 		out = model.Alias{Address: in.Address, Targets: in.Targets, Mailbox: beside, Created: now, Updated: now}
 		return t.audit(ctx, "add", "alias", in.Address, nil, out)
@@ -91,7 +94,8 @@ func oneAlias(rows []aliasRow, err error) (aliasRow, error) {
 	return rows[0], nil
 }
 
-// SetAlias replaces the targets.
+// SetAlias replaces the targets. What the mail services could not expand is
+// refused, as by AddAlias.
 func (s *Store) SetAlias(ctx context.Context, actor, address string, in model.AliasChange) (model.Alias, error) {
 	in.Targets = slices.Clone(in.Targets)
 	if err := in.Normalize(); err != nil {
@@ -107,6 +111,9 @@ func (s *Store) SetAlias(ctx context.Context, actor, address string, in model.Al
 			return err
 		}
 		if err := t.insertTargets(ctx, a.id, in.Targets); err != nil {
+			return err
+		}
+		if err := t.checkExpansion(ctx, address, a.Mailbox); err != nil {
 			return err
 		}
 		if err := t.touch(ctx, a.id); err != nil {

@@ -13,6 +13,7 @@ import (
 	sqlitelib "modernc.org/sqlite/lib"
 
 	"toastmaster/admin/model"
+	"toastmaster/directory"
 	"toastmaster/directory/password"
 	"toastmaster/internal/clock"
 )
@@ -30,6 +31,10 @@ type Options struct {
 	// nil.
 	Changed func()
 	Clock   clock.Clock
+	// Aliases are the limits of an alias's expansion, Delimiters is
+	// main.recipient_delimiter: what the mail services go by.
+	Aliases    directory.Limits
+	Delimiters string
 	// Workers is admin.bulk_workers.
 	Workers int
 }
@@ -51,6 +56,9 @@ type tx struct {
 	*sql.Tx
 	actor string
 	now   int64 // milliseconds
+	// limits and delimiters are the Options'.
+	limits     directory.Limits
+	delimiters string
 }
 
 // write runs f in a transaction and forgets cached answers after its commit.
@@ -59,7 +67,10 @@ func (s *Store) write(ctx context.Context, actor string, f func(*tx) error) erro
 	if err != nil {
 		return failure(err)
 	}
-	err = f(&tx{Tx: sqlTx, actor: actor, now: s.o.Clock.Now().UnixMilli()})
+	err = f(&tx{
+		Tx: sqlTx, actor: actor, now: s.o.Clock.Now().UnixMilli(),
+		limits: s.o.Aliases, delimiters: s.o.Delimiters,
+	})
 	if err != nil {
 		return failure(errors.Join(err, rollback(sqlTx)))
 	}

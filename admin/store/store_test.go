@@ -76,6 +76,7 @@ func newBench(t testing.TB) *bench {
 	t.Cleanup(func() { b.reader.Close() })
 	b.Store = store.New(store.Options{
 		Writer: b.writer, Reader: b.reader, Hasher: password.NewHasher(c.Auth), Clock: b.clock, Workers: 2,
+		Aliases: directory.Limits{Depth: 4, Addresses: 10}, Delimiters: "+",
 		Changed: func() { b.changed.Add(1) },
 	})
 	return b
@@ -330,6 +331,61 @@ func TestAliasBesideMailbox(t *testing.T) {
 	}
 	if m := must(b.AddMailbox(ctx, me, model.NewMailbox{Address: "a@a.test"}))(t); !m.Alias {
 		t.Errorf("%+v", m)
+	}
+}
+
+func TestAliasesThatCannotBeExpanded(t *testing.T) {
+	t.Parallel()
+	b, ctx := newBench(t), context.Background()
+	b.domain(t, "a.test")
+	b.domain(t, "b.test")
+	must(b.AddDomain(ctx, me, model.NewDomain{Name: "alias.test", AliasOf: "a.test"}))(t)
+	must(b.AddMailbox(ctx, me, model.NewMailbox{Address: "box@a.test"}))(t)
+	add := func(address string, targets ...string) error {
+		_, err := b.AddAlias(ctx, me, model.NewAlias{Address: address, AliasChange: model.AliasChange{Targets: targets}})
+		return err
+	}
+	set := func(address string, targets ...string) error {
+		_, err := b.SetAlias(ctx, me, address, model.AliasChange{Targets: targets})
+		return err
+	}
+	for _, c := range []struct {
+		err  error
+		kind model.Kind
+		says string
+	}{
+		{add("x@a.test", "y@b.test"), 0, ""},
+		{add("y@b.test", "x+ext@alias.test"), model.Invalid, "y@b.test -> x@a.test -> y@b.test"},
+		{add("y@b.test", "z@b.test", "far@y.test"), 0, ""},
+		{add("z@b.test", "box@a.test", "x@a.test"), model.Invalid, "z@b.test -> x@a.test -> y@b.test -> z@b.test"},
+		{set("y@b.test", "X@alias.test"), model.Invalid, "y@b.test -> x@a.test -> y@b.test"},
+		{set("y@b.test", "box@alias.test"), 0, ""},
+		{add("@b.test", "nobody@b.test"), model.Invalid, "@b.test -> @b.test"},
+		{add("@b.test", "y@b.test"), 0, ""},
+		{add("self@a.test", "self@alias.test", "y@b.test"), model.Invalid, "no mailbox"},
+		{add("box@a.test", "box@alias.test", "x@a.test"), 0, ""},
+		{add("d1@a.test", "x@a.test"), 0, ""},
+		{add("many@a.test", "1@y.test", "2@y.test", "3@y.test", "4@y.test", "5@y.test", "6@y.test", "7@y.test", "8@y.test", "9@y.test", "10@y.test", "11@y.test"),
+			model.OverLimit, "more than 10 addresses"},
+		{add("d2@a.test", "d1@a.test"), model.OverLimit, "nested deeper than 4"},
+	} {
+		switch {
+		case c.says == "" && c.err != nil:
+			t.Error(c.err)
+		case c.says != "":
+			wantKind(t, c.says, c.err, c.kind)
+			if c.err != nil && !strings.Contains(c.err.Error(), c.says) {
+				t.Errorf("%v does not say %q", c.err, c.says)
+			}
+		}
+	}
+	// Nothing is left of what was refused.
+	for _, address := range []string{"z@b.test", "self@a.test", "many@a.test", "d2@a.test"} {
+		_, err := b.Alias(ctx, address)
+		wantKind(t, address, err, model.NotFound)
+	}
+	if a := must(b.Alias(ctx, "y@b.test"))(t); len(a.Targets) != 1 || a.Targets[0] != "box@alias.test" {
+		t.Errorf("%+v", a)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"toastmaster/admin/api"
 	"toastmaster/admin/store"
 	"toastmaster/configs"
+	"toastmaster/directory"
 	"toastmaster/directory/password"
 	"toastmaster/directory/sql"
 	"toastmaster/internal/clock"
@@ -52,7 +53,7 @@ func newShell(t *testing.T) *shell {
 	}
 	s, err := api.New(api.Options{
 		Params: c.Admin, Log: msglog.Discard(), Clock: clock.System{}, Listeners: []service.Listener{{Listener: l}},
-		Store: store.New(store.Options{Writer: w, Reader: r, Hasher: password.NewHasher(c.Auth), Clock: clock.System{}, Workers: 2}),
+		Store: store.New(store.Options{Writer: w, Reader: r, Hasher: password.NewHasher(c.Auth), Clock: clock.System{}, Workers: 2, Aliases: directory.Limits{Depth: 10, Addresses: 1000}}),
 	})
 	if err != nil {
 		t.Fatal(err)

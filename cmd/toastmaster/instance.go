@@ -147,6 +147,7 @@ func (i *instance) openDirectory(ctx context.Context) error {
 	i.adminStore = store.New(store.Options{
 		Writer: writer, Reader: reader, Hasher: password.NewHasher(c.Auth),
 		Changed: i.directory.Invalidate, Clock: i.clock, Workers: c.Admin.BulkWorkers,
+		Aliases: aliasLimits(c.Cleanup), Delimiters: c.Main.RecipientDelimiter,
 	})
 	i.auth = password.New(password.Options{
 		Directory: i.directory, Params: c.Auth, Trusted: i.trusted, Log: i.log, Clock: i.clock,

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 
+	"toastmaster/configs"
 	"toastmaster/directory"
 	"toastmaster/internal/service"
 	"toastmaster/internal/smtpserver"
@@ -17,10 +18,15 @@ func account(m directory.Mailbox) mailstore.Account {
 	return mailstore.Account{Address: m.Address, Home: m.Home, QuotaBytes: m.QuotaBytes, QuotaMessages: m.QuotaMessages}
 }
 
+// aliasLimits are those of whoever expands aliases.
+func aliasLimits(c configs.Cleanup) directory.Limits {
+	return directory.Limits{Depth: c.AliasDepthLimit, Addresses: c.AliasExpandLimit}
+}
+
 func (i *instance) smtpd() *smtpd.Daemon {
 	o := smtpd.Options{
 		Params: i.config.SMTPD, Hostname: i.config.Main.Hostname, Trusted: i.trusted,
-		Directory: i.directory, Authenticate: i.auth.Authenticate,
+		Directory: i.directory, Aliases: aliasLimits(i.config.Cleanup), Authenticate: i.auth.Authenticate,
 		Usage: func(ctx context.Context, m directory.Mailbox) (int64, int64, error) {
 			u, err := i.mail.Usage(ctx, account(m))
 			return u.Bytes, u.Messages, err

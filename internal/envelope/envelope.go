@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"toastmaster/internal/addr"
+	"toastmaster/internal/dsn"
 )
 
 // QueueID names a message from the 250 until its last recipient is done. It is
@@ -80,6 +81,10 @@ type Recipient struct {
 	// ORcpt is the ORCPT parameter as received ("rfc822;xtext"), "" if none.
 	ORcpt  string
 	Notify Notify
+	// Refused is why it cannot be delivered, found by cleanup after the client
+	// had its answer for this recipient: qmgr reports it and tries nothing. nil
+	// for every other.
+	Refused *dsn.Error
 }
 
 // Envelope is one message's envelope. It is not changed after Commit; the

@@ -23,7 +23,7 @@ var mayImport = []struct {
 	{"internal/dsn", nil},
 	{"internal/vfs", nil},
 	{"internal/addr", nil},
-	{"internal/envelope", []string{"internal/addr"}},
+	{"internal/envelope", []string{"internal/addr", "internal/dsn"}},
 	{"internal/spool", []string{"internal/dsn", "internal/vfs"}},
 	{"internal/wire", []string{"internal/dsn"}},
 	{"internal/mime", nil},

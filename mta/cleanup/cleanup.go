@@ -89,7 +89,8 @@ func (c *Cleanup) prepare(ctx context.Context, s *envelope.Submission) (*prepare
 	if env.Recipients, err = c.expand(ctx, given); err != nil {
 		return nil, err
 	}
-	if err := h.checkLoop(env.Recipients); err != nil {
+	h.refuseLoops(env.Recipients)
+	if err := refuseAll(env); err != nil {
 		return nil, err
 	}
 	env.ID, env.Arrived = c.o.Queue.NewID(), c.o.Clock.Now()

@@ -306,8 +306,9 @@ func TestRefusals(t *testing.T) {
 		{"hops", "alice@example.test", received + simple, "5.4.6", good},
 		{"alias loop", "loop1@example.test", simple, "5.4.6", good},
 		{"catch-all of itself", "x@round.test", simple, "5.4.6", good},
-		{"nested too deep", "deep1@example.test", simple, "4.3.5", good},
-		{"too many", "many@example.test", simple, "4.3.5", good},
+		{"nested too deep", "deep1@example.test", simple, "5.3.5", good},
+		{"too many", "many@example.test", simple, "5.3.5", good},
+		{"more than one, each in a loop", "loop1@example.test x@round.test", simple, "5.4.6", good},
 		{"was here before", "alice@example.test", "Delivered-To: Alice@example.test\n" + simple, "5.4.6", good},
 		{"was here before, by alias", "one@alias.test", "Subject: x\ndelivered-to: <alice@example.test>\n\n", "5.4.6", good},
 		{"directory down", "alice@example.test", simple, "4.3.0", down},
@@ -316,7 +317,7 @@ func TestRefusals(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			b := newBed(t, c.d)
-			s := b.submission(c.text, c.to)
+			s := b.submission(c.text, strings.Fields(c.to)...)
 			content := &closing{Content: s.Content}
 			s.Content = content
 			_, err := b.c.Submit(t.Context(), s)
@@ -326,6 +327,38 @@ func TestRefusals(t *testing.T) {
 			}
 			b.nothingKept()
 		})
+	}
+}
+
+// TestARefusedRecipientConcernsNobodyElse: what cannot be delivered goes to the
+// queue as such, with what can.
+func TestARefusedRecipientConcernsNobodyElse(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, hosted(t))
+	here := "Delivered-To: alice@example.test\n" + simple
+	for _, c := range []struct{ to, text, want string }{
+		{"loop1@example.test bob@example.test", simple, "loop1@example.test 5.4.6 bob@example.test"},
+		{"bob@example.test many@example.test deep1@example.test", simple, "bob@example.test many@example.test 5.3.5 deep1@example.test 5.3.5"},
+		{"two@example.test", here, "alice@example.test 5.4.6 bob@example.test far@elsewhere.test"},
+		{"x@elsewhere.test one@alias.test", here, "x@elsewhere.test alice@example.test 5.4.6"},
+	} {
+		env, _ := b.take(b.submission(c.text, strings.Fields(c.to)...))
+		var got []string
+		for _, r := range env.Recipients {
+			got = append(got, r.Address.String())
+			if r.Refused != nil {
+				got = append(got, r.Refused.Status.String())
+			}
+		}
+		if s := strings.Join(got, " "); s != c.want {
+			t.Errorf("%s: %s, want %s", c.to, s, c.want)
+		}
+	}
+	// Nobody could be told of a report's fate: it is taken, for qmgr to drop.
+	s := b.submission(simple, "loop1@example.test")
+	s.Envelope.Sender = addr.Address{}
+	if env, _ := b.take(s); len(env.Recipients) != 1 || env.Recipients[0].Refused == nil {
+		t.Errorf("%+v", env.Recipients)
 	}
 }
 

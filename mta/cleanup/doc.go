@@ -40,12 +40,17 @@
 //
 // # Results
 //
-//	5.4.6  more Received fields than cleanup.hop_count_limit; an alias that
-//	       leads to itself; a recipient that is in a Delivered-To of the message
-//	4.3.5  more aliases in a row, or more recipients, than allowed; a directory
-//	       that is misconfigured
+//	5.4.6  more Received fields than cleanup.hop_count_limit
+//	4.3.5  more recipients than allowed; a directory that is misconfigured
 //	4.3.0  the directory or the queue cannot answer
 //	4.3.1  the disk is full
+//
+// Some recipients cannot be delivered whatever happens: 5.4.6 for aliases that
+// make a loop and for an address in a Delivered-To of the message, 5.3.5 for
+// aliases beyond the limits. They concern nobody else: such a recipient goes to
+// the queue with Recipient.Refused and qmgr reports it. When no other is left
+// the message is refused instead, unless the sender is null: then qmgr drops it
+// with a line in the log.
 //
 // # Standards
 //

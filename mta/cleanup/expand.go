@@ -2,6 +2,7 @@ package cleanup
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"toastmaster/directory"
@@ -11,7 +12,8 @@ import (
 )
 
 // expand turns the recipients of a client into final ones, in their order,
-// each once.
+// each once. One whose aliases make a loop, or are too many, is kept with
+// Refused and does not concern the others.
 //
 // NOTIFY, ORCPT and the original recipient stay with each address that an alias
 // stands for, so every one reports for itself what the sender asked for; the
@@ -23,7 +25,9 @@ func (c *Cleanup) expand(ctx context.Context, given []envelope.Recipient) ([]env
 	var buffer [4]addr.Address
 	for _, r := range given {
 		addresses, err := directory.Expand(ctx, c.o.Directory, r.Address, limits, buffer[:0])
-		if err != nil {
+		if r.Refused = refusal(err); r.Refused != nil {
+			addresses = append(buffer[:0], r.Address)
+		} else if err != nil {
 			return nil, err
 		}
 		for _, r.Address = range addresses {
@@ -33,6 +37,37 @@ func (c *Cleanup) expand(ctx context.Context, given []envelope.Recipient) ([]env
 		}
 	}
 	return list.out, nil
+}
+
+// refusal is the error of a recipient that will never expand, nil for others. A
+// directory that could not say concerns the whole message: the client comes
+// again with all of it.
+func refusal(err error) *dsn.Error {
+	var loop *directory.LoopError
+	var large *directory.TooLargeError
+	switch {
+	case errors.As(err, &loop):
+		return dsn.From(err)
+	case errors.As(err, &large):
+		// Permanent now, because nothing expands it again later.
+		return dsn.Wrap(dsn.Make(5, 3, 5), "Alias expansion error", err)
+	}
+	return nil
+}
+
+// refuseAll is the answer when no recipient is left that can be delivered:
+// then the client should hear it instead of a report. A null sender can hear
+// neither; qmgr drops its mail with a line in the log.
+func refuseAll(env *envelope.Envelope) error {
+	if env.Sender.IsNull() || len(env.Recipients) == 0 {
+		return nil
+	}
+	for i := range env.Recipients {
+		if env.Recipients[i].Refused == nil {
+			return nil
+		}
+	}
+	return env.Recipients[0].Refused
 }
 
 // recipientList is a list of final recipients.

@@ -131,19 +131,17 @@ func (h *header) delivered(value string) {
 	h.deliveredTo[a.Key()] = true
 }
 
-// checkLoop refuses a message that was delivered to one of the recipients
-// before. All of it is refused: who sent it learns that, and a queue that took
-// the rest could not tell.
-func (h *header) checkLoop(recipients []envelope.Recipient) error {
+// refuseLoops refuses the recipients to whom the message was delivered before.
+// The others get it, as from Postfix, whose delivery agents look.
+func (h *header) refuseLoops(recipients []envelope.Recipient) {
 	if len(h.deliveredTo) == 0 {
-		return nil
+		return
 	}
-	for _, r := range recipients {
-		if h.deliveredTo[r.Address.Key()] {
-			return dsn.Newf(dsn.LoopDetected, "Mail forwarding loop for %s", r.Address)
+	for i := range recipients {
+		if r := &recipients[i]; h.deliveredTo[r.Address.Key()] {
+			r.Refused = dsn.Newf(dsn.LoopDetected, "Mail forwarding loop for %s", r.Address)
 		}
 	}
-	return nil
 }
 
 // maxMessageID bounds the Message-ID in the log, in octets.

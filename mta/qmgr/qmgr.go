@@ -158,7 +158,12 @@ func (msg *message) resolve() []*job {
 	defer cancel()
 	g := grouping{msg: msg}
 	for _, i := range msg.item.Pending() {
-		route, err := m.parts.Resolver.Resolve(ctx, msg.item.Envelope.Recipients[i].Address)
+		to := &msg.item.Envelope.Recipients[i]
+		if to.Refused != nil {
+			msg.settle(msg.activated, agent.Result{Recipient: i, Err: to.Refused, Relay: "none"})
+			continue
+		}
+		route, err := m.parts.Resolver.Resolve(ctx, to.Address)
 		t := m.transports[route.Transport]
 		switch {
 		case err != nil && m.ctx.Err() != nil: // shutdown: it stays as it is

@@ -100,8 +100,9 @@ func (d *decoder) err() error {
 	return nil
 }
 
-// envelopeVersion is the first octet of an encoded envelope.
-const envelopeVersion = 1
+// envelopeVersion is the first octet of an encoded envelope. Version 1 had no
+// Recipient.Refused; it is still read.
+const envelopeVersion = 2
 
 func (e *encoder) envelope(v *envelope.Envelope) {
 	e.byte(envelopeVersion)
@@ -124,6 +125,10 @@ func (e *encoder) envelope(v *envelope.Envelope) {
 		e.address(r.Original)
 		e.string(r.ORcpt)
 		e.byte(byte(r.Notify))
+		e.bool(r.Refused != nil)
+		if r.Refused != nil {
+			e.dsnError(r.Refused)
+		}
 	}
 }
 
@@ -136,7 +141,8 @@ func (e *encoder) bool(v bool) {
 }
 
 func (d *decoder) envelope() (*envelope.Envelope, error) {
-	if d.byte() != envelopeVersion {
+	version := d.byte()
+	if version < 1 || version > envelopeVersion {
 		return nil, errFormat
 	}
 	v := &envelope.Envelope{
@@ -151,9 +157,13 @@ func (d *decoder) envelope() (*envelope.Envelope, error) {
 	n := d.count()
 	v.Recipients = make([]envelope.Recipient, 0, n)
 	for range n {
-		v.Recipients = append(v.Recipients, envelope.Recipient{
+		r := envelope.Recipient{
 			Address: d.address(), Original: d.address(), ORcpt: d.string(), Notify: envelope.Notify(d.byte()),
-		})
+		}
+		if version > 1 && d.byte() == 1 {
+			r.Refused = d.dsnError()
+		}
+		v.Recipients = append(v.Recipients, r)
 	}
 	if d.bad || !validID(v.ID) {
 		return nil, errFormat

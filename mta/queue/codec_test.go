@@ -15,7 +15,7 @@ import (
 func fullEnvelope() *envelope.Envelope {
 	return &envelope.Envelope{
 		ID: "3Zx0000001z1", Sender: addr.Address{Local: "a b", Domain: "example.org"}, Arrived: time.Unix(1, 2),
-		Recipients: []envelope.Recipient{{Address: addr.Address{Local: "x"}, ORcpt: "rfc822;x", Notify: envelope.NotifyNever}},
+		Recipients: []envelope.Recipient{{Address: addr.Address{Local: "x"}, ORcpt: "rfc822;x", Notify: envelope.NotifyNever, Refused: dsn.New(dsn.LoopDetected, "loop")}},
 		Body:       envelope.Body8BitMIME, UTF8: true, Return: envelope.ReturnHeaders, EnvID: "e",
 		Origin: envelope.Origin{Protocol: "ESMTP", ClientAddr: "::1", ClientName: "n", Helo: "h", Login: "l", Session: "s", TLS: "t"}, Hops: 1,
 	}
@@ -37,6 +37,21 @@ func TestEveryFieldIsKept(t *testing.T) {
 	e := encoder{}
 	e.envelope(env)
 	got, err := (&decoder{b: e.b}).envelope()
+	if err != nil || !reflect.DeepEqual(got, env) {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// TestVersion1IsRead: a queue outlives the program.
+func TestVersion1IsRead(t *testing.T) {
+	t.Parallel()
+	env := fullEnvelope()
+	env.Recipients[0].Refused = nil
+	e := encoder{}
+	e.envelope(env)
+	// Version 1 ended before the flag of the last recipient.
+	old := append([]byte{1}, e.b[1:len(e.b)-1]...)
+	got, err := (&decoder{b: old}).envelope()
 	if err != nil || !reflect.DeepEqual(got, env) {
 		t.Errorf("%+v, %v", got, err)
 	}

@@ -14,6 +14,8 @@
 // They are decided at RCPT, where the directory is asked once:
 //
 //	hosted, a mailbox or an alias    250
+//	hosted, aliases in a loop        554 5.4.6
+//	hosted, aliases beyond limits    451 4.3.5; 452 4.5.3 beside the recipients so far
 //	hosted, nobody                   550 5.1.1
 //	hosted, moved                    551 5.1.6 with the new address
 //	hosted, disabled                 550 5.2.1

@@ -71,7 +71,28 @@ func (s *session) hosted(ctx context.Context, a addr.Address) (addr.Address, err
 	case found.Kind == directory.KindMailbox:
 		return a, s.mailbox(ctx, a, found.Mailbox)
 	}
-	return a, nil
+	return a, s.alias(ctx, a, found)
+}
+
+// alias refuses an alias that cannot be expanded. cleanup expands it again: the
+// envelope keeps what the client said. What does not fit beside the recipients
+// before it can come in the next transaction (RFC 5321 section 4.5.3.1.10).
+func (s *session) alias(ctx context.Context, a addr.Address, found directory.Recipient) error {
+	addresses, err := directory.Expand(ctx, s.d.o.Directory, a, s.d.o.Aliases, nil)
+	if err != nil {
+		e := *dsn.From(err)
+		e.Text = a.Path() + ": " + e.Text
+		return &e
+	}
+	if len(addresses) == 1 && found.Mailbox.Home == "" && addresses[0].Equal(found.Matched) {
+		// It stands for nothing but itself, and is nothing else.
+		return dsn.New(dsn.BadDestMailbox, a.Path()+": User unknown")
+	}
+	if len(s.env.Recipients)+s.extra+len(addresses) > s.d.o.Aliases.Addresses && len(s.env.Recipients) > 0 {
+		return dsn.New(dsn.TooManyRecipients, "Too many recipients").WithCode(452)
+	}
+	s.extra += len(addresses) - 1
+	return nil
 }
 
 // mailbox decides about a mailbox.

@@ -31,6 +31,8 @@ type session struct {
 
 	env  *envelope.Envelope
 	size int64 // announced with SIZE
+	// extra is how many recipients more the aliases among env's stand for.
+	extra int
 }
 
 var _ smtp.AuthSession = (*session)(nil)
@@ -49,7 +51,7 @@ func (d *Daemon) newSession(k kind) func(c *smtpserver.Conn) (smtp.Session, erro
 }
 
 // Reset forgets the transaction.
-func (s *session) Reset() { s.env, s.size = nil, 0 }
+func (s *session) Reset() { s.env, s.size, s.extra = nil, 0, 0 }
 
 // Logout has nothing to give back: what Data receives it hands over or closes.
 func (s *session) Logout() error { return nil }

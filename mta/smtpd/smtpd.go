@@ -25,6 +25,8 @@ type Options struct {
 	Trusted  []netip.Prefix // main.trusted_networks
 
 	Directory directory.Directory
+	// Aliases are the limits of an alias's expansion.
+	Aliases directory.Limits
 	// Authenticate is (*password.Authenticator).Authenticate.
 	Authenticate func(ctx context.Context, t password.Attempt) (directory.Mailbox, error)
 	// Usage says what a mailbox occupies; it is asked for mailboxes with a

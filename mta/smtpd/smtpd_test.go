@@ -80,8 +80,14 @@ func hosted(t testing.TB) *static.Directory {
 		Domains: append(static.Hosted("example.test"),
 			directory.Domain{Name: "alias.test", AliasOf: "example.test", Enabled: true},
 			directory.Domain{Name: "closed.test"}),
-		Accounts:   []directory.Account{static.Box("alice@example.test", ""), static.Box("bob@example.test", ""), full, off},
-		Aliases:    map[string][]string{"sales@example.test": {"alice@example.test", "x@elsewhere.test"}},
+		Accounts: []directory.Account{static.Box("alice@example.test", ""), static.Box("bob@example.test", ""), full, off},
+		Aliases: map[string][]string{
+			"sales@example.test": {"alice@example.test", "x@elsewhere.test"},
+			"self@example.test":  {"self@example.test"},
+			"loop1@example.test": {"bob@example.test", "loop2@alias.test"},
+			"loop2@example.test": {"loop1@example.test"},
+			"many@example.test":  {"1@elsewhere.test", "2@elsewhere.test", "3@elsewhere.test", "4@elsewhere.test", "5@elsewhere.test"},
+		},
 		Relocated:  map[string]string{"moved@example.test": "new@elsewhere.test", "lost@example.test": "no forwarding address"},
 		Delimiters: "+",
 	})
@@ -107,7 +113,7 @@ func newBed(t testing.TB) *bed {
 	params.MessageSizeLimit = 20_000
 	params.Postmaster = "alice@example.test"
 	b.o = Options{
-		Params: params, Hostname: "mx.test", Directory: hosted(t), Submitter: b.sent,
+		Params: params, Hostname: "mx.test", Directory: hosted(t), Aliases: directory.Limits{Depth: 4, Addresses: 4}, Submitter: b.sent,
 		Trusted: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 		Spool:   &spool.Dir{FS: vfs.OS{}, Path: t.TempDir(), Memory: 4 << 10},
 		TLS:     server, HandshakeTimeout: 5 * time.Second,

@@ -41,3 +41,64 @@ func TestAliasKeepsACopy(t *testing.T) {
 		}
 	}
 }
+
+// TestAliasLoops: what can be known is refused when the alias is made; what a
+// later change makes of it is refused at RCPT, for that recipient alone.
+func TestAliasLoops(t *testing.T) {
+	t.Parallel()
+	b := serve(t, nil)
+	ctx := testContext(t)
+	run := func(args string) (string, error) { return b.Run(ctx, "", strings.Fields(args)...) }
+	for _, args := range []string{
+		"alias add a@example.test b@example.test", "alias add c@example.test bob@example.test d@later.test", "alias add d@example.test c@example.test",
+	} {
+		_, err := run(args)
+		must(t, err)
+	}
+	out, err := run("alias add b@example.test bob@example.test a@example.test")
+	if text := fmt.Sprint(out, err); err == nil || !strings.Contains(text, "b@example.test -> a@example.test -> b@example.test") {
+		t.Errorf("the loop was answered with %s", text)
+	}
+	_, err = run("domain add later.test --alias-of example.test")
+	must(t, err)
+	s, err := dialSMTP(b.SMTP(), "EHLO")
+	must(t, err)
+	defer s.Close()
+	for _, step := range [][2]string{
+		{"250", "MAIL FROM:<sender@example.net>"}, {"554", "RCPT TO:<c@example.test>"}, {"554", "RCPT TO:<d@later.test>"}, {"250", "RCPT TO:<" + alice + ">"},
+	} {
+		if _, err := s.command(step[0], "%s", step[1]); err != nil {
+			t.Fatalf("%s: %v", step[1], err)
+		}
+	}
+	b.sendOne(t, "sender@example.net", alice, "through")
+	b.waitMail(t, alice, 1)
+	b.queueEmpty(t)
+}
+
+// TestDeliveredToConcernsOneRecipient: the others get the message, and the
+// sender a report.
+func TestDeliveredToConcernsOneRecipient(t *testing.T) {
+	t.Parallel()
+	b := serve(t, nil)
+	for _, sender := range []string{alice, ""} {
+		s, err := dialSMTP(b.SMTP(), "EHLO")
+		must(t, err)
+		defer s.Close()
+		_, err = s.send(sender, []string{alice, bob}, "Delivered-To: "+bob+"\r\nDelivered-To: "+bob+"\r\nSubject: again\r\n\r\nText.\r\n")
+		must(t, err)
+	}
+	var reports int
+	for _, f := range b.waitMail(t, alice, 3) {
+		if text := readFile(t, f); strings.Contains(text, "Final-Recipient: rfc822; "+bob) && strings.Contains(text, "Status: 5.4.6") {
+			reports++
+		}
+	}
+	if reports != 1 || len(b.mail(t, bob, "")) != 0 {
+		t.Errorf("%d reports, bob has %v", reports, b.mail(t, bob, ""))
+	}
+	b.queueEmpty(t)
+	if log := b.LogTail(1 << 20); !strings.Contains(log, "no report to the null sender") {
+		t.Error("the null sender's loss is not in the log")
+	}
+}
