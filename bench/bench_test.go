@@ -36,9 +36,9 @@ func server(t *testing.T, chunks ...string) *client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
 	go func() {
 		conn, err := l.Accept()
+		_ = l.Close() // not before: what waits to be accepted would be reset
 		if err != nil {
 			return
 		}
