@@ -9,12 +9,11 @@ import (
 // aliases are expanded: the mailbox that the mail goes into, or why there is
 // none.
 //
-//	5.1.1  nobody has the address
+//	5.1.1  nobody has the address, or an alias has it and no mailbox: one that
+//	       names itself, one made after the message was accepted, or a client
+//	       that skipped what expands aliases
 //	5.1.6  moved, with the new address
 //	5.2.1  disabled
-//	4.3.5  an alias and no mailbox beside it, which cannot be expanded here any
-//	       more: it was made after the message was accepted, or the client
-//	       skipped what expands them
 //	DSN    the directory could not say
 func Destination(found Recipient, err error) (Mailbox, *dsn.Error) {
 	switch {
@@ -25,7 +24,7 @@ func Destination(found Recipient, err error) (Mailbox, *dsn.Error) {
 	case found.Kind == KindRelocated:
 		return Mailbox{}, Moved(found)
 	case found.Kind == KindAlias && found.Mailbox.Home == "":
-		return Mailbox{}, dsn.New(dsn.Misconfigured, "Address is an alias and not a mailbox")
+		return Mailbox{}, dsn.New(dsn.BadDestMailbox, "User unknown: the address is an alias and has no mailbox")
 	case !found.Mailbox.Enabled:
 		return Mailbox{}, dsn.New(dsn.MailboxDisabled, "Mailbox is disabled")
 	}

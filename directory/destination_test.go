@@ -21,7 +21,7 @@ func TestDestination(t *testing.T) {
 	}{
 		{"mailbox", box(true), nil, 0, ""},
 		{"disabled", box(false), nil, dsn.MailboxDisabled, "Mailbox is disabled"},
-		{"alias", Recipient{Kind: KindAlias}, nil, dsn.Misconfigured, "Address is an alias and not a mailbox"},
+		{"alias", Recipient{Kind: KindAlias}, nil, dsn.BadDestMailbox, "User unknown: the address is an alias and has no mailbox"},
 		{"alias beside a mailbox", Recipient{Kind: KindAlias, Mailbox: box(true).Mailbox}, nil, 0, ""},
 		{"moved", Recipient{Kind: KindRelocated, MovedTo: "new@d.test"}, nil, dsn.MailboxMoved, "User has moved; please try <new@d.test>"},
 		{"moved to a text", Recipient{Kind: KindRelocated, MovedTo: "ask Bob"}, nil, dsn.MailboxMoved, "User has moved; please try ask Bob"},

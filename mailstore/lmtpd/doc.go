@@ -25,7 +25,7 @@
 //	nobody, or not hosted      550 5.1.1
 //	moved                      551 5.1.6 with the new address
 //	disabled                   550 5.2.1
-//	an alias                   451 4.3.5: the client should have expanded it
+//	an alias without mailbox   550 5.1.1: the client should have expanded it
 //	directory unavailable      451 4.3.0, misconfigured 451 4.3.5
 //
 // After the content: 250, 552 5.2.2 over quota, 452 4.3.1 disk full, 451 4.3.0.

@@ -171,7 +171,7 @@ S: 550 5.1.1 User unknown
 S: 550 5.1.1 User unknown
 S: 551 5.1.6 User has moved; please try <new@elsewhere.test>
 S: 550 5.2.1 Mailbox is disabled
-S: 451 4.3.5 Address is an alias and not a mailbox
+S: 550 5.1.1 User unknown: the address is an alias and has no mailbox
 S: 354 *
 C: Subject: x
 C> \r\n..body\r\n.\r\n

@@ -10,15 +10,15 @@
 //	hosted domain, nobody         error 5.1.1
 //	relocated                     error 5.1.6 with the new address
 //	mailbox or domain disabled    error 5.2.1
-//	hosted domain, an alias       error 4.3.5 (see below)
+//	hosted domain, only an alias  error 5.1.1 (see below)
 //	this host's own name          error 5.1.1
 //	directory unavailable         a *dsn.Error 4.3.0, or 4.3.5 when misconfigured
 //	anything else                 smtp, smtp.relayhost or else the domain
 //
-// An alias cannot be the result of cleanup's expansion; it was made after the
-// message was accepted. Expanding it here would be the second place that
-// expands, without the loop check of the first. The message waits, and the
-// administrator finds the reason in the log.
+// An alias beside a mailbox is that mailbox: expansion is over. An alias alone
+// names itself, or was made after the message was accepted and the mailbox is
+// gone. Expanding it here would be the second place that expands, and waiting
+// would change nothing, so the sender is told, as by Postfix.
 //
 // # Parameters
 //

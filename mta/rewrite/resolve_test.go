@@ -43,7 +43,7 @@ func TestRoutes(t *testing.T) {
 		{"", "gone@example.test", "error", "example.test", dsn.MailboxMoved},
 		{"", "off@example.test", "error", "example.test", dsn.MailboxDisabled},
 		{"", "eve@closed.test", "error", "closed.test", dsn.MailboxDisabled},
-		{"", "sales@example.test", "error", "example.test", dsn.Misconfigured},
+		{"", "sales@example.test", "error", "example.test", dsn.BadDestMailbox},
 		{"", "root@mail.example.test", "error", "mail.example.test", dsn.BadDestMailbox},
 		{"", "postmaster", "error", "", dsn.BadDestMailbox},
 		{"", "x@elsewhere.example", "smtp", "elsewhere.example", 0},

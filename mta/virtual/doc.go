@@ -25,12 +25,12 @@
 // # Results
 //
 //	2.0.0  delivered
-//	5.1.1  no such mailbox (any more)
+//	5.1.1  no such mailbox (any more), or an alias has its address now
 //	5.1.6  moved, with the new address
 //	5.2.1  mailbox disabled
 //	5.2.2  over quota; 4.2.2 with over_quota_temporary
 //	4.3.0  directory or store unavailable; 4.3.1 disk full
-//	4.3.5  directory misconfigured, or the address has become an alias
+//	4.3.5  directory misconfigured
 //
 // At shutdown recipients that were not begun are not reported and stay in the
 // queue.

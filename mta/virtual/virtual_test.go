@@ -158,7 +158,7 @@ func TestRefusals(t *testing.T) {
 	s := openStore(t)
 	d := hosted(t)
 	to := []string{"nobody@example.test", "gone@example.test", "off@example.test", "small@example.test", "sales@example.test"}
-	want := []dsn.Status{dsn.BadDestMailbox, dsn.MailboxMoved, dsn.MailboxDisabled, dsn.MailboxFull, dsn.Misconfigured}
+	want := []dsn.Status{dsn.BadDestMailbox, dsn.MailboxMoved, dsn.MailboxDisabled, dsn.MailboxFull, dsn.BadDestMailbox}
 	for i, res := range deliver(t.Context(), New(d, s, clock.System{}, Options{}), request(t, to...)) {
 		if res.Err == nil || res.Err.Status != want[i] || res.Site {
 			t.Errorf("%s: %+v", to[i], res)
