@@ -13,6 +13,7 @@ func TestParse(t *testing.T) {
 		`"a\"b"@example.test`:          {`a"b`, "example.test"},
 		`"a@b"@example.test`:           {"a@b", "example.test"},
 		"postmaster":                   {"postmaster", ""},
+		"cafe\u0301.日本@b":              {"cafe\u0301.日本", "b"},
 		"jürgen@bücher.example":        {"jürgen", "xn--bcher-kva.example"},
 		"x@[192.0.2.1]":                {"x", "[192.0.2.1]"},
 		"x@[ipv6:2001:DB8::1]":         {"x", "[IPv6:2001:db8::1]"},
@@ -33,6 +34,10 @@ func TestParseRefuses(t *testing.T) {
 		"", "@example.test", "a..b@example.test", ".a@example.test", "a.@b", "a b@c", "a@", "a@b..c",
 		"a@-b", "a@b@c", `"a@b`, `"a"x@b`, "a@[1.2.3]", "a@[IPv6:1.2.3.4]", "a@[fe80::1]", "a\x00@b", "\"a\r\"@b",
 		strings.Repeat("a", 65) + "@b", "a@" + strings.Repeat("b", 64), "a\xff@b", "a@b\xff", "<a@b>", "a@b c",
+		// Byte order mark, zero width joiner, soft hyphen, C1 control, no-break
+		// space, line separator, Hangul filler, variation selector, private use,
+		// unassigned.
+		"\ufeffa@b", "a\u200db@c", "a\u00adb@c", "a\u0085@b", "\"a\u00a0b\"@c", "a\u2028@b", "\u3164@b", "a\ufe0f@b", "\ue000@b", "\u0378@b", "\ufeffpostmaster",
 	} {
 		if got, err := Parse(in); err == nil {
 			t.Errorf("Parse(%q) = %+v", in, got)

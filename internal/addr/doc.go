@@ -14,6 +14,10 @@
 // section 2.4 lets hosts treat local parts case-sensitively; no mail system
 // that hosts other people's mailboxes does.
 //
+// A local part may be UTF-8, but of visible characters: invisible ones (byte
+// order mark, joiners, no-break space, unassigned code points) would make two
+// addresses that look the same, and come from careless copying.
+//
 // # What it does not do
 //
 // Header fields (display names, groups, comments) are internal/mime's.

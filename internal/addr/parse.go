@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/net/idna"
@@ -115,8 +116,18 @@ func parseLocal(s string) (local, rest string, err error) {
 		return "", "", fmt.Errorf("%w: local part longer than %d octets", ErrSyntax, MaxLocal)
 	case !utf8.ValidString(local):
 		return "", "", fmt.Errorf("%w: local part is not UTF-8", ErrSyntax)
+	case strings.ContainsFunc(local, isInvisible):
+		return "", "", fmt.Errorf("%w: invisible character in the local part", ErrSyntax)
 	}
 	return local, rest, nil
+}
+
+// isInvisible finds what nobody sees in an address, or what is no character
+// (yet): format and control characters, spaces but the ASCII one, fillers and
+// variation selectors, private and unassigned code points.
+func isInvisible(r rune) bool {
+	return r >= utf8.RuneSelf && (!unicode.IsGraphic(r) ||
+		unicode.In(r, unicode.Zs, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector))
 }
 
 func parseQuoted(s string) (local, rest string, err error) {
