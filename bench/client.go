@@ -15,8 +15,9 @@ import (
 // so that the server is the bottleneck.
 type client struct {
 	*blocking
-	r   *bufio.Reader
-	tag int
+	r    *bufio.Reader
+	tag  int
+	last []byte // for until
 }
 
 // answerTimeout is how long one answer may take.
@@ -96,7 +97,10 @@ func (c *client) nextTag() string {
 // until reads to the tagged line. It looks only at the end of what a read
 // returned: the server sends nothing after that line by itself.
 func (c *client) until(tag string) (int, error) {
-	buf := make([]byte, 256<<10)
+	if c.last == nil {
+		c.last = make([]byte, 256<<10)
+	}
+	buf := c.last
 	kept, total := 0, 0
 	want := []byte("\n" + tag + " ")
 	for {

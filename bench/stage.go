@@ -168,11 +168,9 @@ func (l *lab) start(ctx context.Context, st stage, start starter) (*side, error)
 	if err != nil {
 		return nil, err
 	}
-	stop := s.stop
-	s.stop = func() {
-		stop()
-		_ = os.RemoveAll(dir) // the whole lab is removed at the end
-	}
+	// Its files stay until the end of the run: ext4 keeps the inodes of what was
+	// deleted in the last minutes apart, and walks over them, one by one, for
+	// each file that is created, whoever creates it.
 	if st.prepare == nil {
 		return s, nil
 	}

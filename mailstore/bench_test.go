@@ -3,8 +3,12 @@ package mailstore
 import (
 	"bytes"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/emersion/go-imap/v2"
+	"golang.org/x/sync/errgroup"
 
 	"toastmaster/internal/envelope"
 )
@@ -89,5 +93,29 @@ func BenchmarkFetchStructures(b *testing.B) {
 	}
 	check(b, v.Close())
 	check(b, u.Close())
+	check(b, s.Close())
+}
+
+// BenchmarkAppend is durable delivery from ten sides at once, each into its
+// own INBOX.
+func BenchmarkAppend(b *testing.B) {
+	s := openStore(b, b.TempDir())
+	content := fourKiB()
+	var next atomic.Int64
+	var sides errgroup.Group
+	for side := range 10 {
+		sides.Go(func() error {
+			a := Account{Home: fmt.Sprintf("example.test/u%d", side)}
+			for next.Add(1) <= int64(b.N) {
+				d := Delivery{Flags: []imap.Flag{imap.FlagSeen}, Date: time.Now(), Content: content, Durable: true}
+				if err := s.Deliver(b.Context(), a, &d); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	check(b, sides.Wait())
+	b.StopTimer()
 	check(b, s.Close())
 }
