@@ -65,7 +65,7 @@ func idleConnections(ctx context.Context, l *lab, s *side, n int) (connections, 
 		if err != nil || line == "" || line[0] != '+' {
 			return all, fmt.Errorf("IDLE: %q, %v", line, err)
 		}
-		c.r = nil // the bench's own memory
+		c.r, c.last = nil, nil // the bench's own memory
 	}
 	return all, nil
 }
