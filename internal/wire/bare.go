@@ -23,6 +23,8 @@ var (
 	ErrBareLF      = errors.New("bare LF received")
 	ErrBareCR      = errors.New("bare CR received")
 	ErrInterrupted = errors.New("interrupted while waiting for a command")
+	// ErrCut is the end of a connection that somebody else decided.
+	ErrCut = errors.New("connection was cut")
 )
 
 // Refusal is the reply to a line or message that is refused for its form; nil

@@ -1,15 +1,13 @@
 package wire
 
 import (
-	"errors"
 	"net"
-	"os"
 	"sync/atomic"
 	"time"
 )
 
 // Conn is a connection of a line protocol. In and Out belong to the one
-// goroutine that serves it; Interrupt may be called by others.
+// goroutine that serves it; Interrupt and Cut may be called by others.
 type Conn struct {
 	In  *Reader
 	Out *Writer
@@ -21,29 +19,26 @@ type Conn struct {
 	// limit of the time before log-in. The zero Time is no limit.
 	ReadUntil time.Time
 
-	nc net.Conn
-	// base is the first connection: Interrupt may meet an Upgrade, and a
-	// deadline there holds for TLS on top of it too.
-	base        net.Conn
+	link        *Link
 	idle        bool // waiting for a command
 	interrupted atomic.Bool
 }
 
 // NewConn serves nc. pool may be nil.
 func NewConn(nc net.Conn, pool *Pool) *Conn {
-	c := &Conn{nc: nc, base: nc}
+	c := &Conn{link: NewLink(nc)}
 	c.In = NewReader(source{c}, pool)
 	c.Out = NewWriter(sink{c}, pool)
 	return c
 }
 
 // NetConn is the connection below.
-func (c *Conn) NetConn() net.Conn { return c.nc }
+func (c *Conn) NetConn() net.Conn { return c.link.NetConn() }
 
 // Upgrade continues on nc, a TLS connection on top of the present one. What
 // is buffered in either direction is dropped: flush before.
 func (c *Conn) Upgrade(nc net.Conn) {
-	c.nc = nc
+	c.link.Upgrade(nc)
 	c.In.Reset(source{c})
 	c.Out.Reset(sink{c})
 }
@@ -61,9 +56,12 @@ func (c *Conn) ReadCommand() ([]byte, error) {
 // not disturbed.
 func (c *Conn) Interrupt() {
 	c.interrupted.Store(true)
-	// An error here is one of a closed connection, which the reader meets too.
-	_ = c.base.SetReadDeadline(time.Unix(1, 0))
+	c.link.Poke()
 }
+
+// Cut ends every read, of commands and of content, with ErrCut, and gives
+// writes a second for the last words; see Link.
+func (c *Conn) Cut() { c.link.Cut() }
 
 // Release gives borrowed memory back when the connection is over. It does not
 // flush or close.
@@ -72,8 +70,15 @@ func (c *Conn) Release() {
 	c.Out.release()
 }
 
-// source flushes what waits, arms the deadline and reads. The order of arming
-// and looking at interrupted makes sure that Interrupt is never missed.
+// ended is the question of Link.Read.
+func (c *Conn) ended() error {
+	if c.idle && c.interrupted.Load() {
+		return ErrInterrupted
+	}
+	return nil
+}
+
+// source flushes what waits and reads.
 type source struct{ c *Conn }
 
 func (s source) Read(p []byte) (int, error) {
@@ -88,30 +93,10 @@ func (s source) Read(p []byte) (int, error) {
 	if !c.ReadUntil.IsZero() && (until.IsZero() || c.ReadUntil.Before(until)) {
 		until = c.ReadUntil
 	}
-	for {
-		if err := c.nc.SetReadDeadline(until); err != nil {
-			return 0, err
-		}
-		if c.idle && c.interrupted.Load() {
-			return 0, ErrInterrupted
-		}
-		n, err := c.nc.Read(p)
-		if n == 0 && errors.Is(err, os.ErrDeadlineExceeded) && c.interrupted.Load() &&
-			(until.IsZero() || time.Now().Before(until)) {
-			continue // it was Interrupt, not the peer's time
-		}
-		return n, err
-	}
+	return c.link.Read(p, until, c.ended)
 }
 
-// sink arms the deadline and writes.
+// sink writes.
 type sink struct{ c *Conn }
 
-func (s sink) Write(p []byte) (int, error) {
-	if s.c.WriteTimeout > 0 {
-		if err := s.c.nc.SetWriteDeadline(time.Now().Add(s.c.WriteTimeout)); err != nil {
-			return 0, err
-		}
-	}
-	return s.c.nc.Write(p)
-}
+func (s sink) Write(p []byte) (int, error) { return s.c.link.Write(p, s.c.WriteTimeout) }

@@ -28,12 +28,21 @@
 // [Writer] gathers replies and writes them with one call. [ContentWriter]
 // turns LF into CR LF and stuffs dots. [Conn] ties a Reader and a Writer to a
 // connection: it flushes before it waits for the peer, so a pipelined group of
-// commands costs one write, and arms a deadline for every read and write.
+// commands costs one write.
+//
+// # Waiting
+//
+// [Link] is the connection below, for Conn and for protocols whose lines are
+// not those of Reader (IMAP): it arms a deadline for every read and write, and
+// lets other goroutines end a wait without closing the connection, so that the
+// goroutine that serves it can still say why. [Link.Poke] makes a wait ask
+// whether it should go on; [Link.Cut] ends reads with [ErrCut] and leaves
+// writes one second.
 //
 // # Results
 //
-// Errors of this package are [ErrTooLong], [ErrBareLF], [ErrBareCR] and
-// [ErrInterrupted]; [Refusal] maps them to replies (500 5.5.2, 550 5.5.2).
+// Errors of this package are [ErrTooLong], [ErrBareLF], [ErrBareCR],
+// [ErrInterrupted] and [ErrCut]; [Refusal] maps them to replies (500 5.5.2, 550 5.5.2).
 // Everything else comes from the connection; an end in the middle of a line or
 // of content is io.ErrUnexpectedEOF.
 //

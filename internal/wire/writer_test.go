@@ -240,3 +240,58 @@ func TestReadUntilHoldsAgainstSingleOctets(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestCutEndsEveryRead: also one of content, and leaves time for last words.
+func TestCutEndsEveryRead(t *testing.T) {
+	t.Parallel()
+	a, b := net.Pipe()
+	defer a.Close()
+	defer b.Close()
+	c := NewConn(a, nil)
+	c.ReadTimeout, c.WriteTimeout = time.Minute, time.Minute
+	done := make(chan error, 1)
+	go func() {
+		_, err := c.In.ReadLine()
+		done <- err
+	}()
+	c.Cut()
+	if err := <-done; !errors.Is(err, ErrCut) {
+		t.Fatal(err)
+	}
+	if _, err := c.ReadCommand(); !errors.Is(err, ErrCut) {
+		t.Fatal(err)
+	}
+	go func() {
+		c.Out.WriteString("bye\r\n")
+		done <- c.Out.Flush()
+	}()
+	if line, err := NewReader(b, nil).ReadLine(); string(line) != "bye" || err != nil {
+		t.Errorf("%q %v", line, err)
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestCutEndsAWrite: a peer that does not read does not keep the connection.
+func TestCutEndsAWrite(t *testing.T) {
+	t.Parallel()
+	a, b := net.Pipe()
+	defer a.Close()
+	defer b.Close()
+	l := NewLink(a)
+	done := make(chan error, 1)
+	go func() {
+		_, err := l.Write([]byte("nobody reads this"), time.Minute)
+		done <- err
+	}()
+	l.Cut()
+	select {
+	case err := <-done:
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Error(err)
+		}
+	case <-time.After(10 * lastWords):
+		t.Error("the write goes on")
+	}
+}

@@ -5,9 +5,10 @@ import (
 	"errors"
 	"io"
 	"net"
-	"os"
 	"sync/atomic"
 	"time"
+
+	"toastmaster/internal/wire"
 )
 
 const (
@@ -31,16 +32,13 @@ var (
 )
 
 // conn reads lines and literals and gathers output. It belongs to the
-// session's goroutine, except drain and wake.
+// session's goroutine, except drain, wake and cut.
 //
 // It is not internal/wire's Conn: a line of IMAP may end in a literal, and the
 // end of a line that is too long must be seen, or the literal behind it would
-// be taken for commands.
+// be taken for commands. The waits are those of wire.Link.
 type conn struct {
-	nc net.Conn
-	// base is the socket below TLS: a deadline there is safe to set at any
-	// time from another goroutine.
-	base    net.Conn
+	link    *wire.Link
 	blocks  *blockPool
 	maxLine int
 
@@ -68,13 +66,13 @@ type conn struct {
 }
 
 func newConn(nc net.Conn, blocks *blockPool, maxLine int) *conn {
-	return &conn{nc: nc, base: nc, blocks: blocks, maxLine: maxLine, in: make([]byte, idleBuffer)}
+	return &conn{link: wire.NewLink(nc), blocks: blocks, maxLine: maxLine, in: make([]byte, idleBuffer)}
 }
 
 // upgrade continues on TLS. What was read ahead came in clear and is dropped
 // (RFC 3501 section 6.2.1, CVE-2011-0411).
 func (c *conn) upgrade(nc net.Conn) {
-	c.nc = nc
+	c.link.Upgrade(nc)
 	c.pos, c.end = 0, 0
 }
 
@@ -90,23 +88,17 @@ func (c *conn) release() {
 // drain ends the present or next wait for a command with errDraining.
 func (c *conn) drain() {
 	c.draining.Store(true)
-	c.interrupt()
+	c.link.Poke()
 }
 
 // wake ends the present wait of IDLE with errWoken.
 func (c *conn) wake() {
 	c.woken.Store(true)
-	c.interrupt()
+	c.link.Poke()
 }
 
-func (c *conn) interrupt() {
-	// An error here is one of a closed connection, which the reader meets too.
-	_ = c.base.SetReadDeadline(time.Unix(1, 0))
-}
-
-// interrupted says why a wait should end. The order of arming the deadline
-// and asking makes sure that an interrupt is never missed.
-func (c *conn) interrupted() error {
+// ended says why a wait should end; it is the question of wire.Link.
+func (c *conn) ended() error {
 	if (c.waiting || c.idling) && c.draining.Load() {
 		return errDraining
 	}
@@ -127,29 +119,19 @@ func (c *conn) fill() error {
 	if c.deadline != nil {
 		until = c.deadline()
 	}
-	for {
-		if err := c.nc.SetReadDeadline(until); err != nil {
-			c.rerr = err
-			return err
-		}
-		if err := c.interrupted(); err != nil {
-			return err
-		}
-		n, err := c.nc.Read(c.in[c.end:])
-		c.end += n
-		c.received += int64(n)
-		if n > 0 {
-			return nil
-		}
-		if errors.Is(err, os.ErrDeadlineExceeded) && (until.IsZero() || time.Now().Before(until)) {
-			continue // an interrupt, or a late one that no longer matters
-		}
-		if err == nil {
-			err = io.ErrNoProgress
-		}
-		c.rerr = err
-		return err
+	n, err := c.link.Read(c.in[c.end:], until, c.ended)
+	c.end += n
+	c.received += int64(n)
+	switch {
+	case n > 0:
+		return nil
+	case err == errDraining, err == errWoken:
+		return err // not the connection's
+	case err == nil:
+		err = io.ErrNoProgress
 	}
+	c.rerr = err
+	return err
 }
 
 // makeRoom moves what is unread to the front, and grows the buffer for a long

@@ -12,7 +12,7 @@ var errGone = errors.New("client is gone")
 // gone looks, without a wait, whether the client has closed the connection:
 // long work for nobody is stopped. It is false when that cannot be known.
 func (c *conn) gone() bool {
-	sc, ok := c.base.(syscall.Conn)
+	sc, ok := c.link.Socket().(syscall.Conn)
 	if !ok {
 		return false
 	}

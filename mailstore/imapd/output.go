@@ -49,12 +49,9 @@ func (c *conn) spill() {
 }
 
 func (c *conn) write() {
-	if c.werr == nil && c.writeTimeout > 0 {
-		c.werr = c.nc.SetWriteDeadline(time.Now().Add(c.writeTimeout))
-	}
 	if c.werr == nil {
 		var n int
-		n, c.werr = c.nc.Write(c.out)
+		n, c.werr = c.link.Write(c.out, c.writeTimeout)
 		c.sent += int64(n)
 	}
 	c.out = c.out[:0]

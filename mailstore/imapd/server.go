@@ -73,9 +73,6 @@ func New(o Options) *Server {
 // ServeConn serves one connection to its end. It is service.Handler.
 func (srv *Server) ServeConn(ctx context.Context, nc net.Conn) {
 	c := newConn(nc, &srv.blocks, int(srv.config.MaxLine))
-	if t, ok := nc.(*tls.Conn); ok {
-		c.base = t.NetConn()
-	}
 	s := &session{srv: srv, ctx: ctx, c: c, login: srv.gate.Connect(nc)}
 	c.writeTimeout = srv.config.WriteTimeout
 	c.deadline = s.readDeadline
