@@ -13,7 +13,7 @@ func idleStage() stage {
 	const users = 10
 	return stage{
 		name: "idle", text: "memory of an IMAP connection in IDLE, over 1,000 of them",
-		peer: peerNone, users: users, fresh: true,
+		peer: peerNone, users: users, fresh: true, once: true,
 		metrics: []metric{{title: "RSS of an idle IMAP connection (IDLE)", unit: "KiB, at most", goal: 40,
 			measure: func(ctx context.Context, l *lab, s *side) (float64, error) {
 				const step = 500
@@ -110,7 +110,7 @@ func mailboxesStage() stage {
 	}
 	return stage{
 		name: "mailboxes", text: "memory of an idle server with 1,000 mailboxes",
-		peer: peerNone, users: users, fresh: true,
+		peer: peerNone, users: users, fresh: true, once: true,
 		metrics: []metric{
 			{title: "RSS, after a message to each of 1,000 mailboxes", unit: "MiB, at most", goal: 60, measure: rss(deliverToAll)},
 			{title: "RSS, after a restart", unit: "MiB, at most", goal: 60,

@@ -19,6 +19,8 @@ type stage struct {
 	peer       peerKind
 	users      int
 	fresh      bool
+	// once: the figure does not vary, and takes minutes.
+	once bool
 	// prepare fills the mailboxes or warms up. It is not measured.
 	prepare func(ctx context.Context, l *lab, s *side) error
 	metrics []metric
@@ -108,8 +110,12 @@ func (l *lab) runStage(ctx context.Context, st stage) ([]result, error) {
 	for i, m := range st.metrics {
 		results[i] = result{metric: m, stage: st.name, peer: string(st.peer)}
 	}
+	rounds := l.rounds
+	if st.once {
+		rounds = 1
+	}
 	if st.fresh {
-		for round := range l.rounds {
+		for round := range rounds {
 			for _, start := range l.opponents(st) {
 				if err := l.runFresh(ctx, st, start, round, results); err != nil {
 					return results, err
@@ -131,7 +137,7 @@ func (l *lab) runStage(ctx context.Context, st stage) ([]result, error) {
 		}
 		sides = append(sides, s)
 	}
-	for round := range l.rounds {
+	for round := range rounds {
 		for i := range results {
 			for _, s := range sides {
 				if err := l.measure(ctx, s, round, &results[i]); err != nil {
