@@ -23,11 +23,7 @@ func appendStage() stage {
 
 func appendRun(ctx context.Context, s *side, n int) (float64, error) {
 	each := n / appendConnections
-	// Made before, so that the generator takes little of the shared processors.
-	contents := make([][]byte, 200)
-	for i := range contents {
-		contents[i] = message(i, messageSize)
-	}
+	contents := someMessages()
 	return parallel(ctx, appendConnections, each, func(ctx context.Context, conn int) (func(i int) error, func(), error) {
 		c, end, err := login(ctx, s, address(conn))
 		if err != nil {

@@ -39,6 +39,7 @@ func lmtpRun(ctx context.Context, s *side, n int) (float64, error) {
 		}
 		waits[i] = w
 	}
+	contents := someMessages()
 	rate, err := parallel(ctx, lmtpConnections, each, func(ctx context.Context, conn int) (func(i int) error, func(), error) {
 		c, end, err := dialFor(ctx, s.lmtp)
 		if err != nil {
@@ -55,7 +56,7 @@ func lmtpRun(ctx context.Context, s *side, n int) (float64, error) {
 			return nil, nil, err
 		}
 		return func(i int) error {
-			return c.lmtpSend(address((conn+i)%lmtpConnections), message(conn*each+i, messageSize))
+			return c.lmtpSend(address((conn+i)%lmtpConnections), contents[(conn*each+i)%len(contents)])
 		}, end, nil
 	})
 	if err != nil {
