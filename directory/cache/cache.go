@@ -105,6 +105,10 @@ func (q *question[K, V]) remembered(k K) (v V, answer error, ok bool) {
 
 func (q *question[K, V]) ask(ctx context.Context, k K, under func(context.Context) (V, error)) (V, error) {
 	return q.flights.do(ctx, k, func(ctx context.Context) (V, error) {
+		// Another question may have ended since the caller looked.
+		if v, err, ok := q.remembered(k); ok {
+			return v, err
+		}
 		foundEpoch, missingEpoch := q.found.Epoch(), q.missing.Epoch()
 		now := q.clock.Now()
 		v, err := under(ctx)
