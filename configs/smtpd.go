@@ -35,7 +35,7 @@ func (c *SMTPD) params() []Param {
 		Bool("smtpd.check_sender_login", &c.CheckSenderLogin, true,
 			"A user who logged in may only send from the own address, an alias of it, or the null sender (Postfix reject_sender_login_mismatch)."),
 		String("smtpd.postmaster", &c.Postmaster, "", "an address, or empty for none", checkOptionalAddress,
-			"Who gets mail for <postmaster> without a domain, and for postmaster of a hosted domain that has none (RFC 5321 section 4.5.1)."),
+			"Who gets mail for <postmaster> without a domain, and for postmaster of main.hostname or of a hosted domain that has none (RFC 5321 section 4.5.1). It may be an address anywhere. Empty makes <postmaster> postmaster@ main.hostname, which must be hosted then."),
 		Size("smtpd.message_size_limit", &c.MessageSizeLimit, 50<<20, 1<<10, 4<<30,
 			"The largest message that is taken, in octets on the wire (Postfix message_size_limit)."),
 		Int("smtpd.recipient_limit", &c.RecipientLimit, 1000, 100, 100_000,

@@ -27,7 +27,9 @@ func newConfigCheckCommand(env *environment) *cobra.Command {
 	return &cobra.Command{
 		Use:   "check",
 		Short: "Read the file and everything it names, and start nothing",
-		Args:  noArguments,
+		Long: "Reads the file and everything it names, and starts nothing. Mistakes end with exit\n" +
+			"code 2, warnings do not.",
+		Args: noArguments,
 		RunE: func(*cobra.Command, []string) error {
 			c, err := env.config()
 			if err != nil {
@@ -35,6 +37,9 @@ func newConfigCheckCommand(env *environment) *cobra.Command {
 			}
 			if err := checkFiles(c); err != nil {
 				return &usage{err}
+			}
+			for _, w := range c.Warnings() {
+				fmt.Fprintln(env.stderr, "warning:", w)
 			}
 			fmt.Fprintf(env.stdout, "%s: no mistakes\n", c.File)
 			return nil

@@ -35,7 +35,7 @@ func newDemoCommand(env *environment) *cobra.Command {
 			o.dir = args[0]
 			env.configFile = filepath.Join(o.dir, "toastmaster.toml")
 			if _, err := os.Stat(env.configFile); errors.Is(err, fs.ErrNotExist) {
-				if _, err := initialise(o); err != nil {
+				if _, err := initialise(cmd.Context(), o); err != nil {
 					return err
 				}
 			}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -24,7 +25,7 @@ type initOptions struct {
 	portBase int
 	hostname string
 	host     string // address to listen on
-	// postmaster, if any, gets the mail for <postmaster>.
+	// postmaster gets the mail for <postmaster>; "" makes a mailbox for it.
 	postmaster string
 }
 
@@ -35,21 +36,26 @@ func newInitCommand(env *environment) *cobra.Command {
 		Short: "Write a configuration and all that an instance needs below DIR",
 		Long: "Writes DIR/toastmaster.toml, a self-signed certificate and the folders of an instance\n" +
 			"that runs without privileges. Ports are the standard port plus --port-base.\n" +
-			"Nothing that exists is changed.",
+			"Nothing that exists is changed.\n\n" +
+			"Every mail host takes mail for postmaster (RFC 5321). --postmaster says who gets\n" +
+			"it; without, the domain HOSTNAME is added with a mailbox postmaster, for which\n" +
+			"`toastmaster mailbox set postmaster@HOSTNAME --password` sets a password.",
 		Args: exactArguments("DIR"),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			o.dir = args[0]
-			file, err := initialise(o)
+			c, err := initialise(cmd.Context(), o)
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(env.stdout, "%s written; start with: toastmaster serve -c %s\n", file, file)
+			fmt.Fprintf(env.stdout, "%s written; start with: toastmaster serve -c %s\n", c.File, c.File)
+			fmt.Fprintf(env.stdout, "mail for postmaster goes to %s\n", c.SMTPD.Postmaster)
 			return nil
 		},
 	}
 	cmd.Flags().IntVar(&o.portBase, "port-base", 2000, "added to each standard port")
 	cmd.Flags().StringVar(&o.hostname, "hostname", defaultHostname(), "name of this mail host")
 	cmd.Flags().StringVar(&o.host, "listen", "127.0.0.1", "address to listen on")
+	cmd.Flags().StringVar(&o.postmaster, "postmaster", "", "address that gets the mail for postmaster (default a new mailbox)")
 	return cmd
 }
 
@@ -65,31 +71,49 @@ func defaultHostname() string {
 	return name
 }
 
-// initialise writes an instance below o.dir and returns its configuration
-// file.
-func initialise(o initOptions) (string, error) {
+// initialise writes an instance below o.dir and returns its configuration.
+func initialise(ctx context.Context, o initOptions) (*configs.Config, error) {
 	file := filepath.Join(o.dir, "toastmaster.toml")
 	if err := checkInit(o); err != nil {
-		return "", err
+		return nil, err
+	}
+	own := o.postmaster == ""
+	if own {
+		o.postmaster = "postmaster@" + o.hostname
 	}
 	text := initialText(o)
 	// The file must be one that serve accepts; a mistake here is ours.
-	if _, err := configs.Parse(file, []byte(text)); err != nil {
-		return "", err
+	c, err := configs.Parse(file, []byte(text))
+	if err != nil {
+		return nil, err
+	}
+	if _, err := os.Lstat(file); !errors.Is(err, fs.ErrNotExist) {
+		return nil, errors.Join(err, &fs.PathError{Op: "init", Path: file, Err: fs.ErrExist})
 	}
 	if err := os.MkdirAll(filepath.Join(o.dir, "tls"), 0o700); err != nil {
-		return "", err
+		return nil, err
 	}
 	pair := tlsconf.Pair{Cert: filepath.Join(o.dir, "tls", "cert.pem"), Key: filepath.Join(o.dir, "tls", "key.pem")}
 	if err := tlsconf.SelfSigned(pair, o.hostname, time.Now()); err != nil && !errors.Is(err, fs.ErrExist) {
-		return "", err
+		return nil, err
 	}
+	if own {
+		if err := makePostmaster(ctx, c); err != nil {
+			return nil, err
+		}
+	}
+	// Last, so that an init that failed can be repeated.
+	return c, writeNew(file, text)
+}
+
+// writeNew writes a file that must not exist.
+func writeNew(file, text string) error {
 	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o640)
 	if err != nil {
-		return "", err
+		return err
 	}
 	_, err = f.WriteString(text)
-	return file, errors.Join(err, f.Close())
+	return errors.Join(err, f.Close())
 }
 
 // highestPort is that of ManageSieve, the highest standard port we count from.
@@ -98,6 +122,11 @@ const highestPort = 4190
 func checkInit(o initOptions) error {
 	if _, err := addr.ParseDomain(o.hostname); err != nil {
 		return usageError("--hostname %s: %w", o.hostname, err)
+	}
+	if o.postmaster != "" {
+		if a, err := addr.Parse(o.postmaster); err != nil || a.IsNull() || a.Domain == "" {
+			return usageError("--postmaster %s: must be an address with a domain", o.postmaster)
+		}
 	}
 	if net.ParseIP(o.host) == nil {
 		return usageError("--listen %s: not an IP address", o.host)
@@ -114,9 +143,9 @@ func initialText(o initOptions) string {
 	listen := func(port int) string {
 		return fmt.Sprintf("[%q]", net.JoinHostPort(o.host, strconv.Itoa(port+o.portBase)))
 	}
-	smtpd := [][2]string{{"listen", listen(25)}, {"submission_listen", listen(587)}, {"submissions_listen", listen(465)}}
-	if o.postmaster != "" {
-		smtpd = append(smtpd, [2]string{"postmaster", strconv.Quote(o.postmaster)})
+	smtpd := [][2]string{
+		{"listen", listen(25)}, {"submission_listen", listen(587)}, {"submissions_listen", listen(465)},
+		{"postmaster", strconv.Quote(o.postmaster)},
 	}
 	var b strings.Builder
 	b.WriteString("# Written by `toastmaster init`. `toastmaster config explain NAME` explains a\n" +

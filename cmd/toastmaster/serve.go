@@ -63,6 +63,7 @@ func serve(ctx context.Context, env *environment, c *configs.Config, onReady fun
 	if err != nil {
 		return err
 	}
+	i.warn(ctx)
 	notify := service.NewNotifier(env.getenv)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

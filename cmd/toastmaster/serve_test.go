@@ -6,8 +6,6 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
-
-	"toastmaster/configs"
 )
 
 // TestHangupDuringTheStart sends SIGHUP while serve is still reading the
@@ -15,11 +13,7 @@ import (
 // would end this process.
 func TestHangupDuringTheStart(t *testing.T) {
 	dir := t.TempDir()
-	file, err := initialise(initOptions{dir: dir, portBase: 2000, hostname: "mx.test", host: "127.0.0.1"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := configs.Load(file)
+	c, err := initialise(t.Context(), initOptions{dir: dir, portBase: 2000, hostname: "mx.test", host: "127.0.0.1"})
 	if err != nil {
 		t.Fatal(err)
 	}

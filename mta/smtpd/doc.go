@@ -28,7 +28,12 @@
 // too; 553 5.7.1 for a user who sends from somebody else's address
 // (smtpd.check_sender_login, on by default: a hoster answers for what leaves
 // under its names. Postfix's default is off). An address without domain gets
-// main.hostname; postmaster goes where smtpd.postmaster says.
+// main.hostname.
+//
+// Mail for <postmaster>, and for postmaster of main.hostname or of a hosted
+// domain where nobody has that address, goes where smtpd.postmaster says, from
+// everybody and to wherever it is (RFC 5321 section 4.5.1). Without that
+// parameter <postmaster> is postmaster@main.hostname.
 //
 // When the quota cannot be asked, mail is taken: delivery asks again.
 //

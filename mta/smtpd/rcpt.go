@@ -20,25 +20,15 @@ func (s *session) Rcpt(to string, opts *smtp.RcptOptions) error {
 		return dsn.Wrap(dsn.BadDestSyntax, "Bad recipient address syntax", err)
 	}
 	original := s.d.qualify(address)
-	final := original
+	r := recipient{session: s, shown: original.Path()}
+	var final addr.Address
 	if address.Domain == "" && isPostmaster(address) && !s.d.postmaster.IsNull() {
-		final = s.d.postmaster
+		final, err = r.postmaster(s.c.Context())
+	} else {
+		final, err = r.decide(s.c.Context(), original, s.mayRelay())
 	}
-	ctx := s.c.Context()
-	domain, err := s.d.o.Directory.Domain(ctx, final.Domain)
-	switch outcome := directory.OutcomeOf(err); {
-	case outcome == directory.NotFound:
-		if !s.mayRelay() {
-			return dsn.New(dsn.Policy, original.Path()+": Relay access denied")
-		}
-	case err != nil:
-		return directory.DSN(err)
-	case !domain.Enabled:
-		return dsn.New(dsn.MailboxDisabled, original.Path()+": Domain is disabled")
-	default:
-		if final, err = s.hosted(ctx, final); err != nil {
-			return err
-		}
+	if err != nil {
+		return err
 	}
 	s.env.Recipients = append(s.env.Recipients, envelope.Recipient{
 		Address: final, Original: original, Notify: notify(opts.Notify),
@@ -54,63 +44,98 @@ func (s *session) mayRelay() bool {
 
 func isPostmaster(a addr.Address) bool { return strings.EqualFold(a.Local, "postmaster") }
 
-// hosted decides about a recipient in a hosted domain and returns where its
-// mail goes.
-func (s *session) hosted(ctx context.Context, a addr.Address) (addr.Address, error) {
-	found, err := s.d.o.Directory.Recipient(ctx, a)
+// recipient is the decision about one RCPT TO.
+type recipient struct {
+	*session
+	// shown is the address in replies: the client's, not where it leads.
+	shown string
+}
+
+// decide says where the mail for a goes, or why it is not taken.
+func (r recipient) decide(ctx context.Context, a addr.Address, relay bool) (addr.Address, error) {
+	domain, err := r.d.o.Directory.Domain(ctx, a.Domain)
 	switch outcome := directory.OutcomeOf(err); {
+	case outcome == directory.NotFound && r.isOurPostmaster(a) && a.Domain == r.d.o.Hostname:
+		return r.postmaster(ctx)
+	case outcome == directory.NotFound && !relay:
+		return a, dsn.New(dsn.Policy, r.shown+": Relay access denied")
 	case outcome == directory.NotFound:
-		if isPostmaster(a) && !s.d.postmaster.IsNull() && !a.Equal(s.d.postmaster) {
-			return s.d.postmaster, nil
-		}
-		return a, dsn.Wrap(dsn.BadDestMailbox, a.Path()+": User unknown", err)
+		return a, nil
+	case err != nil:
+		return a, directory.DSN(err)
+	case !domain.Enabled:
+		return a, dsn.New(dsn.MailboxDisabled, r.shown+": Domain is disabled")
+	}
+	return r.hosted(ctx, a)
+}
+
+// isOurPostmaster says that smtpd.postmaster stands in for a.
+func (r recipient) isOurPostmaster(a addr.Address) bool {
+	return isPostmaster(a) && !r.d.postmaster.IsNull() && !a.Equal(r.d.postmaster)
+}
+
+// postmaster decides about smtpd.postmaster. Everybody may write to it,
+// wherever it is; only an address at this host that nobody hosts would come
+// back to us.
+func (r recipient) postmaster(ctx context.Context) (addr.Address, error) {
+	return r.decide(ctx, r.d.postmaster, r.d.postmaster.Domain != r.d.o.Hostname || r.mayRelay())
+}
+
+// hosted decides about a recipient in a hosted domain.
+func (r recipient) hosted(ctx context.Context, a addr.Address) (addr.Address, error) {
+	found, err := r.d.o.Directory.Recipient(ctx, a)
+	switch outcome := directory.OutcomeOf(err); {
+	case outcome == directory.NotFound && r.isOurPostmaster(a):
+		return r.postmaster(ctx)
+	case outcome == directory.NotFound:
+		return a, dsn.Wrap(dsn.BadDestMailbox, r.shown+": User unknown", err)
 	case err != nil:
 		return a, directory.DSN(err)
 	case found.Kind == directory.KindRelocated:
 		return a, directory.Moved(found)
 	case found.Kind == directory.KindMailbox:
-		return a, s.mailbox(ctx, a, found.Mailbox)
+		return a, r.mailbox(ctx, a, found.Mailbox)
 	}
-	return a, s.alias(ctx, a, found)
+	return a, r.alias(ctx, a, found)
 }
 
 // alias refuses an alias that cannot be expanded. cleanup expands it again: the
 // envelope keeps what the client said. What does not fit beside the recipients
 // before it can come in the next transaction (RFC 5321 section 4.5.3.1.10).
-func (s *session) alias(ctx context.Context, a addr.Address, found directory.Recipient) error {
-	addresses, err := directory.Expand(ctx, s.d.o.Directory, a, s.d.o.Aliases, nil)
+func (r recipient) alias(ctx context.Context, a addr.Address, found directory.Recipient) error {
+	addresses, err := directory.Expand(ctx, r.d.o.Directory, a, r.d.o.Aliases, nil)
 	if err != nil {
 		e := *dsn.From(err)
-		e.Text = a.Path() + ": " + e.Text
+		e.Text = r.shown + ": " + e.Text
 		return &e
 	}
 	if len(addresses) == 1 && found.Mailbox.Home == "" && addresses[0].Equal(found.Matched) {
 		// It stands for nothing but itself, and is nothing else.
-		return dsn.New(dsn.BadDestMailbox, a.Path()+": User unknown")
+		return dsn.New(dsn.BadDestMailbox, r.shown+": User unknown")
 	}
-	if len(s.env.Recipients)+s.extra+len(addresses) > s.d.o.Aliases.Addresses && len(s.env.Recipients) > 0 {
+	if len(r.env.Recipients)+r.extra+len(addresses) > r.d.o.Aliases.Addresses && len(r.env.Recipients) > 0 {
 		return dsn.New(dsn.TooManyRecipients, "Too many recipients").WithCode(452)
 	}
-	s.extra += len(addresses) - 1
+	r.extra += len(addresses) - 1
 	return nil
 }
 
 // mailbox decides about a mailbox.
-func (s *session) mailbox(ctx context.Context, a addr.Address, m directory.Mailbox) error {
+func (r recipient) mailbox(ctx context.Context, a addr.Address, m directory.Mailbox) error {
 	if !m.Enabled {
-		return dsn.New(dsn.MailboxDisabled, a.Path()+": Mailbox is disabled")
+		return dsn.New(dsn.MailboxDisabled, r.shown+": Mailbox is disabled")
 	}
-	if s.d.o.Usage == nil || m.QuotaBytes == 0 && m.QuotaMessages == 0 {
+	if r.d.o.Usage == nil || m.QuotaBytes == 0 && m.QuotaMessages == 0 {
 		return nil
 	}
-	octets, messages, err := s.d.o.Usage(ctx, m)
+	octets, messages, err := r.d.o.Usage(ctx, m)
 	if err != nil {
-		s.d.o.Log.Warn("quota not known", "service", "smtpd", "session", s.c.ID(), "to", a.String(), "cause", err)
+		r.d.o.Log.Warn("quota not known", "service", "smtpd", "session", r.c.ID(), "to", a.String(), "cause", err)
 		return nil
 	}
-	if m.QuotaBytes > 0 && (octets >= m.QuotaBytes || s.size > m.QuotaBytes-octets) ||
+	if m.QuotaBytes > 0 && (octets >= m.QuotaBytes || r.size > m.QuotaBytes-octets) ||
 		m.QuotaMessages > 0 && messages >= m.QuotaMessages {
-		return dsn.New(dsn.MailboxFull, a.Path()+": Mailbox is full")
+		return dsn.New(dsn.MailboxFull, r.shown+": Mailbox is full")
 	}
 	return nil
 }

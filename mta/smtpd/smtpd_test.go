@@ -224,6 +224,43 @@ func play(t *testing.T, b *bed, h func(*Daemon) *smtpserver.Server, lines string
 	}})
 }
 
+// Postmaster is reached by strangers under its three names, wherever it is.
+func TestPostmaster(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		postmaster, to, reply, final string
+	}{
+		{"alice@example.test", "postmaster", "250 *", "alice@example.test"},
+		{"alice@example.test", "Postmaster@mx.test", "250 *", "alice@example.test"},
+		{"alice@example.test", "postmaster@alias.test", "250 *", "alice@example.test"},
+		{"root@elsewhere.test", "postmaster", "250 *", "root@elsewhere.test"},
+		{"root@elsewhere.test", "postmaster@example.test", "250 *", "root@elsewhere.test"},
+		{"root@elsewhere.test", "postmaster@elsewhere.test", "554 5.7.1 *", ""},
+		{"off@example.test", "postmaster", "550 5.2.1 <postmaster@mx.test>: *", ""},
+		{"none@example.test", "postmaster@example.test", "550 5.1.1 <postmaster@example.test>: *", ""},
+		{"postmaster@example.test", "postmaster", "550 5.1.1 <postmaster@mx.test>: *", ""},
+		{"root@mx.test", "postmaster", "554 5.7.1 *", ""},
+		{"postmaster", "postmaster", "554 5.7.1 *", ""},
+		{"", "postmaster", "554 5.7.1 *", ""},
+	} {
+		b := newBed(t)
+		b.o.Trusted = nil
+		b.o.Params.Postmaster = c.postmaster
+		text := "S: 220 *\nC: HELO client.test\nS: 250 *\nC: MAIL FROM:<s@elsewhere.test>\nS: 250 *\nC: RCPT TO:<" + c.to + ">\nS: " + c.reply + "\n"
+		if c.final != "" {
+			text += "C: DATA\nS: 354 *\nC: x\nC: .\nS: 250 *\n"
+		}
+		play(t, b, (*Daemon).MX, text+"C: QUIT\nS: 221 *\n")
+		if c.final == "" {
+			continue
+		}
+		got, _ := b.sent.last(t)
+		if r := got.Envelope.Recipients; len(r) != 1 || r[0].Address.String() != c.final {
+			t.Errorf("%s for %s: %+v", c.postmaster, c.to, r)
+		}
+	}
+}
+
 func TestWhatIsSubmitted(t *testing.T) {
 	t.Parallel()
 	b := newBed(t)

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// runs runs a command line without an instance.
+func runs(t *testing.T, want int, args ...string) (stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	env := &environment{stdin: strings.NewReader(""), stdout: &out, stderr: &errs, getenv: func(string) string { return "" }}
+	if got := runCommand(t.Context(), env, args); got != want {
+		t.Errorf("%v: exit %d, want %d\n%s%s", args, got, want, out.String(), errs.String())
+	}
+	return out.String(), errs.String()
+}
+
+func TestInit(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	own, given := filepath.Join(dir, "own"), filepath.Join(dir, "given")
+	out, _ := runs(t, 0, "init", own, "--hostname", "mx.example.test")
+	if !strings.Contains(out, "mail for postmaster goes to postmaster@mx.example.test\n") {
+		t.Error(out)
+	}
+	out, _ = runs(t, 0, "init", given, "--postmaster", "root@example.net")
+	if !strings.Contains(out, "mail for postmaster goes to root@example.net\n") {
+		t.Error(out)
+	}
+	for _, c := range []struct {
+		dir, postmaster string
+		database        bool
+	}{{own, "postmaster@mx.example.test", true}, {given, "root@example.net", false}} {
+		file := filepath.Join(c.dir, "toastmaster.toml")
+		out, _ := runs(t, 0, "config", "show", "-c", file)
+		if !strings.Contains(out, `smtpd.postmaster = "`+c.postmaster+`"`) {
+			t.Errorf("%s: %s", c.dir, out)
+		}
+		if _, errs := runs(t, 0, "config", "check", "-c", file); errs != "" {
+			t.Errorf("%s: %s", c.dir, errs)
+		}
+		found, err := filepath.Glob(filepath.Join(c.dir, "*.db"))
+		if err != nil || len(found) > 0 != c.database {
+			t.Errorf("%s: %v %v", c.dir, found, err)
+		}
+	}
+	if _, errs := runs(t, 1, "init", own); !strings.Contains(errs, "exists") {
+		t.Error(errs)
+	}
+}
+
+func TestInitRefuses(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "x")
+	for _, c := range []string{
+		"--postmaster root", "--postmaster @", "--postmaster a@@b", "--hostname a..b", "--listen mx.example.test",
+		"--port-base -1", "--port-base 65000", "--port-base many", "--nonsense",
+	} {
+		_, errs := runs(t, 2, append([]string{"init", dir}, strings.Fields(c)...)...)
+		flag, _, _ := strings.Cut(c, " ")
+		if !strings.Contains(errs, flag) || strings.Count(errs, "\n") != 1 {
+			t.Errorf("%s: %q", c, errs)
+		}
+	}
+	if _, err := os.Stat(dir); err == nil {
+		t.Error("a folder was made")
+	}
+}
+
+// TestCheckWarns: no postmaster is no mistake, but not what a host wants.
+func TestCheckWarns(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	runs(t, 0, "init", dir)
+	file := filepath.Join(dir, "toastmaster.toml")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = []byte(strings.Replace(string(text), "postmaster = \"", "# \"", 1))
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, errs := runs(t, 0, "config", "check", "-c", file); !strings.HasPrefix(errs, "warning: "+file+": smtpd.postmaster: not set") {
+		t.Error(errs)
+	}
+}

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"toastmaster/admin/model"
+	"toastmaster/configs"
+	"toastmaster/directory"
+	"toastmaster/internal/addr"
+	"toastmaster/internal/clock"
+	"toastmaster/internal/msglog"
+)
+
+// makePostmaster hosts the host's own name with a mailbox that nobody can log
+// in to yet. What exists is left alone.
+func makePostmaster(ctx context.Context, c *configs.Config) (err error) {
+	i := &instance{config: c, clock: clock.System{}, log: msglog.Discard()}
+	defer func() { err = errors.Join(err, i.close()) }()
+	if err := i.openDirectory(ctx); err != nil {
+		return err
+	}
+	const actor = "init"
+	_, err = i.adminStore.AddDomain(ctx, actor, model.NewDomain{Name: c.Main.Hostname})
+	if err != nil && !isExists(err) {
+		return err
+	}
+	nobody := ""
+	box := model.NewMailbox{Address: c.SMTPD.Postmaster, MailboxChange: model.MailboxChange{PasswordHash: &nobody}}
+	_, err = i.adminStore.AddMailbox(ctx, actor, box)
+	if isExists(err) {
+		return nil
+	}
+	return err
+}
+
+// warn logs at the start what serves, but not as somebody may think.
+func (i *instance) warn(ctx context.Context) {
+	if err := i.noPostmaster(ctx); err != nil {
+		i.log.Warn("configuration", "cause", i.config.Mistake("smtpd.postmaster", err))
+	}
+}
+
+// noPostmaster says why mail for postmaster is refused, if it is. A directory
+// that cannot answer now is no reason.
+func (i *instance) noPostmaster(ctx context.Context) error {
+	hostname := i.config.Main.Hostname
+	a := addr.Address{Local: "postmaster", Domain: hostname}
+	if p, err := addr.Parse(i.config.SMTPD.Postmaster); err == nil && !p.IsNull() {
+		a = qualify(p, hostname)
+	}
+	_, err := i.directory.Domain(ctx, a.Domain)
+	switch outcome := directory.OutcomeOf(err); {
+	case outcome == directory.Found:
+		_, err = i.directory.Recipient(ctx, a)
+	case outcome == directory.NotFound && a.Domain != hostname:
+		return nil // of another host
+	}
+	switch {
+	case directory.OutcomeOf(err) != directory.NotFound:
+		return nil
+	case i.config.SMTPD.Postmaster == "":
+		return configs.ErrNoPostmaster
+	}
+	return fmt.Errorf("nobody has the address %s, so mail for postmaster is refused: add a mailbox or an alias", a)
+}
