@@ -2,6 +2,7 @@ package qmgr
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -11,6 +12,7 @@ import (
 	"toastmaster/configs"
 	"toastmaster/internal/dsn"
 	"toastmaster/mta/agent"
+	"toastmaster/mta/queue"
 )
 
 func TestADeadDestinationIsLeftAlone(t *testing.T) {
@@ -52,6 +54,74 @@ func TestADeadDestinationIsLeftAlone(t *testing.T) {
 	r.awaitDeferred(21)
 	r.clock.Advance(300 * time.Second)
 	r.log.await(t, 21, "attempt", "status=sent")
+}
+
+// TestAFlushRevives: each way to ask for a try now gets a dead destination one
+// chance, and one only while it stays dead.
+func TestAFlushRevives(t *testing.T) {
+	t.Parallel()
+	for name, ask := range map[string]func(*testing.T, *rig, []queue.Info){
+		"flush": func(t *testing.T, r *rig, _ []queue.Info) { mustFlush(t, r, queue.Filter{}) },
+		"flush recipient": func(t *testing.T, r *rig, _ []queue.Info) {
+			mustFlush(t, r, queue.Filter{Recipient: "a@dead.test"})
+		},
+		"requeue": func(t *testing.T, r *rig, all []queue.Info) {
+			for _, info := range all {
+				if err := r.queue.Requeue(t.Context(), info.ID); err != nil {
+					t.Fatal(err)
+				}
+			}
+		},
+		"release": func(t *testing.T, r *rig, all []queue.Info) {
+			for _, info := range all {
+				if err := errors.Join(r.queue.Hold(t.Context(), info.ID), r.queue.Release(t.Context(), info.ID)); err != nil {
+					t.Fatal(err)
+				}
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var tries atomic.Int32
+			var alive atomic.Bool
+			down := all(dsn.New(dsn.NoAnswer, "nobody there"), true)
+			r := start(t, setup{
+				config: func(c *configs.Qmgr) { c.InitialDestination = 1 },
+				deliver: func(ctx context.Context, q *agent.Request, report func(agent.Result)) {
+					tries.Add(1)
+					if alive.Load() {
+						all(nil, false)(ctx, q, report)
+						return
+					}
+					down(ctx, q, report)
+				},
+			})
+			const messages = 10
+			for range messages {
+				r.add("s@example.test", "a@dead.test")
+			}
+			list := r.awaitDeferred(messages)
+			before := tries.Load()
+			r.clock.Advance(time.Second)
+			ask(t, r, list)
+			r.log.await(t, 2*messages, "attempt", "status=deferred")
+			if n := tries.Load() - before; n != 1 {
+				t.Errorf("%d tries of a site that is still down", n)
+			}
+			list = r.awaitDeferred(messages)
+			alive.Store(true)
+			r.clock.Advance(time.Second)
+			ask(t, r, list)
+			r.log.await(t, messages, "attempt", "status=sent")
+		})
+	}
+}
+
+func mustFlush(t *testing.T, r *rig, f queue.Filter) {
+	t.Helper()
+	if _, err := r.queue.Flush(t.Context(), f); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestADeadDestinationDoesNotHoldUpOthers(t *testing.T) {
@@ -148,7 +218,8 @@ func TestFeedback(t *testing.T) {
 		t.Errorf("after two cohorts: %d", d.window)
 	}
 	d.until, d.why = epoch.Add(time.Minute), dsn.New(dsn.NoAnswer, "x")
-	if d.dead(epoch) == nil || d.dead(epoch.Add(time.Minute)) != nil || d.window != 1 {
+	d.since = epoch
+	if d.dead(epoch, time.Time{}) == nil || d.dead(epoch, epoch) == nil || d.dead(epoch.Add(time.Minute), time.Time{}) != nil || d.window != 1 {
 		t.Errorf("%+v", d)
 	}
 }

@@ -14,7 +14,9 @@
 // trouble at the site raises it by 1/concurrency up to the limit; each
 // agent.Result with Site set lowers it by 1/concurrency. After as many rounds of
 // failures as the cohort limit says it is dead: what waits for it is deferred
-// without a try, also what comes in the next minimal_backoff_time.
+// without a try, also what comes in the next minimal_backoff_time; until
+// somebody flushes, requeues or releases a message for it (Postfix postqueue
+// -f), which gets it one more chance.
 //
 // Each recipient of each attempt is one line in the log (msglog.Attempt).
 // Success is crossed off in the queue before the agent goes on. Failures are

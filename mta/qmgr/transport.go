@@ -37,7 +37,7 @@ const firstSweep = 1000
 func (t *transport) schedule(j *job) {
 	t.mu.Lock()
 	d := t.destination(j.route.Nexthop)
-	if why := d.dead(t.manager.parts.Clock.Now()); why != nil {
+	if why := d.dead(t.manager.parts.Clock.Now(), j.msg.item.Flushed); why != nil {
 		t.mu.Unlock()
 		j.suspend(why)
 		return
@@ -65,7 +65,7 @@ func (t *transport) destination(nexthop string) *destination {
 func (t *transport) sweep() {
 	now := t.manager.parts.Clock.Now()
 	for name, d := range t.destinations {
-		if d.idle() && d.dead(now) == nil {
+		if d.idle() && d.dead(now, time.Time{}) == nil {
 			delete(t.destinations, name)
 		}
 	}
@@ -145,7 +145,8 @@ func (t *transport) finish(d *destination, j *job) []*job {
 		d.failure(t.manager.config.DestinationCohorts)
 		if d.window == 0 {
 			d.why = j.site
-			d.until = t.manager.parts.Clock.Now().Add(t.manager.config.MinimalBackoffTime)
+			d.since = t.manager.parts.Clock.Now()
+			d.until = d.since.Add(t.manager.config.MinimalBackoffTime)
 			suspended = d.jobs.drain()
 			d.turn = false
 			t.ready.remove(d)
@@ -166,11 +167,11 @@ type destination struct {
 	jobs    fifo[*job]
 	busy    int
 	turn    bool // it stands in transport.ready
-	// window is how many jobs may run at once; 0 means dead until the time
-	// until, because of why.
-	window int
-	until  time.Time
-	why    *dsn.Error
+	// window is how many jobs may run at once; 0 means dead since and until
+	// these times, because of why.
+	window       int
+	since, until time.Time
+	why          *dsn.Error
 	// gain and loss are the fractions of the next step up and down, cohorts
 	// the rounds of failures without a success.
 	gain, loss, cohorts float64
@@ -178,13 +179,15 @@ type destination struct {
 
 func (d *destination) idle() bool { return d.busy == 0 && d.jobs.len() == 0 }
 
-// dead says why nothing is tried now, nil if it is. A destination whose time
-// is over gets one chance with a window of one.
-func (d *destination) dead(now time.Time) *dsn.Error {
+// dead says why nothing is tried now, nil if it is. A destination gets one
+// chance with a window of one when its time is over, or when the message was
+// flushed after it was found dead: a flush of a thousand messages tries a site
+// that is still down once, not a thousand times.
+func (d *destination) dead(now, flushed time.Time) *dsn.Error {
 	if d.window > 0 {
 		return nil
 	}
-	if now.Before(d.until) {
+	if now.Before(d.until) && !flushed.After(d.since) {
 		return d.why
 	}
 	d.window, d.gain, d.loss, d.cohorts = 1, 0, 0, 0

@@ -79,6 +79,7 @@ func (q *Queue) unclaim(m *message) {
 		if m.place == Deferred {
 			if info, err := q.o.FS.Stat(q.places.path(Deferred, m.id)); err == nil {
 				q.due.add(m.id, info.ModTime(), false)
+				q.due.flush(m.id, m.flushed)
 			}
 		}
 	}
@@ -106,12 +107,21 @@ func (q *Queue) Hold(ctx context.Context, id envelope.QueueID) error {
 	return nil
 }
 
-// Release ends a hold; the message is due at once.
+// askNow notes that a try of a claimed message is asked for.
+func (q *Queue) askNow(m *message) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	m.flushed = q.o.Clock.Now()
+}
+
+// Release ends a hold; the message is due at once, also when its destination
+// was found dead (Item.Flushed).
 func (q *Queue) Release(_ context.Context, id envelope.QueueID) error {
 	m, err := q.claim(id, func(m *message) { m.hold = false })
 	if m == nil || err != nil {
 		return err
 	}
+	q.askNow(m)
 	defer q.unclaim(m)
 	if m.was != stageFinished || m.place != Hold {
 		return nil
@@ -132,13 +142,17 @@ func (q *Queue) releaseHeld(m *message) error {
 	return nil
 }
 
-// Requeue makes a message due at once and forgets what was resolved: attempts
-// and reasons. A held one is released.
+// Requeue makes a message due at once, also when its destination was found
+// dead (Item.Flushed), and forgets what was resolved: attempts and reasons. A
+// held one is released.
 func (q *Queue) Requeue(_ context.Context, id envelope.QueueID) error {
-	m, err := q.claim(id, func(m *message) { m.requeue, m.hold = true, false })
+	m, err := q.claim(id, func(m *message) {
+		m.requeue, m.hold, m.flushed = true, false, q.o.Clock.Now()
+	})
 	if m == nil || err != nil {
 		return err
 	}
+	q.askNow(m)
 	defer q.unclaim(m)
 	if m.was != stageFinished {
 		m.next = q.o.Clock.Now()
@@ -207,12 +221,20 @@ func (q *Queue) deleteCorrupt(id envelope.QueueID) error {
 }
 
 // Flush makes every deferred message that f selects due now and returns how
-// many there are.
+// many there are. They are tried also when their destination was found dead
+// (Item.Flushed); without a sender and a recipient in f that goes for every
+// message that becomes active from now on. With one of them it goes for as many
+// as the list of due messages holds (queue.due_limit); the rest come as usual.
 func (q *Queue) Flush(ctx context.Context, f Filter) (int, error) {
 	if f.Place != "" && f.Place != Deferred {
 		return 0, nil
 	}
 	now := q.o.Clock.Now()
+	if f.Sender == "" && f.Recipient == "" {
+		q.mu.Lock()
+		q.flushed = now
+		q.mu.Unlock()
+	}
 	n := q.flushWaiting(f, now)
 	err := q.places.each(Deferred, func(id envelope.QueueID, _ fs.DirEntry) error {
 		if err := ctx.Err(); err != nil {
@@ -239,6 +261,7 @@ func (q *Queue) Flush(ctx context.Context, f Filter) (int, error) {
 		defer q.mu.Unlock()
 		if q.known[id] == nil {
 			q.due.add(id, now, false)
+			q.due.flush(id, now)
 		}
 		return nil
 	})
@@ -257,7 +280,7 @@ func (q *Queue) flushWaiting(f Filter, now time.Time) int {
 		}
 		q.mu.Lock()
 		if m.stage == stageWaiting {
-			m.next = now
+			m.next, m.flushed = now, now
 			q.due.add(m.id, now, true)
 			n++
 		}

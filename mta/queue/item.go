@@ -22,6 +22,10 @@ type Item struct {
 	Attempts int
 	// Warned says that the sender was already told about the delay.
 	Warned bool
+	// Flushed is when somebody last asked for a try now (Flush, Requeue,
+	// Release), zero for never. What the caller has learnt about destinations
+	// before then must not keep it from trying (Postfix qmgr, QMGR_REQ_FLUSH_DEAD).
+	Flushed time.Time
 
 	q *Queue
 	m *message

@@ -93,6 +93,7 @@ func (q *Queue) deferMessage(ctx context.Context, m *message, place Place, next 
 	delete(q.known, m.id)
 	if place == Deferred {
 		q.due.add(m.id, next, false)
+		q.due.flush(m.id, m.flushed)
 		signal(q.wake)
 	}
 	return nil

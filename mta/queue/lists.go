@@ -43,6 +43,8 @@ type dueEntry struct {
 	id    envelope.QueueID
 	at    time.Time
 	index int
+	// flushed is message.flushed of one that is not in memory.
+	flushed time.Time
 }
 
 // dueList knows the deferred messages that are due first, at most limit of
@@ -77,6 +79,13 @@ func (l *dueList) add(id envelope.QueueID, at time.Time, must bool) (overflow bo
 	return false
 }
 
+// flush notes that a try of id was asked for at a time, if it is listed.
+func (l *dueList) flush(id envelope.QueueID, at time.Time) {
+	if e := l.at[id]; e != nil {
+		e.flushed = at
+	}
+}
+
 func (l *dueList) drop(id envelope.QueueID) {
 	if e := l.at[id]; e != nil {
 		heap.Remove(&l.heap, e.index)
@@ -92,10 +101,10 @@ func (l *dueList) top() (time.Time, bool) {
 	return l.heap[0].at, true
 }
 
-func (l *dueList) pop() envelope.QueueID {
+func (l *dueList) pop() (id envelope.QueueID, flushed time.Time) {
 	e := heap.Pop(&l.heap).(*dueEntry)
 	delete(l.at, e.id)
-	return e.id
+	return e.id, e.flushed
 }
 
 type dueHeap []*dueEntry

@@ -41,6 +41,8 @@ type message struct {
 	remove  bool
 	requeue bool
 	was     stage // before stageBusy
+	// flushed is when a try now was asked for; zero again once it is active.
+	flushed time.Time
 
 	// moving is held while the message changes its place; before mu.
 	moving sync.Mutex

@@ -95,13 +95,13 @@ func (q *Queue) popDue(now time.Time) *message {
 		if !ok || at.After(now) {
 			return nil
 		}
-		id := q.due.pop()
+		id, flushed := q.due.pop()
 		if len(q.due.heap) == 0 && !q.due.horizon.After(now) {
 			signal(q.rescan)
 		}
 		m := q.known[id]
 		if m == nil {
-			m = &message{id: id, place: Deferred}
+			m = &message{id: id, place: Deferred, flushed: flushed}
 			q.known[id] = m
 			return m
 		}
@@ -113,6 +113,7 @@ func (q *Queue) popDue(now time.Time) *message {
 
 // activate reads what is not in memory.
 func (q *Queue) activate(m *message) (*Item, error) {
+	flushed := q.takeFlushed(m)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.env == nil {
@@ -123,10 +124,22 @@ func (q *Queue) activate(m *message) (*Item, error) {
 	m.ensureState()
 	it := &Item{
 		Envelope: m.env, Replay: m.replay, Attempts: m.state.attempts, Warned: m.state.warned,
-		q: q, m: m,
+		Flushed: flushed, q: q, m: m,
 	}
 	m.state.attempts++
 	return it, nil
+}
+
+// takeFlushed is when a try of m was last asked for; it counts once.
+func (q *Queue) takeFlushed(m *message) time.Time {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	flushed := m.flushed
+	m.flushed = time.Time{}
+	if flushed.Before(q.flushed) {
+		return q.flushed
+	}
+	return flushed
 }
 
 // load reads a message from its file or its record; m.mu is held.

@@ -66,7 +66,8 @@ type Queue struct {
 	known    map[envelope.QueueID]*message
 	incoming fifo
 	due      dueList
-	dueTurn  bool // the next message is a deferred one if any is due
+	dueTurn  bool      // the next message is a deferred one if any is due
+	flushed  time.Time // the last Flush of everything
 
 	// finished files wait for the next checkpoint, removable ones for Run.
 	finishedMu          sync.Mutex

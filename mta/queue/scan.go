@@ -172,6 +172,7 @@ func (q *Queue) relocate(ctx context.Context, m *message) error {
 	defer q.mu.Unlock()
 	delete(q.known, m.id)
 	q.due.add(m.id, q.o.Clock.Now(), false)
+	q.due.flush(m.id, m.flushed)
 	signal(q.wake)
 	return nil
 }
