@@ -37,6 +37,18 @@ func Default() *Config {
 // Bound lists every parameter, bound to c, in the order of the manual.
 func (c *Config) Bound() []Param { return c.bound }
 
+// Changed names the parameters that differ between c and other, in the order
+// of the manual.
+func (c *Config) Changed(other *Config) []string {
+	var names []string
+	for i, p := range c.bound {
+		if p.Value() != other.bound[i].Value() {
+			names = append(names, p.Name)
+		}
+	}
+	return names
+}
+
 // declare makes the rows, which sets every field to its default.
 func (c *Config) declare() []Param {
 	var all []Param

@@ -49,3 +49,23 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte("main.trusted_networks = [1, \"::/0\"]"))
 	f.Fuzz(func(t *testing.T, text []byte) { Parse("f.toml", text) })
 }
+
+func TestChanged(t *testing.T) {
+	t.Parallel()
+	parse := func(text string) *Config {
+		c, err := Parse("f.toml", []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	before := parse("[smtpd]\ntimeout = \"5m\"\n[imapd]\nlisten = [\":143\"]\n")
+	// A default that is written down is no change.
+	if got := before.Changed(parse("[smtpd]\ntimeout = \"300s\"\n")); len(got) != 0 {
+		t.Errorf("changed %v", got)
+	}
+	got := before.Changed(parse("[imapd]\nlisten = [\":143\", \":1143\"]\n[smtpd]\ntimeout = \"6m\"\n"))
+	if strings.Join(got, " ") != "smtpd.timeout imapd.listen" {
+		t.Errorf("changed %v", got)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -20,7 +21,8 @@ func newServeCommand(env *environment) *cobra.Command {
 		Use:   "serve",
 		Short: "Run all services in one process",
 		Long: "Runs until SIGTERM or SIGINT, which drain: listeners close, sessions finish their\n" +
-			"command. SIGHUP reads the configuration, certificates and log file again.",
+			"command. SIGHUP reads certificates again and opens the log file again; it checks the\n" +
+			"configuration and names in the log which changed parameters need a restart.",
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := env.config()
@@ -126,8 +128,8 @@ func (i *instance) summary() string {
 }
 
 // reload reads the file again. A mistake in it is logged and the old
-// configuration stays in force. Listeners and folders do not change without a
-// restart.
+// configuration stays in force. No service takes parameters over so far: what has
+// changed is named in the log as waiting for a restart.
 func (i *instance) reload() {
 	i.noteError("reload", i.log.Reopen())
 	i.noteError("reload", i.certificates.Reload())
@@ -143,5 +145,9 @@ func (i *instance) reload() {
 		return
 	}
 	i.directory.Invalidate()
+	if changed := i.config.Changed(c); len(changed) > 0 {
+		i.log.Warn("reload", "status", "needs a restart", "parameters", strings.Join(changed, ", "))
+		return
+	}
 	i.log.Info("reload", "status", "ok")
 }
