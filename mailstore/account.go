@@ -76,8 +76,18 @@ func (s *Store) complete(path string) error {
 	return nil
 }
 
+// makeRoot makes home itself, and the folders above it.
+func (a *account) makeRoot() error {
+	a.store.parents.Lock()
+	defer a.store.parents.Unlock()
+	return a.store.fs.MkdirAll(a.home, 0o700)
+}
+
 // makeHome makes cur last: it is what says that the Maildir is complete.
 func (a *account) makeHome() error {
+	if err := a.makeRoot(); err != nil {
+		return err
+	}
 	for _, d := range []string{"tmp", "new"} {
 		if err := a.store.fs.MkdirAll(filepath.Join(a.home, d), 0o700); err != nil {
 			return err

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -160,6 +161,35 @@ func TestRemoveAccount(t *testing.T) {
 	if got := subjectsOf(t, s, "INBOX"); len(got) != 1 {
 		t.Errorf("%v", got)
 	}
+	check(t, s.Close())
+}
+
+// TestRemoveLastAccount: no folder of a domain stays behind its last account.
+func TestRemoveLastAccount(t *testing.T) {
+	t.Parallel()
+	s, u, root := openEmpty(t, "A")
+	check(t, u.Close())
+	one, two := alice(), alice()
+	one.Home, two.Home = "gone.test/x/one", "gone.test/x/two"
+	domain := filepath.Join(root, "gone.test")
+	for _, a := range []Account{one, two} {
+		check(t, s.Deliver(t.Context(), a, &Delivery{Content: message("x")}))
+	}
+	check(t, s.RemoveAccount(t.Context(), one))
+	if _, err := os.Stat(filepath.Join(root, two.Home)); err != nil {
+		t.Error(err)
+	}
+	check(t, s.RemoveAccount(t.Context(), two))
+	if _, err := os.Stat(domain); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("%v", err)
+	}
+	// As after a crash between the two steps.
+	check(t, os.MkdirAll(filepath.Dir(filepath.Join(root, two.Home)), 0o700))
+	check(t, s.RemoveAccount(t.Context(), two))
+	if _, err := os.Stat(domain); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("%v", err)
+	}
+	check(t, s.Deliver(t.Context(), one, &Delivery{Content: message("x")}))
 	check(t, s.Close())
 }
 

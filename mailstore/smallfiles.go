@@ -1,6 +1,7 @@
 package mailstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -166,8 +167,12 @@ func (s *Store) RemoveAccount(ctx context.Context, acc Account) error {
 	if err != nil {
 		return err
 	}
-	if there, err := exists(s.fs, home); err != nil || !there {
+	there, err := exists(s.fs, home)
+	if err != nil {
 		return storeError(err)
+	}
+	if !there {
+		return storeError(s.removeParents(home)) // a crash may have left them
 	}
 	a, err := s.acquire(acc)
 	if err != nil {
@@ -212,7 +217,31 @@ func (s *Store) RemoveAccount(ctx context.Context, acc Account) error {
 		s.release(mb)
 	}
 	a.forgetUsage()
-	return storeError(removeAll(s.fs, aside))
+	return storeError(cmp.Or(removeAll(s.fs, aside), s.removeParents(home)))
+}
+
+// removeParents removes the folders between a home that is gone and the root
+// that nothing is left in: those of the last account of a domain. Each is
+// durably gone before the next.
+func (s *Store) removeParents(home string) error {
+	s.parents.Lock()
+	defer s.parents.Unlock()
+	root := filepath.Clean(s.root)
+	for dir := filepath.Dir(home); dir != root; dir = filepath.Dir(dir) {
+		err := s.fs.Remove(dir)
+		switch {
+		case errors.Is(err, fs.ErrExist): // not empty
+			return nil
+		case errors.Is(err, fs.ErrNotExist):
+			continue
+		case err == nil:
+			err = s.fs.SyncDir(filepath.Dir(dir))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // removeAll removes a tree.

@@ -54,6 +54,9 @@ type Store struct {
 	// windows are *window of views, see View.Structure.
 	windows sync.Pool
 
+	// parents is held by who makes or removes folders above homes.
+	parents sync.Mutex
+
 	mu       sync.Mutex
 	closed   bool
 	accounts map[string]*account // by home
