@@ -76,6 +76,9 @@ type Mailbox struct {
 	QuotaMessages int64
 	// Enabled false refuses mail with 5.2.1 and log-in.
 	Enabled bool
+	// Credential is another one when the mailbox is made anew or gets another
+	// password; it is no secret. Only Account tells it.
+	Credential string
 }
 
 // Account is a mailbox with what log-in needs.

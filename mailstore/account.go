@@ -33,6 +33,9 @@ type account struct {
 	// mu guards the folders' existence and the small files in home.
 	mu    sync.Mutex
 	ready bool
+	// gone: all mail was removed. Whoever holds the account finds nothing; who
+	// comes later gets another account in the same place.
+	gone atomic.Bool
 	// validity guards dovecot-uidvalidity; it is taken last of all.
 	validity sync.Mutex
 	usage    usage
@@ -40,11 +43,25 @@ type account struct {
 	copied atomic.Uint64
 }
 
+// lock takes mu for a change or a listing of the folders; ErrNotFound, without
+// the lock, when the account is gone.
+func (a *account) lock() error {
+	a.mu.Lock()
+	if a.gone.Load() {
+		a.mu.Unlock()
+		return ErrNotFound
+	}
+	return nil
+}
+
 // ensure makes the Maildir and, for a new account, the default folders.
 func (a *account) ensure() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.ready {
+	switch {
+	case a.gone.Load():
+		return ErrNotFound // removed between acquire and here
+	case a.ready:
 		return nil
 	}
 	there, err := exists(a.store.fs, filepath.Join(a.home, "cur"))
@@ -152,6 +169,10 @@ func (a *account) openDir(ctx context.Context, dir string) (*mailbox, error) {
 	if s.closed {
 		s.mu.Unlock()
 		return nil, ErrClosed
+	}
+	if a.gone.Load() { // set under s.mu
+		s.mu.Unlock()
+		return nil, ErrNotFound
 	}
 	mb := s.boxes[path]
 	if mb == nil {

@@ -32,7 +32,9 @@ type Folder struct {
 // Matching patterns is the caller's.
 func (u *User) List(ctx context.Context) ([]Folder, error) {
 	a := u.acct
-	a.mu.Lock()
+	if err := a.lock(); err != nil {
+		return nil, err
+	}
 	defer a.mu.Unlock()
 	names, err := a.names()
 	if err != nil {
@@ -131,7 +133,9 @@ func (u *User) Create(ctx context.Context, name string, specialUse imap.MailboxA
 	if err != nil {
 		return err
 	}
-	a.mu.Lock()
+	if err := a.lock(); err != nil {
+		return err
+	}
 	defer a.mu.Unlock()
 	there, err := a.hasFolder(dir)
 	if err != nil {
@@ -176,7 +180,9 @@ func (u *User) Delete(ctx context.Context, name string) error {
 		return err
 	}
 	defer a.store.release(mb)
-	a.mu.Lock()
+	if err := a.lock(); err != nil {
+		return err
+	}
 	defer a.mu.Unlock()
 	if err := mb.begin(ctx); err != nil {
 		return err
@@ -248,7 +254,9 @@ func (u *User) Rename(ctx context.Context, from, to string) error {
 	if strings.HasPrefix(toDir+".", fromDir+".") {
 		return fmt.Errorf("%w: %q is below %q", ErrInvalidName, to, from)
 	}
-	a.mu.Lock()
+	if err := a.lock(); err != nil {
+		return err
+	}
 	defer a.mu.Unlock()
 	moves, err := a.moves(fromDir, toDir)
 	if err != nil {

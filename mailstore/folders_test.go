@@ -3,10 +3,13 @@ package mailstore
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/emersion/go-imap/v2"
 )
@@ -191,6 +194,74 @@ func TestRemoveLastAccount(t *testing.T) {
 	}
 	check(t, s.Deliver(t.Context(), one, &Delivery{Content: message("x")}))
 	check(t, s.Close())
+}
+
+// TestUserOfARemovedAccount: who had the account open neither sees nor touches
+// the one that is made in its place.
+func TestUserOfARemovedAccount(t *testing.T) {
+	t.Parallel()
+	s, old, root := openEmpty(t, "A")
+	deliver(t, s, Delivery{})
+	view := openView(t, old, "INBOX")
+	limited := alice()
+	limited.QuotaBytes = 1 << 20
+	check(t, s.RemoveAccount(t.Context(), alice()))
+	u, err := s.User(t.Context(), limited)
+	check(t, err)
+	check(t, u.Create(t.Context(), "B", ""))
+	deliver(t, s, Delivery{Content: message("new")})
+	if used, err := s.Usage(t.Context(), limited); err != nil || used.Messages != 1 {
+		t.Errorf("usage %+v %v", used, err)
+	}
+	before := tree(t, home(root))
+
+	ctx := t.Context()
+	_, _, appended := old.Append(ctx, "INBOX", nil, time.Time{}, message("old"))
+	_, opened := old.Open(ctx, "INBOX", false)
+	_, listed := old.List(ctx)
+	_, status := old.Status(ctx, "INBOX")
+	_, _, copied := view.Copy(ctx, []uint32{1}, "B")
+	_, _, moved := view.Move(ctx, []uint32{1}, "B")
+	for what, err := range map[string]error{
+		"append": appended, "open": opened, "list": listed, "status": status, "copy": copied, "move": moved,
+		"create": old.Create(ctx, "C", ""), "delete": old.Delete(ctx, "B"), "rename": old.Rename(ctx, "B", "C"),
+		"rename INBOX": old.Rename(ctx, "INBOX", "C"), "subscribe": old.Subscribe(ctx, "B", true),
+	} {
+		if !errors.Is(err, ErrNotFound) && !errors.Is(err, ErrExpunged) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if got := update(t, view, true); len(got.Expunged) != 1 || got.Exists != 0 {
+		t.Errorf("%+v", got)
+	}
+	check(t, view.Close())
+	check(t, old.Close())
+	if after := tree(t, home(root)); !slices.Equal(before, after) {
+		t.Errorf("the new account was changed:\n%q\n%q", before, after)
+	}
+	if got := subjectsOf(t, s, "INBOX"); len(got) != 1 {
+		t.Errorf("%v", got)
+	}
+	check(t, u.Close())
+	check(t, s.Close())
+}
+
+// tree lists the files below a folder with their sizes.
+func tree(t *testing.T, dir string) []string {
+	t.Helper()
+	var out []string
+	check(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil && !d.IsDir() {
+			path = fmt.Sprint(path, " ", info.Size())
+		}
+		out = append(out, path)
+		return err
+	}))
+	return out
 }
 
 func TestQuota(t *testing.T) {

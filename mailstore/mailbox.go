@@ -310,7 +310,7 @@ func (mb *mailbox) shut() error {
 	}
 	mb.loaded = false
 	mb.store().forgetLazy(mb)
-	if mb.dead {
+	if mb.dead || mb.acct.gone.Load() {
 		return errors.Join(mb.log.Close(), mb.cache.Close())
 	}
 	if err := mb.beginLocked(context.Background()); err != nil {

@@ -158,6 +158,9 @@ func (a *account) countUsage(ctx context.Context) (Usage, error) {
 		mb.mu.Unlock()
 		a.store.release(mb)
 	}
+	if a.gone.Load() {
+		return Usage{}, ErrNotFound
+	}
 	u := &a.usage
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -210,6 +213,9 @@ func (a *account) flushUsage() {
 	u := &a.usage
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	if a.gone.Load() { // the file there is another account's
+		u.owed = Usage{}
+	}
 	if u.owed == (Usage{}) {
 		return
 	}

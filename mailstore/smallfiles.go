@@ -30,7 +30,9 @@ func (u *User) Subscribe(ctx context.Context, name string, on bool) error {
 	if err != nil {
 		return err
 	}
-	a.mu.Lock()
+	if err := a.lock(); err != nil {
+		return err
+	}
 	defer a.mu.Unlock()
 	if on {
 		there, err := a.hasFolder(dir)
@@ -161,7 +163,8 @@ func (a *account) moveSpecialUse(from, to string) error {
 }
 
 // RemoveAccount deletes all mail of an account. Its views find their
-// mailboxes empty.
+// mailboxes empty, and its users no mailbox at all, even when the account is
+// made anew.
 func (s *Store) RemoveAccount(ctx context.Context, acc Account) error {
 	home, err := s.home(acc)
 	if err != nil {
@@ -179,7 +182,9 @@ func (s *Store) RemoveAccount(ctx context.Context, acc Account) error {
 		return err
 	}
 	defer s.releaseAccount(a)
-	a.mu.Lock()
+	if err := a.lock(); err != nil {
+		return nil // by somebody else, just now
+	}
 	defer a.mu.Unlock()
 	names, err := a.names()
 	if err != nil {
@@ -198,9 +203,11 @@ func (s *Store) RemoveAccount(ctx context.Context, acc Account) error {
 	if err != nil {
 		return storeError(err)
 	}
-	a.ready = false
 	s.points.note()
+	// From here on nobody opens a mailbox of a; those that are open are
+	// buried, and only then may the account be made anew.
 	s.mu.Lock()
+	a.gone.Store(true)
 	var boxes []*mailbox
 	for _, mb := range s.boxes {
 		if mb.acct == a {
@@ -216,7 +223,11 @@ func (s *Store) RemoveAccount(ctx context.Context, acc Account) error {
 		mb.mu.Unlock()
 		s.release(mb)
 	}
-	a.forgetUsage()
+	s.mu.Lock()
+	if s.accounts[home] == a {
+		delete(s.accounts, home)
+	}
+	s.mu.Unlock()
 	return storeError(cmp.Or(removeAll(s.fs, aside), s.removeParents(home)))
 }
 

@@ -56,10 +56,13 @@ SELECT a.id, a.address, m.home, m.quota_bytes, m.quota_messages, m.enabled, m.pa
  ORDER BY a.address LIMIT ?5`
 
 	insertMailbox = `
-INSERT INTO mailboxes (address_id, home, password_hash, quota_bytes, quota_messages, enabled) VALUES (?, ?, ?, ?, ?, ?)`
+INSERT INTO mailboxes (address_id, home, password_hash, quota_bytes, quota_messages, enabled, credential)
+VALUES (?, ?, ?, ?, ?, ?, hex(randomblob(16)))`
 
+	// Another password is another credential: it ends the open sessions.
 	updateMailbox = `
-UPDATE mailboxes SET password_hash = COALESCE(?2, password_hash), quota_bytes = ?3, quota_messages = ?4, enabled = ?5
+UPDATE mailboxes SET password_hash = COALESCE(?2, password_hash), quota_bytes = ?3, quota_messages = ?4, enabled = ?5,
+       credential = CASE WHEN ?2 IS NULL THEN credential ELSE hex(randomblob(16)) END
  WHERE address_id = ?1`
 
 	replaceHash = `UPDATE mailboxes SET password_hash = ?3 WHERE home = ?1 AND password_hash = ?2`

@@ -666,3 +666,50 @@ func BenchmarkBulk(b *testing.B) {
 	}
 	b.ReportMetric(float64(i)/b.Elapsed().Seconds(), "mailboxes/s")
 }
+
+// TestCredential: it changes with the mailbox and with the password, and with
+// nothing else, because open sessions end with it.
+func TestCredential(t *testing.T) {
+	t.Parallel()
+	b, ctx := newBench(t), context.Background()
+	b.domain(t, "a.test")
+	directory := must(dirsql.Open(b.path, configs.Default().Directory, ""))(t)
+	defer directory.Close()
+	in := model.NewMailbox{Address: "m@a.test", MailboxChange: model.MailboxChange{PasswordHash: ptr("{PLAIN}x")}}
+	m := must(b.AddMailbox(ctx, me, in))(t)
+	last := ""
+	for _, step := range []struct {
+		name    string
+		do      func() error
+		another bool
+	}{
+		{"add", func() error { return nil }, true},
+		{"quota", func() error {
+			_, err := b.SetMailbox(ctx, me, "m@a.test", model.MailboxChange{QuotaBytes: ptr(int64(5))})
+			return err
+		}, false},
+		{"stronger hash", func() error {
+			return b.ReplaceHash(ctx, must(store.Directory(m))(t), "{PLAIN}x", "{PLAIN}y")
+		}, false},
+		{"password", func() error {
+			_, err := b.SetMailbox(ctx, me, "m@a.test", in.MailboxChange)
+			return err
+		}, true},
+		{"made anew", func() error {
+			if err := b.RemoveMailbox(ctx, me, "m@a.test"); err != nil {
+				return err
+			}
+			_, err := b.AddMailbox(ctx, me, in)
+			return err
+		}, true},
+	} {
+		if err := step.do(); err != nil {
+			t.Fatalf("%s: %v", step.name, err)
+		}
+		now := must(directory.Account(ctx, "m@a.test"))(t).Mailbox.Credential
+		if now == "" || (now != last) != step.another {
+			t.Errorf("%s: %q after %q", step.name, now, last)
+		}
+		last = now
+	}
+}

@@ -24,6 +24,7 @@ import (
 	"toastmaster/internal/tlsconf"
 	"toastmaster/internal/vfs"
 	"toastmaster/mailstore"
+	"toastmaster/mailstore/login"
 	"toastmaster/migrations"
 	"toastmaster/mta/queue"
 )
@@ -46,6 +47,7 @@ type instance struct {
 	adminStore *store.Store
 	directory  *cache.Cache
 	auth       *password.Authenticator
+	sessions   *login.Watch
 	metrics    *prometheus.Registry
 
 	mail  *mailstore.Store
@@ -146,14 +148,24 @@ func (i *instance) openDirectory(ctx context.Context) error {
 	i.directory = cache.New(answers, c.Directory, i.clock)
 	i.adminStore = store.New(store.Options{
 		Writer: writer, Reader: reader, Hasher: password.NewHasher(c.Auth),
-		Changed: i.directory.Invalidate, Clock: i.clock, Workers: c.Admin.BulkWorkers,
+		Changed: i.directoryChanged, Clock: i.clock, Workers: c.Admin.BulkWorkers,
 		Aliases: aliasLimits(c.Cleanup), Delimiters: c.Main.RecipientDelimiter,
 	})
 	i.auth = password.New(password.Options{
 		Directory: i.directory, Params: c.Auth, Trusted: i.trusted, Log: i.log, Clock: i.clock,
 		Rehash: i.adminStore.ReplaceHash,
 	})
+	i.sessions = login.NewWatch(login.WatchOptions{
+		Recheck: i.auth.Recheck, Interval: c.Directory.CacheTTL, Log: i.log, Clock: i.clock,
+	})
 	return nil
+}
+
+// directoryChanged makes a change known before whoever made it is answered:
+// first to the cache, because the sessions ask it.
+func (i *instance) directoryChanged() {
+	i.directory.Invalidate()
+	i.sessions.Changed()
 }
 
 // openLog opens the log with the metrics of its events.

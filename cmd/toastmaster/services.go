@@ -29,6 +29,7 @@ type serviceRow struct {
 func serviceTable() []serviceRow {
 	return []serviceRow{
 		{"store", "store", 0, openStoreService},
+		{"sessions", "store", 0, openSessionsService},
 		{"queue", "mta", 1, openQueueService},
 		{"qmgr", "mta", 2, openQmgr},
 		{"imapd", "store", 3, openIMAPD},
@@ -70,6 +71,11 @@ func (b background) Run(ctx context.Context) error { return b.run(ctx) }
 
 func openStoreService(i *instance) (service.Service, error) {
 	return background{"store", i.mail.Run}, nil
+}
+
+// openSessionsService ends sessions whose log-in is not good any more.
+func openSessionsService(i *instance) (service.Service, error) {
+	return background{"sessions", i.sessions.Run}, nil
 }
 
 func openQueueService(i *instance) (service.Service, error) {
@@ -149,7 +155,7 @@ func openIMAPD(i *instance) (service.Service, error) {
 	c := i.config.IMAPD
 	handler := imapd.New(imapd.Options{
 		Config: c, Store: i.mail, Auth: i.auth, TLS: i.tls, HandshakeTimeout: i.config.TLS.HandshakeTimeout,
-		Hostname: i.config.Main.Hostname, Trusted: i.trusted, Log: i.log, Clock: i.clock,
+		Hostname: i.config.Main.Hostname, Trusted: i.trusted, Watch: i.sessions, Log: i.log, Clock: i.clock,
 	})
 	return i.server(serverOptions{
 		name: "imapd", plain: c.Listen, tls: c.ListenTLS, handler: handler,
@@ -162,7 +168,7 @@ func openPOP3D(i *instance) (service.Service, error) {
 	gate := &login.Gate{
 		Service: "pop3d", Authenticate: i.auth.Authenticate, Open: i.mail.User, TLS: i.tls,
 		SecureNetworks: login.Loopback(), Timeout: c.LoginTimeout, HandshakeTimeout: i.config.TLS.HandshakeTimeout,
-		MaxFailures: c.MaxLoginFailures, PerUser: c.MaxUserIP, Trusted: i.trusted, Log: i.log,
+		MaxFailures: c.MaxLoginFailures, PerUser: c.MaxUserIP, Trusted: i.trusted, Watch: i.sessions, Log: i.log,
 	}
 	handler, err := pop3d.New(c, i.config.Main.Hostname, gate, i.log)
 	if err != nil {

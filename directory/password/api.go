@@ -93,6 +93,24 @@ func (a *Authenticator) Authenticate(ctx context.Context, t Attempt) (directory.
 	return box, err
 }
 
+// Recheck says whether the log-in that gave box would still succeed: nil; 5.7.8
+// when the mailbox is gone, disabled, made anew or has another password; 4.7.0
+// when the directory cannot answer. It logs nothing and delays nobody.
+func (a *Authenticator) Recheck(ctx context.Context, box directory.Mailbox) error {
+	acc, err := a.o.Directory.Account(ctx, box.Address.String())
+	switch outcome := directory.OutcomeOf(err); {
+	case outcome == directory.NotFound:
+		return dsn.Wrap(dsn.AuthFailed, "Authentication failed", err)
+	case outcome != directory.Found:
+		return dsn.Wrap(dsn.AuthUnavailable, "Temporary authentication failure", err)
+	}
+	now := acc.Mailbox
+	if !now.Enabled || now.Credential != box.Credential || now.Home != box.Home {
+		return dsn.New(dsn.AuthFailed, "Authentication failed")
+	}
+	return nil
+}
+
 // The reasons of msglog.Login.
 const (
 	reasonOK          = ""

@@ -378,3 +378,37 @@ func TestUnknownUserCostsAsMuch(t *testing.T) {
 		t.Errorf("known %s, unknown %s", known, unknown)
 	}
 }
+
+func TestRecheck(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	box := func(change func(*directory.Account)) directory.Account {
+		a := static.Box("alice@example.test", "{PLAIN}secret")
+		a.Mailbox.Credential = "1"
+		if change != nil {
+			change(&a)
+		}
+		return a
+	}
+	granted, err := newBench(t, cheap(), hosted(t, box(nil)), nil).auth.Authenticate(ctx, attempt("alice@example.test", "secret"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		now  directory.Directory
+		want dsn.Status
+	}{
+		"same":            {hosted(t, box(nil)), 0},
+		"quota and hash":  {hosted(t, box(func(a *directory.Account) { a.Mailbox.QuotaBytes, a.PasswordHash = 5, "{PLAIN}other" })), 0},
+		"gone":            {hosted(t), dsn.AuthFailed},
+		"disabled":        {hosted(t, box(func(a *directory.Account) { a.Mailbox.Enabled = false })), dsn.AuthFailed},
+		"anew":            {hosted(t, box(func(a *directory.Account) { a.Mailbox.Credential = "2" })), dsn.AuthFailed},
+		"moved":           {hosted(t, box(func(a *directory.Account) { a.Mailbox.Home = "elsewhere" })), dsn.AuthFailed},
+		"cannot be known": {static.Broken{Outcome: directory.Unavailable}, dsn.AuthUnavailable},
+	} {
+		err := newBench(t, cheap(), c.now, nil).auth.Recheck(ctx, granted)
+		if got := statusOf(err); got != c.want || (err == nil) != (c.want == 0) {
+			t.Errorf("%s: %v, want %s", name, err, c.want)
+		}
+	}
+}

@@ -46,7 +46,7 @@ SELECT r.local, d.real_name, r.kind, r.home, r.quota_bytes, r.quota_messages, r.
  ORDER BY CASE r.local WHEN ?2 THEN 0 WHEN ?3 THEN 1 ELSE 2 END, r.kind, t.position`,
 
 	accountQuery: `
-SELECT d.real_name, a.home, a.quota_bytes, a.quota_messages, a.enabled * d.enabled, a.password_hash
+SELECT d.real_name, a.home, a.quota_bytes, a.quota_messages, a.enabled * d.enabled, a.password_hash, a.credential
   FROM directory_domains d
   JOIN directory_accounts a ON a.real_id = d.real_id AND a.local = ?2
  WHERE d.name = ?1`,
@@ -186,7 +186,7 @@ func (d *Directory) Account(ctx context.Context, login string) (directory.Accoun
 	acc := directory.Account{Mailbox: directory.Mailbox{Address: a.Fold()}}
 	m := &acc.Mailbox
 	err = s.QueryRowContext(ctx, a.Domain, m.Address.Local).
-		Scan(&m.Address.Domain, &m.Home, &m.QuotaBytes, &m.QuotaMessages, &m.Enabled, &acc.PasswordHash)
+		Scan(&m.Address.Domain, &m.Home, &m.QuotaBytes, &m.QuotaMessages, &m.Enabled, &acc.PasswordHash, &m.Credential)
 	if err != nil {
 		return directory.Account{}, answer(table, strings.ToLower(login), err)
 	}

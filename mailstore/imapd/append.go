@@ -45,6 +45,9 @@ func (s *session) append(a *args) (reply, error) {
 	if err := a.end(); err != nil {
 		return reply{}, err
 	}
+	if err := s.stillGood(); err != nil { // the message may have taken minutes
+		return reply{}, err
+	}
 	validity, uid, err := s.user.Append(s.ctx, name, flags, date, content)
 	if err != nil {
 		return reply{}, tryCreate(err)

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"errors"
 
+	"toastmaster/internal/dsn"
 	"toastmaster/internal/msglog"
 	"toastmaster/mailstore"
+	"toastmaster/mailstore/login"
 )
 
 // command runs one command: tag, verb, arguments, answer.
@@ -20,8 +22,15 @@ func (s *session) command(line []byte) {
 	v := s.verb()
 	var answer reply
 	err := s.allowed(v)
+	if err == nil && v.name != "LOGOUT" {
+		err = s.stillGood()
+	}
 	if err == nil {
 		answer, err = v.run(s, &s.a)
+	}
+	if s.login.Revoked() {
+		s.goodbye(login.ErrRevoked)
+		return
 	}
 	if s.c.lost() {
 		s.stop(lostError(s.c))
@@ -87,6 +96,16 @@ func (s *session) allowed(v *verb) error {
 		return bad("No mailbox selected")
 	}
 	return bad("Already logged in")
+}
+
+// stillGood says whether the log-in still is. After ErrRevoked the session
+// ends; anything else refuses what was about to be done.
+func (s *session) stillGood() error {
+	err := s.login.Check(s.ctx)
+	if err == nil || errors.Is(err, login.ErrRevoked) {
+		return err
+	}
+	return &refusal{kind: "NO", code: "UNAVAILABLE", text: dsn.From(err).Text, cause: err}
 }
 
 func (s *session) state() state {

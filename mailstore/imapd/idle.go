@@ -32,7 +32,7 @@ func (s *session) idle(a *args) (reply, error) {
 			a.line, a.i = line, 0
 			return reply{}, bad("Expected DONE")
 		case errors.Is(err, errWoken):
-			if err := s.news(true); err != nil {
+			if err := s.idleNews(); err != nil {
 				return reply{}, err
 			}
 		case s.stillHere(err, began):
@@ -40,6 +40,17 @@ func (s *session) idle(a *args) (reply, error) {
 			return s.idleOver(err)
 		}
 	}
+}
+
+// idleNews tells what happened, if the client may still know.
+func (s *session) idleNews() error {
+	if err := s.stillGood(); err != nil {
+		if !s.login.Revoked() { // unknown, and a wait must not be a way around
+			s.bye("Mailbox is not available, please reconnect")
+		}
+		return err
+	}
+	return s.news(true)
 }
 
 // idleWait waits for a line of the client or news of the mailbox.

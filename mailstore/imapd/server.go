@@ -21,6 +21,8 @@ type Options struct {
 	Config configs.IMAPD
 	Store  *mailstore.Store
 	Auth   *password.Authenticator
+	// Watch ends sessions whose log-in is not good any more; nil ends none.
+	Watch *login.Watch
 	// TLS is for STARTTLS; nil offers none. Implicit TLS is the listener's.
 	TLS *tls.Config
 	// HandshakeTimeout bounds STARTTLS: tls.handshake_timeout.
@@ -65,6 +67,7 @@ func New(o Options) *Server {
 		MaxFailures:      o.Config.MaxLoginFailures,
 		PerUser:          o.Config.MaxUserIP,
 		Trusted:          o.Trusted,
+		Watch:            o.Watch,
 		Log:              o.Log,
 	}
 	return s
@@ -73,9 +76,11 @@ func New(o Options) *Server {
 // ServeConn serves one connection to its end. It is service.Handler.
 func (srv *Server) ServeConn(ctx context.Context, nc net.Conn) {
 	c := newConn(nc, &srv.blocks, int(srv.config.MaxLine))
-	s := &session{srv: srv, ctx: ctx, c: c, login: srv.gate.Connect(nc)}
+	s := &session{srv: srv, c: c, login: srv.gate.Connect(nc)}
 	c.writeTimeout = srv.config.WriteTimeout
 	c.deadline = s.readDeadline
+	s.ctx, s.cancel = context.WithCancel(ctx)
+	s.login.OnRevoke(s.revoke)
 	service.OnDrain(ctx, c.drain)
 	defer s.close()
 	s.serve()

@@ -11,17 +11,20 @@ import (
 	"github.com/emersion/go-imap/v2"
 
 	"toastmaster/internal/mime"
+	"toastmaster/internal/wire"
 	"toastmaster/mailstore"
 	"toastmaster/mailstore/login"
 )
 
 // session is one connection. It belongs to one goroutine.
 type session struct {
-	srv   *Server
-	ctx   context.Context
-	c     *conn
-	login *login.Session
-	user  *mailstore.User // nil before log-in
+	srv *Server
+	ctx context.Context
+	// cancel ends ctx before its time, when the log-in is not good any more.
+	cancel context.CancelFunc
+	c      *conn
+	login  *login.Session
+	user   *mailstore.User // nil before log-in
 
 	view     *mailstore.View // the selected mailbox, or nil
 	readOnly bool            // by EXAMINE
@@ -50,6 +53,10 @@ func (s *session) serve() {
 	s.c.writeString(s.capabilities())
 	s.c.writeString("] " + s.srv.options.Hostname + " IMAP server is ready\r\n")
 	for !s.quit {
+		if s.login.Revoked() {
+			s.goodbye(login.ErrRevoked)
+			return
+		}
 		s.c.waiting = true
 		line, err := s.c.readLine()
 		s.c.waiting = false
@@ -91,6 +98,9 @@ func (s *session) readDeadline() time.Time {
 func (s *session) goodbye(err error) {
 	s.quit = true
 	switch {
+	case err == wire.ErrCut, errors.Is(err, login.ErrRevoked):
+		s.reason = "revoked"
+		s.c.writeString("* BYE " + login.ErrRevoked.Text + "\r\n")
 	case err == errDraining:
 		s.reason = "shutdown"
 		s.c.writeString("* BYE Server is shutting down\r\n")
@@ -105,6 +115,13 @@ func (s *session) goodbye(err error) {
 		return
 	}
 	_ = s.c.flush()
+}
+
+// revoke ends the session from another goroutine: what it waits for, and what
+// it does.
+func (s *session) revoke() {
+	s.cancel()
+	s.c.link.Cut()
 }
 
 // bye ends the session after the present command with a reason for the client.
@@ -147,6 +164,7 @@ func (s *session) stop(err error) {
 
 // close releases everything; it runs after a panic, too.
 func (s *session) close() {
+	s.cancel()
 	s.closeView()
 	s.c.release()
 	if s.reason == "" {

@@ -21,6 +21,18 @@
 // as Dovecot has it. On other connections no mechanism is offered and log-in
 // is refused before the password is looked at, unless Gate.Plaintext allows it.
 //
+// # Log-ins that are not good any more
+//
+// A [Watch] ends the sessions of a mailbox that is removed or disabled, alone
+// or with its domain, that is made anew, or whose password changes
+// (directory.Mailbox.Credential). It hears of changes made by this process at
+// once and of others after directory.cache_ttl. [Session.Check] before every
+// command finds the same, so that no command begins with an old log-in after
+// the change was confirmed, and [Session.OnRevoke] ends the wait of a session
+// that is quiet. While the directory cannot answer, sessions go on, but after a
+// change each command is refused (4.7.0) until it can. A stronger hash of the
+// same password changes nothing.
+//
 // # Results
 //
 // Errors are *dsn.Error:
@@ -31,6 +43,7 @@
 //	4.7.0                   the directory cannot answer (directory/password)
 //	4.7.1  [ErrTooMany]     too many connections of this user from this address
 //	4.3.0                   the mail cannot be opened
+//	5.2.1  [ErrRevoked]     the log-in is not good any more
 //	5.5.1  [ErrNoTLS]       no STARTTLS here
 //
 // After MaxFailures failed attempts [Session.Exhausted] is true; the protocol

@@ -53,7 +53,9 @@ type Gate struct {
 	// are exempt: a webmail host has one address for everybody.
 	PerUser int
 	Trusted []netip.Prefix
-	Log     *msglog.Log
+	// Watch ends sessions whose log-in is not good any more. nil ends none.
+	Watch *Watch
+	Log   *msglog.Log
 
 	mu    sync.Mutex
 	users map[userAddr]int

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"net"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"toastmaster/directory"
@@ -34,6 +35,41 @@ type Session struct {
 	loggedIn bool
 	counted  bool
 	key      userAddr
+
+	// box is what the log-in was good for, checked the Watch's epoch in which
+	// that was known last.
+	box      directory.Mailbox
+	checked  atomic.Uint64
+	revoked  atomic.Bool
+	onRevoke func()
+}
+
+// OnRevoke sets what to call, from another goroutine, when the log-in is not
+// good any more: f ends the session's wait (wire.Link.Cut) and must not wait
+// itself. It is set before the log-in and may be called more than once.
+func (s *Session) OnRevoke(f func()) { s.onRevoke = f }
+
+// Check says whether the session may go on: it comes before every command and
+// costs nothing while the directory does not change. ErrRevoked is final; an
+// error that is temporary refuses this command only.
+func (s *Session) Check(ctx context.Context) error {
+	switch {
+	case s.revoked.Load():
+		return ErrRevoked
+	case s.gate.Watch == nil || !s.loggedIn:
+		return nil
+	}
+	return s.gate.Watch.check(ctx, s)
+}
+
+// Revoked says that the log-in is known not to be good any more.
+func (s *Session) Revoked() bool { return s.revoked.Load() }
+
+func (s *Session) revoke() {
+	s.revoked.Store(true)
+	if s.onRevoke != nil {
+		s.onRevoke()
+	}
 }
 
 // Conn is the connection to read from and write to: the TLS layer after
@@ -138,6 +174,9 @@ func (s *Session) mayLogIn(mechanism string) error {
 
 // verify is the sasl.Verify of the session.
 func (s *Session) verify(ctx context.Context, mechanism, authzid, authcid, secret string) error {
+	if s.gate.Watch != nil {
+		s.checked.Store(s.gate.Watch.epoch.Load())
+	}
 	box, err := s.gate.Authenticate(ctx, password.Attempt{
 		Service: s.gate.Service, Session: s.ID, Client: s.Client, Mechanism: mechanism,
 		Login: authcid, AuthzID: authzid, Password: secret,
@@ -173,7 +212,10 @@ func (s *Session) enter(ctx context.Context, box directory.Mailbox) error {
 		})
 		return e
 	}
-	s.user, s.account, s.loggedIn = user, account, true
+	s.user, s.account, s.loggedIn, s.box = user, account, true, box
+	if s.gate.Watch != nil {
+		s.gate.Watch.add(s)
+	}
 	return nil
 }
 
@@ -190,6 +232,9 @@ func (s *Session) Account() mailstore.Account { return s.account }
 // closed before) and logs why, with the protocol's counts
 // ("retr=2 dele=1"). The caller of ServeConn closes the connection.
 func (s *Session) Disconnect(reason, stats string) {
+	if s.gate.Watch != nil {
+		s.gate.Watch.remove(s)
+	}
 	if s.user != nil {
 		if err := s.user.Close(); err != nil {
 			s.gate.Log.Warn("closing the mailbox failed", "service", s.gate.Service, "session", s.ID, "cause", err.Error())

@@ -48,10 +48,12 @@ func New(config configs.POP3D, hostname string, gate *login.Gate, log *msglog.Lo
 // ServeConn serves one connection to its end.
 func (h *Handler) ServeConn(ctx context.Context, c net.Conn) {
 	s := &session{
-		h: h, ctx: ctx,
+		h:     h,
 		login: h.gate.Connect(c),
 		wire:  wire.NewConn(c, &h.pool),
 	}
+	s.ctx, s.cancel = context.WithCancel(ctx)
+	s.login.OnRevoke(func() { s.cancel(); s.wire.Cut() })
 	service.OnDrain(ctx, s.wire.Interrupt)
 	defer s.end()
 	s.reason = s.serve()

@@ -18,8 +18,11 @@ func (s *session) quit([]string) error {
 }
 
 // deferred writes the marks of RETR. Their loss is no reason to fail QUIT: no
-// client of POP3 sees them.
+// client of POP3 sees them. Whose log-in is not good any more leaves none.
 func (s *session) deferred() {
+	if s.login.Check(s.ctx) != nil {
+		return
+	}
 	if err := s.drop.markSeen(s.ctx); err != nil {
 		s.warn("marking messages as seen failed", err)
 	}

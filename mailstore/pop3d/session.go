@@ -25,10 +25,12 @@ var (
 
 // session is one connection.
 type session struct {
-	h     *Handler
-	ctx   context.Context
-	login *login.Session
-	wire  *wire.Conn
+	h   *Handler
+	ctx context.Context
+	// cancel ends ctx before its time, when the log-in is not good any more.
+	cancel context.CancelFunc
+	login  *login.Session
+	wire   *wire.Conn
 
 	name     string // of USER
 	drop     *maildrop
@@ -81,6 +83,9 @@ func (s *session) command(line []byte) error {
 	if s.login.LoggedIn() {
 		here = transaction
 	}
+	if err := s.login.Check(s.ctx); err != nil {
+		return s.unchecked(err)
+	}
 	if v.in&here == 0 {
 		if here == authorization {
 			return s.mistake("Log in first")
@@ -94,12 +99,25 @@ func (s *session) command(line []byte) error {
 	return v.run(s, args)
 }
 
+// unchecked answers a command of somebody whose log-in is not good any more,
+// which ends the session, or of whom that cannot be known now.
+func (s *session) unchecked(err error) error {
+	if s.login.Revoked() {
+		return err
+	}
+	s.err(refusal(err))
+	return nil
+}
+
 // goodbye says the last words that fit the error, and names it for the log.
 // Whoever made too many mistakes has had the reply to the last one.
 // Errors of writing are of no more interest.
 func (s *session) goodbye(err error) string {
 	reason := err.Error()
 	switch {
+	case s.login.Revoked() && !errors.Is(err, errQuit):
+		reason = "revoked"
+		s.err("[SYS/PERM] " + login.ErrRevoked.Text)
 	case errors.Is(err, wire.ErrInterrupted):
 		reason = "shutdown"
 		s.err("[SYS/TEMP] Server is shutting down")
@@ -115,6 +133,7 @@ func (s *session) goodbye(err error) string {
 
 // end gives everything back, also after a panic.
 func (s *session) end() {
+	defer s.cancel()
 	s.wire.Release()
 	stats := ""
 	if s.drop != nil {

@@ -1,0 +1,162 @@
+package login
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"toastmaster/directory"
+	"toastmaster/internal/clock"
+	"toastmaster/internal/dsn"
+	"toastmaster/internal/msglog"
+)
+
+// ErrRevoked ends a session whose log-in is not good any more. Its text is for
+// the client.
+var ErrRevoked = dsn.New(dsn.MailboxDisabled, "Mailbox was removed or disabled, or has another password")
+
+// rest is the shortest time between two rounds of a Watch: a change ends
+// sessions well within a second, and thousands of changes cost few rounds.
+const rest = 200 * time.Millisecond
+
+// WatchOptions are what a Watch is made of.
+type WatchOptions struct {
+	// Recheck is (*password.Authenticator).Recheck.
+	Recheck func(ctx context.Context, box directory.Mailbox) error
+	// Interval is the longest time between two rounds, for changes that
+	// Changed is not called for: directory.cache_ttl, because answers are
+	// believed that long anyway. At least a second.
+	Interval time.Duration
+	Log      *msglog.Log
+	Clock    clock.Clock
+}
+
+// Watch knows the sessions that are logged in and ends those whose log-in
+// would not succeed any more. One serves all gates. Safe for concurrent use.
+type Watch struct {
+	o WatchOptions
+	// epoch counts the changes of the directory.
+	epoch atomic.Uint64
+	wake  chan struct{}
+
+	mu       sync.Mutex
+	sessions map[*Session]struct{}
+}
+
+// NewWatch makes a Watch. The owner runs Run.
+func NewWatch(o WatchOptions) *Watch {
+	o.Interval = max(o.Interval, time.Second)
+	return &Watch{o: o, wake: make(chan struct{}, 1), sessions: map[*Session]struct{}{}}
+}
+
+// Changed says that the directory gives other answers from now on. No session
+// begins a command after it returns without having been checked again.
+func (w *Watch) Changed() {
+	w.epoch.Add(1)
+	w.hurry()
+}
+
+func (w *Watch) hurry() {
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Run checks all sessions after a change, and every Interval, until ctx is
+// cancelled.
+func (w *Watch) Run(ctx context.Context) error {
+	for w.wait(ctx, w.o.Interval, w.wake) {
+		began := w.o.Clock.Now()
+		w.round(ctx)
+		took := w.o.Clock.Now().Sub(began)
+		// A round is never more than a fifth of the time.
+		if !w.wait(ctx, max(rest, 4*took), nil) {
+			break
+		}
+	}
+	return nil
+}
+
+// wait is false when ctx ended it.
+func (w *Watch) wait(ctx context.Context, d time.Duration, wake <-chan struct{}) bool {
+	timer := w.o.Clock.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-wake:
+	case <-timer.C():
+	}
+	return true
+}
+
+// round checks every mailbox once, however many sessions it has.
+func (w *Watch) round(ctx context.Context) {
+	for box, sessions := range w.byMailbox() {
+		epoch := w.epoch.Load()
+		err := w.o.Recheck(ctx, box)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err == nil:
+			for _, s := range sessions {
+				s.checked.Store(epoch)
+			}
+		case !dsn.From(err).Temporary():
+			for _, s := range sessions {
+				s.revoke()
+			}
+		default:
+			// Who is logged in reads on while the directory is away; after a
+			// change, commands ask for themselves.
+			w.o.Log.Warn("sessions not checked", "mailbox", box.Address.String(), "cause", err.Error())
+			return
+		}
+	}
+}
+
+func (w *Watch) byMailbox() map[directory.Mailbox][]*Session {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	boxes := map[directory.Mailbox][]*Session{}
+	for s := range w.sessions {
+		boxes[s.box] = append(boxes[s.box], s)
+	}
+	return boxes
+}
+
+// add begins to watch s, whose log-in was decided at the epoch in s.checked.
+func (w *Watch) add(s *Session) {
+	w.mu.Lock()
+	w.sessions[s] = struct{}{}
+	w.mu.Unlock()
+	if s.checked.Load() != w.epoch.Load() {
+		w.hurry()
+	}
+}
+
+func (w *Watch) remove(s *Session) {
+	w.mu.Lock()
+	delete(w.sessions, s)
+	w.mu.Unlock()
+}
+
+// check is Session.Check.
+func (w *Watch) check(ctx context.Context, s *Session) error {
+	epoch := w.epoch.Load()
+	if s.checked.Load() == epoch {
+		return nil
+	}
+	err := w.o.Recheck(ctx, s.box)
+	switch {
+	case err == nil:
+		s.checked.Store(epoch)
+		return nil
+	case dsn.From(err).Temporary():
+		return dsn.From(err)
+	}
+	s.revoked.Store(true)
+	return ErrRevoked
+}
