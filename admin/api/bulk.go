@@ -24,14 +24,6 @@ type bulkInput struct {
 	RawBody []byte `contentType:"application/x-ndjson"`
 }
 
-// BulkResponse has one result for each mailbox, in order.
-type BulkResponse struct {
-	Added   int                `json:"added"`
-	Exists  int                `json:"exists"`
-	Failed  int                `json:"failed"`
-	Results []model.BulkResult `json:"results" nullable:"false"`
-}
-
 // registerBulk declares the body by hand: huma knows one type for a raw body.
 func (s *Server) registerBulk(a huma.API) {
 	schemas := a.OpenAPI().Components.Schemas
@@ -49,7 +41,7 @@ func (s *Server) registerBulk(a huma.API) {
 	huma.Register(a, op, answering(s.h, s.h.bulkAddMailboxes))
 }
 
-func (h *handlers) bulkAddMailboxes(ctx context.Context, in *bulkInput) (*body[BulkResponse], error) {
+func (h *handlers) bulkAddMailboxes(ctx context.Context, in *bulkInput) (*body[model.BulkResponse], error) {
 	// Addresses of any domain: it takes the right to all.
 	actor, err := may(ctx, authz.Write, onSystem())
 	if err != nil {
@@ -63,7 +55,7 @@ func (h *handlers) bulkAddMailboxes(ctx context.Context, in *bulkInput) (*body[B
 	if err != nil {
 		return nil, err
 	}
-	out := BulkResponse{Results: results}
+	out := model.BulkResponse{Results: results}
 	for _, r := range results {
 		switch r.Result {
 		case model.BulkAdded:
@@ -74,7 +66,7 @@ func (h *handlers) bulkAddMailboxes(ctx context.Context, in *bulkInput) (*body[B
 			out.Failed++
 		}
 	}
-	return &body[BulkResponse]{out}, nil
+	return &body[model.BulkResponse]{out}, nil
 }
 
 // decodeBulk reads an array or one object after the other.

@@ -12,48 +12,14 @@ import (
 	"toastmaster/admin/model"
 )
 
-// problems maps each kind to its type and status.
-var problems = map[model.Kind]struct {
-	name   string
-	status int
-}{
-	model.Internal:        {"internal", http.StatusInternalServerError},
-	model.Invalid:         {"invalid", http.StatusUnprocessableEntity},
-	model.NotFound:        {"not-found", http.StatusNotFound},
-	model.Exists:          {"exists", http.StatusConflict},
-	model.InUse:           {"in-use", http.StatusConflict},
-	model.OverLimit:       {"over-limit", http.StatusConflict},
-	model.Unauthenticated: {"unauthenticated", http.StatusUnauthorized},
-	model.Forbidden:       {"forbidden", http.StatusForbidden},
-	model.Unavailable:     {"unavailable", http.StatusServiceUnavailable},
-}
-
-// ProblemType begins the type of each problem.
-const ProblemType = "urn:toastmaster:"
-
-// KindOfProblem finds the kind behind a problem's type or, where another
-// program answered, its status; for admin/client.
-func KindOfProblem(problemType string, status int) model.Kind {
-	byStatus := model.Internal
-	for kind, p := range problems {
-		if problemType == ProblemType+p.name {
-			return kind
-		}
-		if status == p.status && status != http.StatusConflict {
-			byStatus = kind
-		}
-	}
-	return byStatus
-}
-
 // problem is err for the caller: its text and fields, never its cause.
 func problem(err error) *huma.ErrorModel {
 	var e *model.Error
 	if !errors.As(err, &e) {
 		e = &model.Error{Kind: model.Internal, Text: "internal error", Cause: err}
 	}
-	p := problems[e.Kind]
-	out := &huma.ErrorModel{Type: ProblemType + p.name, Title: http.StatusText(p.status), Status: p.status, Detail: e.Text}
+	typeURI, status := e.Kind.Problem()
+	out := &huma.ErrorModel{Type: typeURI, Title: http.StatusText(status), Status: status, Detail: e.Text}
 	for _, f := range e.Fields {
 		location := "body"
 		if f.Field != "" {

@@ -90,15 +90,10 @@ func (h *handlers) queueAction(f func(context.Context, string) error) func(conte
 	}
 }
 
-// FlushResult says how many messages became due.
-type FlushResult struct {
-	Flushed int `json:"flushed"`
-}
-
-func (h *handlers) flushQueue(ctx context.Context, in *QueueFilterInput) (*body[FlushResult], error) {
+func (h *handlers) flushQueue(ctx context.Context, in *QueueFilterInput) (*body[model.FlushResult], error) {
 	if _, err := may(ctx, authz.Write, onSystem()); err != nil {
 		return nil, err
 	}
 	n, err := h.o.Queue.Flush(ctx, in.filter())
-	return &body[FlushResult]{FlushResult{n}}, err
+	return &body[model.FlushResult]{model.FlushResult{Flushed: n}}, err
 }

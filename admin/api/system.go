@@ -31,12 +31,7 @@ func (h *handlers) status(ctx context.Context, _ *struct{}) (*body[model.Status]
 	return &body[model.Status]{s}, nil
 }
 
-// TokenList is all tokens: there are few.
-type TokenList struct {
-	Items []model.Token `json:"items" nullable:"false"`
-}
-
-func (h *handlers) listTokens(ctx context.Context, _ *struct{}) (*body[TokenList], error) {
+func (h *handlers) listTokens(ctx context.Context, _ *struct{}) (*body[model.TokenList], error) {
 	if _, err := may(ctx, authz.Read, onSystem()); err != nil {
 		return nil, err
 	}
@@ -44,7 +39,7 @@ func (h *handlers) listTokens(ctx context.Context, _ *struct{}) (*body[TokenList
 	if tokens == nil {
 		tokens = []model.Token{}
 	}
-	return &body[TokenList]{TokenList{tokens}}, err
+	return &body[model.TokenList]{model.TokenList{Items: tokens}}, err
 }
 
 func (h *handlers) addToken(ctx context.Context, in *body[model.NewToken]) (*body[model.TokenSecret], error) {

@@ -14,7 +14,6 @@ import (
 	"strings"
 	"time"
 
-	"toastmaster/admin/api"
 	"toastmaster/admin/model"
 )
 
@@ -160,11 +159,11 @@ func failure(res *http.Response) error {
 			Location string `json:"location"`
 		} `json:"errors"`
 	}
-	e := &model.Error{Kind: api.KindOfProblem("", res.StatusCode), Text: res.Status}
+	e := &model.Error{Kind: model.KindOfProblem("", res.StatusCode), Text: res.Status}
 	if json.NewDecoder(io.LimitReader(res.Body, maxAnswer)).Decode(&p) != nil {
 		return e
 	}
-	e.Kind = api.KindOfProblem(p.Type, res.StatusCode)
+	e.Kind = model.KindOfProblem(p.Type, res.StatusCode)
 	switch {
 	case p.Detail != "":
 		e.Text = p.Detail

@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"strconv"
 
-	"toastmaster/admin/api"
 	"toastmaster/admin/model"
 )
 
@@ -95,9 +94,9 @@ func (c *Client) AddMailbox(ctx context.Context, in model.NewMailbox) (model.Mai
 	return call[model.Mailbox](ctx, c, request{method: http.MethodPost, path: "/mailboxes", in: in})
 }
 
-// AddMailboxes makes many, at most api.MaxBulk.
-func (c *Client) AddMailboxes(ctx context.Context, in []model.NewMailbox) (api.BulkResponse, error) {
-	return call[api.BulkResponse](ctx, c, request{method: http.MethodPost, path: "/mailboxes/bulk", in: in})
+// AddMailboxes makes many, at most MaxBulk of admin/model.
+func (c *Client) AddMailboxes(ctx context.Context, in []model.NewMailbox) (model.BulkResponse, error) {
+	return call[model.BulkResponse](ctx, c, request{method: http.MethodPost, path: "/mailboxes/bulk", in: in})
 }
 
 // SetMailbox changes a mailbox.

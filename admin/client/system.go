@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"strconv"
 
-	"toastmaster/admin/api"
 	"toastmaster/admin/model"
 )
 
@@ -69,7 +68,7 @@ func (c *Client) DeleteQueued(ctx context.Context, id string) error {
 
 // Flush makes deferred messages due now and counts them.
 func (c *Client) Flush(ctx context.Context, f model.QueueFilter) (int, error) {
-	out, err := call[api.FlushResult](ctx, c, request{method: http.MethodPost, path: "/queue/flush", query: queueQuery(f)})
+	out, err := call[model.FlushResult](ctx, c, request{method: http.MethodPost, path: "/queue/flush", query: queueQuery(f)})
 	return out.Flushed, err
 }
 
@@ -85,7 +84,7 @@ func (c *Client) AddToken(ctx context.Context, in model.NewToken) (model.TokenSe
 
 // Tokens lists all tokens.
 func (c *Client) Tokens(ctx context.Context) ([]model.Token, error) {
-	out, err := call[api.TokenList](ctx, c, request{method: http.MethodGet, path: "/tokens"})
+	out, err := call[model.TokenList](ctx, c, request{method: http.MethodGet, path: "/tokens"})
 	return out.Items, err
 }
 

@@ -104,6 +104,14 @@ type NewRelocated struct {
 	RelocatedChange
 }
 
+// BulkResponse has one result for each mailbox, in order.
+type BulkResponse struct {
+	Added   int          `json:"added"`
+	Exists  int          `json:"exists"`
+	Failed  int          `json:"failed"`
+	Results []BulkResult `json:"results" nullable:"false"`
+}
+
 // BulkResult is what became of one line of a bulk addition.
 type BulkResult struct {
 	Address string `json:"address"`

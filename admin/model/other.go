@@ -27,6 +27,11 @@ type TokenSecret struct {
 	Secret string `json:"secret" doc:"Shown this once"`
 }
 
+// TokenList is all tokens: there are few.
+type TokenList struct {
+	Items []Token `json:"items" nullable:"false"`
+}
+
 // AuditEntry says who changed what.
 type AuditEntry struct {
 	ID     int64           `json:"id"`
@@ -60,6 +65,11 @@ type QueuedRecipient struct {
 // QueueFilter selects queued messages. The zero filter selects all.
 type QueueFilter struct {
 	Place, Sender, Recipient string
+}
+
+// FlushResult says how many messages became due.
+type FlushResult struct {
+	Flushed int `json:"flushed"`
 }
 
 // Service is a running service.

@@ -58,8 +58,7 @@ var mayImport = []struct {
 	{"admin/authz", []string{"admin/model"}},
 	{"admin/store", []string{"internal/...", "directory", "directory/password", "admin/model", "admin/authz"}},
 	{"admin/api", []string{"internal/...", "directory", "admin/model", "admin/authz", "admin/store", "configs"}},
-	// The client shares the paths of the routes with the server.
-	{"admin/client", []string{"admin/model", "admin/api"}},
+	{"admin/client", []string{"admin/model"}},
 	{"web", nil},
 	{"cmd/...", []string{"..."}},
 	{"bench/...", []string{"internal/testkit/..."}},
