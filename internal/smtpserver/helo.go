@@ -62,5 +62,9 @@ func (c *Conn) extensions() []string {
 	if c.mayAuth() {
 		list = append(list, "AUTH "+strings.Join(c.mechanisms(), " "))
 	}
-	return append(list, "ENHANCEDSTATUSCODES", "8BITMIME", "DSN", "SMTPUTF8", "CHUNKING")
+	list = append(list, "ENHANCEDSTATUSCODES", "8BITMIME")
+	if !c.srv.NoDSN {
+		list = append(list, "DSN")
+	}
+	return append(list, "SMTPUTF8", "CHUNKING")
 }

@@ -27,7 +27,7 @@ func mail(c *Conn, arg string) *dsn.Error {
 	if err != nil {
 		return dsn.Wrap(dsn.BadSenderSyntax, "Bad sender address syntax", err)
 	}
-	opts, e := mailOptions(rest)
+	opts, e := c.mailOptions(rest)
 	switch {
 	case e != nil:
 		return e
@@ -62,9 +62,9 @@ func cutPrefixFold(s, prefix string) (string, bool) {
 	return strings.TrimLeft(s[len(prefix):], " "), true
 }
 
-func mailOptions(s string) (*smtp.MailOptions, *dsn.Error) {
+func (c *Conn) mailOptions(s string) (*smtp.MailOptions, *dsn.Error) {
 	opts := &smtp.MailOptions{}
-	params, e := parseParams(s)
+	params, e := c.parseParams(s)
 	for _, p := range params {
 		if e == nil {
 			e = mailOption(opts, p)

@@ -1,6 +1,7 @@
 package smtpserver
 
 import (
+	"slices"
 	"strings"
 
 	"toastmaster/internal/dsn"
@@ -9,15 +10,22 @@ import (
 // param is a parameter of MAIL or RCPT.
 type param struct{ key, value string }
 
+// dsnParams are the parameters of RFC 3461.
+var dsnParams = []string{"RET", "ENVID", "NOTIFY", "ORCPT"}
+
 // parseParams splits "KEY=value KEY" (RFC 5321 section 4.1.2); keys come in
-// upper case. A parameter that comes twice is an error.
-func parseParams(s string) ([]param, *dsn.Error) {
+// upper case. A parameter that comes twice is an error, and so is one of an
+// extension that is not offered.
+func (c *Conn) parseParams(s string) ([]param, *dsn.Error) {
 	var list []param
 	for word := range strings.FieldsSeq(s) {
 		key, value, _ := strings.Cut(word, "=")
 		key = strings.ToUpper(key)
 		if key == "" {
 			return nil, dsn.New(dsn.InvalidArguments, "Malformed parameter")
+		}
+		if c.srv.NoDSN && slices.Contains(dsnParams, key) {
+			return nil, unsupported(key)
 		}
 		for _, p := range list {
 			if p.key == key {

@@ -27,7 +27,7 @@ func rcpt(c *Conn, arg string) *dsn.Error {
 	if err != nil || to.IsNull() {
 		return dsn.Wrap(dsn.BadDestSyntax, "Bad recipient address syntax", err)
 	}
-	opts, e := rcptOptions(rest)
+	opts, e := c.rcptOptions(rest)
 	switch {
 	case e != nil:
 		return e
@@ -62,9 +62,9 @@ func (c *Conn) excess() *dsn.Error {
 	return dsn.New(dsn.TooManyRecipients, "Too many recipients").WithCode(452)
 }
 
-func rcptOptions(s string) (*smtp.RcptOptions, *dsn.Error) {
+func (c *Conn) rcptOptions(s string) (*smtp.RcptOptions, *dsn.Error) {
 	opts := &smtp.RcptOptions{}
-	params, e := parseParams(s)
+	params, e := c.parseParams(s)
 	for _, p := range params {
 		if e == nil {
 			e = rcptOption(opts, p)

@@ -21,6 +21,8 @@ type Server struct {
 	// LMTP makes it an LMTP server (RFC 2033).
 	LMTP    bool
 	Backend Backend
+	// NoDSN does not offer DSN (RFC 3461), for a backend that sends no reports.
+	NoDSN bool
 
 	// TLS offers STARTTLS; nil does not.
 	TLS *tls.Config

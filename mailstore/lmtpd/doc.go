@@ -15,7 +15,8 @@
 // It does not relay, expand aliases or filter; mail goes to INBOX, whatever the
 // extension of the address. It asks for no log-in: keep its addresses inside.
 // A client that lost the answer and tries again makes a second copy; LMTP has
-// no message identity that could tell.
+// no message identity that could tell. It does not offer DSN, because it sends
+// no reports: the client does, as RFC 3461 section 5.2.2 wants it to.
 //
 // # Results
 //

@@ -39,7 +39,7 @@ func New(o Options) *Daemon { return &Daemon{o: o} }
 func (d *Daemon) Handler() *smtpserver.Server {
 	p := d.o.Params
 	return &smtpserver.Server{
-		Service: "lmtpd", Hostname: d.o.Hostname, LMTP: true, TLS: d.o.TLS,
+		Service: "lmtpd", Hostname: d.o.Hostname, LMTP: true, NoDSN: true, TLS: d.o.TLS,
 		Backend:         smtpserver.BackendFunc(d.newSession),
 		MaxMessageBytes: p.MessageSizeLimit, MaxRecipients: p.RecipientLimit, MaxErrors: p.ErrorLimit,
 		Timeout: p.Timeout, HandshakeTimeout: d.o.HandshakeTimeout,

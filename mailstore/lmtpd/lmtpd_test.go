@@ -151,8 +151,21 @@ func (b *bed) inbox(t *testing.T, user string) []string {
 
 const dialogue = `S: 220 mx.test LMTP ready
 C: LHLO client.test
-S: ...
+S: 250-mx.test
+S: 250-PIPELINING
+S: 250-SIZE*
+S: 250-ENHANCEDSTATUSCODES
+S: 250-8BITMIME
+S: 250-SMTPUTF8
 S: 250 CHUNKING
+C: MAIL FROM:<s@elsewhere.test> RET=HDRS
+S: 555 5.5.4 Unsupported parameter RET
+C: MAIL FROM:<s@elsewhere.test>
+C: RCPT TO:<alice@example.test> NOTIFY=SUCCESS
+S: 250 2.1.0 Ok
+S: 555 5.5.4 Unsupported parameter NOTIFY
+C: RSET
+S: 250 2.0.0 Ok
 C: MAIL FROM:<s@elsewhere.test>
 C: RCPT TO:<alice@example.test>
 C: RCPT TO:<Bob+news@example.test>
