@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2/unstable"
@@ -93,18 +94,21 @@ func (l *loader) mistake(line int, param, format string, args ...any) {
 func (l *loader) read() {
 	parser := unstable.Parser{}
 	parser.Reset(l.text)
-	section := ""
+	section, skip := "", false
 	for parser.NextExpression() {
 		node := parser.Expression()
 		switch node.Kind {
 		case unstable.Table:
 			name, line := l.key(&parser, node)
 			section = name
-			if _, ok := l.params[name]; !ok {
-				l.mistake(line, "["+name+"]", "unknown section")
+			if skip = !l.isSection(name); skip {
+				l.mistake(line, "["+name+"]", "unknown section%s", allowed(""))
 			}
 		case unstable.KeyValue:
 			name, line := l.key(&parser, node)
+			if skip {
+				continue // the section is the mistake
+			}
 			if section != "" {
 				name = section + "." + name
 			}
@@ -157,7 +161,11 @@ func (l *loader) key(parser *unstable.Parser, node *unstable.Node) (string, int)
 func (l *loader) assign(name string, line int, value *unstable.Node) {
 	p, ok := l.params[name]
 	if !ok || p.set == nil {
-		l.mistake(line, name, "unknown parameter%s", Suggest(name))
+		hint := Suggest(name)
+		if hint == "" {
+			hint = allowed(name)
+		}
+		l.mistake(line, name, "unknown parameter%s", hint)
 		return
 	}
 	if first, twice := l.seen[name]; twice {
@@ -172,6 +180,31 @@ func (l *loader) assign(name string, line int, value *unstable.Node) {
 	if err != nil {
 		l.mistake(line, name, "%w", err)
 	}
+}
+
+func (l *loader) isSection(name string) bool {
+	p, ok := l.params[name]
+	return ok && p.set == nil
+}
+
+// allowed is " (allowed: ...)" with the parameters of name's section, or the
+// sections when there is none of that name.
+func allowed(name string) string {
+	section, _, _ := strings.Cut(name, ".")
+	var names, sections []string
+	for _, p := range Default().Bound() {
+		s, short, _ := strings.Cut(p.Name, ".")
+		if s == section {
+			names = append(names, short)
+		}
+		if !slices.Contains(sections, s) {
+			sections = append(sections, s)
+		}
+	}
+	if len(names) > 0 {
+		return " (allowed in [" + section + "]: " + strings.Join(names, ", ") + ")"
+	}
+	return " (allowed: [" + strings.Join(sections, "], [") + "])"
 }
 
 // Suggest is ", did you mean X?" for a name that resembles a parameter's, else

@@ -20,12 +20,15 @@ func TestMistakesNameFileLineAndParameter(t *testing.T) {
 		"[main]\nhostnam = \"x\"\n":                      "f.toml:2: main.hostnam: unknown parameter, did you mean main.hostname?",
 		"[main]\n\nhostname = 5\n":                       "f.toml:3: main.hostname: 5 is not a host name",
 		"[main]\ntrusted_networks = [\"10.0.0.0/99\"]\n": "f.toml:2: main.trusted_networks: ",
-		"[nonsense]\n":                                   "f.toml:1: [nonsense]: unknown section",
+		"[nonsense]\nx = 1\n":                            "f.toml:1: [nonsense]: unknown section (allowed: [main], [",
+		"[main.hostname]\n":                              "f.toml:1: [main.hostname]: unknown section",
+		"[queue]\nnonsense = 1\n":                        "f.toml:2: queue.nonsense: unknown parameter (allowed in [queue]: memory_limit, ",
+		"nonsense = 1\n":                                 "f.toml:1: nonsense: unknown parameter (allowed: [main], [",
 		"[main]\nhostname = \"a\"\nhostname = \"b\"\n":   "f.toml:3: main.hostname: set again (first on line 2)",
 		"[main]\nhostname = \n":                          "f.toml:2: ",
 	} {
 		_, err := Parse("f.toml", []byte(text))
-		if err == nil || !strings.HasPrefix(err.Error(), want) {
+		if err == nil || !strings.HasPrefix(err.Error(), want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%q: %v, want %s...", text, err, want)
 		}
 	}
