@@ -44,6 +44,35 @@ func TestDocsNameWhatExists(t *testing.T) {
 	}
 }
 
+// TestDecisionsAreNumberedOnce: a number is one decision, and the list has each
+// once.
+func TestDecisionsAreNumberedOnce(t *testing.T) {
+	dir := filepath.Join("..", "..", "docs", "decisions")
+	list, err := os.ReadFile(filepath.Join(dir, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages, err := filepath.Glob(filepath.Join(dir, "[0-9]*.md"))
+	if err != nil || len(pages) == 0 {
+		t.Fatalf("%d pages, %v", len(pages), err)
+	}
+	numbers := map[string]string{}
+	for _, page := range pages {
+		name := filepath.Base(page)
+		number, _, _ := strings.Cut(name, "-")
+		if other := numbers[number]; other != "" {
+			t.Errorf("%s and %s have one number", other, name)
+		}
+		numbers[number] = name
+		if n := strings.Count(string(list), "| ["+number+"]("+name+") |"); n != 1 {
+			t.Errorf("README.md lists %s %d times", name, n)
+		}
+		if text, err := os.ReadFile(page); err != nil || !strings.HasPrefix(string(text), "# "+number+" ") {
+			t.Errorf("%s does not begin with its number (%v)", name, err)
+		}
+	}
+}
+
 func mustExist(t *testing.T, doc, path string) {
 	t.Helper()
 	if _, err := os.Stat(path); err != nil {
