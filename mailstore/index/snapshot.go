@@ -103,7 +103,7 @@ func (s *State) parseMessages(d *decoder) bool {
 	for i := range room {
 		m := &room[i]
 		name, ok := d.messageRaw(m, uid, date, cacheEnd)
-		if !ok {
+		if !ok || m.CacheLen > 0 && m.CacheOff+int64(m.CacheLen) > s.CacheEnd {
 			return false
 		}
 		uid, date, cacheEnd = m.UID, m.Date, m.CacheOff+int64(m.CacheLen)
