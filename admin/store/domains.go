@@ -4,7 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
+	"strconv"
 
 	"toastmaster/admin/model"
 )
@@ -147,9 +147,9 @@ func (t *tx) unused(ctx context.Context, domain int64, all bool) error {
 	case err != nil:
 		return err
 	case aliases > 0:
-		return model.Fail(model.InUse, fmt.Sprintf("%d other domains stand for it", aliases))
+		return model.Fail(model.InUse, "alias domains that stand for it: "+strconv.FormatInt(aliases, 10))
 	case addresses > 0 && !all:
-		return model.Fail(model.InUse, fmt.Sprintf("the domain has %d addresses", addresses))
+		return model.Fail(model.InUse, "addresses that it still has: "+strconv.FormatInt(addresses, 10))
 	}
 	return nil
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -19,6 +21,7 @@ import (
 type adminFlags struct {
 	env  *environment
 	url  string
+	ca   string
 	json bool
 }
 
@@ -32,7 +35,9 @@ func adminGroup(env *environment, use, short string) (*cobra.Command, *adminFlag
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.PersistentFlags().StringVar(&f.url, "api", "",
-		"ask the API at this URL with the token in TOASTMASTER_TOKEN (default: this instance's unix socket)")
+		"ask the API at this `URL` with the token in TOASTMASTER_TOKEN (default: this instance's unix socket)")
+	cmd.PersistentFlags().StringVar(&f.ca, "ca", "",
+		"trust the certificates in this PEM `FILE` instead of the system's; needs --api")
 	cmd.PersistentFlags().BoolVar(&f.json, "json", false, "print JSON")
 	return cmd, f
 }
@@ -40,6 +45,9 @@ func adminGroup(env *environment, use, short string) (*cobra.Command, *adminFlag
 // client connects to the instance of the configuration, or to --api.
 func (f *adminFlags) client() (*client.Client, error) {
 	if f.url == "" {
+		if f.ca != "" {
+			return nil, usageError("--ca needs --api")
+		}
 		c, err := f.env.config()
 		if err != nil {
 			return nil, err
@@ -50,11 +58,31 @@ func (f *adminFlags) client() (*client.Client, error) {
 	if token == "" {
 		return nil, usageError("--api needs a token in the environment variable TOASTMASTER_TOKEN")
 	}
-	c, err := client.New(client.Options{URL: f.url, Token: token})
+	trust, err := f.trust()
 	if err != nil {
-		return nil, &usage{err}
+		return nil, err
+	}
+	c, err := client.New(client.Options{URL: f.url, Token: token, TLS: trust})
+	if err != nil {
+		return nil, usageError("--api: %w", err)
 	}
 	return c, nil
+}
+
+// trust is the file of --ca; nil trusts the system's certificates.
+func (f *adminFlags) trust() (*tls.Config, error) {
+	if f.ca == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(f.ca)
+	if err != nil {
+		return nil, usageError("--ca: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(text) {
+		return nil, usageError("--ca %s: no certificate in PEM form", f.ca)
+	}
+	return &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}, nil
 }
 
 // withClient runs f with a client and closes it.
@@ -157,6 +185,18 @@ func isTerminal(v any) (*os.File, bool) {
 	f, ok := v.(*os.File)
 	return f, ok && term.IsTerminal(int(f.Fd()))
 }
+
+// counted is a number with its noun: "1 message", "2 messages".
+func counted(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+func messages(n int) string { return counted(n, "message", "messages") }
+
+func mailboxes(n int) string { return counted(n, "mailbox", "mailboxes") }
 
 func yesNo(b bool) string {
 	if b {

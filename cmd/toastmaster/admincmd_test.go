@@ -4,7 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -123,6 +128,10 @@ func TestHostedDataCommands(t *testing.T) {
 		t.Errorf("%v %+v", err, boxes)
 	}
 
+	s.wants([]string{"alice@a.test", "carl@a.test"}, "mailbox", "list", "a.test")
+	if out, _ := s.run(0, "", "mailbox", "list", "b.test"); strings.Contains(out, "alice") {
+		t.Errorf("a domain's listing has another one's\n%s", out)
+	}
 	s.wants([]string{"x@y.test, z@y.test"}, "alias", "add", "sales@a.test", "x@y.test", "z@y.test")
 	s.wants([]string{"z@y.test, n@y.test"}, "alias", "set", "sales@a.test", "--add", "n@y.test", "--remove", "X@y.test")
 	s.run(0, "", "alias", "add", "@a.test", "alice@a.test")
@@ -174,6 +183,16 @@ func TestExitCodes(t *testing.T) {
 		{2, "", "domain add a.test --default-quota lots", "size"},
 		{2, "", "domain remove a.test --purge", "--all"},
 		{2, "", "domain frobnicate", "unknown command"},
+		{2, "", "domain show", "domain show needs NAME, see `toastmaster domain show --help`"},
+		{2, "", "domain list x", "unexpected argument \"x\""},
+		{2, "", "domain list --nonsense", "--nonsense, see `toastmaster domain list --help`"},
+		{2, "", "mailbox list a@a.test", "is an address"},
+		{2, "", "mailbox list a.test b.test", "\"b.test\""},
+		{2, "", "alias list a.test --domain b.test", "--domain"},
+		{2, "", "queue list --place nowhere", "\"--place\" flag: must be one of incoming, "},
+		{2, "", "queue hold --place hold", "--all"},
+		{2, "", "queue cat 3X --json", "--json"},
+		{2, "", "domain list --ca /does/not/exist", "--ca needs --api"},
 		{2, "", "mailbox add a@a.test", "--password-stdin"},
 		{2, "", "mailbox add a@a.test --password-stdin", "no password"},
 		{2, "x\n", "mailbox add a@a.test --password-stdin --no-password", ""},
@@ -205,6 +224,56 @@ func TestExitCodes(t *testing.T) {
 	}
 }
 
+// TestTrustInAFile: --ca makes a server with its own certificate known.
+func TestTrustInAFile(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer key" {
+			t.Errorf("header %v", r.Header)
+		}
+		fmt.Fprint(w, `{"items":[{"name":"far.test"}]}`)
+	}))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.StartTLS()
+	defer server.Close()
+	dir := t.TempDir()
+	ca, bad := filepath.Join(dir, "ca.pem"), filepath.Join(dir, "bad.pem")
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	for file, content := range map[string][]byte{ca: text, bad: []byte("nothing")} {
+		if err := os.WriteFile(file, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		want int
+		args []string
+		text string
+	}{
+		{0, []string{"--ca", ca}, "far.test"},
+		{1, nil, "certificate"},
+		{2, []string{"--ca", bad}, "--ca " + bad},
+		{2, []string{"--ca", filepath.Join(dir, "none.pem")}, "--ca: "},
+	} {
+		var out bytes.Buffer
+		env := &environment{stdout: &out, stderr: &out, getenv: func(name string) string {
+			return map[string]string{"TOASTMASTER_TOKEN": "key"}[name]
+		}}
+		got := runCommand(t.Context(), env, append([]string{"domain", "list", "--api", server.URL}, c.args...))
+		if got != c.want || !strings.Contains(out.String(), c.text) {
+			t.Errorf("%v: exit %d, %s", c.args, got, out.String())
+		}
+	}
+}
+
+func TestCounted(t *testing.T) {
+	t.Parallel()
+	for n, want := range map[int]string{0: "0 messages", 1: "1 message", 2: "2 messages"} {
+		if got := messages(n); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
 func TestMailboxAddFrom(t *testing.T) {
 	t.Parallel()
 	s := newShell(t)
@@ -222,7 +291,7 @@ func TestMailboxAddFrom(t *testing.T) {
 	if !strings.Contains(out, "1202 mailboxes added, 0 existed, 3 failed") {
 		t.Errorf("%s", out)
 	}
-	for _, line := range []string{":1203: bad: 1 fields", ":1205: x@none.test: ", ":1207: z@a.test: "} {
+	for _, line := range []string{":1203: bad: 1 field instead", ":1205: x@none.test: ", ":1207: z@a.test: "} {
 		if !strings.Contains(errs, file+line) {
 			t.Errorf("no %q in\n%s", line, errs)
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -75,6 +76,32 @@ func (s switchValue) Set(text string) error {
 }
 
 func (s switchValue) Type() string { return "true|false" }
+
+// choiceValue is a flag for one of several words.
+type choiceValue struct {
+	s       *string
+	choices []string
+	kind    string // in the help
+}
+
+var _ pflag.Value = choiceValue{}
+
+func (c choiceValue) String() string {
+	if c.s == nil {
+		return ""
+	}
+	return *c.s
+}
+
+func (c choiceValue) Set(text string) error {
+	if !slices.Contains(c.choices, text) {
+		return fmt.Errorf("must be one of %s", strings.Join(c.choices, ", "))
+	}
+	*c.s = text
+	return nil
+}
+
+func (c choiceValue) Type() string { return c.kind }
 
 // parseOctets reads a size. The units are powers of 1024, with or without "iB"
 // or "B" behind the letter.

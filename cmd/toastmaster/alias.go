@@ -25,7 +25,7 @@ func newAliasCommand(env *environment) *cobra.Command {
 func addressAndMore(what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) < 2 {
-			return usageError("%s needs ADDRESS and at least one %s", cmd.CommandPath(), what)
+			return wrongUsage(cmd, "%s needs ADDRESS and %s", commandName(cmd), what)
 		}
 		return nil
 	}
@@ -57,7 +57,7 @@ func aliasSet(f *adminFlags) *cobra.Command {
 		Args: func(cmd *cobra.Command, args []string) error {
 			change := len(add)+len(remove) > 0
 			if len(args) == 0 || change != (len(args) == 1) {
-				return usageError("%s needs ADDRESS and either the new TARGETs or --add and --remove", cmd.CommandPath())
+				return wrongUsage(cmd, "%s needs ADDRESS and either new TARGETs or --add and --remove", commandName(cmd))
 			}
 			return nil
 		},
@@ -79,8 +79,8 @@ func aliasSet(f *adminFlags) *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringArrayVar(&add, "add", nil, "add this target (may be repeated)")
-	cmd.Flags().StringArrayVar(&remove, "remove", nil, "remove this target (may be repeated)")
+	cmd.Flags().StringArrayVar(&add, "add", nil, "add this `TARGET` (may be repeated)")
+	cmd.Flags().StringArrayVar(&remove, "remove", nil, "remove this `TARGET` (may be repeated)")
 	return cmd
 }
 
@@ -118,9 +118,9 @@ func changeTargets(targets, add, remove []string) []string {
 func aliasList(f *adminFlags) *cobra.Command {
 	filter := model.Filter{}
 	cmd := &cobra.Command{
-		Use:   "list",
-		Short: "List aliases",
-		Args:  noArguments,
+		Use:   "list [DOMAIN]",
+		Short: "List aliases, all or those of a domain",
+		Args:  domainArgument(&filter),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return f.withClient(func(c *client.Client) error {
 				l := f.newListing("ADDRESS", "TARGETS")
@@ -135,7 +135,7 @@ func aliasList(f *adminFlags) *cobra.Command {
 		},
 	}
 	addressFilterFlags(cmd, &filter)
-	cmd.Flags().StringVar(&filter.Target, "target", "", "only those with this target")
+	cmd.Flags().StringVar(&filter.Target, "target", "", "only those with this target `ADDRESS`")
 	return cmd
 }
 

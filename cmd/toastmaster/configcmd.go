@@ -24,7 +24,8 @@ func newConfigCommand(env *environment) *cobra.Command {
 }
 
 func newConfigCheckCommand(env *environment) *cobra.Command {
-	return &cobra.Command{
+	var asJSON bool
+	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "Read the file and everything it names, and start nothing",
 		Long: "Reads the file and everything it names, and starts nothing. Mistakes end with exit\n" +
@@ -38,13 +39,22 @@ func newConfigCheckCommand(env *environment) *cobra.Command {
 			if err := checkFiles(c); err != nil {
 				return &usage{err}
 			}
+			warnings := []string{}
 			for _, w := range c.Warnings() {
+				warnings = append(warnings, w.Error())
+			}
+			if asJSON {
+				return printJSON(env.stdout, map[string]any{"file": c.File, "warnings": warnings})
+			}
+			for _, w := range warnings {
 				fmt.Fprintln(env.stderr, "warning:", w)
 			}
-			fmt.Fprintf(env.stdout, "%s: no mistakes\n", c.File)
-			return nil
+			_, err = fmt.Fprintf(env.stdout, "%s: no mistakes\n", c.File)
+			return err
 		},
 	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
 }
 
 func newConfigShowCommand(env *environment) *cobra.Command {
@@ -74,7 +84,7 @@ func newConfigShowCommand(env *environment) *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "show those at their default too")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
 
@@ -106,7 +116,7 @@ func newConfigExplainCommand(env *environment) *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
 

@@ -40,7 +40,7 @@ func domainAdd(f *adminFlags) *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringVar(&in.AliasOf, "alias-of", "", "make it stand for this hosted domain")
+	cmd.Flags().StringVar(&in.AliasOf, "alias-of", "", "make it stand for this hosted `DOMAIN`")
 	domainFlags(cmd, &in.DomainChange)
 	return cmd
 }
@@ -53,7 +53,7 @@ func domainSet(f *adminFlags) *cobra.Command {
 		Args:  exactArguments("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if in == (model.DomainChange{}) {
-				return usageError("nothing to change, see `%s --help`", cmd.CommandPath())
+				return wrongUsage(cmd, "%s: nothing to change", commandName(cmd))
 			}
 			return f.withClient(func(c *client.Client) error {
 				d, err := c.SetDomain(cmd.Context(), args[0], in)
@@ -76,7 +76,7 @@ func domainList(f *adminFlags) *cobra.Command {
 		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return f.withClient(func(c *client.Client) error {
-				l := f.newListing("DOMAIN", "ALIAS OF", "ENABLED", "MAILBOXES", "ALIASES", "DEFAULT QUOTA")
+				l := f.newListing("DOMAIN", "ALIAS OF", "ENABLED", "MAX MAILBOXES", "MAX ALIASES", "DEFAULT QUOTA")
 				err := client.Each(cmd.Context(), c.Domains, filter, func(d model.Domain) error {
 					return l.add(d, d.Name, orDash(d.AliasOf), yesNo(d.Enabled), formatLimit(d.MaxMailboxes),
 						formatLimit(d.MaxAliases), formatQuota(d.DefaultQuotaBytes))
@@ -88,8 +88,8 @@ func domainList(f *adminFlags) *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringVar(&filter.Contains, "contains", "", "only names with this part")
-	cmd.Flags().StringVar(&filter.Domain, "alias-of", "", "only those that stand for this domain")
+	cmd.Flags().StringVar(&filter.Contains, "contains", "", "only names with this `PART`")
+	cmd.Flags().StringVar(&filter.Domain, "alias-of", "", "only those that stand for this `DOMAIN`")
 	return cmd
 }
 
@@ -113,8 +113,8 @@ func domainShow(f *adminFlags) *cobra.Command {
 				}
 				return f.printOne(d, [][2]string{
 					{"domain", d.Name}, {"alias of", orDash(d.AliasOf)}, {"enabled", yesNo(d.Enabled)},
-					{"mailboxes", formatLimit(d.MaxMailboxes)}, {"aliases", formatLimit(d.MaxAliases)},
-					{"default quota", formatQuota(d.DefaultQuotaBytes)}, {"default messages", formatLimit(d.DefaultQuotaMessages)},
+					{"max mailboxes", formatLimit(d.MaxMailboxes)}, {"max aliases", formatLimit(d.MaxAliases)},
+					{"default quota", formatQuota(d.DefaultQuotaBytes)}, {"default max messages", formatLimit(d.DefaultQuotaMessages)},
 					{"added", timeText(d.Created)}, {"changed", timeText(d.Updated)},
 				})
 			})
@@ -130,7 +130,7 @@ func domainRemove(f *adminFlags) *cobra.Command {
 		Args:  exactArguments("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if purge && !all {
-				return usageError("--purge needs --all")
+				return wrongUsage(cmd, "--purge needs --all")
 			}
 			return f.withClient(func(c *client.Client) error {
 				if err := c.RemoveDomain(cmd.Context(), args[0], all, purge); err != nil {

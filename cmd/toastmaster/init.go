@@ -31,6 +31,7 @@ type initOptions struct {
 
 func newInitCommand(env *environment) *cobra.Command {
 	o := initOptions{}
+	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "init DIR",
 		Short: "Write a configuration and all that an instance needs below DIR",
@@ -47,15 +48,19 @@ func newInitCommand(env *environment) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if asJSON {
+				return printJSON(env.stdout, map[string]string{"config": c.File, "postmaster": c.SMTPD.Postmaster})
+			}
 			fmt.Fprintf(env.stdout, "%s written; start with: toastmaster serve -c %s\n", c.File, c.File)
-			fmt.Fprintf(env.stdout, "mail for postmaster goes to %s\n", c.SMTPD.Postmaster)
-			return nil
+			_, err = fmt.Fprintf(env.stdout, "mail for postmaster goes to %s\n", c.SMTPD.Postmaster)
+			return err
 		},
 	}
 	cmd.Flags().IntVar(&o.portBase, "port-base", 2000, "added to each standard port")
-	cmd.Flags().StringVar(&o.hostname, "hostname", defaultHostname(), "name of this mail host")
-	cmd.Flags().StringVar(&o.host, "listen", "127.0.0.1", "address to listen on")
-	cmd.Flags().StringVar(&o.postmaster, "postmaster", "", "address that gets the mail for postmaster (default a new mailbox)")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().StringVar(&o.hostname, "hostname", defaultHostname(), "`NAME` of this mail host")
+	cmd.Flags().StringVar(&o.host, "listen", "127.0.0.1", "`IP` address to listen on")
+	cmd.Flags().StringVar(&o.postmaster, "postmaster", "", "`ADDRESS` that gets the mail for postmaster (default a new mailbox)")
 	return cmd
 }
 

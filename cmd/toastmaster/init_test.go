@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -87,5 +88,21 @@ func TestCheckWarns(t *testing.T) {
 	}
 	if _, errs := runs(t, 0, "config", "check", "-c", file); !strings.HasPrefix(errs, "warning: "+file+": smtpd.postmaster: not set") {
 		t.Error(errs)
+	}
+}
+
+// TestJSON: what has no API behind it prints JSON, too.
+func TestJSON(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "toastmaster.toml")
+	for _, c := range []struct{ args, key string }{
+		{"init " + dir + " --json", "postmaster"}, {"config check --json -c " + file, "warnings"}, {"version --json", "version"},
+	} {
+		out, _ := runs(t, 0, strings.Fields(c.args)...)
+		var v map[string]any
+		if err := json.Unmarshal([]byte(out), &v); err != nil || v[c.key] == nil {
+			t.Errorf("%s: %v in %s", c.args, err, out)
+		}
 	}
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"strings"
+
 	"github.com/spf13/cobra"
 
 	"toastmaster/admin/client"
@@ -104,7 +106,7 @@ counted, so that an interrupted addition can be repeated.`,
 	}
 	secret.register(cmd)
 	mailboxFlags(cmd, &in.MailboxChange)
-	cmd.Flags().StringVar(&from, "from", "", "add the mailboxes of this file, \"-\" is standard input")
+	cmd.Flags().StringVar(&from, "from", "", "add the mailboxes of this `FILE`, \"-\" is standard input")
 	return cmd
 }
 
@@ -117,7 +119,7 @@ func mailboxSet(f *adminFlags) *cobra.Command {
 		Args:  exactArguments("ADDRESS"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if in == (model.MailboxChange{}) && secret == (secretFlags{}) {
-				return usageError("nothing to change, see `%s --help`", cmd.CommandPath())
+				return wrongUsage(cmd, "%s: nothing to change", commandName(cmd))
 			}
 			if err := secret.read(f.env, args[0], &in); err != nil {
 				return err
@@ -140,12 +142,12 @@ func mailboxSet(f *adminFlags) *cobra.Command {
 func mailboxList(f *adminFlags) *cobra.Command {
 	filter := model.Filter{}
 	cmd := &cobra.Command{
-		Use:   "list",
-		Short: "List mailboxes",
-		Args:  noArguments,
+		Use:   "list [DOMAIN]",
+		Short: "List mailboxes, all or those of a domain",
+		Args:  domainArgument(&filter),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return f.withClient(func(c *client.Client) error {
-				l := f.newListing("ADDRESS", "ENABLED", "PASSWORD", "QUOTA", "MESSAGES")
+				l := f.newListing("ADDRESS", "ENABLED", "PASSWORD", "QUOTA", "MAX MESSAGES")
 				err := client.Each(cmd.Context(), c.Mailboxes, filter, func(m model.Mailbox) error {
 					return l.add(m, m.Address, yesNo(m.Enabled), yesNo(m.HasPassword), formatQuota(m.QuotaBytes), formatLimit(m.QuotaMessages))
 				})
@@ -161,10 +163,28 @@ func mailboxList(f *adminFlags) *cobra.Command {
 	return cmd
 }
 
+// domainArgument takes the domain of a listing as an argument, too.
+func domainArgument(filter *model.Filter) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(args) == 0:
+			return nil
+		case len(args) > 1:
+			return unexpected(cmd, args[1])
+		case filter.Domain != "":
+			return wrongUsage(cmd, "%s: DOMAIN and --domain exclude each other", commandName(cmd))
+		case strings.Contains(args[0], "@"):
+			return wrongUsage(cmd, "%s: %q is an address; DOMAIN lists a domain, `show` shows an address", commandName(cmd), args[0])
+		}
+		filter.Domain = args[0]
+		return nil
+	}
+}
+
 // addressFilterFlags are those of every listing of addresses.
 func addressFilterFlags(cmd *cobra.Command, filter *model.Filter) {
-	cmd.Flags().StringVar(&filter.Domain, "domain", "", "only of this domain")
-	cmd.Flags().StringVar(&filter.Contains, "contains", "", "only addresses with this part")
+	cmd.Flags().StringVar(&filter.Domain, "domain", "", "only of this `DOMAIN`")
+	cmd.Flags().StringVar(&filter.Contains, "contains", "", "only addresses with this `PART`")
 }
 
 func mailboxShow(f *adminFlags) *cobra.Command {
@@ -184,7 +204,7 @@ func mailboxShow(f *adminFlags) *cobra.Command {
 				}
 				return f.printOne(m, [][2]string{
 					{"mailbox", m.Address}, {"alias", alias}, {"home", m.Home}, {"enabled", yesNo(m.Enabled)}, {"password", yesNo(m.HasPassword)},
-					{"quota", formatQuota(m.QuotaBytes)}, {"messages", formatLimit(m.QuotaMessages)},
+					{"quota", formatQuota(m.QuotaBytes)}, {"max messages", formatLimit(m.QuotaMessages)},
 					{"added", timeText(m.Created)}, {"changed", timeText(m.Updated)},
 				})
 			})

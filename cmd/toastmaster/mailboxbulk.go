@@ -145,7 +145,7 @@ var hashPrefix = regexp.MustCompile(`^\{[A-Za-z0-9.-]+\}`)
 // bulkMailbox reads "address,password[,quota]".
 func bulkMailbox(record []string) (model.NewMailbox, error) {
 	if len(record) < 2 || len(record) > 3 {
-		return model.NewMailbox{}, fmt.Errorf("%d fields instead of address,password[,quota]", len(record))
+		return model.NewMailbox{}, fmt.Errorf("%s instead of address,password[,quota]", counted(len(record), "field", "fields"))
 	}
 	box := model.NewMailbox{Address: strings.Clone(strings.TrimSpace(record[0]))}
 	secret := strings.Clone(record[1])
@@ -204,10 +204,10 @@ func (b *bulk) finish() error {
 			return err
 		}
 	} else {
-		fmt.Fprintf(b.env.stdout, "%d mailboxes added, %d existed, %d failed\n", b.report.Added, b.report.Exists, b.report.Failed)
+		fmt.Fprintf(b.env.stdout, "%s added, %d existed, %d failed\n", mailboxes(b.report.Added), b.report.Exists, b.report.Failed)
 	}
 	if b.report.Failed > 0 {
-		return fmt.Errorf("%s: %d lines were not added", b.name, b.report.Failed)
+		return fmt.Errorf("%s: %s not added", b.name, counted(b.report.Failed, "line", "lines"))
 	}
 	return nil
 }
@@ -250,7 +250,7 @@ func (p *progress) show(offset int64, r bulkReport) {
 // text is the bar: share of the file, count, rate and time left.
 func (p *progress) text(offset int64, done int, rate float64) string {
 	if p.size == 0 {
-		return fmt.Sprintf("%d mailboxes, %.0f/s", done, rate)
+		return fmt.Sprintf("%s, %.0f/s", mailboxes(done), rate)
 	}
 	share := min(float64(offset)/float64(p.size), 1)
 	full := int(share * barWidth)
@@ -258,8 +258,8 @@ func (p *progress) text(offset int64, done int, rate float64) string {
 	if share > 0 {
 		left = time.Duration(float64(time.Since(p.start)) * (1 - share) / share).Round(time.Second)
 	}
-	return fmt.Sprintf("[%s%s] %3.0f %%  %d mailboxes, %.0f/s, %s left",
-		strings.Repeat("#", full), strings.Repeat(".", barWidth-full), share*100, done, rate, left)
+	return fmt.Sprintf("[%s%s] %3.0f %%  %s, %.0f/s, %s left",
+		strings.Repeat("#", full), strings.Repeat(".", barWidth-full), share*100, mailboxes(done), rate, left)
 }
 
 // clear removes the bar, so that a message can be written.

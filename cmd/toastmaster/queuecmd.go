@@ -23,9 +23,10 @@ func newQueueCommand(env *environment) *cobra.Command {
 }
 
 func queueFilterFlags(cmd *cobra.Command, filter *model.QueueFilter) {
-	cmd.Flags().StringVar(&filter.Place, "place", "", "only those that are incoming, active, deferred, hold or corrupt")
-	cmd.Flags().StringVar(&filter.Sender, "sender", "", "only those of this sender")
-	cmd.Flags().StringVar(&filter.Recipient, "recipient", "", "only those to this recipient")
+	places := choiceValue{&filter.Place, []string{"incoming", "active", "deferred", "hold", "corrupt"}, "PLACE"}
+	cmd.Flags().Var(places, "place", "only those that are incoming, active, deferred, hold or corrupt")
+	cmd.Flags().StringVar(&filter.Sender, "sender", "", "only those of this sender `ADDRESS`")
+	cmd.Flags().StringVar(&filter.Recipient, "recipient", "", "only those to this recipient `ADDRESS`")
 }
 
 func queueList(f *adminFlags) *cobra.Command {
@@ -78,7 +79,7 @@ func queueListText(ctx context.Context, w io.Writer, c *client.Client, filter mo
 		_, err = fmt.Fprintln(w, "Mail queue is empty")
 		return err
 	}
-	_, err = fmt.Fprintf(w, "-- %s in %d messages.\n", formatOctets(octets), count)
+	_, err = fmt.Fprintf(w, "-- %s in %s.\n", formatOctets(octets), messages(count))
 	return err
 }
 
@@ -119,7 +120,7 @@ func queueShow(f *adminFlags) *cobra.Command {
 			return f.withClient(func(c *client.Client) error {
 				m, err := c.Queued(cmd.Context(), args[0])
 				if err != nil {
-					return err
+					return fmt.Errorf("%s: %w", args[0], err)
 				}
 				rows := [][2]string{
 					{"id", m.ID}, {"place", m.Place}, {"size", formatOctets(m.Size)}, {"arrived", timeText(m.Arrived)},
@@ -146,10 +147,13 @@ func queueCat(f *adminFlags) *cobra.Command {
 		Short: "Print a queued message",
 		Args:  exactArguments("ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if f.json {
+				return wrongUsage(cmd, "--json: a message is printed as it is, `queue show` has the rest")
+			}
 			return f.withClient(func(c *client.Client) error {
 				content, err := c.QueuedContent(cmd.Context(), args[0])
 				if err != nil {
-					return err
+					return fmt.Errorf("%s: %w", args[0], err)
 				}
 				defer content.Close()
 				_, err = io.Copy(f.env.stdout, content)
@@ -168,10 +172,10 @@ func queueAct(f *adminFlags, verb, short, done string, act func(*client.Client, 
 		Short: short,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if all == (len(args) > 0) {
-				return usageError("%s needs IDs, or --all", cmd.CommandPath())
+				return wrongUsage(cmd, "%s needs IDs, or --all", commandName(cmd))
 			}
 			if !all && filter != (model.QueueFilter{}) {
-				return usageError("a filter needs --all")
+				return wrongUsage(cmd, "--place, --sender and --recipient need --all")
 			}
 			return nil
 		},
@@ -219,11 +223,11 @@ func queueActOn(ctx context.Context, f *adminFlags, c *client.Client, ids []stri
 			fmt.Fprintf(f.env.stderr, "%s: %v\n", id, err)
 		}
 	}
-	if err := f.done(map[string]int{done: count}, "%d messages %s", count, done); err != nil {
+	if err := f.done(map[string]int{done: count}, "%s %s", messages(count), done); err != nil {
 		return err
 	}
 	if failed > 0 {
-		return fmt.Errorf("%d messages were not %s", failed, done)
+		return fmt.Errorf("%s not %s", messages(failed), done)
 	}
 	return nil
 }
@@ -240,7 +244,7 @@ func queueFlush(f *adminFlags) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return f.done(map[string]int{"flushed": n}, "%d messages are due now", n)
+				return f.done(map[string]int{"flushed": n}, "%s due now", messages(n))
 			})
 		},
 	}

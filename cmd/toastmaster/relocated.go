@@ -54,9 +54,9 @@ func relocatedSet(f *adminFlags) *cobra.Command {
 func relocatedList(f *adminFlags) *cobra.Command {
 	filter := model.Filter{}
 	cmd := &cobra.Command{
-		Use:   "list",
-		Short: "List relocated addresses",
-		Args:  noArguments,
+		Use:   "list [DOMAIN]",
+		Short: "List relocated addresses, all or those of a domain",
+		Args:  domainArgument(&filter),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return f.withClient(func(c *client.Client) error {
 				l := f.newListing("ADDRESS", "MOVED TO")

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -31,8 +32,8 @@ func newRootCommand(env *environment) *cobra.Command {
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.PersistentFlags().StringVarP(&env.configFile, "config", "c", "",
-		"configuration file (default TOASTMASTER_CONFIG, then /etc/toastmaster/toastmaster.toml)")
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usage{err} })
+		"configuration `FILE` (default TOASTMASTER_CONFIG, then /etc/toastmaster/toastmaster.toml)")
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return wrongUsage(cmd, "%w", err) })
 	root.AddCommand(
 		newInitCommand(env), newServeCommand(env), newDemoCommand(env), newConfigCommand(env),
 		newDomainCommand(env), newMailboxCommand(env), newAliasCommand(env), newRelocatedCommand(env),
@@ -41,19 +42,40 @@ func newRootCommand(env *environment) *cobra.Command {
 	return root
 }
 
+// commandName is how a command is called in a message that begins with
+// "toastmaster:".
+func commandName(cmd *cobra.Command) string {
+	return strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()+" ")
+}
+
+// wrongUsage is a mistake in cmd's line, with where to read more.
+func wrongUsage(cmd *cobra.Command, format string, args ...any) error {
+	return usageError("%w, see `%s --help`", fmt.Errorf(format, args...), cmd.CommandPath())
+}
+
 // noArguments is cobra.NoArgs with our class of error.
 func noArguments(cmd *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return usageError("unknown command %q, see `%s --help`", args[0], cmd.CommandPath())
+	switch {
+	case len(args) == 0:
+		return nil
+	case cmd.HasSubCommands():
+		return wrongUsage(cmd, "unknown command %q", args[0])
 	}
-	return nil
+	return unexpected(cmd, args[0])
+}
+
+func unexpected(cmd *cobra.Command, arg string) error {
+	return wrongUsage(cmd, "%s: unexpected argument %q", commandName(cmd), arg)
 }
 
 // exactArguments is cobra.ExactArgs with our class of error.
 func exactArguments(names ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
-		if len(args) != len(names) {
-			return usageError("%s needs %d arguments: %v", cmd.CommandPath(), len(names), names)
+		switch {
+		case len(args) < len(names):
+			return wrongUsage(cmd, "%s needs %s", commandName(cmd), strings.Join(names[len(args):], " and "))
+		case len(args) > len(names):
+			return unexpected(cmd, args[len(names)])
 		}
 		return nil
 	}

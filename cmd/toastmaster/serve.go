@@ -124,7 +124,7 @@ func (i *instance) summary() string {
 		services++
 		listeners += len(s.Listeners)
 	}
-	return fmt.Sprintf("%d services on %d listeners", services, listeners)
+	return counted(services, "service", "services") + " on " + counted(listeners, "listener", "listeners")
 }
 
 // reload reads the file again. A mistake in it is logged and the old
