@@ -21,6 +21,7 @@ type IMAPD struct {
 	MaxLiteral       int64
 	MaxMessage       int64
 	MaxSearch        int64
+	MaxDiscard       int64
 }
 
 func (c *IMAPD) params() []Param {
@@ -59,5 +60,7 @@ func (c *IMAPD) params() []Param {
 			"Size of a message that APPEND takes, in octets on the wire."),
 		Size("imapd.max_search", &c.MaxSearch, 4<<30, 1<<20, 1<<40,
 			"Octets of message files that one SEARCH may read; beyond it the command is refused with [LIMIT]."),
+		Size("imapd.max_discard", &c.MaxDiscard, 1<<30, 64<<10, 1<<40,
+			"Octets of a refused literal or of a line that is too long that are read and dropped for one command; beyond it the session ends. Before log-in it is imapd.max_literal."),
 	}
 }

@@ -23,6 +23,8 @@ var (
 	ErrBareLF      = errors.New("bare LF received")
 	ErrBareCR      = errors.New("bare CR received")
 	ErrInterrupted = errors.New("interrupted while waiting for a command")
+	// ErrNotText: what came is no line; after it there is nothing to read.
+	ErrNotText = errors.New("not text")
 	// ErrCut is the end of a connection that somebody else decided.
 	ErrCut = errors.New("connection was cut")
 )

@@ -42,7 +42,7 @@
 // # Results
 //
 // Errors of this package are [ErrTooLong], [ErrBareLF], [ErrBareCR],
-// [ErrInterrupted] and [ErrCut]; [Refusal] maps them to replies (500 5.5.2, 550 5.5.2).
+// [ErrNotText], [ErrInterrupted] and [ErrCut]; [Refusal] maps them to replies (500 5.5.2, 550 5.5.2).
 // Everything else comes from the connection; an end in the middle of a line or
 // of content is io.ErrUnexpectedEOF.
 //

@@ -16,6 +16,10 @@ type Reader struct {
 	MaxLine int
 	// Bare is the policy for lines. For content it is given to Content.
 	Bare Policy
+	// Text refuses a line that begins with a control character, as the first
+	// octets of TLS do, with ErrNotText and without waiting for its end. The
+	// reader is of no more use then.
+	Text bool
 
 	src  io.Reader
 	pool *Pool
@@ -63,12 +67,15 @@ func (r *Reader) Close() {
 //
 // ErrTooLong: the line was longer than MaxLine and is gone. ErrBareLF,
 // ErrBareCR: policy Reject; the line is returned for the log. Under Normalize
-// and Allow a line may end in a bare LF and hold bare CRs. io.EOF: the source
+// and Allow a line may end in a bare LF and hold bare CRs. ErrNotText: see Text. io.EOF: the source
 // ended before the line began; io.ErrUnexpectedEOF: inside of it.
 func (r *Reader) ReadLine() ([]byte, error) {
 	r.shrink()
 	for scanned := 0; ; {
 		unread := r.buf[r.pos:r.end]
+		if r.Text && len(unread) > 0 && unread[0] < ' ' && bytes.IndexByte([]byte("\t\r\n"), unread[0]) < 0 {
+			return nil, ErrNotText
+		}
 		if i := bytes.IndexByte(unread[scanned:], '\n'); i >= 0 {
 			line := unread[:scanned+i]
 			r.pos += scanned + i + 1

@@ -2,7 +2,6 @@ package imapd
 
 import (
 	"bytes"
-	"errors"
 	"strings"
 	"unicode/utf8"
 )
@@ -297,10 +296,6 @@ func literalAt(line []byte) (lit literal, from int) {
 	return lit, from
 }
 
-// maxDrain is how much of refused literals is read and dropped before the
-// connection is given up.
-const maxDrain = 1 << 30
-
 // drain reads what is left of a command, so that no octet of a literal is
 // taken for a command. A synchronising literal that was refused is never sent.
 func (a *args) drain() error {
@@ -312,8 +307,8 @@ func (a *args) drain() error {
 		if !a.lit.pending || a.lit.sync {
 			return nil
 		}
-		if dropped += a.lit.size; dropped > maxDrain {
-			return errDrain
+		if dropped += a.lit.size; dropped > a.c.maxDiscard {
+			return errDiscard
 		}
 		if err := a.c.discard(a.lit.size); err != nil {
 			return err
@@ -325,8 +320,6 @@ func (a *args) drain() error {
 		a.line, a.i, a.lit.pending = line, 0, false
 	}
 }
-
-var errDrain = errors.New("refused literals are too large to drop")
 
 // mailboxName reads a mailbox name and decodes it; INBOX is folded.
 func (a *args) mailboxName() (string, error) {

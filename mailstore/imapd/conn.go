@@ -29,6 +29,9 @@ var (
 	errDraining = errors.New("server is shutting down")
 	// errWoken: news for a client in IDLE.
 	errWoken = errors.New("mailbox changed")
+	// errDiscard and errNotText: what the client sends is not worth reading.
+	errDiscard = errors.New("too much to discard")
+	errNotText = errors.New("no text")
 )
 
 // conn reads lines and literals and gathers output. It belongs to the
@@ -41,6 +44,12 @@ type conn struct {
 	link    *wire.Link
 	blocks  *blockPool
 	maxLine int
+	// maxDiscard is how much of refused literals, or of a line that is too
+	// long, is read and dropped for one command; more is errDiscard.
+	maxDiscard int64
+	// plain: nobody has logged in. What cannot be a command, like the first
+	// octets of TLS, is errNotText and not waited for to its end.
+	plain bool
 
 	writeTimeout time.Duration
 	// deadline gives the end of the next wait; the zero time is none.
@@ -196,6 +205,10 @@ func (c *conn) readLine() ([]byte, error) {
 	scanned := 0
 	for {
 		unread := c.in[c.pos:c.end]
+		if c.plain && len(unread) > 0 && isControl(unread[0]) {
+			c.rerr = errNotText
+			return nil, errNotText
+		}
 		if i := bytes.IndexByte(unread[scanned:], '\n'); i >= 0 {
 			line := unread[:scanned+i]
 			c.pos += scanned + i + 1
@@ -216,10 +229,17 @@ func (c *conn) readLine() ([]byte, error) {
 	}
 }
 
+// isControl says that no line of text begins with b.
+func isControl(b byte) bool { return b < ' ' && b != '\r' && b != '\n' && b != '\t' }
+
 // skipLine drops the rest of a line and returns the end of it.
 func (c *conn) skipLine() ([]byte, error) {
 	kept := 0
-	for {
+	for dropped := int64(0); ; {
+		if dropped += int64(c.end - c.pos); dropped > c.maxDiscard {
+			c.rerr = errDiscard
+			return nil, errDiscard
+		}
 		unread := c.in[c.pos:c.end]
 		i := bytes.IndexByte(unread, '\n')
 		piece := unread

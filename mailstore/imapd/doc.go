@@ -37,7 +37,10 @@
 // set is logged and is NO [SERVERBUG], which clients take as temporary.
 //
 // A literal over a limit is NO [TOOBIG] (RFC 4469) and, when it comes without
-// synchronisation, read and dropped; more than 1 GiB of that ends the session.
+// synchronisation, read and dropped, as is the rest of a line over
+// imapd.max_line. More than imapd.max_discard of either, before log-in more
+// than imapd.max_literal, is BAD [TOOBIG] and BYE. Before log-in, octets that
+// begin no line of text, like those of TLS, are answered with BYE at once.
 //
 // # Safety
 //

@@ -166,6 +166,7 @@ func FuzzArgs(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, what byte, input []byte) {
 		c := newConn(memoryConn{r: bytes.NewReader(input)}, &blockPool{}, 100)
+		c.maxDiscard = 1 << 20
 		line, err := c.readLine()
 		if err != nil && err != errLineTooLong {
 			return

@@ -37,6 +37,7 @@ func TestDialogues(t *testing.T) {
 				h.outside = strings.HasSuffix(name, "_outside")
 				h.config.IMAPD.MaxMessage = 2000
 				h.config.IMAPD.MaxLiteral = 1000
+				h.config.IMAPD.MaxDiscard = 100000
 				h.config.IMAPD.MaxBadCommands = 10
 			})
 			h.deliver("alice", plain, mixed, eightBit)

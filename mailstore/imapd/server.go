@@ -77,6 +77,7 @@ func New(o Options) *Server {
 func (srv *Server) ServeConn(ctx context.Context, nc net.Conn) {
 	c := newConn(nc, &srv.blocks, int(srv.config.MaxLine))
 	s := &session{srv: srv, c: c, login: srv.gate.Connect(nc)}
+	c.plain, c.maxDiscard = true, srv.config.MaxLiteral
 	c.writeTimeout = srv.config.WriteTimeout
 	c.deadline = s.readDeadline
 	s.ctx, s.cancel = context.WithCancel(ctx)

@@ -101,6 +101,12 @@ func (s *session) goodbye(err error) {
 	case err == wire.ErrCut, errors.Is(err, login.ErrRevoked):
 		s.reason = "revoked"
 		s.c.writeString("* BYE " + login.ErrRevoked.Text + "\r\n")
+	case err == errDiscard:
+		s.reason = err.Error()
+		s.c.writeString("* BYE Command is too large\r\n")
+	case err == errNotText:
+		s.reason = err.Error()
+		s.c.writeString("* BYE This is not IMAP, or TLS on a port without\r\n")
 	case err == errDraining:
 		s.reason = "shutdown"
 		s.c.writeString("* BYE Server is shutting down\r\n")
@@ -132,7 +138,7 @@ func (s *session) bye(text string) {
 
 // tooLong answers a line over the limit, of which only the end is left.
 func (s *session) tooLong(tail []byte) {
-	s.a = args{c: s.c, line: tail}
+	s.a, s.tag = args{c: s.c, line: tail}, s.tag[:0]
 	if err := s.a.drain(); err != nil {
 		s.stop(err)
 		return
@@ -155,9 +161,8 @@ func (s *session) mistake() {
 
 // stop ends the session after an error in the middle of a command.
 func (s *session) stop(err error) {
-	if err == errDrain {
-		s.bye("Literal is too large")
-		return
+	if err == errDiscard && s.a.lit.pending && len(s.tag) > 0 {
+		s.c.respond(s.tag, "BAD", "TOOBIG", "Literal is too large")
 	}
 	s.goodbye(err)
 }

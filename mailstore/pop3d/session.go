@@ -67,7 +67,8 @@ func (s *session) serve() string {
 // have until the deadline for log-in.
 func (s *session) readLine() ([]byte, error) {
 	s.wire.ReadUntil = time.Time{}
-	if !s.login.LoggedIn() {
+	s.wire.In.Text = !s.login.LoggedIn()
+	if s.wire.In.Text {
 		s.wire.ReadUntil = s.login.ReadDeadline(0)
 	}
 	return s.wire.ReadCommand()
@@ -118,6 +119,8 @@ func (s *session) goodbye(err error) string {
 	case s.login.Revoked() && !errors.Is(err, errQuit):
 		reason = "revoked"
 		s.err("[SYS/PERM] " + login.ErrRevoked.Text)
+	case errors.Is(err, wire.ErrNotText):
+		s.err("This is not POP3, or TLS on a port without")
 	case errors.Is(err, wire.ErrInterrupted):
 		reason = "shutdown"
 		s.err("[SYS/TEMP] Server is shutting down")
