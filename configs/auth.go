@@ -44,12 +44,12 @@ func (c *Auth) params() []Param {
 		Duration("auth.cache_ttl", &c.CacheTTL, time.Hour, 0, 24*time.Hour,
 			"How long a successful log-in is remembered. A changed password counts at once."),
 		Duration("auth.failure_delay", &c.FailureDelay, 2*time.Second, 0, time.Minute,
-			"Delay of the next attempt of a client (IPv4 address, IPv6 /64) that has failed once; it doubles with each further failure. Trusted networks are exempt."),
+			"How long the next log-in of a client (IPv4 address, IPv6 /64; on all services together) waits before it is looked at, after one failure; it doubles with each further failure, and ends with a success. A log-in that auth.cache_ttl still remembers does not wait. Clients in main.trusted_networks, which has loopback by default, and on unix sockets never wait. Loopback that is not trusted is one client: what one webmail user types wrong slows down all, so such a program belongs in main.trusted_networks. 0 delays nobody."),
 		Duration("auth.failure_delay_max", &c.FailureDelayMax, 16*time.Second, 0, 10*time.Minute,
-			"The longest such delay."),
+			"The longest such delay. It should be below the log-in timeouts of the services."),
 		Int("auth.failure_clients", &c.FailureClients, 50000, 1, 10000000,
-			"Clients whose failures are remembered."),
+			"Clients whose failures are remembered; with more, some are forgotten before their time."),
 		Duration("auth.failure_memory", &c.FailureMemory, 5*time.Minute, time.Second, 24*time.Hour,
-			"How long after its last failure a client is remembered."),
+			"How long after its last failure a client is remembered. Each failure begins anew."),
 	}
 }

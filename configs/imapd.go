@@ -49,7 +49,7 @@ func (c *IMAPD) params() []Param {
 		Duration("imapd.idle_notify_interval", &c.IdleNotify, 2*time.Minute, 0, time.Hour,
 			"How often a client in IDLE is told that the server is still here, which keeps address translators from forgetting it (Dovecot imap_idle_notify_interval). 0 never tells."),
 		Int("imapd.max_login_failures", &c.MaxLoginFailures, 5, 1, 1000,
-			"Failed log-ins after which the connection is closed."),
+			"Failed log-ins after which the connection is closed. It counts for trusted networks and loopback, too; how long each attempt waits is auth.failure_delay."),
 		Int("imapd.max_bad_commands", &c.MaxBadCommands, 20, 1, 10000,
 			"Commands with mistakes after which the connection is closed."),
 		Size("imapd.max_line", &c.MaxLine, 64<<10, 8<<10, 1<<20,

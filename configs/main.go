@@ -15,7 +15,7 @@ func (c *Main) params() []Param {
 		String("main.data_dir", &c.DataDir, "/var/lib/toastmaster", "a folder", nil,
 			"The folder for queue, mail, database and sockets. Relative names of other parameters start here; a relative data_dir starts at the folder of the configuration file."),
 		List("main.trusted_networks", &c.TrustedNetworks, []string{"127.0.0.0/8", "::1/128"}, "networks in CIDR form", checkPrefix,
-			"Clients that may relay without log-in and are exempt from rate limits and log-in penalties (Postfix mynetworks)."),
+			"Clients that may relay without log-in on smtpd.listen, are exempt from the limits per client, from auth.failure_delay and from smtpd.bare_newline, and may read /metrics without a token (Postfix mynetworks). Loopback is trusted because it stands in the default: with an empty list it is a client like any other, except that it may still log in without TLS. Unix sockets are always trusted."),
 		String("main.recipient_delimiter", &c.RecipientDelimiter, "+", "characters", nil,
 			"Characters that separate a user name from its extension: mail for user+news goes to user. Empty turns extensions off."),
 	}

@@ -37,7 +37,7 @@ func (c *POP3D) params() []Param {
 		Duration("pop3d.drain_timeout", &c.DrainTimeout, 10*time.Second, 0, time.Hour,
 			"How long a stop waits for commands that are being served."),
 		Int("pop3d.max_login_failures", &c.MaxLoginFailures, 5, 1, 1000,
-			"Failed log-ins after which the connection is closed."),
+			"Failed log-ins after which the connection is closed. It counts for trusted networks and loopback, too; how long each attempt waits is auth.failure_delay."),
 		Int("pop3d.max_bad_commands", &c.MaxBadCommands, 20, 1, 10000,
 			"Commands with mistakes after which the connection is closed."),
 		String("pop3d.uidl_format", &c.UIDLFormat, "%08Xu%08Xv", "text with %u (UID) and %v (UIDVALIDITY), 0, width and X (hexadecimal) between as in %08Xu", checkUIDLFormat,

@@ -219,17 +219,26 @@ func TestWhoIsPunished(t *testing.T) {
 	for _, c := range []struct {
 		failing, asking string
 		punished        bool
+		trusted         string // 127.0.0.0/8 when empty
 	}{
-		{"192.0.2.1", "192.0.2.1", true},
-		{"192.0.2.1", "192.0.2.2", false},
-		{"192.0.2.1", "::ffff:192.0.2.1", true},
-		{"2001:db8::1", "2001:db8::ffff", true},
-		{"2001:db8::1", "2001:db8:0:1::1", false},
-		{"127.0.0.1", "127.0.0.1", false},
-		{"::ffff:127.0.0.1", "127.0.0.1", false},
-		{"", "", false},
+		{"192.0.2.1", "192.0.2.1", true, ""},
+		{"192.0.2.1", "192.0.2.2", false, ""},
+		{"192.0.2.1", "::ffff:192.0.2.1", true, ""},
+		{"2001:db8::1", "2001:db8::ffff", true, ""},
+		{"2001:db8::1", "2001:db8:0:1::1", false, ""},
+		{"127.0.0.1", "127.0.0.1", false, ""},
+		{"::ffff:127.0.0.1", "127.0.0.1", false, ""},
+		{"", "", false, ""},
+		// Loopback is trusted by the list only.
+		{"127.0.0.1", "127.0.0.1", true, "192.0.2.0/24"},
+		{"::1", "::1", true, "192.0.2.0/24"},
+		{"", "", false, "192.0.2.0/24"},
 	} {
-		b := newBench(t, cheap(), people(t), nil)
+		b := newBench(t, cheap(), people(t), func(o *Options) {
+			if c.trusted != "" {
+				o.Trusted = []netip.Prefix{netip.MustParsePrefix(c.trusted)}
+			}
+		})
 		a := attempt("nobody@example.test", "x")
 		ask := a
 		a.Client, ask.Client = netip.Addr{}, netip.Addr{}
