@@ -2,11 +2,13 @@ package e2e
 
 import (
 	"crypto/tls"
+	"encoding/base64"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -16,8 +18,9 @@ import (
 const dialogueWord = "dialogue-word"
 
 // TestDialogues runs the dialogues in testdata/dialogues. Each has a mailbox of
-// its own, ${me}, named as its file; "# In the end: N messages" says what its
-// INBOX holds afterwards. Those in outside/ come from an untrusted network.
+// its own, ${me}, named as its file, and ${plain} logs in to it by AUTH PLAIN.
+// "# At first: N messages" lays messages there before, "# In the end: N
+// messages" says what its INBOX holds afterwards. Those in outside/ come from an untrusted network.
 func TestDialogues(t *testing.T) {
 	t.Parallel()
 	trusting := serve(t, nil)
@@ -42,7 +45,22 @@ func TestDialogues(t *testing.T) {
 	}
 }
 
-var inTheEnd = regexp.MustCompile(`# In the end: (\d+) messages`)
+var (
+	atFirst  = regexp.MustCompile(`# At first: (\d+) messages`)
+	inTheEnd = regexp.MustCompile(`# In the end: (\d+) messages`)
+)
+
+// saysCount is the number in the comment that re finds.
+func saysCount(t *testing.T, re *regexp.Regexp, text []byte) (n int, ok bool) {
+	t.Helper()
+	m := re.FindSubmatch(text)
+	if m == nil {
+		return 0, false
+	}
+	n, err := strconv.Atoi(string(m[1]))
+	must(t, err)
+	return n, true
+}
 
 func (b *box) dialogue(t *testing.T, file, address, dir, name string) {
 	t.Helper()
@@ -53,6 +71,12 @@ func (b *box) dialogue(t *testing.T, file, address, dir, name string) {
 		me = dir + "-" + me // the same name in two folders
 	}
 	must(t, b.AddMailbox(testContext(t), me, dialogueWord))
+	if n, ok := saysCount(t, atFirst, text); ok {
+		for i := range n {
+			b.sendOne(t, bob, me, fmt.Sprintf("message %d", i+1))
+			b.waitMail(t, me, i+1)
+		}
+	}
 	transcript.Run(t, name, string(text), transcript.Options{
 		Dial: func(t *testing.T, _ string) net.Conn {
 			c, err := net.Dial("tcp", address)
@@ -60,13 +84,13 @@ func (b *box) dialogue(t *testing.T, file, address, dir, name string) {
 			return c
 		},
 		TLS:     &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // a test
-		Vars:    map[string]string{"me": me, "word": dialogueWord},
+		Vars: map[string]string{
+			"me": me, "word": dialogueWord,
+			"plain": base64.StdEncoding.EncodeToString([]byte("\x00" + me + "\x00" + dialogueWord)),
+		},
 		Timeout: smtpTimeout,
 	})
-	if m := inTheEnd.FindSubmatch(text); m != nil {
-		var n int
-		_, err := fmt.Sscan(string(m[1]), &n)
-		must(t, err)
+	if n, ok := saysCount(t, inTheEnd, text); ok {
 		b.waitMail(t, me, n)
 	}
 }
