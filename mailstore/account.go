@@ -153,11 +153,11 @@ func (a *account) makeFolder(dir string) error {
 }
 
 // open finds the mailbox in memory or loads it; release it. ErrNotFound when
-// its folder does not exist.
+// its folder does not exist, ErrInvalidName when it never can.
 func (a *account) open(ctx context.Context, name string) (*mailbox, error) {
-	dir, err := maildir.FolderDir(name, a.store.sep)
+	dir, err := a.folderDir(name)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrNotFound, err)
+		return nil, err
 	}
 	return a.openDir(ctx, dir)
 }

@@ -3,7 +3,6 @@ package mailstore
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"path/filepath"
 	"slices"
@@ -63,9 +62,11 @@ const (
 )
 
 // flagBits turns flags into bits. \Recent and unknown system flags are
-// ignored. The locks are held.
+// ignored. With needMissing all keywords get a letter or none does. The locks
+// are held.
 func (mb *mailbox) flagBits(flags []imap.Flag, how missing) (maildir.Flags, error) {
 	var bits maildir.Flags
+	var unknown []string
 	for _, f := range flags {
 		if bit := systemBit(f); bit != 0 {
 			bits |= bit
@@ -76,18 +77,16 @@ func (mb *mailbox) flagBits(flags []imap.Flag, how missing) (maildir.Flags, erro
 			continue
 		}
 		bit := mb.st.Keyword(name)
-		if bit == 0 && how != ignoreMissing {
-			var err error
-			if bit, err = mb.addKeyword(name); err != nil {
-				return 0, err
-			}
-		}
-		if bit == 0 && how == needMissing {
-			return 0, fmt.Errorf("%w: all keywords are taken", ErrLimit)
+		if bit == 0 {
+			unknown = append(unknown, name)
 		}
 		bits |= bit
 	}
-	return bits, nil
+	if len(unknown) == 0 || how == ignoreMissing {
+		return bits, nil
+	}
+	added, err := mb.addKeywords(unknown, how == needMissing)
+	return bits | added, err
 }
 
 // flagSet is the flags of bits, shared by all messages that have the same.

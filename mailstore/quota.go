@@ -144,7 +144,7 @@ func (a *account) countUsage(ctx context.Context) (Usage, error) {
 	var sum Usage
 	for _, name := range names {
 		mb, err := a.open(ctx, name)
-		if errors.Is(err, ErrNotFound) {
+		if errors.Is(err, ErrNotFound) || errors.Is(err, ErrInvalidName) {
 			continue
 		}
 		if err != nil {

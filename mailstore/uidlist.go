@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -296,43 +297,34 @@ func (mb *mailbox) readKeywords() error {
 	return nil
 }
 
-// addKeyword gives a keyword the next free letter, here and for Dovecot. 0
-// when all letters are taken. The locks are held; the record is committed.
-func (mb *mailbox) addKeyword(name string) (maildir.Flags, error) {
+// addKeywords gives keywords the next free letters, here and for Dovecot. When
+// there are too few, those that are left get none, or, with all set, none does
+// and the error is ErrLimit. The locks are held; the record is committed.
+func (mb *mailbox) addKeywords(wanted []string, all bool) (maildir.Flags, error) {
 	file := filepath.Join(mb.path, keywordsFile)
-	var bit maildir.Flags
+	var bits maildir.Flags
 	done, err := replaceLocked(mb.store().fs, file, mb.now(), func() ([]byte, error) {
 		data, err := readFile(mb.store().fs, file)
 		if err != nil {
 			return nil, err
 		}
-		// Dovecot may have added some; a letter must not get two names.
-		names := append([]string(nil), mb.st.Keywords...)
-		for i, k := range maildir.ParseKeywords(data) {
-			for len(names) <= i {
-				names = append(names, "")
+		merged := index.State{Keywords: mergeKeywords(mb.st.Keywords, maildir.ParseKeywords(data))}
+		for _, name := range wanted {
+			bit := merged.Keyword(name)
+			if bit == 0 {
+				bit = takeLetter(&merged, name)
 			}
-			if k != "" {
-				names[i] = k
+			if bit == 0 && all {
+				return nil, fmt.Errorf("%w: all keywords are taken", ErrLimit)
 			}
+			bits |= bit
 		}
-		merged := index.State{Keywords: names}
-		if bit = merged.Keyword(name); bit == 0 {
-			i := merged.FreeKeyword()
-			if i < 0 {
-				return data, nil
-			}
-			for len(names) <= i {
-				names = append(names, "")
-			}
-			names[i], bit = name, 1<<i
-		}
-		for i, k := range names {
+		for i, k := range merged.Keywords {
 			if k != "" && (i >= len(mb.st.Keywords) || mb.st.Keywords[i] != k) {
 				mb.batch.Keyword(i, k)
 			}
 		}
-		return maildir.AppendKeywords(nil, names), nil
+		return maildir.AppendKeywords(nil, merged.Keywords), nil
 	})
 	if err != nil {
 		return 0, err
@@ -344,7 +336,35 @@ func (mb *mailbox) addKeyword(name string) (maildir.Flags, error) {
 	if info, err := mb.store().fs.Stat(file); err == nil {
 		mb.uids.keys = info.ModTime().UnixNano()
 	}
-	return bit, mb.commit(nil)
+	return bits, mb.commit(nil)
+}
+
+// mergeKeywords is what the index knows with what is in the file: Dovecot may
+// have added some, and a letter must not get two names.
+func mergeKeywords(known, file []string) []string {
+	names := append([]string(nil), known...)
+	for i, k := range file {
+		for len(names) <= i {
+			names = append(names, "")
+		}
+		if k != "" {
+			names[i] = k
+		}
+	}
+	return names
+}
+
+// takeLetter gives name the next free letter, 0 when all are taken.
+func takeLetter(st *index.State, name string) maildir.Flags {
+	i := st.FreeKeyword()
+	if i < 0 {
+		return 0
+	}
+	for len(st.Keywords) <= i {
+		st.Keywords = append(st.Keywords, "")
+	}
+	st.Keywords[i] = name
+	return 1 << i
 }
 
 var errBusy = errors.New("mailstore: file is locked by another program")

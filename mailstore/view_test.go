@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -91,9 +92,15 @@ func TestFlagsBetweenSessions(t *testing.T) {
 	if f := a.Message(1).Flags; !reflect.DeepEqual(f, []imap.Flag{imap.FlagDeleted}) {
 		t.Errorf("%v", f)
 	}
-	for i := range 25 {
+	for i := range 24 {
 		set(a, FlagsAdd, 0, imap.Flag(fmt.Sprint("k", i)))
 	}
+	// Two are more than are left, and what is refused takes none.
+	_, err := a.SetFlags(t.Context(), []uint32{1}, FlagsAdd, []imap.Flag{"two", "more"}, 0)
+	if names := a.Info().Flags; !errors.Is(err, ErrLimit) || a.Info().KeywordsFull || slices.Contains(names, "two") {
+		t.Errorf("%v %v", err, names)
+	}
+	set(a, FlagsAdd, 0, "last", "LAST")
 	if _, err := a.SetFlags(t.Context(), []uint32{1}, FlagsAdd, []imap.Flag{"onemore"}, 0); !a.Info().KeywordsFull || !errors.Is(err, ErrLimit) {
 		t.Errorf("%v", err)
 	}

@@ -32,7 +32,7 @@ func (a *args) flagList() ([]imap.Flag, error) {
 	flags := []imap.Flag{}
 	err := a.list(func() error {
 		f, err := a.flag()
-		if err == nil && f != "" {
+		if err == nil {
 			flags = append(flags, f)
 		}
 		return err
@@ -45,7 +45,8 @@ func systemFlags() []imap.Flag {
 	return []imap.Flag{imap.FlagAnswered, imap.FlagFlagged, imap.FlagDeleted, imap.FlagSeen, imap.FlagDraft}
 }
 
-// flag reads one flag; \Recent, which nobody can set, is "".
+// flag reads one flag. \Recent is none that a client can name (RFC 3501
+// section 9).
 func (a *args) flag() (imap.Flag, error) {
 	system := a.accept('\\')
 	w := string(a.word(&atomEnd))
@@ -57,9 +58,6 @@ func (a *args) flag() (imap.Flag, error) {
 			return "", bad("Invalid keyword")
 		}
 		return imap.Flag(w), nil
-	}
-	if strings.EqualFold(w, "Recent") {
-		return "", nil
 	}
 	for _, f := range systemFlags() {
 		if strings.EqualFold(string(f[1:]), w) {

@@ -79,9 +79,7 @@ func (a *args) storeFlags() ([]imap.Flag, error) {
 		if err != nil {
 			return nil, err
 		}
-		if f != "" {
-			flags = append(flags, f)
-		}
+		flags = append(flags, f)
 		if !a.more() {
 			return flags, a.end()
 		}
