@@ -47,6 +47,7 @@ type topper struct {
 	inBody   bool
 	done     bool
 	nonEmpty bool // the present header line has octets before its end
+	cr       bool // it began with a CR, which may belong to its end
 }
 
 // take returns how much of p belongs to the top.
@@ -70,7 +71,7 @@ func (t *topper) take(p []byte) int {
 		case !t.nonEmpty:
 			t.inBody = true
 		}
-		t.nonEmpty = false
+		t.nonEmpty, t.cr = false, false
 	}
 	return at
 }
@@ -78,7 +79,11 @@ func (t *topper) take(p []byte) int {
 // header notes whether a line of the header is empty. A file that another
 // program wrote with CR LF has a CR on its empty line.
 func (t *topper) header(part []byte) {
-	if len(part) > 1 || len(part) == 1 && part[0] != '\r' {
+	switch {
+	case len(part) == 0:
+	case t.cr || len(part) > 1 || part[0] != '\r':
 		t.nonEmpty = true
+	default:
+		t.cr = true
 	}
 }
