@@ -11,7 +11,10 @@
 // One page shows the running services, their listeners, connections and
 // uptime, the counts of the queue and of the hosted data. It asks for a token
 // and keeps it in the browser's sessionStorage: gone with the tab, never in a
-// cookie, so no foreign page can use it.
+// cookie, so no foreign page can use it. One sentence above says whether all is
+// well. When the server does not answer, what is shown stays, marked as old. It
+// is light or dark as the browser is, and on a phone a service is a block of
+// lines instead of a row.
 //
 // # Results
 //

@@ -51,34 +51,84 @@ function duration(seconds) {
 
 function tiles(target, entries) {
   target.replaceChildren(...entries.map(([label, n, attention]) => element(
-    "div", attention && n > 0 ? "attention" : "",
+    "div", n === 0 ? "none" : attention ? "attention" : "",
     element("dt", "", label), element("dd", "", n.toLocaleString()),
   )));
 }
 
+/** An address with its kind beside it: "127.0.0.1:2993 (tls)". */
+function listener(text) {
+  const [, address, tls] = /^(.*?)( \(tls\))?$/.exec(text);
+  const item = element("li", "", element("span", "address", address));
+  if (tls) {
+    item.append(element("span", "chip", "TLS"));
+  }
+  return item;
+}
+
+/** A cell whose heading stands beside it where the table has no room for one. */
+function cell(heading, className, ...content) {
+  const td = element("td", className, ...content);
+  td.dataset.heading = heading;
+  return td;
+}
+
+function counted(n, one, many) {
+  return `${n.toLocaleString()} ${n === 1 ? one : many}`;
+}
+
+const ended = (s) => s.state === "failed" || s.state === "stopped";
+
+/** The state of the whole in one sentence, and how bad it is. */
+function verdict(status) {
+  const wrong = status.services.filter((s) => s.state !== "running");
+  if (wrong.length > 0) {
+    return [wrong.some(ended) ? "bad" : "warn", wrong.map((s) => `${s.name} ${ended(s) ? "has" : "is"} ${s.state}`).join(", ")];
+  }
+  const corrupt = status.queue?.corrupt ?? 0;
+  if (corrupt > 0) {
+    return ["warn", `${counted(corrupt, "message", "messages")} in the queue cannot be read`];
+  }
+  const listeners = status.services.reduce((n, s) => n + s.listeners.length, 0);
+  const uptime = Math.min(...status.services.map((s) => s.uptime_seconds));
+  return ["good", `All ${counted(status.services.length, "service runs", "services run")} on ${counted(listeners, "listener", "listeners")}, for ${duration(uptime)}`];
+}
+
 function serviceRow(s) {
-  const state = element("td", "", element("span", `state ${s.state}`, s.state));
+  const state = cell("State", "", element("span", `state ${s.state}`, s.state));
   if (s.error) {
     state.append(element("div", "reason", s.error));
   }
   return element("tr", "",
     element("td", "name", s.name),
     state,
-    element("td", "", element("ul", "", ...s.listeners.map((l) => element("li", "", l)))),
-    element("td", "number", s.listeners.length ? s.sessions.toLocaleString() : "–"),
-    element("td", "number", duration(s.uptime_seconds)),
+    s.listeners.length
+      ? cell("Listens on", "", element("ul", "", ...s.listeners.map(listener)))
+      : cell("Listens on", "nothing", "–"),
+    cell("Sessions", s.listeners.length ? "number" : "number nothing", s.listeners.length ? s.sessions.toLocaleString() : "–"),
+    cell("Uptime", "number", duration(s.uptime_seconds)),
   );
 }
 
 function show(status) {
   document.title = `${status.hostname} – Toastmaster`;
-  $("host").textContent = `${status.hostname} · ${status.version}`;
+  $("host").textContent = status.hostname;
+  $("version").textContent = status.version === "(devel)" ? "development build" : status.version;
+  $("version").hidden = false;
+  const [severity, sentence] = verdict(status);
+  $("summary").className = `banner ${severity}`;
+  if ($("summary").textContent !== sentence) { // or a screen reader says it again
+    $("summary").textContent = sentence;
+  }
   const queue = status.queue ?? {};
   tiles($("queue"), [
     ["incoming", queue.incoming ?? 0], ["active", queue.active ?? 0], ["deferred", queue.deferred ?? 0, true],
     ["on hold", queue.hold ?? 0], ["corrupt", queue.corrupt ?? 0, true],
   ]);
+  $("queue-empty").hidden = Object.values(queue).some((n) => n > 0);
   const hosted = status.hosted;
+  // One domain is the host's own, for its postmaster.
+  $("first-steps").hidden = hosted.domains > 1 || hosted.mailboxes > 1;
   tiles($("hosted"), [
     ["domains", hosted.domains], ["mailboxes", hosted.mailboxes], ["aliases", hosted.aliases], ["relocated", hosted.relocated],
   ]);
@@ -88,11 +138,27 @@ function show(status) {
 function askForToken(message) {
   clearTimeout(timer);
   $("overview").hidden = true;
+  $("trouble").hidden = true;
+  $("version").hidden = true;
   $("leave").hidden = true;
   $("freshness").textContent = "";
   $("login").hidden = false;
   $("login-error").textContent = message;
   $("token").focus();
+}
+
+/** What is shown stays, marked as old; without anything, the trouble is the page. */
+function showTrouble(message) {
+  const text = `no answer: ${message}`;
+  if ($("overview").hidden) {
+    $("login").hidden = true;
+    $("trouble").hidden = false;
+    $("trouble-text").textContent = text;
+    return;
+  }
+  $("overview").className = "stale";
+  $("freshness").className = "stale";
+  $("freshness").textContent = text;
 }
 
 let timer = 0;
@@ -103,7 +169,9 @@ async function refresh() {
   try {
     show(await fetchStatus(token));
     $("login").hidden = true;
+    $("trouble").hidden = true;
     $("overview").hidden = false;
+    $("overview").className = "";
     $("leave").hidden = !token;
     $("freshness").className = "";
     $("freshness").textContent = `as of ${new Date().toLocaleTimeString()}`;
@@ -113,9 +181,7 @@ async function refresh() {
       askForToken(token ? error.message : "");
       return;
     }
-    // What is shown stays, marked as old.
-    $("freshness").className = "stale";
-    $("freshness").textContent = `no answer: ${error.message}`;
+    showTrouble(error.message);
   }
   if (!document.hidden) {
     timer = setTimeout(refresh, interval);
@@ -135,6 +201,8 @@ $("leave").addEventListener("click", () => {
   $("host").textContent = "";
   askForToken("");
 });
+
+$("again").addEventListener("click", refresh);
 
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden && $("login").hidden) {
