@@ -16,6 +16,8 @@ import (
 	"toastmaster/internal/vfs"
 )
 
+// magic ends in the version of the format. A change of what is written needs a
+// new one and a new file in testdata/golden.
 const (
 	magic         = "TMJRNL1\n"
 	segmentPrefix = "segment-"

@@ -11,6 +11,8 @@ import (
 // ErrDamaged says that a file of the index cannot be used.
 var ErrDamaged = errors.New("index: damaged")
 
+// The magics of snapshot, log and cache end in the version. A change of what is
+// written needs a new one and a new file in testdata/golden.
 const (
 	snapshotMagic  = "TMIXSNP\x01"
 	snapshotHeader = 24

@@ -101,7 +101,8 @@ func (d *decoder) err() error {
 }
 
 // envelopeVersion is the first octet of an encoded envelope. Version 1 had no
-// Recipient.Refused; it is still read.
+// Recipient.Refused; it is still read. A change of what is written needs a new
+// version and a new file in testdata/golden, also for the other formats here.
 const envelopeVersion = 2
 
 func (e *encoder) envelope(v *envelope.Envelope) {

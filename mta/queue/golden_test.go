@@ -1,0 +1,132 @@
+package queue
+
+import (
+	"bytes"
+	"reflect"
+	"testing"
+	"time"
+
+	"toastmaster/internal/addr"
+	"toastmaster/internal/dsn"
+	"toastmaster/internal/envelope"
+	"toastmaster/internal/testkit/faultfs"
+	"toastmaster/internal/testkit/golden"
+)
+
+var goldenFiles = golden.Flag()
+
+func goldenEnvelope() *envelope.Envelope {
+	env := fullEnvelope()
+	env.Recipients[0].Original = addr.Address{Local: "o", Domain: "d"}
+	env.Recipients = append(env.Recipients, envelope.Recipient{
+		Address: addr.Address{Local: "y", Domain: "example.test"}, Original: addr.Address{Local: "y", Domain: "example.test"},
+	})
+	return env
+}
+
+const goldenText = "Received: x\nSubject: y\n\nz\n"
+
+func sameRecord(t *testing.T, name string, file []byte, env *envelope.Envelope, external bool) {
+	t.Helper()
+	r, err := decodeMessage(file[1:])
+	if err != nil || file[0] != kindMessage {
+		t.Fatalf("%s: kind %d, %v", name, file[0], err)
+	}
+	text := goldenText
+	if external {
+		text = text[:12]
+	}
+	if !reflect.DeepEqual(r.env, env) || string(r.text) != text || r.external != external || r.size() != int64(len(goldenText)) {
+		t.Errorf("%s: %+v", name, r)
+	}
+}
+
+// TestGoldenRecords: the journal records of every version.
+func TestGoldenRecords(t *testing.T) {
+	t.Parallel()
+	env := goldenEnvelope()
+	inline := append(encodeMessage(env, false, 12, int64(len(goldenText)-12)), goldenText...)
+	sameRecord(t, "message-2", goldenFiles.Current(t, "message-2", inline), env, false)
+	outside := append(encodeMessage(env, true, 12, int64(len(goldenText)-12)), goldenText[:12]...)
+	sameRecord(t, "external-2", goldenFiles.Current(t, "external-2", outside), env, true)
+
+	m := mark{env.ID, 300, EffectStore, 1<<63 + 7, 300}
+	if got, err := decodeMark(goldenFiles.Current(t, "mark-1", m.encode())[1:]); err != nil || got != m {
+		t.Errorf("%+v, %v", got, err)
+	}
+	g := gone{env.ID, goneDeleted}
+	if got, err := decodeGone(goldenFiles.Current(t, "gone-1", g.encode())[1:]); err != nil || got != g {
+		t.Errorf("%+v, %v", got, err)
+	}
+	c := checkpointed{1<<63 + 7, 300}
+	if got, err := decodeCheckpointed(goldenFiles.Current(t, "checkpoint-1", c.encode())[1:]); err != nil || got != c {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// TestGoldenEnvelope1: envelopes from before Recipient.Refused, in a journal
+// record with one recipient.
+func TestGoldenEnvelope1(t *testing.T) {
+	t.Parallel()
+	env := goldenEnvelope()
+	env.Recipients = env.Recipients[1:]
+	file := goldenFiles.Read(t, "message-1", nil)
+	sameRecord(t, "message-1", file, env, false)
+}
+
+// TestGoldenFile: a file of deferred/ with two states, of which the second
+// counts.
+func TestGoldenFile(t *testing.T) {
+	t.Parallel()
+	env := goldenEnvelope()
+	first := &state{boot: 5, rcpts: make([]rcpt, 2)}
+	refused := &dsn.Error{Status: dsn.NoAnswer, Code: 421, Text: "text", RemoteMTA: "mx", RemoteReply: "421 reply"}
+	second := &state{attempts: 300, warned: true, boot: 1<<63 + 5, rcpts: []rcpt{{last: refused}, {done: true}}}
+	w, err := faultfs.NewDisk().OpenTemp("/", 0o600)
+	must(t, err)
+	must(t, writeMessage(w, env, envelope.Memory(goldenText), first))
+	must(t, updateFile(w, second))
+	info, err := w.Stat()
+	must(t, err)
+	written := make([]byte, info.Size())
+	_, err = w.ReadAt(written, 0)
+	must(t, err)
+
+	file := goldenFiles.Current(t, "file-2", written)
+	r, err := faultfs.NewDisk().OpenTemp("/", 0o600)
+	must(t, err)
+	_, err = r.Write(file)
+	must(t, err)
+	m, err := readMessage(r)
+	must(t, err)
+	if !reflect.DeepEqual(m.env, env) || !reflect.DeepEqual(m.state, second) || m.stateEnd != int64(len(file)) {
+		t.Errorf("%+v %+v, end %d", m.env, m.state, m.stateEnd)
+	}
+	if content := file[m.contentAt : m.contentAt+m.contentSize]; string(content) != goldenText {
+		t.Errorf("%q", content)
+	}
+}
+
+func TestGoldenEpochAndID(t *testing.T) {
+	t.Parallel()
+	d := faultfs.NewDisk()
+	epoch := make([]byte, 12)
+	for range 2 {
+		_, err := newEpoch(d, "/", time.Unix(0, 0))
+		must(t, err)
+	}
+	f, err := d.OpenFile("/epoch", 0, 0)
+	must(t, err)
+	_, err = f.ReadAt(epoch, 0)
+	must(t, err)
+	must(t, f.Close())
+	file := goldenFiles.Current(t, "epoch-1", epoch)
+	must(t, replaceFile(d, "/epoch", file))
+	if n, err := readEpoch(d, "/epoch"); n != 2 || err != nil {
+		t.Error(n, err)
+	}
+	id := formatID(time.UnixMicro(1_700_000_000_123_456), epochText(2))
+	if got := goldenFiles.Current(t, "id-1", []byte(id)); !bytes.Equal(got, []byte(id)) || !validID(id) {
+		t.Errorf("%s", got)
+	}
+}
