@@ -389,3 +389,50 @@ func TestDamagedThingsAreSetAside(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestNoRecordIsLostForWantOfItsContent: the record of a message whose content
+// file is gone goes to corrupt/; while it cannot be read or written there, the
+// message stays in the queue.
+func TestNoRecordIsLostForWantOfItsContent(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("broken")
+	for name, fails := range map[string]func(op faultfs.Op, path string) bool{
+		"read": func(op faultfs.Op, path string) bool {
+			return op == faultfs.Read && strings.Contains(path, "/journal/")
+		},
+		"write": func(_ faultfs.Op, path string) bool { return strings.Contains(path, "/corrupt/") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := faultfs.NewDisk()
+			q := open(t, options(d))
+			env := add(t, q, large, "a")
+			d = d.Crash()
+			closeQueue(t, q)
+			content := "/queue/content/" + string(env.ID)
+			must(t, errors.Join(d.Remove(content), d.SyncDir("/queue/content")))
+
+			f := faultfs.Wrap(d)
+			looked := false // the reads before it are the journal's own
+			f.Hook(func(op faultfs.Op, path string) error {
+				looked = looked || path == content
+				if looked && fails(op, path) {
+					return broken
+				}
+				return nil
+			})
+			q = open(t, options(f))
+			f.Hook(nil)
+			if got := list(t, q, Filter{}); got != "incoming" {
+				t.Errorf("in the queue: %q", got)
+			}
+			d = d.Crash()
+			closeQueue(t, q)
+			q = open(t, options(d))
+			defer closeQueue(t, q)
+			if got := list(t, q, Filter{}); got != "corrupt" {
+				t.Errorf("after the disk was repaired: %q", got)
+			}
+		})
+	}
+}

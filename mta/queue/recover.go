@@ -141,10 +141,23 @@ func (q *Queue) resolve(id envelope.QueueID, r *recovery) *message {
 	}
 	if rec.external {
 		if _, err := q.o.FS.Stat(q.places.content(id)); errors.Is(err, fs.ErrNotExist) {
-			payload, _ := q.j.Load(rec.pos)
-			q.saveRecord(string(id)+".record", payload, errors.New("its content file is missing"))
-			return nil
+			return q.withoutContent(id, rec, m)
 		}
+	}
+	m.seat = q.room.TryAcquire(1)
+	return m
+}
+
+// withoutContent sets a record aside whose content file is missing. While that
+// cannot be done the message stays in the queue: each attempt logs why it
+// fails, and the next start tries again.
+func (q *Queue) withoutContent(id envelope.QueueID, rec *recordAt, m *message) *message {
+	why := errors.New("its content file is missing")
+	payload, err := q.j.Load(rec.pos)
+	if err != nil {
+		q.o.Log.Error("queue record cannot be read", "id", id, "why", why.Error(), "cause", err.Error())
+	} else if q.saveRecord(string(id)+".record", payload, why) {
+		return nil
 	}
 	m.seat = q.room.TryAcquire(1)
 	return m
@@ -204,15 +217,17 @@ func (q *Queue) applyMarks(id envelope.QueueID, r *recovery) {
 	}
 }
 
-// saveRecord keeps a record that is of no use to us in corrupt/.
-func (q *Queue) saveRecord(name string, payload []byte, why error) {
+// saveRecord keeps a record that is of no use to us in corrupt/. It reports
+// whether it lies there now.
+func (q *Queue) saveRecord(name string, payload []byte, why error) bool {
 	path := filepath.Join(q.o.Dir, dirCorrupt, name)
 	err := replaceFile(q.o.FS, path, payload)
 	if err != nil {
 		q.o.Log.Error("queue record damaged and cannot be kept", "file", path, "why", why.Error(), "cause", err.Error())
-		return
+		return false
 	}
 	q.o.Log.Error("queue record damaged, kept in corrupt", "file", path, "why", why.Error())
+	return true
 }
 
 // clearContents removes contents that no message needs: their Add was not
