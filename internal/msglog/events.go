@@ -102,8 +102,12 @@ func (e Reject) fields(f fields) {
 	f.str("client", e.Client)
 	f.str("helo", e.Helo)
 	f.str("stage", e.Stage)
-	f.str("from", e.From)
-	f.str("to", e.To)
+	if e.Mail {
+		f.address("from", e.From)
+	}
+	if e.To != "" {
+		f.address("to", e.To)
+	}
 	f.num("code", int64(e.Err.Reply()))
 	f.status("dsn", e.Err.Status)
 	f.str("text", e.Err.Text)

@@ -27,9 +27,11 @@ type Login struct {
 	Service, Session, Client, Login, Mechanism, Reason string
 }
 
-// Reject is a command or message refused before it was accepted.
+// Reject is a command or message refused before it was accepted. Mail says that
+// there is a sender; "" is the null one then.
 type Reject struct {
 	Service, Session, Client, Helo, From, To, Stage string
+	Mail                                            bool
 	Err                                             *dsn.Error
 }
 

@@ -223,12 +223,14 @@ func TestLogOfASession(t *testing.T) {
 	var log bytes.Buffer
 	s := testServer(&mailbag{})
 	s.Log = msglog.New(slog.NewTextHandler(&log, nil))
-	c := &script{in: strings.NewReader("EHLO me\r\nFROB\r\nMAIL FROM:<a@x.test>\r\nRCPT TO:<refused@x.test>\r\nRCPT TO:<b@x.test>\r\nDATA\r\nvirus\r\n.\r\nQUIT\r\n")}
+	c := &script{in: strings.NewReader("EHLO me\r\nFROB\r\nMAIL FROM:<a@x.test>\r\nRCPT TO:<refused@x.test>\r\nRCPT TO:<b@x.test>\r\nDATA\r\nvirus\r\n.\r\n" +
+		"MAIL FROM:<>\r\nRCPT TO:<later@x.test>\r\nQUIT\r\n")}
 	s.ServeConn(context.Background(), c)
 	for _, want := range []string{
 		"msg=connect service=smtpd session=", "client=127.0.0.1",
-		`msg=reject`, "stage=rcpt from=a@x.test to=refused@x.test code=550 dsn=5.1.1", "stage=data", "code=554 dsn=5.7.1",
-		`stats="rcpt=1/2 mail=1 data=0/1 quit=1 ehlo=1 unknown=0/1"`,
+		`msg=reject`, "stage=rcpt from=<a@x.test> to=<refused@x.test> code=550 dsn=5.1.1", "stage=data", "code=554 dsn=5.7.1",
+		"stage=rcpt from=<> to=<later@x.test> code=451",
+		`stats="rcpt=1/3 mail=2 data=0/1 quit=1 ehlo=1 unknown=0/1"`,
 	} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("no %q in\n%s", want, log.String())

@@ -77,6 +77,6 @@ func (c *Conn) clean(text string) string {
 func (c *Conn) rejected(stage, to string, e *dsn.Error) {
 	c.srv.Log.Event(msglog.Reject{
 		Service: c.srv.Service, Session: c.id, Client: c.clientText(), Helo: c.helo,
-		From: c.tx.from, To: to, Stage: stage, Err: e,
+		Mail: stage != "connect" && stage != "helo", From: c.tx.from, To: to, Stage: stage, Err: e,
 	})
 }
