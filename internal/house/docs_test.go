@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"toastmaster/configs"
 )
 
 // TestDocsNameWhatExists follows every link in the documentation that stays in
@@ -77,5 +79,71 @@ func mustExist(t *testing.T, doc, path string) {
 	t.Helper()
 	if _, err := os.Stat(path); err != nil {
 		t.Errorf("%s: %v", doc, err)
+	}
+}
+
+// TestDependenciesAreExplained: docs/dependencies.md lists what go.mod requires
+// directly, and nothing else.
+func TestDependenciesAreExplained(t *testing.T) {
+	root := filepath.Join("..", "..")
+	mod, err := os.ReadFile(filepath.Join(root, "go.mod"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	required := map[string]bool{}
+	for _, m := range regexp.MustCompile(`(?m)^(?:require)?\s+([a-z0-9.]+\.[a-z]+/\S+) v\S+$`).FindAllStringSubmatch(string(mod), -1) {
+		required[m[1]] = true
+	}
+	page, err := os.ReadFile(filepath.Join(root, "docs", "dependencies.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	listed := map[string]bool{}
+	for _, m := range regexp.MustCompile(`(?m)^\| (\S+/\S+) \| .+ \| .+ \|$`).FindAllStringSubmatch(string(page), -1) {
+		if listed[m[1]] {
+			t.Errorf("%s is listed twice", m[1])
+		}
+		listed[m[1]] = true
+		if !required[m[1]] {
+			t.Errorf("%s is listed, but no direct dependency", m[1])
+		}
+	}
+	for name := range required {
+		if !listed[name] {
+			t.Errorf("%s is not listed", name)
+		}
+	}
+	if len(required) < 5 {
+		t.Fatalf("only %d modules read from go.mod", len(required))
+	}
+}
+
+// TestDocsNameParameters: a `section.key` in the documentation is a parameter.
+func TestDocsNameParameters(t *testing.T) {
+	parameters, sections := map[string]bool{}, map[string]bool{}
+	for _, p := range configs.Default().Bound() {
+		section, _, _ := strings.Cut(p.Name, ".")
+		parameters[p.Name], sections[section] = true, true
+	}
+	name := regexp.MustCompile("`([a-z0-9]+)\\.([a-z0-9_]+)`")
+	found := 0
+	err := filepath.WalkDir(filepath.Join("..", "..", "docs"), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".md") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		for _, m := range name.FindAllSubmatch(text, -1) {
+			if !sections[string(m[1])] {
+				continue
+			}
+			found++
+			if full := string(m[1]) + "." + string(m[2]); !parameters[full] {
+				t.Errorf("%s: %s is no parameter", path, full)
+			}
+		}
+		return err
+	})
+	if err != nil || found < 5 {
+		t.Fatalf("%d parameters found, %v", found, err)
 	}
 }
