@@ -21,6 +21,7 @@ type Store struct {
 	LogLimit           int64
 	ExpungeMemory      time.Duration
 	ExpungeEntries     int
+	CloseTimeout       time.Duration
 }
 
 func (c *Store) params() []Param {
@@ -53,6 +54,8 @@ func (c *Store) params() []Param {
 			"How long the names of expunged messages are remembered, so that a repeated delivery does not bring them back. Must be longer than the queue's lifetime of a message."),
 		Int("store.expunge_entries", &c.ExpungeEntries, 10000, 100, 10000000,
 			"How many expunged messages a mailbox remembers for clients that synchronise (QRESYNC)."),
+		Duration("store.close_timeout", &c.CloseTimeout, time.Minute, time.Second, time.Hour,
+			"How long the last work on a mailbox that leaves memory, and that on the whole store at the end, may take. What is not done then is done at the next start: nothing that was accepted is lost."),
 	}
 }
 

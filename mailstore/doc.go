@@ -52,6 +52,12 @@
 // and give it back, but not serve the same mailbox at the same moment. At most
 // 26 keywords in a mailbox have a letter; more are refused with ErrLimit.
 //
+// # Contexts
+//
+// A method works as long as its caller's context allows; Run's is that of the
+// background work. Last work, on a mailbox that leaves memory and in
+// [Store.Close], is nobody's request and has store.close_timeout.
+//
 // # Parameters
 //
 // Section [store] of the configuration: configs.Store.

@@ -120,13 +120,13 @@ func (mb *mailbox) finishUnlinks() error {
 }
 
 // unlinked notes, after a checkpoint, that no expunged file can come back.
-func (mb *mailbox) unlinked(durable uint64) error {
+func (mb *mailbox) unlinked(ctx context.Context, durable uint64) error {
 	mb.mu.Lock()
 	defer mb.mu.Unlock()
 	if !mb.loaded || mb.dead || !mb.hasUnlinked(durable) {
 		return nil
 	}
-	if err := mb.beginLocked(context.Background()); err != nil {
+	if err := mb.beginLocked(ctx); err != nil {
 		return err
 	}
 	if mb.hasUnlinked(durable) {

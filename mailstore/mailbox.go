@@ -313,7 +313,9 @@ func (mb *mailbox) shut() error {
 	if mb.dead || mb.acct.gone.Load() {
 		return errors.Join(mb.log.Close(), mb.cache.Close())
 	}
-	if err := mb.beginLocked(context.Background()); err != nil {
+	ctx, cancel := mb.store().last()
+	defer cancel()
+	if err := mb.beginLocked(ctx); err != nil {
 		return errors.Join(err, mb.log.Close(), mb.cache.Close())
 	}
 	err := mb.writeUIDList()

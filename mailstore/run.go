@@ -109,7 +109,7 @@ func (s *Store) forgetLazy(mb *mailbox) {
 
 // tidy does what may lag behind.
 func (mb *mailbox) tidy(ctx context.Context, durable uint64) error {
-	if err := mb.unlinked(durable); err != nil {
+	if err := mb.unlinked(ctx, durable); err != nil {
 		return err
 	}
 	mb.mu.Lock()

@@ -104,8 +104,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 // a large one is linked into the Maildir instead of copied.
 func (s *Store) Spool() *spool.Dir { return &s.spool }
 
-// Close writes what is written lazily and makes everything durable. Users and
-// views must be closed before.
+// Close writes what is written lazily and makes everything durable, within
+// store.close_timeout for each mailbox and for the rest; what is not done then
+// the next Open does. Users and views must be closed before.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	s.closed = true
@@ -122,8 +123,17 @@ func (s *Store) Close() error {
 		errs = append(errs, mb.shut())
 		s.releaseAccount(mb.acct)
 	}
-	errs = append(errs, s.journal.Close(context.Background()), s.Checkpoint(context.Background()))
+	ctx, cancel := s.last()
+	defer cancel()
+	errs = append(errs, s.journal.Close(ctx), s.Checkpoint(ctx))
 	return storeError(errors.Join(errs...))
+}
+
+// last is the context of last work. It is nobody's request: the session that
+// let a mailbox go, and the one that pushed it out of memory, may be over, and
+// cancelling theirs must not leave the work undone.
+func (s *Store) last() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), s.cfg.CloseTimeout)
 }
 
 // uniqueName makes the unique part of a file name: time, process, a random
