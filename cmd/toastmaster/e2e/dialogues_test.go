@@ -83,7 +83,7 @@ func (b *box) dialogue(t *testing.T, file, address, dir, name string) {
 			must(t, err)
 			return c
 		},
-		TLS:     &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // a test
+		TLS: &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // a test
 		Vars: map[string]string{
 			"me": me, "word": dialogueWord,
 			"plain": base64.StdEncoding.EncodeToString([]byte("\x00" + me + "\x00" + dialogueWord)),
