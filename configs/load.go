@@ -59,6 +59,9 @@ func Parse(file string, text []byte) (*Config, error) {
 		return nil, errors.Join(l.mistakes...)
 	}
 	c.lines = l.seen
+	if err := errors.Join(c.disagreements()...); err != nil {
+		return nil, err
+	}
 	return c, nil
 }
 

@@ -34,6 +34,20 @@ func TestMistakesNameFileLineAndParameter(t *testing.T) {
 	}
 }
 
+// TestParametersThatDoNotAgree: each value is allowed by itself.
+func TestParametersThatDoNotAgree(t *testing.T) {
+	for text, want := range map[string]string{
+		"[qmgr]\nminimal_backoff_time = \"2h\"\nmaximal_backoff_time = \"1h\"\n": "f.toml:2: qmgr.minimal_backoff_time: 2h is longer than",
+		"[store]\nexpunge_memory = \"5d\"\n":                                     "f.toml:2: store.expunge_memory: 5d is not longer than",
+		"[qmgr]\nbounce_queue_lifetime = \"7d\"\n":                               "f.toml: store.expunge_memory: 7d is not longer than",
+		"[imapd]\nlisten_tls = [\":25\"]\n":                                      "f.toml:2: imapd.listen_tls: \":25\" is an address of smtpd.listen already",
+	} {
+		if _, err := Parse("f.toml", []byte(text)); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%q: %v, want %s...", text, err, want)
+		}
+	}
+}
+
 func TestDefaultsAreAllowed(t *testing.T) {
 	var b strings.Builder
 	for _, p := range Default().Bound() {

@@ -53,7 +53,7 @@ func (c *Store) params() []Param {
 		Duration("store.expunge_memory", &c.ExpungeMemory, 7*24*time.Hour, time.Hour, 365*24*time.Hour,
 			"How long the names of expunged messages are remembered, so that a repeated delivery does not bring them back. Must be longer than the queue's lifetime of a message."),
 		Int("store.expunge_entries", &c.ExpungeEntries, 10000, 100, 10000000,
-			"How many expunged messages a mailbox remembers for clients that synchronise (QRESYNC)."),
+			"How many expunged messages a mailbox remembers, to tell a message that comes again from a new one."),
 		Duration("store.close_timeout", &c.CloseTimeout, time.Minute, time.Second, time.Hour,
 			"How long the last work on a mailbox that leaves memory, and that on the whole store at the end, may take. What is not done then is done at the next start: nothing that was accepted is lost."),
 	}

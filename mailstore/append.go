@@ -17,9 +17,9 @@ func (u *User) Append(ctx context.Context, name string, flags []imap.Flag, date 
 		return 0, 0, err
 	}
 	defer u.acct.store.release(mb)
-	m, err := mb.deliver(ctx, &Delivery{Flags: flags, Date: date, Content: content, Durable: true})
+	m, validity, err := mb.deliver(ctx, &Delivery{Flags: flags, Date: date, Content: content, Durable: true})
 	if err != nil {
 		return 0, 0, err
 	}
-	return mb.st.UIDValidity, m.UID, nil
+	return validity, m.UID, nil
 }

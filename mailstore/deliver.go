@@ -66,7 +66,7 @@ func (s *Store) Deliver(ctx context.Context, a Account, d *Delivery) error {
 		return err
 	}
 	defer s.release(mb)
-	_, err = mb.deliver(ctx, d)
+	_, _, err = mb.deliver(ctx, d)
 	return err
 }
 
@@ -83,40 +83,43 @@ func validID(id string) bool {
 	return true
 }
 
-// deliver writes the file without any lock, then makes it a message.
-func (mb *mailbox) deliver(ctx context.Context, d *Delivery) (*index.Message, error) {
+// deliver writes the file without any lock, then makes it a message. The
+// UIDVALIDITY is that of the message's UID; without the lock another process
+// may make it a different one.
+func (mb *mailbox) deliver(ctx context.Context, d *Delivery) (m *index.Message, validity uint32, err error) {
 	s := mb.store()
 	if d.Replay && d.ID != "" {
 		known, err := mb.delivered(ctx, d, func(name string) bool { return maildir.ID(name) == d.ID })
 		if err != nil || known {
-			return nil, storeError(err)
+			return nil, 0, storeError(err)
 		}
 	}
 	in, err := s.prepare(mb, d)
 	if err != nil {
-		return nil, storeError(err)
+		return nil, 0, storeError(err)
 	}
 	defer in.close()
 	if err := mb.acct.checkQuota(ctx, in.msg.Size, 1); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	if err := mb.begin(ctx); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	m, err := mb.link(d, in)
+	m, err = mb.link(d, in)
+	validity = mb.st.UIDValidity
 	if err = errors.Join(err, mb.end()); err != nil {
-		return nil, storeError(err)
+		return nil, 0, storeError(err)
 	}
 	if d.Durable {
-		err = mb.makeDurable(ctx, m, d)
+		err = mb.makeDurable(ctx, m, validity, d)
 	}
-	return m, storeError(err)
+	return m, validity, storeError(err)
 }
 
 // makeDurable ends a delivery that is answered OK. The file may be written
 // before the journal's sync, because whoever does not get the OK sends again;
 // when the sync fails it is taken back, so that the second try is no double.
-func (mb *mailbox) makeDurable(ctx context.Context, m *index.Message, d *Delivery) error {
+func (mb *mailbox) makeDurable(ctx context.Context, m *index.Message, validity uint32, d *Delivery) error {
 	if m == nil { // found in place, delivered before
 		return mb.store().Checkpoint(ctx)
 	}
@@ -127,7 +130,7 @@ func (mb *mailbox) makeDurable(ctx context.Context, m *index.Message, d *Deliver
 		err = mb.store().Checkpoint(ctx)
 	}
 	if err == nil {
-		err = mb.journalMessage(ctx, m, d)
+		err = mb.journalMessage(ctx, m, validity, d)
 	}
 	if err == nil {
 		return nil

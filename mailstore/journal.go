@@ -255,11 +255,11 @@ func (s *Store) journals(d *Delivery) bool {
 
 // journalMessage makes a message durable through the journal. It was stored
 // before without a sync; its file may be on disk or not.
-func (mb *mailbox) journalMessage(ctx context.Context, m *index.Message, d *Delivery) error {
+func (mb *mailbox) journalMessage(ctx context.Context, m *index.Message, validity uint32, d *Delivery) error {
 	s := mb.store()
 	content, _ := d.Content.Bytes()
 	inMemory := s.journals(d)
-	head, err := mb.record(m, d, inMemory)
+	head, err := mb.record(m, validity, d, inMemory)
 	if err != nil {
 		return err
 	}
@@ -277,14 +277,14 @@ func (mb *mailbox) journalMessage(ctx context.Context, m *index.Message, d *Deli
 	return nil
 }
 
-func (mb *mailbox) record(m *index.Message, d *Delivery, withContent bool) ([]byte, error) {
+func (mb *mailbox) record(m *index.Message, validity uint32, d *Delivery, withContent bool) ([]byte, error) {
 	home, err := filepath.Rel(mb.store().root, mb.acct.home)
 	if err != nil {
 		return nil, err
 	}
 	b := appendGone(make([]byte, 0, 256), kindStored, home, mb.dir)
 	b = appendText(b, m.Name)
-	for _, v := range []uint64{uint64(mb.st.UIDValidity), uint64(m.UID), uint64(m.Flags &^ maildir.Keywords)} {
+	for _, v := range []uint64{uint64(validity), uint64(m.UID), uint64(m.Flags &^ maildir.Keywords)} {
 		b = binary.AppendUvarint(b, v)
 	}
 	b = binary.AppendVarint(binary.AppendVarint(b, m.Date), int64(m.Zone))

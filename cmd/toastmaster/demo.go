@@ -38,6 +38,8 @@ func newDemoCommand(env *environment) *cobra.Command {
 				if _, err := initialise(cmd.Context(), o); err != nil {
 					return err
 				}
+			} else if cmd.Flags().Changed("port-base") {
+				return usageError("--port-base is for the first use: the ports are in %s", env.configFile)
 			}
 			c, err := env.config()
 			if err != nil {

@@ -125,6 +125,9 @@ func writeNew(file, text string) error {
 const highestPort = 4190
 
 func checkInit(o initOptions) error {
+	if o.dir == "" {
+		return usageError("DIR is empty")
+	}
 	if _, err := addr.ParseDomain(o.hostname); err != nil {
 		return usageError("--hostname %s: %w", o.hostname, err)
 	}

@@ -25,8 +25,8 @@
 //     that could read the mark. Marks go out within queue.lazy_interval.
 //   - A recipient done with [EffectStore] is handed out again, with
 //     [Item.Replay] set, unless a checkpoint that began after the mark ended
-//     well before the crash. Whatever lies in the journal or was last written
-//     by another process has Replay set.
+//     well before the crash. Whatever lies in the journal, was last written by
+//     another process, or was tried before has Replay set.
 //   - A file in deferred/ or hold/ is durable, with its name, before the
 //     journal lets go of the message. Where both exist, the file counts.
 //   - Damaged records and files go to corrupt/ with one log line each; the start

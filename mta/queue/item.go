@@ -15,8 +15,9 @@ import (
 // several goroutines at once.
 type Item struct {
 	Envelope *envelope.Envelope
-	// Replay says that an earlier process may have delivered some of the
-	// pending recipients: local delivery must look before it writes.
+	// Replay says that an earlier process, or an earlier attempt that failed,
+	// may have delivered some of the pending recipients: local delivery must
+	// look before it writes.
 	Replay bool
 	// Attempts is how often the message was active before.
 	Attempts int

@@ -127,6 +127,8 @@ func (q *Queue) activate(m *message) (*Item, error) {
 		Flushed: flushed, q: q, m: m,
 	}
 	m.state.attempts++
+	// An attempt that fails may have delivered before it failed.
+	m.replay = true
 	return it, nil
 }
 

@@ -202,7 +202,7 @@ func TestDeferredComesBackWithItsState(t *testing.T) {
 			}
 		}
 		it = next(t, q)
-		check(it, 1, false)
+		check(it, 1, true)
 		if err := it.Close(context.Background(), time.Now().Add(-time.Second), true); err != nil {
 			t.Fatal(err)
 		}

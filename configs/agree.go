@@ -1,0 +1,48 @@
+package configs
+
+import (
+	"fmt"
+	"slices"
+)
+
+// disagreements are the mistakes of parameters that are allowed each by itself.
+func (c *Config) disagreements() []error {
+	var mistakes []error
+	mistake := func(param, format string, args ...any) {
+		mistakes = append(mistakes, c.Mistake(param, fmt.Errorf(format, args...)))
+	}
+	// A repeated delivery is known by the name that it had.
+	if longest := max(c.Qmgr.QueueLifetime, c.Qmgr.BounceQueueLifetime); c.Store.ExpungeMemory <= longest {
+		mistake("store.expunge_memory", "%s is not longer than the lifetime of a message in the queue, %s",
+			formatDuration(c.Store.ExpungeMemory), formatDuration(longest))
+	}
+	if c.Qmgr.MinimalBackoffTime > c.Qmgr.MaximalBackoffTime {
+		mistake("qmgr.minimal_backoff_time", "%s is longer than qmgr.maximal_backoff_time, %s",
+			formatDuration(c.Qmgr.MinimalBackoffTime), formatDuration(c.Qmgr.MaximalBackoffTime))
+	}
+	used := map[string]string{}
+	for _, l := range c.listeners() {
+		for _, address := range slices.Compact(slices.Clone(l.addresses)) {
+			if other := used[address]; other != "" {
+				mistake(l.param, "%q is an address of %s already", address, other)
+			}
+			used[address] = l.param
+		}
+	}
+	return mistakes
+}
+
+type listener struct {
+	param     string
+	addresses []string
+}
+
+func (c *Config) listeners() []listener {
+	return []listener{
+		{"smtpd.listen", c.SMTPD.Listen}, {"smtpd.submission_listen", c.SMTPD.SubmissionListen},
+		{"smtpd.submissions_listen", c.SMTPD.SubmissionsListen}, {"lmtpd.listen", c.LMTPD.Listen},
+		{"imapd.listen", c.IMAPD.Listen}, {"imapd.listen_tls", c.IMAPD.ListenTLS},
+		{"pop3d.listen", c.POP3D.Listen}, {"pop3d.listen_tls", c.POP3D.ListenTLS},
+		{"admin.listen", c.Admin.Listen}, {"admin.listen_tls", c.Admin.ListenTLS},
+	}
+}
