@@ -319,12 +319,12 @@ func (s *State) applyNumbers(kind byte, d *decoder) {
 	case recUnlinked:
 		s.Unlinked = max(s.Unlinked, a)
 	case recCache:
-		if m := s.Get(uint32(a)); m != nil && b < 1<<62 && c < 1<<31 {
+		if m := s.Get(uint32(a)); m != nil && b >= cacheHeader && b < 1<<62 && c < 1<<31 {
 			m.CacheOff, m.CacheLen = int64(b), uint32(c)
 			s.CacheEnd = max(s.CacheEnd, int64(b)+int64(c))
 		}
 	case recSizes:
-		if m := s.Get(uint32(a)); m != nil {
+		if m := s.Get(uint32(a)); m != nil && int64(b) >= 0 && int64(c) >= 0 {
 			m.Size, m.Wire = int64(b), int64(c)
 		}
 	}
