@@ -170,7 +170,7 @@ func openPOP3D(i *instance) (service.Service, error) {
 		SecureNetworks: login.Loopback(), Timeout: c.LoginTimeout, HandshakeTimeout: i.config.TLS.HandshakeTimeout,
 		MaxFailures: c.MaxLoginFailures, PerUser: c.MaxUserIP, Trusted: i.trusted, Watch: i.sessions, Log: i.log,
 	}
-	handler, err := pop3d.New(c, i.config.Main.Hostname, gate, i.log)
+	handler, err := pop3d.New(pop3d.Options{Config: c, Hostname: i.config.Main.Hostname, Gate: gate, Log: i.log})
 	if err != nil {
 		return nil, err
 	}

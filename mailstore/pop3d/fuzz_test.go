@@ -29,7 +29,7 @@ func FuzzSession(f *testing.F) {
 		f.Add(false, []byte(s))
 	}
 	h := newHost(f, func(h *host) { h.gate.MaxFailures = 100 })
-	handler, err := New(h.config.POP3D, "pop.test", h.gate, msglog.Discard())
+	handler, err := New(Options{Config: h.config.POP3D, Hostname: "pop.test", Gate: h.gate, Log: msglog.Discard()})
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -30,14 +30,23 @@ type Handler struct {
 // blockSize is how much of a message is read at once.
 const blockSize = 64 << 10
 
-// New makes the handler. hostname is in the greeting. The gate is the caller's;
-// its limits and timeouts are those of config.
-func New(config configs.POP3D, hostname string, gate *login.Gate, log *msglog.Log) (*Handler, error) {
-	form, err := configs.ParseUIDL(config.UIDLFormat)
+// Options are what a Handler is made of.
+type Options struct {
+	Config configs.POP3D
+	// Hostname is the name in the greeting.
+	Hostname string
+	// Gate is the caller's; its limits and timeouts are those of Config.
+	Gate *login.Gate
+	Log  *msglog.Log
+}
+
+// New makes the handler. The error is that of pop3d.uidl_format.
+func New(o Options) (*Handler, error) {
+	form, err := configs.ParseUIDL(o.Config.UIDLFormat)
 	if err != nil {
 		return nil, err
 	}
-	h := &Handler{config: config, hostname: hostname, gate: gate, log: log, uidlForm: form, verbs: map[string]*verb{}}
+	h := &Handler{config: o.Config, hostname: o.Hostname, gate: o.Gate, log: o.Log, uidlForm: form, verbs: map[string]*verb{}}
 	h.blocks.New = func() any { return new([blockSize]byte) }
 	for _, v := range verbs() {
 		h.verbs[v.name] = &v

@@ -61,7 +61,7 @@ func newHost(t testing.TB, change func(h *host)) *host {
 	if change != nil {
 		change(h)
 	}
-	handler, err := New(h.config.POP3D, "pop.test", h.gate, msglog.Discard())
+	handler, err := New(Options{Config: h.config.POP3D, Hostname: "pop.test", Gate: h.gate, Log: msglog.Discard()})
 	if err != nil {
 		t.Fatal(err)
 	}

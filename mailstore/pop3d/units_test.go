@@ -26,7 +26,7 @@ func TestUIDLFormats(t *testing.T) {
 			t.Errorf("%s makes %s, want %s", format, got, want)
 		}
 	}
-	if _, err := New(configs.POP3D{UIDLFormat: "%v"}, "", nil, nil); err == nil {
+	if _, err := New(Options{Config: configs.POP3D{UIDLFormat: "%v"}}); err == nil {
 		t.Error("ids that are all the same")
 	}
 }
@@ -52,7 +52,7 @@ func TestResponseCodes(t *testing.T) {
 
 func TestVerbs(t *testing.T) {
 	t.Parallel()
-	h, err := New(configs.Default().POP3D, "", nil, nil)
+	h, err := New(Options{Config: configs.Default().POP3D})
 	if err != nil {
 		t.Fatal(err)
 	}
