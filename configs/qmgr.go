@@ -19,6 +19,8 @@ type Qmgr struct {
 	DestinationRecipients int
 	DestinationCohorts    int
 	OverQuotaTemporary    bool
+	EndConcurrency        int
+	EndTimeout            time.Duration
 }
 
 func (c *Qmgr) params() []Param {
@@ -53,5 +55,9 @@ func (c *Qmgr) params() []Param {
 			"After how many rounds of failures to connect, each as large as the concurrency, a destination counts as dead."),
 		Bool("qmgr.over_quota_temporary", &c.OverQuotaTemporary, false,
 			"Whether mail for a full mailbox waits (4.2.2) until queue_lifetime is over. By default it goes back at once (5.2.2)."),
+		Int("qmgr.end_concurrency", &c.EndConcurrency, 16, 1, 1000,
+			"How many reports and deferred messages may be written at once. They wait for the disk, and the queue syncs for all that wait together."),
+		Duration("qmgr.end_timeout", &c.EndTimeout, time.Minute, time.Second, time.Hour,
+			"How long the end of one attempt may take: its report and the writing of a deferred message. At a stop all that are left share it; what is not written then is tried again by the next process."),
 	}
 }

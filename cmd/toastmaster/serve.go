@@ -38,11 +38,13 @@ func newServeCommand(env *environment) *cobra.Command {
 // connections: closing what does not end, reports that are being queued.
 const stopGrace = time.Minute
 
-// stopTimeout bounds the stop of one stage. It is longer than any drain, or a
+// stopTimeout bounds the stop of one stage. It is longer than any drain and
+// than the end of the deliveries under way (qmgr.end_timeout), or a
 // drain_timeout that somebody raised would end in a store closed under the
 // sessions that still use it.
 func stopTimeout(c *configs.Config) time.Duration {
-	return stopGrace + max(c.SMTPD.DrainTimeout, c.LMTPD.DrainTimeout, c.IMAPD.DrainTimeout, c.POP3D.DrainTimeout, c.Admin.DrainTimeout)
+	return stopGrace + max(c.SMTPD.DrainTimeout, c.LMTPD.DrainTimeout, c.IMAPD.DrainTimeout, c.POP3D.DrainTimeout, c.Admin.DrainTimeout,
+		c.Qmgr.EndTimeout)
 }
 
 // serve runs an instance until ctx ends. onReady, which may be nil, is called

@@ -6,6 +6,9 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+	"time"
+
+	"toastmaster/configs"
 )
 
 // TestHangupDuringTheStart sends SIGHUP while serve is still reading the
@@ -38,5 +41,20 @@ func TestHangupDuringTheStart(t *testing.T) {
 	}
 	if err := <-done; err == nil {
 		t.Fatal("an empty certificate was taken")
+	}
+}
+
+func TestAStopOutlastsWhatItWaitsFor(t *testing.T) {
+	t.Parallel()
+	c := configs.Default()
+	for name, d := range map[string]*time.Duration{
+		"smtpd": &c.SMTPD.DrainTimeout, "imapd": &c.IMAPD.DrainTimeout, "qmgr": &c.Qmgr.EndTimeout,
+	} {
+		was := *d
+		*d = 50 * time.Minute
+		if got := stopTimeout(c); got <= *d {
+			t.Errorf("%s: %v", name, got)
+		}
+		*d = was
 	}
 }

@@ -8,12 +8,13 @@ import (
 
 const (
 	// maxBatch bounds one write, so that a waiter of the first record does
-	// not wait for a disk full of others.
+	// not wait for a disk full of others. No parameter: the owner bounds what
+	// waits at all (Options.MaxWaiting), and a larger write is no faster.
 	maxBatch = 8 << 20
 	// small payloads are copied next to their headers: fewer, larger buffers.
 	small = 1024
 	// retryLazy is the pause before lazy records are tried again after a
-	// failure.
+	// failure. It only keeps a broken disk from a busy loop.
 	retryLazy = time.Second
 )
 

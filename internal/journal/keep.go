@@ -116,7 +116,8 @@ func (j *Journal) recycle() {
 }
 
 // failurePause is the least time between two attempts to make a segment that
-// fail.
+// fail. It only keeps a full disk from a busy loop; whoever waits for room is
+// bound by FullWait.
 const failurePause = 250 * time.Millisecond
 
 // prepareLoop keeps one segment ready, so that the committer need not wait for

@@ -42,8 +42,12 @@
 //
 // # Shutdown
 //
-// When Run's context ends no more messages are taken, and agents are
-// cancelled. What has a result keeps it. A message nobody has begun is not
+// When Run's context ends no more messages are taken, and the deliveries under
+// way are cancelled; an agent that is past the point where it can stop (the
+// final dot, the rename into a mailbox) goes on to its result. What has a result
+// keeps it: for end_timeout in all, reports are queued and deferred messages
+// written. What is not done then is not written anywhere, and the next process
+// begins its attempt again. A message nobody has begun is not
 // written anywhere: it is still where it was in the queue, and the next process
 // gets it again. A success report that was not yet queued is lost if the
 // process dies between delivery and report; delivering twice would be worse.
@@ -56,7 +60,7 @@
 //
 // resolve_concurrency goroutines pull and resolve; each transport has as many
 // workers as there are jobs ready, up to its concurrency, and none when idle;
-// up to 16 closers write reports and deferred messages. Run waits for all.
+// up to end_concurrency closers write reports and deferred messages. Run waits for all.
 //
 // # Standards
 //

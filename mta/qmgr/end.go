@@ -13,19 +13,23 @@ import (
 // the active window. No job of it runs any more, so there is no lock.
 //
 // It goes on during shutdown, because a report is what a sender is waiting
-// for, but not for long.
+// for, until end_timeout is over. What is left then stays where it is: the next
+// process has its successes from the journal, and tries the rest again.
 func (msg *message) end() {
 	m := msg.manager
 	defer func() { <-m.slots }()
-	ctx := context.WithoutCancel(m.ctx)
+	if msg.late() {
+		return
+	}
+	ctx := m.ends
 	if msg.eventful() {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, tooLong)
+		ctx, cancel = context.WithTimeout(ctx, m.config.EndTimeout)
 		defer cancel()
 	}
 	msg.reportFailures(ctx)
 	msg.reportSuccess(ctx)
-	if msg.untouched() {
+	if msg.untouched() || msg.late() {
 		return
 	}
 	warned := msg.item.Warned || msg.reportDelay(ctx)
@@ -46,14 +50,16 @@ func (msg *message) eventful() bool {
 	return len(msg.failed)+len(msg.deferred)+len(msg.succeeded) > 0
 }
 
-// tooLong keeps a stuck report or queue from holding a closer for ever.
-const tooLong = 5 * time.Minute
-
 // untouched says that the shutdown came before any recipient had a result.
 // Such a message is left where it is; moving a window of thousands of them to
 // the deferred queue would only delay the end.
 func (msg *message) untouched() bool {
 	return msg.manager.ctx.Err() != nil && len(msg.failed)+len(msg.deferred) == 0 && len(msg.item.Pending()) > 0
+}
+
+// late says that there is no time left to write what is not done.
+func (msg *message) late() bool {
+	return msg.manager.ends.Err() != nil && len(msg.item.Pending()) > 0
 }
 
 func (msg *message) reason() string {

@@ -66,6 +66,7 @@ type Manager struct {
 
 	// Of a Run.
 	ctx     context.Context // what agents and the resolver get
+	ends    context.Context // of the ends of attempts; outlives ctx by end_timeout
 	workers sync.WaitGroup
 }
 
@@ -75,31 +76,44 @@ func New(c configs.Qmgr, p Parts) *Manager {
 	for _, t := range p.Transports {
 		m.transports[t.Agent.Name()] = newTransport(m, t)
 	}
-	m.closers = pool{limit: closerLimit, wait: &m.workers}
+	m.closers = pool{limit: c.EndConcurrency, wait: &m.workers}
 	return m
 }
-
-// closerLimit is how many reports and deferred messages are written at once.
-// They wait for the disk, and the queue syncs for all that wait together.
-const closerLimit = 16
 
 // Name is "qmgr".
 func (m *Manager) Name() string { return "qmgr" }
 
 // Run manages the queue until ctx ends. It returns nil after all agents have
-// returned. It can be called once.
+// returned, and the attempts that had a result have ended or end_timeout has
+// passed. It can be called once.
 func (m *Manager) Run(ctx context.Context) error {
 	m.ctx = ctx
+	ends, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	m.ends = ends
 	var pullers sync.WaitGroup
 	for range m.config.ResolveConcurrency {
 		pullers.Go(func() { m.pull(ctx) })
 	}
 	pullers.Wait()
-	m.workers.Wait()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		m.workers.Wait()
+	}()
+	timer := m.parts.Clock.NewTimer(m.config.EndTimeout)
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-timer.C():
+		cancel()
+		<-done
+	}
 	return nil
 }
 
-// nextRetry is the wait after an error of the queue.
+// nextRetry is the wait after an error of the queue. It only keeps a failing
+// disk from making a busy loop, so it is no parameter.
 const nextRetry = time.Second
 
 // pull moves messages into the active window until ctx ends or the queue is

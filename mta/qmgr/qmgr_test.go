@@ -13,6 +13,8 @@ import (
 	"toastmaster/configs"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/envelope"
+	"toastmaster/internal/msglog"
+	"toastmaster/internal/vfs"
 	"toastmaster/mta/agent"
 	"toastmaster/mta/queue"
 )
@@ -267,6 +269,55 @@ func TestShutdownKeepsWhatWasNotBegun(t *testing.T) {
 	}
 	if got := r.log.with("attempt"); len(got) != 0 {
 		t.Errorf("%q", got)
+	}
+}
+
+// TestAStopWaitsForTheEndsTogether: reports that do not get through keep a stop
+// for end_timeout, however many there are, and the messages stay.
+func TestAStopWaitsForTheEndsTogether(t *testing.T) {
+	t.Parallel()
+	const messages, closers = 10, 2
+	stuck := make(chan struct{}, messages)
+	r := start(t, setup{
+		config:  func(c *configs.Qmgr) { c.EndConcurrency, c.EndTimeout = closers, time.Hour },
+		deliver: all(dsn.New(dsn.BadDestMailbox, "no"), false),
+		stuck:   stuck,
+	})
+	for range messages {
+		r.add("s@example.test", "a@one.test")
+	}
+	r.log.await(t, messages, "attempt", "status=bounced")
+	for range closers {
+		<-stuck
+	}
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		r.stop()
+	}()
+	deadline := time.After(20 * time.Second)
+	for waiting := true; waiting; {
+		select {
+		case <-stopped:
+			waiting = false
+		case <-time.After(time.Millisecond): // until Run has its timer
+			r.clock.Advance(time.Hour)
+		case <-deadline:
+			t.Fatal("the stop waits for more than end_timeout")
+		}
+	}
+	if n := len(stuck); n != 0 {
+		t.Errorf("%d more reports were begun", n)
+	}
+	q, err := queue.Open(t.Context(), queue.Options{
+		FS: vfs.OS{}, Dir: r.dir, Config: configs.Default().Queue, Clock: r.clock, Log: msglog.Discard(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := q.List(t.Context(), queue.Filter{}, "", 100)
+	if err := errors.Join(err, q.Close()); err != nil || len(list) != messages {
+		t.Errorf("%d messages are left, %v", len(list), err)
 	}
 }
 

@@ -144,9 +144,17 @@ type reporter struct {
 	mu      sync.Mutex
 	reports []agent.Report
 	fail    error
+	// stuck, when not nil, gets a value from each report, which then waits for
+	// the end of its context.
+	stuck chan struct{}
 }
 
-func (r *reporter) Report(_ context.Context, rep *agent.Report) error {
+func (r *reporter) Report(ctx context.Context, rep *agent.Report) error {
+	if r.stuck != nil {
+		r.stuck <- struct{}{}
+		<-ctx.Done()
+		return ctx.Err()
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.fail != nil {
@@ -179,6 +187,7 @@ type rig struct {
 	queue    *queue.Queue
 	manager  *Manager
 	log      *lines
+	dir      string // of the queue
 	reporter *reporter
 	stop     func()
 }
@@ -188,14 +197,16 @@ type setup struct {
 	limits   func(*Limits)
 	resolver agent.Resolver
 	deliver  func(ctx context.Context, r *agent.Request, report func(agent.Result))
+	stuck    chan struct{} // of the reporter
 }
 
 func start(t testing.TB, s setup) *rig {
 	t.Helper()
-	r := &rig{t: t, clock: clocktest.New(epoch), log: &lines{added: make(chan struct{})}, reporter: &reporter{}}
+	r := &rig{t: t, clock: clocktest.New(epoch), log: &lines{added: make(chan struct{})}, reporter: &reporter{stuck: s.stuck}}
 	log := msglog.New(r.log)
+	r.dir = t.TempDir()
 	q, err := queue.Open(t.Context(), queue.Options{
-		FS: vfs.OS{}, Dir: t.TempDir(), Config: configs.Default().Queue, Clock: r.clock, Log: log,
+		FS: vfs.OS{}, Dir: r.dir, Config: configs.Default().Queue, Clock: r.clock, Log: log,
 	})
 	if err != nil {
 		t.Fatal(err)

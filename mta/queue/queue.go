@@ -175,7 +175,8 @@ func (q *Queue) Close() error {
 	return errors.Join(q.j.Close(ctx), q.lock.Close())
 }
 
-// closeTimeout bounds the last checkpoint.
+// closeTimeout bounds the last checkpoint, after which nothing waits for the
+// queue any more. Without that checkpoint the next start only has more to read.
 const closeTimeout = time.Minute
 
 func (q *Queue) openJournal(ctx context.Context, replay journal.Replay) error {

@@ -73,10 +73,12 @@ func (q *Queue) isKnown(id envelope.QueueID) bool {
 }
 
 // scanMargin is how much later than RunDelay the next scan may come without a
-// message being late.
+// message being late. It has to be more than a scan takes, and costs memory
+// only within queue.due_limit.
 const scanMargin = 5 * time.Second
 
-// tidyInterval is how often the journal's length is looked at.
+// tidyInterval is how often the journal's length is looked at, which costs
+// nothing; queue.move_segments says what is too long.
 const tidyInterval = time.Second
 
 // tidyLoop removes what is finished and keeps the journal short.
