@@ -85,6 +85,10 @@ type Recipient struct {
 	// had its answer for this recipient: qmgr reports it and tries nothing. nil
 	// for every other.
 	Refused *dsn.Error
+	// Expanded says that Address is an alias whose several targets are
+	// recipients of their own: nothing is delivered to it, and qmgr reports
+	// that it was expanded (RFC 3461 section 5.2.7.3).
+	Expanded bool
 }
 
 // Envelope is one message's envelope. It is not changed after Commit; the

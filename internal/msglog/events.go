@@ -57,7 +57,7 @@ func (e Login) level() slog.Level {
 }
 
 func (e Attempt) level() slog.Level {
-	if e.Status != "sent" {
+	if e.Status != "sent" && e.Status != "expanded" {
 		return slog.LevelWarn
 	}
 	return slog.LevelInfo

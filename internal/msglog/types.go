@@ -52,7 +52,7 @@ type Attempt struct {
 	Delay             time.Duration
 	Delays            [4]time.Duration
 	DSN               dsn.Status
-	Status            string // sent, deferred, bounced, expired
+	Status            string // sent, expanded, deferred, bounced, expired
 	Text              string
 	Err               error // cause, nil on success
 }

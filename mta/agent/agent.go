@@ -51,6 +51,9 @@ const (
 	// Relayed: taken over by a host that does not announce DSN (RFC 3461
 	// section 5.2.2); a success report says "relayed".
 	Relayed Action = "relayed"
+	// Expanded: an alias for several addresses, each a recipient of its own
+	// (RFC 3461 section 5.2.7.3). No agent reports it; qmgr does.
+	Expanded Action = "expanded"
 	// Deferred and Bounced are failures; which of both follows from Err.
 	Deferred Action = "deferred"
 	Bounced  Action = "bounced"

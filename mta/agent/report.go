@@ -36,11 +36,11 @@ type ReportRecipient struct {
 	Recipient int
 	// Err is why it failed or waits; nil in a success report.
 	Err *dsn.Error
-	// Status and Text describe a success; Relayed says that the next host
-	// makes no success reports.
-	Status  dsn.Status
-	Text    string
-	Relayed bool
+	// Status, Text and Action describe a success: Relayed, Expanded, or
+	// anything else for delivered.
+	Status dsn.Status
+	Text   string
+	Action Action
 	// At is the time of the attempt.
 	At time.Time
 }

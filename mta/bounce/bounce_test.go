@@ -248,17 +248,18 @@ func TestDelay(t *testing.T) {
 func TestSuccess(t *testing.T) {
 	t.Parallel()
 	g, q, _ := generator(t, nil)
-	r := failure(t, "a@r.test", "b@r.test")
+	r := failure(t, "a@r.test", "b@r.test", "c@r.test")
 	r.Kind = agent.Success
+	actions := []agent.Action{agent.Sent, agent.Relayed, agent.Expanded}
 	for i := range r.Recipients {
 		r.Envelope.Recipients[i].Notify = envelope.NotifySuccess
-		r.Recipients[i] = agent.ReportRecipient{Recipient: i, Status: dsn.OK, Text: "250 ok", Relayed: i == 1, At: now}
+		r.Recipients[i] = agent.ReportRecipient{Recipient: i, Status: dsn.OK, Text: "250 ok", Action: actions[i], At: now}
 	}
 	if err := g.Report(t.Context(), r); err != nil {
 		t.Fatal(err)
 	}
 	_, parts := parse(t, q.texts[0])
-	contains(t, parts[1].text, "Action: delivered", "Action: relayed", "Status: 2.0.0")
+	contains(t, parts[1].text, "Action: delivered", "Action: relayed", "Final-Recipient: rfc822; c@r.test\nAction: expanded", "Status: 2.0.0")
 	if strings.Contains(parts[1].text, "Diagnostic-Code") {
 		t.Error("a success has no diagnosis")
 	}

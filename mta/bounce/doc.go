@@ -5,7 +5,7 @@
 //
 // [Generator.Report] makes one message of type multipart/report: a text for
 // people, a message/delivery-status for programs, and the message or its
-// header. The kinds are failure, delay and success (delivered, relayed). It is
+// header. The kinds are failure, delay and success (delivered, relayed, expanded). It is
 // submitted through envelope.Submitter, the same door as all mail, with the
 // null sender, Auto-Submitted: auto-replied, from MAILER-DAEMON at this host.
 //

@@ -111,7 +111,8 @@ func (w *writer) people() {
 	case agent.Success:
 		w.printf("Your message was delivered to the recipients below. A recipient marked\n" +
 			"as relayed is served by a system that sends no such reports; there may\n" +
-			"be none from there.\n")
+			"be none from there. One marked as an expanded alias stands for several\n" +
+			"addresses, to which it was sent on; they report no success of their own.\n")
 	}
 	for _, r := range w.about {
 		w.explain(r)
@@ -129,7 +130,7 @@ func (w *writer) explain(r agent.ReportRecipient) {
 	switch {
 	case r.Err != nil:
 		text = r.Err.Text
-	case r.Relayed:
+	case r.Action == agent.Relayed:
 		text = "relayed: " + text
 	}
 	w.printf("\n%s\n", wrap(name+": "+w.printable(text), 4))

@@ -62,9 +62,10 @@ func (w *writer) action(r agent.ReportRecipient) string {
 	switch {
 	case w.report.Kind == agent.Delay:
 		return "delayed"
-	case w.report.Kind == agent.Success && r.Relayed:
-		return "relayed"
-	case w.report.Kind == agent.Success:
+	case w.report.Kind != agent.Success:
+	case r.Action == agent.Relayed, r.Action == agent.Expanded:
+		return string(r.Action)
+	default:
 		return "delivered"
 	}
 	return "failed"

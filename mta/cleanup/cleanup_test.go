@@ -265,20 +265,74 @@ func TestExpansion(t *testing.T) {
 	}
 }
 
-func TestWhatTheSenderAskedForStaysWithEachTarget(t *testing.T) {
+// TestWhatTheSenderAskedForGoesAlong: to each target, but of several none makes
+// a report of success; the alias does (RFC 3461 section 5.2.7.3).
+func TestWhatTheSenderAskedForGoesAlong(t *testing.T) {
 	t.Parallel()
 	b := newBed(t, hosted(t))
-	s := b.submission(simple, "two@example.test")
-	s.Envelope.Recipients[0].Notify = envelope.NotifySuccess
-	s.Envelope.Recipients[0].ORcpt = "rfc822;list@elsewhere.test"
-	env, _ := b.take(s)
-	if len(env.Recipients) != 3 {
-		t.Fatal(recipients(env))
-	}
-	for _, r := range env.Recipients {
-		if r.Original.String() != "two@example.test" || r.ORcpt != "rfc822;list@elsewhere.test" || r.Notify != envelope.NotifySuccess {
-			t.Errorf("%+v", r)
+	const success, failure, never = envelope.NotifySuccess, envelope.NotifyFailure, envelope.NotifyNever
+	const two, friend = "alice@example.test bob@example.test far@elsewhere.test", "far@elsewhere.test Copy@example.test"
+	for _, c := range []struct {
+		to             string
+		asked, targets envelope.Notify
+		want           string
+	}{
+		{"two@example.test", success, never, two + " two@example.test"},
+		{"two@example.test", success | failure, failure, two + " two@example.test"},
+		{"two@example.test", failure, failure, two},
+		{"two@example.test", never, never, two},
+		{"two@example.test", 0, 0, two},
+		{"one@example.test", success, success, "alice@example.test"},
+		{"copy@example.test", success, never, friend + " copy@example.test"},
+	} {
+		s := b.submission(simple, c.to, c.to)
+		for i := range s.Envelope.Recipients {
+			s.Envelope.Recipients[i].Notify, s.Envelope.Recipients[i].ORcpt = c.asked, "rfc822;list@elsewhere.test"
 		}
+		env, _ := b.take(s)
+		if got := recipients(env); got != c.want {
+			t.Errorf("%s: %s, want %s", c.to, got, c.want)
+		}
+		for i, r := range env.Recipients {
+			want := c.targets
+			if r.Expanded {
+				want = c.asked
+			}
+			if expanded := i >= len(strings.Fields(c.want))-1 && strings.HasSuffix(c.want, " "+c.to); r.Expanded != expanded ||
+				r.Notify != want || r.Original.String() != c.to || r.ORcpt != "rfc822;list@elsewhere.test" {
+				t.Errorf("%+v", r)
+			}
+		}
+	}
+}
+
+// TestAnExpandedRecipientIsNoneToDeliver: it does not save a message that
+// nobody can get, is not in a loop itself, and takes no room from others.
+func TestAnExpandedRecipientIsNoneToDeliver(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, hosted(t))
+	submission := func(text string, to ...string) *envelope.Submission {
+		s := b.submission(text, to...)
+		for i := range s.Envelope.Recipients {
+			s.Envelope.Recipients[i].Notify = envelope.NotifySuccess
+		}
+		return s
+	}
+	all := "Delivered-To: copy@example.test\nDelivered-To: far@elsewhere.test\n"
+	if _, err := b.c.Submit(t.Context(), submission(all+simple, "copy@example.test")); dsn.From(err).Status != dsn.LoopDetected {
+		t.Errorf("nobody to deliver to: %v", err)
+	}
+	b.nothingKept()
+	env, _ := b.take(submission("Delivered-To: copy@example.test\n"+simple, "copy@example.test"))
+	if r := env.Recipients; len(r) != 3 || r[1].Refused == nil || !r[2].Expanded || r[2].Refused != nil {
+		t.Errorf("%+v", r)
+	}
+	to := []string{"two@example.test"}
+	for i := range 17 {
+		to = append(to, fmt.Sprintf("u%d@elsewhere.test", i))
+	}
+	if env, _ := b.take(submission(simple, to...)); len(env.Recipients) != 21 {
+		t.Error(recipients(env))
 	}
 }
 

@@ -28,7 +28,10 @@
 // domain, or has moved, stays a recipient: smtpd has refused those it saw, and
 // an alias that points to one is reported by qmgr for that recipient alone.
 // The recipient that the client gave, ORCPT and NOTIFY go along with every
-// address that an alias stands for (RFC 3461 section 5.2.7).
+// address that an alias stands for (RFC 3461 section 5.2.7). With several of
+// them NOTIFY=SUCCESS does not: the recipient that the client gave stays in the
+// envelope, after all others and with Recipient.Expanded, for the one report
+// that says so.
 //
 // # What it does not do
 //

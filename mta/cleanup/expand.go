@@ -16,9 +16,10 @@ import (
 // Refused and does not concern the others.
 //
 // NOTIFY, ORCPT and the original recipient stay with each address that an alias
-// stands for, so every one reports for itself what the sender asked for; the
-// "expanded" report that RFC 3461 section 5.2.7.3 offers instead would tell the
-// sender less.
+// stands for. When there are several and the sender asked for a report of
+// success, he gets one that says "expanded" for the recipient that he gave,
+// which stays in the list for that, and none for each target (RFC 3461 section
+// 5.2.7.3, as Postfix).
 func (c *Cleanup) expand(ctx context.Context, given []envelope.Recipient) ([]envelope.Recipient, error) {
 	limits := directory.Limits{Depth: c.o.Params.AliasDepthLimit, Addresses: c.o.Params.AliasExpandLimit}
 	list := recipientList{out: make([]envelope.Recipient, 0, len(given)), limit: limits.Addresses}
@@ -30,13 +31,26 @@ func (c *Cleanup) expand(ctx context.Context, given []envelope.Recipient) ([]env
 		} else if err != nil {
 			return nil, err
 		}
+		if len(addresses) > 1 && r.Notify.Wants(envelope.NotifySuccess) {
+			list.addExpanded(r)
+			r.Notify = withoutSuccess(r.Notify)
+		}
 		for _, r.Address = range addresses {
 			if err := list.add(r); err != nil {
 				return nil, err
 			}
 		}
 	}
-	return list.out, nil
+	return append(list.out, list.expanded...), nil
+}
+
+// withoutSuccess is what the targets of an alias get of a NOTIFY. Zero would
+// ask for the reports that the sender did not ask for.
+func withoutSuccess(n envelope.Notify) envelope.Notify {
+	if n &^= envelope.NotifySuccess; n != 0 {
+		return n
+	}
+	return envelope.NotifyNever
 }
 
 // refusal is the error of a recipient that will never expand, nil for others. A
@@ -63,7 +77,7 @@ func refuseAll(env *envelope.Envelope) error {
 		return nil
 	}
 	for i := range env.Recipients {
-		if env.Recipients[i].Refused == nil {
+		if r := &env.Recipients[i]; r.Refused == nil && !r.Expanded {
 			return nil
 		}
 	}
@@ -75,6 +89,24 @@ type recipientList struct {
 	out   []envelope.Recipient
 	seen  map[addr.Address]bool // folded; nil until there are two
 	limit int
+	// expanded are beside the limit: no more than the client gave. They go to
+	// the end of the list.
+	expanded     []envelope.Recipient
+	seenExpanded map[addr.Address]bool // folded
+}
+
+// addExpanded notes a recipient that stands for several, once.
+func (l *recipientList) addExpanded(r envelope.Recipient) {
+	key := r.Address.Fold()
+	if l.seenExpanded[key] {
+		return
+	}
+	if l.seenExpanded == nil {
+		l.seenExpanded = map[addr.Address]bool{}
+	}
+	l.seenExpanded[key] = true
+	r.Expanded = true
+	l.expanded = append(l.expanded, r)
 }
 
 // add notes a recipient, once.

@@ -138,7 +138,7 @@ func (h *header) refuseLoops(recipients []envelope.Recipient) {
 		return
 	}
 	for i := range recipients {
-		if r := &recipients[i]; h.deliveredTo[r.Address.Key()] {
+		if r := &recipients[i]; !r.Expanded && h.deliveredTo[r.Address.Key()] {
 			r.Refused = dsn.Newf(dsn.LoopDetected, "Mail forwarding loop for %s", r.Address)
 		}
 	}

@@ -27,6 +27,10 @@
 // success (NOTIFY=SUCCESS), and everybody once about a delay. Mail from the null
 // sender is dropped with its log line instead of reported.
 //
+// Two kinds of recipient come from mta/cleanup with their result and are not
+// tried: Refused is a failure, Expanded a success that is crossed off when its
+// report lies in the queue.
+//
 // What is left is tried again when the message has waited as long as it is
 // old, at least minimal_backoff_time and at most maximal_backoff_time.
 //

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"toastmaster/internal/dsn"
 	"toastmaster/internal/msglog"
 	"toastmaster/mta/agent"
 	"toastmaster/mta/queue"
@@ -103,9 +104,22 @@ func (msg *message) reportFailures(ctx context.Context) {
 }
 
 func (msg *message) reportSuccess(ctx context.Context) {
-	if len(msg.succeeded) > 0 {
-		// An error is logged; the recipients have their mail all the same.
-		_ = msg.report(ctx, agent.Report{Kind: agent.Success, Recipients: msg.succeeded})
+	if len(msg.succeeded) == 0 {
+		return
+	}
+	// After an error, which is logged, the recipients have their mail all the
+	// same. One that was expanded had none: it waits for the next attempt.
+	err := msg.report(ctx, agent.Report{Kind: agent.Success, Recipients: msg.succeeded})
+	for _, s := range msg.succeeded {
+		switch {
+		case s.Action != agent.Expanded:
+		case err != nil:
+			msg.item.Failed(s.Recipient, dsn.Newf(dsn.MailSystem, "Delivery report not queued"))
+		default:
+			if err := msg.item.Done(s.Recipient, queue.EffectFinal); err != nil {
+				msg.manager.parts.Log.Error("queue", "id", msg.item.Envelope.ID, "cause", err)
+			}
+		}
 	}
 }
 

@@ -24,7 +24,7 @@ type message struct {
 	mu        sync.Mutex
 	failed    []agent.ReportRecipient // permanent, or expired
 	deferred  []agent.ReportRecipient
-	succeeded []agent.ReportRecipient // only those with NOTIFY=SUCCESS
+	succeeded []agent.ReportRecipient // only those with NOTIFY=SUCCESS, and expanded
 }
 
 func newMessage(m *Manager, item *queue.Item) *message {
@@ -66,7 +66,20 @@ func (msg *message) settle(started time.Time, r agent.Result) {
 	msg.mu.Lock()
 	defer msg.mu.Unlock()
 	msg.succeeded = append(msg.succeeded, agent.ReportRecipient{
-		Recipient: r.Recipient, Status: r.Status, Text: r.Text, Relayed: r.Action == agent.Relayed, At: now,
+		Recipient: r.Recipient, Status: r.Status, Text: r.Text, Action: r.Action, At: now,
+	})
+}
+
+// settleExpanded is settle for an alias that was expanded. Its report is all
+// there is of it, so it is crossed off when that lies in the queue.
+func (msg *message) settleExpanded(i int) {
+	now := msg.manager.parts.Clock.Now()
+	r := agent.Result{Recipient: i, Action: agent.Expanded, Status: dsn.OK, Text: "alias expanded", Relay: "none"}
+	msg.log(msg.activated, now, &r, r.Status, "expanded", r.Text)
+	msg.mu.Lock()
+	defer msg.mu.Unlock()
+	msg.succeeded = append(msg.succeeded, agent.ReportRecipient{
+		Recipient: i, Status: r.Status, Text: r.Text, Action: r.Action, At: now,
 	})
 }
 

@@ -177,6 +177,10 @@ func (msg *message) resolve() []*job {
 			msg.settle(msg.activated, agent.Result{Recipient: i, Err: to.Refused, Relay: "none"})
 			continue
 		}
+		if to.Expanded {
+			msg.settleExpanded(i)
+			continue
+		}
 		route, err := m.parts.Resolver.Resolve(ctx, to.Address)
 		t := m.transports[route.Transport]
 		switch {

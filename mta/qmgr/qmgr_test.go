@@ -221,8 +221,43 @@ func TestSuccessReportsAreForThoseWhoAsked(t *testing.T) {
 	if k := r.reporter.kinds(); k != "success:2" {
 		t.Fatalf("reports %s", k)
 	}
-	if about := r.reporter.reports[0].Recipients; about[0].Relayed || !about[1].Relayed {
+	if about := r.reporter.reports[0].Recipients; about[0].Action == agent.Relayed || about[1].Action != agent.Relayed {
 		t.Errorf("%+v", about)
+	}
+}
+
+// TestAnExpandedRecipientIsReportedAndNotTried: its report is all there is of
+// it, so a report that cannot be queued is made again.
+func TestAnExpandedRecipientIsReportedAndNotTried(t *testing.T) {
+	t.Parallel()
+	r := start(t, setup{deliver: func(_ context.Context, q *agent.Request, report func(agent.Result)) {
+		for _, i := range q.Recipients {
+			if i != 0 {
+				t.Errorf("recipient %d reached an agent", i)
+			}
+			report(sent(i))
+		}
+	}})
+	r.reporter.setFail(errors.New("disk full"))
+	r.addWith("s@example.test", func(e *envelope.Envelope) {
+		e.Recipients[0].Notify = envelope.NotifyNever
+		e.Recipients[1].Notify, e.Recipients[1].Expanded = envelope.NotifySuccess, true
+	}, "a@one.test", "list@one.test")
+	r.awaitDeferred(1)
+	r.reporter.setFail(nil)
+	r.clock.Advance(300 * time.Second)
+	r.log.await(t, 1, "removed")
+	if k := r.reporter.kinds(); k != "success:1" {
+		t.Fatalf("reports %s", k)
+	}
+	if about := r.reporter.reports[0].Recipients[0]; about.Recipient != 1 || about.Action != agent.Expanded || about.Err != nil {
+		t.Errorf("%+v", about)
+	}
+	if n := len(r.log.with("attempt", "status=expanded", "list@one.test", "dsn=2.0.0")); n != 2 {
+		t.Errorf("%d lines about the expansion, want one per attempt", n)
+	}
+	if n := len(r.log.with("attempt", "status=sent")); n != 1 {
+		t.Errorf("%d deliveries", n)
 	}
 }
 

@@ -101,8 +101,9 @@ func (d *decoder) err() error {
 }
 
 // envelopeVersion is the first octet of an encoded envelope. Version 1 had no
-// Recipient.Refused; it is still read. A change of what is written needs a new
-// version and a new file in testdata/golden, also for the other formats here.
+// Recipient.Refused and Expanded; it is still read. A change of what is written
+// needs a new version and a new file in testdata/golden, also for the other
+// formats here.
 const envelopeVersion = 2
 
 func (e *encoder) envelope(v *envelope.Envelope) {
@@ -130,6 +131,7 @@ func (e *encoder) envelope(v *envelope.Envelope) {
 		if r.Refused != nil {
 			e.dsnError(r.Refused)
 		}
+		e.bool(r.Expanded)
 	}
 }
 
@@ -161,8 +163,11 @@ func (d *decoder) envelope() (*envelope.Envelope, error) {
 		r := envelope.Recipient{
 			Address: d.address(), Original: d.address(), ORcpt: d.string(), Notify: envelope.Notify(d.byte()),
 		}
-		if version > 1 && d.byte() == 1 {
-			r.Refused = d.dsnError()
+		if version > 1 {
+			if d.byte() == 1 {
+				r.Refused = d.dsnError()
+			}
+			r.Expanded = d.byte() == 1
 		}
 		v.Recipients = append(v.Recipients, r)
 	}

@@ -15,7 +15,7 @@ import (
 func fullEnvelope() *envelope.Envelope {
 	return &envelope.Envelope{
 		ID: "3Zx0000001z1", Sender: addr.Address{Local: "a b", Domain: "example.org"}, Arrived: time.Unix(1, 2),
-		Recipients: []envelope.Recipient{{Address: addr.Address{Local: "x"}, ORcpt: "rfc822;x", Notify: envelope.NotifyNever, Refused: dsn.New(dsn.LoopDetected, "loop")}},
+		Recipients: []envelope.Recipient{{Address: addr.Address{Local: "x"}, ORcpt: "rfc822;x", Notify: envelope.NotifyNever, Refused: dsn.New(dsn.LoopDetected, "loop"), Expanded: true}},
 		Body:       envelope.Body8BitMIME, UTF8: true, Return: envelope.ReturnHeaders, EnvID: "e",
 		Origin: envelope.Origin{Protocol: "ESMTP", ClientAddr: "::1", ClientName: "n", Helo: "h", Login: "l", Session: "s", TLS: "t"}, Hops: 1,
 	}
@@ -46,11 +46,11 @@ func TestEveryFieldIsKept(t *testing.T) {
 func TestVersion1IsRead(t *testing.T) {
 	t.Parallel()
 	env := fullEnvelope()
-	env.Recipients[0].Refused = nil
+	env.Recipients[0].Refused, env.Recipients[0].Expanded = nil, false
 	e := encoder{}
 	e.envelope(env)
-	// Version 1 ended before the flag of the last recipient.
-	old := append([]byte{1}, e.b[1:len(e.b)-1]...)
+	// Version 1 ended before the flags of the last recipient.
+	old := append([]byte{1}, e.b[1:len(e.b)-2]...)
 	got, err := (&decoder{b: old}).envelope()
 	if err != nil || !reflect.DeepEqual(got, env) {
 		t.Errorf("%+v, %v", got, err)

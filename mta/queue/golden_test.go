@@ -64,8 +64,8 @@ func TestGoldenRecords(t *testing.T) {
 	}
 }
 
-// TestGoldenEnvelope1: envelopes from before Recipient.Refused, in a journal
-// record with one recipient.
+// TestGoldenEnvelope1: envelopes from before Recipient.Refused and Expanded, in a
+// journal record with one recipient.
 func TestGoldenEnvelope1(t *testing.T) {
 	t.Parallel()
 	env := goldenEnvelope()

@@ -42,6 +42,38 @@ func TestAliasKeepsACopy(t *testing.T) {
 	}
 }
 
+// TestExpandedIsOneReport: who asked for success and wrote to an alias for two
+// hears that it was expanded, and of no delivery.
+func TestExpandedIsOneReport(t *testing.T) {
+	t.Parallel()
+	b := serve(t, nil)
+	_, err := b.Run(testContext(t), "", "alias", "add", "list@example.test", alice, bob)
+	must(t, err)
+	s, err := dialSMTP(b.SMTP(), "EHLO")
+	must(t, err)
+	defer s.Close()
+	for _, step := range [][2]string{
+		{"250", "MAIL FROM:<" + alice + ">"}, {"250", "RCPT TO:<list@example.test> NOTIFY=SUCCESS ORCPT=rfc822;all@example.net"}, {"354", "DATA"},
+		{"250", "Subject: to the list\r\n\r\nText.\r\n."},
+	} {
+		if _, err := s.command(step[0], "%s", step[1]); err != nil {
+			t.Fatalf("%s: %v", step[1], err)
+		}
+	}
+	b.waitMail(t, bob, 1)
+	b.queueEmpty(t)
+	var report string
+	for _, f := range b.waitMail(t, alice, 2) {
+		if text := readFile(t, f); strings.Contains(text, "report-type=delivery-status") {
+			report += text
+		}
+	}
+	const want = "Original-Recipient: rfc822; all@example.net\nFinal-Recipient: rfc822; list@example.test\nAction: expanded\nStatus: 2.0.0\n"
+	if strings.Count(report, "\nAction: ") != 1 || !strings.Contains(report, want) || strings.Contains(report, "rfc822; "+bob) {
+		t.Error(report)
+	}
+}
+
 // TestAliasLoops: what can be known is refused when the alias is made; what a
 // later change makes of it is refused at RCPT, for that recipient alone.
 func TestAliasLoops(t *testing.T) {
