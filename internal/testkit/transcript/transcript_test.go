@@ -41,9 +41,18 @@ func TestMatch(t *testing.T) {
 
 func TestPlay(t *testing.T) {
 	t.Parallel()
-	dial := func(*testing.T, string) net.Conn {
-		a, b := net.Pipe()
+	// Not net.Pipe: it takes no deadline any more when the other end is closed.
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	dial := func(t *testing.T, _ string) net.Conn {
 		go func() {
+			b, err := l.Accept()
+			if err != nil {
+				return
+			}
 			defer b.Close()
 			io.WriteString(b, "hello\r\n")
 			in := bufio.NewReader(b)
@@ -55,6 +64,10 @@ func TestPlay(t *testing.T) {
 				io.WriteString(b, "one\r\ntwo\r\n"+line)
 			}
 		}()
+		a, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
 		return a
 	}
 	Run(t, "echo", "S: hello\nC: ${x}\nS: ...\nS: me\nC: bye\nS: <end>\n", Options{Dial: dial, Vars: map[string]string{"x": "me"}})
