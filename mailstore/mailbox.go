@@ -327,5 +327,4 @@ func (mb *mailbox) shut() error {
 	return errors.Join(err, mb.endLocked(), mb.log.Close(), mb.cache.Close())
 }
 
-// now is the time in seconds.
 func (mb *mailbox) now() time.Time { return mb.store().clock.Now() }

@@ -29,8 +29,10 @@
 //     another process, or was tried before has Replay set.
 //   - A file in deferred/ or hold/ is durable, with its name, before the
 //     journal lets go of the message. Where both exist, the file counts.
-//   - Damaged records and files go to corrupt/ with one log line each; the start
-//     goes on.
+//   - A damaged file, and a record that has its checksum but no sense, goes to
+//     corrupt/ with one log line; the start goes on. A record whose checksum is
+//     wrong has a log line only: it is not copied, and a content file that no
+//     readable record names is removed.
 //   - IDs are unique whatever the clock does.
 //
 // # Parameters

@@ -54,9 +54,8 @@ func parse(s string) (addr.Address, error) {
 }
 
 // checkSender lets a user send from the own mailbox, also with an extension or
-// in an alias domain, from an alias that leads to it in one step, from the mailbox's own address when
-// an alias stands beside it, and from the
-// null sender, which reports of mail programs use.
+// in an alias domain or with an alias beside it, from an alias that leads to it
+// in one step, and from the null sender, which reports of mail programs use.
 func (d *Daemon) checkSender(ctx context.Context, user directory.Mailbox, sender addr.Address) error {
 	if sender.IsNull() {
 		return nil
