@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -162,7 +163,7 @@ func initialText(o initOptions) string {
 		section string
 		rows    [][2]string
 	}{
-		{"main", [][2]string{{"hostname", strconv.Quote(o.hostname)}, {"data_dir", `"."`}}},
+		{"main", mainRows(o)},
 		{"smtpd", smtpd},
 		{"lmtpd", [][2]string{{"listen", fmt.Sprintf("[%q, %q]", net.JoinHostPort(o.host, strconv.Itoa(24+o.portBase)), "unix:lmtp.sock")}}},
 		{"imapd", [][2]string{{"listen", listen(143)}, {"listen_tls", listen(993)}}},
@@ -175,4 +176,16 @@ func initialText(o initOptions) string {
 		}
 	}
 	return b.String()
+}
+
+// mainRows is the section [main]. What this host sends to its own address comes
+// from that address, sendmail's mail too.
+func mainRows(o initOptions) [][2]string {
+	rows := [][2]string{{"hostname", strconv.Quote(o.hostname)}, {"data_dir", `"."`}}
+	ip, err := netip.ParseAddr(o.host)
+	if err != nil || ip.IsLoopback() || ip.IsUnspecified() {
+		return rows
+	}
+	own := netip.PrefixFrom(ip.WithZone(""), ip.BitLen())
+	return append(rows, [2]string{"trusted_networks", fmt.Sprintf("[%q, %q, %q]", "127.0.0.0/8", "::1/128", own)})
 }

@@ -3,11 +3,9 @@ package main
 import (
 	"bytes"
 	"fmt"
-	"net"
 	"net/mail"
 	"strings"
 
-	"toastmaster/configs"
 	"toastmaster/internal/addr"
 )
 
@@ -65,20 +63,4 @@ func qualify(a addr.Address, hostname string) addr.Address {
 		return a.WithDomain(hostname)
 	}
 	return a
-}
-
-// localSMTP is the address of the instance's SMTP service as this machine
-// reaches it.
-func localSMTP(c *configs.Config) string {
-	for _, l := range c.SMTPD.Listen {
-		host, port, err := net.SplitHostPort(l)
-		if err != nil {
-			continue
-		}
-		if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-			host = "127.0.0.1"
-		}
-		return net.JoinHostPort(host, port)
-	}
-	return ""
 }

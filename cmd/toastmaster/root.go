@@ -31,7 +31,7 @@ func newRootCommand(env *environment) *cobra.Command {
 		Args:          noArguments,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.PersistentFlags().StringVarP(&env.configFile, "config", "c", "",
+	root.PersistentFlags().StringVarP(&env.configFile, "config", "c", env.configFile,
 		"configuration `FILE` (default TOASTMASTER_CONFIG, then /etc/toastmaster/toastmaster.toml)")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return wrongUsage(cmd, "%w", err) })
 	root.AddCommand(

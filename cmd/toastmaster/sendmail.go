@@ -7,15 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
-	"os"
+	"io/fs"
 	"os/user"
 	"strings"
 	"time"
 
 	"github.com/emersion/go-smtp"
 
-	"toastmaster/configs"
 	"toastmaster/internal/addr"
 )
 
@@ -26,6 +24,7 @@ const (
 	exNoUser      = 67
 	exUnavailable = 69
 	exTempFail    = 75
+	exNoPerm      = 77
 	exConfig      = 78
 )
 
@@ -34,50 +33,55 @@ const submitTimeout = 15 * time.Minute
 
 var errTooLarge = errors.New("the message is larger than smtpd.message_size_limit")
 
+// sendmailMode is what sendmail is asked to do.
+type sendmailMode int
+
+const (
+	modeSubmit  sendmailMode = iota // a message, -bm
+	modeSession                     // -bs: SMTP on standard input and output
+	modeMailq                       // -bp
+	modeFlush                       // -q
+	modeNothing                     // -bi (newaliases)
+)
+
 // sendmailOptions is sendmail's command line as far as programs use it.
 type sendmailOptions struct {
-	fromHeader   bool   // -t: recipients are in the header, too
-	ignoreDots   bool   // -i, -oi: a line with a single dot does not end the message
-	sender       string // -f
-	senderSet    bool
-	fullName     string // -F
-	recipients   []string
-	wantsMailq   bool // -bp
-	wantsNothing bool // -bi (newaliases)
+	fromHeader bool   // -t: recipients are in the header, too
+	ignoreDots bool   // -i, -oi: a line with a single dot does not end the message
+	sender     string // -f
+	senderSet  bool
+	fullName   string // -F
+	recipients []string
+	mode       sendmailMode
 }
 
-// runSendmail reads a message and hands it to the instance's SMTP service over
-// loopback. When that does not answer, the exit code is EX_TEMPFAIL and the
-// caller keeps the message; nothing is kept here.
+// runSendmail reads a message and hands it to the SMTP service of this host
+// (environment.mailSystem), or acts on the queue. When the service does not
+// answer, the exit code is EX_TEMPFAIL and the caller keeps the message; nothing
+// is kept here.
 func runSendmail(ctx context.Context, env *environment, args []string) int {
 	opts, err := parseSendmail(env, args)
 	if err != nil {
 		fmt.Fprintln(env.stderr, "sendmail:", err)
 		return exUsage
 	}
-	switch {
-	case opts.wantsMailq:
-		return runMailq(ctx, env, nil)
-	case opts.wantsNothing:
+	switch opts.mode {
+	case modeNothing:
 		return exOK
+	case modeMailq:
+		return runQueue(ctx, env, "list")
+	case modeFlush:
+		return runQueue(ctx, env, "flush")
 	}
-	config, err := env.config()
+	system, err := env.mailSystem()
 	if err != nil {
 		fmt.Fprintln(env.stderr, "sendmail:", err)
 		return exConfig
 	}
-	hostname := config.Main.Hostname
-	sender, err := opts.envelopeSender(hostname)
-	if err != nil {
-		fmt.Fprintf(env.stderr, "sendmail: -f %s: %v\n", opts.sender, err)
-		return exUsage
-	}
-	message, recipients, err := readMessage(env.stdin, opts, sender, hostname, config.SMTPD.MessageSizeLimit)
-	if err == nil {
-		err = submit(ctx, config, sender, recipients, message)
-	} else if !errors.Is(err, errTooLarge) {
-		fmt.Fprintln(env.stderr, "sendmail:", err)
-		return exUsage
+	if opts.mode == modeSession {
+		err = system.session(ctx, env.stdin, env.stdout)
+	} else {
+		err = opts.submit(ctx, env.stdin, system)
 	}
 	if err != nil {
 		fmt.Fprintln(env.stderr, "sendmail:", err)
@@ -85,12 +89,51 @@ func runSendmail(ctx context.Context, env *environment, args []string) int {
 	return submitCode(err)
 }
 
+// badMessage is a message or a command line that nobody can submit.
+type badMessage struct{ error }
+
+func (e *badMessage) Unwrap() error { return e.error }
+
+// submit reads the message and hands it over.
+func (o sendmailOptions) submit(ctx context.Context, in io.Reader, system mailSystem) error {
+	sender, err := o.envelopeSender(system.hostname)
+	if err != nil {
+		return &badMessage{fmt.Errorf("-f %s: %w", o.sender, err)}
+	}
+	message, recipients, err := readMessage(in, o, sender, system.hostname, system.limit)
+	if errors.Is(err, errTooLarge) {
+		return err
+	}
+	if err != nil {
+		return &badMessage{err}
+	}
+	return system.submit(ctx, sender, recipients, message)
+}
+
+// runQueue is `toastmaster queue VERB` with the exit codes of sysexits.h.
+func runQueue(ctx context.Context, env *environment, verb string) int {
+	if _, err := env.config(); errors.Is(err, fs.ErrPermission) {
+		fmt.Fprintln(env.stderr, "sendmail: the queue is for who may read the configuration:", err)
+		return exNoPerm
+	}
+	switch runCommand(ctx, env, []string{"queue", verb}) {
+	case 0:
+		return exOK
+	case 2:
+		return exConfig
+	}
+	return exUnavailable
+}
+
 // submitCode is the exit code for the outcome of a submission.
 func submitCode(err error) int {
 	var reply *smtp.SMTPError
+	var wrong *badMessage
 	switch {
 	case err == nil:
 		return exOK
+	case errors.As(err, &wrong):
+		return exUsage
 	case errors.Is(err, errTooLarge):
 		return exUnavailable
 	case !errors.As(err, &reply) || reply.Code < 500:
@@ -131,7 +174,7 @@ func parseSendmail(env *environment, args []string) (sendmailOptions, error) {
 			return o, err
 		}
 	}
-	if !o.fromHeader && len(o.recipients) == 0 && !o.wantsMailq && !o.wantsNothing {
+	if o.mode == modeSubmit && !o.fromHeader && len(o.recipients) == 0 {
 		return o, errors.New("no recipients: name some, or use -t")
 	}
 	return o, nil
@@ -157,20 +200,37 @@ func (o *sendmailOptions) set(env *environment, a string, value func() (string, 
 	case 'b':
 		switch a {
 		case "-bm":
+			o.mode = modeSubmit
+		case "-bs":
+			o.mode = modeSession
 		case "-bp":
-			o.wantsMailq = true
+			o.mode = modeMailq
 		case "-bi", "-bI":
-			o.wantsNothing = true
+			o.mode = modeNothing
 		default:
 			return fmt.Errorf("mode %s is not supported", a)
 		}
 	case 'B', 'N', 'R', 'V', 'X', 'h', 'L':
 		_, err = value()
-	case 'G', 'n', 'v', 'e', 'U', 'm', 'q':
+	case 'q':
+		return o.setQueueRun(a)
+	case 'G', 'n', 'v', 'e', 'U', 'm':
 	default:
 		return fmt.Errorf("unknown option %s", a)
 	}
 	return err
+}
+
+// setQueueRun reads -q, a run of the queue, and -qTIME, the time between runs,
+// which is queue.run_delay's affair.
+func (o *sendmailOptions) setQueueRun(a string) error {
+	switch {
+	case a == "-q":
+		o.mode = modeFlush
+	case a[2] < '0' || a[2] > '9':
+		return fmt.Errorf("option %s is not supported, see `toastmaster queue flush --help`", a)
+	}
+	return nil
 }
 
 // readMessage reads the message and with -t collects the recipients; Bcc fields
@@ -290,26 +350,19 @@ func fieldName(field []byte) string {
 	return strings.ToLower(string(name))
 }
 
-func submit(ctx context.Context, c *configs.Config, sender addr.Address, recipients []addr.Address, message []byte) error {
-	address := localSMTP(c)
-	if address == "" {
-		return errors.New("smtpd.listen has no TCP address")
-	}
-	var dialer net.Dialer
+// submit hands a message over. The error is a *smtp.SMTPError when the service
+// said no.
+func (m mailSystem) submit(ctx context.Context, sender addr.Address, recipients []addr.Address, message []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, submitTimeout)
 	defer cancel()
-	conn, err := dialer.DialContext(ctx, "tcp", address)
+	conn, err := m.dial(ctx)
 	if err != nil {
-		return fmt.Errorf("the mail system does not answer: %w", err)
+		return err
 	}
 	client := smtp.NewClient(conn)
 	defer client.Close()
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
-	host, err := os.Hostname()
-	if err != nil {
-		host = "localhost"
-	}
-	if err := client.Hello(host); err != nil {
+	if err := client.Hello(clientName()); err != nil {
 		return err
 	}
 	if err := client.Mail(sender.String(), nil); err != nil {
