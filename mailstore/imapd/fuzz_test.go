@@ -9,7 +9,14 @@ import (
 	"testing"
 	"time"
 
+	"toastmaster/configs"
+	"toastmaster/directory"
+	"toastmaster/directory/password"
+	"toastmaster/directory/static"
+	"toastmaster/internal/clock"
 	"toastmaster/internal/envelope"
+	"toastmaster/internal/msglog"
+	"toastmaster/internal/testkit/faultfs"
 	"toastmaster/mailstore"
 )
 
@@ -27,39 +34,54 @@ func FuzzSession(f *testing.F) {
 	} {
 		f.Add([]byte(s))
 	}
-	h := newHost(f, func(h *host) {
-		h.config.IMAPD.MaxMessage, h.config.IMAPD.MaxLiteral = 4096, 4096
-		// A session that still waits when the input is over ends soon.
-		h.config.IMAPD.IdleTimeout, h.config.IMAPD.CommandTimeout = 100*time.Millisecond, 100*time.Millisecond
-	})
+	srv, store := fuzzServer(f)
+	bob := account(f, "bob")
 	f.Fuzz(func(t *testing.T, input []byte) {
-		if err := h.store.RemoveAccount(t.Context(), account(t, "bob")); err != nil {
+		if err := store.RemoveAccount(t.Context(), bob); err != nil {
 			t.Fatal(err)
 		}
 		for _, m := range []string{plain, mixed, eightBit} {
-			if err := h.store.Deliver(t.Context(), account(t, "bob"), &mailstore.Delivery{Content: envelope.Memory(m)}); err != nil {
+			if err := store.Deliver(t.Context(), bob, &mailstore.Delivery{Content: envelope.Memory(m)}); err != nil {
 				t.Fatal(err)
 			}
 		}
-		server, peer := net.Pipe()
-		_ = peer.SetDeadline(time.Now().Add(20 * time.Second))
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			h.handler.ServeConn(context.Background(), server)
-			_ = server.Close()
-		}()
-		go func() {
-			_, _ = io.WriteString(peer, "l LOGIN bob@example.test \"secret word\"\r\n")
-			_, _ = peer.Write(input)
+		var output bytes.Buffer
+		srv.ServeConn(t.Context(), memoryConn{w: &output, r: io.MultiReader(
+			strings.NewReader("l LOGIN bob@example.test \"\"\r\n"), bytes.NewReader(input),
 			// Whatever literal is open is filled, then the session ends.
-			_, _ = io.WriteString(peer, strings.Repeat("\r\nDONE\r\n", 1200)+"\r\nz LOGOUT\r\n")
-		}()
-		output, _ := io.ReadAll(peer)
-		_ = peer.Close()
-		<-done
-		checkResponses(t, output)
+			strings.NewReader(strings.Repeat("\r\nDONE\r\n", 1200)+"\r\nz LOGOUT\r\n"),
+		)})
+		if !bytes.Contains(output.Bytes(), []byte("\r\nl OK ")) {
+			t.Fatalf("not logged in: %q", output.Bytes())
+		}
+		checkResponses(t, output.Bytes())
 	})
+}
+
+// fuzzServer is a server whose sessions cost what the code costs: the disk is
+// memory, any password is good, and there is no socket.
+func fuzzServer(f *testing.F) (*Server, *mailstore.Store) {
+	c := configs.Default()
+	c.IMAPD.MaxMessage, c.IMAPD.MaxLiteral, c.IMAPD.MaxUserIP = 4096, 4096, 0
+	c.Store.JournalSegment, c.Store.DefaultFolders = 1<<20, []string{"Trash"}
+	store, err := mailstore.Open(f.Context(), mailstore.Options{
+		Root: "/mail", FS: faultfs.NewDisk(), Clock: clock.System{}, Log: msglog.Discard(), Hostname: "imap.test", Store: c.Store,
+	})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(func() {
+		if err := store.Close(); err != nil {
+			f.Error(err)
+		}
+	})
+	srv := New(Options{
+		Config: c.IMAPD, Store: store, Auth: authenticator(f, c), Hostname: "imap.test", Log: msglog.Discard(), Clock: clock.System{},
+	})
+	box := static.Box("bob@example.test", "").Mailbox
+	box.Home = account(f, "bob").Home
+	srv.gate.Authenticate = func(context.Context, password.Attempt) (directory.Mailbox, error) { return box, nil }
+	return srv, store
 }
 
 // checkResponses reads the output as lines and literals.
@@ -144,14 +166,17 @@ func TestMatch(t *testing.T) {
 	}
 }
 
-// memoryConn is a connection from which a client's octets are read.
+// memoryConn is a connection from which a client's octets are read, and to
+// which the server's are written.
 type memoryConn struct {
 	net.Conn
 	r io.Reader
+	w io.Writer
 }
 
 func (m memoryConn) Read(p []byte) (int, error)       { return m.r.Read(p) }
-func (m memoryConn) Write(p []byte) (int, error)      { return len(p), nil }
+func (m memoryConn) Write(p []byte) (int, error)      { return m.w.Write(p) }
+func (m memoryConn) RemoteAddr() net.Addr             { return &net.UnixAddr{} }
 func (m memoryConn) SetReadDeadline(time.Time) error  { return nil }
 func (m memoryConn) SetWriteDeadline(time.Time) error { return nil }
 
@@ -165,7 +190,7 @@ func FuzzArgs(f *testing.F) {
 		f.Add(byte(i), []byte(s+"\r\nnext\r\n"))
 	}
 	f.Fuzz(func(t *testing.T, what byte, input []byte) {
-		c := newConn(memoryConn{r: bytes.NewReader(input)}, &blockPool{}, 100)
+		c := newConn(memoryConn{r: bytes.NewReader(input), w: io.Discard}, &blockPool{}, 100)
 		c.maxDiscard = 1 << 20
 		line, err := c.readLine()
 		if err != nil && err != errLineTooLong {
