@@ -5,6 +5,10 @@ import (
 	"slices"
 )
 
+// segmentMessages is how many of the largest messages a journal segment must
+// hold.
+const segmentMessages = 4
+
 // disagreements are the mistakes of parameters that are allowed each by itself.
 func (c *Config) disagreements() []error {
 	var mistakes []error
@@ -15,6 +19,12 @@ func (c *Config) disagreements() []error {
 	if longest := max(c.Qmgr.QueueLifetime, c.Qmgr.BounceQueueLifetime); c.Store.ExpungeMemory <= longest {
 		mistake("store.expunge_memory", "%s is not longer than the lifetime of a message in the queue, %s",
 			formatDuration(c.Store.ExpungeMemory), formatDuration(longest))
+	}
+	// Each message starts in a segment that has room for it, so the rest of
+	// the last one is lost.
+	if c.Queue.SegmentSize < segmentMessages*c.Queue.MemoryLimit {
+		mistake("queue.segment_size", "%s is less than %d times queue.memory_limit, %s",
+			formatSize(c.Queue.SegmentSize), segmentMessages, formatSize(c.Queue.MemoryLimit))
 	}
 	if c.Qmgr.MinimalBackoffTime > c.Qmgr.MaximalBackoffTime {
 		mistake("qmgr.minimal_backoff_time", "%s is longer than qmgr.maximal_backoff_time, %s",

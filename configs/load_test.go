@@ -40,6 +40,8 @@ func TestParametersThatDoNotAgree(t *testing.T) {
 		"[qmgr]\nminimal_backoff_time = \"2h\"\nmaximal_backoff_time = \"1h\"\n": "f.toml:2: qmgr.minimal_backoff_time: 2h is longer than",
 		"[store]\nexpunge_memory = \"5d\"\n":                                     "f.toml:2: store.expunge_memory: 5d is not longer than",
 		"[qmgr]\nbounce_queue_lifetime = \"7d\"\n":                               "f.toml: store.expunge_memory: 7d is not longer than",
+		"[queue]\nsegment_size = \"1 MiB\"\nmemory_limit = \"512 KiB\"\n":        "f.toml:2: queue.segment_size: 1 MiB is less than 4 times queue.memory_limit, 512 KiB",
+		"[queue]\nmemory_limit = \"4 MiB\"\nsegment_size = \"15 MiB\"\n":         "f.toml:3: queue.segment_size: 15 MiB is less than",
 		"[imapd]\nlisten_tls = [\":25\"]\n":                                      "f.toml:2: imapd.listen_tls: \":25\" is an address of smtpd.listen already",
 	} {
 		if _, err := Parse("f.toml", []byte(text)); err == nil || !strings.HasPrefix(err.Error(), want) {

@@ -26,7 +26,7 @@ func (c *Queue) params() []Param {
 		Size("queue.content_memory", &c.ContentMemory, 64*mib, 0, 16*gib,
 			"How much content of accepted messages stays in memory until their first delivery. Above it contents are read back from the journal."),
 		Size("queue.segment_size", &c.SegmentSize, 16*mib, 64*kib, gib,
-			"Size of a journal segment. Should be several times memory_limit."),
+			"Size of a journal segment. Must be four times memory_limit or more."),
 		Int("queue.max_segments", &c.MaxSegments, 64, 4, 100_000,
 			"How many segments the journal may have. With all of them in use new mail is refused with 452 4.3.1 after add_wait."),
 		Int("queue.move_segments", &c.MoveSegments, 16, 2, 100_000,

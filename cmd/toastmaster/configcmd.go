@@ -31,7 +31,7 @@ func newConfigCheckCommand(env *environment) *cobra.Command {
 		Long: "Reads the file and everything it names, and starts nothing. Mistakes end with exit\n" +
 			"code 2, warnings do not.",
 		Args: noArguments,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := env.config()
 			if err != nil {
 				return err
@@ -39,9 +39,9 @@ func newConfigCheckCommand(env *environment) *cobra.Command {
 			if err := checkFiles(c); err != nil {
 				return &usage{err}
 			}
-			warnings := []string{}
-			for _, w := range c.Warnings() {
-				warnings = append(warnings, w.Error())
+			warnings, err := checkWarnings(cmd.Context(), c)
+			if err != nil {
+				return err
 			}
 			if asJSON {
 				return printJSON(env.stdout, map[string]any{"file": c.File, "warnings": warnings})

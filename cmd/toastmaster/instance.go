@@ -5,10 +5,8 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/netip"
 	"os"
-	"path/filepath"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -65,8 +63,8 @@ func openInstance(ctx context.Context, c *configs.Config) (*instance, error) {
 		name string
 		open func(context.Context) error
 	}{
-		{"log", i.openLog},
 		{"data_dir", i.openDataDir},
+		{"log", i.openLog},
 		{"tls", i.openTLS},
 		{"directory", i.openDirectory},
 		{"store", i.openStore},
@@ -212,28 +210,5 @@ func (i *instance) openQueue(ctx context.Context) error {
 	}
 	i.queue = q
 	i.onClose(q.Close)
-	return nil
-}
-
-// checkFiles looks at what the configuration names without starting anything.
-func checkFiles(c *configs.Config) error {
-	for _, entry := range c.TLS.Certificates {
-		cert, key := configs.CertificateFiles(entry)
-		if _, err := tls.LoadX509KeyPair(c.Path(cert), c.Path(key)); err != nil {
-			return c.Mistake("tls.certificates", err)
-		}
-	}
-	if f := c.SMTP.PasswordFile; f != "" {
-		if _, err := os.ReadFile(c.Path(f)); err != nil {
-			return c.Mistake("smtp.password_file", err)
-		}
-	}
-	info, err := os.Stat(filepath.Dir(c.Dir()))
-	if err != nil {
-		return c.Mistake("main.data_dir", err)
-	}
-	if !info.IsDir() {
-		return c.Mistake("main.data_dir", fs.ErrInvalid)
-	}
 	return nil
 }

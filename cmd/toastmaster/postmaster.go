@@ -37,30 +37,30 @@ func makePostmaster(ctx context.Context, c *configs.Config) (err error) {
 
 // warn logs at the start what serves, but not as somebody may think.
 func (i *instance) warn(ctx context.Context) {
-	if err := i.noPostmaster(ctx); err != nil {
+	if err := noPostmaster(ctx, i.config, i.directory); err != nil {
 		i.log.Warn("configuration", "cause", i.config.Mistake("smtpd.postmaster", err))
 	}
 }
 
 // noPostmaster says why mail for postmaster is refused, if it is. A directory
 // that cannot answer now is no reason.
-func (i *instance) noPostmaster(ctx context.Context) error {
-	hostname := i.config.Main.Hostname
+func noPostmaster(ctx context.Context, c *configs.Config, d directory.Directory) error {
+	hostname := c.Main.Hostname
 	a := addr.Address{Local: "postmaster", Domain: hostname}
-	if p, err := addr.Parse(i.config.SMTPD.Postmaster); err == nil && !p.IsNull() {
+	if p, err := addr.Parse(c.SMTPD.Postmaster); err == nil && !p.IsNull() {
 		a = qualify(p, hostname)
 	}
-	_, err := i.directory.Domain(ctx, a.Domain)
+	_, err := d.Domain(ctx, a.Domain)
 	switch outcome := directory.OutcomeOf(err); {
 	case outcome == directory.Found:
-		_, err = i.directory.Recipient(ctx, a)
+		_, err = d.Recipient(ctx, a)
 	case outcome == directory.NotFound && a.Domain != hostname:
 		return nil // of another host
 	}
 	switch {
 	case directory.OutcomeOf(err) != directory.NotFound:
 		return nil
-	case i.config.SMTPD.Postmaster == "":
+	case c.SMTPD.Postmaster == "":
 		return configs.ErrNoPostmaster
 	}
 	return fmt.Errorf("nobody has the address %s, so mail for postmaster is refused: add a mailbox or an alias", a)
