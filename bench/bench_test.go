@@ -145,3 +145,29 @@ func TestReport(t *testing.T) {
 		}
 	}
 }
+
+func TestOneLoopTakesEachAnswerOnce(t *testing.T) {
+	t.Parallel()
+	const ok = appendTag + "OK [APPENDUID 1 1] done\r\n"
+	run := func(n int, chunks ...string) (int, error) {
+		asked := 0
+		x := &exchange{
+			c:        server(t, chunks...),
+			next:     func(int) []byte { asked++; return []byte("x\r\n") },
+			answered: appendAnswered,
+		}
+		_, err := oneLoop(context.Background(), []*exchange{x}, n)
+		return asked, err
+	}
+	for _, chunks := range [][]string{{ok, ok}, {ok[:5], ok[5:], ok[:len(ok)-1], ok[len(ok)-1:]}} {
+		if asked, err := run(2, chunks...); asked != 2 || err != nil {
+			t.Errorf("%q: %d requests, %v", chunks, asked, err)
+		}
+	}
+	if _, err := run(2, ok, appendTag+"NO sorry\r\n"); err == nil || !strings.Contains(err.Error(), "NO sorry") {
+		t.Errorf("NO: %v", err)
+	}
+	if _, err := run(2, ok, "* BYE"); err == nil { // an end or a reset: nobody reads the requests
+		t.Error("an answer without its end was taken")
+	}
+}

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"time"
 )
 
 const appendConnections = 10
@@ -22,21 +24,47 @@ func appendStage() stage {
 }
 
 func appendRun(ctx context.Context, s *side, n int) (float64, error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
+	defer cancel()
+	commands := appendCommands()
 	each := n / appendConnections
-	contents := someMessages()
-	return parallel(ctx, appendConnections, each, func(ctx context.Context, conn int) (func(i int) error, func(), error) {
+	var all []*exchange
+	for conn := range appendConnections {
 		c, end, err := login(ctx, s, address(conn))
 		if err != nil {
-			return nil, nil, err
+			return 0, err
 		}
-		return func(i int) error {
-			content := contents[(conn*each+i)%len(contents)]
-			tag := c.nextTag()
-			if err := c.write(fmt.Appendf(nil, "%s APPEND INBOX (\\Seen) {%d+}\r\n%s\r\n", tag, len(content), content)); err != nil {
-				return err
-			}
-			_, err := c.until(tag)
-			return err
-		}, end, nil
-	})
+		defer end()
+		all = append(all, &exchange{
+			c:        c,
+			next:     func(i int) []byte { return commands[(conn*each+i)%len(commands)] },
+			answered: appendAnswered,
+		})
+	}
+	return oneLoop(ctx, all, each)
+}
+
+// appendTag is the same for every command: each waits for the answer to the
+// one before.
+const appendTag = "append "
+
+// appendCommands are made before the measurement, like the messages in them.
+func appendCommands() [][]byte {
+	var all [][]byte
+	for _, content := range someMessages() {
+		all = append(all, fmt.Appendf(nil, appendTag+"APPEND INBOX (\\Seen) {%d+}\r\n%s\r\n", len(content), content))
+	}
+	return all
+}
+
+// appendAnswered wants the tagged OK. No mailbox is selected, so nothing else
+// is to come.
+func appendAnswered(read []byte) (bool, error) {
+	if !bytes.HasSuffix(read, []byte("\r\n")) {
+		return false, nil
+	}
+	if !bytes.HasPrefix(read, []byte(appendTag+"OK ")) {
+		return false, fmt.Errorf("%.200q", read)
+	}
+	return true, nil
 }
