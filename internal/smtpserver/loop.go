@@ -56,6 +56,8 @@ func (c *Conn) lost(err error, where string) {
 	switch {
 	case errors.Is(err, wire.ErrInterrupted):
 		c.bye(dsn.New(dsn.ShuttingDown, "Service is shutting down, try again later"), "shutdown")
+	case errors.Is(err, wire.ErrEndless):
+		c.bye(dsn.New(dsn.TooManyErrors, "Line without end").WithCode(421), "line without end"+where)
 	case errors.As(err, &ne) && ne.Timeout():
 		c.bye(dsn.New(dsn.BadConnection, "Timeout exceeded").WithCode(421), "timeout"+where)
 	default:

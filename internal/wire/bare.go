@@ -23,6 +23,9 @@ var (
 	ErrBareLF      = errors.New("bare LF received")
 	ErrBareCR      = errors.New("bare CR received")
 	ErrInterrupted = errors.New("interrupted while waiting for a command")
+	// ErrEndless: the rest of a line that is too long has no end either; after
+	// it there is nothing to read.
+	ErrEndless = errors.New("line without end")
 	// ErrNotText: what came is no line; after it there is nothing to read.
 	ErrNotText = errors.New("not text")
 	// ErrCut is the end of a connection that somebody else decided.

@@ -6,7 +6,8 @@
 //
 // [Reader.ReadLine] reads one command or reply line of bounded length. A line
 // that is too long is read to its end and reported as [ErrTooLong]; the next
-// call reads the next line. [Reader.Content] reads a message in SMTP's DATA
+// call reads the next line. When 1 MiB of it was read without an end it is
+// [ErrEndless], and the connection should be closed. [Reader.Content] reads a message in SMTP's DATA
 // framing (RFC 5321 section 4.5.2): the end is CR LF . CR LF and nothing else,
 // so "LF . LF", "LF . CR LF" and "CR . CR" are content. [Reader.Chunks] reads
 // a message in BDAT framing (RFC 3030). Both give the content either as it was
@@ -41,8 +42,9 @@
 //
 // # Results
 //
-// Errors of this package are [ErrTooLong], [ErrBareLF], [ErrBareCR],
-// [ErrNotText], [ErrInterrupted] and [ErrCut]; [Refusal] maps them to replies (500 5.5.2, 550 5.5.2).
+// Errors of this package are [ErrTooLong], [ErrEndless], [ErrBareLF],
+// [ErrBareCR], [ErrNotText], [ErrInterrupted] and [ErrCut]; [Refusal] maps
+// those after which a session goes on to replies (500 5.5.2, 550 5.5.2).
 // Everything else comes from the connection; an end in the middle of a line or
 // of content is io.ErrUnexpectedEOF.
 //

@@ -9,6 +9,12 @@ import (
 // end (Postfix line_length_limit).
 const DefaultMaxLine = 2048
 
+// maxSkipped is how many octets of a line that is too long are dropped before
+// the reader gives up. A deadline is for one read, so that a peer could send
+// one line for ever. It is far above what a client sends in one line by
+// mistake, and no parameter: nobody needs another one.
+const maxSkipped = 1 << 20
+
 // Reader reads lines and content from a source. It belongs to one goroutine.
 type Reader struct {
 	// MaxLine limits a line in octets without its line end; it may be changed
@@ -65,10 +71,12 @@ func (r *Reader) Close() {
 // ReadLine reads one line without its line end. The slice is valid until the
 // next call on the reader.
 //
-// ErrTooLong: the line was longer than MaxLine and is gone. ErrBareLF,
-// ErrBareCR: policy Reject; the line is returned for the log. Under Normalize
-// and Allow a line may end in a bare LF and hold bare CRs. ErrNotText: see Text. io.EOF: the source
-// ended before the line began; io.ErrUnexpectedEOF: inside of it.
+// ErrTooLong: the line was longer than MaxLine and is gone. ErrEndless: so
+// much longer (1 MiB) that its end was not waited for; the reader is of no
+// more use then. ErrBareLF, ErrBareCR: policy Reject; the line is returned for
+// the log. Under Normalize and Allow a line may end in a bare LF and hold bare
+// CRs. ErrNotText: see Text. io.EOF: the source ended before the line began;
+// io.ErrUnexpectedEOF: inside of it.
 func (r *Reader) ReadLine() ([]byte, error) {
 	r.shrink()
 	for scanned := 0; ; {
@@ -108,10 +116,13 @@ func (r *Reader) checkLine(line []byte) ([]byte, error) {
 
 // skipLine drops the rest of a line that is too long.
 func (r *Reader) skipLine() error {
-	for {
+	for skipped := 0; ; {
 		if i := bytes.IndexByte(r.buf[r.pos:r.end], '\n'); i >= 0 {
 			r.pos += i + 1
 			return ErrTooLong
+		}
+		if skipped += r.Buffered(); skipped > maxSkipped {
+			return ErrEndless
 		}
 		r.pos = r.end
 		if err := r.fill(); err != nil {

@@ -121,6 +121,8 @@ func (s *session) goodbye(err error) string {
 		s.err("[SYS/PERM] " + login.ErrRevoked.Text)
 	case errors.Is(err, wire.ErrNotText):
 		s.err("This is not POP3, or TLS on a port without")
+	case errors.Is(err, wire.ErrEndless):
+		s.err("Line without end")
 	case errors.Is(err, wire.ErrInterrupted):
 		reason = "shutdown"
 		s.err("[SYS/TEMP] Server is shutting down")

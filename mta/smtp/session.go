@@ -194,7 +194,7 @@ func (s *session) lost(err error, doing string) *dsn.Error {
 	s.broken = true
 	host := s.target.host
 	switch {
-	case errors.Is(err, errMalformed), errors.Is(err, errTooLong), errors.Is(err, wire.ErrTooLong):
+	case errors.Is(err, errMalformed), errors.Is(err, errTooLong), errors.Is(err, wire.ErrTooLong), errors.Is(err, wire.ErrEndless):
 		return dsn.Wrap(protocolError, "Host "+host+" does not speak SMTP (after "+doing+")", err)
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return dsn.Wrap(dsn.BadConnection, "Conversation with "+host+" timed out (after "+doing+")", err)
