@@ -27,7 +27,7 @@ type Store struct {
 func (c *Store) params() []Param {
 	return []Param{
 		String("store.path", &c.Path, "mail", "a folder", nil,
-			"The folder below main.data_dir that holds the mailboxes, and nothing else. All of it must be one file system."),
+			"The folder below main.data_dir that holds the mailboxes, and nothing else. One that has something in it and no folder .toastmaster is refused: make that folder to take over a Maildir tree of Dovecot's. All of it must be one file system."),
 		String("store.separator", &c.Separator, "/", `"/" or "."`, checkSeparator,
 			"The separator between levels of a mailbox name in IMAP. On disk it is always a dot (Maildir++), so a level cannot hold one."),
 		List("store.default_folders", &c.DefaultFolders, []string{"Drafts", "Sent", "Junk", "Trash", "Archive"}, "mailbox names", nil,

@@ -77,8 +77,10 @@
 //	toastmaster.index toastmaster.index.log toastmaster.cache   see mailstore/index
 //	toastmaster.special-use               SPECIAL-USE set at CREATE (home only)
 //
-// The root has .toastmaster: spool/ for messages on their way in and mailboxes
-// on their way out, journal-<n>/ for each process.
+// The root has .toastmaster, which makes it a store: [Open] refuses a folder
+// with other things in it and without that (ErrForeign), so that a tree of
+// Dovecot is taken over on purpose only. In it are spool/ for messages on their
+// way in and mailboxes on their way out, and journal-<n>/ for each process.
 //
 // # Standards
 //

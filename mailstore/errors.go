@@ -20,6 +20,7 @@ var (
 	ErrExpunged    = errors.New("message expunged")
 	ErrLimit       = errors.New("limit reached")
 	ErrClosed      = errors.New("store closed")
+	ErrForeign     = errors.New("not a mail store")
 )
 
 // DSN maps an error of this package to a delivery status: over quota 5.2.2,

@@ -74,8 +74,9 @@ type Store struct {
 // private is the folder below the root that is no account's.
 const private = ".toastmaster"
 
-// Open opens the store and finishes what a crash left undone. The owner runs
-// Run, and calls Close after it returned.
+// Open opens the store and finishes what a crash left undone. A folder of
+// somebody else's is not opened (Check). The owner runs Run, and calls Close
+// after it returned.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	s := &Store{
 		root: o.Root, fs: o.FS, clock: o.Clock, log: o.Log, cfg: o.Store,
@@ -90,6 +91,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	s.tag = fmt.Sprintf("P%dR%xQ", os.Getpid(), rand.Uint32())
 	s.points.epoch.Store(1)
+	if err := Check(o.FS, o.Root); err != nil {
+		return nil, storeError(err)
+	}
 	s.spool = spool.Dir{FS: o.FS, Path: filepath.Join(o.Root, private, "spool"), Memory: int(o.Store.SpoolMemory)}
 	if err := o.FS.MkdirAll(s.spool.Path, 0o700); err != nil {
 		return nil, storeError(err)

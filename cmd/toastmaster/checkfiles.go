@@ -14,6 +14,9 @@ import (
 
 	"toastmaster/configs"
 	"toastmaster/directory/sql"
+	"toastmaster/internal/vfs"
+	"toastmaster/mailstore"
+	"toastmaster/mta/queue"
 )
 
 // checkFiles looks at what the configuration names without starting or making
@@ -29,7 +32,8 @@ func checkFiles(c *configs.Config) error {
 		{"tls.certificates", `"certificate-file,key-file" in PEM`, checkCertificates},
 		{"directory.path", "a SQLite database that can be written, or a new file", checkDatabase},
 		{"smtp.password_file", "a file that can be read", checkPasswordFile},
-		{"store.path", "a folder that can be written, or a new one", func(c *configs.Config) error { return checkFolder(c, c.Store.Path) }},
+		{"store.path", "a folder that can be written and is a mail store or empty, or a new one", checkStore},
+		{"main.data_dir", "a folder whose folder queue is ours or empty", checkQueue},
 	} {
 		if err := check.check(c); err != nil {
 			return c.Mistake(check.param, fmt.Errorf("%w (allowed: %s)", err, check.allowed))
@@ -157,6 +161,20 @@ func checkDatabase(c *configs.Config) error {
 		return fmt.Errorf("%s is not a database", path)
 	}
 	return err
+}
+
+func checkStore(c *configs.Config) error {
+	if err := checkFolder(c, c.Store.Path); err != nil {
+		return err
+	}
+	return mailstore.Check(vfs.OS{}, c.Path(c.Store.Path))
+}
+
+func checkQueue(c *configs.Config) error {
+	if err := checkFolder(c, queueDir); err != nil {
+		return err
+	}
+	return queue.Check(vfs.OS{}, c.Path(queueDir))
 }
 
 // checkFolder looks whether a folder can be written, or made: the start makes

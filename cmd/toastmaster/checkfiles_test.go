@@ -31,6 +31,9 @@ func TestCheckFindsWhatCannotBeUsed(t *testing.T) {
 		{"directory", "path", "tls", "is a folder"},
 		{"directory", "path", "plain", "is not a database"},
 		{"directory", "path", "none/x.db", "no such file"},
+		{"store", "path", "tls", "not a mail store: "},
+		{"store", "path", ".", "not a mail store: "},
+		{"store", "path", "", "not a mail store: "},
 		{"store", "path", "plain", "is not a folder"},
 		{"store", "path", "plain/mail", "not a directory"},
 	} {

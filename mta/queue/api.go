@@ -17,6 +17,9 @@ var ErrNoMessage = errors.New("queue: no such message")
 // ErrInUse is returned by Open when another process has the queue open.
 var ErrInUse = errors.New("queue: in use by another process")
 
+// ErrForeign is returned by Open for a folder of somebody else's.
+var ErrForeign = errors.New("queue: not a queue's folder")
+
 // Effect says where the result of a finished recipient lies.
 type Effect uint8
 

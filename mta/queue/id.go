@@ -97,7 +97,7 @@ func bucket(id envelope.QueueID) string { return string(id[timeDigits-1 : timeDi
 // newEpoch reads the epoch file, and replaces it by one with the next number.
 // The new one is durable before an ID is made of it.
 func newEpoch(fsys vfs.FS, dir string, now time.Time) (uint64, error) {
-	name := filepath.Join(dir, "epoch")
+	name := filepath.Join(dir, fileEpoch)
 	n, err := readEpoch(fsys, name)
 	if errors.Is(err, fs.ErrNotExist) {
 		n, err = 0, nil

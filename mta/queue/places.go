@@ -26,6 +26,8 @@ const (
 	dirContent = "content" // contents too large for the journal
 	dirCorrupt = "corrupt"
 	dirJournal = "journal"
+	fileLock   = "lock"
+	fileEpoch  = "epoch"
 )
 
 // make creates the directories that every queue has.

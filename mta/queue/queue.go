@@ -104,10 +104,13 @@ func Open(ctx context.Context, o Options) (*Queue, error) {
 
 // prepare makes the folders, takes the lock and a new epoch.
 func (q *Queue) prepare() error {
+	if err := Check(q.o.FS, q.o.Dir); err != nil {
+		return err
+	}
 	if err := q.places.make(); err != nil {
 		return diskError(err)
 	}
-	lock, err := q.o.FS.OpenFile(filepath.Join(q.o.Dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	lock, err := q.o.FS.OpenFile(filepath.Join(q.o.Dir, fileLock), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return diskError(err)
 	}
