@@ -146,24 +146,47 @@ type incoming struct {
 	file      vfs.File
 	owned     bool // close it
 	msg       index.Message
-	structure []byte
+	structure []byte // of scratch
+	scratch   *scratch
+	store     *Store
 }
 
 func (in *incoming) close() {
 	if in.owned {
 		_ = in.file.Close() // without a name it vanishes; with one, all was written
 	}
+	if !in.scratch.scanner.Large() && cap(in.scratch.structure) <= maxScratch {
+		in.store.scratches.Put(in.scratch)
+	}
+}
+
+// scratch is memory that one delivery after the other uses.
+type scratch struct {
+	scanner   mime.Scanner
+	structure []byte
+}
+
+// maxScratch is how large a structure may be whose memory is kept; one of an
+// ordinary message has less than a tenth of it.
+const maxScratch = 16 << 10
+
+func (s *Store) scratch() *scratch {
+	if x, ok := s.scratches.Get().(*scratch); ok {
+		return x
+	}
+	return &scratch{}
 }
 
 // prepare scans and writes the content. A spooled file on our file system is
 // used as it is.
 func (s *Store) prepare(mb *mailbox, d *Delivery) (*incoming, error) {
-	in := &incoming{}
-	scanned, err := scan(d.Prefix, d.Content)
+	in := &incoming{store: s, scratch: s.scratch()}
+	scanned, err := scan(&in.scratch.scanner, d.Prefix, d.Content)
 	if err != nil {
 		return nil, err
 	}
-	in.structure = scanned.AppendBinary(nil)
+	in.scratch.structure = scanned.AppendBinary(in.scratch.structure[:0])
+	in.structure = in.scratch.structure
 	date := d.Date
 	if date.IsZero() {
 		date = s.clock.Now()
@@ -213,14 +236,11 @@ func spooled(d *Delivery) vfs.File {
 	return c.File()
 }
 
-func scan(prefix []byte, c envelope.Content) (*mime.Message, error) {
-	b, inMemory := c.Bytes()
-	switch {
-	case inMemory && len(prefix) == 0:
-		return mime.ScanBytes(b), nil
-	case inMemory:
-		whole := make([]byte, 0, len(prefix)+len(b))
-		return mime.ScanBytes(append(append(whole, prefix...), b...)), nil
+// scan reads the message once. The result is the scanner's if the content lies
+// in memory.
+func scan(in *mime.Scanner, prefix []byte, c envelope.Content) (*mime.Message, error) {
+	if b, inMemory := c.Bytes(); inMemory {
+		return in.ScanBytes(prefix, b), nil
 	}
 	return mime.Scan(io.MultiReader(bytes.NewReader(prefix), envelope.Reader(c)))
 }
@@ -364,7 +384,7 @@ func (mb *mailbox) complete(m *index.Message, d *Delivery) error {
 	if err = errors.Join(err, f.Close()); err != nil || same {
 		return err
 	}
-	scanned, err := scan(d.Prefix, d.Content)
+	scanned, err := scan(&mime.Scanner{}, d.Prefix, d.Content)
 	if err != nil {
 		return err
 	}

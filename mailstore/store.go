@@ -53,6 +53,8 @@ type Store struct {
 	promised map[string]map[string]uint32
 	// windows are *window of views, see View.Structure.
 	windows sync.Pool
+	// scratches are *scratch of deliveries.
+	scratches sync.Pool
 
 	// parents is held by who makes or removes folders above homes.
 	parents sync.Mutex

@@ -6,7 +6,8 @@
 // [Scan] and [ScanBytes] read a message with LF line ends (see
 // envelope.Content) and return a [Message]: its size as stored and on the
 // wire, the tree of its parts with their offsets, and IMAP's ENVELOPE and
-// BODYSTRUCTURE as ready-made wire octets. [Message.AppendBinary] and
+// BODYSTRUCTURE as ready-made wire octets. A [Scanner] does it for one message
+// after the other in the same memory. [Message.AppendBinary] and
 // [Message.Parse] are the form in which the index keeps it. [Message.Section]
 // finds what BODY[1.2.HEADER] and its like name, as a range of the stored file.
 //

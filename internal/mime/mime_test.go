@@ -99,6 +99,7 @@ func FuzzScan(f *testing.F) {
 	f.Add(simple())
 	f.Add([]byte("Content-Type: multipart/mixed; boundary=ab\n\n--ab\nContent-Type: message/rfc822\n\nContent-Type: multipart/digest; boundary=abc\n\n--abc\n\n\nx\n--ab--\n"))
 	f.Add([]byte("Content-Type: message/rfc822\r\n\r\nFrom: <@a,@b:c@d> (x\\)), g: a, \"b\" c@d;\r\n\r\n\x00\r\r\n"))
+	var again Scanner
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m := ScanBytes(b)
 		checkConsistent(t, b, m)
@@ -109,6 +110,12 @@ func FuzzScan(f *testing.F) {
 		}
 		if !bytes.Equal(m.AppendBinary(nil), streamed.AppendBinary(nil)) {
 			t.Fatalf("Scan and ScanBytes disagree:\n%s\n%s", m.Structure, streamed.Structure)
+		}
+		// Every cut of a small message, some of a large one.
+		for cut := 0; cut <= len(b); cut += 1 + len(b)/100 {
+			if pieces := again.ScanBytes(b[:cut], b[cut:]); !bytes.Equal(m.AppendBinary(nil), pieces.AppendBinary(nil)) {
+				t.Fatalf("cut at %d:\n%s\n%s", cut, m.Structure, pieces.Structure)
+			}
 		}
 	})
 }
@@ -186,6 +193,32 @@ func BenchmarkScanBytes(b *testing.B) {
 				ScanBytes(c.msg)
 			}
 		})
+		b.Run(c.name+"-again", func(b *testing.B) {
+			b.SetBytes(int64(len(c.msg)))
+			b.ReportAllocs()
+			var s Scanner
+			for b.Loop() {
+				s.ScanBytes(c.msg)
+			}
+		})
+	}
+}
+
+func TestScannerForgetsTheMessageBefore(t *testing.T) {
+	t.Parallel()
+	var s Scanner
+	messages := [][]byte{simple(), big(100_000), []byte("x"), nil, []byte("Subject: a\n\nb\n"), simple()}
+	for i, b := range messages {
+		if got, want := s.ScanBytes(b).AppendBinary(nil), ScanBytes(b).AppendBinary(nil); !bytes.Equal(got, want) {
+			t.Errorf("message %d:\n%q\n%q", i, got, want)
+		}
+	}
+	if s.Large() {
+		t.Error("large after ordinary messages")
+	}
+	s.ScanBytes([]byte("To: "), bytes.Repeat([]byte("a@b, "), 50_000), []byte("\n\n"))
+	if !s.Large() {
+		t.Error("not large after a large header")
 	}
 }
 

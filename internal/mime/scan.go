@@ -33,7 +33,9 @@ type scanner struct {
 	text      []byte // rendered header text of all parts
 	fields    fieldSet
 	addresses addressParser
+	rendered  []byte // memory of ENVELOPE and BODYSTRUCTURE
 	out       []byte // BODYSTRUCTURE as it is joined
+	rest      []byte // undecided octets between two pieces, see Scanner
 
 	pos       position
 	start     position // where the present header began
@@ -49,14 +51,25 @@ type scanner struct {
 const maxBoundary = 200
 
 func newScanner(l Limits) *scanner {
-	s := &scanner{limits: l.orDefaults(), m: &Message{Parts: make([]Part, 0, 4)}, next: None}
+	s := &scanner{limits: l.orDefaults(), m: &Message{Parts: make([]Part, 0, 4)}}
 	s.stack = make([]open, 0, 8)
 	s.desc = make([]description, 0, 4)
 	s.text = make([]byte, 0, 1024)
 	s.fields.raw = make([]byte, 0, 1024)
 	s.fields.refs = make([]fieldRef, 0, 16)
-	s.push(None)
+	s.reset()
 	return s
+}
+
+// reset begins another message in the memory of the one before.
+func (s *scanner) reset() {
+	*s.m = Message{Parts: s.m.Parts[:0], cuts: s.m.cuts[:0]}
+	*s = scanner{
+		limits: s.limits, m: s.m, next: None,
+		stack: s.stack[:0], desc: s.desc[:0], text: s.text[:0], fields: s.fields, addresses: s.addresses,
+		rendered: s.rendered, rest: s.rest[:0],
+	}
+	s.push(None)
 }
 
 // feed consumes as much of b as can be decided and returns how much that was.

@@ -1,6 +1,9 @@
 package mime
 
-import "bytes"
+import (
+	"bytes"
+	"slices"
+)
 
 // describe reads the header of a part: what it is, and what BODYSTRUCTURE and
 // ENVELOPE say of it.
@@ -179,12 +182,16 @@ func (s *scanner) appendLanguages() {
 
 // render joins the descriptions to BODYSTRUCTURE once all sizes are known.
 func (s *scanner) render() {
-	out := make([]byte, 0, len(s.text)+64*len(s.m.Parts))
+	out := s.rendered[:0]
+	if want := len(s.text) + 64*len(s.m.Parts); cap(out) < want {
+		out = make([]byte, 0, want)
+		s.rendered = out
+	}
 	env := s.desc[0].envelope
 	s.m.Envelope = append(out, s.text[env.from:env.to]...)
 	s.m.Envelope = s.m.Envelope[:len(s.m.Envelope):len(s.m.Envelope)]
 	s.out = out[len(s.m.Envelope):len(s.m.Envelope)]
-	s.m.cuts = make([]uint32, 0, 2*len(s.m.Parts))
+	s.m.cuts = slices.Grow(s.m.cuts, 2*len(s.m.Parts))
 	s.appendStructure(0)
 	s.m.Structure = s.out
 }

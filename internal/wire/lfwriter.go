@@ -16,19 +16,24 @@ type LFWriter struct {
 	size int64
 }
 
-// NewLFWriter writes to dst in pieces of up to 8 KiB.
+// NewLFWriter writes to dst in pieces of up to 8 KiB. The first Write makes a
+// buffer for one, unless Borrow gave it.
 func NewLFWriter(dst io.Writer) *LFWriter { return &LFWriter{dst: dst} }
+
+// Borrow gives the writer memory for its pieces, whose size it thereby bounds.
+// It is the caller's again after the last Write.
+func (l *LFWriter) Borrow(buf []byte) { l.buf = buf[:0] }
 
 // Size is the number of octets taken so far.
 func (l *LFWriter) Size() int64 { return l.size }
 
 // Write converts p, which is not changed.
 func (l *LFWriter) Write(p []byte) (int, error) {
-	const piece = 8 << 10
-	if l.buf == nil {
-		l.buf = make([]byte, 0, piece+2)
+	const room = 2 // for the CRs held back
+	if cap(l.buf) <= room {
+		l.buf = make([]byte, 0, 8<<10+room)
 	}
-	total := len(p)
+	piece, total := cap(l.buf)-room, len(p)
 	for len(p) > 0 {
 		part := p[:min(len(p), piece)]
 		p = p[len(part):]

@@ -92,6 +92,9 @@ func (s *session) receive(a *args, content *spool.Buffer) error {
 		s.c.enlarge()
 	}
 	w := wire.NewLFWriter(content)
+	block := s.c.blocks.get()
+	defer s.c.blocks.put(block)
+	w.Borrow(*block)
 	var failed error
 	for left := a.lit.size; left > 0; {
 		p, err := s.c.next(left)
