@@ -2,6 +2,7 @@ package mailstore
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,6 +19,10 @@ type checkpoints struct {
 	// began is when the last successful sync began, in nanoseconds.
 	began atomic.Int64
 	mu    sync.Mutex
+	// failed is the error of a sync that failed, for good; broken is closed
+	// then.
+	failed error
+	broken chan struct{}
 }
 
 // covers says that a file with this mtime was made durable by a sync.
@@ -36,7 +41,12 @@ func (c *checkpoints) note() uint64 {
 	}
 }
 
-// Checkpoint makes durable whatever was delivered before the call.
+// Checkpoint makes durable whatever was delivered before the call. Once it
+// failed to sync it returns ErrNotDurable until the store is opened anew: the
+// kernel has dropped what it could not write and calls it clean, so a second
+// sync that succeeds would prove nothing. What was delivered since the last
+// checkpoint is in the queue's journal and in ours, and the next Open and the
+// queue's repeated deliveries write it again.
 func (s *Store) Checkpoint(ctx context.Context) error {
 	c := &s.points
 	want := c.written.Load()
@@ -48,23 +58,36 @@ func (s *Store) Checkpoint(ctx context.Context) error {
 	if c.durable.Load() >= want {
 		return nil // the one before us was enough
 	}
+	if c.failed != nil {
+		return c.failed
+	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	ended := c.epoch.Add(1) - 1
 	if err := s.syncAll(); err != nil {
-		return err
+		c.failed = fmt.Errorf("%w: %w", ErrNotDurable, err)
+		close(c.broken)
+		return c.failed
 	}
 	c.durable.Store(ended)
 	return nil
 }
 
-// syncAll syncs the file system.
+// syncAll syncs the file system, through the one descriptor that has been open
+// since before the first write: of what the kernel fails to write in the
+// background only such a one is told (syncfs(2)).
 func (s *Store) syncAll() error {
 	began := s.clock.Now()
-	if err := s.fs.SyncFS(s.root); err != nil {
+	if err := s.rootFile.SyncFS(); err != nil {
 		return storeError(err)
 	}
 	s.points.began.Store(began.UnixNano())
 	return nil
+}
+
+func (c *checkpoints) failure() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.failed
 }

@@ -360,56 +360,55 @@ func (mb *mailbox) deliveredLocked(ctx context.Context, d *Delivery, fits func(n
 	return false, nil
 }
 
-// complete compares a message's file with what was to be delivered and, if
-// the power loss took a part, writes it again: in place, because copies share
-// the file.
+// complete writes a message that was delivered before once more: in place,
+// because copies share the file, and without its times changing. A comparison
+// would not do. What is read may be a page that the kernel failed to write and
+// calls clean all the same, and then it is not on the disk.
 func (mb *mailbox) complete(m *index.Message, d *Delivery) error {
-	want := func() io.Reader { return io.MultiReader(bytes.NewReader(d.Prefix), envelope.Reader(d.Content)) }
-	f, err := mb.store().fs.OpenFile(filepath.Join(mb.path, m.File()), os.O_RDWR, 0)
+	path := filepath.Join(mb.path, m.File())
+	f, err := mb.store().fs.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		return err
 	}
-	same, err := equal(f, want())
-	if err == nil && !same {
-		if err = f.Truncate(0); err == nil {
-			_, err = f.Seek(0, io.SeekStart)
-		}
-		if err == nil {
-			_, err = io.Copy(f, want())
-		}
-		if err == nil {
-			err = f.Datasync()
-		}
+	was, err := f.Stat()
+	if err == nil {
+		err = writeContent(f, d)
 	}
-	if err = errors.Join(err, f.Close()); err != nil || same {
+	size := int64(len(d.Prefix)) + d.Content.Size()
+	if err == nil && was.Size() > size {
+		err = f.Truncate(size)
+	}
+	if err == nil {
+		err = mb.store().fs.Chtimes(path, was.ModTime(), was.ModTime())
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
+	mb.wrote = mb.store().points.note()
+	return mb.rescan(m, d)
+}
+
+// rescan corrects what the index says of a message whose file was incomplete
+// when it was read.
+func (mb *mailbox) rescan(m *index.Message, d *Delivery) error {
 	scanned, err := scan(&mime.Scanner{}, d.Prefix, d.Content)
 	if err != nil {
 		return err
 	}
-	mb.logScanned(m, scanned, scanned.AppendBinary(nil))
+	structure := scanned.AppendBinary(nil)
+	if m.Wire == scanned.WireSize && m.Size == scanned.Size && bytes.Equal(mb.structure(m), structure) {
+		return nil
+	}
+	mb.logScanned(m, scanned, structure)
 	return mb.commit(nil)
 }
 
-// equal compares two streams to their ends.
-func equal(a, b io.Reader) (bool, error) {
-	p, q := make([]byte, 32<<10), make([]byte, 32<<10)
-	for {
-		n, err := io.ReadFull(a, p)
-		k, err2 := io.ReadFull(b, q)
-		if !bytes.Equal(p[:n], q[:k]) {
-			return false, nil
-		}
-		ended := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
-		ended2 := errors.Is(err2, io.EOF) || errors.Is(err2, io.ErrUnexpectedEOF)
-		switch {
-		case err != nil && !ended:
-			return false, err
-		case err2 != nil && !ended2:
-			return false, err2
-		case ended || ended2:
-			return ended == ended2, nil
-		}
+// structure reads a message's cache entry, nil if there is none.
+func (mb *mailbox) structure(m *index.Message) []byte {
+	entry := make([]byte, m.CacheLen)
+	if n, _ := mb.cache.ReadAt(entry, m.CacheOff); n < len(entry) {
+		return nil
 	}
+	data, _ := index.Entry(entry, m.UID)
+	return data
 }

@@ -27,8 +27,8 @@
 //     the next Checkpoint. Whoever delivers keeps it until then and repeats the
 //     delivery with Replay after a crash. The ID makes the repetition harmless:
 //     it neither doubles a message nor brings back one that its owner moved or
-//     removed meanwhile. A file whose content was lost in the crash is
-//     completed.
+//     removed meanwhile. The file is written once more, in place: what can be
+//     read of it need not be on the disk.
 //   - Deliver with Durable, and Append: the message is also in the store's
 //     journal, synced together with others'. A message too large for that
 //     causes a checkpoint. The next Open finishes what is missing and keeps the
@@ -41,6 +41,10 @@
 //     locked meanwhile.
 //   - UIDs and UIDNEXT that a client saw are never given again: they are
 //     reserved durably, a thousand at a time, before they are shown.
+//
+// A Checkpoint that fails to sync is never repeated and believed: from then on
+// each one returns [ErrNotDurable], and Run ends with it. The next Open, and the
+// queue's repeated deliveries, write everything since the last good one again.
 //
 // # Choices
 //

@@ -74,10 +74,12 @@ func (s *Store) openJournals(ctx context.Context) error {
 			return err
 		}
 		if err == nil {
-			// What is promised in it must not vanish with its name.
-			err = s.syncAll()
-		}
-		if err == nil {
+			// What is promised in it must not vanish with its name. This one
+			// may fail for what the process before us could not write: all
+			// that is written again now, and synced by recover.
+			if err := s.syncAll(); err != nil {
+				s.log.Warn("the mail store had unwritten data", "path", s.root, "cause", err)
+			}
 			err = s.recover(ctx, j, records)
 		}
 		if err != nil {

@@ -8,7 +8,10 @@ import (
 )
 
 // Run does the background work until ctx is cancelled: checkpoints while mail
-// arrives, changes by other programs in open mailboxes, dovecot-uidlist.
+// arrives, changes by other programs in open mailboxes, dovecot-uidlist. It
+// returns ErrNotDurable when a checkpoint failed: nothing more can be made
+// durable by this process, and whoever starts the next one has the deliveries
+// since the last checkpoint written again.
 func (s *Store) Run(ctx context.Context) error {
 	every := min(s.cfg.CheckpointInterval, s.cfg.SyncInterval)
 	timer := s.clock.NewTimer(every)
@@ -18,6 +21,8 @@ func (s *Store) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-s.points.broken:
+			return s.points.failure()
 		case <-timer.C():
 		}
 		now := s.clock.Now()

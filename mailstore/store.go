@@ -37,18 +37,20 @@ type Options struct {
 
 // Store is the message store of one instance. Safe for concurrent use.
 type Store struct {
-	root    string
-	fs      vfs.FS
-	clock   clock.Clock
-	log     *msglog.Log
-	cfg     configs.Store
-	sep     rune
-	host    string
-	spool   spool.Dir
-	tag     string // in file names: process and random number
-	names   atomic.Uint64
-	points  checkpoints
-	journal *journal.Journal
+	root   string
+	fs     vfs.FS
+	clock  clock.Clock
+	log    *msglog.Log
+	cfg    configs.Store
+	sep    rune
+	host   string
+	spool  spool.Dir
+	tag    string // in file names: process and random number
+	names  atomic.Uint64
+	points checkpoints
+	// rootFile is the root, open as long as the store: see checkpoint.go.
+	rootFile vfs.File
+	journal  *journal.Journal
 	// promised are UIDs by path and base name, during recovery only.
 	promised map[string]map[string]uint32
 	// windows are *window of views, see View.Structure.
@@ -96,12 +98,17 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err := Check(o.FS, o.Root); err != nil {
 		return nil, storeError(err)
 	}
+	s.points.broken = make(chan struct{})
 	s.spool = spool.Dir{FS: o.FS, Path: filepath.Join(o.Root, private, "spool"), Memory: int(o.Store.SpoolMemory)}
 	if err := o.FS.MkdirAll(s.spool.Path, 0o700); err != nil {
 		return nil, storeError(err)
 	}
-	if err := s.openJournals(ctx); err != nil {
+	var err error
+	if s.rootFile, err = o.FS.OpenFile(o.Root, os.O_RDONLY, 0); err != nil {
 		return nil, storeError(err)
+	}
+	if err := s.openJournals(ctx); err != nil {
+		return nil, storeError(errors.Join(err, s.rootFile.Close()))
 	}
 	return s, nil
 }
@@ -131,7 +138,7 @@ func (s *Store) Close() error {
 	}
 	ctx, cancel := s.last()
 	defer cancel()
-	errs = append(errs, s.journal.Close(ctx), s.Checkpoint(ctx))
+	errs = append(errs, s.journal.Close(ctx), s.Checkpoint(ctx), s.rootFile.Close())
 	return storeError(errors.Join(errs...))
 }
 

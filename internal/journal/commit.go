@@ -1,9 +1,8 @@
 package journal
 
 import (
+	"errors"
 	"time"
-
-	"toastmaster/internal/clock"
 )
 
 const (
@@ -40,6 +39,9 @@ func (j *Journal) commitLoop() {
 			timer.Stop()
 			armed, due = false, false
 			if stopping {
+				if j.lazyWaits() {
+					j.closeErr = j.commit.err
+				}
 				return
 			}
 			continue
@@ -290,9 +292,6 @@ func (j *Journal) refuse(batch []*entry, err error) {
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if stopped(j.stop) {
-		j.closeErr = err
-	}
 	j.pending = append(lazy, j.pending...)
 }
 
@@ -313,25 +312,42 @@ func (j *Journal) seal(s *segment) {
 	}
 }
 
-// rotate goes on in the next segment; it waits up to FullWait for one, during
-// Close too: the last marks and the last checkpoint need a place.
+// rotate goes on in the next segment. It waits for one up to FullWait, during
+// Close as long as Close may: the last marks need a place.
 func (j *Journal) rotate() error {
-	var timer clock.Timer
+	j.mu.Lock()
+	j.spareErr = nil // of an earlier need; what failed then may work now
+	j.mu.Unlock()
+	var timeout <-chan time.Time
 	for {
 		ok, err := j.useSpare()
 		if ok || err != nil {
 			return err
 		}
-		if timer == nil {
-			timer = j.o.Clock.NewTimer(j.o.FullWait)
+		if timeout == nil && !stopped(j.stop) {
+			timer := j.o.Clock.NewTimer(j.o.FullWait)
 			defer timer.Stop()
+			timeout = timer.C()
 		}
 		select {
 		case <-j.prepared:
-		case <-timer.C():
-			return diskError(ErrFull)
+			continue
+		case <-timeout:
+		case <-j.hurry:
 		}
+		return diskError(j.whyNone())
 	}
+}
+
+// whyNone tells a log in which every segment is in use from a disk that was too
+// slow.
+func (j *Journal) whyNone() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if len(j.free) == 0 && j.slots >= j.o.MaxSegments {
+		return ErrFull
+	}
+	return errors.New("journal: the next segment was not ready in time")
 }
 
 // useSpare makes the spare segment the active one, and orders another.

@@ -36,8 +36,9 @@
 //     have dropped the data it could not write: those who waited get the
 //     error, the segment is not written again, lazy records are written anew in
 //     the next segment.
-//   - Damage (a checksum, an unreadable block, a lost header) is logged and
-//     reported, what can be read is replayed, Open goes on.
+//   - Damage (a checksum, an unreadable block, a lost header) is logged, copied
+//     to Options.Corrupt as far as it can be read, and reported; what is whole
+//     is replayed, Open goes on.
 //
 // # Parameters
 //
@@ -50,7 +51,8 @@
 // # Results
 //
 // A full disk, and a log in which every segment is in use, is dsn 4.3.1, any
-// other failure of the disk 4.3.0; both pass when their cause does. The last
+// other failure of the disk, or one that is too slow for FullWait, 4.3.0; all
+// pass when their cause does. The last
 // sixteenth of a segment (at most 256 KiB) is kept for lazy records when no
 // further segment is ready, so that mail can still be marked as done on a full
 // disk. [ErrTooLarge] and [ErrClosed] are the caller's.
@@ -88,12 +90,16 @@
 // write into blocks that are merely allocated changes metadata, and each
 // fdatasync would commit the file system's own journal. Files that are used
 // again cost nothing but a header, which is synced before the first record.
-// Open leaves at most four free segments.
+// Open leaves at most four free segments. A checkpoint that frees segments has
+// the spare one's header written anew, with the new tail; so many short lives
+// of the process do not add up.
 //
 // # Recovery
 //
 // The segment with the highest sequence number says in its tail which segments
-// are in use; older ones are free. Each is synced, read and scanned. Where
+// are in use; older ones are free, and so are the last as far as nothing was
+// written into them. Each is read, synced (after a failed sync: written again
+// and synced) and scanned. Where
 // something is no record the scan goes on at the next multiple of 8 that is
 // one. The gap is damage if a later record's write began behind it (then it had
 // been synced), else the torn end of a last write. Nothing is cut off: writing

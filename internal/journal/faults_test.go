@@ -152,7 +152,7 @@ func TestFailedSyncIsNotBelieved(t *testing.T) {
 	j, _ := open(t, options(f), nil)
 	defer closeJournal(t, j)
 	first := mustAppend(t, j, "first")
-	eventually(t, func() bool { return j.hasSpare() })
+	eventually(t, func() bool { return hasSpare(j) })
 	f.FailNth(faultfs.Sync, f.Count(faultfs.Sync)+1, faultfs.EIO)
 	if err := j.AppendLazy([]byte("lazy")); err != nil {
 		t.Fatal(err)
@@ -392,7 +392,7 @@ func TestCancelledAppend(t *testing.T) {
 	j, _ := open(t, options(f), nil)
 	defer closeJournal(t, j)
 	mustAppend(t, j, "first")
-	eventually(t, func() bool { return j.hasSpare() })
+	eventually(t, func() bool { return hasSpare(j) })
 	inSync, release := make(chan struct{}), make(chan struct{})
 	f.Hook(func(op faultfs.Op, _ string) error {
 		if op == faultfs.Sync {

@@ -28,6 +28,7 @@ type Journal struct {
 	active    *segment // the last of segs, nil before the first
 	spare     *segment // ready to become active
 	spareErr  error    // why there is none
+	retail    bool     // spare names an older tail than there is now
 	free      []*segment
 	slots     int // files that exist
 	nextSlot  int
@@ -41,6 +42,7 @@ type Journal struct {
 	need     chan struct{} // to the preparer: make a spare
 	wantCk   chan struct{} // to the checkpointer
 	stop     chan struct{} // closed by Close, for the committer
+	hurry    chan struct{} // closed when Close may wait no longer
 	cancel   context.CancelFunc
 	ctx      context.Context // of checkpoints and of the preparer
 	commits  sync.WaitGroup
@@ -270,7 +272,8 @@ func (j *Journal) Usage() Usage {
 }
 
 // Close writes what is pending, makes a last checkpoint, and ends. Appends
-// that begin later get ErrClosed. ctx bounds the checkpoint.
+// that begin later get ErrClosed. ctx bounds the checkpoint and the wait for a
+// segment that the last lazy records may need.
 func (j *Journal) Close(ctx context.Context) error {
 	ckErr := j.Checkpoint(ctx)
 	j.mu.Lock()
@@ -281,7 +284,9 @@ func (j *Journal) Close(ctx context.Context) error {
 	j.closed = true
 	j.mu.Unlock()
 	close(j.stop)
+	patient := context.AfterFunc(ctx, func() { close(j.hurry) })
 	j.commits.Wait()
+	patient()
 	j.cancel()
 	j.keepers.Wait()
 	return errors.Join(ckErr, j.closeErr, j.closeFiles())

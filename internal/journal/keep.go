@@ -110,7 +110,8 @@ func (j *Journal) recycle() {
 		j.free = append(j.free, s)
 		freed = true
 	}
-	if freed && j.spare == nil {
+	if freed {
+		j.retail = true
 		signal(j.need)
 	}
 }
@@ -138,10 +139,16 @@ func (j *Journal) prepareLoop() {
 				continue
 			}
 		}
-		if j.hasSpare() {
+		s, ready := j.takeStale()
+		if ready {
 			continue
 		}
-		s, err := j.prepare()
+		var err error
+		if s != nil {
+			err = j.renew(s)
+		} else {
+			s, err = j.prepare()
+		}
 		if failure = err; err != nil {
 			failedAt = j.o.Clock.Now()
 			j.o.Log.Error("journal cannot make a segment", "dir", j.o.Dir, "cause", err.Error())
@@ -152,10 +159,18 @@ func (j *Journal) prepareLoop() {
 	}
 }
 
-func (j *Journal) hasSpare() bool {
+// takeStale takes the spare segment back when segments became free since it
+// was made ready: only a header with the new tail frees them for the next Open.
+// Without that, a process that lives too short a time to fill a segment would
+// add its own to those of all before it. ready: there is one, and it is right.
+func (j *Journal) takeStale() (s *segment, ready bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.spare != nil
+	if j.spare == nil || !j.retail {
+		return nil, j.spare != nil
+	}
+	s, j.spare = j.spare, nil
+	return s, false
 }
 
 func (j *Journal) hasFree() bool {
@@ -198,13 +213,21 @@ func (j *Journal) prepare() (*segment, error) {
 		}
 		return nil, nil
 	}
+	if err := j.renew(s); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// renew begins a new use of a segment that has no records.
+func (j *Journal) renew(s *segment) error {
 	seq, tail := j.numbers()
 	if err := s.begin(seq, tail); err != nil {
 		// The file may have the new header, the old one or none. Its number
 		// is not used again, and the file not either.
-		return nil, errors.Join(err, j.discard(s))
+		return errors.Join(err, j.discard(s))
 	}
-	return s, nil
+	return nil
 }
 
 // chooseSlot takes the free segment that was freed first: the order matters if
@@ -242,6 +265,7 @@ func (j *Journal) numbers() (seq, tail uint64) {
 	defer j.mu.Unlock()
 	seq = j.nextSeq
 	j.nextSeq++
+	j.retail = false
 	if len(j.segs) == 0 {
 		return seq, seq
 	}

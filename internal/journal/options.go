@@ -39,6 +39,9 @@ type Options struct {
 	// released before the call. Only after it returned nil their segments are
 	// used again. It is never called twice at once. nil: nothing to do.
 	Checkpoint func(ctx context.Context) error
+	// Corrupt is a folder that gets a copy of each damaged range found at Open,
+	// segment-NUMBER-OFFSET. "" for none; it must exist.
+	Corrupt string
 	// Damaged is told of each damaged range found at Open, after it was
 	// logged. May be nil.
 	Damaged func(Damage)

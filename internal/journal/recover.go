@@ -37,7 +37,7 @@ func Open(ctx context.Context, o Options, replay Replay) (*Journal, error) {
 	j := &Journal{
 		o: o, waiting: semaphore.NewWeighted(o.MaxWaiting), nextSeq: 1,
 		wake: make(chan struct{}, 1), prepared: make(chan struct{}, 1), need: make(chan struct{}, 1),
-		wantCk: make(chan struct{}, 1), stop: make(chan struct{}),
+		wantCk: make(chan struct{}, 1), stop: make(chan struct{}), hurry: make(chan struct{}),
 	}
 	if err := j.lockDir(); err != nil {
 		return nil, err
@@ -106,7 +106,17 @@ func (j *Journal) recover(ctx context.Context, replay Replay) error {
 			return err
 		}
 	}
+	j.freeUnused()
 	return nil
+}
+
+// freeUnused gives back the last segments as far as nothing was written into
+// them: the spare of an earlier process.
+func (j *Journal) freeUnused() {
+	for n := len(j.segs); n > 0 && j.segs[n-1].unused; n-- {
+		j.free = append(j.free, j.segs[n-1])
+		j.segs = j.segs[:n-1]
+	}
 }
 
 // openSegments opens every segment with a readable header, in the order of
@@ -172,7 +182,7 @@ func (j *Journal) rejectSegment(s *segment, cause error) error {
 	if err := s.read(image); err == nil && allZero(image) {
 		return removeIfThere(j.o.FS, s.name)
 	}
-	j.report(Damage{File: s.name, To: s.size, Err: cause})
+	j.report(Damage{File: s.name, To: s.size, Err: cause}, nil)
 	if err := j.o.FS.Rename(s.name, s.name+".damaged"); err != nil {
 		j.o.Log.Error("journal cannot set a damaged segment aside", "segment", s.name, "cause", err.Error())
 	}
@@ -206,16 +216,18 @@ func (j *Journal) dropSurplus() {
 	j.free = kept
 }
 
-// replaySegment reads one segment. It is synced first: what a killed process
-// wrote and did not sync is acted upon now, so it must not vanish later.
+// replaySegment reads one segment and makes it durable.
 func (j *Journal) replaySegment(ctx context.Context, s *segment, image []byte, replay Replay) error {
-	if err := s.file.Datasync(); err != nil {
+	readErr := s.read(image)
+	if readErr != nil {
+		j.report(Damage{File: s.name, Segment: s.seq, To: s.size, Err: readErr}, nil)
+	}
+	if err := s.settle(image, readErr == nil); err != nil {
 		j.o.Log.Error("journal segment cannot be synced", "segment", s.name, "cause", err.Error())
 	}
-	if err := s.read(image); err != nil {
-		j.report(Damage{File: s.name, Segment: s.seq, To: s.size, Err: err})
-	}
+	s.unused = readErr == nil
 	return scan(image, s.seed, func(r found) error {
+		s.unused = false
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -225,12 +237,28 @@ func (j *Journal) replaySegment(ctx context.Context, s *segment, image []byte, r
 		}
 		return err
 	}, func(from, to int64, torn bool) {
+		s.unused = false
 		if torn {
 			j.o.Log.Info("journal ends in an unfinished write", "segment", s.name, "from", from, "to", to)
 			return
 		}
-		j.report(Damage{File: s.name, Segment: s.seq, From: from, To: to, Err: errChecksum})
+		j.report(Damage{File: s.name, Segment: s.seq, From: from, To: to, Err: errChecksum}, image[from:to])
 	})
+}
+
+// settle syncs what a killed process wrote and did not sync: it is acted upon
+// now, so it must not vanish later. When the sync fails the kernel may have
+// dropped it, and would not try again: it is written once more, if it could be
+// read.
+func (s *segment) settle(image []byte, readable bool) error {
+	err := s.file.Datasync()
+	if err == nil || !readable {
+		return err
+	}
+	if _, again := s.file.WriteAt(image, 0); again != nil {
+		return errors.Join(err, again)
+	}
+	return s.file.Datasync()
 }
 
 // read reads the whole file. Parts that cannot be read are zero; the error is
@@ -252,9 +280,39 @@ func (s *segment) read(image []byte) error {
 	return first
 }
 
-func (j *Journal) report(d Damage) {
-	j.o.Log.Error("journal damaged", "segment", d.File, "from", d.From, "to", d.To, "cause", d.Err.Error())
+// report logs damage, keeps what was read of it, and tells the owner.
+func (j *Journal) report(d Damage, octets []byte) {
+	kept := ""
+	if j.o.Corrupt != "" && len(octets) > 0 {
+		var err error
+		if kept, err = j.keep(d, octets); err != nil {
+			j.o.Log.Error("journal cannot keep what is damaged", "segment", d.File, "from", d.From, "to", d.To, "cause", err.Error())
+		}
+	}
+	j.o.Log.Error("journal damaged", "segment", d.File, "from", d.From, "to", d.To, "kept", kept, "cause", d.Err.Error())
 	if j.o.Damaged != nil {
 		j.o.Damaged(d)
 	}
+}
+
+// keep copies a damaged range to Options.Corrupt. The segment may be used
+// again before anybody has looked at it.
+func (j *Journal) keep(d Damage, octets []byte) (string, error) {
+	name := filepath.Join(j.o.Corrupt, fmt.Sprintf("segment-%d-%d", d.Segment, d.From))
+	f, err := j.o.FS.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return "", err
+	}
+	_, err = f.WriteAt(octets, 0)
+	if err == nil {
+		err = f.Sync()
+	}
+	err = errors.Join(err, f.Close())
+	if err == nil {
+		err = j.o.FS.SyncDir(j.o.Corrupt)
+	}
+	if err != nil {
+		return "", err
+	}
+	return name, nil
 }

@@ -37,6 +37,8 @@ type segment struct {
 
 	// off is where the next record goes; the committer's.
 	off int64
+	// unused: the replay found nothing in it.
+	unused bool
 
 	// The rest is under Journal.mu. refs counts live records and pins; idle
 	// is the number of the last checkpoint begun before refs fell to zero.

@@ -94,16 +94,6 @@ func (OS) SyncDir(name string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// SyncFS is syncfs(2) on the file system of name.
-func (OS) SyncFS(name string) error {
-	d, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return ignoringEINTR(func() error { return unix.Syncfs(int(d.Fd())) })
-}
-
 type tempKind uint8
 
 const (
@@ -120,6 +110,12 @@ type osFile struct {
 func (f *osFile) Datasync() error {
 	return f.control("fdatasync", func(fd int) error {
 		return ignoringEINTR(func() error { return unix.Fdatasync(fd) })
+	})
+}
+
+func (f *osFile) SyncFS() error {
+	return f.control("syncfs", func(fd int) error {
+		return ignoringEINTR(func() error { return unix.Syncfs(fd) })
 	})
 }
 

@@ -30,9 +30,6 @@ type FS interface {
 	Chtimes(name string, atime, mtime time.Time) error
 	// SyncDir makes the names in directory name durable.
 	SyncDir(name string) error
-	// SyncFS makes durable all that was written before the call to the file
-	// system that holds name.
-	SyncFS(name string) error
 }
 
 // File is an open file. Its methods have the meaning of *os.File's.
@@ -49,6 +46,11 @@ type File interface {
 	// Sync is fsync(2), Datasync fdatasync(2).
 	Sync() error
 	Datasync() error
+	// SyncFS makes durable all that was written before the call to the file
+	// system that holds the file, a directory as a rule (syncfs(2)). An error
+	// of the writing that the kernel did by itself is reported once, and only
+	// to a descriptor that was open then: keep it open.
+	SyncFS() error
 	// Allocate reserves and zeroes [0,size) so that later writes inside need
 	// neither space nor a metadata update at Datasync.
 	Allocate(size int64) error

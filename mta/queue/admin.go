@@ -212,12 +212,20 @@ func (q *Queue) deleteCorrupt(id envelope.QueueID) error {
 	if err != nil {
 		return diskError(err)
 	}
+	found := false
 	for _, e := range entries {
-		if corruptID(e.Name()) == id {
-			return diskError(errors.Join(q.o.FS.Remove(filepath.Join(dir, e.Name())), q.o.FS.SyncDir(dir)))
+		if corruptID(e.Name()) != id {
+			continue
+		}
+		found = true
+		if err := q.o.FS.Remove(filepath.Join(dir, e.Name())); err != nil {
+			return diskError(err)
 		}
 	}
-	return ErrNoMessage
+	if !found {
+		return ErrNoMessage
+	}
+	return diskError(q.o.FS.SyncDir(dir))
 }
 
 // Flush makes every deferred message that f selects due now and returns how

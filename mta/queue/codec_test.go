@@ -95,7 +95,7 @@ func FuzzMessageFile(f *testing.F) {
 	if err := writeMessage(w, fullEnvelope(), envelope.Memory("content"), s); err != nil {
 		f.Fatal(err)
 	}
-	if err := updateFile(w, s); err != nil {
+	if _, err := updateFile(w, s); err != nil {
 		f.Fatal(err)
 	}
 	whole := make([]byte, 4096)
@@ -119,7 +119,7 @@ func FuzzMessageFile(f *testing.F) {
 			t.Fatalf("%+v", m)
 		}
 		m.state.attempts = 77
-		if err := updateFile(w, m.state); err != nil {
+		if _, err := updateFile(w, m.state); err != nil {
 			t.Fatal(err)
 		}
 		if again, err := readMessage(w); err != nil || again.state.attempts != 77 {

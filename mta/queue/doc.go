@@ -29,10 +29,11 @@
 //     another process, or was tried before has Replay set.
 //   - A file in deferred/ or hold/ is durable, with its name, before the
 //     journal lets go of the message. Where both exist, the file counts.
-//   - A damaged file, and a record that has its checksum but no sense, goes to
-//     corrupt/ with one log line; the start goes on. A record whose checksum is
-//     wrong has a log line only: it is not copied, and a content file that no
-//     readable record names is removed.
+//   - A damaged file or record goes to corrupt/ with one log line, at the start
+//     and while running; the start, and the other messages, go on. Where records
+//     were lost a content file that no other record names goes there too. A
+//     record that the disk does not give back is tried again, until the journal
+//     needs its segment.
 //   - IDs are unique whatever the clock does.
 //
 // # Parameters
@@ -65,7 +66,8 @@
 //	content/ID          content of a message in the journal above memory_limit
 //	deferred/X/ID       X is the tenth digit of the ID
 //	hold/X/ID
-//	corrupt/            damaged files; records as ID.record or record-SEGMENT-OFFSET
+//	corrupt/            damaged files; records as ID.record or record-SEGMENT-OFFSET,
+//	                    contents as ID.content, ranges of the journal as segment-NUMBER-OFFSET
 //	(unnamed)           contents being received, and files being written
 //
 // A queue ID is six digits of seconds and four of microseconds, base 52 without

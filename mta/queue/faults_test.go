@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -31,21 +32,36 @@ type told struct {
 	deleted         map[envelope.QueueID]bool
 	// elsewhere recipients were taken over by another host.
 	elsewhere map[string]bool
+	// checkpoints of the store; none works from zero on.
+	checkpoints int
 }
 
 func newTold() *told {
-	return &told{map[envelope.QueueID]string{}, map[string]bool{}, map[string]bool{}, map[string]bool{}, map[envelope.QueueID]bool{}, map[string]bool{}}
+	return &told{
+		texts: map[envelope.QueueID]string{}, final: map[string]bool{}, stored: map[string]bool{}, written: map[string]bool{},
+		deleted: map[envelope.QueueID]bool{}, elsewhere: map[string]bool{},
+	}
 }
 
 func key(id envelope.QueueID, i int) string { return fmt.Sprintf("%s/%d", id, i) }
 
 // workload runs mail through a queue: delivered, deferred, held, deleted,
 // large and small. The store is a map that a checkpoint makes durable.
-func workload(fsys vfs.FS) *told {
+func workload(fsys vfs.FS) *told { return workloadUntil(fsys, never) }
+
+const never = 1 << 30
+
+// workloadUntil is workload with a store that fails for good at the n-th
+// checkpoint, as mailstore does.
+func workloadUntil(fsys vfs.FS, n int) *told {
 	w := newTold()
+	w.checkpoints = -n
 	o := options(fsys)
 	o.Config.SegmentSize, o.Config.AddWait = 32<<10, time.Second
 	o.Checkpoint = func(context.Context) error {
+		if w.checkpoints++; w.checkpoints >= 0 {
+			return errors.New("the store cannot be made durable")
+		}
 		for k := range w.written {
 			w.stored[k] = true
 		}
@@ -245,6 +261,21 @@ func TestEachOperationFailsOnce(t *testing.T) {
 	}
 }
 
+// TestStoreThatCannotBeMadeDurable: as long as the store does not say that it
+// has a message, the queue keeps it.
+func TestStoreThatCannotBeMadeDurable(t *testing.T) {
+	t.Parallel()
+	for n := 1; ; n++ {
+		d := faultfs.NewDisk()
+		w := workloadUntil(d, n)
+		w.check(t, d.Clone(), true, fmt.Sprintf("no checkpoint from the %d. on, restart", n))
+		w.check(t, d.Crash(), true, fmt.Sprintf("no checkpoint from the %d. on, power loss", n))
+		if w.checkpoints < 0 || t.Failed() {
+			break
+		}
+	}
+}
+
 func TestPowerLossAtEachPoint(t *testing.T) {
 	t.Parallel()
 	for n := 1; ; n++ {
@@ -413,10 +444,12 @@ func TestNoRecordIsLostForWantOfItsContent(t *testing.T) {
 			must(t, errors.Join(d.Remove(content), d.SyncDir("/queue/content")))
 
 			f := faultfs.Wrap(d)
-			looked := false // the reads before it are the journal's own
+			var looked atomic.Bool // the reads before it are the journal's own
 			f.Hook(func(op faultfs.Op, path string) error {
-				looked = looked || path == content
-				if looked && fails(op, path) {
+				if path == content {
+					looked.Store(true)
+				}
+				if looked.Load() && fails(op, path) {
 					return broken
 				}
 				return nil

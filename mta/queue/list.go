@@ -173,9 +173,9 @@ func (q *Queue) info(l listed) (Info, bool) {
 
 func (q *Queue) corruptInfo(id envelope.QueueID) Info {
 	info := Info{ID: id, Place: Corrupt}
-	for _, name := range []string{string(id), string(id) + ".record"} {
-		if s, err := q.o.FS.Stat(filepath.Join(q.o.Dir, dirCorrupt, name)); err == nil {
-			info.Size, info.Arrived = s.Size(), s.ModTime()
+	for _, name := range []string{string(id), string(id) + ".record", string(id) + ".content"} {
+		if s, err := q.o.FS.Stat(q.corrupt(name)); err == nil {
+			info.Size, info.Arrived = info.Size+s.Size(), s.ModTime()
 		}
 	}
 	return info

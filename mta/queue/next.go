@@ -5,8 +5,6 @@ import (
 	"errors"
 	"io/fs"
 	"time"
-
-	"toastmaster/internal/envelope"
 )
 
 // Next waits for the next message that is due: new mail and due deferred mail
@@ -175,7 +173,7 @@ func (q *Queue) loadRecord(m *message) (*record, error) {
 }
 
 // activationFailed deals with a message that cannot be read: a file that is
-// gone was deleted, a damaged one is set aside; else it waits.
+// gone was deleted, a damaged file or record is set aside; else it waits.
 func (q *Queue) activationFailed(m *message, err error) {
 	if m.place != Incoming && errors.Is(err, fs.ErrNotExist) {
 		q.mu.Lock()
@@ -190,6 +188,14 @@ func (q *Queue) activationFailed(m *message, err error) {
 		delete(q.known, m.id)
 		return
 	}
+	if m.place == Incoming && spoiled(err) {
+		m.moving.Lock()
+		dropped := q.dropSpoiled(m, err)
+		m.moving.Unlock()
+		if dropped {
+			return
+		}
+	}
 	q.o.Log.Error("queue message cannot be read", "id", m.id, "place", string(m.place), "cause", err.Error())
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -201,15 +207,4 @@ func (q *Queue) activationFailed(m *message, err error) {
 	}
 	m.stage, m.next = stageWaiting, next
 	q.due.add(m.id, next, true)
-}
-
-// setAside moves a damaged file to corrupt/.
-func (q *Queue) setAside(place Place, id envelope.QueueID, why error) {
-	path := q.places.path(place, id)
-	err := q.places.setAside(path)
-	if err != nil {
-		q.o.Log.Error("queue file damaged and cannot be set aside", "id", id, "file", path, "why", why.Error(), "cause", err.Error())
-		return
-	}
-	q.o.Log.Error("queue file damaged, moved to corrupt", "id", id, "file", path, "why", why.Error())
 }

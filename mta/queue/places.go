@@ -99,34 +99,38 @@ func (p *places) create(place Place, env *envelope.Envelope, content envelope.Co
 	return p.fs.SyncDir(filepath.Dir(path))
 }
 
-// update appends a state to a message file.
+// update appends a state to a message file. One whose sync failed is taken back:
+// it can be read, but would be a hole under the next one after a power loss.
 func (p *places) update(place Place, id envelope.QueueID, s *state, next time.Time) error {
 	path := p.path(place, id)
 	f, err := p.fs.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		return err
 	}
-	err = updateFile(f, s)
+	end, err := updateFile(f, s)
 	if err == nil {
 		err = p.fs.Chtimes(path, next, next)
 	}
 	if err == nil {
-		err = f.Sync()
+		if err = f.Sync(); err != nil {
+			err = errors.Join(err, f.Truncate(end))
+		}
 	}
 	return errors.Join(err, f.Close())
 }
 
-func updateFile(f vfs.File, s *state) error {
+// updateFile writes s behind the last state, which ends at end.
+func updateFile(f vfs.File, s *state) (end int64, err error) {
 	m, err := readMessage(f)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	// What an interrupted update left behind must not follow the new state.
 	if err := f.Truncate(m.stateEnd); err != nil {
-		return err
+		return 0, err
 	}
 	_, err = f.WriteAt(stateBlock(s, m.stateEnd), m.stateEnd)
-	return err
+	return m.stateEnd, err
 }
 
 // read opens and parses a message file, which the caller closes.

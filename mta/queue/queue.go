@@ -182,12 +182,12 @@ func (q *Queue) Close() error {
 // queue any more. Without that checkpoint the next start only has more to read.
 const closeTimeout = time.Minute
 
-func (q *Queue) openJournal(ctx context.Context, replay journal.Replay) error {
+func (q *Queue) openJournal(ctx context.Context, damaged func(journal.Damage), replay journal.Replay) error {
 	j, err := journal.Open(ctx, journal.Options{
 		FS: q.o.FS, Dir: filepath.Join(q.o.Dir, dirJournal),
 		SegmentSize: q.cfg.SegmentSize, MaxSegments: q.cfg.MaxSegments, MaxWaiting: q.cfg.MaxWaiting,
 		LazyInterval: q.cfg.LazyInterval, FullWait: q.cfg.AddWait, CheckpointInterval: q.cfg.CheckpointInterval,
-		Checkpoint: q.checkpoint, Clock: q.o.Clock, Log: q.o.Log,
+		Corrupt: q.corrupt(""), Damaged: damaged, Checkpoint: q.checkpoint, Clock: q.o.Clock, Log: q.o.Log,
 	}, replay)
 	q.j = j
 	return err

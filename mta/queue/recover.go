@@ -20,6 +20,7 @@ type recovery struct {
 	marks    map[envelope.QueueID][]mark
 	gone     map[envelope.QueueID]byte
 	covered  map[uint64]uint64 // boot -> highest checkpoint
+	damaged  bool              // records may be missing
 }
 
 // recordAt is a message's record; its envelope is read again when needed.
@@ -36,9 +37,10 @@ func (q *Queue) recover(ctx context.Context) error {
 		messages: map[envelope.QueueID]*recordAt{}, marks: map[envelope.QueueID][]mark{},
 		gone: map[envelope.QueueID]byte{}, covered: map[uint64]uint64{},
 	}
-	err := q.openJournal(ctx, func(pos journal.Position, payload []byte) (bool, error) {
+	err := q.openJournal(ctx, func(journal.Damage) { r.damaged = true }, func(pos journal.Position, payload []byte) (bool, error) {
 		keep, err := r.read(pos, payload)
 		if err != nil {
+			r.damaged = true
 			q.saveRecord(fmt.Sprintf("record-%d-%d", pos.Segment, pos.Offset), payload, err)
 		}
 		return keep, nil
@@ -61,7 +63,7 @@ func (q *Queue) recover(ctx context.Context) error {
 			q.applyMarks(id, r)
 		}
 	}
-	q.clearContents()
+	q.clearContents(r)
 	for _, pos := range done {
 		q.j.Release(pos)
 	}
@@ -165,7 +167,7 @@ func (q *Queue) withoutContent(id envelope.QueueID, rec *recordAt, m *message) *
 
 // lost says that the file a message moved to was set aside just now.
 func (rec *recordAt) lost(q *Queue, id envelope.QueueID) bool {
-	_, err := q.o.FS.Stat(filepath.Join(q.o.Dir, dirCorrupt, string(id)))
+	_, err := q.o.FS.Stat(q.corrupt(string(id)))
 	return err == nil
 }
 
@@ -217,22 +219,10 @@ func (q *Queue) applyMarks(id envelope.QueueID, r *recovery) {
 	}
 }
 
-// saveRecord keeps a record that is of no use to us in corrupt/. It reports
-// whether it lies there now.
-func (q *Queue) saveRecord(name string, payload []byte, why error) bool {
-	path := filepath.Join(q.o.Dir, dirCorrupt, name)
-	err := replaceFile(q.o.FS, path, payload)
-	if err != nil {
-		q.o.Log.Error("queue record damaged and cannot be kept", "file", path, "why", why.Error(), "cause", err.Error())
-		return false
-	}
-	q.o.Log.Error("queue record damaged, kept in corrupt", "file", path, "why", why.Error())
-	return true
-}
-
 // clearContents removes contents that no message needs: their Add was not
-// finished, or the process died before the removal.
-func (q *Queue) clearContents() {
+// finished, or the process died before the removal. One that no record speaks
+// of in a journal that is damaged may belong to a lost record, and is kept.
+func (q *Queue) clearContents(r *recovery) {
 	dir := filepath.Join(q.o.Dir, dirContent)
 	entries, err := q.o.FS.ReadDir(dir)
 	if err != nil {
@@ -240,10 +230,20 @@ func (q *Queue) clearContents() {
 		return
 	}
 	for _, e := range entries {
-		if q.known[envelope.QueueID(e.Name())] == nil {
+		id := envelope.QueueID(e.Name())
+		switch {
+		case q.known[id] != nil:
+		case r.damaged && !r.speaksOf(id):
+			q.saveContent(id)
+		default:
 			q.removeQuietly(filepath.Join(dir, e.Name()))
 		}
 	}
+}
+
+// speaksOf says that a record about id was read.
+func (r *recovery) speaksOf(id envelope.QueueID) bool {
+	return r.messages[id] != nil || r.marks[id] != nil || r.gone[id] != 0
 }
 
 // clearTemporary removes what stands in for unnamed files where the file

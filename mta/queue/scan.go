@@ -156,6 +156,12 @@ func (q *Queue) relocate(ctx context.Context, m *message) error {
 		m.was, m.stage = m.stage, stageBusy
 	}
 	q.mu.Unlock()
+	if err := q.readBack(m); err != nil {
+		if err = q.rescue(ctx, m, active, err); err != nil && !active {
+			q.unclaim(m)
+		}
+		return err
+	}
 	pin := q.j.Pin()
 	err := q.settle(ctx, m)
 	if err == nil {

@@ -107,6 +107,9 @@ func (d *Disk) OpenFile(name string, flag int, perm fs.FileMode) (vfs.File, erro
 		return nil, err
 	}
 	n := p.entries[base]
+	if base == "/" {
+		n = d.root
+	}
 	switch {
 	case n == nil && flag&os.O_CREATE == 0:
 		return nil, &fs.PathError{Op: "open", Path: name, Err: syscall.ENOENT}
@@ -115,7 +118,7 @@ func (d *Disk) OpenFile(name string, flag int, perm fs.FileMode) (vfs.File, erro
 		d.enter(p, base, n)
 	case flag&os.O_CREATE != 0 && flag&os.O_EXCL != 0:
 		return nil, &fs.PathError{Op: "open", Path: name, Err: syscall.EEXIST}
-	case n.dir:
+	case n.dir && flag&(os.O_WRONLY|os.O_RDWR) != 0:
 		return nil, &fs.PathError{Op: "open", Path: name, Err: syscall.EISDIR}
 	}
 	if flag&os.O_TRUNC != 0 {
@@ -358,21 +361,18 @@ func (d *Disk) SyncDir(name string) error {
 	return nil
 }
 
-// SyncFS makes everything durable.
-func (d *Disk) SyncFS(name string) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if _, err := d.find("open", name); err != nil {
-		return err
-	}
-	d.root.syncAll()
-	return nil
-}
-
 func (n *node) syncAll() {
 	n.sync()
 	for _, child := range n.entries {
 		child.syncAll()
+	}
+}
+
+// loseAll is what a failed sync does to all files below n.
+func (n *node) loseAll() {
+	clear(n.dirty)
+	for _, child := range n.entries {
+		child.loseAll()
 	}
 }
 

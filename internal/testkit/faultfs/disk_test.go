@@ -76,7 +76,7 @@ func TestCrashDropsWhatWasNotSynced(t *testing.T) {
 	if got := read(t, k.Crash(), "/a/b/nodir"); got != "x" {
 		t.Errorf("crash of the clone: %q", got)
 	}
-	if err := d.SyncFS("/"); err != nil {
+	if err := syncFS(d); err != nil {
 		t.Fatal(err)
 	}
 	if got := read(t, d.Crash(), "/a/b/late"); got != "x" {
@@ -260,7 +260,7 @@ func TestRenameIsAtomicWhateverTheLuck(t *testing.T) {
 		}
 	}
 	write(t, d, "/a/f", "1", true)
-	if err := d.SyncFS("/"); err != nil {
+	if err := syncFS(d); err != nil {
 		t.Fatal(err)
 	}
 	if err := d.Rename("/a/f", "/b/f"); err != nil {
@@ -273,5 +273,57 @@ func TestRenameIsAtomicWhateverTheLuck(t *testing.T) {
 	}
 	if len(seen) != 2 || !seen["1(none)"] || !seen["(none)1"] {
 		t.Errorf("%v", seen)
+	}
+}
+
+func syncFS(d *Disk) error {
+	root, err := d.OpenFile("/", os.O_RDONLY, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(root.SyncFS(), root.Close())
+}
+
+// TestFailedSyncLoses: what a failed sync should have written can be read, also
+// by the next process, and is gone after a power loss, whatever is synced later.
+func TestFailedSyncLoses(t *testing.T) {
+	t.Parallel()
+	for _, op := range []Op{Sync, SyncFS} {
+		d := NewDisk()
+		write(t, d, "/f", "old", true)
+		if err := d.SyncDir("/"); err != nil {
+			t.Fatal(err)
+		}
+		f := Wrap(d)
+		file, err := f.OpenFile("/f", os.O_RDWR, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sync := file.Sync
+		if op == SyncFS {
+			sync = file.SyncFS
+		}
+		if _, err := file.WriteAt([]byte("new"), 0); err != nil {
+			t.Fatal(err)
+		}
+		f.FailNth(op, 1, EIO)
+		if err := sync(); !errors.Is(err, EIO) {
+			t.Fatal(err)
+		}
+		if err := sync(); err != nil {
+			t.Fatal(err)
+		}
+		if now, after := read(t, d.Clone(), "/f"), read(t, d.Crash(), "/f"); now != "new" || after != "old" {
+			t.Errorf("%s: %q, after a power loss %q", op, now, after)
+		}
+		if _, err := file.WriteAt([]byte("new"), 0); err != nil {
+			t.Fatal(err)
+		}
+		if err := sync(); err != nil {
+			t.Fatal(err)
+		}
+		if got := read(t, d.Crash(), "/f"); got != "new" {
+			t.Errorf("%s: written anew: %q", op, got)
+		}
 	}
 }

@@ -8,7 +8,7 @@
 //
 //   - a file's bytes and size are durable after File.Sync or File.Datasync;
 //   - a name in a directory is durable after FS.SyncDir of that directory;
-//   - FS.SyncFS makes everything durable.
+//   - File.SyncFS makes everything durable.
 //
 // [Disk.Crash] gives the disk as it is after a power loss in which all else is
 // gone; [Disk.CrashRandom] one in which any part of the rest, by sectors of 512
@@ -17,6 +17,12 @@
 // stricter than ext4, on purpose: code that survives it survives any file
 // system that keeps POSIX's word. [Disk.Clone] is the disk after a killed
 // process: nothing is lost. [Disk.Limit] makes it run full.
+//
+// A sync that fails loses: what it should have written is called clean, can
+// still be read, and is written by no later sync, until it is written anew.
+// That is what Linux does after a failed writeback (fsync(2), "EIO"). Clone
+// keeps that state, because a new process finds the same pages; Crash shows what
+// it was worth.
 //
 // # Faults
 //

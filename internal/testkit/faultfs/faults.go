@@ -239,14 +239,6 @@ func (f *Faults) SyncDir(name string) error {
 	return f.inner.SyncDir(name)
 }
 
-// SyncFS may fail.
-func (f *Faults) SyncFS(name string) error {
-	if err := f.check(SyncFS, name); err != nil {
-		return err
-	}
-	return f.inner.SyncFS(name)
-}
-
 type faultFile struct {
 	vfs.File
 	f *Faults
@@ -318,18 +310,37 @@ func (x *faultFile) Allocate(size int64) error {
 	return x.File.Allocate(size)
 }
 
+// Sync that fails loses what it should have written: see Disk.
 func (x *faultFile) Sync() error {
 	if err := x.f.check(Sync, x.Name()); err != nil {
+		x.lose(false)
 		return err
 	}
 	return x.File.Sync()
 }
 
+// Datasync is like Sync.
 func (x *faultFile) Datasync() error {
 	if err := x.f.check(Sync, x.Name()); err != nil {
+		x.lose(false)
 		return err
 	}
 	return x.File.Datasync()
+}
+
+// SyncFS that fails loses all data that it should have written.
+func (x *faultFile) SyncFS() error {
+	if err := x.f.check(SyncFS, x.Name()); err != nil {
+		x.lose(true)
+		return err
+	}
+	return x.File.SyncFS()
+}
+
+func (x *faultFile) lose(all bool) {
+	if f, ok := x.File.(*file); ok {
+		f.lose(all)
+	}
 }
 
 func (x *faultFile) LinkTo(newName string) error {

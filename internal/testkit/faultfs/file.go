@@ -179,6 +179,28 @@ func (f *file) Sync() error {
 
 func (f *file) Datasync() error { return f.Sync() }
 
+func (f *file) SyncFS() error {
+	defer f.disk.mu.Unlock()
+	if err := f.enter("syncfs"); err != nil {
+		return err
+	}
+	f.disk.root.syncAll()
+	return nil
+}
+
+// lose is what the kernel does when data cannot be written: it calls the pages
+// clean. They can be read as long as they are in memory, and no later sync
+// writes them.
+func (f *file) lose(all bool) {
+	f.disk.mu.Lock()
+	defer f.disk.mu.Unlock()
+	if all {
+		f.disk.root.loseAll()
+		return
+	}
+	clear(f.node.dirty)
+}
+
 func (f *file) LinkTo(newName string) error {
 	defer f.disk.mu.Unlock()
 	if err := f.enter("linkat"); err != nil {

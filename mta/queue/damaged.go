@@ -1,0 +1,123 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"path/filepath"
+
+	"toastmaster/internal/envelope"
+	"toastmaster/internal/journal"
+)
+
+// corrupt is the path of name in corrupt/.
+func (q *Queue) corrupt(name string) string { return filepath.Join(q.o.Dir, dirCorrupt, name) }
+
+// setAside moves a damaged file to corrupt/.
+func (q *Queue) setAside(place Place, id envelope.QueueID, why error) {
+	path := q.places.path(place, id)
+	err := q.places.setAside(path)
+	if err != nil {
+		q.o.Log.Error("queue file damaged and cannot be set aside", "id", id, "file", path, "why", why.Error(), "cause", err.Error())
+		return
+	}
+	q.o.Log.Error("queue file damaged, moved to corrupt", "id", id, "file", path, "why", why.Error())
+}
+
+// saveRecord keeps a record that is of no use to us in corrupt/. It reports
+// whether it lies there now.
+func (q *Queue) saveRecord(name string, payload []byte, why error) bool {
+	path := q.corrupt(name)
+	err := replaceFile(q.o.FS, path, payload)
+	if err != nil {
+		q.o.Log.Error("queue record damaged and cannot be kept", "file", path, "why", why.Error(), "cause", err.Error())
+		return false
+	}
+	q.o.Log.Error("queue record damaged, kept in corrupt", "file", path, "why", why.Error())
+	return true
+}
+
+// saveContent moves the content of a message whose record is lost to corrupt/,
+// as ID.content.
+func (q *Queue) saveContent(id envelope.QueueID) bool {
+	from, to := q.places.content(id), q.corrupt(string(id)+".content")
+	err := q.places.rename(from, to)
+	if errors.Is(err, fs.ErrNotExist) {
+		return true
+	}
+	if err != nil {
+		q.o.Log.Error("queue content without a record cannot be kept", "id", id, "file", from, "cause", err.Error())
+		return false
+	}
+	q.o.Log.Error("queue content without a record, moved to corrupt", "id", id, "file", to)
+	return true
+}
+
+// spoiled says that trying to read a record again is of no use.
+func spoiled(err error) bool { return errors.Is(err, journal.ErrDamaged) || errors.Is(err, errFormat) }
+
+// dropSpoiled takes a message out of the queue whose record in the journal
+// cannot be read, after record and content were set aside; m.moving is held.
+// False: that failed, and the message stays.
+func (q *Queue) dropSpoiled(m *message, why error) bool {
+	m.mu.Lock()
+	pos, external := m.pos, m.external
+	m.mu.Unlock()
+	if !q.saveRecord(string(m.id)+".record", q.rawRecord(pos), why) {
+		return false
+	}
+	if external && !q.saveContent(m.id) {
+		return false
+	}
+	q.leaveJournal(m)
+	q.mu.Lock()
+	delete(q.known, m.id)
+	q.mu.Unlock()
+	q.j.Release(pos)
+	return true
+}
+
+// rawStep is what is lost at most around an unreadable place.
+const rawStep = 4096
+
+// rawRecord reads what can be read of a record; the rest is zeros.
+func (q *Queue) rawRecord(pos journal.Position) []byte {
+	b := make([]byte, pos.Length)
+	for off := 0; off < len(b); off += rawStep {
+		part := b[off:min(off+rawStep, len(b))]
+		if n, err := q.j.ReadAt(pos, part, int64(off)); err != nil {
+			clear(part[n:])
+		}
+	}
+	return b
+}
+
+// readBack makes sure that a message in the journal is in memory and has its
+// content.
+func (q *Queue) readBack(m *message) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.place != Incoming {
+		return nil
+	}
+	if m.env == nil {
+		if err := q.load(m); err != nil {
+			return err
+		}
+	}
+	c, err := q.content(m)
+	if err != nil {
+		return err
+	}
+	return c.Close()
+}
+
+// rescue is for a message that keeps the oldest segment in use and cannot be
+// read: were it to stay, no segment would be used again and all mail be
+// refused in the end. An active one has its text in memory and ends by itself.
+func (q *Queue) rescue(ctx context.Context, m *message, active bool, why error) error {
+	if active || ctx.Err() != nil || !q.dropSpoiled(m, why) {
+		return why
+	}
+	return nil
+}

@@ -1,0 +1,271 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"toastmaster/internal/dsn"
+	"toastmaster/internal/envelope"
+	"toastmaster/internal/journal"
+	"toastmaster/internal/testkit/faultfs"
+)
+
+// spoil changes an octet of the record at pos in the journal on d.
+func spoil(t *testing.T, d *faultfs.Disk, pos journal.Position) {
+	t.Helper()
+	entries, err := d.ReadDir("/queue/journal")
+	must(t, err)
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), "segment-") {
+			continue
+		}
+		f, err := d.OpenFile(filepath.Join("/queue/journal", e.Name()), os.O_RDWR, 0)
+		must(t, err)
+		var header [16]byte
+		_, err = f.ReadAt(header[:], 0)
+		must(t, err)
+		if uint64(header[8]) == pos.Segment {
+			_, err = f.WriteAt([]byte{0xff}, int64(pos.Offset)+40)
+			must(t, err)
+		}
+		must(t, f.Close())
+	}
+}
+
+func position(q *Queue, id envelope.QueueID) journal.Position {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.known[id].pos
+}
+
+func corruptFiles(t *testing.T, d *faultfs.Disk) []string {
+	t.Helper()
+	entries, err := d.ReadDir("/queue/corrupt")
+	must(t, err)
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	slices.Sort(names)
+	return names
+}
+
+// TestDamagedRecordAtTheStart: neither the octets of a record whose checksum is
+// wrong nor the content that it may have named are thrown away.
+func TestDamagedRecordAtTheStart(t *testing.T) {
+	t.Parallel()
+	d := faultfs.NewDisk()
+	q := open(t, options(d))
+	small, big := add(t, q, "small\n", "a"), add(t, q, large, "a")
+	whole := add(t, q, "whole\n", "a")
+	positions := []journal.Position{position(q, small.ID), position(q, big.ID)}
+	killed := d.Clone()
+	closeQueue(t, q)
+	for _, pos := range positions {
+		spoil(t, killed, pos)
+	}
+	q = running(t, options(killed))
+	if it := next(t, q); it.Envelope.ID != whole.ID {
+		t.Errorf("handed out %s", it.Envelope.ID)
+	} else {
+		done(t, it, EffectFinal)
+	}
+	nothing(t, q)
+	names := corruptFiles(t, killed)
+	if len(names) != 2 || names[0] != string(big.ID)+".content" && names[1] != string(big.ID)+".content" {
+		t.Fatalf("corrupt/ has %v, want the content of %s and a range of the journal", names, big.ID)
+	}
+	if got := list(t, q, Filter{Place: Corrupt}); got != "corrupt" {
+		t.Errorf("listed: %q", got)
+	}
+	if text := readAll(t, killed, "/queue/corrupt/"+string(big.ID)+".content"); !strings.HasSuffix(large, text) || len(text) < len(large)/2 {
+		t.Errorf("%d octets of the content are kept", len(text))
+	}
+	var kept string
+	for _, name := range names {
+		if strings.HasPrefix(name, "segment-") {
+			kept = readAll(t, killed, "/queue/corrupt/"+name)
+		}
+	}
+	if !strings.Contains(kept, "small") {
+		t.Errorf("the record is not in what was kept: %q", kept)
+	}
+	must(t, q.Delete(context.Background(), big.ID))
+	if names := corruptFiles(t, killed); len(names) != 1 {
+		t.Errorf("after its deletion: %v", names)
+	}
+}
+
+// TestUnfinishedAddIsNotDamage: what a kill leaves of mail that was not
+// accepted is removed and makes no noise in corrupt/.
+func TestUnfinishedAddIsNotDamage(t *testing.T) {
+	t.Parallel()
+	d := faultfs.NewDisk()
+	f := faultfs.Wrap(d)
+	q := open(t, options(f))
+	add(t, q, "accepted\n", "a")
+	f.Hook(func(op faultfs.Op, path string) error {
+		if op == faultfs.Write && strings.Contains(path, "/journal/") {
+			return faultfs.EIO
+		}
+		return nil
+	})
+	if err := q.Add(context.Background(), testEnvelope(q, "a"), nil, envelope.Memory(large)); err == nil {
+		t.Fatal("accepted without a record")
+	}
+	killed := d.Clone()
+	f.Hook(nil)
+	_ = q.Close()
+	q = running(t, options(killed))
+	done(t, next(t, q), EffectFinal)
+	nothing(t, q)
+	if names := corruptFiles(t, killed); len(names) != 0 {
+		t.Errorf("corrupt/ has %v", names)
+	}
+	if entries, err := killed.ReadDir("/queue/content"); err != nil || len(entries) != 0 {
+		t.Errorf("content/ has %v %v", entries, err)
+	}
+}
+
+// TestRecordSpoiledWhileRunning: with its text not in memory a message whose
+// record becomes unreadable goes to corrupt/; the others, and the journal, go on.
+func TestRecordSpoiledWhileRunning(t *testing.T) {
+	t.Parallel()
+	d := faultfs.NewDisk()
+	o := options(d)
+	o.Config.ContentMemory = 0
+	q := running(t, o)
+	bad, worse, good := add(t, q, "bad\n", "a"), add(t, q, large, "a"), add(t, q, "good\n", "a")
+	spoil(t, d, position(q, bad.ID))
+	spoil(t, d, position(q, worse.ID))
+	it := next(t, q)
+	if it.Envelope.ID != good.ID {
+		t.Errorf("handed out %s", it.Envelope.ID)
+	}
+	done(t, it, EffectFinal)
+	nothing(t, q)
+	want := []string{string(bad.ID) + ".record", string(worse.ID) + ".content", string(worse.ID) + ".record"}
+	if names := corruptFiles(t, d); !slices.Equal(names, want) {
+		t.Errorf("corrupt/ has %v, want %v", names, want)
+	}
+	if text := readAll(t, d, "/queue/corrupt/"+string(worse.ID)+".content"); !strings.HasSuffix(large, text) || text == "" {
+		t.Errorf("%d octets of the content are kept", len(text))
+	}
+	must(t, q.j.Checkpoint(context.Background()))
+	// Both gave their places back, and nothing keeps the segment.
+	if !q.room.TryAcquire(int64(o.Config.IncomingLimit)) {
+		t.Error("a message that is gone counts as incoming")
+	}
+}
+
+// TestUnreadableRecordDoesNotKeepTheJournal: the messages of the oldest segment
+// move, but for the one that the disk does not give back, of which corrupt/
+// gets what can be read.
+func TestUnreadableRecordDoesNotKeepTheJournal(t *testing.T) {
+	t.Parallel()
+	d := faultfs.NewDisk()
+	f := faultfs.Wrap(d)
+	o := options(f)
+	o.Config.ContentMemory, o.Config.MoveSegments = 0, 1
+	q := open(t, o)
+	defer closeQueue(t, q)
+	bad := add(t, q, "bad\n", "a")
+	good := add(t, q, "good\n", "a")
+	for q.j.Usage().Segments < 3 {
+		add(t, q, strings.Repeat("x", 5000)+"\n", "a")
+	}
+	pos := position(q, bad.ID)
+	f.Hook(func(op faultfs.Op, path string) error {
+		if op == faultfs.Read && strings.HasSuffix(path, "segment-000000") && reading(q, bad.ID) {
+			return faultfs.EIO
+		}
+		return nil
+	})
+	oldest := q.j.Usage().Oldest
+	q.shorten(context.Background())
+	f.Hook(nil)
+	if u := q.j.Usage(); u.Oldest == oldest {
+		t.Errorf("segment %d of %v is still in use", oldest, pos)
+	}
+	if names := corruptFiles(t, d); !slices.Equal(names, []string{string(bad.ID) + ".record"}) {
+		t.Errorf("corrupt/ has %v", names)
+	}
+	if got, err := q.places.where(good.ID); got != Deferred || err != nil {
+		t.Errorf("the other one is in %q %v", got, err)
+	}
+}
+
+// reading says that a message is being moved.
+func reading(q *Queue, id envelope.QueueID) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	m := q.known[id]
+	return m != nil && m.stage == stageBusy
+}
+
+// TestStateThatWasNotSyncedIsNoHole: a state whose sync failed is not what the
+// next one, which is synced, is written behind.
+func TestStateThatWasNotSyncedIsNoHole(t *testing.T) {
+	t.Parallel()
+	d := faultfs.NewDisk()
+	f := faultfs.Wrap(d)
+	q := open(t, options(f))
+	// So many that a state is larger than what the disk writes at once.
+	to := []string{"a", "b"}
+	for i := range 700 {
+		to = append(to, fmt.Sprint("r", i))
+	}
+	env := add(t, q, "text\n", to...)
+	it := next(t, q)
+	closeItem(t, it, time.Now().Add(time.Hour))
+	_, err := q.Flush(context.Background(), Filter{})
+	must(t, err)
+	it = next(t, q)
+	must(t, it.Done(0, EffectFinal))
+	f.Hook(func(op faultfs.Op, path string) error {
+		if op == faultfs.Sync && strings.Contains(path, "/deferred/") {
+			return faultfs.EIO
+		}
+		return nil
+	})
+	if err := it.Close(context.Background(), time.Now().Add(time.Hour), false); err == nil {
+		t.Fatal("the failed sync was not noticed")
+	}
+	f.Hook(nil)
+	_, err = q.Flush(context.Background(), Filter{})
+	must(t, err)
+	it = next(t, q)
+	it.Failed(1, dsn.New(dsn.NoAnswer, "later"))
+	closeItem(t, it, time.Now().Add(time.Hour))
+	crashed := d.Crash()
+	closeQueue(t, q)
+	file, m, err := (&places{fs: crashed, dir: "/queue"}).read(Deferred, env.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	must(t, file.Close())
+	if !m.state.rcpts[0].done || m.state.rcpts[1].last == nil {
+		t.Errorf("the file has an older state, of attempt %d", m.state.attempts)
+	}
+}
+
+func readAll(t *testing.T, d *faultfs.Disk, name string) string {
+	t.Helper()
+	f, err := d.OpenFile(name, os.O_RDONLY, 0)
+	if errors.Is(err, os.ErrNotExist) {
+		return ""
+	}
+	must(t, err)
+	defer f.Close()
+	b, err := io.ReadAll(f)
+	must(t, err)
+	return string(b)
+}
