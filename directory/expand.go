@@ -58,6 +58,27 @@ func Expand(ctx context.Context, d Directory, a addr.Address, l Limits, out []ad
 	return e.out, nil
 }
 
+// Somebody says whether a result of Expand can be delivered to at all: it is
+// of another host, or here a mailbox or one that has moved. The error is DSN's.
+func Somebody(ctx context.Context, d Directory, a addr.Address) (bool, error) {
+	_, err := d.Domain(ctx, a.Domain)
+	if OutcomeOf(err) == NotFound {
+		return true, nil
+	}
+	var found Recipient
+	if err == nil {
+		found, err = d.Recipient(ctx, a)
+	}
+	switch {
+	case OutcomeOf(err) == NotFound:
+		return false, nil
+	case err != nil:
+		return false, DSN(err)
+	}
+	// An alias that ends at itself is what it is beside the alias.
+	return found.Kind != KindAlias || found.Mailbox.Home != "", nil
+}
+
 // expansion is the work on one address.
 type expansion struct {
 	d      Directory

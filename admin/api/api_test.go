@@ -98,7 +98,7 @@ func mailboxes(t *testing.T, c *client.Client, domain string) {
 	if check(t, off, err); len(off.Items) != 2 {
 		t.Errorf("%+v", off)
 	}
-	if err := c.RemoveMailbox(ctx, odd, false); err != nil {
+	if _, err := c.RemoveMailbox(ctx, odd, false); err != nil {
 		t.Error(err)
 	}
 	_, err = c.Mailbox(ctx, odd)
@@ -319,11 +319,11 @@ func TestPurge(t *testing.T) {
 		_, err := b.unix.AddMailbox(ctx, model.NewMailbox{Address: a})
 		check(t, 0, err)
 	}
-	if err := b.unix.RemoveMailbox(ctx, "z@a.test", false); err != nil || len(b.purged) != 0 {
+	if _, err := b.unix.RemoveMailbox(ctx, "z@a.test", false); err != nil || len(b.purged) != 0 {
 		t.Errorf("without purge: %v, %v", err, b.purged)
 	}
 	b.refuse = errors.New("disk on fire at /secret/path")
-	err = b.unix.RemoveMailbox(ctx, "x@a.test", true)
+	_, err = b.unix.RemoveMailbox(ctx, "x@a.test", true)
 	wantKind(t, "mail cannot be removed", err, model.Internal)
 	if strings.Contains(err.Error(), "secret") {
 		t.Errorf("internals: %v", err)
@@ -335,7 +335,7 @@ func TestPurge(t *testing.T) {
 		t.Errorf("the mailbox should be there, disabled: %+v, %v", m, err)
 	}
 	b.refuse = nil
-	if err := b.unix.RemoveMailbox(ctx, "x@a.test", true); err != nil {
+	if _, err := b.unix.RemoveMailbox(ctx, "x@a.test", true); err != nil {
 		t.Error(err)
 	}
 	wantKind(t, "purge without all", b.unix.RemoveDomain(ctx, "a.test", false, true), model.Invalid)

@@ -124,7 +124,7 @@ func (h *handlers) purgeDomain(ctx context.Context, actor, name string) error {
 			if err := h.purgeMailbox(ctx, actor, m); err != nil {
 				return err
 			}
-			if err := h.o.Store.RemoveMailbox(ctx, actor, m.Address); err != nil {
+			if _, err := h.o.Store.RemoveMailbox(ctx, actor, m.Address); err != nil {
 				return err
 			}
 		}

@@ -98,7 +98,7 @@ type removeMailboxInput struct {
 	Purge bool `query:"purge" doc:"With all its mail; otherwise the mail stays and is found again when the address is added again"`
 }
 
-func (h *handlers) removeMailbox(ctx context.Context, in *removeMailboxInput) (*nothing, error) {
+func (h *handlers) removeMailbox(ctx context.Context, in *removeMailboxInput) (*body[model.Removed], error) {
 	address, actor, err := in.address(ctx, authz.Write)
 	if err != nil {
 		return nil, err
@@ -112,7 +112,8 @@ func (h *handlers) removeMailbox(ctx context.Context, in *removeMailboxInput) (*
 			return nil, err
 		}
 	}
-	return &nothing{}, h.o.Store.RemoveMailbox(ctx, actor, address)
+	removed, err := h.o.Store.RemoveMailbox(ctx, actor, address)
+	return &body[model.Removed]{removed}, err
 }
 
 // purgeMailbox removes the mail of a mailbox, which is disabled first, so that

@@ -115,9 +115,9 @@ func (c *Client) Mailboxes(ctx context.Context, f model.Filter, after string, li
 }
 
 // RemoveMailbox removes a mailbox; purge removes its mail, too.
-func (c *Client) RemoveMailbox(ctx context.Context, address string, purge bool) error {
+func (c *Client) RemoveMailbox(ctx context.Context, address string, purge bool) (model.Removed, error) {
 	q := url.Values{"purge": {strconv.FormatBool(purge)}}
-	return c.send(ctx, request{method: http.MethodDelete, path: path("mailboxes", address), query: q})
+	return call[model.Removed](ctx, c, request{method: http.MethodDelete, path: path("mailboxes", address), query: q})
 }
 
 // AddAlias makes an alias.

@@ -66,11 +66,13 @@ type NewMailbox struct {
 // domain's catch-all. It may stand beside a mailbox of the same address, which
 // gets mail only when the address is among its own targets.
 type Alias struct {
-	Address string    `json:"address" example:"sales@example.test"`
-	Targets []string  `json:"targets" doc:"The address itself stands for its mailbox: forward and keep a copy"`
-	Mailbox bool      `json:"mailbox" doc:"There is a mailbox of the same address"`
-	Created time.Time `json:"created"`
-	Updated time.Time `json:"updated"`
+	Address string   `json:"address" example:"sales@example.test"`
+	Targets []string `json:"targets" doc:"The address itself stands for its mailbox: forward and keep a copy"`
+	Mailbox bool     `json:"mailbox" doc:"There is a mailbox of the same address"`
+	// Warnings are part of the answer to a change alone.
+	Warnings []string  `json:"warnings,omitempty" doc:"In the answer to a change: targets that are nobody"`
+	Created  time.Time `json:"created"`
+	Updated  time.Time `json:"updated"`
 }
 
 // AliasChange replaces the targets.
@@ -82,6 +84,12 @@ type AliasChange struct {
 type NewAlias struct {
 	Address string `json:"address" example:"sales@example.test"`
 	AliasChange
+}
+
+// Removed is the answer to the removal of a mailbox.
+type Removed struct {
+	Address  string   `json:"removed"`
+	Warnings []string `json:"warnings,omitempty" doc:"Aliases with this target, which is nobody now"`
 }
 
 // Relocated is an address whose owner has moved: 551 5.1.6 with the new

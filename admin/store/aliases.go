@@ -66,7 +66,11 @@ func (s *Store) AddAlias(ctx context.Context, actor string, in model.NewAlias) (
 		}
 		now := milliseconds(t.now)
 		out = model.Alias{Address: in.Address, Targets: in.Targets, Mailbox: beside, Created: now, Updated: now}
-		return t.audit(ctx, "add", "alias", in.Address, nil, out)
+		if err := t.audit(ctx, "add", "alias", in.Address, nil, out); err != nil {
+			return err
+		}
+		out.Warnings, err = t.deadTargets(ctx, in.Targets)
+		return err
 	})
 	return out, err
 }
@@ -121,7 +125,11 @@ func (s *Store) SetAlias(ctx context.Context, actor, address string, in model.Al
 		}
 		out = a.Alias
 		out.Targets, out.Updated = in.Targets, milliseconds(t.now)
-		return t.audit(ctx, "set", "alias", address, a.Alias, out)
+		if err := t.audit(ctx, "set", "alias", address, a.Alias, out); err != nil {
+			return err
+		}
+		out.Warnings, err = t.deadTargets(ctx, in.Targets)
+		return err
 	})
 	return out, err
 }

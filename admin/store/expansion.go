@@ -63,17 +63,25 @@ func (d aliasesOf) Recipient(ctx context.Context, a addr.Address) (directory.Rec
 	if domain.AliasOf != "" {
 		a = a.WithDomain(domain.AliasOf)
 	}
-	base, _ := a.SplitExtension(d.t.delimiters)
+	matched, err := d.t.match(ctx, a)
+	if err != nil {
+		return directory.Recipient{}, lookup("addresses", a.String(), err)
+	}
+	return d.alias(ctx, matched)
+}
+
+// match is the entry that an address of a hosted domain leads to: itself,
+// itself without extension, or the catch-all. The error is NotFound when there
+// is none.
+func (t *tx) match(ctx context.Context, a addr.Address) (addr.Address, error) {
+	base, _ := a.SplitExtension(t.delimiters)
 	for _, candidate := range []addr.Address{a.Fold(), base.Fold(), {Domain: a.Domain}} {
-		kinds, err := d.t.kindsOf(ctx, candidate.String())
-		if err != nil {
-			return directory.Recipient{}, lookup("addresses", a.String(), err)
-		}
-		if len(kinds) > 0 {
-			return d.alias(ctx, candidate)
+		kinds, err := t.kindsOf(ctx, candidate.String())
+		if err != nil || len(kinds) > 0 {
+			return candidate, err
 		}
 	}
-	return directory.Recipient{}, directory.Missing("addresses", a.String())
+	return addr.Address{}, model.Fail(model.NotFound, "nobody has the address")
 }
 
 func (d aliasesOf) alias(ctx context.Context, a addr.Address) (directory.Recipient, error) {

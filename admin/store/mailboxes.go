@@ -130,9 +130,11 @@ func (s *Store) SetMailbox(ctx context.Context, actor, address string, in model.
 	return out, err
 }
 
-// RemoveMailbox removes a mailbox from the directory. Its mail stays.
-func (s *Store) RemoveMailbox(ctx context.Context, actor, address string) error {
-	return s.write(ctx, actor, func(t *tx) error {
+// RemoveMailbox removes a mailbox from the directory. Its mail stays. The
+// answer warns of the aliases for which there is nobody now.
+func (s *Store) RemoveMailbox(ctx context.Context, actor, address string) (model.Removed, error) {
+	out := model.Removed{Address: address}
+	err := s.write(ctx, actor, func(t *tx) error {
 		m, err := t.mailbox(ctx, address)
 		if err != nil {
 			return err
@@ -140,8 +142,13 @@ func (s *Store) RemoveMailbox(ctx context.Context, actor, address string) error 
 		if err := t.remove(ctx, m.id); err != nil {
 			return err
 		}
-		return t.audit(ctx, "remove", "mailbox", address, auditedMailbox{m.Mailbox, false}, nil)
+		if err := t.audit(ctx, "remove", "mailbox", address, auditedMailbox{m.Mailbox, false}, nil); err != nil {
+			return err
+		}
+		out.Warnings, err = t.aliasesLeft(ctx, address)
+		return err
 	})
+	return out, err
 }
 
 // Mailbox reads one.

@@ -80,6 +80,11 @@ SELECT a.id, a.address, a.created_at, a.updated_at,
    AND (?4 = '' OR EXISTS (SELECT 1 FROM alias_targets x WHERE x.address_id = a.id AND lower(x.target) = ?4))
  ORDER BY a.address LIMIT ?5` + aliasTargets
 
+	// The aliases with a target, as far as a person reads them.
+	selectAliasesTo = `
+SELECT DISTINCT a.address FROM alias_targets t JOIN addresses a ON a.id = t.address_id
+ WHERE lower(t.target) = ?1 ORDER BY a.address LIMIT 20`
+
 	insertAlias   = `INSERT INTO aliases (address_id) VALUES (?)`
 	insertTarget  = `INSERT INTO alias_targets (address_id, position, target) VALUES (?, ?, ?)`
 	deleteTargets = `DELETE FROM alias_targets WHERE address_id = ?`

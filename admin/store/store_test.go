@@ -222,10 +222,11 @@ func TestMailboxLife(t *testing.T) {
 	must(b.AddMailbox(ctx, me, model.NewMailbox{Address: "b@a.test"}))(t)
 	_, err = b.AddMailbox(ctx, me, model.NewMailbox{Address: "c@a.test"})
 	wantKind(t, "over the limit", err, model.OverLimit)
-	if err := b.RemoveMailbox(ctx, me, "alice@a.test"); err != nil {
+	if _, err := b.RemoveMailbox(ctx, me, "alice@a.test"); err != nil {
 		t.Error(err)
 	}
-	wantKind(t, "remove again", b.RemoveMailbox(ctx, me, "alice@a.test"), model.NotFound)
+	_, err = b.RemoveMailbox(ctx, me, "alice@a.test")
+	wantKind(t, "remove again", err, model.NotFound)
 	must(b.AddMailbox(ctx, me, model.NewMailbox{Address: "c@a.test"}))(t)
 }
 
@@ -280,7 +281,8 @@ func TestAnAddressIsOneThingOrMailboxAndAlias(t *testing.T) {
 		}
 	}
 	wantKind(t, "remove as another kind", b.RemoveAlias(ctx, me, "mailbox@a.test"), model.NotFound)
-	wantKind(t, "remove as another kind", b.RemoveMailbox(ctx, me, "alias@a.test"), model.NotFound)
+	_, err := b.RemoveMailbox(ctx, me, "alias@a.test")
+	wantKind(t, "remove as another kind", err, model.NotFound)
 }
 
 func TestAliasBesideMailbox(t *testing.T) {
@@ -323,7 +325,7 @@ func TestAliasBesideMailbox(t *testing.T) {
 	}
 	alias.Targets = []string{"x@y.test"}
 	must(b.AddAlias(ctx, me, alias))(t)
-	if err := b.RemoveMailbox(ctx, me, "a@a.test"); err != nil {
+	if _, err := b.RemoveMailbox(ctx, me, "a@a.test"); err != nil {
 		t.Fatal(err)
 	}
 	if a := must(b.Alias(ctx, "a@a.test"))(t); a.Mailbox {
@@ -527,7 +529,7 @@ func TestAuditIsComplete(t *testing.T) {
 	b.domain(t, "a.test")
 	must(b.AddMailbox(ctx, "token:x", model.NewMailbox{Address: "m@a.test", MailboxChange: model.MailboxChange{Password: ptr("s3cr3t")}}))(t)
 	must(b.SetMailbox(ctx, me, "m@a.test", model.MailboxChange{Password: ptr("s3cr3t2")}))(t)
-	if err := b.RemoveMailbox(ctx, me, "m@a.test"); err != nil {
+	if _, err := b.RemoveMailbox(ctx, me, "m@a.test"); err != nil {
 		t.Fatal(err)
 	}
 	secret := must(b.AddToken(ctx, me, model.NewToken{Name: "t"}))(t)
@@ -696,7 +698,7 @@ func TestCredential(t *testing.T) {
 			return err
 		}, true},
 		{"made anew", func() error {
-			if err := b.RemoveMailbox(ctx, me, "m@a.test"); err != nil {
+			if _, err := b.RemoveMailbox(ctx, me, "m@a.test"); err != nil {
 				return err
 			}
 			_, err := b.AddMailbox(ctx, me, in)

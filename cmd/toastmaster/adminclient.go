@@ -116,6 +116,17 @@ func (f *adminFlags) done(v any, format string, args ...any) error {
 	return err
 }
 
+// warn says what was done, but not as somebody may think; with --json it is in
+// the answer.
+func (f *adminFlags) warn(warnings []string) {
+	if f.json {
+		return
+	}
+	for _, w := range warnings {
+		fmt.Fprintln(f.env.stderr, "warning:", w)
+	}
+}
+
 func printJSON(w io.Writer, v any) error {
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")

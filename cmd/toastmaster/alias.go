@@ -43,6 +43,7 @@ func aliasAdd(f *adminFlags) *cobra.Command {
 				if err != nil {
 					return err
 				}
+				f.warn(a.Warnings)
 				return f.done(a, "alias %s added: %s%s", a.Address, strings.Join(a.Targets, ", "), besideNote(a))
 			})
 		},
@@ -75,6 +76,7 @@ func aliasSet(f *adminFlags) *cobra.Command {
 				if err != nil {
 					return err
 				}
+				f.warn(a.Warnings)
 				return f.done(a, "alias %s changed: %s%s", a.Address, strings.Join(a.Targets, ", "), besideNote(a))
 			})
 		},

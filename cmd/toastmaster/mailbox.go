@@ -222,10 +222,12 @@ func mailboxRemove(f *adminFlags) *cobra.Command {
 		Args: exactArguments("ADDRESS"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return f.withClient(func(c *client.Client) error {
-				if err := c.RemoveMailbox(cmd.Context(), args[0], purge); err != nil {
+				removed, err := c.RemoveMailbox(cmd.Context(), args[0], purge)
+				if err != nil {
 					return err
 				}
-				return f.done(map[string]string{"removed": args[0]}, "mailbox %s removed", args[0])
+				f.warn(removed.Warnings)
+				return f.done(removed, "mailbox %s removed", args[0])
 			})
 		},
 	}

@@ -16,7 +16,7 @@
 //	hosted, a mailbox or an alias    250
 //	hosted, aliases in a loop        554 5.4.6
 //	hosted, aliases beyond limits    451 4.3.5; 452 4.5.3 beside the recipients so far
-//	hosted, nobody                   550 5.1.1
+//	hosted, nobody                   550 5.1.1, also behind all targets of an alias
 //	hosted, moved                    551 5.1.6 with the new address
 //	hosted, disabled                 550 5.2.1
 //	hosted, over quota               552 5.2.2, counting the SIZE that was announced

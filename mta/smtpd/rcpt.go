@@ -96,21 +96,25 @@ func (r recipient) hosted(ctx context.Context, a addr.Address) (addr.Address, er
 	case found.Kind == directory.KindMailbox:
 		return a, r.mailbox(ctx, a, found.Mailbox)
 	}
-	return a, r.alias(ctx, a, found)
+	return a, r.alias(ctx, a)
 }
 
-// alias refuses an alias that cannot be expanded. cleanup expands it again: the
-// envelope keeps what the client said. What does not fit beside the recipients
-// before it can come in the next transaction (RFC 5321 section 4.5.3.1.10).
-func (r recipient) alias(ctx context.Context, a addr.Address, found directory.Recipient) error {
+// alias refuses an alias that cannot be expanded, or that stands for nobody.
+// cleanup expands it again: the envelope keeps what the client said. What does
+// not fit beside the recipients before it can come in the next transaction
+// (RFC 5321 section 4.5.3.1.10).
+func (r recipient) alias(ctx context.Context, a addr.Address) error {
 	addresses, err := directory.Expand(ctx, r.d.o.Directory, a, r.d.o.Aliases, nil)
+	somebody := false
+	for i := 0; err == nil && !somebody && i < len(addresses); i++ {
+		somebody, err = directory.Somebody(ctx, r.d.o.Directory, addresses[i])
+	}
 	if err != nil {
 		e := *dsn.From(err)
 		e.Text = r.shown + ": " + e.Text
 		return &e
 	}
-	if len(addresses) == 1 && found.Mailbox.Home == "" && addresses[0].Equal(found.Matched) {
-		// It stands for nothing but itself, and is nothing else.
+	if !somebody {
 		return dsn.New(dsn.BadDestMailbox, r.shown+": User unknown")
 	}
 	if len(r.env.Recipients)+r.extra+len(addresses) > r.d.o.Aliases.Addresses && len(r.env.Recipients) > 0 {

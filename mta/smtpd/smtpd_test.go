@@ -84,6 +84,9 @@ func hosted(t testing.TB) *static.Directory {
 		Aliases: map[string][]string{
 			"sales@example.test": {"alice@example.test", "x@elsewhere.test"},
 			"self@example.test":  {"self@example.test"},
+			"gone@example.test":  {"nobody@example.test", "self@example.test", "nobody@alias.test"},
+			"half@example.test":  {"nobody@example.test", "alice@example.test"},
+			"away@example.test":  {"x@elsewhere.test"},
 			"loop1@example.test": {"bob@example.test", "loop2@alias.test"},
 			"loop2@example.test": {"loop1@example.test"},
 			"many@example.test":  {"1@elsewhere.test", "2@elsewhere.test", "3@elsewhere.test", "4@elsewhere.test", "5@elsewhere.test"},
@@ -407,4 +410,19 @@ func TestClientName(t *testing.T) {
 	if got := d.clientName(t.Context(), netip.MustParseAddr("127.0.0.1")); got != "localhost" {
 		t.Error(got)
 	}
+}
+
+// TestAliasOfNobody: what would only come back is refused while the client can
+// still be told.
+func TestAliasOfNobody(t *testing.T) {
+	t.Parallel()
+	b := newBed(t)
+	text := "S: 220 *\nC: HELO client.test\nS: 250 *\nC: MAIL FROM:<s@elsewhere.test>\nS: 250 *\n"
+	for _, c := range [][2]string{
+		{"gone@example.test", "550 5.1.1 <gone@example.test>: User unknown"}, {"gone@alias.test", "550 5.1.1 *"},
+		{"self@example.test", "550 5.1.1 *"}, {"half@example.test", "250 *"}, {"away@example.test", "250 *"},
+	} {
+		text += "C: RCPT TO:<" + c[0] + ">\nS: " + c[1] + "\n"
+	}
+	play(t, b, (*Daemon).MX, text+"C: QUIT\nS: 221 *\n")
 }
