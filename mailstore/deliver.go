@@ -102,12 +102,12 @@ func (mb *mailbox) deliver(ctx context.Context, d *Delivery) (m *index.Message, 
 	if err := mb.acct.checkQuota(ctx, in.msg.Size, 1); err != nil {
 		return nil, 0, err
 	}
-	if err := mb.begin(ctx); err != nil {
-		return nil, 0, err
-	}
-	m, err = mb.link(d, in)
-	validity = mb.st.UIDValidity
-	if err = errors.Join(err, mb.end()); err != nil {
+	err = mb.locked(ctx, func() (err error) {
+		m, err = mb.link(d, in)
+		validity = mb.st.UIDValidity
+		return err
+	})
+	if err != nil {
 		return nil, 0, storeError(err)
 	}
 	if d.Durable {
@@ -335,12 +335,12 @@ func (mb *mailbox) addStructure(m *index.Message, structure []byte) {
 // mailbox before. A name found missing counts as not delivered: after a power
 // loss that is a delivery that never reached the disk. A file may have its
 // name but not its content then, so the content is compared and completed.
-func (mb *mailbox) delivered(ctx context.Context, d *Delivery, fits func(name string) bool) (bool, error) {
-	if err := mb.begin(ctx); err != nil {
-		return false, err
-	}
-	known, err := mb.deliveredLocked(ctx, d, fits)
-	return known, errors.Join(err, mb.end())
+func (mb *mailbox) delivered(ctx context.Context, d *Delivery, fits func(name string) bool) (known bool, err error) {
+	err = mb.locked(ctx, func() (err error) {
+		known, err = mb.deliveredLocked(ctx, d, fits)
+		return err
+	})
+	return known, err
 }
 
 func (mb *mailbox) deliveredLocked(ctx context.Context, d *Delivery, fits func(name string) bool) (bool, error) {

@@ -34,10 +34,7 @@ func (mb *mailbox) expunge(ctx context.Context, uids []uint32) error {
 			return err
 		}
 	}
-	if err := mb.begin(ctx); err != nil {
-		return err
-	}
-	return storeError(errors.Join(mb.expungeLocked(uids), mb.end()))
+	return storeError(mb.locked(ctx, func() error { return mb.expungeLocked(uids) }))
 }
 
 func (mb *mailbox) expungeLocked(uids []uint32) error {

@@ -257,6 +257,16 @@ func (mb *mailbox) end() error {
 	return storeError(err)
 }
 
+// locked runs f between begin and end. A panic of f, which the fence of
+// whoever delivers makes an error, must not leave the mailbox locked for all.
+func (mb *mailbox) locked(ctx context.Context, f func() error) (err error) {
+	if err := mb.begin(ctx); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, mb.end()) }()
+	return f()
+}
+
 func (mb *mailbox) endLocked() error { return mb.log.Unlock() }
 
 // commit appends the batch and tells the views, except the one that did it.

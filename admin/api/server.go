@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -116,14 +115,8 @@ func (s *Server) routes() (http.Handler, error) {
 
 // fence turns a panic into a 500, and the cause into a line of the log.
 func (h *handlers) fence(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) (err error) {
-		defer func() {
-			if p := recover(); p != nil {
-				h.o.Log.Error("panic", "service", "admin", "cause", fmt.Sprint(p), "stack", string(debug.Stack()))
-				err = fmt.Errorf("panic: %v", p)
-			}
-		}()
-		return next(c)
+	return func(c echo.Context) error {
+		return service.Fenced(h.o.Log, func() error { return next(c) }, "service", "admin")
 	}
 }
 

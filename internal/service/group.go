@@ -3,9 +3,7 @@ package service
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -146,7 +144,9 @@ func (g *Group) launch(ctx context.Context, m *member, failed chan<- *member) {
 	m.mu.Unlock()
 	go func() {
 		defer close(m.done)
-		err := g.fenced(own, m.service)
+		// The group stops after a panic: whatever the service held is in no
+		// state to go on with.
+		err := Fenced(g.Log, func() error { return m.service.Run(own) }, "service", m.service.Name())
 		unasked := own.Err() == nil
 		if unasked && err == nil {
 			err = errReturned
@@ -160,18 +160,6 @@ func (g *Group) launch(ctx context.Context, m *member, failed chan<- *member) {
 			failed <- m
 		}
 	}()
-}
-
-// fenced makes a panic of a service its error. The group stops then: whatever
-// the service held is in no state to go on with.
-func (g *Group) fenced(ctx context.Context, s Service) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			g.Log.Error("panic", "service", s.Name(), "cause", fmt.Sprint(p), "stack", string(debug.Stack()))
-			err = fmt.Errorf("panic: %v", p)
-		}
-	}()
-	return s.Run(ctx)
 }
 
 // stop cancels one stage and waits for it.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -229,11 +228,19 @@ func (s *Server) serve(ctx context.Context, l Listener, ses *session) {
 	c := ses.conn
 	defer s.leave(ses)
 	defer func() { _ = c.Close() }()
-	defer s.fence(ses)
+	// Its panic is in the log and does not end the others; the client sees
+	// the close.
+	_ = Fenced(s.Log, func() error {
+		s.converse(ctx, l, c)
+		return nil
+	}, "service", s.ServiceName, "client", ClientText(ses.client))
+}
+
+func (s *Server) converse(ctx context.Context, l Listener, c net.Conn) {
 	if l.TLS != nil {
 		t := tls.Server(c, l.TLS)
 		if err := s.handshake(t); err != nil {
-			s.Log.Info("handshake", "service", s.ServiceName, "client", ClientText(ses.client), "cause", err.Error())
+			s.Log.Info("handshake", "service", s.ServiceName, "client", ClientText(ClientAddr(c)), "cause", err.Error())
 			return
 		}
 		c = t
@@ -252,14 +259,6 @@ func (s *Server) handshake(t *tls.Conn) error {
 		return err
 	}
 	return t.SetDeadline(time.Time{})
-}
-
-// fence keeps a panic of one session from ending the others.
-func (s *Server) fence(ses *session) {
-	if p := recover(); p != nil {
-		s.Log.Error("panic", "service", s.ServiceName, "client", ClientText(ses.client),
-			"cause", fmt.Sprint(p), "stack", string(debug.Stack()))
-	}
 }
 
 // drain ends the sessions: ask, wait, cancel, close.

@@ -24,6 +24,7 @@ import (
 	"toastmaster/internal/envelope"
 	"toastmaster/internal/msglog"
 	"toastmaster/internal/service"
+	"toastmaster/internal/testkit/faultfs"
 	"toastmaster/internal/testkit/transcript"
 	"toastmaster/internal/vfs"
 	"toastmaster/mailstore"
@@ -38,6 +39,7 @@ type bed struct {
 	tcp   string
 	unix  string
 	root  string
+	fs    *faultfs.Faults
 }
 
 type syncBuffer struct {
@@ -80,13 +82,13 @@ func hosted(t testing.TB) directory.Directory {
 
 func newBed(t *testing.T, d directory.Directory) *bed {
 	t.Helper()
-	b := &bed{root: t.TempDir()}
+	b := &bed{root: t.TempDir(), fs: faultfs.Wrap(vfs.OS{})}
 	cfg := configs.Default()
 	cfg.LMTPD.Concurrency = 4
 	cfg.Store.SpoolMemory = 4 << 10
 	log := msglog.New(slog.NewTextHandler(&b.log, nil))
 	store, err := mailstore.Open(t.Context(), mailstore.Options{
-		Root: b.root, FS: vfs.OS{}, Clock: clock.System{}, Log: msglog.Discard(), Hostname: "mx.test", Store: cfg.Store,
+		Root: b.root, FS: b.fs, Clock: clock.System{}, Log: msglog.Discard(), Hostname: "mx.test", Store: cfg.Store,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -238,6 +240,28 @@ func TestDirectoryDown(t *testing.T) {
 	transcript.Run(t, "down", "S: 220 *\nC: LHLO c\nS: ...\nS: 250 CHUNKING\nC: MAIL FROM:<>\nS: 250 *\n"+
 		"C: RCPT TO:<alice@example.test>\nS: 451 4.3.0 Temporary lookup failure\nC: QUIT\nS: 221 *\n",
 		transcript.Options{Dial: func(t *testing.T, _ string) net.Conn { return b.dial(t, "tcp") }})
+}
+
+// TestAPanicIsOneRecipients: what panics about one recipient is a temporary
+// answer for it; the others, and the session, go on.
+func TestAPanicIsOneRecipients(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, hosted(t))
+	b.fs.Hook(func(op faultfs.Op, name string) error {
+		if op == faultfs.Mkdir && strings.Contains(name, "example.test/bob") {
+			panic("the disk is on fire")
+		}
+		return nil
+	})
+	transcript.Run(t, "panic", "S: 220 *\nC: LHLO c\nS: ...\nS: 250 CHUNKING\nC: MAIL FROM:<>\nS: 250 *\n"+
+		"C: RCPT TO:<alice@example.test>\nS: 250 *\nC: RCPT TO:<bob@example.test>\nS: 250 *\n"+
+		"C: DATA\nS: 354 *\nC: Subject: x\nC: \nC: .\nS: 250 2.0.0 Saved\nS: 451 4.3.0 *\n"+
+		"C: MAIL FROM:<>\nS: 250 *\nC: QUIT\nS: 221 *\n",
+		transcript.Options{Dial: func(t *testing.T, _ string) net.Conn { return b.dial(t, "tcp") }})
+	if log := b.log.String(); strings.Count(log, "msg=panic service=lmtpd session=") != 1 || strings.Count(log, "msg=stored") != 1 {
+		t.Error(log)
+	}
+	b.fs.Hook(nil)
 }
 
 // TestManyRecipientsAndALargeMessage uses go-smtp's client, a content that

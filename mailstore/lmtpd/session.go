@@ -10,6 +10,7 @@ import (
 	"toastmaster/internal/addr"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/msglog"
+	"toastmaster/internal/service"
 	"toastmaster/internal/smtpserver"
 	"toastmaster/internal/spool"
 	"toastmaster/mailstore"
@@ -83,7 +84,14 @@ func (s *session) deliverAll(content *spool.Buffer) []*dsn.Error {
 	close(next)
 	work := func() {
 		for i := range next {
-			results[i] = s.deliver(&s.rcpts[i], content)
+			// A panic about one recipient is a 451 for that one.
+			err := service.Fenced(s.d.o.Log, func() error {
+				results[i] = s.deliver(&s.rcpts[i], content)
+				return nil
+			}, "service", "lmtpd", "session", s.c.ID())
+			if err != nil {
+				results[i] = dsn.From(err)
+			}
 		}
 	}
 	var helpers sync.WaitGroup

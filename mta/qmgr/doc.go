@@ -42,7 +42,9 @@
 //
 // A recipient that an agent does not report, and all of them when it panics,
 // are deferred with 4.3.0 and logged as a bug. A second report about the same
-// recipient is ignored and logged.
+// recipient is ignored and logged. A panic of the resolver or the reporter is its
+// error; one of the manager's own steps leaves who has no result for the next
+// attempt, after the backoff (service.Fenced).
 //
 // # Shutdown
 //

@@ -22,6 +22,16 @@ func (msg *message) end() {
 	if msg.late() {
 		return
 	}
+	if msg.fenced("qmgr", msg.finish) != nil && !msg.closed {
+		ctx, cancel := context.WithTimeout(m.ends, m.config.EndTimeout)
+		defer cancel()
+		_ = msg.fenced("qmgr", func() error { return msg.close(ctx, msg.item.Warned) })
+	}
+}
+
+// finish reports and closes. It returns nil: what fails is in the log.
+func (msg *message) finish() error {
+	m := msg.manager
 	ctx := m.ends
 	if msg.eventful() {
 		var cancel context.CancelFunc
@@ -31,18 +41,26 @@ func (msg *message) end() {
 	msg.reportFailures(ctx)
 	msg.reportSuccess(ctx)
 	if msg.untouched() || msg.late() {
-		return
+		return nil
 	}
-	warned := msg.item.Warned || msg.reportDelay(ctx)
+	return msg.close(ctx, msg.item.Warned || msg.reportDelay(ctx))
+}
+
+// close gives the message back to the queue, once. It returns nil: what fails
+// is in the log.
+func (msg *message) close(ctx context.Context, warned bool) error {
+	m := msg.manager
+	msg.closed = true
 	left := len(msg.item.Pending()) == 0
 	if err := msg.item.Close(ctx, msg.next(), warned); err != nil {
 		// It is as safe as before, and the queue hands it out again.
 		m.parts.Log.Error("queue", "id", msg.item.Envelope.ID, "cause", err)
-		return
+		return nil
 	}
 	if left {
 		m.parts.Log.Event(msglog.Removed{ID: msg.item.Envelope.ID, Reason: msg.reason()})
 	}
+	return nil
 }
 
 // eventful says that there is something to report or to defer, which waits
@@ -148,7 +166,7 @@ func (msg *message) report(ctx context.Context, r agent.Report) error {
 			r.Content = content
 		}
 	}
-	err := m.parts.Reporter.Report(ctx, &r)
+	err := msg.fenced("bounce", func() error { return m.parts.Reporter.Report(ctx, &r) })
 	if err != nil {
 		m.parts.Log.Error("report", "id", r.Envelope.ID, "kind", string(r.Kind), "cause", err)
 	}

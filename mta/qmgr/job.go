@@ -3,8 +3,6 @@ package qmgr
 import (
 	"context"
 	"errors"
-	"fmt"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -87,8 +85,16 @@ func (g *grouping) find(k groupKey) *job {
 	return nil
 }
 
-// run gives the job to its agent and settles every recipient.
+// run gives the job to its agent and settles every recipient. One that a panic
+// of ours left out is pending, so the message is deferred for it.
 func (j *job) run(ctx context.Context) {
+	_ = j.msg.fenced("qmgr", func() error {
+		j.attempt(ctx)
+		return nil
+	})
+}
+
+func (j *job) attempt(ctx context.Context) {
 	m := j.msg.manager
 	started := m.parts.Clock.Now()
 	j.reported = make([]bool, len(j.recipients))
@@ -117,16 +123,8 @@ func (j *job) closeContent(c envelope.Content) {
 }
 
 // deliver calls the agent behind a fence: its panic is its error.
-func (j *job) deliver(ctx context.Context, content envelope.Content, started time.Time) (err error) {
-	m := j.msg.manager
-	defer func() {
-		if p := recover(); p != nil {
-			m.parts.Log.Error("panic", "service", j.transport.agent.Name(), "id", j.msg.item.Envelope.ID,
-				"cause", fmt.Sprint(p), "stack", string(debug.Stack()))
-			err = fmt.Errorf("the agent panicked: %v", p)
-		}
-	}()
-	j.transport.agent.Deliver(ctx, &agent.Request{
+func (j *job) deliver(ctx context.Context, content envelope.Content, started time.Time) error {
+	request := &agent.Request{
 		Envelope:   j.msg.item.Envelope,
 		Recipients: j.recipients,
 		Content:    content,
@@ -135,8 +133,11 @@ func (j *job) deliver(ctx context.Context, content envelope.Content, started tim
 		Replay:     j.msg.item.Replay,
 		Activated:  j.msg.activated,
 		Started:    started,
-	}, func(r agent.Result) { j.report(started, r) })
-	return nil
+	}
+	return j.msg.fenced(j.transport.agent.Name(), func() error {
+		j.transport.agent.Deliver(ctx, request, func(r agent.Result) { j.report(started, r) })
+		return nil
+	})
 }
 
 // report takes one result. A result about a recipient that is none of the
@@ -180,9 +181,12 @@ func (j *job) suspend(why *dsn.Error) {
 	if !err.Temporary() {
 		err.Status = dsn.NoAnswer
 	}
-	now := j.msg.manager.parts.Clock.Now()
-	for _, i := range j.recipients {
-		j.msg.settle(now, agent.Result{Recipient: i, Err: &err, Relay: "none"})
-	}
+	_ = j.msg.fenced("qmgr", func() error {
+		now := j.msg.manager.parts.Clock.Now()
+		for _, i := range j.recipients {
+			j.msg.settle(now, agent.Result{Recipient: i, Err: &err, Relay: "none"})
+		}
+		return nil
+	})
 	j.msg.jobDone()
 }

@@ -8,6 +8,7 @@ import (
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/envelope"
 	"toastmaster/internal/msglog"
+	"toastmaster/internal/service"
 	"toastmaster/mta/agent"
 	"toastmaster/mta/queue"
 )
@@ -20,6 +21,7 @@ type message struct {
 	// expired says that this attempt is the last: what fails now goes back.
 	expired bool
 	jobs    atomic.Int32 // not yet done, and one for admit
+	closed  bool         // given back to the queue, by end
 
 	mu        sync.Mutex
 	failed    []agent.ReportRecipient // permanent, or expired
@@ -33,6 +35,12 @@ func newMessage(m *Manager, item *queue.Item) *message {
 		manager: m, item: item, activated: now,
 		expired: !now.Before(m.expiry(item.Envelope)),
 	}
+}
+
+// fenced runs f, a step of this message's way; name says whose step it is.
+// A panic of f is in the log and is an error.
+func (msg *message) fenced(name string, f func() error) error {
+	return service.Fenced(msg.manager.parts.Log, f, "service", name, "id", msg.item.Envelope.ID)
 }
 
 // expiry is when the queue lifetime of a message is over. Zero lifetime means

@@ -156,7 +156,12 @@ func (m *Manager) sleep(ctx context.Context, d time.Duration) bool {
 // admit makes the jobs of a message and hands them to their transports.
 func (m *Manager) admit(item *queue.Item) {
 	msg := newMessage(m, item)
-	jobs := msg.resolve()
+	var jobs []*job
+	// Without jobs, after a panic, everybody waits for the next attempt.
+	_ = msg.fenced("qmgr", func() error {
+		jobs = msg.resolve()
+		return nil
+	})
 	msg.jobs.Store(int32(len(jobs)) + 1)
 	for _, j := range jobs {
 		j.transport.schedule(j)
@@ -181,7 +186,11 @@ func (msg *message) resolve() []*job {
 			msg.settleExpanded(i)
 			continue
 		}
-		route, err := m.parts.Resolver.Resolve(ctx, to.Address)
+		var route agent.Route
+		err := msg.fenced("resolver", func() (err error) {
+			route, err = m.parts.Resolver.Resolve(ctx, to.Address)
+			return err
+		})
 		t := m.transports[route.Transport]
 		switch {
 		case err != nil && m.ctx.Err() != nil: // shutdown: it stays as it is

@@ -31,6 +31,14 @@ type lines struct {
 	mu    sync.Mutex
 	all   []string
 	added chan struct{}
+	trap  string
+}
+
+// panicAt makes lines of that name panic.
+func (l *lines) panicAt(name string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.trap = name
 }
 
 func (l *lines) Enabled(context.Context, slog.Level) bool { return true }
@@ -46,6 +54,9 @@ func (l *lines) Handle(_ context.Context, r slog.Record) error {
 	})
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if r.Message == l.trap {
+		panic("no log")
+	}
 	l.all = append(l.all, b.String())
 	close(l.added)
 	l.added = make(chan struct{})
@@ -144,6 +155,7 @@ type reporter struct {
 	mu      sync.Mutex
 	reports []agent.Report
 	fail    error
+	panics  string // what Report panics with, unless ""
 	// stuck, when not nil, gets a value from each report, which then waits for
 	// the end of its context.
 	stuck chan struct{}
@@ -157,6 +169,9 @@ func (r *reporter) Report(ctx context.Context, rep *agent.Report) error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.panics != "" {
+		panic(r.panics)
+	}
 	if r.fail != nil {
 		return r.fail
 	}
@@ -168,6 +183,12 @@ func (r *reporter) setFail(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.fail = err
+}
+
+func (r *reporter) setPanic(with string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.panics = with
 }
 
 func (r *reporter) kinds() string {

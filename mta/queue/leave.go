@@ -6,6 +6,7 @@ import (
 
 	"toastmaster/internal/envelope"
 	"toastmaster/internal/journal"
+	"toastmaster/internal/service"
 )
 
 // finish takes a message out of the queue that has nobody pending. Its files
@@ -76,10 +77,7 @@ func (q *Queue) settle(ctx context.Context, m *message) error {
 func (q *Queue) deferMessage(ctx context.Context, m *message, place Place, next time.Time) error {
 	m.moving.Lock()
 	defer m.moving.Unlock()
-	err := q.settle(ctx, m)
-	if err == nil {
-		err = q.toFile(m, place, next)
-	}
+	err := q.settleToFile(ctx, m, place, next)
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if err != nil {
@@ -97,6 +95,23 @@ func (q *Queue) deferMessage(ctx context.Context, m *message, place Place, next 
 		signal(q.wake)
 	}
 	return nil
+}
+
+// settleToFile is settle and toFile. It fences them: a message that cannot be
+// written, for whatever reason, must wait and not be forgotten until the next
+// start. m.moving is held.
+func (q *Queue) settleToFile(ctx context.Context, m *message, place Place, next time.Time) error {
+	return q.fenced(m.id, func() error {
+		if err := q.settle(ctx, m); err != nil {
+			return err
+		}
+		return q.toFile(m, place, next)
+	})
+}
+
+// fenced runs f, which works on the message id: its panic is its error.
+func (q *Queue) fenced(id envelope.QueueID, f func() error) error {
+	return service.Fenced(q.o.Log, f, "service", "queue", "id", id)
 }
 
 // toFile makes the file of m in place durable and lets go of its old home;
@@ -170,10 +185,12 @@ func (q *Queue) moved(m *message, place Place) {
 // removeActive deletes a message that is pending, durably. What it delivered
 // into the store is settled first: the queue has the only durable copy.
 func (q *Queue) removeActive(ctx context.Context, m *message) error {
-	err := q.settle(ctx, m)
-	if err == nil {
-		err = q.forgetDurably(ctx, m)
-	}
+	err := q.fenced(m.id, func() error {
+		if err := q.settle(ctx, m); err != nil {
+			return err
+		}
+		return q.forgetDurably(ctx, m)
+	})
 	if err == nil {
 		q.finish(m)
 		return nil

@@ -17,7 +17,11 @@ func (q *Queue) Next(ctx context.Context) (*Item, error) {
 			return nil, err
 		}
 		if m != nil {
-			it, err := q.activate(m)
+			var it *Item
+			err := q.fenced(m.id, func() (err error) {
+				it, err = q.activate(m)
+				return err
+			})
 			if err == nil {
 				return it, nil
 			}

@@ -8,6 +8,7 @@ import (
 
 	"toastmaster/internal/envelope"
 	"toastmaster/internal/journal"
+	"toastmaster/internal/service"
 )
 
 // scanLoop looks for deferred messages that come due before the next scan.
@@ -15,7 +16,7 @@ func (q *Queue) scanLoop(ctx context.Context) {
 	timer := q.o.Clock.NewTimer(q.cfg.RunDelay)
 	defer timer.Stop()
 	for {
-		if err := q.scan(ctx); err != nil && ctx.Err() == nil {
+		if err := service.Fenced(q.o.Log, func() error { return q.scan(ctx) }, "service", "queue"); err != nil && ctx.Err() == nil {
 			q.o.Log.Error("queue scan failed", "cause", err.Error())
 		}
 		timer.Reset(q.cfg.RunDelay)
@@ -88,14 +89,23 @@ func (q *Queue) tidyLoop(ctx context.Context) {
 	for {
 		select {
 		case <-q.tidy:
-			q.removeFinished(ctx)
+			q.fencedTidy(ctx, q.removeFinished)
 		case <-timer.C():
-			q.shorten(ctx)
+			q.fencedTidy(ctx, q.shorten)
 			timer.Reset(tidyInterval)
 		case <-ctx.Done():
 			return
 		}
 	}
+}
+
+// fencedTidy runs a round of tidying: its panic ends the round, not the
+// process.
+func (q *Queue) fencedTidy(ctx context.Context, f func(context.Context)) {
+	_ = service.Fenced(q.o.Log, func() error {
+		f(ctx)
+		return nil
+	}, "service", "queue")
 }
 
 // shorten moves the messages of the oldest segment to files when more than
@@ -163,10 +173,7 @@ func (q *Queue) relocate(ctx context.Context, m *message) error {
 		return err
 	}
 	pin := q.j.Pin()
-	err := q.settle(ctx, m)
-	if err == nil {
-		err = q.toFile(m, Deferred, q.o.Clock.Now())
-	}
+	err := q.settleToFile(ctx, m, Deferred, q.o.Clock.Now())
 	if active {
 		q.repin(m, pin, err)
 		return err

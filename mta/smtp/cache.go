@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"toastmaster/internal/clock"
+	"toastmaster/internal/service"
 )
 
 // cache keeps idle sessions for the next message to the same nexthop. A
@@ -81,7 +82,11 @@ func (c *cache) clean() {
 		}
 		old, next, more := c.expired()
 		for _, s := range old {
-			s.quit()
+			// Who it belonged to has his result; a panic loses only the QUIT.
+			_ = service.Fenced(s.agent.log, func() error {
+				s.quit()
+				return nil
+			}, "service", "smtp")
 		}
 		if !more {
 			return

@@ -1,0 +1,39 @@
+package service
+
+import (
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"toastmaster/internal/dsn"
+	"toastmaster/internal/msglog"
+)
+
+func TestAPanicIsAnErrorAndOneLine(t *testing.T) {
+	t.Parallel()
+	log := &safeBuffer{}
+	fenced := func(f func() error) error {
+		return Fenced(msglog.New(slog.NewTextHandler(log, nil)), f, "service", "x", "id", "Q1")
+	}
+	err := fenced(func() error { var m map[string]int; m["a"]++; return nil })
+	if e := dsn.From(err); e == nil || !e.Temporary() || !strings.Contains(err.Error(), "nil map") {
+		t.Errorf("%v", err)
+	}
+	line := log.String()
+	for _, want := range []string{"msg=panic service=x id=Q1 cause=", "nil map", "stack=", "TestAPanicIsAnErrorAndOneLine"} {
+		if !strings.Contains(line, want) {
+			t.Errorf("no %q in %s", want, line)
+		}
+	}
+	if strings.Count(line, "\n") != 1 {
+		t.Errorf("more than a line: %s", line)
+	}
+	own := errors.New("own")
+	if err := fenced(func() error { return own }); err != own {
+		t.Errorf("%v", err)
+	}
+	if fenced(func() error { return nil }) != nil || log.String() != line {
+		t.Error("without a panic it says something")
+	}
+}
