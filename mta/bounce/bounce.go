@@ -51,18 +51,27 @@ func (g *Generator) Report(ctx context.Context, r *agent.Report) error {
 			wanted = append(wanted, to)
 		}
 	}
-	var err error
+	sent := false
 	switch {
 	case r.Envelope.Sender.IsNull():
 		g.log.Info("no report to the null sender", "id", string(r.Envelope.ID), "kind", string(r.Kind))
 	case len(wanted) > 0:
 		ret := r.Envelope.Return
-		err = g.send(ctx, r, wanted, r.Envelope.Sender, ret == envelope.ReturnHeaders || r.Kind != agent.Failure)
+		if err := g.send(ctx, r, wanted, r.Envelope.Sender, ret == envelope.ReturnHeaders || r.Kind != agent.Failure); err != nil {
+			return err
+		}
+		sent = true
 	}
-	if err == nil && g.copies(r) {
-		err = g.send(ctx, r, r.Recipients, g.copyTo, true)
+	if !g.copies(r) {
+		return nil
 	}
-	return err
+	err := g.send(ctx, r, r.Recipients, g.copyTo, true)
+	if err == nil || !sent {
+		return err
+	}
+	// The sender has his report; an error would make him get it again.
+	g.log.Error("copy of a report not queued", "id", string(r.Envelope.ID), "to", g.copyTo.String(), "cause", err)
+	return nil
 }
 
 func notifyOf(k agent.Kind) envelope.Notify {

@@ -28,12 +28,17 @@ type queue struct {
 	envs  []*envelope.Envelope
 	texts []string
 	fail  error
+	// failTo is whose report there is no room for.
+	failTo string
 }
 
 func (q *queue) Submit(_ context.Context, s *envelope.Submission) (envelope.QueueID, error) {
 	text, err := io.ReadAll(envelope.Reader(s.Content))
 	if err = errors.Join(err, s.Content.Close(), q.fail); err != nil {
 		return "", err
+	}
+	if q.failTo == s.Envelope.Recipients[0].Address.String() {
+		return "", dsn.New(dsn.SystemFull, "full")
 	}
 	q.envs, q.texts = append(q.envs, s.Envelope), append(q.texts, string(text))
 	return "REPORT1", nil
@@ -355,6 +360,29 @@ func TestCopies(t *testing.T) {
 	}
 	if _, err := New(configs.Bounce{CopyTo: "x y"}, Options{}); err == nil {
 		t.Error("bad copy_to accepted")
+	}
+}
+
+// TestACopyThatFailsRepeatsNoReport: the sender gets one report, whatever
+// becomes of the copy; where the copy is all there is, it is tried again.
+func TestACopyThatFailsRepeatsNoReport(t *testing.T) {
+	t.Parallel()
+	g, q, log := generator(t, func(c *configs.Bounce) { c.CopyTo = "postmaster@example.test" })
+	q.failTo = "postmaster@example.test"
+	if err := g.Report(t.Context(), failure(t, "a@r.test")); err != nil || len(q.envs) != 1 {
+		t.Errorf("%v, %d reports", err, len(q.envs))
+	}
+	if !strings.Contains(log.String(), `level=ERROR msg="copy of a report not queued" id=Q1 to=postmaster@example.test cause=`) {
+		t.Errorf("log %q", log)
+	}
+	null := failure(t, "a@r.test")
+	null.Envelope.Sender = addr.Address{}
+	if err := g.Report(t.Context(), null); dsn.From(err).Status != dsn.SystemFull {
+		t.Errorf("the null sender: %v", err)
+	}
+	q.failTo = ""
+	if err := g.Report(t.Context(), null); err != nil || len(q.envs) != 2 {
+		t.Errorf("%v, %d reports", err, len(q.envs))
 	}
 }
 

@@ -29,12 +29,14 @@
 //
 // The section [bounce]; see configs/bounce.go. With bounce.copy_to set, that
 // address gets a copy of every failure report with the header only, also when
-// the sender is null. A failure to deliver to copy_to itself is not copied.
+// the sender is null. A failure to deliver to copy_to itself is not copied. The
+// copy does not hold up the sender's report, nor repeat it: when it cannot be
+// queued after that, this is an error in the log and the copy is lost.
 //
 // # Results
 //
-// An error means that the report is not in the queue; the caller keeps the
-// recipients. The log has one msglog.Notification for each report.
+// An error means that the report is not in the queue, or without one the copy;
+// the caller keeps the recipients. The log has one msglog.Notification for each report.
 //
 // # Standards
 //
