@@ -14,6 +14,7 @@ import (
 	"toastmaster/admin/store"
 	"toastmaster/configs"
 	"toastmaster/directory/cache"
+	"toastmaster/directory/logins"
 	"toastmaster/directory/password"
 	"toastmaster/directory/sql"
 	"toastmaster/internal/clock"
@@ -22,7 +23,6 @@ import (
 	"toastmaster/internal/tlsconf"
 	"toastmaster/internal/vfs"
 	"toastmaster/mailstore"
-	"toastmaster/mailstore/login"
 	"toastmaster/migrations"
 	"toastmaster/mta/queue"
 )
@@ -45,7 +45,7 @@ type instance struct {
 	adminStore *store.Store
 	directory  *cache.Cache
 	auth       *password.Authenticator
-	sessions   *login.Watch
+	sessions   *logins.Watch
 	metrics    *prometheus.Registry
 
 	mail  *mailstore.Store
@@ -153,7 +153,7 @@ func (i *instance) openDirectory(ctx context.Context) error {
 		Directory: i.directory, Params: c.Auth, Trusted: i.trusted, Log: i.log, Clock: i.clock,
 		Rehash: i.adminStore.ReplaceHash,
 	})
-	i.sessions = login.NewWatch(login.WatchOptions{
+	i.sessions = logins.NewWatch(logins.WatchOptions{
 		Recheck: i.auth.Recheck, Interval: c.Directory.CacheTTL, Log: i.log, Clock: i.clock,
 	})
 	return nil

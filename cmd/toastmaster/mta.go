@@ -27,6 +27,7 @@ func (i *instance) smtpd() *smtpd.Daemon {
 	o := smtpd.Options{
 		Params: i.config.SMTPD, Hostname: i.config.Main.Hostname, Trusted: i.trusted,
 		Directory: i.directory, Aliases: aliasLimits(i.config.Cleanup), Authenticate: i.auth.Authenticate,
+		Logins: i.sessions,
 		Usage: func(ctx context.Context, m directory.Mailbox) (int64, int64, error) {
 			u, err := i.mail.Usage(ctx, account(m))
 			return u.Bytes, u.Messages, err

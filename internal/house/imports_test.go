@@ -45,14 +45,14 @@ var mayImport = []struct {
 	{"mailstore/maildir", nil},
 	{"mailstore/index", []string{"internal/vfs", "mailstore/maildir"}},
 	{"mailstore", []string{"internal/...", "directory", "mailstore/index", "mailstore/maildir", "configs"}},
-	{"mailstore/login", []string{"internal/...", "directory", "directory/password", "mailstore"}},
-	{"mailstore/...", []string{"internal/...", "directory", "directory/password", "mailstore", "mailstore/login", "configs"}},
+	{"mailstore/login", []string{"internal/...", "directory", "directory/logins", "directory/password", "mailstore"}},
+	{"mailstore/...", []string{"internal/...", "directory", "directory/logins", "directory/password", "mailstore", "mailstore/login", "configs"}},
 
 	// No daemon imports another daemon; only virtual sees the store.
 	{"mta/queue", []string{"internal/...", "configs"}},
 	{"mta/agent", []string{"internal/...", "mta/queue"}},
 	{"mta/virtual", []string{"internal/...", "directory", "mta/queue", "mta/agent", "mailstore", "configs"}},
-	{"mta/...", []string{"internal/...", "directory", "directory/password", "mta/queue", "mta/agent", "configs"}},
+	{"mta/...", []string{"internal/...", "directory", "directory/logins", "directory/password", "mta/queue", "mta/agent", "configs"}},
 
 	{"admin/model", []string{"internal/addr"}},
 	{"admin/authz", []string{"admin/model"}},

@@ -5,10 +5,12 @@ import (
 	"crypto/tls"
 	"net"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"github.com/emersion/go-smtp"
 
+	"toastmaster/internal/dsn"
 	"toastmaster/internal/service"
 	"toastmaster/internal/wire"
 )
@@ -38,6 +40,10 @@ type Conn struct {
 	// message, or a recipient of it, did not.
 	messageRefused bool
 
+	// revoked is what the client is told at the end of its log-in; nil while
+	// that is good.
+	revoked atomic.Pointer[dsn.Error]
+
 	closing bool
 	reason  string // why it is over, for the log; "" after QUIT
 	stats   stats
@@ -66,6 +72,15 @@ func newConn(ctx context.Context, s *Server, nc net.Conn) *Conn {
 		c.tls = &state
 	}
 	return c
+}
+
+// Revoke ends the session because its log-in is not good any more: the client
+// hears e, which should be a 421, before the next command begins, and a message
+// that is being received is dropped. It may be called from any goroutine, more
+// than once.
+func (c *Conn) Revoke(e *dsn.Error) {
+	c.revoked.Store(e)
+	c.w.Cut()
 }
 
 // Context is cancelled when the service cannot wait any longer for the

@@ -270,15 +270,15 @@ func TestProtocolNames(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name string
-		conn Conn
+		conn *Conn
 	}{
-		{"SMTP", Conn{srv: &Server{}}},
-		{"ESMTP", Conn{srv: &Server{}, esmtp: true}},
-		{"ESMTPA", Conn{srv: &Server{}, esmtp: true, authed: true}},
-		{"UTF8SMTP", Conn{srv: &Server{}, esmtp: true, tx: transaction{utf8: true}}},
-		{"UTF8SMTPA", Conn{srv: &Server{}, esmtp: true, authed: true, tx: transaction{utf8: true}}},
-		{"LMTP", Conn{srv: &Server{LMTP: true}, esmtp: true}},
-		{"UTF8LMTP", Conn{srv: &Server{LMTP: true}, esmtp: true, tx: transaction{utf8: true}}},
+		{"SMTP", &Conn{srv: &Server{}}},
+		{"ESMTP", &Conn{srv: &Server{}, esmtp: true}},
+		{"ESMTPA", &Conn{srv: &Server{}, esmtp: true, authed: true}},
+		{"UTF8SMTP", &Conn{srv: &Server{}, esmtp: true, tx: transaction{utf8: true}}},
+		{"UTF8SMTPA", &Conn{srv: &Server{}, esmtp: true, authed: true, tx: transaction{utf8: true}}},
+		{"LMTP", &Conn{srv: &Server{LMTP: true}, esmtp: true}},
+		{"UTF8LMTP", &Conn{srv: &Server{LMTP: true}, esmtp: true, tx: transaction{utf8: true}}},
 	} {
 		if got := c.conn.Protocol(); got != c.name {
 			t.Errorf("%s, want %s", got, c.name)

@@ -42,7 +42,7 @@
 //
 // 421 4.4.2 after Timeout without a command, 421 4.3.2 when the service
 // drains (after the present command), 421 4.7.0 after MaxErrors errors,
-// MaxJunk commands that lead nowhere, or 1 MiB of one line; 452 4.5.3 beyond MaxRecipients; 552
+// MaxJunk commands that lead nowhere, 1 MiB of one line, or [Conn.Revoke]; 452 4.5.3 beyond MaxRecipients; 552
 // 5.3.4 beyond MaxMessageBytes; 550 5.5.2 for a bare LF or CR (see
 // internal/wire); 500 5.5.2 for a line longer than 2,048 octets (12,288 in
 // AUTH); 555 5.5.4 for an unknown parameter.

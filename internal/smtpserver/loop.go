@@ -13,6 +13,10 @@ import (
 // loop reads and runs commands until the connection is over.
 func (c *Conn) loop() {
 	for !c.closing {
+		if e := c.revoked.Load(); e != nil {
+			c.bye(e, "revoked")
+			return
+		}
 		if c.srv.MaxErrors > 0 && c.errors >= c.srv.MaxErrors {
 			c.bye(dsn.New(dsn.TooManyErrors, "Too many errors").WithCode(421), "too many errors")
 			return
@@ -54,6 +58,8 @@ func (c *Conn) command() ([]byte, bool) {
 func (c *Conn) lost(err error, where string) {
 	var ne net.Error
 	switch {
+	case errors.Is(err, wire.ErrCut) && c.revoked.Load() != nil:
+		c.bye(c.revoked.Load(), "revoked"+where)
 	case errors.Is(err, wire.ErrInterrupted):
 		c.bye(dsn.New(dsn.ShuttingDown, "Service is shutting down, try again later"), "shutdown")
 	case errors.Is(err, wire.ErrEndless):
@@ -123,9 +129,13 @@ func (c *Conn) greetingVerb() string {
 	return "HELO or EHLO"
 }
 
-// fail answers a command with an error.
+// fail answers a command with an error. A session that is over gets its last
+// words from the loop instead.
 func (c *Conn) fail(verb int, e *dsn.Error) {
 	c.count(verb, false)
+	if c.revoked.Load() != nil {
+		return
+	}
 	c.replyError(e)
 }
 

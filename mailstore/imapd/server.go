@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"toastmaster/configs"
+	"toastmaster/directory/logins"
 	"toastmaster/directory/password"
 	"toastmaster/internal/clock"
 	"toastmaster/internal/msglog"
@@ -22,7 +23,7 @@ type Options struct {
 	Store  *mailstore.Store
 	Auth   *password.Authenticator
 	// Watch ends sessions whose log-in is not good any more; nil ends none.
-	Watch *login.Watch
+	Watch *logins.Watch
 	// TLS is for STARTTLS; nil offers none. Implicit TLS is the listener's.
 	TLS *tls.Config
 	// HandshakeTimeout bounds STARTTLS: tls.handshake_timeout.

@@ -23,15 +23,11 @@
 //
 // # Log-ins that are not good any more
 //
-// A [Watch] ends the sessions of a mailbox that is removed or disabled, alone
-// or with its domain, that is made anew, or whose password changes
-// (directory.Mailbox.Credential). It hears of changes made by this process at
-// once and of others after directory.cache_ttl. [Session.Check] before every
-// command finds the same, so that no command begins with an old log-in after
-// the change was confirmed, and [Session.OnRevoke] ends the wait of a session
-// that is quiet. While the directory cannot answer, sessions go on, but after a
-// change each command is refused (4.7.0) until it can. A stronger hash of the
-// same password changes nothing.
+// [Session.Check] before every command, and [Session.OnRevoke] for a session
+// that waits, end a session whose mailbox is removed or disabled, alone or with
+// its domain, is made anew, or gets another password; see directory/logins.
+// While the directory cannot answer, sessions go on, but after a change each
+// command is refused (4.7.0) until it can.
 //
 // # Results
 //

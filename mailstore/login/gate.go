@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"toastmaster/directory"
+	"toastmaster/directory/logins"
 	"toastmaster/directory/password"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/msglog"
@@ -21,6 +22,7 @@ var (
 	ErrInsecure  = dsn.New(dsn.EncryptionNeeded, "Log-in is refused on a connection without TLS").WithCode(538)
 	ErrMechanism = dsn.New(dsn.InvalidArguments, "No such authentication mechanism").WithCode(504)
 	ErrTooMany   = dsn.New(dsn.PolicyLater, "Too many connections of this user from this address")
+	ErrRevoked   = logins.ErrRevoked
 	ErrNoTLS     = dsn.New(dsn.InvalidCommand, "TLS is not available")
 )
 
@@ -54,7 +56,7 @@ type Gate struct {
 	PerUser int
 	Trusted []netip.Prefix
 	// Watch ends sessions whose log-in is not good any more. nil ends none.
-	Watch *Watch
+	Watch *logins.Watch
 	Log   *msglog.Log
 
 	mu    sync.Mutex

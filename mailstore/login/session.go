@@ -5,10 +5,10 @@ import (
 	"crypto/tls"
 	"net"
 	"net/netip"
-	"sync/atomic"
 	"time"
 
 	"toastmaster/directory"
+	"toastmaster/directory/logins"
 	"toastmaster/directory/password"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/msglog"
@@ -36,11 +36,8 @@ type Session struct {
 	counted  bool
 	key      userAddr
 
-	// box is what the log-in was good for, checked the Watch's epoch in which
-	// that was known last.
-	box      directory.Mailbox
-	checked  atomic.Uint64
-	revoked  atomic.Bool
+	// attempt is the log-in, or the last attempt at one; nil before.
+	attempt  *logins.Login
 	onRevoke func()
 }
 
@@ -49,28 +46,16 @@ type Session struct {
 // itself. It is set before the log-in and may be called more than once.
 func (s *Session) OnRevoke(f func()) { s.onRevoke = f }
 
-// Check says whether the session may go on: it comes before every command and
-// costs nothing while the directory does not change. ErrRevoked is final; an
-// error that is temporary refuses this command only.
+// Check says whether the session may go on; see logins.Login.
 func (s *Session) Check(ctx context.Context) error {
-	switch {
-	case s.revoked.Load():
-		return ErrRevoked
-	case s.gate.Watch == nil || !s.loggedIn:
+	if !s.loggedIn {
 		return nil
 	}
-	return s.gate.Watch.check(ctx, s)
+	return s.attempt.Check(ctx)
 }
 
 // Revoked says that the log-in is known not to be good any more.
-func (s *Session) Revoked() bool { return s.revoked.Load() }
-
-func (s *Session) revoke() {
-	s.revoked.Store(true)
-	if s.onRevoke != nil {
-		s.onRevoke()
-	}
-}
+func (s *Session) Revoked() bool { return s.loggedIn && s.attempt.Revoked() }
 
 // Conn is the connection to read from and write to: the TLS layer after
 // StartTLS.
@@ -174,9 +159,7 @@ func (s *Session) mayLogIn(mechanism string) error {
 
 // verify is the sasl.Verify of the session.
 func (s *Session) verify(ctx context.Context, mechanism, authzid, authcid, secret string) error {
-	if s.gate.Watch != nil {
-		s.checked.Store(s.gate.Watch.epoch.Load())
-	}
+	s.attempt = s.gate.Watch.Begin(s.onRevoke)
 	box, err := s.gate.Authenticate(ctx, password.Attempt{
 		Service: s.gate.Service, Session: s.ID, Client: s.Client, Mechanism: mechanism,
 		Login: authcid, AuthzID: authzid, Password: secret,
@@ -212,10 +195,8 @@ func (s *Session) enter(ctx context.Context, box directory.Mailbox) error {
 		})
 		return e
 	}
-	s.user, s.account, s.loggedIn, s.box = user, account, true, box
-	if s.gate.Watch != nil {
-		s.gate.Watch.add(s)
-	}
+	s.user, s.account, s.loggedIn = user, account, true
+	s.attempt.Confirm(box)
 	return nil
 }
 
@@ -232,8 +213,8 @@ func (s *Session) Account() mailstore.Account { return s.account }
 // closed before) and logs why, with the protocol's counts
 // ("retr=2 dele=1"). The caller of ServeConn closes the connection.
 func (s *Session) Disconnect(reason, stats string) {
-	if s.gate.Watch != nil {
-		s.gate.Watch.remove(s)
+	if s.loggedIn {
+		s.attempt.End()
 	}
 	if s.user != nil {
 		if err := s.user.Close(); err != nil {

@@ -16,6 +16,11 @@ func (s *session) Mail(from string, opts *smtp.MailOptions) error {
 	if s.kind != mx && !s.authenticated() {
 		return authRequired()
 	}
+	if s.authenticated() {
+		if err := s.stillGood(); err != nil {
+			return err
+		}
+	}
 	sender, err := parse(from)
 	if err != nil {
 		return dsn.Wrap(dsn.BadSenderSyntax, "Bad sender address syntax", err)

@@ -3,11 +3,13 @@ package smtpd
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 
 	gosasl "github.com/emersion/go-sasl"
 	"github.com/emersion/go-smtp"
 
 	"toastmaster/directory"
+	"toastmaster/directory/logins"
 	"toastmaster/directory/password"
 	"toastmaster/internal/addr"
 	"toastmaster/internal/dsn"
@@ -26,6 +28,8 @@ type session struct {
 	trusted bool
 	// user is who logged in; its zero value is nobody.
 	user directory.Mailbox
+	// login is the log-in, or the last attempt at one; nil before.
+	login *logins.Login
 	// name is the client's verified name, "" before it was asked for.
 	name string
 
@@ -53,8 +57,13 @@ func (d *Daemon) newSession(k kind) func(c *smtpserver.Conn) (smtp.Session, erro
 // Reset forgets the transaction.
 func (s *session) Reset() { s.env, s.size, s.extra = nil, 0, 0 }
 
-// Logout has nothing to give back: what Data receives it hands over or closes.
-func (s *session) Logout() error { return nil }
+// Logout ends the log-in. What Data receives it hands over or closes itself.
+func (s *session) Logout() error {
+	if s.login != nil {
+		s.login.End()
+	}
+	return nil
+}
 
 // authenticated says that a user has logged in.
 func (s *session) authenticated() bool { return s.user.Address != addr.Address{} }
@@ -77,6 +86,7 @@ func (s *session) Auth(mech string) (gosasl.Server, error) {
 }
 
 func (s *session) verify(ctx context.Context, mechanism, authzid, login, secret string) error {
+	s.login = s.d.o.Logins.Begin(s.revoke)
 	box, err := s.d.o.Authenticate(ctx, password.Attempt{
 		Service: "smtpd", Session: s.c.ID(), Client: s.c.ClientAddr(),
 		Mechanism: mechanism, Login: login, AuthzID: authzid, Password: secret,
@@ -85,7 +95,23 @@ func (s *session) verify(ctx context.Context, mechanism, authzid, login, secret 
 		return err
 	}
 	s.user = box
+	s.login.Confirm(box)
 	return nil
+}
+
+// revoke ends the session, from any goroutine.
+func (s *session) revoke() {
+	s.c.Revoke(dsn.New(dsn.AuthUnavailable, logins.ErrRevoked.Text).WithCode(421))
+}
+
+// stillGood comes before a transaction of a user. What is wrong may be that it
+// cannot be known now.
+func (s *session) stillGood() error {
+	err := s.login.Check(s.c.Context())
+	if errors.Is(err, logins.ErrRevoked) {
+		s.revoke()
+	}
+	return err
 }
 
 // origin is where the message enters.

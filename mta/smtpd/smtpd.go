@@ -8,6 +8,7 @@ import (
 
 	"toastmaster/configs"
 	"toastmaster/directory"
+	"toastmaster/directory/logins"
 	"toastmaster/directory/password"
 	"toastmaster/internal/addr"
 	"toastmaster/internal/clock"
@@ -29,6 +30,8 @@ type Options struct {
 	Aliases directory.Limits
 	// Authenticate is (*password.Authenticator).Authenticate.
 	Authenticate func(ctx context.Context, t password.Attempt) (directory.Mailbox, error)
+	// Logins ends sessions whose log-in is not good any more; nil ends none.
+	Logins *logins.Watch
 	// Usage says what a mailbox occupies; it is asked for mailboxes with a
 	// quota only. nil leaves quotas to delivery.
 	Usage func(ctx context.Context, m directory.Mailbox) (bytes, messages int64, err error)

@@ -22,6 +22,7 @@ import (
 
 	"toastmaster/configs"
 	"toastmaster/directory"
+	"toastmaster/directory/logins"
 	"toastmaster/directory/password"
 	"toastmaster/directory/static"
 	"toastmaster/internal/clock"
@@ -225,6 +226,49 @@ func play(t *testing.T, b *bed, h func(*Daemon) *smtpserver.Server, lines string
 		}
 		return c
 	}})
+}
+
+// TestTransactionsEndWithTheLogIn: nobody runs the Watch here, so it is MAIL
+// that finds out.
+func TestTransactionsEndWithTheLogIn(t *testing.T) {
+	t.Parallel()
+	away, gone := dsn.New(dsn.AuthUnavailable, "Temporary authentication failure"), dsn.New(dsn.AuthFailed, "gone")
+	answers := []*dsn.Error{away, nil, gone}
+	b := newBed(t)
+	b.o.Logins = logins.NewWatch(logins.WatchOptions{Log: msglog.Discard(), Clock: clock.System{}, Interval: time.Hour,
+		Recheck: func(context.Context, directory.Mailbox) error {
+			e := answers[0]
+			answers = answers[1:]
+			b.o.Logins.Changed()
+			if e == nil {
+				return nil
+			}
+			return e
+		}})
+	authenticate := b.o.Authenticate
+	b.o.Authenticate = func(ctx context.Context, a password.Attempt) (directory.Mailbox, error) {
+		b.o.Logins.Changed()
+		return authenticate(ctx, a)
+	}
+	play(t, b, (*Daemon).Submission, `S: 220 *
+C: EHLO client.test
+S: 250-mx.test
+S: ...
+S: 250 CHUNKING
+C: AUTH PLAIN AGFsaWNlQGV4YW1wbGUudGVzdABzZWNyZXQ=
+S: 235 2.7.0 *
+C: MAIL FROM:<alice@example.test>
+S: 451 4.7.0 Temporary authentication failure
+C: MAIL FROM:<alice@example.test>
+S: 250 2.1.0 Ok
+C: RSET
+S: 250 2.0.0 Ok
+C: MAIL FROM:<alice@example.test>
+C: RCPT TO:<alice@example.test>
+C: NOOP
+S: 421 4.7.0 mx.test Mailbox was removed or disabled, or has another password
+S: <end>
+`)
 }
 
 // Postmaster is reached by strangers under its three names, wherever it is.

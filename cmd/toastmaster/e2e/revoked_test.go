@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bufio"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"net"
@@ -76,12 +77,30 @@ func victims(t *testing.T, b *box) []victim {
 	must(t, err)
 	pop := converse(t, b.POP3())
 	pop.say(t, fmt.Sprintf("USER %s\r\nPASS %s\r\n", alice, alicesWord), "+OK Logged in")
+	smtp := submit(t, b)
+	sending := submit(t, b)
+	sending.say(t, fmt.Sprintf("MAIL FROM:<%s>\r\nRCPT TO:<%s>\r\nDATA\r\n", alice, alice), "354 ")
+	_, err = io.WriteString(sending, "Subject: half\r\n")
+	must(t, err)
+	closing := "421 4.7.0 mx.example.test Mailbox was removed or disabled, or has another password\r\n"
 	return []victim{
+		{"submission", closing, smtp},
+		{"data", closing, sending},
 		{"idle", bye, idle},
 		{"append", bye, appending},
 		{"quiet", bye, imap()},
 		{"pop3", "-ERR [SYS/PERM] Mailbox was removed or disabled, or has another password\r\n", pop},
 	}
+}
+
+// submit is a session of alice's on the submission port.
+func submit(t *testing.T, b *box) *dialogue {
+	t.Helper()
+	d := converse(t, b.Submission())
+	d.say(t, "EHLO client.example.net\r\n", "250 ")
+	secret := base64.StdEncoding.EncodeToString([]byte("\x00" + alice + "\x00" + alicesWord))
+	d.say(t, "AUTH PLAIN "+secret+"\r\n", "235 ")
+	return d
 }
 
 // TestSessionsEndWithTheirLogIn: whatever takes the log-in away ends the open
@@ -134,7 +153,7 @@ func TestOldSessionAndNewOwner(t *testing.T) {
 	b := serve(t, nil)
 	ctx := testContext(t)
 	for range 5 {
-		imap, pop := converse(t, b.IMAP()), converse(t, b.POP3())
+		imap, pop, smtp := converse(t, b.IMAP()), converse(t, b.POP3()), submit(t, b)
 		imap.say(t, fmt.Sprintf("a LOGIN %s %s\r\n", alice, alicesWord), "a OK")
 		pop.say(t, fmt.Sprintf("USER %s\r\nPASS %s\r\n", alice, alicesWord), "+OK Logged in")
 		if _, err := b.Run(ctx, "", "mailbox", "remove", alice, "--purge"); err != nil {
@@ -143,6 +162,7 @@ func TestOldSessionAndNewOwner(t *testing.T) {
 		must(t, b.AddMailbox(ctx, alice, alicesWord))
 		_, _ = io.WriteString(imap, "b APPEND INBOX {14+}\r\nSubject: old\r\n\r\nc LIST \"\" *\r\n")
 		_, _ = io.WriteString(pop, "STAT\r\n")
+		_, _ = fmt.Fprintf(smtp, "MAIL FROM:<%s>\r\n", alice)
 		// What was sent after the end may reset the connection.
 		text, _ := io.ReadAll(imap.in)
 		if strings.Contains(string(text), "OK") || strings.Contains(string(text), "LIST") {
@@ -150,6 +170,9 @@ func TestOldSessionAndNewOwner(t *testing.T) {
 		}
 		if text, _ = io.ReadAll(pop.in); strings.Contains(string(text), "+OK") {
 			t.Errorf("POP3: %q", text)
+		}
+		if text, _ = io.ReadAll(smtp.in); strings.Contains(string(text), "250") {
+			t.Errorf("SMTP: %q", text)
 		}
 		if n := len(b.mail(t, alice, "")); n != 0 {
 			t.Fatalf("%d messages of the old owner", n)

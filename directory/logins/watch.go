@@ -1,4 +1,4 @@
-package login
+package logins
 
 import (
 	"context"
@@ -33,21 +33,22 @@ type WatchOptions struct {
 }
 
 // Watch knows the sessions that are logged in and ends those whose log-in
-// would not succeed any more. One serves all gates. Safe for concurrent use.
+// would not succeed any more. One serves all protocols. Safe for concurrent
+// use. A nil Watch ends none.
 type Watch struct {
 	o WatchOptions
 	// epoch counts the changes of the directory.
 	epoch atomic.Uint64
 	wake  chan struct{}
 
-	mu       sync.Mutex
-	sessions map[*Session]struct{}
+	mu     sync.Mutex
+	logins map[*Login]struct{}
 }
 
 // NewWatch makes a Watch. The owner runs Run.
 func NewWatch(o WatchOptions) *Watch {
 	o.Interval = max(o.Interval, time.Second)
-	return &Watch{o: o, wake: make(chan struct{}, 1), sessions: map[*Session]struct{}{}}
+	return &Watch{o: o, wake: make(chan struct{}, 1), logins: map[*Login]struct{}{}}
 }
 
 // Changed says that the directory gives other answers from now on. No session
@@ -92,21 +93,21 @@ func (w *Watch) wait(ctx context.Context, d time.Duration, wake <-chan struct{})
 	return true
 }
 
-// round checks every mailbox once, however many sessions it has.
+// round checks every mailbox once, however many log-ins it has.
 func (w *Watch) round(ctx context.Context) {
-	for box, sessions := range w.byMailbox() {
+	for box, logins := range w.byMailbox() {
 		epoch := w.epoch.Load()
 		err := w.o.Recheck(ctx, box)
 		switch {
 		case ctx.Err() != nil:
 			return
 		case err == nil:
-			for _, s := range sessions {
-				s.checked.Store(epoch)
+			for _, l := range logins {
+				l.checked.Store(epoch)
 			}
 		case !dsn.From(err).Temporary():
-			for _, s := range sessions {
-				s.revoke()
+			for _, l := range logins {
+				l.revoke()
 			}
 		default:
 			// Who is logged in reads on while the directory is away; after a
@@ -117,46 +118,12 @@ func (w *Watch) round(ctx context.Context) {
 	}
 }
 
-func (w *Watch) byMailbox() map[directory.Mailbox][]*Session {
+func (w *Watch) byMailbox() map[directory.Mailbox][]*Login {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	boxes := map[directory.Mailbox][]*Session{}
-	for s := range w.sessions {
-		boxes[s.box] = append(boxes[s.box], s)
+	boxes := map[directory.Mailbox][]*Login{}
+	for l := range w.logins {
+		boxes[l.box] = append(boxes[l.box], l)
 	}
 	return boxes
-}
-
-// add begins to watch s, whose log-in was decided at the epoch in s.checked.
-func (w *Watch) add(s *Session) {
-	w.mu.Lock()
-	w.sessions[s] = struct{}{}
-	w.mu.Unlock()
-	if s.checked.Load() != w.epoch.Load() {
-		w.hurry()
-	}
-}
-
-func (w *Watch) remove(s *Session) {
-	w.mu.Lock()
-	delete(w.sessions, s)
-	w.mu.Unlock()
-}
-
-// check is Session.Check.
-func (w *Watch) check(ctx context.Context, s *Session) error {
-	epoch := w.epoch.Load()
-	if s.checked.Load() == epoch {
-		return nil
-	}
-	err := w.o.Recheck(ctx, s.box)
-	switch {
-	case err == nil:
-		s.checked.Store(epoch)
-		return nil
-	case dsn.From(err).Temporary():
-		return dsn.From(err)
-	}
-	s.revoked.Store(true)
-	return ErrRevoked
 }
