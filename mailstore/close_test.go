@@ -5,6 +5,8 @@ import (
 	"errors"
 	"testing"
 	"time"
+
+	"toastmaster/internal/testkit/faultfs"
 )
 
 // TestCloseEnds: last work has a limit, and what it left undone is done by the
@@ -30,4 +32,30 @@ func TestCloseEnds(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 	check(t, s.Close())
+}
+
+// TestRunEndsWhenNothingCanBeMadeDurable: a sync that failed once is not
+// repeated and believed, and whoever runs the store is told.
+func TestRunEndsWhenNothingCanBeMadeDurable(t *testing.T) {
+	t.Parallel()
+	f := faultfs.Wrap(faultfs.NewDisk())
+	o := options("/mail")
+	o.FS = f
+	s, err := Open(t.Context(), o)
+	check(t, err)
+	ended := make(chan error)
+	go func() { ended <- s.Run(t.Context()) }()
+	deliver(t, s, Delivery{Content: message("queued")})
+	f.FailNth(faultfs.SyncFS, f.Count(faultfs.SyncFS)+1, faultfs.EIO)
+	for range 2 {
+		if err := s.Checkpoint(t.Context()); !errors.Is(err, ErrNotDurable) || !errors.Is(err, faultfs.EIO) {
+			t.Errorf("Checkpoint: %v", err)
+		}
+	}
+	if err := <-ended; !errors.Is(err, ErrNotDurable) {
+		t.Errorf("Run: %v", err)
+	}
+	if err := s.Close(); !errors.Is(err, ErrNotDurable) {
+		t.Errorf("Close: %v", err)
+	}
 }

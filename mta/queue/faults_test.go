@@ -348,7 +348,7 @@ func TestFullDisk(t *testing.T) {
 func TestFullBacklogIsRefusedForAWhile(t *testing.T) {
 	t.Parallel()
 	o := options(faultfs.NewDisk())
-	o.Config.IncomingLimit, o.Config.AddWait = 2, 20*time.Millisecond
+	o.Config.IncomingLimit, o.Config.AddWait = 2, time.Second
 	q := running(t, o)
 	add(t, q, "1", "a")
 	add(t, q, "2", "a")
