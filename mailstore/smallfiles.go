@@ -162,6 +162,16 @@ func (a *account) moveSpecialUse(from, to string) error {
 	return a.writeSpecialUses(moved)
 }
 
+// HasAccount says whether an account's folder is there.
+func (s *Store) HasAccount(acc Account) (bool, error) {
+	home, err := s.home(acc)
+	if err != nil {
+		return false, err
+	}
+	there, err := exists(s.fs, home)
+	return there, storeError(err)
+}
+
 // RemoveAccount deletes all mail of an account. Its views find their
 // mailboxes empty, and its users no mailbox at all, even when the account is
 // made anew.

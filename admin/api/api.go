@@ -50,6 +50,9 @@ type Options struct {
 	Queue Queue
 	// Services is the state of the running services.
 	Services func() []model.Service
+	// HasMail says whether mail lies where that of a mailbox would; it is not
+	// set without Purge.
+	HasMail func(ctx context.Context, m directory.Mailbox) (bool, error)
 	// Purge removes all mail of a mailbox.
 	Purge func(ctx context.Context, m directory.Mailbox) error
 	// Metrics is mounted at /metrics, Panel at /.

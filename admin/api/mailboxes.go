@@ -6,6 +6,7 @@ import (
 	"toastmaster/admin/authz"
 	"toastmaster/admin/model"
 	"toastmaster/admin/store"
+	"toastmaster/directory"
 )
 
 // ListAddressesInput is what every listing of addresses takes.
@@ -66,8 +67,34 @@ func (h *handlers) addMailbox(ctx context.Context, in *body[model.NewMailbox]) (
 	if err != nil {
 		return nil, err
 	}
+	// Before the mailbox is there, so that what is found is nobody's new mail.
+	old, err := h.oldMail(ctx, in.Body.Address)
+	if err != nil {
+		return nil, err
+	}
 	m, err := h.o.Store.AddMailbox(ctx, actor, in.Body)
+	if err == nil && old.Home != "" {
+		m.Warning = "mail of an earlier mailbox is at " + old.Home + ", it is shown again"
+	}
 	return &body[model.Mailbox]{m}, err
+}
+
+// oldMail is the mailbox that an address would get, if mail lies there
+// already; else it has no Home.
+func (h *handlers) oldMail(ctx context.Context, address string) (directory.Mailbox, error) {
+	a, err := model.ParseAddress(address, false)
+	if err != nil || h.o.HasMail == nil {
+		return directory.Mailbox{}, nil // no mailbox's address, which others refuse
+	}
+	m := directory.Mailbox{Address: a, Home: model.Home(a)}
+	there, err := h.o.HasMail(ctx, m)
+	if err != nil {
+		return directory.Mailbox{}, &model.Error{Kind: model.Internal, Text: "the mail store cannot say whether there is mail of an earlier mailbox", Cause: err}
+	}
+	if !there {
+		return directory.Mailbox{}, nil
+	}
+	return m, nil
 }
 
 func (h *handlers) showMailbox(ctx context.Context, in *AddressInput) (*body[model.Mailbox], error) {
@@ -95,7 +122,7 @@ func (h *handlers) setMailbox(ctx context.Context, in *setMailboxInput) (*body[m
 
 type removeMailboxInput struct {
 	AddressInput
-	Purge bool `query:"purge" doc:"With all its mail; otherwise the mail stays and is found again when the address is added again"`
+	Purge bool `query:"purge" doc:"With all its mail; otherwise the mail stays and is found again when the address is added again. Of a mailbox that was removed before, the mail"`
 }
 
 func (h *handlers) removeMailbox(ctx context.Context, in *removeMailboxInput) (*body[model.Removed], error) {
@@ -103,8 +130,14 @@ func (h *handlers) removeMailbox(ctx context.Context, in *removeMailboxInput) (*
 	if err != nil {
 		return nil, err
 	}
+	if err := h.o.Store.MayRemoveMailbox(ctx, address); err != nil {
+		return nil, err
+	}
 	if in.Purge {
 		m, err := h.o.Store.Mailbox(ctx, address)
+		if model.KindOf(err) == model.NotFound {
+			return h.purgeOldMail(ctx, address)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -114,6 +147,22 @@ func (h *handlers) removeMailbox(ctx context.Context, in *removeMailboxInput) (*
 	}
 	removed, err := h.o.Store.RemoveMailbox(ctx, actor, address)
 	return &body[model.Removed]{removed}, err
+}
+
+// purgeOldMail removes what a mailbox left behind that was removed without its
+// mail.
+func (h *handlers) purgeOldMail(ctx context.Context, address string) (*body[model.Removed], error) {
+	old, err := h.oldMail(ctx, address)
+	switch {
+	case err != nil:
+		return nil, err
+	case old.Home == "":
+		return nil, model.Fail(model.NotFound, "no such mailbox, and no mail of an earlier one")
+	}
+	if err := h.o.Purge(ctx, old); err != nil {
+		return nil, &model.Error{Kind: model.Internal, Text: "the mail could not be removed", Cause: err}
+	}
+	return &body[model.Removed]{model.Removed{Address: address, MailOnly: true}}, nil
 }
 
 // purgeMailbox removes the mail of a mailbox, which is disabled first, so that

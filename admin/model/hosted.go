@@ -35,15 +35,17 @@ type NewDomain struct {
 
 // Mailbox is an address whose mail is kept here.
 type Mailbox struct {
-	Address       string    `json:"address" example:"alice@example.test"`
-	Home          string    `json:"home" doc:"Folder below the root of the mail store"`
-	QuotaBytes    int64     `json:"quota_bytes" doc:"0 is unlimited"`
-	QuotaMessages int64     `json:"quota_messages" doc:"0 is unlimited"`
-	Enabled       bool      `json:"enabled" doc:"A disabled mailbox takes no mail and lets nobody log in"`
-	HasPassword   bool      `json:"has_password"`
-	Alias         bool      `json:"alias" doc:"There is an alias of the same address: mail goes to its targets, and here only when the address is one of them"`
-	Created       time.Time `json:"created"`
-	Updated       time.Time `json:"updated"`
+	Address       string `json:"address" example:"alice@example.test"`
+	Home          string `json:"home" doc:"Folder below the root of the mail store"`
+	QuotaBytes    int64  `json:"quota_bytes" doc:"0 is unlimited"`
+	QuotaMessages int64  `json:"quota_messages" doc:"0 is unlimited"`
+	Enabled       bool   `json:"enabled" doc:"A disabled mailbox takes no mail and lets nobody log in"`
+	HasPassword   bool   `json:"has_password"`
+	// Warning is part of the answer to the addition alone.
+	Warning string    `json:"warning,omitempty" doc:"In the answer to the addition: mail of an earlier mailbox"`
+	Alias   bool      `json:"alias" doc:"There is an alias of the same address: mail goes to its targets, and here only when the address is one of them"`
+	Created time.Time `json:"created"`
+	Updated time.Time `json:"updated"`
 }
 
 // MailboxChange changes a mailbox; nil leaves a field as it is.
@@ -89,6 +91,7 @@ type NewAlias struct {
 // Removed is the answer to the removal of a mailbox.
 type Removed struct {
 	Address  string   `json:"removed"`
+	MailOnly bool     `json:"mail_only,omitempty" doc:"The mailbox had been removed before, this was its mail"`
 	Warnings []string `json:"warnings,omitempty" doc:"Aliases with this target, which is nobody now"`
 }
 

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"strings"
 
 	"toastmaster/admin/model"
 	"toastmaster/directory"
@@ -128,6 +129,32 @@ func (s *Store) SetMailbox(ctx context.Context, actor, address string, in model.
 		return t.audit(ctx, "set", "mailbox", address, auditedMailbox{before, false}, auditedMailbox{out, hash != nil})
 	})
 	return out, err
+}
+
+// MayRemoveMailbox refuses a mailbox of which an alias of the same address keeps
+// a copy: without it the alias would name itself and be nobody. InUse.
+func (s *Store) MayRemoveMailbox(ctx context.Context, address string) error {
+	a, err := s.Alias(ctx, address)
+	if model.KindOf(err) == model.NotFound {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, target := range a.Targets {
+		to, err := addr.Parse(target)
+		if err != nil {
+			return err
+		}
+		if d, err := s.Domain(ctx, to.Domain); err == nil && d.AliasOf != "" {
+			to = to.WithDomain(d.AliasOf)
+		}
+		if strings.EqualFold(to.String(), address) {
+			return model.Fail(model.InUse, "the alias of the same address keeps a copy in this mailbox: "+
+				"remove the alias, or take "+target+" out of its targets")
+		}
+	}
+	return nil
 }
 
 // RemoveMailbox removes a mailbox from the directory. Its mail stays. The

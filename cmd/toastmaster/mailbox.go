@@ -100,6 +100,9 @@ counted, so that an interrupted addition can be repeated.`,
 				if m.Alias {
 					note = " (mail goes to the alias of the same address)"
 				}
+				if m.Warning != "" {
+					f.warn([]string{m.Warning})
+				}
 				return f.done(m, "mailbox %s added%s", m.Address, note)
 			})
 		},
@@ -218,7 +221,8 @@ func mailboxRemove(f *adminFlags) *cobra.Command {
 		Use:   "remove ADDRESS",
 		Short: "Remove a mailbox",
 		Long: "Removes the mailbox. Its mail stays in the store, and is found again when the\n" +
-			"address is added again, unless --purge is given.",
+			"address is added again, unless --purge is given. With --purge the mail of a mailbox\n" +
+			"that was removed before goes, too.",
 		Args: exactArguments("ADDRESS"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return f.withClient(func(c *client.Client) error {
@@ -227,6 +231,9 @@ func mailboxRemove(f *adminFlags) *cobra.Command {
 					return err
 				}
 				f.warn(removed.Warnings)
+				if removed.MailOnly {
+					return f.done(removed, "mail of the earlier mailbox %s removed", args[0])
+				}
 				return f.done(removed, "mailbox %s removed", args[0])
 			})
 		},

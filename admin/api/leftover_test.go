@@ -1,0 +1,81 @@
+package api_test
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+
+	"toastmaster/admin/api"
+	"toastmaster/admin/model"
+	"toastmaster/directory"
+)
+
+// TestMailOfAnEarlierMailbox is told of when the address is added again, and
+// can be purged without that.
+func TestMailOfAnEarlierMailbox(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, func(o *api.Options) {
+		o.HasMail = func(_ context.Context, m directory.Mailbox) (bool, error) { return m.Home == "a.test/old", nil }
+	})
+	ctx := t.Context()
+	_, err := b.unix.AddDomain(ctx, model.NewDomain{Name: "a.test"})
+	check(t, 0, err)
+	removed, err := b.unix.RemoveMailbox(ctx, "Old@a.test", true)
+	if check(t, removed, err); !removed.MailOnly || !slices.Equal(b.purged, []string{"a.test/old"}) {
+		t.Errorf("%+v, purged %v", removed, b.purged)
+	}
+	_, err = b.unix.RemoveMailbox(ctx, "new@a.test", true)
+	wantKind(t, "no mail", err, model.NotFound)
+	_, err = b.unix.RemoveMailbox(ctx, "old@a.test", false)
+	wantKind(t, "no mailbox", err, model.NotFound)
+	for address, warned := range map[string]bool{"old@a.test": true, "new@a.test": false} {
+		m, err := b.unix.AddMailbox(ctx, model.NewMailbox{Address: address})
+		if check(t, m, err); (m.Warning != "") != warned {
+			t.Errorf("%s: %q", address, m.Warning)
+		}
+	}
+	if len(b.purged) != 1 {
+		t.Errorf("purged %v", b.purged)
+	}
+}
+
+// TestRemoveAMailboxThatAnAliasNeeds: nothing is purged when the removal would
+// be refused.
+func TestRemoveAMailboxThatAnAliasNeeds(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, nil)
+	ctx := t.Context()
+	_, err := b.unix.AddDomain(ctx, model.NewDomain{Name: "a.test"})
+	check(t, 0, err)
+	_, err = b.unix.AddDomain(ctx, model.NewDomain{Name: "b.test", AliasOf: "a.test"})
+	check(t, 0, err)
+	for _, name := range []string{"keep", "domain", "forward"} {
+		_, err = b.unix.AddMailbox(ctx, model.NewMailbox{Address: name + "@a.test"})
+		check(t, 0, err)
+	}
+	for address, target := range map[string]string{"keep@a.test": "Keep@a.test", "domain@a.test": "domain@b.test", "forward@a.test": "x@else.test"} {
+		in := model.NewAlias{Address: address, AliasChange: model.AliasChange{Targets: []string{"y@else.test", target}}}
+		_, err = b.unix.AddAlias(ctx, in)
+		check(t, 0, err)
+	}
+	for _, address := range []string{"keep@a.test", "domain@a.test"} {
+		_, err = b.unix.RemoveMailbox(ctx, address, true)
+		if wantKind(t, address, err, model.InUse); err == nil || !strings.Contains(err.Error(), "keeps a copy in this mailbox") {
+			t.Error(err)
+		}
+		if m, err := b.unix.Mailbox(ctx, address); err != nil || !m.Enabled || len(b.purged) != 0 {
+			t.Errorf("%+v %v, purged %v", m, err, b.purged)
+		}
+	}
+	if _, err = b.unix.RemoveMailbox(ctx, "forward@a.test", true); err != nil {
+		t.Error(err)
+	}
+	// The domain goes with all of it.
+	if err := b.unix.RemoveDomain(ctx, "b.test", false, false); err != nil {
+		t.Error(err)
+	}
+	if err := b.unix.RemoveDomain(ctx, "a.test", true, true); err != nil {
+		t.Error(err)
+	}
+}
