@@ -36,6 +36,10 @@ type account struct {
 	// gone: all mail was removed. Whoever holds the account finds nothing; who
 	// comes later gets another account in the same place.
 	gone atomic.Bool
+	// journaling orders the records of the journal. Who journals a message
+	// holds it shared; who journals that a folder leaves holds it alone until
+	// it has left. It is taken after mailbox.mu.
+	journaling sync.RWMutex
 	// validity guards dovecot-uidvalidity; it is taken last of all.
 	validity sync.Mutex
 	usage    usage

@@ -192,10 +192,11 @@ func (u *User) Delete(ctx context.Context, name string) error {
 		size, count = size+m.Size, count+1
 	}
 	var aside string
-	err = a.journalGone(ctx, dir)
-	if err == nil {
+	err = mb.leave(ctx, func() (err error) {
 		aside, err = a.moveAside(mb.path)
-	}
+		mb.deleted = err == nil
+		return err
+	})
 	if err == nil {
 		mb.bury()
 	}
@@ -344,13 +345,10 @@ func (a *account) renameFolder(ctx context.Context, from, to string) error {
 	// not be put here.
 	err = a.store.Checkpoint(ctx)
 	if err == nil {
-		err = a.journalGone(ctx, from)
-	}
-	if err == nil {
 		err = mb.writeUIDList()
 	}
 	if err == nil {
-		err = a.store.fs.Rename(mb.path, filepath.Join(a.home, to))
+		err = mb.leave(ctx, func() error { return a.store.fs.Rename(mb.path, filepath.Join(a.home, to)) })
 	}
 	if err == nil {
 		mb.bury()

@@ -31,8 +31,9 @@ const (
 
 	// kindStored: a message. Without content its file was synced before.
 	kindStored = 1
-	// kindGone: the folder was deleted or renamed; what older records put
-	// there is not put there again.
+	// kindGone: the folder was deleted or renamed; what was put there is not
+	// put there again. Its UIDVALIDITY follows; 0, and none in older records:
+	// not known.
 	kindGone = 2
 )
 
@@ -55,48 +56,93 @@ type storedRecord struct {
 	content    []byte
 }
 
-// openJournals opens a journal of our own and finishes those left behind.
+// openJournals opens a journal of our own and finishes those left behind. The
+// first is ours.
 func (s *Store) openJournals(ctx context.Context) error {
+	all, err := s.leftJournals(ctx)
+	if err == nil && len(all) == 0 {
+		err = fmt.Errorf("mailstore: %d processes have the store open", maxJournals)
+	}
+	if err == nil {
+		err = s.recoverAll(ctx, all)
+	}
+	for n, l := range all {
+		if n > 0 || err != nil {
+			err = errors.Join(err, l.journal.Close(context.WithoutCancel(ctx)))
+		}
+	}
+	if err == nil {
+		s.journal = all[0].journal
+	}
+	return err
+}
+
+func (s *Store) recoverAll(ctx context.Context, all []leftJournal) error {
+	// What is promised in them must not vanish with its name. This one may
+	// fail for what the process before us could not write: all that is written
+	// again now, and synced by recover.
+	if err := s.syncAll(); err != nil {
+		s.log.Warn("the mail store had unwritten data", "path", s.root, "cause", err)
+	}
+	left := departed(all)
+	for _, l := range all {
+		if err := s.recover(ctx, l.journal, l.records, left); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// leftJournal is a journal that no process uses.
+type leftJournal struct {
+	journal *journal.Journal
+	records []storedRecord
+}
+
+// leftJournals opens the journals that no process uses, at least one, new if
+// need be. With an error they are still the caller's to close.
+func (s *Store) leftJournals(ctx context.Context) (all []leftJournal, err error) {
 	for n := range maxJournals {
 		dir := filepath.Join(s.root, private, "journal-"+strconv.Itoa(n))
 		there, err := exists(s.fs, dir)
-		if err != nil {
-			return err
-		}
-		if !there && s.journal != nil {
-			return nil
+		if err != nil || !there && len(all) > 0 {
+			return all, err
 		}
 		j, records, err := s.openJournal(ctx, dir)
 		if errors.Is(err, journal.ErrInUse) {
 			continue
 		}
-		if j == nil {
-			return err
-		}
-		if err == nil {
-			// What is promised in it must not vanish with its name. This one
-			// may fail for what the process before us could not write: all
-			// that is written again now, and synced by recover.
-			if err := s.syncAll(); err != nil {
-				s.log.Warn("the mail store had unwritten data", "path", s.root, "cause", err)
-			}
-			err = s.recover(ctx, j, records)
+		if j != nil {
+			all = append(all, leftJournal{j, records})
 		}
 		if err != nil {
-			return errors.Join(err, j.Close(context.WithoutCancel(ctx)))
-		}
-		if s.journal == nil {
-			s.journal = j
-			continue
-		}
-		if err := j.Close(ctx); err != nil {
-			return err
+			return all, err
 		}
 	}
-	if s.journal == nil {
-		return fmt.Errorf("mailstore: %d processes have the store open", maxJournals)
+	return all, nil
+}
+
+// folder is one mailbox of one account; incarnation tells it from one that was
+// made later in the same place.
+type (
+	folder      struct{ home, dir string }
+	incarnation struct {
+		folder
+		validity uint32
 	}
-	return nil
+)
+
+// departed lists the folders that any of the journals says have left.
+func departed(all []leftJournal) map[incarnation]bool {
+	gone := map[incarnation]bool{}
+	for _, l := range all {
+		for _, r := range l.records {
+			if r.kind == kindGone && r.validity != 0 {
+				gone[incarnation{folder{r.home, r.dir}, r.validity}] = true
+			}
+		}
+	}
+	return gone
 }
 
 func (s *Store) openJournal(ctx context.Context, dir string) (*journal.Journal, []storedRecord, error) {
@@ -121,8 +167,14 @@ func (s *Store) openJournal(ctx context.Context, dir string) (*journal.Journal, 
 }
 
 // recover finishes the records of a journal, oldest first.
-func (s *Store) recover(ctx context.Context, j *journal.Journal, records []storedRecord) error {
-	type folder struct{ home, dir string }
+//
+// Not those of a folder that has left. In one journal the order says which
+// they are. Between journals there is none, but a UIDVALIDITY is given once in
+// an account: what was put into a folder that some journal says has left is
+// finished only if that same folder is in its place, as after a rename that
+// never reached the disk, or one back. What a process that still runs has
+// written into its journal, or has recycled, is not known here.
+func (s *Store) recover(ctx context.Context, j *journal.Journal, records []storedRecord, left map[incarnation]bool) error {
 	gone := map[folder]int{} // index of the last kindGone
 	for i, r := range records {
 		if r.kind == kindGone {
@@ -148,7 +200,7 @@ func (s *Store) recover(ctx context.Context, j *journal.Journal, records []store
 			continue
 		}
 		if last, ok := gone[folder{r.home, r.dir}]; !ok || last < i {
-			did, err := s.restore(ctx, j, r)
+			did, err := s.restore(ctx, j, r, left[incarnation{folder{r.home, r.dir}, r.validity}])
 			if err != nil {
 				return fmt.Errorf("mailstore: finishing a delivery of before the crash: %w", err)
 			}
@@ -174,8 +226,14 @@ func (s *Store) recover(ctx context.Context, j *journal.Journal, records []store
 }
 
 // restore puts a message where it belongs, unless it is there, or was there
-// and its owner removed it.
-func (s *Store) restore(ctx context.Context, j *journal.Journal, r *storedRecord) (bool, error) {
+// and its owner removed it; or, with left set, unless the folder is another.
+func (s *Store) restore(ctx context.Context, j *journal.Journal, r *storedRecord, left bool) (bool, error) {
+	if left {
+		there, err := exists(s.fs, filepath.Join(s.root, r.home, r.dir, "cur"))
+		if err != nil || !there {
+			return false, err
+		}
+	}
 	acct, err := s.acquire(Account{Home: r.home})
 	if err != nil {
 		return false, err
@@ -211,6 +269,9 @@ func (s *Store) restore(ctx context.Context, j *journal.Journal, r *storedRecord
 	d := &Delivery{Date: date, Content: envelope.Memory(whole.content), Flags: append(imapFlags(r.flags), r.keywords...)}
 	if err := mb.begin(ctx); err != nil {
 		return false, err
+	}
+	if left && mb.st.UIDValidity != r.validity {
+		return false, mb.end()
 	}
 	did, err := mb.restoreLocked(ctx, r, d)
 	return did, errors.Join(err, mb.end())
@@ -265,6 +326,13 @@ func (mb *mailbox) journalMessage(ctx context.Context, m *index.Message, validit
 	if err != nil {
 		return err
 	}
+	mb.acct.journaling.RLock()
+	defer mb.acct.journaling.RUnlock()
+	if mb.deleted || mb.acct.gone.Load() {
+		return ErrNotFound
+	}
+	// If it was renamed the message went along, durable since the checkpoint
+	// before, and no recovery follows the record.
 	var pos journal.Position
 	if inMemory {
 		pos, err = s.journal.Append(ctx, head, d.Prefix, content)
@@ -279,115 +347,28 @@ func (mb *mailbox) journalMessage(ctx context.Context, m *index.Message, validit
 	return nil
 }
 
-func (mb *mailbox) record(m *index.Message, validity uint32, d *Delivery, withContent bool) ([]byte, error) {
-	home, err := filepath.Rel(mb.store().root, mb.acct.home)
-	if err != nil {
-		return nil, err
+// leave makes it durable that the folder leaves, and lets move do it: after
+// every record of a message in it, and before whoever has put one there and
+// not journaled it yet can do so.
+func (mb *mailbox) leave(ctx context.Context, move func() error) error {
+	mb.acct.journaling.Lock()
+	defer mb.acct.journaling.Unlock()
+	if err := mb.acct.journalGone(ctx, mb.dir, mb.st.UIDValidity); err != nil {
+		return err
 	}
-	b := appendGone(make([]byte, 0, 256), kindStored, home, mb.dir)
-	b = appendText(b, m.Name)
-	for _, v := range []uint64{uint64(validity), uint64(m.UID), uint64(m.Flags &^ maildir.Keywords)} {
-		b = binary.AppendUvarint(b, v)
-	}
-	b = binary.AppendVarint(binary.AppendVarint(b, m.Date), int64(m.Zone))
-	var keywords []string
-	for _, f := range d.Flags {
-		if systemBit(f) == 0 && maildir.ValidKeyword(string(f)) {
-			keywords = append(keywords, string(f))
-		}
-	}
-	b = binary.AppendUvarint(b, uint64(len(keywords)))
-	for _, k := range keywords {
-		b = appendText(b, k)
-	}
-	if withContent {
-		return append(b, 1), nil
-	}
-	return append(b, 0), nil
-}
-
-func appendGone(b []byte, kind byte, home, dir string) []byte {
-	return appendText(appendText(append(b, journalVersion, kind), home), dir)
-}
-
-func appendText(b []byte, s string) []byte {
-	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
+	return move()
 }
 
 // journalGone makes it durable that a folder is about to be deleted or
-// renamed.
-func (a *account) journalGone(ctx context.Context, dir string) error {
+// renamed. a.journaling is held.
+func (a *account) journalGone(ctx context.Context, dir string, validity uint32) error {
 	home, err := filepath.Rel(a.store.root, a.home)
 	if err != nil {
 		return err
 	}
 	j := a.store.journal
-	if err := j.AppendLazy(appendGone(nil, kindGone, home, dir)); err != nil {
+	if err := j.AppendLazy(binary.AppendUvarint(appendGone(nil, kindGone, home, dir), uint64(validity))); err != nil {
 		return err
 	}
 	return j.Flush(ctx)
-}
-
-var errRecord = errors.New("mailstore: not a record of this version")
-
-// decodeRecord reads a record; content is a part of b.
-func decodeRecord(b []byte) (*storedRecord, error) {
-	if len(b) < 2 || b[0] != journalVersion {
-		return nil, errRecord
-	}
-	d := recordReader{b: b[2:]}
-	r := &storedRecord{kind: b[1], home: d.text(), dir: d.text()}
-	if r.kind == kindGone {
-		return r, d.err
-	}
-	if r.kind != kindStored {
-		return nil, errRecord
-	}
-	r.name = d.text()
-	r.validity, r.uid, r.flags = uint32(d.number()), uint32(d.number()), maildir.Flags(d.number())
-	r.date, r.zone = d.signed(), int16(d.signed())
-	for range min(d.number(), maildir.MaxKeywords) {
-		r.keywords = append(r.keywords, imap.Flag(d.text()))
-	}
-	if d.err != nil || len(d.b) == 0 || r.name == "" || r.uid == 0 {
-		return nil, errRecord
-	}
-	r.hasContent, r.content = d.b[0] == 1, d.b[1:]
-	return r, nil
-}
-
-type recordReader struct {
-	b   []byte
-	err error
-}
-
-func (d *recordReader) number() uint64 {
-	v, n := binary.Uvarint(d.b)
-	if n <= 0 {
-		d.b, d.err = nil, errRecord
-		return 0
-	}
-	d.b = d.b[n:]
-	return v
-}
-
-func (d *recordReader) signed() int64 {
-	v, n := binary.Varint(d.b)
-	if n <= 0 {
-		d.b, d.err = nil, errRecord
-		return 0
-	}
-	d.b = d.b[n:]
-	return v
-}
-
-func (d *recordReader) text() string {
-	n := d.number()
-	if n > uint64(len(d.b)) {
-		d.b, d.err = nil, errRecord
-		return ""
-	}
-	s := string(d.b[:n])
-	d.b = d.b[n:]
-	return s
 }

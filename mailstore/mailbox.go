@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"context"
 	"errors"
+	"io/fs"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -29,6 +30,9 @@ type mailbox struct {
 	refs int
 	slot *list.Element // in Store.idle
 	cost int64
+
+	// deleted is set when the folder was; under acct.journaling.
+	deleted bool
 
 	// version goes up with every change that a view could show.
 	version atomic.Uint64
@@ -325,8 +329,17 @@ func (mb *mailbox) shut() error {
 	}
 	ctx, cancel := mb.store().last()
 	defer cancel()
+	err := mb.writeLast(ctx)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil // another process has deleted or renamed the folder
+	}
+	return errors.Join(err, mb.log.Close(), mb.cache.Close())
+}
+
+// writeLast writes what is lazy.
+func (mb *mailbox) writeLast(ctx context.Context) error {
 	if err := mb.beginLocked(ctx); err != nil {
-		return errors.Join(err, mb.log.Close(), mb.cache.Close())
+		return err
 	}
 	err := mb.writeUIDList()
 	if !mb.st.Closed {
@@ -334,7 +347,7 @@ func (mb *mailbox) shut() error {
 		mb.batch.Close()
 		err = errors.Join(err, mb.commit(nil))
 	}
-	return errors.Join(err, mb.endLocked(), mb.log.Close(), mb.cache.Close())
+	return errors.Join(err, mb.endLocked())
 }
 
 func (mb *mailbox) now() time.Time { return mb.store().clock.Now() }

@@ -196,37 +196,10 @@ func (s *Store) RemoveAccount(ctx context.Context, acc Account) error {
 		return nil // by somebody else, just now
 	}
 	defer a.mu.Unlock()
-	names, err := a.names()
+	aside, boxes, err := a.leave(ctx)
 	if err != nil {
 		return storeError(err)
 	}
-	for _, name := range names {
-		dir, err := a.folderDir(name)
-		if err != nil {
-			return err
-		}
-		if err := a.journalGone(ctx, dir); err != nil {
-			return storeError(err)
-		}
-	}
-	aside, err := a.moveAside(home)
-	if err != nil {
-		return storeError(err)
-	}
-	s.points.note()
-	// From here on nobody opens a mailbox of a; those that are open are
-	// buried, and only then may the account be made anew.
-	s.mu.Lock()
-	a.gone.Store(true)
-	var boxes []*mailbox
-	for _, mb := range s.boxes {
-		if mb.acct == a {
-			mb.refs++
-			s.unidle(mb)
-			boxes = append(boxes, mb)
-		}
-	}
-	s.mu.Unlock()
 	for _, mb := range boxes {
 		mb.mu.Lock()
 		mb.bury()
@@ -239,6 +212,46 @@ func (s *Store) RemoveAccount(ctx context.Context, acc Account) error {
 	}
 	s.mu.Unlock()
 	return storeError(cmp.Or(removeAll(s.fs, aside), s.removeParents(home)))
+}
+
+// leave is mailbox.leave for all of an account; a.mu is held. The UIDVALIDITY of
+// a folder that is not open is not known without a scan, so only the order in
+// our own journal tells. The mailboxes are those that are open, one more use
+// of each.
+func (a *account) leave(ctx context.Context) (aside string, boxes []*mailbox, err error) {
+	s := a.store
+	a.journaling.Lock()
+	defer a.journaling.Unlock()
+	names, err := a.names()
+	if err != nil {
+		return "", nil, err
+	}
+	for _, name := range names {
+		dir, err := a.folderDir(name)
+		if err != nil {
+			return "", nil, err
+		}
+		if err := a.journalGone(ctx, dir, 0); err != nil {
+			return "", nil, err
+		}
+	}
+	if aside, err = a.moveAside(a.home); err != nil {
+		return "", nil, err
+	}
+	s.points.note()
+	// From here on nobody opens a mailbox of a; those that are open are
+	// buried, and only then may the account be made anew.
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a.gone.Store(true)
+	for _, mb := range s.boxes {
+		if mb.acct == a {
+			mb.refs++
+			s.unidle(mb)
+			boxes = append(boxes, mb)
+		}
+	}
+	return aside, boxes, nil
 }
 
 // removeParents removes the folders between a home that is gone and the root
