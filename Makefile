@@ -12,8 +12,8 @@ export CGO_ENABLED = 0
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: build ## Build and serve a demo instance below ./var on 127.0.0.1
-	@$(BIN) demo var
+run: build ## Build and serve a demo instance below ./var on 127.0.0.1 (PORT_BASE=N for other ports)
+	@$(BIN) demo var $(if $(PORT_BASE),--port-base $(PORT_BASE))
 
 build: ## Build bin/toastmaster
 	@mkdir -p bin

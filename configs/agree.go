@@ -42,6 +42,16 @@ func (c *Config) disagreements() []error {
 	return mistakes
 }
 
+// ListenParam is the parameter that has a listener's address, "" for none.
+func (c *Config) ListenParam(address string) string {
+	for _, l := range c.listeners() {
+		if slices.Contains(l.addresses, address) {
+			return l.param
+		}
+	}
+	return ""
+}
+
 type listener struct {
 	param     string
 	addresses []string

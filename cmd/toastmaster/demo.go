@@ -9,7 +9,9 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -39,17 +41,58 @@ func newDemoCommand(env *environment) *cobra.Command {
 					return err
 				}
 			} else if cmd.Flags().Changed("port-base") {
-				return usageError("--port-base is for the first use: the ports are in %s", env.configFile)
+				if err := moveDemo(env.configFile, o); err != nil {
+					return err
+				}
 			}
 			c, err := env.config()
 			if err != nil {
 				return err
 			}
-			return serve(cmd.Context(), env, c, func(ctx context.Context, i *instance) error { return welcome(ctx, env, c) })
+			err = serve(cmd.Context(), env, c, func(ctx context.Context, i *instance) error { return welcome(ctx, env, c) })
+			if errors.Is(err, syscall.EADDRINUSE) {
+				return fmt.Errorf("%w; `make run PORT_BASE=N` or `demo --port-base N` (now %d) takes other ports", err, portBase(c))
+			}
+			return err
 		},
 	}
-	cmd.Flags().IntVar(&o.portBase, "port-base", 2000, "added to each standard port, on first use")
+	cmd.Flags().IntVar(&o.portBase, "port-base", 2000, "added to each standard port; stays for the next use")
 	return cmd
+}
+
+// portBase is what a demo's ports were made with.
+func portBase(c *configs.Config) int {
+	_, port, err := net.SplitHostPort(tcp(c.SMTPD.Listen))
+	n, numErr := strconv.Atoi(port)
+	if err != nil || numErr != nil {
+		return 0
+	}
+	return n - 25
+}
+
+// moveDemo gives a demo instance other ports, if its configuration still is
+// the one that the first use wrote.
+func moveDemo(file string, o initOptions) error {
+	if err := checkInit(o); err != nil {
+		return err
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	c, err := configs.Parse(file, text)
+	if err != nil {
+		return &usage{err}
+	}
+	before := o
+	before.portBase = portBase(c)
+	switch {
+	case before.portBase == o.portBase:
+		return nil
+	case string(text) != initialText(before):
+		return usageError("--port-base %d: %s was changed by somebody; the ports are in it", o.portBase, file)
+	}
+	return os.WriteFile(file, []byte(initialText(o)), 0o640)
 }
 
 // demoOptions make an instance where RCPT TO:<postmaster> works too.

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net"
 	"strings"
+	"syscall"
 	"time"
 
 	"toastmaster/internal/service"
@@ -132,10 +133,17 @@ const socketMode fs.FileMode = 0o660
 // listen opens an address of the configuration and closes it with the
 // instance, whatever became of its service.
 func (i *instance) listen(address string) (net.Listener, error) {
+	param := i.config.ListenParam(address)
 	if path, ok := strings.CutPrefix(address, "unix:"); ok {
 		address = "unix:" + i.config.Path(path)
 	}
 	l, err := service.Listen(address, socketMode)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		err = fmt.Errorf("%w: end the process that has it, or choose another address", err)
+	}
+	if err != nil && param != "" {
+		return nil, i.config.Mistake(param, err)
+	}
 	if err != nil {
 		return nil, err
 	}
