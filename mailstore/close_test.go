@@ -3,6 +3,8 @@ package mailstore
 import (
 	"context"
 	"errors"
+	"io/fs"
+	"os"
 	"testing"
 	"time"
 
@@ -24,6 +26,9 @@ func TestCloseEnds(t *testing.T) {
 	check(t, u.Close())
 	if err := s.Close(); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("closed without an end of the time: %v", err)
+	}
+	if _, err := os.Stat(home(o.Root, uidListFile)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a mailbox was written after the end of the time: %v", err)
 	}
 	o.Store.CloseTimeout = time.Minute
 	s, err = Open(t.Context(), o)

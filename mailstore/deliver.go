@@ -135,7 +135,9 @@ func (mb *mailbox) makeDurable(ctx context.Context, m *index.Message, validity u
 	if err == nil {
 		return nil
 	}
-	if undo := mb.expunge(context.WithoutCancel(ctx), []uint32{m.UID}); undo != nil && !errors.Is(undo, ErrNotFound) {
+	last, cancel := mb.store().last()
+	defer cancel()
+	if undo := mb.expunge(last, []uint32{m.UID}); undo != nil && !errors.Is(undo, ErrNotFound) {
 		mb.store().log.Warn("taking a delivery back", "path", mb.path, "cause", undo)
 	}
 	return err

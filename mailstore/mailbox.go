@@ -90,7 +90,7 @@ func (s *Store) release(mb *mailbox) {
 	}
 	s.mu.Unlock()
 	for _, old := range out {
-		if err := old.shut(); err != nil {
+		if err := old.shutNow(); err != nil {
 			s.log.Warn("closing a mailbox", "path", old.path, "cause", err)
 		}
 		s.releaseAccount(old.acct)
@@ -316,7 +316,7 @@ func (mb *mailbox) later() {
 }
 
 // shut ends the mailbox's life in memory: everything lazy is written.
-func (mb *mailbox) shut() error {
+func (mb *mailbox) shut(ctx context.Context) error {
 	mb.mu.Lock()
 	defer mb.mu.Unlock()
 	if !mb.loaded {
@@ -327,8 +327,6 @@ func (mb *mailbox) shut() error {
 	if mb.dead || mb.acct.gone.Load() {
 		return errors.Join(mb.log.Close(), mb.cache.Close())
 	}
-	ctx, cancel := mb.store().last()
-	defer cancel()
 	err := mb.writeLast(ctx)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil // another process has deleted or renamed the folder
@@ -336,8 +334,18 @@ func (mb *mailbox) shut() error {
 	return errors.Join(err, mb.log.Close(), mb.cache.Close())
 }
 
+// shutNow is shut of a mailbox that leaves memory, within store.close_timeout.
+func (mb *mailbox) shutNow() error {
+	ctx, cancel := mb.store().last()
+	defer cancel()
+	return mb.shut(ctx)
+}
+
 // writeLast writes what is lazy.
 func (mb *mailbox) writeLast(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	if err := mb.beginLocked(ctx); err != nil {
 		return err
 	}

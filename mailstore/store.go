@@ -118,8 +118,10 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 func (s *Store) Spool() *spool.Dir { return &s.spool }
 
 // Close writes what is written lazily and makes everything durable, within
-// store.close_timeout for each mailbox and for the rest; what is not done then
-// the next Open does. Users and views must be closed before.
+// store.close_timeout in all; what is not done then the next Open does. Only a
+// system call that hangs in the kernel, as a sync on a disk that is gone, is
+// waited for: the process could not end before it. Users and views must be
+// closed before.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	s.closed = true
@@ -131,13 +133,13 @@ func (s *Store) Close() error {
 	s.idle.Init()
 	s.idleBytes = 0
 	s.mu.Unlock()
-	var errs []error
-	for _, mb := range all {
-		errs = append(errs, mb.shut())
-		s.releaseAccount(mb.acct)
-	}
 	ctx, cancel := s.last()
 	defer cancel()
+	var errs []error
+	for _, mb := range all {
+		errs = append(errs, mb.shut(ctx))
+		s.releaseAccount(mb.acct)
+	}
 	errs = append(errs, s.journal.Close(ctx), s.Checkpoint(ctx), s.rootFile.Close())
 	return storeError(errors.Join(errs...))
 }

@@ -42,11 +42,13 @@ func (q *Queue) Add(ctx context.Context, env *envelope.Envelope, prefix []byte, 
 	return nil
 }
 
-// admit waits for a place among the messages in the journal.
+// admit waits for a place among the messages in the journal, at most
+// queue.add_wait, and not beyond Close.
 func (q *Queue) admit(ctx context.Context) error {
+	closed := dsn.Wrap(dsn.ShuttingDown, "The mail queue is shutting down", ErrClosed)
 	select {
 	case <-q.closing:
-		return dsn.Wrap(dsn.ShuttingDown, "The mail queue is shutting down", ErrClosed)
+		return closed
 	default:
 	}
 	if q.room.TryAcquire(1) {
@@ -64,6 +66,12 @@ func (q *Queue) admit(ctx context.Context) error {
 	case <-timer.C():
 		cancel()
 		err = <-acquired
+	case <-q.closing:
+		cancel()
+		if <-acquired == nil {
+			q.room.Release(1)
+		}
+		return closed
 	}
 	if err != nil {
 		return dsn.Wrap(dsn.MailSystem, "Too much mail in the queue, please try again later", err)

@@ -194,7 +194,7 @@ func (q *Queue) Delete(ctx context.Context, id envelope.QueueID) error {
 			return err
 		}
 	} else {
-		err := q.removeFile(m.place, id)
+		err := q.removeFile(ctx, m.place, id)
 		m.setPlace("")
 		q.unclaim(m)
 		if err != nil {

@@ -219,14 +219,12 @@ func (q *Queue) forgetDurably(ctx context.Context, m *message) error {
 		}
 		place = file
 	}
-	return q.removeFile(place, m.id)
+	return q.removeFile(ctx, place, m.id)
 }
 
 // removeFile removes a message file durably. Marks in the journal that speak
 // of an older home of the message are made durable before.
-func (q *Queue) removeFile(place Place, id envelope.QueueID) error {
-	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
-	defer cancel()
+func (q *Queue) removeFile(ctx context.Context, place Place, id envelope.QueueID) error {
 	if err := q.j.Flush(ctx); err != nil {
 		return err
 	}
