@@ -7,6 +7,7 @@ import (
 
 	"github.com/emersion/go-imap/v2"
 
+	"toastmaster/internal/field"
 	"toastmaster/mailstore/index"
 	"toastmaster/mailstore/maildir"
 )
@@ -17,7 +18,7 @@ func (mb *mailbox) record(m *index.Message, validity uint32, d *Delivery, withCo
 		return nil, err
 	}
 	b := appendGone(make([]byte, 0, 256), kindStored, home, mb.dir)
-	b = appendText(b, m.Name)
+	b = field.AppendText(b, m.Name)
 	for _, v := range []uint64{uint64(validity), uint64(m.UID), uint64(m.Flags &^ maildir.Keywords)} {
 		b = binary.AppendUvarint(b, v)
 	}
@@ -30,7 +31,7 @@ func (mb *mailbox) record(m *index.Message, validity uint32, d *Delivery, withCo
 	}
 	b = binary.AppendUvarint(b, uint64(len(keywords)))
 	for _, k := range keywords {
-		b = appendText(b, k)
+		b = field.AppendText(b, k)
 	}
 	if withContent {
 		return append(b, 1), nil
@@ -39,11 +40,7 @@ func (mb *mailbox) record(m *index.Message, validity uint32, d *Delivery, withCo
 }
 
 func appendGone(b []byte, kind byte, home, dir string) []byte {
-	return appendText(appendText(append(b, journalVersion, kind), home), dir)
-}
-
-func appendText(b []byte, s string) []byte {
-	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
+	return field.AppendText(field.AppendText(append(b, journalVersion, kind), home), dir)
 }
 
 var errRecord = errors.New("mailstore: not a record of this version")
@@ -53,62 +50,30 @@ func decodeRecord(b []byte) (*storedRecord, error) {
 	if len(b) < 2 || b[0] != journalVersion {
 		return nil, errRecord
 	}
-	d := recordReader{b: b[2:]}
-	r := &storedRecord{kind: b[1], home: d.text(), dir: d.text()}
-	if r.kind == kindGone {
-		if d.err == nil && len(d.b) > 0 {
-			r.validity = uint32(d.number())
+	d := field.NewReader(b[2:])
+	r := &storedRecord{kind: b[1], home: d.Text(), dir: d.Text()}
+	switch r.kind {
+	case kindGone:
+		if d.Len() > 0 {
+			r.validity = d.Uint32()
 		}
-		return r, d.err
-	}
-	if r.kind != kindStored {
+		if d.Bad() {
+			return nil, errRecord
+		}
+		return r, nil
+	case kindStored:
+	default:
 		return nil, errRecord
 	}
-	r.name = d.text()
-	r.validity, r.uid, r.flags = uint32(d.number()), uint32(d.number()), maildir.Flags(d.number())
-	r.date, r.zone = d.signed(), int16(d.signed())
-	for range min(d.number(), maildir.MaxKeywords) {
-		r.keywords = append(r.keywords, imap.Flag(d.text()))
+	r.name = d.Text()
+	r.validity, r.uid, r.flags = d.Uint32(), d.Uint32(), maildir.Flags(d.Uint32())
+	r.date, r.zone = d.Int(), int16(d.Int())
+	for range d.Count(1) {
+		r.keywords = append(r.keywords, imap.Flag(d.Text()))
 	}
-	if d.err != nil || len(d.b) == 0 || r.name == "" || r.uid == 0 {
+	r.hasContent, r.content = d.Byte() == 1, d.Rest()
+	if d.Bad() || r.name == "" || r.uid == 0 {
 		return nil, errRecord
 	}
-	r.hasContent, r.content = d.b[0] == 1, d.b[1:]
 	return r, nil
-}
-
-type recordReader struct {
-	b   []byte
-	err error
-}
-
-func (d *recordReader) number() uint64 {
-	v, n := binary.Uvarint(d.b)
-	if n <= 0 {
-		d.b, d.err = nil, errRecord
-		return 0
-	}
-	d.b = d.b[n:]
-	return v
-}
-
-func (d *recordReader) signed() int64 {
-	v, n := binary.Varint(d.b)
-	if n <= 0 {
-		d.b, d.err = nil, errRecord
-		return 0
-	}
-	d.b = d.b[n:]
-	return v
-}
-
-func (d *recordReader) text() string {
-	n := d.number()
-	if n > uint64(len(d.b)) {
-		d.b, d.err = nil, errRecord
-		return ""
-	}
-	s := string(d.b[:n])
-	d.b = d.b[n:]
-	return s
 }

@@ -22,6 +22,7 @@ var mayImport = []struct {
 	{"internal/clock", nil},
 	{"internal/dsn", nil},
 	{"internal/vfs", nil},
+	{"internal/field", nil},
 	{"internal/addr", nil},
 	{"internal/envelope", []string{"internal/addr", "internal/dsn"}},
 	{"internal/spool", []string{"internal/dsn", "internal/vfs"}},
@@ -43,7 +44,7 @@ var mayImport = []struct {
 	// The files below the store know nothing of the network, the store nothing
 	// of who asks, and no server of another.
 	{"mailstore/maildir", nil},
-	{"mailstore/index", []string{"internal/vfs", "mailstore/maildir"}},
+	{"mailstore/index", []string{"internal/field", "internal/vfs", "mailstore/maildir"}},
 	{"mailstore", []string{"internal/...", "directory", "mailstore/index", "mailstore/maildir", "configs"}},
 	{"mailstore/login", []string{"internal/...", "directory", "directory/logins", "directory/password", "mailstore"}},
 	{"mailstore/...", []string{"internal/...", "directory", "directory/logins", "directory/password", "mailstore", "mailstore/login", "configs"}},

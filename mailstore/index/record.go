@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"hash/crc32"
 
+	"toastmaster/internal/field"
 	"toastmaster/mailstore/maildir"
 )
 
@@ -137,7 +138,7 @@ func boolBit(v bool) uint64 {
 
 // Keyword logs the name of a keyword letter.
 func (b *Batch) Keyword(i int, name string) {
-	b.record(recKeyword, appendString(binary.AppendUvarint(b.enc[:0], uint64(i)), name))
+	b.record(recKeyword, field.AppendText(binary.AppendUvarint(b.enc[:0], uint64(i)), name))
 }
 
 // Reserve logs that UIDs and mod-sequences below these may be promised.
@@ -195,11 +196,7 @@ func appendMessage(p []byte, m *Message, uid uint32, date int64, cacheEnd int64)
 	p = binary.AppendUvarint(p, uint64(m.Wire))
 	p = binary.AppendUvarint(p, uint64(m.CacheLen))
 	p = binary.AppendVarint(p, m.CacheOff-cacheEnd)
-	return appendString(p, m.Name)
-}
-
-func appendString(p []byte, s string) []byte {
-	return append(binary.AppendUvarint(p, uint64(len(s))), s...)
+	return field.AppendText(p, m.Name)
 }
 
 // appendUIDs writes ascending UIDs as differences.
@@ -239,7 +236,7 @@ func (s *State) Replay(data []byte) (n int, ended bool) {
 		if kind == recEnd {
 			return n, true
 		}
-		s.apply(kind, &decoder{b: r[recordHeader:]})
+		s.apply(kind, newDecoder(r[recordHeader:]))
 	}
 	return n, false
 }
@@ -254,13 +251,13 @@ func (s *State) apply(kind byte, d *decoder) {
 	case recFlags:
 		s.applyFlags(d)
 	case recExpunge:
-		modSeq, when, vanished := d.uvarint(), d.varint(), d.uvarint() != 0
-		if uids := d.uids(); !d.bad {
+		modSeq, when, vanished := d.Uint(), d.Int(), d.Uint() != 0
+		if uids := d.uids(); !d.Bad() {
 			s.expunge(uids, modSeq, when, vanished)
 		}
 	case recKeyword:
-		i, name := d.uvarint(), d.string()
-		if d.bad || i >= maildir.MaxKeywords {
+		i, name := d.Uint(), d.Text()
+		if d.Bad() || i >= maildir.MaxKeywords {
 			return
 		}
 		// A new slice: readers may hold the old one.
@@ -276,9 +273,9 @@ func (s *State) apply(kind byte, d *decoder) {
 }
 
 func (s *State) applyFlags(d *decoder) {
-	modSeq, f, bits := d.uvarint(), maildir.Flags(d.uvarint()), d.uvarint()
+	modSeq, f, bits := d.Uint(), maildir.Flags(d.Uint()), d.Uint()
 	uids := d.uids()
-	if d.bad {
+	if d.Bad() {
 		return
 	}
 	for _, uid := range uids {
@@ -293,20 +290,20 @@ func (s *State) applyFlags(d *decoder) {
 // applyNumbers handles the records that are two or three numbers.
 func (s *State) applyNumbers(kind byte, d *decoder) {
 	var a, b, c uint64
-	a = d.uvarint()
+	a = d.Uint()
 	switch kind {
 	case recReserve, recNext:
-		b = d.uvarint()
+		b = d.Uint()
 	case recCache, recSizes:
-		b, c = d.uvarint(), d.uvarint()
+		b, c = d.Uint(), d.Uint()
 	case recStamp:
-		n, cur := d.varint(), d.varint()
-		if !d.bad {
+		n, cur := d.Int(), d.Int()
+		if !d.Bad() {
 			s.New, s.Cur = Stamp{n, a&1 != 0}, Stamp{cur, a&2 != 0}
 		}
 		return
 	}
-	if d.bad {
+	if d.Bad() {
 		return
 	}
 	switch kind {
@@ -330,52 +327,18 @@ func (s *State) applyNumbers(kind byte, d *decoder) {
 	}
 }
 
-// decoder reads varints; bad is set by the first that is not there.
-type decoder struct {
-	b   []byte
-	bad bool
-}
+// decoder reads a record or a snapshot.
+type decoder struct{ field.Reader }
 
-func (d *decoder) uvarint() uint64 {
-	v, n := binary.Uvarint(d.b)
-	if n <= 0 {
-		d.bad, d.b = true, nil
-		return 0
-	}
-	d.b = d.b[n:]
-	return v
-}
-
-func (d *decoder) varint() int64 {
-	v, n := binary.Varint(d.b)
-	if n <= 0 {
-		d.bad, d.b = true, nil
-		return 0
-	}
-	d.b = d.b[n:]
-	return v
-}
-
-func (d *decoder) bytes() []byte {
-	n := d.uvarint()
-	if n > uint64(len(d.b)) {
-		d.bad, d.b = true, nil
-		return nil
-	}
-	s := d.b[:n]
-	d.b = d.b[n:]
-	return s
-}
-
-func (d *decoder) string() string { return string(d.bytes()) }
+func newDecoder(b []byte) *decoder { return &decoder{field.NewReader(b)} }
 
 func (d *decoder) uids() []uint32 {
 	var uids []uint32
 	last := uint64(0)
-	for len(d.b) > 0 {
-		last += d.uvarint()
-		if d.bad || last == 0 || last >= 1<<32-1 {
-			d.bad = true
+	for d.Len() > 0 {
+		last += d.Uint()
+		if d.Bad() || last == 0 || last >= 1<<32-1 {
+			d.Fail()
 			return nil
 		}
 		uids = append(uids, uint32(last))
@@ -392,18 +355,18 @@ func (d *decoder) message(m *Message, uid uint32, date, cacheEnd int64) bool {
 
 // messageRaw reads a message but leaves its name to the caller.
 func (d *decoder) messageRaw(m *Message, uid uint32, date, cacheEnd int64) (name []byte, ok bool) {
-	id := uint64(uid) + d.uvarint()
-	m.Flags = maildir.Flags(d.uvarint())
-	bits := d.uvarint()
+	id := uint64(uid) + d.Uint()
+	m.Flags = maildir.Flags(d.Uint())
+	bits := d.Uint()
 	m.InNew, m.HasInfo = bits&bitInNew != 0, bits&bitHasInfo != 0
-	m.ModSeq = d.uvarint()
-	m.Date = date + d.varint()
-	m.Zone = int16(d.varint())
-	m.Size, m.Wire = int64(d.uvarint()), int64(d.uvarint())
-	cacheLen := d.uvarint()
-	m.CacheOff = cacheEnd + d.varint()
-	name = d.bytes()
+	m.ModSeq = d.Uint()
+	m.Date = date + d.Int()
+	m.Zone = int16(d.Int())
+	m.Size, m.Wire = int64(d.Uint()), int64(d.Uint())
+	cacheLen := d.Uint()
+	m.CacheOff = cacheEnd + d.Int()
+	name = d.Octets()
 	m.UID, m.CacheLen = uint32(id), uint32(cacheLen)
-	return name, !d.bad && id > uint64(uid) && id < 1<<32-1 && m.Size >= 0 && m.Wire >= 0 &&
+	return name, !d.Bad() && id > uint64(uid) && id < 1<<32-1 && m.Size >= 0 && m.Wire >= 0 &&
 		cacheLen < 1<<31 && (cacheLen == 0 || m.CacheOff >= cacheHeader && m.CacheOff < 1<<62) && len(name) > 0
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"hash/crc32"
 
+	"toastmaster/internal/field"
 	"toastmaster/mailstore/maildir"
 )
 
@@ -35,7 +36,7 @@ func (s *State) AppendSnapshot(b []byte) []byte {
 	b = binary.AppendVarint(binary.AppendVarint(b, s.New.MTime), s.Cur.MTime)
 	b = binary.AppendUvarint(b, uint64(len(s.Keywords)))
 	for _, k := range s.Keywords {
-		b = appendString(b, k)
+		b = field.AppendText(b, k)
 	}
 	b = binary.AppendUvarint(b, uint64(len(s.Messages)))
 	var uid uint32
@@ -49,7 +50,7 @@ func (s *State) AppendSnapshot(b []byte) []byte {
 		e := &s.Expunged[i]
 		b = binary.AppendUvarint(binary.AppendUvarint(b, uint64(e.UID)), e.ModSeq)
 		b = binary.AppendUvarint(binary.AppendVarint(b, e.When), boolBit(e.Vanished))
-		b = appendString(b, e.Name)
+		b = field.AppendText(b, e.Name)
 	}
 	binary.LittleEndian.PutUint32(b[start+8:], crc32.Checksum(b[start+12:], castagnoli()))
 	return b
@@ -62,22 +63,22 @@ func ParseSnapshot(data []byte) (*State, error) {
 		return nil, ErrDamaged
 	}
 	s := &State{UIDValidity: binary.LittleEndian.Uint32(data[12:]), Position: binary.LittleEndian.Uint64(data[16:])}
-	d := &decoder{b: data[snapshotHeader:]}
-	s.UIDNext, s.Recent, s.ModSeq = uint32(d.uvarint()), uint32(d.uvarint()), d.uvarint()
-	s.ReservedUID, s.ReservedModSeq = uint32(d.uvarint()), d.uvarint()
-	s.Closed = d.uvarint() != 0
-	s.Unlinked, s.Forgotten = d.uvarint(), d.uvarint()
-	racy := d.uvarint()
-	s.CacheEnd = int64(d.uvarint())
-	s.New, s.Cur = Stamp{d.varint(), racy&1 != 0}, Stamp{d.varint(), racy&2 != 0}
-	n := d.uvarint()
+	d := newDecoder(data[snapshotHeader:])
+	s.UIDNext, s.Recent, s.ModSeq = uint32(d.Uint()), uint32(d.Uint()), d.Uint()
+	s.ReservedUID, s.ReservedModSeq = uint32(d.Uint()), d.Uint()
+	s.Closed = d.Uint() != 0
+	s.Unlinked, s.Forgotten = d.Uint(), d.Uint()
+	racy := d.Uint()
+	s.CacheEnd = int64(d.Uint())
+	s.New, s.Cur = Stamp{d.Int(), racy&1 != 0}, Stamp{d.Int(), racy&2 != 0}
+	n := d.Count(1)
 	if n > maildir.MaxKeywords {
 		return nil, ErrDamaged
 	}
 	for range n {
-		s.Keywords = append(s.Keywords, d.string())
+		s.Keywords = append(s.Keywords, d.Text())
 	}
-	if !s.parseMessages(d) || !s.parseExpunged(d) || len(d.b) > 0 {
+	if !s.parseMessages(d) || !s.parseExpunged(d) || d.Len() > 0 {
 		return nil, ErrDamaged
 	}
 	if s.UIDValidity == 0 || s.UIDNext == 0 || s.CacheEnd < cacheHeader {
@@ -86,19 +87,22 @@ func ParseSnapshot(data []byte) (*State, error) {
 	return s, nil
 }
 
-// minMessage is the least a message takes, to tell a wild count early.
-const minMessage = 12
+// What a message and an expunged one take at least, to tell a wild count early.
+const (
+	minMessage  = 12
+	minExpunged = 5
+)
 
 func (s *State) parseMessages(d *decoder) bool {
-	n := d.uvarint()
-	if d.bad || n > uint64(len(d.b))/minMessage {
+	n := d.Count(minMessage)
+	if d.Bad() {
 		return false
 	}
 	// One array for all messages and one string for all names: two
 	// allocations instead of two for each message.
 	room := make([]Message, n)
 	s.Messages = make([]*Message, n, n+n/16+8)
-	names := make([]byte, 0, len(d.b)/2)
+	names := make([]byte, 0, d.Len()/2)
 	ends := make([]int, n)
 	var uid uint32
 	var date, cacheEnd int64
@@ -125,16 +129,16 @@ func (s *State) parseMessages(d *decoder) bool {
 }
 
 func (s *State) parseExpunged(d *decoder) bool {
-	n := d.uvarint()
-	if d.bad || n > uint64(len(d.b))/5 {
+	n := d.Count(minExpunged)
+	if d.Bad() {
 		return false
 	}
 	s.Expunged = make([]Expunged, n)
 	for i := range s.Expunged {
 		e := &s.Expunged[i]
-		e.UID, e.ModSeq = uint32(d.uvarint()), d.uvarint()
-		e.When, e.Vanished = d.varint(), d.uvarint() != 0
-		e.Name = d.string()
+		e.UID, e.ModSeq = uint32(d.Uint()), d.Uint()
+		e.When, e.Vanished = d.Int(), d.Uint() != 0
+		e.Name = d.Text()
 	}
-	return !d.bad
+	return !d.Bad()
 }

@@ -8,6 +8,7 @@ import (
 	"toastmaster/internal/addr"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/envelope"
+	"toastmaster/internal/field"
 )
 
 // errFormat is the reason for everything that cannot be decoded.
@@ -18,7 +19,7 @@ type encoder struct{ b []byte }
 
 func (e *encoder) byte(c byte)     { e.b = append(e.b, c) }
 func (e *encoder) uint(n uint64)   { e.b = binary.AppendUvarint(e.b, n) }
-func (e *encoder) string(s string) { e.uint(uint64(len(s))); e.b = append(e.b, s...) }
+func (e *encoder) string(s string) { e.b = field.AppendText(e.b, s) }
 func (e *encoder) time(t time.Time) {
 	if t.IsZero() {
 		e.uint(0)
@@ -28,61 +29,13 @@ func (e *encoder) time(t time.Time) {
 }
 func (e *encoder) address(a addr.Address) { e.string(a.Local); e.string(a.Domain) }
 
-// decoder reads them back; after the first mistake bad is set and everything
-// is zero.
-type decoder struct {
-	b   []byte
-	bad bool
-}
+// decoder reads them back.
+type decoder struct{ field.Reader }
 
-func (d *decoder) fail() {
-	d.b, d.bad = nil, true
-}
-
-func (d *decoder) byte() byte {
-	if len(d.b) == 0 {
-		d.fail()
-		return 0
-	}
-	c := d.b[0]
-	d.b = d.b[1:]
-	return c
-}
-
-func (d *decoder) uint() uint64 {
-	n, size := binary.Uvarint(d.b)
-	if size <= 0 {
-		d.fail()
-		return 0
-	}
-	d.b = d.b[size:]
-	return n
-}
-
-// count is a number of things that follow, each of at least one octet.
-func (d *decoder) count() int {
-	n := d.uint()
-	if n > uint64(len(d.b)) {
-		d.fail()
-		return 0
-	}
-	return int(n)
-}
-
-func (d *decoder) string() string { return string(d.bytes(d.count())) }
-
-func (d *decoder) bytes(n int) []byte {
-	if n < 0 || n > len(d.b) {
-		d.fail()
-		return nil
-	}
-	b := d.b[:n:n]
-	d.b = d.b[n:]
-	return b
-}
+func newDecoder(b []byte) *decoder { return &decoder{field.NewReader(b)} }
 
 func (d *decoder) time() time.Time {
-	n := d.uint()
+	n := d.Uint()
 	if n == 0 {
 		return time.Time{}
 	}
@@ -90,11 +43,11 @@ func (d *decoder) time() time.Time {
 }
 
 func (d *decoder) address() addr.Address {
-	return addr.Address{Local: d.string(), Domain: d.string()}
+	return addr.Address{Local: d.Text(), Domain: d.Text()}
 }
 
 func (d *decoder) err() error {
-	if d.bad {
+	if d.Bad() {
 		return errFormat
 	}
 	return nil
@@ -143,35 +96,38 @@ func (e *encoder) bool(v bool) {
 	e.byte(0)
 }
 
+// minRecipient is the least a recipient takes.
+const minRecipient = 6
+
 func (d *decoder) envelope() (*envelope.Envelope, error) {
-	version := d.byte()
+	version := d.Byte()
 	if version < 1 || version > envelopeVersion {
 		return nil, errFormat
 	}
 	v := &envelope.Envelope{
-		ID: envelope.QueueID(d.string()), Sender: d.address(), Arrived: d.time(),
-		Body: envelope.Body(d.byte()), UTF8: d.byte() == 1, Return: envelope.Return(d.byte()), EnvID: d.string(),
+		ID: envelope.QueueID(d.Text()), Sender: d.address(), Arrived: d.time(),
+		Body: envelope.Body(d.Byte()), UTF8: d.Byte() == 1, Return: envelope.Return(d.Byte()), EnvID: d.Text(),
 		Origin: envelope.Origin{
-			Protocol: d.string(), ClientAddr: d.string(), ClientName: d.string(),
-			Helo: d.string(), Login: d.string(), Session: d.string(), TLS: d.string(),
+			Protocol: d.Text(), ClientAddr: d.Text(), ClientName: d.Text(),
+			Helo: d.Text(), Login: d.Text(), Session: d.Text(), TLS: d.Text(),
 		},
-		Hops: int(d.uint()),
+		Hops: int(d.Uint()),
 	}
-	n := d.count()
+	n := d.Count(minRecipient)
 	v.Recipients = make([]envelope.Recipient, 0, n)
 	for range n {
 		r := envelope.Recipient{
-			Address: d.address(), Original: d.address(), ORcpt: d.string(), Notify: envelope.Notify(d.byte()),
+			Address: d.address(), Original: d.address(), ORcpt: d.Text(), Notify: envelope.Notify(d.Byte()),
 		}
 		if version > 1 {
-			if d.byte() == 1 {
+			if d.Byte() == 1 {
 				r.Refused = d.dsnError()
 			}
-			r.Expanded = d.byte() == 1
+			r.Expanded = d.Byte() == 1
 		}
 		v.Recipients = append(v.Recipients, r)
 	}
-	if d.bad || !validID(v.ID) {
+	if d.Bad() || !validID(v.ID) {
 		return nil, errFormat
 	}
 	return v, nil
@@ -190,7 +146,7 @@ func (e *encoder) dsnError(v *dsn.Error) {
 
 func (d *decoder) dsnError() *dsn.Error {
 	return &dsn.Error{
-		Status: dsn.Status(d.uint()), Code: int(d.uint()),
-		Text: d.string(), RemoteMTA: d.string(), RemoteReply: d.string(),
+		Status: dsn.Status(d.Uint()), Code: int(d.Uint()),
+		Text: d.Text(), RemoteMTA: d.Text(), RemoteReply: d.Text(),
 	}
 }

@@ -36,7 +36,7 @@ func TestEveryFieldIsKept(t *testing.T) {
 	}
 	e := encoder{}
 	e.envelope(env)
-	got, err := (&decoder{b: e.b}).envelope()
+	got, err := newDecoder(e.b).envelope()
 	if err != nil || !reflect.DeepEqual(got, env) {
 		t.Errorf("%+v, %v", got, err)
 	}
@@ -51,7 +51,7 @@ func TestVersion1IsRead(t *testing.T) {
 	e.envelope(env)
 	// Version 1 ended before the flags of the last recipient.
 	old := append([]byte{1}, e.b[1:len(e.b)-2]...)
-	got, err := (&decoder{b: old}).envelope()
+	got, err := newDecoder(old).envelope()
 	if err != nil || !reflect.DeepEqual(got, env) {
 		t.Errorf("%+v, %v", got, err)
 	}

@@ -84,28 +84,28 @@ func (s *state) encode() []byte {
 
 // decodeState reads a state for n recipients.
 func decodeState(b []byte, n int) (*state, error) {
-	d := decoder{b: b}
-	if d.byte() != stateVersion {
+	d := newDecoder(b)
+	if d.Byte() != stateVersion {
 		return nil, errFormat
 	}
-	s := &state{attempts: int(d.uint()), warned: d.byte() == 1, boot: d.fixed64()}
-	if d.count() != n {
+	s := &state{attempts: int(d.Uint()), warned: d.Byte() == 1, boot: d.Fixed64()}
+	if d.Count(1) != n {
 		return nil, errFormat
 	}
 	s.rcpts = make([]rcpt, n)
 	for i := range s.rcpts {
-		switch d.byte() {
+		switch d.Byte() {
 		case 'd':
 			s.rcpts[i].done = true
 		case 'f':
 			s.rcpts[i].last = d.dsnError()
 		case 'p':
 		default:
-			d.fail()
+			d.Fail()
 		}
 	}
-	if len(d.b) != 0 {
-		d.fail()
+	if d.Len() != 0 {
+		d.Fail()
 	}
 	return s, d.err()
 }
@@ -225,7 +225,7 @@ func readMessage(f readerAt) (*messageFile, error) {
 	if crc32.Checksum(meta, castagnoli) != binary.LittleEndian.Uint32(h[12:]) {
 		return nil, damaged("envelope")
 	}
-	d := decoder{b: meta}
+	d := newDecoder(meta)
 	env, err := d.envelope()
 	if err != nil {
 		return nil, damaged("envelope")

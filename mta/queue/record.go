@@ -43,19 +43,12 @@ func (m mark) encode() []byte {
 
 // decodeMark reads a mark behind its kind.
 func decodeMark(b []byte) (mark, error) {
-	d := decoder{b: b}
-	m := mark{id: envelope.QueueID(d.string()), index: int(d.uint()), effect: Effect(d.byte()), boot: d.fixed64(), gen: d.uint()}
+	d := newDecoder(b)
+	m := mark{id: envelope.QueueID(d.Text()), index: int(d.Uint()), effect: Effect(d.Byte()), boot: d.Fixed64(), gen: d.Uint()}
 	if m.effect != EffectStore && m.effect != EffectFinal || m.index < 0 || !validID(m.id) {
-		d.fail()
+		d.Fail()
 	}
 	return m, d.err()
-}
-
-func (d *decoder) fixed64() uint64 {
-	if b := d.bytes(8); b != nil {
-		return binary.LittleEndian.Uint64(b)
-	}
-	return 0
 }
 
 // gone says that a message's record is no longer its home.
@@ -78,10 +71,10 @@ func (g gone) encode() []byte {
 }
 
 func decodeGone(b []byte) (gone, error) {
-	d := decoder{b: b}
-	g := gone{id: envelope.QueueID(d.string()), reason: d.byte()}
+	d := newDecoder(b)
+	g := gone{id: envelope.QueueID(d.Text()), reason: d.Byte()}
 	if !validID(g.id) {
-		d.fail()
+		d.Fail()
 	}
 	return g, d.err()
 }
@@ -99,8 +92,8 @@ func (c checkpointed) encode() []byte {
 }
 
 func decodeCheckpointed(b []byte) (checkpointed, error) {
-	d := decoder{b: b}
-	c := checkpointed{d.fixed64(), d.uint()}
+	d := newDecoder(b)
+	c := checkpointed{d.Fixed64(), d.Uint()}
 	return c, d.err()
 }
 
@@ -135,19 +128,19 @@ func encodeMessage(env *envelope.Envelope, external bool, prefixSize, contentSiz
 
 // decodeMessage reads a message record behind its kind. text is a part of b.
 func decodeMessage(b []byte) (*record, error) {
-	d := decoder{b: b}
+	d := newDecoder(b)
 	env, err := d.envelope()
 	if err != nil {
 		return nil, err
 	}
-	r := &record{env: env, external: d.byte() == contentFile, prefixSize: int64(d.uint()), contentSize: int64(d.uint())}
+	r := &record{env: env, external: d.Byte() == contentFile, prefixSize: int64(d.Uint()), contentSize: int64(d.Uint())}
 	want := r.prefixSize
 	if !r.external {
 		want += r.contentSize
 	}
-	if d.bad || r.prefixSize < 0 || r.contentSize < 0 || want != int64(len(d.b)) {
+	if d.Bad() || r.prefixSize < 0 || r.contentSize < 0 || want != int64(d.Len()) {
 		return nil, errFormat
 	}
-	r.text = d.b
+	r.text = d.Rest()
 	return r, nil
 }
