@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 
 	"toastmaster/internal/addr"
+	"toastmaster/mailstore/index"
 	"toastmaster/mailstore/maildir"
 )
 
@@ -68,7 +69,7 @@ func (a *account) ensure() error {
 	case a.ready:
 		return nil
 	}
-	there, err := exists(a.store.fs, filepath.Join(a.home, "cur"))
+	there, err := a.store.isMaildir(a.home)
 	if err != nil {
 		return err
 	}
@@ -81,19 +82,48 @@ func (a *account) ensure() error {
 	return err
 }
 
-// complete makes the folders of a Maildir that has cur, but lost others in a
-// crash.
+// isMaildir says whether path is a Maildir: it has cur, which is made last, or
+// else what only one that was complete has. Somebody may have removed cur.
+func (s *Store) isMaildir(path string) (bool, error) {
+	for _, name := range []string{"cur", index.LogFile, "maildirfolder"} {
+		if there, err := exists(s.fs, filepath.Join(path, name)); there || err != nil {
+			return there, err
+		}
+	}
+	return false, nil
+}
+
+// complete makes the folders of a Maildir that are missing: after a crash, or
+// because somebody removed them. It does not make the Maildir itself, which
+// may be on its way out.
 func (s *Store) complete(path string) error {
-	for _, d := range []string{"tmp", "new"} {
+	for _, d := range []string{"tmp", "new", "cur"} {
 		d = filepath.Join(path, d)
 		there, err := exists(s.fs, d)
 		if err == nil && !there {
-			err = s.fs.MkdirAll(d, 0o700)
+			err = s.fs.Mkdir(d, 0o700)
+			s.points.note()
 		}
-		if err != nil {
+		if err != nil && !errors.Is(err, fs.ErrExist) {
 			return err
 		}
 	}
+	return nil
+}
+
+// mend completes a mailbox's Maildir after cause, an error of one of its
+// folders. nil means that cause may be gone, and the call worth a second try.
+func (s *Store) mend(path string, cause error) error {
+	if !errors.Is(cause, fs.ErrNotExist) {
+		return cause
+	}
+	if there, err := s.isMaildir(path); err != nil || !there {
+		return errors.Join(cause, err)
+	}
+	if err := s.complete(path); err != nil {
+		return errors.Join(cause, err)
+	}
+	s.log.Warn("folders of a Maildir were missing and are made again", "path", path)
 	return nil
 }
 

@@ -214,7 +214,13 @@ func (s *Store) prepare(mb *mailbox, d *Delivery) (*incoming, error) {
 
 // writeTemp writes the message to a file without a name.
 func (s *Store) writeTemp(mb *mailbox, d *Delivery, in *incoming) error {
-	f, err := s.fs.OpenTemp(filepath.Join(mb.path, "tmp"), 0o600)
+	tmp := filepath.Join(mb.path, "tmp")
+	f, err := s.fs.OpenTemp(tmp, 0o600)
+	if err != nil {
+		if err = s.mend(mb.path, err); err == nil {
+			f, err = s.fs.OpenTemp(tmp, 0o600)
+		}
+	}
 	if err != nil {
 		return err
 	}

@@ -13,7 +13,8 @@
 // of a mailbox; a view is a slice of it and costs a few hundred octets.
 //
 // Other programs may use the tree: mutt, rsync, Dovecot. Their changes are
-// found by the mtimes of new and cur. Several processes of ours may serve one
+// found by the mtimes of new and cur; a new, cur or tmp that somebody removed is
+// made again, with one log line. Several processes of ours may serve one
 // store; the log of each mailbox's index is their common truth, under flock.
 //
 // # What it does not do

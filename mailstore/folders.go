@@ -106,7 +106,7 @@ func (a *account) names() ([]string, error) {
 		if !ok {
 			continue
 		}
-		there, err := exists(a.store.fs, filepath.Join(a.home, e.Name(), "cur"))
+		there, err := a.store.isMaildir(filepath.Join(a.home, e.Name()))
 		if err != nil {
 			return nil, err
 		}
@@ -160,7 +160,7 @@ func (a *account) hasFolder(dir string) (bool, error) {
 	if dir == "" {
 		return true, nil
 	}
-	return exists(a.store.fs, filepath.Join(a.home, dir, "cur"))
+	return a.store.isMaildir(filepath.Join(a.home, dir))
 }
 
 // Delete removes a mailbox and its messages; its children stay. Open views

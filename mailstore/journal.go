@@ -229,7 +229,7 @@ func (s *Store) recover(ctx context.Context, j *journal.Journal, records []store
 // and its owner removed it; or, with left set, unless the folder is another.
 func (s *Store) restore(ctx context.Context, j *journal.Journal, r *storedRecord, left bool) (bool, error) {
 	if left {
-		there, err := exists(s.fs, filepath.Join(s.root, r.home, r.dir, "cur"))
+		there, err := s.isMaildir(filepath.Join(s.root, r.home, r.dir))
 		if err != nil || !there {
 			return false, err
 		}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -135,9 +134,13 @@ func (mb *mailbox) ensureLoaded(ctx context.Context) error {
 		return nil
 	}
 	s := mb.store()
-	// cur says that this is a Maildir; the log must not be made elsewhere.
-	if _, err := s.fs.Stat(filepath.Join(mb.path, "cur")); err != nil {
+	// The log must not be made elsewhere than in a Maildir.
+	there, err := s.isMaildir(mb.path)
+	if err != nil {
 		return err
+	}
+	if !there {
+		return &fs.PathError{Op: "open", Path: mb.path, Err: fs.ErrNotExist}
 	}
 	if err := s.complete(mb.path); err != nil {
 		return err

@@ -27,8 +27,15 @@ type syncState struct {
 	scanTook       time.Duration
 }
 
+// mtime is that of new or cur, which is made again if somebody removed it.
 func (mb *mailbox) mtime(sub string) (int64, error) {
-	info, err := mb.store().fs.Stat(filepath.Join(mb.path, sub))
+	name := filepath.Join(mb.path, sub)
+	info, err := mb.store().fs.Stat(name)
+	if err != nil {
+		if err = mb.store().mend(mb.path, err); err == nil {
+			info, err = mb.store().fs.Stat(name)
+		}
+	}
 	if err != nil {
 		return 0, err
 	}
