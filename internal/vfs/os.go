@@ -3,10 +3,10 @@ package vfs
 import (
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -21,37 +21,45 @@ const maxIOV = 1024
 // OS is the real file system.
 type OS struct{}
 
-// OpenFile has the flags and errors of os.OpenFile. It does not call it: that
-// one offers each file to the poller, which a regular file refuses after four
-// system calls, half of the price of opening a message.
+// OpenFile has the flags and errors of os.OpenFile.
 func (OS) OpenFile(name string, flag int, perm fs.FileMode) (File, error) {
+	f, err := open(name, name, flag, perm)
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// open opens path as a file that is called name.
+func open(name, path string, flag int, perm fs.FileMode) (*osFile, error) {
 	fd := -1
 	err := ignoringEINTR(func() (err error) {
-		fd, err = unix.Open(name, flag|unix.O_CLOEXEC|unix.O_LARGEFILE, uint32(perm.Perm()))
+		fd, err = unix.Open(path, flag|unix.O_CLOEXEC|unix.O_LARGEFILE, uint32(perm.Perm()))
 		return err
 	})
 	if err != nil {
-		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
 	}
-	return &osFile{File: os.NewFile(uintptr(fd), name)}, nil
+	return &osFile{fd: fd, name: name}, nil
 }
 
 // OpenTemp uses O_TMPFILE and falls back to a unique name where the file
 // system has no such thing (NFS, some FUSE).
 func (OS) OpenTemp(dir string, perm fs.FileMode) (File, error) {
-	fd, err := unix.Open(dir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, uint32(perm.Perm()))
+	f, err := open(filepath.Join(dir, "(unnamed)"), dir, unix.O_TMPFILE|os.O_RDWR, perm)
 	if err == nil {
-		return &osFile{File: os.NewFile(uintptr(fd), filepath.Join(dir, "(unnamed)")), temp: unnamed}, nil
+		f.temp = unnamed
+		return f, nil
 	}
 	if !errors.Is(err, unix.EOPNOTSUPP) && !errors.Is(err, unix.EISDIR) && !errors.Is(err, unix.EINVAL) {
-		return nil, &fs.PathError{Op: "open", Path: dir, Err: err}
-	}
-	name := filepath.Join(dir, ".tmp-"+rand.Text())
-	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, perm)
-	if err != nil {
 		return nil, err
 	}
-	return &osFile{File: f, temp: named}, nil
+	name := filepath.Join(dir, ".tmp-"+rand.Text())
+	if f, err = open(name, name, os.O_RDWR|os.O_CREATE|os.O_EXCL, perm); err != nil {
+		return nil, err
+	}
+	f.temp = named
+	return f, nil
 }
 
 // Rename is os.Rename.
@@ -80,7 +88,13 @@ func (OS) ReadDir(name string) ([]fs.DirEntry, error) {
 }
 
 // Stat is os.Stat.
-func (OS) Stat(name string) (fs.FileInfo, error) { return os.Stat(name) }
+func (OS) Stat(name string) (fs.FileInfo, error) {
+	i := &info{name: filepath.Base(name)}
+	if err := ignoringEINTR(func() error { return syscall.Stat(name, &i.st) }); err != nil {
+		return nil, &fs.PathError{Op: "stat", Path: name, Err: err}
+	}
+	return i, nil
+}
 
 // Chtimes is os.Chtimes.
 func (OS) Chtimes(name string, atime, mtime time.Time) error { return os.Chtimes(name, atime, mtime) }
@@ -92,132 +106,6 @@ func (OS) SyncDir(name string) error {
 		return err
 	}
 	return errors.Join(d.Sync(), d.Close())
-}
-
-type tempKind uint8
-
-const (
-	notTemp tempKind = iota
-	unnamed
-	named
-)
-
-type osFile struct {
-	*os.File
-	temp tempKind
-}
-
-func (f *osFile) Datasync() error {
-	return f.control("fdatasync", func(fd int) error {
-		return ignoringEINTR(func() error { return unix.Fdatasync(fd) })
-	})
-}
-
-func (f *osFile) SyncFS() error {
-	return f.control("syncfs", func(fd int) error {
-		return ignoringEINTR(func() error { return unix.Syncfs(fd) })
-	})
-}
-
-func (f *osFile) Allocate(size int64) error {
-	err := f.control("fallocate", func(fd int) error {
-		return ignoringEINTR(func() error { return unix.Fallocate(fd, 0, 0, size) })
-	})
-	if errors.Is(err, unix.EOPNOTSUPP) {
-		return f.Truncate(size)
-	}
-	return err
-}
-
-func (f *osFile) WriteV(bufs [][]byte, off int64) (int64, error) {
-	var total int64
-	err := f.control("pwritev", func(fd int) error {
-		for len(bufs) > 0 {
-			n, err := unix.Pwritev(fd, bufs[:min(len(bufs), maxIOV)], off+total)
-			if err == unix.EINTR {
-				continue
-			}
-			if err != nil {
-				return err
-			}
-			total += int64(n)
-			bufs = advance(bufs, n)
-		}
-		return nil
-	})
-	return total, err
-}
-
-// advance drops the first n written bytes from bufs without changing the
-// caller's slices: only a copied head element is shortened.
-func advance(bufs [][]byte, n int) [][]byte {
-	for len(bufs) > 0 && n >= len(bufs[0]) {
-		n -= len(bufs[0])
-		bufs = bufs[1:]
-	}
-	if n == 0 || len(bufs) == 0 {
-		return bufs
-	}
-	rest := append([][]byte{bufs[0][n:]}, bufs[1:]...)
-	return rest
-}
-
-func (f *osFile) LinkTo(newName string) error {
-	if f.temp == named {
-		if err := os.Link(f.Name(), newName); err != nil {
-			return err
-		}
-		return os.Remove(f.Name())
-	}
-	return f.control("linkat", func(fd int) error {
-		// AT_EMPTY_PATH would need CAP_DAC_READ_SEARCH; the /proc name does not.
-		return unix.Linkat(unix.AT_FDCWD, fmt.Sprintf("/proc/self/fd/%d", fd), unix.AT_FDCWD, newName, unix.AT_SYMLINK_FOLLOW)
-	})
-}
-
-func (f *osFile) Close() error {
-	if f.temp == named {
-		// Already gone when it was linked.
-		if err := os.Remove(f.Name()); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return errors.Join(err, f.File.Close())
-		}
-	}
-	return f.File.Close()
-}
-
-func (f *osFile) Lock(wait bool) error {
-	how := unix.LOCK_EX
-	if !wait {
-		how |= unix.LOCK_NB
-	}
-	err := f.control("flock", func(fd int) error {
-		return ignoringEINTR(func() error { return unix.Flock(fd, how) })
-	})
-	if errors.Is(err, unix.EWOULDBLOCK) {
-		return ErrLocked
-	}
-	return err
-}
-
-func (f *osFile) Unlock() error {
-	return f.control("flock", func(fd int) error { return unix.Flock(fd, unix.LOCK_UN) })
-}
-
-// control runs op with the descriptor held open; a plain f.Fd() would switch
-// the file to blocking mode and race with Close.
-func (f *osFile) control(name string, op func(fd int) error) error {
-	raw, err := f.SyscallConn()
-	if err != nil {
-		return &fs.PathError{Op: name, Path: f.Name(), Err: err}
-	}
-	var opErr error
-	if err := raw.Control(func(fd uintptr) { opErr = op(int(fd)) }); err != nil {
-		return &fs.PathError{Op: name, Path: f.Name(), Err: err}
-	}
-	if opErr != nil {
-		return &fs.PathError{Op: name, Path: f.Name(), Err: opErr}
-	}
-	return nil
 }
 
 func ignoringEINTR(op func() error) error {

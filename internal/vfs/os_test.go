@@ -3,9 +3,11 @@ package vfs
 import (
 	"bytes"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 )
 
@@ -93,3 +95,89 @@ func TestLockExcludes(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestCloseWaitsForNobodyAndCutsNobodyOff: an operation under way keeps the
+// descriptor, one that comes later finds the file closed.
+func TestCloseWaitsForNobodyAndCutsNobodyOff(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "f")
+	f, err := OS{}.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteAt([]byte("hello"), 0); err != nil {
+		t.Fatal(err)
+	}
+	inside, goOn := make(chan struct{}), make(chan struct{})
+	under := make(chan error)
+	go func() {
+		under <- f.(*osFile).do("read", func(fd int) error {
+			close(inside)
+			<-goOn
+			_, err := syscall.Pread(fd, make([]byte, 5), 0)
+			return err
+		})
+	}()
+	<-inside
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.ReadAt(make([]byte, 5), 0); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("read after Close: %v", err)
+	}
+	if err := f.Close(); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("second Close: %v", err)
+	}
+	close(goOn)
+	if err := <-under; err != nil {
+		t.Errorf("read during Close: %v", err)
+	}
+	if err := syscall.Fstat(f.(*osFile).fd, &syscall.Stat_t{}); err != syscall.EBADF {
+		t.Errorf("the descriptor was not closed: %v", err)
+	}
+}
+
+// TestSameAsOS compares with what package os says and does.
+func TestSameAsOS(t *testing.T) {
+	dir := t.TempDir()
+	name := filepath.Join(dir, "f")
+	f, err := OS{}.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o640)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if n, err := f.Write([]byte("0123456789")); n != 10 || err != nil {
+		t.Fatal(n, err)
+	}
+	if at, err := f.Seek(-4, io.SeekEnd); at != 6 || err != nil {
+		t.Fatal(at, err)
+	}
+	if b, err := io.ReadAll(f); string(b) != "6789" || err != nil {
+		t.Errorf("%q %v", b, err)
+	}
+	if n, err := f.ReadAt(make([]byte, 4), 8); n != 2 || err != io.EOF {
+		t.Errorf("read over the end: %d %v", n, err)
+	}
+	if n, err := f.Read(nil); n != 0 || err != nil {
+		t.Errorf("empty read: %d %v", n, err)
+	}
+	for _, path := range []string{name, dir} {
+		got, err := OS{}.Stat(path)
+		want, err2 := os.Stat(path)
+		if err != nil || err2 != nil || got.Name() != want.Name() || got.Size() != want.Size() || got.Mode() != want.Mode() ||
+			!got.ModTime().Equal(want.ModTime()) || got.IsDir() != want.IsDir() {
+			t.Errorf("%s: %v, want %v, %v %v", path, got, want, err, err2)
+		}
+	}
+	if got, err := f.Stat(); err != nil || got.Name() != "f" || got.Size() != 10 {
+		t.Errorf("%v %v", got, err)
+	}
+	missing := filepath.Join(dir, "missing")
+	for _, err := range []error{second(OS{}.Stat(missing)), second(OS{}.OpenFile(missing, os.O_RDONLY, 0)), second(OS{}.OpenTemp(missing, 0o600))} {
+		var p *fs.PathError
+		if !errors.Is(err, fs.ErrNotExist) || !errors.As(err, &p) || p.Path != missing {
+			t.Errorf("%v", err)
+		}
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
