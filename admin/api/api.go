@@ -24,10 +24,11 @@ type Queue interface {
 	// Content opens the message with LF line ends, and says its size. The
 	// caller closes it.
 	Content(ctx context.Context, id string) (io.ReadCloser, int64, error)
-	Hold(ctx context.Context, id string) error
-	Release(ctx context.Context, id string) error
-	Requeue(ctx context.Context, id string) error
-	Delete(ctx context.Context, id string) error
+	// These four say whether they changed anything.
+	Hold(ctx context.Context, id string) (bool, error)
+	Release(ctx context.Context, id string) (bool, error)
+	Requeue(ctx context.Context, id string) (bool, error)
+	Delete(ctx context.Context, id string) (bool, error)
 	// Flush makes deferred messages due now and counts them.
 	Flush(ctx context.Context, f model.QueueFilter) (int, error)
 	// Counts counts the messages in each place.

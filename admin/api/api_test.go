@@ -246,16 +246,19 @@ func TestQueue(t *testing.T) {
 		t.Errorf("deferred: %+v, %v", p, err)
 	}
 	for _, step := range []struct {
-		act   func(context.Context, string) error
+		act   func(context.Context, string) (bool, error)
 		place string
 	}{{b.tcp.Hold, "hold"}, {b.tcp.Release, "active"}, {b.tcp.Requeue, "incoming"}} {
-		if err := step.act(ctx, "3C"); err != nil {
-			t.Error(err)
+		for _, want := range []bool{true, false} {
+			if changed, err := step.act(ctx, "3C"); err != nil || changed != want {
+				t.Errorf("%s: changed %t, %v", step.place, changed, err)
+			}
 		}
 		if m, err := b.tcp.Queued(ctx, "3C"); err != nil || m.Place != step.place {
 			t.Errorf("%+v, %v; want %s", m, err, step.place)
 		}
-		wantKind(t, "unknown", step.act(ctx, "4X"), model.NotFound)
+		_, err := step.act(ctx, "4X")
+		wantKind(t, "unknown", err, model.NotFound)
 	}
 	content, err := b.tcp.QueuedContent(ctx, "3C")
 	check(t, content, err)
@@ -270,8 +273,8 @@ func TestQueue(t *testing.T) {
 	if n, err := b.tcp.Flush(ctx, model.QueueFilter{Recipient: "r@x.test"}); err != nil || n != 2 || b.queue.flushed[0].Recipient != "r@x.test" {
 		t.Errorf("flush: %d, %v, %+v", n, err, b.queue.flushed)
 	}
-	if err := b.tcp.DeleteQueued(ctx, "3C"); err != nil {
-		t.Error(err)
+	if changed, err := b.tcp.DeleteQueued(ctx, "3C"); err != nil || !changed {
+		t.Errorf("%t, %v", changed, err)
 	}
 	_, err = b.tcp.Queued(ctx, "3C")
 	wantKind(t, "deleted", err, model.NotFound)

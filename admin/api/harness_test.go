@@ -316,27 +316,28 @@ func (q *queue) Content(ctx context.Context, id string) (io.ReadCloser, int64, e
 	return io.NopCloser(strings.NewReader(queuedContent)), int64(len(queuedContent)), err
 }
 
-func (q *queue) move(id, place string) error {
+func (q *queue) move(id, place string) (bool, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	m, ok := q.messages[id]
 	if !ok {
-		return model.Fail(model.NotFound, "no such message")
+		return false, model.Fail(model.NotFound, "no such message")
 	}
+	changed := m.Place != place
 	m.Place = place
-	return nil
+	return changed, nil
 }
 
-func (q *queue) Hold(_ context.Context, id string) error    { return q.move(id, "hold") }
-func (q *queue) Release(_ context.Context, id string) error { return q.move(id, "active") }
-func (q *queue) Requeue(_ context.Context, id string) error { return q.move(id, "incoming") }
+func (q *queue) Hold(_ context.Context, id string) (bool, error)    { return q.move(id, "hold") }
+func (q *queue) Release(_ context.Context, id string) (bool, error) { return q.move(id, "active") }
+func (q *queue) Requeue(_ context.Context, id string) (bool, error) { return q.move(id, "incoming") }
 
-func (q *queue) Delete(ctx context.Context, id string) error {
+func (q *queue) Delete(ctx context.Context, id string) (bool, error) {
 	_, err := q.Get(ctx, id)
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	delete(q.messages, id)
-	return err
+	return err == nil, err
 }
 
 func (q *queue) Flush(_ context.Context, f model.QueueFilter) (int, error) {

@@ -81,12 +81,13 @@ func (h *handlers) queuedContent(ctx context.Context, in *queueInput) (*huma.Str
 
 // queueAction is an operation on one message. The line of the request in the
 // log has its ID and the caller.
-func (h *handlers) queueAction(f func(context.Context, string) error) func(context.Context, *queueInput) (*nothing, error) {
-	return func(ctx context.Context, in *queueInput) (*nothing, error) {
+func (h *handlers) queueAction(f func(context.Context, string) (bool, error)) func(context.Context, *queueInput) (*body[model.QueueChange], error) {
+	return func(ctx context.Context, in *queueInput) (*body[model.QueueChange], error) {
 		if _, err := may(ctx, authz.Write, onSystem()); err != nil {
 			return nil, err
 		}
-		return &nothing{}, f(ctx, in.ID)
+		changed, err := f(ctx, in.ID)
+		return &body[model.QueueChange]{model.QueueChange{ID: in.ID, Changed: changed}}, err
 	}
 }
 

@@ -46,24 +46,30 @@ func (c *Client) QueuedContent(ctx context.Context, id string) (io.ReadCloser, e
 	return res.Body, nil
 }
 
+// change is an action on one message: whether it changed anything.
+func (c *Client) change(ctx context.Context, r request) (bool, error) {
+	out, err := call[model.QueueChange](ctx, c, r)
+	return out.Changed, err
+}
+
 // Hold takes a message out of delivery.
-func (c *Client) Hold(ctx context.Context, id string) error {
-	return c.send(ctx, request{method: http.MethodPost, path: path("queue", id, "hold")})
+func (c *Client) Hold(ctx context.Context, id string) (bool, error) {
+	return c.change(ctx, request{method: http.MethodPost, path: path("queue", id, "hold")})
 }
 
 // Release ends a hold.
-func (c *Client) Release(ctx context.Context, id string) error {
-	return c.send(ctx, request{method: http.MethodPost, path: path("queue", id, "release")})
+func (c *Client) Release(ctx context.Context, id string) (bool, error) {
+	return c.change(ctx, request{method: http.MethodPost, path: path("queue", id, "release")})
 }
 
 // Requeue makes a message due at once.
-func (c *Client) Requeue(ctx context.Context, id string) error {
-	return c.send(ctx, request{method: http.MethodPost, path: path("queue", id, "requeue")})
+func (c *Client) Requeue(ctx context.Context, id string) (bool, error) {
+	return c.change(ctx, request{method: http.MethodPost, path: path("queue", id, "requeue")})
 }
 
 // DeleteQueued deletes a message without a report.
-func (c *Client) DeleteQueued(ctx context.Context, id string) error {
-	return c.send(ctx, request{method: http.MethodDelete, path: path("queue", id)})
+func (c *Client) DeleteQueued(ctx context.Context, id string) (bool, error) {
+	return c.change(ctx, request{method: http.MethodDelete, path: path("queue", id)})
 }
 
 // Flush makes deferred messages due now and counts them.

@@ -67,6 +67,12 @@ type QueueFilter struct {
 	Place, Sender, Recipient string
 }
 
+// QueueChange is the answer to an action on one message.
+type QueueChange struct {
+	ID      string `json:"id"`
+	Changed bool   `json:"changed" doc:"false when it was so already"`
+}
+
 // FlushResult says how many messages became due.
 type FlushResult struct {
 	Flushed int `json:"flushed"`

@@ -77,6 +77,14 @@ func queueError(err error) error {
 	return err
 }
 
+// queueChange says whether an action changed anything.
+func queueChange(err error) (bool, error) {
+	if errors.Is(err, queue.ErrUnchanged) {
+		return false, nil
+	}
+	return err == nil, queueError(err)
+}
+
 func (a queueAPI) List(ctx context.Context, f model.QueueFilter, after string, limit int) ([]model.QueuedMessage, error) {
 	list, err := a.q.List(ctx, queueFilter(f), envelope.QueueID(after), limit)
 	if err != nil {
@@ -126,20 +134,20 @@ func (a queueAPI) Content(ctx context.Context, id string) (io.ReadCloser, int64,
 	return contentReader{envelope.Reader(content), content}, content.Size(), nil
 }
 
-func (a queueAPI) Hold(ctx context.Context, id string) error {
-	return queueError(a.q.Hold(ctx, envelope.QueueID(id)))
+func (a queueAPI) Hold(ctx context.Context, id string) (bool, error) {
+	return queueChange(a.q.Hold(ctx, envelope.QueueID(id)))
 }
 
-func (a queueAPI) Release(ctx context.Context, id string) error {
-	return queueError(a.q.Release(ctx, envelope.QueueID(id)))
+func (a queueAPI) Release(ctx context.Context, id string) (bool, error) {
+	return queueChange(a.q.Release(ctx, envelope.QueueID(id)))
 }
 
-func (a queueAPI) Requeue(ctx context.Context, id string) error {
-	return queueError(a.q.Requeue(ctx, envelope.QueueID(id)))
+func (a queueAPI) Requeue(ctx context.Context, id string) (bool, error) {
+	return queueChange(a.q.Requeue(ctx, envelope.QueueID(id)))
 }
 
-func (a queueAPI) Delete(ctx context.Context, id string) error {
-	return queueError(a.q.Delete(ctx, envelope.QueueID(id)))
+func (a queueAPI) Delete(ctx context.Context, id string) (bool, error) {
+	return queueChange(a.q.Delete(ctx, envelope.QueueID(id)))
 }
 
 func (a queueAPI) Flush(ctx context.Context, f model.QueueFilter) (int, error) {

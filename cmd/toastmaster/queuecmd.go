@@ -164,7 +164,7 @@ func queueCat(f *adminFlags) *cobra.Command {
 }
 
 // queueAct is an action on the messages that the arguments name, or on all.
-func queueAct(f *adminFlags, verb, short, done string, act func(*client.Client, context.Context, string) error) *cobra.Command {
+func queueAct(f *adminFlags, verb, short, done string, act func(*client.Client, context.Context, string) (bool, error)) *cobra.Command {
 	var all bool
 	filter := model.QueueFilter{}
 	cmd := &cobra.Command{
@@ -206,28 +206,51 @@ func queueIDs(ctx context.Context, c *client.Client, filter model.QueueFilter) (
 	return ids, err
 }
 
-// queueActOn goes on after a failure and fails at the end. A message that went
-// away meanwhile is no failure when all were asked for.
-func queueActOn(ctx context.Context, f *adminFlags, c *client.Client, ids []string, done string, all bool, act func(*client.Client, context.Context, string) error) error {
-	count, failed := 0, 0
+// queueCount is what became of the messages.
+type queueCount struct {
+	done, unchanged, missing, failed int
+}
+
+// queueActOn goes on after a failure and fails at the end. As for postsuper(1),
+// an ID that is not in the queue is no failure: it is said, and not counted. A
+// message that went away meanwhile is not even said when all were asked for.
+func queueActOn(ctx context.Context, f *adminFlags, c *client.Client, ids []string, done string, all bool, act func(*client.Client, context.Context, string) (bool, error)) error {
+	n := queueCount{}
 	for _, id := range ids {
-		err := act(c, ctx, id)
+		changed, err := act(c, ctx, id)
 		switch {
+		case err == nil && changed:
+			n.done++
 		case err == nil:
-			count++
-		case all && model.KindOf(err) == model.NotFound:
+			n.unchanged++
+		case model.KindOf(err) == model.NotFound:
+			n.missing++
+			if !all {
+				fmt.Fprintf(f.env.stderr, "%s: %v\n", id, err)
+			}
 		case len(ids) == 1:
 			return fmt.Errorf("%s: %w", id, err)
 		default:
-			failed++
+			n.failed++
 			fmt.Fprintf(f.env.stderr, "%s: %v\n", id, err)
 		}
 	}
-	if err := f.done(map[string]int{done: count}, "%s %s", messages(count), done); err != nil {
+	return n.report(f, done, all)
+}
+
+func (n queueCount) report(f *adminFlags, done string, all bool) error {
+	text := messages(n.done) + " " + done
+	if n.unchanged > 0 {
+		text += fmt.Sprintf(", %d unchanged", n.unchanged)
+	}
+	if n.missing > 0 && !all {
+		text += fmt.Sprintf(", %d not found", n.missing)
+	}
+	if err := f.done(map[string]int{done: n.done, "unchanged": n.unchanged, "not_found": n.missing, "failed": n.failed}, "%s", text); err != nil {
 		return err
 	}
-	if failed > 0 {
-		return fmt.Errorf("%s not %s", messages(failed), done)
+	if n.failed > 0 {
+		return fmt.Errorf("%s not %s", messages(n.failed), done)
 	}
 	return nil
 }

@@ -87,9 +87,13 @@ func (q *Queue) unclaim(m *message) {
 }
 
 // Hold takes a message out of delivery until Release. An active one is held
-// when its present attempt ends.
+// when its present attempt ends. ErrUnchanged when it is on hold.
 func (q *Queue) Hold(ctx context.Context, id envelope.QueueID) error {
-	m, err := q.claim(id, func(m *message) { m.hold, m.requeue = true, false })
+	unchanged := false
+	m, err := q.claim(id, func(m *message) { unchanged, m.hold, m.requeue = m.hold, true, false })
+	if unchanged {
+		return ErrUnchanged
+	}
 	if m == nil || err != nil {
 		return err
 	}
@@ -98,7 +102,7 @@ func (q *Queue) Hold(ctx context.Context, id envelope.QueueID) error {
 	}
 	defer q.unclaim(m)
 	if m.place == Hold {
-		return nil
+		return ErrUnchanged
 	}
 	if err := q.places.move(Deferred, Hold, id); err != nil {
 		return diskError(err)
@@ -115,17 +119,21 @@ func (q *Queue) askNow(m *message) {
 }
 
 // Release ends a hold; the message is due at once, also when its destination
-// was found dead (Item.Flushed).
+// was found dead (Item.Flushed). ErrUnchanged when it is not on hold.
 func (q *Queue) Release(_ context.Context, id envelope.QueueID) error {
-	m, err := q.claim(id, func(m *message) { m.hold = false })
+	unchanged := false
+	m, err := q.claim(id, func(m *message) { unchanged, m.hold = !m.hold, false })
+	if unchanged {
+		return ErrUnchanged
+	}
 	if m == nil || err != nil {
 		return err
 	}
-	q.askNow(m)
 	defer q.unclaim(m)
 	if m.was != stageFinished || m.place != Hold {
-		return nil
+		return ErrUnchanged
 	}
+	q.askNow(m)
 	return q.releaseHeld(m)
 }
 

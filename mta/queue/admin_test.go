@@ -63,7 +63,13 @@ func TestAdministration(t *testing.T) {
 	}
 
 	for _, e := range []*envelope.Envelope{deferred, active, incoming} {
+		if err := q.Release(ctx, e.ID); !errors.Is(err, ErrUnchanged) {
+			t.Errorf("not on hold: %v", err)
+		}
 		must(t, q.Hold(ctx, e.ID))
+		if err := q.Hold(ctx, e.ID); !errors.Is(err, ErrUnchanged) {
+			t.Errorf("on hold already: %v", err)
+		}
 	}
 	if got := list(t, q, Filter{}); got != "hold active hold" {
 		t.Error(got)

@@ -17,6 +17,10 @@ var ErrNoMessage = errors.New("queue: no such message")
 // ErrInUse is returned by Open when another process has the queue open.
 var ErrInUse = errors.New("queue: in use by another process")
 
+// ErrUnchanged is the answer of Hold and Release about a message that already is
+// what they would make it.
+var ErrUnchanged = errors.New("queue: nothing to change")
+
 // ErrForeign is returned by Open for a folder of somebody else's.
 var ErrForeign = errors.New("queue: not a queue's folder")
 

@@ -47,7 +47,8 @@
 //
 // Add: 4.3.1 for a full disk or a full journal, 4.3.0 for too much mail
 // (incoming_limit) and any other failure, 4.3.2 after Close. The administrative
-// calls give [ErrNoMessage] for an ID that is not in the queue. [Open] gives
+// calls give [ErrNoMessage] for an ID that is not in the queue, and Hold and
+// Release [ErrUnchanged] for a message that is on hold already, or is not. [Open] gives
 // [ErrInUse] when another process has the queue, and [ErrForeign] for a folder
 // that has something of others in it.
 //
