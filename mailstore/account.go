@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"toastmaster/directory"
 	"toastmaster/internal/addr"
 	"toastmaster/mailstore/index"
 	"toastmaster/mailstore/maildir"
@@ -23,6 +24,11 @@ type Account struct {
 	// QuotaBytes and QuotaMessages are limits, zero is unlimited.
 	QuotaBytes    int64
 	QuotaMessages int64
+}
+
+// AccountOf is the account of a mailbox of the directory.
+func AccountOf(m directory.Mailbox) Account {
+	return Account{Address: m.Address, Home: m.Home, QuotaBytes: m.QuotaBytes, QuotaMessages: m.QuotaMessages}
 }
 
 // account is an account in use: by users, mailboxes in memory, or a delivery.

@@ -12,6 +12,7 @@ import (
 	"toastmaster/internal/envelope"
 	"toastmaster/internal/msglog"
 	"toastmaster/internal/service"
+	"toastmaster/mailstore"
 	"toastmaster/mta/queue"
 	"toastmaster/web"
 )
@@ -38,8 +39,12 @@ func openAdmin(i *instance) (service.Service, error) {
 	return api.New(api.Options{
 		Params: c, Hostname: i.config.Main.Hostname, Version: version(), Trusted: i.trusted, Listeners: listeners,
 		Store: i.adminStore, Queue: queueAPI{i.queue}, Services: i.status,
-		HasMail: func(_ context.Context, m directory.Mailbox) (bool, error) { return i.mail.HasAccount(account(m)) },
-		Purge:   func(ctx context.Context, m directory.Mailbox) error { return i.mail.RemoveAccount(ctx, account(m)) },
+		HasMail: func(_ context.Context, m directory.Mailbox) (bool, error) {
+			return i.mail.HasAccount(mailstore.AccountOf(m))
+		},
+		Purge: func(ctx context.Context, m directory.Mailbox) error {
+			return i.mail.RemoveAccount(ctx, mailstore.AccountOf(m))
+		},
 		Metrics: msglog.Metrics(i.metrics), Panel: web.Handler(), Log: i.log, Clock: i.clock,
 	})
 }

@@ -24,7 +24,9 @@ import (
 	"toastmaster/internal/vfs"
 	"toastmaster/mailstore"
 	"toastmaster/migrations"
+	"toastmaster/mta/cleanup"
 	"toastmaster/mta/queue"
+	"toastmaster/mta/smtpd"
 )
 
 // queueDir is the queue's folder below data_dir.
@@ -50,7 +52,10 @@ type instance struct {
 
 	mail  *mailstore.Store
 	queue *queue.Queue
-	group *service.Group
+	// cleanup and smtpd are made once for all who hand in mail.
+	cleanup *cleanup.Cleanup
+	smtpd   *smtpd.Daemon
+	group   *service.Group
 
 	closers []func() error
 }
@@ -69,6 +74,7 @@ func openInstance(ctx context.Context, c *configs.Config) (*instance, error) {
 		{"directory", i.openDirectory},
 		{"store", i.openStore},
 		{"queue", i.openQueue},
+		{"pipeline", i.openPipeline},
 	} {
 		if err := step.open(ctx); err != nil {
 			return nil, errors.Join(fmt.Errorf("%s: %w", step.name, err), i.close())

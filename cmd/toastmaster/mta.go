@@ -9,30 +9,37 @@ import (
 	"toastmaster/internal/smtpserver"
 	"toastmaster/mailstore"
 	"toastmaster/mailstore/lmtpd"
+	"toastmaster/mta/cleanup"
 	"toastmaster/mta/smtp"
 	"toastmaster/mta/smtpd"
 )
-
-// account is the store's idea of a mailbox of the directory.
-func account(m directory.Mailbox) mailstore.Account {
-	return mailstore.Account{Address: m.Address, Home: m.Home, QuotaBytes: m.QuotaBytes, QuotaMessages: m.QuotaMessages}
-}
 
 // aliasLimits are those of whoever expands aliases.
 func aliasLimits(c configs.Cleanup) directory.Limits {
 	return directory.Limits{Depth: c.AliasDepthLimit, Addresses: c.AliasExpandLimit}
 }
 
-func (i *instance) smtpd() *smtpd.Daemon {
+// openPipeline makes what all mail comes in by: one cleanup, and one smtpd for
+// its three kinds of port.
+func (i *instance) openPipeline(context.Context) error {
+	i.cleanup = cleanup.New(cleanup.Options{
+		Params: i.config.Cleanup, Hostname: i.config.Main.Hostname, Directory: i.directory,
+		Queue: i.queue, Log: i.log, Clock: i.clock,
+	})
+	i.smtpd = i.newSMTPD()
+	return nil
+}
+
+func (i *instance) newSMTPD() *smtpd.Daemon {
 	o := smtpd.Options{
 		Params: i.config.SMTPD, Hostname: i.config.Main.Hostname, Trusted: i.trusted,
 		Directory: i.directory, Aliases: aliasLimits(i.config.Cleanup), Authenticate: i.auth.Authenticate,
 		Logins: i.sessions,
 		Usage: func(ctx context.Context, m directory.Mailbox) (int64, int64, error) {
-			u, err := i.mail.Usage(ctx, account(m))
+			u, err := i.mail.Usage(ctx, mailstore.AccountOf(m))
 			return u.Bytes, u.Messages, err
 		},
-		Submitter: i.cleanup(), Spool: i.queue.Spool(), TLS: i.tls, HandshakeTimeout: i.config.TLS.HandshakeTimeout,
+		Submitter: i.cleanup, Spool: i.queue.Spool(), TLS: i.tls, HandshakeTimeout: i.config.TLS.HandshakeTimeout,
 		Log: i.log, Clock: i.clock,
 	}
 	if i.config.SMTPD.ResolveTimeout > 0 {
@@ -42,15 +49,15 @@ func (i *instance) smtpd() *smtpd.Daemon {
 }
 
 func openSMTPD(i *instance) (service.Service, error) {
-	return i.smtpServer("smtpd", i.smtpd().MX(), i.config.SMTPD.Listen, nil)
+	return i.smtpServer("smtpd", i.smtpd.MX(), i.config.SMTPD.Listen, nil)
 }
 
 func openSubmission(i *instance) (service.Service, error) {
-	return i.smtpServer("submission", i.smtpd().Submission(), i.config.SMTPD.SubmissionListen, nil)
+	return i.smtpServer("submission", i.smtpd.Submission(), i.config.SMTPD.SubmissionListen, nil)
 }
 
 func openSubmissions(i *instance) (service.Service, error) {
-	return i.smtpServer("submissions", i.smtpd().Submissions(), nil, i.config.SMTPD.SubmissionsListen)
+	return i.smtpServer("submissions", i.smtpd.Submissions(), nil, i.config.SMTPD.SubmissionsListen)
 }
 
 // smtpServer is what the three kinds of port share.

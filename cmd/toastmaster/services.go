@@ -21,7 +21,6 @@ import (
 // services of lower stages; they are stopped after it.
 type serviceRow struct {
 	name  string
-	role  string // mta, store, admin
 	stage int
 	open  func(*instance) (service.Service, error)
 }
@@ -29,17 +28,17 @@ type serviceRow struct {
 // serviceTable lists every service. A new one is a row here.
 func serviceTable() []serviceRow {
 	return []serviceRow{
-		{"store", "store", 0, openStoreService},
-		{"sessions", "store", 0, openSessionsService},
-		{"queue", "mta", 1, openQueueService},
-		{"qmgr", "mta", 2, openQmgr},
-		{"imapd", "store", 3, openIMAPD},
-		{"pop3d", "store", 3, openPOP3D},
-		{"lmtpd", "store", 3, openLMTPD},
-		{"smtpd", "mta", 3, openSMTPD},
-		{"submission", "mta", 3, openSubmission},
-		{"submissions", "mta", 3, openSubmissions},
-		{"admin", "admin", 4, openAdmin},
+		{"store", 0, openStoreService},
+		{"sessions", 0, openSessionsService},
+		{"queue", 1, openQueueService},
+		{"qmgr", 2, openQmgr},
+		{"imapd", 3, openIMAPD},
+		{"pop3d", 3, openPOP3D},
+		{"lmtpd", 3, openLMTPD},
+		{"smtpd", 3, openSMTPD},
+		{"submission", 3, openSubmission},
+		{"submissions", 3, openSubmissions},
+		{"admin", 4, openAdmin},
 	}
 }
 

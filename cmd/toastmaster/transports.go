@@ -3,7 +3,6 @@ package main
 import (
 	"toastmaster/mta/agent"
 	"toastmaster/mta/bounce"
-	"toastmaster/mta/cleanup"
 	"toastmaster/mta/discard"
 	"toastmaster/mta/errormail"
 	"toastmaster/mta/qmgr"
@@ -47,7 +46,7 @@ func openSMTP(i *instance) (agent.Agent, error) {
 // qmgrParts makes what the queue manager works with.
 func (i *instance) qmgrParts() (qmgr.Parts, error) {
 	reporter, err := bounce.New(i.config.Bounce, bounce.Options{
-		Hostname: i.config.Main.Hostname, Submit: i.cleanup(), Log: i.log, Clock: i.clock,
+		Hostname: i.config.Main.Hostname, Submit: i.cleanup, Log: i.log, Clock: i.clock,
 	})
 	p := qmgr.Parts{
 		Queue: i.queue, Log: i.log, Clock: i.clock, Reporter: reporter,
@@ -68,12 +67,4 @@ func (i *instance) qmgrParts() (qmgr.Parts, error) {
 		p.Transports = append(p.Transports, qmgr.Transport{Agent: a, Limits: limits})
 	}
 	return p, nil
-}
-
-// cleanup is the way into the queue.
-func (i *instance) cleanup() *cleanup.Cleanup {
-	return cleanup.New(cleanup.Options{
-		Params: i.config.Cleanup, Hostname: i.config.Main.Hostname, Directory: i.directory,
-		Queue: i.queue, Log: i.log, Clock: i.clock,
-	})
 }

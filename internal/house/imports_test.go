@@ -25,6 +25,7 @@ var mayImport = []struct {
 	{"internal/field", nil},
 	{"internal/addr", nil},
 	{"internal/envelope", []string{"internal/addr", "internal/dsn"}},
+	{"internal/trace", []string{"internal/addr", "internal/envelope"}},
 	{"internal/spool", []string{"internal/dsn", "internal/vfs"}},
 	{"internal/wire", []string{"internal/dsn"}},
 	{"internal/mime", nil},

@@ -8,7 +8,7 @@
 // answer of its own (RFC 2033 section 4.2), and a 250 stands for a message that
 // is on disk (mailstore.Delivery.Durable). Recipients are delivered to at the
 // same time, lmtpd.concurrency of them, so that they share a sync. Each copy
-// gets Return-Path and Delivered-To.
+// gets Return-Path, Delivered-To and a Received that names its recipient.
 //
 // # What it does not do
 //

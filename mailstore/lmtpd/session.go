@@ -1,18 +1,22 @@
 package lmtpd
 
 import (
+	"crypto/tls"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/emersion/go-smtp"
 
 	"toastmaster/directory"
 	"toastmaster/internal/addr"
 	"toastmaster/internal/dsn"
+	"toastmaster/internal/envelope"
 	"toastmaster/internal/msglog"
 	"toastmaster/internal/service"
 	"toastmaster/internal/smtpserver"
 	"toastmaster/internal/spool"
+	"toastmaster/internal/trace"
 	"toastmaster/mailstore"
 )
 
@@ -21,6 +25,7 @@ type session struct {
 	d      *Daemon
 	c      *smtpserver.Conn
 	sender string
+	utf8   bool
 	rcpts  []recipient
 }
 
@@ -34,8 +39,8 @@ type recipient struct {
 var _ smtp.LMTPSession = (*session)(nil)
 
 // Mail is MAIL FROM.
-func (s *session) Mail(from string, _ *smtp.MailOptions) error {
-	s.sender = from
+func (s *session) Mail(from string, o *smtp.MailOptions) error {
+	s.sender, s.utf8 = from, o != nil && o.UTF8
 	return nil
 }
 
@@ -104,13 +109,10 @@ func (s *session) deliverAll(content *spool.Buffer) []*dsn.Error {
 }
 
 func (s *session) deliver(to *recipient, content *spool.Buffer) *dsn.Error {
-	account := mailstore.Account{
-		Address: to.box.Address, Home: to.box.Home,
-		QuotaBytes: to.box.QuotaBytes, QuotaMessages: to.box.QuotaMessages,
-	}
-	prefix := s.prefix(to)
-	err := s.d.o.Store.Deliver(s.c.Context(), account, &mailstore.Delivery{
-		Date: s.d.o.Clock.Now(), Prefix: prefix, Content: content, Durable: true,
+	now := s.d.o.Clock.Now()
+	prefix := s.prefix(to, now)
+	err := s.d.o.Store.Deliver(s.c.Context(), mailstore.AccountOf(to.box), &mailstore.Delivery{
+		Date: now, Prefix: prefix, Content: content, Durable: true,
 	})
 	if failed := mailstore.DSN(err); failed != nil {
 		return failed
@@ -122,12 +124,24 @@ func (s *session) deliver(to *recipient, content *spool.Buffer) *dsn.Error {
 	return nil
 }
 
-// prefix is what final delivery puts on top (RFC 5321 section 4.4).
-func (s *session) prefix(to *recipient) []byte {
-	b := make([]byte, 0, 160)
-	b = append(b, "Return-Path: <"...)
-	b = append(b, s.sender...)
-	b = append(b, ">\nDelivered-To: "...)
-	b = append(b, to.address.String()...)
-	return append(b, '\n')
+// prefix is what the final delivery puts on top, and the Received field of this
+// host, which names the copy's recipient: nobody else sees it.
+func (s *session) prefix(to *recipient, now time.Time) []byte {
+	final := trace.Final{ReturnPath: "<" + s.sender + ">", To: to.address}
+	received := trace.Received{
+		Origin: s.origin(), By: s.d.o.Hostname, ID: s.c.ID(), For: to.address, UTF8: s.utf8, At: now,
+	}
+	return received.Append(final.Append(make([]byte, 0, 512)))
+}
+
+// origin is the client. Its name is not looked up: it is one of ours.
+func (s *session) origin() *envelope.Origin {
+	o := &envelope.Origin{Protocol: s.c.Protocol(), ClientAddr: service.ClientText(s.c.ClientAddr()), Helo: s.c.Helo()}
+	if s.c.Local() {
+		o.ClientName = "localhost"
+	}
+	if t := s.c.TLS(); t != nil {
+		o.TLS = tls.VersionName(t.Version) + " with cipher " + tls.CipherSuiteName(t.CipherSuite)
+	}
+	return o
 }

@@ -183,9 +183,7 @@ func (s *Session) enter(ctx context.Context, box directory.Mailbox) error {
 		}
 		s.counted, s.key = true, k
 	}
-	account := mailstore.Account{
-		Address: box.Address, Home: box.Home, QuotaBytes: box.QuotaBytes, QuotaMessages: box.QuotaMessages,
-	}
+	account := mailstore.AccountOf(box)
 	user, err := s.gate.Open(ctx, account)
 	if err != nil {
 		s.release()

@@ -95,7 +95,7 @@ func (c *Cleanup) prepare(ctx context.Context, s *envelope.Submission) (*prepare
 	}
 	env.ID, env.Arrived = c.o.Queue.NewID(), c.o.Clock.Now()
 	p := &prepared{messageID: h.messageID}
-	p.prefix = c.trace(env, given)
+	p.prefix = c.received(env, given)
 	if s.Complete {
 		p.complete(c, env, h)
 	}

@@ -22,6 +22,7 @@ import (
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/envelope"
 	"toastmaster/internal/msglog"
+	"toastmaster/internal/trace"
 	"toastmaster/internal/vfs"
 	"toastmaster/mta/queue"
 )
@@ -435,7 +436,7 @@ func TestSubmittedMailIsCompleted(t *testing.T) {
 	env, text := b.take(s)
 	for _, want := range []string{
 		"\nMessage-ID: <" + env.Arrived.UTC().Format("20060102150405") + "." + string(env.ID) + "@mx.test>\n",
-		"\nDate: " + env.Arrived.Format(dateFormat) + "\n", "\nFrom: sender@elsewhere.test\nSubject: x\n\n",
+		"\nDate: " + env.Arrived.Format(trace.DateFormat) + "\n", "\nFrom: sender@elsewhere.test\nSubject: x\n\n",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)

@@ -11,6 +11,7 @@ import (
 	"toastmaster/internal/clock"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/envelope"
+	"toastmaster/internal/trace"
 	"toastmaster/mailstore"
 	"toastmaster/mta/agent"
 	"toastmaster/mta/queue"
@@ -71,14 +72,12 @@ func (a *Agent) deliver(ctx context.Context, r *agent.Request, i int, now time.T
 	if err != nil {
 		return err
 	}
-	account := mailstore.Account{
-		Address: box.Address, Home: box.Home, QuotaBytes: box.QuotaBytes, QuotaMessages: box.QuotaMessages,
-	}
-	failed := mailstore.DSN(a.store.Deliver(ctx, account, &mailstore.Delivery{
+	final := trace.Final{ReturnPath: r.Envelope.Sender.Path(), To: to.Address, Original: to.Original}
+	failed := mailstore.DSN(a.store.Deliver(ctx, mailstore.AccountOf(box), &mailstore.Delivery{
 		ID:      deliveryID(r.Envelope.ID, to.Address),
 		Replay:  r.Replay,
 		Date:    now,
-		Prefix:  prefix(r.Envelope.Sender, to),
+		Prefix:  final.Append(make([]byte, 0, 256)),
 		Content: r.Content,
 	}))
 	if failed != nil && failed.Status == dsn.MailboxFull && a.options.OverQuotaTemporary {
@@ -97,19 +96,4 @@ func deliveryID(id envelope.QueueID, to addr.Address) string {
 	b := make([]byte, 0, 64)
 	b = append(b, id...)
 	return string(hex.AppendEncode(b, sum[:12]))
-}
-
-// prefix is the header that the final delivery adds (RFC 5321 section 4.4,
-// Postfix mail_copy).
-func prefix(sender addr.Address, to *envelope.Recipient) []byte {
-	b := make([]byte, 0, 256)
-	b = append(b, "Return-Path: "...)
-	b = append(b, sender.Path()...)
-	if !to.Original.IsNull() && to.Original != to.Address {
-		b = append(b, "\nX-Original-To: "...)
-		b = append(b, to.Original.String()...)
-	}
-	b = append(b, "\nDelivered-To: "...)
-	b = append(b, to.Address.String()...)
-	return append(b, '\n')
 }
