@@ -176,7 +176,7 @@ func (l *lab) start(ctx context.Context, st stage, start starter) (*side, error)
 	}
 	// Its files stay until the end of the run: ext4 keeps the inodes of what was
 	// deleted in the last minutes apart, and walks over them, one by one, for
-	// each file that is created, whoever creates it.
+	// each file that is created there, whoever creates it.
 	if st.prepare == nil {
 		return s, nil
 	}

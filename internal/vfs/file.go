@@ -176,6 +176,9 @@ func (f *osFile) Allocate(size int64) error {
 }
 
 func (f *osFile) WriteV(bufs [][]byte, off int64) (int64, error) {
+	for len(bufs) > 0 && len(bufs[0]) == 0 {
+		bufs = bufs[1:]
+	}
 	if len(bufs) == 1 {
 		n, err := f.WriteAt(bufs[0], off)
 		return int64(n), err
