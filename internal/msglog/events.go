@@ -128,6 +128,7 @@ func (e Queued) fields(f fields) {
 
 func (e Attempt) fields(f fields) {
 	f.str("id", string(e.ID))
+	f.address("from", e.From)
 	f.address("to", e.To)
 	f.str("orig_to", e.OrigTo)
 	f.str("relay", e.Relay)

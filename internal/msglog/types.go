@@ -48,6 +48,7 @@ type Queued struct {
 // active window, in it, connecting, and transmitting.
 type Attempt struct {
 	ID                envelope.QueueID
+	From              string // "" is the null sender
 	To, OrigTo, Relay string
 	Delay             time.Duration
 	Delays            [4]time.Duration

@@ -18,7 +18,8 @@
 // somebody flushes, requeues or releases a message for it (Postfix postqueue
 // -f), which gets it one more chance.
 //
-// Each recipient of each attempt is one line in the log (msglog.Attempt).
+// Each recipient of each attempt is one line in the log (msglog.Attempt), with
+// the sender, so that one can be followed without the line of its arrival.
 // Success is crossed off in the queue before the agent goes on. Failures are
 // collected; at the end of the attempt those that are permanent, or whose
 // message is older than its lifetime (4.4.7), go into one report, and are

@@ -130,7 +130,7 @@ func (msg *message) log(started, now time.Time, r *agent.Result, status dsn.Stat
 		connected = r.Connected
 	}
 	event := msglog.Attempt{
-		ID: env.ID, To: to.Address.String(), Relay: r.Relay,
+		ID: env.ID, From: env.Sender.String(), To: to.Address.String(), Relay: r.Relay,
 		Delay: now.Sub(env.Arrived),
 		Delays: [4]time.Duration{
 			msg.activated.Sub(env.Arrived), started.Sub(msg.activated), connected.Sub(started), now.Sub(connected),

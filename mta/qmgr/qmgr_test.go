@@ -24,7 +24,7 @@ func TestOneLinePerRecipientAndRemoved(t *testing.T) {
 	r := start(t, setup{deliver: all(nil, false)})
 	env := r.add("s@example.test", "a@one.test", "b@one.test", "c@two.test")
 	r.log.await(t, 1, "removed", "id="+string(env.ID), "reason=done")
-	if n := len(r.log.with("attempt", "status=sent", "id="+string(env.ID), "relay=test", "delays=0/0/0/0", "dsn=2.0.0")); n != 3 {
+	if n := len(r.log.with("attempt", "status=sent", "id="+string(env.ID), "from=<s@example.test>", "relay=test", "delays=0/0/0/0", "dsn=2.0.0")); n != 3 {
 		t.Errorf("%d lines", n)
 	}
 	if k := r.reporter.kinds(); k != "" {
