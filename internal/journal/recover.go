@@ -178,8 +178,7 @@ func (j *Journal) openSegment(slot int) (*segment, error) {
 // removed. A damaged one is renamed, for a person to look at: without its
 // nonce no record in it can be told from a leftover.
 func (j *Journal) rejectSegment(s *segment, cause error) error {
-	image := make([]byte, s.size)
-	if err := s.read(image); err == nil && allZero(image) {
+	if s.allZero() {
 		return removeIfThere(j.o.FS, s.name)
 	}
 	j.report(Damage{File: s.name, To: s.size, Err: cause}, nil)
@@ -189,10 +188,23 @@ func (j *Journal) rejectSegment(s *segment, cause error) error {
 	return nil
 }
 
-func allZero(b []byte) bool {
-	for _, c := range b {
-		if c != 0 {
+// allZero says that the file can be read and holds nothing, as one that was not
+// finished. It may be any file: it is read in pieces, and one that is larger
+// than any of ours not at all.
+func (s *segment) allZero() bool {
+	if s.size > MaxSegmentSize {
+		return false
+	}
+	part := make([]byte, min(zeroes, s.size))
+	for off := int64(0); off < s.size; off += zeroes {
+		n, err := s.file.ReadAt(part[:min(zeroes, s.size-off)], off)
+		if err != nil && !errors.Is(err, io.EOF) {
 			return false
+		}
+		for _, c := range part[:n] {
+			if c != 0 {
+				return false
+			}
 		}
 	}
 	return true
