@@ -10,6 +10,7 @@ type Queue struct {
 	MaxSegments        int
 	MoveSegments       int
 	MaxWaiting         int64
+	MinFree            int64
 	IncomingLimit      int
 	AddWait            time.Duration
 	RunDelay           time.Duration
@@ -33,6 +34,8 @@ func (c *Queue) params() []Param {
 			"With more segments than this in use, messages in the oldest one move to files of their own, so that one slow message does not keep the journal from being reused."),
 		Size("queue.max_waiting", &c.MaxWaiting, 64*mib, mib, 4*gib,
 			"How many octets of messages may wait for the journal's disk at once; more wait before they are handed over."),
+		Size("queue.min_free", &c.MinFree, 75*mib, 0, 1024*gib,
+			"How much space must stay free on the queue's file system. What would leave less is refused at MAIL with 452 4.3.1 (Postfix queue_minfree); what was accepted is delivered. The default is one and a half times smtpd.message_size_limit. 0 takes mail until the disk is full."),
 		Int("queue.incoming_limit", &c.IncomingLimit, 100_000, 1, 10_000_000,
 			"How many messages may wait in the journal for their first delivery. Above it new mail waits add_wait and is then refused with 451 4.3.0."),
 		Duration("queue.add_wait", &c.AddWait, 5*time.Second, 10*time.Millisecond, 5*time.Minute,

@@ -39,7 +39,7 @@ func (i *instance) newSMTPD() *smtpd.Daemon {
 			u, err := i.mail.Usage(ctx, mailstore.AccountOf(m))
 			return u.Bytes, u.Messages, err
 		},
-		Submitter: i.cleanup, Spool: i.queue.Spool(), TLS: i.tls, HandshakeTimeout: i.config.TLS.HandshakeTimeout,
+		Room: i.queue.Room, Submitter: i.cleanup, Spool: i.queue.Spool(), TLS: i.tls, HandshakeTimeout: i.config.TLS.HandshakeTimeout,
 		Log: i.log, Clock: i.clock,
 	}
 	if i.config.SMTPD.ResolveTimeout > 0 {

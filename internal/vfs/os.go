@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -98,6 +99,15 @@ func (OS) Stat(name string) (fs.FileInfo, error) {
 
 // Chtimes is os.Chtimes.
 func (OS) Chtimes(name string, atime, mtime time.Time) error { return os.Chtimes(name, atime, mtime) }
+
+// Free is statfs(2).
+func (OS) Free(dir string) (int64, error) {
+	var st unix.Statfs_t
+	if err := ignoringEINTR(func() error { return unix.Statfs(dir, &st) }); err != nil {
+		return 0, &fs.PathError{Op: "statfs", Path: dir, Err: err}
+	}
+	return int64(min(st.Bavail, math.MaxInt64/uint64(max(st.Bsize, 1)))) * st.Bsize, nil
+}
 
 // SyncDir opens and fsyncs the directory.
 func (OS) SyncDir(name string) error {

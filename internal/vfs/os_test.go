@@ -181,3 +181,15 @@ func TestSameAsOS(t *testing.T) {
 }
 
 func second[T any](_ T, err error) error { return err }
+
+// TestFree: what df says, within what others write meanwhile.
+func TestFree(t *testing.T) {
+	dir := t.TempDir()
+	free, err := OS{}.Free(dir)
+	if err != nil || free <= 0 || free%512 != 0 {
+		t.Errorf("%d, %v", free, err)
+	}
+	if _, err := (OS{}).Free(filepath.Join(dir, "none")); !errors.Is(err, fs.ErrNotExist) {
+		t.Error(err)
+	}
+}

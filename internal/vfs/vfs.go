@@ -28,6 +28,9 @@ type FS interface {
 	ReadDir(name string) ([]fs.DirEntry, error)
 	Stat(name string) (fs.FileInfo, error)
 	Chtimes(name string, atime, mtime time.Time) error
+	// Free is how many octets the file system of dir has left for this user
+	// (statvfs(3), f_bavail).
+	Free(dir string) (int64, error)
 	// SyncDir makes the names in directory name durable.
 	SyncDir(name string) error
 }

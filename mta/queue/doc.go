@@ -40,12 +40,13 @@
 //
 // The section [queue] of configs (type configs.Queue): memory_limit,
 // content_memory, segment_size, max_segments, move_segments, max_waiting,
-// incoming_limit, add_wait, run_delay, due_limit, checkpoint_interval,
+// min_free, incoming_limit, add_wait, run_delay, due_limit, checkpoint_interval,
 // lazy_interval.
 //
 // # Results
 //
-// Add: 4.3.1 for a full disk or a full journal, 4.3.0 for too much mail
+// [Queue.Room], which whoever takes mail from outside asks first: 4.3.1 below
+// min_free. Add: 4.3.1 for a full disk or a full journal, 4.3.0 for too much mail
 // (incoming_limit) and any other failure, 4.3.2 after Close. The administrative
 // calls give [ErrNoMessage] for an ID that is not in the queue, and Hold and
 // Release [ErrUnchanged] for a message that is on hold already, or is not. [Open] gives

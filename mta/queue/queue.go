@@ -51,6 +51,7 @@ type Queue struct {
 	// marks since.
 	gen, durable atomic.Uint64
 	storeMarks   atomic.Bool
+	space        space
 	// room bounds the messages in the journal.
 	room *semaphore.Weighted
 	// memory is what is left of queue.content_memory.

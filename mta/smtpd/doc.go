@@ -24,7 +24,8 @@
 //	directory misconfigured          451 4.3.5
 //	not hosted                       554 5.7.1, except for users and trusted networks
 //
-// At MAIL: 530 5.7.0 on a submission port before log-in, from trusted networks
+// At MAIL: 452 4.3.1 when the message, by its SIZE, would leave less than
+// queue.min_free on the queue's disk; 530 5.7.0 on a submission port before log-in, from trusted networks
 // too; 553 5.7.1 for a user who sends from somebody else's address
 // (smtpd.check_sender_login, on by default: a hoster answers for what leaves
 // under its names. Postfix's default is off). An address without domain gets

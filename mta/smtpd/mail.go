@@ -21,6 +21,11 @@ func (s *session) Mail(from string, opts *smtp.MailOptions) error {
 			return err
 		}
 	}
+	if s.d.o.Room != nil {
+		if err := s.d.o.Room(opts.Size); err != nil {
+			return err
+		}
+	}
 	sender, err := parse(from)
 	if err != nil {
 		return dsn.Wrap(dsn.BadSenderSyntax, "Bad sender address syntax", err)

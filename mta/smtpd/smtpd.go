@@ -35,6 +35,9 @@ type Options struct {
 	// Usage says what a mailbox occupies; it is asked for mailboxes with a
 	// quota only. nil leaves quotas to delivery.
 	Usage func(ctx context.Context, m directory.Mailbox) (bytes, messages int64, err error)
+	// Room is (*queue.Queue).Room: whether a message of this size, 0 for an
+	// unknown one, may come in. nil lets in all.
+	Room func(size int64) error
 	// Submitter is mta/cleanup; Spool the queue's, where messages are received.
 	Submitter envelope.Submitter
 	Spool     *spool.Dir

@@ -228,6 +228,36 @@ func play(t *testing.T, b *bed, h func(*Daemon) *smtpserver.Server, lines string
 	}})
 }
 
+// TestNoRoom: the announced size counts, and nothing else is asked.
+func TestNoRoom(t *testing.T) {
+	t.Parallel()
+	b := newBed(t)
+	b.o.Room = func(size int64) error {
+		if size > 1000 {
+			return dsn.New(dsn.SystemFull, "Insufficient system storage")
+		}
+		return nil
+	}
+	play(t, b, (*Daemon).MX, `S: 220 *
+C: EHLO client.test
+S: 250-mx.test
+S: ...
+S: 250 CHUNKING
+C: MAIL FROM:<s@elsewhere.test> SIZE=1001
+S: 452 4.3.1 Insufficient system storage
+C: RCPT TO:<alice@example.test>
+S: 503 *
+C: MAIL FROM:<s@elsewhere.test> SIZE=1000
+S: 250 2.1.0 Ok
+C: RSET
+S: 250 *
+C: MAIL FROM:<s@elsewhere.test>
+S: 250 2.1.0 Ok
+C: QUIT
+S: 221 *
+`)
+}
+
 // TestTransactionsEndWithTheLogIn: nobody runs the Watch here, so it is MAIL
 // that finds out.
 func TestTransactionsEndWithTheLogIn(t *testing.T) {

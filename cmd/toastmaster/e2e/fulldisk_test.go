@@ -41,7 +41,7 @@ func TestFullDisk(t *testing.T) {
 	disk := smallDisk(t, "192m")
 	ballast := filepath.Join(disk, "ballast")
 	must(t, os.WriteFile(ballast, make([]byte, 48<<20), 0o600))
-	b := serveIn(t, filepath.Join(disk, "srv"), nil)
+	b := serveIn(t, filepath.Join(disk, "srv"), map[string]string{"queue.min_free": "0"})
 
 	// Large and small ones in turn: they take different ways.
 	accepted := map[string]bool{}
@@ -114,6 +114,37 @@ func TestFullDisk(t *testing.T) {
 	// What waited for space is due again after minimal_backoff_time; the test does not wait for it.
 	b.flushUntilEmpty(t)
 	b.checkExactlyOnce(t, alice, accepted)
+}
+
+// TestLittleSpace: MAIL is refused while there is still space for what was
+// accepted, and for users; it is taken again when there is more.
+func TestLittleSpace(t *testing.T) {
+	t.Parallel()
+	disk := smallDisk(t, "192m")
+	b := serveIn(t, filepath.Join(disk, "srv"), map[string]string{"queue.min_free": `"64 MiB"`})
+	must(t, b.sendSized("before@full.example.net", 200<<10))
+	ballast := filepath.Join(disk, "ballast")
+	var st syscall.Statfs_t
+	must(t, syscall.Statfs(disk, &st))
+	free := int64(st.Bavail) * st.Bsize
+	must(t, os.WriteFile(ballast, make([]byte, free-48<<20), 0o600))
+	eventually(t, func() error {
+		s, err := dialSMTP(b.SMTP(), "EHLO")
+		must(t, err)
+		defer s.Close()
+		reply, err := s.command("452 4.3.1", "MAIL FROM:<a@example.net>")
+		if err != nil {
+			return fmt.Errorf("%q, %w", reply, err)
+		}
+		return nil
+	})
+	must(t, b.sendLMTP("lmtp@full.example.net"))
+	must(t, os.Remove(ballast))
+	eventually(t, func() error { return b.sendSized("after@full.example.net", 900<<10) })
+	b.queueEmpty(t)
+	b.checkExactlyOnce(t, alice, map[string]bool{
+		"before@full.example.net": true, "lmtp@full.example.net": true, "after@full.example.net": true,
+	})
 }
 
 // fill appends to a file until there is no space.

@@ -2,6 +2,7 @@ package faultfs
 
 import (
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -96,6 +97,19 @@ func (d *Disk) parent(op, name string) (*node, string, error) {
 		err = &fs.PathError{Op: op, Path: name, Err: syscall.ENOTDIR}
 	}
 	return p, filepath.Base(clean), err
+}
+
+// Free is what Limit leaves; without one there is always more.
+func (d *Disk) Free(dir string) (int64, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if _, err := d.find("statfs", dir); err != nil {
+		return 0, err
+	}
+	if d.limit == 0 {
+		return math.MaxInt64, nil
+	}
+	return max(d.limit-d.used, 0), nil
 }
 
 // OpenFile is os.OpenFile.

@@ -19,7 +19,7 @@ const (
 type Op string
 
 // The kinds. Any counts those that change something: all but Open of an
-// existing file, Read, ReadDir, Stat, Close and Lock. Sync is File.Sync and
+// existing file, Read, ReadDir, Stat, Free, Close and Lock. Sync is File.Sync and
 // Datasync together.
 const (
 	Any      Op = "any"
@@ -31,6 +31,7 @@ const (
 	Mkdir    Op = "mkdir"
 	ReadDir  Op = "readdir"
 	Stat     Op = "stat"
+	Free     Op = "free"
 	Chtimes  Op = "chtimes"
 	SyncDir  Op = "syncdir"
 	SyncFS   Op = "syncfs"
@@ -44,7 +45,7 @@ const (
 
 func (o Op) changes() bool {
 	switch o {
-	case Open, ReadDir, Stat, Read, Lock:
+	case Open, ReadDir, Stat, Free, Read, Lock:
 		return false
 	}
 	return true
@@ -229,6 +230,14 @@ func (f *Faults) Chtimes(name string, atime, mtime time.Time) error {
 		return err
 	}
 	return f.inner.Chtimes(name, atime, mtime)
+}
+
+// Free may fail.
+func (f *Faults) Free(dir string) (int64, error) {
+	if err := f.check(Free, dir); err != nil {
+		return 0, err
+	}
+	return f.inner.Free(dir)
 }
 
 // SyncDir may fail.
