@@ -160,7 +160,7 @@ func onAddress(s string) (string, authz.Target, error) {
 func (s *Server) secureOnly(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		p := peerOf(c.Request().Context())
-		if p.unix || p.tls || p.addr.IsLoopback() {
+		if p.unix || p.tls || p.addr.IsLoopback() || c.Request().URL.Path == healthPath {
 			return next(c)
 		}
 		host := c.Request().Host

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -319,5 +320,30 @@ func TestAPanicIsA500(t *testing.T) {
 	}
 	if a := b.ask(t, "GET", "/api/v1/domains", ""); a.status != 200 {
 		t.Errorf("after a panic: %d", a.status)
+	}
+}
+
+// TestHealth is for everybody, and says no while any service does not run.
+func TestHealth(t *testing.T) {
+	t.Parallel()
+	state := "running"
+	var mu sync.Mutex
+	b := newBench(t, func(o *api.Options) {
+		o.Services = func() []model.Service {
+			mu.Lock()
+			defer mu.Unlock()
+			return []model.Service{{Name: "smtpd", State: "running"}, {Name: "store", State: state}}
+		}
+	})
+	for _, c := range []struct {
+		state, body string
+		status      int
+	}{{"running", "ready\n", 200}, {"starting", "store: starting\n", 503}, {"failed", "store: failed\n", 503}, {"running", "ready\n", 200}} {
+		mu.Lock()
+		state = c.state
+		mu.Unlock()
+		if a := b.ask(t, "GET", "/healthz", "", "Authorization: "); a.status != c.status || a.body != c.body {
+			t.Errorf("%s: %d %q", c.state, a.status, a.body)
+		}
 	}
 }

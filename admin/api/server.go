@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -41,6 +42,8 @@ type Server struct {
 	tlsPort string
 	limits  []*limitListener
 	ready   chan struct{}
+	// draining: Run is about to end.
+	draining atomic.Bool
 }
 
 // New builds the service. Nothing is served before Run.
@@ -104,6 +107,7 @@ func (s *Server) routes() (http.Handler, error) {
 	})
 	// Else the panel's route would answer for them.
 	e.GET(apiRoot+"/*", echo.NotFoundHandler)
+	e.GET(healthPath, s.health)
 	if o.Metrics != nil {
 		e.GET("/metrics", echo.WrapHandler(o.Metrics), s.h.trustedOrPrincipal)
 	}
@@ -202,6 +206,7 @@ func (s *Server) Run(ctx context.Context) error {
 	case <-ctx.Done():
 	case err = <-failed:
 	}
+	s.draining.Store(true)
 	drain, stop := context.WithTimeout(context.WithoutCancel(ctx), s.h.o.Params.DrainTimeout)
 	defer stop()
 	if s.http.Shutdown(drain) != nil {

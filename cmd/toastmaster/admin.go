@@ -159,23 +159,16 @@ func (a queueAPI) Flush(ctx context.Context, f model.QueueFilter) (int, error) {
 	return a.q.Flush(ctx, queueFilter(f))
 }
 
-// countPage is how many messages are listed at once to be counted.
-const countPage = 1000
-
-func (a queueAPI) Counts(ctx context.Context) (map[string]int64, error) {
-	counts := map[string]int64{}
-	after := envelope.QueueID("")
-	for {
-		list, err := a.q.List(ctx, queue.Filter{}, after, countPage)
-		if err != nil {
-			return nil, err
-		}
-		for _, info := range list {
-			counts[string(info.Place)]++
-			after = info.ID
-		}
-		if len(list) < countPage {
-			return counts, nil
+func (a queueAPI) Counts(context.Context) (map[string]int64, error) {
+	counts, err := a.q.Counts()
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]int64{}
+	for place, n := range counts {
+		if n > 0 {
+			out[string(place)] = n
 		}
 	}
+	return out, nil
 }

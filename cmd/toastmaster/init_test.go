@@ -91,6 +91,16 @@ func TestCheckWarns(t *testing.T) {
 	}
 }
 
+// TestVersion: as a flag and as a verb, the same.
+func TestVersion(t *testing.T) {
+	t.Parallel()
+	flag, _ := runs(t, 0, "--version")
+	verb, _ := runs(t, 0, "version")
+	if flag != verb || !strings.HasPrefix(flag, "toastmaster ") || strings.Count(flag, "\n") != 1 {
+		t.Errorf("%q and %q", flag, verb)
+	}
+}
+
 // TestJSON: what has no API behind it prints JSON, too.
 func TestJSON(t *testing.T) {
 	t.Parallel()

@@ -216,5 +216,5 @@ func (i *instance) openQueue(ctx context.Context) error {
 	}
 	i.queue = q
 	i.onClose(q.Close)
-	return nil
+	return i.metrics.Register(newQueueMetrics(q))
 }

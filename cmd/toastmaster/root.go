@@ -29,8 +29,10 @@ func newRootCommand(env *environment) *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          noArguments,
+		Version:       version(),
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	root.SetVersionTemplate("toastmaster {{.Version}}\n")
 	root.PersistentFlags().StringVarP(&env.configFile, "config", "c", env.configFile,
 		"configuration `FILE` (default TOASTMASTER_CONFIG, then /etc/toastmaster/toastmaster.toml)")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return wrongUsage(cmd, "%w", err) })

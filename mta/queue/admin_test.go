@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -28,7 +29,24 @@ func list(t *testing.T, q *Queue, f Filter) string {
 	for _, info := range all {
 		places = append(places, string(info.Place))
 	}
+	if f == (Filter{}) {
+		wantCounts(t, q, places)
+	}
 	return strings.Join(places, " ")
+}
+
+// wantCounts compares Counts with what List found. Nothing moves meanwhile.
+func wantCounts(t *testing.T, q *Queue, places []string) {
+	t.Helper()
+	got, err := q.Counts()
+	must(t, err)
+	want := map[Place]int64{Incoming: 0, Active: 0, Deferred: 0, Hold: 0, Corrupt: 0}
+	for _, p := range places {
+		want[Place(p)]++
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("counts %v, want %v", got, want)
+	}
 }
 
 func must(t *testing.T, err error) {

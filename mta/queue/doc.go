@@ -107,6 +107,12 @@
 // checkpoint record of the same process has at least its number. A file knows
 // only one kind of done: before it is written, a checkpoint settles the other.
 //
+// # Counts
+//
+// [Queue.Counts] does not list the queue: the files of deferred/ and hold/ are
+// counted once in Open and then as they come and go. A file that another program
+// adds or removes is not noticed until the next start.
+//
 // # Goroutines
 //
 // [Queue.Run] scans deferred/, removes finished files after checkpoints, and

@@ -25,6 +25,7 @@ func (q *Queue) finish(m *message) {
 	if m.place == Incoming && m.external {
 		c.paths = append(c.paths, q.places.content(m.id))
 	}
+	filed := m.hasFile()
 	m.mu.Unlock()
 	q.leaveJournal(m)
 	q.mu.Lock()
@@ -34,7 +35,7 @@ func (q *Queue) finish(m *message) {
 		q.j.Release(c.pin)
 		return
 	}
-	m.stage = stageFinished
+	m.stage, m.filed = stageFinished, filed
 	q.mu.Unlock()
 	q.cleanLater(c)
 }
@@ -78,8 +79,12 @@ func (q *Queue) deferMessage(ctx context.Context, m *message, place Place, next 
 	m.moving.Lock()
 	defer m.moving.Unlock()
 	err := q.settleToFile(ctx, m, place, next)
+	m.mu.Lock()
+	filed := m.hasFile()
+	m.mu.Unlock()
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	m.filed = filed
 	if err != nil {
 		q.o.Log.Error("queue message not deferred", "id", m.id, "cause", err.Error())
 		m.hold = place == Hold
@@ -192,6 +197,9 @@ func (q *Queue) removeActive(ctx context.Context, m *message) error {
 		return q.forgetDurably(ctx, m)
 	})
 	if err == nil {
+		m.mu.Lock()
+		m.removed = true
+		m.mu.Unlock()
 		q.finish(m)
 		return nil
 	}

@@ -41,6 +41,8 @@ type message struct {
 	remove  bool
 	requeue bool
 	was     stage // before stageBusy
+	// filed: one of the files in deferred/ is its own, see Counts.
+	filed bool
 	// flushed is when a try now was asked for; zero again once it is active.
 	flushed time.Time
 
@@ -62,6 +64,7 @@ type message struct {
 	text     []byte // whole message, or prefix of an external one; nil: read it back
 	counted  int64  // of text and env, in the budget of memory
 	seat     bool   // counts in queue.incoming_limit
+	removed  bool   // its file is gone before it has left
 	external bool
 	replay   bool
 }
@@ -111,3 +114,7 @@ func (m *message) setPlace(p Place) {
 	defer m.mu.Unlock()
 	m.place = p
 }
+
+// hasFile says that one of the files in deferred/ or hold/ is its own; m.mu is
+// held.
+func (m *message) hasFile() bool { return !m.removed && (m.place != Incoming || m.file != "") }

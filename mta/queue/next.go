@@ -103,7 +103,7 @@ func (q *Queue) popDue(now time.Time) *message {
 		}
 		m := q.known[id]
 		if m == nil {
-			m = &message{id: id, place: Deferred, flushed: flushed}
+			m = &message{id: id, place: Deferred, flushed: flushed, filed: true}
 			q.known[id] = m
 			return m
 		}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"toastmaster/internal/envelope"
@@ -20,6 +21,41 @@ type places struct {
 
 	mu    sync.Mutex
 	ready map[string]bool // buckets that exist durably
+
+	// How many message files lie in deferred/ and hold/.
+	deferred, hold atomic.Int64
+}
+
+// counter is that of the place in which a file lies; nil when it is not
+// counted.
+func (p *places) counter(path string) *atomic.Int64 {
+	switch filepath.Dir(filepath.Dir(path)) {
+	case filepath.Join(p.dir, string(Deferred)):
+		return &p.deferred
+	case filepath.Join(p.dir, string(Hold)):
+		return &p.hold
+	}
+	return nil
+}
+
+// count notes that a file came (1) or went (-1).
+func (p *places) count(path string, n int64) {
+	if c := p.counter(path); c != nil {
+		c.Add(n)
+	}
+}
+
+// countAll counts what lies there, once, at the start.
+func (p *places) countAll() error {
+	for place, counter := range map[Place]*atomic.Int64{Deferred: &p.deferred, Hold: &p.hold} {
+		var n int64
+		err := p.each(place, func(envelope.QueueID, fs.DirEntry) error { n++; return nil })
+		if err != nil {
+			return err
+		}
+		counter.Store(n)
+	}
+	return nil
 }
 
 const (
@@ -84,6 +120,9 @@ func (p *places) create(place Place, env *envelope.Envelope, content envelope.Co
 	}
 	if err == nil {
 		err = f.LinkTo(path)
+	}
+	if err == nil {
+		p.count(path, 1)
 	}
 	if errors.Is(err, fs.ErrExist) {
 		// From an attempt that failed after this point.
@@ -165,8 +204,15 @@ func (p *places) rename(oldPath, newPath string) error {
 	if err := p.fs.Rename(oldPath, newPath); err != nil {
 		return err
 	}
+	p.count(oldPath, -1)
+	p.count(newPath, 1)
 	if err := p.fs.SyncDir(filepath.Dir(newPath)); err != nil {
-		return errors.Join(err, p.fs.Rename(newPath, oldPath))
+		back := p.fs.Rename(newPath, oldPath)
+		if back == nil {
+			p.count(oldPath, 1)
+			p.count(newPath, -1)
+		}
+		return errors.Join(err, back)
 	}
 	return p.fs.SyncDir(filepath.Dir(oldPath))
 }
@@ -174,6 +220,9 @@ func (p *places) rename(oldPath, newPath string) error {
 // remove removes a file; a missing one is fine. The caller syncs.
 func (p *places) remove(path string) error {
 	err := p.fs.Remove(path)
+	if err == nil {
+		p.count(path, -1)
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

@@ -97,7 +97,11 @@ func Open(ctx context.Context, o Options) (*Queue, error) {
 	if err := q.prepare(); err != nil {
 		return nil, err
 	}
-	if err := q.recover(ctx); err != nil {
+	err := q.recover(ctx)
+	if err == nil {
+		err = diskError(q.places.countAll())
+	}
+	if err != nil {
 		return nil, errors.Join(err, q.lock.Close())
 	}
 	return q, nil
