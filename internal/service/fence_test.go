@@ -16,7 +16,9 @@ func TestAPanicIsAnErrorAndOneLine(t *testing.T) {
 	fenced := func(f func() error) error {
 		return Fenced(msglog.New(slog.NewTextHandler(log, nil)), f, "service", "x", "id", "Q1")
 	}
-	err := fenced(func() error { var m map[string]int; m["a"]++; return nil })
+	var none map[string]int
+	count := func(m map[string]int) error { m["a"]++; return nil }
+	err := fenced(func() error { return count(none) })
 	if e := dsn.From(err); e == nil || !e.Temporary() || !strings.Contains(err.Error(), "nil map") {
 		t.Errorf("%v", err)
 	}
