@@ -5,6 +5,7 @@ import "time"
 // Directory is the section [directory]: where the hosted data is and how long
 // an answer may be remembered.
 type Directory struct {
+	Type             string
 	Path             string
 	Readers          int
 	BusyTimeout      time.Duration
@@ -13,8 +14,13 @@ type Directory struct {
 	CacheNegativeTTL time.Duration
 }
 
+// DirectoryTypes are the kinds of directory that there are.
+func DirectoryTypes() []string { return []string{"sqlite"} }
+
 func (c *Directory) params() []Param {
 	return []Param{
+		Choice("directory.type", &c.Type, "sqlite", DirectoryTypes(),
+			"What answers whether a domain, a recipient or an account exists: the SQLite database of directory.path, which the admin API writes."),
 		String("directory.path", &c.Path, "directory.db", "a file", nil,
 			"The SQLite database of domains, mailboxes and aliases."),
 		Int("directory.readers", &c.Readers, 4, 1, 64,

@@ -13,7 +13,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"toastmaster/configs"
-	"toastmaster/directory/sql"
 	"toastmaster/internal/vfs"
 	"toastmaster/mailstore"
 	"toastmaster/mta/queue"
@@ -53,14 +52,14 @@ func checkWarnings(ctx context.Context, c *configs.Config) ([]string, error) {
 	if _, err := os.Stat(path); err != nil || c.SMTPD.Postmaster == "" {
 		return out, nil
 	}
-	d, err := sql.Open(path, c.Directory, c.Main.RecipientDelimiter)
+	d, closeIt, err := openAnswers(c)
 	if err != nil {
 		return nil, err
 	}
 	if err := noPostmaster(ctx, c, d); err != nil {
 		out = append(out, c.Mistake("smtpd.postmaster", err).Error())
 	}
-	return out, d.Close()
+	return out, closeIt()
 }
 
 func checkDataDir(c *configs.Config) error {

@@ -144,11 +144,11 @@ func (i *instance) openDirectory(ctx context.Context) error {
 		return err
 	}
 	i.onClose(reader.Close)
-	answers, err := sql.Open(path, c.Directory, c.Main.RecipientDelimiter)
+	answers, closeAnswers, err := openAnswers(c)
 	if err != nil {
 		return err
 	}
-	i.onClose(answers.Close)
+	i.onClose(closeAnswers)
 	i.directory = cache.New(answers, c.Directory, i.clock)
 	i.adminStore = store.New(store.Options{
 		Writer: writer, Reader: reader, Hasher: password.NewHasher(c.Auth),
