@@ -72,7 +72,7 @@ func TestAFolderThatLeavesDuringADelivery(t *testing.T) {
 			m, validity, err := mb.deliver(t.Context(), d)
 			check(t, err)
 			check(t, c.leave(t, s, u))
-			if err := mb.makeDurable(t.Context(), m, validity, d); !errors.Is(err, c.err) {
+			if err := mb.makeDurable(t.Context(), m, validity, d, nil); !errors.Is(err, c.err) {
 				t.Errorf("%v", err)
 			}
 			check(t, s.journal.Flush(t.Context()))

@@ -309,8 +309,8 @@ func imapFlags(bits maildir.Flags) (flags []imap.Flag) {
 	return flags
 }
 
-// journals says that the content goes into the journal. For a larger one,
-// which would be written twice, a checkpoint is made at once.
+// journals says that the content goes into the journal. A larger one, which
+// would be written twice, is synced at once.
 func (s *Store) journals(d *Delivery) bool {
 	b, ok := d.Content.Bytes()
 	return ok && int64(len(d.Prefix)+len(b)) <= s.journal.MaxRecord()/4

@@ -33,6 +33,10 @@ type mailbox struct {
 	// deleted is set when the folder was; under acct.journaling.
 	deleted bool
 
+	// settled says that the folder is durable with its name and those of its
+	// parents.
+	settled atomic.Bool
+
 	// version goes up with every change that a view could show.
 	version atomic.Uint64
 

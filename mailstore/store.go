@@ -113,8 +113,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	return s, nil
 }
 
-// Spool is where contents for Deliver and Append should be received, so that
-// a large one is linked into the Maildir instead of copied.
+// Spool is where contents for Deliver and Append should be received. A large one
+// is linked into the Maildir instead of copied, once and if the delivery has no
+// Prefix: who has one mailbox to deliver to writes it before the content.
 func (s *Store) Spool() *spool.Dir { return &s.spool }
 
 // Close writes what is written lazily and makes everything durable, within

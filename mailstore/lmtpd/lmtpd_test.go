@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/emersion/go-smtp"
@@ -266,6 +267,55 @@ func TestAPanicIsOneRecipients(t *testing.T) {
 		t.Error(log)
 	}
 	b.fs.Hook(nil)
+}
+
+// TestALargeMessageIsLinked: for one recipient the file it was received in gets
+// its name in the Maildir, header of the delivery included.
+func TestALargeMessageIsLinked(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, hosted(t))
+	var copies atomic.Int32
+	b.fs.Hook(func(op faultfs.Op, name string) error {
+		if op == faultfs.Create && filepath.Base(name) == "tmp" {
+			copies.Add(1)
+		}
+		return nil
+	})
+	c := smtp.NewClientLMTP(b.dial(t, "tcp"))
+	defer c.Close()
+	body := "Subject: big\r\n\r\n" + strings.Repeat("line of a large message\r\n", 4000)
+	for i, to := range [][]string{{"user1"}, {"user1", "user2"}} {
+		if err := c.Mail("", nil); err != nil {
+			t.Fatal(err)
+		}
+		for _, user := range to {
+			if err := c.Rcpt(user+"@example.test", nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w, err := c.Data()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(w, body); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.CloseWithLMTPResponse(); err != nil {
+			t.Fatal(err)
+		}
+		if n := copies.Load(); n != int32(2*i) {
+			t.Errorf("%v: %d copies", to, n)
+		}
+	}
+	if err := c.Quit(); err != nil {
+		t.Fatal(err)
+	}
+	for _, got := range b.inbox(t, "user1") {
+		if !strings.HasPrefix(got, "Return-Path: <>\nDelivered-To: user1@example.test\nReceived: from ") ||
+			!strings.HasSuffix(got, "\nSubject: big\n\n"+strings.ReplaceAll(body[16:], "\r\n", "\n")) || strings.Count(got, "Return-Path") != 1 {
+			t.Errorf("%.300q", got)
+		}
+	}
 }
 
 // TestManyRecipientsAndALargeMessage uses go-smtp's client, a content that

@@ -58,9 +58,12 @@ func (s *session) Data(io.Reader) error {
 // LMTPData receives the message and answers for each recipient.
 func (s *session) LMTPData(r io.Reader, status smtp.StatusCollector) error {
 	buf := s.d.o.Store.Spool().New()
-	err := smtpserver.WriteLF(buf, r)
+	prefix, err := s.lead(buf)
 	if err == nil {
-		for i, failed := range s.deliverAll(buf) {
+		err = smtpserver.WriteLF(buf, r)
+	}
+	if err == nil {
+		for i, failed := range s.deliverAll(buf, prefix) {
 			status.SetStatus(s.rcpts[i].given, answer(failed))
 		}
 	}
@@ -69,6 +72,18 @@ func (s *session) LMTPData(r io.Reader, status smtp.StatusCollector) error {
 		s.d.o.Log.Warn("spool", "service", "lmtpd", "session", s.c.ID(), "cause", e)
 	}
 	return err
+}
+
+// lead writes the prefix of a single recipient before the content, so that the
+// store can link a large message instead of copying it. The other recipients
+// get theirs from prefix.
+func (s *session) lead(buf *spool.Buffer) (prefix func(*recipient) []byte, err error) {
+	now := s.d.o.Clock.Now()
+	if len(s.rcpts) == 1 {
+		_, err = buf.Write(s.prefix(&s.rcpts[0], now))
+		return func(*recipient) []byte { return nil }, err
+	}
+	return func(to *recipient) []byte { return s.prefix(to, now) }, nil
 }
 
 func answer(failed *dsn.Error) error {
@@ -80,7 +95,7 @@ func answer(failed *dsn.Error) error {
 
 // deliverAll delivers to every recipient and returns their outcomes in order.
 // The calling goroutine takes part; each helper is waited for.
-func (s *session) deliverAll(content *spool.Buffer) []*dsn.Error {
+func (s *session) deliverAll(content *spool.Buffer, prefix func(*recipient) []byte) []*dsn.Error {
 	results := make([]*dsn.Error, len(s.rcpts))
 	next := make(chan int, len(s.rcpts))
 	for i := range s.rcpts {
@@ -91,7 +106,7 @@ func (s *session) deliverAll(content *spool.Buffer) []*dsn.Error {
 		for i := range next {
 			// A panic about one recipient is a 451 for that one.
 			err := service.Fenced(s.d.o.Log, func() error {
-				results[i] = s.deliver(&s.rcpts[i], content)
+				results[i] = s.deliver(&s.rcpts[i], content, prefix(&s.rcpts[i]))
 				return nil
 			}, "service", "lmtpd", "session", s.c.ID())
 			if err != nil {
@@ -108,11 +123,9 @@ func (s *session) deliverAll(content *spool.Buffer) []*dsn.Error {
 	return results
 }
 
-func (s *session) deliver(to *recipient, content *spool.Buffer) *dsn.Error {
-	now := s.d.o.Clock.Now()
-	prefix := s.prefix(to, now)
+func (s *session) deliver(to *recipient, content *spool.Buffer, prefix []byte) *dsn.Error {
 	err := s.d.o.Store.Deliver(s.c.Context(), mailstore.AccountOf(to.box), &mailstore.Delivery{
-		Date: now, Prefix: prefix, Content: content, Durable: true,
+		Date: s.d.o.Clock.Now(), Prefix: prefix, Content: content, Durable: true,
 	})
 	if failed := mailstore.DSN(err); failed != nil {
 		return failed
