@@ -330,6 +330,18 @@ func (a *args) mailboxName() (string, error) {
 	return decodeName(s)
 }
 
+// onlyMailbox reads the mailbox name of a command with no other argument.
+func (a *args) onlyMailbox() (string, error) {
+	if err := a.space(); err != nil {
+		return "", err
+	}
+	name, err := a.mailboxName()
+	if err != nil {
+		return "", err
+	}
+	return name, a.end()
+}
+
 func decodeName(s string) (string, error) {
 	name, ok := decodeUTF7(s)
 	if !ok || !utf8.ValidString(name) {

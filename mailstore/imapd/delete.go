@@ -2,14 +2,8 @@ package imapd
 
 // delete is DELETE (RFC 3501 section 6.3.4).
 func (s *session) delete(a *args) (reply, error) {
-	if err := a.space(); err != nil {
-		return reply{}, err
-	}
-	name, err := a.mailboxName()
+	name, err := a.onlyMailbox()
 	if err != nil {
-		return reply{}, err
-	}
-	if err := a.end(); err != nil {
 		return reply{}, err
 	}
 	if name == inbox {

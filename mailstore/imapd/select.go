@@ -9,14 +9,8 @@ func (s *session) selectCommand(a *args) (reply, error) { return s.open(a, false
 func (s *session) examine(a *args) (reply, error) { return s.open(a, true) }
 
 func (s *session) open(a *args, readOnly bool) (reply, error) {
-	if err := a.space(); err != nil {
-		return reply{}, err
-	}
-	name, err := a.mailboxName()
+	name, err := a.onlyMailbox()
 	if err != nil {
-		return reply{}, err
-	}
-	if err := a.end(); err != nil {
 		return reply{}, err
 	}
 	// The mailbox selected before is left even if the new one cannot be opened.

@@ -7,14 +7,8 @@ func (s *session) subscribe(a *args) (reply, error) { return s.setSubscribed(a, 
 func (s *session) unsubscribe(a *args) (reply, error) { return s.setSubscribed(a, false) }
 
 func (s *session) setSubscribed(a *args, on bool) (reply, error) {
-	if err := a.space(); err != nil {
-		return reply{}, err
-	}
-	name, err := a.mailboxName()
+	name, err := a.onlyMailbox()
 	if err != nil {
-		return reply{}, err
-	}
-	if err := a.end(); err != nil {
 		return reply{}, err
 	}
 	text := "Subscribe completed"
