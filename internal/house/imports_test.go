@@ -47,6 +47,7 @@ var mayImport = []struct {
 	{"mailstore/maildir", nil},
 	{"mailstore/index", []string{"internal/field", "internal/vfs", "mailstore/maildir"}},
 	{"mailstore", []string{"internal/...", "directory", "mailstore/index", "mailstore/maildir", "configs"}},
+	{"mailstore/storetest", []string{"internal/...", "configs", "directory/...", "mailstore"}},
 	{"mailstore/login", []string{"internal/...", "directory", "directory/logins", "directory/password", "mailstore"}},
 	{"mailstore/...", []string{"internal/...", "directory", "directory/logins", "directory/password", "mailstore", "mailstore/login", "configs"}},
 
@@ -67,7 +68,7 @@ var mayImport = []struct {
 }
 
 // mayOnlyBeImportedByTests matches what production code must not import.
-var mayOnlyBeImportedByTests = []string{"internal/testkit/...", "directory/tabletest", "cmd/...", "bench/..."}
+var mayOnlyBeImportedByTests = []string{"internal/testkit/...", "directory/tabletest", "mailstore/storetest", "cmd/...", "bench/..."}
 
 type listed struct {
 	ImportPath string

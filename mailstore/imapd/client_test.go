@@ -17,7 +17,7 @@ func TestClient(t *testing.T) {
 	h := newHost(t, nil)
 	h.deliver("alice", plain, mixed, eightBit)
 	exists := make(chan uint32, 10)
-	c := imapclient.New(h.dial(0), &imapclient.Options{UnilateralDataHandler: &imapclient.UnilateralDataHandler{
+	c := imapclient.New(h.Dial(0), &imapclient.Options{UnilateralDataHandler: &imapclient.UnilateralDataHandler{
 		Mailbox: func(d *imapclient.UnilateralDataMailbox) {
 			if d.NumMessages != nil {
 				exists <- *d.NumMessages

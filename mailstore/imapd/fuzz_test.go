@@ -18,6 +18,7 @@ import (
 	"toastmaster/internal/msglog"
 	"toastmaster/internal/testkit/faultfs"
 	"toastmaster/mailstore"
+	"toastmaster/mailstore/storetest"
 )
 
 // FuzzSession feeds a session with whatever a client may send after log-in.
@@ -35,7 +36,7 @@ func FuzzSession(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	srv, store := fuzzServer(f)
-	bob := account(f, "bob")
+	bob := storetest.Account(f, "bob")
 	f.Fuzz(func(t *testing.T, input []byte) {
 		if err := store.RemoveAccount(t.Context(), bob); err != nil {
 			t.Fatal(err)
@@ -76,10 +77,10 @@ func fuzzServer(f *testing.F) (*Server, *mailstore.Store) {
 		}
 	})
 	srv := New(Options{
-		Config: c.IMAPD, Store: store, Auth: authenticator(f, c), Hostname: "imap.test", Log: msglog.Discard(), Clock: clock.System{},
+		Config: c.IMAPD, Store: store, Auth: storetest.Authenticator(f, c), Hostname: "imap.test", Log: msglog.Discard(), Clock: clock.System{},
 	})
 	box := static.Box("bob@example.test", "").Mailbox
-	box.Home = account(f, "bob").Home
+	box.Home = storetest.Account(f, "bob").Home
 	srv.gate.Authenticate = func(context.Context, password.Attempt) (directory.Mailbox, error) { return box, nil }
 	return srv, store
 }

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/netip"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -18,31 +17,25 @@ import (
 	"go.uber.org/goleak"
 
 	"toastmaster/configs"
-	"toastmaster/directory"
-	"toastmaster/directory/password"
-	"toastmaster/directory/static"
-	"toastmaster/internal/addr"
 	"toastmaster/internal/clock"
 	"toastmaster/internal/envelope"
 	"toastmaster/internal/msglog"
 	"toastmaster/internal/service"
-	"toastmaster/internal/tlsconf"
 	"toastmaster/internal/vfs"
 	"toastmaster/mailstore"
+	"toastmaster/mailstore/storetest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // host is an IMAP server on the real store with all that belongs to it.
 type host struct {
+	*storetest.Server
 	t       testing.TB
 	config  *configs.Config
 	store   *mailstore.Store
 	tls     *tls.Config
 	handler *Server
-	server  *service.Server
-	stop    context.CancelFunc
-	done    chan error
 	// outside: loopback does not count as secure.
 	outside bool
 }
@@ -51,7 +44,7 @@ type host struct {
 func newHost(t testing.TB, change func(h *host)) *host {
 	t.Helper()
 	dir := t.TempDir()
-	h := &host{t: t, config: configs.Default(), done: make(chan error, 1), tls: certificates(t, dir)}
+	h := &host{t: t, config: configs.Default(), tls: storetest.Certificates(t, dir, "imap.test")}
 	h.config.IMAPD.DrainTimeout = time.Minute
 	h.config.IMAPD.MaxUserIP = 0
 	if change != nil {
@@ -64,108 +57,23 @@ func newHost(t testing.TB, change func(h *host)) *host {
 		t.Fatal(err)
 	}
 	h.store = store
+	t.Cleanup(func() { // after the server's
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	h.handler = New(Options{
-		Config: h.config.IMAPD, Store: store, Auth: authenticator(t, h.config), TLS: h.tls, HandshakeTimeout: 10 * time.Second,
+		Config: h.config.IMAPD, Store: store, Auth: storetest.Authenticator(t, h.config), TLS: h.tls, HandshakeTimeout: 10 * time.Second,
 		Hostname: "imap.test", Log: msglog.Discard(), Clock: clock.System{},
 	})
 	if h.outside {
 		h.handler.gate.SecureNetworks = nil
 	}
-	h.serve()
-	t.Cleanup(func() {
-		h.finish()
-		if err := store.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return h
-}
-
-func authenticator(t testing.TB, c *configs.Config) *password.Authenticator {
-	t.Helper()
-	var accounts []directory.Account
-	for _, name := range []string{"alice@example.test", "bob@example.test", "carol@example.test"} {
-		accounts = append(accounts, static.Box(name, "{PLAIN}secret word"))
-	}
-	hosted, err := static.New(static.Data{Domains: static.Hosted("example.test"), Accounts: accounts})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return password.New(password.Options{
-		Directory: hosted, Params: c.Auth, Log: msglog.Discard(), Clock: clock.System{},
-		Trusted: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
-	})
-}
-
-func certificates(t testing.TB, dir string) *tls.Config {
-	t.Helper()
-	pair := tlsconf.Pair{Cert: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem")}
-	if err := tlsconf.SelfSigned(pair, "imap.test", time.Now()); err != nil {
-		t.Fatal(err)
-	}
-	c, err := tlsconf.Load(tlsconf.Options{Pairs: []tlsconf.Pair{pair}, Log: msglog.Discard(), Clock: clock.System{}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c.Config()
-}
-
-func (h *host) serve() {
-	h.t.Helper()
-	plain, err := service.Listen("127.0.0.1:0", 0)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	implicit, err := service.Listen("127.0.0.1:0", 0)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	h.server = &service.Server{
+	h.Server = storetest.Start(t, &service.Server{
 		ServiceName: "imapd", Handler: h.handler, Busy: Busy, Log: msglog.Discard(), Clock: clock.System{},
-		Listeners: []service.Listener{{Listener: plain}, {Listener: implicit, TLS: h.tls}},
-		Limits:    service.Limits{DrainTimeout: h.config.IMAPD.DrainTimeout, HandshakeTimeout: 10 * time.Second},
-	}
-	ctx, cancel := context.WithCancel(h.t.Context())
-	h.stop = cancel
-	go func() { h.done <- h.server.Run(ctx) }()
-	<-h.server.Ready()
-}
-
-// finish drains the server; it may be called again.
-func (h *host) finish() {
-	if h.stop == nil {
-		return
-	}
-	h.stop()
-	h.stop = nil
-	select {
-	case err := <-h.done:
-		if err != nil {
-			h.t.Error(err)
-		}
-	case <-time.After(20 * time.Second):
-		h.t.Error("the server does not end")
-	}
-}
-
-// dial connects to a listener: 0 is plain, 1 implicit TLS.
-func (h *host) dial(listener int) net.Conn {
-	h.t.Helper()
-	c, err := net.Dial("tcp", h.server.Listeners[listener].Addr().String())
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	h.t.Cleanup(func() { _ = c.Close() })
-	return c
-}
-
-func account(t testing.TB, name string) mailstore.Account {
-	t.Helper()
-	a, err := addr.Parse(name + "@example.test")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return mailstore.Account{Address: a, Home: "example.test/" + name}
+		Limits: service.Limits{DrainTimeout: h.config.IMAPD.DrainTimeout, HandshakeTimeout: 10 * time.Second},
+	}, h.tls)
+	return h
 }
 
 // deliver stores messages in somebody's INBOX, an hour apart.
@@ -173,7 +81,7 @@ func (h *host) deliver(name string, messages ...string) {
 	h.t.Helper()
 	for i, m := range messages {
 		date := time.Date(2026, 1, 2, 3+i, 4, 5, 0, time.UTC)
-		err := h.store.Deliver(h.t.Context(), account(h.t, name), &mailstore.Delivery{Date: date, Content: envelope.Memory(m)})
+		err := h.store.Deliver(h.t.Context(), storetest.Account(h.t, name), &mailstore.Delivery{Date: date, Content: envelope.Memory(m)})
 		if err != nil {
 			h.t.Fatal(err)
 		}
@@ -184,7 +92,7 @@ func (h *host) deliver(name string, messages ...string) {
 func (h *host) behind(name string, change func(v *mailstore.View) error) {
 	h.t.Helper()
 	ctx := h.t.Context()
-	user, err := h.store.User(ctx, account(h.t, name))
+	user, err := h.store.User(ctx, storetest.Account(h.t, name))
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -218,7 +126,7 @@ type client struct {
 
 func (h *host) client(listener int) *client {
 	h.t.Helper()
-	conn := h.dial(listener)
+	conn := h.Dial(listener)
 	if listener == 1 {
 		conn = tls.Client(conn, &tls.Config{InsecureSkipVerify: true})
 	}

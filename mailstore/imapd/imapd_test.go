@@ -41,7 +41,7 @@ func TestDialogues(t *testing.T) {
 				h.config.IMAPD.MaxBadCommands = 10
 			})
 			h.deliver("alice", plain, mixed, eightBit)
-			return h.dial(0)
+			return h.Dial(0)
 		},
 	})
 }
@@ -210,7 +210,7 @@ func TestIdle(t *testing.T) {
 	c.expect("n OK")
 	c.send("j IDLE\r\n")
 	c.expect("+ idling")
-	h.finish()
+	h.Finish()
 	c.expect("* BYE ")
 }
 

@@ -58,7 +58,7 @@ func TestMoveFromDovecot(t *testing.T) {
 	if err := os.CopyFS(filepath.Join(home, "bob"), os.DirFS(theirs)); err != nil {
 		t.Fatal(err)
 	}
-	if got := everything(t, h.dial(0)); got != want {
+	if got := everything(t, h.Dial(0)); got != want {
 		t.Errorf("Dovecot:\n%.2000s\nhere:\n%.2000s", want, got)
 	}
 }

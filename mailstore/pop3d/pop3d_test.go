@@ -33,7 +33,7 @@ func TestDialogues(t *testing.T) {
 				h.config.POP3D.MaxBadCommands = 5
 			})
 			h.deliver("alice", first, second, third)
-			return h.dial(0)
+			return h.Dial(0)
 		},
 	})
 }
@@ -47,7 +47,7 @@ type client struct {
 
 func (h *host) client(listener int) *client {
 	h.t.Helper()
-	conn := h.dial(listener)
+	conn := h.Dial(listener)
 	if listener == 1 {
 		conn = tls.Client(conn, &tls.Config{InsecureSkipVerify: true})
 	}
@@ -205,7 +205,7 @@ func TestRetrMarksSeenAndTopDoesNot(t *testing.T) {
 			p.body()
 			p.send(c.end)
 			_ = p.Close()
-			h.finish()
+			h.Finish()
 			if seen := h.flags("bob"); len(seen) != 2 || seen[1] || seen[2] != c.seen {
 				t.Errorf("seen %v", seen)
 			}
@@ -306,7 +306,7 @@ func TestDrain(t *testing.T) {
 	h.deliver("bob", first)
 	idle, before := h.login("bob"), h.client(0)
 	idle.ask("DELE 1", "+OK")
-	h.finish()
+	h.Finish()
 	idle.expect("-ERR [SYS/TEMP] Server is shutting down")
 	idle.eof()
 	before.expect("-ERR [SYS/TEMP] Server is shutting down")
@@ -360,7 +360,7 @@ func TestSlowReaderIsDropped(t *testing.T) {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for range 2000 {
-		if h.server.Sessions() == 0 {
+		if h.Sessions() == 0 {
 			return
 		}
 		<-tick.C
