@@ -31,10 +31,10 @@
 //     removed meanwhile. The file is written once more, in place: what can be
 //     read of it need not be on the disk.
 //   - Deliver with Durable, and Append: the message is also in the store's
-//     journal, synced together with others'. A message too large for that
-//     is synced by itself, with its name; the first in a mailbox
-//     since it was opened causes a checkpoint. The next Open finishes what is missing and keeps the
-//     UIDs that were told.
+//     journal, synced together with others'. A message too large for that is
+//     synced by itself, with its name; the first in a mailbox since it was
+//     opened causes a checkpoint. The next Open finishes what is missing and
+//     keeps the UIDs that were told.
 //   - Flags: in the file name and in the index, not synced. A power loss may
 //     take the last seconds of them.
 //   - Expunge: the file is gone at once. If a replay could bring the message

@@ -6,9 +6,10 @@
 //
 // [Server] accepts connections, bounds them per server and per client, makes
 // the TLS handshake of an implicit-TLS port, gives each connection one
-// goroutine, fences its panics, and drains. [Fenced] is that fence, for
-// whoever works on one message or session in a goroutine of its own. [Group] starts several services in
-// order of dependency and stops them in reverse. [Listen] opens an address.
+// goroutine, fences its panics, and drains. [Fenced] is that fence, for whoever
+// works on one message or session in a goroutine of its own. [Group] starts
+// several services in order of dependency and stops them in reverse. [Listen]
+// opens an address.
 // [Notifier] speaks sd_notify(3). [Reload] hands a new configuration to every
 // service that wants one.
 //
