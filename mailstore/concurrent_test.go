@@ -122,6 +122,11 @@ func subjectsOf(t testing.TB, s *Store, folders ...string) map[string]int {
 	t.Helper()
 	u := openUser(t, s)
 	defer u.Close()
+	return subjectsOfUser(t, u, folders...)
+}
+
+func subjectsOfUser(t testing.TB, u *User, folders ...string) map[string]int {
+	t.Helper()
 	subjects := map[string]int{}
 	for _, folder := range folders {
 		v, err := u.Open(t.Context(), folder, true)

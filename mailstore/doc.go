@@ -86,7 +86,8 @@
 // The root has .toastmaster, which makes it a store: [Open] refuses a folder
 // with other things in it and without that (ErrForeign), so that a tree of
 // Dovecot is taken over on purpose only. In it are spool/ for messages on their
-// way in and mailboxes on their way out, and journal-<n>/ for each process.
+// way in and mailboxes on their way out, journal-<n>/ for each process, and
+// corrupt/ for what was damaged in one.
 //
 // # Standards
 //

@@ -180,6 +180,9 @@ func (s *Store) RemoveAccount(ctx context.Context, acc Account) error {
 	if err != nil {
 		return err
 	}
+	if err := s.abandon(ctx, home); err != nil {
+		return storeError(err)
+	}
 	there, err := exists(s.fs, home)
 	if err != nil {
 		return storeError(err)

@@ -51,6 +51,8 @@ type Store struct {
 	// rootFile is the root, open as long as the store: see checkpoint.go.
 	rootFile vfs.File
 	journal  *journal.Journal
+	// unfinished has its own lock.
+	unfinished unfinished
 	// promised are UIDs by path and base name, during recovery only.
 	promised map[string]map[string]uint32
 	// windows are *window of views, see View.Structure.

@@ -1,0 +1,287 @@
+package mailstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"toastmaster/internal/envelope"
+	"toastmaster/internal/journal"
+)
+
+// openJournals opens a journal of our own and finishes those left behind. The
+// first is ours.
+func (s *Store) openJournals(ctx context.Context) error {
+	all, err := s.leftJournals(ctx)
+	if err == nil && len(all) == 0 {
+		err = fmt.Errorf("mailstore: %d processes have the store open", maxJournals)
+	}
+	if err == nil {
+		err = s.recoverAll(ctx, all)
+	}
+	for n, l := range all {
+		if n > 0 || err != nil {
+			err = errors.Join(err, l.journal.Close(context.WithoutCancel(ctx)))
+		}
+	}
+	if err == nil {
+		s.journal = all[0].journal
+	}
+	return err
+}
+
+func (s *Store) recoverAll(ctx context.Context, all []leftJournal) error {
+	// What is promised in them must not vanish with its name. This one may
+	// fail for what the process before us could not write: all that is written
+	// again now, and synced by recover.
+	if err := s.syncAll(); err != nil {
+		s.log.Warn("the mail store had unwritten data", "path", s.root, "cause", err)
+	}
+	left := departed(all)
+	for _, l := range all {
+		if err := s.recover(ctx, l.journal, l.records, left); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// leftJournal is a journal that no process uses.
+type leftJournal struct {
+	journal *journal.Journal
+	records []storedRecord
+}
+
+// leftJournals opens the journals that no process uses, at least one, new if
+// need be. With an error they are still the caller's to close.
+func (s *Store) leftJournals(ctx context.Context) (all []leftJournal, err error) {
+	for n := range maxJournals {
+		dir := filepath.Join(s.root, private, "journal-"+strconv.Itoa(n))
+		there, err := exists(s.fs, dir)
+		if err != nil || !there && len(all) > 0 {
+			return all, err
+		}
+		j, records, err := s.openJournal(ctx, dir)
+		if errors.Is(err, journal.ErrInUse) {
+			continue
+		}
+		if j != nil {
+			all = append(all, leftJournal{j, records})
+		}
+		if err != nil {
+			return all, err
+		}
+	}
+	return all, nil
+}
+
+// folder is one mailbox of one account; incarnation tells it from one that was
+// made later in the same place.
+type (
+	folder      struct{ home, dir string }
+	incarnation struct {
+		folder
+		validity uint32
+	}
+)
+
+// departed lists the folders that any of the journals says have left.
+func departed(all []leftJournal) map[incarnation]bool {
+	gone := map[incarnation]bool{}
+	for _, l := range all {
+		for _, r := range l.records {
+			if r.kind == kindGone && r.validity != 0 {
+				gone[incarnation{folder{r.home, r.dir}, r.validity}] = true
+			}
+		}
+	}
+	return gone
+}
+
+func (s *Store) openJournal(ctx context.Context, dir string) (*journal.Journal, []storedRecord, error) {
+	for _, d := range []string{dir, s.corrupt()} {
+		if err := s.fs.MkdirAll(d, 0o700); err != nil {
+			return nil, nil, err
+		}
+	}
+	var records []storedRecord
+	j, err := journal.Open(ctx, journal.Options{
+		FS: s.fs, Dir: dir, SegmentSize: s.cfg.JournalSegment, CheckpointInterval: s.cfg.CheckpointInterval,
+		Corrupt: s.corrupt(), Checkpoint: s.Checkpoint, Clock: s.clock, Log: s.log,
+	}, func(pos journal.Position, payload []byte) (bool, error) {
+		r, err := decodeRecord(payload)
+		if err != nil {
+			s.saveRecord(fmt.Sprintf("record-%d-%d", pos.Segment, pos.Offset), payload, err)
+			return false, nil
+		}
+		r.pos, r.content = pos, nil
+		records = append(records, *r)
+		return r.kind == kindStored, nil
+	})
+	return j, records, err
+}
+
+// recover finishes the records of a journal, oldest first. One that cannot be
+// finished stays in its journal: the store tries again (unfinished.go), and so
+// does the next Open.
+//
+// Not those of a folder that has left. In one journal the order says which
+// they are. Between journals there is none, but a UIDVALIDITY is given once in
+// an account: what was put into a folder that some journal says has left is
+// finished only if that same folder is in its place, as after a rename that
+// never reached the disk, or one back. What a process that still runs has
+// written into its journal, or has recycled, is not known here.
+func (s *Store) recover(ctx context.Context, j *journal.Journal, records []storedRecord, left map[incarnation]bool) error {
+	gone := map[folder]int{} // index of the last kindGone
+	for i, r := range records {
+		if r.kind == kindGone {
+			gone[folder{r.home, r.dir}] = i
+		}
+	}
+	// Files that lost their index record are to get the UIDs they had.
+	s.promised = map[string]map[string]uint32{}
+	for i, r := range records {
+		if last, ok := gone[folder{r.home, r.dir}]; r.kind != kindStored || ok && last > i {
+			continue
+		}
+		path := filepath.Join(s.root, r.home, r.dir)
+		if s.promised[path] == nil {
+			s.promised[path] = map[string]uint32{}
+		}
+		s.promised[path][r.name] = r.uid
+	}
+	restored := 0
+	var done []journal.Position
+	var waiting []leftRecord
+	for i := range records {
+		r := &records[i]
+		if r.kind != kindStored {
+			continue
+		}
+		if last, ok := gone[folder{r.home, r.dir}]; !ok || last < i {
+			moved := left[incarnation{folder{r.home, r.dir}, r.validity}]
+			did, err := s.restore(ctx, j, r, moved)
+			switch {
+			case ctx.Err() != nil:
+				return ctx.Err()
+			case err != nil:
+				// One mailbox must not keep the others from their mail.
+				s.log.Error("delivery of before the crash not finished yet", "home", r.home, "folder", r.dir, "cause", err)
+				waiting = append(waiting, leftRecord{r, moved})
+				continue
+			case did:
+				restored++
+			}
+		}
+		done = append(done, r.pos)
+	}
+	s.promised = nil
+	// Everything must be durable before the segments may go.
+	if err := s.Checkpoint(ctx); err != nil {
+		return err
+	}
+	for _, pos := range done {
+		j.Release(pos)
+	}
+	s.unfinished.keep(j, waiting)
+	if restored > 0 {
+		s.log.Info("deliveries of before the crash were finished", "messages", restored)
+	}
+	return nil
+}
+
+// restore puts a message where it belongs, unless it is there, or was there
+// and its owner removed it; or, with left set, unless the folder is another.
+func (s *Store) restore(ctx context.Context, j *journal.Journal, r *storedRecord, left bool) (bool, error) {
+	if left {
+		there, err := s.isMaildir(filepath.Join(s.root, r.home, r.dir))
+		if err != nil || !there {
+			return false, err
+		}
+	}
+	acct, err := s.acquire(Account{Home: r.home})
+	if err != nil {
+		return false, err
+	}
+	defer s.releaseAccount(acct)
+	acct.mu.Lock()
+	there, err := acct.hasFolder(r.dir)
+	if err == nil && !there {
+		err = acct.makeFolder(r.dir) // made shortly before the power loss
+	}
+	acct.mu.Unlock()
+	if err != nil {
+		return false, err
+	}
+	mb, err := acct.openDir(ctx, r.dir)
+	if err != nil {
+		return false, err
+	}
+	defer s.release(mb)
+	var whole storedRecord
+	if r.hasContent {
+		payload, err := j.Load(r.pos)
+		if err != nil {
+			return false, err
+		}
+		again, err := decodeRecord(payload)
+		if err != nil {
+			return false, err
+		}
+		whole = *again
+	}
+	date := time.Unix(r.date, 0).In(time.FixedZone("", int(r.zone)*60))
+	d := &Delivery{Date: date, Content: envelope.Memory(whole.content), Flags: append(imapFlags(r.flags), r.keywords...)}
+	if err := mb.begin(ctx); err != nil {
+		return false, err
+	}
+	if left && mb.st.UIDValidity != r.validity {
+		return false, mb.end()
+	}
+	did, err := mb.restoreLocked(ctx, r, d)
+	return did, errors.Join(err, mb.end())
+}
+
+func (mb *mailbox) restoreLocked(ctx context.Context, r *storedRecord, d *Delivery) (bool, error) {
+	if !r.hasContent {
+		// Its file was synced with its name: what is missing was removed.
+		return false, mb.compare(ctx, true)
+	}
+	known, err := mb.deliveredLocked(ctx, d, func(name string) bool { return name == r.name })
+	if err != nil || known {
+		return false, err
+	}
+	in, err := mb.store().prepare(mb, d)
+	if err != nil {
+		return false, err
+	}
+	defer in.close()
+	in.msg.Name = r.name
+	if r.validity == mb.st.UIDValidity && mb.st.Get(r.uid) == nil {
+		in.msg.UID = r.uid
+	}
+	_, err = mb.link(d, in)
+	return true, err
+}
+
+// corrupt is the folder of what was damaged in a journal.
+func (s *Store) corrupt() string { return filepath.Join(s.root, private, "corrupt") }
+
+// saveRecord keeps a record that is of no use to us.
+func (s *Store) saveRecord(name string, payload []byte, why error) {
+	path := filepath.Join(s.corrupt(), name)
+	f, err := s.fs.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err == nil {
+		_, err = f.WriteAt(payload, 0)
+		err = errors.Join(err, f.Sync(), f.Close(), s.fs.SyncDir(s.corrupt()))
+	}
+	if err != nil {
+		s.log.Error("record of the store's journal damaged and cannot be kept", "file", path, "why", why.Error(), "cause", err.Error())
+		return
+	}
+	s.log.Error("record of the store's journal damaged, kept in corrupt", "file", path, "why", why.Error())
+}
