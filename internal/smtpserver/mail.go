@@ -27,7 +27,8 @@ func mail(c *Conn, arg string) *dsn.Error {
 	if err != nil {
 		return dsn.Wrap(dsn.BadSenderSyntax, "Bad sender address syntax", err)
 	}
-	opts, e := c.mailOptions(rest)
+	opts := &smtp.MailOptions{}
+	e := c.params(rest, func(p param) *dsn.Error { return mailOption(opts, p) })
 	switch {
 	case e != nil:
 		return e
@@ -60,17 +61,6 @@ func cutPrefixFold(s, prefix string) (string, bool) {
 		return "", false
 	}
 	return strings.TrimLeft(s[len(prefix):], " "), true
-}
-
-func (c *Conn) mailOptions(s string) (*smtp.MailOptions, *dsn.Error) {
-	opts := &smtp.MailOptions{}
-	params, e := c.parseParams(s)
-	for _, p := range params {
-		if e == nil {
-			e = mailOption(opts, p)
-		}
-	}
-	return opts, e
 }
 
 func mailOption(opts *smtp.MailOptions, p param) *dsn.Error {

@@ -13,6 +13,21 @@ type param struct{ key, value string }
 // dsnParams are the parameters of RFC 3461.
 var dsnParams = []string{"RET", "ENVID", "NOTIFY", "ORCPT"}
 
+// params hands the parameters behind an address to take, one by one, until it
+// returns an error. None is taken when they cannot be parsed.
+func (c *Conn) params(s string, take func(param) *dsn.Error) *dsn.Error {
+	list, err := c.parseParams(s)
+	if err != nil {
+		return err
+	}
+	for _, p := range list {
+		if err := take(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // parseParams splits "KEY=value KEY" (RFC 5321 section 4.1.2); keys come in
 // upper case. A parameter that comes twice is an error, and so is one of an
 // extension that is not offered.

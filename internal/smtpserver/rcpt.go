@@ -27,7 +27,8 @@ func rcpt(c *Conn, arg string) *dsn.Error {
 	if err != nil || to.IsNull() {
 		return dsn.Wrap(dsn.BadDestSyntax, "Bad recipient address syntax", err)
 	}
-	opts, e := c.rcptOptions(rest)
+	opts := &smtp.RcptOptions{}
+	e := c.params(rest, func(p param) *dsn.Error { return rcptOption(opts, p) })
 	switch {
 	case e != nil:
 		return e
@@ -60,17 +61,6 @@ func (c *Conn) excess() *dsn.Error {
 	}
 	c.tx.refused++
 	return dsn.New(dsn.TooManyRecipients, "Too many recipients").WithCode(452)
-}
-
-func (c *Conn) rcptOptions(s string) (*smtp.RcptOptions, *dsn.Error) {
-	opts := &smtp.RcptOptions{}
-	params, e := c.parseParams(s)
-	for _, p := range params {
-		if e == nil {
-			e = rcptOption(opts, p)
-		}
-	}
-	return opts, e
 }
 
 func rcptOption(opts *smtp.RcptOptions, p param) *dsn.Error {
