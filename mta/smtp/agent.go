@@ -41,6 +41,9 @@ type Agent struct {
 	passwords passwords
 	cache     *cache
 	pool      *wire.Pool
+	// interrupted, which may be nil, is called when the end of a request has
+	// reached its connection: what tests wait for.
+	interrupted func()
 }
 
 // New makes an Agent. It fails when smtp.password_file cannot be used.

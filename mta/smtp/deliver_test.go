@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -223,14 +224,13 @@ func TestShutdownLeavesRecipientsAlone(t *testing.T) {
 	t.Parallel()
 	p := newPeer(t, "127.0.0.1:0")
 	p.answers = map[string][]string{"MAIL": {"hang"}}
-	r := newRig(t, p.start().port, one(), nil)
 	ctx, cancel := context.WithCancel(t.Context())
-	go func() {
-		for len(p.seen("MAIL")) == 0 {
-			time.Sleep(time.Millisecond)
+	p.heard = func(line string) {
+		if strings.HasPrefix(line, "MAIL") {
+			cancel()
 		}
-		cancel()
-	}()
+	}
+	r := newRig(t, p.start().port, one(), nil)
 	r.agent.Deliver(ctx, request("remote.test", hello, "a@remote.test"), func(res agent.Result) { t.Errorf("reported %+v", res) })
 }
 
@@ -238,11 +238,9 @@ func TestShutdownBehindTheDotWaitsForTheAnswer(t *testing.T) {
 	t.Parallel()
 	p := newPeer(t, "127.0.0.1:0")
 	ctx, cancel := context.WithCancel(t.Context())
-	p.atDot = func() {
-		cancel()
-		time.Sleep(50 * time.Millisecond) // let the interrupt reach the connection
-	}
-	r := newRig(t, p.start().port, one(), nil)
+	r := newRig(t, p.port, one(), nil)
+	p.atDot = cancelAndWait(r, cancel)
+	p.start()
 	var got []agent.Result
 	r.agent.Deliver(ctx, request("remote.test", hello, "a@remote.test"), func(res agent.Result) { got = append(got, res) })
 	if len(got) != 1 || got[0].Err != nil {
@@ -256,24 +254,38 @@ func TestShutdownBeforeTheDotSendsNothing(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	r := newRig(t, p.start().port, one(), nil)
 	q := request("remote.test", hello, "a@remote.test")
-	q.Content = &cancelAtRead{Memory: envelope.Memory(hello), cancel: cancel}
+	q.Content = &atRead{Memory: envelope.Memory(hello), call: cancelAndWait(r, cancel)}
 	r.agent.Deliver(ctx, q, func(res agent.Result) { t.Errorf("reported %+v", res) })
 	if _, n := p.count(); n != 0 {
 		t.Errorf("%d messages", n)
 	}
 }
 
-// cancelAtRead cancels a context when its content is read.
-type cancelAtRead struct {
-	envelope.Memory
-	cancel context.CancelFunc
+// cancelAndWait cancels a request and waits until that has reached its
+// connection.
+func cancelAndWait(r *rig, cancel context.CancelFunc) func() {
+	done := make(chan struct{})
+	r.agent.interrupted = sync.OnceFunc(func() { close(done) })
+	return func() {
+		cancel()
+		select {
+		case <-done:
+		case <-time.After(10 * time.Second):
+			r.t.Error("the end of the request does not reach the connection")
+		}
+	}
 }
 
-func (c *cancelAtRead) Bytes() ([]byte, bool) { return nil, false }
+// atRead calls a function when its content is read.
+type atRead struct {
+	envelope.Memory
+	call func()
+}
 
-func (c *cancelAtRead) ReadAt(p []byte, off int64) (int, error) {
-	c.cancel()
-	time.Sleep(50 * time.Millisecond) // let the interrupt reach the connection
+func (c *atRead) Bytes() ([]byte, bool) { return nil, false }
+
+func (c *atRead) ReadAt(p []byte, off int64) (int, error) {
+	c.call()
 	return c.Memory.ReadAt(p, off)
 }
 

@@ -48,6 +48,8 @@ type peer struct {
 	badTLS bool
 	// atDot is called between the final dot and its answer.
 	atDot func()
+	// heard is called with each command line, before its answer.
+	heard func(line string)
 
 	mu       sync.Mutex
 	sessions int
@@ -162,6 +164,9 @@ func (p *peer) serve(c net.Conn) {
 		p.mu.Lock()
 		p.commands = append(p.commands, line)
 		p.mu.Unlock()
+		if p.heard != nil {
+			p.heard(line)
+		}
 		reply, scripted := p.answer(line)
 		if !scripted {
 			reply = p.usual(line, secure)

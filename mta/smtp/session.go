@@ -85,6 +85,9 @@ func (s *session) interrupt() {
 	}
 	// A connection that takes no deadline is closed, and reads fail anyway.
 	_ = s.conn.SetDeadline(s.cut)
+	if s.agent.interrupted != nil {
+		s.agent.interrupted()
+	}
 }
 
 // deadline sets the end of the next reads and writes. Sockets live in real
