@@ -3,6 +3,9 @@
 // arrives. Whatever a peer has said is made harmless: it makes no line of its
 // own and no comment.
 //
+// It also reads what earlier systems have left: [Field] splits a line of a
+// header, [Delivered] remembers to whom the message was delivered before.
+//
 // It decides nothing: who asks says what is known and what may be told.
 //
 // Lines end with LF. Nothing is longer than what is given plus 300 octets.

@@ -8,7 +8,14 @@
 // answer of its own (RFC 2033 section 4.2), and a 250 stands for a message that
 // is on disk (mailstore.Delivery.Durable). Recipients are delivered to at the
 // same time, lmtpd.concurrency of them, so that they share a sync. Each copy
-// gets Return-Path, Delivered-To and a Received that names its recipient.
+// gets Return-Path, Delivered-To and a Received that names its recipient. A
+// Return-Path that the client sent is removed: there is one, and the final
+// delivery makes it (RFC 5321 section 4.4).
+//
+// A recipient who is in a Delivered-To of the message has had it before: that is
+// a loop, as for Postfix virtual(8). A Delivered-To above all Received fields
+// does not count: it is the client's own for this delivery (Postfix lmtp(8) with
+// flags=D), while mail that was forwarded has a Received on top.
 //
 // # What it does not do
 //
@@ -29,7 +36,7 @@
 //	an alias without mailbox   550 5.1.1: the client should have expanded it
 //	directory unavailable      451 4.3.0, misconfigured 451 4.3.5
 //
-// After the content: 250, 552 5.2.2 over quota, 452 4.3.1 disk full, 451 4.3.0.
+// After the content: 250, 554 5.4.6 delivered before, 552 5.2.2 over quota, 452 4.3.1 disk full, 451 4.3.0.
 //
 // # Parameters
 //

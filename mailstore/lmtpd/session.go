@@ -59,11 +59,15 @@ func (s *session) Data(io.Reader) error {
 func (s *session) LMTPData(r io.Reader, status smtp.StatusCollector) error {
 	buf := s.d.o.Store.Spool().New()
 	prefix, err := s.lead(buf)
+	h := &header{w: buf}
 	if err == nil {
-		err = smtpserver.WriteLF(buf, r)
+		err = smtpserver.WriteLF(h, r)
 	}
 	if err == nil {
-		for i, failed := range s.deliverAll(buf, prefix) {
+		err = h.Close()
+	}
+	if err == nil {
+		for i, failed := range s.deliverAll(buf, &h.delivered, prefix) {
 			status.SetStatus(s.rcpts[i].given, answer(failed))
 		}
 	}
@@ -95,7 +99,7 @@ func answer(failed *dsn.Error) error {
 
 // deliverAll delivers to every recipient and returns their outcomes in order.
 // The calling goroutine takes part; each helper is waited for.
-func (s *session) deliverAll(content *spool.Buffer, prefix func(*recipient) []byte) []*dsn.Error {
+func (s *session) deliverAll(content *spool.Buffer, before *trace.Delivered, prefix func(*recipient) []byte) []*dsn.Error {
 	results := make([]*dsn.Error, len(s.rcpts))
 	next := make(chan int, len(s.rcpts))
 	for i := range s.rcpts {
@@ -106,7 +110,12 @@ func (s *session) deliverAll(content *spool.Buffer, prefix func(*recipient) []by
 		for i := range next {
 			// A panic about one recipient is a 451 for that one.
 			err := service.Fenced(s.d.o.Log, func() error {
-				results[i] = s.deliver(&s.rcpts[i], content, prefix(&s.rcpts[i]))
+				to := &s.rcpts[i]
+				if before.To(to.address) {
+					results[i] = dsn.Newf(dsn.LoopDetected, "Mail forwarding loop for %s", to.address)
+					return nil
+				}
+				results[i] = s.deliver(to, content, prefix(to))
 				return nil
 			}, "service", "lmtpd", "session", s.c.ID())
 			if err != nil {

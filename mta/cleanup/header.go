@@ -4,15 +4,15 @@ import (
 	"bytes"
 	"strings"
 
-	"toastmaster/internal/addr"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/envelope"
+	"toastmaster/internal/trace"
 )
 
 // header is what cleanup wants to know of a message's header.
 type header struct {
 	received     int
-	deliveredTo  map[string]bool // keys of addresses
+	deliveredTo  trace.Delivered
 	hasDate      bool
 	hasFrom      bool
 	hasMessageID bool
@@ -49,7 +49,7 @@ func (c *Cleanup) readHeader(content envelope.Content) (*header, error) {
 			}
 			continue
 		}
-		name, value, ok := field(line)
+		name, value, ok := trace.Field(line)
 		if !ok {
 			h.headless = at == 0 && line[0] != '\n'
 			return h, nil
@@ -77,23 +77,6 @@ func (c *Cleanup) drops(name []byte) bool {
 	return c.drop[string(lower[:len(name)])]
 }
 
-// field splits a header line. A name has visible ASCII characters without
-// colon; space before the colon is obsolete but understood (RFC 5322 section
-// 4.5.3).
-func field(line []byte) (name, value []byte, ok bool) {
-	i := bytes.IndexByte(line, ':')
-	if i <= 0 {
-		return nil, nil, false
-	}
-	name = bytes.TrimRight(line[:i], " \t")
-	for _, b := range name {
-		if b <= ' ' || b >= 0x7f {
-			return nil, nil, false
-		}
-	}
-	return name, bytes.TrimSpace(line[i+1:]), len(name) > 0
-}
-
 // see notes a field.
 func (h *header) see(name, value []byte) {
 	switch len(name) {
@@ -111,34 +94,16 @@ func (h *header) see(name, value []byte) {
 		}
 	case len("Delivered-To"):
 		if bytes.EqualFold(name, []byte("Delivered-To")) {
-			h.delivered(string(value))
+			h.deliveredTo.Add(string(value))
 		}
 	}
-}
-
-// maxDeliveredTo bounds the addresses that are remembered: a message with more
-// meets the hop limit.
-const maxDeliveredTo = 200
-
-func (h *header) delivered(value string) {
-	a, err := addr.Parse(strings.Trim(value, "<>"))
-	if err != nil || len(h.deliveredTo) >= maxDeliveredTo {
-		return
-	}
-	if h.deliveredTo == nil {
-		h.deliveredTo = map[string]bool{}
-	}
-	h.deliveredTo[a.Key()] = true
 }
 
 // refuseLoops refuses the recipients to whom the message was delivered before.
 // The others get it, as from Postfix, whose delivery agents look.
 func (h *header) refuseLoops(recipients []envelope.Recipient) {
-	if len(h.deliveredTo) == 0 {
-		return
-	}
 	for i := range recipients {
-		if r := &recipients[i]; !r.Expanded && h.deliveredTo[r.Address.Key()] {
+		if r := &recipients[i]; !r.Expanded && h.deliveredTo.To(r.Address) {
 			r.Refused = dsn.Newf(dsn.LoopDetected, "Mail forwarding loop for %s", r.Address)
 		}
 	}
