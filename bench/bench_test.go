@@ -127,6 +127,71 @@ func TestArrivals(t *testing.T) {
 	}
 }
 
+func TestArrivalsCountBothFolders(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := &side{maildir: func(address string) string { return filepath.Join(dir, address) }}
+	all, err := expectEach(s, 2, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 2 {
+		for _, folder := range []string{"new", "cur"} {
+			path := filepath.Join(s.maildir(address(i)), folder)
+			if err := os.MkdirAll(path, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(context.Background(), 30*time.Millisecond)
+			if err := awaitEach(ctx, all); err == nil {
+				t.Errorf("mailbox %d, %s: a message too few was not seen", i, folder)
+			}
+			cancel()
+			if err := os.WriteFile(filepath.Join(path, "1"), nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := checkEach(context.Background(), all); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestRepliesAre(t *testing.T) {
+	t.Parallel()
+	envelope := lmtpReplies[0]
+	for _, c := range []struct {
+		read  string
+		whole bool
+		fails bool
+	}{
+		{read: ""}, {read: "250 2.1.0 Ok\r\n"}, {read: "250 Ok\r\n250 Ok\r\n354 go on\r"},
+		{read: "250 Ok\r\n250 Ok\r\n354 go on\r\n", whole: true},
+		{read: "250-Ok\r\n250 Ok\r\n250\r\n354 go on\r\n", whole: true},
+		{read: "250 Ok\r\n550 no\r\n", fails: true},
+		{read: "250 Ok\r\n250 Ok\r\n354 go on\r\n250 more\r\n", fails: true},
+	} {
+		whole, err := repliesAre([]byte(c.read), envelope)
+		if whole != c.whole || (err != nil) != c.fails {
+			t.Errorf("%q: %v, %v", c.read, whole, err)
+		}
+	}
+}
+
+func TestLMTPExchangeSendsEnvelopeAndContent(t *testing.T) {
+	t.Parallel()
+	var asked []int
+	x := lmtpExchange(server(t, "250 a\r\n250 b\r\n354 c\r\n", "250 d\r\n", "250 a\r\n250 b\r\n", "354 c\r\n", "250 d\r\n"),
+		func(i int) (string, []byte) { asked = append(asked, i); return "a@example.test", []byte("x\r\n.\r\n") })
+	if _, err := oneLoop(context.Background(), []*exchange{x}, 2*lmtpSteps); err != nil || len(asked) != 2 || asked[1] != 1 {
+		t.Errorf("%v, %v", asked, err)
+	}
+	x = lmtpExchange(server(t, "250 a\r\n250 b\r\n354 c\r\n", "452 4.2.2 full\r\n"),
+		func(int) (string, []byte) { return "a@example.test", []byte("x\r\n.\r\n") })
+	if _, err := oneLoop(context.Background(), []*exchange{x}, lmtpSteps); err == nil || !strings.Contains(err.Error(), "full") {
+		t.Errorf("a refusal: %v", err)
+	}
+}
+
 func TestReport(t *testing.T) {
 	t.Parallel()
 	l := &lab{rounds: 3, scale: 1}

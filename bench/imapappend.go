@@ -23,11 +23,16 @@ func appendStage() stage {
 	}
 }
 
+// appendRun appends n messages and checks afterwards that all lie there.
 func appendRun(ctx context.Context, s *side, n int) (float64, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
 	defer cancel()
 	commands := appendCommands()
 	each := n / appendConnections
+	waits, err := expectEach(s, appendConnections, each)
+	if err != nil {
+		return 0, err
+	}
 	var all []*exchange
 	for conn := range appendConnections {
 		c, end, err := login(ctx, s, address(conn))
@@ -41,7 +46,11 @@ func appendRun(ctx context.Context, s *side, n int) (float64, error) {
 			answered: appendAnswered,
 		})
 	}
-	return oneLoop(ctx, all, each)
+	rate, err := oneLoop(ctx, all, each)
+	if err != nil {
+		return 0, err
+	}
+	return rate, checkEach(ctx, waits)
 }
 
 // appendTag is the same for every command: each waits for the answer to the

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"context"
-	"errors"
+	"fmt"
+	"slices"
 	"time"
 )
 
@@ -18,106 +20,131 @@ func lmtpStage() stage {
 			return err
 		},
 		metrics: []metric{{title: "LMTP delivery", unit: "messages/s", goal: 5,
-			measure: func(ctx context.Context, l *lab, s *side) (float64, error) {
-				n := l.n(10000)
-				if !s.ours {
-					n = l.n(4000)
-				}
-				return lmtpRun(ctx, s, n)
-			}}},
+			measure: func(ctx context.Context, l *lab, s *side) (float64, error) { return lmtpRun(ctx, s, l.mails(s)) }}},
 	}
 }
 
 // lmtpRun delivers n messages and checks afterwards that all lie there.
 func lmtpRun(ctx context.Context, s *side, n int) (float64, error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
+	defer cancel()
 	each := n / lmtpConnections
-	waits := make([]*arrivals, lmtpConnections)
-	for i := range waits {
-		w, err := expectArrivals(s.maildir(address(i)), each)
-		if err != nil {
-			return 0, err
-		}
-		waits[i] = w
-	}
-	contents := someMessages()
-	rate, err := parallel(ctx, lmtpConnections, each, func(ctx context.Context, conn int) (func(i int) error, func(), error) {
-		c, end, err := dialFor(ctx, s.lmtp)
-		if err != nil {
-			return nil, nil, err
-		}
-		if err = c.reply("220"); err == nil {
-			err = c.printf("LHLO bench.example.net\r\n")
-		}
-		if err == nil {
-			err = c.reply("250")
-		}
-		if err != nil {
-			end()
-			return nil, nil, err
-		}
-		return func(i int) error {
-			return c.lmtpSend(address((conn+i)%lmtpConnections), contents[(conn*each+i)%len(contents)])
-		}, end, nil
-	})
+	waits, err := expectEach(s, lmtpConnections, each)
 	if err != nil {
 		return 0, err
 	}
-	for _, w := range waits {
-		if err := w.wait(ctx); err != nil {
-			return 0, err
-		}
-	}
-	return rate, nil
-}
-
-// lmtpSend sends one message as a pipelining client does: the envelope in one
-// packet, then the content.
-func (c *client) lmtpSend(to string, content []byte) error {
-	if err := c.printf("MAIL FROM:<sender@example.net>\r\nRCPT TO:<%s>\r\nDATA\r\n", to); err != nil {
-		return err
-	}
-	for _, code := range []string{"250", "250", "354"} {
-		if err := c.reply(code); err != nil {
-			return err
-		}
-	}
-	if err := c.write(append(content, ".\r\n"...)); err != nil {
-		return err
-	}
-	return c.reply("250")
-}
-
-// parallel opens conns connections, then lets each do its work each times, and
-// returns how many were done a second. Opening is not measured.
-func parallel(ctx context.Context, conns, each int, open func(ctx context.Context, conn int) (func(i int) error, func(), error)) (float64, error) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
-	defer cancel()
-	works := make([]func(int) error, conns)
-	for n := range conns {
-		work, end, err := open(ctx, n)
+	contents := lmtpContents()
+	var all []*exchange
+	for conn := range lmtpConnections {
+		c, end, err := dialLMTP(ctx, s)
 		if err != nil {
 			return 0, err
 		}
 		defer end()
-		works[n] = work
+		all = append(all, lmtpExchange(c, func(i int) (string, []byte) {
+			return address((conn + i) % lmtpConnections), contents[(conn*each+i)%len(contents)]
+		}))
 	}
-	begin := time.Now()
-	errs := make(chan error, conns)
-	for _, work := range works {
-		go func() {
-			var err error
-			for i := 0; i < each && err == nil; i++ {
-				err = work(i)
+	rate, err := oneLoop(ctx, all, lmtpSteps*each)
+	if err != nil {
+		return 0, err
+	}
+	return rate / lmtpSteps, checkEach(ctx, waits)
+}
+
+// dialLMTP opens a connection and says LHLO.
+func dialLMTP(ctx context.Context, s *side) (*client, func(), error) {
+	c, end, err := dialFor(ctx, s.lmtp)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err = c.reply("220"); err == nil {
+		err = c.printf("LHLO bench.example.net\r\n")
+	}
+	if err == nil {
+		err = c.reply("250")
+	}
+	if err != nil {
+		end()
+		return nil, nil, err
+	}
+	return c, end, nil
+}
+
+// lmtpSteps is how many exchanges a message takes from a client that
+// pipelines: the envelope in one packet, then the content.
+const lmtpSteps = 2
+
+// lmtpReplies are the answers to each of them.
+var lmtpReplies = [lmtpSteps][]string{{"250", "250", "354"}, {"250"}}
+
+// lmtpExchange sends message after message; next gives the recipient and the
+// content, with the final dot, of message i.
+func lmtpExchange(c *client, next func(i int) (string, []byte)) *exchange {
+	var content []byte
+	step := 0
+	return &exchange{
+		c: c,
+		next: func(i int) []byte {
+			step = i % lmtpSteps
+			if step > 0 {
+				return content
 			}
-			if err != nil {
-				cancel()
+			var to string
+			to, content = next(i / lmtpSteps)
+			return lmtpEnvelope(to)
+		},
+		answered: func(read []byte) (bool, error) { return repliesAre(read, lmtpReplies[step]) },
+	}
+}
+
+func lmtpEnvelope(to string) []byte {
+	return fmt.Appendf(nil, "MAIL FROM:<sender@example.net>\r\nRCPT TO:<%s>\r\nDATA\r\n", to)
+}
+
+// lmtpContents are made before the measurement.
+func lmtpContents() [][]byte {
+	all := someMessages()
+	for i, content := range all {
+		all[i] = slices.Concat(content, []byte(".\r\n"))
+	}
+	return all
+}
+
+// repliesAre says whether read is the replies with these codes, in order; they
+// may still be incomplete.
+func repliesAre(read []byte, codes []string) (bool, error) {
+	for len(codes) > 0 {
+		line, rest, whole := bytes.Cut(read, []byte("\r\n"))
+		if !whole {
+			return false, nil
+		}
+		if !bytes.HasPrefix(line, []byte(codes[0])) {
+			return false, fmt.Errorf("%.200s, want %s", line, codes[0])
+		}
+		if len(line) < 4 || line[3] != '-' {
+			codes = codes[1:]
+		}
+		read = rest
+	}
+	if len(read) > 0 {
+		return false, fmt.Errorf("%.200q behind the last reply", read)
+	}
+	return true, nil
+}
+
+// lmtpSend sends one message and waits for it.
+func (c *client) lmtpSend(to string, content []byte) error {
+	steps := [lmtpSteps][]byte{lmtpEnvelope(to), slices.Concat(content, []byte(".\r\n"))}
+	for i, step := range steps {
+		if err := c.write(step); err != nil {
+			return err
+		}
+		for _, code := range lmtpReplies[i] {
+			if err := c.reply(code); err != nil {
+				return err
 			}
-			errs <- err
-		}()
+		}
 	}
-	var err error
-	for range conns {
-		err = errors.Join(err, <-errs)
-	}
-	return float64(conns*each) / time.Since(begin).Seconds(), err
+	return nil
 }

@@ -120,20 +120,11 @@ func mailboxesStage() stage {
 }
 
 func deliverToAll(ctx context.Context, s *side) error {
-	c, end, err := dialFor(ctx, s.lmtp)
+	c, end, err := dialLMTP(ctx, s)
 	if err != nil {
 		return err
 	}
 	defer end()
-	if err := c.reply("220"); err != nil {
-		return err
-	}
-	if err := c.printf("LHLO bench.example.net\r\n"); err != nil {
-		return err
-	}
-	if err := c.reply("250"); err != nil {
-		return err
-	}
 	for i := range s.users {
 		if err := c.lmtpSend(address(i), message(i, messageSize)); err != nil {
 			return err

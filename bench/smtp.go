@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"time"
 
 	"toastmaster/internal/testkit/proc"
@@ -36,15 +34,11 @@ func smtpStage() stage {
 
 func smtpMeasure(keep bool) func(context.Context, *lab, *side) (float64, error) {
 	return func(ctx context.Context, l *lab, s *side) (float64, error) {
-		n := l.n(10000)
-		if !s.ours {
-			n = l.n(4000) // it is the rate that is compared
-		}
-		return smtpRun(ctx, s, n, keep)
+		return smtpRun(ctx, s, l.mails(s), keep)
 	}
 }
 
-// smtpRun sends n messages and returns the rate until all lie in new/.
+// smtpRun sends n messages and returns the rate until all lie in the Maildirs.
 func smtpRun(ctx context.Context, s *side, n int, keep bool) (float64, error) {
 	each := n / smtpProcesses
 	n = each * smtpProcesses
@@ -52,12 +46,9 @@ func smtpRun(ctx context.Context, s *side, n int, keep bool) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	waits := make([]*arrivals, smtpProcesses)
-	for i := range waits {
-		waits[i], err = expectArrivals(s.maildir(address(i)), each)
-		if err != nil {
-			return 0, err
-		}
+	waits, err := expectEach(s, smtpProcesses, each)
+	if err != nil {
+		return 0, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
 	defer cancel()
@@ -85,57 +76,8 @@ func smtpRun(ctx context.Context, s *side, n int, keep bool) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	for _, w := range waits {
-		if err := w.wait(ctx); err != nil {
-			return 0, err
-		}
-	}
-	return float64(n) / time.Since(begin).Seconds(), nil
-}
-
-// arrivals waits for a number of files in a Maildir's new/.
-type arrivals struct {
-	dir  string
-	want int
-}
-
-func expectArrivals(maildir string, more int) (*arrivals, error) {
-	a := &arrivals{dir: filepath.Join(maildir, "new")}
-	have, err := a.count()
-	a.want = have + more
-	return a, err
-}
-
-func (a *arrivals) count() (int, error) {
-	f, err := os.Open(a.dir)
-	if errors.Is(err, os.ErrNotExist) {
-		return 0, nil // made by the first delivery
-	}
-	if err != nil {
+	if err := awaitEach(ctx, waits); err != nil {
 		return 0, err
 	}
-	defer f.Close()
-	names, err := f.Readdirnames(-1)
-	return len(names), err
-}
-
-// wait looks 50 times a second; nothing is looked at while the load runs.
-func (a *arrivals) wait(ctx context.Context) error {
-	for {
-		have, err := a.count()
-		if err != nil {
-			return err
-		}
-		if have == a.want {
-			return nil
-		}
-		if have > a.want {
-			return fmt.Errorf("%s: %d files, want %d", a.dir, have, a.want)
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("%s: %d of %d files: %w", a.dir, have, a.want, ctx.Err())
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
+	return float64(n) / time.Since(begin).Seconds(), nil
 }

@@ -48,6 +48,15 @@ type lab struct {
 // n scales a number of messages.
 func (l *lab) n(full int) int { return max(int(float64(full)*l.scale), 20) }
 
+// mails is how many messages SMTP and LMTP send: fewer to the peer, whose run
+// takes longer all the same. It is the rate that is compared.
+func (l *lab) mails(s *side) int {
+	if s.ours {
+		return l.n(10000)
+	}
+	return l.n(4000)
+}
+
 func (l *lab) say(format string, args ...any) {
 	fmt.Fprintf(l.progress, "%s %s\n", time.Now().Format("15:04:05"), fmt.Sprintf(format, args...))
 }
