@@ -1,10 +1,11 @@
 package queue
 
 import (
-	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"path/filepath"
+	"syscall"
 
 	"toastmaster/internal/envelope"
 	"toastmaster/internal/journal"
@@ -112,11 +113,39 @@ func (q *Queue) readBack(m *message) error {
 	return c.Close()
 }
 
-// rescue is for a message that keeps the oldest segment in use and cannot be
-// read: were it to stay, no segment would be used again and all mail be
-// refused in the end. An active one has its text in memory and ends by itself.
-func (q *Queue) rescue(ctx context.Context, m *message, active bool, why error) error {
-	if active || ctx.Err() != nil || !q.dropSpoiled(m, why) {
+// readTries is how many rounds of shorten a message must have been unreadable
+// in, one after the other, before it is given up.
+const readTries = 3
+
+// unreadable says that the disk does not give back what was written, which may
+// pass: a read error, a file system that found itself damaged (EUCLEAN, EBADMSG)
+// or a content that has become shorter. Want of files or of memory is not it.
+func unreadable(err error) bool {
+	return errors.Is(err, syscall.EIO) || errors.Is(err, syscall.EUCLEAN) || errors.Is(err, syscall.EBADMSG) ||
+		errors.Is(err, io.ErrUnexpectedEOF)
+}
+
+// rescue is for a message that keeps the oldest segment in use and could not
+// be read because of why; m.moving is held. Were it to stay for good, no
+// segment would be used again and all mail be refused in the end. It is set
+// aside when its record is spoiled or its content gone; when the disk does not
+// give it back, only if that repeats and the journal is about to be full. Else
+// it stays, and why is returned. An active one ends by itself.
+func (q *Queue) rescue(m *message, active bool, why error) error {
+	switch {
+	case active:
+		return why
+	case spoiled(why) || errors.Is(why, fs.ErrNotExist):
+	case unreadable(why):
+		m.unreadable++
+		if u := q.j.Usage(); m.unreadable < readTries || u.Segments < u.Max-1 {
+			return why
+		}
+	default:
+		m.unreadable = 0
+		return why
+	}
+	if !q.dropSpoiled(m, why) {
 		return why
 	}
 	return nil

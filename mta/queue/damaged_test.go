@@ -1,20 +1,26 @@
 package queue
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/envelope"
 	"toastmaster/internal/journal"
+	"toastmaster/internal/msglog"
+	"toastmaster/internal/testkit/clocktest"
 	"toastmaster/internal/testkit/faultfs"
 )
 
@@ -31,7 +37,9 @@ func spoil(t *testing.T, d *faultfs.Disk, pos journal.Position) {
 		must(t, err)
 		var header [16]byte
 		_, err = f.ReadAt(header[:], 0)
-		must(t, err)
+		if !errors.Is(err, io.EOF) { // a segment that is being made
+			must(t, err)
+		}
 		if uint64(header[8]) == pos.Segment {
 			_, err = f.WriteAt([]byte{0xff}, int64(pos.Offset)+40)
 			must(t, err)
@@ -167,8 +175,9 @@ func TestRecordSpoiledWhileRunning(t *testing.T) {
 }
 
 // TestUnreadableRecordDoesNotKeepTheJournal: the messages of the oldest segment
-// move, but for the one that the disk does not give back, of which corrupt/
-// gets what can be read.
+// move, but for the one that the disk does not give back. It waits for a better
+// time, and only when the journal is about to be full it goes to corrupt/, with
+// what can be read of it.
 func TestUnreadableRecordDoesNotKeepTheJournal(t *testing.T) {
 	t.Parallel()
 	d := faultfs.NewDisk()
@@ -179,10 +188,7 @@ func TestUnreadableRecordDoesNotKeepTheJournal(t *testing.T) {
 	defer closeQueue(t, q)
 	bad := add(t, q, "bad\n", "a")
 	good := add(t, q, "good\n", "a")
-	for q.j.Usage().Segments < 3 {
-		add(t, q, strings.Repeat("x", 5000)+"\n", "a")
-	}
-	pos := position(q, bad.ID)
+	fillSegments(t, q, 3)
 	f.Hook(func(op faultfs.Op, path string) error {
 		if op == faultfs.Read && strings.HasSuffix(path, "segment-000000") && reading(q, bad.ID) {
 			return faultfs.EIO
@@ -190,17 +196,152 @@ func TestUnreadableRecordDoesNotKeepTheJournal(t *testing.T) {
 		return nil
 	})
 	oldest := q.j.Usage().Oldest
-	q.shorten(context.Background())
-	f.Hook(nil)
-	if u := q.j.Usage(); u.Oldest == oldest {
-		t.Errorf("segment %d of %v is still in use", oldest, pos)
+	shorten(q, 2*readTries)
+	if names := corruptFiles(t, d); len(names) != 0 {
+		t.Errorf("corrupt/ has %v with %d of %d segments in use", names, q.j.Usage().Segments, q.j.Usage().Max)
 	}
-	if names := corruptFiles(t, d); !slices.Equal(names, []string{string(bad.ID) + ".record"}) {
-		t.Errorf("corrupt/ has %v", names)
+	if got := place(t, q, bad.ID); got != Incoming {
+		t.Errorf("the unreadable one is in %q", got)
 	}
 	if got, err := q.places.where(good.ID); got != Deferred || err != nil {
 		t.Errorf("the other one is in %q %v", got, err)
 	}
+	fillSegments(t, q, q.j.Usage().Max-1)
+	shorten(q, 1)
+	f.Hook(nil)
+	if u := q.j.Usage(); u.Oldest == oldest {
+		t.Errorf("segment %d is still in use", oldest)
+	}
+	if names := corruptFiles(t, d); !slices.Equal(names, []string{string(bad.ID) + ".record"}) {
+		t.Errorf("corrupt/ has %v", names)
+	}
+}
+
+// TestAFailureThatPassesKeepsTheMessage: mail whose content cannot be opened
+// for want of file descriptors is not taken out of the queue, however full the
+// journal is; the others of its segment move, and the failure is one log line
+// in queue.run_delay.
+func TestAFailureThatPassesKeepsTheMessage(t *testing.T) {
+	t.Parallel()
+	d := faultfs.NewDisk()
+	f := faultfs.Wrap(d)
+	clk := clocktest.New(time.Unix(1_700_000_000, 0))
+	var log logLines
+	o := options(f)
+	o.Clock, o.Log = clk, msglog.New(slog.NewTextHandler(&log, nil))
+	o.Config.MoveSegments = 1
+	q := open(t, o)
+	defer closeQueue(t, q)
+	bad := add(t, q, large, "a")
+	others := []envelope.QueueID{add(t, q, large, "a").ID, add(t, q, "small\n", "a").ID, add(t, q, large, "a").ID}
+	fillSegments(t, q, q.j.Usage().Max-1)
+	f.Hook(func(op faultfs.Op, path string) error {
+		if op == faultfs.Open && path == q.places.content(bad.ID) {
+			return syscall.EMFILE
+		}
+		return nil
+	})
+	shorten(q, 2*readTries)
+	if names := corruptFiles(t, d); len(names) != 0 {
+		t.Errorf("corrupt/ has %v", names)
+	}
+	for _, id := range others {
+		if got, err := q.places.where(id); got != Deferred || err != nil {
+			t.Errorf("%s is in %q %v", id, got, err)
+		}
+	}
+	if n := log.count("not moved"); n != 1 {
+		t.Errorf("%d log lines", n)
+	}
+	clk.Advance(o.Config.RunDelay)
+	shorten(q, 2)
+	if n := log.count("not moved"); n != 2 {
+		t.Errorf("%d log lines after queue.run_delay", n)
+	}
+	f.Hook(nil)
+	shorten(q, 1)
+	if got, err := q.places.where(bad.ID); got != Deferred || err != nil {
+		t.Errorf("with descriptors again it is in %q %v", got, err)
+	}
+}
+
+// TestUnreadableContentDoesNotKeepTheJournal: of a content that opens and
+// cannot be read the same goes as of a record; one that is gone is not waited
+// for.
+func TestUnreadableContentDoesNotKeepTheJournal(t *testing.T) {
+	t.Parallel()
+	d := faultfs.NewDisk()
+	f := faultfs.Wrap(d)
+	o := options(f)
+	o.Config.MoveSegments = 1
+	q := open(t, o)
+	defer closeQueue(t, q)
+	bad, lost := add(t, q, large, "a"), add(t, q, large, "a")
+	must(t, d.Remove(q.places.content(lost.ID)))
+	fillSegments(t, q, 3)
+	f.Hook(func(op faultfs.Op, path string) error {
+		if op == faultfs.Read && path == q.places.content(bad.ID) {
+			return faultfs.EIO
+		}
+		return nil
+	})
+	shorten(q, 2*readTries)
+	want := []string{string(lost.ID) + ".record"}
+	if names := corruptFiles(t, d); !slices.Equal(names, want) {
+		t.Errorf("corrupt/ has %v, want %v", names, want)
+	}
+	fillSegments(t, q, q.j.Usage().Max-1)
+	shorten(q, 1)
+	want = []string{string(bad.ID) + ".content", string(bad.ID) + ".record", want[0]}
+	if names := corruptFiles(t, d); !slices.Equal(names, want) {
+		t.Errorf("corrupt/ has %v, want %v", names, want)
+	}
+}
+
+// fillSegments adds mail until the journal has so many segments in use.
+func fillSegments(t *testing.T, q *Queue, n int) {
+	t.Helper()
+	for q.j.Usage().Segments < n {
+		add(t, q, strings.Repeat("x", 5000)+"\n", "a")
+	}
+}
+
+// shorten makes some rounds of it.
+func shorten(q *Queue, rounds int) {
+	for range rounds {
+		q.shorten(context.Background())
+	}
+}
+
+// place is where a message is listed.
+func place(t *testing.T, q *Queue, id envelope.QueueID) Place {
+	t.Helper()
+	all, err := q.List(context.Background(), Filter{}, "", 1000)
+	must(t, err)
+	for _, info := range all {
+		if info.ID == id {
+			return info.Place
+		}
+	}
+	return ""
+}
+
+// logLines is what was logged.
+type logLines struct {
+	mu  sync.Mutex
+	all bytes.Buffer
+}
+
+func (l *logLines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.all.Write(b)
+}
+
+func (l *logLines) count(words string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Count(l.all.String(), words)
 }
 
 // reading says that a message is being moved.

@@ -29,11 +29,14 @@
 //     another process, or was tried before has Replay set.
 //   - A file in deferred/ or hold/ is durable, with its name, before the
 //     journal lets go of the message. Where both exist, the file counts.
-//   - A damaged file or record goes to corrupt/ with one log line, at the start
-//     and while running; the start, and the other messages, go on. Where records
-//     were lost a content file that no other record names goes there too. A
-//     record that the disk does not give back is tried again, until the journal
-//     needs its segment.
+//   - A damaged file or record (checksum, format) and a record whose content is
+//     gone go to corrupt/ with one log line, at the start and while running; the
+//     start, and the other messages, go on. Where records were lost a content
+//     file that no other record names goes there too. What fails for any other
+//     reason stays and is tried again. One exception: what the disk does not
+//     give back (EIO, EUCLEAN, EBADMSG, a shortened content) goes to corrupt/
+//     when its record lies in the oldest segment, at most one segment is left
+//     of max_segments, and three tries in a row failed.
 //   - IDs are unique whatever the clock does.
 //
 // # Parameters

@@ -29,6 +29,9 @@ const (
 // errDamaged is wrapped by every error about the content of a message file.
 var errDamaged = errors.New("queue: damaged file")
 
+// errContent is wrapped by the error of a copy whose source cannot be read.
+var errContent = errors.New("queue: content cannot be read")
+
 func damaged(what string) error { return fmt.Errorf("%w: %s", errDamaged, what) }
 
 // rcpt is the state of one recipient.
@@ -183,7 +186,7 @@ func copyContent(w io.WriterAt, off int64, content envelope.Content) (uint32, er
 			if err == nil || err == io.EOF {
 				err = io.ErrUnexpectedEOF
 			}
-			return 0, err
+			return 0, fmt.Errorf("%w: %w", errContent, err)
 		}
 		sum = crc32.Update(sum, castagnoli, part)
 		if _, err := w.WriteAt(part, off+done); err != nil {

@@ -14,13 +14,20 @@ type fifo struct {
 	head int
 }
 
-func (f *fifo) push(m *message) { f.list = append(f.list, m) }
+// push puts m at the end, unless an entry of it is there still.
+func (f *fifo) push(m *message) {
+	if !m.queued {
+		m.queued = true
+		f.list = append(f.list, m)
+	}
+}
 
 func (f *fifo) pop() *message {
 	for f.head < len(f.list) {
 		m := f.list[f.head]
 		f.list[f.head] = nil
 		f.head++
+		m.queued = false
 		if m.stage == stageIncoming {
 			return m
 		}

@@ -41,6 +41,7 @@ type message struct {
 	remove  bool
 	requeue bool
 	was     stage // before stageBusy
+	queued  bool  // has an entry in Queue.incoming
 	// filed: one of the files in deferred/ is its own, see Counts.
 	filed bool
 	// flushed is when a try now was asked for; zero again once it is active.
@@ -48,6 +49,11 @@ type message struct {
 
 	// moving is held while the message changes its place; before mu.
 	moving sync.Mutex
+	// Under moving: in how many rounds of shorten, one after the other, the
+	// disk did not give the message back, and until when its failures are not
+	// logged again.
+	unreadable int
+	complain   time.Time
 
 	// mu guards what a delivery changes.
 	mu    sync.Mutex

@@ -9,6 +9,7 @@ import (
 	"toastmaster/internal/envelope"
 	"toastmaster/internal/journal"
 	"toastmaster/internal/service"
+	"toastmaster/internal/spool"
 )
 
 // scanLoop looks for deferred messages that come due before the next scan.
@@ -119,8 +120,9 @@ func (q *Queue) shorten(ctx context.Context) {
 		}
 		list := q.inSegment(u.Oldest)
 		for _, m := range list {
-			if err := q.relocate(ctx, m); err != nil {
-				q.o.Log.Error("queue message not moved out of the journal", "id", m.id, "cause", err.Error())
+			// A store or a disk that takes nothing more takes nothing of the
+			// others either; what else fails is the trouble of one message.
+			if q.settle(ctx, m) != nil || spool.IsFull(q.relocate(ctx, m)) || ctx.Err() != nil {
 				return
 			}
 		}
@@ -152,10 +154,24 @@ func (q *Queue) inSegment(seq uint64) []*message {
 }
 
 // relocate writes a message to its file while it stays what it is: a waiting
-// one becomes deferred and due now, an active one goes on.
+// one becomes deferred and due now, an active one goes on. The failure of one
+// that is tried again and again is logged once in queue.run_delay.
 func (q *Queue) relocate(ctx context.Context, m *message) error {
 	m.moving.Lock()
 	defer m.moving.Unlock()
+	err := q.moveOut(ctx, m)
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	if now := q.o.Clock.Now(); !now.Before(m.complain) {
+		m.complain = now.Add(q.cfg.RunDelay)
+		q.o.Log.Error("queue message not moved out of the journal", "id", m.id, "cause", err.Error())
+	}
+	return err
+}
+
+// moveOut is relocate; m.moving is held.
+func (q *Queue) moveOut(ctx context.Context, m *message) error {
 	q.mu.Lock()
 	if q.known[m.id] != m || m.stage == stageBusy || m.stage == stageFinished {
 		q.mu.Unlock()
@@ -167,10 +183,7 @@ func (q *Queue) relocate(ctx context.Context, m *message) error {
 	}
 	q.mu.Unlock()
 	if err := q.readBack(m); err != nil {
-		if err = q.rescue(ctx, m, active, err); err != nil && !active {
-			q.unclaim(m)
-		}
-		return err
+		return q.notMoved(m, active, q.rescue(m, active, err))
 	}
 	pin := q.j.Pin()
 	err := q.settleToFile(ctx, m, Deferred, q.o.Clock.Now())
@@ -179,9 +192,11 @@ func (q *Queue) relocate(ctx context.Context, m *message) error {
 		return err
 	}
 	q.j.Release(pin)
+	if errors.Is(err, errContent) {
+		return q.notMoved(m, active, q.rescue(m, active, err))
+	}
 	if err != nil {
-		q.unclaim(m)
-		return err
+		return q.notMoved(m, active, err)
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -190,6 +205,15 @@ func (q *Queue) relocate(ctx context.Context, m *message) error {
 	q.due.flush(m.id, m.flushed)
 	signal(q.wake)
 	return nil
+}
+
+// notMoved makes a message that could not be moved what it was before. With a
+// nil err it has left the queue.
+func (q *Queue) notMoved(m *message, active bool, err error) error {
+	if err != nil && !active {
+		q.unclaim(m)
+	}
+	return err
 }
 
 // repin keeps the marks that an active message makes from now on. The pin was
