@@ -45,6 +45,7 @@ type Conn struct {
 	revoked atomic.Pointer[dsn.Error]
 
 	closing bool
+	linger  bool   // the client may still be sending when it is over
 	reason  string // why it is over, for the log; "" after QUIT
 	stats   stats
 }
@@ -162,6 +163,9 @@ func (c *Conn) serve() {
 	}
 	if err := c.w.Out.Flush(); err != nil && c.reason == "" {
 		c.reason = "lost connection"
+	}
+	if c.linger || c.w.In.Buffered() > 0 {
+		c.w.Linger()
 	}
 }
 

@@ -18,7 +18,7 @@ func (c *Conn) loop() {
 			return
 		}
 		if c.srv.MaxErrors > 0 && c.errors >= c.srv.MaxErrors {
-			c.bye(dsn.New(dsn.TooManyErrors, "Too many errors").WithCode(421), "too many errors")
+			c.dismiss(dsn.New(dsn.TooManyErrors, "Too many errors").WithCode(421), "too many errors")
 			return
 		}
 		line := c.again
@@ -59,11 +59,12 @@ func (c *Conn) lost(err error, where string) {
 	var ne net.Error
 	switch {
 	case errors.Is(err, wire.ErrCut) && c.revoked.Load() != nil:
+		c.linger = where != ""
 		c.bye(c.revoked.Load(), "revoked"+where)
 	case errors.Is(err, wire.ErrInterrupted):
 		c.bye(dsn.New(dsn.ShuttingDown, "Service is shutting down, try again later"), "shutdown")
 	case errors.Is(err, wire.ErrEndless):
-		c.bye(dsn.New(dsn.TooManyErrors, "Line without end").WithCode(421), "line without end"+where)
+		c.dismiss(dsn.New(dsn.TooManyErrors, "Line without end").WithCode(421), "line without end"+where)
 	case errors.As(err, &ne) && ne.Timeout():
 		c.bye(dsn.New(dsn.BadConnection, "Timeout exceeded").WithCode(421), "timeout"+where)
 	default:
@@ -79,6 +80,13 @@ func (c *Conn) bye(e *dsn.Error, reason string) {
 	c.end(reason)
 }
 
+// dismiss is bye for a client that ends the session by what it sends, and may
+// be sending more.
+func (c *Conn) dismiss(e *dsn.Error, reason string) {
+	c.linger = true
+	c.bye(e, reason)
+}
+
 // run runs one command line.
 func (c *Conn) run(line []byte) {
 	name, arg, _ := bytes.Cut(line, []byte{' '})
@@ -89,7 +97,7 @@ func (c *Conn) run(line []byte) {
 	}
 	v := &table[i]
 	if v.junk && c.tooMuchJunk() {
-		c.bye(dsn.New(dsn.TooManyErrors, "Too many commands that lead nowhere").WithCode(421), "too much junk")
+		c.dismiss(dsn.New(dsn.TooManyErrors, "Too many commands that lead nowhere").WithCode(421), "too much junk")
 		return
 	}
 	c.messageRefused = false

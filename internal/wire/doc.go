@@ -38,7 +38,8 @@
 // lets other goroutines end a wait without closing the connection, so that the
 // goroutine that serves it can still say why. [Link.Poke] makes a wait ask
 // whether it should go on; [Link.Cut] ends reads with [ErrCut] and leaves
-// writes one second.
+// writes one second. [Link.Linger] lets the last words arrive at a peer that
+// still sends: 2 seconds and 16 MiB at most.
 //
 // # Results
 //

@@ -47,6 +47,7 @@ func (s *session) loggedIn(err error) (reply, error) {
 	}
 	if s.login.Exhausted() {
 		s.bye("Too many failed log-ins")
+		s.talking = true
 	}
 	return reply{}, loginRefusal(err)
 }

@@ -86,4 +86,5 @@ func (srv *Server) ServeConn(ctx context.Context, nc net.Conn) {
 	service.OnDrain(ctx, c.drain)
 	defer s.close()
 	s.serve()
+	s.hangUp()
 }

@@ -36,8 +36,10 @@ type session struct {
 	quit   bool   // after the present command
 	reason string // of the end, for the log
 	starts bool   // STARTTLS was accepted
-	bads   int    // commands that were wrong
-	counts counts
+	// talking says that what the client sends ends the session.
+	talking bool
+	bads    int // commands that were wrong
+	counts  counts
 
 	// message and place are used again by FETCH.
 	message mime.Message
@@ -77,6 +79,14 @@ func (s *session) serve() {
 	_ = s.c.flush() // nobody is left to be told
 }
 
+// hangUp lets the last words arrive at a client that may be sending still: it
+// ended the session by what it sent, or has said more than was read.
+func (s *session) hangUp() {
+	if (s.talking || s.c.buffered() > 0) && s.c.flush() == nil {
+		s.c.link.Linger()
+	}
+}
+
 // now is the time of the clock; deadlines of the socket are in the machine's.
 func (s *session) now() time.Time { return s.srv.options.Clock.Now() }
 
@@ -102,10 +112,10 @@ func (s *session) goodbye(err error) {
 		s.reason = "revoked"
 		s.c.writeString("* BYE " + login.ErrRevoked.Text + "\r\n")
 	case err == errDiscard:
-		s.reason = err.Error()
+		s.reason, s.talking = err.Error(), true
 		s.c.writeString("* BYE Command is too large\r\n")
 	case err == errNotText:
-		s.reason = err.Error()
+		s.reason, s.talking = err.Error(), true
 		s.c.writeString("* BYE This is not IMAP, or TLS on a port without\r\n")
 	case err == errDraining:
 		s.reason = "shutdown"
@@ -156,6 +166,7 @@ func (s *session) mistake() {
 	}
 	if s.bads >= limit {
 		s.bye("Too many invalid commands")
+		s.talking = true
 	}
 }
 
@@ -164,6 +175,7 @@ func (s *session) stop(err error) {
 	if err == errDiscard && s.a.lit.pending && len(s.tag) > 0 {
 		s.c.respond(s.tag, "BAD", "TOOBIG", "Literal is too large")
 	}
+	s.talking = err == wire.ErrCut // in the middle of what the client sends
 	s.goodbye(err)
 }
 

@@ -133,7 +133,21 @@ func (s *session) goodbye(err error) string {
 		reason = "connection closed"
 	}
 	_ = s.wire.Out.Flush()
+	if s.talking(err) {
+		s.wire.Linger()
+	}
 	return reason
+}
+
+// talking says that the client may be sending still: it ended the session by
+// what it sent, or has said more than was read.
+func (s *session) talking(err error) bool {
+	for _, e := range []error{wire.ErrNotText, wire.ErrEndless, errMistakes, errFailures} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return s.wire.In.Buffered() > 0
 }
 
 // end gives everything back, also after a panic.
