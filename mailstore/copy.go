@@ -30,9 +30,7 @@ func (v *View) Copy(ctx context.Context, seqs []uint32, to string) (uidValidity 
 	}
 	defer acct.store.release(dest)
 	for again := false; ; again = true {
-		v.mb.mu.Lock()
-		items, _, size, err := v.picture(seqs)
-		v.mb.mu.Unlock()
+		items, size, err := v.pictureNow(seqs)
 		if err != nil {
 			return 0, nil, err
 		}
@@ -65,22 +63,22 @@ func (v *View) Move(ctx context.Context, seqs []uint32, to string) (uidValidity 
 		return 0, nil, err
 	}
 	defer acct.store.release(dest)
-	unlock, err := lockBoth(ctx, v.mb, dest)
-	if err != nil {
-		return 0, nil, gone(err)
-	}
-	uids, err = v.moveLocked(ctx, seqs, dest)
-	if errors.Is(err, fs.ErrNotExist) {
+	err = lockedBoth(ctx, v.mb, dest, func() (err error) {
+		uidValidity = dest.st.UIDValidity
+		uids, err = v.moveLocked(ctx, seqs, dest)
+		if !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
 		v.mb.forget()
 		if err = v.mb.compare(ctx, false); err == nil {
 			uids, err = v.moveLocked(ctx, seqs, dest)
 		}
 		if errors.Is(err, fs.ErrNotExist) {
-			err = ErrExpunged
+			return ErrExpunged
 		}
-	}
-	uidValidity = dest.st.UIDValidity
-	return uidValidity, uids, storeError(errors.Join(err, unlock()))
+		return err
+	})
+	return uidValidity, uids, gone(err)
 }
 
 func (v *View) moveLocked(ctx context.Context, seqs []uint32, dest *mailbox) ([]imap.UID, error) {
@@ -99,22 +97,12 @@ func (v *View) moveLocked(ctx context.Context, seqs []uint32, dest *mailbox) ([]
 	return uids, v.mb.expungeLocked(from)
 }
 
-// lockBoth locks two mailboxes in the order of their paths; everybody else
-// locks one at a time.
-func lockBoth(ctx context.Context, a, b *mailbox) (unlock func() error, err error) {
-	if a == b {
-		return a.end, a.begin(ctx)
-	}
-	if b.path < a.path {
-		a, b = b, a
-	}
-	if err := a.begin(ctx); err != nil {
-		return nil, err
-	}
-	if err := b.begin(ctx); err != nil {
-		return nil, errors.Join(err, a.end())
-	}
-	return func() error { return errors.Join(b.end(), a.end()) }, nil
+// pictureNow is picture for who does not hold v.mb.mu.
+func (v *View) pictureNow(seqs []uint32) (items []copyItem, size int64, err error) {
+	v.mb.mu.Lock()
+	defer v.mb.mu.Unlock()
+	items, _, size, err = v.picture(seqs)
+	return items, size, err
 }
 
 // picture reads what is needed of the originals; v.mb.mu is held.
@@ -140,12 +128,13 @@ func (v *View) picture(seqs []uint32) (items []copyItem, from []uint32, size int
 
 // receive links copies into this mailbox, all or none. fromPath is the
 // mailbox of the originals.
-func (mb *mailbox) receive(ctx context.Context, fromPath string, items []copyItem) (uint32, []imap.UID, error) {
-	if err := mb.begin(ctx); err != nil {
-		return 0, nil, err
-	}
-	uids, err := mb.receiveLocked(fromPath, items)
-	return mb.st.UIDValidity, uids, errors.Join(err, mb.end())
+func (mb *mailbox) receive(ctx context.Context, fromPath string, items []copyItem) (validity uint32, uids []imap.UID, err error) {
+	err = mb.locked(ctx, func() (err error) {
+		validity = mb.st.UIDValidity
+		uids, err = mb.receiveLocked(fromPath, items)
+		return err
+	})
+	return validity, uids, err
 }
 
 func (mb *mailbox) receiveLocked(fromPath string, items []copyItem) ([]imap.UID, error) {

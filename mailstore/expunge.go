@@ -123,13 +123,12 @@ func (mb *mailbox) unlinked(ctx context.Context, durable uint64) error {
 	if !mb.loaded || mb.dead || !mb.hasUnlinked(durable) {
 		return nil
 	}
-	if err := mb.beginLocked(ctx); err != nil {
-		return err
-	}
-	if mb.hasUnlinked(durable) {
-		mb.batch.Unlinked(mb.st.Expunged[len(mb.st.Expunged)-1].ModSeq)
-	}
-	return errors.Join(mb.commitQuietly(), mb.endLocked())
+	return mb.flocked(ctx, func() error {
+		if mb.hasUnlinked(durable) {
+			mb.batch.Unlinked(mb.st.Expunged[len(mb.st.Expunged)-1].ModSeq)
+		}
+		return mb.commitQuietly()
+	})
 }
 
 func (mb *mailbox) hasUnlinked(durable uint64) bool {

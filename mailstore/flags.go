@@ -139,11 +139,15 @@ func (v *View) SetFlags(ctx context.Context, seqs []uint32, op FlagOp, flags []i
 	if v.readOnly {
 		return nil, ErrReadOnly
 	}
+	err = v.mb.locked(ctx, func() (err error) {
+		modified, err = v.setFlags(ctx, seqs, op, flags, unchangedSince)
+		return err
+	})
+	return modified, gone(err)
+}
+
+func (v *View) setFlags(ctx context.Context, seqs []uint32, op FlagOp, flags []imap.Flag, unchangedSince uint64) (modified []uint32, err error) {
 	mb := v.mb
-	if err := mb.begin(ctx); err != nil {
-		return nil, gone(err)
-	}
-	defer func() { err = storeError(errors.Join(err, mb.end())) }()
 	how := needMissing
 	if op == FlagsRemove {
 		how = ignoreMissing
@@ -157,8 +161,27 @@ func (v *View) SetFlags(ctx context.Context, seqs []uint32, op FlagOp, flags []i
 	if err != nil {
 		return nil, err
 	}
-	changed := map[maildir.Flags][]uint32{}
-	var lost bool
+	changed, modified, lost, err := v.renameAll(seqs, op, bits, unchangedSince)
+	if err != nil {
+		return modified, errors.Join(err, mb.commitFlags(changed, o, v))
+	}
+	err = mb.commitFlags(changed, o, v)
+	if current {
+		v.flagsGen, v.modSeq = mb.flagsGen, mb.st.ModSeq
+	}
+	if lost && err == nil {
+		// Another program renamed or removed files: see what is there now.
+		mb.forget()
+		err = mb.compare(ctx, false)
+	}
+	return modified, err
+}
+
+// renameAll gives the files their names for the new flags. The UIDs of those
+// that were renamed are in changed, in case of an error too; lost says that
+// some were not where the index has them.
+func (v *View) renameAll(seqs []uint32, op FlagOp, bits maildir.Flags, unchangedSince uint64) (changed map[maildir.Flags][]uint32, modified []uint32, lost bool, err error) {
+	changed = map[maildir.Flags][]uint32{}
 	for _, seq := range seqs {
 		m := v.live(seq)
 		if m == nil {
@@ -172,25 +195,16 @@ func (v *View) SetFlags(ctx context.Context, seqs []uint32, op FlagOp, flags []i
 		if want == m.Flags {
 			continue
 		}
-		switch err := mb.rename(m, want); {
+		switch err := v.mb.rename(m, want); {
 		case errors.Is(err, fs.ErrNotExist):
 			lost = true
 			continue
 		case err != nil:
-			return modified, errors.Join(err, mb.commitFlags(changed, o, v))
+			return changed, modified, lost, err
 		}
 		changed[want] = append(changed[want], m.UID)
 	}
-	err = mb.commitFlags(changed, o, v)
-	if current {
-		v.flagsGen, v.modSeq = mb.flagsGen, mb.st.ModSeq
-	}
-	if lost && err == nil {
-		// Another program renamed or removed files: see what is there now.
-		mb.forget()
-		err = mb.compare(ctx, false)
-	}
-	return modified, err
+	return changed, modified, lost, nil
 }
 
 // forget makes the next comparison read both directories.

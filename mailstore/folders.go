@@ -184,24 +184,24 @@ func (u *User) Delete(ctx context.Context, name string) error {
 		return err
 	}
 	defer a.mu.Unlock()
-	if err := mb.begin(ctx); err != nil {
-		return err
-	}
 	var size, count int64
-	for _, m := range mb.st.Messages {
-		size, count = size+m.Size, count+1
-	}
 	var aside string
-	err = mb.leave(ctx, func() (err error) {
-		aside, err = a.moveAside(mb.path)
-		mb.deleted = err == nil
+	err = mb.locked(ctx, func() error {
+		for _, m := range mb.st.Messages {
+			size, count = size+m.Size, count+1
+		}
+		err := mb.leave(ctx, func() (err error) {
+			aside, err = a.moveAside(mb.path)
+			mb.deleted = err == nil
+			return err
+		})
+		if err == nil {
+			mb.bury()
+		}
 		return err
 	})
-	if err == nil {
-		mb.bury()
-	}
-	if err = errors.Join(err, mb.end()); err != nil {
-		return storeError(err)
+	if err != nil {
+		return err
 	}
 	a.addUsage(-size, -count)
 	if err := a.setSpecialUse(name, ""); err != nil {
@@ -338,22 +338,21 @@ func (a *account) renameFolder(ctx context.Context, from, to string) error {
 		return err
 	}
 	defer a.store.release(mb)
-	if err := mb.begin(ctx); err != nil {
+	return mb.locked(ctx, func() error {
+		// What the journal would put here again must be durable here and then
+		// not be put here.
+		err := a.store.Checkpoint(ctx)
+		if err == nil {
+			err = mb.writeUIDList()
+		}
+		if err == nil {
+			err = mb.leave(ctx, func() error { return a.store.fs.Rename(mb.path, filepath.Join(a.home, to)) })
+		}
+		if err == nil {
+			mb.bury()
+		}
 		return err
-	}
-	// What the journal would put here again must be durable here and then
-	// not be put here.
-	err = a.store.Checkpoint(ctx)
-	if err == nil {
-		err = mb.writeUIDList()
-	}
-	if err == nil {
-		err = mb.leave(ctx, func() error { return a.store.fs.Rename(mb.path, filepath.Join(a.home, to)) })
-	}
-	if err == nil {
-		mb.bury()
-	}
-	return errors.Join(err, mb.end())
+	})
 }
 
 func (u *User) renameInbox(ctx context.Context, to string) error {

@@ -19,7 +19,7 @@ import (
 //
 // Locks, in this order: account.mu, mailbox.mu, the lock of the log file,
 // Store.mu. Two mailboxes are locked at once by Move only, in the order of
-// their paths (lockBoth).
+// their paths (lockedBoth).
 type mailbox struct {
 	acct *account
 	dir  string // below home, "" for INBOX
@@ -128,7 +128,7 @@ func (mb *mailbox) weigh() (usable bool, cost int64) {
 }
 
 // ensureLoaded loads the index the first time.
-func (mb *mailbox) ensureLoaded(ctx context.Context) error {
+func (mb *mailbox) ensureLoaded(ctx context.Context) (err error) {
 	mb.mu.Lock()
 	defer mb.mu.Unlock()
 	switch {
@@ -154,15 +154,19 @@ func (mb *mailbox) ensureLoaded(ctx context.Context) error {
 		return err
 	}
 	mb.log, mb.cache = log, index.OpenCache(s.fs, mb.path)
-	if err := mb.load(ctx); err != nil {
-		return errors.Join(err, mb.log.Close())
-	}
-	mb.loaded = true
-	return mb.endLocked()
+	defer func() {
+		err = errors.Join(err, mb.log.Unlock())
+		if !mb.loaded {
+			err = errors.Join(err, mb.log.Close())
+		}
+	}()
+	err = mb.load(ctx)
+	mb.loaded = err == nil
+	return err
 }
 
-// load reads or rebuilds the index and compares it with the Maildir. The lock
-// of the log is held when it returns without error.
+// load reads or rebuilds the index and compares it with the Maildir. It takes
+// the lock of the log; the caller gives it back, after an error too.
 func (mb *mailbox) load(ctx context.Context) error {
 	mb.batch.Reset()
 	st, err := mb.log.Load()
@@ -175,7 +179,7 @@ func (mb *mailbox) load(ctx context.Context) error {
 	}
 	changed, err := mb.log.Changed()
 	if err != nil {
-		return errors.Join(err, mb.log.Unlock())
+		return err
 	}
 	mb.adopt(st)
 	if mb.wrote = 0; mb.log.Fresh || !mb.store().points.covers(changed) {
@@ -192,10 +196,7 @@ func (mb *mailbox) load(ctx context.Context) error {
 	if err == nil {
 		err = mb.commit(nil)
 	}
-	if err != nil {
-		return errors.Join(err, mb.log.Unlock())
-	}
-	return nil
+	return err
 }
 
 // adopt makes st the state. Messages that views hold keep their identity.
@@ -221,64 +222,6 @@ func (mb *mailbox) adopt(st *index.State) {
 	}
 	mb.flagSets = map[maildir.Flags][]imap.Flag{}
 }
-
-// begin locks the mailbox here and against other processes, and catches up
-// with what they did. Undo with end.
-func (mb *mailbox) begin(ctx context.Context) error {
-	mb.mu.Lock()
-	if err := mb.beginLocked(ctx); err != nil {
-		mb.mu.Unlock()
-		return storeError(err)
-	}
-	return nil
-}
-
-func (mb *mailbox) beginLocked(ctx context.Context) error {
-	if mb.dead {
-		return ErrNotFound
-	}
-	mb.batch.Reset() // what an operation that failed left
-	if err := mb.log.Lock(); err != nil {
-		return err
-	}
-	n, keys := len(mb.st.Messages), len(mb.st.Keywords)
-	changed, reload, err := mb.log.CatchUp(mb.st)
-	switch {
-	case reload:
-		return mb.load(ctx)
-	case err != nil:
-		return errors.Join(err, mb.log.Unlock())
-	}
-	if changed {
-		// Whatever it was: views compare in full.
-		mb.goneGen++
-		mb.flagsGen++
-		mb.touched(nil)
-		if len(mb.st.Keywords) != keys {
-			clear(mb.flagSets)
-		}
-		mb.acct.usageUnknown(n != len(mb.st.Messages))
-	}
-	return nil
-}
-
-func (mb *mailbox) end() error {
-	err := mb.endLocked()
-	mb.mu.Unlock()
-	return storeError(err)
-}
-
-// locked runs f between begin and end. A panic of f, which the fence of
-// whoever delivers makes an error, must not leave the mailbox locked for all.
-func (mb *mailbox) locked(ctx context.Context, f func() error) (err error) {
-	if err := mb.begin(ctx); err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, mb.end()) }()
-	return f()
-}
-
-func (mb *mailbox) endLocked() error { return mb.log.Unlock() }
 
 // commit appends the batch and tells the views, except the one that did it.
 func (mb *mailbox) commit(by *View) error {
@@ -353,16 +296,15 @@ func (mb *mailbox) writeLast(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := mb.beginLocked(ctx); err != nil {
+	return mb.flocked(ctx, func() error {
+		err := mb.writeUIDList()
+		if !mb.st.Closed {
+			mb.batch.Reset()
+			mb.batch.Close()
+			err = errors.Join(err, mb.commit(nil))
+		}
 		return err
-	}
-	err := mb.writeUIDList()
-	if !mb.st.Closed {
-		mb.batch.Reset()
-		mb.batch.Close()
-		err = errors.Join(err, mb.commit(nil))
-	}
-	return errors.Join(err, mb.endLocked())
+	})
 }
 
 func (mb *mailbox) now() time.Time { return mb.store().clock.Now() }

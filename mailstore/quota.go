@@ -150,12 +150,7 @@ func (a *account) countUsage(ctx context.Context) (Usage, error) {
 		if err != nil {
 			return Usage{}, err
 		}
-		mb.mu.Lock()
-		for _, m := range mb.st.Messages {
-			sum.Bytes += m.Size
-		}
-		sum.Messages += int64(len(mb.st.Messages))
-		mb.mu.Unlock()
+		mb.addTo(&sum)
 		a.store.release(mb)
 	}
 	if a.gone.Load() {
@@ -200,6 +195,16 @@ func (a *account) usageUnknown(changed bool) {
 	if changed {
 		a.forgetUsage()
 	}
+}
+
+// addTo adds the mailbox's messages to sum.
+func (mb *mailbox) addTo(sum *Usage) {
+	mb.mu.Lock()
+	defer mb.mu.Unlock()
+	for _, m := range mb.st.Messages {
+		sum.Bytes += m.Size
+	}
+	sum.Messages += int64(len(mb.st.Messages))
 }
 
 func (a *account) forgetUsage() {

@@ -208,13 +208,7 @@ func (s *Store) restore(ctx context.Context, j *journal.Journal, r *storedRecord
 		return false, err
 	}
 	defer s.releaseAccount(acct)
-	acct.mu.Lock()
-	there, err := acct.hasFolder(r.dir)
-	if err == nil && !there {
-		err = acct.makeFolder(r.dir) // made shortly before the power loss
-	}
-	acct.mu.Unlock()
-	if err != nil {
+	if err := acct.ensureFolder(r.dir); err != nil {
 		return false, err
 	}
 	mb, err := acct.openDir(ctx, r.dir)
@@ -236,14 +230,26 @@ func (s *Store) restore(ctx context.Context, j *journal.Journal, r *storedRecord
 	}
 	date := time.Unix(r.date, 0).In(time.FixedZone("", int(r.zone)*60))
 	d := &Delivery{Date: date, Content: envelope.Memory(whole.content), Flags: append(imapFlags(r.flags), r.keywords...)}
-	if err := mb.begin(ctx); err != nil {
-		return false, err
+	did := false
+	err = mb.locked(ctx, func() (err error) {
+		if left && mb.st.UIDValidity != r.validity {
+			return nil
+		}
+		did, err = mb.restoreLocked(ctx, r, d)
+		return err
+	})
+	return did, err
+}
+
+// ensureFolder makes a folder that was made shortly before a power loss.
+func (a *account) ensureFolder(dir string) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	there, err := a.hasFolder(dir)
+	if err != nil || there {
+		return err
 	}
-	if left && mb.st.UIDValidity != r.validity {
-		return false, mb.end()
-	}
-	did, err := mb.restoreLocked(ctx, r, d)
-	return did, errors.Join(err, mb.end())
+	return a.makeFolder(dir)
 }
 
 func (mb *mailbox) restoreLocked(ctx context.Context, r *storedRecord, d *Delivery) (bool, error) {

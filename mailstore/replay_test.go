@@ -119,9 +119,7 @@ func prepareForLoss(t *testing.T, root string) string {
 	_, err := v.SetFlags(t.Context(), []uint32{2, 3}, FlagsAdd, []imap.Flag{imap.FlagSeen, "work"}, 0)
 	check(t, err)
 	check(t, v.Expunge(t.Context(), []uint32{1, 4}))
-	check(t, v.mb.begin(t.Context()))
-	check(t, v.mb.log.Reset(v.mb.st))
-	check(t, v.mb.end())
+	check(t, v.mb.locked(t.Context(), func() error { return v.mb.log.Reset(v.mb.st) }))
 	deliver(t, s, Delivery{Content: message("last"), Date: time.Unix(1e9+7, 0)})
 	check(t, v.Close())
 	check(t, u.Close())
@@ -205,9 +203,7 @@ func TestRecoveryKeepsPromisedUIDs(t *testing.T) {
 	}
 	add("first")
 	v := openView(t, u, "INBOX")
-	check(t, v.mb.begin(t.Context()))
-	check(t, v.mb.writeUIDList())
-	check(t, v.mb.end())
+	check(t, v.mb.locked(t.Context(), v.mb.writeUIDList))
 	told := map[string]uint32{}
 	for _, subject := range []string{"a", "b", "c"} {
 		clk.Advance(-time.Second) // names no longer sort as they came

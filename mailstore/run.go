@@ -143,14 +143,10 @@ func (mb *mailbox) compact(ctx context.Context) error {
 	if mb.log.Size() < limit {
 		return nil
 	}
-	if err := mb.beginLocked(ctx); err != nil {
-		return err
-	}
-	mb.st.ForgetExpunged(mb.now().Add(-mb.store().cfg.ExpungeMemory).Unix(), mb.store().cfg.ExpungeEntries)
-	if err := mb.log.Reset(mb.st); err != nil {
-		return err
-	}
-	return mb.endLocked()
+	return mb.flocked(ctx, func() error {
+		mb.st.ForgetExpunged(mb.now().Add(-mb.store().cfg.ExpungeMemory).Unix(), mb.store().cfg.ExpungeEntries)
+		return mb.log.Reset(mb.st)
+	})
 }
 
 // snapshotCost is about what a message takes in a snapshot.

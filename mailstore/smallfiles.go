@@ -204,9 +204,7 @@ func (s *Store) RemoveAccount(ctx context.Context, acc Account) error {
 		return storeError(err)
 	}
 	for _, mb := range boxes {
-		mb.mu.Lock()
-		mb.bury()
-		mb.mu.Unlock()
+		mb.leaves()
 		s.release(mb)
 	}
 	s.mu.Lock()

@@ -80,11 +80,14 @@ func (mb *mailbox) refresh(ctx context.Context) error {
 	if !grown && mb.now().Sub(mb.sync.lastScan) < 20*mb.sync.scanTook {
 		return nil
 	}
-	if err := mb.beginLocked(ctx); err != nil {
-		return storeError(err)
-	}
-	err = mb.compare(ctx, false)
-	return storeError(errors.Join(err, mb.endLocked()))
+	return storeError(mb.flocked(ctx, func() error { return mb.compare(ctx, false) }))
+}
+
+// leaves is bury for who does not hold mb.mu.
+func (mb *mailbox) leaves() {
+	mb.mu.Lock()
+	defer mb.mu.Unlock()
+	mb.bury()
 }
 
 // bury makes a mailbox whose folder is gone empty.

@@ -172,7 +172,7 @@ func (mb *mailbox) rebuild(from *index.State) (*index.State, error) {
 	s := mb.store()
 	data, err := readFile(s.fs, filepath.Join(mb.path, uidListFile))
 	if err != nil {
-		return nil, errors.Join(err, mb.log.Unlock())
+		return nil, err
 	}
 	if from != nil || len(data) > 0 {
 		s.log.Info("rebuilding the index of a mailbox", "path", mb.path)
@@ -186,7 +186,7 @@ func (mb *mailbox) rebuild(from *index.State) (*index.State, error) {
 		validity := l.UIDValidity
 		if validity == 0 {
 			if validity, err = mb.acct.nextUIDValidity(); err != nil {
-				return nil, errors.Join(err, mb.log.Unlock())
+				return nil, err
 			}
 		}
 		st = index.NewState(validity)
@@ -203,13 +203,13 @@ func (mb *mailbox) rebuild(from *index.State) (*index.State, error) {
 	st.Recent = max(st.Recent, 1)
 	next := st.UIDNext
 	if err := mb.log.Start(st); err != nil {
-		return nil, errors.Join(err, mb.log.Unlock())
+		return nil, err
 	}
 	if next > 1 {
 		mb.batch.Reset()
 		mb.batch.Next(next, st.ModSeq)
 		if err := mb.log.Append(st, &mb.batch); err != nil {
-			return nil, errors.Join(err, mb.log.Unlock())
+			return nil, err
 		}
 		mb.batch.Reset()
 	}

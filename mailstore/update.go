@@ -151,15 +151,13 @@ func (v *View) promise(ctx context.Context) error {
 	if !takes && !mb.mustReserve() {
 		return nil
 	}
-	if err := mb.beginLocked(ctx); err != nil {
-		return storeError(err)
-	}
-	if takes && mb.st.Recent < next {
-		v.take(mb.st.Recent, next-1)
-		mb.batch.Recent(next)
-	}
-	err := mb.reserve()
-	return storeError(errors.Join(err, mb.endLocked()))
+	return storeError(mb.flocked(ctx, func() error {
+		if takes && mb.st.Recent < next {
+			v.take(mb.st.Recent, next-1)
+			mb.batch.Recent(next)
+		}
+		return mb.reserve()
+	}))
 }
 
 // take adds a range to the recent ones of this session.

@@ -65,14 +65,7 @@ func (u *User) Status(ctx context.Context, name string) (Status, error) {
 		return Status{}, ErrNotFound
 	}
 	if mb.mustReserve() { // UIDNEXT is a promise, too
-		if err := mb.beginLocked(ctx); err != nil {
-			return Status{}, storeError(err)
-		}
-		if err := mb.reserve(); err != nil {
-			_ = mb.endLocked()
-			return Status{}, storeError(err)
-		}
-		if err := mb.endLocked(); err != nil {
+		if err := mb.flocked(ctx, mb.reserve); err != nil {
 			return Status{}, storeError(err)
 		}
 	}

@@ -53,31 +53,39 @@ func (u *User) Open(ctx context.Context, name string, readOnly bool) (*View, err
 	if err != nil {
 		return nil, err
 	}
+	v := &View{mb: mb, name: u.canonical(name), readOnly: readOnly, changed: make(chan struct{}, 1)}
+	shown := false
+	defer func() {
+		if !shown {
+			u.acct.store.release(mb)
+		}
+	}()
 	if err := mb.refresh(ctx); err != nil {
-		u.acct.store.release(mb)
 		return nil, err
 	}
+	if err := v.show(ctx); err != nil {
+		return nil, err
+	}
+	shown = true
+	return v, nil
+}
+
+// show makes v one of its mailbox's views, unless there is an error.
+func (v *View) show(ctx context.Context) error {
+	mb := v.mb
 	mb.mu.Lock()
 	defer mb.mu.Unlock()
 	if mb.dead {
-		mb.mu.Unlock()
-		u.acct.store.release(mb)
-		mb.mu.Lock()
-		return nil, ErrNotFound
+		return ErrNotFound
 	}
-	v := &View{mb: mb, name: u.canonical(name), readOnly: readOnly, changed: make(chan struct{}, 1)}
 	v.version, v.goneGen, v.flagsGen = mb.version.Load(), mb.goneGen, mb.flagsGen
 	v.modSeq, v.uidNext, v.keywords = mb.st.ModSeq, mb.st.UIDNext, len(mb.st.Keywords)
 	v.msgs = slices.Clip(mb.st.Messages)
-	mb.views[v] = struct{}{}
 	if err := v.promise(ctx); err != nil {
-		delete(mb.views, v)
-		mb.mu.Unlock()
-		u.acct.store.release(mb)
-		mb.mu.Lock()
-		return nil, err
+		return err
 	}
-	return v, nil
+	mb.views[v] = struct{}{}
+	return nil
 }
 
 // Close releases the view.
@@ -274,12 +282,10 @@ func (mb *mailbox) file(uid uint32) (name string, size int64, ok bool) {
 
 // lookAgain reads both directories.
 func (mb *mailbox) lookAgain(ctx context.Context) error {
-	if err := mb.begin(ctx); err != nil {
-		return gone(err)
-	}
-	mb.forget()
-	err := mb.compare(ctx, false)
-	return errors.Join(err, mb.end())
+	return gone(mb.locked(ctx, func() error {
+		mb.forget()
+		return mb.compare(ctx, false)
+	}))
 }
 
 // gone turns "no such mailbox" into "message expunged" for a view whose
@@ -318,21 +324,25 @@ func (v *View) Structure(ctx context.Context, seq uint32) ([]byte, error) {
 	if m == nil {
 		return nil, ErrExpunged
 	}
-	mb := v.mb
-	mb.mu.Lock()
-	live := v.live(seq)
-	if live != nil && live.CacheLen > 0 {
-		data, err := v.cached(live)
-		if err != nil || data != nil {
-			mb.mu.Unlock()
-			return data, storeError(err)
-		}
+	data, err := v.known(seq)
+	if err != nil || data != nil {
+		return data, storeError(err)
 	}
-	mb.mu.Unlock()
-	if live == nil {
+	return v.mb.scanAgain(ctx, m.UID)
+}
+
+// known is the entry of message seq, nil if there is none or it is damaged.
+func (v *View) known(seq uint32) ([]byte, error) {
+	v.mb.mu.Lock()
+	defer v.mb.mu.Unlock()
+	switch live := v.live(seq); {
+	case live == nil:
 		return nil, ErrExpunged
+	case live.CacheLen == 0:
+		return nil, nil
+	default:
+		return v.cached(live)
 	}
-	return mb.scanAgain(ctx, m.UID)
 }
 
 // cached reads an entry through the window; nil if it is damaged.
@@ -382,14 +392,12 @@ func (mb *mailbox) relearn(ctx context.Context, uid uint32, c envelope.Content) 
 		return nil, fmt.Errorf("mailstore: scanning a message: %w", err)
 	}
 	data := scanned.AppendBinary(nil)
-	if err := mb.begin(ctx); err != nil {
-		return nil, gone(err)
-	}
-	if m := mb.st.Get(uid); m != nil {
-		mb.logScanned(m, scanned, data)
-	}
-	err = mb.commitQuietly()
-	return data, errors.Join(err, mb.end())
+	return data, gone(mb.locked(ctx, func() error {
+		if m := mb.st.Get(uid); m != nil {
+			mb.logScanned(m, scanned, data)
+		}
+		return mb.commitQuietly()
+	}))
 }
 
 // logScanned writes the entry of m and logs its place and its sizes.

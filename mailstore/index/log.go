@@ -79,8 +79,13 @@ func (l *Log) Lock() error {
 	return l.file.Lock(true)
 }
 
-// Unlock gives it back.
-func (l *Log) Unlock() error { return l.file.Unlock() }
+// Unlock gives it back. Who does not hold it gives back nothing.
+func (l *Log) Unlock() error {
+	if l.file == nil {
+		return nil // drop has
+	}
+	return l.file.Unlock()
+}
 
 // Changed is when the log was last written.
 func (l *Log) Changed() (time.Time, error) {
