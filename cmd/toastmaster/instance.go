@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -57,7 +58,9 @@ type instance struct {
 	smtpd   *smtpd.Daemon
 	group   *service.Group
 
-	closers []func() error
+	// stopping is when the stop began.
+	stopping time.Time
+	closers  []func() error
 }
 
 // openInstance opens everything in order of dependency. On error what was
@@ -190,6 +193,7 @@ func (i *instance) openLog(context.Context) error {
 	}
 	i.log = log
 	i.onClose(log.Close)
+	i.onClose(i.noteStopped)
 	return nil
 }
 

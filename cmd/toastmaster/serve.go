@@ -67,6 +67,7 @@ func serve(ctx context.Context, env *environment, c *configs.Config, onReady fun
 	if err != nil {
 		return err
 	}
+	i.group.Stopping = i.noteStopping
 	i.warn(ctx)
 	notify := service.NewNotifier(env.getenv)
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -84,6 +85,24 @@ func serve(ctx context.Context, env *environment, c *configs.Config, onReady fun
 		err = cause
 	}
 	return err
+}
+
+// noteStopping logs why the stop begins: a signal, or what failed.
+func (i *instance) noteStopping(why error) {
+	i.stopping = i.clock.Now()
+	if errors.Is(why, context.Canceled) {
+		i.log.Info("stopping", "reason", why.Error())
+		return
+	}
+	i.log.Error("stopping", "reason", "failure", "cause", why)
+}
+
+// noteStopped logs that all is closed but the log.
+func (i *instance) noteStopped() error {
+	if !i.stopping.IsZero() {
+		i.log.Info("stopped", "duration", i.clock.Now().Sub(i.stopping).Round(time.Millisecond))
+	}
+	return nil
 }
 
 // watch announces readiness, serves SIGHUP and announces the stop.

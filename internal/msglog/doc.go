@@ -15,6 +15,10 @@
 // quoted as Go quotes, so no peer can begin a line of its own. An empty text
 // has no key on the line. Values of events are cut at 1,024 octets.
 //
+// Warn are refusals for a reason of this system (4.3.z), deliveries that did not
+// succeed and failed log-ins; error is what somebody must look at. Other events
+// are info.
+//
 // # Output
 //
 // Lines gather in a buffer of bounded size and are written with one call: after

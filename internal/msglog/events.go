@@ -43,11 +43,20 @@ func (Stored) name() string       { return "stored" }
 
 func (Connect) level() slog.Level      { return slog.LevelInfo }
 func (Disconnect) level() slog.Level   { return slog.LevelInfo }
-func (Reject) level() slog.Level       { return slog.LevelInfo }
 func (Queued) level() slog.Level       { return slog.LevelInfo }
 func (Removed) level() slog.Level      { return slog.LevelInfo }
 func (Notification) level() slog.Level { return slog.LevelInfo }
 func (Stored) level() slog.Level       { return slog.LevelInfo }
+
+// A refusal for a reason of this system (4.3.z: no space, no directory, too much
+// mail) wants somebody's attention; one while it stops does not.
+func (e Reject) level() slog.Level {
+	s := e.Err.Status
+	if s.Temporary() && s.Subject() == dsn.MailSystem.Subject() && s != dsn.ShuttingDown {
+		return slog.LevelWarn
+	}
+	return slog.LevelInfo
+}
 
 func (e Login) level() slog.Level {
 	if e.Reason != "" {

@@ -35,7 +35,7 @@ func TestEventsAreCounted(t *testing.T) {
 		l.Event(e.event)
 	}
 	for name, want := range map[string]float64{
-		"connections_total": 1, "session_seconds": 1, "logins_total": 2, "rejects_total": 1, "queued_total": 1,
+		"connections_total": 1, "session_seconds": 1, "logins_total": 2, "rejects_total": 3, "queued_total": 1,
 		"queued_bytes_total": 4096, "queued_recipients_total": 2, "attempts_total": 2, "delivery_delay_seconds": 2,
 		"delivery_phase_seconds": 8, "removed_total": 1, "notifications_total": 1, "stored_total": 1, "stored_bytes_total": 99,
 	} {

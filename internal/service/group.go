@@ -26,8 +26,11 @@ type Group struct {
 	// StopTimeout bounds the wait for one stage to stop. It should be longer
 	// than the drain time of its servers. Zero waits without a limit.
 	StopTimeout time.Duration
-	Log         *msglog.Log
-	Clock       clock.Clock
+	// Stopping is called once, before the first service is stopped, with why:
+	// the failure of a service, or the cause of the end of ctx. It may be nil.
+	Stopping func(why error)
+	Log      *msglog.Log
+	Clock    clock.Clock
 
 	mu      sync.Mutex
 	members []*member
@@ -78,6 +81,13 @@ func (g *Group) Run(ctx context.Context) error {
 		case m := <-failed:
 			err = m.failure()
 		}
+	}
+	if g.Stopping != nil {
+		why := err
+		if why == nil {
+			why = context.Cause(ctx)
+		}
+		g.Stopping(why)
 	}
 	for i := reached - 1; i >= 0; i-- {
 		err = errors.Join(err, g.stop(stages[i]))

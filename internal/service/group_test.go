@@ -263,3 +263,32 @@ func TestNotifier(t *testing.T) {
 		t.Error("without NOTIFY_SOCKET there is nobody to tell")
 	}
 }
+
+// TestWhyAGroupStops: it is told before anything is stopped.
+func TestWhyAGroupStops(t *testing.T) {
+	t.Parallel()
+	for _, failure := range []bool{false, true} {
+		d := &diary{}
+		w := newWorker("w", d)
+		g := &Group{Stages: [][]Service{{w}}, Log: msglog.Discard(), Clock: clock.System{}}
+		g.Stopping = func(why error) { d.add("stopping: " + why.Error()) }
+		ctx, cancel := context.WithCancelCause(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- g.Run(ctx) }()
+		<-g.Ready()
+		want := []string{"run w", "stopping: a signal", "end w"}
+		if failure {
+			w.fail <- errors.New("broken")
+			want = []string{"run w", "stopping: service w: broken"}
+		} else {
+			cancel(errors.New("a signal"))
+		}
+		if err := <-done; (err != nil) != failure {
+			t.Error(err)
+		}
+		cancel(nil)
+		if got := d.read(); !slices.Equal(got, want) {
+			t.Errorf("%q", got)
+		}
+	}
+}

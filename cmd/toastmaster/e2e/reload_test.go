@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -40,4 +41,17 @@ func TestReload(t *testing.T) {
 	b.hangup(t, "error reload status=failed")
 	must(t, os.WriteFile(b.ConfigFile(), text, 0o600))
 	b.hangup(t, "info reload status=ok")
+}
+
+// TestAStopIsInTheLog: why it began, and when it was over, once each.
+func TestAStopIsInTheLog(t *testing.T) {
+	t.Parallel()
+	b := serve(t, nil)
+	must(t, b.Stop())
+	text, err := os.ReadFile(b.LogFile())
+	must(t, err)
+	stop := regexp.MustCompile(`(?s) info stopping reason="terminated signal received"\n.* info stopped duration=\S+\n$`)
+	if log := string(text); !stop.MatchString(log) || strings.Count(log, " stopping ") != 1 || strings.Count(log, " stopped ") != 1 {
+		t.Errorf("%s", b.LogTail(1000))
+	}
 }
