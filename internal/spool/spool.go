@@ -2,6 +2,7 @@ package spool
 
 import (
 	"errors"
+	"hash/crc32"
 	"io"
 	"sync"
 
@@ -42,6 +43,7 @@ type Buffer struct {
 	mem  *[]byte
 	file vfs.File
 	size int64
+	sum  uint32 // of what went to file
 }
 
 // Write appends. After an error the buffer holds an unknown part of p and can
@@ -59,6 +61,7 @@ func (b *Buffer) Write(p []byte) (int, error) {
 	}
 	n, err := b.file.Write(p)
 	b.size += int64(n)
+	b.sum = crc32.Update(b.sum, castagnoli, p[:n])
 	return n, writeError(err)
 }
 
@@ -71,9 +74,12 @@ func (b *Buffer) spill() error {
 		return errors.Join(writeError(err), f.Close())
 	}
 	b.file = f
+	b.sum = crc32.Checksum(*b.mem, castagnoli)
 	*b.mem = (*b.mem)[:0]
 	return nil
 }
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // writeError tells a full disk from other trouble (RFC 3463 x.3.1).
 func writeError(err error) error {
@@ -105,6 +111,10 @@ func (b *Buffer) Bytes() ([]byte, bool) {
 // File is the file of a large message, nil for one in memory. It stays the
 // buffer's; whoever wants to keep it links it.
 func (b *Buffer) File() vfs.File { return b.file }
+
+// Sum is the CRC32C of a message that lies in a file, of the octets as they
+// were written and not as they may be read; of no meaning for one in memory.
+func (b *Buffer) Sum() uint32 { return b.sum }
 
 // ReadAt reads from memory or file.
 func (b *Buffer) ReadAt(p []byte, off int64) (int, error) {

@@ -2,6 +2,7 @@ package spool
 
 import (
 	"bytes"
+	"hash/crc32"
 	"io"
 	"testing"
 
@@ -23,6 +24,9 @@ func TestSmallStaysInMemoryLargeSpills(t *testing.T) {
 		}
 		if _, inMemory := b.Bytes(); inMemory != (size <= 100) || b.Size() != int64(size) {
 			t.Errorf("size %d: in memory %v, Size %d", size, inMemory, b.Size())
+		}
+		if b.File() != nil && b.Sum() != crc32.Checksum(want, crc32.MakeTable(crc32.Castagnoli)) {
+			t.Errorf("size %d: the sum is not that of what was written", size)
 		}
 		got, err := io.ReadAll(envelope.Reader(b))
 		if err != nil || !bytes.Equal(got, want) {

@@ -79,20 +79,28 @@ func (q *Queue) admit(ctx context.Context) error {
 	return nil
 }
 
-// filed is a content that lies in a file already (spool.Buffer).
-type filed interface{ File() vfs.File }
+// filed is a content that lies in a file already (spool.Buffer), and whose
+// checksum was made when it was written there.
+type filed interface {
+	File() vfs.File
+	Sum() uint32
+}
 
 // store writes the record, and before it the content of a large message.
 func (q *Queue) store(ctx context.Context, env *envelope.Envelope, prefix []byte, content envelope.Content) (*message, error) {
 	size := content.Size()
-	overhead := encodeMessage(env, false, int64(len(prefix)), 0)
+	r := &record{env: env, prefixSize: int64(len(prefix))}
+	overhead := encodeMessage(r)
 	external := size > q.cfg.MemoryLimit || int64(len(overhead)+len(prefix))+size > q.j.MaxRecord()
+	r.contentSize, r.external = size, external
 	if external {
-		if err := q.linkContent(env.ID, content); err != nil {
+		sum, err := q.linkContent(env.ID, content)
+		if err != nil {
 			return nil, err
 		}
+		r.sum = checksum{sum, true}
 	}
-	payload := encodeMessage(env, external, int64(len(prefix)), size)
+	payload := encodeMessage(r)
 	textAt := len(payload)
 	payload = append(payload, prefix...)
 	if !external {
@@ -108,7 +116,7 @@ func (q *Queue) store(ctx context.Context, env *envelope.Envelope, prefix []byte
 	}
 	m := &message{
 		id: env.ID, size: int64(len(prefix)) + size, env: env,
-		place: Incoming, pos: pos, text: payload[textAt:], external: external, seat: true,
+		place: Incoming, pos: pos, text: payload[textAt:], external: external, sum: r.sum, seat: true,
 	}
 	q.account(m)
 	return m, nil
@@ -129,31 +137,33 @@ func (q *Queue) disown(id envelope.QueueID, external bool, cause error) {
 	}
 }
 
-// linkContent gives a large content a name in content/, durable with its name.
-func (q *Queue) linkContent(id envelope.QueueID, content envelope.Content) error {
+// linkContent gives a large content a name in content/, durable with its name,
+// and returns its checksum.
+func (q *Queue) linkContent(id envelope.QueueID, content envelope.Content) (uint32, error) {
 	path := q.places.content(id)
 	var file vfs.File
+	var sum uint32
 	if c, ok := content.(filed); ok {
-		file = c.File()
+		file, sum = c.File(), c.Sum()
 	}
 	if file == nil {
 		temp, err := q.o.FS.OpenTemp(q.o.Dir, 0o600)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		defer temp.Close()
-		if _, err := copyContent(temp, 0, content); err != nil {
-			return err
+		if sum, err = copyContent(temp, 0, content); err != nil {
+			return 0, err
 		}
 		file = temp
 	}
 	if err := file.Sync(); err != nil {
-		return err
+		return 0, err
 	}
 	if err := file.LinkTo(path); err != nil {
-		return err
+		return 0, err
 	}
-	return q.o.FS.SyncDir(filepath.Dir(path))
+	return sum, q.o.FS.SyncDir(filepath.Dir(path))
 }
 
 // appendContent copies a content that goes into the journal.

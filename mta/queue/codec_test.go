@@ -59,8 +59,11 @@ func TestVersion1IsRead(t *testing.T) {
 
 func FuzzRecord(f *testing.F) {
 	env := fullEnvelope()
-	f.Add(append(encodeMessage(env, false, 3, 4), "abcdefg"...))
-	f.Add(append(encodeMessage(env, true, 3, 400000), "abc"...))
+	f.Add(append(encodeMessage(&record{env: env, prefixSize: 3, contentSize: 4}), "abcdefg"...))
+	outside := &record{env: env, external: true, prefixSize: 3, contentSize: 400000}
+	f.Add(append(encodeMessage(outside), "abc"...))
+	outside.sum = checksum{1<<31 + 5, true}
+	f.Add(append(encodeMessage(outside), "abc"...))
 	f.Add(mark{env.ID, 3, EffectStore, 1 << 60, 7}.encode())
 	f.Add(gone{env.ID, goneMoved}.encode())
 	f.Add(checkpointed{9, 9}.encode())
@@ -77,9 +80,9 @@ func FuzzRecord(f *testing.F) {
 		if err != nil {
 			return
 		}
-		again := append(encodeMessage(r.env, r.external, r.prefixSize, r.contentSize), r.text...)
+		again := append(encodeMessage(r), r.text...)
 		r2, err := decodeMessage(again[1:])
-		if err != nil || !reflect.DeepEqual(r.env, r2.env) || !bytes.Equal(r.text, r2.text) {
+		if err != nil || !reflect.DeepEqual(r.env, r2.env) || !bytes.Equal(r.text, r2.text) || r.external != r2.external || r.sum != r2.sum {
 			t.Errorf("%+v became %+v: %v", r, r2, err)
 		}
 	})

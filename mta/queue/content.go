@@ -1,7 +1,12 @@
 package queue
 
 import (
+	"errors"
+	"fmt"
+	"hash/crc32"
 	"io"
+	"io/fs"
+	"os"
 
 	"toastmaster/internal/envelope"
 	"toastmaster/internal/vfs"
@@ -14,6 +19,36 @@ type fileContent struct {
 	file   vfs.File
 	off    int64 // of the part in the file
 	size   int64 // of the part
+	sum    checksum
+}
+
+// checksum is the CRC32C of a content, or of its part in a file. It is not known
+// of a content file whose record is from before it was noted.
+type checksum struct {
+	value uint32
+	known bool
+}
+
+// check reads the part in the file once, through a buffer of bounded size, and
+// compares it with its checksum. A difference is errDamaged; a part whose
+// checksum is not known passes.
+func (c *fileContent) check() error {
+	if !c.sum.known {
+		return nil
+	}
+	buf, sum := make([]byte, min(copySize, c.size)), uint32(0)
+	for done := int64(0); done < c.size; {
+		part := buf[:min(int64(len(buf)), c.size-done)]
+		if err := readFull(c.file, part, c.off+done); err != nil {
+			return fmt.Errorf("%w: %w", errContent, err)
+		}
+		sum = crc32.Update(sum, castagnoli, part)
+		done += int64(len(part))
+	}
+	if sum != c.sum.value {
+		return damaged("content")
+	}
+	return nil
 }
 
 var _ envelope.Content = (*fileContent)(nil)
@@ -54,4 +89,90 @@ func (c *fileContent) File() vfs.File {
 		return nil
 	}
 	return c.file
+}
+
+// content opens the message of m; m.mu is held. A content file that is missing
+// or has another size than its record says is errDamaged.
+func (q *Queue) content(m *message) (envelope.Content, error) {
+	if m.place != Incoming {
+		f, mf, err := q.places.read(m.place, m.id)
+		if err != nil {
+			return nil, err
+		}
+		return mf.content(f), nil
+	}
+	text := m.text
+	if text == nil {
+		r, err := q.loadRecord(m)
+		if err != nil {
+			return nil, err
+		}
+		text = r.text
+	}
+	if !m.external {
+		return envelope.Memory(text), nil
+	}
+	size := m.size - int64(len(text))
+	f, err := q.places.openContent(m.id, size)
+	if err != nil {
+		return nil, err
+	}
+	return &fileContent{prefix: text, file: f, size: size, sum: m.sum}, nil
+}
+
+// wholeContent is content for somebody who must not get altered octets: it is
+// compared with its checksum. What the journal has was compared when it was
+// read. m.mu is held; m.damage says how it went.
+func (q *Queue) wholeContent(m *message) (envelope.Content, error) {
+	c, err := q.content(m)
+	if f, ok := c.(*fileContent); ok && err == nil {
+		if err = f.check(); err != nil {
+			err = errors.Join(err, f.Close())
+		}
+	}
+	if m.damage = nil; err != nil {
+		return nil, m.noteDamage(err)
+	}
+	return c, nil
+}
+
+// openContent opens the content file of a message in the journal, which must
+// have this size.
+func (p *places) openContent(id envelope.QueueID, size int64) (vfs.File, error) {
+	f, err := p.fs.OpenFile(p.content(id), os.O_RDONLY, 0)
+	if err != nil {
+		return nil, missing(err)
+	}
+	info, err := f.Stat()
+	if err == nil {
+		err = sameSize(info, size)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// statContent is openContent for somebody who does not want to read it.
+func (p *places) statContent(id envelope.QueueID, size int64) error {
+	info, err := p.fs.Stat(p.content(id))
+	if err != nil {
+		return missing(err)
+	}
+	return sameSize(info, size)
+}
+
+// missing makes damage of an error that says that a content file is not there.
+func missing(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return damaged("content file missing")
+	}
+	return err
+}
+
+func sameSize(info fs.FileInfo, size int64) error {
+	if info.Size() != size {
+		return damaged(fmt.Sprintf("content file of %d octets, not %d", info.Size(), size))
+	}
+	return nil
 }

@@ -14,15 +14,17 @@ import (
 // corrupt is the path of name in corrupt/.
 func (q *Queue) corrupt(name string) string { return filepath.Join(q.o.Dir, dirCorrupt, name) }
 
-// setAside moves a damaged file to corrupt/.
-func (q *Queue) setAside(place Place, id envelope.QueueID, why error) {
+// setAside moves a damaged file to corrupt/. It reports whether it lies there
+// now.
+func (q *Queue) setAside(place Place, id envelope.QueueID, why error) bool {
 	path := q.places.path(place, id)
 	err := q.places.setAside(path)
 	if err != nil {
 		q.o.Log.Error("queue file damaged and cannot be set aside", "id", id, "file", path, "why", why.Error(), "cause", err.Error())
-		return
+		return false
 	}
 	q.o.Log.Error("queue file damaged, moved to corrupt", "id", id, "file", path, "why", why.Error())
+	return true
 }
 
 // saveRecord keeps a record that is of no use to us in corrupt/. It reports
@@ -38,8 +40,8 @@ func (q *Queue) saveRecord(name string, payload []byte, why error) bool {
 	return true
 }
 
-// saveContent moves the content of a message whose record is lost to corrupt/,
-// as ID.content.
+// saveContent moves the content of a message whose record is lost, or set aside
+// with it, to corrupt/, as ID.content.
 func (q *Queue) saveContent(id envelope.QueueID) bool {
 	from, to := q.places.content(id), q.corrupt(string(id)+".content")
 	err := q.places.rename(from, to)
@@ -47,18 +49,40 @@ func (q *Queue) saveContent(id envelope.QueueID) bool {
 		return true
 	}
 	if err != nil {
-		q.o.Log.Error("queue content without a record cannot be kept", "id", id, "file", from, "cause", err.Error())
+		q.o.Log.Error("queue content cannot be kept", "id", id, "file", from, "cause", err.Error())
 		return false
 	}
-	q.o.Log.Error("queue content without a record, moved to corrupt", "id", id, "file", to)
+	q.o.Log.Error("queue content moved to corrupt", "id", id, "file", to)
 	return true
 }
 
-// spoiled says that trying to read a record again is of no use.
-func spoiled(err error) bool { return errors.Is(err, journal.ErrDamaged) || errors.Is(err, errFormat) }
+// spoiled says that trying to read a record, a content or a file again is of no
+// use.
+func spoiled(err error) bool {
+	return errors.Is(err, journal.ErrDamaged) || errors.Is(err, errFormat) || errors.Is(err, errDamaged)
+}
+
+// dropDamaged takes an active or claimed message out of the queue that was found
+// to be damaged; m.moving is held. False: that failed, and the message stays.
+func (q *Queue) dropDamaged(m *message, why error) bool {
+	m.mu.Lock()
+	place, pos := m.place, m.pos
+	m.mu.Unlock()
+	if place == Incoming {
+		return q.dropSpoiled(m, why)
+	}
+	if !q.setAside(place, m.id, why) {
+		return false
+	}
+	q.mu.Lock()
+	delete(q.known, m.id)
+	q.mu.Unlock()
+	q.j.Release(pos)
+	return true
+}
 
 // dropSpoiled takes a message out of the queue whose record in the journal
-// cannot be read, after record and content were set aside; m.moving is held.
+// cannot be read, or whose content is damaged, after record and content were set aside; m.moving is held.
 // False: that failed, and the message stays.
 func (q *Queue) dropSpoiled(m *message, why error) bool {
 	m.mu.Lock()

@@ -30,13 +30,19 @@
 //   - A file in deferred/ or hold/ is durable, with its name, before the
 //     journal lets go of the message. Where both exist, the file counts.
 //   - A damaged file or record (checksum, format) and a record whose content is
-//     gone go to corrupt/ with one log line, at the start and while running; the
-//     start, and the other messages, go on. Where records were lost a content
-//     file that no other record names goes there too. What fails for any other
-//     reason stays and is tried again. One exception: what the disk does not
-//     give back (EIO, EUCLEAN, EBADMSG, a shortened content) goes to corrupt/
-//     when its record lies in the oldest segment, at most one segment is left
-//     of max_segments, and three tries in a row failed.
+//     damaged go to corrupt/ with one log line for each file, at the start and
+//     while running; the start, and the other messages, go on. Where records were
+//     lost a content file that no other record names goes there too. What fails
+//     for any other reason stays and is tried again. One exception: what the disk
+//     does not give back (EIO, EUCLEAN, EBADMSG) goes to corrupt/ when its record
+//     lies in the oldest segment, at most one segment is left of max_segments,
+//     and three tries in a row failed.
+//   - Nobody gets a content that is not what was accepted: what lies in a file
+//     is compared with its checksum when an attempt first opens it
+//     ([Item.Content]) and before it is copied to another file. A content file
+//     that is missing, has another size (all that the start looks at) or other
+//     octets is damaged. A message that is active when that is found leaves when
+//     its attempt ends.
 //   - IDs are unique whatever the clock does.
 //
 // # Parameters
@@ -68,7 +74,8 @@
 //	lock                flock(2), held while open
 //	epoch               number of starts (8 octets, CRC32C), the last part of IDs
 //	journal/            see internal/journal
-//	content/ID          content of a message in the journal above memory_limit
+//	content/ID          content of a message in the journal above memory_limit;
+//	                    its size and CRC32C are in the record
 //	deferred/X/ID       X is the tenth digit of the ID
 //	hold/X/ID
 //	corrupt/            damaged files; records as ID.record or record-SEGMENT-OFFSET,
@@ -100,7 +107,11 @@
 // each recipient 'd' done, 'p' not tried, or 'f' with the last error).
 //
 // A journal record starts with its kind: 1 message, 2 mark of a recipient, 3
-// message gone (1 moved to a file, 2 deleted), 4 checkpoint.
+// message gone (1 moved to a file, 2 deleted), 4 checkpoint. A message is
+// envelope, way of the content (0 in the record, 2 in content/ID; 1, of older
+// versions, the same without a checksum), sizes of trace header and content, for
+// way 2 the CRC32C of the content (all varints), trace header, and for way 0 the
+// content.
 //
 // # Checkpoints
 //

@@ -142,6 +142,11 @@ type messageFile struct {
 	mtime    time.Time
 }
 
+// content is the part of f, the file m was read from, and owns f.
+func (m *messageFile) content(f vfs.File) *fileContent {
+	return &fileContent{file: f, off: m.contentAt, size: m.contentSize, sum: checksum{m.contentSum, true}}
+}
+
 // writeMessage writes a whole message file to w and returns nothing but
 // errors: header, envelope, content, first state.
 func writeMessage(w vfs.File, env *envelope.Envelope, content envelope.Content, s *state) error {

@@ -26,7 +26,7 @@ func goldenEnvelope() *envelope.Envelope {
 
 const goldenText = "Received: x\nSubject: y\n\nz\n"
 
-func sameRecord(t *testing.T, name string, file []byte, env *envelope.Envelope, external bool) {
+func sameRecord(t *testing.T, name string, file []byte, env *envelope.Envelope, external bool, sum checksum) {
 	t.Helper()
 	r, err := decodeMessage(file[1:])
 	if err != nil || file[0] != kindMessage {
@@ -36,7 +36,7 @@ func sameRecord(t *testing.T, name string, file []byte, env *envelope.Envelope, 
 	if external {
 		text = text[:12]
 	}
-	if !reflect.DeepEqual(r.env, env) || string(r.text) != text || r.external != external || r.size() != int64(len(goldenText)) {
+	if !reflect.DeepEqual(r.env, env) || string(r.text) != text || r.external != external || r.sum != sum || r.size() != int64(len(goldenText)) {
 		t.Errorf("%s: %+v", name, r)
 	}
 }
@@ -45,10 +45,14 @@ func sameRecord(t *testing.T, name string, file []byte, env *envelope.Envelope, 
 func TestGoldenRecords(t *testing.T) {
 	t.Parallel()
 	env := goldenEnvelope()
-	inline := append(encodeMessage(env, false, 12, int64(len(goldenText)-12)), goldenText...)
-	sameRecord(t, "message-2", goldenFiles.Current(t, "message-2", inline), env, false)
-	outside := append(encodeMessage(env, true, 12, int64(len(goldenText)-12)), goldenText[:12]...)
-	sameRecord(t, "external-2", goldenFiles.Current(t, "external-2", outside), env, true)
+	r := &record{env: env, prefixSize: 12, contentSize: int64(len(goldenText) - 12)}
+	inline := append(encodeMessage(r), goldenText...)
+	sameRecord(t, "message-2", goldenFiles.Current(t, "message-2", inline), env, false, checksum{})
+	r.external, r.sum = true, checksum{0xfedcba98, true}
+	outside := append(encodeMessage(r), goldenText[:12]...)
+	sameRecord(t, "external-3", goldenFiles.Current(t, "external-3", outside), env, true, r.sum)
+	// From before the checksum of a content file was noted.
+	sameRecord(t, "external-2", goldenFiles.Read(t, "external-2", nil), env, true, checksum{})
 
 	m := mark{env.ID, 300, EffectStore, 1<<63 + 7, 300}
 	if got, err := decodeMark(goldenFiles.Current(t, "mark-1", m.encode())[1:]); err != nil || got != m {
@@ -71,7 +75,7 @@ func TestGoldenEnvelope1(t *testing.T) {
 	env := goldenEnvelope()
 	env.Recipients = env.Recipients[1:]
 	file := goldenFiles.Read(t, "message-1", nil)
-	sameRecord(t, "message-1", file, env, false)
+	sameRecord(t, "message-1", file, env, false, checksum{})
 }
 
 // TestGoldenFile: a file of deferred/ with two states, of which the second

@@ -2,8 +2,8 @@ package queue
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"toastmaster/internal/dsn"
@@ -30,6 +30,8 @@ type Item struct {
 
 	q *Queue
 	m *message
+	// whole says that the content was found to be as it was accepted; m.mu.
+	whole bool
 }
 
 // Pending lists the indices of the recipients that are not done, ascending.
@@ -53,42 +55,19 @@ func (it *Item) LastError(i int) *dsn.Error {
 }
 
 // Content opens the message. The caller closes what it gets; it stays valid
-// until then even when the item is closed.
+// until then even when the item is closed. The first one of an item reads a
+// content that lies in a file, and compares it with its checksum: of one that is
+// damaged nobody gets anything, and Close sets it aside while somebody is pending.
 func (it *Item) Content() (envelope.Content, error) {
 	it.m.mu.Lock()
 	defer it.m.mu.Unlock()
-	c, err := it.q.content(it.m)
-	if err != nil {
-		return nil, diskError(err)
+	if it.whole {
+		c, err := it.q.content(it.m)
+		return c, diskError(err)
 	}
-	return c, nil
-}
-
-// content opens the message of m; m.mu is held.
-func (q *Queue) content(m *message) (envelope.Content, error) {
-	if m.place != Incoming {
-		f, mf, err := q.places.read(m.place, m.id)
-		if err != nil {
-			return nil, err
-		}
-		return &fileContent{file: f, off: mf.contentAt, size: mf.contentSize}, nil
-	}
-	text := m.text
-	if text == nil {
-		r, err := q.loadRecord(m)
-		if err != nil {
-			return nil, err
-		}
-		text = r.text
-	}
-	if !m.external {
-		return envelope.Memory(text), nil
-	}
-	f, err := q.o.FS.OpenFile(q.places.content(m.id), os.O_RDONLY, 0)
-	if err != nil {
-		return nil, err
-	}
-	return &fileContent{prefix: text, file: f, size: m.size - int64(len(text))}, nil
+	c, err := it.q.wholeContent(it.m)
+	it.whole = err == nil
+	return c, diskError(err)
 }
 
 // Done crosses recipient i off. It does not wait for the disk.
@@ -128,13 +107,14 @@ func (it *Item) Failed(i int, why *dsn.Error) {
 // Close ends the item's time in the active window. With nobody pending the
 // message leaves the queue; otherwise it becomes a deferred file that is due
 // at next, durable before Close returns. One that is due at once and still in
-// the journal stays there. warned is kept for the next time. After an error the
+// the journal stays there. One whose content, file or record is damaged goes to
+// corrupt/ instead, which is no error. warned is kept for the next time. After an error the
 // message is as safe as before Close and comes back at next.
 func (it *Item) Close(ctx context.Context, next time.Time, warned bool) error {
 	q, m := it.q, it.m
 	m.mu.Lock()
 	m.state.warned = warned
-	pending, inJournal := m.state.pending(), m.place == Incoming
+	pending, stays := m.state.pending(), m.place == Incoming && m.damage == nil
 	m.mu.Unlock()
 	q.mu.Lock()
 	hold, remove := m.hold, m.remove
@@ -151,10 +131,19 @@ func (it *Item) Close(ctx context.Context, next time.Time, warned bool) error {
 		q.finish(m)
 		return nil
 	case hold:
-		return q.deferMessage(ctx, m, Hold, next)
-	case inJournal && !next.After(q.o.Clock.Now()):
+		return unlessGone(q.deferMessage(ctx, m, Hold, next))
+	case stays && !next.After(q.o.Clock.Now()):
 		q.again(m)
 		return nil
 	}
-	return q.deferMessage(ctx, m, Deferred, next)
+	return unlessGone(q.deferMessage(ctx, m, Deferred, next))
+}
+
+// unlessGone is for an attempt, which has no complaint when deferMessage has set
+// the message aside.
+func unlessGone(err error) error {
+	if errors.Is(err, ErrNoMessage) {
+		return nil
+	}
+	return err
 }

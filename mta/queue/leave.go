@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"toastmaster/internal/envelope"
@@ -74,11 +75,15 @@ func (q *Queue) settle(ctx context.Context, m *message) error {
 
 // deferMessage gives an active or claimed message its file in place, due at
 // next. The recipients that are done in the store are settled first, so that
-// the file needs no second kind of done.
+// the file needs no second kind of done. A message that is found to be damaged
+// goes to corrupt/ instead, and the answer is ErrNoMessage.
 func (q *Queue) deferMessage(ctx context.Context, m *message, place Place, next time.Time) error {
 	m.moving.Lock()
 	defer m.moving.Unlock()
 	err := q.settleToFile(ctx, m, place, next)
+	if errors.Is(err, errSpoiled) && q.dropDamaged(m, err) {
+		return ErrNoMessage
+	}
 	m.mu.Lock()
 	filed := m.hasFile()
 	m.mu.Unlock()
@@ -126,15 +131,18 @@ func (q *Queue) toFile(m *message, place Place, next time.Time) error {
 	defer m.mu.Unlock()
 	if m.env == nil {
 		if err := q.load(m); err != nil {
-			return err
+			return m.noteDamage(err)
 		}
 	}
 	m.ensureState()
 	s := m.snapshot(q.boot, q.durable.Load())
 	if m.place != Incoming {
-		return q.updateFile(m, place, s, next)
+		if m.damage != nil {
+			return m.damage
+		}
+		return m.noteDamage(q.updateFile(m, place, s, next))
 	}
-	content, err := q.content(m)
+	content, err := q.wholeContent(m)
 	if err != nil {
 		return err
 	}

@@ -297,7 +297,7 @@ func (q *Queue) Get(_ context.Context, id envelope.QueueID) (Info, *envelope.Env
 	if err != nil {
 		return Info{}, nil, nil, diskError(err)
 	}
-	return q.fileInfo(place, mf), mf.env, &fileContent{file: file, off: mf.contentAt, size: mf.contentSize}, nil
+	return q.fileInfo(place, mf), mf.env, mf.content(file), nil
 }
 
 func (q *Queue) getKnown(m *message) (Info, *envelope.Envelope, envelope.Content, error) {

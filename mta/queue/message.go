@@ -1,6 +1,8 @@
 package queue
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -72,7 +74,11 @@ type message struct {
 	seat     bool   // counts in queue.incoming_limit
 	removed  bool   // its file is gone before it has left
 	external bool
+	sum      checksum // of an external content
 	replay   bool
+	// damage is why m cannot be given to anybody, as its last reader found; nil
+	// for none.
+	damage error
 }
 
 // snapshot is the state to write to a file. A recipient that is done in the
@@ -113,6 +119,19 @@ func lastError(e *dsn.Error) *dsn.Error {
 	c := *e
 	c.Cause = nil
 	return &c
+}
+
+// errSpoiled is wrapped by what noteDamage returns of damage.
+var errSpoiled = errors.New("queue: message is damaged")
+
+// noteDamage looks whether err, of reading m where it lives, is damage; m.mu is
+// held. It tells that from the errors of other things with the same cause.
+func (m *message) noteDamage(err error) error {
+	if !spoiled(err) {
+		return err
+	}
+	m.damage = fmt.Errorf("%w: %w", errSpoiled, err)
+	return m.damage
 }
 
 func (m *message) setPlace(p Place) {

@@ -17,7 +17,9 @@ const (
 // Where the content of a message record lies.
 const (
 	contentInline = 0
+	// contentFile is a file whose checksum was not noted; it is still read.
 	contentFile   = 1
+	contentSummed = 2
 )
 
 // mark says that one recipient is done.
@@ -101,8 +103,10 @@ func decodeCheckpointed(b []byte) (checkpointed, error) {
 type record struct {
 	env *envelope.Envelope
 	// prefix and contentSize make up the message. With external set, the
-	// content lies in a file and text is the prefix; else text is all of it.
+	// content lies in a file that has this sum, and text is the prefix; else
+	// text is all of it.
 	external    bool
+	sum         checksum
 	prefixSize  int64
 	contentSize int64
 	text        []byte
@@ -112,17 +116,27 @@ func (r *record) size() int64 { return r.prefixSize + r.contentSize }
 
 // encodeMessage returns the payload but for the text, which follows it; room
 // is left for it in the slice's capacity.
-func encodeMessage(env *envelope.Envelope, external bool, prefixSize, contentSize int64) []byte {
-	text := prefixSize
-	if !external {
-		text += contentSize
+func encodeMessage(r *record) []byte {
+	text := r.prefixSize
+	if !r.external {
+		text += r.contentSize
 	}
-	e := encoder{make([]byte, 0, 256+128*len(env.Recipients)+int(text))}
+	e := encoder{make([]byte, 0, 256+128*len(r.env.Recipients)+int(text))}
 	e.byte(kindMessage)
-	e.envelope(env)
-	e.bool(external)
-	e.uint(uint64(prefixSize))
-	e.uint(uint64(contentSize))
+	e.envelope(r.env)
+	switch {
+	case !r.external:
+		e.byte(contentInline)
+	case !r.sum.known:
+		e.byte(contentFile)
+	default:
+		e.byte(contentSummed)
+	}
+	e.uint(uint64(r.prefixSize))
+	e.uint(uint64(r.contentSize))
+	if r.external && r.sum.known {
+		e.uint(uint64(r.sum.value))
+	}
 	return e.b
 }
 
@@ -133,7 +147,15 @@ func decodeMessage(b []byte) (*record, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &record{env: env, external: d.Byte() == contentFile, prefixSize: int64(d.Uint()), contentSize: int64(d.Uint())}
+	way := d.Byte()
+	r := &record{env: env, external: way != contentInline, prefixSize: int64(d.Uint()), contentSize: int64(d.Uint())}
+	switch way {
+	case contentInline, contentFile:
+	case contentSummed:
+		r.sum = checksum{value: d.Uint32(), known: true}
+	default:
+		return nil, errFormat
+	}
 	want := r.prefixSize
 	if !r.external {
 		want += r.contentSize

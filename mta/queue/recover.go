@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -28,6 +27,8 @@ type recordAt struct {
 	pos        journal.Position
 	size       int64
 	external   bool
+	content    int64 // size of an external one
+	sum        checksum
 	recipients int
 }
 
@@ -85,7 +86,7 @@ func (r *recovery) read(pos journal.Position, payload []byte) (keep bool, err er
 			return false, nil
 		}
 		r.order = append(r.order, id)
-		r.messages[id] = &recordAt{pos, rec.size(), rec.external, len(rec.env.Recipients)}
+		r.messages[id] = &recordAt{pos, rec.size(), rec.external, rec.contentSize, rec.sum, len(rec.env.Recipients)}
 		return true, nil
 	case kindMark:
 		m, err := decodeMark(body)
@@ -124,7 +125,7 @@ func (r *recovery) doneRecipients(id envelope.QueueID, n int) []rcpt {
 // needed any more.
 func (q *Queue) resolve(id envelope.QueueID, r *recovery) *message {
 	rec := r.messages[id]
-	m := &message{id: id, size: rec.size, place: Incoming, pos: rec.pos, external: rec.external, replay: true}
+	m := &message{id: id, size: rec.size, place: Incoming, pos: rec.pos, external: rec.external, sum: rec.sum, replay: true}
 	if r.gone[id] == goneDeleted {
 		return nil
 	}
@@ -142,23 +143,22 @@ func (q *Queue) resolve(id envelope.QueueID, r *recovery) *message {
 		return nil
 	}
 	if rec.external {
-		if _, err := q.o.FS.Stat(q.places.content(id)); errors.Is(err, fs.ErrNotExist) {
-			return q.withoutContent(id, rec, m)
+		if err := q.places.statContent(id, rec.content); errors.Is(err, errDamaged) {
+			return q.withoutContent(id, rec, m, err)
 		}
 	}
 	m.seat = q.room.TryAcquire(1)
 	return m
 }
 
-// withoutContent sets a record aside whose content file is missing. While that
-// cannot be done the message stays in the queue: each attempt logs why it
-// fails, and the next start tries again.
-func (q *Queue) withoutContent(id envelope.QueueID, rec *recordAt, m *message) *message {
-	why := errors.New("its content file is missing")
+// withoutContent sets a record aside whose content file is missing or has
+// another size, and that file. While that cannot be done the message stays in
+// the queue: each attempt logs why it fails, and the next start tries again.
+func (q *Queue) withoutContent(id envelope.QueueID, rec *recordAt, m *message, why error) *message {
 	payload, err := q.j.Load(rec.pos)
 	if err != nil {
 		q.o.Log.Error("queue record cannot be read", "id", id, "why", why.Error(), "cause", err.Error())
-	} else if q.saveRecord(string(id)+".record", payload, why) {
+	} else if q.saveRecord(string(id)+".record", payload, why) && q.saveContent(id) {
 		return nil
 	}
 	m.seat = q.room.TryAcquire(1)

@@ -192,7 +192,7 @@ func (q *Queue) moveOut(ctx context.Context, m *message) error {
 		return err
 	}
 	q.j.Release(pin)
-	if errors.Is(err, errContent) {
+	if errors.Is(err, errContent) || errors.Is(err, errSpoiled) {
 		return q.notMoved(m, active, q.rescue(m, active, err))
 	}
 	if err != nil {
