@@ -46,6 +46,7 @@ func (s *Store) recoverAll(ctx context.Context, all []leftJournal) error {
 		if err := s.recover(ctx, l.journal, l.records, left); err != nil {
 			return err
 		}
+		l.journal.Recovered()
 	}
 	return nil
 }

@@ -295,6 +295,12 @@ func (j *Journal) refuse(batch []*entry, err error) {
 	j.pending = append(lazy, j.pending...)
 }
 
+// leave ends a segment's use for writing where it was synced last; j.mu is held.
+func (j *Journal) leave(s *segment) {
+	s.sealed = true
+	j.left = append(j.left, leftSegment{s, s.seq, s.off})
+}
+
 func (j *Journal) activeSealed() bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -305,7 +311,7 @@ func (j *Journal) activeSealed() bool {
 func (j *Journal) seal(s *segment) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	s.sealed = true
+	j.leave(s)
 	s.off = s.end()
 	if s.refs == 0 {
 		s.idle = j.ck.begun
@@ -365,7 +371,7 @@ func (j *Journal) useSpare() (bool, error) {
 		return false, nil
 	}
 	if old := j.active; old != nil && !old.sealed {
-		old.sealed = true
+		j.leave(old)
 		if old.refs == 0 {
 			old.idle = j.ck.begun
 		}

@@ -65,7 +65,7 @@
 //
 //	block 0        4096 octets: header
 //	               records, each at a multiple of 8
-//	last block     4096 octets: copy of the header
+//	last block     4096 octets: copy of the header, and the trailer
 //
 //	header    0  8  "TMJRNL1\n"
 //	          8  8  sequence number, unique, increasing
@@ -81,6 +81,9 @@
 //	         16  4  offset of this record
 //	         20  4  zero
 //	         24     payload, then zeros up to a multiple of 8
+//
+//	trailer 2048  8  offset up to which the records were synced
+//	        2056  4  CRC32C of that, begun with the segment's seed
 //
 // The seed is the CRC32C of sequence number and nonce. So neither a record of
 // an earlier use of the file nor a copy of a segment inside a payload is ever
@@ -99,11 +102,15 @@
 // The segment with the highest sequence number says in its tail which segments
 // are in use; older ones are free, and so are the last as far as nothing was
 // written into them. Each is read, synced (after a failed sync: written again
-// and synced) and scanned. Where
-// something is no record the scan goes on at the next multiple of 8 that is
-// one. The gap is damage if a later record's write began behind it (then it had
-// been synced), else the torn end of a last write. Nothing is cut off: writing
-// goes on in another segment.
+// and synced) and scanned. Where something is no record the scan goes on at the
+// next multiple of 8 that is one. The gap is damage if the trailer, or a later
+// record's write that began behind it, says that it had been synced; else it is
+// the torn end of a last write. A segment gets its trailer when it is left, at
+// Close, or after a crash from the Open that looked at it. Nothing is cut off:
+// writing goes on in another segment. A file that is shorter than its header says
+// is damage, has what records are in it, and is not used again.
+//
+// No segment is used again before the owner has called [Journal.Recovered].
 //
 // # Goroutines
 //

@@ -37,7 +37,17 @@ func TestGoldenSegment(t *testing.T) {
 		}
 	}
 
-	file := goldenFiles.Current(t, "segment-1", image)
+	readGolden(t, goldenFiles.Current(t, "segment-1", image), records, 0)
+	copy(image[s.end()+trailerAt:], s.trailer(s.off))
+	left := goldenFiles.Current(t, "segment-1-left", image)
+	readGolden(t, left, records, 0)
+	left[s.off-align] ^= 1
+	readGolden(t, left, records[:2], 1)
+}
+
+// readGolden opens a journal of one segment.
+func readGolden(t *testing.T, file []byte, records []string, damages int) {
+	t.Helper()
 	d := faultfs.NewDisk()
 	if err := d.MkdirAll(testDir, 0o700); err != nil {
 		t.Fatal(err)
@@ -54,14 +64,14 @@ func TestGoldenSegment(t *testing.T) {
 	}
 	o := options(d)
 	o.SegmentSize = MinSegmentSize
-	o.Damaged = func(d Damage) { t.Errorf("%+v", d) }
+	o.Damaged = func(Damage) { damages-- }
 	read, r := open(t, o, nil)
 	defer func() {
 		if err := read.Close(context.Background()); err != nil {
 			t.Error(err)
 		}
 	}()
-	if !reflect.DeepEqual(r.payloads, records) || r.pos[0].Segment != 7 {
-		t.Errorf("%q at %+v", r.payloads, r.pos)
+	if !reflect.DeepEqual(r.payloads, records) || r.pos[0].Segment != 7 || damages != 0 {
+		t.Errorf("%q at %+v, damages %d from what was expected", r.payloads, r.pos, damages)
 	}
 }

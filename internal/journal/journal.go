@@ -29,8 +29,10 @@ type Journal struct {
 	spare     *segment // ready to become active
 	spareErr  error    // why there is none
 	retail    bool     // spare names an older tail than there is now
+	recovered bool     // the owner has acted upon the replay
 	free      []*segment
-	slots     int // files that exist
+	left      []leftSegment // their trailers are not yet written
+	slots     int           // files that exist
 	nextSlot  int
 	nextSeq   uint64
 	earlyPins int    // pins from before the first segment
@@ -173,15 +175,6 @@ func (j *Journal) withdraw(e *entry) bool {
 	return false
 }
 
-// Retain adds a reference to the record at pos, which must be live.
-func (j *Journal) Retain(pos Position) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if s := j.segment(pos.Segment); s != nil {
-		s.refs++
-	}
-}
-
 // Pin keeps everything that is appended from now on, lazy records included,
 // until Release of the position it returns.
 func (j *Journal) Pin() Position {
@@ -211,6 +204,7 @@ func (j *Journal) Release(pos Position) {
 	}
 	s := j.segment(pos.Segment)
 	if s == nil || s.refs == 0 {
+		j.o.Log.Error("journal: a position was released that is not live", "dir", j.o.Dir, "segment", pos.Segment, "offset", pos.Offset)
 		return
 	}
 	s.refs--
@@ -289,6 +283,12 @@ func (j *Journal) Close(ctx context.Context) error {
 	patient()
 	j.cancel()
 	j.keepers.Wait()
+	j.mu.Lock()
+	if s := j.active; s != nil && !s.sealed {
+		j.leave(s)
+	}
+	j.mu.Unlock()
+	j.finishLeft()
 	return errors.Join(ckErr, j.closeErr, j.closeFiles())
 }
 

@@ -46,6 +46,7 @@ func open(t testing.TB, o Options, keep func(payload string) bool) (*Journal, *r
 	if err != nil {
 		t.Fatal(err)
 	}
+	j.Recovered()
 	return j, r
 }
 

@@ -3,6 +3,7 @@ package journal
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"toastmaster/internal/spool"
@@ -97,9 +98,24 @@ func (j *Journal) endCheckpoint(waiters []chan error, err error) {
 	}
 }
 
+// Recovered says that the owner has done what the replayed records ask for, so
+// far as it keeps none of them live. Until then no segment is used again: one
+// without a live record may hold marks that the owner has not acted upon.
+func (j *Journal) Recovered() {
+	j.mu.Lock()
+	j.recovered = true
+	j.ck.dirty = true
+	j.mu.Unlock()
+	// With all segments in use nobody else may ask for it.
+	signal(j.need)
+}
+
 // recycle frees segments from the oldest on, in order: a mark about a record is
 // never older than the record, so no record outlives its marks. j.mu is held.
 func (j *Journal) recycle() {
+	if !j.recovered {
+		return
+	}
 	freed := false
 	for len(j.segs) > 0 {
 		s := j.segs[0]
@@ -139,13 +155,14 @@ func (j *Journal) prepareLoop() {
 				continue
 			}
 		}
+		j.finishLeft()
 		s, ready := j.takeStale()
 		if ready {
 			continue
 		}
 		var err error
 		if s != nil {
-			err = j.renew(s)
+			s, err = j.renew(s)
 		} else {
 			s, err = j.prepare()
 		}
@@ -155,6 +172,27 @@ func (j *Journal) prepareLoop() {
 		}
 		if s != nil || err != nil {
 			j.offer(s, err)
+		}
+	}
+}
+
+// leftSegment is a segment that gets no more records, during one use of it.
+type leftSegment struct {
+	*segment
+	seq    uint64
+	proven int64
+}
+
+// finishLeft writes the trailers of segments that were left and are still what
+// they were. One without it is only less well known at the next Open.
+func (j *Journal) finishLeft() {
+	j.mu.Lock()
+	left := slices.DeleteFunc(j.left, func(l leftSegment) bool { return j.segment(l.seq) != l.segment })
+	j.left = nil
+	j.mu.Unlock()
+	for _, l := range left {
+		if err := l.finish(l.proven); err != nil {
+			j.o.Log.Warn("journal segment left without its end", "segment", l.name, "cause", err.Error())
 		}
 	}
 }
@@ -190,8 +228,8 @@ func (j *Journal) offer(s *segment, err error) {
 // It returns neither segment nor error when there may soon be a free one.
 func (j *Journal) prepare() (*segment, error) {
 	s, mayCreate, idle := j.chooseSlot()
-	for s != nil && s.size != j.o.SegmentSize {
-		// From before the parameter was changed.
+	for s != nil && !s.usable(j.o.SegmentSize) {
+		// From before the parameter was changed, or cut.
 		if err := j.discard(s); err != nil {
 			return nil, err
 		}
@@ -213,21 +251,18 @@ func (j *Journal) prepare() (*segment, error) {
 		}
 		return nil, nil
 	}
-	if err := j.renew(s); err != nil {
-		return nil, err
-	}
-	return s, nil
+	return j.renew(s)
 }
 
 // renew begins a new use of a segment that has no records.
-func (j *Journal) renew(s *segment) error {
+func (j *Journal) renew(s *segment) (*segment, error) {
 	seq, tail := j.numbers()
 	if err := s.begin(seq, tail); err != nil {
 		// The file may have the new header, the old one or none. Its number
 		// is not used again, and the file not either.
-		return errors.Join(err, j.discard(s))
+		return nil, errors.Join(err, j.discard(s))
 	}
-	return nil
+	return s, nil
 }
 
 // chooseSlot takes the free segment that was freed first: the order matters if

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -223,4 +224,173 @@ func TestDamageIsKept(t *testing.T) {
 	if got := string(b[:min(n, 15)]); got != "?he damaged one" {
 		t.Errorf("kept %q", got)
 	}
+}
+
+// TestUnfinishedStaysUnfinished: the torn end of a write that a kill left, of
+// which nobody was told, is no damage at the first start nor at any later one;
+// the same octets lost in a segment that was left in order are.
+func TestUnfinishedStaysUnfinished(t *testing.T) {
+	t.Parallel()
+	d := faultfs.NewDisk()
+	j, _ := open(t, options(d), nil)
+	mustAppend(t, j, "first")
+	last := mustAppend(t, j, "torn or damaged")
+	killed := d.Clone()
+	eventually(t, func() bool { return hasSpare(j) })
+	next := "x" + strings.Repeat("y", 40<<10)
+	for j.Usage().Segments < 2 {
+		mustAppend(t, j, next)
+	}
+	eventually(t, func() bool {
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		return len(j.left) == 0
+	})
+	left := d.Clone()
+	closeJournal(t, j)
+	damages := 0
+	reopen := func(d *faultfs.Disk) *recovered {
+		t.Helper()
+		o := options(d)
+		o.Damaged = func(Damage) { damages++ }
+		j, r := open(t, o, nil)
+		mustAppend(t, j, "after")
+		eventually(t, func() bool {
+			j.mu.Lock()
+			defer j.mu.Unlock()
+			return len(j.left) == 0
+		})
+		closeJournal(t, j)
+		return r
+	}
+	patch(t, killed, slotName(testDir, 0), int64(last.Offset)+recordHeader, []byte("?"))
+	for range 3 {
+		reopen(killed)
+	}
+	if damages != 0 {
+		t.Errorf("an unfinished write is called damage, %d times", damages)
+	}
+	patch(t, left, slotName(testDir, 0), int64(last.Offset)+recordHeader, []byte("?"))
+	if r := reopen(left); damages == 0 {
+		t.Errorf("damage in a segment that was left is not seen: %d records", len(r.payloads))
+	}
+}
+
+// TestACutSegmentKeepsItsRecords: a file that lost its end has lost no more.
+func TestACutSegmentKeepsItsRecords(t *testing.T) {
+	t.Parallel()
+	for _, cut := range []int64{block, 32 << 10, 64<<10 - 3*block + 5} {
+		d := faultfs.NewDisk()
+		j, _ := open(t, options(d), nil)
+		for i := range 3 {
+			mustAppend(t, j, fmt.Sprint("record ", i))
+		}
+		killed := d.Clone()
+		closeJournal(t, j)
+		f, err := killed.OpenFile(slotName(testDir, 0), os.O_RDWR, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(f.Truncate(64<<10-cut), f.Close()); err != nil {
+			t.Fatal(err)
+		}
+		o := options(killed)
+		damages := 0
+		o.Damaged = func(Damage) { damages++ }
+		j, r := open(t, o, nil)
+		if len(r.payloads) != 3 || damages != 1 {
+			t.Errorf("%d octets less: %q, %d damages", cut, r.payloads, damages)
+		}
+		for _, pos := range r.pos {
+			if b, err := j.Load(pos); err != nil || !strings.HasPrefix(string(b), "record") {
+				t.Errorf("Load: %q %v", b, err)
+			}
+			j.Release(pos)
+		}
+		// It is not used again.
+		for range 2 {
+			mustAppend(t, j, strings.Repeat("x", 40<<10))
+			if err := j.Checkpoint(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		closeJournal(t, j)
+		j, r = open(t, options(killed), nil)
+		if len(r.payloads) != 2 {
+			t.Errorf("later: %d records", len(r.payloads))
+		}
+		closeJournal(t, j)
+	}
+}
+
+// TestNothingIsUsedAgainBeforeRecovered: the owner may not yet have acted upon
+// marks in a segment that has no live record.
+func TestNothingIsUsedAgainBeforeRecovered(t *testing.T) {
+	t.Parallel()
+	d := faultfs.NewDisk()
+	j, _ := open(t, options(d), nil)
+	for range 3 {
+		mustAppend(t, j, strings.Repeat("x", 40<<10))
+	}
+	killed := d.Clone()
+	closeJournal(t, j)
+	j, err := Open(context.Background(), options(killed), func(Position, []byte) (bool, error) { return false, nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeJournal(t, j)
+	before := j.Usage().Oldest
+	if err := j.Checkpoint(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if now := j.Usage().Oldest; now != before {
+		t.Errorf("segment %d is free", before)
+	}
+	j.Recovered()
+	if err := j.Checkpoint(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if now := j.Usage().Oldest; now == before {
+		t.Error("it is kept for ever")
+	}
+}
+
+// TestSpareThatCannotBeRenewed: it is not handed out with its file closed.
+func TestSpareThatCannotBeRenewed(t *testing.T) {
+	t.Parallel()
+	f := faultfs.Wrap(faultfs.NewDisk())
+	j, _ := open(t, options(f), nil)
+	defer closeJournal(t, j)
+	var old []Position
+	for j.Usage().Segments < 2 {
+		old = append(old, mustAppend(t, j, strings.Repeat("x", 40<<10)))
+	}
+	eventually(t, func() bool {
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		return j.spare != nil && len(j.left) == 0
+	})
+	j.mu.Lock()
+	spare := j.spare.name
+	j.mu.Unlock()
+	f.Hook(func(op faultfs.Op, name string) error {
+		if op == faultfs.Write && name == spare {
+			return faultfs.EIO
+		}
+		return nil
+	})
+	for _, pos := range old {
+		j.Release(pos)
+	}
+	if err := j.Checkpoint(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() bool {
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		return j.spare == nil || j.spare.name != spare
+	})
+	f.Hook(nil)
+	mustAppend(t, j, strings.Repeat("y", 40<<10))
+	mustAppend(t, j, strings.Repeat("z", 40<<10))
 }

@@ -56,8 +56,12 @@ func parseHeader(b []byte, seed uint32, off, end int64) (h header, ok bool) {
 	return h, int64(h.batch) <= off && binary.LittleEndian.Uint32(b[20:]) == 0
 }
 
-// errChecksum is the Err of a Damage whose octets could be read.
-var errChecksum = errors.New("checksum mismatch")
+// errChecksum is the Err of a Damage whose octets could be read, errShort that
+// of a segment whose end is missing.
+var (
+	errChecksum = errors.New("checksum mismatch")
+	errShort    = errors.New("the file is shorter than its header says")
+)
 
 // found is a record of a scan.
 type found struct {
@@ -65,17 +69,16 @@ type found struct {
 	payload []byte
 }
 
-// scan walks the records of a segment's image. Where something is no record it
-// goes on at the next one that is. A gap is damage when a later write proves
-// that it had been synced (its batch begins behind the gap), else the torn end
-// of a write that nobody was told had succeeded. Whole records behind a torn
-// one are given out all the same: each stands for itself, and they may have
-// been acknowledged if the gap is damage after all.
-func scan(image []byte, seed uint32, record func(found) error, gap func(from, to int64, torn bool)) error {
-	end := int64(len(image)) - block
+// scan walks the records of a segment's image, which end at end. Where something
+// is no record it goes on at the next one that is. A gap is damage when it begins
+// before proven, or when a later write proves that it had been synced (its batch
+// begins behind the gap); else it is the torn end of a write that nobody was told
+// had succeeded. Whole records behind a torn one are given out all the same: each
+// stands for itself, and they may have been acknowledged if the gap is damage
+// after all. It returns where all is whole or known to be damaged.
+func scan(image []byte, seed uint32, end, proven int64, record func(found) error, gap func(from, to int64, torn bool)) (int64, error) {
 	type hole struct{ from, to int64 }
 	var holes []hole
-	proven := int64(0)
 	off := int64(block)
 	for {
 		next, h, ok := nextRecord(image, seed, off, end)
@@ -88,19 +91,26 @@ func scan(image []byte, seed uint32, record func(found) error, gap func(from, to
 		proven = max(proven, int64(h.batch))
 		payload := image[next+recordHeader:][:h.length:h.length]
 		if err := record(found{next, payload}); err != nil {
-			return err
+			return 0, err
 		}
 		off = next + padded(int(h.length))
 	}
-	for _, h := range holes {
-		gap(h.from, h.to, h.from >= proven)
-	}
-	if off+recordHeader <= end {
+	if off < proven {
+		holes = append(holes, hole{off, proven})
+	} else if off+recordHeader <= end {
 		if h, ok := parseHeader(image[off:], seed, off, end); ok {
-			gap(off, off+padded(int(h.length)), true)
+			holes = append(holes, hole{off, off + padded(int(h.length))})
 		}
 	}
-	return nil
+	whole := off
+	for _, h := range holes {
+		torn := h.from >= proven
+		if torn {
+			whole = min(whole, h.from)
+		}
+		gap(h.from, min(h.to, end), torn)
+	}
+	return whole, nil
 }
 
 // nextRecord finds the first whole record at or after off.

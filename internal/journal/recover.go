@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 
 	"golang.org/x/sync/semaphore"
 
@@ -99,10 +100,10 @@ func (j *Journal) recover(ctx context.Context, replay Replay) error {
 	j.dropSurplus()
 	var buf []byte
 	for _, s := range j.segs {
-		if int64(cap(buf)) < s.size {
-			buf = make([]byte, s.size)
+		if n := s.end() + block; int64(cap(buf)) < n {
+			buf = make([]byte, n)
 		}
-		if err := j.replaySegment(ctx, s, buf[:s.size], replay); err != nil {
+		if err := j.replaySegment(ctx, s, buf[:s.end()+block], replay); err != nil {
 			return err
 		}
 	}
@@ -136,6 +137,9 @@ func (j *Journal) openSegments() ([]*segment, error) {
 		j.nextSlot = max(j.nextSlot, slot+1)
 		s, err := j.openSegment(slot)
 		if err != nil {
+			for _, s := range all {
+				err = errors.Join(err, s.file.Close())
+			}
 			return nil, err
 		}
 		if s != nil {
@@ -163,14 +167,10 @@ func (j *Journal) openSegment(slot int) (*segment, error) {
 		return nil, errors.Join(diskError(err), f.Close())
 	}
 	s := &segment{name: name, slot: slot, file: f, size: info.Size()}
-	if s.size >= MinSegmentSize && s.size <= MaxSegmentSize && s.size%block == 0 {
-		err = s.readHeader()
-		if err == nil {
-			return s, nil
-		}
-	} else {
-		err = errors.New("not finished")
+	if err = s.readHeader(info.Size()); err == nil {
+		return s, nil
 	}
+	s.size = info.Size()
 	return nil, errors.Join(j.rejectSegment(s, err), f.Close())
 }
 
@@ -182,10 +182,23 @@ func (j *Journal) rejectSegment(s *segment, cause error) error {
 		return removeIfThere(j.o.FS, s.name)
 	}
 	j.report(Damage{File: s.name, To: s.size, Err: cause}, nil)
-	if err := j.o.FS.Rename(s.name, s.name+".damaged"); err != nil {
+	if err := j.o.FS.Rename(s.name, j.damagedName(s.name)); err != nil {
 		j.o.Log.Error("journal cannot set a damaged segment aside", "segment", s.name, "cause", err.Error())
 	}
 	return nil
+}
+
+// damagedName is a name that nobody has: an earlier one is evidence, too.
+func (j *Journal) damagedName(name string) string {
+	for n := 1; ; n++ {
+		to := name + ".damaged"
+		if n > 1 {
+			to += "-" + strconv.Itoa(n)
+		}
+		if _, err := j.o.FS.Stat(to); err != nil {
+			return to
+		}
+	}
 }
 
 // allZero says that the file can be read and holds nothing, as one that was not
@@ -216,7 +229,7 @@ func (s *segment) allZero() bool {
 func (j *Journal) dropSurplus() {
 	kept := j.free[:0]
 	for _, s := range j.free {
-		if s.size == j.o.SegmentSize && len(kept) < keepFree {
+		if s.usable(j.o.SegmentSize) && len(kept) < keepFree {
 			kept = append(kept, s)
 			continue
 		}
@@ -234,11 +247,15 @@ func (j *Journal) replaySegment(ctx context.Context, s *segment, image []byte, r
 	if readErr != nil {
 		j.report(Damage{File: s.name, Segment: s.seq, To: s.size, Err: readErr}, nil)
 	}
-	if err := s.settle(image, readErr == nil); err != nil {
+	if s.short {
+		j.report(Damage{File: s.name, Segment: s.seq, From: s.size, To: s.size, Err: errShort}, nil)
+	}
+	if err := s.settle(image[:s.size], readErr == nil); err != nil {
 		j.o.Log.Error("journal segment cannot be synced", "segment", s.name, "cause", err.Error())
 	}
-	s.unused = readErr == nil
-	return scan(image, s.seed, func(r found) error {
+	proven := s.readTrailer(image)
+	s.unused = readErr == nil && proven == 0
+	whole, err := scan(image, s.seed, s.end(), proven, func(r found) error {
 		s.unused = false
 		if err := ctx.Err(); err != nil {
 			return err
@@ -256,6 +273,11 @@ func (j *Journal) replaySegment(ctx context.Context, s *segment, image []byte, r
 		}
 		j.report(Damage{File: s.name, Segment: s.seq, From: from, To: to, Err: errChecksum}, image[from:to])
 	})
+	if err == nil && proven == 0 && !s.unused && readErr == nil {
+		// What is unfinished now is not damage when it is seen again.
+		j.left = append(j.left, leftSegment{s, s.seq, whole})
+	}
+	return err
 }
 
 // settle syncs what a killed process wrote and did not sync: it is acted upon
@@ -276,6 +298,7 @@ func (s *segment) settle(image []byte, readable bool) error {
 // read reads the whole file. Parts that cannot be read are zero; the error is
 // the first reason.
 func (s *segment) read(image []byte) error {
+	clear(image[s.size:])
 	var first error
 	for off := int64(0); off < s.size; off += zeroes {
 		part := image[off:min(off+zeroes, s.size)]

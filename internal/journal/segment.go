@@ -37,6 +37,8 @@ type segment struct {
 
 	// off is where the next record goes; the committer's.
 	off int64
+	// short: the file is not as long as its header says.
+	short bool
 	// unused: the replay found nothing in it.
 	unused bool
 
@@ -48,7 +50,15 @@ type segment struct {
 }
 
 // end is where records must end.
-func (s *segment) end() int64 { return s.size - block }
+func (s *segment) end() int64 {
+	if s.short {
+		return s.size
+	}
+	return s.size - block
+}
+
+// usable says that the file can be used again.
+func (s *segment) usable(size int64) bool { return s.size == size && !s.short }
 
 // header is the segment's header:
 // magic, sequence, nonce, tail, size, CRC32C of the preceding.
@@ -62,7 +72,7 @@ func (s *segment) header() []byte {
 	return b[:block]
 }
 
-// parse takes seq, nonce, tail from a header block.
+// parse takes seq, nonce, tail and the size from a header block.
 func (s *segment) parse(b []byte) error {
 	if !bytes.HasPrefix(b, []byte(magic)) {
 		return errors.New("no segment header")
@@ -70,12 +80,14 @@ func (s *segment) parse(b []byte) error {
 	if crc32.Checksum(b[:headerSize-4], castagnoli) != binary.LittleEndian.Uint32(b[headerSize-4:]) {
 		return errors.New("segment header: " + errChecksum.Error())
 	}
-	if size := binary.LittleEndian.Uint64(b[32:]); size != uint64(s.size) {
+	size := binary.LittleEndian.Uint64(b[32:])
+	if size < MinSegmentSize || size > MaxSegmentSize || size%block != 0 {
 		return fmt.Errorf("segment header: size %d", size)
 	}
 	s.seq = binary.LittleEndian.Uint64(b[8:])
 	s.nonce = binary.LittleEndian.Uint64(b[16:])
 	s.tail = binary.LittleEndian.Uint64(b[24:])
+	s.size = int64(size)
 	s.seed = s.makeSeed()
 	return nil
 }
@@ -104,21 +116,69 @@ func (s *segment) begin(seq, tail uint64) error {
 	return s.file.Datasync()
 }
 
-// readHeader reads the first or the second copy.
-func (s *segment) readHeader() error {
+// readHeader reads the first copy, or the second of a file of fileSize octets.
+// A file that is shorter than its header says has lost its end, not its records.
+func (s *segment) readHeader(fileSize int64) error {
 	b := make([]byte, block)
 	var errs []error
-	for _, off := range []int64{0, s.end()} {
+	for _, off := range []int64{0, fileSize - block} {
+		if off < 0 {
+			continue
+		}
 		_, err := s.file.ReadAt(b, off)
 		if err == nil {
 			err = s.parse(b)
 		}
+		if err == nil && off > 0 && s.size != fileSize {
+			err = fmt.Errorf("segment header: size %d", s.size)
+		}
 		if err == nil {
+			if s.short = fileSize < s.size; s.short {
+				s.size = fileSize
+			}
 			return nil
 		}
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
+}
+
+// The trailer lies in the last block, in another sector than the header's copy:
+// how far the records were synced when the segment was left, or whole when an
+// Open looked; CRC32C of that, begun with the seed. It tells damage from the
+// unfinished write of a crash, of which nobody was told.
+const (
+	trailerAt   = block / 2
+	trailerSize = 12
+)
+
+func (s *segment) trailer(proven int64) []byte {
+	b := binary.LittleEndian.AppendUint64(make([]byte, 0, trailerSize), uint64(proven))
+	return binary.LittleEndian.AppendUint32(b, crc32.Update(s.seed, castagnoli, b))
+}
+
+// finish writes the trailer of a segment that gets no more records.
+func (s *segment) finish(proven int64) error {
+	if s.short || proven <= block || proven > s.end() {
+		return nil
+	}
+	if _, err := s.file.WriteAt(s.trailer(proven), s.end()+trailerAt); err != nil {
+		return err
+	}
+	return s.file.Datasync()
+}
+
+// readTrailer takes proven from the last block of the image, 0 without a trailer.
+func (s *segment) readTrailer(image []byte) (proven int64) {
+	if s.short {
+		return 0
+	}
+	b := image[s.end()+trailerAt:][:trailerSize]
+	proven = int64(binary.LittleEndian.Uint64(b))
+	if proven < block || proven > s.end() || !bytes.Equal(b, s.trailer(proven)) {
+		return 0
+	}
+	return proven
 }
 
 func slotName(dir string, slot int) string {

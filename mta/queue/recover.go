@@ -68,6 +68,7 @@ func (q *Queue) recover(ctx context.Context) error {
 	for _, pos := range done {
 		q.j.Release(pos)
 	}
+	q.j.Recovered()
 	return nil
 }
 
