@@ -31,6 +31,8 @@ type Queue interface {
 	Delete(ctx context.Context, id string) (bool, error)
 	// Flush makes deferred messages due now and counts them.
 	Flush(ctx context.Context, f model.QueueFilter) (int, error)
+	// Remains are files of the queue that belong to no message.
+	Remains(ctx context.Context) ([]model.QueueFiles, error)
 	// Counts counts the messages in each place.
 	Counts(ctx context.Context) (map[string]int64, error)
 }

@@ -14,6 +14,7 @@
 //	       /api/v1/aliases/{address}        the same; "@domain" is a catch-all
 //	       /api/v1/relocated/{address}      the same
 //	GET    /api/v1/queue                    list; after, limit, place, sender, recipient
+//	GET    /api/v1/queue/remains            damaged files that belong to no message
 //	GET    /api/v1/queue/{id}[/content]     show
 //	POST   /api/v1/queue/{id}/{hold,release,requeue}
 //	DELETE /api/v1/queue/{id}

@@ -301,6 +301,8 @@ func (q *queue) List(_ context.Context, f model.QueueFilter, after string, limit
 	return out[:min(limit, len(out))], nil
 }
 
+func (q *queue) Remains(context.Context) ([]model.QueueFiles, error) { return nil, nil }
+
 func (q *queue) Get(_ context.Context, id string) (model.QueuedMessage, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -47,6 +47,17 @@ func (h *handlers) listQueue(ctx context.Context, in *listQueueInput) (*body[mod
 	return &body[model.Page[model.QueuedMessage]]{page}, nil
 }
 
+func (h *handlers) queueRemains(ctx context.Context, _ *struct{}) (*body[model.QueueRemains], error) {
+	if _, err := may(ctx, authz.Read, onSystem()); err != nil {
+		return nil, err
+	}
+	items, err := h.o.Queue.Remains(ctx)
+	if items == nil {
+		items = []model.QueueFiles{}
+	}
+	return &body[model.QueueRemains]{model.QueueRemains{Items: items}}, err
+}
+
 type queueInput struct {
 	ID string `path:"id" maxLength:"64"`
 }

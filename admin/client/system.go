@@ -32,6 +32,12 @@ func (c *Client) Queue(ctx context.Context, f model.QueueFilter, after string, l
 	return call[model.Page[model.QueuedMessage]](ctx, c, request{method: http.MethodGet, path: "/queue", query: q})
 }
 
+// QueueRemains lists the files of the queue that belong to no message.
+func (c *Client) QueueRemains(ctx context.Context) ([]model.QueueFiles, error) {
+	out, err := call[model.QueueRemains](ctx, c, request{method: http.MethodGet, path: "/queue/remains"})
+	return out.Items, err
+}
+
 // Queued reads one message of the queue.
 func (c *Client) Queued(ctx context.Context, id string) (model.QueuedMessage, error) {
 	return call[model.QueuedMessage](ctx, c, request{method: http.MethodGet, path: path("queue", id)})

@@ -50,10 +50,25 @@ type QueuedMessage struct {
 	Place      string            `json:"place" enum:"incoming,active,deferred,hold,corrupt"`
 	Size       int64             `json:"size"`
 	Arrived    time.Time         `json:"arrived"`
-	Sender     string            `json:"sender" doc:"Empty for the null sender"`
+	Sender     string            `json:"sender" doc:"Empty for the null sender, ? when it cannot be read"`
 	Recipients []QueuedRecipient `json:"recipients" nullable:"false" doc:"Those that are not done"`
 	Next       *time.Time        `json:"next,omitempty" doc:"The next attempt, for deferred mail"`
 	Attempts   int               `json:"attempts"`
+	Reason     string            `json:"reason,omitempty" doc:"What is wrong with a corrupt message, if known"`
+	Files      []string          `json:"files,omitempty" doc:"The files of a corrupt message on the server"`
+}
+
+// QueueFiles are files of the queue that belong to no message it knows.
+type QueueFiles struct {
+	Place string `json:"place" enum:"corrupt"`
+	Path  string `json:"path" doc:"Where they are on the server: a folder, or a pattern of names"`
+	Count int    `json:"count"`
+	Size  int64  `json:"size" doc:"Of all, in octets"`
+}
+
+// QueueRemains is what damage has left that no message can be named for.
+type QueueRemains struct {
+	Items []QueueFiles `json:"items" nullable:"false"`
 }
 
 // QueuedRecipient is a recipient that is not done.

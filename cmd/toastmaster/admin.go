@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"path/filepath"
 	"strings"
 
 	"toastmaster/admin/api"
@@ -105,7 +106,10 @@ func (a queueAPI) List(ctx context.Context, f model.QueueFilter, after string, l
 func queued(info queue.Info) model.QueuedMessage {
 	m := model.QueuedMessage{
 		ID: string(info.ID), Place: string(info.Place), Size: info.Size, Arrived: info.Arrived,
-		Sender: info.Sender, Attempts: info.Attempts, Recipients: []model.QueuedRecipient{},
+		Sender: info.Sender, Attempts: info.Attempts, Recipients: []model.QueuedRecipient{}, Reason: info.Reason,
+	}
+	for _, file := range info.Files {
+		m.Files = append(m.Files, absolute(file))
 	}
 	if !info.Next.IsZero() {
 		next := info.Next
@@ -115,6 +119,23 @@ func queued(info queue.Info) model.QueuedMessage {
 		m.Recipients = append(m.Recipients, model.QueuedRecipient{Address: r.Address, Reason: r.Reason})
 	}
 	return m
+}
+
+// absolute is a path that says something outside of the server's folder, too.
+func absolute(path string) string {
+	if a, err := filepath.Abs(path); err == nil {
+		return a
+	}
+	return path
+}
+
+func (a queueAPI) Remains(ctx context.Context) ([]model.QueueFiles, error) {
+	remains, err := a.q.Remains(ctx)
+	out := make([]model.QueueFiles, 0, len(remains))
+	for _, f := range remains {
+		out = append(out, model.QueueFiles{Place: string(queue.Corrupt), Path: absolute(f.Path), Count: f.Count, Size: f.Size})
+	}
+	return out, queueError(err)
 }
 
 func (a queueAPI) Get(ctx context.Context, id string) (model.QueuedMessage, error) {

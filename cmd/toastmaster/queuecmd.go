@@ -35,7 +35,9 @@ func queueList(f *adminFlags) *cobra.Command {
 		Use:   "list",
 		Short: "List the queue, as mailq does",
 		Long: "One message with its recipients and why they wait. Behind the ID, * is active and\n" +
-			"! is on hold, as in Postfix.",
+			"! is on hold, as in Postfix. A corrupt message has that word below its sender, which\n" +
+			"is ? when it cannot be read, and its file on the server. The last lines count the\n" +
+			"files of damaged parts of the queue that no message can be named for.",
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return f.withClient(func(c *client.Client) error {
@@ -56,7 +58,25 @@ func queueListJSON(ctx context.Context, f *adminFlags, c *client.Client, filter 
 	if err != nil {
 		return err
 	}
+	remains, err := queueRemains(ctx, c, filter)
+	if err != nil {
+		return err
+	}
+	for _, f := range remains {
+		if err := l.add(f); err != nil {
+			return err
+		}
+	}
 	return l.close()
+}
+
+// queueRemains are the files without a message, where the filter lets them be
+// listed.
+func queueRemains(ctx context.Context, c *client.Client, filter model.QueueFilter) ([]model.QueueFiles, error) {
+	if filter != (model.QueueFilter{}) && filter != (model.QueueFilter{Place: "corrupt"}) {
+		return nil, nil
+	}
+	return c.QueueRemains(ctx)
 }
 
 const queueRow = "%-14s %9s %-19s %s\n"
@@ -76,21 +96,31 @@ func queueListText(ctx context.Context, w io.Writer, c *client.Client, filter mo
 		return err
 	}
 	if count == 0 {
-		_, err = fmt.Fprintln(w, "Mail queue is empty")
-		return err
+		fmt.Fprintln(w, "Mail queue is empty")
+	} else {
+		fmt.Fprintf(w, "-- %s in %s.\n", formatOctets(octets), messages(count))
 	}
-	_, err = fmt.Fprintf(w, "-- %s in %s.\n", formatOctets(octets), messages(count))
+	remains, err := queueRemains(ctx, c, filter)
+	for _, f := range remains {
+		fmt.Fprintf(w, "-- %s in %s of what was damaged, without a queue ID.\n", counted(f.Count, "other file", "other files"), f.Path)
+	}
 	return err
 }
 
 func printQueued(w io.Writer, m model.QueuedMessage) error {
-	mark := map[string]string{"active": "*", "hold": "!", "corrupt": "?"}[m.Place]
+	mark := map[string]string{"active": "*", "hold": "!"}[m.Place]
 	sender := m.Sender
 	if sender == "" {
 		sender = "MAILER-DAEMON"
 	}
 	fmt.Fprintf(w, queueRow, m.ID+mark, formatOctets(m.Size), timeText(m.Arrived), sender)
 	const indent = 45
+	if m.Place == "corrupt" || m.Reason != "" {
+		fmt.Fprintf(w, "%*s(%s)\n", indent-1, "", strings.TrimSuffix(m.Place+": "+oneLine(m.Reason), ": "))
+	}
+	for _, file := range m.Files {
+		fmt.Fprintf(w, "%*s%s\n", indent, "", oneLine(file))
+	}
 	for _, r := range m.Recipients {
 		if r.Reason != "" {
 			fmt.Fprintf(w, "%*s(%s)\n", indent-1, "", oneLine(r.Reason))

@@ -3,7 +3,12 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"toastmaster/admin/client"
@@ -41,6 +46,49 @@ func TestQueueActOnCounts(t *testing.T) {
 		err := queueActOn(t.Context(), f, nil, c.ids, "held", c.all, act)
 		if (err != nil) != c.fails || out.String() != c.out || errs.String() != c.stderr {
 			t.Errorf("%v: %v, %q, %q", c.ids, err, out.String(), errs.String())
+		}
+	}
+}
+
+// TestQueueListOfCorrupt: a message that cannot be read is not shown as a report
+// without recipients, and files without an ID are counted.
+func TestQueueListOfCorrupt(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		switch r.URL.Path {
+		case "/api/v1/queue":
+			_, _ = io.WriteString(w, `{"items":[{"id":"3B","place":"corrupt","size":5,"arrived":"2026-01-02T03:04:05Z","sender":"?",`+
+				`"recipients":[],"attempts":0,"reason":"its record is lost","files":["/q/corrupt/3B.content"]}]}`)
+		case "/api/v1/queue/remains":
+			_, _ = io.WriteString(w, `{"items":[{"place":"corrupt","path":"/q/corrupt","count":2,"size":7}]}`)
+		default:
+			w.WriteHeader(http.StatusNotFound)
+		}
+	}))
+	defer server.Close()
+	for args, wants := range map[string][]string{
+		"": {"3B  ", " ?\n", "(corrupt: its record is lost)\n", "  /q/corrupt/3B.content\n",
+			"\n-- 2 other files in /q/corrupt of what was damaged, without a queue ID.\n"},
+		"--place=corrupt": {"\n-- 2 other files"},
+		"--json":          {`"reason": "its record is lost"`, `"/q/corrupt/3B.content"`, `"count": 2`},
+	} {
+		var out bytes.Buffer
+		env := &environment{stdout: &out, stderr: &out, getenv: func(string) string { return "key" }}
+		command := []string{"queue", "list", "--api", server.URL}
+		if args != "" {
+			command = append(command, args)
+		}
+		if got := runCommand(t.Context(), env, command); got != 0 {
+			t.Errorf("exit %d", got)
+		}
+		for _, want := range wants {
+			if !strings.Contains(out.String(), want) || strings.Contains(out.String(), "MAILER-DAEMON") {
+				t.Errorf("%s: %s, want %q", args, out.String(), want)
+			}
+		}
+		if args == "--json" && !json.Valid(out.Bytes()) {
+			t.Error("no JSON")
 		}
 	}
 }

@@ -56,10 +56,16 @@ type Info struct {
 	Place      Place
 	Size       int64
 	Arrived    time.Time
-	Sender     string
+	Sender     string          // "" for the null sender
 	Recipients []RecipientInfo // those not done
 	Next       time.Time       // next attempt, zero when not deferred
 	Attempts   int
+
+	// Files are those of a message that is corrupt or cannot be read, Reason
+	// what is wrong with it, "" when that is not known. Its Sender is Unknown
+	// and it has no Recipients unless its envelope is whole.
+	Files  []string
+	Reason string
 }
 
 // RecipientInfo is a recipient that is not done, with the last reason.

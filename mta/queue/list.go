@@ -165,20 +165,10 @@ func (q *Queue) info(l listed) (Info, bool) {
 		return Info{}, false
 	}
 	if err != nil {
-		return Info{ID: l.id, Place: place}, true
+		return Info{ID: l.id, Place: place, Sender: Unknown, Reason: err.Error(), Files: []string{q.places.path(place, l.id)}}, true
 	}
 	_ = file.Close()
 	return q.fileInfo(place, mf), true
-}
-
-func (q *Queue) corruptInfo(id envelope.QueueID) Info {
-	info := Info{ID: id, Place: Corrupt}
-	for _, name := range []string{string(id), string(id) + ".record", string(id) + ".content"} {
-		if s, err := q.o.FS.Stat(q.corrupt(name)); err == nil {
-			info.Size, info.Arrived = info.Size+s.Size(), s.ModTime()
-		}
-	}
-	return info
 }
 
 // messageInfo describes a message that is known in memory and has an envelope
