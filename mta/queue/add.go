@@ -118,7 +118,9 @@ func (q *Queue) store(ctx context.Context, env *envelope.Envelope, prefix []byte
 		id: env.ID, size: int64(len(prefix)) + size, env: env,
 		place: Incoming, pos: pos, text: payload[textAt:], external: external, sum: r.sum, seat: true,
 	}
-	q.account(m)
+	if !q.account(m) {
+		m.env = nil
+	}
 	return m, nil
 }
 
@@ -183,16 +185,28 @@ func appendContent(b []byte, content envelope.Content) ([]byte, error) {
 	return b, nil
 }
 
-// account keeps the text of m in memory if the budget allows, else drops it
-// and the envelope: both are in the journal.
-func (q *Queue) account(m *message) {
+// account takes text and envelope of m, which is in the journal, from the
+// budget of memory. False: there is none left; the text is dropped, and the
+// envelope is the caller's to drop.
+func (q *Queue) account(m *message) bool {
 	cost := int64(len(m.text)) + envelopeCost(m.env)
 	if q.memory.Add(-cost) < 0 {
 		q.memory.Add(cost)
-		m.text, m.env = nil, nil
-		return
+		m.text = nil
+		return false
 	}
 	m.counted = cost
+	return true
+}
+
+// park drops the envelope of a message that is not active any more, if it is in
+// the journal and beyond the budget of memory.
+func (m *message) park() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.place == Incoming && m.counted == 0 {
+		m.env, m.text = nil, nil
+	}
 }
 
 // envelopeCost is a rough size of an envelope in memory.

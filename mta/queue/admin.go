@@ -66,6 +66,7 @@ func (q *Queue) claimFile(m *message) (*message, error) {
 
 // unclaim makes a claimed message what it was before.
 func (q *Queue) unclaim(m *message) {
+	m.park()
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	m.stage = m.was
@@ -111,11 +112,12 @@ func (q *Queue) Hold(ctx context.Context, id envelope.QueueID) error {
 	return nil
 }
 
-// askNow notes that a try of a claimed message is asked for.
+// askNow notes that a try of a claimed message is asked for, now.
 func (q *Queue) askNow(m *message) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	m.flushed = q.o.Clock.Now()
+	m.next = m.flushed // of one without a file
 }
 
 // Release ends a hold; the message is due at once, also when its destination
@@ -163,7 +165,6 @@ func (q *Queue) Requeue(_ context.Context, id envelope.QueueID) error {
 	q.askNow(m)
 	defer q.unclaim(m)
 	if m.was != stageFinished {
-		m.next = q.o.Clock.Now()
 		return nil
 	}
 	f, mf, err := q.places.read(m.place, id)
@@ -188,7 +189,8 @@ func (q *Queue) Requeue(_ context.Context, id envelope.QueueID) error {
 }
 
 // Delete removes a message without a report. An active one is removed when its
-// present attempt ends.
+// present attempt ends. After an error of the disk one that is in the journal is
+// not delivered: its removal is tried again every queue.run_delay.
 func (q *Queue) Delete(ctx context.Context, id envelope.QueueID) error {
 	m, err := q.claim(id, func(m *message) { m.remove = true })
 	if errors.Is(err, ErrNoMessage) {
@@ -198,16 +200,13 @@ func (q *Queue) Delete(ctx context.Context, id envelope.QueueID) error {
 		return err
 	}
 	if m.was != stageFinished {
-		if err := q.removeActive(ctx, m); err != nil {
-			return err
-		}
-	} else {
-		err := q.removeFile(ctx, m.place, id)
-		m.setPlace("")
-		q.unclaim(m)
-		if err != nil {
-			return diskError(err)
-		}
+		return q.removeActive(ctx, m)
+	}
+	err = q.removeFile(ctx, m.place, id)
+	m.setPlace("")
+	q.unclaim(m)
+	if err != nil {
+		return diskError(err)
 	}
 	q.o.Log.Event(msglog.Removed{ID: id, Reason: "deleted"})
 	return nil

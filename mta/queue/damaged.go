@@ -82,8 +82,8 @@ func (q *Queue) dropDamaged(m *message, why error) bool {
 }
 
 // dropSpoiled takes a message out of the queue whose record in the journal
-// cannot be read, or whose content is damaged, after record and content were set aside; m.moving is held.
-// False: that failed, and the message stays.
+// cannot be read, or whose content is damaged, after record and content were
+// set aside; m.moving is held. False: that failed, and the message stays.
 func (q *Queue) dropSpoiled(m *message, why error) bool {
 	m.mu.Lock()
 	pos, external := m.pos, m.external
@@ -169,7 +169,7 @@ func (q *Queue) rescue(m *message, active bool, why error) error {
 		m.unreadable = 0
 		return why
 	}
-	if !q.dropSpoiled(m, why) {
+	if !q.dropDamaged(m, why) {
 		return why
 	}
 	return nil

@@ -43,7 +43,12 @@
 //     that is missing, has another size (all that the start looks at) or other
 //     octets is damaged. A message that is active when that is found leaves when
 //     its attempt ends.
-//   - IDs are unique whatever the clock does.
+//   - A deletion of an active message, or of one in the journal, that fails for
+//     want of the disk is tried again every run_delay; this process does not
+//     deliver the message meanwhile, the next one does.
+//   - IDs are unique whatever the clock does, as long as the file epoch is whole.
+//     In place of a damaged one the seconds since 1970 are counted on, and one
+//     that is missing begins at 1: then IDs are as unique as the clock is right.
 //
 // # Parameters
 //
@@ -65,9 +70,13 @@
 // # Memory
 //
 // A message in the journal costs a few hundred octets, plus envelope and
-// content as long as content_memory allows; beyond it they are read back. The
-// deferred queue is not in memory, but for the times of at most due_limit
-// messages that are due before the next scan of the directories (run_delay).
+// content as long as content_memory allows; beyond it they are read back when
+// they are needed. Not counted are the envelope and the states of the
+// recipients of an active message (qmgr.active_limit bounds those), of a
+// deferred one whose file cannot be brought up to date, and what an open
+// Content of a message beyond content_memory holds. The deferred queue is not
+// in memory, but for the times of at most due_limit messages that are due
+// before the next scan of the directories (run_delay).
 //
 // # Files
 //

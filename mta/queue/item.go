@@ -8,7 +8,6 @@ import (
 
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/envelope"
-	"toastmaster/internal/msglog"
 )
 
 // Item is one message in the active window. Its methods may be called by
@@ -108,9 +107,36 @@ func (it *Item) Failed(i int, why *dsn.Error) {
 // message leaves the queue; otherwise it becomes a deferred file that is due
 // at next, durable before Close returns. One that is due at once and still in
 // the journal stays there. One whose content, file or record is damaged goes to
-// corrupt/ instead, which is no error. warned is kept for the next time. After an error the
-// message is as safe as before Close and comes back at next.
+// corrupt/ instead, which is no error. warned is kept for the next time. After
+// an error, a panic on the way included, the message is as safe as before Close
+// and comes back at next, or after queue.run_delay.
 func (it *Item) Close(ctx context.Context, next time.Time, warned bool) error {
+	q, m := it.q, it.m
+	err := q.fenced(m.id, func() error { return it.leave(ctx, next, warned) })
+	if err != nil {
+		q.stayed(m, next)
+	}
+	return err
+}
+
+// stayed is for an item whose Close ended in a panic: its message waits until
+// next, or as long as one that cannot be read.
+func (q *Queue) stayed(m *message, next time.Time) {
+	q.mu.Lock()
+	active := m.stage == stageActive
+	q.mu.Unlock()
+	if !active {
+		return
+	}
+	now := q.o.Clock.Now()
+	if !next.After(now) {
+		next = now.Add(q.cfg.RunDelay)
+	}
+	q.wait(m, next)
+}
+
+// leave is Close.
+func (it *Item) leave(ctx context.Context, next time.Time, warned bool) error {
 	q, m := it.q, it.m
 	m.mu.Lock()
 	m.state.warned = warned
@@ -125,7 +151,6 @@ func (it *Item) Close(ctx context.Context, next time.Time, warned bool) error {
 	q.mu.Unlock()
 	switch {
 	case remove && pending:
-		q.o.Log.Event(msglog.Removed{ID: m.id, Reason: "deleted"})
 		return q.removeActive(ctx, m)
 	case !pending:
 		q.finish(m)

@@ -7,6 +7,7 @@ import (
 
 	"toastmaster/internal/envelope"
 	"toastmaster/internal/journal"
+	"toastmaster/internal/msglog"
 	"toastmaster/internal/service"
 )
 
@@ -15,8 +16,21 @@ import (
 func (q *Queue) finish(m *message) {
 	m.moving.Lock()
 	defer m.moving.Unlock()
+	c, filed := q.leftovers(m)
+	q.leaveJournal(m)
+	if !q.depart(m, filed, len(c.paths) > 0) {
+		q.j.Release(c.pin)
+		return
+	}
+	q.cleanLater(c)
+}
+
+// leftovers are what is to be removed of m when it has left, and whether one of
+// the files is in deferred/ or hold/.
+func (q *Queue) leftovers(m *message) (c cleanup, filed bool) {
 	m.mu.Lock()
-	c := cleanup{id: m.id, pin: m.pos}
+	defer m.mu.Unlock()
+	c = cleanup{id: m.id, pin: m.pos}
 	if m.place != Incoming {
 		c.paths = append(c.paths, q.places.path(m.place, m.id))
 	}
@@ -26,19 +40,20 @@ func (q *Queue) finish(m *message) {
 	if m.place == Incoming && m.external {
 		c.paths = append(c.paths, q.places.content(m.id))
 	}
-	filed := m.hasFile()
-	m.mu.Unlock()
-	q.leaveJournal(m)
+	return c, m.hasFile()
+}
+
+// depart takes m out of what is known or, with files left, notes that they
+// are all there is of it. It returns left.
+func (q *Queue) depart(m *message, filed, left bool) bool {
 	q.mu.Lock()
-	if len(c.paths) == 0 {
+	defer q.mu.Unlock()
+	if left {
+		m.stage, m.filed = stageFinished, filed
+	} else {
 		delete(q.known, m.id)
-		q.mu.Unlock()
-		q.j.Release(c.pin)
-		return
 	}
-	m.stage, m.filed = stageFinished, filed
-	q.mu.Unlock()
-	q.cleanLater(c)
+	return left
 }
 
 // leaveJournal gives back what a message in the journal holds in memory.
@@ -55,6 +70,7 @@ func (q *Queue) leaveJournal(m *message) {
 
 // again puts an active message back among the new ones.
 func (q *Queue) again(m *message) {
+	m.park()
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	m.stage = stageIncoming
@@ -87,17 +103,17 @@ func (q *Queue) deferMessage(ctx context.Context, m *message, place Place, next 
 	m.mu.Lock()
 	filed := m.hasFile()
 	m.mu.Unlock()
+	if err != nil {
+		q.o.Log.Error("queue message not deferred", "id", m.id, "cause", err.Error())
+		q.mu.Lock()
+		m.filed, m.hold = filed, place == Hold
+		q.mu.Unlock()
+		q.wait(m, next)
+		return diskError(err)
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	m.filed = filed
-	if err != nil {
-		q.o.Log.Error("queue message not deferred", "id", m.id, "cause", err.Error())
-		m.hold = place == Hold
-		m.stage, m.next = stageWaiting, next
-		q.due.add(m.id, next, true)
-		signal(q.wake)
-		return diskError(err)
-	}
 	delete(q.known, m.id)
 	if place == Deferred {
 		q.due.add(m.id, next, false)
@@ -196,26 +212,28 @@ func (q *Queue) moved(m *message, place Place) {
 }
 
 // removeActive deletes a message that is pending, durably. What it delivered
-// into the store is settled first: the queue has the only durable copy.
+// into the store is settled first: the queue has the only durable copy. After
+// an error it waits in memory, and Next tries to remove it again.
 func (q *Queue) removeActive(ctx context.Context, m *message) error {
 	err := q.fenced(m.id, func() error {
 		if err := q.settle(ctx, m); err != nil {
 			return err
 		}
-		return q.forgetDurably(ctx, m)
+		if err := q.forgetDurably(ctx, m); err != nil {
+			return err
+		}
+		m.setRemoved()
+		q.finish(m)
+		return nil
 	})
 	if err == nil {
-		m.mu.Lock()
-		m.removed = true
-		m.mu.Unlock()
-		q.finish(m)
+		q.o.Log.Event(msglog.Removed{ID: m.id, Reason: "deleted"})
 		return nil
 	}
 	q.mu.Lock()
-	defer q.mu.Unlock()
 	m.remove = true
-	m.stage, m.next = stageWaiting, q.o.Clock.Now().Add(q.cfg.RunDelay)
-	q.due.add(m.id, m.next, true)
+	q.mu.Unlock()
+	q.wait(m, q.o.Clock.Now().Add(q.cfg.RunDelay))
 	return diskError(err)
 }
 

@@ -140,6 +140,12 @@ func (m *message) setPlace(p Place) {
 	m.place = p
 }
 
+func (m *message) setRemoved() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.removed = true
+}
+
 // hasFile says that one of the files in deferred/ or hold/ is its own; m.mu is
 // held.
 func (m *message) hasFile() bool { return !m.removed && (m.place != Incoming || m.file != "") }

@@ -17,21 +17,45 @@ func (q *Queue) Next(ctx context.Context) (*Item, error) {
 			return nil, err
 		}
 		if m != nil {
-			var it *Item
-			err := q.fenced(m.id, func() (err error) {
-				it, err = q.activate(m)
-				return err
-			})
-			if err == nil {
+			if it := q.handOut(ctx, m); it != nil {
 				return it, nil
 			}
-			q.activationFailed(m, err)
 			continue
 		}
 		if err := q.waitForWork(ctx, wait); err != nil {
 			return nil, err
 		}
 	}
+}
+
+// handOut makes the item of an active message. nil: it cannot be read, or is to
+// be removed; then it has left the queue or waits.
+func (q *Queue) handOut(ctx context.Context, m *message) *Item {
+	if q.takeRemove(m) {
+		if err := q.removeActive(ctx, m); err != nil && ctx.Err() == nil {
+			q.o.Log.Error("queue message not removed", "id", m.id, "cause", err.Error())
+		}
+		return nil
+	}
+	var it *Item
+	err := q.fenced(m.id, func() (err error) {
+		it, err = q.activate(m)
+		return err
+	})
+	if err != nil {
+		q.activationFailed(m, err)
+		return nil
+	}
+	return it
+}
+
+// takeRemove says that a removal of m failed before and is to be tried again.
+func (q *Queue) takeRemove(m *message) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	remove := m.remove
+	m.remove = false
+	return remove
 }
 
 // waitForWork waits for a signal or, when wait is not negative, as long.
@@ -154,18 +178,22 @@ func (q *Queue) load(m *message) error {
 			return err
 		}
 		m.env, m.text = r.env, r.text
+		q.account(m)
 		return nil
 	}
 	f, mf, err := q.places.read(m.place, m.id)
 	if err != nil {
 		return err
 	}
+	if err := f.Close(); err != nil {
+		return err
+	}
 	m.env, m.state, m.size = mf.env, *mf.state, mf.contentSize
+	m.replay = mf.state.boot != q.boot
 	// Marks of this time in the active window must stay in the journal until
 	// the file has the new state.
 	m.pos = q.j.Pin()
-	m.replay = mf.state.boot != q.boot
-	return f.Close()
+	return nil
 }
 
 func (q *Queue) loadRecord(m *message) (*record, error) {
@@ -179,36 +207,56 @@ func (q *Queue) loadRecord(m *message) (*record, error) {
 // activationFailed deals with a message that cannot be read: a file that is
 // gone was deleted, a damaged file or record is set aside; else it waits.
 func (q *Queue) activationFailed(m *message, err error) {
-	if m.place != Incoming && errors.Is(err, fs.ErrNotExist) {
-		q.mu.Lock()
-		defer q.mu.Unlock()
-		delete(q.known, m.id)
-		return
-	}
-	if m.place != Incoming && errors.Is(err, errDamaged) {
-		q.setAside(m.place, m.id, err)
-		q.mu.Lock()
-		defer q.mu.Unlock()
-		delete(q.known, m.id)
-		return
-	}
-	if m.place == Incoming && spoiled(err) {
-		m.moving.Lock()
-		dropped := q.dropSpoiled(m, err)
-		m.moving.Unlock()
-		if dropped {
+	// relocate may be moving it.
+	m.moving.Lock()
+	defer m.moving.Unlock()
+	m.mu.Lock()
+	place, pos, loaded := m.place, m.pos, m.env != nil
+	m.mu.Unlock()
+	next := q.o.Clock.Now().Add(q.cfg.RunDelay)
+	switch {
+	case place == Incoming:
+		if spoiled(err) && q.dropSpoiled(m, err) {
 			return
 		}
+	case loaded: // it has a pin, and may know more than its file
+	case errors.Is(err, errDamaged):
+		q.setAside(place, m.id, err)
+		fallthrough
+	case errors.Is(err, fs.ErrNotExist):
+		q.forget(m)
+		q.j.Release(pos)
+		return
 	}
-	q.o.Log.Error("queue message cannot be read", "id", m.id, "place", string(m.place), "cause", err.Error())
+	q.o.Log.Error("queue message cannot be read", "id", m.id, "place", string(place), "cause", err.Error())
+	if place == Incoming || loaded {
+		q.wait(m, next)
+		return
+	}
+	q.forget(m)
+	q.j.Release(pos)
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	next := q.o.Clock.Now().Add(q.cfg.RunDelay)
-	if m.place != Incoming {
-		delete(q.known, m.id)
-		q.due.add(m.id, next, false)
+	q.due.add(m.id, next, false)
+}
+
+// forget makes m a message that is known from its file only, if at all.
+func (q *Queue) forget(m *message) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	delete(q.known, m.id)
+}
+
+// wait makes a message that was active, or claimed, one that is deferred in
+// memory until next.
+func (q *Queue) wait(m *message, next time.Time) {
+	m.park()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.known[m.id] != m || m.stage == stageFinished {
 		return
 	}
 	m.stage, m.next = stageWaiting, next
 	q.due.add(m.id, next, true)
+	signal(q.wake)
 }

@@ -97,12 +97,13 @@ func Open(ctx context.Context, o Options) (*Queue, error) {
 	if err := q.prepare(); err != nil {
 		return nil, err
 	}
-	err := q.recover(ctx)
-	if err == nil {
-		err = diskError(q.places.countAll())
-	}
-	if err != nil {
+	if err := q.recover(ctx); err != nil {
 		return nil, errors.Join(err, q.lock.Close())
+	}
+	if err := diskError(q.places.countAll()); err != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+		defer cancel()
+		return nil, errors.Join(err, q.j.Close(ctx), q.lock.Close())
 	}
 	return q, nil
 }

@@ -200,6 +200,11 @@ func (q *Queue) moveOut(ctx context.Context, m *message) error {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if m.remove { // it must not be handed out
+		m.stage, m.filed = m.was, true
+		q.due.add(m.id, m.next, true)
+		return nil
+	}
 	delete(q.known, m.id)
 	q.due.add(m.id, q.o.Clock.Now(), false)
 	q.due.flush(m.id, m.flushed)
