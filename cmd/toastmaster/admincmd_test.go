@@ -13,9 +13,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"toastmaster/admin/api"
+	"toastmaster/admin/model"
 	"toastmaster/admin/store"
 	"toastmaster/configs"
 	"toastmaster/directory"
@@ -31,12 +33,15 @@ import (
 type shell struct {
 	t    *testing.T
 	file string
+	// services, when set, is what the instance says of its services.
+	services atomic.Pointer[[]model.Service]
 }
 
 // newShell starts the API on a fresh database; there is no queue behind it.
 func newShell(t *testing.T) *shell {
 	t.Helper()
 	dir := t.TempDir()
+	sh := &shell{t: t, file: filepath.Join(dir, "toastmaster.toml")}
 	c := configs.Default()
 	c.Main.DataDir = dir
 	c.Auth.Argon2Memory, c.Auth.BulkArgon2Memory, c.Auth.Argon2Time = 128<<10, 64<<10, 1
@@ -59,6 +64,12 @@ func newShell(t *testing.T) *shell {
 	s, err := api.New(api.Options{
 		Params: c.Admin, Log: msglog.Discard(), Clock: clock.System{}, Listeners: []service.Listener{{Listener: l}},
 		Store: store.New(store.Options{Writer: w, Reader: r, Hasher: password.NewHasher(c.Auth), Clock: clock.System{}, Workers: 2, Aliases: directory.Limits{Depth: 10, Addresses: 1000}}),
+		Services: func() []model.Service {
+			if s := sh.services.Load(); s != nil {
+				return *s
+			}
+			return []model.Service{}
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -74,11 +85,10 @@ func newShell(t *testing.T) *shell {
 		w.Close()
 		r.Close()
 	})
-	file := filepath.Join(dir, "toastmaster.toml")
-	if err := os.WriteFile(file, []byte("[main]\ndata_dir = \".\"\n"), 0o600); err != nil {
+	if err := os.WriteFile(sh.file, []byte("[main]\ndata_dir = \".\"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return &shell{t, file}
+	return sh
 }
 
 // run runs a command line and wants an exit code.
@@ -159,6 +169,33 @@ func TestTokenCommands(t *testing.T) {
 	s.wants([]string{"NAME", "ci", "superadmin"}, "token", "list")
 	s.run(0, "", "token", "revoke", "ci")
 	s.run(1, "", "token", "revoke", "ci")
+}
+
+// TestStatus: the exit code is for supervisors, the text for people.
+func TestStatus(t *testing.T) {
+	t.Parallel()
+	s := newShell(t)
+	smtpd := model.Service{Name: "smtpd", State: "running", Listeners: []string{"127.0.0.1:25", "[::1]:25"}, Sessions: 3, UptimeSeconds: 3723}
+	s.services.Store(&[]model.Service{smtpd, {Name: "qmgr", State: "running", Listeners: []string{}}})
+	s.wants([]string{"smtpd", "running", "3", "1h2m3s", "127.0.0.1:25 [::1]:25", "qmgr"}, "status")
+	s.wants([]string{`"name": "smtpd"`, `"uptime_seconds": 3723`}, "status", "--json")
+
+	s.services.Store(&[]model.Service{smtpd, {Name: "store", State: "failed", Error: "disk", Listeners: []string{}}, {Name: "qmgr", State: "stopping", Listeners: []string{}}})
+	for _, flags := range [][]string{nil, {"--json"}} {
+		out, errs := s.run(1, "", append([]string{"status"}, flags...)...)
+		if !strings.Contains(out, "qmgr") || errs != "toastmaster: store: failed: disk\n" {
+			t.Errorf("%q %q", out, errs)
+		}
+	}
+	s.services.Store(&[]model.Service{{Name: "qmgr", State: "stopping", Listeners: []string{}}})
+	if _, errs := s.run(1, "", "status"); errs != "toastmaster: qmgr: stopping\n" {
+		t.Errorf("%q", errs)
+	}
+	s.run(2, "", "status", "smtpd")
+	if err := os.Remove(filepath.Join(filepath.Dir(s.file), "admin.sock")); err != nil {
+		t.Fatal(err)
+	}
+	s.run(1, "", "status")
 }
 
 // TestExitCodes: 1 for what the server refuses, 2 for a wrong command line.
