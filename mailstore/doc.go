@@ -61,7 +61,8 @@
 // # Contexts
 //
 // A method works as long as its caller's context allows; Run's is that of the
-// background work. Last work, on a mailbox that leaves memory and in
+// background work. For a mailbox that another process has locked it waits no
+// longer than store.lock_timeout (ErrBusy). Last work, on a mailbox that leaves memory and in
 // [Store.Close], is nobody's request and has store.close_timeout.
 //
 // # Parameters
@@ -92,6 +93,8 @@
 // # Standards
 //
 // RFC 3501 and 9051 (mailboxes, UIDs, flags), RFC 6154 (SPECIAL-USE), RFC 6851
-// (MOVE), RFC 7162 (CONDSTORE, QRESYNC), the Maildir specification
-// (cr.yp.to/proto/maildir.html) and Maildir++ (www.courier-mta.org/maildir.html).
+// (MOVE), the Maildir specification (cr.yp.to/proto/maildir.html) and Maildir++
+// (www.courier-mta.org/maildir.html). Prepared for RFC 7162 (CONDSTORE, QRESYNC):
+// mod-sequences and the UIDs of what was expunged are kept; package imapd does
+// not serve it yet.
 package mailstore

@@ -21,6 +21,8 @@ var (
 	ErrLimit       = errors.New("limit reached")
 	ErrClosed      = errors.New("store closed")
 	ErrForeign     = errors.New("not a mail store")
+	// ErrBusy: another process or program keeps its lock. Temporary.
+	ErrBusy = errors.New("locked by another process")
 	// ErrNotDurable: a sync failed. It lasts until the store is opened anew.
 	ErrNotDurable = errors.New("the store cannot be made durable, restart it when its disk works")
 )

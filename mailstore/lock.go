@@ -9,6 +9,7 @@ import (
 // caught up with what they did. ErrNotFound when its folder was deleted or
 // renamed. Both locks are given back whatever f does: its panic, which the
 // fence of the session or delivery makes an error, is not everybody's trouble.
+// ErrBusy when another process keeps its lock for store.lock_timeout.
 func (mb *mailbox) locked(ctx context.Context, f func() error) error {
 	mb.mu.Lock()
 	defer mb.mu.Unlock()
@@ -21,7 +22,7 @@ func (mb *mailbox) flocked(ctx context.Context, f func() error) (err error) {
 		return ErrNotFound
 	}
 	mb.batch.Reset() // what an operation that failed left
-	if err := mb.log.Lock(); err != nil {
+	if err := mb.log.Lock(ctx); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, mb.log.Unlock()) }()
@@ -46,7 +47,7 @@ func lockedBoth(ctx context.Context, a, b *mailbox, f func() error) error {
 // catchUp reads what other processes wrote into the log.
 func (mb *mailbox) catchUp(ctx context.Context) error {
 	n, keys := len(mb.st.Messages), len(mb.st.Keywords)
-	changed, reload, err := mb.log.CatchUp(mb.st)
+	changed, reload, err := mb.log.CatchUp(ctx, mb.st)
 	switch {
 	case err != nil:
 		return err

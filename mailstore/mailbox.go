@@ -149,7 +149,7 @@ func (mb *mailbox) ensureLoaded(ctx context.Context) (err error) {
 	if err := s.complete(mb.path); err != nil {
 		return err
 	}
-	log, err := index.OpenLog(s.fs, mb.path)
+	log, err := index.OpenLog(index.Options{FS: s.fs, Dir: mb.path, Clock: s.clock, Wait: s.cfg.LockTimeout})
 	if err != nil {
 		return err
 	}
@@ -169,7 +169,7 @@ func (mb *mailbox) ensureLoaded(ctx context.Context) (err error) {
 // the lock of the log; the caller gives it back, after an error too.
 func (mb *mailbox) load(ctx context.Context) error {
 	mb.batch.Reset()
-	st, err := mb.log.Load()
+	st, err := mb.log.Load(ctx)
 	damaged := errors.Is(err, index.ErrDamaged)
 	if damaged {
 		st, err = mb.rebuild(st)

@@ -217,6 +217,8 @@ func storeError(err error) error {
 		return nil
 	case spool.IsFull(err) && !errors.Is(err, ErrFull):
 		return fmt.Errorf("%w: %w", ErrFull, err)
+	case errors.Is(err, vfs.ErrLocked) && !errors.Is(err, ErrBusy):
+		return fmt.Errorf("%w: %w", ErrBusy, err)
 	}
 	return err
 }

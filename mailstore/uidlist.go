@@ -330,7 +330,7 @@ func (mb *mailbox) addKeywords(wanted []string, all bool) (maildir.Flags, error)
 		return 0, err
 	}
 	if !done {
-		return 0, errBusy // for two minutes at most
+		return 0, ErrBusy // for two minutes at most
 	}
 	clear(mb.flagSets)
 	if info, err := mb.store().fs.Stat(file); err == nil {
@@ -366,5 +366,3 @@ func takeLetter(st *index.State, name string) maildir.Flags {
 	st.Keywords[i] = name
 	return 1 << i
 }
-
-var errBusy = errors.New("mailstore: file is locked by another program")

@@ -45,7 +45,7 @@ var mayImport = []struct {
 	// The files below the store know nothing of the network, the store nothing
 	// of who asks, and no server of another.
 	{"mailstore/maildir", nil},
-	{"mailstore/index", []string{"internal/field", "internal/vfs", "mailstore/maildir"}},
+	{"mailstore/index", []string{"internal/clock", "internal/field", "internal/vfs", "mailstore/maildir"}},
 	{"mailstore", []string{"internal/...", "directory", "mailstore/index", "mailstore/maildir", "configs"}},
 	{"mailstore/storetest", []string{"internal/...", "configs", "directory/...", "mailstore"}},
 	{"mailstore/login", []string{"internal/...", "directory", "directory/logins", "directory/password", "mailstore"}},

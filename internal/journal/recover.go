@@ -67,7 +67,7 @@ func (j *Journal) lockDir() error {
 	if err != nil {
 		return diskError(err)
 	}
-	if err := lock.Lock(false); err != nil {
+	if err := lock.TryLock(); err != nil {
 		if errors.Is(err, vfs.ErrLocked) {
 			err = fmt.Errorf("%w: %s", ErrInUse, j.o.Dir)
 		}

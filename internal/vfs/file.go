@@ -183,19 +183,29 @@ func (f *osFile) WriteV(bufs [][]byte, off int64) (int64, error) {
 		n, err := f.WriteAt(bufs[0], off)
 		return int64(n), err
 	}
-	var total int64
-	err := f.do("pwritev", func(fd int) error {
+	return f.allV(bufs, func(fd int, done int64, rest [][]byte) (int, error) {
+		return unix.Pwritev(fd, rest, off+done)
+	})
+}
+
+// allV is all for a write of many buffers, at most maxIOV at once. The first
+// is not empty.
+func (f *osFile) allV(bufs [][]byte, op func(fd int, done int64, rest [][]byte) (int, error)) (done int64, err error) {
+	err = f.do("pwritev", func(fd int) error {
 		for len(bufs) > 0 {
-			n, err := unix.Pwritev(fd, bufs[:min(len(bufs), maxIOV)], off+total)
+			n, err := op(fd, done, bufs[:min(len(bufs), maxIOV)])
 			if err != nil {
 				return err // do repeats an EINTR with what is left
 			}
-			total += int64(n)
+			if n == 0 {
+				return io.ErrShortWrite
+			}
+			done += int64(n)
 			bufs = advance(bufs, n)
 		}
 		return nil
 	})
-	return total, err
+	return done, err
 }
 
 // advance drops the first n written bytes from bufs without changing the
@@ -230,12 +240,8 @@ func (f *osFile) LinkTo(newName string) error {
 	})
 }
 
-func (f *osFile) Lock(wait bool) error {
-	how := unix.LOCK_EX
-	if !wait {
-		how |= unix.LOCK_NB
-	}
-	err := f.do("flock", func(fd int) error { return unix.Flock(fd, how) })
+func (f *osFile) TryLock() error {
+	err := f.do("flock", func(fd int) error { return unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB) })
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		return ErrLocked
 	}

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrLocked is the answer of File.Lock(false) when another holder exists.
+// ErrLocked is the answer of File.TryLock when another holder exists.
 var ErrLocked = errors.New("vfs: locked by another process")
 
 // maxIOV is Linux's UIO_MAXIOV: the most buffers one pwritev(2) takes.

@@ -62,6 +62,29 @@ func TestWriteVManyBuffers(t *testing.T) {
 	}
 }
 
+// TestWriteVEndsWhenNothingIsWritten: a call that writes nothing and calls that
+// no error must not be repeated for ever.
+func TestWriteVEndsWhenNothingIsWritten(t *testing.T) {
+	f, err := OS{}.OpenFile(filepath.Join(t.TempDir(), "f"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	calls := 0
+	n, err := f.(*osFile).allV([][]byte{[]byte("ab"), []byte("cd")}, func(_ int, done int64, _ [][]byte) (int, error) {
+		switch calls++; calls {
+		case 1:
+			return 3, nil
+		case 2:
+			return 0, nil
+		}
+		return 0, errors.New("called again")
+	})
+	if n != 3 || !errors.Is(err, io.ErrShortWrite) {
+		t.Errorf("%d %v", n, err)
+	}
+}
+
 func TestAdvanceLeavesCallersSliceAlone(t *testing.T) {
 	bufs := [][]byte{[]byte("abc"), []byte("def")}
 	rest := advance(bufs, 4)
@@ -82,16 +105,16 @@ func TestLockExcludes(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer b.Close()
-	if err := a.Lock(false); err != nil {
+	if err := a.TryLock(); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.Lock(false); !errors.Is(err, ErrLocked) {
+	if err := b.TryLock(); !errors.Is(err, ErrLocked) {
 		t.Fatalf("second lock: %v", err)
 	}
 	if err := a.Unlock(); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.Lock(true); err != nil {
+	if err := b.TryLock(); err != nil {
 		t.Fatal(err)
 	}
 }

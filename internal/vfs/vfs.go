@@ -62,8 +62,10 @@ type File interface {
 	WriteV(bufs [][]byte, off int64) (n int64, err error)
 	// LinkTo gives a file from OpenTemp its name; fs.ErrExist when taken.
 	LinkTo(newName string) error
-	// Lock takes an exclusive advisory lock of the open file description
-	// (flock(2)); with wait false it fails with ErrLocked when held elsewhere.
-	Lock(wait bool) error
+	// TryLock takes an exclusive advisory lock of the open file description
+	// (flock(2)), ErrLocked when it is held elsewhere. There is no call that
+	// waits: flock(2) would without a limit. Unlock of what is not locked is
+	// no error.
+	TryLock() error
 	Unlock() error
 }

@@ -56,6 +56,7 @@ func outcomes() []outcome {
 		{mailstore.ErrFull, "UNAVAILABLE", "Insufficient system storage"},
 		{mailstore.ErrExpunged, "EXPUNGEISSUED", "Some of the messages no longer exist"},
 		{mailstore.ErrLimit, "LIMIT", "Limit reached"},
+		{mailstore.ErrBusy, "INUSE", "Mailbox is locked by another process, please try again later"},
 	}
 }
 

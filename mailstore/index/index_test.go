@@ -8,7 +8,9 @@ import (
 	"path/filepath"
 	"reflect"
 	"testing"
+	"time"
 
+	"toastmaster/internal/clock"
 	"toastmaster/internal/vfs"
 	"toastmaster/mailstore/maildir"
 )
@@ -135,11 +137,15 @@ func TestTornLog(t *testing.T) {
 	}
 }
 
+func optionsIn(dir string) Options {
+	return Options{FS: vfs.OS{}, Dir: dir, Clock: clock.System{}, Wait: time.Minute}
+}
+
 func load(t testing.TB, dir string) (*Log, *State) {
 	t.Helper()
-	l, err := OpenLog(vfs.OS{}, dir)
+	l, err := OpenLog(optionsIn(dir))
 	check(t, err)
-	s, err := l.Load()
+	s, err := l.Load(t.Context())
 	if errors.Is(err, ErrDamaged) && s == nil {
 		s = NewState(42)
 		err = l.Start(s)
@@ -151,11 +157,11 @@ func load(t testing.TB, dir string) (*Log, *State) {
 
 func appendTo(t testing.TB, l *Log, s *State, fill func(*Batch)) {
 	t.Helper()
-	check(t, l.Lock())
-	_, reload, err := l.CatchUp(s)
+	check(t, l.Lock(t.Context()))
+	_, reload, err := l.CatchUp(t.Context(), s)
 	check(t, err)
 	if reload {
-		fresh, err := l.Load()
+		fresh, err := l.Load(t.Context())
 		check(t, err)
 		*s = *fresh
 	}
@@ -183,7 +189,7 @@ func TestTwoReadersFollowEachOther(t *testing.T) {
 		appendTo(t, a, sa, add)
 		if round%7 == 3 {
 			// a replaces the log under b.
-			check(t, a.Lock())
+			check(t, a.Lock(t.Context()))
 			check(t, a.Reset(sa))
 			check(t, a.Unlock())
 		}
@@ -193,7 +199,7 @@ func TestTwoReadersFollowEachOther(t *testing.T) {
 		appendTo(t, b, sb, add)
 		if round%5 == 4 { // b replaces it twice while a sleeps
 			for range 2 {
-				check(t, b.Lock())
+				check(t, b.Lock(t.Context()))
 				check(t, b.Reset(sb))
 				check(t, b.Unlock())
 				appendTo(t, b, sb, add)
@@ -237,7 +243,7 @@ func TestDamagedFilesAreReported(t *testing.T) {
 	dir := t.TempDir()
 	l, s := load(t, dir)
 	appendTo(t, l, s, func(b *Batch) { b.Add(msg(1)) })
-	check(t, l.Lock())
+	check(t, l.Lock(t.Context()))
 	check(t, l.Reset(s))
 	check(t, l.Unlock())
 	appendTo(t, l, s, func(b *Batch) { b.Add(msg(2)) })
@@ -260,9 +266,9 @@ func TestDamagedFilesAreReported(t *testing.T) {
 
 	// Without a log the snapshot tells what it knows.
 	check(t, os.Remove(logName))
-	l, err = OpenLog(vfs.OS{}, dir)
+	l, err = OpenLog(optionsIn(dir))
 	check(t, err)
-	s, err = l.Load()
+	s, err = l.Load(t.Context())
 	if !errors.Is(err, ErrDamaged) || !reflect.DeepEqual(uidsOf(s), []uint32{1}) {
 		t.Fatalf("%v %v", uidsOf(s), err)
 	}
@@ -271,9 +277,9 @@ func TestDamagedFilesAreReported(t *testing.T) {
 	// A log that begins after what we have is not enough.
 	check(t, os.WriteFile(logName, whole, 0o600))
 	check(t, os.Remove(snapshot))
-	l, err = OpenLog(vfs.OS{}, dir)
+	l, err = OpenLog(optionsIn(dir))
 	check(t, err)
-	s, err = l.Load()
+	s, err = l.Load(t.Context())
 	if !errors.Is(err, ErrDamaged) || !reflect.DeepEqual(uidsOf(s), []uint32{2}) {
 		t.Fatalf("%v %v", uidsOf(s), err)
 	}

@@ -1,6 +1,7 @@
 package index
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -9,9 +10,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
 	"time"
 
+	"toastmaster/internal/clock"
 	"toastmaster/internal/vfs"
 )
 
@@ -40,12 +41,27 @@ type Log struct {
 	end int64
 	// Fresh: the file was made by this process and its name may not be durable.
 	Fresh bool
+
+	clock    clock.Clock
+	patience time.Duration
+	// stalled: the last who waited for the lock waited in vain.
+	stalled bool
 }
 
-// OpenLog opens the log in dir, making the file if it is missing. It reads
-// nothing: see Load.
-func OpenLog(fsys vfs.FS, dir string) (*Log, error) {
-	l := &Log{fs: fsys, dir: dir}
+// Options are what a log is made of.
+type Options struct {
+	FS vfs.FS
+	// Dir is the mailbox's folder.
+	Dir   string
+	Clock clock.Clock
+	// Wait is how long Lock may take.
+	Wait time.Duration
+}
+
+// OpenLog opens the log, making the file if it is missing. It reads nothing:
+// see Load.
+func OpenLog(o Options) (*Log, error) {
+	l := &Log{fs: o.FS, dir: o.Dir, clock: o.Clock, patience: o.Wait}
 	return l, l.open()
 }
 
@@ -69,22 +85,6 @@ func (l *Log) Close() error {
 		return nil
 	}
 	return l.file.Close()
-}
-
-// Lock takes the lock between processes. Unlock it soon.
-func (l *Log) Lock() error {
-	if err := l.reopen(); err != nil {
-		return err
-	}
-	return l.file.Lock(true)
-}
-
-// Unlock gives it back. Who does not hold it gives back nothing.
-func (l *Log) Unlock() error {
-	if l.file == nil {
-		return nil // drop has
-	}
-	return l.file.Unlock()
 }
 
 // Changed is when the log was last written.
@@ -130,8 +130,8 @@ func (l *Log) Grown() (bool, error) {
 // they do not add up to a state; the state is then what could be read, nil if
 // nothing, and the caller rebuilds and calls Reset. Other errors are the file
 // system's. The lock is held afterwards in any case but these.
-func (l *Log) Load() (*State, error) {
-	data, err := l.lockCurrent()
+func (l *Log) Load(ctx context.Context) (*State, error) {
+	data, err := l.lockCurrent(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -178,66 +178,6 @@ func (l *Log) Load() (*State, error) {
 	return s, nil
 }
 
-// lockCurrent locks the log that bears the name and reads it whole.
-func (l *Log) lockCurrent() ([]byte, error) {
-	for {
-		if err := l.reopen(); err != nil {
-			return nil, err
-		}
-		if err := l.Lock(); err != nil {
-			return nil, err
-		}
-		data, err := readAll(l.file)
-		if err != nil {
-			return nil, errors.Join(err, l.Unlock())
-		}
-		if !l.replaced(data) {
-			return data, nil
-		}
-		if err := l.drop(); err != nil {
-			return nil, err
-		}
-	}
-}
-
-// drop gives lock and file up; lockCurrent opens the one that bears the name.
-func (l *Log) drop() error {
-	f := l.file
-	l.file, l.end = nil, unknown
-	return errors.Join(f.Unlock(), f.Close())
-}
-
-func (l *Log) reopen() error {
-	if l.file != nil {
-		return nil
-	}
-	return l.open()
-}
-
-// unknown is the end of a log that must be loaded before it is used.
-const unknown = -1
-
-// nameless says that the file was removed, or replaced by one of that name.
-// Only the real file system can tell; recEnd tells it everywhere.
-func nameless(info fs.FileInfo) bool {
-	st, ok := info.Sys().(*syscall.Stat_t)
-	return ok && st.Nlink == 0
-}
-
-// replaced says that the file has no name any more or its records end with
-// recEnd.
-func (l *Log) replaced(data []byte) bool {
-	if info, err := l.file.Stat(); err == nil && nameless(info) {
-		return true
-	}
-	if !l.parseHeader(data) || len(data) < logHeader+recordHeader {
-		return false
-	}
-	last := data[len(data)-recordHeader:]
-	pos := l.start + uint64(len(data)-recordHeader-logHeader)
-	return binary.LittleEndian.Uint32(last[4:]) == recEnd<<24 && binary.LittleEndian.Uint32(last) == recordCRC(pos, last)
-}
-
 func (l *Log) parseHeader(data []byte) bool {
 	if len(data) < logHeader || string(data[:8]) != logMagic ||
 		binary.LittleEndian.Uint32(data[20:]) != crc32.Checksum(data[:20], castagnoli()) {
@@ -245,13 +185,6 @@ func (l *Log) parseHeader(data []byte) bool {
 	}
 	l.uidValidity, l.start = binary.LittleEndian.Uint32(data[8:]), binary.LittleEndian.Uint64(data[12:])
 	return l.uidValidity != 0
-}
-
-func (l *Log) header(uidValidity uint32, start uint64) []byte {
-	h := append(make([]byte, 0, logHeader), logMagic...)
-	h = binary.LittleEndian.AppendUint32(h, uidValidity)
-	h = binary.LittleEndian.AppendUint64(h, start)
-	return binary.LittleEndian.AppendUint32(h, crc32.Checksum(h, castagnoli()))
 }
 
 // cut removes what lies beyond the valid end.
@@ -291,7 +224,7 @@ func (l *Log) snapshot() (*State, error) {
 // CatchUp applies what others appended. The lock is held. reload says that
 // the log was replaced and went too far to be followed: call Load (the lock
 // is then not held).
-func (l *Log) CatchUp(s *State) (changed, reload bool, err error) {
+func (l *Log) CatchUp(ctx context.Context, s *State) (changed, reload bool, err error) {
 	for {
 		info, err := l.file.Stat()
 		switch {
@@ -314,7 +247,7 @@ func (l *Log) CatchUp(s *State) (changed, reload bool, err error) {
 		if !ended {
 			return changed, false, l.cut(info.Size())
 		}
-		ok, err := l.follow(s)
+		ok, err := l.follow(ctx, s)
 		if err != nil || !ok {
 			return changed, !ok, err
 		}
@@ -323,13 +256,13 @@ func (l *Log) CatchUp(s *State) (changed, reload bool, err error) {
 
 // follow goes over to the file that replaced this one. The record recEnd is
 // part of the old file only and does not count.
-func (l *Log) follow(s *State) (bool, error) {
+func (l *Log) follow(ctx context.Context, s *State) (bool, error) {
 	s.Position -= recordHeader
 	if err := l.drop(); err != nil {
 		return false, err
 	}
 	// From here to the end the log counts as not loaded.
-	data, err := l.lockCurrent()
+	data, err := l.lockCurrent(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -359,81 +292,4 @@ func (l *Log) Append(s *State, b *Batch) error {
 		return fmt.Errorf("%w: own records refused", ErrDamaged)
 	}
 	return nil
-}
-
-// Start begins a log in an empty file, without any sync: the mailbox is new.
-// In a file with content it is Reset, because others may be reading. The lock
-// is held.
-func (l *Log) Start(s *State) error {
-	info, err := l.file.Stat()
-	if err != nil {
-		return err
-	}
-	if info.Size() > 0 || s.Position > 0 {
-		return l.Reset(s)
-	}
-	if _, err := l.file.WriteAt(l.header(s.UIDValidity, 0), 0); err != nil {
-		return err
-	}
-	l.uidValidity, l.start, l.end = s.UIDValidity, 0, logHeader
-	return nil
-}
-
-// Reset writes s as snapshot and starts an empty log; both are durable when
-// it returns. The lock is held before and after.
-func (l *Log) Reset(s *State) error {
-	if err := l.replaceFile(SnapshotFile, s.AppendSnapshot(nil), nil); err != nil {
-		return err
-	}
-	// The snapshot must have its name before the old log loses its own.
-	if err := l.fs.SyncDir(l.dir); err != nil {
-		return err
-	}
-	old := l.file
-	var next vfs.File
-	if err := l.replaceFile(LogFile, l.header(s.UIDValidity, s.Position), &next); err != nil {
-		return err
-	}
-	// Others may wait for the old file; they find the record and go on. The
-	// old records may be damaged, then they find that, and load.
-	var b Batch
-	b.end()
-	pos := l.start + uint64(max(l.end-logHeader, 0))
-	b.seal(pos)
-	if l.end >= logHeader {
-		if _, err := old.WriteAt(b.buf, l.end); err != nil {
-			return errors.Join(err, next.Close())
-		}
-	}
-	l.file, l.uidValidity, l.start, l.end, l.Fresh = next, s.UIDValidity, s.Position, logHeader, true
-	return errors.Join(old.Unlock(), old.Close())
-}
-
-// replaceFile writes a new file durably, locks it when keep is set, and puts
-// it in the place of the old one.
-func (l *Log) replaceFile(name string, data []byte, keep *vfs.File) error {
-	name = filepath.Join(l.dir, name)
-	tmp := name + ".tmp"
-	f, err := l.fs.OpenFile(tmp, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteAt(data, 0)
-	if err == nil {
-		err = f.Datasync()
-	}
-	if err == nil && keep != nil {
-		err = f.Lock(true)
-	}
-	if err == nil {
-		err = l.fs.Rename(tmp, name)
-	}
-	if err != nil {
-		return errors.Join(err, f.Close())
-	}
-	if keep != nil {
-		*keep = f
-		return nil
-	}
-	return f.Close()
 }

@@ -120,7 +120,7 @@ func (q *Queue) prepare() error {
 	if err != nil {
 		return diskError(err)
 	}
-	if err := lock.Lock(false); err != nil {
+	if err := lock.TryLock(); err != nil {
 		if errors.Is(err, vfs.ErrLocked) {
 			err = fmt.Errorf("%w: %s", ErrInUse, q.o.Dir)
 		}

@@ -5,7 +5,6 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
-	"sync"
 )
 
 // Crash is the disk after a power loss: only what was synced is there. The
@@ -73,7 +72,7 @@ func (c *copier) node(n *node) *node {
 		}
 		return m
 	}
-	m.dirty, m.unlocked = map[int64]struct{}{}, sync.NewCond(&c.disk.mu)
+	m.dirty = map[int64]struct{}{}
 	if c.whole {
 		m.data, m.durable, m.mtime = bytes.Clone(n.data), bytes.Clone(n.durable), n.mtime
 		for s := range n.dirty {

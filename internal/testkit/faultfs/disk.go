@@ -70,7 +70,7 @@ func (d *Disk) OpenFile(name string, flag int, perm fs.FileMode) (vfs.File, erro
 	case n == nil && flag&os.O_CREATE == 0:
 		return nil, &fs.PathError{Op: "open", Path: name, Err: syscall.ENOENT}
 	case n == nil:
-		n = d.newFile(perm)
+		n = newFile(perm)
 		d.enter(p, base, n)
 	case flag&os.O_CREATE != 0 && flag&os.O_EXCL != 0:
 		return nil, &fs.PathError{Op: "open", Path: name, Err: syscall.EEXIST}
@@ -95,7 +95,7 @@ func (d *Disk) OpenTemp(dir string, perm fs.FileMode) (vfs.File, error) {
 	if !p.dir {
 		return nil, &fs.PathError{Op: "open", Path: dir, Err: syscall.ENOTDIR}
 	}
-	n := d.newFile(perm)
+	n := newFile(perm)
 	n.opens++
 	return &file{disk: d, node: n, name: filepath.Join(dir, "(unnamed)")}, nil
 }

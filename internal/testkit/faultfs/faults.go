@@ -19,7 +19,7 @@ const (
 type Op string
 
 // The kinds. Any counts those that change something: all but Open of an
-// existing file, Read, ReadDir, Stat, Free, Close and Lock. Sync is File.Sync and
+// existing file, Read, ReadDir, Stat, Free, Close and TryLock. Sync is File.Sync and
 // Datasync together.
 const (
 	Any      Op = "any"
@@ -40,7 +40,7 @@ const (
 	Truncate Op = "truncate"
 	Allocate Op = "allocate"
 	Sync     Op = "sync"
-	Lock     Op = "lock"
+	Lock     Op = "lock" // TryLock
 )
 
 func (o Op) changes() bool {
@@ -359,9 +359,9 @@ func (x *faultFile) LinkTo(newName string) error {
 	return x.File.LinkTo(newName)
 }
 
-func (x *faultFile) Lock(wait bool) error {
+func (x *faultFile) TryLock() error {
 	if err := x.f.check(Lock, x.Name()); err != nil {
 		return err
 	}
-	return x.File.Lock(wait)
+	return x.File.TryLock()
 }

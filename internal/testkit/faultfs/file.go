@@ -209,16 +209,13 @@ func (f *file) LinkTo(newName string) error {
 	return f.disk.link(f.node, newName)
 }
 
-func (f *file) Lock(wait bool) error {
+func (f *file) TryLock() error {
 	defer f.disk.mu.Unlock()
 	if err := f.enter("flock"); err != nil {
 		return err
 	}
-	for f.node.holder != nil && f.node.holder != f {
-		if !wait {
-			return vfs.ErrLocked
-		}
-		f.node.unlocked.Wait()
+	if f.node.holder != nil && f.node.holder != f {
+		return vfs.ErrLocked
 	}
 	f.node.holder = f
 	return nil
@@ -236,7 +233,6 @@ func (f *file) Unlock() error {
 func (f *file) unlock() {
 	if f.node.holder == f {
 		f.node.holder = nil
-		f.node.unlocked.Broadcast()
 	}
 }
 

@@ -2,7 +2,6 @@ package faultfs
 
 import (
 	"io/fs"
-	"sync"
 	"syscall"
 	"time"
 )
@@ -28,17 +27,14 @@ type node struct {
 	dirty         map[int64]struct{}
 	durableMtime  time.Time
 	holder        *file // of the lock
-	unlocked      *sync.Cond
 }
 
 func newDir(perm fs.FileMode) *node {
 	return &node{dir: true, perm: perm, mtime: time.Now(), entries: map[string]*node{}, durableEntries: map[string]*node{}}
 }
 
-func (d *Disk) newFile(perm fs.FileMode) *node {
-	n := &node{perm: perm, mtime: time.Now(), dirty: map[int64]struct{}{}}
-	n.unlocked = sync.NewCond(&d.mu)
-	return n
+func newFile(perm fs.FileMode) *node {
+	return &node{perm: perm, mtime: time.Now(), dirty: map[int64]struct{}{}}
 }
 
 // forget gives the space of a file back that nobody can reach any more.

@@ -1,0 +1,95 @@
+package index
+
+import (
+	"encoding/binary"
+	"errors"
+	"hash/crc32"
+	"os"
+	"path/filepath"
+
+	"toastmaster/internal/vfs"
+)
+
+// Start begins a log in an empty file, without any sync: the mailbox is new.
+// In a file with content it is Reset, because others may be reading. The lock
+// is held.
+func (l *Log) Start(s *State) error {
+	info, err := l.file.Stat()
+	if err != nil {
+		return err
+	}
+	if info.Size() > 0 || s.Position > 0 {
+		return l.Reset(s)
+	}
+	if _, err := l.file.WriteAt(l.header(s.UIDValidity, 0), 0); err != nil {
+		return err
+	}
+	l.uidValidity, l.start, l.end = s.UIDValidity, 0, logHeader
+	return nil
+}
+
+// Reset writes s as snapshot and starts an empty log; both are durable when
+// it returns. The lock is held before and after.
+func (l *Log) Reset(s *State) error {
+	if err := l.replaceFile(SnapshotFile, s.AppendSnapshot(nil), nil); err != nil {
+		return err
+	}
+	// The snapshot must have its name before the old log loses its own.
+	if err := l.fs.SyncDir(l.dir); err != nil {
+		return err
+	}
+	old := l.file
+	var next vfs.File
+	if err := l.replaceFile(LogFile, l.header(s.UIDValidity, s.Position), &next); err != nil {
+		return err
+	}
+	// Others may wait for the old file; they find the record and go on. The
+	// old records may be damaged, then they find that, and load.
+	var b Batch
+	b.end()
+	pos := l.start + uint64(max(l.end-logHeader, 0))
+	b.seal(pos)
+	if l.end >= logHeader {
+		if _, err := old.WriteAt(b.buf, l.end); err != nil {
+			return errors.Join(err, next.Close())
+		}
+	}
+	l.file, l.uidValidity, l.start, l.end, l.Fresh = next, s.UIDValidity, s.Position, logHeader, true
+	return errors.Join(old.Unlock(), old.Close())
+}
+
+// replaceFile writes a new file durably, locks it when keep is set, and puts
+// it in the place of the old one.
+func (l *Log) replaceFile(name string, data []byte, keep *vfs.File) error {
+	name = filepath.Join(l.dir, name)
+	tmp := name + ".tmp"
+	f, err := l.fs.OpenFile(tmp, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt(data, 0)
+	if err == nil {
+		err = f.Datasync()
+	}
+	if err == nil && keep != nil {
+		err = f.TryLock() // nobody else knows it
+	}
+	if err == nil {
+		err = l.fs.Rename(tmp, name)
+	}
+	if err != nil {
+		return errors.Join(err, f.Close())
+	}
+	if keep != nil {
+		*keep = f
+		return nil
+	}
+	return f.Close()
+}
+
+func (l *Log) header(uidValidity uint32, start uint64) []byte {
+	h := append(make([]byte, 0, logHeader), logMagic...)
+	h = binary.LittleEndian.AppendUint32(h, uidValidity)
+	h = binary.LittleEndian.AppendUint64(h, start)
+	return binary.LittleEndian.AppendUint32(h, crc32.Checksum(h, castagnoli()))
+}
