@@ -106,7 +106,7 @@ func (a queueAPI) List(ctx context.Context, f model.QueueFilter, after string, l
 func queued(info queue.Info) model.QueuedMessage {
 	m := model.QueuedMessage{
 		ID: string(info.ID), Place: string(info.Place), Size: info.Size, Arrived: info.Arrived,
-		Sender: info.Sender, Attempts: info.Attempts, Recipients: []model.QueuedRecipient{}, Reason: info.Reason,
+		Sender: info.Sender, Attempts: info.Attempts, Damaged: info.Damaged, Recipients: []model.QueuedRecipient{}, Reason: info.Reason,
 	}
 	for _, file := range info.Files {
 		m.Files = append(m.Files, absolute(file))

@@ -159,6 +159,9 @@ func queueShow(f *adminFlags) *cobra.Command {
 				if m.Next != nil {
 					rows = append(rows, [2]string{"next attempt", timeText(*m.Next)})
 				}
+				if m.Damaged {
+					rows = append(rows, [2]string{"content", "damaged: not what was accepted"})
+				}
 				for _, r := range m.Recipients {
 					rows = append(rows, [2]string{"recipient", r.Address})
 					if r.Reason != "" {
@@ -181,11 +184,18 @@ func queueCat(f *adminFlags) *cobra.Command {
 				return wrongUsage(cmd, "--json: a message is printed as it is, `queue show` has the rest")
 			}
 			return f.withClient(func(c *client.Client) error {
+				m, err := c.Queued(cmd.Context(), args[0])
+				if err != nil {
+					return fmt.Errorf("%s: %w", args[0], err)
+				}
 				content, err := c.QueuedContent(cmd.Context(), args[0])
 				if err != nil {
 					return fmt.Errorf("%s: %w", args[0], err)
 				}
 				defer content.Close()
+				if m.Damaged {
+					fmt.Fprintf(f.env.stderr, "%s: the content is damaged: not what was accepted\n", args[0])
+				}
 				_, err = io.Copy(f.env.stdout, content)
 				return err
 			})

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -89,6 +90,31 @@ func TestQueueListOfCorrupt(t *testing.T) {
 		}
 		if args == "--json" && !json.Valid(out.Bytes()) {
 			t.Error("no JSON")
+		}
+	}
+}
+
+// TestDamagedContentIsSaid by show, and by cat beside the octets.
+func TestDamagedContentIsSaid(t *testing.T) {
+	t.Parallel()
+	for _, damaged := range []bool{false, true} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasSuffix(r.URL.Path, "/content") {
+				fmt.Fprint(w, "octets")
+				return
+			}
+			fmt.Fprintf(w, `{"id":"3X","recipients":[],"damaged":%v}`, damaged)
+		}))
+		defer server.Close()
+		for _, verb := range []string{"show", "cat"} {
+			var out, errs bytes.Buffer
+			env := &environment{stdout: &out, stderr: &errs, getenv: func(string) string { return "key" }}
+			if got := runCommand(t.Context(), env, []string{"queue", verb, "3X", "--api", server.URL}); got != 0 {
+				t.Errorf("%s: exit %d, %s", verb, got, errs.String())
+			}
+			if strings.Contains(out.String()+errs.String(), "damaged") != damaged || verb == "cat" && out.String() != "octets" {
+				t.Errorf("%s: %q, %q with damaged %v", verb, out.String(), errs.String(), damaged)
+			}
 		}
 	}
 }

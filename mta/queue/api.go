@@ -66,6 +66,8 @@ type Info struct {
 	// and it has no Recipients unless its envelope is whole.
 	Files  []string
 	Reason string
+	// Damaged says that the content is not what was accepted; only Get looks.
+	Damaged bool
 }
 
 // RecipientInfo is a recipient that is not done, with the last reason.

@@ -245,6 +245,36 @@ func TestDamagedContentFileAtTheStart(t *testing.T) {
 	}
 }
 
+// TestGetSaysDamaged: the octets of an altered message can be looked at, with
+// the word that they are altered.
+func TestGetSaysDamaged(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	d := faultfs.NewDisk()
+	q := open(t, options(d))
+	defer closeQueue(t, q)
+	held, waiting, short := add(t, q, "held\n", "a"), add(t, q, large, "a"), add(t, q, large, "a")
+	must(t, q.Hold(ctx, held.ID))
+	for _, want := range []bool{false, true} {
+		for _, env := range []*envelope.Envelope{held, waiting} {
+			info, _, content, err := q.Get(ctx, env.ID)
+			must(t, err)
+			if info.Damaged != want || content.Size() != info.Size {
+				t.Errorf("%s: %+v, want damaged %v", env.ID, info, want)
+			}
+			must(t, content.Close())
+		}
+		if !want {
+			flip(t, d, q.places.path(Hold, held.ID), "held\n")
+			flip(t, d, q.places.content(waiting.ID), large)
+		}
+	}
+	cut(t, d, q.places.content(short.ID))
+	if _, _, _, err := q.Get(ctx, short.ID); !errors.Is(err, errDamaged) {
+		t.Errorf("a short content: %v", err)
+	}
+}
+
 // TestContentThatCannotBeRead: a disk that fails is no damage; the message
 // waits for the next attempt.
 func TestContentThatCannotBeRead(t *testing.T) {

@@ -257,7 +257,8 @@ func fold(address string) string {
 	return strings.ToLower(address)
 }
 
-// Get returns one message's info and its content, which the caller closes.
+// Get returns one message's info and its content, which the caller closes. That
+// is what lies there; Info.Damaged says whether it was altered.
 func (q *Queue) Get(_ context.Context, id envelope.QueueID) (Info, *envelope.Envelope, envelope.Content, error) {
 	if !validID(id) {
 		return Info{}, nil, nil, ErrNoMessage
@@ -269,25 +270,40 @@ func (q *Queue) Get(_ context.Context, id envelope.QueueID) (Info, *envelope.Env
 		return Info{}, nil, nil, ErrNoMessage
 	}
 	q.mu.Unlock()
+	gone := ErrNoMessage
 	if m != nil {
 		info, env, content, err := q.getKnown(m)
 		if err == nil {
-			return info, env, content, nil
+			return looked(info, env, content)
 		}
 		// It may have moved to its file meanwhile.
+		if spoiled(err) {
+			gone = diskError(err)
+		}
 	}
 	place, err := q.places.where(id)
 	if err != nil {
 		return Info{}, nil, nil, diskError(err)
 	}
 	if place == "" {
-		return Info{}, nil, nil, ErrNoMessage
+		return Info{}, nil, nil, gone
 	}
 	file, mf, err := q.places.read(place, id)
 	if err != nil {
 		return Info{}, nil, nil, diskError(err)
 	}
-	return q.fileInfo(place, mf), mf.env, mf.content(file), nil
+	return looked(q.fileInfo(place, mf), mf.env, mf.content(file))
+}
+
+// looked compares a content with its checksum, and is the answer of Get.
+func looked(info Info, env *envelope.Envelope, content envelope.Content) (Info, *envelope.Envelope, envelope.Content, error) {
+	if f, ok := content.(*fileContent); ok {
+		err := f.check()
+		if info.Damaged = errors.Is(err, errDamaged); err != nil && !info.Damaged {
+			return Info{}, nil, nil, diskError(errors.Join(err, f.Close()))
+		}
+	}
+	return info, env, content, nil
 }
 
 func (q *Queue) getKnown(m *message) (Info, *envelope.Envelope, envelope.Content, error) {
