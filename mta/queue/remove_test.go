@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -182,6 +183,34 @@ func TestFailedActivationKeepsNoPin(t *testing.T) {
 	must(t, q.j.Checkpoint(context.Background()))
 	if got := q.j.Usage().Oldest; got == oldest {
 		t.Errorf("segment %d is still in use", got)
+	}
+}
+
+// TestFailedActivationAndRelocation of one message at once; the race detector
+// looks, and the message is not lost.
+func TestFailedActivationAndRelocation(t *testing.T) {
+	t.Parallel()
+	o := options(faultfs.NewDisk())
+	o.Config.RunDelay = time.Millisecond
+	q := open(t, o)
+	defer closeQueue(t, q)
+	const n = 20
+	for range n {
+		add(t, q, "text\n", "a")
+	}
+	for range n {
+		m := next(t, q).m
+		var both sync.WaitGroup
+		both.Go(func() {
+			if err := q.relocate(context.Background(), m); err != nil {
+				t.Error(err)
+			}
+		})
+		both.Go(func() { q.activationFailed(m, errors.New("not now")) })
+		both.Wait()
+	}
+	for range n {
+		done(t, next(t, q), EffectFinal)
 	}
 }
 
