@@ -51,7 +51,7 @@ func (h *handlers) bulkAddMailboxes(ctx context.Context, in *bulkInput) (*body[m
 	if err != nil {
 		return nil, err
 	}
-	results, err := h.o.Store.AddMailboxes(ctx, actor, boxes)
+	results, err := h.o.Store.AddMailboxes(ctx, actor, boxes, h.keepsOldMail)
 	if err != nil {
 		return nil, err
 	}

@@ -72,11 +72,36 @@ func (h *handlers) addMailbox(ctx context.Context, in *body[model.NewMailbox]) (
 	if err != nil {
 		return nil, err
 	}
+	if old.Home != "" && !in.Body.KeepMail {
+		// One that is there is refused for that.
+		if _, err := h.o.Store.Mailbox(ctx, old.Address.String()); model.KindOf(err) == model.NotFound {
+			return nil, hasOldMail(old)
+		}
+	}
 	m, err := h.o.Store.AddMailbox(ctx, actor, in.Body)
 	if err == nil && old.Home != "" {
 		m.Warning = "mail of an earlier mailbox is at " + old.Home + ", it is shown again"
 	}
 	return &body[model.Mailbox]{m}, err
+}
+
+// hasOldMail refuses to show mail of an earlier mailbox to a new owner unless
+// that is asked for.
+func hasOldMail(old directory.Mailbox) error {
+	return model.Fail(model.InUse, "mail of an earlier mailbox is at "+old.Home+
+		": add it with keep_mail (--keep-mail) to show that again, or purge it first (mailbox remove --purge)")
+}
+
+// keepsOldMail checks a mailbox of a bulk addition that does not exist yet.
+func (h *handlers) keepsOldMail(ctx context.Context, in *model.NewMailbox) error {
+	if in.KeepMail {
+		return nil
+	}
+	old, err := h.oldMail(ctx, in.Address)
+	if err == nil && old.Home != "" {
+		err = hasOldMail(old)
+	}
+	return err
 }
 
 // oldMail is the mailbox that an address would get, if mail lies there
@@ -122,7 +147,7 @@ func (h *handlers) setMailbox(ctx context.Context, in *setMailboxInput) (*body[m
 
 type removeMailboxInput struct {
 	AddressInput
-	Purge bool `query:"purge" doc:"With all its mail; otherwise the mail stays and is found again when the address is added again. Of a mailbox that was removed before, the mail"`
+	Purge bool `query:"purge" doc:"With all its mail; otherwise the mail stays, and is shown again when the address is added with keep_mail. Of a mailbox that was removed before, the mail"`
 }
 
 func (h *handlers) removeMailbox(ctx context.Context, in *removeMailboxInput) (*body[model.Removed], error) {

@@ -42,7 +42,7 @@ type Mailbox struct {
 	Enabled       bool   `json:"enabled" doc:"A disabled mailbox takes no mail and lets nobody log in"`
 	HasPassword   bool   `json:"has_password"`
 	// Warning is part of the answer to the addition alone.
-	Warning string    `json:"warning,omitempty" doc:"In the answer to the addition: mail of an earlier mailbox"`
+	Warning string    `json:"warning,omitempty" doc:"In the answer to the addition: mail of an earlier mailbox was kept"`
 	Alias   bool      `json:"alias" doc:"There is an alias of the same address: mail goes to its targets, and here only when the address is one of them"`
 	Created time.Time `json:"created"`
 	Updated time.Time `json:"updated"`
@@ -60,7 +60,8 @@ type MailboxChange struct {
 // NewMailbox makes a mailbox. Without a password nobody can log in; quotas
 // that are not given come from the domain.
 type NewMailbox struct {
-	Address string `json:"address" example:"alice@example.test"`
+	Address  string `json:"address" example:"alice@example.test"`
+	KeepMail bool   `json:"keep_mail,omitempty" doc:"Take over mail of an earlier mailbox that was removed without its mail; refused otherwise"`
 	MailboxChange
 }
 

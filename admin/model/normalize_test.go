@@ -15,7 +15,7 @@ type normalizer interface{ Normalize() error }
 
 func TestMistakesNameTheField(t *testing.T) {
 	t.Parallel()
-	box := func(change MailboxChange) *NewMailbox { return &NewMailbox{"a@b.test", change} }
+	box := func(change MailboxChange) *NewMailbox { return &NewMailbox{Address: "a@b.test", MailboxChange: change} }
 	for name, c := range map[string]struct {
 		in     normalizer
 		fields []string

@@ -15,7 +15,9 @@ import (
 //
 // Passwords in clear are hashed on Options.Workers processors with the bulk
 // strength (docs/decisions/0006-bulk-passwords.md); what exists is not hashed.
-func (s *Store) AddMailboxes(ctx context.Context, actor string, in []model.NewMailbox) ([]model.BulkResult, error) {
+// check, which may be nil, is asked about each that does not exist: its error is
+// the result of that one.
+func (s *Store) AddMailboxes(ctx context.Context, actor string, in []model.NewMailbox, check func(context.Context, *model.NewMailbox) error) ([]model.BulkResult, error) {
 	rows := make([]bulkRow, len(in))
 	for i := range in {
 		rows[i].in = &in[i]
@@ -23,6 +25,11 @@ func (s *Store) AddMailboxes(ctx context.Context, actor string, in []model.NewMa
 	}
 	if err := s.lookAhead(ctx, rows); err != nil {
 		return nil, err
+	}
+	for i := range rows {
+		if r := &rows[i]; check != nil && r.err == nil && !r.exists {
+			r.err = check(ctx, r.in)
+		}
 	}
 	if err := s.hashAll(ctx, rows); err != nil {
 		return nil, err

@@ -29,7 +29,7 @@ func TestBulk(t *testing.T) {
 	}
 	want := []string{"added", "exists", "failed", "added", "exists", "failed", "failed", "failed", "added", "failed"}
 	before := b.changed.Load()
-	for i, r := range must(b.AddMailboxes(ctx, me, in))(t) {
+	for i, r := range must(b.AddMailboxes(ctx, me, in, nil))(t) {
 		if r.Result != want[i] || (r.Error != "") != (want[i] == "failed") {
 			t.Errorf("%d: %+v, want %s", i, r, want[i])
 		}
@@ -43,14 +43,14 @@ func TestBulk(t *testing.T) {
 	if got := b.hash(t, "hash@a.test"); got != hash {
 		t.Errorf("stored %s", got)
 	}
-	for i, r := range must(b.AddMailboxes(ctx, me, in[:2]))(t) {
+	for i, r := range must(b.AddMailboxes(ctx, me, in[:2], nil))(t) {
 		if r.Result != model.BulkExists {
 			t.Errorf("again %d: %+v", i, r)
 		}
 	}
 	cancelled, cancel := context.WithCancel(ctx)
 	cancel()
-	_, err := b.AddMailboxes(cancelled, me, in)
+	_, err := b.AddMailboxes(cancelled, me, in, nil)
 	wantKind(t, "cancelled", err, model.Unavailable)
 }
 
@@ -64,7 +64,7 @@ func BenchmarkBulk(b *testing.B) {
 			in[j] = model.NewMailbox{Address: fmt.Sprintf("u%d@a.test", i), MailboxChange: model.MailboxChange{Password: ptr("secret")}}
 			i++
 		}
-		must(s.AddMailboxes(context.Background(), me, in))(b)
+		must(s.AddMailboxes(context.Background(), me, in, nil))(b)
 	}
 	b.ReportMetric(float64(i)/b.Elapsed().Seconds(), "mailboxes/s")
 }

@@ -76,7 +76,11 @@ func mailboxAdd(f *adminFlags) *cobra.Command {
 With --from, reads one "address,password[,quota]" a line (CSV: a password with a
 comma or quotes is quoted) from FILE, or from standard input for "-". A password
 that begins with {SCHEME} is a hash. Mailboxes that exist are left alone and
-counted, so that an interrupted addition can be repeated.`,
+counted, so that an interrupted addition can be repeated.
+
+Where mail of an earlier mailbox lies that was removed without --purge, the
+addition is refused: --keep-mail shows that mail again, ` + "`mailbox remove --purge`" + `
+deletes it.`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if from != "" {
 				return noArguments(cmd, args)
@@ -85,7 +89,7 @@ counted, so that an interrupted addition can be repeated.`,
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if from != "" {
-				return mailboxAddFrom(cmd.Context(), f, from)
+				return mailboxAddFrom(cmd.Context(), f, from, in.KeepMail)
 			}
 			in.Address = args[0]
 			if err := secret.read(f.env, in.Address, &in.MailboxChange); err != nil {
@@ -101,7 +105,7 @@ counted, so that an interrupted addition can be repeated.`,
 					note = " (mail goes to the alias of the same address)"
 				}
 				if m.Warning != "" {
-					f.warn([]string{m.Warning})
+					note += " with the mail of the earlier mailbox"
 				}
 				return f.done(m, "mailbox %s added%s", m.Address, note)
 			})
@@ -109,6 +113,7 @@ counted, so that an interrupted addition can be repeated.`,
 	}
 	secret.register(cmd)
 	mailboxFlags(cmd, &in.MailboxChange)
+	cmd.Flags().BoolVar(&in.KeepMail, "keep-mail", false, "take over the mail of an earlier mailbox of this address")
 	cmd.Flags().StringVar(&from, "from", "", "add the mailboxes of this `FILE`, \"-\" is standard input")
 	return cmd
 }
@@ -220,9 +225,9 @@ func mailboxRemove(f *adminFlags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "remove ADDRESS",
 		Short: "Remove a mailbox",
-		Long: "Removes the mailbox. Its mail stays in the store, and is found again when the\n" +
-			"address is added again, unless --purge is given. With --purge the mail of a mailbox\n" +
-			"that was removed before goes, too.",
+		Long: "Removes the mailbox. Its mail stays in the store, until --purge is\n" +
+			"given; `mailbox add --keep-mail` shows it again. With --purge the mail of a\n" +
+			"mailbox that was removed before goes, too.",
 		Args: exactArguments("ADDRESS"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return f.withClient(func(c *client.Client) error {

@@ -37,14 +37,14 @@ type bulkReport struct {
 }
 
 // mailboxAddFrom adds the mailboxes of a file.
-func mailboxAddFrom(ctx context.Context, f *adminFlags, name string) error {
+func mailboxAddFrom(ctx context.Context, f *adminFlags, name string, keepMail bool) error {
 	in, size, err := openBulk(f.env, name)
 	if err != nil {
 		return &usage{err}
 	}
 	defer in.Close()
 	b := &bulk{
-		name: name, env: f.env, report: bulkReport{Errors: []bulkError{}}, json: f.json,
+		name: name, env: f.env, report: bulkReport{Errors: []bulkError{}}, json: f.json, keepMail: keepMail,
 		progress: newProgress(f.env.stderr, size),
 	}
 	err = f.withClient(func(c *client.Client) error { return b.run(ctx, c, in) })
@@ -77,6 +77,7 @@ type bulk struct {
 	name     string
 	env      *environment
 	json     bool
+	keepMail bool
 	report   bulkReport
 	progress *progress
 
@@ -112,6 +113,7 @@ func (b *bulk) run(ctx context.Context, c *client.Client, in io.Reader) error {
 			b.refuse(line, record[0], err.Error())
 			continue
 		}
+		box.KeepMail = b.keepMail
 		b.boxes, b.lines = append(b.boxes, box), append(b.lines, line)
 		if len(b.boxes) == bulkChunk {
 			if err := b.send(ctx, c, r.InputOffset()); err != nil {
