@@ -1,12 +1,21 @@
 package trace
 
 import (
+	"crypto/tls"
 	"strings"
 	"time"
 
 	"toastmaster/internal/addr"
 	"toastmaster/internal/envelope"
 )
+
+// TLS is what a Received field says of a connection's TLS, "" without.
+func TLS(t *tls.ConnectionState) string {
+	if t == nil {
+		return ""
+	}
+	return tls.VersionName(t.Version) + " with cipher " + tls.CipherSuiteName(t.CipherSuite)
+}
 
 // DateFormat is RFC 5322 section 3.3.
 const DateFormat = "Mon, 2 Jan 2006 15:04:05 -0700"

@@ -1,6 +1,7 @@
 package trace
 
 import (
+	"crypto/tls"
 	"testing"
 	"time"
 
@@ -24,6 +25,17 @@ func TestReceived(t *testing.T) {
 		if got := string(r.Append(nil)); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
+	}
+}
+
+func TestTLS(t *testing.T) {
+	t.Parallel()
+	state := &tls.ConnectionState{Version: tls.VersionTLS13, CipherSuite: tls.TLS_AES_128_GCM_SHA256}
+	if got := TLS(state); got != "TLS 1.3 with cipher TLS_AES_128_GCM_SHA256" {
+		t.Errorf("%q", got)
+	}
+	if got := TLS(nil); got != "" {
+		t.Errorf("%q without TLS", got)
 	}
 }
 

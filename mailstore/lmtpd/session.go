@@ -1,7 +1,6 @@
 package lmtpd
 
 import (
-	"crypto/tls"
 	"io"
 	"sync"
 	"time"
@@ -158,12 +157,11 @@ func (s *session) prefix(to *recipient, now time.Time) []byte {
 
 // origin is the client. Its name is not looked up: it is one of ours.
 func (s *session) origin() *envelope.Origin {
-	o := &envelope.Origin{Protocol: s.c.Protocol(), ClientAddr: service.ClientText(s.c.ClientAddr()), Helo: s.c.Helo()}
+	o := &envelope.Origin{
+		Protocol: s.c.Protocol(), ClientAddr: service.ClientText(s.c.ClientAddr()), Helo: s.c.Helo(), TLS: trace.TLS(s.c.TLS()),
+	}
 	if s.c.Local() {
 		o.ClientName = "localhost"
-	}
-	if t := s.c.TLS(); t != nil {
-		o.TLS = tls.VersionName(t.Version) + " with cipher " + tls.CipherSuiteName(t.CipherSuite)
 	}
 	return o
 }

@@ -2,7 +2,6 @@ package smtpd
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 
 	gosasl "github.com/emersion/go-sasl"
@@ -17,6 +16,7 @@ import (
 	"toastmaster/internal/sasl"
 	"toastmaster/internal/service"
 	"toastmaster/internal/smtpserver"
+	"toastmaster/internal/trace"
 	"toastmaster/internal/wire"
 )
 
@@ -117,16 +117,13 @@ func (s *session) stillGood() error {
 // origin is where the message enters.
 func (s *session) origin() envelope.Origin {
 	o := envelope.Origin{
-		Protocol: s.c.Protocol(), ClientName: s.name, Helo: s.c.Helo(), Session: s.c.ID(),
+		Protocol: s.c.Protocol(), ClientName: s.name, Helo: s.c.Helo(), Session: s.c.ID(), TLS: trace.TLS(s.c.TLS()),
 	}
 	if a := s.c.ClientAddr(); a.IsValid() {
 		o.ClientAddr = a.String()
 	}
 	if s.authenticated() {
 		o.Login = s.user.Address.String()
-	}
-	if t := s.c.TLS(); t != nil {
-		o.TLS = tls.VersionName(t.Version) + " with cipher " + tls.CipherSuiteName(t.CipherSuite)
 	}
 	return o
 }
