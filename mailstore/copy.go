@@ -140,13 +140,9 @@ func (mb *mailbox) receive(ctx context.Context, fromPath string, items []copyIte
 func (mb *mailbox) receiveLocked(fromPath string, items []copyItem) ([]imap.UID, error) {
 	s := mb.store()
 	// Keywords first: they are committed on their own.
-	bits := make([]maildir.Flags, len(items))
-	for i := range items {
-		k, err := mb.flagBits(items[i].keywords, makeMissing)
-		if err != nil {
-			return nil, err
-		}
-		bits[i] = items[i].m.Flags&^maildir.Keywords | k
+	bits, err := mb.bitsOf(items)
+	if err != nil {
+		return nil, err
 	}
 	o, err := mb.before(true, true)
 	if err != nil {
@@ -196,4 +192,17 @@ func (mb *mailbox) receiveLocked(fromPath string, items []copyItem) ([]imap.UID,
 	mb.acct.addUsage(size, int64(len(items)))
 	mb.acct.noteCopy(mb.wrote)
 	return uids, nil
+}
+
+// bitsOf are the flags that the copies get here.
+func (mb *mailbox) bitsOf(items []copyItem) ([]maildir.Flags, error) {
+	bits := make([]maildir.Flags, len(items))
+	for i := range items {
+		k, err := mb.flagBits(items[i].keywords, makeMissing)
+		if err != nil {
+			return nil, err
+		}
+		bits[i] = items[i].m.Flags&^maildir.Keywords | k
+	}
+	return bits, nil
 }

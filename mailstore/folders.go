@@ -48,7 +48,11 @@ func (u *User) List(ctx context.Context) ([]Folder, error) {
 	if err != nil {
 		return nil, storeError(err)
 	}
-	sep := string(a.store.sep)
+	return sorted(merge(names, subscribed, uses, string(a.store.sep))), nil
+}
+
+// merge makes one entry of each name and of the parents that are missing.
+func merge(names, subscribed []string, uses specialUse, sep string) []Folder {
 	all := map[string]*Folder{}
 	add := func(name string) *Folder {
 		f := all[name]
@@ -79,7 +83,12 @@ func (u *User) List(ctx context.Context) ([]Folder, error) {
 		}
 		out = append(out, *f)
 	}
-	slices.SortFunc(out, func(a, b Folder) int {
+	return out
+}
+
+// sorted sorts by name, INBOX first.
+func sorted(folders []Folder) []Folder {
+	slices.SortFunc(folders, func(a, b Folder) int {
 		if (a.Name == maildir.Inbox) != (b.Name == maildir.Inbox) {
 			if a.Name == maildir.Inbox {
 				return -1
@@ -88,7 +97,7 @@ func (u *User) List(ctx context.Context) ([]Folder, error) {
 		}
 		return cmp.Compare(a.Name, b.Name)
 	})
-	return out, nil
+	return folders
 }
 
 // names lists the mailboxes that exist; a.mu is held.
