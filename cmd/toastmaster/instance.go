@@ -215,6 +215,9 @@ func (i *instance) openQueue(ctx context.Context) error {
 		Dir: i.config.Path(queueDir), FS: i.fs, Clock: i.clock, Log: i.log,
 		Checkpoint: i.mail.Checkpoint, Config: i.config.Queue,
 	})
+	if errors.Is(err, queue.ErrInUse) {
+		return fmt.Errorf("%s is in use by another process: stop the toastmaster that serves it first", i.config.Path(queueDir))
+	}
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 )
 
 // personalities are the programs that the binary acts as when it is called by
@@ -13,6 +14,18 @@ var personalities = []struct {
 	{"sendmail", runSendmail},
 	{"mailq", runMailq},
 	{"newaliases", runNewaliases},
+	{"postsuper", notYet("postsuper", "queue")},
+	{"postqueue", notYet("postqueue", "queue")},
+	{"postcat", notYet("postcat", "queue cat")},
+}
+
+// notYet is a program of Postfix that comes later. Help with exit code 0 would
+// tell a script that its work was done.
+func notYet(name, instead string) func(context.Context, *environment, []string) int {
+	return func(_ context.Context, env *environment, _ []string) int {
+		fmt.Fprintf(env.stderr, "%s: not there yet, use `toastmaster %s`\n", name, instead)
+		return exUnavailable
+	}
 }
 
 // runMailq is `toastmaster queue list`.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -17,7 +18,7 @@ func newQueueCommand(env *environment) *cobra.Command {
 	cmd.AddCommand(queueList(f), queueShow(f), queueCat(f), queueFlush(f),
 		queueAct(f, "hold", "Take messages out of delivery", "held", (*client.Client).Hold),
 		queueAct(f, "release", "End the hold of messages", "released", (*client.Client).Release),
-		queueAct(f, "requeue", "Make messages due at once, and resolve them anew", "requeued", (*client.Client).Requeue),
+		queueAct(f, "requeue", "Make messages due at once, also those on hold, and resolve them anew", "requeued", (*client.Client).Requeue),
 		queueAct(f, "delete", "Delete messages without a report", "deleted", (*client.Client).DeleteQueued))
 	return cmd
 }
@@ -217,6 +218,9 @@ func queueAct(f *adminFlags, verb, short, done string, act func(*client.Client, 
 			if !all && filter != (model.QueueFilter{}) {
 				return wrongUsage(cmd, "--place, --sender and --recipient need --all")
 			}
+			if slices.Contains(args, "") {
+				return wrongUsage(cmd, "%s: an ID is empty", commandName(cmd))
+			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -256,7 +260,12 @@ type queueCount struct {
 // message that went away meanwhile is not even said when all were asked for.
 func queueActOn(ctx context.Context, f *adminFlags, c *client.Client, ids []string, done string, all bool, act func(*client.Client, context.Context, string) (bool, error)) error {
 	n := queueCount{}
+	seen := make(map[string]bool, len(ids))
 	for _, id := range ids {
+		if seen[id] {
+			continue
+		}
+		seen[id] = true
 		changed, err := act(c, ctx, id)
 		switch {
 		case err == nil && changed:

@@ -37,6 +37,7 @@ func TestQueueActOnCounts(t *testing.T) {
 		out, stderr string
 	}{
 		{[]string{"d1", "u1", "m1", "d2"}, false, false, "2 messages held, 1 unchanged, 1 not found\n", "m1: No such message in the queue\n"},
+		{[]string{"d1", "d1", "m1", "m1"}, false, false, "1 message held, 1 not found\n", "m1: No such message in the queue\n"},
 		{[]string{"m1"}, false, false, "0 messages held, 1 not found\n", "m1: No such message in the queue\n"},
 		{[]string{"d1", "m1", "u1"}, true, false, "1 message held, 1 unchanged\n", ""},
 		{[]string{"d1", "f1"}, false, true, "1 message held\n", "f1: no\n"},

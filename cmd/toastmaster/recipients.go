@@ -41,7 +41,7 @@ func parseList(text, hostname string) ([]addr.Address, error) {
 		for word := range strings.SplitSeq(text, ",") {
 			a, parseErr := addr.Parse(strings.Trim(strings.TrimSpace(word), "<>"))
 			if parseErr != nil {
-				return nil, fmt.Errorf("bad recipient %q: %w", text, err)
+				return nil, fmt.Errorf("bad recipient %q: %w", strings.TrimSpace(word), parseErr)
 			}
 			out = append(out, qualify(a, hostname))
 		}

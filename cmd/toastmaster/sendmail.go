@@ -115,6 +115,9 @@ func runQueue(ctx context.Context, env *environment, verb string) int {
 	if _, err := env.config(); errors.Is(err, fs.ErrPermission) {
 		fmt.Fprintln(env.stderr, "sendmail: the queue is for who may read the configuration:", err)
 		return exNoPerm
+	} else if err != nil {
+		fmt.Fprintln(env.stderr, "sendmail:", err)
+		return exConfig
 	}
 	switch runCommand(ctx, env, []string{"queue", verb}) {
 	case 0:

@@ -58,3 +58,29 @@ func TestAStopOutlastsWhatItWaitsFor(t *testing.T) {
 		*d = was
 	}
 }
+
+// TestASecondInstance is told once what is in use, and what to do.
+func TestASecondInstance(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	c, err := initialise(t.Context(), initOptions{dir: dir, portBase: 2000, hostname: "mx.test", host: "127.0.0.1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := openInstance(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := openInstance(t.Context(), c)
+	if err == nil {
+		err = second.close()
+		t.Fatalf("it was opened: %v", err)
+	}
+	want := "queue: " + c.Path(queueDir) + " is in use by another process: stop the toastmaster that serves it first"
+	if err.Error() != want {
+		t.Errorf("%q, want %q", err, want)
+	}
+	if err := first.close(); err != nil {
+		t.Error(err)
+	}
+}
