@@ -20,8 +20,8 @@
 //
 // # Draining
 //
-// When Run's context ends the listeners close, [Draining] closes, and what
-// sessions gave to [OnDrain] is called. A session that waits for a command says
+// When Run's context ends the listeners close, and what sessions gave to
+// [OnDrain] is called. A session that waits for a command says
 // goodbye; others finish their command. After Limits.DrainTimeout the handlers' context is cancelled
 // and what is left is closed.
 //

@@ -168,7 +168,7 @@ func (s *Server) accept(ctx, handlers context.Context, l Listener) {
 
 // admit starts a session, or turns the client away.
 func (s *Server) admit(handlers context.Context, l Listener, c net.Conn) {
-	ses := &session{conn: c, client: ClientAddr(c), draining: s.draining}
+	ses := &session{conn: c, client: ClientAddr(c)}
 	if refused := s.enter(ses); refused != "" {
 		s.refuse(l, ses, refused)
 		return

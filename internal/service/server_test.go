@@ -211,26 +211,6 @@ func TestReadIsBrokenAfterTheDrainTime(t *testing.T) {
 	r.finish()
 }
 
-func TestDrainingClosesForHandlersThatSelect(t *testing.T) {
-	t.Parallel()
-	started := make(chan struct{})
-	waits := func(ctx context.Context, c net.Conn) {
-		close(started)
-		<-Draining(ctx)
-		_, _ = io.WriteString(c, "bye\r\n")
-	}
-	r := run(t, &Server{Handler: handlerFunc(waits), Limits: Limits{DrainTimeout: time.Minute}})
-	c := r.dial()
-	<-started
-	r.finish()
-	if got := read(t, c); got != "bye\r\n" {
-		t.Errorf("%q", got)
-	}
-	if Draining(context.Background()) != nil {
-		t.Error("a foreign context drains")
-	}
-}
-
 func TestPanicEndsOneSessionOnly(t *testing.T) {
 	t.Parallel()
 	r := run(t, &Server{Handler: handlerFunc(echo), Limits: Limits{DrainTimeout: time.Minute}})

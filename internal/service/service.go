@@ -24,8 +24,8 @@ type Service interface {
 }
 
 // Handler serves one connection and returns when it is over; the server
-// closes the connection. ctx is cancelled when the drain time is over; Draining(ctx) tells
-// an idle session to say goodbye (421, BYE) after its present command.
+// closes the connection. ctx is cancelled when the drain time is over; OnDrain
+// tells an idle session to say goodbye (421, BYE) after its present command.
 type Handler interface {
 	ServeConn(ctx context.Context, c net.Conn)
 }
@@ -51,21 +51,11 @@ type Limits struct {
 	DrainTimeout     time.Duration
 }
 
-// Draining is closed when the session should end soon. It is nil (waits
-// forever) for a context that does not come from a Server.
-func Draining(ctx context.Context) <-chan struct{} {
-	if s := sessionOf(ctx); s != nil {
-		return s.draining
-	}
-	return nil
-}
-
 // OnDrain calls f once when the session should end soon, from another
 // goroutine; at once if that is already so. f must not wait: it interrupts a
 // read (wire.Conn.Interrupt) or sets a flag. There is one f for a connection,
-// a later one takes its place. It costs no goroutine and no timer, so it is
-// what an idle session should use instead of waiting for Draining. With a
-// context that does not come from a Server f is never called.
+// a later one takes its place. It costs no goroutine and no timer. With a context
+// that does not come from a Server f is never called.
 func OnDrain(ctx context.Context, f func()) {
 	if s := sessionOf(ctx); s != nil {
 		s.register(f)

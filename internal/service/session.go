@@ -9,10 +9,9 @@ import (
 
 // session is one connection of a Server.
 type session struct {
-	conn     net.Conn // the socket, under TLS
-	client   netip.Addr
-	counted  bool // in the per-client count
-	draining <-chan struct{}
+	conn    net.Conn // the socket, under TLS
+	client  netip.Addr
+	counted bool // in the per-client count
 
 	mu      sync.Mutex
 	onDrain func()

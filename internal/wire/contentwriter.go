@@ -3,26 +3,22 @@ package wire
 import "bytes"
 
 // ContentWriter writes a message whose line ends are LF to the wire: LF
-// becomes CR LF, except behind a CR, and in DATA framing (SMTP, LMTP, POP3) a
-// dot at the start of a line is doubled.
+// becomes CR LF, except behind a CR, and a dot at the start of a line is doubled
+// (DATA framing of SMTP, LMTP and POP3).
 type ContentWriter struct {
-	w    *Writer
-	dots bool
-	bol  bool
-	cr   bool // the last octet was CR
+	w   *Writer
+	bol bool
+	cr  bool // the last octet was CR
 }
 
 // NewDotWriter writes in DATA framing. Close ends the message.
-func NewDotWriter(w *Writer) *ContentWriter { return &ContentWriter{w: w, dots: true, bol: true} }
-
-// NewCRLFWriter writes without dots: BDAT chunks, IMAP literals.
-func NewCRLFWriter(w *Writer) *ContentWriter { return &ContentWriter{w: w, bol: true} }
+func NewDotWriter(w *Writer) *ContentWriter { return &ContentWriter{w: w, bol: true} }
 
 // Write converts p, which is not changed. It returns len(p) or an error.
 func (c *ContentWriter) Write(p []byte) (int, error) {
 	total := len(p)
 	for len(p) > 0 {
-		if c.bol && c.dots && p[0] == '.' {
+		if c.bol && p[0] == '.' {
 			c.w.WriteByte('.') // the error sticks
 		}
 		i := bytes.IndexByte(p, '\n')
@@ -67,21 +63,19 @@ func (c *ContentWriter) line(text []byte) {
 	c.w.n += n + 1
 }
 
-// Close ends the message: in DATA framing it completes the last line when that
-// has no line end (a text protocol cannot say otherwise) and writes the lone
-// dot. It does not flush.
+// Close ends the message: it completes the last line when that has no line end
+// (a text protocol cannot say otherwise) and writes the lone dot. It does not
+// flush.
 func (c *ContentWriter) Close() error {
-	if c.dots {
-		switch {
-		case c.bol:
-		case c.cr:
-			c.w.WriteByte('\n')
-		default:
-			c.w.WriteString("\r\n")
-		}
-		c.w.WriteString(".\r\n")
-		c.bol = true
+	switch {
+	case c.bol:
+	case c.cr:
+		c.w.WriteByte('\n')
+	default:
+		c.w.WriteString("\r\n")
 	}
+	c.w.WriteString(".\r\n")
+	c.bol = true
 	return c.w.err
 }
 

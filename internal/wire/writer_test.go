@@ -96,6 +96,7 @@ func TestDotWriter(t *testing.T) {
 // FuzzThereAndBack: what came in with CR LF goes out as it came.
 func FuzzThereAndBack(f *testing.F) {
 	f.Add([]byte("a\r\n.b\r\r\nc\r"), uint8(1))
+	f.Add([]byte("a\r\n.b\r\r\n.\r\nc\r\n"), uint8(1))
 	f.Fuzz(func(t *testing.T, in []byte, step uint8) {
 		in = bytes.ReplaceAll(in, []byte("\n"), []byte("\r\n"))
 		var lf bytes.Buffer
@@ -109,22 +110,19 @@ func FuzzThereAndBack(f *testing.F) {
 		if !bytes.Equal(lf.Bytes(), toLF(in)) {
 			t.Fatalf("LF form %q of %q", lf.Bytes(), in)
 		}
-		var out bytes.Buffer
-		w := NewWriter(&out, nil)
-		c := NewCRLFWriter(w)
-		if _, err := io.CopyBuffer(struct{ io.Writer }{c}, &stepReader{lf.Bytes(), int(step) + 1}, make([]byte, 300)); err != nil || w.Flush() != nil {
-			t.Fatal(err)
+		if WireSize(lf.Bytes()) != int64(len(in)) {
+			t.Fatalf("%q has the size %d", in, WireSize(lf.Bytes()))
 		}
-		if !bytes.Equal(out.Bytes(), in) || WireSize(lf.Bytes()) != int64(len(in)) {
-			t.Fatalf("%q came back as %q", in, out.Bytes())
-		}
-		// And through the dots of SMTP, when the last line is complete.
+		// Back through the dots of SMTP, when the last line is complete.
 		if !bytes.HasSuffix(in, []byte("\r\n")) {
 			return
 		}
-		out.Reset()
+		var out bytes.Buffer
+		w := NewWriter(&out, nil)
 		d := NewDotWriter(w)
-		d.Write(lf.Bytes())
+		if _, err := io.CopyBuffer(struct{ io.Writer }{d}, &stepReader{lf.Bytes(), int(step) + 1}, make([]byte, 300)); err != nil {
+			t.Fatal(err)
+		}
 		if d.Close() != nil || w.Flush() != nil {
 			t.Fatal("write")
 		}
