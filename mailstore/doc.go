@@ -62,8 +62,8 @@
 //
 // A method works as long as its caller's context allows; Run's is that of the
 // background work. For a mailbox that another process has locked it waits no
-// longer than store.lock_timeout (ErrBusy). Last work, on a mailbox that leaves memory and in
-// [Store.Close], is nobody's request and has store.close_timeout.
+// longer than store.lock_timeout (ErrBusy). Last work, on a mailbox that leaves
+// memory and in [Store.Close], is nobody's request and has store.close_timeout.
 //
 // # Parameters
 //
