@@ -193,6 +193,9 @@ func (j *Journal) Pin() Position {
 // Release drops a reference. What was done about the record must be such that
 // the next Checkpoint makes it durable. The zero Position is ignored.
 func (j *Journal) Release(pos Position) {
+	if pos == (Position{}) {
+		return
+	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if pos.Segment == early {
