@@ -312,6 +312,10 @@ func (a *account) makeParents(name string) error {
 
 // moves lists the folders to be renamed: the mailbox and its children.
 func (a *account) moves(fromDir, toDir string) ([][2]string, error) {
+	rel, err := filepath.Rel(a.store.root, a.home)
+	if err != nil {
+		return nil, err
+	}
 	entries, err := a.store.fs.ReadDir(a.home)
 	if err != nil {
 		return nil, err
@@ -321,6 +325,9 @@ func (a *account) moves(fromDir, toDir string) ([][2]string, error) {
 		rest, ok := strings.CutPrefix(e.Name(), fromDir)
 		if !ok || rest != "" && rest[0] != '.' {
 			continue
+		}
+		if a.store.unfinished.waits(folder{rel, e.Name()}) {
+			return nil, ErrBusy // what is to be put there would not go along
 		}
 		target := toDir + rest
 		if there, err := exists(a.store.fs, filepath.Join(a.home, target)); err != nil || there {

@@ -30,6 +30,9 @@ const (
 	// put there again. Its UIDVALIDITY follows; 0, and none in older records:
 	// not known.
 	kindGone = 2
+	// kindDone: all records before a position, segment and offset as uvarint,
+	// are durable in their Maildirs.
+	kindDone = 3
 )
 
 // maxJournals bounds the processes on one store.
@@ -49,6 +52,7 @@ type storedRecord struct {
 	zone       int16
 	hasContent bool
 	content    []byte
+	done       journal.Position // kindDone
 }
 
 // imapFlags are the system flags of bits.

@@ -8,6 +8,7 @@ import (
 	"github.com/emersion/go-imap/v2"
 
 	"toastmaster/internal/field"
+	"toastmaster/internal/journal"
 	"toastmaster/mailstore/index"
 	"toastmaster/mailstore/maildir"
 )
@@ -51,6 +52,13 @@ func decodeRecord(b []byte) (*storedRecord, error) {
 		return nil, errRecord
 	}
 	d := field.NewReader(b[2:])
+	if b[1] == kindDone {
+		r := &storedRecord{kind: kindDone, done: journal.Position{Segment: d.Uint(), Offset: d.Uint32()}}
+		if d.Bad() {
+			return nil, errRecord
+		}
+		return r, nil
+	}
 	r := &storedRecord{kind: b[1], home: d.Text(), dir: d.Text()}
 	switch r.kind {
 	case kindGone:

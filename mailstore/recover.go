@@ -23,13 +23,17 @@ func (s *Store) openJournals(ctx context.Context) error {
 	if err == nil {
 		err = s.recoverAll(ctx, all)
 	}
-	for n, l := range all {
-		if n > 0 || err != nil {
-			err = errors.Join(err, l.journal.Close(context.WithoutCancel(ctx)))
-		}
-	}
 	if err == nil {
 		s.journal = all[0].journal
+		all = all[1:]
+	}
+	for _, l := range all {
+		if closeErr := l.journal.Close(context.WithoutCancel(ctx)); err != nil {
+			err = errors.Join(err, closeErr)
+		} else if closeErr != nil {
+			// The next Open has more to read.
+			s.log.Warn("journal of another process not closed", "dir", l.dir, "cause", closeErr)
+		}
 	}
 	return err
 }
@@ -43,7 +47,7 @@ func (s *Store) recoverAll(ctx context.Context, all []leftJournal) error {
 	}
 	left := departed(all)
 	for _, l := range all {
-		if err := s.recover(ctx, l.journal, l.records, left); err != nil {
+		if err := s.recover(ctx, l, left); err != nil {
 			return err
 		}
 		l.journal.Recovered()
@@ -54,24 +58,26 @@ func (s *Store) recoverAll(ctx context.Context, all []leftJournal) error {
 // leftJournal is a journal that no process uses.
 type leftJournal struct {
 	journal *journal.Journal
+	dir     string
 	records []storedRecord
+	marks   *doneMarks
 }
 
 // leftJournals opens the journals that no process uses, at least one, new if
 // need be. With an error they are still the caller's to close.
 func (s *Store) leftJournals(ctx context.Context) (all []leftJournal, err error) {
 	for n := range maxJournals {
-		dir := filepath.Join(s.root, private, "journal-"+strconv.Itoa(n))
+		dir := s.journalDir(n)
 		there, err := exists(s.fs, dir)
 		if err != nil || !there && len(all) > 0 {
 			return all, err
 		}
-		j, records, err := s.openJournal(ctx, dir)
+		l, err := s.openJournal(ctx, dir)
 		if errors.Is(err, journal.ErrInUse) {
 			continue
 		}
-		if j != nil {
-			all = append(all, leftJournal{j, records})
+		if l.journal != nil {
+			all = append(all, l)
 		}
 		if err != nil {
 			return all, err
@@ -103,32 +109,33 @@ func departed(all []leftJournal) map[incarnation]bool {
 	return gone
 }
 
-func (s *Store) openJournal(ctx context.Context, dir string) (*journal.Journal, []storedRecord, error) {
-	for _, d := range []string{dir, s.corrupt()} {
+func (s *Store) openJournal(ctx context.Context, dir string) (leftJournal, error) {
+	l := leftJournal{dir: dir, marks: &doneMarks{store: s}}
+	for _, d := range []string{dir, s.corrupt(dir)} {
 		if err := s.fs.MkdirAll(d, 0o700); err != nil {
-			return nil, nil, err
+			return l, err
 		}
 	}
-	var records []storedRecord
-	j, err := journal.Open(ctx, journal.Options{
+	var err error
+	l.journal, err = journal.Open(ctx, journal.Options{
 		FS: s.fs, Dir: dir, SegmentSize: s.cfg.JournalSegment, CheckpointInterval: s.cfg.CheckpointInterval,
-		Corrupt: s.corrupt(), Checkpoint: s.Checkpoint, Clock: s.clock, Log: s.log,
+		Corrupt: s.corrupt(dir), Checkpoint: l.marks.checkpoint, Clock: s.clock, Log: s.log,
 	}, func(pos journal.Position, payload []byte) (bool, error) {
 		r, err := decodeRecord(payload)
 		if err != nil {
-			s.saveRecord(fmt.Sprintf("record-%d-%d", pos.Segment, pos.Offset), payload, err)
+			s.saveRecord(dir, pos, payload, err)
 			return false, nil
 		}
 		r.pos, r.content = pos, nil
-		records = append(records, *r)
+		l.records = append(l.records, *r)
 		return r.kind == kindStored, nil
 	})
-	return j, records, err
+	return l, err
 }
 
-// recover finishes the records of a journal, oldest first. One that cannot be
-// finished stays in its journal: the store tries again (unfinished.go), and so
-// does the next Open.
+// recover finishes the records of a journal that no mark says are done, oldest
+// first. One that cannot be finished stays in its journal for the next Open
+// (unfinished.go).
 //
 // Not those of a folder that has left. In one journal the order says which
 // they are. Between journals there is none, but a UIDVALIDITY is given once in
@@ -136,11 +143,16 @@ func (s *Store) openJournal(ctx context.Context, dir string) (*journal.Journal, 
 // finished only if that same folder is in its place, as after a rename that
 // never reached the disk, or one back. What a process that still runs has
 // written into its journal, or has recycled, is not known here.
-func (s *Store) recover(ctx context.Context, j *journal.Journal, records []storedRecord, left map[incarnation]bool) error {
+func (s *Store) recover(ctx context.Context, l leftJournal, left map[incarnation]bool) error {
+	j, records := l.journal, l.records
 	gone := map[folder]int{} // index of the last kindGone
+	var mark journal.Position
 	for i, r := range records {
-		if r.kind == kindGone {
+		switch r.kind {
+		case kindGone:
 			gone[folder{r.home, r.dir}] = i
+		case kindDone:
+			mark = r.done
 		}
 	}
 	// Files that lost their index record are to get the UIDs they had.
@@ -157,22 +169,29 @@ func (s *Store) recover(ctx context.Context, j *journal.Journal, records []store
 	}
 	restored := 0
 	var done []journal.Position
-	var waiting []leftRecord
+	var waiting []*storedRecord
+	broken := map[folder]bool{}
 	for i := range records {
 		r := &records[i]
 		if r.kind != kindStored {
 			continue
 		}
-		if last, ok := gone[folder{r.home, r.dir}]; !ok || last < i {
-			moved := left[incarnation{folder{r.home, r.dir}, r.validity}]
-			did, err := s.restore(ctx, j, r, moved)
+		at := folder{r.home, r.dir}
+		if broken[at] {
+			waiting = append(waiting, r)
+			continue
+		}
+		if last, ok := gone[at]; (!ok || last < i) && !before(r.pos, mark) {
+			did, err := s.restore(ctx, j, r, left[incarnation{at, r.validity}])
 			switch {
 			case ctx.Err() != nil:
 				return ctx.Err()
 			case err != nil:
-				// One mailbox must not keep the others from their mail.
-				s.log.Error("delivery of before the crash not finished yet", "home", r.home, "folder", r.dir, "cause", err)
-				waiting = append(waiting, leftRecord{r, moved})
+				// One mailbox must not keep the others from their mail, nor
+				// each of its messages the start for a while.
+				s.log.Error("deliveries of before the crash not finished, the next start tries again", "home", r.home, "folder", r.dir, "cause", err)
+				broken[at] = true
+				waiting = append(waiting, r)
 				continue
 			case did:
 				restored++
@@ -188,7 +207,10 @@ func (s *Store) recover(ctx context.Context, j *journal.Journal, records []store
 	for _, pos := range done {
 		j.Release(pos)
 	}
-	s.unfinished.keep(j, waiting)
+	s.unfinished.keep(l, waiting)
+	if len(waiting) == 0 {
+		l.marks.begin(j)
+	}
 	if restored > 0 {
 		s.log.Info("deliveries of before the crash were finished", "messages", restored)
 	}
@@ -275,20 +297,28 @@ func (mb *mailbox) restoreLocked(ctx context.Context, r *storedRecord, d *Delive
 	return true, err
 }
 
-// corrupt is the folder of what was damaged in a journal.
-func (s *Store) corrupt() string { return filepath.Join(s.root, private, "corrupt") }
+func (s *Store) journalDir(n int) string {
+	return filepath.Join(s.root, private, "journal-"+strconv.Itoa(n))
+}
 
-// saveRecord keeps a record that is of no use to us.
-func (s *Store) saveRecord(name string, payload []byte, why error) {
-	path := filepath.Join(s.corrupt(), name)
+// corrupt is the folder of what was damaged in the journal in dir.
+func (s *Store) corrupt(dir string) string {
+	return filepath.Join(s.root, private, "corrupt", filepath.Base(dir))
+}
+
+// saveRecord keeps a record that is of no use to us. It reports whether it lies
+// there now.
+func (s *Store) saveRecord(dir string, pos journal.Position, payload []byte, why error) bool {
+	path := filepath.Join(s.corrupt(dir), fmt.Sprintf("record-%d-%d", pos.Segment, pos.Offset))
 	f, err := s.fs.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err == nil {
 		_, err = f.WriteAt(payload, 0)
-		err = errors.Join(err, f.Sync(), f.Close(), s.fs.SyncDir(s.corrupt()))
+		err = errors.Join(err, f.Sync(), f.Close(), s.fs.SyncDir(s.corrupt(dir)))
 	}
 	if err != nil {
-		s.log.Error("record of the store's journal damaged and cannot be kept", "file", path, "why", why.Error(), "cause", err.Error())
-		return
+		s.log.Error("record of the store's journal cannot be kept", "file", path, "why", why.Error(), "cause", err.Error())
+		return false
 	}
-	s.log.Error("record of the store's journal damaged, kept in corrupt", "file", path, "why", why.Error())
+	s.log.Error("record of the store's journal kept in corrupt", "file", path, "why", why.Error())
+	return true
 }

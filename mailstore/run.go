@@ -43,7 +43,7 @@ func (s *Store) background(ctx context.Context) {
 	if err := s.Checkpoint(ctx); err != nil && ctx.Err() == nil {
 		s.log.Error("checkpoint of the mail store", "cause", err)
 	}
-	s.finish(ctx)
+	s.makeRoom()
 	durable := s.points.durable.Load()
 	for _, mb := range s.lazyOnes() {
 		if ctx.Err() != nil {

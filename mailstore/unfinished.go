@@ -2,6 +2,7 @@ package mailstore
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -9,48 +10,44 @@ import (
 	"toastmaster/internal/journal"
 )
 
-// leftRecord is a message in a journal that could not be put into its Maildir:
-// that is damaged, or the disk is full. moved is restore's left.
-type leftRecord struct {
-	*storedRecord
-	moved bool
-}
-
-// unfinished are those in our own journal. They stay live there until a later
-// try succeeds, or until their folder leaves.
+// unfinished are the messages in our own journal that recovery could not put
+// into their Maildir: that is damaged, or the disk is full. They stay live there
+// for the next Open, until their folder leaves, or until the journal needs their
+// room. Not taken: trying again while the store is open. The message would get
+// its place among others that clients have numbered since.
 type unfinished struct {
 	mu      sync.Mutex
 	journal *journal.Journal
-	records []leftRecord
+	dir     string // the journal's
+	records []*storedRecord
 }
 
 // keep takes what recovery could not finish. What is in a journal of another
 // process is left to the next Open, which opens that one too.
-func (u *unfinished) keep(j *journal.Journal, records []leftRecord) {
+func (u *unfinished) keep(l leftJournal, records []*storedRecord) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.journal == nil {
-		u.journal, u.records = j, records
+		u.journal, u.dir, u.records = l.journal, l.dir, records
 	}
 }
 
-func (u *unfinished) list() []leftRecord {
+func (u *unfinished) list() []*storedRecord {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return slices.Clone(u.records)
 }
 
-func (u *unfinished) has(r leftRecord) bool {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return slices.Contains(u.records, r)
+// waits says that there is something for a folder.
+func (u *unfinished) waits(f folder) bool {
+	return slices.ContainsFunc(u.list(), func(r *storedRecord) bool { return folder{r.home, r.dir} == f })
 }
 
 // drop lets go of records.
-func (u *unfinished) drop(gone func(leftRecord) bool) {
+func (u *unfinished) drop(gone func(*storedRecord) bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.records = slices.DeleteFunc(u.records, func(r leftRecord) bool {
+	u.records = slices.DeleteFunc(u.records, func(r *storedRecord) bool {
 		if gone(r) {
 			u.journal.Release(r.pos)
 			return true
@@ -59,9 +56,9 @@ func (u *unfinished) drop(gone func(leftRecord) bool) {
 	})
 }
 
-// forget drops what a folder that leaves will never get.
+// forget drops what a folder that was deleted will never get.
 func (u *unfinished) forget(f folder) {
-	u.drop(func(r leftRecord) bool { return folder{r.home, r.dir} == f })
+	u.drop(func(r *storedRecord) bool { return folder{r.home, r.dir} == f })
 }
 
 // abandon drops all of an account that is removed. Its folders may not exist,
@@ -78,42 +75,27 @@ func (s *Store) abandon(ctx context.Context, home string) error {
 	return nil
 }
 
-// finish tries the unfinished ones again.
-func (s *Store) finish(ctx context.Context) {
-	done := map[leftRecord]bool{}
-	for _, r := range s.unfinished.list() {
-		did, err := s.finishOne(ctx, r)
-		switch {
-		case ctx.Err() != nil:
-			return
-		case err != nil: // as recovery has said
-		default:
-			done[r] = true
-			if did {
-				s.log.Info("delivery of before the crash finished", "home", r.home, "folder", r.dir)
-			}
+// makeRoom moves the unfinished ones to corrupt/ when they keep half of the
+// journal's segments from being used again: else all mail would be refused in
+// the end.
+func (s *Store) makeRoom() {
+	list := s.unfinished.list()
+	if len(list) == 0 {
+		return
+	}
+	if u := s.unfinished.journal.Usage(); u.Segments <= u.Max/2 {
+		return
+	}
+	saved := map[*storedRecord]bool{}
+	for _, r := range list {
+		payload, err := s.unfinished.journal.Load(r.pos)
+		if err == nil {
+			err = fmt.Errorf("%s %s cannot take it, and the journal needs its room", r.home, r.dir)
+			saved[r] = s.saveRecord(s.unfinished.dir, r.pos, payload, err)
+			continue
 		}
+		s.log.Error("record of the store's journal cannot be read", "home", r.home, "folder", r.dir, "cause", err)
+		saved[r] = true // the disk does not have it
 	}
-	if len(done) > 0 && s.Checkpoint(ctx) == nil {
-		s.unfinished.drop(func(r leftRecord) bool { return done[r] })
-	}
-}
-
-// finishOne restores one message, unless its folder has left meanwhile; it
-// cannot leave while this is done.
-func (s *Store) finishOne(ctx context.Context, r leftRecord) (bool, error) {
-	if !s.unfinished.has(r) {
-		return false, nil // nor is its account made again
-	}
-	acct, err := s.acquire(Account{Home: r.home})
-	if err != nil {
-		return false, err
-	}
-	defer s.releaseAccount(acct)
-	acct.journaling.RLock()
-	defer acct.journaling.RUnlock()
-	if !s.unfinished.has(r) {
-		return false, nil
-	}
-	return s.restore(ctx, s.unfinished.journal, r.storedRecord, r.moved)
+	s.unfinished.drop(func(r *storedRecord) bool { return saved[r] })
 }

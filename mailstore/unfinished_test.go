@@ -1,6 +1,7 @@
 package mailstore
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -47,10 +48,9 @@ func TestABrokenMailboxDoesNotStopTheStart(t *testing.T) {
 		check(t, s.Close())
 	}
 
+	broken.Hook(nil)
 	s, err := Open(t.Context(), o)
 	check(t, err)
-	broken.Hook(nil)
-	s.finish(t.Context())
 	if len(s.unfinished.list()) != 0 {
 		t.Error("still unfinished")
 	}
@@ -85,7 +85,6 @@ func TestUnfinishedIsForgottenWithItsFolder(t *testing.T) {
 		t.Fatal("nothing is unfinished")
 	}
 	check(t, s.RemoveAccount(t.Context(), alice()))
-	s.finish(t.Context())
 	if got := subjectsOf(t, s, "INBOX"); len(got) != 0 {
 		t.Errorf("came back: %v", got)
 	}
@@ -121,15 +120,94 @@ func TestDamagedRecordOfTheStoreIsKept(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 	check(t, s.Close())
-	entries, err := killed.ReadDir("/mail/.toastmaster/corrupt")
+	entries, err := killed.ReadDir("/mail/.toastmaster/corrupt/journal-0")
 	check(t, err)
 	if len(entries) != 1 {
 		t.Fatalf("%v", entries)
 	}
-	kept, err := killed.OpenFile("/mail/.toastmaster/corrupt/"+entries[0].Name(), os.O_RDONLY, 0)
+	kept, err := killed.OpenFile("/mail/.toastmaster/corrupt/journal-0/"+entries[0].Name(), os.O_RDONLY, 0)
 	check(t, err)
 	defer kept.Close()
 	if b, err := io.ReadAll(kept); err != nil || !strings.Contains(string(b), "Damaged") {
 		t.Errorf("kept %q %v", b, err)
 	}
+}
+
+// TestRemovedLongAgoStaysAway: a start does not bring back what was removed,
+// however long ago that was, because its record is still in the journal.
+func TestRemovedLongAgoStaysAway(t *testing.T) {
+	t.Parallel()
+	disk := faultfs.NewDisk()
+	for round := range 3 {
+		s := storeOn(t, disk)
+		if round == 0 {
+			check(t, s.Deliver(t.Context(), alice(), &Delivery{Content: message("removed"), Durable: true}))
+			check(t, s.Deliver(t.Context(), alice(), &Delivery{Content: message("stays"), Durable: true}))
+			check(t, s.journal.Checkpoint(t.Context()))
+			u := openUser(t, s)
+			v := openView(t, u, "INBOX")
+			check(t, v.Expunge(t.Context(), []uint32{1}))
+			// The index forgets, as it does after store.expunge_memory.
+			check(t, v.mb.locked(t.Context(), func() error {
+				v.mb.st.Expunged = nil
+				return v.mb.log.Reset(v.mb.st)
+			}))
+			check(t, v.Close())
+			check(t, u.Close())
+		}
+		if got := subjectsOf(t, s, "INBOX"); fmt.Sprint(got) != "map[stays:1]" {
+			t.Fatalf("start %d: %v", round, got)
+		}
+		if round == 1 { // and a kill
+			killed := disk.Clone()
+			check(t, s.Close())
+			disk = killed
+			continue
+		}
+		check(t, s.Close())
+	}
+}
+
+// TestUnfinishedDoesNotFillTheJournal: when half of the segments wait for it, it
+// goes to corrupt/; and its folder is not renamed while it waits.
+func TestUnfinishedDoesNotFillTheJournal(t *testing.T) {
+	t.Parallel()
+	disk := faultfs.NewDisk()
+	s := storeOn(t, disk)
+	check(t, s.Deliver(t.Context(), alice(), &Delivery{Folder: "Archive", Content: message("kept"), Durable: true}))
+	killed := disk.Crash()
+	check(t, s.Close())
+	broken := faultfs.Wrap(killed)
+	broken.Hook(func(_ faultfs.Op, name string) error {
+		if strings.Contains(name, alice().Home) {
+			return faultfs.EIO
+		}
+		return nil
+	})
+	s, err := Open(t.Context(), newStory(broken).options())
+	check(t, err)
+	broken.Hook(nil)
+	u := openUser(t, s)
+	if err := u.Rename(t.Context(), "Archive", "Other"); !errors.Is(err, ErrBusy) {
+		t.Errorf("rename: %v", err)
+	}
+	check(t, u.Close())
+	s.makeRoom()
+	if len(s.unfinished.list()) != 1 {
+		t.Error("given up without need")
+	}
+	large := message(strings.Repeat("x", 15<<10))
+	for u := s.journal.Usage(); u.Segments <= u.Max/2; u = s.journal.Usage() {
+		check(t, s.Deliver(t.Context(), bob(), &Delivery{Content: large, Durable: true}))
+	}
+	s.makeRoom()
+	if len(s.unfinished.list()) != 0 {
+		t.Error("it still keeps the journal")
+	}
+	entries, err := killed.ReadDir("/mail/.toastmaster/corrupt/journal-0")
+	check(t, err)
+	if len(entries) != 1 {
+		t.Errorf("corrupt: %v", entries)
+	}
+	check(t, s.Close())
 }

@@ -221,6 +221,20 @@ func (j *Journal) Release(pos Position) {
 	}
 }
 
+// Written is the position behind the last record that is written: each one
+// appended before the call, and those of a replay, are before it.
+func (j *Journal) Written() Position {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	switch n := len(j.segs); {
+	case j.active != nil:
+		return Position{Segment: j.active.seq, Offset: uint32(j.active.off)}
+	case n > 0:
+		return Position{Segment: j.segs[n-1].seq, Offset: math.MaxUint32}
+	}
+	return Position{}
+}
+
 // Touch asks for a checkpoint within CheckpointInterval, as a Release does.
 func (j *Journal) Touch() {
 	j.mu.Lock()

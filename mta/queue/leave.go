@@ -114,6 +114,12 @@ func (q *Queue) deferMessage(ctx context.Context, m *message, place Place, next 
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	m.filed = filed
+	if m.remove { // asked for while the file was written
+		m.stage, m.next = stageWaiting, q.o.Clock.Now()
+		q.due.add(m.id, m.next, true)
+		signal(q.wake)
+		return nil
+	}
 	delete(q.known, m.id)
 	if place == Deferred {
 		q.due.add(m.id, next, false)

@@ -79,7 +79,7 @@ func (q *Queue) Remains(ctx context.Context) ([]Files, error) {
 		counts    func(name string) bool
 	}{
 		{dirCorrupt, dirCorrupt, func(name string) bool { return corruptID(name) == "" }},
-		{dirJournal, filepath.Join(dirJournal, "*.damaged"), func(name string) bool { return strings.HasSuffix(name, ".damaged") }},
+		{dirJournal, filepath.Join(dirJournal, "*.damaged"), func(name string) bool { return strings.Contains(name, ".damaged") }},
 	} {
 		entries, err := q.o.FS.ReadDir(filepath.Join(q.o.Dir, place.dir))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {

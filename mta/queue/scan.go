@@ -201,7 +201,7 @@ func (q *Queue) moveOut(ctx context.Context, m *message) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if m.remove { // it must not be handed out
-		m.stage, m.filed = m.was, true
+		m.stage, m.filed = stageWaiting, true
 		q.due.add(m.id, m.next, true)
 		return nil
 	}
