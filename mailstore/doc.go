@@ -48,6 +48,12 @@
 // each one returns [ErrNotDurable], and Run ends with it. The next Open, and the
 // queue's repeated deliveries, write everything since the last good one again.
 //
+// What a checkpoint has covered is marked in the journal, and no start looks for
+// it again. A message that a start cannot put into its Maildir, because that is
+// damaged or the disk is full, stays in the journal for the next one; its folder
+// cannot be renamed meanwhile (ErrBusy), and when it keeps half of the journal's
+// segments from being used again it goes to corrupt/.
+//
 // # Choices
 //
 // A message stays in new until its flags change: moving all that was seen, as

@@ -2,6 +2,7 @@ package mailstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -89,13 +90,18 @@ func (s *Store) makeRoom() {
 	saved := map[*storedRecord]bool{}
 	for _, r := range list {
 		payload, err := s.unfinished.journal.Load(r.pos)
-		if err == nil {
+		switch {
+		case err == nil:
 			err = fmt.Errorf("%s %s cannot take it, and the journal needs its room", r.home, r.dir)
-			saved[r] = s.saveRecord(s.unfinished.dir, r.pos, payload, err)
-			continue
+		case errors.Is(err, journal.ErrDamaged):
+			payload = make([]byte, r.pos.Length)
+			if _, readErr := s.unfinished.journal.ReadAt(r.pos, payload, 0); readErr != nil {
+				err = errors.Join(err, readErr)
+			}
+		default:
+			continue // what the disk does not give back now it may later
 		}
-		s.log.Error("record of the store's journal cannot be read", "home", r.home, "folder", r.dir, "cause", err)
-		saved[r] = true // the disk does not have it
+		saved[r] = s.saveRecord(s.unfinished.dir, r.pos, payload, err)
 	}
 	s.unfinished.drop(func(r *storedRecord) bool { return saved[r] })
 }

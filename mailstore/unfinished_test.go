@@ -27,14 +27,8 @@ func TestABrokenMailboxDoesNotStopTheStart(t *testing.T) {
 	check(t, s.Close())
 
 	broken := faultfs.Wrap(killed)
-	breaks := func(_ faultfs.Op, name string) error {
-		if strings.Contains(name, alice().Home) {
-			return faultfs.EIO
-		}
-		return nil
-	}
 	o := newStory(broken).options()
-	broken.Hook(breaks)
+	broken.Hook(breaksAlice)
 	for range 2 {
 		s, err := Open(t.Context(), o)
 		check(t, err)
@@ -63,6 +57,24 @@ func TestABrokenMailboxDoesNotStopTheStart(t *testing.T) {
 	check(t, s.Close())
 }
 
+// openBroken opens a store while alice's mailbox cannot be read or written.
+func openBroken(t *testing.T, disk *faultfs.Disk) *Store {
+	t.Helper()
+	broken := faultfs.Wrap(disk)
+	broken.Hook(breaksAlice)
+	s, err := Open(t.Context(), newStory(broken).options())
+	check(t, err)
+	broken.Hook(nil)
+	return s
+}
+
+func breaksAlice(_ faultfs.Op, name string) error {
+	if strings.Contains(name, alice().Home) {
+		return faultfs.EIO
+	}
+	return nil
+}
+
 // TestUnfinishedIsForgottenWithItsFolder: a folder that leaves gets nothing.
 func TestUnfinishedIsForgottenWithItsFolder(t *testing.T) {
 	t.Parallel()
@@ -71,16 +83,7 @@ func TestUnfinishedIsForgottenWithItsFolder(t *testing.T) {
 	check(t, s.Deliver(t.Context(), alice(), &Delivery{Content: message("kept"), Durable: true}))
 	killed := disk.Crash()
 	check(t, s.Close())
-	broken := faultfs.Wrap(killed)
-	broken.Hook(func(_ faultfs.Op, name string) error {
-		if strings.Contains(name, alice().Home) {
-			return faultfs.EIO
-		}
-		return nil
-	})
-	s, err := Open(t.Context(), newStory(broken).options())
-	check(t, err)
-	broken.Hook(nil)
+	s = openBroken(t, killed)
 	if len(s.unfinished.list()) != 1 {
 		t.Fatal("nothing is unfinished")
 	}
@@ -177,16 +180,7 @@ func TestUnfinishedDoesNotFillTheJournal(t *testing.T) {
 	check(t, s.Deliver(t.Context(), alice(), &Delivery{Folder: "Archive", Content: message("kept"), Durable: true}))
 	killed := disk.Crash()
 	check(t, s.Close())
-	broken := faultfs.Wrap(killed)
-	broken.Hook(func(_ faultfs.Op, name string) error {
-		if strings.Contains(name, alice().Home) {
-			return faultfs.EIO
-		}
-		return nil
-	})
-	s, err := Open(t.Context(), newStory(broken).options())
-	check(t, err)
-	broken.Hook(nil)
+	s = openBroken(t, killed)
 	u := openUser(t, s)
 	if err := u.Rename(t.Context(), "Archive", "Other"); !errors.Is(err, ErrBusy) {
 		t.Errorf("rename: %v", err)
@@ -196,7 +190,7 @@ func TestUnfinishedDoesNotFillTheJournal(t *testing.T) {
 	if len(s.unfinished.list()) != 1 {
 		t.Error("given up without need")
 	}
-	large := message(strings.Repeat("x", 15<<10))
+	large := message(strings.Repeat("x", 6<<10)) // twice that with its body: the journal takes it
 	for u := s.journal.Usage(); u.Segments <= u.Max/2; u = s.journal.Usage() {
 		check(t, s.Deliver(t.Context(), bob(), &Delivery{Content: large, Durable: true}))
 	}
@@ -208,6 +202,50 @@ func TestUnfinishedDoesNotFillTheJournal(t *testing.T) {
 	check(t, err)
 	if len(entries) != 1 {
 		t.Errorf("corrupt: %v", entries)
+	}
+	check(t, s.Close())
+}
+
+// TestUnreadableUnfinishedWaits: room is made with what is known to be damaged,
+// of which the octets are kept, and not with what cannot be read just now.
+func TestUnreadableUnfinishedWaits(t *testing.T) {
+	t.Parallel()
+	disk := faultfs.NewDisk()
+	s := storeOn(t, disk)
+	check(t, s.Deliver(t.Context(), alice(), &Delivery{Content: message("kept"), Durable: true}))
+	killed := disk.Crash()
+	check(t, s.Close())
+	f := faultfs.Wrap(killed)
+	f.Hook(breaksAlice)
+	s, err := Open(t.Context(), newStory(f).options())
+	check(t, err)
+	f.Hook(nil)
+	large := message(strings.Repeat("x", 6<<10)) // twice that with its body: the journal takes it
+	for u := s.journal.Usage(); u.Segments <= u.Max/2; u = s.journal.Usage() {
+		check(t, s.Deliver(t.Context(), bob(), &Delivery{Content: large, Durable: true}))
+	}
+	f.Hook(func(op faultfs.Op, _ string) error {
+		if op == faultfs.Read {
+			return faultfs.EIO
+		}
+		return nil
+	})
+	s.makeRoom()
+	f.Hook(nil)
+	if len(s.unfinished.list()) != 1 {
+		t.Fatal("given up because of one read that failed")
+	}
+	pos := s.unfinished.list()[0].pos
+	segment, err := killed.OpenFile("/mail/.toastmaster/journal-0/segment-000000", os.O_RDWR, 0)
+	check(t, err)
+	_, err = segment.WriteAt([]byte{0xff}, int64(pos.Offset)+40)
+	check(t, err)
+	check(t, segment.Close())
+	s.makeRoom()
+	entries, err := killed.ReadDir("/mail/.toastmaster/corrupt/journal-0")
+	check(t, err)
+	if len(s.unfinished.list()) != 0 || len(entries) != 1 {
+		t.Errorf("%d wait, corrupt/ has %v", len(s.unfinished.list()), entries)
 	}
 	check(t, s.Close())
 }
