@@ -1,39 +1,3 @@
-// Command bench measures Toastmaster side by side with Debian's Postfix and
-// Dovecot: both sides in one run, on one machine, in turn, and the median of
-// several rounds.
-//
-// # Usage
-//
-//	go run ./bench [-run REGEXP] [-rounds N] [-quick] [-solo | -peers] [-dir DIR] [-o FILE] [-list]
-//
-// It builds the program, starts every server from a folder of its own on free
-// ports, prints what it does on standard error and a Markdown table with
-// ratios and a description of the machine on standard output and to FILE.
-// Interrupted, it stops every server, removes its folders and prints what was
-// measured so far.
-//
-// # What is equal
-//
-// The load generator, its connections, the mailboxes and the messages, and how
-// many there are, with one exception: by SMTP and LMTP Toastmaster gets 10,000
-// and the peer 4,000. A run is to last for seconds on the faster side and not
-// for minutes on the slower one, and what is compared is the rate. But for SMTP,
-// where it is smtp-source, the load generator is one thread.
-//
-// Both sides answer 250, or OK to an APPEND, when the message is durable: Postfix
-// by fsync of its queue file, Dovecot by its default mail_fsync = optimized. The
-// answer is not believed: after each run of SMTP, LMTP and APPEND the files in
-// the Maildirs are counted, and a run with one too few or too many fails. For
-// SMTP the time ends when all lie there, else with the last answer.
-//
-// Their configuration is Debian's default; internal/testkit/peers shows the
-// differences. Before each measurement the disk's queue is emptied by sync(2).
-//
-// # What is needed
-//
-// Root (both peers give up privileges themselves), and the Debian packages
-// postfix, dovecot-imapd, dovecot-pop3d, dovecot-lmtpd. smtp-source is part of
-// postfix. A peer that is missing is left out of the table by name.
 package main
 
 import (

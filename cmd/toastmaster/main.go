@@ -1,13 +1,3 @@
-// Command toastmaster is the whole mail system: server, command line and, when
-// called as sendmail or mailq, those programs.
-//
-// # Exit codes
-//
-//	0   done
-//	1   refused or failed; the reason is one line on standard error
-//	2   wrong usage or a mistake in the configuration; nothing was started
-//
-// Called as sendmail it uses the codes of sysexits.h, as sendmail does.
 package main
 
 import (
