@@ -52,10 +52,10 @@
 //
 // A full disk, and a log in which every segment is in use, is dsn 4.3.1, any
 // other failure of the disk, or one that is too slow for FullWait, 4.3.0; all
-// pass when their cause does. The last
-// sixteenth of a segment (at most 256 KiB) is kept for lazy records when no
-// further segment is ready, so that mail can still be marked as done on a full
-// disk. [ErrTooLarge] and [ErrClosed] are the caller's.
+// pass when their cause does. The last sixteenth of a segment (at most 256 KiB)
+// is kept for lazy records when no further segment is ready, so that mail can
+// still be marked as done on a full disk. [ErrTooLarge] and [ErrClosed] are the
+// caller's.
 //
 // # Files
 //
