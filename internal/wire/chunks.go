@@ -10,6 +10,7 @@ type Chunks struct {
 	left int64
 	last bool
 	held int // CRs at the end of the last chunk
+	back int // CRs put back into the reader
 }
 
 // Chunks starts to read a message. There is nothing to read before Chunk.
@@ -37,7 +38,7 @@ func (c *Chunks) Chunk(n int64, last bool) {
 		n += int64(c.held)
 		c.held = 0
 	}
-	c.left, c.last = n, last
+	c.left, c.last, c.back = n, last, 0
 }
 
 // Left is how much of the chunk is unread.
@@ -47,15 +48,13 @@ func (c *Chunks) Left() int64 { return c.left }
 // the end of the chunk, or of the message when the chunk was the last.
 func (c *Chunks) Next() ([]byte, error) {
 	for c.left > 0 {
-		p, err := c.r.next(c.left)
+		p, err := c.piece()
 		if err != nil {
 			return nil, atEnd(err, true)
 		}
 		whole := int64(len(p)) == c.left
 		out, used, _ := c.s.step(p, whole && c.last)
-		if err := c.keep(len(p)-used, whole); err != nil {
-			return nil, err
-		}
+		c.keep(len(p)-used, whole)
 		c.left -= int64(used)
 		if c.s.err != nil {
 			return nil, c.s.err
@@ -70,23 +69,34 @@ func (c *Chunks) Next() ([]byte, error) {
 	return nil, io.EOF
 }
 
+// piece takes unread octets of the chunk, more of them than were put back. It
+// is the one place that reads into the buffer, and it comes before the piece is
+// handed out: what the caller has may lie where the next octets go.
+func (c *Chunks) piece() ([]byte, error) {
+	if c.r.Buffered() <= c.back {
+		if err := c.r.fill(); err != nil {
+			return nil, err
+		}
+	}
+	c.back = 0
+	return c.r.next(c.left)
+}
+
 // keep puts rest octets, which only the octet behind them can explain, back
 // into the reader, or notes them when the chunk ends with them.
-func (c *Chunks) keep(rest int, whole bool) error {
+func (c *Chunks) keep(rest int, whole bool) {
 	if whole {
 		c.held = rest
 		c.left -= int64(rest)
-		return nil
+		return
 	}
 	c.r.pos -= rest
-	if rest == 0 || c.r.Buffered() > rest {
-		return nil
-	}
-	return atEnd(c.r.fill(), true)
+	c.back = rest
 }
 
 // Drain drops the rest of the chunk.
 func (c *Chunks) Drain() error {
+	c.back = 0
 	for c.left > 0 {
 		p, err := c.r.next(c.left)
 		if err != nil {
