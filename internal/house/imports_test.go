@@ -33,8 +33,9 @@ var mayImport = []struct {
 	{"internal/journal", []string{"internal/dsn", "internal/vfs", "internal/clock", "internal/msglog", "internal/spool"}},
 	{"internal/sasl", []string{"internal/dsn"}},
 	{"internal/tlsconf", []string{"internal/clock", "internal/msglog"}},
-	{"internal/service", []string{"internal/clock", "internal/dsn", "internal/msglog"}},
-	{"internal/smtpserver", []string{"internal/addr", "internal/clock", "internal/dsn", "internal/envelope", "internal/msglog", "internal/sasl", "internal/service", "internal/wire"}},
+	{"internal/anvil", []string{"internal/clock"}},
+	{"internal/service", []string{"internal/anvil", "internal/clock", "internal/dsn", "internal/msglog"}},
+	{"internal/smtpserver", []string{"internal/addr", "internal/anvil", "internal/clock", "internal/dsn", "internal/envelope", "internal/msglog", "internal/sasl", "internal/service", "internal/wire"}},
 	{"internal/testkit/...", []string{"internal/clock", "internal/vfs", "internal/testkit/..."}},
 
 	{"configs", []string{"internal/addr"}},

@@ -1,0 +1,143 @@
+package anvil
+
+import (
+	"net/netip"
+	"time"
+
+	"toastmaster/internal/clock"
+)
+
+// Kind is what is counted. Each kind has keys and a unit of its own, so that a
+// flood of one pushes out nobody of another.
+type Kind uint8
+
+// The kinds of events. A daemon that counts something new adds a row.
+const (
+	// Connect: connections of a client (rate and open).
+	Connect Kind = iota
+	// Message: MAIL commands of a client.
+	Message
+	// Recipient: RCPT commands of a client.
+	Recipient
+	// Refused: recipients of a client that were refused.
+	Refused
+	// Command: commands of a client.
+	Command
+	// Handshake: TLS handshakes of a client.
+	Handshake
+	// Auth: attempts to log in (rate: failures; open: attempts under way).
+	Auth
+	// Session: sessions of a user from a client (open).
+	Session
+	// UserMessage and UserRecipient: what a user submits.
+	UserMessage
+	UserRecipient
+
+	kinds
+)
+
+// Options are what a Counter is made of.
+type Options struct {
+	// Unit is the time over which a rate is taken (anvil_rate_time_unit);
+	// zero is a minute.
+	Unit time.Duration
+	// Units are the exceptions to it: an hour for UserMessage.
+	Units map[Kind]time.Duration
+	// Keys bounds the keys of each kind; zero is DefaultKeys.
+	Keys int
+	// Exempt are the networks whose clients are not counted.
+	Exempt []netip.Prefix
+	Clock  clock.Clock
+}
+
+// DefaultKeys is Options.Keys when that is zero. A key takes some 200 octets.
+const DefaultKeys = 50000
+
+// Counter counts. Safe for concurrent use.
+type Counter struct {
+	clock  clock.Clock
+	began  time.Time
+	exempt []netip.Prefix
+	tables [kinds]table
+}
+
+// New makes a Counter. It starts nothing and needs no Close.
+func New(o Options) *Counter {
+	if o.Unit <= 0 {
+		o.Unit = time.Minute
+	}
+	if o.Keys <= 0 {
+		o.Keys = DefaultKeys
+	}
+	c := &Counter{clock: o.Clock, began: o.Clock.Now(), exempt: o.Exempt}
+	for i := range c.tables {
+		unit := o.Units[Kind(i)]
+		if unit <= 0 {
+			unit = o.Unit
+		}
+		c.tables[i].unit, c.tables[i].most, c.tables[i].index = unit, o.Keys, map[Key]int{}
+	}
+	return c
+}
+
+// Add counts n events and returns the rate with them. For nobody it is 0.
+func (c *Counter) Add(kind Kind, who Key, n int) int {
+	if who.IsZero() {
+		return 0
+	}
+	return c.tables[kind].add(who, n, c.now())
+}
+
+// Take counts n events if the rate with them is no more than most, and says
+// whether it did. What is refused is not counted: a client over its limit gets
+// its rate again as time passes, however often it asks. With most below one
+// there is no limit, and the events are counted. Nobody may always.
+func (c *Counter) Take(kind Kind, who Key, n, most int) bool {
+	return who.IsZero() || c.tables[kind].take(who, n, most, c.now())
+}
+
+// Rate is how many events there were in the last unit of time.
+func (c *Counter) Rate(kind Kind, who Key) int {
+	if who.IsZero() {
+		return 0
+	}
+	return c.tables[kind].rate(who, c.now())
+}
+
+// Forget sets the rate to zero; what is open stays.
+func (c *Counter) Forget(kind Kind, who Key) {
+	if !who.IsZero() {
+		c.tables[kind].forget(who)
+	}
+}
+
+// Enter counts one more thing as open if there are fewer than most, and says
+// whether it did; Leave must follow then. With most below one there is no
+// limit. Nobody may always.
+func (c *Counter) Enter(kind Kind, who Key, most int) bool {
+	return who.IsZero() || c.tables[kind].enter(who, most, c.now())
+}
+
+// Leave ends what Enter began, with the same key.
+func (c *Counter) Leave(kind Kind, who Key) {
+	if !who.IsZero() {
+		c.tables[kind].leave(who)
+	}
+}
+
+// Open is how many things are open.
+func (c *Counter) Open(kind Kind, who Key) int {
+	if who.IsZero() {
+		return 0
+	}
+	return c.tables[kind].opened(who)
+}
+
+// Keys is how many keys of a kind are kept.
+func (c *Counter) Keys(kind Kind) int { return c.tables[kind].size() }
+
+// Unit is the time over which the rates of a kind are taken.
+func (c *Counter) Unit(kind Kind) time.Duration { return c.tables[kind].unit }
+
+// now is the time since New; it never goes back on a machine's clock.
+func (c *Counter) now() time.Duration { return max(c.clock.Now().Sub(c.began), 0) }
