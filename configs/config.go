@@ -14,6 +14,7 @@ type Config struct {
 	TLS       TLS
 	Directory Directory
 	Auth      Auth
+	Anvil     Anvil
 	Queue     Queue
 	SMTPD     SMTPD
 	Cleanup   Cleanup
@@ -53,7 +54,7 @@ func (c *Config) Changed(other *Config) []string {
 func (c *Config) declare() []Param {
 	var all []Param
 	for _, section := range [][]Param{
-		c.Main.params(), c.Log.params(), c.TLS.params(), c.Directory.params(), c.Auth.params(),
+		c.Main.params(), c.Log.params(), c.TLS.params(), c.Directory.params(), c.Auth.params(), c.Anvil.params(),
 		c.Queue.params(), c.SMTPD.params(), c.Cleanup.params(), c.Qmgr.params(), c.SMTP.params(), c.Bounce.params(),
 		c.Store.params(), c.LMTPD.params(), c.IMAPD.params(), c.POP3D.params(), c.Admin.params(),
 	} {

@@ -18,6 +18,7 @@ import (
 	"toastmaster/directory/logins"
 	"toastmaster/directory/password"
 	"toastmaster/directory/sql"
+	"toastmaster/internal/anvil"
 	"toastmaster/internal/clock"
 	"toastmaster/internal/msglog"
 	"toastmaster/internal/service"
@@ -41,6 +42,9 @@ type instance struct {
 	clock   clock.Clock
 	fs      vfs.FS
 	trusted []netip.Prefix
+
+	// anvil counts clients and users for every service.
+	anvil *anvil.Counter
 
 	certificates *tlsconf.Certificates
 	tls          *tls.Config
@@ -67,6 +71,10 @@ type instance struct {
 // opened is closed again.
 func openInstance(ctx context.Context, c *configs.Config) (*instance, error) {
 	i := &instance{config: c, clock: clock.System{}, fs: vfs.OS{}, trusted: configs.Prefixes(c.Main.TrustedNetworks)}
+	i.anvil = anvil.New(anvil.Options{
+		Unit: c.Anvil.RateTimeUnit, Keys: c.Anvil.Keys, Exempt: i.trusted, Clock: i.clock,
+		Units: map[anvil.Kind]time.Duration{anvil.UserMessage: time.Hour, anvil.UserRecipient: time.Hour},
+	})
 	for _, step := range []struct {
 		name string
 		open func(context.Context) error
