@@ -12,6 +12,10 @@
 // Return-Path that the client sent is removed: there is one, and the final
 // delivery makes it (RFC 5321 section 4.4).
 //
+// Recipients that are one address of one mailbox, written twice, in another case
+// or in an alias domain, share one copy and get an answer each, as SMTP has it
+// (mta/cleanup). Another extension is another recipient.
+//
 // A recipient who is in a Delivered-To of the message has had it before: that is
 // a loop, as for Postfix virtual(8). A Delivered-To above all Received fields
 // does not count: it is the client's own for this delivery (Postfix lmtp(8) with

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -72,8 +73,11 @@ func hosted(t testing.TB) directory.Directory {
 		accounts = append(accounts, static.Box(fmt.Sprintf("user%d@example.test", i), ""))
 	}
 	d, err := static.New(static.Data{
-		Domains: static.Hosted("example.test"), Accounts: accounts, Delimiters: "+",
-		Aliases:   map[string][]string{"list@example.test": {"alice@example.test"}},
+		Domains:  append(static.Hosted("example.test"), directory.Domain{Name: "alias.test", AliasOf: "example.test", Enabled: true}),
+		Accounts: accounts, Delimiters: "+",
+		Aliases: map[string][]string{
+			"list@example.test": {"alice@example.test"}, "bob@example.test": {"bob@example.test", "alice@example.test"},
+		},
 		Relocated: map[string]string{"moved@example.test": "new@elsewhere.test"},
 	})
 	if err != nil {
@@ -224,6 +228,43 @@ func TestAnAnswerForEachRecipient(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestOneCopyForOneAddress: an address that is given more than once, or in
+// another case, or in an alias domain, gets one copy and an answer each time.
+func TestOneCopyForOneAddress(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, hosted(t))
+	transcript.Run(t, "same", readDialogue(t, "same-mailbox-twice"), transcript.Options{
+		Dial: func(t *testing.T, _ string) net.Conn { return b.dial(t, "tcp") },
+	})
+	for user, want := range map[string][]string{
+		"alice": {"ALICE@alias.test", "alice+x@alias.test", "alice@alias.test"}, "bob": {"bob@alias.test"},
+	} {
+		var to []string
+		for _, text := range b.inbox(t, user) {
+			head, _, _ := strings.Cut(text, "\nReceived:")
+			_, address, _ := strings.Cut(head, "Delivered-To: ")
+			to = append(to, address)
+		}
+		slices.Sort(to)
+		if !slices.Equal(to, want) {
+			t.Errorf("%s got mail for %q, want %q", user, to, want)
+		}
+	}
+	if log := b.log.String(); strings.Count(log, "msg=stored service=lmtpd") != 4 {
+		t.Error(log)
+	}
+}
+
+// readDialogue reads a dialogue of testdata/dialogues.
+func readDialogue(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("testdata", "dialogues", name+".txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }
 
 func (b *bed) dial(t *testing.T, network string) net.Conn {

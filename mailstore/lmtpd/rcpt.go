@@ -17,10 +17,27 @@ func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
 	if address.Domain == "" {
 		address = address.WithDomain(s.d.o.Hostname)
 	}
-	box, failed := directory.Destination(s.d.o.Directory.Recipient(s.c.Context(), address))
+	found, err := s.d.o.Directory.Recipient(s.c.Context(), address)
+	box, failed := directory.Destination(found, err)
 	if failed != nil {
 		return failed
 	}
-	s.rcpts = append(s.rcpts, recipient{given: to, address: address, box: box})
+	s.rcpts = append(s.rcpts, recipient{given: to, address: address, copy: s.copyFor(address, found, box)})
 	return nil
+}
+
+// copyFor is the index of the copy for an address, which found says to be box's.
+// The same address in another case or in an alias domain has one already, as in
+// mta/cleanup; another extension is another recipient, as there.
+func (s *session) copyFor(address addr.Address, found directory.Recipient, box directory.Mailbox) int {
+	key := address.WithDomain(found.Matched.Domain).Fold()
+	if i, ok := s.known[key]; ok && s.copies[i].box.Home == box.Home {
+		return i
+	}
+	if s.known == nil {
+		s.known = map[addr.Address]int{}
+	}
+	s.known[key] = len(s.copies)
+	s.copies = append(s.copies, delivery{to: address, box: box})
+	return s.known[key]
 }

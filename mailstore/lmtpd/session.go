@@ -26,13 +26,23 @@ type session struct {
 	sender string
 	utf8   bool
 	rcpts  []recipient
+	copies []delivery
+	// known are the indexes of copies by address, folded and in the real domain.
+	known map[addr.Address]int
 }
 
 // recipient is one accepted recipient.
 type recipient struct {
 	given   string // as the engine gave it, for the answer
 	address addr.Address
-	box     directory.Mailbox
+	copy    int // the index of its delivery
+}
+
+// delivery is one copy of the message. Recipients that are one address of one
+// mailbox, however they are written, share it.
+type delivery struct {
+	to  addr.Address // of the first of them
+	box directory.Mailbox
 }
 
 var _ smtp.LMTPSession = (*session)(nil)
@@ -44,7 +54,7 @@ func (s *session) Mail(from string, o *smtp.MailOptions) error {
 }
 
 // Reset forgets the transaction.
-func (s *session) Reset() { s.sender, s.rcpts = "", nil }
+func (s *session) Reset() { s.sender, s.rcpts, s.copies, s.known = "", nil, nil, nil }
 
 // Logout has nothing to give back.
 func (s *session) Logout() error { return nil }
@@ -66,8 +76,9 @@ func (s *session) LMTPData(r io.Reader, status smtp.StatusCollector) error {
 		err = h.Close()
 	}
 	if err == nil {
-		for i, failed := range s.deliverAll(buf, &h.delivered, prefix) {
-			status.SetStatus(s.rcpts[i].given, answer(failed))
+		outcomes := s.deliverAll(buf, &h.delivered, prefix)
+		for i := range s.rcpts {
+			status.SetStatus(s.rcpts[i].given, answer(outcomes[s.rcpts[i].copy]))
 		}
 	}
 	if e := buf.Close(); e != nil {
@@ -77,16 +88,16 @@ func (s *session) LMTPData(r io.Reader, status smtp.StatusCollector) error {
 	return err
 }
 
-// lead writes the prefix of a single recipient before the content, so that the
-// store can link a large message instead of copying it. The other recipients
-// get theirs from prefix.
-func (s *session) lead(buf *spool.Buffer) (prefix func(*recipient) []byte, err error) {
+// lead writes the prefix of a single copy before the content, so that the
+// store can link a large message instead of copying it. Several copies get
+// theirs from prefix.
+func (s *session) lead(buf *spool.Buffer) (prefix func(*delivery) []byte, err error) {
 	now := s.d.o.Clock.Now()
-	if len(s.rcpts) == 1 {
-		_, err = buf.Write(s.prefix(&s.rcpts[0], now))
-		return func(*recipient) []byte { return nil }, err
+	if len(s.copies) == 1 {
+		_, err = buf.Write(s.prefix(&s.copies[0], now))
+		return func(*delivery) []byte { return nil }, err
 	}
-	return func(to *recipient) []byte { return s.prefix(to, now) }, nil
+	return func(c *delivery) []byte { return s.prefix(c, now) }, nil
 }
 
 func answer(failed *dsn.Error) error {
@@ -96,25 +107,23 @@ func answer(failed *dsn.Error) error {
 	return smtpserver.Accepted("Saved")
 }
 
-// deliverAll delivers to every recipient and returns their outcomes in order.
-// The calling goroutine takes part; each helper is waited for.
-func (s *session) deliverAll(content *spool.Buffer, before *trace.Delivered, prefix func(*recipient) []byte) []*dsn.Error {
-	results := make([]*dsn.Error, len(s.rcpts))
-	next := make(chan int, len(s.rcpts))
-	for i := range s.rcpts {
-		next <- i
+// deliverAll makes every copy and returns their outcomes in order. The calling
+// goroutine takes part; each helper is waited for.
+func (s *session) deliverAll(content *spool.Buffer, before *trace.Delivered, prefix func(*delivery) []byte) []*dsn.Error {
+	results := make([]*dsn.Error, len(s.copies))
+	s.refuseLoops(before, results)
+	next := make(chan int, len(s.copies))
+	for i := range s.copies {
+		if results[i] == nil {
+			next <- i
+		}
 	}
 	close(next)
 	work := func() {
 		for i := range next {
-			// A panic about one recipient is a 451 for that one.
+			// A panic about one copy is a 451 for that one.
 			err := service.Fenced(s.d.o.Log, func() error {
-				to := &s.rcpts[i]
-				if before.To(to.address) {
-					results[i] = dsn.Newf(dsn.LoopDetected, "Mail forwarding loop for %s", to.address)
-					return nil
-				}
-				results[i] = s.deliver(to, content, prefix(to))
+				results[i] = s.deliver(&s.copies[i], content, prefix(&s.copies[i]))
 				return nil
 			}, "service", "lmtpd", "session", s.c.ID())
 			if err != nil {
@@ -123,7 +132,7 @@ func (s *session) deliverAll(content *spool.Buffer, before *trace.Delivered, pre
 		}
 	}
 	var helpers sync.WaitGroup
-	for range min(len(s.rcpts), s.d.o.Params.Concurrency) - 1 {
+	for range min(len(s.copies), s.d.o.Params.Concurrency) - 1 {
 		helpers.Go(work)
 	}
 	work()
@@ -131,15 +140,25 @@ func (s *session) deliverAll(content *spool.Buffer, before *trace.Delivered, pre
 	return results
 }
 
-func (s *session) deliver(to *recipient, content *spool.Buffer, prefix []byte) *dsn.Error {
-	err := s.d.o.Store.Deliver(s.c.Context(), mailstore.AccountOf(to.box), &mailstore.Delivery{
+// refuseLoops refuses the copies that were delivered before, under whichever of
+// the addresses that share one.
+func (s *session) refuseLoops(before *trace.Delivered, results []*dsn.Error) {
+	for i := range s.rcpts {
+		if to := &s.rcpts[i]; before.To(to.address) {
+			results[to.copy] = dsn.Newf(dsn.LoopDetected, "Mail forwarding loop for %s", to.address)
+		}
+	}
+}
+
+func (s *session) deliver(c *delivery, content *spool.Buffer, prefix []byte) *dsn.Error {
+	err := s.d.o.Store.Deliver(s.c.Context(), mailstore.AccountOf(c.box), &mailstore.Delivery{
 		Date: s.d.o.Clock.Now(), Prefix: prefix, Content: content, Durable: true,
 	})
 	if failed := mailstore.DSN(err); failed != nil {
 		return failed
 	}
 	s.d.o.Log.Event(msglog.Stored{
-		Service: "lmtpd", Session: s.c.ID(), Mailbox: to.box.Address.String(), Folder: "INBOX",
+		Service: "lmtpd", Session: s.c.ID(), Mailbox: c.box.Address.String(), Folder: "INBOX",
 		Size: int64(len(prefix)) + content.Size(),
 	})
 	return nil
@@ -147,10 +166,10 @@ func (s *session) deliver(to *recipient, content *spool.Buffer, prefix []byte) *
 
 // prefix is what the final delivery puts on top, and the Received field of this
 // host, which names the copy's recipient: nobody else sees it.
-func (s *session) prefix(to *recipient, now time.Time) []byte {
-	final := trace.Final{ReturnPath: "<" + s.sender + ">", To: to.address}
+func (s *session) prefix(c *delivery, now time.Time) []byte {
+	final := trace.Final{ReturnPath: "<" + s.sender + ">", To: c.to}
 	received := trace.Received{
-		Origin: s.origin(), By: s.d.o.Hostname, ID: s.c.ID(), For: to.address, UTF8: s.utf8, At: now,
+		Origin: s.origin(), By: s.d.o.Hostname, ID: s.c.ID(), For: c.to, UTF8: s.utf8, At: now,
 	}
 	return received.Append(final.Append(make([]byte, 0, 512)))
 }
