@@ -51,7 +51,7 @@ func (c *IMAPD) params() []Param {
 		Int("imapd.max_login_failures", &c.MaxLoginFailures, 5, 1, 1000,
 			"Failed log-ins after which the connection is closed. It counts for trusted networks and loopback, too; how long each attempt waits is auth.failure_delay."),
 		Int("imapd.max_bad_commands", &c.MaxBadCommands, 20, 1, 10000,
-			"Commands with mistakes after which the connection is closed."),
+			"Commands with mistakes after which the connection is closed. After log-in a good command begins the count anew; in all there may be ten times as many."),
 		Size("imapd.max_line", &c.MaxLine, 64<<10, 8<<10, 1<<20,
 			"Length of a command line without its literals (Dovecot imap_max_line_length)."),
 		Size("imapd.max_literal", &c.MaxLiteral, 64<<10, 4<<10, 16<<20,

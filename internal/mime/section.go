@@ -60,8 +60,16 @@ func (m *Message) nth(container int32, n uint32) int32 {
 	return c
 }
 
-// Section finds a piece. ok is false when the message has none such: a part
-// that does not exist, or HEADER and TEXT of a part that is no message.
+// IsMessage says that a section number names a message: the whole one, or that
+// in a message/rfc822.
+func (m *Message) IsMessage(path []uint32) bool {
+	i, ok := m.Find(path)
+	return len(path) == 0 || ok && m.Parts[i].Kind == Rfc822
+}
+
+// Section finds a piece. ok is false when the message has none such, which is a
+// part that does not exist. HEADER and TEXT of a part that is no message are
+// empty, as in Dovecot.
 func (m *Message) Section(path []uint32, what What) (r Range, ok bool) {
 	if len(path) == 0 {
 		if what == Whole {
@@ -81,7 +89,7 @@ func (m *Message) Section(path []uint32, what What) (r Range, ok bool) {
 		return p.piece(Text)
 	}
 	if p.Kind != Rfc822 {
-		return Range{}, false
+		return Range{p.Body, p.Body, 0}, true
 	}
 	return m.Parts[p.Child].piece(what)
 }

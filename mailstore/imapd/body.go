@@ -31,14 +31,10 @@ func (s *session) writeSection(content envelope.Content, sec *section, uid imap.
 		s.c.writeString("NIL")
 		return nil
 	}
-	if sec.filter {
+	if sec.filter && s.message.IsMessage(sec.path) {
 		return s.writeFields(content, r, sec)
 	}
-	offset, length := int64(0), r.Wire
-	if sec.partial {
-		offset = min(sec.offset, r.Wire)
-		length = min(sec.length, r.Wire-offset)
-	}
+	offset, length := sec.piece(r.Wire)
 	s.c.announce(length)
 	if length == 0 {
 		return nil
@@ -50,6 +46,15 @@ func (s *session) writeSection(content envelope.Content, sec *section, uid imap.
 		sent, err = s.sendPiece(content, r, offset, length, uid)
 	}
 	return s.sentAll(sent, length, err)
+}
+
+// piece is what a fetch wants of a section that has size octets on the wire.
+func (sec *section) piece(size int64) (offset, length int64) {
+	if !sec.partial {
+		return 0, size
+	}
+	offset = min(sec.offset, size)
+	return offset, min(sec.length, size-offset)
 }
 
 // announce writes the start of a literal.
@@ -134,7 +139,7 @@ func (w *crlfWriter) write(b []byte) bool {
 	}
 	if len(b) > 0 {
 		w.cr = b[len(b)-1] == '\r'
-		w.c.writeBytes(b)
+		w.c.writeText(b)
 		w.sent += int64(len(b))
 	}
 	return w.c.werr == nil
@@ -145,10 +150,10 @@ func (w *crlfWriter) line(text []byte) {
 	c := w.c
 	out := c.buf()
 	if len(out)+len(text)+2 > blockSize {
-		c.writeBytes(text)
+		c.writeText(text)
 		out = c.buf()
 	} else {
-		out = append(out, text...)
+		out = appendText(out, text)
 	}
 	w.sent += int64(len(text)) + 1
 	if !w.cr {
@@ -225,5 +230,5 @@ func (w *pieceWriter) emit(b []byte) {
 	b = b[:min(w.left, int64(len(b)))]
 	w.left -= int64(len(b))
 	w.sent += int64(len(b))
-	w.c.writeBytes(b)
+	w.c.writeText(b)
 }

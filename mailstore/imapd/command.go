@@ -14,8 +14,7 @@ import (
 func (s *session) command(line []byte) {
 	s.counts.commands++
 	s.a = args{c: s.c, line: line, room: s.srv.config.MaxLiteral}
-	s.tag = append(s.tag[:0], s.a.word(&tagEnd)...)
-	if len(s.tag) == 0 || len(s.tag) > maxTag || s.a.space() != nil {
+	if !s.readTag() {
 		s.refuseUntagged("Invalid tag")
 		return
 	}
@@ -41,6 +40,12 @@ func (s *session) command(line []byte) {
 		return
 	}
 	s.answer(v, answer, err)
+}
+
+// readTag reads the tag of a command and the blank behind it.
+func (s *session) readTag() bool {
+	s.tag = append(s.tag[:0], s.a.word(&tagEnd)...)
+	return 0 < len(s.tag) && len(s.tag) <= maxTag && s.a.space() == nil
 }
 
 func lostError(c *conn) error {
@@ -126,6 +131,9 @@ func (s *session) answer(v *verb, answer reply, err error) {
 				return
 			}
 		}
+	}
+	if s.user != nil && (err == nil || refuse(err).kind != "BAD") {
+		s.bads = 0
 	}
 	if err == nil {
 		s.c.respond(s.tag, "OK", answer.code, answer.text)

@@ -60,6 +60,7 @@ type conn struct {
 	idle     []byte  // the small buffer, while block is borrowed
 	block    *[]byte // what in is, when it is borrowed
 	tail     [tailSize]byte
+	head     []byte // the start of the last line that was too long, see tooLong
 
 	out      []byte
 	outBlock *[]byte
@@ -214,12 +215,14 @@ func (c *conn) readLine() ([]byte, error) {
 			c.pos += scanned + i + 1
 			line = bytes.TrimSuffix(line, []byte{'\r'})
 			if len(line) > c.maxLine {
+				c.keepHead(line)
 				return line[len(line)-tailSize:], errLineTooLong
 			}
 			return line, nil
 		}
 		scanned = len(unread)
 		if scanned > c.maxLine {
+			c.keepHead(unread)
 			return c.skipLine()
 		}
 		if err := c.fill(); err != nil {
@@ -261,6 +264,9 @@ func (c *conn) skipLine() ([]byte, error) {
 		}
 	}
 }
+
+// keepHead keeps as much of a line that is too long as a tag may take.
+func (c *conn) keepHead(line []byte) { c.head = append(c.head[:0], line[:maxTag+1]...) }
 
 // keepTail appends piece to the kept octets of tail and keeps the last.
 func (c *conn) keepTail(kept int, piece []byte) int {

@@ -14,7 +14,7 @@
 //
 // FLAGS, ENVELOPE and BODYSTRUCTURE come from the store's index as ready
 // octets. BODY[...] is found by offsets (internal/mime) and streamed from the
-// file, LF becoming CR LF; memory does not depend on the size of a message.
+// file, LF becoming CR LF and NUL, which a literal cannot hold, 0x80; memory does not depend on the size of a message.
 // APPEND streams into the store's spool. Answers are gathered and written when
 // the server waits for the client, or when 30 KiB are together.
 //
@@ -31,8 +31,9 @@
 // # Results
 //
 // A command that cannot be understood is BAD and counts: after
-// imapd.max_bad_commands of them, 5 before log-in, the session ends with BYE. A
-// command that cannot be done is NO with a code of RFC 5530; reply.go has the
+// imapd.max_bad_commands of them, 5 before log-in, the session ends with BYE.
+// After log-in a good command begins the count anew; ten times as many in all
+// end the session, too. A command that cannot be done is NO with a code of RFC 5530; reply.go has the
 // table from the store's errors to codes. An error that is none of the store's
 // set is logged and is NO [SERVERBUG], which clients take as temporary.
 //

@@ -9,9 +9,9 @@ import (
 )
 
 // writeFields writes HEADER.FIELDS or HEADER.FIELDS.NOT of a header: the
-// fields that are wanted, in their order, and a blank line. It goes through
-// the header twice, once for the length and once for the text, so a header of
-// any size takes no memory.
+// fields that are wanted, in their order, and a blank line; of a partial fetch
+// the piece that is asked for. It goes through the header twice, once for the
+// length and once for the text, so a header of any size takes no memory.
 func (s *session) writeFields(content envelope.Content, r mime.Range, sec *section) error {
 	if n := r.To - r.From; n <= blockSize {
 		// An ordinary header is read once.
@@ -26,7 +26,15 @@ func (s *session) writeFields(content envelope.Content, r mime.Range, sec *secti
 	if err := s.c.filter(content, r, sec, count.add); err != nil {
 		return err
 	}
-	s.c.announce(count.wire + 2)
+	offset, length := sec.piece(count.wire + 2)
+	s.c.announce(length)
+	if sec.partial {
+		w := pieceWriter{c: s.c, skip: offset, left: length}
+		err := s.c.filter(content, r, sec, func(b []byte) { w.write(b) })
+		w.cr = false // a CR that ends the header is none of the blank line's
+		w.write([]byte("\n"))
+		return s.sentAll(w.sent, length, err)
+	}
 	w := crlfWriter{c: s.c}
 	err := s.c.filter(content, r, sec, func(b []byte) { w.write(b) })
 	s.c.writeString("\r\n")
@@ -120,10 +128,10 @@ func (f *fieldFilter) begin(line []byte) {
 		return
 	}
 	f.keep = false
-	colon := bytes.IndexByte(line, ':')
-	if colon <= 0 {
-		return // the blank line, or none of the header's business
+	if line[0] == '\n' || len(line) > 1 && line[0] == '\r' && line[1] == '\n' {
+		return // the blank line is written by itself
 	}
+	colon := max(bytes.IndexByte(line, ':'), 0) // what has no name is none of the fields
 	name := bytes.TrimRight(line[:colon], " \t")
 	wanted := false
 	for _, w := range f.sec.fields {

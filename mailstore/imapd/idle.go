@@ -28,7 +28,7 @@ func (s *session) idle(a *args) (reply, error) {
 		case err == nil && strings.EqualFold(string(line), "DONE"):
 			a.line, a.i = nil, 0
 			return reply{text: "Idle completed"}, nil
-		case err == nil:
+		case err == nil, errors.Is(err, errLineTooLong):
 			a.line, a.i = line, 0
 			return reply{}, bad("Expected DONE")
 		case errors.Is(err, errWoken):

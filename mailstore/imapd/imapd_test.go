@@ -55,6 +55,7 @@ func TestFetchBodies(t *testing.T) {
 	c := h.login("alice", "INBOX")
 	fetch := func(seq int, item, label, want string) {
 		t.Helper()
+		want = strings.ReplaceAll(want, "\x00", "\x80") // a literal has no NUL
 		c.answers(fmt.Sprintf("FETCH %d %s", seq, item), fmt.Sprintf("* %d FETCH (%s {%d}\r\n%s)", seq, label, len(want), want))
 	}
 	for i, m := range []string{plain, mixed, eightBit} {
@@ -83,26 +84,39 @@ func fieldOf(message, name string) string {
 func TestFetchPartial(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, nil)
-	m := "A: b\r\r\nB: c\n\n\n\nx\r\n\ny\r"
-	h.deliver("alice", m)
+	h.deliver("alice", "A: b\r\r\nB: c\n\n\n\nx\r\n\ny\r", "A: b\x00\n c\nB: d\nno colon\nA: e", mixed, "A: x\r\n\r\n\x00\r\n", "A: b\r")
 	c := h.login("alice", "INBOX")
-	c.tag = 0
-	got := c.ok("FETCH 1 BODY.PEEK[]")[0]
+	for _, s := range []struct{ seqs, section string }{
+		{"12345", ""}, {"1245", "HEADER"}, {"1245", "TEXT"}, {"1245", "HEADER.FIELDS (a)"}, {"1245", "HEADER.FIELDS.NOT (A)"}, {"1", "HEADER.FIELDS (Z)"},
+		{"124", "1"}, {"124", "1.MIME"}, {"3", "2"}, {"3", "2.MIME"}, {"3", "3.HEADER"}, {"3", "3.TEXT"},
+		{"3", "3.HEADER.FIELDS (SUBJECT)"}, {"3", "3.HEADER.FIELDS.NOT (Subject)"},
+	} {
+		for _, seq := range s.seqs {
+			c.pieces(string(seq), s.section)
+		}
+	}
+}
+
+// pieces fetches a section piece by piece and compares with the whole.
+func (c *client) pieces(seq, section string) {
+	c.t.Helper()
+	got := c.ok("FETCH " + seq + " BODY.PEEK[" + section + "]")[0]
 	whole := got[strings.Index(got, "}\r\n")+3 : len(got)-1]
 	check := func(offset, length int) {
-		t.Helper()
+		c.t.Helper()
 		want := whole[min(offset, len(whole)):min(offset+length, len(whole))]
-		c.answers(fmt.Sprintf("FETCH 1 BODY.PEEK[]<%d.%d>", offset, length),
-			fmt.Sprintf("* 1 FETCH (BODY[]<%d> {%d}\r\n%s)", offset, len(want), want))
+		c.answers(fmt.Sprintf("FETCH %s BODY.PEEK[%s]<%d.%d>", seq, section, offset, length),
+			fmt.Sprintf("* %s FETCH (BODY[%s]<%d> {%d}\r\n%s)", seq, section, offset, len(want), want))
 	}
 	for length := 1; length < 5; length++ {
 		for offset := 0; offset <= len(whole); offset += length {
 			check(offset, length)
 		}
-		for offset := len(whole); offset >= 0; offset-- {
+		for offset := len(whole) + 1; offset >= 0; offset-- {
 			check(offset, length)
 		}
 	}
+	check(2, 1<<30)
 }
 
 // TestLargeMessage appends and fetches a message of several blocks, whole and

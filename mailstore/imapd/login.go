@@ -39,7 +39,6 @@ func (s *session) loggedIn(err error) (reply, error) {
 	if err == nil {
 		s.user = s.login.User()
 		s.c.plain, s.c.maxDiscard = false, s.srv.config.MaxDiscard
-		s.bads = 0
 		return reply{"CAPABILITY " + capabilitiesAfter, "Logged in"}, nil
 	}
 	if s.c.lost() {

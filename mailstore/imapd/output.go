@@ -1,6 +1,7 @@
 package imapd
 
 import (
+	"bytes"
 	"strconv"
 	"sync"
 	"time"
@@ -77,14 +78,30 @@ func (c *conn) releaseOut() {
 // writeString appends text.
 func (c *conn) writeString(s string) { c.out = append(c.buf(), s...) }
 
-// writeBytes appends b piece by piece.
-func (c *conn) writeBytes(b []byte) {
+// writeText appends text of a message piece by piece.
+func (c *conn) writeText(b []byte) {
 	for len(b) > 0 {
 		out := c.buf()
 		n := min(len(b), max(blockSize-len(out), 1))
-		c.out = append(out, b[:n]...)
+		c.out = appendText(out, b[:n])
 		b = b[n:]
 		c.spill()
+	}
+}
+
+// appendText appends text of a message as a literal can hold it: NUL, which it
+// cannot (RFC 3501 section 9, CHAR8), becomes 0x80, as in Dovecot. Sizes and
+// offsets stay what they are.
+func appendText(dst, text []byte) []byte {
+	from := len(dst)
+	dst = append(dst, text...)
+	for rest := dst[from:]; ; {
+		i := bytes.IndexByte(rest, 0)
+		if i < 0 {
+			return dst
+		}
+		rest[i] = 0x80
+		rest = rest[i+1:]
 	}
 }
 

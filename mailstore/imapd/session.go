@@ -38,8 +38,10 @@ type session struct {
 	starts bool   // STARTTLS was accepted
 	// talking says that what the client sends ends the session.
 	talking bool
-	bads    int // commands that were wrong
-	counts  counts
+	// bads are commands that were wrong, since the last good one after log-in;
+	// allBads are all.
+	bads, allBads int
+	counts        counts
 
 	// message and place are used again by FETCH.
 	message mime.Message
@@ -146,25 +148,42 @@ func (s *session) bye(text string) {
 	s.quit, s.reason = true, text
 }
 
-// tooLong answers a line over the limit, of which only the end is left.
+// tooLong answers a line over the limit, of which only the two ends are left.
+// A client waits for an answer with its tag; it gets one if the line has a tag.
 func (s *session) tooLong(tail []byte) {
-	s.a, s.tag = args{c: s.c, line: tail}, s.tag[:0]
+	s.a = args{c: s.c, line: s.c.head}
+	if !s.readTag() {
+		s.tag = s.tag[:0]
+	}
+	s.a = args{c: s.c, line: tail}
 	if err := s.a.drain(); err != nil {
 		s.stop(err)
 		return
 	}
-	s.c.writeString("* BAD Command line is too long\r\n")
+	if len(s.tag) > 0 {
+		s.c.respond(s.tag, "BAD", "", "Command line is too long")
+	} else {
+		s.c.writeString("* BAD Command line is too long\r\n")
+	}
 	s.mistake()
 }
 
-// mistake counts a command that was no command; too many end the session.
+// allMistakes is how many times imapd.max_bad_commands a session may have in
+// all.
+const allMistakes = 10
+
+// mistake counts a command that was no command; too many end the session. A
+// good command begins the count anew after log-in, as in Dovecot: a session of
+// weeks may be wrong now and then. The sum has a bound of its own, so that no
+// NOOP between makes mistakes free.
 func (s *session) mistake() {
 	s.bads++
+	s.allBads++
 	limit := s.srv.config.MaxBadCommands
 	if !s.login.LoggedIn() {
 		limit = min(limit, 5) // no client needs more to log in
 	}
-	if s.bads >= limit {
+	if s.bads >= limit || s.allBads >= limit*allMistakes {
 		s.bye("Too many invalid commands")
 		s.talking = true
 	}

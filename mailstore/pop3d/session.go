@@ -32,11 +32,12 @@ type session struct {
 	login  *login.Session
 	wire   *wire.Conn
 
-	name     string // of USER
-	drop     *maildrop
-	mistakes int
-	reason   string
-	count    counts
+	name string // of USER
+	drop *maildrop
+	// mistakes are since the last good command after log-in; allMistakes are all.
+	mistakes, allMistakes int
+	reason                string
+	count                 counts
 }
 
 // counts are for the log, as in Dovecot's pop3_logout_format.
@@ -97,7 +98,12 @@ func (s *session) command(line []byte) error {
 	if !ok {
 		return s.mistake("Wrong number of arguments")
 	}
-	return v.run(s, args)
+	before := s.allMistakes
+	err := v.run(s, args)
+	if s.allMistakes == before && s.login.LoggedIn() {
+		s.mistakes = 0
+	}
+	return err
 }
 
 // unchecked answers a command of somebody whose log-in is not good any more,
@@ -188,11 +194,18 @@ func (s *session) line(text string) {
 // dot ends a multi-line reply.
 func (s *session) dot() { _, _ = s.wire.Out.WriteString(".\r\n") }
 
-// mistake answers a command that is wrong and counts it.
+// maxAllMistakes is how many times pop3d.max_bad_commands a session may have in
+// all.
+const maxAllMistakes = 10
+
+// mistake answers a command that is wrong and counts it. A good command begins
+// the count anew after log-in, as in Dovecot; the sum has a bound of its own, so
+// that no NOOP between makes mistakes free.
 func (s *session) mistake(text string) error {
 	s.err(text)
 	s.mistakes++
-	if s.mistakes >= s.h.config.MaxBadCommands {
+	s.allMistakes++
+	if limit := s.h.config.MaxBadCommands; s.mistakes >= limit || s.allMistakes >= limit*maxAllMistakes {
 		return errMistakes
 	}
 	return nil
