@@ -189,7 +189,7 @@ func (s *session) news(expunge bool) error {
 	}
 	s.forget(u.ExpungedUIDs)
 	if u.NewKeywords {
-		s.writeFlags()
+		s.tellKeywords(s.view.Info().Flags)
 	}
 	if u.Exists > 0 {
 		s.writeCounts(u.Exists, u.Recent)
@@ -211,6 +211,7 @@ func (s *session) writeCounts(exists, recent uint32) {
 // writeFlagUpdate tells the flags of one message.
 func (s *session) writeFlagUpdate(seq uint32, uid bool) {
 	m := s.view.Message(seq)
+	s.tellKeywords(m.Flags)
 	out := append(s.c.buf(), "* "...)
 	out = appendNumber(out, seq)
 	out = append(out, " FETCH ("...)

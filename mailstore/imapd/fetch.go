@@ -113,6 +113,9 @@ func (s *session) fetchMessage(q *fetchRequest, seq uint32, newFlags bool) error
 		return err
 	}
 	s.counts.fetched++
+	if q.flags || newFlags {
+		s.tellKeywords(m.Flags)
+	}
 	out := append(s.c.buf(), "* "...)
 	out = appendNumber(out, seq)
 	out = append(out, " FETCH ("...)

@@ -2,6 +2,7 @@ package imapd
 
 import (
 	"bytes"
+	"errors"
 	"net/mail"
 	"slices"
 	"sort"
@@ -20,6 +21,8 @@ type matcher struct {
 	left int64 // octets of files that may still be read
 	// looked counts messages since the last look whether the client is there.
 	looked int
+	// missed says that a message that was to be read is gone.
+	missed bool
 
 	seq       uint32
 	m         mailstore.Message
@@ -49,7 +52,8 @@ func (m *matcher) message(k *key, seq uint32) (bool, error) {
 	m.seq, m.structure = seq, false
 	m.m = m.s.view.Message(seq)
 	ok, err := m.match(k)
-	if err != nil && refuse(err).code == "EXPUNGEISSUED" {
+	if errors.Is(err, mailstore.ErrExpunged) {
+		m.missed = true
 		return false, nil
 	}
 	return ok, err

@@ -13,7 +13,7 @@ func (s *session) search(a *args) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	found, err := s.find(q.key)
+	found, missed, err := s.find(q.key)
 	if err != nil {
 		if q.ReturnSave {
 			s.result = nil
@@ -28,26 +28,29 @@ func (s *session) search(a *args) (reply, error) {
 	} else {
 		s.writeFound(found, a.uid)
 	}
+	if missed {
+		return reply{"EXPUNGEISSUED", "Search completed, some of the messages no longer exist"}, nil
+	}
 	return reply{text: "Search completed"}, nil
 }
 
-// find runs a search over the messages that can match.
-func (s *session) find(k *key) ([]seqRange, error) {
+// find runs a search over the messages that can match; missed says that some
+// were passed over, because another session has expunged them.
+func (s *session) find(k *key) (found []seqRange, missed bool, err error) {
 	m := newMatcher(s)
 	defer m.close()
-	var found []seqRange
 	for _, r := range candidates(k, wholeView(s.view)) {
 		for seq := r.first; seq <= r.last; seq++ {
 			ok, err := m.message(k, seq)
 			if err != nil {
-				return nil, err
+				return nil, m.missed, err
 			}
 			if ok {
 				found = appendSeq(found, seq)
 			}
 		}
 	}
-	return found, nil
+	return found, m.missed, nil
 }
 
 // candidates narrows the messages down by a set that all must be in.

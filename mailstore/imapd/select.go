@@ -1,6 +1,10 @@
 package imapd
 
-import "github.com/emersion/go-imap/v2"
+import (
+	"slices"
+
+	"github.com/emersion/go-imap/v2"
+)
 
 // selectCommand is SELECT (RFC 3501 section 6.3.1).
 func (s *session) selectCommand(a *args) (reply, error) { return s.open(a, false) }
@@ -41,6 +45,19 @@ func (s *session) open(a *args, readOnly bool) (reply, error) {
 	return reply{"READ-WRITE", "Mailbox opened"}, nil
 }
 
+// tellKeywords tells the flags in use if one of flags was not told yet: a
+// client must know a keyword before it meets it (RFC 3501 section 7.2.6). It is
+// called before each response that has flags, with those that it will have:
+// another session may have made a keyword since the last news.
+func (s *session) tellKeywords(flags []imap.Flag) {
+	for _, f := range flags {
+		if f[0] != '\\' && !slices.Contains(s.told, f) {
+			s.writeFlags()
+			return
+		}
+	}
+}
+
 // writeFlags tells the flags in use and those that can be kept.
 func (s *session) writeFlags() {
 	info := s.view.Info()
@@ -48,6 +65,7 @@ func (s *session) writeFlags() {
 	if len(flags) == 0 {
 		flags = systemFlags()
 	}
+	s.told = flags
 	out := append(s.c.buf(), "* FLAGS "...)
 	out = appendFlags(out, flags, false)
 	out = append(out, "\r\n* OK [PERMANENTFLAGS "...)

@@ -28,6 +28,7 @@ type session struct {
 
 	view     *mailstore.View // the selected mailbox, or nil
 	readOnly bool            // by EXAMINE
+	told     []imap.Flag     // the flags of the last FLAGS response
 	result   []imap.UID      // "$" (RFC 5182), in ascending order
 
 	tag []byte
@@ -218,5 +219,5 @@ func (s *session) closeView() {
 	if err := s.view.Close(); err != nil {
 		s.srv.log.Warn("closing a mailbox failed", "service", "imapd", "session", s.login.ID, "cause", err.Error())
 	}
-	s.view, s.result = nil, nil
+	s.view, s.result, s.told = nil, nil, nil
 }

@@ -40,6 +40,9 @@ func (s *session) store(a *args) (reply, error) {
 			s.writeFlagUpdate(seq, a.uid)
 		}
 	}
+	if s.view.Gone(list) {
+		return reply{"EXPUNGEISSUED", "Store completed, some of the messages no longer exist"}, nil
+	}
 	return reply{text: "Store completed"}, nil
 }
 
