@@ -15,6 +15,7 @@ import (
 	"github.com/emersion/go-smtp"
 
 	"toastmaster/internal/addr"
+	"toastmaster/internal/smtpserver"
 )
 
 // Exit codes of sysexits.h that callers of sendmail rely on.
@@ -244,7 +245,7 @@ func readMessage(r io.Reader, o sendmailOptions, sender addr.Address, hostname s
 	if err != nil {
 		return nil, nil, err
 	}
-	head, body := splitHeader(text)
+	head, body := splitHeader(afterMailboxLines(text))
 	recipients, err := parseRecipients(o.recipients, hostname)
 	if err != nil {
 		return nil, nil, err
@@ -295,22 +296,27 @@ func (o sendmailOptions) envelopeSender(hostname string) (addr.Address, error) {
 }
 
 // readText reads to the end of the input, or without -i to a line with a
-// single dot, but no more than limit octets.
+// single dot, but no more than limit octets. Line ends become LF.
 func readText(r io.Reader, ignoreDots bool, limit int64) ([]byte, error) {
 	var out bytes.Buffer
 	br := bufio.NewReader(r)
-	for {
+	for begins := true; ; {
+		// A long line comes in pieces; only what begins one is a dot alone.
 		line, err := br.ReadSlice('\n')
 		if err != nil && err != io.EOF && err != bufio.ErrBufferFull {
 			return nil, err
 		}
-		if !ignoreDots && (string(line) == ".\n" || string(line) == ".\r\n") {
+		if !ignoreDots && begins && (string(line) == ".\n" || string(line) == ".\r\n") {
 			return out.Bytes(), nil
 		}
-		if n := len(line); n > 1 && line[n-1] == '\n' && line[n-2] == '\r' {
+		switch n := len(line); {
+		case n > 1 && line[n-1] == '\n' && line[n-2] == '\r':
 			line[n-2] = '\n'
 			line = line[:n-1]
+		case n == 1 && line[0] == '\n' && !begins && bytes.HasSuffix(out.Bytes(), []byte("\r")):
+			out.Truncate(out.Len() - 1)
 		}
+		begins = bytes.HasSuffix(line, []byte("\n"))
 		out.Write(line)
 		if int64(out.Len()) > limit {
 			return nil, errTooLarge
@@ -318,6 +324,18 @@ func readText(r io.Reader, ignoreDots bool, limit int64) ([]byte, error) {
 		if err == io.EOF {
 			return out.Bytes(), nil
 		}
+	}
+}
+
+// afterMailboxLines drops the separator lines of an mbox at the very beginning,
+// as sendmail(1) of Postfix does.
+func afterMailboxLines(text []byte) []byte {
+	for {
+		line, rest, _ := bytes.Cut(text, []byte("\n"))
+		if !smtpserver.MailboxLine(line) {
+			return text
+		}
+		text = rest
 	}
 }
 

@@ -73,6 +73,32 @@ func TestReadMessageKeepsADotWithI(t *testing.T) {
 	}
 }
 
+// TestReadMessageInLongLines has lines around the length of the reader's buffer:
+// a dot or CR LF that its next piece begins with belongs to the line before.
+func TestReadMessageInLongLines(t *testing.T) {
+	o := sendmailOptions{recipients: []string{"root"}}
+	for n := 4090; n < 4100; n++ {
+		x := strings.Repeat("x", n)
+		in := x + ".\n" + x + "\r\n" + x + "\r\r\n" + x + "\n" + x[:1] + "\r\nafter\n.\nnot this\n"
+		text, err := readText(strings.NewReader(in), o.ignoreDots, 1<<20)
+		want := x + ".\n" + x + "\n" + x + "\r\n" + x + "\n" + x[:1] + "\nafter\n"
+		if err != nil || string(text) != want {
+			t.Errorf("%d: %d octets, want %d, %v", n, len(text), len(want), err)
+		}
+	}
+}
+
+// TestReadMessageDropsMailboxLines is what a script sends that reads mail from
+// an mbox file: Postfix's sendmail drops the separator.
+func TestReadMessageDropsMailboxLines(t *testing.T) {
+	o := sendmailOptions{fromHeader: true}
+	in := "From alice@example.test Mon Jan  5 10:00:00 2026\n>From x\nTo: bob@example.test\nSubject: x\n\nFrom here\n"
+	text, recipients, err := readMessage(strings.NewReader(in), o, addr.Address{}, "h.example", 1000)
+	if want := "To: bob@example.test\nSubject: x\n\nFrom here\n"; err != nil || string(text) != want || len(recipients) != 1 {
+		t.Errorf("%q %v %v", text, recipients, err)
+	}
+}
+
 func TestReadMessageIsBounded(t *testing.T) {
 	o := sendmailOptions{recipients: []string{"root"}}
 	_, _, err := readMessage(strings.NewReader(strings.Repeat("a", 1001)), o, addr.Address{}, "h.example", 1000)

@@ -1,6 +1,7 @@
 package smtpserver
 
 import (
+	"errors"
 	"io"
 
 	"toastmaster/internal/dsn"
@@ -92,15 +93,20 @@ func (b *body) WriteTo(w io.Writer) (int64, error) {
 // WriteLF writes the message behind r, the reader that Data was given, to w
 // with LF line ends, from the engine's buffer. It works with any other reader
 // of a message with CR LF line ends, too. It must be the first to read from r.
+// The separator lines of an mbox at the very beginning become fields
+// "X-Mailbox-Line: From ...".
 func WriteLF(w io.Writer, r io.Reader) error {
+	head := &headWriter{w: w}
 	if b, ok := r.(*body); ok {
 		b.src.LF()
-		_, err := b.WriteTo(w)
-		return err
+		if _, err := b.WriteTo(head); err != nil {
+			return err
+		}
+		return head.Close()
 	}
-	l := wire.NewLFWriter(w)
+	l := wire.NewLFWriter(head)
 	if _, err := io.Copy(l, r); err != nil {
 		return err
 	}
-	return l.Close()
+	return errors.Join(l.Close(), head.Close())
 }

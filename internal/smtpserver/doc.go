@@ -25,7 +25,10 @@
 // smtp.AuthSession, smtp.LMTPSession and [HeloSession]. The reader that Data
 // gets gives CR LF line ends, as go-smtp's does; [WriteLF] writes a message
 // from it with LF line ends and without a second copy. Addresses are given
-// quoted where they need it, "postmaster" without a domain as it came.
+// quoted where they need it, "postmaster" without a domain as it came. A message
+// that begins with the separator lines of an mbox file ("From ", ">From ") would
+// lose its header with them: WriteLF makes them fields X-Mailbox-Line, as Postfix
+// smtpd(8) does.
 //
 // Errors of a session: a *dsn.Error or *smtp.SMTPError becomes the reply,
 // everything else 451 4.3.0. Data may return an error with Code 250: the
