@@ -19,6 +19,14 @@ type Auth struct {
 	FailureDelayMax  time.Duration
 	FailureClients   int
 	FailureMemory    time.Duration
+	FailureWait      time.Duration
+	FailureAnswer    time.Duration
+	NetworkFailures  int
+	AccountFailures  int
+	ClientWaiting    int
+	KnownTTL         time.Duration
+	KnownNetworks    int
+	KnownAccounts    int
 }
 
 func (c *Auth) params() []Param {
@@ -44,12 +52,28 @@ func (c *Auth) params() []Param {
 		Duration("auth.cache_ttl", &c.CacheTTL, time.Hour, 0, 24*time.Hour,
 			"How long a successful log-in is remembered. A changed password counts at once."),
 		Duration("auth.failure_delay", &c.FailureDelay, 2*time.Second, 0, time.Minute,
-			"How long the next log-in of a client (IPv4 address, IPv6 /64; on all services together) waits before it is looked at, after one failure; it doubles with each further failure, and ends with a success. A log-in that auth.cache_ttl still remembers does not wait. Clients in main.trusted_networks, which has loopback by default, and on unix sockets never wait. Loopback that is not trusted is one client: what one webmail user types wrong slows down all, so such a program belongs in main.trusted_networks. 0 delays nobody."),
+			"How long the next log-in of a client (IPv4 address, IPv6 /64; on all services together) waits before it is looked at, after one failure; it doubles with each further failure. A log-in takes back the failures of this client at this account, no others. The log-ins of a client are looked at one after another, however many connections it has. Clients in main.trusted_networks, which has loopback by default, and on unix sockets never wait. Loopback that is not trusted is one client, so a webmail program there belongs in main.trusted_networks. A wrong password that is tried again is no further failure. 0 delays nobody."),
 		Duration("auth.failure_delay_max", &c.FailureDelayMax, 16*time.Second, 0, 10*time.Minute,
-			"The longest such delay. It should be below the log-in timeouts of the services."),
+			"The longest such delay."),
+		Duration("auth.failure_wait", &c.FailureWait, 30*time.Second, time.Second, 10*time.Minute,
+			"The longest that a log-in waits, for its turn and its delay together; then it is refused for now (4.7.0). It should be below the time-outs of clients and the log-in timeouts of the services."),
+		Duration("auth.failure_answer", &c.FailureAnswer, time.Second, 0, 10*time.Second,
+			"A failed log-in is answered after this time, or a multiple of it when the work took longer, so that the time does not tell whether a mailbox exists or how its password is kept (Dovecot auth_failure_delay). It should be longer than checking the slowest kind of stored hash takes. It counts for trusted networks, too. 0 answers at once."),
 		Int("auth.failure_clients", &c.FailureClients, 50000, 1, 10000000,
-			"Clients whose failures are remembered; with more, some are forgotten before their time."),
+			"Clients, accounts and networks whose failures are remembered, each; with more, those with the fewest failures are forgotten first."),
 		Duration("auth.failure_memory", &c.FailureMemory, 5*time.Minute, time.Second, 24*time.Hour,
-			"How long after its last failure a client is remembered. Each failure begins anew."),
+			"How long a failure counts, at least; it is forgotten after twice this time."),
+		Int("auth.network_failures", &c.NetworkFailures, 20, 0, 1000000,
+			"Failures of all clients of a network (/24, /48) together, from which on its log-ins are looked at one after another and delayed as those of one client. 0 does not count networks."),
+		Int("auth.account_failures", &c.AccountFailures, 10, 0, 1000000,
+			"Failures at one account, from which on log-ins of strangers to it are looked at one after another and delayed, wherever they come from. A client that logged in to the account lately (auth.known_ttl), or from the same /24 or /48, is no stranger: its owner is not locked out. 0 does not count accounts."),
+		Int("auth.client_waiting", &c.ClientWaiting, 20, 0, 10000,
+			"Log-ins of one client that may wait for their turn, and as many of one network or at one account under attack; more are refused for now (4.7.0)."),
+		Duration("auth.known_ttl", &c.KnownTTL, 30*24*time.Hour, 0, 365*24*time.Hour,
+			"How long after a log-in a client, or one of the same network, is no stranger to the account. It is not remembered over a restart. 0 knows nobody."),
+		Int("auth.known_networks", &c.KnownNetworks, 16, 0, 1000,
+			"From how many clients and networks an account is known, the latest."),
+		Int("auth.known_accounts", &c.KnownAccounts, 100000, 0, 10000000,
+			"For how many accounts that is remembered."),
 	}
 }

@@ -80,17 +80,28 @@ func peerOf(ctx context.Context) peer {
 // identify finds who calls: by a token when one was sent, else by the socket.
 func (h *handlers) identify(r *http.Request) (authz.Principal, error) {
 	if header := r.Header.Get("Authorization"); header != "" {
-		scheme, secret, _ := strings.Cut(header, " ")
-		if !strings.EqualFold(scheme, "Bearer") {
-			return authz.Principal{}, model.Fail(model.Unauthenticated, "send a bearer token")
+		who, err := h.byToken(r.Context(), header)
+		if model.KindOf(err) == model.Unauthenticated && h.o.Refused != nil {
+			if blocked := h.o.Refused(r.Context(), peerOf(r.Context()).addr); blocked != nil {
+				return who, &model.Error{Kind: model.Blocked, Text: "too many wrong tokens, try again later", Cause: blocked}
+			}
 		}
-		return h.o.Store.Authenticate(r.Context(), strings.TrimSpace(secret))
+		return who, err
 	}
 	p := peerOf(r.Context())
 	if p.unix && (p.uid == 0 || p.uid == os.Geteuid()) {
 		return authz.Principal{Name: fmt.Sprintf("unix:uid=%d", p.uid), Role: authz.Superadmin}, nil
 	}
 	return authz.Principal{}, model.Fail(model.Unauthenticated, "send a bearer token")
+}
+
+// byToken finds who an Authorization field belongs to.
+func (h *handlers) byToken(ctx context.Context, header string) (authz.Principal, error) {
+	scheme, secret, _ := strings.Cut(header, " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return authz.Principal{}, model.Fail(model.Unauthenticated, "send a bearer token")
+	}
+	return h.o.Store.Authenticate(ctx, strings.TrimSpace(secret))
 }
 
 // guardAPI lets only known callers pass to /api/v1, and to what does not exist

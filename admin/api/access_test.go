@@ -4,12 +4,14 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"net"
 	"net/http"
 	"net/netip"
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -49,6 +51,44 @@ func TestNobodyGetsInWithoutAToken(t *testing.T) {
 	}
 	if strings.Contains(b.log.String(), b.token) {
 		t.Error("the token is in the log")
+	}
+}
+
+// TestWrongTokensAreSlow: a wrong token, and any other Authorization, is told to
+// who counts them; too many are 429. A right one and a missing one are not.
+func TestWrongTokensAreSlow(t *testing.T) {
+	t.Parallel()
+	var told, blocked atomic.Int32
+	b := newBench(t, func(o *api.Options) {
+		o.Refused = func(_ context.Context, client netip.Addr) error {
+			if !client.IsLoopback() {
+				t.Errorf("client %v", client)
+			}
+			if told.Add(1) > 2 {
+				blocked.Add(1)
+				return errors.New("too many")
+			}
+			return nil
+		}
+	})
+	for _, c := range []struct {
+		header string
+		status int
+		kind   string
+	}{
+		{"Bearer " + b.token, 200, ""}, {"", 401, "unauthenticated"}, {"Bearer tmt_x", 401, "unauthenticated"},
+		{"Basic YTpi", 401, "unauthenticated"}, {"Bearer tmt_y", 429, "blocked"}, {"Bearer " + b.token, 200, ""},
+	} {
+		a := b.ask(t, "GET", "/api/v1/domains", "", "Authorization: "+c.header)
+		if a.status != c.status {
+			t.Errorf("%q: %d", c.header, a.status)
+		}
+		if c.kind != "" {
+			wantProblem(t, c.header, a, c.status, c.kind)
+		}
+	}
+	if told.Load() != 3 || blocked.Load() != 1 {
+		t.Errorf("told of %d", told.Load())
 	}
 }
 

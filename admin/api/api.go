@@ -58,6 +58,9 @@ type Options struct {
 	HasMail func(ctx context.Context, m directory.Mailbox) (bool, error)
 	// Purge removes all mail of a mailbox.
 	Purge func(ctx context.Context, m directory.Mailbox) error
+	// Refused is told of a request with a wrong token and returns when it may
+	// be answered; an error means that the client tries too much.
+	Refused func(ctx context.Context, client netip.Addr) error
 	// Metrics is mounted at /metrics, Panel at /.
 	Metrics, Panel http.Handler
 

@@ -51,7 +51,7 @@
 // Errors are application/problem+json (RFC 9457) with a type
 // "urn:toastmaster:KIND" for each model.Kind: invalid 422, not-found 404,
 // exists, in-use and over-limit 409, unauthenticated 401, forbidden 403,
-// unavailable 503, internal 500. Mistakes name the field. Causes are in the log
+// unavailable 503, blocked 429 (too many wrong tokens from this client), internal 500. Mistakes name the field. Causes are in the log
 // only.
 //
 // # Standards

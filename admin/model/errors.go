@@ -21,6 +21,7 @@ const (
 	Unauthenticated
 	Forbidden
 	Unavailable // try again later
+	Blocked     // too many wrong tokens from this client
 )
 
 // FieldError is one mistake in the input.

@@ -21,6 +21,7 @@ func problems() map[Kind]problem {
 		Unauthenticated: {"unauthenticated", http.StatusUnauthorized},
 		Forbidden:       {"forbidden", http.StatusForbidden},
 		Unavailable:     {"unavailable", http.StatusServiceUnavailable},
+		Blocked:         {"blocked", http.StatusTooManyRequests},
 	}
 }
 

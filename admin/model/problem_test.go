@@ -11,7 +11,7 @@ func TestProblems(t *testing.T) {
 		}
 	}
 	// Another program answered: the status says what it can.
-	for status, want := range map[int]Kind{404: NotFound, 401: Unauthenticated, 409: Internal, 503: Unavailable, 418: Internal} {
+	for status, want := range map[int]Kind{404: NotFound, 401: Unauthenticated, 409: Internal, 503: Unavailable, 429: Blocked, 418: Internal} {
 		if got := KindOfProblem("about:blank", status); got != want {
 			t.Errorf("%d: kind %d, want %d", status, got, want)
 		}

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/netip"
 	"path/filepath"
 	"strings"
 
 	"toastmaster/admin/api"
 	"toastmaster/admin/model"
 	"toastmaster/directory"
+	"toastmaster/directory/password"
 	"toastmaster/internal/envelope"
 	"toastmaster/internal/msglog"
 	"toastmaster/internal/service"
@@ -46,8 +48,15 @@ func openAdmin(i *instance) (service.Service, error) {
 		Purge: func(ctx context.Context, m directory.Mailbox) error {
 			return i.mail.RemoveAccount(ctx, mailstore.AccountOf(m))
 		},
+		Refused: i.tokenRefused,
 		Metrics: msglog.Metrics(i.metrics), Panel: web.Handler(), Log: i.log, Clock: i.clock,
 	})
+}
+
+// tokenRefused slows down a client that tries tokens, together with the
+// passwords that it tries elsewhere.
+func (i *instance) tokenRefused(ctx context.Context, client netip.Addr) error {
+	return i.auth.Refused(ctx, password.Attempt{Service: "admin", Client: client, Mechanism: "Bearer"})
 }
 
 // status is the group's in the API's words.

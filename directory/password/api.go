@@ -50,8 +50,12 @@ type Authenticator struct {
 	// successes maps the keyed hash of name, password and stored hash to
 	// nothing: what was right once is right while all three are the same.
 	successes *cache.Map[successKey, struct{}]
-	macKey    [32]byte
-	penalties *penalties
+	// failures holds what was wrong lately, under the same kind of key.
+	failures *cache.Map[successKey, struct{}]
+	macKey   [32]byte
+	guard    *guard
+	// compute is Verify; a test counts its calls.
+	compute func(hash, password string) (bool, error)
 }
 
 // New makes an Authenticator. It starts nothing and needs no Close.
@@ -62,7 +66,9 @@ func New(o Options) *Authenticator {
 		slots:     make(chan struct{}, o.Params.Verifications),
 		waiting:   make(chan struct{}, o.Params.Verifications+o.Params.Waiting),
 		successes: cache.NewMap[successKey, struct{}](o.Params.CacheEntries),
-		penalties: newPenalties(o.Params, o.Trusted),
+		failures:  cache.NewMap[successKey, struct{}](o.Params.FailureClients),
+		guard:     newGuard(o.Params, o.Trusted, o.Clock),
+		compute:   Verify,
 	}
 	rand.Read(a.macKey[:])
 	// What an unknown user is checked against, of the strength that a known
@@ -75,22 +81,63 @@ func New(o Options) *Authenticator {
 // Authenticate checks an attempt, logs it as one msglog.Login event and
 // returns the mailbox. Failures are *dsn.Error: 5.7.8 for a wrong login or
 // password (the two are not told apart, in text or in time), 4.7.0 when the
-// directory cannot answer. It may delay the answer for a client with failures
-// behind it, unless that client is in a trusted network.
+// directory cannot answer or too many attempts wait. It may take
+// auth.failure_wait and the time of the answer; see [guard].
+//
+// Attempts that were refused unseen are gathered: the first of a client has a
+// line, then the second, the fourth, the eighth.
 func (a *Authenticator) Authenticate(ctx context.Context, t Attempt) (directory.Mailbox, error) {
-	box, reason, err := a.decide(ctx, t)
+	v, box, reason, err := a.decide(ctx, t)
+	defer v.leave()
 	if reason == reasonUnavailable {
 		// The event has no place for the cause, and an operator needs it.
 		a.o.Log.Warn("log-in not decided", "service", t.Service, "session", t.Session, "cause", err)
 	}
-	client := ""
-	if t.Client.IsValid() {
-		client = t.Client.String()
+	a.log(t, v, reason)
+	if err != nil {
+		// The lanes are kept until then.
+		a.hold(ctx, v.began)
 	}
-	a.o.Log.Event(msglog.Login{
-		Service: t.Service, Session: t.Session, Client: client, Login: clip(t.Login), Mechanism: t.Mechanism, Reason: reason,
-	})
 	return box, err
+}
+
+// log writes the event of an attempt, or counts it to those of its client.
+func (a *Authenticator) log(t Attempt, v *visit, reason string) {
+	e := msglog.Login{
+		Service: t.Service, Session: t.Session, Login: clip(t.Login), Mechanism: t.Mechanism, Reason: reason,
+	}
+	if t.Client.IsValid() {
+		e.Client = t.Client.String()
+	}
+	if reason == reasonRate {
+		e.Blocked = v.blocked()
+	}
+	if n := e.Blocked; n&(n-1) != 0 {
+		a.o.Log.Count(e)
+		return
+	}
+	a.o.Log.Event(e)
+}
+
+// ErrBlocked is the answer of Refused to a client that tries too much.
+var ErrBlocked = dsn.New(dsn.AuthUnavailable, "Too many failed attempts, try again later")
+
+// Refused is for a secret that cannot be guessed and was wrong: a token of the
+// API. It counts as a failure of the client, is logged, and returns when the
+// client may be answered, as late as that of a wrong password: nil, or
+// ErrBlocked. Right tokens need not ask: they never wait.
+func (a *Authenticator) Refused(ctx context.Context, t Attempt) error {
+	v := a.guard.visit(t.Client, "")
+	defer v.leave()
+	reason, err := reasonMismatch, v.enter(ctx)
+	if err != nil {
+		reason, err = reasonRate, ErrBlocked
+	} else {
+		v.failed()
+	}
+	a.log(t, v, reason)
+	a.hold(ctx, v.began)
+	return err
 }
 
 // Recheck says whether the log-in that gave box would still succeed: nil; 5.7.8

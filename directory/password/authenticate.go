@@ -23,56 +23,100 @@ type successKey [sha256.Size]byte
 
 var errTooMany = errors.New("too many log-ins are waiting")
 
-// decide is Authenticate without the log line.
-func (a *Authenticator) decide(ctx context.Context, t Attempt) (directory.Mailbox, string, error) {
-	if t.AuthzID != "" && !strings.EqualFold(t.AuthzID, t.Login) {
-		return a.refuse(t, reasonMismatch)
-	}
-	if len(t.Password) > MaxPassword {
-		return a.refuse(t, reasonMismatch)
-	}
+// decide is Authenticate without the log line. v is the attempt in the guard,
+// for the caller to leave.
+func (a *Authenticator) decide(ctx context.Context, t Attempt) (v *visit, box directory.Mailbox, reason string, err error) {
 	acc, err := a.o.Directory.Account(ctx, t.Login)
 	outcome := directory.OutcomeOf(err)
+	v = a.guard.visit(t.Client, accountName(t.Login, acc, outcome))
 	if outcome != directory.Found && outcome != directory.NotFound {
-		return later(reasonUnavailable, err)
+		box, reason, err = later(reasonUnavailable, err)
+		return v, box, reason, err
+	}
+	// A client waits before it learns anything, also whether the password is a
+	// remembered one: many connections at once bring it no further.
+	if err := v.enter(ctx); err != nil {
+		box, reason, err = later(reasonRate, err)
+		return v, box, reason, err
+	}
+	box, reason, err = a.check(ctx, t, acc, outcome, v)
+	return v, box, reason, err
+}
+
+// accountName is what failures are counted under: the mailbox, by whatever name
+// it was asked for, or else the name.
+func accountName(login string, acc directory.Account, outcome directory.Outcome) string {
+	if outcome == directory.Found {
+		return acc.Mailbox.Address.String()
+	}
+	return strings.ToLower(login)
+}
+
+// check decides an attempt that the guard let through.
+func (a *Authenticator) check(ctx context.Context, t Attempt, acc directory.Account, outcome directory.Outcome, v *visit) (directory.Mailbox, string, error) {
+	if t.AuthzID != "" && !strings.EqualFold(t.AuthzID, t.Login) || len(t.Password) > MaxPassword {
+		v.failed()
+		return failed(reasonMismatch)
 	}
 	key := a.successKey(t, acc.PasswordHash)
 	if outcome == directory.Found && acc.Mailbox.Enabled {
 		if _, ok := a.successes.Get(key, a.o.Clock.Now()); ok {
+			v.succeeded()
 			return acc.Mailbox, reasonOK, nil
 		}
 	}
-	// A client with failures behind it waits before it learns anything, so
-	// that many connections at once bring it no further.
-	if err := wait(ctx, a.o.Clock, a.penalties.delay(t.Client, a.o.Clock.Now())); err != nil {
-		return later(reasonRate, err)
-	}
-	hash := acc.PasswordHash
-	if hash == "" {
-		hash = a.dummy
-	}
-	ok, err := a.verify(ctx, hash, t.Password)
+	ok, err := a.match(ctx, acc.PasswordHash, t.Password)
 	switch {
 	case errors.Is(err, errTooMany):
 		return later(reasonRate, err)
 	case err != nil:
 		return later(reasonUnavailable, err)
 	case outcome == directory.NotFound:
-		return a.refuse(t, reasonUnknown)
-	case !ok || acc.PasswordHash == "":
-		return a.refuse(t, reasonMismatch)
+		return a.refuse(v, key, reasonUnknown)
+	case !ok:
+		return a.refuse(v, key, reasonMismatch)
 	case !acc.Mailbox.Enabled:
-		return a.refuse(t, reasonDisabled)
+		return a.refuse(v, key, reasonDisabled)
 	}
-	a.penalties.forgive(t.Client)
+	v.succeeded()
 	a.remember(ctx, t, acc, key)
 	return acc.Mailbox, reasonOK, nil
 }
 
-// refuse counts the failure.
-func (a *Authenticator) refuse(t Attempt, reason string) (directory.Mailbox, string, error) {
-	a.penalties.add(t.Client, a.o.Clock.Now())
+// refuse counts the failure, unless it is the same as before: a program that
+// was not told of a new password guesses nothing.
+func (a *Authenticator) refuse(v *visit, key successKey, reason string) (directory.Mailbox, string, error) {
+	now := a.o.Clock.Now()
+	if _, again := a.failures.Get(key, now); !again {
+		v.failed()
+	}
+	a.failures.Put(key, struct{}{}, now.Add(a.o.Params.FailureMemory))
 	return failed(reason)
+}
+
+// match compares a password with a stored hash. A failure costs the work of a
+// hash of full strength, whatever is stored and whether anything is: the answer
+// must not depend on it, and neither must the load that it makes.
+func (a *Authenticator) match(ctx context.Context, hash, password string) (bool, error) {
+	if hash != "" {
+		ok, err := a.verify(ctx, hash, password)
+		if ok || err != nil || !a.hasher.Weak(hash) {
+			return ok, err
+		}
+	}
+	_, err := a.verify(ctx, a.dummy, password)
+	return false, err
+}
+
+// hold waits until a failed attempt that began then may be answered.
+func (a *Authenticator) hold(ctx context.Context, began time.Time) {
+	step := a.o.Params.FailureAnswer
+	if step <= 0 {
+		return
+	}
+	took := max(a.o.Clock.Now().Sub(began), 0)
+	// The end of the context answers earlier; nobody hears it.
+	_ = wait(ctx, a.o.Clock, step-took%step)
 }
 
 // verify waits for one of the slots and computes the hash.
@@ -89,7 +133,7 @@ func (a *Authenticator) verify(ctx context.Context, hash, password string) (bool
 	case <-ctx.Done():
 		return false, ctx.Err()
 	}
-	return Verify(hash, password)
+	return a.compute(hash, password)
 }
 
 // remember keeps the success and replaces a weak hash. The replacement is made

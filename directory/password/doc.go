@@ -26,21 +26,40 @@
 // # Log-in
 //
 // [Authenticator.Authenticate] decides an attempt: it asks the directory,
-// remembers successes by a keyed hash, slows down clients that fail, bounds the
-// verifications that run at once, and writes one msglog.Login event. Unknown
-// users cost the same time as wrong passwords of accounts with a full hash;
-// accounts whose hash is of another scheme can be told apart by time until
-// their first log-in has replaced it.
+// remembers successes by a keyed hash, slows down guessing, bounds the
+// verifications that run at once, and writes one msglog.Login event.
+//
+// # Guessing
+//
+// The log-ins of one client (IPv4 address, IPv6 /64) are looked at one after
+// another, each after a delay that grows with the failures of the client, so
+// that many connections guess no faster than one. The failures of a network (/24,
+// /48) and at an account are summed: above a count its log-ins, or those of
+// strangers to the account, wait in line likewise. A client that has logged in to
+// an account lately, or whose network has, is no stranger to it: it waits for
+// nothing but failures at this account from its own place. So an attack delays
+// nobody who comes from where he came before. A log-in takes back only what its
+// client failed at this account. Waiting is bounded in number and time; beyond
+// that an attempt is refused unseen, and those lines are gathered.
+// [Authenticator.Refused] is the same for tokens, which cannot be guessed, but
+// tried. docs/decisions/0021-guessing.md says why so.
+//
+// A failed log-in is answered after auth.failure_answer or a multiple of it, and
+// computes one hash of full strength, whatever is stored and whether anything is.
+// Only an account whose stored hash cannot be read answers differently.
+//
+// What is remembered lies in memory: after a start everybody is a stranger.
 //
 // # Parameters
 //
-// Section [auth]; main.trusted_networks are exempt from the delay.
+// Section [auth]; main.trusted_networks and unix sockets are exempt from counts
+// and delays, not from the time of the answer.
 //
 // # Results
 //
 // 5.7.8 for an unknown or disabled login, a wrong password and an
 // authorization identity that is not the login. 4.7.0 when the directory does
-// not answer, when too many are waiting, when the context ends, and when the
+// not answer, when too many are waiting or one waits too long, when the context ends, and when the
 // stored hash cannot be read (an operator must act; the log says so).
 //
 // # Standards

@@ -111,6 +111,7 @@ func cheap() configs.Auth {
 	c := configs.Default().Auth
 	c.Argon2Memory, c.Argon2Time = 256<<10, 1
 	c.BulkArgon2Memory = 64 << 10
+	c.FailureAnswer = 0
 	return c
 }
 

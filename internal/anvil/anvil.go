@@ -25,8 +25,14 @@ const (
 	Command
 	// Handshake: TLS handshakes of a client.
 	Handshake
-	// Auth: attempts to log in (rate: failures; open: attempts under way).
+	// Auth: failed log-ins of a client or network.
 	Auth
+	// AuthUser: failed log-ins of strangers at an account.
+	AuthUser
+	// AuthPair: failed log-ins at an account from one client.
+	AuthPair
+	// AuthBlocked: log-ins of a client that were refused unseen.
+	AuthBlocked
 	// Session: sessions of a user from a client (open).
 	Session
 	// UserMessage and UserRecipient: what a user submits.
@@ -102,6 +108,13 @@ func (c *Counter) Rate(kind Kind, who Key) int {
 		return 0
 	}
 	return c.tables[kind].rate(who, c.now())
+}
+
+// Remove takes n events back, the newest first.
+func (c *Counter) Remove(kind Kind, who Key, n int) {
+	if !who.IsZero() && n > 0 {
+		c.tables[kind].remove(who, n, c.now())
+	}
 }
 
 // Forget sets the rate to zero; what is open stays.

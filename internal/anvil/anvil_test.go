@@ -48,6 +48,11 @@ func TestKeys(t *testing.T) {
 			t.Errorf("%s: %v and %v", x.what, x.a, x.b)
 		}
 	}
+	for _, a := range []string{"192.0.2.1", "2001:db8::1"} {
+		if !c.Network(ip(a)).IsNetwork() || c.Client(ip(a)).IsNetwork() || Name("a").From(c.Network(ip(a))).IsNetwork() || (Key{}).IsNetwork() {
+			t.Errorf("%s: which one is the network?", a)
+		}
+	}
 	if len(Name(long).name) > maxName {
 		t.Error("a long name is kept whole")
 	}
@@ -96,6 +101,11 @@ func TestTake(t *testing.T) {
 	if !c.Take(Recipient, k, 5, 10) || c.Take(Recipient, k, 1, 10) {
 		t.Error("the rate does not come back as time passes")
 	}
+	c.Remove(Recipient, k, 7)
+	if got := c.Rate(Recipient, k); got != 4 { // half of 8: 5 and 2 of 10 are taken back
+		t.Errorf("taken back: %d", got)
+	}
+	c.Remove(Recipient, Name("unknown"), 7)
 	c.Forget(Recipient, k)
 	if c.Rate(Recipient, k) != 0 || c.Keys(Recipient) != 0 {
 		t.Error("not forgotten")

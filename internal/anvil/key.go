@@ -48,6 +48,12 @@ func (k Key) From(where Key) Key {
 	return Key{net: where.net, name: k.name}
 }
 
+// IsNetwork says that k is that of a network without a name.
+func (k Key) IsNetwork() bool {
+	a := k.net.Addr()
+	return k.name == "" && (a.Is4() && k.net.Bits() == networkBits4 || a.Is6() && k.net.Bits() == networkBits6)
+}
+
 // IsZero says that k is nobody.
 func (k Key) IsZero() bool { return k == Key{} }
 

@@ -69,6 +69,18 @@ func (t *table) rate(who Key, now time.Duration) int {
 	return 0
 }
 
+func (t *table) remove(who Key, n int, now time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if _, ok := t.index[who]; !ok {
+		return
+	}
+	e := t.touch(who, now)
+	rest := max(n-e.count, 0)
+	e.count = max(e.count-n, 0)
+	e.previous = max(e.previous-rest, 0)
+}
+
 func (t *table) forget(who Key) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -96,6 +96,9 @@ func (e Login) fields(f fields) {
 	f.str("mechanism", e.Mechanism)
 	f.str("status", e.result())
 	f.str("reason", e.Reason)
+	if e.Blocked > 0 {
+		f.num("blocked", int64(e.Blocked))
+	}
 }
 
 func (e Login) result() string {

@@ -100,7 +100,7 @@ func class(s dsn.Status) string {
 // mechanism keeps clients from making labels.
 func mechanism(name string) string {
 	known := [...]string{
-		"PLAIN", "LOGIN", "USER", "SCRAM-SHA-1", "SCRAM-SHA-256", "CRAM-MD5", "XOAUTH2", "OAUTHBEARER", "EXTERNAL", "ANONYMOUS", "password",
+		"PLAIN", "LOGIN", "USER", "SCRAM-SHA-1", "SCRAM-SHA-256", "CRAM-MD5", "XOAUTH2", "OAUTHBEARER", "EXTERNAL", "ANONYMOUS", "password", "Bearer",
 	}
 	if slices.Contains(known[:], name) {
 		return name

@@ -135,6 +135,13 @@ func (l *Log) Event(e Event) {
 	l.LogAttrs(ctx, level, e.name(), attrs...)
 }
 
+// Count counts e without a line, for events that are gathered into one.
+func (l *Log) Count(e Event) {
+	if l.metrics != nil {
+		e.count(l.metrics)
+	}
+}
+
 // urgentHandler flushes the output behind a line that somebody may wait for.
 type urgentHandler struct {
 	slog.Handler

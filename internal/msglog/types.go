@@ -22,9 +22,12 @@ type Disconnect struct {
 }
 
 // Login is an attempt to authenticate. Reason is "" for success, otherwise
-// "mismatch", "unknown", "disabled", "unavailable", "rate", "insecure".
+// "mismatch", "unknown", "disabled", "unavailable", "rate", "insecure". Blocked
+// is how many attempts of the client were refused unseen lately, 0 when this
+// one was looked at.
 type Login struct {
 	Service, Session, Client, Login, Mechanism, Reason string
+	Blocked                                            int
 }
 
 // Reject is a command or message refused before it was accepted. Mail says that
