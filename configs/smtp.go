@@ -35,6 +35,7 @@ type SMTP struct {
 	CacheReuseTime  time.Duration
 	CacheReuseCount int
 	OwnAddresses    []string
+	PrivateNetworks []string
 	ReplySizeLimit  int64
 }
 
@@ -70,7 +71,9 @@ func (c *SMTP) params() []Param {
 		Duration("smtp.connection_reuse_time", &c.CacheReuseTime, 5*minute, 0, day, "How old a connection may be to be used again."),
 		Int("smtp.connection_reuse_count", &c.CacheReuseCount, 100, 0, 100_000, "How many messages one connection may carry. Zero is no limit."),
 		List("smtp.own_addresses", &c.OwnAddresses, nil, "IP addresses", checkIP,
-			"Addresses under which this host is reached from outside (Postfix proxy_interfaces). Mail whose MX is one of them loops. The addresses of the machine's interfaces count when smtp.port is 25."),
+			"Addresses under which this host is reached from outside (Postfix proxy_interfaces). Mail for one of them is mail for main.hostname, and mail whose MX is one of them loops (5.4.6). Loopback, 0.0.0.0, :: and the addresses of the machine's interfaces count without being named, the latter on the ports that smtpd listens on."),
+		List("smtp.private_networks", &c.PrivateNetworks, nil, "networks in CIDR form", checkPrefix,
+			"Networks that are not the Internet's in which the mail exchangers of other domains may lie, and which an address literal may name: of private (10.0.0.0/8, fd00::/8 ...), loopback, link-local and reserved addresses only those listed here are connected to. Mail for the others goes back at once, because whoever writes a DNS record would choose where in this network we connect to. smtp.relayhost needs no entry."),
 		Size("smtp.reply_size_limit", &c.ReplySizeLimit, 64<<10, 4<<10, 16<<20, "How long one reply of a peer may be. The connection is dropped beyond it."),
 	}
 }

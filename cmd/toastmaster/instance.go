@@ -15,11 +15,13 @@ import (
 	"toastmaster/admin/store"
 	"toastmaster/configs"
 	"toastmaster/directory/cache"
+	"toastmaster/directory/literal"
 	"toastmaster/directory/logins"
 	"toastmaster/directory/password"
 	"toastmaster/directory/sql"
 	"toastmaster/internal/anvil"
 	"toastmaster/internal/clock"
+	"toastmaster/internal/hostaddr"
 	"toastmaster/internal/msglog"
 	"toastmaster/internal/service"
 	"toastmaster/internal/tlsconf"
@@ -49,6 +51,7 @@ type instance struct {
 	certificates *tlsconf.Certificates
 	tls          *tls.Config
 
+	host       *hostaddr.Host
 	adminStore *store.Store
 	directory  *cache.Cache
 	auth       *password.Authenticator
@@ -160,7 +163,8 @@ func (i *instance) openDirectory(ctx context.Context) error {
 		return err
 	}
 	i.onClose(closeAnswers)
-	i.directory = cache.New(answers, c.Directory, i.clock)
+	i.host = newHost(c, i.clock)
+	i.directory = cache.New(literal.New(answers, c.Main.Hostname, i.host.HasLiteral), c.Directory, i.clock)
 	i.adminStore = store.New(store.Options{
 		Writer: writer, Reader: reader, Hasher: password.NewHasher(c.Auth),
 		Changed: i.directoryChanged, Clock: i.clock, Workers: c.Admin.BulkWorkers,

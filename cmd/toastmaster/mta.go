@@ -34,7 +34,7 @@ func (i *instance) newSMTPD() *smtpd.Daemon {
 	o := smtpd.Options{
 		Params: i.config.SMTPD, Hostname: i.config.Main.Hostname, Trusted: i.trusted,
 		Directory: i.directory, Aliases: aliasLimits(i.config.Cleanup), Authenticate: i.auth.Authenticate,
-		Logins: i.sessions,
+		Logins: i.sessions, Ours: i.host.HasLiteral,
 		Usage: func(ctx context.Context, m directory.Mailbox) (int64, int64, error) {
 			u, err := i.mail.Usage(ctx, mailstore.AccountOf(m))
 			return u.Bytes, u.Messages, err

@@ -35,7 +35,7 @@ func openSMTP(i *instance) (agent.Agent, error) {
 	if c.PasswordFile != "" {
 		c.PasswordFile = i.config.Path(c.PasswordFile)
 	}
-	a, err := smtp.New(c, smtp.Options{Hostname: i.config.Main.Hostname, Log: i.log, Clock: i.clock})
+	a, err := smtp.New(c, smtp.Options{Hostname: i.config.Main.Hostname, Host: i.host, Log: i.log, Clock: i.clock})
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +50,9 @@ func (i *instance) qmgrParts() (qmgr.Parts, error) {
 	})
 	p := qmgr.Parts{
 		Queue: i.queue, Log: i.log, Clock: i.clock, Reporter: reporter,
-		Resolver: rewrite.New(i.directory, rewrite.Options{Hostname: i.config.Main.Hostname, Relayhost: i.config.SMTP.Relayhost}),
+		Resolver: rewrite.New(i.directory, rewrite.Options{
+			Hostname: i.config.Main.Hostname, Relayhost: i.config.SMTP.Relayhost, Ours: i.host.HasLiteral,
+		}),
 	}
 	if err != nil {
 		return p, err

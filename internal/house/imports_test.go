@@ -33,6 +33,7 @@ var mayImport = []struct {
 	{"internal/journal", []string{"internal/dsn", "internal/vfs", "internal/clock", "internal/msglog", "internal/spool"}},
 	{"internal/sasl", []string{"internal/dsn"}},
 	{"internal/tlsconf", []string{"internal/clock", "internal/msglog"}},
+	{"internal/hostaddr", []string{"internal/clock"}},
 	{"internal/anvil", []string{"internal/clock"}},
 	{"internal/service", []string{"internal/anvil", "internal/clock", "internal/dsn", "internal/msglog"}},
 	{"internal/smtpserver", []string{"internal/addr", "internal/anvil", "internal/clock", "internal/dsn", "internal/envelope", "internal/msglog", "internal/sasl", "internal/service", "internal/wire"}},

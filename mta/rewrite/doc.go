@@ -12,6 +12,8 @@
 //	mailbox or domain disabled    error 5.2.1
 //	hosted domain, only an alias  error 5.1.1 (see below)
 //	this host's own name          error 5.1.1
+//	a literal of this host        as main.hostname when that is hosted, see
+//	                              directory/literal; else error 5.4.6
 //	directory unavailable         a *dsn.Error 4.3.0, or 4.3.5 when misconfigured
 //	anything else                 smtp, smtp.relayhost or else the domain
 //

@@ -17,6 +17,8 @@ type Options struct {
 	Hostname string
 	// Relayhost is smtp.relayhost, "" to deliver directly.
 	Relayhost string
+	// Ours says that an address literal is one of this host; nil knows none.
+	Ours func(domain string) bool
 }
 
 // Resolver is an agent.Resolver over a directory. Safe for concurrent use.
@@ -24,11 +26,12 @@ type Resolver struct {
 	directory directory.Directory
 	hostname  string
 	relayhost string
+	ours      func(domain string) bool
 }
 
 // New makes a Resolver.
 func New(d directory.Directory, o Options) *Resolver {
-	return &Resolver{directory: d, hostname: strings.ToLower(o.Hostname), relayhost: o.Relayhost}
+	return &Resolver{directory: d, hostname: strings.ToLower(o.Hostname), relayhost: o.Relayhost, ours: o.Ours}
 }
 
 // Resolve implements agent.Resolver. The error is a *dsn.Error when the
@@ -37,13 +40,12 @@ func (r *Resolver) Resolve(ctx context.Context, a addr.Address) (agent.Route, er
 	if a.Domain == "" {
 		return refuse(a, dsn.New(dsn.BadDestMailbox, "User unknown")), nil
 	}
-	if a.Domain[0] == '[' {
-		return r.outside(a), nil
-	}
 	domain, err := r.directory.Domain(ctx, a.Domain)
 	switch {
 	case directory.OutcomeOf(err) == directory.NotFound && a.Domain == r.hostname:
 		return refuse(a, dsn.New(dsn.BadDestMailbox, "User unknown")), nil
+	case directory.OutcomeOf(err) == directory.NotFound && r.ours != nil && r.ours(a.Domain):
+		return refuse(a, dsn.Newf(dsn.LoopDetected, "Mail for %s loops back to this host", a.Domain)), nil
 	case directory.OutcomeOf(err) == directory.NotFound:
 		return r.outside(a), nil
 	case err != nil:

@@ -48,9 +48,13 @@ func TestRoutes(t *testing.T) {
 		{"", "postmaster", "error", "", dsn.BadDestMailbox},
 		{"", "x@elsewhere.example", "smtp", "elsewhere.example", 0},
 		{"", "x@[192.0.2.1]", "smtp", "[192.0.2.1]", 0},
+		{"", "x@[127.0.0.1]", "error", "[127.0.0.1]", dsn.LoopDetected},
+		{"[relay]:587", "x@[127.0.0.1]", "error", "[127.0.0.1]", dsn.LoopDetected},
 		{"[relay]:587", "x@elsewhere.example", "smtp", "[relay]:587", 0},
 	} {
-		r := New(hosted(t), Options{Hostname: "Mail.Example.Test", Relayhost: c.relayhost})
+		r := New(hosted(t), Options{
+			Hostname: "Mail.Example.Test", Relayhost: c.relayhost, Ours: func(domain string) bool { return domain == "[127.0.0.1]" },
+		})
 		a, err := addr.Parse(c.to)
 		if err != nil {
 			t.Fatal(err)

@@ -3,13 +3,13 @@ package smtp
 import (
 	"context"
 	"crypto/tls"
-	"net"
 	"net/netip"
 	"strings"
 
 	"toastmaster/configs"
 	"toastmaster/internal/clock"
 	"toastmaster/internal/dsn"
+	"toastmaster/internal/hostaddr"
 	"toastmaster/internal/msglog"
 	"toastmaster/internal/wire"
 	"toastmaster/mta/agent"
@@ -23,7 +23,9 @@ type Options struct {
 	Resolver Resolver
 	// TLS is the base of the TLS configurations, for its RootCAs and client
 	// certificates. May be nil.
-	TLS   *tls.Config
+	TLS *tls.Config
+	// Host knows the addresses that are ourselves.
+	Host  *hostaddr.Host
 	Log   *msglog.Log
 	Clock clock.Clock
 }
@@ -31,13 +33,16 @@ type Options struct {
 // Agent delivers by SMTP. Safe for concurrent use. Close it after the last
 // Deliver.
 type Agent struct {
-	config    configs.SMTP
-	hostname  string
-	resolver  Resolver
-	tls       *tls.Config
-	log       *msglog.Log
-	clock     clock.Clock
-	own       []netip.Addr
+	config   configs.SMTP
+	hostname string
+	resolver Resolver
+	tls      *tls.Config
+	log      *msglog.Log
+	clock    clock.Clock
+	host     *hostaddr.Host
+	private  []netip.Prefix
+	// relay is smtp.relayhost, the zero Nexthop without one.
+	relay     configs.Nexthop
 	passwords passwords
 	cache     *cache
 	pool      *wire.Pool
@@ -54,7 +59,12 @@ func New(c configs.SMTP, o Options) (*Agent, error) {
 	}
 	a := &Agent{
 		config: c, hostname: strings.ToLower(o.Hostname), resolver: o.Resolver, tls: o.TLS, log: o.Log, clock: o.Clock,
-		own: ownAddresses(c), passwords: p, cache: newCache(o.Clock, c.CacheLimit, c.CacheTime), pool: &wire.Pool{},
+		host: o.Host, private: configs.Prefixes(c.PrivateNetworks), passwords: p, cache: newCache(o.Clock, c.CacheLimit, c.CacheTime), pool: &wire.Pool{},
+	}
+	if c.Relayhost != "" {
+		if a.relay, err = configs.ParseNexthop(c.Relayhost); err != nil {
+			return nil, err
+		}
 	}
 	if a.resolver == nil {
 		a.resolver = NewResolver(c.Resolver)
@@ -63,28 +73,6 @@ func New(c configs.SMTP, o Options) (*Agent, error) {
 		a.tls = &tls.Config{}
 	}
 	return a, nil
-}
-
-// ownAddresses are smtp.own_addresses and, when we send to the port we are
-// sent mail at, those of the interfaces.
-func ownAddresses(c configs.SMTP) []netip.Addr {
-	var own []netip.Addr
-	for _, s := range c.OwnAddresses {
-		if ip, err := netip.ParseAddr(s); err == nil {
-			own = append(own, ip.Unmap())
-		}
-	}
-	if c.Port != 25 {
-		return own
-	}
-	// Without a list of interfaces the loop is found by its hop count.
-	interfaces, _ := net.InterfaceAddrs()
-	for _, i := range interfaces {
-		if p, err := netip.ParsePrefix(i.String()); err == nil {
-			own = append(own, p.Addr().Unmap())
-		}
-	}
-	return own
 }
 
 // Name is "smtp".

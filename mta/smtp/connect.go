@@ -64,8 +64,8 @@ func (s *session) quitUnlessBroken() {
 	s.quit()
 }
 
-// greet reads the greeting and says EHLO. A host found by MX that has our own
-// name is ourselves.
+// greet reads the greeting and says EHLO. A host that calls itself as we do is
+// ourselves, behind an address that we do not know as ours.
 func (s *session) greet(n configs.Nexthop) *dsn.Error {
 	r, err := s.reply(s.agent.config.HeloTimeout, "the connection")
 	if err != nil {
@@ -78,7 +78,7 @@ func (s *session) greet(n configs.Nexthop) *dsn.Error {
 	if len(r.lines) > 0 {
 		name, _, _ = strings.Cut(strings.ToLower(r.lines[0]), " ")
 	}
-	if !n.Direct && name == s.agent.hostname && s.agent.config.Port == 25 {
+	if n != s.agent.relay && name == s.agent.hostname {
 		return loop(n.Host)
 	}
 	return s.hello()

@@ -55,6 +55,14 @@ func (d *delivery) run(ctx context.Context) trouble {
 		}
 		s, err := a.open(ctx, t, d.request.Nexthop, nexthop)
 		if err != nil {
+			if err.Status == dsn.LoopDetected {
+				// What is behind us is no better (RFC 5321 section 5.1); what
+				// was before us may come back.
+				if last.relay == "none" || !last.err.Temporary() {
+					last = trouble{err: err, relay: t.String()}
+				}
+				break
+			}
 			last = trouble{err: err, site: true, relay: t.String()}
 			if err.RemoteReply != "" {
 				answered++

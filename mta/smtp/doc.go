@@ -45,7 +45,7 @@
 //	x.y.z   what the peer said, or x.0.0 when it said no enhanced code
 //	4.3.2   not reported: shutdown leaves the recipient in the queue
 //	4.4.1   nobody answers            4.4.2  connection lost or timed out
-//	4.4.3   name server trouble       5.4.4  no such host or domain
+//	4.4.3   name server trouble       5.4.4  no such host or domain, or none on the Internet
 //	5.4.6   mail loops back here      5.1.10 null MX
 //	4.5.0   the peer's reply is no SMTP
 //	5.3.4   larger than the peer takes

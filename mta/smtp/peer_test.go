@@ -12,6 +12,7 @@ import (
 	"io"
 	"math/big"
 	"net"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -22,6 +23,7 @@ import (
 	"toastmaster/internal/clock"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/envelope"
+	"toastmaster/internal/hostaddr"
 	"toastmaster/internal/msglog"
 	"toastmaster/internal/testkit/dnstest"
 	"toastmaster/mta/agent"
@@ -294,12 +296,27 @@ func newRig(t testing.TB, port int, names map[string]dnstest.Name, change func(*
 	if change != nil {
 		change(&c, &o)
 	}
+	if o.Host == nil {
+		o.Host = testHost(t, c, nil)
+	}
 	a, err := New(c, o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { a.Close() })
 	return &rig{t: t, agent: a, dns: d}
+}
+
+// testHost is a host with the interface 203.0.113.5 and the given listeners.
+func testHost(t testing.TB, c configs.SMTP, listeners []hostaddr.Listener) *hostaddr.Host {
+	t.Helper()
+	o := hostaddr.Options{Listeners: listeners, Clock: clock.System{}, Interfaces: func() ([]net.Addr, error) {
+		return []net.Addr{&net.IPNet{IP: net.IPv4(203, 0, 113, 5), Mask: net.CIDRMask(24, 32)}}, nil
+	}}
+	for _, s := range c.OwnAddresses {
+		o.Proxy = append(o.Proxy, netip.MustParseAddr(s))
+	}
+	return hostaddr.New(o)
 }
 
 // one is a domain whose MX is 127.0.0.1.

@@ -13,6 +13,7 @@ import (
 
 	"toastmaster/configs"
 	"toastmaster/internal/dsn"
+	"toastmaster/internal/hostaddr"
 )
 
 // Resolver asks the name servers. *net.Resolver is one.
@@ -63,7 +64,11 @@ func (a *Agent) targets(ctx context.Context, n configs.Nexthop) ([]target, *dsn.
 		port = uint16(a.config.Port)
 	}
 	if ip, err := netip.ParseAddr(n.Host); err == nil {
-		return []target{{n.Host, netip.AddrPortFrom(ip, port)}}, nil
+		t := target{n.Host, netip.AddrPortFrom(ip, port)}
+		if err := a.unfit(n, t); err != nil {
+			return nil, err
+		}
+		return []target{t}, nil
 	}
 	hosts := []*net.MX{{Host: n.Host}}
 	if !n.Direct {
@@ -116,45 +121,97 @@ func loop(domain string) *dsn.Error {
 	return dsn.Newf(dsn.LoopDetected, "Mail for %s loops back to this host", domain)
 }
 
+// unfit says why there is no connecting to t for the nexthop n: it is ourselves,
+// or in a network that is not the Internet's. What a recipient's domain leads to
+// is chosen by whoever writes its DNS records, or by the sender who writes a
+// literal, so it is looked at closely; smtp.relayhost is the operator's word,
+// unless it is one of our own listeners.
+func (a *Agent) unfit(n configs.Nexthop, t target) *dsn.Error {
+	ip := hostaddr.Plain(t.addr.Addr())
+	reach := hostaddr.ReachOf(ip)
+	switch {
+	case a.host.Serves(t.addr):
+		return loop(n.Host)
+	case n == a.relay:
+		return nil
+	case a.host.Proxied(ip):
+		return loop(n.Host)
+	case reach == hostaddr.Global, slices.ContainsFunc(a.private, func(p netip.Prefix) bool { return p.Contains(ip) }):
+		return nil
+	case reach == hostaddr.Self && t.addr.Port() != 25 && !a.host.Listens(t.addr.Port()):
+		return nil // smtp.port is another on purpose: what is there is no MX of ours
+	case reach == hostaddr.Self:
+		return loop(n.Host)
+	}
+	return dsn.Wrap(dsn.Unroutable, fmt.Sprintf("Mail for %s would go to an address that the Internet does not reach: %s", n.Host, t.addr.Addr()),
+		fmt.Errorf("%s is %s; smtp.private_networks says which are allowed", t, reach))
+}
+
 // addresses looks up hosts until there are enough.
 func (a *Agent) addresses(ctx context.Context, n configs.Nexthop, hosts []*net.MX, port uint16) ([]target, *dsn.Error) {
-	var out []target
-	var last *dsn.Error
-	prefs := map[target]uint16{}
+	f := finding{agent: a, nexthop: n, prefs: map[target]uint16{}}
 	for _, mx := range hosts {
-		if mx.Host == "" || len(out) >= a.config.AddressLimit {
+		if mx.Host == "" || len(f.out) >= a.config.AddressLimit {
 			continue
 		}
 		ips, err := a.resolver.LookupNetIP(ctx, a.network(), mx.Host+".")
 		if len(ips) == 0 {
-			if e := lookupError(mx.Host, "address", err); last == nil || e.Temporary() {
-				last = e
-			}
+			f.fail(lookupError(mx.Host, "address", err))
 			continue
 		}
-		for i := range ips {
-			ips[i] = ips[i].Unmap()
-		}
-		if !n.Direct && slices.ContainsFunc(ips, a.isOwn) {
-			out = slices.DeleteFunc(out, func(t target) bool { return prefs[t] >= mx.Pref })
-			if len(out) == 0 {
-				return nil, loop(n.Host)
-			}
+		if f.add(mx, interleave(ips), port) {
 			break
-		}
-		for _, ip := range interleave(ips) {
-			t := target{mx.Host, netip.AddrPortFrom(ip, port)}
-			prefs[t] = mx.Pref
-			out = append(out, t)
 		}
 	}
 	switch {
-	case len(out) > 0:
-		return out[:min(len(out), a.config.AddressLimit)], nil
-	case last != nil:
-		return nil, last
+	case len(f.out) > 0:
+		return f.out[:min(len(f.out), a.config.AddressLimit)], nil
+	case f.last != nil:
+		return nil, f.last
 	}
 	return nil, dsn.Newf(dsn.Unroutable, "No usable mail exchanger for %s", n.Host)
+}
+
+// finding is the search for targets.
+type finding struct {
+	agent   *Agent
+	nexthop configs.Nexthop
+	out     []target
+	prefs   map[target]uint16
+	last    *dsn.Error // why there may be none; what passes with time goes first
+}
+
+func (f *finding) fail(e *dsn.Error) {
+	if f.last == nil || e.Temporary() {
+		f.last = e
+	}
+}
+
+// add takes the addresses of an exchanger. ours: it is this host, so that only
+// those that are better than it remain (RFC 5321 section 5.1).
+func (f *finding) add(mx *net.MX, ips []netip.Addr, port uint16) (ours bool) {
+	var fit []target
+	for _, ip := range ips {
+		t := target{mx.Host, netip.AddrPortFrom(ip, port)}
+		err := f.agent.unfit(f.nexthop, t)
+		switch {
+		case err == nil:
+			fit = append(fit, t)
+		case err.Status == dsn.LoopDetected:
+			f.out = slices.DeleteFunc(f.out, func(t target) bool { return f.prefs[t] >= mx.Pref })
+			if len(f.out) == 0 && (f.last == nil || !f.last.Temporary()) {
+				f.last = err
+			}
+			return true
+		default:
+			f.fail(err)
+		}
+	}
+	for _, t := range fit {
+		f.prefs[t] = mx.Pref
+	}
+	f.out = append(f.out, fit...)
+	return false
 }
 
 func (a *Agent) network() string {
@@ -167,11 +224,12 @@ func (a *Agent) network() string {
 	return "ip"
 }
 
-func (a *Agent) isOwn(ip netip.Addr) bool { return slices.Contains(a.own, ip) }
-
 // interleave puts the families in turn, IPv6 first, so that address_limit
 // never shuts one of them out; each family in random order.
 func interleave(ips []netip.Addr) []netip.Addr {
+	for i := range ips {
+		ips[i] = ips[i].Unmap()
+	}
 	rand.Shuffle(len(ips), func(i, j int) { ips[i], ips[j] = ips[j], ips[i] })
 	var v4, v6, out []netip.Addr
 	for _, ip := range ips {

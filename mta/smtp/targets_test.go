@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +12,7 @@ import (
 
 	"toastmaster/configs"
 	"toastmaster/internal/dsn"
+	"toastmaster/internal/hostaddr"
 	"toastmaster/internal/testkit/dnstest"
 )
 
@@ -54,7 +56,7 @@ func TestTargets(t *testing.T) {
 		"backup.test":    "a.test[192.0.2.1]:2525",
 		"second.test":    "a.test[192.0.2.1]:2525",
 		"half.test":      "a.test[192.0.2.1]:2525",
-		"[me.test]":      "me.test[198.51.100.9]:2525",
+		"[me.test]":      dsn.LoopDetected.String(),
 		"null.test":      dsn.NullMX.String(),
 		"us.test":        dsn.LoopDetected.String(),
 		"equal.test":     dsn.LoopDetected.String(),
@@ -66,27 +68,91 @@ func TestTargets(t *testing.T) {
 		"nodata.test":    dsn.Unroutable.String(),
 		"nowhere.test":   dsn.Unroutable.String(),
 	} {
-		n, err := configs.ParseNexthop(nexthop)
-		if err != nil {
-			t.Errorf("%s: %v", nexthop, err)
-			continue
-		}
-		got, failed := r.agent.targets(t.Context(), n)
-		var words []string
-		for _, g := range got {
-			words = append(words, g.String())
-		}
-		if failed != nil {
-			words = append(words, failed.Status.String())
-		}
-		if s := strings.Join(words, " "); s != want {
-			t.Errorf("%s: %s, want %s", nexthop, s, want)
+		if got := r.agent.find(t, nexthop); got != want {
+			t.Errorf("%s: %s, want %s", nexthop, got, want)
 		}
 	}
 	got, failed := r.agent.targets(t.Context(), configs.Nexthop{Host: "big.test"})
 	if failed != nil || len(got) != 5 || got[0].addr.Addr().Is4() || !got[1].addr.Addr().Is4() {
 		t.Errorf("%v %v", got, failed)
 	}
+}
+
+// TestNoWayBackToOurselves: what a recipient's domain leads to is never this
+// host, and only a private network where the operator allows it.
+func TestNoWayBackToOurselves(t *testing.T) {
+	t.Parallel()
+	names := map[string]dnstest.Name{
+		"public.test": a("192.0.2.1"), "broken.test": {Fail: true}, "inside.test": mx("inside-mx.test:10"), "inside-mx.test": a("10.9.9.9"),
+		"mixed.test": a("10.1.1.1", "192.0.2.7", "169.254.1.1"), "half.test": mx("self-mx.test:20", "public.test:10"),
+		"later.test": mx("broken.test:5", "self-mx.test:10"), "behind.test": mx("self-mx.test:10", "public.test:20"), "self-mx.test": a("127.0.0.77"),
+		"spare.test": mx("private-mx.test:10", "public.test:20"), "private-mx.test": a("192.168.0.1"), "wait.test": mx("private-mx.test:10", "broken.test:20"),
+		"relay.test": a("10.0.0.1"), "us.test": a("203.0.113.5"),
+	}
+	want := map[string]string{
+		"mixed.test": "mixed.test[192.0.2.7]:25", "half.test": "public.test[192.0.2.1]:25", "spare.test": "public.test[192.0.2.1]:25",
+		"behind.test": dsn.LoopDetected.String(), "later.test": dsn.RoutingFailed.String(), "wait.test": dsn.RoutingFailed.String(),
+		"[192.0.2.1]": "192.0.2.1[192.0.2.1]:25", "inside.test": "inside-mx.test[10.9.9.9]:25", "[10.9.1.1]": "10.9.1.1[10.9.1.1]:25",
+		"relay.test": dsn.Unroutable.String(), "us.test": dsn.LoopDetected.String(), "us.test:26": "us.test[203.0.113.5]:26",
+		"of-mx0-5004006.test:2526": "mx0-5004006.test[127.0.0.1]:2526",
+		"of-mx0-5004006.test:2525": dsn.LoopDetected.String(),
+		"203.0.113.255":            dsn.LoopDetected.String(),
+	}
+	for list, status := range map[string]dsn.Status{
+		"127.0.0.1 127.0.0.77 127.255.255.254 0.0.0.0 :: ::1 ::ffff:127.0.0.1 ::ffff:0.0.0.0 ::7f00:1 64:ff9b::7f00:1 2002:7f00:1::1 198.51.100.9": dsn.LoopDetected,
+		"10.0.0.1 172.16.0.1 192.168.1.1 100.64.0.1 fd00::1 169.254.0.1 fe80::1 224.0.0.1 255.255.255.255 240.0.0.1 ff02::1 ::a00:1 2002:a00:1::":  dsn.Unroutable,
+	} {
+		for i, ip := range strings.Fields(list) {
+			host := fmt.Sprintf("mx%d-%d.test", i, status)
+			names[host], names["of-"+host] = a(ip), mx(host+":10")
+			want["of-"+host], want[host] = status.String(), status.String()
+			literal := "[" + ip + "]"
+			if strings.Contains(ip, ":") {
+				literal = "[IPv6:" + ip + "]"
+			}
+			want[literal] = status.String()
+		}
+	}
+	r := newRig(t, 25, names, func(c *configs.SMTP, o *Options) {
+		c.OwnAddresses, c.PrivateNetworks = []string{"198.51.100.9"}, []string{"10.9.0.0/16"}
+		o.Host = testHost(t, *c, []hostaddr.Listener{{Port: 25}, {netip.MustParseAddr("203.0.113.5"), 2525}})
+	})
+	for nexthop, want := range want {
+		if got := r.agent.find(t, nexthop); got != want {
+			t.Errorf("%s (%v): %s, want %s", nexthop, names[strings.TrimPrefix(nexthop, "of-")].Addrs, got, want)
+		}
+	}
+	// What the operator wrote may be anywhere but at one of our own listeners.
+	for relayhost, want := range map[string]string{
+		"relay.test": "relay.test[10.0.0.1]:25", "[127.0.0.1]:10025": "127.0.0.1[127.0.0.1]:10025", "[10.0.0.1]": "10.0.0.1[10.0.0.1]:25",
+		"[127.0.0.1]": dsn.LoopDetected.String(), "us.test": dsn.LoopDetected.String(), "[198.51.100.9]:587": "198.51.100.9[198.51.100.9]:587",
+	} {
+		r := newRig(t, 25, names, func(c *configs.SMTP, o *Options) {
+			c.Relayhost, c.PrivateNetworks, c.OwnAddresses = relayhost, nil, []string{"198.51.100.9"}
+			o.Host = testHost(t, *c, []hostaddr.Listener{{Port: 25}})
+		})
+		if got := r.agent.find(t, relayhost); got != want {
+			t.Errorf("relayhost %s: %s, want %s", relayhost, got, want)
+		}
+	}
+}
+
+// find shows the targets of a nexthop, or the status of the failure.
+func (a *Agent) find(t *testing.T, nexthop string) string {
+	t.Helper()
+	n, err := configs.ParseNexthop(nexthop)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, failed := a.targets(t.Context(), n)
+	var words []string
+	for _, g := range got {
+		words = append(words, g.String())
+	}
+	if failed != nil {
+		words = append(words, failed.Status.String())
+	}
+	return strings.Join(words, " ")
 }
 
 func TestEqualExchangersTakeTurns(t *testing.T) {

@@ -22,6 +22,7 @@
 //	hosted, over quota               552 5.2.2, counting the SIZE that was announced
 //	directory unavailable            451 4.3.0
 //	directory misconfigured          451 4.3.5
+//	[literal] of this host           as main.hostname; 550 5.4.6 when that is not hosted
 //	not hosted                       554 5.7.1, except for users and trusted networks
 //
 // At MAIL: 452 4.3.1 when the message, by its SIZE, would leave less than

@@ -55,8 +55,10 @@ type recipient struct {
 func (r recipient) decide(ctx context.Context, a addr.Address, relay bool) (addr.Address, error) {
 	domain, err := r.d.o.Directory.Domain(ctx, a.Domain)
 	switch outcome := directory.OutcomeOf(err); {
-	case outcome == directory.NotFound && r.isOurPostmaster(a) && a.Domain == r.d.o.Hostname:
+	case outcome == directory.NotFound && r.isOurPostmaster(a) && (a.Domain == r.d.o.Hostname || r.d.isOurs(a.Domain)):
 		return r.postmaster(ctx)
+	case outcome == directory.NotFound && r.d.isOurs(a.Domain):
+		return a, dsn.New(dsn.LoopDetected, r.shown+": This host's own address, and no such user here").WithCode(550)
 	case outcome == directory.NotFound && !relay:
 		return a, dsn.New(dsn.Policy, r.shown+": Relay access denied")
 	case outcome == directory.NotFound:
@@ -68,6 +70,10 @@ func (r recipient) decide(ctx context.Context, a addr.Address, relay bool) (addr
 	}
 	return r.hosted(ctx, a)
 }
+
+// isOurs says that a domain is an address literal of this host. Where
+// main.hostname is hosted the directory has found it (directory/literal).
+func (d *Daemon) isOurs(domain string) bool { return d.o.Ours != nil && d.o.Ours(domain) }
 
 // isOurPostmaster says that smtpd.postmaster stands in for a.
 func (r recipient) isOurPostmaster(a addr.Address) bool {

@@ -35,6 +35,8 @@ type Options struct {
 	// Usage says what a mailbox occupies; it is asked for mailboxes with a
 	// quota only. nil leaves quotas to delivery.
 	Usage func(ctx context.Context, m directory.Mailbox) (bytes, messages int64, err error)
+	// Ours says that an address literal is one of this host; nil knows none.
+	Ours func(domain string) bool
 	// Room is (*queue.Queue).Room: whether a message of this size, 0 for an
 	// unknown one, may come in. nil lets in all.
 	Room func(size int64) error
