@@ -115,7 +115,7 @@ func TestNoWayBackToOurselves(t *testing.T) {
 	}
 	r := newRig(t, 25, names, func(c *configs.SMTP, o *Options) {
 		c.OwnAddresses, c.PrivateNetworks = []string{"198.51.100.9"}, []string{"10.9.0.0/16"}
-		o.Host = testHost(t, *c, []hostaddr.Listener{{Port: 25}, {netip.MustParseAddr("203.0.113.5"), 2525}})
+		o.Host = testHost(t, *c, []hostaddr.Listener{{Port: 25}, {Addr: netip.MustParseAddr("203.0.113.5"), Port: 2525}})
 	})
 	for nexthop, want := range want {
 		if got := r.agent.find(t, nexthop); got != want {
