@@ -21,6 +21,7 @@ type Store struct {
 	LogLimit           int64
 	ExpungeMemory      time.Duration
 	ExpungeEntries     int
+	MaxKeywords        int
 	LockTimeout        time.Duration
 	CloseTimeout       time.Duration
 }
@@ -55,6 +56,8 @@ func (c *Store) params() []Param {
 			"How long the names of expunged messages are remembered, so that a repeated delivery does not bring them back. Must be longer than the queue's lifetime of a message."),
 		Int("store.expunge_entries", &c.ExpungeEntries, 10000, 100, 10000000,
 			"How many expunged messages a mailbox remembers, to tell a message that comes again from a new one."),
+		Int("store.max_keywords", &c.MaxKeywords, 256, 26, 10000,
+			"How many keywords a mailbox can have. The first 26 have a letter in the names of the message files; the others are in the index and in toastmaster.keywords only, and Dovecot does not see them. More are refused with NO [LIMIT]."),
 		Duration("store.lock_timeout", &c.LockTimeout, 10*time.Second, 100*time.Millisecond, 5*time.Minute,
 			"How long to wait for a mailbox that another process on the same store has locked. After that a delivery is tried again later and a command is answered NO; the others that wait for that mailbox then try once. Must be longer than another process may need to read a large mailbox that it does not know."),
 		Duration("store.close_timeout", &c.CloseTimeout, time.Minute, time.Second, time.Hour,

@@ -113,7 +113,7 @@ func (v *View) picture(seqs []uint32) (items []copyItem, from []uint32, size int
 		if m == nil {
 			return nil, nil, 0, ErrExpunged
 		}
-		it := copyItem{m: *m, keywords: mb.flagSet(m.Flags & maildir.Keywords)}
+		it := copyItem{m: *m, keywords: mb.flagSet(m.Marks().OnlyKeywords())}
 		if m.CacheLen > 0 {
 			data, err := v.cached(m)
 			if err != nil {
@@ -140,7 +140,7 @@ func (mb *mailbox) receive(ctx context.Context, fromPath string, items []copyIte
 func (mb *mailbox) receiveLocked(fromPath string, items []copyItem) ([]imap.UID, error) {
 	s := mb.store()
 	// Keywords first: they are committed on their own.
-	bits, err := mb.bitsOf(items)
+	marks, err := mb.marksOf(items)
 	if err != nil {
 		return nil, err
 	}
@@ -165,9 +165,11 @@ func (mb *mailbox) receiveLocked(fromPath string, items []copyItem) ([]imap.UID,
 		old := &items[i].m
 		seconds, unique := s.uniqueName()
 		m := &index.Message{
-			UID: next, Flags: bits[i], ModSeq: modSeq, Date: old.Date, Zone: old.Zone, Size: old.Size, Wire: old.Wire,
-			Name: maildir.BaseName(seconds, unique, s.host, old.Size, old.Wire), InNew: bits[i] == 0,
+			UID: next, Flags: marks[i].Flags, ModSeq: modSeq, Date: old.Date, Zone: old.Zone, Size: old.Size, Wire: old.Wire,
+			Name: maildir.BaseName(seconds, unique, s.host, old.Size, old.Wire), InNew: marks[i].Flags == 0,
 		}
+		m.SetRare(copiedRare(old, marks[i]))
+		m.InNew = m.InNew && !m.Rarely().Odd
 		name := filepath.Join(mb.path, m.File())
 		if err := s.fs.Link(filepath.Join(fromPath, old.File()), name); err != nil {
 			return nil, undo(err)
@@ -194,15 +196,30 @@ func (mb *mailbox) receiveLocked(fromPath string, items []copyItem) ([]imap.UID,
 	return uids, nil
 }
 
-// bitsOf are the flags that the copies get here.
-func (mb *mailbox) bitsOf(items []copyItem) ([]maildir.Flags, error) {
-	bits := make([]maildir.Flags, len(items))
+// marksOf are the flags and keywords that the copies get here.
+func (mb *mailbox) marksOf(items []copyItem) ([]index.Marks, error) {
+	marks := make([]index.Marks, len(items))
 	for i := range items {
-		k, err := mb.flagBits(items[i].keywords, makeMissing)
+		k, err := mb.flagBits(items[i].keywords, needMissing)
 		if err != nil {
 			return nil, err
 		}
-		bits[i] = items[i].m.Flags&^maildir.Keywords | k
+		marks[i] = index.Marks{Flags: items[i].m.Flags &^ maildir.Keywords}.Or(k)
 	}
-	return bits, nil
+	return marks, nil
+}
+
+// copiedRare is what a copy has of the rare things of the original: the letters
+// that we do not know say something of the content (Dovecot's "Z": compressed).
+func copiedRare(old *index.Message, marks index.Marks) index.Rare {
+	r := old.Rarely()
+	r.Keywords = marks.Keywords
+	if r.Odd {
+		r.Rest = maildir.Respell(r.Rest, marks.Flags)
+		r.Odd = !maildir.Usual(r.Rest, marks.Flags)
+	}
+	if !r.Odd {
+		r.Rest = ""
+	}
+	return r
 }

@@ -37,6 +37,9 @@ type Delivery struct {
 	// client forgets it then). False: it is durable after the next
 	// Checkpoint, until which the caller keeps it (the queue).
 	Durable bool
+	// needKeywords refuses the message (ErrLimit) when a keyword of Flags
+	// cannot be kept; without it the message counts more.
+	needKeywords bool
 }
 
 // maxID keeps file names below 255 octets.
@@ -118,12 +121,17 @@ func (mb *mailbox) deliver(ctx context.Context, d *Delivery) (m *index.Message, 
 
 // link gives the message its name and its UID. The locks are held.
 func (mb *mailbox) link(d *Delivery, in *incoming) (*index.Message, error) {
-	flags, err := mb.flagBits(d.Flags, makeMissing)
+	how := makeMissing
+	if d.needKeywords {
+		how = needMissing
+	}
+	marks, err := mb.flagBits(d.Flags, how)
 	if err != nil {
 		return nil, err
 	}
 	m := &in.msg
-	m.Flags, m.InNew = flags, flags == 0
+	m.Flags, m.InNew = marks.Flags, marks.Flags == 0
+	m.SetRare(index.Rare{Keywords: marks.Keywords})
 	if m.UID == 0 { // recovery knows it
 		m.UID = mb.st.UIDNext
 	}

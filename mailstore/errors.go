@@ -18,9 +18,12 @@ var (
 	ErrOverQuota   = errors.New("over quota")
 	ErrFull        = errors.New("file system full")
 	ErrExpunged    = errors.New("message expunged")
-	ErrLimit       = errors.New("limit reached")
-	ErrClosed      = errors.New("store closed")
-	ErrForeign     = errors.New("not a mail store")
+	// ErrUnreadable: the file of this one message cannot be opened. What else
+	// is asked for may be had.
+	ErrUnreadable = errors.New("message cannot be read")
+	ErrLimit      = errors.New("limit reached")
+	ErrClosed     = errors.New("store closed")
+	ErrForeign    = errors.New("not a mail store")
 	// ErrBusy: another process or program keeps its lock. Temporary.
 	ErrBusy = errors.New("locked by another process")
 	// ErrNotDurable: a sync failed. It lasts until the store is opened anew.

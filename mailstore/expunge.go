@@ -41,12 +41,12 @@ func (mb *mailbox) expungeLocked(uids []uint32) error {
 	slices.Sort(uids)
 	uids = slices.Compact(uids)
 	var size int64
-	var files []string
+	var files []expungedFile
 	live := uids[:0]
 	for _, uid := range uids {
 		if m := mb.st.Get(uid); m != nil {
 			live = append(live, uid)
-			files = append(files, m.File())
+			files = append(files, expungedFile{m.Name, m.File()})
 			size += m.Size
 		}
 	}
@@ -71,15 +71,59 @@ func (mb *mailbox) expungeLocked(uids []uint32) error {
 			return err
 		}
 	}
-	for _, file := range files {
-		if err := mb.unlink(file); err != nil {
-			return err
-		}
+	if err := mb.unlinkAll(files); err != nil {
+		return err
 	}
 	if err := mb.after(o); err != nil {
 		return err
 	}
 	return mb.commitQuietly()
+}
+
+// expungedFile is the file of a message that goes.
+type expungedFile struct{ base, file string }
+
+// unlinkAll removes files. One that is not where the index had it was renamed
+// by another program: it is looked for under its base name, because a scan
+// would take it for a new message.
+func (mb *mailbox) unlinkAll(files []expungedFile) error {
+	lost := map[string]bool{}
+	for _, f := range files {
+		err := mb.store().fs.Remove(filepath.Join(mb.path, f.file))
+		if errors.Is(err, fs.ErrNotExist) {
+			lost[f.base] = true
+			continue
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if len(lost) == 0 {
+		return nil
+	}
+	found, err := mb.unlinkBases(lost)
+	mb.store().log.Warn("files of expunged messages were not where the index has them",
+		"path", mb.path, "messages", len(lost), "found", found)
+	mb.forget()
+	return err
+}
+
+// unlinkBases removes the files with these base names and counts them.
+func (mb *mailbox) unlinkBases(bases map[string]bool) (n int, err error) {
+	at := map[string]place{}
+	if err := errors.Join(mb.list(at, "new", true), mb.list(at, "cur", false)); err != nil {
+		return 0, err
+	}
+	for base, p := range at {
+		if !bases[base] {
+			continue
+		}
+		if err := mb.unlink(p.file); err != nil {
+			return n, err
+		}
+		n++
+	}
+	return n, nil
 }
 
 func (mb *mailbox) unlink(file string) error {
@@ -102,18 +146,8 @@ func (mb *mailbox) finishUnlinks() error {
 	if len(pending) == 0 {
 		return nil
 	}
-	at := map[string]place{}
-	if err := errors.Join(mb.list(at, "new", true), mb.list(at, "cur", false)); err != nil {
-		return err
-	}
-	for base, p := range at {
-		if pending[base] {
-			if err := mb.unlink(p.file); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	_, err := mb.unlinkBases(pending)
+	return err
 }
 
 // unlinked notes, after a checkpoint, that no expunged file can come back.

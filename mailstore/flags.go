@@ -3,6 +3,7 @@ package mailstore
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"path/filepath"
 	"slices"
@@ -64,49 +65,76 @@ const (
 // flagBits turns flags into bits. \Recent and unknown system flags are
 // ignored. With needMissing all keywords get a letter or none does. The locks
 // are held.
-func (mb *mailbox) flagBits(flags []imap.Flag, how missing) (maildir.Flags, error) {
-	var bits maildir.Flags
+func (mb *mailbox) flagBits(flags []imap.Flag, how missing) (marks index.Marks, err error) {
 	var unknown []string
 	for _, f := range flags {
 		if bit := systemBit(f); bit != 0 {
-			bits |= bit
+			marks.Flags |= bit
 			continue
 		}
 		name := string(f)
 		if !maildir.ValidKeyword(name) {
 			continue
 		}
-		bit := mb.st.Keyword(name)
-		if bit == 0 {
+		mark := mb.st.Keyword(name)
+		if mark.Empty() {
 			unknown = append(unknown, name)
 		}
-		bits |= bit
+		marks = marks.Or(mark)
 	}
 	if len(unknown) == 0 || how == ignoreMissing {
-		return bits, nil
+		return marks, nil
 	}
 	added, err := mb.addKeywords(unknown, how == needMissing)
-	return bits | added, err
+	return marks.Or(added), err
 }
 
 // flagSet is the flags of bits, shared by all messages that have the same.
-func (mb *mailbox) flagSet(bits maildir.Flags) []imap.Flag {
-	set, ok := mb.flagSets[bits]
+func (mb *mailbox) flagSet(marks index.Marks) []imap.Flag {
+	set, ok := mb.flagSets[marks]
 	if ok {
 		return set
 	}
 	for _, s := range systemFlags() {
-		if bits&s.bit != 0 {
+		if marks.Flags&s.bit != 0 {
 			set = append(set, s.flag)
 		}
 	}
-	for i, k := range mb.st.Keywords {
-		if bits&(1<<i) != 0 && k != "" {
-			set = append(set, imap.Flag(k))
+	set = mb.appendKeywords(set, marks)
+	set = slices.Clip(set)
+	if len(mb.flagSets) >= maxFlagSets {
+		clear(mb.flagSets)
+	}
+	mb.flagSets[marks] = set
+	return set
+}
+
+// maxFlagSets is how many different sets of flags are kept to be shared.
+const maxFlagSets = 1024
+
+// appendKeywords appends the names of the keywords in marks, each once.
+func (mb *mailbox) appendKeywords(set []imap.Flag, marks index.Marks) []imap.Flag {
+	system := len(set)
+	add := func(i int) {
+		if i >= len(mb.st.Keywords) || mb.st.Keywords[i] == "" {
+			return
+		}
+		k := imap.Flag(mb.st.Keywords[i])
+		for _, have := range set[system:] {
+			if strings.EqualFold(string(have), string(k)) {
+				return
+			}
+		}
+		set = append(set, k)
+	}
+	for i := range maildir.MaxKeywords {
+		if marks.Flags&(1<<i) != 0 {
+			add(i)
 		}
 	}
-	set = slices.Clip(set)
-	mb.flagSets[bits] = set
+	for _, i := range marks.Keywords.Numbers() {
+		add(i)
+	}
 	return set
 }
 
@@ -120,14 +148,15 @@ const (
 	FlagsRemove
 )
 
-func (op FlagOp) apply(old, bits maildir.Flags) maildir.Flags {
+func (op FlagOp) apply(old, marks index.Marks) index.Marks {
 	switch op {
 	case FlagsAdd:
-		return old | bits
+		return old.Or(marks)
 	case FlagsRemove:
-		return old &^ bits
+		return old.AndNot(marks)
 	default:
-		return bits | old&maildir.Passed // no IMAP flag, kept
+		marks.Flags |= old.Flags & maildir.Passed // no IMAP flag, kept
+		return marks
 	}
 }
 
@@ -157,31 +186,57 @@ func (v *View) setFlags(ctx context.Context, seqs []uint32, op FlagOp, flags []i
 		return nil, err
 	}
 	current := v.flagsGen == mb.flagsGen
-	o, err := mb.before(true, true)
-	if err != nil {
-		return nil, err
-	}
-	changed, modified, lost, err := v.renameAll(seqs, op, bits, unchangedSince)
-	if err != nil {
-		return modified, errors.Join(err, mb.commitFlags(changed, o, v))
-	}
-	err = mb.commitFlags(changed, o, v)
+	modified, lost, err := v.changeFlags(seqs, op, bits, unchangedSince)
 	if current {
 		v.flagsGen, v.modSeq = mb.flagsGen, mb.st.ModSeq
 	}
-	if lost && err == nil {
-		// Another program renamed or removed files: see what is there now.
+	if len(lost) > 0 && err == nil {
+		// Another program renamed or removed files: see what is there now,
+		// and change those that are.
 		mb.forget()
-		err = mb.compare(ctx, false)
+		if err = mb.compare(ctx, false); err == nil {
+			var again, still []uint32
+			again, still, err = v.changeFlags(lost, op, bits, unchangedSince)
+			modified = append(modified, again...)
+			if err == nil && len(still) > 0 {
+				err = mb.misplaced("setting flags", len(still))
+			}
+		}
+		slices.Sort(modified)
 	}
 	return modified, err
 }
 
+// misplaced is the error, and the log line, for messages whose files are not
+// where a scan of this moment saw them.
+func (mb *mailbox) misplaced(what string, n int) error {
+	mb.store().log.Warn("message files are not where the index has them", "path", mb.path, "operation", what, "messages", n)
+	return fmt.Errorf("%w: files of %d messages in %s are renamed all the time by another program", ErrBusy, n, mb.path)
+}
+
+// changeFlags gives the files their names for the new flags and commits it.
+// Those not found under the name that the index has are lost.
+func (v *View) changeFlags(seqs []uint32, op FlagOp, marks index.Marks, unchangedSince uint64) (modified, lost []uint32, err error) {
+	mb := v.mb
+	o, err := mb.before(true, true)
+	if err != nil {
+		return nil, nil, err
+	}
+	changed, modified, lost, err := v.renameAll(seqs, op, marks, unchangedSince)
+	return modified, lost, errors.Join(err, mb.commitFlags(changed, o, v))
+}
+
+// become is what a message has after a change of flags.
+type become struct {
+	flags maildir.Flags
+	rare  index.Rare
+}
+
 // renameAll gives the files their names for the new flags. The UIDs of those
-// that were renamed are in changed, in case of an error too; lost says that
-// some were not where the index has them.
-func (v *View) renameAll(seqs []uint32, op FlagOp, bits maildir.Flags, unchangedSince uint64) (changed map[maildir.Flags][]uint32, modified []uint32, lost bool, err error) {
-	changed = map[maildir.Flags][]uint32{}
+// that were renamed are in changed, in case of an error too; lost are those
+// that were not where the index has them.
+func (v *View) renameAll(seqs []uint32, op FlagOp, marks index.Marks, unchangedSince uint64) (changed map[become][]uint32, modified, lost []uint32, err error) {
+	changed = map[become][]uint32{}
 	for _, seq := range seqs {
 		m := v.live(seq)
 		if m == nil {
@@ -191,18 +246,28 @@ func (v *View) renameAll(seqs []uint32, op FlagOp, bits maildir.Flags, unchanged
 			modified = append(modified, seq)
 			continue
 		}
-		want := op.apply(m.Flags, bits)
-		if want == m.Flags {
+		old := m.Marks()
+		want := op.apply(old, marks)
+		if want == old {
 			continue
 		}
-		switch err := v.mb.rename(m, want); {
+		b := become{want.Flags, m.Rarely()}
+		b.rare.Keywords = want.Keywords
+		if b.rare.Odd && want.Flags != old.Flags {
+			b.rare.Rest = maildir.Respell(b.rare.Rest, want.Flags)
+			b.rare.Odd = !maildir.Usual(b.rare.Rest, want.Flags)
+		}
+		if !b.rare.Odd {
+			b.rare.Rest = ""
+		}
+		switch err := v.mb.rename(m, b); {
 		case errors.Is(err, fs.ErrNotExist):
-			lost = true
+			lost = append(lost, seq)
 			continue
 		case err != nil:
 			return changed, modified, lost, err
 		}
-		changed[want] = append(changed[want], m.UID)
+		changed[b] = append(changed[b], m.UID)
 	}
 	return changed, modified, lost, nil
 }
@@ -213,14 +278,16 @@ func (mb *mailbox) forget() {
 }
 
 // commitFlags commits changes to flags that view v made.
-func (mb *mailbox) commitFlags(changed map[maildir.Flags][]uint32, o own, v *View) error {
+func (mb *mailbox) commitFlags(changed map[become][]uint32, o own, v *View) error {
 	if len(changed) == 0 {
 		return nil
 	}
 	modSeq := mb.st.ModSeq + 1
-	for flags, uids := range changed {
+	for b, uids := range changed {
 		slices.Sort(uids)
-		mb.batch.Flags(slices.Compact(uids), flags, false, false, modSeq)
+		uids = slices.Compact(uids)
+		mb.batch.Flags(uids, b.flags, false, false, modSeq)
+		mb.batch.Rare(uids, b.rare)
 	}
 	mb.flagsGen++
 	if err := mb.after(o); err != nil {
@@ -236,6 +303,15 @@ func (mb *mailbox) commitFlags(changed map[maildir.Flags][]uint32, o own, v *Vie
 }
 
 // rename gives a message's file the name for its new flags, in cur.
-func (mb *mailbox) rename(m *index.Message, want maildir.Flags) error {
-	return mb.store().fs.Rename(filepath.Join(mb.path, m.File()), filepath.Join(mb.path, "cur", maildir.FileName(m.Name, want)))
+func (mb *mailbox) rename(m *index.Message, b become) error {
+	next := *m
+	next.Flags, next.InNew, next.HasInfo = b.flags, false, false
+	next.SetRare(b.rare)
+	from, to := m.File(), next.File()
+	if from == to {
+		// Only keywords without a letter changed.
+		_, err := mb.store().fs.Stat(filepath.Join(mb.path, from))
+		return err
+	}
+	return mb.store().fs.Rename(filepath.Join(mb.path, from), filepath.Join(mb.path, to))
 }

@@ -41,14 +41,24 @@ func (u *User) List(ctx context.Context) ([]Folder, error) {
 		return nil, storeError(err)
 	}
 	subscribed, err := a.subscriptions()
-	if err != nil {
-		return nil, storeError(err)
+	if err = a.passOver(subscriptionsFile, err); err != nil {
+		return nil, err
 	}
 	uses, err := a.specialUses()
-	if err != nil {
-		return nil, storeError(err)
+	if err = a.passOver(specialUseFile, err); err != nil {
+		return nil, err
 	}
 	return sorted(merge(names, subscribed, uses, string(a.store.sep))), nil
+}
+
+// passOver drops, and logs, an error that concerns one small file only: a
+// listing without it is better than none. Who would change it gets the error.
+func (a *account) passOver(file string, err error) error {
+	if odd(err) {
+		a.store.sayOnce(filepath.Join(a.home, file), "a small file that cannot be read", err)
+		return nil
+	}
+	return storeError(err)
 }
 
 // merge makes one entry of each name and of the parents that are missing.
@@ -115,7 +125,12 @@ func (a *account) names() ([]string, error) {
 		if !ok {
 			continue
 		}
-		there, err := a.store.isMaildir(filepath.Join(a.home, e.Name()))
+		path := filepath.Join(a.home, e.Name())
+		there, err := a.store.isMaildir(path)
+		if odd(err) {
+			a.store.sayOnce(path, "a folder that cannot be looked into", err)
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -347,7 +362,7 @@ func (a *account) moves(fromDir, toDir string) ([][2]string, error) {
 // itself, with a new UIDVALIDITY or not, is loaded from its new place.
 func (a *account) renameFolder(ctx context.Context, from, to string) error {
 	mb, err := a.openDir(ctx, from)
-	if errors.Is(err, ErrNotFound) {
+	if errors.Is(err, ErrNotFound) || odd(err) {
 		return a.store.fs.Rename(filepath.Join(a.home, from), filepath.Join(a.home, to))
 	}
 	if err != nil {

@@ -12,7 +12,6 @@ import (
 	"github.com/emersion/go-imap/v2"
 
 	"toastmaster/mailstore/index"
-	"toastmaster/mailstore/maildir"
 )
 
 // mailbox is one mailbox in memory, shared by all sessions of this process.
@@ -52,7 +51,7 @@ type mailbox struct {
 	// flagsGen and gonegen count changes of flags and of the set of messages
 	// other than growth.
 	flagsGen, goneGen uint64
-	flagSets          map[maildir.Flags][]imap.Flag
+	flagSets          map[index.Marks][]imap.Flag
 	isLazy            bool // on Store.lazy
 	// wrote is the epoch of the last change.
 	wrote uint64
@@ -220,7 +219,7 @@ func (mb *mailbox) adopt(st *index.State) {
 	if st.Cur.Racy {
 		mb.sync.curDue = mb.now()
 	}
-	mb.flagSets = map[maildir.Flags][]imap.Flag{}
+	mb.flagSets = map[index.Marks][]imap.Flag{}
 }
 
 // commit appends the batch and tells the views, except the one that did it.

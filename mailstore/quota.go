@@ -147,6 +147,10 @@ func (a *account) countUsage(ctx context.Context) (Usage, error) {
 		if errors.Is(err, ErrNotFound) || errors.Is(err, ErrInvalidName) {
 			continue
 		}
+		if odd(err) {
+			a.store.sayOnce(filepath.Join(a.home, name), "a folder that cannot be opened is not counted", err)
+			continue
+		}
 		if err != nil {
 			return Usage{}, err
 		}

@@ -115,6 +115,9 @@ func (a *account) specialUses() (specialUse, error) {
 // setSpecialUse sets or, with "", forgets the use of a mailbox; a.mu is held.
 func (a *account) setSpecialUse(name string, use imap.MailboxAttr) error {
 	uses, err := a.specialUses()
+	if use == "" {
+		err = a.passOver(specialUseFile, err)
+	}
 	if err != nil {
 		return err
 	}
@@ -148,7 +151,7 @@ func (a *account) writeSpecialUses(uses specialUse) error {
 // moveSpecialUse renames entries with their mailboxes.
 func (a *account) moveSpecialUse(from, to string) error {
 	uses, err := a.specialUses()
-	if err != nil || len(uses) == 0 {
+	if err = a.passOver(specialUseFile, err); err != nil || len(uses) == 0 {
 		return err
 	}
 	sep := string(a.store.sep)

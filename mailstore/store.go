@@ -14,6 +14,8 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"golang.org/x/sys/unix"
+
 	"toastmaster/configs"
 	"toastmaster/internal/clock"
 	"toastmaster/internal/journal"
@@ -57,6 +59,9 @@ type Store struct {
 	promised map[string]map[string]uint32
 	// windows are *window of views, see View.Structure.
 	windows sync.Pool
+	// odd is what was passed over and is in the log.
+	odd said
+
 	// scratches are *scratch of deliveries.
 	scratches sync.Pool
 
@@ -225,7 +230,7 @@ func storeError(err error) error {
 
 func exists(fsys vfs.FS, name string) (bool, error) {
 	_, err := fsys.Stat(name)
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
 		return false, nil
 	}
 	return err == nil, err

@@ -25,6 +25,8 @@ type syncState struct {
 	newDue, curDue time.Time
 	lastScan       time.Time
 	scanTook       time.Duration
+	// unread: the last scan met a new message that cannot be read.
+	unread bool
 }
 
 // mtime is that of new or cur, which is made again if somebody removed it.
@@ -125,6 +127,7 @@ func (mb *mailbox) compare(ctx context.Context, rebuild bool) error {
 		return nil
 	}
 	started := mb.now()
+	mb.sync.unread = false
 	d, err := mb.scan(scanNew, scanCur)
 	if err != nil {
 		return err
@@ -158,6 +161,11 @@ func (mb *mailbox) stamp(d *difference, n, c int64) {
 	if d.readCur {
 		stampCur, mb.sync.curDue = young(c)
 	}
+	if mb.sync.unread {
+		due := now.Add(mb.store().cfg.VerifyInterval)
+		mb.sync.newDue, mb.sync.curDue = earlier(mb.sync.newDue, due), earlier(mb.sync.curDue, due)
+		stampNew.Racy, stampCur.Racy = true, true // for who loads the index next
+	}
 	mb.batch.Stamps(stampNew, stampCur)
 }
 
@@ -165,7 +173,45 @@ func (mb *mailbox) stamp(d *difference, n, c int64) {
 type place struct {
 	flags          maildir.Flags
 	inNew, hasInfo bool
-	file           string // "new/name"
+	// odd: what follows the base name, rest, is not spelt as we spell it.
+	odd  bool
+	rest string
+	file string // "new/name"
+}
+
+// placeOf parses a name; ok is false for what is no message.
+func placeOf(sub, name string, inNew bool) (base string, p place, ok bool) {
+	base, flags, ok := maildir.Split(name)
+	if !ok {
+		return "", place{}, false
+	}
+	p = place{flags: flags, inNew: inNew, file: sub + "/" + name}
+	rest := name[len(base):]
+	switch {
+	case inNew && rest == "":
+	case maildir.Usual(rest, flags):
+		p.hasInfo = true
+	default:
+		p.odd, p.rest = true, rest
+	}
+	return base, p, true
+}
+
+// is says that m's file is at p, under that very name.
+func (p *place) is(m *index.Message) bool {
+	if p.flags != m.Flags || p.inNew != m.InNew {
+		return false
+	}
+	if m.Rare != nil && m.Rare.Odd || p.odd {
+		return m.Rare != nil && m.Rare.Odd == p.odd && m.Rare.Rest == p.rest
+	}
+	return p.hasInfo == m.HasInfo || !p.inNew
+}
+
+// rare is what m has besides when its file is at p.
+func (p *place) rare(r index.Rare) index.Rare {
+	r.Odd, r.Rest = p.odd, p.rest
+	return r
 }
 
 // difference is what a scan found.
@@ -208,12 +254,17 @@ func (mb *mailbox) list(at map[string]place, sub string, inNew bool) error {
 		return err
 	}
 	for _, e := range entries {
-		name := e.Name()
-		base, flags, ok := maildir.Split(name)
-		if !ok || e.IsDir() {
+		base, p, ok := placeOf(sub, e.Name(), inNew)
+		if !ok || !mb.isFile(sub, e) {
 			continue
 		}
-		at[base] = place{flags: flags, inNew: inNew, hasInfo: len(base) != len(name), file: sub + "/" + name}
+		if _, twice := at[base]; twice {
+			if err := mb.twin(at, base, p); err != nil {
+				return err
+			}
+			continue
+		}
+		at[base] = p
 	}
 	return nil
 }
@@ -229,7 +280,7 @@ func (mb *mailbox) diff(d *difference) {
 			continue
 		}
 		delete(d.at, m.Name)
-		if p.flags != m.Flags || p.inNew != m.InNew || p.hasInfo != m.HasInfo && p.inNew {
+		if !p.is(m) {
 			d.moved, d.where = append(d.moved, m), append(d.where, p)
 		}
 	}
@@ -244,6 +295,9 @@ func (mb *mailbox) merge(ctx context.Context, d *difference, rebuild bool) error
 			seq = modSeq
 		}
 		mb.batch.Flags([]uint32{m.UID}, p.flags, p.inNew, p.hasInfo, seq)
+		if p.odd {
+			mb.batch.Rare([]uint32{m.UID}, p.rare(m.Rarely()))
+		}
 		mb.flagsGen++
 	}
 	if len(d.missing) > 0 {
@@ -298,6 +352,10 @@ func (mb *mailbox) addFound(ctx context.Context, d *difference, modSeq uint64, r
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // gone again
 		}
+		if odd(err) {
+			mb.unread(f.file, err)
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -319,21 +377,18 @@ func (mb *mailbox) addFound(ctx context.Context, d *difference, modSeq uint64, r
 // examine opens a file we did not write: its date is its mtime, as Dovecot
 // has it; its sizes are in its name or must be counted.
 func (mb *mailbox) examine(f found) (*index.Message, error) {
-	s := mb.store()
-	file, err := s.fs.OpenFile(filepath.Join(mb.path, f.file), os.O_RDONLY, 0)
+	file, err := openRegular(mb.store().fs, filepath.Join(mb.path, f.file), os.O_RDONLY)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
-	info, err := file.Stat()
-	if err != nil {
-		return nil, err
-	}
+	info := file.info
 	stored, wire := maildir.Sizes(f.base)
 	m := &index.Message{
 		Name: f.base, Flags: f.flags, InNew: f.inNew, HasInfo: f.hasInfo,
 		Date: info.ModTime().Unix(), Size: info.Size(), Wire: wire,
 	}
+	m.SetRare(f.rare(index.Rare{}))
 	if wire < 0 || stored != info.Size() {
 		m.Wire, err = wireSize(file, info.Size())
 	}

@@ -37,7 +37,7 @@ type listState struct {
 
 // readFile reads a small file; a missing one is empty.
 func readFile(fsys vfs.FS, name string) ([]byte, error) {
-	f, err := fsys.OpenFile(name, os.O_RDONLY, 0)
+	f, err := openRegular(fsys, name, os.O_RDONLY)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -272,6 +272,10 @@ func (mb *mailbox) readKeywords() error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
+	if odd(err) {
+		mb.store().sayOnce(name, "a small file that cannot be read", err)
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -280,6 +284,10 @@ func (mb *mailbox) readKeywords() error {
 		return nil
 	}
 	data, err := readFile(mb.store().fs, name)
+	if odd(err) {
+		mb.store().sayOnce(name, "a small file that cannot be read", err)
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -297,12 +305,13 @@ func (mb *mailbox) readKeywords() error {
 	return nil
 }
 
-// addKeywords gives keywords the next free letters, here and for Dovecot. When
-// there are too few, those that are left get none, or, with all set, none does
-// and the error is ErrLimit. The locks are held; the record is committed.
-func (mb *mailbox) addKeywords(wanted []string, all bool) (maildir.Flags, error) {
+// addKeywords gives keywords the next free numbers; the first 26 have a letter,
+// for Dovecot too. When there are more than store.max_keywords, those that are
+// left get none, or, with all set, none does and the error is ErrLimit. The
+// locks are held; the record is committed.
+func (mb *mailbox) addKeywords(wanted []string, all bool) (index.Marks, error) {
 	file := filepath.Join(mb.path, keywordsFile)
-	var bits maildir.Flags
+	var marks index.Marks
 	done, err := replaceLocked(mb.store().fs, file, mb.now(), func() ([]byte, error) {
 		data, err := readFile(mb.store().fs, file)
 		if err != nil {
@@ -310,33 +319,34 @@ func (mb *mailbox) addKeywords(wanted []string, all bool) (maildir.Flags, error)
 		}
 		merged := index.State{Keywords: mergeKeywords(mb.st.Keywords, maildir.ParseKeywords(data))}
 		for _, name := range wanted {
-			bit := merged.Keyword(name)
-			if bit == 0 {
-				bit = takeLetter(&merged, name)
+			mark := merged.Keyword(name)
+			if mark.Empty() {
+				mark = takeNumber(&merged, name, mb.store().cfg.MaxKeywords)
 			}
-			if bit == 0 && all {
-				return nil, fmt.Errorf("%w: all keywords are taken", ErrLimit)
+			if mark.Empty() && all {
+				return nil, fmt.Errorf("%w: %s has store.max_keywords keywords already", ErrLimit, mb.path)
 			}
-			bits |= bit
+			marks = marks.Or(mark)
 		}
 		for i, k := range merged.Keywords {
 			if k != "" && (i >= len(mb.st.Keywords) || mb.st.Keywords[i] != k) {
 				mb.batch.Keyword(i, k)
 			}
 		}
-		return maildir.AppendKeywords(nil, merged.Keywords), nil
+		return maildir.AppendKeywords(nil, merged.Keywords[:min(len(merged.Keywords), maildir.MaxKeywords)]), nil
 	})
 	if err != nil {
-		return 0, err
+		mb.batch.Reset()
+		return index.Marks{}, err
 	}
 	if !done {
-		return 0, ErrBusy // for two minutes at most
+		return index.Marks{}, ErrBusy // for two minutes at most
 	}
 	clear(mb.flagSets)
 	if info, err := mb.store().fs.Stat(file); err == nil {
 		mb.uids.keys = info.ModTime().UnixNano()
 	}
-	return bits, mb.commit(nil)
+	return marks, mb.commit(nil)
 }
 
 // mergeKeywords is what the index knows with what is in the file: Dovecot may
@@ -354,15 +364,15 @@ func mergeKeywords(known, file []string) []string {
 	return names
 }
 
-// takeLetter gives name the next free letter, 0 when all are taken.
-func takeLetter(st *index.State, name string) maildir.Flags {
-	i := st.FreeKeyword()
+// takeNumber gives name the next free number, none when limit are taken.
+func takeNumber(st *index.State, name string, limit int) index.Marks {
+	i := st.FreeKeyword(limit)
 	if i < 0 {
-		return 0
+		return index.Marks{}
 	}
 	for len(st.Keywords) <= i {
 		st.Keywords = append(st.Keywords, "")
 	}
 	st.Keywords[i] = name
-	return 1 << i
+	return index.KeywordMark(i)
 }

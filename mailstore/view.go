@@ -126,7 +126,7 @@ func (v *View) Info() Info {
 	i := Info{
 		Name: v.name, ReadOnly: v.readOnly, UIDValidity: mb.st.UIDValidity, UIDNext: v.uidNext,
 		Messages: uint32(len(v.msgs)), Recent: v.countRecent(), HighestModSeq: v.modSeq,
-		KeywordsFull: mb.st.FreeKeyword() < 0,
+		KeywordsFull: mb.st.FreeKeyword(mb.store().cfg.MaxKeywords) < 0,
 	}
 	for k, m := range v.msgs {
 		if m.Flags&seen == 0 {
@@ -202,7 +202,7 @@ func (v *View) Message(seq uint32) Message {
 	v.mb.mu.Lock()
 	defer v.mb.mu.Unlock()
 	return Message{
-		UID: imap.UID(m.UID), Flags: v.mb.flagSet(m.Flags), Recent: v.isRecent(m.UID),
+		UID: imap.UID(m.UID), Flags: v.mb.flagSet(m.Marks()), Recent: v.isRecent(m.UID),
 		Date: m.Time(), Size: m.Wire, ModSeq: m.ModSeq,
 	}
 }
@@ -247,19 +247,17 @@ func (mb *mailbox) openFile(ctx context.Context, uid uint32) (envelope.Content, 
 		if !ok {
 			return nil, 0, ErrExpunged
 		}
-		f, err := mb.store().fs.OpenFile(name, os.O_RDONLY, 0)
-		if err == nil {
-			info, err := f.Stat()
-			if err != nil {
-				return nil, 0, errors.Join(err, f.Close())
-			}
-			return &stored{File: f, size: info.Size()}, size, nil
-		}
-		if !errors.Is(err, fs.ErrNotExist) {
+		f, err := openRegular(mb.store().fs, name, os.O_RDONLY)
+		switch {
+		case err == nil:
+			return &stored{File: f, size: f.info.Size()}, size, nil
+		case odd(err):
+			mb.store().sayOnce(name, "cannot be read", err)
+			return nil, 0, fmt.Errorf("%w: %w", ErrUnreadable, err)
+		case !errors.Is(err, fs.ErrNotExist):
 			return nil, 0, err
-		}
-		if again {
-			return nil, 0, ErrExpunged
+		case again:
+			return nil, 0, mb.misplaced("reading", 1)
 		}
 		if err := mb.lookAgain(ctx); err != nil {
 			return nil, 0, err

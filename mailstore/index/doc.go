@@ -8,7 +8,8 @@
 // encodes and [State.Replay] applies; so what a restart reads is what the
 // running process has. [Log] appends batches to the log file, under the lock
 // that all processes on the mailbox share, and finds what others appended.
-// [AppendSnapshot] and [ParseSnapshot] write and read the whole state;
+// [Rare] is what few messages have besides: a name that other programs spelt, a
+// compressed file, keywords without a letter. [AppendSnapshot] and [ParseSnapshot] write and read the whole state;
 // [Cache] holds the encoded results of mime.Scan.
 //
 // # What it does not do
@@ -45,7 +46,7 @@
 //
 // toastmaster.index:
 //
-//	0   8   magic "TMIXSNP" 0x01
+//	0   8   magic "TMIXSNP" 0x01, or 0x02 with a section of rare things
 //	8   4   CRC of everything from octet 12 on
 //	12  4   UIDVALIDITY
 //	16  8   position of the log up to which the snapshot tells all

@@ -42,6 +42,30 @@ func TestGoldenSnapshot(t *testing.T) {
 	}
 }
 
+// TestGoldenRare: log and snapshot of a mailbox with rare things.
+func TestGoldenRare(t *testing.T) {
+	t.Parallel()
+	want, b := rareSample()
+	var l Log
+	file := goldenFiles.Current(t, "log-rare", append(l.header(42, 0), b.buf...))
+	got := NewState(42)
+	if n, _ := got.Replay(file[logHeader:]); n != len(file)-logHeader {
+		t.Fatal(n)
+	}
+	same(t, got, want)
+	file = goldenFiles.Current(t, "snapshot-2", want.AppendSnapshot(nil))
+	got, err := ParseSnapshot(file)
+	check(t, err)
+	same(t, got, want)
+}
+
+func same(t *testing.T, got, want *State) {
+	t.Helper()
+	if !reflect.DeepEqual(got.Messages, want.Messages) || !reflect.DeepEqual(got.Keywords, want.Keywords) {
+		t.Errorf("%+v\nwant %+v", got, want)
+	}
+}
+
 func TestGoldenCache(t *testing.T) {
 	t.Parallel()
 	c := OpenCache(vfs.OS{}, t.TempDir())

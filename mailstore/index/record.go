@@ -36,6 +36,9 @@ const (
 	recEnd
 	// recSizes: UID, stored size, wire size.
 	recSizes
+	// recRare: bits, rest of the name, keywords, then UIDs to the end. A
+	// program that does not know it finds the message by its name.
+	recRare
 )
 
 const (
@@ -97,9 +100,15 @@ func recordCRC(pos uint64, r []byte) uint32 {
 }
 
 // Add logs a new message.
-func (b *Batch) Add(m *Message) { b.record(recAdd, appendMessage(b.enc[:0], m, 0, 0, 0)) }
+func (b *Batch) Add(m *Message) {
+	b.record(recAdd, appendMessage(b.enc[:0], m, 0, 0, 0))
+	if m.Rare != nil {
+		b.Rare([]uint32{m.UID}, *m.Rare)
+	}
+}
 
-// Flags logs that uids (ascending) now have exactly these flags and place.
+// Flags logs that uids (ascending) now have exactly these flags and place, and
+// a name that is spelt as usual.
 func (b *Batch) Flags(uids []uint32, f maildir.Flags, inNew, hasInfo bool, modSeq uint64) {
 	p := binary.AppendUvarint(b.enc[:0], modSeq)
 	p = binary.AppendUvarint(p, uint64(f))
@@ -136,7 +145,7 @@ func boolBit(v bool) uint64 {
 	return 0
 }
 
-// Keyword logs the name of a keyword letter.
+// Keyword logs the name of a keyword; the first ones have a letter.
 func (b *Batch) Keyword(i int, name string) {
 	b.record(recKeyword, field.AppendText(binary.AppendUvarint(b.enc[:0], uint64(i)), name))
 }
@@ -250,6 +259,8 @@ func (s *State) apply(kind byte, d *decoder) {
 		}
 	case recFlags:
 		s.applyFlags(d)
+	case recRare:
+		s.applyRare(d)
 	case recExpunge:
 		modSeq, when, vanished := d.Uint(), d.Int(), d.Uint() != 0
 		if uids := d.uids(); !d.Bad() {
@@ -257,7 +268,7 @@ func (s *State) apply(kind byte, d *decoder) {
 		}
 	case recKeyword:
 		i, name := d.Uint(), d.Text()
-		if d.Bad() || i >= maildir.MaxKeywords {
+		if d.Bad() || i >= MaxKeywords {
 			return
 		}
 		// A new slice: readers may hold the old one.
@@ -282,6 +293,7 @@ func (s *State) applyFlags(d *decoder) {
 		if m := s.Get(uid); m != nil {
 			m.Flags, m.ModSeq = f, modSeq
 			m.InNew, m.HasInfo = bits&bitInNew != 0, bits&bitHasInfo != 0
+			s.usual(m)
 		}
 	}
 	s.ModSeq = max(s.ModSeq, modSeq)

@@ -15,17 +15,33 @@ var ErrDamaged = errors.New("index: damaged")
 // The magics of snapshot, log and cache end in the version. A change of what is
 // written needs a new one and a new file in testdata/golden.
 const (
-	snapshotMagic  = "TMIXSNP\x01"
+	snapshotMagic = "TMIXSNP\x01"
+	// rareMagic begins a snapshot that has a section of rare things at its end,
+	// or a keyword without a letter. Without these the first form is written,
+	// which every program reads.
+	rareMagic      = "TMIXSNP\x02"
 	snapshotHeader = 24
 )
 
 // AppendSnapshot writes the whole state. The body is: UIDNEXT, first recent
 // UID, mod-sequence, the two reservations, closed, unlinked and forgotten
 // mod-sequence, stamps, cache end; keywords with their count; messages with
-// their count, each relative to the one before; expunged with their count.
+// their count, each relative to the one before; expunged with their count;
+// after rareMagic also the UIDs, as differences, and rare things of the
+// messages that have any, with their count.
 func (s *State) AppendSnapshot(b []byte) []byte {
 	start := len(b)
-	b = append(b, snapshotMagic...)
+	rares := 0
+	for _, m := range s.Messages {
+		if m.Rare != nil {
+			rares++
+		}
+	}
+	magic := snapshotMagic
+	if rares > 0 || len(s.Keywords) > maildir.MaxKeywords {
+		magic = rareMagic
+	}
+	b = append(b, magic...)
 	b = binary.LittleEndian.AppendUint32(b, 0)
 	b = binary.LittleEndian.AppendUint32(b, s.UIDValidity)
 	b = binary.LittleEndian.AppendUint64(b, s.Position)
@@ -52,13 +68,33 @@ func (s *State) AppendSnapshot(b []byte) []byte {
 		b = binary.AppendUvarint(binary.AppendVarint(b, e.When), boolBit(e.Vanished))
 		b = field.AppendText(b, e.Name)
 	}
+	if magic == rareMagic {
+		b = s.appendRares(b, rares)
+	}
 	binary.LittleEndian.PutUint32(b[start+8:], crc32.Checksum(b[start+12:], castagnoli()))
+	return b
+}
+
+func (s *State) appendRares(b []byte, n int) []byte {
+	b = binary.AppendUvarint(b, uint64(n))
+	var uid uint32
+	for _, m := range s.Messages {
+		if m.Rare == nil {
+			continue
+		}
+		b = appendRare(binary.AppendUvarint(b, uint64(m.UID-uid)), *m.Rare)
+		uid = m.UID
+	}
 	return b
 }
 
 // ParseSnapshot reads what AppendSnapshot wrote; ErrDamaged otherwise.
 func ParseSnapshot(data []byte) (*State, error) {
-	if len(data) < snapshotHeader || string(data[:8]) != snapshotMagic ||
+	if len(data) < snapshotHeader {
+		return nil, ErrDamaged
+	}
+	magic := string(data[:8])
+	if magic != snapshotMagic && magic != rareMagic ||
 		binary.LittleEndian.Uint32(data[8:]) != crc32.Checksum(data[12:], castagnoli()) {
 		return nil, ErrDamaged
 	}
@@ -72,13 +108,13 @@ func ParseSnapshot(data []byte) (*State, error) {
 	s.CacheEnd = int64(d.Uint())
 	s.New, s.Cur = Stamp{d.Int(), racy&1 != 0}, Stamp{d.Int(), racy&2 != 0}
 	n := d.Count(1)
-	if n > maildir.MaxKeywords {
+	if n > MaxKeywords {
 		return nil, ErrDamaged
 	}
 	for range n {
 		s.Keywords = append(s.Keywords, d.Text())
 	}
-	if !s.parseMessages(d) || !s.parseExpunged(d) || d.Len() > 0 {
+	if !s.parseMessages(d) || !s.parseExpunged(d) || magic == rareMagic && !s.parseRares(d) || d.Len() > 0 {
 		return nil, ErrDamaged
 	}
 	if s.UIDValidity == 0 || s.UIDNext == 0 || s.CacheEnd < cacheHeader {
@@ -91,6 +127,7 @@ func ParseSnapshot(data []byte) (*State, error) {
 const (
 	minMessage  = 12
 	minExpunged = 5
+	minRare     = 4
 )
 
 func (s *State) parseMessages(d *decoder) bool {
@@ -139,6 +176,23 @@ func (s *State) parseExpunged(d *decoder) bool {
 		e.UID, e.ModSeq = uint32(d.Uint()), d.Uint()
 		e.When, e.Vanished = d.Int(), d.Uint() != 0
 		e.Name = d.Text()
+	}
+	return !d.Bad()
+}
+
+func (s *State) parseRares(d *decoder) bool {
+	var uid uint64
+	for range d.Count(minRare) {
+		uid += d.Uint()
+		r := d.rare()
+		if d.Bad() || uid >= 1<<32-1 {
+			return false
+		}
+		m := s.Get(uint32(uid))
+		if m == nil {
+			return false
+		}
+		m.Rare = s.rare(r)
 	}
 	return !d.Bad()
 }

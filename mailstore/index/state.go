@@ -23,17 +23,24 @@ type Message struct {
 	// InNew: the file lies in new/, not in cur/. HasInfo: its name there
 	// ends in ":2,..." all the same (Dovecot does that).
 	InNew, HasInfo bool
-	// Size is as stored (LF), Wire as sent (CR LF).
-	Size, Wire int64
 	// CacheOff and CacheLen say where in the cache file the entry lies;
 	// CacheLen 0 means nowhere.
-	CacheOff int64
 	CacheLen uint32
+	CacheOff int64
+	// Size is as stored (LF), Wire as sent (CR LF).
+	Size, Wire int64
+	// Rare is nil for nearly all messages. Messages share it, so it is never
+	// changed, only replaced.
+	Rare *Rare
 }
 
 // File is the message's path below its folder.
 func (m *Message) File() string {
 	switch {
+	case m.Rare != nil && m.Rare.Odd && m.InNew:
+		return "new/" + m.Name + m.Rare.Rest
+	case m.Rare != nil && m.Rare.Odd:
+		return "cur/" + m.Name + m.Rare.Rest
 	case !m.InNew:
 		return "cur/" + maildir.FileName(m.Name, m.Flags)
 	case m.HasInfo:
@@ -100,6 +107,8 @@ type State struct {
 	New, Cur  Stamp
 	// CacheEnd is the length of the cache file that entries use.
 	CacheEnd int64
+	// rares has one of each Rare in use, as far as they are known.
+	rares map[Rare]*Rare
 	// Position is the log position up to which records were applied.
 	Position uint64
 }
@@ -135,14 +144,15 @@ func (s *State) Get(uid uint32) *Message {
 	return s.Messages[i]
 }
 
-// Keyword returns the bit of a keyword, 0 if it has none.
-func (s *State) Keyword(name string) maildir.Flags {
+// Keyword returns the marks of a keyword, none if it has no number. It may have
+// two: Dovecot may give a letter to a name that has a number without one.
+func (s *State) Keyword(name string) (m Marks) {
 	for i, k := range s.Keywords {
 		if equalFold(k, name) {
-			return 1 << i
+			m = m.Or(KeywordMark(i))
 		}
 	}
-	return 0
+	return m
 }
 
 // equalFold compares keywords, which are ASCII (RFC 9051 section 2.3.2).
@@ -159,12 +169,13 @@ func equalFold(a, b string) bool {
 	return true
 }
 
-// FreeKeyword is the index the next keyword gets, -1 when all are taken.
-func (s *State) FreeKeyword() int {
-	if i := slices.Index(s.Keywords, ""); i >= 0 {
+// FreeKeyword is the number that the next keyword gets, -1 when there are limit
+// keywords already.
+func (s *State) FreeKeyword(limit int) int {
+	if i := slices.Index(s.Keywords, ""); i >= 0 && i < limit {
 		return i
 	}
-	if len(s.Keywords) >= maildir.MaxKeywords {
+	if len(s.Keywords) >= limit {
 		return -1
 	}
 	return len(s.Keywords)

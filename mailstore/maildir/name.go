@@ -59,7 +59,47 @@ func (f Flags) Append(b []byte) []byte {
 // FileName is the name in cur/.
 func FileName(base string, f Flags) string {
 	var room [96]byte
-	return string(f.Append(append(append(room[:0], base...), ":2,"...)))
+	return string(f.Append(append(append(room[:0], base...), info...)))
+}
+
+// info is what stands between the base name and the letters.
+const info = ":2,"
+
+// Usual says that what follows a base name is spelt as FileName spells it.
+func Usual(rest string, f Flags) bool {
+	letters, is2 := strings.CutPrefix(rest, info)
+	var room [2 * MaxKeywords]byte
+	return is2 && letters == string(f.Append(room[:0]))
+}
+
+// Respell is what follows a base name when the flags become f. Letters that
+// we do not know stay, in their order, and so does what follows a second
+// comma; a form of information other than ":2," cannot hold flags and goes, as
+// Dovecot does it.
+func Respell(rest string, f Flags) string {
+	var room [2 * MaxKeywords]byte
+	known := f.Append(room[:0])
+	b := append(make([]byte, 0, len(info)+len(known)+len(rest)), info...)
+	letters, is2 := strings.CutPrefix(rest, info)
+	if !is2 {
+		return string(append(b, known...))
+	}
+	letters, more, found := strings.Cut(letters, ",")
+	for i := range len(letters) {
+		c := letters[i]
+		if ParseFlags(letters[i:i+1]) != 0 {
+			continue
+		}
+		for len(known) > 0 && known[0] < c {
+			b, known = append(b, known[0]), known[1:]
+		}
+		b = append(b, c)
+	}
+	b = append(b, known...)
+	if found {
+		b = append(append(b, ','), more...)
+	}
+	return string(b)
 }
 
 // Split parses the name of a message file: its base and its flags. Names
@@ -69,16 +109,14 @@ func Split(file string) (base string, f Flags, ok bool) {
 	if file == "" || file[0] == '.' || strings.IndexByte(file, '\n') >= 0 {
 		return "", 0, false
 	}
-	base, info, found := strings.Cut(file, ":")
+	base, _, _ = strings.Cut(file, ":")
 	if base == "" {
 		return "", 0, false
 	}
-	if found {
-		if letters, is2 := strings.CutPrefix(info, "2,"); is2 {
-			// Other programs put more fields after a second comma.
-			letters, _, _ = strings.Cut(letters, ",")
-			f = ParseFlags(letters)
-		}
+	if letters, is2 := strings.CutPrefix(file[len(base):], info); is2 {
+		// Other programs put more fields after a second comma.
+		letters, _, _ = strings.Cut(letters, ",")
+		f = ParseFlags(letters)
 	}
 	return base, f, true
 }

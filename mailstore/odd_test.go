@@ -1,0 +1,210 @@
+package mailstore
+
+import (
+	"errors"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"toastmaster/internal/msglog"
+	"toastmaster/internal/testkit/peers"
+)
+
+// asNobody lets this goroutine see the files as somebody without rights does:
+// root reads everything.
+func asNobody(t *testing.T) {
+	t.Helper()
+	if os.Getuid() != 0 {
+		return
+	}
+	runtime.LockOSThread()
+	check(t, syscall.Setfsgid(nobody))
+	check(t, syscall.Setfsuid(nobody))
+	t.Cleanup(func() {
+		check(t, syscall.Setfsuid(0))
+		check(t, syscall.Setfsgid(0))
+		runtime.UnlockOSThread()
+	})
+}
+
+func giveAway(t *testing.T, root string) {
+	t.Helper()
+	if os.Getuid() != 0 {
+		return
+	}
+	check(t, filepath.WalkDir(root, func(path string, _ os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return os.Lchown(path, nobody, nobody)
+	}))
+}
+
+// unreadable takes the owner's rights away.
+func unreadable(t *testing.T, path string) {
+	t.Helper()
+	check(t, os.Chmod(path, 0))
+}
+
+// logTo writes the log into b.
+func logTo(b *strings.Builder, o *Options) {
+	o.Log = msglog.New(slog.NewJSONHandler(b, nil))
+}
+
+// TestOddThingsInAMailbox: what is no message, or cannot be read, is passed
+// over, said once, and left as it is; all else is served.
+func TestOddThingsInAMailbox(t *testing.T) {
+	t.Parallel()
+	root := peers.TempDir(t)
+	for _, sub := range []string{"cur", "new", "tmp"} {
+		check(t, os.MkdirAll(home(root, sub), 0o700))
+	}
+	check(t, os.MkdirAll(filepath.Join(root, private), 0o700))
+	target := home(root, "elsewhere")
+	check(t, os.MkdirAll(target, 0o700))
+	for _, sub := range []string{"cur", "new"} {
+		check(t, os.WriteFile(home(root, sub, "100.good."+sub), []byte("Subject: good\n\nx\n"), 0o600))
+		check(t, os.WriteFile(home(root, sub, "101.secret."+sub), []byte("Subject: secret\n\nx\n"), 0o600))
+		unreadable(t, home(root, sub, "101.secret."+sub))
+		check(t, os.Mkdir(home(root, sub, "102.dir."+sub), 0o700))
+		check(t, os.Symlink(target, home(root, sub, "103.dirlink."+sub)))
+		check(t, os.Symlink("nothing", home(root, sub, "104.dangling."+sub)))
+		check(t, os.Symlink("105.loop."+sub, home(root, sub, "105.loop."+sub)))
+		check(t, syscall.Mkfifo(home(root, sub, "106.pipe."+sub), 0o600))
+		l, err := net.ListenUnix("unix", &net.UnixAddr{Name: shortSocket(t, home(root, sub, "107.socket."+sub))})
+		check(t, err)
+		l.SetUnlinkOnClose(false)
+		check(t, l.Close())
+		check(t, os.WriteFile(home(root, sub, ":2,S"), []byte("no name\n"), 0o600))
+	}
+	check(t, os.Symlink("../elsewhere.mail", home(root, "cur", "108.link:2,S")))
+	check(t, os.WriteFile(home(root, "elsewhere.mail"), []byte("Subject: linked\n\nx\n"), 0o600))
+	before := append(files(t, home(root, "cur")), files(t, home(root, "new"))...)
+	giveAway(t, root)
+	asNobody(t)
+	var log strings.Builder
+	o := options(root)
+	o.Store.VerifyInterval = 1
+	logTo(&log, &o)
+	s, err := Open(t.Context(), o)
+	check(t, err)
+	u := openUser(t, s)
+	for range 3 {
+		v := openView(t, u, "INBOX")
+		if v.Len() != 3 {
+			t.Fatalf("%d messages\n%s", v.Len(), log.String())
+		}
+		for seq := range uint32(3) {
+			if got := readAllOf(t, v, seq+1); !strings.HasPrefix(got, "Subject: ") {
+				t.Errorf("%q", got)
+			}
+		}
+		check(t, v.Close())
+	}
+	if got := append(files(t, home(root, "cur")), files(t, home(root, "new"))...); !slices.Equal(got, before) {
+		t.Errorf("%q\nwant %q", got, before)
+	}
+	for _, name := range []string{"101.secret", "102.dir", "103.dirlink", "104.dangling", "105.loop", "106.pipe", "107.socket"} {
+		for _, sub := range []string{"cur", "new"} {
+			if n := strings.Count(log.String(), name+"."+sub+`"`); n != 1 {
+				t.Errorf("%s.%s is said %d times", name, sub, n)
+			}
+		}
+	}
+	// Rights that are given back are seen although no directory changed.
+	check(t, os.Chmod(home(root, "new", "101.secret.new"), 0o600))
+	v := openView(t, u, "INBOX")
+	updateUntil(t, v, true, func(Update) bool { return v.Len() == 4 })
+	// A message of the index that cannot be read any more fails alone.
+	unreadable(t, home(root, "cur", "100.good.cur"))
+	failed := 0
+	for seq := range uint32(v.Len()) {
+		c, err := v.Read(t.Context(), seq+1)
+		switch {
+		case err == nil:
+			check(t, c.Close())
+		case errors.Is(err, ErrUnreadable):
+			failed++
+		default:
+			t.Error(err)
+		}
+	}
+	if failed != 1 {
+		t.Error(failed)
+	}
+	check(t, v.Close())
+	check(t, u.Close())
+	check(t, s.Close())
+}
+
+// shortSocket is a name for path that is short enough for a socket's address.
+func shortSocket(t *testing.T, path string) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "s")
+	check(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	check(t, os.Symlink(filepath.Dir(path), filepath.Join(dir, "d")))
+	return filepath.Join(dir, "d", filepath.Base(path))
+}
+
+// TestOddThingsInAnAccount: Pigeonhole's symbolic link, a folder that cannot be
+// looked into, files where folders are expected.
+func TestOddThingsInAnAccount(t *testing.T) {
+	t.Parallel()
+	root := peers.TempDir(t)
+	for _, sub := range []string{"cur", "new", "tmp", ".Good/cur", ".Good/new", ".Good/tmp", ".Good.secret/cur", ".Good.secret/new", ".Good.secret/tmp", ".only-a-folder", "sieve"} {
+		check(t, os.MkdirAll(home(root, sub), 0o700))
+	}
+	check(t, os.MkdirAll(filepath.Join(root, private), 0o700))
+	check(t, os.WriteFile(home(root, "sieve", "main.sieve"), []byte("keep;\n"), 0o600))
+	check(t, os.Symlink("sieve/main.sieve", home(root, ".dovecot.sieve")))
+	check(t, os.Symlink("nothing", home(root, ".dangling")))
+	check(t, os.Symlink(".loop", home(root, ".loop")))
+	check(t, os.WriteFile(home(root, ".dovecot.svbin"), []byte("x"), 0o600))
+	check(t, syscall.Mkfifo(home(root, ".pipe"), 0o600))
+	check(t, syscall.Mkfifo(home(root, "subscriptions"), 0o600))
+	check(t, os.Mkdir(home(root, specialUseFile), 0o700))
+	check(t, os.WriteFile(home(root, "dovecot-keywords"), []byte("0 x\n"), 0o600))
+	unreadable(t, home(root, "dovecot-keywords"))
+	unreadable(t, home(root, ".Good.secret"))
+	giveAway(t, root)
+	asNobody(t)
+	var log strings.Builder
+	o := options(root)
+	logTo(&log, &o)
+	s, err := Open(t.Context(), o)
+	check(t, err)
+	u := openUser(t, s)
+	for range 2 {
+		if got, want := names(t, u), "INBOX Good"; got != want {
+			t.Errorf("have %s, want %s\n%s", got, want, log.String())
+		}
+	}
+	for _, name := range []string{".Good.secret", "subscriptions", specialUseFile} {
+		if n := strings.Count(log.String(), "/"+name+`"`); n != 1 {
+			t.Errorf("%s is said %d times", name, n)
+		}
+	}
+	limited := alice()
+	limited.QuotaMessages = 100
+	check(t, s.Deliver(t.Context(), limited, &Delivery{Content: message("x")}))
+	if used, err := s.Usage(t.Context(), limited); err != nil || used.Messages != 1 {
+		t.Errorf("%+v %v", used, err)
+	}
+	check(t, u.Rename(t.Context(), "Good", "Better"))
+	if got, want := names(t, u), "INBOX Better"; got != want {
+		t.Errorf("have %s, want %s", got, want)
+	}
+	if _, err := os.Lstat(home(root, ".Better.secret")); err != nil {
+		t.Error(err)
+	}
+	check(t, u.Close())
+	check(t, s.Close())
+	check(t, os.Chmod(home(root, ".Better.secret"), 0o700)) // for the test's end
+}
