@@ -14,7 +14,12 @@
 //
 // Other programs may use the tree: mutt, rsync, Dovecot. Their changes are
 // found by the mtimes of new and cur; a new, cur or tmp that somebody removed is
-// made again, with one log line. Several processes of ours may serve one
+// made again, with one log line. Names of message files stay as others spelt
+// them. What is no message (a folder, a pipe, a symbolic link to nowhere) and
+// what cannot be read is passed over, said once in the log and never touched;
+// a file with new rights is found after verify_interval. Two files with one
+// base name are two messages: the second is renamed, as Dovecot does. A file
+// that is not where the index has it is looked for. Several processes of ours may serve one
 // store; the log of each mailbox's index is their common truth, under flock.
 //
 // # What it does not do
@@ -61,8 +66,10 @@
 // index. A view that is open while its mailbox is deleted or renamed finds all
 // messages expunged. dovecot-uidlist is written some time after the changes
 // and before a mailbox leaves memory; Dovecot may therefore take the tree over,
-// and give it back, but not serve the same mailbox at the same moment. At most
-// 26 keywords in a mailbox have a letter; more are refused with ErrLimit.
+// and give it back, but not serve the same mailbox at the same moment. The first
+// 26 keywords in a mailbox have a letter in the file names; more, up to
+// store.max_keywords (ErrLimit), are in the index and in toastmaster.keywords,
+// from which a rebuild takes them.
 //
 // # Contexts
 //
@@ -86,6 +93,7 @@
 //	cur new tmp maildirfolder             Maildir++
 //	dovecot-uidlist dovecot-keywords      written as Dovecot does, under NAME.lock
 //	dovecot-uidvalidity*                  last UIDVALIDITY (home only)
+//	toastmaster.keywords                  keywords without a letter, when there are any
 //	subscriptions maildirsize             Dovecot's, Maildir++'s (home only)
 //	toastmaster.index toastmaster.index.log toastmaster.cache   see mailstore/index
 //	toastmaster.special-use               SPECIAL-USE set at CREATE (home only)

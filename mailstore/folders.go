@@ -141,6 +141,21 @@ func (a *account) names() ([]string, error) {
 	return names, nil
 }
 
+// newDir is folderDir of a mailbox that may have to be made.
+func (a *account) newDir(name string) (string, error) {
+	dir, err := a.folderDir(name)
+	if err != nil {
+		return "", err
+	}
+	if there, err := a.hasFolder(dir); there && err == nil {
+		return dir, nil // ErrExists is what the caller says
+	}
+	if _, err := maildir.NewFolderDir(name, a.store.sep); err != nil {
+		return "", fmt.Errorf("%w: %q", ErrInvalidName, name)
+	}
+	return dir, nil
+}
+
 func (a *account) folderDir(name string) (string, error) {
 	dir, err := maildir.FolderDir(name, a.store.sep)
 	if err != nil {
@@ -153,7 +168,7 @@ func (a *account) folderDir(name string) (string, error) {
 func (u *User) Create(ctx context.Context, name string, specialUse imap.MailboxAttr) error {
 	a := u.acct
 	name = u.canonical(name)
-	dir, err := a.folderDir(name)
+	dir, err := a.newDir(name)
 	if err != nil {
 		return err
 	}
@@ -266,7 +281,7 @@ func (u *User) Rename(ctx context.Context, from, to string) error {
 	if err != nil {
 		return ErrNotFound
 	}
-	toDir, err := a.folderDir(to)
+	toDir, err := a.newDir(to)
 	if err != nil {
 		return err
 	}

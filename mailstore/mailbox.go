@@ -47,6 +47,8 @@ type mailbox struct {
 	log   *index.Log
 	cache *index.Cache
 	batch index.Batch
+	// more are keywords of unknown messages by their base names, in a rebuild.
+	more  map[string]index.Keywords
 	views map[*View]struct{}
 	// flagsGen and gonegen count changes of flags and of the set of messages
 	// other than growth.
@@ -186,6 +188,10 @@ func (mb *mailbox) load(ctx context.Context) error {
 	}
 	mb.uids.keys = 0
 	err = mb.readKeywords()
+	if err == nil && damaged {
+		mb.more, err = mb.readMoreKeywords()
+		defer func() { mb.more = nil }()
+	}
 	if err == nil {
 		err = mb.finishUnlinks()
 	}

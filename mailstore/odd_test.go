@@ -11,8 +11,10 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"toastmaster/internal/msglog"
+	"toastmaster/internal/testkit/clocktest"
 	"toastmaster/internal/testkit/peers"
 )
 
@@ -207,4 +209,91 @@ func TestOddThingsInAnAccount(t *testing.T) {
 	check(t, u.Close())
 	check(t, s.Close())
 	check(t, os.Chmod(home(root, ".Better.secret"), 0o700)) // for the test's end
+}
+
+// TestOneNameTwice: two messages with one base name are two messages; two names
+// of one file are one.
+func TestOneNameTwice(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	oddMailbox(t, root)
+	check(t, os.RemoveAll(home(root, "cur")))
+	check(t, os.Mkdir(home(root, "cur"), 0o700))
+	check(t, os.WriteFile(home(root, "new", "100.a,S=18"), []byte("Subject: a new\n\nx\n"), 0o600))
+	check(t, os.WriteFile(home(root, "cur", "100.a,S=18:2,S"), []byte("Subject: a cur\n\nx\n"), 0o600))
+	check(t, os.WriteFile(home(root, "cur", "100.a,S=18:2,SX"), []byte("Subject: a odd\n\nx\n"), 0o600))
+	check(t, os.WriteFile(home(root, "new", "200.b"), []byte("Subject: b\n\nx\n"), 0o600))
+	check(t, os.Link(home(root, "new", "200.b"), home(root, "cur", "200.b:2,F")))
+	o := options(root)
+	now := clocktest.New(time.Now().Add(time.Minute))
+	o.Clock = now
+	s, err := Open(t.Context(), o)
+	check(t, err)
+	u := openUser(t, s)
+	v := openView(t, u, "INBOX")
+	subjects := map[string]bool{}
+	for seq := range uint32(v.Len()) {
+		subjects[readAllOf(t, v, seq+1)] = true
+	}
+	if v.Len() != 4 || len(subjects) != 4 {
+		t.Errorf("%d messages: %v", v.Len(), subjects)
+	}
+	if got := files(t, home(root, "new")); len(got) != 1 {
+		t.Errorf("%q", got)
+	}
+	// Nothing comes back.
+	check(t, v.Expunge(t.Context(), allOf(v)))
+	check(t, v.Close())
+	check(t, u.Close())
+	check(t, s.Close())
+	if got := append(files(t, home(root, "new")), files(t, home(root, "cur"))...); len(got) != 0 {
+		t.Errorf("%q", got)
+	}
+}
+
+// TestFolderWithoutAName is used, renamed and deleted like any other.
+func TestFolderWithoutAName(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	oddMailbox(t, root)
+	for _, dir := range []string{".&bad", ".&bad.below", ".x\xff"} {
+		for _, sub := range []string{"cur", "new", "tmp"} {
+			check(t, os.MkdirAll(home(root, dir, sub), 0o700))
+		}
+		check(t, os.WriteFile(home(root, dir, "cur", "100.a:2,S"), []byte("Subject: a\n\nx\n"), 0o600))
+	}
+	s := openStore(t, root)
+	u := openUser(t, s)
+	if got, want := names(t, u), "INBOX x\uFFFDFF \uFFFD26bad+ \uFFFD26bad/below"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	for _, name := range []string{"\uFFFD26bad", "x\uFFFDFF", "\uFFFD26bad/below"} {
+		v := openView(t, u, name)
+		if v.Len() != 1 || readAllOf(t, v, 1) != "Subject: a\n\nx\n" {
+			t.Errorf("%q: %d", name, v.Len())
+		}
+		_, _, err := v.Copy(t.Context(), []uint32{1}, name)
+		check(t, err)
+		check(t, v.Close())
+	}
+	check(t, u.Subscribe(t.Context(), "x\uFFFDFF", true))
+	if err := u.Create(t.Context(), "\uFFFD26more", ""); !errors.Is(err, ErrInvalidName) {
+		t.Errorf("%v", err)
+	}
+	if err := u.Create(t.Context(), "x\uFFFDFF", ""); !errors.Is(err, ErrExists) {
+		t.Errorf("%v", err)
+	}
+	if err := u.Rename(t.Context(), "INBOX", "\uFFFD26more"); !errors.Is(err, ErrInvalidName) {
+		t.Errorf("%v", err)
+	}
+	check(t, u.Rename(t.Context(), "\uFFFD26bad", "good"))
+	if got, want := names(t, u), "INBOX good+ good/below x\uFFFDFF*"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	check(t, u.Delete(t.Context(), "x\uFFFDFF"))
+	if got := files(t, filepath.Dir(home(root, "cur"))); slices.Contains(got, ".x\xff") || slices.Contains(got, ".&bad") {
+		t.Errorf("%q", got)
+	}
+	check(t, u.Close())
+	check(t, s.Close())
 }

@@ -160,3 +160,53 @@ func TestOddNamesAreCopiedMovedAndExpunged(t *testing.T) {
 		})
 	}
 }
+
+// TestRenamedUnderneath: a file that another program renamed a moment ago is
+// looked for, changed and removed all the same.
+func TestRenamedUnderneath(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	s := openStore(t, root)
+	u := openUser(t, s)
+	for i := range 4 {
+		deliver(t, s, Delivery{Content: message(string(rune('a' + i)))})
+	}
+	v := openView(t, u, "INBOX")
+	_, err := v.SetFlags(t.Context(), []uint32{1, 2, 3, 4}, FlagsAdd, []imap.Flag{imap.FlagSeen}, 0)
+	check(t, err)
+	others := func(from, to string) {
+		t.Helper()
+		for _, name := range files(t, home(root, "cur")) {
+			base, rest, _ := strings.Cut(name, ":")
+			if rest != from {
+				t.Fatal(name)
+			}
+			check(t, os.Rename(home(root, "cur", name), home(root, "cur", base+":"+to)))
+		}
+	}
+	others("2,S", "2,SR")
+	_, err = v.SetFlags(t.Context(), []uint32{1, 2, 3, 4}, FlagsAdd, []imap.Flag{imap.FlagFlagged}, 0)
+	check(t, err)
+	for _, name := range files(t, home(root, "cur")) {
+		if !strings.HasSuffix(name, ":2,FRS") {
+			t.Error(name)
+		}
+	}
+	others("2,FRS", "2,S,w")
+	_, uids, err := v.Copy(t.Context(), []uint32{1}, "Junk")
+	if err != nil || len(uids) != 1 {
+		t.Errorf("%v %v", uids, err)
+	}
+	others("2,S,w", "1,")
+	if _, uids, err = v.Move(t.Context(), []uint32{2}, "Junk"); err != nil || len(uids) != 1 {
+		t.Errorf("%v %v", uids, err)
+	}
+	others("1,", "2,T")
+	check(t, v.Expunge(t.Context(), []uint32{1, 3, 4}))
+	if got := files(t, home(root, "cur")); len(got) != 0 {
+		t.Errorf("%q", got)
+	}
+	check(t, v.Close())
+	check(t, u.Close())
+	check(t, s.Close())
+}

@@ -388,7 +388,7 @@ func (mb *mailbox) examine(f found) (*index.Message, error) {
 		Name: f.base, Flags: f.flags, InNew: f.inNew, HasInfo: f.hasInfo,
 		Date: info.ModTime().Unix(), Size: info.Size(), Wire: wire,
 	}
-	m.SetRare(f.rare(index.Rare{}))
+	m.SetRare(f.rare(index.Rare{Keywords: mb.more[f.base]}))
 	if wire < 0 || stored != info.Size() {
 		m.Wire, err = wireSize(file, info.Size())
 	}

@@ -86,6 +86,9 @@ func (mb *mailbox) writeUIDList() error {
 	if mb.uids.written == version {
 		return nil
 	}
+	if err := mb.writeMoreKeywords(); err != nil {
+		return err
+	}
 	name := filepath.Join(mb.path, uidListFile)
 	done, err := replaceLocked(mb.store().fs, name, mb.now(), func() ([]byte, error) {
 		old, err := readFile(mb.store().fs, name)
@@ -245,9 +248,14 @@ func (a *account) nextUIDValidity() (uint32, error) {
 
 // writeFile replaces a small file below home.
 func (a *account) writeFile(name string, data []byte) error {
-	fsys := a.store.fs
-	name = filepath.Join(a.home, name)
-	_, unique := a.store.uniqueName() // another process may write it, too
+	return a.store.replaceFile(a.home, name, data)
+}
+
+// replaceFile replaces a small file in a folder of the store.
+func (s *Store) replaceFile(dir, name string, data []byte) error {
+	fsys := s.fs
+	name = filepath.Join(dir, name)
+	_, unique := s.uniqueName() // another process may write it, too
 	tmp := name + "." + unique + ".tmp"
 	f, err := fsys.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {

@@ -59,7 +59,11 @@ func TestUpdateKeepsExpungedUntilAsked(t *testing.T) {
 
 func TestFlagsBetweenSessions(t *testing.T) {
 	t.Parallel()
-	s, u, _ := openEmpty(t)
+	o := options(t.TempDir())
+	o.Store.MaxKeywords = 26
+	s, err := Open(t.Context(), o)
+	check(t, err)
+	u := openUser(t, s)
 	for i := range 3 {
 		deliver(t, s, Delivery{Content: message(fmt.Sprint(i))})
 	}
@@ -96,7 +100,7 @@ func TestFlagsBetweenSessions(t *testing.T) {
 		set(a, FlagsAdd, 0, imap.Flag(fmt.Sprint("k", i)))
 	}
 	// Two are more than are left, and what is refused takes none.
-	_, err := a.SetFlags(t.Context(), []uint32{1}, FlagsAdd, []imap.Flag{"two", "more"}, 0)
+	_, err = a.SetFlags(t.Context(), []uint32{1}, FlagsAdd, []imap.Flag{"two", "more"}, 0)
 	if names := a.Info().Flags; !errors.Is(err, ErrLimit) || a.Info().KeywordsFull || slices.Contains(names, "two") {
 		t.Errorf("%v %v", err, names)
 	}

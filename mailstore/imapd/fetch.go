@@ -1,6 +1,7 @@
 package imapd
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 
@@ -27,18 +28,18 @@ func (s *session) fetch(a *args) (reply, error) {
 	if err := a.end(); err != nil {
 		return reply{}, err
 	}
-	missed := false
+	var missed error
 	for _, r := range ranges {
 		for first := r.first; first <= r.last; first += seenBatch {
 			some, err := s.fetchSome(q, seqRange{first, min(r.last, first+seenBatch-1)})
 			if err != nil {
 				return reply{}, err
 			}
-			missed = missed || some
+			missed = cmp.Or(missed, some)
 		}
 	}
-	if missed {
-		return reply{}, no("EXPUNGEISSUED", "Some of the messages no longer exist")
+	if missed != nil {
+		return reply{}, missed
 	}
 	return reply{text: "Fetch completed"}, nil
 }
@@ -48,12 +49,13 @@ func (s *session) fetch(a *args) (reply, error) {
 // has at most so many marked that it has not got.
 const seenBatch = 64
 
-// fetchSome sends a batch of messages; missed says that some are gone.
-func (s *session) fetchSome(q *fetchRequest, r seqRange) (missed bool, err error) {
+// fetchSome sends a batch of messages; missed is the first error that concerns
+// one message only: it is gone, or cannot be read. The others are sent.
+func (s *session) fetchSome(q *fetchRequest, r seqRange) (missed, err error) {
 	var marked []uint32
 	if q.seen && !s.readOnly {
 		if marked, err = s.markSeen(r); err != nil {
-			return false, err
+			return nil, err
 		}
 	}
 	for seq := r.first; seq <= r.last; seq++ {
@@ -66,8 +68,8 @@ func (s *session) fetchSome(q *fetchRequest, r seqRange) (missed bool, err error
 			newFlags = !q.flags
 		}
 		err := s.fetchMessage(q, seq, newFlags)
-		if errors.Is(err, mailstore.ErrExpunged) {
-			missed = true
+		if errors.Is(err, mailstore.ErrExpunged) || errors.Is(err, mailstore.ErrUnreadable) {
+			missed = cmp.Or(missed, err)
 			continue
 		}
 		if err != nil {

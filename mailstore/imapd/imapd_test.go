@@ -39,6 +39,9 @@ func TestDialogues(t *testing.T) {
 				h.config.IMAPD.MaxLiteral = 1000
 				h.config.IMAPD.MaxDiscard = 100000
 				h.config.IMAPD.MaxBadCommands = 10
+				if name == "refusals" {
+					h.config.Store.MaxKeywords = 26
+				}
 			})
 			h.deliver("alice", plain, mixed, eightBit)
 			return h.Dial(0)

@@ -52,6 +52,9 @@ func (m *matcher) message(k *key, seq uint32) (bool, error) {
 	m.seq, m.structure = seq, false
 	m.m = m.s.view.Message(seq)
 	ok, err := m.match(k)
+	if errors.Is(err, mailstore.ErrUnreadable) {
+		return false, nil // the log has it
+	}
 	if errors.Is(err, mailstore.ErrExpunged) {
 		m.missed = true
 		return false, nil

@@ -55,6 +55,7 @@ func outcomes() []outcome {
 		{mailstore.ErrOverQuota, "OVERQUOTA", "Quota exceeded"},
 		{mailstore.ErrFull, "UNAVAILABLE", "Insufficient system storage"},
 		{mailstore.ErrExpunged, "EXPUNGEISSUED", "Some of the messages no longer exist"},
+		{mailstore.ErrUnreadable, "SERVERBUG", "Some of the messages cannot be read"},
 		{mailstore.ErrLimit, "LIMIT", "Limit reached"},
 		{mailstore.ErrBusy, "INUSE", "Mailbox is locked by another process, please try again later"},
 	}

@@ -23,6 +23,19 @@
 // dovecot-keywords. Files in new/ have no flags, as a rule; Dovecot may give
 // them some, so they are read there too.
 //
+// Other programs spell names otherwise: no ":2,", letters unordered, twice or
+// unknown, more fields behind a second comma. Such a name is read and kept as
+// it is ([Usual]); when the flags change ([Respell]), unknown letters and
+// fields stay, as with Dovecot. What follows a colon but not ":2," has no
+// flags and is replaced then.
+//
+// # Folders without a usable name
+//
+// A folder whose name is no valid modified UTF-7, has an empty level, or spells
+// INBOX otherwise is shown with U+FFFD before two hex digits for each octet
+// that cannot be shown (".&bad" is "\uFFFD26bad"; an empty level is U+FFFD
+// alone). The mapping is one to one and back; nothing new gets such a name.
+//
 // # Results
 //
 // Readers of files survive any input: a damaged line is skipped and counted,

@@ -69,6 +69,9 @@ func ParseSubscriptions(data []byte, sep rune) []string {
 			names = append(names, Inbox)
 			continue
 		}
+		if strings.HasPrefix(line, ".") || hasControl(line) {
+			continue
+		}
 		if name, ok := FolderName("."+line, sep); ok {
 			names = append(names, name)
 		}
@@ -82,7 +85,7 @@ func AppendSubscriptions(b []byte, names []string, sep rune) []byte {
 	for _, name := range names {
 		dir, err := FolderDir(name, sep)
 		switch {
-		case err != nil:
+		case err != nil || hasControl(dir) || strings.HasPrefix(dir, ".."):
 			continue
 		case dir == "":
 			b = append(b, Inbox...)

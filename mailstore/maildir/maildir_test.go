@@ -45,7 +45,7 @@ func TestFolderNames(t *testing.T) {
 			t.Errorf("%q back: %q %v", dir, back, ok)
 		}
 	}
-	for _, bad := range []string{"", "/", "a//b", "/a", "a/", "a.b", "..", "a\nb", "a\x00", "\xff", strings.Repeat("x", 250), "a/.."} {
+	for _, bad := range []string{"", "/", "a//b", "/a", "a/", "a.b", "..", "a\nb", "a\x00", "\xff", strings.Repeat("x", 256), "a/.."} {
 		if dir, err := FolderDir(bad, '/'); err == nil {
 			t.Errorf("%q became %q", bad, dir)
 		}
@@ -56,9 +56,37 @@ func TestFolderNames(t *testing.T) {
 	if _, err := FolderDir("A/B", '.'); err == nil {
 		t.Error(`"/" was taken into a folder name`)
 	}
-	for _, bad := range []string{"", ".", "..", "cur", ".a..b", ".&bad", ".a.", ".inbox", ".x\xff"} {
+	for _, bad := range []string{"", ".", "..", "cur", ".a/b", ".a\x00", "." + strings.Repeat("x", 255)} {
 		if name, ok := FolderName(bad, '/'); ok {
 			t.Errorf("%q became %q", bad, name)
+		}
+	}
+}
+
+// TestUnusableFolderNames: a folder whose name nobody could choose has one all
+// the same, and no other folder has it.
+func TestUnusableFolderNames(t *testing.T) {
+	t.Parallel()
+	for dir, want := range map[string]string{
+		".&bad": "\uFFFD26bad", ".x\xff.y": "x\uFFFDFF/y", ".a..b": "a/\uFFFD/b", ".a.": "a/\uFFFD", "...": "\uFFFD/\uFFFD/\uFFFD",
+		".inbox": "\uFFFD69nbox", ".INBOX": "\uFFFD49NBOX", ".Inbox.x": "\uFFFD49nbox/x", ".INBOX.x": "INBOX/x",
+		".Entw\u00fcrfe": "Entw\uFFFDC3\uFFFDBCrfe", ".&AGE-": "\uFFFD26AGE-", ".a b&": "a b\uFFFD26",
+		".&AAo-": "\uFFFD26AAo-", ".&,,0-": "\uFFFD26,,0-", ".&,,0-26bad": "\uFFFD26,,0-26bad", ".&,,0-x": "\uFFFDx",
+	} {
+		name, ok := FolderName(dir, '/')
+		if !ok || name != want {
+			t.Errorf("%q: %q %v, want %q", dir, name, ok, want)
+		}
+		if back, err := FolderDir(name, '/'); err != nil || back != dir {
+			t.Errorf("%q: back %q %v", name, back, err)
+		}
+		if dir, err := NewFolderDir(name, '/'); name != "INBOX/x" && name != "\uFFFDx" && err == nil {
+			t.Errorf("%q would be made as %q", name, dir)
+		}
+	}
+	for _, bad := range []string{"\uFFFD61", "x\uFFFD41", "\uFFFD2E", "\uFFFD2F", "\uFFFD26bad/\uFFFD61", "\u00fc\uFFFD26", "a/\uFFFD00"} {
+		if dir, err := FolderDir(bad, '/'); err == nil {
+			t.Errorf("%q became %q", bad, dir)
 		}
 	}
 }
