@@ -77,6 +77,9 @@ func openStore(t *testing.T, c *configs.Config) *store.Store {
 	t.Helper()
 	ctx := context.Background()
 	path := filepath.Join(t.TempDir(), "x.db")
+	if err := dirsql.Create(path); err != nil {
+		t.Fatal(err)
+	}
 	w, err := dirsql.OpenWriter(ctx, path, c.Directory)
 	if err != nil {
 		t.Fatal(err)

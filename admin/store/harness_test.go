@@ -57,6 +57,9 @@ func newBench(t testing.TB) *bench {
 	c.Directory.BusyTimeout = 50 * time.Millisecond
 	b := &bench{path: filepath.Join(t.TempDir(), "x.db"), clock: &stopped{now: time.Unix(1_700_000_000, 0)}}
 	var err error
+	if err := dirsql.Create(b.path); err != nil {
+		t.Fatal(err)
+	}
 	if b.writer, err = dirsql.OpenWriter(ctx, b.path, c.Directory); err != nil {
 		t.Fatal(err)
 	}

@@ -125,9 +125,11 @@ func failure(err error) error {
 	switch {
 	case errors.As(err, &s):
 		switch s.Code() & 0xff {
-		case sqlitelib.SQLITE_BUSY, sqlitelib.SQLITE_LOCKED, sqlitelib.SQLITE_FULL, sqlitelib.SQLITE_IOERR:
+		case sqlitelib.SQLITE_BUSY, sqlitelib.SQLITE_LOCKED, sqlitelib.SQLITE_FULL, sqlitelib.SQLITE_IOERR, sqlitelib.SQLITE_CANTOPEN:
 			return &model.Error{Kind: model.Unavailable, Text: "the database is not available now", Cause: err}
 		}
+	case errors.Is(err, directory.ErrUnavailable):
+		return &model.Error{Kind: model.Unavailable, Text: "the database is not the one that this service opened: see its log", Cause: err}
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return &model.Error{Kind: model.Unavailable, Text: "it took too long", Cause: err}
 	}

@@ -46,6 +46,9 @@ func newShell(t *testing.T) *shell {
 	c.Main.DataDir = dir
 	c.Auth.Argon2Memory, c.Auth.BulkArgon2Memory, c.Auth.Argon2Time = 128<<10, 64<<10, 1
 	ctx, cancel := context.WithCancel(context.Background())
+	if err := sql.Create(filepath.Join(dir, "x.db")); err != nil {
+		t.Fatal(err)
+	}
 	w, err := sql.OpenWriter(ctx, filepath.Join(dir, "x.db"), c.Directory)
 	if err != nil {
 		t.Fatal(err)

@@ -14,6 +14,9 @@ import (
 // targets.
 var errBadRow = errors.New("row does not fit the schema")
 
+// errOther is an answer of another database than the one that was opened.
+var errOther = errors.New("another database is in the place of the one that was opened; restart to use it")
+
 // answer turns an error of the database into one of the three other answers.
 func answer(table, key string, err error) error {
 	return &directory.Error{Outcome: outcome(err), Table: table, Key: key, Cause: cause(err)}

@@ -4,20 +4,74 @@ import (
 	"context"
 	dbsql "database/sql"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 
 	"toastmaster/directory"
 	"toastmaster/internal/addr"
+	"toastmaster/internal/identity"
 )
 
 // Directory implements directory.Directory. Safe for concurrent use.
 type Directory struct {
 	db         *dbsql.DB
+	path       string
 	delimiters string
 
 	mu       sync.Mutex
-	prepared [3]*dbsql.Stmt
+	prepared [4]*dbsql.Stmt
+	// instance is the id of the database that gave the first answer.
+	instance *identity.ID
+}
+
+// Instance is the id of the database, "" for none. All answers are of that one,
+// also when the file gets other content.
+func (d *Directory) Instance(ctx context.Context) (identity.ID, error) {
+	const table = "sql:instance"
+	s, err := d.statement(ctx, instanceQuery)
+	if err != nil {
+		return "", answer(table, d.path, err)
+	}
+	var id identity.ID
+	err = s.QueryRowContext(ctx).Scan(&id)
+	if err == nil {
+		err = d.same(id)
+	}
+	if err != nil {
+		return "", answer(table, d.path, err)
+	}
+	return id, nil
+}
+
+// same says whether an answer comes from the database that gave the first one.
+func (d *Directory) same(id identity.ID) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.instance == nil {
+		d.instance = &id
+	}
+	if *d.instance != id {
+		return fmt.Errorf("%w: %s has the instance id %q and had %q", errOther, d.path, id, *d.instance)
+	}
+	return nil
+}
+
+// missing is the answer of a query without rows: NotFound, if it was asked of
+// the right database.
+func (d *Directory) missing(ctx context.Context, table, key string) error {
+	if _, err := d.Instance(ctx); err != nil {
+		return err
+	}
+	return directory.Missing(table, key)
+}
+
+// failed is any answer but Found.
+func (d *Directory) failed(ctx context.Context, table, key string, err error) error {
+	if errors.Is(err, dbsql.ErrNoRows) {
+		return d.missing(ctx, table, key)
+	}
+	return answer(table, key, err)
 }
 
 // Close closes the database.
@@ -29,16 +83,21 @@ const (
 	domainQuery = iota
 	recipientQuery
 	accountQuery
+	instanceQuery
 )
 
-var queries = [3]string{
-	domainQuery: `SELECT alias_of, enabled FROM directory_domains WHERE name = ?1`,
+// Each answer has the id of its database in front; one without rows is asked
+// for by itself (missing).
+var queries = [4]string{
+	instanceQuery: `SELECT COALESCE((SELECT id FROM directory_instance), '')`,
+
+	domainQuery: `SELECT COALESCE((SELECT id FROM directory_instance), ''), alias_of, enabled FROM directory_domains WHERE name = ?1`,
 
 	// Up to three addresses match: whole, without extension, catch-all. They
 	// come best first, and only the rows of the first are read: one for each
 	// target of an alias, then the mailbox beside it ('alias' < 'mailbox').
 	recipientQuery: `
-SELECT r.local, d.real_name, r.kind, r.home, r.quota_bytes, r.quota_messages, r.enabled * d.enabled, r.moved_to, COALESCE(t.target, '')
+SELECT COALESCE((SELECT id FROM directory_instance), ''), r.local, d.real_name, r.kind, r.home, r.quota_bytes, r.quota_messages, r.enabled * d.enabled, r.moved_to, COALESCE(t.target, '')
   FROM directory_domains d
   JOIN directory_recipients r ON r.real_id = d.real_id AND r.local IN (?2, ?3, '')
   LEFT JOIN directory_targets t ON t.address_id = r.address_id
@@ -46,7 +105,7 @@ SELECT r.local, d.real_name, r.kind, r.home, r.quota_bytes, r.quota_messages, r.
  ORDER BY CASE r.local WHEN ?2 THEN 0 WHEN ?3 THEN 1 ELSE 2 END, r.kind, t.position`,
 
 	accountQuery: `
-SELECT d.real_name, a.home, a.quota_bytes, a.quota_messages, a.enabled * d.enabled, a.password_hash, a.credential
+SELECT COALESCE((SELECT id FROM directory_instance), ''), d.real_name, a.home, a.quota_bytes, a.quota_messages, a.enabled * d.enabled, a.password_hash, a.credential
   FROM directory_domains d
   JOIN directory_accounts a ON a.real_id = d.real_id AND a.local = ?2
  WHERE d.name = ?1`,
@@ -84,8 +143,13 @@ func (d *Directory) Domain(ctx context.Context, name string) (directory.Domain, 
 		return directory.Domain{}, answer(table, name, err)
 	}
 	dom := directory.Domain{Name: name}
-	if err := s.QueryRowContext(ctx, name).Scan(&dom.AliasOf, &dom.Enabled); err != nil {
-		return directory.Domain{}, answer(table, name, err)
+	var id identity.ID
+	err = s.QueryRowContext(ctx, name).Scan(&id, &dom.AliasOf, &dom.Enabled)
+	if err == nil {
+		err = d.same(id)
+	}
+	if err != nil {
+		return directory.Domain{}, d.failed(ctx, table, name, err)
 	}
 	return dom, nil
 }
@@ -104,10 +168,14 @@ func (d *Directory) Recipient(ctx context.Context, a addr.Address) (directory.Re
 	if err != nil {
 		return directory.Recipient{}, answer(table, key, err)
 	}
-	defer rows.Close()
-	r, err := readRecipient(rows)
+	r, id, err := readRecipient(rows)
+	// Before the id is asked for: that needs a connection, too.
+	err = errors.Join(err, rows.Close())
+	if err == nil {
+		err = d.same(id)
+	}
 	if err != nil {
-		return directory.Recipient{}, answer(table, key, err)
+		return directory.Recipient{}, d.failed(ctx, table, key, err)
 	}
 	if r.Matched.Local != whole && r.Matched.Local != "" {
 		r.Extension = extension
@@ -116,15 +184,14 @@ func (d *Directory) Recipient(ctx context.Context, a addr.Address) (directory.Re
 }
 
 // readRecipient reads the rows of the best match.
-func readRecipient(rows *dbsql.Rows) (directory.Recipient, error) {
-	var r directory.Recipient
+func readRecipient(rows *dbsql.Rows) (r directory.Recipient, id identity.ID, err error) {
 	found := false
 	for rows.Next() {
 		var matched addr.Address
 		var m directory.Mailbox
 		var kind, movedTo, target string
-		if err := rows.Scan(&matched.Local, &matched.Domain, &kind, &m.Home, &m.QuotaBytes, &m.QuotaMessages, &m.Enabled, &movedTo, &target); err != nil {
-			return r, err
+		if err := rows.Scan(&id, &matched.Local, &matched.Domain, &kind, &m.Home, &m.QuotaBytes, &m.QuotaMessages, &m.Enabled, &movedTo, &target); err != nil {
+			return r, id, err
 		}
 		if found && matched != r.Matched {
 			break
@@ -142,21 +209,21 @@ func readRecipient(rows *dbsql.Rows) (directory.Recipient, error) {
 		}
 		t, err := addr.Parse(target)
 		if err != nil {
-			return r, errors.Join(errBadRow, err)
+			return r, id, errors.Join(errBadRow, err)
 		}
 		r.Targets = append(r.Targets, t)
 	}
 	switch {
 	case rows.Err() != nil:
-		return r, rows.Err()
+		return r, id, rows.Err()
 	case !found:
-		return r, dbsql.ErrNoRows
+		return r, id, dbsql.ErrNoRows
 	case r.Kind == 0:
-		return r, errBadRow
+		return r, id, errBadRow
 	case r.Kind == directory.KindAlias && len(r.Targets) == 0:
-		return r, errBadRow
+		return r, id, errBadRow
 	}
-	return r, nil
+	return r, id, nil
 }
 
 // kinds reads the column kind; 0 for one that this program does not know.
@@ -185,10 +252,14 @@ func (d *Directory) Account(ctx context.Context, login string) (directory.Accoun
 	}
 	acc := directory.Account{Mailbox: directory.Mailbox{Address: a.Fold()}}
 	m := &acc.Mailbox
+	var id identity.ID
 	err = s.QueryRowContext(ctx, a.Domain, m.Address.Local).
-		Scan(&m.Address.Domain, &m.Home, &m.QuotaBytes, &m.QuotaMessages, &m.Enabled, &acc.PasswordHash, &m.Credential)
+		Scan(&id, &m.Address.Domain, &m.Home, &m.QuotaBytes, &m.QuotaMessages, &m.Enabled, &acc.PasswordHash, &m.Credential)
+	if err == nil {
+		err = d.same(id)
+	}
 	if err != nil {
-		return directory.Account{}, answer(table, strings.ToLower(login), err)
+		return directory.Account{}, d.failed(ctx, table, strings.ToLower(login), err)
 	}
 	return acc, nil
 }

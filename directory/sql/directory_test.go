@@ -28,10 +28,18 @@ func params() configs.Directory {
 	return c
 }
 
+func create(t testing.TB, path string) {
+	t.Helper()
+	if err := sql.Create(path); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // database makes a database with the schema and returns its path and writer.
 func database(t *testing.T) (string, *dbsql.DB) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "dir with ? and %41.db")
+	create(t, path)
 	w, err := sql.OpenWriter(context.Background(), path, params())
 	if err != nil {
 		t.Fatal(err)
@@ -152,8 +160,13 @@ func TestAnswersOfBrokenFiles(t *testing.T) {
 			return reader(t, path, "")
 		}, directory.Misconfigured},
 		"empty database": {func(t *testing.T) *sql.Directory {
-			return reader(t, filepath.Join(t.TempDir(), "new.db"), "")
+			path := filepath.Join(t.TempDir(), "new.db")
+			create(t, path)
+			return reader(t, path, "")
 		}, directory.Misconfigured},
+		"no file": {func(t *testing.T) *sql.Directory {
+			return reader(t, filepath.Join(t.TempDir(), "new.db"), "")
+		}, directory.Unavailable},
 		"missing column": {func(t *testing.T) *sql.Directory {
 			path, w := database(t)
 			exec(t, w, "DROP VIEW directory_domains")
@@ -213,9 +226,10 @@ func TestSchemaArrivesLater(t *testing.T) {
 	ctx := context.Background()
 	path := filepath.Join(t.TempDir(), "x.db")
 	d := reader(t, path, "+")
-	if _, err := d.Domain(ctx, "example.test"); directory.OutcomeOf(err) != directory.Misconfigured {
+	if _, err := d.Domain(ctx, "example.test"); directory.OutcomeOf(err) != directory.Unavailable {
 		t.Fatalf("before: %v", err)
 	}
+	create(t, path)
 	w, err := sql.OpenWriter(ctx, path, params())
 	if err != nil {
 		t.Fatal(err)
@@ -233,6 +247,7 @@ func TestSchemaArrivesLater(t *testing.T) {
 func BenchmarkRecipient(b *testing.B) {
 	t := &testing.T{}
 	path := filepath.Join(b.TempDir(), "x.db")
+	create(b, path)
 	w, err := sql.OpenWriter(context.Background(), path, params())
 	if err != nil {
 		b.Fatal(err)

@@ -7,6 +7,13 @@
 // its tables (migrations/sqlite), one query for each question. [OpenWriter]
 // opens the one connection that admin/store and migrations write through.
 //
+// [Create] makes a database, and nothing else does: a file that is missing stays
+// missing. [Inspect], [Instance] and [SetInstance] are about the id of the
+// installation that a database belongs to. All connections stay with the file
+// that was there first: while it is removed, replaced or cut to nothing, and
+// while another installation's content was copied over it, every answer is
+// Unavailable and every change refused, because "not found" would bounce mail.
+//
 // # What it does not do
 //
 // It does not create or migrate the schema, does not cache (directory/cache)

@@ -1,6 +1,7 @@
 package sql
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -18,6 +19,18 @@ func TestNewDatabaseIsPrivate(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "directory.db")
 	c := configs.Default().Directory
+	if _, err := OpenWriter(t.Context(), path, c); !errors.Is(err, fs.ErrNotExist) {
+		t.Fatalf("opening what is not there: %v", err)
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {
+		t.Fatalf("opening made %v, %v", entries, err)
+	}
+	if err := Create(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := Create(path); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("made twice: %v", err)
+	}
 	db, err := OpenWriter(t.Context(), path, c)
 	if err != nil {
 		t.Fatal(err)

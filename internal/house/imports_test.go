@@ -23,6 +23,7 @@ var mayImport = []struct {
 	{"internal/dsn", nil},
 	{"internal/vfs", nil},
 	{"internal/field", nil},
+	{"internal/identity", []string{"internal/vfs"}},
 	{"internal/addr", nil},
 	{"internal/envelope", []string{"internal/addr", "internal/dsn"}},
 	{"internal/trace", []string{"internal/addr", "internal/envelope"}},

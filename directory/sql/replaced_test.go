@@ -1,0 +1,153 @@
+package sql_test
+
+import (
+	"context"
+	dbsql "database/sql"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"toastmaster/directory"
+	"toastmaster/directory/sql"
+	"toastmaster/directory/static"
+	"toastmaster/directory/tabletest"
+	"toastmaster/internal/addr"
+	"toastmaster/internal/identity"
+	"toastmaster/migrations"
+)
+
+// named is a database of one installation, at rest in one file.
+func named(t *testing.T, path string, id identity.ID, data static.Data) {
+	t.Helper()
+	create(t, path)
+	w, err := sql.OpenWriter(t.Context(), path, params())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := migrations.Up(t.Context(), w); err != nil {
+		t.Fatal(err)
+	}
+	fill(t, w, data)
+	if err := sql.SetInstance(t.Context(), w, id); err != nil {
+		t.Fatal(err)
+	}
+	exec(t, w, "PRAGMA wal_checkpoint(TRUNCATE)")
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestALostDatabaseIsUnavailable: whatever becomes of the file while it is in
+// use, nobody is "not found" and no change is confirmed; what was only moved
+// away answers again when it is back.
+func TestALostDatabaseIsUnavailable(t *testing.T) {
+	t.Parallel()
+	aside := func(path string) string { return path + ".aside" }
+	for name, c := range map[string]struct {
+		lose func(path string) error
+		// back is nil where no way leads back.
+		back func(path string) error
+	}{
+		"removed": {os.Remove, nil},
+		"moved away": {
+			func(path string) error { return os.Rename(path, aside(path)) },
+			func(path string) error { return os.Rename(aside(path), path) },
+		},
+		"replaced by an empty file": {func(path string) error {
+			if err := os.Rename(path, aside(path)); err != nil {
+				return err
+			}
+			return os.WriteFile(path, nil, 0o600)
+		}, func(path string) error { return os.Rename(aside(path), path) }},
+		"replaced by another installation's": {func(path string) error {
+			return os.Rename(path+".other", path)
+		}, nil},
+		"truncated": {func(path string) error { return os.Truncate(path, 0) }, nil},
+		"overwritten by another installation's": {func(path string) error {
+			other, err := os.ReadFile(path + ".other")
+			if err != nil {
+				return err
+			}
+			f, err := os.OpenFile(path, os.O_WRONLY|os.O_TRUNC, 0)
+			if err != nil {
+				return err
+			}
+			_, err = f.Write(other)
+			f.Close()
+			return err
+		}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "directory.db")
+			named(t, path, identity.New(), tabletest.Data())
+			named(t, path+".other", identity.New(), static.Data{})
+			d := reader(t, path, "+")
+			lists, err := sql.OpenReader(path, params())
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { lists.Close() })
+			w, err := sql.OpenWriter(t.Context(), path, params())
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { w.Close() })
+			check(t, d, lists, w, true)
+			if err := c.lose(path); err != nil {
+				t.Fatal(err)
+			}
+			for range 3 {
+				check(t, d, lists, w, false)
+			}
+			if c.back == nil {
+				return
+			}
+			if err := c.back(path); err != nil {
+				t.Fatal(err)
+			}
+			check(t, d, lists, w, true)
+		})
+	}
+}
+
+// check asks about what is there and what is not.
+func check(t *testing.T, d *sql.Directory, lists, w *dbsql.DB, healthy bool) {
+	t.Helper()
+	ctx := context.Background()
+	parse := func(s string) addr.Address {
+		a, err := addr.Parse(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	for _, q := range []struct {
+		what string
+		want directory.Outcome
+		ask  func() error
+	}{
+		{"domain", directory.Found, func() error { _, err := d.Domain(ctx, "example.test"); return err }},
+		{"no domain", directory.NotFound, func() error { _, err := d.Domain(ctx, "none.test"); return err }},
+		{"recipient", directory.Found, func() error { _, err := d.Recipient(ctx, parse("alice@example.test")); return err }},
+		{"no recipient", directory.NotFound, func() error { _, err := d.Recipient(ctx, parse("nobody@example.test")); return err }},
+		{"account", directory.Found, func() error { _, err := d.Account(ctx, "alice@example.test"); return err }},
+		{"no account", directory.NotFound, func() error { _, err := d.Account(ctx, "nobody@example.test"); return err }},
+	} {
+		err := q.ask()
+		got := directory.OutcomeOf(err)
+		if healthy && got != q.want {
+			t.Errorf("%s: %s: %v", q.what, got, err)
+		}
+		if !healthy && got != directory.Unavailable && got != directory.Misconfigured {
+			t.Errorf("%s: %s: %v", q.what, got, err)
+		}
+	}
+	var n int
+	if err := lists.QueryRow("SELECT count(*) FROM domains").Scan(&n); healthy != (err == nil) && !healthy && n > 0 {
+		t.Errorf("a listing: %d, %v", n, err)
+	}
+	if _, err := w.Exec("UPDATE domains SET enabled = enabled"); healthy && err != nil {
+		t.Errorf("a change: %v", err)
+	}
+}

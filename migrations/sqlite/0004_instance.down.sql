@@ -1,0 +1,2 @@
+DROP VIEW directory_instance;
+DROP TABLE instance;
