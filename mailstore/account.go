@@ -137,6 +137,9 @@ func (s *Store) mend(path string, cause error) error {
 func (a *account) makeRoot() error {
 	a.store.parents.Lock()
 	defer a.store.parents.Unlock()
+	if err := a.store.present(); err != nil {
+		return err
+	}
 	return a.store.fs.MkdirAll(a.home, 0o700)
 }
 
@@ -175,6 +178,9 @@ func (a *account) makeHome() error {
 
 // makeFolder makes the Maildir of a mailbox; an existing one is completed.
 func (a *account) makeFolder(dir string) error {
+	if err := a.store.present(); err != nil {
+		return err
+	}
 	path := filepath.Join(a.home, dir)
 	for _, d := range []string{"tmp", "new", "cur"} {
 		if err := a.store.fs.MkdirAll(filepath.Join(path, d), 0o700); err != nil {

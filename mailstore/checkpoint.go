@@ -2,6 +2,7 @@ package mailstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -46,7 +47,8 @@ func (c *checkpoints) note() uint64 {
 // kernel has dropped what it could not write and calls it clean, so a second
 // sync that succeeds would prove nothing. What was delivered since the last
 // checkpoint is in the queue's journal and in ours, and the next Open and the
-// queue's repeated deliveries write it again.
+// queue's repeated deliveries write it again. The same holds when the store is
+// not in its place any more.
 func (s *Store) Checkpoint(ctx context.Context) error {
 	c := &s.points
 	want := c.written.Load()
@@ -65,7 +67,13 @@ func (s *Store) Checkpoint(ctx context.Context) error {
 		return err
 	}
 	ended := c.epoch.Add(1) - 1
-	if err := s.syncAll(); err != nil {
+	// What was written by name went elsewhere if the store is not there now; a
+	// marker that cannot be read for another reason says nothing.
+	err := s.present()
+	if !errors.Is(err, ErrAbsent) {
+		err = s.syncAll()
+	}
+	if err != nil {
 		c.failed = fmt.Errorf("%w: %w", ErrNotDurable, err)
 		close(c.broken)
 		return c.failed

@@ -24,6 +24,9 @@ var (
 	ErrLimit      = errors.New("limit reached")
 	ErrClosed     = errors.New("store closed")
 	ErrForeign    = errors.New("not a mail store")
+	// ErrAbsent: the store is not where it was, or not the one that was asked
+	// for. Temporary, because nothing is lost.
+	ErrAbsent = errors.New("the mail store is not there")
 	// ErrBusy: another process or program keeps its lock. Temporary.
 	ErrBusy = errors.New("locked by another process")
 	// ErrNotDurable: a sync failed. It lasts until the store is opened anew.

@@ -14,7 +14,7 @@ const lostFound = "lost+found"
 
 // Check looks whether root may be a store's: it is ErrForeign when it has
 // something in it and not the folder .toastmaster. That folder is what takes a
-// tree over: of Dovecot, or one restored without it.
+// tree over: of Dovecot, or one restored without it (Create, or by hand).
 func Check(fsys vfs.FS, root string) error {
 	marker := filepath.Join(root, private)
 	if own, err := exists(fsys, marker); own || err != nil {
@@ -26,7 +26,7 @@ func Check(fsys vfs.FS, root string) error {
 	}
 	for _, e := range entries {
 		if e.Name() != lostFound {
-			return fmt.Errorf("%w: %s has %s in it; if it is a mail store to be taken over, `mkdir -m 700 %s` does it", ErrForeign, root, e.Name(), marker)
+			return fmt.Errorf("%w: %s has %s in it; if it is a mail store to be taken over, `toastmaster init --adopt store` does it", ErrForeign, root, e.Name())
 		}
 	}
 	return err

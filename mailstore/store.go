@@ -18,6 +18,7 @@ import (
 
 	"toastmaster/configs"
 	"toastmaster/internal/clock"
+	"toastmaster/internal/identity"
 	"toastmaster/internal/journal"
 	"toastmaster/internal/msglog"
 	"toastmaster/internal/spool"
@@ -35,11 +36,15 @@ type Options struct {
 	// Hostname goes into the names of message files.
 	Hostname string
 	Store    configs.Store
+	// Instance is the id that the store must have. Without one, in tests, a
+	// store is made where there is none.
+	Instance identity.ID
 }
 
 // Store is the message store of one instance. Safe for concurrent use.
 type Store struct {
 	root   string
+	id     identity.ID
 	fs     vfs.FS
 	clock  clock.Clock
 	log    *msglog.Log
@@ -85,12 +90,13 @@ type Store struct {
 // private is the folder below the root that is no account's.
 const private = ".toastmaster"
 
-// Open opens the store and finishes what a crash left undone. A folder of
-// somebody else's is not opened (Check). The owner runs Run, and calls Close
+// Open opens the store of o.Instance and finishes what a crash left undone. A
+// folder of somebody else's is not opened (Check), nor is one that is another
+// installation's, or missing (ErrAbsent). The owner runs Run, and calls Close
 // after it returned.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	s := &Store{
-		root: o.Root, fs: o.FS, clock: o.Clock, log: o.Log, cfg: o.Store,
+		root: o.Root, id: o.Instance, fs: o.FS, clock: o.Clock, log: o.Log, cfg: o.Store,
 		host:     maildir.Host(o.Hostname),
 		accounts: map[string]*account{},
 		boxes:    map[string]*mailbox{},
@@ -102,12 +108,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	s.tag = fmt.Sprintf("P%dR%xQ", os.Getpid(), rand.Uint32())
 	s.points.epoch.Store(1)
-	if err := Check(o.FS, o.Root); err != nil {
-		return nil, storeError(err)
-	}
 	s.points.broken = make(chan struct{})
 	s.spool = spool.Dir{FS: o.FS, Path: filepath.Join(o.Root, private, "spool"), Memory: int(o.Store.SpoolMemory)}
-	if err := o.FS.MkdirAll(s.spool.Path, 0o700); err != nil {
+	if err := s.found(); err != nil {
 		return nil, storeError(err)
 	}
 	var err error
@@ -119,6 +122,28 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	return s, nil
 }
+
+// found sees to it that the root is what it should be.
+func (s *Store) found() error {
+	if s.id == "" {
+		if err := Check(s.fs, s.root); err != nil {
+			return err
+		}
+		return s.makeSpool()
+	}
+	if err := mustBe(s.fs, s.root, s.id); err != nil {
+		return err
+	}
+	there, err := exists(s.fs, s.spool.Path)
+	if there || err != nil {
+		return err
+	}
+	// It holds nothing between two lives of the process.
+	s.log.Warn("folder of the mail store was missing and is made again", "path", s.spool.Path)
+	return s.makeSpool()
+}
+
+func (s *Store) makeSpool() error { return s.fs.MkdirAll(s.spool.Path, 0o700) }
 
 // Spool is where contents for Deliver and Append should be received. A large one
 // is linked into the Maildir instead of copied, once and if the delivery has no

@@ -6,7 +6,9 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
+	"strings"
 
+	"toastmaster/internal/identity"
 	"toastmaster/internal/vfs"
 )
 
@@ -26,7 +28,7 @@ func Check(fsys vfs.FS, dir string) error {
 	// of a file system is nobody's mail.
 	own := []string{dirContent, dirCorrupt, string(Deferred), string(Hold), dirJournal, fileLock, fileEpoch + ".new", "lost+found"}
 	for _, e := range entries {
-		if !slices.Contains(own, e.Name()) {
+		if !slices.Contains(own, e.Name()) && !strings.HasPrefix(e.Name(), identity.File) {
 			return fmt.Errorf("%w: %s has %s in it, and no file %s; move it away", ErrForeign, dir, e.Name(), fileEpoch)
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"toastmaster/internal/clock"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/envelope"
+	"toastmaster/internal/identity"
 	"toastmaster/internal/journal"
 	"toastmaster/internal/msglog"
 	"toastmaster/internal/spool"
@@ -26,9 +27,12 @@ import (
 // Options are what a queue needs.
 type Options struct {
 	FS vfs.FS
-	// Dir is the queue's folder, made if it is missing.
-	Dir    string
-	Config configs.Queue
+	// Dir is the queue's folder.
+	Dir string
+	// Instance is the id that the queue must have. Without one, in tests, a
+	// queue is made where there is none.
+	Instance identity.ID
+	Config   configs.Queue
 	// Checkpoint makes durable whatever was delivered into the store before
 	// the call (mailstore.Store.Checkpoint). nil: there is no store.
 	Checkpoint func(ctx context.Context) error
@@ -77,7 +81,8 @@ type Queue struct {
 	tidying sync.Mutex
 }
 
-// Open opens or makes the queue in o.Dir and recovers what is in it. Damaged
+// Open opens the queue of o.Instance in o.Dir and recovers what is in it. One that
+// is missing or another installation's is ErrAbsent. Damaged
 // records and files are set aside in corrupt/ with one log line each. Run must
 // be called for deferred mail to come back.
 func Open(ctx context.Context, o Options) (*Queue, error) {
@@ -108,13 +113,10 @@ func Open(ctx context.Context, o Options) (*Queue, error) {
 	return q, nil
 }
 
-// prepare makes the folders, takes the lock and a new epoch.
+// prepare looks at the folders, takes the lock and a new epoch.
 func (q *Queue) prepare() error {
-	if err := Check(q.o.FS, q.o.Dir); err != nil {
+	if err := q.found(); err != nil {
 		return err
-	}
-	if err := q.places.make(); err != nil {
-		return diskError(err)
 	}
 	lock, err := q.o.FS.OpenFile(filepath.Join(q.o.Dir, fileLock), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {

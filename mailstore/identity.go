@@ -1,0 +1,111 @@
+package mailstore
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"toastmaster/internal/identity"
+	"toastmaster/internal/vfs"
+)
+
+// Inspect says what lies at root. It is ErrForeign when that has something in it
+// and not the folder .toastmaster; an empty .toastmaster, which somebody made to
+// take over a tree of Dovecot's, is Claimed.
+func Inspect(fsys vfs.FS, root string) (identity.Found, error) {
+	found := identity.Found{}
+	if err := Check(fsys, root); err != nil {
+		return found, err
+	}
+	own := filepath.Join(root, private)
+	if there, err := exists(fsys, own); !there || err != nil {
+		return found, err
+	}
+	outside, err := identity.Entries(fsys, root)
+	if err != nil {
+		return found, err
+	}
+	inside, err := identity.Entries(fsys, own)
+	if err != nil {
+		return found, err
+	}
+	if found.ID, err = identity.Read(fsys, own); err != nil {
+		return found, err
+	}
+	found.Used = len(outside) > 1
+	inside = slices.DeleteFunc(inside, func(name string) bool { return strings.HasPrefix(name, identity.File) })
+	switch {
+	case found.ID != "":
+		found.State = identity.Marked
+		if !slices.Contains(inside, firstJournal) {
+			found.Lacks = filepath.Join(own, firstJournal)
+		}
+	case len(inside) == 0:
+		found.State = identity.Claimed
+	default:
+		found.State = identity.Unmarked
+	}
+	return found, nil
+}
+
+// firstJournal is the one that every store has.
+const firstJournal = "journal-0"
+
+// Create makes a store of the installation id at root, or what a store there
+// lacks, and gives it that id. A folder with something else in it is ErrForeign
+// unless adopt is set, which makes a store of it: mail that lies there stays. It
+// is durable when Create returns.
+func Create(fsys vfs.FS, root string, id identity.ID, adopt bool) error {
+	if err := Check(fsys, root); err != nil && !(adopt && errors.Is(err, ErrForeign)) {
+		return err
+	}
+	own := filepath.Join(root, private)
+	for _, dir := range []string{root, own, filepath.Join(own, "spool"), filepath.Join(own, "corrupt"), filepath.Join(own, firstJournal)} {
+		if err := fsys.MkdirAll(dir, 0o700); err != nil {
+			return err
+		}
+	}
+	if err := errors.Join(fsys.SyncDir(own), fsys.SyncDir(root), fsys.SyncDir(filepath.Dir(root))); err != nil {
+		return err
+	}
+	return identity.Write(fsys, own, id)
+}
+
+// mustBe refuses to open another store than that of id, or a part of one.
+func mustBe(fsys vfs.FS, root string, id identity.ID) error {
+	found, err := Inspect(fsys, root)
+	switch {
+	case err != nil:
+		return err
+	case found.State != identity.Marked || found.ID != id:
+		return fmt.Errorf("%w: %s has the instance id %q, not %q", ErrAbsent, root, found.ID, id)
+	case found.Lacks != "":
+		return fmt.Errorf("%w: %s is missing", ErrAbsent, found.Lacks)
+	}
+	return nil
+}
+
+// present is ErrAbsent when the store is not in its place any more: its volume
+// was unmounted, or another one is there. Whatever makes something near the root
+// asks first, or it would make a new store in the mount point.
+func (s *Store) present() error {
+	own := filepath.Join(s.root, private)
+	if s.id == "" {
+		there, err := exists(s.fs, own)
+		if err == nil && !there {
+			err = fmt.Errorf("%w: %s is missing", ErrAbsent, own)
+		}
+		return err
+	}
+	id, err := identity.Read(s.fs, own)
+	if err == nil && id != s.id {
+		err = fmt.Errorf("%w: %s has the instance id %q, not %q", ErrAbsent, s.root, id, s.id)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%w: %w", ErrAbsent, err)
+	}
+	return err
+}
