@@ -16,6 +16,14 @@ func checkHostname(s string) error {
 	return err
 }
 
+// checkInstance accepts what crypto/rand.Text makes (internal/identity).
+func checkInstance(s string) error {
+	if s != "" && (len(s) != 26 || strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") != "") {
+		return errors.New("no instance id")
+	}
+	return nil
+}
+
 func checkPrefix(s string) error {
 	_, err := netip.ParsePrefix(s)
 	return err

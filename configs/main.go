@@ -4,6 +4,7 @@ package configs
 type Main struct {
 	Hostname           string
 	DataDir            string
+	Instance           string
 	TrustedNetworks    []string
 	RecipientDelimiter string
 }
@@ -14,6 +15,8 @@ func (c *Main) params() []Param {
 			"The name of this host in greetings, Received fields and reports. Should be the name its address resolves to."),
 		String("main.data_dir", &c.DataDir, "/var/lib/toastmaster", "a folder", nil,
 			"The folder for queue, mail, database and sockets. Relative names of other parameters start here; a relative data_dir starts at the folder of the configuration file."),
+		String("main.instance", &c.Instance, "", "an id as `init` writes it, or empty for any", checkInstance,
+			"The id of the instance that this configuration is for. Database, mail store and queue carry it, too; a start that finds another one, or a part missing, ends with status 2, so that a wrong volume, or one that is not mounted, is no empty mail system. Empty takes the id that the parts agree on."),
 		List("main.trusted_networks", &c.TrustedNetworks, []string{"127.0.0.0/8", "::1/128"}, "networks in CIDR form", checkPrefix,
 			"Clients that may relay without log-in on smtpd.listen, are exempt from the limits per client, from auth.failure_delay and from smtpd.bare_newline, and may read /metrics without a token (Postfix mynetworks). Loopback is trusted because it stands in the default: with an empty list it is a client like any other, except that it may still log in without TLS. Unix sockets are always trusted."),
 		String("main.recipient_delimiter", &c.RecipientDelimiter, "+", "characters", nil,

@@ -22,6 +22,10 @@
 // that is not where the index has it is looked for. Several processes of ours may serve one
 // store; the log of each mailbox's index is their common truth, under flock.
 //
+// A store carries the id of its instance in .toastmaster/instance. [Create] makes
+// one; Open never does in production (Options.Instance), and a store that
+// vanishes while it is open is not made anew ([ErrAbsent]).
+//
 // # What it does not do
 //
 // It makes no log lines of mail events and knows no protocol. It follows no

@@ -17,6 +17,6 @@
 //
 // # Errors
 //
-// [ErrNewer]: the database was written by a newer binary. It is refused, by Up
+// [ErrNewer], which [Known] says without a change: the database was written by a newer binary. It is refused, by Up
 // and Down alike: code that guesses at an unknown schema loses data.
 package migrations

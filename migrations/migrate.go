@@ -46,6 +46,23 @@ func Version(ctx context.Context, db *sql.DB) (int, error) {
 	return version(ctx, conn)
 }
 
+// Known is ErrNewer when the schema is newer than this binary knows.
+func Known(ctx context.Context, db *sql.DB) error {
+	latest, err := Latest()
+	if err != nil {
+		return err
+	}
+	now, err := Version(ctx, db)
+	if err == nil && now > latest {
+		err = newer(now, latest)
+	}
+	return err
+}
+
+func newer(now, latest int) error {
+	return fmt.Errorf("%w: it is %d, known is %d", ErrNewer, now, latest)
+}
+
 // Up brings the schema to the latest version. db must be SQLite; see the
 // package comment for errors.
 func Up(ctx context.Context, db *sql.DB) error {
@@ -96,7 +113,7 @@ func moveOne(ctx context.Context, conn *sql.Conn, steps []step, target int) (don
 	switch {
 	case err != nil:
 	case now > len(steps):
-		err = fmt.Errorf("%w: it is %d, known is %d", ErrNewer, now, len(steps))
+		err = newer(now, len(steps))
 	case now < target:
 		err = apply(ctx, conn, steps[now], true)
 	case now > target:

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -18,6 +17,15 @@ import (
 	"toastmaster/mta/queue"
 )
 
+// check is what stands between a configuration and a start, for config check
+// and for serve: a mistake is one of usage, status 2, which no restart mends.
+func check(ctx context.Context, c *configs.Config) (startPlan, error) {
+	if err := checkFiles(c); err != nil {
+		return startPlan{}, &usage{err}
+	}
+	return planStart(ctx, c)
+}
+
 // checkFiles looks at what the configuration names without starting or making
 // anything. The error is the first mistake, with its place in the file.
 func checkFiles(c *configs.Config) error {
@@ -26,13 +34,13 @@ func checkFiles(c *configs.Config) error {
 		allowed string
 		check   func(*configs.Config) error
 	}{
-		{"main.data_dir", "a folder, or a new one in a folder that exists", checkDataDir},
+		{"main.data_dir", "a folder", checkDataDir},
 		{"log.file", `"stderr" or a file that can be written`, checkLogFile},
 		{"tls.certificates", `"certificate-file,key-file" in PEM`, checkCertificates},
-		{"directory.path", "a SQLite database that can be written, or a new file", checkDatabase},
+		{"directory.path", "a SQLite database that can be written", checkDatabase},
 		{"smtp.password_file", "a file that can be read", checkPasswordFile},
-		{"store.path", "a folder that can be written and is a mail store or empty, or a new one", checkStore},
-		{"main.data_dir", "a folder whose folder queue is ours or empty", checkQueue},
+		{"store.path", "a folder that can be written and is a mail store", checkStore},
+		{"main.data_dir", "a folder whose folder queue is ours", checkQueue},
 	} {
 		if err := check.check(c); err != nil {
 			return c.Mistake(check.param, fmt.Errorf("%w (allowed: %s)", err, check.allowed))
@@ -41,15 +49,17 @@ func checkFiles(c *configs.Config) error {
 	return nil
 }
 
-// checkWarnings is what serves, but not as somebody may think. The database is
-// only asked when there is one.
-func checkWarnings(ctx context.Context, c *configs.Config) ([]string, error) {
+// checkWarnings is what serves, but not as somebody may think.
+func checkWarnings(ctx context.Context, c *configs.Config, plan startPlan) ([]string, error) {
 	out := []string{}
 	for _, w := range c.Warnings() {
 		out = append(out, w.Error())
 	}
-	path := c.Path(c.Directory.Path)
-	if _, err := os.Stat(path); err != nil || c.SMTPD.Postmaster == "" {
+	if len(plan.adopt) > 0 {
+		out = append(out, c.Mistake("main.instance", fmt.Errorf("the next start gives what has none an instance id: %s", plan.adopted())).Error())
+		return out, nil // the database may have an older schema
+	}
+	if c.SMTPD.Postmaster == "" {
 		return out, nil
 	}
 	d, closeIt, err := openAnswers(c)
@@ -65,48 +75,34 @@ func checkWarnings(ctx context.Context, c *configs.Config) ([]string, error) {
 func checkDataDir(c *configs.Config) error {
 	dir := filepath.Clean(c.Dir())
 	info, err := os.Stat(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		dir = filepath.Dir(dir)
-		info, err = os.Stat(dir)
-	}
-	if err != nil {
-		return err
-	}
-	if !info.IsDir() {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%s is missing: mount its volume; or if there is no instance yet, `toastmaster init` makes one", dir)
+	case err == nil && !info.IsDir():
 		return fmt.Errorf("%s is not a folder", dir)
 	}
-	return nil
+	return err
 }
 
 func checkLogFile(c *configs.Config) error {
 	if c.Log.File == "stderr" {
 		return nil
 	}
-	return checkWritable(c, c.Path(c.Log.File))
+	return checkWritable(c.Path(c.Log.File))
 }
 
 // checkWritable looks whether a file can be written, or made in its folder.
-func checkWritable(c *configs.Config, path string) error {
+func checkWritable(path string) error {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return checkNew(c, path)
+		return access(filepath.Dir(path), unix.W_OK|unix.X_OK)
 	case err != nil:
 		return err
 	case info.IsDir():
 		return fmt.Errorf("%s is a folder", path)
 	}
 	return access(path, unix.W_OK)
-}
-
-// checkNew looks whether a name can be made. data_dir is made at the start.
-func checkNew(c *configs.Config, path string) error {
-	dir := filepath.Dir(path)
-	err := access(dir, unix.W_OK|unix.X_OK)
-	if errors.Is(err, fs.ErrNotExist) && dir == filepath.Clean(c.Dir()) {
-		return access(filepath.Dir(dir), unix.W_OK|unix.X_OK)
-	}
-	return err
 }
 
 func access(path string, mode uint32) error {
@@ -134,61 +130,48 @@ func checkPasswordFile(c *configs.Config) error {
 	return err
 }
 
-// sqliteMagic begins every database that is not empty.
-const sqliteMagic = "SQLite format 3\x00"
-
-// checkDatabase opens no connection: that could make files.
+// checkDatabase looks at the file only; what is in it is planStart's.
 func checkDatabase(c *configs.Config) error {
 	path := c.Path(c.Directory.Path)
-	if err := checkWritable(c, path); err != nil {
-		return err
-	}
-	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	head := make([]byte, len(sqliteMagic))
-	_, err = io.ReadFull(f, head)
+	info, err := os.Stat(path)
 	switch {
-	case err == io.EOF:
-		return nil
-	case err == io.ErrUnexpectedEOF || err == nil && string(head) != sqliteMagic:
-		return fmt.Errorf("%s is not a database", path)
+	case errors.Is(err, fs.ErrNotExist):
+		return nil // planStart says what to do
+	case err != nil:
+		return err
+	case info.IsDir():
+		return fmt.Errorf("%s is a folder", path)
 	}
-	return err
+	// SQLite makes files beside it.
+	return errors.Join(access(path, unix.R_OK|unix.W_OK), access(filepath.Dir(path), unix.W_OK|unix.X_OK))
 }
 
 func checkStore(c *configs.Config) error {
-	if err := checkFolder(c, c.Store.Path); err != nil {
+	path := c.Path(c.Store.Path)
+	if err := checkFolder(path); err != nil {
 		return err
 	}
-	return mailstore.Check(vfs.OS{}, c.Path(c.Store.Path))
+	return mailstore.Check(vfs.OS{}, path)
 }
 
 func checkQueue(c *configs.Config) error {
-	if err := checkFolder(c, queueDir); err != nil {
+	path := c.Path(queueDir)
+	if err := checkFolder(path); err != nil {
 		return err
 	}
-	return queue.Check(vfs.OS{}, c.Path(queueDir))
+	return queue.Check(vfs.OS{}, path)
 }
 
-// checkFolder looks whether a folder can be written, or made: the start makes
-// those above it, too.
-func checkFolder(c *configs.Config, name string) error {
-	path := c.Path(name)
+// checkFolder looks whether a folder can be written. One that is missing is
+// planStart's.
+func checkFolder(path string) error {
 	info, err := os.Stat(path)
-	for errors.Is(err, fs.ErrNotExist) && path != filepath.Dir(path) {
-		path = filepath.Dir(path)
-		info, err = os.Stat(path)
-	}
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
 		return err
-	}
-	if !info.IsDir() {
+	case !info.IsDir():
 		return fmt.Errorf("%s is not a folder", path)
 	}
 	return access(path, unix.W_OK|unix.X_OK)

@@ -36,10 +36,11 @@ func newConfigCheckCommand(env *environment) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := checkFiles(c); err != nil {
-				return &usage{err}
+			plan, err := check(cmd.Context(), c)
+			if err != nil {
+				return err
 			}
-			warnings, err := checkWarnings(cmd.Context(), c)
+			warnings, err := checkWarnings(cmd.Context(), c, plan)
 			if err != nil {
 				return err
 			}

@@ -18,6 +18,7 @@ import (
 	"toastmaster/admin/client"
 	"toastmaster/admin/model"
 	"toastmaster/configs"
+	"toastmaster/internal/identity"
 )
 
 // demoDomain and demoUsers are what a demo instance hosts.
@@ -84,6 +85,7 @@ func moveDemo(file string, o initOptions) error {
 	if err != nil {
 		return &usage{err}
 	}
+	o.instance = identity.ID(c.Main.Instance)
 	before := o
 	before.portBase = portBase(c)
 	switch {

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"toastmaster/configs"
+	"toastmaster/internal/identity"
 	"toastmaster/internal/testkit/proc"
 )
 
@@ -40,7 +41,7 @@ func TestDemoSaysWhichPortIsTaken(t *testing.T) {
 	defer taken.Close()
 	dir := filepath.Join(t.TempDir(), "var")
 	_, errs := runs(t, 1, "demo", dir, "--port-base", strconv.Itoa(ports.Base))
-	for _, part := range []string{"smtpd: ", "/toastmaster.toml:9: smtpd.listen: ", address, "in use", "PORT_BASE", "--port-base"} {
+	for _, part := range []string{"smtpd: ", "/toastmaster.toml:10: smtpd.listen: ", address, "in use", "PORT_BASE", "--port-base"} {
 		if !strings.Contains(errs, part) {
 			t.Errorf("no %q in %s", part, errs)
 		}
@@ -55,9 +56,11 @@ func TestMoveDemo(t *testing.T) {
 	t.Parallel()
 	o := demoOptions()
 	o.dir, o.portBase = t.TempDir(), 2000
-	if _, err := initialise(t.Context(), o); err != nil {
+	c, err := initialise(t.Context(), o)
+	if err != nil {
 		t.Fatal(err)
 	}
+	o.instance = identity.ID(c.Main.Instance)
 	file := filepath.Join(o.dir, "toastmaster.toml")
 	o.portBase = 3000
 	for range 2 {

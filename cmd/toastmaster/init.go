@@ -17,6 +17,7 @@ import (
 
 	"toastmaster/configs"
 	"toastmaster/internal/addr"
+	"toastmaster/internal/identity"
 	"toastmaster/internal/tlsconf"
 )
 
@@ -28,22 +29,40 @@ type initOptions struct {
 	host     string // address to listen on
 	// postmaster gets the mail for <postmaster>; "" makes a mailbox for it.
 	postmaster string
+	// parts is what may be made or taken over beside what is there.
+	parts partsOptions
+	// instance is the id; initialise finds it.
+	instance identity.ID
 }
 
 func newInitCommand(env *environment) *cobra.Command {
 	o := initOptions{}
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "init DIR",
+		Use:   "init [DIR]",
 		Short: "Write a configuration and all that an instance needs below DIR",
-		Long: "Writes DIR/toastmaster.toml, a self-signed certificate and the folders of an instance\n" +
-			"that runs without privileges. Ports are the standard port plus --port-base.\n" +
-			"Nothing that exists is changed.\n\n" +
+		Long: "Writes DIR/toastmaster.toml, a self-signed certificate, an empty database, mail store\n" +
+			"and queue of an instance that runs without privileges. Ports are the standard port\n" +
+			"plus --port-base. Nothing that exists is changed.\n\n" +
+			"Without DIR it makes database, mail store and queue as the configuration (-c) names\n" +
+			"them, and no configuration. Nothing else makes them: `serve` refuses to start without.\n\n" +
+			"While one of them is in use, another is only made if --new names it, and what has no\n" +
+			"instance id or another instance's, or is a tree of Dovecot's, is only taken over if\n" +
+			"--adopt names it. Nothing in them is removed. The parts are database, store, queue.\n" +
+			"Stop the instance before.\n\n" +
 			"Every mail host takes mail for postmaster (RFC 5321). --postmaster says who gets\n" +
 			"it; without, the domain HOSTNAME is added with a mailbox postmaster, for which\n" +
 			"`toastmaster mailbox set postmaster@HOSTNAME --password` sets a password.",
-		Args: exactArguments("DIR"),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return unexpected(cmd, args[1])
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return initParts(cmd, env, o.parts, asJSON)
+			}
 			o.dir = args[0]
 			c, err := initialise(cmd.Context(), o)
 			if err != nil {
@@ -61,8 +80,45 @@ func newInitCommand(env *environment) *cobra.Command {
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	cmd.Flags().StringVar(&o.hostname, "hostname", defaultHostname(), "`NAME` of this mail host")
 	cmd.Flags().StringVar(&o.host, "listen", "127.0.0.1", "`IP` address to listen on")
+	cmd.Flags().StringSliceVar(&o.parts.fresh, "new", nil, "make this `PART` anew, which is missing, beside those that are there")
+	cmd.Flags().StringSliceVar(&o.parts.adopt, "adopt", nil, "give this `PART` the id of the instance, whatever it has now")
 	cmd.Flags().StringVar(&o.postmaster, "postmaster", "", "`ADDRESS` that gets the mail for postmaster (default a new mailbox)")
 	return cmd
+}
+
+// initParts makes the parts that a configuration names. Its other flags are for
+// a configuration that is to be written.
+func initParts(cmd *cobra.Command, env *environment, o partsOptions, asJSON bool) error {
+	for _, flag := range []string{"port-base", "hostname", "listen", "lmtp-listen", "postmaster"} {
+		if f := cmd.Flags().Lookup(flag); f != nil && f.Changed {
+			return wrongUsage(cmd, "--%s needs DIR, where a configuration is written", flag)
+		}
+	}
+	c, err := env.config()
+	if err != nil {
+		return err
+	}
+	id, changed, err := makeParts(cmd.Context(), c, o)
+	if err != nil {
+		return err
+	}
+	names := []string{}
+	for _, p := range changed {
+		names = append(names, p.name)
+	}
+	if asJSON {
+		return printJSON(env.stdout, map[string]any{"instance": id, "changed": names})
+	}
+	for _, p := range changed {
+		fmt.Fprintf(env.stdout, "%s, %s, is of instance %s\n", p.what, p.path, id)
+	}
+	if len(changed) == 0 {
+		fmt.Fprintf(env.stdout, "all parts of instance %s are there\n", id)
+	}
+	if c.Main.Instance == "" {
+		_, err = fmt.Fprintf(env.stdout, "main.instance = %q in %s lets no start take another one\n", string(id), c.File)
+	}
+	return err
 }
 
 func defaultHostname() string {
@@ -103,10 +159,17 @@ func initialise(ctx context.Context, o initOptions) (*configs.Config, error) {
 	if err := tlsconf.SelfSigned(pair, o.hostname, time.Now()); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err
 	}
+	if o.instance, _, err = makeParts(ctx, c, o.parts); err != nil {
+		return nil, err
+	}
 	if own {
-		if err := makePostmaster(ctx, c); err != nil {
+		if err := makePostmaster(ctx, c, o.instance); err != nil {
 			return nil, err
 		}
+	}
+	text = initialText(o)
+	if c, err = configs.Parse(file, []byte(text)); err != nil {
+		return nil, err
 	}
 	// Last, so that an init that failed can be repeated.
 	return c, writeNew(file, text)
@@ -182,6 +245,9 @@ func initialText(o initOptions) string {
 // from that address, sendmail's mail too.
 func mainRows(o initOptions) [][2]string {
 	rows := [][2]string{{"hostname", strconv.Quote(o.hostname)}, {"data_dir", `"."`}}
+	if o.instance != "" {
+		rows = append(rows, [2]string{"instance", strconv.Quote(string(o.instance))})
+	}
 	ip, err := netip.ParseAddr(o.host)
 	if err != nil || ip.IsLoopback() || ip.IsUnspecified() {
 		return rows

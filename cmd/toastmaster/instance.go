@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -44,6 +43,8 @@ type instance struct {
 	clock   clock.Clock
 	fs      vfs.FS
 	trusted []netip.Prefix
+	// plan says which instance this is.
+	plan startPlan
 
 	// anvil counts clients and users for every service.
 	anvil *anvil.Counter
@@ -82,8 +83,8 @@ func openInstance(ctx context.Context, c *configs.Config) (*instance, error) {
 		name string
 		open func(context.Context) error
 	}{
-		{"data_dir", i.openDataDir},
 		{"log", i.openLog},
+		{"instance", i.identify},
 		{"tls", i.openTLS},
 		{"directory", i.openDirectory},
 		{"store", i.openStore},
@@ -108,16 +109,6 @@ func (i *instance) close() error {
 }
 
 func (i *instance) onClose(f func() error) { i.closers = append(i.closers, f) }
-
-// openDataDir makes the folder and its parts for this user only.
-func (i *instance) openDataDir(context.Context) error {
-	for _, dir := range []string{i.config.Dir(), i.config.Path(i.config.Store.Path), i.config.Path(queueDir)} {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return err
-		}
-	}
-	return nil
-}
 
 func (i *instance) openTLS(context.Context) error {
 	certificates, err := tlsconf.Load(tlsOptions(i.config, i.log, i.clock))
@@ -152,6 +143,12 @@ func (i *instance) openDirectory(ctx context.Context) error {
 	i.onClose(writer.Close)
 	if err := migrations.Up(ctx, writer); err != nil {
 		return err
+	}
+	if err := i.adopt(ctx, "database"); err != nil {
+		return err
+	}
+	if id, err := sql.Instance(ctx, writer); err != nil || id != i.plan.id {
+		return errors.Join(err, fmt.Errorf("database %s: its instance id is %q, not %q", path, id, i.plan.id))
 	}
 	reader, err := sql.OpenReader(path, c.Directory)
 	if err != nil {
@@ -210,9 +207,12 @@ func (i *instance) openLog(context.Context) error {
 }
 
 func (i *instance) openStore(ctx context.Context) error {
+	if err := i.adopt(ctx, "store"); err != nil {
+		return err
+	}
 	mail, err := mailstore.Open(ctx, mailstore.Options{
 		Root: i.config.Path(i.config.Store.Path), FS: i.fs, Clock: i.clock, Log: i.log,
-		Hostname: i.config.Main.Hostname, Store: i.config.Store,
+		Hostname: i.config.Main.Hostname, Store: i.config.Store, Instance: i.plan.id,
 	})
 	if err != nil {
 		return err
@@ -223,8 +223,11 @@ func (i *instance) openStore(ctx context.Context) error {
 }
 
 func (i *instance) openQueue(ctx context.Context) error {
+	if err := i.adopt(ctx, "queue"); err != nil {
+		return err
+	}
 	q, err := queue.Open(ctx, queue.Options{
-		Dir: i.config.Path(queueDir), FS: i.fs, Clock: i.clock, Log: i.log,
+		Dir: i.config.Path(queueDir), Instance: i.plan.id, FS: i.fs, Clock: i.clock, Log: i.log,
 		Checkpoint: i.mail.Checkpoint, Config: i.config.Queue,
 	})
 	if errors.Is(err, queue.ErrInUse) {

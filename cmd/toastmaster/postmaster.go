@@ -10,13 +10,14 @@ import (
 	"toastmaster/directory"
 	"toastmaster/internal/addr"
 	"toastmaster/internal/clock"
+	"toastmaster/internal/identity"
 	"toastmaster/internal/msglog"
 )
 
 // makePostmaster hosts the host's own name with a mailbox that nobody can log
 // in to yet. What exists is left alone.
-func makePostmaster(ctx context.Context, c *configs.Config) (err error) {
-	i := &instance{config: c, clock: clock.System{}, log: msglog.Discard()}
+func makePostmaster(ctx context.Context, c *configs.Config, id identity.ID) (err error) {
+	i := &instance{config: c, plan: startPlan{id: id}, clock: clock.System{}, log: msglog.Discard()}
 	defer func() { err = errors.Join(err, i.close()) }()
 	if err := i.openDirectory(ctx); err != nil {
 		return err

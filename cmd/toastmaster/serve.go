@@ -55,8 +55,8 @@ func serve(ctx context.Context, env *environment, c *configs.Config, onReady fun
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
-	if err := checkFiles(c); err != nil {
-		return &usage{err}
+	if _, err := check(ctx, c); err != nil {
+		return err
 	}
 	i, err := openInstance(ctx, c)
 	if err != nil {

@@ -22,6 +22,13 @@ func answer(table, key string, err error) error {
 	return &directory.Error{Outcome: outcome(err), Table: table, Key: key, Cause: cause(err)}
 }
 
+// Temporary says that err is of a database that may answer the next time: it is
+// locked, or its disk is in trouble.
+func Temporary(err error) bool {
+	var s *sqlite.Error
+	return errors.As(err, &s) && outcome(err) == directory.Unavailable
+}
+
 func cause(err error) error {
 	if errors.Is(err, dbsql.ErrNoRows) {
 		return nil

@@ -13,7 +13,10 @@
 // # What it does not do
 //
 // It decides neither routes nor times nor when to give up (mta/qmgr), makes no
-// reports (mta/bounce), and does not expand addresses (mta/cleanup).
+// reports (mta/bounce), and does not expand addresses (mta/cleanup). Open makes
+// no queue in production: [Create] does, and one that is missing, or lacks a
+// folder with mail in it, is [ErrAbsent]. [Queue.Room] refuses mail while the
+// folder is not in its place.
 //
 // # Promises
 //
@@ -81,6 +84,7 @@
 // # Files
 //
 //	lock                flock(2), held while open
+//	instance            id of the installation (Options.Instance)
 //	epoch               number of starts (8 octets, CRC32C), the last part of IDs
 //	journal/            see internal/journal
 //	content/ID          content of a message in the journal above memory_limit;
