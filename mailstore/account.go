@@ -50,8 +50,18 @@ type account struct {
 	// validity guards dovecot-uidvalidity; it is taken last of all.
 	validity sync.Mutex
 	usage    usage
-	// copied is the epoch of the last copy, see mailbox.expunge.
-	copied atomic.Uint64
+	// copied and moved are the epochs of the last copy and the last move.
+	copied, moved atomic.Uint64
+}
+
+// noteCopy remembers that a copy is made.
+func (a *account) noteCopy() { a.copied.Store(a.store.points.note()) }
+
+// copiedLately says that there is a copy that no checkpoint covers. Its name
+// must be on disk before the original loses its own: from that the journal would
+// make it again.
+func (a *account) copiedLately() bool {
+	return a.copied.Load() > a.store.points.durable.Load()
 }
 
 // lock takes mu for a change or a listing of the folders; ErrNotFound, without

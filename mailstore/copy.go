@@ -3,9 +3,13 @@ package mailstore
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
+	"time"
 
 	"github.com/emersion/go-imap/v2"
 
@@ -20,7 +24,8 @@ type copyItem struct {
 	structure []byte
 }
 
-// Copy copies messages to another mailbox of the same account, all or none.
+// Copy copies messages to another mailbox of the same account, all or none,
+// whatever ends the process meanwhile; the copies are on disk when it returns.
 // The UIDs are in the order of seqs.
 func (v *View) Copy(ctx context.Context, seqs []uint32, to string) (uidValidity uint32, uids []imap.UID, err error) {
 	acct := v.mb.acct
@@ -29,6 +34,9 @@ func (v *View) Copy(ctx context.Context, seqs []uint32, to string) (uidValidity 
 		return 0, nil, err
 	}
 	defer acct.store.release(dest)
+	if err := v.settle(ctx, seqs); err != nil {
+		return 0, nil, err
+	}
 	for again := false; ; again = true {
 		items, size, err := v.pictureNow(seqs)
 		if err != nil {
@@ -37,7 +45,7 @@ func (v *View) Copy(ctx context.Context, seqs []uint32, to string) (uidValidity 
 		if err := acct.checkQuota(ctx, size, int64(len(items))); err != nil {
 			return 0, nil, err
 		}
-		validity, uids, err := dest.receive(ctx, v.mb.path, items)
+		validity, uids, err := dest.receive(ctx, v.mb, items)
 		switch {
 		case !errors.Is(err, fs.ErrNotExist):
 			return validity, uids, storeError(err)
@@ -51,8 +59,10 @@ func (v *View) Copy(ctx context.Context, seqs []uint32, to string) (uidValidity 
 	}
 }
 
-// Move is Copy and Expunge as one step: no crash leaves a message in neither,
-// no other session moves it a second time.
+// Move gives messages a place in another mailbox of the same account: each file
+// is renamed, so that whatever ends the process, and after a power cut too, it
+// is in one of both, and no other session moves it a second time. All or none
+// are moved, and that is on disk when it returns.
 func (v *View) Move(ctx context.Context, seqs []uint32, to string) (uidValidity uint32, uids []imap.UID, err error) {
 	if v.readOnly {
 		return 0, nil, ErrReadOnly
@@ -63,6 +73,9 @@ func (v *View) Move(ctx context.Context, seqs []uint32, to string) (uidValidity 
 		return 0, nil, err
 	}
 	defer acct.store.release(dest)
+	if err := v.settle(ctx, seqs); err != nil {
+		return 0, nil, err
+	}
 	err = lockedBoth(ctx, v.mb, dest, func() (err error) {
 		uidValidity = dest.st.UIDValidity
 		uids, err = v.moveLocked(ctx, seqs, dest)
@@ -81,20 +94,73 @@ func (v *View) Move(ctx context.Context, seqs []uint32, to string) (uidValidity 
 	return uidValidity, uids, gone(err)
 }
 
+// settle makes what messages are made of durable, before they get another name
+// under which nobody would look for them: what a delivery that is repeated, or
+// another copy of them, needs.
+func (v *View) settle(ctx context.Context, seqs []uint32) error {
+	last := uint32(0)
+	for _, seq := range seqs {
+		if m := v.at(seq); m != nil {
+			last = max(last, m.UID)
+		}
+	}
+	if !v.mb.fresh(last) && !v.mb.acct.copiedLately() {
+		return nil
+	}
+	return v.mb.store().Checkpoint(ctx)
+}
+
+// transfer is a COPY or MOVE, from under the lock of to; a move has that of
+// from, too.
+type transfer struct {
+	op       *operation
+	from, to *mailbox
+	move     bool
+	items    []copyItem
+	messages []*index.Message // as they will be in to
+	files    []string         // of items, whole paths
+	made     int              // so many have their new name
+}
+
 func (v *View) moveLocked(ctx context.Context, seqs []uint32, dest *mailbox) ([]imap.UID, error) {
 	items, from, _, err := v.picture(seqs)
 	if err != nil || len(items) == 0 {
 		return nil, err
 	}
-	uids, err := dest.receiveLocked(v.mb.path, items)
+	source, err := v.mb.before(true, true)
 	if err != nil {
 		return nil, err
 	}
-	// The copies must be on disk before the originals go.
-	if err := v.mb.store().Checkpoint(ctx); err != nil {
-		return uids, err
+	uids, err := dest.transfer(ctx, &transfer{op: v.mb.acct.newOperation(), from: v.mb, to: dest, move: true, items: items})
+	if err == nil {
+		v.mb.forgetMoved(from, source)
 	}
-	return uids, v.mb.expungeLocked(from)
+	return uids, err
+}
+
+// forgetMoved logs that messages went to another mailbox. Their files have gone
+// already: what cannot be logged now is found by the next look.
+func (mb *mailbox) forgetMoved(uids []uint32, o own) {
+	slices.Sort(uids)
+	var size int64
+	for _, uid := range uids {
+		if m := mb.st.Get(uid); m != nil {
+			size += m.Size
+		}
+	}
+	mb.batch.Moved(uids, mb.st.ModSeq+1, mb.now().Unix())
+	mb.goneGen++
+	err := mb.after(o)
+	if err == nil {
+		err = mb.commit(nil)
+	}
+	if err != nil {
+		mb.batch.Reset()
+		mb.forget()
+		mb.store().log.Warn("messages were moved, the index does not know yet", "path", mb.path, "cause", err)
+		return
+	}
+	mb.acct.addUsage(-size, -int64(len(uids)))
 }
 
 // pictureNow is picture for who does not hold v.mb.mu.
@@ -126,74 +192,197 @@ func (v *View) picture(seqs []uint32) (items []copyItem, from []uint32, size int
 	return items, from, size, nil
 }
 
-// receive links copies into this mailbox, all or none. fromPath is the
-// mailbox of the originals.
-func (mb *mailbox) receive(ctx context.Context, fromPath string, items []copyItem) (validity uint32, uids []imap.UID, err error) {
+// receive copies messages of another mailbox into this one, all or none.
+func (mb *mailbox) receive(ctx context.Context, from *mailbox, items []copyItem) (validity uint32, uids []imap.UID, err error) {
 	err = mb.locked(ctx, func() (err error) {
 		validity = mb.st.UIDValidity
-		uids, err = mb.receiveLocked(fromPath, items)
+		uids, err = mb.transfer(ctx, &transfer{op: mb.acct.newOperation(), from: from, to: mb, items: items})
 		return err
 	})
 	return validity, uids, err
 }
 
-func (mb *mailbox) receiveLocked(fromPath string, items []copyItem) ([]imap.UID, error) {
-	s := mb.store()
+// transfer gives messages their names and UIDs here. With an error everything
+// is as before.
+func (mb *mailbox) transfer(ctx context.Context, t *transfer) ([]imap.UID, error) {
 	// Keywords first: they are committed on their own.
-	marks, err := mb.marksOf(items)
+	marks, err := mb.marksOf(t.items)
 	if err != nil {
 		return nil, err
 	}
+	t.name(marks)
+	room := freeRoom
+	if t.move {
+		room = anyRoom
+	}
+	if err := t.op.begin(ctx, t.record().records(), room); err != nil {
+		return nil, err
+	}
+	done := false
+	defer func() {
+		if !done { // after a panic too
+			t.undo()
+		}
+		t.op.end()
+	}()
 	o, err := mb.before(true, true)
 	if err != nil {
 		return nil, err
 	}
-	var made []string
-	undo := func(err error) error {
-		mb.batch.Reset()
-		for _, name := range made {
-			err = errors.Join(err, s.fs.Remove(name))
-		}
-		mb.forget()
-		return err
+	if err := t.link(); err != nil {
+		return nil, err
 	}
-	uids := make([]imap.UID, 0, len(items))
+	if err := t.index(o); err != nil {
+		return nil, err
+	}
+	done = true
+	uids := make([]imap.UID, len(t.messages))
+	for i, m := range t.messages {
+		uids[i] = imap.UID(m.UID)
+	}
+	return uids, nil
+}
+
+// name chooses names and UIDs; marks are what the messages will have.
+func (t *transfer) name(marks []index.Marks) {
+	mb := t.to
 	next, modSeq := mb.st.UIDNext, mb.st.ModSeq+1
+	for i := range t.items {
+		old := &t.items[i].m
+		seconds, unique := mb.store().uniqueName()
+		m := &index.Message{
+			UID: next, ModSeq: modSeq, Date: old.Date, Zone: old.Zone, Size: old.Size, Wire: old.Wire,
+			Name: maildir.BaseName(seconds, unique, mb.store().host, old.Size, old.Wire),
+		}
+		setPlace(m, old.Rarely(), marks[i])
+		t.messages = append(t.messages, m)
+		t.files = append(t.files, filepath.Join(t.from.path, old.File()))
+		next++
+	}
+}
+
+func (t *transfer) record() *storedRecord {
+	r := &storedRecord{
+		kind: kindCopied, home: t.to.acct.relHome(), operation: t.op.id,
+		dir: t.from.dir, to: t.to.dir, toVal: t.to.st.UIDValidity,
+	}
+	if t.move {
+		r.kind, r.validity = kindMoved, t.from.st.UIDValidity
+	}
+	for i, m := range t.messages {
+		r.items = append(r.items, item{
+			uid: t.items[i].m.UID, name: t.items[i].m.Name, newUID: m.UID, newName: m.Name,
+			flags: m.Flags, keywords: t.items[i].keywords, rest: m.Rarely().Rest, date: m.Date, zone: m.Zone,
+		})
+	}
+	return r
+}
+
+// link gives the files their names.
+func (t *transfer) link() error {
+	s := t.to.store()
+	if !t.move {
+		t.to.acct.noteCopy()
+	}
+	for i, m := range t.messages {
+		name := filepath.Join(t.to.path, m.File())
+		var err error
+		if t.move {
+			err = s.fs.Rename(t.files[i], name)
+		} else {
+			err = s.linkOrCopy(t.files[i], name, t.to.path)
+		}
+		if err != nil {
+			return err
+		}
+		t.made++
+	}
+	return nil
+}
+
+// index logs the messages.
+func (t *transfer) index(o own) error {
+	mb := t.to
 	cacheEnd := mb.st.CacheEnd
 	var size int64
-	for i := range items {
-		old := &items[i].m
-		seconds, unique := s.uniqueName()
-		m := &index.Message{
-			UID: next, Flags: marks[i].Flags, ModSeq: modSeq, Date: old.Date, Zone: old.Zone, Size: old.Size, Wire: old.Wire,
-			Name: maildir.BaseName(seconds, unique, s.host, old.Size, old.Wire), InNew: marks[i].Flags == 0,
-		}
-		m.SetRare(copiedRare(old, marks[i]))
-		m.InNew = m.InNew && !m.Rarely().Odd
-		name := filepath.Join(mb.path, m.File())
-		if err := s.fs.Link(filepath.Join(fromPath, old.File()), name); err != nil {
-			return nil, undo(err)
-		}
-		made = append(made, name)
-		if data := items[i].structure; len(data) > 0 {
+	for i, m := range t.messages {
+		if data := t.items[i].structure; len(data) > 0 {
 			if k, err := mb.cache.Append(cacheEnd, m.UID, data); err == nil {
 				m.CacheOff, m.CacheLen = cacheEnd, k
 				cacheEnd += int64(k)
 			}
 		}
 		mb.batch.Add(m)
-		uids = append(uids, imap.UID(next))
-		next, size = next+1, size+old.Size
+		size += m.Size
 	}
 	if err := mb.after(o); err != nil {
-		return nil, undo(err)
+		return err
 	}
 	if err := mb.commit(nil); err != nil {
-		return nil, undo(err)
+		return err
 	}
-	mb.acct.addUsage(size, int64(len(items)))
-	mb.acct.noteCopy(mb.wrote)
-	return uids, nil
+	mb.acct.addUsage(size, int64(len(t.messages)))
+	if t.move {
+		mb.acct.moved.Store(mb.wrote)
+	} else {
+		mb.acct.noteCopy()
+	}
+	return nil
+}
+
+// undo takes back what was made.
+func (t *transfer) undo() {
+	s := t.to.store()
+	t.to.batch.Reset()
+	var errs []error
+	for i := range t.made {
+		name := filepath.Join(t.to.path, t.messages[i].File())
+		if t.move {
+			errs = append(errs, s.fs.Rename(name, t.files[i]))
+		} else {
+			errs = append(errs, s.fs.Remove(name))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		s.log.Warn("messages of a copy that failed were left", "path", t.to.path, "cause", err)
+	}
+	t.to.forget()
+	if t.move {
+		t.from.forget()
+	}
+	t.op.undone()
+}
+
+// linkOrCopy gives a file another name. A file system allows a number of names
+// for a file (65,000 on ext4): a message that has them all is copied.
+func (s *Store) linkOrCopy(file, name, box string) error {
+	err := s.fs.Link(file, name)
+	if !errors.Is(err, syscall.EMLINK) {
+		return err
+	}
+	from, err := s.fs.OpenFile(file, os.O_RDONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	info, err := from.Stat()
+	if err != nil {
+		return err
+	}
+	to, err := s.fs.OpenTemp(filepath.Join(box, "tmp"), 0o600)
+	if err != nil {
+		return err
+	}
+	if _, err = io.Copy(to, io.NewSectionReader(from, 0, info.Size())); err == nil {
+		err = to.Sync() // no other name leads to its content
+	}
+	if err == nil {
+		err = to.LinkTo(name)
+	}
+	if err = errors.Join(err, to.Close()); err == nil {
+		err = s.fs.Chtimes(name, time.Time{}, info.ModTime())
+	}
+	return err
 }
 
 // marksOf are the flags and keywords that the copies get here.
@@ -211,8 +400,7 @@ func (mb *mailbox) marksOf(items []copyItem) ([]index.Marks, error) {
 
 // copiedRare is what a copy has of the rare things of the original: the letters
 // that we do not know say something of the content (Dovecot's "Z": compressed).
-func copiedRare(old *index.Message, marks index.Marks) index.Rare {
-	r := old.Rarely()
+func copiedRare(r index.Rare, marks index.Marks) index.Rare {
 	r.Keywords = marks.Keywords
 	if r.Odd {
 		r.Rest = maildir.Respell(r.Rest, marks.Flags)
@@ -222,4 +410,12 @@ func copiedRare(old *index.Message, marks index.Marks) index.Rare {
 		r.Rest = ""
 	}
 	return r
+}
+
+// setPlace puts the file of a message that is copied where its marks say; r is
+// what the original had.
+func setPlace(m *index.Message, r index.Rare, marks index.Marks) {
+	m.Flags, m.InNew = marks.Flags, marks.Flags == 0
+	m.SetRare(copiedRare(r, marks))
+	m.InNew = m.InNew && !m.Rarely().Odd
 }

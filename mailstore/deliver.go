@@ -142,8 +142,9 @@ func (mb *mailbox) link(d *Delivery, in *incoming) (*index.Message, error) {
 	}
 	path := filepath.Join(mb.path, m.File())
 	err = in.file.LinkTo(path)
-	if errors.Is(err, syscall.EXDEV) && !in.owned {
-		// The content was spooled on another file system.
+	if (errors.Is(err, syscall.EXDEV) || errors.Is(err, syscall.EMLINK)) && !in.owned {
+		// The content was spooled on another file system, or has as many names
+		// as a file can have.
 		if err = mb.store().writeTemp(mb, d, in); err == nil {
 			err = in.file.LinkTo(path)
 		}
@@ -178,7 +179,11 @@ func (mb *mailbox) add(m *index.Message, structure []byte, o own) error {
 		mb.batch.Reset()
 		return err
 	}
-	return mb.commit(nil)
+	if err := mb.commit(nil); err != nil {
+		return err
+	}
+	mb.noteAdded(m.UID)
+	return nil
 }
 
 // addStructure writes the cache entry. Without one the message is scanned

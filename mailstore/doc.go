@@ -45,11 +45,18 @@
 //     opened causes a checkpoint. The next Open finishes what is missing and
 //     keeps the UIDs that were told.
 //   - Flags: in the file name and in the index, not synced. A power loss may
-//     take the last seconds of them.
-//   - Expunge: the file is gone at once. If a replay could bring the message
-//     back, the index is synced first.
-//   - Move: the copy is durable before the original goes. Both mailboxes are
-//     locked meanwhile.
+//     take the last seconds of them (store.checkpoint_interval), never more; a
+//     kill takes none.
+//   - Expunge, Move, Copy: on disk when they return, at the cost of one sync of
+//     the journal that is shared by all who wait. The intention is in the
+//     journal before the first file changes, and the next Open does again what
+//     is not done. So an expunged message stays away, also when the queue
+//     repeats its delivery; a moved one, whose file is renamed, is in one of
+//     both mailboxes at every moment; of a set of copies all are there or none.
+//     What no checkpoint covers yet is made durable by one before it is copied or
+//     moved.
+//   - Delete, Rename: on disk when they return; a mailbox is renamed with those
+//     below it or not at all.
 //   - UIDs and UIDNEXT that a client saw are never given again: they are
 //     reserved durably, a thousand at a time, before they are shown.
 //
@@ -67,7 +74,9 @@
 //
 // A message stays in new until its flags change: moving all that was seen, as
 // other servers do, would cost a rename for each. \Recent is a UID in the
-// index. A view that is open while its mailbox is deleted or renamed finds all
+// index. MOVE keeps the file and gives it another name, COPY gives the file a
+// second one and copies it only where it has as many as the file system allows.
+// A view that is open while its mailbox is deleted or renamed finds all
 // messages expunged. dovecot-uidlist is written some time after the changes
 // and before a mailbox leaves memory; Dovecot may therefore take the tree over,
 // and give it back, but not serve the same mailbox at the same moment. The first

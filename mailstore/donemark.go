@@ -18,6 +18,40 @@ type doneMarks struct {
 	mu   sync.Mutex
 	j    *journal.Journal // nil: no marks, there are records below that are not finished
 	last journal.Position
+
+	// open are the operations under way, each with a position before its
+	// records. The lock is not held over a sync.
+	openMu sync.Mutex
+	open   map[*operation]journal.Position
+}
+
+func (d *doneMarks) enter(o *operation) {
+	d.openMu.Lock()
+	defer d.openMu.Unlock()
+	if d.open == nil {
+		d.open = map[*operation]journal.Position{}
+	}
+	d.open[o] = o.acct.store.journal.Written()
+}
+
+func (d *doneMarks) leave(o *operation) {
+	d.openMu.Lock()
+	defer d.openMu.Unlock()
+	delete(d.open, o)
+}
+
+// done is the position before which every record was acted upon. Written comes
+// first: who enters after it writes behind it.
+func (d *doneMarks) done() journal.Position {
+	at := d.j.Written()
+	d.openMu.Lock()
+	defer d.openMu.Unlock()
+	for _, start := range d.open {
+		if before(start, at) {
+			at = start
+		}
+	}
+	return at
 }
 
 // begin is called when everything in the journal is finished.
@@ -29,18 +63,19 @@ func (d *doneMarks) begin(j *journal.Journal) {
 
 // checkpoint is the journal's Options.Checkpoint. A message is written into its
 // Maildir before its record, so what the journal has when the checkpoint begins
-// is durable when it ends.
+// is durable when it ends; but not that of operations under way, whose records
+// come first.
 func (d *doneMarks) checkpoint(ctx context.Context) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	var at journal.Position
 	if d.j != nil {
-		at = d.j.Written()
+		at = d.done()
 	}
 	if err := d.store.Checkpoint(ctx); err != nil {
 		return err
 	}
-	if at == d.last || at == (journal.Position{}) {
+	if !before(d.last, at) {
 		return nil
 	}
 	b := binary.AppendUvarint([]byte{journalVersion, kindDone}, at.Segment)

@@ -27,7 +27,7 @@ func (mb *mailbox) makeDurable(ctx context.Context, m *index.Message, validity u
 	}
 	last, cancel := mb.store().last()
 	defer cancel()
-	if undo := mb.expunge(last, []uint32{m.UID}); undo != nil && !errors.Is(undo, ErrNotFound) {
+	if undo := mb.takeBack(last, m.UID); undo != nil && !errors.Is(undo, ErrNotFound) {
 		mb.store().log.Warn("taking a delivery back", "path", mb.path, "cause", undo)
 	}
 	return err

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
+
+	"toastmaster/mailstore/index"
 )
 
 // Expunge removes the messages seqs; the caller has chosen those with
@@ -23,50 +25,82 @@ func (v *View) Expunge(ctx context.Context, seqs []uint32) error {
 	return gone(v.mb.expunge(ctx, uids))
 }
 
-// expunge logs first and unlinks then: a crash between leaves files that the
-// next load removes. The other order could bring back, by a replay of its
-// delivery, what its owner had removed.
+// expunge removes messages; that is on disk when it returns.
 func (mb *mailbox) expunge(ctx context.Context, uids []uint32) error {
 	// A copy made before (COPY, EXPUNGE is how old clients move) must be on
 	// disk before the original goes.
-	if mb.acct.copied.Load() > mb.store().points.durable.Load() {
+	if mb.acct.copiedLately() {
 		if err := mb.store().Checkpoint(ctx); err != nil {
 			return err
 		}
 	}
-	return storeError(mb.locked(ctx, func() error { return mb.expungeLocked(uids) }))
+	return storeError(mb.locked(ctx, func() error { return mb.expungeLocked(ctx, uids) }))
 }
 
-func (mb *mailbox) expungeLocked(uids []uint32) error {
-	slices.Sort(uids)
-	uids = slices.Compact(uids)
-	var size int64
-	var files []expungedFile
-	live := uids[:0]
-	for _, uid := range uids {
-		if m := mb.st.Get(uid); m != nil {
-			live = append(live, uid)
-			files = append(files, expungedFile{m.Name, m.File()})
-			size += m.Size
-		}
-	}
+func (mb *mailbox) expungeLocked(ctx context.Context, uids []uint32) error {
+	live := mb.living(uids)
 	if len(live) == 0 {
 		return nil
+	}
+	r := storedRecord{kind: kindExpunged, home: mb.acct.relHome(), dir: mb.dir, validity: mb.st.UIDValidity}
+	for _, m := range live {
+		r.items = append(r.items, item{uid: m.UID, name: m.Name})
+	}
+	o := mb.acct.newOperation()
+	r.operation = o.id
+	if err := o.begin(ctx, r.records(), anyRoom); err != nil {
+		return err
+	}
+	defer o.end()
+	err := mb.remove(live, false)
+	if err != nil && mb.st.Get(live[0].UID) != nil {
+		o.undone()
+	}
+	return err
+}
+
+// takeBack removes a delivery that failed, after the journal may have failed.
+func (mb *mailbox) takeBack(ctx context.Context, uid uint32) error {
+	return storeError(mb.locked(ctx, func() error { return mb.remove(mb.living([]uint32{uid}), true) }))
+}
+
+// living are the messages of uids that exist, ascending.
+func (mb *mailbox) living(uids []uint32) []*index.Message {
+	slices.Sort(uids)
+	live := make([]*index.Message, 0, len(uids))
+	for _, uid := range slices.Compact(uids) {
+		if m := mb.st.Get(uid); m != nil {
+			live = append(live, m)
+		}
+	}
+	return live
+}
+
+// remove logs first and unlinks then: a crash between leaves files that the
+// next load removes. The other order could bring back, by a replay of its
+// delivery, what its owner had removed. The journal tells of it, or else, with
+// synced set, the log does.
+func (mb *mailbox) remove(live []*index.Message, synced bool) error {
+	if len(live) == 0 {
+		return nil
+	}
+	var size int64
+	uids, files := make([]uint32, len(live)), make([]expungedFile, len(live))
+	for i, m := range live {
+		uids[i], files[i] = m.UID, expungedFile{m.Name, m.File()}
+		size += m.Size
 	}
 	o, err := mb.before(true, true)
 	if err != nil {
 		return err
 	}
-	// Deliveries that no checkpoint covers may be replayed after a power
-	// loss: the log must tell then that their messages were removed.
-	uncovered := mb.wrote > mb.store().points.durable.Load()
-	mb.batch.Expunge(live, mb.st.ModSeq+1, mb.now().Unix(), false)
+	mb.batch.Expunge(uids, mb.st.ModSeq+1, mb.now().Unix(), false)
 	mb.goneGen++
 	if err := mb.commit(nil); err != nil {
 		return err
 	}
 	mb.acct.addUsage(-size, -int64(len(live)))
-	if uncovered {
+	if synced {
 		if err := mb.log.Sync(); err != nil {
 			return err
 		}
@@ -77,6 +111,7 @@ func (mb *mailbox) expungeLocked(uids []uint32) error {
 	if err := mb.after(o); err != nil {
 		return err
 	}
+	mb.wrote = mb.store().points.note()
 	return mb.commitQuietly()
 }
 
@@ -139,7 +174,7 @@ func (mb *mailbox) unlink(file string) error {
 func (mb *mailbox) finishUnlinks() error {
 	pending := map[string]bool{}
 	for i := len(mb.st.Expunged) - 1; i >= 0 && mb.st.Expunged[i].ModSeq > mb.st.Unlinked; i-- {
-		if e := &mb.st.Expunged[i]; !e.Vanished && e.Name != "" {
+		if e := &mb.st.Expunged[i]; !e.Vanished && !e.Moved && e.Name != "" {
 			pending[e.Name] = true
 		}
 	}

@@ -223,20 +223,19 @@ func (u *User) Delete(ctx context.Context, name string) error {
 		return err
 	}
 	defer a.mu.Unlock()
+	// What was copied or moved out of it must be on disk before it goes.
+	if a.copiedLately() || a.moved.Load() > a.store.points.durable.Load() {
+		if err := a.store.Checkpoint(ctx); err != nil {
+			return err
+		}
+	}
 	var size, count int64
 	var aside string
 	err = mb.locked(ctx, func() error {
 		for _, m := range mb.st.Messages {
 			size, count = size+m.Size, count+1
 		}
-		err := mb.leave(ctx, func() (err error) {
-			aside, err = a.moveAside(mb.path)
-			mb.deleted = err == nil
-			return err
-		})
-		if err == nil {
-			mb.bury()
-		}
+		aside, err = mb.takeAway(ctx)
 		return err
 	})
 	if err != nil {
@@ -247,6 +246,21 @@ func (u *User) Delete(ctx context.Context, name string) error {
 		return storeError(err)
 	}
 	return storeError(removeAll(a.store.fs, aside))
+}
+
+// takeAway puts a mailbox where nobody finds it, durably. The locks are held.
+func (mb *mailbox) takeAway(ctx context.Context) (aside string, err error) {
+	a := mb.acct
+	err = mb.leave(ctx, true, func() (err error) {
+		aside, err = a.moveAside(mb.path)
+		mb.deleted = err == nil
+		return err
+	})
+	if err == nil {
+		mb.bury()
+		err = a.store.fs.SyncDir(a.home)
+	}
+	return aside, err
 }
 
 // noFolder is the error for a name that is not a mailbox.
@@ -308,12 +322,39 @@ func (u *User) Rename(ctx context.Context, from, to string) error {
 	if err := a.makeParents(to); err != nil {
 		return storeError(err)
 	}
-	for _, m := range moves {
-		if err := a.renameFolder(ctx, m[0], m[1]); err != nil {
-			return storeError(err)
-		}
+	if err := a.renameAll(ctx, fromDir, toDir, moves); err != nil {
+		return storeError(err)
 	}
 	return storeError(a.moveSpecialUse(from, to))
+}
+
+// renameAll renames a mailbox and those below it, all or none: what the end of
+// the process leaves undone the next Open does. It is on disk when it returns.
+// a.mu is held.
+func (a *account) renameAll(ctx context.Context, fromDir, toDir string, moves [][2]string) error {
+	s := a.store
+	o := a.newOperation()
+	if err := s.journal.AppendLazy(appendRenamed(folder{a.relHome(), fromDir}, o.id, toDir)); err != nil {
+		return err
+	}
+	err := s.journal.Flush(ctx)
+	for i := 0; err == nil && i < len(moves); i++ {
+		if err = a.renameFolder(ctx, moves[i][0], moves[i][1], a.store.Checkpoint); err == nil {
+			continue
+		}
+		for k := range i {
+			settled := func(context.Context) error { return nil } // a moment ago
+			if back := a.renameFolder(ctx, moves[k][1], moves[k][0], settled); back != nil {
+				s.log.Warn("a folder keeps its new name though renaming failed", "path", a.home, "folder", moves[k][1], "cause", back)
+			}
+		}
+	}
+	if err == nil {
+		err = s.fs.SyncDir(a.home)
+	}
+	s.points.note()
+	o.undone() // it needs nothing more
+	return err
 }
 
 // makeParents makes the missing parents of name; a.mu is held.
@@ -375,7 +416,7 @@ func (a *account) moves(fromDir, toDir string) ([][2]string, error) {
 
 // renameFolder renames one folder. Views of it find it empty; the mailbox
 // itself, with a new UIDVALIDITY or not, is loaded from its new place.
-func (a *account) renameFolder(ctx context.Context, from, to string) error {
+func (a *account) renameFolder(ctx context.Context, from, to string, settle func(context.Context) error) error {
 	mb, err := a.openDir(ctx, from)
 	if errors.Is(err, ErrNotFound) || odd(err) {
 		return a.store.fs.Rename(filepath.Join(a.home, from), filepath.Join(a.home, to))
@@ -387,12 +428,12 @@ func (a *account) renameFolder(ctx context.Context, from, to string) error {
 	return mb.locked(ctx, func() error {
 		// What the journal would put here again must be durable here and then
 		// not be put here.
-		err := a.store.Checkpoint(ctx)
+		err := settle(ctx)
 		if err == nil {
 			err = mb.writeUIDList()
 		}
 		if err == nil {
-			err = mb.leave(ctx, func() error { return a.store.fs.Rename(mb.path, filepath.Join(a.home, to)) })
+			err = mb.leave(ctx, false, func() error { return a.store.fs.Rename(mb.path, filepath.Join(a.home, to)) })
 		}
 		if err == nil {
 			mb.bury()

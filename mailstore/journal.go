@@ -3,7 +3,6 @@ package mailstore
 import (
 	"context"
 	"encoding/binary"
-	"path/filepath"
 
 	"github.com/emersion/go-imap/v2"
 
@@ -27,13 +26,28 @@ const (
 	// kindStored: a message. Without content its file was synced before.
 	kindStored = 1
 	// kindGone: the folder was deleted or renamed; what was put there is not
-	// put there again. Its UIDVALIDITY follows; 0, and none in older records:
-	// not known.
+	// put there again. There follow its UIDVALIDITY (0, and none in older
+	// records: not known), the operation, and 1 if it was deleted.
 	kindGone = 2
 	// kindDone: all records before a position, segment and offset as uvarint,
 	// are durable in their Maildirs.
 	kindDone = 3
+	// kindCopied, kindMoved: messages of this folder get another name in
+	// another one, see transfer. kindExpunged: messages of this folder are
+	// removed, see expungeRecords.
+	kindCopied   = 4
+	kindMoved    = 5
+	kindExpunged = 6
+	// kindUndone: an operation was taken back, or needs nothing more. The
+	// operation follows; home and folder are empty.
+	kindUndone = 7
+	// kindRenamed: this folder and those below it get other names. The
+	// operation and the new folder follow.
+	kindRenamed = 8
 )
+
+// maxItems bounds the messages in one record.
+const maxItems = 10_000
 
 // maxJournals bounds the processes on one store.
 const maxJournals = 64
@@ -53,6 +67,28 @@ type storedRecord struct {
 	hasContent bool
 	content    []byte
 	done       journal.Position // kindDone
+
+	// Of operations.
+	operation uint64
+	more      bool // the operation goes on in the next record
+	to        string
+	toVal     uint32
+	deleted   bool
+	items     []item
+}
+
+// item is one message of an operation: its UID and base name, and for a copy
+// or a move those it gets, with what else the file cannot tell.
+type item struct {
+	uid      uint32
+	name     string
+	newUID   uint32
+	newName  string
+	flags    maildir.Flags
+	keywords []imap.Flag
+	rest     string // of an odd file name, see index.Rare
+	date     int64
+	zone     int16
 }
 
 // imapFlags are the system flags of bits.
@@ -78,10 +114,7 @@ func (mb *mailbox) journalMessage(ctx context.Context, m *index.Message, validit
 	s := mb.store()
 	content, _ := d.Content.Bytes()
 	inMemory := s.journals(d)
-	head, err := mb.record(m, validity, d, inMemory)
-	if err != nil {
-		return err
-	}
+	head := mb.record(m, validity, d, inMemory)
 	mb.acct.journaling.RLock()
 	defer mb.acct.journaling.RUnlock()
 	if mb.deleted || mb.acct.gone.Load() {
@@ -90,6 +123,7 @@ func (mb *mailbox) journalMessage(ctx context.Context, m *index.Message, validit
 	// If it was renamed the message went along, durable since the checkpoint
 	// before, and no recovery follows the record.
 	var pos journal.Position
+	var err error
 	if inMemory {
 		pos, err = s.journal.Append(ctx, head, d.Prefix, content)
 	} else {
@@ -106,33 +140,39 @@ func (mb *mailbox) journalMessage(ctx context.Context, m *index.Message, validit
 // leave makes it durable that the folder leaves, and lets move do it: after
 // every record of a message in it, and before whoever has put one there and
 // not journaled it yet can do so.
-func (mb *mailbox) leave(ctx context.Context, move func() error) error {
+func (mb *mailbox) leave(ctx context.Context, deleted bool, move func() error) error {
 	mb.acct.journaling.Lock()
 	defer mb.acct.journaling.Unlock()
-	if err := mb.acct.journalGone(ctx, mb.dir, mb.st.UIDValidity); err != nil {
+	o := mb.acct.newOperation()
+	if err := mb.acct.store.appendGone(ctx, departure{folder{mb.acct.relHome(), mb.dir}, mb.st.UIDValidity, o.id, deleted}); err != nil {
 		return err
 	}
-	return move()
+	if err := move(); err != nil {
+		o.undone()
+		return err
+	}
+	return nil
 }
 
-// journalGone makes it durable that a folder is about to be deleted or
-// renamed. a.journaling is held.
-func (a *account) journalGone(ctx context.Context, dir string, validity uint32) error {
-	home, err := filepath.Rel(a.store.root, a.home)
-	if err != nil {
-		return err
-	}
-	return a.store.appendGone(ctx, folder{home, dir}, validity)
+// departure is what is told of a folder that is about to leave.
+type departure struct {
+	folder
+	validity  uint32
+	operation uint64
+	deleted   bool
 }
 
 // appendGone writes a record of kindGone and drops what was to be finished.
-func (s *Store) appendGone(ctx context.Context, f folder, validity uint32) error {
-	if err := s.journal.AppendLazy(binary.AppendUvarint(appendGone(nil, kindGone, f.home, f.dir), uint64(validity))); err != nil {
+// Where it is of an account, a.journaling is held.
+func (s *Store) appendGone(ctx context.Context, d departure) error {
+	b := binary.AppendUvarint(appendGone(nil, kindGone, d.home, d.dir), uint64(d.validity))
+	b = append(binary.AppendUvarint(b, d.operation), bit(d.deleted))
+	if err := s.journal.AppendLazy(b); err != nil {
 		return err
 	}
 	if err := s.journal.Flush(ctx); err != nil {
 		return err
 	}
-	s.unfinished.forget(f)
+	s.unfinished.forget(d.folder)
 	return nil
 }

@@ -46,7 +46,7 @@ func lockedBoth(ctx context.Context, a, b *mailbox, f func() error) error {
 
 // catchUp reads what other processes wrote into the log.
 func (mb *mailbox) catchUp(ctx context.Context) error {
-	n, keys := len(mb.st.Messages), len(mb.st.Keywords)
+	n, keys, next := len(mb.st.Messages), len(mb.st.Keywords), mb.st.UIDNext
 	changed, reload, err := mb.log.CatchUp(ctx, mb.st)
 	switch {
 	case err != nil:
@@ -59,6 +59,9 @@ func (mb *mailbox) catchUp(ctx context.Context) error {
 		mb.goneGen++
 		mb.flagsGen++
 		mb.touched(nil)
+		if mb.st.UIDNext > next {
+			mb.noteAdded(next)
+		}
 		if len(mb.st.Keywords) != keys {
 			clear(mb.flagSets)
 		}

@@ -55,10 +55,12 @@ type mailbox struct {
 	flagsGen, goneGen uint64
 	flagSets          map[index.Marks][]imap.Flag
 	isLazy            bool // on Store.lazy
-	// wrote is the epoch of the last change.
-	wrote uint64
-	sync  syncState
-	uids  listState
+	// wrote is the epoch of the last change, added that of the last message
+	// that came, and addedFrom the first UID that no checkpoint covers then.
+	wrote, added uint64
+	addedFrom    uint32
+	sync         syncState
+	uids         listState
 }
 
 func newMailbox(a *account, dir, path string) *mailbox {
@@ -185,6 +187,7 @@ func (mb *mailbox) load(ctx context.Context) error {
 	mb.adopt(st)
 	if mb.wrote = 0; mb.log.Fresh || !mb.store().points.covers(changed) {
 		mb.wrote = mb.store().points.note()
+		mb.noteAdded(1)
 	}
 	mb.uids.keys = 0
 	err = mb.readKeywords()
@@ -240,6 +243,22 @@ func (mb *mailbox) commit(by *View) error {
 	}
 	mb.touched(by)
 	return nil
+}
+
+// noteAdded remembers that messages from a UID on came just now.
+func (mb *mailbox) noteAdded(uid uint32) {
+	p := &mb.store().points
+	if mb.added <= p.durable.Load() || uid < mb.addedFrom {
+		mb.addedFrom = uid
+	}
+	mb.added = p.note()
+}
+
+// fresh says that a message up to this UID may be covered by no checkpoint.
+func (mb *mailbox) fresh(uid uint32) bool {
+	mb.mu.Lock()
+	defer mb.mu.Unlock()
+	return mb.added > mb.store().points.durable.Load() && uid >= mb.addedFrom
 }
 
 // touched marks a change and wakes the views.

@@ -39,7 +39,7 @@ func panicking() map[string]struct {
 			_, _, err := v.Copy(t.Context(), []uint32{1}, "INBOX")
 			return err
 		}},
-		"move": {faultfs.Link, "alice/new", func(t *testing.T, _ *Store, _ *User, v *View) error {
+		"move": {faultfs.Rename, "alice/new", func(t *testing.T, _ *Store, _ *User, v *View) error {
 			_, _, err := v.Move(t.Context(), []uint32{1}, "B")
 			return err
 		}},

@@ -248,6 +248,3 @@ func (a *account) flushUsage() {
 		u.known = u.known && u.size-before < 64
 	}
 }
-
-// noteCopy remembers that a copy was made, see expunge.
-func (a *account) noteCopy(epoch uint64) { a.copied.Store(epoch) }

@@ -24,7 +24,7 @@ func (s *Store) openJournals(ctx context.Context) error {
 		err = s.recoverAll(ctx, all)
 	}
 	if err == nil {
-		s.journal = all[0].journal
+		s.journal, s.marks = all[0].journal, all[0].marks
 		all = all[1:]
 	}
 	for _, l := range all {
@@ -46,11 +46,30 @@ func (s *Store) recoverAll(ctx context.Context, all []leftJournal) error {
 		s.log.Warn("the mail store had unwritten data", "path", s.root, "cause", err)
 	}
 	left := departed(all)
-	for _, l := range all {
-		if err := s.recover(ctx, l, left); err != nil {
-			return err
+	s.promised = s.promises(all)
+	recoveries := make([]*recovery, len(all))
+	for i, l := range all {
+		recoveries[i] = s.newRecovery(l, left)
+	}
+	// Between journals there is no order: what one does may be what another
+	// waited for.
+	for again := true; again; {
+		again = false
+		for _, r := range recoveries {
+			did, err := r.run(ctx)
+			if err != nil {
+				return err
+			}
+			again = again || did > 0 && len(all) > 1
 		}
-		l.journal.Recovered()
+	}
+	s.promised = nil
+	// Everything must be durable before the segments may go.
+	if err := s.Checkpoint(ctx); err != nil {
+		return err
+	}
+	for _, r := range recoveries {
+		r.end()
 	}
 	return nil
 }
@@ -100,8 +119,9 @@ type (
 func departed(all []leftJournal) map[incarnation]bool {
 	gone := map[incarnation]bool{}
 	for _, l := range all {
+		undone := l.undone()
 		for _, r := range l.records {
-			if r.kind == kindGone && r.validity != 0 {
+			if r.kind == kindGone && r.validity != 0 && !undone[r.operation] {
 				gone[incarnation{folder{r.home, r.dir}, r.validity}] = true
 			}
 		}
@@ -128,14 +148,47 @@ func (s *Store) openJournal(ctx context.Context, dir string) (leftJournal, error
 		}
 		r.pos, r.content = pos, nil
 		l.records = append(l.records, *r)
-		return r.kind == kindStored, nil
+		return r.acts(), nil
 	})
 	return l, err
 }
 
-// recover finishes the records of a journal that no mark says are done, oldest
+// acts says that a record asks for something to be done.
+func (r *storedRecord) acts() bool {
+	switch r.kind {
+	case kindStored, kindCopied, kindMoved, kindExpunged, kindRenamed:
+		return true
+	case kindGone:
+		return r.deleted
+	}
+	return false
+}
+
+// touches says that what a record asks for is done in a folder.
+func (r *storedRecord) touches(f folder) bool {
+	switch r.kind {
+	case kindCopied, kindMoved, kindRenamed:
+		if (folder{r.home, r.to}) == f {
+			return true
+		}
+	}
+	return folder{r.home, r.dir} == f
+}
+
+// undone are the operations that were taken back, or need nothing more.
+func (l *leftJournal) undone() map[uint64]bool {
+	undone := map[uint64]bool{}
+	for i := range l.records {
+		if l.records[i].kind == kindUndone {
+			undone[l.records[i].operation] = true
+		}
+	}
+	return undone
+}
+
+// recovery finishes the records of a journal that no mark says are done, oldest
 // first. One that cannot be finished stays in its journal for the next Open
-// (unfinished.go).
+// (unfinished.go), and so do those after it in the same folders.
 //
 // Not those of a folder that has left. In one journal the order says which
 // they are. Between journals there is none, but a UIDVALIDITY is given once in
@@ -143,122 +196,211 @@ func (s *Store) openJournal(ctx context.Context, dir string) (leftJournal, error
 // finished only if that same folder is in its place, as after a rename that
 // never reached the disk, or one back. What a process that still runs has
 // written into its journal, or has recycled, is not known here.
-func (s *Store) recover(ctx context.Context, l leftJournal, left map[incarnation]bool) error {
-	j, records := l.journal, l.records
-	gone := map[folder]int{} // index of the last kindGone
-	var mark journal.Position
-	for i, r := range records {
-		switch r.kind {
+type recovery struct {
+	s      *Store
+	l      leftJournal
+	left   map[incarnation]bool
+	gone   map[folder]int // index of the last kindGone
+	undone map[uint64]bool
+	whole  map[uint64]bool // operations all of whose records are there
+	mark   journal.Position
+
+	restored int
+	done     []journal.Position
+	waiting  []*storedRecord
+	broken   map[folder]bool
+}
+
+func (s *Store) newRecovery(l leftJournal, left map[incarnation]bool) *recovery {
+	r := &recovery{s: s, l: l, left: left, gone: map[folder]int{}, undone: l.undone(), whole: map[uint64]bool{}}
+	for i := range l.records {
+		switch rec := &l.records[i]; rec.kind {
 		case kindGone:
-			gone[folder{r.home, r.dir}] = i
+			if !r.undone[rec.operation] {
+				r.gone[folder{rec.home, rec.dir}] = i
+			}
 		case kindDone:
-			mark = r.done
+			r.mark = rec.done
+		case kindCopied, kindMoved, kindExpunged:
+			r.whole[rec.operation] = !rec.more
 		}
 	}
-	// Files that lost their index record are to get the UIDs they had.
-	s.promised = map[string]map[string]uint32{}
-	for i, r := range records {
-		if last, ok := gone[folder{r.home, r.dir}]; r.kind != kindStored || ok && last > i {
-			continue
+	return r
+}
+
+// leaves says that a folder left after record i.
+func (r *recovery) leaves(i int, dir string) bool {
+	last, ok := r.gone[folder{r.l.records[i].home, dir}]
+	return ok && last > i
+}
+
+// promise is what clients were told of a message.
+type promise struct {
+	uid  uint32
+	date int64
+	zone int16
+}
+
+// promises are for files that lost their index record: they get the UIDs and
+// dates they had.
+func (s *Store) promises(all []leftJournal) map[string]map[string]promise {
+	out := map[string]map[string]promise{}
+	add := func(home, dir, name string, p promise) {
+		path := filepath.Join(s.root, home, dir)
+		if out[path] == nil {
+			out[path] = map[string]promise{}
 		}
-		path := filepath.Join(s.root, r.home, r.dir)
-		if s.promised[path] == nil {
-			s.promised[path] = map[string]uint32{}
-		}
-		s.promised[path][r.name] = r.uid
+		out[path][name] = p
 	}
-	restored := 0
-	var done []journal.Position
-	var waiting []*storedRecord
-	broken := map[folder]bool{}
-	for i := range records {
-		r := &records[i]
-		if r.kind != kindStored {
+	for _, l := range all {
+		r := s.newRecovery(l, nil)
+		for i := range l.records {
+			rec := &l.records[i]
+			switch {
+			case rec.kind == kindStored && !r.leaves(i, rec.dir):
+				add(rec.home, rec.dir, rec.name, promise{rec.uid, rec.date, rec.zone})
+			case (rec.kind == kindCopied || rec.kind == kindMoved) && !r.undone[rec.operation] && !r.leaves(i, rec.to):
+				for _, it := range rec.items {
+					add(rec.home, rec.to, it.newName, promise{it.newUID, it.date, it.zone})
+				}
+			}
+		}
+	}
+	return out
+}
+
+// run does what is not done yet, and says how much that was.
+func (r *recovery) run(ctx context.Context) (did int, err error) {
+	r.done, r.waiting, r.broken = nil, nil, map[folder]bool{}
+	for i := range r.l.records {
+		rec := &r.l.records[i]
+		if !rec.acts() {
 			continue
 		}
-		at := folder{r.home, r.dir}
-		if broken[at] {
-			waiting = append(waiting, r)
+		from, to := folder{rec.home, rec.dir}, folder{rec.home, rec.to}
+		if r.broken[from] || rec.touches(to) && r.broken[to] {
+			r.broken[from] = true
+			r.waiting = append(r.waiting, rec)
 			continue
 		}
-		if last, ok := gone[at]; (!ok || last < i) && !before(r.pos, mark) {
-			did, err := s.restore(ctx, j, r, left[incarnation{at, r.validity}])
+		if !before(rec.pos, r.mark) {
+			n, err := r.act(ctx, i)
 			switch {
 			case ctx.Err() != nil:
-				return ctx.Err()
+				return did, ctx.Err()
 			case err != nil:
 				// One mailbox must not keep the others from their mail, nor
 				// each of its messages the start for a while.
-				s.log.Error("deliveries of before the crash not finished, the next start tries again", "home", r.home, "folder", r.dir, "cause", err)
-				broken[at] = true
-				waiting = append(waiting, r)
+				r.s.log.Error("changes of before the crash not finished, the next start tries again", "home", rec.home, "folder", rec.dir, "cause", err)
+				r.broken[from] = true
+				if rec.touches(to) {
+					r.broken[to] = true
+				}
+				r.waiting = append(r.waiting, rec)
 				continue
-			case did:
-				restored++
 			}
+			did += n
 		}
-		done = append(done, r.pos)
+		r.done = append(r.done, rec.pos)
 	}
-	s.promised = nil
-	// Everything must be durable before the segments may go.
-	if err := s.Checkpoint(ctx); err != nil {
-		return err
+	r.restored += did
+	return did, nil
+}
+
+// act does what record i asks for.
+func (r *recovery) act(ctx context.Context, i int) (did int, err error) {
+	rec, s := &r.l.records[i], r.s
+	from := folder{rec.home, rec.dir}
+	left := r.left[incarnation{from, rec.validity}]
+	switch rec.kind {
+	case kindStored:
+		if r.leaves(i, rec.dir) {
+			return 0, nil
+		}
+		return s.restore(ctx, r.l.journal, rec, left)
+	case kindRenamed:
+		if r.undone[rec.operation] {
+			return 0, nil
+		}
+		return s.redoRename(ctx, rec)
+	case kindGone:
+		if r.undone[rec.operation] {
+			return 0, nil
+		}
+		return s.redoDelete(ctx, rec)
 	}
-	for _, pos := range done {
+	if r.leaves(i, rec.dir) || !r.whole[rec.operation] {
+		return 0, nil
+	}
+	x := redoing{undo: r.undone[rec.operation], left: left}
+	if rec.kind != kindExpunged {
+		x.toLeft = r.left[incarnation{folder{rec.home, rec.to}, rec.toVal}]
+		x.toLeaves = r.leaves(i, rec.to)
+	}
+	return s.redo(ctx, rec, x)
+}
+
+// end lets go of what is done, after a checkpoint.
+func (r *recovery) end() {
+	j := r.l.journal
+	for _, pos := range r.done {
 		j.Release(pos)
 	}
-	s.unfinished.keep(l, waiting)
-	if len(waiting) == 0 {
-		l.marks.begin(j)
+	r.s.unfinished.keep(r.l, r.waiting)
+	if len(r.waiting) == 0 {
+		r.l.marks.begin(j)
 	}
-	if restored > 0 {
-		s.log.Info("deliveries of before the crash were finished", "messages", restored)
+	if r.restored > 0 {
+		r.s.log.Info("changes of before the crash were finished", "messages", r.restored)
 	}
-	return nil
+	j.Recovered()
 }
 
 // restore puts a message where it belongs, unless it is there, or was there
 // and its owner removed it; or, with left set, unless the folder is another.
-func (s *Store) restore(ctx context.Context, j *journal.Journal, r *storedRecord, left bool) (bool, error) {
+func (s *Store) restore(ctx context.Context, j *journal.Journal, r *storedRecord, left bool) (int, error) {
 	if left {
 		there, err := s.isMaildir(filepath.Join(s.root, r.home, r.dir))
 		if err != nil || !there {
-			return false, err
+			return 0, err
 		}
 	}
 	acct, err := s.acquire(Account{Home: r.home})
 	if err != nil {
-		return false, err
+		return 0, err
 	}
 	defer s.releaseAccount(acct)
 	if err := acct.ensureFolder(r.dir); err != nil {
-		return false, err
+		return 0, err
 	}
 	mb, err := acct.openDir(ctx, r.dir)
 	if err != nil {
-		return false, err
+		return 0, err
 	}
 	defer s.release(mb)
 	var whole storedRecord
 	if r.hasContent {
 		payload, err := j.Load(r.pos)
 		if err != nil {
-			return false, err
+			return 0, err
 		}
 		again, err := decodeRecord(payload)
 		if err != nil {
-			return false, err
+			return 0, err
 		}
 		whole = *again
 	}
 	date := time.Unix(r.date, 0).In(time.FixedZone("", int(r.zone)*60))
 	d := &Delivery{Date: date, Content: envelope.Memory(whole.content), Flags: append(imapFlags(r.flags), r.keywords...)}
-	did := false
+	did := 0
 	err = mb.locked(ctx, func() (err error) {
 		if left && mb.st.UIDValidity != r.validity {
 			return nil
 		}
-		did, err = mb.restoreLocked(ctx, r, d)
+		restored, err := mb.restoreLocked(ctx, r, d)
+		if restored {
+			did = 1
+		}
 		return err
 	})
 	return did, err

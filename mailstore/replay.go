@@ -65,6 +65,7 @@ func (mb *mailbox) complete(m *index.Message, d *Delivery) error {
 		return err
 	}
 	mb.wrote = mb.store().points.note()
+	mb.noteAdded(m.UID)
 	return mb.rescan(m, d)
 }
 

@@ -235,7 +235,7 @@ func (a *account) leave(ctx context.Context) (aside string, boxes []*mailbox, er
 		if err != nil {
 			return "", nil, err
 		}
-		if err := a.journalGone(ctx, dir, 0); err != nil {
+		if err := s.appendGone(ctx, departure{folder: folder{a.relHome(), dir}}); err != nil {
 			return "", nil, err
 		}
 	}
@@ -243,6 +243,9 @@ func (a *account) leave(ctx context.Context) (aside string, boxes []*mailbox, er
 		return "", nil, err
 	}
 	s.points.note()
+	if err := s.fs.SyncDir(filepath.Dir(a.home)); err != nil {
+		s.log.Warn("an account that was removed may come back after a power cut", "path", a.home, "cause", err)
+	}
 	// From here on nobody opens a mailbox of a; those that are open are
 	// buried, and only then may the account be made anew.
 	s.mu.Lock()

@@ -60,8 +60,11 @@ type Store struct {
 	journal  *journal.Journal
 	// unfinished has its own lock.
 	unfinished unfinished
-	// promised are UIDs by path and base name, during recovery only.
-	promised map[string]map[string]uint32
+	// marks are those of journal.
+	marks *doneMarks
+	// promised is what clients were told of messages, by path and base name,
+	// during recovery only.
+	promised map[string]map[string]promise
 	// windows are *window of views, see View.Structure.
 	windows sync.Pool
 	// odd is what was passed over and is in the log.

@@ -340,8 +340,9 @@ func (mb *mailbox) addFound(ctx context.Context, d *difference, modSeq uint64, r
 		return cmp.Or(cmp.Compare(maildir.Seconds(a.base), maildir.Seconds(b.base)), cmp.Compare(a.base, b.base))
 	})
 	next := mb.st.UIDNext
-	for _, uid := range mb.store().promised[mb.path] {
-		next = max(next, uid+1) // the journal puts that message here next
+	promised := mb.store().promised[mb.path]
+	for _, p := range promised {
+		next = max(next, p.uid+1) // the journal puts that message here next
 	}
 	var size, count int64
 	for _, f := range files {
@@ -360,11 +361,15 @@ func (mb *mailbox) addFound(ctx context.Context, d *difference, modSeq uint64, r
 			return err
 		}
 		m.UID, m.ModSeq = f.uid, modSeq
+		if p, ok := promised[f.base]; ok {
+			m.Date, m.Zone = p.date, p.zone
+		}
 		if m.UID == 0 {
 			m.UID = next
 		}
 		next = max(next, m.UID+1)
 		mb.batch.Add(m)
+		mb.noteAdded(m.UID)
 		size, count = size+m.Size, count+1
 	}
 	if rebuild {

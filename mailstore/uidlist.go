@@ -138,14 +138,14 @@ func (mb *mailbox) uidList(old []byte) *maildir.UIDList {
 // know. When not rebuilding only UIDs that we never gave are taken.
 func (mb *mailbox) uidHints(rebuild bool) map[string]uint32 {
 	hints := mb.listedUIDs(rebuild)
-	for base, uid := range mb.store().promised[mb.path] {
-		if mb.st.Get(uid) != nil {
+	for base, p := range mb.store().promised[mb.path] {
+		if mb.st.Get(p.uid) != nil {
 			continue
 		}
 		if hints == nil {
 			hints = map[string]uint32{}
 		}
-		hints[base] = uid
+		hints[base] = p.uid
 	}
 	return hints
 }

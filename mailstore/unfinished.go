@@ -41,7 +41,7 @@ func (u *unfinished) list() []*storedRecord {
 
 // waits says that there is something for a folder.
 func (u *unfinished) waits(f folder) bool {
-	return slices.ContainsFunc(u.list(), func(r *storedRecord) bool { return folder{r.home, r.dir} == f })
+	return slices.ContainsFunc(u.list(), func(r *storedRecord) bool { return r.touches(f) })
 }
 
 // drop lets go of records.
@@ -69,7 +69,7 @@ func (s *Store) abandon(ctx context.Context, home string) error {
 		if filepath.Join(s.root, r.home) != home {
 			continue
 		}
-		if err := s.appendGone(ctx, folder{r.home, r.dir}, 0); err != nil {
+		if err := s.appendGone(ctx, departure{folder: folder{r.home, r.dir}}); err != nil {
 			return err
 		}
 	}

@@ -238,10 +238,20 @@ func TestChangedFile(t *testing.T) {
 func FuzzJournalRecord(f *testing.F) {
 	f.Add(append(appendGone(nil, kindStored, "h", ".A"), "\x04name\x01\x02\x03\x04\x05\x01\x01k\x01content"...))
 	f.Add(appendGone(nil, kindGone, "h", ""))
+	f.Add(appendRenamed(folder{"h", ".A"}, 7, ".B"))
+	moved := storedRecord{kind: kindMoved, home: "h", dir: ".A", to: ".B", items: []item{{uid: 1, name: "n", newUID: 2, newName: "m", keywords: []imap.Flag{"k"}}}}
+	f.Add(moved.records()[0])
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r, err := decodeRecord(b)
 		if err == nil && r.kind == kindStored && (r.name == "" || r.uid == 0 || len(r.content) > len(b)) {
 			t.Fatalf("%+v", r)
+		}
+		if err != nil || r.kind < kindCopied || r.kind > kindExpunged || len(r.items) == 0 {
+			return
+		}
+		again, err := decodeRecord(r.records()[0])
+		if r.more = again != nil && again.more; err != nil || !reflect.DeepEqual(r.items[:len(again.items)], again.items) {
+			t.Fatalf("%+v is %+v, %v", r, again, err)
 		}
 	})
 }

@@ -14,7 +14,8 @@ const (
 	recAdd = 1 + iota
 	// recFlags: mod-sequence, flags, bits, then UIDs to the end.
 	recFlags
-	// recExpunge: mod-sequence, time, vanished, then UIDs to the end.
+	// recExpunge: mod-sequence, time, how (0 removed, 1 vanished, 2 moved),
+	// then UIDs to the end.
 	recExpunge
 	// recKeyword: index, name.
 	recKeyword
@@ -128,11 +129,33 @@ func placeBits(inNew, hasInfo bool) (bits uint64) {
 
 // Expunge logs that uids (ascending) are gone. when is in seconds since 1970.
 func (b *Batch) Expunge(uids []uint32, modSeq uint64, when int64, vanished bool) {
+	b.expunge(uids, modSeq, when, boolBit(vanished))
+}
+
+// Moved logs that uids (ascending) went to another mailbox with their files.
+func (b *Batch) Moved(uids []uint32, modSeq uint64, when int64) {
+	b.expunge(uids, modSeq, when, howMoved)
+}
+
+// How a message left, in records and snapshots.
+const (
+	howVanished = 1
+	howMoved    = 2
+)
+
+func (e *Expunged) how() uint64 {
+	if e.Moved {
+		return howMoved
+	}
+	return boolBit(e.Vanished)
+}
+
+func (b *Batch) expunge(uids []uint32, modSeq uint64, when int64, how uint64) {
 	for len(uids) > 0 {
 		n := min(len(uids), maxUIDs)
 		p := binary.AppendUvarint(b.enc[:0], modSeq)
 		p = binary.AppendVarint(p, when)
-		p = binary.AppendUvarint(p, boolBit(vanished))
+		p = binary.AppendUvarint(p, how)
 		b.record(recExpunge, appendUIDs(p, uids[:n]))
 		uids = uids[n:]
 	}
@@ -262,9 +285,9 @@ func (s *State) apply(kind byte, d *decoder) {
 	case recRare:
 		s.applyRare(d)
 	case recExpunge:
-		modSeq, when, vanished := d.Uint(), d.Int(), d.Uint() != 0
+		modSeq, when, how := d.Uint(), d.Int(), d.Uint()
 		if uids := d.uids(); !d.Bad() {
-			s.expunge(uids, modSeq, when, vanished)
+			s.expunge(uids, modSeq, when, how)
 		}
 	case recKeyword:
 		i, name := d.Uint(), d.Text()

@@ -65,7 +65,7 @@ func (s *State) AppendSnapshot(b []byte) []byte {
 	for i := range s.Expunged {
 		e := &s.Expunged[i]
 		b = binary.AppendUvarint(binary.AppendUvarint(b, uint64(e.UID)), e.ModSeq)
-		b = binary.AppendUvarint(binary.AppendVarint(b, e.When), boolBit(e.Vanished))
+		b = binary.AppendUvarint(binary.AppendVarint(b, e.When), e.how())
 		b = field.AppendText(b, e.Name)
 	}
 	if magic == rareMagic {
@@ -174,7 +174,9 @@ func (s *State) parseExpunged(d *decoder) bool {
 	for i := range s.Expunged {
 		e := &s.Expunged[i]
 		e.UID, e.ModSeq = uint32(d.Uint()), d.Uint()
-		e.When, e.Vanished = d.Int(), d.Uint() != 0
+		e.When = d.Int()
+		how := d.Uint()
+		e.Vanished, e.Moved = how == howVanished, how == howMoved
 		e.Name = d.Text()
 	}
 	return !d.Bad()

@@ -66,8 +66,10 @@ type Expunged struct {
 	When   int64
 	// Name is the base name, "" once it is too old to matter.
 	Name string
-	// Vanished: the file was found missing, nobody here removed it.
-	Vanished bool
+	// Vanished: the file was found missing, nobody here removed it. Moved: it
+	// has another name in another mailbox; one that is here all the same is not
+	// to be removed.
+	Vanished, Moved bool
 }
 
 // Stamp is the state of a directory when it was last known to agree with the
@@ -217,7 +219,7 @@ func (s *State) add(m *Message) {
 }
 
 // expunge removes uids, ascending.
-func (s *State) expunge(uids []uint32, modSeq uint64, when int64, vanished bool) {
+func (s *State) expunge(uids []uint32, modSeq uint64, when int64, how uint64) {
 	kept := make([]*Message, 0, max(len(s.Messages)-len(uids), 0))
 	k := 0
 	for _, m := range s.Messages {
@@ -228,7 +230,7 @@ func (s *State) expunge(uids []uint32, modSeq uint64, when int64, vanished bool)
 			kept = append(kept, m)
 			continue
 		}
-		s.Expunged = append(s.Expunged, Expunged{UID: m.UID, ModSeq: modSeq, When: when, Name: m.Name, Vanished: vanished})
+		s.Expunged = append(s.Expunged, Expunged{UID: m.UID, ModSeq: modSeq, When: when, Name: m.Name, Vanished: how == howVanished, Moved: how == howMoved})
 	}
 	s.Messages = kept
 	s.ModSeq = max(s.ModSeq, modSeq)
