@@ -33,6 +33,23 @@ type listState struct {
 	at      time.Time
 	// keys is the mtime of dovecot-keywords as read or written.
 	keys int64
+	// noUIDLs is the dovecot-uidlist that had no saved UIDL.
+	noUIDLs stamp
+}
+
+// stamp tells one state of a small file from another; the zero stamp is a file
+// that is not there.
+type stamp struct{ mtime, size int64 }
+
+func fileStamp(fsys vfs.FS, name string) (stamp, error) {
+	info, err := fsys.Stat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return stamp{}, nil
+	}
+	if err != nil {
+		return stamp{}, err
+	}
+	return stamp{info.ModTime().UnixNano(), info.Size()}, nil
 }
 
 // readFile reads a small file; a missing one is empty.
@@ -106,7 +123,11 @@ func (mb *mailbox) writeUIDList() error {
 func (mb *mailbox) uidList(old []byte) *maildir.UIDList {
 	l := &maildir.UIDList{UIDValidity: mb.st.UIDValidity, NextUID: mb.st.UIDNext}
 	extra := map[string]string{}
-	if was, err := maildir.ParseUIDList(old); err == nil {
+	was, err := maildir.ParseUIDList(old)
+	if err != nil && len(old) > 0 {
+		mb.store().log.Warn("dovecot-uidlist cannot be read and is written anew", "path", mb.path, "cause", err)
+	}
+	if err == nil {
 		l.GUID = was.GUID
 		for i := range was.Entries {
 			if e := &was.Entries[i]; e.Extra != "" {

@@ -97,6 +97,37 @@ func parseUID(s string) uint32 {
 	return uint32(n)
 }
 
+// SavedUIDLs are the POP3 unique ids in a dovecot-uidlist, by base name: its
+// fields P. What no client could have been told (RFC 1939 section 7: printable
+// ASCII) is none.
+func SavedUIDLs(data []byte) map[string]string {
+	if !bytes.Contains(data, []byte(" P")) {
+		return nil
+	}
+	l, err := ParseUIDList(data)
+	if err != nil {
+		return nil
+	}
+	saved := map[string]string{}
+	for i := range l.Entries {
+		for field := range strings.FieldsSeq(l.Entries[i].Extra) {
+			if id, ok := strings.CutPrefix(field, "P"); ok && validUIDL(id) {
+				saved[l.Entries[i].Base] = id
+			}
+		}
+	}
+	return saved
+}
+
+func validUIDL(id string) bool {
+	for i := range len(id) {
+		if id[i] <= ' ' || id[i] > '~' {
+			return false
+		}
+	}
+	return id != ""
+}
+
 func parseUIDLine(line string, v3 bool) (UIDEntry, bool) {
 	e := UIDEntry{Stored: -1, Wire: -1}
 	head, rest, ok := strings.Cut(line, " ")

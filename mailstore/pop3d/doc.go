@@ -22,7 +22,9 @@
 //
 // # Unique ids
 //
-// UIDL is made of UID and UIDVALIDITY by pop3d.uidl_format. Its default is
+// UIDL is what Dovecot saved in dovecot-uidlist (fields P: pop3_save_uidl, or
+// a host that moved there before), twice the same too, as there. For all other
+// messages it is made of UID and UIDVALIDITY by pop3d.uidl_format. Its default is
 // Dovecot's, so that a Maildir taken over from Dovecot is not downloaded again.
 //
 // # Flags

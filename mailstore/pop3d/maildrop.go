@@ -21,6 +21,9 @@ type maildrop struct {
 	keptSize int64
 	expunged int // by QUIT
 	toSee    int // messages with see set
+	// uidls are the unique ids that were saved, once they were asked for.
+	uidls     map[imap.UID]string
+	uidlsRead bool
 }
 
 // message is what a session knows about one message: 16 octets, because a

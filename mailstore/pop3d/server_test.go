@@ -44,11 +44,7 @@ func newHost(t testing.TB, change func(h *host)) *host {
 		t.Fatal(err)
 	}
 	h.store = store
-	t.Cleanup(func() { // after the server's
-		if err := store.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	t.Cleanup(h.closeStore) // after the server's
 	h.gate = &login.Gate{
 		Service: "pop3d", Authenticate: storetest.Authenticator(t, h.config).Authenticate, Open: store.User, TLS: storetest.Certificates(t, dir, "pop.test"),
 		SecureNetworks: login.Loopback(), Timeout: time.Minute, HandshakeTimeout: 10 * time.Second, MaxFailures: 3, Log: msglog.Discard(),
@@ -65,6 +61,17 @@ func newHost(t testing.TB, change func(h *host)) *host {
 		Limits: service.Limits{DrainTimeout: h.config.POP3D.DrainTimeout, HandshakeTimeout: 10 * time.Second},
 	}, h.gate.TLS)
 	return h
+}
+
+// closeStore closes the store, once.
+func (h *host) closeStore() {
+	if h.store == nil {
+		return
+	}
+	if err := h.store.Close(); err != nil {
+		h.t.Error(err)
+	}
+	h.store = nil
 }
 
 func (h *host) deliver(name string, messages ...string) {

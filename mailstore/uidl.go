@@ -1,0 +1,54 @@
+package mailstore
+
+import (
+	"context"
+	"path/filepath"
+
+	"github.com/emersion/go-imap/v2"
+
+	"toastmaster/mailstore/maildir"
+)
+
+// SavedUIDLs are the unique ids that POP3 clients were told elsewhere, as
+// Dovecot saves them in dovecot-uidlist (pop3_save_uidl, or when a host moved
+// there from another server). They are a message's for life; a copy has none.
+// Two messages may have the same one: Dovecot answers both with it, too. The
+// result is nil when there are none, which costs one stat.
+//
+// They stay in dovecot-uidlist alone and not in the index, so that the memory
+// for an index is the same with and without.
+func (v *View) SavedUIDLs(ctx context.Context) (map[imap.UID]string, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	mb := v.mb
+	name := filepath.Join(mb.path, uidListFile)
+	stamp, err := fileStamp(mb.store().fs, name)
+	if err != nil {
+		return nil, storeError(err)
+	}
+	mb.mu.Lock()
+	none := mb.dead || mb.uids.noUIDLs == stamp
+	mb.mu.Unlock()
+	if none {
+		return nil, nil
+	}
+	data, err := readFile(mb.store().fs, name)
+	if err != nil {
+		return nil, storeError(err)
+	}
+	saved := maildir.SavedUIDLs(data)
+	mb.mu.Lock()
+	defer mb.mu.Unlock()
+	if len(saved) == 0 {
+		mb.uids.noUIDLs = stamp
+		return nil, nil
+	}
+	out := make(map[imap.UID]string, len(saved))
+	for _, m := range v.msgs {
+		if id, ok := saved[m.Name]; ok {
+			out[imap.UID(m.UID)] = id
+		}
+	}
+	return out, nil
+}
