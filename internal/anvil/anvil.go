@@ -38,6 +38,8 @@ const (
 	// UserMessage and UserRecipient: what a user submits.
 	UserMessage
 	UserRecipient
+	// Turned: connections of a client that were turned away.
+	Turned
 
 	kinds
 )

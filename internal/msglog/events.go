@@ -35,6 +35,7 @@ func (Connect) name() string      { return "connect" }
 func (Disconnect) name() string   { return "disconnect" }
 func (Login) name() string        { return "login" }
 func (Reject) name() string       { return "reject" }
+func (Rejects) name() string      { return "rejects" }
 func (Queued) name() string       { return "queued" }
 func (Attempt) name() string      { return "attempt" }
 func (Removed) name() string      { return "removed" }
@@ -43,6 +44,7 @@ func (Stored) name() string       { return "stored" }
 
 func (Connect) level() slog.Level      { return slog.LevelInfo }
 func (Disconnect) level() slog.Level   { return slog.LevelInfo }
+func (Rejects) level() slog.Level      { return slog.LevelInfo }
 func (Queued) level() slog.Level       { return slog.LevelInfo }
 func (Removed) level() slog.Level      { return slog.LevelInfo }
 func (Notification) level() slog.Level { return slog.LevelInfo }
@@ -124,6 +126,13 @@ func (e Reject) fields(f fields) {
 	f.status("dsn", e.Err.Status)
 	f.str("text", e.Err.Text)
 	f.cause(e.Err.Cause)
+}
+
+func (e Rejects) fields(f fields) {
+	f.str("service", e.Service)
+	f.str("session", e.Session)
+	f.str("client", e.Client)
+	f.num("more", int64(e.Count))
 }
 
 func (e Queued) fields(f fields) {

@@ -128,6 +128,8 @@ func (e Reject) count(m *metrics) {
 	m.rejects.WithLabelValues(e.Service, e.Stage, class(e.Err.Status)).Inc()
 }
 
+func (Rejects) count(*metrics) {}
+
 func (e Queued) count(m *metrics) {
 	m.queued.WithLabelValues(e.Proto).Inc()
 	m.queuedBytes.Add(float64(e.Size))

@@ -38,6 +38,13 @@ type Reject struct {
 	Err                                             *dsn.Error
 }
 
+// Rejects are further refusals of a session, which were counted (Log.Count) and
+// have no line of their own.
+type Rejects struct {
+	Service, Session, Client string
+	Count                    int
+}
+
 // Queued is a message accepted and durable: the 250.
 type Queued struct {
 	ID                      envelope.QueueID

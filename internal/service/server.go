@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"toastmaster/internal/anvil"
 	"toastmaster/internal/clock"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/msglog"
@@ -24,9 +25,15 @@ type Server struct {
 	Limits      Limits
 	// Busy is written to a client over the limit before the close: "421 ...",
 	// with its line end. Nothing is written on an implicit-TLS port.
-	Busy  string
-	Log   *msglog.Log
-	Clock clock.Clock
+	Busy string
+	// Admit, which may be nil, says whether a client that is not trusted may
+	// connect now: its rate of connections, for example. It must not wait.
+	Admit func(client netip.Addr) *dsn.Error
+	// Counter thins out the lines about connections that were turned away; nil
+	// writes each.
+	Counter *anvil.Counter
+	Log     *msglog.Log
+	Clock   clock.Clock
 
 	mu       sync.Mutex
 	ready    chan struct{}
@@ -34,7 +41,10 @@ type Server struct {
 	draining chan struct{}
 	sessions map[*session]struct{}
 	clients  map[netip.Addr]int
-	empty    chan struct{} // closed when draining and no session is left
+	// strangers are the sessions that are not of trusted clients.
+	strangers int
+	stressed  bool
+	empty     chan struct{} // closed when draining and no session is left
 }
 
 // closeGrace is how long a handler whose connection was closed may take to
@@ -169,8 +179,15 @@ func (s *Server) accept(ctx, handlers context.Context, l Listener) {
 // admit starts a session, or turns the client away.
 func (s *Server) admit(handlers context.Context, l Listener, c net.Conn) {
 	ses := &session{conn: c, client: ClientAddr(c)}
+	ses.trusted = !ses.client.IsValid() || InNetworks(s.Limits.Trusted, ses.client)
+	if !ses.trusted && s.Admit != nil {
+		if e := s.Admit(ses.client); e != nil {
+			s.refuse(l, ses, e)
+			return
+		}
+	}
 	if refused := s.enter(ses); refused != "" {
-		s.refuse(l, ses, refused)
+		s.refuse(l, ses, dsn.New(dsn.TooManyConnections, refused))
 		return
 	}
 	go s.serve(context.WithValue(handlers, sessionKey{}, ses), l, ses)
@@ -180,18 +197,28 @@ func (s *Server) admit(handlers context.Context, l Listener, c net.Conn) {
 func (s *Server) enter(ses *session) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if n := s.Limits.Connections; n > 0 && len(s.sessions) >= n {
+	if n := s.Limits.Connections; n > 0 && (len(s.sessions) >= n || !ses.trusted && s.strangers >= max(n-s.Limits.Reserved, 1)) {
 		return "too many connections"
 	}
 	key := s.Limits.key(ses.client)
-	if n := s.Limits.PerClient; n > 0 && key.IsValid() && !InNetworks(s.Limits.Trusted, ses.client) {
+	if n := s.Limits.PerClient; n > 0 && !ses.trusted {
 		if s.clients[key] >= n {
 			return "too many connections from this client"
 		}
+	}
+	if !s.Limits.Files.take(s.Limits.Cost) {
+		return "too many open files"
+	}
+	if s.Limits.PerClient > 0 && !ses.trusted {
 		s.clients[key]++
 		ses.counted = true
 	}
 	s.sessions[ses] = struct{}{}
+	if !ses.trusted {
+		s.strangers++
+	}
+	s.checkStress()
+	ses.stressed = s.stressed && !ses.trusted // nobody else has it yet
 	return ""
 }
 
@@ -200,27 +227,74 @@ func (s *Server) leave(ses *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.sessions, ses)
+	s.Limits.Files.give(s.Limits.Cost)
 	if ses.counted {
 		key := s.Limits.key(ses.client)
 		if s.clients[key]--; s.clients[key] <= 0 {
 			delete(s.clients, key)
 		}
 	}
+	if !ses.trusted {
+		s.strangers--
+	}
+	s.checkStress()
 	if len(s.sessions) == 0 && closed(s.draining) {
 		close(s.empty)
 	}
 }
 
-func (s *Server) refuse(l Listener, ses *session, why string) {
+// checkStress begins or ends the stress and tells the sessions. s.mu is held.
+func (s *Server) checkStress() {
+	most := s.Limits.Stress
+	on := most > 0 && (s.strangers >= most || s.stressed && s.strangers > most*3/4)
+	if on == s.stressed {
+		return
+	}
+	s.stressed = on
+	for ses := range s.sessions {
+		if !ses.trusted {
+			ses.stress(on)
+		}
+	}
+	if on {
+		s.Log.Warn("stress", "service", s.ServiceName, "connections", s.strangers,
+			"text", "nearly all connections are taken: clients have less time until some are free")
+		return
+	}
+	s.Log.Info("stress is over", "service", s.ServiceName, "connections", s.strangers)
+}
+
+func (s *Server) refuse(l Listener, ses *session, why *dsn.Error) {
 	if s.Busy != "" && l.TLS == nil {
 		_ = ses.conn.SetWriteDeadline(time.Now().Add(busyTimeout))
 		_, _ = ses.conn.Write([]byte(s.Busy))
 	}
 	_ = ses.conn.Close()
-	s.Log.Event(msglog.Reject{
-		Service: s.ServiceName, Client: ClientText(ses.client), Stage: "connect",
-		Err: dsn.New(dsn.TooManyConnections, why),
-	})
+	event := msglog.Reject{Service: s.ServiceName, Client: ClientText(ses.client), Stage: "connect", Err: why}
+	times := 0
+	if s.Counter != nil {
+		times = s.Counter.Add(anvil.Turned, anvil.Name(s.ServiceName).From(s.Counter.Client(ses.client)), 1)
+	}
+	if !milestone(times) {
+		s.Log.Count(event)
+		return
+	}
+	if times > 1 {
+		said := *why
+		said.Text = fmt.Sprintf("%s (%d times now)", why.Text, times)
+		event.Err = &said
+	}
+	s.Log.Event(event)
+}
+
+// milestone says that the n-th event of its kind has a line in the log: 0 (not
+// counted), 1, 10, 100, 1000 ... A client that is turned away as often as it can
+// must not fill the disk of the log.
+func milestone(n int) bool {
+	for n >= 10 && n%10 == 0 {
+		n /= 10
+	}
+	return n <= 1
 }
 
 // serve is the goroutine of one connection.

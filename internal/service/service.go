@@ -42,13 +42,35 @@ type Listener struct {
 type Limits struct {
 	Connections int // at once
 	PerClient   int // at once from one IP address
+	// Reserved of the Connections are kept for Trusted and unix sockets, so
+	// that a flood of strangers does not lock out webmail, monitoring and the
+	// operator.
+	Reserved int
+	// Stress is how many connections of strangers mean that there is hardly
+	// any place left; see OnStress. It ends with a quarter less.
+	Stress int
+	// Files is what all services take descriptors from; nil has no end. Cost
+	// is how many a connection takes.
+	Files *Files
+	Cost  int
 	// IPv6Prefix is how many bits of an IPv6 address make one client
 	// (Postfix smtpd_client_ipv6_prefix_length). Zero is the whole address.
 	IPv6Prefix int
-	// Trusted clients, and those of a unix socket, are exempt from PerClient.
+	// Trusted clients, and those of a unix socket, are exempt from PerClient,
+	// Reserved, Stress and Server.Admit.
 	Trusted          []netip.Prefix
 	HandshakeTimeout time.Duration
 	DrainTimeout     time.Duration
+}
+
+// OnStress calls f, from another goroutine, when the service gets into stress
+// (Limits.Stress) and when it is over, and at once if it is in stress now. f must
+// not wait. There is one f for a connection, and none is called for a trusted
+// client.
+func OnStress(ctx context.Context, f func(on bool)) {
+	if s := sessionOf(ctx); s != nil && !s.trusted {
+		s.watchStress(f)
+	}
 }
 
 // OnDrain calls f once when the session should end soon, from another

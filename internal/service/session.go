@@ -12,10 +12,13 @@ type session struct {
 	conn    net.Conn // the socket, under TLS
 	client  netip.Addr
 	counted bool // in the per-client count
+	trusted bool
 
-	mu      sync.Mutex
-	onDrain func()
-	drained bool
+	mu       sync.Mutex
+	onStress func(on bool)
+	stressed bool
+	onDrain  func()
+	drained  bool
 }
 
 type sessionKey struct{}
@@ -34,6 +37,26 @@ func (s *session) register(f func()) {
 	s.mu.Unlock()
 	if drained {
 		f()
+	}
+}
+
+// watchStress sets what to call, and calls it if there is stress. It is called
+// under the lock, so that the last call tells what is.
+func (s *session) watchStress(f func(on bool)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.onStress = f
+	if s.stressed {
+		f(true)
+	}
+}
+
+func (s *session) stress(on bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stressed = on
+	if s.onStress != nil {
+		s.onStress(on)
 	}
 }
 

@@ -3,6 +3,7 @@ package smtpserver
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/emersion/go-smtp"
 
@@ -56,6 +57,7 @@ func auth(c *Conn, arg string) *dsn.Error {
 		return conversation.failed(err)
 	}
 	c.authed = true
+	c.w.ReadUntil = time.Time{}
 	c.write(235, dsn.Authenticated, "Authentication successful")
 	return nil
 }
@@ -70,7 +72,7 @@ func (v *conversation) ask(challenge []byte) ([]byte, error) {
 	c := v.c
 	c.text(334, string(challenge))
 	c.w.In.MaxLine = sasl.MaxLine
-	line, err := c.w.In.ReadLine()
+	line, err := c.w.ReadLine()
 	if err != nil {
 		v.lost = err
 	}

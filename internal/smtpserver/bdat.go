@@ -21,6 +21,7 @@ func bdat(c *Conn, arg string) *dsn.Error {
 		return dsn.New(dsn.InvalidArguments, "Syntax: BDAT length [LAST]")
 	}
 	src := &chunked{c: c, chunks: c.w.In.Chunks(c.bare), last: last}
+	c.w.BeginContent()
 	src.chunks.Chunk(size, last)
 	if e := c.needRecipients(); e != nil {
 		if err := src.chunks.Drain(); err != nil {
@@ -88,7 +89,7 @@ func (s *chunked) Next() ([]byte, error) {
 func (s *chunked) nextCommand() error {
 	c := s.c
 	for {
-		if c.srv.MaxErrors > 0 && c.errors >= c.srv.MaxErrors {
+		if c.tooManyErrors() {
 			return errAbandoned // the loop says why
 		}
 		c.w.In.MaxLine = wire.DefaultMaxLine
@@ -101,6 +102,9 @@ func (s *chunked) nextCommand() error {
 			c.fail(unknown, refusal)
 			continue
 		}
+		if c.tooManyCommands() {
+			return errAbandoned
+		}
 		name, arg, _ := bytes.Cut(line, []byte{' '})
 		switch strings.ToUpper(string(name)) {
 		case "BDAT":
@@ -110,6 +114,7 @@ func (s *chunked) nextCommand() error {
 				return errAbandoned
 			}
 			s.last = last
+			c.w.BeginContent()
 			s.chunks.Chunk(size, last)
 			return nil
 		case "NOOP":

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"net"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -36,6 +37,9 @@ type Conn struct {
 	again  []byte // a command that ended a chunked message, to be run next
 	errors int    // since the last accepted message
 	junk   int
+	// rejects are the refusals of the session, gathered those of them that
+	// have no line in the log.
+	rejects, gathered int
 	// messageRefused says that DATA or BDAT went well as a command, but its
 	// message, or a recipient of it, did not.
 	messageRefused bool
@@ -43,6 +47,12 @@ type Conn struct {
 	// revoked is what the client is told at the end of its log-in; nil while
 	// that is good.
 	revoked atomic.Pointer[dsn.Error]
+
+	trusted   bool
+	onCommand func() *dsn.Error
+	stressed  atomic.Bool
+	draining  chan struct{}
+	drainOnce sync.Once
 
 	closing bool
 	linger  bool   // the client may still be sending when it is over
@@ -66,8 +76,12 @@ func newConn(ctx context.Context, s *Server, nc net.Conn) *Conn {
 	c := &Conn{
 		srv: s, ctx: ctx, w: wire.NewConn(nc, &s.pool),
 		id: service.NewSessionID(), client: service.ClientAddr(nc), started: s.Clock.Now(),
+		draining: make(chan struct{}),
 	}
-	c.w.ReadTimeout, c.w.WriteTimeout = s.Timeout, s.Timeout
+	c.w.ReadTimeout, c.w.WriteTimeout, c.w.MinRate = s.Timeout, s.Timeout, s.MinRate
+	if s.LoginTimeout > 0 {
+		c.w.ReadUntil = time.Now().Add(s.LoginTimeout)
+	}
 	if t, ok := nc.(stateful); ok {
 		state := t.ConnectionState()
 		c.tls = &state
@@ -82,6 +96,26 @@ func newConn(ctx context.Context, s *Server, nc net.Conn) *Conn {
 func (c *Conn) Revoke(e *dsn.Error) {
 	c.revoked.Store(e)
 	c.w.Cut()
+}
+
+// SetTrusted says that the client is one of ours: errors cost it no time, it may
+// send early, and stress is not its affair. To be called in NewSession.
+func (c *Conn) SetTrusted() { c.trusted = true }
+
+// OnCommand sets what is asked before each command; its error, which should be
+// a 421, ends the session. To be called in NewSession.
+func (c *Conn) OnCommand(ask func() *dsn.Error) { c.onCommand = ask }
+
+// drain ends the wait for a command, and the sleep after an error.
+func (c *Conn) drain() {
+	c.drainOnce.Do(func() { close(c.draining) })
+	c.w.Interrupt()
+}
+
+// stress is what service.OnStress calls.
+func (c *Conn) stress(on bool) {
+	c.stressed.Store(on)
+	c.w.Stress(on)
 }
 
 // Context is cancelled when the service cannot wait any longer for the
@@ -155,8 +189,14 @@ func (c *Conn) serve() {
 		c.end("refused at connect")
 	} else {
 		c.session = session
-		c.greet()
-		c.loop()
+		if !c.trusted && c.srv.Stress != (Stress{}) {
+			c.w.StressTimeout = c.srv.Stress.Timeout
+			service.OnStress(c.ctx, c.stress)
+		}
+		if !c.early("connect") {
+			c.greet()
+			c.loop()
+		}
 		if err := session.Logout(); err != nil {
 			c.srv.Log.Warn("logout", "service", c.srv.Service, "session", c.id, "cause", err)
 		}

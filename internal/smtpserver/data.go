@@ -14,6 +14,7 @@ func data(c *Conn, arg string) *dsn.Error {
 		return e
 	}
 	c.text(354, "End data with <CR><LF>.<CR><LF>")
+	c.w.BeginContent()
 	content := c.w.In.Content(c.bare)
 	b := &body{src: content, limit: c.srv.MaxMessageBytes}
 	results := c.hand(b)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"net"
+	"strings"
 
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/sasl"
@@ -17,7 +18,7 @@ func (c *Conn) loop() {
 			c.bye(e, "revoked")
 			return
 		}
-		if c.srv.MaxErrors > 0 && c.errors >= c.srv.MaxErrors {
+		if c.tooManyErrors() {
 			c.dismiss(dsn.New(dsn.TooManyErrors, "Too many errors").WithCode(421), "too many errors")
 			return
 		}
@@ -30,6 +31,66 @@ func (c *Conn) loop() {
 		}
 		c.again = nil
 		c.run(line)
+	}
+}
+
+// tooManyErrors says that the client has made as many as it may.
+func (c *Conn) tooManyErrors() bool {
+	most := c.limit(c.srv.MaxErrors, c.srv.Stress.MaxErrors)
+	return most > 0 && c.errors >= most
+}
+
+// limit is usual, or what stress makes of it.
+func (c *Conn) limit(usual, stress int) int {
+	if stress > 0 && c.stressed.Load() {
+		return stress
+	}
+	return usual
+}
+
+// tooManyCommands ends the session of a client that sends too many; see
+// OnCommand.
+func (c *Conn) tooManyCommands() bool {
+	if c.onCommand == nil {
+		return false
+	}
+	e := c.onCommand()
+	if e == nil {
+		return false
+	}
+	c.rejected("command", "", e)
+	c.dismiss(e, "too many commands")
+	return true
+}
+
+// early ends the session of a client that has sent something before its time.
+// What it sent was made without knowing our answer, so it is no SMTP client, or
+// it means what it says for another server (RFC 2920 section 3.1).
+func (c *Conn) early(stage string) bool {
+	if !c.srv.ForbidEarly || c.trusted || !c.w.Early() {
+		return false
+	}
+	e := dsn.New(dsn.Make(5, 5, 0), "Error: SMTP protocol synchronization").WithCode(554)
+	c.rejected(stage, "", e)
+	c.linger = true
+	c.replyError(e)
+	c.end("protocol synchronization")
+	return true
+}
+
+// pause makes errors cost time, as Postfix's smtpd_error_sleep_time: a client that
+// probes addresses does not get thousands of answers a second.
+func (c *Conn) pause() {
+	s := c.srv
+	if c.trusted || s.SoftErrors == 0 || c.errors < s.SoftErrors || s.ErrorSleep <= 0 || c.revoked.Load() != nil {
+		return
+	}
+	timer := s.Clock.NewTimer(s.ErrorSleep)
+	defer timer.Stop()
+	select {
+	case <-timer.C():
+	case <-c.draining:
+	case <-c.ctx.Done():
 	}
 }
 
@@ -96,6 +157,9 @@ func (c *Conn) run(line []byte) {
 		return
 	}
 	v := &table[i]
+	if c.tooManyCommands() || v.last && c.early(strings.ToLower(v.name)) {
+		return
+	}
 	if v.junk && c.tooMuchJunk() {
 		c.dismiss(dsn.New(dsn.TooManyErrors, "Too many commands that lead nowhere").WithCode(421), "too much junk")
 		return
@@ -127,7 +191,8 @@ func (c *Conn) allowed(i int, line []byte) *dsn.Error {
 
 func (c *Conn) tooMuchJunk() bool {
 	c.junk++
-	return c.srv.MaxJunk > 0 && c.junk > c.srv.MaxJunk
+	most := c.limit(c.srv.MaxJunk, c.srv.Stress.MaxJunk)
+	return most > 0 && c.junk > most
 }
 
 func (c *Conn) greetingVerb() string {
@@ -147,10 +212,12 @@ func (c *Conn) fail(verb int, e *dsn.Error) {
 	c.replyError(e)
 }
 
-// count keeps the statistics of the log; an error brings the end nearer.
+// count keeps the statistics of the log; an error brings the end nearer, and
+// may cost time.
 func (c *Conn) count(verb int, ok bool) {
+	c.stats.add(verb, ok)
 	if !ok {
 		c.errors++
+		c.pause()
 	}
-	c.stats.add(verb, ok)
 }

@@ -73,10 +73,18 @@ func (c *Conn) clean(text string) string {
 	}, text)
 }
 
-// rejected logs what a session refused.
+// rejected logs what a session refused. Of many refusals the first have a line
+// each, the others are gathered in one: whoever probes addresses must not fill
+// the disk of the log.
 func (c *Conn) rejected(stage, to string, e *dsn.Error) {
-	c.srv.Log.Event(msglog.Reject{
+	event := msglog.Reject{
 		Service: c.srv.Service, Session: c.id, Client: c.clientText(), Helo: c.helo,
 		Mail: stage != "connect" && stage != "helo", From: c.tx.from, To: to, Stage: stage, Err: e,
-	})
+	}
+	if c.rejects++; c.srv.RejectLines > 0 && c.rejects > c.srv.RejectLines {
+		c.gathered++
+		c.srv.Log.Count(event)
+		return
+	}
+	c.srv.Log.Event(event)
 }

@@ -40,11 +40,31 @@ type Server struct {
 	MaxErrors     int
 	MaxJunk       int
 
-	// Timeout bounds each wait for a command, a piece of content, or for the
-	// client to take a reply; HandshakeTimeout that of STARTTLS. Zero is no
+	// SoftErrors is how many errors cost nothing but a reply; from then on each
+	// waits for ErrorSleep first. Zero of either is no wait.
+	SoftErrors int
+	ErrorSleep time.Duration
+	// RejectLines is how many refusals of a session have a line in the log
+	// each; the others are counted in one. Zero is no limit.
+	RejectLines int
+
+	// Timeout bounds the waits for a whole command, or for the client to take
+	// a reply; content earns more time by MinRate octets a second (see
+	// wire.Conn). HandshakeTimeout bounds STARTTLS. LoginTimeout is from the
+	// connection to the log-in, for a port that is for users. Zero is no
 	// limit.
 	Timeout          time.Duration
+	MinRate          int64
 	HandshakeTimeout time.Duration
+	LoginTimeout     time.Duration
+	// Stress is what holds for clients that are not trusted while the service
+	// has hardly any places left (service.OnStress). The zero value changes
+	// nothing.
+	Stress Stress
+	// ForbidEarly refuses a client that is not trusted and sends before its
+	// time: text before the greeting, or anything behind a command that must
+	// be the last of its group (RFC 2920 section 3.1), as content before 354.
+	ForbidEarly bool
 
 	Log   *msglog.Log
 	Clock clock.Clock
@@ -52,13 +72,24 @@ type Server struct {
 	pool wire.Pool
 }
 
+// Stress are the stricter limits of Postfix's STRESS_README. Zero leaves one as
+// it is.
+type Stress struct {
+	Timeout   time.Duration
+	MaxErrors int
+	MaxJunk   int
+}
+
 // ServeConn speaks with one client until it leaves. The caller closes nc.
 func (s *Server) ServeConn(ctx context.Context, nc net.Conn) {
 	c := newConn(ctx, s, nc)
 	defer c.w.Release()
-	service.OnDrain(ctx, c.w.Interrupt)
+	service.OnDrain(ctx, c.drain)
 	s.Log.Event(msglog.Connect{Service: s.Service, Session: c.id, Client: c.clientText(), TLS: c.tls != nil})
 	c.serve()
+	if c.gathered > 0 {
+		s.Log.Event(msglog.Rejects{Service: s.Service, Session: c.id, Client: c.clientText(), Count: c.gathered})
+	}
 	s.Log.Event(msglog.Disconnect{
 		Service: s.Service, Session: c.id, Client: c.clientText(),
 		Duration: s.Clock.Now().Sub(c.started), Reason: c.reason, Stats: c.stats.String(),

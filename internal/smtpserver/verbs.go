@@ -19,6 +19,8 @@ type verb struct {
 	needsHelo bool
 	// junk: leads nowhere, and is counted.
 	junk bool
+	// last: the client must wait for the answer (RFC 2920 section 3.1).
+	last bool
 }
 
 type protocol uint8
@@ -40,17 +42,17 @@ const (
 var table = [verbCount]verb{
 	{name: "RCPT", run: rcpt, needsHelo: true},
 	{name: "MAIL", run: mail, needsHelo: true},
-	{name: "DATA", run: data, needsHelo: true},
+	{name: "DATA", run: data, needsHelo: true, last: true},
 	{name: "BDAT", run: bdat, needsHelo: true},
 	{name: "QUIT", run: quit},
 	{name: "RSET", run: rset, junk: true},
-	{name: "NOOP", run: noop, junk: true},
-	{name: "EHLO", run: ehlo, only: smtpOnly, junk: true},
-	{name: "HELO", run: helo, only: smtpOnly, junk: true},
-	{name: "LHLO", run: ehlo, only: lmtpOnly, junk: true},
+	{name: "NOOP", run: noop, junk: true, last: true},
+	{name: "EHLO", run: ehlo, only: smtpOnly, junk: true, last: true},
+	{name: "HELO", run: helo, only: smtpOnly, junk: true, last: true},
+	{name: "LHLO", run: ehlo, only: lmtpOnly, junk: true, last: true},
 	{name: "AUTH", run: auth, needsHelo: true},
 	{name: "STARTTLS", run: starttls},
-	{name: "VRFY", run: vrfy, junk: true},
+	{name: "VRFY", run: vrfy, junk: true, last: true},
 	{name: "HELP", run: help, junk: true},
 	{name: "EXPN", run: notImplemented, junk: true},
 	{name: "ETRN", run: notImplemented, junk: true},

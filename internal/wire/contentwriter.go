@@ -6,16 +6,65 @@ import "bytes"
 // becomes CR LF, except behind a CR, and a dot at the start of a line is doubled
 // (DATA framing of SMTP, LMTP and POP3).
 type ContentWriter struct {
-	w   *Writer
-	bol bool
-	cr  bool // the last octet was CR
+	w     *Writer
+	bol   bool
+	cr    bool // the last octet was CR
+	relay bool // no CR goes out that is not of a CR LF
+	held  bool // a CR of relay waits for the octet behind it
 }
 
 // NewDotWriter writes in DATA framing. Close ends the message.
 func NewDotWriter(w *Writer) *ContentWriter { return &ContentWriter{w: w, bol: true} }
 
+// NewRelayWriter is NewDotWriter for a message that goes to another system: a CR
+// that is not followed by LF becomes a space, as with Postfix's
+// cleanup_replace_stray_cr_lf. A bare LF cannot come up, because each LF is a
+// line end here. What a system behind makes of a bare CR is what SMTP smuggling
+// is made of. The size stays what WireSize says.
+func NewRelayWriter(w *Writer) *ContentWriter { return &ContentWriter{w: w, bol: true, relay: true} }
+
 // Write converts p, which is not changed. It returns len(p) or an error.
 func (c *ContentWriter) Write(p []byte) (int, error) {
+	if !c.relay || !c.held && bytes.IndexByte(p, '\r') < 0 {
+		return c.write(p)
+	}
+	total := len(p)
+	for len(p) > 0 {
+		n, err := c.withoutStrayCR(p)
+		if err != nil {
+			return 0, err
+		}
+		p = p[n:]
+	}
+	return total, nil
+}
+
+// withoutStrayCR writes a part of p that ends with the octet behind a CR, or
+// before one that the end of p leaves open, and returns its length.
+func (c *ContentWriter) withoutStrayCR(p []byte) (int, error) {
+	if c.held {
+		c.held = false
+		before := []byte{' '}
+		if p[0] == '\n' {
+			before[0] = '\r'
+		}
+		return c.writeAs(before, 0)
+	}
+	i := bytes.IndexByte(p, '\r')
+	if i < 0 {
+		return c.writeAs(p, len(p))
+	}
+	c.held = true
+	return c.writeAs(p[:i], i+1)
+}
+
+// writeAs writes text and returns n.
+func (c *ContentWriter) writeAs(text []byte, n int) (int, error) {
+	_, err := c.write(text)
+	return n, err
+}
+
+func (c *ContentWriter) write(p []byte) (int, error) {
 	total := len(p)
 	for len(p) > 0 {
 		if c.bol && p[0] == '.' {
@@ -67,6 +116,10 @@ func (c *ContentWriter) line(text []byte) {
 // (a text protocol cannot say otherwise) and writes the lone dot. It does not
 // flush.
 func (c *ContentWriter) Close() error {
+	if c.held { // it becomes the line end that the last line lacks
+		c.held = false
+		c.write([]byte{'\r'}) // the error sticks
+	}
 	switch {
 	case c.bol:
 	case c.cr:

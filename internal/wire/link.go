@@ -6,7 +6,10 @@ import (
 	"net"
 	"os"
 	"sync/atomic"
+	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // lastWords is how long what is being written to a peer that was cut may still
@@ -87,6 +90,26 @@ func (l *Link) Read(p []byte, until time.Time, ended func() error) (int, error) 
 		}
 		return n, err
 	}
+}
+
+// waiting says that the socket has octets that nobody has read; with TLS they
+// are those of its records.
+func (l *Link) waiting() bool {
+	socket, ok := l.base.(syscall.Conn)
+	if !ok {
+		return false
+	}
+	raw, err := socket.SyscallConn()
+	if err != nil {
+		return false
+	}
+	some := false
+	var octet [1]byte
+	err = raw.Control(func(fd uintptr) {
+		n, _, err := unix.Recvfrom(int(fd), octet[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+		some = err == nil && n > 0
+	})
+	return err == nil && some
 }
 
 // Write writes p within the time given; zero is no limit.

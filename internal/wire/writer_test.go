@@ -296,3 +296,63 @@ func TestCutEndsAWrite(t *testing.T) {
 		t.Error("the write goes on")
 	}
 }
+
+func TestRelayWriter(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ in, want string }{
+		{"a\nb", "a\r\nb\r\n.\r\n"},
+		{"a\rb\n", "a b\r\n.\r\n"},
+		{"a\r.\rMAIL FROM:<x>\r\n", "a . MAIL FROM:<x>\r\n.\r\n"},
+		{"a\n\r.\r\nb\n", "a\r\n .\r\nb\r\n.\r\n"},
+		{"a\r\r\nb\n", "a \r\nb\r\n.\r\n"},
+		{"\r\r\r", "  \r\n.\r\n"},
+		{"a\r\nb\r\n", "a\r\nb\r\n.\r\n"},
+		{".\r.\n", ".. .\r\n.\r\n"},
+		{"a\n.\r\nb\r", "a\r\n..\r\nb\r\n.\r\n"},
+	} {
+		for _, step := range []int{1, 2, 3, 1 << 20} {
+			var dst bytes.Buffer
+			w := NewWriter(&dst, nil)
+			d := NewRelayWriter(w)
+			if _, err := io.CopyBuffer(struct{ io.Writer }{d}, &stepReader{[]byte(c.in), step}, make([]byte, 1<<20)); err != nil {
+				t.Fatal(err)
+			}
+			if d.Close() != nil || w.Flush() != nil || dst.String() != c.want {
+				t.Errorf("%.40q by %d: %.60q", c.in, step, dst.String())
+			}
+		}
+	}
+}
+
+// FuzzRelayWriter: nothing but CR LF goes out, as much as WireSize says, and what
+// has no stray CR goes as from NewDotWriter.
+func FuzzRelayWriter(f *testing.F) {
+	f.Add([]byte("a\r.\r\n\n.\n\rb\r\r\n"), uint8(1))
+	f.Fuzz(func(t *testing.T, in []byte, step uint8) {
+		send := func(relay bool) []byte {
+			var out bytes.Buffer
+			w := NewWriter(&out, nil)
+			d := NewDotWriter(w)
+			if relay {
+				d = NewRelayWriter(w)
+			}
+			if _, err := io.CopyBuffer(struct{ io.Writer }{d}, &stepReader{in, int(step) + 1}, make([]byte, 300)); err != nil {
+				t.Fatal(err)
+			}
+			if d.Close() != nil || w.Flush() != nil {
+				t.Fatal("write")
+			}
+			return out.Bytes()
+		}
+		got, plain := send(true), send(false)
+		if stray := bytes.ReplaceAll(got, []byte("\r\n"), nil); bytes.ContainsAny(stray, "\r\n") {
+			t.Fatalf("%q goes as %q", in, got)
+		}
+		if len(got) != len(plain) {
+			t.Fatalf("%q goes as %q, which is longer or shorter than %q", in, got, plain)
+		}
+		if !bytes.ContainsAny(bytes.ReplaceAll(plain, []byte("\r\n"), nil), "\r") && !bytes.Equal(got, plain) {
+			t.Fatalf("%q goes as %q, not as %q", in, got, plain)
+		}
+	})
+}

@@ -580,3 +580,17 @@ func TestLogIn(t *testing.T) {
 		})
 	}
 }
+
+// TestNoBareCRLeaves: what a peer makes of a CR that stands alone is what SMTP
+// smuggling is made of, wherever the message came from.
+func TestNoBareCRLeaves(t *testing.T) {
+	t.Parallel()
+	p := newPeer(t, "127.0.0.1:0")
+	r := newRig(t, p.start().port, one(), nil)
+	text := "Subject: x\n\na\r.\rMAIL FROM:<evil@remote.test>\r\r\n\r.\r\nend\r"
+	r.want(r.deliver(request("remote.test", text, "a@remote.test")), dsn.OK)
+	want := "Subject: x\r\n\r\na . MAIL FROM:<evil@remote.test> \r\n .\r\nend\r\n"
+	if len(p.messages) != 1 || p.messages[0] != want {
+		t.Errorf("%q", p.messages)
+	}
+}

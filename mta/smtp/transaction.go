@@ -254,7 +254,7 @@ func (t *transaction) send() error {
 func (t *transaction) content() error {
 	s := t.session
 	c := t.delivery.request.Content
-	w := wire.NewDotWriter(s.out)
+	w := wire.NewRelayWriter(s.out)
 	if b, ok := c.Bytes(); ok {
 		if _, err := w.Write(b); err != nil {
 			return err
