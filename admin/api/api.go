@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/netip"
+	"time"
 
 	"toastmaster/admin/model"
 	"toastmaster/admin/store"
@@ -33,8 +34,22 @@ type Queue interface {
 	Flush(ctx context.Context, f model.QueueFilter) (int, error)
 	// Remains are files of the queue that belong to no message.
 	Remains(ctx context.Context) ([]model.QueueFiles, error)
+	// IDs are those of all messages that are not damaged.
+	IDs(ctx context.Context) ([]string, error)
+	// Export makes the file that a message has in a queue that is not open.
+	Export(ctx context.Context, id string) (QueueFile, error)
 	// Counts counts the messages in each place.
 	Counts(ctx context.Context) (map[string]int64, error)
+}
+
+// QueueFile is a message as a file of the queue. Whoever asked for it closes the
+// content.
+type QueueFile struct {
+	// Path is below the queue's folder; the time of the file is Next.
+	Path    string
+	Next    time.Time
+	Size    int64
+	Content io.ReadCloser
 }
 
 // Options are what a Server is made of.

@@ -91,6 +91,8 @@ func (s *Server) register(a huma.API) {
 	add(h, a, get, "/queue", "list-queue", "queue", "List queued messages by ID", h.listQueue)
 	add(h, a, post, "/queue/flush", "flush-queue", "queue", "Make deferred messages due now", h.flushQueue)
 	add(h, a, get, "/queue/remains", "queue-remains", "queue", "Files of damaged parts of the queue that belong to no message", h.queueRemains)
+	add(h, a, get, "/queue/ids", "queue-ids", "queue", "The IDs of all messages", h.queueIDs)
+	add(h, a, post, "/queue/export", "export-queue", "queue", "Messages as files of the queue, in a tar archive", h.exportQueue)
 	add(h, a, get, "/queue/{id}", "show-queued", "queue", "Show a queued message", h.showQueued)
 	add(h, a, get, "/queue/{id}/content", "queued-content", "queue", "The message itself", h.queuedContent)
 	add(h, a, post, "/queue/{id}/hold", "hold-queued", "queue", "Take it out of delivery", h.queueAction(h.o.Queue.Hold))

@@ -119,3 +119,19 @@ func (c *Client) Audit(ctx context.Context, object, name, after string, limit in
 	}
 	return call[model.Page[model.AuditEntry]](ctx, c, request{method: http.MethodGet, path: "/audit", query: q})
 }
+
+// QueueIDs lists the IDs of all messages in the queue.
+func (c *Client) QueueIDs(ctx context.Context) ([]string, error) {
+	out, err := call[model.QueueIDs](ctx, c, request{method: http.MethodGet, path: "/queue/ids"})
+	return out.IDs, err
+}
+
+// ExportQueue opens a tar archive of messages, which the caller closes. It may
+// end before the last of ids: see model.ExportEnd.
+func (c *Client) ExportQueue(ctx context.Context, ids []string) (io.ReadCloser, error) {
+	res, err := c.do(ctx, request{method: http.MethodPost, path: "/queue/export", in: model.QueueIDs{IDs: ids}})
+	if err != nil {
+		return nil, err
+	}
+	return res.Body, nil
+}

@@ -121,3 +121,12 @@ type HostedCounts struct {
 	Aliases   int64 `json:"aliases"`
 	Relocated int64 `json:"relocated"`
 }
+
+// QueueIDs are queue IDs.
+type QueueIDs struct {
+	IDs []string `json:"ids" maxItems:"10000000"`
+}
+
+// ExportEnd is the last entry of an export of the queue; its content is the number
+// of IDs that were worked on.
+const ExportEnd = "end"

@@ -202,3 +202,20 @@ func (a queueAPI) Counts(context.Context) (map[string]int64, error) {
 	}
 	return out, nil
 }
+
+func (a queueAPI) IDs(context.Context) ([]string, error) {
+	ids, err := a.q.IDs()
+	out := make([]string, len(ids))
+	for i, id := range ids {
+		out[i] = string(id)
+	}
+	return out, queueError(err)
+}
+
+func (a queueAPI) Export(_ context.Context, id string) (api.QueueFile, error) {
+	x, err := a.q.Export(envelope.QueueID(id))
+	if err != nil {
+		return api.QueueFile{}, queueError(err)
+	}
+	return api.QueueFile{Path: x.Path(), Next: x.Next, Size: x.Size, Content: contentReader{x.Reader(), x}}, nil
+}

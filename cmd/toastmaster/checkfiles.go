@@ -35,6 +35,7 @@ func checkFiles(c *configs.Config) error {
 		check   func(*configs.Config) error
 	}{
 		{"main.data_dir", "a folder", checkDataDir},
+		{"main.data_dir", "a folder without the file restoring in it", checkRestored},
 		{"log.file", `"stderr" or a file that can be written`, checkLogFile},
 		{"tls.certificates", `"certificate-file,key-file" in PEM`, checkCertificates},
 		{"directory.path", "a SQLite database that can be written", checkDatabase},

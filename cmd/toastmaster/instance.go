@@ -71,14 +71,20 @@ type instance struct {
 	closers  []func() error
 }
 
-// openInstance opens everything in order of dependency. On error what was
-// opened is closed again.
-func openInstance(ctx context.Context, c *configs.Config) (*instance, error) {
+// bareInstance has nothing open.
+func bareInstance(c *configs.Config) *instance {
 	i := &instance{config: c, clock: clock.System{}, fs: vfs.OS{}, trusted: configs.Prefixes(c.Main.TrustedNetworks)}
 	i.anvil = anvil.New(anvil.Options{
 		Unit: c.Anvil.RateTimeUnit, Keys: c.Anvil.Keys, Exempt: i.trusted, Clock: i.clock,
 		Units: map[anvil.Kind]time.Duration{anvil.UserMessage: time.Hour, anvil.UserRecipient: time.Hour},
 	})
+	return i
+}
+
+// openInstance opens everything in order of dependency. On error what was
+// opened is closed again.
+func openInstance(ctx context.Context, c *configs.Config) (*instance, error) {
+	i := bareInstance(c)
 	for _, step := range []struct {
 		name string
 		open func(context.Context) error

@@ -39,7 +39,8 @@ func newRootCommand(env *environment) *cobra.Command {
 	root.AddCommand(
 		newInitCommand(env), newServeCommand(env), newDemoCommand(env), newConfigCommand(env),
 		newDomainCommand(env), newMailboxCommand(env), newAliasCommand(env), newRelocatedCommand(env),
-		newQueueCommand(env), newStatusCommand(env), newTokenCommand(env), newVersionCommand(env), newManCommand(env),
+		newQueueCommand(env), newStatusCommand(env), newTokenCommand(env), newBackupCommand(env), newRestoreCommand(env),
+		newVersionCommand(env), newManCommand(env),
 	)
 	return root
 }

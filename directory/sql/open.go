@@ -70,3 +70,39 @@ func open(path string, busy time.Duration, connections int, options string) (*db
 	db.SetMaxIdleConns(connections)
 	return db, nil
 }
+
+// Snapshot writes a copy of the database at path to into, which must not exist:
+// one moment of it, with all that was committed before, whoever else writes. A
+// copy of the file would lack what is still in the write-ahead log. The copy is
+// checked; it is not synced.
+func Snapshot(ctx context.Context, path, into string, c configs.Directory) error {
+	if _, err := os.Stat(path); err != nil {
+		return fmt.Errorf("database: %w", err) // sqlite would make an empty one
+	}
+	db, err := open(path, c.BusyTimeout, 1, "")
+	if err != nil {
+		return err
+	}
+	_, err = db.ExecContext(ctx, "VACUUM INTO ?", into)
+	if err = errors.Join(err, db.Close()); err != nil {
+		return fmt.Errorf("database %s: %w", path, err)
+	}
+	return CheckFile(ctx, into, c)
+}
+
+// CheckFile looks whether the database at path is whole.
+func CheckFile(ctx context.Context, path string, c configs.Directory) error {
+	db, err := open(path, c.BusyTimeout, 1, "&_pragma=query_only(1)")
+	if err != nil {
+		return err
+	}
+	var result string
+	err = db.QueryRowContext(ctx, "PRAGMA integrity_check(1)").Scan(&result)
+	if err == nil && result != "ok" {
+		err = errors.New(result)
+	}
+	if err = errors.Join(err, db.Close()); err != nil {
+		return fmt.Errorf("database %s is damaged: %w", path, err)
+	}
+	return nil
+}

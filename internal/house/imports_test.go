@@ -38,6 +38,7 @@ var mayImport = []struct {
 	{"internal/anvil", []string{"internal/clock"}},
 	{"internal/service", []string{"internal/anvil", "internal/clock", "internal/dsn", "internal/msglog"}},
 	{"internal/smtpserver", []string{"internal/addr", "internal/anvil", "internal/clock", "internal/dsn", "internal/envelope", "internal/msglog", "internal/sasl", "internal/service", "internal/wire"}},
+	{"internal/backup", []string{"internal/clock"}},
 	{"internal/testkit/...", []string{"internal/clock", "internal/vfs", "internal/testkit/..."}},
 
 	{"configs", []string{"internal/addr"}},
@@ -49,6 +50,7 @@ var mayImport = []struct {
 	// of who asks, and no server of another.
 	{"mailstore/maildir", nil},
 	{"mailstore/index", []string{"internal/clock", "internal/field", "internal/vfs", "mailstore/maildir"}},
+	{"mailstore/snapshot", []string{"internal/clock", "internal/vfs", "mailstore/index", "mailstore/maildir"}},
 	{"mailstore", []string{"internal/...", "directory", "mailstore/index", "mailstore/maildir", "configs"}},
 	{"mailstore/storetest", []string{"internal/...", "configs", "directory/...", "mailstore"}},
 	{"mailstore/login", []string{"internal/...", "directory", "directory/logins", "directory/password", "mailstore"}},

@@ -163,14 +163,7 @@ func writeMessage(w vfs.File, env *envelope.Envelope, content envelope.Content, 
 	if _, err := w.WriteAt(stateBlock(s, at+size), at+size); err != nil {
 		return err
 	}
-	h := make([]byte, 0, at)
-	h = append(h, fileMagic...)
-	h = binary.LittleEndian.AppendUint32(h, uint32(len(meta.b)))
-	h = binary.LittleEndian.AppendUint32(h, crc32.Checksum(meta.b, castagnoli))
-	h = binary.LittleEndian.AppendUint64(h, uint64(size))
-	h = binary.LittleEndian.AppendUint32(h, sum)
-	h = binary.LittleEndian.AppendUint32(h, crc32.Checksum(h, castagnoli))
-	_, err = w.WriteAt(append(h, meta.b...), 0)
+	_, err = w.WriteAt(fileHead(meta.b, size, sum), 0)
 	return err
 }
 

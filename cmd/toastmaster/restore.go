@@ -1,0 +1,358 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"toastmaster/configs"
+	"toastmaster/internal/backup"
+	"toastmaster/internal/vfs"
+)
+
+// restoringFile in data_dir says that a restore has begun and not ended.
+const restoringFile = "restoring"
+
+// restoreOptions are what `toastmaster restore` is told.
+type restoreOptions struct {
+	from, to string
+	quiet    bool
+}
+
+func newRestoreCommand(env *environment) *cobra.Command {
+	o := restoreOptions{}
+	cmd := &cobra.Command{
+		Use:   "restore BACKUP",
+		Short: "Bring a backup back to where it came from, or to another place",
+		Long: "BACKUP is what `toastmaster backup` has made, or a folder of backups, of which the\n" +
+			"newest is taken. Every file is compared with its checksum.\n\n" +
+			"Without --to and -c everything goes where it came from, the configuration and its\n" +
+			"keys too. With --to DIR it goes below DIR, if the configuration names no place\n" +
+			"outside of its own folder. With -c FILE, a configuration that exists, data goes to\n" +
+			"the places that it names, and configuration and keys are not restored.\n\n" +
+			"Nothing that exists is overwritten: an instance that runs, a database, a queue or a\n" +
+			"store with something in it is refused. A restore that was interrupted is done again\n" +
+			"with the same command; until it has ended, serve refuses to start.",
+		Example: "  toastmaster restore /srv/backup\n  toastmaster restore /srv/backup/2026-11-26T180000Z --to /tmp/look",
+		Args:    exactArguments("BACKUP"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.from = args[0]
+			if o.to != "" && env.configFile != "" {
+				return wrongUsage(cmd, "--to and -c: one of them says where")
+			}
+			err := restore(cmd.Context(), env, o)
+			if errors.Is(err, context.Canceled) {
+				return errors.New("interrupted: the instance is not whole and cannot be started; run the same command again to go on")
+			}
+			return err
+		},
+	}
+	cmd.Flags().StringVar(&o.to, "to", "", "restore below this `DIR`")
+	cmd.Flags().BoolVarP(&o.quiet, "quiet", "q", false, "show no progress")
+	return cmd
+}
+
+// restoring is a restore under way.
+type restoring struct {
+	b *backup.Backup
+	c *configs.Config
+	// text is the configuration to be written, nil when it is there.
+	text  []byte
+	meter *meter
+	done  int64
+	total int64
+}
+
+func restore(ctx context.Context, env *environment, o restoreOptions) error {
+	b, err := backup.Find(o.from)
+	if err != nil {
+		return err
+	}
+	r := &restoring{b: b, total: b.Total().Bytes, meter: newMeter(env, o.quiet)}
+	defer r.meter.end()
+	if err := r.target(env, o); err != nil {
+		return err
+	}
+	again, err := r.mayRestore()
+	if err != nil {
+		return err
+	}
+	if err := r.room(again); err != nil {
+		return err
+	}
+	if err := r.all(ctx); err != nil {
+		return err
+	}
+	r.meter.end()
+	total := b.Total()
+	fmt.Fprintf(env.stdout, "restored %s of %s: %s accounts, %s in the queue, %s in %s\n", b.Path(), b.Fact(factBegan),
+		b.Fact(factAccounts), b.Fact(factQueued), formatOctets(total.Bytes), counted(int(total.Files), "file", "files"))
+	_, err = fmt.Fprintf(env.stdout, "start with: toastmaster serve -c %s\n", r.c.File)
+	return err
+}
+
+// target finds out where everything goes.
+func (r *restoring) target(env *environment, o restoreOptions) error {
+	if env.configFile != "" {
+		c, err := env.config()
+		r.c = c
+		return err
+	}
+	entries, err := r.b.Entries(configSection)
+	if err != nil {
+		return err
+	}
+	file := r.b.Fact(factConfig)
+	if o.to != "" {
+		file = filepath.Join(o.to, configFile)
+	}
+	for _, e := range entries {
+		if e.Path != configFile {
+			continue
+		}
+		if r.text, err = os.ReadFile(r.b.File(configSection, e.Path)); err != nil {
+			return err
+		}
+	}
+	if r.text == nil || file == "" {
+		return fmt.Errorf("%s has no configuration: say with -c which is to be used", r.b.Path())
+	}
+	if r.c, err = configs.Parse(file, r.text); err != nil {
+		return fmt.Errorf("the configuration in the backup is not understood by this version; mend a copy of it and use -c: %w", err)
+	}
+	if o.to == "" {
+		return nil
+	}
+	return r.staysInside(o.to)
+}
+
+// staysInside refuses a configuration whose places are not below dir: what was
+// asked for would overwrite, or serve, the instance that the backup is of.
+func (r *restoring) staysInside(dir string) error {
+	places := map[string]string{
+		"main.data_dir": r.c.Dir(), "directory.path": r.c.Path(r.c.Directory.Path), "store.path": r.c.Path(r.c.Store.Path),
+	}
+	for i, entry := range r.c.TLS.Certificates {
+		cert, key := configs.CertificateFiles(entry)
+		places[fmt.Sprintf("tls.certificates %d", i+1)] = r.c.Path(cert)
+		places[fmt.Sprintf("tls.certificates %d, key", i+1)] = r.c.Path(key)
+	}
+	var outside []string
+	for name, place := range places {
+		if rel, err := filepath.Rel(dir, place); err != nil || !filepath.IsLocal(rel) {
+			outside = append(outside, name+" = "+place)
+		}
+	}
+	if len(outside) > 0 {
+		return fmt.Errorf("the configuration names places outside of %s (%s): change them in a copy of %s and use -c instead of --to",
+			dir, strings.Join(outside, "; "), r.b.File(configSection, configFile))
+	}
+	return nil
+}
+
+// marker is the file that says that a restore has begun.
+func restoreMarker(c *configs.Config) string { return filepath.Join(c.Dir(), restoringFile) }
+
+// mayRestore refuses to overwrite; again says that an interrupted restore of the
+// same backup goes on.
+func (r *restoring) mayRestore() (again bool, err error) {
+	served, err := isServed(r.c.Path(queueDir))
+	if err != nil {
+		return false, err
+	}
+	if served {
+		return false, fmt.Errorf("an instance runs in %s: stop it, and move its data away", r.c.Dir())
+	}
+	if r.text != nil {
+		if there, err := os.ReadFile(r.c.File); err == nil && !bytes.Equal(there, r.text) {
+			return false, fmt.Errorf("%s exists and is another configuration: move it away, or use it with -c %s", r.c.File, r.c.File)
+		}
+	}
+	text, err := os.ReadFile(restoreMarker(r.c))
+	switch {
+	case err == nil && strings.TrimSpace(string(text)) == r.identity():
+		return true, nil
+	case err == nil:
+		return false, fmt.Errorf("a restore of another backup (%s) was interrupted in %s: do that again, or move the data away", strings.TrimSpace(string(text)), r.c.Dir())
+	case !errors.Is(err, fs.ErrNotExist):
+		return false, err
+	}
+	if _, err := os.Lstat(r.c.Path(r.c.Directory.Path)); !errors.Is(err, fs.ErrNotExist) {
+		return false, fmt.Errorf("%s exists: nothing is overwritten, move it away", r.c.Path(r.c.Directory.Path))
+	}
+	for _, dir := range []string{r.c.Path(queueDir), r.c.Path(r.c.Store.Path)} {
+		entries, err := os.ReadDir(dir)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return false, err
+		}
+		for _, e := range entries {
+			if e.Name() != "lost+found" {
+				return false, fmt.Errorf("%s has %s in it: nothing is overwritten, move it away", dir, e.Name())
+			}
+		}
+	}
+	return false, nil
+}
+
+// identity is what tells this backup from others.
+func (r *restoring) identity() string {
+	return filepath.Base(r.b.Path()) + " of " + r.b.Fact(factHostname)
+}
+
+// room looks whether the disk has room; what an interrupted restore has written
+// is written over.
+func (r *restoring) room(again bool) error {
+	if again {
+		return nil
+	}
+	dir := r.c.Dir()
+	for {
+		free, err := vfs.OS{}.Free(dir)
+		if errors.Is(err, fs.ErrNotExist) && dir != filepath.Dir(dir) {
+			dir = filepath.Dir(dir)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		total := r.b.Total()
+		if need := total.Bytes + total.Files*blockSize/2 + spareSpace; free < need {
+			return fmt.Errorf("%s has %s free, and the backup needs %s", dir, formatOctets(free), formatOctets(need))
+		}
+		return nil
+	}
+}
+
+// all copies everything. The database comes last, and the marker goes when all of
+// it is on the disk.
+func (r *restoring) all(ctx context.Context) error {
+	database, err := r.b.Entries(directorySection)
+	if err != nil {
+		return err
+	}
+	o := backup.ExtractOptions{Owner: os.Geteuid() == 0, Progress: func(c backup.Count) {
+		r.done += c.Bytes
+		r.meter.show(fmt.Sprintf("%s of %s", formatOctets(r.done), formatOctets(r.total)), r.done, r.total)
+	}}
+	for _, e := range database {
+		o.UID, o.GID = e.UID, e.GID // whoever has the database has all
+	}
+	if err := o.MakeDirs(r.c.Dir()); err != nil {
+		return err
+	}
+	if err := os.WriteFile(restoreMarker(r.c), []byte(r.identity()+"\n"), 0o600); err != nil {
+		return err
+	}
+	if err := backup.SyncFS(r.c.Dir()); err != nil {
+		return err
+	}
+	root := r.c.Path(r.c.Store.Path)
+	for _, section := range r.b.Sections() {
+		to := ""
+		switch {
+		case section == storeSection:
+			to = filepath.Join(root, storePrivate)
+		case section == queueSection:
+			to = r.c.Path(queueDir)
+		case strings.HasPrefix(section, mailSection):
+			to = filepath.Join(root, filepath.FromSlash(strings.TrimPrefix(section, mailSection)))
+		case section == configSection || section == directorySection:
+			continue
+		default:
+			return fmt.Errorf("the backup has a part %q that this version does not know", section)
+		}
+		if err := r.b.Extract(ctx, section, to, o); err != nil {
+			return err
+		}
+	}
+	if r.text != nil {
+		if err := r.configuration(o); err != nil {
+			return err
+		}
+	}
+	for _, e := range database {
+		if err := r.file(directorySection, e, r.c.Path(r.c.Directory.Path), o); err != nil {
+			return err
+		}
+	}
+	if err := r.sync(root); err != nil {
+		return err
+	}
+	if err := os.Remove(restoreMarker(r.c)); err != nil {
+		return err
+	}
+	return backup.SyncFS(r.c.Dir())
+}
+
+// sync syncs every file system that something was written to.
+func (r *restoring) sync(root string) error {
+	dirs := []string{root, r.c.Path(queueDir), filepath.Dir(r.c.Path(r.c.Directory.Path))}
+	if r.text != nil {
+		dirs = append(dirs, filepath.Dir(r.c.File))
+	}
+	for _, dir := range dirs {
+		if err := backup.SyncFS(dir); err != nil {
+			return fmt.Errorf("%s: %w", dir, err)
+		}
+	}
+	return nil
+}
+
+// configuration writes the configuration and the files of its certificates.
+func (r *restoring) configuration(o backup.ExtractOptions) error {
+	entries, err := r.b.Entries(configSection)
+	if err != nil {
+		return err
+	}
+	where := map[string]string{configFile: r.c.File}
+	for i, entry := range r.c.TLS.Certificates {
+		cert, key := configs.CertificateFiles(entry)
+		names := tlsNames(i)
+		where[names[0]], where[names[1]] = r.c.Path(cert), r.c.Path(key)
+	}
+	for _, e := range entries {
+		to := where[e.Path]
+		if to == "" {
+			return fmt.Errorf("the backup has a file %s that its configuration does not name", e.Path)
+		}
+		if _, err := os.Lstat(to); err == nil && e.Path != configFile {
+			continue // a certificate that is there may be newer
+		}
+		if err := r.file(configSection, e, to, o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *restoring) file(section string, e backup.Entry, to string, o backup.ExtractOptions) error {
+	if err := o.MakeDirs(filepath.Dir(to)); err != nil {
+		return err
+	}
+	if err := r.b.ExtractFile(section, e, to); err != nil {
+		return err
+	}
+	if o.Owner {
+		return os.Lchown(to, e.UID, e.GID)
+	}
+	return nil
+}
+
+// checkRestored refuses an instance that is not restored to the end.
+func checkRestored(c *configs.Config) error {
+	text, err := os.ReadFile(restoreMarker(c))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("the restore of the backup %s was interrupted: run `toastmaster restore` again before the instance is started", strings.TrimSpace(string(text)))
+}

@@ -1,0 +1,211 @@
+package queue
+
+import (
+	"encoding/binary"
+	"errors"
+	"hash/crc32"
+	"io"
+	"io/fs"
+	"time"
+
+	"toastmaster/internal/envelope"
+)
+
+// Exported is a message as the file that it would have in deferred/ or hold/:
+// for a backup, or to be put into another queue that is not open. Close it.
+type Exported struct {
+	ID envelope.QueueID
+	// Place is Deferred or Hold, Next when it is due: now, unless it was deferred.
+	Place Place
+	Next  time.Time
+	// Size is the length of the file.
+	Size int64
+
+	head, tail []byte
+	content    envelope.Content
+}
+
+// Path is where the file belongs below a queue's folder.
+func (x *Exported) Path() string { return string(x.Place) + "/" + bucket(x.ID) + "/" + string(x.ID) }
+
+// Reader reads the file from its start.
+func (x *Exported) Reader() io.Reader {
+	return io.MultiReader(byteReader(x.head), envelope.Reader(x.content), byteReader(x.tail))
+}
+
+func byteReader(b []byte) io.Reader { return envelope.Reader(envelope.Memory(b)) }
+
+// Close gives the content back.
+func (x *Exported) Close() error { return x.content.Close() }
+
+// Export makes the file of a message, wherever it is: in the journal, active, or
+// deferred. It changes nothing. A recipient whose delivery into the store is not
+// durable yet is pending in it, and whoever reads it delivers as a replay: so a
+// copy of the store that is made afterwards and this file together have the
+// message, and never twice. ErrNoMessage for one that has left, and for one whose
+// content is damaged.
+func (q *Queue) Export(id envelope.QueueID) (*Exported, error) {
+	if !validID(id) {
+		return nil, ErrNoMessage
+	}
+	// Once more: it may move to its file between the two looks.
+	for again := false; ; again = true {
+		x, err := q.exportKnown(id)
+		if errors.Is(err, errInFile) {
+			x, err = q.exportFile(id)
+		}
+		switch {
+		case errors.Is(err, errLeft):
+			return nil, ErrNoMessage
+		case errors.Is(err, errDamaged):
+			return nil, ErrNoMessage // it goes to corrupt/ when it is next due
+		case errors.Is(err, ErrNoMessage) || errors.Is(err, fs.ErrNotExist):
+			if again {
+				return nil, ErrNoMessage
+			}
+		case err != nil:
+			return nil, diskError(err)
+		default:
+			return x, nil
+		}
+	}
+}
+
+var (
+	// errLeft: all its recipients are done, whatever files it has still.
+	errLeft = errors.New("queue: message has left")
+	// errInFile: its file says all that is known of it, if it has one.
+	errInFile = errors.New("queue: message is in its file")
+)
+
+// exportKnown exports a message that is known in memory.
+func (q *Queue) exportKnown(id envelope.QueueID) (*Exported, error) {
+	q.mu.Lock()
+	m := q.known[id]
+	if m == nil || m.stage == stageFinished || m.remove {
+		q.mu.Unlock()
+		if m != nil {
+			return nil, errLeft
+		}
+		return nil, errInFile
+	}
+	place, next := Deferred, q.o.Clock.Now()
+	if m.hold {
+		place = Hold
+	}
+	if m.stage == stageWaiting {
+		next = m.next
+	}
+	q.mu.Unlock()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.removed {
+		return nil, errLeft
+	}
+	if m.place != Incoming && (m.env == nil || m.state.rcpts == nil) {
+		return nil, errInFile
+	}
+	env := m.env
+	if env == nil {
+		r, err := q.loadRecord(m)
+		if err != nil {
+			return nil, err
+		}
+		env = r.env
+	}
+	content, err := q.content(m)
+	if err != nil {
+		return nil, err
+	}
+	s := m.snapshot(q.boot, q.durable.Load())
+	if s.rcpts == nil {
+		s.rcpts = make([]rcpt, len(env.Recipients))
+	}
+	if !s.pending() {
+		return nil, errors.Join(errLeft, content.Close())
+	}
+	return export(env, content, s, place, next)
+}
+
+// exportFile exports a message that has a file and is not in memory.
+func (q *Queue) exportFile(id envelope.QueueID) (*Exported, error) {
+	place, err := q.places.where(id)
+	if err != nil {
+		return nil, err
+	}
+	if place == "" {
+		return nil, ErrNoMessage
+	}
+	f, mf, err := q.places.read(place, id)
+	if err != nil {
+		return nil, err
+	}
+	return export(mf.env, mf.content(f), mf.state, place, mf.mtime)
+}
+
+// export makes the octets of the file; the content is read once for its checksum.
+func export(env *envelope.Envelope, content envelope.Content, s *state, place Place, next time.Time) (*Exported, error) {
+	var err error
+	if f, ok := content.(*fileContent); ok {
+		err = f.check()
+	}
+	var sum uint32
+	if err == nil {
+		sum, err = copyContent(nowhere{}, 0, content)
+	}
+	if err != nil {
+		return nil, errors.Join(err, content.Close())
+	}
+	meta := encoder{}
+	meta.envelope(env)
+	x := &Exported{ID: env.ID, Place: place, Next: next, content: content}
+	x.head = fileHead(meta.b, content.Size(), sum)
+	end := int64(len(x.head)) + content.Size()
+	x.tail = stateBlock(s, end)
+	x.Size = end + int64(len(x.tail))
+	return x, nil
+}
+
+// fileHead is what a message file begins with: header and envelope.
+func fileHead(meta []byte, size int64, sum uint32) []byte {
+	h := make([]byte, 0, fileHeader+len(meta))
+	h = append(h, fileMagic...)
+	h = binary.LittleEndian.AppendUint32(h, uint32(len(meta)))
+	h = binary.LittleEndian.AppendUint32(h, crc32.Checksum(meta, castagnoli))
+	h = binary.LittleEndian.AppendUint64(h, uint64(size))
+	h = binary.LittleEndian.AppendUint32(h, sum)
+	h = binary.LittleEndian.AppendUint32(h, crc32.Checksum(h, castagnoli))
+	return append(h, meta...)
+}
+
+// nowhere takes what is written for its checksum only.
+type nowhere struct{}
+
+func (nowhere) WriteAt(p []byte, _ int64) (int, error) { return len(p), nil }
+
+// IDs lists the messages that are in the queue now, those in corrupt/ left out.
+func (q *Queue) IDs() ([]envelope.QueueID, error) {
+	seen := map[envelope.QueueID]bool{}
+	var ids []envelope.QueueID
+	offer := func(id envelope.QueueID) {
+		if !seen[id] {
+			seen[id] = true
+			ids = append(ids, id)
+		}
+	}
+	// A message goes from memory to its file: look in that order. It goes from
+	// deferred/ to hold/ and back, so deferred/ is read again at the end.
+	q.mu.Lock()
+	for id, m := range q.known {
+		if m.stage != stageFinished {
+			offer(id)
+		}
+	}
+	q.mu.Unlock()
+	for _, place := range []Place{Deferred, Hold, Deferred} {
+		if err := q.places.each(place, func(id envelope.QueueID, _ fs.DirEntry) error { offer(id); return nil }); err != nil {
+			return nil, diskError(err)
+		}
+	}
+	return ids, nil
+}
