@@ -15,6 +15,8 @@
 //	       /api/v1/relocated/{address}      the same
 //	GET    /api/v1/queue                    list; after, limit, place, sender, recipient
 //	GET    /api/v1/queue/remains            damaged files that belong to no message
+//	GET    /api/v1/queue/ids                the IDs of all messages
+//	POST   /api/v1/queue/export             messages as files of a queue, in a tar archive: for a backup
 //	GET    /api/v1/queue/{id}[/content]     show
 //	POST   /api/v1/queue/{id}/{hold,release,requeue}
 //	DELETE /api/v1/queue/{id}

@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"maps"
 	"math/big"
 	"net"
 	"net/http"
@@ -350,6 +351,21 @@ func (q *queue) Flush(_ context.Context, f model.QueueFilter) (int, error) {
 	defer q.mu.Unlock()
 	q.flushed = append(q.flushed, f)
 	return 2, nil
+}
+
+func (q *queue) IDs(context.Context) ([]string, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return slices.Sorted(maps.Keys(q.messages)), nil
+}
+
+func (q *queue) Export(_ context.Context, id string) (api.QueueFile, error) {
+	m, err := q.Get(context.Background(), id)
+	if err != nil {
+		return api.QueueFile{}, err
+	}
+	text := "file of " + m.ID
+	return api.QueueFile{Path: "deferred/x/" + m.ID, Next: m.Arrived, Size: int64(len(text)), Content: io.NopCloser(strings.NewReader(text))}, nil
 }
 
 func (q *queue) Counts(context.Context) (map[string]int64, error) {

@@ -88,7 +88,7 @@ func lines(b []byte, title string) ([]string, error) {
 	at := bytes.LastIndexByte(body, '\n') + 1
 	last := strings.Split(string(body[at:]), "\t")
 	sum := sha256.Sum256(b[:at])
-	if len(last) != 3 || last[0] != "end" || last[2] != hex.EncodeToString(sum[:]) {
+	if len(last) != 3 || last[0] != "end" || last[2] != hex.EncodeToString(sum[:]) || last[1] != strconv.Itoa(bytes.Count(b[:at], []byte("\n"))) || !bytes.HasSuffix(b, []byte("\n")) {
 		return nil, fmt.Errorf("%w: a manifest is cut off or altered", ErrDamaged)
 	}
 	all := strings.Split(string(bytes.TrimSuffix(b[:at], []byte("\n"))), "\n")

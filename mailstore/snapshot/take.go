@@ -255,8 +255,8 @@ func (t *taking) list(folder string) error {
 	seen := map[string]bool{}
 	for _, sub := range []string{"new", "cur"} {
 		entries, err := os.ReadDir(filepath.Join(t.home, folder, sub))
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // somebody removed it; the store makes it again
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+			continue // somebody removed it, and the store makes it again; or it is a file
 		}
 		if err != nil {
 			return err

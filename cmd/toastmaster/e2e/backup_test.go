@@ -448,3 +448,72 @@ func TestBackupKilledLeavesNoBackup(t *testing.T) {
 		t.Errorf("alice has\n%v\nand had\n%v", now, flags)
 	}
 }
+
+// TestBackupTakesTheQueueFirst: mail that is delivered after its mailbox was
+// looked at is in the copy of the queue. It waits in the queue because its mailbox
+// cannot be written, and is let go while the backup copies another one.
+func TestBackupTakesTheQueueFirst(t *testing.T) {
+	t.Parallel()
+	b := serve(t, nil)
+	ctx := testContext(t)
+	const first, last = "aaa@example.test", "zzz@example.test"
+	must(t, b.AddMailboxes(ctx, crashWord, first, last))
+	s, err := dialSMTP(b.SMTP(), "EHLO")
+	must(t, err)
+	defer s.Close()
+	for _, address := range []string{first, last} {
+		_, err = s.send("a@example.net", []string{address}, "Subject: opens it\r\n\r\nText.\r\n")
+		must(t, err)
+		b.waitMail(t, address, 1)
+	}
+	b.queueEmpty(t)
+	for i := range 4000 {
+		must(t, os.WriteFile(filepath.Join(b.Maildir(last), "cur", fmt.Sprintf("%d.x:2,S", i)), []byte("Subject: x\n\nx\n"), 0o600))
+	}
+	sub := filepath.Join(b.Maildir(first), "new")
+	must(t, os.Rename(sub, sub+".away"))
+	must(t, os.WriteFile(sub, nil, 0o600))
+	const waiting = 10
+	for i := range waiting {
+		_, err = s.send("a@example.net", []string{first}, fmt.Sprintf("Subject: waits %d\r\n\r\nText.\r\n", i))
+		must(t, err)
+	}
+	eventually(t, func() error {
+		out, err := b.Run(ctx, "", "queue", "list", "--json", "--place", "deferred")
+		if n := strings.Count(out, `"id"`); err == nil && n != waiting {
+			err = fmt.Errorf("%d are deferred", n)
+		}
+		return err
+	})
+	to := filepath.Join(b.dir, "backups")
+	done := make(chan error, 1)
+	go func() {
+		_, err := b.Run(ctx, "", "backup", to)
+		done <- err
+	}()
+	eventually(t, func() error {
+		if names, _ := filepath.Glob(filepath.Join(to, "*", "manifests", "mail", "example.test", "aaa", ".manifest")); len(names) == 0 {
+			return fmt.Errorf("the first account is not copied")
+		}
+		return nil
+	})
+	must(t, os.Remove(sub))
+	must(t, os.Rename(sub+".away", sub))
+	_, err = b.Run(ctx, "", "queue", "flush")
+	must(t, err)
+	b.waitMail(t, first, 1+waiting)
+	must(t, <-done)
+	b.Kill()
+	must(t, os.RemoveAll(b.Data()))
+	b.toastmaster(t, "restore", to)
+	// What the backup saw of it.
+	must(t, os.Remove(sub))
+	must(t, os.RemoveAll(sub+".away"))
+	b.start(t)
+	_, err = b.Run(ctx, "", "queue", "flush")
+	must(t, err)
+	b.queueEmpty(t)
+	if files := b.mail(t, first, ""); len(files) != waiting {
+		t.Errorf("%d of %d messages are there", len(files), waiting)
+	}
+}
