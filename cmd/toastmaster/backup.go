@@ -130,7 +130,9 @@ func isInside(dir string, c *configs.Config) (string, error) {
 
 func (r *backupRun) all(ctx context.Context, dir string, began time.Time) (err error) {
 	root := r.c.Path(r.c.Store.Path)
-	if err := r.checkParts(); err != nil {
+	// Of what is not there, of a volume that is not mounted, there is no backup
+	// without mail.
+	if _, err := planStart(ctx, r.c); err != nil {
 		return err
 	}
 	if r.stage, err = snapshot.NewStage(root); err != nil {
@@ -159,17 +161,6 @@ func (r *backupRun) all(ctx context.Context, dir string, began time.Time) (err e
 		factAccounts: strconv.Itoa(r.accounts), factQueued: strconv.Itoa(r.queued),
 	} {
 		r.w.Fact(name, value)
-	}
-	return nil
-}
-
-// checkParts refuses to make a backup of what is not there: a volume that is not
-// mounted would become a backup without mail.
-func (r *backupRun) checkParts() error {
-	for _, part := range []string{r.c.Path(r.c.Directory.Path), filepath.Join(r.c.Path(r.c.Store.Path), storePrivate), r.c.Path(queueDir)} {
-		if _, err := os.Stat(part); err != nil {
-			return fmt.Errorf("this is no whole instance, is a volume not mounted? %w", err)
-		}
 	}
 	return nil
 }

@@ -180,7 +180,7 @@ type ownQueue struct{ i *instance }
 // accepted and is not in its place yet.
 func openForBackup(ctx context.Context, c *configs.Config) (*instance, error) {
 	i := bareInstance(c)
-	for _, open := range []func(context.Context) error{i.openLog, i.openStore, i.openQueue} {
+	for _, open := range []func(context.Context) error{i.openLog, i.identify, i.openStore, i.openQueue} {
 		if err := open(ctx); err != nil {
 			return nil, errors.Join(err, i.close())
 		}

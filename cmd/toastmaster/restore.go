@@ -14,7 +14,10 @@ import (
 
 	"toastmaster/configs"
 	"toastmaster/internal/backup"
+	"toastmaster/internal/identity"
 	"toastmaster/internal/vfs"
+	"toastmaster/mailstore"
+	"toastmaster/mta/queue"
 )
 
 // restoringFile in data_dir says that a restore has begun and not ended.
@@ -272,6 +275,9 @@ func (r *restoring) all(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := r.complete(root, o); err != nil {
+		return err
+	}
 	if r.text != nil {
 		if err := r.configuration(o); err != nil {
 			return err
@@ -289,6 +295,32 @@ func (r *restoring) all(ctx context.Context) error {
 		return err
 	}
 	return backup.SyncFS(r.c.Dir())
+}
+
+// complete makes the empty folders and journals that store and queue have, and a
+// backup has not.
+func (r *restoring) complete(root string, o backup.ExtractOptions) error {
+	disk := vfs.OS{}
+	id, err := identity.Read(disk, filepath.Join(root, storePrivate))
+	if err != nil || id == "" {
+		return err // of before there were ids: the first start gives it one
+	}
+	queueAt := r.c.Path(queueDir)
+	if err := errors.Join(mailstore.Create(disk, root, id, false), queue.Create(disk, queueAt, id)); err != nil {
+		return err
+	}
+	if !o.Owner {
+		return nil
+	}
+	for _, dir := range []string{filepath.Join(root, storePrivate), queueAt} {
+		err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+			return errors.Join(err, os.Lchown(path, o.UID, o.GID))
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // sync syncs every file system that something was written to.

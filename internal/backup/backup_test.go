@@ -155,8 +155,12 @@ func TestVerifyFindsEverything(t *testing.T) {
 		"longer":  {func(d string) error { return os.WriteFile(d+"/mail/a/cur/1", []byte("one more"), 0o600) }, "1: 8 octets, not 3"},
 		"gone":    {func(d string) error { return os.Remove(d + "/mail/a/cur/1") }, "1: missing"},
 		"more":    {func(d string) error { return os.WriteFile(d+"/mail/a/new", nil, 0o600) }, "new: not in the manifest"},
-		"link":    {func(d string) error { return errors.Join(os.Remove(d+"/mail/a/link"), os.Symlink("y", d+"/mail/a/link")) }, `link: links to "y"`},
-		"folder":  {func(d string) error { return errors.Join(os.RemoveAll(d+"/mail/a/cur"), os.WriteFile(d+"/mail/a/cur", nil, 0o600)) }, "cur: another kind"},
+		"link": {func(d string) error {
+			return errors.Join(os.Remove(d+"/mail/a/link"), os.Symlink("y", d+"/mail/a/link"))
+		}, `link: links to "y"`},
+		"folder": {func(d string) error {
+			return errors.Join(os.RemoveAll(d+"/mail/a/cur"), os.WriteFile(d+"/mail/a/cur", nil, 0o600))
+		}, "cur: another kind"},
 		"section": {func(d string) error { return os.Remove(d + "/manifests/mail/a/.manifest") }, "a: the backup is damaged"},
 	} {
 		t.Run(name, func(t *testing.T) {
