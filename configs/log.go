@@ -19,9 +19,9 @@ func (c *Log) params() []Param {
 			"The lowest level that is written. Mail events are info, failed deliveries and log-ins warn."),
 		String("log.file", &c.File, "stderr", `"stderr" or a file`, nil,
 			"Where the log goes. SIGHUP opens a file again, after it was rotated."),
-		Size("log.buffer", &c.Buffer, 64<<10, 0, 16<<20,
-			"Lines up to this size are gathered and written with one call. 0 writes every line at once."),
-		Duration("log.flush", &c.Flush, 100*time.Millisecond, time.Millisecond, 10*time.Second,
-			"The longest that a line below warn waits to be written."),
+		Size("log.buffer", &c.Buffer, 4<<20, 64<<10, 1<<30,
+			"How much of the log may wait while it cannot be written, because whoever reads it stalls or a disk hangs. Mail goes on; lines beyond are dropped, counted (metric toastmaster_log_lines_lost_total) and noted in the log when it goes on, and `toastmaster status` shows the log as degraded. As much again may be in the hands of the system."),
+		Duration("log.flush", &c.Flush, 100*time.Millisecond, 0, 10*time.Second,
+			"The longest that a line below warn waits to be written together with others, and what a crash of the machine or a kill may lose. 0 writes each at once."),
 	}
 }

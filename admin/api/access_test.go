@@ -378,7 +378,7 @@ func TestHealth(t *testing.T) {
 	for _, c := range []struct {
 		state, body string
 		status      int
-	}{{"running", "ready\n", 200}, {"starting", "store: starting\n", 503}, {"failed", "store: failed\n", 503}, {"running", "ready\n", 200}} {
+	}{{"running", "ready\n", 200}, {"starting", "store: starting\n", 503}, {"failed", "store: failed\n", 503}, {"degraded", "degraded: store\n", 200}, {"running", "ready\n", 200}} {
 		mu.Lock()
 		state = c.state
 		mu.Unlock()

@@ -94,10 +94,14 @@ type FlushResult struct {
 	Flushed int `json:"flushed"`
 }
 
+// Degraded is the state of a part that does not do its work, without which mail
+// goes on.
+const Degraded = "degraded"
+
 // Service is a running service.
 type Service struct {
 	Name          string   `json:"name"`
-	State         string   `json:"state" enum:"waiting,starting,running,stopping,stopped,failed"`
+	State         string   `json:"state" enum:"waiting,starting,running,degraded,stopping,stopped,failed"`
 	Listeners     []string `json:"listeners" nullable:"false"`
 	Sessions      int      `json:"sessions"`
 	UptimeSeconds int64    `json:"uptime_seconds"`

@@ -72,7 +72,21 @@ func (i *instance) status() []model.Service {
 		}
 		out = append(out, m)
 	}
-	return out
+	log := i.logStatus()
+	if len(out) > 0 {
+		log.UptimeSeconds = out[0].UptimeSeconds
+	}
+	return append(out, log)
+}
+
+// logStatus is the log among the services: mail goes on without it, but
+// somebody must look.
+func (i *instance) logStatus() model.Service {
+	m := model.Service{Name: "log", State: string(service.Running), Listeners: []string{}}
+	if err := i.log.Health(); err != nil {
+		m.State, m.Error = model.Degraded, err.Error()
+	}
+	return m
 }
 
 // queueAPI is the mail queue as the admin API knows it: admin does not import

@@ -207,6 +207,14 @@ func (i *instance) openLog(context.Context) error {
 		return err
 	}
 	i.log = log
+	i.metrics.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "toastmaster_log_degraded", Help: "1 while the log cannot be written or whoever reads it has stalled.",
+	}, func() float64 {
+		if log.Health() != nil {
+			return 1
+		}
+		return 0
+	}))
 	i.onClose(log.Close)
 	i.onClose(i.noteStopped)
 	return nil

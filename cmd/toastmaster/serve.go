@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"strings"
@@ -55,6 +56,9 @@ func serve(ctx context.Context, env *environment, c *configs.Config, onReady fun
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
+	// A reader of standard error that ends must not end the service, as a
+	// SIGPIPE does; the log counts what it cannot write.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	if _, err := check(ctx, c); err != nil {
 		return err
 	}
@@ -112,7 +116,7 @@ func (i *instance) watch(ctx context.Context, env *environment, notify *service.
 		select {
 		case <-ready:
 			ready = nil
-			fmt.Fprintf(env.stderr, "toastmaster: ready, %s\n", i.summary())
+			i.say(env.stderr, fmt.Sprintf("toastmaster: ready, %s\n", i.summary()))
 			i.noteError("sd_notify", notify.Ready())
 			if onReady == nil {
 				continue
@@ -129,6 +133,25 @@ func (i *instance) watch(ctx context.Context, env *environment, notify *service.
 			i.noteError("sd_notify", notify.Stopping())
 			return
 		}
+	}
+}
+
+// sayTimeout is how long the service waits for a reader of standard error.
+const sayTimeout = time.Second
+
+// say writes to standard error, and goes on when nobody reads there; the writer
+// then ends with the process.
+func (i *instance) say(w io.Writer, text string) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_, _ = io.WriteString(w, text)
+	}()
+	timer := i.clock.NewTimer(sayTimeout)
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-timer.C():
 	}
 }
 

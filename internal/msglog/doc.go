@@ -21,12 +21,21 @@
 //
 // # Output
 //
-// Lines gather in a buffer of bounded size and are written with one call: after
-// Options.Flush, when the buffer is full, and at once for level warn and above.
-// A log that cannot keep up makes its callers wait; it does not drop. Lines are
-// lost only when the file cannot be written (said once on standard error and
-// counted), and by a kill within the flush time. [Log.Close] writes what is
-// left.
+// Nobody who logs waits for the file. Lines gather in a buffer of bounded size,
+// from which one goroutine writes: after Options.Flush, when half of the buffer
+// is full, and at once for level warn and above. When the file takes nothing (a
+// reader of the pipe that has stalled, a disk that hangs) and the buffer is full,
+// lines are dropped and counted; the line "log lines dropped" stands where they
+// are missing, as soon as there is room. The same is done for what could not be
+// written (said once on standard error, too). [Log.Health] is an error meanwhile,
+// and after a write has taken three seconds. Order is kept, and no line is torn
+// but by a failed write.
+//
+// A kill, or a crash of the process, loses what was logged within the flush time,
+// for a warning the time of a write. The runtime writes its last words about a
+// fatal error to standard error itself. [Log.Close] writes what is left and gives
+// up after Options.CloseTimeout. [Log.Reopen] leaves a file that cannot be written
+// to the goroutine that waits for it, and goes on with the new one.
 //
 // # Parameters
 //

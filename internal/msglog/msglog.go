@@ -1,10 +1,12 @@
 package msglog
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -31,11 +33,15 @@ type Options struct {
 	Level string
 	// File is a name, "stderr" or "" for standard error.
 	File string
-	// Buffer is how many octets may wait for Flush. Zero writes every line at
-	// once.
+	// Buffer is how many octets may wait while the file takes none; lines beyond
+	// are dropped.
 	Buffer int
-	// Flush is how long a line may wait.
+	// Flush is how long a line below warn may wait to be written with others;
+	// zero has each written at once.
 	Flush time.Duration
+	// CloseTimeout is how long Close and Reopen wait for a file that cannot be
+	// written; zero is three seconds.
+	CloseTimeout time.Duration
 	// Registry gets the metrics; nil counts nothing.
 	Registry prometheus.Registerer
 	// Clock is nil for the machine's.
@@ -67,8 +73,10 @@ func Open(o Options) (*Log, error) {
 	case "", "text":
 		l.text = &textHandler{out: out, level: l.level, clock: o.Clock}
 		l.Logger = slog.New(l.text)
+		out.setNotice(l.text.dropped)
 	case "json":
 		l.Logger = slog.New(urgentHandler{slog.NewJSONHandler(out, &slog.HandlerOptions{Level: l.level}), out})
+		out.setNotice(func(n int64) []byte { return droppedJSON(o.Clock.Now(), n) })
 	default:
 		_ = out.close()
 		return nil, fmt.Errorf("log: unknown format %q (allowed: text, json)", o.Format)
@@ -105,8 +113,18 @@ func (l *Log) Reopen() error {
 	return l.out.reopen()
 }
 
-// Close writes what waits and closes the file. Lines that come later go to
-// standard error, unbuffered.
+// Health says what is wrong with the output: that it cannot be written, or that
+// whoever reads it does not.
+func (l *Log) Health() error {
+	if l.out == nil {
+		return nil
+	}
+	return l.out.health()
+}
+
+// Close writes what waits and closes the file, or says within
+// Options.CloseTimeout that it cannot. Lines that come later go to standard
+// error, unbuffered.
 func (l *Log) Close() error {
 	if l.out == nil {
 		return nil
@@ -142,7 +160,7 @@ func (l *Log) Count(e Event) {
 	}
 }
 
-// urgentHandler flushes the output behind a line that somebody may wait for.
+// urgentHandler has a line that somebody may wait for written at once.
 type urgentHandler struct {
 	slog.Handler
 	out *output
@@ -152,7 +170,7 @@ type urgentHandler struct {
 func (h urgentHandler) Handle(ctx context.Context, r slog.Record) error {
 	err := h.Handler.Handle(ctx, r)
 	if r.Level >= slog.LevelWarn {
-		h.out.flush()
+		h.out.urge()
 	}
 	return err
 }
@@ -167,11 +185,23 @@ func (h urgentHandler) WithGroup(name string) slog.Handler {
 	return urgentHandler{h.Handler.WithGroup(name), h.out}
 }
 
-// openFile opens the destination; our says whether to close it.
+// droppedText is the message of the line that says how many were dropped.
+const droppedText = "log lines dropped"
+
+func droppedJSON(t time.Time, n int64) []byte {
+	var b bytes.Buffer
+	r := slog.NewRecord(t, slog.LevelWarn, droppedText, 0)
+	r.AddAttrs(slog.Int64("lines", n))
+	_ = slog.NewJSONHandler(&b, nil).Handle(context.Background(), r) // a buffer takes everything
+	return b.Bytes()
+}
+
+// openFile opens the destination; our says whether to close it. A named pipe
+// that nobody reads is an error: the open would wait.
 func openFile(name string) (f *os.File, our bool, err error) {
 	if name == "" || name == "stderr" {
 		return os.Stderr, false, nil
 	}
-	f, err = os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o640)
+	f, err = os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND|syscall.O_NONBLOCK, 0o640)
 	return f, err == nil, err
 }

@@ -144,6 +144,7 @@ func TestDiagnosticsAsText(t *testing.T) {
 	l.With("service", "qmgr").WithGroup("g").Info("two words", "n", 7, "u", uint64(8), "ok", true, "s", "x y", "d", time.Second,
 		slog.Group("in", "k", "v"), "err", errors.New("no"), slog.Attr{})
 	l.Debug("hidden")
+	settled(l)
 	got, _, _ := strings.Cut(contents(t, file), "\n")
 	_, got, _ = strings.Cut(got, " ")
 	if want := `info "two words" service=qmgr g.n=7 g.u=8 g.ok=true g.s="x y" g.d=1s g.in.k=v g.err=no`; got != want {
@@ -163,6 +164,7 @@ func TestLevel(t *testing.T) {
 		if err := l.SetLevel("loudest"); err == nil {
 			t.Error("an unknown level")
 		}
+		settled(l)
 		if got := contents(t, file); strings.Contains(got, "quiet") || !strings.Contains(got, "loud") {
 			t.Errorf("%s: %s", format, got)
 		}
@@ -187,7 +189,7 @@ func TestNewAndDiscard(t *testing.T) {
 		t.Errorf("%s", b.String())
 	}
 	Discard().Event(Removed{})
-	for _, err := range []error{l.Reopen(), l.Close(), l.SetLevel("info")} {
+	for _, err := range []error{l.Reopen(), l.Health(), l.Close(), l.SetLevel("info")} {
 		if err != nil {
 			t.Error(err)
 		}
@@ -211,6 +213,7 @@ func TestLongValuesAreCut(t *testing.T) {
 	t.Parallel()
 	l, file := open(t, Options{})
 	l.Event(Reject{Helo: strings.Repeat("x", 1<<20), Err: dsn.New(dsn.Policy, "")})
+	settled(l)
 	if got := contents(t, file); len(got) > 2*maxValue || !strings.Contains(got, "x... ") {
 		t.Errorf("%d octets", len(got))
 	}

@@ -10,30 +10,58 @@ import (
 	"toastmaster/internal/clock"
 )
 
-// output gathers lines and writes them with one call.
+// output gathers lines in a bounded buffer, from which one goroutine writes. Who
+// adds a line never waits for the file: mail must not stand still because a
+// reader of the log does.
 type output struct {
-	name    string
-	limit   int
-	delay   time.Duration
-	clock   clock.Clock
-	metrics *metrics
+	name         string
+	limit        int
+	delay        time.Duration
+	closeTimeout time.Duration
+	clock        clock.Clock
+	metrics      *metrics
+	// notice makes the line that says how many were dropped.
+	notice func(n int64) []byte
 
-	mu     sync.Mutex
-	buf    []byte
-	closed bool // nothing waits any more
-
-	// writing guards file and the order of writes. It is taken before mu, so
-	// that lines can be added while others are written.
-	writing sync.Mutex
-	file    *os.File
-	our     bool
-	spare   []byte
-	failing bool
-
-	wake chan struct{}
-	stop chan struct{}
-	done chan struct{}
+	mu  sync.Mutex
+	buf []byte
+	// dropped are the lines of which no notice was added yet; cause is the
+	// last error of a write, nil after one that succeeded.
+	dropped int64
+	cause   error
+	// noticed are the dropped lines that a notice in buf tells of, and flying
+	// those of one that is being written: it may fail.
+	noticed, flying int64
+	// flight is what is being written, since when.
+	flight []byte
+	since  time.Time
+	// closed says that nothing waits any more; orphan that there is no file.
+	closed, orphan bool
+	// changed is closed and replaced when something was written.
+	changed chan struct{}
+	writer  *writer
 }
+
+// writer is one file and the goroutine that writes to it. It is left alone when
+// the file is changed or the log closed while it cannot write; it ends by itself
+// when it can.
+type writer struct {
+	o    *output
+	file *os.File
+	our  bool
+	// spare is memory for more lines.
+	spare []byte
+
+	wake, now, stop chan struct{}
+	done            chan struct{}
+}
+
+// stallTime is how long a write may take before the log counts as stalled. It
+// is for people who look, so it is no parameter.
+const stallTime = 3 * time.Second
+
+// defaultCloseTimeout is how long Close and Reopen wait for the file.
+const defaultCloseTimeout = 3 * time.Second
 
 func openOutput(o Options, m *metrics) (*output, error) {
 	f, our, err := openFile(o.File)
@@ -41,32 +69,141 @@ func openOutput(o Options, m *metrics) (*output, error) {
 		return nil, err
 	}
 	out := &output{
-		name: o.File, limit: o.Buffer, delay: o.Flush, clock: o.Clock, metrics: m, file: f, our: our,
-		wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
+		name: o.File, limit: o.Buffer, delay: o.Flush, closeTimeout: o.CloseTimeout, clock: o.Clock, metrics: m,
+		changed: make(chan struct{}), notice: func(int64) []byte { return nil },
 	}
-	go out.flushLate()
+	if out.closeTimeout <= 0 {
+		out.closeTimeout = defaultCloseTimeout
+	}
+	out.writer = out.newWriter(f, our)
 	return out, nil
 }
 
-// flushLate is the one goroutine of an output. It has no timer while no line
-// waits.
-func (o *output) flushLate() {
-	defer close(o.done)
+func (o *output) newWriter(f *os.File, our bool) *writer {
+	w := &writer{
+		o: o, file: f, our: our,
+		wake: make(chan struct{}, 1), now: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
+	}
+	go w.run()
+	return w
+}
+
+// run writes what waits: at once when asked to, else when it has waited for the
+// flush time. There is no timer while no line waits.
+func (w *writer) run() {
+	defer close(w.done)
 	for {
 		select {
-		case <-o.stop:
+		case <-w.stop:
+			w.drain()
 			return
-		case <-o.wake:
+		case <-w.now:
+		case <-w.wake:
+			w.linger()
 		}
-		timer := o.clock.NewTimer(o.delay)
-		select {
-		case <-timer.C():
-		case <-o.stop:
-			timer.Stop()
-			return
-		}
-		o.flush()
+		w.drain()
 	}
+}
+
+func (w *writer) linger() {
+	timer := w.o.clock.NewTimer(w.o.delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C():
+	case <-w.now:
+	case <-w.stop:
+	}
+}
+
+// drain writes until nothing waits, or until it is not the output's writer any
+// more; then it closes its file.
+func (w *writer) drain() {
+	for {
+		lines, ok := w.o.take(w)
+		if !ok {
+			if w.our {
+				_ = w.file.Close()
+			}
+			return
+		}
+		if len(lines) == 0 {
+			return
+		}
+		n, err := w.file.Write(lines)
+		if first := w.o.wrote(w, lines[n:], err); first && w.our {
+			fmt.Fprintln(os.Stderr, "toastmaster: log lines are lost:", err)
+		}
+		if w.spare = lines; cap(lines) > maxKept {
+			w.spare = nil
+		}
+	}
+}
+
+// maxKept is up to which size the memory of written lines is kept for more.
+const maxKept = 256 << 10
+
+// take hands all waiting lines to w.
+func (o *output) take(w *writer) (lines []byte, ok bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.writer != w {
+		return nil, false
+	}
+	o.noticeDropped()
+	lines, o.buf, w.spare = o.buf, w.spare[:0], nil
+	o.flying, o.noticed = o.noticed, 0
+	if o.flight = lines; len(lines) > 0 {
+		o.since = o.clock.Now()
+	}
+	return lines, true
+}
+
+// wrote ends a write; rest could not be written. It says whether this is the
+// first write to fail.
+func (o *output) wrote(w *writer, rest []byte, err error) (first bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.writer != w {
+		return false // what was in hand was counted when the writer was left
+	}
+	first = err != nil && o.cause == nil
+	o.flight, o.cause = nil, err
+	if err != nil {
+		o.dropped += o.flying
+		o.drop(int64(bytes.Count(rest, []byte{'\n'})))
+	}
+	close(o.changed)
+	o.changed = make(chan struct{})
+	return first
+}
+
+// drop counts lines that nobody will read.
+func (o *output) drop(n int64) {
+	if n == 0 {
+		return
+	}
+	o.dropped += n
+	if o.metrics != nil {
+		o.metrics.lost.Add(float64(n))
+	}
+}
+
+// noticeDropped adds the line about what was dropped, where it would have been.
+// After a failed write it waits for lines that show whether it still fails.
+func (o *output) noticeDropped() {
+	if o.dropped == 0 || o.cause != nil && len(o.buf) == 0 {
+		return
+	}
+	o.buf = append(o.buf, o.notice(o.dropped)...)
+	o.noticed += o.dropped
+	o.dropped = 0
+}
+
+// setNotice says how to make the line about dropped lines.
+func (o *output) setNotice(f func(n int64) []byte) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.notice = f
 }
 
 // Write adds one line for handlers that know only io.Writer.
@@ -75,105 +212,162 @@ func (o *output) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// add adds one line; urgent writes it at once.
+// add adds one line, or drops it when the buffer is full; urgent has it written
+// at once.
 func (o *output) add(line []byte, urgent bool) {
 	o.mu.Lock()
-	for len(o.buf) > 0 && len(o.buf)+len(line) > o.limit {
-		o.mu.Unlock()
-		o.flush()
-		o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.closed {
+		o.afterClose(line)
+		return
 	}
+	full := len(o.buf)+len(line) > o.limit
+	if len(line) > o.limit { // a stack; it fits nowhere else
+		full = len(o.buf) > o.limit
+	}
+	if full && len(o.buf) > 0 {
+		o.drop(1)
+		o.writer.prod(true)
+		return
+	}
+	o.noticeDropped()
 	first := len(o.buf) == 0
 	o.buf = append(o.buf, line...)
-	urgent = urgent || o.closed || len(o.buf) > o.limit
-	o.mu.Unlock()
 	switch {
-	case urgent:
-		o.flush()
+	case urgent, 2*len(o.buf) > o.limit, o.delay == 0:
+		o.writer.prod(true)
 	case first:
+		o.writer.prod(false)
+	}
+}
+
+// afterClose is for the last words of a process.
+func (o *output) afterClose(line []byte) {
+	if !o.orphan {
+		_, _ = os.Stderr.Write(line)
+	}
+}
+
+// prod has the writer write, now or after the flush time.
+func (w *writer) prod(now bool) {
+	c := w.wake
+	if now {
+		c = w.now
+	}
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// urge has what waits written soon; it does not wait for that.
+func (o *output) urge() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.writer.prod(true)
+}
+
+// writing is how much is being written.
+func (o *output) writing() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.flight)
+}
+
+// health says what is wrong with the log.
+func (o *output) health() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	took := time.Duration(0)
+	if len(o.flight) > 0 {
+		took = o.clock.Now().Sub(o.since)
+	}
+	switch {
+	case o.cause != nil:
+		return fmt.Errorf("the log cannot be written, %d lines dropped: %w", o.dropped, o.cause)
+	case o.dropped > 0:
+		return fmt.Errorf("whoever reads the log is too slow, %d lines dropped", o.dropped)
+	case took >= stallTime:
+		return fmt.Errorf("whoever reads the log has stalled for %v", took.Round(time.Second))
+	}
+	return nil
+}
+
+// settle waits until all lines are written, for at most the close timeout. It
+// is called with the lock and returns with it.
+func (o *output) settle() (left int) {
+	timer := o.clock.NewTimer(o.closeTimeout)
+	defer timer.Stop()
+	for len(o.buf)+len(o.flight) > 0 {
+		o.writer.prod(true)
+		changed := o.changed
+		o.mu.Unlock()
+		late := false
 		select {
-		case o.wake <- struct{}{}:
-		default:
+		case <-changed:
+		case <-timer.C():
+			late = true
+		}
+		o.mu.Lock()
+		if late {
+			break
 		}
 	}
+	return len(o.buf) + len(o.flight)
 }
 
-// flush writes what waits.
-func (o *output) flush() {
-	o.writing.Lock()
-	defer o.writing.Unlock()
-	o.flushLocked()
-}
-
-func (o *output) flushLocked() {
-	o.mu.Lock()
-	lines := o.buf
-	o.buf = o.spare[:0]
-	o.mu.Unlock()
-	o.spare = lines
-	if cap(o.spare) > o.limit+maxKept {
-		o.spare = nil
-	}
-	if len(lines) == 0 {
-		return
-	}
-	n, err := o.file.Write(lines)
-	if err != nil {
-		o.lost(lines[n:], err)
-		return
-	}
-	o.failing = false
-}
-
-// maxKept is how much larger than its limit a buffer may have grown for one
-// long line and still be kept.
-const maxKept = 64 << 10
-
-// lost counts lines that could not be written, and says so once until the
-// next success.
-func (o *output) lost(lines []byte, err error) {
-	if o.metrics != nil {
-		o.metrics.lost.Add(float64(bytes.Count(lines, []byte{'\n'})))
-	}
-	if !o.failing && o.our {
-		fmt.Fprintln(os.Stderr, "toastmaster: log lines are lost:", err)
-	}
-	o.failing = true
-}
-
+// reopen opens the file again by its name. A writer that cannot write is left
+// behind: what it has in hand counts as dropped, what waits goes to the new file.
 func (o *output) reopen() error {
-	if !o.our {
+	o.mu.Lock()
+	our := o.writer.our
+	o.mu.Unlock()
+	if !our {
 		return nil
 	}
 	f, our, err := openFile(o.name)
 	if err != nil {
 		return fmt.Errorf("log: %w", err)
 	}
-	o.writing.Lock()
-	defer o.writing.Unlock()
-	o.flushLocked()
-	old := o.file
-	o.file, o.our = f, our
-	return old.Close()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.closed {
+		return f.Close()
+	}
+	if o.settle() > 0 {
+		o.dropped += o.flying
+		o.drop(int64(bytes.Count(o.flight, []byte{'\n'})))
+		o.flight = nil
+	}
+	old := o.writer
+	o.writer, o.cause = o.newWriter(f, our), nil
+	old.prod(true) // to close its file
+	close(old.stop)
+	if len(o.buf) > 0 || o.dropped > 0 {
+		o.writer.prod(true)
+	}
+	return nil
 }
 
 func (o *output) close() error {
 	o.mu.Lock()
-	already := o.closed
+	if o.closed {
+		o.mu.Unlock()
+		return nil
+	}
+	left := o.settle()
 	o.closed = true
+	w := o.writer
+	close(w.stop)
+	if left > 0 {
+		o.orphan = true
+		o.mu.Unlock()
+		return fmt.Errorf("log: %d octets were not written within %v", left, o.closeTimeout)
+	}
 	o.mu.Unlock()
-	if already {
-		return nil
+	<-w.done
+	if w.our {
+		return w.file.Close()
 	}
-	close(o.stop)
-	<-o.done
-	o.writing.Lock()
-	defer o.writing.Unlock()
-	o.flushLocked()
-	if !o.our {
-		return nil
-	}
-	err := o.file.Close()
-	o.file, o.our = os.Stderr, false
-	return err
+	return nil
 }

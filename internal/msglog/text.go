@@ -53,6 +53,15 @@ func (h *textHandler) event(level slog.Level, e Event) {
 	h.put(f)
 }
 
+// dropped is the line that says how many were dropped. It is called with the
+// output's lock.
+func (h *textHandler) dropped(n int64) []byte {
+	var f textFields
+	f.begin(h.clock.Now(), slog.LevelWarn, droppedText)
+	f.num("lines", n)
+	return append(f.b, '\n')
+}
+
 func (f *textFields) begin(t time.Time, level slog.Level, what string) {
 	f.b = append(appendTime(f.b[:0], t), ' ')
 	switch level {
