@@ -22,6 +22,8 @@ type Store struct {
 	ExpungeMemory      time.Duration
 	ExpungeEntries     int
 	MaxKeywords        int
+	UnpackedLimit      int64
+	UnpackConcurrency  int
 	LockTimeout        time.Duration
 	CloseTimeout       time.Duration
 }
@@ -58,6 +60,10 @@ func (c *Store) params() []Param {
 			"How many expunged messages a mailbox remembers, to tell a message that comes again from a new one."),
 		Int("store.max_keywords", &c.MaxKeywords, 256, 26, 10000,
 			"How many keywords a mailbox can have. The first 26 have a letter in the names of the message files; the others are in the index and in toastmaster.keywords only, and Dovecot does not see them. More are refused with NO [LIMIT]."),
+		Size("store.unpacked_limit", &c.UnpackedLimit, 256<<20, 1<<20, 16<<30,
+			"How large a message may be whose file is compressed, as Dovecot's zlib plugin writes them. A larger one is not read, with a log line: a few octets can be gigabytes. While it is read it lies in store.path, in memory up to store.spool_memory."),
+		Int("store.unpack_concurrency", &c.UnpackConcurrency, 4, 1, 1000,
+			"How many compressed messages are unpacked at once. One that was written with the highest levels of zstd takes 128 MiB of memory meanwhile."),
 		Duration("store.lock_timeout", &c.LockTimeout, 10*time.Second, 100*time.Millisecond, 5*time.Minute,
 			"How long to wait for a mailbox that another process on the same store has locked. After that a delivery is tried again later and a command is answered NO; the others that wait for that mailbox then try once. Must be longer than another process may need to read a large mailbox that it does not know."),
 		Duration("store.close_timeout", &c.CloseTimeout, time.Minute, time.Second, time.Hour,

@@ -26,6 +26,9 @@
 // one; Open never does in production (Options.Instance), and a store that
 // vanishes while it is open is not made anew ([ErrAbsent]).
 //
+// Files that Dovecot's zlib plugin compressed are read as the mail that they are;
+// see mailstore/packed. Nothing is stored compressed.
+//
 // # What it does not do
 //
 // It makes no log lines of mail events and knows no protocol. It follows no

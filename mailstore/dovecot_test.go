@@ -25,10 +25,14 @@ type doveadm struct {
 
 const nobody = 65534
 
-func newDoveadm(t *testing.T) *doveadm {
+func newDoveadm(t *testing.T, more ...string) *doveadm {
 	t.Helper()
 	peers.NeedRoot(t, "Dovecot's mail user is another than ours")
 	dir := peers.TempDir(t)
+	quota := "1M"
+	if len(more) > 0 {
+		quota = "1G"
+	}
 	d := &doveadm{t: t, program: peers.Need(t, "doveadm", "dovecot-core"), conf: filepath.Join(dir, "dovecot.conf"), home: filepath.Join(dir, "mail", alice().Home)}
 	conf := fmt.Sprintf(`protocols =
 base_dir = %[1]s/run
@@ -38,16 +42,19 @@ mail_uid = %[3]d
 mail_gid = %[3]d
 first_valid_uid = 1
 first_valid_gid = 1
-mail_plugins = quota
+mail_plugins = quota zlib
 namespace inbox {
   inbox = yes
   separator = /
 }
 plugin {
   quota = maildir:User quota
-  quota_rule = *:storage=1M
+  quota_rule = *:storage=%[4]s
 }
-`, dir, d.home, nobody)
+plugin {
+%[5]s
+}
+`, dir, d.home, nobody, quota, strings.Join(more, "\n"))
 	check(t, os.WriteFile(d.conf, []byte(conf), 0o644))
 	check(t, os.MkdirAll(d.home, 0o700))
 	return d

@@ -60,8 +60,8 @@ func panicking() map[string]struct {
 			return err
 		}},
 		"read": {faultfs.ReadDir, "alice/new", func(t *testing.T, s *Store, _ *User, v *View) error {
-			name, _, _ := v.mb.file(1)
-			check(t, os.Remove(name))
+			f, _ := v.mb.file(1)
+			check(t, os.Remove(f.path))
 			_, err := v.Read(t.Context(), 1)
 			return err
 		}},

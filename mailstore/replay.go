@@ -45,6 +45,9 @@ func (mb *mailbox) deliveredLocked(ctx context.Context, d *Delivery, fits func(n
 // would not do. What is read may be a page that the kernel failed to write and
 // calls clean all the same, and then it is not on the disk.
 func (mb *mailbox) complete(m *index.Message, d *Delivery) error {
+	if m.Rarely().Packed {
+		return nil // another program has read it whole and compressed it
+	}
 	path := filepath.Join(mb.path, m.File())
 	f, err := mb.store().fs.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {

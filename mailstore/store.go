@@ -67,6 +67,9 @@ type Store struct {
 	promised map[string]map[string]promise
 	// windows are *window of views, see View.Structure.
 	windows sync.Pool
+	// unpacking has a place for each compressed message that is unpacked.
+	unpacking chan struct{}
+
 	// odd is what was passed over and is in the log.
 	odd said
 
@@ -111,6 +114,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	s.tag = fmt.Sprintf("P%dR%xQ", os.Getpid(), rand.Uint32())
 	s.points.epoch.Store(1)
+	s.unpacking = make(chan struct{}, o.Store.UnpackConcurrency)
 	s.points.broken = make(chan struct{})
 	s.spool = spool.Dir{FS: o.FS, Path: filepath.Join(o.Root, private, "spool"), Memory: int(o.Store.SpoolMemory)}
 	if err := s.found(); err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"toastmaster/mailstore/index"
 	"toastmaster/mailstore/maildir"
+	"toastmaster/mailstore/packed"
 )
 
 // tick is more than the coarsest step of a file system's clock that we allow
@@ -349,7 +350,7 @@ func (mb *mailbox) addFound(ctx context.Context, d *difference, modSeq uint64, r
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		m, err := mb.examine(f)
+		m, err := mb.examine(ctx, f)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // gone again
 		}
@@ -381,7 +382,7 @@ func (mb *mailbox) addFound(ctx context.Context, d *difference, modSeq uint64, r
 
 // examine opens a file we did not write: its date is its mtime, as Dovecot
 // has it; its sizes are in its name or must be counted.
-func (mb *mailbox) examine(f found) (*index.Message, error) {
+func (mb *mailbox) examine(ctx context.Context, f found) (*index.Message, error) {
 	file, err := openRegular(mb.store().fs, filepath.Join(mb.path, f.file), os.O_RDONLY)
 	if err != nil {
 		return nil, err
@@ -394,7 +395,13 @@ func (mb *mailbox) examine(f found) (*index.Message, error) {
 		Date: info.ModTime().Unix(), Size: info.Size(), Wire: wire,
 	}
 	m.SetRare(f.rare(index.Rare{Keywords: mb.more[f.base]}))
-	if wire < 0 || stored != info.Size() {
+	form, err := mb.isPacked(ctx, file, f.base, f.rest)
+	switch {
+	case err != nil:
+		return nil, err
+	case form != packed.None:
+		err = mb.examinePacked(ctx, file, form, m)
+	case wire < 0 || stored != info.Size():
 		m.Wire, err = wireSize(file, info.Size())
 	}
 	return m, err

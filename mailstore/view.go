@@ -230,8 +230,8 @@ func (v *View) Read(ctx context.Context, seq uint32) (envelope.Content, error) {
 // renamed or removed by another program: look once more. One of another size
 // was changed, or lost its content in a power loss: the index learns it.
 func (mb *mailbox) read(ctx context.Context, uid uint32) (envelope.Content, error) {
-	c, size, err := mb.openFile(ctx, uid)
-	if err != nil || c.Size() == size {
+	c, known, err := mb.openFile(ctx, uid)
+	if err != nil || known {
 		return c, err
 	}
 	if _, err := mb.relearn(ctx, uid, c); err != nil {
@@ -240,43 +240,33 @@ func (mb *mailbox) read(ctx context.Context, uid uint32) (envelope.Content, erro
 	return c, nil
 }
 
-// openFile returns also the size in the index.
-func (mb *mailbox) openFile(ctx context.Context, uid uint32) (envelope.Content, int64, error) {
+// openFile opens the content of a message; known says that it is what the
+// index has.
+func (mb *mailbox) openFile(ctx context.Context, uid uint32) (c envelope.Content, known bool, err error) {
 	for again := false; ; again = true {
-		name, size, ok := mb.file(uid)
+		m, ok := mb.file(uid)
 		if !ok {
-			return nil, 0, ErrExpunged
+			return nil, false, ErrExpunged
 		}
-		f, err := openRegular(mb.store().fs, name, os.O_RDONLY)
+		f, err := openRegular(mb.store().fs, m.path, os.O_RDONLY)
 		switch {
 		case err == nil:
-			return &stored{File: f, size: f.info.Size()}, size, nil
+			return mb.content(ctx, f, m)
 		case odd(err):
-			mb.store().sayOnce(name, "cannot be read", err)
-			return nil, 0, fmt.Errorf("%w: %w", ErrUnreadable, err)
+			mb.store().sayOnce(m.path, "cannot be read", err)
+			return nil, false, fmt.Errorf("%w: %w", ErrUnreadable, err)
 		case !errors.Is(err, fs.ErrNotExist):
-			return nil, 0, err
+			return nil, false, err
 		case again:
-			return nil, 0, mb.misplaced("reading", 1)
+			return nil, false, mb.misplaced("reading", 1)
 		}
 		if err := mb.lookAgain(ctx); err != nil {
-			return nil, 0, err
+			return nil, false, err
 		}
 	}
 }
 
-func (mb *mailbox) file(uid uint32) (name string, size int64, ok bool) {
-	mb.mu.Lock()
-	defer mb.mu.Unlock()
-	if mb.dead {
-		return "", 0, false
-	}
-	m := mb.st.Get(uid)
-	if m == nil {
-		return "", 0, false
-	}
-	return filepath.Join(mb.path, m.File()), m.Size, true
-}
+func (mb *mailbox) pathOf(m *index.Message) string { return filepath.Join(mb.path, m.File()) }
 
 // lookAgain reads both directories.
 func (mb *mailbox) lookAgain(ctx context.Context) error {
@@ -393,6 +383,7 @@ func (mb *mailbox) relearn(ctx context.Context, uid uint32, c envelope.Content) 
 	return data, gone(mb.locked(ctx, func() error {
 		if m := mb.st.Get(uid); m != nil {
 			mb.logScanned(m, scanned, data)
+			mb.logPacked(m, c)
 		}
 		return mb.commitQuietly()
 	}))

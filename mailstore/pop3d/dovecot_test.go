@@ -2,6 +2,8 @@ package pop3d
 
 import (
 	"bufio"
+	"bytes"
+	"compress/gzip"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -18,12 +20,20 @@ import (
 )
 
 // TestMoveFromDovecot serves a Maildir that Dovecot has served, and compares
-// what a client sees: unique ids, sizes, and every octet.
+// what a client sees: unique ids, sizes, and every octet. The second time the
+// files are compressed, by a script for the first and by the zlib plugin for
+// the others.
 func TestMoveFromDovecot(t *testing.T) {
+	for _, compressed := range []bool{false, true} {
+		t.Run(fmt.Sprintf("compressed=%v", compressed), func(t *testing.T) { moveFromDovecot(t, compressed) })
+	}
+}
+
+func moveFromDovecot(t *testing.T, compressed bool) {
 	peers.Need(t, "dovecot", "dovecot-pop3d")
 	peers.NeedRoot(t, "Dovecot's master changes users")
 	bob := peers.Account{Address: "bob@example.test", Password: "secret word"}
-	dovecot, err := peers.StartDovecot(t.Context(), peers.DovecotOptions{Dir: peers.TempDir(t), Accounts: []peers.Account{bob}})
+	dovecot, err := peers.StartDovecot(t.Context(), peers.DovecotOptions{Dir: peers.TempDir(t), Accounts: []peers.Account{bob}, Conf: "mail_plugins = zlib\n"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,6 +47,21 @@ func TestMoveFromDovecot(t *testing.T) {
 		name := filepath.Join(theirs, "new", string(rune('a'+i))+".test")
 		if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
 			t.Fatal(err)
+		}
+		if compressed {
+			var b bytes.Buffer
+			w := gzip.NewWriter(&b)
+			_, err := w.Write([]byte(m))
+			if err = errors.Join(err, w.Close()); err != nil {
+				t.Fatal(err)
+			}
+			name += fmt.Sprintf(",S=%d", len(m))
+			if i == 0 {
+				name += ":2,Z"
+			} else {
+				name += fmt.Sprintf(",W=%d", len(m)+strings.Count(m, "\n"))
+			}
+			m = b.String()
 		}
 		if err := os.WriteFile(name, []byte(m), 0o600); err != nil {
 			t.Fatal(err)
