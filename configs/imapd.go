@@ -21,6 +21,11 @@ type IMAPD struct {
 	MaxLiteral       int64
 	MaxMessage       int64
 	MaxSearch        int64
+	MaxSearchKeys    int
+	MaxSearchDepth   int
+	MaxSearchTests   int
+	MaxListPatterns  int
+	MaxFetchItems    int
 	MaxDiscard       int64
 }
 
@@ -60,6 +65,16 @@ func (c *IMAPD) params() []Param {
 			"Size of a message that APPEND takes, in octets on the wire."),
 		Size("imapd.max_search", &c.MaxSearch, 4<<30, 1<<20, 1<<40,
 			"Octets of message files that one SEARCH may read; beyond it the command is refused with [LIMIT]."),
+		Int("imapd.max_search_keys", &c.MaxSearchKeys, 1000, 10, 100000,
+			"Keys of one SEARCH, those within NOT and OR included; more are refused with [LIMIT]. A set of messages is one key."),
+		Int("imapd.max_search_depth", &c.MaxSearchDepth, 50, 5, 1000,
+			"How deep the keys of a SEARCH may nest in NOT, OR and parentheses."),
+		Int("imapd.max_search_tests", &c.MaxSearchTests, 100000000, 100000, 1<<40,
+			"Tests of a message against a key that one SEARCH may make, one that needs more than the index counted as 20; beyond it the command is refused with [LIMIT]. A machine makes about 10 million a second."),
+		Int("imapd.max_list_patterns", &c.MaxListPatterns, 100, 1, 100000,
+			"Patterns of one LIST; more are refused with [LIMIT]."),
+		Int("imapd.max_fetch_items", &c.MaxFetchItems, 250, 10, 100000,
+			"Data items of one FETCH; more are refused with [LIMIT]."),
 		Size("imapd.max_discard", &c.MaxDiscard, 1<<30, 64<<10, 1<<40,
 			"Octets of a refused literal or of a line that is too long that are read and dropped for one command; beyond it the session ends. Before log-in it is imapd.max_literal."),
 	}

@@ -17,8 +17,9 @@ type args struct {
 	line []byte
 	i    int
 	// room is how many octets of literals the command may still have in
-	// memory.
+	// memory; text is how many its lines had before this one.
 	room int64
+	text int
 	// lit is the literal whose announcement was read last and whose octets
 	// were not.
 	lit literal
@@ -39,6 +40,7 @@ var (
 	errBadName      = no("CANNOT", "Mailbox name is not valid modified UTF-7")
 	errBigLiteral   = no("TOOBIG", "Literal is too large")
 	errNoLiteral    = bad("Literal must be the end of its line")
+	errLongLine     = bad("Command line is too long")
 	errBadCharacter = bad("Invalid character in argument")
 )
 
@@ -265,10 +267,11 @@ func (a *args) goAhead() {
 // afterLiteral reads the line behind a literal whose octets are read.
 func (a *args) afterLiteral() error {
 	a.lit.pending = false
+	a.text += len(a.line)
 	line, err := a.c.readLine()
 	a.line, a.i = line, 0
-	if err == errLineTooLong {
-		return bad("Command line too long")
+	if err == errLineTooLong || err == nil && a.text+len(line) > a.c.maxLine {
+		return errLongLine // literals between do not make a command endless
 	}
 	return err
 }
@@ -307,7 +310,7 @@ func (a *args) drain() error {
 		if !a.lit.pending || a.lit.sync {
 			return nil
 		}
-		if dropped += a.lit.size; dropped > a.c.maxDiscard {
+		if dropped += a.lit.size + int64(len(a.line)); dropped > a.c.maxDiscard {
 			return errDiscard
 		}
 		if err := a.c.discard(a.lit.size); err != nil {

@@ -70,11 +70,16 @@ func (s *session) sentAll(sent, length int64, err error) error {
 		err = errChanged
 	}
 	if err != nil && s.c.werr == nil {
-		s.srv.log.Error("sending a message failed", "service", "imapd", "session", s.login.ID, "cause", err.Error())
+		if !errors.Is(err, errGone) && s.ctx.Err() == nil {
+			s.srv.log.Error("sending a message failed", "service", "imapd", "session", s.login.ID, "cause", err.Error())
+		}
 		s.c.werr = err
 	}
 	return err
 }
+
+// copyWork is how many octets are read for one unit of conn.step.
+const copyWork = 64
 
 // pieces calls f with the stored octets [from,to) piece by piece; f returns
 // false to stop.
@@ -85,6 +90,9 @@ func (c *conn) pieces(content envelope.Content, from, to int64, f func(piece []b
 		}
 		for piece := b[from:to]; len(piece) > 0; {
 			n := min(len(piece), blockSize)
+			if err := c.step(n / copyWork); err != nil {
+				return err
+			}
 			if !f(piece[:n]) {
 				break
 			}
@@ -95,6 +103,9 @@ func (c *conn) pieces(content envelope.Content, from, to int64, f func(piece []b
 	block := c.blocks.get()
 	defer c.blocks.put(block)
 	for from < to {
+		if err := c.step(blockSize / copyWork); err != nil {
+			return err
+		}
 		n, err := content.ReadAt((*block)[:min(blockSize, to-from)], from)
 		if n == 0 {
 			if err == nil || err == io.EOF {

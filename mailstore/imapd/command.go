@@ -35,6 +35,10 @@ func (s *session) command(line []byte) {
 		s.stop(lostError(s.c))
 		return
 	}
+	if err != nil && s.ctx.Err() != nil {
+		s.goodbye(errDraining)
+		return
+	}
 	if err := s.a.drain(); err != nil {
 		s.stop(err)
 		return

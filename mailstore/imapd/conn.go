@@ -2,6 +2,7 @@ package imapd
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -41,7 +42,12 @@ var (
 // end of a line that is too long must be seen, or the literal behind it would
 // be taken for commands. The waits are those of wire.Link.
 type conn struct {
-	link    *wire.Link
+	link *wire.Link
+	// ctx is the session's; steps is work done since the last look at it, of
+	// which there is one after each lookEvery.
+	ctx              context.Context
+	steps, lookEvery int
+
 	blocks  *blockPool
 	maxLine int
 	// maxDiscard is how much of refused literals, or of a line that is too
@@ -76,7 +82,7 @@ type conn struct {
 }
 
 func newConn(nc net.Conn, blocks *blockPool, maxLine int) *conn {
-	return &conn{link: wire.NewLink(nc), blocks: blocks, maxLine: maxLine, in: make([]byte, idleBuffer)}
+	return &conn{link: wire.NewLink(nc), ctx: context.Background(), lookEvery: lookEvery, blocks: blocks, maxLine: maxLine, in: make([]byte, idleBuffer)}
 }
 
 // upgrade continues on TLS. What was read ahead came in clear and is dropped

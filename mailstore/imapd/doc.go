@@ -14,9 +14,18 @@
 //
 // FLAGS, ENVELOPE and BODYSTRUCTURE come from the store's index as ready
 // octets. BODY[...] is found by offsets (internal/mime) and streamed from the
-// file, LF becoming CR LF and NUL, which a literal cannot hold, 0x80; memory does not depend on the size of a message.
-// APPEND streams into the store's spool. Answers are gathered and written when
-// the server waits for the client, or when 30 KiB are together.
+// file, LF becoming CR LF and NUL, which a literal cannot hold, 0x80; memory
+// does not depend on the size of a message. APPEND streams into the store's
+// spool. Answers are gathered and written when the server waits for the client,
+// or when 30 KiB are together.
+//
+// # Bounds
+//
+// What a command may cost has a bound: its octets (imapd.max_line, max_literal),
+// its keys, patterns and items, the tests and reads of a SEARCH. Every loop over
+// messages, folders, keys or octets of files calls conn.step, which looks from
+// time to time whether the client is still there and the session's context
+// holds. A LIST pattern is an automaton whose steps are linear in the name.
 //
 // # What it does not do
 //
@@ -33,9 +42,14 @@
 // A command that cannot be understood is BAD and counts: after
 // imapd.max_bad_commands of them, 5 before log-in, the session ends with BYE.
 // After log-in a good command begins the count anew; ten times as many in all
-// end the session, too. A command that cannot be done is NO with a code of RFC 5530; reply.go has the
-// table from the store's errors to codes. An error that is none of the store's
-// set is logged and is NO [SERVERBUG], which clients take as temporary.
+// end the session, too. A command that cannot be done is NO with a code of RFC
+// 5530; reply.go has the table from the store's errors to codes. An error that
+// is none of the store's set is logged and is NO [SERVERBUG], which clients take
+// as temporary. SEARCH and STORE that passed over a message which another
+// session expunged are OK [EXPUNGEISSUED].
+//
+// SEARCH compares text as i;unicode-casemap does (RFC 5051): case, composition
+// and width are the same.
 //
 // A literal over a limit is NO [TOOBIG] (RFC 4469) and, when it comes without
 // synchronisation, read and dropped, as is the rest of a line over

@@ -21,7 +21,7 @@ func (s *session) fetch(a *args) (reply, error) {
 	if err := a.space(); err != nil {
 		return reply{}, err
 	}
-	q, err := a.fetchItems()
+	q, err := a.fetchItems(s.srv.config.MaxFetchItems)
 	if err != nil {
 		return reply{}, err
 	}
@@ -59,7 +59,7 @@ func (s *session) fetchSome(q *fetchRequest, r seqRange) (missed, err error) {
 		}
 	}
 	for seq := r.first; seq <= r.last; seq++ {
-		if err := s.ctx.Err(); err != nil {
+		if err := s.step(len(q.items)); err != nil {
 			return missed, err
 		}
 		newFlags := false
@@ -132,6 +132,9 @@ func (s *session) fetchMessage(q *fetchRequest, seq uint32, newFlags bool) error
 			continue
 		}
 		s.c.out = out
+		if err := s.step(sectionWork); err != nil {
+			return s.sentAll(0, 0, err) // in the middle of a response: the session ends
+		}
 		if err := s.writeSection(content, &item.section, m.UID); err != nil {
 			return err
 		}
@@ -145,6 +148,9 @@ func (s *session) fetchMessage(q *fetchRequest, seq uint32, newFlags bool) error
 	s.c.spill()
 	return nil
 }
+
+// sectionWork is what a section costs, in units of session.step.
+const sectionWork = 20
 
 // appendItem appends the value of an item that comes from the index.
 func (s *session) appendItem(out []byte, kind itemKind, m *mailstore.Message) []byte {

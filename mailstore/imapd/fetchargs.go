@@ -1,6 +1,7 @@
 package imapd
 
 import (
+	"bytes"
 	"strings"
 
 	"toastmaster/internal/mime"
@@ -33,8 +34,9 @@ type section struct {
 	path []uint32
 	what mime.What
 	// fields are the names of HEADER.FIELDS, or with except those of
-	// HEADER.FIELDS.NOT.
+	// HEADER.FIELDS.NOT; names has them in lower case when they are many.
 	fields []string
+	names  map[string]bool
 	filter bool
 	except bool
 	// A partial fetch starts at offset and has at most length octets.
@@ -83,14 +85,19 @@ func macros() map[string][]string {
 	}
 }
 
-// fetchItems reads the items of FETCH (RFC 3501 section 6.4.5).
-func (a *args) fetchItems() (*fetchRequest, error) {
+// fetchItems reads the items of FETCH (RFC 3501 section 6.4.5), up to limit.
+func (a *args) fetchItems(limit int) (*fetchRequest, error) {
 	q := &fetchRequest{}
 	if a.uid {
 		q.add(fetchItem{kind: itemUID, label: "UID "})
 	}
 	if a.peek() == '(' {
-		err := a.list(func() error { return a.fetchItem(q) })
+		err := a.list(func() error {
+			if len(q.items) >= limit {
+				return no("LIMIT", "Too many data items")
+			}
+			return a.fetchItem(q)
+		})
 		if err == nil && len(q.items) == 0 {
 			err = errMissing
 		}
@@ -231,7 +238,29 @@ func (a *args) fieldNames(sec *section) error {
 	if err == nil && len(sec.fields) == 0 {
 		err = bad("Empty list of header fields")
 	}
+	if len(sec.fields) > manyFields {
+		sec.names = map[string]bool{}
+		for _, name := range sec.fields {
+			sec.names[strings.ToLower(name)] = true
+		}
+	}
 	return err
+}
+
+// manyFields is from how many names on a map finds one sooner than a loop.
+const manyFields = 8
+
+// wants says whether the section is about fields of this name.
+func (sec *section) wants(name []byte) bool {
+	if sec.names != nil {
+		return sec.names[string(bytes.ToLower(name))]
+	}
+	for _, w := range sec.fields {
+		if len(w) == len(name) && equalFold(name, w) {
+			return true
+		}
+	}
+	return false
 }
 
 // partial reads "<offset.length>", if it is there.

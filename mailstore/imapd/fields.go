@@ -133,12 +133,5 @@ func (f *fieldFilter) begin(line []byte) {
 	}
 	colon := max(bytes.IndexByte(line, ':'), 0) // what has no name is none of the fields
 	name := bytes.TrimRight(line[:colon], " \t")
-	wanted := false
-	for _, w := range f.sec.fields {
-		if len(w) == len(name) && equalFold(name, w) {
-			wanted = true
-			break
-		}
-	}
-	f.keep = wanted != f.sec.except
+	f.keep = f.sec.wants(name) != f.sec.except
 }

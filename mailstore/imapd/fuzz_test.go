@@ -161,7 +161,7 @@ func TestMatch(t *testing.T) {
 		{"inbox", "INBOX", true}, {"in%", "INBOX", true}, {"A", "a", false}, {"", "", true}, {"%%*%a", "xxa", true}, {"a%", "a", true},
 		{strings.Repeat("*a", 50), strings.Repeat("a", 500) + "b", false},
 	} {
-		if got := match(c.pattern, c.name, '/'); got != c.want {
+		if got := newPattern(c.pattern, '/').match(c.name); got != c.want {
 			t.Errorf("match(%.20q, %.20q) = %v", c.pattern, c.name, got)
 		}
 	}
@@ -199,13 +199,13 @@ func FuzzArgs(f *testing.F) {
 		}
 		a := &args{c: c, line: line, room: 50}
 		readers := []func() error{
-			func() error { _, err := a.fetchItems(); return err },
+			func() error { _, err := a.fetchItems(10); return err },
 			func() error { _, err := a.set(); return err },
 			func() error { _, err := a.flagList(); return err },
 			func() error { _, err := a.mailboxName(); return err },
 			func() error { _, err := a.dateTime(); return err },
 			func() error { _, err := a.statusList(); return err },
-			func() error { return a.listPatterns(&listRequest{}) },
+			func() error { return a.listPatterns(&listRequest{}, 3, '/') },
 			func() error { _, _, err := a.appendOptions(); return err },
 			func() error { return a.returnOptions(&listRequest{}) },
 			func() error { _, err := a.use(); return err },

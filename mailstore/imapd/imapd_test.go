@@ -168,6 +168,10 @@ func TestSearch(t *testing.T) {
 		{"BODY two", " 1"}, {"BODY first", ""}, {"TEXT first", " 1"}, {"BODY inside", " 2"}, {"BODY inner", " 2"}, {"BODY preamble", ""},
 		{"CHARSET UTF-8 BODY {14+}\r\nschöne GRÜSS", ""}, {"CHARSET UTF-8 BODY {15+}\r\nschöne GRÜße", " 2"},
 		{"CHARSET UTF-8 BODY {6+}\r\nwärm", ""}, {"CHARSET UTF-8 BODY {5+}\r\nwärm", " 2"}, {"BODY without", " 3"},
+		// Several keys that look into texts read them once.
+		{"BODY two TEXT first", " 1"}, {"BODY two BODY first", ""}, {"OR BODY inside BODY two", " 1 2"}, {"NOT TEXT two NOT BODY inside", " 3"},
+		{`TEXT "" BODY ""`, " 1 2 3"}, {"TEXT content-type TEXT multipart", " 2"}, {"BODY content-type TEXT multipart", ""}, {"BODY subject BODY inner", " 2"},
+		{"BODY innerinside TEXT inner", ""}, {"OR TEXT J\u00f6rg TEXT X-Nul", " 2 3"},
 	} {
 		if q.want == "" && strings.Contains(q.keys, "+}") && q.keys[strings.Index(q.keys, "{")+1] != '0' {
 			continue // lengths that do not fit are for the dialogue of literals
@@ -180,6 +184,45 @@ func TestSearch(t *testing.T) {
 	c.refused("SEARCH CHARSET KLINGON ALL", "NO [BADCHARSET (US-ASCII UTF-8)]")
 	c.refused("SEARCH NONSENSE", "BAD ")
 	c.refused("SEARCH "+strings.Repeat("NOT ", 100)+"ALL", "BAD ")
+}
+
+// TestSearchComposition writes the same text in every form, in the message and
+// in the key.
+func TestSearchComposition(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, nil)
+	// The second form is composed, the third is not, the last is of full width.
+	forms := []string{"Gr\u00fc\u00dfe", "gru\u0308\u00dfe", "GRU\u0308\u00dfE", "\uff27\uff52\u00fc\u00df\uff45"}
+	for _, form := range forms {
+		h.deliver("alice", "Subject: "+form+"\nFrom: "+form+" <a@b>\nX-Form: "+form+"\nContent-Type: text/plain; charset=utf-8\n\nsome "+form+" here\n")
+	}
+	// The marks stand at the edges of the pieces in which a text is read.
+	for pad := blockSize - 8; pad < blockSize+4; pad++ {
+		h.deliver("alice", "Content-Type: text/plain; charset=utf-8\n\n"+strings.Repeat("x", pad)+"gru\u0308\u00dfe\n"+strings.Repeat("\u0308", 40)+"\n")
+	}
+	c := h.login("alice", "INBOX")
+	for _, form := range forms {
+		literal := fmt.Sprintf(" {%d+}\r\n%s", len(form), form)
+		for _, key := range []string{"SUBJECT", "FROM", "HEADER X-Form", "HEADER SUBJECT"} {
+			c.answers("SEARCH CHARSET UTF-8 "+key+literal, "* SEARCH 1 2 3 4")
+		}
+		for _, keys := range []string{"BODY" + literal, "TEXT" + literal, "TEXT" + literal + " BODY" + literal} {
+			c.answers("SEARCH "+keys, "* SEARCH 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16")
+		}
+	}
+	c.answers("SEARCH CHARSET ISO-8859-1 SUBJECT {5+}\r\nGr\xfc\xdfe", "* SEARCH 1 2 3 4")
+	c.answers("SEARCH SUBJECT gru", "* SEARCH")
+}
+
+// TestSearchLargeTexts has texts that are too large to be kept for several keys.
+func TestSearchLargeTexts(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, nil)
+	h.deliver("alice", "Subject: s\n\n"+strings.Repeat(strings.Repeat("a", 99)+"\n", maxTexts/100)+"needle\n", plain)
+	c := h.login("alice", "INBOX")
+	c.answers("SEARCH BODY needle NOT BODY two", "* SEARCH 1")
+	c.answers("SEARCH OR BODY needle BODY two", "* SEARCH 1 2")
+	c.answers("SEARCH BODY needle BODY nothing", "* SEARCH")
 }
 
 // TestTwoSessions has one session expunge under another.

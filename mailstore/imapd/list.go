@@ -1,8 +1,6 @@
 package imapd
 
 import (
-	"strings"
-
 	"github.com/emersion/go-imap/v2"
 
 	"toastmaster/internal/mime"
@@ -13,7 +11,7 @@ import (
 // 6154 (SPECIAL-USE).
 type listRequest struct {
 	imap.ListOptions
-	patterns []string
+	patterns []*pattern
 	status   []statusItem
 	extended bool
 }
@@ -32,7 +30,7 @@ func (s *session) list(a *args) (reply, error) {
 			return reply{}, err
 		}
 	}
-	if err := a.listPatterns(&q); err != nil {
+	if err := a.listPatterns(&q, s.srv.config.MaxListPatterns, byte(s.user.Separator())); err != nil {
 		return reply{}, err
 	}
 	if a.more() {
@@ -43,7 +41,7 @@ func (s *session) list(a *args) (reply, error) {
 	if err := a.end(); err != nil {
 		return reply{}, err
 	}
-	if !q.extended && len(q.patterns) == 1 && q.patterns[0] == "" {
+	if !q.extended && q.asksSeparator() {
 		s.writeSeparator("LIST")
 		return reply{text: "List completed"}, nil
 	}
@@ -78,8 +76,8 @@ func (a *args) selectOptions(q *listRequest) error {
 	return err
 }
 
-// listPatterns reads reference and pattern, or a list of patterns.
-func (a *args) listPatterns(q *listRequest) error {
+// listPatterns reads reference and pattern, or a list of patterns, up to limit.
+func (a *args) listPatterns(q *listRequest, limit int, separator byte) error {
 	reference, err := a.astring()
 	if err != nil {
 		return err
@@ -92,14 +90,14 @@ func (a *args) listPatterns(q *listRequest) error {
 		if err != nil {
 			return err
 		}
-		full, ok := decodeUTF7(reference + p)
-		if !ok {
-			return errBadName
+		if len(q.patterns) >= limit {
+			return no("LIMIT", "Too many patterns")
 		}
+		full := decodePattern(reference + p)
 		if p == "" {
 			full = "" // asks for the separator
 		}
-		q.patterns = append(q.patterns, full)
+		q.patterns = append(q.patterns, newPattern(full, separator))
 		return nil
 	}
 	if a.peek() == '(' {
@@ -165,41 +163,65 @@ func (s *session) writeSeparator(verb string) {
 	s.c.out = append(out, " \"\"\r\n"...)
 }
 
+// asksSeparator says that the one pattern is "", which asks for the separator.
+func (q *listRequest) asksSeparator() bool {
+	return len(q.patterns) == 1 && q.patterns[0].text == ""
+}
+
 func (s *session) writeList(q *listRequest) error {
 	folders, err := s.user.List(s.ctx)
 	if err != nil {
 		return err
 	}
-	separator := byte(s.user.Separator())
+	matches, err := s.matches(q, folders)
+	if err != nil {
+		return err
+	}
+	var above map[string]bool
+	if q.SelectRecursiveMatch {
+		above = s.childMatches(q, folders, matches)
+	}
 	for i := range folders {
 		f := &folders[i]
-		if !matchAny(q.patterns, f.Name, separator) {
+		if !matches[i] || !q.selects(f) && !above[f.Name] {
 			continue
 		}
-		picked := q.selects(f)
-		childInfo := q.SelectRecursiveMatch && s.childMatches(q, folders, f, separator)
-		if !picked && !childInfo {
-			continue
-		}
-		s.writeListLine(q, f, childInfo)
+		s.writeListLine(q, f, above[f.Name])
 		if q.status != nil && !f.NoSelect {
+			if err := s.step(statusWork); err != nil {
+				return err
+			}
 			// A mailbox whose state cannot be had is listed without it (RFC
 			// 5819 section 2).
 			if err := s.writeStatus(f.Name, q.status); err != nil {
 				s.logFailure("LIST", refuse(err))
 			}
 		}
+		if s.c.lost() {
+			return lostError(s.c)
+		}
 	}
 	return nil
 }
 
-func matchAny(patterns []string, name string, separator byte) bool {
-	for _, p := range patterns {
-		if match(p, name, separator) {
-			return true
+// statusWork is what STATUS of a mailbox costs, in units of session.step.
+const statusWork = 1000
+
+// matches says which folders fit the patterns.
+func (s *session) matches(q *listRequest, folders []mailstore.Folder) ([]bool, error) {
+	out := make([]bool, len(folders))
+	for i := range folders {
+		for _, p := range q.patterns {
+			if err := s.step(p.work()); err != nil {
+				return nil, err
+			}
+			if p.match(folders[i].Name) {
+				out[i] = true
+				break
+			}
 		}
 	}
-	return false
+	return out, nil
 }
 
 // selects says whether the selection options want f.
@@ -216,17 +238,23 @@ func (q *listRequest) selects(f *mailstore.Folder) bool {
 // gone says that f is only a subscription to a mailbox that is no more.
 func gone(f *mailstore.Folder) bool { return f.NoSelect && !f.HasChildren }
 
-// childMatches says that f has a descendant which the selection options want
-// and the patterns do not show (RFC 5258 section 3.5).
-func (s *session) childMatches(q *listRequest, folders []mailstore.Folder, f *mailstore.Folder, separator byte) bool {
-	prefix := f.Name + string(separator)
+// childMatches are the folders with a descendant that the selection options
+// want and the patterns do not show (RFC 5258 section 3.5).
+func (s *session) childMatches(q *listRequest, folders []mailstore.Folder, matches []bool) map[string]bool {
+	above := map[string]bool{}
+	separator := byte(s.user.Separator())
 	for i := range folders {
-		if strings.HasPrefix(folders[i].Name, prefix) && q.selects(&folders[i]) &&
-			!matchAny(q.patterns, folders[i].Name, separator) {
-			return true
+		if matches[i] || !q.selects(&folders[i]) {
+			continue
+		}
+		name := folders[i].Name
+		for k := range len(name) {
+			if name[k] == separator {
+				above[name[:k]] = true
+			}
 		}
 	}
-	return false
+	return above
 }
 
 func (s *session) writeListLine(q *listRequest, f *mailstore.Folder, childInfo bool) {

@@ -12,13 +12,13 @@ func (s *session) lsub(a *args) (reply, error) {
 		return reply{}, err
 	}
 	var q listRequest
-	if err := a.listPatterns(&q); err != nil {
+	if err := a.listPatterns(&q, s.srv.config.MaxListPatterns, byte(s.user.Separator())); err != nil {
 		return reply{}, err
 	}
 	if err := a.end(); err != nil {
 		return reply{}, err
 	}
-	if len(q.patterns) == 1 && q.patterns[0] == "" {
+	if q.asksSeparator() {
 		s.writeSeparator("LSUB")
 		return reply{text: "Lsub completed"}, nil
 	}
@@ -26,17 +26,23 @@ func (s *session) lsub(a *args) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	separator := byte(s.user.Separator())
+	matches, err := s.matches(&q, folders)
+	if err != nil {
+		return reply{}, err
+	}
 	told := map[string]bool{}
-	for _, f := range folders {
-		if f.Subscribed && matchAny(q.patterns, f.Name, separator) {
+	for i, f := range folders {
+		if f.Subscribed && matches[i] {
 			told[f.Name] = true
 			s.writeLsub(f.Name, gone(&f))
 		}
 	}
 	for _, f := range folders {
-		if f.Subscribed {
-			s.lsubParents(&q, f.Name, separator, told)
+		if !f.Subscribed {
+			continue
+		}
+		if err := s.lsubParents(&q, f.Name, told); err != nil {
+			return reply{}, err
 		}
 	}
 	return reply{text: "Lsub completed"}, nil
@@ -44,19 +50,28 @@ func (s *session) lsub(a *args) (reply, error) {
 
 // lsubParents tells the parents of a subscribed mailbox that a "%" stopped
 // at: "%" must show "foo" when only "foo/bar" is subscribed.
-func (s *session) lsubParents(q *listRequest, name string, separator byte, told map[string]bool) {
-	for i := range len(name) {
-		if name[i] != separator || told[name[:i]] {
+func (s *session) lsubParents(q *listRequest, name string, told map[string]bool) error {
+	for _, p := range q.patterns {
+		if err := s.step(p.work()); err != nil {
+			return err
+		}
+		if !strings.HasSuffix(p.text, "%") || p.match(name) {
 			continue
 		}
-		for _, p := range q.patterns {
-			if strings.HasSuffix(p, "%") && match(p, name[:i], separator) && !match(p, name, separator) {
+		for i := range len(name) {
+			if name[i] != p.separator || told[name[:i]] {
+				continue
+			}
+			if err := s.step(p.work()); err != nil {
+				return err
+			}
+			if p.match(name[:i]) {
 				told[name[:i]] = true
 				s.writeLsub(name[:i], true)
-				break
 			}
 		}
 	}
+	return nil
 }
 
 func (s *session) writeLsub(name string, noselect bool) {

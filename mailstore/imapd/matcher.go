@@ -19,8 +19,8 @@ type matcher struct {
 	s    *session
 	now  time.Time
 	left int64 // octets of files that may still be read
-	// looked counts messages since the last look whether the client is there.
-	looked int
+	// tests may still be made, texts of the keys look into whole texts.
+	tests, texts int
 	// missed says that a message that was to be read is gone.
 	missed bool
 
@@ -30,15 +30,34 @@ type matcher struct {
 	content   envelope.Content
 	text      []byte // unfolded header text
 	folded    []byte
+	// all are the folded texts of the message when several keys look into
+	// them, read once: see gather.
+	all gathered
 }
 
-var errWork = no("LIMIT", "Search reads too much, narrow it down")
+var (
+	errWork  = no("LIMIT", "Search reads too much, narrow it down")
+	errTests = no("LIMIT", "Search is too much work, narrow it down")
+)
 
-func newMatcher(s *session) *matcher {
-	return &matcher{s: s, now: s.now(), left: s.srv.config.MaxSearch}
+func newMatcher(s *session, k *key) *matcher {
+	return &matcher{s: s, now: s.now(), left: s.srv.config.MaxSearch, tests: s.srv.config.MaxSearchTests, texts: k.countTexts()}
+}
+
+// countTexts counts the keys that look into whole texts.
+func (k *key) countTexts() int {
+	n := 0
+	if k.kind >= keyBody {
+		n++
+	}
+	for _, kid := range k.kids {
+		n += kid.countTexts()
+	}
+	return n
 }
 
 func (m *matcher) close() {
+	m.all.state = unread
 	if m.content != nil {
 		_ = m.content.Close()
 		m.content = nil
@@ -62,7 +81,20 @@ func (m *matcher) message(k *key, seq uint32) (bool, error) {
 	return ok, err
 }
 
+// dearTest is what a test counts that needs more than the index.
+const dearTest = 20
+
 func (m *matcher) match(k *key) (bool, error) {
+	cost := 1
+	if k.kind > keyOr {
+		cost = dearTest
+	}
+	if m.tests -= cost; m.tests < 0 {
+		return false, errTests
+	}
+	if err := m.s.step(cost); err != nil {
+		return false, err
+	}
 	ok, err := m.matchKind(k)
 	return ok != k.not, err
 }
@@ -138,21 +170,16 @@ func (m *matcher) load() error {
 	return m.s.loadStructure(m.seq)
 }
 
-// open opens the message, unless that was too much work already or nobody
-// waits for it any more.
+// openWork is what it costs to open a message, in units of session.step.
+const openWork = 200
+
+// open opens the message.
 func (m *matcher) open() error {
 	if m.content != nil {
 		return nil
 	}
-	if m.looked++; m.looked >= 32 {
-		m.looked = 0
-		if err := m.s.ctx.Err(); err != nil {
-			return err
-		}
-		if m.s.c.gone() {
-			m.s.c.rerr = errGone
-			return errGone
-		}
+	if err := m.s.step(openWork); err != nil {
+		return err
 	}
 	content, err := m.s.loadContent(m.seq)
 	m.content, m.structure = content, true
@@ -166,6 +193,10 @@ func (m *matcher) spend(n int64) error {
 	}
 	return nil
 }
+
+// readWork is what it costs to read, decode and fold octets, in units of
+// session.step.
+func readWork(octets int) int { return octets / 16 }
 
 // matchSent compares the day of the Date field, in its own time zone.
 func (m *matcher) matchSent(k *key) bool {
@@ -197,6 +228,9 @@ const maxHeaderText = 1 << 20
 func (m *matcher) matchHeader(k *key) (bool, error) {
 	r, _ := m.s.message.Section(nil, mime.Header)
 	if err := m.spend(r.To - r.From); err != nil {
+		return false, err
+	}
+	if err := m.s.step(readWork(int(r.To - r.From))); err != nil {
 		return false, err
 	}
 	sec := section{fields: []string{k.field}}

@@ -37,10 +37,13 @@ func (s *session) search(a *args) (reply, error) {
 // find runs a search over the messages that can match; missed says that some
 // were passed over, because another session has expunged them.
 func (s *session) find(k *key) (found []seqRange, missed bool, err error) {
-	m := newMatcher(s)
+	m := newMatcher(s, k)
 	defer m.close()
 	for _, r := range candidates(k, wholeView(s.view)) {
 		for seq := r.first; seq <= r.last; seq++ {
+			if err := s.step(1); err != nil {
+				return nil, m.missed, err
+			}
 			ok, err := m.message(k, seq)
 			if err != nil {
 				return nil, m.missed, err

@@ -3,6 +3,7 @@ package imapd
 import (
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/emersion/go-imap/v2"
 	"golang.org/x/text/encoding/htmlindex"
@@ -51,10 +52,7 @@ type searchRequest struct {
 	key      *key
 }
 
-const (
-	maxKeyDepth = 50
-	forever     = int64(1) << 62
-)
+const forever = int64(1) << 62
 
 // searchParser reads the keys; sets are resolved at once.
 type searchParser struct {
@@ -62,6 +60,24 @@ type searchParser struct {
 	s       *session
 	charset string
 	depth   int
+	keyed   int // keys read
+	// saved are the messages of "$", once it was met.
+	saved    []seqRange
+	hasSaved bool
+}
+
+var (
+	errDepth = bad("Search is nested too deeply")
+	errKeys  = no("LIMIT", "Too many search keys")
+	errText  = bad("Text of a search key is not valid in its charset")
+)
+
+// descend goes one level deeper into parentheses, NOT or OR.
+func (p *searchParser) descend() error {
+	if p.depth++; p.depth > p.s.srv.config.MaxSearchDepth {
+		return errDepth
+	}
+	return nil
 }
 
 // searchRequest reads the arguments of SEARCH.
@@ -130,26 +146,30 @@ func (a *args) searchReturn(q *searchRequest) error {
 	return a.space()
 }
 
+// The charsets that htmlindex knows otherwise: its us-ascii is windows-1252.
+const (
+	utf8Name  = "utf-8"
+	asciiName = "us-ascii"
+)
+
 func (p *searchParser) readCharset() error {
 	name, err := p.astring()
 	if err != nil {
 		return err
 	}
-	switch name = strings.ToLower(name); name {
-	case "utf-8", "us-ascii":
-	default:
-		if _, err := htmlindex.Get(name); err != nil {
+	p.charset = strings.ToLower(name)
+	if p.charset != utf8Name && p.charset != asciiName {
+		if _, err := htmlindex.Get(p.charset); err != nil {
 			return no("BADCHARSET (US-ASCII UTF-8)", "Unknown charset")
 		}
-		p.charset = name
 	}
 	return p.space()
 }
 
 // keys reads keys, all of which must match, to the end or to ")".
 func (p *searchParser) keys(inside bool) (*key, error) {
-	if p.depth++; p.depth > maxKeyDepth {
-		return nil, bad("Search is nested too deeply")
+	if err := p.descend(); err != nil {
+		return nil, err
 	}
 	defer func() { p.depth-- }()
 	and := &key{kind: keyAnd}
@@ -181,6 +201,9 @@ func (p *searchParser) keys(inside bool) (*key, error) {
 
 // key reads one key.
 func (p *searchParser) key() (*key, error) {
+	if p.keyed++; p.keyed > p.s.srv.config.MaxSearchKeys {
+		return nil, errKeys
+	}
 	switch c := p.peek(); {
 	case c == '(':
 		p.i++
@@ -207,7 +230,10 @@ func (p *searchParser) setKey(uid bool) (*key, error) {
 	last := uint32(p.s.view.Len())
 	k := &key{kind: keySet}
 	if len(set) == 1 && set[0] == saved {
-		k.ranges = p.s.savedRanges()
+		if !p.hasSaved {
+			p.saved, p.hasSaved = p.s.savedRanges(), true
+		}
+		k.ranges = p.saved
 		return k, nil
 	}
 	for _, r := range set {
@@ -221,7 +247,8 @@ func (p *searchParser) setKey(uid bool) (*key, error) {
 	return k, nil
 }
 
-// text reads the string of a key, in UTF-8 and folded.
+// text reads the string of a key, in UTF-8 and folded. Without CHARSET it is in
+// UTF-8, too, which has all of US-ASCII.
 func (p *searchParser) text() ([]byte, error) {
 	if err := p.space(); err != nil {
 		return nil, err
@@ -230,16 +257,36 @@ func (p *searchParser) text() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if p.charset != "" {
-		e, err := htmlindex.Get(p.charset)
-		if err != nil {
-			return nil, err
-		}
-		if s, err = e.NewDecoder().String(s); err != nil {
-			return nil, bad("String is not in the charset given")
-		}
+	if s, err = p.decode(s); err != nil {
+		return nil, err
 	}
 	return foldText(nil, []byte(s)), nil
+}
+
+// decode turns text of the charset given into UTF-8. Text that is none of the
+// charset is BAD: it could match nothing, and nobody would know why.
+func (p *searchParser) decode(s string) (string, error) {
+	switch p.charset {
+	case "", utf8Name:
+		if !utf8.ValidString(s) {
+			return "", errText
+		}
+		return s, nil
+	case asciiName:
+		if strings.IndexFunc(s, func(r rune) bool { return r >= utf8.RuneSelf }) >= 0 {
+			return "", errText
+		}
+		return s, nil
+	}
+	e, err := htmlindex.Get(p.charset)
+	if err != nil {
+		return "", err
+	}
+	// The decoders write U+FFFD for what they cannot read.
+	if s, err = e.NewDecoder().String(s); err != nil || strings.ContainsRune(s, utf8.RuneError) {
+		return "", errText
+	}
+	return s, nil
 }
 
 // day reads a date as a number that compares like a date.

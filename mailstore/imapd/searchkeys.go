@@ -153,8 +153,8 @@ func (p *searchParser) operand() (*key, error) {
 	if err := p.space(); err != nil {
 		return nil, err
 	}
-	if p.depth++; p.depth > maxKeyDepth {
-		return nil, bad("Search is nested too deeply")
+	if err := p.descend(); err != nil {
+		return nil, err
 	}
 	defer func() { p.depth-- }()
 	return p.key()

@@ -123,6 +123,9 @@ func (s *session) goodbye(err error) {
 	case err == errDraining:
 		s.reason = "shutdown"
 		s.c.writeString("* BYE Server is shutting down\r\n")
+	case errors.Is(err, context.Canceled): // in the middle of a response
+		s.reason = "shutdown"
+		return
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		s.reason = "timeout"
 		s.c.writeString("* BYE Autologout: you were quiet for too long\r\n")

@@ -59,7 +59,9 @@ func (a *args) statusList() ([]statusItem, error) {
 		if i < 0 {
 			return bad("Unknown status item " + w)
 		}
-		items = append(items, known[i])
+		if !slices.ContainsFunc(items, func(k statusItem) bool { return k.name == w }) {
+			items = append(items, known[i])
+		}
 		return nil
 	})
 	if err == nil && len(items) == 0 {
