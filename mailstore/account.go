@@ -52,6 +52,8 @@ type account struct {
 	usage    usage
 	// copied and moved are the epochs of the last copy and the last move.
 	copied, moved atomic.Uint64
+	// trail has its own lock.
+	trail trail
 }
 
 // noteCopy remembers that a copy is made.

@@ -28,6 +28,14 @@ type copyItem struct {
 // whatever ends the process meanwhile; the copies are on disk when it returns.
 // The UIDs are in the order of seqs.
 func (v *View) Copy(ctx context.Context, seqs []uint32, to string) (uidValidity uint32, uids []imap.UID, err error) {
+	err = v.retry(ctx, func() (err error) {
+		uidValidity, uids, err = v.copy(ctx, seqs, to)
+		return err
+	})
+	return uidValidity, uids, err
+}
+
+func (v *View) copy(ctx context.Context, seqs []uint32, to string) (uidValidity uint32, uids []imap.UID, err error) {
 	acct := v.mb.acct
 	dest, err := acct.open(ctx, to)
 	if err != nil {
@@ -67,6 +75,14 @@ func (v *View) Move(ctx context.Context, seqs []uint32, to string) (uidValidity 
 	if v.readOnly {
 		return 0, nil, ErrReadOnly
 	}
+	err = v.retry(ctx, func() (err error) {
+		uidValidity, uids, err = v.move(ctx, seqs, to)
+		return err
+	})
+	return uidValidity, uids, err
+}
+
+func (v *View) move(ctx context.Context, seqs []uint32, to string) (uidValidity uint32, uids []imap.UID, err error) {
 	acct := v.mb.acct
 	dest, err := acct.open(ctx, to)
 	if err != nil {

@@ -79,8 +79,10 @@
 // other servers do, would cost a rename for each. \Recent is a UID in the
 // index. MOVE keeps the file and gives it another name, COPY gives the file a
 // second one and copies it only where it has as many as the file system allows.
-// A view that is open while its mailbox is deleted or renamed finds all
-// messages expunged. dovecot-uidlist is written some time after the changes
+// A view of a mailbox that is renamed follows it, also where another process
+// renamed it; one of a mailbox that is deleted, or that somebody made anew with
+// other UIDs, gets ErrGone. An index that is lost while a view is open is written
+// again from memory, UIDs and UIDVALIDITY included. dovecot-uidlist is written some time after the changes
 // and before a mailbox leaves memory; Dovecot may therefore take the tree over,
 // and give it back, but not serve the same mailbox at the same moment. The first
 // 26 keywords in a mailbox have a letter in the file names; more, up to

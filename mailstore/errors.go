@@ -27,6 +27,8 @@ var (
 	// ErrAbsent: the store is not where it was, or not the one that was asked
 	// for. Temporary, because nothing is lost.
 	ErrAbsent = errors.New("the mail store is not there")
+	// ErrGone: the mailbox of a view was deleted, or made anew with other UIDs.
+	ErrGone = errors.New("mailbox was deleted or made anew")
 	// ErrBusy: another process or program keeps its lock. Temporary.
 	ErrBusy = errors.New("locked by another process")
 	// ErrNotDurable: a sync failed. It lasts until the store is opened anew.

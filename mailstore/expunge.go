@@ -16,13 +16,15 @@ func (v *View) Expunge(ctx context.Context, seqs []uint32) error {
 	if v.readOnly {
 		return ErrReadOnly
 	}
-	var uids []uint32
-	for _, seq := range seqs {
-		if m := v.at(seq); m != nil {
-			uids = append(uids, m.UID)
+	return v.retry(ctx, func() error {
+		var uids []uint32
+		for _, seq := range seqs {
+			if m := v.at(seq); m != nil {
+				uids = append(uids, m.UID)
+			}
 		}
-	}
-	return gone(v.mb.expunge(ctx, uids))
+		return gone(v.mb.expunge(ctx, uids))
+	})
 }
 
 // expunge removes messages; that is on disk when it returns.

@@ -168,11 +168,13 @@ func (v *View) SetFlags(ctx context.Context, seqs []uint32, op FlagOp, flags []i
 	if v.readOnly {
 		return nil, ErrReadOnly
 	}
-	err = v.mb.locked(ctx, func() (err error) {
-		modified, err = v.setFlags(ctx, seqs, op, flags, unchangedSince)
-		return err
+	err = v.retry(ctx, func() error {
+		return gone(v.mb.locked(ctx, func() (err error) {
+			modified, err = v.setFlags(ctx, seqs, op, flags, unchangedSince)
+			return err
+		}))
 	})
-	return modified, gone(err)
+	return modified, err
 }
 
 func (v *View) setFlags(ctx context.Context, seqs []uint32, op FlagOp, flags []imap.Flag, unchangedSince uint64) (modified []uint32, err error) {

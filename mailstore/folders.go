@@ -202,8 +202,8 @@ func (a *account) hasFolder(dir string) (bool, error) {
 	return a.store.isMaildir(filepath.Join(a.home, dir))
 }
 
-// Delete removes a mailbox and its messages; its children stay. Open views
-// find all their messages expunged.
+// Delete removes a mailbox and its messages; its children stay. Open views of
+// it get ErrGone.
 func (u *User) Delete(ctx context.Context, name string) error {
 	a := u.acct
 	name = u.canonical(name)
@@ -286,7 +286,7 @@ func (a *account) moveAside(path string) (string, error) {
 	return aside, a.store.fs.Rename(path, aside)
 }
 
-// Rename moves a mailbox with its children. Renaming INBOX moves its messages
+// Rename moves a mailbox with its children, and the views of them. Renaming INBOX moves its messages
 // to the new mailbox and leaves INBOX empty (RFC 3501 section 6.3.5).
 func (u *User) Rename(ctx context.Context, from, to string) error {
 	a := u.acct
@@ -414,8 +414,17 @@ func (a *account) moves(fromDir, toDir string) ([][2]string, error) {
 	return moves, nil
 }
 
-// renameFolder renames one folder. Views of it find it empty; the mailbox
-// itself, with a new UIDVALIDITY or not, is loaded from its new place.
+// moveTo renames the folder, and tells other processes, if there is room.
+func (mb *mailbox) moveTo(to string) error {
+	mb.batch.Went(to)
+	if err := mb.commitQuietly(); err != nil {
+		mb.store().log.Warn("other processes are not told of a new name", "path", mb.path, "to", to, "cause", err)
+	}
+	return mb.store().fs.Rename(mb.path, filepath.Join(mb.acct.home, to))
+}
+
+// renameFolder renames one folder. Views of it follow; it is loaded from its new
+// place.
 func (a *account) renameFolder(ctx context.Context, from, to string, settle func(context.Context) error) error {
 	mb, err := a.openDir(ctx, from)
 	if errors.Is(err, ErrNotFound) || odd(err) {
@@ -433,9 +442,10 @@ func (a *account) renameFolder(ctx context.Context, from, to string, settle func
 			err = mb.writeUIDList()
 		}
 		if err == nil {
-			err = mb.leave(ctx, false, func() error { return a.store.fs.Rename(mb.path, filepath.Join(a.home, to)) })
+			err = mb.leave(ctx, false, func() error { return mb.moveTo(to) })
 		}
 		if err == nil {
+			a.trail.note(address{mb.dir, mb.st.UIDValidity}, to)
 			mb.bury()
 		}
 		return err

@@ -35,6 +35,7 @@ func TestAStoppedProcess(t *testing.T) {
 	deliver(t, s, Delivery{Content: message("first")})
 	mb := s.boxes[home(s.root)]
 	goOn := stop(t, home(s.root, index.LogFile))
+	check(t, s.journal.Checkpoint(t.Context())) // its goroutine has begun to wait
 	others := clk.Timers()
 
 	const users = 5
@@ -78,6 +79,7 @@ func TestAWaitForALockEndsWithItsContext(t *testing.T) {
 	check(t, err)
 	deliver(t, s, Delivery{Content: message("first")})
 	goOn := stop(t, home(s.root, index.LogFile))
+	check(t, s.journal.Checkpoint(t.Context())) // its goroutine has begun to wait
 	others := clk.Timers()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)

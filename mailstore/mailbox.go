@@ -41,8 +41,10 @@ type mailbox struct {
 
 	mu     sync.Mutex
 	loaded bool
-	// dead: the folder was deleted or renamed; views find it empty.
+	// dead: the folder was deleted or renamed, see follow.go. over says the
+	// same to who does not hold mu.
 	dead  bool
+	over  atomic.Bool
 	st    *index.State
 	log   *index.Log
 	cache *index.Cache
@@ -183,6 +185,12 @@ func (mb *mailbox) load(ctx context.Context) error {
 	changed, err := mb.log.Changed()
 	if err != nil {
 		return err
+	}
+	if mb.st != nil && st.UIDValidity != mb.st.UIDValidity {
+		// Somebody made the index anew. What views hold are the UIDs of another
+		// mailbox.
+		mb.bury()
+		return ErrNotFound
 	}
 	mb.adopt(st)
 	if mb.wrote = 0; mb.log.Fresh || !mb.store().points.covers(changed) {

@@ -175,8 +175,8 @@ func (s *Store) HasAccount(acc Account) (bool, error) {
 	return there, storeError(err)
 }
 
-// RemoveAccount deletes all mail of an account. Its views find their
-// mailboxes empty, and its users no mailbox at all, even when the account is
+// RemoveAccount deletes all mail of an account. Its views get ErrGone, and
+// its users find no mailbox at all, even when the account is
 // made anew.
 func (s *Store) RemoveAccount(ctx context.Context, acc Account) error {
 	home, err := s.home(acc)

@@ -64,6 +64,7 @@ func (mb *mailbox) refresh(ctx context.Context) error {
 	}
 	n, c, err := mb.mtimes()
 	if errors.Is(err, fs.ErrNotExist) {
+		mb.went(ctx)
 		mb.bury()
 		return nil
 	}
@@ -93,9 +94,10 @@ func (mb *mailbox) leaves() {
 	mb.bury()
 }
 
-// bury makes a mailbox whose folder is gone empty.
+// bury ends the life of a mailbox whose folder is gone, or is another one's.
 func (mb *mailbox) bury() {
 	mb.dead = true
+	mb.over.Store(true)
 	mb.goneGen++
 	mb.touched(nil)
 	s := mb.store()

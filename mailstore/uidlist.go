@@ -205,6 +205,9 @@ func (mb *mailbox) rebuild(from *index.State) (*index.State, error) {
 	if err != nil {
 		l = &maildir.UIDList{}
 	}
+	if mine := mb.st; mine != nil && (from == nil || from.UIDValidity == mine.UIDValidity && from.Position < mine.Position) {
+		from = mine // sessions have its UIDs
+	}
 	st := from
 	if st == nil || l.UIDValidity != 0 && st.UIDValidity != l.UIDValidity {
 		validity := l.UIDValidity

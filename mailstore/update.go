@@ -45,11 +45,20 @@ type Update struct {
 	NewKeywords bool
 }
 
-// Update brings the view up to date.
+// Update brings the view up to date. ErrGone is the end of it.
 func (v *View) Update(ctx context.Context, expunge bool) (Update, error) {
 	v.dropWindow()
+	if err := v.here(ctx); err != nil {
+		return Update{}, err
+	}
 	mb := v.mb
-	if err := mb.refresh(ctx); err != nil {
+	err := mb.refresh(ctx)
+	if mb.over.Load() { // just seen
+		if err := v.here(ctx); err != nil {
+			return Update{}, err
+		}
+		mb = v.mb
+	} else if err != nil {
 		return Update{}, err
 	}
 	if mb.version.Load() == v.version {
@@ -60,9 +69,6 @@ func (v *View) Update(ctx context.Context, expunge bool) (Update, error) {
 	var u Update
 	version := mb.version.Load()
 	all := mb.st.Messages
-	if mb.dead {
-		all = nil
-	}
 	before, kept := len(v.msgs), true
 	if v.goneGen == mb.goneGen {
 		v.msgs = slices.Clip(all)

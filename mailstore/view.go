@@ -218,12 +218,16 @@ func (v *View) live(seq uint32) *index.Message {
 
 // Read opens the content of message seq (LF line ends). ErrExpunged when it
 // is gone. The caller closes it.
-func (v *View) Read(ctx context.Context, seq uint32) (envelope.Content, error) {
+func (v *View) Read(ctx context.Context, seq uint32) (c envelope.Content, err error) {
 	m := v.at(seq)
 	if m == nil {
 		return nil, ErrExpunged
 	}
-	return v.mb.read(ctx, m.UID)
+	err = v.retry(ctx, func() (err error) {
+		c, err = v.mb.read(ctx, m.UID)
+		return err
+	})
+	return c, err
 }
 
 // read opens a message's file. One that is not where the index says was
@@ -307,16 +311,20 @@ func (v *View) dropWindow() {
 // Structure returns the cached result of mime.Scan (internal/mime's encoded
 // form) of message seq; it opens no message file unless the cache was lost.
 // The slice is read-only and valid until the next call on the view.
-func (v *View) Structure(ctx context.Context, seq uint32) ([]byte, error) {
+func (v *View) Structure(ctx context.Context, seq uint32) (data []byte, err error) {
 	m := v.at(seq)
 	if m == nil {
 		return nil, ErrExpunged
 	}
-	data, err := v.known(seq)
-	if err != nil || data != nil {
-		return data, storeError(err)
-	}
-	return v.mb.scanAgain(ctx, m.UID)
+	err = v.retry(ctx, func() (err error) {
+		data, err = v.known(seq)
+		if err != nil || data != nil {
+			return storeError(err)
+		}
+		data, err = v.mb.scanAgain(ctx, m.UID)
+		return err
+	})
+	return data, err
 }
 
 // known is the entry of message seq, nil if there is none or it is damaged.

@@ -1,5 +1,11 @@
 package imapd
 
+import (
+	"errors"
+
+	"toastmaster/mailstore"
+)
+
 // closeCommand is CLOSE (RFC 3501 section 6.4.2): it expunges without telling,
 // but never in a mailbox that was opened read-only.
 func (s *session) closeCommand(a *args) (reply, error) {
@@ -8,7 +14,8 @@ func (s *session) closeCommand(a *args) (reply, error) {
 	}
 	if !s.readOnly {
 		if seqs := s.deleted(wholeView(s.view)); len(seqs) > 0 {
-			if err := s.view.Expunge(s.ctx, seqs); err != nil {
+			// Of a mailbox that was deleted meanwhile there is nothing left.
+			if err := s.view.Expunge(s.ctx, seqs); err != nil && !errors.Is(err, mailstore.ErrGone) {
 				return reply{}, err
 			}
 			s.counts.expunged += len(seqs)

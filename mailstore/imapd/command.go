@@ -178,6 +178,10 @@ func (s *session) refuseUntagged(text string) {
 // told only when no sequence number is in flight (RFC 3501 section 7.4.1).
 func (s *session) news(expunge bool) error {
 	u, err := s.view.Update(s.ctx, expunge)
+	if errors.Is(err, mailstore.ErrGone) {
+		s.bye("Mailbox was deleted")
+		return err
+	}
 	if err != nil {
 		// The mailbox cannot be shown any more, and to go on with numbers
 		// that nobody keeps would be worse than to start anew.

@@ -57,6 +57,10 @@
 // than imapd.max_literal, is BAD [TOOBIG] and BYE. Before log-in, octets that
 // begin no line of text, like those of TLS, are answered with BYE at once.
 //
+// A session whose mailbox is renamed, by itself or another one, keeps it; when
+// it is deleted the session ends with BYE, in IDLE at once. So it does when the
+// mailbox has got another UIDVALIDITY: no number of the session means the same.
+//
 // # Safety
 //
 // On a connection that is not secure (see mailstore/login) LOGINDISABLED is

@@ -34,6 +34,7 @@ type host struct {
 	t       testing.TB
 	config  *configs.Config
 	store   *mailstore.Store
+	root    string // of the store
 	tls     *tls.Config
 	handler *Server
 	// outside: loopback does not count as secure.
@@ -50,8 +51,9 @@ func newHost(t testing.TB, change func(h *host)) *host {
 	if change != nil {
 		change(h)
 	}
+	h.root = filepath.Join(dir, "mail")
 	store, err := mailstore.Open(t.Context(), mailstore.Options{
-		Root: filepath.Join(dir, "mail"), FS: vfs.OS{}, Clock: clock.System{}, Log: msglog.Discard(), Hostname: "imap.test", Store: h.config.Store,
+		Root: h.root, FS: vfs.OS{}, Clock: clock.System{}, Log: msglog.Discard(), Hostname: "imap.test", Store: h.config.Store,
 	})
 	if err != nil {
 		t.Fatal(err)

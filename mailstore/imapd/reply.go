@@ -54,6 +54,7 @@ func outcomes() []outcome {
 		{mailstore.ErrReadOnly, "", "Mailbox is read-only"},
 		{mailstore.ErrOverQuota, "OVERQUOTA", "Quota exceeded"},
 		{mailstore.ErrFull, "UNAVAILABLE", "Insufficient system storage"},
+		{mailstore.ErrGone, "NONEXISTENT", "Mailbox was deleted"},
 		{mailstore.ErrExpunged, "EXPUNGEISSUED", "Some of the messages no longer exist"},
 		{mailstore.ErrUnreadable, "SERVERBUG", "Some of the messages cannot be read"},
 		{mailstore.ErrLimit, "LIMIT", "Limit reached"},

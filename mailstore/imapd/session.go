@@ -148,6 +148,9 @@ func (s *session) revoke() {
 
 // bye ends the session after the present command with a reason for the client.
 func (s *session) bye(text string) {
+	if s.quit {
+		return // it was said
+	}
 	s.c.writeString("* BYE " + text + "\r\n")
 	s.quit, s.reason = true, text
 }

@@ -40,6 +40,8 @@ const (
 	// recRare: bits, rest of the name, keywords, then UIDs to the end. A
 	// program that does not know it finds the message by its name.
 	recRare
+	// recWent: the folder that this one is about to be renamed to.
+	recWent
 )
 
 const (
@@ -199,6 +201,9 @@ func (b *Batch) Sizes(uid uint32, stored, wire int64) {
 	b.record(recSizes, binary.AppendUvarint(p, uint64(wire)))
 }
 
+// Went logs that the folder is about to be renamed.
+func (b *Batch) Went(to string) { b.record(recWent, field.AppendText(b.enc[:0], to)) }
+
 // Unlinked logs that the files of all messages expunged up to modSeq are gone
 // for good.
 func (b *Batch) Unlinked(modSeq uint64) {
@@ -288,6 +293,10 @@ func (s *State) apply(kind byte, d *decoder) {
 		modSeq, when, how := d.Uint(), d.Int(), d.Uint()
 		if uids := d.uids(); !d.Bad() {
 			s.expunge(uids, modSeq, when, how)
+		}
+	case recWent:
+		if to := d.Text(); !d.Bad() {
+			s.Went = to
 		}
 	case recKeyword:
 		i, name := d.Uint(), d.Text()

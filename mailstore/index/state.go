@@ -111,6 +111,9 @@ type State struct {
 	CacheEnd int64
 	// rares has one of each Rare in use, as far as they are known.
 	rares map[Rare]*Rare
+	// Went is the folder that this one was last renamed to, as far as the log
+	// tells. It is not kept.
+	Went string
 	// Position is the log position up to which records were applied.
 	Position uint64
 }
