@@ -26,6 +26,8 @@ type Store struct {
 	UnpackConcurrency  int
 	LockTimeout        time.Duration
 	CloseTimeout       time.Duration
+	QuotaGrace         int
+	ReservationTime    time.Duration
 }
 
 func (c *Store) params() []Param {
@@ -66,6 +68,10 @@ func (c *Store) params() []Param {
 			"How many compressed messages are unpacked at once. One that was written with the highest levels of zstd takes 128 MiB of memory meanwhile."),
 		Duration("store.lock_timeout", &c.LockTimeout, 10*time.Second, 100*time.Millisecond, 5*time.Minute,
 			"How long to wait for a mailbox that another process on the same store has locked. After that a delivery is tried again later and a command is answered NO; the others that wait for that mailbox then try once. Must be longer than another process may need to read a large mailbox that it does not know."),
+		Int("store.quota_grace", &c.QuotaGrace, 10, 0, 1000,
+			"By how many percent of a mailbox's quota the last message that comes in may exceed it (Dovecot quota_grace): below the quota there is room for one more that is not much too large, at it for none. Not for what users store themselves (APPEND, COPY). 0 allows no octet more."),
+		Duration("store.quota_reservation_time", &c.ReservationTime, 15*time.Minute, time.Second, day,
+			"How long room in a mailbox with a quota is kept for a message that was accepted for it and not delivered yet. Mail that waits longer is counted when it is delivered."),
 		Duration("store.close_timeout", &c.CloseTimeout, time.Minute, time.Second, time.Hour,
 			"How long the last work on a mailbox that leaves memory, and that on the whole store at the end, may take. What is not done then is done at the next start: nothing that was accepted is lost."),
 	}

@@ -17,7 +17,7 @@ func (u *User) Append(ctx context.Context, name string, flags []imap.Flag, date 
 		return 0, 0, err
 	}
 	defer u.acct.store.release(mb)
-	m, validity, err := mb.deliver(ctx, &Delivery{Flags: flags, Date: date, Content: content, Durable: true, needKeywords: true})
+	m, validity, err := mb.deliver(ctx, &Delivery{Flags: flags, Date: date, Content: content, Own: true, Durable: true, needKeywords: true})
 	if err != nil {
 		return 0, 0, err
 	}

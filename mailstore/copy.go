@@ -50,13 +50,13 @@ func (v *View) copy(ctx context.Context, seqs []uint32, to string) (uidValidity 
 		if err != nil {
 			return 0, nil, err
 		}
-		if err := acct.checkQuota(ctx, size, int64(len(items))); err != nil {
-			return 0, nil, err
-		}
-		validity, uids, err := dest.receive(ctx, v.mb, items)
+		err = acct.withRoom(ctx, size, int64(len(items)), func() (err error) {
+			uidValidity, uids, err = dest.receive(ctx, v.mb, items)
+			return err
+		})
 		switch {
 		case !errors.Is(err, fs.ErrNotExist):
-			return validity, uids, storeError(err)
+			return uidValidity, uids, storeError(err)
 		case again:
 			return 0, nil, ErrExpunged
 		}

@@ -33,6 +33,9 @@ type Delivery struct {
 	Prefix []byte
 	// Content stays the caller's.
 	Content envelope.Content
+	// Own: it is the user's own doing (IMAP APPEND), to which store.quota_grace
+	// does not apply.
+	Own bool
 	// Durable: when Deliver returns nil the message is on disk (LMTP, whose
 	// client forgets it then). False: it is durable after the next
 	// Checkpoint, until which the caller keeps it (the queue).
@@ -88,6 +91,9 @@ func (mb *mailbox) deliver(ctx context.Context, d *Delivery) (m *index.Message, 
 	s := mb.store()
 	if d.Replay && d.ID != "" {
 		known, err := mb.delivered(ctx, d, func(name string) bool { return maildir.ID(name) == d.ID })
+		if known {
+			mb.acct.distrustUsage()
+		}
 		if err != nil || known {
 			return nil, 0, storeError(err)
 		}
@@ -97,9 +103,14 @@ func (mb *mailbox) deliver(ctx context.Context, d *Delivery) (m *index.Message, 
 		return nil, 0, storeError(err)
 	}
 	defer in.close()
-	if err := mb.acct.checkQuota(ctx, in.msg.Size, 1); err != nil {
+	why := saving
+	if !d.Own {
+		why = delivering
+	}
+	if in.room, err = mb.acct.reserve(ctx, d.ID, in.msg.Size, 1, why); err != nil {
 		return nil, 0, err
 	}
+	defer in.room.release()
 	err = mb.locked(ctx, func() (err error) {
 		m, err = mb.link(d, in)
 		validity = mb.st.UIDValidity
@@ -163,7 +174,7 @@ func (mb *mailbox) link(d *Delivery, in *incoming) (*index.Message, error) {
 	if err := mb.add(m, in.structure, o); err != nil {
 		return nil, errors.Join(err, mb.store().fs.Remove(path))
 	}
-	mb.acct.addUsage(m.Size, 1)
+	mb.acct.settle(in.room, m.Size, 1)
 	return m, nil
 }
 

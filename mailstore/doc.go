@@ -89,6 +89,15 @@
 // store.max_keywords (ErrLimit), are in the index and in toastmaster.keywords,
 // from which a rebuild takes them.
 //
+// # Quota
+//
+// What an account uses is in memory and, with a quota, at once in maildirsize.
+// Whoever stores a message first takes room for it; [Store.Reserve] does so for
+// the queue when it accepts mail, until the delivery with the same ID. Before
+// anybody hears ErrOverQuota the folders are looked at for what other programs
+// removed, at most once in store.sync_interval. The last message that comes in
+// may exceed the quota by store.quota_grace.
+//
 // # Contexts
 //
 // A method works as long as its caller's context allows; Run's is that of the

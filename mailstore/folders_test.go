@@ -306,7 +306,8 @@ func TestQuota(t *testing.T) {
 	if used, err := s.Usage(t.Context(), limited); err != nil || used != (Usage{3 * size, 3}) {
 		t.Errorf("%+v %v: %q", used, err, data)
 	}
-	// What Dovecot adds counts.
+	// What Dovecot adds counts, a message and its line in maildirsize.
+	check(t, os.WriteFile(home(root, "new", "1.M1.dovecot"), message("x"), 0o600))
 	f, err := os.OpenFile(home(root, "maildirsize"), os.O_APPEND|os.O_WRONLY, 0)
 	check(t, err)
 	fmt.Fprintf(f, "%d 1\n", size)

@@ -21,6 +21,8 @@ type incoming struct {
 	structure []byte // of scratch
 	scratch   *scratch
 	store     *Store
+	// room is what the message has in the quota; nil without one.
+	room *reservation
 }
 
 func (in *incoming) close() {

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -29,10 +30,19 @@ type usage struct {
 	limits Usage
 	known  bool
 	now    Usage
-	// owed is what was not yet added to maildirsize.
+	// changes counts what was added, so that a count notices what it missed.
+	changes uint64
+	// owed is what could not be added to maildirsize.
 	owed Usage
 	// size and mtime are the file's as read, at is when it was counted.
 	size, mtime int64
+	// folders are those of the last count, nil before; looked is when the
+	// folders were last asked for changes by others.
+	folders []string
+	looked  time.Time
+	// reserved is the sum of all reservations; those with an ID are held too.
+	reserved Usage
+	held     map[string]*reservation
 }
 
 func (a *account) setLimits(acc Account) {
@@ -47,102 +57,70 @@ func (a *account) setLimits(acc Account) {
 // Usage reports it. An account that never received anything is empty, not an
 // error.
 func (s *Store) Usage(ctx context.Context, acc Account) (Usage, error) {
-	home, err := s.home(acc)
-	if err != nil {
-		return Usage{}, err
-	}
-	if there, err := exists(s.fs, home); err != nil || !there {
-		return Usage{}, storeError(err)
-	}
-	a, err := s.acquire(acc)
-	if err != nil {
+	a, err := s.acquireExisting(acc)
+	if a == nil {
 		return Usage{}, err
 	}
 	defer s.releaseAccount(a)
+	if err := a.look(ctx); err != nil {
+		return Usage{}, err
+	}
 	return a.used(ctx)
 }
 
-// checkQuota says ErrOverQuota when so much more would exceed a limit.
-func (a *account) checkQuota(ctx context.Context, size, count int64) error {
-	a.usage.mu.Lock()
-	limits := a.usage.limits
-	a.usage.mu.Unlock()
-	if limits == (Usage{}) {
-		return nil
-	}
-	used, err := a.used(ctx)
+// acquireExisting is acquire for an account that has a Maildir; nil without an
+// error when there is none.
+func (s *Store) acquireExisting(acc Account) (*account, error) {
+	home, err := s.home(acc)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	over := func(u Usage) bool {
-		return limits.Bytes > 0 && u.Bytes+size > limits.Bytes || limits.Messages > 0 && u.Messages+count > limits.Messages
+	if there, err := exists(s.fs, home); err != nil || !there {
+		return nil, storeError(err)
 	}
-	if !over(used) {
-		return nil
-	}
-	if a.old() {
-		if used, err = a.countUsage(ctx); err != nil {
-			return err
-		}
-		if !over(used) {
-			return nil
-		}
-	}
-	return ErrOverQuota
+	return s.acquire(acc)
 }
 
 // old says that maildirsize was not counted lately.
 func (a *account) old() bool {
 	a.usage.mu.Lock()
 	defer a.usage.mu.Unlock()
-	return a.usage.mtime > 0 && a.store.clock.Now().Sub(time.Unix(0, a.usage.mtime)) > recount
+	age := a.store.clock.Now().Sub(time.Unix(0, a.usage.mtime))
+	return a.usage.mtime > 0 && (age > recount || age < -recount)
 }
 
-func (a *account) used(ctx context.Context) (Usage, error) {
-	if used, ok := a.knownUsage(); ok {
-		return used, nil
-	}
-	return a.countUsage(ctx)
-}
-
-// knownUsage is the usage in memory, brought up to date from maildirsize if
-// another program changed it.
-func (a *account) knownUsage() (Usage, bool) {
+// look asks every folder for changes by other programs, at most once in
+// store.sync_interval: messages that somebody removed give their room back.
+func (a *account) look(ctx context.Context) error {
 	u := &a.usage
 	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.limits == (Usage{}) {
-		return u.now, u.known
+	now := a.store.clock.Now()
+	if age := now.Sub(u.looked); !u.looked.IsZero() && age >= 0 && age < a.store.cfg.SyncInterval {
+		u.mu.Unlock()
+		return nil
 	}
-	name := filepath.Join(a.home, dirSizeFile)
-	info, err := a.store.fs.Stat(name)
-	if err != nil {
-		return Usage{}, false
-	}
-	if u.known && info.Size() == u.size && info.ModTime().UnixNano() == u.mtime {
-		return u.now, true
-	}
-	data, err := readFile(a.store.fs, name)
-	if err != nil || len(data) > maildir.MaxDirSize {
-		return Usage{}, false
-	}
-	d, ok := maildir.ParseDirSize(data)
-	if !ok || d.QuotaBytes != u.limits.Bytes || d.QuotaMessages != u.limits.Messages {
-		return Usage{}, false
-	}
-	u.known, u.now = true, Usage{d.Bytes + u.owed.Bytes, d.Messages + u.owed.Messages}
-	u.size, u.mtime = int64(len(data)), info.ModTime().UnixNano()
-	return u.now, true
-}
-
-// countUsage adds up the indexes of all folders and writes maildirsize.
-func (a *account) countUsage(ctx context.Context) (Usage, error) {
+	u.looked = now
+	counted := u.folders
+	u.mu.Unlock()
 	names, err := a.names()
 	if err != nil {
-		return Usage{}, storeError(err)
+		return storeError(err)
 	}
-	var sum Usage
+	if !slices.Equal(names, counted) || a.old() {
+		// A folder came or went without us, or what maildirsize says was never
+		// compared with what is there.
+		_, err := a.countUsage(ctx)
+		return err
+	}
+	return a.each(ctx, names, func(mb *mailbox) error { return mb.refresh(ctx) })
+}
+
+// each calls f for the mailboxes of the given names that are there.
+func (a *account) each(ctx context.Context, names []string, f func(mb *mailbox) error) error {
 	for _, name := range names {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		mb, err := a.open(ctx, name)
 		if errors.Is(err, ErrNotFound) || errors.Is(err, ErrInvalidName) {
 			continue
@@ -152,27 +130,110 @@ func (a *account) countUsage(ctx context.Context) (Usage, error) {
 			continue
 		}
 		if err != nil {
-			return Usage{}, err
+			return err
 		}
-		mb.addTo(&sum)
+		err = f(mb)
 		a.store.release(mb)
+		if err != nil {
+			return err
+		}
 	}
-	if a.gone.Load() {
-		return Usage{}, ErrNotFound
-	}
+	return nil
+}
+
+func (a *account) used(ctx context.Context) (Usage, error) {
 	u := &a.usage
 	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.known, u.now, u.owed = true, sum, Usage{}
+	known := a.readUsage()
+	now := u.now
+	u.mu.Unlock()
+	if known {
+		return now, nil
+	}
+	return a.countUsage(ctx)
+}
+
+// readUsage brings the usage in memory up to date from maildirsize if another
+// program changed it. false: it must be counted. u.mu is held.
+func (a *account) readUsage() bool {
+	u := &a.usage
 	if u.limits == (Usage{}) {
-		return sum, nil
+		return u.known
+	}
+	name := filepath.Join(a.home, dirSizeFile)
+	info, err := a.store.fs.Stat(name)
+	if err != nil {
+		return false
+	}
+	if u.known && info.Size() == u.size && info.ModTime().UnixNano() == u.mtime {
+		return true
+	}
+	data, err := readFile(a.store.fs, name)
+	if err != nil || len(data) > maildir.MaxDirSize {
+		return false
+	}
+	d, ok := maildir.ParseDirSize(data)
+	if !ok || d.QuotaBytes != u.limits.Bytes || d.QuotaMessages != u.limits.Messages {
+		return false
+	}
+	u.known, u.now = true, Usage{d.Bytes + u.owed.Bytes, d.Messages + u.owed.Messages}
+	u.size, u.mtime = int64(len(data)), info.ModTime().UnixNano()
+	return true
+}
+
+// countTries bounds how often a count begins anew because mail came meanwhile.
+const countTries = 5
+
+// countUsage adds up the indexes of all folders, after a look at what is in
+// them, and writes maildirsize.
+func (a *account) countUsage(ctx context.Context) (Usage, error) {
+	u := &a.usage
+	for try := 1; ; try++ {
+		u.mu.Lock()
+		before := u.changes
+		u.mu.Unlock()
+		names, err := a.names()
+		if err != nil {
+			return Usage{}, storeError(err)
+		}
+		var sum Usage
+		err = a.each(ctx, names, func(mb *mailbox) error {
+			err := mb.refresh(ctx)
+			mb.addTo(&sum)
+			return err
+		})
+		if err != nil {
+			return Usage{}, err
+		}
+		if a.gone.Load() {
+			return Usage{}, ErrNotFound
+		}
+		u.mu.Lock()
+		if u.changes != before && try < countTries {
+			u.mu.Unlock()
+			continue
+		}
+		defer u.mu.Unlock()
+		if u.changes != before {
+			names = nil // the next look counts again
+		}
+		return sum, a.setUsage(sum, names)
+	}
+}
+
+// setUsage notes the result of a count; u.mu is held.
+func (a *account) setUsage(sum Usage, folders []string) error {
+	u := &a.usage
+	u.known, u.now, u.owed, u.folders = true, sum, Usage{}, folders
+	if u.limits == (Usage{}) {
+		return nil
 	}
 	d := maildir.DirSize{QuotaBytes: u.limits.Bytes, QuotaMessages: u.limits.Messages, Bytes: sum.Bytes, Messages: sum.Messages}
 	if err := a.writeFile(dirSizeFile, d.Append(nil)); err != nil {
-		return Usage{}, storeError(err)
+		return storeError(err)
 	}
 	a.seenDirSize()
-	return sum, nil
+	return nil
 }
 
 // seenDirSize notes the file's state as known; u.mu is held.
@@ -182,14 +243,22 @@ func (a *account) seenDirSize() {
 	}
 }
 
-// addUsage counts a change.
-func (a *account) addUsage(size, count int64) {
+// addUsage counts a change, for others to see at once: a process that is
+// killed leaves maildirsize right.
+func (a *account) addUsage(size, count int64) { a.settle(nil, size, count) }
+
+// settle is addUsage for what r, which may be nil, was reserved for. There is no
+// moment in which both count, or neither.
+func (a *account) settle(r *reservation, size, count int64) {
 	u := &a.usage
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	a.drop(r)
+	u.changes++
 	u.now.Bytes, u.now.Messages = u.now.Bytes+size, u.now.Messages+count
 	if u.limits != (Usage{}) {
 		u.owed.Bytes, u.owed.Messages = u.owed.Bytes+size, u.owed.Messages+count
+		a.payUsage()
 	}
 }
 
@@ -217,11 +286,33 @@ func (a *account) forgetUsage() {
 	a.usage.mu.Unlock()
 }
 
-// flushUsage appends what is owed to maildirsize, if there is one.
+// distrustUsage makes the next question count: after a crash nobody knows whether
+// what a message takes was added to maildirsize.
+func (a *account) distrustUsage() {
+	u := &a.usage
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.known, u.folders = false, nil
+	if a.gone.Load() {
+		return
+	}
+	if err := a.store.fs.Remove(filepath.Join(a.home, dirSizeFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		a.store.log.Warn("removing maildirsize", "path", a.home, "cause", err)
+	}
+}
+
+// flushUsage appends what is owed to maildirsize.
 func (a *account) flushUsage() {
 	u := &a.usage
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	a.payUsage()
+}
+
+// payUsage appends what is owed to maildirsize, if there is one; u.mu is held.
+// What cannot be written stays owed.
+func (a *account) payUsage() {
+	u := &a.usage
 	if a.gone.Load() { // the file there is another account's
 		u.owed = Usage{}
 	}
@@ -230,7 +321,7 @@ func (a *account) flushUsage() {
 	}
 	f, err := a.store.fs.OpenFile(filepath.Join(a.home, dirSizeFile), os.O_WRONLY|os.O_APPEND, 0)
 	if errors.Is(err, fs.ErrNotExist) {
-		u.owed = Usage{}
+		u.owed, u.known = Usage{}, false
 		return
 	}
 	if err == nil {

@@ -393,6 +393,7 @@ func (s *Store) restore(ctx context.Context, j *journal.Journal, r *storedRecord
 	date := time.Unix(r.date, 0).In(time.FixedZone("", int(r.zone)*60))
 	d := &Delivery{Date: date, Content: envelope.Memory(whole.content), Flags: append(imapFlags(r.flags), r.keywords...)}
 	did := 0
+	defer acct.distrustUsage()
 	err = mb.locked(ctx, func() (err error) {
 		if left && mb.st.UIDValidity != r.validity {
 			return nil

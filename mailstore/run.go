@@ -57,11 +57,14 @@ func (s *Store) background(ctx context.Context) {
 	s.mu.Lock()
 	accounts := make([]*account, 0, len(s.accounts))
 	for _, a := range s.accounts {
+		a.refs++
 		accounts = append(accounts, a)
 	}
 	s.mu.Unlock()
 	for _, a := range accounts {
 		a.flushUsage()
+		a.expireReservations()
+		s.releaseAccount(a)
 	}
 }
 

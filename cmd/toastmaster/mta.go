@@ -5,6 +5,7 @@ import (
 
 	"toastmaster/configs"
 	"toastmaster/directory"
+	"toastmaster/internal/dsn"
 	"toastmaster/internal/service"
 	"toastmaster/internal/smtpserver"
 	"toastmaster/mailstore"
@@ -24,7 +25,11 @@ func aliasLimits(c configs.Cleanup) directory.Limits {
 func (i *instance) openPipeline(context.Context) error {
 	i.cleanup = cleanup.New(cleanup.Options{
 		Params: i.config.Cleanup, Hostname: i.config.Main.Hostname, Directory: i.directory,
-		Queue: i.queue, Log: i.log, Clock: i.clock,
+		Queue: i.queue, Log: i.log, Clock: i.clock, OverQuotaTemporary: i.config.Qmgr.OverQuotaTemporary,
+		Reserve: func(ctx context.Context, m directory.Mailbox, id string, size int64) *dsn.Error {
+			return mailstore.DSN(i.mail.Reserve(ctx, mailstore.AccountOf(m), id, size))
+		},
+		Release: func(m directory.Mailbox, id string) { i.mail.Release(mailstore.AccountOf(m), id) },
 	})
 	i.smtpd = i.newSMTPD()
 	return nil
@@ -35,11 +40,11 @@ func (i *instance) newSMTPD() *smtpd.Daemon {
 		Params: i.config.SMTPD, Hostname: i.config.Main.Hostname, Trusted: i.trusted,
 		Directory: i.directory, Aliases: aliasLimits(i.config.Cleanup), Authenticate: i.auth.Authenticate,
 		Logins: i.sessions, Ours: i.host.HasLiteral,
-		Usage: func(ctx context.Context, m directory.Mailbox) (int64, int64, error) {
-			u, err := i.mail.Usage(ctx, mailstore.AccountOf(m))
-			return u.Bytes, u.Messages, err
+		Fits: func(ctx context.Context, m directory.Mailbox, size int64) *dsn.Error {
+			return mailstore.DSN(i.mail.Fits(ctx, mailstore.AccountOf(m), size))
 		},
-		Room: i.queue.Room, Submitter: i.cleanup, Spool: i.queue.Spool(), TLS: i.tls, HandshakeTimeout: i.config.TLS.HandshakeTimeout,
+		OverQuotaTemporary: i.config.Qmgr.OverQuotaTemporary,
+		Room:               i.queue.Room, Submitter: i.cleanup, Spool: i.queue.Spool(), TLS: i.tls, HandshakeTimeout: i.config.TLS.HandshakeTimeout,
 		Log: i.log, Clock: i.clock,
 	}
 	if i.config.SMTPD.ResolveTimeout > 0 {

@@ -122,6 +122,10 @@ type Submission struct {
 	// Complete asks for missing Date, Message-ID and From fields to be added
 	// (RFC 6409 section 8): mail from our own users.
 	Complete bool
+	// CheckRoom lets Submit refuse the message when no recipient's mailbox has
+	// room for it, and refuse single recipients: whoever hands it in can still
+	// tell the sender.
+	CheckRoom bool
 }
 
 // Submitter is the one way into the queue: mta/cleanup. smtpd and bounce use

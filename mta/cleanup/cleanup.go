@@ -20,8 +20,17 @@ type Options struct {
 	Hostname  string // main.hostname
 	Directory directory.Directory
 	Queue     *queue.Queue
-	Log       *msglog.Log
-	Clock     clock.Clock
+	// Reserve counts a message of size octets into the quota of a mailbox
+	// until it is delivered with that ID (envelope.DeliveryID); 5.2.2 when it
+	// does not fit. It is asked for mailboxes with a quota only. Release gives
+	// back what Reserve took. nil leaves quotas to delivery.
+	Reserve func(ctx context.Context, m directory.Mailbox, id string, size int64) *dsn.Error
+	Release func(m directory.Mailbox, id string)
+	// OverQuotaTemporary makes mail for a full mailbox wait
+	// (qmgr.over_quota_temporary).
+	OverQuotaTemporary bool
+	Log                *msglog.Log
+	Clock              clock.Clock
 }
 
 // Cleanup is an envelope.Submitter. Safe for concurrent use; it has no
@@ -54,7 +63,12 @@ func (c *Cleanup) Submit(ctx context.Context, s *envelope.Submission) (envelope.
 		return "", errors.Join(dsn.From(err), s.Content.Close())
 	}
 	size := int64(len(p.prefix)) + p.content.Size()
+	held, err := c.reserve(ctx, s, size)
+	if err != nil {
+		return "", errors.Join(dsn.From(err), s.Content.Close())
+	}
 	if err := c.o.Queue.Add(ctx, s.Envelope, p.prefix, p.content); err != nil {
+		c.release(held)
 		return "", dsn.From(err)
 	}
 	env := s.Envelope

@@ -33,6 +33,13 @@
 // envelope, after all others and with Recipient.Expanded, for the one report
 // that says so.
 //
+// # Room
+//
+// Mail that smtpd hands in (Submission.CheckRoom) takes room in the mailboxes with
+// a quota that it is for, until it is delivered, so that many messages at once do
+// not all count on the same room. Without room for anybody it is refused; beside
+// others, a recipient without room goes to the queue with Recipient.Refused.
+//
 // # What it does not do
 //
 // It does not rewrite header addresses, decode MIME or check content.
@@ -47,6 +54,7 @@
 //	4.3.5  more recipients than allowed; a directory that is misconfigured
 //	4.3.0  the directory or the queue cannot answer
 //	4.3.1  the disk is full
+//	5.2.2  no recipient's mailbox has room; 4.2.2 with qmgr.over_quota_temporary
 //
 // Some recipients cannot be delivered whatever happens: 5.4.6 for aliases that
 // make a loop and for an address in a Delivered-To of the message, 5.3.5 for

@@ -18,7 +18,7 @@ func (s *session) Data(r io.Reader) error {
 	id, err := s.d.o.Submitter.Submit(s.c.Context(), &envelope.Submission{
 		Envelope: s.env,
 		Content:  buf,
-		Complete: s.authenticated() || s.trusted,
+		Complete: s.authenticated() || s.trusted, CheckRoom: true,
 	})
 	if err != nil {
 		return err

@@ -19,7 +19,8 @@
 //	hosted, nobody                   550 5.1.1, also behind all targets of an alias
 //	hosted, moved                    551 5.1.6 with the new address
 //	hosted, disabled                 550 5.2.1
-//	hosted, over quota               552 5.2.2, counting the SIZE that was announced
+//	hosted, over quota               552 5.2.2, counting the SIZE that was announced, also behind
+//	                                 all targets of an alias; 452 4.2.2 with qmgr.over_quota_temporary
 //	directory unavailable            451 4.3.0
 //	directory misconfigured          451 4.3.5
 //	[literal] of this host           as main.hostname; 550 5.4.6 when that is not hosted
@@ -41,7 +42,9 @@
 // everybody and to wherever it is (RFC 5321 section 4.5.1). Without that
 // parameter <postmaster> is postmaster@main.hostname.
 //
-// When the quota cannot be asked, mail is taken: delivery asks again.
+// At the end of the data the size is known, and mta/cleanup takes room in the
+// mailboxes: 552 5.2.2 when there is none for anybody. When the quota cannot be
+// asked, mail is taken: delivery asks again.
 //
 // # Names of clients
 //

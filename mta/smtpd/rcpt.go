@@ -112,13 +112,22 @@ func (r recipient) hosted(ctx context.Context, a addr.Address) (addr.Address, er
 func (r recipient) alias(ctx context.Context, a addr.Address) error {
 	addresses, err := directory.Expand(ctx, r.d.o.Directory, a, r.d.o.Aliases, nil)
 	somebody := false
+	var full *dsn.Error
 	for i := 0; err == nil && !somebody && i < len(addresses); i++ {
 		somebody, err = directory.Somebody(ctx, r.d.o.Directory, addresses[i])
+		if somebody && err == nil {
+			if e := r.aliasRoom(ctx, addresses[i]); e != nil {
+				somebody, full = false, e
+			}
+		}
 	}
 	if err != nil {
 		e := *dsn.From(err)
 		e.Text = r.shown + ": " + e.Text
 		return &e
+	}
+	if full != nil && !somebody {
+		return full
 	}
 	if !somebody {
 		return dsn.New(dsn.BadDestMailbox, r.shown+": User unknown")
@@ -135,19 +144,40 @@ func (r recipient) mailbox(ctx context.Context, a addr.Address, m directory.Mail
 	if !m.Enabled {
 		return dsn.New(dsn.MailboxDisabled, r.shown+": Mailbox is disabled")
 	}
-	if r.d.o.Usage == nil || m.QuotaBytes == 0 && m.QuotaMessages == 0 {
-		return nil
-	}
-	octets, messages, err := r.d.o.Usage(ctx, m)
-	if err != nil {
-		r.d.o.Log.Warn("quota not known", "service", "smtpd", "session", r.c.ID(), "to", a.String(), "cause", err)
-		return nil
-	}
-	if m.QuotaBytes > 0 && (octets >= m.QuotaBytes || r.size > m.QuotaBytes-octets) ||
-		m.QuotaMessages > 0 && messages >= m.QuotaMessages {
-		return dsn.New(dsn.MailboxFull, r.shown+": Mailbox is full")
+	if e := r.room(ctx, a, m); e != nil {
+		return e
 	}
 	return nil
+}
+
+// room refuses a mailbox that the message does not fit into, by what is known of
+// its size.
+func (r recipient) room(ctx context.Context, a addr.Address, m directory.Mailbox) *dsn.Error {
+	if r.d.o.Fits == nil || m.QuotaBytes == 0 && m.QuotaMessages == 0 {
+		return nil
+	}
+	switch err := r.d.o.Fits(ctx, m, r.size); {
+	case err == nil:
+		return nil
+	case err.Temporary():
+		r.d.o.Log.Warn("quota not known", "service", "smtpd", "session", r.c.ID(), "to", a.String(), "cause", err)
+		return nil
+	case r.d.o.OverQuotaTemporary:
+		return dsn.New(dsn.MailboxFullNow, r.shown+": Mailbox is full").WithCode(452)
+	}
+	return dsn.New(dsn.MailboxFull, r.shown+": Mailbox is full")
+}
+
+// aliasRoom is room for a target of an alias, which may be anything.
+func (r recipient) aliasRoom(ctx context.Context, a addr.Address) *dsn.Error {
+	if _, err := r.d.o.Directory.Domain(ctx, a.Domain); err != nil {
+		return nil
+	}
+	box, failed := directory.Destination(r.d.o.Directory.Recipient(ctx, a))
+	if failed != nil {
+		return nil
+	}
+	return r.room(ctx, a, box)
 }
 
 func notify(list []smtp.DSNNotify) envelope.Notify {

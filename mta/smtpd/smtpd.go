@@ -12,6 +12,7 @@ import (
 	"toastmaster/directory/password"
 	"toastmaster/internal/addr"
 	"toastmaster/internal/clock"
+	"toastmaster/internal/dsn"
 	"toastmaster/internal/envelope"
 	"toastmaster/internal/msglog"
 	"toastmaster/internal/smtpserver"
@@ -32,9 +33,13 @@ type Options struct {
 	Authenticate func(ctx context.Context, t password.Attempt) (directory.Mailbox, error)
 	// Logins ends sessions whose log-in is not good any more; nil ends none.
 	Logins *logins.Watch
-	// Usage says what a mailbox occupies; it is asked for mailboxes with a
-	// quota only. nil leaves quotas to delivery.
-	Usage func(ctx context.Context, m directory.Mailbox) (bytes, messages int64, err error)
+	// Fits says whether a message of this size, 0 for an unknown one, fits into
+	// a mailbox: 5.2.2 when not. It is asked for mailboxes with a quota only. nil
+	// leaves quotas to the end of the data and to delivery.
+	Fits func(ctx context.Context, m directory.Mailbox, size int64) *dsn.Error
+	// OverQuotaTemporary makes the answer for a full mailbox a temporary one
+	// (qmgr.over_quota_temporary).
+	OverQuotaTemporary bool
 	// Ours says that an address literal is one of this host; nil knows none.
 	Ours func(domain string) bool
 	// Room is (*queue.Queue).Room: whether a message of this size, 0 for an

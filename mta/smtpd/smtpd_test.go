@@ -128,8 +128,13 @@ func newBed(t testing.TB) *bed {
 			}
 			return static.Box("alice@example.test", "").Mailbox, nil
 		},
-		Ours:  func(domain string) bool { return domain == "[127.0.0.1]" || domain == "[IPv6:::1]" },
-		Usage: func(context.Context, directory.Mailbox) (int64, int64, error) { return 900, 3, nil },
+		Ours: func(domain string) bool { return domain == "[127.0.0.1]" || domain == "[IPv6:::1]" },
+		Fits: func(_ context.Context, m directory.Mailbox, size int64) *dsn.Error {
+			if size > m.QuotaBytes-900 {
+				return dsn.New(dsn.MailboxFull, "Mailbox is full")
+			}
+			return nil
+		},
 	}
 	return b
 }

@@ -2,12 +2,9 @@ package virtual
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"time"
 
 	"toastmaster/directory"
-	"toastmaster/internal/addr"
 	"toastmaster/internal/clock"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/envelope"
@@ -74,7 +71,7 @@ func (a *Agent) deliver(ctx context.Context, r *agent.Request, i int, now time.T
 	}
 	final := trace.Final{ReturnPath: r.Envelope.Sender.Path(), To: to.Address, Original: to.Original}
 	failed := mailstore.DSN(a.store.Deliver(ctx, mailstore.AccountOf(box), &mailstore.Delivery{
-		ID:      deliveryID(r.Envelope.ID, to.Address),
+		ID:      envelope.DeliveryID(r.Envelope.ID, to.Address),
 		Replay:  r.Replay,
 		Date:    now,
 		Prefix:  final.Append(make([]byte, 0, 256)),
@@ -84,16 +81,4 @@ func (a *Agent) deliver(ctx context.Context, r *agent.Request, i int, now time.T
 		failed = dsn.Wrap(dsn.MailboxFullNow, failed.Text, failed)
 	}
 	return failed
-}
-
-// deliveryID is the queue ID and 96 bits of a hash of the recipient. A hash,
-// because an address is longer than the store allows and has characters that
-// no file name should; not the index in the envelope, because that means
-// nothing to a reader of another envelope. Two recipients of one message
-// collide with a probability of 2^-96.
-func deliveryID(id envelope.QueueID, to addr.Address) string {
-	sum := sha256.Sum256([]byte(to.Key()))
-	b := make([]byte, 0, 64)
-	b = append(b, id...)
-	return string(hex.AppendEncode(b, sum[:12]))
 }

@@ -206,14 +206,14 @@ func TestShutdownLeavesTheRestAlone(t *testing.T) {
 
 func TestDeliveryIDs(t *testing.T) {
 	t.Parallel()
-	id := deliveryID("3XyzQueue1", parse(t, "Alice@example.test"))
+	id := envelope.DeliveryID("3XyzQueue1", parse(t, "Alice@example.test"))
 	if !regexp.MustCompile(`^3XyzQueue1[a-f0-9]{24}$`).MatchString(id) {
 		t.Error(id)
 	}
-	if id != deliveryID("3XyzQueue1", parse(t, "alice@example.test")) {
+	if id != envelope.DeliveryID("3XyzQueue1", parse(t, "alice@example.test")) {
 		t.Error("case makes a difference")
 	}
-	if id == deliveryID("3XyzQueue1", parse(t, "bob@example.test")) || id == deliveryID("3XyzQueue2", parse(t, "alice@example.test")) {
+	if id == envelope.DeliveryID("3XyzQueue1", parse(t, "bob@example.test")) || id == envelope.DeliveryID("3XyzQueue2", parse(t, "alice@example.test")) {
 		t.Error("not unique")
 	}
 }

@@ -1,0 +1,83 @@
+package cleanup
+
+import (
+	"context"
+
+	"toastmaster/directory"
+	"toastmaster/internal/dsn"
+	"toastmaster/internal/envelope"
+	"toastmaster/internal/trace"
+)
+
+// reserved is room that was taken in a mailbox.
+type reserved struct {
+	box directory.Mailbox
+	id  string
+}
+
+// reserve takes room in the mailboxes that have a quota, so that many messages
+// at once do not all count on the same room. size is that of the message in the
+// queue. A recipient whose mailbox has no room is refused; when no other is left
+// the message is, while the client is still there to hear it. SMTP has one answer
+// for all recipients, so beside others who get it a report is all there is.
+func (c *Cleanup) reserve(ctx context.Context, s *envelope.Submission, size int64) ([]reserved, error) {
+	if c.o.Reserve == nil || !s.CheckRoom {
+		return nil, nil
+	}
+	env := s.Envelope
+	var held []reserved
+	var full *dsn.Error
+	fullAt := []int{}
+	fits := false
+	for i := range env.Recipients {
+		r := &env.Recipients[i]
+		if r.Expanded || r.Refused != nil {
+			continue
+		}
+		box, ok := c.limited(ctx, r)
+		if !ok {
+			fits = true
+			continue
+		}
+		final := trace.Final{ReturnPath: env.Sender.Path(), To: r.Address, Original: r.Original}
+		id := envelope.DeliveryID(env.ID, r.Address)
+		switch err := c.o.Reserve(ctx, box, id, size+int64(len(final.Append(nil)))); {
+		case err == nil:
+			held, fits = append(held, reserved{box, id}), true
+		case err.Temporary():
+			c.o.Log.Warn("quota not known", "service", "cleanup", "session", env.Origin.Session, "to", r.Address.String(), "cause", err)
+			fits = true
+		default:
+			full, fullAt = err, append(fullAt, i)
+		}
+	}
+	switch {
+	case full == nil:
+	case !fits:
+		if c.o.OverQuotaTemporary {
+			full = dsn.Wrap(dsn.MailboxFullNow, full.Text, full).WithCode(452)
+		}
+		return nil, full
+	case !c.o.OverQuotaTemporary:
+		for _, i := range fullAt {
+			env.Recipients[i].Refused = full
+		}
+	}
+	return held, nil
+}
+
+// limited is the mailbox of a recipient, if it has a quota. What the directory
+// says otherwise, or cannot say, is for the delivery.
+func (c *Cleanup) limited(ctx context.Context, r *envelope.Recipient) (directory.Mailbox, bool) {
+	if _, err := c.o.Directory.Domain(ctx, r.Address.Domain); err != nil {
+		return directory.Mailbox{}, false
+	}
+	box, failed := directory.Destination(c.o.Directory.Recipient(ctx, r.Address))
+	return box, failed == nil && (box.QuotaBytes > 0 || box.QuotaMessages > 0)
+}
+
+func (c *Cleanup) release(held []reserved) {
+	for _, r := range held {
+		c.o.Release(r.box, r.id)
+	}
+}
