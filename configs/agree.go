@@ -30,6 +30,12 @@ func (c *Config) disagreements() []error {
 		mistake("qmgr.minimal_backoff_time", "%s is longer than qmgr.maximal_backoff_time, %s",
 			formatDuration(c.Qmgr.MinimalBackoffTime), formatDuration(c.Qmgr.MaximalBackoffTime))
 	}
+	if p := everybody(c.Main.TrustedNetworks); p != "" {
+		mistake("main.trusted_networks", "%s is everybody: anybody on the Internet could send mail to anywhere through this host (an open relay)", p)
+	}
+	if p := everybody(c.LMTPD.TrustedNetworks); p != "" {
+		mistake("lmtpd.trusted_networks", "%s is everybody: anybody on the Internet could write into every mailbox", p)
+	}
 	used := map[string]string{}
 	for _, l := range c.listeners() {
 		for _, address := range slices.Compact(slices.Clone(l.addresses)) {
@@ -40,6 +46,15 @@ func (c *Config) disagreements() []error {
 		}
 	}
 	return mistakes
+}
+
+// Listeners are all addresses that are listened on but admin.socket.
+func (c *Config) Listeners() []string {
+	var all []string
+	for _, l := range c.listeners() {
+		all = append(all, l.addresses...)
+	}
+	return all
 }
 
 // ListenParam is the parameter that has a listener's address, "" for none.

@@ -71,17 +71,6 @@ func (c *Config) Mistake(param string, err error) *Error {
 	return &Error{File: c.File, Line: c.lines[param], Param: param, Err: err}
 }
 
-// ErrNoPostmaster is what is wrong with an empty smtpd.postmaster.
-var ErrNoPostmaster = errors.New("not set: mail for <postmaster> is refused unless postmaster@ main.hostname is a mailbox or an alias (RFC 5321 section 4.5.1)")
-
-// Warnings lists what a file may say but hardly means.
-func (c *Config) Warnings() []*Error {
-	if c.SMTPD.Postmaster == "" && len(c.SMTPD.Listen) > 0 {
-		return []*Error{c.Mistake("smtpd.postmaster", ErrNoPostmaster)}
-	}
-	return nil
-}
-
 type loader struct {
 	file     string
 	text     []byte

@@ -58,6 +58,7 @@ type Store struct {
 	// rootFile is the root, open as long as the store: see checkpoint.go.
 	rootFile vfs.File
 	journal  *journal.Journal
+	space    *spool.Space
 	// unfinished has its own lock.
 	unfinished unfinished
 	// marks are those of journal.
@@ -117,6 +118,10 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	s.unpacking = make(chan struct{}, o.Store.UnpackConcurrency)
 	s.points.broken = make(chan struct{})
 	s.spool = spool.Dir{FS: o.FS, Path: filepath.Join(o.Root, private, "spool"), Memory: int(o.Store.SpoolMemory)}
+	s.space = &spool.Space{
+		FS: o.FS, Dir: o.Root, Clock: o.Clock, MinFree: o.Store.MinFree, Param: "store.min_free", Present: s.present,
+		Failed: func(err error) { o.Log.Warn("free space of the mail store cannot be measured", "cause", err) },
+	}
 	if err := s.found(); err != nil {
 		return nil, storeError(err)
 	}
@@ -151,6 +156,18 @@ func (s *Store) found() error {
 }
 
 func (s *Store) makeSpool() error { return s.fs.MkdirAll(s.spool.Path, 0o700) }
+
+// Room says whether a message of size octets, 0 for not known, may come in from
+// somebody who can keep it: 4.3.1 when it would leave less than store.min_free,
+// 4.3.0 when the store is not in its place. What the queue has accepted is
+// delivered without it.
+func (s *Store) Room(size int64) error {
+	err := s.space.Room(size)
+	if errors.Is(err, ErrAbsent) {
+		return DSN(err)
+	}
+	return err
+}
 
 // Spool is where contents for Deliver and Append should be received. A large one
 // is linked into the Maildir instead of copied, once and if the delivery has no

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,9 +11,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"toastmaster/configs"
+	"toastmaster/internal/clock"
+	"toastmaster/internal/msglog"
+	"toastmaster/internal/tlsconf"
 	"toastmaster/internal/vfs"
 	"toastmaster/mailstore"
 	"toastmaster/mta/queue"
+	"toastmaster/mta/smtp"
 )
 
 // check is what stands between a configuration and a start, for config check
@@ -39,38 +42,16 @@ func checkFiles(c *configs.Config) error {
 		{"log.file", `"stderr" or a file that can be written`, checkLogFile},
 		{"tls.certificates", `"certificate-file,key-file" in PEM`, checkCertificates},
 		{"directory.path", "a SQLite database that can be written", checkDatabase},
-		{"smtp.password_file", "a file that can be read", checkPasswordFile},
+		{"smtp.password_file", "a file that others can neither read nor change", checkPasswordFile},
 		{"store.path", "a folder that can be written and is a mail store", checkStore},
 		{"main.data_dir", "a folder whose folder queue is ours", checkQueue},
+		{"store.path", "a folder beside the queue", checkApart},
 	} {
 		if err := check.check(c); err != nil {
 			return c.Mistake(check.param, fmt.Errorf("%w (allowed: %s)", err, check.allowed))
 		}
 	}
-	return nil
-}
-
-// checkWarnings is what serves, but not as somebody may think.
-func checkWarnings(ctx context.Context, c *configs.Config, plan startPlan) ([]string, error) {
-	out := []string{}
-	for _, w := range c.Warnings() {
-		out = append(out, w.Error())
-	}
-	if len(plan.adopt) > 0 {
-		out = append(out, c.Mistake("main.instance", fmt.Errorf("the next start gives what has none an instance id: %s", plan.adopted())).Error())
-		return out, nil // the database may have an older schema
-	}
-	if c.SMTPD.Postmaster == "" {
-		return out, nil
-	}
-	d, closeIt, err := openAnswers(c)
-	if err != nil {
-		return nil, err
-	}
-	if err := noPostmaster(ctx, c, d); err != nil {
-		out = append(out, c.Mistake("smtpd.postmaster", err).Error())
-	}
-	return out, closeIt()
+	return checkNames(c)
 }
 
 func checkDataDir(c *configs.Config) error {
@@ -97,7 +78,7 @@ func checkWritable(path string) error {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return access(filepath.Dir(path), unix.W_OK|unix.X_OK)
+		return checkWritableFolder(filepath.Dir(path))
 	case err != nil:
 		return err
 	case info.IsDir():
@@ -114,22 +95,19 @@ func access(path string, mode uint32) error {
 }
 
 func checkCertificates(c *configs.Config) error {
-	for _, entry := range c.TLS.Certificates {
-		cert, key := configs.CertificateFiles(entry)
-		if _, err := tls.LoadX509KeyPair(c.Path(cert), c.Path(key)); err != nil {
-			return err
-		}
-	}
-	return nil
+	_, err := tlsconf.Load(tlsOptions(c, msglog.Discard(), clock.System{}))
+	return err
 }
 
 func checkPasswordFile(c *configs.Config) error {
 	if c.SMTP.PasswordFile == "" {
 		return nil
 	}
-	_, err := os.ReadFile(c.Path(c.SMTP.PasswordFile))
-	return err
+	return smtp.CheckPasswordFile(c.Path(c.SMTP.PasswordFile))
 }
+
+// checkWritableFolder wants a folder in which a file can be made.
+func checkWritableFolder(dir string) error { return access(dir, unix.W_OK|unix.X_OK) }
 
 // checkDatabase looks at the file only; what is in it is planStart's.
 func checkDatabase(c *configs.Config) error {
@@ -144,7 +122,7 @@ func checkDatabase(c *configs.Config) error {
 		return fmt.Errorf("%s is a folder", path)
 	}
 	// SQLite makes files beside it.
-	return errors.Join(access(path, unix.R_OK|unix.W_OK), access(filepath.Dir(path), unix.W_OK|unix.X_OK))
+	return errors.Join(access(path, unix.R_OK|unix.W_OK), checkWritableFolder(filepath.Dir(path)))
 }
 
 func checkStore(c *configs.Config) error {
@@ -175,5 +153,5 @@ func checkFolder(path string) error {
 	case !info.IsDir():
 		return fmt.Errorf("%s is not a folder", path)
 	}
-	return access(path, unix.W_OK|unix.X_OK)
+	return checkWritableFolder(path)
 }

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -29,33 +31,81 @@ func newConfigCheckCommand(env *environment) *cobra.Command {
 		Use:   "check",
 		Short: "Read the file and everything it names, and start nothing",
 		Long: "Reads the file and everything it names, and starts nothing. Mistakes end with exit\n" +
-			"code 2, warnings do not.",
+			"code 2, warnings do not, 1 means that it cannot be said now (a locked database).\n" +
+			"With --json the answer is JSON in any case: file, status, mistakes, warnings.",
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := env.config()
-			if err != nil {
-				return err
-			}
-			plan, err := check(cmd.Context(), c)
-			if err != nil {
-				return err
-			}
-			warnings, err := checkWarnings(cmd.Context(), c, plan)
-			if err != nil {
-				return err
-			}
+			warnings, err := checkAll(cmd.Context(), env)
 			if asJSON {
-				return printJSON(env.stdout, map[string]any{"file": c.File, "warnings": warnings})
+				return checkJSON(env, warnings, err)
+			}
+			if err != nil {
+				return err
 			}
 			for _, w := range warnings {
 				fmt.Fprintln(env.stderr, "warning:", w)
 			}
-			_, err = fmt.Fprintf(env.stdout, "%s: no mistakes\n", c.File)
+			_, err = fmt.Fprintf(env.stdout, "%s: no mistakes\n", env.file())
 			return err
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
+}
+
+// checkAll is all that can be said of the configuration.
+func checkAll(ctx context.Context, env *environment) (warnings []string, err error) {
+	c, err := env.config()
+	if err != nil {
+		return nil, err
+	}
+	plan, err := check(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	return checkWarnings(ctx, c, plan)
+}
+
+// mistake is one of the configuration, for programs.
+type mistake struct {
+	File  string `json:"file"`
+	Line  int    `json:"line,omitempty"`
+	Param string `json:"param,omitempty"`
+	Text  string `json:"text"`
+}
+
+// checkJSON prints the outcome of a check. The status says the rest.
+func checkJSON(env *environment, warnings []string, err error) error {
+	if warnings == nil {
+		warnings = []string{}
+	}
+	answer := map[string]any{"file": env.file(), "status": exitCode(err), "mistakes": mistakesOf(env, err), "warnings": warnings}
+	if err := printJSON(env.stdout, answer); err != nil {
+		return err
+	}
+	return said(err)
+}
+
+// mistakesOf takes joined errors apart.
+func mistakesOf(env *environment, err error) []mistake {
+	out := []mistake{}
+	var u *usage
+	if errors.As(err, &u) {
+		err = u.error
+	}
+	var place *configs.Error
+	switch joined, ok := err.(interface{ Unwrap() []error }); {
+	case err == nil:
+	case ok:
+		for _, e := range joined.Unwrap() {
+			out = append(out, mistakesOf(env, e)...)
+		}
+	case errors.As(err, &place):
+		out = append(out, mistake{place.File, place.Line, place.Param, place.Err.Error()})
+	default:
+		out = append(out, mistake{File: env.file(), Text: err.Error()})
+	}
+	return out
 }
 
 func newConfigShowCommand(env *environment) *cobra.Command {

@@ -52,6 +52,18 @@ func (e *environment) config() (*configs.Config, error) {
 	return c, nil
 }
 
+// said marks an error whose text was printed: only its exit code is left.
+func said(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &printed{err}
+}
+
+type printed struct{ error }
+
+func (p *printed) Unwrap() error { return p.error }
+
 // exitCode is the process's answer to err.
 func exitCode(err error) int {
 	switch {

@@ -27,6 +27,7 @@ type initOptions struct {
 	portBase int
 	hostname string
 	host     string // address to listen on
+	lmtpHost string // the same for LMTP, "" for loopback
 	// postmaster gets the mail for <postmaster>; "" makes a mailbox for it.
 	postmaster string
 	// parts is what may be made or taken over beside what is there.
@@ -79,7 +80,8 @@ func newInitCommand(env *environment) *cobra.Command {
 	cmd.Flags().IntVar(&o.portBase, "port-base", 2000, "added to each standard port")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	cmd.Flags().StringVar(&o.hostname, "hostname", defaultHostname(), "`NAME` of this mail host")
-	cmd.Flags().StringVar(&o.host, "listen", "127.0.0.1", "`IP` address to listen on")
+	cmd.Flags().StringVar(&o.host, "listen", loopback, "`IP` address to listen on; :: is all of both families, 0.0.0.0 all of IPv4")
+	cmd.Flags().StringVar(&o.lmtpHost, "lmtp-listen", loopback, "`IP` address to listen on for LMTP, which has no log-in; lmtpd.trusted_networks says who is served")
 	cmd.Flags().StringSliceVar(&o.parts.fresh, "new", nil, "make this `PART` anew, which is missing, beside those that are there")
 	cmd.Flags().StringSliceVar(&o.parts.adopt, "adopt", nil, "give this `PART` the id of the instance, whatever it has now")
 	cmd.Flags().StringVar(&o.postmaster, "postmaster", "", "`ADDRESS` that gets the mail for postmaster (default a new mailbox)")
@@ -120,6 +122,9 @@ func initParts(cmd *cobra.Command, env *environment, o partsOptions, asJSON bool
 	}
 	return err
 }
+
+// loopback is where an instance listens that is told nothing else.
+const loopback = "127.0.0.1"
 
 func defaultHostname() string {
 	name, err := os.Hostname()
@@ -185,6 +190,15 @@ func writeNew(file, text string) error {
 	return errors.Join(err, f.Close())
 }
 
+// lmtp is where LMTP listens: whoever is served there can fill mailboxes, so the
+// address of the other services says nothing about it.
+func (o initOptions) lmtp() string {
+	if o.lmtpHost == "" {
+		return loopback
+	}
+	return o.lmtpHost
+}
+
 // highestPort is that of ManageSieve, the highest standard port we count from.
 const highestPort = 4190
 
@@ -200,8 +214,10 @@ func checkInit(o initOptions) error {
 			return usageError("--postmaster %s: must be an address with a domain", o.postmaster)
 		}
 	}
-	if net.ParseIP(o.host) == nil {
-		return usageError("--listen %s: not an IP address", o.host)
+	for _, f := range [][2]string{{"listen", o.host}, {"lmtp-listen", o.lmtp()}} {
+		if net.ParseIP(f[1]) == nil {
+			return usageError("--%s %s: not an IP address", f[0], f[1])
+		}
 	}
 	if o.portBase < 0 || o.portBase+highestPort > 65535 {
 		return usageError("--port-base %d: must be between 0 and %d", o.portBase, 65535-highestPort)
@@ -228,7 +244,7 @@ func initialText(o initOptions) string {
 	}{
 		{"main", mainRows(o)},
 		{"smtpd", smtpd},
-		{"lmtpd", [][2]string{{"listen", fmt.Sprintf("[%q, %q]", net.JoinHostPort(o.host, strconv.Itoa(24+o.portBase)), "unix:lmtp.sock")}}},
+		{"lmtpd", [][2]string{{"listen", fmt.Sprintf("[%q, %q]", net.JoinHostPort(o.lmtp(), strconv.Itoa(24+o.portBase)), "unix:lmtp.sock")}}},
 		{"imapd", [][2]string{{"listen", listen(143)}, {"listen_tls", listen(993)}}},
 		{"pop3d", [][2]string{{"listen", listen(110)}, {"listen_tls", listen(995)}}},
 		{"admin", [][2]string{{"listen", listen(80)}, {"listen_tls", listen(443)}}},

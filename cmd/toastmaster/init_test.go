@@ -58,7 +58,7 @@ func TestInitRefuses(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "x")
 	for _, c := range []string{
-		"--postmaster root", "--postmaster @", "--postmaster a@@b", "--hostname a..b", "--listen mx.example.test",
+		"--postmaster root", "--postmaster @", "--postmaster a@@b", "--hostname a..b", "--listen mx.example.test", "--lmtp-listen mx.example.test",
 		"--port-base -1", "--port-base 65000", "--port-base many", "--nonsense",
 	} {
 		_, errs := runs(t, 2, append([]string{"init", dir}, strings.Fields(c)...)...)
@@ -113,6 +113,29 @@ func TestJSON(t *testing.T) {
 		var v map[string]any
 		if err := json.Unmarshal([]byte(out), &v); err != nil || v[c.key] == nil {
 			t.Errorf("%s: %v in %s", c.args, err, out)
+		}
+	}
+}
+
+// TestInitListen: an address for the services opens none for LMTP, which has no
+// log-in.
+func TestInitListen(t *testing.T) {
+	t.Parallel()
+	for args, want := range map[string]string{
+		"":                             `listen = ["127.0.0.1:2024", "unix:lmtp.sock"]`,
+		"--listen 0.0.0.0":             `listen = ["127.0.0.1:2024", "unix:lmtp.sock"]`,
+		"--listen ::":                  `listen = ["127.0.0.1:2024", "unix:lmtp.sock"]`,
+		"--lmtp-listen 10.1.2.3":       `listen = ["10.1.2.3:2024", "unix:lmtp.sock"]`,
+		"--listen :: --lmtp-listen ::": `listen = ["[::]:2024", "unix:lmtp.sock"]`,
+	} {
+		dir := t.TempDir()
+		runs(t, 0, append([]string{"init", dir}, strings.Fields(args)...)...)
+		text, err := os.ReadFile(filepath.Join(dir, "toastmaster.toml"))
+		if err != nil || !strings.Contains(string(text), "[lmtpd]\n"+want) {
+			t.Errorf("%s: %v\n%s", args, err, text)
+		}
+		if strings.HasPrefix(args, "--listen ::") && !strings.Contains(string(text), `listen = ["[::]:2025"]`) {
+			t.Errorf("%s:\n%s", args, text)
 		}
 	}
 }

@@ -83,6 +83,7 @@ func openLMTPD(i *instance) (service.Service, error) {
 	handler := d.Handler()
 	return i.server(serverOptions{
 		name: "lmtpd", plain: c.Listen, handler: handler, busy: handler.BusyReply(),
-		connections: c.MaxConnections, drain: c.DrainTimeout,
+		connections: c.MaxConnections, perClient: c.MaxClient, limitTrusted: true, drain: c.DrainTimeout,
+		allowed: configs.Prefixes(c.TrustedNetworks), denied: handler.DeniedReply(),
 	})
 }

@@ -36,13 +36,6 @@ func makePostmaster(ctx context.Context, c *configs.Config, id identity.ID) (err
 	return err
 }
 
-// warn logs at the start what serves, but not as somebody may think.
-func (i *instance) warn(ctx context.Context) {
-	if err := noPostmaster(ctx, i.config, i.directory); err != nil {
-		i.log.Warn("configuration", "cause", i.config.Mistake("smtpd.postmaster", err))
-	}
-}
-
 // noPostmaster says why mail for postmaster is refused, if it is. A directory
 // that cannot answer now is no reason.
 func noPostmaster(ctx context.Context, c *configs.Config, d directory.Directory) error {

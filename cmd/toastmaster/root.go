@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -16,7 +17,8 @@ func runCommand(ctx context.Context, env *environment, args []string) int {
 	root.SetOut(env.stdout)
 	root.SetErr(env.stderr)
 	err := root.ExecuteContext(ctx)
-	if err != nil {
+	var p *printed
+	if err != nil && !errors.As(err, &p) {
 		fmt.Fprintln(env.stderr, "toastmaster:", err)
 	}
 	return exitCode(err)

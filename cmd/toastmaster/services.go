@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/netip"
 	"strings"
 	"syscall"
 	"time"
@@ -98,16 +99,25 @@ type serverOptions struct {
 	connections, perClient int
 	drain                  time.Duration
 	busy                   string
+	// allowed and denied are service.Server's.
+	allowed []netip.Prefix
+	denied  string
+	// limitTrusted counts clients in main.trusted_networks, too.
+	limitTrusted bool
 }
 
 // server makes the server of a protocol and opens its listeners.
 func (i *instance) server(o serverOptions) (service.Service, error) {
 	s := &service.Server{
-		ServiceName: o.name, Handler: o.handler, Busy: o.busy, Log: i.log, Clock: i.clock,
+		ServiceName: o.name, Handler: o.handler, Busy: o.busy, Denied: o.denied, Log: i.log, Clock: i.clock,
 		Limits: service.Limits{
 			Connections: o.connections, PerClient: o.perClient, IPv6Prefix: 64, Trusted: i.trusted,
 			HandshakeTimeout: i.config.TLS.HandshakeTimeout, DrainTimeout: o.drain,
 		},
+	}
+	s.Limits.Allowed = o.allowed
+	if o.limitTrusted {
+		s.Limits.Trusted = nil
 	}
 	for _, address := range o.plain {
 		l, err := i.listen(address)

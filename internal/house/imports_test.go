@@ -27,7 +27,7 @@ var mayImport = []struct {
 	{"internal/addr", nil},
 	{"internal/envelope", []string{"internal/addr", "internal/dsn"}},
 	{"internal/trace", []string{"internal/addr", "internal/envelope"}},
-	{"internal/spool", []string{"internal/dsn", "internal/vfs"}},
+	{"internal/spool", []string{"internal/clock", "internal/dsn", "internal/vfs"}},
 	{"internal/wire", []string{"internal/dsn"}},
 	{"internal/mime", nil},
 	{"internal/msglog", []string{"internal/clock", "internal/dsn", "internal/envelope"}},

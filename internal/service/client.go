@@ -50,6 +50,11 @@ func NewSessionID() string {
 	return string(b[:])
 }
 
+// allows says whether a client is served.
+func (l *Limits) allows(a netip.Addr) bool {
+	return l.Allowed == nil || !a.IsValid() || InNetworks(l.Allowed, a)
+}
+
 // key folds an address to the client it counts for.
 func (l *Limits) key(a netip.Addr) netip.Addr {
 	if l.IPv6Prefix > 0 && l.IPv6Prefix < 128 && a.Is6() {

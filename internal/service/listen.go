@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/netip"
 	"os"
 	"strings"
 	"sync"
@@ -17,14 +18,16 @@ const unixPrefix = "unix:"
 // as alive.
 const probeTimeout = time.Second
 
-// Listen opens "host:port" or "unix:/path". mode is that of a unix socket and
+// Listen opens "host:port" or "unix:/path". The host "0.0.0.0" is every IPv4
+// address of the machine, "::" or none every address of both families, or of the
+// one that it has. mode is that of a unix socket and
 // means nothing for a port. A socket that somebody listens on is an error, one
 // left by a dead process is replaced, and a file that is no socket is never
 // touched.
 func Listen(address string, mode fs.FileMode) (net.Listener, error) {
 	path, ok := strings.CutPrefix(address, unixPrefix)
 	if !ok {
-		l, err := net.Listen("tcp", address)
+		l, err := net.Listen(family(address))
 		if err != nil {
 			return nil, fmt.Errorf("listen on %s: %w", address, cause(err))
 		}
@@ -35,6 +38,21 @@ func Listen(address string, mode fs.FileMode) (net.Listener, error) {
 		return nil, fmt.Errorf("listen on %s: %w", address, cause(err))
 	}
 	return l, nil
+}
+
+// family says what net.Listen is to be told: it takes "0.0.0.0" for both
+// families, too, and "::" for IPv6 alone where it thinks that sockets cannot have
+// both.
+func family(address string) (network, asked string) {
+	host, port, err := net.SplitHostPort(address)
+	ip, ipErr := netip.ParseAddr(host)
+	switch {
+	case err != nil || ipErr != nil || !ip.IsUnspecified():
+		return "tcp", address
+	case ip.Is4():
+		return "tcp4", address
+	}
+	return "tcp", ":" + port
 }
 
 // cause strips net's repetition of the address.

@@ -90,3 +90,42 @@ func TestListenErrors(t *testing.T) {
 		t.Error("the file was touched")
 	}
 }
+
+// TestListenOnBothFamilies: "::" is every address of the machine, "0.0.0.0" every
+// one of IPv4 and no other.
+func TestListenOnBothFamilies(t *testing.T) {
+	t.Parallel()
+	// Where there is no IPv6, it is IPv4 alone, and no error.
+	probe, err := net.Listen("tcp", "[::1]:0")
+	ipv6 := err == nil
+	if ipv6 {
+		_ = probe.Close()
+	}
+	for address, reached := range map[string]map[string]bool{
+		"[::]:0":      {"127.0.0.1": true, "::1": ipv6},
+		":0":          {"127.0.0.1": true, "::1": ipv6},
+		"0.0.0.0:0":   {"127.0.0.1": true, "::1": false},
+		"127.0.0.1:0": {"127.0.0.1": true, "::1": false},
+	} {
+		l, err := Listen(address, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, port, err := net.SplitHostPort(l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for host, want := range reached {
+			c, err := net.Dial("tcp", net.JoinHostPort(host, port))
+			if (err == nil) != want {
+				t.Errorf("%s from %s: %v", address, host, err)
+			}
+			if err == nil {
+				_ = c.Close()
+			}
+		}
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -23,6 +23,8 @@ type Server struct {
 	Listeners   []Listener
 	Handler     Handler
 	Limits      Limits
+	// Denied is written in the same way to a client that Limits.Allowed has not.
+	Denied string
 	// Busy is written to a client over the limit before the close: "421 ...",
 	// with its line end. Nothing is written on an implicit-TLS port.
 	Busy string
@@ -179,6 +181,10 @@ func (s *Server) accept(ctx, handlers context.Context, l Listener) {
 // admit starts a session, or turns the client away.
 func (s *Server) admit(handlers context.Context, l Listener, c net.Conn) {
 	ses := &session{conn: c, client: ClientAddr(c)}
+	if !s.Limits.allows(ses.client) {
+		s.turnAway(l, ses, s.Denied, dsn.New(dsn.PolicyLater, "the client is not in the networks that are served"))
+		return
+	}
 	ses.trusted = !ses.client.IsValid() || InNetworks(s.Limits.Trusted, ses.client)
 	if !ses.trusted && s.Admit != nil {
 		if e := s.Admit(ses.client); e != nil {
@@ -265,9 +271,14 @@ func (s *Server) checkStress() {
 }
 
 func (s *Server) refuse(l Listener, ses *session, why *dsn.Error) {
-	if s.Busy != "" && l.TLS == nil {
+	s.turnAway(l, ses, s.Busy, why)
+}
+
+// turnAway says text, which may be empty, and closes.
+func (s *Server) turnAway(l Listener, ses *session, text string, why *dsn.Error) {
+	if text != "" && l.TLS == nil {
 		_ = ses.conn.SetWriteDeadline(time.Now().Add(busyTimeout))
-		_, _ = ses.conn.Write([]byte(s.Busy))
+		_, _ = ses.conn.Write([]byte(text))
 	}
 	_ = ses.conn.Close()
 	event := msglog.Reject{Service: s.ServiceName, Client: ClientText(ses.client), Stage: "connect", Err: why}

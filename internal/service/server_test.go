@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -346,5 +347,57 @@ func TestSessionIDsDiffer(t *testing.T) {
 			t.Fatalf("id %q", id)
 		}
 		seen[id] = true
+	}
+}
+
+// TestAllowedClients: who is not in the list hears why and is not counted; a unix
+// socket is always served, and an empty list serves nobody else.
+func TestAllowedClients(t *testing.T) {
+	t.Parallel()
+	unix, err := Listen("unix:"+filepath.Join(t.TempDir(), "s"), 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := run(t, &Server{
+		Listeners: []Listener{{Listener: listen(t)}, {Listener: unix}}, Denied: "421 denied\r\n",
+		Limits:  Limits{Allowed: []netip.Prefix{netip.MustParsePrefix("127.0.0.2/32")}, PerClient: 1},
+		Handler: handlerFunc(func(_ context.Context, c net.Conn) { _, _ = io.WriteString(c, "220 hello\r\n") }),
+	})
+	from := func(local, network string, l net.Listener) string {
+		d := net.Dialer{}
+		if local != "" {
+			d.LocalAddr = &net.TCPAddr{IP: net.ParseIP(local)}
+		}
+		c, err := d.Dial(network, l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		text, err := io.ReadAll(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	for range 3 {
+		if got := from("127.0.0.1", "tcp", r.Listeners[0]); got != "421 denied\r\n" {
+			t.Errorf("a stranger hears %q", got)
+		}
+	}
+	if got := from("127.0.0.2", "tcp", r.Listeners[0]); got != "220 hello\r\n" {
+		t.Errorf("a client of the list hears %q", got)
+	}
+	if got := from("", "unix", unix); got != "220 hello\r\n" {
+		t.Errorf("the socket says %q", got)
+	}
+	if !(&Limits{}).allows(netip.MustParseAddr("192.0.2.1")) || (&Limits{Allowed: []netip.Prefix{}}).allows(netip.MustParseAddr("127.0.0.1")) {
+		t.Error("no list is everybody, an empty one nobody")
+	}
+	r.stop()
+	if err := <-r.done; err != nil {
+		t.Error(err)
+	}
+	if !strings.Contains(r.log.String(), "not in the networks that are served") {
+		t.Error(r.log.String())
 	}
 }

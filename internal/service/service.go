@@ -56,6 +56,9 @@ type Limits struct {
 	// IPv6Prefix is how many bits of an IPv6 address make one client
 	// (Postfix smtpd_client_ipv6_prefix_length). Zero is the whole address.
 	IPv6Prefix int
+	// Allowed are the clients that are served at all, beside those of a unix
+	// socket; nil is everybody.
+	Allowed []netip.Prefix
 	// Trusted clients, and those of a unix socket, are exempt from PerClient,
 	// Reserved, Stress and Server.Admit.
 	Trusted          []netip.Prefix

@@ -96,6 +96,13 @@ func (s *Server) ServeConn(ctx context.Context, nc net.Conn) {
 	})
 }
 
+// DeniedReply is what a client hears that is not served, for
+// service.Server.Denied. It is temporary: a network that is missing in a list
+// shall cost no mail.
+func (s *Server) DeniedReply() string {
+	return "421 4.7.1 " + s.Hostname + " Access denied\r\n"
+}
+
 // BusyReply is what a client over the connection limit hears, for
 // service.Server.Busy.
 func (s *Server) BusyReply() string {

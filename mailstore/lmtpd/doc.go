@@ -24,7 +24,8 @@
 // # What it does not do
 //
 // It does not relay, expand aliases or filter; mail goes to INBOX, whatever the
-// extension of the address. It asks for no log-in: keep its addresses inside.
+// extension of the address. It asks for no log-in: who is served is a matter of
+// lmtpd.trusted_networks, which internal/service looks at before the greeting.
 // A client that lost the answer and tries again makes a second copy; LMTP has
 // no message identity that could tell. It does not offer DSN, because it sends
 // no reports: the client does, as RFC 3461 section 5.2.2 wants it to.
@@ -40,11 +41,14 @@
 //	an alias without mailbox   550 5.1.1: the client should have expanded it
 //	directory unavailable      451 4.3.0, misconfigured 451 4.3.5
 //
-// After the content: 250, 554 5.4.6 delivered before, 552 5.2.2 over quota, 452 4.3.1 disk full, 451 4.3.0.
+// At MAIL: 452 4.3.1 less than store.min_free would be left, 552 5.3.4 too large.
+//
+// After the content: 250, 554 5.4.6 delivered before or more Received fields than
+// lmtpd.hop_count_limit, 552 5.2.2 over quota, 452 4.3.1 disk full, 451 4.3.0.
 //
 // # Parameters
 //
-// The section [lmtpd]; main.hostname.
+// The section [lmtpd]; main.hostname, store.min_free.
 //
 // # Standards
 //

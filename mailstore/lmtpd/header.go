@@ -21,6 +21,7 @@ type header struct {
 	held     []byte // the start of the present line
 	begun    bool   // a field was seen
 	received bool   // one of them was a Received
+	hops     int    // Received fields
 	decided  bool   // the present line is longer than what is held
 	dropping bool   // the present field is removed
 	over     bool   // the rest is body
@@ -88,10 +89,13 @@ func (h *header) see(line []byte) {
 	case !ok:
 	case bytes.EqualFold(name, []byte("Delivered-To")):
 		h.delivered.Add(string(value))
-	case bytes.EqualFold(name, []byte("Received")) && !h.received:
-		// What stands above it is of the client itself.
-		h.received = true
-		h.delivered.Forget()
+	case bytes.EqualFold(name, []byte("Received")):
+		h.hops++
+		if !h.received {
+			// What stands above it is of the client itself.
+			h.received = true
+			h.delivered.Forget()
+		}
 	}
 }
 

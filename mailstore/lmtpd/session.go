@@ -50,7 +50,10 @@ var _ smtp.LMTPSession = (*session)(nil)
 // Mail is MAIL FROM.
 func (s *session) Mail(from string, o *smtp.MailOptions) error {
 	s.sender, s.utf8 = from, o != nil && o.UTF8
-	return nil
+	if o != nil {
+		return s.d.o.Store.Room(o.Size)
+	}
+	return s.d.o.Store.Room(0)
 }
 
 // Reset forgets the transaction.
@@ -74,6 +77,9 @@ func (s *session) LMTPData(r io.Reader, status smtp.StatusCollector) error {
 	}
 	if err == nil {
 		err = h.Close()
+	}
+	if err == nil && h.hops > s.d.o.Params.HopCountLimit {
+		err = dsn.New(dsn.LoopDetected, "Too many hops")
 	}
 	if err == nil {
 		outcomes := s.deliverAll(buf, &h.delivered, prefix)

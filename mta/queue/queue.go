@@ -55,7 +55,7 @@ type Queue struct {
 	// marks since.
 	gen, durable atomic.Uint64
 	storeMarks   atomic.Bool
-	space        space
+	space        *spool.Space
 	// room bounds the messages in the journal.
 	room *semaphore.Weighted
 	// memory is what is left of queue.content_memory.
@@ -95,6 +95,10 @@ func Open(ctx context.Context, o Options) (*Queue, error) {
 		closing: make(chan struct{}),
 		known:   map[envelope.QueueID]*message{},
 		due:     dueList{limit: o.Config.DueLimit, at: map[envelope.QueueID]*dueEntry{}},
+	}
+	q.space = &spool.Space{
+		FS: o.FS, Dir: o.Dir, Clock: o.Clock, MinFree: o.Config.MinFree, Param: "queue.min_free", Present: q.present,
+		Failed: func(err error) { o.Log.Warn("free space of the queue cannot be measured", "cause", err) },
 	}
 	q.gen.Store(1)
 	q.due.horizon = o.Clock.Now().Add(o.Config.RunDelay + scanMargin)

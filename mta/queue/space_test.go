@@ -68,6 +68,6 @@ func TestRoom(t *testing.T) {
 	expect("it cannot be measured", 0, true)
 	now.Advance(time.Second)
 	expect("it can again", 0, false)
-	q.cfg.MinFree = 0
+	q.space.MinFree = 0
 	expect("switched off", 1<<40, true)
 }

@@ -15,6 +15,12 @@ type credentials struct{ user, password string }
 // passwords maps a nexthop to credentials.
 type passwords map[string]credentials
 
+// CheckPasswordFile says why New would not take it as smtp.password_file.
+func CheckPasswordFile(name string) error {
+	_, err := readPasswords(name)
+	return err
+}
+
 // readPasswords reads smtp.password_file: "nexthop user:password" a line, "#"
 // begins a comment line (Postfix smtp_sasl_password_maps as texthash). Errors
 // name the line and never what stands on it.

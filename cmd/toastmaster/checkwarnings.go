@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"toastmaster/configs"
+	"toastmaster/directory"
+)
+
+// checkWarnings is what serves, but not as somebody may think: for config check.
+func checkWarnings(ctx context.Context, c *configs.Config, plan startPlan) ([]string, error) {
+	out := []string{}
+	for _, w := range warnings(c, time.Now()) {
+		out = append(out, w.Error())
+	}
+	if len(plan.adopt) > 0 {
+		out = append(out, c.Mistake("main.instance", fmt.Errorf("the next start gives what has none an instance id: %s", plan.adopted())).Error())
+		return out, nil // the database may have an older schema
+	}
+	if c.SMTPD.Postmaster == "" {
+		return out, nil
+	}
+	d, closeIt, err := openAnswers(c)
+	if err != nil {
+		return nil, err
+	}
+	if err := noPostmaster(ctx, c, d); err != nil {
+		out = append(out, c.Mistake("smtpd.postmaster", err).Error())
+	}
+	return out, closeIt()
+}
+
+// warn logs the same at the start.
+func (i *instance) warn(ctx context.Context) {
+	for _, w := range warnings(i.config, i.clock.Now()) {
+		if errors.Is(w, configs.ErrNoPostmaster) {
+			continue // the directory knows more
+		}
+		i.log.Warn("configuration", "cause", w)
+	}
+	if err := noPostmaster(ctx, i.config, directory.Directory(i.directory)); err != nil {
+		i.log.Warn("configuration", "cause", i.config.Mistake("smtpd.postmaster", err))
+	}
+}
+
+// warnings are about the configuration and the files that it names.
+func warnings(c *configs.Config, now time.Time) []*configs.Error {
+	out := c.Warnings()
+	warn := func(param string, err error) {
+		if err != nil {
+			out = append(out, c.Mistake(param, err))
+		}
+	}
+	warn("", openTo(c.File, 0o007, "the configuration"))
+	named := false
+	for _, entry := range c.TLS.Certificates {
+		cert, key := configs.CertificateFiles(entry)
+		warn("tls.certificates", openTo(c.Path(key), 0o037, "the key"))
+		if key != cert {
+			warn("tls.certificates", openTo(c.Path(cert), 0o002, "the certificate"))
+		}
+		leaf, err := leafOf(c.Path(cert))
+		if err != nil {
+			continue // checkCertificates has said so
+		}
+		warn("tls.certificates", outOfTime(c.Path(cert), leaf, now))
+		named = named || leaf.VerifyHostname(c.Main.Hostname) == nil
+	}
+	if !named && len(c.TLS.Certificates) > 0 {
+		warn("tls.certificates", fmt.Errorf("no certificate is for main.hostname, %s: clients and mail hosts that check will not connect", c.Main.Hostname))
+	}
+	warn("directory.path", openTo(c.Path(c.Directory.Path), 0o007, "the database, which has the password hashes,"))
+	warn("store.path", openTo(c.Path(c.Store.Path), 0o007, "the mail store"))
+	warn("main.data_dir", openTo(c.Path(queueDir), 0o007, "the queue"))
+	for _, address := range c.Listeners() {
+		warn(c.ListenParam(address), notHere(address))
+	}
+	return out
+}
+
+// openTo says that a file has one of the bits of mode that it should not have.
+func openTo(path string, bits fs.FileMode, what string) error {
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm()&bits == 0 {
+		return nil
+	}
+	can := "read"
+	if info.Mode().Perm()&bits&0o022 != 0 {
+		can = "changed"
+	}
+	return fmt.Errorf("%s may be %s by others: %s has mode %04o; `chmod %04o %s` mends it", what, can, path, info.Mode().Perm(), info.Mode().Perm()&^bits, path)
+}
+
+// leafOf is the first certificate of a file.
+func leafOf(file string) (*x509.Certificate, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		var block *pem.Block
+		if block, text = pem.Decode(text); block == nil {
+			return nil, fmt.Errorf("%s has no certificate", file)
+		}
+		if block.Type == "CERTIFICATE" {
+			return x509.ParseCertificate(block.Bytes)
+		}
+	}
+}
+
+func outOfTime(file string, leaf *x509.Certificate, now time.Time) error {
+	const day = "2006-01-02"
+	switch {
+	case now.After(leaf.NotAfter):
+		return fmt.Errorf("the certificate %s expired on %s: no client will take it", file, leaf.NotAfter.Format(day))
+	case now.Before(leaf.NotBefore):
+		return fmt.Errorf("the certificate %s is not valid before %s", file, leaf.NotBefore.Format(day))
+	}
+	return nil
+}
+
+// notHere says that a listener's address is none of this machine. It may become
+// one, so it is no mistake.
+func notHere(address string) error {
+	if strings.HasPrefix(address, "unix:") {
+		return nil
+	}
+	host, _, err := net.SplitHostPort(address)
+	if err != nil || host == "" {
+		return nil
+	}
+	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+	if err != nil {
+		return fmt.Errorf("%q cannot be listened on: %w", address, err)
+	}
+	return l.Close()
+}

@@ -1,0 +1,95 @@
+package configs
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+)
+
+// ErrNoPostmaster is what is wrong with an empty smtpd.postmaster.
+var ErrNoPostmaster = errors.New("not set: mail for <postmaster> is refused unless postmaster@ main.hostname is a mailbox or an alias (RFC 5321 section 4.5.1)")
+
+// Warnings lists what a file may say but hardly means. What the files it names
+// are like is not looked at.
+func (c *Config) Warnings() []*Error {
+	var out []*Error
+	warn := func(param, format string, args ...any) {
+		out = append(out, c.Mistake(param, fmt.Errorf(format, args...)))
+	}
+	if c.SMTPD.Postmaster == "" && len(c.SMTPD.Listen) > 0 {
+		warn("smtpd.postmaster", "%w", ErrNoPostmaster)
+	}
+	for _, p := range wide(c.Main.TrustedNetworks) {
+		warn("main.trusted_networks", "%s is a large part of the Internet, and each client in it may relay mail to anywhere", p)
+	}
+	for _, p := range wide(c.LMTPD.TrustedNetworks) {
+		warn("lmtpd.trusted_networks", "%s is a large part of the Internet, and each client in it can write into every mailbox", p)
+	}
+	for _, address := range c.LMTPD.Listen {
+		switch {
+		case !beyondLoopback(address):
+		case onlyLoopback(c.LMTPD.TrustedNetworks):
+			warn("lmtpd.listen", "%q is reached from other machines, and lmtpd.trusted_networks serves none of them", address)
+		default:
+			warn("lmtpd.listen", "%q is open to other machines without a log-in: each client in lmtpd.trusted_networks (%s) can write into every mailbox", address, strings.Join(c.LMTPD.TrustedNetworks, ", "))
+		}
+	}
+	return out
+}
+
+// Bits of a network that is hardly anybody's own.
+const (
+	wideIPv4 = 8
+	wideIPv6 = 16
+)
+
+// everybody is a network of all clients of a family.
+func everybody(list []string) string {
+	for _, p := range Prefixes(list) {
+		if p.Bits() == 0 {
+			return p.String()
+		}
+	}
+	return ""
+}
+
+// wide are the networks that are too large to be trusted. 10.0.0.0/8 and
+// 127.0.0.0/8 are somebody's own.
+func wide(list []string) (out []netip.Prefix) {
+	for _, p := range Prefixes(list) {
+		a := p.Addr().Unmap()
+		switch {
+		case a.Is4() && (p.Bits() < wideIPv4 || p.Bits() == wideIPv4 && !a.IsPrivate() && !a.IsLoopback()):
+		case a.Is6() && p.Bits() < wideIPv6 && !a.IsPrivate():
+		default:
+			continue
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+func onlyLoopback(list []string) bool {
+	for _, p := range Prefixes(list) {
+		if !p.Addr().IsLoopback() || p.Addr().Is4() && p.Bits() < 8 || p.Addr().Is6() && p.Bits() < 128 {
+			return false
+		}
+	}
+	return true
+}
+
+// beyondLoopback says that other machines may reach a listener. A name may mean
+// any address.
+func beyondLoopback(address string) bool {
+	if strings.HasPrefix(address, "unix:") {
+		return false
+	}
+	host, _, err := net.SplitHostPort(address)
+	if err != nil || host == "localhost" {
+		return false
+	}
+	ip, err := netip.ParseAddr(host)
+	return err != nil || !ip.Unmap().IsLoopback()
+}
