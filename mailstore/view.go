@@ -327,18 +327,23 @@ func (v *View) Structure(ctx context.Context, seq uint32) (data []byte, err erro
 	return data, err
 }
 
-// known is the entry of message seq, nil if there is none or it is damaged.
+// known is the entry of message seq, nil if there is none, it is damaged, or of
+// a version that mime does not read any more.
 func (v *View) known(seq uint32) ([]byte, error) {
 	v.mb.mu.Lock()
 	defer v.mb.mu.Unlock()
-	switch live := v.live(seq); {
+	live := v.live(seq)
+	switch {
 	case live == nil:
 		return nil, ErrExpunged
 	case live.CacheLen == 0:
 		return nil, nil
-	default:
-		return v.cached(live)
 	}
+	data, err := v.cached(live)
+	if err != nil || !mime.Current(data) {
+		return nil, err
+	}
+	return data, nil
 }
 
 // cached reads an entry through the window; nil if it is damaged.

@@ -11,7 +11,7 @@ var ErrRecord = errors.New("mime: not a record of this version")
 
 // recordVersion is the first octet of a record. It grows with every change of
 // the form or of what Scan answers, so that old caches are made anew.
-const recordVersion = 1
+const recordVersion = 2
 
 // The bits of a part's first octet.
 const (
@@ -19,6 +19,10 @@ const (
 	encodingShift = 2
 	textBit       = 0x10
 )
+
+// Current says whether a record is of this version. One that is not can be read
+// no more: scan the message again.
+func Current(record []byte) bool { return len(record) > 0 && record[0] == recordVersion }
 
 // AppendBinary appends the record that the index keeps. Its form: version,
 // then as unsigned varints Size, WireSize-Size, the lengths of Envelope and

@@ -13,8 +13,10 @@
 //
 // Any input is a message. Scanning fails only when the reader does. A line
 // without a colon in a header is skipped and the header goes on. A boundary
-// line ends a header, too. A multipart without parts stays a multipart. A
-// Content-Type that cannot be understood is text/plain (RFC 2045 section 5.2).
+// line ends a header, too. A Content-Type that cannot be understood is
+// text/plain (RFC 2045 section 5.2), and so is, with all of its body, a multipart
+// in which no part begins: it has no boundary, or another one. Parameters are
+// found where a semicolon is missing, and those continued by RFC 2231 are joined.
 //
 // # Limits
 //
@@ -26,8 +28,8 @@
 //
 // # What it does not do
 //
-// It does not decode: encoded words (RFC 2047) and parameters in RFC 2231 form
-// stay as they are, as IMAP wants them. It does not decide whether a message is
+// It does not decode: encoded words (RFC 2047) and the percent-encoding of RFC
+// 2231 stay as they are, as IMAP wants them. It does not decide whether a message is
 // good; that is policy.
 //
 // # Wire form

@@ -21,6 +21,10 @@ type open struct {
 // the sizes and after them, as ranges of scanner.text.
 type description struct {
 	head, tail, envelope span
+	// textHead and textTail are for a multipart that turns out to have no
+	// part, and is text then; charset is that of the text.
+	textHead, textTail span
+	charset            []byte
 }
 
 type span struct{ from, to int }
@@ -33,6 +37,7 @@ type scanner struct {
 	text      []byte // rendered header text of all parts
 	fields    fieldSet
 	addresses addressParser
+	params    params
 	rendered  []byte // memory of ENVELOPE and BODYSTRUCTURE
 	out       []byte // BODYSTRUCTURE as it is joined
 	rest      []byte // undecided octets between two pieces, see Scanner
@@ -66,7 +71,7 @@ func (s *scanner) reset() {
 	*s.m = Message{Parts: s.m.Parts[:0], cuts: s.m.cuts[:0]}
 	*s = scanner{
 		limits: s.limits, m: s.m, next: None,
-		stack: s.stack[:0], desc: s.desc[:0], text: s.text[:0], fields: s.fields, addresses: s.addresses,
+		stack: s.stack[:0], desc: s.desc[:0], text: s.text[:0], fields: s.fields, addresses: s.addresses, params: s.params,
 		rendered: s.rendered, rest: s.rest[:0],
 	}
 	s.push(None)
@@ -121,11 +126,10 @@ func (s *scanner) advance(b []byte) {
 }
 
 var (
-	lineFeed     = []byte("\n")
-	crlf         = []byte("\r\n")
-	lineAndDash  = []byte("\n--")
-	twoDashes    = []byte("--")
-	defaultShape = []byte(`("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 0 0 NIL NIL NIL NIL)`)
+	lineFeed    = []byte("\n")
+	crlf        = []byte("\r\n")
+	lineAndDash = []byte("\n--")
+	twoDashes   = []byte("--")
 )
 
 // restOfLine goes to the end of a line that is already handled.
@@ -274,6 +278,9 @@ func (s *scanner) closeLast(end position) {
 	p.Lines = end.lines - o.body.lines
 	if o.boundary != nil {
 		s.active--
+	}
+	if p.Kind == Multipart && p.Child == None {
+		s.becomeText(p, &s.desc[o.part])
 	}
 	s.stack = s.stack[:len(s.stack)-1]
 }

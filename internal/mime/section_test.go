@@ -101,3 +101,21 @@ func TestSectionOfPlainMessage(t *testing.T) {
 		t.Error("a leaf has no parts")
 	}
 }
+
+// TestSectionOfMultipartWithoutParts has the text where a client looks for it,
+// for each way of having no part, at the top and within another.
+func TestSectionOfMultipartWithoutParts(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{"mixed", `alternative; boundary=""`, "mixed; boundary=other", "mixed; boundary=\" \"", "digest"} {
+		text := "Content-Type: multipart/" + kind + "\n\n--b\n\nhello\n--b--\n"
+		m := ScanBytes([]byte(text))
+		if r, ok := m.Section([]uint32{1}, Whole); !ok || text[r.From:r.To] != "--b\n\nhello\n--b--\n" || !m.Parts[0].Text || m.Parts[0].Kind != Leaf {
+			t.Errorf("%s: %v %v %s", kind, r, ok, m.Structure)
+		}
+		text = "Content-Type: multipart/mixed; boundary=out\n\n--out\nContent-Type: multipart/" + kind + "\nContent-Transfer-Encoding: base64\n\nhello\n--out\n\nx\n--out--\n"
+		m = ScanBytes([]byte(text))
+		if r, ok := m.Section([]uint32{1}, Whole); !ok || text[r.From:r.To] != "hello" || m.Parts[1].Encoding != Identity {
+			t.Errorf("%s: %v %v %s", kind, r, ok, m.Structure)
+		}
+	}
+}

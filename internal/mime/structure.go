@@ -18,33 +18,57 @@ func (s *scanner) describe(o *open, p *Part) {
 		d.envelope = span{from, len(s.text)}
 	}
 	kind, sub, params := s.contentType()
-	d.head.from = len(s.text)
+	multipart := equalFold(kind, "multipart")
+	rfc822 := equalFold(kind, "message") && equalFold(sub, "rfc822")
 	switch {
-	case equalFold(kind, "multipart") && s.mayNest():
-		p.Kind = Multipart
-		o.digest = equalFold(sub, "digest")
-		s.text = AppendString(s.text, sub)
-		d.head.to = len(s.text)
-		d.tail.from = len(s.text)
-		s.appendParams(params, p, o)
-		s.text = append(s.text, ' ')
-	case equalFold(kind, "message") && equalFold(sub, "rfc822") && s.mayNest():
+	case (multipart || rfc822) && !s.mayNest():
+		s.appendLeaf(d, []byte("application"), []byte("octet-stream"), paramParser{}, p)
+	case multipart:
+		s.appendMultipart(d, o, p, sub, params)
+	case rfc822:
 		p.Kind = Rfc822
-		s.appendLeaf([]byte("message"), []byte("rfc822"), params, p)
-	case equalFold(kind, "multipart"), equalFold(kind, "message") && equalFold(sub, "rfc822"):
-		s.appendLeaf([]byte("application"), []byte("octet-stream"), paramParser{}, p)
+		s.appendLeaf(d, []byte("message"), []byte("rfc822"), params, p)
 	default:
 		p.Text = equalFold(kind, "text")
-		s.appendLeaf(kind, sub, params, p)
+		s.appendLeaf(d, kind, sub, params, p)
 	}
-	if p.Kind != Multipart {
-		d.head.to = len(s.text)
-		d.tail.from = len(s.text)
-		s.text = appendFirst(s.text, &s.fields, fieldMD5)
-		s.text = append(s.text, ' ')
-	}
+}
+
+// appendMultipart describes a multipart in two ways: as what it is and, for the
+// case that it has no part, as text/plain. Without a boundary it has none, and
+// what is in it would be seen by nobody.
+func (s *scanner) appendMultipart(d *description, o *open, p *Part, sub []byte, in paramParser) {
+	o.digest = equalFold(sub, "digest")
+	d.head.from = len(s.text)
+	s.text = AppendString(s.text, sub)
+	d.head.to = len(s.text)
+	d.tail.from = len(s.text)
+	s.text = s.params.append(s.text, in)
+	s.text = append(s.text, ' ')
 	s.appendExtension()
 	d.tail.to = len(s.text)
+	// White space at the end of a boundary is none of it (RFC 2046 section 5.1.1).
+	if boundary := bytes.TrimRight(s.params.boundary, " \t"); s.params.hasBoundary && len(boundary) > 0 {
+		p.Kind = Multipart
+		o.boundary = bytes.Clone(boundary)
+		s.active++
+	}
+	p.Text = true
+	var text description
+	s.appendLeaf(&text, []byte("text"), []byte("plain"), paramParser{in: in.in, i: in.i, only: "charset"}, p)
+	p.Encoding = Identity // a multipart has no other (RFC 2045 section 6.4)
+	if p.Kind == Multipart {
+		d.textHead, d.textTail, p.Text = text.head, text.tail, false
+		d.charset, p.Charset = p.Charset, nil
+		return
+	}
+	*d = description{head: text.head, tail: text.tail, envelope: d.envelope}
+}
+
+// becomeText makes a multipart without parts what describe has prepared.
+func (s *scanner) becomeText(p *Part, d *description) {
+	p.Kind, p.Text, p.Charset = Leaf, true, d.charset
+	d.head, d.tail = d.textHead, d.textTail
 }
 
 // mayNest says that the limits allow children below the present part.
@@ -70,21 +94,61 @@ func (s *scanner) contentType() (kind, sub []byte, params paramParser) {
 	return []byte("text"), []byte("plain"), paramParser{}
 }
 
-// appendLeaf writes type, subtype, parameters, id, description and encoding.
-func (s *scanner) appendLeaf(kind, sub []byte, params paramParser, p *Part) {
+// appendLeaf writes type, subtype, parameters, id, description and encoding,
+// and what follows the sizes.
+func (s *scanner) appendLeaf(d *description, kind, sub []byte, in paramParser, p *Part) {
+	d.head.from = len(s.text)
 	s.text = AppendString(s.text, kind)
 	s.text = append(s.text, ' ')
 	s.text = AppendString(s.text, sub)
 	s.text = append(s.text, ' ')
-	s.appendParams(params, p, nil)
+	s.text = s.params.append(s.text, in)
+	if p.Text {
+		p.Charset = s.charset()
+	}
 	s.text = append(s.text, ' ')
 	s.text = appendFirst(s.text, &s.fields, fieldID)
 	s.text = append(s.text, ' ')
 	s.text = appendFirst(s.text, &s.fields, fieldDescription)
 	s.text = append(s.text, ' ')
+	s.appendEncoding(p)
+	d.head.to = len(s.text)
+	d.tail.from = len(s.text)
+	s.text = appendFirst(s.text, &s.fields, fieldMD5)
+	s.text = append(s.text, ' ')
+	s.appendExtension()
+	d.tail.to = len(s.text)
+}
+
+// charset is that of the parameters just written, for a text. A text without
+// one gets us-ascii, as RFC 2045 section 5.2 has it and Dovecot says it.
+func (s *scanner) charset() []byte {
+	if s.params.hasCharset {
+		return bytes.Clone(s.params.charset)
+	}
+	const ascii = `"charset" "us-ascii")`
+	if rest, none := bytes.CutSuffix(s.text, []byte("NIL")); none {
+		s.text = append(append(rest, '('), ascii...)
+	} else {
+		s.text[len(s.text)-1] = ' '
+		s.text = append(s.text, ascii...)
+	}
+	return nil
+}
+
+// appendEncoding writes the Content-Transfer-Encoding. One that is written with
+// blanks, hyphens or quotes in it, like "8 bit", is what it means.
+func (s *scanner) appendEncoding(p *Part) {
 	text, _ := s.fields.first(fieldEncoding)
 	e := paramParser{in: text}
 	encoding := e.token()
+	if !equalsAny(encoding, encodings[:]) {
+		for i, want := range squeezed {
+			if squeezesTo(text, want) {
+				encoding = []byte(encodings[i])
+			}
+		}
+	}
 	switch {
 	case len(encoding) == 0:
 		s.text = append(s.text, `"7bit"`...)
@@ -97,59 +161,50 @@ func (s *scanner) appendLeaf(kind, sub []byte, params paramParser, p *Part) {
 	s.text = AppendString(s.text, encoding)
 }
 
-// appendParams writes the parameter list, takes the charset of a text and the
-// boundary of a multipart from it. A text without a charset gets us-ascii, as
-// RFC 2045 section 5.2 has it and Dovecot says it.
-func (s *scanner) appendParams(params paramParser, p *Part, multipart *open) {
-	before := len(s.text)
-	s.text = append(s.text, '(')
-	for {
-		name, value, ok := params.param()
-		if !ok {
-			break
+var (
+	encodings = [...]string{"7bit", "8bit", "binary", "base64", "quoted-printable"}
+	squeezed  = [...]string{"7bit", "8bit", "binary", "base64", "quotedprintable"}
+)
+
+func equalsAny(b []byte, words []string) bool {
+	for _, w := range words {
+		if equalFold(b, w) {
+			return true
 		}
-		if p.Text && p.Charset == nil && equalFold(name, "charset") {
-			p.Charset = bytes.Clone(value[:min(len(value), maxCharset)])
+	}
+	return false
+}
+
+// squeezesTo says that the letters and digits of text are want.
+func squeezesTo(text []byte, want string) bool {
+	for _, c := range text {
+		c = lower(c)
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') {
+			continue
 		}
-		if multipart != nil && multipart.boundary == nil && equalFold(name, "boundary") {
-			multipart.boundary = append([]byte{}, value[:min(len(value), maxBoundary)]...)
-			s.active++
+		if want == "" || c != want[0] {
+			return false
 		}
-		s.text = appendPair(s.text, before+1, name, value)
+		want = want[1:]
 	}
-	if p.Text && p.Charset == nil {
-		s.text = appendPair(s.text, before+1, []byte("charset"), []byte("us-ascii"))
-	}
-	if len(s.text) == before+1 {
-		s.text = append(s.text[:before], "NIL"...)
-		return
-	}
-	s.text = append(s.text, ')')
+	return want == ""
 }
 
 // maxCharset is longer than any name of a charset.
 const maxCharset = 64
 
-func appendPair(dst []byte, start int, name, value []byte) []byte {
-	if len(dst) > start {
-		dst = append(dst, ' ')
-	}
-	dst = AppendString(dst, name)
-	dst = append(dst, ' ')
-	return AppendString(dst, value)
-}
-
 // appendExtension writes disposition, language and location.
 func (s *scanner) appendExtension() {
-	text, _ := s.fields.first(fieldDisposition)
-	p := paramParser{in: text}
-	if kind := p.token(); len(kind) == 0 {
+	text, there := s.fields.first(fieldDisposition)
+	if !there {
 		s.text = append(s.text, "NIL"...)
 	} else {
+		// What has only parameters has them, with the kind "", as in Dovecot.
+		p := paramParser{in: text}
 		s.text = append(s.text, '(')
-		s.text = AppendString(s.text, kind)
+		s.text = AppendString(s.text, p.kind())
 		s.text = append(s.text, ' ')
-		s.appendParams(p, &Part{}, nil)
+		s.text = s.params.append(s.text, p)
 		s.text = append(s.text, ')')
 	}
 	s.text = append(s.text, ' ')
@@ -205,9 +260,6 @@ func (s *scanner) appendStructure(i int32) {
 		for c := p.Child; c != None; c = s.m.Parts[c].Next {
 			s.appendStructure(c)
 		}
-		if p.Child == None {
-			s.appendNoParts()
-		}
 		s.out = append(s.out, ' ')
 		s.appendText(d.head)
 	case Rfc822:
@@ -230,15 +282,6 @@ func (s *scanner) appendStructure(i int32) {
 	s.appendText(d.tail)
 	s.m.cuts = append(s.m.cuts, uint32(from), uint32(len(s.out)))
 	s.out = append(s.out, ')')
-}
-
-// appendNoParts stands for the parts of a multipart that has none: the grammar
-// wants at least one.
-func (s *scanner) appendNoParts() {
-	from := len(s.out)
-	s.out = append(s.out, defaultShape...)
-	ext := len(" NIL NIL NIL NIL)")
-	s.m.cuts = append(s.m.cuts, uint32(from+len(defaultShape)-ext), uint32(len(s.out)-1))
 }
 
 func (s *scanner) appendText(t span) { s.out = append(s.out, s.text[t.from:t.to]...) }
