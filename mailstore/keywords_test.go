@@ -142,3 +142,31 @@ func TestTooManyKeywords(t *testing.T) {
 	check(t, u.Close())
 	check(t, s.Close())
 }
+
+// TestLettersWithoutNames: when dovecot-keywords was lost, a letter in a name is
+// still somebody's keyword, and no new one.
+func TestLettersWithoutNames(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	oddMailbox(t, root)
+	check(t, os.WriteFile(home(root, "cur", "99.x:2,Sab"), []byte("Subject: x\n\nx\n"), 0o600))
+	check(t, os.WriteFile(home(root, "dovecot-keywords"), []byte("1 named\n"), 0o600))
+	s := openStore(t, root)
+	u := openUser(t, s)
+	v := openView(t, u, "INBOX")
+	if got := v.Message(1).Flags; !slices.Equal(got, []imap.Flag{imap.FlagSeen, "unknown-0", "named"}) {
+		t.Errorf("%v", got)
+	}
+	_, err := v.SetFlags(t.Context(), []uint32{2}, FlagsAdd, []imap.Flag{"new"}, 0)
+	check(t, err)
+	if got := v.Message(1).Flags; !slices.Equal(got, []imap.Flag{imap.FlagSeen, "unknown-0", "named"}) {
+		t.Errorf("%v", got)
+	}
+	check(t, v.Close())
+	check(t, u.Close())
+	check(t, s.Close())
+	data, err := os.ReadFile(home(root, "dovecot-keywords"))
+	if err != nil || !strings.HasPrefix(string(data), "0 unknown-0\n1 named\n") {
+		t.Errorf("%q %v", data, err)
+	}
+}

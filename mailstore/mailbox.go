@@ -12,6 +12,7 @@ import (
 	"github.com/emersion/go-imap/v2"
 
 	"toastmaster/mailstore/index"
+	"toastmaster/mailstore/maildir"
 )
 
 // mailbox is one mailbox in memory, shared by all sessions of this process.
@@ -199,6 +200,13 @@ func (mb *mailbox) load(ctx context.Context) error {
 	}
 	mb.uids.keys = 0
 	err = mb.readKeywords()
+	if err == nil {
+		var letters maildir.Flags
+		for _, m := range st.Messages {
+			letters |= m.Flags
+		}
+		mb.nameLetters(letters)
+	}
 	if err == nil && damaged {
 		mb.more, err = mb.readMoreKeywords()
 		defer func() { mb.more = nil }()

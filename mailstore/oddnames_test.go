@@ -98,7 +98,7 @@ func TestOddNamesKeepTheirLetters(t *testing.T) {
 	check(t, err)
 	want := []string{
 		"x:2,F", "x:2,SFR", "x:2,FSX", "x:2,FS", "x:2,F", "x:2,FS,extra", "x:2,FSZ", "x:2,F", "x:2,F", "x:2,F", "x:2,F", "x:2,FZYX",
-		"x:2,FSa", "x,S=3,W=4:2,AFSz", "x,S=11:2,:2FS,T", "x:2,Fé", "x y:2, FS", "&x:2,\tFS", "x:2,FS",
+		"x:2,FSa", "x,S=3,W=4:2,AFSz", "x,S=11:2,S:2,FT", "x:2,Fé", "x y:2, FS", "&x:2,\tFS", "x:2,FS",
 	}
 	got := files(t, home(root, "cur"))
 	for i, name := range got {

@@ -142,6 +142,7 @@ func (mb *mailbox) compare(ctx context.Context, rebuild bool) error {
 		return err
 	}
 	mb.stamp(d, n, c)
+	mb.nameLetters(d.letters)
 	mb.sync.lastScan = mb.now()
 	mb.sync.scanTook = mb.sync.lastScan.Sub(started)
 	return mb.commit(nil)
@@ -224,6 +225,8 @@ type difference struct {
 	at               map[string]place // afterwards: unknown files
 	where            []place          // parallel to moved
 	missing          []uint32
+	// letters are the flags of all unknown and changed files.
+	letters maildir.Flags
 }
 
 // scan reads the directories and compares them with the index. A message
@@ -284,8 +287,12 @@ func (mb *mailbox) diff(d *difference) {
 		}
 		delete(d.at, m.Name)
 		if !p.is(m) {
+			d.letters |= p.flags
 			d.moved, d.where = append(d.moved, m), append(d.where, p)
 		}
+	}
+	for _, p := range d.at {
+		d.letters |= p.flags
 	}
 }
 

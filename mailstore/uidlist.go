@@ -337,6 +337,23 @@ func (mb *mailbox) readKeywords() error {
 	return nil
 }
 
+// nameLetters gives keyword letters that are in use and have no name, because
+// dovecot-keywords was lost, the name that Dovecot gives them. Without one the
+// next new keyword would get the letter, and be on messages that nobody put it on.
+func (mb *mailbox) nameLetters(flags maildir.Flags) {
+	for i := range maildir.MaxKeywords {
+		if flags&(1<<i) == 0 || mb.batch.Names(i) || i < len(mb.st.Keywords) && mb.st.Keywords[i] != "" {
+			continue
+		}
+		name := "unknown-" + strconv.Itoa(i)
+		for !mb.st.Keyword(name).Empty() {
+			name += "-"
+		}
+		mb.batch.Keyword(i, name)
+		clear(mb.flagSets)
+	}
+}
+
 // addKeywords gives keywords the next free numbers; the first 26 have a letter,
 // for Dovecot too. When there are more than store.max_keywords, those that are
 // left get none, or, with all set, none does and the error is ErrLimit. The

@@ -64,10 +64,14 @@ type Batch struct {
 	buf   []byte
 	marks []int // where the records start
 	enc   []byte
+	named maildir.Flags // letters that get a name
 }
 
 // Reset empties the batch and keeps its memory.
-func (b *Batch) Reset() { b.buf, b.marks = b.buf[:0], b.marks[:0] }
+func (b *Batch) Reset() { b.buf, b.marks, b.named = b.buf[:0], b.marks[:0], 0 }
+
+// Names says that the batch names keyword letter i.
+func (b *Batch) Names(i int) bool { return b.named&KeywordMark(i).Flags != 0 }
 
 // Empty says that there is nothing to append.
 func (b *Batch) Empty() bool { return len(b.marks) == 0 }
@@ -172,6 +176,7 @@ func boolBit(v bool) uint64 {
 
 // Keyword logs the name of a keyword; the first ones have a letter.
 func (b *Batch) Keyword(i int, name string) {
+	b.named |= KeywordMark(i).Flags
 	b.record(recKeyword, field.AppendText(binary.AppendUvarint(b.enc[:0], uint64(i)), name))
 }
 

@@ -79,8 +79,10 @@ func Usual(rest string, f Flags) bool {
 func Respell(rest string, f Flags) string {
 	var room [2 * MaxKeywords]byte
 	known := f.Append(room[:0])
-	b := append(make([]byte, 0, len(info)+len(known)+len(rest)), info...)
-	letters, is2 := strings.CutPrefix(rest, info)
+	before, last := lastInfo(rest)
+	b := append(make([]byte, 0, len(info)+len(known)+len(rest)), before...)
+	b = append(b, info...)
+	letters, is2 := strings.CutPrefix(last, info)
 	if !is2 {
 		return string(append(b, known...))
 	}
@@ -102,6 +104,13 @@ func Respell(rest string, f Flags) string {
 	return string(b)
 }
 
+// lastInfo cuts at the last colon: as with Dovecot, the base name ends at the
+// first one, and the flags stand behind the last.
+func lastInfo(rest string) (before, last string) {
+	i := max(strings.LastIndexByte(rest, ':'), 0)
+	return rest[:i], rest[i:]
+}
+
 // Split parses the name of a message file: its base and its flags. Names
 // that begin with a dot, or hold a line feed (no list file could name them),
 // are no messages: ok is false.
@@ -113,7 +122,8 @@ func Split(file string) (base string, f Flags, ok bool) {
 	if base == "" {
 		return "", 0, false
 	}
-	if letters, is2 := strings.CutPrefix(file[len(base):], info); is2 {
+	_, last := lastInfo(file[len(base):])
+	if letters, is2 := strings.CutPrefix(last, info); is2 {
 		// Other programs put more fields after a second comma.
 		letters, _, _ = strings.Cut(letters, ",")
 		f = ParseFlags(letters)

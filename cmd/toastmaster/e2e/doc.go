@@ -9,6 +9,8 @@
 //     answered 250 is missing, nothing is there twice, nothing expunged comes
 //     back. The seed is printed; TOASTMASTER_SEED repeats a run.
 //   - fulldisk_test.go: a full disk is 452 4.3.1 before the 250.
+//   - maildirs_test.go: every operation of IMAP and POP3 on Maildirs that other
+//     programs wrote, compared with the file system and with Dovecot.
 //   - nasty_test.go: messages that were made to break readers are stored octet
 //     for octet and served, in bounded memory.
 //   - relay_test.go: Postfix as the next hop, and as the client.
