@@ -252,5 +252,5 @@ func (i *instance) openQueue(ctx context.Context) error {
 	}
 	i.queue = q
 	i.onClose(q.Close)
-	return i.metrics.Register(newQueueMetrics(q))
+	return errors.Join(i.metrics.Register(newQueueMetrics(q)), i.metrics.Register(newInstanceMetrics(i)))
 }

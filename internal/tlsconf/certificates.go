@@ -2,6 +2,7 @@ package tlsconf
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -47,6 +48,7 @@ type Certificates struct {
 type set struct {
 	names  map[string][]*tls.Certificate
 	first  *tls.Certificate
+	all    []*tls.Certificate
 	stamps []stamp
 }
 
@@ -75,6 +77,17 @@ func Load(o Options) (*Certificates, error) {
 // Config is for servers, shared and not to be changed; Clone it for ALPN. It
 // keeps working across reloads.
 func (c *Certificates) Config() *tls.Config { return c.config }
+
+// Leaves are the certificates in use, without their chains, in the order of
+// the options. They are not to be changed.
+func (c *Certificates) Leaves() []*x509.Certificate {
+	all := c.current.Load().all
+	leaves := make([]*x509.Certificate, len(all))
+	for i, cert := range all {
+		leaves[i] = cert.Leaf
+	}
+	return leaves
+}
 
 // Reload reads all files again. After an error the certificates are the ones
 // from before.
@@ -139,6 +152,7 @@ func (s *set) add(cert *tls.Certificate) {
 	if s.first == nil {
 		s.first = cert
 	}
+	s.all = append(s.all, cert)
 	names := cert.Leaf.DNSNames
 	if len(names) == 0 && cert.Leaf.Subject.CommonName != "" {
 		names = []string{cert.Leaf.Subject.CommonName}

@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -115,6 +116,28 @@ func TestSelfSignedIsTrustedByItself(t *testing.T) {
 	}
 	if err := SelfSigned(p, "x", time.Now()); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("a key was replaced: %v", err)
+	}
+}
+
+// TestLeavesFollowTheFiles: what is measured is what is served.
+func TestLeavesFollowTheFiles(t *testing.T) {
+	a, b := makePair(t, "a.example"), makePair(t, "b.example")
+	c := load(t, Options{Pairs: []Pair{a, b}})
+	names := func() (all []string) {
+		for _, leaf := range c.Leaves() {
+			all = append(all, leaf.DNSNames[0])
+		}
+		return all
+	}
+	if got := names(); !slices.Equal(got, []string{"a.example", "b.example"}) {
+		t.Fatal(got)
+	}
+	replace(t, b, makePair(t, "new.example"))
+	if err := c.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	if got := names(); !slices.Equal(got, []string{"a.example", "new.example"}) {
+		t.Fatal(got)
 	}
 }
 

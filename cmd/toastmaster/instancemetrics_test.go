@@ -1,0 +1,51 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// TestAlertsNameWhatIsMeasured: a rule over a metric that does not exist never
+// fires, and nobody would know.
+func TestAlertsNameWhatIsMeasured(t *testing.T) {
+	rules, err := os.ReadFile(filepath.Join("..", "..", "configs", "samples", "alerts.yml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := initialise(t.Context(), initOptions{dir: t.TempDir(), portBase: 2000, hostname: "mx.test", host: "127.0.0.1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	i, err := openInstance(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := i.close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	described := make(chan *prometheus.Desc)
+	go func() {
+		defer close(described)
+		i.metrics.Describe(described)
+	}()
+	measured := map[string]bool{}
+	name := regexp.MustCompile(`fqName: "([a-z_]+)"`)
+	for d := range described {
+		measured[name.FindStringSubmatch(d.String())[1]] = true
+	}
+	names := regexp.MustCompile(`toastmaster_[a-z_]+`).FindAllString(string(rules), -1)
+	if len(names) < 5 {
+		t.Fatalf("only %d metrics named", len(names))
+	}
+	for _, n := range names {
+		if !measured[n] {
+			t.Errorf("%s is named in alerts.yml and not measured", n)
+		}
+	}
+}
