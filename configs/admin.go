@@ -18,6 +18,9 @@ type Admin struct {
 	DrainTimeout   time.Duration
 	PageSize       int
 	BulkWorkers    int
+	MaxJobs        int
+	JobWorkers     int
+	JobHistory     int
 }
 
 func (c *Admin) params() []Param {
@@ -44,6 +47,12 @@ func (c *Admin) params() []Param {
 			"Entries of a listing when the request names no limit; a request may ask for up to 1000."),
 		Int("admin.bulk_workers", &c.BulkWorkers, 2, 1, 256,
 			"Processors that a bulk addition of mailboxes may use to hash passwords."),
+		Int("admin.max_jobs", &c.MaxJobs, 100, 1, 100000,
+			"Jobs (long work in the background, `toastmaster job`) that may wait or run at once; more are refused."),
+		Int("admin.job_workers", &c.JobWorkers, 2, 1, 64,
+			"Jobs that run at once; the others wait for their turn."),
+		Int("admin.job_history", &c.JobHistory, 1000, 1, 1000000,
+			"About how many jobs that are over are kept for `toastmaster job list`."),
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"time"
 
+	"toastmaster/admin/jobs"
 	"toastmaster/admin/model"
 	"toastmaster/admin/store"
 	"toastmaster/configs"
@@ -36,6 +37,8 @@ type Queue interface {
 	Remains(ctx context.Context) ([]model.QueueFiles, error)
 	// IDs are those of all messages that are not damaged.
 	IDs(ctx context.Context) ([]string, error)
+	// Select lists the IDs of the messages that f selects.
+	Select(ctx context.Context, f model.QueueFilter) ([]string, error)
 	// Export makes the file that a message has in a queue that is not open.
 	Export(ctx context.Context, id string) (QueueFile, error)
 	// Counts counts the messages in each place.
@@ -85,5 +88,6 @@ type Options struct {
 
 // handlers has a method for each operation.
 type handlers struct {
-	o Options
+	o    Options
+	jobs *jobs.Runner
 }

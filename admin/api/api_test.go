@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -25,10 +26,10 @@ func TestHostedData(t *testing.T) {
 			mailboxes(t, c, domain)
 			aliases(t, c, domain)
 			relocated(t, c, domain)
-			if err := c.RemoveDomain(t.Context(), domain, false, false); model.KindOf(err) != model.InUse {
+			if err := c.RemoveDomain(t.Context(), domain, false); model.KindOf(err) != model.InUse {
 				t.Errorf("a domain in use: %v", err)
 			}
-			if err := c.RemoveDomain(t.Context(), domain, true, false); err != nil {
+			if err := c.RemoveDomain(t.Context(), domain, true); err != nil {
 				t.Error(err)
 			}
 		})
@@ -65,7 +66,7 @@ func domains(t *testing.T, c *client.Client, name string) {
 	if check(t, p, err); len(p.Items) != 1 || p.Items[0].AliasOf != name {
 		t.Errorf("%+v", p)
 	}
-	if err := c.RemoveDomain(ctx, "alias-"+name, false, false); err != nil {
+	if err := c.RemoveDomain(ctx, "alias-"+name, false); err != nil {
 		t.Error(err)
 	}
 	_, err = c.Domain(ctx, "none.test")
@@ -341,10 +342,10 @@ func TestPurge(t *testing.T) {
 	if _, err := b.unix.RemoveMailbox(ctx, "x@a.test", true); err != nil {
 		t.Error(err)
 	}
-	wantKind(t, "purge without all", b.unix.RemoveDomain(ctx, "a.test", false, true), model.Invalid)
-	if err := b.unix.RemoveDomain(ctx, "a.test", true, true); err != nil {
-		t.Error(err)
+	if a := b.askUnix(t, http.MethodDelete, "/api/v1/domains/a.test?purge=true", ""); a.status != http.StatusUnprocessableEntity {
+		t.Errorf("purge without all: %d %s", a.status, a.body)
 	}
+	b.purgeDomain(t, "a.test")
 	if !slices.Equal(b.purged, []string{"a.test/x", "a.test/y"}) {
 		t.Errorf("purged %v", b.purged)
 	}

@@ -2,10 +2,10 @@ package api
 
 import (
 	"context"
+	"net/http"
 
 	"toastmaster/admin/authz"
 	"toastmaster/admin/model"
-	"toastmaster/admin/store"
 	"toastmaster/internal/addr"
 )
 
@@ -88,7 +88,9 @@ type removeDomainInput struct {
 	Purge bool `query:"purge" doc:"With all their mail; needs all"`
 }
 
-func (h *handlers) removeDomain(ctx context.Context, in *removeDomainInput) (*nothing, error) {
+// removeDomain answers 204 when the domain has gone, and with purge 202 and the job
+// that removes it: mail of many mailboxes takes longer than a request may.
+func (h *handlers) removeDomain(ctx context.Context, in *removeDomainInput) (*removed, error) {
 	name, err := in.name()
 	if err != nil {
 		return nil, err
@@ -97,36 +99,28 @@ func (h *handlers) removeDomain(ctx context.Context, in *removeDomainInput) (*no
 	if err != nil {
 		return nil, err
 	}
-	if in.Purge {
-		if !in.All {
-			return nil, model.Fail(model.Invalid, "purge needs all")
-		}
-		if err := h.purgeDomain(ctx, actor, name); err != nil {
-			return nil, err
-		}
+	if !in.Purge {
+		return &removed{Status: http.StatusNoContent}, h.o.Store.RemoveDomain(ctx, actor, name, in.All)
 	}
-	return &nothing{}, h.o.Store.RemoveDomain(ctx, actor, name, in.All)
+	if !in.All {
+		return nil, model.Fail(model.Invalid, "purge needs all")
+	}
+	if h.o.Purge == nil {
+		return nil, model.Fail(model.Unavailable, "this server cannot remove mail")
+	}
+	if err := h.o.Store.MayRemoveDomain(ctx, name, true); err != nil {
+		return nil, err
+	}
+	job, err := h.addJob(ctx, actor, jobPurgeDomain, name, model.Purge{Domain: name})
+	if err != nil {
+		return nil, err
+	}
+	return &removed{Status: job.Status, Location: job.Location, Body: &job.Body}, nil
 }
 
-// purgeDomain removes the mail of every mailbox and then the mailbox, one by
-// one: what fails can be tried again and nothing is forgotten.
-func (h *handlers) purgeDomain(ctx context.Context, actor, name string) error {
-	off := false
-	if _, err := h.o.Store.SetDomain(ctx, actor, name, model.DomainChange{Enabled: &off}); err != nil {
-		return err
-	}
-	for {
-		page, err := h.o.Store.Mailboxes(ctx, model.Filter{Domain: name}, "", store.MaxPage)
-		if err != nil || len(page.Items) == 0 {
-			return err
-		}
-		for _, m := range page.Items {
-			if err := h.purgeMailbox(ctx, actor, m); err != nil {
-				return err
-			}
-			if _, err := h.o.Store.RemoveMailbox(ctx, actor, m.Address); err != nil {
-				return err
-			}
-		}
-	}
+// removed is what became of a removal.
+type removed struct {
+	Status   int
+	Location string `header:"Location"`
+	Body     *model.Job
 }

@@ -359,6 +359,15 @@ func (q *queue) IDs(context.Context) ([]string, error) {
 	return slices.Sorted(maps.Keys(q.messages)), nil
 }
 
+func (q *queue) Select(ctx context.Context, f model.QueueFilter) ([]string, error) {
+	all, err := q.List(ctx, f, "", 1<<20)
+	var ids []string
+	for _, m := range all {
+		ids = append(ids, m.ID)
+	}
+	return ids, err
+}
+
 func (q *queue) Export(_ context.Context, id string) (api.QueueFile, error) {
 	m, err := q.Get(context.Background(), id)
 	if err != nil {

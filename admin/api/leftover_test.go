@@ -87,10 +87,8 @@ func TestRemoveAMailboxThatAnAliasNeeds(t *testing.T) {
 		t.Error(err)
 	}
 	// The domain goes with all of it.
-	if err := b.unix.RemoveDomain(ctx, "b.test", false, false); err != nil {
+	if err := b.unix.RemoveDomain(ctx, "b.test", false); err != nil {
 		t.Error(err)
 	}
-	if err := b.unix.RemoveDomain(ctx, "a.test", true, true); err != nil {
-		t.Error(err)
-	}
+	b.purgeDomain(t, "a.test")
 }

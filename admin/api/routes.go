@@ -79,6 +79,10 @@ func (s *Server) register(a huma.API) {
 	add(h, a, patch, "/relocated/{address}", "set-relocated", "relocated", "Change where it moved to", h.setRelocated)
 	add(h, a, del, "/relocated/{address}", "remove-relocated", "relocated", "Remove a relocated address", h.removeRelocated)
 
+	add(h, a, post, "/mailboxes/purge", "purge-mailboxes", "mailboxes", "Remove mailboxes with all their mail, in the background", h.purgeMailboxes)
+	add(h, a, get, "/jobs", "list-jobs", "jobs", "List jobs, newest first", h.listJobs)
+	add(h, a, get, "/jobs/{id}", "show-job", "jobs", "How far a job is", h.showJob)
+	add(h, a, post, "/jobs/{id}/cancel", "cancel-job", "jobs", "End a job; what it has done stays done", h.cancelJob)
 	add(h, a, get, "/status", "status", "system", "State of the services and counts", h.status)
 	add(h, a, get, "/tokens", "list-tokens", "system", "List tokens", h.listTokens)
 	add(h, a, post, "/tokens", "add-token", "system", "Make a token; its secret is shown this once", h.addToken)
@@ -91,6 +95,7 @@ func (s *Server) register(a huma.API) {
 	add(h, a, get, "/queue", "list-queue", "queue", "List queued messages by ID", h.listQueue)
 	add(h, a, post, "/queue/flush", "flush-queue", "queue", "Make deferred messages due now", h.flushQueue)
 	add(h, a, get, "/queue/remains", "queue-remains", "queue", "Files of damaged parts of the queue that belong to no message", h.queueRemains)
+	add(h, a, post, "/queue/actions", "act-on-queue", "queue", "Hold, release, requeue or delete all messages that a filter selects, in the background", h.actOnQueue)
 	add(h, a, get, "/queue/ids", "queue-ids", "queue", "The IDs of all messages", h.queueIDs)
 	add(h, a, post, "/queue/export", "export-queue", "queue", "Messages as files of the queue, in a tar archive", h.exportQueue)
 	add(h, a, get, "/queue/{id}", "show-queued", "queue", "Show a queued message", h.showQueued)

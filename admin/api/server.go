@@ -18,6 +18,7 @@ import (
 	"github.com/labstack/echo/v4"
 	"github.com/labstack/echo/v4/middleware"
 
+	"toastmaster/admin/jobs"
 	"toastmaster/internal/service"
 )
 
@@ -49,6 +50,10 @@ type Server struct {
 // New builds the service. Nothing is served before Run.
 func New(o Options) (*Server, error) {
 	s := &Server{h: &handlers{o: o}, ready: make(chan struct{})}
+	s.h.jobs = jobs.New(jobs.Options{
+		Store: o.Store, Kinds: s.h.jobKinds(), Workers: o.Params.JobWorkers, Open: o.Params.MaxJobs, History: o.Params.JobHistory,
+		Clock: o.Clock, Log: o.Log,
+	})
 	for _, l := range o.Listeners {
 		if _, port, err := net.SplitHostPort(l.Addr().String()); err == nil && l.TLS != nil {
 			s.tlsPort = port
@@ -192,7 +197,7 @@ func (s *Server) Run(ctx context.Context) error {
 	defer cancel()
 	s.http.BaseContext = func(net.Listener) context.Context { return requests }
 	var serving sync.WaitGroup
-	failed := make(chan error, len(s.limits))
+	failed := make(chan error, len(s.limits)+1)
 	for i, l := range s.limits {
 		serving.Go(func() {
 			if err := s.http.Serve(s.wrapTLS(l, i)); !errors.Is(err, http.ErrServerClosed) {
@@ -200,6 +205,14 @@ func (s *Server) Run(ctx context.Context) error {
 			}
 		})
 	}
+	// Jobs use what the services of lower stages give, so they end with the API.
+	working, rest := context.WithCancel(ctx)
+	defer rest()
+	serving.Go(func() {
+		if err := s.h.jobs.Run(working); err != nil {
+			failed <- err
+		}
+	})
 	close(s.ready)
 	var err error
 	select {
@@ -207,6 +220,7 @@ func (s *Server) Run(ctx context.Context) error {
 	case err = <-failed:
 	}
 	s.draining.Store(true)
+	rest()
 	drain, stop := context.WithTimeout(context.WithoutCancel(ctx), s.h.o.Params.DrainTimeout)
 	defer stop()
 	if s.http.Shutdown(drain) != nil {

@@ -66,7 +66,7 @@ func (h *handlers) removeToken(ctx context.Context, in *tokenInput) (*nothing, e
 type auditInput struct {
 	After  int64  `query:"after" minimum:"0" doc:"Where to go on: next of the page before"`
 	Limit  int    `query:"limit" minimum:"1" maximum:"1000"`
-	Object string `query:"object" enum:"domain,mailbox,alias,relocated,token"`
+	Object string `query:"object" enum:"domain,mailbox,alias,relocated,token,job"`
 	Name   string `query:"name"`
 }
 

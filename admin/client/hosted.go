@@ -82,11 +82,21 @@ func (c *Client) Domains(ctx context.Context, f model.Filter, after string, limi
 	return call[model.Page[model.Domain]](ctx, c, request{method: http.MethodGet, path: "/domains", query: q})
 }
 
-// RemoveDomain removes a domain; all takes its addresses with it, purge their
-// mail, too.
-func (c *Client) RemoveDomain(ctx context.Context, name string, all, purge bool) error {
-	q := url.Values{"all": {strconv.FormatBool(all)}, "purge": {strconv.FormatBool(purge)}}
+// RemoveDomain removes a domain; all takes its addresses with it. Their mail stays.
+func (c *Client) RemoveDomain(ctx context.Context, name string, all bool) error {
+	q := url.Values{"all": {strconv.FormatBool(all)}}
 	return c.send(ctx, request{method: http.MethodDelete, path: path("domains", name), query: q})
+}
+
+// PurgeDomain begins the removal of a domain with all its addresses and their mail.
+func (c *Client) PurgeDomain(ctx context.Context, name string) (model.Job, error) {
+	q := url.Values{"all": {"true"}, "purge": {"true"}}
+	return call[model.Job](ctx, c, request{method: http.MethodDelete, path: path("domains", name), query: q})
+}
+
+// PurgeMailboxes begins the removal of mailboxes with their mail.
+func (c *Client) PurgeMailboxes(ctx context.Context, addresses []string) (model.Job, error) {
+	return call[model.Job](ctx, c, request{method: http.MethodPost, path: "/mailboxes/purge", in: model.Purge{Addresses: addresses}})
 }
 
 // AddMailbox makes a mailbox.

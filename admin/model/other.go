@@ -38,7 +38,7 @@ type AuditEntry struct {
 	At     time.Time       `json:"at"`
 	Actor  string          `json:"actor"`
 	Action string          `json:"action" enum:"add,set,remove"`
-	Object string          `json:"object" enum:"domain,mailbox,alias,relocated,token"`
+	Object string          `json:"object" enum:"domain,mailbox,alias,relocated,token,job"`
 	Name   string          `json:"name"`
 	Before json.RawMessage `json:"before,omitempty"`
 	After  json.RawMessage `json:"after,omitempty"`

@@ -128,7 +128,7 @@ func (s *Store) RemoveDomain(ctx context.Context, actor, name string, all bool) 
 		if err != nil {
 			return err
 		}
-		if err := t.unused(ctx, d.id, all); err != nil {
+		if err := unused(ctx, t, d.id, all); err != nil {
 			return err
 		}
 		if _, err := t.ExecContext(ctx, deleteDomain, d.id); err != nil {
@@ -138,7 +138,12 @@ func (s *Store) RemoveDomain(ctx context.Context, actor, name string, all bool) 
 	})
 }
 
-func (t *tx) unused(ctx context.Context, domain int64, all bool) error {
+// queryer is a transaction or the readers.
+type queryer interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+func unused(ctx context.Context, t queryer, domain int64, all bool) error {
 	var aliases, addresses int64
 	err := errors.Join(
 		t.QueryRowContext(ctx, countAliasesOf, domain).Scan(&aliases),

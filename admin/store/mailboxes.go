@@ -210,3 +210,14 @@ func Directory(m model.Mailbox) (directory.Mailbox, error) {
 	a, err := addr.Parse(m.Address)
 	return directory.Mailbox{Address: a, Home: m.Home, QuotaBytes: m.QuotaBytes, QuotaMessages: m.QuotaMessages, Enabled: m.Enabled}, err
 }
+
+// MailboxesOf counts the mailboxes of a domain.
+func (s *Store) MailboxesOf(ctx context.Context, domain string) (int64, error) {
+	d, err := scanDomain(s.o.Reader.QueryRowContext(ctx, selectDomain, domain))
+	if err != nil {
+		return 0, missing(err, noDomain)
+	}
+	var n int64
+	err = s.o.Reader.QueryRowContext(ctx, countOfKind, d.id, "mailbox").Scan(&n)
+	return n, failure(err)
+}

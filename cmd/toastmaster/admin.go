@@ -226,6 +226,15 @@ func (a queueAPI) IDs(context.Context) ([]string, error) {
 	return out, queueError(err)
 }
 
+func (a queueAPI) Select(ctx context.Context, f model.QueueFilter) ([]string, error) {
+	ids, err := a.q.Select(ctx, queueFilter(f))
+	out := make([]string, len(ids))
+	for i, id := range ids {
+		out[i] = string(id)
+	}
+	return out, queueError(err)
+}
+
 func (a queueAPI) Export(_ context.Context, id string) (api.QueueFile, error) {
 	x, err := a.q.Export(envelope.QueueID(id))
 	if err != nil {

@@ -123,17 +123,32 @@ func domainShow(f *adminFlags) *cobra.Command {
 }
 
 func domainRemove(f *adminFlags) *cobra.Command {
-	var all, purge bool
+	var all, purge, background bool
 	cmd := &cobra.Command{
 		Use:   "remove NAME",
 		Short: "Remove a domain",
-		Args:  exactArguments("NAME"),
+		Long: "Removes the domain. With --purge it is disabled at once, and a job removes one\n" +
+			"mailbox after the other with its mail, and the domain at last; the job goes on when\n" +
+			"this command is interrupted (`toastmaster job`).",
+		Args: exactArguments("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if purge && !all {
 				return wrongUsage(cmd, "--purge needs --all")
 			}
+			if background && !purge {
+				return wrongUsage(cmd, "--background needs --purge")
+			}
 			return f.withClient(func(c *client.Client) error {
-				if err := c.RemoveDomain(cmd.Context(), args[0], all, purge); err != nil {
+				if purge {
+					j, err := c.PurgeDomain(cmd.Context(), args[0])
+					if err != nil {
+						return err
+					}
+					return f.follow(cmd.Context(), c, j, background, func(j model.Job) error {
+						return f.done(j, "domain %s removed, with %s", args[0], mailboxes(int(j.Done)))
+					})
+				}
+				if err := c.RemoveDomain(cmd.Context(), args[0], all); err != nil {
 					return err
 				}
 				return f.done(map[string]string{"removed": args[0]}, "domain %s removed", args[0])
@@ -142,5 +157,6 @@ func domainRemove(f *adminFlags) *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "with all its mailboxes, aliases and relocated addresses")
 	cmd.Flags().BoolVar(&purge, "purge", false, "with all their mail, for ever; needs --all")
+	backgroundFlag(cmd, &background)
 	return cmd
 }

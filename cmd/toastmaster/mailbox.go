@@ -1,6 +1,10 @@
 package main
 
 import (
+	"context"
+	"fmt"
+	"io"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -221,28 +225,120 @@ func mailboxShow(f *adminFlags) *cobra.Command {
 }
 
 func mailboxRemove(f *adminFlags) *cobra.Command {
-	var purge bool
+	var purge, background bool
+	var from string
 	cmd := &cobra.Command{
-		Use:   "remove ADDRESS",
-		Short: "Remove a mailbox",
+		Use:   "remove ADDRESS... | remove --from FILE",
+		Short: "Remove mailboxes",
 		Long: "Removes the mailbox. Its mail stays in the store, until --purge is\n" +
 			"given; `mailbox add --keep-mail` shows it again. With --purge the mail of a\n" +
-			"mailbox that was removed before goes, too.",
-		Args: exactArguments("ADDRESS"),
+			"mailbox that was removed before goes, too; for more than one mailbox that is a job\n" +
+			"(`toastmaster job`). FILE has an address a line, - is standard input.",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if (from == "") == (len(args) == 0) {
+				return wrongUsage(cmd, "%s needs ADDRESS, or --from", commandName(cmd))
+			}
+			if background && !purge {
+				return wrongUsage(cmd, "--background needs --purge")
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return f.withClient(func(c *client.Client) error {
-				removed, err := c.RemoveMailbox(cmd.Context(), args[0], purge)
-				if err != nil {
+			addresses := args
+			if from != "" {
+				var err error
+				if addresses, err = addressLines(f.env, from); err != nil {
 					return err
 				}
-				f.warn(removed.Warnings)
-				if removed.MailOnly {
-					return f.done(removed, "mail of the earlier mailbox %s removed", args[0])
+			}
+			return f.withClient(func(c *client.Client) error {
+				switch {
+				case len(addresses) == 1 && !background:
+					return removeMailbox(cmd.Context(), f, c, addresses[0], purge)
+				case purge:
+					j, err := c.PurgeMailboxes(cmd.Context(), addresses)
+					if err != nil {
+						return err
+					}
+					return f.follow(cmd.Context(), c, j, background, func(j model.Job) error {
+						return f.done(j, "%s removed with their mail, %d were not there", mailboxes(int(j.Done)), j.Unchanged)
+					})
 				}
-				return f.done(removed, "mailbox %s removed", args[0])
+				return removeMailboxes(cmd.Context(), f, c, addresses)
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&purge, "purge", false, "with all its mail, for ever")
+	cmd.Flags().BoolVar(&purge, "purge", false, "with all their mail, for ever")
+	cmd.Flags().StringVar(&from, "from", "", "those that are named in `FILE`")
+	backgroundFlag(cmd, &background)
 	return cmd
+}
+
+func removeMailbox(ctx context.Context, f *adminFlags, c *client.Client, address string, purge bool) error {
+	removed, err := c.RemoveMailbox(ctx, address, purge)
+	if err != nil {
+		return err
+	}
+	f.warn(removed.Warnings)
+	if removed.MailOnly {
+		return f.done(removed, "mail of the earlier mailbox %s removed", address)
+	}
+	return f.done(removed, "mailbox %s removed", address)
+}
+
+// removeMailboxes goes on after a failure and fails at the end.
+func removeMailboxes(ctx context.Context, f *adminFlags, c *client.Client, addresses []string) error {
+	m := newMeter(f.env, f.json)
+	defer m.end()
+	done, failed := 0, 0
+	for i, address := range addresses {
+		removed, err := c.RemoveMailbox(ctx, address, false)
+		if ctx.Err() != nil {
+			return fmt.Errorf("interrupted: %s removed, %d are left", mailboxes(done), len(addresses)-i)
+		}
+		if err != nil {
+			failed++
+			m.end()
+			fmt.Fprintf(f.env.stderr, "%s: %v\n", address, err)
+			continue
+		}
+		done++
+		f.warn(removed.Warnings)
+		m.show(mailboxes(done)+" removed", int64(i), int64(len(addresses)))
+	}
+	m.end()
+	if err := f.done(map[string]int{"removed": done, "failed": failed}, "%s removed", mailboxes(done)); err != nil {
+		return err
+	}
+	if failed > 0 {
+		return fmt.Errorf("%s not removed", mailboxes(failed))
+	}
+	return nil
+}
+
+// addressLines reads an address a line; empty lines and those that begin with # are
+// passed over.
+func addressLines(env *environment, name string) ([]string, error) {
+	text, err := readNamed(env, name)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for line := range strings.Lines(string(text)) {
+		if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
+			out = append(out, line)
+		}
+	}
+	if len(out) == 0 {
+		return nil, fmt.Errorf("%s names no address", name)
+	}
+	return out, nil
+}
+
+// readNamed reads a file, "-" is standard input.
+func readNamed(env *environment, name string) ([]byte, error) {
+	if name == "-" {
+		return io.ReadAll(env.stdin)
+	}
+	return os.ReadFile(name)
 }

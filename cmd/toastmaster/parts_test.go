@@ -11,6 +11,7 @@ import (
 	"toastmaster/directory/sql"
 	"toastmaster/internal/identity"
 	"toastmaster/internal/vfs"
+	"toastmaster/migrations"
 )
 
 // everyName lists all names below a folder, so that a test sees what was made.
@@ -143,10 +144,8 @@ func withoutIDs(t *testing.T, dir string, c *configs.Config) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, statement := range []string{"DROP VIEW directory_instance", "DROP TABLE instance", "DELETE FROM schema_migrations WHERE version = 4"} {
-		if _, err := w.Exec(statement); err != nil {
-			t.Fatal(err)
-		}
+	if err := migrations.Down(t.Context(), w, 3); err != nil {
+		t.Fatal(err)
 	}
 	file := filepath.Join(dir, "toastmaster.toml")
 	text, err := os.ReadFile(file)

@@ -206,7 +206,7 @@ func queueCat(f *adminFlags) *cobra.Command {
 
 // queueAct is an action on the messages that the arguments name, or on all.
 func queueAct(f *adminFlags, verb, short, done string, act func(*client.Client, context.Context, string) (bool, error)) *cobra.Command {
-	var all bool
+	var all, background bool
 	filter := model.QueueFilter{}
 	cmd := &cobra.Command{
 		Use:   verb + " ID... | " + verb + " --all [filter]",
@@ -218,6 +218,9 @@ func queueAct(f *adminFlags, verb, short, done string, act func(*client.Client, 
 			if !all && filter != (model.QueueFilter{}) {
 				return wrongUsage(cmd, "--place, --sender and --recipient need --all")
 			}
+			if background && !all {
+				return wrongUsage(cmd, "--background needs --all")
+			}
 			if slices.Contains(args, "") {
 				return wrongUsage(cmd, "%s: an ID is empty", commandName(cmd))
 			}
@@ -225,29 +228,23 @@ func queueAct(f *adminFlags, verb, short, done string, act func(*client.Client, 
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return f.withClient(func(c *client.Client) error {
-				ids := args
-				if all {
-					var err error
-					if ids, err = queueIDs(cmd.Context(), c, filter); err != nil {
-						return err
-					}
+				if !all {
+					return queueActOn(cmd.Context(), f, c, args, done, act)
 				}
-				return queueActOn(cmd.Context(), f, c, ids, done, all, act)
+				j, err := c.ActOnQueue(cmd.Context(), model.QueueAction{Action: verb, Filter: filter})
+				if err != nil {
+					return err
+				}
+				return f.follow(cmd.Context(), c, j, background, func(j model.Job) error {
+					return queueCount{done: int(j.Done), unchanged: int(j.Unchanged), failed: int(j.Failed)}.report(f, done)
+				})
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&all, "all", false, "all messages, or all that the filter selects")
+	cmd.Flags().BoolVar(&all, "all", false, "all messages, or all that the filter selects, as a job (toastmaster job)")
+	backgroundFlag(cmd, &background)
 	queueFilterFlags(cmd, &filter)
 	return cmd
-}
-
-func queueIDs(ctx context.Context, c *client.Client, filter model.QueueFilter) ([]string, error) {
-	var ids []string
-	err := client.Each(ctx, c.Queue, filter, func(m model.QueuedMessage) error {
-		ids = append(ids, m.ID)
-		return nil
-	})
-	return ids, err
 }
 
 // queueCount is what became of the messages.
@@ -256,9 +253,8 @@ type queueCount struct {
 }
 
 // queueActOn goes on after a failure and fails at the end. As for postsuper(1),
-// an ID that is not in the queue is no failure: it is said, and not counted. A
-// message that went away meanwhile is not even said when all were asked for.
-func queueActOn(ctx context.Context, f *adminFlags, c *client.Client, ids []string, done string, all bool, act func(*client.Client, context.Context, string) (bool, error)) error {
+// an ID that is not in the queue is no failure: it is said, and not counted.
+func queueActOn(ctx context.Context, f *adminFlags, c *client.Client, ids []string, done string, act func(*client.Client, context.Context, string) (bool, error)) error {
 	n := queueCount{}
 	seen := make(map[string]bool, len(ids))
 	for _, id := range ids {
@@ -274,9 +270,7 @@ func queueActOn(ctx context.Context, f *adminFlags, c *client.Client, ids []stri
 			n.unchanged++
 		case model.KindOf(err) == model.NotFound:
 			n.missing++
-			if !all {
-				fmt.Fprintf(f.env.stderr, "%s: %v\n", id, err)
-			}
+			fmt.Fprintf(f.env.stderr, "%s: %v\n", id, err)
 		case len(ids) == 1:
 			return fmt.Errorf("%s: %w", id, err)
 		default:
@@ -284,15 +278,15 @@ func queueActOn(ctx context.Context, f *adminFlags, c *client.Client, ids []stri
 			fmt.Fprintf(f.env.stderr, "%s: %v\n", id, err)
 		}
 	}
-	return n.report(f, done, all)
+	return n.report(f, done)
 }
 
-func (n queueCount) report(f *adminFlags, done string, all bool) error {
+func (n queueCount) report(f *adminFlags, done string) error {
 	text := messages(n.done) + " " + done
 	if n.unchanged > 0 {
 		text += fmt.Sprintf(", %d unchanged", n.unchanged)
 	}
-	if n.missing > 0 && !all {
+	if n.missing > 0 {
 		text += fmt.Sprintf(", %d not found", n.missing)
 	}
 	if err := f.done(map[string]int{done: n.done, "unchanged": n.unchanged, "not_found": n.missing, "failed": n.failed}, "%s", text); err != nil {

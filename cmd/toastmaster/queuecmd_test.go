@@ -33,19 +33,18 @@ func TestQueueActOnCounts(t *testing.T) {
 	}
 	for _, c := range []struct {
 		ids         []string
-		all, fails  bool
+		fails       bool
 		out, stderr string
 	}{
-		{[]string{"d1", "u1", "m1", "d2"}, false, false, "2 messages held, 1 unchanged, 1 not found\n", "m1: No such message in the queue\n"},
-		{[]string{"d1", "d1", "m1", "m1"}, false, false, "1 message held, 1 not found\n", "m1: No such message in the queue\n"},
-		{[]string{"m1"}, false, false, "0 messages held, 1 not found\n", "m1: No such message in the queue\n"},
-		{[]string{"d1", "m1", "u1"}, true, false, "1 message held, 1 unchanged\n", ""},
-		{[]string{"d1", "f1"}, false, true, "1 message held\n", "f1: no\n"},
-		{[]string{"f1"}, false, true, "", ""},
+		{[]string{"d1", "u1", "m1", "d2"}, false, "2 messages held, 1 unchanged, 1 not found\n", "m1: No such message in the queue\n"},
+		{[]string{"d1", "d1", "m1", "m1"}, false, "1 message held, 1 not found\n", "m1: No such message in the queue\n"},
+		{[]string{"m1"}, false, "0 messages held, 1 not found\n", "m1: No such message in the queue\n"},
+		{[]string{"d1", "f1"}, true, "1 message held\n", "f1: no\n"},
+		{[]string{"f1"}, true, "", ""},
 	} {
 		var out, errs bytes.Buffer
 		f := &adminFlags{env: &environment{stdout: &out, stderr: &errs}}
-		err := queueActOn(t.Context(), f, nil, c.ids, "held", c.all, act)
+		err := queueActOn(t.Context(), f, nil, c.ids, "held", act)
 		if (err != nil) != c.fails || out.String() != c.out || errs.String() != c.stderr {
 			t.Errorf("%v: %v, %q, %q", c.ids, err, out.String(), errs.String())
 		}

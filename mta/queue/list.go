@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"math"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -46,6 +47,31 @@ func (q *Queue) List(ctx context.Context, f Filter, after envelope.QueueID, limi
 			return out, nil
 		}
 	}
+}
+
+// Select lists the IDs of the messages that f selects, in ID order. The folders are
+// read once, and only a filter by sender or recipient opens a message.
+func (q *Queue) Select(ctx context.Context, f Filter) ([]envelope.QueueID, error) {
+	all, err := q.idsAfter(ctx, f.Place, "", math.MaxInt)
+	if err != nil {
+		return nil, diskError(err)
+	}
+	var out []envelope.QueueID
+	for _, l := range all.sorted() {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		// In memory it may be anywhere: ask.
+		plain := f.Sender == "" && f.Recipient == "" && (f.Place == "" || l.place == f.Place)
+		if !plain {
+			info, ok := q.info(l)
+			if !ok || !f.matches(info) {
+				continue
+			}
+		}
+		out = append(out, l.id)
+	}
+	return out, nil
 }
 
 // listed is an ID and where it was seen.

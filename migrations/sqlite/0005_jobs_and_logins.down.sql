@@ -1,0 +1,3 @@
+DROP TABLE last_logins;
+DROP INDEX jobs_state;
+DROP TABLE jobs;
