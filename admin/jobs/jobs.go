@@ -56,7 +56,7 @@ type Task struct {
 	// keep writes down how far it is.
 	keep func()
 	mu   sync.Mutex
-	job    model.Job
+	job  model.Job
 }
 
 // maxErrors is how many failures of single things are kept.
