@@ -4,17 +4,20 @@ import "time"
 
 // Log is the section [log].
 type Log struct {
-	Format string
-	Level  string
-	File   string
-	Buffer int64
-	Flush  time.Duration
+	Format     string
+	Timestamps string
+	Level      string
+	File       string
+	Buffer     int64
+	Flush      time.Duration
 }
 
 func (c *Log) params() []Param {
 	return []Param{
-		Choice("log.format", &c.Format, "text", []string{"text", "json"},
-			"One line for each event, as key=value or as a JSON object."),
+		Choice("log.format", &c.Format, "text", []string{"text", "json", "postfix"},
+			"One line for each event, as key=value or as a JSON object; or lines as Postfix and Dovecot write them, for pflogsumm, fail2ban and logwatch."),
+		Choice("log.timestamps", &c.Timestamps, "syslog", []string{"syslog", "iso"},
+			"The time on the lines of the format postfix, in local time: \"Nov 26 17:00:00\" as syslog has it, or \"2026-11-26T17:00:00.123456+01:00\" (RFC 3339) as newer syslogs do."),
 		Choice("log.level", &c.Level, "info", []string{"debug", "info", "warn", "error"},
 			"The lowest level that is written. Mail events are info, failed deliveries and log-ins warn."),
 		String("log.file", &c.File, "stderr", `"stderr" or a file`, nil,

@@ -200,7 +200,7 @@ func (i *instance) openLog(context.Context) error {
 		file = i.config.Path(file)
 	}
 	log, err := msglog.Open(msglog.Options{
-		Format: c.Format, Level: c.Level, File: file, Buffer: int(c.Buffer), Flush: c.Flush,
+		Format: c.Format, Timestamps: c.Timestamps, Hostname: i.config.Main.Hostname, Level: c.Level, File: file, Buffer: int(c.Buffer), Flush: c.Flush,
 		Registry: i.metrics, Clock: i.clock,
 	})
 	if err != nil {

@@ -19,6 +19,12 @@
 // succeed and failed log-ins; error is what somebody must look at. Other events
 // are info.
 //
+// # Postfix
+//
+// The format postfix is for programs that read the logs of Postfix and Dovecot.
+// An event becomes the line or lines that those would write, or none; what a
+// peer chose cannot leave its brackets or begin a line. docs/log.md shows it.
+//
 // # Output
 //
 // Nobody who logs waits for the file. Lines gather in a buffer of bounded size,

@@ -12,6 +12,8 @@ type Event interface {
 	name() string
 	level() slog.Level
 	fields(f fields)
+	// postfix makes the lines of the format postfix, or none.
+	postfix(f *postfixLines)
 	count(m *metrics)
 }
 

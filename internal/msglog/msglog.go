@@ -18,23 +18,35 @@ import (
 type Log struct {
 	*slog.Logger
 
-	text    *textHandler // nil with a handler that is not ours
+	events  eventHandler // nil with a handler that is not ours, and for JSON
 	out     *output      // nil likewise
 	metrics *metrics     // nil without a registry
 	level   *slog.LevelVar
 }
 
+// eventHandler writes events without the detour over slog's records.
+type eventHandler interface {
+	slog.Handler
+	event(level slog.Level, e Event)
+	// dropped is the line that says how many were dropped. It is called with
+	// the output's lock.
+	dropped(n int64) []byte
+}
+
 // Options say where the log goes and how it looks.
 type Options struct {
-	// Format is "text" (or "") or "json".
+	// Format is "text" (or ""), "json" or "postfix".
 	Format string
+	// Hostname stands on each line of the format postfix, whose Timestamps are
+	// "syslog" (or "") or "iso".
+	Hostname, Timestamps string
 	// Level is the lowest level that is written: "debug", "info" (or ""),
 	// "warn", "error". Events are counted at any level.
 	Level string
 	// File is a name, "stderr" or "" for standard error.
 	File string
 	// Buffer is how many octets may wait while the file takes none; lines beyond
-	// are dropped.
+	// are dropped. Zero is 64 KiB.
 	Buffer int
 	// Flush is how long a line below warn may wait to be written with others;
 	// zero has each written at once.
@@ -71,15 +83,19 @@ func Open(o Options) (*Log, error) {
 	l.out = out
 	switch o.Format {
 	case "", "text":
-		l.text = &textHandler{out: out, level: l.level, clock: o.Clock}
-		l.Logger = slog.New(l.text)
-		out.setNotice(l.text.dropped)
+		l.events = &textHandler{out: out, level: l.level, clock: o.Clock}
+	case "postfix":
+		l.events = newPostfixHandler(out, l.level, o)
 	case "json":
 		l.Logger = slog.New(urgentHandler{slog.NewJSONHandler(out, &slog.HandlerOptions{Level: l.level}), out})
 		out.setNotice(func(n int64) []byte { return droppedJSON(o.Clock.Now(), n) })
 	default:
 		_ = out.close()
-		return nil, fmt.Errorf("log: unknown format %q (allowed: text, json)", o.Format)
+		return nil, fmt.Errorf("log: unknown format %q (allowed: text, json, postfix)", o.Format)
+	}
+	if l.events != nil {
+		l.Logger = slog.New(l.events)
+		out.setNotice(l.events.dropped)
 	}
 	return l, nil
 }
@@ -138,9 +154,9 @@ func (l *Log) Event(e Event) {
 		e.count(l.metrics)
 	}
 	level := e.level()
-	if l.text != nil {
+	if l.events != nil {
 		if level >= l.level.Level() {
-			l.text.event(level, e)
+			l.events.event(level, e)
 		}
 		return
 	}

@@ -60,6 +60,9 @@ type writer struct {
 // is for people who look, so it is no parameter.
 const stallTime = 3 * time.Second
 
+// defaultBuffer is Options.Buffer when that is zero.
+const defaultBuffer = 64 << 10
+
 // defaultCloseTimeout is how long Close and Reopen wait for the file.
 const defaultCloseTimeout = 3 * time.Second
 
@@ -71,6 +74,9 @@ func openOutput(o Options, m *metrics) (*output, error) {
 	out := &output{
 		name: o.File, limit: o.Buffer, delay: o.Flush, closeTimeout: o.CloseTimeout, clock: o.Clock, metrics: m,
 		changed: make(chan struct{}), notice: func(int64) []byte { return nil },
+	}
+	if out.limit <= 0 {
+		out.limit = defaultBuffer
 	}
 	if out.closeTimeout <= 0 {
 		out.closeTimeout = defaultCloseTimeout
@@ -226,7 +232,7 @@ func (o *output) add(line []byte, urgent bool) {
 		full = len(o.buf) > o.limit
 	}
 	if full && len(o.buf) > 0 {
-		o.drop(1)
+		o.drop(int64(bytes.Count(line, []byte{'\n'})))
 		o.writer.prod(true)
 		return
 	}

@@ -53,8 +53,7 @@ func (h *textHandler) event(level slog.Level, e Event) {
 	h.put(f)
 }
 
-// dropped is the line that says how many were dropped. It is called with the
-// output's lock.
+// dropped is the line that says how many were dropped.
 func (h *textHandler) dropped(n int64) []byte {
 	var f textFields
 	f.begin(h.clock.Now(), slog.LevelWarn, droppedText)

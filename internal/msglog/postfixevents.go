@@ -1,0 +1,286 @@
+package msglog
+
+import (
+	"strconv"
+	"strings"
+
+	"toastmaster/internal/dsn"
+)
+
+// loginService is the name of a service in the lines of Dovecot, "" for those
+// of Postfix.
+func loginService(service string) string {
+	switch service {
+	case "imapd":
+		return "imap"
+	case "pop3d":
+		return "pop3"
+	case "lmtpd":
+		return "lmtp"
+	}
+	return ""
+}
+
+func (e Connect) postfix(f *postfixLines) {
+	switch name := loginService(e.Service); {
+	case name == "":
+		f.daemon(daemonOf(e.Service), e.Session).str("connect from ").client(e.Client).end()
+	case name == "lmtp":
+		f.dovecot("lmtp").str("Connect from ").text(e.Client).end()
+	}
+}
+
+func (e Disconnect) postfix(f *postfixLines) {
+	name := loginService(e.Service)
+	if name != "" {
+		f.dovecot(name).str("Disconnected: ").text(e.Reason).str(" rip=").text(e.Client).str(", session=<").text(e.Session).str("> ").text(e.Stats).end()
+		return
+	}
+	daemon := daemonOf(e.Service)
+	for _, kind := range []struct{ ours, theirs string }{
+		{"lost", "lost connection"}, {"timeout", "timeout"}, {"timed out", "timeout"}, {"too many errors", "too many errors"},
+	} {
+		if strings.Contains(e.Reason, kind.ours) {
+			f.daemon(daemon, e.Session).str(kind.theirs).str(" after ").str(lastCommand(e)).str(" from ").client(e.Client).end()
+			break
+		}
+	}
+	f.daemon(daemon, e.Session).str("disconnect from ").client(e.Client)
+	if e.Stats != "" {
+		f.str(" ").text(e.Stats)
+	}
+	f.end()
+}
+
+// lastCommand is the command in the reason of an end ("lost connection in
+// DATA"), or else how far the session came.
+func lastCommand(e Disconnect) string {
+	words := strings.Fields(e.Reason)
+	if n := len(words); n > 2 && (words[n-2] == "in" || words[n-2] == "after") && words[n-1] == strings.ToUpper(words[n-1]) {
+		return printable(words[n-1])
+	}
+	for _, command := range []string{"data", "bdat", "rcpt", "mail", "auth", "starttls", "ehlo", "helo"} {
+		if strings.Contains(" "+e.Stats, " "+command+"=") {
+			return strings.ToUpper(command)
+		}
+	}
+	return "CONNECT"
+}
+
+func (e Login) postfix(f *postfixLines) {
+	name := loginService(e.Service)
+	switch {
+	case e.Service == "admin":
+		e.postfixToken(f)
+	case name == "":
+		e.postfixSASL(f)
+	case e.Reason == "":
+		f.dovecot(name + "-login").str("Login: user=")
+		e.postfixTail(f)
+	default:
+		f.dovecot(name + "-login").str(e.refusal()).str(": user=")
+		e.postfixTail(f)
+	}
+}
+
+// refusal is what Dovecot says about a failed attempt. A failure of ours has no
+// words that a filter would take for the client's.
+func (e Login) refusal() string {
+	switch e.Reason {
+	case "insecure":
+		return "Aborted login (tried to use disallowed plaintext auth)"
+	case "unavailable":
+		return "Disconnected: Internal login failure"
+	}
+	return "Aborted login (auth failed, " + strconv.Itoa(max(e.Blocked, 1)) + " attempts)"
+}
+
+func (e Login) postfixTail(f *postfixLines) {
+	f.address(e.Login)
+	if e.Mechanism != "" {
+		f.str(", method=").str(strings.ReplaceAll(printable(cut(e.Mechanism)), " ", "?"))
+	}
+	f.str(", rip=").text(e.Client).str(", session=<").text(e.Session).str(">").end()
+}
+
+// postfixSASL is the line of smtpd; a log-in that succeeded is in the line
+// "client=" of its messages.
+func (e Login) postfixSASL(f *postfixLines) {
+	if e.Reason == "" {
+		return
+	}
+	reason := "authentication failure"
+	if e.Reason == "unavailable" {
+		reason = "Connection lost to authentication server"
+	}
+	f.daemon(daemonOf(e.Service), e.Session).str("warning: ").client(e.Client).str(": SASL ").text(e.Mechanism).
+		str(" authentication failed: ").str(reason).str(", sasl_username=").text(e.Login).end()
+}
+
+// postfixToken is a line that the filter of Dovecot reads.
+func (e Login) postfixToken(f *postfixLines) {
+	if e.Reason != "" {
+		f.dovecot("auth").str("token(,").text(e.Client).str("): invalid credentials").end()
+	}
+}
+
+func (e Reject) postfix(f *postfixLines) {
+	if name := loginService(e.Service); name != "" {
+		f.dovecot(name).str("Rejected: ").text(e.Stage).str(": ").text(e.Err.Text).str(" rip=").text(e.Client).
+			str(", session=<").text(e.Session).str(">")
+		if e.To != "" {
+			f.str(" to=").address(e.To)
+		}
+		e.postfixCause(f)
+		f.end()
+		return
+	}
+	f.daemon(daemonOf(e.Service), e.Session).str("NOQUEUE: reject: ").str(stageOf(e.Stage)).str(" from ").client(e.Client).
+		str(": ").num(int64(e.Err.Reply())).str(" ").str(e.Err.Status.String()).str(" ")
+	if e.To != "" {
+		f.address(e.To).str(": ")
+	}
+	text := e.Err.Text
+	if _, rest, ok := strings.Cut(text, ">: "); ok && strings.HasPrefix(text, "<") {
+		text = rest // it names the address that stands before it
+	}
+	if text == "User unknown" && e.Err.Status == dsn.BadDestMailbox {
+		text = "no such mailbox" // said already
+	}
+	f.str(why(e)).text(text).str(";")
+	if e.Mail {
+		f.str(" from=").address(e.From)
+	}
+	if e.To != "" {
+		f.str(" to=").address(e.To)
+	}
+	f.str(" proto=ESMTP")
+	if e.Helo != "" {
+		f.str(" helo=").address(e.Helo)
+	}
+	e.postfixCause(f)
+	f.end()
+}
+
+func (e Reject) postfixCause(f *postfixLines) {
+	if e.Err.Cause != nil {
+		f.str(" cause=").text(e.Err.Cause.Error())
+	}
+}
+
+// stageOf is the command in Postfix's words.
+func stageOf(stage string) string {
+	switch stage {
+	case "helo":
+		return "EHLO"
+	case "message", "content", "eom":
+		return "END-OF-MESSAGE"
+	}
+	return strings.ToUpper(strings.ReplaceAll(printable(stage), " ", "-"))
+}
+
+// why are the words by which Postfix names the kinds of refusal that filters
+// look for. Our own text follows.
+func why(e Reject) string {
+	switch s := e.Err.Status; {
+	case s == dsn.BadDestMailbox:
+		return "Recipient address rejected: User unknown: "
+	case s == dsn.MailboxMoved:
+		return "Recipient address rejected: User has moved: "
+	case e.Stage == "rcpt" && s.Subject() == dsn.BadDestMailbox.Subject():
+		return "Recipient address rejected: "
+	case e.Stage == "mail" && s.Subject() == dsn.BadDestMailbox.Subject():
+		return "Sender address rejected: "
+	case e.Stage == "connect":
+		return "Client host rejected: "
+	case e.Stage == "helo":
+		return "Helo command rejected: "
+	}
+	return ""
+}
+
+func (e Rejects) postfix(f *postfixLines) {
+	if loginService(e.Service) == "" {
+		f.daemon(daemonOf(e.Service), e.Session).str("too many errors after RCPT from ").client(e.Client).str(": ").num(int64(e.Count)).str(" more rejects").end()
+	}
+}
+
+func (e Queued) postfix(f *postfixLines) {
+	id := string(e.ID)
+	if e.Session != "" {
+		f.daemon("smtpd", e.Session).str(id).str(": client=").client(e.Client)
+		if e.Login != "" {
+			f.str(", sasl_method=PLAIN, sasl_username=").text(e.Login)
+		}
+		f.end()
+	}
+	f.daemon("cleanup", e.Session).str(id).str(": message-id=").text(e.MessageID).end()
+	f.daemon("qmgr", "").str(id).str(": from=").address(e.From).str(", size=").num(e.Size).
+		str(", nrcpt=").num(int64(e.Recipients)).str(" (queue active)").end()
+}
+
+func (e Attempt) postfix(f *postfixLines) {
+	f.daemon(agentOf(e), "").str(string(e.ID)).str(": to=").address(e.To)
+	if e.OrigTo != "" {
+		f.str(", orig_to=").address(e.OrigTo)
+	}
+	relay := strings.ReplaceAll(printable(e.Relay), ",", "?")
+	if relay == "" {
+		relay = "none"
+	}
+	f.str(", relay=").str(relay).str(", delay=")
+	f.b = appendSeconds(f.b, e.Delay)
+	f.str(", delays=")
+	f.b = appendDelays(f.b, e.Delays)
+	f.str(", dsn=")
+	f.b = appendStatus(f.b, e.DSN)
+	status, text := e.Status, e.Text
+	switch status {
+	case "expanded":
+		// Counted as forwarded, not as one more delivery.
+		status, text = "sent", "forwarded as "+string(e.ID)
+	case "expired":
+		status = "bounced"
+	}
+	if text == "" && e.Err != nil {
+		text = e.Err.Error()
+	}
+	f.str(", status=").text(status).str(" (").text(text).str(")").end()
+	if e.Status == "expired" {
+		f.daemon("qmgr", "").str(string(e.ID)).str(": from=").address(e.From).str(", status=expired, returned to sender").end()
+	}
+}
+
+// agentOf is the delivery agent: the relay is its name, or a host of smtp.
+func agentOf(e Attempt) string {
+	switch {
+	case e.Status == "expanded":
+		return "local"
+	case e.Relay == "virtual", e.Relay == "local", e.Relay == "discard", e.Relay == "lmtp":
+		return e.Relay
+	case e.Relay == "none" && e.Status == "bounced" && e.Delays[2] == 0:
+		return "error"
+	}
+	return "smtp"
+}
+
+func (e Removed) postfix(f *postfixLines) {
+	daemon := "qmgr"
+	if e.Reason == "deleted" {
+		daemon = "postsuper"
+	}
+	f.daemon(daemon, "").str(string(e.ID)).str(": removed").end()
+}
+
+func (e Notification) postfix(f *postfixLines) {
+	kind := map[string]string{"failure": "non-delivery", "delay": "delay", "success": "delivery status"}[e.Kind]
+	if kind == "" {
+		kind = "delivery status"
+	}
+	f.daemon("bounce", "").str(string(e.ID)).str(": sender ").str(kind).str(" notification: ").str(string(e.Report)).end()
+}
+
+func (e Stored) postfix(f *postfixLines) {
+	f.dovecot(loginService(e.Service) + "(" + printable(e.Mailbox) + ")<" + printable(e.Session) + ">").
+		str("saved mail to ").text(e.Folder).str(", uid=").num(int64(e.UID)).str(", size=").num(e.Size).end()
+}
