@@ -51,7 +51,7 @@ type Mailbox struct {
 // MailboxChange changes a mailbox; nil leaves a field as it is.
 type MailboxChange struct {
 	Password      *string `json:"password,omitempty" writeOnly:"true" doc:"The new password in clear"`
-	PasswordHash  *string `json:"password_hash,omitempty" writeOnly:"true" doc:"Instead of a password: a hash as {SCHEME}data; empty lets nobody log in"`
+	PasswordHash  *string `json:"password_hash,omitempty" writeOnly:"true" doc:"Instead of a password: a hash as {SCHEME}data, or as crypt(3) writes it ($6$, $2y$ ...); empty lets nobody log in"`
 	QuotaBytes    *int64  `json:"quota_bytes,omitempty" minimum:"0"`
 	QuotaMessages *int64  `json:"quota_messages,omitempty" minimum:"0"`
 	Enabled       *bool   `json:"enabled,omitempty"`

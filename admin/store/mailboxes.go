@@ -36,7 +36,11 @@ func scanMailbox(row scanner) (mailboxRow, error) {
 func storedHash(c model.MailboxChange, hash func(string) string) (*string, error) {
 	switch {
 	case c.PasswordHash != nil:
-		if err := password.Check(*c.PasswordHash); err != nil {
+		_, err := password.Recognise(*c.PasswordHash) // names the method
+		if err == nil {
+			err = password.Check(*c.PasswordHash)
+		}
+		if err != nil {
 			return nil, fieldError("password_hash", err.Error())
 		}
 		return c.PasswordHash, nil

@@ -385,7 +385,7 @@ func FuzzBulkMailbox(f *testing.F) {
 	f.Add("a@b.test", "secret", "5M")
 	f.Add("a@b.test", "{SSHA}x", "")
 	f.Fuzz(func(t *testing.T, address, secret, quota string) {
-		box, err := bulkMailbox([]string{address, secret, quota})
+		box, err := bulkMailbox([]string{address, secret, quota}, passwordsAuto)
 		if err == nil && (box.Password == nil) == (box.PasswordHash == nil) {
 			t.Errorf("%q %q: password and hash", address, secret)
 		}

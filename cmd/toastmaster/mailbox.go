@@ -28,7 +28,7 @@ type secretFlags struct {
 func (s *secretFlags) register(cmd *cobra.Command) {
 	fs := cmd.Flags()
 	fs.BoolVar(&s.stdin, "password-stdin", false, "read the password from standard input (first line)")
-	fs.BoolVar(&s.hash, "hash-stdin", false, "read a hash as {SCHEME}data from standard input instead")
+	fs.BoolVar(&s.hash, "hash-stdin", false, "read a hash, {SCHEME}data or crypt's $6$..., from standard input instead")
 	fs.BoolVar(&s.none, "no-password", false, "nobody can log in")
 }
 
@@ -72,6 +72,7 @@ func mailboxAdd(f *adminFlags) *cobra.Command {
 	in := model.NewMailbox{}
 	secret := secretFlags{ask: true}
 	var from string
+	passwords := passwordsAuto
 	cmd := &cobra.Command{
 		Use:   "add ADDRESS | add --from FILE",
 		Short: "Add a mailbox, or many",
@@ -79,8 +80,13 @@ func mailboxAdd(f *adminFlags) *cobra.Command {
 
 With --from, reads one "address,password[,quota]" a line (CSV: a password with a
 comma or quotes is quoted) from FILE, or from standard input for "-". A password
-that begins with {SCHEME} is a hash. Mailboxes that exist are left alone and
-counted, so that an interrupted addition can be repeated.
+that begins with {SCHEME}, or with crypt(3)'s $1$, $5$, $6$, $2y$ or $argon2id$, is
+a hash and kept as it is, as in Dovecot's passwd-file and /etc/shadow. One that
+begins so and cannot be read fails with its reason, so that no hash becomes a
+password. --passwords plain takes all as they are, --passwords hash takes hashes
+only; the old crypt of 13 characters has no sign and is not supported. Mailboxes
+that exist are left alone and counted, so that an interrupted addition can be
+repeated.
 
 Where mail of an earlier mailbox lies that was removed without --purge, the
 addition is refused: --keep-mail shows that mail again, ` + "`mailbox remove --purge`" + `
@@ -93,7 +99,7 @@ deletes it.`,
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if from != "" {
-				return mailboxAddFrom(cmd.Context(), f, from, in.KeepMail)
+				return mailboxAddFrom(cmd.Context(), f, from, in.KeepMail, passwords)
 			}
 			in.Address = args[0]
 			if err := secret.read(f.env, in.Address, &in.MailboxChange); err != nil {
@@ -118,6 +124,7 @@ deletes it.`,
 	secret.register(cmd)
 	mailboxFlags(cmd, &in.MailboxChange)
 	cmd.Flags().BoolVar(&in.KeepMail, "keep-mail", false, "take over the mail of an earlier mailbox of this address")
+	cmd.Flags().Var(choiceValue{&passwords, []string{passwordsAuto, passwordsPlain, passwordsHash}, "KIND"}, "passwords", "what the passwords of --from are: auto, plain or hash")
 	cmd.Flags().StringVar(&from, "from", "", "add the mailboxes of this `FILE`, \"-\" is standard input")
 	return cmd
 }

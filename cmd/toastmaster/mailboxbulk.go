@@ -8,13 +8,13 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"toastmaster/admin/client"
 	"toastmaster/admin/model"
+	"toastmaster/directory/password"
 )
 
 // bulkChunk is how many mailboxes are sent at once: enough that the
@@ -37,14 +37,14 @@ type bulkReport struct {
 }
 
 // mailboxAddFrom adds the mailboxes of a file.
-func mailboxAddFrom(ctx context.Context, f *adminFlags, name string, keepMail bool) error {
+func mailboxAddFrom(ctx context.Context, f *adminFlags, name string, keepMail bool, passwords string) error {
 	in, size, err := openBulk(f.env, name)
 	if err != nil {
 		return &usage{err}
 	}
 	defer in.Close()
 	b := &bulk{
-		name: name, env: f.env, report: bulkReport{Errors: []bulkError{}}, json: f.json, keepMail: keepMail,
+		name: name, env: f.env, report: bulkReport{Errors: []bulkError{}}, json: f.json, keepMail: keepMail, passwords: passwords,
 		progress: newProgress(f.env.stderr, size),
 	}
 	err = f.withClient(func(c *client.Client) error { return b.run(ctx, c, in) })
@@ -78,8 +78,10 @@ type bulk struct {
 	env      *environment
 	json     bool
 	keepMail bool
-	report   bulkReport
-	progress *progress
+	// passwords is one of passwordsAuto and the others.
+	passwords string
+	report    bulkReport
+	progress  *progress
 
 	boxes []model.NewMailbox
 	lines []int
@@ -108,7 +110,7 @@ func (b *bulk) run(ctx context.Context, c *client.Client, in io.Reader) error {
 			return err
 		}
 		line, _ := r.FieldPos(0)
-		box, err := bulkMailbox(record)
+		box, err := bulkMailbox(record, b.passwords)
 		if err != nil {
 			b.refuse(line, record[0], err.Error())
 			continue
@@ -140,18 +142,45 @@ func skipBOM(in io.Reader) (io.Reader, error) {
 	return r, nil
 }
 
-// hashPrefix begins a hash; a password in clear that looks so must be set by
-// --password-stdin.
-var hashPrefix = regexp.MustCompile(`^\{[A-Za-z0-9.-]+\}`)
+// What the passwords of a file are. With auto each says by its beginning whether
+// it is a hash, and what only looks like one is refused.
+const (
+	passwordsAuto  = "auto"
+	passwordsPlain = "plain"
+	passwordsHash  = "hash"
+)
+
+// isHash says what a field is.
+func isHash(secret, passwords string) (bool, error) {
+	switch passwords {
+	case passwordsPlain:
+		return false, nil
+	case passwordsHash:
+		hash, err := password.Recognise(secret)
+		if err == nil && !hash {
+			err = errors.New("it begins with no {SCHEME} and no $method$, so it is no hash")
+		}
+		return true, err
+	}
+	hash, err := password.Recognise(secret)
+	if err != nil {
+		err = fmt.Errorf("%w; --passwords plain takes it for the password itself", err)
+	}
+	return hash, err
+}
 
 // bulkMailbox reads "address,password[,quota]".
-func bulkMailbox(record []string) (model.NewMailbox, error) {
+func bulkMailbox(record []string, passwords string) (model.NewMailbox, error) {
 	if len(record) < 2 || len(record) > 3 {
 		return model.NewMailbox{}, fmt.Errorf("%s instead of address,password[,quota]", counted(len(record), "field", "fields"))
 	}
 	box := model.NewMailbox{Address: strings.Clone(strings.TrimSpace(record[0]))}
 	secret := strings.Clone(record[1])
-	if hashPrefix.MatchString(secret) {
+	hash, err := isHash(secret, passwords)
+	if err != nil {
+		return box, fmt.Errorf("password: %w", err)
+	}
+	if hash {
 		box.PasswordHash = &secret
 	} else {
 		box.Password = &secret
