@@ -114,6 +114,11 @@ func put(t *testing.T, root string, all []usedFile, strange bool) {
 	for _, f := range all {
 		must(t, os.WriteFile(filepath.Join(root, f.path), f.data, 0o600))
 	}
+	var keywords strings.Builder // all letters have a name, so the next keyword has no letter
+	for i := range 26 {
+		fmt.Fprintf(&keywords, "%d keyword%d\n", i, i)
+	}
+	must(t, os.WriteFile(filepath.Join(root, "dovecot-keywords"), []byte(keywords.String()), 0o600))
 	if !strange {
 		return
 	}
@@ -303,6 +308,12 @@ func TestMaildirsOfOthers(t *testing.T) {
 	for _, name := range []string{"fetch", "copied", "moved", "renamed"} {
 		selected(t, c, name)
 		sameShown(t, shown(t, c), want)
+	}
+	selected(t, c, "store")
+	for id, now := range shown(t, c) {
+		if !strings.Contains(now, "added") {
+			t.Errorf("%s lost a keyword: %.80q", id, now)
+		}
 	}
 }
 
