@@ -4,6 +4,7 @@ BIN      := bin/toastmaster
 PREFIX   ?= /usr/local
 DESTDIR  ?=
 FUZZTIME ?= 4s
+START    := $(shell date +%s)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 export CGO_ENABLED = 0
 
@@ -19,7 +20,8 @@ build: ## Build bin/toastmaster
 	@mkdir -p bin
 	go build -trimpath -o $(BIN) ./cmd/toastmaster
 
-test: peers unit fuzz docs-check ## Run the whole test suite, with real peers and clients
+test: peers unit fuzz docs-check ## Run the whole test suite, with real peers and clients (some 20 minutes on two processors)
+	@echo "make test: all passed in $$(( ($$(date +%s) - $(START)) / 60 )) min $$(( ($$(date +%s) - $(START)) % 60 )) s"
 
 check: ## gofmt, vet and staticcheck
 	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo 'gofmt: the files above are not formatted'; exit 1; }
