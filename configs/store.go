@@ -19,6 +19,7 @@ type Store struct {
 	UIDListDelay       time.Duration
 	JournalSegment     int64
 	LogLimit           int64
+	Reserve            int64
 	ExpungeMemory      time.Duration
 	ExpungeEntries     int
 	MaxKeywords        int
@@ -57,6 +58,8 @@ func (c *Store) params() []Param {
 			"Size of a segment of the store's journal."),
 		Size("store.log_limit", &c.LogLimit, 256<<10, 4<<10, 1<<30,
 			"Size above which the log of a mailbox's index is replaced by a snapshot; a large mailbox may have up to half its snapshot."),
+		Size("store.reserve", &c.Reserve, 1<<20, 0, 1<<30,
+			"How much room is kept, as a file, for the time when the disk is full: opening mailboxes, flags, MOVE and EXPUNGE use it, mail that comes does not. So a user can always delete. It is filled again when there is room."),
 		Duration("store.expunge_memory", &c.ExpungeMemory, 7*24*time.Hour, time.Hour, 365*24*time.Hour,
 			"How long the names of expunged messages are remembered, so that a repeated delivery does not bring them back. Must be longer than the queue's lifetime of a message."),
 		Int("store.expunge_entries", &c.ExpungeEntries, 10000, 100, 10000000,

@@ -304,7 +304,7 @@ func (t *transfer) link() error {
 		name := filepath.Join(t.to.path, m.File())
 		var err error
 		if t.move {
-			err = s.fs.Rename(t.files[i], name)
+			err = s.withRoom(func() error { return s.fs.Rename(t.files[i], name) })
 		} else {
 			err = s.linkOrCopy(t.files[i], name, t.to.path)
 		}
@@ -334,7 +334,11 @@ func (t *transfer) index(o own) error {
 	if err := mb.after(o); err != nil {
 		return err
 	}
-	if err := mb.commit(nil); err != nil {
+	commit := mb.commitNew
+	if t.move {
+		commit = func() error { return mb.commit(nil) }
+	}
+	if err := commit(); err != nil {
 		return err
 	}
 	mb.acct.addUsage(size, int64(len(t.messages)))

@@ -190,7 +190,7 @@ func (mb *mailbox) add(m *index.Message, structure []byte, o own) error {
 		mb.batch.Reset()
 		return err
 	}
-	if err := mb.commit(nil); err != nil {
+	if err := mb.commitNew(); err != nil {
 		return err
 	}
 	mb.noteAdded(m.UID)

@@ -73,6 +73,15 @@
 // cannot be renamed meanwhile (ErrBusy), and when it keeps half of the journal's
 // segments from being used again it goes to corrupt/.
 //
+// # A full disk
+//
+// Mail that comes, APPEND and COPY are refused with ErrFull. A mailbox can be
+// opened, read and emptied all the same, after an unclean end too: EXPUNGE and
+// MOVE use the reserve of the journal, what they write to an index the room of
+// store.reserve, which is a file that is cut shorter; when that is used up the
+// log of an index holds in memory what a crash may forget. New messages that
+// another program has put into a Maildir are shown when there is room.
+//
 // # Choices
 //
 // A message stays in new until its flags change: moving all that was seen, as
@@ -127,7 +136,7 @@
 //
 // The root has .toastmaster, which makes it a store: [Open] refuses a folder
 // with other things in it and without that (ErrForeign), so that a tree of
-// Dovecot is taken over on purpose only. In it are spool/ for messages on their
+// Dovecot is taken over on purpose only. In it are reserve.tmp, spool/ for messages on their
 // way in and mailboxes on their way out, journal-<n>/ for each process, and
 // corrupt/ for what was damaged in one.
 //

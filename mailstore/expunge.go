@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"slices"
 
+	"toastmaster/internal/dsn"
+	"toastmaster/internal/spool"
 	"toastmaster/mailstore/index"
 )
 
@@ -50,8 +52,20 @@ func (mb *mailbox) expungeLocked(ctx context.Context, uids []uint32) error {
 	}
 	o := mb.acct.newOperation()
 	r.operation = o.id
-	if err := o.begin(ctx, r.records(), anyRoom); err != nil {
+	switch failed := o.begin(ctx, r.records(), anyRoom); {
+	case isFull(failed):
+		// The journal has used its reserve. What is removed gives room back, so
+		// it is done; it is durable if the log took it.
+		err := mb.remove(live, false)
+		if err == nil {
+			err = mb.store().Checkpoint(ctx)
+		}
+		if err == nil && mb.log.Holds() {
+			err = failed
+		}
 		return err
+	case failed != nil:
+		return failed
 	}
 	defer o.end()
 	err := mb.remove(live, false)
@@ -59,6 +73,12 @@ func (mb *mailbox) expungeLocked(ctx context.Context, uids []uint32) error {
 		o.undone()
 	}
 	return err
+}
+
+// isFull says that an error is about a full disk, or a full journal.
+func isFull(err error) bool {
+	var e *dsn.Error
+	return spool.IsFull(err) || errors.As(err, &e) && e.Status == dsn.SystemFull
 }
 
 // takeBack removes a delivery that failed, after the journal may have failed.

@@ -315,5 +315,6 @@ func (mb *mailbox) rename(m *index.Message, b become) error {
 		_, err := mb.store().fs.Stat(filepath.Join(mb.path, from))
 		return err
 	}
-	return mb.store().fs.Rename(filepath.Join(mb.path, from), filepath.Join(mb.path, to))
+	s := mb.store()
+	return s.withRoom(func() error { return s.fs.Rename(filepath.Join(mb.path, from), filepath.Join(mb.path, to)) })
 }

@@ -155,7 +155,7 @@ func (mb *mailbox) ensureLoaded(ctx context.Context) (err error) {
 	if err := s.complete(mb.path); err != nil {
 		return err
 	}
-	log, err := index.OpenLog(index.Options{FS: s.fs, Dir: mb.path, Clock: s.clock, Wait: s.cfg.LockTimeout})
+	log, err := index.OpenLog(index.Options{FS: s.fs, Dir: mb.path, Clock: s.clock, Wait: s.cfg.LockTimeout, Room: s.giveRoom})
 	if err != nil {
 		return err
 	}
@@ -248,11 +248,17 @@ func (mb *mailbox) adopt(st *index.State) {
 }
 
 // commit appends the batch and tells the views, except the one that did it.
-func (mb *mailbox) commit(by *View) error {
+func (mb *mailbox) commit(by *View) error { return mb.commitWith(mb.log.Append, by) }
+
+// commitNew is commit for mail that comes, which gets no room that is kept for
+// deletions.
+func (mb *mailbox) commitNew() error { return mb.commitWith(mb.log.AppendNew, nil) }
+
+func (mb *mailbox) commitWith(write func(*index.State, *index.Batch) error, by *View) error {
 	if mb.batch.Empty() {
 		return nil
 	}
-	err := mb.log.Append(mb.st, &mb.batch)
+	err := write(mb.st, &mb.batch)
 	mb.batch.Reset()
 	if err != nil {
 		return storeError(err)

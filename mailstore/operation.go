@@ -56,6 +56,9 @@ func (o *operation) begin(ctx context.Context, records [][]byte, r room) error {
 	o.marks.enter(o)
 	o.pin = a.store.journal.Pin()
 	err := o.write(ctx, records, r)
+	if isFull(err) && r == anyRoom {
+		err = errors.Join(o.makeRoom(ctx), o.write(ctx, records, r))
+	}
 	if err != nil {
 		o.undone()
 		o.end()
@@ -82,6 +85,16 @@ func (o *operation) write(ctx context.Context, records [][]byte, r room) error {
 		return j.Flush(ctx)
 	}
 	return nil
+}
+
+// makeRoom has the journal use a segment again that nobody needs any more: after
+// a start on a full disk all it has may be full of what is done.
+func (o *operation) makeRoom(ctx context.Context) error {
+	j := o.acct.store.journal
+	j.Release(o.pin) // it would keep the last one
+	err := j.Checkpoint(ctx)
+	o.pin = j.Pin()
+	return err
 }
 
 // undone notes that the operation was taken back: it is not done again, and

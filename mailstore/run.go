@@ -44,6 +44,7 @@ func (s *Store) background(ctx context.Context) {
 		s.log.Error("checkpoint of the mail store", "cause", err)
 	}
 	s.makeRoom()
+	s.fillSpare(false)
 	durable := s.points.durable.Load()
 	for _, mb := range s.lazyOnes() {
 		if ctx.Err() != nil {

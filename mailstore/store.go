@@ -61,6 +61,7 @@ type Store struct {
 	space    *spool.Space
 	// unfinished has its own lock.
 	unfinished unfinished
+	spare      spareRoom
 	// marks are those of journal.
 	marks *doneMarks
 	// promised is what clients were told of messages, by path and base name,
@@ -129,6 +130,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if s.rootFile, err = o.FS.OpenFile(o.Root, os.O_RDONLY, 0); err != nil {
 		return nil, storeError(err)
 	}
+	s.fillSpare(true)
 	if err := s.openJournals(ctx); err != nil {
 		return nil, storeError(errors.Join(err, s.rootFile.Close()))
 	}

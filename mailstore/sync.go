@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"toastmaster/internal/spool"
 	"toastmaster/mailstore/index"
 	"toastmaster/mailstore/maildir"
 	"toastmaster/mailstore/packed"
@@ -145,6 +146,18 @@ func (mb *mailbox) compare(ctx context.Context, rebuild bool) error {
 	mb.nameLetters(d.letters)
 	mb.sync.lastScan = mb.now()
 	mb.sync.scanTook = mb.sync.lastScan.Sub(started)
+	err = mb.commit(nil)
+	if !spool.IsFull(err) || len(d.at) == 0 {
+		return err
+	}
+	// The new messages wait for room; what is known can be read, and deleted.
+	mb.store().log.Warn("the disk is full, new messages are not shown yet", "path", mb.path, "messages", len(d.at), "cause", err)
+	d.at = nil
+	mb.acct.forgetUsage()
+	if err := mb.merge(ctx, d, rebuild); err != nil {
+		return err
+	}
+	mb.forget()
 	return mb.commit(nil)
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/emersion/go-imap/v2"
 
+	"toastmaster/internal/spool"
 	"toastmaster/mailstore/index"
 	"toastmaster/mailstore/maildir"
 )
@@ -161,8 +162,11 @@ func (v *View) promise(ctx context.Context) error {
 		if takes && mb.st.Recent < next {
 			v.take(mb.st.Recent, next-1)
 			mb.batch.Recent(next)
+			if err := mb.commitQuietly(); err != nil {
+				return err
+			}
 		}
-		return mb.reserve()
+		return mb.reserve(ctx)
 	}))
 }
 
@@ -226,12 +230,17 @@ func (mb *mailbox) mustReserve() bool {
 
 // reserve makes a reservation durable if one is needed, and commits the batch
 // in any case. The locks are held.
-func (mb *mailbox) reserve() error {
+func (mb *mailbox) reserve(ctx context.Context) error {
 	need := mb.mustReserve()
 	if need {
 		mb.batch.Reserve(mb.st.UIDNext+reserveUIDs, mb.st.ModSeq+reserveModSeqs)
 	}
-	if err := mb.commitQuietly(); err != nil || !need {
+	err := mb.commitQuietly()
+	if need && spool.IsFull(err) {
+		// What is promised is durable without the promise, then.
+		return mb.store().Checkpoint(ctx)
+	}
+	if err != nil || !need {
 		return err
 	}
 	return mb.log.Sync()

@@ -65,7 +65,7 @@ func (u *User) Status(ctx context.Context, name string) (Status, error) {
 		return Status{}, ErrNotFound
 	}
 	if mb.mustReserve() { // UIDNEXT is a promise, too
-		if err := mb.flocked(ctx, mb.reserve); err != nil {
+		if err := mb.flocked(ctx, func() error { return mb.reserve(ctx) }); err != nil {
 			return Status{}, storeError(err)
 		}
 	}

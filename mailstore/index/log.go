@@ -10,6 +10,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"syscall"
 	"time"
 
 	"toastmaster/internal/clock"
@@ -44,6 +46,9 @@ type Log struct {
 
 	clock    clock.Clock
 	patience time.Duration
+	room     func() bool
+	// held is what follows end and could not be written, see Append.
+	held []byte
 	// stalled: the last who waited for the lock waited in vain.
 	stalled bool
 }
@@ -56,12 +61,15 @@ type Options struct {
 	Clock clock.Clock
 	// Wait is how long Lock may take.
 	Wait time.Duration
+	// Room makes a little room on a full disk; false when it cannot. It may be
+	// nil.
+	Room func() bool
 }
 
 // OpenLog opens the log, making the file if it is missing. It reads nothing:
 // see Load.
 func OpenLog(o Options) (*Log, error) {
-	l := &Log{fs: o.FS, dir: o.Dir, clock: o.Clock, patience: o.Wait}
+	l := &Log{fs: o.FS, dir: o.Dir, clock: o.Clock, patience: o.Wait, room: o.Room}
 	return l, l.open()
 }
 
@@ -131,6 +139,7 @@ func (l *Log) Grown() (bool, error) {
 // nothing, and the caller rebuilds and calls Reset. Other errors are the file
 // system's. The lock is held afterwards in any case but these.
 func (l *Log) Load(ctx context.Context) (*State, error) {
+	l.held = nil
 	data, err := l.lockCurrent(ctx)
 	if err != nil {
 		return nil, err
@@ -230,7 +239,7 @@ func (l *Log) CatchUp(ctx context.Context, s *State) (changed, reload bool, err 
 		switch {
 		case err != nil:
 			return changed, false, err
-		case l.end == unknown || info.Size() < l.end || info.Size() == l.end && nameless(info):
+		case l.end == unknown || info.Size() < l.end || len(l.held) > 0 && info.Size() != l.end || info.Size() == l.end && nameless(info):
 			return changed, true, l.drop()
 		case info.Size() == l.end:
 			return changed, false, nil
@@ -274,22 +283,71 @@ func (l *Log) follow(ctx context.Context, s *State) (bool, error) {
 	return true, nil
 }
 
-// Append writes b and applies it to s. The lock is held and s is caught up.
-// When the write fails nothing is applied.
+// maxHeld bounds what a log holds in memory on a full disk.
+const maxHeld = 1 << 20
+
+// Append writes b and applies it to s. The lock is held and s is caught up. On a
+// full disk it uses Options.Room; when there is none it holds in memory what a
+// mailbox can be read without until a later append finds room, if b adds no
+// message and promises nothing. When it fails nothing is applied.
 func (l *Log) Append(s *State, b *Batch) error {
+	for {
+		err := l.AppendNew(s, b)
+		if err == nil || !full(err) {
+			return err
+		}
+		if l.room != nil && l.room() {
+			continue
+		}
+		if !b.canWait() || len(l.held)+len(b.buf) > maxHeld {
+			return err
+		}
+		l.held = append(l.held, b.buf...)
+		return l.apply(s, b)
+	}
+}
+
+// AppendNew is Append for mail that comes: it waits for room of its own.
+func (l *Log) AppendNew(s *State, b *Batch) error {
 	if b.Empty() {
 		return nil
 	}
 	b.seal(s.Position)
-	if n, err := l.file.WriteAt(b.buf, l.end); err != nil {
+	data := b.buf
+	if len(l.held) > 0 {
+		data = append(slices.Clip(l.held), data...)
+	}
+	if n, err := l.file.WriteAt(data, l.end); err != nil {
 		if n > 0 {
 			err = errors.Join(err, l.file.Truncate(l.end))
 		}
 		return err
 	}
-	l.end += int64(len(b.buf))
+	l.end += int64(len(data))
+	l.held = nil
+	return l.apply(s, b)
+}
+
+// Holds says that something waits for room.
+func (l *Log) Holds() bool { return len(l.held) > 0 }
+
+func (l *Log) apply(s *State, b *Batch) error {
 	if n, _ := s.Replay(b.buf); n != len(b.buf) {
 		return fmt.Errorf("%w: own records refused", ErrDamaged)
 	}
 	return nil
+}
+
+func full(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
+
+// canWait says that a crash may forget b without harm: it adds no message and
+// reserves no number.
+func (b *Batch) canWait() bool {
+	for _, at := range b.marks {
+		switch byte(binary.LittleEndian.Uint32(b.buf[at+4:]) >> 24) {
+		case recAdd, recReserve:
+			return false
+		}
+	}
+	return true
 }

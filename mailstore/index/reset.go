@@ -55,6 +55,7 @@ func (l *Log) Reset(s *State) error {
 		}
 	}
 	l.file, l.uidValidity, l.start, l.end, l.Fresh = next, s.UIDValidity, s.Position, logHeader, true
+	l.held = nil // the snapshot has it
 	return errors.Join(old.Unlock(), old.Close())
 }
 
