@@ -232,6 +232,8 @@ func (v *View) changeFlags(seqs []uint32, op FlagOp, marks index.Marks, unchange
 type become struct {
 	flags maildir.Flags
 	rare  index.Rare
+	// had says that it had something rare before.
+	had bool
 }
 
 // renameAll gives the files their names for the new flags. The UIDs of those
@@ -253,7 +255,7 @@ func (v *View) renameAll(seqs []uint32, op FlagOp, marks index.Marks, unchangedS
 		if want == old {
 			continue
 		}
-		b := become{want.Flags, m.Rarely()}
+		b := become{want.Flags, m.Rarely(), m.Rare != nil}
 		b.rare.Keywords = want.Keywords
 		if b.rare.Odd && want.Flags != old.Flags {
 			b.rare.Rest = maildir.Respell(b.rare.Rest, want.Flags)
@@ -289,7 +291,9 @@ func (mb *mailbox) commitFlags(changed map[become][]uint32, o own, v *View) erro
 		slices.Sort(uids)
 		uids = slices.Compact(uids)
 		mb.batch.Flags(uids, b.flags, false, false, modSeq)
-		mb.batch.Rare(uids, b.rare)
+		if b.had || b.rare != (index.Rare{}) {
+			mb.batch.Rare(uids, b.rare)
+		}
 	}
 	mb.flagsGen++
 	if err := mb.after(o); err != nil {

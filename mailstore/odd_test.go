@@ -172,6 +172,11 @@ func TestOddThingsInAnAccount(t *testing.T) {
 	check(t, syscall.Mkfifo(home(root, ".pipe"), 0o600))
 	check(t, syscall.Mkfifo(home(root, "subscriptions"), 0o600))
 	check(t, os.Mkdir(home(root, specialUseFile), 0o700))
+	check(t, os.Mkdir(home(root, dirSizeFile), 0o700))
+	check(t, os.WriteFile(home(root, "dovecot-uidvalidity"), []byte("12345678"), 0o600))
+	unreadable(t, home(root, "dovecot-uidvalidity"))
+	check(t, os.WriteFile(home(root, "toastmaster.cache"), nil, 0o600))
+	unreadable(t, home(root, "toastmaster.cache"))
 	check(t, os.WriteFile(home(root, "dovecot-keywords"), []byte("0 x\n"), 0o600))
 	unreadable(t, home(root, "dovecot-keywords"))
 	unreadable(t, home(root, ".Good.secret"))
@@ -199,6 +204,15 @@ func TestOddThingsInAnAccount(t *testing.T) {
 	if used, err := s.Usage(t.Context(), limited); err != nil || used.Messages != 1 {
 		t.Errorf("%+v %v", used, err)
 	}
+	v := openView(t, u, "INBOX")
+	if got, err := v.Structure(t.Context(), 1); err != nil || len(got) == 0 || readAllOf(t, v, 1) == "" {
+		t.Errorf("%v", err)
+	}
+	check(t, v.Close())
+	check(t, u.Create(t.Context(), "Made", ""))
+	made := openView(t, u, "Made")
+	check(t, made.Close())
+	check(t, u.Delete(t.Context(), "Made"))
 	check(t, u.Rename(t.Context(), "Good", "Better"))
 	if got, want := names(t, u), "INBOX Better"; got != want {
 		t.Errorf("have %s, want %s", got, want)

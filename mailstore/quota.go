@@ -229,7 +229,7 @@ func (a *account) setUsage(sum Usage, folders []string) error {
 		return nil
 	}
 	d := maildir.DirSize{QuotaBytes: u.limits.Bytes, QuotaMessages: u.limits.Messages, Bytes: sum.Bytes, Messages: sum.Messages}
-	if err := a.writeFile(dirSizeFile, d.Append(nil)); err != nil {
+	if err := a.passOver(dirSizeFile, a.writeFile(dirSizeFile, d.Append(nil))); err != nil {
 		return storeError(err)
 	}
 	a.seenDirSize()

@@ -251,6 +251,11 @@ func (a *account) nextUIDValidity() (uint32, error) {
 	fsys := a.store.fs
 	name := filepath.Join(a.home, uidValidityFile)
 	data, err := readFile(fsys, name)
+	if odd(err) {
+		// It only remembers what the clock tells as well.
+		a.store.sayOnce(name, "a small file that cannot be read", err)
+		return max(uint32(a.store.clock.Now().Unix()), 1), nil
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -287,7 +292,9 @@ func (s *Store) replaceFile(dir, name string, data []byte) error {
 	}
 	_, err = f.Write(data)
 	if err = errors.Join(err, f.Close()); err == nil {
-		err = fsys.Rename(tmp, name)
+		if err = fsys.Rename(tmp, name); errors.Is(err, fs.ErrExist) {
+			err = fmt.Errorf("%w: %w", errNoFile, err) // a folder has its name
+		}
 	}
 	if err != nil {
 		return errors.Join(err, fsys.Remove(tmp))

@@ -365,6 +365,10 @@ func (v *View) cached(m *index.Message) ([]byte, error) {
 		got, err := v.mb.cache.ReadAt(w.buf, m.CacheOff)
 		if int64(got) < n {
 			w.live = 0
+			if odd(err) {
+				v.mb.store().sayOnce(filepath.Join(v.mb.path, index.CacheFile), "a small file that cannot be read", err)
+				return nil, nil // the message is scanned
+			}
 			return nil, onlyReal(err)
 		}
 		w.off, w.live = m.CacheOff, got

@@ -232,8 +232,39 @@ func FuzzFileName(f *testing.F) {
 		if s, w := Sizes(base); s < -1 || w < -1 {
 			t.Fatal(s, w)
 		}
+		// A change of flags and back loses nothing that is not ours.
+		rest := name[len(base):]
+		for _, f := range []Flags{0, flags, flags ^ Seen, Draft | Trashed | 1 | 1<<25} {
+			next := Respell(rest, f)
+			b, got, ok := Split(base + next)
+			if !ok || b != base || got != f || foreign(next) != foreign(rest) && foreign(rest) != "" {
+				t.Fatalf("%q with %b is %q: %q %b", rest, f, next, b, got)
+			}
+			if again := Respell(next, f); again != next {
+				t.Fatalf("%q is not stable: %q", next, again)
+			}
+		}
 		_ = ID(base)
 	})
+}
+
+// foreign is what is not ours behind a base name.
+func foreign(rest string) string {
+	i := strings.LastIndex(rest, ":2,")
+	if i < 0 || strings.Contains(rest[i+1:], ":") {
+		return ""
+	}
+	letters, more, found := strings.Cut(rest[i+3:], ",")
+	kept := rest[:i]
+	for k := range len(letters) {
+		if c := letters[k]; (c < 'a' || c > 'z') && !strings.Contains("DFPRST", string(rune(c))) {
+			kept += letters[k : k+1]
+		}
+	}
+	if found {
+		kept += "," + more
+	}
+	return kept
 }
 
 func FuzzFolderName(f *testing.F) {
@@ -249,9 +280,12 @@ func FuzzFolderName(f *testing.F) {
 			if back, ok := FolderName(dir, '/'); !ok || back != Canonical(s, '/') {
 				t.Fatalf("%q is %q, back %q %v", s, dir, back, ok)
 			}
-			if strings.ContainsAny(dir, "/\x00\n") {
+			if strings.ContainsAny(dir, "/\x00") {
 				t.Fatalf("%q is no file name", dir)
 			}
+		}
+		if dir, err := NewFolderDir(s, '/'); err == nil && strings.ContainsAny(dir, "/\x00\n\uFFFD") {
+			t.Fatalf("%q would be made as %q", s, dir)
 		}
 	})
 }
