@@ -54,6 +54,7 @@ type Authenticator struct {
 	failures *cache.Map[successKey, struct{}]
 	macKey   [32]byte
 	guard    *guard
+	pace     pace
 	// compute is Verify; a test counts its calls.
 	compute func(hash, password string) (bool, error)
 }

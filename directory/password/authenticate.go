@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"strings"
+	"sync"
 	"time"
 
 	"toastmaster/directory"
@@ -114,9 +115,37 @@ func (a *Authenticator) hold(ctx context.Context, began time.Time) {
 	if step <= 0 {
 		return
 	}
-	took := max(a.o.Clock.Now().Sub(began), 0)
+	now := a.o.Clock.Now()
+	took := max(now.Sub(began), 0)
 	// The end of the context answers earlier; nobody hears it.
-	_ = wait(ctx, a.o.Clock, step-took%step)
+	_ = wait(ctx, a.o.Clock, a.pace.steps(int64(took/step)+1, now)*step-took)
+}
+
+// pace makes the answers of a busy minute alike: while some need more steps of
+// auth.failure_answer than one, all take as many, or the slower kinds of hashes
+// would be late more often.
+type pace struct {
+	mu    sync.Mutex
+	most  int64
+	until time.Time
+}
+
+const (
+	paceMemory = time.Minute
+	paceMost   = 10
+)
+
+// steps is how many an answer takes that needs at least n.
+func (p *pace) steps(n int64, now time.Time) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if now.After(p.until) {
+		p.most = 1
+	}
+	if n >= p.most && n > 1 {
+		p.most, p.until = min(n, paceMost), now.Add(paceMemory)
+	}
+	return time.Duration(max(n, p.most))
 }
 
 // verify waits for one of the slots and computes the hash.

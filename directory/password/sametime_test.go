@@ -52,6 +52,35 @@ func TestFailuresTellNothing(t *testing.T) {
 	}
 }
 
+// TestABusyMinuteIsTheSameForAll: after one late answer others are as late, so
+// that not the kind of hash decides who is; a minute later it is over.
+func TestABusyMinuteIsTheSameForAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := quick(t, func(c *configs.Auth) { c.FailureDelay = 0 })
+		work := 2500 * time.Millisecond
+		a.compute = func(string, string) (bool, error) {
+			time.Sleep(work)
+			return false, nil
+		}
+		try := func(password string) time.Duration {
+			began := time.Now()
+			_, _ = a.Authenticate(t.Context(), attempt("alice@example.test", password))
+			return time.Since(began)
+		}
+		if took := try("1"); took != 3*time.Second {
+			t.Errorf("the late one took %v", took)
+		}
+		work = 0
+		if took := try("2"); took != 3*time.Second {
+			t.Errorf("the next took %v", took)
+		}
+		time.Sleep(paceMemory)
+		if took := try("3"); took != time.Second {
+			t.Errorf("a minute later: %v", took)
+		}
+	})
+}
+
 // TestLongWorkIsRoundedUp: an answer that is late tells as little as may be.
 func TestLongWorkIsRoundedUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
