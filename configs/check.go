@@ -24,6 +24,15 @@ func checkInstance(s string) error {
 	return nil
 }
 
+// checkUser accepts "user" and "user:group"; whether they exist is the machine's.
+func checkUser(s string) error {
+	name, group, hasGroup := strings.Cut(s, ":")
+	if s != "" && (name == "" || hasGroup && group == "" || strings.ContainsAny(s, " \t\n/")) {
+		return errors.New("no user")
+	}
+	return nil
+}
+
 func checkPrefix(s string) error {
 	_, err := netip.ParsePrefix(s)
 	return err

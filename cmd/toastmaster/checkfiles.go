@@ -51,7 +51,10 @@ func checkFiles(c *configs.Config) error {
 			return c.Mistake(check.param, fmt.Errorf("%w (allowed: %s)", err, check.allowed))
 		}
 	}
-	return checkNames(c)
+	if err := checkNames(c); err != nil {
+		return err
+	}
+	return checkRights(c)
 }
 
 func checkDataDir(c *configs.Config) error {

@@ -41,6 +41,9 @@ func checkWarnings(ctx context.Context, c *configs.Config, plan startPlan) ([]st
 
 // warn logs the same at the start.
 func (i *instance) warn(ctx context.Context) {
+	if os.Geteuid() == 0 {
+		i.log.Warn("configuration", "cause", i.config.Mistake("main.user", errors.New("the server runs as root: name a user, who owns main.data_dir, and it gives up root after its ports are open")))
+	}
 	for _, w := range warnings(i.config, i.clock.Now()) {
 		if errors.Is(w, configs.ErrNoPostmaster) {
 			continue // the directory knows more

@@ -28,6 +28,7 @@ type initOptions struct {
 	hostname string
 	host     string // address to listen on
 	lmtpHost string // the same for LMTP, "" for loopback
+	user     string // main.user
 	// postmaster gets the mail for <postmaster>; "" makes a mailbox for it.
 	postmaster string
 	// parts is what may be made or taken over beside what is there.
@@ -81,6 +82,7 @@ func newInitCommand(env *environment) *cobra.Command {
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	cmd.Flags().StringVar(&o.hostname, "hostname", defaultHostname(), "`NAME` of this mail host")
 	cmd.Flags().StringVar(&o.host, "listen", loopback, "`IP` address to listen on; :: is all of both families, 0.0.0.0 all of IPv4")
+	cmd.Flags().StringVar(&o.user, "user", "", "`USER` that serve becomes when root starts it; the files are made as that user")
 	cmd.Flags().StringVar(&o.lmtpHost, "lmtp-listen", loopback, "`IP` address to listen on for LMTP, which has no log-in; lmtpd.trusted_networks says who is served")
 	cmd.Flags().StringSliceVar(&o.parts.fresh, "new", nil, "make this `PART` anew, which is missing, beside those that are there")
 	cmd.Flags().StringSliceVar(&o.parts.adopt, "adopt", nil, "give this `PART` the id of the instance, whatever it has now")
@@ -91,13 +93,16 @@ func newInitCommand(env *environment) *cobra.Command {
 // initParts makes the parts that a configuration names. Its other flags are for
 // a configuration that is to be written.
 func initParts(cmd *cobra.Command, env *environment, o partsOptions, asJSON bool) error {
-	for _, flag := range []string{"port-base", "hostname", "listen", "lmtp-listen", "postmaster"} {
+	for _, flag := range []string{"port-base", "hostname", "listen", "lmtp-listen", "postmaster", "user"} {
 		if f := cmd.Flags().Lookup(flag); f != nil && f.Changed {
 			return wrongUsage(cmd, "--%s needs DIR, where a configuration is written", flag)
 		}
 	}
 	c, err := env.config()
 	if err != nil {
+		return err
+	}
+	if err := becomeOwner(c.Main.User, ""); err != nil {
 		return err
 	}
 	id, changed, err := makeParts(cmd.Context(), c, o)
@@ -156,6 +161,9 @@ func initialise(ctx context.Context, o initOptions) (*configs.Config, error) {
 	}
 	if _, err := os.Lstat(file); !errors.Is(err, fs.ErrNotExist) {
 		return nil, errors.Join(err, &fs.PathError{Op: "init", Path: file, Err: fs.ErrExist})
+	}
+	if err := becomeOwner(o.user, o.dir); err != nil {
+		return nil, err
 	}
 	if err := os.MkdirAll(filepath.Join(o.dir, "tls"), 0o700); err != nil {
 		return nil, err
@@ -261,6 +269,9 @@ func initialText(o initOptions) string {
 // from that address, sendmail's mail too.
 func mainRows(o initOptions) [][2]string {
 	rows := [][2]string{{"hostname", strconv.Quote(o.hostname)}, {"data_dir", `"."`}}
+	if o.user != "" {
+		rows = append(rows, [2]string{"user", strconv.Quote(o.user)})
+	}
 	if o.instance != "" {
 		rows = append(rows, [2]string{"instance", strconv.Quote(string(o.instance))})
 	}

@@ -45,6 +45,8 @@ type instance struct {
 	trusted []netip.Prefix
 	// plan says which instance this is.
 	plan startPlan
+	// privileged is what was opened before root was given up; nil if it was not.
+	privileged *privileged
 
 	// anvil counts clients and users for every service.
 	anvil *anvil.Counter
@@ -82,9 +84,10 @@ func bareInstance(c *configs.Config) *instance {
 }
 
 // openInstance opens everything in order of dependency. On error what was
-// opened is closed again.
-func openInstance(ctx context.Context, c *configs.Config) (*instance, error) {
+// opened is closed again. p is what was opened before root was given up, or nil.
+func openInstance(ctx context.Context, c *configs.Config, p *privileged) (*instance, error) {
 	i := bareInstance(c)
+	i.privileged = p
 	for _, step := range []struct {
 		name string
 		open func(context.Context) error
@@ -117,6 +120,12 @@ func (i *instance) close() error {
 func (i *instance) onClose(f func() error) { i.closers = append(i.closers, f) }
 
 func (i *instance) openTLS(context.Context) error {
+	if i.privileged != nil {
+		i.certificates = i.privileged.certificates
+		i.certificates.Use(i.log)
+		i.tls = i.certificates.Config()
+		return nil
+	}
 	certificates, err := tlsconf.Load(tlsOptions(i.config, i.log, i.clock))
 	if err != nil {
 		return err

@@ -20,7 +20,7 @@ func TestAlertsNameWhatIsMeasured(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	i, err := openInstance(t.Context(), c)
+	i, err := openInstance(t.Context(), c, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -47,7 +47,7 @@ func used(t *testing.T) (dir string, c *configs.Config) {
 // starts opens all that serve opens, and closes it again.
 func starts(t *testing.T, c *configs.Config) {
 	t.Helper()
-	i, err := openInstance(t.Context(), c)
+	i, err := openInstance(t.Context(), c, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -62,7 +62,12 @@ func serve(ctx context.Context, env *environment, c *configs.Config, onReady fun
 	if _, err := check(ctx, c); err != nil {
 		return err
 	}
-	i, err := openInstance(ctx, c)
+	p, err := giveUpRoot(c)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.close()) }()
+	i, err := openInstance(ctx, c, p)
 	if err != nil {
 		return err
 	}

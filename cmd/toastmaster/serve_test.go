@@ -4,9 +4,12 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"runtime"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"toastmaster/configs"
 )
@@ -33,7 +36,12 @@ func TestHangupDuringTheStart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
+	// To this thread: it has the signal before the call returns, so it does not
+	// come when serve has ended.
+	runtime.LockOSThread()
+	err = unix.Tgkill(os.Getpid(), unix.Gettid(), unix.SIGHUP)
+	runtime.UnlockOSThread()
+	if err != nil {
 		t.Fatal(err)
 	}
 	if err := w.Close(); err != nil {
@@ -67,11 +75,11 @@ func TestASecondInstance(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	first, err := openInstance(t.Context(), c)
+	first, err := openInstance(t.Context(), c, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, err := openInstance(t.Context(), c)
+	second, err := openInstance(t.Context(), c, nil)
 	if err == nil {
 		err = second.close()
 		t.Fatalf("it was opened: %v", err)

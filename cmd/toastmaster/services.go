@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"toastmaster/configs"
 	"toastmaster/internal/service"
 	"toastmaster/mailstore/imapd"
 	"toastmaster/mailstore/login"
@@ -142,22 +143,31 @@ const socketMode fs.FileMode = 0o660
 // listen opens an address of the configuration and closes it with the
 // instance, whatever became of its service.
 func (i *instance) listen(address string) (net.Listener, error) {
-	param := i.config.ListenParam(address)
+	l := i.privileged.take(address)
+	if l == nil {
+		var err error
+		if l, err = listenOn(i.config, address); err != nil {
+			return nil, err
+		}
+	}
+	i.onClose(func() error { return closeQuietly(l) })
+	return l, nil
+}
+
+// listenOn opens an address of the configuration.
+func listenOn(c *configs.Config, address string) (net.Listener, error) {
+	param := c.ListenParam(address)
 	if path, ok := strings.CutPrefix(address, "unix:"); ok {
-		address = "unix:" + i.config.Path(path)
+		address = "unix:" + c.Path(path)
 	}
 	l, err := service.Listen(address, socketMode)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		err = fmt.Errorf("%w: end the process that has it, or choose another address", err)
 	}
 	if err != nil && param != "" {
-		return nil, i.config.Mistake(param, err)
+		return nil, c.Mistake(param, err)
 	}
-	if err != nil {
-		return nil, err
-	}
-	i.onClose(func() error { return closeQuietly(l) })
-	return l, nil
+	return l, err
 }
 
 // closeQuietly closes a listener that its service may have closed already.

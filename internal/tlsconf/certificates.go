@@ -50,6 +50,19 @@ type set struct {
 	first  *tls.Certificate
 	all    []*tls.Certificate
 	stamps []stamp
+	// expired were that when they were read.
+	expired []expired
+}
+
+type expired struct {
+	file  string
+	since time.Time
+}
+
+func (c *Certificates) noteExpired(s *set) {
+	for _, e := range s.expired {
+		c.options.Log.Warn("certificate has expired", "file", e.file, "since", e.since)
+	}
 }
 
 // stamp tells whether a file is still the same one.
@@ -89,6 +102,14 @@ func (c *Certificates) Leaves() []*x509.Certificate {
 	return leaves
 }
 
+// Use makes log the one that is told of what happens from now on. It is for
+// certificates that had to be read before the log could be opened, and must be
+// called before the first handshake.
+func (c *Certificates) Use(log *msglog.Log) {
+	c.options.Log = log
+	c.noteExpired(c.current.Load())
+}
+
 // Reload reads all files again. After an error the certificates are the ones
 // from before.
 func (c *Certificates) Reload() error {
@@ -111,11 +132,12 @@ func (c *Certificates) reload() error {
 		if err != nil {
 			return err
 		}
-		if now.After(cert.Leaf.NotAfter) {
-			c.options.Log.Warn("certificate has expired", "file", p.Cert, "since", cert.Leaf.NotAfter)
-		}
 		s.add(cert)
+		if now.After(cert.Leaf.NotAfter) {
+			s.expired = append(s.expired, expired{p.Cert, cert.Leaf.NotAfter})
+		}
 	}
+	c.noteExpired(s)
 	c.current.Store(s)
 	return nil
 }

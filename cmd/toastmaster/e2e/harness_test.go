@@ -68,8 +68,15 @@ func serve(t *testing.T, params map[string]string) *box {
 // serveIn is serve with the data in a folder of the caller's choice.
 func serveIn(t *testing.T, data string, params map[string]string) *box {
 	t.Helper()
+	return serveWith(t, binary.Options{Data: data, Params: params})
+}
+
+// serveWith is serve with an installation of the caller's choice.
+func serveWith(t *testing.T, o binary.Options) *box {
+	t.Helper()
 	dir := peers.TempDir(t)
-	i, err := binary.Create(testContext(t), binary.Options{Program: program, Dir: dir, Data: data, Hostname: "mx.example.test", Params: params})
+	o.Program, o.Dir, o.Hostname = program, dir, "mx.example.test"
+	i, err := binary.Create(testContext(t), o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -40,6 +40,8 @@ type Options struct {
 	// Params are changes of the configuration that init wrote, "section.name"
 	// to a TOML value.
 	Params map[string]string
+	// Init are more arguments of init.
+	Init []string
 	// Env is added to the environment of every run.
 	Env []string
 }
@@ -64,7 +66,7 @@ func Create(ctx context.Context, o Options) (*Instance, error) {
 		return nil, err
 	}
 	i := &Instance{opts: o, ports: ports}
-	_, err = i.run(ctx, "", "init", o.Data, "--port-base", strconv.Itoa(ports.Base), "--hostname", o.Hostname)
+	_, err = i.run(ctx, "", append([]string{"init", o.Data, "--port-base", strconv.Itoa(ports.Base), "--hostname", o.Hostname}, o.Init...)...)
 	for name, value := range o.Params {
 		if err == nil {
 			err = setParam(i.ConfigFile(), name, value)

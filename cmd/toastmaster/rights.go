@@ -1,0 +1,271 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"toastmaster/configs"
+	"toastmaster/internal/clock"
+	"toastmaster/internal/msglog"
+	"toastmaster/internal/tlsconf"
+)
+
+// credentials are those of main.user.
+type credentials struct {
+	name     string
+	uid, gid int
+	groups   []int
+}
+
+// runAs is who the server runs as when root starts it; nil leaves it as it is.
+// Started by somebody else it must be that user already.
+func runAs(c *configs.Config) (*credentials, error) {
+	if c.Main.User == "" {
+		return nil, nil
+	}
+	who, err := lookupUser(c.Main.User)
+	if err != nil {
+		return nil, c.Mistake("main.user", err)
+	}
+	switch os.Geteuid() {
+	case 0:
+		return who, nil
+	case who.uid:
+		return nil, nil
+	}
+	return nil, c.Mistake("main.user", fmt.Errorf("started by the user %d, who is neither root nor %s", os.Geteuid(), who.name))
+}
+
+// lookupUser reads "user", "user:group", or numbers for either, which need no
+// entry in /etc/passwd: a container may have none.
+func lookupUser(text string) (*credentials, error) {
+	name, group, hasGroup := strings.Cut(text, ":")
+	who := &credentials{name: name, gid: -1}
+	if u, err := user.Lookup(name); err == nil {
+		who.uid, _ = strconv.Atoi(u.Uid)
+		who.gid, _ = strconv.Atoi(u.Gid)
+		ids, err := u.GroupIds()
+		if err != nil {
+			return nil, err
+		}
+		for _, id := range ids {
+			if n, err := strconv.Atoi(id); err == nil {
+				who.groups = append(who.groups, n)
+			}
+		}
+	} else if who.uid, err = strconv.Atoi(name); err != nil {
+		return nil, fmt.Errorf("there is no user %q", name)
+	}
+	if hasGroup {
+		g, err := user.LookupGroup(group)
+		if err == nil {
+			who.gid, err = strconv.Atoi(g.Gid)
+		} else {
+			who.gid, err = strconv.Atoi(group)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("there is no group %q", group)
+		}
+	}
+	switch {
+	case who.gid < 0:
+		return nil, fmt.Errorf("%q has no entry in /etc/passwd: its group is needed, as \"user:group\"", name)
+	case who.uid <= 0:
+		return nil, fmt.Errorf("%q is root: the server shall have less rights", name)
+	}
+	if !slices.Contains(who.groups, who.gid) {
+		who.groups = append(who.groups, who.gid)
+	}
+	return who, nil
+}
+
+// become gives up root for good, in every thread of the process.
+func (w *credentials) become() error {
+	for _, step := range []struct {
+		what string
+		do   func() error
+	}{
+		{"setgroups", func() error { return syscall.Setgroups(w.groups) }},
+		{"setresgid", func() error { return syscall.Setresgid(w.gid, w.gid, w.gid) }},
+		{"setresuid", func() error { return syscall.Setresuid(w.uid, w.uid, w.uid) }},
+	} {
+		if err := step.do(); err != nil {
+			return fmt.Errorf("main.user: %s to %s: %w", step.what, w.name, err)
+		}
+	}
+	if os.Geteuid() != w.uid || syscall.Setuid(0) == nil {
+		return fmt.Errorf("main.user: the rights of root are still there")
+	}
+	return nil
+}
+
+// checkRights looks whether the user that root's server becomes may use what the
+// configuration names. It looks at the folders' own modes, not at all that is in
+// them.
+func checkRights(c *configs.Config) error {
+	who, err := runAs(c)
+	if who == nil || err != nil {
+		return err
+	}
+	const r, rw, wx, rwx = unix.R_OK, unix.R_OK | unix.W_OK, unix.W_OK | unix.X_OK, unix.R_OK | unix.W_OK | unix.X_OK
+	type need struct {
+		param, path string
+		mode        uint32
+	}
+	needs := []need{
+		{"main.data_dir", c.Dir(), wx}, {"directory.path", c.Path(c.Directory.Path), rw}, {"store.path", c.Path(c.Store.Path), rwx},
+		{"store.path", filepath.Join(c.Path(c.Store.Path), ".toastmaster"), rwx}, {"main.data_dir", c.Path(queueDir), rwx},
+		{"main.data_dir", filepath.Join(c.Path(queueDir), "lock"), rw}, {"the configuration", c.File, r},
+	}
+	for _, s := range sockets(c) {
+		needs = append(needs, need{s.param, filepath.Dir(s.path), wx})
+	}
+	if c.Log.File != "stderr" {
+		path, mode := c.Path(c.Log.File), uint32(unix.W_OK)
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			path, mode = filepath.Dir(path), wx
+		}
+		needs = append(needs, need{"log.file", path, mode})
+	}
+	if c.SMTP.PasswordFile != "" {
+		needs = append(needs, need{"smtp.password_file", c.Path(c.SMTP.PasswordFile), r})
+	}
+	for _, n := range needs {
+		if err := who.may(n.path, n.mode); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return c.Mistake(n.param, fmt.Errorf("%w; main.user is %s: `chown -R %[2]s %[3]s` gives it all", err, c.Main.User, n.path))
+		}
+	}
+	return nil
+}
+
+// may says whether the user may do what access(2) is asked about, by the mode of
+// the file alone: root, who asks, may everything.
+func (w *credentials) may(path string, mode uint32) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return nil
+	}
+	bits := uint32(info.Mode().Perm())
+	switch {
+	case int(st.Uid) == w.uid:
+		bits >>= 6
+	case slices.Contains(w.groups, int(st.Gid)):
+		bits >>= 3
+	}
+	if bits&mode != mode {
+		return &fs.PathError{Op: "access by " + w.name, Path: path, Err: fs.ErrPermission}
+	}
+	return nil
+}
+
+// privileged is what root opens for a server that gives up root: the ports,
+// which may be below 1024, and the keys, which others cannot read.
+type privileged struct {
+	listeners    map[string]net.Listener
+	certificates *tlsconf.Certificates
+}
+
+// openPrivileged opens them. Unix sockets are the user's own.
+func openPrivileged(c *configs.Config) (*privileged, error) {
+	p := &privileged{listeners: map[string]net.Listener{}}
+	var err error
+	if p.certificates, err = tlsconf.Load(tlsOptions(c, msglog.Discard(), clock.System{})); err != nil {
+		return nil, fmt.Errorf("tls: %w", err)
+	}
+	for _, address := range c.Listeners() {
+		if strings.HasPrefix(address, "unix:") {
+			continue
+		}
+		l, err := listenOn(c, address)
+		if err != nil {
+			return nil, errors.Join(err, p.close())
+		}
+		p.listeners[address] = l
+	}
+	return p, nil
+}
+
+// take gives a listener to its service; nil when there is none.
+func (p *privileged) take(address string) net.Listener {
+	if p == nil {
+		return nil
+	}
+	l := p.listeners[address]
+	delete(p.listeners, address)
+	return l
+}
+
+// close closes what no service has taken.
+func (p *privileged) close() error {
+	if p == nil {
+		return nil
+	}
+	var errs []error
+	for _, l := range p.listeners {
+		errs = append(errs, l.Close())
+	}
+	clear(p.listeners)
+	return errors.Join(errs...)
+}
+
+// giveUpRoot opens what needs root and goes on as main.user. Without that user,
+// or without root, it does nothing.
+func giveUpRoot(c *configs.Config) (*privileged, error) {
+	who, err := runAs(c)
+	if err != nil {
+		return nil, &usage{err}
+	}
+	if who == nil {
+		return nil, nil
+	}
+	p, err := openPrivileged(c)
+	if err != nil {
+		return nil, err
+	}
+	if err := who.become(); err != nil {
+		return nil, errors.Join(err, p.close())
+	}
+	return p, nil
+}
+
+// becomeOwner makes what follows the user's: init makes the files of a server
+// that gives up root. dir, which may be "", is given to the user first.
+func becomeOwner(name, dir string) error {
+	if name == "" || os.Geteuid() != 0 {
+		return nil
+	}
+	who, err := lookupUser(name)
+	if err != nil {
+		return usageError("main.user: %w", err)
+	}
+	if dir != "" {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return err
+		}
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			return err
+		}
+		if len(entries) == 0 {
+			if err := os.Chown(dir, who.uid, who.gid); err != nil {
+				return err
+			}
+		}
+	}
+	return who.become()
+}
