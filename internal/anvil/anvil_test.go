@@ -124,8 +124,10 @@ func TestOpen(t *testing.T) {
 	t.Parallel()
 	c, _ := newCounter(Options{})
 	k := Name("alice").From(c.Client(ip("192.0.2.1")))
-	if !c.Enter(Session, k, 2) || !c.Enter(Session, k, 2) || c.Enter(Session, k, 2) {
-		t.Error("two of two")
+	for n, want := range []bool{true, true, false} {
+		if got := c.Enter(Session, k, 2); got != want {
+			t.Errorf("number %d of two: %v", n+1, got)
+		}
 	}
 	c.Add(Session, k, 1)
 	c.Forget(Session, k)

@@ -37,8 +37,8 @@ func TestHashesOfOtherHosts(t *testing.T) {
 		}
 		for given, want := range map[string]string{secret: "a OK", hash: "a NO"} {
 			c := converse(t, b.IMAP())
-			text := c.say(t, fmt.Sprintf("a LOGIN %s@example.test {%d}\r\n", name, len(given)), "+")
-			if text = c.say(t, given+"\r\n", "a "); !strings.Contains(text, want) {
+			c.say(t, fmt.Sprintf("a LOGIN %s@example.test {%d}\r\n", name, len(given)), "+")
+			if text := c.say(t, given+"\r\n", "a "); !strings.Contains(text, want) {
 				t.Errorf("%s with %q: %s", name, given, text)
 			}
 		}
