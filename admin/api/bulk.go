@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"reflect"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -16,7 +17,7 @@ import (
 	"toastmaster/admin/model"
 )
 
-// MaxBulk is the most mailboxes in one request. More would hold the write lock
+// MaxBulk is the most things in one request. More would hold the write lock
 // of the database for seconds.
 const MaxBulk = 5000
 
@@ -24,21 +25,55 @@ type bulkInput struct {
 	RawBody []byte `contentType:"application/x-ndjson"`
 }
 
-// registerBulk declares the body by hand: huma knows one type for a raw body.
+// registerBulk declares the bulk additions.
 func (s *Server) registerBulk(a huma.API) {
+	h := s.h
+	addBulk(s, a, "mailboxes", "Passwords are hashed in full at the first log-in.", reflect.TypeFor[model.NewMailbox](), h.bulkAddMailboxes)
+	addBulk(s, a, "aliases", "", reflect.TypeFor[model.NewAlias](), bulkOf(h, h.o.Store.AddAliases))
+	addBulk(s, a, "relocated", "", reflect.TypeFor[model.NewRelocated](), bulkOf(h, h.o.Store.AddRelocations))
+	addBulk(s, a, "domains", "", reflect.TypeFor[model.NewDomain](), bulkOf(h, h.o.Store.AddDomains))
+}
+
+// addBulk declares the body by hand: huma knows one type for a raw body.
+func addBulk[I any](s *Server, a huma.API, things, more string, of reflect.Type, f func(context.Context, *I) (*body[model.BulkResponse], error)) {
 	schemas := a.OpenAPI().Components.Schemas
-	one := huma.SchemaFromType(schemas, reflect.TypeFor[model.NewMailbox]())
+	one := huma.SchemaFromType(schemas, of)
 	op := huma.Operation{
-		Method: http.MethodPost, Path: "/mailboxes/bulk", OperationID: "bulk-add-mailboxes", Tags: []string{"mailboxes"},
-		Summary:     "Add many mailboxes",
-		Description: fmt.Sprintf("A JSON array, or a JSON object a line, of at most %d mailboxes. Mailboxes that exist are left alone, so that it can be repeated. Passwords are hashed in full at the first log-in.", MaxBulk),
+		Method: http.MethodPost, Path: "/" + things + "/bulk", OperationID: "bulk-add-" + things, Tags: []string{things},
+		Summary:     "Add many " + things,
+		Description: strings.TrimSpace(fmt.Sprintf("A JSON array, or a JSON object a line, of at most %d. What exists is left alone, so that it can be repeated. %s", MaxBulk, more)),
 		RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
 			"application/json":     {Schema: &huma.Schema{Type: huma.TypeArray, Items: one}},
 			"application/x-ndjson": {Schema: one},
 		}},
 		MaxBodyBytes: s.h.o.Params.BodyLimit, BodyReadTimeout: bodyTimeout, SkipValidateBody: true,
 	}
-	huma.Register(a, op, answering(s.h, s.h.bulkAddMailboxes))
+	huma.Register(a, op, answering(s.h, f))
+}
+
+type bulkOtherInput struct {
+	Dry     bool   `query:"dry_run" doc:"Change nothing, and answer what would be done"`
+	RawBody []byte `contentType:"application/x-ndjson"`
+}
+
+// bulkOf makes the handler of a bulk addition.
+func bulkOf[T any](h *handlers, add func(context.Context, string, []T, bool) ([]model.BulkResult, error)) func(context.Context, *bulkOtherInput) (*body[model.BulkResponse], error) {
+	return func(ctx context.Context, in *bulkOtherInput) (*body[model.BulkResponse], error) {
+		// Addresses of any domain: it takes the right to all.
+		actor, err := may(ctx, authz.Write, onSystem())
+		if err != nil {
+			return nil, err
+		}
+		things, err := decodeBulk[T](in.RawBody)
+		if err != nil {
+			return nil, err
+		}
+		results, err := add(ctx, actor, things, in.Dry)
+		if err != nil {
+			return nil, err
+		}
+		return &body[model.BulkResponse]{countResults(results)}, nil
+	}
 }
 
 func (h *handlers) bulkAddMailboxes(ctx context.Context, in *bulkInput) (*body[model.BulkResponse], error) {
@@ -47,7 +82,7 @@ func (h *handlers) bulkAddMailboxes(ctx context.Context, in *bulkInput) (*body[m
 	if err != nil {
 		return nil, err
 	}
-	boxes, err := decodeBulk(in.RawBody)
+	boxes, err := decodeBulk[model.NewMailbox](in.RawBody)
 	if err != nil {
 		return nil, err
 	}
@@ -55,6 +90,10 @@ func (h *handlers) bulkAddMailboxes(ctx context.Context, in *bulkInput) (*body[m
 	if err != nil {
 		return nil, err
 	}
+	return &body[model.BulkResponse]{countResults(results)}, nil
+}
+
+func countResults(results []model.BulkResult) model.BulkResponse {
 	out := model.BulkResponse{Results: results}
 	for _, r := range results {
 		switch r.Result {
@@ -66,11 +105,11 @@ func (h *handlers) bulkAddMailboxes(ctx context.Context, in *bulkInput) (*body[m
 			out.Failed++
 		}
 	}
-	return &body[model.BulkResponse]{out}, nil
+	return out
 }
 
 // decodeBulk reads an array or one object after the other.
-func decodeBulk(b []byte) ([]model.NewMailbox, error) {
+func decodeBulk[T any](b []byte) ([]T, error) {
 	dec := json.NewDecoder(bytes.NewReader(b))
 	dec.DisallowUnknownFields()
 	array := bytes.HasPrefix(bytes.TrimLeft(b, " \t\r\n"), []byte("["))
@@ -79,9 +118,9 @@ func decodeBulk(b []byte) ([]model.NewMailbox, error) {
 			return nil, badBulk(0, err)
 		}
 	}
-	var out []model.NewMailbox
+	var out []T
 	for !array || dec.More() {
-		var m model.NewMailbox
+		var m T
 		err := dec.Decode(&m)
 		switch {
 		case errors.Is(err, io.EOF) && !array:
@@ -89,7 +128,7 @@ func decodeBulk(b []byte) ([]model.NewMailbox, error) {
 		case err != nil:
 			return nil, badBulk(len(out), err)
 		case len(out) == MaxBulk:
-			return nil, model.Fail(model.Invalid, fmt.Sprintf("more than %d mailboxes", MaxBulk))
+			return nil, model.Fail(model.Invalid, fmt.Sprintf("more than %d in one request", MaxBulk))
 		}
 		out = append(out, m)
 	}

@@ -16,7 +16,7 @@ func FuzzDecodeBulk(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		boxes, err := decodeBulk(b)
+		boxes, err := decodeBulk[model.NewMailbox](b)
 		var e *model.Error
 		if err != nil && (!errors.As(err, &e) || e.Kind != model.Invalid) {
 			t.Errorf("%v", err)

@@ -179,3 +179,27 @@ func (c *Client) RelocatedList(ctx context.Context, f model.Filter, after string
 func (c *Client) RemoveRelocated(ctx context.Context, address string) error {
 	return c.send(ctx, request{method: http.MethodDelete, path: path("relocated", address)})
 }
+
+// bulk makes many things; dry only says what would be done.
+func bulk[T any](ctx context.Context, c *Client, things string, in []T, dry bool) (model.BulkResponse, error) {
+	q := url.Values{}
+	if dry {
+		q.Set("dry_run", "true")
+	}
+	return call[model.BulkResponse](ctx, c, request{method: http.MethodPost, path: path(things, "bulk"), query: q, in: in})
+}
+
+// AddAliases makes many, at most 5000.
+func (c *Client) AddAliases(ctx context.Context, in []model.NewAlias, dry bool) (model.BulkResponse, error) {
+	return bulk(ctx, c, "aliases", in, dry)
+}
+
+// AddRelocations makes many, at most 5000.
+func (c *Client) AddRelocations(ctx context.Context, in []model.NewRelocated, dry bool) (model.BulkResponse, error) {
+	return bulk(ctx, c, "relocated", in, dry)
+}
+
+// AddDomains makes many, at most 5000.
+func (c *Client) AddDomains(ctx context.Context, in []model.NewDomain, dry bool) (model.BulkResponse, error) {
+	return bulk(ctx, c, "domains", in, dry)
+}

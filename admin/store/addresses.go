@@ -67,9 +67,15 @@ func (t *tx) room(ctx context.Context, d domainRow, kind string) error {
 	if limit == 0 {
 		return nil
 	}
-	var n int64
-	if err := t.QueryRowContext(ctx, countOfKind, d.id, kind).Scan(&n); err != nil {
-		return err
+	key := countKey{d.id, kind}
+	n, known := t.counts[key]
+	if !known {
+		if err := t.QueryRowContext(ctx, countOfKind, d.id, kind).Scan(&n); err != nil {
+			return err
+		}
+	}
+	if t.counts != nil {
+		t.counts[key] = n + 1 // who asks takes the room, or forgets all counts
 	}
 	if n >= limit {
 		return model.Fail(model.OverLimit, fmt.Sprintf("the domain may have %d of them", limit))

@@ -50,29 +50,36 @@ func (s *Store) AddAlias(ctx context.Context, actor string, in model.NewAlias) (
 		return model.Alias{}, err
 	}
 	var out model.Alias
-	err := s.write(ctx, actor, func(t *tx) error {
-		id, _, beside, err := t.claim(ctx, in.Address, "alias")
-		if err != nil {
-			return err
+	err := s.write(ctx, actor, func(t *tx) (err error) {
+		if out, err = t.addAlias(ctx, in); err == nil {
+			out.Warnings, err = t.deadTargets(ctx, in.Targets)
 		}
-		if _, err := t.ExecContext(ctx, insertAlias, id); err != nil {
-			return err
-		}
-		if err := t.insertTargets(ctx, id, in.Targets); err != nil {
-			return err
-		}
-		if err := t.checkExpansion(ctx, in.Address, beside); err != nil {
-			return err
-		}
-		now := milliseconds(t.now)
-		out = model.Alias{Address: in.Address, Targets: in.Targets, Mailbox: beside, Created: now, Updated: now}
-		if err := t.audit(ctx, "add", "alias", in.Address, nil, out); err != nil {
-			return err
-		}
-		out.Warnings, err = t.deadTargets(ctx, in.Targets)
 		return err
 	})
 	return out, err
+}
+
+func (t *tx) addAlias(ctx context.Context, in model.NewAlias) (model.Alias, error) {
+	id, _, beside, err := t.claim(ctx, in.Address, "alias")
+	if err != nil {
+		return model.Alias{}, err
+	}
+	if _, err := t.ExecContext(ctx, insertAlias, id); err != nil {
+		return model.Alias{}, err
+	}
+	if err := t.insertTargets(ctx, id, in.Targets); err != nil {
+		return model.Alias{}, err
+	}
+	leaves, err := t.leavesHere(ctx, in.Targets)
+	if err == nil && !leaves {
+		err = t.checkExpansion(ctx, in.Address, beside)
+	}
+	if err != nil {
+		return model.Alias{}, err
+	}
+	now := milliseconds(t.now)
+	out := model.Alias{Address: in.Address, Targets: in.Targets, Mailbox: beside, Created: now, Updated: now}
+	return out, t.audit(ctx, "add", "alias", in.Address, nil, out)
 }
 
 func (t *tx) insertTargets(ctx context.Context, id int64, targets []string) error {

@@ -34,21 +34,25 @@ func (s *Store) AddDomain(ctx context.Context, actor string, in model.NewDomain)
 		return model.Domain{}, err
 	}
 	var out model.Domain
-	err := s.write(ctx, actor, func(t *tx) error {
-		if _, err := t.domain(ctx, in.Name); err == nil {
-			return model.Fail(model.Exists, "the domain exists")
-		} else if model.KindOf(err) != model.NotFound {
-			return err
-		}
-		d := domainRow{Domain: model.Domain{Name: in.Name, AliasOf: in.AliasOf, Enabled: true, Created: milliseconds(t.now)}}
-		d.change(in.DomainChange, t.now)
-		if err := t.insertDomain(ctx, d.Domain); err != nil {
-			return err
-		}
-		out = d.Domain
-		return t.audit(ctx, "add", "domain", in.Name, nil, out)
+	err := s.write(ctx, actor, func(t *tx) (err error) {
+		out, err = t.addDomain(ctx, in)
+		return err
 	})
 	return out, err
+}
+
+func (t *tx) addDomain(ctx context.Context, in model.NewDomain) (model.Domain, error) {
+	if _, err := t.domain(ctx, in.Name); err == nil {
+		return model.Domain{}, model.Fail(model.Exists, "the domain exists")
+	} else if model.KindOf(err) != model.NotFound {
+		return model.Domain{}, err
+	}
+	d := domainRow{Domain: model.Domain{Name: in.Name, AliasOf: in.AliasOf, Enabled: true, Created: milliseconds(t.now)}}
+	d.change(in.DomainChange, t.now)
+	if err := t.insertDomain(ctx, d.Domain); err != nil {
+		return model.Domain{}, err
+	}
+	return d.Domain, t.audit(ctx, "add", "domain", in.Name, nil, d.Domain)
 }
 
 func (t *tx) insertDomain(ctx context.Context, d model.Domain) error {
@@ -65,6 +69,7 @@ func (t *tx) insertDomain(ctx context.Context, d model.Domain) error {
 		}
 		kind, target, targetKind = "alias", sql.NullInt64{Int64: to.id, Valid: true}, sql.NullString{String: "hosted", Valid: true}
 	}
+	clear(t.domains)
 	_, err := t.ExecContext(ctx, insertDomain, d.Name, kind, target, targetKind, d.Enabled, d.MaxMailboxes, d.MaxAliases,
 		d.DefaultQuotaBytes, d.DefaultQuotaMessages, t.now, t.now)
 	return err
@@ -92,9 +97,26 @@ func set[T any](field *T, value *T) {
 
 // domain reads one inside the transaction.
 func (t *tx) domain(ctx context.Context, name string) (domainRow, error) {
+	if known, ok := t.domains[name]; ok {
+		return known.domainRow, known.err
+	}
 	d, err := scanDomain(t.QueryRowContext(ctx, selectDomain, name))
-	return d, missing(err, noDomain)
+	err = missing(err, noDomain)
+	if t.domains != nil && (err == nil || model.KindOf(err) == model.NotFound) && len(t.domains) < maxKnownDomains {
+		t.domains[name] = knownDomain{d, err}
+	}
+	return d, err
 }
+
+// knownDomain is a domain, or that there is none, as a transaction of many changes
+// has seen it.
+type knownDomain struct {
+	domainRow
+	err error
+}
+
+// maxKnownDomains bounds what such a transaction remembers.
+const maxKnownDomains = 10000
 
 // SetDomain changes a domain.
 func (s *Store) SetDomain(ctx context.Context, actor, name string, in model.DomainChange) (model.Domain, error) {

@@ -42,6 +42,24 @@ func (t *tx) checkExpansion(ctx context.Context, address string, mailbox bool) e
 	return nil
 }
 
+// leavesHere says that all targets are of other hosts, and few enough: then there is
+// nothing to walk.
+func (t *tx) leavesHere(ctx context.Context, targets []string) (bool, error) {
+	if len(targets) > 1 {
+		return false, nil // limits are Expand's
+	}
+	for _, text := range targets {
+		a, err := addr.Parse(text)
+		if err != nil || a.Domain == "" {
+			return false, nil
+		}
+		if _, err := t.domain(ctx, a.Domain); model.KindOf(err) != model.NotFound {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
 // aliasesOf is the directory as the transaction sees it, as far as expansion
 // asks: what is no alias is not found.
 type aliasesOf struct{ t *tx }

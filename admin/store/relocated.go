@@ -28,19 +28,24 @@ func (s *Store) AddRelocated(ctx context.Context, actor string, in model.NewRelo
 		return model.Relocated{}, err
 	}
 	var out model.Relocated
-	err := s.write(ctx, actor, func(t *tx) error {
-		id, _, _, err := t.claim(ctx, in.Address, "relocated")
-		if err != nil {
-			return err
-		}
-		if _, err := t.ExecContext(ctx, insertRelocated, id, in.MovedTo); err != nil {
-			return err
-		}
-		now := milliseconds(t.now)
-		out = model.Relocated{Address: in.Address, MovedTo: in.MovedTo, Created: now, Updated: now}
-		return t.audit(ctx, "add", "relocated", in.Address, nil, out)
+	err := s.write(ctx, actor, func(t *tx) (err error) {
+		out, err = t.addRelocated(ctx, in)
+		return err
 	})
 	return out, err
+}
+
+func (t *tx) addRelocated(ctx context.Context, in model.NewRelocated) (model.Relocated, error) {
+	id, _, _, err := t.claim(ctx, in.Address, "relocated")
+	if err != nil {
+		return model.Relocated{}, err
+	}
+	if _, err := t.ExecContext(ctx, insertRelocated, id, in.MovedTo); err != nil {
+		return model.Relocated{}, err
+	}
+	now := milliseconds(t.now)
+	out := model.Relocated{Address: in.Address, MovedTo: in.MovedTo, Created: now, Updated: now}
+	return out, t.audit(ctx, "add", "relocated", in.Address, nil, out)
 }
 
 func (t *tx) relocated(ctx context.Context, address string) (relocatedRow, error) {

@@ -59,6 +59,70 @@ type tx struct {
 	// limits and delimiters are the Options'.
 	limits     directory.Limits
 	delimiters string
+	// prepared are the statements of a transaction of many changes, counts what it
+	// has counted, domains those it has looked up; nil in others.
+	prepared map[string]*sql.Stmt
+	counts   map[countKey]int64
+	domains  map[string]knownDomain
+}
+
+// countKey is what tx.room counts.
+type countKey struct {
+	domain int64
+	kind   string
+}
+
+// many makes the transaction one of many changes: it prepares each statement once.
+// They end with it.
+func (t *tx) many() {
+	t.prepared, t.counts, t.domains = map[string]*sql.Stmt{}, map[countKey]int64{}, map[string]knownDomain{}
+}
+
+func (t *tx) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
+	if s := t.prepared[query]; s != nil {
+		return s, nil
+	}
+	s, err := t.PrepareContext(ctx, query)
+	if err == nil {
+		t.prepared[query] = s
+	}
+	return s, err
+}
+
+// ExecContext is that of sql.Tx.
+func (t *tx) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	if t.prepared == nil {
+		return t.Tx.ExecContext(ctx, query, args...)
+	}
+	s, err := t.prepare(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	return s.ExecContext(ctx, args...)
+}
+
+// QueryContext is that of sql.Tx.
+func (t *tx) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	if t.prepared == nil {
+		return t.Tx.QueryContext(ctx, query, args...)
+	}
+	s, err := t.prepare(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	return s.QueryContext(ctx, args...)
+}
+
+// QueryRowContext is that of sql.Tx.
+func (t *tx) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	if t.prepared == nil {
+		return t.Tx.QueryRowContext(ctx, query, args...)
+	}
+	s, err := t.prepare(ctx, query)
+	if err != nil {
+		return t.Tx.QueryRowContext(ctx, query, args...) // which says it again
+	}
+	return s.QueryRowContext(ctx, args...)
 }
 
 // write runs f in a transaction and forgets cached answers after its commit.

@@ -32,11 +32,18 @@ func addressAndMore(what string) cobra.PositionalArgs {
 }
 
 func aliasAdd(f *adminFlags) *cobra.Command {
-	return &cobra.Command{
-		Use:   "add ADDRESS TARGET...",
-		Short: "Add an alias",
-		Args:  addressAndMore("TARGET"),
+	o := fromFlags{}
+	cmd := &cobra.Command{
+		Use:   "add ADDRESS TARGET... | add --from FILE",
+		Short: "Add an alias, or many",
+		Long: "FILE has an alias a line: the address, then its targets, with blanks or commas\n" +
+			"between them, as in Postfix's virtual(5). What exists is left alone, what is refused is\n" +
+			"named with its line, and the rest is added; so it can be done again.",
+		Args: o.args(addressAndMore("TARGET")),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if o.file != "" {
+				return aliasesFrom(cmd.Context(), f, o)
+			}
 			return f.withClient(func(c *client.Client) error {
 				in := model.NewAlias{Address: args[0], AliasChange: model.AliasChange{Targets: args[1:]}}
 				a, err := c.AddAlias(cmd.Context(), in)
@@ -48,6 +55,8 @@ func aliasAdd(f *adminFlags) *cobra.Command {
 			})
 		},
 	}
+	o.register(cmd)
+	return cmd
 }
 
 func aliasSet(f *adminFlags) *cobra.Command {

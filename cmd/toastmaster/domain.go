@@ -25,11 +25,21 @@ func domainFlags(cmd *cobra.Command, c *model.DomainChange) {
 
 func domainAdd(f *adminFlags) *cobra.Command {
 	in := model.NewDomain{}
+	o := fromFlags{}
 	cmd := &cobra.Command{
-		Use:   "add NAME",
-		Short: "Add a domain",
-		Args:  exactArguments("NAME"),
+		Use:   "add NAME | add --from FILE",
+		Short: "Add a domain, or many",
+		Long: "FILE has a domain a line, and behind it the domain that it stands for, if it does. What\n" +
+			"exists is left alone, what is refused is named with its line, and the rest is added with\n" +
+			"the settings of the options.",
+		Args: o.args(exactArguments("NAME")),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if o.file != "" {
+				if in.AliasOf != "" {
+					return wrongUsage(cmd, "--alias-of and --from: FILE says it, behind the domain")
+				}
+				return domainsFrom(cmd.Context(), f, o, in.DomainChange)
+			}
 			in.Name = args[0]
 			return f.withClient(func(c *client.Client) error {
 				d, err := c.AddDomain(cmd.Context(), in)
@@ -42,6 +52,7 @@ func domainAdd(f *adminFlags) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&in.AliasOf, "alias-of", "", "make it stand for this hosted `DOMAIN`")
 	domainFlags(cmd, &in.DomainChange)
+	o.register(cmd)
 	return cmd
 }
 

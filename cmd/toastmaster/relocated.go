@@ -17,11 +17,17 @@ func newRelocatedCommand(env *environment) *cobra.Command {
 }
 
 func relocatedAdd(f *adminFlags) *cobra.Command {
-	return &cobra.Command{
-		Use:   "add ADDRESS NEW-PLACE",
-		Short: "Add a relocated address",
-		Args:  addressAndMore("NEW-PLACE"),
+	o := fromFlags{}
+	cmd := &cobra.Command{
+		Use:   "add ADDRESS NEW-PLACE | add --from FILE",
+		Short: "Add a relocated address, or many",
+		Long: "FILE has an address and its new place a line, as Postfix's relocated(5). What exists\n" +
+			"is left alone, what is refused is named with its line, and the rest is added.",
+		Args: o.args(addressAndMore("NEW-PLACE")),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if o.file != "" {
+				return relocatedFrom(cmd.Context(), f, o)
+			}
 			return f.withClient(func(c *client.Client) error {
 				in := model.NewRelocated{Address: args[0], RelocatedChange: model.RelocatedChange{MovedTo: strings.Join(args[1:], " ")}}
 				r, err := c.AddRelocated(cmd.Context(), in)
@@ -32,6 +38,8 @@ func relocatedAdd(f *adminFlags) *cobra.Command {
 			})
 		},
 	}
+	o.register(cmd)
+	return cmd
 }
 
 func relocatedSet(f *adminFlags) *cobra.Command {
