@@ -6,6 +6,9 @@ DESTDIR  ?=
 FUZZTIME ?= 4s
 START    := $(shell date +%s)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+# The version is the tag, with the commits since; without git, what the toolchain knows.
+VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null)
+LDFLAGS  = $(if $(VERSION),-X main.release=$(VERSION))
 export CGO_ENABLED = 0
 
 .PHONY: help run build test check peers unit e2e fuzz bench docs docs-check install clean
@@ -18,7 +21,7 @@ run: build ## Build and serve a demo instance below ./var on 127.0.0.1 (PORT_BAS
 
 build: ## Build bin/toastmaster
 	@mkdir -p bin
-	go build -trimpath -o $(BIN) ./cmd/toastmaster
+	go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/toastmaster
 
 test: peers unit fuzz docs-check ## Run the whole test suite, with real peers and clients (some 20 minutes on two processors)
 	@echo "make test: all passed in $$(( ($$(date +%s) - $(START)) / 60 )) min $$(( ($$(date +%s) - $(START)) % 60 )) s"

@@ -69,6 +69,10 @@ type Options struct {
 	Store *store.Store
 	// Queue and the functions below may be nil, which takes their part away.
 	Queue Queue
+	// Sessions are those that are logged in, nil without.
+	Sessions Sessions
+	// Usage is what a mailbox holds: octets and messages.
+	Usage func(ctx context.Context, m directory.Mailbox) (bytes, messages int64, err error)
 	// Services is the state of the running services.
 	Services func() []model.Service
 	// HasMail says whether mail lies where that of a mailbox would; it is not

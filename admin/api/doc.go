@@ -10,7 +10,7 @@
 //	GET    /api/v1/domains/{name}           show
 //	PATCH  /api/v1/domains/{name}           change
 //	DELETE /api/v1/domains/{name}           remove; all=true with its addresses; purge=true with their mail: 202, a job
-//	       /api/v1/mailboxes/{address}      the same; POST /api/v1/mailboxes/bulk adds many
+//	       /api/v1/mailboxes/{address}      the same; POST .../bulk adds many
 //	       /api/v1/aliases/{address}        the same; "@domain" is a catch-all
 //	       /api/v1/relocated/{address}      the same
 //	GET    /api/v1/queue                    list; after, limit, place, sender, recipient
@@ -23,6 +23,9 @@
 //	POST   /api/v1/queue/flush
 //	POST   /api/v1/queue/actions            hold, release, requeue, delete all that a filter selects: 202, a job
 //	POST   /api/v1/mailboxes/purge          remove many with their mail: 202, a job
+//	POST   /api/v1/{domains,mailboxes,aliases,relocated}/bulk   add many; dry_run=true
+//	GET    /api/v1/mailboxes/{address}/status   usage, last log-ins, sessions
+//	GET    /api/v1/sessions                 who is logged in; POST /api/v1/sessions/kick ends them
 //	GET    /api/v1/jobs[/{id}]              list, show; POST /api/v1/jobs/{id}/cancel
 //	GET    /api/v1/status                   services, queue, counts
 //	       /api/v1/tokens[/{name}]          list, add, revoke

@@ -80,6 +80,11 @@ func (s *Server) register(a huma.API) {
 	add(h, a, del, "/relocated/{address}", "remove-relocated", "relocated", "Remove a relocated address", h.removeRelocated)
 
 	add(h, a, post, "/mailboxes/purge", "purge-mailboxes", "mailboxes", "Remove mailboxes with all their mail, in the background", h.purgeMailboxes)
+	add(h, a, get, "/mailboxes/{address}/status", "mailbox-status", "mailboxes", "What a mailbox holds, and who uses it", h.mailboxStatus)
+	if h.o.Sessions != nil {
+		add(h, a, get, "/sessions", "list-sessions", "sessions", "List the sessions that are logged in", h.listSessions)
+		add(h, a, post, "/sessions/kick", "kick-sessions", "sessions", "End sessions; they may log in again", h.kick)
+	}
 	add(h, a, get, "/jobs", "list-jobs", "jobs", "List jobs, newest first", h.listJobs)
 	add(h, a, get, "/jobs/{id}", "show-job", "jobs", "How far a job is", h.showJob)
 	add(h, a, post, "/jobs/{id}/cancel", "cancel-job", "jobs", "End a job; what it has done stays done", h.cancelJob)

@@ -135,3 +135,24 @@ func (c *Client) ExportQueue(ctx context.Context, ids []string) (io.ReadCloser, 
 	}
 	return res.Body, nil
 }
+
+// Sessions lists the sessions that are logged in, of one mailbox or of all.
+func (c *Client) Sessions(ctx context.Context, mailbox string) ([]model.Session, error) {
+	q := url.Values{}
+	if mailbox != "" {
+		q.Set("mailbox", mailbox)
+	}
+	out, err := call[model.SessionList](ctx, c, request{method: http.MethodGet, path: "/sessions", query: q})
+	return out.Items, err
+}
+
+// Kick ends sessions and counts them.
+func (c *Client) Kick(ctx context.Context, in model.Kick) (int, error) {
+	out, err := call[model.Kicked](ctx, c, request{method: http.MethodPost, path: "/sessions/kick", in: in})
+	return out.Ended, err
+}
+
+// MailboxStatus reads what a mailbox holds and who uses it.
+func (c *Client) MailboxStatus(ctx context.Context, address string) (model.MailboxStatus, error) {
+	return call[model.MailboxStatus](ctx, c, request{method: http.MethodGet, path: path("mailboxes", address, "status")})
+}

@@ -153,6 +153,9 @@ func (s *Store) RemoveDomain(ctx context.Context, actor, name string, all bool) 
 		if err := unused(ctx, t, d.id, all); err != nil {
 			return err
 		}
+		if _, err := t.ExecContext(ctx, deleteDomainLogins, d.id); err != nil {
+			return err
+		}
 		if _, err := t.ExecContext(ctx, deleteDomain, d.id); err != nil {
 			return err
 		}

@@ -173,6 +173,9 @@ func (s *Store) RemoveMailbox(ctx context.Context, actor, address string) (model
 		if err := t.remove(ctx, m.id); err != nil {
 			return err
 		}
+		if _, err := t.ExecContext(ctx, deleteLogins, address); err != nil {
+			return err
+		}
 		if err := t.audit(ctx, "remove", "mailbox", address, auditedMailbox{m.Mailbox, false}, nil); err != nil {
 			return err
 		}

@@ -41,7 +41,11 @@ func openAdmin(i *instance) (service.Service, error) {
 	}
 	return api.New(api.Options{
 		Params: c, Hostname: i.config.Main.Hostname, Version: version(), Trusted: i.trusted, Listeners: listeners,
-		Store: i.adminStore, Queue: queueAPI{i.queue}, Services: i.status,
+		Store: i.adminStore, Queue: queueAPI{i.queue}, Services: i.status, Sessions: sessionsAPI{i.sessions},
+		Usage: func(ctx context.Context, m directory.Mailbox) (int64, int64, error) {
+			u, err := i.mail.Usage(ctx, mailstore.AccountOf(m))
+			return u.Bytes, u.Messages, err
+		},
 		HasMail: func(_ context.Context, m directory.Mailbox) (bool, error) {
 			return i.mail.HasAccount(mailstore.AccountOf(m))
 		},

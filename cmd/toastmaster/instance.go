@@ -187,7 +187,7 @@ func (i *instance) openDirectory(ctx context.Context) error {
 		Rehash: i.adminStore.ReplaceHash,
 	})
 	i.sessions = logins.NewWatch(logins.WatchOptions{
-		Recheck: i.auth.Recheck, Interval: c.Directory.CacheTTL, Log: i.log, Clock: i.clock,
+		Recheck: i.auth.Recheck, Interval: c.Directory.CacheTTL, Keep: i.keepLogins, Log: i.log, Clock: i.clock,
 	})
 	return nil
 }

@@ -19,6 +19,10 @@
 // session that is quiet; that takes 200 ms, or four times as long as a round
 // through all mailboxes that are logged in.
 //
+// [Watch.Sessions] lists the sessions, [Watch.Kick] ends some as if their log-in
+// were not good any more; they may log in again. The last log-in of each mailbox by
+// each service is given to WatchOptions.Keep, at most every Interval and at the end.
+//
 // # What it does not do
 //
 // It verifies no password and logs nobody in: that is directory/password. It

@@ -17,6 +17,7 @@ type Login struct {
 	// that was known last.
 	box     directory.Mailbox
 	good    bool
+	session Session
 	checked atomic.Uint64
 	revoked atomic.Bool
 }
@@ -33,6 +34,12 @@ func (w *Watch) Begin(onRevoke func()) *Login {
 	return l
 }
 
+// Of says which session it is, for Sessions; before Confirm.
+func (l *Login) Of(s Session) *Login {
+	l.session = s
+	return l
+}
+
 // Confirm says that the password was right, and for whom. The log-in is
 // watched until End.
 func (l *Login) Confirm(box directory.Mailbox) {
@@ -42,7 +49,9 @@ func (l *Login) Confirm(box directory.Mailbox) {
 		return
 	}
 	w.mu.Lock()
+	l.session.Since = w.o.Clock.Now()
 	w.logins[l] = struct{}{}
+	w.remember(box.Address.String(), l.session)
 	w.mu.Unlock()
 	if l.checked.Load() != w.epoch.Load() {
 		w.hurry()

@@ -14,7 +14,7 @@ import (
 
 // ErrRevoked ends a session whose log-in is not good any more. Its text is for
 // the client.
-var ErrRevoked = dsn.New(dsn.MailboxDisabled, "Mailbox was removed or disabled, or has another password")
+var ErrRevoked = dsn.New(dsn.MailboxDisabled, "Mailbox was removed or disabled, has another password, or an administrator ended the session")
 
 // rest is the shortest time between two rounds of a Watch: a change ends
 // sessions well within a second, and thousands of changes cost few rounds.
@@ -28,8 +28,11 @@ type WatchOptions struct {
 	// Changed is not called for: directory.cache_ttl, because answers are
 	// believed that long anyway. At least a second.
 	Interval time.Duration
-	Log      *msglog.Log
-	Clock    clock.Clock
+	// Keep writes down the last log-ins, at most every Interval and when Run ends;
+	// nil keeps none.
+	Keep  func(ctx context.Context, last []Last) error
+	Log   *msglog.Log
+	Clock clock.Clock
 }
 
 // Watch knows the sessions that are logged in and ends those whose log-in
@@ -43,12 +46,14 @@ type Watch struct {
 
 	mu     sync.Mutex
 	logins map[*Login]struct{}
+	// last are the log-ins that are not written down yet.
+	last map[lastKey]Last
 }
 
 // NewWatch makes a Watch. The owner runs Run.
 func NewWatch(o WatchOptions) *Watch {
 	o.Interval = max(o.Interval, time.Second)
-	return &Watch{o: o, wake: make(chan struct{}, 1), logins: map[*Login]struct{}{}}
+	return &Watch{o: o, wake: make(chan struct{}, 1), logins: map[*Login]struct{}{}, last: map[lastKey]Last{}}
 }
 
 // Changed says that the directory gives other answers from now on. No session
@@ -68,9 +73,15 @@ func (w *Watch) hurry() {
 // Run checks all sessions after a change, and every Interval, until ctx is
 // cancelled.
 func (w *Watch) Run(ctx context.Context) error {
+	defer func() {
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), keepTimeout)
+		defer cancel()
+		w.keep(last)
+	}()
 	for w.wait(ctx, w.o.Interval, w.wake) {
 		began := w.o.Clock.Now()
 		w.round(ctx)
+		w.keep(ctx)
 		took := w.o.Clock.Now().Sub(began)
 		// A round is never more than a fifth of the time.
 		if !w.wait(ctx, max(rest, 4*took), nil) {

@@ -194,7 +194,7 @@ func (s *Session) enter(ctx context.Context, box directory.Mailbox) error {
 		return e
 	}
 	s.user, s.account, s.loggedIn = user, account, true
-	s.attempt.Confirm(box)
+	s.attempt.Of(logins.Session{Service: s.gate.Service, ID: s.ID, Client: s.client(), TLS: s.tls}).Confirm(box)
 	return nil
 }
 

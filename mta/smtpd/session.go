@@ -95,7 +95,11 @@ func (s *session) verify(ctx context.Context, mechanism, authzid, login, secret 
 		return err
 	}
 	s.user = box
-	s.login.Confirm(box)
+	client := ""
+	if a := s.c.ClientAddr(); a.IsValid() {
+		client = a.String()
+	}
+	s.login.Of(logins.Session{Service: "smtpd", ID: s.c.ID(), Client: client, TLS: s.c.TLS() != nil}).Confirm(box)
 	return nil
 }
 

@@ -302,7 +302,7 @@ S: 250 2.0.0 Ok
 C: MAIL FROM:<alice@example.test>
 C: RCPT TO:<alice@example.test>
 C: NOOP
-S: 421 4.7.0 mx.test Mailbox was removed or disabled, or has another password
+S: 421 4.7.0 mx.test Mailbox was removed or disabled, has another password, or an administrator ended the session
 S: <end>
 `)
 }

@@ -68,7 +68,7 @@ func victims(t *testing.T, b *box) []victim {
 		d.say(t, fmt.Sprintf("a LOGIN %s %s\r\nb SELECT INBOX\r\n", alice, alicesWord), "b OK")
 		return d
 	}
-	bye := "* BYE Mailbox was removed or disabled, or has another password\r\n"
+	bye := "* BYE Mailbox was removed or disabled, has another password, or an administrator ended the session\r\n"
 	idle := imap()
 	idle.say(t, "c IDLE\r\n", "+ ")
 	appending := imap()
@@ -82,14 +82,14 @@ func victims(t *testing.T, b *box) []victim {
 	sending.say(t, fmt.Sprintf("MAIL FROM:<%s>\r\nRCPT TO:<%s>\r\nDATA\r\n", alice, alice), "354 ")
 	_, err = io.WriteString(sending, "Subject: half\r\n")
 	must(t, err)
-	closing := "421 4.7.0 mx.example.test Mailbox was removed or disabled, or has another password\r\n"
+	closing := "421 4.7.0 mx.example.test Mailbox was removed or disabled, has another password, or an administrator ended the session\r\n"
 	return []victim{
 		{"submission", closing, smtp},
 		{"data", closing, sending},
 		{"idle", bye, idle},
 		{"append", bye, appending},
 		{"quiet", bye, imap()},
-		{"pop3", "-ERR [SYS/PERM] Mailbox was removed or disabled, or has another password\r\n", pop},
+		{"pop3", "-ERR [SYS/PERM] Mailbox was removed or disabled, has another password, or an administrator ended the session\r\n", pop},
 	}
 }
 

@@ -1,0 +1,88 @@
+package api
+
+import (
+	"context"
+	"slices"
+
+	"toastmaster/admin/authz"
+	"toastmaster/admin/model"
+	"toastmaster/admin/store"
+)
+
+// Sessions is what the API does with sessions that are logged in.
+type Sessions interface {
+	// List lists those of a mailbox, "" for all.
+	List(mailbox string) []model.Session
+	// Last are log-ins of a mailbox that the store does not have yet.
+	Last(mailbox string) []model.LastLogin
+	// Kick ends those that k selects and counts them.
+	Kick(k model.Kick) int
+}
+
+type listSessionsInput struct {
+	Mailbox string `query:"mailbox" doc:"Only of this mailbox" maxLength:"400"`
+}
+
+func (h *handlers) listSessions(ctx context.Context, in *listSessionsInput) (*body[model.SessionList], error) {
+	if _, err := may(ctx, authz.Read, onSystem()); err != nil {
+		return nil, err
+	}
+	items := h.o.Sessions.List(fold(in.Mailbox))
+	if items == nil {
+		items = []model.Session{}
+	}
+	return &body[model.SessionList]{model.SessionList{Items: items}}, nil
+}
+
+func (h *handlers) kick(ctx context.Context, in *body[model.Kick]) (*body[model.Kicked], error) {
+	actor, err := may(ctx, authz.Write, onSystem())
+	if err != nil {
+		return nil, err
+	}
+	k := in.Body
+	if k.Mailbox = fold(k.Mailbox); k == (model.Kick{}) {
+		return nil, model.Fail(model.Invalid, "a mailbox or the id of a session is needed")
+	}
+	n := h.o.Sessions.Kick(k)
+	h.o.Log.InfoContext(ctx, "sessions ended", "actor", actor, "mailbox", k.Mailbox, "session", k.ID, "sessions", n)
+	return &body[model.Kicked]{model.Kicked{Ended: n}}, nil
+}
+
+func (h *handlers) mailboxStatus(ctx context.Context, in *AddressInput) (*body[model.MailboxStatus], error) {
+	address, _, err := in.address(ctx, authz.Read)
+	if err != nil {
+		return nil, err
+	}
+	m, err := h.o.Store.Mailbox(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	out := model.MailboxStatus{Mailbox: m, Logins: []model.LastLogin{}, Sessions: []model.Session{}}
+	box, err := store.Directory(m)
+	if err != nil {
+		return nil, err
+	}
+	if h.o.Usage != nil {
+		if out.UsedBytes, out.UsedMessages, err = h.o.Usage(ctx, box); err != nil {
+			return nil, &model.Error{Kind: model.Unavailable, Text: "the mail store cannot say what the mailbox holds", Cause: err}
+		}
+	}
+	kept, err := h.o.Store.LastLogins(ctx, m.Address)
+	if err != nil {
+		return nil, err
+	}
+	if h.o.Sessions != nil {
+		out.Logins = h.o.Sessions.Last(m.Address)
+		out.Sessions = append(out.Sessions, h.o.Sessions.List(m.Address)...)
+	}
+	for _, l := range kept {
+		if !slices.ContainsFunc(out.Logins, func(o model.LastLogin) bool { return o.Service == l.Service }) {
+			out.Logins = append(out.Logins, l)
+		}
+	}
+	slices.SortFunc(out.Logins, func(a, b model.LastLogin) int { return b.At.Compare(a.At) })
+	if out.Logins == nil {
+		out.Logins = []model.LastLogin{}
+	}
+	return &body[model.MailboxStatus]{out}, nil
+}
