@@ -7,6 +7,7 @@ type Cleanup struct {
 	AliasExpandLimit  int
 	DropHeaders       []string
 	HeaderAddedDomain string
+	AuthservID        string
 }
 
 func (c *Cleanup) params() []Param {
@@ -19,6 +20,8 @@ func (c *Cleanup) params() []Param {
 			"How many recipients a message may have after its aliases are expanded (Postfix virtual_alias_expansion_limit). An alias beyond it is refused with 4.3.5, and what does not fit beside other recipients with 4.5.3."),
 		List("cleanup.drop_headers", &c.DropHeaders, []string{"Bcc", "Content-Length", "Resent-Bcc", "Return-Path"}, "header field names", nil,
 			"Fields of the message header that are removed from every message (Postfix message_drop_headers)."),
+		String("cleanup.authserv_id", &c.AuthservID, "", "a domain, or empty for main.hostname", checkOptionalHostname,
+			"The name in Authentication-Results fields that are ours. Such a field in mail from outside of main.trusted_networks, and from users who logged in, is a forgery and is removed (RFC 8601 section 5)."),
 		String("cleanup.header_domain", &c.HeaderAddedDomain, "", "a domain, or empty for main.hostname", checkOptionalHostname,
 			"The domain of the Message-ID fields that are added to submitted mail."),
 	}

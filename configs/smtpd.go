@@ -4,22 +4,26 @@ import "time"
 
 // SMTPD is the section [smtpd].
 type SMTPD struct {
-	Listen            []string
-	SubmissionListen  []string
-	SubmissionsListen []string
-	AuthOnListen      bool
-	CheckSenderLogin  bool
-	Postmaster        string
-	MessageSizeLimit  int64
-	RecipientLimit    int
-	ErrorLimit        int
-	JunkLimit         int
-	BareNewline       string
-	Timeout           time.Duration
-	ResolveTimeout    time.Duration
-	DrainTimeout      time.Duration
-	MaxConnections    int
-	MaxClient         int
+	Listen             []string
+	SubmissionListen   []string
+	SubmissionsListen  []string
+	AuthOnListen       bool
+	CheckSenderLogin   bool
+	CheckHeaderFrom    bool
+	ForeignHeaderFrom  bool
+	UserMessageLimit   int
+	UserRecipientLimit int
+	Postmaster         string
+	MessageSizeLimit   int64
+	RecipientLimit     int
+	ErrorLimit         int
+	JunkLimit          int
+	BareNewline        string
+	Timeout            time.Duration
+	ResolveTimeout     time.Duration
+	DrainTimeout       time.Duration
+	MaxConnections     int
+	MaxClient          int
 }
 
 func (c *SMTPD) params() []Param {
@@ -34,6 +38,14 @@ func (c *SMTPD) params() []Param {
 			"Users may also log in on smtpd.listen. Most who try there guess passwords."),
 		Bool("smtpd.check_sender_login", &c.CheckSenderLogin, true,
 			"A user who logged in may only send from the own address, an alias of it, or the null sender (Postfix reject_sender_login_mismatch)."),
+		Bool("smtpd.check_header_from", &c.CheckHeaderFrom, true,
+			"The From and Sender fields (and Resent-From, Resent-Sender) of what a user who logged in sends may show no hosted address that is not the user's own or an alias that leads to it, also in a display name; there is one From, and it can be read. Else the message is refused with 550 5.7.1."),
+		Bool("smtpd.foreign_header_from", &c.ForeignHeaderFrom, true,
+			"These fields may have addresses of domains that are not hosted here. Each is a line in the log (foreign author). Off refuses them with 550 5.7.1."),
+		Int("smtpd.user_message_limit", &c.UserMessageLimit, 1000, 0, 10_000_000,
+			"How many messages a user who logged in may send in an hour; more are answered with 450 4.7.1. A stolen password sends that much until somebody looks. 0 is no limit."),
+		Int("smtpd.user_recipient_limit", &c.UserRecipientLimit, 5000, 0, 100_000_000,
+			"How many recipients the messages of a user may have in an hour; more are answered with 450 4.7.1. 0 is no limit."),
 		String("smtpd.postmaster", &c.Postmaster, "", "an address, or empty for none", checkOptionalAddress,
 			"Who gets mail for <postmaster> without a domain, and for postmaster of main.hostname or of a hosted domain that has none (RFC 5321 section 4.5.1). It may be an address anywhere. Empty makes <postmaster> postmaster@ main.hostname, which must be hosted then."),
 		Size("smtpd.message_size_limit", &c.MessageSizeLimit, 50<<20, 1<<10, 4<<30,

@@ -39,7 +39,7 @@ func (i *instance) newSMTPD() *smtpd.Daemon {
 	o := smtpd.Options{
 		Params: i.config.SMTPD, Hostname: i.config.Main.Hostname, Trusted: i.trusted,
 		Directory: i.directory, Aliases: aliasLimits(i.config.Cleanup), Authenticate: i.auth.Authenticate,
-		Logins: i.sessions, Ours: i.host.HasLiteral,
+		Logins: i.sessions, Counter: i.anvil, Ours: i.host.HasLiteral,
 		Fits: func(ctx context.Context, m directory.Mailbox, size int64) *dsn.Error {
 			return mailstore.DSN(i.mail.Fits(ctx, mailstore.AccountOf(m), size))
 		},

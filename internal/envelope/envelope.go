@@ -122,6 +122,9 @@ type Submission struct {
 	// Complete asks for missing Date, Message-ID and From fields to be added
 	// (RFC 6409 section 8): mail from our own users.
 	Complete bool
+	// Outside says that the client is not one whose Authentication-Results are
+	// believed: those in our name are removed.
+	Outside bool
 	// CheckRoom lets Submit refuse the message when no recipient's mailbox has
 	// room for it, and refuse single recipients: whoever hands it in can still
 	// tell the sender.

@@ -1,6 +1,7 @@
 package cleanup
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -40,6 +41,8 @@ type Cleanup struct {
 	drop map[string]bool // field names in lower case
 	// domain is that of added Message-IDs.
 	domain string
+	// authserv is the name under which we say what we found out about mail.
+	authserv string
 }
 
 var _ envelope.Submitter = (*Cleanup)(nil)
@@ -50,6 +53,7 @@ func New(o Options) *Cleanup {
 	if c.domain == "" {
 		c.domain = o.Hostname
 	}
+	c.authserv = strings.ToLower(cmp.Or(o.Params.AuthservID, o.Hostname))
 	for _, name := range o.Params.DropHeaders {
 		c.drop[strings.ToLower(name)] = true
 	}
@@ -90,7 +94,7 @@ type prepared struct {
 // prepare does everything but the queue's part. On an error the content is
 // still the submission's.
 func (c *Cleanup) prepare(ctx context.Context, s *envelope.Submission) (*prepared, error) {
-	h, err := c.readHeader(s.Content)
+	h, err := c.readHeader(s.Content, s.Outside)
 	if err != nil {
 		return nil, dsn.Wrap(dsn.MailSystem, "Temporary failure while reading the message", err)
 	}

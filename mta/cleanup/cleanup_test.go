@@ -501,15 +501,16 @@ func TestContentWithoutHeader(t *testing.T) {
 // dropped are whole lines.
 func FuzzHeader(f *testing.F) {
 	f.Add([]byte("Received: x\n y\nBcc: z\n\nbody"), uint16(3))
+	f.Add([]byte("Authentication-Results: (c)\n mx.test;\n x\nnone\nAuthentication-Results : mx.test\n\nb"), uint16(0))
 	f.Add([]byte("Bcc: "+strings.Repeat("x", 100)+"\nDelivered-To: a@b\nDate:\n"), uint16(40))
 	c := New(Options{Params: configs.Default().Cleanup})
 	f.Fuzz(func(t *testing.T, text []byte, pad uint16) {
 		text = append(bytes.Repeat([]byte("x"), int(pad)*3), text...)
-		mem, err := c.readHeader(envelope.Memory(text))
+		mem, err := c.readHeader(envelope.Memory(text), true)
 		if err != nil {
 			t.Fatal(err)
 		}
-		file, err := c.readHeader(onFile{envelope.Memory(text)})
+		file, err := c.readHeader(onFile{envelope.Memory(text)}, true)
 		if err != nil || fmt.Sprintf("%+v", mem) != fmt.Sprintf("%+v", file) {
 			t.Fatalf("%+v\n%+v %v", mem, file, err)
 		}

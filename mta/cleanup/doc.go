@@ -13,6 +13,9 @@
 //     RFC 3848, what TLS was used, and the recipient if there is only one.
 //   - Mail from our own users (Submission.Complete) gets the Date, Message-ID
 //     and From that it lacks (RFC 6409 section 8).
+//   - In mail from outside (Submission.Outside) an Authentication-Results that
+//     says to be ours, or whose identifier cannot be read, is removed (RFC 8601
+//     section 5), also behind a line that is no field.
 //   - The fields of cleanup.drop_headers are removed. The body is never read
 //     for that, and never copied when it lies in memory; a large message in a
 //     file is copied only when it has such a field.
@@ -65,5 +68,5 @@
 //
 // # Standards
 //
-// RFC 5321, 5322, 3848, 6409, 3461.
+// RFC 5321, 5322, 3848, 6409, 3461, 8601.
 package cleanup

@@ -26,33 +26,45 @@ type header struct {
 // span is a part of the content.
 type span struct{ from, to int64 }
 
-// readHeader scans the header in one pass with bounded memory.
-func (c *Cleanup) readHeader(content envelope.Content) (*header, error) {
+// readHeader scans the header in one pass with bounded memory. outside: claims
+// in our name are removed.
+func (c *Cleanup) readHeader(content envelope.Content, outside bool) (*header, error) {
 	h := &header{}
+	claim := claim{c: c, h: h, wanted: outside}
 	lines := newLines(content)
-	dropping := false
+	dropping, broken := false, false
 	for {
 		line, at, err := lines.next()
 		if err != nil {
 			return nil, err
 		}
-		switch {
-		case len(line) == 0:
-			return h, nil
-		case line[0] == ' ' || line[0] == '\t':
-			if at == 0 {
-				h.headless = true
-				return h, nil
-			}
+		if len(line) > 0 && (line[0] == ' ' || line[0] == '\t') && at > 0 {
+			claim.extend(line, lines.offset())
 			if dropping {
 				h.dropped[len(h.dropped)-1].to = lines.offset()
 			}
 			continue
 		}
+		claim.end()
 		name, value, ok := trace.Field(line)
-		if !ok {
-			h.headless = at == 0 && line[0] != '\n'
+		switch {
+		case len(line) == 0 || line[0] == '\n':
 			return h, nil
+		case !ok && at == 0:
+			h.headless = true
+			return h, nil
+		case !ok:
+			// Where the header ends is a matter of taste now: a claim is found
+			// behind this line, too, and nothing else.
+			dropping, broken = false, true
+			continue
+		}
+		if claim.begin(name, value, at, lines.offset()) {
+			dropping = false
+			continue
+		}
+		if broken {
+			continue
 		}
 		if dropping = c.drops(name); dropping {
 			h.dropped = append(h.dropped, span{at, lines.offset()})

@@ -31,6 +31,9 @@ func (p *prepared) complete(c *Cleanup, env *envelope.Envelope, h *header) {
 	}
 	if !h.hasFrom {
 		from := env.Sender
+		if login, err := addr.Parse(env.Origin.Login); from.IsNull() && err == nil {
+			from = login
+		}
 		if from.IsNull() {
 			from = addr.Address{Local: "MAILER-DAEMON", Domain: c.o.Hostname}
 		}

@@ -15,12 +15,23 @@ func (s *session) Data(r io.Reader) error {
 	if err := smtpserver.WriteLF(buf, r); err != nil {
 		return errors.Join(err, buf.Close())
 	}
+	giveBack := func() {}
+	if s.authenticated() {
+		err := s.d.checkAuthor(s.c.Context(), s, buf)
+		if err == nil {
+			giveBack, err = s.takeLimits()
+		}
+		if err != nil {
+			return errors.Join(err, buf.Close())
+		}
+	}
 	id, err := s.d.o.Submitter.Submit(s.c.Context(), &envelope.Submission{
 		Envelope: s.env,
 		Content:  buf,
-		Complete: s.authenticated() || s.trusted, CheckRoom: true,
+		Complete: s.authenticated() || s.trusted, CheckRoom: true, Outside: s.authenticated() || !s.trusted,
 	})
 	if err != nil {
+		giveBack()
 		return err
 	}
 	return smtpserver.Accepted("queued as " + string(id))

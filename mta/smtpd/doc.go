@@ -33,6 +33,31 @@
 // under its names. Postfix's default is off). An address without domain gets
 // main.hostname.
 //
+// # Names of users
+//
+// A user writes as the own address, with an extension, in an alias domain too, and as
+// an alias that leads to the user's mailbox. An alias beside somebody else's
+// mailbox is that mailbox's. This holds for the envelope (smtpd.check_sender_login) and for
+// what the header shows as author (smtpd.check_header_from), whatever the sender of
+// the envelope, also the null one: From, Sender, Resent-From and Resent-Sender, and
+// addresses inside of display names and comments.
+//
+//	another address of ours          550 5.7.1
+//	an address of another host       a line "foreign author" in the log;
+//	                                 550 5.7.1 without smtpd.foreign_header_from
+//	From or Sender twice, or one
+//	that cannot be read              550 5.6.0
+//
+// A header is read as the most forgiving mail program would: a bare CR ends a
+// line, a line that is no field does not end the header, and control characters in
+// a name do not count.
+//
+// A user sends smtpd.user_message_limit messages to smtpd.user_recipient_limit
+// recipients an hour (450 4.7.1): asked at MAIL and RCPT, counted when the message is
+// there.
+//
+// # Log-in
+//
 // When the log-in of a user is not good any more, because the mailbox is
 // removed, disabled or has another password, the session ends with 421 4.7.0
 // at once, and in any case before the next MAIL; see directory/logins.

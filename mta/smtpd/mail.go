@@ -37,6 +37,9 @@ func (s *session) Mail(from string, opts *smtp.MailOptions) error {
 			return err
 		}
 	}
+	if err := s.underLimits(0); err != nil {
+		return err
+	}
 	if s.name == "" {
 		s.name = s.d.clientName(ctx, s.c.ClientAddr())
 	}
@@ -63,26 +66,15 @@ func parse(s string) (addr.Address, error) {
 	return addr.Parse(s)
 }
 
-// checkSender lets a user send from the own mailbox, also with an extension or
-// in an alias domain or with an alias beside it, from an alias that leads to it
-// in one step, and from the null sender, which reports of mail programs use.
+// checkSender lets a user send from what the user owns, and from the null
+// sender, which reports of mail programs use.
 func (d *Daemon) checkSender(ctx context.Context, user directory.Mailbox, sender addr.Address) error {
 	if sender.IsNull() {
 		return nil
 	}
-	found, err := d.o.Directory.Recipient(ctx, sender)
-	switch outcome := directory.OutcomeOf(err); {
-	case outcome == directory.NotFound:
-	case err != nil:
-		return directory.DSN(err)
-	case found.Mailbox.Address.Equal(user.Address):
-		return nil
-	case found.Kind == directory.KindAlias:
-		for _, target := range found.Targets {
-			if target.Equal(user.Address) {
-				return nil
-			}
-		}
+	owned, err := d.owns(ctx, user, sender)
+	if err != nil || owned {
+		return err
 	}
 	return dsn.Newf(dsn.Policy, "%s: Sender address is not owned by %s", sender.Path(), user.Address).WithCode(553)
 }

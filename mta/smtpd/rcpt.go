@@ -19,6 +19,9 @@ func (s *session) Rcpt(to string, opts *smtp.RcptOptions) error {
 	if err != nil {
 		return dsn.Wrap(dsn.BadDestSyntax, "Bad recipient address syntax", err)
 	}
+	if err := s.underLimits(len(s.env.Recipients) + 1); err != nil {
+		return err
+	}
 	original := s.d.qualify(address)
 	r := recipient{session: s, shown: original.Path()}
 	var final addr.Address

@@ -11,6 +11,7 @@ import (
 	"toastmaster/directory/logins"
 	"toastmaster/directory/password"
 	"toastmaster/internal/addr"
+	"toastmaster/internal/anvil"
 	"toastmaster/internal/clock"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/envelope"
@@ -31,6 +32,8 @@ type Options struct {
 	Aliases directory.Limits
 	// Authenticate is (*password.Authenticator).Authenticate.
 	Authenticate func(ctx context.Context, t password.Attempt) (directory.Mailbox, error)
+	// Counter counts what users send, for the limits an hour; nil has none.
+	Counter *anvil.Counter
 	// Logins ends sessions whose log-in is not good any more; nil ends none.
 	Logins *logins.Watch
 	// Fits says whether a message of this size, 0 for an unknown one, fits into

@@ -81,16 +81,18 @@ func hosted(t testing.TB) *static.Directory {
 		Domains: append(static.Hosted("example.test"),
 			directory.Domain{Name: "alias.test", AliasOf: "example.test", Enabled: true},
 			directory.Domain{Name: "closed.test"}),
-		Accounts: []directory.Account{static.Box("alice@example.test", ""), static.Box("bob@example.test", ""), full, off},
+		Accounts: []directory.Account{static.Box("alice@example.test", ""), static.Box("bob@example.test", ""), static.Box("copied@example.test", ""), full, off},
 		Aliases: map[string][]string{
-			"sales@example.test": {"alice@example.test", "x@elsewhere.test"},
-			"self@example.test":  {"self@example.test"},
-			"gone@example.test":  {"nobody@example.test", "self@example.test", "nobody@alias.test"},
-			"half@example.test":  {"nobody@example.test", "alice@example.test"},
-			"away@example.test":  {"x@elsewhere.test"},
-			"loop1@example.test": {"bob@example.test", "loop2@alias.test"},
-			"loop2@example.test": {"loop1@example.test"},
-			"many@example.test":  {"1@elsewhere.test", "2@elsewhere.test", "3@elsewhere.test", "4@elsewhere.test", "5@elsewhere.test"},
+			"sales@example.test":  {"alice@example.test", "x@elsewhere.test"},
+			"self@example.test":   {"self@example.test"},
+			"gone@example.test":   {"nobody@example.test", "self@example.test", "nobody@alias.test"},
+			"half@example.test":   {"nobody@example.test", "alice@example.test"},
+			"chain@example.test":  {"sales@example.test"},
+			"copied@example.test": {"copied@example.test", "alice@example.test"},
+			"away@example.test":   {"x@elsewhere.test"},
+			"loop1@example.test":  {"bob@example.test", "loop2@alias.test"},
+			"loop2@example.test":  {"loop1@example.test"},
+			"many@example.test":   {"1@elsewhere.test", "2@elsewhere.test", "3@elsewhere.test", "4@elsewhere.test", "5@elsewhere.test"},
 		},
 		Relocated:  map[string]string{"moved@example.test": "new@elsewhere.test", "lost@example.test": "no forwarding address"},
 		Delimiters: "+",
@@ -115,6 +117,7 @@ func newBed(t testing.TB) *bed {
 	b.tls = &tls.Config{InsecureSkipVerify: true}
 	params := configs.Default().SMTPD
 	params.MessageSizeLimit = 20_000
+	params.ErrorLimit = 200
 	params.Postmaster = "alice@example.test"
 	b.o = Options{
 		Params: params, Hostname: "mx.test", Directory: hosted(t), Aliases: directory.Limits{Depth: 4, Addresses: 4}, Submitter: b.sent,

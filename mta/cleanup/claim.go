@@ -1,0 +1,128 @@
+package cleanup
+
+import (
+	"bytes"
+	"strings"
+
+	"toastmaster/internal/addr"
+)
+
+// claim finds the Authentication-Results that say to be ours. Only what this host,
+// or one that it trusts, has put there may say so; from anybody else it is a
+// forgery, and is removed (RFC 8601 section 5).
+type claim struct {
+	c      *Cleanup
+	h      *header
+	wanted bool
+
+	open  bool
+	at    span
+	value []byte
+}
+
+// maxClaim bounds what is read of a field, in octets; the identifier stands at its
+// beginning. A comment that is longer than this before it is no honest one.
+const maxClaim = 4 << 10
+
+// begin takes a field in, if it is one to look at.
+func (c *claim) begin(name, value []byte, from, to int64) bool {
+	if !c.wanted || !bytes.EqualFold(name, []byte("Authentication-Results")) {
+		return false
+	}
+	c.open, c.at = true, span{from, to}
+	c.value = append(c.value[:0], value[:min(len(value), maxClaim)]...)
+	return true
+}
+
+// extend takes in a line that continues the field.
+func (c *claim) extend(line []byte, to int64) {
+	if !c.open {
+		return
+	}
+	c.at.to = to
+	c.value = append(c.value, line[:min(len(line), max(maxClaim-len(c.value), 0))]...)
+}
+
+// end decides about the field.
+func (c *claim) end() {
+	if c.open && isOurClaim(c.value, c.c.authserv) {
+		c.h.dropped = append(c.h.dropped, c.at)
+	}
+	c.open = false
+}
+
+// isOurClaim says whether the authserv-id of a field is ours, or cannot be told
+// and may be: what is malformed is read differently by each reader.
+func isOurClaim(value []byte, ours string) bool {
+	id, ok := authservID(value)
+	if !ok {
+		return true
+	}
+	if domain, err := addr.ParseDomain(id); err == nil {
+		return domain == ours
+	}
+	return strings.Contains(strings.ToLower(id), ours)
+}
+
+// authservID reads the first value of a field: a token or a quoted-string behind
+// white space and comments. Nothing follows it but a version and the semicolon.
+func authservID(v []byte) (string, bool) {
+	v, ok := skipCFWS(v)
+	if !ok || len(v) == 0 {
+		return "", false
+	}
+	var id []byte
+	if v[0] == '"' {
+		id, v, ok = quoted(v)
+	} else {
+		n := bytes.IndexAny(v, " \t\r\n;(\"\\,")
+		if n < 0 {
+			n = len(v)
+		}
+		id, v = v[:n], v[n:]
+	}
+	if !ok || len(id) == 0 || bytes.HasPrefix(id, []byte("=?")) {
+		return "", false
+	}
+	if bytes.IndexByte(id, '=') > 0 {
+		return string(id), true // a result: some write no identifier at all
+	}
+	if v, ok = skipCFWS(v); ok {
+		v, ok = skipCFWS(bytes.TrimLeft(v, "0123456789"))
+	}
+	return string(id), ok && (len(v) == 0 || v[0] == ';')
+}
+
+// quoted reads a quoted-string.
+func quoted(v []byte) (text, rest []byte, ok bool) {
+	for i := 1; i < len(v); i++ {
+		switch v[i] {
+		case '"':
+			return text, v[i+1:], true
+		case '\\':
+			if i++; i == len(v) {
+				return nil, nil, false
+			}
+		}
+		text = append(text, v[i])
+	}
+	return nil, nil, false
+}
+
+// skipCFWS skips white space and comments; false for a comment without end.
+func skipCFWS(v []byte) ([]byte, bool) {
+	depth := 0
+	for i := 0; i < len(v); i++ {
+		switch b := v[i]; {
+		case b == '(':
+			depth++
+		case b == ')' && depth > 0:
+			depth--
+		case b == '\\' && depth > 0:
+			i++
+		case depth == 0 && b != ' ' && b != '\t' && b != '\r' && b != '\n':
+			return v[i:], true
+		}
+	}
+	return nil, depth == 0
+}

@@ -1,0 +1,191 @@
+package smtpd
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"mime"
+	"strings"
+	"unicode"
+
+	"golang.org/x/text/encoding/htmlindex"
+	"golang.org/x/text/unicode/norm"
+
+	"toastmaster/internal/addr"
+	"toastmaster/internal/envelope"
+)
+
+// authorField is a field that says who a message is from.
+type authorField struct {
+	name  string // in lower case
+	value string // unfolded
+}
+
+// shown is the name as people write it.
+func (f authorField) shown() string {
+	words := strings.Split(f.name, "-")
+	for i, w := range words {
+		words[i] = strings.ToUpper(w[:1]) + w[1:]
+	}
+	return strings.Join(words, "-")
+}
+
+// maxAuthorField bounds a field, in octets; RFC 5322 allows 998 in a line.
+const maxAuthorField = 16 << 10
+
+var errAuthorTooLong = errors.New("author field too long")
+
+// authorFields finds the author fields of a header. It sees what any reader
+// might: a bare CR ends a line, control characters in a name do not count, and
+// only an empty line ends the header, whatever stands before it.
+func authorFields(content envelope.Content) ([]authorField, error) {
+	r := bufio.NewReaderSize(envelope.Reader(content), 16<<10)
+	var f fieldScan
+	after := byte('\n')
+	for {
+		b, err := r.ReadByte()
+		if err == io.EOF {
+			f.endLine()
+			return f.found, f.err
+		}
+		if err != nil || f.err != nil {
+			return nil, errors.Join(err, f.err)
+		}
+		switch {
+		case b == '\n' && after == '\n':
+			f.endLine()
+			return f.found, f.err
+		case b == '\n' || b == '\r':
+			f.endLine()
+		default:
+			f.octet(b)
+		}
+		after = b
+	}
+}
+
+// fieldScan puts fields together from octets.
+type fieldScan struct {
+	line  []byte
+	found []authorField
+	in    bool // the last field is an author's, and goes on
+	err   error
+}
+
+func (f *fieldScan) octet(b byte) {
+	// Of other lines the name is all that matters.
+	if len(f.line) <= maxAuthorField {
+		f.line = append(f.line, b)
+	}
+}
+
+func (f *fieldScan) endLine() {
+	line := f.line
+	f.line = f.line[:0]
+	if len(line) == 0 {
+		return
+	}
+	if line[0] == ' ' || line[0] == '\t' {
+		if f.in {
+			f.extend(string(line))
+		}
+		return
+	}
+	name, value, ok := strings.Cut(string(line), ":")
+	f.in = ok && isAuthor(&name)
+	if f.in {
+		f.found = append(f.found, authorField{name: name})
+		f.extend(value)
+	}
+}
+
+func (f *fieldScan) extend(text string) {
+	last := &f.found[len(f.found)-1]
+	if last.value += text; len(last.value) > maxAuthorField || len(f.found) > maxAuthors {
+		f.err = errAuthorTooLong
+	}
+}
+
+// isAuthor says whether a field names an author, and makes the name what it is
+// compared with: in lower case and without what no name has.
+func isAuthor(name *string) bool {
+	if len(*name) > maxAuthorField/16 {
+		return false
+	}
+	*name = strings.ToLower(strings.Map(func(r rune) rune {
+		if r <= ' ' || r >= 0x7f {
+			return -1
+		}
+		return r
+	}, *name))
+	switch *name {
+	case "from", "sender", "resent-from", "resent-sender":
+		return true
+	}
+	return false
+}
+
+// wordDecoder reads encoded words in every charset that a mail program knows; one
+// that nobody knows shows its octets.
+func wordDecoder() *mime.WordDecoder {
+	return &mime.WordDecoder{CharsetReader: func(charset string, in io.Reader) (io.Reader, error) {
+		e, err := htmlindex.Get(charset)
+		if err != nil {
+			return in, nil
+		}
+		return e.NewDecoder().Reader(in), nil
+	}}
+}
+
+// shownAddresses finds what looks like an address in a field's text, as it is and
+// with its encoded words decoded: what a mail program shows beside, or instead of,
+// the address itself.
+func shownAddresses(value string) []addr.Address {
+	texts := []string{value}
+	if decoded, err := wordDecoder().DecodeHeader(value); err == nil {
+		texts = append(texts, decoded)
+	}
+	var out []addr.Address
+	for _, text := range texts {
+		text = plain(text)
+		for i := strings.IndexByte(text, '@'); i >= 0; {
+			if a, ok := around(text, i); ok {
+				out = append(out, a)
+			}
+			next := strings.IndexByte(text[i+1:], '@')
+			if next < 0 || len(out) > maxAuthors {
+				break
+			}
+			i += 1 + next
+		}
+	}
+	return out
+}
+
+// plain is text as people read it: compatible forms are one (a full-width @ is
+// an @), and what nobody sees is not there.
+func plain(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.Is(unicode.Cf, r) || r < ' ' && r != '\t' || r == 0x7f ||
+			unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector) {
+			return -1
+		}
+		return r
+	}, norm.NFKC.String(strings.ToValidUTF8(text, "")))
+}
+
+// around reads the address whose @ is at i.
+func around(text string, i int) (addr.Address, bool) {
+	local, domain := text[:i], text[i+1:]
+	outside := func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune(`"'<>(),;:[]\|@`, r) }
+	if at := strings.LastIndexFunc(local, outside); at >= 0 {
+		local = local[at+1:]
+	}
+	if end := strings.IndexFunc(domain, func(r rune) bool {
+		return r != '.' && r != '-' && r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsMark(r)
+	}); end >= 0 {
+		domain = domain[:end]
+	}
+	a, err := addr.Parse(strings.Trim(local, ".") + "@" + strings.Trim(domain, ".-_"))
+	return a, err == nil
+}
