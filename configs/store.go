@@ -10,6 +10,10 @@ type Store struct {
 	Path               string
 	Separator          string
 	DefaultFolders     []string
+	MaxFolders         int
+	MaxFolderDepth     int
+	MaxFolderName      int
+	MaxSubscriptions   int
 	SpoolMemory        int64
 	IndexMemory        int64
 	OpenMailboxes      int
@@ -39,7 +43,15 @@ func (c *Store) params() []Param {
 		String("store.separator", &c.Separator, "/", `"/" or "."`, checkSeparator,
 			"The separator between levels of a mailbox name in IMAP. On disk it is always a dot (Maildir++), so a level cannot hold one."),
 		List("store.default_folders", &c.DefaultFolders, []string{"Drafts", "Sent", "Junk", "Trash", "Archive"}, "mailbox names", nil,
-			"Mailboxes that a new account gets besides INBOX, subscribed."),
+			"Mailboxes that an account has besides INBOX, subscribed. Each is made on the disk when it is first opened or something is put into it. An account that has changed its subscriptions, or deleted or renamed one, keeps what it had."),
+		Int("store.max_folders", &c.MaxFolders, 2000, 1, 1000000,
+			"Mailboxes of an account besides INBOX; CREATE or RENAME beyond it is refused with [LIMIT]. Each takes 5 inodes or more. What is there already stays."),
+		Int("store.max_folder_depth", &c.MaxFolderDepth, 32, 1, 120,
+			"Levels of a mailbox name that CREATE or RENAME makes; more are refused with [LIMIT]."),
+		Int("store.max_folder_name", &c.MaxFolderName, 240, 16, 240,
+			"Octets on the disk (modified UTF-7) of a mailbox name that CREATE or RENAME makes, all levels together; more are refused with [LIMIT]."),
+		Int("store.max_subscriptions", &c.MaxSubscriptions, 4000, 1, 1000000,
+			"Subscriptions of an account; SUBSCRIBE beyond it is refused with [LIMIT]."),
 		Size("store.spool_memory", &c.SpoolMemory, 256<<10, 4<<10, 64<<20,
 			"Up to this size a message is received in memory, above it in a file that is then linked into the Maildir."),
 		Size("store.index_memory", &c.IndexMemory, 32<<20, 1<<20, 16<<30,

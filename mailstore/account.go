@@ -1,6 +1,7 @@
 package mailstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,7 +14,6 @@ import (
 	"toastmaster/directory"
 	"toastmaster/internal/addr"
 	"toastmaster/mailstore/index"
-	"toastmaster/mailstore/maildir"
 )
 
 // Account says whose mail it is. It comes from the directory.
@@ -77,7 +77,8 @@ func (a *account) lock() error {
 	return nil
 }
 
-// ensure makes the Maildir and, for a new account, the default folders.
+// ensure makes the Maildir; the default folders of a new account wait until
+// somebody needs them.
 func (a *account) ensure() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -165,19 +166,8 @@ func (a *account) makeHome() error {
 			return err
 		}
 	}
-	var subscribed []string
-	for _, name := range a.store.cfg.DefaultFolders {
-		dir, err := maildir.FolderDir(name, a.store.sep)
-		if err != nil || dir == "" {
-			continue
-		}
-		if err := a.makeFolder(dir); err != nil {
-			return err
-		}
-		subscribed = append(subscribed, name)
-	}
-	if len(subscribed) > 0 {
-		if err := a.writeSubscriptions(subscribed); err != nil {
+	if names := a.store.configured(); len(names) > 0 {
+		if err := a.writeDefaults(names); err != nil {
 			return err
 		}
 	}
@@ -210,12 +200,31 @@ func (a *account) makeFolder(dir string) error {
 	return nil
 }
 
-// open finds the mailbox in memory or loads it; release it. ErrNotFound when
-// its folder does not exist, ErrInvalidName when it never can.
+// makeFolderSynced is makeFolder for a mailbox that is answered for: what comes into
+// it at once may be durable before the next checkpoint.
+func (a *account) makeFolderSynced(dir string) error {
+	if err := a.makeFolder(dir); err != nil {
+		return err
+	}
+	fs := a.store.fs
+	return errors.Join(fs.SyncDir(filepath.Join(a.home, dir)), fs.SyncDir(a.home))
+}
+
+// open finds the mailbox in memory or loads it; release it. A default folder is
+// made if it is not there. ErrNotFound when its folder does not exist,
+// ErrInvalidName when it never can. No lock is held.
 func (a *account) open(ctx context.Context, name string) (*mailbox, error) {
 	dir, err := a.folderDir(name)
 	if err != nil {
 		return nil, err
+	}
+	mb, err := a.openDir(ctx, dir)
+	if dir == "" || !errors.Is(err, ErrNotFound) {
+		return mb, err
+	}
+	made, failed := a.makePending(dir)
+	if failed != nil || !made {
+		return nil, cmp.Or(storeError(failed), err)
 	}
 	return a.openDir(ctx, dir)
 }

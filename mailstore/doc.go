@@ -98,6 +98,17 @@
 // store.max_keywords (ErrLimit), are in the index and in toastmaster.keywords,
 // from which a rebuild takes them.
 //
+// Default folders (store.default_folders) of a new account are listed, and made
+// on the disk when one is first opened, filled or renamed; other programs see
+// them from then on. STATUS of one that is not made is that of an empty mailbox,
+// unless UIDVALIDITY is asked, which makes it. One that was deleted stays away.
+//
+// # Limits
+//
+// An account has at most store.max_folders mailboxes and store.max_subscriptions
+// subscriptions, a new name at most store.max_folder_depth levels and
+// store.max_folder_name octets (all ErrLimit). What is there already stays.
+//
 // # Quota
 //
 // What an account uses is in memory and, with a quota, at once in maildirsize.
@@ -133,6 +144,7 @@
 //	subscriptions maildirsize             Dovecot's, Maildir++'s (home only)
 //	toastmaster.index toastmaster.index.log toastmaster.cache   see mailstore/index
 //	toastmaster.special-use               SPECIAL-USE set at CREATE (home only)
+//	toastmaster.default-folders           default folders, made at need (home only)
 //
 // The root has .toastmaster, which makes it a store: [Open] refuses a folder
 // with other things in it and without that (ErrForeign), so that a tree of

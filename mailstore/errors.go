@@ -2,6 +2,7 @@ package mailstore
 
 import (
 	"errors"
+	"fmt"
 
 	"toastmaster/internal/dsn"
 )
@@ -33,6 +34,13 @@ var (
 	ErrBusy = errors.New("locked by another process")
 	// ErrNotDurable: a sync failed. It lasts until the store is opened anew.
 	ErrNotDurable = errors.New("the store cannot be made durable, restart it when its disk works")
+)
+
+// What of an account has reached its limit; each is ErrLimit.
+var (
+	ErrTooManyFolders       = fmt.Errorf("%w: store.max_folders", ErrLimit)
+	ErrFolderName           = fmt.Errorf("%w: store.max_folder_name or store.max_folder_depth", ErrLimit)
+	ErrTooManySubscriptions = fmt.Errorf("%w: store.max_subscriptions", ErrLimit)
 )
 
 // DSN maps an error of this package to a delivery status: over quota 5.2.2,

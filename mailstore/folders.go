@@ -27,7 +27,8 @@ type Folder struct {
 	HasChildren bool
 }
 
-// List returns all folders and, with NoSelect set, missing parents and
+// List returns all folders, default folders that are not made yet, and, with
+// NoSelect set, missing parents and
 // subscriptions whose mailbox is gone, in name order with INBOX first.
 // Matching patterns is the caller's.
 func (u *User) List(ctx context.Context) ([]Folder, error) {
@@ -40,6 +41,14 @@ func (u *User) List(ctx context.Context) ([]Folder, error) {
 	if err != nil {
 		return nil, storeError(err)
 	}
+	defaults, err := a.defaults()
+	if err != nil {
+		return nil, storeError(err)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	names = append(names, defaults...)
 	subscribed, err := a.subscriptions()
 	if err = a.passOver(subscriptionsFile, err); err != nil {
 		return nil, err
@@ -86,8 +95,9 @@ func merge(names, subscribed []string, uses specialUse, sep string) []Folder {
 		}
 	}
 	out := make([]Folder, 0, len(all))
+	useOf := uses.of()
 	for _, f := range all {
-		f.SpecialUse = uses.of(f.Name)
+		f.SpecialUse = useOf(f.Name)
 		if f.NoSelect {
 			f.SpecialUse = ""
 		}
@@ -153,7 +163,7 @@ func (a *account) newDir(name string) (string, error) {
 	if _, err := maildir.NewFolderDir(name, a.store.sep); err != nil {
 		return "", fmt.Errorf("%w: %q", ErrInvalidName, name)
 	}
-	return dir, nil
+	return dir, a.store.checkDir(dir)
 }
 
 func (a *account) folderDir(name string) (string, error) {
@@ -176,21 +186,40 @@ func (u *User) Create(ctx context.Context, name string, specialUse imap.MailboxA
 		return err
 	}
 	defer a.mu.Unlock()
+	if err := a.free(dir); err != nil {
+		return err
+	}
+	missing, err := a.missingParents(name)
+	if err == nil {
+		err = a.roomForFolders(missing + 1)
+	}
+	if err != nil {
+		return storeError(err)
+	}
+	if err := a.makeParents(name); err != nil {
+		return storeError(err)
+	}
+	if err := a.makeFolderSynced(dir); err != nil {
+		return storeError(err)
+	}
+	if specialUse != "" {
+		return storeError(a.setSpecialUse(name, specialUse))
+	}
+	return nil
+}
+
+// free is ErrExists if there is a mailbox, or a default one that is not made
+// yet.
+func (a *account) free(dir string) error {
 	there, err := a.hasFolder(dir)
+	if err == nil && !there {
+		there, err = a.isPending(dir)
+	}
 	if err != nil {
 		return storeError(err)
 	}
 	if there {
 		return ErrExists
-	}
-	if err := a.makeParents(name); err != nil {
-		return storeError(err)
-	}
-	if err := a.makeFolder(dir); err != nil {
-		return storeError(err)
-	}
-	if specialUse != "" {
-		return storeError(a.setSpecialUse(name, specialUse))
 	}
 	return nil
 }
@@ -213,7 +242,7 @@ func (u *User) Delete(ctx context.Context, name string) error {
 	}
 	mb, err := a.openDir(ctx, dir)
 	if errors.Is(err, ErrNotFound) {
-		return u.noFolder(name)
+		return u.deletePending(name, dir)
 	}
 	if err != nil {
 		return err
@@ -223,6 +252,9 @@ func (u *User) Delete(ctx context.Context, name string) error {
 		return err
 	}
 	defer a.mu.Unlock()
+	if err := a.forgetDefaults(name, false); err != nil {
+		return storeError(err)
+	}
 	// What was copied or moved out of it must be on disk before it goes.
 	if a.copiedLately() || a.moved.Load() > a.store.points.durable.Load() {
 		if err := a.store.Checkpoint(ctx); err != nil {
@@ -261,6 +293,23 @@ func (mb *mailbox) takeAway(ctx context.Context) (aside string, err error) {
 		err = a.store.fs.SyncDir(a.home)
 	}
 	return aside, err
+}
+
+// deletePending deletes a default folder that is not made yet.
+func (u *User) deletePending(name, dir string) error {
+	a := u.acct
+	if err := a.lock(); err != nil {
+		return err
+	}
+	defer a.mu.Unlock()
+	pending, err := a.isPending(dir)
+	switch {
+	case err != nil:
+		return storeError(err)
+	case !pending:
+		return u.noFolder(name)
+	}
+	return storeError(a.forgetDefaults(name, false))
 }
 
 // noFolder is the error for a name that is not a mailbox.
@@ -312,12 +361,25 @@ func (u *User) Rename(ctx context.Context, from, to string) error {
 		return err
 	}
 	defer a.mu.Unlock()
+	if err := a.free(toDir); err != nil {
+		return err
+	}
+	if _, err := a.makePendingLocked(fromDir); err != nil {
+		return storeError(err)
+	}
 	moves, err := a.moves(fromDir, toDir)
 	if err != nil {
 		return storeError(err)
 	}
-	if there, err := a.hasFolder(toDir); err != nil || there {
-		return cmp.Or(storeError(err), ErrExists)
+	missing, err := a.missingParents(to)
+	if err == nil && missing > 0 {
+		err = a.roomForFolders(missing)
+	}
+	if err == nil {
+		err = a.forgetDefaults(from, true)
+	}
+	if err != nil {
+		return storeError(err)
 	}
 	if err := a.makeParents(to); err != nil {
 		return storeError(err)
@@ -401,6 +463,9 @@ func (a *account) moves(fromDir, toDir string) ([][2]string, error) {
 			return nil, ErrBusy // what is to be put there would not go along
 		}
 		target := toDir + rest
+		if err := a.store.checkDir(target); err != nil {
+			return nil, err
+		}
 		if there, err := exists(a.store.fs, filepath.Join(a.home, target)); err != nil || there {
 			return nil, cmp.Or(err, ErrExists)
 		}

@@ -40,7 +40,10 @@ func (u *User) Subscribe(ctx context.Context, name string, on bool) error {
 			return storeError(err)
 		}
 		if !there {
-			return ErrNotFound
+			there, err = a.isPending(dir)
+		}
+		if err != nil || !there {
+			return cmp.Or(storeError(err), ErrNotFound)
 		}
 	}
 	names, err := a.subscriptions()
@@ -51,6 +54,9 @@ func (u *User) Subscribe(ctx context.Context, name string, on bool) error {
 		return nil
 	}
 	if on {
+		if len(names) >= a.store.cfg.MaxSubscriptions {
+			return ErrTooManySubscriptions
+		}
 		names = append(names, name)
 	} else {
 		names = slices.DeleteFunc(names, func(n string) bool { return n == name })
@@ -58,10 +64,15 @@ func (u *User) Subscribe(ctx context.Context, name string, on bool) error {
 	return storeError(a.writeSubscriptions(names))
 }
 
+// subscriptions are the names in the file; without one, those of the default
+// folders.
 func (a *account) subscriptions() ([]string, error) {
 	data, err := readFile(a.store.fs, filepath.Join(a.home, subscriptionsFile))
 	if err != nil {
 		return nil, err
+	}
+	if data == nil {
+		return a.defaults()
 	}
 	return maildir.ParseSubscriptions(data, a.store.sep), nil
 }
@@ -74,22 +85,26 @@ func (a *account) writeSubscriptions(names []string) error {
 // specialUse says what mailboxes are for.
 type specialUse map[string]imap.MailboxAttr
 
-// of is the use that was set, or the usual one of a name at the top.
-func (u specialUse) of(name string) imap.MailboxAttr {
-	if set, ok := u[name]; ok {
-		return set
-	}
+// of gives the use that was set for a name, or the usual one of a name at the
+// top that no other mailbox was named for.
+func (u specialUse) of() func(name string) imap.MailboxAttr {
 	usual := map[string]imap.MailboxAttr{
 		"drafts": imap.MailboxAttrDrafts, "sent": imap.MailboxAttrSent, "junk": imap.MailboxAttrJunk,
 		"trash": imap.MailboxAttrTrash, "archive": imap.MailboxAttrArchive,
 	}
-	use := usual[strings.ToLower(name)]
+	taken := map[imap.MailboxAttr]bool{}
 	for _, set := range u {
-		if set == use {
-			return "" // another mailbox was named for it
-		}
+		taken[set] = true
 	}
-	return use
+	return func(name string) imap.MailboxAttr {
+		if set, ok := u[name]; ok {
+			return set
+		}
+		if use := usual[strings.ToLower(name)]; !taken[use] {
+			return use
+		}
+		return ""
+	}
 }
 
 func (a *account) specialUses() (specialUse, error) {

@@ -2,6 +2,7 @@ package mailstore
 
 import (
 	"context"
+	"errors"
 
 	"toastmaster/mailstore/maildir"
 )
@@ -49,9 +50,18 @@ type Status struct {
 	HighestModSeq uint64
 }
 
-// Status reads it without opening a view; it opens no message file.
+// Status reads it without opening a view; it opens no message file. That of a
+// default folder which is not made yet is that of an empty one without
+// UIDValidity; MakeDefault makes it.
 func (u *User) Status(ctx context.Context, name string) (Status, error) {
-	mb, err := u.acct.open(ctx, name)
+	dir, err := u.acct.folderDir(name)
+	if err != nil {
+		return Status{}, err
+	}
+	mb, err := u.acct.openDir(ctx, dir)
+	if errors.Is(err, ErrNotFound) {
+		return u.statusOfPending(dir, err)
+	}
 	if err != nil {
 		return Status{}, err
 	}
@@ -84,4 +94,19 @@ func (u *User) Status(ctx context.Context, name string) (Status, error) {
 		}
 	}
 	return out, nil
+}
+
+func (u *User) statusOfPending(dir string, notFound error) (Status, error) {
+	if err := u.acct.lock(); err != nil {
+		return Status{}, err
+	}
+	defer u.acct.mu.Unlock()
+	pending, err := u.acct.isPending(dir)
+	if err != nil {
+		return Status{}, storeError(err)
+	}
+	if !pending {
+		return Status{}, notFound
+	}
+	return Status{UIDNext: 1}, nil
 }

@@ -27,7 +27,7 @@ const (
 
 // TestDialogues runs testdata/dialogues. Each has a server of its own, on
 // which alice has three messages. A name that ends in "_outside" gets a server
-// for which loopback is not secure.
+// for which loopback is not secure, one in "_limited" gets one with low limits.
 func TestDialogues(t *testing.T) {
 	t.Parallel()
 	transcript.RunDir(t, filepath.Join("testdata", "dialogues"), transcript.Options{
@@ -39,6 +39,9 @@ func TestDialogues(t *testing.T) {
 				h.config.IMAPD.MaxLiteral = 1000
 				h.config.IMAPD.MaxDiscard = 100000
 				h.config.IMAPD.MaxBadCommands = 10
+				if strings.HasSuffix(name, "_limited") {
+					h.config.Store.MaxFolders, h.config.Store.MaxFolderDepth, h.config.Store.MaxSubscriptions = 7, 2, 5
+				}
 				if name == "refusals" {
 					h.config.Store.MaxKeywords = 26
 				}

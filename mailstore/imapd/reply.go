@@ -57,6 +57,9 @@ func outcomes() []outcome {
 		{mailstore.ErrGone, "NONEXISTENT", "Mailbox was deleted"},
 		{mailstore.ErrExpunged, "EXPUNGEISSUED", "Some of the messages no longer exist"},
 		{mailstore.ErrUnreadable, "SERVERBUG", "Some of the messages cannot be read"},
+		{mailstore.ErrTooManyFolders, "LIMIT", "Too many mailboxes"},
+		{mailstore.ErrFolderName, "LIMIT", "Mailbox name is too long or has too many levels"},
+		{mailstore.ErrTooManySubscriptions, "LIMIT", "Too many subscriptions"},
 		{mailstore.ErrLimit, "LIMIT", "Limit reached"},
 		{mailstore.ErrBusy, "INUSE", "Mailbox is locked by another process, please try again later"},
 	}

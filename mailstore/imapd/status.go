@@ -17,11 +17,17 @@ func statusItems() []statusItem {
 		{"MESSAGES", func(t mailstore.Status) uint64 { return uint64(t.Messages) }},
 		{"RECENT", func(t mailstore.Status) uint64 { return uint64(t.Recent) }},
 		{"UIDNEXT", func(t mailstore.Status) uint64 { return uint64(t.UIDNext) }},
-		{"UIDVALIDITY", func(t mailstore.Status) uint64 { return uint64(t.UIDValidity) }},
+		{uidValidity, func(t mailstore.Status) uint64 { return uint64(t.UIDValidity) }},
 		{"UNSEEN", func(t mailstore.Status) uint64 { return uint64(t.Unseen) }},
 		{"DELETED", func(t mailstore.Status) uint64 { return uint64(t.Deleted) }},
 		{"SIZE", func(t mailstore.Status) uint64 { return uint64(max(t.Size, 0)) }},
 	}
+}
+
+const uidValidity = "UIDVALIDITY"
+
+func asks(items []statusItem, name string) bool {
+	return slices.ContainsFunc(items, func(i statusItem) bool { return i.name == name })
 }
 
 // status is STATUS (RFC 3501 section 6.3.10, RFC 8438 for SIZE).
@@ -59,7 +65,7 @@ func (a *args) statusList() ([]statusItem, error) {
 		if i < 0 {
 			return bad("Unknown status item " + w)
 		}
-		if !slices.ContainsFunc(items, func(k statusItem) bool { return k.name == w }) {
+		if !asks(items, w) {
 			items = append(items, known[i])
 		}
 		return nil
@@ -72,6 +78,12 @@ func (a *args) statusList() ([]statusItem, error) {
 
 func (s *session) writeStatus(name string, items []statusItem) error {
 	status, err := s.user.Status(s.ctx, name)
+	if err == nil && status.UIDValidity == 0 && asks(items, uidValidity) {
+		// A default folder that is not made yet; from now on it has to keep it.
+		if err = s.user.MakeDefault(s.ctx, name); err == nil {
+			status, err = s.user.Status(s.ctx, name)
+		}
+	}
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,129 @@
+package mailstore
+
+import (
+	"context"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"toastmaster/mailstore/maildir"
+)
+
+// Default folders are mailboxes that an account has without having them on the
+// disk: a listing shows them, and the first that opens, fills or renames one
+// makes it. So an account that is only delivered to has INBOX and no more.
+//
+// defaultsFile, which a new account gets, says which it has; DELETE and RENAME
+// take them out, so that one that was deleted does not come back. An account
+// without it, made by an older version or by Dovecot, has the folders that it has.
+
+// defaultsFile has a default folder a line, in modified UTF-7.
+const defaultsFile = "toastmaster.default-folders"
+
+// defaults are the names of the default folders, on the disk or not; a.mu is
+// held.
+func (a *account) defaults() ([]string, error) {
+	data, err := readFile(a.store.fs, filepath.Join(a.home, defaultsFile))
+	if err = a.passOver(defaultsFile, err); err != nil {
+		return nil, err
+	}
+	var names []string
+	for line := range strings.Lines(string(data)) {
+		name, ok := maildir.FolderName("."+strings.TrimSuffix(line, "\n"), a.store.sep)
+		if ok {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
+
+// configured are the default folders that can be.
+func (s *Store) configured() []string {
+	var names []string
+	for _, name := range s.cfg.DefaultFolders {
+		if dir, err := maildir.FolderDir(name, s.sep); err == nil && dir != "" {
+			names = append(names, maildir.Canonical(name, s.sep))
+		}
+	}
+	return names
+}
+
+func (a *account) writeDefaults(names []string) error {
+	var b strings.Builder
+	for _, name := range names {
+		dir, err := maildir.FolderDir(name, a.store.sep)
+		if err != nil || dir == "" {
+			continue
+		}
+		b.WriteString(dir[1:] + "\n")
+	}
+	defer a.store.points.note()
+	return a.writeFile(defaultsFile, []byte(b.String()))
+}
+
+// forgetDefaults notes that name, and those below it if below is set, are no
+// default folders of the account any more.
+func (a *account) forgetDefaults(name string, below bool) error {
+	names, err := a.defaults()
+	if err != nil {
+		return err
+	}
+	sep := string(a.store.sep)
+	kept := slices.DeleteFunc(slices.Clone(names), func(n string) bool {
+		return n == name || below && strings.HasPrefix(n, name+sep)
+	})
+	if len(kept) == len(names) {
+		return nil
+	}
+	// The subscriptions stay, and are no longer known from the default folders.
+	subscribed, err := a.subscriptions()
+	if err == nil {
+		err = a.writeSubscriptions(subscribed)
+	}
+	if err != nil {
+		return err
+	}
+	return a.writeDefaults(kept)
+}
+
+// isPending says that dir is a default folder that is not on the disk.
+func (a *account) isPending(dir string) (bool, error) {
+	names, err := a.defaults()
+	if err != nil {
+		return false, err
+	}
+	for _, name := range names {
+		if d, err := maildir.FolderDir(name, a.store.sep); err == nil && d == dir {
+			there, err := a.hasFolder(dir)
+			return !there && err == nil, err
+		}
+	}
+	return false, nil
+}
+
+// makePending makes a default folder that is not on the disk; made is false
+// when dir is none.
+func (a *account) makePending(dir string) (made bool, err error) {
+	if err := a.lock(); err != nil {
+		return false, err
+	}
+	defer a.mu.Unlock()
+	return a.makePendingLocked(dir)
+}
+
+func (a *account) makePendingLocked(dir string) (made bool, err error) {
+	if made, err = a.isPending(dir); !made || err != nil {
+		return false, err
+	}
+	return true, a.makeFolderSynced(dir)
+}
+
+// MakeDefault makes a default folder of which Status knew no UIDVALIDITY.
+func (u *User) MakeDefault(ctx context.Context, name string) error {
+	dir, err := u.acct.folderDir(name)
+	if err != nil {
+		return err
+	}
+	_, err = u.acct.makePending(dir)
+	return storeError(err)
+}

@@ -1,0 +1,55 @@
+package mailstore
+
+import (
+	"strings"
+)
+
+// roomForFolders says whether the account may have more folders, and default
+// folders that are not made yet. It reads one directory and looks into none.
+// a.mu is held.
+func (a *account) roomForFolders(more int) error {
+	entries, err := a.store.fs.ReadDir(a.home)
+	if err != nil {
+		return err
+	}
+	n := more
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), ".") && e.IsDir() {
+			n++
+		}
+	}
+	if n > a.store.cfg.MaxFolders {
+		return ErrTooManyFolders
+	}
+	return nil
+}
+
+// checkDir says whether a new folder's name is within the limits.
+func (s *Store) checkDir(dir string) error {
+	if strings.Count(dir, ".") > s.cfg.MaxFolderDepth || len(dir) > s.cfg.MaxFolderName {
+		return ErrFolderName
+	}
+	return nil
+}
+
+// missingParents counts the folders above name that are not there; a.mu is held.
+func (a *account) missingParents(name string) (int, error) {
+	n, sep := 0, string(a.store.sep)
+	for i := range len(name) {
+		if !strings.HasPrefix(name[i:], sep) {
+			continue
+		}
+		dir, err := a.folderDir(name[:i])
+		if err != nil {
+			return 0, err
+		}
+		there, err := a.hasFolder(dir)
+		if err != nil {
+			return 0, err
+		}
+		if !there {
+			n++
+		}
+	}
+	return n, nil
+}
