@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -342,7 +343,10 @@ func TestPowerCutKeepsWhatWasAnswered(t *testing.T) {
 		var cut, killed, torn *faultfs.Disk
 		l, _, _ := changesOn(t, disk, func(f *faultfs.Faults) {
 			count := 0
+			var mu sync.Mutex // the store's goroutines ask at the same time
 			f.Hook(func(op faultfs.Op, _ string) error {
+				mu.Lock()
+				defer mu.Unlock()
 				if cut == nil && f.Count(faultfs.Any) >= n {
 					cut, killed = disk.Crash(), disk.Clone()
 					torn = disk.CrashRandom(rand.New(rand.NewPCG(seed, uint64(n))))

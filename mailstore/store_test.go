@@ -112,7 +112,7 @@ func TestWayOfAMessage(t *testing.T) {
 	deliver(t, s, Delivery{ID: "abc1", Prefix: []byte("Return-Path: <>\n"), Content: message("one")})
 	select {
 	case <-v.Changed():
-	case <-time.After(5 * time.Second):
+	case <-time.After(30 * time.Second):
 		t.Fatal("the view was not told")
 	}
 	got := update(t, v, true)

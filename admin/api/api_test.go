@@ -10,7 +10,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"toastmaster/admin/api"
 	"toastmaster/admin/client"
 	"toastmaster/admin/model"
 )
@@ -161,7 +163,8 @@ func relocated(t *testing.T, c *client.Client, domain string) {
 
 func TestBulkAndPaging(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, nil)
+	// The time of a request is not what this is about.
+	b := newBench(t, func(o *api.Options) { o.Params.RequestTimeout = 10 * time.Minute })
 	ctx := t.Context()
 	_, err := b.unix.AddDomain(ctx, model.NewDomain{Name: "a.test"})
 	check(t, 0, err)

@@ -101,7 +101,7 @@ func openStore(t *testing.T, c *configs.Config) *store.Store {
 func newBench(t *testing.T, change func(*api.Options)) *bench {
 	t.Helper()
 	c := configs.Default()
-	c.Auth.Argon2Memory, c.Auth.Argon2Time = 128<<10, 1
+	c.Auth.Argon2Memory, c.Auth.Argon2Time, c.Auth.BulkArgon2Memory = 128<<10, 1, 64<<10
 	b := &bench{store: openStore(t, c), queue: newQueue(), log: &lockedBuffer{}, socket: filepath.Join(t.TempDir(), "s")}
 	tcp, err := service.Listen("127.0.0.1:0", 0)
 	if err != nil {

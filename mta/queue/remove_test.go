@@ -46,6 +46,10 @@ func TestFailedDeletionIsTriedAgain(t *testing.T) {
 		}
 		if moved {
 			clk.Advance(time.Second) // the journal pauses after a failure
+			// It may have seen the failure only now.
+			for q.Add(context.Background(), testEnvelope(q, "a"), []byte(prefix), q.Spool().New()) != nil {
+				clk.Advance(time.Second)
+			}
 			fillSegments(t, q, 3)
 			q.shorten(context.Background())
 			if got, err := q.places.where(env.ID); got != Deferred || err != nil {

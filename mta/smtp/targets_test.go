@@ -194,7 +194,7 @@ func TestASilentNameServerIsTemporaryAndCanBeInterrupted(t *testing.T) {
 	if failed == nil || failed.Status != dsn.RoutingFailed {
 		t.Errorf("%v", failed)
 	}
-	if took := time.Since(start); took > 2*time.Second {
+	if took := time.Since(start); took > 4*time.Second { // a question alone has five
 		t.Errorf("took %v", took)
 	}
 }

@@ -135,7 +135,7 @@ func TestSessionsEndWithTheirLogIn(t *testing.T) {
 				}
 			}
 			// A loaded machine is not the server's fault.
-			if took := time.Since(changed); took > 3*time.Second {
+			if took := time.Since(changed); took > 30*time.Second {
 				t.Errorf("it took %s", took)
 			}
 			other.say(t, "NOOP\r\n", "+OK")
