@@ -162,12 +162,15 @@ type departure struct {
 	deleted   bool
 }
 
+func appendDeparture(d departure) []byte {
+	b := binary.AppendUvarint(appendGone(nil, kindGone, d.home, d.dir), uint64(d.validity))
+	return append(binary.AppendUvarint(b, d.operation), bit(d.deleted))
+}
+
 // appendGone writes a record of kindGone and drops what was to be finished.
 // Where it is of an account, a.journaling is held.
 func (s *Store) appendGone(ctx context.Context, d departure) error {
-	b := binary.AppendUvarint(appendGone(nil, kindGone, d.home, d.dir), uint64(d.validity))
-	b = append(binary.AppendUvarint(b, d.operation), bit(d.deleted))
-	if err := s.journal.AppendLazy(b); err != nil {
+	if err := s.journal.AppendLazy(appendDeparture(d)); err != nil {
 		return err
 	}
 	if err := s.journal.Flush(ctx); err != nil {

@@ -443,3 +443,56 @@ func TestACopyOfAFileWithAllItsNames(t *testing.T) {
 	check(t, s.Close())
 	l.verify(t, "stop", disk)
 }
+
+// TestARenameThatAStartFinished is not finished again by the next: what was put
+// into the folder before is not looked for under its old name, and a new folder
+// of that name stays.
+func TestARenameThatAStartFinished(t *testing.T) {
+	t.Parallel()
+	disk := faultfs.NewDisk()
+	f := faultfs.Wrap(disk)
+	l := &ledger{fs: f}
+	s, err := Open(t.Context(), l.options())
+	check(t, err)
+	check(t, l.prepare(t.Context(), s))
+	u := openUser(t, s)
+	ctx := t.Context()
+	check(t, appending("Work", "a").do(ctx, s, u))
+	check(t, copying("INBOX", "Work/Sub", "m1").do(ctx, s, u))
+	var killed *faultfs.Disk
+	f.Hook(func(op faultfs.Op, name string) error {
+		if op == faultfs.Rename && strings.HasSuffix(name, "/.Work") && killed == nil {
+			killed = disk.Clone() // the one below it has its new name
+		}
+		return nil
+	})
+	check(t, u.Rename(ctx, "Work", "Jobs"))
+	check(t, u.Close())
+	check(t, s.Close())
+	want := ""
+	for range 3 {
+		l.fs = killed
+		s, err = Open(ctx, l.options())
+		check(t, err)
+		u = openUser(t, s)
+		got, err := see(ctx, u)
+		check(t, err)
+		switch {
+		case want == "":
+			if len(got["Jobs"]) != 1 || len(got["Jobs/Sub"]) != 1 || len(got) != 5 {
+				t.Errorf("%s", got)
+			}
+			check(t, u.Rename(ctx, "Jobs", "Tasks"))
+			check(t, u.Create(ctx, "Work", ""))
+			got, err = see(ctx, u)
+			check(t, err)
+			want = got.String()
+		case got.String() != want:
+			t.Errorf("%s\nwas %s", got, want)
+		}
+		next := killed.Clone()
+		check(t, u.Close())
+		check(t, s.Close())
+		killed = next
+	}
+}

@@ -322,7 +322,12 @@ func (r *recovery) act(ctx context.Context, i int) (did int, err error) {
 		if r.undone[rec.operation] {
 			return 0, nil
 		}
-		return s.redoRename(ctx, rec)
+		moved, err := s.redoRename(ctx, r.l.journal, rec)
+		for _, dir := range moved { // for the next run
+			r.gone[folder{rec.home, dir}] = max(r.gone[folder{rec.home, dir}], i)
+		}
+		r.undone[rec.operation] = err == nil
+		return len(moved), err
 	case kindGone:
 		if r.undone[rec.operation] {
 			return 0, nil

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"toastmaster/internal/journal"
 	"toastmaster/mailstore/index"
 	"toastmaster/mailstore/maildir"
 )
@@ -314,45 +315,54 @@ func (s *Store) redoDelete(ctx context.Context, r *storedRecord) (did int, err e
 	return 1, removeAll(s.fs, aside)
 }
 
-// redoRename gives the folders that still have their old names the new ones.
-func (s *Store) redoRename(ctx context.Context, r *storedRecord) (did int, err error) {
+// redoRename gives the folders that still have their old names the new ones, and
+// notes that in the journal: the next start must not look for what came before
+// under the old names, nor rename what has got one of them since.
+func (s *Store) redoRename(ctx context.Context, j *journal.Journal, r *storedRecord) (moved []string, err error) {
 	if there, err := s.isMaildir(filepath.Join(s.root, r.home)); err != nil || !there {
-		return 0, err
+		return nil, err
 	}
 	acct, err := s.acquire(Account{Home: r.home})
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	defer s.releaseAccount(acct)
 	if err := acct.lock(); err != nil {
-		return 0, err
+		return nil, err
 	}
 	defer acct.mu.Unlock()
 	moves, err := acct.moves(r.dir, r.to)
 	switch {
 	case errors.Is(err, ErrNotFound), errors.Is(err, ErrExists):
-		return 0, nil
+		return nil, noteDone(ctx, j, appendUndone(r.operation))
 	case err != nil:
-		return 0, err
+		return nil, err
 	}
 	for _, m := range moves {
-		if err := acct.redoRenameFolder(ctx, m[0], m[1]); err != nil {
-			return did, err
+		if err := acct.redoRenameFolder(ctx, j, m[0], m[1]); err != nil {
+			return moved, err
 		}
-		did++
+		moved = append(moved, m[0])
 	}
 	if err := s.fs.SyncDir(acct.home); err != nil {
-		return did, err
+		return moved, err
 	}
 	from, okFrom := maildir.FolderName(r.dir, s.sep)
 	to, okTo := maildir.FolderName(r.to, s.sep)
 	if okFrom && okTo {
 		err = acct.moveSpecialUse(from, to)
 	}
-	return did, err
+	return moved, errors.Join(err, noteDone(ctx, j, appendUndone(r.operation)))
 }
 
-func (a *account) redoRenameFolder(ctx context.Context, from, to string) error {
+func noteDone(ctx context.Context, j *journal.Journal, record []byte) error {
+	if err := j.AppendLazy(record); err != nil {
+		return err
+	}
+	return j.Flush(ctx)
+}
+
+func (a *account) redoRenameFolder(ctx context.Context, j *journal.Journal, from, to string) error {
 	mb, err := a.openDir(ctx, from)
 	if err != nil {
 		if errors.Is(err, ErrNotFound) {
@@ -363,6 +373,10 @@ func (a *account) redoRenameFolder(ctx context.Context, from, to string) error {
 	defer a.store.release(mb)
 	return mb.locked(ctx, func() error {
 		if err := mb.writeUIDList(); err != nil {
+			return err
+		}
+		b := appendDeparture(departure{folder: folder{a.relHome(), from}, validity: mb.st.UIDValidity})
+		if err := noteDone(ctx, j, b); err != nil {
 			return err
 		}
 		if err := a.store.fs.Rename(mb.path, filepath.Join(a.home, to)); err != nil {

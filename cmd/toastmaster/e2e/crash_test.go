@@ -15,8 +15,13 @@ import (
 )
 
 const (
-	crashRounds    = 50
+	// crashKills are kills under load; every fifth round kills the start that
+	// follows one, too.
+	crashKills     = 50
+	crashRounds    = crashKills + crashKills/4
 	crashMailboxes = 8
+	// crashChangers are clients that change mailboxes, each its own.
+	crashChangers = 4
 	// The last two mailboxes are emptied by POP3 and IMAP all the time.
 	popMailbox, imapMailbox = crashMailboxes - 2, crashMailboxes - 1
 	crashWord               = "crash-test"
@@ -25,8 +30,9 @@ const (
 func crashAddress(i int) string { return fmt.Sprintf("box%d@example.test", i) }
 
 // TestKilledAtAnyMomentLosesAndDoublesNothing is the promise of the house: what
-// was answered 250 is there once, what was expunged stays away, whenever the
-// process dies.
+// was answered 250 is there once, what was expunged stays away, and each COPY,
+// MOVE, STORE, RENAME and DELETE has happened if it was answered, or else wholly
+// or not at all, whenever the process dies.
 func TestKilledAtAnyMomentLosesAndDoublesNothing(t *testing.T) {
 	t.Parallel()
 	seed := crashSeed(t)
@@ -35,6 +41,9 @@ func TestKilledAtAnyMomentLosesAndDoublesNothing(t *testing.T) {
 	var boxes []string
 	for i := range crashMailboxes {
 		boxes = append(boxes, crashAddress(i))
+	}
+	for i := range crashChangers {
+		boxes = append(boxes, changerAddress(i))
 	}
 	must(t, b.AddMailboxes(testContext(t), crashWord, boxes...))
 	must(t, b.AddAlias(testContext(t), "team@example.test", boxes[0], boxes[1]))
@@ -52,6 +61,14 @@ func TestKilledAtAnyMomentLosesAndDoublesNothing(t *testing.T) {
 		load.Go(func() { repeat(ctx, r, work) })
 	}
 
+	ops := newOperations()
+	var changers []*changer
+	for i := range crashChangers {
+		w := newChanger(b, ops, changerAddress(i), rand.New(rand.NewPCG(seed, uint64(i)+100)))
+		changers = append(changers, w)
+		load.Go(func() { repeat(ctx, w.r, func(ctx context.Context, _ *rand.Rand) { w.work(ctx) }) })
+	}
+
 	r := rand.New(rand.NewPCG(seed, 0))
 	begin := time.Now()
 	for round := range crashRounds {
@@ -60,8 +77,10 @@ func TestKilledAtAnyMomentLosesAndDoublesNothing(t *testing.T) {
 			time.Sleep(time.Duration(r.IntN(100)) * time.Millisecond)
 		} else {
 			b.waitReady(t)
-			l.waitAnswers(t, 1+r.IntN(120))
+			ops.wait(t)
+			l.waitAnswers(t, 1+r.IntN(60))
 			time.Sleep(time.Duration(r.IntN(5000)) * time.Microsecond)
+			ops.kill()
 		}
 		b.Kill()
 		must(t, b.Launch())
@@ -73,14 +92,24 @@ func TestKilledAtAnyMomentLosesAndDoublesNothing(t *testing.T) {
 	b.flushUntilEmpty(t)
 	l.compare(t, b.inventory(t))
 	b.compareWithIMAP(t, l)
+	for _, w := range changers {
+		w.last(t)
+	}
+	ops.report(t, crashKills)
 
 	// A clean stop and start changes nothing.
 	must(t, b.Stop())
 	b.start(t)
 	b.flushUntilEmpty(t)
 	l.compare(t, b.inventory(t))
+	for _, w := range changers {
+		w.last(t)
+	}
+	ops.report(t, crashKills)
 	checkNoCorruption(t, b)
 }
+
+func changerAddress(i int) string { return fmt.Sprintf("changer%d@example.test", i) }
 
 func crashSeed(t *testing.T) uint64 {
 	t.Helper()
