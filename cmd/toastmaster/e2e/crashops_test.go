@@ -348,16 +348,16 @@ func (w *changer) command(kind string) (do func() error, see func(boxState), err
 		w.next++
 		old, name := w.tree, fmt.Sprintf("T%d", w.next)
 		return func() error {
-			err := w.c.Rename(old, name, nil).Wait()
-			if err == nil {
-				w.tree = name
-			}
-			return err
-		}, func(s boxState) {
-			s[name], s[name+"/Sub"] = s[old], s[old+"/Sub"]
-			delete(s, old)
-			delete(s, old+"/Sub")
-		}, nil
+				err := w.c.Rename(old, name, nil).Wait()
+				if err == nil {
+					w.tree = name
+				}
+				return err
+			}, func(s boxState) {
+				s[name], s[name+"/Sub"] = s[old], s[old+"/Sub"]
+				delete(s, old)
+				delete(s, old+"/Sub")
+			}, nil
 	case "DELETE":
 		name := w.tree + "/Sub"
 		if _, err := w.c.Select("INBOX", nil).Wait(); err != nil {
