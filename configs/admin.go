@@ -12,6 +12,7 @@ type Admin struct {
 	Socket         string
 	MaxConnections int
 	MaxClient      int
+	Reserved       int
 	BodyLimit      int64
 	RequestTimeout time.Duration
 	IdleTimeout    time.Duration
@@ -35,6 +36,8 @@ func (c *Admin) params() []Param {
 			"Connections at once on each address."),
 		Int("admin.max_connections_per_client", &c.MaxClient, 20, 0, 100000,
 			"Connections at once from one IP address. Trusted networks and the unix socket are exempt. 0 is no limit."),
+		Int("admin.reserved_connections", &c.Reserved, 20, 0, 100000,
+			"How many of admin.max_connections are kept for trusted networks. The unix socket has its own."),
 		Size("admin.body_limit", &c.BodyLimit, 8<<20, 64<<10, 1<<30,
 			"The largest request."),
 		Duration("admin.request_timeout", &c.RequestTimeout, time.Minute, time.Second, time.Hour,

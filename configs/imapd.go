@@ -9,6 +9,10 @@ type IMAPD struct {
 	MaxConnections   int
 	MaxClient        int
 	MaxUserIP        int
+	Reserved         int
+	ConnectionRate   int
+	StressThreshold  int
+	StressTimeout    time.Duration
 	LoginTimeout     time.Duration
 	IdleTimeout      time.Duration
 	CommandTimeout   time.Duration
@@ -39,6 +43,14 @@ func (c *IMAPD) params() []Param {
 			"Connections at once."),
 		Int("imapd.max_connections_per_client", &c.MaxClient, 200, 0, 1000000,
 			"Connections at once from one IP address. Trusted networks are exempt. 0 is no limit."),
+		Int("imapd.reserved_connections", &c.Reserved, 1000, 0, 1000000,
+			"How many of imapd.max_connections are kept for trusted networks and unix sockets: webmail, monitoring."),
+		Int("imapd.client_connection_rate_limit", &c.ConnectionRate, 3000, 0, 10000000,
+			"Connections of one client (an IPv4 address, an IPv6 /64) in anvil.rate_time_unit; more are closed. Trusted networks are exempt. 0 is no limit."),
+		Int("imapd.stress_threshold", &c.StressThreshold, 80, 0, 100,
+			"When so many percent of the connections that are not reserved are taken, imapd.stress_login_timeout holds for clients that are not trusted, until a quarter of these is free again. 0 is never."),
+		Duration("imapd.stress_login_timeout", &c.StressTimeout, 10*time.Second, time.Second, time.Hour,
+			"Under stress, what takes the place of imapd.login_timeout; for those who have not logged in yet, too."),
 		Int("imapd.max_userip_connections", &c.MaxUserIP, 30, 0, 1000000,
 			"Connections at once of one user from one IP address (Dovecot mail_max_userip_connections). Trusted networks are exempt. 0 is no limit."),
 		Duration("imapd.login_timeout", &c.LoginTimeout, 3*time.Minute, time.Second, time.Hour,
@@ -79,3 +91,6 @@ func (c *IMAPD) params() []Param {
 			"Octets of a refused literal or of a line that is too long that are read and dropped for one command; beyond it the session ends. Before log-in it is imapd.max_literal."),
 	}
 }
+
+// StressAt is how many connections of strangers are stress.
+func (c *IMAPD) StressAt() int { return stressAt(c.StressThreshold, c.MaxConnections, c.Reserved) }

@@ -15,6 +15,7 @@ type LMTPD struct {
 	DrainTimeout     time.Duration
 	MaxConnections   int
 	MaxClient        int
+	MinDataRate      int64
 }
 
 func (c *LMTPD) params() []Param {
@@ -34,7 +35,9 @@ func (c *LMTPD) params() []Param {
 		Int("lmtpd.concurrency", &c.Concurrency, 16, 1, 1000,
 			"How many mailboxes one message is delivered to at once."),
 		Duration("lmtpd.timeout", &c.Timeout, 5*time.Minute, time.Second, time.Hour,
-			"How long the server waits for a command, a piece of a message, or for the client to take a reply."),
+			"How long the server waits for a whole command, however it comes, or for the client to take a reply; a message has more while it flows, see lmtpd.min_data_rate."),
+		Size("lmtpd.min_data_rate", &c.MinDataRate, 500, 0, 1<<30,
+			"Octets of a message that buy one second more, up to lmtpd.timeout. A message that comes more slowly is given up. 0 gives each read of a message lmtpd.timeout."),
 		Duration("lmtpd.drain_timeout", &c.DrainTimeout, 10*time.Second, 0, time.Hour,
 			"How long a stop waits for commands that are being served."),
 		Int("lmtpd.max_connections", &c.MaxConnections, 1000, 1, 1_000_000,

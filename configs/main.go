@@ -8,6 +8,7 @@ type Main struct {
 	User               string
 	TrustedNetworks    []string
 	RecipientDelimiter string
+	ReservedFiles      int
 }
 
 func (c *Main) params() []Param {
@@ -22,6 +23,8 @@ func (c *Main) params() []Param {
 			"Who the server runs as when root starts it (Postfix mail_owner, Dovecot default_internal_user). It opens its ports and reads its keys, and then gives up root for good, before it opens anything else: data_dir with all that is in it, log.file and smtp.password_file must be this user's. So must a key be that is to be read again without a restart. Empty stays root, with a warning. Started by this user it changes nothing; by another one it is refused."),
 		List("main.trusted_networks", &c.TrustedNetworks, []string{"127.0.0.0/8", "::1/128"}, "networks in CIDR form", checkPrefix,
 			"Clients that may relay without log-in on smtpd.listen, are exempt from the limits per client, from auth.failure_delay and from smtpd.bare_newline, and may read /metrics without a token (Postfix mynetworks). Loopback is trusted because it stands in the default: with an empty list it is a client like any other, except that it may still log in without TLS. Unix sockets are always trusted."),
+		Int("main.reserved_files", &c.ReservedFiles, 1000, 100, 1_000_000,
+			"How many of the process's file descriptors (LimitNOFILE, ulimit -n) are kept for the queue, the store, deliveries and the administration; connections take only what is beyond them, and at least half of all. A start with fewer than twice as many warns."),
 		String("main.recipient_delimiter", &c.RecipientDelimiter, "+", "characters", nil,
 			"Characters that separate a user name from its extension: mail for user+news goes to user. Empty turns extensions off."),
 	}

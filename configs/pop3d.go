@@ -9,6 +9,10 @@ type POP3D struct {
 	MaxConnections   int
 	MaxClient        int
 	MaxUserIP        int
+	Reserved         int
+	ConnectionRate   int
+	StressThreshold  int
+	StressTimeout    time.Duration
 	LoginTimeout     time.Duration
 	IdleTimeout      time.Duration
 	DrainTimeout     time.Duration
@@ -28,6 +32,14 @@ func (c *POP3D) params() []Param {
 			"Connections at once."),
 		Int("pop3d.max_connections_per_client", &c.MaxClient, 50, 0, 1000000,
 			"Connections at once from one IP address. Trusted networks are exempt. 0 is no limit."),
+		Int("pop3d.reserved_connections", &c.Reserved, 100, 0, 1000000,
+			"How many of pop3d.max_connections are kept for trusted networks and unix sockets: webmail, monitoring."),
+		Int("pop3d.client_connection_rate_limit", &c.ConnectionRate, 1200, 0, 10000000,
+			"Connections of one client (an IPv4 address, an IPv6 /64) in anvil.rate_time_unit; more are closed. Trusted networks are exempt. 0 is no limit."),
+		Int("pop3d.stress_threshold", &c.StressThreshold, 80, 0, 100,
+			"When so many percent of the connections that are not reserved are taken, pop3d.stress_login_timeout holds for clients that are not trusted, until a quarter of these is free again. 0 is never."),
+		Duration("pop3d.stress_login_timeout", &c.StressTimeout, 10*time.Second, time.Second, time.Hour,
+			"Under stress, what takes the place of pop3d.login_timeout; for those who have not logged in yet, too."),
 		Int("pop3d.max_userip_connections", &c.MaxUserIP, 10, 0, 1000000,
 			"Connections at once of one user from one IP address (Dovecot mail_max_userip_connections). Trusted networks are exempt. 0 is no limit."),
 		Duration("pop3d.login_timeout", &c.LoginTimeout, 3*time.Minute, time.Second, time.Hour,
@@ -46,3 +58,6 @@ func (c *POP3D) params() []Param {
 			"RETR does not mark a message as seen (Dovecot pop3_no_flag_updates)."),
 	}
 }
+
+// StressAt is how many connections of strangers are stress.
+func (c *POP3D) StressAt() int { return stressAt(c.StressThreshold, c.MaxConnections, c.Reserved) }

@@ -24,10 +24,11 @@ type SMTPD struct {
 	DrainTimeout       time.Duration
 	MaxConnections     int
 	MaxClient          int
+	SMTPDLimits
 }
 
 func (c *SMTPD) params() []Param {
-	return []Param{
+	return append([]Param{
 		List("smtpd.listen", &c.Listen, []string{":25"}, listenAllowed, checkListen,
 			"Addresses for mail from other hosts (SMTP) and from trusted networks; TLS by STARTTLS. Empty opens none."),
 		List("smtpd.submission_listen", &c.SubmissionListen, []string{":587"}, listenAllowed, checkListen,
@@ -59,7 +60,7 @@ func (c *SMTPD) params() []Param {
 		Choice("smtpd.bare_newline", &c.BareNewline, "reject", []string{"reject", "normalize", "allow"},
 			"What happens to a message or command with an LF without CR before it, or a CR without LF behind it, from outside of trusted networks: it is refused; or a bare LF counts as line end and a bare CR as space; or both are kept (Postfix smtpd_forbid_bare_newline). Only CR LF . CR LF ends a message in any case."),
 		Duration("smtpd.timeout", &c.Timeout, 5*time.Minute, time.Second, time.Hour,
-			"How long the server waits for a command, a piece of a message, or for the client to take a reply (Postfix smtpd_timeout)."),
+			"How long the server waits for a whole command, however it comes, or for the client to take a reply; a message has more while it flows, see smtpd.min_data_rate (Postfix smtpd_timeout with smtpd_per_request_deadline)."),
 		Duration("smtpd.resolve_timeout", &c.ResolveTimeout, 5*time.Second, 0, time.Minute,
 			"How long finding the name of a client may take before it is called unknown. Zero asks for no names."),
 		Duration("smtpd.drain_timeout", &c.DrainTimeout, 10*time.Second, 0, time.Hour,
@@ -68,5 +69,5 @@ func (c *SMTPD) params() []Param {
 			"Connections at once, on each kind of port."),
 		Int("smtpd.max_connections_per_client", &c.MaxClient, 50, 0, 1_000_000,
 			"Connections at once from one IP address (Postfix smtpd_client_connection_count_limit). Trusted networks are exempt. 0 is no limit."),
-	}
+	}, c.SMTPDLimits.params()...)
 }

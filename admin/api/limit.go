@@ -13,6 +13,7 @@ import (
 type limitListener struct {
 	net.Listener
 	most, perClient int
+	reserved        int // of most, for exempt clients
 	exempt          []netip.Prefix
 
 	mu      sync.Mutex
@@ -22,7 +23,7 @@ type limitListener struct {
 
 func newLimitListener(l net.Listener, o Options) *limitListener {
 	return &limitListener{
-		Listener: l, most: o.Params.MaxConnections, perClient: o.Params.MaxClient, exempt: o.Trusted,
+		Listener: l, most: o.Params.MaxConnections, perClient: o.Params.MaxClient, reserved: o.Params.Reserved, exempt: o.Trusted,
 		clients: map[netip.Addr]int{},
 	}
 }
@@ -45,8 +46,9 @@ func (l *limitListener) Accept() (net.Conn, error) {
 func (l *limitListener) enter(client netip.Addr) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	limited := client.IsValid() && l.perClient > 0 && !service.InNetworks(l.exempt, client)
-	if l.count >= l.most || limited && l.clients[client] >= l.perClient {
+	stranger := client.IsValid() && !service.InNetworks(l.exempt, client)
+	if l.count >= l.most || stranger && l.count >= max(l.most-l.reserved, 1) ||
+		stranger && l.perClient > 0 && l.clients[client] >= l.perClient {
 		return false
 	}
 	l.count++

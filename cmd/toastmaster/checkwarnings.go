@@ -50,6 +50,10 @@ func (i *instance) warn(ctx context.Context) {
 		}
 		i.log.Warn("configuration", "cause", w)
 	}
+	if text := descriptorsFor(i.config).warning(); text != "" {
+		// The limit is this process's: config check has another.
+		i.log.Warn("configuration", "cause", text)
+	}
 	if err := noPostmaster(ctx, i.config, directory.Directory(i.directory)); err != nil {
 		i.log.Warn("configuration", "cause", i.config.Mistake("smtpd.postmaster", err))
 	}

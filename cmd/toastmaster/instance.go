@@ -50,6 +50,8 @@ type instance struct {
 
 	// anvil counts clients and users for every service.
 	anvil *anvil.Counter
+	// files are the descriptors that connections may take.
+	files *service.Files
 
 	certificates *tlsconf.Certificates
 	tls          *tls.Config
@@ -80,6 +82,7 @@ func bareInstance(c *configs.Config) *instance {
 		Unit: c.Anvil.RateTimeUnit, Keys: c.Anvil.Keys, Exempt: i.trusted, Clock: i.clock,
 		Units: map[anvil.Kind]time.Duration{anvil.UserMessage: time.Hour, anvil.UserRecipient: time.Hour},
 	})
+	i.files = service.NewFiles(descriptorsFor(c).connections())
 	return i
 }
 

@@ -71,6 +71,7 @@ func (i *instance) smtpServer(name string, handler *smtpserver.Server, plain, tl
 	return i.server(serverOptions{
 		name: name, plain: plain, tls: tls, handler: handler, busy: handler.BusyReply(),
 		connections: c.MaxConnections, perClient: c.MaxClient, drain: c.DrainTimeout,
+		reserved: c.Reserved, stress: c.StressAt(), files: filesMail, admit: smtpd.Admission(name, c, i.anvil),
 	})
 }
 
@@ -83,7 +84,7 @@ func openLMTPD(i *instance) (service.Service, error) {
 	handler := d.Handler()
 	return i.server(serverOptions{
 		name: "lmtpd", plain: c.Listen, handler: handler, busy: handler.BusyReply(),
-		connections: c.MaxConnections, perClient: c.MaxClient, limitTrusted: true, drain: c.DrainTimeout,
+		connections: c.MaxConnections, perClient: c.MaxClient, limitTrusted: true, drain: c.DrainTimeout, files: filesMail,
 		allowed: configs.Prefixes(c.TrustedNetworks), denied: handler.DeniedReply(),
 	})
 }

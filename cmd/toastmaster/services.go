@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"toastmaster/configs"
+	"toastmaster/internal/dsn"
 	"toastmaster/internal/service"
 	"toastmaster/mailstore/imapd"
 	"toastmaster/mailstore/login"
@@ -104,15 +105,21 @@ type serverOptions struct {
 	allowed []netip.Prefix
 	denied  string
 	// limitTrusted counts clients in main.trusted_networks, too.
-	limitTrusted bool
+	limitTrusted     bool
+	reserved, stress int
+	// files is how many descriptors a connection takes, its own included.
+	files int
+	admit func(netip.Addr) *dsn.Error
 }
 
 // server makes the server of a protocol and opens its listeners.
 func (i *instance) server(o serverOptions) (service.Service, error) {
 	s := &service.Server{
 		ServiceName: o.name, Handler: o.handler, Busy: o.busy, Denied: o.denied, Log: i.log, Clock: i.clock,
+		Admit: o.admit, Counter: i.anvil,
 		Limits: service.Limits{
 			Connections: o.connections, PerClient: o.perClient, IPv6Prefix: 64, Trusted: i.trusted,
+			Reserved: o.reserved, Stress: o.stress, Files: i.files, Cost: o.files,
 			HandshakeTimeout: i.config.TLS.HandshakeTimeout, DrainTimeout: o.drain,
 		},
 	}
@@ -187,6 +194,7 @@ func openIMAPD(i *instance) (service.Service, error) {
 	return i.server(serverOptions{
 		name: "imapd", plain: c.Listen, tls: c.ListenTLS, handler: handler,
 		connections: c.MaxConnections, perClient: c.MaxClient, drain: c.DrainTimeout, busy: imapd.Busy,
+		reserved: c.Reserved, stress: c.StressAt(), files: filesMailbox, admit: i.admitByRate("imapd", c.ConnectionRate),
 	})
 }
 
@@ -194,7 +202,7 @@ func openPOP3D(i *instance) (service.Service, error) {
 	c := i.config.POP3D
 	gate := &login.Gate{
 		Service: "pop3d", Authenticate: i.auth.Authenticate, Open: i.mail.User, TLS: i.tls,
-		SecureNetworks: login.Loopback(), Timeout: c.LoginTimeout, HandshakeTimeout: i.config.TLS.HandshakeTimeout,
+		SecureNetworks: login.Loopback(), Timeout: c.LoginTimeout, StressTimeout: c.StressTimeout, HandshakeTimeout: i.config.TLS.HandshakeTimeout,
 		MaxFailures: c.MaxLoginFailures, PerUser: c.MaxUserIP, Trusted: i.trusted, Watch: i.sessions, Log: i.log,
 	}
 	handler, err := pop3d.New(pop3d.Options{Config: c, Hostname: i.config.Main.Hostname, Gate: gate, Log: i.log})
@@ -204,5 +212,6 @@ func openPOP3D(i *instance) (service.Service, error) {
 	return i.server(serverOptions{
 		name: "pop3d", plain: c.Listen, tls: c.ListenTLS, handler: handler,
 		connections: c.MaxConnections, perClient: c.MaxClient, drain: c.DrainTimeout, busy: pop3d.Busy,
+		reserved: c.Reserved, stress: c.StressAt(), files: filesMailbox, admit: i.admitByRate("pop3d", c.ConnectionRate),
 	})
 }

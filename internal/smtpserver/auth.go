@@ -3,7 +3,6 @@ package smtpserver
 import (
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/emersion/go-smtp"
 
@@ -57,7 +56,7 @@ func auth(c *Conn, arg string) *dsn.Error {
 		return conversation.failed(err)
 	}
 	c.authed = true
-	c.w.ReadUntil = time.Time{}
+	c.w.ReadUntil = nil
 	c.write(235, dsn.Authenticated, "Authentication successful")
 	return nil
 }

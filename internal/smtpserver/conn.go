@@ -80,7 +80,8 @@ func newConn(ctx context.Context, s *Server, nc net.Conn) *Conn {
 	}
 	c.w.ReadTimeout, c.w.WriteTimeout, c.w.MinRate = s.Timeout, s.Timeout, s.MinRate
 	if s.LoginTimeout > 0 {
-		c.w.ReadUntil = time.Now().Add(s.LoginTimeout)
+		end := time.Now().Add(s.LoginTimeout)
+		c.w.ReadUntil = func() time.Time { return end }
 	}
 	if t, ok := nc.(stateful); ok {
 		state := t.ConnectionState()

@@ -26,9 +26,10 @@ type Conn struct {
 	// StressTimeout takes the place of a longer ReadTimeout while Stress says
 	// so. Zero is none.
 	StressTimeout time.Duration
-	// ReadUntil ends all reads, however often the peer sends an octet: the
-	// limit of the time before log-in. The zero Time is no limit.
-	ReadUntil time.Time
+	// ReadUntil, asked for each wait, ends all reads, however often the peer
+	// sends an octet: the limit of the time before log-in. nil and the zero
+	// Time are no limit.
+	ReadUntil func() time.Time
 
 	link        *Link
 	left        time.Duration // of the present request
@@ -95,7 +96,8 @@ func (c *Conn) Early() bool {
 	return c.In.Buffered() > 0
 }
 
-// Stress begins or ends the use of StressTimeout, for a present wait too.
+// Stress begins or ends the use of StressTimeout, for a present wait too, which
+// also asks ReadUntil again.
 func (c *Conn) Stress(on bool) {
 	c.stressed.Store(on)
 	if on {
@@ -176,8 +178,10 @@ func (c *Conn) deadline(now time.Time) time.Time {
 	if c.ReadTimeout > 0 {
 		until = now.Add(c.left)
 	}
-	if !c.ReadUntil.IsZero() && (until.IsZero() || c.ReadUntil.Before(until)) {
-		until = c.ReadUntil
+	if c.ReadUntil != nil {
+		if end := c.ReadUntil(); !end.IsZero() && (until.IsZero() || end.Before(until)) {
+			until = end
+		}
 	}
 	return until
 }

@@ -228,7 +228,8 @@ func TestReadUntilHoldsAgainstSingleOctets(t *testing.T) {
 	defer b.Close()
 	c := NewConn(a, nil)
 	c.ReadTimeout = time.Minute
-	c.ReadUntil = time.Now().Add(20 * time.Millisecond)
+	until := time.Now().Add(20 * time.Millisecond)
+	c.ReadUntil = func() time.Time { return until }
 	go func() {
 		for {
 			if _, err := b.Write([]byte("x")); err != nil {

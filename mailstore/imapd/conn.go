@@ -30,6 +30,8 @@ var (
 	errDraining = errors.New("server is shutting down")
 	// errWoken: news for a client in IDLE.
 	errWoken = errors.New("mailbox changed")
+	// errAgain: the deadline is another now.
+	errAgain = errors.New("deadline changed")
 	// errDiscard and errNotText: what the client sends is not worth reading.
 	errDiscard = errors.New("too much to discard")
 	errNotText = errors.New("no text")
@@ -79,6 +81,7 @@ type conn struct {
 	idling   bool // in IDLE
 	draining atomic.Bool
 	woken    atomic.Bool
+	again    atomic.Bool
 }
 
 func newConn(nc net.Conn, blocks *blockPool, maxLine int) *conn {
@@ -113,8 +116,17 @@ func (c *conn) wake() {
 	c.link.Poke()
 }
 
+// askAgain makes the present wait ask for its deadline again.
+func (c *conn) askAgain() {
+	c.again.Store(true)
+	c.link.Poke()
+}
+
 // ended says why a wait should end; it is the question of wire.Link.
 func (c *conn) ended() error {
+	if c.again.Load() && c.again.Swap(false) {
+		return errAgain
+	}
 	if (c.waiting || c.idling) && c.draining.Load() {
 		return errDraining
 	}
@@ -131,11 +143,7 @@ func (c *conn) fill() error {
 		return err
 	}
 	c.makeRoom()
-	var until time.Time
-	if c.deadline != nil {
-		until = c.deadline()
-	}
-	n, err := c.link.Read(c.in[c.end:], until, c.ended)
+	n, err := c.read()
 	c.end += n
 	c.received += int64(n)
 	switch {
@@ -148,6 +156,20 @@ func (c *conn) fill() error {
 	}
 	c.rerr = err
 	return err
+}
+
+// read reads once into the room behind what is unread.
+func (c *conn) read() (int, error) {
+	for {
+		var until time.Time
+		if c.deadline != nil {
+			until = c.deadline()
+		}
+		n, err := c.link.Read(c.in[c.end:], until, c.ended)
+		if err != errAgain {
+			return n, err
+		}
+	}
 }
 
 // makeRoom moves what is unread to the front, and grows the buffer for a long

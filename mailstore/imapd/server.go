@@ -66,6 +66,7 @@ func New(o Options) *Server {
 		TLS:              o.TLS,
 		SecureNetworks:   login.Loopback(),
 		Timeout:          o.Config.LoginTimeout,
+		StressTimeout:    o.Config.StressTimeout,
 		HandshakeTimeout: o.HandshakeTimeout,
 		MaxFailures:      o.Config.MaxLoginFailures,
 		PerUser:          o.Config.MaxUserIP,
@@ -87,6 +88,7 @@ func (srv *Server) ServeConn(ctx context.Context, nc net.Conn) {
 	c.ctx, c.lookEvery = s.ctx, srv.lookEvery
 	s.login.OnRevoke(s.revoke)
 	service.OnDrain(ctx, c.drain)
+	service.OnStress(ctx, s.stress)
 	defer s.close()
 	s.serve()
 	s.hangUp()

@@ -93,6 +93,12 @@ func (s *session) hangUp() {
 // now is the time of the clock; deadlines of the socket are in the machine's.
 func (s *session) now() time.Time { return s.srv.options.Clock.Now() }
 
+// stress is what service.OnStress calls.
+func (s *session) stress(on bool) {
+	s.login.Stress(on)
+	s.c.askAgain()
+}
+
 // readDeadline is the end of the next wait: between commands the log-in's or
 // autologout, within a command the command's.
 func (s *session) readDeadline() time.Time {

@@ -42,7 +42,7 @@ func (d *Daemon) Handler() *smtpserver.Server {
 		Service: "lmtpd", Hostname: d.o.Hostname, LMTP: true, NoDSN: true, TLS: d.o.TLS,
 		Backend:         smtpserver.BackendFunc(d.newSession),
 		MaxMessageBytes: p.MessageSizeLimit, MaxRecipients: p.RecipientLimit, MaxErrors: p.ErrorLimit,
-		Timeout: p.Timeout, HandshakeTimeout: d.o.HandshakeTimeout,
+		Timeout: p.Timeout, MinRate: p.MinDataRate, HandshakeTimeout: d.o.HandshakeTimeout,
 		Log: d.o.Log, Clock: d.o.Clock,
 	}
 }

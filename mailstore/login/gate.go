@@ -45,6 +45,9 @@ type Gate struct {
 	Plaintext bool
 	// Timeout is from the connection to the log-in.
 	Timeout time.Duration
+	// StressTimeout takes its place, from now on, while the service has hardly
+	// any places left (Session.Stress). Zero changes nothing.
+	StressTimeout time.Duration
 	// HandshakeTimeout bounds STARTTLS.
 	HandshakeTimeout time.Duration
 	// MaxFailures is after how many failed attempts the session is Exhausted.

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"net"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"toastmaster/directory"
@@ -39,6 +40,19 @@ type Session struct {
 	// attempt is the log-in, or the last attempt at one; nil before.
 	attempt  *logins.Login
 	onRevoke func()
+	// hurry is the end of the time for log-in under stress, in nanoseconds
+	// since 1970; 0 without stress.
+	hurry atomic.Int64
+}
+
+// Stress shortens the time for log-in, or gives it back. It may be called from
+// any goroutine; a wait that goes on must ask ReadDeadline again.
+func (s *Session) Stress(on bool) {
+	end := int64(0)
+	if on && s.gate.StressTimeout > 0 {
+		end = time.Now().Add(s.gate.StressTimeout).UnixNano()
+	}
+	s.hurry.Store(end)
 }
 
 // OnRevoke sets what to call, from another goroutine, when the log-in is not
@@ -106,13 +120,17 @@ func (s *Session) Mechanisms() []string {
 // the Gate's timeout since the connection began, afterwards idle from now. It
 // is in the machine's time, as socket deadlines are.
 func (s *Session) ReadDeadline(idle time.Duration) time.Time {
-	switch {
-	case s.loggedIn:
+	if s.loggedIn {
 		return time.Now().Add(idle)
-	case s.gate.Timeout > 0:
-		return s.began.Add(s.gate.Timeout)
 	}
-	return time.Time{}
+	var end time.Time
+	if s.gate.Timeout > 0 {
+		end = s.began.Add(s.gate.Timeout)
+	}
+	if hurry := s.hurry.Load(); hurry != 0 && (end.IsZero() || time.Unix(0, hurry).Before(end)) {
+		end = time.Unix(0, hurry)
+	}
+	return end
 }
 
 // Exhausted says that no further attempt to log in is allowed.

@@ -64,6 +64,7 @@ func (h *Handler) ServeConn(ctx context.Context, c net.Conn) {
 	s.ctx, s.cancel = context.WithCancel(ctx)
 	s.login.OnRevoke(func() { s.cancel(); s.wire.Cut() })
 	service.OnDrain(ctx, s.wire.Interrupt)
+	service.OnStress(ctx, s.stress)
 	defer s.end()
 	s.reason = s.serve()
 }

@@ -67,12 +67,21 @@ func (s *session) serve() string {
 // readLine waits for a line of the client. Before log-in, all lines together
 // have until the deadline for log-in.
 func (s *session) readLine() ([]byte, error) {
-	s.wire.ReadUntil = time.Time{}
+	s.wire.ReadUntil = nil
 	s.wire.In.Text = !s.login.LoggedIn()
 	if s.wire.In.Text {
-		s.wire.ReadUntil = s.login.ReadDeadline(0)
+		s.wire.ReadUntil = s.untilLogin
 	}
 	return s.wire.ReadCommand()
+}
+
+// untilLogin is the deadline for log-in.
+func (s *session) untilLogin() time.Time { return s.login.ReadDeadline(0) }
+
+// stress is what service.OnStress calls.
+func (s *session) stress(on bool) {
+	s.login.Stress(on)
+	s.wire.Stress(on)
 }
 
 // command runs one command line.

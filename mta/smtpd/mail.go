@@ -21,6 +21,9 @@ func (s *session) Mail(from string, opts *smtp.MailOptions) error {
 			return err
 		}
 	}
+	if err := s.mayMail(); err != nil {
+		return err
+	}
 	if s.d.o.Room != nil {
 		if err := s.d.o.Room(opts.Size); err != nil {
 			return err

@@ -19,6 +19,9 @@ func (s *session) Rcpt(to string, opts *smtp.RcptOptions) error {
 	if err != nil {
 		return dsn.Wrap(dsn.BadDestSyntax, "Bad recipient address syntax", err)
 	}
+	if err := s.mayRcpt(); err != nil {
+		return err
+	}
 	if err := s.underLimits(len(s.env.Recipients) + 1); err != nil {
 		return err
 	}
@@ -31,6 +34,7 @@ func (s *session) Rcpt(to string, opts *smtp.RcptOptions) error {
 		final, err = r.decide(s.c.Context(), original, s.mayRelay())
 	}
 	if err != nil {
+		s.refusedRcpt(err)
 		return err
 	}
 	s.env.Recipients = append(s.env.Recipients, envelope.Recipient{

@@ -11,6 +11,7 @@ import (
 	"toastmaster/directory/logins"
 	"toastmaster/directory/password"
 	"toastmaster/internal/addr"
+	"toastmaster/internal/anvil"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/envelope"
 	"toastmaster/internal/sasl"
@@ -33,6 +34,9 @@ type session struct {
 	// name is the client's verified name, "" before it was asked for.
 	name string
 
+	// client is whose rates are counted, nobody for one that is exempt.
+	client anvil.Key
+
 	env  *envelope.Envelope
 	size int64 // announced with SIZE
 	// extra is how many recipients more the aliases among env's stand for.
@@ -49,7 +53,9 @@ func (d *Daemon) newSession(k kind) func(c *smtpserver.Conn) (smtp.Session, erro
 		c.SetBare(d.bare)
 		if s.trusted {
 			c.SetBare(wire.Allow)
+			c.SetTrusted()
 		}
+		s.limitRates()
 		return s, nil
 	}
 }

@@ -32,7 +32,8 @@ type Options struct {
 	Aliases directory.Limits
 	// Authenticate is (*password.Authenticator).Authenticate.
 	Authenticate func(ctx context.Context, t password.Attempt) (directory.Mailbox, error)
-	// Counter counts what users send, for the limits an hour; nil has none.
+	// Counter counts what users send, for the limits an hour, and what clients
+	// do, for their rates; nil has none.
 	Counter *anvil.Counter
 	// Logins ends sessions whose log-in is not good any more; nil ends none.
 	Logins *logins.Watch
@@ -66,7 +67,8 @@ type Options struct {
 type Daemon struct {
 	o          Options
 	bare       wire.Policy
-	postmaster addr.Address // null when there is none
+	exempt     []netip.Prefix // from the rates of clients
+	postmaster addr.Address   // null when there is none
 }
 
 // kind is the kind of port.
@@ -80,7 +82,7 @@ const (
 
 // New makes a Daemon. The parameters have been checked by configs.
 func New(o Options) *Daemon {
-	d := &Daemon{o: o}
+	d := &Daemon{o: o, exempt: configs.Prefixes(o.Params.EventExceptions)}
 	switch o.Params.BareNewline {
 	case "normalize":
 		d.bare = wire.Normalize
@@ -108,12 +110,17 @@ func (d *Daemon) server(k kind) *smtpserver.Server {
 	s := &smtpserver.Server{
 		Service: "smtpd", Hostname: d.o.Hostname, SecureLoopback: true, TLS: d.o.TLS,
 		MaxMessageBytes: p.MessageSizeLimit, MaxRecipients: p.RecipientLimit,
-		MaxErrors: p.ErrorLimit, MaxJunk: p.JunkLimit,
-		Timeout: p.Timeout, HandshakeTimeout: d.o.HandshakeTimeout,
-		Log: d.o.Log, Clock: d.o.Clock,
+		MaxErrors: p.ErrorLimit, MaxJunk: p.JunkLimit, SoftErrors: p.SoftErrorLimit, ErrorSleep: p.ErrorSleepTime,
+		RejectLines: p.RejectLogLimit, ForbidEarly: p.ForbidPipelining,
+		Timeout: p.Timeout, MinRate: p.MinDataRate, HandshakeTimeout: d.o.HandshakeTimeout,
+		Stress: smtpserver.Stress{Timeout: p.StressTimeout, MaxErrors: p.StressErrors, MaxJunk: p.StressJunk},
+		Log:    d.o.Log, Clock: d.o.Clock,
 	}
 	if k == submissions {
 		s.TLS = nil
+	}
+	if k != mx {
+		s.LoginTimeout = p.LoginTimeout
 	}
 	s.Backend = smtpserver.BackendFunc(d.newSession(k))
 	return s
