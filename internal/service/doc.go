@@ -4,7 +4,9 @@
 //
 // # What it does
 //
-// [Server] accepts connections, bounds them per server and per client, makes
+// [Server] accepts connections, bounds them per server and per client, keeps some
+// places for trusted clients, tells sessions when there are hardly any left
+// ([OnStress]), bounds the file descriptors of all services ([Files]), makes
 // the TLS handshake of an implicit-TLS port, gives each connection one
 // goroutine, fences its panics, and drains. [Fenced] is that fence, for whoever
 // works on one message or session in a goroutine of its own. [Group] starts

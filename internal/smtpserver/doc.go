@@ -10,8 +10,13 @@
 // HELP STARTTLS AUTH. It announces PIPELINING, SIZE, 8BITMIME, SMTPUTF8,
 // CHUNKING, ENHANCEDSTATUSCODES and DSN, and STARTTLS and AUTH where they may
 // be used. It keeps order (503), bounds lines, errors, recipients and size,
-// arms a deadline for every read and write, and answers a pipelined group of
-// commands with one write. It logs Connect, Disconnect and Reject events.
+// gives every command and message a time, and answers a pipelined group of
+// commands with one write. It logs Connect, Disconnect and Reject events, of many
+// Rejects in a session the first RejectLines and one line Rejects for the others.
+//
+// A client that is not trusted ([Conn.SetTrusted]) waits for ErrorSleep with every
+// error from SoftErrors on, may not send before its time (ForbidEarly), and has
+// less time and fewer errors under Stress.
 //
 // # What it does not do
 //
@@ -43,7 +48,9 @@
 //
 // # Results
 //
-// 421 4.4.2 after Timeout without a command, 421 4.3.2 when the service
+// 421 4.4.2 when a command takes longer than Timeout, a message comes more slowly
+// than MinRate, or nobody has logged in within LoginTimeout; 554 5.5.0 for what is
+// sent before its time; 421 4.3.2 when the service
 // drains (after the present command), 421 4.7.0 after MaxErrors errors,
 // MaxJunk commands that lead nowhere, 1 MiB of one line, or [Conn.Revoke]; 452 4.5.3 beyond MaxRecipients; 552
 // 5.3.4 beyond MaxMessageBytes; 550 5.5.2 for a bare LF or CR (see

@@ -27,7 +27,8 @@
 // # Writing
 //
 // [Writer] gathers replies and writes them with one call. [ContentWriter]
-// turns LF into CR LF and stuffs dots. [Conn] ties a Reader and a Writer to a
+// turns LF into CR LF and stuffs dots; made by [NewRelayWriter], for other systems,
+// it lets no bare CR out. [Conn] ties a Reader and a Writer to a
 // connection: it flushes before it waits for the peer, so a pipelined group of
 // commands costs one write.
 //
@@ -40,6 +41,14 @@
 // whether it should go on; [Link.Cut] ends reads with [ErrCut] and leaves
 // writes one second. [Link.Linger] lets the last words arrive at a peer that
 // still sends: 2 seconds and 16 MiB at most.
+//
+// Conn gives a request its time as a whole, as Postfix does with
+// smtpd_per_request_deadline: the waits for the octets of a line add up, so that
+// nobody holds a place with an octet now and then. Content earns more time by
+// what comes ([Conn.MinRate]), never beyond [Conn.ReadTimeout]. [Conn.Stress]
+// shortens the wait that goes on. None of this has a timer: it is arithmetic on
+// the deadline that each read has anyway. [Conn.Early] says whether the peer
+// has sent something before its time.
 //
 // # Results
 //

@@ -71,6 +71,16 @@
 // mailboxes: 552 5.2.2 when there is none for anybody. When the quota cannot be
 // asked, mail is taken: delivery asks again.
 //
+// # Rates of clients
+//
+// What a client does that is neither trusted nor in
+// smtpd.client_event_limit_exceptions is counted by internal/anvil: connections
+// ([Admission], before a session is made), commands (421 4.7.0), messages and
+// recipients (450 4.7.1), and recipients that were refused for good. Beyond
+// smtpd.client_refused_recipient_rate_limit every recipient gets the same 450 and
+// nobody is looked up, so that probing addresses ends. Refused recipients of
+// users who logged in do not count.
+//
 // # Names of clients
 //
 // The name in Received is the one of the client's address that has this
