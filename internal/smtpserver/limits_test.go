@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/emersion/go-smtp"
+	"golang.org/x/sys/unix"
 
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/msglog"
@@ -235,11 +236,10 @@ func waitReadable(nc net.Conn) error {
 	if err != nil {
 		return err
 	}
-	first := true
-	return raw.Read(func(uintptr) bool {
-		ready := !first
-		first = false
-		return ready
+	var octet [1]byte
+	return raw.Read(func(fd uintptr) bool {
+		_, _, err := unix.Recvfrom(int(fd), octet[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+		return err != unix.EAGAIN
 	})
 }
 
