@@ -44,15 +44,15 @@ func counted(t *testing.T, b *bed, clk clock.Clock) (address string, log *locked
 	t.Helper()
 	log = &lockedBuffer{}
 	b.o.Log = msglog.New(slog.NewTextHandler(log, nil))
-	b.o.Anvil = anvil.New(anvil.Options{Clock: clk, Exempt: b.o.Trusted})
+	b.o.Counter = anvil.New(anvil.Options{Clock: clk, Exempt: b.o.Trusted})
 	h := New(b.o).MX()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := &service.Server{
-		ServiceName: "smtpd", Handler: h, Busy: h.BusyReply(), Log: b.o.Log, Clock: clock.System{}, Counter: b.o.Anvil,
-		Admit: Admission("smtpd", b.o.Params, b.o.Anvil), Limits: service.Limits{Trusted: b.o.Trusted},
+		ServiceName: "smtpd", Handler: h, Busy: h.BusyReply(), Log: b.o.Log, Clock: clock.System{}, Counter: b.o.Counter,
+		Admit: Admission("smtpd", b.o.Params, b.o.Counter), Limits: service.Limits{Trusted: b.o.Trusted},
 		Listeners: []service.Listener{{Listener: l}},
 	}
 	ctx, cancel := context.WithCancel(context.Background())
