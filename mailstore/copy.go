@@ -245,7 +245,7 @@ func (mb *mailbox) transfer(ctx context.Context, t *transfer) ([]imap.UID, error
 	if err != nil {
 		return nil, err
 	}
-	if err := t.link(); err != nil {
+	if err := t.link(ctx); err != nil {
 		return nil, err
 	}
 	if err := t.index(o); err != nil {
@@ -295,17 +295,19 @@ func (t *transfer) record() *storedRecord {
 }
 
 // link gives the files their names.
-func (t *transfer) link() error {
+func (t *transfer) link(ctx context.Context) error {
 	s := t.to.store()
 	if !t.move {
 		t.to.acct.noteCopy()
 	}
 	for i, m := range t.messages {
 		name := filepath.Join(t.to.path, m.File())
-		var err error
-		if t.move {
+		err := ctx.Err()
+		switch {
+		case err != nil:
+		case t.move:
 			err = s.withRoom(func() error { return s.fs.Rename(t.files[i], name) })
-		} else {
+		default:
 			err = s.linkOrCopy(t.files[i], name, t.to.path)
 		}
 		if err != nil {

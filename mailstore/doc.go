@@ -120,8 +120,8 @@
 //
 // # Contexts
 //
-// A method works as long as its caller's context allows; Run's is that of the
-// background work. For a mailbox that another process has locked it waits no
+// A method works as long as its caller's context allows: STORE ends with what is
+// done, COPY and MOVE undo it. Run's is that of the background work. For a mailbox that another process has locked it waits no
 // longer than store.lock_timeout (ErrBusy). Last work, on a mailbox that leaves
 // memory and in [Store.Close], is nobody's request and has store.close_timeout.
 //

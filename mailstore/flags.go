@@ -188,7 +188,7 @@ func (v *View) setFlags(ctx context.Context, seqs []uint32, op FlagOp, flags []i
 		return nil, err
 	}
 	current := v.flagsGen == mb.flagsGen
-	modified, lost, err := v.changeFlags(seqs, op, bits, unchangedSince)
+	modified, lost, err := v.changeFlags(ctx, seqs, op, bits, unchangedSince)
 	if current {
 		v.flagsGen, v.modSeq = mb.flagsGen, mb.st.ModSeq
 	}
@@ -198,7 +198,7 @@ func (v *View) setFlags(ctx context.Context, seqs []uint32, op FlagOp, flags []i
 		mb.forget()
 		if err = mb.compare(ctx, false); err == nil {
 			var again, still []uint32
-			again, still, err = v.changeFlags(lost, op, bits, unchangedSince)
+			again, still, err = v.changeFlags(ctx, lost, op, bits, unchangedSince)
 			modified = append(modified, again...)
 			if err == nil && len(still) > 0 {
 				err = mb.misplaced("setting flags", len(still))
@@ -218,13 +218,13 @@ func (mb *mailbox) misplaced(what string, n int) error {
 
 // changeFlags gives the files their names for the new flags and commits it.
 // Those not found under the name that the index has are lost.
-func (v *View) changeFlags(seqs []uint32, op FlagOp, marks index.Marks, unchangedSince uint64) (modified, lost []uint32, err error) {
+func (v *View) changeFlags(ctx context.Context, seqs []uint32, op FlagOp, marks index.Marks, unchangedSince uint64) (modified, lost []uint32, err error) {
 	mb := v.mb
 	o, err := mb.before(true, true)
 	if err != nil {
 		return nil, nil, err
 	}
-	changed, modified, lost, err := v.renameAll(seqs, op, marks, unchangedSince)
+	changed, modified, lost, err := v.renameAll(ctx, seqs, op, marks, unchangedSince)
 	return modified, lost, errors.Join(err, mb.commitFlags(changed, o, v))
 }
 
@@ -239,9 +239,12 @@ type become struct {
 // renameAll gives the files their names for the new flags. The UIDs of those
 // that were renamed are in changed, in case of an error too; lost are those
 // that were not where the index has them.
-func (v *View) renameAll(seqs []uint32, op FlagOp, marks index.Marks, unchangedSince uint64) (changed map[become][]uint32, modified, lost []uint32, err error) {
+func (v *View) renameAll(ctx context.Context, seqs []uint32, op FlagOp, marks index.Marks, unchangedSince uint64) (changed map[become][]uint32, modified, lost []uint32, err error) {
 	changed = map[become][]uint32{}
 	for _, seq := range seqs {
+		if err := ctx.Err(); err != nil {
+			return changed, modified, lost, err
+		}
 		m := v.live(seq)
 		if m == nil {
 			continue

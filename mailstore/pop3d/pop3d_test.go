@@ -140,7 +140,7 @@ func TestImplicitTLS(t *testing.T) {
 func TestRetrieveEverything(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, nil)
-	messages := []string{first, third, big(10 << 20), "", "\n", "\n\n.", "Subject: cr\n\nbare \r here\nend\r\n", big(100)}
+	messages := []string{first, third, big(10 << 20), "", "\n", "\n\n.", "Subject: cr\n\nbare \r here\nend\r\n", "Subject: n\x00l\n\nbody \x00\n", big(100)}
 	h.deliver("bob", messages...)
 	c := h.login("bob")
 	go func() {
