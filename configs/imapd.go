@@ -52,7 +52,7 @@ func (c *IMAPD) params() []Param {
 		Duration("imapd.stress_login_timeout", &c.StressTimeout, 10*time.Second, time.Second, time.Hour,
 			"Under stress, what takes the place of imapd.login_timeout; for those who have not logged in yet, too."),
 		Int("imapd.max_userip_connections", &c.MaxUserIP, 30, 0, 1000000,
-			"Connections at once of one user from one IP address (Dovecot mail_max_userip_connections). Trusted networks are exempt. 0 is no limit."),
+			"Connections at once of one user from one client (an IPv4 address, an IPv6 /64; Dovecot mail_max_userip_connections). Trusted networks are exempt. 0 is no limit."),
 		Duration("imapd.login_timeout", &c.LoginTimeout, 3*time.Minute, time.Second, time.Hour,
 			"From the connection to the log-in."),
 		Duration("imapd.idle_timeout", &c.IdleTimeout, 30*time.Minute, 10*time.Second, 24*time.Hour,

@@ -41,7 +41,7 @@ func (c *POP3D) params() []Param {
 		Duration("pop3d.stress_login_timeout", &c.StressTimeout, 10*time.Second, time.Second, time.Hour,
 			"Under stress, what takes the place of pop3d.login_timeout; for those who have not logged in yet, too."),
 		Int("pop3d.max_userip_connections", &c.MaxUserIP, 10, 0, 1000000,
-			"Connections at once of one user from one IP address (Dovecot mail_max_userip_connections). Trusted networks are exempt. 0 is no limit."),
+			"Connections at once of one user from one client (an IPv4 address, an IPv6 /64; Dovecot mail_max_userip_connections). Trusted networks are exempt. 0 is no limit."),
 		Duration("pop3d.login_timeout", &c.LoginTimeout, 3*time.Minute, time.Second, time.Hour,
 			"From the connection to the log-in."),
 		Duration("pop3d.idle_timeout", &c.IdleTimeout, 10*time.Minute, 10*time.Second, 24*time.Hour,

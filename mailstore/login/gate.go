@@ -11,6 +11,8 @@ import (
 	"toastmaster/directory"
 	"toastmaster/directory/logins"
 	"toastmaster/directory/password"
+	"toastmaster/internal/anvil"
+	"toastmaster/internal/clock"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/msglog"
 	"toastmaster/internal/service"
@@ -62,14 +64,8 @@ type Gate struct {
 	Watch *logins.Watch
 	Log   *msglog.Log
 
-	mu    sync.Mutex
-	users map[userAddr]int
-}
-
-// userAddr is whose connections are counted together.
-type userAddr struct {
-	user   string
-	client netip.Addr
+	once    sync.Once
+	counter *anvil.Counter
 }
 
 // Loopback are the networks of the machine itself.
@@ -89,24 +85,14 @@ func (g *Gate) Connect(c net.Conn) *Session {
 	return s
 }
 
-// enter counts a connection of a user; false means that there are too many.
-func (g *Gate) enter(k userAddr) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.users[k] >= g.PerUser {
-		return false
-	}
-	if g.users == nil {
-		g.users = map[userAddr]int{}
-	}
-	g.users[k]++
-	return true
+// sessions counts the sessions of users from clients, an IPv6 client being its
+// /64; a client in Trusted is not counted.
+func (g *Gate) sessions() *anvil.Counter {
+	g.once.Do(func() { g.counter = anvil.New(anvil.Options{Exempt: g.Trusted, Clock: clock.System{}}) })
+	return g.counter
 }
 
-func (g *Gate) leave(k userAddr) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.users[k]--; g.users[k] <= 0 {
-		delete(g.users, k)
-	}
+// userAt is whose sessions are counted together.
+func (g *Gate) userAt(user string, client netip.Addr) anvil.Key {
+	return anvil.Name(user).From(g.sessions().Client(client))
 }

@@ -178,6 +178,13 @@ func TestConnectionsPerUserAndAddress(t *testing.T) {
 	if _, err := try("192.0.2.2:9"); err != nil {
 		t.Errorf("other address: %v", err)
 	}
+	// A host has a /64.
+	if _, err := try("[2001:db8::1]:9"); err != nil {
+		t.Errorf("IPv6: %v", err)
+	}
+	if _, err := try("[2001:db8::2]:9"); !errors.Is(err, ErrTooMany) {
+		t.Errorf("another address of the same /64: %v", err)
+	}
 	for range 2 {
 		if _, err := try("192.0.2.99:9"); err != nil {
 			t.Errorf("trusted: %v", err)

@@ -11,6 +11,7 @@ import (
 	"toastmaster/directory"
 	"toastmaster/directory/logins"
 	"toastmaster/directory/password"
+	"toastmaster/internal/anvil"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/msglog"
 	"toastmaster/internal/sasl"
@@ -35,7 +36,7 @@ type Session struct {
 	account  mailstore.Account
 	loggedIn bool
 	counted  bool
-	key      userAddr
+	key      anvil.Key
 
 	// attempt is the log-in, or the last attempt at one; nil before.
 	attempt  *logins.Login
@@ -191,11 +192,12 @@ func (s *Session) verify(ctx context.Context, mechanism, authzid, authcid, secre
 
 // enter opens the mail of somebody who is who they say.
 func (s *Session) enter(ctx context.Context, box directory.Mailbox) error {
-	k := userAddr{user: box.Address.String(), client: s.Client}
-	if s.gate.PerUser > 0 && s.Client.IsValid() && !service.InNetworks(s.gate.Trusted, s.Client) {
-		if !s.gate.enter(k) {
+	name := box.Address.String()
+	if s.gate.PerUser > 0 {
+		k := s.gate.userAt(name, s.Client)
+		if !s.gate.sessions().Enter(anvil.Session, k, s.gate.PerUser) {
 			s.gate.Log.Event(msglog.Reject{
-				Service: s.gate.Service, Session: s.ID, Client: s.client(), To: k.user, Stage: "login", Err: ErrTooMany,
+				Service: s.gate.Service, Session: s.ID, Client: s.client(), To: name, Stage: "login", Err: ErrTooMany,
 			})
 			return ErrTooMany
 		}
@@ -207,7 +209,7 @@ func (s *Session) enter(ctx context.Context, box directory.Mailbox) error {
 		s.release()
 		e := dsn.Wrap(dsn.MailSystem, "Mailbox is not available, try again later", err)
 		s.gate.Log.Event(msglog.Reject{
-			Service: s.gate.Service, Session: s.ID, Client: s.client(), To: k.user, Stage: "login", Err: e,
+			Service: s.gate.Service, Session: s.ID, Client: s.client(), To: name, Stage: "login", Err: e,
 		})
 		return e
 	}
@@ -247,7 +249,7 @@ func (s *Session) Disconnect(reason, stats string) {
 
 func (s *Session) release() {
 	if s.counted {
-		s.gate.leave(s.key)
+		s.gate.sessions().Leave(anvil.Session, s.key)
 		s.counted = false
 	}
 }
