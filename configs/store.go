@@ -2,12 +2,14 @@ package configs
 
 import (
 	"errors"
+	"strings"
 	"time"
 )
 
 // Store is the section [store].
 type Store struct {
 	Path               string
+	Home               string
 	Separator          string
 	DefaultFolders     []string
 	MaxFolders         int
@@ -40,6 +42,8 @@ func (c *Store) params() []Param {
 	return []Param{
 		String("store.path", &c.Path, "mail", "a folder", nil,
 			"The folder below main.data_dir that holds the mailboxes, and nothing else. One that has something in it and no folder .toastmaster is refused: make that folder to take over a Maildir tree of Dovecot's. All of it must be one file system."),
+		String("store.home", &c.Home, "%d/%n", "a path below store.path", checkHome,
+			"Where the mail of a new mailbox lies, below store.path: %d is its domain, %n its local part, %u both. An absolute path must be inside of store.path. Mailboxes that exist keep theirs; `mailbox add --home` and `mailbox set --home` say another one."),
 		String("store.separator", &c.Separator, "/", `"/" or "."`, checkSeparator,
 			"The separator between levels of a mailbox name in IMAP. On disk it is always a dot (Maildir++), so a level cannot hold one."),
 		List("store.default_folders", &c.DefaultFolders, []string{"Drafts", "Sent", "Junk", "Trash", "Archive"}, "mailbox names", nil,
@@ -98,6 +102,14 @@ func (c *Store) params() []Param {
 func checkSeparator(s string) error {
 	if s != "/" && s != "." {
 		return errors.New("not a separator")
+	}
+	return nil
+}
+
+// checkHome wants a template that gives each mailbox its own folder.
+func checkHome(s string) error {
+	if !strings.Contains(s, "%u") && !(strings.Contains(s, "%n") && strings.Contains(s, "%d")) {
+		return errors.New("must have %u, or %d and %n, in it: each mailbox has a folder of its own")
 	}
 	return nil
 }

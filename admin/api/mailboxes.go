@@ -68,7 +68,7 @@ func (h *handlers) addMailbox(ctx context.Context, in *body[model.NewMailbox]) (
 		return nil, err
 	}
 	// Before the mailbox is there, so that what is found is nobody's new mail.
-	old, err := h.oldMail(ctx, in.Body.Address)
+	old, err := h.oldMail(ctx, in.Body.Address, in.Body.Home)
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +97,7 @@ func (h *handlers) keepsOldMail(ctx context.Context, in *model.NewMailbox) error
 	if in.KeepMail {
 		return nil
 	}
-	old, err := h.oldMail(ctx, in.Address)
+	old, err := h.oldMail(ctx, in.Address, in.Home)
 	if err == nil && old.Home != "" {
 		err = hasOldMail(old)
 	}
@@ -106,12 +106,15 @@ func (h *handlers) keepsOldMail(ctx context.Context, in *model.NewMailbox) error
 
 // oldMail is the mailbox that an address would get, if mail lies there
 // already; else it has no Home.
-func (h *handlers) oldMail(ctx context.Context, address string) (directory.Mailbox, error) {
+func (h *handlers) oldMail(ctx context.Context, address string, home *string) (directory.Mailbox, error) {
 	a, err := model.ParseAddress(address, false)
 	if err != nil || h.o.HasMail == nil {
 		return directory.Mailbox{}, nil // no mailbox's address, which others refuse
 	}
-	m := directory.Mailbox{Address: a, Home: model.Home(a)}
+	m := directory.Mailbox{Address: a}
+	if m.Home, err = h.o.Store.HomeOf(address, home); err != nil {
+		return directory.Mailbox{}, nil // refused by others, too
+	}
 	there, err := h.o.HasMail(ctx, m)
 	if err != nil {
 		return directory.Mailbox{}, &model.Error{Kind: model.Internal, Text: "the mail store cannot say whether there is mail of an earlier mailbox", Cause: err}
@@ -177,7 +180,7 @@ func (h *handlers) removeMailbox(ctx context.Context, in *removeMailboxInput) (*
 // purgeOldMail removes what a mailbox left behind that was removed without its
 // mail.
 func (h *handlers) purgeOldMail(ctx context.Context, address string) (*body[model.Removed], error) {
-	old, err := h.oldMail(ctx, address)
+	old, err := h.oldMail(ctx, address, nil)
 	switch {
 	case err != nil:
 		return nil, err

@@ -55,6 +55,8 @@ type MailboxChange struct {
 	QuotaBytes    *int64  `json:"quota_bytes,omitempty" minimum:"0"`
 	QuotaMessages *int64  `json:"quota_messages,omitempty" minimum:"0"`
 	Enabled       *bool   `json:"enabled,omitempty"`
+	// Home is a folder or a template, see ExpandHome. Mail is not moved to it.
+	Home *string `json:"home,omitempty" doc:"Folder of its mail, below the root of the mail store; %d is its domain, %n its local part, %u both. Mail that lies in another folder is not moved" maxLength:"1000"`
 }
 
 // NewMailbox makes a mailbox. Without a password nobody can log in; quotas

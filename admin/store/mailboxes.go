@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
+	"path/filepath"
 	"strings"
 
 	"toastmaster/admin/model"
@@ -73,12 +75,15 @@ func (t *tx) addMailbox(ctx context.Context, in model.NewMailbox, hash *string) 
 	if err != nil {
 		return model.Mailbox{}, err
 	}
-	a, err := model.ParseAddress(in.Address, false)
+	home, err := t.homes.of(in.Address, in.Home)
+	if err == nil {
+		err = t.freeHome(ctx, home, id)
+	}
 	if err != nil {
 		return model.Mailbox{}, err
 	}
 	m := mailboxRow{Mailbox: model.Mailbox{
-		Address: in.Address, Home: model.Home(a), Enabled: true, Alias: beside,
+		Address: in.Address, Home: home, Enabled: true, Alias: beside,
 		QuotaBytes: d.DefaultQuotaBytes, QuotaMessages: d.DefaultQuotaMessages, Created: milliseconds(t.now),
 	}}
 	m.change(in.MailboxChange, hash, t.now)
@@ -89,6 +94,51 @@ func (t *tx) addMailbox(ctx context.Context, in model.NewMailbox, hash *string) 
 		return model.Mailbox{}, err
 	}
 	return m.Mailbox, t.audit(ctx, "add", "mailbox", in.Address, nil, auditedMailbox{m.Mailbox, false})
+}
+
+// homes makes the homes of mailboxes.
+type homes struct{ root, template string }
+
+// of is the home of an address, by what was asked for or by the template.
+func (h homes) of(address string, asked *string) (string, error) {
+	a, err := model.ParseAddress(address, false)
+	if err != nil {
+		return "", err
+	}
+	template := h.template
+	set(&template, asked)
+	home, err := model.ExpandHome(template, h.root, a)
+	if err != nil {
+		return "", fieldError("home", err.Error())
+	}
+	return home, nil
+}
+
+// HomeOf is the home that a new mailbox would get.
+func (s *Store) HomeOf(address string, asked *string) (string, error) {
+	return s.o.homes().of(address, asked)
+}
+
+// freeHome refuses a home that is another mailbox's, lies in one, or has one in it:
+// who removes one would remove the other.
+func (t *tx) freeHome(ctx context.Context, home string, id int64) error {
+	taken := func(query string, args ...any) error {
+		var address, at string
+		err := t.QueryRowContext(ctx, query, args...).Scan(&address, &at)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return fieldError("home", home+" and "+at+", the home of "+address+", would be one in the other, or the same")
+	}
+	for path := home; path != "."; path = filepath.Dir(path) {
+		if err := taken(selectHome, path, id); err != nil {
+			return err
+		}
+	}
+	return taken(selectHomesIn, home+"/", home+"0", id) // "0" follows "/"
 }
 
 func (m *mailboxRow) change(c model.MailboxChange, hash *string, now int64) {
@@ -122,8 +172,16 @@ func (s *Store) SetMailbox(ctx context.Context, actor, address string, in model.
 			return err
 		}
 		before := m.Mailbox
+		if in.Home != nil {
+			if m.Home, err = t.homes.of(address, in.Home); err == nil {
+				err = t.freeHome(ctx, m.Home, m.id)
+			}
+			if err != nil {
+				return err
+			}
+		}
 		m.change(in, hash, t.now)
-		if _, err := t.ExecContext(ctx, updateMailbox, m.id, hash, m.QuotaBytes, m.QuotaMessages, m.Enabled); err != nil {
+		if _, err := t.ExecContext(ctx, updateMailbox, m.id, hash, m.QuotaBytes, m.QuotaMessages, m.Enabled, m.Home); err != nil {
 			return err
 		}
 		if err := t.touch(ctx, m.id); err != nil {

@@ -60,8 +60,14 @@ INSERT INTO mailboxes (address_id, home, password_hash, quota_bytes, quota_messa
 VALUES (?, ?, ?, ?, ?, ?, hex(randomblob(16)))`
 
 	// Another password is another credential: it ends the open sessions.
+	selectHome = `
+SELECT a.address, m.home FROM mailboxes m JOIN addresses a ON a.id = m.address_id WHERE m.home = ?1 AND m.address_id <> ?2`
+	selectHomesIn = `
+SELECT a.address, m.home FROM mailboxes m JOIN addresses a ON a.id = m.address_id
+ WHERE m.home > ?1 AND m.home < ?2 AND m.address_id <> ?3 LIMIT 1`
+
 	updateMailbox = `
-UPDATE mailboxes SET password_hash = COALESCE(?2, password_hash), quota_bytes = ?3, quota_messages = ?4, enabled = ?5,
+UPDATE mailboxes SET password_hash = COALESCE(?2, password_hash), quota_bytes = ?3, quota_messages = ?4, enabled = ?5, home = ?6,
        credential = CASE WHEN ?2 IS NULL THEN credential ELSE hex(randomblob(16)) END
  WHERE address_id = ?1`
 

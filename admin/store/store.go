@@ -37,7 +37,11 @@ type Options struct {
 	Delimiters string
 	// Workers is admin.bulk_workers.
 	Workers int
+	// Root is store.path, absolute; Home is store.home.
+	Root, Home string
 }
+
+func (o *Options) homes() homes { return homes{o.Root, o.Home} }
 
 // Store changes and lists the hosted data. Safe for concurrent use.
 type Store struct{ o Options }
@@ -59,6 +63,7 @@ type tx struct {
 	// limits and delimiters are the Options'.
 	limits     directory.Limits
 	delimiters string
+	homes      homes
 	// prepared are the statements of a transaction of many changes, counts what it
 	// has counted, domains those it has looked up; nil in others.
 	prepared map[string]*sql.Stmt
@@ -133,7 +138,7 @@ func (s *Store) write(ctx context.Context, actor string, f func(*tx) error) erro
 	}
 	err = f(&tx{
 		Tx: sqlTx, actor: actor, now: s.o.Clock.Now().UnixMilli(),
-		limits: s.o.Aliases, delimiters: s.o.Delimiters,
+		limits: s.o.Aliases, delimiters: s.o.Delimiters, homes: s.o.homes(),
 	})
 	if err != nil {
 		return failure(errors.Join(err, rollback(sqlTx)))

@@ -57,6 +57,25 @@ func (c countValue) Type() string { return "number" }
 // switchValue is a flag for yes or no that may be left away.
 type switchValue struct{ b **bool }
 
+// textValue is a flag for a text that may be absent.
+type textValue struct{ s **string }
+
+var _ pflag.Value = textValue{}
+
+func (t textValue) String() string {
+	if t.s == nil || *t.s == nil {
+		return ""
+	}
+	return **t.s
+}
+
+func (t textValue) Set(text string) error {
+	*t.s = &text
+	return nil
+}
+
+func (t textValue) Type() string { return "TEXT" }
+
 var _ pflag.Value = switchValue{}
 
 func (s switchValue) String() string {

@@ -184,6 +184,7 @@ func (i *instance) openDirectory(ctx context.Context) error {
 		Writer: writer, Reader: reader, Hasher: password.NewHasher(c.Auth),
 		Changed: i.directoryChanged, Clock: i.clock, Workers: c.Admin.BulkWorkers,
 		Aliases: aliasLimits(c.Cleanup), Delimiters: c.Main.RecipientDelimiter,
+		Root: absolute(c.Path(c.Store.Path)), Home: c.Store.Home,
 	})
 	i.auth = password.New(password.Options{
 		Directory: i.directory, Params: c.Auth, Trusted: i.trusted, Log: i.log, Clock: i.clock,

@@ -66,6 +66,7 @@ func mailboxFlags(cmd *cobra.Command, c *model.MailboxChange) {
 	fs.Var(switchValue{&c.Enabled}, "enabled", "whether it takes mail and lets its owner log in")
 	fs.Var(sizeValue{&c.QuotaBytes}, "quota", "most mail it holds (500M, 2GiB), 0 is unlimited")
 	fs.Var(countValue{&c.QuotaMessages}, "quota-messages", "most messages it holds, 0 is unlimited")
+	fs.Var(textValue{&c.Home}, "home", "folder of its mail in the store, with %d for its domain and %n for its local part (default store.home); mail is not moved")
 }
 
 func mailboxAdd(f *adminFlags) *cobra.Command {
@@ -99,7 +100,7 @@ deletes it.`,
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if from != "" {
-				return mailboxAddFrom(cmd.Context(), f, from, in.KeepMail, passwords)
+				return mailboxAddFrom(cmd.Context(), f, from, in, passwords)
 			}
 			in.Address = args[0]
 			if err := secret.read(f.env, in.Address, &in.MailboxChange); err != nil {

@@ -37,14 +37,14 @@ type bulkReport struct {
 }
 
 // mailboxAddFrom adds the mailboxes of a file.
-func mailboxAddFrom(ctx context.Context, f *adminFlags, name string, keepMail bool, passwords string) error {
+func mailboxAddFrom(ctx context.Context, f *adminFlags, name string, settings model.NewMailbox, passwords string) error {
 	in, size, err := openBulk(f.env, name)
 	if err != nil {
 		return &usage{err}
 	}
 	defer in.Close()
 	b := &bulk{
-		name: name, env: f.env, report: bulkReport{Errors: []bulkError{}}, json: f.json, keepMail: keepMail, passwords: passwords,
+		name: name, env: f.env, report: bulkReport{Errors: []bulkError{}}, json: f.json, settings: settings, passwords: passwords,
 		progress: newProgress(f.env.stderr, size),
 	}
 	err = f.withClient(func(c *client.Client) error { return b.run(ctx, c, in) })
@@ -74,10 +74,11 @@ func openBulk(env *environment, name string) (io.ReadCloser, int64, error) {
 
 // bulk is an addition under way.
 type bulk struct {
-	name     string
-	env      *environment
-	json     bool
-	keepMail bool
+	name string
+	env  *environment
+	json bool
+	// settings are those of the options, for all.
+	settings model.NewMailbox
 	// passwords is one of passwordsAuto and the others.
 	passwords string
 	report    bulkReport
@@ -115,7 +116,7 @@ func (b *bulk) run(ctx context.Context, c *client.Client, in io.Reader) error {
 			b.refuse(line, record[0], err.Error())
 			continue
 		}
-		box.KeepMail = b.keepMail
+		box.KeepMail, box.Home = b.settings.KeepMail, b.settings.Home
 		b.boxes, b.lines = append(b.boxes, box), append(b.lines, line)
 		if len(b.boxes) == bulkChunk {
 			if err := b.send(ctx, c, r.InputOffset()); err != nil {

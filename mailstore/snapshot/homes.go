@@ -31,10 +31,12 @@ func Homes(ctx context.Context, root string, f func(home string) error) error {
 			return nil
 		}
 		name := d.Name()
-		if path != root && (strings.HasPrefix(name, ".") || name == "cur" || name == "new" || name == "tmp") {
+		switch is := path != root && isMaildir(path); {
+		case path != root && strings.HasPrefix(name, "."):
 			return fs.SkipDir
-		}
-		if path == root || !isMaildir(path) {
+		case !is && (name == "cur" || name == "new" || name == "tmp"):
+			return fs.SkipDir // of the home above it
+		case !is:
 			return nil
 		}
 		rel, err := filepath.Rel(root, path)
@@ -45,14 +47,19 @@ func Homes(ctx context.Context, root string, f func(home string) error) error {
 	})
 }
 
-// isMaildir says whether path is a Maildir, as mailstore does.
+// isMaildir says whether path is a Maildir, as mailstore does. A folder cur that is
+// one itself makes none of the folder that it is in: it is the home of cur@DOMAIN.
 func isMaildir(path string) bool {
-	for _, name := range []string{"cur", "toastmaster.index.log", "maildirfolder"} {
+	for _, name := range []string{"toastmaster.index.log", "maildirfolder"} {
 		if _, err := os.Lstat(filepath.Join(path, name)); err == nil {
 			return true
 		}
 	}
-	return false
+	if _, err := os.Lstat(filepath.Join(path, "cur")); err != nil {
+		return false
+	}
+	_, err := os.Lstat(filepath.Join(path, "cur", "cur"))
+	return err != nil
 }
 
 // Stage is a folder in which a picture takes hold of files.

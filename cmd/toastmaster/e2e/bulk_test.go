@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -52,5 +54,45 @@ func TestManyAliasesFromAFile(t *testing.T) {
 	must(t, err)
 	if !strings.Contains(out, "loop2@many.test") || !strings.Contains(out, "x@elsewhere.example") {
 		t.Errorf("continued lines: %s", out)
+	}
+}
+
+// TestLayoutOfAnotherHost: mailboxes of a host that moves in stay in their folders.
+func TestLayoutOfAnotherHost(t *testing.T) {
+	t.Parallel()
+	b := serve(t, map[string]string{"store.home": `"%d/%n/Maildir"`})
+	ctx := testContext(t)
+	root := filepath.Join(b.Data(), "mail")
+	for _, home := range []string{"example.test/carol/Maildir", "old/dave"} {
+		for _, sub := range []string{"cur", "new", "tmp"} {
+			must(t, os.MkdirAll(filepath.Join(root, home, sub), 0o700))
+		}
+		must(t, os.WriteFile(filepath.Join(root, home, "cur", "1.x:2,S"), []byte("Subject: old\n\nText.\n"), 0o600))
+	}
+	_, err := b.Run(ctx, crashWord+"\n", "mailbox", "add", "carol@example.test", "--password-stdin")
+	if err == nil || !strings.Contains(err.Error(), "--keep-mail") {
+		t.Errorf("mail of somebody else is shown: %v", err)
+	}
+	for _, args := range []string{
+		"add carol@example.test --password-stdin --keep-mail",
+		"add dave@example.test --password-stdin --keep-mail --home " + root + "/old/%n",
+	} {
+		_, err := b.Run(ctx, crashWord+"\n", append([]string{"mailbox"}, strings.Fields(args)...)...)
+		must(t, err)
+	}
+	for _, name := range []string{"carol", "dave"} {
+		c, err := b.crashLogin(name + "@example.test")
+		must(t, err)
+		defer c.Close()
+		s, err := c.Select("INBOX", nil).Wait()
+		must(t, err)
+		if s.NumMessages != 1 {
+			t.Errorf("%s has %d messages", name, s.NumMessages)
+		}
+	}
+	for _, home := range []string{"../out", "/etc/%n", "%d/carol/Maildir", "%d/carol"} {
+		if out, err := b.Run(ctx, crashWord+"\n", "mailbox", "add", "eve@example.test", "--password-stdin", "--keep-mail", "--home", home); err == nil || !strings.Contains(err.Error(), "home: ") {
+			t.Errorf("--home %s: %v %s", home, err, out)
+		}
 	}
 }
