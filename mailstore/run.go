@@ -26,11 +26,12 @@ func (s *Store) Run(ctx context.Context) error {
 		case <-timer.C():
 		}
 		now := s.clock.Now()
-		if now.Sub(checked) >= s.cfg.CheckpointInterval {
+		// A clock that went back must not stop the work.
+		if age := now.Sub(checked); age >= s.cfg.CheckpointInterval || age < 0 {
 			checked = now
 			s.background(ctx)
 		}
-		if now.Sub(looked) >= s.cfg.SyncInterval {
+		if age := now.Sub(looked); age >= s.cfg.SyncInterval || age < 0 {
 			looked = now
 			s.look(ctx)
 		}

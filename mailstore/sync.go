@@ -21,6 +21,9 @@ import (
 // mtime is younger than that may have changed again with the same mtime.
 const tick = 100 * time.Millisecond
 
+// ahead is how far the clock of whoever changes a directory may be ahead of ours.
+const ahead = time.Minute
+
 // syncState says when the directories are to be read again although their
 // mtime did not change. Zero is never.
 type syncState struct {
@@ -82,7 +85,7 @@ func (mb *mailbox) refresh(ctx context.Context) error {
 	}
 	// Somebody who changes the directory all the time must not make us read
 	// it all the time.
-	if !grown && mb.now().Sub(mb.sync.lastScan) < 20*mb.sync.scanTook {
+	if age := mb.now().Sub(mb.sync.lastScan); !grown && age >= 0 && age < 20*mb.sync.scanTook {
 		return nil
 	}
 	return storeError(mb.flocked(ctx, func() error { return mb.compare(ctx, false) }))
@@ -166,7 +169,9 @@ func (mb *mailbox) compare(ctx context.Context, rebuild bool) error {
 func (mb *mailbox) stamp(d *difference, n, c int64) {
 	now := mb.now()
 	young := func(mtime int64) (index.Stamp, time.Time) {
-		if age := now.Sub(time.Unix(0, mtime)); age < tick {
+		// One that lies far ahead is of a clock that was wrong: what changes
+		// now gets another.
+		if age := now.Sub(time.Unix(0, mtime)); age < tick && age > -ahead {
 			return index.Stamp{MTime: mtime, Racy: true}, now.Add(tick)
 		}
 		return index.Stamp{MTime: mtime}, time.Time{}

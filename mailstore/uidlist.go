@@ -72,7 +72,11 @@ func replaceLocked(fsys vfs.FS, name string, now time.Time, data func() ([]byte,
 	f, err := fsys.OpenFile(lock, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
 		info, statErr := fsys.Stat(lock)
-		if statErr != nil || now.Sub(info.ModTime()) < staleLock {
+		if statErr != nil {
+			return false, nil
+		}
+		// One from far ahead was left by a process whose clock was wrong.
+		if age := now.Sub(info.ModTime()); age < staleLock && age > -staleLock {
 			return false, nil
 		}
 		if err := fsys.Remove(lock); err != nil {

@@ -255,7 +255,7 @@ func (i *instance) openQueue(ctx context.Context) error {
 	}
 	q, err := queue.Open(ctx, queue.Options{
 		Dir: i.config.Path(queueDir), Instance: i.plan.id, FS: i.fs, Clock: i.clock, Log: i.log,
-		Checkpoint: i.mail.Checkpoint, Config: i.config.Queue,
+		Checkpoint: i.mail.Checkpoint, Config: i.config.Queue, MaximalBackoff: i.config.Qmgr.MaximalBackoffTime,
 	})
 	if errors.Is(err, queue.ErrInUse) {
 		return fmt.Errorf("%s is in use by another process: stop the toastmaster that serves it first", i.config.Path(queueDir))

@@ -35,4 +35,7 @@ func runMailq(ctx context.Context, env *environment, args []string) int {
 
 // runNewaliases does nothing and says so with success: aliases are live the
 // moment they are set, there is no file to rebuild. Package scripts call it.
-func runNewaliases(context.Context, *environment, []string) int { return 0 }
+func runNewaliases(_ context.Context, env *environment, _ []string) int {
+	fmt.Fprintln(env.stdout, "newaliases: nothing to do: aliases are in the database and are live as soon as `toastmaster alias add` has set them; /etc/aliases is not read")
+	return 0
+}

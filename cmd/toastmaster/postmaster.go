@@ -30,6 +30,12 @@ func makePostmaster(ctx context.Context, c *configs.Config, id identity.ID) (err
 	nobody := ""
 	box := model.NewMailbox{Address: c.SMTPD.Postmaster, MailboxChange: model.MailboxChange{PasswordHash: &nobody}}
 	_, err = i.adminStore.AddMailbox(ctx, actor, box)
+	if err != nil && !isExists(err) {
+		return err
+	}
+	// What cron and the system write to root is for the same person.
+	root := model.NewAlias{Address: "root@" + c.Main.Hostname, AliasChange: model.AliasChange{Targets: []string{c.SMTPD.Postmaster}}}
+	_, err = i.adminStore.AddAlias(ctx, actor, root)
 	if isExists(err) {
 		return nil
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -80,14 +81,16 @@ func queueRemains(ctx context.Context, c *client.Client, filter model.QueueFilte
 	return c.QueueRemains(ctx)
 }
 
-const queueRow = "%-14s %9s %-19s %s\n"
+// queueRow is a line of Postfix's postqueue -p with long queue IDs: what reads
+// that reads this.
+const queueRow = "%-17s %8s %-19s %s\n"
 
 func queueListText(ctx context.Context, w io.Writer, c *client.Client, filter model.QueueFilter) error {
 	var count int
 	var octets int64
 	err := client.Each(ctx, c.Queue, filter, func(m model.QueuedMessage) error {
 		if count == 0 {
-			fmt.Fprintf(w, queueRow, "-Queue ID-", "-Size-", "-Arrived-", "-Sender, recipients-")
+			fmt.Fprintf(w, queueRow, "----Queue ID-----", "--Size--", "---Arrival Time----", "-Sender/Recipient------")
 		}
 		count++
 		octets += m.Size
@@ -99,7 +102,11 @@ func queueListText(ctx context.Context, w io.Writer, c *client.Client, filter mo
 	if count == 0 {
 		fmt.Fprintln(w, "Mail queue is empty")
 	} else {
-		fmt.Fprintf(w, "-- %s in %s.\n", formatOctets(octets), messages(count))
+		plural := "s"
+		if count == 1 {
+			plural = ""
+		}
+		fmt.Fprintf(w, "-- %d Kbytes in %d Request%s.\n", octets/1024, count, plural)
 	}
 	remains, err := queueRemains(ctx, c, filter)
 	for _, f := range remains {
@@ -114,22 +121,27 @@ func printQueued(w io.Writer, m model.QueuedMessage) error {
 	if sender == "" {
 		sender = "MAILER-DAEMON"
 	}
-	fmt.Fprintf(w, queueRow, m.ID+mark, formatOctets(m.Size), timeText(m.Arrived), sender)
-	const indent = 45
+	fmt.Fprintf(w, queueRow, m.ID+mark, strconv.FormatInt(m.Size, 10), m.Arrived.Local().Format("Mon Jan _2 15:04:05"), sender)
+	const indent = 47
 	if m.Place == "corrupt" || m.Reason != "" {
-		fmt.Fprintf(w, "%*s(%s)\n", indent-1, "", strings.TrimSuffix(m.Place+": "+oneLine(m.Reason), ": "))
+		printReason(w, strings.TrimSuffix(m.Place+": "+oneLine(m.Reason), ": "))
 	}
 	for _, file := range m.Files {
 		fmt.Fprintf(w, "%*s%s\n", indent, "", oneLine(file))
 	}
 	for _, r := range m.Recipients {
 		if r.Reason != "" {
-			fmt.Fprintf(w, "%*s(%s)\n", indent-1, "", oneLine(r.Reason))
+			printReason(w, oneLine(r.Reason))
 		}
 		fmt.Fprintf(w, "%*s%s\n", indent, "", r.Address)
 	}
 	_, err := fmt.Fprintln(w)
 	return err
+}
+
+// printReason puts a reason at the right margin, as Postfix does.
+func printReason(w io.Writer, reason string) {
+	fmt.Fprintf(w, "%*s(%s)\n", max(76-len(reason), 0), "", reason)
 }
 
 // oneLine keeps text of other hosts from moving the cursor or the lines.

@@ -68,7 +68,7 @@ func runSendmail(ctx context.Context, env *environment, args []string) int {
 	}
 	switch opts.mode {
 	case modeNothing:
-		return exOK
+		return runNewaliases(ctx, env, nil)
 	case modeMailq:
 		return runQueue(ctx, env, "list")
 	case modeFlush:

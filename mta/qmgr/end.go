@@ -93,13 +93,12 @@ func (msg *message) reason() string {
 func (msg *message) next() time.Time {
 	m := msg.manager
 	now := m.parts.Clock.Now()
-	arrived := msg.item.Envelope.Arrived
-	wait := min(max(now.Sub(arrived), m.config.MinimalBackoffTime), m.config.MaximalBackoffTime)
-	next := now.Add(wait)
-	if expiry := m.expiry(msg.item.Envelope); expiry.After(now) && next.After(expiry) {
-		return expiry
+	age := m.age(msg.item, now)
+	wait := m.backoff(age)
+	if left := m.lifetime(msg.item.Envelope) - age; left > 0 && left < wait {
+		wait = left
 	}
-	return next
+	return now.Add(wait)
 }
 
 // reportFailures sends one report about all that failed for good, and crosses
@@ -146,10 +145,12 @@ func (msg *message) reportDelay(ctx context.Context) bool {
 	m := msg.manager
 	env := msg.item.Envelope
 	after := m.config.DelayWarningTime
-	if after == 0 || len(msg.deferred) == 0 || m.parts.Clock.Now().Before(env.Arrived.Add(after)) {
+	now := m.parts.Clock.Now()
+	age := m.age(msg.item, now)
+	if after == 0 || len(msg.deferred) == 0 || age < after {
 		return false
 	}
-	r := agent.Report{Kind: agent.Delay, Recipients: msg.deferred, RetryUntil: m.expiry(env)}
+	r := agent.Report{Kind: agent.Delay, Recipients: msg.deferred, RetryUntil: now.Add(m.lifetime(env) - age)}
 	return msg.report(ctx, r) == nil
 }
 

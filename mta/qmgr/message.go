@@ -33,7 +33,7 @@ func newMessage(m *Manager, item *queue.Item) *message {
 	now := m.parts.Clock.Now()
 	return &message{
 		manager: m, item: item, activated: now,
-		expired: !now.Before(m.expiry(item.Envelope)),
+		expired: m.age(item, now) >= m.lifetime(item.Envelope),
 	}
 }
 
@@ -43,13 +43,37 @@ func (msg *message) fenced(name string, f func() error) error {
 	return service.Fenced(msg.manager.parts.Log, f, "service", name, "id", msg.item.Envelope.ID)
 }
 
-// expiry is when the queue lifetime of a message is over. Zero lifetime means
-// one attempt, which is what comparing with Arrived gives.
-func (m *Manager) expiry(e *envelope.Envelope) time.Time {
+// lifetime is how old a message may become. Zero means one attempt.
+func (m *Manager) lifetime(e *envelope.Envelope) time.Duration {
 	if e.Sender.IsNull() {
-		return e.Arrived.Add(m.config.BounceQueueLifetime)
+		return m.config.BounceQueueLifetime
 	}
-	return e.Arrived.Add(m.config.QueueLifetime)
+	return m.config.QueueLifetime
+}
+
+// age is how long a message has been here. When it arrived after now the clock
+// was ahead, and nobody knows: then it is as old as its attempts say, which are
+// at most as far apart as backoff has it. Otherwise it would be tried until the
+// clock is where it was.
+func (m *Manager) age(item *queue.Item, now time.Time) time.Duration {
+	age := now.Sub(item.Envelope.Arrived)
+	if age >= 0 {
+		return age
+	}
+	age = 0
+	for range min(item.Attempts, maxCountedAttempts) {
+		age += m.backoff(age)
+	}
+	return age
+}
+
+// maxCountedAttempts bounds the sum in age; by then every lifetime is over or the
+// message is tried for ever.
+const maxCountedAttempts = 100_000
+
+// backoff is how long a message of that age waits.
+func (m *Manager) backoff(age time.Duration) time.Duration {
+	return min(max(age, m.config.MinimalBackoffTime), m.config.MaximalBackoffTime)
 }
 
 // settle records the outcome of one recipient: in the queue, in the log and,
@@ -131,9 +155,9 @@ func (msg *message) log(started, now time.Time, r *agent.Result, status dsn.Stat
 	}
 	event := msglog.Attempt{
 		ID: env.ID, From: env.Sender.String(), To: to.Address.String(), Relay: r.Relay,
-		Delay: now.Sub(env.Arrived),
+		Delay: max(now.Sub(env.Arrived), 0),
 		Delays: [4]time.Duration{
-			msg.activated.Sub(env.Arrived), started.Sub(msg.activated), connected.Sub(started), now.Sub(connected),
+			max(msg.activated.Sub(env.Arrived), 0), started.Sub(msg.activated), connected.Sub(started), now.Sub(connected),
 		},
 		DSN: status, Status: word, Text: text,
 	}

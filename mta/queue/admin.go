@@ -79,7 +79,7 @@ func (q *Queue) unclaim(m *message) {
 		delete(q.known, m.id)
 		if m.place == Deferred {
 			if info, err := q.o.FS.Stat(q.places.path(Deferred, m.id)); err == nil {
-				q.due.add(m.id, info.ModTime(), false)
+				q.due.add(m.id, q.believable(m.id, info.ModTime()), false)
 				q.due.flush(m.id, m.flushed)
 			}
 		}

@@ -36,8 +36,12 @@ type Options struct {
 	// Checkpoint makes durable whatever was delivered into the store before
 	// the call (mailstore.Store.Checkpoint). nil: there is no store.
 	Checkpoint func(ctx context.Context) error
-	Clock      clock.Clock
-	Log        *msglog.Log
+	// MaximalBackoff is the longest time that a deferred message waits
+	// (qmgr.maximal_backoff_time); one that is due later is so because of a
+	// clock that was ahead. 0 believes every time.
+	MaximalBackoff time.Duration
+	Clock          clock.Clock
+	Log            *msglog.Log
 }
 
 // Queue is the durable queue of one instance. Safe for concurrent use.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"slices"
 	"time"
 
 	"toastmaster/internal/envelope"
@@ -39,6 +40,7 @@ func (q *Queue) scan(ctx context.Context) error {
 	// directory have been read already.
 	q.mu.Lock()
 	q.due.horizon = horizon
+	q.believeDue()
 	q.mu.Unlock()
 	err := q.places.each(Deferred, func(id envelope.QueueID, e fs.DirEntry) error {
 		info, err := e.Info()
@@ -49,7 +51,7 @@ func (q *Queue) scan(ctx context.Context) error {
 			return err
 		}
 		// What is in memory already must not take the place of others.
-		if at := info.ModTime(); !at.After(horizon) && !q.isKnown(id) {
+		if at := q.believable(id, info.ModTime()); !at.After(horizon) && !q.isKnown(id) {
 			first.offer(id, at)
 		}
 		return ctx.Err()
@@ -66,6 +68,38 @@ func (q *Queue) scan(ctx context.Context) error {
 	}
 	signal(q.wake)
 	return err
+}
+
+// believable is when a deferred message is due whose file says at. A time that no
+// attempt can have set is of a clock that was ahead; the message would lie there
+// until the clock is where it was. It waits as long as a message waits at most,
+// from now on, so its file is told: the next scan must not begin anew.
+func (q *Queue) believable(id envelope.QueueID, at time.Time) time.Time {
+	now := q.o.Clock.Now()
+	latest := now.Add(q.o.MaximalBackoff)
+	if q.o.MaximalBackoff == 0 || !at.After(latest.Add(time.Second)) {
+		return at
+	}
+	q.o.Log.Warn("queue message was due too far ahead, the clock must have been wrong", "id", id, "was", at.UTC().Format(time.RFC3339), "now_due", latest.UTC().Format(time.RFC3339))
+	if err := q.o.FS.Chtimes(q.places.path(Deferred, id), latest, latest); err != nil {
+		q.o.Log.Warn("queue message is tried now: its file takes no other time", "id", id, "cause", err)
+		return now
+	}
+	return latest
+}
+
+// believeDue brings what is known in memory within the time that a message
+// waits at most. q.mu is held.
+func (q *Queue) believeDue() {
+	if q.o.MaximalBackoff == 0 {
+		return
+	}
+	latest := q.o.Clock.Now().Add(q.o.MaximalBackoff)
+	for _, e := range slices.Clone(q.due.heap) {
+		if e.at.After(latest) {
+			q.due.add(e.id, latest, true)
+		}
+	}
 }
 
 func (q *Queue) isKnown(id envelope.QueueID) bool {

@@ -62,7 +62,7 @@
 // removed, disabled or has another password, the session ends with 421 4.7.0
 // at once, and in any case before the next MAIL; see directory/logins.
 //
-// Mail for <postmaster>, and for postmaster of main.hostname or of a hosted
+// Mail for <postmaster>, for root of main.hostname, and for postmaster of main.hostname or of a hosted
 // domain where nobody has that address, goes where smtpd.postmaster says, from
 // everybody and to wherever it is (RFC 5321 section 4.5.1). Without that
 // parameter <postmaster> is postmaster@main.hostname.

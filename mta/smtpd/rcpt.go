@@ -84,7 +84,12 @@ func (d *Daemon) isOurs(domain string) bool { return d.o.Ours != nil && d.o.Ours
 
 // isOurPostmaster says that smtpd.postmaster stands in for a.
 func (r recipient) isOurPostmaster(a addr.Address) bool {
-	return isPostmaster(a) && !r.d.postmaster.IsNull() && !a.Equal(r.d.postmaster)
+	return (isPostmaster(a) || r.isOurRoot(a)) && !r.d.postmaster.IsNull() && !a.Equal(r.d.postmaster)
+}
+
+// isOurRoot says that a is root of this host: what its programs write to.
+func (r recipient) isOurRoot(a addr.Address) bool {
+	return strings.EqualFold(a.Local, "root") && (a.Domain == r.d.o.Hostname || r.d.isOurs(a.Domain))
 }
 
 // postmaster decides about smtpd.postmaster. Everybody may write to it,
