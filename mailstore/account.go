@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"toastmaster/directory"
 	"toastmaster/internal/addr"
@@ -24,6 +25,16 @@ type Account struct {
 	// QuotaBytes and QuotaMessages are limits, zero is unlimited.
 	QuotaBytes    int64
 	QuotaMessages int64
+	// Asked is when the directory was asked for it, at the latest. An account
+	// that was removed since is not made again by mail that was on its way.
+	// Zero: it is made at need.
+	Asked time.Time
+}
+
+// AskedAt is the account as the directory had it at a time.
+func (a Account) AskedAt(t time.Time) Account {
+	a.Asked = t
+	return a
 }
 
 // AccountOf is the account of a mailbox of the directory.

@@ -68,6 +68,9 @@ func (s *Store) Deliver(ctx context.Context, a Account, d *Delivery) error {
 	}
 	defer s.release(mb)
 	_, _, err = mb.deliver(ctx, d)
+	if err != nil && acct.gone.Load() {
+		return ErrNotFound // removed meanwhile
+	}
 	return err
 }
 

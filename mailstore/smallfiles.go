@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/emersion/go-imap/v2"
 
@@ -198,6 +199,12 @@ func (s *Store) RemoveAccount(ctx context.Context, acc Account) error {
 	if err != nil {
 		return err
 	}
+	// From here on mail that was on its way makes nothing; what came before has
+	// the account in use.
+	s.mu.Lock()
+	s.removed.note(home, s.clock.Now())
+	used := s.accounts[home] != nil
+	s.mu.Unlock()
 	if err := s.abandon(ctx, home); err != nil {
 		return storeError(err)
 	}
@@ -205,9 +212,10 @@ func (s *Store) RemoveAccount(ctx context.Context, acc Account) error {
 	if err != nil {
 		return storeError(err)
 	}
-	if !there {
+	if !there && !used {
 		return storeError(s.removeParents(home)) // a crash may have left them
 	}
+	acc.Asked = time.Time{}
 	a, err := s.acquire(acc)
 	if err != nil {
 		return err

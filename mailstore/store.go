@@ -84,6 +84,7 @@ type Store struct {
 	mu       sync.Mutex
 	closed   bool
 	accounts map[string]*account // by home
+	removed  removals
 	boxes    map[string]*mailbox // by folder
 	// idle has the mailboxes nobody uses, the most recent in front.
 	idle      list.List
@@ -237,6 +238,10 @@ func (s *Store) acquire(a Account) (*account, error) {
 	if s.closed {
 		s.mu.Unlock()
 		return nil, ErrClosed
+	}
+	if s.removed.since(home, a.Asked) {
+		s.mu.Unlock()
+		return nil, ErrNotFound
 	}
 	acct := s.accounts[home]
 	if acct == nil {

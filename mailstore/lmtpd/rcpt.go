@@ -17,6 +17,9 @@ func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
 	if address.Domain == "" {
 		address = address.WithDomain(s.d.o.Hostname)
 	}
+	if s.asked.IsZero() {
+		s.asked = s.d.o.Clock.Now()
+	}
 	found, err := s.d.o.Directory.Recipient(s.c.Context(), address)
 	box, failed := directory.Destination(found, err)
 	if failed != nil {

@@ -29,6 +29,8 @@ type session struct {
 	copies []delivery
 	// known are the indexes of copies by address, folded and in the real domain.
 	known map[addr.Address]int
+	// asked is when the first of them was looked up.
+	asked time.Time
 }
 
 // recipient is one accepted recipient.
@@ -57,7 +59,9 @@ func (s *session) Mail(from string, o *smtp.MailOptions) error {
 }
 
 // Reset forgets the transaction.
-func (s *session) Reset() { s.sender, s.rcpts, s.copies, s.known = "", nil, nil, nil }
+func (s *session) Reset() {
+	s.sender, s.rcpts, s.copies, s.known, s.asked = "", nil, nil, nil, time.Time{}
+}
 
 // Logout has nothing to give back.
 func (s *session) Logout() error { return nil }
@@ -157,7 +161,7 @@ func (s *session) refuseLoops(before *trace.Delivered, results []*dsn.Error) {
 }
 
 func (s *session) deliver(c *delivery, content *spool.Buffer, prefix []byte) *dsn.Error {
-	err := s.d.o.Store.Deliver(s.c.Context(), mailstore.AccountOf(c.box), &mailstore.Delivery{
+	err := s.d.o.Store.Deliver(s.c.Context(), mailstore.AccountOf(c.box).AskedAt(s.asked), &mailstore.Delivery{
 		Date: s.d.o.Clock.Now(), Prefix: prefix, Content: content, Durable: true,
 	})
 	if failed := mailstore.DSN(err); failed != nil {

@@ -65,12 +65,13 @@ func (a *Agent) Deliver(ctx context.Context, r *agent.Request, report func(agent
 
 func (a *Agent) deliver(ctx context.Context, r *agent.Request, i int, now time.Time) *dsn.Error {
 	to := &r.Envelope.Recipients[i]
+	asked := a.clock.Now()
 	box, err := directory.Destination(a.directory.Recipient(ctx, to.Address))
 	if err != nil {
 		return err
 	}
 	final := trace.Final{ReturnPath: r.Envelope.Sender.Path(), To: to.Address, Original: to.Original}
-	failed := mailstore.DSN(a.store.Deliver(ctx, mailstore.AccountOf(box), &mailstore.Delivery{
+	failed := mailstore.DSN(a.store.Deliver(ctx, mailstore.AccountOf(box).AskedAt(asked), &mailstore.Delivery{
 		ID:      envelope.DeliveryID(r.Envelope.ID, to.Address),
 		Replay:  r.Replay,
 		Date:    now,

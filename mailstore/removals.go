@@ -1,0 +1,36 @@
+package mailstore
+
+import "time"
+
+// removals are when accounts were removed, under Store.mu. Who asked the
+// directory before that has an answer that is not true any more: a delivery
+// that goes on would make the account again, for nobody.
+type removals struct{ at map[string]time.Time }
+
+const (
+	// removalMemory is longer than a command takes from its question to its
+	// delivery: LMTP asks at RCPT and delivers after the content.
+	removalMemory = time.Hour
+	// maxRemovals bounds them; a domain of so many is removed in one go.
+	maxRemovals = 100_000
+)
+
+func (r *removals) note(home string, now time.Time) {
+	if r.at == nil {
+		r.at = map[string]time.Time{}
+	}
+	if len(r.at) >= maxRemovals {
+		for h, t := range r.at {
+			if now.Sub(t) > removalMemory || len(r.at) >= maxRemovals {
+				delete(r.at, h)
+			}
+		}
+	}
+	r.at[home] = now
+}
+
+// since says that the account was removed after the directory was asked.
+func (r *removals) since(home string, asked time.Time) bool {
+	t, ok := r.at[home]
+	return ok && !asked.IsZero() && !asked.After(t)
+}

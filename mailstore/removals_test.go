@@ -1,0 +1,110 @@
+package mailstore
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"toastmaster/internal/testkit/faultfs"
+	"toastmaster/internal/vfs"
+)
+
+// TestRemovalAndDeliveries: mail that is on its way while an account is removed
+// leaves nothing behind, at whatever moment it comes; a mailbox that is made
+// anew in the same place gets its mail.
+func TestRemovalAndDeliveries(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	s := openStore(t, root)
+	for round := range 20 {
+		a := alice().AskedAt(time.Now())
+		check(t, s.Deliver(t.Context(), a, &Delivery{Content: message("first")}))
+		var load sync.WaitGroup
+		ctx, stop := context.WithCancel(t.Context())
+		for k := range 4 {
+			load.Go(func() {
+				for ctx.Err() == nil {
+					d := &Delivery{Content: message("on its way"), Durable: k%2 == 0}
+					if err := s.Deliver(t.Context(), a, d); err != nil && !errors.Is(err, ErrNotFound) && !errors.Is(err, fs.ErrNotExist) {
+						t.Errorf("%v", err)
+						return
+					}
+				}
+			})
+		}
+		time.Sleep(time.Duration(round%6) * time.Millisecond) // any moment will do
+		check(t, s.RemoveAccount(t.Context(), alice()))
+		stop()
+		load.Wait()
+		if _, err := os.Stat(home(root)); !errors.Is(err, os.ErrNotExist) {
+			t.Fatalf("round %d: left behind: %q, %v", round, tree(t, home(root)), err)
+		}
+	}
+	check(t, s.Deliver(t.Context(), alice().AskedAt(time.Now()), &Delivery{Content: message("anew")}))
+	check(t, s.Close())
+	s = openStore(t, root)
+	if got := subjectsOf(t, s, "INBOX"); len(got) != 1 || got["anew"] != 1 {
+		t.Errorf("%v", got)
+	}
+	check(t, s.Close())
+}
+
+// TestRemovalAndAKill: no start brings back what was removed, or puts mail of
+// before into it.
+func TestRemovalAndAKill(t *testing.T) {
+	t.Parallel()
+	for n := 1; ; n += 2 {
+		disk := faultfs.NewDisk()
+		f := faultfs.Wrap(disk)
+		l := &ledger{fs: f}
+		s, err := Open(t.Context(), l.options())
+		check(t, err)
+		check(t, l.prepare(t.Context(), s))
+		u := openUser(t, s)
+		for _, c := range []change{appending("Work", "a"), copying("INBOX", "Work", "m0"), moving("INBOX", "Archive", "m1")} {
+			check(t, c.do(t.Context(), s, u))
+		}
+		f.Reset()
+		var killed, cut *faultfs.Disk
+		f.Hook(func(faultfs.Op, string) error {
+			if killed == nil && f.Count(faultfs.Any) >= n {
+				killed, cut = disk.Clone(), disk.Crash()
+			}
+			return nil
+		})
+		check(t, s.RemoveAccount(t.Context(), alice()))
+		done := killed == nil
+		if done {
+			killed, cut = disk.Clone(), disk.Crash()
+		}
+		f.Hook(nil)
+		check(t, u.Close())
+		check(t, s.Close())
+		for _, fsys := range []vfs.FS{killed, cut} {
+			l.fs = fsys
+			again, err := Open(t.Context(), l.options())
+			check(t, err)
+			there, err := again.HasAccount(alice())
+			check(t, err)
+			if done && there {
+				t.Errorf("it is back")
+			}
+			// The command is given again.
+			check(t, again.RemoveAccount(t.Context(), alice()))
+			check(t, again.Close())
+			again, err = Open(t.Context(), l.options())
+			check(t, err)
+			if there, err := again.HasAccount(alice()); err != nil || there {
+				t.Errorf("operation %d: it is back, %v", n, err)
+			}
+			check(t, again.Close())
+		}
+		if done || t.Failed() {
+			return
+		}
+	}
+}
