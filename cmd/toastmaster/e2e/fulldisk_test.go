@@ -121,7 +121,7 @@ func TestFullDisk(t *testing.T) {
 func TestLittleSpace(t *testing.T) {
 	t.Parallel()
 	disk := smallDisk(t, "192m")
-	b := serveIn(t, filepath.Join(disk, "srv"), map[string]string{"queue.min_free": `"64 MiB"`})
+	b := serveIn(t, filepath.Join(disk, "srv"), map[string]string{"queue.min_free": `"64 MiB"`, "store.min_free": `"16 MiB"`})
 	must(t, b.sendSized("before@full.example.net", 200<<10))
 	ballast := filepath.Join(disk, "ballast")
 	var st syscall.Statfs_t
