@@ -108,7 +108,7 @@ func (c *held) Read(p []byte) (int, error) {
 func TestClientGone(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, nil)
-	h.handler.lookEvery = 1
+	h.handler.lookEvery, h.handler.patience = 1, 0
 	h.deliver("alice", plain, mixed)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -148,6 +148,25 @@ func TestClientGone(t *testing.T) {
 		}
 		<-done
 		_ = peer.Close()
+	}
+}
+
+// TestScriptThatClosesItsSide sends everything, closes its side and waits for the
+// answers, as "printf ... | nc -N" does.
+func TestScriptThatClosesItsSide(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, nil)
+	h.handler.lookEvery = 1
+	h.deliver("alice", "Subject: large\n\n"+strings.Repeat(strings.Repeat("x", 99)+"\n", 100_000), plain)
+	c := h.client(0)
+	c.send("a LOGIN alice@example.test \"secret word\"\r\nb SELECT INBOX\r\nc LIST \"\" *\r\nd SEARCH BODY two\r\n" +
+		"e FETCH 1:* (FLAGS BODY.PEEK[] BODY.PEEK[TEXT] BODY.PEEK[])\r\nf LOGOUT\r\n")
+	if err := c.Conn.(*net.TCPConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	got, err := io.ReadAll(c.r)
+	if err != nil || !strings.Contains(string(got), "* SEARCH 2\r\n") || !strings.HasSuffix(string(got), "f OK Logout completed\r\n") || len(got) < 30_000_000 {
+		t.Errorf("%v, %d octets, %q", err, len(got), got[max(0, len(got)-200):])
 	}
 }
 

@@ -46,9 +46,11 @@ var (
 type conn struct {
 	link *wire.Link
 	// ctx is the session's; steps is work done since the last look at it, of
-	// which there is one after each lookEvery.
-	ctx              context.Context
-	steps, lookEvery int
+	// which there is one after each lookEvery; unheard is work since the last
+	// write.
+	ctx               context.Context
+	steps, lookEvery  int
+	unheard, patience int
 
 	blocks  *blockPool
 	maxLine int
@@ -85,7 +87,7 @@ type conn struct {
 }
 
 func newConn(nc net.Conn, blocks *blockPool, maxLine int) *conn {
-	return &conn{link: wire.NewLink(nc), ctx: context.Background(), lookEvery: lookEvery, blocks: blocks, maxLine: maxLine, in: make([]byte, idleBuffer)}
+	return &conn{link: wire.NewLink(nc), ctx: context.Background(), lookEvery: lookEvery, patience: patience, blocks: blocks, maxLine: maxLine, in: make([]byte, idleBuffer)}
 }
 
 // upgrade continues on TLS. What was read ahead came in clear and is dropped

@@ -13,6 +13,11 @@ var errGone = errors.New("client is gone")
 // waits for it; a unit is about 100 ns.
 const lookEvery = 1 << 13
 
+// patience is how many units of work are done, without a word that it takes,
+// for a client that has closed its side only: it has sent all that it wants, as
+// a script does, and may wait for the answers. About a second.
+const patience = 10 << 20
+
 // step notes units of work of a command, and looks every so often whether it
 // should go on: not when the session's context has ended (the server stops, the
 // log-in is not good any more), nor when the client is gone. Every loop over
@@ -21,11 +26,12 @@ func (c *conn) step(units int) error {
 	if c.steps += units; c.steps < c.lookEvery {
 		return nil
 	}
+	c.unheard += c.steps
 	c.steps = 0
 	if err := c.ctx.Err(); err != nil {
 		return err
 	}
-	if c.gone() {
+	if closed, half := c.closed(); closed || half && c.unheard > c.patience {
 		c.rerr = errGone
 		return errGone
 	}
@@ -34,23 +40,27 @@ func (c *conn) step(units int) error {
 
 func (s *session) step(units int) error { return s.c.step(units) }
 
-// gone looks, without a wait, whether the client has closed the connection,
-// also when there is something from it that was not read yet. It is false when
-// that cannot be known.
-func (c *conn) gone() bool {
+// closed looks, without a wait, whether the client has closed the connection, or
+// half of it, also when there is something from it that was not read yet. Both
+// are false when that cannot be known.
+func (c *conn) closed() (whole, half bool) {
 	sc, ok := c.link.Socket().(syscall.Conn)
 	if !ok {
-		return false
+		return false, false
 	}
 	raw, err := sc.SyscallConn()
 	if err != nil {
-		return false
+		return false, false
 	}
-	closed := false
+	var events int16
 	err = raw.Control(func(fd uintptr) {
 		p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
-		n, err := unix.Poll(p, 0)
-		closed = err == nil && n > 0 && p[0].Revents&(unix.POLLRDHUP|unix.POLLHUP|unix.POLLERR) != 0
+		if n, err := unix.Poll(p, 0); err == nil && n > 0 {
+			events = p[0].Revents
+		}
 	})
-	return err == nil && closed
+	if err != nil {
+		return false, false
+	}
+	return events&(unix.POLLHUP|unix.POLLERR) != 0, events&unix.POLLRDHUP != 0
 }

@@ -54,6 +54,7 @@ func (c *conn) write() {
 		var n int
 		n, c.werr = c.link.Write(c.out, c.writeTimeout)
 		c.sent += int64(n)
+		c.unheard = 0
 	}
 	c.out = c.out[:0]
 }

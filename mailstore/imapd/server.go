@@ -49,13 +49,13 @@ type Server struct {
 	verbs   map[string]*verb
 	keys    map[string]keyReader
 	blocks  blockPool
-	// lookEvery is the constant, but in tests.
-	lookEvery int
+	// Both are the constants, but in tests.
+	lookEvery, patience int
 }
 
 // New makes a server.
 func New(o Options) *Server {
-	s := &Server{options: o, config: o.Config, store: o.Store, log: o.Log, lookEvery: lookEvery, verbs: map[string]*verb{}, keys: searchKeys()}
+	s := &Server{options: o, config: o.Config, store: o.Store, log: o.Log, lookEvery: lookEvery, patience: patience, verbs: map[string]*verb{}, keys: searchKeys()}
 	for _, v := range table() {
 		s.verbs[v.name] = &v
 	}
@@ -85,7 +85,7 @@ func (srv *Server) ServeConn(ctx context.Context, nc net.Conn) {
 	c.writeTimeout = srv.config.WriteTimeout
 	c.deadline = s.readDeadline
 	s.ctx, s.cancel = context.WithCancel(ctx)
-	c.ctx, c.lookEvery = s.ctx, srv.lookEvery
+	c.ctx, c.lookEvery, c.patience = s.ctx, srv.lookEvery, srv.patience
 	s.login.OnRevoke(s.revoke)
 	service.OnDrain(ctx, c.drain)
 	service.OnStress(ctx, s.stress)
