@@ -146,6 +146,11 @@ func renaming(from, to string) change {
 	}}
 }
 
+func creating(folder string) change {
+	return change{"create " + folder, func(ctx context.Context, _ *Store, u *User) error { return u.Create(ctx, folder, "") },
+		func(b boxes) { b[folder] = nil }}
+}
+
 func deleting(folder string) change {
 	return change{"delete " + folder, func(ctx context.Context, _ *Store, u *User) error { return u.Delete(ctx, folder) },
 		func(b boxes) { delete(b, folder) }}
@@ -181,6 +186,8 @@ func changes() []change {
 		expunging("Archive", "a2", "m1"),
 		copying("Archive", "INBOX", "q0"),
 		expunging("INBOX", "q0"),
+		creating("Fresh"),
+		moving("INBOX", "Fresh", "m5"),
 	}
 }
 
