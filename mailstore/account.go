@@ -240,6 +240,16 @@ func (a *account) open(ctx context.Context, name string) (*mailbox, error) {
 	return a.openDir(ctx, dir)
 }
 
+// openAtLast is open with what is kept for a full disk: an index that was never
+// made takes room, and so does one that is lost.
+func (a *account) openAtLast(ctx context.Context, name string) (mb *mailbox, err error) {
+	err = a.store.withRoom(func() (err error) {
+		mb, err = a.open(ctx, name)
+		return err
+	})
+	return mb, err
+}
+
 func (a *account) openDir(ctx context.Context, dir string) (*mailbox, error) {
 	s := a.store
 	path := filepath.Join(a.home, dir)

@@ -84,7 +84,7 @@ func (v *View) Move(ctx context.Context, seqs []uint32, to string) (uidValidity 
 
 func (v *View) move(ctx context.Context, seqs []uint32, to string) (uidValidity uint32, uids []imap.UID, err error) {
 	acct := v.mb.acct
-	dest, err := acct.open(ctx, to)
+	dest, err := acct.openAtLast(ctx, to)
 	if err != nil {
 		return 0, nil, err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/emersion/go-imap/v2"
 
+	"toastmaster/internal/spool"
 	"toastmaster/mailstore/index"
 	"toastmaster/mailstore/maildir"
 )
@@ -344,6 +345,11 @@ func (mb *mailbox) writeLast(ctx context.Context) error {
 	}
 	return mb.flocked(ctx, func() error {
 		err := mb.writeUIDList()
+		if spool.IsFull(err) {
+			// Whoever needs it without us has the old one; the index has all.
+			mb.store().log.Warn("no room for "+uidListFile, "path", mb.path, "cause", err)
+			err = nil
+		}
 		if !mb.st.Closed {
 			mb.batch.Reset()
 			mb.batch.Close()

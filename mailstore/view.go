@@ -49,7 +49,7 @@ type uidRange struct{ first, last uint32 }
 // Open opens a mailbox for one session. A read-write view takes the messages
 // that are recent; a read-only one leaves them recent.
 func (u *User) Open(ctx context.Context, name string, readOnly bool) (*View, error) {
-	mb, err := u.acct.open(ctx, name)
+	mb, err := u.acct.openAtLast(ctx, name)
 	if err != nil {
 		return nil, err
 	}

@@ -96,6 +96,9 @@ func (q *Queue) settle(ctx context.Context, m *message) error {
 func (q *Queue) deferMessage(ctx context.Context, m *message, place Place, next time.Time) error {
 	m.moving.Lock()
 	defer m.moving.Unlock()
+	q.mu.Lock()
+	m.hold = place == Hold // from here on what is asked for is about the file
+	q.mu.Unlock()
 	err := q.settleToFile(ctx, m, place, next)
 	if errors.Is(err, errSpoiled) && q.dropDamaged(m, err) {
 		return ErrNoMessage
@@ -106,7 +109,9 @@ func (q *Queue) deferMessage(ctx context.Context, m *message, place Place, next 
 	if err != nil {
 		q.o.Log.Error("queue message not deferred", "id", m.id, "cause", err.Error())
 		q.mu.Lock()
-		m.filed, m.hold = filed, place == Hold
+		if m.filed = filed; m.requeue {
+			m.requeue, next = false, q.o.Clock.Now()
+		}
 		q.mu.Unlock()
 		q.wait(m, next)
 		return diskError(err)
@@ -114,6 +119,10 @@ func (q *Queue) deferMessage(ctx context.Context, m *message, place Place, next 
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	m.filed = filed
+	place = q.asked(m, place)
+	if m.requeue {
+		m.requeue, next = false, q.o.Clock.Now()
+	}
 	if m.remove { // asked for while the file was written
 		m.stage, m.next = stageWaiting, q.o.Clock.Now()
 		q.due.add(m.id, m.next, true)
@@ -127,6 +136,35 @@ func (q *Queue) deferMessage(ctx context.Context, m *message, place Place, next 
 		signal(q.wake)
 	}
 	return nil
+}
+
+// asked does what was asked for while the file of m was written: a hold, or the
+// end of one. It returns where the file is. q.mu and m.moving are held; q.mu is
+// given up meanwhile.
+func (q *Queue) asked(m *message, place Place) Place {
+	for !m.remove && m.hold != (place == Hold) {
+		hold := m.hold
+		q.mu.Unlock()
+		var err error
+		if hold {
+			if err = q.places.move(Deferred, Hold, m.id); err == nil {
+				m.setPlace(Hold)
+			}
+		} else {
+			err = q.releaseHeld(m)
+		}
+		q.mu.Lock()
+		if err != nil {
+			q.o.Log.Error("queue message not held, or not released", "id", m.id, "cause", err.Error())
+			return place
+		}
+		if hold {
+			place = Hold
+		} else {
+			place, m.requeue = Deferred, true // it is due at once
+		}
+	}
+	return place
 }
 
 // settleToFile is settle and toFile. It fences them: a message that cannot be
