@@ -90,7 +90,7 @@ func queueListText(ctx context.Context, w io.Writer, c *client.Client, filter mo
 	var octets int64
 	err := client.Each(ctx, c.Queue, filter, func(m model.QueuedMessage) error {
 		if count == 0 {
-			fmt.Fprintf(w, queueRow, "----Queue ID-----", "--Size--", "---Arrival Time----", "-Sender/Recipient------")
+			fmt.Fprintf(w, queueRow, "----Queue ID-----", "--Size--", "---Arrival Time----", "--Sender/Recipient------")
 		}
 		count++
 		octets += m.Size
