@@ -18,7 +18,8 @@
 // MAIL, RCPT and DATA travel together where the peer has PIPELINING. SIZE,
 // 8BITMIME, SMTPUTF8, DSN, STARTTLS and AUTH are used where they are offered.
 // A session is kept for a moment after its message and used for the next one
-// to the same nexthop.
+// to the same nexthop. A CR without LF in the content leaves as a space
+// (wire.NewRelayWriter), whatever way the message came.
 //
 // # TLS
 //
