@@ -57,6 +57,7 @@ func logAsPostfix(t *testing.T, timestamps string) string {
 	c, err := tls.Dial("tcp", b.Submissions(), &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // the certificate is the instance's own
 	must(t, err)
 	d := &dialogue{c, bufio.NewReader(c)}
+	d.say(t, "", "220")
 	d.say(t, "EHLO a.test\r\n", "250 ")
 	d.say(t, "AUTH PLAIN "+plain+"\r\n", "535")
 	d.say(t, "QUIT\r\n", "221")
