@@ -29,7 +29,7 @@ func (c *Admin) params() []Param {
 		List("admin.listen", &c.Listen, []string{":80"}, listenAllowed, checkListen,
 			"Addresses for HTTP. Connections from this machine are served, others are sent to HTTPS. Empty opens none."),
 		List("admin.listen_tls", &c.ListenTLS, []string{":443"}, listenAllowed, checkListen,
-			"Addresses for HTTPS. Empty opens none."),
+			"Addresses for HTTPS. Empty opens none.").Also("doveadm"),
 		String("admin.socket", &c.Socket, "admin.sock", "a file", checkFileName,
 			"The unix socket that the command line uses. Root and the user that the service runs as have every right there, without a token."),
 		Int("admin.max_connections", &c.MaxConnections, 200, 1, 100000,

@@ -36,11 +36,11 @@ type IMAPD struct {
 func (c *IMAPD) params() []Param {
 	return []Param{
 		List("imapd.listen", &c.Listen, []string{":143"}, listenAllowed, checkListen,
-			"Addresses for IMAP; TLS by STARTTLS. Empty opens none."),
+			"Addresses for IMAP; TLS by STARTTLS. Empty opens none.").Also("imap", "inet_listener"),
 		List("imapd.listen_tls", &c.ListenTLS, []string{":993"}, listenAllowed, checkListen,
-			"Addresses for IMAP with TLS from the first octet. Empty opens none."),
+			"Addresses for IMAP with TLS from the first octet. Empty opens none.").Also("imaps", "inet_listener"),
 		Int("imapd.max_connections", &c.MaxConnections, 20000, 1, 1000000,
-			"Connections at once."),
+			"Connections at once.").Also("process_limit", "client_limit"),
 		Int("imapd.max_connections_per_client", &c.MaxClient, 200, 0, 1000000,
 			"Connections at once from one IP address. Trusted networks are exempt. 0 is no limit."),
 		Int("imapd.reserved_connections", &c.Reserved, 1000, 0, 1000000,

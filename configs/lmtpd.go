@@ -21,15 +21,15 @@ type LMTPD struct {
 func (c *LMTPD) params() []Param {
 	return []Param{
 		List("lmtpd.listen", &c.Listen, []string{"127.0.0.1:24", "unix:lmtp.sock"}, listenAllowed, checkListen,
-			"Addresses for mail by LMTP. There is no log-in and no relaying, but whoever is served can fill mailboxes: see lmtpd.trusted_networks. Empty opens none."),
+			"Addresses for mail by LMTP. There is no log-in and no relaying, but whoever is served can fill mailboxes: see lmtpd.trusted_networks. Empty opens none.").Also("protocol", "lmtp", "unix_listener"),
 		List("lmtpd.trusted_networks", &c.TrustedNetworks, []string{"127.0.0.0/8", "::1/128"}, "networks in CIDR form", checkPrefix,
-			"Clients that are served: the mail hosts that hand mail over to this store. Others are turned away with 421 4.7.1 before they can say anything, so that a mistake here loses no mail. Unix sockets are always served. It is not main.trusted_networks, whose clients may be workstations."),
+			"Clients that are served: the mail hosts that hand mail over to this store. Others are turned away with 421 4.7.1 before they can say anything, so that a mistake here loses no mail. Unix sockets are always served. It is not main.trusted_networks, whose clients may be workstations.").Also("login_trusted_networks"),
 		Size("lmtpd.message_size_limit", &c.MessageSizeLimit, 50<<20, 0, 4<<30,
 			"The largest message that is taken, in octets on the wire. It should not be below that of the hosts in front, which would have to return what they accepted. Zero is no limit."),
 		Int("lmtpd.hop_count_limit", &c.HopCountLimit, 50, 1, 1000,
 			"How many Received fields a message may have; one with more is taken for a loop and refused with 5.4.6 (Postfix hopcount_limit)."),
 		Int("lmtpd.recipient_limit", &c.RecipientLimit, 1000, 100, 100_000,
-			"Recipients of a message; more are answered with 452 4.5.3."),
+			"Recipients of a message; more are answered with 452 4.5.3.").Also("lmtp_destination_recipient_limit"),
 		Int("lmtpd.error_limit", &c.ErrorLimit, 1000, 1, 1_000_000,
 			"Errors since the last accepted message after which the connection is closed with 421. A refused recipient is one."),
 		Int("lmtpd.concurrency", &c.Concurrency, 16, 1, 1000,
@@ -41,8 +41,8 @@ func (c *LMTPD) params() []Param {
 		Duration("lmtpd.drain_timeout", &c.DrainTimeout, 10*time.Second, 0, time.Hour,
 			"How long a stop waits for commands that are being served."),
 		Int("lmtpd.max_connections", &c.MaxConnections, 1000, 1, 1_000_000,
-			"Connections at once."),
+			"Connections at once.").Also("process_limit", "client_limit"),
 		Int("lmtpd.max_connections_per_client", &c.MaxClient, 100, 0, 1_000_000,
-			"Connections at once from one IP address, trusted or not; unix sockets are exempt. Postfix opens lmtp_destination_concurrency_limit of them. 0 is no limit."),
+			"Connections at once from one IP address, trusted or not; unix sockets are exempt. Postfix opens lmtp_destination_concurrency_limit of them. 0 is no limit.").Also("lmtp_destination_concurrency_limit"),
 	}
 }

@@ -14,18 +14,18 @@ type Main struct {
 func (c *Main) params() []Param {
 	return []Param{
 		String("main.hostname", &c.Hostname, "localhost", "a host name", checkHostname,
-			"The name of this host in greetings, Received fields and reports. Should be the name its address resolves to."),
+			"The name of this host in greetings, Received fields and reports. Should be the name its address resolves to.").Also("myhostname"),
 		String("main.data_dir", &c.DataDir, "/var/lib/toastmaster", "a folder", nil,
-			"The folder for queue, mail, database and sockets. Relative names of other parameters start here; a relative data_dir starts at the folder of the configuration file."),
+			"The folder for queue, mail, database and sockets. Relative names of other parameters start here; a relative data_dir starts at the folder of the configuration file.").Also("queue_directory", "data_directory", "base_dir"),
 		String("main.instance", &c.Instance, "", "an id as `init` writes it, or empty for any", checkInstance,
 			"The id of the instance that this configuration is for. Database, mail store and queue carry it, too; a start that finds another one, or a part missing, ends with status 2, so that a wrong volume, or one that is not mounted, is no empty mail system. Empty takes the id that the parts agree on."),
 		String("main.user", &c.User, "", `"user", "user:group" or their numbers, or empty`, checkUser,
-			"Who the server runs as when root starts it (Postfix mail_owner, Dovecot default_internal_user). It opens its ports and reads its keys, and then gives up root for good, before it opens anything else: data_dir with all that is in it, log.file and smtp.password_file must be this user's. So must a key be that is to be read again without a restart. Empty stays root, with a warning. Started by this user it changes nothing; by another one it is refused."),
+			"Who the server runs as when root starts it (Postfix mail_owner, Dovecot default_internal_user). It opens its ports and reads its keys, and then gives up root for good, before it opens anything else: data_dir with all that is in it, log.file and smtp.password_file must be this user's. So must a key be that is to be read again without a restart. Empty stays root, with a warning. Started by this user it changes nothing; by another one it is refused.").Also("mail_owner", "default_internal_user"),
 		List("main.trusted_networks", &c.TrustedNetworks, []string{"127.0.0.0/8", "::1/128"}, "networks in CIDR form", checkPrefix,
-			"Clients that may relay without log-in on smtpd.listen, are exempt from the limits per client, from auth.failure_delay and from smtpd.bare_newline, and may read /metrics without a token (Postfix mynetworks). Loopback is trusted because it stands in the default: with an empty list it is a client like any other, except that it may still log in without TLS. Unix sockets are always trusted."),
+			"Clients that may relay without log-in on smtpd.listen, are exempt from the limits per client, from auth.failure_delay and from smtpd.bare_newline, and may read /metrics without a token (Postfix mynetworks). Loopback is trusted because it stands in the default: with an empty list it is a client like any other, except that it may still log in without TLS. Unix sockets are always trusted.").Also("mynetworks", "login_trusted_networks"),
 		Int("main.reserved_files", &c.ReservedFiles, 1000, 100, 1_000_000,
 			"How many of the process's file descriptors (LimitNOFILE, ulimit -n) are kept for the queue, the store, deliveries and the administration; connections take only what is beyond them, and at least half of all. A start with fewer than twice as many warns."),
 		String("main.recipient_delimiter", &c.RecipientDelimiter, "+", "characters", nil,
-			"Characters that separate a user name from its extension: mail for user+news goes to user. Empty turns extensions off."),
+			"Characters that separate a user name from its extension: mail for user+news goes to user. Empty turns extensions off.").Also("recipient_delimiter"),
 	}
 }

@@ -22,6 +22,9 @@ func WriteManual(w io.Writer) error {
 			fmt.Fprintf(&b, "\n## [%s]\n", section)
 		}
 		fmt.Fprintf(&b, "\n### %s\n\n%s\n\n- type: %s\n- default: `%s`\n- allowed: %s\n", key, p.Text, p.Kind, p.Default, p.Allowed)
+		if len(p.Names) > 0 {
+			fmt.Fprintf(&b, "- in Postfix or Dovecot: %s\n", strings.Join(p.Names, ", "))
+		}
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -69,6 +72,9 @@ func wrap(text string, width int) []string {
 // Explain writes what a person wants to know about one parameter.
 func (p Param) Explain(w io.Writer) {
 	fmt.Fprintf(w, "%s\n  type     %s\n  default  %s\n  allowed  %s\n", p.Name, p.Kind, p.Default, p.Allowed)
+	if len(p.Names) > 0 {
+		fmt.Fprintf(w, "  others   %s\n", strings.Join(p.Names, ", "))
+	}
 	for i, line := range wrap(p.Text, 68) {
 		label := "         "
 		if i == 0 {

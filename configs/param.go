@@ -20,6 +20,8 @@ type Param struct {
 	// Default is the default as the file would write it.
 	Default string
 	Text    string
+	// Names are what Postfix and Dovecot call it, or something near it.
+	Names []string
 
 	// set parses a TOML value: string, int64, float64, bool or []any of them.
 	set func(v any) error
@@ -32,6 +34,25 @@ func (p Param) Value() string { return p.show() }
 
 // IsDefault says that the present value is the default.
 func (p Param) IsDefault() bool { return p.show() == p.Default }
+
+// Also adds names that Postfix or Dovecot have for the parameter, for who looks
+// for it by them. Those in the text need no mention.
+func (p Param) Also(names ...string) Param {
+	p.Names = append(p.Names, names...)
+	return p
+}
+
+// Matches says that every word is a part of the name, the text or the other
+// names, in any case.
+func (p Param) Matches(words []string) bool {
+	all := strings.ToLower(p.Name + " " + p.Text + " " + strings.Join(p.Names, " "))
+	for _, w := range words {
+		if !strings.Contains(all, strings.ToLower(w)) {
+			return false
+		}
+	}
+	return true
+}
 
 func newParam[T any](name, kind, allowed, text string, field *T, def T, parse func(any) (T, error), show func(T) string) Param {
 	*field = def

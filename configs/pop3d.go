@@ -25,9 +25,9 @@ type POP3D struct {
 func (c *POP3D) params() []Param {
 	return []Param{
 		List("pop3d.listen", &c.Listen, []string{":110"}, listenAllowed, checkListen,
-			"Addresses for POP3; TLS by STLS. Empty opens none."),
+			"Addresses for POP3; TLS by STLS. Empty opens none.").Also("pop3", "inet_listener"),
 		List("pop3d.listen_tls", &c.ListenTLS, []string{":995"}, listenAllowed, checkListen,
-			"Addresses for POP3 with TLS from the first octet. Empty opens none."),
+			"Addresses for POP3 with TLS from the first octet. Empty opens none.").Also("pop3s", "inet_listener"),
 		Int("pop3d.max_connections", &c.MaxConnections, 2000, 1, 1000000,
 			"Connections at once."),
 		Int("pop3d.max_connections_per_client", &c.MaxClient, 50, 0, 1000000,
@@ -53,7 +53,7 @@ func (c *POP3D) params() []Param {
 		Int("pop3d.max_bad_commands", &c.MaxBadCommands, 20, 1, 10000,
 			"Commands with mistakes after which the connection is closed. After log-in a good command begins the count anew; in all there may be ten times as many."),
 		String("pop3d.uidl_format", &c.UIDLFormat, "%08Xu%08Xv", "text with %u (UID) and %v (UIDVALIDITY), 0, width and X (hexadecimal) between as in %08Xu", checkUIDLFormat,
-			"The unique id of a message (Dovecot pop3_uidl_format). Must not change while there are clients that leave mail on the server: they would download it again."),
+			"The unique id of a message (Dovecot pop3_uidl_format). Must not change while there are clients that leave mail on the server: they would download it again.").Also("pop3_uidl_format"),
 		Bool("pop3d.no_flag_updates", &c.NoFlagUpdates, false,
 			"RETR does not mark a message as seen (Dovecot pop3_no_flag_updates)."),
 	}

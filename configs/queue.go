@@ -41,7 +41,7 @@ func (c *Queue) params() []Param {
 		Duration("queue.add_wait", &c.AddWait, 5*time.Second, 10*time.Millisecond, 5*time.Minute,
 			"How long a new message waits for room in the journal before it is refused."),
 		Duration("queue.run_delay", &c.RunDelay, 300*time.Second, 100*time.Millisecond, day,
-			"Time between two scans of the deferred queue (Postfix queue_run_delay). Messages that are due sooner are known in memory, so it does not delay them."),
+			"Time between two scans of the deferred queue (Postfix queue_run_delay). Messages that are due sooner are known in memory, so it does not delay them.").Also("queue_run_delay"),
 		Int("queue.due_limit", &c.DueLimit, 20_000, 100, 10_000_000,
 			"How many deferred messages that are due before the next scan are known in memory."),
 		Duration("queue.checkpoint_interval", &c.CheckpointInterval, 2*time.Second, 10*time.Millisecond, time.Hour,

@@ -43,7 +43,7 @@ func (c *SMTP) params() []Param {
 	const hour, minute, second = time.Hour, time.Minute, time.Second
 	return []Param{
 		String("smtp.relayhost", &c.Relayhost, "", `"host", "host:port", "[host]", "[host]:port", or empty`, checkOptionalNexthop,
-			"Where all mail for other systems goes. In brackets the host itself is used, without them its MX. Empty delivers directly."),
+			"Where all mail for other systems goes. In brackets the host itself is used, without them its MX. Empty delivers directly.").Also("relayhost", "default_transport"),
 		Int("smtp.port", &c.Port, 25, 1, 65535,
 			"The port of other systems when the nexthop names none."),
 		List("smtp.resolver", &c.Resolver, nil, `"address:port" of name servers`, checkAddrPort,

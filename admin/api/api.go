@@ -75,6 +75,9 @@ type Options struct {
 	Usage func(ctx context.Context, m directory.Mailbox) (bytes, messages int64, err error)
 	// Services is the state of the running services.
 	Services func() []model.Service
+	// Reload does what SIGHUP does, and names the parameters that wait for a
+	// restart.
+	Reload func(ctx context.Context) ([]string, error)
 	// HasMail says whether mail lies where that of a mailbox would; it is not
 	// set without Purge.
 	HasMail func(ctx context.Context, m directory.Mailbox) (bool, error)

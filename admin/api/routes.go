@@ -89,6 +89,9 @@ func (s *Server) register(a huma.API) {
 	add(h, a, get, "/jobs/{id}", "show-job", "jobs", "How far a job is", h.showJob)
 	add(h, a, post, "/jobs/{id}/cancel", "cancel-job", "jobs", "End a job; what it has done stays done", h.cancelJob)
 	add(h, a, get, "/status", "status", "system", "State of the services and counts", h.status)
+	if h.o.Reload != nil {
+		add(h, a, post, "/reload", "reload", "system", "Read certificates, log file and configuration again, as SIGHUP does", h.reload)
+	}
 	add(h, a, get, "/tokens", "list-tokens", "system", "List tokens", h.listTokens)
 	add(h, a, post, "/tokens", "add-token", "system", "Make a token; its secret is shown this once", h.addToken)
 	add(h, a, del, "/tokens/{name}", "remove-token", "system", "Revoke a token", h.removeToken)

@@ -31,6 +31,17 @@ func (h *handlers) status(ctx context.Context, _ *struct{}) (*body[model.Status]
 	return &body[model.Status]{s}, nil
 }
 
+func (h *handlers) reload(ctx context.Context, _ *struct{}) (*body[model.Reloaded], error) {
+	if _, err := may(ctx, authz.Write, onSystem()); err != nil {
+		return nil, err
+	}
+	names, err := h.o.Reload(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &body[model.Reloaded]{model.Reloaded{NeedRestart: append([]string{}, names...)}}, nil
+}
+
 func (h *handlers) listTokens(ctx context.Context, _ *struct{}) (*body[model.TokenList], error) {
 	if _, err := may(ctx, authz.Read, onSystem()); err != nil {
 		return nil, err

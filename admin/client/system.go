@@ -89,6 +89,12 @@ func (c *Client) Status(ctx context.Context) (model.Status, error) {
 	return call[model.Status](ctx, c, request{method: http.MethodGet, path: "/status"})
 }
 
+// Reload makes the instance read its certificates, its log file and its
+// configuration again, and waits for the outcome.
+func (c *Client) Reload(ctx context.Context) (model.Reloaded, error) {
+	return call[model.Reloaded](ctx, c, request{method: http.MethodPost, path: "/reload"})
+}
+
 // AddToken makes a token; the secret is in the answer and nowhere else.
 func (c *Client) AddToken(ctx context.Context, in model.NewToken) (model.TokenSecret, error) {
 	return call[model.TokenSecret](ctx, c, request{method: http.MethodPost, path: "/tokens", in: in})

@@ -118,6 +118,11 @@ type Status struct {
 	Hosted   HostedCounts     `json:"hosted"`
 }
 
+// Reloaded is what became of a reload that succeeded.
+type Reloaded struct {
+	NeedRestart []string `json:"need_restart" nullable:"false" doc:"Parameters that have changed and wait for a restart"`
+}
+
 // HostedCounts counts the hosted data.
 type HostedCounts struct {
 	Domains   int64 `json:"domains"`

@@ -46,6 +46,7 @@ func openAdmin(i *instance) (service.Service, error) {
 			u, err := i.mail.Usage(ctx, mailstore.AccountOf(m))
 			return u.Bytes, u.Messages, err
 		},
+		Reload: i.askReload,
 		HasMail: func(_ context.Context, m directory.Mailbox) (bool, error) {
 			return i.mail.HasAccount(mailstore.AccountOf(m))
 		},

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -20,7 +21,7 @@ func newConfigCommand(env *environment) *cobra.Command {
 		Args:  noArguments,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newConfigCheckCommand(env), newConfigShowCommand(env), newConfigExplainCommand(env),
+	cmd.AddCommand(newConfigCheckCommand(env), newConfigShowCommand(env), newConfigExplainCommand(env), newConfigSetCommand(env),
 		newConfigManualCommand(env), newConfigSampleCommand(env))
 	return cmd
 }
@@ -142,18 +143,20 @@ func newConfigShowCommand(env *environment) *cobra.Command {
 func newConfigExplainCommand(env *environment) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "explain NAME",
-		Short: "Explain a parameter, or all of a section",
-		Args:  exactArguments("NAME"),
-		RunE: func(_ *cobra.Command, args []string) error {
-			var found []configs.Param
-			for _, p := range configs.Default().Bound() {
-				if p.Name == args[0] || strings.HasPrefix(p.Name, args[0]+".") {
-					found = append(found, p)
-				}
+		Use:   "explain NAME|WORD...",
+		Short: "Explain a parameter, a section, or all that have to do with some words",
+		Long: "Explains the parameter or the section NAME; or those that Postfix or Dovecot call so\n" +
+			"(mynetworks); or those in whose name and text each WORD stands. Exit code 2: there are none.",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return wrongUsage(cmd, "%s needs NAME", commandName(cmd))
 			}
+			return nil
+		},
+		RunE: func(_ *cobra.Command, args []string) error {
+			found := findParams(args)
 			if len(found) == 0 {
-				return usageError("no parameter %q%s", args[0], configs.Suggest(args[0]))
+				return usageError("no parameter %q%s", strings.Join(args, " "), configs.Suggest(strings.Join(args, "_")))
 			}
 			if asJSON {
 				return writeParamsJSON(env.stdout, found)
@@ -169,6 +172,31 @@ func newConfigExplainCommand(env *environment) *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
+}
+
+// findParams finds by name or section, else by the name that others have, else
+// by words.
+func findParams(args []string) []configs.Param {
+	for _, is := range []func(configs.Param) bool{
+		func(p configs.Param) bool {
+			return len(args) == 1 && (p.Name == args[0] || strings.HasPrefix(p.Name, args[0]+"."))
+		},
+		func(p configs.Param) bool {
+			return len(args) == 1 && (slices.Contains(p.Names, args[0]) || strings.Contains(args[0], "_") && p.Matches(args))
+		},
+		func(p configs.Param) bool { return p.Matches(args) },
+	} {
+		var found []configs.Param
+		for _, p := range configs.Default().Bound() {
+			if is(p) {
+				found = append(found, p)
+			}
+		}
+		if len(found) > 0 {
+			return found
+		}
+	}
+	return nil
 }
 
 func newConfigManualCommand(env *environment) *cobra.Command {
@@ -197,10 +225,12 @@ func writeParamsJSON(w io.Writer, params []configs.Param) error {
 		Default string `json:"default"`
 		Allowed string `json:"allowed"`
 		Text    string `json:"text"`
+		// Others is what Postfix and Dovecot call it.
+		Others []string `json:"others,omitempty"`
 	}
 	rows := []row{}
 	for _, p := range params {
-		rows = append(rows, row{p.Name, p.Kind, p.Value(), p.Default, p.Allowed, p.Text})
+		rows = append(rows, row{p.Name, p.Kind, p.Value(), p.Default, p.Allowed, p.Text, p.Names})
 	}
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")

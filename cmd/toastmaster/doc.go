@@ -5,7 +5,8 @@
 //
 //	0   done
 //	1   refused or failed; the reason is one line on standard error
-//	2   wrong usage or a mistake in the configuration; nothing was started
+//	2   wrong usage, a mistake in the configuration, or a part of the instance
+//	    that is missing or another instance's; nothing was started or made
 //
 // Called as sendmail it uses the codes of sysexits.h, as sendmail does.
 package main

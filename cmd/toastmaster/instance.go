@@ -70,6 +70,8 @@ type instance struct {
 	smtpd   *smtpd.Daemon
 	group   *service.Group
 
+	// reloads are asked for by the API; watch answers.
+	reloads chan chan<- reloaded
 	// stopping is when the stop began.
 	stopping time.Time
 	closers  []func() error
@@ -77,7 +79,7 @@ type instance struct {
 
 // bareInstance has nothing open.
 func bareInstance(c *configs.Config) *instance {
-	i := &instance{config: c, clock: clock.System{}, fs: vfs.OS{}, trusted: configs.Prefixes(c.Main.TrustedNetworks)}
+	i := &instance{config: c, clock: clock.System{}, fs: vfs.OS{}, trusted: configs.Prefixes(c.Main.TrustedNetworks), reloads: make(chan chan<- reloaded)}
 	i.anvil = anvil.New(anvil.Options{
 		Unit: c.Anvil.RateTimeUnit, Keys: c.Anvil.Keys, Exempt: i.trusted, Clock: i.clock,
 		Units: map[anvil.Kind]time.Duration{anvil.UserMessage: time.Hour, anvil.UserRecipient: time.Hour},

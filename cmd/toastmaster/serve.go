@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"toastmaster/admin/model"
 	"toastmaster/configs"
 	"toastmaster/internal/service"
 )
@@ -134,6 +135,10 @@ func (i *instance) watch(ctx context.Context, env *environment, notify *service.
 			i.noteError("sd_notify", notify.Reloading())
 			i.reload()
 			i.noteError("sd_notify", notify.Ready())
+		case answer := <-i.reloads:
+			i.noteError("sd_notify", notify.Reloading())
+			answer <- i.reload()
+			i.noteError("sd_notify", notify.Ready())
 		case <-ctx.Done():
 			i.noteError("sd_notify", notify.Stopping())
 			return
@@ -179,9 +184,9 @@ func (i *instance) summary() string {
 // reload reads the file again. A mistake in it is logged and the old
 // configuration stays in force. No service takes parameters over so far: what has
 // changed is named in the log as waiting for a restart.
-func (i *instance) reload() {
-	i.noteError("reload", i.log.Reopen())
-	i.noteError("reload", i.certificates.Reload())
+func (i *instance) reload() reloaded {
+	fileErr := errors.Join(i.log.Reopen(), i.certificates.Reload())
+	i.noteError("reload", fileErr)
 	c, err := configs.Load(i.config.File)
 	if err == nil {
 		err = checkFiles(c)
@@ -191,12 +196,38 @@ func (i *instance) reload() {
 	}
 	if err != nil {
 		i.log.Error("reload", "status", "failed", "cause", err)
-		return
+		return reloaded{err: errors.Join(fileErr, err)}
 	}
 	i.directory.Invalidate()
 	if changed := i.config.Changed(c); len(changed) > 0 {
 		i.log.Warn("reload", "status", "needs a restart", "parameters", strings.Join(changed, ", "))
-		return
+		return reloaded{changed, fileErr}
 	}
 	i.log.Info("reload", "status", "ok")
+	return reloaded{err: fileErr}
+}
+
+// reloaded is what became of a reload.
+type reloaded struct {
+	needRestart []string
+	err         error
+}
+
+// askReload does what SIGHUP does, and waits for it: for the API.
+func (i *instance) askReload(ctx context.Context) ([]string, error) {
+	answer := make(chan reloaded, 1)
+	select {
+	case i.reloads <- answer:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	select {
+	case r := <-answer:
+		if r.err != nil {
+			return nil, &model.Error{Kind: model.Invalid, Text: r.err.Error()}
+		}
+		return r.needRestart, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
