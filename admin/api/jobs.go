@@ -277,7 +277,11 @@ func (h *handlers) queueJob(ctx context.Context, t *jobs.Task) error {
 	for range queueWorkers {
 		workers.Go(func() {
 			for id := range next {
-				changed, err := act(ctx, id)
+				changed := false
+				err := t.Fence(func() (err error) {
+					changed, err = act(ctx, id)
+					return err
+				})
 				switch {
 				case err == nil && changed:
 					t.Done()

@@ -140,3 +140,38 @@ func TestQueueActionsAreOneJob(t *testing.T) {
 		t.Errorf("%+v", jobs)
 	}
 }
+
+// panickingQueue panics for one message.
+type panickingQueue struct {
+	*queue
+	bad string
+}
+
+func (q panickingQueue) Delete(ctx context.Context, id string) (bool, error) {
+	if id == q.bad {
+		panic("bad file")
+	}
+	return q.queue.Delete(ctx, id)
+}
+
+// TestAPanicInAJobIsOneFailure: the goroutines of a job are inside of a fence,
+// too. The other messages are done, and the service lives.
+func TestAPanicInAJobIsOneFailure(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, func(o *api.Options) {
+		q := o.Queue.(*queue)
+		o.Queue = panickingQueue{q, "3D"}
+	})
+	ctx := t.Context()
+	j, err := b.unix.ActOnQueue(ctx, model.QueueAction{Action: "delete"})
+	check(t, j, err)
+	j, err = b.unix.WaitJob(ctx, j.ID, time.Second, nil)
+	if check(t, j, err); j.State != model.JobFailed || j.Done != 4 || j.Failed != 1 || len(j.Errors) != 1 ||
+		!strings.HasPrefix(j.Errors[0], "3D: ") || strings.Contains(j.Errors[0], "bad file") {
+		t.Errorf("%+v", j)
+	}
+	ids, err := b.unix.QueueIDs(ctx)
+	if check(t, ids, err); !slices.Equal(ids, []string{"3D"}) {
+		t.Errorf("%q", ids)
+	}
+}

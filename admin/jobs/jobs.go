@@ -52,6 +52,7 @@ type Task struct {
 	Input json.RawMessage
 	Actor string
 
+	log    *msglog.Log
 	cancel context.CancelFunc
 	// keep writes down how far it is.
 	keep func()
@@ -81,6 +82,12 @@ func (t *Task) Left(n int64) {
 		j.Done, j.Unchanged = j.Total-n, 0
 	})
 	t.keep()
+}
+
+// Fence runs f; a panic of f is an error. The Func has one around it, but a
+// goroutine that it starts is not inside, and needs its own for each thing.
+func (t *Task) Fence(f func() error) error {
+	return service.Fenced(t.log, f, "service", "admin", "job", t.snapshot().ID)
 }
 
 // AnyFailed says that a thing could not be done.
@@ -196,21 +203,28 @@ const retryAfter = 10 * time.Second
 func (r *Runner) Run(ctx context.Context) error {
 	var all sync.WaitGroup
 	defer all.Wait()
-	for {
+	for ctx.Err() == nil {
 		err := r.start(ctx, &all)
-		var again <-chan time.Time
 		if err != nil && ctx.Err() == nil {
 			r.o.Log.Error("jobs", "status", "failed", "cause", err)
-			timer := r.o.Clock.NewTimer(retryAfter)
-			defer timer.Stop()
-			again = timer.C()
 		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-r.wake:
-		case <-again:
-		}
+		r.await(ctx, err != nil)
+	}
+	return nil
+}
+
+// await waits for something to do, and no longer than retryAfter if retry is set.
+func (r *Runner) await(ctx context.Context, retry bool) {
+	var again <-chan time.Time
+	if retry {
+		timer := r.o.Clock.NewTimer(retryAfter)
+		defer timer.Stop()
+		again = timer.C()
+	}
+	select {
+	case <-ctx.Done():
+	case <-r.wake:
+	case <-again:
 	}
 }
 
@@ -230,7 +244,7 @@ func (r *Runner) start(ctx context.Context, all *sync.WaitGroup) error {
 		}
 		jobCtx, cancel := context.WithCancel(ctx)
 		now := r.o.Clock.Now().UTC()
-		t := &Task{Input: j.Input, Actor: j.Actor, cancel: cancel, job: j.Job}
+		t := &Task{Input: j.Input, Actor: j.Actor, log: r.o.Log, cancel: cancel, job: j.Job}
 		if t.job.Started == nil {
 			t.job.Started = &now
 		}
@@ -273,7 +287,7 @@ func (r *Runner) do(ctx, jobCtx context.Context, t *Task) {
 	r.o.Log.Info("job", "job", begin.ID, "kind", begin.Kind, "object", begin.Object, "actor", begin.Actor, "status", "started")
 	err := jobCtx.Err()
 	if err == nil {
-		err = service.Fenced(r.o.Log, func() error { return r.kind(begin.Kind)(jobCtx, t) }, "service", "admin", "job", begin.ID)
+		err = t.Fence(func() error { return r.kind(begin.Kind)(jobCtx, t) })
 	}
 	close(stop)
 	<-saved
