@@ -40,6 +40,11 @@ func (l *Log) Reset(s *State) error {
 	}
 	old := l.file
 	var next vfs.File
+	defer func() {
+		if next != nil && l.file != next {
+			_ = next.Close() // after a panic too: nobody could lock it
+		}
+	}()
 	if err := l.replaceFile(LogFile, l.header(s.UIDValidity, s.Position), &next); err != nil {
 		return err
 	}
@@ -51,7 +56,7 @@ func (l *Log) Reset(s *State) error {
 	b.seal(pos)
 	if l.end >= logHeader {
 		if _, err := old.WriteAt(b.buf, l.end); err != nil {
-			return errors.Join(err, next.Close())
+			return err
 		}
 	}
 	l.file, l.uidValidity, l.start, l.end, l.Fresh = next, s.UIDValidity, s.Position, logHeader, true
@@ -61,13 +66,19 @@ func (l *Log) Reset(s *State) error {
 
 // replaceFile writes a new file durably, locks it when keep is set, and puts
 // it in the place of the old one.
-func (l *Log) replaceFile(name string, data []byte, keep *vfs.File) error {
+func (l *Log) replaceFile(name string, data []byte, keep *vfs.File) (err error) {
 	name = filepath.Join(l.dir, name)
 	tmp := name + ".tmp"
 	f, err := l.fs.OpenFile(tmp, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
+	kept := false
+	defer func() {
+		if !kept {
+			err = errors.Join(err, f.Close())
+		}
+	}()
 	_, err = f.WriteAt(data, 0)
 	if err == nil {
 		err = f.Datasync()
@@ -78,14 +89,10 @@ func (l *Log) replaceFile(name string, data []byte, keep *vfs.File) error {
 	if err == nil {
 		err = l.fs.Rename(tmp, name)
 	}
-	if err != nil {
-		return errors.Join(err, f.Close())
+	if err == nil && keep != nil {
+		*keep, kept = f, true
 	}
-	if keep != nil {
-		*keep = f
-		return nil
-	}
-	return f.Close()
+	return err
 }
 
 func (l *Log) header(uidValidity uint32, start uint64) []byte {
