@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"toastmaster/admin/api"
 	"toastmaster/admin/model"
@@ -26,6 +27,7 @@ import (
 	"toastmaster/internal/clock"
 	"toastmaster/internal/msglog"
 	"toastmaster/internal/service"
+	"toastmaster/internal/testkit/clocktest"
 	"toastmaster/migrations"
 )
 
@@ -367,17 +369,26 @@ func TestParseOctets(t *testing.T) {
 	}
 }
 
-func TestProgressBar(t *testing.T) {
+func TestMeter(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	p := newProgress(&out, 1000)
-	p.bar = true
-	p.show(500, bulkReport{Added: 50})
-	if text := out.String(); !strings.Contains(text, "[###############...............]  50 %  50 mailboxes") {
+	clk := clocktest.New(time.Now())
+	p := &meter{out: &out, clock: clk, shown: clk.Now(), terminal: true}
+	p.show("0 mailboxes", 0, 1000)
+	if out.Len() > 0 {
+		t.Errorf("at once: %q", out.String())
+	}
+	clk.Advance(10 * time.Second)
+	p.show("50 mailboxes", 500, 1000)
+	if text := out.String(); !strings.HasSuffix(text, "[###############...............]  50 %  50 mailboxes, 10s left") {
 		t.Errorf("%q", text)
 	}
-	if text := (&progress{}).text(0, 5, 10); !strings.Contains(text, "5 mailboxes, 10/s") {
-		t.Errorf("%q", text)
+	p.end()
+	out.Reset()
+	p.terminal = false
+	clk.Advance(lineEvery)
+	if p.show("5 mailboxes", 5, 0); out.String() != "5 mailboxes\n" {
+		t.Errorf("%q", out.String())
 	}
 }
 

@@ -47,12 +47,24 @@ func (o *fromFlags) args(plain cobra.PositionalArgs) cobra.PositionalArgs {
 	}
 }
 
-// fromKind is how the lines of one kind are read and sent.
+// fromKind is how the things of one kind are read and sent.
 type fromKind[T any] struct {
 	one, many string
-	// parse reads the words of a line, at least one.
-	parse func(words []string) (T, error)
-	send  func(*client.Client, context.Context, []T, bool) (model.BulkResponse, error)
+	// chunk is how many are sent at once.
+	chunk int
+	// each calls add with what a file names, in its order.
+	each func(in io.Reader, add func(fromEntry[T]) error) error
+	send func(*client.Client, context.Context, []T, bool) (model.BulkResponse, error)
+}
+
+// fromEntry is what a file has at a line: a thing, or why that is none. what is how
+// the file calls it, offset how far the file was read.
+type fromEntry[T any] struct {
+	line   int
+	what   string
+	thing  T
+	err    error
+	offset int64
 }
 
 // fromRun is an addition from a file under way.
@@ -67,24 +79,25 @@ type fromRun[T any] struct {
 	lines  []int
 }
 
-// addFrom adds what a file names. Words are apart by blanks, tabs and commas; what
-// is behind # at the beginning of a line is a remark, and a line that begins with a
-// blank goes on with the one before, as in Postfix's tables. A line that is refused
-// is named, and the others are added.
+// addFrom adds what a file names. A line that is refused is named, and the others
+// are added.
 func addFrom[T any](ctx context.Context, f *adminFlags, o fromFlags, k fromKind[T]) error {
-	in, size, err := openBulk(f.env, o.file)
+	file, size, err := openBulk(f.env, o.file)
 	if err != nil {
 		return &usage{err}
 	}
-	defer in.Close()
+	defer file.Close()
 	r := &fromRun[T]{f: f, o: o, k: k, report: bulkReport{Errors: []bulkError{}}, meter: newMeter(f.env, f.json)}
 	err = f.withClient(func(c *client.Client) error {
-		err := eachLogicalLine(in, func(line int, words []string, offset int64) error {
-			r.add(line, words)
-			if len(r.things) < fromChunk {
+		in, err := skipBOM(file)
+		if err != nil {
+			return err
+		}
+		err = k.each(in, func(e fromEntry[T]) error {
+			if r.add(e); len(r.things) < k.chunk {
 				return nil
 			}
-			defer func() { r.meter.show(r.text(), offset, size) }()
+			defer func() { r.meter.show(r.text(), e.offset, size) }()
 			return r.send(ctx, c)
 		})
 		if err == nil {
@@ -100,13 +113,22 @@ func addFrom[T any](ctx context.Context, f *adminFlags, o fromFlags, k fromKind[
 	return r.finish()
 }
 
+// eachOfWords makes fromKind.each of what reads the words of a line, at least one.
+// Words are apart by blanks, tabs and commas; what is behind # at the beginning of
+// a line is a remark, and a line that begins with a blank goes on with the one
+// before, as in Postfix's tables.
+func eachOfWords[T any](parse func(words []string) (T, error)) func(io.Reader, func(fromEntry[T]) error) error {
+	return func(in io.Reader, add func(fromEntry[T]) error) error {
+		return eachLogicalLine(in, func(line int, words []string, offset int64) error {
+			thing, err := parse(words)
+			return add(fromEntry[T]{line, words[0], thing, err, offset})
+		})
+	}
+}
+
 // eachLogicalLine calls f with the words of each line and the number where it
 // begins. offset is how far the file was read.
 func eachLogicalLine(in io.Reader, f func(line int, words []string, offset int64) error) error {
-	in, err := skipBOM(in)
-	if err != nil {
-		return err
-	}
 	s := bufio.NewScanner(in)
 	s.Buffer(nil, maxLogicalLine)
 	var words []string
@@ -148,13 +170,12 @@ func eachLogicalLine(in io.Reader, f func(line int, words []string, offset int64
 // maxWords bounds a line with those that continue it.
 const maxWords = 100000
 
-func (r *fromRun[T]) add(line int, words []string) {
-	thing, err := r.k.parse(words)
-	if err != nil {
-		r.refuse(line, words[0], err.Error())
+func (r *fromRun[T]) add(e fromEntry[T]) {
+	if e.err != nil {
+		r.refuse(e.line, e.what, e.err.Error())
 		return
 	}
-	r.things, r.lines = append(r.things, thing), append(r.lines, line)
+	r.things, r.lines = append(r.things, e.thing), append(r.lines, e.line)
 }
 
 func (r *fromRun[T]) refuse(line int, what, text string) {
@@ -162,7 +183,7 @@ func (r *fromRun[T]) refuse(line int, what, text string) {
 	r.report.Errors = append(r.report.Errors, bulkError{line, what, text})
 	if !r.f.json {
 		r.meter.end()
-		fmt.Fprintf(r.f.env.stderr, "%s:%d: %s: %s\n", r.o.file, line, what, text)
+		fmt.Fprintf(r.f.env.stderr, "%s:%d: %s: %s\n", r.o.file, line, orDash(what), text)
 	}
 }
 
@@ -210,32 +231,32 @@ func (r *fromRun[T]) finish() error {
 
 func aliasesFrom(ctx context.Context, f *adminFlags, o fromFlags) error {
 	return addFrom(ctx, f, o, fromKind[model.NewAlias]{
-		one: "alias", many: "aliases", send: (*client.Client).AddAliases,
-		parse: func(words []string) (model.NewAlias, error) {
+		one: "alias", many: "aliases", chunk: fromChunk, send: (*client.Client).AddAliases,
+		each: eachOfWords(func(words []string) (model.NewAlias, error) {
 			if len(words) < 2 {
 				return model.NewAlias{}, errors.New("no target")
 			}
 			return model.NewAlias{Address: words[0], AliasChange: model.AliasChange{Targets: words[1:]}}, nil
-		},
+		}),
 	})
 }
 
 func relocatedFrom(ctx context.Context, f *adminFlags, o fromFlags) error {
 	return addFrom(ctx, f, o, fromKind[model.NewRelocated]{
-		one: "relocated address", many: "relocated addresses", send: (*client.Client).AddRelocations,
-		parse: func(words []string) (model.NewRelocated, error) {
+		one: "relocated address", many: "relocated addresses", chunk: fromChunk, send: (*client.Client).AddRelocations,
+		each: eachOfWords(func(words []string) (model.NewRelocated, error) {
 			if len(words) < 2 {
 				return model.NewRelocated{}, errors.New("no new place")
 			}
 			return model.NewRelocated{Address: words[0], RelocatedChange: model.RelocatedChange{MovedTo: strings.Join(words[1:], " ")}}, nil
-		},
+		}),
 	})
 }
 
 func domainsFrom(ctx context.Context, f *adminFlags, o fromFlags, settings model.DomainChange) error {
 	return addFrom(ctx, f, o, fromKind[model.NewDomain]{
-		one: "domain", many: "domains", send: (*client.Client).AddDomains,
-		parse: func(words []string) (model.NewDomain, error) {
+		one: "domain", many: "domains", chunk: fromChunk, send: (*client.Client).AddDomains,
+		each: eachOfWords(func(words []string) (model.NewDomain, error) {
 			in := model.NewDomain{Name: words[0], DomainChange: settings}
 			switch len(words) {
 			case 1:
@@ -245,6 +266,6 @@ func domainsFrom(ctx context.Context, f *adminFlags, o fromFlags, settings model
 				return in, fmt.Errorf("%d words instead of DOMAIN [DOMAIN-IT-STANDS-FOR]", len(words))
 			}
 			return in, nil
-		},
+		}),
 	})
 }

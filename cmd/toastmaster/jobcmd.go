@@ -122,88 +122,71 @@ func jobNumber(cmd *cobra.Command, text string) (int64, error) {
 	return id, nil
 }
 
-func jobShow(f *adminFlags) *cobra.Command {
+// onJob is a command about one job.
+func onJob(f *adminFlags, verb, short string, do func(context.Context, *client.Client, int64) error) *cobra.Command {
 	return &cobra.Command{
-		Use:   "show JOB",
-		Short: "Show how far a job is",
+		Use:   verb + " JOB",
+		Short: short,
 		Args:  exactArguments("JOB"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := jobNumber(cmd, args[0])
 			if err != nil {
 				return err
 			}
-			return f.withClient(func(c *client.Client) error {
-				j, err := c.Job(cmd.Context(), id)
-				if err != nil {
-					return err
-				}
-				rows := [][2]string{
-					{"job", args[0]}, {"state", string(j.State)}, {"kind", j.Kind}, {"object", j.Object},
-					{"progress", jobText(j)}, {"asked for", timeText(j.Created)}, {"by", j.Actor},
-				}
-				if j.Started != nil {
-					rows = append(rows, [2]string{"began", timeText(*j.Started)})
-				}
-				if j.Ended != nil {
-					rows = append(rows, [2]string{"ended", timeText(*j.Ended)})
-				}
-				if j.Error != "" {
-					rows = append(rows, [2]string{"error", j.Error})
-				}
-				for _, text := range j.Errors {
-					rows = append(rows, [2]string{"failed", oneLine(text)})
-				}
-				return f.printOne(j, rows)
-			})
+			return f.withClient(func(c *client.Client) error { return do(cmd.Context(), c, id) })
 		},
 	}
+}
+
+func jobShow(f *adminFlags) *cobra.Command {
+	return onJob(f, "show", "Show how far a job is", func(ctx context.Context, c *client.Client, id int64) error {
+		j, err := c.Job(ctx, id)
+		if err != nil {
+			return err
+		}
+		rows := [][2]string{
+			{"job", strconv.FormatInt(id, 10)}, {"state", string(j.State)}, {"kind", j.Kind}, {"object", j.Object},
+			{"progress", jobText(j)}, {"asked for", timeText(j.Created)}, {"by", j.Actor},
+		}
+		if j.Started != nil {
+			rows = append(rows, [2]string{"began", timeText(*j.Started)})
+		}
+		if j.Ended != nil {
+			rows = append(rows, [2]string{"ended", timeText(*j.Ended)})
+		}
+		if j.Error != "" {
+			rows = append(rows, [2]string{"error", j.Error})
+		}
+		for _, text := range j.Errors {
+			rows = append(rows, [2]string{"failed", oneLine(text)})
+		}
+		return f.printOne(j, rows)
+	})
 }
 
 func jobWait(f *adminFlags) *cobra.Command {
-	return &cobra.Command{
-		Use:   "wait JOB",
-		Short: "Wait until a job is over; exit code 0 when all was done",
-		Args:  exactArguments("JOB"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			id, err := jobNumber(cmd, args[0])
-			if err != nil {
-				return err
-			}
-			return f.withClient(func(c *client.Client) error {
-				j, err := c.Job(cmd.Context(), id)
-				if err != nil {
-					return err
-				}
-				return f.follow(cmd.Context(), c, j, false, func(j model.Job) error {
-					return f.done(j, "job %d (%s %s): %s", j.ID, j.Kind, j.Object, jobText(j))
-				})
-			})
-		},
-	}
+	return onJob(f, "wait", "Wait until a job is over; exit code 0 when all was done", func(ctx context.Context, c *client.Client, id int64) error {
+		j, err := c.Job(ctx, id)
+		if err != nil {
+			return err
+		}
+		return f.follow(ctx, c, j, false, func(j model.Job) error {
+			return f.done(j, "job %d (%s %s): %s", j.ID, j.Kind, j.Object, jobText(j))
+		})
+	})
 }
 
 func jobCancel(f *adminFlags) *cobra.Command {
-	return &cobra.Command{
-		Use:   "cancel JOB",
-		Short: "End a job; what it has done stays done",
-		Args:  exactArguments("JOB"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			id, err := jobNumber(cmd, args[0])
-			if err != nil {
+	return onJob(f, "cancel", "End a job; what it has done stays done", func(ctx context.Context, c *client.Client, id int64) error {
+		j, err := c.CancelJob(ctx, id)
+		if err != nil {
+			return err
+		}
+		if !j.State.Over() {
+			if j, err = c.WaitJob(ctx, id, restartPatience, nil); err != nil {
 				return err
 			}
-			return f.withClient(func(c *client.Client) error {
-				j, err := c.CancelJob(cmd.Context(), id)
-				if err != nil {
-					return err
-				}
-				if !j.State.Over() {
-					if j, err = c.WaitJob(cmd.Context(), id, restartPatience, nil); err != nil {
-						return err
-					}
-				}
-				return f.done(j, "job %d (%s %s) %s after %s", j.ID, j.Kind, j.Object, j.State, jobText(j))
-			})
-		},
-	}
+		}
+		return f.done(j, "job %d (%s %s) %s after %s", j.ID, j.Kind, j.Object, j.State, jobText(j))
+	})
 }

@@ -16,11 +16,16 @@ type meter struct {
 	clock    clock.Clock
 	terminal bool
 	shown    time.Time
+	// begun is when show was first called, with how much was done then: the time
+	// that is left is reckoned from there.
+	begun time.Time
+	first int64
 	// open: the last line of the terminal is a bar.
 	open bool
 }
 
 const (
+	barWidth  = 30
 	barEvery  = 100 * time.Millisecond
 	lineEvery = 10 * time.Second
 )
@@ -46,12 +51,15 @@ func (p *meter) show(text string, done, total int64) {
 		every = barEvery
 	}
 	now := p.clock.Now()
+	if p.begun.IsZero() {
+		p.begun, p.first = now, done
+	}
 	if now.Sub(p.shown) < every {
 		return
 	}
 	p.shown = now
 	if !p.terminal {
-		fmt.Fprintf(p.out, "%s\n", withShare(text, done, total))
+		fmt.Fprintf(p.out, "%s\n", p.withShare(text, done, total))
 		return
 	}
 	bar := ""
@@ -59,15 +67,21 @@ func (p *meter) show(text string, done, total int64) {
 		full := int(min(done, total) * barWidth / total)
 		bar = "[" + strings.Repeat("#", full) + strings.Repeat(".", barWidth-full) + "] "
 	}
-	fmt.Fprintf(p.out, "\r\x1b[K%s%s", bar, withShare(text, done, total))
+	fmt.Fprintf(p.out, "\r\x1b[K%s%s", bar, p.withShare(text, done, total))
 	p.open = true
 }
 
-func withShare(text string, done, total int64) string {
+// withShare is text with the share that is done and the time that is left.
+func (p *meter) withShare(text string, done, total int64) string {
 	if total <= 0 {
 		return text
 	}
-	return fmt.Sprintf("%3d %%  %s", min(done, total)*100/total, text)
+	text = fmt.Sprintf("%3d %%  %s", min(done, total)*100/total, text)
+	if done > p.first && done < total {
+		each := float64(p.shown.Sub(p.begun)) / float64(done-p.first)
+		text += fmt.Sprintf(", %v left", time.Duration(each*float64(total-done)).Round(time.Second))
+	}
+	return text
 }
 
 // end takes the bar away.
