@@ -23,7 +23,8 @@
 // # What is in a picture
 //
 // Messages in cur and new, and all other regular files and symbolic links below
-// the home, but for what is made anew at need: toastmaster.cache, maildirsize,
+// the home (a message that is a link is a link in the picture, and a mailbox that
+// is one: what they point to is not the account's), but for what is made anew at need: toastmaster.cache, maildirsize,
 // lock files, and what lies in tmp.
 //
 // # Files

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"toastmaster/mailstore/index"
 )
 
 // private is the folder of the store below its root that is no account's.
@@ -50,7 +52,7 @@ func Homes(ctx context.Context, root string, f func(home string) error) error {
 // isMaildir says whether path is a Maildir, as mailstore does. A folder cur that is
 // one itself makes none of the folder that it is in: it is the home of cur@DOMAIN.
 func isMaildir(path string) bool {
-	for _, name := range []string{"toastmaster.index.log", "maildirfolder"} {
+	for _, name := range []string{index.LogFile, "maildirfolder"} {
 		if _, err := os.Lstat(filepath.Join(path, name)); err == nil {
 			return true
 		}

@@ -58,6 +58,7 @@ func TestTake(t *testing.T) {
 	tree(t, root, ".toastmaster/", "a/cur/1.x:2,S", "a/new/2.x", "a/tmp/3.x", "a/toastmaster.index.log", "a/toastmaster.cache", "a/maildirsize",
 		"a/subscriptions", "a/dovecot-uidlist.lock", "a/.Sent/cur/4.x:2,", "a/.Sent/toastmaster.index.log", "a/sieve/x.sieve", "a/.Sent/maildirfolder")
 	must(t, os.Symlink("sieve/x.sieve", filepath.Join(root, "a/.dovecot.sieve")))
+	must(t, os.Symlink("/archive/5.x", filepath.Join(root, "a/.Sent/cur/5.x:2,S")))
 	stage, err := NewStage(root)
 	must(t, err)
 	o := Options{Root: root, Home: "a", Stage: stage, Patience: time.Minute, Clock: clock.System{}, Have: func(folder, base string) bool { return base == "1.x" }}
@@ -80,7 +81,7 @@ func TestTake(t *testing.T) {
 		}
 	}
 	slices.Sort(got)
-	want := []string{".Sent/cur/4.x:2,", ".Sent/maildirfolder", ".Sent/toastmaster.index.log", ".dovecot.sieve -> sieve/x.sieve", "cur/1.x:2,S (had)", "new/2.x",
+	want := []string{".Sent/cur/4.x:2,", ".Sent/cur/5.x:2,S -> /archive/5.x", ".Sent/maildirfolder", ".Sent/toastmaster.index.log", ".dovecot.sieve -> sieve/x.sieve", "cur/1.x:2,S (had)", "new/2.x",
 		"sieve/x.sieve", "subscriptions", "toastmaster.index.log"}
 	if !slices.Equal(got, want) {
 		t.Errorf("\n%q, want\n%q", got, want)

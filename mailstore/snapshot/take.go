@@ -363,15 +363,16 @@ func (t *taking) other(folder, below string, e fs.DirEntry) error {
 	case e.IsDir() && top && (name == "cur" || name == "new" || name == "tmp"):
 		info, err := os.Lstat(full)
 		t.files = append(t.files, File{Path: path, Info: info})
-		return err
+		if err != nil || name == "tmp" {
+			return err
+		}
+		return t.links(path)
 	case e.IsDir() && isMaildir(full):
 		return nil // a mailbox of this home, or another home
 	case e.IsDir():
 		return t.others(folder, filepath.Join(below, name))
 	case e.Type()&fs.ModeSymlink != 0:
-		target, err := os.Readlink(full)
-		t.files = append(t.files, File{Path: path, Target: target})
-		return err
+		return t.link(path)
 	case !e.Type().IsRegular() || top && madeAnew(name):
 		return nil
 	}
@@ -385,6 +386,33 @@ func (t *taking) other(folder, below string, e fs.DirEntry) error {
 		return nil
 	}
 	return err
+}
+
+// links takes the messages in new or cur that are symbolic links.
+func (t *taking) links(sub string) error {
+	entries, err := os.ReadDir(filepath.Join(t.home, filepath.FromSlash(sub)))
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if e.Type()&fs.ModeSymlink == 0 {
+			continue
+		}
+		if err := t.link(slashed(sub, e.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// link takes a symbolic link, not what it points to.
+func (t *taking) link(path string) error {
+	target, err := os.Readlink(filepath.Join(t.home, filepath.FromSlash(path)))
+	if err != nil {
+		return err
+	}
+	t.files = append(t.files, File{Path: path, Target: target})
+	return nil
 }
 
 // dirSizeFile is Maildir++'s; it is counted again when it is missing.
