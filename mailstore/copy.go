@@ -398,13 +398,17 @@ func (s *Store) linkOrCopy(file, name, box string) error {
 	if _, err = io.Copy(to, io.NewSectionReader(from, 0, info.Size())); err == nil {
 		err = to.Sync() // no other name leads to its content
 	}
-	if err == nil {
-		err = to.LinkTo(name)
+	if err != nil {
+		return errors.Join(err, to.Close())
 	}
-	if err = errors.Join(err, to.Close()); err == nil {
-		err = s.fs.Chtimes(name, time.Time{}, info.ModTime())
+	if err := to.LinkTo(name); err != nil {
+		return errors.Join(err, to.Close())
 	}
-	return err
+	if err = errors.Join(to.Close(), s.fs.Chtimes(name, time.Time{}, info.ModTime())); err != nil {
+		// Nobody else knows that it is there, and a scan would take it for mail.
+		return errors.Join(err, s.fs.Remove(name))
+	}
+	return nil
 }
 
 // marksOf are the flags and keywords that the copies get here.

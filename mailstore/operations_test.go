@@ -451,6 +451,40 @@ func TestACopyOfAFileWithAllItsNames(t *testing.T) {
 	l.verify(t, "stop", disk)
 }
 
+// TestACopyThatFailsAtItsEndLeavesNothing: what fails after the file of a copy has
+// its name takes the name away, or the next look would find a message there.
+func TestACopyThatFailsAtItsEndLeavesNothing(t *testing.T) {
+	t.Parallel()
+	disk := faultfs.NewDisk()
+	f := faultfs.Wrap(disk)
+	l := &ledger{fs: f}
+	s, err := Open(t.Context(), l.options())
+	check(t, err)
+	check(t, l.prepare(t.Context(), s))
+	f.Reset()
+	f.FailFrom(faultfs.Link, 1, syscall.EMLINK)
+	f.Hook(func(op faultfs.Op, name string) error {
+		switch {
+		case op == faultfs.Create && strings.Contains(name, "/tmp"):
+			f.Heal()
+		case op == faultfs.Chtimes:
+			return syscall.EIO
+		}
+		return nil
+	})
+	u := openUser(t, s)
+	if err := copying("INBOX", "Archive", "m0").do(t.Context(), s, u); !errors.Is(err, syscall.EIO) {
+		t.Errorf("%v", err)
+	}
+	f.Hook(nil)
+	got, err := see(t.Context(), u)
+	if check(t, err); got.String() != l.before.String() {
+		t.Errorf("is  %s\nwas %s", got, l.before)
+	}
+	check(t, u.Close())
+	check(t, s.Close())
+}
+
 // TestARenameThatAStartFinished is not finished again by the next: what was put
 // into the folder before is not looked for under its old name, and a new folder
 // of that name stays.
