@@ -189,14 +189,7 @@ func (u *User) Create(ctx context.Context, name string, specialUse imap.MailboxA
 	if err := a.free(dir); err != nil {
 		return err
 	}
-	missing, err := a.missingParents(name)
-	if err == nil {
-		err = a.roomForFolders(missing + 1)
-	}
-	if err != nil {
-		return storeError(err)
-	}
-	if err := a.makeParents(name); err != nil {
+	if err := a.makeParents(name, 1); err != nil {
 		return storeError(err)
 	}
 	if err := a.makeFolderSynced(dir); err != nil {
@@ -371,17 +364,10 @@ func (u *User) Rename(ctx context.Context, from, to string) error {
 	if err != nil {
 		return storeError(err)
 	}
-	missing, err := a.missingParents(to)
-	if err == nil && missing > 0 {
-		err = a.roomForFolders(missing)
-	}
-	if err == nil {
-		err = a.forgetDefaults(from, true)
-	}
-	if err != nil {
+	if err := a.makeParents(to, 0); err != nil {
 		return storeError(err)
 	}
-	if err := a.makeParents(to); err != nil {
+	if err := a.forgetDefaults(from, true); err != nil {
 		return storeError(err)
 	}
 	if err := a.renameAll(ctx, fromDir, toDir, moves); err != nil {
@@ -417,30 +403,6 @@ func (a *account) renameAll(ctx context.Context, fromDir, toDir string, moves []
 	s.points.note()
 	o.undone() // it needs nothing more
 	return err
-}
-
-// makeParents makes the missing parents of name; a.mu is held.
-func (a *account) makeParents(name string) error {
-	sep := string(a.store.sep)
-	for i := range len(name) {
-		if !strings.HasPrefix(name[i:], sep) {
-			continue
-		}
-		dir, err := a.folderDir(name[:i])
-		if err != nil {
-			return err
-		}
-		there, err := a.hasFolder(dir)
-		if err != nil {
-			return err
-		}
-		if !there {
-			if err := a.makeFolder(dir); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }
 
 // moves lists the folders to be renamed: the mailbox and its children.

@@ -32,24 +32,45 @@ func (s *Store) checkDir(dir string) error {
 	return nil
 }
 
-// missingParents counts the folders above name that are not there; a.mu is held.
-func (a *account) missingParents(name string) (int, error) {
-	n, sep := 0, string(a.store.sep)
+// missingParents are the folders above name that are not there, the outermost
+// first; a.mu is held.
+func (a *account) missingParents(name string) (dirs []string, err error) {
+	sep := string(a.store.sep)
 	for i := range len(name) {
 		if !strings.HasPrefix(name[i:], sep) {
 			continue
 		}
 		dir, err := a.folderDir(name[:i])
 		if err != nil {
-			return 0, err
+			return nil, err
 		}
 		there, err := a.hasFolder(dir)
 		if err != nil {
-			return 0, err
+			return nil, err
 		}
 		if !there {
-			n++
+			dirs = append(dirs, dir)
 		}
 	}
-	return n, nil
+	return dirs, nil
+}
+
+// makeParents makes the folders above name that are missing, if the account may
+// have so many more, and others beside them; a.mu is held.
+func (a *account) makeParents(name string, others int) error {
+	missing, err := a.missingParents(name)
+	if err != nil {
+		return err
+	}
+	if more := len(missing) + others; more > 0 {
+		if err := a.roomForFolders(more); err != nil {
+			return err
+		}
+	}
+	for _, dir := range missing {
+		if err := a.makeFolder(dir); err != nil {
+			return err
+		}
+	}
+	return nil
 }
