@@ -243,7 +243,7 @@ func (a *account) open(ctx context.Context, name string) (*mailbox, error) {
 // openAtLast is open with what is kept for a full disk: an index that was never
 // made takes room, and so does one that is lost.
 func (a *account) openAtLast(ctx context.Context, name string) (mb *mailbox, err error) {
-	err = a.store.withRoom(func() (err error) {
+	err = a.store.withSpare(func() (err error) {
 		mb, err = a.open(ctx, name)
 		return err
 	})

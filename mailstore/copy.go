@@ -42,7 +42,7 @@ func (v *View) copy(ctx context.Context, seqs []uint32, to string) (uidValidity 
 		return 0, nil, err
 	}
 	defer acct.store.release(dest)
-	if err := v.settle(ctx, seqs); err != nil {
+	if err := v.makeDurable(ctx, seqs); err != nil {
 		return 0, nil, err
 	}
 	for again := false; ; again = true {
@@ -50,7 +50,7 @@ func (v *View) copy(ctx context.Context, seqs []uint32, to string) (uidValidity 
 		if err != nil {
 			return 0, nil, err
 		}
-		err = acct.withRoom(ctx, size, int64(len(items)), func() (err error) {
+		err = acct.withQuota(ctx, size, int64(len(items)), func() (err error) {
 			uidValidity, uids, err = dest.receive(ctx, v.mb, items)
 			return err
 		})
@@ -89,7 +89,7 @@ func (v *View) move(ctx context.Context, seqs []uint32, to string) (uidValidity 
 		return 0, nil, err
 	}
 	defer acct.store.release(dest)
-	if err := v.settle(ctx, seqs); err != nil {
+	if err := v.makeDurable(ctx, seqs); err != nil {
 		return 0, nil, err
 	}
 	err = lockedBoth(ctx, v.mb, dest, func() (err error) {
@@ -110,10 +110,10 @@ func (v *View) move(ctx context.Context, seqs []uint32, to string) (uidValidity 
 	return uidValidity, uids, gone(err)
 }
 
-// settle makes what messages are made of durable, before they get another name
+// makeDurable makes what messages are made of durable, before they get another name
 // under which nobody would look for them: what a delivery that is repeated, or
 // another copy of them, needs.
-func (v *View) settle(ctx context.Context, seqs []uint32) error {
+func (v *View) makeDurable(ctx context.Context, seqs []uint32) error {
 	last := uint32(0)
 	for _, seq := range seqs {
 		if m := v.at(seq); m != nil {
@@ -306,7 +306,7 @@ func (t *transfer) link(ctx context.Context) error {
 		switch {
 		case err != nil:
 		case t.move:
-			err = s.withRoom(func() error { return s.fs.Rename(t.files[i], name) })
+			err = s.withSpare(func() error { return s.fs.Rename(t.files[i], name) })
 		default:
 			err = s.linkOrCopy(t.files[i], name, t.to.path)
 		}

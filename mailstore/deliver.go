@@ -177,7 +177,7 @@ func (mb *mailbox) link(d *Delivery, in *incoming) (*index.Message, error) {
 	if err := mb.add(m, in.structure, o); err != nil {
 		return nil, errors.Join(err, mb.store().fs.Remove(path))
 	}
-	mb.acct.settle(in.room, m.Size, 1)
+	mb.acct.redeem(in.room, m.Size, 1)
 	return m, nil
 }
 

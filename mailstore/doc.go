@@ -19,8 +19,9 @@
 // what cannot be read is passed over, said once in the log and never touched;
 // a file with new rights is found after verify_interval. Two files with one
 // base name are two messages: the second is renamed, as Dovecot does. A file
-// that is not where the index has it is looked for. Several processes of ours may serve one
-// store; the log of each mailbox's index is their common truth, under flock.
+// that is not where the index has it is looked for. Several processes of ours may
+// serve one store; the log of each mailbox's index is their common truth, under
+// flock.
 //
 // A store carries the id of its instance in .toastmaster/instance. [Create] makes
 // one; Open never does in production (Options.Instance), and a store that
@@ -118,12 +119,33 @@
 // removed, at most once in store.sync_interval. The last message that comes in
 // may exceed the quota by store.quota_grace.
 //
+// # Locks
+//
+// In this order: who holds one takes only those below it.
+//
+//	account.mu          its folders and small files: CREATE, DELETE, RENAME, LIST
+//	Store.parents       the folders above homes
+//	mailbox.mu          a mailbox in memory; two of them by lockedBoth only, in the order of their paths
+//	the log's flock     the same among processes; a backup takes those of an account, but waits for none
+//	account.journaling  shared from begin to end of an operation and while a message is journaled;
+//	                    alone by who takes a folder away
+//	doneMarks.mu        one checkpoint of the journal at a time
+//	checkpoints.mu      one sync of the store at a time
+//	usage.mu            quota and reservations
+//	Store.mu            which accounts and mailboxes are in memory
+//
+// account.validity is taken under the flock, and under it only the innermost, which
+// are held for a few lines each: trail.mu, said.mu, spareRoom.mu, unfinished.mu,
+// doneMarks.openMu, Store.lazyMu. The locks down to checkpoints.mu may be held over a
+// sync, those below it are not: usage.mu over a line of maildirsize at most.
+//
 // # Contexts
 //
 // A method works as long as its caller's context allows: STORE ends with what is
-// done, COPY and MOVE undo it. Run's is that of the background work. For a mailbox that another process has locked it waits no
-// longer than store.lock_timeout (ErrBusy). Last work, on a mailbox that leaves
-// memory and in [Store.Close], is nobody's request and has store.close_timeout.
+// done, COPY and MOVE undo it. Run's is that of the background work. For a mailbox
+// that another process has locked it waits no longer than store.lock_timeout
+// (ErrBusy). Last work, on a mailbox that leaves memory and in [Store.Close], is
+// nobody's request and has store.close_timeout.
 //
 // # Parameters
 //

@@ -323,5 +323,5 @@ func (mb *mailbox) rename(m *index.Message, b become) error {
 		return err
 	}
 	s := mb.store()
-	return s.withRoom(func() error { return s.fs.Rename(filepath.Join(mb.path, from), filepath.Join(mb.path, to)) })
+	return s.withSpare(func() error { return s.fs.Rename(filepath.Join(mb.path, from), filepath.Join(mb.path, to)) })
 }

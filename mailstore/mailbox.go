@@ -18,9 +18,7 @@ import (
 
 // mailbox is one mailbox in memory, shared by all sessions of this process.
 //
-// Locks, in this order: account.mu, mailbox.mu, the lock of the log file,
-// Store.mu. Two mailboxes are locked at once by Move only, in the order of
-// their paths (lockedBoth).
+// The order of the locks is in doc.go.
 type mailbox struct {
 	acct *account
 	dir  string // below home, "" for INBOX

@@ -245,11 +245,11 @@ func (a *account) seenDirSize() {
 
 // addUsage counts a change, for others to see at once: a process that is
 // killed leaves maildirsize right.
-func (a *account) addUsage(size, count int64) { a.settle(nil, size, count) }
+func (a *account) addUsage(size, count int64) { a.redeem(nil, size, count) }
 
-// settle is addUsage for what r, which may be nil, was reserved for. There is no
+// redeem is addUsage for what r, which may be nil, was reserved for. There is no
 // moment in which both count, or neither.
-func (a *account) settle(r *reservation, size, count int64) {
+func (a *account) redeem(r *reservation, size, count int64) {
 	u := &a.usage
 	u.mu.Lock()
 	defer u.mu.Unlock()

@@ -83,9 +83,9 @@ func (s *Store) giveRoom() bool {
 	return f.Truncate(max(info.Size()-reservePiece, 0)) == nil
 }
 
-// withRoom runs f, and again with a piece of the reserve as long as the disk is
+// withSpare runs f, and again with a piece of the reserve as long as the disk is
 // full.
-func (s *Store) withRoom(f func() error) error {
+func (s *Store) withSpare(f func() error) error {
 	for {
 		err := f()
 		if err == nil || !spool.IsFull(err) || !s.giveRoom() {

@@ -111,14 +111,14 @@ func (mb *mailbox) unpack(ctx context.Context, f regularFile, form packed.Form) 
 	}
 }
 
-// fileOf is a message's file as the index has it.
-type fileOf struct {
+// messageFile is a message's file as the index has it.
+type messageFile struct {
 	path, base, rest string
 	size             int64
 	packed           bool
 }
 
-func (mb *mailbox) file(uid uint32) (f fileOf, ok bool) {
+func (mb *mailbox) file(uid uint32) (f messageFile, ok bool) {
 	mb.mu.Lock()
 	defer mb.mu.Unlock()
 	if mb.dead {
@@ -129,12 +129,12 @@ func (mb *mailbox) file(uid uint32) (f fileOf, ok bool) {
 		return f, false
 	}
 	r := m.Rarely()
-	return fileOf{path: mb.pathOf(m), base: m.Name, rest: r.Rest, size: m.Size, packed: r.Packed}, true
+	return messageFile{path: mb.pathOf(m), base: m.Name, rest: r.Rest, size: m.Size, packed: r.Packed}, true
 }
 
 // content is the content of an open file, which it takes over. known says that
 // the index has its size and form.
-func (mb *mailbox) content(ctx context.Context, f regularFile, m fileOf) (c envelope.Content, known bool, err error) {
+func (mb *mailbox) content(ctx context.Context, f regularFile, m messageFile) (c envelope.Content, known bool, err error) {
 	plain := &stored{File: f, size: f.info.Size()}
 	if !m.packed && m.size == plain.size {
 		return plain, true, nil

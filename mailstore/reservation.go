@@ -13,7 +13,7 @@ type reservation struct {
 	room Usage
 	// until is when the store gives up waiting for the delivery.
 	until time.Time
-	// over: it was settled or released.
+	// over: it was redeemed or released.
 	over bool
 }
 
@@ -112,7 +112,7 @@ func (u *usage) over(size, count, grace int64) bool {
 }
 
 // reserve makes a reservation, or takes over the one that is held for id. It is
-// nil without a quota. The caller settles or releases it.
+// nil without a quota. The caller redeems or releases it.
 func (a *account) reserve(ctx context.Context, id string, size, count int64, why storing) (*reservation, error) {
 	a.usage.mu.Lock()
 	limits := a.usage.limits
@@ -139,9 +139,9 @@ func (a *account) reserve(ctx context.Context, id string, size, count int64, why
 	return nil, ErrOverQuota
 }
 
-// withRoom runs f, which stores so much on behalf of the user, if there is room
+// withQuota runs f, which stores so much on behalf of the user, if there is room
 // for it.
-func (a *account) withRoom(ctx context.Context, size, count int64, f func() error) error {
+func (a *account) withQuota(ctx context.Context, size, count int64, f func() error) error {
 	r, err := a.reserve(ctx, "", size, count, saving)
 	if err != nil {
 		return err
@@ -176,7 +176,7 @@ func (a *account) take(r *reservation, why storing) *reservation {
 	return r
 }
 
-// release gives a reservation back; one that was settled, or none, is none.
+// release gives a reservation back; one that was redeemed, or none, is none.
 func (r *reservation) release() {
 	if r == nil {
 		return
