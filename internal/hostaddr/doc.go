@@ -12,7 +12,7 @@
 //
 // [ReachOf] tells apart what the Internet reaches, what is private, what is this
 // host, and what is nobody's. An IPv4 address inside of an IPv6 one (mapped,
-// compatible, NAT64, 6to4) counts as the IPv4 address: a mail exchanger
+// compatible, translated, NAT64, 6to4) counts as the IPv4 address: a mail exchanger
 // 64:ff9b::7f00:1 is loopback.
 //
 // # What it does not do
@@ -23,5 +23,5 @@
 // # Standards
 //
 // RFC 6890 (special-purpose addresses), 1918, 4193, 6598, 4291 (IPv4 inside of
-// IPv6), 6052 and 8215 (NAT64), 3056 (6to4).
+// IPv6), 2765 (translated), 6052 and 8215 (NAT64), 3056 (6to4).
 package hostaddr

@@ -15,6 +15,7 @@ func TestReach(t *testing.T) {
 	for ip, want := range map[string]Reach{
 		"127.0.0.1": Self, "127.255.255.254": Self, "0.0.0.0": Self, "0.1.2.3": Self, "::": Self, "::1": Self,
 		"::ffff:127.0.0.1": Self, "::ffff:0.0.0.0": Self, "::127.0.0.1": Self, "64:ff9b::7f00:1": Self, "64:ff9b::": Self,
+		"::ffff:0:127.0.0.1": Self, "::ffff:0:0:0": Self, "::ffff:0:a00:1": Private, "::ffff:0:808:808": Global,
 		"2002:7f00:1::": Self, "2002:7f00:1::dead:beef": Self,
 		"10.1.2.3": Private, "172.31.255.255": Private, "192.168.0.1": Private, "100.64.0.1": Private, "198.19.0.1": Private,
 		"fd00::1": Private, "fc12::1": Private, "::ffff:10.0.0.1": Private, "::10.0.0.1": Private, "64:ff9b::a00:1": Private,

@@ -76,7 +76,8 @@ func Plain(ip netip.Addr) netip.Addr {
 	at := -1
 	switch {
 	case ip.IsUnspecified() || ip.IsLoopback():
-	case netip.MustParsePrefix("::/96").Contains(ip), netip.MustParsePrefix("64:ff9b::/96").Contains(ip):
+	case netip.MustParsePrefix("::/96").Contains(ip), netip.MustParsePrefix("64:ff9b::/96").Contains(ip),
+		netip.MustParsePrefix("::ffff:0:0:0/96").Contains(ip): // compatible, NAT64, translated (SIIT)
 		at = 12
 	case netip.MustParsePrefix("2002::/16").Contains(ip):
 		at = 2

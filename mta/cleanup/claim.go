@@ -58,10 +58,17 @@ func isOurClaim(value []byte, ours string) bool {
 	if !ok {
 		return true
 	}
-	if domain, err := addr.ParseDomain(id); err == nil {
+	// What no name has in it, as a NUL, is not there for many a reader.
+	plain := strings.Map(func(r rune) rune {
+		if r <= ' ' || r >= 0x7f {
+			return -1
+		}
+		return r
+	}, id)
+	if domain, err := addr.ParseDomain(id); err == nil && (domain == ours || plain == id) {
 		return domain == ours
 	}
-	return strings.Contains(strings.ToLower(id), ours)
+	return strings.Contains(strings.ToLower(plain), ours)
 }
 
 // authservID reads the first value of a field: a token or a quoted-string behind

@@ -25,6 +25,10 @@ func TestClaimsInOurName(t *testing.T) {
 		"Authentication-Results: (mx.other mx.test; dkim=pass\n",
 		"Authentication-Results: =?utf-8?q?mx.test?=; dkim=pass\n",
 		"Authentication-Results: ; mx.test; dkim=pass\n",
+		"Authentication-Results: mx\x00.test; dkim=pass\n",
+		"Authentication-Results: \x01mx.te\x7fst; dkim=pass\n",
+		"Authentication-Results: \"mx\x00.test\"; dkim=pass\n",
+		"Authentication-Results: mx.\u200btest; dkim=pass\n",
 		"Authentication-Results: mx\u3002test; dkim=pass\n",
 		"Authentication-Results: (" + strings.Repeat("x", 20_000) + ") mx.test; dkim=pass\n",
 	}

@@ -67,6 +67,7 @@ func authorFields(content envelope.Content) ([]authorField, error) {
 // fieldScan puts fields together from octets.
 type fieldScan struct {
 	line  []byte
+	cut   bool // the line is longer
 	found []authorField
 	in    bool // the last field is an author's, and goes on
 	err   error
@@ -74,34 +75,39 @@ type fieldScan struct {
 
 func (f *fieldScan) octet(b byte) {
 	// Of other lines the name is all that matters.
-	if len(f.line) <= maxAuthorField {
-		f.line = append(f.line, b)
+	if len(f.line) > maxAuthorField {
+		f.cut = true
+		return
 	}
+	f.line = append(f.line, b)
 }
 
 func (f *fieldScan) endLine() {
-	line := f.line
-	f.line = f.line[:0]
+	line, cut := f.line, f.cut
+	f.line, f.cut = f.line[:0], false
 	if len(line) == 0 {
 		return
 	}
 	if line[0] == ' ' || line[0] == '\t' {
 		if f.in {
-			f.extend(string(line))
+			f.extend(string(line), cut)
 		}
 		return
 	}
+	// A long line may have its colon behind what was kept of it: a name and
+	// thousands of blanks is a name all the same.
 	name, value, ok := strings.Cut(string(line), ":")
-	f.in = ok && isAuthor(&name)
+	f.in = (ok || cut) && isAuthor(&name)
 	if f.in {
 		f.found = append(f.found, authorField{name: name})
-		f.extend(value)
+		f.extend(value, cut)
 	}
 }
 
-func (f *fieldScan) extend(text string) {
+// extend adds to the field; cut: it goes on, and nobody has seen how.
+func (f *fieldScan) extend(text string, cut bool) {
 	last := &f.found[len(f.found)-1]
-	if last.value += text; len(last.value) > maxAuthorField || len(f.found) > maxAuthors {
+	if last.value += text; cut || len(last.value) > maxAuthorField || len(f.found) > maxAuthors {
 		f.err = errAuthorTooLong
 	}
 }
@@ -109,9 +115,6 @@ func (f *fieldScan) extend(text string) {
 // isAuthor says whether a field names an author, and makes the name what it is
 // compared with: in lower case and without what no name has.
 func isAuthor(name *string) bool {
-	if len(*name) > maxAuthorField/16 {
-		return false
-	}
 	*name = strings.ToLower(strings.Map(func(r rune) rune {
 		if r <= ' ' || r >= 0x7f {
 			return -1
@@ -141,12 +144,8 @@ func wordDecoder() *mime.WordDecoder {
 // with its encoded words decoded: what a mail program shows beside, or instead of,
 // the address itself.
 func shownAddresses(value string) []addr.Address {
-	texts := []string{value}
-	if decoded, err := wordDecoder().DecodeHeader(value); err == nil {
-		texts = append(texts, decoded)
-	}
 	var out []addr.Address
-	for _, text := range texts {
+	for _, text := range []string{value, decodeWords(value)} {
 		text = plain(text)
 		for i := strings.IndexByte(text, '@'); i >= 0; {
 			if a, ok := around(text, i); ok {
