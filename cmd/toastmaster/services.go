@@ -189,7 +189,7 @@ func openIMAPD(i *instance) (service.Service, error) {
 	c := i.config.IMAPD
 	handler := imapd.New(imapd.Options{
 		Config: c, Store: i.mail, Auth: i.auth, TLS: i.tls, HandshakeTimeout: i.config.TLS.HandshakeTimeout,
-		Hostname: i.config.Main.Hostname, Trusted: i.trusted, Watch: i.sessions, Log: i.log, Clock: i.clock,
+		Hostname: i.config.Main.Hostname, Counter: i.anvil, Watch: i.sessions, Log: i.log, Clock: i.clock,
 	})
 	return i.server(serverOptions{
 		name: "imapd", plain: c.Listen, tls: c.ListenTLS, handler: handler,
@@ -203,7 +203,7 @@ func openPOP3D(i *instance) (service.Service, error) {
 	gate := &login.Gate{
 		Service: "pop3d", Authenticate: i.auth.Authenticate, Open: i.mail.User, TLS: i.tls,
 		SecureNetworks: login.Loopback(), Timeout: c.LoginTimeout, StressTimeout: c.StressTimeout, HandshakeTimeout: i.config.TLS.HandshakeTimeout,
-		MaxFailures: c.MaxLoginFailures, PerUser: c.MaxUserIP, Trusted: i.trusted, Watch: i.sessions, Log: i.log,
+		MaxFailures: c.MaxLoginFailures, PerUser: c.MaxUserIP, Counter: i.anvil, Watch: i.sessions, Log: i.log,
 	}
 	handler, err := pop3d.New(pop3d.Options{Config: c, Hostname: i.config.Main.Hostname, Gate: gate, Log: i.log})
 	if err != nil {

@@ -4,12 +4,12 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
-	"net/netip"
 	"time"
 
 	"toastmaster/configs"
 	"toastmaster/directory/logins"
 	"toastmaster/directory/password"
+	"toastmaster/internal/anvil"
 	"toastmaster/internal/clock"
 	"toastmaster/internal/msglog"
 	"toastmaster/internal/service"
@@ -30,8 +30,8 @@ type Options struct {
 	HandshakeTimeout time.Duration
 	// Hostname is the name in the greeting.
 	Hostname string
-	// Trusted networks are exempt from the limit of connections per user.
-	Trusted []netip.Prefix
+	// Counter counts the connections of a user from a client; nil limits none.
+	Counter *anvil.Counter
 	Log     *msglog.Log
 	Clock   clock.Clock
 }
@@ -70,7 +70,7 @@ func New(o Options) *Server {
 		HandshakeTimeout: o.HandshakeTimeout,
 		MaxFailures:      o.Config.MaxLoginFailures,
 		PerUser:          o.Config.MaxUserIP,
-		Trusted:          o.Trusted,
+		Counter:          o.Counter,
 		Watch:            o.Watch,
 		Log:              o.Log,
 	}

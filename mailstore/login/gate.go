@@ -5,14 +5,12 @@ import (
 	"crypto/tls"
 	"net"
 	"net/netip"
-	"sync"
 	"time"
 
 	"toastmaster/directory"
 	"toastmaster/directory/logins"
 	"toastmaster/directory/password"
 	"toastmaster/internal/anvil"
-	"toastmaster/internal/clock"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/msglog"
 	"toastmaster/internal/service"
@@ -56,16 +54,14 @@ type Gate struct {
 	// Zero means no limit.
 	MaxFailures int
 	// PerUser bounds the connections of one user from one address (Dovecot
-	// mail_max_userip_connections). Zero means no limit. Clients in Trusted
-	// are exempt: a webmail host has one address for everybody.
+	// mail_max_userip_connections), which Counter counts. Zero, or no Counter,
+	// means no limit. Clients that it exempts are so here: a webmail host has
+	// one address for everybody.
 	PerUser int
-	Trusted []netip.Prefix
+	Counter *anvil.Counter
 	// Watch ends sessions whose log-in is not good any more. nil ends none.
 	Watch *logins.Watch
 	Log   *msglog.Log
-
-	once    sync.Once
-	counter *anvil.Counter
 }
 
 // Loopback are the networks of the machine itself.
@@ -85,14 +81,8 @@ func (g *Gate) Connect(c net.Conn) *Session {
 	return s
 }
 
-// sessions counts the sessions of users from clients, an IPv6 client being its
-// /64; a client in Trusted is not counted.
-func (g *Gate) sessions() *anvil.Counter {
-	g.once.Do(func() { g.counter = anvil.New(anvil.Options{Exempt: g.Trusted, Clock: clock.System{}}) })
-	return g.counter
-}
-
-// userAt is whose sessions are counted together.
+// userAt is whose sessions of this service are counted together: those of a user
+// from a client, an IPv6 client being its /64.
 func (g *Gate) userAt(user string, client netip.Addr) anvil.Key {
-	return anvil.Name(user).From(g.sessions().Client(client))
+	return anvil.Name(g.Service + " " + user).From(g.Counter.Client(client))
 }

@@ -21,6 +21,8 @@ import (
 	"toastmaster/directory"
 	"toastmaster/directory/password"
 	"toastmaster/internal/addr"
+	"toastmaster/internal/anvil"
+	"toastmaster/internal/clock"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/msglog"
 	"toastmaster/mailstore"
@@ -163,7 +165,7 @@ func TestConnectionsPerUserAndAddress(t *testing.T) {
 	var log bytes.Buffer
 	g := newGate(t, &log)
 	g.PerUser, g.Plaintext = 1, true
-	g.Trusted = []netip.Prefix{netip.MustParsePrefix("192.0.2.99/32")}
+	g.Counter = anvil.New(anvil.Options{Exempt: []netip.Prefix{netip.MustParsePrefix("192.0.2.99/32")}, Clock: clock.System{}})
 	try := func(from string) (*Session, error) {
 		s := connect(t, g, from)
 		return s, s.Login(t.Context(), "USER", "alice", "secret")
@@ -190,6 +192,12 @@ func TestConnectionsPerUserAndAddress(t *testing.T) {
 			t.Errorf("trusted: %v", err)
 		}
 	}
+	// The count is of one service.
+	other := newGate(t, &bytes.Buffer{})
+	other.Service, other.PerUser, other.Plaintext, other.Counter = "otherd", 1, true, g.Counter
+	if err := connect(t, other, "192.0.2.1:10").Login(t.Context(), "USER", "alice", "secret"); err != nil {
+		t.Errorf("another service: %v", err)
+	}
 	first.Disconnect("quit", "retr=0")
 	if _, err := try("192.0.2.1:11"); err != nil {
 		t.Errorf("after the first left: %v", err)
@@ -203,6 +211,7 @@ func TestPlaceIsGivenBackWhenTheMailDoesNotOpen(t *testing.T) {
 	t.Parallel()
 	g := newGate(t, &bytes.Buffer{})
 	g.PerUser, g.SecureNetworks, g.Plaintext = 1, nil, true
+	g.Counter = anvil.New(anvil.Options{Clock: clock.System{}})
 	open := g.Open
 	g.Open = func(context.Context, mailstore.Account) (*mailstore.User, error) { return nil, errors.New("disk") }
 	if got := status(connect(t, g, "192.0.2.1:9").Login(t.Context(), "USER", "alice", "secret")); got != "4.3.0" {

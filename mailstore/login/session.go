@@ -193,9 +193,9 @@ func (s *Session) verify(ctx context.Context, mechanism, authzid, authcid, secre
 // enter opens the mail of somebody who is who they say.
 func (s *Session) enter(ctx context.Context, box directory.Mailbox) error {
 	name := box.Address.String()
-	if s.gate.PerUser > 0 {
+	if s.gate.PerUser > 0 && s.gate.Counter != nil {
 		k := s.gate.userAt(name, s.Client)
-		if !s.gate.sessions().Enter(anvil.Session, k, s.gate.PerUser) {
+		if !s.gate.Counter.Enter(anvil.Session, k, s.gate.PerUser) {
 			s.gate.Log.Event(msglog.Reject{
 				Service: s.gate.Service, Session: s.ID, Client: s.client(), To: name, Stage: "login", Err: ErrTooMany,
 			})
@@ -249,7 +249,7 @@ func (s *Session) Disconnect(reason, stats string) {
 
 func (s *Session) release() {
 	if s.counted {
-		s.gate.sessions().Leave(anvil.Session, s.key)
+		s.gate.Counter.Leave(anvil.Session, s.key)
 		s.counted = false
 	}
 }

@@ -15,6 +15,8 @@ import (
 
 	"github.com/emersion/go-imap/v2"
 
+	"toastmaster/internal/anvil"
+	"toastmaster/internal/clock"
 	"toastmaster/internal/testkit/transcript"
 )
 
@@ -370,7 +372,9 @@ func TestSlowReaderIsDropped(t *testing.T) {
 
 func TestOneUserFromOneAddress(t *testing.T) {
 	t.Parallel()
-	h := newHost(t, func(h *host) { h.gate.PerUser = 1 })
+	h := newHost(t, func(h *host) {
+		h.gate.PerUser, h.gate.Counter = 1, anvil.New(anvil.Options{Clock: clock.System{}})
+	})
 	first := h.login("bob")
 	second := h.client(0)
 	second.ask("USER bob@example.test", "+OK")
