@@ -35,7 +35,7 @@ func (c *Admin) params() []Param {
 		Int("admin.max_connections", &c.MaxConnections, 200, 1, 100000,
 			"Connections at once on each address."),
 		Int("admin.max_connections_per_client", &c.MaxClient, 20, 0, 100000,
-			"Connections at once from one IP address. Trusted networks and the unix socket are exempt. 0 is no limit."),
+			"Connections at once of one client (an IPv4 address, an IPv6 /64). Trusted networks and the unix socket are exempt. 0 is no limit."),
 		Int("admin.reserved_connections", &c.Reserved, 20, 0, 100000,
 			"How many of admin.max_connections are kept for trusted networks. The unix socket has its own."),
 		Size("admin.body_limit", &c.BodyLimit, 8<<20, 64<<10, 1<<30,

@@ -42,7 +42,7 @@ func (c *IMAPD) params() []Param {
 		Int("imapd.max_connections", &c.MaxConnections, 20000, 1, 1000000,
 			"Connections at once.").Also("process_limit", "client_limit"),
 		Int("imapd.max_connections_per_client", &c.MaxClient, 200, 0, 1000000,
-			"Connections at once from one IP address. Trusted networks are exempt. 0 is no limit."),
+			"Connections at once of one client (an IPv4 address, an IPv6 /64). Trusted networks are exempt. 0 is no limit."),
 		Int("imapd.reserved_connections", &c.Reserved, 1000, 0, 1000000,
 			"How many of imapd.max_connections are kept for trusted networks and unix sockets: webmail, monitoring."),
 		Int("imapd.client_connection_rate_limit", &c.ConnectionRate, 3000, 0, 10000000,

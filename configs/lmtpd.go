@@ -43,6 +43,6 @@ func (c *LMTPD) params() []Param {
 		Int("lmtpd.max_connections", &c.MaxConnections, 1000, 1, 1_000_000,
 			"Connections at once.").Also("process_limit", "client_limit"),
 		Int("lmtpd.max_connections_per_client", &c.MaxClient, 100, 0, 1_000_000,
-			"Connections at once from one IP address, trusted or not; unix sockets are exempt. Postfix opens lmtp_destination_concurrency_limit of them. 0 is no limit.").Also("lmtp_destination_concurrency_limit"),
+			"Connections at once of one client (an IPv4 address, an IPv6 /64), trusted or not; unix sockets are exempt. Postfix opens lmtp_destination_concurrency_limit of them. 0 is no limit.").Also("lmtp_destination_concurrency_limit"),
 	}
 }

@@ -31,7 +31,7 @@ func (c *POP3D) params() []Param {
 		Int("pop3d.max_connections", &c.MaxConnections, 2000, 1, 1000000,
 			"Connections at once."),
 		Int("pop3d.max_connections_per_client", &c.MaxClient, 50, 0, 1000000,
-			"Connections at once from one IP address. Trusted networks are exempt. 0 is no limit."),
+			"Connections at once of one client (an IPv4 address, an IPv6 /64). Trusted networks are exempt. 0 is no limit."),
 		Int("pop3d.reserved_connections", &c.Reserved, 100, 0, 1000000,
 			"How many of pop3d.max_connections are kept for trusted networks and unix sockets: webmail, monitoring."),
 		Int("pop3d.client_connection_rate_limit", &c.ConnectionRate, 1200, 0, 10000000,

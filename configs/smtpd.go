@@ -68,6 +68,6 @@ func (c *SMTPD) params() []Param {
 		Int("smtpd.max_connections", &c.MaxConnections, 2000, 1, 1_000_000,
 			"Connections at once, on each kind of port.").Also("default_process_limit"),
 		Int("smtpd.max_connections_per_client", &c.MaxClient, 50, 0, 1_000_000,
-			"Connections at once from one IP address (Postfix smtpd_client_connection_count_limit). Trusted networks are exempt. 0 is no limit."),
+			"Connections at once of one client, an IPv4 address or an IPv6 /64 (Postfix smtpd_client_connection_count_limit). Trusted networks are exempt. 0 is no limit."),
 	}, c.SMTPDLimits.params()...)
 }

@@ -34,7 +34,7 @@ func (c *SMTPDLimits) params() []Param {
 		Int("smtpd.reject_log_limit", &c.RejectLogLimit, 10, 0, 1_000_000,
 			"Refusals of a session that have a line each in the log; the others are counted in one line at its end. 0 is no limit."),
 		Int("smtpd.client_connection_rate_limit", &c.ConnectionRate, 600, 0, 10_000_000,
-			"Connections of one client (an IPv4 address, an IPv6 /64) in anvil.rate_time_unit, on each kind of port; more are closed with 421. Trusted networks and smtpd.client_event_limit_exceptions are exempt, here and from the next four. 0 is no limit (Postfix smtpd_client_connection_rate_limit)."),
+			"Connections of one client (an IPv4 address, an IPv6 /64) in anvil.rate_time_unit, on each kind of port; more are closed with 421. Trusted networks and smtpd.client_event_limit_exceptions are exempt, as from the other smtpd.client_ rates. 0 is no limit (Postfix smtpd_client_connection_rate_limit)."),
 		Int("smtpd.client_command_rate_limit", &c.CommandRate, 20_000, 0, 100_000_000,
 			"Commands of one client in anvil.rate_time_unit; beyond them the connection is closed with 421 4.7.0. 0 is no limit."),
 		Int("smtpd.client_message_rate_limit", &c.MessageRate, 1200, 0, 10_000_000,

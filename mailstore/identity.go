@@ -54,7 +54,7 @@ func Inspect(fsys vfs.FS, root string) (identity.Found, error) {
 // firstJournal is the one that every store has.
 const firstJournal = "journal-0"
 
-// Create makes a store of the installation id at root, or what a store there
+// Create makes a store of the instance id at root, or what a store there
 // lacks, and gives it that id. A folder with something else in it is ErrForeign
 // unless adopt is set, which makes a store of it: mail that lies there stays. It
 // is durable when Create returns.

@@ -10,7 +10,7 @@ import (
 	"toastmaster/internal/vfs"
 )
 
-// created is a store of an installation.
+// created is a store of an instance.
 func created(t *testing.T) Options {
 	t.Helper()
 	o := options(filepath.Join(t.TempDir(), "mail"))
@@ -21,14 +21,14 @@ func created(t *testing.T) Options {
 	return o
 }
 
-// TestOpenMakesNoStore: what is not there, or is another installation's, is
+// TestOpenMakesNoStore: what is not there, or is another instance's, is
 // refused and nothing is made.
 func TestOpenMakesNoStore(t *testing.T) {
 	t.Parallel()
 	for name, spoil := range map[string]func(root string) error{
 		"missing":                  os.RemoveAll,
 		"a mount point":            func(root string) error { return errors.Join(os.RemoveAll(root), os.Mkdir(root, 0o700)) },
-		"another installation's":   func(root string) error { return identity.Write(vfs.OS{}, filepath.Join(root, private), identity.New()) },
+		"another instance's":       func(root string) error { return identity.Write(vfs.OS{}, filepath.Join(root, private), identity.New()) },
 		"no id":                    func(root string) error { return os.Remove(filepath.Join(root, private, identity.File)) },
 		"an id that is none":       func(root string) error { return os.Truncate(filepath.Join(root, private, identity.File), 3) },
 		"its journal is not there": func(root string) error { return os.Remove(filepath.Join(root, private, firstJournal)) },

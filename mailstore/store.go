@@ -101,7 +101,7 @@ const private = ".toastmaster"
 
 // Open opens the store of o.Instance and finishes what a crash left undone. A
 // folder of somebody else's is not opened (Check), nor is one that is another
-// installation's, or missing (ErrAbsent). The owner runs Run, and calls Close
+// instance's, or missing (ErrAbsent). The owner runs Run, and calls Close
 // after it returned.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	s := &Store{

@@ -9,9 +9,9 @@
 //
 // [Create] makes a database, and nothing else does: a file that is missing stays
 // missing. [Inspect], [Instance] and [SetInstance] are about the id of the
-// installation that a database belongs to. All connections stay with the file
+// instance that a database belongs to. All connections stay with the file
 // that was there first: while it is removed, replaced or cut to nothing, and
-// while another installation's content was copied over it, every answer is
+// while another instance's content was copied over it, every answer is
 // Unavailable and every change refused, because "not found" would bounce mail.
 //
 // # What it does not do

@@ -19,7 +19,7 @@ import (
 // that are lost; a new connection would take what lies there now for the truth.
 // So each use of a connection looks at the name first (one stat). Content that
 // was copied over the file shows in its time: then, and after each checkpoint
-// of ours, the id of the installation is read anew.
+// of ours, the id of the instance is read anew.
 type guard struct {
 	path      string
 	connector driver.Connector
@@ -27,7 +27,7 @@ type guard struct {
 	mu    sync.Mutex
 	file  fs.FileInfo // as it was judged last
 	grown bool        // it had something in it
-	id    string      // of the installation, once it is known
+	id    string      // of the instance, once it is known
 	// verdict is about the content of file; nil is good.
 	verdict error
 }
@@ -60,7 +60,7 @@ func (g *guard) judge(ctx context.Context, info fs.FileInfo) {
 	id, err := g.read(ctx)
 	switch {
 	case g.id != "" && (err == nil && id != g.id || outcome(err) == directory.Misconfigured):
-		g.verdict = g.lost(fmt.Errorf("the file got other content, of the installation %q, while it was in use; restore it and restart", id))
+		g.verdict = g.lost(fmt.Errorf("the file got other content, of the instance %q, while it was in use; restore it and restart", id))
 	case err != nil && g.file != nil:
 		return
 	default:

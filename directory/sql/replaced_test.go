@@ -16,7 +16,7 @@ import (
 	"toastmaster/migrations"
 )
 
-// named is a database of one installation, at rest in one file.
+// named is a database of one instance, at rest in one file.
 func named(t *testing.T, path string, id identity.ID, data static.Data) {
 	t.Helper()
 	create(t, path)
@@ -59,11 +59,11 @@ func TestALostDatabaseIsUnavailable(t *testing.T) {
 			}
 			return os.WriteFile(path, nil, 0o600)
 		}, func(path string) error { return os.Rename(aside(path), path) }},
-		"replaced by another installation's": {func(path string) error {
+		"replaced by another instance's": {func(path string) error {
 			return os.Rename(path+".other", path)
 		}, nil},
 		"truncated": {func(path string) error { return os.Truncate(path, 0) }, nil},
-		"overwritten by another installation's": {func(path string) error {
+		"overwritten by another instance's": {func(path string) error {
 			other, err := os.ReadFile(path + ".other")
 			if err != nil {
 				return err

@@ -1,4 +1,4 @@
-// Package identity is the id of an installation, by which its parts know one
+// Package identity is the id of an instance, by which its parts know one
 // another: database, mail store and queue each carry it, and the configuration
 // may name it (main.instance).
 //

@@ -16,13 +16,13 @@ import (
 // File is the name of the file with the id in a part's folder.
 const File = "instance"
 
-// ID is the id of an installation; "" is none.
+// ID is the id of an instance; "" is none.
 type ID string
 
 // idLength is that of crypto/rand.Text: 26 letters and digits, 128 bits.
 const idLength = 26
 
-// New makes an id that no other installation has.
+// New makes an id that no other instance has.
 func New() ID { return ID(rand.Text()) }
 
 // Parse accepts what New makes, and no other text.

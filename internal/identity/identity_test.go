@@ -17,7 +17,7 @@ func TestReadAndWrite(t *testing.T) {
 	}
 	first, second := identity.New(), identity.New()
 	if first == second {
-		t.Fatal("two installations have one id")
+		t.Fatal("two instances have one id")
 	}
 	if err := identity.Intend(disk, dir, first); err != nil {
 		t.Fatal(err)

@@ -23,11 +23,10 @@ type Server struct {
 	Listeners   []Listener
 	Handler     Handler
 	Limits      Limits
-	// Denied is written in the same way to a client that Limits.Allowed has not.
-	Denied string
-	// Busy is written to a client over the limit before the close: "421 ...",
-	// with its line end. Nothing is written on an implicit-TLS port.
-	Busy string
+	// Busy is written to a client over a limit before the close, Denied to one that
+	// is not in Limits.Allowed: "421 ...", with its line end. Nothing is written on
+	// an implicit-TLS port.
+	Busy, Denied string
 	// Admit, which may be nil, says whether a client that is not trusted may
 	// connect now: its rate of connections, for example. It must not wait.
 	Admit func(client netip.Addr) *dsn.Error

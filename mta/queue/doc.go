@@ -84,7 +84,7 @@
 // # Files
 //
 //	lock                flock(2), held while open
-//	instance            id of the installation (Options.Instance)
+//	instance            id of the instance (Options.Instance)
 //	epoch               number of starts (8 octets, CRC32C), the last part of IDs
 //	journal/            see internal/journal
 //	content/ID          content of a message in the journal above memory_limit;

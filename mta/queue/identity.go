@@ -65,7 +65,7 @@ func Inspect(fsys vfs.FS, dir string) (identity.Found, error) {
 	return found, nil
 }
 
-// Create makes a queue of the installation id in dir, or what a queue there
+// Create makes a queue of the instance id in dir, or what a queue there
 // lacks, and gives it that id. It is durable when Create returns.
 func Create(fsys vfs.FS, dir string, id identity.ID) error {
 	if err := Check(fsys, dir); err != nil {

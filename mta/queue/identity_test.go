@@ -14,7 +14,7 @@ import (
 	"toastmaster/internal/vfs"
 )
 
-// created is a queue of an installation.
+// created is a queue of an instance.
 func created(t *testing.T) Options {
 	t.Helper()
 	o := options(vfs.OS{})
@@ -26,22 +26,22 @@ func created(t *testing.T) Options {
 }
 
 // TestOpenMakesNoQueue: what is not there, lacks a folder with mail, or is
-// another installation's, is refused and nothing is made.
+// another instance's, is refused and nothing is made.
 func TestOpenMakesNoQueue(t *testing.T) {
 	t.Parallel()
 	in := func(name string) func(string) error {
 		return func(dir string) error { return os.RemoveAll(filepath.Join(dir, name)) }
 	}
 	for name, spoil := range map[string]func(dir string) error{
-		"missing":                os.RemoveAll,
-		"a mount point":          func(dir string) error { return errors.Join(os.RemoveAll(dir), os.Mkdir(dir, 0o700)) },
-		"another installation's": func(dir string) error { return identity.Write(vfs.OS{}, dir, identity.New()) },
-		"no id":                  in(identity.File),
-		"no deferred mail":       in("deferred"),
-		"no mail on hold":        in("hold"),
-		"no contents":            in("content"),
-		"no journal":             in("journal"),
-		"no epoch":               in("epoch"),
+		"missing":            os.RemoveAll,
+		"a mount point":      func(dir string) error { return errors.Join(os.RemoveAll(dir), os.Mkdir(dir, 0o700)) },
+		"another instance's": func(dir string) error { return identity.Write(vfs.OS{}, dir, identity.New()) },
+		"no id":              in(identity.File),
+		"no deferred mail":   in("deferred"),
+		"no mail on hold":    in("hold"),
+		"no contents":        in("content"),
+		"no journal":         in("journal"),
+		"no epoch":           in("epoch"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -86,7 +86,7 @@ type Queue struct {
 }
 
 // Open opens the queue of o.Instance in o.Dir and recovers what is in it. One that
-// is missing or another installation's is ErrAbsent. Damaged
+// is missing or another instance's is ErrAbsent. Damaged
 // records and files are set aside in corrupt/ with one log line each. Run must
 // be called for deferred mail to come back.
 func Open(ctx context.Context, o Options) (*Queue, error) {

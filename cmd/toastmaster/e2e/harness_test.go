@@ -71,7 +71,7 @@ func serveIn(t *testing.T, data string, params map[string]string) *box {
 	return serveWith(t, binary.Options{Data: data, Params: params})
 }
 
-// serveWith is serve with an installation of the caller's choice.
+// serveWith is serve with an instance of the caller's choice.
 func serveWith(t *testing.T, o binary.Options) *box {
 	t.Helper()
 	dir := peers.TempDir(t)
