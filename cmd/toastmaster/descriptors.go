@@ -2,13 +2,10 @@ package main
 
 import (
 	"fmt"
-	"net/netip"
 
 	"golang.org/x/sys/unix"
 
 	"toastmaster/configs"
-	"toastmaster/internal/anvil"
-	"toastmaster/internal/dsn"
 )
 
 // How many file descriptors a connection takes, itself included: SMTP and LMTP
@@ -61,16 +58,4 @@ func (d descriptors) warning() string {
 			d.limit, have, d.wanted)
 	}
 	return ""
-}
-
-// admitByRate turns clients away that connect too often. Those of trusted
-// networks are not asked about.
-func (i *instance) admitByRate(name string, rate int) func(netip.Addr) *dsn.Error {
-	service := anvil.Name(name)
-	return func(client netip.Addr) *dsn.Error {
-		if i.anvil.Take(anvil.Connect, service.From(i.anvil.Client(client)), 1, rate) {
-			return nil
-		}
-		return dsn.New(dsn.TooManyConnections, "too many connections of this client in a short time")
-	}
 }

@@ -194,7 +194,7 @@ func openIMAPD(i *instance) (service.Service, error) {
 	return i.server(serverOptions{
 		name: "imapd", plain: c.Listen, tls: c.ListenTLS, handler: handler,
 		connections: c.MaxConnections, perClient: c.MaxClient, drain: c.DrainTimeout, busy: imapd.Busy,
-		reserved: c.Reserved, stress: c.StressAt(), files: filesMailbox, admit: i.admitByRate("imapd", c.ConnectionRate),
+		reserved: c.Reserved, stress: c.StressAt(), files: filesMailbox, admit: service.ConnectRate("imapd", i.anvil, c.ConnectionRate),
 	})
 }
 
@@ -212,6 +212,6 @@ func openPOP3D(i *instance) (service.Service, error) {
 	return i.server(serverOptions{
 		name: "pop3d", plain: c.Listen, tls: c.ListenTLS, handler: handler,
 		connections: c.MaxConnections, perClient: c.MaxClient, drain: c.DrainTimeout, busy: pop3d.Busy,
-		reserved: c.Reserved, stress: c.StressAt(), files: filesMailbox, admit: i.admitByRate("pop3d", c.ConnectionRate),
+		reserved: c.Reserved, stress: c.StressAt(), files: filesMailbox, admit: service.ConnectRate("pop3d", i.anvil, c.ConnectionRate),
 	})
 }

@@ -21,8 +21,8 @@ const maxAuthors = 50
 // ours as its author. What the header shows is what anybody can take for it: a
 // From or Sender field, repeated, folded, encoded or not, an address inside of a
 // display name, and the fields of a message that is sent again.
-func (d *Daemon) checkAuthor(ctx context.Context, s *session, content envelope.Content) error {
-	if !d.o.Params.CheckHeaderFrom {
+func (s *session) checkAuthor(ctx context.Context, content envelope.Content) error {
+	if !s.d.o.Params.CheckHeaderFrom {
 		return nil
 	}
 	fields, err := authorFields(content)
@@ -32,7 +32,7 @@ func (d *Daemon) checkAuthor(ctx context.Context, s *session, content envelope.C
 	case err != nil:
 		return dsn.Wrap(dsn.MailSystem, "Temporary failure while reading the message", err)
 	}
-	c := authorCheck{d: d, s: s, done: map[addr.Address]bool{}}
+	c := authorCheck{s: s, done: map[addr.Address]bool{}}
 	seen := map[string]bool{}
 	for _, f := range fields {
 		if seen[f.name] && !strings.HasPrefix(f.name, "resent-") {
@@ -48,7 +48,6 @@ func (d *Daemon) checkAuthor(ctx context.Context, s *session, content envelope.C
 
 // authorCheck is the check of one message.
 type authorCheck struct {
-	d    *Daemon
 	s    *session
 	done map[addr.Address]bool
 }
@@ -96,17 +95,17 @@ func (c *authorCheck) author(ctx context.Context, f authorField, a addr.Address,
 		return dsn.Newf(dsn.BadContent, "The %s field of the header has too many addresses", f.shown()).WithCode(550)
 	}
 	c.done[key] = true
-	ours, err := c.d.hosts(ctx, a.Domain)
+	ours, err := c.s.d.hosts(ctx, a.Domain)
 	switch {
 	case err != nil:
 		return err
 	case !ours && inText:
 		return nil
-	case !ours && c.d.o.Params.ForeignHeaderFrom:
-		c.d.o.Log.Info("foreign author", "service", "smtpd", "session", c.s.c.ID(), "login", c.s.user.Address.String(), "field", f.name, "from", a.String())
+	case !ours && c.s.d.o.Params.ForeignHeaderFrom:
+		c.s.d.o.Log.Info("foreign author", "service", "smtpd", "session", c.s.c.ID(), "login", c.s.user.Address.String(), "field", f.name, "from", a.String())
 		return nil
 	case ours:
-		owned, err := c.d.owns(ctx, c.s.user, a)
+		owned, err := c.s.d.owns(ctx, c.s.user, a)
 		if err != nil || owned {
 			return err
 		}

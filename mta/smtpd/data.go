@@ -17,7 +17,7 @@ func (s *session) Data(r io.Reader) error {
 	}
 	giveBack := func() {}
 	if s.authenticated() {
-		err := s.d.checkAuthor(s.c.Context(), s, buf)
+		err := s.checkAuthor(s.c.Context(), buf)
 		if err == nil {
 			giveBack, err = s.takeLimits()
 		}

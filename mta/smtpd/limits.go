@@ -1,8 +1,9 @@
 package smtpd
 
 import (
+	"fmt"
+
 	"toastmaster/internal/anvil"
-	"toastmaster/internal/dsn"
 )
 
 // counted is the user of a session as anvil counts it; nobody without a log-in.
@@ -50,6 +51,6 @@ func (s *session) takeLimits() (giveBack func(), err error) {
 	}, nil
 }
 
-func (s *session) tooMany(most int, what string) *dsn.Error {
-	return dsn.Newf(dsn.PolicyLater, "%s: The limit of %d %s an hour is reached, try again later", s.user.Address.Path(), most, what).WithCode(450)
+func (s *session) tooMany(most int, what string) error {
+	return tooMuch(fmt.Sprintf("%s: The limit of %d %s an hour is reached, try again later", s.user.Address.Path(), most, what))
 }

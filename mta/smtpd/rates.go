@@ -13,19 +13,15 @@ import (
 // service.Server.Admit: its rate of connections, and whether it has probed too
 // many addresses. name is that of the service.
 func Admission(name string, p configs.SMTPD, counter *anvil.Counter) func(client netip.Addr) *dsn.Error {
-	exempt := configs.Prefixes(p.EventExceptions)
+	exempt, rate := configs.Prefixes(p.EventExceptions), service.ConnectRate(name, counter, p.ConnectionRate)
 	return func(client netip.Addr) *dsn.Error {
 		if service.InNetworks(exempt, client) {
 			return nil
 		}
-		who := counter.Client(client)
-		if p.RefusedRate > 0 && counter.Rate(anvil.Refused, who) >= p.RefusedRate {
+		if p.RefusedRate > 0 && counter.Rate(anvil.Refused, counter.Client(client)) >= p.RefusedRate {
 			return dsn.New(dsn.TooManyConnections, "too many refused recipients from this client")
 		}
-		if !counter.Take(anvil.Connect, anvil.Name(name).From(who), 1, p.ConnectionRate) {
-			return dsn.New(dsn.TooManyConnections, "too many connections of this client in a short time")
-		}
-		return nil
+		return rate(client)
 	}
 }
 
@@ -83,4 +79,5 @@ func (s *session) refusedRcpt(err error) {
 	}
 }
 
+// tooMuch is the answer over a limit: later.
 func tooMuch(text string) error { return dsn.New(dsn.PolicyLater, text).WithCode(450) }

@@ -1,0 +1,20 @@
+package service
+
+import (
+	"net/netip"
+
+	"toastmaster/internal/anvil"
+	"toastmaster/internal/dsn"
+)
+
+// ConnectRate is a Server.Admit that lets a client connect to the service of that
+// name as often as rate says in the counter's unit of time; 0 is no limit.
+func ConnectRate(name string, counter *anvil.Counter, rate int) func(client netip.Addr) *dsn.Error {
+	key := anvil.Name(name)
+	return func(client netip.Addr) *dsn.Error {
+		if counter.Take(anvil.Connect, key.From(counter.Client(client)), 1, rate) {
+			return nil
+		}
+		return dsn.New(dsn.TooManyConnections, "too many connections of this client in a short time")
+	}
+}
