@@ -14,7 +14,7 @@ import (
 // that of the whole; then nothing was added.
 //
 // Passwords in clear are hashed on Options.Workers processors with the bulk
-// strength (docs/decisions/0006-bulk-passwords.md); what exists is not hashed.
+// strength (docs/internals/decisions/0006-bulk-passwords.md); what exists is not hashed.
 // check, which may be nil, is asked about each that does not exist: its error is
 // the result of that one.
 func (s *Store) AddMailboxes(ctx context.Context, actor string, in []model.NewMailbox, check func(context.Context, *model.NewMailbox) error) ([]model.BulkResult, error) {

@@ -20,7 +20,7 @@
 // minutes of processor time is refused as malformed.
 //
 // [Hasher] makes argon2id. It has two strengths: full, and one for passwords
-// that arrive by the thousand (docs/decisions/0006-bulk-passwords.md); a log-in
+// that arrive by the thousand (docs/internals/decisions/0006-bulk-passwords.md); a log-in
 // replaces the weaker by the full one.
 //
 // # Log-in
@@ -42,7 +42,7 @@
 // client failed at this account. Waiting is bounded in number and time; beyond
 // that an attempt is refused unseen, and those lines are gathered.
 // [Authenticator.Refused] is the same for tokens, which cannot be guessed, but
-// tried. docs/decisions/0021-guessing.md says why so.
+// tried. docs/internals/decisions/0021-guessing.md says why so.
 //
 // A failed log-in is answered after auth.failure_answer or a multiple of it, and
 // computes one hash of full strength, whatever is stored and whether anything is.

@@ -49,7 +49,7 @@ func TestDocsNameWhatExists(t *testing.T) {
 // TestDecisionsAreNumberedOnce: a number is one decision, and the list has each
 // once.
 func TestDecisionsAreNumberedOnce(t *testing.T) {
-	dir := filepath.Join("..", "..", "docs", "decisions")
+	dir := filepath.Join("..", "..", "docs", "internals", "decisions")
 	list, err := os.ReadFile(filepath.Join(dir, "README.md"))
 	if err != nil {
 		t.Fatal(err)
@@ -82,7 +82,7 @@ func mustExist(t *testing.T, doc, path string) {
 	}
 }
 
-// TestDependenciesAreExplained: docs/dependencies.md lists what go.mod requires
+// TestDependenciesAreExplained: docs/internals/dependencies.md lists what go.mod requires
 // directly, and nothing else.
 func TestDependenciesAreExplained(t *testing.T) {
 	root := filepath.Join("..", "..")
@@ -94,7 +94,7 @@ func TestDependenciesAreExplained(t *testing.T) {
 	for _, m := range regexp.MustCompile(`(?m)^(?:require)?\s+([a-z0-9.]+\.[a-z]+/\S+) v\S+$`).FindAllStringSubmatch(string(mod), -1) {
 		required[m[1]] = true
 	}
-	page, err := os.ReadFile(filepath.Join(root, "docs", "dependencies.md"))
+	page, err := os.ReadFile(filepath.Join(root, "docs", "internals", "dependencies.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
