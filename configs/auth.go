@@ -70,7 +70,7 @@ func (c *Auth) params() []Param {
 		Int("auth.client_waiting", &c.ClientWaiting, 20, 0, 10000,
 			"Log-ins of one client that may wait for their turn, and as many of one network or at one account under attack; more are refused for now (4.7.0)."),
 		Duration("auth.known_ttl", &c.KnownTTL, 30*24*time.Hour, 0, 365*24*time.Hour,
-			"How long after a log-in a client, or one of the same network, is no stranger to the account. It is not remembered over a restart. 0 knows nobody."),
+			"How long after a log-in a client, or one of the same network, is no stranger to the account. Over a restart the last log-in by each service is remembered (`mailbox status` shows it). 0 knows nobody."),
 		Int("auth.known_networks", &c.KnownNetworks, 16, 0, 1000,
 			"From how many clients and networks an account is known, the latest."),
 		Int("auth.known_accounts", &c.KnownAccounts, 100000, 0, 10000000,

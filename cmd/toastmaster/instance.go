@@ -190,7 +190,7 @@ func (i *instance) openDirectory(ctx context.Context) error {
 	})
 	i.auth = password.New(password.Options{
 		Directory: i.directory, Params: c.Auth, Trusted: i.trusted, Log: i.log, Clock: i.clock,
-		Rehash: i.adminStore.ReplaceHash,
+		Rehash: i.adminStore.ReplaceHash, LastLogins: i.lastLogins,
 	})
 	i.sessions = logins.NewWatch(logins.WatchOptions{
 		Recheck: i.auth.Recheck, Interval: c.Directory.CacheTTL, Keep: i.keepLogins, Log: i.log, Clock: i.clock,

@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"net/netip"
 
 	"toastmaster/admin/api"
 	"toastmaster/admin/model"
 	"toastmaster/admin/store"
 	"toastmaster/directory/logins"
+	"toastmaster/directory/password"
 )
 
 // sessionsAPI is the sessions that are logged in as the admin API knows them.
@@ -43,4 +45,19 @@ func (i *instance) keepLogins(ctx context.Context, last []logins.Last) error {
 		all[n] = store.MailboxLogin{Mailbox: l.Mailbox, LastLogin: lastLogin(l)}
 	}
 	return i.adminStore.KeepLogins(ctx, all)
+}
+
+// lastLogins are the kept ones of a mailbox, for who decides whether a client is a
+// stranger to it.
+func (i *instance) lastLogins(ctx context.Context, mailbox string) ([]password.LastLogin, error) {
+	kept, err := i.adminStore.LastLogins(ctx, mailbox)
+	if err != nil {
+		return nil, err
+	}
+	var out []password.LastLogin
+	for _, l := range kept {
+		client, _ := netip.ParseAddr(l.Client) // "" is a unix socket: not valid
+		out = append(out, password.LastLogin{Client: client, At: l.At})
+	}
+	return out, nil
 }

@@ -37,6 +37,10 @@ type Options struct {
 	// Rehash replaces the stored hash of a mailbox by a stronger one, if it is
 	// still old. nil replaces nothing. An error is logged and changes nothing.
 	Rehash func(ctx context.Context, box directory.Mailbox, old, new string) error
+	// LastLogins tells what is kept of the latest log-ins of a mailbox, in any
+	// order; those places are known to the account. It is asked once for each
+	// account. nil knows nothing from before.
+	LastLogins func(ctx context.Context, mailbox string) ([]LastLogin, error)
 }
 
 // Authenticator verifies passwords against a directory. Safe for concurrent

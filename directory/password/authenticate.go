@@ -34,6 +34,9 @@ func (a *Authenticator) decide(ctx context.Context, t Attempt) (v *visit, box di
 		box, reason, err = later(reasonUnavailable, err)
 		return v, box, reason, err
 	}
+	if outcome == directory.Found {
+		a.recall(ctx, v)
+	}
 	// A client waits before it learns anything, also whether the password is a
 	// remembered one: many connections at once bring it no further.
 	if err := v.enter(ctx); err != nil {

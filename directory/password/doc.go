@@ -48,7 +48,9 @@
 // computes one hash of full strength, whatever is stored and whether anything is.
 // Only an account whose stored hash cannot be read answers differently.
 //
-// What is remembered lies in memory: after a start everybody is a stranger.
+// What is remembered lies in memory. After a start the places of an account are
+// those of its last log-ins ([Options.LastLogins]: one by each service), which
+// its first log-in asks for; the failures are forgotten.
 //
 // # Parameters
 //

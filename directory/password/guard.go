@@ -165,8 +165,8 @@ func (v *visit) succeeded() {
 		c.Remove(anvil.AuthPair, v.networkPair, n)
 		c.Forget(anvil.AuthPair, v.clientPair)
 	}
-	v.guard.known.add(v.account, v.client, now)
-	v.guard.known.add(v.account, v.network, now)
+	v.guard.known.add(v.account, v.client, now, now)
+	v.guard.known.add(v.account, v.network, now, now)
 }
 
 // blocked counts an attempt that was refused unseen and says how many those are

@@ -2,6 +2,7 @@ package password
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -187,6 +188,70 @@ func TestOwnerIsNotLockedOut(t *testing.T) {
 			t.Errorf("%d lanes left", n)
 		}
 	})
+}
+
+// TestOwnerIsKnownAfterARestart: the attack goes on over a restart, and the
+// place of the last log-in is known at once. The database is asked once, however
+// many come, and not for accounts that there are not.
+func TestOwnerIsKnownAfterARestart(t *testing.T) {
+	for what, c := range map[string]struct {
+		ago     time.Duration
+		fails   int32
+		delayed bool
+	}{
+		"a day ago":           {ago: 24 * time.Hour},
+		"the clock went back": {ago: -time.Hour},
+		"too long ago":        {ago: 31 * 24 * time.Hour, delayed: true},
+		"asked again":         {ago: 24 * time.Hour, fails: 1},
+	} {
+		t.Run(what, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { restarted(t, c.ago, c.fails, c.delayed) })
+		})
+	}
+}
+
+func restarted(t *testing.T, ago time.Duration, fails int32, delayed bool) {
+	a := quick(t, nil)
+	var asked atomic.Int32
+	a.o.LastLogins = func(ctx context.Context, mailbox string) ([]LastLogin, error) {
+		if mailbox != "alice@example.test" {
+			t.Errorf("asked for %q", mailbox)
+		}
+		n := asked.Add(1)
+		_ = wait(ctx, clock.System{}, 50*time.Millisecond)
+		if n <= fails {
+			return nil, errors.New("disk I/O error")
+		}
+		return []LastLogin{
+			{Client: netip.MustParseAddr("198.51.100.7"), At: time.Now().Add(-ago)},
+			{Client: netip.Addr{}, At: time.Now()},
+			{Client: netip.MustParseAddr("2001:db8::1"), At: time.Now().Add(-ago)},
+		}, nil
+	}
+	for _, client := range addresses("192.0.%d.9", 5) {
+		try := attempt("nobody@example.test", "guess")
+		try.Client = client
+		_, _ = a.Authenticate(t.Context(), try)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		guessers(t, a, addresses("192.0.%d.7", 200), 2, alice)
+	}()
+	time.Sleep(20 * time.Second)
+	for _, from := range []string{"198.51.100.7", "198.51.100.99", "2001:db8::9"} {
+		began := time.Now()
+		try := attempt("Alice@example.test", "secret")
+		try.Client = netip.MustParseAddr(from)
+		_, err := a.Authenticate(t.Context(), try)
+		if took := time.Since(began); (err != nil || took > 0) != delayed {
+			t.Errorf("%s: after %v %v", from, took, err)
+		}
+	}
+	<-done
+	if n := asked.Load(); n != 1+fails {
+		t.Errorf("asked %d times", n)
+	}
 }
 
 // TestOwnAccountForgivesNothing: an attacker logs in to his own account between

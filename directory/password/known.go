@@ -10,18 +10,25 @@ import (
 
 // known remembers from where each account logged in lately. Who knows an
 // account's password from a place is no stranger there, whatever others do.
+// What it does not know of an account, recall gets once.
 //
 // Each account has its own few places, the least recently used of which goes
 // first: somebody who has one account and many addresses pushes out his own.
 type known struct {
-	perAccount int
-	ttl        time.Duration
+	perAccount   int
+	accountsMost int
+	ttl          time.Duration
 
 	mu       sync.Mutex // a list of places is changed in place
 	accounts *cache.Map[string, *places]
 }
 
-type places struct{ list []place }
+type places struct {
+	list []place
+	// recalled is closed when what is kept of the account is in the list, nil
+	// when nobody has asked for it.
+	recalled chan struct{}
+}
 
 type place struct {
 	where anvil.Key
@@ -29,7 +36,7 @@ type place struct {
 }
 
 func newKnown(accounts, perAccount int, ttl time.Duration) *known {
-	return &known{perAccount: perAccount, ttl: ttl, accounts: cache.NewMap[string, *places](accounts)}
+	return &known{perAccount: perAccount, accountsMost: accounts, ttl: ttl, accounts: cache.NewMap[string, *places](accounts)}
 }
 
 // has says that the account logged in from there lately.
@@ -48,8 +55,8 @@ func (k *known) has(account string, where anvil.Key, now time.Time) bool {
 	return false
 }
 
-// add notes a log-in.
-func (k *known) add(account string, where anvil.Key, now time.Time) {
+// add notes a log-in that was at that time, now or earlier.
+func (k *known) add(account string, where anvil.Key, at, now time.Time) {
 	if where.IsZero() || k.ttl <= 0 || k.perAccount == 0 {
 		return
 	}
@@ -59,22 +66,28 @@ func (k *known) add(account string, where anvil.Key, now time.Time) {
 	if !ok {
 		p = &places{}
 	}
-	oldest, at := 0, -1
+	p.add(where, at, k.perAccount)
+	k.accounts.Put(account, p, now.Add(k.ttl))
+}
+
+// add puts a place into the list; a list that is full loses the oldest.
+func (p *places) add(where anvil.Key, at time.Time, most int) {
+	oldest := 0
 	for i, x := range p.list {
 		if x.where == where {
-			at = i
+			if at.After(x.last) {
+				p.list[i].last = at
+			}
+			return
 		}
 		if x.last.Before(p.list[oldest].last) {
 			oldest = i
 		}
 	}
 	switch {
-	case at >= 0:
-		p.list[at].last = now
-	case len(p.list) < k.perAccount:
-		p.list = append(p.list, place{where, now})
-	default:
-		p.list[oldest] = place{where, now}
+	case len(p.list) < most:
+		p.list = append(p.list, place{where, at})
+	case at.After(p.list[oldest].last):
+		p.list[oldest] = place{where, at}
 	}
-	k.accounts.Put(account, p, now.Add(k.ttl))
 }
