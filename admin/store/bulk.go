@@ -2,143 +2,129 @@ package store
 
 import (
 	"context"
+	"errors"
 	"slices"
-	"sync"
 
 	"toastmaster/admin/model"
 )
 
-// AddMailboxes makes many mailboxes in one transaction. There is one result
-// for each of in, in order. A mailbox that exists is left as it is and is no
-// error, so that an interrupted addition can simply be done again. The error is
-// that of the whole; then nothing was added.
-//
-// Passwords in clear are hashed on Options.Workers processors with the bulk
-// strength (docs/internals/decisions/0006-bulk-passwords.md); what exists is not hashed.
-// check, which may be nil, is asked about each that does not exist: its error is
-// the result of that one.
-func (s *Store) AddMailboxes(ctx context.Context, actor string, in []model.NewMailbox, check func(context.Context, *model.NewMailbox) error) ([]model.BulkResult, error) {
-	rows := make([]bulkRow, len(in))
-	for i := range in {
-		rows[i].in = &in[i]
-		rows[i].err = in[i].Normalize()
-	}
-	if err := s.lookAhead(ctx, rows); err != nil {
-		return nil, err
-	}
-	for i := range rows {
-		if r := &rows[i]; check != nil && r.err == nil && !r.exists {
-			r.err = check(ctx, r.in)
-		}
-	}
-	if err := s.hashAll(ctx, rows); err != nil {
-		return nil, err
-	}
+// AddAliases makes many aliases in one transaction. There is one result for each
+// of in, in order; an alias that exists is left as it is and is no error, so that an
+// interrupted addition can be done again. With dry nothing is changed, and the
+// results are what they would be. The error is that of the whole; then nothing was
+// added.
+func (s *Store) AddAliases(ctx context.Context, actor string, in []model.NewAlias, dry bool) ([]model.BulkResult, error) {
+	return addMany(ctx, s, actor, in, dry, many[model.NewAlias]{
+		kind: "alias", name: func(a *model.NewAlias) string { return a.Address },
+		normalize: func(a *model.NewAlias) error {
+			a.Targets = slices.Clone(a.Targets)
+			return a.Normalize()
+		},
+		add: func(t *tx, a *model.NewAlias) error { _, err := t.addAlias(ctx, *a); return err },
+	})
+}
+
+// AddRelocations is AddAliases for relocated addresses.
+func (s *Store) AddRelocations(ctx context.Context, actor string, in []model.NewRelocated, dry bool) ([]model.BulkResult, error) {
+	return addMany(ctx, s, actor, in, dry, many[model.NewRelocated]{
+		kind: "relocated", name: func(r *model.NewRelocated) string { return r.Address },
+		normalize: (*model.NewRelocated).Normalize,
+		add:       func(t *tx, r *model.NewRelocated) error { _, err := t.addRelocated(ctx, *r); return err },
+	})
+}
+
+// AddDomains is AddAliases for domains.
+func (s *Store) AddDomains(ctx context.Context, actor string, in []model.NewDomain, dry bool) ([]model.BulkResult, error) {
+	return addMany(ctx, s, actor, in, dry, many[model.NewDomain]{
+		name: func(d *model.NewDomain) string { return d.Name }, normalize: (*model.NewDomain).Normalize,
+		add: func(t *tx, d *model.NewDomain) error { _, err := t.addDomain(ctx, *d); return err },
+	})
+}
+
+// many is how many things of one kind are added.
+type many[T any] struct {
+	// kind is that of the address, "" for what is none.
+	kind      string
+	name      func(*T) string
+	normalize func(*T) error
+	add       func(*tx, *T) error
+}
+
+// errDry takes back a transaction that was only tried.
+var errDry = errors.New("dry run")
+
+func addMany[T any](ctx context.Context, s *Store, actor string, in []T, dry bool, m many[T]) ([]model.BulkResult, error) {
+	out := make([]model.BulkResult, len(in))
 	err := s.write(ctx, actor, func(t *tx) error {
-		for i := range rows {
-			if err := rows[i].add(ctx, t); err != nil {
+		t.many()
+		for i := range in {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			var err error
+			if out[i], err = addOne(ctx, t, &in[i], m); err != nil {
 				return err
 			}
 		}
+		if dry {
+			return errDry
+		}
 		return nil
 	})
+	if dry && errors.Is(err, errDry) {
+		err = nil
+	}
 	if err != nil {
 		return nil, err
-	}
-	out := make([]model.BulkResult, len(rows))
-	for i := range rows {
-		out[i] = rows[i].result()
 	}
 	return out, nil
 }
 
-type bulkRow struct {
-	in     *model.NewMailbox
-	hash   *string
-	exists bool
-	err    error
-}
-
-// lookAhead marks what exists, before time is spent on hashes. The transaction
-// looks again.
-func (s *Store) lookAhead(ctx context.Context, rows []bulkRow) error {
-	stmt, err := s.o.Reader.PrepareContext(ctx, selectMailbox)
-	if err != nil {
-		return failure(err)
+// addOne adds one thing, or nothing of it. The error is one of the database, which
+// ends the whole; a refusal is in the result.
+func addOne[T any](ctx context.Context, t *tx, in *T, m many[T]) (model.BulkResult, error) {
+	r := model.BulkResult{Address: m.name(in), Result: model.BulkFailed}
+	if err := m.normalize(in); err != nil {
+		r.Error = err.Error()
+		return r, nil
 	}
-	defer stmt.Close()
-	for i := range rows {
-		if rows[i].err != nil {
-			continue
+	r.Address = m.name(in)
+	if _, err := t.ExecContext(ctx, "SAVEPOINT one"); err != nil {
+		return r, err
+	}
+	err := m.add(t, in)
+	if err == nil {
+		r.Result = model.BulkAdded
+		_, err = t.ExecContext(ctx, "RELEASE one")
+		return r, err
+	}
+	clear(t.counts)
+	if m.kind == "" {
+		clear(t.domains) // it may be one of these that goes again
+	}
+	for _, statement := range []string{"ROLLBACK TO one", "RELEASE one"} {
+		if _, err := t.ExecContext(ctx, statement); err != nil {
+			return r, err
 		}
-		_, err := scanMailbox(stmt.QueryRowContext(ctx, rows[i].in.Address))
-		err = missing(err, noMailbox)
-		switch {
-		case err == nil:
-			rows[i].exists = true
-		case model.KindOf(err) != model.NotFound:
-			return err
-		}
 	}
-	return nil
-}
-
-// hashAll hashes the passwords in parallel and waits for all.
-func (s *Store) hashAll(ctx context.Context, rows []bulkRow) error {
-	next := make(chan *bulkRow)
-	var workers sync.WaitGroup
-	for range s.o.Workers {
-		workers.Go(func() {
-			for r := range next {
-				r.hash, r.err = storedHash(r.in.MailboxChange, s.o.Hasher.BulkHash)
-			}
-		})
-	}
-	for i := range rows {
-		if rows[i].err != nil || rows[i].exists {
-			continue
-		}
-		if ctx.Err() != nil {
-			break
-		}
-		next <- &rows[i]
-	}
-	close(next)
-	workers.Wait()
-	return failure(ctx.Err())
-}
-
-// add adds one row. The error is one of the database, which ends the whole; a
-// refusal stays with the row.
-func (r *bulkRow) add(ctx context.Context, t *tx) error {
-	if r.err != nil || r.exists {
-		return nil
-	}
-	_, err := t.addMailbox(ctx, *r.in, r.hash)
 	switch model.KindOf(err) {
 	case model.Exists:
-		kinds, lookErr := t.kindsOf(ctx, r.in.Address)
-		if lookErr != nil {
-			return lookErr
+		same := m.kind == ""
+		if !same {
+			kinds, lookErr := t.kindsOf(ctx, r.Address)
+			if lookErr != nil {
+				return r, lookErr
+			}
+			same = slices.Contains(kinds, m.kind)
 		}
-		r.exists = slices.Contains(kinds, "mailbox")
-		if !r.exists {
-			r.err = err
+		if same {
+			r.Result = model.BulkExists
+			return r, nil
 		}
-		return nil
-	case model.Invalid, model.OverLimit:
-		r.err = err
-		return nil
+	case model.Invalid, model.OverLimit, model.NotFound, model.InUse:
+	default:
+		return r, err
 	}
-	return err
-}
-
-func (r *bulkRow) result() model.BulkResult {
-	switch {
-	case r.err != nil:
-		return model.BulkResult{Address: r.in.Address, Result: model.BulkFailed, Error: r.err.Error()}
-	case r.exists:
-		return model.BulkResult{Address: r.in.Address, Result: model.BulkExists}
-	}
-	return model.BulkResult{Address: r.in.Address, Result: model.BulkAdded}
+	r.Error = err.Error()
+	return r, nil
 }
