@@ -108,6 +108,6 @@ func (u *User) noFolder(name string) error {
 // crash leaves half a mailbox.
 func (a *account) moveAside(path string) (string, error) {
 	_, unique := a.store.uniqueName()
-	aside := filepath.Join(a.store.root, private, "spool", "deleted-"+unique)
+	aside := filepath.Join(a.store.root, Private, "spool", "deleted-"+unique)
 	return aside, a.store.fs.Rename(path, aside)
 }

@@ -141,7 +141,7 @@ func TestThereAndBackWithDovecot(t *testing.T) {
 	d.run("", "move", "Junk", "mailbox", "INBOX", "uid", "5")
 	validity := d.run("", "-f", "flow", "mailbox", "status", "uidvalidity uidnext", "INBOX", "Junk", "Entwürfe")
 
-	check(t, os.Mkdir(filepath.Join(d.root(), private), 0o700)) // on purpose
+	check(t, os.Mkdir(filepath.Join(d.root(), Private), 0o700)) // on purpose
 	s := openStore(t, d.root())
 	limited := alice()
 	limited.QuotaBytes = 1 << 20

@@ -16,7 +16,7 @@ const lostFound = "lost+found"
 // something in it and not the folder .toastmaster. That folder is what takes a
 // tree over: of Dovecot, or one restored without it (Create, or by hand).
 func Check(fsys vfs.FS, root string) error {
-	marker := filepath.Join(root, private)
+	marker := filepath.Join(root, Private)
 	if own, err := exists(fsys, marker); own || err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ func Inspect(fsys vfs.FS, root string) (identity.Found, error) {
 	if err := Check(fsys, root); err != nil {
 		return found, err
 	}
-	own := filepath.Join(root, private)
+	own := filepath.Join(root, Private)
 	if there, err := exists(fsys, own); !there || err != nil {
 		return found, err
 	}
@@ -62,7 +62,7 @@ func Create(fsys vfs.FS, root string, id identity.ID, adopt bool) error {
 	if err := Check(fsys, root); err != nil && !(adopt && errors.Is(err, ErrForeign)) {
 		return err
 	}
-	own := filepath.Join(root, private)
+	own := filepath.Join(root, Private)
 	for _, dir := range []string{root, own, filepath.Join(own, "spool"), filepath.Join(own, "corrupt"), filepath.Join(own, firstJournal)} {
 		if err := fsys.MkdirAll(dir, 0o700); err != nil {
 			return err
@@ -92,7 +92,7 @@ func mustBe(fsys vfs.FS, root string, id identity.ID) error {
 // was unmounted, or another one is there. Whatever makes something near the root
 // asks first, or it would make a new store in the mount point.
 func (s *Store) present() error {
-	own := filepath.Join(s.root, private)
+	own := filepath.Join(s.root, Private)
 	if s.id == "" {
 		there, err := exists(s.fs, own)
 		if err == nil && !there {

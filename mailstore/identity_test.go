@@ -28,10 +28,10 @@ func TestOpenMakesNoStore(t *testing.T) {
 	for name, spoil := range map[string]func(root string) error{
 		"missing":                  os.RemoveAll,
 		"a mount point":            func(root string) error { return errors.Join(os.RemoveAll(root), os.Mkdir(root, 0o700)) },
-		"another instance's":       func(root string) error { return identity.Write(vfs.OS{}, filepath.Join(root, private), identity.New()) },
-		"no id":                    func(root string) error { return os.Remove(filepath.Join(root, private, identity.File)) },
-		"an id that is none":       func(root string) error { return os.Truncate(filepath.Join(root, private, identity.File), 3) },
-		"its journal is not there": func(root string) error { return os.Remove(filepath.Join(root, private, firstJournal)) },
+		"another instance's":       func(root string) error { return identity.Write(vfs.OS{}, filepath.Join(root, Private), identity.New()) },
+		"no id":                    func(root string) error { return os.Remove(filepath.Join(root, Private, identity.File)) },
+		"an id that is none":       func(root string) error { return os.Truncate(filepath.Join(root, Private, identity.File), 3) },
+		"its journal is not there": func(root string) error { return os.Remove(filepath.Join(root, Private, firstJournal)) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -143,9 +143,9 @@ func TestInspect(t *testing.T) {
 	if err := Create(vfs.OS{}, root, identity.New(), false); !errors.Is(err, ErrForeign) {
 		t.Errorf("%v", err)
 	}
-	folder(private)
+	folder(Private)
 	want(identity.Claimed, true)
-	folder(private, "journal-0")
+	folder(Private, "journal-0")
 	want(identity.Unmarked, true)
 	if err := Create(vfs.OS{}, root, identity.New(), false); err != nil {
 		t.Fatal(err)

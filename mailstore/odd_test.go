@@ -67,7 +67,7 @@ func TestOddThingsInAMailbox(t *testing.T) {
 	for _, sub := range []string{"cur", "new", "tmp"} {
 		check(t, os.MkdirAll(home(root, sub), 0o700))
 	}
-	check(t, os.MkdirAll(filepath.Join(root, private), 0o700))
+	check(t, os.MkdirAll(filepath.Join(root, Private), 0o700))
 	target := home(root, "elsewhere")
 	check(t, os.MkdirAll(target, 0o700))
 	for _, sub := range []string{"cur", "new"} {
@@ -163,7 +163,7 @@ func TestOddThingsInAnAccount(t *testing.T) {
 	for _, sub := range []string{"cur", "new", "tmp", ".Good/cur", ".Good/new", ".Good/tmp", ".Good.secret/cur", ".Good.secret/new", ".Good.secret/tmp", ".only-a-folder", "sieve"} {
 		check(t, os.MkdirAll(home(root, sub), 0o700))
 	}
-	check(t, os.MkdirAll(filepath.Join(root, private), 0o700))
+	check(t, os.MkdirAll(filepath.Join(root, Private), 0o700))
 	check(t, os.WriteFile(home(root, "sieve", "main.sieve"), []byte("keep;\n"), 0o600))
 	check(t, os.Symlink("sieve/main.sieve", home(root, ".dovecot.sieve")))
 	check(t, os.Symlink("nothing", home(root, ".dangling")))

@@ -27,7 +27,7 @@ func oddMailbox(t *testing.T, root string) (names []string) {
 	for _, sub := range []string{"cur", "new", "tmp"} {
 		check(t, os.MkdirAll(home(root, sub), 0o700))
 	}
-	check(t, os.MkdirAll(filepath.Join(root, private), 0o700))
+	check(t, os.MkdirAll(filepath.Join(root, Private), 0o700))
 	for i, odd := range append(oddNames(), "x:2,S") {
 		name := fmt.Sprintf("10000000%02d.%s", i, odd)
 		check(t, os.WriteFile(home(root, "cur", name), []byte(content(i)), 0o600))

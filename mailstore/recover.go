@@ -446,12 +446,12 @@ func (mb *mailbox) restoreLocked(ctx context.Context, r *storedRecord, d *Delive
 }
 
 func (s *Store) journalDir(n int) string {
-	return filepath.Join(s.root, private, "journal-"+strconv.Itoa(n))
+	return filepath.Join(s.root, Private, "journal-"+strconv.Itoa(n))
 }
 
 // corrupt is the folder of what was damaged in the journal in dir.
 func (s *Store) corrupt(dir string) string {
-	return filepath.Join(s.root, private, "corrupt", filepath.Base(dir))
+	return filepath.Join(s.root, Private, "corrupt", filepath.Base(dir))
 }
 
 // saveRecord keeps a record that is of no use to us. It reports whether it lies

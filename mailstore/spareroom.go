@@ -23,7 +23,7 @@ type spareRoom struct {
 // reservePiece is what is given up at once.
 const reservePiece = 64 << 10
 
-func (s *Store) spareFile() string { return filepath.Join(s.root, private, "reserve.tmp") }
+func (s *Store) spareFile() string { return filepath.Join(s.root, Private, "reserve.tmp") }
 
 // fillSpare makes it whole, as far as there is room.
 func (s *Store) fillSpare(first bool) {

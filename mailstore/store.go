@@ -96,8 +96,8 @@ type Store struct {
 	lazy   map[*mailbox]struct{}
 }
 
-// private is the folder below the root that is no account's.
-const private = ".toastmaster"
+// Private is the folder below the root that is no account's.
+const Private = ".toastmaster"
 
 // Open opens the store of o.Instance and finishes what a crash left undone. A
 // folder of somebody else's is not opened (Check), nor is one that is another
@@ -119,7 +119,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	s.points.epoch.Store(1)
 	s.unpacking = make(chan struct{}, o.Store.UnpackConcurrency)
 	s.points.broken = make(chan struct{})
-	s.spool = spool.Dir{FS: o.FS, Path: filepath.Join(o.Root, private, "spool"), Memory: int(o.Store.SpoolMemory)}
+	s.spool = spool.Dir{FS: o.FS, Path: filepath.Join(o.Root, Private, "spool"), Memory: int(o.Store.SpoolMemory)}
 	s.space = &spool.Space{
 		FS: o.FS, Dir: o.Root, Clock: o.Clock, MinFree: o.Store.MinFree, Param: "store.min_free", Present: s.present,
 		Failed: func(err error) { o.Log.Warn("free space of the mail store cannot be measured", "cause", err) },
@@ -222,7 +222,7 @@ func (s *Store) uniqueName() (seconds int64, unique string) {
 // home checks an account's folder.
 func (s *Store) home(a Account) (string, error) {
 	first, _, _ := strings.Cut(filepath.ToSlash(a.Home), "/")
-	if !filepath.IsLocal(a.Home) || filepath.Clean(a.Home) == "." || first == private {
+	if !filepath.IsLocal(a.Home) || filepath.Clean(a.Home) == "." || first == Private {
 		return "", fmt.Errorf("mailstore: home %q is not a folder below the root", a.Home)
 	}
 	return filepath.Join(s.root, a.Home), nil

@@ -42,7 +42,7 @@ func TestCompressedByDovecot(t *testing.T) {
 				d.run(text, "save")
 			}
 			d.run("", "flags", "add", `\Seen`, "mailbox", "INBOX", "uid", "2")
-			check(t, os.Mkdir(filepath.Join(d.root(), private), 0o700))
+			check(t, os.Mkdir(filepath.Join(d.root(), Private), 0o700))
 			s := openStore(t, d.root())
 			u := openUser(t, s)
 			if got, want := ours(t, u, "INBOX"), dovecotFlags(d.look("INBOX")); got != want {
@@ -233,7 +233,7 @@ func TestBombs(t *testing.T) {
 	if _, err := v.Read(t.Context(), 1); !errors.Is(err, ErrUnreadable) {
 		t.Errorf("%v", err)
 	}
-	if got := files(t, filepath.Join(root, private, "spool")); len(got) != 0 {
+	if got := files(t, filepath.Join(root, Private, "spool")); len(got) != 0 {
 		t.Errorf("%q", got)
 	}
 	check(t, v.Expunge(t.Context(), []uint32{1}))

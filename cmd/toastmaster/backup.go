@@ -16,6 +16,7 @@ import (
 	"toastmaster/internal/backup"
 	"toastmaster/internal/clock"
 	"toastmaster/internal/vfs"
+	"toastmaster/mailstore"
 	"toastmaster/mailstore/snapshot"
 )
 
@@ -41,9 +42,6 @@ const (
 	factAccounts = "accounts"
 	factQueued   = "queued"
 )
-
-// storePrivate is the folder below the store's root that is no account's.
-const storePrivate = ".toastmaster"
 
 // backupRun is one run of `toastmaster backup`.
 type backupRun struct {
@@ -293,7 +291,7 @@ func (r *backupRun) store(ctx context.Context, root string) error {
 	if err != nil {
 		return err
 	}
-	private := filepath.Join(root, storePrivate)
+	private := filepath.Join(root, mailstore.Private)
 	if err := copyTop(s, private); err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ import (
 	"toastmaster/admin/model"
 	"toastmaster/configs"
 	"toastmaster/internal/vfs"
+	"toastmaster/mta/queue"
 )
 
 // queueSource gives out the messages of the queue: the process that has it, or
@@ -107,7 +108,7 @@ func (r *backupRun) openQueueSource(ctx context.Context) (queueSource, error) {
 
 // isServed says whether a process has the queue.
 func isServed(dir string) (bool, error) {
-	f, err := vfs.OS{}.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR, 0)
+	f, err := vfs.OS{}.OpenFile(filepath.Join(dir, queue.LockFile), os.O_RDWR, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}

@@ -261,7 +261,7 @@ func (r *restoring) all(ctx context.Context) error {
 		to := ""
 		switch {
 		case section == storeSection:
-			to = filepath.Join(root, storePrivate)
+			to = filepath.Join(root, mailstore.Private)
 		case section == queueSection:
 			to = r.c.Path(queueDir)
 		case strings.HasPrefix(section, mailSection):
@@ -301,7 +301,7 @@ func (r *restoring) all(ctx context.Context) error {
 // backup has not.
 func (r *restoring) complete(root string, o backup.ExtractOptions) error {
 	disk := vfs.OS{}
-	id, err := identity.Read(disk, filepath.Join(root, storePrivate))
+	id, err := identity.Read(disk, filepath.Join(root, mailstore.Private))
 	if err != nil || id == "" {
 		return err // of before there were ids: the first start gives it one
 	}
@@ -312,7 +312,7 @@ func (r *restoring) complete(root string, o backup.ExtractOptions) error {
 	if !o.Owner {
 		return nil
 	}
-	for _, dir := range []string{filepath.Join(root, storePrivate), queueAt} {
+	for _, dir := range []string{filepath.Join(root, mailstore.Private), queueAt} {
 		err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
 			return errors.Join(err, os.Lchown(path, o.UID, o.GID))
 		})

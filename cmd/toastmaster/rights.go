@@ -19,6 +19,8 @@ import (
 	"toastmaster/internal/clock"
 	"toastmaster/internal/msglog"
 	"toastmaster/internal/tlsconf"
+	"toastmaster/mailstore"
+	"toastmaster/mta/queue"
 )
 
 // credentials are those of main.user.
@@ -125,8 +127,8 @@ func checkRights(c *configs.Config) error {
 	}
 	needs := []need{
 		{"main.data_dir", c.Dir(), wx}, {"directory.path", c.Path(c.Directory.Path), rw}, {"store.path", c.Path(c.Store.Path), rwx},
-		{"store.path", filepath.Join(c.Path(c.Store.Path), ".toastmaster"), rwx}, {"main.data_dir", c.Path(queueDir), rwx},
-		{"main.data_dir", filepath.Join(c.Path(queueDir), "lock"), rw}, {"the configuration", c.File, r},
+		{"store.path", filepath.Join(c.Path(c.Store.Path), mailstore.Private), rwx}, {"main.data_dir", c.Path(queueDir), rwx},
+		{"main.data_dir", filepath.Join(c.Path(queueDir), queue.LockFile), rw}, {"the configuration", c.File, r},
 	}
 	for _, s := range sockets(c) {
 		needs = append(needs, need{s.param, filepath.Dir(s.path), wx})

@@ -50,7 +50,7 @@ var mayImport = []struct {
 	// of who asks, and no server of another.
 	{"mailstore/maildir", nil},
 	{"mailstore/index", []string{"internal/clock", "internal/field", "internal/vfs", "mailstore/maildir"}},
-	{"mailstore/snapshot", []string{"internal/clock", "internal/vfs", "mailstore/index", "mailstore/maildir"}},
+	{"mailstore/snapshot", []string{"internal/clock", "internal/vfs", "mailstore", "mailstore/index", "mailstore/maildir"}},
 	{"mailstore/packed", nil},
 	{"mailstore", []string{"internal/...", "directory", "mailstore/index", "mailstore/maildir", "mailstore/packed", "configs"}},
 	{"mailstore/storetest", []string{"internal/...", "configs", "directory/...", "mailstore"}},

@@ -10,11 +10,9 @@ import (
 	"strings"
 	"syscall"
 
+	"toastmaster/mailstore"
 	"toastmaster/mailstore/index"
 )
-
-// private is the folder of the store below its root that is no account's.
-const private = ".toastmaster"
 
 // Homes calls f with the home of each account below root, as a path below it,
 // in order. A home is a folder with cur in it; homes below homes are found.
@@ -76,7 +74,7 @@ func NewStage(root string) (*Stage, error) {
 	if err := Clean(root); err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp(filepath.Join(root, private), "backup-")
+	dir, err := os.MkdirTemp(filepath.Join(root, mailstore.Private), "backup-")
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +93,7 @@ func (s *Stage) Close() error { return errors.Join(os.RemoveAll(s.dir), s.lock.C
 
 // Clean removes the stages of processes that were killed.
 func Clean(root string) error {
-	left, err := filepath.Glob(filepath.Join(root, private, "backup-*"))
+	left, err := filepath.Glob(filepath.Join(root, mailstore.Private, "backup-*"))
 	if err != nil {
 		return err
 	}

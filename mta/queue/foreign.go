@@ -26,7 +26,7 @@ func Check(fsys vfs.FS, dir string) error {
 	}
 	// A start that was interrupted leaves some of these. What lies in the root
 	// of a file system is nobody's mail.
-	own := []string{dirContent, dirCorrupt, string(Deferred), string(Hold), dirJournal, fileLock, fileEpoch + ".new", "lost+found"}
+	own := []string{dirContent, dirCorrupt, string(Deferred), string(Hold), dirJournal, LockFile, fileEpoch + ".new", "lost+found"}
 	for _, e := range entries {
 		if !slices.Contains(own, e.Name()) && !strings.HasPrefix(e.Name(), identity.File) {
 			return fmt.Errorf("%w: %s has %s in it, and no file %s; move it away", ErrForeign, dir, e.Name(), fileEpoch)

@@ -62,9 +62,12 @@ const (
 	dirContent = "content" // contents too large for the journal
 	dirCorrupt = "corrupt"
 	dirJournal = "journal"
-	fileLock   = "lock"
 	fileEpoch  = "epoch"
 )
+
+// LockFile is the file in a queue's folder that the process holds locked which has
+// the queue open.
+const LockFile = "lock"
 
 // make creates the directories that every queue has.
 func (p *places) make() error {

@@ -126,7 +126,7 @@ func (q *Queue) prepare() error {
 	if err := q.found(); err != nil {
 		return err
 	}
-	lock, err := q.o.FS.OpenFile(filepath.Join(q.o.Dir, fileLock), os.O_RDWR|os.O_CREATE, 0o600)
+	lock, err := q.o.FS.OpenFile(filepath.Join(q.o.Dir, LockFile), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return diskError(err)
 	}
