@@ -53,18 +53,17 @@ func systemBit(f imap.Flag) maildir.Flags {
 	return 0
 }
 
-// missing is what flagBits does about a keyword that has no letter yet.
+// missing is what flagBits does about a keyword that the mailbox does not have yet.
 type missing uint8
 
 const (
 	ignoreMissing missing = iota // there is nothing to remove
-	makeMissing                  // give it one; leave it out when all are taken
-	needMissing                  // give it one; ErrLimit when all are taken
+	makeMissing                  // make it; leave it out beyond store.max_keywords
+	needMissing                  // make it; ErrLimit beyond store.max_keywords
 )
 
 // flagBits turns flags into bits. \Recent and unknown system flags are
-// ignored. With needMissing all keywords get a letter or none does. The locks
-// are held.
+// ignored. With needMissing all keywords are made or none is. The locks are held.
 func (mb *mailbox) flagBits(flags []imap.Flag, how missing) (marks index.Marks, err error) {
 	var unknown []string
 	for _, f := range flags {
@@ -224,7 +223,7 @@ func (v *View) changeFlags(ctx context.Context, seqs []uint32, op FlagOp, marks 
 	if err != nil {
 		return nil, nil, err
 	}
-	changed, modified, lost, err := v.renameAll(ctx, seqs, op, marks, unchangedSince)
+	changed, modified, lost, err := v.renameFiles(ctx, seqs, op, marks, unchangedSince)
 	return modified, lost, errors.Join(err, mb.commitFlags(changed, o, v))
 }
 
@@ -236,10 +235,10 @@ type become struct {
 	had bool
 }
 
-// renameAll gives the files their names for the new flags. The UIDs of those
+// renameFiles gives the files their names for the new flags. The UIDs of those
 // that were renamed are in changed, in case of an error too; lost are those
 // that were not where the index has them.
-func (v *View) renameAll(ctx context.Context, seqs []uint32, op FlagOp, marks index.Marks, unchangedSince uint64) (changed map[become][]uint32, modified, lost []uint32, err error) {
+func (v *View) renameFiles(ctx context.Context, seqs []uint32, op FlagOp, marks index.Marks, unchangedSince uint64) (changed map[become][]uint32, modified, lost []uint32, err error) {
 	changed = map[become][]uint32{}
 	for _, seq := range seqs {
 		if err := ctx.Err(); err != nil {

@@ -5,14 +5,14 @@
 // # What it does
 //
 // [Server] accepts connections, bounds them per server and per client, keeps some
-// places for trusted clients, tells sessions when there are hardly any left
+// places for trusted clients, bounds the rate of a client's connections
+// ([ConnectRate]), tells sessions when there are hardly any places left
 // ([OnStress]), bounds the file descriptors of all services ([Files]), makes
 // the TLS handshake of an implicit-TLS port, gives each connection one
 // goroutine, fences its panics, and drains. [Fenced] is that fence, for whoever
 // works on one message or session in a goroutine of its own. [Group] starts
 // several services in order of dependency and stops them in reverse. [Listen]
-// opens an address.
-// [Notifier] speaks sd_notify(3). [Reload] hands a new configuration to every
+// opens an address. [Notifier] speaks sd_notify(3). [Reload] hands a new configuration to every
 // service that wants one.
 //
 // # What it does not do
@@ -23,9 +23,9 @@
 // # Draining
 //
 // When Run's context ends the listeners close, and what sessions gave to
-// [OnDrain] is called. A session that waits for a command says
-// goodbye; others finish their command. After Limits.DrainTimeout the handlers' context is cancelled
-// and what is left is closed.
+// [OnDrain] is called. A session that waits for a command says goodbye; others
+// finish their command. After Limits.DrainTimeout the handlers' context is
+// cancelled and what is left is closed.
 //
 // # Results
 //

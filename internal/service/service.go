@@ -41,7 +41,7 @@ type Listener struct {
 // Limits bound a server. Zero means no limit.
 type Limits struct {
 	Connections int // at once
-	PerClient   int // at once from one IP address
+	PerClient   int // at once of one client, see IPv6Prefix
 	// Reserved of the Connections are kept for Trusted and unix sockets, so
 	// that a flood of strangers does not lock out webmail, monitoring and the
 	// operator.
