@@ -84,6 +84,14 @@ func (mb *mailbox) isFile(sub string, e fs.DirEntry) bool {
 	return false
 }
 
+// nameless says that a file cannot be a message under its name. One that begins
+// with a dot is hidden on purpose, by NFS for example.
+func (mb *mailbox) nameless(sub, name string) {
+	if !strings.HasPrefix(name, ".") {
+		mb.store().sayOnce(filepath.Join(mb.path, sub, name), "its name has a line feed or begins with a colon, which no list of messages can hold: rename it", nil)
+	}
+}
+
 // unread notes that an unknown file cannot be read now. Whoever gives it its
 // rights back changes no directory, so both are read again after
 // verify_interval.

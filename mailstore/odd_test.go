@@ -84,6 +84,8 @@ func TestOddThingsInAMailbox(t *testing.T) {
 		l.SetUnlinkOnClose(false)
 		check(t, l.Close())
 		check(t, os.WriteFile(home(root, sub, ":2,S"), []byte("no name\n"), 0o600))
+		check(t, os.WriteFile(home(root, sub, "109.line\nfeed:2,S"), []byte("no name\n"), 0o600))
+		check(t, os.WriteFile(home(root, sub, ".nfs0001"), []byte("hidden\n"), 0o600))
 	}
 	check(t, os.Symlink("../elsewhere.mail", home(root, "cur", "108.link:2,S")))
 	check(t, os.WriteFile(home(root, "elsewhere.mail"), []byte("Subject: linked\n\nx\n"), 0o600))
@@ -118,6 +120,14 @@ func TestOddThingsInAMailbox(t *testing.T) {
 				t.Errorf("%s.%s is said %d times", name, sub, n)
 			}
 		}
+	}
+	for _, name := range []string{`cur/:2,S"`, `new/:2,S"`, `cur/109.line\nfeed:2,S"`, `new/109.line\nfeed:2,S"`} {
+		if n := strings.Count(log.String(), name); n != 1 {
+			t.Errorf("%s is said %d times", name, n)
+		}
+	}
+	if strings.Contains(log.String(), ".nfs") {
+		t.Error("a hidden file is said")
 	}
 	// Rights that are given back are seen although no directory changed.
 	check(t, os.Chmod(home(root, "new", "101.secret.new"), 0o600))

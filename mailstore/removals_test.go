@@ -53,6 +53,35 @@ func TestRemovalAndDeliveries(t *testing.T) {
 	check(t, s.Close())
 }
 
+// TestRemovedByTwoAtOnce: whoever removes an account that another is removing
+// has the same answer, and nothing stays.
+func TestRemovedByTwoAtOnce(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	s := openStore(t, root)
+	for round := range 30 {
+		for range 5 {
+			check(t, s.Deliver(t.Context(), alice().AskedAt(time.Now()), &Delivery{Content: message("x")}))
+		}
+		var all sync.WaitGroup
+		start := make(chan struct{})
+		for range 8 {
+			all.Go(func() {
+				<-start
+				if err := s.RemoveAccount(t.Context(), alice()); err != nil {
+					t.Errorf("round %d: %v", round, err)
+				}
+			})
+		}
+		close(start)
+		all.Wait()
+		if _, err := os.Stat(home(root)); !errors.Is(err, os.ErrNotExist) {
+			t.Fatalf("round %d: left behind: %q, %v", round, tree(t, home(root)), err)
+		}
+	}
+	check(t, s.Close())
+}
+
 // TestRemovalAndAKill: no start brings back what was removed, or puts mail of
 // before into it.
 func TestRemovalAndAKill(t *testing.T) {

@@ -47,6 +47,9 @@ func (s *Store) RemoveAccount(ctx context.Context, acc Account) error {
 	}
 	acc.Asked = time.Time{}
 	a, err := s.acquire(acc)
+	if errors.Is(err, ErrNotFound) {
+		return nil // somebody else removes it
+	}
 	if err != nil {
 		return err
 	}

@@ -279,7 +279,11 @@ func (mb *mailbox) list(at map[string]place, sub string, inNew bool) error {
 	}
 	for _, e := range entries {
 		base, p, ok := placeOf(sub, e.Name(), inNew)
-		if !ok || !mb.isFile(sub, e) {
+		if !ok {
+			mb.nameless(sub, e.Name())
+			continue
+		}
+		if !mb.isFile(sub, e) {
 			continue
 		}
 		if _, twice := at[base]; twice {

@@ -147,7 +147,11 @@ func (h *handlers) purgeDomain(ctx context.Context, t *jobs.Task) error {
 	if t.AnyFailed() {
 		return nil // the domain stays for those
 	}
-	return h.o.Store.RemoveDomain(ctx, t.Actor, in.Domain, true)
+	err = h.o.Store.RemoveDomain(ctx, t.Actor, in.Domain, true)
+	if model.KindOf(err) == model.NotFound {
+		return nil // another job for the same domain was faster
+	}
+	return err
 }
 
 // purgeOne removes a mailbox with its mail. The error ends the job.

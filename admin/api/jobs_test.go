@@ -88,6 +88,49 @@ func TestPurgeIsAJob(t *testing.T) {
 	}
 }
 
+// TestOneDomainInTwoJobs: a removal that is asked for again while it runs, as
+// after a lost answer, is done by both.
+func TestOneDomainInTwoJobs(t *testing.T) {
+	t.Parallel()
+	const workers = 2
+	entered, both := make(chan struct{}, 20), make(chan struct{})
+	b := newBench(t, func(o *api.Options) {
+		o.Params.JobWorkers = workers
+		o.Purge = func(ctx context.Context, _ directory.Mailbox) error {
+			entered <- struct{}{}
+			select {
+			case <-both:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+	})
+	ctx := t.Context()
+	_, err := b.unix.AddDomain(ctx, model.NewDomain{Name: "twice.test"})
+	check(t, 0, err)
+	for i := range 5 {
+		_, err := b.unix.AddMailbox(ctx, model.NewMailbox{Address: fmt.Sprintf("x%d@twice.test", i)})
+		check(t, 0, err)
+	}
+	var ids []int64
+	for range workers {
+		j, err := b.unix.PurgeDomain(ctx, "twice.test")
+		check(t, j, err)
+		ids = append(ids, j.ID)
+		<-entered
+	}
+	close(both)
+	for _, id := range ids {
+		j, err := b.unix.WaitJob(ctx, id, 0, nil)
+		if check(t, j, err); j.State != model.JobDone {
+			t.Errorf("%+v", j)
+		}
+	}
+	_, err = b.unix.Domain(ctx, "twice.test")
+	wantKind(t, "removed", err, model.NotFound)
+}
+
 // TestJobsThatFailInPart say which and why, and can be repeated.
 func TestJobsThatFailInPart(t *testing.T) {
 	t.Parallel()
