@@ -276,10 +276,15 @@ func (r *backupRun) database(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := sql.Snapshot(ctx, r.c.Path(r.c.Directory.Path), s.Where(directoryFile), r.c.Directory); err != nil {
+	live := r.c.Path(r.c.Directory.Path)
+	if err := sql.Snapshot(ctx, live, s.Where(directoryFile), r.c.Directory); err != nil {
 		return err
 	}
-	if err := s.Adopt(directoryFile); err != nil {
+	info, err := os.Stat(live)
+	if err != nil {
+		return err
+	}
+	if err := s.Adopt(directoryFile, info); err != nil {
 		return err
 	}
 	return s.End()

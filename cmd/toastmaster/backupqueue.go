@@ -178,8 +178,25 @@ func (q *servedQueue) some(ctx context.Context, ids []string, f func(string, tim
 type ownQueue struct{ i *instance }
 
 // openForBackup opens store and queue of an instance, which finishes what was
-// accepted and is not in its place yet.
-func openForBackup(ctx context.Context, c *configs.Config) (*instance, error) {
+// accepted and is not in its place yet. What that writes is of the user whose
+// service reads it later, though root makes the backup: it is done and closed as
+// that user, and opened once more, so that nothing is left to be written while
+// the process is root again, who alone may write the backup.
+func openForBackup(ctx context.Context, c *configs.Config) (i *instance, err error) {
+	err = asOwner(c, func() error {
+		if i, err = openParts(ctx, c); err != nil {
+			return err
+		}
+		if err := i.close(); err != nil {
+			return err
+		}
+		i, err = openParts(ctx, c)
+		return err
+	})
+	return i, err
+}
+
+func openParts(ctx context.Context, c *configs.Config) (*instance, error) {
 	i := bareInstance(c)
 	for _, open := range []func(context.Context) error{i.openLog, i.identify, i.openStore, i.openQueue} {
 		if err := open(ctx); err != nil {
@@ -189,7 +206,7 @@ func openForBackup(ctx context.Context, c *configs.Config) (*instance, error) {
 	return i, nil
 }
 
-func (q *ownQueue) close() error { return q.i.close() }
+func (q *ownQueue) close() error { return asOwner(q.i.config, q.i.close) }
 
 func (q *ownQueue) ids(ctx context.Context) ([]string, error) {
 	return queueAPI{q.i.queue}.IDs(ctx)

@@ -82,7 +82,7 @@ func newInitCommand(env *environment) *cobra.Command {
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	cmd.Flags().StringVar(&o.hostname, "hostname", defaultHostname(), "`NAME` of this mail host")
 	cmd.Flags().StringVar(&o.host, "listen", loopback, "`IP` address to listen on; :: is all of both families, 0.0.0.0 all of IPv4")
-	cmd.Flags().StringVar(&o.user, "user", "", "`USER` that serve becomes when root starts it; the files are made as that user")
+	cmd.Flags().StringVar(&o.user, "user", "", "`USER` that serve becomes when root starts it; the files are made as that user (default the owner of DIR, if root runs this)")
 	cmd.Flags().StringVar(&o.lmtpHost, "lmtp-listen", loopback, "`IP` address to listen on for LMTP, which has no log-in; lmtpd.trusted_networks says who is served")
 	cmd.Flags().StringSliceVar(&o.parts.fresh, "new", nil, "make this `PART` anew, which is missing, beside those that are there")
 	cmd.Flags().StringSliceVar(&o.parts.adopt, "adopt", nil, "give this `PART` the id of the instance, whatever it has now")
@@ -102,7 +102,11 @@ func initParts(cmd *cobra.Command, env *environment, o partsOptions, asJSON bool
 	if err != nil {
 		return err
 	}
-	if err := becomeOwner(c.Main.User, ""); err != nil {
+	who := c.Main.User
+	if who == "" {
+		who, _ = ownerOf(c)
+	}
+	if err := becomeOwner(who, ""); err != nil {
 		return err
 	}
 	id, changed, err := makeParts(cmd.Context(), c, o)
@@ -162,7 +166,11 @@ func initialise(ctx context.Context, o initOptions) (*configs.Config, error) {
 	if _, err := os.Lstat(file); !errors.Is(err, fs.ErrNotExist) {
 		return nil, errors.Join(err, &fs.PathError{Op: "init", Path: file, Err: fs.ErrExist})
 	}
-	if err := becomeOwner(o.user, o.dir); err != nil {
+	who := o.user
+	if who == "" {
+		who, _ = ownerOf(c)
+	}
+	if err := becomeOwner(who, o.dir); err != nil {
 		return nil, err
 	}
 	if err := os.MkdirAll(filepath.Join(o.dir, "tls"), 0o700); err != nil {

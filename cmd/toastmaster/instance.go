@@ -106,7 +106,7 @@ func openInstance(ctx context.Context, c *configs.Config, p *privileged) (*insta
 		{"pipeline", i.openPipeline},
 	} {
 		if err := step.open(ctx); err != nil {
-			return nil, errors.Join(fmt.Errorf("%s: %w", step.name, err), i.close())
+			return nil, errors.Join(fmt.Errorf("%s: %w", step.name, withOwner(c, err)), i.close())
 		}
 	}
 	return i, nil

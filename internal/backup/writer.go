@@ -158,8 +158,10 @@ func (s *Section) write(e Entry, r io.Reader) (Entry, error) {
 // Where is where a file of the section lies until Finish.
 func (s *Section) Where(path string) string { return filepath.Join(s.dir, filepath.FromSlash(path)) }
 
-// Adopt takes a file that the owner has made at Where(path).
-func (s *Section) Adopt(path string) error {
+// Adopt takes a file that the caller has made at Where(path), a copy of what like
+// describes. It has like's owner, whoever makes the backup: a restore gives
+// files the owner that is noted here.
+func (s *Section) Adopt(path string, like fs.FileInfo) error {
 	f, err := os.Open(s.Where(path))
 	if err != nil {
 		return err
@@ -170,7 +172,7 @@ func (s *Section) Adopt(path string) error {
 		return err
 	}
 	e := Entry{Kind: File, Path: path, Mode: 0o600, Time: info.ModTime()}
-	e.UID, e.GID = owner(info)
+	e.UID, e.GID = owner(like)
 	sum := sha256.New()
 	if e.Size, err = io.Copy(sum, f); err != nil {
 		return err

@@ -98,8 +98,9 @@ func parseUID(s string) uint32 {
 }
 
 // SavedUIDLs are the POP3 unique ids in a dovecot-uidlist, by base name: its
-// fields P. What no client could have been told (RFC 1939 section 7: printable
-// ASCII) is none.
+// fields P. An empty one is the base name itself, as Dovecot writes it where its
+// pop3_uidl_format is %f, or %g and the file has no other GUID. What no client
+// could have been told (RFC 1939 section 7: printable ASCII) is none.
 func SavedUIDLs(data []byte) map[string]string {
 	if !bytes.Contains(data, []byte(" P")) {
 		return nil
@@ -111,7 +112,11 @@ func SavedUIDLs(data []byte) map[string]string {
 	saved := map[string]string{}
 	for i := range l.Entries {
 		for field := range strings.FieldsSeq(l.Entries[i].Extra) {
-			if id, ok := strings.CutPrefix(field, "P"); ok && validUIDL(id) {
+			id, ok := strings.CutPrefix(field, "P")
+			if id == "" {
+				id = l.Entries[i].Base
+			}
+			if ok && validUIDL(id) {
 				saved[l.Entries[i].Base] = id
 			}
 		}

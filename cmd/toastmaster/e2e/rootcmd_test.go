@@ -1,0 +1,81 @@
+package e2e
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"toastmaster/internal/testkit/binary"
+	"toastmaster/internal/testkit/peers"
+)
+
+// ownedBy fails for everything below dir that is not uid's.
+func ownedBy(t *testing.T, dir, uid string) {
+	t.Helper()
+	must(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		if is := fmt.Sprint(info.Sys().(*syscall.Stat_t).Uid); is != uid {
+			t.Errorf("%s is of user %s, not %s", path, is, uid)
+		}
+		return nil
+	}))
+}
+
+// TestRootLeavesNothingOfItsOwn: an instance of another user, as systemd runs it
+// with User= and without main.user, still starts as that user after root typed
+// serve, a backup of the stopped instance and init --new; and what root restores is
+// the user's too.
+func TestRootLeavesNothingOfItsOwn(t *testing.T) {
+	t.Parallel()
+	peers.NeedRoot(t, "root's commands on another user's instance are the matter")
+	who, err := user.Lookup("nobody")
+	must(t, err)
+	b := serveWith(t, binary.Options{Init: []string{"--user", who.Username}, Params: map[string]string{"smtp.relayhost": `"[127.0.0.1]:1"`}})
+	b.sendOne(t, "a@example.net", bob, "kept")
+	b.waitMail(t, bob, 1)
+	b.queueOutside(t)
+	must(t, b.Stop())
+	// As the unit of systemd has it: the user is the starter's matter.
+	text := strings.Replace(readFile(t, b.ConfigFile()), "user = \""+who.Username+"\"\n", "", 1)
+	if strings.Contains(text, "user = ") {
+		t.Fatalf("%s", text)
+	}
+	must(t, os.WriteFile(b.ConfigFile(), []byte(text), 0o640))
+
+	_, err = b.Run(testContext(t), "", "serve")
+	if err == nil || !strings.Contains(err.Error(), "exit status 2") || !strings.Contains(err.Error(), "main.user") || !strings.Contains(err.Error(), who.Username) {
+		t.Errorf("serve: %v", err)
+	}
+	ownedBy(t, b.Data(), who.Uid)
+
+	to := filepath.Join(b.dir, "backups")
+	b.backup(t, to)
+	ownedBy(t, b.Data(), who.Uid)
+
+	queue := filepath.Join(b.Data(), "queue")
+	must(t, os.Rename(queue, filepath.Join(b.dir, "queue.away")))
+	_, err = b.Run(testContext(t), "", "init", "--new", "queue")
+	must(t, err)
+	ownedBy(t, b.Data(), who.Uid)
+
+	must(t, os.Rename(b.Data(), filepath.Join(b.dir, "lost")))
+	b.toastmaster(t, "restore", to)
+	ownedBy(t, b.Data(), who.Uid)
+
+	// Root's serve becomes the user again, and has all mail.
+	must(t, os.WriteFile(b.ConfigFile(), []byte(strings.Replace(text, "[main]\n", "[main]\nuser = \""+who.Username+"\"\n", 1)), 0o640))
+	b.start(t)
+	b.waitMail(t, bob, 1)
+	ownedBy(t, b.Data(), who.Uid)
+}
