@@ -8,10 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
 	"strings"
+	"syscall"
 	"time"
 
 	"toastmaster/admin/model"
@@ -144,6 +146,14 @@ func (c *Client) unreachable(err error) error {
 	var u *url.Error
 	if errors.As(err, &u) {
 		err = u.Err
+	}
+	if c.socket != "" {
+		switch {
+		case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+			return &model.Error{Kind: model.Unavailable, Text: "no instance runs: nobody listens on " + where}
+		case errors.Is(err, fs.ErrPermission):
+			return &model.Error{Kind: model.Forbidden, Text: "only root and the user that the service runs as may use " + where, Cause: err}
+		}
 	}
 	return &model.Error{Kind: model.Unavailable, Text: "no answer from the server at " + where, Cause: err}
 }

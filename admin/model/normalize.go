@@ -169,7 +169,7 @@ func (a *AliasChange) check(m *mistakes) {
 		case err != nil:
 			m.add(field, err.Error())
 		case target.Domain == "":
-			m.add(field, "has no domain")
+			m.add(field, fmt.Sprintf("%q has no domain", t))
 		case seen[target.Fold()]:
 			m.add(field, "is given twice")
 		}

@@ -27,7 +27,7 @@ func (t *tx) claim(ctx context.Context, address, kind string) (id int64, d domai
 	}
 	for _, other := range is {
 		if other == kind || other == "relocated" || kind == "relocated" {
-			return 0, d, false, model.Fail(model.Exists, "the address is taken: "+other)
+			return 0, d, false, model.Fail(model.Exists, "the address is taken: it is "+aKind(other))
 		}
 	}
 	if err := t.room(ctx, d, kind); err != nil {
@@ -41,11 +41,22 @@ func (t *tx) claim(ctx context.Context, address, kind string) (id int64, d domai
 	return id, d, len(is) > 0, err
 }
 
+// aKind is what an address is, in a sentence.
+func aKind(kind string) string {
+	switch kind {
+	case "alias":
+		return "an alias"
+	case "relocated":
+		return "a relocated address"
+	}
+	return "a " + kind
+}
+
 func (t *tx) hostedDomain(ctx context.Context, a addr.Address) (domainRow, error) {
 	d, err := t.domain(ctx, a.Domain)
 	switch {
 	case model.KindOf(err) == model.NotFound:
-		return d, fieldError("address", "the domain is not hosted here")
+		return d, fieldError("address", "the domain is not hosted here: add it first")
 	case err == nil && d.AliasOf != "":
 		return d, fieldError("address", "the domain stands for "+d.AliasOf+": add the address there")
 	}

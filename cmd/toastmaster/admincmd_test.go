@@ -215,6 +215,10 @@ func TestExitCodes(t *testing.T) {
 	}{
 		{1, "", "domain show none.test", "no such domain"},
 		{1, "", "domain add a..b", "name"},
+		{1, "", "mailbox show nobody@none.test", "nobody@none.test: no such mailbox"},
+		{1, "x\n", "mailbox add b@none.test --password-stdin", "b@none.test: "},
+		{1, "", "token revoke nothing", "nothing: no such token"},
+		{2, "", "queue hold --sender a@a.test", "choose from --all"},
 		{1, "x\n", "mailbox add a@none.test --password-stdin", "not hosted"},
 		{1, "{NOPE}x\n", "mailbox add a@none.test --hash-stdin", "password_hash"},
 		{2, "", "domain", ""},
@@ -256,7 +260,9 @@ func TestExitCodes(t *testing.T) {
 		}
 	}
 	s.file = filepath.Join(t.TempDir(), "none.toml")
-	s.run(2, "", "domain", "list")
+	if _, errs := s.run(2, "", "domain", "list"); strings.Count(errs, s.file) != 1 || !strings.Contains(errs, "-c FILE") {
+		t.Errorf("%q does not say which file, once, and what to do", errs)
+	}
 	// A configuration without a running instance.
 	if err := os.WriteFile(s.file, []byte("[main]\ndata_dir = \".\"\n"), 0o600); err != nil {
 		t.Fatal(err)

@@ -174,12 +174,15 @@ func newConfigExplainCommand(env *environment) *cobra.Command {
 	return cmd
 }
 
-// findParams finds by name or section, else by the name that others have, else
-// by words.
+// findParams finds by name or section, else by the name without its section, else
+// by the name that others have, else by words.
 func findParams(args []string) []configs.Param {
 	for _, is := range []func(configs.Param) bool{
 		func(p configs.Param) bool {
 			return len(args) == 1 && (p.Name == args[0] || strings.HasPrefix(p.Name, args[0]+"."))
+		},
+		func(p configs.Param) bool {
+			return len(args) == 1 && strings.HasSuffix(p.Name, "."+args[0])
 		},
 		func(p configs.Param) bool {
 			return len(args) == 1 && (slices.Contains(p.Names, args[0]) || strings.Contains(args[0], "_") && p.Matches(args))

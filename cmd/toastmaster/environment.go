@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 
 	"toastmaster/configs"
 )
@@ -46,7 +47,12 @@ func (e *environment) file() string {
 // config reads the configuration file. Its errors are mistakes of usage.
 func (e *environment) config() (*configs.Config, error) {
 	c, err := configs.Load(e.file())
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, usageError("%s: %w: name the configuration with -c FILE or TOASTMASTER_CONFIG; `toastmaster init DIR` makes one for a new instance", e.file(), fs.ErrNotExist)
+	case errors.Is(err, fs.ErrPermission):
+		return nil, usageError("%s: %w: do this as root, or as the user that the service runs as", e.file(), fs.ErrPermission)
+	case err != nil:
 		return nil, &usage{err}
 	}
 	return c, nil

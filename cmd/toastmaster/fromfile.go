@@ -114,21 +114,27 @@ func addFrom[T any](ctx context.Context, f *adminFlags, o fromFlags, k fromKind[
 }
 
 // eachOfWords makes fromKind.each of what reads the words of a line, at least one.
-// Words are apart by blanks, tabs and commas; what is behind # at the beginning of
+// Words are apart by the octets of apart; what is behind # at the beginning of
 // a line is a remark, and a line that begins with a blank goes on with the one
 // before, as in Postfix's tables.
-func eachOfWords[T any](parse func(words []string) (T, error)) func(io.Reader, func(fromEntry[T]) error) error {
+func eachOfWords[T any](apart string, parse func(words []string) (T, error)) func(io.Reader, func(fromEntry[T]) error) error {
 	return func(in io.Reader, add func(fromEntry[T]) error) error {
-		return eachLogicalLine(in, func(line int, words []string, offset int64) error {
+		return eachLogicalLine(in, apart, func(line int, words []string, offset int64) error {
 			thing, err := parse(words)
 			return add(fromEntry[T]{line, words[0], thing, err, offset})
 		})
 	}
 }
 
+// The octets between words: of names and addresses, and of a text for people.
+const (
+	blanks          = " \t\r"
+	blanksAndCommas = blanks + ","
+)
+
 // eachLogicalLine calls f with the words of each line and the number where it
 // begins. offset is how far the file was read.
-func eachLogicalLine(in io.Reader, f func(line int, words []string, offset int64) error) error {
+func eachLogicalLine(in io.Reader, apart string, f func(line int, words []string, offset int64) error) error {
 	s := bufio.NewScanner(in)
 	s.Buffer(nil, maxLogicalLine)
 	var words []string
@@ -156,7 +162,7 @@ func eachLogicalLine(in io.Reader, f func(line int, words []string, offset int64
 			begin = number
 		}
 		offset += int64(len(text)) + 1
-		words = append(words, strings.FieldsFunc(strings.Clone(text), func(r rune) bool { return r == ' ' || r == '\t' || r == ',' || r == '\r' })...)
+		words = append(words, strings.FieldsFunc(strings.Clone(text), func(r rune) bool { return strings.ContainsRune(apart, r) })...)
 		if len(words) > maxWords {
 			return fmt.Errorf("line %d has more than %d words", begin, maxWords)
 		}
@@ -232,7 +238,7 @@ func (r *fromRun[T]) finish() error {
 func aliasesFrom(ctx context.Context, f *adminFlags, o fromFlags) error {
 	return addFrom(ctx, f, o, fromKind[model.NewAlias]{
 		one: "alias", many: "aliases", chunk: fromChunk, send: (*client.Client).AddAliases,
-		each: eachOfWords(func(words []string) (model.NewAlias, error) {
+		each: eachOfWords(blanksAndCommas, func(words []string) (model.NewAlias, error) {
 			if len(words) < 2 {
 				return model.NewAlias{}, errors.New("no target")
 			}
@@ -244,7 +250,7 @@ func aliasesFrom(ctx context.Context, f *adminFlags, o fromFlags) error {
 func relocatedFrom(ctx context.Context, f *adminFlags, o fromFlags) error {
 	return addFrom(ctx, f, o, fromKind[model.NewRelocated]{
 		one: "relocated address", many: "relocated addresses", chunk: fromChunk, send: (*client.Client).AddRelocations,
-		each: eachOfWords(func(words []string) (model.NewRelocated, error) {
+		each: eachOfWords(blanks, func(words []string) (model.NewRelocated, error) {
 			if len(words) < 2 {
 				return model.NewRelocated{}, errors.New("no new place")
 			}
@@ -256,7 +262,7 @@ func relocatedFrom(ctx context.Context, f *adminFlags, o fromFlags) error {
 func domainsFrom(ctx context.Context, f *adminFlags, o fromFlags, settings model.DomainChange) error {
 	return addFrom(ctx, f, o, fromKind[model.NewDomain]{
 		one: "domain", many: "domains", chunk: fromChunk, send: (*client.Client).AddDomains,
-		each: eachOfWords(func(words []string) (model.NewDomain, error) {
+		each: eachOfWords(blanksAndCommas, func(words []string) (model.NewDomain, error) {
 			in := model.NewDomain{Name: words[0], DomainChange: settings}
 			switch len(words) {
 			case 1:

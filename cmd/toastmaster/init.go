@@ -164,7 +164,10 @@ func initialise(ctx context.Context, o initOptions) (*configs.Config, error) {
 		return nil, err
 	}
 	if _, err := os.Lstat(file); !errors.Is(err, fs.ErrNotExist) {
-		return nil, errors.Join(err, &fs.PathError{Op: "init", Path: file, Err: fs.ErrExist})
+		if err != nil {
+			return nil, err
+		}
+		return nil, fmt.Errorf("%s: %w, and nothing was changed: `toastmaster -c %[1]s config check` says whether it can be served; a part that is missing is made by `toastmaster -c %[1]s init`", file, fs.ErrExist)
 	}
 	who := o.user
 	if who == "" {

@@ -77,7 +77,7 @@ func mailboxAdd(f *adminFlags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "add ADDRESS | add --from FILE",
 		Short: "Add a mailbox, or many",
-		Long: `Asks for the password, or reads it from standard input.
+		Long: `Asks for the password at a terminal; a script gives it with --password-stdin.
 
 With --from, reads one "address,password[,quota]" a line (CSV: a password with a
 comma or quotes is quoted) from FILE, or from standard input for "-". A password

@@ -224,11 +224,11 @@ func queueAct(f *adminFlags, verb, short, done string, act func(*client.Client, 
 		Use:   verb + " ID... | " + verb + " --all [filter]",
 		Short: short,
 		Args: func(cmd *cobra.Command, args []string) error {
+			if !all && filter != (model.QueueFilter{}) {
+				return wrongUsage(cmd, "%s: --place, --sender and --recipient choose from --all: write it, too", commandName(cmd))
+			}
 			if all == (len(args) > 0) {
 				return wrongUsage(cmd, "%s needs IDs, or --all", commandName(cmd))
-			}
-			if !all && filter != (model.QueueFilter{}) {
-				return wrongUsage(cmd, "--place, --sender and --recipient need --all")
 			}
 			if background && !all {
 				return wrongUsage(cmd, "--background needs --all")

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"toastmaster/admin/model"
 )
 
 // runCommand runs a subcommand and returns the exit code.
@@ -44,7 +46,31 @@ func newRootCommand(env *environment) *cobra.Command {
 		newQueueCommand(env), newStatusCommand(env), newReloadCommand(env), newStopCommand(env), newTokenCommand(env), newWhoCommand(env), newKickCommand(env), newJobCommand(env), newBackupCommand(env), newRestoreCommand(env),
 		newVersionCommand(env), newManCommand(env),
 	)
+	nameInErrors(root)
 	return root
+}
+
+// nameInErrors makes every command below cmd say which thing the server's answer is
+// about: its first argument, where the answer does not name it.
+func nameInErrors(cmd *cobra.Command) {
+	for _, sub := range cmd.Commands() {
+		nameInErrors(sub)
+	}
+	run := cmd.RunE
+	if run == nil {
+		return
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		err := run(cmd, args)
+		if err == nil || len(args) == 0 || strings.Contains(err.Error(), args[0]) {
+			return err
+		}
+		switch model.KindOf(err) {
+		case model.NotFound, model.Exists, model.Invalid, model.InUse, model.OverLimit:
+			return fmt.Errorf("%s: %w", args[0], err)
+		}
+		return err
+	}
 }
 
 // commandName is how a command is called in a message that begins with
