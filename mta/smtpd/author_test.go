@@ -2,6 +2,7 @@ package smtpd
 
 import (
 	"bytes"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -121,4 +122,48 @@ func FuzzAuthorFields(f *testing.F) {
 			shownAddresses(field.value)
 		}
 	})
+}
+
+// TestHiddenAuthor: no way of writing a field hides from the check what a mail
+// program shows of it.
+func TestHiddenAuthor(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat(" ", maxAuthorField)
+	const refused = "S: 550 5.7.1 <bob@example.test>: From header address is not owned by alice@example.test\n"
+	const me = " <alice@example.test>"
+	for name, test := range map[string]struct{ header, reply string }{
+		"behind what is kept":    {"From: alice@example.test" + long + ", bob@example.test", "S: 550 5.6.0 A From or Sender field of the header is too long\n"},
+		"as much of a sender":    {"From: alice@example.test\nC: Sender: alice@example.test" + long + ", bob@example.test", "S: 550 5.6.0 A From or Sender field of the header is too long\n"},
+		"a padded name":          {"Subject: x\nC: From" + strings.Repeat(" ", 2000) + ": bob@example.test", refused},
+		"a name padded for long": {"Subject: x\nC: From" + long + ": bob@example.test", "S: 550 5.6.0 A From or Sender field of the header is too long\n"},
+		"a quoted pair":          {`From: "bob\@example.test"` + me, refused},
+		"all quoted pairs":       {`From: "\b\o\b\@\e\x\a\m\p\l\e\.\t\e\s\t"` + me, refused},
+		"a quoted pair, comment": {`From: alice@example.test (bob\@example.test)`, refused},
+		"base64 not padded":      {"From: =?utf-8?B?Ym9iQGV4YW1wbGUudGVzdA?=" + me, refused},
+		"base64 with blanks":     {`From: "=?utf-8?B?Ym9i QGV4 YW1wbGUudGVzdA?="` + me, refused},
+		"a word with blanks":     {`From: "=?utf-8?q?The bob=40example.test?="` + me, refused},
+		"a word with a language": {"From: =?utf-8*en?q?bob=40example.test?=" + me, refused},
+		"split words":            {"From: =?utf-8?q?bob=EF=BC?= =?utf-8?q?=A0example.test?=" + me, refused},
+		"UTF-7":                  {"From: =?utf-7?Q?bob+AEA-example.test?=" + me, refused},
+		"behind many":            {`From: "` + strings.Repeat("x@elsewhere.test ", maxAuthors+1) + `bob@example.test"` + me, refused},
+		"too many":               {`From: "` + strings.Repeat("x@elsewhere.test ", maxAuthors) + "a@b.test " + strings.Join(manyAddresses(maxAuthors), " ") + ` bob@example.test"` + me, "S: 550 5.6.0 The From field of the header has too many addresses\n"},
+		"nothing to hide":        {`From: "=?utf-8?B?QWxpY2U?= \"Al\" =?x?q?=3d=?="` + me, "S: 250 *\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			// A dialogue has escapes of its own.
+			test.header = strings.ReplaceAll(test.header, `\`, `\\`)
+			play(t, newBed(t), (*Daemon).Submission, loggedIn+"C: MAIL FROM:<alice@example.test>\nS: 250 *\nC: RCPT TO:<x@elsewhere.test>\nS: 250 *\nC: DATA\nS: 354 *\n"+
+				"C: "+test.header+"\nC: \nC: .\n"+test.reply+"C: QUIT\nS: 221 *\nS: <end>\n")
+		})
+	}
+}
+
+// manyAddresses are n addresses of another host.
+func manyAddresses(n int) []string {
+	list := make([]string, n)
+	for i := range list {
+		list[i] = fmt.Sprintf("u%d@elsewhere.test", i)
+	}
+	return list
 }

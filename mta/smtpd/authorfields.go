@@ -141,25 +141,34 @@ func wordDecoder() *mime.WordDecoder {
 }
 
 // shownAddresses finds what looks like an address in a field's text, as it is and
-// with its encoded words decoded: what a mail program shows beside, or instead of,
-// the address itself.
+// with its encoded words decoded, with the backslashes of quoted pairs and without:
+// what a mail program shows beside, or instead of, the address itself. Each is there
+// once; of more than maxAuthors it finds one more than that.
 func shownAddresses(value string) []addr.Address {
+	decoded := decodeWords(value)
 	var out []addr.Address
-	for _, text := range []string{value, decodeWords(value)} {
+	seen := map[addr.Address]bool{}
+	for _, text := range []string{value, decoded, unescape(value), unescape(decoded)} {
 		text = plain(text)
-		for i := strings.IndexByte(text, '@'); i >= 0; {
-			if a, ok := around(text, i); ok {
-				out = append(out, a)
+		for i := range len(text) {
+			if text[i] != '@' {
+				continue
 			}
-			next := strings.IndexByte(text[i+1:], '@')
-			if next < 0 || len(out) > maxAuthors {
-				break
+			a, ok := around(text, i)
+			if !ok || seen[a.Fold()] {
+				continue
 			}
-			i += 1 + next
+			seen[a.Fold()] = true
+			if out = append(out, a); len(out) > maxAuthors {
+				return out
+			}
 		}
 	}
 	return out
 }
+
+// unescape leaves of quoted pairs what they stand for.
+func unescape(text string) string { return strings.ReplaceAll(text, `\`, "") }
 
 // plain is text as people read it: compatible forms are one (a full-width @ is
 // an @), and what nobody sees is not there.
