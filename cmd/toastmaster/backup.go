@@ -312,17 +312,19 @@ func (r *backupRun) store(ctx context.Context, root string) error {
 	})
 }
 
-// copyTop copies the regular files of a folder, but locks.
+// copyTop copies the regular files of a folder, but locks and what is made anew at
+// need (the store's reserve is a megabyte of nothing).
 func copyTop(s *backup.Section, dir string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return err
 	}
 	for _, e := range entries {
-		if !e.Type().IsRegular() || strings.Contains(e.Name(), "lock") || strings.HasSuffix(e.Name(), ".new") {
+		name := e.Name()
+		if !e.Type().IsRegular() || strings.Contains(name, "lock") || strings.HasSuffix(name, ".new") || strings.HasSuffix(name, ".tmp") {
 			continue
 		}
-		if _, err := s.Copy(e.Name(), filepath.Join(dir, e.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if _, err := s.Copy(name, filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
