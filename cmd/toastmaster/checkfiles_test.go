@@ -125,6 +125,13 @@ func TestCheckWarnsOfFiles(t *testing.T) {
 			return tlsconf.SelfSigned(tlsconf.Pair{Cert: filepath.Join(dir, "tls", "cert.pem"), Key: filepath.Join(dir, "tls", "key.pem")},
 				"mx.example.test", time.Now().AddDate(-20, 0, 0))
 		}, []string{"tls.certificates: the certificate ", " expired on "}},
+		"a certificate that ends soon": {func(dir, _ string) error {
+			if err := removed("tls/cert.pem", "tls/key.pem")(dir); err != nil {
+				return err
+			}
+			return tlsconf.SelfSigned(tlsconf.Pair{Cert: filepath.Join(dir, "tls", "cert.pem"), Key: filepath.Join(dir, "tls", "key.pem")},
+				"mx.example.test", time.Now().AddDate(-10, 0, 5))
+		}, []string{"tls.certificates: the certificate ", " ends on "}},
 		"another host's certificate": {func(dir, file string) error {
 			return edit(file, `hostname = "mx.example.test"`, `hostname = "other.example.test"`)
 		}, []string{"tls.certificates: no certificate is for main.hostname, other.example.test"}},

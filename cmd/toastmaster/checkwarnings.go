@@ -124,6 +124,10 @@ func leafOf(file string) (*x509.Certificate, error) {
 	}
 }
 
+// renewBefore is when a certificate of months should have been renewed; one of
+// days is renewed in the last third of its life.
+const renewBefore = 14 * 24 * time.Hour
+
 func outOfTime(file string, leaf *x509.Certificate, now time.Time) error {
 	const day = "2006-01-02"
 	switch {
@@ -131,6 +135,8 @@ func outOfTime(file string, leaf *x509.Certificate, now time.Time) error {
 		return fmt.Errorf("the certificate %s expired on %s: no client will take it", file, leaf.NotAfter.Format(day))
 	case now.Before(leaf.NotBefore):
 		return fmt.Errorf("the certificate %s is not valid before %s", file, leaf.NotBefore.Format(day))
+	case leaf.NotAfter.Sub(now) < min(renewBefore, leaf.NotAfter.Sub(leaf.NotBefore)/3):
+		return fmt.Errorf("the certificate %s ends on %s: whatever renews it should have done so by now", file, leaf.NotAfter.Format(day))
 	}
 	return nil
 }
