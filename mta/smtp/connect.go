@@ -4,9 +4,11 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/base64"
+	"errors"
 	"net"
 	"slices"
 	"strings"
+	"syscall"
 
 	"toastmaster/configs"
 	"toastmaster/internal/dsn"
@@ -40,7 +42,7 @@ func (a *Agent) connect(ctx context.Context, t target, n configs.Nexthop, level 
 	d := net.Dialer{Timeout: a.config.ConnectTimeout}
 	conn, err := d.DialContext(ctx, "tcp", t.addr.String())
 	if err != nil {
-		return nil, dsn.Wrap(dsn.NoAnswer, "Cannot connect to "+t.host, err)
+		return nil, dsn.Wrap(dsn.NoAnswer, "Cannot connect to "+t.String()+noConnection(err), err)
 	}
 	s := newSession(a, t, conn)
 	s.begin(ctx, false)
@@ -54,6 +56,23 @@ func (a *Agent) connect(ctx context.Context, t target, n configs.Nexthop, level 
 		return nil, failed
 	}
 	return s, nil
+}
+
+// noConnection is why there is none, in the words that everybody searches for; the
+// cause in full is for the log.
+func noConnection(err error) string {
+	var timeout net.Error
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return ": Connection refused"
+	case errors.Is(err, syscall.EHOSTUNREACH):
+		return ": No route to host"
+	case errors.Is(err, syscall.ENETUNREACH):
+		return ": Network is unreachable"
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return ": Connection timed out"
+	}
+	return ""
 }
 
 func (s *session) quitUnlessBroken() {

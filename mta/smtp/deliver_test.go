@@ -176,6 +176,9 @@ func TestNobodyThere(t *testing.T) {
 	if !got[0].Site || !got[1].Site {
 		t.Error("not counted against the site")
 	}
+	if want := "[127.0.0.1]:" + itoa(p.port) + ": Connection refused"; !strings.HasSuffix(got[0].Err.Text, want) {
+		t.Errorf("%q does not say where and why: %q", got[0].Err.Text, want)
+	}
 }
 
 func TestGreetingRefusedForGoodIsTemporary(t *testing.T) {
