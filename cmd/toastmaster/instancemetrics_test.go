@@ -4,10 +4,31 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
+
+// TestAlertsMatchLabels: two metrics have different labels, and without "on" no
+// pair of them is ever found: the rule never fires. configs/samples/alerts_test.yml
+// shows with promtool that they do.
+func TestAlertsMatchLabels(t *testing.T) {
+	rules, err := os.ReadFile(filepath.Join("..", "..", "configs", "samples", "alerts.yml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	metric, pair := regexp.MustCompile(`toastmaster_[a-z_]+`), regexp.MustCompile(` (and|unless) `)
+	for line := range strings.Lines(string(rules)) {
+		expr, ok := strings.CutPrefix(strings.TrimSpace(line), "expr: ")
+		names := metric.FindAllString(expr, -1)
+		slices.Sort(names)
+		if ok && pair.MatchString(expr) && len(slices.Compact(names)) > 1 && !strings.Contains(expr, " on (") {
+			t.Errorf("%s", expr)
+		}
+	}
+}
 
 // TestAlertsNameWhatIsMeasured: a rule over a metric that does not exist never
 // fires, and nobody would know.
