@@ -99,18 +99,18 @@ func TestRemovalAndAKill(t *testing.T) {
 		}
 		f.Reset()
 		var killed, cut *faultfs.Disk
+		var dies sync.Once // the journal works beside the removal
+		die := func() { killed, cut = disk.Clone(), disk.Crash() }
 		f.Hook(func(faultfs.Op, string) error {
-			if killed == nil && f.Count(faultfs.Any) >= n {
-				killed, cut = disk.Clone(), disk.Crash()
+			if f.Count(faultfs.Any) >= n {
+				dies.Do(die)
 			}
 			return nil
 		})
 		check(t, s.RemoveAccount(t.Context(), alice()))
-		done := killed == nil
-		if done {
-			killed, cut = disk.Clone(), disk.Crash()
-		}
 		f.Hook(nil)
+		done := false
+		dies.Do(func() { done = true; die() })
 		check(t, u.Close())
 		check(t, s.Close())
 		for _, fsys := range []vfs.FS{killed, cut} {

@@ -107,8 +107,9 @@ func (c *held) Read(p []byte) (int, error) {
 // TestClientGone has a client go away that has sent commands ahead.
 func TestClientGone(t *testing.T) {
 	t.Parallel()
-	h := newHost(t, nil)
-	h.handler.lookEvery, h.handler.patience = 1, 0
+	h := newHost(t, func(h *host) {
+		h.started = func(s *Server) { s.lookEvery, s.patience = 1, 0 }
+	})
 	h.deliver("alice", plain, mixed)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -151,12 +152,14 @@ func TestClientGone(t *testing.T) {
 	}
 }
 
+// looksAlways makes a command look whether its client is there at each step.
+func looksAlways(s *Server) { s.lookEvery = 1 }
+
 // TestScriptThatClosesItsSide sends everything, closes its side and waits for the
 // answers, as "printf ... | nc -N" does.
 func TestScriptThatClosesItsSide(t *testing.T) {
 	t.Parallel()
-	h := newHost(t, nil)
-	h.handler.lookEvery = 1
+	h := newHost(t, func(h *host) { h.started = looksAlways })
 	h.deliver("alice", "Subject: large\n\n"+strings.Repeat(strings.Repeat("x", 99)+"\n", 100_000), plain)
 	c := h.client(0)
 	c.send("a LOGIN alice@example.test \"secret word\"\r\nb SELECT INBOX\r\nc LIST \"\" *\r\nd SEARCH BODY two\r\n" +
@@ -173,8 +176,7 @@ func TestScriptThatClosesItsSide(t *testing.T) {
 // TestCommandsLookAtTheContext runs commands in a session whose time is over.
 func TestCommandsLookAtTheContext(t *testing.T) {
 	t.Parallel()
-	h := newHost(t, nil)
-	h.handler.lookEvery = 1
+	h := newHost(t, func(h *host) { h.started = looksAlways })
 	h.deliver("alice", plain, mixed)
 	for _, command := range []string{
 		"SEARCH ALL", "UID SEARCH NOT (OR SEEN FLAGGED)", "SEARCH TEXT a", "SEARCH HEADER X y", `LIST "" *`, `LSUB "" *`, "FETCH 1:* FLAGS", "FETCH 1 BODY.PEEK[]",

@@ -39,6 +39,8 @@ type host struct {
 	handler *Server
 	// outside: loopback does not count as secure.
 	outside bool
+	// started sees the handler before its first connection.
+	started func(*Server)
 }
 
 // newHost runs a server. change may adjust the configuration.
@@ -70,6 +72,9 @@ func newHost(t testing.TB, change func(h *host)) *host {
 	})
 	if h.outside {
 		h.handler.gate.SecureNetworks = nil
+	}
+	if h.started != nil {
+		h.started(h.handler)
 	}
 	h.Server = storetest.Start(t, &service.Server{
 		ServiceName: "imapd", Handler: h.handler, Busy: Busy, Log: msglog.Discard(), Clock: clock.System{},
