@@ -128,6 +128,8 @@ func (mb *mailbox) remove(live []*index.Message, synced bool) error {
 		}
 	}
 	if err := mb.unlinkAll(files); err != nil {
+		mb.sync.expungedLeft = true
+		mb.forget()
 		return err
 	}
 	if err := mb.after(o); err != nil {
@@ -192,7 +194,7 @@ func (mb *mailbox) unlink(file string) error {
 }
 
 // finishUnlinks removes the files of messages that were expunged shortly
-// before a crash. The locks are held.
+// before a crash, or while the disk failed. The locks are held.
 func (mb *mailbox) finishUnlinks() error {
 	pending := map[string]bool{}
 	for i := len(mb.st.Expunged) - 1; i >= 0 && mb.st.Expunged[i].ModSeq > mb.st.Unlinked; i-- {

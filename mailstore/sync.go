@@ -32,6 +32,9 @@ type syncState struct {
 	scanTook       time.Duration
 	// unread: the last scan met a new message that cannot be read.
 	unread bool
+	// expungedLeft: files of expunged messages could not be removed. They are
+	// no new messages.
+	expungedLeft bool
 }
 
 // mtime is that of new or cur, which is made again if somebody removed it.
@@ -132,6 +135,12 @@ func (mb *mailbox) compare(ctx context.Context, rebuild bool) error {
 	}
 	if !scanNew && !scanCur {
 		return nil
+	}
+	if mb.sync.expungedLeft {
+		if err := mb.finishUnlinks(); err != nil {
+			return err
+		}
+		mb.sync.expungedLeft = false
 	}
 	started := mb.now()
 	mb.sync.unread = false
