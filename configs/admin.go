@@ -27,11 +27,11 @@ type Admin struct {
 func (c *Admin) params() []Param {
 	return []Param{
 		List("admin.listen", &c.Listen, []string{":80"}, listenAllowed, checkListen,
-			"Addresses for HTTP. Connections from this machine are served, others are sent to HTTPS. Empty opens none."),
+			"Addresses for HTTP. Connections from this machine are served, others are sent to HTTPS. Empty opens none.").Also("inet_listener"),
 		List("admin.listen_tls", &c.ListenTLS, []string{":443"}, listenAllowed, checkListen,
 			"Addresses for HTTPS. Empty opens none.").Also("doveadm"),
 		String("admin.socket", &c.Socket, "admin.sock", "a file", checkFileName,
-			"The unix socket that the command line uses. Root and the user that the service runs as have every right there, without a token."),
+			"The unix socket that the command line uses. Root and the user that the service runs as have every right there, without a token.").Also("doveadm_socket_path"),
 		Int("admin.max_connections", &c.MaxConnections, 200, 1, 100000,
 			"Connections at once on each address."),
 		Int("admin.max_connections_per_client", &c.MaxClient, 20, 0, 100000,

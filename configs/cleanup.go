@@ -23,7 +23,7 @@ func (c *Cleanup) params() []Param {
 		String("cleanup.authserv_id", &c.AuthservID, "", "a domain, or empty for main.hostname", checkOptionalHostname,
 			"The name in Authentication-Results fields that are ours. Such a field in mail from outside of main.trusted_networks, and from users who logged in, is a forgery and is removed (RFC 8601 section 5)."),
 		String("cleanup.header_domain", &c.HeaderAddedDomain, "", "a domain, or empty for main.hostname", checkOptionalHostname,
-			"The domain of the Message-ID fields that are added to submitted mail."),
+			"The domain of the Message-ID fields that are added to submitted mail.").Also("always_add_missing_headers", "remote_header_rewrite_domain"),
 	}
 }
 

@@ -15,13 +15,13 @@ type Log struct {
 func (c *Log) params() []Param {
 	return []Param{
 		Choice("log.format", &c.Format, "text", []string{"text", "json", "postfix"},
-			"One line for each event, as key=value or as a JSON object; or lines as Postfix and Dovecot write them, for pflogsumm, fail2ban and logwatch."),
+			"One line for each event, as key=value or as a JSON object; or lines as Postfix and Dovecot write them, for pflogsumm, fail2ban and logwatch.").Also("syslog_name", "syslog_facility"),
 		Choice("log.timestamps", &c.Timestamps, "syslog", []string{"syslog", "iso"},
-			"The time on the lines of the format postfix, in local time: \"Nov 26 17:00:00\" as syslog has it, or \"2026-11-26T17:00:00.123456+01:00\" (RFC 3339) as newer syslogs do."),
+			"The time on the lines of the format postfix, in local time: \"Nov 26 17:00:00\" as syslog has it, or \"2026-11-26T17:00:00.123456+01:00\" (RFC 3339) as newer syslogs do.").Also("log_timestamp"),
 		Choice("log.level", &c.Level, "info", []string{"debug", "info", "warn", "error"},
-			"The lowest level that is written. Mail events are info, failed deliveries and log-ins warn.").Also("log_debug", "smtpd_tls_loglevel"),
+			"The lowest level that is written. Mail events are info, failed deliveries and log-ins warn.").Also("log_debug", "smtpd_tls_loglevel", "auth_verbose", "auth_debug", "mail_debug", "debug_peer_list"),
 		String("log.file", &c.File, "stderr", `"stderr" or a file`, nil,
-			"Where the log goes. SIGHUP opens a file again, after it was rotated.").Also("maillog_file", "log_path"),
+			"Where the log goes. SIGHUP opens a file again, after it was rotated.").Also("maillog_file", "log_path", "info_log_path", "debug_log_path"),
 		Size("log.buffer", &c.Buffer, 4<<20, 64<<10, 1<<30,
 			"How much of the log may wait while it cannot be written, because whoever reads it stalls or a disk hangs. Mail goes on; lines beyond are dropped, counted (metric toastmaster_log_lines_lost_total) and noted in the log when it goes on, and `toastmaster status` shows the log as degraded. As much again may be in the hands of the system."),
 		Duration("log.flush", &c.Flush, 100*time.Millisecond, 0, 10*time.Second,

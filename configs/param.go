@@ -42,18 +42,6 @@ func (p Param) Also(names ...string) Param {
 	return p
 }
 
-// Matches says that every word is a part of the name, the text or the other
-// names, in any case.
-func (p Param) Matches(words []string) bool {
-	all := strings.ToLower(p.Name + " " + p.Text + " " + strings.Join(p.Names, " "))
-	for _, w := range words {
-		if !strings.Contains(all, strings.ToLower(w)) {
-			return false
-		}
-	}
-	return true
-}
-
 func newParam[T any](name, kind, allowed, text string, field *T, def T, parse func(any) (T, error), show func(T) string) Param {
 	*field = def
 	return Param{

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -146,7 +145,8 @@ func newConfigExplainCommand(env *environment) *cobra.Command {
 		Use:   "explain NAME|WORD...",
 		Short: "Explain a parameter, a section, or all that have to do with some words",
 		Long: "Explains the parameter or the section NAME; or those that Postfix or Dovecot call so\n" +
-			"(mynetworks); or those in whose name and text each WORD stands. Exit code 2: there are none.",
+			"(mynetworks); or those in whose name and text each WORD stands. Exit code 2: there are\n" +
+			"none; then it names those that share most words with it.",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return wrongUsage(cmd, "%s needs NAME", commandName(cmd))
@@ -154,9 +154,9 @@ func newConfigExplainCommand(env *environment) *cobra.Command {
 			return nil
 		},
 		RunE: func(_ *cobra.Command, args []string) error {
-			found := findParams(args)
+			found := configs.Find(args)
 			if len(found) == 0 {
-				return usageError("no parameter %q%s", strings.Join(args, " "), configs.Suggest(strings.Join(args, "_")))
+				return unknownParam(args)
 			}
 			if asJSON {
 				return writeParamsJSON(env.stdout, found)
@@ -174,32 +174,20 @@ func newConfigExplainCommand(env *environment) *cobra.Command {
 	return cmd
 }
 
-// findParams finds by name or section, else by the name without its section, else
-// by the name that others have, else by words.
-func findParams(args []string) []configs.Param {
-	for _, is := range []func(configs.Param) bool{
-		func(p configs.Param) bool {
-			return len(args) == 1 && (p.Name == args[0] || strings.HasPrefix(p.Name, args[0]+"."))
-		},
-		func(p configs.Param) bool {
-			return len(args) == 1 && strings.HasSuffix(p.Name, "."+args[0])
-		},
-		func(p configs.Param) bool {
-			return len(args) == 1 && (slices.Contains(p.Names, args[0]) || strings.Contains(args[0], "_") && p.Matches(args))
-		},
-		func(p configs.Param) bool { return p.Matches(args) },
-	} {
-		var found []configs.Param
-		for _, p := range configs.Default().Bound() {
-			if is(p) {
-				found = append(found, p)
-			}
-		}
-		if len(found) > 0 {
-			return found
-		}
+// unknownParam says what is nearest to what there is not.
+func unknownParam(args []string) error {
+	name := strings.Join(args, " ")
+	if suggestion := configs.Suggest(strings.Join(args, "_")); suggestion != "" {
+		return usageError("no parameter %q%s", name, suggestion)
 	}
-	return nil
+	var names []string
+	for _, p := range configs.Nearest(args) {
+		names = append(names, p.Name)
+	}
+	if len(names) == 0 {
+		return usageError("no parameter %q", name)
+	}
+	return usageError("no parameter %q; the nearest by words: %s", name, strings.Join(names, ", "))
 }
 
 func newConfigManualCommand(env *environment) *cobra.Command {
