@@ -52,9 +52,9 @@ func newDemoCommand(env *environment) *cobra.Command {
 			}
 			err = serve(cmd.Context(), env, c, func(ctx context.Context, i *instance) error { return welcome(ctx, env, c) })
 			if errors.Is(err, syscall.EADDRINUSE) {
-				return fmt.Errorf("%w; `make run PORT_BASE=N` or `demo --port-base N` (now %d) takes other ports", err, portBase(c))
+				err = fmt.Errorf("%w; `make run PORT_BASE=N` or `demo --port-base N` (now %d) takes other ports", err, portBase(c))
 			}
-			return err
+			return lastWords(env, err)
 		},
 	}
 	cmd.Flags().IntVar(&o.portBase, "port-base", 2000, "added to each standard port; stays for the next use")

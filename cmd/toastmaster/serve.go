@@ -15,6 +15,7 @@ import (
 
 	"toastmaster/admin/model"
 	"toastmaster/configs"
+	"toastmaster/internal/clock"
 	"toastmaster/internal/service"
 )
 
@@ -31,7 +32,7 @@ func newServeCommand(env *environment) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return serve(cmd.Context(), env, c, nil)
+			return lastWords(env, serve(cmd.Context(), env, c, nil))
 		},
 	}
 }
@@ -122,7 +123,7 @@ func (i *instance) watch(ctx context.Context, env *environment, notify *service.
 		select {
 		case <-ready:
 			ready = nil
-			i.say(env.stderr, fmt.Sprintf("toastmaster: ready, %s\n", i.summary()))
+			say(i.clock, env.stderr, fmt.Sprintf("toastmaster: ready, %s\n", i.summary()))
 			i.noteError("sd_notify", notify.Ready())
 			if onReady == nil {
 				continue
@@ -151,18 +152,28 @@ const sayTimeout = time.Second
 
 // say writes to standard error, and goes on when nobody reads there; the writer
 // then ends with the process.
-func (i *instance) say(w io.Writer, text string) {
+func say(clk clock.Clock, w io.Writer, text string) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		_, _ = io.WriteString(w, text)
 	}()
-	timer := i.clock.NewTimer(sayTimeout)
+	timer := clk.NewTimer(sayTimeout)
 	defer timer.Stop()
 	select {
 	case <-done:
 	case <-timer.C():
 	}
+}
+
+// lastWords prints what ended the service. When standard error is the log and its
+// reader has stalled, what is to be said is just that, and nobody is there to hear
+// it: a print that waits would keep the process from ending.
+func lastWords(env *environment, err error) error {
+	if err != nil {
+		say(clock.System{}, env.stderr, fmt.Sprintln("toastmaster:", err))
+	}
+	return said(err)
 }
 
 func (i *instance) noteError(what string, err error) {

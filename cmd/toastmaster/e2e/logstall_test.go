@@ -103,6 +103,49 @@ func TestReaderOfStandardErrorEnds(t *testing.T) {
 	must(t, c.Wait())
 }
 
+// TestStopWithoutAReaderOfStandardError: the pipe on standard error, which is the
+// log, is full and stays full. A stop ends all the same.
+func TestStopWithoutAReaderOfStandardError(t *testing.T) {
+	t.Parallel()
+	b := serve(t, nil)
+	must(t, b.Stop())
+	pipe := filepath.Join(t.TempDir(), "stderr")
+	must(t, syscall.Mkfifo(pipe, 0o600))
+	ours, err := os.OpenFile(pipe, os.O_RDWR, 0)
+	must(t, err)
+	defer ours.Close()
+	c := exec.Command(program, "serve", "--config", b.ConfigFile())
+	c.Stderr, err = os.OpenFile(pipe, os.O_WRONLY, 0)
+	must(t, err)
+	must(t, c.Start())
+	lines := bufio.NewScanner(ours)
+	for lines.Scan() && !strings.Contains(lines.Text(), "toastmaster: ready") {
+	}
+	fillPipe(t, pipe)
+	must(t, c.Process.Signal(syscall.SIGTERM))
+	ended := make(chan error, 1)
+	go func() { ended <- c.Wait() }()
+	select {
+	case <-ended: // status 1: the log is not whole
+	case <-testContext(t).Done():
+		must(t, c.Process.Kill())
+		t.Errorf("the stop did not end: %v", <-ended)
+	}
+}
+
+// fillPipe writes until nothing fits.
+func fillPipe(t *testing.T, pipe string) {
+	t.Helper()
+	fd, err := syscall.Open(pipe, syscall.O_WRONLY|syscall.O_NONBLOCK, 0)
+	must(t, err)
+	for size := 4096; size > 0; {
+		if _, err := syscall.Write(fd, make([]byte, size)); err != nil {
+			size /= 2
+		}
+	}
+	must(t, syscall.Close(fd))
+}
+
 func get(t *testing.T, url string) string {
 	t.Helper()
 	r, err := http.Get(url)
