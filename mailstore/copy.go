@@ -50,6 +50,9 @@ func (v *View) copy(ctx context.Context, seqs []uint32, to string) (uidValidity 
 		if err != nil {
 			return 0, nil, err
 		}
+		if err := acct.store.roomFor(size); err != nil {
+			return 0, nil, err
+		}
 		err = acct.withQuota(ctx, size, int64(len(items)), func() (err error) {
 			uidValidity, uids, err = dest.receive(ctx, v.mb, items)
 			return err

@@ -41,6 +41,8 @@ var (
 	ErrTooManyFolders       = fmt.Errorf("%w: store.max_folders", ErrLimit)
 	ErrFolderName           = fmt.Errorf("%w: store.max_folder_name or store.max_folder_depth", ErrLimit)
 	ErrTooManySubscriptions = fmt.Errorf("%w: store.max_subscriptions", ErrLimit)
+	// ErrLittleRoom is not the account's: the disk would have too little left.
+	ErrLittleRoom = fmt.Errorf("%w: store.min_free", ErrLimit)
 )
 
 // DSN maps an error of this package to a delivery status: over quota 5.2.2,

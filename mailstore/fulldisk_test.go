@@ -124,3 +124,46 @@ func TestNewMailOfAnotherProgramOnAFullDisk(t *testing.T) {
 	check(t, u.Close())
 	check(t, s.Close())
 }
+
+// TestUsersLeaveRoom: what a user stores leaves store.min_free free, as LMTP does;
+// what he moves, marks and deletes does not ask, nor does the queue.
+func TestUsersLeaveRoom(t *testing.T) {
+	t.Parallel()
+	disk := faultfs.NewDisk()
+	o := newStory(disk).options()
+	o.Store.MinFree = 1 << 20
+	s, err := Open(t.Context(), o)
+	check(t, err)
+	for i := range 3 {
+		check(t, s.Deliver(t.Context(), alice(), &Delivery{Content: message(fmt.Sprint(i)), Durable: true}))
+	}
+	u := openUser(t, s)
+	check(t, u.Create(t.Context(), "Trash", ""))
+	v := openView(t, u, "INBOX")
+	_, _, err = v.Copy(t.Context(), []uint32{1}, "Trash")
+	check(t, err)
+	check(t, u.Close())
+	check(t, v.Close())
+	check(t, s.Close())
+
+	disk.Limit(disk.Used() + 1<<19)
+	s, err = Open(t.Context(), o) // it measures anew
+	check(t, err)
+	defer func() { check(t, s.Close()) }()
+	u = openUser(t, s)
+	defer func() { check(t, u.Close()) }()
+	v = openView(t, u, "INBOX")
+	defer func() { check(t, v.Close()) }()
+	if _, _, err := u.Append(t.Context(), "INBOX", nil, o.Clock.Now(), message("no")); !errors.Is(err, ErrLittleRoom) {
+		t.Errorf("append: %v", err)
+	}
+	if _, _, err := v.Copy(t.Context(), []uint32{2}, "Trash"); !errors.Is(err, ErrLittleRoom) {
+		t.Errorf("copy: %v", err)
+	}
+	if err := u.Room(1); !errors.Is(err, ErrLittleRoom) {
+		t.Errorf("room: %v", err)
+	}
+	check(t, s.Deliver(t.Context(), alice(), &Delivery{Content: message("accepted before"), Durable: true}))
+	_, _, err = v.Move(t.Context(), []uint32{2}, "Trash")
+	check(t, err)
+}

@@ -172,6 +172,15 @@ func (s *Store) Room(size int64) error {
 	return err
 }
 
+// roomFor is Room for what a user stores: ErrLittleRoom or ErrAbsent.
+func (s *Store) roomFor(size int64) error {
+	err := s.space.Room(size)
+	if err == nil || errors.Is(err, ErrAbsent) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrLittleRoom, err)
+}
+
 // Spool is where contents for Deliver and Append should be received. A large one
 // is linked into the Maildir instead of copied, once and if the delivery has no
 // Prefix: who has one mailbox to deliver to writes it before the content.

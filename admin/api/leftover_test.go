@@ -92,3 +92,26 @@ func TestRemoveAMailboxThatAnAliasNeeds(t *testing.T) {
 	}
 	b.purgeDomain(t, "a.test")
 }
+
+// TestMailInTheHomeOfAnother: who is there is named, not an earlier mailbox.
+func TestMailInTheHomeOfAnother(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, func(o *api.Options) {
+		o.HasMail = func(_ context.Context, m directory.Mailbox) (bool, error) { return m.Home == "a.test/old/sub", nil }
+	})
+	ctx := t.Context()
+	_, err := b.unix.AddDomain(ctx, model.NewDomain{Name: "a.test"})
+	check(t, 0, err)
+	_, err = b.unix.AddMailbox(ctx, model.NewMailbox{Address: "old@a.test"})
+	check(t, 0, err)
+	home := "a.test/old/sub"
+	in := model.NewMailbox{Address: "new@a.test", MailboxChange: model.MailboxChange{Home: &home}}
+	_, err = b.unix.AddMailbox(ctx, in)
+	if wantKind(t, "alone", err, model.Invalid); err == nil || !strings.Contains(err.Error(), "home of old@a.test") {
+		t.Error(err)
+	}
+	bulk, err := b.unix.AddMailboxes(ctx, []model.NewMailbox{in})
+	if check(t, bulk, err); bulk.Failed != 1 || !strings.Contains(bulk.Results[0].Error, "home of old@a.test") {
+		t.Errorf("%+v", bulk)
+	}
+}

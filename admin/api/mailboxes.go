@@ -75,7 +75,7 @@ func (h *handlers) addMailbox(ctx context.Context, in *body[model.NewMailbox]) (
 	if old.Home != "" && !in.Body.KeepMail {
 		// One that is there is refused for that.
 		if _, err := h.o.Store.Mailbox(ctx, old.Address.String()); model.KindOf(err) == model.NotFound {
-			return nil, hasOldMail(old)
+			return nil, h.hasOldMail(ctx, old)
 		}
 	}
 	m, err := h.o.Store.AddMailbox(ctx, actor, in.Body)
@@ -86,8 +86,12 @@ func (h *handlers) addMailbox(ctx context.Context, in *body[model.NewMailbox]) (
 }
 
 // hasOldMail refuses to show mail of an earlier mailbox to a new owner unless
-// that is asked for.
-func hasOldMail(old directory.Mailbox) error {
+// that is asked for. Mail in the home of somebody who is there is his: that is said
+// first, because keep_mail would not help.
+func (h *handlers) hasOldMail(ctx context.Context, old directory.Mailbox) error {
+	if err := h.o.Store.FreeHome(ctx, old.Home); err != nil {
+		return err
+	}
 	return model.Fail(model.InUse, "mail of an earlier mailbox is at "+old.Home+
 		": add it with keep_mail (--keep-mail) to show that again, or purge it first (mailbox remove --purge)")
 }
@@ -99,7 +103,7 @@ func (h *handlers) keepsOldMail(ctx context.Context, in *model.NewMailbox) error
 	}
 	old, err := h.oldMail(ctx, in.Address, in.Home)
 	if err == nil && old.Home != "" {
-		err = hasOldMail(old)
+		err = h.hasOldMail(ctx, old)
 	}
 	return err
 }

@@ -77,7 +77,7 @@ func (t *tx) addMailbox(ctx context.Context, in model.NewMailbox, hash *string) 
 	}
 	home, err := t.homes.of(in.Address, in.Home)
 	if err == nil {
-		err = t.freeHome(ctx, home, id)
+		err = freeHome(ctx, t, home, id)
 	}
 	if err != nil {
 		return model.Mailbox{}, err
@@ -114,6 +114,12 @@ func (h homes) of(address string, asked *string) (string, error) {
 	return home, nil
 }
 
+// FreeHome says that the home that a new mailbox would get is nobody else's; the
+// error names whose it is.
+func (s *Store) FreeHome(ctx context.Context, home string) error {
+	return freeHome(ctx, s.o.Reader, home, 0)
+}
+
 // HomeOf is the home that a new mailbox would get.
 func (s *Store) HomeOf(address string, asked *string) (string, error) {
 	return s.o.homes().of(address, asked)
@@ -121,10 +127,10 @@ func (s *Store) HomeOf(address string, asked *string) (string, error) {
 
 // freeHome refuses a home that is another mailbox's, lies in one, or has one in it:
 // who removes one would remove the other.
-func (t *tx) freeHome(ctx context.Context, home string, id int64) error {
+func freeHome(ctx context.Context, q queryer, home string, id int64) error {
 	taken := func(query string, args ...any) error {
 		var address, at string
-		err := t.QueryRowContext(ctx, query, args...).Scan(&address, &at)
+		err := q.QueryRowContext(ctx, query, args...).Scan(&address, &at)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil
 		}
@@ -174,7 +180,7 @@ func (s *Store) SetMailbox(ctx context.Context, actor, address string, in model.
 		before := m.Mailbox
 		if in.Home != nil {
 			if m.Home, err = t.homes.of(address, in.Home); err == nil {
-				err = t.freeHome(ctx, m.Home, m.id)
+				err = freeHome(ctx, t, m.Home, m.id)
 			}
 			if err != nil {
 				return err

@@ -37,6 +37,9 @@ func (s *session) append(a *args) (reply, error) {
 	if a.lit.size > s.srv.config.MaxMessage {
 		return reply{}, no("TOOBIG", "Message is larger than the limit")
 	}
+	if err := s.user.Room(a.lit.size); err != nil { // before the client sends it
+		return reply{}, err
+	}
 	content := s.srv.store.Spool().New()
 	defer func() { _ = content.Close() }()
 	if err := s.receive(a, content); err != nil {

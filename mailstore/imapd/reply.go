@@ -60,6 +60,7 @@ func outcomes() []outcome {
 		{mailstore.ErrTooManyFolders, "LIMIT", "Too many mailboxes"},
 		{mailstore.ErrFolderName, "LIMIT", "Mailbox name is too long or has too many levels"},
 		{mailstore.ErrTooManySubscriptions, "LIMIT", "Too many subscriptions"},
+		{mailstore.ErrLittleRoom, "LIMIT", "Insufficient system storage, please delete something or try again later"},
 		{mailstore.ErrLimit, "LIMIT", "Limit reached"},
 		{mailstore.ErrBusy, "INUSE", "Mailbox is locked by another process, please try again later"},
 	}

@@ -44,7 +44,7 @@ func (q *Queue) saveRecord(name string, payload []byte, why error) bool {
 // with it, to corrupt/, as ID.content.
 func (q *Queue) saveContent(id envelope.QueueID) bool {
 	from, to := q.places.content(id), q.corrupt(string(id)+".content")
-	err := q.places.rename(from, to)
+	err := q.places.keep(from, to)
 	if errors.Is(err, fs.ErrNotExist) {
 		return true
 	}

@@ -410,3 +410,43 @@ func readAll(t *testing.T, d *faultfs.Disk, name string) string {
 	must(t, err)
 	return string(b)
 }
+
+// TestMovedToCorruptWithoutASync: a damaged file that was moved to corrupt/ is
+// moved, also when the sync of the directory where it was failed; neither it nor
+// its content keeps a segment in use.
+func TestMovedToCorruptWithoutASync(t *testing.T) {
+	t.Parallel()
+	d := faultfs.NewDisk()
+	f := faultfs.Wrap(d)
+	o := options(f)
+	o.Config.ContentMemory = 0
+	q := running(t, o)
+	bad := add(t, q, large, "a")
+	spoil(t, d, position(q, bad.ID))
+	f.Hook(func(op faultfs.Op, path string) error {
+		if op == faultfs.SyncDir && path == "/queue/content" {
+			return faultfs.EIO
+		}
+		return nil
+	})
+	good := add(t, q, "good\n", "a")
+	it := next(t, q)
+	if it.Envelope.ID != good.ID {
+		t.Errorf("handed out %s", it.Envelope.ID)
+	}
+	done(t, it, EffectFinal)
+	f.Hook(nil)
+	want := []string{string(bad.ID) + ".content", string(bad.ID) + ".record"}
+	if names := corruptFiles(t, d); !slices.Equal(names, want) {
+		t.Errorf("corrupt/ has %v, want %v", names, want)
+	}
+	q.mu.Lock()
+	_, known := q.known[bad.ID]
+	q.mu.Unlock()
+	if known {
+		t.Error("the message that was set aside still keeps its segment")
+	}
+	if !q.room.TryAcquire(int64(o.Config.IncomingLimit)) {
+		t.Error("it counts as incoming")
+	}
+}

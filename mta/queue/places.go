@@ -277,7 +277,25 @@ func (p *places) each(place Place, fn func(id envelope.QueueID, e fs.DirEntry) e
 
 // setAside moves a damaged file to corrupt/.
 func (p *places) setAside(path string) error {
-	return p.rename(path, filepath.Join(p.dir, dirCorrupt, filepath.Base(path)))
+	return p.keep(path, filepath.Join(p.dir, dirCorrupt, filepath.Base(path)))
+}
+
+// keep is rename to corrupt/, of a file that is of no use any more where it is. A
+// file that lies in corrupt/ already, or whose new name is durable, is moved: where
+// only the sync of the old directory failed, a power loss may bring the old name
+// back, too, and the next start sets it aside again.
+func (p *places) keep(oldPath, newPath string) error {
+	err := p.rename(oldPath, newPath)
+	if err == nil {
+		return nil
+	}
+	if _, statErr := p.fs.Stat(oldPath); !errors.Is(statErr, fs.ErrNotExist) {
+		return err
+	}
+	if _, statErr := p.fs.Stat(newPath); statErr != nil {
+		return err
+	}
+	return p.fs.SyncDir(filepath.Dir(newPath))
 }
 
 // removeDurably removes a message file.
