@@ -144,10 +144,10 @@ func check(t *testing.T, d *sql.Directory, lists, w *dbsql.DB, healthy bool) {
 		}
 	}
 	var n int
-	if err := lists.QueryRow("SELECT count(*) FROM domains").Scan(&n); healthy != (err == nil) && !healthy && n > 0 {
+	if err := lists.QueryRow("SELECT count(*) FROM domains").Scan(&n); healthy != (err == nil) {
 		t.Errorf("a listing: %d, %v", n, err)
 	}
-	if _, err := w.Exec("UPDATE domains SET enabled = enabled"); healthy && err != nil {
+	if _, err := w.Exec("UPDATE domains SET enabled = enabled"); healthy != (err == nil) {
 		t.Errorf("a change: %v", err)
 	}
 }
