@@ -5,6 +5,7 @@ import (
 	dbsql "database/sql"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"toastmaster/directory"
@@ -45,12 +46,13 @@ func TestALostDatabaseIsUnavailable(t *testing.T) {
 	aside := func(path string) string { return path + ".aside" }
 	for name, c := range map[string]struct {
 		lose func(path string) error
+		says string
 		// back is nil where no way leads back.
 		back func(path string) error
 	}{
-		"removed": {os.Remove, nil},
+		"removed": {os.Remove, "the file was removed", nil},
 		"moved away": {
-			func(path string) error { return os.Rename(path, aside(path)) },
+			func(path string) error { return os.Rename(path, aside(path)) }, "the file was removed",
 			func(path string) error { return os.Rename(aside(path), path) },
 		},
 		"replaced by an empty file": {func(path string) error {
@@ -58,11 +60,21 @@ func TestALostDatabaseIsUnavailable(t *testing.T) {
 				return err
 			}
 			return os.WriteFile(path, nil, 0o600)
-		}, func(path string) error { return os.Rename(aside(path), path) }},
+		}, "another file was put in its place", func(path string) error { return os.Rename(aside(path), path) }},
+		"replaced by a copy of itself": {func(path string) error {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			if err := os.Rename(path, aside(path)); err != nil {
+				return err
+			}
+			return os.WriteFile(path, text, 0o600)
+		}, "another file was put in its place", func(path string) error { return os.Rename(aside(path), path) }},
 		"replaced by another instance's": {func(path string) error {
 			return os.Rename(path+".other", path)
-		}, nil},
-		"truncated": {func(path string) error { return os.Truncate(path, 0) }, nil},
+		}, "another file was put in its place", nil},
+		"truncated": {func(path string) error { return os.Truncate(path, 0) }, "the file was truncated", nil},
 		"overwritten by another instance's": {func(path string) error {
 			other, err := os.ReadFile(path + ".other")
 			if err != nil {
@@ -75,7 +87,7 @@ func TestALostDatabaseIsUnavailable(t *testing.T) {
 			_, err = f.Write(other)
 			f.Close()
 			return err
-		}, nil},
+		}, "the file got other content", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -93,12 +105,12 @@ func TestALostDatabaseIsUnavailable(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { w.Close() })
-			check(t, d, lists, w, true)
+			check(t, d, lists, w, "")
 			if err := c.lose(path); err != nil {
 				t.Fatal(err)
 			}
 			for range 3 {
-				check(t, d, lists, w, false)
+				check(t, d, lists, w, c.says)
 			}
 			if c.back == nil {
 				return
@@ -106,14 +118,16 @@ func TestALostDatabaseIsUnavailable(t *testing.T) {
 			if err := c.back(path); err != nil {
 				t.Fatal(err)
 			}
-			check(t, d, lists, w, true)
+			check(t, d, lists, w, "")
 		})
 	}
 }
 
-// check asks about what is there and what is not.
-func check(t *testing.T, d *sql.Directory, lists, w *dbsql.DB, healthy bool) {
+// check asks about what is there and what is not. says is why there is no
+// answer, "" when there is one.
+func check(t *testing.T, d *sql.Directory, lists, w *dbsql.DB, says string) {
 	t.Helper()
+	healthy := says == ""
 	ctx := context.Background()
 	parse := func(s string) addr.Address {
 		a, err := addr.Parse(s)
@@ -139,7 +153,7 @@ func check(t *testing.T, d *sql.Directory, lists, w *dbsql.DB, healthy bool) {
 		if healthy && got != q.want {
 			t.Errorf("%s: %s: %v", q.what, got, err)
 		}
-		if !healthy && got != directory.Unavailable && got != directory.Misconfigured {
+		if !healthy && (got != directory.Unavailable && got != directory.Misconfigured || !strings.Contains(err.Error(), says)) {
 			t.Errorf("%s: %s: %v", q.what, got, err)
 		}
 	}
