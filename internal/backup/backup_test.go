@@ -9,8 +9,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"toastmaster/internal/clock"
+	"toastmaster/internal/testkit/clocktest"
 )
 
 func must(t *testing.T, err error) {
@@ -142,6 +144,48 @@ func TestInterruptedBackupsAreNone(t *testing.T) {
 	if left, _ := filepath.Glob(filepath.Join(dir, unfinished+"*")); len(left) != 0 {
 		t.Errorf("left: %v", left)
 	}
+}
+
+// TestOnlySyncedSectionsAreTrusted: of an interrupted backup that was synced in
+// between, the next one takes what was written before that, and no line of the
+// note that was cut off.
+func TestOnlySyncedSectionsAreTrusted(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "b")
+	now := clocktest.New(time.Unix(1e9, 0))
+	r, err := Open(dir)
+	must(t, err)
+	w, err := r.Begin(BeginOptions{Clock: now})
+	must(t, err)
+	section := func(name string) {
+		t.Helper()
+		s, err := w.Begin(name)
+		must(t, err)
+		_, err = s.Write("cur/1", 0o600, now.Now(), strings.NewReader(name))
+		must(t, err)
+		must(t, s.End())
+	}
+	now.Advance(syncEvery)
+	section("mail/a")
+	section("mail/b")
+	section("mail/c")
+	must(t, r.Close()) // killed
+	f, err := os.OpenFile(filepath.Join(w.dir, syncedFile), os.O_WRONLY|os.O_APPEND, 0)
+	must(t, err)
+	_, err = f.WriteString("mail/c")
+	must(t, errors.Join(err, f.Close()))
+
+	r, err = Open(dir)
+	must(t, err)
+	w, err = r.Begin(BeginOptions{Clock: now})
+	must(t, err)
+	for name, want := range map[string]int{"mail/a": 1, "mail/b": 0, "mail/c": 0} {
+		if got := w.Earlier(name).Entries; len(got) != want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	must(t, w.Abandon())
+	must(t, r.Close())
 }
 
 // TestVerifyFindsEverything that can happen to a file.
