@@ -69,6 +69,51 @@ func TestManyAtOnceDoNotPassTheQuota(t *testing.T) {
 	check(t, s.Close())
 }
 
+// TestDeliveriesTakeTheirRoomFirst: while a mailbox is locked, as many wait for
+// it as will fit, and all others are refused.
+func TestDeliveriesTakeTheirRoomFirst(t *testing.T) {
+	t.Parallel()
+	s := storeWith(t, t.TempDir(), func(o *Options) { noGrace(o); o.Clock = clocktest.New(time.Now()) })
+	const all, fit = 40, 3
+	acc := limitedTo(fit)
+	u, err := s.User(t.Context(), acc)
+	check(t, err)
+	mb := mailboxOf(t, u, maildir.Inbox)
+	_, err = s.Usage(t.Context(), acc) // nobody looks into the mailbox in this moment
+	check(t, err)
+	mb.mu.Lock()
+	answers := make(chan error, all)
+	for range all {
+		go func() {
+			_, _, err := mb.deliver(t.Context(), &Delivery{Content: message("x")})
+			answers <- err
+		}()
+	}
+	refused := 0
+	late := time.After(20 * time.Second)
+	for waiting := true; waiting && refused < all-fit; {
+		select {
+		case err := <-answers:
+			if !errors.Is(err, ErrOverQuota) {
+				t.Errorf("%v", err)
+			}
+			refused++
+		case <-late:
+			t.Errorf("%d of %d are refused while the mailbox is locked", refused, all-fit)
+			waiting = false
+		}
+	}
+	mb.mu.Unlock()
+	for range all - refused {
+		if err := <-answers; err != nil {
+			t.Errorf("what had taken its room: %v", err)
+		}
+	}
+	s.release(mb)
+	check(t, u.Close())
+	check(t, s.Close())
+}
+
 // TestReservedRoomIsForItsMessage: what was promised to a message is there for
 // it and for nobody else, until it comes, is given up, or does not come in time.
 func TestReservedRoomIsForItsMessage(t *testing.T) {
@@ -158,6 +203,17 @@ func TestGrace(t *testing.T) {
 // another program removed are not counted, as soon as somebody asks.
 func TestFilesRemovedByHandGiveTheirRoomBack(t *testing.T) {
 	t.Parallel()
+	for _, first := range []string{"Fits", "Usage"} {
+		t.Run(first+" asks first", func(t *testing.T) {
+			t.Parallel()
+			filesRemovedByHand(t, first == "Usage")
+		})
+	}
+}
+
+// filesRemovedByHand asks for the usage before or after it asks whether mail fits:
+// who asks first has to look.
+func filesRemovedByHand(t *testing.T, usageFirst bool) {
 	now := clocktest.New(time.Now())
 	root := t.TempDir()
 	s := storeWith(t, root, func(o *Options) { noGrace(o); o.Clock = now })
@@ -173,15 +229,22 @@ func TestFilesRemovedByHandGiveTheirRoomBack(t *testing.T) {
 	expect := func(what string, messages int64) {
 		t.Helper()
 		now.Advance(s.cfg.SyncInterval)
+		used := func() {
+			t.Helper()
+			if used, err := s.Usage(t.Context(), acc); err != nil || used != (Usage{messages * size, messages}) {
+				t.Errorf("%s: %+v %v", what, used, err)
+			}
+		}
+		if usageFirst {
+			used()
+		}
 		if err := s.Fits(t.Context(), acc, (4-messages)*size); err != nil && messages < 4 {
 			t.Errorf("%s: %v", what, err)
 		}
 		if err := s.Fits(t.Context(), acc, (4-messages)*size+1); !errors.Is(err, ErrOverQuota) {
 			t.Errorf("%s: %v", what, err)
 		}
-		if used, err := s.Usage(t.Context(), acc); err != nil || used != (Usage{messages * size, messages}) {
-			t.Errorf("%s: %+v %v", what, used, err)
-		}
+		used()
 		data, err := os.ReadFile(home(root, "maildirsize"))
 		check(t, err)
 		if d, ok := maildir.ParseDirSize(data); !ok || d.Bytes != messages*size || d.Messages != messages {
