@@ -113,6 +113,10 @@ func TestNoWayBackToOurselves(t *testing.T) {
 			want[literal] = status.String()
 		}
 	}
+	for i := range 30 { // the order of exchangers of one preference is random
+		name := fmt.Sprintf("beside%d.test", i)
+		names[name], want[name] = mx("public.test:10", "self-mx.test:10"), dsn.LoopDetected.String()
+	}
 	r := newRig(t, 25, names, func(c *configs.SMTP, o *Options) {
 		c.OwnAddresses, c.PrivateNetworks = []string{"198.51.100.9"}, []string{"10.9.0.0/16"}
 		o.Host = testHost(t, *c, []hostaddr.Listener{{Port: 25}, {Addr: netip.MustParseAddr("203.0.113.5"), Port: 2525}})
