@@ -274,7 +274,7 @@ func TestUsageSurvivesAKill(t *testing.T) {
 	t.Parallel()
 	root := t.TempDir()
 	s := storeWith(t, root, noGrace)
-	acc, size := limitedTo(100), int64(len(message("x")))
+	acc, size := limitedTo(7), int64(len(message("x")))
 	expect := func(what string, messages int64) {
 		t.Helper()
 		data, err := os.ReadFile(home(root, "maildirsize"))
@@ -298,6 +298,10 @@ func TestUsageSurvivesAKill(t *testing.T) {
 	expect("copied", 7)
 	check(t, v.Expunge(t.Context(), []uint32{1, 2}))
 	expect("expunged", 5)
+	for i := range 2 {
+		check(t, s.Deliver(t.Context(), acc, &Delivery{ID: fmt.Sprintf("ID%d", i+5), Content: message("x")}))
+	}
+	expect("full", 7)
 	check(t, v.Close())
 	check(t, u.Close())
 
@@ -309,10 +313,13 @@ func TestUsageSurvivesAKill(t *testing.T) {
 	i := strings.LastIndex(string(data), line)
 	check(t, s.Close())
 	check(t, os.WriteFile(home(root, "maildirsize"), append(data[:i:i], data[i+len(line):]...), 0o600))
-	expect("a line was lost", 4)
+	expect("a line was lost", 6)
 	s = storeWith(t, root, noGrace)
 	check(t, s.Deliver(t.Context(), acc, &Delivery{ID: "ID4", Replay: true, Content: message("x")}))
-	if used, err := s.Usage(t.Context(), acc); err != nil || used != (Usage{5 * size, 5}) {
+	if err := s.Fits(t.Context(), acc, size); !errors.Is(err, ErrOverQuota) {
+		t.Errorf("what is there is not counted: %v", err)
+	}
+	if used, err := s.Usage(t.Context(), acc); err != nil || used != (Usage{7 * size, 7}) {
 		t.Errorf("%+v %v", used, err)
 	}
 	check(t, s.Close())
