@@ -155,6 +155,37 @@ func TestOddThingsInAMailbox(t *testing.T) {
 	check(t, s.Close())
 }
 
+// TestACacheThatCannotBeRead any more costs time and nothing else.
+func TestACacheThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	root := peers.TempDir(t)
+	s := openStore(t, root)
+	deliver(t, s, Delivery{Content: message("x")})
+	u := openUser(t, s)
+	v := openView(t, u, "INBOX")
+	before, err := v.Structure(t.Context(), 1)
+	check(t, err)
+	want := string(before)
+	check(t, v.Close())
+	check(t, u.Close())
+	check(t, s.Close())
+	unreadable(t, home(root, "toastmaster.cache"))
+	giveAway(t, root)
+	asNobody(t)
+	s = openStore(t, root)
+	u = openUser(t, s)
+	v = openView(t, u, "INBOX")
+	if v.at(1).CacheLen == 0 {
+		t.Error("nothing is in the cache")
+	}
+	if got, err := v.Structure(t.Context(), 1); err != nil || string(got) != want {
+		t.Errorf("%q, %v, want %q", got, err, want)
+	}
+	check(t, v.Close())
+	check(t, u.Close())
+	check(t, s.Close())
+}
+
 // shortSocket is a name for path that is short enough for a socket's address.
 func shortSocket(t *testing.T, path string) string {
 	t.Helper()
