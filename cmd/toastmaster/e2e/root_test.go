@@ -20,7 +20,13 @@ func TestMailToRootOfAFreshHostArrives(t *testing.T) {
 		b.waitMail(t, "postmaster@mx.example.test", i+1)
 	}
 	b.queueEmpty(t)
-	out, err := b.Run(testContext(t), "", "queue", "list")
+	// It is an alias, so that the operator sees it and leads it elsewhere.
+	out, err := b.Run(testContext(t), "", "alias", "show", "root@mx.example.test")
+	must(t, err)
+	if !strings.Contains(out, "postmaster@mx.example.test") {
+		t.Errorf("the alias of root: %q", out)
+	}
+	out, err = b.Run(testContext(t), "", "queue", "list")
 	must(t, err)
 	if strings.TrimSpace(out) != "Mail queue is empty" {
 		t.Errorf("%q", out)
