@@ -118,6 +118,36 @@ func TestAStoreThatVanishesIsNotMadeAnew(t *testing.T) {
 	}
 }
 
+// TestNoFolderInAnotherStore: another store is mounted in the place of the one
+// that is open, which has an account of the same name.
+func TestNoFolderInAnotherStore(t *testing.T) {
+	t.Parallel()
+	o := created(t)
+	s, err := Open(t.Context(), o)
+	check(t, err)
+	acc := Account{Home: "example.test/old"}
+	check(t, s.Deliver(t.Context(), acc, &Delivery{Content: message("one")}))
+	u, err := s.User(t.Context(), acc)
+	check(t, err)
+	check(t, s.Checkpoint(t.Context()))
+	check(t, os.Rename(o.Root, o.Root+".away"))
+	check(t, Create(vfs.OS{}, o.Root, identity.New(), false))
+	for _, sub := range []string{"tmp", "new", "cur"} {
+		check(t, os.MkdirAll(filepath.Join(o.Root, acc.Home, sub), 0o700))
+	}
+	before := everyName(t, o.Root)
+	if err := u.Create(t.Context(), "Box", ""); !errors.Is(err, ErrAbsent) || !DSN(err).Temporary() {
+		t.Errorf("CREATE: %v", err)
+	}
+	if after := everyName(t, o.Root); after != before {
+		t.Errorf("before:\n%s\nafter:\n%s", before, after)
+	}
+	check(t, errors.Join(os.Rename(o.Root, o.Root+".other"), os.Rename(o.Root+".away", o.Root)))
+	check(t, u.Create(t.Context(), "Box", ""))
+	check(t, u.Close())
+	check(t, s.Close())
+}
+
 func TestInspect(t *testing.T) {
 	t.Parallel()
 	root := filepath.Join(t.TempDir(), "mail")
