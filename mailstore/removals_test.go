@@ -3,6 +3,7 @@ package mailstore
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"sync"
@@ -82,8 +83,22 @@ func TestRemovedByTwoAtOnce(t *testing.T) {
 	check(t, s.Close())
 }
 
+// messagesIn counts the messages of folders.
+func messagesIn(t *testing.T, u *User, folders []string) string {
+	t.Helper()
+	out := ""
+	for _, name := range folders {
+		status, err := u.Status(t.Context(), name)
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			t.Fatal(err)
+		}
+		out += fmt.Sprint(name, ":", status.Messages, " ")
+	}
+	return out
+}
+
 // TestRemovalAndAKill: no start brings back what was removed, or puts mail of
-// before into it.
+// before into it. A kill leaves all of an account or nothing.
 func TestRemovalAndAKill(t *testing.T) {
 	t.Parallel()
 	for n := 1; ; n += 2 {
@@ -97,6 +112,8 @@ func TestRemovalAndAKill(t *testing.T) {
 		for _, c := range []change{appending("Work", "a"), copying("INBOX", "Work", "m0"), moving("INBOX", "Archive", "m1")} {
 			check(t, c.do(t.Context(), s, u))
 		}
+		folders := []string{"INBOX", "Work", "Archive"}
+		before := messagesIn(t, u, folders)
 		f.Reset()
 		var killed, cut *faultfs.Disk
 		var dies sync.Once // the journal works beside the removal
@@ -121,6 +138,13 @@ func TestRemovalAndAKill(t *testing.T) {
 			check(t, err)
 			if done && there {
 				t.Errorf("it is back")
+			}
+			if there && fsys == vfs.FS(killed) {
+				u := openUser(t, again)
+				if got := messagesIn(t, u, folders); got != before {
+					t.Errorf("operation %d: half of it is left: %s, before %s", n, got, before)
+				}
+				check(t, u.Close())
 			}
 			// The command is given again.
 			check(t, again.RemoveAccount(t.Context(), alice()))
