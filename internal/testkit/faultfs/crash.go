@@ -41,6 +41,14 @@ func (d *Disk) copy(c *copier) *Disk {
 	defer d.mu.Unlock()
 	c.disk, c.seen = &Disk{limit: d.limit}, map[*node]*node{}
 	c.disk.root = c.node(d.root)
+	if c.whole {
+		for _, r := range d.renames {
+			from, to, n := c.seen[r.from], c.seen[r.to], c.seen[r.n]
+			if from != nil && to != nil && n != nil {
+				c.disk.renames = append(c.disk.renames, rename{n, from, to, r.oldBase, r.newBase})
+			}
+		}
+	}
 	return c.disk
 }
 
@@ -59,8 +67,12 @@ func (c *copier) node(n *node) *node {
 		}
 		m.durableEntries = map[string]*node{}
 		kept := m.entries
+		if !maps.Equal(entries, n.durableEntries) {
+			// A name and the time of its directory are written together.
+			m.mtime, m.durableMtime = n.mtime, n.mtime
+		}
 		if c.whole {
-			m.mtime = n.mtime
+			m.mtime, m.durableMtime = n.mtime, n.durableMtime
 			kept = map[string]*node{}
 			for base, child := range n.durableEntries {
 				kept[base] = c.node(child)

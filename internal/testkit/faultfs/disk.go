@@ -19,6 +19,8 @@ type Disk struct {
 	root  *node
 	limit int64 // 0 is unlimited
 	used  int64
+	// renames are those that are not durable yet, oldest first.
+	renames []rename
 }
 
 var _ vfs.FS = (*Disk)(nil)

@@ -267,12 +267,52 @@ func TestRenameIsAtomicWhateverTheLuck(t *testing.T) {
 		t.Fatal(err)
 	}
 	seen := map[string]bool{}
+	renamed, err := d.Stat("/b")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for seed := range uint64(40) {
 		c := d.CrashRandom(rand.New(rand.NewPCG(seed, 1)))
-		seen[read(t, c, "/a/f")+read(t, c, "/b/f")] = true
+		at := read(t, c, "/a/f") + read(t, c, "/b/f")
+		seen[at] = true
+		// Who trusts the times of directories must see that it changed.
+		if b, err := c.Stat("/b"); err != nil || (at == "(none)1") != b.ModTime().Equal(renamed.ModTime()) {
+			t.Errorf("%s: the time of /b is %v, %v", at, b.ModTime(), err)
+		}
 	}
 	if len(seen) != 2 || !seen["1(none)"] || !seen["(none)1"] {
 		t.Errorf("%v", seen)
+	}
+}
+
+// TestASyncOfOneDirectoryHasTheWholeRename: a file that was moved twice is at its
+// last place, and there alone, whichever directory was synced.
+func TestASyncOfOneDirectoryHasTheWholeRename(t *testing.T) {
+	t.Parallel()
+	for _, synced := range []string{"/a", "/b", "/c"} {
+		d := NewDisk()
+		for _, dir := range []string{"/a", "/b", "/c"} {
+			if err := d.Mkdir(dir, 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}
+		write(t, d, "/a/f", "1", true)
+		if err := syncFS(d); err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(d.Rename("/a/f", "/b/f"), d.Rename("/b/f", "/c/f")); err != nil {
+			t.Fatal(err)
+		}
+		d = d.Clone() // a kill changes nothing of it
+		if err := d.SyncDir(synced); err != nil {
+			t.Fatal(err)
+		}
+		for seed := range uint64(8) {
+			c := d.CrashRandom(rand.New(rand.NewPCG(seed, 1)))
+			if got := read(t, c, "/a/f") + read(t, c, "/b/f") + read(t, c, "/c/f"); got != "(none)(none)1" {
+				t.Errorf("%s synced: %s", synced, got)
+			}
+		}
 	}
 }
 

@@ -7,13 +7,14 @@
 // was written and what was synced:
 //
 //   - a file's bytes and size are durable after File.Sync or File.Datasync;
-//   - a name in a directory is durable after FS.SyncDir of that directory;
+//   - a name in a directory is durable after FS.SyncDir of that directory; of a
+//     rename between two directories the sync of either makes both halves durable;
 //   - File.SyncFS makes everything durable.
 //
 // [Disk.Crash] gives the disk as it is after a power loss in which all else is
 // gone; [Disk.CrashRandom] one in which any part of the rest, by sectors of 512
 // octets and single directory entries, may have reached the disk; only a rename
-// is atomic. That is
+// is atomic, and a directory has the time of its last name. That is
 // stricter than ext4, on purpose: code that survives it survives any file
 // system that keeps POSIX's word. [Disk.Clone] is the disk after a killed
 // process: nothing is lost. [Disk.Limit] makes it run full.

@@ -185,6 +185,7 @@ func (f *file) SyncFS() error {
 		return err
 	}
 	f.disk.root.syncAll()
+	f.disk.renames = nil
 	return nil
 }
 

@@ -3,6 +3,7 @@ package faultfs
 import (
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -77,6 +78,7 @@ func (d *Disk) Rename(oldName, newName string) error {
 		d.leave(to, newBase)
 	}
 	n.renamed = true
+	d.renames = append(d.renames, rename{n, from, to, oldBase, newBase})
 	d.enter(to, newBase, n)
 	d.leave(from, oldBase)
 	return nil
@@ -187,6 +189,39 @@ func (d *Disk) SyncDir(name string) error {
 	if err != nil {
 		return err
 	}
+	d.commitRenames(n)
 	n.sync()
 	return nil
+}
+
+// rename is a change of two directories that reaches the disk as one.
+type rename struct {
+	n                *node
+	from, to         *node
+	oldBase, newBase string
+}
+
+// commitRenames makes both halves of each rename durable that dir has a half of,
+// and those of the same node before it. File systems with a journal have a
+// rename in one transaction, so a sync of either directory writes both.
+func (d *Disk) commitRenames(dir *node) {
+	moved := map[*node]bool{}
+	for _, r := range d.renames {
+		if r.from == dir || r.to == dir {
+			moved[r.n] = true
+		}
+	}
+	d.renames = slices.DeleteFunc(d.renames, func(r rename) bool {
+		if !moved[r.n] {
+			return false
+		}
+		if r.from.durableEntries[r.oldBase] == r.n && r.from.entries[r.oldBase] != r.n {
+			delete(r.from.durableEntries, r.oldBase)
+		}
+		if r.to.entries[r.newBase] == r.n {
+			r.to.durableEntries[r.newBase] = r.n
+		}
+		r.from.durableMtime, r.to.durableMtime = r.from.mtime, r.to.mtime
+		return true
+	})
 }
