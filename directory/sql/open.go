@@ -27,12 +27,16 @@ func Open(path string, c configs.Directory, delimiters string) (*Directory, erro
 	return &Directory{db: db, path: path, delimiters: delimiters}, nil
 }
 
+// writerCache lets 64 MiB of pages stay with the writer while it needs them: with
+// SQLite's 2 MB a bulk addition writes and reads its index pages over and over.
+const writerCache = "cache_size(-65536)"
+
 // OpenWriter opens the single connection for writing on a file that [Create]
 // made. Its transactions take the write lock when they begin, so they wait for
 // another writer at the start and never fail half way with a busy error. The
 // caller closes it.
 func OpenWriter(ctx context.Context, path string, c configs.Directory) (*dbsql.DB, error) {
-	db, err := open(path, c.BusyTimeout, 1, "&_txlock=immediate&_pragma=synchronous(FULL)")
+	db, err := open(path, c.BusyTimeout, 1, "&_txlock=immediate&_pragma=synchronous(FULL)&_pragma="+writerCache)
 	if err != nil {
 		return nil, err
 	}
