@@ -78,7 +78,9 @@ type countKey struct {
 }
 
 // many makes the transaction one of many changes: it prepares each statement once.
-// They end with it.
+// They end with it. Who makes many looks at the context between them: a single
+// statement is not interrupted, because the driver would start a goroutine for
+// each to watch for that.
 func (t *tx) many() {
 	t.prepared, t.counts, t.domains = map[string]*sql.Stmt{}, map[countKey]int64{}, map[string]knownDomain{}
 }
@@ -103,7 +105,7 @@ func (t *tx) ExecContext(ctx context.Context, query string, args ...any) (sql.Re
 	if err != nil {
 		return nil, err
 	}
-	return s.ExecContext(ctx, args...)
+	return s.ExecContext(context.WithoutCancel(ctx), args...)
 }
 
 // QueryContext is that of sql.Tx.
@@ -115,7 +117,7 @@ func (t *tx) QueryContext(ctx context.Context, query string, args ...any) (*sql.
 	if err != nil {
 		return nil, err
 	}
-	return s.QueryContext(ctx, args...)
+	return s.QueryContext(context.WithoutCancel(ctx), args...)
 }
 
 // QueryRowContext is that of sql.Tx.
@@ -127,7 +129,7 @@ func (t *tx) QueryRowContext(ctx context.Context, query string, args ...any) *sq
 	if err != nil {
 		return t.Tx.QueryRowContext(ctx, query, args...) // which says it again
 	}
-	return s.QueryRowContext(ctx, args...)
+	return s.QueryRowContext(context.WithoutCancel(ctx), args...)
 }
 
 // write runs f in a transaction and forgets cached answers after its commit.
