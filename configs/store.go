@@ -87,7 +87,7 @@ func (c *Store) params() []Param {
 		Int("store.unpack_concurrency", &c.UnpackConcurrency, 4, 1, 1000,
 			"How many compressed messages are unpacked at once. One that was written with the highest levels of zstd takes 128 MiB of memory meanwhile."),
 		Size("store.min_free", &c.MinFree, 75<<20, 0, 1<<40,
-			"How much space LMTP and what users store (APPEND, COPY) must leave free on the store's file system. What would leave less is refused at MAIL with 452 4.3.1, and the client keeps it, or with NO [LIMIT]; the queue's own deliveries go on, and so do MOVE, flags and deletions. 0 takes mail until the disk is full.").Also("queue_minfree"),
+			"How much space LMTP and what users store with APPEND must leave free on the store's file system. What would leave less is refused at MAIL with 452 4.3.1, and the client keeps it, or with NO [LIMIT]; the queue's own deliveries go on, and so do COPY, MOVE, flags and deletions. 0 takes mail until the disk is full.").Also("queue_minfree"),
 		Duration("store.lock_timeout", &c.LockTimeout, 10*time.Second, 100*time.Millisecond, 5*time.Minute,
 			"How long to wait for a mailbox that another process on the same store has locked. After that a delivery is tried again later and a command is answered NO; the others that wait for that mailbox then try once. Must be longer than another process may need to read a large mailbox that it does not know.").Also("mailbox_delivery_lock", "deliver_lock_attempts"),
 		Int("store.quota_grace", &c.QuotaGrace, 10, 0, 1000,

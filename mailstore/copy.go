@@ -50,9 +50,8 @@ func (v *View) copy(ctx context.Context, seqs []uint32, to string) (uidValidity 
 		if err != nil {
 			return 0, nil, err
 		}
-		if err := acct.store.roomFor(size); err != nil {
-			return 0, nil, err
-		}
+		// store.min_free is not asked: a copy is a second name of the file, and
+		// the first half of how old clients delete.
 		err = acct.withQuota(ctx, size, int64(len(items)), func() (err error) {
 			uidValidity, uids, err = dest.receive(ctx, v.mb, items)
 			return err

@@ -98,6 +98,8 @@ func TestFullDisk(t *testing.T) {
 			t.Errorf("%s: %v", way.name, refused)
 		}
 	}
+	// This client closes the connection when its literal is refused.
+	c = b.imapLogin(t, alice, alicesWord, nil)
 	if _, err := c.Status("INBOX", &imap.StatusOptions{NumMessages: true}).Wait(); err != nil {
 		t.Errorf("STATUS on a full disk: %v", err)
 	}

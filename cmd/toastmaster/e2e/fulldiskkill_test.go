@@ -54,6 +54,10 @@ func TestKilledOnAFullDisk(t *testing.T) {
 	} else if refused := (*imap.Error)(nil); !errors.As(err, &refused) {
 		t.Fatalf("APPEND: %v", err)
 	}
+	// This client closes the connection when its literal is refused.
+	c = b.imapLogin(t, alice, alicesWord, nil)
+	_, err = c.Select("INBOX", nil).Wait()
+	must(t, err)
 	_, err = c.Move(imap.SeqSetNum(1, 2), "Trash").Wait()
 	must(t, err)
 	must(t, c.Store(imap.SeqSet{{Start: 1, Stop: 10}}, &imap.StoreFlags{Op: imap.StoreFlagsAdd, Flags: []imap.Flag{imap.FlagDeleted}, Silent: true}, nil).Close())
