@@ -16,6 +16,8 @@ type LMTPD struct {
 	MaxConnections   int
 	MaxClient        int
 	MinDataRate      int64
+	StressThreshold  int
+	StressTimeout    time.Duration
 }
 
 func (c *LMTPD) params() []Param {
@@ -38,6 +40,10 @@ func (c *LMTPD) params() []Param {
 			"How long the server waits for a whole command, however it comes, or for the client to take a reply; a message has more while it flows, see lmtpd.min_data_rate."),
 		Size("lmtpd.min_data_rate", &c.MinDataRate, 500, 0, 1<<30,
 			"Octets of a message that buy one second more, up to lmtpd.timeout. A message that comes more slowly is given up. 0 gives each read of a message lmtpd.timeout."),
+		Int("lmtpd.stress_threshold", &c.StressThreshold, 80, 0, 100,
+			"When so many percent of lmtpd.max_connections are taken by clients that are not on a unix socket, lmtpd.stress_timeout holds for these, until a quarter of them is free again. 0 is never.").Also("stress"),
+		Duration("lmtpd.stress_timeout", &c.StressTimeout, 10*time.Second, time.Second, time.Hour,
+			"Under stress, what takes the place of lmtpd.timeout; for those who wait already, too. A mail host that keeps an idle connection for later connects anew."),
 		Duration("lmtpd.drain_timeout", &c.DrainTimeout, 10*time.Second, 0, time.Hour,
 			"How long a stop waits for commands that are being served.").Also("shutdown_clients"),
 		Int("lmtpd.max_connections", &c.MaxConnections, 1000, 1, 1_000_000,
@@ -46,3 +52,6 @@ func (c *LMTPD) params() []Param {
 			"Connections at once of one client (an IPv4 address, an IPv6 /64), trusted or not; unix sockets are exempt. Postfix opens lmtp_destination_concurrency_limit of them. 0 is no limit.").Also("lmtp_destination_concurrency_limit"),
 	}
 }
+
+// StressAt is how many connections of clients that are not on a unix socket are stress.
+func (c *LMTPD) StressAt() int { return stressAt(c.StressThreshold, c.MaxConnections, 0) }

@@ -84,7 +84,8 @@ func openLMTPD(i *instance) (service.Service, error) {
 	handler := d.Handler()
 	return i.server(serverOptions{
 		name: "lmtpd", plain: c.Listen, handler: handler, busy: handler.BusyReply(),
-		connections: c.MaxConnections, perClient: c.MaxClient, limitTrusted: true, drain: c.DrainTimeout, files: filesMail,
+		connections: c.MaxConnections, perClient: c.MaxClient, limitTrusted: true, drain: c.DrainTimeout,
+		stress: c.StressAt(), files: filesMail,
 		allowed: configs.Prefixes(c.TrustedNetworks), denied: handler.DeniedReply(),
 	})
 }

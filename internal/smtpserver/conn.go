@@ -51,8 +51,9 @@ type Conn struct {
 	trusted   bool
 	onCommand func() *dsn.Error
 	stressed  atomic.Bool
-	draining  chan struct{}
-	drainOnce sync.Once
+	// hurry is closed when the session is to end soon: by the drain, or Revoke.
+	hurry     chan struct{}
+	hurryOnce sync.Once
 
 	closing bool
 	linger  bool   // the client may still be sending when it is over
@@ -76,7 +77,7 @@ func newConn(ctx context.Context, s *Server, nc net.Conn) *Conn {
 	c := &Conn{
 		srv: s, ctx: ctx, w: wire.NewConn(nc, &s.pool),
 		id: service.NewSessionID(), client: service.ClientAddr(nc), started: s.Clock.Now(),
-		draining: make(chan struct{}),
+		hurry: make(chan struct{}),
 	}
 	c.w.ReadTimeout, c.w.WriteTimeout, c.w.MinRate = s.Timeout, s.Timeout, s.MinRate
 	if s.LoginTimeout > 0 {
@@ -91,11 +92,12 @@ func newConn(ctx context.Context, s *Server, nc net.Conn) *Conn {
 }
 
 // Revoke ends the session because its log-in is not good any more: the client
-// hears e, which should be a 421, before the next command begins, and a message
-// that is being received is dropped. It may be called from any goroutine, more
-// than once.
+// hears e, which should be a 421, before the next command begins, a message
+// that is being received is dropped, and the sleep after an error is over. It may
+// be called from any goroutine, more than once.
 func (c *Conn) Revoke(e *dsn.Error) {
 	c.revoked.Store(e)
+	c.wakeUp()
 	c.w.Cut()
 }
 
@@ -109,9 +111,12 @@ func (c *Conn) OnCommand(ask func() *dsn.Error) { c.onCommand = ask }
 
 // drain ends the wait for a command, and the sleep after an error.
 func (c *Conn) drain() {
-	c.drainOnce.Do(func() { close(c.draining) })
+	c.wakeUp()
 	c.w.Interrupt()
 }
+
+// wakeUp ends the sleep after an error, and those to come.
+func (c *Conn) wakeUp() { c.hurryOnce.Do(func() { close(c.hurry) }) }
 
 // stress is what service.OnStress calls.
 func (c *Conn) stress(on bool) {

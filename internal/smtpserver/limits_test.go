@@ -368,3 +368,32 @@ func TestCommandsAreCounted(t *testing.T) {
 		}
 	}
 }
+
+// TestARevokedSessionDoesNotSleep: the end of a log-in ends the sleep after an
+// error, too, and the client hears why instead of the answer it waits for.
+func TestARevokedSessionDoesNotSleep(t *testing.T) {
+	t.Parallel()
+	clk := clocktest.New(time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC))
+	server := testServer(&mailbag{})
+	server.SoftErrors, server.ErrorSleep, server.Clock = 1, time.Hour, clk
+	nc, client := tcpPair(t)
+	c := newConn(t.Context(), server, nc)
+	done := make(chan struct{})
+	go func() { defer close(done); c.serve(); nc.Close() }()
+	if _, err := io.WriteString(client, "NONSENSE\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if err := clk.WaitTimers(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	c.Revoke(dsn.New(dsn.AuthUnavailable, "Ended by an administrator").WithCode(421))
+	c.Revoke(dsn.New(dsn.AuthUnavailable, "Ended by an administrator").WithCode(421))
+	select {
+	case <-done:
+	case <-time.After(time.Minute):
+		t.Fatal("the session sleeps on") // the clock stands still
+	}
+	if out, err := io.ReadAll(client); strings.Contains(string(out), "\r\n500 ") || !strings.HasSuffix(string(out), "\r\n421 4.7.0 mx.test Ended by an administrator\r\n") {
+		t.Errorf("%q %v", out, err)
+	}
+}

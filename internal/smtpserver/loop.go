@@ -89,7 +89,7 @@ func (c *Conn) pause() {
 	defer timer.Stop()
 	select {
 	case <-timer.C():
-	case <-c.draining:
+	case <-c.hurry:
 	case <-c.ctx.Done():
 	}
 }

@@ -30,6 +30,10 @@
 // no message identity that could tell. It does not offer DSN, because it sends
 // no reports: the client does, as RFC 3461 section 5.2.2 wants it to.
 //
+// While nearly all of lmtpd.max_connections are taken, clients have less time
+// (lmtpd.stress_timeout). Those of a unix socket are exempt: the host's own mail
+// system gets in and stays when another hangs.
+//
 // # Results
 //
 // At RCPT:

@@ -43,6 +43,9 @@ func (d *Daemon) Handler() *smtpserver.Server {
 		Backend:         smtpserver.BackendFunc(d.newSession),
 		MaxMessageBytes: p.MessageSizeLimit, MaxRecipients: p.RecipientLimit, MaxErrors: p.ErrorLimit,
 		Timeout: p.Timeout, MinRate: p.MinDataRate, HandshakeTimeout: d.o.HandshakeTimeout,
+		// Not fewer errors: a client of lmtpd.trusted_networks does not probe, and
+		// refused recipients of one message are errors, too.
+		Stress: smtpserver.Stress{Timeout: p.StressTimeout},
 		Log: d.o.Log, Clock: d.o.Clock,
 	}
 }

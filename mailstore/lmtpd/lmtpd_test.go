@@ -86,12 +86,16 @@ func hosted(t testing.TB) directory.Directory {
 	return d
 }
 
-func newBed(t *testing.T, d directory.Directory) *bed {
+func newBed(t *testing.T, d directory.Directory, options ...func(*configs.LMTPD, *service.Limits)) *bed {
 	t.Helper()
 	b := &bed{root: t.TempDir(), fs: faultfs.Wrap(vfs.OS{})}
 	cfg := configs.Default()
 	cfg.LMTPD.Concurrency = 4
 	cfg.Store.SpoolMemory = 4 << 10
+	limits := service.Limits{DrainTimeout: cfg.LMTPD.DrainTimeout}
+	for _, set := range options {
+		set(&cfg.LMTPD, &limits)
+	}
 	log := msglog.New(slog.NewTextHandler(&b.log, nil))
 	store, err := mailstore.Open(t.Context(), mailstore.Options{
 		Root: b.root, FS: b.fs, Clock: clock.System{}, Log: msglog.Discard(), Hostname: "mx.test", Store: cfg.Store,
@@ -114,7 +118,7 @@ func newBed(t *testing.T, d directory.Directory) *bed {
 	}
 	b.tcp = tcp.Addr().String()
 	server := &service.Server{
-		ServiceName: "lmtpd", Handler: daemon.Handler(), Limits: service.Limits{DrainTimeout: cfg.LMTPD.DrainTimeout}, Log: log, Clock: clock.System{},
+		ServiceName: "lmtpd", Handler: daemon.Handler(), Limits: limits, Log: log, Clock: clock.System{},
 		Listeners: []service.Listener{{Listener: unix}, {Listener: tcp}},
 	}
 	ctx, cancel := context.WithCancel(context.Background())
