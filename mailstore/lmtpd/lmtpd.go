@@ -46,7 +46,7 @@ func (d *Daemon) Handler() *smtpserver.Server {
 		// Not fewer errors: a client of lmtpd.trusted_networks does not probe, and
 		// refused recipients of one message are errors, too.
 		Stress: smtpserver.Stress{Timeout: p.StressTimeout},
-		Log: d.o.Log, Clock: d.o.Clock,
+		Log:    d.o.Log, Clock: d.o.Clock,
 	}
 }
 
