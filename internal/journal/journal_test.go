@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -72,76 +73,80 @@ func mustAppend(t testing.TB, j *Journal, parts ...string) Position {
 
 func TestAppendIsReadBackNowAndAfterACrash(t *testing.T) {
 	t.Parallel()
-	d := faultfs.NewDisk()
-	j, _ := open(t, options(d), nil)
-	big := string(bytes.Repeat([]byte("0123456789"), 3000))
-	want := []string{"hello world", big, "x"}
-	at := []Position{mustAppend(t, j, "hello", " ", "world"), mustAppend(t, j, big[:10000], "", big[10000:]), mustAppend(t, j, "x")}
-	for i, pos := range at {
-		got, err := j.Load(pos)
-		if err != nil || string(got) != want[i] {
-			t.Errorf("Load %d: %d octets, %v", i, len(got), err)
+	synctest.Test(t, func(t *testing.T) {
+		d := faultfs.NewDisk()
+		j, _ := open(t, options(d), nil)
+		big := string(bytes.Repeat([]byte("0123456789"), 3000))
+		want := []string{"hello world", big, "x"}
+		at := []Position{mustAppend(t, j, "hello", " ", "world"), mustAppend(t, j, big[:10000], "", big[10000:]), mustAppend(t, j, "x")}
+		for i, pos := range at {
+			got, err := j.Load(pos)
+			if err != nil || string(got) != want[i] {
+				t.Errorf("Load %d: %d octets, %v", i, len(got), err)
+			}
 		}
-	}
-	part := make([]byte, 10)
-	if n, err := j.ReadAt(at[1], part, 29995); n != 5 || err == nil || string(part[:n]) != big[29995:] {
-		t.Errorf("ReadAt at the end: %d %v", n, err)
-	}
-	crashed := d.Crash()
-	closeJournal(t, j)
-	j, r := open(t, options(crashed), nil)
-	defer closeJournal(t, j)
-	if fmt.Sprint(r.payloads) != fmt.Sprint(want) {
-		t.Errorf("recovered %d records", len(r.payloads))
-	}
-	for i, pos := range r.pos {
-		if got, err := j.Load(pos); err != nil || string(got) != want[i] {
-			t.Errorf("Load %d after recovery: %v", i, err)
+		part := make([]byte, 10)
+		if n, err := j.ReadAt(at[1], part, 29995); n != 5 || err == nil || string(part[:n]) != big[29995:] {
+			t.Errorf("ReadAt at the end: %d %v", n, err)
 		}
-	}
+		crashed := d.Crash()
+		closeJournal(t, j)
+		j, r := open(t, options(crashed), nil)
+		defer closeJournal(t, j)
+		if fmt.Sprint(r.payloads) != fmt.Sprint(want) {
+			t.Errorf("recovered %d records", len(r.payloads))
+		}
+		for i, pos := range r.pos {
+			if got, err := j.Load(pos); err != nil || string(got) != want[i] {
+				t.Errorf("Load %d after recovery: %v", i, err)
+			}
+		}
+	})
 }
 
 func TestLazyGoesOutAloneAndWithOthers(t *testing.T) {
 	t.Parallel()
-	d := faultfs.NewDisk()
-	o := options(d)
-	o.LazyInterval = time.Hour
-	j, _ := open(t, o, nil)
-	if err := j.AppendLazy([]byte("la"), []byte("zy")); err != nil {
-		t.Fatal(err)
-	}
-	mustAppend(t, j, "busy")
-	crashed := d.Crash()
-	if err := j.AppendLazy([]byte("flushed")); err != nil {
-		t.Fatal(err)
-	}
-	if err := j.Flush(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	flushed := d.Crash()
-	if err := j.AppendLazy([]byte("closed")); err != nil {
-		t.Fatal(err)
-	}
-	closeJournal(t, j)
-	for _, c := range []struct {
-		d    *faultfs.Disk
-		want string
-	}{{crashed, "[lazy busy]"}, {flushed, "[lazy busy flushed]"}, {d, "[lazy busy flushed closed]"}} {
-		j, r := open(t, options(c.d), nil)
-		if got := fmt.Sprint(r.payloads); got != c.want {
-			t.Errorf("%s, want %s", got, c.want)
+	synctest.Test(t, func(t *testing.T) {
+		d := faultfs.NewDisk()
+		o := options(d)
+		o.LazyInterval = time.Hour
+		j, _ := open(t, o, nil)
+		if err := j.AppendLazy([]byte("la"), []byte("zy")); err != nil {
+			t.Fatal(err)
+		}
+		mustAppend(t, j, "busy")
+		crashed := d.Crash()
+		if err := j.AppendLazy([]byte("flushed")); err != nil {
+			t.Fatal(err)
+		}
+		if err := j.Flush(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		flushed := d.Crash()
+		if err := j.AppendLazy([]byte("closed")); err != nil {
+			t.Fatal(err)
 		}
 		closeJournal(t, j)
-	}
-	o.LazyInterval = time.Millisecond
-	d = faultfs.NewDisk()
-	o.FS = d
-	j, _ = open(t, o, nil)
-	defer closeJournal(t, j)
-	if err := j.AppendLazy([]byte("alone")); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, func() bool { return j.Usage().Records == 1 })
+		for _, c := range []struct {
+			d    *faultfs.Disk
+			want string
+		}{{crashed, "[lazy busy]"}, {flushed, "[lazy busy flushed]"}, {d, "[lazy busy flushed closed]"}} {
+			j, r := open(t, options(c.d), nil)
+			if got := fmt.Sprint(r.payloads); got != c.want {
+				t.Errorf("%s, want %s", got, c.want)
+			}
+			closeJournal(t, j)
+		}
+		o.LazyInterval = time.Millisecond
+		d = faultfs.NewDisk()
+		o.FS = d
+		j, _ = open(t, o, nil)
+		defer closeJournal(t, j)
+		if err := j.AppendLazy([]byte("alone")); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, func() bool { return j.Usage().Records == 1 })
+	})
 }
 
 func eventually(t testing.TB, ok func() bool) {
@@ -157,129 +162,137 @@ func eventually(t testing.TB, ok func() bool) {
 
 func TestSegmentsAreReusedInOrderAndOldRecordsDoNotComeBack(t *testing.T) {
 	t.Parallel()
-	d := faultfs.NewDisk()
-	o := options(d)
-	checkpoints := 0
-	o.Checkpoint = func(context.Context) error { checkpoints++; return nil }
-	j, _ := open(t, o, nil)
-	payload := string(bytes.Repeat([]byte("p"), 5000))
-	for i := range 200 {
-		j.Release(mustAppend(t, j, fmt.Sprintf("%04d%s", i, payload)))
-	}
-	if u := j.Usage(); u.Files > 4 || checkpoints == 0 {
-		t.Errorf("%d files, %d checkpoints", u.Files, checkpoints)
-	}
-	crashed := d.Crash()
-	closeJournal(t, j)
-	j, r := open(t, options(crashed), nil)
-	defer closeJournal(t, j)
-	last := ""
-	for _, p := range r.payloads {
-		if p[:4] <= last {
-			t.Fatalf("%s after %s", p[:4], last)
+	synctest.Test(t, func(t *testing.T) {
+		d := faultfs.NewDisk()
+		o := options(d)
+		checkpoints := 0
+		o.Checkpoint = func(context.Context) error { checkpoints++; return nil }
+		j, _ := open(t, o, nil)
+		payload := string(bytes.Repeat([]byte("p"), 5000))
+		for i := range 200 {
+			j.Release(mustAppend(t, j, fmt.Sprintf("%04d%s", i, payload)))
 		}
-		last = p[:4]
-	}
-	if last != "0199" || len(r.payloads) > 4*13 {
-		t.Errorf("%d records, last %s", len(r.payloads), last)
-	}
+		if u := j.Usage(); u.Files > 4 || checkpoints == 0 {
+			t.Errorf("%d files, %d checkpoints", u.Files, checkpoints)
+		}
+		crashed := d.Crash()
+		closeJournal(t, j)
+		j, r := open(t, options(crashed), nil)
+		defer closeJournal(t, j)
+		last := ""
+		for _, p := range r.payloads {
+			if p[:4] <= last {
+				t.Fatalf("%s after %s", p[:4], last)
+			}
+			last = p[:4]
+		}
+		if last != "0199" || len(r.payloads) > 4*13 {
+			t.Errorf("%d records, last %s", len(r.payloads), last)
+		}
+	})
 }
 
 func TestNothingIsReusedWithoutACheckpoint(t *testing.T) {
 	t.Parallel()
-	d := faultfs.NewDisk()
-	o := options(d)
-	fail := errors.New("store not synced")
-	var mu sync.Mutex
-	o.Checkpoint = func(context.Context) error { mu.Lock(); defer mu.Unlock(); return fail }
-	j, _ := open(t, o, nil)
-	defer closeJournal(t, j)
-	payload := bytes.Repeat([]byte("p"), 10000)
-	n := 0
-	for ; ; n++ {
-		pos, err := j.Append(context.Background(), payload)
-		if err != nil {
-			if !errors.Is(err, ErrFull) {
-				t.Fatal(err)
+	synctest.Test(t, func(t *testing.T) {
+		d := faultfs.NewDisk()
+		o := options(d)
+		fail := errors.New("store not synced")
+		var mu sync.Mutex
+		o.Checkpoint = func(context.Context) error { mu.Lock(); defer mu.Unlock(); return fail }
+		j, _ := open(t, o, nil)
+		defer closeJournal(t, j)
+		payload := bytes.Repeat([]byte("p"), 10000)
+		n := 0
+		for ; ; n++ {
+			pos, err := j.Append(context.Background(), payload)
+			if err != nil {
+				if !errors.Is(err, ErrFull) {
+					t.Fatal(err)
+				}
+				break
 			}
-			break
+			j.Release(pos)
+			if n > 100 {
+				t.Fatal("the log never filled")
+			}
 		}
-		j.Release(pos)
-		if n > 100 {
-			t.Fatal("the log never filled")
+		if n < 15 {
+			t.Errorf("only %d records fit into four segments", n)
 		}
-	}
-	if n < 15 {
-		t.Errorf("only %d records fit into four segments", n)
-	}
-	mu.Lock()
-	fail = nil
-	mu.Unlock()
-	if err := j.Checkpoint(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := j.Append(context.Background(), payload); err != nil {
-		t.Errorf("after the checkpoint: %v", err)
-	}
+		mu.Lock()
+		fail = nil
+		mu.Unlock()
+		if err := j.Checkpoint(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := j.Append(context.Background(), payload); err != nil {
+			t.Errorf("after the checkpoint: %v", err)
+		}
+	})
 }
 
 func TestConcurrentAppends(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	o := options(vfs.OS{})
-	o.Dir, o.FullWait = dir+"/j", time.Minute
-	j, _ := open(t, o, nil)
-	const writers, each = 20, 50
-	var wg sync.WaitGroup
-	for w := range writers {
-		wg.Go(func() {
-			for i := range each {
-				text := fmt.Sprintf("%d-%d-%s", w, i, bytes.Repeat([]byte("z"), (w*i)%2000))
-				pos, err := j.Append(context.Background(), []byte(text))
-				if err != nil {
-					t.Error(err)
-					return
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		o := options(vfs.OS{})
+		o.Dir, o.FullWait = dir+"/j", time.Minute
+		j, _ := open(t, o, nil)
+		const writers, each = 20, 50
+		var wg sync.WaitGroup
+		for w := range writers {
+			wg.Go(func() {
+				for i := range each {
+					text := fmt.Sprintf("%d-%d-%s", w, i, bytes.Repeat([]byte("z"), (w*i)%2000))
+					pos, err := j.Append(context.Background(), []byte(text))
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					if got, err := j.Load(pos); err != nil || string(got) != text {
+						t.Errorf("%v", err)
+					}
+					if i < each-1 {
+						j.Release(pos)
+					}
 				}
-				if got, err := j.Load(pos); err != nil || string(got) != text {
-					t.Errorf("%v", err)
-				}
-				if i < each-1 {
-					j.Release(pos)
-				}
-			}
-		})
-	}
-	wg.Wait()
-	u := j.Usage()
-	if u.Records != writers*each || u.Commits == 0 {
-		t.Errorf("%+v", u)
-	}
-	closeJournal(t, j)
-	if _, err := j.Append(context.Background(), []byte("late")); !errors.Is(err, ErrClosed) {
-		t.Errorf("append after Close: %v", err)
-	}
-	j, r := open(t, o, nil)
-	defer closeJournal(t, j)
-	if len(r.payloads) < writers {
-		t.Errorf("%d records", len(r.payloads))
-	}
+			})
+		}
+		wg.Wait()
+		u := j.Usage()
+		if u.Records != writers*each || u.Commits == 0 {
+			t.Errorf("%+v", u)
+		}
+		closeJournal(t, j)
+		if _, err := j.Append(context.Background(), []byte("late")); !errors.Is(err, ErrClosed) {
+			t.Errorf("append after Close: %v", err)
+		}
+		j, r := open(t, o, nil)
+		defer closeJournal(t, j)
+		if len(r.payloads) < writers {
+			t.Errorf("%d records", len(r.payloads))
+		}
+	})
 }
 
 func TestTwoJournalsAndTheLock(t *testing.T) {
 	t.Parallel()
-	d := faultfs.NewDisk()
-	a, _ := open(t, options(d), nil)
-	defer closeJournal(t, a)
-	if _, err := Open(context.Background(), options(d), nil); !errors.Is(err, ErrInUse) {
-		t.Errorf("second Open: %v", err)
-	}
-	o := options(d)
-	o.Dir, o.SegmentSize = "/other", 32<<10
-	b, _ := open(t, o, nil)
-	defer closeJournal(t, b)
-	mustAppend(t, a, "a")
-	mustAppend(t, b, "b")
-	if _, err := b.Append(context.Background(), make([]byte, 40<<10)); !errors.Is(err, ErrTooLarge) {
-		t.Errorf("too large: %v", err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		d := faultfs.NewDisk()
+		a, _ := open(t, options(d), nil)
+		defer closeJournal(t, a)
+		if _, err := Open(context.Background(), options(d), nil); !errors.Is(err, ErrInUse) {
+			t.Errorf("second Open: %v", err)
+		}
+		o := options(d)
+		o.Dir, o.SegmentSize = "/other", 32<<10
+		b, _ := open(t, o, nil)
+		defer closeJournal(t, b)
+		mustAppend(t, a, "a")
+		mustAppend(t, b, "b")
+		if _, err := b.Append(context.Background(), make([]byte, 40<<10)); !errors.Is(err, ErrTooLarge) {
+			t.Errorf("too large: %v", err)
+		}
+	})
 }

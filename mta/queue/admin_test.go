@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"toastmaster/internal/dsn"
@@ -185,169 +186,177 @@ func TestListPages(t *testing.T) {
 
 func TestMarksAreOnDiskBeforeTheFileGoes(t *testing.T) {
 	t.Parallel()
-	d := faultfs.NewDisk()
-	o := options(d)
-	o.Config.LazyInterval = 10 * time.Second
-	q := open(t, o)
-	add(t, q, "x\n", "a")
-	closeItem(t, next(t, q), time.Now().Add(5*time.Millisecond))
-	done(t, next(t, q), EffectFinal)
-	must(t, q.j.Checkpoint(context.Background()))
-	q.removeFinished(context.Background())
-	crashed := d.Crash()
-	closeQueue(t, q)
-	q = running(t, options(crashed))
-	nothing(t, q)
+	synctest.Test(t, func(t *testing.T) {
+		d := faultfs.NewDisk()
+		o := options(d)
+		o.Config.LazyInterval = 10 * time.Second
+		q := open(t, o)
+		add(t, q, "x\n", "a")
+		closeItem(t, next(t, q), time.Now().Add(5*time.Millisecond))
+		done(t, next(t, q), EffectFinal)
+		must(t, q.j.Checkpoint(context.Background()))
+		q.removeFinished(context.Background())
+		crashed := d.Crash()
+		closeQueue(t, q)
+		q = running(t, options(crashed))
+		nothing(t, q)
+	})
 }
 
 func TestSlowMessagesLeaveTheJournal(t *testing.T) {
 	t.Parallel()
-	d := faultfs.NewDisk()
-	o := options(d)
-	o.Config.MoveSegments, o.Config.ContentMemory = 2, 0
-	q := open(t, o)
-	slowActive := add(t, q, "active\n", "a", "b", "c")
-	slow := next(t, q)
-	must(t, slow.Done(0, EffectFinal))
-	must(t, slow.Done(1, EffectStore))
-	waiting := add(t, q, large, "a")
-	for range 30 {
-		env := add(t, q, strings.Repeat("x", 7000), "a")
-		for {
-			it := next(t, q)
-			if it.Envelope.ID == env.ID {
-				done(t, it, EffectFinal)
-				break
+	synctest.Test(t, func(t *testing.T) {
+		d := faultfs.NewDisk()
+		o := options(d)
+		o.Config.MoveSegments, o.Config.ContentMemory = 2, 0
+		q := open(t, o)
+		slowActive := add(t, q, "active\n", "a", "b", "c")
+		slow := next(t, q)
+		must(t, slow.Done(0, EffectFinal))
+		must(t, slow.Done(1, EffectStore))
+		waiting := add(t, q, large, "a")
+		for range 30 {
+			env := add(t, q, strings.Repeat("x", 7000), "a")
+			for {
+				it := next(t, q)
+				if it.Envelope.ID == env.ID {
+					done(t, it, EffectFinal)
+					break
+				}
+				closeItem(t, it, time.Time{}) // the waiting one, back to its place
 			}
-			closeItem(t, it, time.Time{}) // the waiting one, back to its place
+			q.shorten(context.Background())
 		}
-		q.shorten(context.Background())
-	}
-	if u := q.j.Usage(); u.Segments > 4 {
-		t.Errorf("%+v", u)
-	}
-	if got := text(t, slow); got != prefix+"active\n" {
-		t.Errorf("%q", got)
-	}
-	must(t, slow.Done(2, EffectFinal))
-	must(t, q.j.Flush(context.Background()))
-	crashed := d.Crash()
-	must(t, q.scan(context.Background()))
-	if it := next(t, q); it.Envelope.ID != waiting.ID || text(t, it) != prefix+large {
-		t.Error("the waiting message")
-	}
-	closeItem(t, slow, time.Time{})
-	closeQueue(t, q)
-	q = running(t, options(crashed))
-	if it := next(t, q); it.Envelope.ID != waiting.ID || !it.Replay {
-		t.Errorf("%s, not %s", it.Envelope.ID, slowActive.ID)
-	}
-	nothing(t, q)
+		if u := q.j.Usage(); u.Segments > 4 {
+			t.Errorf("%+v", u)
+		}
+		if got := text(t, slow); got != prefix+"active\n" {
+			t.Errorf("%q", got)
+		}
+		must(t, slow.Done(2, EffectFinal))
+		must(t, q.j.Flush(context.Background()))
+		crashed := d.Crash()
+		must(t, q.scan(context.Background()))
+		if it := next(t, q); it.Envelope.ID != waiting.ID || text(t, it) != prefix+large {
+			t.Error("the waiting message")
+		}
+		closeItem(t, slow, time.Time{})
+		closeQueue(t, q)
+		q = running(t, options(crashed))
+		if it := next(t, q); it.Envelope.ID != waiting.ID || !it.Replay {
+			t.Errorf("%s, not %s", it.Envelope.ID, slowActive.ID)
+		}
+		nothing(t, q)
+	})
 }
 
 func TestMoreDueThanFitsInMemory(t *testing.T) {
 	t.Parallel()
-	o := options(faultfs.NewDisk())
-	o.Config.DueLimit = 5
-	q := open(t, o)
-	for range 23 {
-		add(t, q, "x\n", "a")
-		closeItem(t, next(t, q), time.Now().Add(24*time.Hour))
-	}
-	if n, err := q.Flush(context.Background(), Filter{}); n != 23 || err != nil {
-		t.Fatal(n, err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- q.Run(ctx) }()
-	for range 23 {
-		done(t, next(t, q), EffectFinal)
-	}
-	nothing(t, q)
-	cancel()
-	must(t, <-ended)
-	closeQueue(t, q)
+	synctest.Test(t, func(t *testing.T) {
+		o := options(faultfs.NewDisk())
+		o.Config.DueLimit = 5
+		q := open(t, o)
+		for range 23 {
+			add(t, q, "x\n", "a")
+			closeItem(t, next(t, q), time.Now().Add(24*time.Hour))
+		}
+		if n, err := q.Flush(context.Background(), Filter{}); n != 23 || err != nil {
+			t.Fatal(n, err)
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		ended := make(chan error, 1)
+		go func() { ended <- q.Run(ctx) }()
+		for range 23 {
+			done(t, next(t, q), EffectFinal)
+		}
+		nothing(t, q)
+		cancel()
+		must(t, <-ended)
+		closeQueue(t, q)
+	})
 }
 
 // TestManyAtOnce runs everything at the same time, with restarts.
 func TestManyAtOnce(t *testing.T) {
 	t.Parallel()
-	o := options(vfs.OS{})
-	o.Dir = t.TempDir() + "/queue"
-	o.Config.ContentMemory, o.Config.CheckpointInterval, o.Config.AddWait = 20_000, 5*time.Millisecond, time.Minute
-	var mu sync.Mutex
-	delivered := map[string]int{}
-	var added atomic.Int64
-	for range 3 {
-		q := open(t, o)
-		ctx, cancel := context.WithCancel(context.Background())
-		var run, workers sync.WaitGroup
-		run.Go(func() { _ = q.Run(ctx) })
-		for w := range 4 {
-			workers.Go(func() {
-				for i := range 40 {
-					content := fmt.Sprintf("%d %d %s", w, i, strings.Repeat("y", i*w*10))
-					if i%10 == 9 {
-						content += large
-					}
-					add(t, q, content, "a", "b")
-					added.Add(2)
-				}
-			})
-		}
+	synctest.Test(t, func(t *testing.T) {
+		o := options(vfs.OS{})
+		o.Dir = t.TempDir() + "/queue"
+		o.Config.ContentMemory, o.Config.CheckpointInterval, o.Config.AddWait = 20_000, 5*time.Millisecond, time.Minute
+		var mu sync.Mutex
+		delivered := map[string]int{}
+		var added atomic.Int64
 		for range 3 {
-			run.Go(func() {
-				for n := 0; ; n++ {
-					it, err := q.Next(ctx)
-					if err != nil {
-						return
+			q := open(t, o)
+			ctx, cancel := context.WithCancel(context.Background())
+			var run, workers sync.WaitGroup
+			run.Go(func() { _ = q.Run(ctx) })
+			for w := range 4 {
+				workers.Go(func() {
+					for i := range 40 {
+						content := fmt.Sprintf("%d %d %s", w, i, strings.Repeat("y", i*w*10))
+						if i%10 == 9 {
+							content += large
+						}
+						add(t, q, content, "a", "b")
+						added.Add(2)
 					}
-					deliverSome(t, it, n, &mu, delivered)
+				})
+			}
+			for range 3 {
+				run.Go(func() {
+					for n := 0; ; n++ {
+						it, err := q.Next(ctx)
+						if err != nil {
+							return
+						}
+						deliverSome(t, it, n, &mu, delivered)
+					}
+				})
+			}
+			workers.Go(func() {
+				for range 10 {
+					all, err := q.List(ctx, Filter{}, "", 20)
+					if err != nil {
+						t.Error(err)
+					}
+					for _, info := range all {
+						_ = q.Hold(ctx, info.ID)
+						_ = q.Release(ctx, info.ID)
+					}
 				}
 			})
+			workers.Wait()
+			cancel()
+			run.Wait()
+			closeQueue(t, q)
 		}
-		workers.Go(func() {
-			for range 10 {
-				all, err := q.List(ctx, Filter{}, "", 20)
-				if err != nil {
-					t.Error(err)
-				}
-				for _, info := range all {
-					_ = q.Hold(ctx, info.ID)
-					_ = q.Release(ctx, info.ID)
-				}
+		q := open(t, o)
+		defer closeQueue(t, q)
+		_, err := q.Flush(context.Background(), Filter{})
+		must(t, err)
+		must(t, q.scan(context.Background()))
+		for {
+			ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+			it, err := q.Next(ctx)
+			cancel()
+			if err != nil {
+				break
 			}
-		})
-		workers.Wait()
-		cancel()
-		run.Wait()
-		closeQueue(t, q)
-	}
-	q := open(t, o)
-	defer closeQueue(t, q)
-	_, err := q.Flush(context.Background(), Filter{})
-	must(t, err)
-	must(t, q.scan(context.Background()))
-	for {
-		ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
-		it, err := q.Next(ctx)
-		cancel()
-		if err != nil {
-			break
+			deliverSome(t, it, 0, &mu, delivered)
 		}
-		deliverSome(t, it, 0, &mu, delivered)
-	}
-	if got := list(t, q, Filter{}); got != "" {
-		t.Errorf("left: %s", got)
-	}
-	if int64(len(delivered)) != added.Load() {
-		t.Errorf("%d of %d delivered", len(delivered), added.Load())
-	}
-	for k, n := range delivered {
-		if n != 1 {
-			t.Errorf("%s delivered %d times", k, n)
+		if got := list(t, q, Filter{}); got != "" {
+			t.Errorf("left: %s", got)
 		}
-	}
+		if int64(len(delivered)) != added.Load() {
+			t.Errorf("%d of %d delivered", len(delivered), added.Load())
+		}
+		for k, n := range delivered {
+			if n != 1 {
+				t.Errorf("%s delivered %d times", k, n)
+			}
+		}
+	})
 }
 
 // deliverSome delivers all but, now and then, one recipient.

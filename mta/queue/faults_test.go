@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"toastmaster/internal/dsn"
@@ -236,189 +237,205 @@ func (w *told) drain(t *testing.T, q *Queue, when string) map[string]bool {
 
 func TestWorkloadWithoutFaults(t *testing.T) {
 	t.Parallel()
-	d := faultfs.NewDisk()
-	w := workload(d)
-	if len(w.texts) != 14 || len(w.final) < 5 || len(w.stored) < 5 {
-		t.Fatalf("%d accepted, %d final, %d stored", len(w.texts), len(w.final), len(w.stored))
-	}
-	w.check(t, d.Crash(), true, "no fault")
+	synctest.Test(t, func(t *testing.T) {
+		d := faultfs.NewDisk()
+		w := workload(d)
+		if len(w.texts) != 14 || len(w.final) < 5 || len(w.stored) < 5 {
+			t.Fatalf("%d accepted, %d final, %d stored", len(w.texts), len(w.final), len(w.stored))
+		}
+		w.check(t, d.Crash(), true, "no fault")
+	})
 }
 
 func TestEachOperationFailsOnce(t *testing.T) {
 	t.Parallel()
-	for _, cause := range []error{faultfs.EIO, faultfs.ENOSPC} {
-		for n := 1; ; n++ {
-			d := faultfs.NewDisk()
-			f := faultfs.Wrap(d)
-			f.FailNth(faultfs.Any, n, cause)
-			w := workload(f)
-			w.check(t, d.Clone(), false, fmt.Sprintf("%v at %d, restart", cause, n))
-			w.check(t, d.Crash(), true, fmt.Sprintf("%v at %d, power loss", cause, n))
-			if f.Count(faultfs.Any) < n || t.Failed() {
-				break
+	synctest.Test(t, func(t *testing.T) {
+		for _, cause := range []error{faultfs.EIO, faultfs.ENOSPC} {
+			for n := 1; ; n++ {
+				d := faultfs.NewDisk()
+				f := faultfs.Wrap(d)
+				f.FailNth(faultfs.Any, n, cause)
+				w := workload(f)
+				w.check(t, d.Clone(), false, fmt.Sprintf("%v at %d, restart", cause, n))
+				w.check(t, d.Crash(), true, fmt.Sprintf("%v at %d, power loss", cause, n))
+				if f.Count(faultfs.Any) < n || t.Failed() {
+					break
+				}
 			}
 		}
-	}
+	})
 }
 
 // TestStoreThatCannotBeMadeDurable: as long as the store does not say that it
 // has a message, the queue keeps it.
 func TestStoreThatCannotBeMadeDurable(t *testing.T) {
 	t.Parallel()
-	for n := 1; ; n++ {
-		d := faultfs.NewDisk()
-		w := workloadUntil(d, n)
-		w.check(t, d.Clone(), true, fmt.Sprintf("no checkpoint from the %d. on, restart", n))
-		w.check(t, d.Crash(), true, fmt.Sprintf("no checkpoint from the %d. on, power loss", n))
-		if w.checkpoints < 0 || t.Failed() {
-			break
+	synctest.Test(t, func(t *testing.T) {
+		for n := 1; ; n++ {
+			d := faultfs.NewDisk()
+			w := workloadUntil(d, n)
+			w.check(t, d.Clone(), true, fmt.Sprintf("no checkpoint from the %d. on, restart", n))
+			w.check(t, d.Crash(), true, fmt.Sprintf("no checkpoint from the %d. on, power loss", n))
+			if w.checkpoints < 0 || t.Failed() {
+				break
+			}
 		}
-	}
+	})
 }
 
 func TestPowerLossAtEachPoint(t *testing.T) {
 	t.Parallel()
-	for n := 1; ; n++ {
-		d := faultfs.NewDisk()
-		f := faultfs.Wrap(d)
-		f.FailFrom(faultfs.Any, n, faultfs.EIO)
-		w := workload(f)
-		w.check(t, d.Clone(), false, fmt.Sprintf("killed at %d", n))
-		w.check(t, d.Crash(), true, fmt.Sprintf("at %d", n))
-		w.check(t, d.CrashRandom(rand.New(rand.NewPCG(uint64(n), 1))), true, fmt.Sprintf("at %d with luck", n))
-		if f.Count(faultfs.Any) < n || t.Failed() {
-			break
+	synctest.Test(t, func(t *testing.T) {
+		for n := 1; ; n++ {
+			d := faultfs.NewDisk()
+			f := faultfs.Wrap(d)
+			f.FailFrom(faultfs.Any, n, faultfs.EIO)
+			w := workload(f)
+			w.check(t, d.Clone(), false, fmt.Sprintf("killed at %d", n))
+			w.check(t, d.Crash(), true, fmt.Sprintf("at %d", n))
+			w.check(t, d.CrashRandom(rand.New(rand.NewPCG(uint64(n), 1))), true, fmt.Sprintf("at %d with luck", n))
+			if f.Count(faultfs.Any) < n || t.Failed() {
+				break
+			}
 		}
-	}
+	})
 }
 
 func TestFailuresDuringRecovery(t *testing.T) {
 	t.Parallel()
-	disk := faultfs.NewDisk()
-	w := workload(disk)
-	crashed := disk.Crash()
-	for n := 1; ; n++ {
-		d := crashed.Clone()
-		f := faultfs.Wrap(d)
-		f.FailFrom(faultfs.Any, n, faultfs.EIO)
-		q, err := Open(context.Background(), options(f))
-		if err == nil {
-			_ = q.Close()
+	synctest.Test(t, func(t *testing.T) {
+		disk := faultfs.NewDisk()
+		w := workload(disk)
+		crashed := disk.Crash()
+		for n := 1; ; n++ {
+			d := crashed.Clone()
+			f := faultfs.Wrap(d)
+			f.FailFrom(faultfs.Any, n, faultfs.EIO)
+			q, err := Open(context.Background(), options(f))
+			if err == nil {
+				_ = q.Close()
+			}
+			w.check(t, d.Clone(), true, fmt.Sprintf("recovery killed at %d", n))
+			w.check(t, d.Crash(), true, fmt.Sprintf("recovery without power at %d", n))
+			if f.Count(faultfs.Any) < n || t.Failed() {
+				break
+			}
 		}
-		w.check(t, d.Clone(), true, fmt.Sprintf("recovery killed at %d", n))
-		w.check(t, d.Crash(), true, fmt.Sprintf("recovery without power at %d", n))
-		if f.Count(faultfs.Any) < n || t.Failed() {
-			break
-		}
-	}
+	})
 }
 
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
-	d := faultfs.NewDisk()
-	d.Limit(300 << 10)
-	o := options(d)
-	o.Config.AddWait = 500 * time.Millisecond
-	q := running(t, o)
-	var err error
-	n := 0
-	for ; n < 200 && err == nil; n++ {
-		content := envelope.Memory(strings.Repeat("x", 5000))
-		err = q.Add(context.Background(), testEnvelope(q, "a"), nil, content)
-	}
-	if dsn.From(err).Status != dsn.SystemFull {
-		t.Fatalf("after %d: %v", n, err)
-	}
-	err = q.Add(context.Background(), testEnvelope(q, "a"), nil, envelope.Memory(large+large+large+large+large))
-	if dsn.From(err).Status != dsn.SystemFull {
-		t.Errorf("large: %v", err)
-	}
-	// What is queued goes out, and makes room.
-	for range n - 1 {
-		done(t, next(t, q), EffectFinal)
-	}
-	if err := q.j.Checkpoint(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	add(t, q, "there is room again\n", "a")
-	d.Limit(0)
-	add(t, q, large, "a")
+	synctest.Test(t, func(t *testing.T) {
+		d := faultfs.NewDisk()
+		d.Limit(300 << 10)
+		o := options(d)
+		o.Config.AddWait = 500 * time.Millisecond
+		q := running(t, o)
+		var err error
+		n := 0
+		for ; n < 200 && err == nil; n++ {
+			content := envelope.Memory(strings.Repeat("x", 5000))
+			err = q.Add(context.Background(), testEnvelope(q, "a"), nil, content)
+		}
+		if dsn.From(err).Status != dsn.SystemFull {
+			t.Fatalf("after %d: %v", n, err)
+		}
+		err = q.Add(context.Background(), testEnvelope(q, "a"), nil, envelope.Memory(large+large+large+large+large))
+		if dsn.From(err).Status != dsn.SystemFull {
+			t.Errorf("large: %v", err)
+		}
+		// What is queued goes out, and makes room.
+		for range n - 1 {
+			done(t, next(t, q), EffectFinal)
+		}
+		if err := q.j.Checkpoint(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		add(t, q, "there is room again\n", "a")
+		d.Limit(0)
+		add(t, q, large, "a")
+	})
 }
 
 func TestFullBacklogIsRefusedForAWhile(t *testing.T) {
 	t.Parallel()
-	o := options(faultfs.NewDisk())
-	o.Config.IncomingLimit, o.Config.AddWait = 2, time.Second
-	q := running(t, o)
-	add(t, q, "1", "a")
-	add(t, q, "2", "a")
-	err := q.Add(context.Background(), testEnvelope(q, "a"), nil, envelope.Memory("3"))
-	if dsn.From(err).Status != dsn.MailSystem {
-		t.Errorf("%v", err)
-	}
-	done(t, next(t, q), EffectFinal)
-	add(t, q, "3", "a")
+	synctest.Test(t, func(t *testing.T) {
+		o := options(faultfs.NewDisk())
+		o.Config.IncomingLimit, o.Config.AddWait = 2, time.Second
+		q := running(t, o)
+		add(t, q, "1", "a")
+		add(t, q, "2", "a")
+		err := q.Add(context.Background(), testEnvelope(q, "a"), nil, envelope.Memory("3"))
+		if dsn.From(err).Status != dsn.MailSystem {
+			t.Errorf("%v", err)
+		}
+		done(t, next(t, q), EffectFinal)
+		add(t, q, "3", "a")
+	})
 }
 
 func TestDamagedThingsAreSetAside(t *testing.T) {
 	t.Parallel()
-	d := faultfs.NewDisk()
-	o := options(d)
-	q := open(t, o)
-	bad, good := add(t, q, "bad\n", "a"), add(t, q, "good\n", "a")
-	for range 2 {
-		closeItem(t, next(t, q), time.Now().Add(time.Hour))
-	}
-	lost := add(t, q, large, "a")
-	kept := add(t, q, "kept\n", "a")
-	if _, err := q.j.Append(context.Background(), []byte{99, 1, 2, 3}); err != nil {
-		t.Fatal(err)
-	}
-	bucketDir := filepath.Dir(q.places.path(Deferred, bad.ID))
-	content := q.places.content(lost.ID)
-	crashed := d.Crash()
-	closeQueue(t, q)
-	f, err := crashed.OpenFile(filepath.Join(bucketDir, string(bad.ID)), os.O_RDWR, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := f.WriteAt([]byte("?"), fileHeader+3); err != nil {
-		t.Fatal(err)
-	}
-	_ = f.Close()
-	if err := crashed.Remove(content); err != nil {
-		t.Fatal(err)
-	}
-	q = running(t, options(crashed))
-	if _, err := q.Flush(context.Background(), Filter{}); err != nil {
-		t.Fatal(err)
-	}
-	want := map[envelope.QueueID]bool{good.ID: true, kept.ID: true, bad.ID: true}
-	for range 3 {
-		it := next(t, q)
-		if !want[it.Envelope.ID] {
-			t.Errorf("handed out %s", it.Envelope.ID)
+	synctest.Test(t, func(t *testing.T) {
+		d := faultfs.NewDisk()
+		o := options(d)
+		q := open(t, o)
+		bad, good := add(t, q, "bad\n", "a"), add(t, q, "good\n", "a")
+		for range 2 {
+			closeItem(t, next(t, q), time.Now().Add(time.Hour))
 		}
-		delete(want, it.Envelope.ID)
-		done(t, it, EffectFinal)
-	}
-	nothing(t, q)
-	entries, err := crashed.ReadDir("/queue/corrupt")
-	if err != nil || len(entries) != 3 {
-		t.Errorf("corrupt: %v %v", entries, err)
-	}
-	all, err := q.List(context.Background(), Filter{Place: Corrupt}, "", 10)
-	if err != nil || len(all) != 2 {
-		t.Errorf("%v %v", all, err)
-	}
-	for _, info := range all {
-		if err := q.Delete(context.Background(), info.ID); err != nil {
+		lost := add(t, q, large, "a")
+		kept := add(t, q, "kept\n", "a")
+		if _, err := q.j.Append(context.Background(), []byte{99, 1, 2, 3}); err != nil {
+			t.Fatal(err)
+		}
+		bucketDir := filepath.Dir(q.places.path(Deferred, bad.ID))
+		content := q.places.content(lost.ID)
+		crashed := d.Crash()
+		closeQueue(t, q)
+		f, err := crashed.OpenFile(filepath.Join(bucketDir, string(bad.ID)), os.O_RDWR, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.WriteAt([]byte("?"), fileHeader+3); err != nil {
+			t.Fatal(err)
+		}
+		_ = f.Close()
+		if err := crashed.Remove(content); err != nil {
+			t.Fatal(err)
+		}
+		q = running(t, options(crashed))
+		if _, err := q.Flush(context.Background(), Filter{}); err != nil {
+			t.Fatal(err)
+		}
+		want := map[envelope.QueueID]bool{good.ID: true, kept.ID: true, bad.ID: true}
+		for range 3 {
+			it := next(t, q)
+			if !want[it.Envelope.ID] {
+				t.Errorf("handed out %s", it.Envelope.ID)
+			}
+			delete(want, it.Envelope.ID)
+			done(t, it, EffectFinal)
+		}
+		nothing(t, q)
+		entries, err := crashed.ReadDir("/queue/corrupt")
+		if err != nil || len(entries) != 3 {
+			t.Errorf("corrupt: %v %v", entries, err)
+		}
+		all, err := q.List(context.Background(), Filter{Place: Corrupt}, "", 10)
+		if err != nil || len(all) != 2 {
+			t.Errorf("%v %v", all, err)
+		}
+		for _, info := range all {
+			if err := q.Delete(context.Background(), info.ID); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := q.Delete(context.Background(), bad.ID); !errors.Is(err, ErrNoMessage) {
 			t.Error(err)
 		}
-	}
-	if err := q.Delete(context.Background(), bad.ID); !errors.Is(err, ErrNoMessage) {
-		t.Error(err)
-	}
+	})
 }
 
 // TestNoRecordIsLostForWantOfItsContent: the record of a message whose content

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"toastmaster/internal/testkit/faultfs"
@@ -69,35 +70,37 @@ func heldText(items []*Item) (n int64) {
 // journal keep what it was read back for.
 func TestWaitingMessagesKeepToTheBudget(t *testing.T) {
 	t.Parallel()
-	f := faultfs.Wrap(faultfs.NewDisk())
-	o := options(f)
-	o.Config.ContentMemory = 0
-	q := open(t, o)
-	defer closeQueue(t, q)
-	add(t, q, "text\n", "a")
-	it := next(t, q)
-	closeItem(t, it, time.Time{})
-	if it.m.env != nil {
-		t.Error("one that is due at once keeps its envelope")
-	}
-	it = next(t, q)
-	f.Hook(failing(faultfs.Create, "/queue"))
-	if err := it.Close(context.Background(), time.Now(), false); err != nil {
-		t.Fatal(err) // due at once, so nothing was written
-	}
-	it = next(t, q)
-	if err := it.Close(context.Background(), time.Now().Add(20*time.Millisecond), false); err == nil {
-		t.Fatal("deferred without a file")
-	}
-	if it.m.env != nil {
-		t.Error("one that cannot be deferred keeps its envelope")
-	}
-	f.Hook(nil)
-	it = next(t, q)
-	if got := text(t, it); got != prefix+"text\n" {
-		t.Errorf("%q", got)
-	}
-	done(t, it, EffectFinal)
+	synctest.Test(t, func(t *testing.T) {
+		f := faultfs.Wrap(faultfs.NewDisk())
+		o := options(f)
+		o.Config.ContentMemory = 0
+		q := open(t, o)
+		defer closeQueue(t, q)
+		add(t, q, "text\n", "a")
+		it := next(t, q)
+		closeItem(t, it, time.Time{})
+		if it.m.env != nil {
+			t.Error("one that is due at once keeps its envelope")
+		}
+		it = next(t, q)
+		f.Hook(failing(faultfs.Create, "/queue"))
+		if err := it.Close(context.Background(), time.Now(), false); err != nil {
+			t.Fatal(err) // due at once, so nothing was written
+		}
+		it = next(t, q)
+		if err := it.Close(context.Background(), time.Now().Add(20*time.Millisecond), false); err == nil {
+			t.Fatal("deferred without a file")
+		}
+		if it.m.env != nil {
+			t.Error("one that cannot be deferred keeps its envelope")
+		}
+		f.Hook(nil)
+		it = next(t, q)
+		if got := text(t, it); got != prefix+"text\n" {
+			t.Errorf("%q", got)
+		}
+		done(t, it, EffectFinal)
+	})
 }
 
 // failing makes operations of a kind fail on names that begin with prefix.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -185,84 +186,88 @@ func TestThroughTheQueue(t *testing.T) {
 
 func TestDeferredComesBackWithItsState(t *testing.T) {
 	t.Parallel()
-	for _, content := range []string{"small\n", large} {
-		d := faultfs.NewDisk()
-		q := running(t, options(d))
-		env := add(t, q, content, "a", "b", "c")
-		it := next(t, q)
-		if err := it.Done(1, EffectStore); err != nil {
-			t.Fatal(err)
-		}
-		it.Failed(0, &dsn.Error{Status: dsn.NoAnswer, Text: "no answer", RemoteMTA: "mx", RemoteReply: "421 x", Cause: errors.New("secret")})
-		if err := it.Close(context.Background(), time.Now().Add(10*time.Millisecond), true); err != nil {
-			t.Fatal(err)
-		}
-		check := func(it *Item, attempts int, replay bool) {
-			t.Helper()
-			if it.Envelope.ID != env.ID || fmt.Sprint(it.Envelope) != fmt.Sprint(env) || !slices.Equal(it.Pending(), []int{0, 2}) ||
-				it.Attempts != attempts || !it.Warned || it.Replay != replay {
-				t.Errorf("%+v %v", it, it.Pending())
+	synctest.Test(t, func(t *testing.T) {
+		for _, content := range []string{"small\n", large} {
+			d := faultfs.NewDisk()
+			q := running(t, options(d))
+			env := add(t, q, content, "a", "b", "c")
+			it := next(t, q)
+			if err := it.Done(1, EffectStore); err != nil {
+				t.Fatal(err)
 			}
-			if e := it.LastError(0); e == nil || e.Status != dsn.NoAnswer || e.RemoteReply != "421 x" || it.LastError(2) != nil {
-				t.Errorf("%v", e)
+			it.Failed(0, &dsn.Error{Status: dsn.NoAnswer, Text: "no answer", RemoteMTA: "mx", RemoteReply: "421 x", Cause: errors.New("secret")})
+			if err := it.Close(context.Background(), time.Now().Add(10*time.Millisecond), true); err != nil {
+				t.Fatal(err)
 			}
-			if text(t, it) != prefix+content {
-				t.Error("content differs")
+			check := func(it *Item, attempts int, replay bool) {
+				t.Helper()
+				if it.Envelope.ID != env.ID || fmt.Sprint(it.Envelope) != fmt.Sprint(env) || !slices.Equal(it.Pending(), []int{0, 2}) ||
+					it.Attempts != attempts || !it.Warned || it.Replay != replay {
+					t.Errorf("%+v %v", it, it.Pending())
+				}
+				if e := it.LastError(0); e == nil || e.Status != dsn.NoAnswer || e.RemoteReply != "421 x" || it.LastError(2) != nil {
+					t.Errorf("%v", e)
+				}
+				if text(t, it) != prefix+content {
+					t.Error("content differs")
+				}
 			}
+			it = next(t, q)
+			check(it, 1, true)
+			if err := it.Close(context.Background(), time.Now().Add(-time.Second), true); err != nil {
+				t.Fatal(err)
+			}
+			o := options(d.Crash())
+			q2 := running(t, o)
+			it = next(t, q2)
+			check(it, 2, true)
+			done(t, it, EffectFinal)
 		}
-		it = next(t, q)
-		check(it, 1, true)
-		if err := it.Close(context.Background(), time.Now().Add(-time.Second), true); err != nil {
-			t.Fatal(err)
-		}
-		o := options(d.Crash())
-		q2 := running(t, o)
-		it = next(t, q2)
-		check(it, 2, true)
-		done(t, it, EffectFinal)
-	}
+	})
 }
 
 func TestMarksAfterACrash(t *testing.T) {
 	t.Parallel()
-	d := faultfs.NewDisk()
-	o := options(d)
-	var store atomic.Int32
-	o.Checkpoint = func(context.Context) error { store.Add(1); return nil }
-	q := open(t, o)
-	final, covered, uncovered := add(t, q, "final\n", "a"), add(t, q, "covered\n", "a"), add(t, q, "uncovered\n", "a", "b")
-	done(t, next(t, q), EffectFinal)
-	done(t, next(t, q), EffectStore)
-	if err := q.j.Checkpoint(context.Background()); err != nil || store.Load() != 1 {
-		t.Fatal(err)
-	}
-	it := next(t, q)
-	_ = it.Done(0, EffectFinal)
-	_ = it.Done(1, EffectStore)
-	closeItem(t, it, time.Time{})
-	if err := q.j.Flush(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	crashed := d.Crash()
-	closeQueue(t, q)
-	// The second crash comes after a checkpoint of the second process, which
-	// must not cover the marks of the first.
-	for range 2 {
-		q = open(t, options(crashed))
-		it = next(t, q)
-		if it.Envelope.ID != uncovered.ID || !it.Replay || !slices.Equal(it.Pending(), []int{1}) {
-			t.Errorf("%s %v, want %s; not %s %s", it.Envelope.ID, it.Pending(), uncovered.ID, final.ID, covered.ID)
-		}
-		nothing(t, q)
-		if err := q.j.Checkpoint(context.Background()); err != nil {
+	synctest.Test(t, func(t *testing.T) {
+		d := faultfs.NewDisk()
+		o := options(d)
+		var store atomic.Int32
+		o.Checkpoint = func(context.Context) error { store.Add(1); return nil }
+		q := open(t, o)
+		final, covered, uncovered := add(t, q, "final\n", "a"), add(t, q, "covered\n", "a"), add(t, q, "uncovered\n", "a", "b")
+		done(t, next(t, q), EffectFinal)
+		done(t, next(t, q), EffectStore)
+		if err := q.j.Checkpoint(context.Background()); err != nil || store.Load() != 1 {
 			t.Fatal(err)
 		}
-		crashed = crashed.Crash()
+		it := next(t, q)
+		_ = it.Done(0, EffectFinal)
+		_ = it.Done(1, EffectStore)
+		closeItem(t, it, time.Time{})
+		if err := q.j.Flush(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		crashed := d.Crash()
 		closeQueue(t, q)
-	}
-	q = open(t, options(d))
-	defer closeQueue(t, q)
-	nothing(t, q) // closed in order: all is covered
+		// The second crash comes after a checkpoint of the second process, which
+		// must not cover the marks of the first.
+		for range 2 {
+			q = open(t, options(crashed))
+			it = next(t, q)
+			if it.Envelope.ID != uncovered.ID || !it.Replay || !slices.Equal(it.Pending(), []int{1}) {
+				t.Errorf("%s %v, want %s; not %s %s", it.Envelope.ID, it.Pending(), uncovered.ID, final.ID, covered.ID)
+			}
+			nothing(t, q)
+			if err := q.j.Checkpoint(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			crashed = crashed.Crash()
+			closeQueue(t, q)
+		}
+		q = open(t, options(d))
+		defer closeQueue(t, q)
+		nothing(t, q) // closed in order: all is covered
+	})
 }
 
 func TestInUseAndIDs(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"toastmaster/internal/dsn"
@@ -198,28 +199,30 @@ func TestFailedActivationKeepsNoPin(t *testing.T) {
 // looks, and the message is not lost.
 func TestFailedActivationAndRelocation(t *testing.T) {
 	t.Parallel()
-	o := options(faultfs.NewDisk())
-	o.Config.RunDelay = time.Millisecond
-	q := open(t, o)
-	defer closeQueue(t, q)
-	const n = 20
-	for range n {
-		add(t, q, "text\n", "a")
-	}
-	for range n {
-		m := next(t, q).m
-		var both sync.WaitGroup
-		both.Go(func() {
-			if err := q.relocate(context.Background(), m); err != nil {
-				t.Error(err)
-			}
-		})
-		both.Go(func() { q.activationFailed(m, errors.New("not now")) })
-		both.Wait()
-	}
-	for range n {
-		done(t, next(t, q), EffectFinal)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		o := options(faultfs.NewDisk())
+		o.Config.RunDelay = time.Millisecond
+		q := open(t, o)
+		defer closeQueue(t, q)
+		const n = 20
+		for range n {
+			add(t, q, "text\n", "a")
+		}
+		for range n {
+			m := next(t, q).m
+			var both sync.WaitGroup
+			both.Go(func() {
+				if err := q.relocate(context.Background(), m); err != nil {
+					t.Error(err)
+				}
+			})
+			both.Go(func() { q.activationFailed(m, errors.New("not now")) })
+			both.Wait()
+		}
+		for range n {
+			done(t, next(t, q), EffectFinal)
+		}
+	})
 }
 
 func flush(t *testing.T, q *Queue) {
