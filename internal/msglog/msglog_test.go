@@ -73,6 +73,9 @@ func open(t *testing.T, o Options) (l *Log, file string) {
 	if o.Flush == 0 {
 		o.Flush = time.Hour // nothing is written by time
 	}
+	if o.CloseTimeout == 0 {
+		o.CloseTimeout = limit
+	}
 	l, err := Open(o)
 	if err != nil {
 		t.Fatal(err)

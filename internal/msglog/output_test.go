@@ -25,15 +25,7 @@ func TestLinesWaitForTheFlushTime(t *testing.T) {
 	t.Parallel()
 	l, file := open(t, Options{Buffer: 1 << 16, Flush: 5 * time.Millisecond, Clock: clock.System{}})
 	l.Event(Removed{ID: "Q1", Reason: "done"})
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for range 5000 {
-		if strings.Contains(contents(t, file), "Q1") {
-			return
-		}
-		<-tick.C
-	}
-	t.Error("never written")
+	until(t, l, "the line", func() bool { return strings.Contains(contents(t, file), "Q1") })
 }
 
 func TestWarningsAreWrittenAtOnceWithWhatWaits(t *testing.T) {
@@ -43,11 +35,7 @@ func TestWarningsAreWrittenAtOnceWithWhatWaits(t *testing.T) {
 		l, file := open(t, Options{Buffer: 1 << 16, Format: format})
 		l.Event(Removed{ID: "Q1", Reason: "done"})
 		l.With("a", "b").WithGroup("g").Warn("now")
-		within(t, "the file", func() {
-			for !strings.Contains(contents(t, file), "now") {
-				time.Sleep(time.Millisecond)
-			}
-		})
+		until(t, l, "the file", func() bool { return strings.Contains(contents(t, file), "now") })
 		if got := contents(t, file); !strings.Contains(got, "Q1") {
 			t.Errorf("%s: %s", format, got)
 		}
@@ -141,11 +129,7 @@ func TestLostLinesAreCounted(t *testing.T) {
 	for _, id := range []string{"a", "b"} {
 		l.Event(Removed{ID: envelope.QueueID(id), Reason: "done"})
 		l.out.urge()
-		within(t, "the failure", func() {
-			for l.Health() == nil || l.out.writing() > 0 {
-				time.Sleep(time.Millisecond)
-			}
-		})
+		until(t, l, "the failure", func() bool { return l.Health() != nil && l.out.writing() == 0 })
 	}
 	if err := l.Reopen(); err != nil {
 		t.Fatal(err)

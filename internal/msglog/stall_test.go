@@ -37,13 +37,32 @@ func within(t *testing.T, what string, f func()) {
 	}
 }
 
-// moving is the machine's clock, some time ahead.
+// until returns as soon as ok holds; it looks again after each write.
+func until(t *testing.T, l *Log, what string, ok func() bool) {
+	t.Helper()
+	late := time.After(limit)
+	for {
+		l.out.mu.Lock()
+		written := l.out.changed
+		l.out.mu.Unlock()
+		if ok() {
+			return
+		}
+		select {
+		case <-written:
+		case <-late:
+			t.Fatalf("%s waits", what)
+		}
+	}
+}
+
+// moving is a clock that the test moves. Its timers are the machine's.
 type moving struct {
 	clock.System
 	ahead atomic.Int64
 }
 
-func (m *moving) Now() time.Time { return time.Now().Add(time.Duration(m.ahead.Load())) }
+func (m *moving) Now() time.Time { return time.Unix(1_700_000_000, m.ahead.Load()) }
 
 // stalled is a log on a pipe that nobody reads until the test does.
 func stalled(t *testing.T, o Options) (*Log, *os.File) {
@@ -63,6 +82,9 @@ func stalled(t *testing.T, o Options) (*Log, *os.File) {
 	}
 	if o.Flush == 0 {
 		o.Flush = time.Millisecond
+	}
+	if o.CloseTimeout == 0 {
+		o.CloseTimeout = limit
 	}
 	l, err := Open(o)
 	if err != nil {
@@ -108,11 +130,7 @@ func TestAReaderThatStallsStopsNobody(t *testing.T) {
 			}()
 			number := regexp.MustCompile(`n"?[=:](\d+)`)
 			// The buffer has room as soon as it was written.
-			within(t, "the buffer", func() {
-				for l.Health() != nil {
-					time.Sleep(time.Millisecond)
-				}
-			})
+			until(t, l, "the buffer", func() bool { return l.Health() == nil })
 			l.Warn("the last")
 			within(t, "the reader", func() { <-read })
 			last, noticed, seen := -1, 0, 0
@@ -179,14 +197,18 @@ func TestReopenLeavesAStalledFile(t *testing.T) {
 	if err := os.Rename(file, file+".1"); err != nil {
 		t.Fatal(err)
 	}
-	within(t, "Reopen and Close", func() {
+	within(t, "Reopen", func() {
 		if err := l.Reopen(); err != nil {
 			t.Error(err)
 		}
-		for l.Health() != nil {
-			time.Sleep(time.Millisecond)
-		}
-		l.Info("new")
+	})
+	until(t, l, "the new file", func() bool { return l.Health() == nil })
+	l.Info("new")
+	// It took its time to leave the old file; the new one may have what it needs.
+	l.out.mu.Lock()
+	l.out.closeTimeout = limit
+	l.out.mu.Unlock()
+	within(t, "Close", func() {
 		if err := l.Close(); err != nil {
 			t.Error(err)
 		}
