@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/iotest"
+	"testing/synctest"
 	"time"
 
 	"github.com/emersion/go-smtp"
@@ -146,28 +147,34 @@ func TestIdleClientIsTold(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			var log bytes.Buffer
-			bag := &mailbag{}
-			s := testServer(bag)
-			s.Timeout = 50 * time.Millisecond
-			s.Log = msglog.New(slog.NewTextHandler(&log, nil))
-			client, server := net.Pipe()
-			done := make(chan struct{})
-			go func() {
-				defer close(done)
-				s.ServeConn(context.Background(), server)
-				server.Close()
-			}()
-			go io.WriteString(client, c.before)
-			out, _ := io.ReadAll(client)
-			<-done
-			lines := strings.Split(strings.TrimRight(string(out), "\r\n"), "\r\n")
-			if lines[len(lines)-1] != c.want || len(bag.take()) != 0 {
-				t.Errorf("%q, %+v", out, bag.take())
-			}
-			if !strings.Contains(log.String(), `reason="`+c.reason+`"`) && !strings.Contains(log.String(), "reason="+c.reason) {
-				t.Errorf("log: %s", log.String())
-			}
+			synctest.Test(t, func(t *testing.T) {
+				var log bytes.Buffer
+				bag := &mailbag{}
+				s := testServer(bag)
+				s.Timeout = 5 * time.Minute
+				s.Log = msglog.New(slog.NewTextHandler(&log, nil))
+				client, server := net.Pipe()
+				began := time.Now()
+				done := make(chan struct{})
+				go func() {
+					defer close(done)
+					s.ServeConn(context.Background(), server)
+					server.Close()
+				}()
+				go io.WriteString(client, c.before)
+				out, _ := io.ReadAll(client)
+				<-done
+				if took := time.Since(began); took != s.Timeout {
+					t.Errorf("after %v", took)
+				}
+				lines := strings.Split(strings.TrimRight(string(out), "\r\n"), "\r\n")
+				if lines[len(lines)-1] != c.want || len(bag.take()) != 0 {
+					t.Errorf("%q, %+v", out, bag.take())
+				}
+				if !strings.Contains(log.String(), `reason="`+c.reason+`"`) && !strings.Contains(log.String(), "reason="+c.reason) {
+					t.Errorf("log: %s", log.String())
+				}
+			})
 		})
 	}
 }

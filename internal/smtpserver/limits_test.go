@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/emersion/go-smtp"
@@ -243,6 +244,30 @@ func waitReadable(nc net.Conn) error {
 	})
 }
 
+// dripped is what a server says to a client that first sends begin and then goes
+// on with drop each second, until the server ends it; and how long that took.
+func dripped(t *testing.T, server *Server, begin, drop string) (out string, took time.Duration) {
+	t.Helper()
+	nc, client := net.Pipe()
+	began := time.Now()
+	var both sync.WaitGroup
+	both.Go(func() {
+		server.ServeConn(t.Context(), nc)
+		took = time.Since(began)
+		nc.Close()
+	})
+	both.Go(func() {
+		_, err := io.WriteString(client, begin)
+		for err == nil {
+			time.Sleep(time.Second)
+			_, err = io.WriteString(client, drop)
+		}
+	})
+	all, _ := io.ReadAll(client)
+	both.Wait()
+	return string(all), took
+}
+
 // TestACommandOctetByOctet gets its place back within the time of one command.
 func TestACommandOctetByOctet(t *testing.T) {
 	t.Parallel()
@@ -252,29 +277,14 @@ func TestACommandOctetByOctet(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			server := testServer(&mailbag{})
-			server.Timeout, server.MinRate = 300*time.Millisecond, 100_000
-			client := dial(t, serve(t, server))
-			defer client.Close()
-			stop, done := make(chan struct{}), make(chan struct{})
-			go func() {
-				defer close(done)
-				_, err := io.WriteString(client, begin)
-				for err == nil {
-					select {
-					case <-stop:
-						return
-					case <-time.After(5 * time.Millisecond):
-						_, err = io.WriteString(client, "x")
-					}
+			synctest.Test(t, func(t *testing.T) {
+				server := testServer(&mailbag{})
+				server.Timeout, server.MinRate = 5*time.Minute, 500
+				out, took := dripped(t, server, begin, "x")
+				if !strings.Contains(out, "421 4.4.2 ") || took < server.Timeout || took > server.Timeout+time.Second {
+					t.Errorf("after %v: %q", took, out)
 				}
-			}()
-			out, _ := io.ReadAll(client)
-			close(stop)
-			<-done
-			if !strings.Contains(string(out), "421 4.4.2 ") {
-				t.Errorf("%q", out)
-			}
+			})
 		})
 	}
 }
@@ -282,26 +292,14 @@ func TestACommandOctetByOctet(t *testing.T) {
 // TestLogInHasATime on a port for users, whatever is said meanwhile.
 func TestLogInHasATime(t *testing.T) {
 	t.Parallel()
-	server := testServer(&mailbag{})
-	server.LoginTimeout, server.MaxJunk = 300*time.Millisecond, 0
-	client := dial(t, serve(t, server))
-	defer client.Close()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			if _, err := io.WriteString(client, "NOOP\r\n"); err != nil {
-				return
-			}
-			time.Sleep(5 * time.Millisecond)
+	synctest.Test(t, func(t *testing.T) {
+		server := testServer(&mailbag{})
+		server.LoginTimeout, server.MaxJunk = time.Minute, 0
+		out, took := dripped(t, server, "", "NOOP\r\n")
+		if !strings.Contains(out, "421 4.4.2 ") || took != server.LoginTimeout {
+			t.Errorf("after %v: %.300q", took, out)
 		}
-	}()
-	out, _ := io.ReadAll(client)
-	client.Close()
-	<-done
-	if !strings.Contains(string(out), "421 4.4.2 ") {
-		t.Errorf("%.300q", out)
-	}
+	})
 }
 
 // TestStress: with hardly any place left, idle strangers leave soon and errors

@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -35,13 +36,8 @@ func pair(t *testing.T) (server, client net.Conn) {
 	return server, client
 }
 
-// TestALineHasOneTime: a client that sends one octet now and then does not get
-// more time with each. It would hold its place for ever.
-func TestALineHasOneTime(t *testing.T) {
-	t.Parallel()
-	server, client := pair(t)
-	c := NewConn(server, nil)
-	c.ReadTimeout = 300 * time.Millisecond
+// trickle sends an octet a second until the connection ends; stop ends it, and waits.
+func trickle(server, client net.Conn) (stop func()) {
 	gone := make(chan struct{})
 	go func() {
 		defer close(gone)
@@ -49,16 +45,34 @@ func TestALineHasOneTime(t *testing.T) {
 			if _, err := client.Write([]byte("x")); err != nil {
 				return
 			}
-			time.Sleep(5 * time.Millisecond)
+			time.Sleep(time.Second)
 		}
 	}()
-	for _, read := range []func() ([]byte, error){c.ReadCommand, c.ReadLine} {
-		if _, err := read(); !errors.Is(err, os.ErrDeadlineExceeded) {
-			t.Errorf("%v", err)
-		}
+	return func() {
+		_ = server.Close()
+		<-gone
 	}
-	server.Close()
-	<-gone
+}
+
+// TestALineHasOneTime: a client that sends one octet now and then does not get
+// more time with each. It would hold its place for ever.
+func TestALineHasOneTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		server, client := net.Pipe()
+		defer trickle(server, client)()
+		c := NewConn(server, nil)
+		c.ReadTimeout = 5 * time.Minute
+		for _, read := range []func() ([]byte, error){c.ReadCommand, c.ReadLine} {
+			began := time.Now()
+			if _, err := read(); !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("%v", err)
+			}
+			if took := time.Since(began); took != c.ReadTimeout {
+				t.Errorf("took %v", took)
+			}
+		}
+	})
 }
 
 // TestContentEarnsItsTime is the arithmetic of MinRate: what flows goes on, what
@@ -91,45 +105,50 @@ func TestContentEarnsItsTime(t *testing.T) {
 	}
 }
 
-// TestContentOctetByOctetEnds is the same on a socket.
+// TestContentOctetByOctetEnds is the same on a connection.
 func TestContentOctetByOctetEnds(t *testing.T) {
 	t.Parallel()
-	server, client := pair(t)
-	c := NewConn(server, nil)
-	c.ReadTimeout, c.MinRate = 300*time.Millisecond, 100_000
-	gone := make(chan struct{})
-	go func() {
-		defer close(gone)
-		for {
-			if _, err := client.Write([]byte("x")); err != nil {
-				return
-			}
-			time.Sleep(5 * time.Millisecond)
+	synctest.Test(t, func(t *testing.T) {
+		server, client := net.Pipe()
+		defer trickle(server, client)()
+		c := NewConn(server, nil)
+		c.ReadTimeout, c.MinRate = 5*time.Minute, 500
+		began := time.Now()
+		c.BeginContent()
+		if _, err := io.Copy(io.Discard, c.In.Content(Allow)); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%v", err)
 		}
-	}()
-	c.BeginContent()
-	if _, err := io.Copy(io.Discard, c.In.Content(Allow)); !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("%v", err)
-	}
-	server.Close()
-	<-gone
+		// Each of the some 300 octets has bought 2 ms.
+		if took := time.Since(began); took < c.ReadTimeout || took > c.ReadTimeout+time.Second {
+			t.Errorf("took %v", took)
+		}
+	})
 }
 
 // TestStressShortensAPresentWait: those who wait already make room, too.
 func TestStressShortensAPresentWait(t *testing.T) {
 	t.Parallel()
-	server, _ := pair(t)
-	c := NewConn(server, nil)
-	c.ReadTimeout, c.StressTimeout = time.Hour, 50*time.Millisecond
-	result := make(chan error, 1)
-	go func() {
-		_, err := c.ReadCommand()
-		result <- err
-	}()
-	c.Stress(true)
-	if err := <-result; !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("%v", err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		server, client := net.Pipe()
+		defer server.Close()
+		defer client.Close()
+		c := NewConn(server, nil)
+		c.ReadTimeout, c.StressTimeout = time.Hour, 10*time.Second
+		result := make(chan error, 1)
+		go func() {
+			_, err := c.ReadCommand()
+			result <- err
+		}()
+		synctest.Wait()
+		began := time.Now()
+		c.Stress(true)
+		if err := <-result; !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%v", err)
+		}
+		if took := time.Since(began); took > c.StressTimeout {
+			t.Errorf("took %v", took)
+		}
+	})
 }
 
 // TestEarly finds what was sent before its time: read already, in the socket,
