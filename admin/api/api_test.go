@@ -175,7 +175,7 @@ func TestBulkAndPaging(t *testing.T) {
 	}
 	in[10].Address = "u@elsewhere.test"
 	in[20].Address = in[19].Address
-	res, err := b.unix.AddMailboxes(ctx, in)
+	res, err := b.unix.AddMailboxes(ctx, in, false)
 	if check(t, res, err); res.Added != n-2 || res.Exists != 1 || res.Failed != 1 || res.Results[10].Error == "" {
 		t.Errorf("%d added, %d existed, %d failed", res.Added, res.Exists, res.Failed)
 	}

@@ -21,10 +21,6 @@ import (
 // of the database for seconds.
 const MaxBulk = 5000
 
-type bulkInput struct {
-	RawBody []byte `contentType:"application/x-ndjson"`
-}
-
 // registerBulk declares the bulk additions.
 func (s *Server) registerBulk(a huma.API) {
 	h := s.h
@@ -51,14 +47,14 @@ func addBulk[I any](s *Server, a huma.API, things, more string, of reflect.Type,
 	huma.Register(a, op, answering(s.h, f))
 }
 
-type bulkOtherInput struct {
+type bulkInput struct {
 	Dry     bool   `query:"dry_run" doc:"Change nothing, and answer what would be done"`
 	RawBody []byte `contentType:"application/x-ndjson"`
 }
 
 // bulkOf makes the handler of a bulk addition.
-func bulkOf[T any](h *handlers, add func(context.Context, string, []T, bool) ([]model.BulkResult, error)) func(context.Context, *bulkOtherInput) (*body[model.BulkResponse], error) {
-	return func(ctx context.Context, in *bulkOtherInput) (*body[model.BulkResponse], error) {
+func bulkOf[T any](h *handlers, add func(context.Context, string, []T, bool) ([]model.BulkResult, error)) func(context.Context, *bulkInput) (*body[model.BulkResponse], error) {
+	return func(ctx context.Context, in *bulkInput) (*body[model.BulkResponse], error) {
 		// Addresses of any domain: it takes the right to all.
 		actor, err := may(ctx, authz.Write, onSystem())
 		if err != nil {
@@ -86,7 +82,7 @@ func (h *handlers) bulkAddMailboxes(ctx context.Context, in *bulkInput) (*body[m
 	if err != nil {
 		return nil, err
 	}
-	results, err := h.o.Store.AddMailboxes(ctx, actor, boxes, h.keepsOldMail)
+	results, err := h.o.Store.AddMailboxes(ctx, actor, boxes, in.Dry, h.keepsOldMail)
 	if err != nil {
 		return nil, err
 	}

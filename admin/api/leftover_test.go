@@ -29,7 +29,7 @@ func TestMailOfAnEarlierMailbox(t *testing.T) {
 	wantKind(t, "no mail", err, model.NotFound)
 	_, err = b.unix.RemoveMailbox(ctx, "old@a.test", false)
 	wantKind(t, "no mailbox", err, model.NotFound)
-	bulk, err := b.unix.AddMailboxes(ctx, []model.NewMailbox{{Address: "Old@a.test"}, {Address: "one@a.test"}})
+	bulk, err := b.unix.AddMailboxes(ctx, []model.NewMailbox{{Address: "Old@a.test"}, {Address: "one@a.test"}}, false)
 	if check(t, bulk, err); bulk.Added != 1 || bulk.Failed != 1 || !strings.Contains(bulk.Results[0].Error, "--keep-mail") {
 		t.Errorf("%+v", bulk)
 	}
@@ -46,7 +46,7 @@ func TestMailOfAnEarlierMailbox(t *testing.T) {
 	}
 	_, err = b.unix.AddMailbox(ctx, model.NewMailbox{Address: "old@a.test"})
 	wantKind(t, "is there", err, model.Exists)
-	bulk, err = b.unix.AddMailboxes(ctx, []model.NewMailbox{{Address: "old@a.test"}})
+	bulk, err = b.unix.AddMailboxes(ctx, []model.NewMailbox{{Address: "old@a.test"}}, false)
 	if check(t, bulk, err); bulk.Exists != 1 {
 		t.Errorf("%+v", bulk)
 	}
@@ -110,7 +110,7 @@ func TestMailInTheHomeOfAnother(t *testing.T) {
 	if wantKind(t, "alone", err, model.Invalid); err == nil || !strings.Contains(err.Error(), "home of old@a.test") {
 		t.Error(err)
 	}
-	bulk, err := b.unix.AddMailboxes(ctx, []model.NewMailbox{in})
+	bulk, err := b.unix.AddMailboxes(ctx, []model.NewMailbox{in}, false)
 	if check(t, bulk, err); bulk.Failed != 1 || !strings.Contains(bulk.Results[0].Error, "home of old@a.test") {
 		t.Errorf("%+v", bulk)
 	}

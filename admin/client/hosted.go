@@ -104,9 +104,9 @@ func (c *Client) AddMailbox(ctx context.Context, in model.NewMailbox) (model.Mai
 	return call[model.Mailbox](ctx, c, request{method: http.MethodPost, path: "/mailboxes", in: in})
 }
 
-// AddMailboxes makes many, at most MaxBulk of admin/model.
-func (c *Client) AddMailboxes(ctx context.Context, in []model.NewMailbox) (model.BulkResponse, error) {
-	return call[model.BulkResponse](ctx, c, request{method: http.MethodPost, path: "/mailboxes/bulk", in: in})
+// AddMailboxes makes many, at most 5000; dry only says what would be done.
+func (c *Client) AddMailboxes(ctx context.Context, in []model.NewMailbox, dry bool) (model.BulkResponse, error) {
+	return bulk(ctx, c, "mailboxes", in, dry)
 }
 
 // SetMailbox changes a mailbox.

@@ -15,8 +15,9 @@ import (
 // Passwords in clear are hashed on Options.Workers processors with the bulk
 // strength (docs/internals/decisions/0006-bulk-passwords.md); what exists is not hashed.
 // check, which may be nil, is asked about each that does not exist: its error is
-// the result of that one.
-func (s *Store) AddMailboxes(ctx context.Context, actor string, in []model.NewMailbox, check func(context.Context, *model.NewMailbox) error) ([]model.BulkResult, error) {
+// the result of that one. With dry nothing is hashed and nothing is changed, and the
+// results are what they would be.
+func (s *Store) AddMailboxes(ctx context.Context, actor string, in []model.NewMailbox, dry bool, check func(context.Context, *model.NewMailbox) error) ([]model.BulkResult, error) {
 	rows := make([]bulkRow, len(in))
 	for i := range in {
 		rows[i].in = &in[i]
@@ -30,10 +31,10 @@ func (s *Store) AddMailboxes(ctx context.Context, actor string, in []model.NewMa
 			r.err = check(ctx, r.in)
 		}
 	}
-	if err := s.hashAll(ctx, rows); err != nil {
+	if err := s.hashAll(ctx, rows, dry); err != nil {
 		return nil, err
 	}
-	return addMany(ctx, s, actor, rows, false, many[bulkRow]{
+	return addMany(ctx, s, actor, rows, dry, many[bulkRow]{
 		kind: "mailbox", name: func(r *bulkRow) string { return r.in.Address },
 		normalize: func(r *bulkRow) error { return r.err },
 		add: func(t *tx, r *bulkRow) error {
@@ -79,14 +80,19 @@ func (s *Store) lookAhead(ctx context.Context, rows []bulkRow) error {
 	return nil
 }
 
-// hashAll hashes the passwords in parallel and waits for all.
-func (s *Store) hashAll(ctx context.Context, rows []bulkRow) error {
+// hashAll hashes the passwords in parallel and waits for all. With dry it only looks
+// at the hashes that were given.
+func (s *Store) hashAll(ctx context.Context, rows []bulkRow, dry bool) error {
+	hash := s.o.Hasher.BulkHash
+	if dry {
+		hash = func(string) string { return "" }
+	}
 	next := make(chan *bulkRow)
 	var workers sync.WaitGroup
 	for range s.o.Workers {
 		workers.Go(func() {
 			for r := range next {
-				r.hash, r.err = storedHash(r.in.MailboxChange, s.o.Hasher.BulkHash)
+				r.hash, r.err = storedHash(r.in.MailboxChange, hash)
 			}
 		})
 	}

@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 
 	"toastmaster/admin/model"
@@ -29,7 +30,14 @@ func TestBulk(t *testing.T) {
 	}
 	want := []string{"added", "exists", "failed", "added", "exists", "failed", "failed", "failed", "added", "failed"}
 	before := b.changed.Load()
-	for i, r := range must(b.AddMailboxes(ctx, me, in, nil))(t) {
+	dry := must(b.AddMailboxes(ctx, me, slices.Clone(in), true, nil))(t)
+	if page := must(b.Mailboxes(ctx, model.Filter{}, "", 100))(t); len(page.Items) != 1 || b.changed.Load() != before {
+		t.Errorf("a dry run made %+v", page.Items)
+	}
+	for i, r := range must(b.AddMailboxes(ctx, me, in, false, nil))(t) {
+		if r != dry[i] {
+			t.Errorf("%d: %+v, but %+v in a dry run", i, r, dry[i])
+		}
 		if r.Result != want[i] || (r.Error != "") != (want[i] == "failed") {
 			t.Errorf("%d: %+v, want %s", i, r, want[i])
 		}
@@ -43,14 +51,14 @@ func TestBulk(t *testing.T) {
 	if got := b.hash(t, "hash@a.test"); got != hash {
 		t.Errorf("stored %s", got)
 	}
-	for i, r := range must(b.AddMailboxes(ctx, me, in[:2], nil))(t) {
+	for i, r := range must(b.AddMailboxes(ctx, me, in[:2], false, nil))(t) {
 		if r.Result != model.BulkExists {
 			t.Errorf("again %d: %+v", i, r)
 		}
 	}
 	cancelled, cancel := context.WithCancel(ctx)
 	cancel()
-	_, err := b.AddMailboxes(cancelled, me, in, nil)
+	_, err := b.AddMailboxes(cancelled, me, in, false, nil)
 	wantKind(t, "cancelled", err, model.Unavailable)
 }
 
@@ -64,13 +72,13 @@ func TestBulkRefusesWhole(t *testing.T) {
 		{Address: "one@a.test", MailboxChange: model.MailboxChange{Home: ptr("shared")}}, {Address: "two@a.test", MailboxChange: model.MailboxChange{Home: ptr("shared")}}, {Address: "three@a.test", MailboxChange: model.MailboxChange{Home: ptr("../x")}},
 		{Address: "four@a.test"},
 	}
-	if got := results(must(b.AddMailboxes(ctx, me, in, nil))(t)); got != "added failed failed added" {
+	if got := results(must(b.AddMailboxes(ctx, me, in, false, nil))(t)); got != "added failed failed added" {
 		t.Errorf("%s", got)
 	}
 	for i := range in {
 		in[i].MailboxChange = model.MailboxChange{}
 	}
-	if got := results(must(b.AddMailboxes(ctx, me, in, nil))(t)); got != "exists added added exists" {
+	if got := results(must(b.AddMailboxes(ctx, me, in, false, nil))(t)); got != "exists added added exists" {
 		t.Errorf("with other homes: %s", got)
 	}
 }
@@ -85,7 +93,7 @@ func BenchmarkBulk(b *testing.B) {
 			in[j] = model.NewMailbox{Address: fmt.Sprintf("u%d@a.test", i), MailboxChange: model.MailboxChange{Password: ptr("secret")}}
 			i++
 		}
-		must(s.AddMailboxes(context.Background(), me, in, nil))(b)
+		must(s.AddMailboxes(context.Background(), me, in, false, nil))(b)
 	}
 	b.ReportMetric(float64(i)/b.Elapsed().Seconds(), "mailboxes/s")
 }

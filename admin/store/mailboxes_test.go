@@ -67,7 +67,7 @@ func TestPaging(t *testing.T) {
 	}
 	start := time.Now()
 	for chunk := range slices.Chunk(in, 500) {
-		for _, r := range must(b.AddMailboxes(ctx, me, chunk, nil))(t) {
+		for _, r := range must(b.AddMailboxes(ctx, me, chunk, false, nil))(t) {
 			if r.Result != model.BulkAdded {
 				t.Fatalf("%+v", r)
 			}

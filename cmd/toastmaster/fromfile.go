@@ -15,8 +15,13 @@ import (
 	"toastmaster/admin/model"
 )
 
-// fromChunk is how many lines are sent at once: they are one transaction.
-const fromChunk = 2000
+// fromChunk is how many lines are sent at once: they are one transaction. dryChunk
+// is it for a dry run, the most that the API takes: a transaction that is taken back
+// knows nothing of those before it.
+const (
+	fromChunk = 2000
+	dryChunk  = 5000
+)
 
 // maxLogicalLine bounds a line with those that continue it.
 const maxLogicalLine = 1 << 20
@@ -29,7 +34,7 @@ type fromFlags struct {
 
 func (o *fromFlags) register(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&o.file, "from", "", "add what `FILE` names, - is standard input")
-	cmd.Flags().BoolVar(&o.dry, "dry-run", false, "with --from: change nothing, and say what would be done")
+	cmd.Flags().BoolVar(&o.dry, "dry-run", false, "with --from: change nothing, and say what would be done; each 5000 lines are tried for themselves")
 }
 
 // args wants either --from or what plain wants.
@@ -77,6 +82,8 @@ type fromRun[T any] struct {
 
 	things []T
 	lines  []int
+	// tried is what a dry run would have added in the transactions before.
+	tried map[string]bool
 }
 
 // addFrom adds what a file names. A line that is refused is named, and the others
@@ -87,7 +94,10 @@ func addFrom[T any](ctx context.Context, f *adminFlags, o fromFlags, k fromKind[
 		return &usage{err}
 	}
 	defer file.Close()
-	r := &fromRun[T]{f: f, o: o, k: k, report: bulkReport{Errors: []bulkError{}}, meter: newMeter(f.env, f.json)}
+	if o.dry {
+		k.chunk = dryChunk
+	}
+	r := &fromRun[T]{f: f, o: o, k: k, tried: map[string]bool{}, report: bulkReport{Errors: []bulkError{}}, meter: newMeter(f.env, f.json)}
 	err = f.withClient(func(c *client.Client) error {
 		in, err := skipBOM(file)
 		if err != nil {
@@ -207,8 +217,14 @@ func (r *fromRun[T]) send(ctx context.Context, c *client.Client) error {
 	r.report.Added += res.Added
 	r.report.Exists += res.Exists
 	for i, one := range res.Results {
-		if one.Result == model.BulkFailed {
+		switch {
+		case one.Result == model.BulkFailed:
 			r.refuse(r.lines[i], one.Address, one.Error)
+		case one.Result == model.BulkAdded && r.o.dry && r.tried[one.Address]:
+			r.report.Added--
+			r.report.Exists++
+		case one.Result == model.BulkAdded && r.o.dry:
+			r.tried[one.Address] = true
 		}
 	}
 	r.things, r.lines = r.things[:0], r.lines[:0]

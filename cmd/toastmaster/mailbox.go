@@ -72,7 +72,7 @@ func mailboxFlags(cmd *cobra.Command, c *model.MailboxChange) {
 func mailboxAdd(f *adminFlags) *cobra.Command {
 	in := model.NewMailbox{}
 	secret := secretFlags{ask: true}
-	var from string
+	o := fromFlags{}
 	passwords := passwordsAuto
 	cmd := &cobra.Command{
 		Use:   "add ADDRESS | add --from FILE",
@@ -87,20 +87,21 @@ begins so and cannot be read fails with its reason, so that no hash becomes a
 password. --passwords plain takes all as they are, --passwords hash takes hashes
 only; the old crypt of 13 characters has no sign and is not supported. Mailboxes
 that exist are left alone and counted, so that an interrupted addition can be
-repeated.
+repeated. The options --enabled, --quota, --quota-messages and --home are for all
+lines that say nothing else.
 
 Where mail of an earlier mailbox lies that was removed without --purge, the
 addition is refused: --keep-mail shows that mail again, ` + "`mailbox remove --purge`" + `
 deletes it.`,
 		Args: func(cmd *cobra.Command, args []string) error {
-			if from != "" {
-				return noArguments(cmd, args)
+			if o.file != "" && (secret.stdin || secret.hash || secret.none) {
+				return wrongUsage(cmd, "%s: with --from, the file has the passwords", commandName(cmd))
 			}
-			return exactArguments("ADDRESS")(cmd, args)
+			return o.args(exactArguments("ADDRESS"))(cmd, args)
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if from != "" {
-				return mailboxAddFrom(cmd.Context(), f, from, in, passwords)
+			if o.file != "" {
+				return mailboxesFrom(cmd.Context(), f, o, in, passwords)
 			}
 			in.Address = args[0]
 			if err := secret.read(f.env, in.Address, &in.MailboxChange); err != nil {
@@ -126,7 +127,7 @@ deletes it.`,
 	mailboxFlags(cmd, &in.MailboxChange)
 	cmd.Flags().BoolVar(&in.KeepMail, "keep-mail", false, "take over the mail of an earlier mailbox of this address")
 	cmd.Flags().Var(choiceValue{&passwords, []string{passwordsAuto, passwordsPlain, passwordsHash}, "KIND"}, "passwords", "what the passwords of --from are: auto, plain or hash")
-	cmd.Flags().StringVar(&from, "from", "", "add the mailboxes of this `FILE`, \"-\" is standard input")
+	o.register(cmd)
 	return cmd
 }
 

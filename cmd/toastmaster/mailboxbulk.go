@@ -34,19 +34,20 @@ type bulkReport struct {
 	Errors []bulkError `json:"errors"`
 }
 
-// mailboxAddFrom adds the mailboxes of a file. settings are those of the options,
-// for all; passwords is one of passwordsAuto and the others.
-func mailboxAddFrom(ctx context.Context, f *adminFlags, name string, settings model.NewMailbox, passwords string) error {
-	return addFrom(ctx, f, fromFlags{file: name}, fromKind[model.NewMailbox]{
-		one: "mailbox", many: "mailboxes", chunk: mailboxChunk,
+// mailboxesFrom adds the mailboxes of a file. settings are those of the options, for
+// all that say nothing else; passwords is one of passwordsAuto and the others.
+func mailboxesFrom(ctx context.Context, f *adminFlags, o fromFlags, settings model.NewMailbox, passwords string) error {
+	return addFrom(ctx, f, o, fromKind[model.NewMailbox]{
+		one: "mailbox", many: "mailboxes", chunk: mailboxChunk, send: (*client.Client).AddMailboxes,
 		each: func(in io.Reader, add func(fromEntry[model.NewMailbox]) error) error {
 			return eachMailbox(in, passwords, func(e fromEntry[model.NewMailbox]) error {
 				e.thing.KeepMail, e.thing.Home = settings.KeepMail, settings.Home
+				e.thing.Enabled, e.thing.QuotaMessages = settings.Enabled, settings.QuotaMessages
+				if e.thing.QuotaBytes == nil {
+					e.thing.QuotaBytes = settings.QuotaBytes
+				}
 				return add(e)
 			})
-		},
-		send: func(c *client.Client, ctx context.Context, in []model.NewMailbox, _ bool) (model.BulkResponse, error) {
-			return c.AddMailboxes(ctx, in)
 		},
 	})
 }

@@ -57,6 +57,72 @@ func TestManyAliasesFromAFile(t *testing.T) {
 	}
 }
 
+// TestManyMailboxesFromAFile: a dry run says what the addition then does, hashes
+// nothing and changes nothing; options are for all lines.
+func TestManyMailboxesFromAFile(t *testing.T) {
+	t.Parallel()
+	b := serve(t, nil)
+	ctx := testContext(t)
+	_, err := b.Run(ctx, "", "domain", "add", "many.test", "--max-mailboxes", "4")
+	must(t, err)
+	before, err := b.Run(ctx, "", "mailbox", "list", "--json")
+	must(t, err)
+	const file = `one@many.test,secret,1M
+alice@example.test,other
+ONE@many.test,again
+bad@many.test,$y$j9T$salt$key
+hash@many.test,{SSHA}OzzvfepGxsUTtI24VJOyxGOx6G886Nvd
+quota@many.test,x,much
+nowhere@nowhere.example,x
+three@many.test,x
+four@many.test,x
+five@many.test,x
+`
+	for _, step := range []struct{ args, want string }{
+		{"--dry-run", "4 mailboxes would be added, 2 existed, 4 failed\n"},
+		{"", "4 mailboxes added, 2 existed, 4 failed\n"},
+		{"", "0 mailboxes added, 6 existed, 4 failed\n"},
+	} {
+		args := append([]string{"mailbox", "add", "--from", "-", "--quota", "2M", "--quota-messages", "7"}, strings.Fields(step.args)...)
+		out, err := b.Run(ctx, file, args...)
+		if err == nil || out != step.want {
+			t.Errorf("%s: %v %q, want %q", step.args, err, out, step.want)
+			continue
+		}
+		for _, want := range []string{"-:4: bad@many.test: ", "-:6: quota@many.test: ", "-:7: nowhere@nowhere.example: ", "-:10: five@many.test: ", "-: 4 lines not added"} {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: %v does not say %q", step.args, err, want)
+			}
+		}
+		after, err := b.Run(ctx, "", "mailbox", "list", "--json")
+		must(t, err)
+		if dry := step.args != ""; dry != (after == before) {
+			t.Errorf("%s: %s", step.args, after)
+		}
+	}
+	for address, want := range map[string]string{"one@many.test": "1 MiB", "four@many.test": "2 MiB"} {
+		out, err := b.Run(ctx, "", "mailbox", "show", address)
+		must(t, err)
+		if !strings.Contains(out, want) || !strings.Contains(out, "  7\n") {
+			t.Errorf("%s: %s", address, out)
+		}
+	}
+	must(t, b.AddDomain(ctx, "big.test"))
+	var big strings.Builder
+	for i := range 5001 {
+		fmt.Fprintf(&big, "m%d@big.test,x\n", i)
+	}
+	out, err := b.Run(ctx, big.String()+"M0@big.test,x\n", "mailbox", "add", "--from", "-", "--dry-run")
+	if must(t, err); out != "5001 mailboxes would be added, 1 existed, 0 failed\n" {
+		t.Errorf("a line that comes again much later: %q", out)
+	}
+	for _, wrong := range []string{"--dry-run x@many.test", "--from - --password-stdin", "--from - x@many.test"} {
+		if out, err := b.Run(ctx, file, append([]string{"mailbox", "add"}, strings.Fields(wrong)...)...); err == nil || !strings.Contains(err.Error(), "status 2") {
+			t.Errorf("%s: %v %s", wrong, err, out)
+		}
+	}
+}
+
 // TestLayoutOfAnotherHost: mailboxes of a host that moves in stay in their folders.
 func TestLayoutOfAnotherHost(t *testing.T) {
 	t.Parallel()
