@@ -273,6 +273,9 @@ func (a *account) openDir(ctx context.Context, dir string) (*mailbox, error) {
 	s.mu.Unlock()
 	if err := mb.ensureLoaded(ctx); err != nil {
 		s.release(mb)
+		if lost := s.present(); lost != nil {
+			return nil, storeError(lost) // with all of its mailboxes
+		}
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("%w: %w", ErrNotFound, err)
 		}

@@ -88,6 +88,20 @@ func mustBe(fsys vfs.FS, root string, id identity.ID) error {
 	return nil
 }
 
+// Present is nil while the store is in its place. Else it is ErrAbsent and says what
+// is missing, or an error of the disk.
+func (s *Store) Present() error { return s.present() }
+
+// accountAt says whether the folder of an account is there. Of a store that is not
+// in its place that is not known.
+func (s *Store) accountAt(home string) (bool, error) {
+	there, err := exists(s.fs, home)
+	if err == nil && !there {
+		err = s.present()
+	}
+	return there, err
+}
+
 // present is ErrAbsent when the store is not in its place any more: its volume
 // was unmounted, or another one is there. Whatever makes something near the root
 // asks first, or it would make a new store in the mount point.
@@ -101,7 +115,10 @@ func (s *Store) present() error {
 		return err
 	}
 	id, err := identity.Read(s.fs, own)
-	if err == nil && id != s.id {
+	switch {
+	case err == nil && id == "":
+		err = fmt.Errorf("%w: %s is missing", ErrAbsent, filepath.Join(own, identity.File))
+	case err == nil && id != s.id:
 		err = fmt.Errorf("%w: %s has the instance id %q, not %q", ErrAbsent, s.root, id, s.id)
 	}
 	if errors.Is(err, fs.ErrNotExist) {

@@ -75,7 +75,7 @@ func (s *Store) acquireExisting(acc Account) (*account, error) {
 	if err != nil {
 		return nil, err
 	}
-	if there, err := exists(s.fs, home); err != nil || !there {
+	if there, err := s.accountAt(home); err != nil || !there {
 		return nil, storeError(err)
 	}
 	return s.acquire(acc)

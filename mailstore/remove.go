@@ -17,7 +17,7 @@ func (s *Store) HasAccount(acc Account) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	there, err := exists(s.fs, home)
+	there, err := s.accountAt(home)
 	return there, storeError(err)
 }
 
@@ -38,7 +38,7 @@ func (s *Store) RemoveAccount(ctx context.Context, acc Account) error {
 	if err := s.abandon(ctx, home); err != nil {
 		return storeError(err)
 	}
-	there, err := exists(s.fs, home)
+	there, err := s.accountAt(home)
 	if err != nil {
 		return storeError(err)
 	}

@@ -121,7 +121,7 @@ func (h *handlers) oldMail(ctx context.Context, address string, home *string) (d
 	}
 	there, err := h.o.HasMail(ctx, m)
 	if err != nil {
-		return directory.Mailbox{}, &model.Error{Kind: model.Internal, Text: "the mail store cannot say whether there is mail of an earlier mailbox", Cause: err}
+		return directory.Mailbox{}, storeFailure(model.Internal, "the mail store cannot say whether there is mail of an earlier mailbox", err)
 	}
 	if !there {
 		return directory.Mailbox{}, nil
@@ -192,7 +192,7 @@ func (h *handlers) purgeOldMail(ctx context.Context, address string) (*body[mode
 		return nil, model.Fail(model.NotFound, "no such mailbox, and no mail of an earlier one")
 	}
 	if err := h.o.Purge(ctx, old); err != nil {
-		return nil, &model.Error{Kind: model.Internal, Text: "the mail could not be removed", Cause: err}
+		return nil, storeFailure(model.Internal, "the mail could not be removed", err)
 	}
 	return &body[model.Removed]{model.Removed{Address: address, MailOnly: true}}, nil
 }
@@ -204,18 +204,23 @@ func (h *handlers) purgeMailbox(ctx context.Context, actor string, m model.Mailb
 	if h.o.Purge == nil {
 		return model.Fail(model.Unavailable, "this server cannot remove mail")
 	}
+	box, err := store.Directory(m)
+	if err != nil {
+		return err
+	}
+	if h.o.HasMail != nil {
+		if _, err := h.o.HasMail(ctx, box); err != nil {
+			return storeFailure(model.Internal, "the mail could not be removed; nothing is changed", err)
+		}
+	}
 	if m.Enabled {
 		off := false
 		if _, err := h.o.Store.SetMailbox(ctx, actor, m.Address, model.MailboxChange{Enabled: &off}); err != nil {
 			return err
 		}
 	}
-	box, err := store.Directory(m)
-	if err != nil {
-		return err
-	}
 	if err := h.o.Purge(ctx, box); err != nil {
-		return &model.Error{Kind: model.Internal, Text: "the mail could not be removed; the mailbox is disabled", Cause: err}
+		return storeFailure(model.Internal, "the mail could not be removed; the mailbox is disabled", err)
 	}
 	return nil
 }

@@ -30,6 +30,16 @@ func problem(err error) *huma.ErrorModel {
 	return out
 }
 
+// storeFailure is an error of the mail store, which says text. Where the store says
+// itself what is to be done, because it is not in its place, the caller is told.
+func storeFailure(kind model.Kind, text string, err error) error {
+	var e *model.Error
+	if errors.As(err, &e) && e.Kind == model.Unavailable {
+		return &model.Error{Kind: model.Unavailable, Text: text + ": " + e.Text, Cause: e.Cause}
+	}
+	return &model.Error{Kind: kind, Text: text, Cause: err}
+}
+
 // answering gives a handler's errors their form, and logs those that an
 // operator should see.
 func answering[I, O any](h *handlers, f func(context.Context, *I) (*O, error)) func(context.Context, *I) (*O, error) {

@@ -64,7 +64,7 @@ func (h *handlers) mailboxStatus(ctx context.Context, in *AddressInput) (*body[m
 	}
 	if h.o.Usage != nil {
 		if out.UsedBytes, out.UsedMessages, err = h.o.Usage(ctx, box); err != nil {
-			return nil, &model.Error{Kind: model.Unavailable, Text: "the mail store cannot say what the mailbox holds", Cause: err}
+			return nil, storeFailure(model.Unavailable, "the mail store cannot say what the mailbox holds", err)
 		}
 	}
 	kept, err := h.o.Store.LastLogins(ctx, m.Address)

@@ -19,12 +19,13 @@ func (h *handlers) status(ctx context.Context, _ *struct{}) (*body[model.Status]
 	if h.o.Services != nil {
 		s.Services = h.o.Services()
 	}
+	// A part that is not there is named above, and the rest is told all the same.
 	var err error
-	if s.Hosted, err = h.o.Store.Counts(ctx); err != nil {
+	if s.Hosted, err = h.o.Store.Counts(ctx); err != nil && model.KindOf(err) != model.Unavailable {
 		return nil, err
 	}
 	if h.o.Queue != nil {
-		if s.Queue, err = h.o.Queue.Counts(ctx); err != nil {
+		if s.Queue, err = h.o.Queue.Counts(ctx); err != nil && model.KindOf(err) != model.Unavailable {
 			return nil, err
 		}
 	}

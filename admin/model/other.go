@@ -98,10 +98,14 @@ type FlushResult struct {
 // goes on.
 const Degraded = "degraded"
 
+// PartUnavailable is the state of a part whose files are not in their place: what needs
+// it is put off until they are back.
+const PartUnavailable = "unavailable"
+
 // Service is a running service.
 type Service struct {
 	Name          string   `json:"name"`
-	State         string   `json:"state" enum:"waiting,starting,running,degraded,stopping,stopped,failed"`
+	State         string   `json:"state" enum:"waiting,starting,running,degraded,unavailable,stopping,stopped,failed"`
 	Listeners     []string `json:"listeners" nullable:"false"`
 	Sessions      int      `json:"sessions"`
 	UptimeSeconds int64    `json:"uptime_seconds"`

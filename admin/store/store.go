@@ -200,12 +200,16 @@ func failure(err error) error {
 			return &model.Error{Kind: model.Unavailable, Text: "the database is not available now", Cause: err}
 		}
 	case errors.Is(err, directory.ErrUnavailable):
-		return &model.Error{Kind: model.Unavailable, Text: "the database is not the one that this service opened: see its log", Cause: err}
+		return &model.Error{Kind: model.Unavailable, Text: err.Error()} // which, why, and what to do
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return &model.Error{Kind: model.Unavailable, Text: "it took too long", Cause: err}
 	}
 	return &model.Error{Kind: model.Internal, Text: "internal error", Cause: err}
 }
+
+// Present is nil while the database is the one that was opened; else the error says what
+// is missing and what to do.
+func (s *Store) Present(ctx context.Context) error { return failure(s.o.Reader.PingContext(ctx)) }
 
 // missing is the answer for a name that is not there.
 func missing(err error, text string) error {

@@ -44,14 +44,15 @@ func openAdmin(i *instance) (service.Service, error) {
 		Store: i.adminStore, Queue: queueAPI{i.queue}, Services: i.status, Sessions: sessionsAPI{i.sessions},
 		Usage: func(ctx context.Context, m directory.Mailbox) (int64, int64, error) {
 			u, err := i.mail.Usage(ctx, mailstore.AccountOf(m))
-			return u.Bytes, u.Messages, err
+			return u.Bytes, u.Messages, storePresence(err)
 		},
 		Reload: i.askReload,
 		HasMail: func(_ context.Context, m directory.Mailbox) (bool, error) {
-			return i.mail.HasAccount(mailstore.AccountOf(m))
+			there, err := i.mail.HasAccount(mailstore.AccountOf(m))
+			return there, storePresence(err)
 		},
 		Purge: func(ctx context.Context, m directory.Mailbox) error {
-			return i.mail.RemoveAccount(ctx, mailstore.AccountOf(m))
+			return storePresence(i.mail.RemoveAccount(ctx, mailstore.AccountOf(m)))
 		},
 		Refused: i.tokenRefused,
 		Metrics: msglog.Metrics(i.metrics), Panel: web.Handler(), Log: i.log, Clock: i.clock,
@@ -64,38 +65,9 @@ func (i *instance) tokenRefused(ctx context.Context, client netip.Addr) error {
 	return i.auth.Refused(ctx, password.Attempt{Service: "admin", Client: client, Mechanism: "Bearer"})
 }
 
-// status is the group's in the API's words.
-func (i *instance) status() []model.Service {
-	var out []model.Service
-	for _, s := range i.group.Status() {
-		m := model.Service{
-			Name: s.Name, State: string(s.State), Sessions: s.Sessions,
-			Listeners: append([]string{}, s.Listeners...), UptimeSeconds: int64(s.Uptime.Seconds()),
-		}
-		if s.Err != nil {
-			m.Error = s.Err.Error()
-		}
-		out = append(out, m)
-	}
-	log := i.logStatus()
-	if len(out) > 0 {
-		log.UptimeSeconds = out[0].UptimeSeconds
-	}
-	return append(out, log)
-}
-
-// logStatus is the log among the services: mail goes on without it, but
-// somebody must look.
-func (i *instance) logStatus() model.Service {
-	m := model.Service{Name: "log", State: string(service.Running), Listeners: []string{}}
-	if err := i.log.Health(); err != nil {
-		m.State, m.Error = model.Degraded, err.Error()
-	}
-	return m
-}
-
 // queueAPI is the mail queue as the admin API knows it: admin does not import
-// the mta.
+// the mta. Each call asks first whether the queue is in its place: what is in memory
+// of one that is not says nothing true.
 type queueAPI struct{ q *queue.Queue }
 
 var _ api.Queue = queueAPI{}
@@ -111,8 +83,12 @@ func queueError(err error) error {
 	return err
 }
 
-// queueChange says whether an action changed anything.
-func queueChange(err error) (bool, error) {
+// change does an action and says whether it changed anything.
+func (a queueAPI) change(ctx context.Context, id string, act func(context.Context, envelope.QueueID) error) (bool, error) {
+	if err := queuePresence(a.q.Present()); err != nil {
+		return false, err
+	}
+	err := act(ctx, envelope.QueueID(id))
 	if errors.Is(err, queue.ErrUnchanged) {
 		return false, nil
 	}
@@ -120,6 +96,9 @@ func queueChange(err error) (bool, error) {
 }
 
 func (a queueAPI) List(ctx context.Context, f model.QueueFilter, after string, limit int) ([]model.QueuedMessage, error) {
+	if err := queuePresence(a.q.Present()); err != nil {
+		return nil, err
+	}
 	list, err := a.q.List(ctx, queueFilter(f), envelope.QueueID(after), limit)
 	if err != nil {
 		return nil, err
@@ -158,6 +137,9 @@ func absolute(path string) string {
 }
 
 func (a queueAPI) Remains(ctx context.Context) ([]model.QueueFiles, error) {
+	if err := queuePresence(a.q.Present()); err != nil {
+		return nil, err
+	}
 	remains, err := a.q.Remains(ctx)
 	out := make([]model.QueueFiles, 0, len(remains))
 	for _, f := range remains {
@@ -167,6 +149,9 @@ func (a queueAPI) Remains(ctx context.Context) ([]model.QueueFiles, error) {
 }
 
 func (a queueAPI) Get(ctx context.Context, id string) (model.QueuedMessage, error) {
+	if err := queuePresence(a.q.Present()); err != nil {
+		return model.QueuedMessage{}, err
+	}
 	info, _, content, err := a.q.Get(ctx, envelope.QueueID(id))
 	if err != nil {
 		return model.QueuedMessage{}, queueError(err)
@@ -181,6 +166,9 @@ type contentReader struct {
 }
 
 func (a queueAPI) Content(ctx context.Context, id string) (io.ReadCloser, int64, error) {
+	if err := queuePresence(a.q.Present()); err != nil {
+		return nil, 0, err
+	}
 	_, _, content, err := a.q.Get(ctx, envelope.QueueID(id))
 	if err != nil {
 		return nil, 0, queueError(err)
@@ -189,26 +177,32 @@ func (a queueAPI) Content(ctx context.Context, id string) (io.ReadCloser, int64,
 }
 
 func (a queueAPI) Hold(ctx context.Context, id string) (bool, error) {
-	return queueChange(a.q.Hold(ctx, envelope.QueueID(id)))
+	return a.change(ctx, id, a.q.Hold)
 }
 
 func (a queueAPI) Release(ctx context.Context, id string) (bool, error) {
-	return queueChange(a.q.Release(ctx, envelope.QueueID(id)))
+	return a.change(ctx, id, a.q.Release)
 }
 
 func (a queueAPI) Requeue(ctx context.Context, id string) (bool, error) {
-	return queueChange(a.q.Requeue(ctx, envelope.QueueID(id)))
+	return a.change(ctx, id, a.q.Requeue)
 }
 
 func (a queueAPI) Delete(ctx context.Context, id string) (bool, error) {
-	return queueChange(a.q.Delete(ctx, envelope.QueueID(id)))
+	return a.change(ctx, id, a.q.Delete)
 }
 
 func (a queueAPI) Flush(ctx context.Context, f model.QueueFilter) (int, error) {
+	if err := queuePresence(a.q.Present()); err != nil {
+		return 0, err
+	}
 	return a.q.Flush(ctx, queueFilter(f))
 }
 
 func (a queueAPI) Counts(context.Context) (map[string]int64, error) {
+	if err := queuePresence(a.q.Present()); err != nil {
+		return nil, err
+	}
 	counts, err := a.q.Counts()
 	if err != nil {
 		return nil, err
@@ -223,6 +217,9 @@ func (a queueAPI) Counts(context.Context) (map[string]int64, error) {
 }
 
 func (a queueAPI) IDs(context.Context) ([]string, error) {
+	if err := queuePresence(a.q.Present()); err != nil {
+		return nil, err
+	}
 	ids, err := a.q.IDs()
 	out := make([]string, len(ids))
 	for i, id := range ids {
@@ -232,6 +229,9 @@ func (a queueAPI) IDs(context.Context) ([]string, error) {
 }
 
 func (a queueAPI) Select(ctx context.Context, f model.QueueFilter) ([]string, error) {
+	if err := queuePresence(a.q.Present()); err != nil {
+		return nil, err
+	}
 	ids, err := a.q.Select(ctx, queueFilter(f))
 	out := make([]string, len(ids))
 	for i, id := range ids {
@@ -241,6 +241,9 @@ func (a queueAPI) Select(ctx context.Context, f model.QueueFilter) ([]string, er
 }
 
 func (a queueAPI) Export(_ context.Context, id string) (api.QueueFile, error) {
+	if err := queuePresence(a.q.Present()); err != nil {
+		return api.QueueFile{}, err
+	}
 	x, err := a.q.Export(envelope.QueueID(id))
 	if err != nil {
 		return api.QueueFile{}, queueError(err)

@@ -20,7 +20,7 @@ var _ prometheus.Collector = instanceMetrics{}
 func newInstanceMetrics(i *instance) instanceMetrics {
 	return instanceMetrics{
 		instance:    i,
-		running:     prometheus.NewDesc("toastmaster_service_running", "1 while the service runs, else 0.", []string{"service"}, nil),
+		running:     prometheus.NewDesc("toastmaster_service_running", "1 while the service runs and its files are in their place, else 0.", []string{"service"}, nil),
 		free:        prometheus.NewDesc("toastmaster_disk_free_bytes", "Octets free on the disk of a folder, for the service's user.", []string{"folder"}, nil),
 		certificate: prometheus.NewDesc("toastmaster_certificate_end_seconds", "When a certificate in use ends, in Unix seconds.", []string{"name"}, nil),
 	}
@@ -40,8 +40,7 @@ func (m instanceMetrics) Collect(out chan<- prometheus.Metric) {
 	for folder, path := range map[string]string{"queue": i.config.Path(queueDir), "mail": i.config.Path(i.config.Store.Path)} {
 		free, err := i.fs.Free(path)
 		if err != nil {
-			out <- prometheus.NewInvalidMetric(m.free, err)
-			continue
+			continue // a folder that is gone: toastmaster_service_running says so, and an error here would take all metrics away
 		}
 		out <- prometheus.MustNewConstMetric(m.free, prometheus.GaugeValue, float64(free), folder)
 	}
@@ -52,9 +51,12 @@ func (m instanceMetrics) collectServices(out chan<- prometheus.Metric) {
 	if m.instance.group == nil {
 		return
 	}
-	for _, s := range m.instance.group.Status() {
+	for _, s := range m.instance.status() {
+		if s.Name == "log" {
+			continue // it has its own metric
+		}
 		running := 0.0
-		if s.State == service.Running {
+		if s.State == string(service.Running) {
 			running = 1
 		}
 		out <- prometheus.MustNewConstMetric(m.running, prometheus.GaugeValue, running, s.Name)

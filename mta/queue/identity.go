@@ -117,11 +117,34 @@ func (q *Queue) present() error {
 		return nil
 	}
 	id, err := identity.Read(q.o.FS, q.o.Dir)
-	if err == nil && id != q.o.Instance {
+	switch {
+	case err == nil && id == "":
+		err = fmt.Errorf("%w: %s is missing", ErrAbsent, filepath.Join(q.o.Dir, identity.File))
+	case err == nil && id != q.o.Instance:
 		err = fmt.Errorf("%w: %s has the instance id %q, not %q", ErrAbsent, q.o.Dir, id, q.o.Instance)
 	}
 	if err != nil {
 		return dsn.Wrap(dsn.MailSystem, "The mail queue is not available", err)
+	}
+	return nil
+}
+
+// Present is nil while the queue is in its place and whole. Else it is ErrAbsent and
+// says what is missing, or ErrForeign, or an error of the disk.
+func (q *Queue) Present() error {
+	if q.o.Instance == "" {
+		return nil
+	}
+	f, err := Inspect(q.o.FS, q.o.Dir)
+	switch {
+	case err != nil:
+		return err
+	case f.State == identity.Absent:
+		return fmt.Errorf("%w: %s is missing", ErrAbsent, q.o.Dir)
+	case f.ID != q.o.Instance:
+		return fmt.Errorf("%w: %s has the instance id %q, not %q", ErrAbsent, q.o.Dir, f.ID, q.o.Instance)
+	case f.Lacks != "":
+		return fmt.Errorf("%w: %s is missing", ErrAbsent, f.Lacks)
 	}
 	return nil
 }

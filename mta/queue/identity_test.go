@@ -85,6 +85,9 @@ func TestAQueueThatVanishesTakesNoMail(t *testing.T) {
 		if err := q.Room(1); (err == nil) != room || err != nil && dsn.From(err).Status != dsn.MailSystem {
 			t.Errorf("%s: %v", what, err)
 		}
+		if err := q.Present(); (err == nil) != room || err != nil && (!errors.Is(err, ErrAbsent) || !strings.Contains(err.Error(), o.Dir)) {
+			t.Errorf("%s: Present: %v", what, err)
+		}
 	}
 	want("in its place", true)
 	if err := os.Rename(o.Dir, o.Dir+".away"); err != nil {
@@ -99,4 +102,15 @@ func TestAQueueThatVanishesTakesNoMail(t *testing.T) {
 		t.Fatal(err)
 	}
 	want("back again", true)
+	deferred := filepath.Join(o.Dir, "deferred")
+	if err := os.Rename(deferred, deferred+".away"); err != nil {
+		t.Fatal(err)
+	}
+	if err := q.Present(); !errors.Is(err, ErrAbsent) || !strings.Contains(err.Error(), deferred+" is missing") {
+		t.Errorf("without a folder: %v", err)
+	}
+	if err := os.Rename(deferred+".away", deferred); err != nil {
+		t.Fatal(err)
+	}
+	want("whole again", true)
 }

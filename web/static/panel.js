@@ -83,7 +83,7 @@ const ended = (s) => s.state === "failed" || s.state === "stopped";
 function verdict(status) {
   const wrong = status.services.filter((s) => s.state !== "running");
   if (wrong.length > 0) {
-    return [wrong.some(ended) ? "bad" : "warn", wrong.map((s) => `${s.name} ${ended(s) ? "has" : "is"} ${s.state}`).join(", ")];
+    return [wrong.some((s) => ended(s) || s.state === "unavailable") ? "bad" : "warn", wrong.map((s) => `${s.name} ${ended(s) ? "has" : "is"} ${s.state}`).join(", ")];
   }
   const corrupt = status.queue?.corrupt ?? 0;
   if (corrupt > 0) {
