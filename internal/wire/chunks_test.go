@@ -90,11 +90,15 @@ func randomMessage(rnd *rand.Rand, size int) []byte {
 	return message[:size]
 }
 
-// randomSizes splits n into chunks.
+// randomSizes splits n into chunks, of which no more than the first thousand are
+// tiny: each costs a buffer, and a hundred thousand of them show nothing new.
 func randomSizes(rnd *rand.Rand, n int) []int {
 	var sizes []int
 	limit := []int{3, 100, 5000, 50000, 1 << 20}[rnd.IntN(5)]
 	for n > 0 {
+		if len(sizes) == 1000 {
+			limit = max(limit, 5000)
+		}
 		size := min(rnd.IntN(limit+1), n)
 		sizes = append(sizes, size)
 		n -= size
