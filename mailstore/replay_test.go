@@ -171,7 +171,7 @@ func TestFullDisk(t *testing.T) {
 	for i := range 3 {
 		d := &Delivery{Content: message(fmt.Sprint("after", i)), Durable: true}
 		// The journal may tell of its last failure once more before it tries.
-		for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 			if err = s.Deliver(t.Context(), alice(), d); err == nil || time.Now().After(end) {
 				break
 			}

@@ -95,7 +95,7 @@ func update(t testing.TB, v *View, expunge bool) Update {
 func updateUntil(t testing.TB, v *View, expunge bool, ok func(Update) bool) {
 	t.Helper()
 	var got Update
-	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(tick / 10) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(tick / 10) {
 		if got = update(t, v, expunge); ok(got) {
 			return
 		}

@@ -270,7 +270,7 @@ func TestConnectionLimits(t *testing.T) {
 		defer c.Close()
 		open = append(open, c)
 	}
-	if err := open[2].SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := open[2].SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := open[2].Read(make([]byte, 1)); err == nil || isTimeout(err) {

@@ -164,7 +164,7 @@ func start(t *testing.T, o api.Options) *api.Server {
 			if err != nil {
 				t.Errorf("Run: %v", err)
 			}
-		case <-time.After(20 * time.Second):
+		case <-time.After(time.Minute):
 			t.Error("Run did not return")
 		}
 	})

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"toastmaster/configs"
@@ -257,39 +258,41 @@ func TestWhoIsPunished(t *testing.T) {
 
 func TestSuccessIsRememberedUntilTheHashChanges(t *testing.T) {
 	t.Parallel()
-	h := NewHasher(cheap())
-	d := &switching{Directory: hosted(t, static.Box("alice@example.test", h.Hash("secret")))}
-	b := newBench(t, cheap(), d, nil)
-	ctx := context.Background()
-	right := attempt("alice@example.test", "secret")
-	if _, err := b.auth.Authenticate(ctx, right); err != nil {
-		t.Fatal(err)
-	}
-	// From here on nobody gets a slot: only the memory can say yes.
-	for range cap(b.auth.slots) {
-		b.auth.slots <- struct{}{}
-	}
-	short, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
-	defer cancel()
-	if _, err := b.auth.Authenticate(short, right); err != nil {
-		t.Errorf("not remembered: %v", err)
-	}
-	if _, err := b.auth.Authenticate(short, attempt("alice@example.test", "secreT")); statusOf(err) != dsn.AuthUnavailable {
-		t.Errorf("another password: %v", err)
-	}
-	for range cap(b.auth.slots) {
-		<-b.auth.slots
-	}
-	d.become(hosted(t, static.Box("alice@example.test", h.Hash("changed"))))
-	if _, err := b.auth.Authenticate(ctx, right); statusOf(err) != dsn.AuthFailed {
-		t.Errorf("the old password after a change: %v", err)
-	}
-	off := static.Box("alice@example.test", h.Hash("secret"))
-	off.Mailbox.Enabled = false
-	d.become(hosted(t, off))
-	if _, err := b.auth.Authenticate(ctx, right); statusOf(err) != dsn.AuthFailed {
-		t.Errorf("disabled after a success: %v", err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		h := NewHasher(cheap())
+		d := &switching{Directory: hosted(t, static.Box("alice@example.test", h.Hash("secret")))}
+		b := newBench(t, cheap(), d, nil)
+		ctx := context.Background()
+		right := attempt("alice@example.test", "secret")
+		if _, err := b.auth.Authenticate(ctx, right); err != nil {
+			t.Fatal(err)
+		}
+		// From here on nobody gets a slot: only the memory can say yes.
+		for range cap(b.auth.slots) {
+			b.auth.slots <- struct{}{}
+		}
+		short, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
+		defer cancel()
+		if _, err := b.auth.Authenticate(short, right); err != nil {
+			t.Errorf("not remembered: %v", err)
+		}
+		if _, err := b.auth.Authenticate(short, attempt("alice@example.test", "secreT")); statusOf(err) != dsn.AuthUnavailable {
+			t.Errorf("another password: %v", err)
+		}
+		for range cap(b.auth.slots) {
+			<-b.auth.slots
+		}
+		d.become(hosted(t, static.Box("alice@example.test", h.Hash("changed"))))
+		if _, err := b.auth.Authenticate(ctx, right); statusOf(err) != dsn.AuthFailed {
+			t.Errorf("the old password after a change: %v", err)
+		}
+		off := static.Box("alice@example.test", h.Hash("secret"))
+		off.Mailbox.Enabled = false
+		d.become(hosted(t, off))
+		if _, err := b.auth.Authenticate(ctx, right); statusOf(err) != dsn.AuthFailed {
+			t.Errorf("disabled after a success: %v", err)
+		}
+	})
 }
 
 type switching struct {
@@ -311,28 +314,31 @@ func (s *switching) Account(ctx context.Context, login string) (directory.Accoun
 
 func TestTooManyWaiting(t *testing.T) {
 	t.Parallel()
-	c := cheap()
-	c.Verifications, c.Waiting = 1, 1
-	b := newBench(t, c, people(t), nil)
-	b.auth.slots <- struct{}{}
-	b.auth.waiting <- struct{}{}
-	ctx, cancel := context.WithCancel(context.Background())
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		_, err := b.auth.verify(ctx, "{PLAIN}x", "x")
-		if !errors.Is(err, context.Canceled) {
-			t.Errorf("the one who waits: %v", err)
+	synctest.Test(t, func(t *testing.T) {
+		c := cheap()
+		c.Verifications, c.Waiting = 1, 1
+		b := newBench(t, c, people(t), nil)
+		b.auth.slots <- struct{}{}
+		b.auth.waiting <- struct{}{}
+		ctx, cancel := context.WithCancel(context.Background())
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			_, err := b.auth.verify(ctx, "{PLAIN}x", "x")
+			if !errors.Is(err, context.Canceled) {
+				t.Errorf("the one who waits: %v", err)
+			}
+		})
+		synctest.Wait() // until he waits
+		if n := len(b.auth.waiting); n != 2 {
+			t.Errorf("%d wait", n)
 		}
+		_, err := b.auth.Authenticate(context.Background(), attempt("alice@example.test", "secret"))
+		if statusOf(err) != dsn.AuthUnavailable || !errors.Is(err, errTooMany) {
+			t.Errorf("one too many: %v", err)
+		}
+		cancel()
+		wg.Wait()
 	})
-	for len(b.auth.waiting) < 2 {
-		time.Sleep(time.Millisecond) // there is no event for "is waiting"
-	}
-	_, err := b.auth.Authenticate(context.Background(), attempt("alice@example.test", "secret"))
-	if statusOf(err) != dsn.AuthUnavailable || !errors.Is(err, errTooMany) {
-		t.Errorf("one too many: %v", err)
-	}
-	cancel()
-	wg.Wait()
 }
 
 func TestWeakHashIsReplaced(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"toastmaster/internal/clock"
@@ -90,7 +91,7 @@ func runGroup(t *testing.T, g *Group) (stop context.CancelFunc, wait func() erro
 		select {
 		case err := <-done:
 			return err
-		case <-time.After(10 * time.Second):
+		case <-time.After(time.Minute):
 			t.Fatal("Run did not return")
 			return nil
 		}
@@ -200,20 +201,22 @@ func TestGroupStopBeforeReadyIsNoError(t *testing.T) {
 
 func TestGroupNamesWhoDoesNotStop(t *testing.T) {
 	t.Parallel()
-	d := &diary{}
-	a, b := newWorker("a", d), newWorker("b", d)
-	b.stuck = make(chan struct{})
-	g := &Group{Stages: [][]Service{{a}, {b}}, StopTimeout: 20 * time.Millisecond}
-	stop, wait := runGroup(t, g)
-	<-g.Ready()
-	stop()
-	if err := wait(); err == nil || err.Error() != "service b: did not stop in time" {
-		t.Errorf("error %v", err)
-	}
-	if got := d.read(); !slices.Contains(got, "end a") {
-		t.Errorf("the stage behind was not stopped: %v", got)
-	}
-	close(b.stuck)
+	synctest.Test(t, func(t *testing.T) {
+		d := &diary{}
+		a, b := newWorker("a", d), newWorker("b", d)
+		b.stuck = make(chan struct{})
+		g := &Group{Stages: [][]Service{{a}, {b}}, StopTimeout: 20 * time.Millisecond}
+		stop, wait := runGroup(t, g)
+		<-g.Ready()
+		stop()
+		if err := wait(); err == nil || err.Error() != "service b: did not stop in time" {
+			t.Errorf("error %v", err)
+		}
+		if got := d.read(); !slices.Contains(got, "end a") {
+			t.Errorf("the stage behind was not stopped: %v", got)
+		}
+		close(b.stuck)
+	})
 }
 
 func TestReloadAsksAll(t *testing.T) {

@@ -42,7 +42,7 @@ func (r *running) dialFrom(ip string) net.Conn {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(time.Minute))
 	r.t.Cleanup(func() { _ = c.Close() })
 	return c
 }

@@ -89,7 +89,7 @@ func (r *running) dial() net.Conn {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(time.Minute))
 	r.t.Cleanup(func() { _ = c.Close() })
 	return c
 }
@@ -103,7 +103,7 @@ func (r *running) finish() {
 		if err != nil {
 			r.t.Error(err)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		r.t.Fatal("Run did not return")
 	}
 }

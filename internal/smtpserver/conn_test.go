@@ -189,7 +189,7 @@ func TestDrainEndsAfterThePresentCommand(t *testing.T) {
 	}
 	server := &service.Server{
 		ServiceName: "smtpd", Handler: s, Log: s.Log, Clock: clock.System{},
-		Listeners: []service.Listener{{Listener: l}}, Limits: service.Limits{DrainTimeout: 5 * time.Second},
+		Listeners: []service.Listener{{Listener: l}}, Limits: service.Limits{DrainTimeout: time.Minute},
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)

@@ -157,7 +157,7 @@ func testServer(bag *mailbag) *Server {
 	return &Server{
 		Service: "smtpd", Hostname: "mx.test", Backend: bag, SecureLoopback: true,
 		MaxMessageBytes: 20_000, MaxRecipients: 3, MaxErrors: 8, MaxJunk: 10,
-		Timeout: 10 * time.Second, HandshakeTimeout: 5 * time.Second,
+		Timeout: time.Minute, HandshakeTimeout: time.Minute,
 		Log: msglog.Discard(), Clock: clock.System{},
 	}
 }
@@ -172,7 +172,7 @@ func serve(t testing.TB, s *Server) string {
 	server := &service.Server{
 		ServiceName: s.Service, Handler: s, Log: s.Log, Clock: s.Clock,
 		Listeners: []service.Listener{{Listener: l}},
-		Limits:    service.Limits{DrainTimeout: 5 * time.Second},
+		Limits:    service.Limits{DrainTimeout: time.Minute},
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)

@@ -59,7 +59,7 @@ func serveOracle(t *testing.T, bag *mailbag, lmtp bool) string {
 	s := smtp.NewServer(oracle{bag})
 	s.Domain, s.AllowInsecureAuth, s.LMTP = "mx.test", true, lmtp
 	s.MaxMessageBytes, s.MaxRecipients, s.EnableSMTPUTF8, s.EnableDSN = 20_001, 3, true, true
-	s.ReadTimeout = 10 * time.Second
+	s.ReadTimeout = time.Minute
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -129,7 +129,7 @@ func talk(t *testing.T, address, text string) string {
 	t.Helper()
 	c := dial(t, address)
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(10 * time.Second))
+	c.SetDeadline(time.Now().Add(time.Minute))
 	in := bufio.NewReader(c)
 	var codes []string
 	read := func() bool {

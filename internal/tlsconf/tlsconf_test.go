@@ -52,7 +52,7 @@ func offered(t *testing.T, c *Certificates, client *tls.Config) (*x509.Certifica
 	t.Helper()
 	a, b := net.Pipe()
 	defer func() { _ = a.Close(); _ = b.Close() }()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	go func() { _ = tls.Server(a, c.Config()).HandshakeContext(ctx) }()
 	conn := tls.Client(b, client)

@@ -133,7 +133,7 @@ func TestClientGone(t *testing.T) {
 			h.handler.ServeConn(t.Context(), server)
 			_ = server.Close()
 		}()
-		_ = peer.SetDeadline(time.Now().Add(20 * time.Second))
+		_ = peer.SetDeadline(time.Now().Add(time.Minute))
 		c := &client{t: t, Conn: peer, r: bufio.NewReader(peer)}
 		c.expect("* OK")
 		c.ok(`LOGIN alice@example.test "secret word"`)
@@ -190,7 +190,7 @@ func TestCommandsLookAtTheContext(t *testing.T) {
 			h.handler.ServeConn(ctx, server)
 			_ = server.Close()
 		}()
-		_ = peer.SetDeadline(time.Now().Add(20 * time.Second))
+		_ = peer.SetDeadline(time.Now().Add(time.Minute))
 		c := &client{t: t, Conn: peer, r: bufio.NewReader(peer)}
 		c.expect("* OK")
 		c.ok(`LOGIN alice@example.test "secret word"`)

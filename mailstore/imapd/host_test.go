@@ -67,7 +67,7 @@ func newHost(t testing.TB, change func(h *host)) *host {
 		}
 	})
 	h.handler = New(Options{
-		Config: h.config.IMAPD, Store: store, Auth: storetest.Authenticator(t, h.config), TLS: h.tls, HandshakeTimeout: 10 * time.Second,
+		Config: h.config.IMAPD, Store: store, Auth: storetest.Authenticator(t, h.config), TLS: h.tls, HandshakeTimeout: time.Minute,
 		Hostname: "imap.test", Log: msglog.Discard(), Clock: clock.System{},
 	})
 	if h.outside {
@@ -78,7 +78,7 @@ func newHost(t testing.TB, change func(h *host)) *host {
 	}
 	h.Server = storetest.Start(t, &service.Server{
 		ServiceName: "imapd", Handler: h.handler, Busy: Busy, Log: msglog.Discard(), Clock: clock.System{},
-		Limits: service.Limits{DrainTimeout: h.config.IMAPD.DrainTimeout, HandshakeTimeout: 10 * time.Second},
+		Limits: service.Limits{DrainTimeout: h.config.IMAPD.DrainTimeout, HandshakeTimeout: time.Minute},
 	}, h.tls)
 	return h
 }

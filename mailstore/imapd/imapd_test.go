@@ -265,7 +265,7 @@ func TestIdle(t *testing.T) {
 	c.expect(`* 1 FETCH (FLAGS (\Flagged \Recent))`)
 	h.behind("alice", expungeOne(1))
 	c.expect("* 1 EXPUNGE")
-	if took := time.Since(began); took > 20*time.Second { // without being told it waits half an hour
+	if took := time.Since(began); took > 5*time.Minute { // without being told it waits half an hour
 		t.Errorf("news took %v", took)
 	}
 	c.send("done\r\nn NOOP\r\n")
@@ -316,7 +316,7 @@ func TestOneWritePerBatch(t *testing.T) {
 		h.handler.ServeConn(t.Context(), server)
 		_ = server.Close()
 	}()
-	_ = peer.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = peer.SetDeadline(time.Now().Add(time.Minute))
 	buf := make([]byte, 64<<10)
 	read := func() string {
 		n, err := peer.Read(buf)

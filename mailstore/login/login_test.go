@@ -241,7 +241,7 @@ func TestReadDeadline(t *testing.T) {
 func TestStartTLS(t *testing.T) {
 	t.Parallel()
 	g := newGate(t, &bytes.Buffer{})
-	g.HandshakeTimeout = 10 * time.Second
+	g.HandshakeTimeout = time.Minute
 	a, b := net.Pipe()
 	defer func() { _ = a.Close(); _ = b.Close() }()
 	s := g.Connect(peer{a, "192.0.2.1:9"})

@@ -37,7 +37,7 @@ func FuzzSession(f *testing.F) {
 	f.Fuzz(func(t *testing.T, loggedIn bool, input []byte) {
 		server, peer := net.Pipe()
 		defer func() { _ = peer.Close() }()
-		_ = peer.SetDeadline(time.Now().Add(20 * time.Second))
+		_ = peer.SetDeadline(time.Now().Add(time.Minute))
 		done := make(chan struct{})
 		go func() {
 			defer close(done)

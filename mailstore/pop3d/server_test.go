@@ -47,7 +47,7 @@ func newHost(t testing.TB, change func(h *host)) *host {
 	t.Cleanup(h.closeStore) // after the server's
 	h.gate = &login.Gate{
 		Service: "pop3d", Authenticate: storetest.Authenticator(t, h.config).Authenticate, Open: store.User, TLS: storetest.Certificates(t, dir, "pop.test"),
-		SecureNetworks: login.Loopback(), Timeout: time.Minute, HandshakeTimeout: 10 * time.Second, MaxFailures: 3, Log: msglog.Discard(),
+		SecureNetworks: login.Loopback(), Timeout: time.Minute, HandshakeTimeout: time.Minute, MaxFailures: 3, Log: msglog.Discard(),
 	}
 	if change != nil {
 		change(h)
@@ -58,7 +58,7 @@ func newHost(t testing.TB, change func(h *host)) *host {
 	}
 	h.Server = storetest.Start(t, &service.Server{
 		ServiceName: "pop3d", Handler: handler, Busy: Busy, Log: msglog.Discard(), Clock: clock.System{},
-		Limits: service.Limits{DrainTimeout: h.config.POP3D.DrainTimeout, HandshakeTimeout: 10 * time.Second},
+		Limits: service.Limits{DrainTimeout: h.config.POP3D.DrainTimeout, HandshakeTimeout: time.Minute},
 	}, h.gate.TLS)
 	return h
 }

@@ -104,7 +104,7 @@ func (r *Server) Finish() {
 		if err != nil {
 			r.t.Error(err)
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		r.t.Error("the server does not end")
 	}
 }

@@ -134,7 +134,7 @@ func (b *bed) take(s *envelope.Submission) (*envelope.Envelope, string) {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(b.t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(b.t.Context(), time.Minute)
 	defer cancel()
 	it, err := b.q.Next(ctx)
 	if err != nil {

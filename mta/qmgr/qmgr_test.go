@@ -73,7 +73,7 @@ func TestBackoffDoublesUpToItsLimit(t *testing.T) {
 // awaitAttempts waits until the only message has been tried n times.
 func (r *rig) awaitAttempts(n int) {
 	r.t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for r.awaitDeferred(1)[0].Attempts < n {
 		if time.Now().After(deadline) {
 			r.t.Fatalf("not tried %d times", n)
@@ -330,7 +330,7 @@ func TestAStopWaitsForTheEndsTogether(t *testing.T) {
 		defer close(stopped)
 		r.stop()
 	}()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(time.Minute)
 	for waiting := true; waiting; {
 		select {
 		case <-stopped:

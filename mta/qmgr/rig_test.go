@@ -90,7 +90,7 @@ next:
 // await waits until there are n such lines.
 func (l *lines) await(t testing.TB, n int, name string, words ...string) []string {
 	t.Helper()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(time.Minute)
 	for {
 		l.mu.Lock()
 		found, added := l.find(name, words), l.added
@@ -304,7 +304,7 @@ func (r *rig) address(s string) addr.Address {
 // when they are due.
 func (r *rig) awaitDeferred(n int) []queue.Info {
 	r.t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		list, err := r.queue.List(r.t.Context(), queue.Filter{Place: queue.Deferred}, "", 1000)
 		if err != nil {

@@ -103,7 +103,7 @@ func add(t testing.TB, q *Queue, text string, recipients ...string) *envelope.En
 
 func next(t testing.TB, q *Queue) *Item {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	it, err := q.Next(ctx)
 	if err != nil {

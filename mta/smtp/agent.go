@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"net/netip"
 	"strings"
+	"time"
 
 	"toastmaster/configs"
 	"toastmaster/internal/clock"
@@ -49,6 +50,8 @@ type Agent struct {
 	// interrupted, which may be nil, is called when the end of a request has
 	// reached its connection: what tests wait for.
 	interrupted func()
+	// timeout bounds a delivery: context.WithTimeout, but in tests of its end.
+	timeout func(context.Context, time.Duration) (context.Context, context.CancelFunc)
 }
 
 // New makes an Agent. It fails when smtp.password_file cannot be used.
@@ -60,6 +63,7 @@ func New(c configs.SMTP, o Options) (*Agent, error) {
 	a := &Agent{
 		config: c, hostname: strings.ToLower(o.Hostname), resolver: o.Resolver, tls: o.TLS, log: o.Log, clock: o.Clock,
 		host: o.Host, private: configs.Prefixes(c.PrivateNetworks), passwords: p, cache: newCache(o.Clock, c.CacheLimit, c.CacheTime), pool: &wire.Pool{},
+		timeout: context.WithTimeout,
 	}
 	if c.Relayhost != "" {
 		if a.relay, err = configs.ParseNexthop(c.Relayhost); err != nil {
@@ -86,7 +90,7 @@ func (a *Agent) Close() error {
 
 // Deliver implements agent.Agent.
 func (a *Agent) Deliver(ctx context.Context, r *agent.Request, report func(agent.Result)) {
-	within, cancel := context.WithTimeout(ctx, a.config.DeliveryTimeout)
+	within, cancel := a.timeout(ctx, a.config.DeliveryTimeout)
 	defer cancel()
 	d := &delivery{agent: a, request: r, report: report, todo: append([]int(nil), r.Recipients...)}
 	last := d.run(within)

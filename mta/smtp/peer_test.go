@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"errors"
 	"fmt"
 	"io"
 	"math/big"
@@ -17,6 +18,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"toastmaster/configs"
 	"toastmaster/internal/addr"
@@ -67,12 +70,50 @@ func newPeer(t testing.TB, address string) *peer {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return peerOn(t, l)
+}
+
+func peerOn(t testing.TB, l net.Listener) *peer {
 	p := &peer{
 		t: t, l: l, port: l.Addr().(*net.TCPAddr).Port, greeting: "220 mx.test ESMTP",
 		ehlo: []string{"PIPELINING", "8BITMIME", "SIZE 1000000"}, answers: map[string][]string{}, conns: map[net.Conn]bool{},
 	}
 	t.Cleanup(p.stop)
 	return p
+}
+
+// newPeers are two peers on one port, of 127.0.0.1 and of 127.0.0.2.
+func newPeers(t testing.TB) (p, q *peer) {
+	t.Helper()
+	for {
+		p = newPeer(t, "127.0.0.1:0")
+		l, err := net.Listen("tcp", "127.0.0.2:"+itoa(p.port))
+		if err == nil {
+			return p, peerOn(t, l)
+		}
+		if !errors.Is(err, unix.EADDRINUSE) { // by a program that needs it as little as we do
+			t.Fatal(err)
+		}
+	}
+}
+
+// silentPort is a port of 127.0.0.1 on which nobody listens, nor will before the
+// test ends: it is bound.
+func silentPort(t testing.TB) int {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = unix.Close(fd) })
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	name, err := unix.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return name.(*unix.SockaddrInet4).Port
 }
 
 // start begins to accept; the script must not be changed afterwards.
@@ -290,7 +331,7 @@ func newRig(t testing.TB, port int, names map[string]dnstest.Name, change func(*
 		&c.ConnectTimeout, &c.HeloTimeout, &c.StartTLSTimeout, &c.MailTimeout, &c.RcptTimeout, &c.DataInitTimeout,
 		&c.DataXferTimeout, &c.DataDoneTimeout, &c.RsetTimeout,
 	} {
-		*timeout = 5 * time.Second
+		*timeout = time.Minute
 	}
 	o := Options{Hostname: "mail.example.test", Log: msglog.Discard(), Clock: clock.System{}}
 	if change != nil {

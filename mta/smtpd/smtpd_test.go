@@ -123,7 +123,7 @@ func newBed(t testing.TB) *bed {
 		Params: params, Hostname: "mx.test", Directory: hosted(t), Aliases: directory.Limits{Depth: 4, Addresses: 4}, Submitter: b.sent,
 		Trusted: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 		Spool:   &spool.Dir{FS: vfs.OS{}, Path: t.TempDir(), Memory: 4 << 10},
-		TLS:     server, HandshakeTimeout: 5 * time.Second,
+		TLS:     server, HandshakeTimeout: time.Minute,
 		Log: msglog.Discard(), Clock: clock.System{},
 		Authenticate: func(_ context.Context, a password.Attempt) (directory.Mailbox, error) {
 			if a.Login != "alice@example.test" || a.Password != "secret" || a.Service != "smtpd" {

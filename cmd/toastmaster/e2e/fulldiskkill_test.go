@@ -106,7 +106,7 @@ func freeOf(t *testing.T, dir string) int64 {
 // deleteByPOP3 deletes the first n messages.
 func (b *box) deleteByPOP3(t *testing.T, n int) {
 	t.Helper()
-	conn, err := net.DialTimeout("tcp", b.POP3(), 5*time.Second)
+	conn, err := net.DialTimeout("tcp", b.POP3(), time.Minute)
 	must(t, err)
 	defer conn.Close()
 	p := &popConn{conn, bufio.NewReader(conn)}

@@ -160,10 +160,11 @@ func (b *box) waitMail(t *testing.T, address string, n int) []string {
 	return files
 }
 
-// eventually tries until there is no error, for at most half a minute.
+// eventually tries until there is no error, for at most two minutes: what is
+// slow is no failure.
 func eventually(t *testing.T, try func() error) {
 	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	for {
 		err := try()
 		if err == nil {

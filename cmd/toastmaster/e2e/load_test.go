@@ -118,7 +118,7 @@ func (b *box) appendLoad(l *ledger) func(context.Context, *rand.Rand) {
 }
 
 func (b *box) crashLogin(address string) (*imapclient.Client, error) {
-	c, err := imapclient.DialInsecure(b.IMAP(), &imapclient.Options{Dialer: &net.Dialer{Timeout: 5 * time.Second}})
+	c, err := imapclient.DialInsecure(b.IMAP(), &imapclient.Options{Dialer: &net.Dialer{Timeout: time.Minute}})
 	if err != nil {
 		return nil, err
 	}
@@ -198,7 +198,7 @@ func expungeSome(c *imapclient.Client, l *ledger, r *rand.Rand, address string, 
 func (b *box) popLoad(l *ledger) func(context.Context, *rand.Rand) {
 	address := crashAddress(popMailbox)
 	return func(ctx context.Context, r *rand.Rand) {
-		conn, err := net.DialTimeout("tcp", b.POP3(), 5*time.Second)
+		conn, err := net.DialTimeout("tcp", b.POP3(), time.Minute)
 		if err != nil {
 			return
 		}

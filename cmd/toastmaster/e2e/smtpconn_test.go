@@ -20,7 +20,7 @@ type smtpConn struct {
 const smtpTimeout = 60 * time.Second
 
 func dialSMTP(address, hello string) (*smtpConn, error) {
-	c, err := net.DialTimeout("tcp", address, 5*time.Second)
+	c, err := net.DialTimeout("tcp", address, time.Minute)
 	if err != nil {
 		return nil, err
 	}

@@ -30,7 +30,7 @@ func TestPostfixDeliversToMaildirs(t *testing.T) {
 	}
 	talk(t, p.SMTP(), "220", "EHLO me.test", "250 ", "MAIL FROM:<bob@example.test>", "250", "RCPT TO:<nobody@example.test>", "550 5.1.1",
 		"RCPT TO:<alice@example.test>", "250", "DATA", "354", "Subject: by smtp\r\n\r\nhello\r\n.", "250", "QUIT", "221")
-	for deadline := time.Now().Add(20 * time.Second); ; {
+	for deadline := time.Now().Add(time.Minute); ; {
 		files, _ := os.ReadDir(filepath.Join(p.Maildir("alice@example.test"), "new"))
 		if len(files) == 2 {
 			break
@@ -67,12 +67,12 @@ func TestDovecotServesWhatItGotByLMTP(t *testing.T) {
 // others, and sends the second, fourth ...
 func talk(t *testing.T, address string, lines ...string) {
 	t.Helper()
-	c, err := net.DialTimeout("tcp", address, 5*time.Second)
+	c, err := net.DialTimeout("tcp", address, time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	if err := c.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	r := bufio.NewReader(c)

@@ -21,10 +21,10 @@ func TestStopAndKillEndTheGroup(t *testing.T) {
 	for !strings.Contains(p.LogTail(100), "up") {
 		time.Sleep(time.Millisecond)
 	}
-	if err := p.Stop(5 * time.Second); err == nil {
+	if err := p.Stop(time.Minute); err == nil {
 		t.Error("a shell ended by a signal reports success")
 	}
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for syscall.Kill(-p.Pid(), 0) != syscall.ESRCH {
 		if time.Now().After(deadline) {
 			t.Fatal("the group still runs")
@@ -80,7 +80,7 @@ func TestWaitPort(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer ports.Release()
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	l, err := net.Listen("tcp", ports.Addr(25))
 	if err != nil {

@@ -21,7 +21,7 @@ type Options struct {
 	TLS *tls.Config
 	// Vars replaces ${name}.
 	Vars map[string]string
-	// Timeout bounds each wait for the server; 10 s when zero.
+	// Timeout bounds each wait for the server; a minute when zero.
 	Timeout time.Duration
 }
 
@@ -53,7 +53,7 @@ func Run(t *testing.T, name, text string, o Options) {
 		t.Fatalf("%s: %v", name, err)
 	}
 	if o.Timeout == 0 {
-		o.Timeout = 10 * time.Second
+		o.Timeout = time.Minute
 	}
 	conn := o.Dial(t, name)
 	p := &player{o: o, conn: conn, in: bufio.NewReader(conn)}
