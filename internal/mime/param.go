@@ -3,6 +3,7 @@ package mime
 import (
 	"bytes"
 	"cmp"
+	"encoding/hex"
 	"slices"
 )
 
@@ -199,11 +200,11 @@ func decodeExtended(value []byte) []byte {
 		}
 	}
 	out := make([]byte, 0, len(value))
+	var octet [1]byte
 	for i := 0; i < len(value); i++ {
 		if value[i] == '%' && i+2 < len(value) {
-			high, low := unhex(value[i+1]), unhex(value[i+2])
-			if high < 16 && low < 16 {
-				out = append(out, high<<4|low)
+			if _, err := hex.Decode(octet[:], value[i+1:i+3]); err == nil {
+				out = append(out, octet[0])
 				i += 2
 				continue
 			}
@@ -211,18 +212,6 @@ func decodeExtended(value []byte) []byte {
 		out = append(out, value[i])
 	}
 	return out
-}
-
-func unhex(c byte) byte {
-	switch {
-	case '0' <= c && c <= '9':
-		return c - '0'
-	case 'A' <= c && c <= 'F':
-		return c - 'A' + 10
-	case 'a' <= c && c <= 'f':
-		return c - 'a' + 10
-	}
-	return 255
 }
 
 // keep takes a parameter whose name has the form of RFC 2231.

@@ -3,6 +3,7 @@ package imapd
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/hex"
 	"io"
 )
 
@@ -133,23 +134,11 @@ func (q *quotedReader) escape(b []byte) int {
 	if b[1] == '\r' && b[2] == '\n' {
 		return 3
 	}
-	high, low := unhex(b[1]), unhex(b[2])
-	if high > 15 || low > 15 {
+	var octet [1]byte
+	if _, err := hex.Decode(octet[:], b[1:3]); err != nil {
 		q.buf = append(q.buf, '=')
 		return 1
 	}
-	q.buf = append(q.buf, high<<4|low)
+	q.buf = append(q.buf, octet[0])
 	return 3
-}
-
-func unhex(c byte) byte {
-	switch {
-	case '0' <= c && c <= '9':
-		return c - '0'
-	case 'A' <= c && c <= 'F':
-		return c - 'A' + 10
-	case 'a' <= c && c <= 'f':
-		return c - 'a' + 10
-	}
-	return 255
 }

@@ -2,6 +2,7 @@ package smtpd
 
 import (
 	"encoding/base64"
+	"encoding/hex"
 	"regexp"
 	"strings"
 	"unicode/utf16"
@@ -68,32 +69,21 @@ func decodeB(data string) []byte {
 
 // appendQ decodes the Q encoding; what is no =XX stands for itself.
 func appendQ(dst []byte, data string) []byte {
+	var octet [1]byte
 	for i := 0; i < len(data); i++ {
 		c := data[i]
 		switch {
 		case c == '_':
 			c = ' '
 		case c == '=' && i+2 < len(data):
-			if high, low := unhex(data[i+1]), unhex(data[i+2]); high < 16 && low < 16 {
-				c = high<<4 | low
+			if _, err := hex.Decode(octet[:], []byte(data[i+1:i+3])); err == nil {
+				c = octet[0]
 				i += 2
 			}
 		}
 		dst = append(dst, c)
 	}
 	return dst
-}
-
-func unhex(c byte) byte {
-	switch {
-	case '0' <= c && c <= '9':
-		return c - '0'
-	case 'A' <= c && c <= 'F':
-		return c - 'A' + 10
-	case 'a' <= c && c <= 'f':
-		return c - 'a' + 10
-	}
-	return 255
 }
 
 // toUTF8 reads octets in a charset; one that nobody knows shows its octets.
