@@ -27,7 +27,11 @@
 // unknown, more fields behind a second comma. Such a name is read and kept as
 // it is ([Usual]); when the flags change ([Respell]), unknown letters and
 // fields stay, as with Dovecot. What follows a colon but not ":2," has no
-// flags and is replaced then.
+// flags and is replaced then. Every known letter counts, wherever it stands and
+// however often. Dovecot (2.3.19 to 2.4.4) may lose a keyword of a name that has
+// another keyword's letter twice: it depends on which keyword it met first in the
+// mailbox, and is not imitated. Dovecot passes over a name with a carriage return
+// in it; here it is a message.
 //
 // # Folders without a usable name
 //

@@ -144,6 +144,37 @@ const (
 	dovecotDirSize       = "1073741824S\n0 0\n29 1\n29 1\n29 1\n29 1\n-29 -1\n"
 )
 
+// TestFlagsOfOddNames: every letter counts, wherever it stands and however often;
+// what is no flag (blanks, control characters, octets above ASCII) ends nothing,
+// and stays when the flags change. A second comma ends the letters.
+func TestFlagsOfOddNames(t *testing.T) {
+	t.Parallel()
+	const a, b, z Flags = 1, 1 << 1, 1 << 25
+	for rest, want := range map[string]struct {
+		flags Flags
+		next  string // with Flagged added
+	}{
+		":2,zz ab":     {z | a | b, ":2, Fabz"},
+		":2,zzab":      {z | a | b, ":2,Fabz"},
+		":2,a\tb":      {a | b, ":2,\tFab"},
+		":2,\x01a\x7f": {a, ":2,\x01Fa\x7f"},
+		":2, S":        {Seen, ":2, FS"},
+		":2,S\r":       {Seen, ":2,\rFS"},
+		":2,aazz":      {a | z, ":2,Faz"},
+		":2,\xffS":     {Seen, ":2,FS\xff"},
+		":2,S a,b T":   {Seen | a, ":2, FSa,b T"},
+		":2,":          {0, ":2,F"},
+	} {
+		base, flags, ok := Split("x" + rest)
+		if !ok || base != "x" || flags != want.flags {
+			t.Errorf("%q: %q %b %v", rest, base, flags, ok)
+		}
+		if next := Respell(rest, flags|Flagged); next != want.next {
+			t.Errorf("%q with \\Flagged: %q, want %q", rest, next, want.next)
+		}
+	}
+}
+
 func TestUIDList(t *testing.T) {
 	t.Parallel()
 	l, err := ParseUIDList([]byte(dovecotUIDList))

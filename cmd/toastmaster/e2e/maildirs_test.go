@@ -36,6 +36,7 @@ type usedFile struct {
 var usedNames = []string{
 	"", ":", ":2", ":2,", ":2,S", ":2,SFR", ":2,SX", ":2,SS", ":1,S", ":2,FS,extra", ":2,SZ", ":3,F", ":2,ZYX", ":2,aS", ":2,zS", ":2,S:2,T",
 	":2,é", ":2, S", ":2,,", ":2,T,2,S", ":2,DFPRST", ":2,TSRPFD", ":2,S,U=1", ":2,\xff", ":2,s", ":2,0S",
+	":2,zz ab", ":2,zzab", ":2,a\tb", ":2,a b c", ":2, ", ":2,\x01a\x7f", ":2,aazz", ":2,bab a",
 }
 
 // usedMaildir makes up the files of a mailbox. Every text has a word of its own,
@@ -81,7 +82,7 @@ func usedMaildir(r *rand.Rand) []usedFile {
 		case 0:
 			rest = ":" + someOf(r, "12,S:F", r.IntN(4))
 		case 1, 2, 3:
-			rest = ":2," + someOf(r, "DFPRSTabcyzZXQ0 ,~\xc3", r.IntN(7))
+			rest = ":2," + someOf(r, "DFPRSTabcyzZXQ0 \t\x7f,~\xc3", r.IntN(7))
 		}
 		add(sub, base+strconv.Itoa(i), rest)
 	}
@@ -335,6 +336,12 @@ func dovecotShows(t *testing.T, files []usedFile) map[string]string {
 	defer d.Stop()
 	root := d.Maildir(alice)
 	put(t, root, files, false)
+	// Dovecot (2.3.19 to 2.4.4) takes memory that it has not written for the
+	// keyword with the number 0 when it drops a letter that a name has twice,
+	// and then shows the message without that keyword. Number 0 is the keyword
+	// it meets first. It is made one here that no other message has.
+	const first = "cur/100000000.M1P1.host:2,q"
+	must(t, os.WriteFile(filepath.Join(root, first), []byte("From: a@example.net\nSubject: first\n\nfirst text of all\n"), 0o600))
 	uid, gid, err := d.MailUser()
 	must(t, err)
 	must(t, filepath.WalkDir(root, func(path string, _ os.DirEntry, err error) error {
@@ -348,7 +355,12 @@ func dovecotShows(t *testing.T, files []usedFile) map[string]string {
 	defer c.Close()
 	must(t, c.Login(alice, alicesWord).Wait())
 	selected(t, c, "INBOX")
-	return shown(t, c)
+	all := shown(t, c)
+	if !strings.HasPrefix(all["first"], "[keyword16] ") {
+		t.Errorf("the first message: %.80q", all["first"])
+	}
+	delete(all, "first")
+	return all
 }
 
 func sameShown(t *testing.T, got, want map[string]string) {
