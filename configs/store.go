@@ -41,7 +41,7 @@ type Store struct {
 func (c *Store) params() []Param {
 	return []Param{
 		String("store.path", &c.Path, "mail", "a folder", nil,
-			"The folder below main.data_dir that holds the mailboxes, and nothing else. One that has something in it and no folder .toastmaster is refused: `init --adopt store` takes over a Maildir tree of Dovecot's. All of it must be one file system.").Also("mail_location", "mail_home", "virtual_mailbox_base"),
+			"The folder below main.data_dir that holds the mailboxes, and nothing else. One that has something in it and no folder .toastmaster is refused: `init --adopt store` takes over a Maildir tree of Dovecot's. All of it must be one file system. A symbolic link in it that stands for the home of a mailbox, or for a domain's folder, is not followed (the log says so, mail for it waits); store.path itself may be one.").Also("mail_location", "mail_home", "virtual_mailbox_base"),
 		String("store.home", &c.Home, "%d/%n", "a path below store.path", checkHome,
 			"Where the mail of a new mailbox lies, below store.path: %d is its domain, %n its local part, %u both. An absolute path must be inside of store.path. Mailboxes that exist keep theirs; `mailbox add --home` and `mailbox set --home` say another one.").Also("mail_home", "mail_location"),
 		String("store.separator", &c.Separator, "/", `"/" or "."`, checkSeparator,

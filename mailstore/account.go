@@ -99,6 +99,9 @@ func (a *account) ensure() error {
 	case a.ready:
 		return nil
 	}
+	if err := a.store.realHome(a.home); err != nil {
+		return err
+	}
 	there, err := a.store.isMaildir(a.home)
 	if err != nil {
 		return err

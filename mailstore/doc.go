@@ -23,6 +23,14 @@
 // serve one store; the log of each mailbox's index is their common truth, under
 // flock.
 //
+// A symbolic link that stands for a home, or for a folder on the way to it, is not
+// followed: each use of the account fails for now, with the link in the log. It may
+// lead to another account's mail, a removal would delete what it leads to, no sync
+// of the store reaches another file system, and no backup looks behind it. No
+// protocol makes links; one is an administrator's or came with a tree of
+// another server's. Within a home links are followed as Dovecot follows them: one for
+// a mailbox (DELETE takes the link and leaves the mail) and one for a message.
+//
 // A store carries the id of its instance in .toastmaster/instance. [Create] makes
 // one; Open never does in production (Options.Instance), and a store that
 // vanishes while it is open is not made anew ([ErrAbsent]).

@@ -17,16 +17,22 @@ func (s *Store) HasAccount(acc Account) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	if err := s.realHome(home); err != nil {
+		return false, err
+	}
 	there, err := s.accountAt(home)
 	return there, storeError(err)
 }
 
 // RemoveAccount deletes all mail of an account. Its views get ErrGone, and
 // its users find no mailbox at all, even when the account is
-// made anew.
+// made anew. Where a symbolic link stands for its home nothing is removed.
 func (s *Store) RemoveAccount(ctx context.Context, acc Account) error {
 	home, err := s.home(acc)
 	if err != nil {
+		return err
+	}
+	if err := s.realHome(home); err != nil {
 		return err
 	}
 	// From here on mail that was on its way makes nothing; what came before has
@@ -141,8 +147,12 @@ func (s *Store) removeParents(home string) error {
 	return nil
 }
 
-// removeAll removes a tree.
+// removeAll removes a tree. A symbolic link goes without what it leads to.
 func removeAll(fsys vfs.FS, name string) error {
+	info, err := fsys.Lstat(name)
+	if err == nil && info.Mode()&fs.ModeSymlink != 0 {
+		return fsys.Remove(name)
+	}
 	entries, err := fsys.ReadDir(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil

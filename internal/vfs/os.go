@@ -97,6 +97,9 @@ func (OS) Stat(name string) (fs.FileInfo, error) {
 	return i, nil
 }
 
+// Lstat is os.Lstat.
+func (OS) Lstat(name string) (fs.FileInfo, error) { return os.Lstat(name) }
+
 // Chtimes is os.Chtimes.
 func (OS) Chtimes(name string, atime, mtime time.Time) error { return os.Chtimes(name, atime, mtime) }
 

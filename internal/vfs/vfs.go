@@ -27,6 +27,8 @@ type FS interface {
 	// each entry.
 	ReadDir(name string) ([]fs.DirEntry, error)
 	Stat(name string) (fs.FileInfo, error)
+	// Lstat is Stat of a symbolic link itself.
+	Lstat(name string) (fs.FileInfo, error)
 	Chtimes(name string, atime, mtime time.Time) error
 	// Free is how many octets the file system of dir has left for this user
 	// (statvfs(3), f_bavail).

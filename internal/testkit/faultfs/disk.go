@@ -113,6 +113,9 @@ func (d *Disk) Stat(name string) (fs.FileInfo, error) {
 	return n.info(filepath.Base(name)), nil
 }
 
+// Lstat is Stat: this disk has no symbolic links.
+func (d *Disk) Lstat(name string) (fs.FileInfo, error) { return d.Stat(name) }
+
 // Chtimes is os.Chtimes; access times are not kept. A zero mtime changes
 // nothing.
 func (d *Disk) Chtimes(name string, _, mtime time.Time) error {

@@ -224,6 +224,14 @@ func (f *Faults) Stat(name string) (fs.FileInfo, error) {
 	return f.inner.Stat(name)
 }
 
+// Lstat may fail as Stat.
+func (f *Faults) Lstat(name string) (fs.FileInfo, error) {
+	if err := f.check(Stat, name); err != nil {
+		return nil, err
+	}
+	return f.inner.Lstat(name)
+}
+
 // Chtimes may fail.
 func (f *Faults) Chtimes(name string, atime, mtime time.Time) error {
 	if err := f.check(Chtimes, name); err != nil {
