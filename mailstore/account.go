@@ -236,8 +236,8 @@ func (a *account) open(ctx context.Context, name string) (*mailbox, error) {
 	if dir == "" || !errors.Is(err, ErrNotFound) {
 		return mb, err
 	}
-	made, failed := a.makePending(dir)
-	if failed != nil || !made {
+	there, failed := a.makePending(dir)
+	if failed != nil || !there {
 		return nil, cmp.Or(storeError(failed), err)
 	}
 	return a.openDir(ctx, dir)

@@ -101,14 +101,18 @@ func (a *account) isPending(dir string) (bool, error) {
 	return false, nil
 }
 
-// makePending makes a default folder that is not on the disk; made is false
-// when dir is none.
-func (a *account) makePending(dir string) (made bool, err error) {
+// makePending makes a default folder that is not on the disk. there is false
+// when dir is none, nor a folder that somebody else has made since the caller
+// looked for it.
+func (a *account) makePending(dir string) (there bool, err error) {
 	if err := a.lock(); err != nil {
 		return false, err
 	}
 	defer a.mu.Unlock()
-	return a.makePendingLocked(dir)
+	if there, err = a.makePendingLocked(dir); there || err != nil {
+		return there, err
+	}
+	return a.hasFolder(dir)
 }
 
 func (a *account) makePendingLocked(dir string) (made bool, err error) {

@@ -19,7 +19,10 @@ func (u *User) Delete(ctx context.Context, name string) error {
 	}
 	mb, err := a.openDir(ctx, dir)
 	if errors.Is(err, ErrNotFound) {
-		return u.deletePending(name, dir)
+		if done, err := u.deletePending(name, dir); done || err != nil {
+			return err
+		}
+		mb, err = a.openDir(ctx, dir)
 	}
 	if err != nil {
 		return err
@@ -72,21 +75,31 @@ func (mb *mailbox) takeAway(ctx context.Context) (aside string, err error) {
 	return aside, err
 }
 
-// deletePending deletes a default folder that is not made yet.
-func (u *User) deletePending(name, dir string) error {
+// deletePending deletes a default folder that is not made yet. It is not done,
+// without an error, when somebody has made the folder since the caller looked for
+// it.
+func (u *User) deletePending(name, dir string) (done bool, err error) {
 	a := u.acct
 	if err := a.lock(); err != nil {
-		return err
+		return false, err
 	}
 	defer a.mu.Unlock()
 	pending, err := a.isPending(dir)
+	if err == nil && pending {
+		err = a.forgetDefaults(name, false)
+		return err == nil, storeError(err)
+	}
+	there := false
+	if err == nil {
+		there, err = a.hasFolder(dir)
+	}
 	switch {
 	case err != nil:
-		return storeError(err)
-	case !pending:
-		return u.noFolder(name)
+		return false, storeError(err)
+	case !there:
+		return false, u.noFolder(name)
 	}
-	return storeError(a.forgetDefaults(name, false))
+	return false, nil
 }
 
 // noFolder is the error for a name that is not a mailbox.

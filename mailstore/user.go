@@ -60,7 +60,11 @@ func (u *User) Status(ctx context.Context, name string) (Status, error) {
 	}
 	mb, err := u.acct.openDir(ctx, dir)
 	if errors.Is(err, ErrNotFound) {
-		return u.statusOfPending(dir, err)
+		st, there, failed := u.statusOfPending(dir, err)
+		if !there {
+			return st, failed
+		}
+		mb, err = u.acct.openDir(ctx, dir)
 	}
 	if err != nil {
 		return Status{}, err
@@ -96,17 +100,22 @@ func (u *User) Status(ctx context.Context, name string) (Status, error) {
 	return out, nil
 }
 
-func (u *User) statusOfPending(dir string, notFound error) (Status, error) {
+// statusOfPending is that of a default folder that is not made yet. there says
+// that somebody has made the folder since the caller looked for it.
+func (u *User) statusOfPending(dir string, notFound error) (st Status, there bool, err error) {
 	if err := u.acct.lock(); err != nil {
-		return Status{}, err
+		return st, false, err
 	}
 	defer u.acct.mu.Unlock()
 	pending, err := u.acct.isPending(dir)
+	if err == nil && pending {
+		return Status{UIDNext: 1}, false, nil
+	}
+	if err == nil {
+		there, err = u.acct.hasFolder(dir)
+	}
 	if err != nil {
-		return Status{}, storeError(err)
+		return st, false, storeError(err)
 	}
-	if !pending {
-		return Status{}, notFound
-	}
-	return Status{UIDNext: 1}, nil
+	return st, there, notFound
 }
