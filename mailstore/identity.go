@@ -95,6 +95,9 @@ func (s *Store) Present() error { return s.present() }
 // accountAt says whether the folder of an account is there. Of a store that is not
 // in its place that is not known.
 func (s *Store) accountAt(home string) (bool, error) {
+	if err := s.realHome(home); err != nil {
+		return false, err
+	}
 	there, err := exists(s.fs, home)
 	if err == nil && !there {
 		err = s.present()

@@ -75,9 +75,6 @@ func (s *Store) acquireExisting(acc Account) (*account, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.realHome(home); err != nil {
-		return nil, err
-	}
 	if there, err := s.accountAt(home); err != nil || !there {
 		return nil, storeError(err)
 	}

@@ -17,9 +17,6 @@ func (s *Store) HasAccount(acc Account) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if err := s.realHome(home); err != nil {
-		return false, err
-	}
 	there, err := s.accountAt(home)
 	return there, storeError(err)
 }
