@@ -1,7 +1,6 @@
 package api_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -35,6 +34,7 @@ import (
 	"toastmaster/internal/clock"
 	"toastmaster/internal/msglog"
 	"toastmaster/internal/service"
+	"toastmaster/internal/testkit/logtest"
 	"toastmaster/migrations"
 )
 
@@ -44,7 +44,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type bench struct {
 	store  *store.Store
 	queue  *queue
-	log    *lockedBuffer
+	log    *logtest.Buffer
 	socket string
 	// url is "http://127.0.0.1:port".
 	url   string
@@ -55,23 +55,6 @@ type bench struct {
 	mu     sync.Mutex
 	purged []string
 	refuse error // what Purge answers
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 func openStore(t *testing.T, c *configs.Config) *store.Store {
@@ -102,7 +85,7 @@ func newBench(t *testing.T, change func(*api.Options)) *bench {
 	t.Helper()
 	c := configs.Default()
 	c.Auth.Argon2Memory, c.Auth.Argon2Time, c.Auth.BulkArgon2Memory = 128<<10, 1, 64<<10
-	b := &bench{store: openStore(t, c), queue: newQueue(), log: &lockedBuffer{}, socket: filepath.Join(t.TempDir(), "s")}
+	b := &bench{store: openStore(t, c), queue: newQueue(), log: &logtest.Buffer{}, socket: filepath.Join(t.TempDir(), "s")}
 	tcp, err := service.Listen("127.0.0.1:0", 0)
 	if err != nil {
 		t.Fatal(err)

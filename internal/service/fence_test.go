@@ -8,11 +8,12 @@ import (
 
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/msglog"
+	"toastmaster/internal/testkit/logtest"
 )
 
 func TestAPanicIsAnErrorAndOneLine(t *testing.T) {
 	t.Parallel()
-	log := &safeBuffer{}
+	log := &logtest.Buffer{}
 	fenced := func(f func() error) error {
 		return Fenced(msglog.New(slog.NewTextHandler(log, nil)), f, "service", "x", "id", "Q1")
 	}

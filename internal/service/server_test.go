@@ -2,7 +2,6 @@ package service
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -12,7 +11,6 @@ import (
 	"net/netip"
 	"path/filepath"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -22,6 +20,7 @@ import (
 
 	"toastmaster/internal/clock"
 	"toastmaster/internal/msglog"
+	"toastmaster/internal/testkit/logtest"
 	"toastmaster/internal/wire"
 )
 
@@ -31,36 +30,18 @@ type handlerFunc func(ctx context.Context, c net.Conn)
 
 func (f handlerFunc) ServeConn(ctx context.Context, c net.Conn) { f(ctx, c) }
 
-// safeBuffer is a log that tests read while servers write.
-type safeBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *safeBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *safeBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
-}
-
 // running is a server under test.
 type running struct {
 	*Server
 	t    *testing.T
 	stop context.CancelFunc
 	done chan error
-	log  *safeBuffer
+	log  *logtest.Buffer
 }
 
 func run(t *testing.T, s *Server) *running {
 	t.Helper()
-	r := &running{Server: s, t: t, done: make(chan error, 1), log: &safeBuffer{}}
+	r := &running{Server: s, t: t, done: make(chan error, 1), log: &logtest.Buffer{}}
 	if len(s.Listeners) == 0 {
 		s.Listeners = []Listener{{Listener: listen(t)}}
 	}

@@ -2,7 +2,6 @@ package smtpserver
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"io"
 	"log/slog"
@@ -20,6 +19,7 @@ import (
 	"toastmaster/internal/msglog"
 	"toastmaster/internal/service"
 	"toastmaster/internal/testkit/clocktest"
+	"toastmaster/internal/testkit/logtest"
 )
 
 // trustedBag is a mailbag whose clients are all trusted.
@@ -102,28 +102,10 @@ func tcpPair(t *testing.T) (server, client net.Conn) {
 	return server, client
 }
 
-// lockedBuffer is a log that a test reads while servers write.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *lockedBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *lockedBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
-}
-
 // TestRefusalsAreGathered: whoever probes addresses does not write the log.
 func TestRefusalsAreGathered(t *testing.T) {
 	t.Parallel()
-	log := &lockedBuffer{}
+	log := &logtest.Buffer{}
 	server := testServer(&mailbag{})
 	server.RejectLines, server.MaxErrors, server.Log = 2, 0, msglog.New(slog.NewTextHandler(log, nil))
 	s := &script{in: strings.NewReader("EHLO c\r\nMAIL FROM:<a@x.test>\r\n" + strings.Repeat("RCPT TO:<refused@x.test>\r\n", 1000) + "QUIT\r\n")}

@@ -137,7 +137,7 @@ func (h *host) client(listener int) *client {
 	if listener == 1 {
 		conn = tls.Client(conn, &tls.Config{InsecureSkipVerify: true})
 	}
-	_ = conn.SetDeadline(time.Now().Add(60 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(5 * time.Minute))
 	c := &client{t: h.t, Conn: conn, r: bufio.NewReaderSize(conn, 64<<10)}
 	c.expect("* OK [CAPABILITY IMAP4rev1 ")
 	return c

@@ -1,7 +1,6 @@
 package lmtpd
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,7 +12,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -28,6 +26,7 @@ import (
 	"toastmaster/internal/msglog"
 	"toastmaster/internal/service"
 	"toastmaster/internal/testkit/faultfs"
+	"toastmaster/internal/testkit/logtest"
 	"toastmaster/internal/testkit/transcript"
 	"toastmaster/internal/vfs"
 	"toastmaster/mailstore"
@@ -38,28 +37,11 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // bed is a daemon on a real store.
 type bed struct {
 	store *mailstore.Store
-	log   syncBuffer
+	log   logtest.Buffer
 	tcp   string
 	unix  string
 	root  string
 	fs    *faultfs.Faults
-}
-
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
 }
 
 func hosted(t testing.TB) directory.Directory {

@@ -1,9 +1,6 @@
 package pop3d
 
 import (
-	"bufio"
-	"io"
-	"strings"
 	"testing"
 	"time"
 
@@ -25,32 +22,8 @@ func TestStress(t *testing.T) {
 	server := storetest.Start(t, &service.Server{
 		ServiceName: "pop3d", Handler: handler, Log: msglog.Discard(), Clock: clock.System{}, Limits: service.Limits{Stress: 3, DrainTimeout: time.Minute},
 	}, h.gate.TLS)
-	user, idle := server.Dial(0), server.Dial(0)
-	in := bufio.NewReader(user)
-	said := func(lines string) {
-		t.Helper()
-		if _, err := io.WriteString(user, lines); err != nil {
-			t.Fatal(err)
-		}
-		for range strings.Count(lines, "\n") {
-			if got, err := in.ReadString('\n'); !strings.HasPrefix(got, "+OK") || err != nil {
-				t.Fatalf("%q %v", got, err)
-			}
-		}
-	}
-	if _, err := in.ReadString('\n'); err != nil {
-		t.Fatal(err)
-	}
-	said("USER alice@example.test\r\nPASS secret word\r\n")
-	waiting := bufio.NewReader(idle)
-	if _, err := waiting.ReadString('\n'); err != nil { // it waits for an hour now
-		t.Fatal(err)
-	}
-	late := server.Dial(0)
-	for name, r := range map[string]io.Reader{"the idle client": waiting, "the new client": late} {
-		if got, err := io.ReadAll(r); !strings.Contains(string(got), "-ERR Disconnected for inactivity") || err != nil {
-			t.Errorf("%s: %q %v", name, got, err)
-		}
-	}
-	said("NOOP\r\n")
+	storetest.UnderStress(t, server, storetest.Dialogue{
+		LogIn: "USER alice@example.test\r\nPASS secret word\r\n", LoggedIn: "+OK Logged in",
+		Noop: "NOOP\r\n", Done: "+OK", Bye: "-ERR Disconnected for inactivity",
+	})
 }

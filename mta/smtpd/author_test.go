@@ -1,11 +1,9 @@
 package smtpd
 
 import (
-	"bytes"
 	"fmt"
 	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -14,28 +12,11 @@ import (
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/envelope"
 	"toastmaster/internal/msglog"
+	"toastmaster/internal/testkit/logtest"
 )
 
 // loggedIn is the begin of a dialogue of alice.
 const loggedIn = "S: 220 *\nC: EHLO client.test\nS: ...\nS: 250 CHUNKING\nC: AUTH PLAIN AGFsaWNlQGV4YW1wbGUudGVzdABzZWNyZXQ=\nS: 235 2.7.0 *\n"
-
-// lockedLog is a log that a test reads while sessions write it.
-type lockedLog struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedLog) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedLog) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
 
 // TestForeignAuthor: a user may write as somebody at another host, which is a line
 // in the log; or not.
@@ -44,7 +25,7 @@ func TestForeignAuthor(t *testing.T) {
 	const message = "C: MAIL FROM:<alice@example.test>\nS: 250 *\nC: RCPT TO:<x@elsewhere.test>\nS: 250 *\nC: DATA\nS: 354 *\n" +
 		"C: From: Me <alice@gmail.example>\nC: \nC: .\n"
 	b := newBed(t)
-	var log lockedLog
+	var log logtest.Buffer
 	b.o.Log = msglog.New(slog.NewTextHandler(&log, nil))
 	play(t, b, (*Daemon).Submission, loggedIn+message+"S: 250 *\nC: QUIT\nS: 221 *\nS: <end>\n")
 	if !strings.Contains(log.String(), `msg="foreign author" service=smtpd session=`) || !strings.Contains(log.String(), "login=alice@example.test field=from from=alice@gmail.example") {

@@ -2,15 +2,12 @@ package smtpd
 
 import (
 	"bufio"
-	"bytes"
-	"context"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/netip"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -19,52 +16,20 @@ import (
 	"toastmaster/internal/msglog"
 	"toastmaster/internal/service"
 	"toastmaster/internal/testkit/clocktest"
+	"toastmaster/internal/testkit/logtest"
 )
 
-// lockedBuffer is a log that a test reads while servers write.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *lockedBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *lockedBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
-}
-
 // counted is a port for mail from outside with all that counts clients.
-func counted(t *testing.T, b *bed, clk clock.Clock) (address string, log *lockedBuffer) {
+func counted(t *testing.T, b *bed, clk clock.Clock) (address string, log *logtest.Buffer) {
 	t.Helper()
-	log = &lockedBuffer{}
+	log = &logtest.Buffer{}
 	b.o.Log = msglog.New(slog.NewTextHandler(log, nil))
 	b.o.Counter = anvil.New(anvil.Options{Clock: clk, Exempt: b.o.Trusted})
 	h := New(b.o).MX()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &service.Server{
-		ServiceName: "smtpd", Handler: h, Busy: h.BusyReply(), Log: b.o.Log, Clock: clock.System{}, Counter: b.o.Counter,
+	return serve(t, &service.Server{
+		Handler: h, Busy: h.BusyReply(), Log: b.o.Log, Counter: b.o.Counter,
 		Admit: Admission("smtpd", b.o.Params, b.o.Counter), Limits: service.Limits{Trusted: b.o.Trusted},
-		Listeners: []service.Listener{{Listener: l}},
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- s.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
-	return l.Addr().String(), log
+	}, nil), log
 }
 
 // talk greets, sends lines at once and returns all that the server says.

@@ -156,17 +156,20 @@ func certificate(t testing.TB) *tls.Config {
 	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
 }
 
-// serve runs a handler until the test ends.
-func serve(t testing.TB, d *Daemon, h *smtpserver.Server, implicit *tls.Config) string {
+// served is a handler without limits.
+func served(h *smtpserver.Server) *service.Server {
+	return &service.Server{Handler: h, Log: msglog.Discard(), Limits: service.Limits{HandshakeTimeout: time.Minute}}
+}
+
+// serve runs s on a port of its own until the test ends; implicit is TLS from the
+// first octet.
+func serve(t testing.TB, s *service.Server, implicit *tls.Config) (address string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &service.Server{
-		ServiceName: "smtpd", Handler: h, Limits: service.Limits{HandshakeTimeout: d.o.HandshakeTimeout}, Log: msglog.Discard(), Clock: clock.System{},
-		Listeners: []service.Listener{{Listener: l, TLS: implicit}},
-	}
+	s.ServiceName, s.Clock, s.Listeners = "smtpd", clock.System{}, []service.Listener{{Listener: l, TLS: implicit}}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
@@ -200,7 +203,7 @@ func TestDialogues(t *testing.T) {
 			case "submissions":
 				h, implicit = d.Submissions(), b.o.TLS
 			}
-			address := serve(t, d, h, implicit)
+			address := serve(t, served(h), implicit)
 			t.Run("all", func(t *testing.T) {
 				transcript.RunDir(t, "testdata/"+port, transcript.Options{
 					TLS: b.tls,
@@ -227,7 +230,7 @@ func TestDialogues(t *testing.T) {
 func play(t *testing.T, b *bed, h func(*Daemon) *smtpserver.Server, lines string) {
 	t.Helper()
 	d := New(b.o)
-	address := serve(t, d, h(d), nil)
+	address := serve(t, served(h(d)), nil)
 	transcript.Run(t, "play", lines, transcript.Options{TLS: b.tls, Dial: func(t *testing.T, _ string) net.Conn {
 		c, err := net.Dial("tcp", address)
 		if err != nil {

@@ -1,0 +1,31 @@
+// Package logtest is a log that a test reads while servers write it.
+//
+// It is a place for octets and no log: give it to slog's handlers, or to
+// whatever takes an io.Writer. It is never cleared.
+package logtest
+
+import (
+	"bytes"
+	"sync"
+)
+
+// Buffer keeps what was written. The zero value is empty and ready. Safe for
+// concurrent use.
+type Buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+// Write never fails.
+func (b *Buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+// String is all that was written until now.
+func (b *Buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
