@@ -1,21 +1,38 @@
 package smtpserver
 
 import (
+	"context"
 	"slices"
 	"strings"
 
-	"github.com/emersion/go-smtp"
+	gosasl "github.com/emersion/go-sasl"
 
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/sasl"
 )
 
+// Authenticator is an add-on of sessions: AUTH is offered where a password may
+// be shown and Mechanisms is not empty.
+type Authenticator interface {
+	Mechanisms() []string
+	// Auth begins a log-in with one of the mechanisms. Its Next ends it; an
+	// error of that, best a *dsn.Error, is the reply.
+	Auth(ctx context.Context, mechanism string) (gosasl.Server, *dsn.Error)
+}
+
 // mechanisms lists what the session offers.
 func (c *Conn) mechanisms() []string {
-	if s, ok := c.session.(smtp.AuthSession); ok {
-		return s.AuthMechanisms()
+	if c.login == nil {
+		return nil
 	}
-	return nil
+	return c.login.Mechanisms()
+}
+
+func authKeyword(c *Conn) string {
+	if !c.mayAuth() {
+		return ""
+	}
+	return "AUTH " + strings.Join(c.mechanisms(), " ")
 }
 
 // mayAuth says whether AUTH may be used now.
@@ -36,15 +53,14 @@ func auth(c *Conn, arg string) *dsn.Error {
 	case c.tx.mail:
 		return dsn.New(dsn.InvalidCommand, "Not during a mail transaction")
 	case name == "":
-		return dsn.New(dsn.InvalidArguments, "Syntax: AUTH mechanism")
+		return c.syntax()
 	case !c.secure():
 		return dsn.New(dsn.EncryptionNeeded, "Encryption is required for authentication").WithCode(538)
 	case !slices.Contains(offered, name):
 		return dsn.New(dsn.InvalidArguments, "Authentication mechanism not supported").WithCode(504)
 	}
-	mechanism, err := c.session.(smtp.AuthSession).Auth(name)
-	if err != nil {
-		e, _ := outcome(err)
+	mechanism, e := c.login.Auth(c.ctx, name)
+	if e != nil {
 		return e
 	}
 	var first []byte
@@ -57,7 +73,7 @@ func auth(c *Conn, arg string) *dsn.Error {
 	}
 	c.authed = true
 	c.w.ReadUntil = nil
-	c.write(235, dsn.Authenticated, "Authentication successful")
+	c.Reply(235, dsn.Authenticated, "Authentication successful")
 	return nil
 }
 
@@ -88,6 +104,5 @@ func (v *conversation) failed(err error) *dsn.Error {
 		v.c.lost(v.lost, " in AUTH")
 		return nil
 	}
-	e, _ := outcome(err)
-	return e
+	return dsn.From(err)
 }

@@ -17,20 +17,20 @@ func bdat(c *Conn, arg string) *dsn.Error {
 	size, last, ok := parseBdat(arg)
 	if !ok {
 		// Without the length there is no telling chunk from command.
-		c.end("bad BDAT")
-		return dsn.New(dsn.InvalidArguments, "Syntax: BDAT length [LAST]")
+		c.End("bad BDAT")
+		return c.syntax()
 	}
 	src := &chunked{c: c, chunks: c.w.In.Chunks(c.bare), last: last}
 	c.w.BeginContent()
 	src.chunks.Chunk(size, last)
-	if e := c.needRecipients(); e != nil {
+	if e := c.prepare(); e != nil {
 		if err := src.chunks.Drain(); err != nil {
 			c.lost(err, " in BDAT")
 		}
 		return e
 	}
 	b := &body{src: src, limit: c.srv.MaxMessageBytes}
-	results := c.hand(b)
+	got, e := c.session.Data(c.ctx, b)
 	if b.lost == nil {
 		b.lost = src.chunks.Drain()
 	}
@@ -41,20 +41,20 @@ func bdat(c *Conn, arg string) *dsn.Error {
 		c.reset()
 		c.lost(b.lost, " in BDAT")
 	case !src.last:
-		c.finishEarly(b, results[0])
+		c.finishEarly(b, e)
 	default:
-		c.finish(b, results)
+		c.finish(b, got, e, c.outcomes())
 	}
 	return nil
 }
 
 // finishEarly answers a chunk that is not the last and during which the
 // session gave up: one reply, also under LMTP. The transaction is over.
-func (c *Conn) finishEarly(b *body, err error) {
-	if err == nil {
-		err = dsn.New(dsn.MailSystem, "Message was not read to its end")
+func (c *Conn) finishEarly(b *body, e *dsn.Error) {
+	if e == nil {
+		e = dsn.New(dsn.MailSystem, "Message was not read to its end")
 	}
-	c.finish(b, []error{err})
+	c.finish(b, Accepted{}, e, 1)
 }
 
 // errAbandoned ends the session's Data when the client gave up a chunked

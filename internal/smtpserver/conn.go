@@ -9,8 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/emersion/go-smtp"
-
+	"toastmaster/internal/addr"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/service"
 	"toastmaster/internal/wire"
@@ -28,7 +27,9 @@ type Conn struct {
 	tls     *tls.ConnectionState
 	bare    wire.Policy
 
-	session smtp.Session
+	session Session
+	login   Authenticator // the session, nil for one that is none
+	verb    *Verb         // the present command
 	helo    string
 	esmtp   bool
 	authed  bool
@@ -50,6 +51,7 @@ type Conn struct {
 
 	trusted   bool
 	onCommand func() *dsn.Error
+	onEnd     func()
 	stressed  atomic.Bool
 	// hurry is closed when the session is to end soon: by the drain, or Revoke.
 	hurry     chan struct{}
@@ -65,9 +67,9 @@ type Conn struct {
 type transaction struct {
 	mail    bool
 	utf8    bool
-	from    string
-	rcpts   []string // accepted
-	refused int      // recipients refused
+	from    addr.Address
+	rcpts   []addr.Address // accepted
+	refused int            // recipients refused
 }
 
 // stateful is a connection that knows about its TLS.
@@ -77,7 +79,7 @@ func newConn(ctx context.Context, s *Server, nc net.Conn) *Conn {
 	c := &Conn{
 		srv: s, ctx: ctx, w: wire.NewConn(nc, &s.pool),
 		id: service.NewSessionID(), client: service.ClientAddr(nc), started: s.Clock.Now(),
-		hurry: make(chan struct{}),
+		hurry: make(chan struct{}), stats: newStats(s.commands()),
 	}
 	c.w.ReadTimeout, c.w.WriteTimeout, c.w.MinRate = s.Timeout, s.Timeout, s.MinRate
 	if s.LoginTimeout > 0 {
@@ -108,6 +110,14 @@ func (c *Conn) SetTrusted() { c.trusted = true }
 // OnCommand sets what is asked before each command; its error, which should be
 // a 421, ends the session. To be called in NewSession.
 func (c *Conn) OnCommand(ask func() *dsn.Error) { c.onCommand = ask }
+
+// OnEnd sets what is called when the connection is over: the session's log-out.
+// To be called in NewSession.
+func (c *Conn) OnEnd(f func()) { c.onEnd = f }
+
+// Session is the session of the connection, for a verb that looks for an add-on
+// of its own.
+func (c *Conn) Session() Session { return c.session }
 
 // drain ends the wait for a command, and the sleep after an error.
 func (c *Conn) drain() {
@@ -187,14 +197,13 @@ func (c *Conn) clientText() string { return service.ClientText(c.client) }
 
 // serve is the life of the connection.
 func (c *Conn) serve() {
-	session, err := c.srv.Backend.NewSession(c)
-	if err != nil {
-		e, _ := outcome(err)
+	c.session = c.srv.Backend.NewSession(c)
+	c.login, _ = c.session.(Authenticator)
+	if e := c.connect(); e != nil {
 		c.rejected("connect", "", e)
 		c.replyError(e)
-		c.end("refused at connect")
+		c.End("refused at connect")
 	} else {
-		c.session = session
 		if !c.trusted && c.srv.Stress != (Stress{}) {
 			c.w.StressTimeout = c.srv.Stress.Timeout
 			service.OnStress(c.ctx, c.stress)
@@ -203,9 +212,9 @@ func (c *Conn) serve() {
 			c.greet()
 			c.loop()
 		}
-		if err := session.Logout(); err != nil {
-			c.srv.Log.Warn("logout", "service", c.srv.Service, "session", c.id, "cause", err)
-		}
+	}
+	if c.onEnd != nil {
+		c.onEnd()
 	}
 	if err := c.w.Out.Flush(); err != nil && c.reason == "" {
 		c.reason = "lost connection"
@@ -213,6 +222,14 @@ func (c *Conn) serve() {
 	if c.linger || c.w.In.Buffered() > 0 {
 		c.w.Linger()
 	}
+}
+
+// connect asks the session whether the client may go on.
+func (c *Conn) connect() *dsn.Error {
+	if s, ok := c.session.(Connector); ok {
+		return s.Connect(c.ctx)
+	}
+	return nil
 }
 
 func (c *Conn) greet() {
@@ -223,8 +240,9 @@ func (c *Conn) greet() {
 	c.text(220, c.srv.Hostname+" ESMTP ready")
 }
 
-// end lets the loop stop.
-func (c *Conn) end(reason string) {
+// End lets the session end with the present command; reason is for the log, "" as
+// after QUIT.
+func (c *Conn) End(reason string) {
 	c.closing = true
 	c.reason = reason
 }

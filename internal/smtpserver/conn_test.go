@@ -16,8 +16,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/emersion/go-smtp"
-
 	"toastmaster/internal/clock"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/msglog"
@@ -104,7 +102,7 @@ func TestRecipientsBeyondTheLimitAreNoErrors(t *testing.T) {
 		return s.out.String(), bag.take()
 	}
 	out, mail := run(10)
-	if strings.Count(out, "452 4.5.3 ") != 5 || len(mail) != 1 || len(mail[0].to) != 5 {
+	if strings.Count(out, "452 4.5.3 ") != 5 || len(mail) != 1 || len(mail[0].rcpt) != 5 {
 		t.Errorf("%s %+v", out, mail)
 	}
 	if out, mail := run(100); strings.Count(out, "452 4.5.3 ") != 8 || len(mail) != 0 || !strings.Contains(out, "\r\n421 ") {
@@ -237,7 +235,7 @@ func TestLogOfASession(t *testing.T) {
 		"msg=connect service=smtpd session=", "client=127.0.0.1",
 		`msg=reject`, "stage=rcpt from=<a@x.test> to=<refused@x.test> code=550 dsn=5.1.1", "stage=data", "code=554 dsn=5.7.1",
 		"stage=rcpt from=<> to=<later@x.test> code=451",
-		`stats="rcpt=1/3 mail=2 data=0/1 quit=1 ehlo=1 unknown=0/1"`,
+		`stats="ehlo=1 mail=2 rcpt=1/3 data=0/1 quit=1 unknown=0/1"`,
 	} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("no %q in\n%s", want, log.String())
@@ -245,20 +243,23 @@ func TestLogOfASession(t *testing.T) {
 	}
 }
 
-type refusingBackend struct{}
+// refusing is a session that refuses everybody before the greeting.
+type refusing struct{ *bagSession }
 
-func (refusingBackend) NewSession(*Conn) (smtp.Session, error) {
-	return nil, dsn.New(dsn.Policy, "Go away")
-}
+func (refusing) Connect(context.Context) *dsn.Error { return dsn.New(dsn.Policy, "Go away") }
 
 func TestRefusedAtConnect(t *testing.T) {
 	t.Parallel()
 	s := testServer(nil)
-	s.Backend = refusingBackend{}
+	ended := 0
+	s.Backend = BackendFunc(func(c *Conn) Session {
+		c.OnEnd(func() { ended++ })
+		return refusing{}
+	})
 	c := &script{in: strings.NewReader("EHLO me\r\n")}
 	s.ServeConn(context.Background(), c)
-	if c.out.String() != "554 5.7.1 Go away\r\n" {
-		t.Errorf("%q", c.out.String())
+	if c.out.String() != "554 5.7.1 Go away\r\n" || ended != 1 {
+		t.Errorf("%q, ended %d times", c.out.String(), ended)
 	}
 }
 
@@ -298,12 +299,13 @@ type discarding struct{ octets atomic.Int64 }
 
 type discardSession struct{ d *discarding }
 
-func (d *discarding) NewSession(*Conn) (smtp.Session, error) { return discardSession{d}, nil }
+func (d *discarding) NewSession(*Conn) Session               { return discardSession{d} }
 func (discardSession) Reset()                                {}
-func (discardSession) Logout() error                         { return nil }
-func (discardSession) Mail(string, *smtp.MailOptions) error  { return nil }
-func (discardSession) Rcpt(string, *smtp.RcptOptions) error  { return nil }
-func (s discardSession) Data(r io.Reader) error              { return WriteLF(s, r) }
+func (discardSession) Mail(context.Context, Mail) *dsn.Error { return nil }
+func (discardSession) Rcpt(context.Context, Rcpt) *dsn.Error { return nil }
+func (s discardSession) Data(_ context.Context, r io.Reader) (Accepted, *dsn.Error) {
+	return Accepted{}, dsn.From(WriteLF(s, r))
+}
 func (s discardSession) Write(p []byte) (int, error) {
 	s.d.octets.Add(int64(len(p)))
 	return len(p), nil
@@ -373,7 +375,7 @@ func FuzzServer(f *testing.F) {
 			}
 		}
 		for _, m := range bag.take() {
-			if strings.Contains(m.text, "\r") || len(m.to) == 0 {
+			if strings.Contains(m.text, "\r") || len(m.rcpt) == 0 {
 				t.Fatalf("%+v", m)
 			}
 		}

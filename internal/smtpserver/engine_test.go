@@ -19,9 +19,9 @@ import (
 	"time"
 
 	gosasl "github.com/emersion/go-sasl"
-	"github.com/emersion/go-smtp"
 	"go.uber.org/goleak"
 
+	"toastmaster/internal/addr"
 	"toastmaster/internal/clock"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/msglog"
@@ -34,10 +34,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // message is what the backend of these tests was given.
 type message struct {
-	from string
-	to   []string
-	mail smtp.MailOptions
-	rcpt []smtp.RcptOptions
+	mail Mail
+	rcpt []Rcpt
 	text string
 }
 
@@ -62,32 +60,30 @@ type bagSession struct {
 	msg message
 }
 
-func (b *mailbag) NewSession(*Conn) (smtp.Session, error) {
+func (b *mailbag) NewSession(*Conn) Session {
 	return struct {
 		*bagSession
 		bagAuth
-	}{bagSession: &bagSession{bag: b}}, nil
+	}{bagSession: &bagSession{bag: b}}
 }
 
-func (s *bagSession) Reset()        { s.msg = message{} }
-func (s *bagSession) Logout() error { return nil }
+func (s *bagSession) Reset() { s.msg = message{} }
 
-func (s *bagSession) Mail(from string, opts *smtp.MailOptions) error {
-	s.msg = message{from: from, mail: *opts}
-	return verdict(from)
+func (s *bagSession) Mail(_ context.Context, m Mail) *dsn.Error {
+	s.msg = message{mail: m}
+	return verdict(m.From)
 }
 
-func (s *bagSession) Rcpt(to string, opts *smtp.RcptOptions) error {
-	if err := verdict(to); err != nil {
-		return err
+func (s *bagSession) Rcpt(_ context.Context, r Rcpt) *dsn.Error {
+	if e := verdict(r.To); e != nil {
+		return e
 	}
-	s.msg.to = append(s.msg.to, to)
-	s.msg.rcpt = append(s.msg.rcpt, *opts)
+	s.msg.rcpt = append(s.msg.rcpt, r)
 	return nil
 }
 
-func verdict(address string) error {
-	switch {
+func verdict(a addr.Address) *dsn.Error {
+	switch address := a.Local; {
 	case strings.HasPrefix(address, "refused"):
 		return dsn.New(dsn.BadDestMailbox, "User unknown")
 	case strings.HasPrefix(address, "later"):
@@ -95,14 +91,15 @@ func verdict(address string) error {
 	case strings.HasPrefix(address, "moved"):
 		return dsn.New(dsn.MailboxMoved, "User has moved, try <new@example.test>")
 	case strings.HasPrefix(address, "theirs"):
-		return &smtp.SMTPError{Code: 450, EnhancedCode: smtp.EnhancedCode{4, 2, 0}, Message: "Busy"}
-	case strings.HasPrefix(address, "strange"):
-		return io.ErrClosedPipe
+		return dsn.New(dsn.Make(4, 2, 0), "Busy").WithCode(450)
+	case address == "strange":
+		return dsn.From(io.ErrClosedPipe)
 	}
 	return nil
 }
 
-func (s *bagSession) Data(r io.Reader) error {
+// Data refuses lmtpfail after the message, and accepts the others.
+func (s *bagSession) Data(_ context.Context, r io.Reader) (Accepted, *dsn.Error) {
 	var text bytes.Buffer
 	var err error
 	if s.bag.lf {
@@ -110,46 +107,41 @@ func (s *bagSession) Data(r io.Reader) error {
 	} else {
 		_, err = io.Copy(&text, r)
 	}
-	if err != nil && strings.HasPrefix(s.msg.from, "opaque") {
-		return errors.New("could not read") // a session that hides the cause
+	if err != nil && strings.HasPrefix(s.msg.mail.From.Local, "opaque") {
+		err = errors.New("could not read") // a session that hides the cause
 	}
 	if err != nil {
-		return err
+		return Accepted{}, dsn.From(err)
 	}
 	if strings.Contains(text.String(), "virus") {
-		return dsn.New(dsn.Policy, "No")
+		return Accepted{}, dsn.New(dsn.Policy, "No")
 	}
 	s.msg.text = text.String()
 	s.bag.mu.Lock()
 	defer s.bag.mu.Unlock()
 	s.bag.mail = append(s.bag.mail, s.msg)
-	return Accepted("queued as ABC")
+	each := make([]*dsn.Error, len(s.msg.rcpt))
+	for i, r := range s.msg.rcpt {
+		if strings.HasPrefix(r.To.Local, "lmtpfail") {
+			each[i] = dsn.New(dsn.MailboxFull, "Mailbox is full")
+		}
+	}
+	return Accepted{Text: "queued as ABC", Each: each}, nil
 }
 
 // bagAuth accepts alice with the password secret.
 type bagAuth struct{}
 
-func (bagAuth) AuthMechanisms() []string { return sasl.Names() }
+func (bagAuth) Mechanisms() []string { return sasl.Names() }
 
-func (bagAuth) Auth(mech string) (gosasl.Server, error) {
-	m, _ := sasl.New(context.Background(), mech, func(_ context.Context, _, _, name, password string) error {
+func (bagAuth) Auth(ctx context.Context, mechanism string) (gosasl.Server, *dsn.Error) {
+	m, _ := sasl.New(ctx, mechanism, func(_ context.Context, _, _, name, password string) error {
 		if name != "alice" || password != "secret" {
 			return dsn.New(dsn.AuthFailed, "Authentication failed")
 		}
 		return nil
 	})
 	return m, nil
-}
-
-// LMTPData refuses lmtpfail and accepts the others.
-func (s *bagSession) LMTPData(r io.Reader, status smtp.StatusCollector) error {
-	err := s.Data(r)
-	for _, to := range s.msg.to {
-		if strings.HasPrefix(to, "lmtpfail") {
-			status.SetStatus(to, dsn.New(dsn.MailboxFull, "Mailbox is full"))
-		}
-	}
-	return err
 }
 
 // testServer is a server with small limits.

@@ -1,7 +1,6 @@
 package smtpserver
 
 import (
-	"strconv"
 	"strings"
 
 	"toastmaster/internal/dsn"
@@ -24,7 +23,16 @@ func ehlo(c *Conn, arg string) *dsn.Error {
 	if e := c.introduce(arg, true); e != nil {
 		return e
 	}
-	lines := append([]string{c.srv.Hostname}, c.extensions()...)
+	lines := []string{c.srv.Hostname}
+	rows := c.srv.commands().rows
+	for i := range rows {
+		if rows[i].Keyword == nil {
+			continue
+		}
+		if keyword := rows[i].Keyword(c); keyword != "" {
+			lines = append(lines, keyword)
+		}
+	}
 	c.text(250, strings.Join(lines, "\n"))
 	return nil
 }
@@ -33,14 +41,12 @@ func ehlo(c *Conn, arg string) *dsn.Error {
 // and authentication.
 func (c *Conn) introduce(name string, esmtp bool) *dsn.Error {
 	if name == "" || len(name) > maxHelo || strings.ContainsFunc(name, notPrintable) {
-		return dsn.New(dsn.InvalidArguments, "Syntax: greeting and host name")
+		return c.syntax()
 	}
-	if s, ok := c.session.(HeloSession); ok {
-		if err := s.Helo(name, esmtp); err != nil {
-			if e, accepted := outcome(err); !accepted {
-				c.rejected("helo", "", e)
-				return e
-			}
+	if s, ok := c.session.(Greeter); ok {
+		if e := s.Helo(c.ctx, name, esmtp); e != nil {
+			c.rejected("helo", "", e)
+			return e
 		}
 	}
 	c.reset()
@@ -49,22 +55,3 @@ func (c *Conn) introduce(name string, esmtp bool) *dsn.Error {
 }
 
 func notPrintable(r rune) bool { return r <= ' ' || r == 0x7f }
-
-// extensions is what EHLO announces.
-func (c *Conn) extensions() []string {
-	list := []string{"PIPELINING", "SIZE"}
-	if c.srv.MaxMessageBytes > 0 {
-		list[1] += " " + strconv.FormatInt(c.srv.MaxMessageBytes, 10)
-	}
-	if c.srv.TLS != nil && c.tls == nil {
-		list = append(list, "STARTTLS")
-	}
-	if c.mayAuth() {
-		list = append(list, "AUTH "+strings.Join(c.mechanisms(), " "))
-	}
-	list = append(list, "ENHANCEDSTATUSCODES", "8BITMIME")
-	if !c.srv.NoDSN {
-		list = append(list, "DSN")
-	}
-	return append(list, "SMTPUTF8", "CHUNKING")
-}

@@ -1,13 +1,24 @@
 package smtpserver
 
-import "toastmaster/internal/dsn"
+import (
+	"strings"
 
-// help is HELP. The text is fixed: see the rule about the table.
-func help(c *Conn, _ string) *dsn.Error {
-	greeting := "HELO EHLO"
-	if c.srv.LMTP {
-		greeting = "LHLO"
+	"toastmaster/internal/dsn"
+)
+
+// help is HELP: the commands, or how one of them is written.
+func help(c *Conn, arg string) *dsn.Error {
+	t := c.srv.commands()
+	if i := t.find([]byte(arg)); i != unknown && t.rows[i].Help != "" {
+		c.Reply(214, dsn.OK, "Syntax: "+t.rows[i].Help)
+		return nil
 	}
-	c.write(214, dsn.OK, greeting+" MAIL RCPT DATA BDAT RSET NOOP QUIT VRFY HELP STARTTLS AUTH")
+	var names []string
+	for i := range t.rows {
+		if v := &t.rows[i]; v.Name != "" && v.Help != "" {
+			names = append(names, v.Name)
+		}
+	}
+	c.Reply(214, dsn.OK, strings.Join(names, " "))
 	return nil
 }

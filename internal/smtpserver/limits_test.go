@@ -12,7 +12,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/emersion/go-smtp"
 	"golang.org/x/sys/unix"
 
 	"toastmaster/internal/dsn"
@@ -25,7 +24,7 @@ import (
 // trustedBag is a mailbag whose clients are all trusted.
 type trustedBag struct{ mailbag }
 
-func (b *trustedBag) NewSession(c *Conn) (smtp.Session, error) {
+func (b *trustedBag) NewSession(c *Conn) Session {
 	c.SetTrusted()
 	return b.mailbag.NewSession(c)
 }
@@ -331,7 +330,7 @@ func TestCommandsAreCounted(t *testing.T) {
 	t.Parallel()
 	for _, says := range []string{strings.Repeat("RSET\r\n", 10), "EHLO c\r\nMAIL FROM:<a@x.test>\r\nRCPT TO:<b@x.test>\r\n" + strings.Repeat("BDAT 1\r\nx", 10)} {
 		server := testServer(nil)
-		server.Backend = BackendFunc(func(c *Conn) (smtp.Session, error) {
+		server.Backend = BackendFunc(func(c *Conn) Session {
 			commands := 0
 			c.OnCommand(func() *dsn.Error {
 				if commands++; commands > 5 {

@@ -2,6 +2,7 @@ package smtpserver
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"net"
 	"strings"
@@ -74,7 +75,7 @@ func (c *Conn) early(stage string) bool {
 	c.rejected(stage, "", e)
 	c.linger = true
 	c.replyError(e)
-	c.end("protocol synchronization")
+	c.End("protocol synchronization")
 	return true
 }
 
@@ -129,7 +130,7 @@ func (c *Conn) lost(err error, where string) {
 	case errors.As(err, &ne) && ne.Timeout():
 		c.bye(dsn.New(dsn.BadConnection, "Timeout exceeded").WithCode(421), "timeout"+where)
 	default:
-		c.end("lost connection" + where)
+		c.End("lost connection" + where)
 	}
 }
 
@@ -138,7 +139,7 @@ func (c *Conn) bye(e *dsn.Error, reason string) {
 	said := *e
 	said.Text = c.srv.Hostname + " " + e.Text
 	c.replyError(&said)
-	c.end(reason)
+	c.End(reason)
 }
 
 // dismiss is bye for a client that ends the session by what it sends, and may
@@ -151,42 +152,69 @@ func (c *Conn) dismiss(e *dsn.Error, reason string) {
 // run runs one command line.
 func (c *Conn) run(line []byte) {
 	name, arg, _ := bytes.Cut(line, []byte{' '})
-	i := lookup(name)
-	if e := c.allowed(i, line); e != nil {
+	t := c.srv.commands()
+	i := t.find(name)
+	if e := c.allowed(t, i, line); e != nil {
 		c.fail(i, e)
 		return
 	}
-	v := &table[i]
-	if c.tooManyCommands() || v.last && c.early(strings.ToLower(v.name)) {
+	v := &t.rows[i]
+	if c.tooManyCommands() || v.Last && c.early(strings.ToLower(v.Name)) {
 		return
 	}
-	if v.junk && c.tooMuchJunk() {
+	if v.Junk && c.tooMuchJunk() {
 		c.dismiss(dsn.New(dsn.TooManyErrors, "Too many commands that lead nowhere").WithCode(421), "too much junk")
 		return
 	}
-	c.messageRefused = false
-	if e := v.run(c, string(bytes.TrimSpace(arg))); e != nil {
+	if e := c.outOfOrder(v); e != nil {
+		c.fail(i, e)
+		return
+	}
+	c.verb, c.messageRefused = v, false
+	if e := v.Run(c, string(bytes.TrimSpace(arg))); e != nil {
 		c.fail(i, e)
 		return
 	}
 	c.count(i, !c.messageRefused)
 }
 
-// allowed says whether the verb at i may run now with this line.
-func (c *Conn) allowed(i int, line []byte) *dsn.Error {
+// allowed says whether the verb at i may run with this line.
+func (c *Conn) allowed(t *table, i int, line []byte) *dsn.Error {
 	switch {
-	case len(line) > wire.DefaultMaxLine && (i == unknown || table[i].name != "AUTH"):
+	case len(line) > wire.DefaultMaxLine && (i == unknown || t.rows[i].Name != "AUTH"):
 		return wire.Refusal(wire.ErrTooLong)
 	case i == unknown:
 		return dsn.New(dsn.InvalidCommand, "Command not recognized").WithCode(500)
 	case bytes.IndexByte(line, 0) >= 0:
 		return dsn.New(dsn.SyntaxError, "NUL in command")
-	case table[i].only != both && (table[i].only == lmtpOnly) != c.srv.LMTP:
-		return dsn.New(dsn.InvalidCommand, table[i].wrongProtocol()).WithCode(500)
-	case table[i].needsHelo && c.helo == "":
-		return dsn.Newf(dsn.InvalidCommand, "Send %s first", c.greetingVerb())
+	case c.helo == "":
+		return c.outOfOrder(&t.rows[i])
 	}
 	return nil
+}
+
+// outOfOrder says that the state of the session is none of the verb's.
+func (c *Conn) outOfOrder(v *Verb) *dsn.Error {
+	state := c.state()
+	switch {
+	case v.States&state != 0:
+		return nil
+	case state == Fresh:
+		return dsn.Newf(dsn.InvalidCommand, "Send %s first", c.greetingVerb())
+	case state == Greeted:
+		return errNeedMail()
+	}
+	return dsn.New(dsn.InvalidCommand, cmp.Or(v.Busy, "Not during a mail transaction"))
+}
+
+func (c *Conn) state() State {
+	switch {
+	case c.helo == "":
+		return Fresh
+	case c.tx.mail:
+		return Transaction
+	}
+	return Greeted
 }
 
 func (c *Conn) tooMuchJunk() bool {

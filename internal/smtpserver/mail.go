@@ -4,46 +4,36 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/emersion/go-smtp"
-
 	"toastmaster/internal/addr"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/envelope"
 )
 
-// maxEnvID bounds ENVID before decoding, in octets (RFC 3461 section 4.4).
-const maxEnvID = 100
-
 // mail is MAIL FROM (RFC 5321 section 4.1.1.2).
 func mail(c *Conn, arg string) *dsn.Error {
 	path, ok := cutPrefixFold(arg, "FROM:")
-	switch {
-	case c.tx.mail:
-		return dsn.New(dsn.InvalidCommand, "Nested MAIL command")
-	case !ok:
-		return dsn.New(dsn.InvalidArguments, "Syntax: MAIL FROM:<address>")
+	if !ok {
+		return c.syntax()
 	}
 	from, rest, err := addr.ParsePath(path, true)
 	if err != nil {
 		return dsn.Wrap(dsn.BadSenderSyntax, "Bad sender address syntax", err)
 	}
-	opts := &smtp.MailOptions{}
-	e := c.params(rest, func(p param) *dsn.Error { return mailOption(opts, p) })
+	m := Mail{From: from}
+	e := c.params(rest, m.option)
 	switch {
 	case e != nil:
 		return e
-	case !from.IsASCII() && !opts.UTF8:
+	case !from.IsASCII() && !m.UTF8:
 		return dsn.New(dsn.NonASCIIAddress, "SMTPUTF8 is required for this address").WithCode(553)
-	case c.srv.MaxMessageBytes > 0 && opts.Size > c.srv.MaxMessageBytes:
+	case c.srv.MaxMessageBytes > 0 && m.Size > c.srv.MaxMessageBytes:
 		return errTooBig()
 	}
-	c.tx.utf8, c.tx.from = opts.UTF8, from.String()
-	if err := c.session.Mail(c.tx.from, opts); err != nil {
-		if e, accepted := outcome(err); !accepted {
-			c.rejected("mail", "", e)
-			c.tx.utf8, c.tx.from = false, ""
-			return e
-		}
+	c.tx.utf8, c.tx.from = m.UTF8, from
+	if e := c.session.Mail(c.ctx, m); e != nil {
+		c.rejected("mail", "", e)
+		c.tx.utf8, c.tx.from = false, addr.Address{}
+		return e
 	}
 	c.tx.mail = true
 	c.ok(dsn.Make(2, 1, 0), "Ok")
@@ -52,6 +42,14 @@ func mail(c *Conn, arg string) *dsn.Error {
 
 func errTooBig() *dsn.Error {
 	return dsn.New(dsn.MessageTooLong, "Message size exceeds the limit")
+}
+
+// sizeKeyword announces RFC 1870.
+func sizeKeyword(c *Conn) string {
+	if c.srv.MaxMessageBytes > 0 {
+		return "SIZE " + strconv.FormatInt(c.srv.MaxMessageBytes, 10)
+	}
+	return "SIZE"
 }
 
 // cutPrefixFold cuts a prefix in any case and the spaces behind it, which old
@@ -63,36 +61,46 @@ func cutPrefixFold(s, prefix string) (string, bool) {
 	return strings.TrimLeft(s[len(prefix):], " "), true
 }
 
-func mailOption(opts *smtp.MailOptions, p param) *dsn.Error {
+// option takes one parameter.
+func (m *Mail) option(key, value string) *dsn.Error {
 	ok := true
-	switch p.key {
+	switch key {
 	case "SIZE":
-		n, err := strconv.ParseUint(p.value, 10, 63)
-		ok = err == nil && p.value[0] != '+'
-		opts.Size = int64(n)
+		n, err := strconv.ParseUint(value, 10, 63)
+		ok = err == nil && value[0] != '+'
+		m.Size = int64(n)
 	case "BODY":
-		opts.Body = smtp.BodyType(strings.ToUpper(p.value))
-		ok = opts.Body == smtp.Body7Bit || opts.Body == smtp.Body8BitMIME
-	case "SMTPUTF8":
-		opts.UTF8, ok = true, p.value == ""
-	case "RET":
-		opts.Return = smtp.DSNReturn(strings.ToUpper(p.value))
-		ok = opts.Return == smtp.DSNReturnFull || opts.Return == smtp.DSNReturnHeaders
-	case "ENVID":
-		opts.EnvelopeID, ok = envelope.DecodeXtext(p.value)
-		ok = ok && p.value != "" && len(p.value) <= maxEnvID
-	case "AUTH":
-		// RFC 4954 section 5: the value may be ignored, and is.
-		var id string
-		if id, ok = envelope.DecodeXtext(p.value); id == "<>" {
-			id = ""
+		eight := strings.EqualFold(value, "8BITMIME")
+		if ok = eight || strings.EqualFold(value, "7BIT"); eight {
+			m.Body = envelope.Body8BitMIME
 		}
-		opts.Auth = &id
+	case "SMTPUTF8":
+		m.UTF8, ok = true, value == ""
+	case "RET":
+		m.Return, ok = envelope.ParseReturn(value)
+	case "ENVID":
+		m.EnvelopeID, ok = value, envelope.IsEnvID(value)
+	case "AUTH":
+		m.Auth, ok = submitter(value)
 	default:
-		return unsupported(p.key)
+		return unsupported(key)
 	}
 	if !ok {
-		return badParam(p.key)
+		return badParam(key)
 	}
 	return nil
+}
+
+// submitter reads AUTH=, an address in xtext or <> (RFC 4954 section 5). What is
+// no address, as the user names that some programs send, says no more than <>.
+func submitter(value string) (*addr.Address, bool) {
+	text, ok := envelope.DecodeXtext(value)
+	if !ok {
+		return nil, false
+	}
+	a, err := addr.Parse(text)
+	if err != nil || a.Domain == "" {
+		a = addr.Address{}
+	}
+	return &a, true
 }

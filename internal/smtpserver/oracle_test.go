@@ -2,6 +2,7 @@ package smtpserver
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -15,7 +16,9 @@ import (
 	"github.com/emersion/go-sasl"
 	"github.com/emersion/go-smtp"
 
+	"toastmaster/internal/addr"
 	"toastmaster/internal/dsn"
+	"toastmaster/internal/envelope"
 )
 
 // oracle is our backend under go-smtp's engine.
@@ -28,31 +31,74 @@ func (o oracle) NewSession(*smtp.Conn) (smtp.Session, error) {
 }
 
 // theirs is the error of a session in the form that go-smtp understands.
-func theirs(err error) error {
-	var e *dsn.Error
-	if !errors.As(err, &e) {
-		return err
+func theirs(e *dsn.Error) error {
+	if e == nil {
+		return nil
+	}
+	if own := (*smtp.SMTPError)(nil); errors.As(e, &own) {
+		return own // of its reader
 	}
 	return &smtp.SMTPError{Code: e.Reply(), EnhancedCode: e.Status.Triple(), Message: e.Text}
 }
 
+func (oracleSession) Logout() error { return nil }
+
+// typed is an address that go-smtp passed on.
+func typed(s string) addr.Address {
+	a, _, _ := addr.ParsePath("<"+s+">", false)
+	return a
+}
+
 func (s oracleSession) Mail(from string, o *smtp.MailOptions) error {
-	return theirs(s.bagSession.Mail(from, o))
+	m := Mail{From: typed(from), Size: o.Size, UTF8: o.UTF8, EnvelopeID: envelope.EncodeXtext(o.EnvelopeID)}
+	if o.Body == smtp.Body8BitMIME {
+		m.Body = envelope.Body8BitMIME
+	}
+	m.Return, _ = envelope.ParseReturn(string(o.Return))
+	if o.Auth != nil {
+		a := typed(*o.Auth)
+		m.Auth = &a
+	}
+	return theirs(s.bagSession.Mail(context.Background(), m))
 }
 
 func (s oracleSession) Rcpt(to string, o *smtp.RcptOptions) error {
-	return theirs(s.bagSession.Rcpt(to, o))
+	r := Rcpt{To: typed(to)}
+	for _, word := range o.Notify {
+		n, _ := envelope.ParseNotify(string(word))
+		r.Notify |= n
+	}
+	switch o.OriginalRecipientType {
+	case "":
+	case smtp.DSNAddressTypeUTF8:
+		r.ORcpt, _ = envelope.ParseORcpt("utf-8;" + o.OriginalRecipient)
+	default:
+		r.ORcpt, _ = envelope.ParseORcpt(string(o.OriginalRecipientType) + ";" + envelope.EncodeXtext(o.OriginalRecipient))
+	}
+	return theirs(s.bagSession.Rcpt(context.Background(), r))
 }
 
-func (s oracleSession) Data(r io.Reader) error { return theirs(s.bagSession.Data(r)) }
+// said is what an accepted message is answered with, in go-smtp's form.
+func said(got Accepted, e *dsn.Error) error {
+	if e == nil && got.Text != "" {
+		return &smtp.SMTPError{Code: 250, EnhancedCode: smtp.EnhancedCode{2, 0, 0}, Message: got.Text}
+	}
+	return theirs(e)
+}
+
+func (s oracleSession) Data(r io.Reader) error {
+	return said(s.bagSession.Data(context.Background(), r))
+}
 
 func (s oracleSession) LMTPData(r io.Reader, status smtp.StatusCollector) error {
-	return theirs(s.bagSession.LMTPData(r, statusOracle{status}))
+	got, e := s.bagSession.Data(context.Background(), r)
+	for i, failed := range got.Each {
+		if failed != nil {
+			status.SetStatus(s.msg.rcpt[i].To.String(), theirs(failed))
+		}
+	}
+	return said(got, e)
 }
-
-type statusOracle struct{ smtp.StatusCollector }
-
-func (s statusOracle) SetStatus(to string, err error) { s.StatusCollector.SetStatus(to, theirs(err)) }
 
 func serveOracle(t *testing.T, bag *mailbag, lmtp bool) string {
 	t.Helper()
@@ -201,7 +247,7 @@ func TestGoSMTPsClient(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := bag.take()
-	if len(got) != 1 || got[0].text != "Subject: x\n\n.dot\n" || len(got[0].to) != 2 || got[0].mail.Size != 0 {
+	if len(got) != 1 || got[0].text != "Subject: x\n\n.dot\n" || len(got[0].rcpt) != 2 || got[0].mail.Size != 0 {
 		t.Errorf("%+v", got)
 	}
 }

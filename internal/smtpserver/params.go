@@ -7,49 +7,37 @@ import (
 	"toastmaster/internal/dsn"
 )
 
-// param is a parameter of MAIL or RCPT.
-type param struct{ key, value string }
-
 // dsnParams are the parameters of RFC 3461.
 var dsnParams = []string{"RET", "ENVID", "NOTIFY", "ORCPT"}
 
-// params hands the parameters behind an address to take, one by one, until it
-// returns an error. None is taken when they cannot be parsed.
-func (c *Conn) params(s string, take func(param) *dsn.Error) *dsn.Error {
-	list, err := c.parseParams(s)
-	if err != nil {
-		return err
-	}
-	for _, p := range list {
-		if err := take(p); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// parseParams splits "KEY=value KEY" (RFC 5321 section 4.1.2); keys come in
+// params hands the parameters behind an address, "KEY=value KEY" (RFC 5321
+// section 4.1.2), to take, one by one, until it returns an error; keys come in
 // upper case. A parameter that comes twice is an error, and so is one of an
 // extension that is not offered.
-func (c *Conn) parseParams(s string) ([]param, *dsn.Error) {
-	var list []param
+func (c *Conn) params(s string, take func(key, value string) *dsn.Error) *dsn.Error {
+	if s == "" {
+		return nil
+	}
+	// take knows fewer keys than this.
+	var taken [16]string
+	seen := taken[:0]
 	for word := range strings.FieldsSeq(s) {
 		key, value, _ := strings.Cut(word, "=")
 		key = strings.ToUpper(key)
-		if key == "" {
-			return nil, dsn.New(dsn.InvalidArguments, "Malformed parameter")
+		switch {
+		case key == "":
+			return dsn.New(dsn.InvalidArguments, "Malformed parameter")
+		case c.srv.NoDSN && slices.Contains(dsnParams, key):
+			return unsupported(key)
+		case slices.Contains(seen, key):
+			return dsn.Newf(dsn.InvalidArguments, "Parameter %s given twice", printable(key))
 		}
-		if c.srv.NoDSN && slices.Contains(dsnParams, key) {
-			return nil, unsupported(key)
+		if e := take(key, value); e != nil {
+			return e
 		}
-		for _, p := range list {
-			if p.key == key {
-				return nil, dsn.Newf(dsn.InvalidArguments, "Parameter %s given twice", printable(key))
-			}
-		}
-		list = append(list, param{key, value})
+		seen = append(seen, key)
 	}
-	return list, nil
+	return nil
 }
 
 // unsupported is the answer to a parameter we do not know (RFC 5321 section

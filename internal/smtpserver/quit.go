@@ -5,9 +5,9 @@ import "toastmaster/internal/dsn"
 // quit is QUIT.
 func quit(c *Conn, arg string) *dsn.Error {
 	if arg != "" {
-		return dsn.New(dsn.InvalidArguments, "Syntax: QUIT")
+		return c.syntax()
 	}
-	c.write(221, dsn.OK, "Bye")
-	c.end("")
+	c.Reply(221, dsn.OK, "Bye")
+	c.End("")
 	return nil
 }

@@ -10,17 +10,22 @@ import (
 )
 
 // text writes a reply without a status: greetings and 3xx.
-func (c *Conn) text(code int, text string) { c.write(code, 0, text) }
+func (c *Conn) text(code int, text string) { c.Reply(code, 0, text) }
 
 // ok writes a reply of success.
-func (c *Conn) ok(status dsn.Status, text string) { c.write(250, status, text) }
+func (c *Conn) ok(status dsn.Status, text string) { c.Reply(250, status, text) }
 
 // replyError writes the reply for e.
-func (c *Conn) replyError(e *dsn.Error) { c.write(e.Reply(), e.Status, e.Text) }
+func (c *Conn) replyError(e *dsn.Error) { c.Reply(e.Reply(), e.Status, e.Text) }
 
-// write gathers one reply, a line for each line of text. An error of the
-// connection sticks in the writer and comes up at the next read.
-func (c *Conn) write(code int, status dsn.Status, text string) {
+// syntax is the 501 of the present command.
+func (c *Conn) syntax() *dsn.Error {
+	return dsn.New(dsn.InvalidArguments, "Syntax: "+c.verb.Help)
+}
+
+// Reply writes a reply, a line for each line of text, for a verb that succeeds;
+// status 0 writes none. An error of the connection comes up at the next read.
+func (c *Conn) Reply(code int, status dsn.Status, text string) {
 	text = c.clean(text)
 	for {
 		line, rest, more := strings.Cut(text, "\n")
@@ -79,7 +84,7 @@ func (c *Conn) clean(text string) string {
 func (c *Conn) rejected(stage, to string, e *dsn.Error) {
 	event := msglog.Reject{
 		Service: c.srv.Service, Session: c.id, Client: c.clientText(), Helo: c.helo,
-		Mail: stage != "connect" && stage != "helo", From: c.tx.from, To: to, Stage: stage, Err: e,
+		Mail: stage != "connect" && stage != "helo", From: c.tx.from.String(), To: to, Stage: stage, Err: e,
 	}
 	if c.rejects++; c.srv.RejectLines > 0 && c.rejects > c.srv.RejectLines {
 		c.gathered++

@@ -5,7 +5,7 @@ import "toastmaster/internal/dsn"
 // rset is RSET: the transaction is forgotten, greeting and login stay.
 func rset(c *Conn, arg string) *dsn.Error {
 	if arg != "" {
-		return dsn.New(dsn.InvalidArguments, "Syntax: RSET")
+		return c.syntax()
 	}
 	c.reset()
 	c.ok(dsn.OK, "Ok")

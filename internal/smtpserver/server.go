@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
+	"sync"
 	"time"
 
 	"toastmaster/internal/clock"
@@ -21,6 +22,8 @@ type Server struct {
 	// LMTP makes it an LMTP server (RFC 2033).
 	LMTP    bool
 	Backend Backend
+	// Verbs are the rows of its commands; nil are SMTPVerbs or LMTPVerbs.
+	Verbs []Verb
 	// NoDSN does not offer DSN (RFC 3461), for a backend that sends no reports.
 	NoDSN bool
 
@@ -69,7 +72,9 @@ type Server struct {
 	Log   *msglog.Log
 	Clock clock.Clock
 
-	pool wire.Pool
+	pool  wire.Pool
+	once  sync.Once
+	table table
 }
 
 // Stress are the stricter limits of Postfix's STRESS_README. Zero leaves one as

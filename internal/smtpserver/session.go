@@ -1,62 +1,92 @@
 package smtpserver
 
 import (
-	"errors"
+	"context"
+	"io"
 
-	"github.com/emersion/go-smtp"
-
+	"toastmaster/internal/addr"
 	"toastmaster/internal/dsn"
+	"toastmaster/internal/envelope"
 )
 
-// Backend makes the session of a connection, before the greeting. Its error
-// is sent instead of the greeting and ends the connection.
+// Backend makes the session of a connection.
 type Backend interface {
-	NewSession(c *Conn) (smtp.Session, error)
+	NewSession(c *Conn) Session
 }
 
 // BackendFunc is a function as Backend.
-type BackendFunc func(c *Conn) (smtp.Session, error)
+type BackendFunc func(c *Conn) Session
 
 // NewSession calls f.
-func (f BackendFunc) NewSession(c *Conn) (smtp.Session, error) { return f(c) }
+func (f BackendFunc) NewSession(c *Conn) Session { return f(c) }
 
-// HeloSession is an add-on: the session is asked about the greeting of the
-// client. esmtp is false for HELO.
-type HeloSession interface {
-	Helo(name string, esmtp bool) error
+// Session decides about what one client asks. Its methods are called one after
+// the other, each with the context of the connection; an error becomes the reply,
+// and is logged by the engine.
+//
+// What else a session may do it does by the interfaces [Connector], [Greeter],
+// [Preparer] and [Authenticator], which are looked for by type.
+type Session interface {
+	// Mail begins a transaction.
+	Mail(ctx context.Context, m Mail) *dsn.Error
+	// Rcpt adds a recipient.
+	Rcpt(ctx context.Context, r Rcpt) *dsn.Error
+	// Data receives the message, with CR LF line ends (see [WriteLF]). What it
+	// does not read is read behind it; an error of the reader it returns (dsn.From).
+	Data(ctx context.Context, r io.Reader) (Accepted, *dsn.Error)
+	// Reset ends the transaction: after Data, at RSET, at a new greeting.
+	Reset()
 }
 
-// Accepted is what Data returns to accept a message with a text of its own:
-// "queued as ID".
-func Accepted(text string) error {
-	return &smtp.SMTPError{Code: 250, EnhancedCode: smtp.EnhancedCode{2, 0, 0}, Message: text}
+// Connector is an add-on: it is asked before the greeting. Its error is sent
+// instead and ends the connection.
+type Connector interface {
+	Connect(ctx context.Context) *dsn.Error
 }
 
-// outcome turns what a session returned into a reply. accepted is true for nil
-// and for errors of code 2xx; e then has the text, if there is one.
-func outcome(err error) (e *dsn.Error, accepted bool) {
-	if err == nil {
-		return nil, true
-	}
-	var ours *dsn.Error
-	if errors.As(err, &ours) {
-		return ours, false
-	}
-	var theirs *smtp.SMTPError
-	if !errors.As(err, &theirs) {
-		return dsn.From(err), false
-	}
-	if theirs.Code/100 == 2 {
-		return &dsn.Error{Code: theirs.Code, Status: enhanced(theirs), Text: theirs.Message}, true
-	}
-	return &dsn.Error{Code: theirs.Code, Status: enhanced(theirs), Text: theirs.Message, Cause: err}, false
+// Greeter is an add-on: it is asked about HELO (esmtp is false), EHLO and LHLO.
+type Greeter interface {
+	Helo(ctx context.Context, name string, esmtp bool) *dsn.Error
 }
 
-// enhanced is the status of e, or the plain x.0.0 of its code.
-func enhanced(e *smtp.SMTPError) dsn.Status {
-	c := e.EnhancedCode
-	if c == smtp.EnhancedCodeNotSet || c == smtp.NoEnhancedCode || c[0] < 2 {
-		return dsn.Make(e.Code/100, 0, 0)
-	}
-	return dsn.Make(c[0], c[1], c[2])
+// Preparer is an add-on: it is asked at DATA and at the first BDAT, before
+// anything of the message is read.
+type Preparer interface {
+	Prepare(ctx context.Context) *dsn.Error
+}
+
+// Mail is MAIL FROM.
+type Mail struct {
+	// From is null for <>. Its domain is empty where the client gave none.
+	From addr.Address
+	// Size is what the client announced, in octets; 0 when it did not.
+	Size int64
+	Body envelope.Body
+	// UTF8 is SMTPUTF8.
+	UTF8   bool
+	Return envelope.Return
+	// EnvelopeID is ENVID as it was received, in xtext; "" when there was none.
+	EnvelopeID string
+	// Auth is who submitted the message, as the client has it (RFC 4954 section
+	// 5): null for AUTH=<> and for what is no address, nil when it did not say.
+	// Whether to believe it is the session's to decide.
+	Auth *addr.Address
+}
+
+// Rcpt is RCPT TO.
+type Rcpt struct {
+	// To has no domain where the client gave none: "postmaster".
+	To     addr.Address
+	Notify envelope.Notify
+	// ORcpt is ORCPT as envelope.ParseORcpt keeps it, "" when there was none.
+	ORcpt string
+}
+
+// Accepted is what the client hears of a message that was taken.
+type Accepted struct {
+	// Text is that of the 250, "Ok" when it is empty.
+	Text string
+	// Each are the outcomes for the recipients of LMTP, in the order in which
+	// they were accepted; nil of them, and those that are missing, were delivered.
+	Each []*dsn.Error
 }

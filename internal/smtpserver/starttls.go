@@ -14,7 +14,7 @@ import (
 func starttls(c *Conn, arg string) *dsn.Error {
 	switch {
 	case arg != "":
-		return dsn.New(dsn.InvalidArguments, "Syntax: STARTTLS")
+		return c.syntax()
 	case c.tls != nil:
 		return dsn.New(dsn.InvalidCommand, "TLS is already active")
 	case c.srv.TLS == nil:
@@ -24,7 +24,7 @@ func starttls(c *Conn, arg string) *dsn.Error {
 	case c.authed:
 		return dsn.New(dsn.InvalidCommand, "Already authenticated")
 	}
-	c.write(220, dsn.OK, "Ready to start TLS")
+	c.Reply(220, dsn.OK, "Ready to start TLS")
 	if err := c.w.Out.Flush(); err != nil {
 		c.lost(err, " after STARTTLS")
 		return nil
@@ -32,7 +32,7 @@ func starttls(c *Conn, arg string) *dsn.Error {
 	secured := tls.Server(c.w.NetConn(), c.srv.TLS)
 	if err := c.handshake(secured); err != nil {
 		c.srv.Log.Info("tls handshake failed", "service", c.srv.Service, "session", c.id, "client", c.clientText(), "cause", err)
-		c.end("tls handshake failed")
+		c.End("tls handshake failed")
 		return nil
 	}
 	c.w.Upgrade(secured)
@@ -41,6 +41,13 @@ func starttls(c *Conn, arg string) *dsn.Error {
 	c.helo, c.esmtp = "", false
 	c.reset()
 	return nil
+}
+
+func starttlsKeyword(c *Conn) string {
+	if c.srv.TLS == nil || c.tls != nil {
+		return ""
+	}
+	return "STARTTLS"
 }
 
 func (c *Conn) handshake(secured *tls.Conn) error {

@@ -6,8 +6,8 @@ import "toastmaster/internal/dsn"
 // RCPT, where it is counted and logged (RFC 5321 section 3.5.3).
 func vrfy(c *Conn, arg string) *dsn.Error {
 	if arg == "" {
-		return dsn.New(dsn.InvalidArguments, "Syntax: VRFY address")
+		return c.syntax()
 	}
-	c.write(252, dsn.AddressValid, "Cannot verify, but will accept a message and try to deliver it")
+	c.Reply(252, dsn.AddressValid, "Cannot verify, but will accept a message and try to deliver it")
 	return nil
 }

@@ -50,7 +50,7 @@ func (t *transaction) rcpt(i int) string {
 	if !t.session.ext.dsn {
 		return cmd
 	}
-	if n := notify(r.Notify); n != "" {
+	if n := r.Notify.String(); n != "" {
 		cmd += " NOTIFY=" + n
 	}
 	switch {
@@ -62,22 +62,6 @@ func (t *transaction) rcpt(i int) string {
 		cmd += " ORCPT=rfc822;" + envelope.EncodeXtext(r.Original.String())
 	}
 	return cmd
-}
-
-func notify(n envelope.Notify) string {
-	if n&envelope.NotifyNever != 0 {
-		return "NEVER"
-	}
-	var words []string
-	for _, w := range []struct {
-		bit  envelope.Notify
-		word string
-	}{{envelope.NotifySuccess, "SUCCESS"}, {envelope.NotifyFailure, "FAILURE"}, {envelope.NotifyDelay, "DELAY"}} {
-		if n&w.bit != 0 {
-			words = append(words, w.word)
-		}
-	}
-	return strings.Join(words, ",")
 }
 
 // isXtext says that a parameter as received can be sent on: not empty, and no
