@@ -89,6 +89,15 @@ type Recipient struct {
 	// recipients of their own: nothing is delivered to it, and qmgr reports
 	// that it was expanded (RFC 3461 section 5.2.7.3).
 	Expanded bool
+	// Unknown are optional fields of this recipient, as those of the envelope.
+	Unknown []Tag
+}
+
+// Tag is an optional field in the form in which the queue keeps it. What a number
+// means is mta/queue's to say.
+type Tag struct {
+	Number uint64
+	Value  string
 }
 
 // Envelope is one message's envelope. It is not changed after Commit; the
@@ -106,6 +115,12 @@ type Envelope struct {
 	// EnvID is the ENVID parameter as received (xtext), "" if none.
 	EnvID  string
 	Origin Origin
+	// Auth is who submitted the message, as far as a client that is believed says
+	// it (RFC 4954 section 5); null for <>, nil when it did not say.
+	Auth *addr.Address
+	// Unknown are optional fields that another version of the program has
+	// written. The queue keeps them.
+	Unknown []Tag
 	// Hops is how many Received fields the message has, for the bounce
 	// generator and for loops that aliases make.
 	Hops int

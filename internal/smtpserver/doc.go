@@ -1,13 +1,14 @@
-// Package smtpserver is the wire engine of SMTP and LMTP servers, under the
-// contract of go-smtp: a [Backend] makes one session per connection, the
-// engine speaks the protocol and calls the session's Mail, Rcpt and Data.
-// mta/smtpd and mailstore/lmtpd are sessions on this engine.
+// Package smtpserver is the wire engine of SMTP and LMTP servers: a [Backend]
+// makes one [Session] per connection, the engine speaks the protocol and calls the
+// session's Mail, Rcpt and Data. mta/smtpd and mailstore/lmtpd are sessions on
+// this engine.
 //
 // # What it does
 //
-// [Server] is a service.Handler. It knows the verbs of the table in verbs.go,
-// one file per verb: HELO EHLO LHLO MAIL RCPT DATA BDAT RSET NOOP QUIT VRFY
-// HELP STARTTLS AUTH. It announces PIPELINING, SIZE, 8BITMIME, SMTPUTF8,
+// [Server] is a service.Handler. Its commands are the rows of Server.Verbs, one
+// file per verb; the usual ones are HELO EHLO LHLO MAIL RCPT DATA BDAT RSET NOOP
+// QUIT VRFY HELP STARTTLS AUTH. A row says in which states a command may run, what
+// EHLO announces for it and what HELP says: PIPELINING, SIZE, 8BITMIME, SMTPUTF8,
 // CHUNKING, ENHANCEDSTATUSCODES and DSN, and STARTTLS and AUTH where they may
 // be used. It keeps order (503), bounds lines, errors, recipients and size,
 // gives every command and message a time, and answers a pipelined group of
@@ -25,19 +26,19 @@
 //
 // # Sessions
 //
-// A session is a smtp.Session of go-smtp, made at connect time; the error of
-// NewSession is the greeting (554 or 421). Add-ons, looked for by type:
-// smtp.AuthSession, smtp.LMTPSession and [HeloSession]. The reader that Data
-// gets gives CR LF line ends, as go-smtp's does; [WriteLF] writes a message
-// from it with LF line ends and without a second copy. Addresses are given
-// quoted where they need it, "postmaster" without a domain as it came. A message
+// An address is parsed here and nowhere behind: a session gets addr.Address, and
+// options in the types of internal/envelope. "postmaster" without a domain has
+// none. ENVID and ORCPT are checked and stay as they were received; AUTH= is
+// given on for the session to believe or not. Add-ons of a session, looked for by
+// type: [Connector], [Greeter], [Preparer], [Authenticator]. The reader that Data
+// gets gives CR LF line ends; [WriteLF] writes a message
+// from it with LF line ends and without a second copy. A message
 // that begins with the separator lines of an mbox file ("From ", ">From ") would
 // lose its header with them: WriteLF makes them fields X-Mailbox-Line, as Postfix
 // smtpd(8) does.
 //
-// Errors of a session: a *dsn.Error or *smtp.SMTPError becomes the reply,
-// everything else 451 4.3.0. Data may return an error with Code 250: the
-// message was accepted and this is the text ([Accepted]).
+// An error of a session is the reply. Data says with [Accepted] what the client
+// hears of a message that was taken, under LMTP for each recipient.
 //
 // # BDAT
 //

@@ -4,8 +4,6 @@ import (
 	"crypto/tls"
 	"time"
 
-	"github.com/emersion/go-smtp"
-
 	"toastmaster/configs"
 	"toastmaster/directory"
 	"toastmaster/internal/clock"
@@ -50,9 +48,9 @@ func (d *Daemon) Handler() *smtpserver.Server {
 	}
 }
 
-func (d *Daemon) newSession(c *smtpserver.Conn) (smtp.Session, error) {
+func (d *Daemon) newSession(c *smtpserver.Conn) smtpserver.Session {
 	// The client is an MTA that has dealt with bare line ends, or wants them
 	// kept; refusing them here would bounce accepted mail.
 	c.SetBare(wire.Allow)
-	return &session{d: d, c: c}, nil
+	return &session{d: d, c: c}
 }

@@ -1,31 +1,29 @@
 package lmtpd
 
 import (
-	"github.com/emersion/go-smtp"
+	"context"
 
 	"toastmaster/directory"
 	"toastmaster/internal/addr"
 	"toastmaster/internal/dsn"
+	"toastmaster/internal/smtpserver"
 )
 
 // Rcpt is RCPT TO.
-func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
-	address, err := addr.Parse(to)
-	if err != nil {
-		return dsn.Wrap(dsn.BadDestSyntax, "Bad recipient address syntax", err)
-	}
+func (s *session) Rcpt(ctx context.Context, r smtpserver.Rcpt) *dsn.Error {
+	address := r.To
 	if address.Domain == "" {
 		address = address.WithDomain(s.d.o.Hostname)
 	}
 	if s.asked.IsZero() {
 		s.asked = s.d.o.Clock.Now()
 	}
-	found, err := s.d.o.Directory.Recipient(s.c.Context(), address)
+	found, err := s.d.o.Directory.Recipient(ctx, address)
 	box, failed := directory.Destination(found, err)
 	if failed != nil {
 		return failed
 	}
-	s.rcpts = append(s.rcpts, recipient{given: to, address: address, copy: s.copyFor(address, found, box)})
+	s.rcpts = append(s.rcpts, recipient{address: address, copy: s.copyFor(address, found, box)})
 	return nil
 }
 

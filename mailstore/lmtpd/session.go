@@ -1,11 +1,10 @@
 package lmtpd
 
 import (
+	"context"
 	"io"
 	"sync"
 	"time"
-
-	"github.com/emersion/go-smtp"
 
 	"toastmaster/directory"
 	"toastmaster/internal/addr"
@@ -23,7 +22,7 @@ import (
 type session struct {
 	d      *Daemon
 	c      *smtpserver.Conn
-	sender string
+	sender addr.Address
 	utf8   bool
 	rcpts  []recipient
 	copies []delivery
@@ -35,7 +34,6 @@ type session struct {
 
 // recipient is one accepted recipient.
 type recipient struct {
-	given   string // as the engine gave it, for the answer
 	address addr.Address
 	copy    int // the index of its delivery
 }
@@ -47,32 +45,20 @@ type delivery struct {
 	box directory.Mailbox
 }
 
-var _ smtp.LMTPSession = (*session)(nil)
-
 // Mail is MAIL FROM.
-func (s *session) Mail(from string, o *smtp.MailOptions) error {
-	s.sender, s.utf8 = from, o != nil && o.UTF8
-	if o != nil {
-		return s.d.o.Store.Room(o.Size)
-	}
-	return s.d.o.Store.Room(0)
+func (s *session) Mail(_ context.Context, m smtpserver.Mail) *dsn.Error {
+	s.sender, s.utf8 = m.From, m.UTF8
+	return dsn.From(s.d.o.Store.Room(m.Size))
 }
 
 // Reset forgets the transaction.
 func (s *session) Reset() {
-	s.sender, s.rcpts, s.copies, s.known, s.asked = "", nil, nil, nil, time.Time{}
+	s.sender, s.rcpts, s.copies, s.known, s.asked = addr.Address{}, nil, nil, nil, time.Time{}
 }
 
-// Logout has nothing to give back.
-func (s *session) Logout() error { return nil }
-
-// Data is never asked for by an LMTP server that knows LMTPSession.
-func (s *session) Data(io.Reader) error {
-	return dsn.New(dsn.MailSystem, "Internal error")
-}
-
-// LMTPData receives the message and answers for each recipient.
-func (s *session) LMTPData(r io.Reader, status smtp.StatusCollector) error {
+// Data receives the message and answers for each recipient.
+func (s *session) Data(ctx context.Context, r io.Reader) (smtpserver.Accepted, *dsn.Error) {
+	accepted := smtpserver.Accepted{Text: "Saved"}
 	buf := s.d.o.Store.Spool().New()
 	prefix, err := s.lead(buf)
 	h := &header{w: buf}
@@ -86,16 +72,17 @@ func (s *session) LMTPData(r io.Reader, status smtp.StatusCollector) error {
 		err = dsn.New(dsn.LoopDetected, "Too many hops")
 	}
 	if err == nil {
-		outcomes := s.deliverAll(buf, &h.delivered, prefix)
+		outcomes := s.deliverAll(ctx, buf, &h.delivered, prefix)
+		accepted.Each = make([]*dsn.Error, len(s.rcpts))
 		for i := range s.rcpts {
-			status.SetStatus(s.rcpts[i].given, answer(outcomes[s.rcpts[i].copy]))
+			accepted.Each[i] = outcomes[s.rcpts[i].copy]
 		}
 	}
 	if e := buf.Close(); e != nil {
 		// The message is stored; what is lost is a file without a name.
 		s.d.o.Log.Warn("spool", "service", "lmtpd", "session", s.c.ID(), "cause", e)
 	}
-	return err
+	return accepted, dsn.From(err)
 }
 
 // lead writes the prefix of a single copy before the content, so that the
@@ -110,16 +97,9 @@ func (s *session) lead(buf *spool.Buffer) (prefix func(*delivery) []byte, err er
 	return func(c *delivery) []byte { return s.prefix(c, now) }, nil
 }
 
-func answer(failed *dsn.Error) error {
-	if failed != nil {
-		return failed
-	}
-	return smtpserver.Accepted("Saved")
-}
-
 // deliverAll makes every copy and returns their outcomes in order. The calling
 // goroutine takes part; each helper is waited for.
-func (s *session) deliverAll(content *spool.Buffer, before *trace.Delivered, prefix func(*delivery) []byte) []*dsn.Error {
+func (s *session) deliverAll(ctx context.Context, content *spool.Buffer, before *trace.Delivered, prefix func(*delivery) []byte) []*dsn.Error {
 	results := make([]*dsn.Error, len(s.copies))
 	s.refuseLoops(before, results)
 	next := make(chan int, len(s.copies))
@@ -133,7 +113,7 @@ func (s *session) deliverAll(content *spool.Buffer, before *trace.Delivered, pre
 		for i := range next {
 			// A panic about one copy is a 451 for that one.
 			err := service.Fenced(s.d.o.Log, func() error {
-				results[i] = s.deliver(&s.copies[i], content, prefix(&s.copies[i]))
+				results[i] = s.deliver(ctx, &s.copies[i], content, prefix(&s.copies[i]))
 				return nil
 			}, "service", "lmtpd", "session", s.c.ID())
 			if err != nil {
@@ -160,8 +140,8 @@ func (s *session) refuseLoops(before *trace.Delivered, results []*dsn.Error) {
 	}
 }
 
-func (s *session) deliver(c *delivery, content *spool.Buffer, prefix []byte) *dsn.Error {
-	err := s.d.o.Store.Deliver(s.c.Context(), mailstore.AccountOf(c.box).AskedAt(s.asked), &mailstore.Delivery{
+func (s *session) deliver(ctx context.Context, c *delivery, content *spool.Buffer, prefix []byte) *dsn.Error {
+	err := s.d.o.Store.Deliver(ctx, mailstore.AccountOf(c.box).AskedAt(s.asked), &mailstore.Delivery{
 		Date: s.d.o.Clock.Now(), Prefix: prefix, Content: content, Durable: true,
 	})
 	if failed := mailstore.DSN(err); failed != nil {
@@ -177,7 +157,7 @@ func (s *session) deliver(c *delivery, content *spool.Buffer, prefix []byte) *ds
 // prefix is what the final delivery puts on top, and the Received field of this
 // host, which names the copy's recipient: nobody else sees it.
 func (s *session) prefix(c *delivery, now time.Time) []byte {
-	final := trace.Final{ReturnPath: "<" + s.sender + ">", To: c.to}
+	final := trace.Final{ReturnPath: s.sender.Path(), To: c.to}
 	received := trace.Received{
 		Origin: s.origin(), By: s.d.o.Hostname, ID: s.c.ID(), For: c.to, UTF8: s.utf8, At: now,
 	}

@@ -53,14 +53,31 @@ func (d *decoder) err() error {
 	return nil
 }
 
-// envelopeVersion is the first octet of an encoded envelope. Version 1 had no
-// Recipient.Refused and Expanded; it is still read. A change of what is written
-// needs a new version and a new file in testdata/golden, also for the other
-// formats here.
-const envelopeVersion = 2
+// The first octet of an encoded envelope is its version. Version 1 had no
+// Recipient.Refused and Expanded; it is still read. Version 3 is version 2 with
+// optional fields behind it (tags.go), and written only where there are some: a
+// queue without them can still be read by the program before. Another change of
+// what is written needs a new version and a new file in testdata/golden, also for
+// the other formats here.
+const (
+	plainVersion  = 2
+	taggedVersion = 3
+)
 
 func (e *encoder) envelope(v *envelope.Envelope) {
-	e.byte(envelopeVersion)
+	own := tags(v)
+	if len(own) > 0 || tagsOfRecipients(v) > 0 {
+		e.byte(taggedVersion)
+		e.plain(v)
+		e.tags(own, v)
+		return
+	}
+	e.byte(plainVersion)
+	e.plain(v)
+}
+
+// plain writes what every envelope has.
+func (e *encoder) plain(v *envelope.Envelope) {
 	e.string(string(v.ID))
 	e.address(v.Sender)
 	e.time(v.Arrived)
@@ -101,7 +118,7 @@ const minRecipient = 6
 
 func (d *decoder) envelope() (*envelope.Envelope, error) {
 	version := d.Byte()
-	if version < 1 || version > envelopeVersion {
+	if version < 1 || version > taggedVersion {
 		return nil, errFormat
 	}
 	v := &envelope.Envelope{
@@ -126,6 +143,9 @@ func (d *decoder) envelope() (*envelope.Envelope, error) {
 			r.Expanded = d.Byte() == 1
 		}
 		v.Recipients = append(v.Recipients, r)
+	}
+	if version >= taggedVersion {
+		d.tags(v)
 	}
 	if d.Bad() || !validID(v.ID) {
 		return nil, errFormat

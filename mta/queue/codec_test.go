@@ -21,11 +21,78 @@ func fullEnvelope() *envelope.Envelope {
 	}
 }
 
+// taggedEnvelope is fullEnvelope with optional fields, of which some are from a
+// program that is newer.
+func taggedEnvelope() *envelope.Envelope {
+	env := fullEnvelope()
+	env.Auth = &addr.Address{Local: "submitter", Domain: "example.org"}
+	env.Unknown = []envelope.Tag{{Number: 1000, Value: "hold"}, {Number: 1 << 60, Value: ""}}
+	env.Recipients[0].Unknown = []envelope.Tag{{Number: 7, Value: "\x00\xff"}}
+	return env
+}
+
+// TestUnknownTagsSurvive a program that does not know them, as often as it writes
+// the message.
+func TestUnknownTagsSurvive(t *testing.T) {
+	t.Parallel()
+	env := taggedEnvelope()
+	null := addr.Address{}
+	for _, auth := range []*addr.Address{nil, &null, env.Auth} {
+		env.Auth = auth
+		for range 3 {
+			e := encoder{}
+			e.envelope(env)
+			if e.b[0] != taggedVersion {
+				t.Fatalf("version %d", e.b[0])
+			}
+			got, err := newDecoder(e.b).envelope()
+			if err != nil || !reflect.DeepEqual(got, env) {
+				t.Fatalf("%+v, %v", got, err)
+			}
+			env = got
+		}
+	}
+}
+
+// TestAnEnvelopeWithoutTagsIsPlain: the program before can read it.
+func TestAnEnvelopeWithoutTagsIsPlain(t *testing.T) {
+	t.Parallel()
+	e := encoder{}
+	e.envelope(fullEnvelope())
+	if e.b[0] != plainVersion {
+		t.Errorf("version %d", e.b[0])
+	}
+}
+
+// TestMalformedTags: a field that cannot be read makes the record a damaged one.
+func TestMalformedTags(t *testing.T) {
+	t.Parallel()
+	for name, tags := range map[string]string{
+		"none":                   "",
+		"more than there is":     "\x09\x07\x00\x00",
+		"a value that is short":  "\x01\x01\x01\x05\x00",
+		"octets behind a value":  "\x01\x01\x03\x00\x00\x00\x00",
+		"of no recipient":        "\x00\x01\x01\x07\x00",
+		"no count of recipients": "\x01\x07\x00",
+	} {
+		e := encoder{b: []byte{taggedVersion}}
+		e.plain(fullEnvelope())
+		if got, err := newDecoder(append(e.b, tags...)).envelope(); err == nil {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+	e := encoder{b: []byte{taggedVersion}}
+	e.plain(fullEnvelope())
+	if _, err := newDecoder(append(e.b, "\x01\x01\x02\x00\x00\x01\x00\x07\x00"...)).envelope(); err != nil {
+		t.Error("the test says nothing:", err)
+	}
+}
+
 // TestEveryFieldIsKept fails when a field is added to the envelope and
 // forgotten here: the sample must have no zero field.
 func TestEveryFieldIsKept(t *testing.T) {
 	t.Parallel()
-	env := fullEnvelope()
+	env := taggedEnvelope()
 	env.Recipients[0].Original = addr.Address{Local: "o", Domain: "d"}
 	for _, v := range []reflect.Value{reflect.ValueOf(*env), reflect.ValueOf(env.Origin), reflect.ValueOf(env.Recipients[0])} {
 		for i := range v.NumField() {
@@ -63,6 +130,8 @@ func FuzzRecord(f *testing.F) {
 	outside := &record{env: env, external: true, prefixSize: 3, contentSize: 400000}
 	f.Add(append(encodeMessage(outside), "abc"...))
 	outside.sum = checksum{1<<31 + 5, true}
+	f.Add(append(encodeMessage(outside), "abc"...))
+	outside.env = taggedEnvelope()
 	f.Add(append(encodeMessage(outside), "abc"...))
 	f.Add(mark{env.ID, 3, EffectStore, 1 << 60, 7}.encode())
 	f.Add(gone{env.ID, goneMoved}.encode())

@@ -54,6 +54,12 @@ func TestGoldenRecords(t *testing.T) {
 	// From before the checksum of a content file was noted.
 	sameRecord(t, "external-2", goldenFiles.Read(t, "external-2", nil), env, true, checksum{})
 
+	tagged := taggedEnvelope()
+	tagged.Recipients = append(tagged.Recipients, env.Recipients[1])
+	r = &record{env: tagged, prefixSize: 12, contentSize: int64(len(goldenText) - 12)}
+	inline = append(encodeMessage(r), goldenText...)
+	sameRecord(t, "message-3", goldenFiles.Current(t, "message-3", inline), tagged, false, checksum{})
+
 	m := mark{env.ID, 300, EffectStore, 1<<63 + 7, 300}
 	if got, err := decodeMark(goldenFiles.Current(t, "mark-1", m.encode())[1:]); err != nil || got != m {
 		t.Errorf("%+v, %v", got, err)

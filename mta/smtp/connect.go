@@ -199,6 +199,7 @@ func (s *session) login(c credentials) *dsn.Error {
 			return err
 		case r.code == 334 && i < len(steps)-1:
 		case r.ok() && i == len(steps)-1:
+			s.loggedIn = true
 			return nil
 		default:
 			e := r.failure(s.target.host, "AUTH")

@@ -606,6 +606,52 @@ func TestLogIn(t *testing.T) {
 	}
 }
 
+// TestWhoSubmittedGoesOn (RFC 4954 section 5): to hosts that offer AUTH, and that
+// nobody knows to those where we log in.
+func TestWhoSubmittedGoesOn(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "passwords")
+	if err := os.WriteFile(file, []byte("[127.0.0.1] me:secret\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cert, _ := certificate(t, "relay.test")
+	known, null := &addr.Address{Local: "a=b", Domain: "example.test"}, &addr.Address{}
+	for name, c := range map[string]struct {
+		auth   *addr.Address
+		ehlo   []string
+		login  bool
+		params string
+	}{
+		"known":                {known, []string{"AUTH PLAIN"}, false, " AUTH=a+3Db@example.test"},
+		"known, not offered":   {known, []string{"DSN"}, false, ""},
+		"known, logged in":     {known, nil, true, " AUTH=a+3Db@example.test"},
+		"nobody":               {null, []string{"AUTH PLAIN"}, false, ""},
+		"nobody, logged in":    {null, nil, true, " AUTH=<>"},
+		"not said, logged in":  {nil, nil, true, ""},
+		"no ASCII, not a word": {&addr.Address{Local: "andr\u00e9", Domain: "example.test"}, []string{"AUTH PLAIN", "SMTPUTF8"}, false, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPeer(t, "127.0.0.1:0")
+			p.ehlo = c.ehlo
+			if c.login {
+				p.tls, p.ehlo, p.underTLS = &tls.Config{Certificates: []tls.Certificate{cert}}, []string{"STARTTLS"}, []string{"AUTH PLAIN"}
+			}
+			r := newRig(t, p.start().port, nil, func(s *configs.SMTP, _ *Options) {
+				if c.login {
+					s.PasswordFile = file
+				}
+			})
+			q := request(p.nexthop(), hello, "a@remote.test")
+			q.Envelope.Auth = c.auth
+			r.want(r.deliver(q), dsn.OK)
+			if m := p.seen("MAIL"); len(m) != 1 || m[0] != "MAIL FROM:<s@example.test>"+c.params {
+				t.Errorf("%q", m)
+			}
+		})
+	}
+}
+
 // TestNoBareCRLeaves: what a peer makes of a CR that stands alone is what SMTP
 // smuggling is made of, wherever the message came from.
 func TestNoBareCRLeaves(t *testing.T) {

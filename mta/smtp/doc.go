@@ -32,7 +32,9 @@
 //
 // smtp.password_file gives user and password for a nexthop. They are sent by
 // AUTH PLAIN or LOGIN, over TLS only. A refusal is temporary (4.7.8): a typo of
-// the administrator must not return everybody's mail.
+// the administrator must not return everybody's mail. Who submitted a message
+// (Envelope.Auth) goes along as AUTH= to hosts that offer AUTH, and AUTH=<> to those
+// where we have logged in (RFC 4954 section 5).
 //
 // # What it does not do
 //

@@ -15,6 +15,7 @@ func (t *transaction) mailOptions() string {
 	if ext.utf8 && t.needsUTF8() {
 		b.WriteString(" SMTPUTF8")
 	}
+	b.WriteString(t.auth())
 	if !ext.dsn {
 		return b.String()
 	}
@@ -28,6 +29,21 @@ func (t *transaction) mailOptions() string {
 		b.WriteString(" ENVID=" + e.EnvID)
 	}
 	return b.String()
+}
+
+// auth says who submitted the message (RFC 4954 section 5): an address that a
+// client said and is believed goes on to whoever offers AUTH, "nobody knows" to a
+// host where we have logged in.
+func (t *transaction) auth() string {
+	a := t.delivery.request.Envelope.Auth
+	switch {
+	case a == nil:
+	case !a.IsNull() && a.IsASCII() && len(t.session.ext.auth) > 0:
+		return " AUTH=" + envelope.EncodeXtext(a.String())
+	case a.IsNull() && t.session.loggedIn:
+		return " AUTH=<>"
+	}
+	return ""
 }
 
 // needsUTF8 says that this transaction needs SMTPUTF8.

@@ -29,6 +29,8 @@ type session struct {
 	reused bool
 	// dirty: a transaction was begun and not ended; RSET is due.
 	dirty bool
+	// loggedIn: the host knows us by name and password.
+	loggedIn bool
 	// broken: it is of no use any more.
 	broken bool
 	// left is how many octets the present reply may still have.

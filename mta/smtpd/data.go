@@ -1,38 +1,40 @@
 package smtpd
 
 import (
+	"context"
 	"errors"
 	"io"
 
+	"toastmaster/internal/dsn"
 	"toastmaster/internal/envelope"
 	"toastmaster/internal/smtpserver"
 )
 
 // Data receives the message and submits it. The 250 stands for a message that
 // is on disk.
-func (s *session) Data(r io.Reader) error {
+func (s *session) Data(ctx context.Context, r io.Reader) (smtpserver.Accepted, *dsn.Error) {
 	buf := s.d.o.Spool.New()
 	if err := smtpserver.WriteLF(buf, r); err != nil {
-		return errors.Join(err, buf.Close())
+		return smtpserver.Accepted{}, dsn.From(errors.Join(err, buf.Close()))
 	}
 	giveBack := func() {}
 	if s.authenticated() {
-		err := s.checkAuthor(s.c.Context(), buf)
+		err := s.checkAuthor(ctx, buf)
 		if err == nil {
 			giveBack, err = s.takeLimits()
 		}
 		if err != nil {
-			return errors.Join(err, buf.Close())
+			return smtpserver.Accepted{}, dsn.From(errors.Join(err, buf.Close()))
 		}
 	}
-	id, err := s.d.o.Submitter.Submit(s.c.Context(), &envelope.Submission{
+	id, err := s.d.o.Submitter.Submit(ctx, &envelope.Submission{
 		Envelope: s.env,
 		Content:  buf,
 		Complete: s.authenticated() || s.trusted, CheckRoom: true, Outside: s.authenticated() || !s.trusted,
 	})
 	if err != nil {
 		giveBack()
-		return err
+		return smtpserver.Accepted{}, dsn.From(err)
 	}
-	return smtpserver.Accepted("queued as " + string(id))
+	return smtpserver.Accepted{Text: "queued as " + string(id)}, nil
 }

@@ -58,6 +58,9 @@
 //
 // # Log-in
 //
+// AUTH= at MAIL is believed of a trusted network, and of a user about an address of
+// the user; else it counts as AUTH=<> (RFC 4954 section 5).
+//
 // When the log-in of a user is not good any more, because the mailbox is
 // removed, disabled or has another password, the session ends with 421 4.7.0
 // at once, and in any case before the next MAIL; see directory/logins.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"toastmaster/internal/anvil"
+	"toastmaster/internal/dsn"
 )
 
 // counted is the user of a session as anvil counts it; nobody without a log-in.
@@ -16,7 +17,7 @@ func (s *session) counted() anvil.Key {
 
 // underLimits says whether the user may send one more message now, with so many
 // recipients. It counts nothing: that is done when the message is there.
-func (s *session) underLimits(recipients int) error {
+func (s *session) underLimits(recipients int) *dsn.Error {
 	p, who := s.d.o.Params, s.counted()
 	if s.d.o.Counter == nil || who.IsZero() {
 		return nil
@@ -51,6 +52,6 @@ func (s *session) takeLimits() (giveBack func(), err error) {
 	}, nil
 }
 
-func (s *session) tooMany(most int, what string) error {
+func (s *session) tooMany(most int, what string) *dsn.Error {
 	return tooMuch(fmt.Sprintf("%s: The limit of %d %s an hour is reached, try again later", s.user.Address.Path(), most, what))
 }

@@ -3,70 +3,66 @@ package smtpd
 import (
 	"context"
 
-	"github.com/emersion/go-smtp"
-
 	"toastmaster/directory"
 	"toastmaster/internal/addr"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/envelope"
+	"toastmaster/internal/smtpserver"
 )
 
 // Mail is MAIL FROM.
-func (s *session) Mail(from string, opts *smtp.MailOptions) error {
+func (s *session) Mail(ctx context.Context, m smtpserver.Mail) *dsn.Error {
 	if s.kind != mx && !s.authenticated() {
 		return authRequired()
 	}
 	if s.authenticated() {
-		if err := s.stillGood(); err != nil {
-			return err
+		if e := s.stillGood(ctx); e != nil {
+			return e
 		}
 	}
-	if err := s.mayMail(); err != nil {
-		return err
+	if e := s.mayMail(); e != nil {
+		return e
 	}
 	if s.d.o.Room != nil {
-		if err := s.d.o.Room(opts.Size); err != nil {
-			return err
+		if err := s.d.o.Room(m.Size); err != nil {
+			return dsn.From(err)
 		}
 	}
-	sender, err := parse(from)
-	if err != nil {
-		return dsn.Wrap(dsn.BadSenderSyntax, "Bad sender address syntax", err)
-	}
-	sender = s.d.qualify(sender)
-	ctx := s.c.Context()
+	sender := s.d.qualify(m.From)
 	if s.authenticated() && s.d.o.Params.CheckSenderLogin {
 		if err := s.d.checkSender(ctx, s.user, sender); err != nil {
-			return err
+			return dsn.From(err)
 		}
 	}
-	if err := s.underLimits(0); err != nil {
-		return err
+	if e := s.underLimits(0); e != nil {
+		return e
 	}
 	if s.name == "" {
 		s.name = s.d.clientName(ctx, s.c.ClientAddr())
 	}
-	s.size = opts.Size
-	s.env = &envelope.Envelope{Sender: sender, UTF8: opts.UTF8, Origin: s.origin()}
-	if opts.Body == smtp.Body8BitMIME {
-		s.env.Body = envelope.Body8BitMIME
+	s.size = m.Size
+	s.env = &envelope.Envelope{
+		Sender: sender, Body: m.Body, UTF8: m.UTF8, Return: m.Return, EnvID: m.EnvelopeID, Origin: s.origin(),
+		Auth: s.submitter(ctx, m.Auth),
 	}
-	switch opts.Return {
-	case smtp.DSNReturnHeaders:
-		s.env.Return = envelope.ReturnHeaders
-	case smtp.DSNReturnFull:
-		s.env.Return = envelope.ReturnFull
-	}
-	s.env.EnvID = envelope.EncodeXtext(opts.EnvelopeID)
 	return nil
 }
 
-// parse is addr.Parse that knows the null sender.
-func parse(s string) (addr.Address, error) {
-	if s == "" {
-		return addr.Address{}, nil
+// submitter is what is believed of AUTH= (RFC 4954 section 5): all that a trusted
+// network says, of a user an address of the user. Else nobody knows who
+// submitted the message.
+func (s *session) submitter(ctx context.Context, said *addr.Address) *addr.Address {
+	switch {
+	case said == nil || said.IsNull():
+		return said
+	case s.trusted && s.kind == mx:
+		return said
+	case s.authenticated():
+		if owned, err := s.d.owns(ctx, s.user, *said); owned && err == nil {
+			return said
+		}
 	}
-	return addr.Parse(s)
+	return &addr.Address{}
 }
 
 // checkSender lets a user send from what the user owns, and from the null

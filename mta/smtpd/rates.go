@@ -49,7 +49,7 @@ func (s *session) within(kind anvil.Kind, most int) bool {
 }
 
 // mayMail counts a message.
-func (s *session) mayMail() error {
+func (s *session) mayMail() *dsn.Error {
 	if s.within(anvil.Message, s.d.o.Params.MessageRate) {
 		return nil
 	}
@@ -58,7 +58,7 @@ func (s *session) mayMail() error {
 
 // mayRcpt counts a recipient. A client that had too many refused gets the same
 // answer for everybody: it must not go on to learn who is here.
-func (s *session) mayRcpt() error {
+func (s *session) mayRcpt() *dsn.Error {
 	most := s.d.o.Params.RefusedRate
 	switch {
 	case s.client.IsZero():
@@ -73,11 +73,11 @@ func (s *session) mayRcpt() error {
 
 // refusedRcpt counts a recipient that was refused for good. A user who logged in
 // may see who is here: that is what a hoster's users write to.
-func (s *session) refusedRcpt(err error) {
-	if !s.client.IsZero() && !s.authenticated() && !dsn.From(err).Temporary() {
+func (s *session) refusedRcpt(e *dsn.Error) {
+	if !s.client.IsZero() && !s.authenticated() && !e.Temporary() {
 		s.d.o.Counter.Add(anvil.Refused, s.client, 1)
 	}
 }
 
 // tooMuch is the answer over a limit: later.
-func tooMuch(text string) error { return dsn.New(dsn.PolicyLater, text).WithCode(450) }
+func tooMuch(text string) *dsn.Error { return dsn.New(dsn.PolicyLater, text).WithCode(450) }

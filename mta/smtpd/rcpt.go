@@ -4,8 +4,6 @@ import (
 	"context"
 	"strings"
 
-	"github.com/emersion/go-smtp"
-
 	"toastmaster/directory"
 	"toastmaster/internal/addr"
 	"toastmaster/internal/dsn"
@@ -14,32 +12,29 @@ import (
 )
 
 // Rcpt is RCPT TO: the restrictions of doc.go, in their order.
-func (s *session) Rcpt(to string, opts *smtp.RcptOptions) error {
-	address, err := addr.Parse(to)
-	if err != nil {
-		return dsn.Wrap(dsn.BadDestSyntax, "Bad recipient address syntax", err)
+func (s *session) Rcpt(ctx context.Context, to smtpserver.Rcpt) *dsn.Error {
+	if e := s.mayRcpt(); e != nil {
+		return e
 	}
-	if err := s.mayRcpt(); err != nil {
-		return err
+	if e := s.underLimits(len(s.env.Recipients) + 1); e != nil {
+		return e
 	}
-	if err := s.underLimits(len(s.env.Recipients) + 1); err != nil {
-		return err
-	}
-	original := s.d.qualify(address)
+	original := s.d.qualify(to.To)
 	r := recipient{session: s, shown: original.Path()}
 	var final addr.Address
-	if address.Domain == "" && isPostmaster(address) && !s.d.postmaster.IsNull() {
-		final, err = r.postmaster(s.c.Context())
+	var err error
+	if to.To.Domain == "" && isPostmaster(to.To) && !s.d.postmaster.IsNull() {
+		final, err = r.postmaster(ctx)
 	} else {
-		final, err = r.decide(s.c.Context(), original, s.mayRelay())
+		final, err = r.decide(ctx, original, s.mayRelay())
 	}
 	if err != nil {
-		s.refusedRcpt(err)
-		return err
+		e := dsn.From(err)
+		s.refusedRcpt(e)
+		return e
 	}
 	s.env.Recipients = append(s.env.Recipients, envelope.Recipient{
-		Address: final, Original: original, Notify: notify(opts.Notify),
-		ORcpt: smtpserver.EncodeORcpt(string(opts.OriginalRecipientType), opts.OriginalRecipient),
+		Address: final, Original: original, Notify: to.Notify, ORcpt: to.ORcpt,
 	})
 	return nil
 }
@@ -190,21 +185,4 @@ func (r recipient) aliasRoom(ctx context.Context, a addr.Address) *dsn.Error {
 		return nil
 	}
 	return r.room(ctx, a, box)
-}
-
-func notify(list []smtp.DSNNotify) envelope.Notify {
-	var n envelope.Notify
-	for _, one := range list {
-		switch one {
-		case smtp.DSNNotifyNever:
-			n |= envelope.NotifyNever
-		case smtp.DSNNotifySuccess:
-			n |= envelope.NotifySuccess
-		case smtp.DSNNotifyFailure:
-			n |= envelope.NotifyFailure
-		case smtp.DSNNotifyDelayed:
-			n |= envelope.NotifyDelay
-		}
-	}
-	return n
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 
 	gosasl "github.com/emersion/go-sasl"
-	"github.com/emersion/go-smtp"
 
 	"toastmaster/directory"
 	"toastmaster/directory/logins"
@@ -43,11 +42,12 @@ type session struct {
 	extra int
 }
 
-var _ smtp.AuthSession = (*session)(nil)
+var _ smtpserver.Authenticator = (*session)(nil)
 
-func (d *Daemon) newSession(k kind) func(c *smtpserver.Conn) (smtp.Session, error) {
-	return func(c *smtpserver.Conn) (smtp.Session, error) {
+func (d *Daemon) newSession(k kind) func(c *smtpserver.Conn) smtpserver.Session {
+	return func(c *smtpserver.Conn) smtpserver.Session {
 		s := &session{d: d, c: c, kind: k}
+		c.OnEnd(s.logout)
 		// A unix socket has no address; whoever may open it is trusted.
 		s.trusted = !c.ClientAddr().IsValid() || service.InNetworks(d.o.Trusted, c.ClientAddr())
 		c.SetBare(d.bare)
@@ -56,26 +56,25 @@ func (d *Daemon) newSession(k kind) func(c *smtpserver.Conn) (smtp.Session, erro
 			c.SetTrusted()
 		}
 		s.limitRates()
-		return s, nil
+		return s
 	}
 }
 
 // Reset forgets the transaction.
 func (s *session) Reset() { s.env, s.size, s.extra = nil, 0, 0 }
 
-// Logout ends the log-in. What Data receives it hands over or closes itself.
-func (s *session) Logout() error {
+// logout ends the log-in. What Data receives it hands over or closes itself.
+func (s *session) logout() {
 	if s.login != nil {
 		s.login.End()
 	}
-	return nil
 }
 
 // authenticated says that a user has logged in.
 func (s *session) authenticated() bool { return s.user.Address != addr.Address{} }
 
-// AuthMechanisms is what this port offers.
-func (s *session) AuthMechanisms() []string {
+// Mechanisms is what this port offers.
+func (s *session) Mechanisms() []string {
 	if s.kind == mx && !s.d.o.Params.AuthOnListen {
 		return nil
 	}
@@ -83,10 +82,10 @@ func (s *session) AuthMechanisms() []string {
 }
 
 // Auth begins a log-in.
-func (s *session) Auth(mech string) (gosasl.Server, error) {
-	m, ok := sasl.New(s.c.Context(), mech, s.verify)
+func (s *session) Auth(ctx context.Context, mechanism string) (gosasl.Server, *dsn.Error) {
+	m, ok := sasl.New(ctx, mechanism, s.verify)
 	if !ok {
-		return nil, smtp.ErrAuthUnknownMechanism
+		return nil, dsn.New(dsn.InvalidArguments, "Authentication mechanism not supported").WithCode(504)
 	}
 	return m, nil
 }
@@ -116,12 +115,12 @@ func (s *session) revoke() {
 
 // stillGood comes before a transaction of a user. What is wrong may be that it
 // cannot be known now.
-func (s *session) stillGood() error {
-	err := s.login.Check(s.c.Context())
+func (s *session) stillGood(ctx context.Context) *dsn.Error {
+	err := s.login.Check(ctx)
 	if errors.Is(err, logins.ErrRevoked) {
 		s.revoke()
 	}
-	return err
+	return dsn.From(err)
 }
 
 // origin is where the message enters.

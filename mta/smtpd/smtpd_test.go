@@ -25,6 +25,7 @@ import (
 	"toastmaster/directory/logins"
 	"toastmaster/directory/password"
 	"toastmaster/directory/static"
+	"toastmaster/internal/addr"
 	"toastmaster/internal/clock"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/envelope"
@@ -420,6 +421,46 @@ S: 221 *
 	// The bare LF is taken because the client is in a trusted network.
 	if !got.Complete || got.Envelope.Origin.Login != "alice@example.test" || got.Envelope.Origin.Protocol != "ESMTPA" || text != "text\n.\nmore\n" {
 		t.Errorf("%+v %q", got.Envelope, text)
+	}
+}
+
+// TestAuthOfMail (RFC 4954 section 5): a client is believed about who submitted a
+// message as far as it is known itself.
+func TestAuthOfMail(t *testing.T) {
+	t.Parallel()
+	null := addr.Address{}
+	other, own := addr.Address{Local: "x+y", Domain: "elsewhere.test"}, addr.Address{Local: "sales", Domain: "example.test"}
+	login := "C: AUTH PLAIN AGFsaWNlQGV4YW1wbGUudGVzdABzZWNyZXQ=\nS: 235 *\n"
+	for name, c := range map[string]struct {
+		trusted bool
+		login   string
+		param   string
+		want    *addr.Address
+	}{
+		"a stranger":          {false, "", " AUTH=x+2By@elsewhere.test", &null},
+		"a stranger, silent":  {false, "", "", nil},
+		"trusted":             {true, "", " AUTH=x+2By@elsewhere.test", &other},
+		"trusted, of nobody":  {true, "", " AUTH=<>", &null},
+		"a user":              {true, login, " AUTH=sales@example.test", &own},
+		"a user, of another":  {true, login, " AUTH=bob@example.test", &null},
+		"a user, silent":      {true, login, "", nil},
+		"a user, of an other": {true, login, " AUTH=x+2By@elsewhere.test", &null},
+	} {
+		b := newBed(t)
+		if !c.trusted {
+			b.o.Trusted = nil
+		}
+		port := (*Daemon).MX
+		if c.login != "" {
+			port = (*Daemon).Submission
+		}
+		play(t, b, port, "S: 220 *\nC: EHLO client.test\nS: ...\nS: 250 CHUNKING\n"+c.login+
+			"C: MAIL FROM:<alice@example.test>"+c.param+"\nS: 250 *\nC: RCPT TO:<bob@example.test>\nS: 250 *\n"+
+			"C: DATA\nS: 354 *\nC: x\nC: .\nS: 250 *\nC: QUIT\nS: 221 *\n")
+		got, _ := b.sent.last(t)
+		if auth := got.Envelope.Auth; (auth == nil) != (c.want == nil) || auth != nil && *auth != *c.want {
+			t.Errorf("%s: %v", name, auth)
+		}
 	}
 }
 

@@ -1,0 +1,113 @@
+package queue
+
+import (
+	"toastmaster/internal/envelope"
+)
+
+// The optional fields of an envelope. A feature that needs one takes the next
+// number and adds a row to knownTags; there is no new version of the format for
+// it. A number is never used again, whatever becomes of its feature.
+const tagAuth = 1
+
+// tagged is an optional field that this program knows.
+type tagged struct {
+	number uint64
+	// encode is the field's value; false leaves the field out.
+	encode func(v *envelope.Envelope) (value []byte, ok bool)
+	decode func(d *decoder, v *envelope.Envelope)
+}
+
+var knownTags = [...]tagged{
+	{tagAuth,
+		func(v *envelope.Envelope) ([]byte, bool) {
+			if v.Auth == nil {
+				return nil, false
+			}
+			var e encoder
+			e.address(*v.Auth)
+			return e.b, true
+		},
+		func(d *decoder, v *envelope.Envelope) {
+			a := d.address()
+			v.Auth = &a
+		}},
+}
+
+// tags are the optional fields of v as they are written, those that this program
+// does not know behind its own.
+func tags(v *envelope.Envelope) []envelope.Tag {
+	var out []envelope.Tag
+	for _, known := range knownTags {
+		if value, ok := known.encode(v); ok {
+			out = append(out, envelope.Tag{Number: known.number, Value: string(value)})
+		}
+	}
+	return append(out, v.Unknown...)
+}
+
+// minTag is the least that an optional field takes, minTagOfRecipient one of a
+// recipient.
+const (
+	minTag            = 2
+	minTagOfRecipient = 3
+)
+
+// tags writes the optional fields: those of the envelope, then those of
+// recipients with the index of each.
+func (e *encoder) tags(own []envelope.Tag, v *envelope.Envelope) {
+	e.uint(uint64(len(own)))
+	for _, t := range own {
+		e.uint(t.Number)
+		e.string(t.Value)
+	}
+	e.uint(uint64(tagsOfRecipients(v)))
+	for i := range v.Recipients {
+		for _, t := range v.Recipients[i].Unknown {
+			e.uint(uint64(i))
+			e.uint(t.Number)
+			e.string(t.Value)
+		}
+	}
+}
+
+func tagsOfRecipients(v *envelope.Envelope) int {
+	n := 0
+	for i := range v.Recipients {
+		n += len(v.Recipients[i].Unknown)
+	}
+	return n
+}
+
+// tags reads them. What is not known is kept as it is, so that a message outlives
+// a program that is older than it.
+func (d *decoder) tags(v *envelope.Envelope) {
+	for range d.Count(minTag) {
+		t := envelope.Tag{Number: d.Uint(), Value: d.Text()}
+		if !d.known(t, v) {
+			v.Unknown = append(v.Unknown, t)
+		}
+	}
+	for range d.Count(minTagOfRecipient) {
+		i, t := d.Uint(), envelope.Tag{Number: d.Uint(), Value: d.Text()}
+		if i >= uint64(len(v.Recipients)) {
+			d.Fail()
+			return
+		}
+		v.Recipients[i].Unknown = append(v.Recipients[i].Unknown, t)
+	}
+}
+
+// known takes a field that this program knows.
+func (d *decoder) known(t envelope.Tag, v *envelope.Envelope) bool {
+	for _, row := range knownTags {
+		if row.number != t.Number {
+			continue
+		}
+		value := newDecoder([]byte(t.Value))
+		if row.decode(value, v); value.Bad() || value.Len() > 0 {
+			d.Fail()
+		}
+		return true
+	}
+	return false
+}
