@@ -31,6 +31,7 @@ type Store struct {
 	MaxKeywords        int
 	UnpackedLimit      int64
 	UnpackConcurrency  int
+	UnpackedCache      int64
 	LockTimeout        time.Duration
 	CloseTimeout       time.Duration
 	QuotaGrace         int
@@ -86,6 +87,8 @@ func (c *Store) params() []Param {
 			"How large a message may be whose file is compressed, as Dovecot's zlib plugin writes them. A larger one is not read, with a log line: a few octets can be gigabytes. While it is read it lies in store.path, in memory up to store.spool_memory.").Also("zlib_save"),
 		Int("store.unpack_concurrency", &c.UnpackConcurrency, 4, 1, 1000,
 			"How many compressed messages are unpacked at once. One that was written with the highest levels of zstd takes 128 MiB of memory meanwhile."),
+		Size("store.unpacked_cache", &c.UnpackedCache, 64<<20, 0, 64<<30,
+			"How many octets of compressed messages are kept unpacked, those that were read last and for a minute or so, where store.unpacked_limit says: a client that reads a message in pieces would have it unpacked for each. A larger message is not kept. 0 keeps none."),
 		Size("store.min_free", &c.MinFree, 75<<20, 0, 1<<40,
 			"How much space LMTP and what users store with APPEND must leave free on the store's file system. What would leave less is refused at MAIL with 452 4.3.1, and the client keeps it, or with NO [LIMIT]; the queue's own deliveries go on, and so do COPY, MOVE, flags and deletions. 0 takes mail until the disk is full.").Also("queue_minfree"),
 		Duration("store.lock_timeout", &c.LockTimeout, 10*time.Second, 100*time.Millisecond, 5*time.Minute,

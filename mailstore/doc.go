@@ -36,7 +36,8 @@
 // vanishes while it is open is not made anew ([ErrAbsent]).
 //
 // Files that Dovecot's zlib plugin compressed are read as the mail that they are;
-// see mailstore/packed. Nothing is stored compressed.
+// see mailstore/packed. What was unpacked is kept for a minute (store.unpacked_cache),
+// because clients read large messages in pieces. Nothing is stored compressed.
 //
 // # What it does not do
 //
@@ -144,7 +145,7 @@
 //
 // account.validity is taken under the flock, and under it only the innermost, which
 // are held for a few lines each: trail.mu, said.mu, spareRoom.mu, unfinished.mu,
-// doneMarks.openMu, Store.lazyMu. The locks down to checkpoints.mu may be held over a
+// doneMarks.openMu, unpackedCache.mu, Store.lazyMu. The locks down to checkpoints.mu may be held over a
 // sync, those below it are not: usage.mu over a line of maildirsize at most.
 //
 // # Contexts

@@ -44,6 +44,7 @@ func (s *Store) background(ctx context.Context) {
 	if err := s.Checkpoint(ctx); err != nil && ctx.Err() == nil {
 		s.log.Error("checkpoint of the mail store", "cause", err)
 	}
+	s.kept.dropUnused(s.clock.Now().Add(-unpackedFor))
 	s.makeRoom()
 	s.fillSpare(false)
 	durable := s.points.durable.Load()

@@ -71,6 +71,8 @@ type Store struct {
 	windows sync.Pool
 	// unpacking has a place for each compressed message that is unpacked.
 	unpacking chan struct{}
+	// kept has its own lock.
+	kept unpackedCache
 
 	// odd is what was passed over and is in the log.
 	odd said
@@ -118,6 +120,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	s.tag = fmt.Sprintf("P%dR%xQ", os.Getpid(), rand.Uint32())
 	s.points.epoch.Store(1)
 	s.unpacking = make(chan struct{}, o.Store.UnpackConcurrency)
+	s.kept.limit = o.Store.UnpackedCache
 	s.points.broken = make(chan struct{})
 	s.spool = spool.Dir{FS: o.FS, Path: filepath.Join(o.Root, Private, "spool"), Memory: int(o.Store.SpoolMemory)}
 	s.space = &spool.Space{
@@ -209,6 +212,7 @@ func (s *Store) Close() error {
 		errs = append(errs, mb.shut(ctx))
 		s.releaseAccount(mb.acct)
 	}
+	s.kept.clear()
 	errs = append(errs, s.journal.Close(ctx), s.Checkpoint(ctx), s.rootFile.Close())
 	return storeError(errors.Join(errs...))
 }

@@ -19,10 +19,6 @@ import (
 // store is never compressed, and is never taken for it: our names have the
 // size of the file in S=, those of a compressed file the size of the mail.
 
-// unpacked is the content of a compressed message, in memory or in a file
-// without a name.
-type unpacked struct{ *spool.Buffer }
-
 // formOf is how a file is packed, by its first octets.
 func formOf(f io.ReaderAt) (packed.Form, error) {
 	var head [packed.HeadSize]byte
@@ -68,11 +64,30 @@ func onlyOurs(err error) error {
 	return err
 }
 
-// unpack reads a packed file to its end, with bounded memory. ErrUnreadable
-// when it is damaged, of a form that is not read, or larger than
-// store.unpacked_limit.
+// unpack is the content of a packed file: the one that is kept from before, or
+// what unpackAll reads.
 func (mb *mailbox) unpack(ctx context.Context, f regularFile, form packed.Form) (*unpacked, error) {
 	s := mb.store()
+	key, known := keyOf(f.info)
+	if known {
+		if u := s.kept.get(key, s.clock.Now()); u != nil {
+			return u, nil
+		}
+	}
+	b, err := s.unpackAll(ctx, f, form)
+	switch {
+	case err != nil:
+		return nil, err
+	case known:
+		return s.kept.put(key, b, s.clock.Now()), nil
+	}
+	return &unpacked{buffer: b}, nil
+}
+
+// unpackAll reads a packed file to its end, with bounded memory. ErrUnreadable
+// when it is damaged, of a form that is not read, or larger than
+// store.unpacked_limit.
+func (s *Store) unpackAll(ctx context.Context, f regularFile, form packed.Form) (*spool.Buffer, error) {
 	select {
 	case s.unpacking <- struct{}{}:
 		defer func() { <-s.unpacking }()
@@ -102,7 +117,7 @@ func (mb *mailbox) unpack(ctx context.Context, f regularFile, form packed.Form) 
 		}
 		switch {
 		case errors.Is(err, io.EOF):
-			return &unpacked{b}, nil
+			return b, nil
 		case err != nil:
 			return nil, errors.Join(bad(err), b.Close())
 		case ctx.Err() != nil:
