@@ -280,7 +280,7 @@ func (h *handlers) queueJob(ctx context.Context, t *jobs.Task) error {
 	var workers sync.WaitGroup
 	for range queueWorkers {
 		workers.Go(func() {
-			for id := range next {
+			for id := range next { // beside the fence there is only counting
 				changed := false
 				err := t.Fence(func() (err error) {
 					changed, err = act(ctx, id)

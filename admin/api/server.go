@@ -200,7 +200,10 @@ func (s *Server) Run(ctx context.Context) error {
 	failed := make(chan error, len(s.limits)+1)
 	for i, l := range s.limits {
 		serving.Go(func() {
-			if err := s.http.Serve(s.wrapTLS(l, i)); !errors.Is(err, http.ErrServerClosed) {
+			// The requests have fences of their own. After a panic of the loop that
+			// accepts, net/http has closed the listener: the service has failed.
+			err := service.Fenced(s.h.o.Log, func() error { return s.http.Serve(s.wrapTLS(l, i)) }, "service", "admin")
+			if !errors.Is(err, http.ErrServerClosed) {
 				failed <- err
 			}
 		})
@@ -209,7 +212,7 @@ func (s *Server) Run(ctx context.Context) error {
 	working, rest := context.WithCancel(ctx)
 	defer rest()
 	serving.Go(func() {
-		if err := s.h.jobs.Run(working); err != nil {
+		if err := s.h.jobs.Run(working); err != nil { // it has fences
 			failed <- err
 		}
 	})

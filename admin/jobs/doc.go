@@ -19,7 +19,7 @@
 //
 // A job is done when its Func returned nil and no single thing failed; it has
 // failed otherwise, with the reason, or the first failures. A Func that panics has
-// failed.
+// failed, and so has a job about which the Runner panics.
 //
 // # Parameters
 //

@@ -204,7 +204,7 @@ func (r *Runner) Run(ctx context.Context) error {
 	var all sync.WaitGroup
 	defer all.Wait()
 	for ctx.Err() == nil {
-		err := r.start(ctx, &all)
+		err := service.Fenced(r.o.Log, func() error { return r.start(ctx, &all) }, "service", "admin")
 		if err != nil && ctx.Err() == nil {
 			r.o.Log.Error("jobs", "status", "failed", "cause", err)
 		}
@@ -235,27 +235,13 @@ func (r *Runner) start(ctx context.Context, all *sync.WaitGroup) error {
 		return err
 	}
 	for i := range open {
-		j := &open[i]
-		r.mu.Lock()
-		busy, known := len(r.running) >= r.o.Workers, r.running[j.ID] != nil
-		if busy || known {
-			r.mu.Unlock()
+		jobCtx, cancel := context.WithCancel(ctx)
+		t := r.task(ctx, &open[i], cancel)
+		if !r.enter(t) {
+			cancel()
 			continue
 		}
-		jobCtx, cancel := context.WithCancel(ctx)
-		now := r.o.Clock.Now().UTC()
-		t := &Task{Input: j.Input, Actor: j.Actor, log: r.o.Log, cancel: cancel, job: j.Job}
-		if t.job.Started == nil {
-			t.job.Started = &now
-		}
-		// What failed before a restart is tried again.
-		t.job.Failed, t.job.Errors = 0, []string{}
-		t.keep = func() { r.note(ctx, t) }
-		cancelled := j.State == model.JobCancelling
-		t.job.State = model.JobRunning
-		r.running[j.ID] = t
-		r.mu.Unlock()
-		if cancelled {
+		if open[i].State == model.JobCancelling {
 			cancel()
 		}
 		all.Go(func() {
@@ -266,16 +252,59 @@ func (r *Runner) start(ctx context.Context, all *sync.WaitGroup) error {
 	return nil
 }
 
-// do does one job to its end, or to that of ctx.
+// task is a job that is about to run.
+func (r *Runner) task(ctx context.Context, j *store.KeptJob, cancel context.CancelFunc) *Task {
+	t := &Task{Input: j.Input, Actor: j.Actor, log: r.o.Log, cancel: cancel, job: j.Job}
+	if t.job.Started == nil {
+		now := r.o.Clock.Now().UTC()
+		t.job.Started = &now
+	}
+	// What failed before a restart is tried again.
+	t.job.Failed, t.job.Errors = 0, []string{}
+	t.job.State = model.JobRunning
+	t.keep = func() { r.note(ctx, t) }
+	return t
+}
+
+// enter counts a job in, if it does not run already and a worker is free.
+func (r *Runner) enter(t *Task) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.running) >= r.o.Workers || r.running[t.job.ID] != nil {
+		return false
+	}
+	r.running[t.job.ID] = t
+	return true
+}
+
+func (r *Runner) leave(t *Task) {
+	r.mu.Lock()
+	delete(r.running, t.job.ID)
+	r.mu.Unlock()
+	r.signal()
+}
+
+// do does one job to its end, or to that of ctx. A panic that is not the Func's,
+// which has a fence of its own, is the job's failure, too. If not even that can be
+// written down, the job keeps its worker and runs again after the next start:
+// else it would begin anew at once, and for ever.
 func (r *Runner) do(ctx, jobCtx context.Context, t *Task) {
-	defer func() {
-		r.mu.Lock()
-		delete(r.running, t.snapshot().ID)
-		r.mu.Unlock()
-		r.signal()
-	}()
+	err := t.Fence(func() error { return r.work(ctx, jobCtx, t) })
+	if err != nil {
+		err = t.Fence(func() error {
+			r.end(ctx, jobCtx, t, err)
+			return nil
+		})
+	}
+	if err == nil {
+		r.leave(t)
+	}
+}
+
+// work does it and writes down how it ended. An error is a panic.
+func (r *Runner) work(ctx, jobCtx context.Context, t *Task) error {
 	if err := r.o.Store.SaveJob(ctx, t.snapshot()); model.KindOf(err) == model.InUse {
-		return // cancelled before it began
+		return nil // cancelled before it began
 	}
 	saved := make(chan struct{})
 	stop := make(chan struct{})
@@ -283,15 +312,17 @@ func (r *Runner) do(ctx, jobCtx context.Context, t *Task) {
 		defer close(saved)
 		r.save(ctx, t, stop)
 	}()
+	rest := sync.OnceFunc(func() { close(stop); <-saved })
+	defer rest() // after a panic
 	begin := t.snapshot()
 	r.o.Log.Info("job", "job", begin.ID, "kind", begin.Kind, "object", begin.Object, "actor", begin.Actor, "status", "started")
 	err := jobCtx.Err()
 	if err == nil {
 		err = t.Fence(func() error { return r.kind(begin.Kind)(jobCtx, t) })
 	}
-	close(stop)
-	<-saved
+	rest()
 	r.end(ctx, jobCtx, t, err)
+	return nil
 }
 
 func (r *Runner) kind(name string) Func {
@@ -322,11 +353,15 @@ func (r *Runner) save(ctx context.Context, t *Task, stop <-chan struct{}) {
 	}
 }
 
-// note writes down how far a job is.
+// note writes down how far a job is. It has a fence for the goroutine of save.
 func (r *Runner) note(ctx context.Context, t *Task) {
-	if err := r.o.Store.SaveJob(ctx, t.snapshot()); err != nil && ctx.Err() == nil {
-		r.o.Log.Warn("job", "job", t.snapshot().ID, "status", "not saved", "cause", err)
-	}
+	_ = t.Fence(func() error {
+		j := t.snapshot()
+		if err := r.o.Store.SaveJob(ctx, j); err != nil && ctx.Err() == nil {
+			r.o.Log.Warn("job", "job", j.ID, "status", "not saved", "cause", err)
+		}
+		return nil
+	})
 }
 
 // saveTimeout bounds the last note about a job.

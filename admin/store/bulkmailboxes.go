@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"toastmaster/admin/model"
+	"toastmaster/internal/service"
 )
 
 // AddMailboxes makes many mailboxes in one transaction. There is one result
@@ -92,7 +93,10 @@ func (s *Store) hashAll(ctx context.Context, rows []bulkRow, dry bool) error {
 	for range s.o.Workers {
 		workers.Go(func() {
 			for r := range next {
-				r.hash, r.err = storedHash(r.in.MailboxChange, hash)
+				r.err = service.Fenced(s.o.Log, func() (err error) {
+					r.hash, err = storedHash(r.in.MailboxChange, hash)
+					return err
+				}, "service", "admin", "mailbox", r.in.Address)
 			}
 		})
 	}

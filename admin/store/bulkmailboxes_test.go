@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"toastmaster/admin/model"
+	"toastmaster/admin/store"
+	"toastmaster/directory/password"
 )
 
 func TestBulk(t *testing.T) {
@@ -80,6 +82,21 @@ func TestBulkRefusesWhole(t *testing.T) {
 	}
 	if got := results(must(b.AddMailboxes(ctx, me, in, false, nil))(t)); got != "exists added added exists" {
 		t.Errorf("with other homes: %s", got)
+	}
+}
+
+// TestBulkWithAPanic: a password whose hash panics, in a goroutine of its own, is
+// one mailbox that could not be added.
+func TestBulkWithAPanic(t *testing.T) {
+	t.Parallel()
+	b, ctx := newBench(t), context.Background()
+	b.domain(t, "a.test")
+	broken := store.New(store.Options{Writer: b.writer, Reader: b.reader, Hasher: &password.Hasher{}, Clock: b.clock, Workers: 2})
+	got, err := broken.AddMailboxes(ctx, me, []model.NewMailbox{
+		{Address: "one@a.test", MailboxChange: model.MailboxChange{Password: ptr("1")}}, {Address: "two@a.test"},
+	}, nil)
+	if err != nil || results(got) != "failed added" {
+		t.Errorf("%+v %v", got, err)
 	}
 }
 

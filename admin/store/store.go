@@ -16,6 +16,7 @@ import (
 	"toastmaster/directory"
 	"toastmaster/directory/password"
 	"toastmaster/internal/clock"
+	"toastmaster/internal/msglog"
 )
 
 // MaxPage is the most entries that a page can have.
@@ -39,6 +40,8 @@ type Options struct {
 	Workers int
 	// Root is store.path, absolute; Home is store.home.
 	Root, Home string
+	// Log is told of panics; nil tells nobody.
+	Log *msglog.Log
 }
 
 func (o *Options) homes() homes { return homes{o.Root, o.Home} }
@@ -50,6 +53,9 @@ type Store struct{ o Options }
 func New(o Options) *Store {
 	if o.Changed == nil {
 		o.Changed = func() {}
+	}
+	if o.Log == nil {
+		o.Log = msglog.Discard()
 	}
 	o.Workers = max(o.Workers, 1)
 	return &Store{o}

@@ -185,7 +185,7 @@ func (i *instance) openDirectory(ctx context.Context) error {
 	i.adminStore = store.New(store.Options{
 		Writer: writer, Reader: reader, Hasher: password.NewHasher(c.Auth),
 		Changed: i.directoryChanged, Clock: i.clock, Workers: c.Admin.BulkWorkers,
-		Aliases: aliasLimits(c.Cleanup), Delimiters: c.Main.RecipientDelimiter,
+		Aliases: aliasLimits(c.Cleanup), Delimiters: c.Main.RecipientDelimiter, Log: i.log,
 		Root: absolute(c.Path(c.Store.Path)), Home: c.Store.Home,
 	})
 	i.auth = password.New(password.Options{
@@ -222,7 +222,9 @@ func (i *instance) openLog(context.Context) error {
 		return err
 	}
 	i.log = log
-	i.metrics.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+	i.onClose(log.Close)
+	i.onClose(i.noteStopped)
+	return i.register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "toastmaster_log_degraded", Help: "1 while the log cannot be written or whoever reads it has stalled.",
 	}, func() float64 {
 		if log.Health() != nil {
@@ -230,9 +232,6 @@ func (i *instance) openLog(context.Context) error {
 		}
 		return 0
 	}))
-	i.onClose(log.Close)
-	i.onClose(i.noteStopped)
-	return nil
 }
 
 func (i *instance) openStore(ctx context.Context) error {
@@ -267,5 +266,5 @@ func (i *instance) openQueue(ctx context.Context) error {
 	}
 	i.queue = q
 	i.onClose(q.Close)
-	return errors.Join(i.metrics.Register(newQueueMetrics(q)), i.metrics.Register(newInstanceMetrics(i)))
+	return errors.Join(i.register(newQueueMetrics(q)), i.register(newInstanceMetrics(i)))
 }

@@ -18,7 +18,8 @@ func (m mailSystem) session(ctx context.Context, in io.Reader, out io.Writer) er
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
 	// Nobody waits for this one: the process ends with the session, and a read
-	// of standard input cannot be ended.
+	// of standard input cannot be ended. It has no fence: the process is the
+	// command's own, and a panic in it is no matter of the mail service.
 	go func() {
 		_ = copyLines(conn, in)
 		if c, ok := conn.(*net.TCPConn); ok {

@@ -116,35 +116,58 @@ func (i *instance) noteStopped() error {
 	return nil
 }
 
-// watch announces readiness, serves SIGHUP and announces the stop.
+// watch announces readiness, serves SIGHUP and announces the stop. Each step has a
+// fence of its own: none may end the mail service, or the watch.
 func (i *instance) watch(ctx context.Context, env *environment, notify *service.Notifier, hangup <-chan os.Signal, cancel context.CancelCauseFunc, onReady func(context.Context, *instance) error) {
 	ready := i.group.Ready()
 	for {
 		select {
 		case <-ready:
 			ready = nil
-			say(i.clock, env.stderr, fmt.Sprintf("toastmaster: ready, %s\n", i.summary()))
-			i.noteError("sd_notify", notify.Ready())
+			_ = i.fenced("start", func() error {
+				say(i.clock, env.stderr, fmt.Sprintf("toastmaster: ready, %s\n", i.summary()))
+				i.noteError("sd_notify", notify.Ready())
+				return nil
+			})
 			if onReady == nil {
 				continue
 			}
-			if err := onReady(ctx, i); err != nil {
+			if err := i.fenced("start", func() error { return onReady(ctx, i) }); err != nil {
 				cancel(err)
 				return
 			}
 		case <-hangup:
-			i.noteError("sd_notify", notify.Reloading())
-			i.reload()
-			i.noteError("sd_notify", notify.Ready())
+			i.announceReload(notify)
 		case answer := <-i.reloads:
-			i.noteError("sd_notify", notify.Reloading())
-			answer <- i.reload()
-			i.noteError("sd_notify", notify.Ready())
+			answer <- i.announceReload(notify) // has room
 		case <-ctx.Done():
-			i.noteError("sd_notify", notify.Stopping())
+			_ = i.fenced("stop", func() error {
+				i.noteError("sd_notify", notify.Stopping())
+				return nil
+			})
 			return
 		}
 	}
+}
+
+// announceReload reloads, and tells the service manager. A panic is a reload that
+// failed: what it was about to take over may be taken over in part, and mail goes on.
+func (i *instance) announceReload(notify *service.Notifier) (done reloaded) {
+	err := i.fenced("reload", func() error {
+		i.noteError("sd_notify", notify.Reloading())
+		defer func() { i.noteError("sd_notify", notify.Ready()) }()
+		done = i.reload()
+		return nil
+	})
+	if err != nil {
+		return reloaded{err: errors.New("internal error, see the log")}
+	}
+	return done
+}
+
+// fenced runs a step of the process's own.
+func (i *instance) fenced(step string, f func() error) error {
+	return service.Fenced(i.log, f, "service", "toastmaster", "step", step)
 }
 
 // sayTimeout is how long the service waits for a reader of standard error.
@@ -155,6 +178,7 @@ const sayTimeout = time.Second
 func say(clk clock.Clock, w io.Writer, text string) {
 	done := make(chan struct{})
 	go func() {
+		// No fence: a write to a file is all there is.
 		defer close(done)
 		_, _ = io.WriteString(w, text)
 	}()

@@ -3,8 +3,11 @@ package service
 import (
 	"errors"
 	"log/slog"
+	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/msglog"
@@ -38,5 +41,27 @@ func TestAPanicIsAnErrorAndOneLine(t *testing.T) {
 	}
 	if fenced(func() error { return nil }) != nil || log.String() != line {
 		t.Error("without a panic it says something")
+	}
+}
+
+// TestAPanicAtTheDoor, where a client is let in or not, is that client's trouble.
+func TestAPanicAtTheDoor(t *testing.T) {
+	t.Parallel()
+	var clients atomic.Int32
+	r := run(t, &Server{Handler: handlerFunc(echo), Limits: Limits{DrainTimeout: time.Minute}, Admit: func(netip.Addr) *dsn.Error {
+		if clients.Add(1) == 1 {
+			panic("no door")
+		}
+		return nil
+	}})
+	if got := read(t, r.dial()); got != "" {
+		t.Errorf("%q", got)
+	}
+	if got := ask(t, r.dial(), "x\r\n"); got != "x\r\n" {
+		t.Errorf("the next client: %q", got)
+	}
+	r.finish()
+	if log := r.log.String(); strings.Count(log, "msg=panic ") != 1 {
+		t.Error(log)
 	}
 }

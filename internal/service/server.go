@@ -157,7 +157,10 @@ func (s *Server) accept(ctx, handlers context.Context, l Listener) {
 		c, err := l.Accept()
 		if err == nil {
 			pause = shortest
-			s.admit(handlers, l, c)
+			// Its panic is that client's trouble. A session has the next fence.
+			if Fenced(s.Log, func() error { s.admit(handlers, l, c); return nil }, "service", s.ServiceName) != nil {
+				_ = c.Close()
+			}
 			continue
 		}
 		if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
