@@ -94,7 +94,7 @@ func TestBulkWithAPanic(t *testing.T) {
 	broken := store.New(store.Options{Writer: b.writer, Reader: b.reader, Hasher: &password.Hasher{}, Clock: b.clock, Workers: 2})
 	got, err := broken.AddMailboxes(ctx, me, []model.NewMailbox{
 		{Address: "one@a.test", MailboxChange: model.MailboxChange{Password: ptr("1")}}, {Address: "two@a.test"},
-	}, nil)
+	}, false, nil)
 	if err != nil || results(got) != "failed added" {
 		t.Errorf("%+v %v", got, err)
 	}
