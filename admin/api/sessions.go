@@ -29,6 +29,9 @@ func (h *handlers) listSessions(ctx context.Context, in *listSessionsInput) (*bo
 	}
 	items := h.o.Sessions.List(fold(in.Mailbox))
 	if items == nil {
+		if err := h.known(ctx, in.Mailbox); err != nil {
+			return nil, err
+		}
 		items = []model.Session{}
 	}
 	return &body[model.SessionList]{model.SessionList{Items: items}}, nil
@@ -44,8 +47,29 @@ func (h *handlers) kick(ctx context.Context, in *body[model.Kick]) (*body[model.
 		return nil, model.Fail(model.Invalid, "a mailbox or the id of a session is needed")
 	}
 	n := h.o.Sessions.Kick(k)
+	if n == 0 {
+		if k.ID != "" {
+			return nil, model.Fail(model.NotFound, "no such session: it may have ended")
+		}
+		if err := h.known(ctx, k.Mailbox); err != nil {
+			return nil, err
+		}
+	}
 	h.o.Log.InfoContext(ctx, "sessions ended", "actor", actor, "mailbox", k.Mailbox, "session", k.ID, "sessions", n)
 	return &body[model.Kicked]{model.Kicked{Ended: n}}, nil
+}
+
+// known says that a mailbox without sessions is one at all; "" is all of them. It is
+// asked after its sessions: those of a mailbox that was removed end a moment later.
+func (h *handlers) known(ctx context.Context, mailbox string) error {
+	if mailbox == "" {
+		return nil
+	}
+	address, _, err := onAddress(mailbox)
+	if err == nil {
+		_, err = h.o.Store.Mailbox(ctx, address)
+	}
+	return err
 }
 
 func (h *handlers) mailboxStatus(ctx context.Context, in *AddressInput) (*body[model.MailboxStatus], error) {

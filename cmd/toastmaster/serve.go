@@ -220,8 +220,7 @@ func (i *instance) summary() string {
 // configuration stays in force. No service takes parameters over so far: what has
 // changed is named in the log as waiting for a restart.
 func (i *instance) reload() reloaded {
-	fileErr := errors.Join(i.log.Reopen(), i.certificates.Reload())
-	i.noteError("reload", fileErr)
+	logErr, certErr := i.log.Reopen(), i.certificates.Reload()
 	c, err := configs.Load(i.config.File)
 	if err == nil {
 		err = checkFiles(c)
@@ -230,9 +229,13 @@ func (i *instance) reload() reloaded {
 		err = service.Reload(i.group, c)
 	}
 	if err != nil {
+		// The check has met the same files, and names their parameter.
+		err = withNew(err, logErr, certErr)
 		i.log.Error("reload", "status", "failed", "cause", err)
-		return reloaded{err: errors.Join(fileErr, err)}
+		return reloaded{err: err}
 	}
+	fileErr := errors.Join(logErr, certErr)
+	i.noteError("reload", fileErr)
 	i.directory.Invalidate()
 	if changed := i.config.Changed(c); len(changed) > 0 {
 		i.log.Warn("reload", "status", "needs a restart", "parameters", strings.Join(changed, ", "))
@@ -240,6 +243,17 @@ func (i *instance) reload() reloaded {
 	}
 	i.log.Info("reload", "status", "ok")
 	return reloaded{err: fileErr}
+}
+
+// withNew joins err with those of others that it does not tell already.
+func withNew(err error, others ...error) error {
+	all := []error{}
+	for _, o := range others {
+		if o != nil && !strings.Contains(err.Error(), o.Error()) {
+			all = append(all, o)
+		}
+	}
+	return errors.Join(append(all, err)...)
 }
 
 // reloaded is what became of a reload.

@@ -48,7 +48,8 @@ func newKickCommand(env *environment) *cobra.Command {
 	var session string
 	cmd.Use = "kick ADDRESS | kick --session ID"
 	cmd.Long = "Ends all sessions of a mailbox, or one. Who was logged in may log in again: to prevent\n" +
-		"that, `mailbox set ADDRESS --enabled no`, which ends the sessions, too."
+		"that, `mailbox set ADDRESS --enabled no`, which ends the sessions, too. Exit code 0: they\n" +
+		"have ended, or the mailbox has none; 1: there is no such mailbox or session."
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
 		if (session == "") != (len(args) == 1) {
 			return wrongUsage(cmd, "kick needs ADDRESS, or --session")
@@ -62,8 +63,13 @@ func newKickCommand(env *environment) *cobra.Command {
 				k.Mailbox = args[0]
 			}
 			n, err := c.Kick(cmd.Context(), k)
-			if err != nil {
+			switch {
+			case err != nil && session != "":
+				return fmt.Errorf("%s: %w", session, err)
+			case err != nil:
 				return err
+			case n == 0:
+				return f.done(model.Kicked{}, "%s has no session that is logged in", k.Mailbox)
 			}
 			return f.done(model.Kicked{Ended: n}, "%s ended", counted(n, "session", "sessions"))
 		})

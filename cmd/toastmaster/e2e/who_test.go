@@ -49,8 +49,22 @@ func TestWhoAndKick(t *testing.T) {
 	if out := run("kick", "--session", id[len(id)-1]); out != "1 session ended\n" {
 		t.Errorf("kick of one: %q", out)
 	}
-	if out := run("kick", bob); out != "0 sessions ended\n" {
+	if out := run("kick", bob); out != bob+" has no session that is logged in\n" {
 		t.Errorf("kick of nobody: %q", out)
+	}
+	if out := run("kick", bob, "--json"); !strings.Contains(out, `"ended": 0`) {
+		t.Errorf("kick of nobody: %q", out)
+	}
+	for want, args := range map[string][]string{
+		"nobody@example.test: no such mailbox": {"nobody@example.test"}, "nonsense: ": {"nonsense"},
+		"x@elsewhere.example: no such mailbox": {"x@elsewhere.example"}, "nosuch: no such session": {"--session", "nosuch"},
+	} {
+		if out, err := b.Run(ctx, "", append([]string{"kick"}, args...)...); err == nil || !strings.Contains(err.Error(), "exit status 1") || !strings.Contains(err.Error(), want) {
+			t.Errorf("kick %v: %q %v, no %q", args, out, err, want)
+		}
+	}
+	if out, err := b.Run(ctx, "", "who", "nobody@example.test"); err == nil || !strings.Contains(err.Error(), "no such mailbox") {
+		t.Errorf("who nobody: %q %v", out, err)
 	}
 	dialIMAP(t, b.IMAP()).command(t, "LOGIN "+alice+" "+alicesWord) // who is kicked may come again
 	must(t, b.Stop())
