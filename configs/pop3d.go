@@ -52,7 +52,7 @@ func (c *POP3D) params() []Param {
 			"Failed log-ins after which the connection is closed. It counts for trusted networks and loopback, too; how long each attempt waits is auth.failure_delay."),
 		Int("pop3d.max_bad_commands", &c.MaxBadCommands, 20, 1, 10000,
 			"Commands with mistakes after which the connection is closed. After log-in a good command begins the count anew; in all there may be ten times as many."),
-		String("pop3d.uidl_format", &c.UIDLFormat, "%08Xu%08Xv", "text with %u (UID) and %v (UIDVALIDITY), 0, width and X (hexadecimal) between as in %08Xu", checkUIDLFormat,
+		String("pop3d.uidl_format", &c.UIDLFormat, "%08Xu%08Xv", "text with %u (UID), %v (UIDVALIDITY), 0, width and X (hexadecimal) between as in %08Xu, %f (name of the file) or %g (GUID)", checkUIDLFormat,
 			"The unique id of a message (Dovecot pop3_uidl_format). Must not change while there are clients that leave mail on the server: they would download it again.").Also("pop3_uidl_format"),
 		Bool("pop3d.no_flag_updates", &c.NoFlagUpdates, false,
 			"RETR does not mark a message as seen (Dovecot pop3_no_flag_updates)."),

@@ -9,7 +9,8 @@ import (
 // UIDLPart is a piece of pop3d.uidl_format: a text, or a variable.
 type UIDLPart struct {
 	Text string
-	// Variable is 'u' (UID), 'v' (UIDVALIDITY), or 0 for Text.
+	// Variable is 'u' (UID), 'v' (UIDVALIDITY), 'f' (the file's name without flags), 'g'
+	// (the GUID, which is that name where the message has no other), or 0 for Text.
 	Variable byte
 	// Width is the least number of digits; zeros fill it up.
 	Width int
@@ -20,15 +21,15 @@ type UIDLPart struct {
 // maxUIDL is the longest unique id (RFC 1939 section 7).
 const maxUIDL = 70
 
-// ParseUIDL takes a format in Dovecot's notation apart: %u, %v and %%, with a
-// zero and a width, and X for hexadecimal, before the letter. The result makes
-// different ids for different messages, of at most 70 printable octets.
+// ParseUIDL takes a format in Dovecot's notation apart: %u, %v, %f, %g and %%,
+// with a zero and a width, and X for hexadecimal, before u and v. The result makes
+// different ids for different messages, of at most 70 octets beside the names of files.
 func ParseUIDL(format string) ([]UIDLPart, error) {
 	if strings.ContainsFunc(format, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return nil, errors.New("characters that are not printable ASCII")
 	}
 	var parts []UIDLPart
-	length, hasUID := 0, false
+	length, own := 0, false
 	for format != "" {
 		text, behind, found := strings.Cut(format, "%")
 		if text != "" {
@@ -43,12 +44,14 @@ func ParseUIDL(format string) ([]UIDLPart, error) {
 			return nil, err
 		}
 		parts = append(parts, p)
-		length += max(p.Width, len("4294967295"))
-		hasUID = hasUID || p.Variable == 'u'
+		if p.Variable == 'u' || p.Variable == 'v' {
+			length += max(p.Width, len("4294967295"))
+		}
+		own = own || p.Variable != 0 && p.Variable != 'v'
 		format = rest
 	}
-	if !hasUID {
-		return nil, errors.New("no %u, so that messages have no ids of their own")
+	if !own {
+		return nil, errors.New("no %u, %f or %g, so that messages have no ids of their own")
 	}
 	if length > maxUIDL {
 		return nil, fmt.Errorf("ids longer than %d octets", maxUIDL)
@@ -76,6 +79,11 @@ func parseUIDLVariable(s string) (UIDLPart, string, error) {
 	}
 	switch s[i] {
 	case 'u', 'v':
+		p.Variable = s[i]
+	case 'f', 'g':
+		if i > 0 {
+			return p, "", fmt.Errorf("a width or X before %c, which is no number", s[i])
+		}
 		p.Variable = s[i]
 	case '%':
 		p = UIDLPart{Text: "%"}

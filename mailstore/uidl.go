@@ -52,3 +52,36 @@ func (v *View) SavedUIDLs(ctx context.Context) (map[imap.UID]string, error) {
 	}
 	return out, nil
 }
+
+// FileName is the base name of a message's file, which it has for life, "" of one that
+// is not in the view.
+func (v *View) FileName(uid imap.UID) string {
+	m := v.at(v.Seq(uid))
+	if m == nil {
+		return ""
+	}
+	return m.Name
+}
+
+// GUIDs are the GUIDs of messages that are not their FileName: those in the fields G of
+// dovecot-uidlist.
+func (v *View) GUIDs(ctx context.Context) (map[imap.UID]string, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	data, err := readFile(v.mb.store().fs, filepath.Join(v.mb.path, uidListFile))
+	if err != nil {
+		return nil, storeError(err)
+	}
+	guids := maildir.GUIDs(data)
+	if len(guids) == 0 {
+		return nil, nil
+	}
+	out := make(map[imap.UID]string, len(guids))
+	for _, m := range v.msgs {
+		if id, ok := guids[m.Name]; ok {
+			out[imap.UID(m.UID)] = id
+		}
+	}
+	return out, nil
+}

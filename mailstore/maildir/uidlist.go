@@ -116,7 +116,7 @@ func SavedUIDLs(data []byte) map[string]string {
 			if id == "" {
 				id = l.Entries[i].Base
 			}
-			if ok && validUIDL(id) {
+			if ok && ValidUIDL(id) {
 				saved[l.Entries[i].Base] = id
 			}
 		}
@@ -124,7 +124,29 @@ func SavedUIDLs(data []byte) map[string]string {
 	return saved
 }
 
-func validUIDL(id string) bool {
+// GUIDs are the GUIDs in a dovecot-uidlist, by base name: its fields G. That of other
+// messages is the base name itself.
+func GUIDs(data []byte) map[string]string {
+	if !bytes.Contains(data, []byte(" G")) {
+		return nil
+	}
+	l, err := ParseUIDList(data)
+	if err != nil {
+		return nil
+	}
+	guids := map[string]string{}
+	for i := range l.Entries {
+		for field := range strings.FieldsSeq(l.Entries[i].Extra) {
+			if id, ok := strings.CutPrefix(field, "G"); ok && id != "" && ValidUIDL(id) {
+				guids[l.Entries[i].Base] = id
+			}
+		}
+	}
+	return guids
+}
+
+// ValidUIDL says that a POP3 client can be told id: printable ASCII (RFC 1939 section 7).
+func ValidUIDL(id string) bool {
 	for i := range len(id) {
 		if id[i] <= ' ' || id[i] > '~' {
 			return false

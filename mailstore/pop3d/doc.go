@@ -24,7 +24,8 @@
 //
 // UIDL is what Dovecot saved in dovecot-uidlist (fields P: pop3_save_uidl, or
 // a host that moved there before), twice the same too, as there. For all other
-// messages it is made of UID and UIDVALIDITY by pop3d.uidl_format. Its default is
+// messages it is made by pop3d.uidl_format of UID and UIDVALIDITY, or is the name of the
+// file (%f) or its GUID (%g, the name where dovecot-uidlist has no field G). Its default is
 // Dovecot's, so that a Maildir taken over from Dovecot is not downloaded again.
 //
 // # Flags

@@ -6,7 +6,6 @@ import (
 
 	"github.com/emersion/go-imap/v2"
 
-	"toastmaster/configs"
 	"toastmaster/internal/dsn"
 	"toastmaster/mailstore"
 )
@@ -24,6 +23,8 @@ type maildrop struct {
 	// uidls are the unique ids that were saved, once they were asked for.
 	uidls     map[imap.UID]string
 	uidlsRead bool
+	// form makes the others; nil until it is asked for.
+	form *uidForm
 }
 
 // message is what a session knows about one message: 16 octets, because a
@@ -147,32 +148,4 @@ func (d *maildrop) close(s *session) {
 	if err := d.view.Close(); err != nil {
 		s.warn("closing the mailbox failed", err)
 	}
-}
-
-// appendUIDL appends the unique id of m.
-func appendUIDL(b []byte, form []configs.UIDLPart, m *message, validity uint32) []byte {
-	for _, p := range form {
-		switch p.Variable {
-		case 'u':
-			b = appendNumber(b, uint32(m.uid), p)
-		case 'v':
-			b = appendNumber(b, validity, p)
-		default:
-			b = append(b, p.Text...)
-		}
-	}
-	return b
-}
-
-func appendNumber(b []byte, n uint32, p configs.UIDLPart) []byte {
-	base := 10
-	if p.Hex {
-		base = 16
-	}
-	var digits [10]byte
-	d := strconv.AppendUint(digits[:0], uint64(n), base)
-	for range p.Width - len(d) {
-		b = append(b, '0')
-	}
-	return append(b, d...)
 }

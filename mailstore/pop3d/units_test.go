@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/emersion/go-imap/v2"
+
 	"toastmaster/configs"
 	"toastmaster/internal/dsn"
 	"toastmaster/mailstore/login"
@@ -17,13 +19,22 @@ func TestUIDLFormats(t *testing.T) {
 		"%u-%v":      "42-1600000000",
 		"%Xu":        "2a",
 		"UID%06u%%":  "UID000042%",
+		"%f":         "1.M2.mx",
+		"%g":         "abc",
+		"x-%f-%v":    "x-1.M2.mx-1600000000",
 	} {
 		form, err := configs.ParseUIDL(format)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := string(appendUIDL(nil, form, &message{uid: 42}, 1_600_000_000)); got != want {
+		if got := string((&uidForm{parts: form, validity: 1_600_000_000, fileName: func(imap.UID) string { return "1.M2.mx" }, guids: map[imap.UID]string{42: "abc"}}).append(nil, &message{uid: 42})); got != want {
 			t.Errorf("%s makes %s, want %s", format, got, want)
+		}
+	}
+	for name, want := range map[string]string{"a b": "0000002a5f5e1000", "": "0000002a5f5e1000", "a": "a"} {
+		f := uidForm{parts: []configs.UIDLPart{{Variable: 'g'}}, validity: 1_600_000_000, fileName: func(imap.UID) string { return name }}
+		if got := string(f.append(nil, &message{uid: 42})); got != want {
+			t.Errorf("the name %q makes %s, want %s", name, got, want)
 		}
 	}
 	if _, err := New(Options{Config: configs.POP3D{UIDLFormat: "%v"}}); err == nil {
