@@ -33,6 +33,22 @@ func checkUser(s string) error {
 	return nil
 }
 
+// checkMode accepts the bits of owner, group and others.
+func checkMode(s string) error {
+	if mode, err := strconv.ParseUint(s, 8, 32); err != nil || mode > 0o777 {
+		return errors.New("no mode")
+	}
+	return nil
+}
+
+// checkGroup accepts what may be a group; whether it exists is the machine's.
+func checkGroup(s string) error {
+	if strings.ContainsAny(s, " \t\n/:") {
+		return errors.New("no group")
+	}
+	return nil
+}
+
 func checkPrefix(s string) error {
 	_, err := netip.ParsePrefix(s)
 	return err

@@ -1,10 +1,16 @@
 package configs
 
-import "time"
+import (
+	"io/fs"
+	"strconv"
+	"time"
+)
 
 // LMTPD is the section [lmtpd].
 type LMTPD struct {
 	Listen           []string
+	UnixMode         string
+	UnixGroup        string
 	TrustedNetworks  []string
 	MessageSizeLimit int64
 	HopCountLimit    int
@@ -24,6 +30,10 @@ func (c *LMTPD) params() []Param {
 	return []Param{
 		List("lmtpd.listen", &c.Listen, []string{"127.0.0.1:24", "unix:lmtp.sock"}, listenAllowed, checkListen,
 			"Addresses for mail by LMTP. There is no log-in and no relaying, but whoever is served can fill mailboxes: see lmtpd.trusted_networks. Empty opens none.").Also("protocol", "lmtp", "unix_listener", "protocols"),
+		String("lmtpd.unix_listener_mode", &c.UnixMode, "0660", "an octal mode of a file, such as 0660", checkMode,
+			"Who may connect to the unix sockets of lmtpd.listen (Dovecot's unix_listener mode): owner, group, others; connecting takes the right to write. Whoever may, can write into every mailbox. The folder that the socket lies in must let them through, too: the data folder lets nobody.").Also("mode"),
+		String("lmtpd.unix_listener_group", &c.UnixGroup, "", "the name or number of a group, or nothing", checkGroup,
+			"The group of the unix sockets of lmtpd.listen (Dovecot's unix_listener group), such as Postfix's. The service's user must be in it. Empty is the service's own group.").Also("group"),
 		List("lmtpd.trusted_networks", &c.TrustedNetworks, []string{"127.0.0.0/8", "::1/128"}, "networks in CIDR form", checkPrefix,
 			"Clients that are served: the mail hosts that hand mail over to this store. Others are turned away with 421 4.7.1 before they can say anything, so that a mistake here loses no mail. Unix sockets are always served. It is not main.trusted_networks, whose clients may be workstations.").Also("login_trusted_networks"),
 		Size("lmtpd.message_size_limit", &c.MessageSizeLimit, 50<<20, 0, 4<<30,
@@ -55,3 +65,9 @@ func (c *LMTPD) params() []Param {
 
 // StressAt is how many connections of clients that are not on a unix socket are stress.
 func (c *LMTPD) StressAt() int { return stressAt(c.StressThreshold, c.MaxConnections, 0) }
+
+// SocketMode is lmtpd.unix_listener_mode.
+func (c *LMTPD) SocketMode() fs.FileMode {
+	mode, _ := strconv.ParseUint(c.UnixMode, 8, 32) // checkMode has read it
+	return fs.FileMode(mode)
+}

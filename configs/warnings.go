@@ -29,6 +29,8 @@ func (c *Config) Warnings() []*Error {
 	}
 	for _, address := range c.LMTPD.Listen {
 		switch {
+		case strings.HasPrefix(address, "unix:") && c.LMTPD.SocketMode()&0o002 != 0:
+			warn("lmtpd.unix_listener_mode", "%s lets every user of this machine write into every mailbox by %q: 0660 and lmtpd.unix_listener_group are for one group", c.LMTPD.UnixMode, address)
 		case !beyondLoopback(address):
 		case onlyLoopback(c.LMTPD.TrustedNetworks):
 			warn("lmtpd.listen", "%q is reached from other machines, and lmtpd.trusted_networks serves none of them", address)

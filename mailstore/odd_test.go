@@ -352,3 +352,30 @@ func TestFolderWithoutAName(t *testing.T) {
 	check(t, u.Close())
 	check(t, s.Close())
 }
+
+// TestNameAsUniqueID: the name of a file is a POP3 unique id where clients can be told
+// it, and without its flags.
+func TestNameAsUniqueID(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	oddMailbox(t, root)
+	for _, name := range []string{"100.a:2,S", "101.b c:2,S"} {
+		check(t, os.WriteFile(home(root, "", "cur", name), []byte("Subject: a\n\nx\n"), 0o600))
+	}
+	s := openStore(t, root)
+	u := openUser(t, s)
+	v := openView(t, u, "INBOX")
+	seen := map[string]int{}
+	for seq := range v.Len() {
+		seen[v.FileUIDL(v.Message(uint32(seq+1)).UID)]++
+	}
+	if seen["100.a"] != 1 || seen[""] == 0 || v.FileUIDL(4000000000) != "" {
+		t.Errorf("%v", seen)
+	}
+	for id := range seen {
+		if strings.ContainsAny(id, " :") {
+			t.Errorf("%q", id)
+		}
+	}
+	check(t, errors.Join(v.Close(), u.Close(), s.Close()))
+}

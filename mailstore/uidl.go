@@ -53,18 +53,19 @@ func (v *View) SavedUIDLs(ctx context.Context) (map[imap.UID]string, error) {
 	return out, nil
 }
 
-// FileName is the base name of a message's file, which it has for life, "" of one that
+// FileUIDL is the base name of a message's file, which it has for life, as a POP3 unique
+// id: "" where clients cannot be told it, because of a blank in it, or where the message
 // is not in the view.
-func (v *View) FileName(uid imap.UID) string {
+func (v *View) FileUIDL(uid imap.UID) string {
 	m := v.at(v.Seq(uid))
-	if m == nil {
+	if m == nil || !maildir.ValidUIDL(m.Name) {
 		return ""
 	}
 	return m.Name
 }
 
-// GUIDs are the GUIDs of messages that are not their FileName: those in the fields G of
-// dovecot-uidlist.
+// GUIDs are the GUIDs of messages that are not the names of their files: those in the
+// fields G of dovecot-uidlist.
 func (v *View) GUIDs(ctx context.Context) (map[imap.UID]string, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err

@@ -54,6 +54,9 @@ func checkFiles(c *configs.Config) error {
 	if err := checkNames(c); err != nil {
 		return err
 	}
+	if _, err := socketGroup(c); err != nil {
+		return err
+	}
 	return checkRights(c)
 }
 

@@ -9,7 +9,9 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"toastmaster/configs"
@@ -91,7 +93,30 @@ func warnings(c *configs.Config, now time.Time) []*configs.Error {
 	for _, address := range c.Listeners() {
 		warn(c.ListenParam(address), notHere(address))
 	}
+	for _, address := range c.LMTPD.Listen {
+		warn("lmtpd.listen", notReached(c, address))
+	}
 	return out
+}
+
+// notReached says that a socket which is for a group of its own lies in a folder that
+// this group may not enter.
+func notReached(c *configs.Config, address string) error {
+	path, isUnix := strings.CutPrefix(address, "unix:")
+	gid, err := socketGroup(c)
+	if !isUnix || err != nil || gid < 0 {
+		return nil
+	}
+	dir := filepath.Dir(c.Path(path))
+	info, err := os.Stat(dir)
+	if err != nil {
+		return nil // checkNames or the start says so
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if mode := info.Mode().Perm(); !ok || mode&0o001 != 0 || mode&0o010 != 0 && int(st.Gid) == gid {
+		return nil
+	}
+	return fmt.Errorf("%q is for the group %q, which may not enter %s (mode %04o): let the socket lie in a folder of its own, such as /run/toastmaster", address, c.LMTPD.UnixGroup, dir, info.Mode().Perm())
 }
 
 // openTo says that a file has one of the bits of mode that it should not have.

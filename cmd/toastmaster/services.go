@@ -167,7 +167,7 @@ func listenOn(c *configs.Config, address string) (net.Listener, error) {
 	if path, ok := strings.CutPrefix(address, "unix:"); ok {
 		address = "unix:" + c.Path(path)
 	}
-	l, err := service.Listen(address, socketMode)
+	l, err := openListener(c, address, param)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		err = fmt.Errorf("%w: end the process that has it, or choose another address", err)
 	}
@@ -175,6 +175,20 @@ func listenOn(c *configs.Config, address string) (net.Listener, error) {
 		return nil, c.Mistake(param, err)
 	}
 	return l, err
+}
+
+// openListener opens the socket of LMTP as its parameters say, which is for others, and
+// every other one for the instance's own group.
+func openListener(c *configs.Config, address, param string) (net.Listener, error) {
+	path, isUnix := strings.CutPrefix(address, "unix:")
+	if !isUnix || param != "lmtpd.listen" {
+		return service.Listen(address, socketMode)
+	}
+	gid, err := socketGroup(c)
+	if err != nil {
+		return nil, err
+	}
+	return service.ListenUnix(path, c.LMTPD.SocketMode(), gid)
 }
 
 // closeQuietly closes a listener that its service may have closed already.

@@ -33,9 +33,15 @@ func Listen(address string, mode fs.FileMode) (net.Listener, error) {
 		}
 		return l, nil
 	}
-	l, err := listenUnix(path, mode)
+	return ListenUnix(path, mode, -1)
+}
+
+// ListenUnix is Listen for a unix socket that is a group's: gid, or -1 for the
+// process's own. A process without root can only give it to a group that it is in.
+func ListenUnix(path string, mode fs.FileMode, gid int) (net.Listener, error) {
+	l, err := listenUnix(path, mode, gid)
 	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %w", address, cause(err))
+		return nil, fmt.Errorf("listen on %s%s: %w", unixPrefix, path, cause(err))
 	}
 	return l, nil
 }
@@ -65,8 +71,9 @@ func cause(err error) error {
 }
 
 // listenUnix binds a temporary name and renames it: between bind and chmod a
-// socket has the mode that the umask gives, and nobody shall connect then.
-func listenUnix(path string, mode fs.FileMode) (net.Listener, error) {
+// socket has the mode that the umask gives, and nobody shall connect then. The
+// group is given before the mode, which is meant for that group.
+func listenUnix(path string, mode fs.FileMode, gid int) (net.Listener, error) {
 	if err := probe(path); err != nil {
 		return nil, err
 	}
@@ -80,7 +87,12 @@ func listenUnix(path string, mode fs.FileMode) (net.Listener, error) {
 	}
 	l.SetUnlinkOnClose(false)
 	u := &unixListener{UnixListener: l, path: path}
-	err = os.Chmod(temporary, mode)
+	if gid >= 0 {
+		err = os.Chown(temporary, -1, gid)
+	}
+	if err == nil {
+		err = os.Chmod(temporary, mode)
+	}
 	if err == nil {
 		err = os.Rename(temporary, path)
 	}

@@ -8,7 +8,6 @@ import (
 	"github.com/emersion/go-imap/v2"
 
 	"toastmaster/configs"
-	"toastmaster/mailstore/maildir"
 )
 
 // uidl is UIDL: the unique ids of one message or of all. What another server
@@ -44,7 +43,7 @@ func (s *session) uidl(args []string) error {
 
 // uidForm is pop3d.uidl_format for the maildrop.
 func (s *session) uidForm() (*uidForm, error) {
-	f := &uidForm{parts: s.h.uidlForm, validity: s.drop.view.Info().UIDValidity, fileName: s.drop.view.FileName}
+	f := &uidForm{parts: s.h.uidlForm, validity: s.drop.view.Info().UIDValidity, fileName: s.drop.view.FileUIDL}
 	if !slices.ContainsFunc(f.parts, func(p configs.UIDLPart) bool { return p.Variable == 'g' }) {
 		return f, nil
 	}
@@ -76,7 +75,7 @@ func (f *uidForm) append(b []byte, m *message) []byte {
 			if !ok || p.Variable == 'f' {
 				id = f.fileName(m.uid)
 			}
-			if id == "" || !maildir.ValidUIDL(id) {
+			if id == "" {
 				id = fmt.Sprintf("%08x%08x", uint32(m.uid), f.validity)
 			}
 			b = append(b, id...)
