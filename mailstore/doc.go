@@ -57,6 +57,11 @@
 //     synced by itself, with its name; the first in a mailbox since it was
 //     opened causes a checkpoint. The next Open finishes what is missing and
 //     keeps the UIDs that were told.
+//     When the power fails before that is answered, the file may be there without
+//     its content, because its name and its content are not synced. It is no
+//     message then: passed over, said in the log, left where it is. A part of it, or
+//     an empty one whose record in the index did reach the disk, is shown as it is.
+//     Only another sync, of the content before its name, would rule that out.
 //   - Flags: in the file name and in the index, not synced. A power loss may
 //     take the last seconds of them (store.checkpoint_interval), never more; a
 //     kill takes none.

@@ -53,7 +53,7 @@ func (s *Store) sayOnce(path, why string, cause error) {
 
 // odd says that err is about this one file or folder and not about the disk.
 func odd(err error) bool {
-	for _, e := range []error{fs.ErrPermission, unix.ENOTDIR, unix.EISDIR, unix.ELOOP, unix.ENXIO, unix.ENODEV, errNoFile} {
+	for _, e := range []error{fs.ErrPermission, unix.ENOTDIR, unix.EISDIR, unix.ELOOP, unix.ENXIO, unix.ENODEV, errNoFile, errNeverStored} {
 		if errors.Is(err, e) {
 			return true
 		}
@@ -98,6 +98,26 @@ func (mb *mailbox) nameless(sub, name string) {
 func (mb *mailbox) unread(file string, cause error) {
 	mb.store().sayOnce(filepath.Join(mb.path, file), "cannot be read", cause)
 	mb.sync.unread = true
+}
+
+// errNeverStored is about a file that is a name and no more. The power failed
+// before what was in it was on the disk, and before the journal was: nobody was
+// told that it is stored.
+var errNeverStored = errors.New("empty, though its name says how long it is: the power failed before it was answered for, and it was never stored. It may be removed")
+
+// neverStored says so of an empty file. It is one of ours, because others have
+// other rules; none that the queue delivers again, which finds the name and
+// fills the file; and none that the journal has, which does the same. It stays
+// where it is: whoever copies a mailbox with cp may be about to fill it. A part
+// of a message is shown: it may be all that there is.
+func (mb *mailbox) neverStored(base string) bool {
+	if _, told := mb.store().promised[mb.path][base]; told {
+		return false
+	}
+	_, rest, _ := strings.Cut(base, ".")
+	unique, rest, _ := strings.Cut(rest, ".")
+	host, _, _ := strings.Cut(rest, ",S=")
+	return isUnique(unique) && host == mb.store().host
 }
 
 // regularFile is an open regular file.

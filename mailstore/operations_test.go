@@ -301,9 +301,9 @@ func (l *ledger) verify(t *testing.T, how string, disk vfs.FS) {
 	}
 	u := openUser(t, s)
 	got, err := see(t.Context(), u)
-	if strings.HasPrefix(l.last, "append ") && got.String() != l.before.String() {
-		// The name of a message that was never answered OK may be there
-		// without its content.
+	if how == "torn" && strings.HasPrefix(l.last, "append ") && got.String() != l.before.String() {
+		// Of a message that was never answered OK a part may be there, or all but
+		// its content: its name and its record in the index.
 		for folder := range got {
 			got.remove(folder, "")
 		}

@@ -232,6 +232,14 @@ func (s *Store) uniqueName() (seconds int64, unique string) {
 	return now.Unix(), "M" + strconv.Itoa(now.Nanosecond()/1000) + s.tag + strconv.FormatUint(s.names.Add(1), 10)
 }
 
+// isUnique says that a unique part may be one of uniqueName's, of any process.
+func isUnique(part string) bool {
+	micros, rest, process := strings.Cut(part, "P")
+	_, rest, random := strings.Cut(rest, "R")
+	_, _, counter := strings.Cut(rest, "Q")
+	return strings.HasPrefix(micros, "M") && process && random && counter
+}
+
 // home checks an account's folder.
 func (s *Store) home(a Account) (string, error) {
 	first, _, _ := strings.Cut(filepath.ToSlash(a.Home), "/")

@@ -430,6 +430,9 @@ func (mb *mailbox) examine(ctx context.Context, f found) (*index.Message, error)
 	defer file.Close()
 	info := file.info
 	stored, wire := maildir.Sizes(f.base)
+	if info.Size() == 0 && stored > 0 && mb.neverStored(f.base) {
+		return nil, &fs.PathError{Op: "read", Path: file.Name(), Err: errNeverStored}
+	}
 	m := &index.Message{
 		Name: f.base, Flags: f.flags, InNew: f.inNew, HasInfo: f.hasInfo,
 		Date: info.ModTime().Unix(), Size: info.Size(), Wire: wire,
