@@ -26,18 +26,34 @@ func TestRemovalAndDeliveries(t *testing.T) {
 		check(t, s.Deliver(t.Context(), a, &Delivery{Content: message("first")}))
 		var load sync.WaitGroup
 		ctx, stop := context.WithCancel(t.Context())
+		t.Cleanup(load.Wait)
+		stored := make(chan struct{}, 100)
 		for k := range 4 {
 			load.Go(func() {
 				for ctx.Err() == nil {
 					d := &Delivery{Content: message("on its way"), Durable: k%2 == 0}
-					if err := s.Deliver(t.Context(), a, d); err != nil && !errors.Is(err, ErrNotFound) && !errors.Is(err, fs.ErrNotExist) {
+					err := s.Deliver(t.Context(), a, d)
+					if err != nil && !errors.Is(err, ErrNotFound) && !errors.Is(err, fs.ErrNotExist) {
 						t.Errorf("%v", err)
 						return
+					}
+					if err == nil {
+						select {
+						case stored <- struct{}{}:
+						default:
+						}
 					}
 				}
 			})
 		}
-		time.Sleep(time.Duration(round%6) * time.Millisecond) // any moment will do
+		// The removal comes while the next ones are on their way, each time somewhere else.
+		for range 1 + round%6*3 {
+			select {
+			case <-stored:
+			case <-time.After(time.Minute):
+				t.Fatal("nothing is delivered")
+			}
+		}
 		check(t, s.RemoveAccount(t.Context(), alice()))
 		stop()
 		load.Wait()

@@ -73,12 +73,15 @@ func TestKilledAtAnyMomentLosesAndDoublesNothing(t *testing.T) {
 	begin := time.Now()
 	for round := range crashRounds {
 		if round%5 == 4 {
-			// Killed while it starts and recovers.
+			// Killed while it starts and recovers, at any moment: nothing tells how far it
+			// is, and an event to wait for would be the same place each time.
 			time.Sleep(time.Duration(r.IntN(100)) * time.Millisecond)
 		} else {
 			b.waitReady(t)
 			ops.wait(t)
 			l.waitAnswers(t, 1+r.IntN(60))
+			// Any moment from here on: right after an answer each life would end in
+			// the same place. The test waits for nothing with it.
 			time.Sleep(time.Duration(r.IntN(5000)) * time.Microsecond)
 			ops.kill()
 		}

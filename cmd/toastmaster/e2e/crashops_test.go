@@ -29,15 +29,21 @@ type operations struct {
 	// one of the kind.
 	answered, total, cut, killed map[string]int
 	bad                          []string
+	// noted has a token when something was noted since it was taken.
+	noted chan struct{}
 }
 
 func newOperations() *operations {
-	return &operations{answered: map[string]int{}, total: map[string]int{}, cut: map[string]int{}, killed: map[string]int{}}
+	return &operations{answered: map[string]int{}, total: map[string]int{}, cut: map[string]int{}, killed: map[string]int{}, noted: make(chan struct{}, 1)}
 }
 
 func (o *operations) note(kind string, answered bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	select {
+	case o.noted <- struct{}{}:
+	default:
+	}
 	if answered {
 		o.answered[kind]++
 		o.total[kind]++
@@ -65,12 +71,13 @@ func (o *operations) wait(t *testing.T) {
 		}
 		return ""
 	}
-	deadline := time.Now().Add(time.Minute)
+	deadline := time.After(time.Minute)
 	for missing() != "" {
-		if time.Now().After(deadline) {
+		select {
+		case <-o.noted:
+		case <-deadline:
 			t.Fatalf("no %s was answered in a minute", missing())
 		}
-		time.Sleep(time.Millisecond)
 	}
 }
 
