@@ -135,7 +135,7 @@ func waitFor(t *testing.T, condition func() bool) {
 	t.Helper()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	for range 10_000 {
+	for range 60_000 { // a minute or more
 		if condition() {
 			return
 		}

@@ -111,7 +111,7 @@ func chownAll(t *testing.T, root string, uid, gid int) {
 func everything(t *testing.T, conn net.Conn) string {
 	t.Helper()
 	defer func() { _ = conn.Close() }()
-	_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(5 * time.Minute))
 	c := &client{t, conn, bufio.NewReader(conn)}
 	c.expect("+OK")
 	c.ask("USER bob@example.test", "+OK")
@@ -262,7 +262,7 @@ func dial(t *testing.T, address string) net.Conn {
 func uidls(t *testing.T, conn net.Conn, keep ...string) (ids []string) {
 	t.Helper()
 	defer func() { _ = conn.Close() }()
-	_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(5 * time.Minute))
 	c := &client{t, conn, bufio.NewReader(conn)}
 	c.expect("+OK")
 	c.ask("USER bob@example.test", "+OK")

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"toastmaster/internal/clock"
 	"toastmaster/internal/testkit/clocktest"
 	"toastmaster/internal/testkit/faultfs"
 )
@@ -73,4 +74,55 @@ func TestAClockThatWasAhead(t *testing.T) {
 		must(t, it.Close(t.Context(), now.Now().Add(most), false))
 	}
 	closeQueue(t, q)
+}
+
+// setLate is a clock that is set while somebody is about to wait for four minutes.
+type setLate struct{ *clocktest.Clock }
+
+func (c setLate) NewTimer(d time.Duration) clock.Timer {
+	if d == 4*time.Minute {
+		c.Advance(d)
+	}
+	return c.Clock.NewTimer(d)
+}
+
+// TestAClockThatIsSetMeanwhile: what became due before the timer was set is not
+// late by the whole wait.
+func TestAClockThatIsSetMeanwhile(t *testing.T) {
+	t.Parallel()
+	clk := setLate{clocktest.New(time.Unix(1_700_000_000, 0))}
+	o := options(faultfs.NewDisk())
+	o.Clock = clk
+	q := open(t, o)
+	defer closeQueue(t, q)
+	add(t, q, "text\n", "a")
+	closeItem(t, next(t, q), clk.Now().Add(4*time.Minute))
+	select {
+	case <-q.wake: // of the deferral
+	default:
+	}
+	done(t, next(t, q), EffectFinal)
+}
+
+// TestALateScan is asked for when nobody knows any more what is due.
+func TestALateScan(t *testing.T) {
+	t.Parallel()
+	clk := clocktest.New(time.Unix(1_700_000_000, 0))
+	o := options(faultfs.NewDisk())
+	o.Clock = clk
+	q := open(t, o)
+	defer closeQueue(t, q)
+	add(t, q, "text\n", "a")
+	closeItem(t, next(t, q), clk.Now().Add(time.Hour)) // no scan before is to know it
+	nothing(t, q)
+	if len(q.rescan) != 0 {
+		t.Error("a scan was asked for before it is late")
+	}
+	clk.Advance(time.Hour)
+	nothing(t, q)
+	if len(q.rescan) != 1 {
+		t.Error("no scan was asked for")
+	}
+	must(t, q.scan(t.Context()))
+	done(t, next(t, q), EffectFinal)
 }

@@ -12,7 +12,7 @@ import (
 // caller owns the item until Close. ErrClosed after the queue was closed.
 func (q *Queue) Next(ctx context.Context) (*Item, error) {
 	for {
-		m, wait, err := q.choose()
+		m, until, err := q.choose()
 		if err != nil {
 			return nil, err
 		}
@@ -22,7 +22,7 @@ func (q *Queue) Next(ctx context.Context) (*Item, error) {
 			}
 			continue
 		}
-		if err := q.waitForWork(ctx, wait); err != nil {
+		if err := q.waitForWork(ctx, until); err != nil {
 			return nil, err
 		}
 	}
@@ -58,12 +58,16 @@ func (q *Queue) takeRemove(m *message) bool {
 	return remove
 }
 
-// waitForWork waits for a signal or, when wait is not negative, as long.
-func (q *Queue) waitForWork(ctx context.Context, wait time.Duration) error {
+// waitForWork waits for a signal or, when until is not zero, until then.
+func (q *Queue) waitForWork(ctx context.Context, until time.Time) error {
 	var timeout <-chan time.Time
-	if wait >= 0 {
-		timer := q.o.Clock.NewTimer(wait)
+	if !until.IsZero() {
+		timer := q.o.Clock.NewTimer(max(until.Sub(q.o.Clock.Now()), 0))
 		defer timer.Stop()
+		// The clock may have been set before the timer was, which then comes late.
+		if !q.o.Clock.Now().Before(until) {
+			return nil
+		}
 		timeout = timer.C()
 	}
 	select {
@@ -77,16 +81,15 @@ func (q *Queue) waitForWork(ctx context.Context, wait time.Duration) error {
 	return nil
 }
 
-// choose takes the next message, which becomes active; or says how long
-// nothing is due (negative: nothing is known).
-func (q *Queue) choose() (*message, time.Duration, error) {
+// choose takes the next message, which becomes active; or says until when nothing
+// is due (zero: until a scan tells).
+func (q *Queue) choose() (m *message, until time.Time, err error) {
 	now := q.o.Clock.Now()
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
-		return nil, 0, ErrClosed
+		return nil, time.Time{}, ErrClosed
 	}
-	var m *message
 	if q.dueTurn {
 		m = q.popDue(now)
 	}
@@ -106,12 +109,17 @@ func (q *Queue) choose() (*message, time.Duration, error) {
 		m.stage = stageActive
 		// Another Next may wait for what is left.
 		signal(q.wake)
-		return m, 0, nil
+		return m, time.Time{}, nil
 	}
 	if at, ok := q.due.top(); ok {
-		return nil, max(at.Sub(now), 0), nil
+		return nil, at, nil
 	}
-	return nil, -1, nil
+	if q.due.horizon.After(now) {
+		return nil, q.due.horizon, nil
+	}
+	// The next scan is late: it took longer than it may, or the clock was set.
+	signal(q.rescan)
+	return nil, time.Time{}, nil
 }
 
 // popDue takes the first message that is due at now; q.mu is held.

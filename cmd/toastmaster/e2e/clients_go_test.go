@@ -59,7 +59,7 @@ func TestIdleIsToldOfADelivery(t *testing.T) {
 			if got != n {
 				t.Errorf("EXISTS %d, want %d", got, n)
 			}
-		case <-time.After(30 * time.Second):
+		case <-time.After(2 * time.Minute):
 			t.Fatal("not told")
 		}
 	}

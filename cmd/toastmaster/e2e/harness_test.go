@@ -103,7 +103,7 @@ func serveWith(t *testing.T, o binary.Options) *box {
 
 func (b *box) start(t *testing.T) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	must(t, b.Start(ctx))
 }

@@ -84,10 +84,10 @@ func (l *ledger) waitAnswers(t *testing.T, n int) {
 		return l.answers
 	}
 	want := count() + n
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	for count() < want {
 		if time.Now().After(deadline) {
-			t.Fatalf("%d answers are missing after half a minute", want-count())
+			t.Fatalf("%d answers are missing after two minutes", want-count())
 		}
 		time.Sleep(time.Millisecond)
 	}

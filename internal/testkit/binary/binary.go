@@ -166,12 +166,12 @@ func (i *Instance) Kill() {
 }
 
 // Stop ends the server with SIGTERM; it is an error when that takes longer
-// than 30 s or the exit code is not 0.
+// than a minute or the exit code is not 0.
 func (i *Instance) Stop() error {
 	if i.proc == nil {
 		return nil
 	}
-	return i.proc.Stop(30 * time.Second)
+	return i.proc.Stop(time.Minute)
 }
 
 // Release stops the server if it runs and gives the ports back.

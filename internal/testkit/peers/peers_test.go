@@ -18,7 +18,7 @@ func TestPostfixDeliversToMaildirs(t *testing.T) {
 	t.Parallel()
 	NeedRoot(t, "Postfix")
 	Need(t, "postfix", "postfix")
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	p, err := StartPostfix(ctx, PostfixOptions{Dir: TempDir(t), Hostname: "peer.test", Accounts: testAccounts})
 	if err != nil {
@@ -46,7 +46,7 @@ func TestDovecotServesWhatItGotByLMTP(t *testing.T) {
 	t.Parallel()
 	NeedRoot(t, "Dovecot")
 	Need(t, "dovecot", "dovecot-core")
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	d, err := StartDovecot(ctx, DovecotOptions{Dir: TempDir(t), Accounts: testAccounts})
 	if err != nil {
