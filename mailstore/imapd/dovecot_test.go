@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"toastmaster/internal/testkit/peers"
 )
@@ -52,7 +51,6 @@ func oracle(t *testing.T, messages []string) *client {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	_ = conn.SetDeadline(time.Now().Add(60 * time.Second))
 	c := &client{t: t, Conn: conn, r: bufio.NewReaderSize(conn, 64<<10)}
 	c.expect("* OK [CAPABILITY IMAP4rev1 ")
 	c.ok(`LOGIN alice@example.test "secret word"`)

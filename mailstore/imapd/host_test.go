@@ -137,7 +137,6 @@ func (h *host) client(listener int) *client {
 	if listener == 1 {
 		conn = tls.Client(conn, &tls.Config{InsecureSkipVerify: true})
 	}
-	_ = conn.SetDeadline(time.Now().Add(5 * time.Minute))
 	c := &client{t: h.t, Conn: conn, r: bufio.NewReaderSize(conn, 64<<10)}
 	c.expect("* OK [CAPABILITY IMAP4rev1 ")
 	return c
@@ -154,8 +153,12 @@ func (h *host) login(name, mailbox string) *client {
 	return c
 }
 
+// waitTime bounds each single wait of a client; a long dialogue takes its time.
+const waitTime = time.Minute
+
 func (c *client) send(text string) {
 	c.t.Helper()
+	_ = c.SetDeadline(time.Now().Add(waitTime))
 	if _, err := io.WriteString(c, text); err != nil {
 		c.t.Fatal(err)
 	}
@@ -163,6 +166,7 @@ func (c *client) send(text string) {
 
 func (c *client) line() string {
 	c.t.Helper()
+	_ = c.SetDeadline(time.Now().Add(waitTime))
 	line, err := c.r.ReadString('\n')
 	if err != nil {
 		c.t.Fatalf("%q %v", line, err)

@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"toastmaster/internal/testkit/peers"
 	"toastmaster/mailstore/storetest"
@@ -111,7 +110,6 @@ func chownAll(t *testing.T, root string, uid, gid int) {
 func everything(t *testing.T, conn net.Conn) string {
 	t.Helper()
 	defer func() { _ = conn.Close() }()
-	_ = conn.SetDeadline(time.Now().Add(5 * time.Minute))
 	c := &client{t, conn, bufio.NewReader(conn)}
 	c.expect("+OK")
 	c.ask("USER bob@example.test", "+OK")
@@ -262,7 +260,6 @@ func dial(t *testing.T, address string) net.Conn {
 func uidls(t *testing.T, conn net.Conn, keep ...string) (ids []string) {
 	t.Helper()
 	defer func() { _ = conn.Close() }()
-	_ = conn.SetDeadline(time.Now().Add(5 * time.Minute))
 	c := &client{t, conn, bufio.NewReader(conn)}
 	c.expect("+OK")
 	c.ask("USER bob@example.test", "+OK")
