@@ -7,7 +7,8 @@ type Config struct {
 	File string
 
 	bound []Param
-	lines map[string]int // where a parameter was set
+	lines map[string]int   // where a parameter was set
+	items map[string][]int // where the items of a list stand, 0 for unknown
 
 	Main      Main
 	Log       Log

@@ -32,7 +32,7 @@ func TestFindByTheNamesOfOthers(t *testing.T) {
 		"smtpd_error_sleep_time":                "smtpd.error_sleep_time", "smtpd_soft_error_limit": "smtpd.soft_error_limit",
 		"smtpd_hard_error_limit": "smtpd.error_limit", "smtpd_junk_command_limit": "smtpd.junk_limit",
 		"smtpd_forbid_unauth_pipelining": "smtpd.forbid_unauth_pipelining", "smtpd_forbid_bare_newline": "smtpd.bare_newline",
-		"smtpd_recipient_limit": "smtpd.recipient_limit", "smtpd_timeout": "smtpd.timeout", "smtpd_relay_restrictions": "main.trusted_networks",
+		"smtpd_recipient_limit": "smtpd.recipient_limit", "smtpd_timeout": "smtpd.timeout", "smtpd_relay_restrictions": "smtpd.relay_restrictions", "mua_sender_restrictions": "smtpd.mua_sender_restrictions",
 		"smtpd_sender_login_maps": "smtpd.check_sender_login", "smtpd_sasl_auth_enable": "smtpd.auth_on_listen",
 		"smtpd_tls_chain_files": "tls.certificates", "smtpd_tls_cert_file": "tls.certificates", "smtpd_tls_security_level": "tls.certificates",
 		"smtpd_tls_protocols": "tls.min_version", "smtp_tls_security_level": "smtp.tls_level",

@@ -48,7 +48,7 @@ func Load(file string) (*Config, error) {
 func Parse(file string, text []byte) (*Config, error) {
 	c := Default()
 	c.File = file
-	l := loader{file: file, text: text, params: map[string]Param{}, seen: map[string]int{}}
+	l := loader{file: file, text: text, params: map[string]Param{}, seen: map[string]int{}, items: map[string][]int{}}
 	for _, p := range c.Bound() {
 		l.params[p.Name] = p
 		section, _, _ := strings.Cut(p.Name, ".")
@@ -58,11 +58,21 @@ func Parse(file string, text []byte) (*Config, error) {
 	if len(l.mistakes) > 0 {
 		return nil, errors.Join(l.mistakes...)
 	}
-	c.lines = l.seen
+	c.lines, c.items = l.seen, l.items
 	if err := errors.Join(c.disagreements()...); err != nil {
 		return nil, err
 	}
 	return c, nil
+}
+
+// MistakeIn is Mistake about an item of a list, the first is 0; -1 is the whole
+// list. It has the item's line.
+func (c *Config) MistakeIn(param string, item int, err error) *Error {
+	m := c.Mistake(param, err)
+	if lines := c.items[param]; item >= 0 && item < len(lines) && lines[item] > 0 {
+		m.Line = lines[item]
+	}
+	return m
 }
 
 // Mistake is an error about a parameter that only shows when it is used, such
@@ -76,6 +86,7 @@ type loader struct {
 	text     []byte
 	params   map[string]Param
 	seen     map[string]int
+	items    map[string][]int // the lines of the items of a list, 0 for unknown
 	mistakes []error
 }
 
@@ -165,6 +176,11 @@ func (l *loader) assign(name string, line int, value *unstable.Node) {
 		return
 	}
 	l.seen[name] = line
+	if value.Kind == unstable.Array {
+		for it := value.Children(); it.Next(); {
+			l.items[name] = append(l.items[name], l.lineOf(it.Node().Data))
+		}
+	}
 	v, err := decode(value)
 	if err == nil {
 		err = p.set(v)
@@ -202,16 +218,27 @@ func allowed(name string) string {
 // Suggest is ", did you mean X?" for a name that resembles a parameter's, else
 // "".
 func Suggest(name string) string {
-	best, bestDistance := "", 4
-	for _, p := range Default().Bound() {
-		if d := distance(name, p.Name); d < bestDistance {
-			best, bestDistance = p.Name, d
-		}
+	bound := Default().Bound()
+	names := make([]string, len(bound))
+	for i, p := range bound {
+		names[i] = p.Name
 	}
+	best := NearestName(name, names)
 	if best == "" {
 		return ""
 	}
 	return ", did you mean " + best + "?"
+}
+
+// NearestName is the one of names that name resembles, "" for none.
+func NearestName(name string, names []string) string {
+	best, bestDistance := "", 4
+	for _, n := range names {
+		if d := distance(name, n); d < bestDistance {
+			best, bestDistance = n, d
+		}
+	}
+	return best
 }
 
 // distance is the Levenshtein distance.

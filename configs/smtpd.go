@@ -1,6 +1,9 @@
 package configs
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // SMTPD is the section [smtpd].
 type SMTPD struct {
@@ -25,10 +28,14 @@ type SMTPD struct {
 	MaxConnections     int
 	MaxClient          int
 	SMTPDLimits
+	// Restrictions are those of Listen, MUARestrictions those of the ports for
+	// users.
+	Restrictions    Restrictions
+	MUARestrictions Restrictions
 }
 
 func (c *SMTPD) params() []Param {
-	return append([]Param{
+	return slices.Concat([]Param{
 		List("smtpd.listen", &c.Listen, []string{":25"}, listenAllowed, checkListen,
 			"Addresses for mail from other hosts (SMTP) and from trusted networks; TLS by STARTTLS. Empty opens none.").Also("inet_interfaces", "inet_protocols"),
 		List("smtpd.submission_listen", &c.SubmissionListen, []string{":587"}, listenAllowed, checkListen,
@@ -38,7 +45,7 @@ func (c *SMTPD) params() []Param {
 		Bool("smtpd.auth_on_listen", &c.AuthOnListen, false,
 			"Users may also log in on smtpd.listen. Most who try there guess passwords.").Also("smtpd_sasl_auth_enable"),
 		Bool("smtpd.check_sender_login", &c.CheckSenderLogin, true,
-			"A user who logged in may only send from the own address, an alias of it, or the null sender (Postfix reject_sender_login_mismatch).").Also("reject_sender_login_mismatch", "smtpd_sender_login_maps", "smtpd_sender_restrictions"),
+			"A user who logged in may only send from the own address, an alias of it, or the null sender. Off makes the restrictions *_sender_login_mismatch do nothing.").Also("reject_sender_login_mismatch", "smtpd_sender_login_maps"),
 		Bool("smtpd.check_header_from", &c.CheckHeaderFrom, true,
 			"The From and Sender fields (and Resent-From, Resent-Sender) of what a user who logged in sends may show no hosted address that is not the user's own or an alias that leads to it, also in a display name; there is one From, and it can be read. Else the message is refused with 550 5.7.1."),
 		Bool("smtpd.foreign_header_from", &c.ForeignHeaderFrom, true,
@@ -69,5 +76,10 @@ func (c *SMTPD) params() []Param {
 			"Connections at once, on each kind of port.").Also("default_process_limit"),
 		Int("smtpd.max_connections_per_client", &c.MaxClient, 50, 0, 1_000_000,
 			"Connections at once of one client, an IPv4 address or an IPv6 /64 (Postfix smtpd_client_connection_count_limit). Trusted networks are exempt. 0 is no limit."),
-	}, c.SMTPDLimits.params()...)
+	}, c.SMTPDLimits.params(), c.Restrictions.params("smtpd.", "On smtpd.listen.",
+		[]string{"reject_authenticated_sender_login_mismatch"},
+		[]string{"permit_mynetworks", "permit_sasl_authenticated", "reject_unauth_destination"}),
+		c.MUARestrictions.params("smtpd.mua_", "On smtpd.submission_listen and smtpd.submissions_listen.",
+			[]string{"reject_unauthenticated", "reject_authenticated_sender_login_mismatch"},
+			[]string{"permit_sasl_authenticated", "reject_unauth_destination"}))
 }

@@ -16,8 +16,10 @@ import (
 	"toastmaster/internal/tlsconf"
 	"toastmaster/internal/vfs"
 	"toastmaster/mailstore"
+	"toastmaster/mta/policy"
 	"toastmaster/mta/queue"
 	"toastmaster/mta/smtp"
+	"toastmaster/mta/smtpd"
 )
 
 // check is what stands between a configuration and a start, for config check
@@ -50,6 +52,9 @@ func checkFiles(c *configs.Config) error {
 		if err := check.check(c); err != nil {
 			return c.Mistake(check.param, fmt.Errorf("%w (allowed: %s)", err, check.allowed))
 		}
+	}
+	if err := checkRestrictions(c); err != nil {
+		return err
 	}
 	if err := checkNames(c); err != nil {
 		return err
@@ -98,6 +103,16 @@ func access(path string, mode uint32) error {
 		return &fs.PathError{Op: "access", Path: path, Err: err}
 	}
 	return nil
+}
+
+// checkRestrictions finds a restriction that there is not, and an open relay.
+func checkRestrictions(c *configs.Config) error {
+	err := smtpd.CheckRestrictions(c.SMTPD)
+	var m *policy.Mistake
+	if errors.As(err, &m) {
+		return c.MistakeIn(m.Param, m.Item, m.Err)
+	}
+	return err
 }
 
 func checkCertificates(c *configs.Config) error {

@@ -31,11 +31,12 @@ func (i *instance) openPipeline(context.Context) error {
 		},
 		Release: func(m directory.Mailbox, id string) { i.mail.Release(mailstore.AccountOf(m), id) },
 	})
-	i.smtpd = i.newSMTPD()
-	return nil
+	var err error
+	i.smtpd, err = i.newSMTPD()
+	return err
 }
 
-func (i *instance) newSMTPD() *smtpd.Daemon {
+func (i *instance) newSMTPD() (*smtpd.Daemon, error) {
 	o := smtpd.Options{
 		Params: i.config.SMTPD, Hostname: i.config.Main.Hostname, Trusted: i.trusted,
 		Directory: i.directory, Aliases: aliasLimits(i.config.Cleanup), Authenticate: i.auth.Authenticate,

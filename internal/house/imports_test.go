@@ -60,8 +60,9 @@ var mayImport = []struct {
 	// No daemon imports another daemon; only virtual sees the store.
 	{"mta/queue", []string{"internal/...", "configs"}},
 	{"mta/agent", []string{"internal/...", "mta/queue"}},
+	{"mta/policy", []string{"internal/...", "directory", "configs"}},
 	{"mta/virtual", []string{"internal/...", "directory", "mta/queue", "mta/agent", "mailstore", "configs"}},
-	{"mta/...", []string{"internal/...", "directory", "directory/logins", "directory/password", "mta/queue", "mta/agent", "configs"}},
+	{"mta/...", []string{"internal/...", "directory", "directory/logins", "directory/password", "mta/queue", "mta/agent", "mta/policy", "configs"}},
 
 	{"admin/model", []string{"internal/addr"}},
 	{"admin/authz", []string{"admin/model"}},

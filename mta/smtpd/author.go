@@ -102,20 +102,23 @@ func (c *authorCheck) author(ctx context.Context, f authorField, a addr.Address,
 	case !ours && inText:
 		return nil
 	case !ours && c.s.d.o.Params.ForeignHeaderFrom:
-		c.s.d.o.Log.Info("foreign author", "service", "smtpd", "session", c.s.c.ID(), "login", c.s.user.Address.String(), "field", f.name, "from", a.String())
+		c.s.d.o.Log.Info("foreign author", "service", "smtpd", "session", c.s.c.ID(), "login", c.s.known.User.Address.String(), "field", f.name, "from", a.String())
 		return nil
 	case ours:
-		owned, err := c.s.d.owns(ctx, c.s.user, a)
-		if err != nil || owned {
-			return err
+		owned, e := c.s.d.env.Owns(ctx, c.s.known.User, a)
+		if e != nil {
+			return e
+		}
+		if owned {
+			return nil
 		}
 	}
-	return dsn.Newf(dsn.Policy, "%s: %s header address is not owned by %s", a.Path(), f.shown(), c.s.user.Address).WithCode(550)
+	return dsn.Newf(dsn.Policy, "%s: %s header address is not owned by %s", a.Path(), f.shown(), c.s.known.User.Address).WithCode(550)
 }
 
 // hosts says whether addresses of a domain are ours to give.
 func (d *Daemon) hosts(ctx context.Context, domain string) (bool, error) {
-	if domain == d.o.Hostname || d.isOurs(domain) {
+	if domain == d.o.Hostname || d.o.Ours != nil && d.o.Ours(domain) {
 		return true, nil
 	}
 	_, err := d.o.Directory.Domain(ctx, domain)
@@ -126,45 +129,4 @@ func (d *Daemon) hosts(ctx context.Context, domain string) (bool, error) {
 		return false, directory.DSN(err)
 	}
 	return true, nil
-}
-
-// owns says whether a user may write as a: the own address, also with an extension or
-// in an alias domain, and an alias that leads to the user's mailbox, over other
-// aliases too. An alias beside somebody else's mailbox is that mailbox's address, whoever
-// else gets its mail. This is the place for further rights to send.
-func (d *Daemon) owns(ctx context.Context, user directory.Mailbox, a addr.Address) (bool, error) {
-	o := ownership{d: d, user: user, seen: map[addr.Address]bool{}}
-	return o.leads(ctx, a, 0)
-}
-
-// ownership is the walk over aliases.
-type ownership struct {
-	d    *Daemon
-	user directory.Mailbox
-	seen map[addr.Address]bool
-}
-
-func (o *ownership) leads(ctx context.Context, a addr.Address, depth int) (bool, error) {
-	limits := o.d.o.Aliases
-	if o.seen[a.Fold()] || depth > limits.Depth || len(o.seen) > limits.Addresses {
-		return false, nil
-	}
-	o.seen[a.Fold()] = true
-	found, err := o.d.o.Directory.Recipient(ctx, a)
-	switch outcome := directory.OutcomeOf(err); {
-	case outcome == directory.NotFound:
-		return false, nil
-	case err != nil:
-		return false, directory.DSN(err)
-	case found.Mailbox.Address.Equal(o.user.Address):
-		return true, nil
-	case found.Kind != directory.KindAlias || found.Mailbox.Home != "":
-		return false, nil
-	}
-	for _, target := range found.Targets {
-		if ok, err := o.leads(ctx, target, depth+1); ok || err != nil {
-			return ok, err
-		}
-	}
-	return false, nil
 }

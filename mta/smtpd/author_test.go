@@ -68,11 +68,11 @@ func TestLimitsHoldAtTheEndOfTheData(t *testing.T) {
 	b := newBed(t)
 	b.o.Params.UserMessageLimit = 3
 	b.o.Counter = anvil.New(anvil.Options{Unit: time.Hour, Keys: 1000, Clock: clock.System{}})
-	d := New(b.o)
+	d := daemon(t, b.o)
 	taken := 0
 	for range 10 {
 		s := &session{d: d, env: &envelope.Envelope{Recipients: make([]envelope.Recipient, 1)}}
-		s.user.Address.Local, s.user.Address.Domain = "Alice", "example.test"
+		s.known.User.Address.Local, s.known.User.Address.Domain = "Alice", "example.test"
 		if _, err := s.takeLimits(); err == nil {
 			taken++
 		} else if e := dsn.From(err); e.Status != dsn.PolicyLater || e.Reply() != 450 {

@@ -17,6 +17,10 @@ func (s *session) Data(ctx context.Context, r io.Reader) (smtpserver.Accepted, *
 	if err := smtpserver.WriteLF(buf, r); err != nil {
 		return smtpserver.Accepted{}, dsn.From(errors.Join(err, buf.Close()))
 	}
+	s.known.Size = buf.Size()
+	if e := s.refused(ctx, s.lists.EndOfData); e != nil {
+		return smtpserver.Accepted{}, dsn.From(errors.Join(e, buf.Close()))
+	}
 	giveBack := func() {}
 	if s.authenticated() {
 		err := s.checkAuthor(ctx, buf)
@@ -30,7 +34,7 @@ func (s *session) Data(ctx context.Context, r io.Reader) (smtpserver.Accepted, *
 	id, err := s.d.o.Submitter.Submit(ctx, &envelope.Submission{
 		Envelope: s.env,
 		Content:  buf,
-		Complete: s.authenticated() || s.trusted, CheckRoom: true, Outside: s.authenticated() || !s.trusted,
+		Complete: s.authenticated() || s.known.Trusted, CheckRoom: true, Outside: s.authenticated() || !s.known.Trusted,
 	})
 	if err != nil {
 		giveBack()

@@ -11,7 +11,9 @@
 //
 // # Restrictions
 //
-// They are decided at RCPT, where the directory is asked once:
+// What is refused are the lists of mta/policy, for port 25 and for the ports of
+// users; docs/restrictions.md has them. With the lists that are the default a
+// recipient is decided about at RCPT, where the directory is asked once:
 //
 //	hosted, a mailbox or an alias    250
 //	hosted, aliases in a loop        554 5.4.6
@@ -26,11 +28,11 @@
 //	[literal] of this host           as main.hostname; 550 5.4.6 when that is not hosted
 //	not hosted                       554 5.7.1, except for users and trusted networks
 //
-// At MAIL: 452 4.3.1 when the message, by its SIZE, would leave less than
-// queue.min_free on the queue's disk; 530 5.7.0 on a submission port before log-in, from trusted networks
+// At MAIL: 530 5.7.0 on a submission port before log-in, from trusted networks
 // too; 553 5.7.1 for a user who sends from somebody else's address
 // (smtpd.check_sender_login, on by default: a hoster answers for what leaves
-// under its names. Postfix's default is off). An address without domain gets
+// under its names. Postfix's default is off). Then, in no list, 452 4.3.1 when the message, by
+// its SIZE, would leave less than queue.min_free on the queue's disk. An address without domain gets
 // main.hostname.
 //
 // # Names of users

@@ -12,7 +12,7 @@ func (s *session) counted() anvil.Key {
 	if !s.authenticated() {
 		return anvil.Key{}
 	}
-	return anvil.Name(s.user.Address.Key())
+	return anvil.Name(s.known.User.Address.Key())
 }
 
 // underLimits says whether the user may send one more message now, with so many
@@ -53,5 +53,5 @@ func (s *session) takeLimits() (giveBack func(), err error) {
 }
 
 func (s *session) tooMany(most int, what string) *dsn.Error {
-	return tooMuch(fmt.Sprintf("%s: The limit of %d %s an hour is reached, try again later", s.user.Address.Path(), most, what))
+	return tooMuch(fmt.Sprintf("%s: The limit of %d %s an hour is reached, try again later", s.known.User.Address.Path(), most, what))
 }

@@ -3,7 +3,6 @@ package smtpd
 import (
 	"context"
 
-	"toastmaster/directory"
 	"toastmaster/internal/addr"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/envelope"
@@ -12,9 +11,6 @@ import (
 
 // Mail is MAIL FROM.
 func (s *session) Mail(ctx context.Context, m smtpserver.Mail) *dsn.Error {
-	if s.kind != mx && !s.authenticated() {
-		return authRequired()
-	}
 	if s.authenticated() {
 		if e := s.stillGood(ctx); e != nil {
 			return e
@@ -23,14 +19,13 @@ func (s *session) Mail(ctx context.Context, m smtpserver.Mail) *dsn.Error {
 	if e := s.mayMail(); e != nil {
 		return e
 	}
+	sender := s.d.qualify(m.From)
+	s.known.Sender, s.known.Size = sender, m.Size
+	if e := s.refused(ctx, s.lists.Sender); e != nil {
+		return e
+	}
 	if s.d.o.Room != nil {
 		if err := s.d.o.Room(m.Size); err != nil {
-			return dsn.From(err)
-		}
-	}
-	sender := s.d.qualify(m.From)
-	if s.authenticated() && s.d.o.Params.CheckSenderLogin {
-		if err := s.d.checkSender(ctx, s.user, sender); err != nil {
 			return dsn.From(err)
 		}
 	}
@@ -40,7 +35,6 @@ func (s *session) Mail(ctx context.Context, m smtpserver.Mail) *dsn.Error {
 	if s.name == "" {
 		s.name = s.d.clientName(ctx, s.c.ClientAddr())
 	}
-	s.size = m.Size
 	s.env = &envelope.Envelope{
 		Sender: sender, Body: m.Body, UTF8: m.UTF8, Return: m.Return, EnvID: m.EnvelopeID, Origin: s.origin(),
 		Auth: s.submitter(ctx, m.Auth),
@@ -55,25 +49,12 @@ func (s *session) submitter(ctx context.Context, said *addr.Address) *addr.Addre
 	switch {
 	case said == nil || said.IsNull():
 		return said
-	case s.trusted && s.kind == mx:
+	case s.known.Trusted && s.kind == mx:
 		return said
 	case s.authenticated():
-		if owned, err := s.d.owns(ctx, s.user, *said); owned && err == nil {
+		if owned, e := s.d.env.Owns(ctx, s.known.User, *said); owned && e == nil {
 			return said
 		}
 	}
 	return &addr.Address{}
-}
-
-// checkSender lets a user send from what the user owns, and from the null
-// sender, which reports of mail programs use.
-func (d *Daemon) checkSender(ctx context.Context, user directory.Mailbox, sender addr.Address) error {
-	if sender.IsNull() {
-		return nil
-	}
-	owned, err := d.owns(ctx, user, sender)
-	if err != nil || owned {
-		return err
-	}
-	return dsn.Newf(dsn.Policy, "%s: Sender address is not owned by %s", sender.Path(), user.Address).WithCode(553)
 }

@@ -28,7 +28,7 @@ func Admission(name string, p configs.SMTPD, counter *anvil.Counter) func(client
 // limitRates begins to count what the client does.
 func (s *session) limitRates() {
 	ip := s.c.ClientAddr()
-	if s.d.o.Counter == nil || s.trusted || !ip.IsValid() || service.InNetworks(s.d.exempt, ip) {
+	if s.d.o.Counter == nil || s.known.Trusted || !ip.IsValid() || service.InNetworks(s.d.exempt, ip) {
 		return
 	}
 	s.client = s.d.o.Counter.Client(ip)

@@ -25,7 +25,7 @@ func counted(t *testing.T, b *bed, clk clock.Clock) (address string, log *logtes
 	log = &logtest.Buffer{}
 	b.o.Log = msglog.New(slog.NewTextHandler(log, nil))
 	b.o.Counter = anvil.New(anvil.Options{Clock: clk, Exempt: b.o.Trusted})
-	h := New(b.o).MX()
+	h := daemon(t, b.o).MX()
 	return serve(t, &service.Server{
 		Handler: h, Busy: h.BusyReply(), Log: b.o.Log, Counter: b.o.Counter,
 		Admit: Admission("smtpd", b.o.Params, b.o.Counter), Limits: service.Limits{Trusted: b.o.Trusted},

@@ -6,10 +6,8 @@ import (
 
 	gosasl "github.com/emersion/go-sasl"
 
-	"toastmaster/directory"
 	"toastmaster/directory/logins"
 	"toastmaster/directory/password"
-	"toastmaster/internal/addr"
 	"toastmaster/internal/anvil"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/envelope"
@@ -18,16 +16,17 @@ import (
 	"toastmaster/internal/smtpserver"
 	"toastmaster/internal/trace"
 	"toastmaster/internal/wire"
+	"toastmaster/mta/policy"
 )
 
 // session is one client's connection.
 type session struct {
-	d       *Daemon
-	c       *smtpserver.Conn
-	kind    kind
-	trusted bool
-	// user is who logged in; its zero value is nobody.
-	user directory.Mailbox
+	d     *Daemon
+	c     *smtpserver.Conn
+	kind  kind
+	lists *policy.Lists
+	// known is what restrictions see: the client, who logged in, the transaction.
+	known policy.Transaction
 	// login is the log-in, or the last attempt at one; nil before.
 	login *logins.Login
 	// name is the client's verified name, "" before it was asked for.
@@ -36,22 +35,26 @@ type session struct {
 	// client is whose rates are counted, nobody for one that is exempt.
 	client anvil.Key
 
-	env  *envelope.Envelope
-	size int64 // announced with SIZE
+	env *envelope.Envelope
 	// extra is how many recipients more the aliases among env's stand for.
 	extra int
 }
 
-var _ smtpserver.Authenticator = (*session)(nil)
+var (
+	_ smtpserver.Authenticator = (*session)(nil)
+	_ smtpserver.Connector     = (*session)(nil)
+	_ smtpserver.Greeter       = (*session)(nil)
+	_ smtpserver.Preparer      = (*session)(nil)
+)
 
 func (d *Daemon) newSession(k kind) func(c *smtpserver.Conn) smtpserver.Session {
 	return func(c *smtpserver.Conn) smtpserver.Session {
-		s := &session{d: d, c: c, kind: k}
+		s := &session{d: d, c: c, kind: k, lists: d.lists[k], known: policy.Transaction{Session: c.ID(), Client: c.ClientAddr()}}
 		c.OnEnd(s.logout)
 		// A unix socket has no address; whoever may open it is trusted.
-		s.trusted = !c.ClientAddr().IsValid() || service.InNetworks(d.o.Trusted, c.ClientAddr())
+		s.known.Trusted = !c.ClientAddr().IsValid() || service.InNetworks(d.o.Trusted, c.ClientAddr())
 		c.SetBare(d.bare)
-		if s.trusted {
+		if s.known.Trusted {
 			c.SetBare(wire.Allow)
 			c.SetTrusted()
 		}
@@ -61,7 +64,10 @@ func (d *Daemon) newSession(k kind) func(c *smtpserver.Conn) smtpserver.Session 
 }
 
 // Reset forgets the transaction.
-func (s *session) Reset() { s.env, s.size, s.extra = nil, 0, 0 }
+func (s *session) Reset() {
+	s.env, s.extra = nil, 0
+	s.known.Reset()
+}
 
 // logout ends the log-in. What Data receives it hands over or closes itself.
 func (s *session) logout() {
@@ -71,7 +77,7 @@ func (s *session) logout() {
 }
 
 // authenticated says that a user has logged in.
-func (s *session) authenticated() bool { return s.user.Address != addr.Address{} }
+func (s *session) authenticated() bool { return s.known.Authenticated() }
 
 // Mechanisms is what this port offers.
 func (s *session) Mechanisms() []string {
@@ -99,7 +105,7 @@ func (s *session) verify(ctx context.Context, mechanism, authzid, login, secret 
 	if err != nil {
 		return err
 	}
-	s.user = box
+	s.known.User = box
 	client := ""
 	if a := s.c.ClientAddr(); a.IsValid() {
 		client = a.String()
@@ -132,12 +138,7 @@ func (s *session) origin() envelope.Origin {
 		o.ClientAddr = a.String()
 	}
 	if s.authenticated() {
-		o.Login = s.user.Address.String()
+		o.Login = s.known.User.Address.String()
 	}
 	return o
-}
-
-// authRequired is RFC 4954 section 6.
-func authRequired() *dsn.Error {
-	return dsn.New(dsn.AuthRequired, "Authentication required").WithCode(530)
 }

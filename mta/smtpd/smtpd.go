@@ -19,6 +19,7 @@ import (
 	"toastmaster/internal/smtpserver"
 	"toastmaster/internal/spool"
 	"toastmaster/internal/wire"
+	"toastmaster/mta/policy"
 )
 
 // Options are what a Daemon is made of.
@@ -65,10 +66,11 @@ type Options struct {
 // Daemon makes the handlers. It is safe for concurrent use, starts nothing and
 // needs no Close.
 type Daemon struct {
-	o          Options
-	bare       wire.Policy
-	exempt     []netip.Prefix // from the rates of clients
-	postmaster addr.Address   // null when there is none
+	o      Options
+	bare   wire.Policy
+	exempt []netip.Prefix // from the rates of clients
+	env    *policy.Env
+	lists  [kinds]*policy.Lists
 }
 
 // kind is the kind of port.
@@ -78,10 +80,12 @@ const (
 	mx kind = iota
 	submission
 	submissions
+	kinds
 )
 
-// New makes a Daemon. The parameters have been checked by configs.
-func New(o Options) *Daemon {
+// New makes a Daemon. The parameters have been checked by configs, but for the
+// lists of restrictions: an error is CheckRestrictions's.
+func New(o Options) (*Daemon, error) {
 	d := &Daemon{o: o, exempt: configs.Prefixes(o.Params.EventExceptions)}
 	switch o.Params.BareNewline {
 	case "normalize":
@@ -89,10 +93,10 @@ func New(o Options) *Daemon {
 	case "allow":
 		d.bare = wire.Allow
 	}
-	if a, err := addr.Parse(o.Params.Postmaster); err == nil {
-		d.postmaster = d.qualify(a)
-	}
-	return d
+	var err error
+	d.env = d.environment()
+	d.lists, err = compile(o.Params, d.env)
+	return d, err
 }
 
 // MX is the handler of smtpd.listen.

@@ -162,6 +162,15 @@ func served(h *smtpserver.Server) *service.Server {
 	return &service.Server{Handler: h, Log: msglog.Discard(), Limits: service.Limits{HandshakeTimeout: time.Minute}}
 }
 
+func daemon(t testing.TB, o Options) *Daemon {
+	t.Helper()
+	d, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
 // serve runs s on a port of its own until the test ends; implicit is TLS from the
 // first octet.
 func serve(t testing.TB, s *service.Server, implicit *tls.Config) (address string) {
@@ -196,7 +205,7 @@ func TestDialogues(t *testing.T) {
 			if port == "down" {
 				b.o.Directory = static.Broken{Outcome: directory.Unavailable, Cause: errors.New("connection refused")}
 			}
-			d := New(b.o)
+			d := daemon(t, b.o)
 			h, implicit := d.MX(), (*tls.Config)(nil)
 			switch port {
 			case "submission":
@@ -230,7 +239,7 @@ func TestDialogues(t *testing.T) {
 // play runs one dialogue, in which only the client's lines matter.
 func play(t *testing.T, b *bed, h func(*Daemon) *smtpserver.Server, lines string) {
 	t.Helper()
-	d := New(b.o)
+	d := daemon(t, b.o)
 	address := serve(t, served(h(d)), nil)
 	transcript.Run(t, "play", lines, transcript.Options{TLS: b.tls, Dial: func(t *testing.T, _ string) net.Conn {
 		c, err := net.Dial("tcp", address)
@@ -521,7 +530,7 @@ func TestClientName(t *testing.T) {
 			"liar.test": {"198.51.100.1"}, "mail.test": {"203.0.113.1", "192.0.2.1", "192.0.2.3"}, "six.test": {"2001:db8::1"},
 		},
 	}
-	d := New(Options{Params: configs.SMTPD{ResolveTimeout: time.Second}, Resolver: n})
+	d := daemon(t, Options{Params: resolving(time.Second), Resolver: n})
 	for ip, want := range map[string]string{
 		"192.0.2.1": "mail.test", "192.0.2.2": "unknown", "192.0.2.3": "unknown", "192.0.2.9": "unknown",
 		"2001:db8::1": "six.test", "127.0.0.1": "localhost", "::1": "localhost",
@@ -530,13 +539,19 @@ func TestClientName(t *testing.T) {
 			t.Errorf("%s: %s, want %s", ip, got, want)
 		}
 	}
-	d = New(Options{Params: configs.SMTPD{ResolveTimeout: time.Millisecond}, Resolver: stuck{}})
+	d = daemon(t, Options{Params: resolving(time.Millisecond), Resolver: stuck{}})
 	if got := d.clientName(t.Context(), netip.MustParseAddr("192.0.2.1")); got != "unknown" {
 		t.Error(got)
 	}
 	if got := d.clientName(t.Context(), netip.MustParseAddr("127.0.0.1")); got != "localhost" {
 		t.Error(got)
 	}
+}
+
+func resolving(timeout time.Duration) configs.SMTPD {
+	p := configs.Default().SMTPD
+	p.ResolveTimeout = timeout
+	return p
 }
 
 // TestAliasOfNobody: what would only come back is refused while the client can

@@ -1,0 +1,48 @@
+package configs
+
+import "errors"
+
+// Restrictions are the lists of names that say who is taken, of one kind of port.
+// What the names mean is mta/policy's.
+type Restrictions struct {
+	Client    []string
+	Helo      []string
+	Sender    []string
+	Relay     []string
+	Recipient []string
+	Data      []string
+	EndOfData []string
+}
+
+const restrictionsAllowed = "names of restrictions, see docs/restrictions.md"
+
+// checkRestriction accepts a name; whether there is such a restriction is
+// mta/policy's to say.
+func checkRestriction(s string) error {
+	if s == "" {
+		return errors.New("empty name")
+	}
+	return nil
+}
+
+// params are the rows of smtpd.listen (prefix "smtpd.") or of the ports for users
+// ("smtpd.mua_"). port says in the texts which they are.
+func (c *Restrictions) params(prefix, port string, sender, relay []string) []Param {
+	row := func(name string, field *[]string, def []string, text string) Param {
+		p := List(prefix+name+"_restrictions", field, def, restrictionsAllowed, checkRestriction, text+" "+port)
+		if prefix == "smtpd.mua_" {
+			return p.Also("mua_" + name + "_restrictions")
+		}
+		return p.Also("smtpd_" + name + "_restrictions")
+	}
+	none := []string{}
+	return []Param{
+		row("client", &c.Client, none, "Asked before the greeting; a refusal takes its place and ends the connection."),
+		row("helo", &c.Helo, none, "Asked at HELO and EHLO."),
+		row("sender", &c.Sender, sender, "Asked at MAIL."),
+		row("relay", &c.Relay, relay, "Asked at RCPT, before the next list: who may send to where. One of the two must have reject_unauth_destination, defer_unauth_destination, reject or defer, not behind permit: else the host would be an open relay, and does not start."),
+		row("recipient", &c.Recipient, []string{"reject_unlisted_recipient", "reject_relocated_recipient", "reject_over_quota"}, "Asked at RCPT, when the list before has let it pass."),
+		row("data", &c.Data, none, "Asked at DATA and the first BDAT, before the message is sent."),
+		row("end_of_data", &c.EndOfData, none, "Asked when the message is there."),
+	}
+}

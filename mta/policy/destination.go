@@ -1,0 +1,80 @@
+package policy
+
+import (
+	"context"
+	"strings"
+
+	"toastmaster/internal/addr"
+	"toastmaster/internal/dsn"
+)
+
+// destination is where mail for the present recipient goes. It is found once,
+// when the first restriction asks.
+type destination struct {
+	decision
+	asked bool
+	final addr.Address
+	// standsIn: final is smtpd.postmaster, in the place of the recipient.
+	standsIn bool
+}
+
+// destination finds where mail for the present recipient goes, and what the
+// directory says about it. This is the only place that asks.
+func (e *Env) destination(ctx context.Context, t *Transaction) *destination {
+	d := &t.dest
+	if d.asked {
+		return d
+	}
+	d.asked, d.final = true, t.Recipient
+	if t.given.Domain == "" && isPostmaster(t.given) && !e.Postmaster.IsNull() {
+		d.final, d.standsIn = e.Postmaster, true
+	}
+	d.decision = e.decide(ctx, t, d.final)
+	if !d.standsIn && e.needsPostmaster(d) {
+		d.final, d.standsIn = e.Postmaster, true
+		d.decision = e.decide(ctx, t, d.final)
+	}
+	return d
+}
+
+// needsPostmaster says that smtpd.postmaster stands in for the recipient, whom
+// nobody else is.
+func (e *Env) needsPostmaster(d *destination) bool {
+	a := d.final
+	here := a.Domain == e.Hostname || e.ours(a.Domain)
+	switch {
+	case e.Postmaster.IsNull() || a.Equal(e.Postmaster):
+		return false
+	case !isPostmaster(a) && !(here && strings.EqualFold(a.Local, "root")): // what programs of this host write to
+		return false
+	}
+	return d.verdict == foreign && here || d.nobody
+}
+
+func isPostmaster(a addr.Address) bool { return strings.EqualFold(a.Local, "postmaster") }
+
+// literal says that the recipient is at an address of this host that nobody
+// hosts.
+func (e *Env) literal(d *destination) bool { return d.verdict == foreign && e.ours(d.final.Domain) }
+
+// authorised says that everybody may write to the recipient: it is here, or where
+// the operator wants mail for postmaster. An address at this host that nobody
+// hosts would come back to us.
+func (e *Env) authorised(d *destination) bool {
+	return d.verdict != foreign || e.ours(d.final.Domain) || d.standsIn && d.final.Domain != e.Hostname
+}
+
+// Final is where mail for the present recipient goes, and for an alias how many
+// addresses it stands for, 0 for others.
+func (e *Env) Final(ctx context.Context, t *Transaction) (a addr.Address, addresses int) {
+	d := e.destination(ctx, t)
+	return d.final, len(d.addresses)
+}
+
+// named is an error with the recipient in front, as the client wrote it: not
+// where it leads.
+func (t *Transaction) named(e *dsn.Error) *dsn.Error {
+	c := *e
+	c.Text = t.Recipient.Path() + ": " + e.Text
+	return &c
+}

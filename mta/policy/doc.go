@@ -1,0 +1,53 @@
+// Package policy has the restrictions of smtpd: whether a client, a sender, a
+// recipient or a message is taken.
+//
+// # What it does
+//
+// A restriction is a row of the table in table.go, under Postfix's name where
+// Postfix has it. [Compile] makes a [List] of the names in a parameter, for a
+// [Stage]; [List.Decide] asks them in their order, and the first that has an answer
+// decides. [CompileLists] makes all lists of a kind of port, and refuses those
+// that would make it an open relay.
+//
+// A restriction sees a [Transaction], what is known of the session, and asks the
+// [Env]. The directory is asked once for each recipient, by the first
+// restriction that wants to know; the others read the same answer
+// (destination.go). That is also where smtpd.postmaster stands in for the
+// addresses that must exist (RFC 5321 section 4.5.1).
+//
+// # Restrictions
+//
+// docs/restrictions.md has them for operators, with their replies. Postfix has no
+// counterpart of
+//
+//	reject_unauthenticated      530 5.7.0 before log-in
+//	reject_relocated_recipient  551 5.1.6, which Postfix has in reject_unlisted_recipient
+//	reject_over_quota           552 5.2.2 by the announced size, or 452 4.2.2
+//
+// # Results
+//
+// [Permit] and [Dunno] let pass; [Reject] and [Defer] carry the reply. No
+// restriction of this list uses the other actions; whoever asks a list refuses
+// those that it does not carry out.
+//
+// # What it does not do
+//
+// It has no state and counts nothing: rates of clients and limits of users are
+// smtpd's own and cannot be left out. It logs nothing but a quota that could not
+// be asked.
+//
+// # The walk of a recipient
+//
+// From the command to its reply:
+//
+//	smtpserver  run -> rcpt -> addr.ParsePath
+//	smtpd       Rcpt -> mayRcpt, underLimits -> refused
+//	policy      List.Decide -> a Check -> destination
+//	directory   the decision about the address
+//	smtpserver  ok, or rejected and replyError
+//
+// # Parameters
+//
+// smtpd.*_restrictions and smtpd.mua_*_restrictions, smtpd.postmaster,
+// smtpd.check_sender_login.
+package policy

@@ -1,0 +1,35 @@
+package policy
+
+import (
+	"context"
+
+	"toastmaster/directory"
+	"toastmaster/internal/addr"
+	"toastmaster/internal/dsn"
+	"toastmaster/internal/msglog"
+)
+
+// Env is what restrictions ask. It is not changed after Compile.
+type Env struct {
+	Hostname  string // main.hostname
+	Directory directory.Directory
+	// Aliases are the limits of an alias's expansion.
+	Aliases directory.Limits
+	// Postmaster is smtpd.postmaster, null when there is none.
+	Postmaster addr.Address
+	// Ours says that an address literal is one of this host; nil knows none.
+	Ours func(domain string) bool
+	// Fits says whether a message of this size, 0 for an unknown one, fits into a
+	// mailbox with a quota; nil leaves quotas to delivery.
+	Fits func(ctx context.Context, m directory.Mailbox, size int64) *dsn.Error
+	// OverQuotaTemporary is qmgr.over_quota_temporary.
+	OverQuotaTemporary bool
+	// CheckSenderLogin is smtpd.check_sender_login: without it there are no
+	// owners of addresses.
+	CheckSenderLogin bool
+	Log              *msglog.Log
+}
+
+// ours says that a domain is an address literal of this host. Where main.hostname
+// is hosted the directory has found it (directory/literal).
+func (e *Env) ours(domain string) bool { return e.Ours != nil && e.Ours(domain) }

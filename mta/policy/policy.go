@@ -1,0 +1,95 @@
+package policy
+
+import (
+	"context"
+
+	"toastmaster/internal/dsn"
+)
+
+// Stage is when a list of restrictions is asked.
+type Stage uint8
+
+// The stages of a session, in their order.
+const (
+	Connect Stage = iota
+	Helo
+	Mail
+	Rcpt
+	Data
+	EndOfData
+	Etrn
+)
+
+// Action is what a restriction wants done.
+type Action uint8
+
+// The actions, those of Postfix access(5). Dunno goes on to the next
+// restriction; every other ends the list.
+const (
+	Dunno Action = iota
+	Permit
+	Reject
+	Defer
+	Hold
+	Discard
+	Filter
+	Redirect
+	Prepend
+	BCC
+	Warn
+	Info
+)
+
+// String is the action as access(5) writes it.
+func (a Action) String() string {
+	names := [...]string{"DUNNO", "PERMIT", "REJECT", "DEFER", "HOLD", "DISCARD", "FILTER", "REDIRECT", "PREPEND", "BCC", "WARN", "INFO"}
+	if int(a) < len(names) {
+		return names[a]
+	}
+	return "unknown action"
+}
+
+// Decision is the answer of a restriction, or of a list.
+type Decision struct {
+	Action Action
+	// Err is the reply of Reject and Defer, and never nil with them.
+	Err *dsn.Error
+	// Arg is what other actions need: a transport, an address, a text.
+	Arg string
+}
+
+// refuse is Reject, or Defer for what may be otherwise later.
+func refuse(e *dsn.Error) Decision {
+	if e.Temporary() {
+		return Decision{Action: Defer, Err: e}
+	}
+	return Decision{Action: Reject, Err: e}
+}
+
+// Check is a restriction, ready to be asked. It is safe for concurrent use.
+type Check interface {
+	Check(ctx context.Context, t *Transaction) Decision
+}
+
+// CheckFunc is a function as Check.
+type CheckFunc func(ctx context.Context, t *Transaction) Decision
+
+// Check calls f.
+func (f CheckFunc) Check(ctx context.Context, t *Transaction) Decision { return f(ctx, t) }
+
+// List is a list of restrictions. The zero List lets everything pass.
+type List struct{ checks []Check }
+
+// NewList is a list of restrictions that are not from the configuration.
+func NewList(checks ...Check) List { return List{checks} }
+
+// Decide asks the restrictions one after the other. The first that is not Dunno
+// decides; a list of which none is says Dunno.
+func (l List) Decide(ctx context.Context, t *Transaction) Decision {
+	for _, c := range l.checks {
+		if d := c.Check(ctx, t); d.Action != Dunno {
+			return d
+		}
+	}
+	return Decision{}
+}

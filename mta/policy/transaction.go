@@ -1,0 +1,66 @@
+package policy
+
+import (
+	"net/netip"
+
+	"toastmaster/directory"
+	"toastmaster/internal/addr"
+)
+
+// Transaction is what is known of a session when a restriction is asked. It
+// belongs to the session's goroutine; what a later stage finds out is zero before.
+type Transaction struct {
+	// Session is the id in the log.
+	Session string
+	// Client is zero for a unix socket. Trusted says that it is in
+	// main.trusted_networks, or came by a unix socket.
+	Client  netip.Addr
+	Trusted bool
+	Helo    string
+	// User is who logged in; its zero value is nobody.
+	User directory.Mailbox
+
+	// Sender has a domain, unless it is null. Size is what was announced, or at
+	// EndOfData what came, in octets; 0 when it is not known.
+	Sender addr.Address
+	Size   int64
+	// Recipients is how many were accepted.
+	Recipients int
+	// Recipient is the present one, with a domain; given is what the client wrote.
+	Recipient addr.Address
+	given     addr.Address
+
+	dest destination
+}
+
+// Authenticated says that a user has logged in.
+func (t *Transaction) Authenticated() bool { return t.User.Address != addr.Address{} }
+
+// SetRecipient begins with another recipient: given as the client wrote it, and
+// with this host's domain where it had none.
+func (t *Transaction) SetRecipient(given, qualified addr.Address) {
+	t.given, t.Recipient, t.dest = given, qualified, destination{}
+}
+
+// Reset forgets the mail transaction, not the session.
+func (t *Transaction) Reset() {
+	t.Sender, t.Size, t.Recipients = addr.Address{}, 0, 0
+	t.SetRecipient(addr.Address{}, addr.Address{})
+}
+
+// about names what a stage is about, as Postfix does in its replies.
+func (t *Transaction) about(s Stage) string {
+	switch s {
+	case Connect:
+		return "<" + t.Client.String() + ">: Client host rejected: "
+	case Helo:
+		return "<" + t.Helo + ">: Helo command rejected: "
+	case Mail:
+		return t.Sender.Path() + ": Sender address rejected: "
+	case Rcpt:
+		return t.Recipient.Path() + ": Recipient address rejected: "
+	case Data:
+		return "<DATA>: Data command rejected: "
+	}
+	return "<END-OF-MESSAGE>: End-of-data rejected: "
+}

@@ -1,0 +1,45 @@
+package policy
+
+import (
+	"context"
+
+	"toastmaster/internal/dsn"
+)
+
+// rejectUnlistedRecipient is reject_unlisted_recipient: of a hosted domain only
+// those who are there.
+func rejectUnlistedRecipient(_ Stage, e *Env) Check {
+	return CheckFunc(func(ctx context.Context, t *Transaction) Decision {
+		switch d := e.destination(ctx, t); {
+		case e.literal(d):
+			return refuse(t.named(dsn.New(dsn.LoopDetected, "This host's own address, and no such user here").WithCode(550)))
+		case d.verdict == undecided:
+			return refuse(d.err)
+		case d.verdict == unknown, d.verdict == suspended, d.verdict == unexpandable:
+			return refuse(t.named(d.err))
+		}
+		return Decision{}
+	})
+}
+
+// rejectRelocatedRecipient is reject_relocated_recipient. Postfix has it in
+// reject_unlisted_recipient.
+func rejectRelocatedRecipient(_ Stage, e *Env) Check {
+	return CheckFunc(func(ctx context.Context, t *Transaction) Decision {
+		if d := e.destination(ctx, t); d.verdict == relocated {
+			return refuse(d.err)
+		}
+		return Decision{}
+	})
+}
+
+// rejectOverQuota is reject_over_quota: a mailbox without room for what was
+// announced.
+func rejectOverQuota(_ Stage, e *Env) Check {
+	return CheckFunc(func(ctx context.Context, t *Transaction) Decision {
+		if d := e.destination(ctx, t); d.verdict == overQuota {
+			return refuse(t.named(d.err))
+		}
+		return Decision{}
+	})
+}

@@ -1,0 +1,130 @@
+package smtpd
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"toastmaster/configs"
+	"toastmaster/internal/dsn"
+	"toastmaster/internal/msglog"
+	"toastmaster/internal/smtpserver"
+	"toastmaster/mta/policy"
+)
+
+// TestListsAreAskedAtTheirSteps: each list alone refuses everybody, at its step
+// and no other, on the port that it is for.
+func TestListsAreAskedAtTheirSteps(t *testing.T) {
+	t.Parallel()
+	reject := []string{"reject"}
+	const (
+		greeted = "S: 220 *\nC: EHLO client.test\nS: ...\nS: 250 CHUNKING\n"
+		login   = "C: AUTH PLAIN AGFsaWNlQGV4YW1wbGUudGVzdABzZWNyZXQ=\nS: 235 *\n"
+		mail    = "C: MAIL FROM:<alice@example.test>\n"
+		rcpt    = "C: RCPT TO:<bob@example.test>\n"
+	)
+	for name, c := range map[string]struct {
+		set  func(*configs.Restrictions)
+		says string
+	}{
+		"client":      {func(r *configs.Restrictions) { r.Client = reject }, "S: 554 5.7.1 <127.0.0.1>: Client host rejected: Access denied\nS: <end>\n"},
+		"helo":        {func(r *configs.Restrictions) { r.Helo = reject }, "S: 220 *\nC: EHLO client.test\nS: 554 5.7.1 <client.test>: Helo command rejected: Access denied\nC: MAIL FROM:<x@elsewhere.test>\nS: 503 *\n"},
+		"sender":      {func(r *configs.Restrictions) { r.Sender = reject }, greeted + login + mail + "S: 554 5.7.1 <alice@example.test>: Sender address rejected: Access denied\n"},
+		"relay":       {func(r *configs.Restrictions) { r.Relay = reject }, greeted + login + mail + "S: 250 *\n" + rcpt + "S: 554 5.7.1 <bob@example.test>: Recipient address rejected: Access denied\n"},
+		"recipient":   {func(r *configs.Restrictions) { r.Recipient = reject }, greeted + login + mail + "S: 250 *\n" + rcpt + "S: 554 5.7.1 <bob@example.test>: Recipient address rejected: Access denied\n"},
+		"data":        {func(r *configs.Restrictions) { r.Data = reject }, greeted + login + mail + "S: 250 *\n" + rcpt + "S: 250 *\nC: DATA\nS: 554 5.7.1 <DATA>: Data command rejected: Access denied\nC: NOOP\nS: 250 *\n"},
+		"end of data": {func(r *configs.Restrictions) { r.EndOfData = reject }, greeted + login + mail + "S: 250 *\n" + rcpt + "S: 250 *\nC: DATA\nS: 354 *\nC: x\nC: .\nS: 554 5.7.1 <END-OF-MESSAGE>: End-of-data rejected: Access denied\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBed(t)
+			b.o.Params.AuthOnListen = true
+			c.set(&b.o.Params.Restrictions)
+			good := greeted + login + mail + "S: 250 *\n" + rcpt + "S: 250 *\nC: DATA\nS: 354 *\nC: x\nC: .\nS: 250 *\nC: QUIT\nS: 221 *\n"
+			end := "C: QUIT\nS: 221 *\n"
+			if strings.HasSuffix(c.says, "<end>\n") {
+				end = ""
+			}
+			play(t, b, (*Daemon).MX, c.says+end)
+			if len(b.sent.all) > 0 {
+				t.Fatal("a message that was refused was submitted")
+			}
+			play(t, b, (*Daemon).Submission, good)
+
+			b.o.Params.MUARestrictions, b.o.Params.Restrictions = b.o.Params.Restrictions, b.o.Params.MUARestrictions
+			play(t, b, (*Daemon).Submission, c.says+end)
+			play(t, b, (*Daemon).MX, good)
+		})
+	}
+}
+
+// TestTrustedNetworksRelayByAList: without permit_mynetworks they do not.
+func TestTrustedNetworksRelayByAList(t *testing.T) {
+	t.Parallel()
+	b := newBed(t)
+	b.o.Params.Restrictions.Relay = []string{"permit_sasl_authenticated", "defer_unauth_destination"}
+	play(t, b, (*Daemon).MX, `S: 220 *
+C: HELO client.test
+S: 250 *
+C: MAIL FROM:<s@elsewhere.test>
+S: 250 *
+C: RCPT TO:<x@elsewhere.test>
+S: 454 4.7.1 <x@elsewhere.test>: Relay access denied
+C: RCPT TO:<alice@example.test>
+S: 250 *
+C: QUIT
+S: 221 *
+`)
+	// And without the list of who is here they are told later.
+	b.o.Params.Restrictions.Recipient = []string{"reject_over_quota"}
+	play(t, b, (*Daemon).MX, `S: 220 *
+C: HELO client.test
+S: 250 *
+C: MAIL FROM:<s@elsewhere.test>
+S: 250 *
+C: RCPT TO:<nobody@example.test>
+S: 250 *
+C: RCPT TO:<postmaster>
+S: 250 *
+C: QUIT
+S: 221 *
+`)
+}
+
+// TestAnOpenRelayDoesNotStart, on neither kind of port.
+func TestAnOpenRelayDoesNotStart(t *testing.T) {
+	t.Parallel()
+	for param, set := range map[string]func(*configs.SMTPD){
+		"smtpd.relay_restrictions":     func(p *configs.SMTPD) { p.Restrictions.Relay = []string{"permit_mynetworks"} },
+		"smtpd.mua_relay_restrictions": func(p *configs.SMTPD) { p.MUARestrictions.Relay = nil },
+	} {
+		b := newBed(t)
+		set(&b.o.Params)
+		_, err := New(b.o)
+		var m *policy.Mistake
+		if !errors.As(err, &m) || m.Param != param || CheckRestrictions(b.o.Params) == nil {
+			t.Errorf("%s: %v", param, err)
+		}
+	}
+}
+
+// TestAnActionThatNobodyCarriesOutIsNoSilence: the client comes again, and the
+// operator reads why.
+func TestAnActionThatNobodyCarriesOutIsNoSilence(t *testing.T) {
+	t.Parallel()
+	b := newBed(t)
+	var log bytes.Buffer
+	b.o.Log = msglog.New(slog.NewTextHandler(&log, nil))
+	s := &session{d: daemon(t, b.o), c: &smtpserver.Conn{}}
+	for action := policy.Hold; action <= policy.Info; action++ {
+		list := policy.NewList(policy.CheckFunc(func(context.Context, *policy.Transaction) policy.Decision {
+			return policy.Decision{Action: action}
+		}))
+		if e := s.refused(t.Context(), list); e == nil || e.Status != dsn.Misconfigured || !strings.Contains(log.String(), "action="+action.String()) {
+			t.Errorf("%s: %v, %s", action, e, log.String())
+		}
+	}
+}
