@@ -26,16 +26,18 @@ func newConfigCommand(env *environment) *cobra.Command {
 }
 
 func newConfigCheckCommand(env *environment) *cobra.Command {
-	var asJSON bool
+	var asJSON, bind bool
 	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "Read the file and everything it names, and start nothing",
 		Long: "Reads the file and everything it names, and starts nothing. Mistakes end with exit\n" +
 			"code 2, warnings do not, 1 means that it cannot be said now (a locked database).\n" +
-			"With --json the answer is JSON in any case: file, status, mistakes, warnings.",
+			"With --bind it tries the ports, too, without listening: those that another program\n" +
+			"has are a warning, those of the instance that runs are its own. With --json the answer\n" +
+			"is JSON in any case: file, status, mistakes, warnings.",
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			warnings, err := checkAll(cmd.Context(), env)
+			warnings, err := checkAll(cmd.Context(), env, bind)
 			if asJSON {
 				return checkJSON(env, warnings, err)
 			}
@@ -50,11 +52,12 @@ func newConfigCheckCommand(env *environment) *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&bind, "bind", false, "try to bind the ports, too")
 	return cmd
 }
 
-// checkAll is all that can be said of the configuration.
-func checkAll(ctx context.Context, env *environment) (warnings []string, err error) {
+// checkAll is all that can be said of the configuration, with bind of the ports, too.
+func checkAll(ctx context.Context, env *environment, bind bool) (warnings []string, err error) {
 	c, err := env.config()
 	if err != nil {
 		return nil, err
@@ -63,7 +66,13 @@ func checkAll(ctx context.Context, env *environment) (warnings []string, err err
 	if err != nil {
 		return nil, err
 	}
-	return checkWarnings(ctx, c, plan)
+	if warnings, err = checkWarnings(ctx, c, plan); err != nil || !bind {
+		return warnings, err
+	}
+	for _, w := range busyPorts(ctx, c) {
+		warnings = append(warnings, w.Error())
+	}
+	return warnings, nil
 }
 
 // mistake is one of the configuration, for programs.

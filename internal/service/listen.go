@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const unixPrefix = "unix:"
@@ -44,6 +46,53 @@ func ListenUnix(path string, mode fs.FileMode, gid int) (net.Listener, error) {
 		return nil, fmt.Errorf("listen on %s%s: %w", unixPrefix, path, cause(err))
 	}
 	return l, nil
+}
+
+// Try binds a TCP address and lets it go: what keeps a start from listening there, without
+// a start. It does not listen, so that no client comes in, and a start at the same moment
+// is not disturbed. A unix socket is not tried.
+func Try(address string) error {
+	if strings.HasPrefix(address, unixPrefix) {
+		return nil
+	}
+	network, asked := family(address)
+	a, err := net.ResolveTCPAddr(network, asked)
+	if err != nil {
+		return err
+	}
+	switch ip4 := a.IP.To4(); {
+	case ip4 != nil || network == "tcp4":
+		sa := &unix.SockaddrInet4{Port: a.Port}
+		copy(sa.Addr[:], ip4)
+		return tryBind(unix.AF_INET, sa)
+	default:
+		sa := &unix.SockaddrInet6{Port: a.Port}
+		copy(sa.Addr[:], a.IP.To16())
+		err := tryBind(unix.AF_INET6, sa)
+		if errors.Is(err, unix.EAFNOSUPPORT) && (a.IP == nil || a.IP.IsUnspecified()) {
+			return tryBind(unix.AF_INET, &unix.SockaddrInet4{Port: a.Port})
+		}
+		return err
+	}
+}
+
+// tryBind has the options of net.Listen: of two sockets with SO_REUSEADDR one may be
+// bound while the other listens on neither address nor port of it.
+func tryBind(domain int, sa unix.Sockaddr) error {
+	fd, err := unix.Socket(domain, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	if domain == unix.AF_INET6 {
+		if err := unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 0); err != nil {
+			return err
+		}
+	}
+	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
+		return err
+	}
+	return unix.Bind(fd, sa)
 }
 
 // family says what net.Listen is to be told: it takes "0.0.0.0" for both
