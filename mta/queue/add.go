@@ -34,11 +34,7 @@ func (q *Queue) Add(ctx context.Context, env *envelope.Envelope, prefix []byte, 
 		q.room.Release(1)
 		return diskError(err)
 	}
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.known[m.id] = m
-	q.incoming.push(m)
-	signal(q.wake)
+	q.index.add(m)
 	return nil
 }
 
@@ -131,11 +127,9 @@ func (q *Queue) disown(id envelope.QueueID, external bool, cause error) {
 	if errors.Is(cause, journal.ErrTooLarge) || errors.Is(cause, journal.ErrClosed) {
 		return
 	}
-	if err := q.j.AppendLazy(gone{id, goneDeleted}.encode()); err != nil {
-		q.o.Log.Warn("queue mark not written", "id", id, "cause", err.Error())
-	}
+	q.bidFarewell(id, leftDeleted)
 	if external {
-		q.cleanLater(cleanup{paths: []string{q.places.content(id)}})
+		q.cleanLater(departure{paths: []string{q.places.content(id)}})
 	}
 }
 
@@ -197,16 +191,6 @@ func (q *Queue) account(m *message) bool {
 	}
 	m.counted = cost
 	return true
-}
-
-// park drops the envelope of a message that is not active any more, if it is in
-// the journal and beyond the budget of memory.
-func (m *message) park() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.place == Incoming && m.counted == 0 {
-		m.env, m.text = nil, nil
-	}
 }
 
 // envelopeCost is a rough size of an envelope in memory.

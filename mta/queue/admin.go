@@ -9,207 +9,72 @@ import (
 
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/envelope"
-	"toastmaster/internal/msglog"
 )
 
 // errBusy is the answer when another call or the queue itself is moving the
 // message just now.
 var errBusy = dsn.New(dsn.MailSystem, "The message is being moved, please try again")
 
-// claim keeps a message that is not active from being handed out, until
-// unclaim or until it has left. For an active one, onActive is called under
-// the queue's lock instead and claim returns nil.
-func (q *Queue) claim(id envelope.QueueID, onActive func(m *message)) (*message, error) {
+// call is an operator's call about a message: in memory, or in a file that is
+// looked for.
+func (q *Queue) call(ctx context.Context, id envelope.QueueID, e event) error {
 	if !validID(id) {
-		return nil, ErrNoMessage
+		return ErrNoMessage
 	}
-	q.mu.Lock()
-	m := q.known[id]
-	switch {
-	case m == nil:
-		m = &message{id: id, stage: stageBusy, was: stageFinished}
-		q.known[id] = m
-		q.due.drop(id)
-		q.mu.Unlock()
-		return q.claimFile(m)
-	case m.stage == stageActive:
-		onActive(m)
-		m = nil
-	case m.stage == stageFinished:
-		q.mu.Unlock()
-		return nil, ErrNoMessage
-	case m.stage == stageBusy:
-		q.mu.Unlock()
-		return nil, errBusy
-	default:
-		m.was, m.stage = m.stage, stageBusy
+	j, known := q.index.call(id, e)
+	if known {
+		return q.run(ctx, j)
 	}
-	q.mu.Unlock()
-	return m, nil
-}
-
-// claimFile finds the file of a message that is not in memory.
-func (q *Queue) claimFile(m *message) (*message, error) {
-	place, err := q.places.where(m.id)
-	if err == nil && place == "" {
-		err = ErrNoMessage
-	}
-	if err != nil {
-		q.mu.Lock()
-		defer q.mu.Unlock()
-		delete(q.known, m.id)
-		return nil, err
-	}
-	m.setPlace(place)
-	return m, nil
-}
-
-// unclaim makes a claimed message what it was before.
-func (q *Queue) unclaim(m *message) {
-	m.park()
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	m.stage = m.was
-	switch m.was {
-	case stageIncoming:
-		q.incoming.push(m)
-	case stageWaiting:
-		q.due.add(m.id, m.next, true)
-	default:
-		delete(q.known, m.id)
-		if m.place == Deferred {
-			if info, err := q.o.FS.Stat(q.places.path(Deferred, m.id)); err == nil {
-				q.due.add(m.id, q.believable(m.id, info.ModTime()), false)
-				q.due.flush(m.id, m.flushed)
-			}
+	m := j.m
+	place, next, err := q.places.where(id)
+	if err != nil || place == "" {
+		q.index.event(m, evVanished)
+		if err == nil {
+			err = ErrNoMessage
 		}
-	}
-	signal(q.wake)
-}
-
-// Hold takes a message out of delivery until Release. An active one is held
-// when its present attempt ends. ErrUnchanged when it is on hold.
-func (q *Queue) Hold(ctx context.Context, id envelope.QueueID) error {
-	unchanged := false
-	m, err := q.claim(id, func(m *message) { unchanged, m.hold, m.requeue = m.hold, true, false })
-	if unchanged {
-		return ErrUnchanged
-	}
-	if m == nil || err != nil {
 		return err
 	}
-	if m.was != stageFinished {
-		return q.deferMessage(ctx, m, Hold, q.o.Clock.Now())
+	at := inHold
+	if place == Deferred {
+		at, next = inDeferred, q.believable(id, next)
 	}
-	defer q.unclaim(m)
-	if m.place == Hold {
-		return ErrUnchanged
-	}
-	if err := q.places.move(Deferred, Hold, id); err != nil {
-		return diskError(err)
-	}
-	m.setPlace(Hold)
-	return nil
+	m.mu.Lock()
+	m.place = place
+	m.mu.Unlock()
+	return q.run(ctx, q.index.found(m, at, next, e))
 }
 
-// askNow notes that a try of a claimed message is asked for, now.
-func (q *Queue) askNow(m *message) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	m.flushed = q.o.Clock.Now()
-	m.next = m.flushed // of one without a file
+// Hold takes a message out of delivery until Release. An active one, or one that is
+// just being moved, is held as soon as that ends. ErrUnchanged when it is on hold.
+// After an error of the disk one that is in memory is not delivered: it is tried
+// again every queue.run_delay.
+func (q *Queue) Hold(ctx context.Context, id envelope.QueueID) error {
+	err := q.call(ctx, id, evHold)
+	return diskError(err)
 }
 
 // Release ends a hold; the message is due at once, also when its destination
 // was found dead (Item.Flushed). ErrUnchanged when it is not on hold.
-func (q *Queue) Release(_ context.Context, id envelope.QueueID) error {
-	unchanged := false
-	m, err := q.claim(id, func(m *message) { unchanged, m.hold = !m.hold, false })
-	if unchanged {
-		return ErrUnchanged
-	}
-	if m == nil || err != nil {
-		return err
-	}
-	defer q.unclaim(m)
-	if m.was != stageFinished || m.place != Hold {
-		return ErrUnchanged
-	}
-	q.askNow(m)
-	return q.releaseHeld(m)
-}
-
-// releaseHeld moves a claimed message from hold to deferred, due now.
-func (q *Queue) releaseHeld(m *message) error {
-	now := q.o.Clock.Now()
-	if err := q.o.FS.Chtimes(q.places.path(Hold, m.id), now, now); err != nil {
-		return diskError(err)
-	}
-	if err := q.places.move(Hold, Deferred, m.id); err != nil {
-		return diskError(err)
-	}
-	m.setPlace(Deferred)
-	return nil
+func (q *Queue) Release(ctx context.Context, id envelope.QueueID) error {
+	return diskError(q.call(ctx, id, evRelease))
 }
 
 // Requeue makes a message due at once, also when its destination was found
 // dead (Item.Flushed), and forgets what was resolved: attempts and reasons. A
 // held one is released.
-func (q *Queue) Requeue(_ context.Context, id envelope.QueueID) error {
-	m, err := q.claim(id, func(m *message) {
-		m.requeue, m.hold, m.flushed = true, false, q.o.Clock.Now()
-	})
-	if m == nil || err != nil {
-		return err
-	}
-	q.askNow(m)
-	defer q.unclaim(m)
-	if m.was != stageFinished {
-		return nil
-	}
-	f, mf, err := q.places.read(m.place, id)
-	if err != nil {
-		return diskError(err)
-	}
-	if err := f.Close(); err != nil {
-		return diskError(err)
-	}
-	s := mf.state
-	s.attempts, s.warned = 0, false
-	for i := range s.rcpts {
-		s.rcpts[i].last = nil
-	}
-	if err := q.places.update(m.place, id, s, q.o.Clock.Now()); err != nil {
-		return diskError(err)
-	}
-	if m.place == Hold {
-		return q.releaseHeld(m)
-	}
-	return nil
+func (q *Queue) Requeue(ctx context.Context, id envelope.QueueID) error {
+	return diskError(q.call(ctx, id, evRequeue))
 }
 
 // Delete removes a message without a report. An active one is removed when its
-// present attempt ends. After an error of the disk one that is in the journal is
+// present attempt ends. After an error of the disk one that is in memory is
 // not delivered: its removal is tried again every queue.run_delay.
 func (q *Queue) Delete(ctx context.Context, id envelope.QueueID) error {
-	m, err := q.claim(id, func(m *message) { m.remove = true })
+	err := q.call(ctx, id, evDelete)
 	if errors.Is(err, ErrNoMessage) {
 		return q.deleteCorrupt(id)
 	}
-	if m == nil || err != nil {
-		return err
-	}
-	if m.was != stageFinished {
-		return q.removeActive(ctx, m)
-	}
-	err = q.removeFile(ctx, m.place, id)
-	m.setPlace("")
-	q.unclaim(m)
-	if err != nil {
-		return diskError(err)
-	}
-	q.o.Log.Event(msglog.Removed{ID: id, Reason: "deleted"})
-	return nil
+	return diskError(err)
 }
 
 // deleteCorrupt removes what corrupt/ has under an ID.
@@ -246,9 +111,7 @@ func (q *Queue) Flush(ctx context.Context, f Filter) (int, error) {
 	}
 	now := q.o.Clock.Now()
 	if f.Sender == "" && f.Recipient == "" {
-		q.mu.Lock()
-		q.flushed = now
-		q.mu.Unlock()
+		q.index.flushAll(now)
 	}
 	n := q.flushWaiting(f, now)
 	err := q.places.each(Deferred, func(id envelope.QueueID, _ fs.DirEntry) error {
@@ -272,46 +135,21 @@ func (q *Queue) Flush(ctx context.Context, f Filter) (int, error) {
 			return err
 		}
 		n++
-		q.mu.Lock()
-		defer q.mu.Unlock()
-		if q.known[id] == nil {
-			q.due.add(id, now, false)
-			q.due.flush(id, now)
-		}
+		q.index.flushResting(id, now)
 		return nil
 	})
-	signal(q.wake)
-	signal(q.rescan)
+	signal(q.index.wake)
+	signal(q.index.rescan)
 	return n, diskError(err)
 }
 
 // flushWaiting is Flush for deferred messages that have no file.
 func (q *Queue) flushWaiting(f Filter, now time.Time) int {
 	n := 0
-	for _, m := range q.waiting() {
-		info, err := q.messageInfo(m)
-		if err != nil || !f.matches(info) {
-			continue
-		}
-		q.mu.Lock()
-		if m.stage == stageWaiting {
-			m.next, m.flushed = now, now
-			q.due.add(m.id, now, true)
+	for _, m := range q.index.all(func(m *message) bool { return m.at.stage == waiting }) {
+		if info, err := q.messageInfo(m); err == nil && f.matches(info) && q.index.flushWaiting(m, now) {
 			n++
 		}
-		q.mu.Unlock()
 	}
 	return n
-}
-
-func (q *Queue) waiting() []*message {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	var out []*message
-	for _, m := range q.known {
-		if m.stage == stageWaiting {
-			out = append(out, m)
-		}
-	}
-	return out
 }

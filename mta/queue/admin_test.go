@@ -63,11 +63,11 @@ func TestAdministration(t *testing.T) {
 	later := time.Now().Add(time.Hour)
 	q := running(t, options(faultfs.NewDisk()))
 	deferred := add(t, q, "deferred\n", "a")
-	it := next(t, q)
+	it := take(t, q)
 	it.Failed(0, dsn.New(dsn.NoAnswer, "no answer"))
 	closeItem(t, it, later)
 	active, incoming := add(t, q, "active\n", "b"), add(t, q, large, "c")
-	it = next(t, q)
+	it = take(t, q)
 	if got := list(t, q, Filter{}); got != "deferred active incoming" {
 		t.Fatal(got)
 	}
@@ -106,18 +106,18 @@ func TestAdministration(t *testing.T) {
 	must(t, content.Close())
 
 	must(t, q.Release(ctx, incoming.ID))
-	if it = next(t, q); it.Envelope.ID != incoming.ID || text(t, it) != prefix+large {
+	if it = take(t, q); it.Envelope.ID != incoming.ID || text(t, it) != prefix+large {
 		t.Error("released message")
 	}
 	must(t, q.Delete(ctx, incoming.ID))
 	closeItem(t, it, later)
 	must(t, q.Requeue(ctx, deferred.ID))
-	if it = next(t, q); it.Envelope.ID != deferred.ID || it.Attempts != 0 || it.LastError(0) != nil {
+	if it = take(t, q); it.Envelope.ID != deferred.ID || it.Attempts != 0 || it.LastError(0) != nil {
 		t.Errorf("requeued message: %+v", it)
 	}
 	must(t, q.Requeue(ctx, deferred.ID))
 	closeItem(t, it, later)
-	it = next(t, q)
+	it = take(t, q)
 	closeItem(t, it, later)
 	must(t, q.Delete(ctx, active.ID))
 	if got := list(t, q, Filter{}); got != "deferred" {
@@ -129,7 +129,7 @@ func TestAdministration(t *testing.T) {
 	if n, err := q.Flush(ctx, Filter{Recipient: "A@Example.Test", Sender: "sender@example.org"}); n != 1 || err != nil {
 		t.Error(n, err)
 	}
-	done(t, next(t, q), EffectFinal)
+	done(t, take(t, q), EffectFinal)
 	for _, call := range []func(context.Context, envelope.QueueID) error{q.Hold, q.Release, q.Requeue, q.Delete} {
 		for _, id := range []envelope.QueueID{active.ID, deferred.ID, q.NewID(), "../../etc/passwd", ""} {
 			if err := call(ctx, id); !errors.Is(err, ErrNoMessage) {
@@ -159,7 +159,7 @@ func TestListPages(t *testing.T) {
 	for i := range 60 {
 		want = append(want, add(t, q, "x\n", fmt.Sprint("r", i%3)).ID)
 		if i%2 == 0 {
-			closeItem(t, next(t, q), time.Now().Add(time.Hour))
+			closeItem(t, take(t, q), time.Now().Add(time.Hour))
 		}
 	}
 	var got []envelope.QueueID
@@ -192,8 +192,8 @@ func TestMarksAreOnDiskBeforeTheFileGoes(t *testing.T) {
 		o.Config.LazyInterval = 10 * time.Second
 		q := open(t, o)
 		add(t, q, "x\n", "a")
-		closeItem(t, next(t, q), time.Now().Add(5*time.Millisecond))
-		done(t, next(t, q), EffectFinal)
+		closeItem(t, take(t, q), time.Now().Add(5*time.Millisecond))
+		done(t, take(t, q), EffectFinal)
 		must(t, q.j.Checkpoint(context.Background()))
 		q.removeFinished(context.Background())
 		crashed := d.Crash()
@@ -211,14 +211,14 @@ func TestSlowMessagesLeaveTheJournal(t *testing.T) {
 		o.Config.MoveSegments, o.Config.ContentMemory = 2, 0
 		q := open(t, o)
 		slowActive := add(t, q, "active\n", "a", "b", "c")
-		slow := next(t, q)
+		slow := take(t, q)
 		must(t, slow.Done(0, EffectFinal))
 		must(t, slow.Done(1, EffectStore))
 		waiting := add(t, q, large, "a")
 		for range 30 {
 			env := add(t, q, strings.Repeat("x", 7000), "a")
 			for {
-				it := next(t, q)
+				it := take(t, q)
 				if it.Envelope.ID == env.ID {
 					done(t, it, EffectFinal)
 					break
@@ -237,13 +237,13 @@ func TestSlowMessagesLeaveTheJournal(t *testing.T) {
 		must(t, q.j.Flush(context.Background()))
 		crashed := d.Crash()
 		must(t, q.scan(context.Background()))
-		if it := next(t, q); it.Envelope.ID != waiting.ID || text(t, it) != prefix+large {
+		if it := take(t, q); it.Envelope.ID != waiting.ID || text(t, it) != prefix+large {
 			t.Error("the waiting message")
 		}
 		closeItem(t, slow, time.Time{})
 		closeQueue(t, q)
 		q = running(t, options(crashed))
-		if it := next(t, q); it.Envelope.ID != waiting.ID || !it.Replay {
+		if it := take(t, q); it.Envelope.ID != waiting.ID || !it.Replay {
 			t.Errorf("%s, not %s", it.Envelope.ID, slowActive.ID)
 		}
 		nothing(t, q)
@@ -258,7 +258,7 @@ func TestMoreDueThanFitsInMemory(t *testing.T) {
 		q := open(t, o)
 		for range 23 {
 			add(t, q, "x\n", "a")
-			closeItem(t, next(t, q), time.Now().Add(24*time.Hour))
+			closeItem(t, take(t, q), time.Now().Add(24*time.Hour))
 		}
 		if n, err := q.Flush(context.Background(), Filter{}); n != 23 || err != nil {
 			t.Fatal(n, err)
@@ -267,7 +267,7 @@ func TestMoreDueThanFitsInMemory(t *testing.T) {
 		ended := make(chan error, 1)
 		go func() { ended <- q.Run(ctx) }()
 		for range 23 {
-			done(t, next(t, q), EffectFinal)
+			done(t, take(t, q), EffectFinal)
 		}
 		nothing(t, q)
 		cancel()

@@ -2,10 +2,12 @@ package queue
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
 	"toastmaster/internal/dsn"
+	"toastmaster/internal/envelope"
 	"toastmaster/internal/testkit/clocktest"
 	"toastmaster/internal/testkit/faultfs"
 )
@@ -35,7 +37,7 @@ func TestAskedForWhileAFileIsWritten(t *testing.T) {
 			q := open(t, o)
 			defer closeQueue(t, q)
 			env := add(t, q, "text\n", "a")
-			it := next(t, q)
+			it := take(t, q)
 			if c.first != nil {
 				must(t, c.first(q, it))
 			}
@@ -58,12 +60,130 @@ func TestAskedForWhileAFileIsWritten(t *testing.T) {
 			if c.want == "" || !c.due {
 				nothing(t, q)
 			} else {
-				it = next(t, q)
+				it = take(t, q)
 				closeItem(t, it, clk.Now().Add(time.Hour))
 			}
 			if got := place(t, q, env.ID); got != c.want {
 				t.Errorf("it is in %q", got)
 			}
 		})
+	}
+}
+
+// TestAnAskedForHoldOutlivesTheDisk: a hold that could not be carried out when the
+// attempt ended is neither forgotten nor overtaken by the next attempt, also when
+// the message is moved out of the journal meanwhile.
+func TestAnAskedForHoldOutlivesTheDisk(t *testing.T) {
+	t.Parallel()
+	for name, moved := range map[string]bool{"waits in the journal": false, "moved to a file": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := faultfs.Wrap(faultfs.NewDisk())
+			clk := clocktest.New(time.Unix(1_700_000_000, 0))
+			o := options(f)
+			o.Clock = clk
+			o.Config.MoveSegments = 1
+			q := open(t, o)
+			defer closeQueue(t, q)
+			env := add(t, q, "text\n", "a")
+			it := take(t, q)
+			must(t, q.Hold(t.Context(), env.ID))
+			it.Failed(0, dsn.New(dsn.MailSystem, "not now"))
+			f.Hook(failing(faultfs.Create, "/queue"))
+			if err := it.Close(t.Context(), clk.Now().Add(time.Minute), false); err == nil {
+				t.Fatal("held without a file")
+			}
+			f.Hook(nil)
+			if moved {
+				fillSegments(t, q, 3)
+				q.shorten(t.Context())
+			}
+			clk.Advance(o.Config.RunDelay + time.Minute)
+			must(t, q.scan(t.Context()))
+			for it := tryTake(t, q); it != nil; it = tryTake(t, q) {
+				if it.Envelope.ID == env.ID {
+					t.Fatal("handed out in spite of the hold")
+				}
+				done(t, it, EffectFinal)
+			}
+			if got := place(t, q, env.ID); got != Hold {
+				t.Errorf("it is in %q", got)
+			}
+		})
+	}
+}
+
+// TestAskedForWhileAFileIsRead: what an operator asks for while a deferred message
+// is read for its next attempt is done, also when it cannot be read.
+func TestAskedForWhileAFileIsRead(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	for name, c := range map[string]struct {
+		ask  func(q *Queue, id envelope.QueueID) error
+		want Place
+	}{
+		"hold":   {func(q *Queue, id envelope.QueueID) error { return q.Hold(ctx, id) }, Hold},
+		"delete": {func(q *Queue, id envelope.QueueID) error { return q.Delete(ctx, id) }, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := faultfs.Wrap(faultfs.NewDisk())
+			clk := clocktest.New(time.Unix(1_700_000_000, 0))
+			o := options(f)
+			o.Clock = clk
+			q := open(t, o)
+			defer closeQueue(t, q)
+			env := add(t, q, "text\n", "a")
+			it := take(t, q)
+			it.Failed(0, dsn.New(dsn.MailSystem, "not now"))
+			must(t, it.Close(ctx, clk.Now().Add(time.Hour), false))
+			clk.Advance(time.Hour)
+			must(t, q.scan(ctx))
+			asked := false
+			f.Hook(func(op faultfs.Op, name string) error {
+				if op != faultfs.Open || asked || !strings.Contains(name, "/deferred/") {
+					return nil
+				}
+				asked = true
+				if err := c.ask(q, env.ID); err != nil {
+					t.Errorf("%v", err)
+				}
+				return faultfs.EIO
+			})
+			nothing(t, q)
+			f.Hook(nil)
+			if !asked {
+				t.Fatal("the file was not read")
+			}
+			for range 2 {
+				clk.Advance(o.Config.RunDelay)
+				must(t, q.scan(ctx))
+				nothing(t, q)
+			}
+			if got := place(t, q, env.ID); got != c.want {
+				t.Errorf("it is in %q", got)
+			}
+		})
+	}
+}
+
+// TestAHoldIsNotOvertaken: whoever was told that an active message will be held
+// does not see it handed out again, at whatever moment of the end of the attempt
+// he asked.
+func TestAHoldIsNotOvertaken(t *testing.T) {
+	t.Parallel()
+	q := open(t, options(faultfs.NewDisk()))
+	defer closeQueue(t, q)
+	for range 300 {
+		env := add(t, q, "text\n", "a")
+		it := take(t, q)
+		asked := make(chan error, 1)
+		go func() { asked <- q.Hold(context.Background(), env.ID) }()
+		closeItem(t, it, time.Time{}) // due at once: it goes back to the others
+		must(t, <-asked)
+		nothing(t, q)
+		if got := place(t, q, env.ID); got != Hold {
+			t.Fatalf("it is in %q", got)
+		}
 	}
 }

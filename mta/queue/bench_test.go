@@ -70,7 +70,7 @@ func BenchmarkAdd(b *testing.B) {
 	for b.Loop() {
 		add(b, q, content, "a")
 		b.StopTimer()
-		it := next(b, q)
+		it := take(b, q)
 		_ = it.Done(0, EffectFinal)
 		_ = it.Close(context.Background(), time.Time{}, false)
 		b.StartTimer()
@@ -92,7 +92,7 @@ func BenchmarkDefer(b *testing.B) {
 			defer func() { finished <- struct{}{} }()
 			for left.Add(-1) >= 0 {
 				add(b, q, "Subject: x\n\nbody\n", "a")
-				closeItem(b, next(b, q), later)
+				closeItem(b, take(b, q), later)
 			}
 		}()
 	}

@@ -5,20 +5,20 @@ import (
 	"errors"
 	"path/filepath"
 
-	"toastmaster/internal/envelope"
 	"toastmaster/internal/journal"
 )
 
-// cleanup is what to do about a finished message once the store is durable and
-// the marks are on disk.
-type cleanup struct {
-	id    envelope.QueueID // to be forgotten, "" for none
-	paths []string         // to be removed
-	pin   journal.Position // to be released when they are durably gone
+// departure is what a message leaves on the disk that goes once the store is durable
+// and the marks are on disk.
+type departure struct {
+	m     *message // nil: a content that its message does not need any more
+	paths []string // of files to be removed
+	stray string   // of a file that does not count, "" for none
+	pin   journal.Position
 }
 
 // cleanLater removes files after the next checkpoint.
-func (q *Queue) cleanLater(c cleanup) {
+func (q *Queue) cleanLater(c departure) {
 	q.finishedMu.Lock()
 	q.finished = append(q.finished, c)
 	q.finishedMu.Unlock()
@@ -68,8 +68,6 @@ func (q *Queue) checkpoint(ctx context.Context) error {
 
 // removeFinished removes the files that a checkpoint has made superfluous.
 func (q *Queue) removeFinished(ctx context.Context) {
-	q.tidying.Lock()
-	defer q.tidying.Unlock()
 	q.finishedMu.Lock()
 	list := q.removable
 	q.removable = nil
@@ -81,12 +79,16 @@ func (q *Queue) removeFinished(ctx context.Context) {
 		q.keepRemovable(list)
 		return
 	}
-	var failed []cleanup
+	var failed []departure
 	dirs := map[string]error{}
 	for _, c := range list {
 		for _, path := range c.paths {
 			dir := filepath.Dir(path)
 			dirs[dir] = errors.Join(dirs[dir], q.places.remove(path))
+		}
+		if c.stray != "" {
+			dir := filepath.Dir(c.stray)
+			dirs[dir] = errors.Join(dirs[dir], q.places.removeStray(c.stray))
 		}
 	}
 	for dir, err := range dirs {
@@ -98,31 +100,30 @@ func (q *Queue) removeFinished(ctx context.Context) {
 		}
 	}
 	for _, c := range list {
-		if !q.cleaned(c, dirs) {
+		if c.cleared(dirs) {
+			q.j.Release(c.pin)
+			if c.m != nil {
+				_ = q.advance(ctx, c.m, evCleared) // forgets it
+			}
+		} else {
 			failed = append(failed, c)
 		}
 	}
 	q.keepRemovable(failed)
 }
 
-// cleaned lets go of a message whose files are durably gone.
-func (q *Queue) cleaned(c cleanup, dirs map[string]error) bool {
-	for _, path := range c.paths {
-		if dirs[filepath.Dir(path)] != nil {
+// cleared says that the files of a message are durably gone.
+func (c departure) cleared(dirs map[string]error) bool {
+	for _, path := range append(c.paths[:len(c.paths):len(c.paths)], c.stray) {
+		if path != "" && dirs[filepath.Dir(path)] != nil {
 			return false
 		}
-	}
-	q.j.Release(c.pin)
-	if c.id != "" {
-		q.mu.Lock()
-		defer q.mu.Unlock()
-		delete(q.known, c.id)
 	}
 	return true
 }
 
 // keepRemovable tries again after the next checkpoint.
-func (q *Queue) keepRemovable(list []cleanup) {
+func (q *Queue) keepRemovable(list []departure) {
 	if len(list) == 0 {
 		return
 	}

@@ -27,9 +27,9 @@ func TestAClockThatWasAhead(t *testing.T) {
 	due := func(q *Queue, want time.Time, what string) {
 		t.Helper()
 		must(t, q.scan(context.Background()))
-		q.mu.Lock()
-		q.due.horizon = want.Add(time.Second)
-		q.mu.Unlock()
+		q.index.mu.Lock()
+		q.index.due.horizon = want.Add(time.Second)
+		q.index.mu.Unlock()
 		all, err := q.List(context.Background(), Filter{}, "", 10)
 		must(t, err)
 		if len(all) != 1 || !all[0].Next.Equal(want) {
@@ -38,7 +38,7 @@ func TestAClockThatWasAhead(t *testing.T) {
 	}
 	q, _ := openAt(today.AddDate(1, 0, 0))
 	id := add(t, q, "text\n", "a").ID
-	it := next(t, q)
+	it := take(t, q)
 	must(t, it.Close(t.Context(), q.o.Clock.Now().Add(most), false))
 	closeQueue(t, q)
 
@@ -52,7 +52,7 @@ func TestAClockThatWasAhead(t *testing.T) {
 	must(t, q.scan(context.Background()))
 	nothing(t, q)
 	now.Advance(time.Second)
-	if it := next(t, q); it.Envelope.ID != id {
+	if it := take(t, q); it.Envelope.ID != id {
 		t.Errorf("%s", it.Envelope.ID)
 	} else {
 		must(t, it.Close(t.Context(), now.Now().Add(most), false))
@@ -61,14 +61,14 @@ func TestAClockThatWasAhead(t *testing.T) {
 	// While it runs, the clock goes back by a year.
 	now.Advance(-365 * 24 * time.Hour)
 	must(t, q.scan(context.Background()))
-	q.mu.Lock()
-	if at, ok := q.due.top(); ok && at.After(now.Now().Add(most)) {
+	q.index.mu.Lock()
+	if at, ok := q.index.due.top(); ok && at.After(now.Now().Add(most)) {
 		t.Errorf("due at %v, it is %v", at, now.Now())
 	}
-	q.mu.Unlock()
+	q.index.mu.Unlock()
 	now.Advance(most + time.Second)
 	must(t, q.scan(context.Background()))
-	if it := next(t, q); it.Envelope.ID != id {
+	if it := take(t, q); it.Envelope.ID != id {
 		t.Errorf("%s", it.Envelope.ID)
 	} else {
 		must(t, it.Close(t.Context(), now.Now().Add(most), false))

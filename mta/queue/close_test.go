@@ -46,7 +46,7 @@ func TestDeleteEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	q := running(t, options(faultfs.NewDisk()))
 	env := add(t, q, "1", "a")
-	it := next(t, q)
+	it := take(t, q)
 	it.Failed(0, dsn.New(dsn.NoAnswer, "no"))
 	closeItem(t, it, time.Now().Add(time.Hour))
 	ctx, cancel := context.WithCancel(t.Context())

@@ -134,7 +134,7 @@ func FuzzRecord(f *testing.F) {
 	outside.env = taggedEnvelope()
 	f.Add(append(encodeMessage(outside), "abc"...))
 	f.Add(mark{env.ID, 3, EffectStore, 1 << 60, 7}.encode())
-	f.Add(gone{env.ID, goneMoved}.encode())
+	f.Add(farewell{env.ID, leftMoved}.encode())
 	f.Add(checkpointed{9, 9}.encode())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if len(b) == 0 {
@@ -143,7 +143,7 @@ func FuzzRecord(f *testing.F) {
 		if m, err := decodeMark(b[1:]); err == nil && b[0] == kindMark && m.effect == 0 {
 			t.Error(m)
 		}
-		_, _ = decodeGone(b[1:])
+		_, _ = decodeFarewell(b[1:])
 		_, _ = decodeCheckpointed(b[1:])
 		r, err := decodeMessage(b[1:])
 		if err != nil {
@@ -159,7 +159,7 @@ func FuzzRecord(f *testing.F) {
 
 func FuzzMessageFile(f *testing.F) {
 	d := faultfs.NewDisk()
-	s := &state{attempts: 1, warned: true, boot: 5, rcpts: []rcpt{{last: dsn.New(dsn.NoAnswer, "x")}}}
+	s := &progress{attempts: 1, warned: true, boot: 5, rcpts: []rcpt{{last: dsn.New(dsn.NoAnswer, "x")}}}
 	w, err := d.OpenTemp("/", 0o600)
 	if err != nil {
 		f.Fatal(err)
@@ -187,14 +187,14 @@ func FuzzMessageFile(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if len(m.state.rcpts) != len(m.env.Recipients) || m.contentAt+m.contentSize > int64(len(b)) || m.stateEnd > int64(len(b)) {
+		if len(m.progress.rcpts) != len(m.env.Recipients) || m.contentAt+m.contentSize > int64(len(b)) || m.end > int64(len(b)) {
 			t.Fatalf("%+v", m)
 		}
-		m.state.attempts = 77
-		if _, err := updateFile(w, m.state); err != nil {
+		m.progress.attempts = 77
+		if _, err := updateFile(w, m.progress); err != nil {
 			t.Fatal(err)
 		}
-		if again, err := readMessage(w); err != nil || again.state.attempts != 77 {
+		if again, err := readMessage(w); err != nil || again.progress.attempts != 77 {
 			t.Fatalf("after an update: %+v %v", again, err)
 		}
 	})

@@ -45,7 +45,7 @@ func cut(t *testing.T, d *faultfs.Disk, path string) {
 // fails runs an attempt whose content cannot be opened.
 func fails(t *testing.T, q *Queue, id envelope.QueueID) *Item {
 	t.Helper()
-	it := next(t, q)
+	it := take(t, q)
 	if it.Envelope.ID != id {
 		t.Fatalf("handed out %s, not %s", it.Envelope.ID, id)
 	}
@@ -98,7 +98,7 @@ func TestAlteredDeferredFile(t *testing.T) {
 			d := faultfs.NewDisk()
 			q := running(t, options(d))
 			env := add(t, q, text, "a")
-			it := next(t, q)
+			it := take(t, q)
 			it.Failed(0, dsn.New(dsn.NoAnswer, "later"))
 			closeItem(t, it, time.Now().Add(time.Hour))
 			flip(t, d, q.places.path(Deferred, env.ID), text)
@@ -151,7 +151,7 @@ func TestAlteredContentFile(t *testing.T) {
 			d := faultfs.NewDisk()
 			q := running(t, options(d))
 			env := add(t, q, large, "a")
-			it := next(t, q)
+			it := take(t, q)
 			harm.do(t, d, q.places.content(env.ID))
 			closeItem(t, it, time.Now().Add(time.Hour))
 			left(t, q, d, want(env.ID)...)
@@ -189,7 +189,7 @@ func TestAlteredContentDoesNotKeepTheJournal(t *testing.T) {
 				bad := add(t, q, large, "a")
 				var it *Item
 				if active {
-					it = next(t, q)
+					it = take(t, q)
 				}
 				harm(t, d, q.places.content(bad.ID))
 				for q.j.Usage().Segments < 3 {
@@ -235,7 +235,7 @@ func TestDamagedContentFileAtTheStart(t *testing.T) {
 			if name == "octet" {
 				closeItem(t, fails(t, q, bad.ID), time.Now().Add(time.Hour))
 			}
-			it := next(t, q)
+			it := take(t, q)
 			if it.Envelope.ID != good.ID || text(t, it) != prefix+large {
 				t.Errorf("handed out %s", it.Envelope.ID)
 			}
@@ -296,7 +296,7 @@ func TestContentThatCannotBeRead(t *testing.T) {
 	f.Hook(nil)
 	_, err := q.Flush(context.Background(), Filter{})
 	must(t, err)
-	it = next(t, q)
+	it = take(t, q)
 	if text(t, it) != prefix+large {
 		t.Error("the content differs")
 	}

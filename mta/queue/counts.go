@@ -13,33 +13,12 @@ import (
 // most queue.incoming_limit and the active ones, and corrupt/ is read. While
 // messages move it may be off by those.
 func (q *Queue) Counts() (map[Place]int64, error) {
-	var incoming, active, waiting, filed int64
-	q.mu.Lock()
-	for _, m := range q.known {
-		stage := m.stage
-		if stage == stageBusy {
-			if stage = m.was; stage == stageFinished {
-				continue // a file that an administrative call is about
-			}
-		}
-		switch stage {
-		case stageIncoming:
-			incoming++
-		case stageActive:
-			active++
-		case stageWaiting:
-			waiting++
-		}
-		if m.filed {
-			filed++
-		}
-	}
-	q.mu.Unlock()
+	n := q.index.counts()
+	n[Deferred] = max(n[Deferred]+q.places.deferred.Load(), 0)
+	n[Hold] = max(n[Hold]+q.places.hold.Load(), 0)
 	corrupt, err := q.countCorrupt()
-	return map[Place]int64{
-		Incoming: incoming, Active: active, Hold: q.places.hold.Load(), Corrupt: corrupt,
-		Deferred: max(q.places.deferred.Load()+waiting-filed, 0),
-	}, err
+	n[Corrupt] = corrupt
+	return n, err
 }
 
 // countCorrupt counts the messages in corrupt/, which has a record and a content

@@ -19,7 +19,7 @@ func TestCountsAreThoseOfTheList(t *testing.T) {
 	for i := range 6 {
 		e := add(t, q, "text\n", "a")
 		if i < 4 {
-			closeItem(t, next(t, q), later)
+			closeItem(t, take(t, q), later)
 		}
 		if i%3 == 0 {
 			must(t, q.Hold(ctx, e.ID))
@@ -33,7 +33,7 @@ func TestCountsAreThoseOfTheList(t *testing.T) {
 		}
 	}
 	wantList(q, "hold deferred deferred hold incoming incoming incoming")
-	it := next(t, q)
+	it := take(t, q)
 	wantList(q, "hold deferred deferred hold active incoming incoming")
 	closeItem(t, it, later)
 	closeQueue(t, q)
@@ -42,7 +42,7 @@ func TestCountsAreThoseOfTheList(t *testing.T) {
 	_, err := q.Flush(ctx, Filter{})
 	must(t, err)
 	for range 5 {
-		done(t, next(t, q), EffectFinal)
+		done(t, take(t, q), EffectFinal)
 	}
 	wantList(q, "hold hold")
 	must(t, q.j.Checkpoint(ctx))

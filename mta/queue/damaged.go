@@ -2,6 +2,7 @@ package queue
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"path/filepath"
@@ -14,9 +15,9 @@ import (
 // corrupt is the path of name in corrupt/.
 func (q *Queue) corrupt(name string) string { return filepath.Join(q.o.Dir, dirCorrupt, name) }
 
-// setAside moves a damaged file to corrupt/. It reports whether it lies there
+// setFileAside moves a damaged file to corrupt/. It reports whether it lies there
 // now.
-func (q *Queue) setAside(place Place, id envelope.QueueID, why error) bool {
+func (q *Queue) setFileAside(place Place, id envelope.QueueID, why error) bool {
 	path := q.places.path(place, id)
 	err := q.places.setAside(path)
 	if err != nil {
@@ -62,44 +63,28 @@ func spoiled(err error) bool {
 	return errors.Is(err, journal.ErrDamaged) || errors.Is(err, errFormat) || errors.Is(err, errDamaged)
 }
 
-// dropDamaged takes an active or claimed message out of the queue that was found
-// to be damaged; m.moving is held. False: that failed, and the message stays.
-func (q *Queue) dropDamaged(m *message, why error) bool {
+// setAside brings a damaged message, which somebody works on, to corrupt/: its file,
+// or record and content. The error says why it is damaged: it could not be done,
+// and everything is as before.
+func (q *Queue) setAside(m *message) error {
 	m.mu.Lock()
-	place, pos := m.place, m.pos
-	m.mu.Unlock()
-	if place == Incoming {
-		return q.dropSpoiled(m, why)
+	defer m.mu.Unlock()
+	if m.place != Incoming {
+		if !q.setFileAside(m.place, m.id, m.damage) {
+			return m.damage
+		}
+		q.j.Release(m.pos)
+		return nil
 	}
-	if !q.setAside(place, m.id, why) {
-		return false
+	if !q.saveRecord(string(m.id)+".record", q.rawRecord(m.pos), m.damage) {
+		return m.damage
 	}
-	q.mu.Lock()
-	delete(q.known, m.id)
-	q.mu.Unlock()
-	q.j.Release(pos)
-	return true
-}
-
-// dropSpoiled takes a message out of the queue whose record in the journal
-// cannot be read, or whose content is damaged, after record and content were
-// set aside; m.moving is held. False: that failed, and the message stays.
-func (q *Queue) dropSpoiled(m *message, why error) bool {
-	m.mu.Lock()
-	pos, external := m.pos, m.external
-	m.mu.Unlock()
-	if !q.saveRecord(string(m.id)+".record", q.rawRecord(pos), why) {
-		return false
+	if m.external && !q.saveContent(m.id) {
+		return m.damage
 	}
-	if external && !q.saveContent(m.id) {
-		return false
-	}
-	q.leaveJournal(m)
-	q.mu.Lock()
-	delete(q.known, m.id)
-	q.mu.Unlock()
-	q.j.Release(pos)
-	return true
+	q.giveBack(m)
+	q.j.Release(m.pos)
+	return nil
 }
 
 // rawStep is what is lost at most around an unreadable place.
@@ -117,26 +102,6 @@ func (q *Queue) rawRecord(pos journal.Position) []byte {
 	return b
 }
 
-// readBack makes sure that a message in the journal is in memory and has its
-// content.
-func (q *Queue) readBack(m *message) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.place != Incoming {
-		return nil
-	}
-	if m.env == nil {
-		if err := q.load(m); err != nil {
-			return err
-		}
-	}
-	c, err := q.content(m)
-	if err != nil {
-		return err
-	}
-	return c.Close()
-}
-
 // readTries is how many rounds of shorten a message must have been unreadable
 // in, one after the other, before it is given up.
 const readTries = 3
@@ -149,13 +114,12 @@ func unreadable(err error) bool {
 		errors.Is(err, io.ErrUnexpectedEOF)
 }
 
-// rescue is for a message that keeps the oldest segment in use and could not
-// be read because of why; m.moving is held. Were it to stay for good, no
-// segment would be used again and all mail be refused in the end. It is set
-// aside when its record is spoiled or its content gone; when the disk does not
-// give it back, only if that repeats and the journal is about to be full. Else
-// it stays, and why is returned. An active one ends by itself.
-func (q *Queue) rescue(m *message, active bool, why error) error {
+// judge is for a message that keeps the oldest segment in use and could not be read
+// because of why. Were it to stay for good, no segment would be used again and all
+// mail be refused in the end. It is damaged when its record is spoiled or its
+// content gone; when the disk does not give it back, only if that repeats and the
+// journal is about to be full. Else it stays. An active one ends by itself.
+func (q *Queue) judge(m *message, active bool, why error) error {
 	switch {
 	case active:
 		return why
@@ -169,8 +133,8 @@ func (q *Queue) rescue(m *message, active bool, why error) error {
 		m.unreadable = 0
 		return why
 	}
-	if !q.dropDamaged(m, why) {
-		return why
-	}
-	return nil
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.damage = fmt.Errorf("%w: %w", errSpoiled, why)
+	return m.damage
 }

@@ -49,9 +49,9 @@ func spoil(t *testing.T, d *faultfs.Disk, pos journal.Position) {
 }
 
 func position(q *Queue, id envelope.QueueID) journal.Position {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.known[id].pos
+	q.index.mu.Lock()
+	defer q.index.mu.Unlock()
+	return q.index.known[id].pos
 }
 
 func corruptFiles(t *testing.T, d *faultfs.Disk) []string {
@@ -81,7 +81,7 @@ func TestDamagedRecordAtTheStart(t *testing.T) {
 		spoil(t, killed, pos)
 	}
 	q = running(t, options(killed))
-	if it := next(t, q); it.Envelope.ID != whole.ID {
+	if it := take(t, q); it.Envelope.ID != whole.ID {
 		t.Errorf("handed out %s", it.Envelope.ID)
 	} else {
 		done(t, it, EffectFinal)
@@ -133,7 +133,7 @@ func TestUnfinishedAddIsNotDamage(t *testing.T) {
 	f.Hook(nil)
 	_ = q.Close()
 	q = running(t, options(killed))
-	done(t, next(t, q), EffectFinal)
+	done(t, take(t, q), EffectFinal)
 	nothing(t, q)
 	if names := corruptFiles(t, killed); len(names) != 0 {
 		t.Errorf("corrupt/ has %v", names)
@@ -154,7 +154,7 @@ func TestRecordSpoiledWhileRunning(t *testing.T) {
 	bad, worse, good := add(t, q, "bad\n", "a"), add(t, q, large, "a"), add(t, q, "good\n", "a")
 	spoil(t, d, position(q, bad.ID))
 	spoil(t, d, position(q, worse.ID))
-	it := next(t, q)
+	it := take(t, q)
 	if it.Envelope.ID != good.ID {
 		t.Errorf("handed out %s", it.Envelope.ID)
 	}
@@ -190,7 +190,7 @@ func TestUnreadableRecordDoesNotKeepTheJournal(t *testing.T) {
 	good := add(t, q, "good\n", "a")
 	fillSegments(t, q, 3)
 	f.Hook(func(op faultfs.Op, path string) error {
-		if op == faultfs.Read && strings.HasSuffix(path, "segment-000000") && reading(q, bad.ID) {
+		if op == faultfs.Read && strings.HasSuffix(path, "segment-000000") && beingMoved(q, bad.ID) {
 			return faultfs.EIO
 		}
 		return nil
@@ -203,7 +203,7 @@ func TestUnreadableRecordDoesNotKeepTheJournal(t *testing.T) {
 	if got := place(t, q, bad.ID); got != Incoming {
 		t.Errorf("the unreadable one is in %q", got)
 	}
-	if got, err := q.places.where(good.ID); got != Deferred || err != nil {
+	if got, _, err := q.places.where(good.ID); got != Deferred || err != nil {
 		t.Errorf("the other one is in %q %v", got, err)
 	}
 	fillSegments(t, q, q.j.Usage().Max-1)
@@ -246,7 +246,7 @@ func TestAFailureThatPassesKeepsTheMessage(t *testing.T) {
 		t.Errorf("corrupt/ has %v", names)
 	}
 	for _, id := range others {
-		if got, err := q.places.where(id); got != Deferred || err != nil {
+		if got, _, err := q.places.where(id); got != Deferred || err != nil {
 			t.Errorf("%s is in %q %v", id, got, err)
 		}
 	}
@@ -260,7 +260,7 @@ func TestAFailureThatPassesKeepsTheMessage(t *testing.T) {
 	}
 	f.Hook(nil)
 	shorten(q, 1)
-	if got, err := q.places.where(bad.ID); got != Deferred || err != nil {
+	if got, _, err := q.places.where(bad.ID); got != Deferred || err != nil {
 		t.Errorf("with descriptors again it is in %q %v", got, err)
 	}
 }
@@ -344,12 +344,12 @@ func (l *logLines) count(words string) int {
 	return strings.Count(l.all.String(), words)
 }
 
-// reading says that a message is being moved.
-func reading(q *Queue, id envelope.QueueID) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	m := q.known[id]
-	return m != nil && m.stage == stageBusy
+// beingMoved says that a message is being moved.
+func beingMoved(q *Queue, id envelope.QueueID) bool {
+	q.index.mu.Lock()
+	defer q.index.mu.Unlock()
+	m := q.index.known[id]
+	return m != nil && m.at.moving
 }
 
 // TestStateThatWasNotSyncedIsNoHole: a state whose sync failed is not what the
@@ -365,11 +365,11 @@ func TestStateThatWasNotSyncedIsNoHole(t *testing.T) {
 		to = append(to, fmt.Sprint("r", i))
 	}
 	env := add(t, q, "text\n", to...)
-	it := next(t, q)
+	it := take(t, q)
 	closeItem(t, it, time.Now().Add(time.Hour))
 	_, err := q.Flush(context.Background(), Filter{})
 	must(t, err)
-	it = next(t, q)
+	it = take(t, q)
 	must(t, it.Done(0, EffectFinal))
 	f.Hook(func(op faultfs.Op, path string) error {
 		if op == faultfs.Sync && strings.Contains(path, "/deferred/") {
@@ -383,7 +383,7 @@ func TestStateThatWasNotSyncedIsNoHole(t *testing.T) {
 	f.Hook(nil)
 	_, err = q.Flush(context.Background(), Filter{})
 	must(t, err)
-	it = next(t, q)
+	it = take(t, q)
 	it.Failed(1, dsn.New(dsn.NoAnswer, "later"))
 	closeItem(t, it, time.Now().Add(time.Hour))
 	crashed := d.Crash()
@@ -393,8 +393,8 @@ func TestStateThatWasNotSyncedIsNoHole(t *testing.T) {
 		t.Fatal(err)
 	}
 	must(t, file.Close())
-	if !m.state.rcpts[0].done || m.state.rcpts[1].last == nil {
-		t.Errorf("the file has an older state, of attempt %d", m.state.attempts)
+	if !m.progress.rcpts[0].done || m.progress.rcpts[1].last == nil {
+		t.Errorf("the file has an older state, of attempt %d", m.progress.attempts)
 	}
 }
 
@@ -430,7 +430,7 @@ func TestMovedToCorruptWithoutASync(t *testing.T) {
 		return nil
 	})
 	good := add(t, q, "good\n", "a")
-	it := next(t, q)
+	it := take(t, q)
 	if it.Envelope.ID != good.ID {
 		t.Errorf("handed out %s", it.Envelope.ID)
 	}
@@ -440,9 +440,9 @@ func TestMovedToCorruptWithoutASync(t *testing.T) {
 	if names := corruptFiles(t, d); !slices.Equal(names, want) {
 		t.Errorf("corrupt/ has %v, want %v", names, want)
 	}
-	q.mu.Lock()
-	_, known := q.known[bad.ID]
-	q.mu.Unlock()
+	q.index.mu.Lock()
+	_, known := q.index.known[bad.ID]
+	q.index.mu.Unlock()
 	if known {
 		t.Error("the message that was set aside still keeps its segment")
 	}

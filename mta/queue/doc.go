@@ -46,12 +46,172 @@
 //     that is missing, has another size (all that the start looks at) or other
 //     octets is damaged. A message that is active when that is found leaves when
 //     its attempt ends.
-//   - A deletion of an active message, or of one in the journal, that fails for
-//     want of the disk is tried again every run_delay; this process does not
-//     deliver the message meanwhile, the next one does.
+//   - What an operator asks for is done, at whatever moment he asks: about an active
+//     message, or one that is just being moved, when that ends. A hold or a deletion
+//     that fails for want of the disk, of a message that is in memory, is tried again
+//     every run_delay; this process does not deliver the message meanwhile, the next
+//     one does. About a message that is its file only a call that fails has changed
+//     nothing.
 //   - IDs are unique whatever the clock does, as long as the file epoch is whole.
 //     In place of a damaged one the seconds since 1970 are counted on, and one
 //     that is missing begins at 1: then IDs are as unique as the clock is right.
+//
+// # States
+//
+// A message in memory has a stage, lies in the journal or in its file in deferred/ or
+// hold/, and may be wanted for something: what an operator asked for and nobody has
+// done yet (the last word counts, a deletion is final). It is in memory when memory
+// knows more of it than its file does, or when the journal has it; else it is "file
+// only". It is moving while it is copied out of the oldest segment of the journal.
+//
+//	queued     new, in the journal, waits for Next
+//	waiting    until its time, because the disk did not do what it should
+//	resting    its file is all there is of it, and it is not in memory
+//	looking    a call looks for its file
+//	reading    taken by Next, and read
+//	active     handed out
+//	deferring  its file in deferred/ is written, brought up to date, or moved there
+//	holding    the same for hold/
+//	removing   being deleted
+//	condemned  damaged, on its way to corrupt/
+//	leaving    nobody is pending; its files go after the next checkpoint
+//	gone
+//
+// # Transitions
+//
+// Events from outside are take (by Next), done, due, later and spoiled (how an
+// attempt ends: nobody is pending, it is due at once, or later, or what was read of it
+// is damaged), the calls of an operator, and shorten. Work on the disk (read, defer,
+// hold, reset, copy out, remove, set aside, leave) ends with ok, failed, damaged or
+// vanished; cleared is the removal of the last file. A transition has one work at
+// most, and who made the transition does it, so one goroutine at a time works on a
+// message. The other effects are done in memory, with the transition: list new and
+// list due make it come up in Next, rest forgets all but when it is due. A pair that
+// is not here does nothing. The table is made from the function next by a test.
+//
+//	event                   stage                                          when                                        becomes: effects
+//	take                    queued                                         nothing wanted                              reading: read
+//	take                    queued                                         hold wanted                                 holding: hold
+//	take                    queued                                         delete wanted                               removing: remove
+//	take                    waiting                                        nothing/now wanted                          reading, nothing wanted: read
+//	take                    waiting                                        hold wanted                                 holding: hold
+//	take                    waiting                                        delete wanted                               removing: remove
+//	take                    resting                                                                                    reading: read
+//	done                    active                                                                                     leaving, nothing wanted: leave
+//	due                     active                                         nothing/now wanted, journal                 queued, nothing wanted: list new
+//	due                     active                                         nothing/now wanted, deferred/hold           deferring, nothing wanted: due now, defer
+//	due                     active                                         hold wanted                                 holding: hold
+//	due                     active                                         delete wanted                               removing: remove
+//	later                   active                                         nothing wanted                              deferring: defer
+//	later                   active                                         now wanted, journal                         queued, nothing wanted: list new
+//	later                   active                                         now wanted, deferred/hold                   deferring, nothing wanted: due now, defer
+//	later                   active                                         hold wanted                                 holding: hold
+//	later                   active                                         delete wanted                               removing: remove
+//	spoiled                 active                                         nothing/now wanted                          deferring, nothing wanted: defer
+//	spoiled                 active                                         hold wanted                                 holding: hold
+//	spoiled                 active                                         delete wanted                               removing: remove
+//	Hold                    queued                                         not moving, nothing/hold wanted             holding, hold wanted: hold
+//	Hold                    queued                                         not moving, delete wanted                   say none
+//	Hold                    queued                                         moving, nothing wanted                      stays, hold wanted: due now
+//	Hold                    queued                                         moving, hold wanted                         say unchanged
+//	Hold                    queued                                         moving, delete wanted                       say none
+//	Hold                    waiting                                        not moving, nothing/now/hold wanted         holding, hold wanted: hold
+//	Hold                    waiting                                        not moving, delete wanted                   say none
+//	Hold                    waiting                                        moving, nothing/now wanted                  stays, hold wanted: due now
+//	Hold                    waiting                                        moving, hold wanted                         say unchanged
+//	Hold                    waiting                                        moving, delete wanted                       say none
+//	Hold                    resting                                        deferred                                    holding: hold
+//	Hold                    resting                                        hold                                        rest, say unchanged
+//	Hold, Release, Requeue  looking, removing, condemned                                                               say busy
+//	Hold                    reading, active, deferring                     nothing/now wanted                          stays, hold wanted
+//	Hold                    reading, active, deferring                     hold wanted                                 say unchanged
+//	Hold                    reading, active, deferring                     delete wanted                               say none
+//	Hold                    holding                                        nothing/hold wanted                         say unchanged
+//	Hold                    holding                                        now wanted                                  stays, hold wanted
+//	Hold                    holding                                        delete wanted                               say none
+//	Hold, Release, Requeue, Delete  leaving                                                                                    say none
+//	Release                 queued                                         nothing wanted                              say unchanged
+//	Release                 queued                                         hold wanted                                 stays, nothing wanted
+//	Release                 queued                                         delete wanted                               say none
+//	Release                 waiting                                        nothing/now wanted                          say unchanged
+//	Release                 waiting                                        hold wanted, not moving                     stays, nothing wanted: note flush, list due
+//	Release                 waiting                                        hold wanted, moving                         stays, nothing wanted
+//	Release                 waiting                                        delete wanted                               say none
+//	Release                 resting                                        deferred                                    rest, say unchanged
+//	Release                 resting                                        hold                                        deferring: note flush, defer
+//	Release                 reading, active                                nothing/now wanted                          say unchanged
+//	Release                 reading, active                                hold wanted                                 stays, nothing wanted
+//	Release                 reading, active                                delete wanted                               say none
+//	Release                 deferring                                      nothing/now wanted                          say unchanged
+//	Release                 deferring                                      hold wanted                                 stays, now wanted: note flush
+//	Release                 deferring                                      delete wanted                               say none
+//	Release                 holding                                        nothing/hold wanted                         stays, now wanted: note flush
+//	Release                 holding                                        now wanted                                  say unchanged
+//	Release                 holding                                        delete wanted                               say none
+//	Requeue                 queued                                         nothing/hold wanted                         stays, nothing wanted: note flush
+//	Requeue                 queued                                         delete wanted                               say none
+//	Requeue                 waiting                                        nothing/now/hold wanted, not moving         stays, nothing wanted: note flush, list due
+//	Requeue                 waiting                                        nothing/now/hold wanted, moving             stays, nothing wanted: note flush
+//	Requeue                 waiting                                        delete wanted                               say none
+//	Requeue                 resting                                                                                    deferring: note flush, reset
+//	Requeue                 reading, active, deferring, holding            nothing/now/hold wanted                     stays, now wanted: note flush
+//	Requeue                 reading, active, deferring, holding            delete wanted                               say none
+//	Delete                  queued, waiting                                not moving                                  removing, delete wanted: remove
+//	Delete                  queued, waiting                                moving                                      stays, delete wanted: due now
+//	Delete                  resting                                                                                    removing: remove
+//	Delete                  looking, condemned                                                                         say busy
+//	Delete                  reading, active, deferring, holding, removing                                              stays, delete wanted
+//	shorten                 queued, waiting, active                                                                    stays, moving: copy out
+//	ok                      queued                                         nothing wanted                              resting in deferred/, moved: due now, rest
+//	ok                      queued                                         hold/delete wanted                          waiting in deferred/, moved: list due
+//	ok                      waiting                                        nothing/now wanted                          resting in deferred/, nothing wanted, moved: due now, rest
+//	ok                      waiting                                        hold/delete wanted                          stays in deferred/, moved: list due
+//	ok                      reading                                        nothing/now wanted, file only               active, loaded
+//	ok                      reading                                        nothing/now wanted, in memory               active
+//	ok                      reading                                        hold wanted                                 holding: hold
+//	ok                      reading                                        delete wanted                               removing: remove
+//	ok                      active                                                                                     stays in deferred/, moved, loaded
+//	ok                      deferring                                      nothing wanted                              resting in deferred/: rest
+//	ok                      deferring                                      now wanted                                  stays in deferred/, nothing wanted: due now, defer
+//	ok                      deferring                                      hold wanted                                 holding in deferred/: hold
+//	ok                      deferring                                      delete wanted                               removing in deferred/: remove
+//	ok                      holding                                        nothing/hold wanted                         resting in hold/, nothing wanted: rest
+//	ok                      holding                                        now wanted                                  deferring in hold/: defer
+//	ok                      holding                                        delete wanted                               removing in hold/: remove
+//	ok                      removing                                                                                   leaving, delete wanted: leave
+//	ok                      condemned                                                                                  gone: forget, say none
+//	failed                  queued                                                                                     stays, moved: list new
+//	failed                  waiting                                                                                    stays, moved: list due
+//	failed                  looking                                                                                    gone: forget
+//	failed                  reading                                        nothing/now wanted, file only, deferred     resting, nothing wanted: due in run_delay, rest
+//	failed                  reading                                        nothing/now wanted, file only, hold         waiting, nothing wanted: due in run_delay, list due
+//	failed                  reading                                        nothing/now wanted, in memory               waiting, nothing wanted: due in run_delay, list due
+//	failed                  reading                                        hold wanted                                 holding: hold
+//	failed                  reading                                        delete wanted                               removing: remove
+//	failed, damaged         active                                                                                     stays, moved
+//	failed                  deferring                                      nothing wanted, file only                   resting: rest
+//	failed                  deferring                                      nothing wanted, in memory                   waiting: list due
+//	failed                  deferring                                      now wanted, file only, deferred             resting, nothing wanted: due now, rest
+//	failed                  deferring                                      now wanted, file only, hold                 waiting: due in run_delay, list due
+//	failed                  deferring                                      now wanted, in memory                       waiting, nothing wanted: due now, list due
+//	failed                  deferring                                      hold wanted                                 holding: hold
+//	failed                  deferring                                      delete wanted                               removing: remove
+//	failed                  holding                                        nothing wanted                              resting: rest
+//	failed                  holding                                        now wanted, file only, deferred             resting, nothing wanted: due now, rest
+//	failed                  holding                                        now wanted, file only, hold                 waiting: due in run_delay, list due
+//	failed                  holding                                        now wanted, in memory                       waiting, nothing wanted: due now, list due
+//	failed                  holding                                        hold wanted                                 waiting: due in run_delay, list due
+//	failed                  holding                                        delete wanted                               removing: remove
+//	failed                  removing                                       nothing wanted                              resting: rest
+//	failed                  removing                                       delete wanted                               waiting: due in run_delay, list due
+//	failed                  condemned                                      nothing/now wanted, file only               resting, nothing wanted: due in run_delay, rest
+//	failed                  condemned                                      nothing/now wanted, in memory               waiting: due in run_delay, list due
+//	failed                  condemned                                      hold/delete wanted                          waiting: due in run_delay, list due
+//	failed                  leaving                                                                                    waiting: due in run_delay, list due
+//	damaged                 queued, waiting                                                                            condemned, moved: set aside
+//	damaged                 reading, deferring, holding                                                                condemned: set aside
+//	vanished                looking, reading                                                                           gone: forget
+//	cleared                 leaving                                                                                    gone: forget
 //
 // # Parameters
 //
@@ -107,20 +267,20 @@
 //	16  8  length of the content
 //	24  4  CRC32C of the content
 //	28  4  CRC32C of octets 0 to 27
-//	32     envelope, content, then one state after the other
+//	32     envelope, content, then its progress, again at each change
 //
-//	state     0  4  "TST1"
+//	progress  0  4  "TST1"
 //	          4  4  length
-//	          8  4  CRC32C of the state's offset in the file (8 octets) and the state
-//	         12     state
+//	          8  4  CRC32C of its offset in the file (8 octets) and the octets behind
+//	         12     version and fields
 //
-// The last whole state counts; an update appends one and syncs. Fields inside
+// The last whole progress counts; an update appends one and syncs. Fields inside
 // are varints, and texts as varint length and octets, in the order of codec.go
-// (envelope) and file.go (state: version, attempts, warned, process, and for
+// (envelope) and file.go (progress: version, attempts, warned, process, and for
 // each recipient 'd' done, 'p' not tried, or 'f' with the last error).
 //
 // A journal record starts with its kind: 1 message, 2 mark of a recipient, 3
-// message gone (1 moved to a file, 2 deleted), 4 checkpoint. A message is
+// farewell (the message has left: 1 to a file, 2 deleted), 4 checkpoint. A message is
 // envelope, way of the content (0 in the record, 2 in content/ID; 1, of older
 // versions, the same without a checksum), sizes of trace header and content, for
 // way 2 the CRC32C of the content (all varints), trace header, and for way 0 the

@@ -80,29 +80,26 @@ var (
 
 // exportKnown exports a message that is known in memory.
 func (q *Queue) exportKnown(id envelope.QueueID) (*Exported, error) {
-	q.mu.Lock()
-	m := q.known[id]
-	if m == nil || m.stage == stageFinished || m.remove {
-		q.mu.Unlock()
-		if m != nil {
-			return nil, errLeft
-		}
+	m, at, next := q.index.look(id)
+	switch {
+	case m == nil || !at.inMemory() && at.stage != leaving:
 		return nil, errInFile
+	case at.stage == leaving || at.want == wantDelete:
+		return nil, errLeft
 	}
-	place, next := Deferred, q.o.Clock.Now()
-	if m.hold {
+	place := Deferred
+	if at.want == wantHold {
 		place = Hold
 	}
-	if m.stage == stageWaiting {
-		next = m.next
+	if at.stage != waiting {
+		next = q.o.Clock.Now()
 	}
-	q.mu.Unlock()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.removed {
 		return nil, errLeft
 	}
-	if m.place != Incoming && (m.env == nil || m.state.rcpts == nil) {
+	if m.place != Incoming && (m.env == nil || m.progress.rcpts == nil) {
 		return nil, errInFile
 	}
 	env := m.env
@@ -129,7 +126,7 @@ func (q *Queue) exportKnown(id envelope.QueueID) (*Exported, error) {
 
 // exportFile exports a message that has a file and is not in memory.
 func (q *Queue) exportFile(id envelope.QueueID) (*Exported, error) {
-	place, err := q.places.where(id)
+	place, _, err := q.places.where(id)
 	if err != nil {
 		return nil, err
 	}
@@ -140,11 +137,11 @@ func (q *Queue) exportFile(id envelope.QueueID) (*Exported, error) {
 	if err != nil {
 		return nil, err
 	}
-	return export(mf.env, mf.content(f), mf.state, place, mf.mtime)
+	return export(mf.env, mf.content(f), mf.progress, place, mf.mtime)
 }
 
 // export makes the octets of the file; the content is read once for its checksum.
-func export(env *envelope.Envelope, content envelope.Content, s *state, place Place, next time.Time) (*Exported, error) {
+func export(env *envelope.Envelope, content envelope.Content, s *progress, place Place, next time.Time) (*Exported, error) {
 	var err error
 	if f, ok := content.(*fileContent); ok {
 		err = f.check()
@@ -161,7 +158,7 @@ func export(env *envelope.Envelope, content envelope.Content, s *state, place Pl
 	x := &Exported{ID: env.ID, Place: place, Next: next, content: content}
 	x.head = fileHead(meta.b, content.Size(), sum)
 	end := int64(len(x.head)) + content.Size()
-	x.tail = stateBlock(s, end)
+	x.tail = progressBlock(s, end)
 	x.Size = end + int64(len(x.tail))
 	return x, nil
 }
@@ -195,13 +192,9 @@ func (q *Queue) IDs() ([]envelope.QueueID, error) {
 	}
 	// A message goes from memory to its file: look in that order. It goes from
 	// deferred/ to hold/ and back, so deferred/ is read again at the end.
-	q.mu.Lock()
-	for id, m := range q.known {
-		if m.stage != stageFinished {
-			offer(id)
-		}
+	for _, m := range q.index.all(func(m *message) bool { return m.at.stage != leaving && m.at.stage != looking }) {
+		offer(m.id)
 	}
-	q.mu.Unlock()
 	for _, place := range []Place{Deferred, Hold, Deferred} {
 		if err := q.places.each(place, func(id envelope.QueueID, _ fs.DirEntry) error { offer(id); return nil }); err != nil {
 			return nil, diskError(err)

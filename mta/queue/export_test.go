@@ -53,7 +53,7 @@ func TestExportOfEveryPlace(t *testing.T) {
 	later := time.Now().Add(time.Hour).Truncate(time.Second)
 
 	deferred := add(t, q, "deferred\n", "a", "b")
-	it := next(t, q)
+	it := take(t, q)
 	must(t, it.Done(0, EffectFinal))
 	it.Failed(1, dsn.New(dsn.NoAnswer, "no answer"))
 	closeItem(t, it, later)
@@ -61,7 +61,7 @@ func TestExportOfEveryPlace(t *testing.T) {
 	must(t, q.Hold(ctx, held.ID))
 	// Active: one recipient for good, one in the store and not durable yet.
 	active := add(t, q, "active\n", "d", "e", "f")
-	it = next(t, q)
+	it = take(t, q)
 	must(t, it.Done(0, EffectFinal))
 	must(t, it.Done(1, EffectStore))
 	incoming, external := add(t, q, "incoming\n", "g"), add(t, q, large, "h")
@@ -113,7 +113,7 @@ func TestExportOfEveryPlace(t *testing.T) {
 	}
 	// A recipient that another process may have delivered is a replay.
 	for range 3 {
-		if it := next(t, other); !it.Replay {
+		if it := take(t, other); !it.Replay {
 			t.Errorf("%s is handed out without Replay", it.Envelope.ID)
 		}
 	}
@@ -126,10 +126,10 @@ func TestExportOfWhatHasLeft(t *testing.T) {
 	t.Parallel()
 	q := running(t, options(faultfs.NewDisk()))
 	env := add(t, q, "text\n", "a")
-	it := next(t, q)
+	it := take(t, q)
 	closeItem(t, it, time.Now().Add(-time.Second).Add(time.Hour))
 	must(t, q.Requeue(context.Background(), env.ID))
-	it = next(t, q)
+	it = take(t, q)
 	must(t, it.Done(0, EffectFinal))
 	closeItem(t, it, time.Time{})
 	if _, err := q.Export(env.ID); !errors.Is(err, ErrNoMessage) {

@@ -347,7 +347,7 @@ func TestFullDisk(t *testing.T) {
 		}
 		// What is queued goes out, and makes room.
 		for range n - 1 {
-			done(t, next(t, q), EffectFinal)
+			done(t, take(t, q), EffectFinal)
 		}
 		if err := q.j.Checkpoint(context.Background()); err != nil {
 			t.Fatal(err)
@@ -370,7 +370,7 @@ func TestFullBacklogIsRefusedForAWhile(t *testing.T) {
 		if dsn.From(err).Status != dsn.MailSystem {
 			t.Errorf("%v", err)
 		}
-		done(t, next(t, q), EffectFinal)
+		done(t, take(t, q), EffectFinal)
 		add(t, q, "3", "a")
 	})
 }
@@ -383,7 +383,7 @@ func TestDamagedThingsAreSetAside(t *testing.T) {
 		q := open(t, o)
 		bad, good := add(t, q, "bad\n", "a"), add(t, q, "good\n", "a")
 		for range 2 {
-			closeItem(t, next(t, q), time.Now().Add(time.Hour))
+			closeItem(t, take(t, q), time.Now().Add(time.Hour))
 		}
 		lost := add(t, q, large, "a")
 		kept := add(t, q, "kept\n", "a")
@@ -411,7 +411,7 @@ func TestDamagedThingsAreSetAside(t *testing.T) {
 		}
 		want := map[envelope.QueueID]bool{good.ID: true, kept.ID: true, bad.ID: true}
 		for range 3 {
-			it := next(t, q)
+			it := take(t, q)
 			if !want[it.Envelope.ID] {
 				t.Errorf("handed out %s", it.Envelope.ID)
 			}

@@ -14,16 +14,16 @@ import (
 	"toastmaster/internal/vfs"
 )
 
-// A message file: header, envelope, content, then one state after the other.
+// A message file: header, envelope, content, then its progress, again at each change.
 // doc.go has the octets.
 const (
-	fileMagic   = "TMQUEUE1"
-	fileHeader  = 32
-	stateMagic  = 0x31545354 // "TST1"
-	stateHeader = 12
-	// maxMeta and maxState bound what a damaged length makes us allocate.
-	maxMeta  = 256 << 20
-	maxState = 256 << 20
+	fileMagic      = "TMQUEUE1"
+	fileHeader     = 32
+	progressMagic  = 0x31545354 // "TST1"
+	progressHeader = 12
+	// maxMeta and maxProgress bound what a damaged length makes us allocate.
+	maxMeta     = 256 << 20
+	maxProgress = 256 << 20
 )
 
 // errDamaged is wrapped by every error about the content of a message file.
@@ -34,7 +34,7 @@ var errContent = errors.New("queue: content cannot be read")
 
 func damaged(what string) error { return fmt.Errorf("%w: %s", errDamaged, what) }
 
-// rcpt is the state of one recipient.
+// rcpt is what became of one recipient.
 type rcpt struct {
 	done bool
 	last *dsn.Error
@@ -43,8 +43,8 @@ type rcpt struct {
 	gen uint64
 }
 
-// state is what changes of a message.
-type state struct {
+// progress is what changes of a message: what became of its attempts.
+type progress struct {
 	attempts int
 	warned   bool
 	// boot is the process that wrote it; another one must assume that
@@ -53,7 +53,7 @@ type state struct {
 	rcpts []rcpt
 }
 
-func (s *state) pending() bool {
+func (s *progress) pending() bool {
 	for i := range s.rcpts {
 		if !s.rcpts[i].done {
 			return true
@@ -62,11 +62,11 @@ func (s *state) pending() bool {
 	return false
 }
 
-const stateVersion = 1
+const progressVersion = 1
 
-func (s *state) encode() []byte {
+func (s *progress) encode() []byte {
 	e := encoder{make([]byte, 0, 64)}
-	e.byte(stateVersion)
+	e.byte(progressVersion)
 	e.uint(uint64(s.attempts))
 	e.bool(s.warned)
 	e.b = binary.LittleEndian.AppendUint64(e.b, s.boot)
@@ -85,13 +85,13 @@ func (s *state) encode() []byte {
 	return e.b
 }
 
-// decodeState reads a state for n recipients.
-func decodeState(b []byte, n int) (*state, error) {
+// decodeProgress reads the progress of n recipients.
+func decodeProgress(b []byte, n int) (*progress, error) {
 	d := newDecoder(b)
-	if d.Byte() != stateVersion {
+	if d.Byte() != progressVersion {
 		return nil, errFormat
 	}
-	s := &state{attempts: int(d.Uint()), warned: d.Byte() == 1, boot: d.Fixed64()}
+	s := &progress{attempts: int(d.Uint()), warned: d.Byte() == 1, boot: d.Fixed64()}
 	if d.Count(1) != n {
 		return nil, errFormat
 	}
@@ -113,18 +113,18 @@ func decodeState(b []byte, n int) (*state, error) {
 	return s, d.err()
 }
 
-// stateBlock is an encoded state with its header; the checksum includes the
+// progressBlock is an encoded progress with its header; the checksum includes the
 // offset, so that a block is valid in one place only.
-func stateBlock(s *state, off int64) []byte {
+func progressBlock(s *progress, off int64) []byte {
 	payload := s.encode()
-	b := make([]byte, stateHeader, stateHeader+len(payload))
-	binary.LittleEndian.PutUint32(b, stateMagic)
+	b := make([]byte, progressHeader, progressHeader+len(payload))
+	binary.LittleEndian.PutUint32(b, progressMagic)
 	binary.LittleEndian.PutUint32(b[4:], uint32(len(payload)))
-	binary.LittleEndian.PutUint32(b[8:], stateSum(payload, off))
+	binary.LittleEndian.PutUint32(b[8:], progressSum(payload, off))
 	return append(b, payload...)
 }
 
-func stateSum(payload []byte, off int64) uint32 {
+func progressSum(payload []byte, off int64) uint32 {
 	var b [8]byte
 	binary.LittleEndian.PutUint64(b[:], uint64(off))
 	return crc32.Update(crc32.Checksum(b[:], castagnoli), castagnoli, payload)
@@ -132,14 +132,14 @@ func stateSum(payload []byte, off int64) uint32 {
 
 // messageFile is a parsed message file.
 type messageFile struct {
-	env   *envelope.Envelope
-	state *state
+	env      *envelope.Envelope
+	progress *progress
 	// The content lies at [contentAt, contentAt+contentSize).
 	contentAt, contentSize int64
 	contentSum             uint32
-	// stateEnd is where the next state goes.
-	stateEnd int64
-	mtime    time.Time
+	// end is where the next progress goes.
+	end   int64
+	mtime time.Time
 }
 
 // content is the part of f, the file m was read from, and owns f.
@@ -148,8 +148,8 @@ func (m *messageFile) content(f vfs.File) *fileContent {
 }
 
 // writeMessage writes a whole message file to w and returns nothing but
-// errors: header, envelope, content, first state.
-func writeMessage(w vfs.File, env *envelope.Envelope, content envelope.Content, s *state) error {
+// errors: header, envelope, content, first progress.
+func writeMessage(w vfs.File, env *envelope.Envelope, content envelope.Content, s *progress) error {
 	meta := encoder{}
 	meta.envelope(env)
 	size := content.Size()
@@ -160,7 +160,7 @@ func writeMessage(w vfs.File, env *envelope.Envelope, content envelope.Content, 
 	if err != nil {
 		return err
 	}
-	if _, err := w.WriteAt(stateBlock(s, at+size), at+size); err != nil {
+	if _, err := w.WriteAt(progressBlock(s, at+size), at+size); err != nil {
 		return err
 	}
 	_, err = w.WriteAt(fileHead(meta.b, size, sum), 0)
@@ -235,54 +235,54 @@ func readMessage(f readerAt) (*messageFile, error) {
 		env: env, contentAt: fileHeader + metaSize, contentSize: size,
 		contentSum: binary.LittleEndian.Uint32(h[24:]), mtime: info.ModTime(),
 	}
-	return m, m.readStates(f, info.Size())
+	return m, m.readProgress(f, info.Size())
 }
 
-// readStates finds the last valid state. What follows it is a torn write.
-func (m *messageFile) readStates(f readerAt, end int64) error {
-	m.stateEnd = m.contentAt + m.contentSize
+// readProgress finds the last valid progress. What follows it is a torn write.
+func (m *messageFile) readProgress(f readerAt, end int64) error {
+	m.end = m.contentAt + m.contentSize
 	for {
-		s, size, err := readState(f, m.stateEnd, end, len(m.env.Recipients))
+		s, size, err := readProgressAt(f, m.end, end, len(m.env.Recipients))
 		if err != nil {
 			return err
 		}
 		if s == nil {
 			break
 		}
-		m.state = s
-		m.stateEnd += size
+		m.progress = s
+		m.end += size
 	}
-	if m.state == nil {
+	if m.progress == nil {
 		return damaged("no state")
 	}
 	return nil
 }
 
-// readState reads the state at off; nil when there is none.
-func readState(f readerAt, off, end int64, n int) (*state, int64, error) {
-	if off+stateHeader > end {
+// readProgressAt reads the progress at off; nil when there is none.
+func readProgressAt(f readerAt, off, end int64, n int) (*progress, int64, error) {
+	if off+progressHeader > end {
 		return nil, 0, nil
 	}
-	var h [stateHeader]byte
+	var h [progressHeader]byte
 	if err := readFull(f, h[:], off); err != nil {
 		return nil, 0, err
 	}
 	size := int64(binary.LittleEndian.Uint32(h[4:]))
-	if binary.LittleEndian.Uint32(h[:]) != stateMagic || size > maxState || off+stateHeader+size > end {
+	if binary.LittleEndian.Uint32(h[:]) != progressMagic || size > maxProgress || off+progressHeader+size > end {
 		return nil, 0, nil
 	}
 	payload := make([]byte, size)
-	if err := readFull(f, payload, off+stateHeader); err != nil {
+	if err := readFull(f, payload, off+progressHeader); err != nil {
 		return nil, 0, err
 	}
-	if stateSum(payload, off) != binary.LittleEndian.Uint32(h[8:]) {
+	if progressSum(payload, off) != binary.LittleEndian.Uint32(h[8:]) {
 		return nil, 0, nil
 	}
-	s, err := decodeState(payload, n)
+	s, err := decodeProgress(payload, n)
 	if err != nil {
 		return nil, 0, nil
 	}
-	return s, stateHeader + size, nil
+	return s, progressHeader + size, nil
 }
 
 // readFull tells a short file from a failing disk.

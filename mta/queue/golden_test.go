@@ -64,8 +64,8 @@ func TestGoldenRecords(t *testing.T) {
 	if got, err := decodeMark(goldenFiles.Current(t, "mark-1", m.encode())[1:]); err != nil || got != m {
 		t.Errorf("%+v, %v", got, err)
 	}
-	g := gone{env.ID, goneDeleted}
-	if got, err := decodeGone(goldenFiles.Current(t, "gone-1", g.encode())[1:]); err != nil || got != g {
+	g := farewell{env.ID, leftDeleted}
+	if got, err := decodeFarewell(goldenFiles.Current(t, "gone-1", g.encode())[1:]); err != nil || got != g {
 		t.Errorf("%+v, %v", got, err)
 	}
 	c := checkpointed{1<<63 + 7, 300}
@@ -89,9 +89,9 @@ func TestGoldenEnvelope1(t *testing.T) {
 func TestGoldenFile(t *testing.T) {
 	t.Parallel()
 	env := goldenEnvelope()
-	first := &state{boot: 5, rcpts: make([]rcpt, 2)}
+	first := &progress{boot: 5, rcpts: make([]rcpt, 2)}
 	refused := &dsn.Error{Status: dsn.NoAnswer, Code: 421, Text: "text", RemoteMTA: "mx", RemoteReply: "421 reply"}
-	second := &state{attempts: 300, warned: true, boot: 1<<63 + 5, rcpts: []rcpt{{last: refused}, {done: true}}}
+	second := &progress{attempts: 300, warned: true, boot: 1<<63 + 5, rcpts: []rcpt{{last: refused}, {done: true}}}
 	w, err := faultfs.NewDisk().OpenTemp("/", 0o600)
 	must(t, err)
 	must(t, writeMessage(w, env, envelope.Memory(goldenText), first))
@@ -110,8 +110,8 @@ func TestGoldenFile(t *testing.T) {
 	must(t, err)
 	m, err := readMessage(r)
 	must(t, err)
-	if !reflect.DeepEqual(m.env, env) || !reflect.DeepEqual(m.state, second) || m.stateEnd != int64(len(file)) {
-		t.Errorf("%+v %+v, end %d", m.env, m.state, m.stateEnd)
+	if !reflect.DeepEqual(m.env, env) || !reflect.DeepEqual(m.progress, second) || m.end != int64(len(file)) {
+		t.Errorf("%+v %+v, end %d", m.env, m.progress, m.end)
 	}
 	if content := file[m.contentAt : m.contentAt+m.contentSize]; string(content) != goldenText {
 		t.Errorf("%q", content)

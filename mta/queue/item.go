@@ -38,7 +38,7 @@ func (it *Item) Pending() []int {
 	it.m.mu.Lock()
 	defer it.m.mu.Unlock()
 	var out []int
-	for i, r := range it.m.state.rcpts {
+	for i, r := range it.m.progress.rcpts {
 		if !r.done {
 			out = append(out, i)
 		}
@@ -50,7 +50,7 @@ func (it *Item) Pending() []int {
 func (it *Item) LastError(i int) *dsn.Error {
 	it.m.mu.Lock()
 	defer it.m.mu.Unlock()
-	return it.m.state.rcpts[i].last
+	return it.m.progress.rcpts[i].last
 }
 
 // Content opens the message. The caller closes what it gets; it stays valid
@@ -74,16 +74,16 @@ func (it *Item) Done(i int, e Effect) error {
 	q, m := it.q, it.m
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if i < 0 || i >= len(m.state.rcpts) {
+	if i < 0 || i >= len(m.progress.rcpts) {
 		return fmt.Errorf("queue: %s has no recipient %d", m.id, i)
 	}
-	if m.state.rcpts[i].done {
+	if m.progress.rcpts[i].done {
 		return nil
 	}
 	gen := q.gen.Load()
-	m.state.rcpts[i] = rcpt{done: true}
+	m.progress.rcpts[i] = rcpt{done: true}
 	if e == EffectStore {
-		m.state.rcpts[i].gen = gen
+		m.progress.rcpts[i].gen = gen
 		q.noteStore()
 	}
 	// The mark is only for the next process; this one knows. Without it the
@@ -98,8 +98,8 @@ func (it *Item) Done(i int, e Effect) error {
 func (it *Item) Failed(i int, why *dsn.Error) {
 	it.m.mu.Lock()
 	defer it.m.mu.Unlock()
-	if i >= 0 && i < len(it.m.state.rcpts) && !it.m.state.rcpts[i].done {
-		it.m.state.rcpts[i].last = lastError(why)
+	if i >= 0 && i < len(it.m.progress.rcpts) && !it.m.progress.rcpts[i].done {
+		it.m.progress.rcpts[i].last = lastError(why)
 	}
 }
 
@@ -112,63 +112,13 @@ func (it *Item) Failed(i int, why *dsn.Error) {
 // and comes back at next, or after queue.run_delay.
 func (it *Item) Close(ctx context.Context, next time.Time, warned bool) error {
 	q, m := it.q, it.m
-	err := q.fenced(m.id, func() error { return it.leave(ctx, next, warned) })
-	if err != nil {
-		q.stayed(m, next)
-	}
-	return err
-}
-
-// stayed is for an item whose Close ended in a panic: its message waits until
-// next, or as long as one that cannot be read.
-func (q *Queue) stayed(m *message, next time.Time) {
-	q.mu.Lock()
-	active := m.stage == stageActive
-	q.mu.Unlock()
-	if !active {
-		return
-	}
 	now := q.o.Clock.Now()
-	if !next.After(now) {
-		next = now.Add(q.cfg.RunDelay)
+	if next.IsZero() {
+		next = now
 	}
-	q.wait(m, next)
-}
-
-// leave is Close.
-func (it *Item) leave(ctx context.Context, next time.Time, warned bool) error {
-	q, m := it.q, it.m
-	m.mu.Lock()
-	m.state.warned = warned
-	pending, stays := m.state.pending(), m.place == Incoming && m.damage == nil
-	m.mu.Unlock()
-	q.mu.Lock()
-	hold, remove := m.hold, m.remove
-	if m.requeue || next.IsZero() {
-		next = q.o.Clock.Now()
-	}
-	m.hold, m.remove, m.requeue = false, false, false
-	q.mu.Unlock()
-	switch {
-	case remove && pending:
-		return q.removeActive(ctx, m)
-	case !pending:
-		q.finish(m)
-		return nil
-	case hold:
-		return unlessGone(q.deferMessage(ctx, m, Hold, next))
-	case stays && !next.After(q.o.Clock.Now()):
-		q.again(m)
-		return nil
-	}
-	return unlessGone(q.deferMessage(ctx, m, Deferred, next))
-}
-
-// unlessGone is for an attempt, which has no complaint when deferMessage has set
-// the message aside.
-func unlessGone(err error) error {
+	err := q.run(ctx, q.index.end(m, m.ending(warned, !next.After(now)), next))
 	if errors.Is(err, ErrNoMessage) {
-		return nil
+		return nil // it was set aside, or deleted
 	}
-	return err
+	return diskError(err)
 }

@@ -117,6 +117,10 @@ func (f *firstIDs) sorted() []listed {
 		if c := strings.Compare(string(a.id), string(b.id)); c != 0 {
 			return c
 		}
+		// What lies in corrupt/ comes last: the message itself may be in the queue.
+		if a, b := a.place == Corrupt, b.place == Corrupt; a != b {
+			return map[bool]int{true: 1, false: -1}[a]
+		}
 		return strings.Compare(string(a.place), string(b.place))
 	})
 	return slices.CompactFunc(out, func(a, b listed) bool { return a.id == b.id })
@@ -126,13 +130,9 @@ func (f *firstIDs) sorted() []listed {
 func (q *Queue) idsAfter(ctx context.Context, place Place, after envelope.QueueID, limit int) (*firstIDs, error) {
 	f := &firstIDs{after: after, limit: limit}
 	if place != Hold && place != Corrupt {
-		q.mu.Lock()
-		for id, m := range q.known {
-			if m.stage != stageFinished {
-				f.offer(id, "")
-			}
+		for _, m := range q.index.all(func(m *message) bool { return m.at.stage != leaving }) {
+			f.offer(m.id, "")
 		}
-		q.mu.Unlock()
 	}
 	for _, p := range []Place{Deferred, Hold} {
 		if place != "" && place != p {
@@ -168,12 +168,9 @@ func corruptID(name string) envelope.QueueID {
 
 // info describes a message; ok is false when it is gone meanwhile.
 func (q *Queue) info(l listed) (Info, bool) {
-	q.mu.Lock()
-	m := q.known[l.id]
-	finished := m != nil && m.stage == stageFinished
-	q.mu.Unlock()
+	m, at, _ := q.index.look(l.id)
 	switch {
-	case finished:
+	case m != nil && at.stage == leaving:
 		return Info{}, false
 	case l.place == Corrupt:
 		return q.corruptInfo(l.id), true
@@ -182,7 +179,7 @@ func (q *Queue) info(l listed) (Info, bool) {
 			return info, true
 		}
 	}
-	place, err := q.places.where(l.id)
+	place, _, err := q.places.where(l.id)
 	if err != nil || place == "" {
 		return Info{}, false
 	}
@@ -200,9 +197,7 @@ func (q *Queue) info(l listed) (Info, bool) {
 // messageInfo describes a message that is known in memory and has an envelope
 // there or in the journal.
 func (q *Queue) messageInfo(m *message) (Info, error) {
-	q.mu.Lock()
-	stage, next := m.stage, m.next
-	q.mu.Unlock()
+	_, at, next := q.index.look(m.id)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	env := m.env
@@ -216,22 +211,17 @@ func (q *Queue) messageInfo(m *message) (Info, error) {
 		}
 		env = r.env
 	}
-	info := describe(env, &m.state)
-	info.Size = m.size
-	switch stage {
-	case stageActive:
-		info.Place = Active
-	case stageWaiting:
-		info.Place, info.Next = Deferred, next
-	default:
-		info.Place = Incoming
+	info := describe(env, &m.progress)
+	info.Size, info.Place = m.size, at.place()
+	if info.Place == Deferred {
+		info.Next = next
 	}
 	return info, nil
 }
 
 // fileInfo describes a message in a file.
 func (q *Queue) fileInfo(place Place, m *messageFile) Info {
-	info := describe(m.env, m.state)
+	info := describe(m.env, m.progress)
 	info.Place, info.Size = place, m.contentSize
 	if place == Deferred {
 		info.Next = m.mtime
@@ -239,7 +229,7 @@ func (q *Queue) fileInfo(place Place, m *messageFile) Info {
 	return info
 }
 
-func describe(env *envelope.Envelope, s *state) Info {
+func describe(env *envelope.Envelope, s *progress) Info {
 	info := Info{ID: env.ID, Arrived: env.Arrived, Sender: env.Sender.String(), Attempts: s.attempts}
 	for i := range env.Recipients {
 		r := RecipientInfo{Address: env.Recipients[i].Address.String()}
@@ -289,40 +279,37 @@ func (q *Queue) Get(_ context.Context, id envelope.QueueID) (Info, *envelope.Env
 	if !validID(id) {
 		return Info{}, nil, nil, ErrNoMessage
 	}
-	q.mu.Lock()
-	m := q.known[id]
-	if m != nil && m.stage == stageFinished {
-		q.mu.Unlock()
+	m, at, _ := q.index.look(id)
+	if m != nil && at.stage == leaving {
 		return Info{}, nil, nil, ErrNoMessage
 	}
-	q.mu.Unlock()
-	gone := ErrNoMessage
+	absent := ErrNoMessage
 	if m != nil {
 		info, env, content, err := q.getKnown(m)
 		if err == nil {
-			return looked(info, env, content)
+			return checked(info, env, content)
 		}
 		// It may have moved to its file meanwhile.
 		if spoiled(err) {
-			gone = diskError(err)
+			absent = diskError(err)
 		}
 	}
-	place, err := q.places.where(id)
+	place, _, err := q.places.where(id)
 	if err != nil {
 		return Info{}, nil, nil, diskError(err)
 	}
 	if place == "" {
-		return Info{}, nil, nil, gone
+		return Info{}, nil, nil, absent
 	}
 	file, mf, err := q.places.read(place, id)
 	if err != nil {
 		return Info{}, nil, nil, diskError(err)
 	}
-	return looked(q.fileInfo(place, mf), mf.env, mf.content(file))
+	return checked(q.fileInfo(place, mf), mf.env, mf.content(file))
 }
 
-// looked compares a content with its checksum, and is the answer of Get.
-func looked(info Info, env *envelope.Envelope, content envelope.Content) (Info, *envelope.Envelope, envelope.Content, error) {
+// checked compares a content with its checksum, and is the answer of Get.
+func checked(info Info, env *envelope.Envelope, content envelope.Content) (Info, *envelope.Envelope, envelope.Content, error) {
 	if f, ok := content.(*fileContent); ok {
 		err := f.check()
 		if info.Damaged = errors.Is(err, errDamaged); err != nil && !info.Damaged {

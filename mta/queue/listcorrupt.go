@@ -58,7 +58,7 @@ func (q *Queue) readCorrupt(id envelope.QueueID, path string) (Info, string) {
 	if m.env.ID != id {
 		return Info{ID: id, Sender: Unknown}, damaged("other ID").Error()
 	}
-	return describe(m.env, m.state), ""
+	return describe(m.env, m.progress), ""
 }
 
 // Files are files of the queue's that belong to no message it knows.

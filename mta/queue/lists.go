@@ -7,28 +7,28 @@ import (
 	"toastmaster/internal/envelope"
 )
 
-// fifo is the order of new messages. An entry whose message has left
-// stageIncoming by another way is skipped when it comes up.
-type fifo struct {
+// newList is the order of new messages. An entry whose message is not queued any
+// more, or is moving, is skipped when it comes up.
+type newList struct {
 	list []*message
 	head int
 }
 
 // push puts m at the end, unless an entry of it is there still.
-func (f *fifo) push(m *message) {
-	if !m.queued {
-		m.queued = true
+func (f *newList) push(m *message) {
+	if !m.listed {
+		m.listed = true
 		f.list = append(f.list, m)
 	}
 }
 
-func (f *fifo) pop() *message {
+func (f *newList) pop() *message {
 	for f.head < len(f.list) {
 		m := f.list[f.head]
 		f.list[f.head] = nil
 		f.head++
-		m.queued = false
-		if m.stage == stageIncoming {
+		m.listed = false
+		if m.at.stage == queued && !m.at.moving {
 			return m
 		}
 	}
@@ -37,7 +37,7 @@ func (f *fifo) pop() *message {
 }
 
 // compact gives the room of popped entries back now and then.
-func (f *fifo) compact() {
+func (f *newList) compact() {
 	if f.head > 1024 && f.head > len(f.list)/2 {
 		n := copy(f.list, f.list[f.head:])
 		clear(f.list[n:])

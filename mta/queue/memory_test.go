@@ -26,7 +26,7 @@ func TestActiveMessagesKeepToTheBudget(t *testing.T) {
 		}
 		var items []*Item
 		for range n {
-			items = append(items, next(t, q))
+			items = append(items, take(t, q))
 		}
 		held := heldText(items)
 		if held > budget || budget > n*3000 && held < n*2000 {
@@ -48,7 +48,7 @@ func TestActiveMessagesKeepToTheBudget(t *testing.T) {
 			done(t, it, EffectFinal)
 		}
 		for range n / 2 {
-			done(t, next(t, q), EffectFinal)
+			done(t, take(t, q), EffectFinal)
 		}
 		if got := q.memory.Load(); got != budget {
 			t.Errorf("%d of the budget of %d left when all are gone", got, budget)
@@ -77,17 +77,17 @@ func TestWaitingMessagesKeepToTheBudget(t *testing.T) {
 		q := open(t, o)
 		defer closeQueue(t, q)
 		add(t, q, "text\n", "a")
-		it := next(t, q)
+		it := take(t, q)
 		closeItem(t, it, time.Time{})
 		if it.m.env != nil {
 			t.Error("one that is due at once keeps its envelope")
 		}
-		it = next(t, q)
+		it = take(t, q)
 		f.Hook(failing(faultfs.Create, "/queue"))
 		if err := it.Close(context.Background(), time.Now(), false); err != nil {
 			t.Fatal(err) // due at once, so nothing was written
 		}
-		it = next(t, q)
+		it = take(t, q)
 		if err := it.Close(context.Background(), time.Now().Add(20*time.Millisecond), false); err == nil {
 			t.Fatal("deferred without a file")
 		}
@@ -95,7 +95,7 @@ func TestWaitingMessagesKeepToTheBudget(t *testing.T) {
 			t.Error("one that cannot be deferred keeps its envelope")
 		}
 		f.Hook(nil)
-		it = next(t, q)
+		it = take(t, q)
 		if got := text(t, it); got != prefix+"text\n" {
 			t.Errorf("%q", got)
 		}

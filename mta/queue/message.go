@@ -12,68 +12,45 @@ import (
 	"toastmaster/internal/journal"
 )
 
-// stage is what happens to a message that is known in memory.
-type stage uint8
-
-const (
-	// stageIncoming waits in the journal for Next.
-	stageIncoming stage = iota
-	// stageActive was handed out by Next.
-	stageActive
-	// stageWaiting is deferred in memory, because its file could not be
-	// written.
-	stageWaiting
-	// stageBusy is being moved or removed by an administrative call.
-	stageBusy
-	// stageFinished has left the queue, but for a file that a checkpoint must
-	// precede the removal of.
-	stageFinished
-)
-
-// message is a message that is known in memory: it is in the journal, or
-// active, or about to be removed. The deferred backlog is not.
+// message is a message that is in memory: it is in the journal, or active, or
+// somebody works on it. The deferred backlog is not.
 type message struct {
-	id   envelope.QueueID
-	size int64
+	id envelope.QueueID
 
-	// Under Queue.mu.
-	stage   stage
-	next    time.Time // stageWaiting
-	hold    bool      // asked for while active
-	remove  bool
-	requeue bool
-	was     stage // before stageBusy
-	queued  bool  // has an entry in Queue.incoming
-	// filed: one of the files in deferred/ is its own, see Counts.
-	filed bool
+	// Under index.mu.
+	at     state
+	next   time.Time // when it is due, once it is waiting or resting
+	listed bool      // has an entry in index.new
 	// flushed is when a try now was asked for; zero again once it is active.
 	flushed time.Time
+	// moved is closed when it is not moving any more.
+	moved chan struct{}
 
-	// moving is held while the message changes its place; before mu.
-	moving sync.Mutex
-	// Under moving: in how many rounds of shorten, one after the other, the
-	// disk did not give the message back, and until when its failures are not
-	// logged again.
+	// Of whoever is moving it: in how many rounds of shorten, one after the
+	// other, the disk did not give the message back, and until when its failures
+	// are not logged again.
 	unreadable int
 	complain   time.Time
 
-	// mu guards what a delivery changes.
-	mu    sync.Mutex
-	env   *envelope.Envelope // nil: read it back
-	state state              // rcpts is nil until the first delivery
+	// mu guards what a delivery changes, and the way to its octets. It is held
+	// while its file is read or written.
+	mu       sync.Mutex
+	size     int64
+	env      *envelope.Envelope // nil: read it back
+	progress progress           // rcpts is nil until the first delivery
 
-	// Where the message lives: place is Incoming for the journal at pos, else
-	// the file's. For a file, pos is a pin that keeps the marks made since.
+	// place is Incoming for the journal at pos, else the file's. For a file, pos
+	// is a pin that keeps the marks made since.
 	place Place
 	pos   journal.Position
-	// file is the place of a file that may exist although the journal has the
+	// stray is the place of a file that may exist although the journal has the
 	// message: its writing failed halfway. "" for none.
-	file     Place
-	text     []byte // whole message, or prefix of an external one; nil: read it back
-	counted  int64  // of text and env, in the budget of memory
-	seat     bool   // counts in queue.incoming_limit
-	removed  bool   // its file is gone before it has left
-	external bool
+	stray    Place
+	removed  bool     // what it had on the disk is not there any more
+	text     []byte   // whole message, or prefix of an external one; nil: read it back
+	counted  int64    // of text and env, in the budget of memory
+	seat     bool     // counts in queue.incoming_limit
+	external bool     // its content lies in content/
 	sum      checksum // of an external content
 	replay   bool
 	// damage is why m cannot be given to anybody, as its last reader found; nil
@@ -81,12 +58,12 @@ type message struct {
 	damage error
 }
 
-// snapshot is the state to write to a file. A recipient that is done in the
+// snapshot is the progress to write to a file. A recipient that is done in the
 // store and not covered by a checkpoint up to durable is pending there; its mark
 // is in the journal.
-func (m *message) snapshot(boot, durable uint64) *state {
-	s := m.state
-	s.rcpts = slices.Clone(m.state.rcpts)
+func (m *message) snapshot(boot, durable uint64) *progress {
+	s := m.progress
+	s.rcpts = slices.Clone(m.progress.rcpts)
 	for i := range s.rcpts {
 		if s.rcpts[i].gen > durable {
 			s.rcpts[i] = rcpt{}
@@ -101,13 +78,42 @@ func (m *message) snapshot(boot, durable uint64) *state {
 
 // unsettled says that a recipient is done in the store only; m.mu is held.
 func (m *message) unsettled(durable uint64) bool {
-	return slices.ContainsFunc(m.state.rcpts, func(r rcpt) bool { return r.gen > durable })
+	return slices.ContainsFunc(m.progress.rcpts, func(r rcpt) bool { return r.gen > durable })
 }
 
-// ensureState makes room for the recipients' states; m.mu is held.
-func (m *message) ensureState() {
-	if m.state.rcpts == nil {
-		m.state.rcpts = make([]rcpt, len(m.env.Recipients))
+// ensureProgress makes room for that of the recipients; m.mu is held.
+func (m *message) ensureProgress() {
+	if m.progress.rcpts == nil {
+		m.progress.rcpts = make([]rcpt, len(m.env.Recipients))
+	}
+}
+
+// ending is how an attempt of m ends that is due at next; warned is kept.
+func (m *message) ending(warned, now bool) event {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.progress.warned = warned
+	switch {
+	case !m.progress.pending():
+		return evDone
+	case m.damage != nil:
+		return evSpoiled
+	case now:
+		if m.place == Incoming && m.counted == 0 {
+			m.env, m.text = nil, nil
+		}
+		return evDue
+	}
+	return evLater
+}
+
+// park drops the envelope of a message that is not active any more, if it is in
+// the journal and beyond the budget of memory.
+func (m *message) park() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.place == Incoming && m.counted == 0 {
+		m.env, m.text = nil, nil
 	}
 }
 
@@ -133,19 +139,3 @@ func (m *message) noteDamage(err error) error {
 	m.damage = fmt.Errorf("%w: %w", errSpoiled, err)
 	return m.damage
 }
-
-func (m *message) setPlace(p Place) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.place = p
-}
-
-func (m *message) setRemoved() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.removed = true
-}
-
-// hasFile says that one of the files in deferred/ or hold/ is its own; m.mu is
-// held.
-func (m *message) hasFile() bool { return !m.removed && (m.place != Incoming || m.file != "") }

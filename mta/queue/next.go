@@ -2,8 +2,6 @@ package queue
 
 import (
 	"context"
-	"errors"
-	"io/fs"
 	"time"
 )
 
@@ -12,43 +10,56 @@ import (
 // caller owns the item until Close. ErrClosed after the queue was closed.
 func (q *Queue) Next(ctx context.Context) (*Item, error) {
 	for {
+<<<<<<< HEAD
 		m, until, err := q.choose()
+=======
+		j, wait, err := q.index.take()
+>>>>>>> de19462 (queue: what becomes of a message is one transition table)
 		if err != nil {
 			return nil, err
 		}
-		if m != nil {
-			if it := q.handOut(ctx, m); it != nil {
-				return it, nil
+		if j.m == nil {
+			if err := q.waitForWork(ctx, wait); err != nil {
+				return nil, err
 			}
+<<<<<<< HEAD
 			continue
 		}
 		if err := q.waitForWork(ctx, until); err != nil {
 			return nil, err
+=======
+		} else if it := q.handOut(ctx, j); it != nil {
+			return it, nil
+>>>>>>> de19462 (queue: what becomes of a message is one transition table)
 		}
 	}
 }
 
-// handOut makes the item of an active message. nil: it cannot be read, or is to
-// be removed; then it has left the queue or waits.
-func (q *Queue) handOut(ctx context.Context, m *message) *Item {
-	if q.takeRemove(m) {
-		if err := q.removeActive(ctx, m); err != nil && ctx.Err() == nil {
-			q.o.Log.Error("queue message not removed", "id", m.id, "cause", err.Error())
-		}
+// handOut makes the item of a message that was taken. nil: it cannot be read, or
+// something else was wanted of it; then it has left, rests or waits.
+func (q *Queue) handOut(ctx context.Context, j job) *Item {
+	if err := q.run(ctx, j); err != nil && j.work == doRemove && ctx.Err() == nil {
+		q.o.Log.Error("queue message not removed", "id", j.m.id, "cause", err.Error())
+	}
+	m := j.m
+	if q.index.stateOf(m).stage != active {
 		return nil
 	}
-	var it *Item
-	err := q.fenced(m.id, func() (err error) {
-		it, err = q.activate(m)
-		return err
-	})
-	if err != nil {
-		q.activationFailed(m, err)
-		return nil
+	flushed := q.index.takeFlushed(m)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.ensureProgress()
+	it := &Item{
+		Envelope: m.env, Replay: m.replay, Attempts: m.progress.attempts, Warned: m.progress.warned,
+		Flushed: flushed, q: q, m: m,
 	}
+	m.progress.attempts++
+	// An attempt that fails may have delivered before it failed.
+	m.replay = true
 	return it
 }
 
+<<<<<<< HEAD
 // takeRemove says that a removal of m failed before and is to be tried again.
 func (q *Queue) takeRemove(m *message) bool {
 	q.mu.Lock()
@@ -60,6 +71,10 @@ func (q *Queue) takeRemove(m *message) bool {
 
 // waitForWork waits for a signal or, when until is not zero, until then.
 func (q *Queue) waitForWork(ctx context.Context, until time.Time) error {
+=======
+// waitForWork waits for a signal or, when wait is not negative, as long.
+func (q *Queue) waitForWork(ctx context.Context, wait time.Duration) error {
+>>>>>>> de19462 (queue: what becomes of a message is one transition table)
 	var timeout <-chan time.Time
 	if !until.IsZero() {
 		timer := q.o.Clock.NewTimer(max(until.Sub(q.o.Clock.Now()), 0))
@@ -71,7 +86,7 @@ func (q *Queue) waitForWork(ctx context.Context, until time.Time) error {
 		timeout = timer.C()
 	}
 	select {
-	case <-q.wake:
+	case <-q.index.wake:
 	case <-timeout:
 	case <-ctx.Done():
 		return ctx.Err()
@@ -80,6 +95,7 @@ func (q *Queue) waitForWork(ctx context.Context, until time.Time) error {
 	}
 	return nil
 }
+<<<<<<< HEAD
 
 // choose takes the next message, which becomes active; or says until when nothing
 // is due (zero: until a scan tells).
@@ -268,3 +284,5 @@ func (q *Queue) wait(m *message, next time.Time) {
 	q.due.add(m.id, next, true)
 	signal(q.wake)
 }
+=======
+>>>>>>> de19462 (queue: what becomes of a message is one transition table)

@@ -21,7 +21,7 @@ func TestAPanicKeepsTheMessage(t *testing.T) {
 		o.Config.RunDelay = 20 * time.Millisecond
 		q := running(t, o)
 		add(t, q, "text\n", "a")
-		it := next(t, q)
+		it := take(t, q)
 		var fire atomic.Value // the operation that panics next, once
 		fire.Store(faultfs.Chtimes)
 		disk.Hook(func(op faultfs.Op, name string) error {
@@ -35,10 +35,10 @@ func TestAPanicKeepsTheMessage(t *testing.T) {
 		if err := it.Close(t.Context(), soon(), false); err == nil || !dsn.From(err).Temporary() {
 			t.Fatalf("%v", err)
 		}
-		it = next(t, q)
+		it = take(t, q)
 		closeItem(t, it, soon())
 		fire.Store(faultfs.Open)
-		it = next(t, q)
+		it = take(t, q)
 		if got := text(t, it); got != prefix+"text\n" || len(it.Pending()) != 1 || fire.Load() != faultfs.Any {
 			t.Errorf("%q, %v pending, fire %v", got, it.Pending(), fire.Load())
 		}

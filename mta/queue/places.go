@@ -45,11 +45,17 @@ func (p *places) count(path string, n int64) {
 	}
 }
 
-// countAll counts what lies there, once, at the start.
-func (p *places) countAll() error {
+// countAll counts what lies there, once, at the start; not what stray says is not
+// the home of its message.
+func (p *places) countAll(stray func(envelope.QueueID) bool) error {
 	for place, counter := range map[Place]*atomic.Int64{Deferred: &p.deferred, Hold: &p.hold} {
 		var n int64
-		err := p.each(place, func(envelope.QueueID, fs.DirEntry) error { n++; return nil })
+		err := p.each(place, func(id envelope.QueueID, _ fs.DirEntry) error {
+			if !stray(id) {
+				n++
+			}
+			return nil
+		})
 		if err != nil {
 			return err
 		}
@@ -108,7 +114,7 @@ func (p *places) bucket(path string) error {
 // create writes a message file under its final name, durable with its name and
 // its time. The content is synced before the name exists, so a name always
 // stands for a whole message.
-func (p *places) create(place Place, env *envelope.Envelope, content envelope.Content, s *state, next time.Time) error {
+func (p *places) create(place Place, env *envelope.Envelope, content envelope.Content, s *progress, next time.Time) error {
 	path := p.path(place, env.ID)
 	if err := p.bucket(path); err != nil {
 		return err
@@ -124,9 +130,6 @@ func (p *places) create(place Place, env *envelope.Envelope, content envelope.Co
 	if err == nil {
 		err = f.LinkTo(path)
 	}
-	if err == nil {
-		p.count(path, 1)
-	}
 	if errors.Is(err, fs.ErrExist) {
 		// From an attempt that failed after this point.
 		err = p.update(place, env.ID, s, next)
@@ -138,12 +141,16 @@ func (p *places) create(place Place, env *envelope.Envelope, content envelope.Co
 	if err := p.fs.Chtimes(path, next, next); err != nil {
 		return err
 	}
-	return p.fs.SyncDir(filepath.Dir(path))
+	if err := p.fs.SyncDir(filepath.Dir(path)); err != nil {
+		return err
+	}
+	p.count(path, 1)
+	return nil
 }
 
-// update appends a state to a message file. One whose sync failed is taken back:
+// update appends a progress to a message file. One whose sync failed is taken back:
 // it can be read, but would be a hole under the next one after a power loss.
-func (p *places) update(place Place, id envelope.QueueID, s *state, next time.Time) error {
+func (p *places) update(place Place, id envelope.QueueID, s *progress, next time.Time) error {
 	path := p.path(place, id)
 	f, err := p.fs.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
@@ -161,18 +168,18 @@ func (p *places) update(place Place, id envelope.QueueID, s *state, next time.Ti
 	return errors.Join(err, f.Close())
 }
 
-// updateFile writes s behind the last state, which ends at end.
-func updateFile(f vfs.File, s *state) (end int64, err error) {
+// updateFile writes s behind the last progress, which ends at end.
+func updateFile(f vfs.File, s *progress) (end int64, err error) {
 	m, err := readMessage(f)
 	if err != nil {
 		return 0, err
 	}
-	// What an interrupted update left behind must not follow the new state.
-	if err := f.Truncate(m.stateEnd); err != nil {
+	// What an interrupted update left behind must not follow the new one.
+	if err := f.Truncate(m.end); err != nil {
 		return 0, err
 	}
-	_, err = f.WriteAt(stateBlock(s, m.stateEnd), m.stateEnd)
-	return m.stateEnd, err
+	_, err = f.WriteAt(progressBlock(s, m.end), m.end)
+	return m.end, err
 }
 
 // read opens and parses a message file, which the caller closes.
@@ -232,18 +239,26 @@ func (p *places) remove(path string) error {
 	return err
 }
 
-// where finds the file of a message; "" when there is none.
-func (p *places) where(id envelope.QueueID) (Place, error) {
+// removeStray removes a file that does not count: the journal has its message.
+func (p *places) removeStray(path string) error {
+	if err := p.fs.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// where finds the file of a message, and its time; "" when there is none.
+func (p *places) where(id envelope.QueueID) (Place, time.Time, error) {
 	for _, place := range []Place{Deferred, Hold} {
-		_, err := p.fs.Stat(p.path(place, id))
+		info, err := p.fs.Stat(p.path(place, id))
 		if err == nil {
-			return place, nil
+			return place, info.ModTime(), nil
 		}
 		if !errors.Is(err, fs.ErrNotExist) {
-			return "", err
+			return "", time.Time{}, err
 		}
 	}
-	return "", nil
+	return "", time.Time{}, nil
 }
 
 // each calls fn with every message file of a place, in no order. Directories
@@ -305,4 +320,17 @@ func (p *places) removeDurably(place Place, id envelope.QueueID) error {
 		return err
 	}
 	return p.fs.SyncDir(filepath.Dir(path))
+}
+
+// discard is removeDurably for a file that does not count.
+func (p *places) discard(place Place, id envelope.QueueID) error {
+	path := p.path(place, id)
+	if err := p.removeStray(path); err != nil {
+		return err
+	}
+	err := p.fs.SyncDir(filepath.Dir(path))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // its writing did not get as far as a directory
+	}
+	return err
 }

@@ -65,24 +65,13 @@ type Queue struct {
 	// memory is what is left of queue.content_memory.
 	memory atomic.Int64
 
-	wake    chan struct{} // to Next
-	tidy    chan struct{} // to Run: the cleanup list is ready
-	rescan  chan struct{} // to Run: the due list is incomplete
+	index   *index
+	tidy    chan struct{} // to Run: files may be removed
 	closing chan struct{}
-
-	mu       sync.Mutex
-	closed   bool
-	known    map[envelope.QueueID]*message
-	incoming fifo
-	due      dueList
-	dueTurn  bool      // the next message is a deferred one if any is due
-	flushed  time.Time // the last Flush of everything
 
 	// finished files wait for the next checkpoint, removable ones for Run.
 	finishedMu          sync.Mutex
-	finished, removable []cleanup
-	// tidying makes removals one at a time.
-	tidying sync.Mutex
+	finished, removable []departure
 }
 
 // Open opens the queue of o.Instance in o.Dir and recovers what is in it. One that
@@ -95,17 +84,14 @@ func Open(ctx context.Context, o Options) (*Queue, error) {
 		spool:  &spool.Dir{FS: o.FS, Path: o.Dir, Memory: int(o.Config.MemoryLimit)},
 		places: places{fs: o.FS, dir: o.Dir, ready: map[string]bool{}},
 		room:   semaphore.NewWeighted(int64(o.Config.IncomingLimit)),
-		wake:   make(chan struct{}, 1), tidy: make(chan struct{}, 1), rescan: make(chan struct{}, 1),
-		closing: make(chan struct{}),
-		known:   map[envelope.QueueID]*message{},
-		due:     dueList{limit: o.Config.DueLimit, at: map[envelope.QueueID]*dueEntry{}},
+		index:  newIndex(o.Clock, o.Config.RunDelay, o.Config.DueLimit),
+		tidy:   make(chan struct{}, 1), closing: make(chan struct{}),
 	}
 	q.space = &spool.Space{
 		FS: o.FS, Dir: o.Dir, Clock: o.Clock, MinFree: o.Config.MinFree, Param: "queue.min_free", Present: q.present,
 		Failed: func(err error) { o.Log.Warn("free space of the queue cannot be measured", "cause", err) },
 	}
 	q.gen.Store(1)
-	q.due.horizon = o.Clock.Now().Add(o.Config.RunDelay + scanMargin)
 	q.memory.Store(o.Config.ContentMemory)
 	if err := q.prepare(); err != nil {
 		return nil, err
@@ -113,7 +99,7 @@ func Open(ctx context.Context, o Options) (*Queue, error) {
 	if err := q.recover(ctx); err != nil {
 		return nil, errors.Join(err, q.lock.Close())
 	}
-	if err := diskError(q.places.countAll()); err != nil {
+	if err := diskError(q.places.countAll(q.index.inJournal)); err != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 		defer cancel()
 		return nil, errors.Join(err, q.j.Close(ctx), q.lock.Close())
@@ -148,7 +134,7 @@ func (q *Queue) prepare() error {
 func diskError(err error) error {
 	var already *dsn.Error
 	switch {
-	case err == nil || errors.As(err, &already):
+	case err == nil || errors.As(err, &already) || errors.Is(err, ErrNoMessage) || errors.Is(err, ErrUnchanged):
 		return err
 	case spool.IsFull(err):
 		return dsn.Wrap(dsn.SystemFull, "Insufficient system storage", err)
@@ -178,13 +164,9 @@ func (q *Queue) Run(ctx context.Context) error {
 // the files are closed. Active items should be closed before; those that are
 // not are handed out again by the next process.
 func (q *Queue) Close() error {
-	q.mu.Lock()
-	if q.closed {
-		q.mu.Unlock()
+	if !q.index.close() {
 		return nil
 	}
-	q.closed = true
-	q.mu.Unlock()
 	close(q.closing)
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()

@@ -101,7 +101,7 @@ func add(t testing.TB, q *Queue, text string, recipients ...string) *envelope.En
 	return env
 }
 
-func next(t testing.TB, q *Queue) *Item {
+func take(t testing.TB, q *Queue) *Item {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -112,21 +112,28 @@ func next(t testing.TB, q *Queue) *Item {
 	return it
 }
 
-// nothing asserts that no message is due. It is Next without the wait: a limit of
-// time would cut off on a busy machine what Next does before it waits.
+// nothing asserts that no message is due.
 func nothing(t testing.TB, q *Queue) {
 	t.Helper()
+	if it := tryTake(t, q); it != nil {
+		t.Errorf("handed out %s", it.Envelope.ID)
+	}
+}
+
+// tryTake is Next without the wait: a limit of time would cut off on a busy machine
+// what Next does before it waits. nil: no message is due.
+func tryTake(t testing.TB, q *Queue) *Item {
+	t.Helper()
 	for {
-		m, _, err := q.choose()
+		j, _, err := q.index.take()
 		if err != nil {
 			t.Fatal(err)
 		}
-		if m == nil {
-			return
+		if j.m == nil {
+			return nil
 		}
-		if it := q.handOut(context.Background(), m); it != nil {
-			t.Errorf("handed out %s", it.Envelope.ID)
-			return
+		if it := q.handOut(context.Background(), j); it != nil {
+			return it
 		}
 	}
 }
@@ -172,7 +179,7 @@ func TestThroughTheQueue(t *testing.T) {
 		env  *envelope.Envelope
 		text string
 	}{{small, prefix + "small\n"}, {big, prefix + large}} {
-		it := next(t, q)
+		it := take(t, q)
 		if it.Envelope.ID != want.env.ID || it.Replay || it.Attempts != 0 || text(t, it) != want.text {
 			t.Errorf("%+v", it)
 		}
@@ -191,7 +198,7 @@ func TestDeferredComesBackWithItsState(t *testing.T) {
 			d := faultfs.NewDisk()
 			q := running(t, options(d))
 			env := add(t, q, content, "a", "b", "c")
-			it := next(t, q)
+			it := take(t, q)
 			if err := it.Done(1, EffectStore); err != nil {
 				t.Fatal(err)
 			}
@@ -212,14 +219,14 @@ func TestDeferredComesBackWithItsState(t *testing.T) {
 					t.Error("content differs")
 				}
 			}
-			it = next(t, q)
+			it = take(t, q)
 			check(it, 1, true)
 			if err := it.Close(context.Background(), time.Now().Add(-time.Second), true); err != nil {
 				t.Fatal(err)
 			}
 			o := options(d.Crash())
 			q2 := running(t, o)
-			it = next(t, q2)
+			it = take(t, q2)
 			check(it, 2, true)
 			done(t, it, EffectFinal)
 		}
@@ -235,12 +242,12 @@ func TestMarksAfterACrash(t *testing.T) {
 		o.Checkpoint = func(context.Context) error { store.Add(1); return nil }
 		q := open(t, o)
 		final, covered, uncovered := add(t, q, "final\n", "a"), add(t, q, "covered\n", "a"), add(t, q, "uncovered\n", "a", "b")
-		done(t, next(t, q), EffectFinal)
-		done(t, next(t, q), EffectStore)
+		done(t, take(t, q), EffectFinal)
+		done(t, take(t, q), EffectStore)
 		if err := q.j.Checkpoint(context.Background()); err != nil || store.Load() != 1 {
 			t.Fatal(err)
 		}
-		it := next(t, q)
+		it := take(t, q)
 		_ = it.Done(0, EffectFinal)
 		_ = it.Done(1, EffectStore)
 		closeItem(t, it, time.Time{})
@@ -253,7 +260,7 @@ func TestMarksAfterACrash(t *testing.T) {
 		// must not cover the marks of the first.
 		for range 2 {
 			q = open(t, options(crashed))
-			it = next(t, q)
+			it = take(t, q)
 			if it.Envelope.ID != uncovered.ID || !it.Replay || !slices.Equal(it.Pending(), []int{1}) {
 				t.Errorf("%s %v, want %s; not %s %s", it.Envelope.ID, it.Pending(), uncovered.ID, final.ID, covered.ID)
 			}

@@ -10,7 +10,7 @@ import (
 const (
 	kindMessage    = 1
 	kindMark       = 2
-	kindGone       = 3
+	kindFarewell   = 3
 	kindCheckpoint = 4
 )
 
@@ -53,28 +53,28 @@ func decodeMark(b []byte) (mark, error) {
 	return m, d.err()
 }
 
-// gone says that a message's record is no longer its home.
-type gone struct {
+// farewell says that a message's record is no longer its home.
+type farewell struct {
 	id     envelope.QueueID
 	reason byte
 }
 
 const (
-	goneMoved   = 1 // to a file of its own
-	goneDeleted = 2 // or never accepted
+	leftMoved   = 1 // to a file of its own
+	leftDeleted = 2 // or never accepted
 )
 
-func (g gone) encode() []byte {
+func (g farewell) encode() []byte {
 	e := encoder{make([]byte, 0, 24)}
-	e.byte(kindGone)
+	e.byte(kindFarewell)
 	e.string(string(g.id))
 	e.byte(g.reason)
 	return e.b
 }
 
-func decodeGone(b []byte) (gone, error) {
+func decodeFarewell(b []byte) (farewell, error) {
 	d := newDecoder(b)
-	g := gone{id: envelope.QueueID(d.Text()), reason: d.Byte()}
+	g := farewell{id: envelope.QueueID(d.Text()), reason: d.Byte()}
 	if !validID(g.id) {
 		d.Fail()
 	}

@@ -17,7 +17,7 @@ type recovery struct {
 	order    []envelope.QueueID
 	messages map[envelope.QueueID]*recordAt
 	marks    map[envelope.QueueID][]mark
-	gone     map[envelope.QueueID]byte
+	left     map[envelope.QueueID]byte
 	covered  map[uint64]uint64 // boot -> highest checkpoint
 	damaged  bool              // records may be missing
 }
@@ -36,7 +36,7 @@ type recordAt struct {
 func (q *Queue) recover(ctx context.Context) error {
 	r := &recovery{
 		messages: map[envelope.QueueID]*recordAt{}, marks: map[envelope.QueueID][]mark{},
-		gone: map[envelope.QueueID]byte{}, covered: map[uint64]uint64{},
+		left: map[envelope.QueueID]byte{}, covered: map[uint64]uint64{},
 	}
 	err := q.openJournal(ctx, func(journal.Damage) { r.damaged = true }, func(pos journal.Position, payload []byte) (bool, error) {
 		keep, err := r.read(pos, payload)
@@ -53,8 +53,7 @@ func (q *Queue) recover(ctx context.Context) error {
 	var done []journal.Position
 	for _, id := range r.order {
 		if m := q.resolve(id, r); m != nil {
-			q.known[id] = m
-			q.incoming.push(m)
+			q.index.add(m)
 		} else {
 			done = append(done, r.messages[id].pos)
 		}
@@ -95,10 +94,10 @@ func (r *recovery) read(pos journal.Position, payload []byte) (keep bool, err er
 			r.marks[m.id] = append(r.marks[m.id], m)
 		}
 		return false, err
-	case kindGone:
-		g, err := decodeGone(body)
+	case kindFarewell:
+		g, err := decodeFarewell(body)
 		if err == nil {
-			r.gone[g.id] = g.reason
+			r.left[g.id] = g.reason
 		}
 		return false, err
 	case kindCheckpoint:
@@ -127,7 +126,7 @@ func (r *recovery) doneRecipients(id envelope.QueueID, n int) []rcpt {
 func (q *Queue) resolve(id envelope.QueueID, r *recovery) *message {
 	rec := r.messages[id]
 	m := &message{id: id, size: rec.size, place: Incoming, pos: rec.pos, external: rec.external, sum: rec.sum, replay: true}
-	if r.gone[id] == goneDeleted {
+	if r.left[id] == leftDeleted {
 		return nil
 	}
 	has, err := q.recoverFile(id, r)
@@ -135,12 +134,19 @@ func (q *Queue) resolve(id envelope.QueueID, r *recovery) *message {
 		// The file may be there. Deliver from the journal and remove the
 		// file in the end.
 		q.o.Log.Error("queue file cannot be read", "id", id, "cause", err.Error())
-		m.file = Deferred
-	} else if has || r.gone[id] == goneMoved && !rec.lost(q, id) {
+		m.stray = Deferred
+	} else if has {
+		if r.left[id] == 0 {
+			// The farewell did not reach the disk. Without one the message
+			// would come back from here when its file is deleted.
+			q.bidFarewell(id, leftMoved)
+		}
+		return nil
+	} else if r.left[id] == leftMoved && !rec.lost(q, id) {
 		return nil
 	}
-	m.state.rcpts = r.doneRecipients(id, rec.recipients)
-	if !m.state.pending() {
+	m.progress.rcpts = r.doneRecipients(id, rec.recipients)
+	if !m.progress.pending() {
 		return nil
 	}
 	if rec.external {
@@ -176,13 +182,13 @@ func (rec *recordAt) lost(q *Queue, id envelope.QueueID) bool {
 // it up to date. A file that is damaged while the journal still has the message
 // is set aside and the record used.
 func (q *Queue) recoverFile(id envelope.QueueID, r *recovery) (bool, error) {
-	place, err := q.places.where(id)
+	place, _, err := q.places.where(id)
 	if place == "" || err != nil {
 		return false, err
 	}
 	f, m, err := q.places.read(place, id)
 	if errors.Is(err, errDamaged) {
-		q.setAside(place, id, err)
+		q.setFileAside(place, id, err)
 		return false, nil
 	}
 	if err != nil {
@@ -197,17 +203,17 @@ func (q *Queue) recoverFile(id envelope.QueueID, r *recovery) (bool, error) {
 	}
 	changed := false
 	for i, done := range r.doneRecipients(id, len(m.env.Recipients)) {
-		if done.done && !m.state.rcpts[i].done {
-			m.state.rcpts[i] = rcpt{done: true}
+		if done.done && !m.progress.rcpts[i].done {
+			m.progress.rcpts[i] = rcpt{done: true}
 			changed = true
 		}
 	}
 	switch {
-	case !m.state.pending():
+	case !m.progress.pending():
 		return true, q.places.removeDurably(place, id)
 	case changed:
-		m.state.boot = 0
-		return true, q.places.update(place, id, m.state, m.mtime)
+		m.progress.boot = 0
+		return true, q.places.update(place, id, m.progress, m.mtime)
 	}
 	return true, nil
 }
@@ -233,8 +239,8 @@ func (q *Queue) clearContents(r *recovery) {
 	for _, e := range entries {
 		id := envelope.QueueID(e.Name())
 		switch {
-		case q.known[id] != nil:
-		case r.damaged && !r.speaksOf(id):
+		case q.index.has(id):
+		case r.damaged && !r.speaksOf(id) && !q.inFile(id):
 			q.saveContent(id)
 		default:
 			q.removeQuietly(filepath.Join(dir, e.Name()))
@@ -242,9 +248,15 @@ func (q *Queue) clearContents(r *recovery) {
 	}
 }
 
+// inFile says that a message has its own file, with its content.
+func (q *Queue) inFile(id envelope.QueueID) bool {
+	place, _, err := q.places.where(id)
+	return place != "" && err == nil
+}
+
 // speaksOf says that a record about id was read.
 func (r *recovery) speaksOf(id envelope.QueueID) bool {
-	return r.messages[id] != nil || r.marks[id] != nil || r.gone[id] != 0
+	return r.messages[id] != nil || r.marks[id] != nil || r.left[id] != 0
 }
 
 // clearTemporary removes what stands in for unnamed files where the file

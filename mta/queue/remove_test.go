@@ -2,7 +2,6 @@ package queue
 
 import (
 	"context"
-	"errors"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -35,7 +34,7 @@ func TestFailedDeletionIsTriedAgain(t *testing.T) {
 		o.Config.MoveSegments = 1
 		q := open(t, o)
 		env := add(t, q, "text\n", "a")
-		it := next(t, q)
+		it := take(t, q)
 		must(t, q.Delete(context.Background(), env.ID))
 		f.Hook(failing(faultfs.Write, "/queue/journal/"))
 		if err := it.Close(context.Background(), time.Time{}, false); err == nil {
@@ -53,11 +52,11 @@ func TestFailedDeletionIsTriedAgain(t *testing.T) {
 			}
 			fillSegments(t, q, 3)
 			q.shorten(context.Background())
-			if got, err := q.places.where(env.ID); got != Deferred || err != nil {
+			if got, _, err := q.places.where(env.ID); got != Deferred || err != nil {
 				t.Errorf("moved to %q %v", got, err)
 			}
 			for len(strings.Fields(list(t, q, Filter{}))) > 1 {
-				done(t, next(t, q), EffectFinal)
+				done(t, take(t, q), EffectFinal)
 			}
 		}
 		if got := place(t, q, env.ID); got != Deferred {
@@ -93,7 +92,7 @@ func TestRequeueAndInfo(t *testing.T) {
 	q := open(t, options(f))
 	defer closeQueue(t, q)
 	env := add(t, q, "text\n", "a")
-	it := next(t, q)
+	it := take(t, q)
 	f.Hook(failing(faultfs.Create, "/queue"))
 	if err := it.Close(context.Background(), time.Now().Add(time.Hour), false); err == nil {
 		t.Fatal("deferred without a file")
@@ -111,7 +110,7 @@ func TestRequeueAndInfo(t *testing.T) {
 		}
 	}
 	both.Wait()
-	it = next(t, q)
+	it = take(t, q)
 	if it.Flushed.IsZero() {
 		t.Error("nobody has asked for a try")
 	}
@@ -168,7 +167,7 @@ func TestFailedActivationKeepsNoPin(t *testing.T) {
 	q := open(t, options(b))
 	defer closeQueue(t, q)
 	env := add(t, q, "text\n", "a")
-	it := next(t, q)
+	it := take(t, q)
 	it.Failed(0, dsn.New(dsn.NoAnswer, "no"))
 	closeItem(t, it, time.Now().Add(time.Hour))
 	b.armed.Store(true)
@@ -178,14 +177,14 @@ func TestFailedActivationKeepsNoPin(t *testing.T) {
 		t.Fatal("the file was not read")
 	}
 	flush(t, q)
-	if it = next(t, q); it.Envelope.ID != env.ID {
+	if it = take(t, q); it.Envelope.ID != env.ID {
 		t.Errorf("handed out %s", it.Envelope.ID)
 	}
 	done(t, it, EffectFinal)
 	oldest := q.j.Usage().Oldest
 	for q.j.Usage().Segments < 3 {
 		add(t, q, strings.Repeat("x", 5000)+"\n", "a")
-		done(t, next(t, q), EffectFinal)
+		done(t, take(t, q), EffectFinal)
 	}
 	must(t, q.j.Checkpoint(context.Background()))
 	q.removeFinished(context.Background())
@@ -195,9 +194,9 @@ func TestFailedActivationKeepsNoPin(t *testing.T) {
 	}
 }
 
-// TestFailedActivationAndRelocation of one message at once; the race detector
-// looks, and the message is not lost.
-func TestFailedActivationAndRelocation(t *testing.T) {
+// TestEndOfAnAttemptAndRelocation of one message at once; the race detector looks,
+// and the message is not lost.
+func TestEndOfAnAttemptAndRelocation(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		o := options(faultfs.NewDisk())
@@ -208,20 +207,23 @@ func TestFailedActivationAndRelocation(t *testing.T) {
 		for range n {
 			add(t, q, "text\n", "a")
 		}
-		for range n {
-			m := next(t, q).m
+		for i := range n {
+			it := take(t, q)
 			var both sync.WaitGroup
 			both.Go(func() {
-				if err := q.relocate(context.Background(), m); err != nil {
+				if err := q.relocate(context.Background(), it.m); err != nil {
 					t.Error(err)
 				}
 			})
-			both.Go(func() { q.activationFailed(m, errors.New("not now")) })
+			both.Go(func() { closeItem(t, it, time.Now().Add(time.Duration(i%2)*time.Hour)) })
 			both.Wait()
 		}
+		flush(t, q)
+		must(t, q.scan(context.Background()))
 		for range n {
-			done(t, next(t, q), EffectFinal)
+			done(t, take(t, q), EffectFinal)
 		}
+		nothing(t, q)
 	})
 }
 
@@ -244,7 +246,7 @@ func TestAPanicOfCloseKeepsTheMessage(t *testing.T) {
 			q := open(t, o)
 			defer closeQueue(t, q)
 			env := add(t, q, "text\n", "a")
-			it := next(t, q)
+			it := take(t, q)
 			if deleted {
 				must(t, q.Delete(context.Background(), env.ID))
 			} else {
@@ -260,7 +262,7 @@ func TestAPanicOfCloseKeepsTheMessage(t *testing.T) {
 			clk.Advance(o.Config.RunDelay)
 			if deleted {
 				nothing(t, q)
-			} else if it = next(t, q); len(it.Pending()) > 0 {
+			} else if it = take(t, q); len(it.Pending()) > 0 {
 				t.Errorf("pending again: %v", it.Pending())
 			} else {
 				closeItem(t, it, time.Time{})

@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"slices"
 	"time"
 
 	"toastmaster/internal/envelope"
-	"toastmaster/internal/journal"
 	"toastmaster/internal/service"
 	"toastmaster/internal/spool"
 )
@@ -24,7 +22,7 @@ func (q *Queue) scanLoop(ctx context.Context) {
 		timer.Reset(q.cfg.RunDelay)
 		select {
 		case <-timer.C():
-		case <-q.rescan:
+		case <-q.index.rescan:
 		case <-ctx.Done():
 			return
 		}
@@ -36,12 +34,7 @@ func (q *Queue) scanLoop(ctx context.Context) {
 func (q *Queue) scan(ctx context.Context) error {
 	horizon := q.o.Clock.Now().Add(q.cfg.RunDelay + scanMargin)
 	first := dueFirst{limit: q.cfg.DueLimit}
-	// From now on whoever defers a message adds it itself, should its
-	// directory have been read already.
-	q.mu.Lock()
-	q.due.horizon = horizon
-	q.believeDue()
-	q.mu.Unlock()
+	q.index.beginScan(horizon, q.o.MaximalBackoff)
 	err := q.places.each(Deferred, func(id envelope.QueueID, e fs.DirEntry) error {
 		info, err := e.Info()
 		if errors.Is(err, fs.ErrNotExist) {
@@ -51,22 +44,12 @@ func (q *Queue) scan(ctx context.Context) error {
 			return err
 		}
 		// What is in memory already must not take the place of others.
-		if at := q.believable(id, info.ModTime()); !at.After(horizon) && !q.isKnown(id) {
+		if at := q.believable(id, info.ModTime()); !at.After(horizon) && !q.index.has(id) {
 			first.offer(id, at)
 		}
 		return ctx.Err()
 	})
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for _, e := range first.heap {
-		if q.known[e.id] == nil {
-			q.due.add(e.id, e.at, false)
-		}
-	}
-	if first.overflow && first.heap[0].at.Before(q.due.horizon) {
-		q.due.horizon = first.heap[0].at
-	}
-	signal(q.wake)
+	q.index.endScan(first)
 	return err
 }
 
@@ -86,26 +69,6 @@ func (q *Queue) believable(id envelope.QueueID, at time.Time) time.Time {
 		return now
 	}
 	return latest
-}
-
-// believeDue brings what is known in memory within the time that a message
-// waits at most. q.mu is held.
-func (q *Queue) believeDue() {
-	if q.o.MaximalBackoff == 0 {
-		return
-	}
-	latest := q.o.Clock.Now().Add(q.o.MaximalBackoff)
-	for _, e := range slices.Clone(q.due.heap) {
-		if e.at.After(latest) {
-			q.due.add(e.id, latest, true)
-		}
-	}
-}
-
-func (q *Queue) isKnown(id envelope.QueueID) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.known[id] != nil
 }
 
 // scanMargin is how much later than RunDelay the next scan may come without a
@@ -168,14 +131,7 @@ func (q *Queue) shorten(ctx context.Context) {
 
 // inSegment lists the messages whose record, or pin, is in a segment.
 func (q *Queue) inSegment(seq uint64) []*message {
-	q.mu.Lock()
-	all := make([]*message, 0, len(q.known))
-	for _, m := range q.known {
-		if m.stage == stageIncoming || m.stage == stageActive || m.stage == stageWaiting {
-			all = append(all, m)
-		}
-	}
-	q.mu.Unlock()
+	all := q.index.all(func(m *message) bool { return m.at.stage == queued || m.at.stage == active || m.at.stage == waiting })
 	kept := all[:0]
 	for _, m := range all {
 		m.mu.Lock()
@@ -191,9 +147,10 @@ func (q *Queue) inSegment(seq uint64) []*message {
 // one becomes deferred and due now, an active one goes on. The failure of one
 // that is tried again and again is logged once in queue.run_delay.
 func (q *Queue) relocate(ctx context.Context, m *message) error {
-	m.moving.Lock()
-	defer m.moving.Unlock()
-	err := q.moveOut(ctx, m)
+	err := q.advance(ctx, m, evShorten)
+	if errors.Is(err, ErrNoMessage) {
+		return nil // it was damaged, and is set aside
+	}
 	if err == nil || ctx.Err() != nil {
 		return err
 	}
@@ -204,65 +161,26 @@ func (q *Queue) relocate(ctx context.Context, m *message) error {
 	return err
 }
 
-// moveOut is relocate; m.moving is held.
-func (q *Queue) moveOut(ctx context.Context, m *message) error {
-	q.mu.Lock()
-	if q.known[m.id] != m || m.stage == stageBusy || m.stage == stageFinished {
-		q.mu.Unlock()
-		return nil
+// copyOut is toFile for a message that is in the way of the journal, due now. What
+// an active one is marked with from now on stays in the journal: the pin is taken
+// before its progress is written, so no mark falls between.
+func (q *Queue) copyOut(ctx context.Context, j job) error {
+	m := j.m
+	if err := q.readBack(m, true); err != nil {
+		return q.judge(m, j.at.stage == active, err)
 	}
-	active := m.stage == stageActive
-	if !active {
-		m.was, m.stage = m.stage, stageBusy
-	}
-	q.mu.Unlock()
-	if err := q.readBack(m); err != nil {
-		return q.notMoved(m, active, q.rescue(m, active, err))
-	}
+	j.next = q.o.Clock.Now()
 	pin := q.j.Pin()
-	err := q.settleToFile(ctx, m, Deferred, q.o.Clock.Now())
-	if active {
-		q.repin(m, pin, err)
-		return err
+	err := q.toFile(ctx, j, Deferred)
+	if j.at.stage == active && err == nil {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.pos = pin
+		return nil
 	}
 	q.j.Release(pin)
 	if errors.Is(err, errContent) || errors.Is(err, errSpoiled) {
-		return q.notMoved(m, active, q.rescue(m, active, err))
-	}
-	if err != nil {
-		return q.notMoved(m, active, err)
-	}
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if m.remove { // it must not be handed out
-		m.stage, m.filed = stageWaiting, true
-		q.due.add(m.id, m.next, true)
-		return nil
-	}
-	delete(q.known, m.id)
-	q.due.add(m.id, q.o.Clock.Now(), false)
-	q.due.flush(m.id, m.flushed)
-	signal(q.wake)
-	return nil
-}
-
-// notMoved makes a message that could not be moved what it was before. With a
-// nil err it has left the queue.
-func (q *Queue) notMoved(m *message, active bool, err error) error {
-	if err != nil && !active {
-		q.unclaim(m)
+		return q.judge(m, j.at.stage == active, err)
 	}
 	return err
-}
-
-// repin keeps the marks that an active message makes from now on. The pin was
-// taken before the state was written, so no mark falls between.
-func (q *Queue) repin(m *message, pin journal.Position, err error) {
-	if err != nil {
-		q.j.Release(pin)
-		return
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.pos = pin
 }

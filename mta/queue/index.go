@@ -1,0 +1,379 @@
+package queue
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"toastmaster/internal/clock"
+	"toastmaster/internal/envelope"
+)
+
+// index knows the messages that are in memory, and the order in which they come
+// up. It is where transitions happen: one at a time, under its lock, under which
+// nobody waits for anything.
+type index struct {
+	clock clock.Clock
+	retry time.Duration // queue.run_delay
+
+	wake   chan struct{} // to Next
+	rescan chan struct{} // to Run: the list of due messages is incomplete
+
+	mu      sync.Mutex
+	closed  bool
+	known   map[envelope.QueueID]*message
+	new     newList
+	due     dueList
+	dueTurn bool      // the next message is a deferred one if any is due
+	flushed time.Time // the last Flush of everything
+}
+
+func newIndex(c clock.Clock, retry time.Duration, limit int) *index {
+	x := &index{
+		clock: c, retry: retry,
+		wake: make(chan struct{}, 1), rescan: make(chan struct{}, 1),
+		known: map[envelope.QueueID]*message{},
+		due:   dueList{limit: limit, at: map[envelope.QueueID]*dueEntry{}},
+	}
+	x.due.horizon = c.Now().Add(retry + scanMargin)
+	return x
+}
+
+// job is what a transition leaves to be done: work, or an answer.
+type job struct {
+	m      *message
+	work   effect
+	answer error
+	// at is the state it is done in, next when the message is due.
+	at   state
+	next time.Time
+}
+
+// step takes m through the table. mu is held.
+func (x *index) step(m *message, e event) job {
+	at, do := next(m.at, e)
+	began := at.moving && !m.at.moving
+	if m.at.moving && !at.moving {
+		close(m.moved)
+	}
+	if m.at = at; began {
+		m.moved = make(chan struct{})
+	}
+	j := job{m: m, at: at}
+	for _, one := range do {
+		if one.work() {
+			j.work = one
+		} else if err := x.do(m, one); err != nil {
+			j.answer = err
+		}
+	}
+	j.next = m.next
+	return j
+}
+
+// do is an effect that is done in memory; mu is held.
+func (x *index) do(m *message, e effect) error {
+	switch e {
+	case listNew:
+		x.new.push(m)
+		signal(x.wake)
+	case listDue:
+		x.due.add(m.id, m.next, true)
+		signal(x.wake)
+	case dueNow:
+		m.next = x.clock.Now()
+	case dueRetry:
+		m.next = x.clock.Now().Add(x.retry)
+	case noteFlush:
+		m.flushed = x.clock.Now()
+		m.next = m.flushed
+	case rest:
+		delete(x.known, m.id)
+		x.listResting(m)
+	case forget:
+		delete(x.known, m.id)
+		x.due.drop(m.id)
+	case sayUnchanged:
+		return ErrUnchanged
+	case sayBusy:
+		return errBusy
+	case sayNone:
+		return ErrNoMessage
+	}
+	return nil
+}
+
+// listResting lists a message that is forgotten now, if it is due soon.
+func (x *index) listResting(m *message) {
+	if m.at.where != inDeferred {
+		x.due.drop(m.id)
+		return
+	}
+	x.due.add(m.id, m.next, false)
+	x.due.flush(m.id, m.flushed)
+	signal(x.wake)
+}
+
+// add takes a message in that was not known.
+func (x *index) add(m *message) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.known[m.id] = m
+	x.new.push(m)
+	signal(x.wake)
+}
+
+// event takes m through the table, if it is known still.
+func (x *index) event(m *message, e event) job {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.known[m.id] != m {
+		return job{m: m}
+	}
+	return x.step(m, e)
+}
+
+// end is event for the end of an attempt, whose message is due at next. It waits
+// while the message is copied out of the journal.
+func (x *index) end(m *message, e event, next time.Time) job {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for m.at.moving {
+		moved := m.moved
+		x.mu.Unlock()
+		<-moved
+		x.mu.Lock()
+	}
+	m.next = next
+	return x.step(m, e)
+}
+
+// call is event for an operator's call. It returns false, and knows the message as
+// one whose file is looked for, when it is not in memory.
+func (x *index) call(id envelope.QueueID, e event) (job, bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if m := x.known[id]; m != nil {
+		return x.step(m, e), true
+	}
+	m := &message{id: id, at: state{stage: looking}}
+	x.known[id] = m
+	return job{m: m}, false
+}
+
+// found is call for a message whose file was found, due at next.
+func (x *index) found(m *message, at where, next time.Time, e event) job {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	m.at, m.next = state{stage: resting, where: at}, next
+	return x.step(m, e)
+}
+
+// take takes the next message through the table: new ones and due deferred ones
+// in turn, so that a backlog does not starve new mail (Postfix qmgr). Without one
+// it says how long nothing is due (negative: nothing is known).
+func (x *index) take() (job, time.Duration, error) {
+	now := x.clock.Now()
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.closed {
+		return job{}, 0, ErrClosed
+	}
+	var m *message
+	if x.dueTurn {
+		m = x.popDue(now)
+	}
+	if m == nil {
+		m = x.new.pop()
+		x.new.compact()
+		if m != nil {
+			x.dueTurn = true
+		}
+	} else {
+		x.dueTurn = false
+	}
+	if m == nil {
+		m = x.popDue(now)
+	}
+	if m != nil {
+		// Another Next may wait for what is left.
+		signal(x.wake)
+		return x.step(m, evTake), 0, nil
+	}
+	if at, ok := x.due.top(); ok {
+		return job{}, max(at.Sub(now), 0), nil
+	}
+	return job{}, -1, nil
+}
+
+// popDue takes the first message that is due at now; mu is held.
+func (x *index) popDue(now time.Time) *message {
+	for {
+		at, ok := x.due.top()
+		if !ok || at.After(now) {
+			return nil
+		}
+		id, flushed := x.due.pop()
+		if len(x.due.heap) == 0 && !x.due.horizon.After(now) {
+			signal(x.rescan)
+		}
+		m := x.known[id]
+		if m == nil {
+			m = &message{id: id, at: state{stage: resting, where: inDeferred}, place: Deferred, next: at, flushed: flushed}
+			x.known[id] = m
+			return m
+		}
+		if m.at.stage == waiting && !m.at.moving {
+			return m
+		}
+	}
+}
+
+// stateOf is where m is in the table.
+func (x *index) stateOf(m *message) state {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return m.at
+}
+
+// takeFlushed is when a try of m was last asked for; it counts once.
+func (x *index) takeFlushed(m *message) time.Time {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	flushed := m.flushed
+	m.flushed = time.Time{}
+	if flushed.Before(x.flushed) {
+		return x.flushed
+	}
+	return flushed
+}
+
+// all lists the messages in memory that f wants.
+func (x *index) all(f func(m *message) bool) []*message {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	out := make([]*message, 0, len(x.known))
+	for _, m := range x.known {
+		if f(m) {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// look is a message in memory, its state, and when it is due; nil: it is not there.
+func (x *index) look(id envelope.QueueID) (m *message, at state, next time.Time) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if m = x.known[id]; m != nil {
+		at, next = m.at, m.next
+	}
+	return m, at, next
+}
+
+// counts are the messages that are in memory, less the files of theirs.
+func (x *index) counts() map[Place]int64 {
+	n := map[Place]int64{Incoming: 0, Active: 0, Deferred: 0, Hold: 0}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, m := range x.known {
+		at := m.at
+		if !at.inMemory() && at.stage != reading {
+			continue // its file counts, if it has one
+		}
+		if at.stage != leaving {
+			n[at.place()]++
+		}
+		if at.where != inJournal {
+			n[at.where.place()]--
+		}
+	}
+	return n
+}
+
+// has says that a message is in memory.
+func (x *index) has(id envelope.QueueID) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.known[id] != nil
+}
+
+// inJournal says that the journal has a message.
+func (x *index) inJournal(id envelope.QueueID) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	m := x.known[id]
+	return m != nil && m.at.where == inJournal
+}
+
+// close ends Next; false: that was done before.
+func (x *index) close() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	was := x.closed
+	x.closed = true
+	return !was
+}
+
+// flushWaiting makes a message that waits in memory due now.
+func (x *index) flushWaiting(m *message, now time.Time) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.known[m.id] != m || m.at.stage != waiting {
+		return false
+	}
+	m.next, m.flushed = now, now
+	x.due.add(m.id, now, true)
+	return true
+}
+
+// flushResting notes that a file in deferred/ is due now.
+func (x *index) flushResting(id envelope.QueueID, now time.Time) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.known[id] == nil {
+		x.due.add(id, now, false)
+		x.due.flush(id, now)
+	}
+}
+
+// flushAll notes that a try of everything was asked for.
+func (x *index) flushAll(now time.Time) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.flushed = now
+}
+
+// beginScan says until when the list of due messages is complete at the end of a
+// scan that begins now: from now on whoever defers a message adds it itself, should
+// its directory have been read already. What is known is brought within the time
+// that a message waits at most, 0 for any.
+func (x *index) beginScan(horizon time.Time, most time.Duration) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.due.horizon = horizon
+	if most == 0 {
+		return
+	}
+	latest := x.clock.Now().Add(most)
+	for _, e := range slices.Clone(x.due.heap) {
+		if e.at.After(latest) {
+			x.due.add(e.id, latest, true)
+		}
+	}
+}
+
+// endScan adds what a scan found.
+func (x *index) endScan(first dueFirst) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, e := range first.heap {
+		if x.known[e.id] == nil {
+			x.due.add(e.id, e.at, false)
+		}
+	}
+	if first.overflow && first.heap[0].at.Before(x.due.horizon) {
+		x.due.horizon = first.heap[0].at
+	}
+	signal(x.wake)
+}
