@@ -66,8 +66,11 @@ func (q *Queue) checkpoint(ctx context.Context) error {
 	return nil
 }
 
-// removeFinished removes the files that a checkpoint has made superfluous.
+// removeFinished removes the files that a checkpoint has made superfluous. They are
+// gone when it returns, whoever has removed them.
 func (q *Queue) removeFinished(ctx context.Context) {
+	q.tidying.Lock()
+	defer q.tidying.Unlock()
 	q.finishedMu.Lock()
 	list := q.removable
 	q.removable = nil

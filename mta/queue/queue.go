@@ -72,6 +72,8 @@ type Queue struct {
 	// finished files wait for the next checkpoint, removable ones for Run.
 	finishedMu          sync.Mutex
 	finished, removable []departure
+	// tidying makes removals one at a time.
+	tidying sync.Mutex
 }
 
 // Open opens the queue of o.Instance in o.Dir and recovers what is in it. One that
