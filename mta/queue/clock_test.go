@@ -96,12 +96,12 @@ func TestAClockThatIsSetMeanwhile(t *testing.T) {
 	q := open(t, o)
 	defer closeQueue(t, q)
 	add(t, q, "text\n", "a")
-	closeItem(t, next(t, q), clk.Now().Add(4*time.Minute))
+	closeItem(t, take(t, q), clk.Now().Add(4*time.Minute))
 	select {
-	case <-q.wake: // of the deferral
+	case <-q.index.wake: // of the deferral
 	default:
 	}
-	done(t, next(t, q), EffectFinal)
+	done(t, take(t, q), EffectFinal)
 }
 
 // TestALateScan is asked for when nobody knows any more what is due.
@@ -113,16 +113,16 @@ func TestALateScan(t *testing.T) {
 	q := open(t, o)
 	defer closeQueue(t, q)
 	add(t, q, "text\n", "a")
-	closeItem(t, next(t, q), clk.Now().Add(time.Hour)) // no scan before is to know it
+	closeItem(t, take(t, q), clk.Now().Add(time.Hour)) // no scan before is to know it
 	nothing(t, q)
-	if len(q.rescan) != 0 {
+	if len(q.index.rescan) != 0 {
 		t.Error("a scan was asked for before it is late")
 	}
 	clk.Advance(time.Hour)
 	nothing(t, q)
-	if len(q.rescan) != 1 {
+	if len(q.index.rescan) != 1 {
 		t.Error("no scan was asked for")
 	}
 	must(t, q.scan(t.Context()))
-	done(t, next(t, q), EffectFinal)
+	done(t, take(t, q), EffectFinal)
 }

@@ -171,13 +171,13 @@ func (x *index) found(m *message, at where, next time.Time, e event) job {
 
 // take takes the next message through the table: new ones and due deferred ones
 // in turn, so that a backlog does not starve new mail (Postfix qmgr). Without one
-// it says how long nothing is due (negative: nothing is known).
-func (x *index) take() (job, time.Duration, error) {
+// it says until when nothing is due (zero: until a scan tells).
+func (x *index) take() (j job, until time.Time, err error) {
 	now := x.clock.Now()
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.closed {
-		return job{}, 0, ErrClosed
+		return job{}, time.Time{}, ErrClosed
 	}
 	var m *message
 	if x.dueTurn {
@@ -198,12 +198,17 @@ func (x *index) take() (job, time.Duration, error) {
 	if m != nil {
 		// Another Next may wait for what is left.
 		signal(x.wake)
-		return x.step(m, evTake), 0, nil
+		return x.step(m, evTake), time.Time{}, nil
 	}
 	if at, ok := x.due.top(); ok {
-		return job{}, max(at.Sub(now), 0), nil
+		return job{}, at, nil
 	}
-	return job{}, -1, nil
+	if x.due.horizon.After(now) {
+		return job{}, x.due.horizon, nil
+	}
+	// The next scan is late: it took longer than it may, or the clock was set.
+	signal(x.rescan)
+	return job{}, time.Time{}, nil
 }
 
 // popDue takes the first message that is due at now; mu is held.
