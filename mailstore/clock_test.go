@@ -54,7 +54,7 @@ func TestTimesFromAClockThatWasAhead(t *testing.T) {
 	check(t, os.WriteFile(lock, nil, 0o600))
 	check(t, os.Chtimes(lock, ahead, ahead))
 	v.mb.mu.Lock()
-	v.mb.version.Add(1)
+	v.mb.version++
 	err := v.mb.writeUIDList()
 	v.mb.mu.Unlock()
 	check(t, err)

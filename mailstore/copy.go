@@ -118,9 +118,7 @@ func (v *View) move(ctx context.Context, seqs []uint32, to string) (uidValidity 
 func (v *View) makeDurable(ctx context.Context, seqs []uint32) error {
 	last := uint32(0)
 	for _, seq := range seqs {
-		if m := v.at(seq); m != nil {
-			last = max(last, m.UID)
-		}
+		last = max(last, v.uid(seq))
 	}
 	if !v.mb.fresh(last) && !v.mb.acct.copiedLately() {
 		return nil

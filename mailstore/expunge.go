@@ -19,18 +19,20 @@ func (v *View) Expunge(ctx context.Context, seqs []uint32) error {
 		return ErrReadOnly
 	}
 	return v.retry(ctx, func() error {
-		var uids []uint32
-		for _, seq := range seqs {
-			if m := v.at(seq); m != nil {
-				uids = append(uids, m.UID)
+		return gone(v.mb.expunge(ctx, func() (uids []uint32) {
+			for _, seq := range seqs {
+				if m := v.live(seq); m != nil {
+					uids = append(uids, m.UID)
+				}
 			}
-		}
-		return gone(v.mb.expunge(ctx, uids))
+			return uids
+		}))
 	})
 }
 
-// expunge removes messages; that is on disk when it returns.
-func (mb *mailbox) expunge(ctx context.Context, uids []uint32) error {
+// expunge removes messages, which are chosen under the lock; that is on disk
+// when it returns.
+func (mb *mailbox) expunge(ctx context.Context, choose func() []uint32) error {
 	// A copy made before (COPY, EXPUNGE is how old clients move) must be on
 	// disk before the original goes.
 	if mb.acct.copiedLately() {
@@ -38,7 +40,7 @@ func (mb *mailbox) expunge(ctx context.Context, uids []uint32) error {
 			return err
 		}
 	}
-	return storeError(mb.locked(ctx, func() error { return mb.expungeLocked(ctx, uids) }))
+	return storeError(mb.locked(ctx, func() error { return mb.expungeLocked(ctx, choose()) }))
 }
 
 func (mb *mailbox) expungeLocked(ctx context.Context, uids []uint32) error {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync"
 
+	"toastmaster/mailstore/index"
 	"toastmaster/mailstore/maildir"
 )
 
@@ -103,7 +104,11 @@ func (v *View) follow(ctx context.Context) error {
 	v.dropWindow()
 	old := v.mb
 	old.mu.Lock()
-	validity := old.st.UIDValidity
+	// Nothing changes there any more.
+	validity, msgs := old.st.UIDValidity, make([]*index.Message, len(v.uids))
+	for i, m := range v.messages(len(v.uids)) {
+		msgs[i] = m
+	}
 	old.mu.Unlock()
 	dir, ok := old.acct.trail.end(address{old.dir, validity})
 	if !ok {
@@ -113,23 +118,8 @@ func (v *View) follow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	mb.mu.Lock()
-	switch {
-	case mb.dead:
-		err = nil // once more
-	case mb.st.UIDValidity != validity:
-		err = ErrGone
-	default:
-		v.mb = mb
-		mb.views[v] = struct{}{}
-		// No number of this mailbox is one of the old one.
-		v.version, v.goneGen, v.flagsGen = ^uint64(0), ^uint64(0), ^uint64(0)
-		if name, ok := maildir.FolderName(dir, old.store().sep); ok {
-			v.name = name
-		}
-	}
-	mb.mu.Unlock()
-	if v.mb == old {
+	moved, err := v.settle(mb, validity, msgs)
+	if !moved {
 		old.store().release(mb)
 		return err
 	}
@@ -138,4 +128,32 @@ func (v *View) follow(ctx context.Context) error {
 	old.mu.Unlock()
 	old.store().release(old)
 	return nil
+}
+
+// settle makes v a view of mb, which is where its mailbox went; msgs are those of
+// the view. It does nothing when mb has gone on, or is another mailbox, which is
+// ErrGone.
+func (v *View) settle(mb *mailbox, validity uint32, msgs []*index.Message) (moved bool, err error) {
+	mb.mu.Lock()
+	defer mb.mu.Unlock()
+	switch {
+	case mb.dead:
+		return false, nil // once more
+	case mb.st.UIDValidity != validity:
+		return false, ErrGone
+	}
+	departed := map[uint32]*index.Message{}
+	for i, uid := range v.uids {
+		if m := mb.st.Get(uid); m == nil || m.Name != msgs[i].Name {
+			departed[uid] = msgs[i]
+		}
+	}
+	v.mb, v.left, v.departed = mb, mb.st.Left(), departed
+	mb.views[v] = struct{}{}
+	// No number of this mailbox is one of the old one.
+	v.version, v.goneGen, v.flagsGen = ^uint64(0), ^uint64(0), ^uint64(0)
+	if name, ok := maildir.FolderName(mb.dir, mb.store().sep); ok {
+		v.name = name
+	}
+	return true, nil
 }

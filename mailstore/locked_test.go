@@ -43,7 +43,7 @@ func TestAStoppedProcess(t *testing.T) {
 	for range users - 1 {
 		go func() { done <- s.Deliver(t.Context(), alice(), &Delivery{Content: message("next")}) }()
 	}
-	go func() { done <- mb.expunge(t.Context(), []uint32{1}) }()
+	go func() { done <- mb.expunge(t.Context(), func() []uint32 { return []uint32{1} }) }()
 	check(t, clk.WaitTimers(t.Context(), others+1))
 	clk.Advance(o.Store.LockTimeout)
 	for range users {

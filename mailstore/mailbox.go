@@ -36,11 +36,10 @@ type mailbox struct {
 	// parents.
 	settled atomic.Bool
 
-	// version goes up with every change that a view could show.
-	version atomic.Uint64
-
 	mu     sync.Mutex
 	loaded bool
+	// version goes up with every change that a view could show.
+	version uint64
 	// dead: the folder was deleted or renamed, see follow.go. over says the
 	// same to who does not hold mu.
 	dead  bool
@@ -186,7 +185,7 @@ func (mb *mailbox) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if mb.st != nil && st.UIDValidity != mb.st.UIDValidity {
+	if mb.st != nil && (st.UIDValidity != mb.st.UIDValidity || !st.Succeed(mb.st)) {
 		// Somebody made the index anew. What views hold are the UIDs of another
 		// mailbox.
 		mb.bury()
@@ -222,18 +221,12 @@ func (mb *mailbox) load(ctx context.Context) error {
 	return err
 }
 
-// adopt makes st the state. Messages that views hold keep their identity.
+// adopt makes st the state: the first one, or the successor of what there was.
 func (mb *mailbox) adopt(st *index.State) {
-	if old := mb.st; old != nil {
-		for i, m := range st.Messages {
-			if was := old.Get(m.UID); was != nil {
-				*was = *m
-				st.Messages[i] = was
-			}
-		}
+	if mb.st != nil {
 		mb.goneGen++
 		mb.flagsGen++
-		mb.version.Add(1)
+		mb.version++
 	}
 	mb.st = st
 	mb.sync = syncState{}
@@ -286,7 +279,7 @@ func (mb *mailbox) fresh(uid uint32) bool {
 func (mb *mailbox) touched(by *View) {
 	mb.wrote = mb.store().points.note()
 	mb.later()
-	mb.version.Add(1)
+	mb.version++
 	for v := range mb.views {
 		if v == by {
 			continue

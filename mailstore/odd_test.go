@@ -175,7 +175,7 @@ func TestACacheThatCannotBeRead(t *testing.T) {
 	s = openStore(t, root)
 	u = openUser(t, s)
 	v = openView(t, u, "INBOX")
-	if v.at(1).CacheLen == 0 {
+	if v.live(1).CacheLen == 0 {
 		t.Error("nothing is in the cache")
 	}
 	if got, err := v.Structure(t.Context(), 1); err != nil || string(got) != want {

@@ -60,7 +60,7 @@ func panicking() map[string]struct {
 			return err
 		}},
 		"read": {faultfs.ReadDir, "alice/new", func(t *testing.T, s *Store, _ *User, v *View) error {
-			f, _ := v.mb.file(1)
+			f, _ := v.mb.file(v.finder(1))
 			check(t, os.Remove(f.path))
 			_, err := v.Read(t.Context(), 1)
 			return err

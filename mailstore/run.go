@@ -129,7 +129,7 @@ func (mb *mailbox) tidy(ctx context.Context, durable uint64) error {
 	if !mb.loaded || mb.dead {
 		return nil
 	}
-	if mb.uids.written != mb.version.Load() && mb.now().Sub(mb.uids.at) >= mb.store().cfg.UIDListDelay {
+	if mb.uids.written != mb.version && mb.now().Sub(mb.uids.at) >= mb.store().cfg.UIDListDelay {
 		if err := mb.writeUIDList(); err != nil {
 			return err
 		}
@@ -137,7 +137,7 @@ func (mb *mailbox) tidy(ctx context.Context, durable uint64) error {
 	if err := mb.compact(ctx); err != nil {
 		return err
 	}
-	if mb.uids.written == mb.version.Load() && !mb.hasUnlinked(^uint64(0)) {
+	if mb.uids.written == mb.version && !mb.hasUnlinked(^uint64(0)) {
 		mb.store().forgetLazy(mb)
 	}
 	return nil

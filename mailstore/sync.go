@@ -66,6 +66,10 @@ func (mb *mailbox) mtimes() (n, c int64, err error) {
 func (mb *mailbox) refresh(ctx context.Context) error {
 	mb.mu.Lock()
 	defer mb.mu.Unlock()
+	return mb.refreshLocked(ctx)
+}
+
+func (mb *mailbox) refreshLocked(ctx context.Context) error {
 	if mb.dead {
 		return nil // views find it empty
 	}

@@ -45,7 +45,7 @@ func (v *View) SavedUIDLs(ctx context.Context) (map[imap.UID]string, error) {
 		return nil, nil
 	}
 	out := make(map[imap.UID]string, len(saved))
-	for _, m := range v.msgs {
+	for _, m := range v.messages(len(v.uids)) {
 		if id, ok := saved[m.Name]; ok {
 			out[imap.UID(m.UID)] = id
 		}

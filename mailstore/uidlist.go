@@ -103,7 +103,7 @@ func replaceLocked(fsys vfs.FS, name string, now time.Time, data func() ([]byte,
 // writeUIDList brings dovecot-uidlist up to date; mb.mu is held. What we do
 // not know (the mailbox GUID, POP3 UIDLs) is kept from the old file.
 func (mb *mailbox) writeUIDList() error {
-	version := mb.version.Load()
+	version := mb.version
 	if mb.uids.written == version {
 		return nil
 	}

@@ -133,13 +133,10 @@ type messageFile struct {
 	packed           bool
 }
 
-func (mb *mailbox) file(uid uint32) (f messageFile, ok bool) {
+func (mb *mailbox) file(find finder) (f messageFile, ok bool) {
 	mb.mu.Lock()
 	defer mb.mu.Unlock()
-	if mb.dead {
-		return f, false
-	}
-	m := mb.st.Get(uid)
+	m := find()
 	if m == nil {
 		return f, false
 	}

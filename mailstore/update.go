@@ -49,35 +49,40 @@ type Update struct {
 // Update brings the view up to date. ErrGone is the end of it.
 func (v *View) Update(ctx context.Context, expunge bool) (Update, error) {
 	v.dropWindow()
-	if err := v.here(ctx); err != nil {
-		return Update{}, err
-	}
-	mb := v.mb
-	err := mb.refresh(ctx)
-	if mb.over.Load() { // just seen
+	for {
 		if err := v.here(ctx); err != nil {
 			return Update{}, err
 		}
-		mb = v.mb
-	} else if err != nil {
-		return Update{}, err
+		u, here, err := v.update(ctx, expunge)
+		if here {
+			return u, err
+		}
 	}
-	if mb.version.Load() == v.version {
-		return Update{Recent: v.countRecent()}, nil
-	}
+}
+
+// update is Update for where the mailbox is; here is false when it is not there
+// any more.
+func (v *View) update(ctx context.Context, expunge bool) (u Update, here bool, err error) {
+	mb := v.mb
 	mb.mu.Lock()
 	defer mb.mu.Unlock()
-	var u Update
-	version := mb.version.Load()
-	all := mb.st.Messages
-	before, kept := len(v.msgs), true
-	if v.goneGen == mb.goneGen {
-		v.msgs = slices.Clip(all)
-	} else {
-		kept = v.mergeGone(all, expunge, &u)
+	switch err := mb.refreshLocked(ctx); {
+	case mb.dead:
+		return u, false, nil
+	case err != nil:
+		return u, true, err
+	case mb.version == v.version:
+		u.Recent = v.countRecent()
+		return u, true, nil
 	}
-	if grown := len(v.msgs) - (before - len(u.Expunged)); grown > 0 {
-		u.Exists = uint32(len(v.msgs))
+	before, kept := len(v.uids), true
+	if v.goneGen == mb.goneGen && !v.partly {
+		v.uids = slices.Clip(mb.st.UIDs)
+	} else {
+		kept = v.merge(expunge, &u)
+	}
+	if grown := len(v.uids) - (before - len(u.Expunged)); grown > 0 {
+		u.Exists = uint32(len(v.uids))
 	}
 	if v.flagsGen != mb.flagsGen {
 		v.flagsChanged(before-len(u.Expunged), &u)
@@ -88,38 +93,40 @@ func (v *View) Update(ctx context.Context, expunge bool) (Update, error) {
 	}
 	v.modSeq = mb.st.ModSeq
 	if kept { // nothing is left to report
-		v.version, v.goneGen = version, mb.goneGen
+		v.version, v.goneGen = mb.version, mb.goneGen
 	}
 	if err := v.promise(ctx); err != nil {
-		return u, err
+		return u, true, err
 	}
 	u.Recent = v.countRecent()
-	return u, nil
+	return u, true, nil
 }
 
-// mergeGone merges when messages other than at the end changed. It returns
-// false when expunged ones had to be left in the view.
-func (v *View) mergeGone(all []*index.Message, expunge bool, u *Update) bool {
+// merge makes the vector anew when messages other than at the end changed. It
+// returns false when expunged ones had to be left in it.
+func (v *View) merge(expunge bool, u *Update) bool {
+	all := v.mb.st.UIDs
 	last := uint32(0)
-	if n := len(v.msgs); n > 0 {
-		last = v.msgs[n-1].UID
+	if n := len(v.uids); n > 0 {
+		last = v.uids[n-1]
 	}
-	next := make([]*index.Message, 0, len(all)+8)
-	k, gone := 0, 0
-	for i, m := range v.msgs {
-		for k < len(all) && all[k].UID < m.UID {
-			k++
-		}
+	next := make([]uint32, 0, len(all)+8)
+	gone := 0
+	for i, m := range v.messages(len(v.uids)) {
+		uid := v.uids[i]
 		switch {
-		case k < len(all) && all[k].UID == m.UID:
-			next = append(next, all[k])
+		case v.departed[uid] == nil || v.departed[uid] != m:
+			next = append(next, uid)
 		case expunge:
 			u.Expunged = append(u.Expunged, uint32(i+1-len(u.Expunged)))
-			u.ExpungedUIDs = append(u.ExpungedUIDs, imap.UID(m.UID))
+			u.ExpungedUIDs = append(u.ExpungedUIDs, imap.UID(uid))
 		default:
-			next = append(next, m)
+			next = append(next, uid)
 			gone++
 		}
+	}
+	if gone == 0 {
+		v.departed = nil
 	}
 	// New mail has higher UIDs than all we have; a lower one that turned up
 	// (another process recovered it) cannot be shown to this session.
@@ -128,16 +135,17 @@ func (v *View) mergeGone(all []*index.Message, expunge bool, u *Update) bool {
 		first++
 	}
 	next = append(next, all[first:]...)
-	if gone == 0 && len(next) == len(all) {
+	v.partly = len(next)-gone < len(all)
+	if gone == 0 && !v.partly {
 		next = all
 	}
-	v.msgs = slices.Clip(next)
+	v.uids = slices.Clip(next)
 	return gone == 0
 }
 
 // flagsChanged lists the first n messages that changed after v.modSeq.
 func (v *View) flagsChanged(n int, u *Update) {
-	for i, m := range v.msgs[:n] {
+	for i, m := range v.messages(n) {
 		if m.ModSeq > v.modSeq {
 			u.Flags = append(u.Flags, uint32(i)+1)
 		}
@@ -193,8 +201,8 @@ func (v *View) isRecent(uid uint32) bool {
 
 func (v *View) countRecent() uint32 {
 	count := func(first, last uint32) uint32 {
-		a, _ := index.FindIn(v.msgs, first)
-		b, found := index.FindIn(v.msgs, last)
+		a, _ := index.FindIn(v.uids, first)
+		b, found := index.FindIn(v.uids, last)
 		if found {
 			b++
 		}

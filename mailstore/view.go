@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,19 +18,30 @@ import (
 	"toastmaster/mailstore/index"
 )
 
-// View is what one session sees of an open mailbox: a vector of messages
-// that changes only in Update, so that sequence numbers are stable between.
-// A View belongs to one goroutine, except Changed.
+// View is what one session sees of an open mailbox: a vector of UIDs that
+// changes only in Update, so that sequence numbers are stable between, and what
+// a sequence number stands for never changes. A View belongs to one goroutine,
+// except Changed.
 //
-// The vector is the mailbox's own slice as long as the session has seen all
-// changes, so a thousand idle sessions share one.
+// The vector is never written to, so it needs no lock; as long as the session
+// has seen all changes it is the mailbox's own, and a thousand idle sessions
+// share one. All else is asked of the mailbox, under its lock.
 type View struct {
 	mb       *mailbox
 	name     string
 	readOnly bool
 	changed  chan struct{}
 
-	msgs []*index.Message
+	uids []uint32
+	// partly says that the mailbox has messages with UIDs lower than the last
+	// one of the view that the view does not have.
+	partly bool
+	// left is the place in the list of what left the mailbox up to which
+	// departed has it: the messages of the view that are no more, as they last
+	// were.
+	left     *index.Departed
+	departed map[uint32]*index.Message
+
 	// version, goneGen, flagsGen and modSeq are the mailbox's at the last
 	// Update.
 	version           uint64
@@ -78,9 +90,9 @@ func (v *View) show(ctx context.Context) error {
 	if mb.dead {
 		return ErrNotFound
 	}
-	v.version, v.goneGen, v.flagsGen = mb.version.Load(), mb.goneGen, mb.flagsGen
+	v.version, v.goneGen, v.flagsGen = mb.version, mb.goneGen, mb.flagsGen
 	v.modSeq, v.uidNext, v.keywords = mb.st.ModSeq, mb.st.UIDNext, len(mb.st.Keywords)
-	v.msgs = slices.Clip(mb.st.Messages)
+	v.uids, v.left = slices.Clip(mb.st.UIDs), mb.st.Left()
 	if err := v.promise(ctx); err != nil {
 		return err
 	}
@@ -125,10 +137,10 @@ func (v *View) Info() Info {
 	defer mb.mu.Unlock()
 	i := Info{
 		Name: v.name, ReadOnly: v.readOnly, UIDValidity: mb.st.UIDValidity, UIDNext: v.uidNext,
-		Messages: uint32(len(v.msgs)), Recent: v.countRecent(), HighestModSeq: v.modSeq,
+		Messages: uint32(len(v.uids)), Recent: v.countRecent(), HighestModSeq: v.modSeq,
 		KeywordsFull: mb.st.FreeKeyword(mb.store().cfg.MaxKeywords) < 0,
 	}
-	for k, m := range v.msgs {
+	for k, m := range v.messages(len(v.uids)) {
 		if m.Flags&seen == 0 {
 			i.FirstUnseen = uint32(k) + 1
 			break
@@ -146,26 +158,21 @@ func (v *View) Info() Info {
 }
 
 // Len is the number of messages.
-func (v *View) Len() int { return len(v.msgs) }
+func (v *View) Len() int { return len(v.uids) }
 
-// UID is the UID of message seq (1..Len).
-func (v *View) UID(seq uint32) imap.UID {
-	if m := v.at(seq); m != nil {
-		return imap.UID(m.UID)
-	}
-	return 0
-}
+// UID is the UID of message seq (1..Len), 0 if there is none.
+func (v *View) UID(seq uint32) imap.UID { return imap.UID(v.uid(seq)) }
 
-func (v *View) at(seq uint32) *index.Message {
-	if seq == 0 || int64(seq) > int64(len(v.msgs)) {
-		return nil
+func (v *View) uid(seq uint32) uint32 {
+	if seq == 0 || int64(seq) > int64(len(v.uids)) {
+		return 0
 	}
-	return v.msgs[seq-1]
+	return v.uids[seq-1]
 }
 
 // Seq is the sequence number of uid, 0 if it is not in the view.
 func (v *View) Seq(uid imap.UID) uint32 {
-	i, ok := index.FindIn(v.msgs, uint32(uid))
+	i, ok := index.FindIn(v.uids, uint32(uid))
 	if !ok {
 		return 0
 	}
@@ -175,7 +182,7 @@ func (v *View) Seq(uid imap.UID) uint32 {
 // SeqAtLeast is the sequence number of the first message with a UID of at
 // least uid, Len+1 if there is none.
 func (v *View) SeqAtLeast(uid imap.UID) uint32 {
-	i, _ := index.FindIn(v.msgs, uint32(uid))
+	i, _ := index.FindIn(v.uids, uint32(uid))
 	return uint32(i) + 1
 }
 
@@ -195,50 +202,123 @@ type Message struct {
 // Message returns the metadata of message seq from memory. Of a message that
 // is expunged already it is the last that was known.
 func (v *View) Message(seq uint32) Message {
-	m := v.at(seq)
-	if m == nil {
+	uid := v.uid(seq)
+	if uid == 0 {
 		return Message{}
 	}
 	v.mb.mu.Lock()
 	defer v.mb.mu.Unlock()
+	m := v.find(seq)
+	if m == nil {
+		m = v.departed[uid]
+	}
 	return Message{
-		UID: imap.UID(m.UID), Flags: v.mb.flagSet(m.Marks()), Recent: v.isRecent(m.UID),
+		UID: imap.UID(uid), Flags: v.mb.flagSet(m.Marks()), Recent: v.isRecent(uid),
 		Date: m.Time(), Size: m.Wire, ModSeq: m.ModSeq,
 	}
 }
 
 // live is the message of seq if it still exists. The mailbox is locked.
 func (v *View) live(seq uint32) *index.Message {
-	m := v.at(seq)
-	if m == nil || v.mb.dead {
+	if v.uid(seq) == 0 || v.mb.dead {
 		return nil
 	}
-	return v.mb.st.Get(m.UID)
+	return v.find(seq)
+}
+
+// find is the message of seq in the mailbox, which is locked; nil when it is in
+// departed.
+func (v *View) find(seq uint32) *index.Message {
+	st, i, uid := v.mb.st, int(seq)-1, v.uids[seq-1]
+	var m *index.Message
+	if i < len(st.UIDs) && st.UIDs[i] == uid {
+		m = st.Messages[i]
+	} else {
+		m = st.Get(uid)
+	}
+	if v.left.Next == nil && len(v.departed) == 0 {
+		return m
+	}
+	v.noteDeparted()
+	// A UID would not do: what is lost and made anew may use it for another
+	// message.
+	if was := v.departed[uid]; was != nil && (m == nil || m.Name != was.Name) {
+		return nil
+	}
+	return m
+}
+
+// finder is live for who takes the lock later.
+func (v *View) finder(seq uint32) finder { return func() *index.Message { return v.live(seq) } }
+
+// noteDeparted takes what left the mailbox, as far as it is in the view.
+func (v *View) noteDeparted() {
+	for ; v.left.Next != nil; v.left = v.left.Next {
+		for _, m := range v.left.Messages {
+			if _, ours := index.FindIn(v.uids, m.UID); !ours {
+				continue
+			}
+			if was := v.departed[m.UID]; was != nil && was.Name != m.Name {
+				continue // another message, after a loss
+			}
+			if v.departed == nil {
+				v.departed = map[uint32]*index.Message{}
+			}
+			v.departed[m.UID] = m
+		}
+	}
+}
+
+// messages are the first n messages of the view with their indexes in it: what
+// they are, or what they last were. The mailbox is locked.
+func (v *View) messages(n int) iter.Seq2[int, *index.Message] {
+	return func(yield func(int, *index.Message) bool) {
+		v.noteDeparted()
+		st, k := v.mb.st, 0
+		for i, uid := range v.uids[:n] {
+			for k < len(st.UIDs) && st.UIDs[k] < uid {
+				k++
+			}
+			var m *index.Message
+			if k < len(st.UIDs) && st.UIDs[k] == uid {
+				m = st.Messages[k]
+			}
+			if was := v.departed[uid]; was != nil && (m == nil || m.Name != was.Name) {
+				m = was
+			}
+			if !yield(i, m) {
+				return
+			}
+		}
+	}
 }
 
 // Read opens the content of message seq (LF line ends). ErrExpunged when it
 // is gone. The caller closes it.
 func (v *View) Read(ctx context.Context, seq uint32) (c envelope.Content, err error) {
-	m := v.at(seq)
-	if m == nil {
+	if v.uid(seq) == 0 {
 		return nil, ErrExpunged
 	}
 	err = v.retry(ctx, func() (err error) {
-		c, err = v.mb.read(ctx, m.UID)
+		c, err = v.mb.read(ctx, v.finder(seq))
 		return err
 	})
 	return c, err
 }
 
+// finder finds a message in its mailbox, which is locked; nil when it is no more.
+// A UID would not do: see View.find.
+type finder func() *index.Message
+
 // read opens a message's file. One that is not where the index says was
 // renamed or removed by another program: look once more. One of another size
 // was changed, or lost its content in a power loss: the index learns it.
-func (mb *mailbox) read(ctx context.Context, uid uint32) (envelope.Content, error) {
-	c, known, err := mb.openFile(ctx, uid)
+func (mb *mailbox) read(ctx context.Context, find finder) (envelope.Content, error) {
+	c, known, err := mb.openFile(ctx, find)
 	if err != nil || known {
 		return c, err
 	}
-	if _, err := mb.relearn(ctx, uid, c); err != nil {
+	if _, err := mb.relearn(ctx, find, c); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil
@@ -246,9 +326,9 @@ func (mb *mailbox) read(ctx context.Context, uid uint32) (envelope.Content, erro
 
 // openFile opens the content of a message; known says that it is what the
 // index has.
-func (mb *mailbox) openFile(ctx context.Context, uid uint32) (c envelope.Content, known bool, err error) {
+func (mb *mailbox) openFile(ctx context.Context, find finder) (c envelope.Content, known bool, err error) {
 	for again := false; ; again = true {
-		m, ok := mb.file(uid)
+		m, ok := mb.file(find)
 		if !ok {
 			return nil, false, ErrExpunged
 		}
@@ -312,8 +392,7 @@ func (v *View) dropWindow() {
 // form) of message seq; it opens no message file unless the cache was lost.
 // The slice is read-only and valid until the next call on the view.
 func (v *View) Structure(ctx context.Context, seq uint32) (data []byte, err error) {
-	m := v.at(seq)
-	if m == nil {
+	if v.uid(seq) == 0 {
 		return nil, ErrExpunged
 	}
 	err = v.retry(ctx, func() (err error) {
@@ -321,7 +400,7 @@ func (v *View) Structure(ctx context.Context, seq uint32) (data []byte, err erro
 		if err != nil || data != nil {
 			return storeError(err)
 		}
-		data, err = v.mb.scanAgain(ctx, m.UID)
+		data, err = v.mb.scanAgain(ctx, v.finder(seq))
 		return err
 	})
 	return data, err
@@ -381,24 +460,24 @@ func (v *View) cached(m *index.Message) ([]byte, error) {
 }
 
 // scanAgain makes the entry of a message whose own was lost.
-func (mb *mailbox) scanAgain(ctx context.Context, uid uint32) ([]byte, error) {
-	c, _, err := mb.openFile(ctx, uid)
+func (mb *mailbox) scanAgain(ctx context.Context, find finder) ([]byte, error) {
+	c, _, err := mb.openFile(ctx, find)
 	if err != nil {
 		return nil, err
 	}
 	defer c.Close()
-	return mb.relearn(ctx, uid, c)
+	return mb.relearn(ctx, find, c)
 }
 
 // relearn scans a message and logs what is different.
-func (mb *mailbox) relearn(ctx context.Context, uid uint32, c envelope.Content) ([]byte, error) {
+func (mb *mailbox) relearn(ctx context.Context, find finder, c envelope.Content) ([]byte, error) {
 	scanned, err := mime.Scan(envelope.Reader(c))
 	if err != nil {
 		return nil, fmt.Errorf("mailstore: scanning a message: %w", err)
 	}
 	data := scanned.AppendBinary(nil)
 	return data, gone(mb.locked(ctx, func() error {
-		if m := mb.st.Get(uid); m != nil {
+		if m := find(); m != nil {
 			mb.logScanned(m, scanned, data)
 			mb.logPacked(m, c)
 		}

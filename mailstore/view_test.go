@@ -42,7 +42,7 @@ func TestUpdateKeepsExpungedUntilAsked(t *testing.T) {
 	if !reflect.DeepEqual(got.Expunged, []uint32{2, 2}) || !reflect.DeepEqual(got.ExpungedUIDs, []imap.UID{2, 3}) || got.Exists != 0 || b.Len() != 3 {
 		t.Errorf("%+v", got)
 	}
-	if &b.msgs[0] != &b.mb.st.Messages[0] {
+	if &b.uids[0] != &b.mb.st.UIDs[0] {
 		t.Error("a view that has seen everything does not share the mailbox's vector")
 	}
 	if b.Seq(5) != 3 || b.Seq(2) != 0 || b.SeqAtLeast(2) != 2 || b.SeqAtLeast(99) != 4 || b.UID(9) != 0 {

@@ -11,8 +11,11 @@ import (
 func consistent(t *testing.T, s *State) {
 	t.Helper()
 	last := uint32(0)
-	for _, m := range s.Messages {
-		if m.UID <= last || m.UID >= s.UIDNext || m.Name == "" || m.Size < 0 || m.Wire < 0 {
+	if len(s.UIDs) != len(s.Messages) {
+		t.Fatalf("%d UIDs of %d messages", len(s.UIDs), len(s.Messages))
+	}
+	for i, m := range s.Messages {
+		if m.UID != s.UIDs[i] || m.UID <= last || m.UID >= s.UIDNext || m.Name == "" || m.Size < 0 || m.Wire < 0 {
 			t.Fatalf("message %+v after UID %d, UIDNEXT %d", m, last, s.UIDNext)
 		}
 		last = m.UID

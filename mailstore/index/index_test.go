@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -286,22 +287,63 @@ func TestDamagedFilesAreReported(t *testing.T) {
 	check(t, l.Close())
 }
 
-func TestViewsKeepTheirSlice(t *testing.T) {
+func TestViewsKeepTheirUIDs(t *testing.T) {
 	t.Parallel()
 	s := NewState(1)
 	var b Batch
 	apply := func(fill func()) { b.Reset(); fill(); s.Apply(&b) }
 	apply(func() { b.Add(msg(1)); b.Add(msg(2)) })
-	view := s.Messages
+	view, left := s.UIDs, s.Left()
 	apply(func() { b.Add(msg(4)) })
 	apply(func() { b.Add(msg(3)) }) // recovery may fill a gap
 	apply(func() { b.Expunge([]uint32{1}, 50, 0, false) })
 	apply(func() { b.Add(msg(5)) })
-	if len(view) != 2 || view[0].UID != 1 || view[1].UID != 2 {
+	apply(func() { b.Expunge([]uint32{2, 5}, 51, 0, false) })
+	if !slices.Equal(view, []uint32{1, 2}) {
 		t.Errorf("%v", view)
 	}
-	if got := uidsOf(s); !reflect.DeepEqual(got, []uint32{2, 3, 4, 5}) {
-		t.Errorf("%v", got)
+	if got := uidsOf(s); !reflect.DeepEqual(got, []uint32{3, 4}) || !slices.Equal(got, s.UIDs) {
+		t.Errorf("%v %v", got, s.UIDs)
+	}
+	if got := departed(left); !slices.Equal(got, []uint32{1, 2, 5}) {
+		t.Errorf("%v left", got)
+	}
+	if got := departed(s.Left()); len(got) != 0 {
+		t.Errorf("%v left since", got)
+	}
+}
+
+func departed(d *Departed) (uids []uint32) {
+	for ; d != nil; d = d.Next {
+		for _, m := range d.Messages {
+			uids = append(uids, m.UID)
+		}
+	}
+	return uids
+}
+
+// TestAStateSucceedsAnother: what the new one does not have has left, and one that
+// gives a UID to another message is no successor.
+func TestAStateSucceedsAnother(t *testing.T) {
+	t.Parallel()
+	with := func(uids ...uint32) *State {
+		s := NewState(1)
+		var b Batch
+		for _, uid := range uids {
+			b.Add(msg(uid))
+		}
+		s.Apply(&b)
+		return s
+	}
+	old := with(1, 2, 4, 6)
+	left := old.Left()
+	if next := with(2, 3, 6, 7); !next.Succeed(old) || !slices.Equal(departed(left), []uint32{1, 4}) || next.Left() == left {
+		t.Errorf("%v left", departed(left))
+	}
+	old, next := with(1, 2), with(2)
+	next.Messages[0].Name = "another"
+	if next.Succeed(old) {
+		t.Error("UID 2 is two messages")
 	}
 }
 

@@ -138,7 +138,7 @@ func (s *State) parseMessages(d *decoder) bool {
 	// One array for all messages and one string for all names: two
 	// allocations instead of two for each message.
 	room := make([]Message, n)
-	s.Messages = make([]*Message, n, n+n/16+8)
+	s.UIDs, s.Messages = make([]uint32, n, n+n/16+8), make([]*Message, n, n+n/16+8)
 	names := make([]byte, 0, d.Len()/2)
 	ends := make([]int, n)
 	var uid uint32
@@ -152,7 +152,7 @@ func (s *State) parseMessages(d *decoder) bool {
 		uid, date, cacheEnd = m.UID, m.Date, m.CacheOff+int64(m.CacheLen)
 		names = append(names, name...)
 		ends[i] = len(names)
-		s.Messages[i] = m
+		s.UIDs[i], s.Messages[i] = m.UID, m
 	}
 	all, from := string(names), 0
 	for i := range room {

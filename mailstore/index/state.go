@@ -2,14 +2,13 @@ package index
 
 import (
 	"slices"
-	"sort"
 	"time"
 
 	"toastmaster/mailstore/maildir"
 )
 
-// Message is one message. UID, Name and Date never change; the rest belongs
-// to whoever holds the mailbox's lock.
+// Message is one message. It belongs to whoever holds the mailbox's lock, until
+// it is in a Departed: then it is not changed any more.
 type Message struct {
 	UID    uint32
 	Flags  maildir.Flags
@@ -96,10 +95,14 @@ type State struct {
 	Closed bool
 	// Keywords names the keyword letters, as maildir.ParseKeywords.
 	Keywords []string
-	// Messages ascend by UID. The slice's elements are never overwritten and
-	// growth appends, so that others may hold a shorter slice of the same
-	// array while the owner goes on.
+	// UIDs ascend. The slice's elements are never overwritten and growth
+	// appends, so that others may hold a shorter slice of the same array, and
+	// read it without a lock, while the owner goes on.
+	UIDs []uint32
+	// Messages are those of UIDs, one for each. Nobody else holds the slice.
 	Messages []*Message
+	// left is where the next messages that leave are noted, see Left.
+	left *Departed
 	// Expunged ascends by mod-sequence. Those above Unlinked may still have a
 	// file.
 	Expunged []Expunged
@@ -123,21 +126,70 @@ func NewState(uidValidity uint32) *State {
 	return &State{UIDValidity: uidValidity, UIDNext: 1, Recent: 1, ModSeq: 1, CacheEnd: cacheHeader}
 }
 
-// Find returns the index in Messages of uid, or where it would be.
-func (s *State) Find(uid uint32) (int, bool) {
-	return FindIn(s.Messages, uid)
+// Departed is a list of what left a mailbox, from old to new. Who holds an
+// element finds in it, and in those that follow, all that left since it was the
+// last one; what nobody holds any more is garbage.
+type Departed struct {
+	// Messages ascend by UID, as they last were. Nil in the last element.
+	Messages []*Message
+	Next     *Departed
 }
 
-// FindIn is Find for any vector of messages.
-func FindIn(msgs []*Message, uid uint32) (int, bool) {
+// Left is the last element of the list of what left, from which what leaves from
+// now on is found.
+func (s *State) Left() *Departed {
+	if s.left == nil {
+		s.left = &Departed{}
+	}
+	return s.left
+}
+
+// leave notes messages that leave, if somebody asked for the list.
+func (s *State) leave(gone []*Message) {
+	if s.left == nil || len(gone) == 0 {
+		return
+	}
+	s.left.Messages, s.left.Next = gone, &Departed{}
+	s.left = s.left.Next
+}
+
+// Succeed makes s the successor of another state of the same mailbox: the list of
+// what left goes on, with what was in old and is not in s. It is false when a UID
+// of both is of two messages; s is then the state of another mailbox.
+func (s *State) Succeed(old *State) bool {
+	if s == old {
+		return true
+	}
+	var gone []*Message
+	k := 0
+	for i, uid := range old.UIDs {
+		for k < len(s.UIDs) && s.UIDs[k] < uid {
+			k++
+		}
+		switch {
+		case k == len(s.UIDs) || s.UIDs[k] != uid:
+			gone = append(gone, old.Messages[i])
+		case s.Messages[k].Name != old.Messages[i].Name:
+			return false
+		}
+	}
+	s.left, old.left = old.left, nil
+	s.leave(gone)
+	return true
+}
+
+// Find returns the index in UIDs and Messages of uid, or where it would be.
+func (s *State) Find(uid uint32) (int, bool) { return FindIn(s.UIDs, uid) }
+
+// FindIn is Find for any ascending UIDs.
+func FindIn(uids []uint32, uid uint32) (int, bool) {
 	// Without gaps a message is at uid - first.
-	if len(msgs) > 0 && uid >= msgs[0].UID {
-		if k := int(uid - msgs[0].UID); k < len(msgs) && msgs[k].UID == uid {
+	if len(uids) > 0 && uid >= uids[0] {
+		if k := int(uid - uids[0]); k < len(uids) && uids[k] == uid {
 			return k, true
 		}
 	}
-	i := sort.Search(len(msgs), func(i int) bool { return msgs[i].UID >= uid })
-	return i, i < len(msgs) && msgs[i].UID == uid
+	return slices.BinarySearch(uids, uid)
 }
 
 // Get returns the message with uid, nil if there is none.
@@ -201,18 +253,19 @@ func (s *State) Recover() bool {
 // add puts m where its UID belongs. An existing UID is a duplicate record
 // and ignored.
 func (s *State) add(m *Message) {
-	n := len(s.Messages)
-	if n == 0 || m.UID > s.Messages[n-1].UID {
-		s.Messages = append(s.Messages, m)
+	n := len(s.UIDs)
+	if n == 0 || m.UID > s.UIDs[n-1] {
+		s.UIDs, s.Messages = append(s.UIDs, m.UID), append(s.Messages, m)
 	} else {
 		i, found := s.Find(m.UID)
 		if found {
 			return
 		}
 		// A new array: others may hold the old one.
-		grown := make([]*Message, 0, n+1+n/8)
-		grown = append(append(grown, s.Messages[:i]...), m)
-		s.Messages = append(grown, s.Messages[i:]...)
+		grown := make([]uint32, 0, n+1+n/8)
+		grown = append(append(grown, s.UIDs[:i]...), m.UID)
+		s.UIDs = append(grown, s.UIDs[i:]...)
+		s.Messages = slices.Insert(s.Messages, i, m)
 	}
 	s.UIDNext = max(s.UIDNext, m.UID+1)
 	s.ModSeq = max(s.ModSeq, m.ModSeq)
@@ -223,19 +276,24 @@ func (s *State) add(m *Message) {
 
 // expunge removes uids, ascending.
 func (s *State) expunge(uids []uint32, modSeq uint64, when int64, how uint64) {
-	kept := make([]*Message, 0, max(len(s.Messages)-len(uids), 0))
+	kept := make([]uint32, 0, max(len(s.UIDs)-len(uids), 0)) // others may hold the old one
+	var gone []*Message
 	k := 0
 	for _, m := range s.Messages {
 		for k < len(uids) && uids[k] < m.UID {
 			k++
 		}
 		if k == len(uids) || uids[k] != m.UID {
-			kept = append(kept, m)
+			s.Messages[len(kept)] = m
+			kept = append(kept, m.UID)
 			continue
 		}
+		gone = append(gone, m)
 		s.Expunged = append(s.Expunged, Expunged{UID: m.UID, ModSeq: modSeq, When: when, Name: m.Name, Vanished: how == howVanished, Moved: how == howMoved})
 	}
-	s.Messages = kept
+	clear(s.Messages[len(kept):])
+	s.UIDs, s.Messages = kept, s.Messages[:len(kept)]
+	s.leave(gone)
 	s.ModSeq = max(s.ModSeq, modSeq)
 }
 
