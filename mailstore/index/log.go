@@ -253,7 +253,10 @@ func (l *Log) CatchUp(ctx context.Context, s *State) (changed, reload bool, err 
 		n, ended := s.Replay(tail)
 		changed = changed || n > 0
 		l.end += int64(n)
-		if !ended {
+		switch {
+		case !ended && nameless(info): // lost, with what others wrote shortly before
+			return changed, true, l.drop()
+		case !ended:
 			return changed, false, l.cut(info.Size())
 		}
 		ok, err := l.follow(ctx, s)

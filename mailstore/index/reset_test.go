@@ -2,6 +2,8 @@ package index
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -52,4 +54,23 @@ func TestAPanicInResetLeavesNoLock(t *testing.T) {
 			return
 		}
 	}
+}
+
+// TestALostLogIsLeft: somebody removes a log to which another process has appended
+// since we read it. What is written there from now on nobody would find.
+func TestALostLogIsLeft(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	one, first := load(t, dir)
+	other, second := load(t, dir)
+	appendTo(t, one, first, func(b *Batch) { b.Add(msg(1)) })
+	check(t, os.Remove(filepath.Join(dir, LogFile)))
+	check(t, other.Lock(t.Context()))
+	_, reload, err := other.CatchUp(t.Context(), second)
+	check(t, err)
+	if !reload || len(second.UIDs) != 1 {
+		t.Errorf("reload %v, %v", reload, second.UIDs)
+	}
+	check(t, one.Close())
+	check(t, other.Close())
 }
