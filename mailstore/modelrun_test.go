@@ -360,7 +360,8 @@ func (w *world) outside(b *modelBox) {
 		w.restore(w.gone[w.r.IntN(len(w.gone))])
 	default:
 		w.made++
-		f := modelFile{base: fmt.Sprintf("%d.O%d.elsewhere", 1.6e9+w.r.IntN(1e6), w.made), id: fmt.Sprint("o", w.made), inNew: w.r.IntN(2) == 0, date: 1.6e9 + int64(w.made)}
+		seconds := w.r.IntN(1e6) + []int{9e8, 16e8}[w.r.IntN(2)] // with nine digits, too
+		f := modelFile{base: fmt.Sprintf("%d.O%d.elsewhere", seconds, w.made), id: fmt.Sprint("o", w.made), inNew: w.r.IntN(2) == 0, date: 1.6e9 + int64(w.made)}
 		if !f.inNew && w.r.IntN(2) == 0 {
 			f.flags = maildir.Seen
 		}
