@@ -57,11 +57,16 @@ func (v *View) SavedUIDLs(ctx context.Context) (map[imap.UID]string, error) {
 // id: "" where clients cannot be told it, because of a blank in it, or where the message
 // is not in the view.
 func (v *View) FileUIDL(uid imap.UID) string {
-	m := v.at(v.Seq(uid))
-	if m == nil || !maildir.ValidUIDL(m.Name) {
+	seq := v.Seq(uid)
+	if seq == 0 {
 		return ""
 	}
-	return m.Name
+	v.mb.mu.Lock()
+	defer v.mb.mu.Unlock()
+	if m := v.known(seq); maildir.ValidUIDL(m.Name) {
+		return m.Name
+	}
+	return ""
 }
 
 // GUIDs are the GUIDs of messages that are not the names of their files: those in the
@@ -79,7 +84,9 @@ func (v *View) GUIDs(ctx context.Context) (map[imap.UID]string, error) {
 		return nil, nil
 	}
 	out := make(map[imap.UID]string, len(guids))
-	for _, m := range v.msgs {
+	v.mb.mu.Lock()
+	defer v.mb.mu.Unlock()
+	for _, m := range v.messages(len(v.uids)) {
 		if id, ok := guids[m.Name]; ok {
 			out[imap.UID(m.UID)] = id
 		}

@@ -29,7 +29,7 @@ func TestStructureOfAnOlderVersion(t *testing.T) {
 	v.dropWindow()
 	read := func() []byte {
 		t.Helper()
-		data, err := v.known(1)
+		data, err := v.entry(1)
 		check(t, err)
 		return data
 	}

@@ -208,10 +208,7 @@ func (v *View) Message(seq uint32) Message {
 	}
 	v.mb.mu.Lock()
 	defer v.mb.mu.Unlock()
-	m := v.find(seq)
-	if m == nil {
-		m = v.departed[uid]
-	}
+	m := v.known(seq)
 	return Message{
 		UID: imap.UID(uid), Flags: v.mb.flagSet(m.Marks()), Recent: v.isRecent(uid),
 		Date: m.Time(), Size: m.Wire, ModSeq: m.ModSeq,
@@ -246,6 +243,14 @@ func (v *View) find(seq uint32) *index.Message {
 		return nil
 	}
 	return m
+}
+
+// known is the message of seq as it is, or as it last was. The mailbox is locked.
+func (v *View) known(seq uint32) *index.Message {
+	if m := v.find(seq); m != nil {
+		return m
+	}
+	return v.departed[v.uids[seq-1]]
 }
 
 // finder is live for who takes the lock later.
@@ -396,7 +401,7 @@ func (v *View) Structure(ctx context.Context, seq uint32) (data []byte, err erro
 		return nil, ErrExpunged
 	}
 	err = v.retry(ctx, func() (err error) {
-		data, err = v.known(seq)
+		data, err = v.entry(seq)
 		if err != nil || data != nil {
 			return storeError(err)
 		}
@@ -406,9 +411,9 @@ func (v *View) Structure(ctx context.Context, seq uint32) (data []byte, err erro
 	return data, err
 }
 
-// known is the entry of message seq, nil if there is none, it is damaged, or of
+// entry is the entry of message seq, nil if there is none, it is damaged, or of
 // a version that mime does not read any more.
-func (v *View) known(seq uint32) ([]byte, error) {
+func (v *View) entry(seq uint32) ([]byte, error) {
 	v.mb.mu.Lock()
 	defer v.mb.mu.Unlock()
 	live := v.live(seq)
