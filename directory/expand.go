@@ -2,6 +2,7 @@ package directory
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -50,7 +51,7 @@ func (e *TooLargeError) Error() string { return e.text }
 // The error is a *dsn.Error: 5.4.6 with a *LoopError as its cause, 4.3.5 with a
 // *TooLargeError, or DSN when the directory could not say. out is then returned
 // as it was.
-func Expand(ctx context.Context, d Directory, a addr.Address, l Limits, out []addr.Address) ([]addr.Address, error) {
+func Expand(ctx context.Context, d *Directory, a addr.Address, l Limits, out []addr.Address) ([]addr.Address, error) {
 	e := expansion{d: d, limits: l, out: out, given: len(out)}
 	if err := e.resolve(ctx, a); err != nil {
 		return out, err
@@ -58,30 +59,16 @@ func Expand(ctx context.Context, d Directory, a addr.Address, l Limits, out []ad
 	return e.out, nil
 }
 
-// Somebody says whether a result of Expand can be delivered to at all: it is
-// of another host, or here a mailbox or one that has moved. The error is DSN's.
-func Somebody(ctx context.Context, d Directory, a addr.Address) (bool, error) {
-	_, err := d.Domain(ctx, a.Domain)
-	if OutcomeOf(err) == NotFound {
-		return true, nil
-	}
-	var found Recipient
-	if err == nil {
-		found, err = d.Recipient(ctx, a)
-	}
-	switch {
-	case OutcomeOf(err) == NotFound:
-		return false, nil
-	case err != nil:
-		return false, DSN(err)
-	}
-	// An alias that ends at itself is what it is beside the alias.
-	return found.Kind != KindAlias || found.Mailbox.Home != "", nil
+// unexpandable says that err is the alias's and not the directory's.
+func unexpandable(err error) bool {
+	var loop *LoopError
+	var large *TooLargeError
+	return errors.As(err, &loop) || errors.As(err, &large)
 }
 
 // expansion is the work on one address.
 type expansion struct {
-	d      Directory
+	d      *Directory
 	limits Limits
 	out    []addr.Address
 	given  int                   // of out, what the caller had in it
@@ -91,14 +78,7 @@ type expansion struct {
 }
 
 func (e *expansion) resolve(ctx context.Context, a addr.Address) error {
-	domain, err := e.d.Domain(ctx, a.Domain)
-	switch {
-	case OutcomeOf(err) == NotFound:
-		return e.add(a)
-	case err != nil:
-		return DSN(err)
-	}
-	found, err := e.d.Recipient(ctx, a)
+	domain, found, err := e.d.resolve(ctx, a)
 	switch {
 	case OutcomeOf(err) == NotFound:
 		return e.add(a)

@@ -186,8 +186,13 @@ func unused(ctx context.Context, t queryer, domain int64, all bool) error {
 
 // Domain reads one.
 func (s *Store) Domain(ctx context.Context, name string) (model.Domain, error) {
+	d, err := s.domain(ctx, name)
+	return d.Domain, err
+}
+
+func (s *Store) domain(ctx context.Context, name string) (domainRow, error) {
 	d, err := scanDomain(s.o.Reader.QueryRowContext(ctx, selectDomain, name))
-	return d.Domain, missing(err, noDomain)
+	return d, missing(err, noDomain)
 }
 
 // Domains lists domains by name. f.Domain selects the aliases of a domain.

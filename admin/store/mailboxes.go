@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"path/filepath"
-	"strings"
 
 	"toastmaster/admin/model"
 	"toastmaster/directory"
@@ -202,24 +201,30 @@ func (s *Store) SetMailbox(ctx context.Context, actor, address string, in model.
 // MayRemoveMailbox refuses a mailbox of which an alias of the same address keeps
 // a copy: without it the alias would name itself and be nobody. InUse.
 func (s *Store) MayRemoveMailbox(ctx context.Context, address string) error {
-	a, err := s.Alias(ctx, address)
-	if model.KindOf(err) == model.NotFound {
-		return nil
-	}
+	a, err := model.ParseAddress(address, false)
 	if err != nil {
-		return err
+		return nil // no mailbox's address
 	}
-	for _, target := range a.Targets {
-		to, err := addr.Parse(target)
-		if err != nil {
-			return err
+	d := s.directory()
+	own, err := d.Recipient(ctx, a)
+	switch outcome := directory.OutcomeOf(err); {
+	case outcome == directory.NotFound, outcome == directory.Found && !own.Matched.Equal(a):
+		return nil
+	case err != nil:
+		return failure(err)
+	}
+	for _, target := range own.Targets {
+		found, err := d.Recipient(ctx, target)
+		switch directory.OutcomeOf(err) {
+		case directory.NotFound:
+			continue
+		case directory.Found:
+		default:
+			return failure(err)
 		}
-		if d, err := s.Domain(ctx, to.Domain); err == nil && d.AliasOf != "" {
-			to = to.WithDomain(d.AliasOf)
-		}
-		if strings.EqualFold(to.String(), address) {
+		if found.Matched == own.Matched {
 			return model.Fail(model.InUse, "the alias of the same address keeps a copy in this mailbox: "+
-				"remove the alias, or take "+target+" out of its targets")
+				"remove the alias, or take "+target.String()+" out of its targets")
 		}
 	}
 	return nil

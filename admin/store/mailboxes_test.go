@@ -10,6 +10,7 @@ import (
 	"toastmaster/admin/model"
 	"toastmaster/admin/store"
 	"toastmaster/configs"
+	"toastmaster/directory"
 	dirsql "toastmaster/directory/sql"
 )
 
@@ -127,8 +128,9 @@ func TestCredential(t *testing.T) {
 	t.Parallel()
 	b, ctx := newBench(t), context.Background()
 	b.domain(t, "a.test")
-	directory := must(dirsql.Open(b.path, configs.Default().Directory, ""))(t)
-	defer directory.Close()
+	back := must(dirsql.Open(b.path, configs.Default().Directory))(t)
+	defer back.Close()
+	hosted := directory.New(back, "")
 	in := model.NewMailbox{Address: "m@a.test", MailboxChange: model.MailboxChange{PasswordHash: ptr("{PLAIN}x")}}
 	m := must(b.AddMailbox(ctx, me, in))(t)
 	last := ""
@@ -160,7 +162,7 @@ func TestCredential(t *testing.T) {
 		if err := step.do(); err != nil {
 			t.Fatalf("%s: %v", step.name, err)
 		}
-		now := must(directory.Account(ctx, "m@a.test"))(t).Mailbox.Credential
+		now := must(hosted.Account(ctx, "m@a.test"))(t).Mailbox.Credential
 		if now == "" || (now != last) != step.another {
 			t.Errorf("%s: %q after %q", step.name, now, last)
 		}

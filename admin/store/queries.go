@@ -35,6 +35,14 @@ UPDATE domains SET enabled = ?2, max_mailboxes = ?3, max_aliases = ?4, default_q
 	countByKind    = `SELECT kind, count(*) FROM addresses GROUP BY kind`
 	selectKinds    = `SELECT kind FROM addresses WHERE address = ?`
 	deleteAddress  = `DELETE FROM addresses WHERE id = ?`
+	selectEntry    = `
+SELECT a.kind, COALESCE(m.home, ''), COALESCE(m.enabled, 0), COALESCE(r.moved_to, ''), t.target
+  FROM addresses a
+  LEFT JOIN mailboxes m ON m.address_id = a.id
+  LEFT JOIN relocated r ON r.address_id = a.id
+  LEFT JOIN alias_targets t ON t.address_id = a.id
+ WHERE a.address = ?1
+ ORDER BY a.kind, t.position`
 	touchAddress   = `UPDATE addresses SET updated_at = ?2 WHERE id = ?1`
 	insertAddress  = `INSERT INTO addresses (address, domain_id, local, kind, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?)`
 	mailboxColumns = `

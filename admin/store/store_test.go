@@ -21,7 +21,7 @@ func TestContractThroughTheStore(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
 	tabletest.Run(t, tabletest.Subject{
-		Healthy: func(t *testing.T, data static.Data) directory.Directory {
+		Healthy: func(t *testing.T, data static.Data) directory.Backend {
 			b := newBench(t)
 			for _, alias := range []bool{false, true} {
 				for _, d := range data.Domains {
@@ -44,14 +44,14 @@ func TestContractThroughTheStore(t *testing.T) {
 			for from, to := range data.Relocated {
 				must(b.AddRelocated(ctx, me, model.NewRelocated{Address: from, RelocatedChange: model.RelocatedChange{MovedTo: to}}))(t)
 			}
-			d, err := dirsql.Open(b.path, configs.Default().Directory, data.Delimiters)
+			d, err := dirsql.Open(b.path, configs.Default().Directory)
 			if err != nil {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { d.Close() })
 			return d
 		},
-		Failing: func(_ *testing.T, outcome directory.Outcome) directory.Directory {
+		Failing: func(_ *testing.T, outcome directory.Outcome) directory.Backend {
 			return static.Broken{Outcome: outcome}
 		},
 	})

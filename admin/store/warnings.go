@@ -5,7 +5,7 @@ import (
 	"database/sql"
 	"strings"
 
-	"toastmaster/admin/model"
+	"toastmaster/directory"
 	"toastmaster/internal/addr"
 )
 
@@ -16,20 +16,15 @@ func (t *tx) somebody(ctx context.Context, target string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	d, err := t.domain(ctx, a.Domain)
-	switch {
-	case model.KindOf(err) == model.NotFound:
+	d := t.directory()
+	if _, err := d.Domain(ctx, a.Domain); directory.OutcomeOf(err) == directory.NotFound {
 		return true, nil
-	case err != nil:
-		return false, err
-	case d.AliasOf != "":
-		a = a.WithDomain(d.AliasOf)
 	}
-	_, err = t.match(ctx, a)
-	if model.KindOf(err) == model.NotFound {
+	_, err = d.Recipient(ctx, a)
+	if directory.OutcomeOf(err) == directory.NotFound {
 		return false, nil
 	}
-	return err == nil, err
+	return err == nil, failure(err)
 }
 
 // deadTargets warns of the targets of an alias that are nobody: mail for them

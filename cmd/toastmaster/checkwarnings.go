@@ -35,7 +35,7 @@ func checkWarnings(ctx context.Context, c *configs.Config, plan startPlan) ([]st
 	if err != nil {
 		return nil, err
 	}
-	if err := noPostmaster(ctx, c, d); err != nil {
+	if err := noPostmaster(ctx, c, directory.New(d, c.Main.RecipientDelimiter)); err != nil {
 		out = append(out, c.Mistake("smtpd.postmaster", err).Error())
 	}
 	return out, closeIt()
@@ -56,7 +56,7 @@ func (i *instance) warn(ctx context.Context) {
 		// The limit is this process's: config check has another.
 		i.log.Warn("configuration", "cause", text)
 	}
-	if err := noPostmaster(ctx, i.config, directory.Directory(i.directory)); err != nil {
+	if err := noPostmaster(ctx, i.config, i.directory); err != nil {
 		i.log.Warn("configuration", "cause", i.config.Mistake("smtpd.postmaster", err))
 	}
 }

@@ -14,7 +14,7 @@ import (
 type directoryRow struct {
 	name string
 	// open opens it; the caller calls close at the end.
-	open func(*configs.Config) (d directory.Directory, close func() error, err error)
+	open func(*configs.Config) (b directory.Backend, close func() error, err error)
 }
 
 func directoryTable() []directoryRow {
@@ -24,7 +24,7 @@ func directoryTable() []directoryRow {
 }
 
 // openAnswers opens the source that the configuration names.
-func openAnswers(c *configs.Config) (directory.Directory, func() error, error) {
+func openAnswers(c *configs.Config) (directory.Backend, func() error, error) {
 	for _, row := range directoryTable() {
 		if row.name == c.Directory.Type {
 			return row.open(c)
@@ -33,8 +33,8 @@ func openAnswers(c *configs.Config) (directory.Directory, func() error, error) {
 	return nil, nil, fmt.Errorf("no directory of type %q", c.Directory.Type)
 }
 
-func openSQLite(c *configs.Config) (directory.Directory, func() error, error) {
-	d, err := sql.Open(c.Path(c.Directory.Path), c.Directory, c.Main.RecipientDelimiter)
+func openSQLite(c *configs.Config) (directory.Backend, func() error, error) {
+	d, err := sql.Open(c.Path(c.Directory.Path), c.Directory)
 	if err != nil {
 		return nil, nil, err
 	}

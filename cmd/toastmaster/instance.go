@@ -13,6 +13,7 @@ import (
 
 	"toastmaster/admin/store"
 	"toastmaster/configs"
+	"toastmaster/directory"
 	"toastmaster/directory/cache"
 	"toastmaster/directory/literal"
 	"toastmaster/directory/logins"
@@ -58,7 +59,8 @@ type instance struct {
 
 	host       *hostaddr.Host
 	adminStore *store.Store
-	directory  *cache.Cache
+	answers    *cache.Cache
+	directory  *directory.Directory
 	auth       *password.Authenticator
 	sessions   *logins.Watch
 	metrics    *prometheus.Registry
@@ -181,7 +183,8 @@ func (i *instance) openDirectory(ctx context.Context) error {
 	}
 	i.onClose(closeAnswers)
 	i.host = newHost(c, i.clock)
-	i.directory = cache.New(literal.New(answers, c.Main.Hostname, i.host.HasLiteral), c.Directory, i.clock)
+	i.answers = cache.New(literal.New(answers, c.Main.Hostname, i.host.HasLiteral), c.Directory, i.clock)
+	i.directory = directory.New(i.answers, c.Main.RecipientDelimiter)
 	i.adminStore = store.New(store.Options{
 		Writer: writer, Reader: reader, Hasher: password.NewHasher(c.Auth),
 		Changed: i.directoryChanged, Clock: i.clock, Workers: c.Admin.BulkWorkers,
@@ -201,7 +204,7 @@ func (i *instance) openDirectory(ctx context.Context) error {
 // directoryChanged makes a change known before whoever made it is answered:
 // first to the cache, because the sessions ask it.
 func (i *instance) directoryChanged() {
-	i.directory.Invalidate()
+	i.answers.Invalidate()
 	i.sessions.Changed()
 }
 

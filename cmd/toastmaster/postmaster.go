@@ -44,23 +44,20 @@ func makePostmaster(ctx context.Context, c *configs.Config, id identity.ID) (err
 
 // noPostmaster says why mail for postmaster is refused, if it is. A directory
 // that cannot answer now is no reason.
-func noPostmaster(ctx context.Context, c *configs.Config, d directory.Directory) error {
+func noPostmaster(ctx context.Context, c *configs.Config, d *directory.Directory) error {
 	hostname := c.Main.Hostname
 	a := addr.Address{Local: "postmaster", Domain: hostname}
 	if p, err := addr.Parse(c.SMTPD.Postmaster); err == nil && !p.IsNull() {
 		a = qualify(p, hostname)
 	}
-	_, err := d.Domain(ctx, a.Domain)
-	switch outcome := directory.OutcomeOf(err); {
-	case outcome == directory.Found:
-		_, err = d.Recipient(ctx, a)
-	case outcome == directory.NotFound && a.Domain != hostname:
-		return nil // of another host
-	}
+	decided := d.Decide(ctx, a, directory.Question{Expanded: true})
 	switch {
-	case directory.OutcomeOf(err) != directory.NotFound:
+	case decided.Verdict == directory.Foreign && a.Domain == hostname:
+	case decided.Verdict == directory.Unknown && decided.Found.Kind == 0:
+	default:
 		return nil
-	case c.SMTPD.Postmaster == "":
+	}
+	if c.SMTPD.Postmaster == "" {
 		return configs.ErrNoPostmaster
 	}
 	return fmt.Errorf("nobody has the address %s, so mail for postmaster is refused: add a mailbox or an alias", a)

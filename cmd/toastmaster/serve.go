@@ -236,7 +236,7 @@ func (i *instance) reload() reloaded {
 	}
 	fileErr := errors.Join(logErr, certErr)
 	i.noteError("reload", fileErr)
-	i.directory.Invalidate()
+	i.answers.Invalidate()
 	if changed := i.config.Changed(c); len(changed) > 0 {
 		i.log.Warn("reload", "status", "needs a restart", "parameters", strings.Join(changed, ", "))
 		return reloaded{changed, fileErr}

@@ -2,132 +2,98 @@ package cache
 
 import (
 	"context"
-	"time"
 
 	"toastmaster/configs"
 	"toastmaster/directory"
-	"toastmaster/internal/addr"
 	"toastmaster/internal/clock"
 )
 
-// Cache implements directory.Directory. Safe for concurrent use.
+// Cache is a directory.Backend and Walker in front of another back end. Safe for
+// concurrent use.
 type Cache struct {
-	under directory.Directory
+	under directory.Backend
 
-	domains    *question[string, directory.Domain]
-	recipients *question[addr.Address, directory.Recipient]
-	accounts   *question[string, directory.Account]
+	// entries are the questions for one key, by directory.KeyKind.
+	entries [directory.KeyKinds]*question[directory.Key, directory.Entry]
+	// walks are remembered as a whole: one that was put together from keys read at
+	// different times could end with a "not found" that was never true.
+	walks *question[directory.Walk, directory.Walked]
 }
+
+var _ directory.Walker = (*Cache)(nil)
 
 // New remembers the answers of under.
-func New(under directory.Directory, c configs.Directory, clk clock.Clock) *Cache {
-	return &Cache{
-		under:      under,
-		domains:    newQuestion[string, directory.Domain](c, clk),
-		recipients: newQuestion[addr.Address, directory.Recipient](c, clk),
-		accounts:   newQuestion[string, directory.Account](c, clk),
+func New(under directory.Backend, c configs.Directory, clk clock.Clock) *Cache {
+	cache := &Cache{under: under, walks: newQuestion[directory.Walk](c, clk, walkOutcome)}
+	for i := range cache.entries {
+		cache.entries[i] = newQuestion[directory.Key](c, clk, entryOutcome)
 	}
+	return cache
 }
 
-// Domain implements directory.Directory.
-func (c *Cache) Domain(ctx context.Context, name string) (directory.Domain, error) {
-	if d, err, ok := c.domains.remembered(name); ok {
-		return d, err
+func entryOutcome(_ directory.Entry, err error) directory.Outcome { return directory.OutcomeOf(err) }
+
+// walkOutcome is NotFound for a domain in which nobody has the address. That
+// there is no such domain is remembered once, with the domain's key.
+func walkOutcome(w directory.Walked, err error) directory.Outcome {
+	switch {
+	case err != nil:
+		return directory.Unavailable
+	case w.At == directory.None:
+		return directory.NotFound
 	}
-	return c.domains.ask(ctx, name, func(ctx context.Context) (directory.Domain, error) {
-		return c.under.Domain(ctx, name)
+	return directory.Found
+}
+
+// Entry implements directory.Backend. The answer's Targets are shared: they must
+// not be changed.
+func (c *Cache) Entry(ctx context.Context, key directory.Key) (directory.Entry, error) {
+	q := c.entries[key.Kind]
+	if e, err, ok := q.remembered(key); ok {
+		return e, err
+	}
+	return q.ask(ctx, key, func(ctx context.Context) (directory.Entry, error) {
+		return c.under.Entry(ctx, key)
 	})
 }
 
-// Recipient implements directory.Directory. The answer's Targets are shared:
-// they must not be changed.
-func (c *Cache) Recipient(ctx context.Context, a addr.Address) (directory.Recipient, error) {
-	// The key is the address as written, because the answer carries the
-	// extension as written. Folding it first would cost an allocation, too.
-	if r, err, ok := c.recipients.remembered(a); ok {
-		return r, err
+// Walk implements directory.Walker. Its targets are shared, too.
+func (c *Cache) Walk(ctx context.Context, w directory.Walk) (directory.Walked, error) {
+	if walked, err, ok := c.walks.remembered(w); ok {
+		return walked, err
 	}
-	return c.recipients.ask(ctx, a, func(ctx context.Context) (directory.Recipient, error) {
-		return c.under.Recipient(ctx, a)
-	})
+	// A flood of addresses of a domain that is not hosted asks once.
+	if err := c.entries[directory.OfDomain].missed(directory.DomainKey(w.Domain)); err != nil {
+		return directory.Walked{}, err
+	}
+	return c.askWalk(ctx, w)
 }
 
-// Account implements directory.Directory.
-func (c *Cache) Account(ctx context.Context, login string) (directory.Account, error) {
-	if a, err, ok := c.accounts.remembered(login); ok {
-		return a, err
-	}
-	return c.accounts.ask(ctx, login, func(ctx context.Context) (directory.Account, error) {
-		return c.under.Account(ctx, login)
+// askWalk asks, and remembers the domain beside.
+func (c *Cache) askWalk(ctx context.Context, w directory.Walk) (directory.Walked, error) {
+	return c.walks.ask(ctx, w, func(ctx context.Context) (directory.Walked, error) {
+		domains := c.entries[directory.OfDomain]
+		asked := domains.begin()
+		walked, err := directory.Ask(ctx, c.under, w)
+		domains.keep(directory.DomainKey(w.Domain), directory.Entry{Domain: walked.Domain}, err, asked)
+		return walked, err
 	})
 }
 
 // Invalidate forgets everything. When it returns, no question gets an answer
 // that was read before the call, except those that were already waiting.
 func (c *Cache) Invalidate() {
-	c.domains.clear()
-	c.recipients.clear()
-	c.accounts.clear()
+	for _, q := range c.entries {
+		q.clear()
+	}
+	c.walks.clear()
 }
 
 // Len is the number of answers held, expired ones included, for metrics.
 func (c *Cache) Len() int {
-	return c.domains.len() + c.recipients.len() + c.accounts.len()
-}
-
-// question is one of the three, with its memory.
-type question[K comparable, V any] struct {
-	clock            clock.Clock
-	ttl, negativeTTL time.Duration
-	found            *Map[K, V]
-	missing          *Map[K, error]
-	flights          flights[K, V]
-}
-
-func newQuestion[K comparable, V any](c configs.Directory, clk clock.Clock) *question[K, V] {
-	return &question[K, V]{
-		clock: clk, ttl: c.CacheTTL, negativeTTL: c.CacheNegativeTTL,
-		found:   NewMap[K, V](c.CacheEntries),
-		missing: NewMap[K, error](c.CacheEntries),
-		flights: flights[K, V]{running: map[K]*flight[V]{}},
+	n := c.walks.len()
+	for _, q := range c.entries {
+		n += q.len()
 	}
+	return n
 }
-
-// remembered is the answer of k, found or not; ok is false when it must be asked.
-func (q *question[K, V]) remembered(k K) (v V, answer error, ok bool) {
-	now := q.clock.Now()
-	if v, ok := q.found.Get(k, now); ok {
-		return v, nil, true
-	}
-	answer, ok = q.missing.Get(k, now)
-	return v, answer, ok
-}
-
-func (q *question[K, V]) ask(ctx context.Context, k K, under func(context.Context) (V, error)) (V, error) {
-	return q.flights.do(ctx, k, func(ctx context.Context) (V, error) {
-		// Another question may have ended since the caller looked.
-		if v, err, ok := q.remembered(k); ok {
-			return v, err
-		}
-		foundEpoch, missingEpoch := q.found.Epoch(), q.missing.Epoch()
-		now := q.clock.Now()
-		v, err := under(ctx)
-		switch directory.OutcomeOf(err) {
-		case directory.Found:
-			q.found.PutSince(k, v, now.Add(q.ttl), foundEpoch)
-		case directory.NotFound:
-			q.missing.PutSince(k, err, now.Add(q.negativeTTL), missingEpoch)
-		}
-		return v, err
-	})
-}
-
-func (q *question[K, V]) clear() {
-	q.found.Clear()
-	q.missing.Clear()
-	// Last: a question that begins between the lines above and here reads its
-	// epoch after them and may be remembered.
-	q.flights.forget()
-}
-
-func (q *question[K, V]) len() int { return q.found.Len() + q.missing.Len() }

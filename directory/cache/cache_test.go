@@ -30,40 +30,50 @@ type stopped struct {
 func (s *stopped) Now() time.Time          { return time.Unix(1000, s.ns.Load()) }
 func (s *stopped) advance(d time.Duration) { s.ns.Add(int64(d)) }
 
-// counting is a directory that counts questions and can be switched.
+// counting is a back end that counts questions and can be switched.
 type counting struct {
-	directory.Directory
 	asked atomic.Int64
 	mu    sync.Mutex
+	under directory.Backend
 	gate  func(ctx context.Context)
 }
 
-func (c *counting) Domain(ctx context.Context, name string) (directory.Domain, error) {
-	c.asked.Add(1)
-	return c.Directory.Domain(ctx, name)
-}
+var _ directory.Walker = (*counting)(nil)
 
-func (c *counting) Recipient(ctx context.Context, a addr.Address) (directory.Recipient, error) {
+func (c *counting) begin() (directory.Backend, func(context.Context)) {
 	c.asked.Add(1)
 	c.mu.Lock()
-	under, gate := c.Directory, c.gate
-	c.mu.Unlock()
-	r, err := under.Recipient(ctx, a)
+	defer c.mu.Unlock()
+	return c.under, c.gate
+}
+
+func (c *counting) Entry(ctx context.Context, key directory.Key) (directory.Entry, error) {
+	under, gate := c.begin()
+	e, err := under.Entry(ctx, key)
 	if gate != nil {
 		gate(ctx)
 	}
-	return r, err
+	return e, err
 }
 
-func (c *counting) become(d directory.Directory, gate func(context.Context)) {
+func (c *counting) Walk(ctx context.Context, w directory.Walk) (directory.Walked, error) {
+	under, gate := c.begin()
+	walked, err := directory.Ask(ctx, under, w)
+	if gate != nil {
+		gate(ctx)
+	}
+	return walked, err
+}
+
+func (c *counting) become(b directory.Backend, gate func(context.Context)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.Directory, c.gate = d, gate
+	c.under, c.gate = b, gate
 }
 
-func healthy(t testing.TB, data static.Data) directory.Directory {
+func healthy(t testing.TB, data static.Data) directory.Backend {
 	t.Helper()
-	d, err := static.New(data)
+	d, err := static.NewTable(data)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +83,7 @@ func healthy(t testing.TB, data static.Data) directory.Directory {
 func params() configs.Directory { return configs.Default().Directory }
 
 func subject(t testing.TB) (*cache.Cache, *counting, *stopped) {
-	under := &counting{Directory: healthy(t, tabletest.Data())}
+	under := &counting{under: healthy(t, tabletest.Data())}
 	clk := &stopped{}
 	return cache.New(under, params(), clk), under, clk
 }
@@ -83,9 +93,9 @@ var (
 	nobody = addr.Address{Local: "nobody", Domain: "example.test"}
 )
 
-func ask(t testing.TB, d directory.Directory, a addr.Address, want directory.Outcome) {
+func ask(t testing.TB, b directory.Backend, a addr.Address, want directory.Outcome) {
 	t.Helper()
-	_, err := d.Recipient(context.Background(), a)
+	_, err := directory.New(b, "+").Recipient(context.Background(), a)
 	if got := directory.OutcomeOf(err); got != want {
 		t.Errorf("%s: %s, want %s", a, got, want)
 	}
@@ -94,10 +104,10 @@ func ask(t testing.TB, d directory.Directory, a addr.Address, want directory.Out
 func TestContract(t *testing.T) {
 	t.Parallel()
 	tabletest.Run(t, tabletest.Subject{
-		Healthy: func(t *testing.T, data static.Data) directory.Directory {
+		Healthy: func(t *testing.T, data static.Data) directory.Backend {
 			return cache.New(healthy(t, data), params(), clock.System{})
 		},
-		Failing: func(_ *testing.T, outcome directory.Outcome) directory.Directory {
+		Failing: func(_ *testing.T, outcome directory.Outcome) directory.Backend {
 			return cache.New(static.Broken{Outcome: outcome}, params(), clock.System{})
 		},
 	})
@@ -130,7 +140,7 @@ func TestFailuresAreNotRemembered(t *testing.T) {
 	t.Parallel()
 	for _, outcome := range []directory.Outcome{directory.Unavailable, directory.Misconfigured} {
 		c, under, clk := subject(t)
-		good := under.Directory
+		good := under.under
 		ask(t, c, alice, directory.Found)
 		under.become(static.Broken{Outcome: outcome}, nil)
 		ask(t, c, alice, directory.Found) // remembered: mail goes on
@@ -176,7 +186,7 @@ func TestInvalidateDuringAQuestion(t *testing.T) {
 		{tabletest.Data(), without, directory.Found, directory.NotFound},
 	} {
 		entered, leave := make(chan struct{}), make(chan struct{})
-		under := &counting{Directory: healthy(t, c.before), gate: func(context.Context) {
+		under := &counting{under: healthy(t, c.before), gate: func(context.Context) {
 			close(entered)
 			<-leave
 		}}
@@ -197,7 +207,7 @@ func TestOneAsksForMany(t *testing.T) {
 	t.Parallel()
 	c, under, _ := subject(t)
 	entered, leave := make(chan struct{}, 100), make(chan struct{})
-	under.become(under.Directory, func(context.Context) {
+	under.become(under.under, func(context.Context) {
 		entered <- struct{}{}
 		<-leave
 	})
@@ -206,7 +216,7 @@ func TestOneAsksForMany(t *testing.T) {
 	<-entered
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := c.Recipient(ctx, alice); directory.OutcomeOf(err) != directory.Unavailable {
+	if _, err := directory.New(c, "+").Recipient(ctx, alice); directory.OutcomeOf(err) != directory.Unavailable {
 		t.Errorf("a waiter with a cancelled context got %v", err)
 	}
 	for range 20 {
@@ -224,7 +234,7 @@ func TestOneAsksForMany(t *testing.T) {
 func TestTheWorkerGivesUp(t *testing.T) {
 	t.Parallel()
 	c, under, _ := subject(t)
-	good := under.Directory
+	good := under.under
 	entered := make(chan struct{})
 	under.become(cancelled{}, func(ctx context.Context) {
 		close(entered)
@@ -233,7 +243,7 @@ func TestTheWorkerGivesUp(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		if _, err := c.Recipient(ctx, alice); directory.OutcomeOf(err) != directory.Unavailable {
+		if _, err := directory.New(c, "+").Recipient(ctx, alice); directory.OutcomeOf(err) != directory.Unavailable {
 			t.Errorf("got %v", err)
 		}
 	})
@@ -244,17 +254,17 @@ func TestTheWorkerGivesUp(t *testing.T) {
 	wg.Wait()
 }
 
-type cancelled struct{ directory.Directory }
+type cancelled struct{}
 
-func (cancelled) Recipient(context.Context, addr.Address) (directory.Recipient, error) {
-	return directory.Recipient{}, &directory.Error{Outcome: directory.Unavailable, Cause: context.Canceled}
+func (cancelled) Entry(context.Context, directory.Key) (directory.Entry, error) {
+	return directory.Entry{}, &directory.Error{Outcome: directory.Unavailable, Cause: context.Canceled}
 }
 
 // TestBound: a flood of wrong addresses neither grows the cache without limit
 // nor pushes the right ones out.
 func TestBound(t *testing.T) {
 	t.Parallel()
-	under := &counting{Directory: healthy(t, tabletest.Data())}
+	under := &counting{under: healthy(t, tabletest.Data())}
 	p := params()
 	p.CacheEntries = 100
 	c := cache.New(under, p, &stopped{})
@@ -262,7 +272,7 @@ func TestBound(t *testing.T) {
 	for i := range 10 * p.CacheEntries {
 		ask(t, c, addr.Address{Local: fmt.Sprint("x", i), Domain: "example.test"}, directory.NotFound)
 	}
-	if n := c.Len(); n > p.CacheEntries+1 {
+	if n := c.Len(); n > p.CacheEntries+2 { // alice and the domain
 		t.Errorf("%d entries", n)
 	}
 	before := under.asked.Load()
@@ -275,7 +285,7 @@ func TestBound(t *testing.T) {
 // TestUsedEntriesSurvive: found answers in use stay when many others come.
 func TestUsedEntriesSurvive(t *testing.T) {
 	t.Parallel()
-	under := &counting{Directory: healthy(t, tabletest.Data())}
+	under := &counting{under: healthy(t, tabletest.Data())}
 	p := params()
 	p.CacheEntries = 20
 	c := cache.New(under, p, &stopped{})
@@ -291,7 +301,7 @@ func TestUsedEntriesSurvive(t *testing.T) {
 
 func TestZeroEntriesRemembersNothing(t *testing.T) {
 	t.Parallel()
-	under := &counting{Directory: healthy(t, tabletest.Data())}
+	under := &counting{under: healthy(t, tabletest.Data())}
 	p := params()
 	p.CacheEntries = 0
 	c := cache.New(under, p, &stopped{})
@@ -307,8 +317,9 @@ func TestAHitIsCheap(t *testing.T) {
 	c, _, _ := subject(t)
 	ctx := context.Background()
 	ask(t, c, alice, directory.Found)
+	d := directory.New(c, "+")
 	n := testing.AllocsPerRun(100, func() {
-		if _, err := c.Recipient(ctx, alice); err != nil {
+		if _, err := d.Recipient(ctx, alice); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -319,11 +330,12 @@ func TestAHitIsCheap(t *testing.T) {
 
 func BenchmarkHit(b *testing.B) {
 	c := cache.New(healthy(b, tabletest.Data()), params(), clock.System{})
+	d := directory.New(c, "+")
 	ask(b, c, alice, directory.Found)
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			if _, err := c.Recipient(context.Background(), alice); err != nil {
+			if _, err := d.Recipient(context.Background(), alice); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -2,10 +2,11 @@
 //
 // # What it does
 //
-// [New] puts a bounded cache in front of any directory.Directory. An answer
-// that is remembered costs a map lookup: no allocation, no wait for the
-// database. Of several questions for the same key at once, one asks and the
-// others take its answer.
+// [New] puts a bounded cache in front of any directory.Backend. An answer that is
+// remembered costs a map lookup: no allocation, no wait for the database. Of
+// several questions for the same key at once, one asks and the others take its
+// answer. A walk is remembered as one answer, so it is always true of one moment;
+// that a domain is not hosted is one answer for all its addresses.
 //
 // Found and not found are kept apart, each with its own bound and time, so
 // that a flood of wrong addresses cannot push the right ones out. Unavailable

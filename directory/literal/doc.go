@@ -4,7 +4,7 @@
 //
 // # What it does
 //
-// [New] puts a Directory in front of another. A domain that is a literal of this
+// [New] puts a back end in front of another. A domain that is a literal of this
 // host is an alias domain of main.hostname, and exists as long as that is hosted.
 // All other questions pass.
 //

@@ -4,43 +4,49 @@ import (
 	"context"
 
 	"toastmaster/directory"
-	"toastmaster/internal/addr"
 )
 
-// Directory is a directory.Directory in front of another.
-type Directory struct {
-	directory.Directory
+// Backend is a directory.Backend in front of another. Safe for concurrent use.
+type Backend struct {
+	under    directory.Backend
 	hostname string
 	ours     func(domain string) bool
 }
 
-var _ directory.Directory = (*Directory)(nil)
+var _ directory.Walker = (*Backend)(nil)
 
-// New makes a Directory in front of d. ours is (*hostaddr.Host).HasLiteral.
-func New(d directory.Directory, hostname string, ours func(domain string) bool) *Directory {
-	return &Directory{Directory: d, hostname: hostname, ours: ours}
+// New makes a Backend in front of under. ours is (*hostaddr.Host).HasLiteral.
+func New(under directory.Backend, hostname string, ours func(domain string) bool) *Backend {
+	return &Backend{under: under, hostname: hostname, ours: ours}
 }
 
-// Domain implements directory.Directory.
-func (d *Directory) Domain(ctx context.Context, name string) (directory.Domain, error) {
-	if !d.ours(name) {
-		return d.Directory.Domain(ctx, name)
+// Entry implements directory.Backend.
+func (b *Backend) Entry(ctx context.Context, key directory.Key) (directory.Entry, error) {
+	if key.Kind != directory.OfDomain || !b.ours(key.Domain) {
+		return b.under.Entry(ctx, key)
 	}
-	found, err := d.Directory.Domain(ctx, d.hostname)
-	if err != nil {
-		return found, err
+	e, err := b.under.Entry(ctx, directory.DomainKey(b.hostname))
+	if err == nil {
+		e.Domain = standsFor(key.Domain, e.Domain)
 	}
-	if found.AliasOf == "" {
-		found.AliasOf = found.Name
-	}
-	found.Name = name
-	return found, nil
+	return e, err
 }
 
-// Recipient implements directory.Directory.
-func (d *Directory) Recipient(ctx context.Context, a addr.Address) (directory.Recipient, error) {
-	if d.ours(a.Domain) {
-		a = a.WithDomain(d.hostname)
+// Walk implements directory.Walker.
+func (b *Backend) Walk(ctx context.Context, w directory.Walk) (directory.Walked, error) {
+	name := w.Domain
+	literal := b.ours(name)
+	if literal {
+		w.Domain = b.hostname
 	}
-	return d.Directory.Recipient(ctx, a)
+	walked, err := directory.Ask(ctx, b.under, w)
+	if err == nil && literal {
+		walked.Domain = standsFor(name, walked.Domain)
+	}
+	return walked, err
+}
+
+// standsFor is a literal as an alias domain of what the hostname is.
+func standsFor(name string, host directory.Domain) directory.Domain {
+	return directory.Domain{Name: name, AliasOf: host.Real(), Enabled: host.Enabled}
 }

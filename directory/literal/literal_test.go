@@ -10,18 +10,17 @@ import (
 
 func TestALiteralOfOursIsTheHost(t *testing.T) {
 	t.Parallel()
-	inner, err := static.New(static.Data{
-		Domains:    append(static.Hosted("example.test"), directory.Domain{Name: "mx.test", AliasOf: "example.test", Enabled: true}),
-		Accounts:   []directory.Account{static.Box("alice@example.test", "")},
-		Aliases:    map[string][]string{"root@example.test": {"alice@example.test"}},
-		Delimiters: "+",
+	inner, err := static.NewTable(static.Data{
+		Domains:  append(static.Hosted("example.test"), directory.Domain{Name: "mx.test", AliasOf: "example.test", Enabled: true}),
+		Accounts: []directory.Account{static.Box("alice@example.test", "")},
+		Aliases:  map[string][]string{"root@example.test": {"alice@example.test"}},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	ours := func(domain string) bool { return domain == "[127.0.0.1]" }
 	for _, hostname := range []string{"mx.test", "example.test"} {
-		d := New(inner, hostname, ours)
+		d := directory.New(New(inner, hostname, ours), "+")
 		if got, err := d.Domain(t.Context(), "[127.0.0.1]"); err != nil || got != (directory.Domain{Name: "[127.0.0.1]", AliasOf: "example.test", Enabled: true}) {
 			t.Errorf("%s: %+v %v", hostname, got, err)
 		}
@@ -39,7 +38,7 @@ func TestALiteralOfOursIsTheHost(t *testing.T) {
 			t.Errorf("another host's: %v", err)
 		}
 	}
-	if _, err := New(inner, "unhosted.test", ours).Domain(t.Context(), "[127.0.0.1]"); directory.OutcomeOf(err) != directory.NotFound {
+	if _, err := directory.New(New(inner, "unhosted.test", ours), "").Domain(t.Context(), "[127.0.0.1]"); directory.OutcomeOf(err) != directory.NotFound {
 		t.Errorf("a host that is not hosted: %v", err)
 	}
 }

@@ -28,7 +28,7 @@ type Attempt struct {
 
 // Options are what an Authenticator is made of.
 type Options struct {
-	Directory directory.Directory
+	Directory *directory.Directory
 	Params    configs.Auth
 	// Trusted clients are not delayed: main.trusted_networks.
 	Trusted []netip.Prefix

@@ -60,7 +60,7 @@ type bench struct {
 	log   *bytes.Buffer
 }
 
-func newBench(t *testing.T, c configs.Auth, d directory.Directory, change func(*Options)) *bench {
+func newBench(t *testing.T, c configs.Auth, d *directory.Directory, change func(*Options)) *bench {
 	t.Helper()
 	b := &bench{clock: &handClock{now: time.Unix(1e9, 0)}, log: &bytes.Buffer{}}
 	o := Options{
@@ -74,16 +74,21 @@ func newBench(t *testing.T, c configs.Auth, d directory.Directory, change func(*
 	return b
 }
 
-func hosted(t *testing.T, accounts ...directory.Account) directory.Directory {
+func hosted(t *testing.T, accounts ...directory.Account) *directory.Directory {
 	t.Helper()
-	d, err := static.New(static.Data{Domains: static.Hosted("example.test"), Accounts: accounts})
+	return directory.New(table(t, accounts...), "")
+}
+
+func table(t *testing.T, accounts ...directory.Account) *static.Table {
+	t.Helper()
+	d, err := static.NewTable(static.Data{Domains: static.Hosted("example.test"), Accounts: accounts})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return d
 }
 
-func people(t *testing.T) directory.Directory {
+func people(t *testing.T) *directory.Directory {
 	h := NewHasher(cheap())
 	off := static.Box("off@example.test", h.Hash("off"))
 	off.Mailbox.Enabled = false
@@ -169,7 +174,7 @@ func TestNothingSecretIsLogged(t *testing.T) {
 func TestDirectoryDown(t *testing.T) {
 	t.Parallel()
 	for _, outcome := range []directory.Outcome{directory.Unavailable, directory.Misconfigured} {
-		b := newBench(t, cheap(), static.Broken{Outcome: outcome}, nil)
+		b := newBench(t, cheap(), static.Broken{Outcome: outcome}.Directory(), nil)
 		_, err := b.auth.Authenticate(context.Background(), attempt("alice@example.test", "secret"))
 		if statusOf(err) != dsn.AuthUnavailable {
 			t.Errorf("%s: %v", outcome, err)
@@ -260,8 +265,8 @@ func TestSuccessIsRememberedUntilTheHashChanges(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		h := NewHasher(cheap())
-		d := &switching{Directory: hosted(t, static.Box("alice@example.test", h.Hash("secret")))}
-		b := newBench(t, cheap(), d, nil)
+		d := &switching{under: table(t, static.Box("alice@example.test", h.Hash("secret")))}
+		b := newBench(t, cheap(), directory.New(d, ""), nil)
 		ctx := context.Background()
 		right := attempt("alice@example.test", "secret")
 		if _, err := b.auth.Authenticate(ctx, right); err != nil {
@@ -282,13 +287,13 @@ func TestSuccessIsRememberedUntilTheHashChanges(t *testing.T) {
 		for range cap(b.auth.slots) {
 			<-b.auth.slots
 		}
-		d.become(hosted(t, static.Box("alice@example.test", h.Hash("changed"))))
+		d.become(table(t, static.Box("alice@example.test", h.Hash("changed"))))
 		if _, err := b.auth.Authenticate(ctx, right); statusOf(err) != dsn.AuthFailed {
 			t.Errorf("the old password after a change: %v", err)
 		}
 		off := static.Box("alice@example.test", h.Hash("secret"))
 		off.Mailbox.Enabled = false
-		d.become(hosted(t, off))
+		d.become(table(t, off))
 		if _, err := b.auth.Authenticate(ctx, right); statusOf(err) != dsn.AuthFailed {
 			t.Errorf("disabled after a success: %v", err)
 		}
@@ -296,20 +301,20 @@ func TestSuccessIsRememberedUntilTheHashChanges(t *testing.T) {
 }
 
 type switching struct {
-	mu sync.Mutex
-	directory.Directory
+	mu    sync.Mutex
+	under directory.Backend
 }
 
-func (s *switching) become(d directory.Directory) {
+func (s *switching) become(b directory.Backend) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.Directory = d
+	s.under = b
 }
 
-func (s *switching) Account(ctx context.Context, login string) (directory.Account, error) {
+func (s *switching) Entry(ctx context.Context, key directory.Key) (directory.Entry, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.Directory.Account(ctx, login)
+	return s.under.Entry(ctx, key)
 }
 
 func TestTooManyWaiting(t *testing.T) {
@@ -388,7 +393,7 @@ func TestRecheck(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct {
-		now  directory.Directory
+		now  *directory.Directory
 		want dsn.Status
 	}{
 		"same":            {hosted(t, box(nil)), 0},
@@ -397,7 +402,7 @@ func TestRecheck(t *testing.T) {
 		"disabled":        {hosted(t, box(func(a *directory.Account) { a.Mailbox.Enabled = false })), dsn.AuthFailed},
 		"anew":            {hosted(t, box(func(a *directory.Account) { a.Mailbox.Credential = "2" })), dsn.AuthFailed},
 		"moved":           {hosted(t, box(func(a *directory.Account) { a.Mailbox.Home = "elsewhere" })), dsn.AuthFailed},
-		"cannot be known": {static.Broken{Outcome: directory.Unavailable}, dsn.AuthUnavailable},
+		"cannot be known": {static.Broken{Outcome: directory.Unavailable}.Directory(), dsn.AuthUnavailable},
 	} {
 		err := newBench(t, cheap(), c.now, nil).auth.Recheck(ctx, granted)
 		if got := statusOf(err); got != c.want || (err == nil) != (c.want == 0) {

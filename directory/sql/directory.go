@@ -5,7 +5,7 @@ import (
 	dbsql "database/sql"
 	"errors"
 	"fmt"
-	"strings"
+	"slices"
 	"sync"
 
 	"toastmaster/directory"
@@ -13,14 +13,13 @@ import (
 	"toastmaster/internal/identity"
 )
 
-// Directory implements directory.Directory. Safe for concurrent use.
+// Directory is a directory.Backend and Walker. Safe for concurrent use.
 type Directory struct {
-	db         *dbsql.DB
-	path       string
-	delimiters string
+	db   *dbsql.DB
+	path string
 
 	mu       sync.Mutex
-	prepared [4]*dbsql.Stmt
+	prepared [queryCount]*dbsql.Stmt
 	// instance is the id of the database that gave the first answer.
 	instance *identity.ID
 }
@@ -57,55 +56,53 @@ func (d *Directory) same(id identity.ID) error {
 	return nil
 }
 
-// missing is the answer of a query without rows: NotFound, if it was asked of
-// the right database.
-func (d *Directory) missing(ctx context.Context, table, key string) error {
-	if _, err := d.Instance(ctx); err != nil {
-		return err
-	}
-	return directory.Missing(table, key)
-}
-
-// failed is any answer but Found.
-func (d *Directory) failed(ctx context.Context, table, key string, err error) error {
-	if errors.Is(err, dbsql.ErrNoRows) {
-		return d.missing(ctx, table, key)
-	}
-	return answer(table, key, err)
-}
-
 // Close closes the database.
 func (d *Directory) Close() error { return d.db.Close() }
+
+var _ directory.Walker = (*Directory)(nil)
 
 // The queries, in order of the constants. All that this package asks stands
 // here.
 const (
 	domainQuery = iota
-	recipientQuery
-	accountQuery
+	addressQuery
+	walkQuery
+	loginQuery
 	instanceQuery
+	queryCount
 )
 
-// Each answer has the id of its database in front; one without rows is asked
-// for by itself (missing).
-var queries = [4]string{
+// Each answer has the id of its database in front. One row always comes of
+// domainQuery and instanceQuery: "not found" has an id, too.
+var queries = [queryCount]string{
 	instanceQuery: `SELECT COALESCE((SELECT id FROM directory_instance), '')`,
 
-	domainQuery: `SELECT COALESCE((SELECT id FROM directory_instance), ''), alias_of, enabled FROM directory_domains WHERE name = ?1`,
+	domainQuery: `
+SELECT COALESCE((SELECT id FROM directory_instance), ''), d.enabled, d.alias_of
+  FROM (SELECT 1) LEFT JOIN (SELECT enabled, alias_of FROM directory_domains WHERE name = ?1) d`,
 
-	// Up to three addresses match: whole, without extension, catch-all. They
-	// come best first, and only the rows of the first are read: one for each
-	// target of an alias, then the mailbox beside it ('alias' < 'mailbox').
-	recipientQuery: `
-SELECT COALESCE((SELECT id FROM directory_instance), ''), r.local, d.real_name, r.kind, r.home, r.quota_bytes, r.quota_messages, r.enabled * d.enabled, r.moved_to, COALESCE(t.target, '')
+	// One row for each target of an alias, then one for the mailbox beside it
+	// ('alias' < 'mailbox').
+	addressQuery: `
+SELECT COALESCE((SELECT id FROM directory_instance), ''), '', 0, r.local, r.kind, r.home, r.quota_bytes, r.quota_messages, r.enabled, r.moved_to, COALESCE(t.target, '')
   FROM directory_domains d
-  JOIN directory_recipients r ON r.real_id = d.real_id AND r.local IN (?2, ?3, '')
+  JOIN directory_recipients r ON r.real_id = d.real_id AND r.local = ?2
+  LEFT JOIN directory_targets t ON t.address_id = r.address_id
+ WHERE d.name = ?1
+ ORDER BY r.kind, t.position`,
+
+	// The same for several locals: those of the first come first, and only its
+	// rows are read.
+	walkQuery: `
+SELECT COALESCE((SELECT id FROM directory_instance), ''), d.alias_of, d.enabled, r.local, r.kind, r.home, r.quota_bytes, r.quota_messages, r.enabled, r.moved_to, COALESCE(t.target, '')
+  FROM directory_domains d
+  JOIN directory_recipients r ON r.real_id = d.real_id AND r.local IN (?2, ?3, ?4)
   LEFT JOIN directory_targets t ON t.address_id = r.address_id
  WHERE d.name = ?1
  ORDER BY CASE r.local WHEN ?2 THEN 0 WHEN ?3 THEN 1 ELSE 2 END, r.kind, t.position`,
 
-	accountQuery: `
-SELECT COALESCE((SELECT id FROM directory_instance), ''), d.real_name, a.home, a.quota_bytes, a.quota_messages, a.enabled * d.enabled, a.password_hash, a.credential
+	loginQuery: `
+SELECT COALESCE((SELECT id FROM directory_instance), ''), a.home, a.quota_bytes, a.quota_messages, a.enabled, a.password_hash, a.credential
   FROM directory_domains d
   JOIN directory_accounts a ON a.real_id = d.real_id AND a.local = ?2
  WHERE d.name = ?1`,
@@ -135,131 +132,167 @@ func (d *Directory) statement(ctx context.Context, query int) (*dbsql.Stmt, erro
 	return s, nil
 }
 
-// Domain implements directory.Directory.
-func (d *Directory) Domain(ctx context.Context, name string) (directory.Domain, error) {
+// Entry implements directory.Backend.
+func (d *Directory) Entry(ctx context.Context, key directory.Key) (directory.Entry, error) {
+	switch key.Kind {
+	case directory.OfDomain:
+		return d.domain(ctx, key.Domain)
+	case directory.OfLogin:
+		return d.login(ctx, key)
+	}
+	const table = "sql:recipients"
+	row, err := d.rows(ctx, addressQuery, key.Domain, key.Local)
+	if errors.Is(err, dbsql.ErrNoRows) {
+		return directory.Entry{}, d.missing(ctx, table, key.String())
+	}
+	if err != nil {
+		return directory.Entry{}, answer(table, key.String(), err)
+	}
+	return row.entry, nil
+}
+
+// Walk implements directory.Walker.
+func (d *Directory) Walk(ctx context.Context, w directory.Walk) (directory.Walked, error) {
+	const table = "sql:recipients"
+	var locals [directory.MaxKeys]string
+	for i := range locals {
+		locals[i] = w.Locals[min(i, w.N-1)] // the query wants three
+	}
+	row, err := d.rows(ctx, walkQuery, w.Domain, locals[0], locals[1], locals[2])
+	switch {
+	case errors.Is(err, dbsql.ErrNoRows):
+		domain, err := d.domain(ctx, w.Domain)
+		return directory.Walked{Domain: domain.Domain, At: directory.None}, err
+	case err != nil:
+		return directory.Walked{}, answer(table, w.Locals[0]+"@"+w.Domain, err)
+	}
+	row.domain.Name = w.Domain
+	return directory.Walked{Domain: row.domain, At: slices.Index(w.Locals[:w.N], row.local), Entry: row.entry}, nil
+}
+
+// domain is the entry of a domain.
+func (d *Directory) domain(ctx context.Context, name string) (directory.Entry, error) {
 	const table = "sql:domains"
 	s, err := d.statement(ctx, domainQuery)
 	if err != nil {
-		return directory.Domain{}, answer(table, name, err)
+		return directory.Entry{}, answer(table, name, err)
 	}
-	dom := directory.Domain{Name: name}
 	var id identity.ID
-	err = s.QueryRowContext(ctx, name).Scan(&id, &dom.AliasOf, &dom.Enabled)
+	var enabled dbsql.Null[bool]
+	var aliasOf dbsql.Null[string]
+	err = s.QueryRowContext(ctx, name).Scan(&id, &enabled, &aliasOf)
+	if err == nil {
+		err = d.same(id)
+	}
+	switch {
+	case err != nil:
+		return directory.Entry{}, answer(table, name, err)
+	case !enabled.Valid:
+		return directory.Entry{}, directory.Missing(table, name)
+	}
+	return directory.Entry{Domain: directory.Domain{Name: name, AliasOf: aliasOf.V, Enabled: enabled.V}}, nil
+}
+
+// login is the entry of somebody who logs in.
+func (d *Directory) login(ctx context.Context, key directory.Key) (directory.Entry, error) {
+	const table = "sql:accounts"
+	s, err := d.statement(ctx, loginQuery)
+	if err != nil {
+		return directory.Entry{}, answer(table, key.String(), err)
+	}
+	var e directory.Entry
+	m := &e.Mailbox
+	var id identity.ID
+	err = s.QueryRowContext(ctx, key.Domain, key.Local).
+		Scan(&id, &m.Home, &m.QuotaBytes, &m.QuotaMessages, &m.Enabled, &e.PasswordHash, &m.Credential)
+	if errors.Is(err, dbsql.ErrNoRows) {
+		return directory.Entry{}, d.missing(ctx, table, key.String())
+	}
 	if err == nil {
 		err = d.same(id)
 	}
 	if err != nil {
-		return directory.Domain{}, d.failed(ctx, table, name, err)
+		return directory.Entry{}, answer(table, key.String(), err)
 	}
-	return dom, nil
+	return e, nil
 }
 
-// Recipient implements directory.Directory.
-func (d *Directory) Recipient(ctx context.Context, a addr.Address) (directory.Recipient, error) {
-	const table = "sql:recipients"
-	key := a.Key()
-	s, err := d.statement(ctx, recipientQuery)
-	if err != nil {
-		return directory.Recipient{}, answer(table, key, err)
+// missing is the answer of a query without rows: NotFound, if it was asked of
+// the right database.
+func (d *Directory) missing(ctx context.Context, table, key string) error {
+	if _, err := d.Instance(ctx); err != nil {
+		return err
 	}
-	base, extension := a.SplitExtension(d.delimiters)
-	whole := a.Fold().Local
-	rows, err := s.QueryContext(ctx, a.Domain, whole, base.Fold().Local)
+	return directory.Missing(table, key)
+}
+
+// found is what the rows of a query are: the entry of the first local among them,
+// and the domain where the query has it.
+type found struct {
+	domain directory.Domain
+	local  string
+	entry  directory.Entry
+}
+
+// rows asks for an entry.
+func (d *Directory) rows(ctx context.Context, query int, args ...any) (found, error) {
+	s, err := d.statement(ctx, query)
 	if err != nil {
-		return directory.Recipient{}, answer(table, key, err)
+		return found{}, err
 	}
-	r, id, err := readRecipient(rows)
+	rows, err := s.QueryContext(ctx, args...)
+	if err != nil {
+		return found{}, err
+	}
+	f, id, err := readEntry(rows)
 	// Before the id is asked for: that needs a connection, too.
 	err = errors.Join(err, rows.Close())
 	if err == nil {
 		err = d.same(id)
 	}
-	if err != nil {
-		return directory.Recipient{}, d.failed(ctx, table, key, err)
-	}
-	if r.Matched.Local != whole && r.Matched.Local != "" {
-		r.Extension = extension
-	}
-	return r, nil
+	return f, err
 }
 
-// readRecipient reads the rows of the best match.
-func readRecipient(rows *dbsql.Rows) (r directory.Recipient, id identity.ID, err error) {
-	found := false
+// readEntry reads the rows of the first local.
+func readEntry(rows *dbsql.Rows) (f found, id identity.ID, err error) {
+	seen, alias := false, false
 	for rows.Next() {
-		var matched addr.Address
 		var m directory.Mailbox
-		var kind, movedTo, target string
-		if err := rows.Scan(&id, &matched.Local, &matched.Domain, &kind, &m.Home, &m.QuotaBytes, &m.QuotaMessages, &m.Enabled, &movedTo, &target); err != nil {
-			return r, id, err
+		var local, kind, movedTo, target string
+		if err := rows.Scan(&id, &f.domain.AliasOf, &f.domain.Enabled, &local, &kind,
+			&m.Home, &m.QuotaBytes, &m.QuotaMessages, &m.Enabled, &movedTo, &target); err != nil {
+			return f, id, err
 		}
-		if found && matched != r.Matched {
+		if seen && local != f.local {
 			break
 		}
-		if !found {
-			found = true
-			r = directory.Recipient{Kind: kinds(kind), Matched: matched, MovedTo: movedTo}
-		}
-		if kinds(kind) == directory.KindMailbox {
-			m.Address = matched
-			r.Mailbox = m
+		seen, f.local = true, local
+		switch kind {
+		case "mailbox":
+			f.entry.Mailbox = m
+		case "alias":
+			alias = true
+		case "relocated":
+			f.entry.MovedTo = movedTo
+		default: // of a newer program
+			return f, id, errBadRow
 		}
 		if target == "" {
 			continue
 		}
 		t, err := addr.Parse(target)
 		if err != nil {
-			return r, id, errors.Join(errBadRow, err)
+			return f, id, errors.Join(errBadRow, err)
 		}
-		r.Targets = append(r.Targets, t)
+		f.entry.Targets = append(f.entry.Targets, t)
 	}
 	switch {
 	case rows.Err() != nil:
-		return r, id, rows.Err()
-	case !found:
-		return r, id, dbsql.ErrNoRows
-	case r.Kind == 0:
-		return r, id, errBadRow
-	case r.Kind == directory.KindAlias && len(r.Targets) == 0:
-		return r, id, errBadRow
+		return f, id, rows.Err()
+	case !seen:
+		return f, id, dbsql.ErrNoRows
+	case alias && len(f.entry.Targets) == 0:
+		return f, id, errBadRow
 	}
-	return r, id, nil
-}
-
-// kinds reads the column kind; 0 for one that this program does not know.
-func kinds(column string) directory.Kind {
-	switch column {
-	case "mailbox":
-		return directory.KindMailbox
-	case "alias":
-		return directory.KindAlias
-	case "relocated":
-		return directory.KindRelocated
-	}
-	return 0
-}
-
-// Account implements directory.Directory.
-func (d *Directory) Account(ctx context.Context, login string) (directory.Account, error) {
-	const table = "sql:accounts"
-	a, err := addr.Parse(login)
-	if err != nil || a.Domain == "" {
-		return directory.Account{}, directory.Missing(table, login)
-	}
-	s, err := d.statement(ctx, accountQuery)
-	if err != nil {
-		return directory.Account{}, answer(table, login, err)
-	}
-	acc := directory.Account{Mailbox: directory.Mailbox{Address: a.Fold()}}
-	m := &acc.Mailbox
-	var id identity.ID
-	err = s.QueryRowContext(ctx, a.Domain, m.Address.Local).
-		Scan(&id, &m.Address.Domain, &m.Home, &m.QuotaBytes, &m.QuotaMessages, &m.Enabled, &acc.PasswordHash, &m.Credential)
-	if err == nil {
-		err = d.same(id)
-	}
-	if err != nil {
-		return directory.Account{}, d.failed(ctx, table, strings.ToLower(login), err)
-	}
-	return acc, nil
+	return f, id, nil
 }

@@ -54,9 +54,9 @@ func database(t *testing.T) (string, *dbsql.DB) {
 	return path, w
 }
 
-func reader(t *testing.T, path, delimiters string) *sql.Directory {
+func reader(t *testing.T, path string) *sql.Directory {
 	t.Helper()
-	d, err := sql.Open(path, params(), delimiters)
+	d, err := sql.Open(path, params())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,22 +127,22 @@ func fill(t *testing.T, w *dbsql.DB, data static.Data) {
 
 func TestContract(t *testing.T) {
 	tabletest.Run(t, tabletest.Subject{
-		Healthy: func(t *testing.T, data static.Data) directory.Directory {
+		Healthy: func(t *testing.T, data static.Data) directory.Backend {
 			path, w := database(t)
 			fill(t, w, data)
-			return reader(t, path, data.Delimiters)
+			return reader(t, path)
 		},
-		Failing: func(t *testing.T, outcome directory.Outcome) directory.Directory {
+		Failing: func(t *testing.T, outcome directory.Outcome) directory.Backend {
 			path, w := database(t)
 			if outcome == directory.Misconfigured {
 				exec(t, w, "DROP VIEW directory_domains")
-				return reader(t, path, "+")
+				return reader(t, path)
 			}
 			// Another process holds the database exclusively.
 			exec(t, w, "PRAGMA journal_mode=DELETE")
 			exec(t, w, "PRAGMA locking_mode=EXCLUSIVE")
 			exec(t, w, "BEGIN EXCLUSIVE")
-			return reader(t, path, "+")
+			return reader(t, path)
 		},
 	})
 }
@@ -157,28 +157,28 @@ func TestAnswersOfBrokenFiles(t *testing.T) {
 			if err := os.WriteFile(path, []byte("this is no database, but it is long enough to be looked at as if it were one, with a header of a hundred bytes"), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			return reader(t, path, "")
+			return reader(t, path)
 		}, directory.Misconfigured},
 		"empty database": {func(t *testing.T) *sql.Directory {
 			path := filepath.Join(t.TempDir(), "new.db")
 			create(t, path)
-			return reader(t, path, "")
+			return reader(t, path)
 		}, directory.Misconfigured},
 		"no file": {func(t *testing.T) *sql.Directory {
-			return reader(t, filepath.Join(t.TempDir(), "new.db"), "")
+			return reader(t, filepath.Join(t.TempDir(), "new.db"))
 		}, directory.Unavailable},
 		"missing column": {func(t *testing.T) *sql.Directory {
 			path, w := database(t)
 			exec(t, w, "DROP VIEW directory_domains")
 			exec(t, w, "CREATE VIEW directory_domains AS SELECT name, 1 AS enabled FROM domains")
-			return reader(t, path, "")
+			return reader(t, path)
 		}, directory.Misconfigured},
 		"folder missing": {func(t *testing.T) *sql.Directory {
-			return reader(t, filepath.Join(t.TempDir(), "none", "x.db"), "")
+			return reader(t, filepath.Join(t.TempDir(), "none", "x.db"))
 		}, directory.Unavailable},
 		"closed": {func(t *testing.T) *sql.Directory {
 			path, _ := database(t)
-			d := reader(t, path, "")
+			d := reader(t, path)
 			if err := d.Close(); err != nil {
 				t.Fatal(err)
 			}
@@ -186,11 +186,11 @@ func TestAnswersOfBrokenFiles(t *testing.T) {
 		}, directory.Unavailable},
 		"healthy": {func(t *testing.T) *sql.Directory {
 			path, _ := database(t)
-			return reader(t, path, "")
+			return reader(t, path)
 		}, directory.NotFound},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := c.spoil(t).Domain(context.Background(), "example.test")
+			_, err := directory.New(c.spoil(t), "").Domain(context.Background(), "example.test")
 			if got := directory.OutcomeOf(err); got != c.want {
 				t.Errorf("%v: %s, want %s", err, got, c.want)
 			}
@@ -203,7 +203,7 @@ func TestCancelledContextIsUnavailable(t *testing.T) {
 	fill(t, w, tabletest.Data())
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	_, err := reader(t, path, "+").Recipient(ctx, addr.Address{Local: "alice", Domain: "example.test"})
+	_, err := directory.New(reader(t, path), "+").Recipient(ctx, addr.Address{Local: "alice", Domain: "example.test"})
 	if directory.OutcomeOf(err) != directory.Unavailable || !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
@@ -213,7 +213,7 @@ func TestAliasWithoutTargetsIsMisconfigured(t *testing.T) {
 	path, w := database(t)
 	fill(t, w, tabletest.Data())
 	exec(t, w, "DELETE FROM alias_targets")
-	d := reader(t, path, "+")
+	d := directory.New(reader(t, path), "+")
 	_, err := d.Recipient(context.Background(), addr.Address{Local: "list", Domain: "example.test"})
 	if directory.OutcomeOf(err) != directory.Misconfigured {
 		t.Errorf("got %v", err)
@@ -225,7 +225,7 @@ func TestAliasWithoutTargetsIsMisconfigured(t *testing.T) {
 func TestSchemaArrivesLater(t *testing.T) {
 	ctx := context.Background()
 	path := filepath.Join(t.TempDir(), "x.db")
-	d := reader(t, path, "+")
+	d := directory.New(reader(t, path), "+")
 	if _, err := d.Domain(ctx, "example.test"); directory.OutcomeOf(err) != directory.Unavailable {
 		t.Fatalf("before: %v", err)
 	}
@@ -257,15 +257,16 @@ func BenchmarkRecipient(b *testing.B) {
 		b.Fatal(err)
 	}
 	fill(t, w, tabletest.Data())
-	d, err := sql.Open(path, params(), "+")
+	d, err := sql.Open(path, params())
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer d.Close()
+	hosted := directory.New(d, "+")
 	a := addr.Address{Local: "alice", Domain: "example.test"}
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := d.Recipient(context.Background(), a); err != nil {
+		if _, err := hosted.Recipient(context.Background(), a); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -16,15 +16,14 @@ import (
 	"toastmaster/directory"
 )
 
-// Open opens the database at path for reading. delimiters are the characters
-// that begin an extension. The file need not exist yet; until it is there and has
+// Open opens the database at path for reading. The file need not exist yet; until it is there and has
 // a schema every answer is Misconfigured or Unavailable. Close it after use.
-func Open(path string, c configs.Directory, delimiters string) (*Directory, error) {
+func Open(path string, c configs.Directory) (*Directory, error) {
 	db, err := open(path, c.BusyTimeout, c.Readers, "&_pragma=query_only(1)")
 	if err != nil {
 		return nil, err
 	}
-	return &Directory{db: db, path: path, delimiters: delimiters}, nil
+	return &Directory{db: db, path: path}, nil
 }
 
 // writerCache lets 64 MiB of pages stay with the writer while it needs them: with

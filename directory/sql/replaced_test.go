@@ -94,7 +94,7 @@ func TestALostDatabaseIsUnavailable(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "directory.db")
 			named(t, path, identity.New(), tabletest.Data())
 			named(t, path+".other", identity.New(), static.Data{})
-			d := reader(t, path, "+")
+			d := directory.New(reader(t, path), "+")
 			lists, err := sql.OpenReader(path, params())
 			if err != nil {
 				t.Fatal(err)
@@ -125,7 +125,7 @@ func TestALostDatabaseIsUnavailable(t *testing.T) {
 
 // check asks about what is there and what is not. says is why there is no
 // answer, "" when there is one.
-func check(t *testing.T, d *sql.Directory, lists, w *dbsql.DB, says string) {
+func check(t *testing.T, d *directory.Directory, lists, w *dbsql.DB, says string) {
 	t.Helper()
 	healthy := says == ""
 	ctx := context.Background()

@@ -4,9 +4,10 @@
 //
 // # What it does
 //
-// [New] checks and folds the [Data] once; lookups then only read maps, never
-// fail and never wait. [Broken] is a directory that cannot answer, for tests
-// of the other two answers.
+// [NewTable] checks and folds the [Data] once and is a directory.Backend; its
+// lookups only read maps, never fail and never wait. [New] is the directory
+// over it. [Broken] is a back end that cannot answer, for tests of the other two
+// answers.
 //
 // # Results
 //

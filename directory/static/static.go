@@ -11,8 +11,7 @@ import (
 // Data is the hosted data. Addresses are strings as users write them.
 type Data struct {
 	Domains []directory.Domain
-	// Accounts are the mailboxes. An empty Home becomes "domain/local". An
-	// answer's Enabled is true only when the domain asked for is enabled, too.
+	// Accounts are the mailboxes. An empty Home becomes "domain/local".
 	Accounts []directory.Account
 	// Aliases maps an address, or "@domain" for a catch-all, to its targets.
 	// The address may be a mailbox, too.
@@ -20,16 +19,15 @@ type Data struct {
 	// Relocated maps an address to where it went.
 	Relocated map[string]string
 	// Delimiters are the characters that begin an extension; empty turns
-	// extensions off.
+	// extensions off. They are New's: a Table has exact keys.
 	Delimiters string
 }
 
-// Directory answers from memory. Safe for concurrent use.
-type Directory struct {
-	delimiters string
-	domains    map[string]directory.Domain
-	recipients map[addr.Address]directory.Recipient
-	hashes     map[addr.Address]string
+// Table is a directory.Backend in memory. Safe for concurrent use.
+type Table struct {
+	domains map[string]directory.Domain
+	// entries have the hash, which only a log-in gets.
+	entries map[addr.Address]directory.Entry
 }
 
 // Hosted makes enabled domains from names.
@@ -50,104 +48,104 @@ func Box(address, passwordHash string) directory.Account {
 	}
 }
 
-// New builds the directory.
-func New(data Data) (*Directory, error) {
-	d := &Directory{
-		delimiters: data.Delimiters,
-		domains:    map[string]directory.Domain{},
-		recipients: map[addr.Address]directory.Recipient{},
-		hashes:     map[addr.Address]string{},
+// New builds a directory over a table of data.
+func New(data Data) (*directory.Directory, error) {
+	t, err := NewTable(data)
+	if err != nil {
+		return nil, err
 	}
-	if err := d.addDomains(data.Domains); err != nil {
+	return directory.New(t, data.Delimiters), nil
+}
+
+// NewTable checks and folds the data.
+func NewTable(data Data) (*Table, error) {
+	t := &Table{domains: map[string]directory.Domain{}, entries: map[addr.Address]directory.Entry{}}
+	if err := t.addDomains(data.Domains); err != nil {
 		return nil, err
 	}
 	for _, a := range data.Accounts {
-		if err := d.addAccount(a); err != nil {
+		if err := t.addAccount(a); err != nil {
 			return nil, err
 		}
 	}
 	for address, targets := range data.Aliases {
-		if err := d.addAlias(address, targets); err != nil {
+		if err := t.addAlias(address, targets); err != nil {
 			return nil, err
 		}
 	}
 	for address, to := range data.Relocated {
-		local, domain, err := cutAddress(address)
-		if err != nil {
-			return nil, err
-		}
-		r := directory.Recipient{Kind: directory.KindRelocated, Matched: addr.Address{Local: local, Domain: domain}, MovedTo: to}
-		if err := d.add(r); err != nil {
+		if err := t.add(address, directory.Entry{MovedTo: to}); err != nil {
 			return nil, err
 		}
 	}
-	return d, nil
+	return t, nil
 }
 
-func (d *Directory) addDomains(domains []directory.Domain) error {
+func (t *Table) addDomains(domains []directory.Domain) error {
 	for _, dom := range domains {
 		name, err := addr.ParseDomain(dom.Name)
 		if err != nil {
 			return fmt.Errorf("domain %q: %w", dom.Name, err)
 		}
 		dom.Name = name
-		d.domains[name] = dom
+		t.domains[name] = dom
 	}
-	for name, dom := range d.domains {
+	for name, dom := range t.domains {
 		if dom.AliasOf == "" {
 			continue
 		}
-		target, ok := d.domains[dom.AliasOf]
+		target, ok := t.domains[dom.AliasOf]
 		if !ok || target.AliasOf != "" {
 			return fmt.Errorf("domain %q: stands for %q, which is no real domain", name, dom.AliasOf)
 		}
 		dom.Enabled = dom.Enabled && target.Enabled
-		d.domains[name] = dom
+		t.domains[name] = dom
 	}
 	return nil
 }
 
-func (d *Directory) addAccount(a directory.Account) error {
+func (t *Table) addAccount(a directory.Account) error {
 	m := a.Mailbox
 	m.Address = m.Address.Fold()
 	if m.Home == "" {
 		m.Home = m.Address.Domain + "/" + m.Address.Local
 	}
-	d.hashes[m.Address] = a.PasswordHash
-	return d.add(directory.Recipient{Kind: directory.KindMailbox, Matched: m.Address, Mailbox: m})
+	return t.add(m.Address.String(), directory.Entry{Mailbox: m, PasswordHash: a.PasswordHash})
 }
 
-func (d *Directory) addAlias(address string, targets []string) error {
+func (t *Table) addAlias(address string, texts []string) error {
+	var targets []addr.Address
+	for _, text := range texts {
+		target, err := addr.Parse(text)
+		if err != nil {
+			return fmt.Errorf("alias %q: target %q: %w", address, text, err)
+		}
+		targets = append(targets, target)
+	}
+	if len(targets) == 0 {
+		return fmt.Errorf("alias %q: no target", address)
+	}
+	return t.add(address, directory.Entry{Targets: targets})
+}
+
+// add puts an entry under an address. Only an alias comes to a mailbox.
+func (t *Table) add(address string, e directory.Entry) error {
 	local, domain, err := cutAddress(address)
 	if err != nil {
 		return err
 	}
-	r := directory.Recipient{Kind: directory.KindAlias, Matched: addr.Address{Local: local, Domain: domain}}
-	for _, t := range targets {
-		target, err := addr.Parse(t)
-		if err != nil {
-			return fmt.Errorf("alias %q: target %q: %w", address, t, err)
+	key := addr.Address{Local: local, Domain: domain}.Fold()
+	if dom, ok := t.domains[domain]; !ok || dom.AliasOf != "" {
+		return fmt.Errorf("%s: the domain is not hosted, or stands for another", key)
+	}
+	if there, twice := t.entries[key]; twice {
+		if there.Mailbox.Home == "" || len(there.Targets) > 0 || len(e.Targets) == 0 {
+			return fmt.Errorf("%s: given twice", key)
 		}
-		r.Targets = append(r.Targets, target)
+		there.Targets = e.Targets
+		e = there
 	}
-	if len(r.Targets) == 0 {
-		return fmt.Errorf("alias %q: no target", address)
-	}
-	return d.add(r)
-}
-
-func (d *Directory) add(r directory.Recipient) error {
-	r.Matched = r.Matched.Fold()
-	if dom, ok := d.domains[r.Matched.Domain]; !ok || dom.AliasOf != "" {
-		return fmt.Errorf("%s: the domain is not hosted, or stands for another", r.Matched)
-	}
-	if there, twice := d.recipients[r.Matched]; twice {
-		if there.Kind != directory.KindMailbox || r.Kind != directory.KindAlias {
-			return fmt.Errorf("%s: given twice", r.Matched)
-		}
-		r.Mailbox = there.Mailbox
-	}
-	d.recipients[r.Matched] = r
+	t.entries[key] = e
 	return nil
 }
 
@@ -164,54 +162,25 @@ func cutAddress(s string) (local, domain string, err error) {
 	return a.Local, a.Domain, nil
 }
 
-// Domain implements directory.Directory.
-func (d *Directory) Domain(_ context.Context, name string) (directory.Domain, error) {
-	dom, ok := d.domains[name]
-	if !ok {
-		return directory.Domain{}, directory.Missing("static:domains", name)
-	}
-	return dom, nil
-}
-
-// Recipient implements directory.Directory.
-func (d *Directory) Recipient(_ context.Context, a addr.Address) (directory.Recipient, error) {
-	domain := d.domains[a.Domain]
-	real := a.WithDomain(d.realDomain(a.Domain))
-	base, extension := real.SplitExtension(d.delimiters)
-	for _, candidate := range []struct {
-		key       addr.Address
-		extension string
-	}{
-		{real.Fold(), ""}, {base.Fold(), extension}, {addr.Address{Domain: real.Domain}, ""},
-	} {
-		if r, ok := d.recipients[candidate.key]; ok {
-			r.Mailbox.Enabled = r.Mailbox.Enabled && domain.Enabled
-			r.Extension = candidate.extension
-			return r, nil
+// Entry implements directory.Backend.
+func (t *Table) Entry(_ context.Context, key directory.Key) (directory.Entry, error) {
+	if key.Kind == directory.OfDomain {
+		dom, ok := t.domains[key.Domain]
+		if !ok {
+			return directory.Entry{}, directory.Missing("static:domains", key.Domain)
 		}
+		return directory.Entry{Domain: dom}, nil
 	}
-	return directory.Recipient{}, directory.Missing("static:recipients", a.Key())
-}
-
-// Account implements directory.Directory.
-func (d *Directory) Account(_ context.Context, login string) (directory.Account, error) {
-	a, err := addr.Parse(login)
-	if err != nil {
-		return directory.Account{}, directory.Missing("static:accounts", login)
+	e, ok := t.entries[key.Address()]
+	if key.Kind == directory.OfLogin {
+		if !ok || e.Mailbox.Home == "" {
+			return directory.Entry{}, directory.Missing("static:accounts", key.String())
+		}
+		return directory.Entry{Mailbox: e.Mailbox, PasswordHash: e.PasswordHash}, nil
 	}
-	domain := d.domains[a.Domain]
-	r, ok := d.recipients[a.WithDomain(d.realDomain(a.Domain)).Fold()]
-	if !ok || r.Mailbox.Home == "" {
-		return directory.Account{}, directory.Missing("static:accounts", login)
+	if !ok {
+		return directory.Entry{}, directory.Missing("static:recipients", key.String())
 	}
-	r.Mailbox.Enabled = r.Mailbox.Enabled && domain.Enabled
-	return directory.Account{Mailbox: r.Mailbox, PasswordHash: d.hashes[r.Matched]}, nil
-}
-
-// realDomain follows an alias domain.
-func (d *Directory) realDomain(name string) string {
-	if to := d.domains[name].AliasOf; to != "" {
-		return to
-	}
-	return name
+	e.PasswordHash, e.Mailbox.Credential = "", ""
+	return e, nil
 }

@@ -11,14 +11,14 @@ import (
 func TestContract(t *testing.T) {
 	t.Parallel()
 	tabletest.Run(t, tabletest.Subject{
-		Healthy: func(t *testing.T, data static.Data) directory.Directory {
-			d, err := static.New(data)
+		Healthy: func(t *testing.T, data static.Data) directory.Backend {
+			d, err := static.NewTable(data)
 			if err != nil {
 				t.Fatal(err)
 			}
 			return d
 		},
-		Failing: func(_ *testing.T, outcome directory.Outcome) directory.Directory {
+		Failing: func(_ *testing.T, outcome directory.Outcome) directory.Backend {
 			return static.Broken{Outcome: outcome}
 		},
 	})

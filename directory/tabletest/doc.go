@@ -1,5 +1,5 @@
-// Package tabletest is the contract suite of directory.Directory. Every
-// implementation runs it from a test of its own:
+// Package tabletest is the contract suite of directory.Backend. Every back end
+// runs it from a test of its own:
 //
 //	tabletest.Run(t, tabletest.Subject{Healthy: ..., Failing: ...})
 //

@@ -2,6 +2,8 @@ package tabletest
 
 import (
 	"context"
+	"reflect"
+	"strings"
 	"testing"
 
 	"toastmaster/directory"
@@ -9,13 +11,13 @@ import (
 	"toastmaster/internal/addr"
 )
 
-// Subject is an implementation under test.
+// Subject is a back end under test.
 type Subject struct {
-	// Healthy makes a directory that holds data.
-	Healthy func(t *testing.T, data static.Data) directory.Directory
+	// Healthy makes a back end that holds data.
+	Healthy func(t *testing.T, data static.Data) directory.Backend
 	// Failing makes one that answers everything with outcome, Unavailable or
 	// Misconfigured, for a reason that occurs in life.
-	Failing func(t *testing.T, outcome directory.Outcome) directory.Directory
+	Failing func(t *testing.T, outcome directory.Outcome) directory.Backend
 }
 
 // Data is the hosted data of the suite, for tests around it.
@@ -53,25 +55,112 @@ func Data() static.Data {
 
 // Run runs the suite.
 func Run(t *testing.T, s Subject) {
-	d := s.Healthy(t, Data())
+	back := s.Healthy(t, Data())
+	d := directory.New(back, Data().Delimiters)
+	t.Run("entries", func(t *testing.T) { entries(t, back) })
+	t.Run("walks", func(t *testing.T) { walks(t, back) })
 	t.Run("domains", func(t *testing.T) { domains(t, d) })
 	t.Run("recipients", func(t *testing.T) { recipients(t, d) })
 	t.Run("mailbox", func(t *testing.T) { mailbox(t, d) })
 	t.Run("targets", func(t *testing.T) { targets(t, d) })
 	t.Run("accounts", func(t *testing.T) { accounts(t, d) })
 	t.Run("no delimiter", func(t *testing.T) {
-		data := Data()
-		data.Delimiters = ""
-		plain := s.Healthy(t, data)
+		plain := directory.New(back, "")
 		_, err := plain.Recipient(context.Background(), address(t, "alice+x@example.test"))
 		wantOutcome(t, "alice+x", err, directory.NotFound)
 	})
 	for _, outcome := range []directory.Outcome{directory.Unavailable, directory.Misconfigured} {
-		t.Run(outcome.String(), func(t *testing.T) { failing(t, s.Failing(t, outcome), outcome) })
+		t.Run(outcome.String(), func(t *testing.T) { failing(t, directory.New(s.Failing(t, outcome), "+"), outcome) })
 	}
 }
 
-func domains(t *testing.T, d directory.Directory) {
+// entries: a back end knows exact keys and nothing of the walk.
+func entries(t *testing.T, b directory.Backend) {
+	ctx := context.Background()
+	for key, want := range map[directory.Key]string{
+		directory.DomainKey("example.test"):              "domain",
+		directory.DomainKey("alias.test"):                "domain",
+		directory.AddressKey("alice", "example.test"):    "mailbox",
+		directory.AddressKey("off", "example.test"):      "mailbox",
+		directory.AddressKey("someone", "off.test"):      "mailbox enabled",
+		directory.AddressKey("list", "example.test"):     "alias",
+		directory.AddressKey("fwd", "example.test"):      "mailbox alias",
+		directory.AddressKey("", "catch.test"):           "alias",
+		directory.AddressKey("gone", "example.test"):     "relocated",
+		login("alice", "example.test"):                   "mailbox login",
+		login("fwd", "example.test"):                     "mailbox login",
+		directory.AddressKey("alice+x", "example.test"):  "",
+		directory.AddressKey("nobody", "example.test"):   "",
+		directory.AddressKey("anything", "catch.test"):   "",
+		directory.AddressKey("", "example.test"):         "",
+		directory.AddressKey("alice", "elsewhere.test"):  "",
+		directory.AddressKey("' OR 1=1", "example.test"): "",
+		directory.DomainKey("elsewhere.test"):            "",
+		directory.DomainKey(""):                          "",
+		login("list", "example.test"):                    "",
+		login("gone", "example.test"):                    "",
+		login("", "catch.test"):                          "",
+	} {
+		e, err := b.Entry(ctx, key)
+		if want == "" {
+			wantOutcome(t, key.String(), err, directory.NotFound)
+			continue
+		}
+		if err != nil {
+			t.Errorf("Entry(%s): %v", key, err)
+			continue
+		}
+		has := func(word string) bool { return strings.Contains(want, word) }
+		if (e.Domain.Name != "") != has("domain") || (e.Mailbox.Home != "") != has("mailbox") || (len(e.Targets) > 0) != has("alias") ||
+			(e.MovedTo != "") != has("relocated") || (e.PasswordHash != "") != has("login") || has("enabled") && !e.Mailbox.Enabled {
+			t.Errorf("Entry(%s) = %+v, want %s", key, e, want)
+		}
+	}
+}
+
+func login(local, domain string) directory.Key {
+	return directory.Key{Kind: directory.OfLogin, Local: local, Domain: domain}
+}
+
+// walks: the order is that of the walk, whatever the keys are, and an answer in
+// one question is the same as key by key.
+func walks(t *testing.T, b directory.Backend) {
+	ctx := context.Background()
+	of := func(domain string, locals ...string) directory.Walk {
+		w := directory.Walk{Domain: domain, N: len(locals)}
+		copy(w.Locals[:], locals)
+		return w
+	}
+	for _, c := range []struct {
+		w  directory.Walk
+		at int
+	}{
+		{of("example.test", "alice", "list", ""), 0},
+		{of("example.test", "list", "alice"), 0},
+		{of("example.test", "nobody", "list", "alice"), 1},
+		{of("example.test", "nobody", "list"), 1},
+		{of("alias.test", "nobody", "", "fwd"), 2},
+		{of("catch.test", "", "box"), 0},
+		{of("catch.test", "box", ""), 0},
+		{of("catchalias.test", "x", ""), 1},
+		{of("empty.test", "alice", ""), directory.None},
+		{of("off.test", "someone"), 0},
+		{of("elsewhere.test", "alice", ""), -2},
+	} {
+		byKey, keyErr := directory.Step(ctx, b, c.w)
+		once, err := directory.Ask(ctx, b, c.w)
+		if c.at == -2 {
+			wantOutcome(t, c.w.Domain, err, directory.NotFound)
+			wantOutcome(t, c.w.Domain, keyErr, directory.NotFound)
+			continue
+		}
+		if err != nil || keyErr != nil || once.At != c.at || !reflect.DeepEqual(once, byKey) {
+			t.Errorf("%+v: %+v, %v; key by key %+v, %v", c.w, once, err, byKey, keyErr)
+		}
+	}
+}
+
+func domains(t *testing.T, d *directory.Directory) {
 	for name, want := range map[string]directory.Domain{
 		"example.test":    {Name: "example.test", Enabled: true},
 		"empty.test":      {Name: "empty.test", Enabled: true},
@@ -92,7 +181,7 @@ func domains(t *testing.T, d directory.Directory) {
 	}
 }
 
-func recipients(t *testing.T, d directory.Directory) {
+func recipients(t *testing.T, d *directory.Directory) {
 	for _, c := range []struct {
 		ask       string
 		kind      directory.Kind // 0: not found
@@ -144,7 +233,7 @@ func recipients(t *testing.T, d directory.Directory) {
 	}
 }
 
-func mailbox(t *testing.T, d directory.Directory) {
+func mailbox(t *testing.T, d *directory.Directory) {
 	for ask, want := range map[string]directory.Mailbox{
 		"Alice+x@alias.test": {Home: "example.test/alice", QuotaBytes: 1 << 30, QuotaMessages: 1000, Enabled: true},
 		"fwd@example.test":   {Home: "example.test/fwd", Enabled: true},
@@ -167,7 +256,7 @@ func mailbox(t *testing.T, d directory.Directory) {
 	}
 }
 
-func targets(t *testing.T, d directory.Directory) {
+func targets(t *testing.T, d *directory.Directory) {
 	for ask, want := range map[string][]string{
 		"list@example.test": {"zoe@elsewhere.test", "alice@example.test", "bob+list@example.test"},
 		"fwd@example.test":  {"far@elsewhere.test", "fwd@example.test"},
@@ -186,7 +275,7 @@ func targets(t *testing.T, d directory.Directory) {
 	}
 }
 
-func accounts(t *testing.T, d directory.Directory) {
+func accounts(t *testing.T, d *directory.Directory) {
 	for login, want := range map[string]struct {
 		address, hash string
 		enabled       bool
@@ -208,14 +297,14 @@ func accounts(t *testing.T, d directory.Directory) {
 	}
 	for _, login := range []string{
 		"", "alice", "alice@", "@example.test", "@catch.test", "alice+x@example.test", "list@example.test",
-		"gone@example.test", "anything@catch.test", "alice@elsewhere.test", "a b", "\x00", "' OR '1'='1",
+		"gone@example.test", "anything@catch.test", "alice@[192.0.2.1]", "alice@elsewhere.test", "a b", "\x00", "' OR '1'='1",
 	} {
 		_, err := d.Account(context.Background(), login)
 		wantOutcome(t, login, err, directory.NotFound)
 	}
 }
 
-func failing(t *testing.T, d directory.Directory, outcome directory.Outcome) {
+func failing(t *testing.T, d *directory.Directory, outcome directory.Outcome) {
 	ctx := context.Background()
 	_, err := d.Domain(ctx, "example.test")
 	wantOutcome(t, "Domain", err, outcome)

@@ -17,7 +17,7 @@ import (
 type Options struct {
 	Params    configs.LMTPD
 	Hostname  string // main.hostname
-	Directory directory.Directory
+	Directory *directory.Directory
 	Store     *mailstore.Store
 	// TLS is for STARTTLS; nil does not offer it.
 	TLS              *tls.Config

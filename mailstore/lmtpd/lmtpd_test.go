@@ -44,7 +44,7 @@ type bed struct {
 	fs    *faultfs.Faults
 }
 
-func hosted(t testing.TB) directory.Directory {
+func hosted(t testing.TB) *directory.Directory {
 	t.Helper()
 	full := static.Box("full@example.test", "")
 	full.Mailbox.QuotaBytes = 10
@@ -68,7 +68,7 @@ func hosted(t testing.TB) directory.Directory {
 	return d
 }
 
-func newBed(t *testing.T, d directory.Directory, options ...func(*configs.LMTPD, *service.Limits)) *bed {
+func newBed(t *testing.T, d *directory.Directory, options ...func(*configs.LMTPD, *service.Limits)) *bed {
 	t.Helper()
 	b := &bed{root: t.TempDir(), fs: faultfs.Wrap(vfs.OS{})}
 	cfg := configs.Default()
@@ -268,7 +268,7 @@ func (b *bed) dial(t *testing.T, network string) net.Conn {
 
 func TestDirectoryDown(t *testing.T) {
 	t.Parallel()
-	b := newBed(t, static.Broken{Outcome: directory.Unavailable})
+	b := newBed(t, static.Broken{Outcome: directory.Unavailable}.Directory())
 	transcript.Run(t, "down", "S: 220 *\nC: LHLO c\nS: ...\nS: 250 CHUNKING\nC: MAIL FROM:<>\nS: 250 *\n"+
 		"C: RCPT TO:<alice@example.test>\nS: 451 4.3.0 Temporary lookup failure\nC: QUIT\nS: 221 *\n",
 		transcript.Options{Dial: func(t *testing.T, _ string) net.Conn { return b.dial(t, "tcp") }})

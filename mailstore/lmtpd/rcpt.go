@@ -18,19 +18,19 @@ func (s *session) Rcpt(ctx context.Context, r smtpserver.Rcpt) *dsn.Error {
 	if s.asked.IsZero() {
 		s.asked = s.d.o.Clock.Now()
 	}
-	found, err := s.d.o.Directory.Recipient(ctx, address)
-	box, failed := directory.Destination(found, err)
-	if failed != nil {
-		return failed
+	decided := s.d.o.Directory.Destination(ctx, address)
+	if decided.Err != nil {
+		return decided.Err
 	}
-	s.rcpts = append(s.rcpts, recipient{address: address, copy: s.copyFor(address, found, box)})
+	s.rcpts = append(s.rcpts, recipient{address: address, copy: s.copyFor(address, decided.Found)})
 	return nil
 }
 
-// copyFor is the index of the copy for an address, which found says to be box's.
+// copyFor is the index of the copy for an address, which found says whose it is.
 // The same address in another case or in an alias domain has one already, as in
 // mta/cleanup; another extension is another recipient, as there.
-func (s *session) copyFor(address addr.Address, found directory.Recipient, box directory.Mailbox) int {
+func (s *session) copyFor(address addr.Address, found directory.Recipient) int {
+	box := found.Mailbox
 	key := address.WithDomain(found.Matched.Domain).Fold()
 	if i, ok := s.known[key]; ok && s.copies[i].box.Home == box.Home {
 		return i

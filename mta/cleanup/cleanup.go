@@ -19,7 +19,7 @@ import (
 type Options struct {
 	Params    configs.Cleanup
 	Hostname  string // main.hostname
-	Directory directory.Directory
+	Directory *directory.Directory
 	Queue     *queue.Queue
 	// Reserve counts a message of size octets into the quota of a mailbox
 	// until it is delivered with that ID (envelope.DeliveryID); 5.2.2 when it

@@ -37,7 +37,7 @@ type bed struct {
 	log bytes.Buffer
 }
 
-func hosted(t *testing.T) *static.Directory {
+func hosted(t *testing.T) *directory.Directory {
 	t.Helper()
 	many := make([]string, 30)
 	for i := range many {
@@ -78,7 +78,7 @@ func hosted(t *testing.T) *static.Directory {
 	return d
 }
 
-func newBed(t *testing.T, d directory.Directory) *bed {
+func newBed(t *testing.T, d *directory.Directory) *bed {
 	t.Helper()
 	b := &bed{t: t}
 	cfg := configs.Default()
@@ -350,13 +350,13 @@ func (c *closing) Close() error {
 
 func TestRefusals(t *testing.T) {
 	t.Parallel()
-	good := directory.Directory(hosted(t))
-	down := static.Broken{Outcome: directory.Unavailable, Cause: errors.New("down")}
-	bad := static.Broken{Outcome: directory.Misconfigured}
+	good := hosted(t)
+	down := static.Broken{Outcome: directory.Unavailable, Cause: errors.New("down")}.Directory()
+	bad := static.Broken{Outcome: directory.Misconfigured}.Directory()
 	received := strings.Repeat("Received: from a by b; x\n", 5)
 	for _, c := range []struct {
 		name, to, text, status string
-		d                      directory.Directory
+		d                      *directory.Directory
 	}{
 		{"hops", "alice@example.test", received + simple, "5.4.6", good},
 		{"alias loop", "loop1@example.test", simple, "5.4.6", good},

@@ -69,11 +69,9 @@ func (c *Cleanup) reserve(ctx context.Context, s *envelope.Submission, size int6
 // limited is the mailbox of a recipient, if it has a quota. What the directory
 // says otherwise, or cannot say, is for the delivery.
 func (c *Cleanup) limited(ctx context.Context, r *envelope.Recipient) (directory.Mailbox, bool) {
-	if _, err := c.o.Directory.Domain(ctx, r.Address.Domain); err != nil {
-		return directory.Mailbox{}, false
-	}
-	box, failed := directory.Destination(c.o.Directory.Recipient(ctx, r.Address))
-	return box, failed == nil && (box.QuotaBytes > 0 || box.QuotaMessages > 0)
+	decided := c.o.Directory.Decide(ctx, r.Address, directory.Question{Expanded: true})
+	box := decided.Found.Mailbox
+	return box, decided.Verdict == directory.Deliver && (box.QuotaBytes > 0 || box.QuotaMessages > 0)
 }
 
 func (c *Cleanup) release(held []reserved) {

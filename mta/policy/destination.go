@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 
+	"toastmaster/directory"
 	"toastmaster/internal/addr"
 	"toastmaster/internal/dsn"
 )
@@ -11,7 +12,7 @@ import (
 // destination is where mail for the present recipient goes. It is found once,
 // when the first restriction asks.
 type destination struct {
-	decision
+	directory.Decision
 	asked bool
 	final addr.Address
 	// standsIn: final is smtpd.postmaster, in the place of the recipient.
@@ -29,12 +30,23 @@ func (e *Env) destination(ctx context.Context, t *Transaction) *destination {
 	if t.given.Domain == "" && isPostmaster(t.given) && !e.Postmaster.IsNull() {
 		d.final, d.standsIn = e.Postmaster, true
 	}
-	d.decision = e.decide(ctx, t, d.final)
+	d.Decision = e.decide(ctx, t, d.final)
 	if !d.standsIn && e.needsPostmaster(d) {
 		d.final, d.standsIn = e.Postmaster, true
-		d.decision = e.decide(ctx, t, d.final)
+		d.Decision = e.decide(ctx, t, d.final)
 	}
 	return d
+}
+
+// decide asks the directory about an address.
+func (e *Env) decide(ctx context.Context, t *Transaction, a addr.Address) directory.Decision {
+	decided := e.Directory.Decide(ctx, a, directory.Question{
+		Aliases: e.Aliases, Fits: e.Fits, Size: t.Size, OverQuotaTemporary: e.OverQuotaTemporary,
+	})
+	if decided.QuotaUnknown != nil {
+		e.Log.Warn("quota not known", "service", "smtpd", "session", t.Session, "to", a.String(), "cause", decided.QuotaUnknown)
+	}
+	return decided
 }
 
 // needsPostmaster says that smtpd.postmaster stands in for the recipient, whom
@@ -48,27 +60,29 @@ func (e *Env) needsPostmaster(d *destination) bool {
 	case !isPostmaster(a) && !(here && strings.EqualFold(a.Local, "root")): // what programs of this host write to
 		return false
 	}
-	return d.verdict == foreign && here || d.nobody
+	return d.Verdict == directory.Foreign && here || d.Verdict == directory.Unknown && d.Found.Kind == 0
 }
 
 func isPostmaster(a addr.Address) bool { return strings.EqualFold(a.Local, "postmaster") }
 
 // literal says that the recipient is at an address of this host that nobody
 // hosts.
-func (e *Env) literal(d *destination) bool { return d.verdict == foreign && e.ours(d.final.Domain) }
+func (e *Env) literal(d *destination) bool {
+	return d.Verdict == directory.Foreign && e.ours(d.final.Domain)
+}
 
 // authorised says that everybody may write to the recipient: it is here, or where
 // the operator wants mail for postmaster. An address at this host that nobody
 // hosts would come back to us.
 func (e *Env) authorised(d *destination) bool {
-	return d.verdict != foreign || e.ours(d.final.Domain) || d.standsIn && d.final.Domain != e.Hostname
+	return d.Verdict != directory.Foreign || e.ours(d.final.Domain) || d.standsIn && d.final.Domain != e.Hostname
 }
 
 // Final is where mail for the present recipient goes, and for an alias how many
 // addresses it stands for, 0 for others.
 func (e *Env) Final(ctx context.Context, t *Transaction) (a addr.Address, addresses int) {
 	d := e.destination(ctx, t)
-	return d.final, len(d.addresses)
+	return d.final, len(d.Addresses)
 }
 
 // named is an error with the recipient in front, as the client wrote it: not

@@ -12,7 +12,7 @@ import (
 // Env is what restrictions ask. It is not changed after Compile.
 type Env struct {
 	Hostname  string // main.hostname
-	Directory directory.Directory
+	Directory *directory.Directory
 	// Aliases are the limits of an alias's expansion.
 	Aliases directory.Limits
 	// Postmaster is smtpd.postmaster, null when there is none.

@@ -18,7 +18,7 @@ import (
 	"toastmaster/internal/msglog"
 )
 
-func hosted(t testing.TB) directory.Directory {
+func hosted(t testing.TB) *directory.Directory {
 	t.Helper()
 	full, off := static.Box("full@example.test", ""), static.Box("off@example.test", "")
 	full.Mailbox.QuotaBytes, off.Mailbox.Enabled = 1000, false
@@ -166,7 +166,7 @@ func TestRecipients(t *testing.T) {
 func TestADirectoryInTroubleRefusesNobodyForGood(t *testing.T) {
 	t.Parallel()
 	e := environment(t)
-	e.Directory = static.Broken{Outcome: directory.Unavailable, Cause: errors.New("down")}
+	e.Directory = static.Broken{Outcome: directory.Unavailable, Cause: errors.New("down")}.Directory()
 	for _, name := range []string{"reject_unauth_destination", "defer_unauth_destination", "reject_unlisted_recipient"} {
 		if got := asked(t, e, []string{name}, "x@elsewhere.test", nil); !strings.HasPrefix(got, "DEFER 451 4.3.0 ") {
 			t.Errorf("%s: %s", name, got)

@@ -3,13 +3,14 @@ package policy
 import (
 	"context"
 
+	"toastmaster/directory"
 	"toastmaster/internal/dsn"
 )
 
 // permitAuthDestination is permit_auth_destination.
 func permitAuthDestination(_ Stage, e *Env) Check {
 	return CheckFunc(func(ctx context.Context, t *Transaction) Decision {
-		if d := e.destination(ctx, t); d.verdict != undecided && e.authorised(d) {
+		if d := e.destination(ctx, t); d.Verdict != directory.Undecided && e.authorised(d) {
 			return Decision{Action: Permit}
 		}
 		return Decision{}
@@ -23,8 +24,8 @@ func unauthDestination(denied dsn.Status, code int) func(Stage, *Env) Check {
 	return func(_ Stage, e *Env) Check {
 		return CheckFunc(func(ctx context.Context, t *Transaction) Decision {
 			switch d := e.destination(ctx, t); {
-			case d.verdict == undecided:
-				return refuse(d.err)
+			case d.Verdict == directory.Undecided:
+				return refuse(d.Err)
 			case e.authorised(d):
 				return Decision{}
 			}

@@ -3,6 +3,7 @@ package policy
 import (
 	"context"
 
+	"toastmaster/directory"
 	"toastmaster/internal/dsn"
 )
 
@@ -13,10 +14,10 @@ func rejectUnlistedRecipient(_ Stage, e *Env) Check {
 		switch d := e.destination(ctx, t); {
 		case e.literal(d):
 			return refuse(t.named(dsn.New(dsn.LoopDetected, "This host's own address, and no such user here").WithCode(550)))
-		case d.verdict == undecided:
-			return refuse(d.err)
-		case d.verdict == unknown, d.verdict == suspended, d.verdict == unexpandable:
-			return refuse(t.named(d.err))
+		case d.Verdict == directory.Undecided:
+			return refuse(d.Err)
+		case d.Verdict == directory.Unknown, d.Verdict == directory.Suspended, d.Verdict == directory.Unexpandable:
+			return refuse(t.named(d.Err))
 		}
 		return Decision{}
 	})
@@ -26,8 +27,8 @@ func rejectUnlistedRecipient(_ Stage, e *Env) Check {
 // reject_unlisted_recipient.
 func rejectRelocatedRecipient(_ Stage, e *Env) Check {
 	return CheckFunc(func(ctx context.Context, t *Transaction) Decision {
-		if d := e.destination(ctx, t); d.verdict == relocated {
-			return refuse(d.err)
+		if d := e.destination(ctx, t); d.Verdict == directory.Relocated {
+			return refuse(d.Err)
 		}
 		return Decision{}
 	})
@@ -37,8 +38,8 @@ func rejectRelocatedRecipient(_ Stage, e *Env) Check {
 // announced.
 func rejectOverQuota(_ Stage, e *Env) Check {
 	return CheckFunc(func(ctx context.Context, t *Transaction) Decision {
-		if d := e.destination(ctx, t); d.verdict == overQuota {
-			return refuse(t.named(d.err))
+		if d := e.destination(ctx, t); d.Verdict == directory.OverQuota {
+			return refuse(t.named(d.Err))
 		}
 		return Decision{}
 	})

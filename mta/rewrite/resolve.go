@@ -23,14 +23,14 @@ type Options struct {
 
 // Resolver is an agent.Resolver over a directory. Safe for concurrent use.
 type Resolver struct {
-	directory directory.Directory
+	directory *directory.Directory
 	hostname  string
 	relayhost string
 	ours      func(domain string) bool
 }
 
 // New makes a Resolver.
-func New(d directory.Directory, o Options) *Resolver {
+func New(d *directory.Directory, o Options) *Resolver {
 	return &Resolver{directory: d, hostname: strings.ToLower(o.Hostname), relayhost: o.Relayhost, ours: o.Ours}
 }
 
@@ -40,35 +40,26 @@ func (r *Resolver) Resolve(ctx context.Context, a addr.Address) (agent.Route, er
 	if a.Domain == "" {
 		return refuse(a, dsn.New(dsn.BadDestMailbox, "User unknown")), nil
 	}
-	domain, err := r.directory.Domain(ctx, a.Domain)
-	switch {
-	case directory.OutcomeOf(err) == directory.NotFound && a.Domain == r.hostname:
-		return refuse(a, dsn.New(dsn.BadDestMailbox, "User unknown")), nil
-	case directory.OutcomeOf(err) == directory.NotFound && r.ours != nil && r.ours(a.Domain):
-		return refuse(a, dsn.Newf(dsn.LoopDetected, "Mail for %s loops back to this host", a.Domain)), nil
-	case directory.OutcomeOf(err) == directory.NotFound:
-		return r.outside(a), nil
-	case err != nil:
-		return agent.Route{}, directory.DSN(err)
-	case !domain.Enabled:
-		return refuse(a, dsn.New(dsn.MailboxDisabled, "Domain is disabled")), nil
-	}
-	return r.hosted(ctx, a)
-}
-
-func (r *Resolver) hosted(ctx context.Context, a addr.Address) (agent.Route, error) {
-	found, err := r.directory.Recipient(ctx, a)
-	_, failed := directory.Destination(found, err)
-	switch {
-	case failed == nil:
+	switch decided := r.directory.Decide(ctx, a, directory.Question{Expanded: true}); decided.Verdict {
+	case directory.Deliver:
 		return agent.Route{Transport: "virtual", Nexthop: a.Domain}, nil
-	case err != nil && directory.OutcomeOf(err) != directory.NotFound:
-		return agent.Route{}, failed
+	case directory.Foreign:
+		return r.elsewhere(a), nil
+	case directory.Undecided:
+		return agent.Route{}, decided.Err
+	default:
+		return refuse(a, decided.Err), nil
 	}
-	return refuse(a, failed), nil
 }
 
-func (r *Resolver) outside(a addr.Address) agent.Route {
+// elsewhere routes what is not hosted here.
+func (r *Resolver) elsewhere(a addr.Address) agent.Route {
+	switch {
+	case a.Domain == r.hostname:
+		return refuse(a, dsn.New(dsn.BadDestMailbox, "User unknown"))
+	case r.ours != nil && r.ours(a.Domain):
+		return refuse(a, dsn.Newf(dsn.LoopDetected, "Mail for %s loops back to this host", a.Domain))
+	}
 	return agent.Route{Transport: "smtp", Nexthop: cmp.Or(r.relayhost, a.Domain)}
 }
 

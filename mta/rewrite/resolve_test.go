@@ -10,7 +10,7 @@ import (
 	"toastmaster/internal/dsn"
 )
 
-func hosted(t *testing.T) *static.Directory {
+func hosted(t *testing.T) *directory.Directory {
 	t.Helper()
 	off := static.Box("off@example.test", "")
 	off.Mailbox.Enabled = false
@@ -78,7 +78,7 @@ func TestADirectoryInTroubleNeverSaysNo(t *testing.T) {
 	for outcome, want := range map[directory.Outcome]dsn.Status{
 		directory.Unavailable: dsn.MailSystem, directory.Misconfigured: dsn.Misconfigured,
 	} {
-		r := New(static.Broken{Outcome: outcome, Cause: errors.New("down")}, Options{Hostname: "mail.example.test"})
+		r := New(static.Broken{Outcome: outcome, Cause: errors.New("down")}.Directory(), Options{Hostname: "mail.example.test"})
 		for _, a := range []addr.Address{{Local: "a", Domain: "example.test"}, {Local: "a", Domain: "mail.example.test"}} {
 			route, err := r.Resolve(t.Context(), a)
 			if e := dsn.From(err); e == nil || e.Status != want || !e.Temporary() {

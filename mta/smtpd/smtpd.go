@@ -28,7 +28,7 @@ type Options struct {
 	Hostname string         // main.hostname
 	Trusted  []netip.Prefix // main.trusted_networks
 
-	Directory directory.Directory
+	Directory *directory.Directory
 	// Aliases are the limits of an alias's expansion.
 	Aliases directory.Limits
 	// Authenticate is (*password.Authenticator).Authenticate.

@@ -72,7 +72,7 @@ func (s *submitted) last(t *testing.T) (envelope.Submission, string) {
 	return s.all[len(s.all)-1], s.text[len(s.text)-1]
 }
 
-func hosted(t testing.TB) *static.Directory {
+func hosted(t testing.TB) *directory.Directory {
 	t.Helper()
 	full := static.Box("full@example.test", "")
 	full.Mailbox.QuotaBytes = 1000
@@ -203,7 +203,7 @@ func TestDialogues(t *testing.T) {
 				b.o.Trusted = nil
 			}
 			if port == "down" {
-				b.o.Directory = static.Broken{Outcome: directory.Unavailable, Cause: errors.New("connection refused")}
+				b.o.Directory = static.Broken{Outcome: directory.Unavailable, Cause: errors.New("connection refused")}.Directory()
 			}
 			d := daemon(t, b.o)
 			h, implicit := d.MX(), (*tls.Config)(nil)

@@ -28,14 +28,14 @@ type Options struct {
 
 // Agent delivers into a store. Safe for concurrent use.
 type Agent struct {
-	directory directory.Directory
+	directory *directory.Directory
 	store     Store
 	clock     clock.Clock
 	options   Options
 }
 
 // New makes an Agent.
-func New(d directory.Directory, s Store, c clock.Clock, o Options) *Agent {
+func New(d *directory.Directory, s Store, c clock.Clock, o Options) *Agent {
 	return &Agent{directory: d, store: s, clock: c, options: o}
 }
 
@@ -66,12 +66,12 @@ func (a *Agent) Deliver(ctx context.Context, r *agent.Request, report func(agent
 func (a *Agent) deliver(ctx context.Context, r *agent.Request, i int, now time.Time) *dsn.Error {
 	to := &r.Envelope.Recipients[i]
 	asked := a.clock.Now()
-	box, err := directory.Destination(a.directory.Recipient(ctx, to.Address))
-	if err != nil {
-		return err
+	decided := a.directory.Destination(ctx, to.Address)
+	if decided.Err != nil {
+		return decided.Err
 	}
 	final := trace.Final{ReturnPath: r.Envelope.Sender.Path(), To: to.Address, Original: to.Original}
-	failed := mailstore.DSN(a.store.Deliver(ctx, mailstore.AccountOf(box).AskedAt(asked), &mailstore.Delivery{
+	failed := mailstore.DSN(a.store.Deliver(ctx, mailstore.AccountOf(decided.Found.Mailbox).AskedAt(asked), &mailstore.Delivery{
 		ID:      envelope.DeliveryID(r.Envelope.ID, to.Address),
 		Replay:  r.Replay,
 		Date:    now,

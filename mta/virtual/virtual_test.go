@@ -37,7 +37,7 @@ func openStore(t *testing.T) *mailstore.Store {
 	return s
 }
 
-func hosted(t *testing.T) *static.Directory {
+func hosted(t *testing.T) *directory.Directory {
 	t.Helper()
 	off, small := static.Box("off@example.test", ""), static.Box("small@example.test", "")
 	off.Mailbox.Enabled = false
@@ -175,7 +175,7 @@ func TestTroubleWaits(t *testing.T) {
 	for outcome, want := range map[directory.Outcome]dsn.Status{
 		directory.Unavailable: dsn.MailSystem, directory.Misconfigured: dsn.Misconfigured,
 	} {
-		a := New(static.Broken{Outcome: outcome, Cause: errors.New("down")}, openStore(t), clock.System{}, Options{})
+		a := New(static.Broken{Outcome: outcome, Cause: errors.New("down")}.Directory(), openStore(t), clock.System{}, Options{})
 		if got := deliver(t.Context(), a, request(t, "alice@example.test")); got[0].Err == nil || got[0].Err.Status != want {
 			t.Errorf("%v: %+v", outcome, got)
 		}
@@ -242,7 +242,7 @@ func TestOverQuotaLeavesNothing(t *testing.T) {
 }
 
 func BenchmarkOneRecipient(b *testing.B) {
-	a := New(discardDirectory{}, discardStore{}, clock.System{}, Options{})
+	a := New(directory.New(oneMailbox{}, ""), discardStore{}, clock.System{}, Options{})
 	r := &agent.Request{
 		Envelope:   &envelope.Envelope{ID: "3XyzQueue1", Recipients: []envelope.Recipient{{Address: addr.Address{Local: "alice", Domain: "example.test"}}}},
 		Recipients: []int{0}, Content: envelope.Memory(strings.Repeat("x", 4096)),
@@ -259,8 +259,12 @@ func (discardStore) Deliver(context.Context, mailstore.Account, *mailstore.Deliv
 	return nil
 }
 
-type discardDirectory struct{ directory.Directory }
+// oneMailbox has one for every key.
+type oneMailbox struct{}
 
-func (discardDirectory) Recipient(context.Context, addr.Address) (directory.Recipient, error) {
-	return directory.Recipient{Kind: directory.KindMailbox, Mailbox: directory.Mailbox{Enabled: true}}, nil
+func (oneMailbox) Entry(_ context.Context, key directory.Key) (directory.Entry, error) {
+	return directory.Entry{
+		Domain:  directory.Domain{Name: key.Domain, Enabled: true},
+		Mailbox: directory.Mailbox{Home: "d/u", Enabled: true},
+	}, nil
 }

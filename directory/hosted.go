@@ -1,37 +1,22 @@
 package directory
 
-import (
-	"context"
-
-	"toastmaster/internal/addr"
-)
-
-// Directory is the hosted data as the mail system sees it. Implementations
-// are safe for concurrent use and honour the context's deadline. Keys are
-// folded by the implementation (addr.Address.Fold).
-type Directory interface {
-	// Domain says whether name (as in addr.Address.Domain) is hosted here.
-	// A disabled domain is found with Enabled false.
-	Domain(ctx context.Context, name string) (Domain, error)
-
-	// Recipient resolves one step of an address, in this order, each tried in
-	// the domain itself or, for an alias domain, in the domain it stands for:
-	// the whole address, then without its extension, then the domain's
-	// catch-all. NotFound means the address is in a hosted domain but nobody's,
-	// or the domain is not hosted: ask Domain first.
-	Recipient(ctx context.Context, a addr.Address) (Recipient, error)
-
-	// Account finds who logs in by a login name, which is a mailbox address.
-	// The password is not checked here: see directory/password.
-	Account(ctx context.Context, login string) (Account, error)
-}
+import "toastmaster/internal/addr"
 
 // Domain is a hosted domain.
 type Domain struct {
 	Name string
 	// AliasOf is the hosted domain that this one stands for, "" for a real one.
 	AliasOf string
+	// Enabled is false also when the domain that it stands for is disabled.
 	Enabled bool
+}
+
+// Real is the domain that has the addresses: the one it stands for, or itself.
+func (d Domain) Real() string {
+	if d.AliasOf != "" {
+		return d.AliasOf
+	}
+	return d.Name
 }
 
 // Kind says what a recipient is.

@@ -1,0 +1,98 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+
+	"toastmaster/admin/model"
+	"toastmaster/directory"
+	"toastmaster/internal/addr"
+)
+
+// entries is the directory.Backend of what the tables hold now, also of what a
+// transaction has not committed: the checks of a change ask the same walk as the
+// mail services. It knows no log-ins.
+type entries struct {
+	query  func(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	domain func(ctx context.Context, name string) (domainRow, error)
+}
+
+// directory is what the mail services will see when t is committed.
+func (t *tx) directory() *directory.Directory {
+	return directory.New(entries{query: t.QueryContext, domain: t.domain}, t.delimiters)
+}
+
+// directory is what the mail services see.
+func (s *Store) directory() *directory.Directory {
+	return directory.New(entries{query: s.o.Reader.QueryContext, domain: s.domain}, s.o.Delimiters)
+}
+
+// Entry implements directory.Backend.
+func (e entries) Entry(ctx context.Context, key directory.Key) (directory.Entry, error) {
+	if key.Kind == directory.OfDomain {
+		d, err := e.hosted(ctx, key.Domain)
+		return directory.Entry{Domain: d}, lookup("domains", key.Domain, err)
+	}
+	if key.Kind == directory.OfLogin {
+		return directory.Entry{}, directory.Missing("accounts", key.String())
+	}
+	found, err := e.address(ctx, key)
+	return found, lookup("addresses", key.String(), err)
+}
+
+func (e entries) hosted(ctx context.Context, name string) (directory.Domain, error) {
+	row, err := e.domain(ctx, name)
+	d := directory.Domain{Name: name, AliasOf: row.AliasOf, Enabled: row.Enabled}
+	if err == nil && d.AliasOf != "" {
+		row, err = e.domain(ctx, d.AliasOf)
+		d.Enabled = d.Enabled && row.Enabled
+	}
+	return d, err
+}
+
+// address reads a row for each target of an alias, and one for what else there
+// is.
+func (e entries) address(ctx context.Context, key directory.Key) (directory.Entry, error) {
+	type line struct {
+		kind, home, movedTo string
+		enabled             bool
+		target              sql.Null[string]
+	}
+	rows, err := e.query(ctx, selectEntry, key.String())
+	lines, err := collect(rows, err, func(r *sql.Rows) (l line, err error) {
+		err = r.Scan(&l.kind, &l.home, &l.enabled, &l.movedTo, &l.target)
+		return l, err
+	})
+	if err == nil && len(lines) == 0 {
+		err = model.Fail(model.NotFound, "nobody has the address")
+	}
+	var out directory.Entry
+	for _, l := range lines {
+		switch l.kind {
+		case "mailbox":
+			out.Mailbox = directory.Mailbox{Home: l.home, Enabled: l.enabled}
+		case "relocated":
+			out.MovedTo = l.movedTo
+		}
+		if !l.target.Valid {
+			continue
+		}
+		target, err := addr.Parse(l.target.V)
+		if err != nil {
+			return out, &directory.Error{Outcome: directory.Misconfigured, Table: "aliases", Key: key.String(), Cause: err}
+		}
+		out.Targets = append(out.Targets, target)
+	}
+	return out, err
+}
+
+// lookup turns an error of the store into an answer of a directory.
+func lookup(table, key string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case model.KindOf(err) == model.NotFound:
+		return directory.Missing(table, key)
+	}
+	return &directory.Error{Outcome: directory.Unavailable, Table: table, Key: key, Cause: err}
+}
