@@ -86,7 +86,7 @@ func (c *IMAPD) params() []Param {
 		Int("imapd.max_list_patterns", &c.MaxListPatterns, 100, 1, 100000,
 			"Patterns of one LIST; more are refused with [LIMIT]."),
 		Int("imapd.max_fetch_items", &c.MaxFetchItems, 250, 10, 100000,
-			"Data items of one FETCH; more are refused with [LIMIT]."),
+			"Different data items of one FETCH; more are refused with [LIMIT]. One that is named again is answered once."),
 		Size("imapd.max_discard", &c.MaxDiscard, 1<<30, 64<<10, 1<<40,
 			"Octets of a refused literal or of a line that is too long that are read and dropped for one command; beyond it the session ends. Before log-in it is imapd.max_literal."),
 	}

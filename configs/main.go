@@ -24,7 +24,7 @@ func (c *Main) params() []Param {
 		List("main.trusted_networks", &c.TrustedNetworks, []string{"127.0.0.0/8", "::1/128"}, "networks in CIDR form", checkPrefix,
 			"Clients that may relay without log-in on smtpd.listen, are exempt from the limits per client, from auth.failure_delay and from smtpd.bare_newline, and may read /metrics without a token (Postfix mynetworks). Loopback is trusted because it stands in the default: with an empty list it is a client like any other, except that it may still log in without TLS. Unix sockets are always trusted.").Also("mynetworks", "login_trusted_networks", "mynetworks_style", "permit_mynetworks", "smtpd_tls_auth_only", "disable_plaintext_auth", "auth_allow_cleartext"),
 		Int("main.reserved_files", &c.ReservedFiles, 1000, 100, 1_000_000,
-			"How many of the process's file descriptors (LimitNOFILE, ulimit -n) are kept for the queue, the store, deliveries and the administration; connections take only what is beyond them, and at least half of all. A start with fewer than twice as many warns."),
+			"How many of the process's file descriptors (LimitNOFILE, ulimit -n) are kept for the queue, the store, deliveries and the administration; connections of all services together take only what is beyond them. A start with fewer than twice as many warns; one without any for connections is refused."),
 		String("main.recipient_delimiter", &c.RecipientDelimiter, "+", "characters", nil,
 			"Characters that separate a user name from its extension: mail for user+news goes to user. Empty turns extensions off.").Also("recipient_delimiter"),
 	}

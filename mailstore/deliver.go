@@ -40,6 +40,9 @@ type Delivery struct {
 	// client forgets it then). False: it is durable after the next
 	// Checkpoint, until which the caller keeps it (the queue).
 	Durable bool
+	// UID is set by Deliver: the message's in its folder, 0 for one that was
+	// delivered before.
+	UID uint32
 	// needKeywords refuses the message (ErrLimit) when a keyword of Flags
 	// cannot be kept; without it the message counts more.
 	needKeywords bool
@@ -67,7 +70,10 @@ func (s *Store) Deliver(ctx context.Context, a Account, d *Delivery) error {
 		return err
 	}
 	defer s.release(mb)
-	_, _, err = mb.deliver(ctx, d)
+	m, _, err := mb.deliver(ctx, d)
+	if m != nil {
+		d.UID = m.UID
+	}
 	if err != nil && acct.gone.Load() {
 		return ErrNotFound // removed meanwhile
 	}

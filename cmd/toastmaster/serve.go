@@ -61,6 +61,9 @@ func serve(ctx context.Context, env *environment, c *configs.Config, onReady fun
 	// A reader of standard error that ends must not end the service, as a
 	// SIGPIPE does; the log counts what it cannot write.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	if err := descriptorsFor(c).refusal(); err != nil { // config check has another limit
+		return &usage{err}
+	}
 	if _, err := check(ctx, c); err != nil {
 		return err
 	}

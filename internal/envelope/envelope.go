@@ -66,8 +66,9 @@ type Origin struct {
 	// TLS describes the client's TLS for the Received field, "TLS1.3 with cipher
 	// ...", "" without. The queue does not keep it.
 	TLS string
-	// Login is the authenticated login name, "" without authentication.
-	Login string
+	// Login is the authenticated login name, "" without authentication; Mechanism
+	// is how ("PLAIN"), for the log. The queue does not keep Mechanism.
+	Login, Mechanism string
 	// Session is the id of the SMTP session in the log.
 	Session string
 }

@@ -143,6 +143,7 @@ func (e Queued) fields(f fields) {
 	f.str("client", e.Client)
 	f.str("proto", e.Proto)
 	f.str("login", e.Login)
+	f.str("mechanism", e.Mechanism)
 	f.address("from", e.From)
 	f.num("size", e.Size)
 	f.num("nrcpt", int64(e.Recipients))
@@ -182,4 +183,5 @@ func (e Stored) fields(f fields) {
 	f.str("folder", e.Folder)
 	f.num("uid", int64(e.UID))
 	f.num("size", e.Size)
+	f.str("message_id", e.MessageID)
 }

@@ -48,8 +48,8 @@ func postfixExamples() []struct {
 			[]string{"postfix/smtpd" + s + "NOQUEUE: reject: RCPT from unknown[192.0.2.1]: 554 5.7.1 <d@e>: Relay access denied; from=<b@c> to=<d@e> proto=ESMTP"}},
 		{Reject{Service: "lmtpd", Session: "S1", Client: "local", Stage: "rcpt", To: "d@e", Err: dsn.Wrap(dsn.MailSystem, "Later", errors.New("disk"))},
 			[]string{"dovecot: lmtp: Rejected: rcpt: Later rip=local, session=<S1> to=<d@e> cause=disk"}},
-		{Queued{ID: "Q1", Session: "S1", Client: "192.0.2.1", Login: "a@b", From: "a@b", Size: 99, Recipients: 2, MessageID: "<m@x>"}, []string{
-			"postfix/smtpd" + s + "Q1: client=unknown[192.0.2.1], sasl_method=PLAIN, sasl_username=a@b", "postfix/cleanup" + s + "Q1: message-id=<m@x>",
+		{Queued{ID: "Q1", Session: "S1", Client: "192.0.2.1", Login: "a@b", Mechanism: "LOGIN", From: "a@b", Size: 99, Recipients: 2, MessageID: "<m@x>"}, []string{
+			"postfix/smtpd" + s + "Q1: client=unknown[192.0.2.1], sasl_method=LOGIN, sasl_username=a@b", "postfix/cleanup" + s + "Q1: message-id=<m@x>",
 			"postfix/qmgr" + p + "Q1: from=<a@b>, size=99, nrcpt=2 (queue active)"}},
 		{Attempt{ID: "Q1", From: "b@c", To: "d@e", OrigTo: "x@e", Relay: "virtual", Delay: 40 * time.Millisecond, Delays: [4]time.Duration{1e6, 0, 12e9, 1e9}, DSN: dsn.OK, Status: "sent", Text: "delivered to maildir"},
 			[]string{"postfix/virtual" + p + "Q1: to=<d@e>, orig_to=<x@e>, relay=virtual, delay=0.040, delays=0.001/0/12/1.00, dsn=2.0.0, status=sent (delivered to maildir)"}},
@@ -61,7 +61,7 @@ func postfixExamples() []struct {
 		{Removed{ID: "Q1", Reason: "done"}, []string{"postfix/qmgr" + p + "Q1: removed"}},
 		{Removed{ID: "Q1", Reason: "deleted"}, []string{"postfix/postsuper" + p + "Q1: removed"}},
 		{Notification{ID: "Q1", Report: "Q2", Kind: "failure", To: "b@c"}, []string{"postfix/bounce" + p + "Q1: sender non-delivery notification: Q2"}},
-		{Stored{Service: "lmtpd", Session: "S1", Mailbox: "d@e", Folder: "INBOX", UID: 7, Size: 99}, []string{"dovecot: lmtp(d@e)<S1>: saved mail to INBOX, uid=7, size=99"}},
+		{Stored{Service: "lmtpd", Session: "S1", Mailbox: "d@e", Folder: "INBOX", MessageID: "<m@x>\n", UID: 7, Size: 99}, []string{"dovecot: lmtp(d@e)<S1>: msgid=<m@x>?: saved mail to INBOX, uid=7, size=99"}},
 	}
 }
 

@@ -98,9 +98,17 @@ func (e Login) refusal() string {
 func (e Login) postfixTail(f *postfixLines) {
 	f.address(e.Login)
 	if e.Mechanism != "" {
-		f.str(", method=").str(strings.ReplaceAll(printable(cut(e.Mechanism)), " ", "?"))
+		f.str(", method=").str(method(e.Mechanism))
 	}
 	f.str(", rip=").text(e.Client).str(", session=<").text(e.Session).str(">").end()
+}
+
+// method is a mechanism as one word, whatever a client has sent for it.
+func method(mechanism string) string {
+	if mechanism == "" {
+		return "unknown"
+	}
+	return strings.NewReplacer(" ", "?", ",", "?").Replace(printable(cut(mechanism)))
 }
 
 // postfixSASL is the line of smtpd; a log-in that succeeded is in the line
@@ -210,7 +218,7 @@ func (e Queued) postfix(f *postfixLines) {
 	if e.Session != "" {
 		f.daemon("smtpd", e.Session).str(id).str(": client=").client(e.Client)
 		if e.Login != "" {
-			f.str(", sasl_method=PLAIN, sasl_username=").text(e.Login)
+			f.str(", sasl_method=").str(method(e.Mechanism)).str(", sasl_username=").text(e.Login)
 		}
 		f.end()
 	}
@@ -282,5 +290,5 @@ func (e Notification) postfix(f *postfixLines) {
 
 func (e Stored) postfix(f *postfixLines) {
 	f.dovecot(loginService(e.Service) + "(" + printable(e.Mailbox) + ")<" + printable(e.Session) + ">").
-		str("saved mail to ").text(e.Folder).str(", uid=").num(int64(e.UID)).str(", size=").num(e.Size).end()
+		str("msgid=").text(e.MessageID).str(": saved mail to ").text(e.Folder).str(", uid=").num(int64(e.UID)).str(", size=").num(e.Size).end()
 }

@@ -50,8 +50,10 @@ type Queued struct {
 	ID                      envelope.QueueID
 	Session, Client, From   string
 	Login, MessageID, Proto string
-	Size                    int64
-	Recipients              int
+	// Mechanism is that of the log-in, "" without.
+	Mechanism  string
+	Size       int64
+	Recipients int
 }
 
 // Attempt is one recipient of one delivery attempt. Delays are before the
@@ -83,6 +85,8 @@ type Notification struct {
 // Stored is a message delivered into a mailbox by LMTP or APPEND.
 type Stored struct {
 	Service, Session, Mailbox, Folder string
-	UID                               uint32
-	Size                              int64
+	// MessageID is the field's value, "" if there is none or it is not known.
+	MessageID string
+	UID       uint32
+	Size      int64
 }

@@ -52,7 +52,46 @@ type fetchRequest struct {
 	structure bool // the scanned structure is needed
 	content   bool // the file is needed
 	seen      bool // the fetch sets \Seen
+	// known are the items, when they are many.
+	known map[itemKey]bool
 }
+
+// itemKey is what two items have in common that have the same answer.
+type itemKey struct {
+	label  string
+	length int64
+}
+
+func (i *fetchItem) key() itemKey { return itemKey{i.label, i.length} }
+
+// has says that the same is asked for already. It is answered once: nothing in RFC
+// 3501 or 9051 has an item answered as often as it is named, and a message of 100 MB
+// would cost 20 GB by one line. Dovecot does so with all but BODY[...]. Another
+// spelling of field names is another item: clients look for theirs.
+func (q *fetchRequest) has(item *fetchItem) bool {
+	if q.known == nil {
+		for i := range q.items {
+			if q.items[i].key() == item.key() {
+				return true
+			}
+		}
+		if len(q.items) < manyItems {
+			return false
+		}
+		q.known = map[itemKey]bool{}
+		for i := range q.items {
+			q.known[q.items[i].key()] = true
+		}
+	}
+	if q.known[item.key()] {
+		return true
+	}
+	q.known[item.key()] = true
+	return false
+}
+
+// manyItems is from how many items on a map finds one sooner than a loop.
+const manyItems = 8
 
 // namedItem is a row of the items without arguments.
 type namedItem struct {
@@ -157,11 +196,11 @@ func (q *fetchRequest) addNamed(name string) bool {
 }
 
 func (q *fetchRequest) add(item fetchItem) {
+	if q.has(&item) {
+		return
+	}
 	switch item.kind {
 	case itemUID:
-		if q.uid {
-			return
-		}
 		q.uid = true
 	case itemFlags:
 		q.flags = true

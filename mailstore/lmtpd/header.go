@@ -22,6 +22,8 @@ type header struct {
 	begun    bool   // a field was seen
 	received bool   // one of them was a Received
 	hops     int    // Received fields
+	id       string // of the message, for the log
+	wanting  bool   // its field has begun, its value stands on the next line
 	decided  bool   // the present line is longer than what is held
 	dropping bool   // the present field is removed
 	over     bool   // the rest is body
@@ -80,8 +82,12 @@ func (h *header) Close() error {
 // see decides what the line is that begins so.
 func (h *header) see(line []byte) {
 	if h.begun && (line[0] == ' ' || line[0] == '\t') {
-		return // of the field above
+		if h.wanting { // of the field above
+			h.id, h.wanting = string(bytes.TrimSpace(line)), false
+		}
+		return
 	}
+	h.wanting = false
 	name, value, ok := trace.Field(line)
 	h.begun, h.over = true, !ok
 	h.dropping = ok && bytes.EqualFold(name, []byte("Return-Path"))
@@ -89,6 +95,8 @@ func (h *header) see(line []byte) {
 	case !ok:
 	case bytes.EqualFold(name, []byte("Delivered-To")):
 		h.delivered.Add(string(value))
+	case bytes.EqualFold(name, []byte("Message-ID")):
+		h.id, h.wanting = string(value), len(value) == 0
 	case bytes.EqualFold(name, []byte("Received")):
 		h.hops++
 		if !h.received {

@@ -388,3 +388,35 @@ func TestManyRecipientsAndALargeMessage(t *testing.T) {
 		t.Errorf("left in the spool: %v %v", left, err)
 	}
 }
+
+// TestADeliveryInTheLog has what finds it again: the UID in the folder, and the
+// message's own ID, also in a field of two lines.
+func TestADeliveryInTheLog(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, hosted(t))
+	for _, id := range []string{"Message-ID: <one@x.test>", "message-id:\r\n <two@x.test>", "Subject: none"} {
+		c := smtp.NewClientLMTP(b.dial(t, "tcp"))
+		if err := errors.Join(c.Mail("", nil), c.Rcpt("alice@example.test", nil)); err != nil {
+			t.Fatal(err)
+		}
+		w, err := c.Data()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(w, id+"\r\n\r\nx\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(w.Close(), c.Quit()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	log := b.log.String()
+	for _, want := range []string{"uid=1 size=", "message_id=<one@x.test>", "uid=2 size=", "message_id=<two@x.test>", "uid=3 size="} {
+		if !strings.Contains(log, want) {
+			t.Errorf("no %s in %s", want, log)
+		}
+	}
+	if strings.Count(log, "message_id=") != 2 {
+		t.Error(log)
+	}
+}

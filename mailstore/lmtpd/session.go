@@ -30,6 +30,8 @@ type session struct {
 	known map[addr.Address]int
 	// asked is when the first of them was looked up.
 	asked time.Time
+	// messageID is that of the present message, for the log.
+	messageID string
 }
 
 // recipient is one accepted recipient.
@@ -72,6 +74,7 @@ func (s *session) Data(ctx context.Context, r io.Reader) (smtpserver.Accepted, *
 		err = dsn.New(dsn.LoopDetected, "Too many hops")
 	}
 	if err == nil {
+		s.messageID = h.id
 		outcomes := s.deliverAll(ctx, buf, &h.delivered, prefix)
 		accepted.Each = make([]*dsn.Error, len(s.rcpts))
 		for i := range s.rcpts {
@@ -141,15 +144,14 @@ func (s *session) refuseLoops(before *trace.Delivered, results []*dsn.Error) {
 }
 
 func (s *session) deliver(ctx context.Context, c *delivery, content *spool.Buffer, prefix []byte) *dsn.Error {
-	err := s.d.o.Store.Deliver(ctx, mailstore.AccountOf(c.box).AskedAt(s.asked), &mailstore.Delivery{
-		Date: s.d.o.Clock.Now(), Prefix: prefix, Content: content, Durable: true,
-	})
+	d := &mailstore.Delivery{Date: s.d.o.Clock.Now(), Prefix: prefix, Content: content, Durable: true}
+	err := s.d.o.Store.Deliver(ctx, mailstore.AccountOf(c.box).AskedAt(s.asked), d)
 	if failed := mailstore.DSN(err); failed != nil {
 		return failed
 	}
 	s.d.o.Log.Event(msglog.Stored{
 		Service: "lmtpd", Session: s.c.ID(), Mailbox: c.box.Address.String(), Folder: "INBOX",
-		Size: int64(len(prefix)) + content.Size(),
+		UID: d.UID, MessageID: s.messageID, Size: int64(len(prefix)) + content.Size(),
 	})
 	return nil
 }

@@ -66,7 +66,7 @@ func TestStress(t *testing.T) {
 		}
 	}
 	say(own, fromOwn, "NOOP\r\n", "250 ")
-	if got := b.inbox(t, "alice"); len(got) != 0 {
+	if got := b.inbox(t, "alice"); len(got) != 0 { // half of a message is none
 		t.Errorf("%q", got)
 	}
 }

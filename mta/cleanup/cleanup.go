@@ -78,7 +78,7 @@ func (c *Cleanup) Submit(ctx context.Context, s *envelope.Submission) (envelope.
 	env := s.Envelope
 	c.o.Log.Event(msglog.Queued{
 		ID: env.ID, Session: env.Origin.Session, Client: env.Origin.ClientAddr, From: env.Sender.String(),
-		Login: env.Origin.Login, MessageID: p.messageID, Proto: env.Origin.Protocol,
+		Login: env.Origin.Login, Mechanism: env.Origin.Mechanism, MessageID: p.messageID, Proto: env.Origin.Protocol,
 		Size: size, Recipients: len(env.Recipients),
 	})
 	return env.ID, nil

@@ -29,6 +29,8 @@ type session struct {
 	known policy.Transaction
 	// login is the log-in, or the last attempt at one; nil before.
 	login *logins.Login
+	// mechanism is that of the log-in that succeeded.
+	mechanism string
 	// name is the client's verified name, "" before it was asked for.
 	name string
 
@@ -105,7 +107,7 @@ func (s *session) verify(ctx context.Context, mechanism, authzid, login, secret 
 	if err != nil {
 		return err
 	}
-	s.known.User = box
+	s.known.User, s.mechanism = box, mechanism
 	client := ""
 	if a := s.c.ClientAddr(); a.IsValid() {
 		client = a.String()
@@ -138,7 +140,7 @@ func (s *session) origin() envelope.Origin {
 		o.ClientAddr = a.String()
 	}
 	if s.authenticated() {
-		o.Login = s.known.User.Address.String()
+		o.Login, o.Mechanism = s.known.User.Address.String(), s.mechanism
 	}
 	return o
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"encoding/base64"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -60,6 +61,21 @@ func logAsPostfix(t *testing.T, timestamps string) string {
 	d.say(t, "", "220")
 	d.say(t, "EHLO a.test\r\n", "250 ")
 	d.say(t, "AUTH PLAIN "+plain+"\r\n", "535")
+	d.say(t, "AUTH LOGIN "+base64.StdEncoding.EncodeToString([]byte(alice))+"\r\n", "334")
+	d.say(t, base64.StdEncoding.EncodeToString([]byte(alicesWord))+"\r\n", "235")
+	for _, step := range [][2]string{{"MAIL FROM:<" + alice + ">", "250"}, {"RCPT TO:<" + bob + ">", "250"}, {"DATA", "354"}, {"From: " + alice + "\r\n\r\nx\r\n.", "250"}} {
+		d.say(t, step[0]+"\r\n", step[1])
+	}
+	l, err := net.Dial("tcp", b.LMTP())
+	must(t, err)
+	m := &dialogue{l, bufio.NewReader(l)}
+	m.say(t, "", "220")
+	m.say(t, "LHLO a.test\r\n", "250 ")
+	for _, step := range [][2]string{{"MAIL FROM:<>", "250"}, {"RCPT TO:<" + bob + ">", "250"}, {"DATA", "354"}, {"Message-ID: <lmtp@a.test>\r\n\r\nx\r\n.", "250"}, {"QUIT", "221"}} {
+		m.say(t, step[0]+"\r\n", step[1])
+	}
+	must(t, l.Close())
+	b.waitMail(t, bob, 3)
 	d.say(t, "QUIT\r\n", "221")
 	must(t, c.Close())
 	r, err := http.NewRequest("GET", "http://"+b.Admin()+"/api/v1/domains", nil)
@@ -95,7 +111,7 @@ func TestLogIsReadByPflogsummAndFail2ban(t *testing.T) {
 			must(t, err)
 			summary := run(t, "pflogsumm", "/usr/sbin/pflogsumm", "--smtpd-stats", file)
 			for _, want := range []string{
-				`(?m)^ +2 +received$`, `(?m)^ +3 +delivered$`, `(?m)^ +2 +rejected `, `(?m)^ +0 +deferred$`, `(?m)^ +0 +bounced$`,
+				`(?m)^ +3 +received$`, `(?m)^ +4 +delivered$`, `(?m)^ +2 +rejected `, `(?m)^ +0 +deferred$`, `(?m)^ +0 +bounced$`,
 				`(?m)^ +2 +recipients$`, `(?m)^ +1 +User unknown|Recipient address rejected: User unknown`, `Relay access denied`,
 				`(?m)^ +[4-9] +connections$`, `(?m)^ +2 .*alice@example\.test`,
 			} {
@@ -108,6 +124,14 @@ func TestLogIsReadByPflogsummAndFail2ban(t *testing.T) {
 				m := regexp.MustCompile(`(?m)^Lines: \d+ lines, \d+ ignored, (\d+) matched`).FindStringSubmatch(got)
 				if m == nil || m[1] != fmt.Sprint(want) {
 					t.Errorf("%s matches %v, want %d:\n%s\nof\n%s", filter, m, want, got, text)
+				}
+			}
+			for _, want := range []string{
+				`postfix/[a-z/]*smtpd\[\d+\]: \w+: client=unknown\[127\.0\.0\.1\], sasl_method=LOGIN, sasl_username=alice@example\.test\n`,
+				`dovecot: lmtp\(bob@example\.test\)<\w+>: msgid=<lmtp@a\.test>: saved mail to INBOX, uid=\d+, size=\d+\n`,
+			} {
+				if !regexp.MustCompile(want).Match(text) {
+					t.Errorf("no %s in\n%s", want, text)
 				}
 			}
 			if strings.Contains(string(text), "guess") {
