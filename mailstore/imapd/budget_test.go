@@ -163,7 +163,7 @@ func TestScriptThatClosesItsSide(t *testing.T) {
 	h.deliver("alice", "Subject: large\n\n"+strings.Repeat(strings.Repeat("x", 99)+"\n", 100_000), plain)
 	c := h.client(0)
 	c.send("a LOGIN alice@example.test \"secret word\"\r\nb SELECT INBOX\r\nc LIST \"\" *\r\nd SEARCH BODY two\r\n" +
-		"e FETCH 1:* (FLAGS BODY.PEEK[] BODY.PEEK[TEXT] BODY.PEEK[])\r\nf LOGOUT\r\n")
+		"e FETCH 1:* (FLAGS BODY.PEEK[] BODY.PEEK[TEXT] BODY.PEEK[]<0.99999999>)\r\nf LOGOUT\r\n")
 	if err := c.Conn.(*net.TCPConn).CloseWrite(); err != nil {
 		t.Fatal(err)
 	}
@@ -227,7 +227,7 @@ func TestBudgets(t *testing.T) {
 		{"SEARCH " + strings.Repeat("OR ALL ", 10) + "ALL", "BAD "},
 		{`LIST "" (a b c d e f)`, "NO [LIMIT]"},
 		{`LSUB "" (a b c d e f)`, "NO [LIMIT]"},
-		{"FETCH 1 (" + strings.Repeat("BODY.PEEK[] ", 21) + ")", "NO [LIMIT]"},
+		{"FETCH 1 (" + differentItems(21) + ")", "NO [LIMIT]"},
 		{"SEARCH " + strings.Repeat("ALL {0+}\r\n", 10000), "BAD "},
 		// Lines between literals are of the command, too.
 		{"SEARCH SUBJECT {0+}\r\n NOT 1:1" + strings.Repeat(",1:1", 10000) + " SUBJECT {0+}\r\n NOT 1:1" + strings.Repeat(",1:1", 10000), "BAD Command line is too long"},
@@ -262,4 +262,13 @@ func TestManyFieldNames(t *testing.T) {
 	if n := strings.Count(got, ": y\r\n"); n != 195_000 {
 		t.Errorf("%d other fields", n)
 	}
+}
+
+// differentItems are so many items of FETCH, each with another answer.
+func differentItems(n int) string {
+	items := make([]string, n)
+	for i := range items {
+		items[i] = fmt.Sprintf("BODY.PEEK[]<0.%d>", i+1)
+	}
+	return strings.Join(items, " ")
 }
