@@ -91,13 +91,14 @@ func (h *handlers) mailboxStatus(ctx context.Context, in *AddressInput) (*body[m
 			return nil, storeFailure(model.Unavailable, "the mail store cannot say what the mailbox holds", err)
 		}
 	}
-	kept, err := h.o.Store.LastLogins(ctx, m.Address)
-	if err != nil {
-		return nil, err
-	}
+	// Before the store is asked: a log-in goes from here to there.
 	if h.o.Sessions != nil {
 		out.Logins = h.o.Sessions.Last(m.Address)
 		out.Sessions = append(out.Sessions, h.o.Sessions.List(m.Address)...)
+	}
+	kept, err := h.o.Store.LastLogins(ctx, m.Address)
+	if err != nil {
+		return nil, err
 	}
 	for _, l := range kept {
 		if !slices.ContainsFunc(out.Logins, func(o model.LastLogin) bool { return o.Service == l.Service }) {

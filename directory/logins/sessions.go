@@ -55,7 +55,7 @@ func (w *Watch) keep(ctx context.Context) {
 	}
 	w.mu.Lock()
 	last := w.last
-	w.last = map[lastKey]Last{}
+	w.last, w.keeping = map[lastKey]Last{}, last
 	w.mu.Unlock()
 	if len(last) == 0 {
 		return
@@ -65,12 +65,16 @@ func (w *Watch) keep(ctx context.Context) {
 		all = append(all, l)
 	}
 	err := w.o.Keep(ctx, all)
-	if err == nil || ctx.Err() != nil {
-		return
+	if err != nil && ctx.Err() == nil {
+		w.o.Log.Warn("last log-ins not written", "cause", err.Error())
 	}
-	w.o.Log.Warn("last log-ins not written", "cause", err.Error())
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.keeping = nil
+	if err == nil {
+		return
+	}
+	// Also when the server stops, which writes once more.
 	for k, l := range last {
 		if _, newer := w.last[k]; !newer && len(w.last) < maxLast {
 			w.last[k] = l
@@ -98,13 +102,19 @@ func (w *Watch) Sessions(mailbox string) []Open {
 	return all
 }
 
-// LastOf are the log-ins of a mailbox that are not written down yet.
+// LastOf are the log-ins of a mailbox that are not written down yet. Who wants all asks
+// here first, and then where they are written: one that is written in between is in both.
 func (w *Watch) LastOf(mailbox string) []Last {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var all []Last
 	for k, l := range w.last {
 		if k.mailbox == mailbox {
+			all = append(all, l)
+		}
+	}
+	for k, l := range w.keeping {
+		if _, newer := w.last[k]; k.mailbox == mailbox && !newer {
 			all = append(all, l)
 		}
 	}

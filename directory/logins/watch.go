@@ -46,8 +46,9 @@ type Watch struct {
 
 	mu     sync.Mutex
 	logins map[*Login]struct{}
-	// last are the log-ins that are not written down yet.
-	last map[lastKey]Last
+	// last are the log-ins that are not written down yet, keeping those that are being
+	// written down.
+	last, keeping map[lastKey]Last
 }
 
 // NewWatch makes a Watch. The owner runs Run.

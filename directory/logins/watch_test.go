@@ -129,3 +129,39 @@ func TestChangeDuringALogIn(t *testing.T) {
 		t.Error("the log-in outlives the change")
 	}
 }
+
+// TestLastLoginsAreAlwaysSomewhere: while they are written down, and when that fails or is
+// given up because of a stop, the last log-ins are still told.
+func TestLastLoginsAreAlwaysSomewhere(t *testing.T) {
+	t.Parallel()
+	var w *Watch
+	told := func() int { return len(w.LastOf("a@example.test")) }
+	ctx, stop := context.WithCancel(t.Context())
+	var during, written int
+	fail := errors.New("no disk")
+	w = NewWatch(WatchOptions{Log: msglog.Discard(), Clock: clock.System{}, Interval: time.Hour, Keep: func(ctx context.Context, last []Last) error {
+		during = told()
+		if fail == nil {
+			written = len(last)
+		}
+		return fail
+	}})
+	w.mu.Lock()
+	w.remember("a@example.test", Session{Service: "imapd", Since: time.Unix(1, 0)})
+	w.mu.Unlock()
+	w.keep(ctx)
+	if during != 1 || told() != 1 {
+		t.Errorf("it fails: %d told meanwhile, %d afterwards", during, told())
+	}
+	stop()
+	fail = ctx.Err()
+	w.keep(ctx)
+	if during != 1 || told() != 1 {
+		t.Errorf("given up: %d told meanwhile, %d afterwards", during, told())
+	}
+	fail = nil
+	w.keep(t.Context())
+	if during != 1 || written != 1 || told() != 0 {
+		t.Errorf("it is done: %d told meanwhile, %d written, %d told afterwards", during, written, told())
+	}
+}
