@@ -1,6 +1,10 @@
 package mime
 
-import "bytes"
+import (
+	"bytes"
+
+	"toastmaster/internal/header"
+)
 
 // field is a header field that ENVELOPE or BODYSTRUCTURE wants.
 type field uint8
@@ -103,15 +107,8 @@ func (f *fieldSet) reset(envelope bool) {
 // begin starts a field with the first line of it; limit bounds all text kept.
 func (f *fieldSet) begin(line []byte, limit int) {
 	f.current = false
-	colon := bytes.IndexByte(line, ':')
-	if colon <= 0 {
-		return
-	}
-	name := line[:colon]
-	for len(name) > 0 && isSpace(name[len(name)-1]) {
-		name = name[:len(name)-1] // "Subject : x", RFC 5322 section 4.5
-	}
-	if len(name) == 0 {
+	name, rest, ok := header.Cut(line)
+	if !ok {
 		return
 	}
 	id := fieldByName(name)
@@ -120,7 +117,7 @@ func (f *fieldSet) begin(line []byte, limit int) {
 	}
 	f.refs = append(f.refs, fieldRef{id, len(f.raw), len(f.raw)})
 	f.current = true
-	f.add(bytes.TrimLeft(line[colon+1:], " \t"), limit)
+	f.add(bytes.TrimLeft(rest, " \t"), limit)
 }
 
 // fold adds a continuation line: the fold and the white space about it is one

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 
+	fields "toastmaster/internal/header"
 	"toastmaster/internal/trace"
 )
 
@@ -88,7 +89,7 @@ func (h *header) see(line []byte) {
 		return
 	}
 	h.wanting = false
-	name, value, ok := trace.Field(line)
+	name, value, ok := fields.Split(line)
 	h.begun, h.over = true, !ok
 	h.dropping = ok && bytes.EqualFold(name, []byte("Return-Path"))
 	switch {

@@ -1,6 +1,7 @@
 package cleanup
 
 import (
+	"context"
 	"io"
 
 	"toastmaster/internal/dsn"
@@ -9,46 +10,47 @@ import (
 )
 
 // assemble decides what of the message goes into the prefix and what stays
-// where it lies. On success the content of p replaces the submission's.
-func (c *Cleanup) assemble(p *prepared, s *envelope.Submission, h *header) error {
-	p.content = s.Content
-	if h.headless {
-		p.prefix = append(p.prefix, '\n')
+// where it lies. On success the content of m replaces the submission's.
+type assemble struct{ quiet }
+
+func (assemble) end(_ context.Context, m *message) error {
+	if m.headless {
+		m.prefix = append(m.prefix, '\n')
 		return nil
 	}
-	if len(h.dropped) == 0 {
+	if len(m.removed) == 0 {
 		return nil
 	}
-	whole, ok := s.Content.Bytes()
+	whole, ok := m.s.Content.Bytes()
 	if !ok {
-		return c.copyWithout(p, s, h.dropped)
+		return m.copyWithout()
 	}
-	// The kept fields before the last dropped one move into the prefix; the
+	// The kept fields before the last removed one move into the prefix; the
 	// rest is the content, from there on.
 	at := int64(0)
-	for _, d := range h.dropped {
-		p.prefix = append(p.prefix, whole[at:d.from]...)
+	for _, d := range m.removed {
+		m.prefix = append(m.prefix, whole[at:d.from]...)
 		at = d.to
 	}
-	p.content = &tail{Content: s.Content, from: at}
+	m.content = &tail{Content: m.s.Content, from: at}
 	return nil
 }
 
-// copyWithout copies a message that lies in a file, without the dropped
+// copyWithout copies a message that lies in a file, without the removed
 // fields, into a new file: the queue wants to link a whole one.
-func (c *Cleanup) copyWithout(p *prepared, s *envelope.Submission, dropped []span) error {
-	out := c.o.Queue.Spool().New()
+func (m *message) copyWithout() error {
+	out := m.c.o.Queue.Spool().New()
 	at := int64(0)
-	for _, d := range append(dropped, span{from: s.Content.Size()}) {
-		if _, err := io.Copy(out, io.NewSectionReader(s.Content, at, d.from-at)); err != nil {
+	for _, d := range append(m.removed, span{from: m.s.Content.Size()}) {
+		if _, err := io.Copy(out, io.NewSectionReader(m.s.Content, at, d.from-at)); err != nil {
 			return closeBoth(out, err)
 		}
 		at = d.to
 	}
-	if err := s.Content.Close(); err != nil {
+	if err := m.s.Content.Close(); err != nil {
 		return closeBoth(out, err)
 	}
-	s.Content, p.content = out, out
+	m.s.Content, m.content = out, out
 	return nil
 }
 

@@ -5,18 +5,16 @@ import (
 	"strings"
 
 	"toastmaster/internal/addr"
+	"toastmaster/internal/header"
 )
 
-// claim finds the Authentication-Results that say to be ours. Only what this host,
+// claims removes the Authentication-Results that say to be ours. Only what this host,
 // or one that it trusts, has put there may say so; from anybody else it is a
-// forgery, and is removed (RFC 8601 section 5).
-type claim struct {
-	c      *Cleanup
-	h      *header
-	wanted bool
-
+// forgery (RFC 8601 section 5). Where the header ends is a matter of taste behind a
+// line that is no field: a claim is found there, too.
+type claims struct {
+	quiet
 	open  bool
-	at    span
 	value []byte
 }
 
@@ -24,29 +22,20 @@ type claim struct {
 // beginning. A comment that is longer than this before it is no honest one.
 const maxClaim = 4 << 10
 
-// begin takes a field in, if it is one to look at.
-func (c *claim) begin(name, value []byte, from, to int64) bool {
-	if !c.wanted || !bytes.EqualFold(name, []byte("Authentication-Results")) {
-		return false
+func (c *claims) line(m *message, l *header.Line) {
+	switch {
+	case !m.s.Outside || m.headless:
+	case l.Kind == header.Folded && c.open:
+		c.value = append(c.value, l.Text[:min(len(l.Text), max(maxClaim-len(c.value), 0))]...)
+	case l.Kind == header.Field && bytes.EqualFold(l.Name, []byte("Authentication-Results")):
+		c.open, c.value = true, append(c.value[:0], l.Value[:min(len(l.Value), maxClaim)]...)
 	}
-	c.open, c.at = true, span{from, to}
-	c.value = append(c.value[:0], value[:min(len(value), maxClaim)]...)
-	return true
 }
 
-// extend takes in a line that continues the field.
-func (c *claim) extend(line []byte, to int64) {
-	if !c.open {
-		return
-	}
-	c.at.to = to
-	c.value = append(c.value, line[:min(len(line), max(maxClaim-len(c.value), 0))]...)
-}
-
-// end decides about the field.
-func (c *claim) end() {
-	if c.open && isOurClaim(c.value, c.c.authserv) {
-		c.h.dropped = append(c.h.dropped, c.at)
+// over decides about the field.
+func (c *claims) over(m *message) {
+	if c.open && isOurClaim(c.value, m.c.authserv) {
+		m.remove()
 	}
 	c.open = false
 }

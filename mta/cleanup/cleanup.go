@@ -62,60 +62,24 @@ func New(o Options) *Cleanup {
 
 // Submit implements envelope.Submitter.
 func (c *Cleanup) Submit(ctx context.Context, s *envelope.Submission) (envelope.QueueID, error) {
-	p, err := c.prepare(ctx, s)
-	if err != nil {
+	m := c.begin(s)
+	if err := m.run(ctx); err != nil {
 		return "", errors.Join(dsn.From(err), s.Content.Close())
 	}
-	size := int64(len(p.prefix)) + p.content.Size()
+	size := int64(len(m.prefix)) + m.content.Size()
 	held, err := c.reserve(ctx, s, size)
 	if err != nil {
 		return "", errors.Join(dsn.From(err), s.Content.Close())
 	}
-	if err := c.o.Queue.Add(ctx, s.Envelope, p.prefix, p.content); err != nil {
+	if err := c.o.Queue.Add(ctx, s.Envelope, m.prefix, m.content); err != nil {
 		c.release(held)
 		return "", dsn.From(err)
 	}
 	env := s.Envelope
 	c.o.Log.Event(msglog.Queued{
 		ID: env.ID, Session: env.Origin.Session, Client: env.Origin.ClientAddr, From: env.Sender.String(),
-		Login: env.Origin.Login, Mechanism: env.Origin.Mechanism, MessageID: p.messageID, Proto: env.Origin.Protocol,
+		Login: env.Origin.Login, Mechanism: env.Origin.Mechanism, MessageID: m.messageID, Proto: env.Origin.Protocol,
 		Size: size, Recipients: len(env.Recipients),
 	})
 	return env.ID, nil
-}
-
-// prepared is a message that is ready for the queue.
-type prepared struct {
-	prefix    []byte
-	content   envelope.Content
-	messageID string
-}
-
-// prepare does everything but the queue's part. On an error the content is
-// still the submission's.
-func (c *Cleanup) prepare(ctx context.Context, s *envelope.Submission) (*prepared, error) {
-	h, err := c.readHeader(s.Content, s.Outside)
-	if err != nil {
-		return nil, dsn.Wrap(dsn.MailSystem, "Temporary failure while reading the message", err)
-	}
-	env := s.Envelope
-	env.Hops = h.received
-	if h.received >= c.o.Params.HopCountLimit {
-		return nil, dsn.New(dsn.LoopDetected, "Too many hops")
-	}
-	given := env.Recipients
-	if env.Recipients, err = c.expand(ctx, given); err != nil {
-		return nil, err
-	}
-	h.refuseLoops(env.Recipients)
-	if err := refuseAll(env); err != nil {
-		return nil, err
-	}
-	env.ID, env.Arrived = c.o.Queue.NewID(), c.o.Clock.Now()
-	p := &prepared{messageID: h.messageID}
-	p.prefix = c.received(env, given)
-	if s.Complete {
-		p.complete(c, env, h)
-	}
-	return p, c.assemble(p, s, h)
 }

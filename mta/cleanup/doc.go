@@ -4,10 +4,26 @@
 //
 // # What it does
 //
-// [Cleanup.Submit] reads the header once, refuses a message that goes in
-// circles, expands aliases, writes the trace header and calls the queue. When
-// it returns nil the message is on disk; when it returns an error nothing was
-// kept.
+// [Cleanup.Submit] lets a message pass its stages and calls the queue. When it
+// returns nil the message is on disk; when it returns an error nothing was kept.
+//
+// # Stages
+//
+// A stage is a row of begin in stages.go and a file. All of them see the header in
+// one pass (internal/header), and what one removes those behind it do not see; then
+// each does its work, in the same order, and may refuse the message:
+//
+//	claims    removes Authentication-Results in our name
+//	drops     removes the fields of cleanup.drop_headers
+//	facts     notes which of Date, From, Message-ID are there
+//	hops      counts Received, refuses a message that goes in circles
+//	aliases   expands the recipients
+//	loops     refuses recipients that are in a Delivered-To
+//	stamp     queue ID and Received
+//	complete  adds what mail of our users lacks
+//	assemble  decides what becomes the prefix and what stays where it lies
+//
+// The message that comes out:
 //
 //   - Received is put on top (RFC 5321 section 4.4), with the protocol name of
 //     RFC 3848, what TLS was used, and the recipient if there is only one.

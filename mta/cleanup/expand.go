@@ -11,6 +11,14 @@ import (
 	"toastmaster/internal/envelope"
 )
 
+// aliases expands the recipients.
+type aliases struct{ quiet }
+
+func (aliases) end(ctx context.Context, m *message) (err error) {
+	m.s.Envelope.Recipients, err = m.c.expand(ctx, m.given)
+	return err
+}
+
 // expand turns the recipients of a client into final ones, in their order,
 // each once. One whose aliases make a loop, or are too many, is kept with
 // Refused and does not concern the others.
@@ -67,21 +75,6 @@ func refusal(err error) *dsn.Error {
 		return dsn.Wrap(dsn.Make(5, 3, 5), "Alias expansion error", err)
 	}
 	return nil
-}
-
-// refuseAll is the answer when no recipient is left that can be delivered:
-// then the client should hear it instead of a report. A null sender can hear
-// neither; qmgr drops its mail with a line in the log.
-func refuseAll(env *envelope.Envelope) error {
-	if env.Sender.IsNull() || len(env.Recipients) == 0 {
-		return nil
-	}
-	for i := range env.Recipients {
-		if r := &env.Recipients[i]; r.Refused == nil && !r.Expanded {
-			return nil
-		}
-	}
-	return env.Recipients[0].Refused
 }
 
 // recipientList is a list of final recipients.

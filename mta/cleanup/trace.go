@@ -1,10 +1,22 @@
 package cleanup
 
 import (
+	"context"
+
 	"toastmaster/internal/addr"
 	"toastmaster/internal/envelope"
 	"toastmaster/internal/trace"
 )
+
+// stamp gives the message its ID and puts the Received field on top.
+type stamp struct{ quiet }
+
+func (stamp) end(_ context.Context, m *message) error {
+	env := m.s.Envelope
+	env.ID, env.Arrived = m.c.o.Queue.NewID(), m.c.o.Clock.Now()
+	m.prefix = m.c.received(env, m.given)
+	return nil
+}
 
 // received makes the Received field. given are the recipients as the client
 // gave them: more than one is named to nobody.
@@ -19,17 +31,26 @@ func (c *Cleanup) received(env *envelope.Envelope, given []envelope.Recipient) [
 }
 
 // complete adds what mail from our own users lacks (RFC 6409 section 8).
-func (p *prepared) complete(c *Cleanup, env *envelope.Envelope, h *header) {
-	if !h.hasMessageID {
-		p.messageID = "<" + env.Arrived.UTC().Format("20060102150405") + "." + string(env.ID) + "@" + c.domain + ">"
-		p.prefix = append(p.prefix, "Message-ID: "+p.messageID+"\n"...)
+type complete struct{ quiet }
+
+func (complete) end(_ context.Context, m *message) error {
+	if m.s.Complete {
+		m.complete(m.c, m.s.Envelope)
 	}
-	if !h.hasDate {
-		p.prefix = append(p.prefix, "Date: "...)
-		p.prefix = env.Arrived.AppendFormat(p.prefix, trace.DateFormat)
-		p.prefix = append(p.prefix, '\n')
+	return nil
+}
+
+func (m *message) complete(c *Cleanup, env *envelope.Envelope) {
+	if !m.hasMessageID {
+		m.messageID = "<" + env.Arrived.UTC().Format("20060102150405") + "." + string(env.ID) + "@" + c.domain + ">"
+		m.prefix = append(m.prefix, "Message-ID: "+m.messageID+"\n"...)
 	}
-	if !h.hasFrom {
+	if !m.hasDate {
+		m.prefix = append(m.prefix, "Date: "...)
+		m.prefix = env.Arrived.AppendFormat(m.prefix, trace.DateFormat)
+		m.prefix = append(m.prefix, '\n')
+	}
+	if !m.hasFrom {
 		from := env.Sender
 		if login, err := addr.Parse(env.Origin.Login); from.IsNull() && err == nil {
 			from = login
@@ -37,6 +58,6 @@ func (p *prepared) complete(c *Cleanup, env *envelope.Envelope, h *header) {
 		if from.IsNull() {
 			from = addr.Address{Local: "MAILER-DAEMON", Domain: c.o.Hostname}
 		}
-		p.prefix = append(p.prefix, "From: "+from.String()+"\n"...)
+		m.prefix = append(m.prefix, "From: "+from.String()+"\n"...)
 	}
 }

@@ -1,0 +1,141 @@
+package cleanup
+
+import (
+	"context"
+
+	"toastmaster/internal/dsn"
+	"toastmaster/internal/envelope"
+	"toastmaster/internal/header"
+)
+
+// stage is a step of the way of a message into the queue. All see the header in
+// one pass, line by line, and then come to their end one after the other. A new
+// stage is a file and a row in begin.
+type stage interface {
+	// line sees a line of the header, but for the fields that a stage before has
+	// removed.
+	line(m *message, l *header.Line)
+	// over says that the field of the lines before has come to its end.
+	over(m *message)
+	// end is the stage's work when the header was read. Its error refuses the
+	// message.
+	end(ctx context.Context, m *message) error
+}
+
+// quiet is a stage that does nothing; others have it inside, for what they leave
+// out.
+type quiet struct{}
+
+func (quiet) line(*message, *header.Line)         {}
+func (quiet) over(*message)                       {}
+func (quiet) end(context.Context, *message) error { return nil }
+
+// message is a message on its way, with what stages tell one another.
+type message struct {
+	c *Cleanup
+	s *envelope.Submission
+
+	// headless: the first line is none of a header and not empty. broken: a later
+	// one is, and where the header ends is a matter of taste.
+	headless, broken bool
+	// field is where the present one stands, removing whether it is to go, and
+	// seen how many stages see its lines.
+	field    span
+	removing bool
+	seen     int
+	// removed are the fields to be left out, in order.
+	removed []span
+
+	// What facts finds.
+	hasDate, hasFrom, hasMessageID bool
+	messageID                      string // for the log, without what is not printable
+
+	// given are the recipients as the client gave them.
+	given []envelope.Recipient
+	// prefix is what goes before content.
+	prefix  []byte
+	content envelope.Content
+
+	claims claims
+	loops  loops
+	hops   hops
+	stages [9]stage
+}
+
+// span is a part of the content.
+type span struct{ from, to int64 }
+
+// begin makes the stages of a message, in their order.
+func (c *Cleanup) begin(s *envelope.Submission) *message {
+	m := &message{c: c, s: s, given: s.Envelope.Recipients, content: s.Content}
+	m.stages = [...]stage{
+		&m.claims,  // Authentication-Results in our name are removed
+		drops{},    // cleanup.drop_headers
+		facts{},    // which fields there are
+		&m.hops,    // Received fields are counted
+		aliases{},  // recipients are expanded
+		&m.loops,   // recipients that had the message before are refused
+		stamp{},    // queue ID, Received
+		complete{}, // what mail of our users lacks
+		assemble{}, // what of this becomes the prefix
+	}
+	return m
+}
+
+// run reads the header and lets every stage come to its end.
+func (m *message) run(ctx context.Context) error {
+	if err := m.read(); err != nil {
+		return dsn.Wrap(dsn.MailSystem, "Temporary failure while reading the message", err)
+	}
+	for _, s := range m.stages {
+		if err := s.end(ctx, m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// read hands the lines of the header to the stages, in one pass with bounded
+// memory.
+func (m *message) read() error {
+	scanner := header.NewScanner(m.s.Content)
+	var l header.Line
+	for {
+		if err := scanner.Next(&l); err != nil {
+			return err
+		}
+		if l.Kind != header.Folded {
+			m.endField()
+			m.field.from, m.seen = l.From, len(m.stages)
+		}
+		m.field.to = l.To
+		switch {
+		case l.Kind == header.End:
+			return nil
+		case l.Kind == header.Other && l.From == 0:
+			m.headless = true
+		case l.Kind == header.Other:
+			m.broken = true
+		}
+		for i := 0; i < m.seen; i++ {
+			if m.stages[i].line(m, &l); m.removing && m.seen > i+1 {
+				m.seen = i + 1
+			}
+		}
+	}
+}
+
+func (m *message) endField() {
+	for _, s := range m.stages {
+		s.over(m)
+	}
+	if m.removing {
+		m.removed, m.removing = append(m.removed, m.field), false
+	}
+}
+
+// remove lets the present field go. At over it is the one that has just ended.
+func (m *message) remove() { m.removing = true }
+
+// plain says that the lines so far are a header that every reader reads alike.
+func (m *message) plain() bool { return !m.headless && !m.broken }
