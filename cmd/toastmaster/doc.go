@@ -1,6 +1,10 @@
 // Command toastmaster is the whole mail system: server, command line and, when
 // called as sendmail or mailq, those programs.
 //
+// Here is only which program it is called as (personality.go). The command line is
+// package cli, sendmail and its kin package sendmail, an instance that is served
+// internal/run; e2e has the tests that drive the program from outside.
+//
 // # Exit codes
 //
 //	0   done

@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+
+	"toastmaster/cmd/toastmaster/cli"
+	"toastmaster/cmd/toastmaster/sendmail"
 )
 
 // TestWhatOtherProgramsSay: the exit code, and one line in the name of the
@@ -16,18 +19,18 @@ func TestWhatOtherProgramsSay(t *testing.T) {
 		code    int
 		text    string
 	}{
-		{"postsuper", []string{"-d", "ALL"}, exUnavailable, "postsuper: not there yet"},
-		{"postqueue", []string{"-p"}, exUnavailable, "postqueue: not there yet"},
-		{"postcat", []string{"-q", "3X"}, exUnavailable, "postcat: not there yet"},
-		{"sendmail", []string{"-q"}, exConfig, "sendmail: "},
-		{"sendmail", []string{"-bp"}, exConfig, "sendmail: "},
-		{"sendmail", []string{"bad address@@"}, exUsage, "sendmail: bad recipient \"bad address@@\": "},
+		{"postsuper", []string{"-d", "ALL"}, sendmail.ExUnavailable, "postsuper: not there yet"},
+		{"postqueue", []string{"-p"}, sendmail.ExUnavailable, "postqueue: not there yet"},
+		{"postcat", []string{"-q", "3X"}, sendmail.ExUnavailable, "postcat: not there yet"},
+		{"sendmail", []string{"-q"}, sendmail.ExConfig, "sendmail: "},
+		{"sendmail", []string{"-bp"}, sendmail.ExConfig, "sendmail: "},
+		{"sendmail", []string{"bad address@@"}, sendmail.ExUsage, "sendmail: bad recipient \"bad address@@\": "},
 		{"toastmaster", []string{"queue", "delete", ""}, 2, "toastmaster: queue delete: an ID is empty"},
 	} {
 		var out bytes.Buffer
-		env := &environment{stdin: strings.NewReader("x\n"), stdout: &out, stderr: &out, getenv: func(string) string { return "" }}
+		env := &cli.Environment{Stdin: strings.NewReader("x\n"), Stdout: &out, Stderr: &out, Getenv: func(string) string { return "" }}
 		if c.program == "sendmail" && c.args[0][0] == '-' {
-			env.configFile = t.TempDir() + "/none.toml"
+			env.ConfigFile = t.TempDir() + "/none.toml"
 		}
 		got := run(t.Context(), env, c.program, c.args)
 		if text := out.String(); got != c.code || !strings.HasPrefix(text, c.text) || strings.Count(text, "\n") != 1 || strings.Contains(text, "angle-addr") {

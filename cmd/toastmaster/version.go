@@ -1,30 +1,6 @@
 package main
 
-import (
-	"fmt"
-	"runtime"
-	"runtime/debug"
-
-	"github.com/spf13/cobra"
-)
-
-func newVersionCommand(env *environment) *cobra.Command {
-	var asJSON bool
-	cmd := &cobra.Command{
-		Use:   "version",
-		Short: "Print the version",
-		Args:  noArguments,
-		RunE: func(*cobra.Command, []string) error {
-			if asJSON {
-				return printJSON(env.stdout, map[string]string{"version": version(), "go": runtime.Version()})
-			}
-			_, err := fmt.Fprintln(env.stdout, "toastmaster", version())
-			return err
-		},
-	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	return cmd
-}
+import "runtime/debug"
 
 // release is what `git describe` said when the Makefile built the program, "" for
 // a build without it.

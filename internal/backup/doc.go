@@ -14,7 +14,7 @@
 // # What it does not do
 //
 // It does not know what the files are and when they are consistent: that is
-// cmd/toastmaster and mailstore/snapshot. It encrypts nothing. It never removes a
+// internal/run/backup and mailstore/snapshot. It encrypts nothing. It never removes a
 // backup that is whole.
 //
 // # Promises

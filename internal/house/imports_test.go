@@ -72,6 +72,8 @@ var mayImport = []struct {
 	{"admin/api", []string{"internal/...", "directory", "admin/model", "admin/authz", "admin/store", "admin/jobs", "configs"}},
 	{"admin/client", []string{"admin/model"}},
 	{"web", nil},
+	// An instance is put together here: as a command it may import everything.
+	{"internal/run/...", []string{"..."}},
 	{"cmd/...", []string{"..."}},
 	{"bench/...", []string{"internal/testkit/..."}},
 }
@@ -103,6 +105,9 @@ func TestImportGraphMatchesTheTable(t *testing.T) {
 				t.Errorf("%s imports %s, which the table does not allow", p.ImportPath, imported)
 			}
 			test := slices.ContainsFunc(mayOnlyBeImportedByTests, func(pattern string) bool { return matches(pattern, imported) })
+			if matches("internal/run/...", imported) && !strings.HasPrefix(p.ImportPath, "cmd/") && !matches("internal/run/...", p.ImportPath) {
+				t.Errorf("%s imports %s, which only a command may", p.ImportPath, imported)
+			}
 			self := strings.HasPrefix(p.ImportPath, "cmd/") || strings.HasPrefix(p.ImportPath, "bench") || strings.HasPrefix(p.ImportPath, "internal/testkit")
 			if test && !self {
 				t.Errorf("%s imports %s outside of tests", p.ImportPath, imported)

@@ -12,7 +12,7 @@
 // # What it does not do
 //
 // It decides nothing: which parts belong together, and what a start does about
-// those that do not, is cmd/toastmaster's. It is no secret and no licence.
+// those that do not, is internal/run's. It is no secret and no licence.
 //
 // # Files
 //

@@ -4,7 +4,7 @@
 // # Adding an agent
 //
 // One package below mta with a type that has [Agent]'s two methods, and one
-// row in the transport table of cmd/toastmaster. qmgr, the log, the bounce
+// row in the transport table of internal/run. qmgr, the log, the bounce
 // generator and the retry schedule need no change.
 //
 // # Rules

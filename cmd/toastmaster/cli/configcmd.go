@@ -1,0 +1,239 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"toastmaster/configs"
+	"toastmaster/internal/run"
+)
+
+func newConfigCommand(env *Environment) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "config",
+		Short: "Check, show and explain the configuration",
+		Args:  noArguments,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newConfigCheckCommand(env), newConfigShowCommand(env), newConfigExplainCommand(env), newConfigSetCommand(env),
+		newConfigManualCommand(env), newConfigSampleCommand(env))
+	return cmd
+}
+
+func newConfigCheckCommand(env *Environment) *cobra.Command {
+	var asJSON, bind bool
+	cmd := &cobra.Command{
+		Use:   "check",
+		Short: "Read the file and everything it names, and start nothing",
+		Long: "Reads the file and everything it names, and starts nothing. Mistakes end with exit\n" +
+			"code 2, warnings do not, 1 means that it cannot be said now (a locked database).\n" +
+			"With --bind it tries the ports, too, without listening: those that another program\n" +
+			"has are a warning, those of the instance that runs are its own. With --json the answer\n" +
+			"is JSON in any case: file, status, mistakes, warnings.",
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			warnings, err := checkAll(cmd.Context(), env, bind)
+			if asJSON {
+				return checkJSON(env, warnings, err)
+			}
+			if err != nil {
+				return err
+			}
+			for _, w := range warnings {
+				fmt.Fprintln(env.Stderr, "warning:", w)
+			}
+			_, err = fmt.Fprintf(env.Stdout, "%s: no mistakes\n", env.File())
+			return err
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&bind, "bind", false, "try to bind the ports, too")
+	return cmd
+}
+
+// checkAll is all that can be said of the configuration, with bind of the ports, too.
+func checkAll(ctx context.Context, env *Environment, bind bool) (warnings []string, err error) {
+	c, err := env.Config()
+	if err != nil {
+		return nil, err
+	}
+	plan, err := run.Check(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	if warnings, err = run.Warnings(ctx, c, plan); err != nil || !bind {
+		return warnings, err
+	}
+	for _, w := range run.BusyPorts(ctx, c) {
+		warnings = append(warnings, w.Error())
+	}
+	return warnings, nil
+}
+
+// mistake is one of the configuration, for programs.
+type mistake struct {
+	File  string `json:"file"`
+	Line  int    `json:"line,omitempty"`
+	Param string `json:"param,omitempty"`
+	Text  string `json:"text"`
+}
+
+// checkJSON prints the outcome of a check. The status says the rest.
+func checkJSON(env *Environment, warnings []string, err error) error {
+	if warnings == nil {
+		warnings = []string{}
+	}
+	answer := map[string]any{"file": env.File(), "status": exitCode(err), "mistakes": mistakesOf(env, err), "warnings": warnings}
+	if err := printJSON(env.Stdout, answer); err != nil {
+		return err
+	}
+	return said(err)
+}
+
+// mistakesOf takes joined errors apart.
+func mistakesOf(env *Environment, err error) []mistake {
+	out := []mistake{}
+	var u *run.Usage
+	if errors.As(err, &u) {
+		err = u.Unwrap()
+	}
+	var place *configs.Error
+	switch joined, ok := err.(interface{ Unwrap() []error }); {
+	case err == nil:
+	case ok:
+		for _, e := range joined.Unwrap() {
+			out = append(out, mistakesOf(env, e)...)
+		}
+	case errors.As(err, &place):
+		out = append(out, mistake{place.File, place.Line, place.Param, place.Err.Error()})
+	default:
+		out = append(out, mistake{File: env.File(), Text: err.Error()})
+	}
+	return out
+}
+
+func newConfigShowCommand(env *Environment) *cobra.Command {
+	var all, asJSON bool
+	cmd := &cobra.Command{
+		Use:   "show",
+		Short: "Show the parameters that are not at their default",
+		Args:  noArguments,
+		RunE: func(*cobra.Command, []string) error {
+			c, err := env.Config()
+			if err != nil {
+				return err
+			}
+			var shown []configs.Param
+			for _, p := range c.Bound() {
+				if all || !p.IsDefault() {
+					shown = append(shown, p)
+				}
+			}
+			if asJSON {
+				return writeParamsJSON(env.Stdout, shown)
+			}
+			for _, p := range shown {
+				fmt.Fprintf(env.Stdout, "%s = %s\n", p.Name, p.Value())
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&all, "all", false, "show those at their default too")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+func newConfigExplainCommand(env *Environment) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "explain NAME|WORD...",
+		Short: "Explain a parameter, a section, or all that have to do with some words",
+		Long: "Explains the parameter or the section NAME; or those that Postfix or Dovecot call so\n" +
+			"(mynetworks); or those in whose name and text each WORD stands. Exit code 2: there are\n" +
+			"none; then it names those that share most words with it.",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return wrongUsage(cmd, "%s needs NAME", commandName(cmd))
+			}
+			return nil
+		},
+		RunE: func(_ *cobra.Command, args []string) error {
+			found := configs.Find(args)
+			if len(found) == 0 {
+				return unknownParam(args)
+			}
+			if asJSON {
+				return writeParamsJSON(env.Stdout, found)
+			}
+			for i, p := range found {
+				if i > 0 {
+					fmt.Fprintln(env.Stdout)
+				}
+				p.Explain(env.Stdout)
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+// unknownParam says what is nearest to what there is not.
+func unknownParam(args []string) error {
+	name := strings.Join(args, " ")
+	if suggestion := configs.Suggest(strings.Join(args, "_")); suggestion != "" {
+		return usageError("no parameter %q%s", name, suggestion)
+	}
+	var names []string
+	for _, p := range configs.Nearest(args) {
+		names = append(names, p.Name)
+	}
+	if len(names) == 0 {
+		return usageError("no parameter %q", name)
+	}
+	return usageError("no parameter %q; the nearest by words: %s", name, strings.Join(names, ", "))
+}
+
+func newConfigManualCommand(env *Environment) *cobra.Command {
+	return &cobra.Command{
+		Use:   "manual",
+		Short: "Print the manual of all parameters as Markdown",
+		Args:  noArguments,
+		RunE:  func(*cobra.Command, []string) error { return configs.WriteManual(env.Stdout) },
+	}
+}
+
+func newConfigSampleCommand(env *Environment) *cobra.Command {
+	return &cobra.Command{
+		Use:   "sample",
+		Short: "Print a configuration file with every parameter at its default",
+		Args:  noArguments,
+		RunE:  func(*cobra.Command, []string) error { return configs.WriteSample(env.Stdout) },
+	}
+}
+
+func writeParamsJSON(w io.Writer, params []configs.Param) error {
+	type row struct {
+		Name    string `json:"name"`
+		Type    string `json:"type"`
+		Value   string `json:"value"`
+		Default string `json:"default"`
+		Allowed string `json:"allowed"`
+		Text    string `json:"text"`
+		// Others is what Postfix and Dovecot call it.
+		Others []string `json:"others,omitempty"`
+	}
+	rows := []row{}
+	for _, p := range params {
+		rows = append(rows, row{p.Name, p.Kind, p.Value(), p.Default, p.Allowed, p.Text, p.Names})
+	}
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(rows)
+}

@@ -1,0 +1,184 @@
+package run
+
+import (
+	"context"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"toastmaster/configs"
+	"toastmaster/directory"
+)
+
+// Warnings is what serves, but not as somebody may think: for config check.
+func Warnings(ctx context.Context, c *configs.Config, plan StartPlan) ([]string, error) {
+	out := []string{}
+	for _, w := range fileWarnings(c, time.Now()) {
+		out = append(out, w.Error())
+	}
+	if len(plan.adopt) > 0 {
+		out = append(out, c.Mistake("main.instance", fmt.Errorf("the next start gives what has none an instance id: %s", plan.Adopted())).Error())
+		return out, nil // the database may have an older schema
+	}
+	if c.SMTPD.Postmaster == "" {
+		return out, nil
+	}
+	d, closeIt, err := openAnswers(c)
+	if err != nil {
+		return nil, err
+	}
+	if err := noPostmaster(ctx, c, directory.New(d, c.Main.RecipientDelimiter)); err != nil {
+		out = append(out, c.Mistake("smtpd.postmaster", err).Error())
+	}
+	return out, closeIt()
+}
+
+// warn logs the same at the start.
+func (i *Instance) warn(ctx context.Context) {
+	if os.Geteuid() == 0 {
+		i.log.Warn("configuration", "cause", i.config.Mistake("main.user", errors.New("the server runs as root: name a user, who owns main.data_dir, and it gives up root after its ports are open")))
+	}
+	for _, w := range fileWarnings(i.config, i.clock.Now()) {
+		if errors.Is(w, configs.ErrNoPostmaster) {
+			continue // the directory knows more
+		}
+		i.log.Warn("configuration", "cause", w)
+	}
+	if text := descriptorsFor(i.config).warning(); text != "" {
+		// The limit is this process's: config check has another.
+		i.log.Warn("configuration", "cause", text)
+	}
+	if err := noPostmaster(ctx, i.config, i.directory); err != nil {
+		i.log.Warn("configuration", "cause", i.config.Mistake("smtpd.postmaster", err))
+	}
+}
+
+// fileWarnings are about the configuration and the files that it names.
+func fileWarnings(c *configs.Config, now time.Time) []*configs.Error {
+	out := c.Warnings()
+	warn := func(param string, err error) {
+		if err != nil {
+			out = append(out, c.Mistake(param, err))
+		}
+	}
+	warn("", openTo(c.File, 0o007, "the configuration"))
+	named := false
+	for _, entry := range c.TLS.Certificates {
+		cert, key := configs.CertificateFiles(entry)
+		warn("tls.certificates", openTo(c.Path(key), 0o037, "the key"))
+		if key != cert {
+			warn("tls.certificates", openTo(c.Path(cert), 0o002, "the certificate"))
+		}
+		leaf, err := leafOf(c.Path(cert))
+		if err != nil {
+			continue // checkCertificates has said so
+		}
+		warn("tls.certificates", outOfTime(c.Path(cert), leaf, now))
+		named = named || leaf.VerifyHostname(c.Main.Hostname) == nil
+	}
+	if !named && len(c.TLS.Certificates) > 0 {
+		warn("tls.certificates", fmt.Errorf("no certificate is for main.hostname, %s: clients and mail hosts that check will not connect", c.Main.Hostname))
+	}
+	warn("directory.path", openTo(c.Path(c.Directory.Path), 0o007, "the database, which has the password hashes,"))
+	warn("store.path", openTo(c.Path(c.Store.Path), 0o007, "the mail store"))
+	warn("main.data_dir", openTo(c.Path(QueueDir), 0o007, "the queue"))
+	for _, address := range c.Listeners() {
+		warn(c.ListenParam(address), notHere(address))
+	}
+	for _, address := range c.LMTPD.Listen {
+		warn("lmtpd.listen", notReached(c, address))
+	}
+	return out
+}
+
+// notReached says that a socket which is for a group of its own lies in a folder that
+// this group may not enter.
+func notReached(c *configs.Config, address string) error {
+	path, isUnix := strings.CutPrefix(address, "unix:")
+	gid, err := socketGroup(c)
+	if !isUnix || err != nil || gid < 0 {
+		return nil
+	}
+	dir := filepath.Dir(c.Path(path))
+	info, err := os.Stat(dir)
+	if err != nil {
+		return nil // checkNames or the start says so
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if mode := info.Mode().Perm(); !ok || mode&0o001 != 0 || mode&0o010 != 0 && int(st.Gid) == gid {
+		return nil
+	}
+	return fmt.Errorf("%q is for the group %q, which may not enter %s (mode %04o): let the socket lie in a folder of its own, such as /run/toastmaster", address, c.LMTPD.UnixGroup, dir, info.Mode().Perm())
+}
+
+// openTo says that a file has one of the bits of mode that it should not have.
+func openTo(path string, bits fs.FileMode, what string) error {
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm()&bits == 0 {
+		return nil
+	}
+	can := "read"
+	if info.Mode().Perm()&bits&0o022 != 0 {
+		can = "changed"
+	}
+	return fmt.Errorf("%s may be %s by others: %s has mode %04o; `chmod %04o %s` mends it", what, can, path, info.Mode().Perm(), info.Mode().Perm()&^bits, path)
+}
+
+// leafOf is the first certificate of a file.
+func leafOf(file string) (*x509.Certificate, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		var block *pem.Block
+		if block, text = pem.Decode(text); block == nil {
+			return nil, fmt.Errorf("%s has no certificate", file)
+		}
+		if block.Type == "CERTIFICATE" {
+			return x509.ParseCertificate(block.Bytes)
+		}
+	}
+}
+
+// renewBefore is when a certificate of months should have been renewed; one of
+// days is renewed in the last third of its life.
+const renewBefore = 14 * 24 * time.Hour
+
+func outOfTime(file string, leaf *x509.Certificate, now time.Time) error {
+	const day = "2006-01-02"
+	switch {
+	case now.After(leaf.NotAfter):
+		return fmt.Errorf("the certificate %s expired on %s: no client will take it", file, leaf.NotAfter.Format(day))
+	case now.Before(leaf.NotBefore):
+		return fmt.Errorf("the certificate %s is not valid before %s", file, leaf.NotBefore.Format(day))
+	case leaf.NotAfter.Sub(now) < min(renewBefore, leaf.NotAfter.Sub(leaf.NotBefore)/3):
+		return fmt.Errorf("the certificate %s ends on %s: whatever renews it should have done so by now", file, leaf.NotAfter.Format(day))
+	}
+	return nil
+}
+
+// notHere says that a listener's address is none of this machine. It may become
+// one, so it is no mistake.
+func notHere(address string) error {
+	if strings.HasPrefix(address, "unix:") {
+		return nil
+	}
+	host, _, err := net.SplitHostPort(address)
+	if err != nil || host == "" {
+		return nil
+	}
+	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+	if err != nil {
+		return fmt.Errorf("%q cannot be listened on: %w", address, err)
+	}
+	return l.Close()
+}

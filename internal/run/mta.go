@@ -1,0 +1,92 @@
+package run
+
+import (
+	"context"
+
+	"toastmaster/configs"
+	"toastmaster/directory"
+	"toastmaster/internal/dsn"
+	"toastmaster/internal/service"
+	"toastmaster/internal/smtpserver"
+	"toastmaster/mailstore"
+	"toastmaster/mailstore/lmtpd"
+	"toastmaster/mta/cleanup"
+	"toastmaster/mta/smtp"
+	"toastmaster/mta/smtpd"
+)
+
+// aliasLimits are those of whoever expands aliases.
+func aliasLimits(c configs.Cleanup) directory.Limits {
+	return directory.Limits{Depth: c.AliasDepthLimit, Addresses: c.AliasExpandLimit}
+}
+
+// openPipeline makes what all mail comes in by: one cleanup, and one smtpd for
+// its three kinds of port.
+func (i *Instance) openPipeline(context.Context) error {
+	i.cleanup = cleanup.New(cleanup.Options{
+		Params: i.config.Cleanup, Hostname: i.config.Main.Hostname, Directory: i.directory,
+		Queue: i.queue, Log: i.log, Clock: i.clock, OverQuotaTemporary: i.config.Qmgr.OverQuotaTemporary,
+		Reserve: func(ctx context.Context, m directory.Mailbox, id string, size int64) *dsn.Error {
+			return mailstore.DSN(i.mail.Reserve(ctx, mailstore.AccountOf(m), id, size))
+		},
+		Release: func(m directory.Mailbox, id string) { i.mail.Release(mailstore.AccountOf(m), id) },
+	})
+	var err error
+	i.smtpd, err = i.newSMTPD()
+	return err
+}
+
+func (i *Instance) newSMTPD() (*smtpd.Daemon, error) {
+	o := smtpd.Options{
+		Params: i.config.SMTPD, Hostname: i.config.Main.Hostname, Trusted: i.trusted,
+		Directory: i.directory, Aliases: aliasLimits(i.config.Cleanup), Authenticate: i.auth.Authenticate,
+		Logins: i.sessions, Counter: i.anvil, Ours: i.host.HasLiteral,
+		Fits: func(ctx context.Context, m directory.Mailbox, size int64) *dsn.Error {
+			return mailstore.DSN(i.mail.Fits(ctx, mailstore.AccountOf(m), size))
+		},
+		OverQuotaTemporary: i.config.Qmgr.OverQuotaTemporary,
+		Room:               i.queue.Room, Submitter: i.cleanup, Spool: i.queue.Spool(), TLS: i.tls, HandshakeTimeout: i.config.TLS.HandshakeTimeout,
+		Log: i.log, Clock: i.clock,
+	}
+	if i.config.SMTPD.ResolveTimeout > 0 {
+		o.Resolver = smtp.NewResolver(i.config.SMTP.Resolver)
+	}
+	return smtpd.New(o)
+}
+
+func openSMTPD(i *Instance) (service.Service, error) {
+	return i.smtpServer("smtpd", i.smtpd.MX(), i.config.SMTPD.Listen, nil)
+}
+
+func openSubmission(i *Instance) (service.Service, error) {
+	return i.smtpServer("submission", i.smtpd.Submission(), i.config.SMTPD.SubmissionListen, nil)
+}
+
+func openSubmissions(i *Instance) (service.Service, error) {
+	return i.smtpServer("submissions", i.smtpd.Submissions(), nil, i.config.SMTPD.SubmissionsListen)
+}
+
+// smtpServer is what the three kinds of port share.
+func (i *Instance) smtpServer(name string, handler *smtpserver.Server, plain, tls []string) (service.Service, error) {
+	c := i.config.SMTPD
+	return i.server(serverOptions{
+		name: name, plain: plain, tls: tls, handler: handler, busy: handler.BusyReply(),
+		connections: c.MaxConnections, perClient: c.MaxClient, drain: c.DrainTimeout,
+		reserved: c.Reserved, stress: c.StressAt(), files: filesMail, admit: smtpd.Admission(name, c, i.anvil),
+	})
+}
+
+func openLMTPD(i *Instance) (service.Service, error) {
+	c := i.config.LMTPD
+	d := lmtpd.New(lmtpd.Options{
+		Params: c, Hostname: i.config.Main.Hostname, Directory: i.directory, Store: i.mail,
+		TLS: i.tls, HandshakeTimeout: i.config.TLS.HandshakeTimeout, Log: i.log, Clock: i.clock,
+	})
+	handler := d.Handler()
+	return i.server(serverOptions{
+		name: "lmtpd", plain: c.Listen, handler: handler, busy: handler.BusyReply(),
+		connections: c.MaxConnections, perClient: c.MaxClient, limitTrusted: true, drain: c.DrainTimeout,
+		stress: c.StressAt(), files: filesMail,
+		allowed: configs.Prefixes(c.TrustedNetworks), denied: handler.DeniedReply(),
+	})
+}

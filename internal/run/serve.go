@@ -1,0 +1,275 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"toastmaster/admin/model"
+	"toastmaster/configs"
+	"toastmaster/internal/clock"
+	"toastmaster/internal/service"
+)
+
+// stopGrace is what the stop of a stage may take beyond the drain of its
+// connections: closing what does not end, reports that are being queued.
+const stopGrace = time.Minute
+
+// StopTimeout bounds the stop of one stage. It is longer than any drain and
+// than the end of the deliveries under way (qmgr.end_timeout), or a
+// drain_timeout that somebody raised would end in a store closed under the
+// sessions that still use it.
+func StopTimeout(c *configs.Config) time.Duration {
+	return stopGrace + max(c.SMTPD.DrainTimeout, c.LMTPD.DrainTimeout, c.IMAPD.DrainTimeout, c.POP3D.DrainTimeout, c.Admin.DrainTimeout,
+		c.Qmgr.EndTimeout)
+}
+
+// Options are what an instance is served with.
+type Options struct {
+	Config *configs.Config
+	// Version is what the program calls itself, in the API and the panel.
+	Version string
+	// Stderr hears that the instance is ready. Getenv is what the service manager
+	// says.
+	Stderr io.Writer
+	Getenv func(string) string
+	// OnReady, which may be nil, is called when every listener is open; an error from
+	// it stops the instance.
+	OnReady func(context.Context) error
+}
+
+// Serve runs an instance until ctx ends, which is a stop in order and no error.
+func Serve(ctx context.Context, o Options) (err error) {
+	c := o.Config
+	// From the first moment: a log rotation during a long recovery must not
+	// end the process, as a SIGHUP that nobody waits for does.
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	// A reader of standard error that ends must not end the service, as a
+	// SIGPIPE does; the log counts what it cannot write.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	if err := descriptorsFor(c).refusal(); err != nil { // config check has another limit
+		return &Usage{err}
+	}
+	if _, err := Check(ctx, c); err != nil {
+		return err
+	}
+	p, err := giveUpRoot(c)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.close()) }()
+	i, err := openInstance(ctx, o, p)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, i.Close()) }()
+	i.group, err = i.assemble()
+	if err != nil {
+		return err
+	}
+	i.group.Stopping = i.noteStopping
+	i.warn(ctx)
+	notify := service.NewNotifier(o.Getenv)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+
+	watcher := make(chan struct{})
+	go func() {
+		defer close(watcher)
+		i.watch(ctx, o, notify, hangup, cancel)
+	}()
+	err = i.group.Run(ctx)
+	cancel(nil)
+	<-watcher
+	if cause := context.Cause(ctx); err == nil && cause != nil && !errors.Is(cause, context.Canceled) {
+		err = cause
+	}
+	return err
+}
+
+// noteStopping logs why the stop begins: a signal, or what failed.
+func (i *Instance) noteStopping(why error) {
+	i.stopping = i.clock.Now()
+	if errors.Is(why, context.Canceled) {
+		i.log.Info("stopping", "reason", why.Error())
+		return
+	}
+	i.log.Error("stopping", "reason", "failure", "cause", why)
+}
+
+// noteStopped logs that all is closed but the log.
+func (i *Instance) noteStopped() error {
+	if !i.stopping.IsZero() {
+		i.log.Info("stopped", "duration", i.clock.Now().Sub(i.stopping).Round(time.Millisecond))
+	}
+	return nil
+}
+
+// watch announces readiness, serves SIGHUP and announces the stop. Each step has a
+// fence of its own: none may end the mail service, or the watch.
+func (i *Instance) watch(ctx context.Context, o Options, notify *service.Notifier, hangup <-chan os.Signal, cancel context.CancelCauseFunc) {
+	ready := i.group.Ready()
+	for {
+		select {
+		case <-ready:
+			ready = nil
+			_ = i.fenced("start", func() error {
+				Say(i.clock, o.Stderr, fmt.Sprintf("toastmaster: ready, %s\n", i.summary()))
+				i.noteError("sd_notify", notify.Ready())
+				return nil
+			})
+			if o.OnReady == nil {
+				continue
+			}
+			if err := i.fenced("start", func() error { return o.OnReady(ctx) }); err != nil {
+				cancel(err)
+				return
+			}
+		case <-hangup:
+			i.announceReload(notify)
+		case answer := <-i.reloads:
+			answer <- i.announceReload(notify) // has room
+		case <-ctx.Done():
+			_ = i.fenced("stop", func() error {
+				i.noteError("sd_notify", notify.Stopping())
+				return nil
+			})
+			return
+		}
+	}
+}
+
+// announceReload reloads, and tells the service manager. A panic is a reload that
+// failed: what it was about to take over may be taken over in part, and mail goes on.
+func (i *Instance) announceReload(notify *service.Notifier) (done reloaded) {
+	err := i.fenced("reload", func() error {
+		i.noteError("sd_notify", notify.Reloading())
+		defer func() { i.noteError("sd_notify", notify.Ready()) }()
+		done = i.reload()
+		return nil
+	})
+	if err != nil {
+		return reloaded{err: errors.New("internal error, see the log")}
+	}
+	return done
+}
+
+// fenced runs a step of the process's own.
+func (i *Instance) fenced(step string, f func() error) error {
+	return service.Fenced(i.log, f, "service", "toastmaster", "step", step)
+}
+
+// sayTimeout is how long the service waits for a reader of standard error.
+const sayTimeout = time.Second
+
+// Say writes to standard error, and goes on when nobody reads there; the writer
+// then ends with the process.
+func Say(clk clock.Clock, w io.Writer, text string) {
+	done := make(chan struct{})
+	go func() {
+		// No fence: a write to a file is all there is.
+		defer close(done)
+		_, _ = io.WriteString(w, text)
+	}()
+	timer := clk.NewTimer(sayTimeout)
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-timer.C():
+	}
+}
+
+func (i *Instance) noteError(what string, err error) {
+	if err != nil {
+		i.log.Warn(what, "cause", err)
+	}
+}
+
+// summary counts what listens.
+func (i *Instance) summary() string {
+	services, listeners := 0, 0
+	for _, s := range i.group.Status() {
+		services++
+		listeners += len(s.Listeners)
+	}
+	one := func(n int, what string) string {
+		if n == 1 {
+			return "1 " + what
+		}
+		return fmt.Sprintf("%d %ss", n, what)
+	}
+	return one(services, "service") + " on " + one(listeners, "listener")
+}
+
+// reload reads the file again. A mistake in it is logged and the old
+// configuration stays in force. No service takes parameters over so far: what has
+// changed is named in the log as waiting for a restart.
+func (i *Instance) reload() reloaded {
+	logErr, certErr := i.log.Reopen(), i.certificates.Reload()
+	c, err := configs.Load(i.config.File)
+	if err == nil {
+		err = CheckFiles(c)
+	}
+	if err == nil {
+		err = service.Reload(i.group, c)
+	}
+	if err != nil {
+		// The check has met the same files, and names their parameter.
+		err = withNew(err, logErr, certErr)
+		i.log.Error("reload", "status", "failed", "cause", err)
+		return reloaded{err: err}
+	}
+	fileErr := errors.Join(logErr, certErr)
+	i.noteError("reload", fileErr)
+	i.answers.Invalidate()
+	if changed := i.config.Changed(c); len(changed) > 0 {
+		i.log.Warn("reload", "status", "needs a restart", "parameters", strings.Join(changed, ", "))
+		return reloaded{changed, fileErr}
+	}
+	i.log.Info("reload", "status", "ok")
+	return reloaded{err: fileErr}
+}
+
+// withNew joins err with those of others that it does not tell already.
+func withNew(err error, others ...error) error {
+	all := []error{}
+	for _, o := range others {
+		if o != nil && !strings.Contains(err.Error(), o.Error()) {
+			all = append(all, o)
+		}
+	}
+	return errors.Join(append(all, err)...)
+}
+
+// reloaded is what became of a reload.
+type reloaded struct {
+	needRestart []string
+	err         error
+}
+
+// askReload does what SIGHUP does, and waits for it: for the API.
+func (i *Instance) askReload(ctx context.Context) ([]string, error) {
+	answer := make(chan reloaded, 1)
+	select {
+	case i.reloads <- answer:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	select {
+	case r := <-answer:
+		if r.err != nil {
+			return nil, &model.Error{Kind: model.Invalid, Text: r.err.Error()}
+		}
+		return r.needRestart, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}

@@ -1,0 +1,231 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/netip"
+	"strings"
+	"syscall"
+	"time"
+
+	"toastmaster/configs"
+	"toastmaster/internal/dsn"
+	"toastmaster/internal/service"
+	"toastmaster/mailstore/imapd"
+	"toastmaster/mailstore/login"
+	"toastmaster/mailstore/pop3d"
+	"toastmaster/mta/qmgr"
+)
+
+// serviceRow is one service of the project's master.cf. A service may use all
+// services of lower stages; they are stopped after it.
+type serviceRow struct {
+	name  string
+	stage int
+	open  func(*Instance) (service.Service, error)
+}
+
+// serviceTable lists every service. A new one is a row here.
+func serviceTable() []serviceRow {
+	return []serviceRow{
+		{"store", 0, openStoreService},
+		{"sessions", 0, openSessionsService},
+		{"queue", 1, openQueueService},
+		{"qmgr", 2, openQmgr},
+		{"imapd", 3, openIMAPD},
+		{"pop3d", 3, openPOP3D},
+		{"lmtpd", 3, openLMTPD},
+		{"smtpd", 3, openSMTPD},
+		{"submission", 3, openSubmission},
+		{"submissions", 3, openSubmissions},
+		{"admin", 4, openAdmin},
+	}
+}
+
+// assemble makes the services and opens their listeners.
+func (i *Instance) assemble() (*service.Group, error) {
+	g := &service.Group{GroupName: "toastmaster", StopTimeout: StopTimeout(i.config), Log: i.log, Clock: i.clock}
+	// Known before the rows are opened: the admin service shows its status.
+	i.group = g
+	for _, row := range serviceTable() {
+		s, err := row.open(i)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", row.name, err)
+		}
+		for len(g.Stages) <= row.stage {
+			g.Stages = append(g.Stages, nil)
+		}
+		g.Stages[row.stage] = append(g.Stages[row.stage], s)
+	}
+	return g, nil
+}
+
+// background is a part that was opened before and now gets its goroutine.
+type background struct {
+	name string
+	run  func(context.Context) error
+}
+
+func (b background) Name() string                  { return b.name }
+func (b background) Run(ctx context.Context) error { return b.run(ctx) }
+
+func openStoreService(i *Instance) (service.Service, error) {
+	return background{"store", i.mail.Run}, nil
+}
+
+// openSessionsService ends sessions whose log-in is not good any more.
+func openSessionsService(i *Instance) (service.Service, error) {
+	return background{"sessions", i.sessions.Run}, nil
+}
+
+func openQueueService(i *Instance) (service.Service, error) {
+	return background{"queue", i.queue.Run}, nil
+}
+
+func openQmgr(i *Instance) (service.Service, error) {
+	parts, err := i.qmgrParts()
+	if err != nil {
+		return nil, err
+	}
+	return qmgr.New(i.config.Qmgr, parts), nil
+}
+
+// serverOptions is what the server of a protocol needs beside its handler.
+type serverOptions struct {
+	name                   string
+	plain, tls             []string
+	handler                service.Handler
+	connections, perClient int
+	drain                  time.Duration
+	busy                   string
+	// allowed and denied are service.Server's.
+	allowed []netip.Prefix
+	denied  string
+	// limitTrusted counts clients in main.trusted_networks, too.
+	limitTrusted     bool
+	reserved, stress int
+	// files is how many descriptors a connection takes, its own included.
+	files int
+	admit func(netip.Addr) *dsn.Error
+}
+
+// server makes the server of a protocol and opens its listeners.
+func (i *Instance) server(o serverOptions) (service.Service, error) {
+	s := &service.Server{
+		ServiceName: o.name, Handler: o.handler, Busy: o.busy, Denied: o.denied, Log: i.log, Clock: i.clock,
+		Admit: o.admit, Counter: i.anvil,
+		Limits: service.Limits{
+			Connections: o.connections, PerClient: o.perClient, IPv6Prefix: 64, Trusted: i.trusted,
+			Reserved: o.reserved, Stress: o.stress, Files: i.files, Cost: o.files,
+			HandshakeTimeout: i.config.TLS.HandshakeTimeout, DrainTimeout: o.drain,
+		},
+	}
+	s.Limits.Allowed = o.allowed
+	if o.limitTrusted {
+		s.Limits.Trusted = nil
+	}
+	for _, address := range o.plain {
+		l, err := i.listen(address)
+		if err != nil {
+			return nil, err
+		}
+		s.Listeners = append(s.Listeners, service.Listener{Listener: l})
+	}
+	for _, address := range o.tls {
+		l, err := i.listen(address)
+		if err != nil {
+			return nil, err
+		}
+		s.Listeners = append(s.Listeners, service.Listener{Listener: l, TLS: i.tls})
+	}
+	return s, nil
+}
+
+// socketMode lets the owner and the group of the instance connect.
+const socketMode fs.FileMode = 0o660
+
+// listen opens an address of the configuration and closes it with the
+// instance, whatever became of its service.
+func (i *Instance) listen(address string) (net.Listener, error) {
+	l := i.privileged.take(address)
+	if l == nil {
+		var err error
+		if l, err = listenOn(i.config, address); err != nil {
+			return nil, err
+		}
+	}
+	i.onClose(func() error { return closeQuietly(l) })
+	return l, nil
+}
+
+// listenOn opens an address of the configuration.
+func listenOn(c *configs.Config, address string) (net.Listener, error) {
+	param := c.ListenParam(address)
+	if path, ok := strings.CutPrefix(address, "unix:"); ok {
+		address = "unix:" + c.Path(path)
+	}
+	l, err := openListener(c, address, param)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		err = fmt.Errorf("%w: end the process that has it, or choose another address", err)
+	}
+	if err != nil && param != "" {
+		return nil, c.Mistake(param, err)
+	}
+	return l, err
+}
+
+// openListener opens the socket of LMTP as its parameters say, which is for others, and
+// every other one for the instance's own group.
+func openListener(c *configs.Config, address, param string) (net.Listener, error) {
+	path, isUnix := strings.CutPrefix(address, "unix:")
+	if !isUnix || param != "lmtpd.listen" {
+		return service.Listen(address, socketMode)
+	}
+	gid, err := socketGroup(c)
+	if err != nil {
+		return nil, err
+	}
+	return service.ListenUnix(path, c.LMTPD.SocketMode(), gid)
+}
+
+// closeQuietly closes a listener that its service may have closed already.
+func closeQuietly(l net.Listener) error {
+	if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
+}
+
+func openIMAPD(i *Instance) (service.Service, error) {
+	c := i.config.IMAPD
+	handler := imapd.New(imapd.Options{
+		Config: c, Store: i.mail, Auth: i.auth, TLS: i.tls, HandshakeTimeout: i.config.TLS.HandshakeTimeout,
+		Hostname: i.config.Main.Hostname, Counter: i.anvil, Watch: i.sessions, Log: i.log, Clock: i.clock,
+	})
+	return i.server(serverOptions{
+		name: "imapd", plain: c.Listen, tls: c.ListenTLS, handler: handler,
+		connections: c.MaxConnections, perClient: c.MaxClient, drain: c.DrainTimeout, busy: imapd.Busy,
+		reserved: c.Reserved, stress: c.StressAt(), files: filesMailbox, admit: service.ConnectRate("imapd", i.anvil, c.ConnectionRate),
+	})
+}
+
+func openPOP3D(i *Instance) (service.Service, error) {
+	c := i.config.POP3D
+	gate := &login.Gate{
+		Service: "pop3d", Authenticate: i.auth.Authenticate, Open: i.mail.User, TLS: i.tls,
+		SecureNetworks: login.Loopback(), Timeout: c.LoginTimeout, StressTimeout: c.StressTimeout, HandshakeTimeout: i.config.TLS.HandshakeTimeout,
+		MaxFailures: c.MaxLoginFailures, PerUser: c.MaxUserIP, Counter: i.anvil, Watch: i.sessions, Log: i.log,
+	}
+	handler, err := pop3d.New(pop3d.Options{Config: c, Hostname: i.config.Main.Hostname, Gate: gate, Log: i.log})
+	if err != nil {
+		return nil, err
+	}
+	return i.server(serverOptions{
+		name: "pop3d", plain: c.Listen, tls: c.ListenTLS, handler: handler,
+		connections: c.MaxConnections, perClient: c.MaxClient, drain: c.DrainTimeout, busy: pop3d.Busy,
+		reserved: c.Reserved, stress: c.StressAt(), files: filesMailbox, admit: service.ConnectRate("pop3d", i.anvil, c.ConnectionRate),
+	})
+}
