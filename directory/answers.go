@@ -31,10 +31,6 @@ func (o Outcome) String() string {
 	return "misconfigured"
 }
 
-// ErrUnavailable is wrapped by what a source says of itself when it is not the
-// one that was opened: removed, replaced, cut short.
-var ErrUnavailable = errors.New("unavailable")
-
 // Error is every answer but Found.
 type Error struct {
 	Outcome Outcome

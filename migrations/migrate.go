@@ -11,10 +11,14 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"toastmaster/internal/db"
 )
 
+// files has a folder for each dialect.
+//
 //go:embed sqlite/*.sql
-var sqliteFiles embed.FS
+var files embed.FS
 
 // ErrNewer is wrapped when the database's schema is newer than this binary
 // knows.
@@ -27,32 +31,53 @@ type step struct {
 	up, down string
 }
 
-// Latest is the version that this binary needs.
-func Latest() (int, error) {
-	steps, err := load(sqliteFiles, "sqlite")
-	if err != nil {
-		return 0, err
-	}
-	return len(steps), nil
+// Schema is the schema in the words of one dialect.
+type Schema struct {
+	dialect db.Dialect
+	files   fs.FS
 }
 
-// Version is the version of the schema in db, 0 for an empty database.
-func Version(ctx context.Context, db *sql.DB) (int, error) {
-	conn, err := db.Conn(ctx)
-	if err != nil {
-		return 0, err
-	}
-	defer conn.Close()
-	return version(ctx, conn)
-}
+// For is the schema of a dialect, whose files are in the folder of its name.
+func For(d db.Dialect) Schema { return Schema{d, files} }
+
+// sqlite is the schema that the functions below are about.
+func sqlite() Schema { return For(db.SQLite{}) }
+
+// Latest is the version that this binary needs.
+func Latest() (int, error) { return sqlite().Latest() }
+
+// Version is the version of the schema in an SQLite database, 0 for an empty one.
+func Version(ctx context.Context, on *sql.DB) (int, error) { return sqlite().Version(ctx, on) }
 
 // Known is ErrNewer when the schema is newer than this binary knows.
-func Known(ctx context.Context, db *sql.DB) error {
-	latest, err := Latest()
+func Known(ctx context.Context, on *sql.DB) error { return sqlite().Known(ctx, on) }
+
+// Up brings the schema of an SQLite database to the latest version; see the
+// package comment for errors. on is for writing (db.Options.Write).
+func Up(ctx context.Context, on *sql.DB) error { return sqlite().Up(ctx, on) }
+
+// Down takes the schema back to version target. Data that the older schema
+// cannot hold is lost.
+func Down(ctx context.Context, on *sql.DB, target int) error { return sqlite().Down(ctx, on, target) }
+
+func (s Schema) steps() ([]step, error) { return load(s.files, s.dialect.Name()) }
+
+// Latest is that of the package.
+func (s Schema) Latest() (int, error) {
+	steps, err := s.steps()
+	return len(steps), err
+}
+
+// Version is that of the package.
+func (s Schema) Version(ctx context.Context, on *sql.DB) (int, error) { return s.version(ctx, on) }
+
+// Known is that of the package.
+func (s Schema) Known(ctx context.Context, on *sql.DB) error {
+	latest, err := s.Latest()
 	if err != nil {
 		return err
 	}
-	now, err := Version(ctx, db)
+	now, err := s.version(ctx, on)
 	if err == nil && now > latest {
 		err = newer(now, latest)
 	}
@@ -63,100 +88,93 @@ func newer(now, latest int) error {
 	return fmt.Errorf("%w: it is %d, known is %d", ErrNewer, now, latest)
 }
 
-// Up brings the schema to the latest version. db must be SQLite; see the
-// package comment for errors.
-func Up(ctx context.Context, db *sql.DB) error {
-	steps, err := load(sqliteFiles, "sqlite")
+// Up is that of the package.
+func (s Schema) Up(ctx context.Context, on *sql.DB) error {
+	steps, err := s.steps()
 	if err != nil {
 		return err
 	}
-	return move(ctx, db, steps, len(steps))
+	return s.move(ctx, on, steps, len(steps))
 }
 
-// Down takes the schema back to version target. Data that the older schema
-// cannot hold is lost.
-func Down(ctx context.Context, db *sql.DB, target int) error {
-	steps, err := load(sqliteFiles, "sqlite")
+// Down is that of the package.
+func (s Schema) Down(ctx context.Context, on *sql.DB, target int) error {
+	steps, err := s.steps()
 	if err != nil {
 		return err
 	}
 	if target < 0 || target > len(steps) {
 		return fmt.Errorf("no schema version %d, the latest is %d", target, len(steps))
 	}
-	return move(ctx, db, steps, target)
+	return s.move(ctx, on, steps, target)
 }
 
 // move goes one step at a time until the version is target.
-func move(ctx context.Context, db *sql.DB, steps []step, target int) error {
-	conn, err := db.Conn(ctx)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
+func (s Schema) move(ctx context.Context, on *sql.DB, steps []step, target int) error {
 	for {
-		done, err := moveOne(ctx, conn, steps, target)
+		done, err := s.moveOne(ctx, on, steps, target)
 		if err != nil || done {
 			return err
 		}
 	}
 }
 
-// moveOne reads the version and takes one step towards target, under the
-// write lock.
-func moveOne(ctx context.Context, conn *sql.Conn, steps []step, target int) (done bool, err error) {
-	// database/sql has no BEGIN IMMEDIATE; the deferred transaction that it
-	// would open reads the version before it holds the lock.
-	if _, err := conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
+// moveOne reads the version and takes one step towards target, under the lock of
+// writers.
+func (s Schema) moveOne(ctx context.Context, on *sql.DB, steps []step, target int) (done bool, err error) {
+	tx, err := s.dialect.Lock(ctx, on)
+	if err != nil {
 		return false, err
 	}
-	now, err := version(ctx, conn)
+	now, err := s.version(ctx, tx)
 	switch {
 	case err != nil:
 	case now > len(steps):
 		err = newer(now, len(steps))
 	case now < target:
-		err = apply(ctx, conn, steps[now], true)
+		err = s.apply(ctx, tx, steps[now], true)
 	case now > target:
-		err = apply(ctx, conn, steps[now-1], false)
+		err = s.apply(ctx, tx, steps[now-1], false)
 	default:
 		done = true
 	}
 	if err != nil {
-		_, rollbackErr := conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
-		return false, errors.Join(err, rollbackErr)
+		rollback := tx.Rollback()
+		if errors.Is(rollback, sql.ErrTxDone) { // the context ended it
+			rollback = nil
+		}
+		return false, errors.Join(err, rollback)
 	}
-	_, err = conn.ExecContext(ctx, "COMMIT")
-	return done, err
+	return done, tx.Commit()
 }
 
-func apply(ctx context.Context, conn *sql.Conn, s step, up bool) error {
-	text, record, args := s.up,
-		"INSERT INTO schema_migrations (version, name, applied_at) VALUES (?, ?, ?)",
-		[]any{s.version, s.name, time.Now().UnixMilli()}
+func (s Schema) apply(ctx context.Context, tx *sql.Tx, one step, up bool) error {
+	text, record, args := one.up,
+		"INSERT INTO schema_migrations (version, name, applied_at) VALUES (?1, ?2, ?3)",
+		[]any{one.version, one.name, time.Now().UnixMilli()}
 	if !up {
-		text, record, args = s.down, "DELETE FROM schema_migrations WHERE version = ?", []any{s.version}
+		text, record, args = one.down, "DELETE FROM schema_migrations WHERE version = ?1", []any{one.version}
 	}
-	if _, err := conn.ExecContext(ctx, text); err != nil {
-		return fmt.Errorf("schema version %d (%s): %w", s.version, s.name, err)
+	if _, err := tx.ExecContext(ctx, text); err != nil {
+		return fmt.Errorf("schema version %d (%s): %w", one.version, one.name, err)
 	}
-	_, err := conn.ExecContext(ctx, "CREATE TABLE IF NOT EXISTS schema_migrations"+
+	_, err := tx.ExecContext(ctx, "CREATE TABLE IF NOT EXISTS schema_migrations"+
 		" (version INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at INTEGER NOT NULL)")
 	if err != nil {
 		return err
 	}
-	_, err = conn.ExecContext(ctx, record, args...)
+	_, err = tx.ExecContext(ctx, s.dialect.Bind(record), args...)
 	return err
 }
 
 // version reads the highest version; without the table it is 0.
-func version(ctx context.Context, conn *sql.Conn) (int, error) {
-	var tables int
-	err := conn.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'schema_migrations'").Scan(&tables)
-	if err != nil || tables == 0 {
+func (s Schema) version(ctx context.Context, on db.Queryer) (int, error) {
+	there, err := s.dialect.HasTable(ctx, on, "schema_migrations")
+	if err != nil || !there {
 		return 0, err
 	}
 	var v int
-	err = conn.QueryRowContext(ctx, "SELECT COALESCE(max(version), 0) FROM schema_migrations").Scan(&v)
+	err = on.QueryRowContext(ctx, "SELECT COALESCE(max(version), 0) FROM schema_migrations").Scan(&v)
 	return v, err
 }
 

@@ -4,23 +4,34 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"testing/fstest"
+	"time"
 
-	_ "modernc.org/sqlite"
+	"toastmaster/internal/db"
 )
 
 func open(t *testing.T) *sql.DB {
 	t.Helper()
-	db, err := sql.Open("sqlite", "file:"+filepath.Join(t.TempDir(), "x.db")+"?_pragma=foreign_keys(1)&_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)")
+	path := filepath.Join(t.TempDir(), "x.db")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return openFile(t, path)
+}
+
+func openFile(t *testing.T, path string) *sql.DB {
+	t.Helper()
+	on, err := db.SQLite{}.Open(context.Background(), db.Options{Source: path, Write: true, BusyTimeout: 5 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { db.Close() })
-	return db
+	t.Cleanup(func() { on.Close() })
+	return on
 }
 
 func schema(t *testing.T, db *sql.DB) string {
@@ -62,11 +73,11 @@ func TestUpDownUp(t *testing.T) {
 	wantVersion(0)
 	states := []string{schema(t, db)}
 	for v := 1; v <= latest; v++ {
-		steps, err := load(sqliteFiles, "sqlite")
+		steps, err := sqlite().steps()
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := move(ctx, db, steps, v); err != nil {
+		if err := sqlite().move(ctx, db, steps, v); err != nil {
 			t.Fatal(err)
 		}
 		wantVersion(v)
@@ -118,7 +129,7 @@ func TestFailedStepLeavesTheOldVersion(t *testing.T) {
 		{1, "good", "CREATE TABLE a (x)", "DROP TABLE a"},
 		{2, "bad", "CREATE TABLE b (x); CREATE TABLE a (x)", "DROP TABLE b"},
 	}
-	if err := move(ctx, db, steps, 2); err == nil {
+	if err := sqlite().move(ctx, db, steps, 2); err == nil {
 		t.Fatal("no error")
 	}
 	if v, err := Version(ctx, db); err != nil || v != 1 {
@@ -131,11 +142,15 @@ func TestFailedStepLeavesTheOldVersion(t *testing.T) {
 
 func TestTwoProcessesAtOnce(t *testing.T) {
 	t.Parallel()
-	db := open(t)
+	path := filepath.Join(t.TempDir(), "x.db")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	var wg sync.WaitGroup
 	for range 4 {
+		on := openFile(t, path)
 		wg.Go(func() {
-			if err := Up(context.Background(), db); err != nil {
+			if err := Up(context.Background(), on); err != nil {
 				t.Error(err)
 			}
 		})
@@ -162,7 +177,7 @@ func TestLoadRefusesGaps(t *testing.T) {
 func TestAliasBesideMailboxKeepsTheData(t *testing.T) {
 	t.Parallel()
 	ctx, db := context.Background(), open(t)
-	steps, err := load(sqliteFiles, "sqlite")
+	steps, err := sqlite().steps()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,7 +204,7 @@ func TestAliasBesideMailboxKeepsTheData(t *testing.T) {
 			t.Errorf("relocated %q, %v", got, err)
 		}
 	}
-	if err := move(ctx, db, steps, 1); err != nil {
+	if err := sqlite().move(ctx, db, steps, 1); err != nil {
 		t.Fatal(err)
 	}
 	const address = "INSERT INTO addresses (id, address, domain_id, local, kind, created_at, updated_at) VALUES "
@@ -198,7 +213,7 @@ func TestAliasBesideMailboxKeepsTheData(t *testing.T) {
 		"INSERT INTO mailboxes (address_id, home, password_hash) VALUES (1, 'home', 'hash')",
 		"INSERT INTO relocated (address_id, moved_to) VALUES (3, 'there')",
 		"INSERT INTO aliases (address_id) VALUES (2)", "INSERT INTO alias_targets VALUES (2, 0, 'x@y')")
-	if err := move(ctx, db, steps, 2); err != nil {
+	if err := sqlite().move(ctx, db, steps, 2); err != nil {
 		t.Fatal(err)
 	}
 	targets("l@a.test>x@y")
@@ -208,6 +223,57 @@ func TestAliasBesideMailboxKeepsTheData(t *testing.T) {
 		t.Fatal(err)
 	}
 	targets("l@a.test>x@y")
+}
+
+// TestCountsAreKept: what was there is counted at the migration, and what comes
+// and goes later, also with its domain and in a transaction that is taken back.
+func TestCountsAreKept(t *testing.T) {
+	t.Parallel()
+	ctx, db := context.Background(), open(t)
+	steps, err := sqlite().steps()
+	if err != nil {
+		t.Fatal(err)
+	}
+	exec := func(statements ...string) {
+		t.Helper()
+		for _, s := range statements {
+			if _, err := db.Exec(s); err != nil {
+				t.Fatalf("%s: %v", s, err)
+			}
+		}
+	}
+	const address = "INSERT INTO addresses (id, address, domain_id, local, kind, created_at, updated_at) VALUES "
+	if err := sqlite().move(ctx, db, steps, 5); err != nil {
+		t.Fatal(err)
+	}
+	exec("INSERT INTO domains (id, name, kind, created_at, updated_at) VALUES (1, 'a.test', 'hosted', 0, 0)",
+		address+"(1, 'm@a.test', 1, 'm', 'mailbox', 0, 0), (2, 'l@a.test', 1, 'l', 'alias', 0, 0), (3, 'r@a.test', 1, 'r', 'relocated', 0, 0)")
+	want := func(counts string) {
+		t.Helper()
+		var got string
+		if err := db.QueryRow("SELECT group_concat(kind || n, ' ') FROM (SELECT kind, n FROM hosted_counts ORDER BY kind)").Scan(&got); err != nil || got != counts {
+			t.Errorf("%q, %v; want %q", got, err, counts)
+		}
+	}
+	if err := Up(ctx, db); err != nil {
+		t.Fatal(err)
+	}
+	want("alias1 domain1 mailbox1 relocated1")
+	exec("INSERT INTO domains (id, name, kind, created_at, updated_at) VALUES (2, 'b.test', 'hosted', 0, 0)",
+		address+"(4, 'm@b.test', 2, 'm', 'mailbox', 0, 0), (5, 'm@b.test', 2, 'm', 'alias', 0, 0)",
+		"DELETE FROM addresses WHERE id = 3")
+	want("alias2 domain2 mailbox2 relocated0")
+	exec("BEGIN", "DELETE FROM domains WHERE id = 1", "ROLLBACK")
+	want("alias2 domain2 mailbox2 relocated0")
+	exec("DELETE FROM domains WHERE id = 2")
+	want("alias1 domain1 mailbox1 relocated0")
+	if err := Down(ctx, db, 5); err != nil {
+		t.Fatal(err)
+	}
+	if err := Up(ctx, db); err != nil {
+		t.Fatal(err)
+	}
+	want("alias1 domain1 mailbox1 relocated0")
 }
 
 func TestConstraints(t *testing.T) {

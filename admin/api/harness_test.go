@@ -77,7 +77,11 @@ func openStore(t *testing.T, c *configs.Config) *store.Store {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { r.Close() })
-	return store.New(store.Options{Writer: w, Reader: r, Hasher: password.NewHasher(c.Auth), Clock: clock.System{}, Workers: 2, Aliases: directory.Limits{Depth: 10, Addresses: 1000}})
+	s, err := store.New(store.Options{Writer: w, Reader: r, Hasher: password.NewHasher(c.Auth), Clock: clock.System{}, Workers: 2, Aliases: directory.Limits{Depth: 10, Addresses: 1000}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 // newBench starts a service; change may alter its options.

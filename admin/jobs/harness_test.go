@@ -62,9 +62,12 @@ func newRig(t *testing.T, kinds map[string]Func) *rig {
 		t: t, writer: w, clock: clocktest.New(time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)),
 		log: &lines{changed: make(chan struct{})}, kinds: kinds,
 	}
-	g.store = store.New(store.Options{
+	g.store, err = store.New(store.Options{
 		Writer: w, Reader: r, Hasher: password.NewHasher(c.Auth), Clock: g.clock, Workers: 1, Aliases: directory.Limits{Depth: 10, Addresses: 1000},
 	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	return g
 }
 

@@ -160,4 +160,11 @@ type Filter struct {
 	Target string
 	// Enabled is for domains and mailboxes.
 	Enabled *bool
+	// Scope limits all to what the caller may see; nil is no limit.
+	Scope *Scope
+}
+
+// Scope is the domains that a caller may see: none sees nothing.
+type Scope struct {
+	Domains []string
 }

@@ -2,11 +2,11 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 
 	"toastmaster/admin/model"
 	"toastmaster/internal/addr"
+	"toastmaster/internal/db"
 )
 
 // claim makes the row of an address in a hosted domain that has room for one
@@ -33,11 +33,7 @@ func (t *tx) claim(ctx context.Context, address, kind string) (id int64, d domai
 	if err := t.room(ctx, d, kind); err != nil {
 		return 0, d, false, err
 	}
-	res, err := t.ExecContext(ctx, insertAddress, address, d.id, a.Local, kind, t.now, t.now)
-	if err != nil {
-		return 0, d, false, err
-	}
-	id, err = res.LastInsertId()
+	id, err = t.InsertID(ctx, insertAddress, address, d.id, a.Local, kind, t.now)
 	return id, d, len(is) > 0, err
 }
 
@@ -65,8 +61,8 @@ func (t *tx) hostedDomain(ctx context.Context, a addr.Address) (domainRow, error
 
 // kindsOf is what an address is; nothing when it is free.
 func (t *tx) kindsOf(ctx context.Context, address string) ([]string, error) {
-	rows, err := t.QueryContext(ctx, selectKinds, address)
-	return collect(rows, err, func(r *sql.Rows) (kind string, err error) {
+	rows, err := t.Query(ctx, selectKinds, address)
+	return collect(rows, err, func(r *db.Rows) (kind string, err error) {
 		err = r.Scan(&kind)
 		return kind, err
 	})
@@ -81,7 +77,7 @@ func (t *tx) room(ctx context.Context, d domainRow, kind string) error {
 	key := countKey{d.id, kind}
 	n, known := t.counts[key]
 	if !known {
-		if err := t.QueryRowContext(ctx, countOfKind, d.id, kind).Scan(&n); err != nil {
+		if err := t.QueryRow(ctx, countOfKind, d.id, kind).Scan(&n); err != nil {
 			return err
 		}
 	}
@@ -96,12 +92,12 @@ func (t *tx) room(ctx context.Context, d domainRow, kind string) error {
 
 // touch notes the time of a change.
 func (t *tx) touch(ctx context.Context, id int64) error {
-	_, err := t.ExecContext(ctx, touchAddress, id, t.now)
+	_, err := t.Exec(ctx, touchAddress, id, t.now)
 	return err
 }
 
 // remove deletes an address with what hangs on it.
 func (t *tx) remove(ctx context.Context, id int64) error {
-	_, err := t.ExecContext(ctx, deleteAddress, id)
+	_, err := t.Exec(ctx, deleteAddress, id)
 	return err
 }

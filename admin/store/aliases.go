@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"toastmaster/admin/model"
+	"toastmaster/internal/db"
 )
 
 const noAlias = "no such alias"
@@ -17,12 +18,12 @@ type aliasRow struct {
 }
 
 // scanAliases reads rows of one alias per target into one alias each.
-func scanAliases(rows *sql.Rows, err error) ([]aliasRow, error) {
+func scanAliases(rows *db.Rows, err error) ([]aliasRow, error) {
 	type line struct {
 		aliasRow
 		target sql.NullString
 	}
-	lines, err := collect(rows, err, func(r *sql.Rows) (line, error) {
+	lines, err := collect(rows, err, func(r *db.Rows) (line, error) {
 		var l line
 		var created, updated int64
 		err := r.Scan(&l.id, &l.Address, &created, &updated, &l.Mailbox, &l.target)
@@ -64,7 +65,7 @@ func (t *tx) addAlias(ctx context.Context, in model.NewAlias) (model.Alias, erro
 	if err != nil {
 		return model.Alias{}, err
 	}
-	if _, err := t.ExecContext(ctx, insertAlias, id); err != nil {
+	if _, err := t.Exec(ctx, insertAlias, id); err != nil {
 		return model.Alias{}, err
 	}
 	if err := t.insertTargets(ctx, id, in.Targets); err != nil {
@@ -84,7 +85,7 @@ func (t *tx) addAlias(ctx context.Context, in model.NewAlias) (model.Alias, erro
 
 func (t *tx) insertTargets(ctx context.Context, id int64, targets []string) error {
 	for i, target := range targets {
-		if _, err := t.ExecContext(ctx, insertTarget, id, i, target); err != nil {
+		if _, err := t.Exec(ctx, insertTarget, id, i, target); err != nil {
 			return err
 		}
 	}
@@ -92,7 +93,7 @@ func (t *tx) insertTargets(ctx context.Context, id int64, targets []string) erro
 }
 
 func (t *tx) alias(ctx context.Context, address string) (aliasRow, error) {
-	return oneAlias(scanAliases(t.QueryContext(ctx, selectAlias, address)))
+	return oneAlias(scanAliases(t.Query(ctx, selectAlias, address)))
 }
 
 func oneAlias(rows []aliasRow, err error) (aliasRow, error) {
@@ -118,7 +119,7 @@ func (s *Store) SetAlias(ctx context.Context, actor, address string, in model.Al
 		if err != nil {
 			return err
 		}
-		if _, err := t.ExecContext(ctx, deleteTargets, a.id); err != nil {
+		if _, err := t.Exec(ctx, deleteTargets, a.id); err != nil {
 			return err
 		}
 		if err := t.insertTargets(ctx, a.id, in.Targets); err != nil {
@@ -157,14 +158,23 @@ func (s *Store) RemoveAlias(ctx context.Context, actor, address string) error {
 
 // Alias reads one.
 func (s *Store) Alias(ctx context.Context, address string) (model.Alias, error) {
-	a, err := oneAlias(scanAliases(s.o.Reader.QueryContext(ctx, selectAlias, address)))
+	a, err := oneAlias(scanAliases(s.reader.Query(ctx, selectAlias, address)))
 	return a.Alias, err
 }
 
 // Aliases lists aliases by address.
 func (s *Store) Aliases(ctx context.Context, f model.Filter, after string, limit int) (model.Page[model.Alias], error) {
-	limit = clampLimit(limit)
-	rows, err := scanAliases(s.o.Reader.QueryContext(ctx, listAliases, after, f.Domain, f.Contains, strings.ToLower(f.Target), limit+1))
+	limit, f = clampLimit(limit), narrow(f)
+	q, args := listAliases, []any{after, f.Contains, limit + 1}
+	switch {
+	case f.Target != "":
+		q, args = listAliasesWithTarget, append(args, strings.ToLower(f.Target), f.Domain, optionalScope(f.Scope))
+	case f.Domain != "":
+		q, args = listAliasesOf, append(args, f.Domain)
+	case f.Scope != nil:
+		q, args = listAliasesInScope, append(args, scopeArg(f.Scope))
+	}
+	rows, err := scanAliases(s.reader.Query(ctx, q, args...))
 	items := make([]model.Alias, 0, len(rows))
 	for _, r := range rows {
 		items = append(items, r.Alias)

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"toastmaster/admin/model"
+	"toastmaster/internal/db"
 )
 
 // AddAliases makes many aliases in one transaction. There is one result for each
@@ -89,21 +90,21 @@ func addOne[T any](ctx context.Context, t *tx, in *T, m many[T]) (model.BulkResu
 		return r, nil
 	}
 	r.Address = m.name(in)
-	if _, err := t.ExecContext(ctx, "SAVEPOINT one"); err != nil {
+	if _, err := t.Exec(ctx, savepoint); err != nil {
 		return r, err
 	}
 	err := m.add(t, in)
 	if err == nil {
 		r.Result = model.BulkAdded
-		_, err = t.ExecContext(ctx, "RELEASE one")
+		_, err = t.Exec(ctx, release)
 		return r, err
 	}
 	clear(t.counts)
 	if m.kind == "" {
 		clear(t.domains) // it may be one of these that goes again
 	}
-	for _, statement := range []string{"ROLLBACK TO one", "RELEASE one"} {
-		if _, err := t.ExecContext(ctx, statement); err != nil {
+	for _, q := range []db.Query{rollbackToSavepoint, release} {
+		if _, err := t.Exec(ctx, q); err != nil {
 			return r, err
 		}
 	}

@@ -60,16 +60,11 @@ type bulkRow struct {
 // lookAhead marks what exists, before time is spent on hashes. The transaction
 // looks again.
 func (s *Store) lookAhead(ctx context.Context, rows []bulkRow) error {
-	stmt, err := s.o.Reader.PrepareContext(ctx, selectMailbox)
-	if err != nil {
-		return failure(err)
-	}
-	defer stmt.Close()
 	for i := range rows {
 		if rows[i].err != nil {
 			continue
 		}
-		_, err := scanMailbox(stmt.QueryRowContext(ctx, rows[i].in.Address))
+		_, err := scanMailbox(s.reader.QueryRow(ctx, selectMailbox, rows[i].in.Address))
 		err = missing(err, noMailbox)
 		switch {
 		case err == nil:

@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"toastmaster/admin/model"
+	"toastmaster/internal/db"
 )
 
 const noDomain = "no such domain"
@@ -70,7 +71,7 @@ func (t *tx) insertDomain(ctx context.Context, d model.Domain) error {
 		kind, target, targetKind = "alias", sql.NullInt64{Int64: to.id, Valid: true}, sql.NullString{String: "hosted", Valid: true}
 	}
 	clear(t.domains)
-	_, err := t.ExecContext(ctx, insertDomain, d.Name, kind, target, targetKind, d.Enabled, d.MaxMailboxes, d.MaxAliases,
+	_, err := t.Exec(ctx, insertDomain, d.Name, kind, target, targetKind, d.Enabled, d.MaxMailboxes, d.MaxAliases,
 		d.DefaultQuotaBytes, d.DefaultQuotaMessages, t.now, t.now)
 	return err
 }
@@ -100,7 +101,7 @@ func (t *tx) domain(ctx context.Context, name string) (domainRow, error) {
 	if known, ok := t.domains[name]; ok {
 		return known.domainRow, known.err
 	}
-	d, err := scanDomain(t.QueryRowContext(ctx, selectDomain, name))
+	d, err := scanDomain(t.QueryRow(ctx, selectDomain, name))
 	err = missing(err, noDomain)
 	if t.domains != nil && (err == nil || model.KindOf(err) == model.NotFound) && len(t.domains) < maxKnownDomains {
 		t.domains[name] = knownDomain{d, err}
@@ -131,7 +132,7 @@ func (s *Store) SetDomain(ctx context.Context, actor, name string, in model.Doma
 		}
 		before := d.Domain
 		d.change(in, t.now)
-		_, err = t.ExecContext(ctx, updateDomain, d.id, d.Enabled, d.MaxMailboxes, d.MaxAliases,
+		_, err = t.Exec(ctx, updateDomain, d.id, d.Enabled, d.MaxMailboxes, d.MaxAliases,
 			d.DefaultQuotaBytes, d.DefaultQuotaMessages, t.now)
 		if err != nil {
 			return err
@@ -153,10 +154,10 @@ func (s *Store) RemoveDomain(ctx context.Context, actor, name string, all bool) 
 		if err := unused(ctx, t, d.id, all); err != nil {
 			return err
 		}
-		if _, err := t.ExecContext(ctx, deleteDomainLogins, d.id); err != nil {
+		if _, err := t.Exec(ctx, deleteDomainLogins, d.id); err != nil {
 			return err
 		}
-		if _, err := t.ExecContext(ctx, deleteDomain, d.id); err != nil {
+		if _, err := t.Exec(ctx, deleteDomain, d.id); err != nil {
 			return err
 		}
 		return t.audit(ctx, "remove", "domain", name, d.Domain, nil)
@@ -165,14 +166,14 @@ func (s *Store) RemoveDomain(ctx context.Context, actor, name string, all bool) 
 
 // queryer is a transaction or the readers.
 type queryer interface {
-	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+	QueryRow(ctx context.Context, q db.Query, args ...any) db.Row
 }
 
 func unused(ctx context.Context, t queryer, domain int64, all bool) error {
 	var aliases, addresses int64
 	err := errors.Join(
-		t.QueryRowContext(ctx, countAliasesOf, domain).Scan(&aliases),
-		t.QueryRowContext(ctx, countAddresses, domain).Scan(&addresses))
+		t.QueryRow(ctx, countAliasesOf, domain).Scan(&aliases),
+		t.QueryRow(ctx, countAddresses, domain).Scan(&addresses))
 	switch {
 	case err != nil:
 		return err
@@ -191,15 +192,22 @@ func (s *Store) Domain(ctx context.Context, name string) (model.Domain, error) {
 }
 
 func (s *Store) domain(ctx context.Context, name string) (domainRow, error) {
-	d, err := scanDomain(s.o.Reader.QueryRowContext(ctx, selectDomain, name))
+	d, err := scanDomain(s.reader.QueryRow(ctx, selectDomain, name))
 	return d, missing(err, noDomain)
 }
 
 // Domains lists domains by name. f.Domain selects the aliases of a domain.
 func (s *Store) Domains(ctx context.Context, f model.Filter, after string, limit int) (model.Page[model.Domain], error) {
-	limit = clampLimit(limit)
-	rows, err := s.o.Reader.QueryContext(ctx, listDomains, after, f.Domain, f.Contains, tristate(f.Enabled), limit+1)
-	items, err := collect(rows, err, func(r *sql.Rows) (model.Domain, error) {
+	limit, f = clampLimit(limit), narrow(f)
+	q, args := listDomains, []any{after, f.Contains, limit + 1, tristate(f.Enabled)}
+	switch {
+	case f.Domain != "":
+		q, args = listDomainsOf, append(args, f.Domain)
+	case f.Scope != nil:
+		q, args = listDomainsInScope, append(args, scopeArg(f.Scope))
+	}
+	rows, err := s.reader.Query(ctx, q, args...)
+	items, err := collect(rows, err, func(r *db.Rows) (model.Domain, error) {
 		d, err := scanDomain(r)
 		return d.Domain, err
 	})
@@ -220,21 +228,20 @@ func tristate(b *bool) int {
 // Counts counts the hosted data.
 func (s *Store) Counts(ctx context.Context) (model.HostedCounts, error) {
 	var c model.HostedCounts
-	if err := s.o.Reader.QueryRowContext(ctx, countDomains).Scan(&c.Domains); err != nil {
-		return c, failure(err)
-	}
 	type count struct {
 		kind string
 		n    int64
 	}
-	rows, err := s.o.Reader.QueryContext(ctx, countByKind)
-	counts, err := collect(rows, err, func(r *sql.Rows) (count, error) {
+	rows, err := s.reader.Query(ctx, hostedCounts)
+	counts, err := collect(rows, err, func(r *db.Rows) (count, error) {
 		var k count
 		err := r.Scan(&k.kind, &k.n)
 		return k, err
 	})
 	for _, k := range counts {
 		switch k.kind {
+		case "domain":
+			c.Domains = k.n
 		case "mailbox":
 			c.Mailboxes = k.n
 		case "alias":

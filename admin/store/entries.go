@@ -7,24 +7,25 @@ import (
 	"toastmaster/admin/model"
 	"toastmaster/directory"
 	"toastmaster/internal/addr"
+	"toastmaster/internal/db"
 )
 
 // entries is the directory.Backend of what the tables hold now, also of what a
 // transaction has not committed: the checks of a change ask the same walk as the
 // mail services. It knows no log-ins.
 type entries struct {
-	query  func(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	query  func(ctx context.Context, q db.Query, args ...any) (*db.Rows, error)
 	domain func(ctx context.Context, name string) (domainRow, error)
 }
 
 // directory is what the mail services will see when t is committed.
 func (t *tx) directory() *directory.Directory {
-	return directory.New(entries{query: t.QueryContext, domain: t.domain}, t.delimiters)
+	return directory.New(entries{query: t.Query, domain: t.domain}, t.delimiters)
 }
 
 // directory is what the mail services see.
 func (s *Store) directory() *directory.Directory {
-	return directory.New(entries{query: s.o.Reader.QueryContext, domain: s.domain}, s.o.Delimiters)
+	return directory.New(entries{query: s.reader.Query, domain: s.domain}, s.o.Delimiters)
 }
 
 // Entry implements directory.Backend.
@@ -59,7 +60,7 @@ func (e entries) address(ctx context.Context, key directory.Key) (directory.Entr
 		target              sql.Null[string]
 	}
 	rows, err := e.query(ctx, selectEntry, key.String())
-	lines, err := collect(rows, err, func(r *sql.Rows) (l line, err error) {
+	lines, err := collect(rows, err, func(r *db.Rows) (l line, err error) {
 		err = r.Scan(&l.kind, &l.home, &l.enabled, &l.movedTo, &l.target)
 		return l, err
 	})

@@ -71,11 +71,14 @@ func newBench(t testing.TB) *bench {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { b.reader.Close() })
-	b.Store = store.New(store.Options{
+	b.Store, err = store.New(store.Options{
 		Writer: b.writer, Reader: b.reader, Hasher: password.NewHasher(c.Auth), Clock: b.clock, Workers: 2,
 		Aliases: directory.Limits{Depth: 4, Addresses: 10}, Delimiters: "+",
 		Changed: func() { b.changed.Add(1) },
 	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	return b
 }
 

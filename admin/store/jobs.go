@@ -2,32 +2,15 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
-	"errors"
+	"math"
 	"strconv"
 
 	"toastmaster/admin/model"
+	"toastmaster/internal/db"
 )
 
 const noJob = "no such job"
-
-const (
-	jobColumns = `
-SELECT id, kind, object, input_json, actor, state, total, done, unchanged, failed, errors, error, created_at, started_at, ended_at FROM jobs`
-
-	selectJob   = jobColumns + ` WHERE id = ?1`
-	listJobs    = jobColumns + ` WHERE (?1 = 0 OR id < ?1) ORDER BY id DESC LIMIT ?2`
-	listOpen    = jobColumns + ` WHERE state IN ('waiting', 'running', 'cancelling') ORDER BY id`
-	countOpen   = `SELECT count(*) FROM jobs WHERE state IN ('waiting', 'running', 'cancelling')`
-	insertJob   = `INSERT INTO jobs (kind, object, input_json, actor, state, created_at) VALUES (?, ?, ?, ?, 'waiting', ?)`
-	forgetJobs  = `DELETE FROM jobs WHERE state IN ('done', 'failed', 'cancelled') AND id <= (SELECT max(id) FROM jobs) - ?1`
-	cancelJob   = `UPDATE jobs SET state = CASE state WHEN 'waiting' THEN 'cancelled' ELSE 'cancelling' END, ended_at = CASE state WHEN 'waiting' THEN ?2 ELSE 0 END WHERE id = ?1`
-	progressJob = `
-UPDATE jobs SET state = CASE WHEN state = 'cancelling' AND ?2 = 'running' THEN state ELSE ?2 END,
-       total = ?3, done = ?4, unchanged = ?5, failed = ?6, errors = ?7, error = ?8, started_at = ?9, ended_at = ?10
- WHERE id = ?1 AND state NOT IN ('done', 'failed', 'cancelled')`
-)
 
 // KeptJob is a job with what it is to do.
 type KeptJob struct {
@@ -56,24 +39,20 @@ func (s *Store) AddJob(ctx context.Context, actor string, in model.JobInput, ope
 	var j KeptJob
 	err := s.write(ctx, actor, func(t *tx) error {
 		var n int
-		if err := t.QueryRowContext(ctx, countOpen).Scan(&n); err != nil {
+		if err := t.QueryRow(ctx, countOpen).Scan(&n); err != nil {
 			return err
 		}
 		if n >= open {
 			return model.Fail(model.OverLimit, strconv.Itoa(n)+" jobs wait or run, no more than "+strconv.Itoa(open)+" may (admin.max_jobs): wait for one to end, or cancel one")
 		}
-		res, err := t.ExecContext(ctx, insertJob, in.Kind, in.Object, string(in.Input), actor, t.now)
+		id, err := t.InsertID(ctx, insertJob, in.Kind, in.Object, string(in.Input), actor, t.now)
 		if err != nil {
 			return err
 		}
-		id, err := res.LastInsertId()
-		if err != nil {
+		if _, err := t.Exec(ctx, forgetJobs, history); err != nil {
 			return err
 		}
-		if _, err := t.ExecContext(ctx, forgetJobs, history); err != nil {
-			return err
-		}
-		if j, err = scanJob(t.QueryRowContext(ctx, selectJob, id)); err != nil {
+		if j, err = scanJob(t.QueryRow(ctx, selectJob, id)); err != nil {
 			return err
 		}
 		return t.audit(ctx, "add", "job", jobName(id), nil, j.Job)
@@ -85,14 +64,14 @@ func jobName(id int64) string { return strconv.FormatInt(id, 10) }
 
 // Job reads one.
 func (s *Store) Job(ctx context.Context, id int64) (model.Job, error) {
-	j, err := scanJob(s.o.Reader.QueryRowContext(ctx, selectJob, id))
+	j, err := scanJob(s.reader.QueryRow(ctx, selectJob, id))
 	return j.Job, missing(err, noJob)
 }
 
 // Jobs lists jobs, newest first, those before an ID, or from the newest on for 0.
 func (s *Store) Jobs(ctx context.Context, before int64, limit int) ([]model.Job, error) {
-	rows, err := s.o.Reader.QueryContext(ctx, listJobs, before, clampLimit(limit))
-	return collect(rows, err, func(r *sql.Rows) (model.Job, error) {
+	rows, err := s.reader.Query(ctx, listJobs, beforeID(before), clampLimit(limit))
+	return collect(rows, err, func(r *db.Rows) (model.Job, error) {
 		j, err := scanJob(r)
 		return j.Job, err
 	})
@@ -100,8 +79,8 @@ func (s *Store) Jobs(ctx context.Context, before int64, limit int) ([]model.Job,
 
 // OpenJobs are those that are not over, oldest first.
 func (s *Store) OpenJobs(ctx context.Context) ([]KeptJob, error) {
-	rows, err := s.o.Writer.QueryContext(ctx, listOpen)
-	return collect(rows, err, func(r *sql.Rows) (KeptJob, error) { return scanJob(r) })
+	rows, err := s.writer.Query(ctx, listOpen)
+	return collect(rows, err, func(r *db.Rows) (KeptJob, error) { return scanJob(r) })
 }
 
 // SaveJob writes down how far a job is; one that is to be cancelled stays so
@@ -119,42 +98,47 @@ func (s *Store) SaveJob(ctx context.Context, j model.Job) error {
 	if j.Ended != nil {
 		ended = j.Ended.UnixMilli()
 	}
-	sqlTx, err := s.o.Writer.BeginTx(ctx, nil)
-	if err != nil {
-		return failure(err)
-	}
-	res, err := sqlTx.ExecContext(ctx, progressJob, j.ID, string(j.State), j.Total, j.Done, j.Unchanged, j.Failed, string(failures), j.Error, started, ended)
-	if err == nil {
-		var n int64
-		if n, err = res.RowsAffected(); err == nil && n == 0 {
-			err = model.Fail(model.InUse, "the job is over")
+	return s.quietly(ctx, j.Actor, func(t *tx) error {
+		res, err := t.Exec(ctx, progressJob, j.ID, string(j.State), j.Total, j.Done, j.Unchanged, j.Failed, string(failures), j.Error, started, ended)
+		if err != nil {
+			return err
 		}
+		n, err := res.RowsAffected()
+		switch {
+		case err != nil:
+			return err
+		case n == 0:
+			return model.Fail(model.InUse, "the job is over")
+		case j.State.Over():
+			return t.audit(ctx, "set", "job", jobName(j.ID), nil, j)
+		}
+		return nil
+	})
+}
+
+// beforeID is where a listing from the newest on begins: 0 is at the newest.
+func beforeID(id int64) int64 {
+	if id == 0 {
+		return math.MaxInt64
 	}
-	if err == nil && j.State.Over() {
-		t := &tx{Tx: sqlTx, actor: j.Actor, now: s.o.Clock.Now().UnixMilli()}
-		err = t.audit(ctx, "set", "job", jobName(j.ID), nil, j)
-	}
-	if err != nil {
-		return failure(errors.Join(err, rollback(sqlTx)))
-	}
-	return failure(sqlTx.Commit())
+	return id
 }
 
 // CancelJob asks for the end of a job; one that waits is over at once.
 func (s *Store) CancelJob(ctx context.Context, actor string, id int64) (model.Job, error) {
 	var j KeptJob
 	err := s.write(ctx, actor, func(t *tx) (err error) {
-		before, err := scanJob(t.QueryRowContext(ctx, selectJob, id))
+		before, err := scanJob(t.QueryRow(ctx, selectJob, id))
 		if err != nil {
 			return missing(err, noJob)
 		}
 		if before.State.Over() {
 			return model.Fail(model.InUse, "the job is over: "+string(before.State))
 		}
-		if _, err := t.ExecContext(ctx, cancelJob, id, t.now); err != nil {
+		if _, err := t.Exec(ctx, cancelJob, id, t.now); err != nil {
 			return err
 		}
-		if j, err = scanJob(t.QueryRowContext(ctx, selectJob, id)); err != nil {
+		if j, err = scanJob(t.QueryRow(ctx, selectJob, id)); err != nil {
 			return err
 		}
 		return t.audit(ctx, "set", "job", jobName(id), before.Job, j.Job)
@@ -164,9 +148,9 @@ func (s *Store) CancelJob(ctx context.Context, actor string, id int64) (model.Jo
 
 // MayRemoveDomain refuses what RemoveDomain would refuse.
 func (s *Store) MayRemoveDomain(ctx context.Context, name string, all bool) error {
-	d, err := scanDomain(s.o.Reader.QueryRowContext(ctx, selectDomain, name))
+	d, err := scanDomain(s.reader.QueryRow(ctx, selectDomain, name))
 	if err != nil {
 		return missing(err, noDomain)
 	}
-	return unused(ctx, s.o.Reader, d.id, all)
+	return unused(ctx, s.reader, d.id, all)
 }

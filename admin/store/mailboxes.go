@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql"
 	"errors"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"toastmaster/directory"
 	"toastmaster/directory/password"
 	"toastmaster/internal/addr"
+	"toastmaster/internal/db"
 )
 
 const noMailbox = "no such mailbox"
@@ -88,12 +90,15 @@ func (t *tx) addMailbox(ctx context.Context, in model.NewMailbox, hash *string) 
 	m.change(in.MailboxChange, hash, t.now)
 	stored := ""
 	set(&stored, hash)
-	_, err = t.ExecContext(ctx, insertMailbox, id, m.Home, stored, m.QuotaBytes, m.QuotaMessages, m.Enabled)
+	_, err = t.Exec(ctx, insertMailbox, id, m.Home, stored, m.QuotaBytes, m.QuotaMessages, m.Enabled, newCredential())
 	if err != nil {
 		return model.Mailbox{}, err
 	}
 	return m.Mailbox, t.audit(ctx, "add", "mailbox", in.Address, nil, auditedMailbox{m.Mailbox, false})
 }
+
+// newCredential is another one for each password.
+func newCredential() string { return rand.Text() }
 
 // homes makes the homes of mailboxes.
 type homes struct{ root, template string }
@@ -116,7 +121,7 @@ func (h homes) of(address string, asked *string) (string, error) {
 // FreeHome says that the home that a new mailbox would get is nobody else's; the
 // error names whose it is.
 func (s *Store) FreeHome(ctx context.Context, home string) error {
-	return freeHome(ctx, s.o.Reader, home, 0)
+	return freeHome(ctx, s.reader, home, 0)
 }
 
 // HomeOf is the home that a new mailbox would get.
@@ -127,9 +132,9 @@ func (s *Store) HomeOf(address string, asked *string) (string, error) {
 // freeHome refuses a home that is another mailbox's, lies in one, or has one in it:
 // who removes one would remove the other.
 func freeHome(ctx context.Context, q queryer, home string, id int64) error {
-	taken := func(query string, args ...any) error {
+	taken := func(query db.Query, args ...any) error {
 		var address, at string
-		err := q.QueryRowContext(ctx, query, args...).Scan(&address, &at)
+		err := q.QueryRow(ctx, query, args...).Scan(&address, &at)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil
 		}
@@ -157,7 +162,7 @@ func (m *mailboxRow) change(c model.MailboxChange, hash *string, now int64) {
 }
 
 func (t *tx) mailbox(ctx context.Context, address string) (mailboxRow, error) {
-	m, err := scanMailbox(t.QueryRowContext(ctx, selectMailbox, address))
+	m, err := scanMailbox(t.QueryRow(ctx, selectMailbox, address))
 	return m, missing(err, noMailbox)
 }
 
@@ -186,7 +191,7 @@ func (s *Store) SetMailbox(ctx context.Context, actor, address string, in model.
 			}
 		}
 		m.change(in, hash, t.now)
-		if _, err := t.ExecContext(ctx, updateMailbox, m.id, hash, m.QuotaBytes, m.QuotaMessages, m.Enabled, m.Home); err != nil {
+		if _, err := t.Exec(ctx, updateMailbox, m.id, hash, m.QuotaBytes, m.QuotaMessages, m.Enabled, m.Home, newCredential()); err != nil {
 			return err
 		}
 		if err := t.touch(ctx, m.id); err != nil {
@@ -242,7 +247,7 @@ func (s *Store) RemoveMailbox(ctx context.Context, actor, address string) (model
 		if err := t.remove(ctx, m.id); err != nil {
 			return err
 		}
-		if _, err := t.ExecContext(ctx, deleteLogins, address); err != nil {
+		if _, err := t.Exec(ctx, deleteLogins, address); err != nil {
 			return err
 		}
 		if err := t.audit(ctx, "remove", "mailbox", address, auditedMailbox{m.Mailbox, false}, nil); err != nil {
@@ -256,15 +261,24 @@ func (s *Store) RemoveMailbox(ctx context.Context, actor, address string) (model
 
 // Mailbox reads one.
 func (s *Store) Mailbox(ctx context.Context, address string) (model.Mailbox, error) {
-	m, err := scanMailbox(s.o.Reader.QueryRowContext(ctx, selectMailbox, address))
+	m, err := scanMailbox(s.reader.QueryRow(ctx, selectMailbox, address))
 	return m.Mailbox, missing(err, noMailbox)
 }
 
 // Mailboxes lists mailboxes by address.
 func (s *Store) Mailboxes(ctx context.Context, f model.Filter, after string, limit int) (model.Page[model.Mailbox], error) {
-	limit = clampLimit(limit)
-	rows, err := s.o.Reader.QueryContext(ctx, listMailboxes, after, f.Domain, f.Contains, tristate(f.Enabled), limit+1)
-	items, err := collect(rows, err, func(r *sql.Rows) (model.Mailbox, error) {
+	limit, f = clampLimit(limit), narrow(f)
+	q, args := listMailboxes, []any{after, f.Contains, limit + 1, tristate(f.Enabled)}
+	switch {
+	case tristate(f.Enabled) == 0:
+		q, args = listMailboxesDisabled, append(args[:3], f.Domain, optionalScope(f.Scope))
+	case f.Domain != "":
+		q, args = listMailboxesOf, append(args, f.Domain)
+	case f.Scope != nil:
+		q, args = listMailboxesInScope, append(args, scopeArg(f.Scope))
+	}
+	rows, err := s.reader.Query(ctx, q, args...)
+	items, err := collect(rows, err, func(r *db.Rows) (model.Mailbox, error) {
 		m, err := scanMailbox(r)
 		return m.Mailbox, err
 	})
@@ -276,7 +290,7 @@ func (s *Store) Mailboxes(ctx context.Context, f model.Filter, after string, lim
 // there is no audit row: thousands would follow each bulk addition.
 func (s *Store) ReplaceHash(ctx context.Context, box directory.Mailbox, old, new string) error {
 	return s.write(ctx, "login", func(t *tx) error {
-		_, err := t.ExecContext(ctx, replaceHash, box.Home, old, new)
+		_, err := t.Exec(ctx, replaceHash, box.Home, old, new)
 		return err
 	})
 }
@@ -289,11 +303,11 @@ func Directory(m model.Mailbox) (directory.Mailbox, error) {
 
 // MailboxesOf counts the mailboxes of a domain.
 func (s *Store) MailboxesOf(ctx context.Context, domain string) (int64, error) {
-	d, err := scanDomain(s.o.Reader.QueryRowContext(ctx, selectDomain, domain))
+	d, err := scanDomain(s.reader.QueryRow(ctx, selectDomain, domain))
 	if err != nil {
 		return 0, missing(err, noDomain)
 	}
 	var n int64
-	err = s.o.Reader.QueryRowContext(ctx, countOfKind, d.id, "mailbox").Scan(&n)
+	err = s.reader.QueryRow(ctx, countOfKind, d.id, "mailbox").Scan(&n)
 	return n, failure(err)
 }

@@ -2,9 +2,9 @@ package store
 
 import (
 	"context"
-	"database/sql"
 
 	"toastmaster/admin/model"
+	"toastmaster/internal/db"
 )
 
 const noRelocated = "no such relocated address"
@@ -40,7 +40,7 @@ func (t *tx) addRelocated(ctx context.Context, in model.NewRelocated) (model.Rel
 	if err != nil {
 		return model.Relocated{}, err
 	}
-	if _, err := t.ExecContext(ctx, insertRelocated, id, in.MovedTo); err != nil {
+	if _, err := t.Exec(ctx, insertRelocated, id, in.MovedTo); err != nil {
 		return model.Relocated{}, err
 	}
 	now := milliseconds(t.now)
@@ -49,7 +49,7 @@ func (t *tx) addRelocated(ctx context.Context, in model.NewRelocated) (model.Rel
 }
 
 func (t *tx) relocated(ctx context.Context, address string) (relocatedRow, error) {
-	r, err := scanRelocated(t.QueryRowContext(ctx, selectRelocated, address))
+	r, err := scanRelocated(t.QueryRow(ctx, selectRelocated, address))
 	return r, missing(err, noRelocated)
 }
 
@@ -64,7 +64,7 @@ func (s *Store) SetRelocated(ctx context.Context, actor, address string, in mode
 		if err != nil {
 			return err
 		}
-		if _, err := t.ExecContext(ctx, updateRelocated, r.id, in.MovedTo); err != nil {
+		if _, err := t.Exec(ctx, updateRelocated, r.id, in.MovedTo); err != nil {
 			return err
 		}
 		if err := t.touch(ctx, r.id); err != nil {
@@ -93,15 +93,22 @@ func (s *Store) RemoveRelocated(ctx context.Context, actor, address string) erro
 
 // Relocated reads one.
 func (s *Store) Relocated(ctx context.Context, address string) (model.Relocated, error) {
-	r, err := scanRelocated(s.o.Reader.QueryRowContext(ctx, selectRelocated, address))
+	r, err := scanRelocated(s.reader.QueryRow(ctx, selectRelocated, address))
 	return r.Relocated, missing(err, noRelocated)
 }
 
 // RelocatedList lists relocated addresses.
 func (s *Store) RelocatedList(ctx context.Context, f model.Filter, after string, limit int) (model.Page[model.Relocated], error) {
-	limit = clampLimit(limit)
-	rows, err := s.o.Reader.QueryContext(ctx, listRelocated, after, f.Domain, f.Contains, limit+1)
-	items, err := collect(rows, err, func(r *sql.Rows) (model.Relocated, error) {
+	limit, f = clampLimit(limit), narrow(f)
+	q, args := listRelocated, []any{after, f.Contains, limit + 1}
+	switch {
+	case f.Domain != "":
+		q, args = listRelocatedOf, append(args, f.Domain)
+	case f.Scope != nil:
+		q, args = listRelocatedInScope, append(args, scopeArg(f.Scope))
+	}
+	rows, err := s.reader.Query(ctx, q, args...)
+	items, err := collect(rows, err, func(r *db.Rows) (model.Relocated, error) {
 		row, err := scanRelocated(r)
 		return row.Relocated, err
 	})

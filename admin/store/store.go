@@ -9,13 +9,11 @@ import (
 	"errors"
 	"time"
 
-	"modernc.org/sqlite"
-	sqlitelib "modernc.org/sqlite/lib"
-
 	"toastmaster/admin/model"
 	"toastmaster/directory"
 	"toastmaster/directory/password"
 	"toastmaster/internal/clock"
+	"toastmaster/internal/db"
 	"toastmaster/internal/msglog"
 )
 
@@ -27,7 +25,9 @@ type Options struct {
 	// Writer is from directory/sql.OpenWriter, Reader from OpenReader. They
 	// stay the caller's, who closes them after the last use of the Store.
 	Writer, Reader *sql.DB
-	Hasher         *password.Hasher
+	// Dialect is the kind of the database; nil is SQLite.
+	Dialect db.Dialect
+	Hasher  *password.Hasher
 	// Changed is called after each commit: (*cache.Cache).Invalidate. May be
 	// nil.
 	Changed func()
@@ -47,34 +47,44 @@ type Options struct {
 func (o *Options) homes() homes { return homes{o.Root, o.Home} }
 
 // Store changes and lists the hosted data. Safe for concurrent use.
-type Store struct{ o Options }
+type Store struct {
+	o              Options
+	reader, writer *db.Pool
+}
 
-// New makes a Store. It starts nothing.
-func New(o Options) *Store {
+// New makes a Store. It starts nothing. The error is a mistake in the files of the
+// queries.
+func New(o Options) (*Store, error) {
 	if o.Changed == nil {
 		o.Changed = func() {}
+	}
+	o.Workers = max(o.Workers, 1)
+	if o.Dialect == nil {
+		o.Dialect = db.SQLite{}
 	}
 	if o.Log == nil {
 		o.Log = msglog.Discard()
 	}
-	o.Workers = max(o.Workers, 1)
-	return &Store{o}
+	queries, err := Queries(o.Dialect)
+	if err != nil {
+		return nil, err
+	}
+	return &Store{o: o, reader: db.NewPool(o.Reader, o.Dialect, queries), writer: db.NewPool(o.Writer, o.Dialect, queries)}, nil
 }
 
 // tx is one change: the transaction, who makes it and when.
 type tx struct {
-	*sql.Tx
+	*db.Tx
 	actor string
 	now   int64 // milliseconds
 	// limits and delimiters are the Options'.
 	limits     directory.Limits
 	delimiters string
 	homes      homes
-	// prepared are the statements of a transaction of many changes, counts what it
-	// has counted, domains those it has looked up; nil in others.
-	prepared map[string]*sql.Stmt
-	counts   map[countKey]int64
-	domains  map[string]knownDomain
+	// counts are what a transaction of many changes has counted, domains those it
+	// has looked up; nil in others.
+	counts  map[countKey]int64
+	domains map[string]knownDomain
 }
 
 // countKey is what tx.room counts.
@@ -83,90 +93,50 @@ type countKey struct {
 	kind   string
 }
 
-// many makes the transaction one of many changes: it prepares each statement once.
-// They end with it. Who makes many looks at the context between them: a single
-// statement is not interrupted, because the driver would start a goroutine for
-// each to watch for that.
+// many makes the transaction one of many changes.
 func (t *tx) many() {
-	t.prepared, t.counts, t.domains = map[string]*sql.Stmt{}, map[countKey]int64{}, map[string]knownDomain{}
+	t.Many()
+	t.counts, t.domains = map[countKey]int64{}, map[string]knownDomain{}
 }
 
-func (t *tx) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
-	if s := t.prepared[query]; s != nil {
-		return s, nil
-	}
-	s, err := t.PrepareContext(ctx, query)
-	if err == nil {
-		t.prepared[query] = s
-	}
-	return s, err
-}
-
-// ExecContext is that of sql.Tx.
-func (t *tx) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
-	if t.prepared == nil {
-		return t.Tx.ExecContext(ctx, query, args...)
-	}
-	s, err := t.prepare(ctx, query)
+// begin begins a transaction.
+func (s *Store) begin(ctx context.Context, actor string) (*tx, error) {
+	t, err := s.writer.Begin(ctx)
 	if err != nil {
-		return nil, err
+		return nil, failure(err)
 	}
-	return s.ExecContext(context.WithoutCancel(ctx), args...)
-}
-
-// QueryContext is that of sql.Tx.
-func (t *tx) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	if t.prepared == nil {
-		return t.Tx.QueryContext(ctx, query, args...)
-	}
-	s, err := t.prepare(ctx, query)
-	if err != nil {
-		return nil, err
-	}
-	return s.QueryContext(context.WithoutCancel(ctx), args...)
-}
-
-// QueryRowContext is that of sql.Tx.
-func (t *tx) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
-	if t.prepared == nil {
-		return t.Tx.QueryRowContext(ctx, query, args...)
-	}
-	s, err := t.prepare(ctx, query)
-	if err != nil {
-		return t.Tx.QueryRowContext(ctx, query, args...) // which says it again
-	}
-	return s.QueryRowContext(context.WithoutCancel(ctx), args...)
+	return &tx{
+		Tx: t, actor: actor, now: s.o.Clock.Now().UnixMilli(),
+		limits: s.o.Aliases, delimiters: s.o.Delimiters, homes: s.o.homes(),
+	}, nil
 }
 
 // write runs f in a transaction and forgets cached answers after its commit.
 func (s *Store) write(ctx context.Context, actor string, f func(*tx) error) error {
-	sqlTx, err := s.o.Writer.BeginTx(ctx, nil)
+	t, err := s.begin(ctx, actor)
 	if err != nil {
-		return failure(err)
+		return err
 	}
-	err = f(&tx{
-		Tx: sqlTx, actor: actor, now: s.o.Clock.Now().UnixMilli(),
-		limits: s.o.Aliases, delimiters: s.o.Delimiters, homes: s.o.homes(),
-	})
-	if err != nil {
-		return failure(errors.Join(err, rollback(sqlTx)))
+	if err := f(t); err != nil {
+		return failure(errors.Join(err, t.Rollback()))
 	}
-	if err := sqlTx.Commit(); err != nil {
-		// A commit that failed may still have happened (an I/O error at the
-		// end), so the cache must not trust what it knows.
-		s.o.Changed()
-		return failure(err)
-	}
+	err = t.Commit()
+	// A commit that failed may still have happened (an I/O error at the end), so
+	// the cache must not trust what it knows.
 	s.o.Changed()
-	return nil
+	return failure(err)
 }
 
-func rollback(t *sql.Tx) error {
-	err := t.Rollback()
-	if errors.Is(err, sql.ErrTxDone) { // the context ended it
-		return nil
+// quietly is write for what changes nothing that the directory answers.
+func (s *Store) quietly(ctx context.Context, actor string, f func(*tx) error) error {
+	t, err := s.begin(ctx, actor)
+	if err != nil {
+		return err
 	}
-	return err
+	if err := f(t); err != nil {
+		return failure(errors.Join(err, t.Rollback()))
+	}
+	return failure(t.Commit())
 }
 
 // audit writes the row that belongs to a change. before and after are nil
@@ -180,7 +150,7 @@ func (t *tx) audit(ctx context.Context, action, object, name string, before, aft
 	if err != nil {
 		return err
 	}
-	_, err = t.ExecContext(ctx, insertAudit, t.now, t.actor, action, object, name, b, a)
+	_, err = t.Exec(ctx, insertAudit, t.now, t.actor, action, object, name, b, a)
 	return err
 }
 
@@ -198,16 +168,13 @@ func failure(err error) error {
 	if err == nil || errors.As(err, &m) {
 		return err
 	}
-	var s *sqlite.Error
-	switch {
-	case errors.As(err, &s):
-		switch s.Code() & 0xff {
-		case sqlitelib.SQLITE_BUSY, sqlitelib.SQLITE_LOCKED, sqlitelib.SQLITE_FULL, sqlitelib.SQLITE_IOERR, sqlitelib.SQLITE_CANTOPEN:
-			return &model.Error{Kind: model.Unavailable, Text: "the database is not available now", Cause: err}
-		}
-	case errors.Is(err, directory.ErrUnavailable):
-		return &model.Error{Kind: model.Unavailable, Text: err.Error()} // which, why, and what to do
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+	switch db.ClassOf(err) {
+	case db.Busy:
+		return &model.Error{Kind: model.Unavailable, Text: "the database is not available now", Cause: err}
+	case db.Lost:
+		return &model.Error{Kind: model.Unavailable, Text: "the database is not the one that this service opened: see its log", Cause: err}
+	}
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return &model.Error{Kind: model.Unavailable, Text: "it took too long", Cause: err}
 	}
 	return &model.Error{Kind: model.Internal, Text: "internal error", Cause: err}
@@ -215,7 +182,7 @@ func failure(err error) error {
 
 // Present is nil while the database is the one that was opened; else the error says what
 // is missing and what to do.
-func (s *Store) Present(ctx context.Context) error { return failure(s.o.Reader.PingContext(ctx)) }
+func (s *Store) Present(ctx context.Context) error { return failure(s.reader.Ping(ctx)) }
 
 // missing is the answer for a name that is not there.
 func missing(err error, text string) error {
@@ -250,7 +217,7 @@ func page[T any](items []T, limit int, key func(T) string) model.Page[T] {
 }
 
 // collect reads all rows.
-func collect[T any](rows *sql.Rows, err error, scan func(*sql.Rows) (T, error)) ([]T, error) {
+func collect[T any](rows *db.Rows, err error, scan func(*db.Rows) (T, error)) ([]T, error) {
 	if err != nil {
 		return nil, failure(err)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"toastmaster/admin/authz"
 	"toastmaster/admin/model"
+	"toastmaster/internal/db"
 )
 
 const (
@@ -74,7 +75,7 @@ func (s *Store) AddToken(ctx context.Context, actor string, in model.NewToken) (
 				return fieldError("expires", "is over")
 			}
 		}
-		if _, err := t.ExecContext(ctx, insertToken, in.Name, digest(out.Secret), in.Role, t.now, expires); err != nil {
+		if _, err := t.Exec(ctx, insertToken, in.Name, digest(out.Secret), in.Role, t.now, expires); err != nil {
 			return err
 		}
 		out.Token = model.Token{Name: in.Name, Role: in.Role, Created: milliseconds(t.now), Expires: optionalTime(expires)}
@@ -87,7 +88,7 @@ func (s *Store) AddToken(ctx context.Context, actor string, in model.NewToken) (
 }
 
 func (t *tx) token(ctx context.Context, name string) (tokenRow, error) {
-	row, err := scanToken(t.QueryRowContext(ctx, selectToken, name))
+	row, err := scanToken(t.QueryRow(ctx, selectToken, name))
 	return row, missing(err, noToken)
 }
 
@@ -98,7 +99,7 @@ func (s *Store) RemoveToken(ctx context.Context, actor, name string) error {
 		if err != nil {
 			return err
 		}
-		if _, err := t.ExecContext(ctx, deleteToken, row.id); err != nil {
+		if _, err := t.Exec(ctx, deleteToken, row.id); err != nil {
 			return err
 		}
 		return t.audit(ctx, "remove", "token", name, row.Token, nil)
@@ -107,8 +108,8 @@ func (s *Store) RemoveToken(ctx context.Context, actor, name string) error {
 
 // Tokens lists all tokens by name.
 func (s *Store) Tokens(ctx context.Context) ([]model.Token, error) {
-	rows, err := s.o.Reader.QueryContext(ctx, listTokens)
-	return collect(rows, err, func(r *sql.Rows) (model.Token, error) {
+	rows, err := s.reader.Query(ctx, listTokens)
+	return collect(rows, err, func(r *db.Rows) (model.Token, error) {
 		t, err := scanToken(r)
 		return t.Token, err
 	})
@@ -118,7 +119,7 @@ func (s *Store) Tokens(ctx context.Context) ([]model.Token, error) {
 // Unauthenticated. The search is for the secret's digest, so its time tells
 // nothing about other secrets.
 func (s *Store) Authenticate(ctx context.Context, secret string) (authz.Principal, error) {
-	row, err := scanToken(s.o.Reader.QueryRowContext(ctx, findToken, digest(secret)))
+	row, err := scanToken(s.reader.QueryRow(ctx, findToken, digest(secret)))
 	now := s.o.Clock.Now()
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
@@ -130,7 +131,7 @@ func (s *Store) Authenticate(ctx context.Context, secret string) (authz.Principa
 	}
 	if row.LastUsed == nil || now.Sub(*row.LastUsed) >= lastUsedStep {
 		// Not worth an error: it is information for people.
-		_, _ = s.o.Writer.ExecContext(ctx, touchToken, row.id, now.UnixMilli())
+		_, _ = s.writer.Exec(ctx, touchToken, row.id, now.UnixMilli())
 	}
 	return authz.Principal{Name: "token:" + row.Name, Role: authz.Role(row.Role)}, nil
 }
@@ -138,8 +139,17 @@ func (s *Store) Authenticate(ctx context.Context, secret string) (authz.Principa
 // Audit lists changes, newest first. after is the number of the last entry of
 // the page before, 0 for the first page; object and name select, "" is any.
 func (s *Store) Audit(ctx context.Context, object, name string, after int64, limit int) ([]model.AuditEntry, error) {
-	rows, err := s.o.Reader.QueryContext(ctx, listAudit, after, object, name, clampLimit(limit))
-	return collect(rows, err, func(r *sql.Rows) (model.AuditEntry, error) {
+	q, args := listAudit, []any{beforeID(after), clampLimit(limit)}
+	switch {
+	case object != "" && name != "":
+		q, args = listAuditOfBoth, append(args, object, name)
+	case object != "":
+		q, args = listAuditOfObject, append(args, object)
+	case name != "":
+		q, args = listAuditOfName, append(args, name)
+	}
+	rows, err := s.reader.Query(ctx, q, args...)
+	return collect(rows, err, func(r *db.Rows) (model.AuditEntry, error) {
 		var e model.AuditEntry
 		var at int64
 		var before, after string

@@ -2,11 +2,11 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"strings"
 
 	"toastmaster/directory"
 	"toastmaster/internal/addr"
+	"toastmaster/internal/db"
 )
 
 // somebody says whether a target leads to anything: it is of another host, or
@@ -46,8 +46,8 @@ func (t *tx) deadTargets(ctx context.Context, targets []string) ([]string, error
 // aliasesLeft warns of the aliases of an address that was removed, if it leads
 // to nothing now.
 func (t *tx) aliasesLeft(ctx context.Context, address string) ([]string, error) {
-	rows, err := t.QueryContext(ctx, selectAliasesTo, strings.ToLower(address))
-	left, err := collect(rows, err, func(r *sql.Rows) (alias string, err error) {
+	rows, err := t.Query(ctx, selectAliasesTo, strings.ToLower(address))
+	left, err := collect(rows, err, func(r *db.Rows) (alias string, err error) {
 		err = r.Scan(&alias)
 		return alias, err
 	})

@@ -3,6 +3,7 @@ package sql
 import (
 	"context"
 	dbsql "database/sql"
+	"embed"
 	"errors"
 	"fmt"
 	"slices"
@@ -10,30 +11,46 @@ import (
 
 	"toastmaster/directory"
 	"toastmaster/internal/addr"
+	"toastmaster/internal/db"
 	"toastmaster/internal/identity"
 )
+
+// queryFiles are all that this package asks.
+//
+//go:embed queries*.sql
+var queryFiles embed.FS
+
+// The names of the queries.
+const (
+	instanceQuery db.Query = "instance"
+	domainQuery   db.Query = "domain"
+	addressQuery  db.Query = "address"
+	walkQuery     db.Query = "walk"
+	loginQuery    db.Query = "login"
+)
+
+// Queries are the queries in the words of a dialect.
+func Queries(d db.Dialect) (db.Queries, error) { return db.Load(queryFiles, d) }
 
 // Directory is a directory.Backend and Walker. Safe for concurrent use.
 type Directory struct {
 	db   *dbsql.DB
+	pool *db.Pool
 	path string
 
-	mu       sync.Mutex
-	prepared [queryCount]*dbsql.Stmt
+	mu sync.Mutex
 	// instance is the id of the database that gave the first answer.
 	instance *identity.ID
 }
+
+var _ directory.Walker = (*Directory)(nil)
 
 // Instance is the id of the database, "" for none. All answers are of that one,
 // also when the file gets other content.
 func (d *Directory) Instance(ctx context.Context) (identity.ID, error) {
 	const table = "sql:instance"
-	s, err := d.statement(ctx, instanceQuery)
-	if err != nil {
-		return "", answer(table, d.path, err)
-	}
 	var id identity.ID
-	err = s.QueryRowContext(ctx).Scan(&id)
+	err := d.pool.QueryRow(ctx, instanceQuery).Scan(&id)
 	if err == nil {
 		err = d.same(id)
 	}
@@ -58,79 +75,6 @@ func (d *Directory) same(id identity.ID) error {
 
 // Close closes the database.
 func (d *Directory) Close() error { return d.db.Close() }
-
-var _ directory.Walker = (*Directory)(nil)
-
-// The queries, in order of the constants. All that this package asks stands
-// here.
-const (
-	domainQuery = iota
-	addressQuery
-	walkQuery
-	loginQuery
-	instanceQuery
-	queryCount
-)
-
-// Each answer has the id of its database in front. One row always comes of
-// domainQuery and instanceQuery: "not found" has an id, too.
-var queries = [queryCount]string{
-	instanceQuery: `SELECT COALESCE((SELECT id FROM directory_instance), '')`,
-
-	domainQuery: `
-SELECT COALESCE((SELECT id FROM directory_instance), ''), d.enabled, d.alias_of
-  FROM (SELECT 1) LEFT JOIN (SELECT enabled, alias_of FROM directory_domains WHERE name = ?1) d`,
-
-	// One row for each target of an alias, then one for the mailbox beside it
-	// ('alias' < 'mailbox').
-	addressQuery: `
-SELECT COALESCE((SELECT id FROM directory_instance), ''), '', 0, r.local, r.kind, r.home, r.quota_bytes, r.quota_messages, r.enabled, r.moved_to, COALESCE(t.target, '')
-  FROM directory_domains d
-  JOIN directory_recipients r ON r.real_id = d.real_id AND r.local = ?2
-  LEFT JOIN directory_targets t ON t.address_id = r.address_id
- WHERE d.name = ?1
- ORDER BY r.kind, t.position`,
-
-	// The same for several locals: those of the first come first, and only its
-	// rows are read.
-	walkQuery: `
-SELECT COALESCE((SELECT id FROM directory_instance), ''), d.alias_of, d.enabled, r.local, r.kind, r.home, r.quota_bytes, r.quota_messages, r.enabled, r.moved_to, COALESCE(t.target, '')
-  FROM directory_domains d
-  JOIN directory_recipients r ON r.real_id = d.real_id AND r.local IN (?2, ?3, ?4)
-  LEFT JOIN directory_targets t ON t.address_id = r.address_id
- WHERE d.name = ?1
- ORDER BY CASE r.local WHEN ?2 THEN 0 WHEN ?3 THEN 1 ELSE 2 END, r.kind, t.position`,
-
-	loginQuery: `
-SELECT COALESCE((SELECT id FROM directory_instance), ''), a.home, a.quota_bytes, a.quota_messages, a.enabled, a.password_hash, a.credential
-  FROM directory_domains d
-  JOIN directory_accounts a ON a.real_id = d.real_id AND a.local = ?2
- WHERE d.name = ?1`,
-}
-
-// statement prepares a query at its first use. Not in Open, because the schema
-// may be laid later and a lookup then has to recover.
-func (d *Directory) statement(ctx context.Context, query int) (*dbsql.Stmt, error) {
-	d.mu.Lock()
-	s := d.prepared[query]
-	d.mu.Unlock()
-	if s != nil {
-		return s, nil
-	}
-	// Prepared without the lock: it may wait for the database.
-	s, err := d.db.PrepareContext(ctx, queries[query])
-	if err != nil {
-		return nil, err
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if first := d.prepared[query]; first != nil {
-		s.Close()
-		return first, nil
-	}
-	d.prepared[query] = s
-	return s, nil
-}
 
 // Entry implements directory.Backend.
 func (d *Directory) Entry(ctx context.Context, key directory.Key) (directory.Entry, error) {
@@ -173,14 +117,10 @@ func (d *Directory) Walk(ctx context.Context, w directory.Walk) (directory.Walke
 // domain is the entry of a domain.
 func (d *Directory) domain(ctx context.Context, name string) (directory.Entry, error) {
 	const table = "sql:domains"
-	s, err := d.statement(ctx, domainQuery)
-	if err != nil {
-		return directory.Entry{}, answer(table, name, err)
-	}
 	var id identity.ID
 	var enabled dbsql.Null[bool]
 	var aliasOf dbsql.Null[string]
-	err = s.QueryRowContext(ctx, name).Scan(&id, &enabled, &aliasOf)
+	err := d.pool.QueryRow(ctx, domainQuery, name).Scan(&id, &enabled, &aliasOf)
 	if err == nil {
 		err = d.same(id)
 	}
@@ -196,14 +136,10 @@ func (d *Directory) domain(ctx context.Context, name string) (directory.Entry, e
 // login is the entry of somebody who logs in.
 func (d *Directory) login(ctx context.Context, key directory.Key) (directory.Entry, error) {
 	const table = "sql:accounts"
-	s, err := d.statement(ctx, loginQuery)
-	if err != nil {
-		return directory.Entry{}, answer(table, key.String(), err)
-	}
 	var e directory.Entry
 	m := &e.Mailbox
 	var id identity.ID
-	err = s.QueryRowContext(ctx, key.Domain, key.Local).
+	err := d.pool.QueryRow(ctx, loginQuery, key.Domain, key.Local).
 		Scan(&id, &m.Home, &m.QuotaBytes, &m.QuotaMessages, &m.Enabled, &e.PasswordHash, &m.Credential)
 	if errors.Is(err, dbsql.ErrNoRows) {
 		return directory.Entry{}, d.missing(ctx, table, key.String())
@@ -235,12 +171,8 @@ type found struct {
 }
 
 // rows asks for an entry.
-func (d *Directory) rows(ctx context.Context, query int, args ...any) (found, error) {
-	s, err := d.statement(ctx, query)
-	if err != nil {
-		return found{}, err
-	}
-	rows, err := s.QueryContext(ctx, args...)
+func (d *Directory) rows(ctx context.Context, query db.Query, args ...any) (found, error) {
+	rows, err := d.pool.Query(ctx, query, args...)
 	if err != nil {
 		return found{}, err
 	}
@@ -254,7 +186,7 @@ func (d *Directory) rows(ctx context.Context, query int, args ...any) (found, er
 }
 
 // readEntry reads the rows of the first local.
-func readEntry(rows *dbsql.Rows) (f found, id identity.ID, err error) {
+func readEntry(rows *db.Rows) (f found, id identity.ID, err error) {
 	seen, alias := false, false
 	for rows.Next() {
 		var m directory.Mailbox

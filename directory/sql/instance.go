@@ -64,15 +64,14 @@ func Inspect(ctx context.Context, path string, c configs.Directory) (identity.Fo
 }
 
 func inspect(ctx context.Context, db *dbsql.DB) (identity.Found, error) {
-	var hosted, named int
-	err := db.QueryRowContext(ctx, `SELECT count(*) FILTER (WHERE name = 'domains'), count(*) FILTER (WHERE name = 'instance')
-		FROM sqlite_master WHERE type = 'table'`).Scan(&hosted, &named)
-	if err != nil || hosted == 0 {
+	hosted, err := Dialect().HasTable(ctx, db, "domains")
+	if err != nil || !hosted {
 		return identity.Found{}, err
 	}
 	found := identity.Found{State: identity.Unmarked, Used: true}
-	if named == 0 {
-		return found, nil
+	named, err := Dialect().HasTable(ctx, db, "instance")
+	if err != nil || !named {
+		return found, err
 	}
 	id, err := Instance(ctx, db)
 	if id != "" {

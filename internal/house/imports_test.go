@@ -37,13 +37,14 @@ var mayImport = []struct {
 	{"internal/tlsconf", []string{"internal/clock", "internal/msglog"}},
 	{"internal/hostaddr", []string{"internal/clock"}},
 	{"internal/anvil", []string{"internal/clock"}},
+	{"internal/db", nil},
 	{"internal/service", []string{"internal/anvil", "internal/clock", "internal/dsn", "internal/msglog"}},
 	{"internal/smtpserver", []string{"internal/addr", "internal/anvil", "internal/clock", "internal/dsn", "internal/envelope", "internal/msglog", "internal/sasl", "internal/service", "internal/wire"}},
 	{"internal/backup", []string{"internal/clock"}},
 	{"internal/testkit/...", []string{"internal/clock", "internal/vfs", "internal/testkit/..."}},
 
 	{"configs", []string{"internal/addr"}},
-	{"migrations", nil},
+	{"migrations", []string{"internal/db"}},
 
 	{"directory/...", []string{"internal/...", "directory/...", "configs"}},
 

@@ -225,12 +225,15 @@ func (i *Instance) openDirectory(ctx context.Context) error {
 	i.host = newHost(c, i.clock)
 	i.answers = cache.New(literal.New(answers, c.Main.Hostname, i.host.HasLiteral), c.Directory, i.clock)
 	i.directory = directory.New(i.answers, c.Main.RecipientDelimiter)
-	i.adminStore = store.New(store.Options{
-		Writer: writer, Reader: reader, Hasher: password.NewHasher(c.Auth),
+	i.adminStore, err = store.New(store.Options{
+		Writer: writer, Reader: reader, Dialect: sql.Dialect(), Hasher: password.NewHasher(c.Auth),
 		Changed: i.directoryChanged, Clock: i.clock, Workers: c.Admin.BulkWorkers,
 		Aliases: aliasLimits(c.Cleanup), Delimiters: c.Main.RecipientDelimiter, Log: i.log,
 		Root: absolute(c.Path(c.Store.Path)), Home: c.Store.Home,
 	})
+	if err != nil {
+		return err
+	}
 	i.auth = password.New(password.Options{
 		Directory: i.directory, Params: c.Auth, Trusted: i.trusted, Log: i.log, Clock: i.clock,
 		Rehash: i.adminStore.ReplaceHash, LastLogins: i.lastLogins,

@@ -66,9 +66,13 @@ func newShell(t *testing.T) *shell {
 	if err != nil {
 		t.Fatal(err)
 	}
+	kept, err := store.New(store.Options{Writer: w, Reader: r, Hasher: password.NewHasher(c.Auth), Clock: clock.System{}, Workers: 2, Aliases: directory.Limits{Depth: 10, Addresses: 1000}})
+	if err != nil {
+		t.Fatal(err)
+	}
 	s, err := api.New(api.Options{
 		Params: c.Admin, Log: msglog.Discard(), Clock: clock.System{}, Listeners: []service.Listener{{Listener: l}},
-		Store: store.New(store.Options{Writer: w, Reader: r, Hasher: password.NewHasher(c.Auth), Clock: clock.System{}, Workers: 2, Aliases: directory.Limits{Depth: 10, Addresses: 1000}}),
+		Store: kept,
 		Services: func() []model.Service {
 			if s := sh.services.Load(); s != nil {
 				return *s

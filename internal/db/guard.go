@@ -1,4 +1,4 @@
-package sql
+package db
 
 import (
 	"context"
@@ -9,8 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"sync"
-
-	"toastmaster/directory"
 )
 
 // guard knows which database a pool of connections was opened on. A connection
@@ -22,6 +20,7 @@ import (
 // of ours, the id of the instance is read anew.
 type guard struct {
 	path      string
+	identity  string // a query
 	connector driver.Connector
 
 	mu    sync.Mutex
@@ -59,7 +58,7 @@ func (g *guard) check(ctx context.Context) error {
 func (g *guard) judge(ctx context.Context, info fs.FileInfo) {
 	id, err := g.read(ctx)
 	switch {
-	case g.id != "" && (err == nil && id != g.id || outcome(err) == directory.Misconfigured):
+	case g.id != "" && (err == nil && id != g.id || SQLite{}.Classify(err) == Broken):
 		g.verdict = g.lost(fmt.Errorf("the file got other content, of the instance %q, while it was in use; restore it and restart", id))
 	case err != nil && g.file != nil:
 		return
@@ -71,6 +70,9 @@ func (g *guard) judge(ctx context.Context, info fs.FileInfo) {
 
 // read is the id, "" as long as there is none.
 func (g *guard) read(ctx context.Context) (id string, err error) {
+	if g.identity == "" {
+		return "", nil
+	}
 	conn, err := g.connector.Connect(ctx)
 	if err != nil {
 		return "", err
@@ -80,7 +82,7 @@ func (g *guard) read(ctx context.Context) (id string, err error) {
 	if !ok {
 		return "", errNoMethod
 	}
-	rows, err := q.QueryContext(ctx, "SELECT id FROM directory_instance", nil)
+	rows, err := q.QueryContext(ctx, g.identity, nil)
 	if err != nil {
 		return "", err
 	}
@@ -99,7 +101,7 @@ func (g *guard) read(ctx context.Context) (id string, err error) {
 var errNoMethod = errors.New("the driver's connections lack a method")
 
 func (g *guard) lost(cause error) error {
-	return fmt.Errorf("database %s is %w: %w", g.path, directory.ErrUnavailable, cause)
+	return fmt.Errorf("database %s is %w: %w", g.path, ErrLost, cause)
 }
 
 // guarded makes connections that look at the guard.

@@ -1,0 +1,10 @@
+DROP TRIGGER addresses_count_old;
+DROP TRIGGER addresses_count_new;
+DROP TRIGGER domains_count_old;
+DROP TRIGGER domains_count_new;
+DROP TABLE hosted_counts;
+DROP INDEX audit_of_object;
+DROP INDEX alias_targets_target;
+DROP INDEX mailboxes_disabled;
+DROP INDEX domains_alias_of;
+CREATE INDEX domains_alias_of ON domains (alias_of);
