@@ -22,6 +22,8 @@ type Admin struct {
 	MaxJobs        int
 	JobWorkers     int
 	JobHistory     int
+	AuditKeep      time.Duration
+	AuditRows      int
 }
 
 func (c *Admin) params() []Param {
@@ -56,6 +58,10 @@ func (c *Admin) params() []Param {
 			"Jobs that run at once; the others wait for their turn."),
 		Int("admin.job_history", &c.JobHistory, 1000, 1, 1000000,
 			"About how many jobs that are over are kept for `toastmaster job list`."),
+		Duration("admin.audit_keep", &c.AuditKeep, 365*24*time.Hour, 0, 100*365*24*time.Hour,
+			"How long an entry of the audit (who changed what) is kept. 0 keeps it as long as there is room for it in admin.audit_rows."),
+		Int("admin.audit_rows", &c.AuditRows, 1000000, 0, 1000000000,
+			"How many entries of the audit are kept, the newest; one takes some 300 octets of the database. 0 is no limit."),
 	}
 }
 

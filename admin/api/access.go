@@ -143,19 +143,38 @@ func (h *handlers) requirePrincipal(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// may checks the caller's right and returns its name for the audit.
-func may(ctx context.Context, a authz.Action, t authz.Target) (string, error) {
-	p, ok := ctx.Value(principalKey{}).(authz.Principal)
-	if !ok {
-		return "", model.Fail(model.Unauthenticated, "send a bearer token")
-	}
-	return p.Name, p.Check(a, t)
+// caller is who asks for an operation, after his right to it was checked.
+type caller struct {
+	// name is for the audit and the log.
+	name      string
+	principal authz.Principal
 }
 
-// onSystem and the next two are the targets of the operations.
-func onSystem() authz.Target { return authz.Target{Object: authz.System} }
+// scope is what the caller may see of a listing.
+func (c caller) scope() *model.Scope { return c.principal.Visible() }
 
-func onDomain(name string) authz.Target { return authz.Target{Object: authz.Domain, Domain: name} }
+// callerOf checks the caller's right.
+func callerOf(ctx context.Context, a authz.Action, t authz.Target) (caller, error) {
+	p, ok := ctx.Value(principalKey{}).(authz.Principal)
+	if !ok {
+		return caller{}, model.Fail(model.Unauthenticated, "send a bearer token")
+	}
+	return caller{p.Name, p}, p.Check(a, t)
+}
+
+// onSystem is the target of what concerns everybody.
+func onSystem[I any](*I) (authz.Target, error) { return authz.Target{Object: authz.System}, nil }
+
+// onAllDomains is the target of what makes domains.
+func onAllDomains[I any](*I) (authz.Target, error) { return authz.Target{Object: authz.Domain}, nil }
+
+// onNew is the target of what makes an address; of says which.
+func onNew[I any](of func(*I) string) func(*I) (authz.Target, error) {
+	return func(in *I) (authz.Target, error) {
+		_, target, err := onAddress(of(in))
+		return target, err
+	}
+}
 
 // onAddress folds an address of a path or body and says what it is about.
 func onAddress(s string) (string, authz.Target, error) {

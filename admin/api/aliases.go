@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 
-	"toastmaster/admin/authz"
 	"toastmaster/admin/model"
 )
 
@@ -12,27 +11,20 @@ type listAliasesInput struct {
 	Target string `query:"target" doc:"Only those with this target"`
 }
 
-func (h *handlers) listAliases(ctx context.Context, in *listAliasesInput) (*body[model.Page[model.Alias]], error) {
-	f, err := in.filter(ctx)
-	if err != nil {
-		return nil, err
-	}
+func (h *handlers) listAliases(ctx context.Context, by caller, in *listAliasesInput) (*body[model.Page[model.Alias]], error) {
+	f := in.filter(by)
 	f.Target = in.Target
 	page, err := h.o.Store.Aliases(ctx, f, in.After, h.limit(in.Paging))
 	return &body[model.Page[model.Alias]]{page}, err
 }
 
-func (h *handlers) addAlias(ctx context.Context, in *body[model.NewAlias]) (*body[model.Alias], error) {
-	actor, err := mayAdd(ctx, in.Body.Address)
-	if err != nil {
-		return nil, err
-	}
-	a, err := h.o.Store.AddAlias(ctx, actor, in.Body)
+func (h *handlers) addAlias(ctx context.Context, by caller, in *body[model.NewAlias]) (*body[model.Alias], error) {
+	a, err := h.o.Store.AddAlias(ctx, by.name, in.Body)
 	return &body[model.Alias]{a}, err
 }
 
-func (h *handlers) showAlias(ctx context.Context, in *AddressInput) (*body[model.Alias], error) {
-	address, _, err := in.address(ctx, authz.Read)
+func (h *handlers) showAlias(ctx context.Context, _ caller, in *AddressInput) (*body[model.Alias], error) {
+	address, err := in.folded()
 	if err != nil {
 		return nil, err
 	}
@@ -45,19 +37,19 @@ type setAliasInput struct {
 	Body model.AliasChange
 }
 
-func (h *handlers) setAlias(ctx context.Context, in *setAliasInput) (*body[model.Alias], error) {
-	address, actor, err := in.address(ctx, authz.Write)
+func (h *handlers) setAlias(ctx context.Context, by caller, in *setAliasInput) (*body[model.Alias], error) {
+	address, err := in.folded()
 	if err != nil {
 		return nil, err
 	}
-	a, err := h.o.Store.SetAlias(ctx, actor, address, in.Body)
+	a, err := h.o.Store.SetAlias(ctx, by.name, address, in.Body)
 	return &body[model.Alias]{a}, err
 }
 
-func (h *handlers) removeAlias(ctx context.Context, in *AddressInput) (*nothing, error) {
-	address, actor, err := in.address(ctx, authz.Write)
+func (h *handlers) removeAlias(ctx context.Context, by caller, in *AddressInput) (*nothing, error) {
+	address, err := in.folded()
 	if err != nil {
 		return nil, err
 	}
-	return &nothing{}, h.o.Store.RemoveAlias(ctx, actor, address)
+	return &nothing{}, h.o.Store.RemoveAlias(ctx, by.name, address)
 }

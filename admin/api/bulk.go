@@ -31,7 +31,7 @@ func (s *Server) registerBulk(a huma.API) {
 }
 
 // addBulk declares the body by hand: huma knows one type for a raw body.
-func addBulk[I any](s *Server, a huma.API, things, more string, of reflect.Type, f func(context.Context, *I) (*body[model.BulkResponse], error)) {
+func addBulk[I any](s *Server, a huma.API, things, more string, of reflect.Type, f func(context.Context, caller, *I) (*body[model.BulkResponse], error)) {
 	schemas := a.OpenAPI().Components.Schemas
 	one := huma.SchemaFromType(schemas, of)
 	op := huma.Operation{
@@ -42,9 +42,10 @@ func addBulk[I any](s *Server, a huma.API, things, more string, of reflect.Type,
 			"application/json":     {Schema: &huma.Schema{Type: huma.TypeArray, Items: one}},
 			"application/x-ndjson": {Schema: one},
 		}},
-		MaxBodyBytes: s.h.o.Params.BodyLimit, BodyReadTimeout: bodyTimeout, SkipValidateBody: true,
+		SkipValidateBody: true,
 	}
-	huma.Register(a, op, answering(s.h, f))
+	// Addresses of any domain: it takes the right to all.
+	route(s.h, a, op, authz.Write, onSystem, f)
 }
 
 type bulkInput struct {
@@ -53,18 +54,13 @@ type bulkInput struct {
 }
 
 // bulkOf makes the handler of a bulk addition.
-func bulkOf[T any](h *handlers, add func(context.Context, string, []T, bool) ([]model.BulkResult, error)) func(context.Context, *bulkInput) (*body[model.BulkResponse], error) {
-	return func(ctx context.Context, in *bulkInput) (*body[model.BulkResponse], error) {
-		// Addresses of any domain: it takes the right to all.
-		actor, err := may(ctx, authz.Write, onSystem())
-		if err != nil {
-			return nil, err
-		}
+func bulkOf[T any](h *handlers, add func(context.Context, string, []T, bool) ([]model.BulkResult, error)) func(context.Context, caller, *bulkInput) (*body[model.BulkResponse], error) {
+	return func(ctx context.Context, by caller, in *bulkInput) (*body[model.BulkResponse], error) {
 		things, err := decodeBulk[T](in.RawBody)
 		if err != nil {
 			return nil, err
 		}
-		results, err := add(ctx, actor, things, in.Dry)
+		results, err := add(ctx, by.name, things, in.Dry)
 		if err != nil {
 			return nil, err
 		}
@@ -72,17 +68,12 @@ func bulkOf[T any](h *handlers, add func(context.Context, string, []T, bool) ([]
 	}
 }
 
-func (h *handlers) bulkAddMailboxes(ctx context.Context, in *bulkInput) (*body[model.BulkResponse], error) {
-	// Addresses of any domain: it takes the right to all.
-	actor, err := may(ctx, authz.Write, onSystem())
-	if err != nil {
-		return nil, err
-	}
+func (h *handlers) bulkAddMailboxes(ctx context.Context, by caller, in *bulkInput) (*body[model.BulkResponse], error) {
 	boxes, err := decodeBulk[model.NewMailbox](in.RawBody)
 	if err != nil {
 		return nil, err
 	}
-	results, err := h.o.Store.AddMailboxes(ctx, actor, boxes, in.Dry, h.keepsOldMail)
+	results, err := h.o.Store.AddMailboxes(ctx, by.name, boxes, in.Dry, h.keepsOldMail)
 	if err != nil {
 		return nil, err
 	}

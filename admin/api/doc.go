@@ -29,7 +29,7 @@
 //	GET    /api/v1/jobs[/{id}]              list, show; POST /api/v1/jobs/{id}/cancel
 //	GET    /api/v1/status                   services, queue, counts
 //	       /api/v1/tokens[/{name}]          list, add, revoke
-//	GET    /api/v1/audit                    who changed what
+//	GET    /api/v1/audit                    who changed what, and who did or read what in the queue
 //	GET    /api/v1/openapi.json             this, as OpenAPI 3.1; needs no token
 //	GET    /metrics                         for trusted networks, or with a token
 //	GET    /healthz                         for everybody: 200 while all services run and nothing is missing (the log may be degraded), else 503
@@ -42,6 +42,10 @@
 // "Authorization: Bearer TOKEN". What a role may do says admin/authz. There are
 // no cookies, so a foreign page has nothing to ride on.
 //
+// An operation is registered with its right (route): the action, and by its input
+// what it is done to. There is no other way, so none can be without. Who may see
+// some domains gets listings of those; that is a condition of the query.
+//
 // HTTP without TLS is served to clients on this machine; others are sent to
 // HTTPS.
 //
@@ -52,7 +56,8 @@
 //
 // # Parameters
 //
-// Section [admin].
+// Section [admin]. The audit is trimmed at the start and each hour by
+// admin.audit_keep and admin.audit_rows.
 //
 // # Results
 //

@@ -16,11 +16,13 @@ type listDomainsInput struct {
 	Enabled  switchParam `query:"enabled" enum:"true,false"`
 }
 
-func (h *handlers) listDomains(ctx context.Context, in *listDomainsInput) (*body[model.Page[model.Domain]], error) {
-	if _, err := may(ctx, authz.Read, onDomain("")); err != nil {
-		return nil, err
-	}
-	f := model.Filter{Domain: in.AliasOf, Contains: fold(in.Contains), Enabled: in.Enabled.value()}
+// target is the domain that the others stand for, or all that the caller may see.
+func (in *listDomainsInput) target() (authz.Target, error) {
+	return authz.Target{Object: authz.Domain, Domain: fold(in.AliasOf)}, nil
+}
+
+func (h *handlers) listDomains(ctx context.Context, by caller, in *listDomainsInput) (*body[model.Page[model.Domain]], error) {
+	f := model.Filter{Domain: in.AliasOf, Contains: fold(in.Contains), Enabled: in.Enabled.value(), Scope: by.scope()}
 	page, err := h.o.Store.Domains(ctx, f, in.After, h.limit(in.Paging))
 	return &body[model.Page[model.Domain]]{page}, err
 }
@@ -29,12 +31,8 @@ func (h *handlers) listDomains(ctx context.Context, in *listDomainsInput) (*body
 // cannot be parsed.
 func fold(s string) string { return addr.Address{Local: s}.Fold().Local }
 
-func (h *handlers) addDomain(ctx context.Context, in *body[model.NewDomain]) (*body[model.Domain], error) {
-	actor, err := may(ctx, authz.Write, onDomain(""))
-	if err != nil {
-		return nil, err
-	}
-	d, err := h.o.Store.AddDomain(ctx, actor, in.Body)
+func (h *handlers) addDomain(ctx context.Context, by caller, in *body[model.NewDomain]) (*body[model.Domain], error) {
+	d, err := h.o.Store.AddDomain(ctx, by.name, in.Body)
 	return &body[model.Domain]{d}, err
 }
 
@@ -52,12 +50,15 @@ func (in *DomainInput) name() (string, error) {
 	return name, nil
 }
 
-func (h *handlers) showDomain(ctx context.Context, in *DomainInput) (*body[model.Domain], error) {
+// target is the domain.
+func (in *DomainInput) target() (authz.Target, error) {
+	name, err := in.name()
+	return authz.Target{Object: authz.Domain, Domain: name}, err
+}
+
+func (h *handlers) showDomain(ctx context.Context, _ caller, in *DomainInput) (*body[model.Domain], error) {
 	name, err := in.name()
 	if err != nil {
-		return nil, err
-	}
-	if _, err := may(ctx, authz.Read, onDomain(name)); err != nil {
 		return nil, err
 	}
 	d, err := h.o.Store.Domain(ctx, name)
@@ -69,16 +70,12 @@ type setDomainInput struct {
 	Body model.DomainChange
 }
 
-func (h *handlers) setDomain(ctx context.Context, in *setDomainInput) (*body[model.Domain], error) {
+func (h *handlers) setDomain(ctx context.Context, by caller, in *setDomainInput) (*body[model.Domain], error) {
 	name, err := in.name()
 	if err != nil {
 		return nil, err
 	}
-	actor, err := may(ctx, authz.Write, onDomain(name))
-	if err != nil {
-		return nil, err
-	}
-	d, err := h.o.Store.SetDomain(ctx, actor, name, in.Body)
+	d, err := h.o.Store.SetDomain(ctx, by.name, name, in.Body)
 	return &body[model.Domain]{d}, err
 }
 
@@ -90,17 +87,13 @@ type removeDomainInput struct {
 
 // removeDomain answers 204 when the domain has gone, and with purge 202 and the job
 // that removes it: mail of many mailboxes takes longer than a request may.
-func (h *handlers) removeDomain(ctx context.Context, in *removeDomainInput) (*removed, error) {
+func (h *handlers) removeDomain(ctx context.Context, by caller, in *removeDomainInput) (*removed, error) {
 	name, err := in.name()
 	if err != nil {
 		return nil, err
 	}
-	actor, err := may(ctx, authz.Write, onDomain(name))
-	if err != nil {
-		return nil, err
-	}
 	if !in.Purge {
-		return &removed{Status: http.StatusNoContent}, h.o.Store.RemoveDomain(ctx, actor, name, in.All)
+		return &removed{Status: http.StatusNoContent}, h.o.Store.RemoveDomain(ctx, by.name, name, in.All)
 	}
 	if !in.All {
 		return nil, model.Fail(model.Invalid, "purge needs all")
@@ -111,7 +104,7 @@ func (h *handlers) removeDomain(ctx context.Context, in *removeDomainInput) (*re
 	if err := h.o.Store.MayRemoveDomain(ctx, name, true); err != nil {
 		return nil, err
 	}
-	job, err := h.addJob(ctx, actor, jobPurgeDomain, name, model.Purge{Domain: name})
+	job, err := h.addJob(ctx, by.name, jobPurgeDomain, name, model.Purge{Domain: name})
 	if err != nil {
 		return nil, err
 	}

@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"sync"
 
-	"toastmaster/admin/authz"
 	"toastmaster/admin/jobs"
 	"toastmaster/admin/model"
 	"toastmaster/admin/store"
@@ -52,10 +51,7 @@ type listJobsInput struct {
 	Limit  int   `query:"limit" minimum:"1" maximum:"1000"`
 }
 
-func (h *handlers) listJobs(ctx context.Context, in *listJobsInput) (*body[model.Page[model.Job]], error) {
-	if _, err := may(ctx, authz.Read, onSystem()); err != nil {
-		return nil, err
-	}
+func (h *handlers) listJobs(ctx context.Context, _ caller, in *listJobsInput) (*body[model.Page[model.Job]], error) {
 	limit := h.limit(Paging{Limit: in.Limit})
 	items, err := h.jobs.Jobs(ctx, in.Before, limit)
 	page := model.Page[model.Job]{Items: items}
@@ -73,29 +69,19 @@ type JobIDInput struct {
 	ID int64 `path:"id" minimum:"1"`
 }
 
-func (h *handlers) showJob(ctx context.Context, in *JobIDInput) (*body[model.Job], error) {
-	if _, err := may(ctx, authz.Read, onSystem()); err != nil {
-		return nil, err
-	}
+func (h *handlers) showJob(ctx context.Context, _ caller, in *JobIDInput) (*body[model.Job], error) {
 	j, err := h.jobs.Job(ctx, in.ID)
 	return &body[model.Job]{j}, err
 }
 
-func (h *handlers) cancelJob(ctx context.Context, in *JobIDInput) (*body[model.Job], error) {
-	actor, err := may(ctx, authz.Write, onSystem())
-	if err != nil {
-		return nil, err
-	}
-	j, err := h.jobs.Cancel(ctx, actor, in.ID)
+func (h *handlers) cancelJob(ctx context.Context, by caller, in *JobIDInput) (*body[model.Job], error) {
+	j, err := h.jobs.Cancel(ctx, by.name, in.ID)
 	return &body[model.Job]{j}, err
 }
 
 // purgeMailboxes begins a job; what is wrong with one address is said by the job.
-func (h *handlers) purgeMailboxes(ctx context.Context, in *body[model.Purge]) (*accepted, error) {
-	actor, err := may(ctx, authz.Write, onSystem())
+func (h *handlers) purgeMailboxes(ctx context.Context, by caller, in *body[model.Purge]) (*accepted, error) {
 	switch {
-	case err != nil:
-		return nil, err
 	case h.o.Purge == nil:
 		return nil, model.Fail(model.Unavailable, "this server cannot remove mail")
 	case in.Body.Domain != "" || len(in.Body.Addresses) == 0:
@@ -105,7 +91,7 @@ func (h *handlers) purgeMailboxes(ctx context.Context, in *body[model.Purge]) (*
 	if n := len(in.Body.Addresses); n > 1 {
 		object = fmt.Sprintf("%s and %d more", object, n-1)
 	}
-	return h.addJob(ctx, actor, jobPurgeMailboxes, object, in.Body)
+	return h.addJob(ctx, by.name, jobPurgeMailboxes, object, in.Body)
 }
 
 // purgeDomain is the job that removes the mail of every mailbox of a domain and
@@ -224,15 +210,11 @@ func (h *handlers) purgeLeft(ctx context.Context, t *jobs.Task, address string) 
 	}
 }
 
-func (h *handlers) actOnQueue(ctx context.Context, in *body[model.QueueAction]) (*accepted, error) {
-	actor, err := may(ctx, authz.Write, onSystem())
-	if err != nil {
-		return nil, err
-	}
+func (h *handlers) actOnQueue(ctx context.Context, by caller, in *body[model.QueueAction]) (*accepted, error) {
 	if h.queueActions()[in.Body.Action] == nil {
 		return nil, model.Fail(model.Invalid, "action is one of hold, release, requeue, delete")
 	}
-	return h.addJob(ctx, actor, jobQueue, in.Body.Action+describeFilter(in.Body.Filter), in.Body)
+	return h.addJob(ctx, by.name, jobQueue, in.Body.Action+describeFilter(in.Body.Filter), in.Body)
 }
 
 func describeFilter(f model.QueueFilter) string {

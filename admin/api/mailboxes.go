@@ -16,11 +16,14 @@ type ListAddressesInput struct {
 	Contains string `query:"contains" doc:"A part of the address"`
 }
 
-// filter checks the right to list and makes the filter.
-func (in *ListAddressesInput) filter(ctx context.Context) (model.Filter, error) {
-	f := model.Filter{Domain: fold(in.Domain), Contains: fold(in.Contains)}
-	_, err := may(ctx, authz.Read, authz.Target{Object: authz.Address, Domain: f.Domain})
-	return f, err
+// filter is what the caller asks for, within what he may see.
+func (in *ListAddressesInput) filter(by caller) model.Filter {
+	return model.Filter{Domain: fold(in.Domain), Contains: fold(in.Contains), Scope: by.scope()}
+}
+
+// target is the domain, or all that the caller may see.
+func (in *ListAddressesInput) target() (authz.Target, error) {
+	return authz.Target{Object: authz.Address, Domain: fold(in.Domain)}, nil
 }
 
 // AddressInput is the path of an operation on one address.
@@ -28,23 +31,22 @@ type AddressInput struct {
 	Address string `path:"address" maxLength:"400"`
 }
 
-// address checks the right to do a and folds the address.
-func (in *AddressInput) address(ctx context.Context, a authz.Action) (address, actor string, err error) {
-	address, target, err := onAddress(in.Address)
+// folded is the address as it is stored.
+func (in *AddressInput) folded() (string, error) {
+	address, _, err := onAddress(in.Address)
 	if err != nil {
-		return "", "", model.Fail(model.NotFound, "no such address")
+		return "", model.Fail(model.NotFound, "no such address")
 	}
-	actor, err = may(ctx, a, target)
-	return address, actor, err
+	return address, nil
 }
 
-// mayAdd checks the right to make the address of a body.
-func mayAdd(ctx context.Context, address string) (actor string, err error) {
-	_, target, err := onAddress(address)
+// target is the address.
+func (in *AddressInput) target() (authz.Target, error) {
+	_, target, err := onAddress(in.Address)
 	if err != nil {
-		return "", err
+		return authz.Target{}, model.Fail(model.NotFound, "no such address")
 	}
-	return may(ctx, authz.Write, target)
+	return target, nil
 }
 
 type listMailboxesInput struct {
@@ -52,21 +54,14 @@ type listMailboxesInput struct {
 	Enabled switchParam `query:"enabled" enum:"true,false"`
 }
 
-func (h *handlers) listMailboxes(ctx context.Context, in *listMailboxesInput) (*body[model.Page[model.Mailbox]], error) {
-	f, err := in.filter(ctx)
-	if err != nil {
-		return nil, err
-	}
+func (h *handlers) listMailboxes(ctx context.Context, by caller, in *listMailboxesInput) (*body[model.Page[model.Mailbox]], error) {
+	f := in.filter(by)
 	f.Enabled = in.Enabled.value()
 	page, err := h.o.Store.Mailboxes(ctx, f, in.After, h.limit(in.Paging))
 	return &body[model.Page[model.Mailbox]]{page}, err
 }
 
-func (h *handlers) addMailbox(ctx context.Context, in *body[model.NewMailbox]) (*body[model.Mailbox], error) {
-	actor, err := mayAdd(ctx, in.Body.Address)
-	if err != nil {
-		return nil, err
-	}
+func (h *handlers) addMailbox(ctx context.Context, by caller, in *body[model.NewMailbox]) (*body[model.Mailbox], error) {
 	// Before the mailbox is there, so that what is found is nobody's new mail.
 	old, err := h.oldMail(ctx, in.Body.Address, in.Body.Home)
 	if err != nil {
@@ -78,7 +73,7 @@ func (h *handlers) addMailbox(ctx context.Context, in *body[model.NewMailbox]) (
 			return nil, h.hasOldMail(ctx, old)
 		}
 	}
-	m, err := h.o.Store.AddMailbox(ctx, actor, in.Body)
+	m, err := h.o.Store.AddMailbox(ctx, by.name, in.Body)
 	if err == nil && old.Home != "" {
 		m.Warning = "mail of an earlier mailbox is at " + old.Home + ", it is shown again"
 	}
@@ -129,8 +124,8 @@ func (h *handlers) oldMail(ctx context.Context, address string, home *string) (d
 	return m, nil
 }
 
-func (h *handlers) showMailbox(ctx context.Context, in *AddressInput) (*body[model.Mailbox], error) {
-	address, _, err := in.address(ctx, authz.Read)
+func (h *handlers) showMailbox(ctx context.Context, _ caller, in *AddressInput) (*body[model.Mailbox], error) {
+	address, err := in.folded()
 	if err != nil {
 		return nil, err
 	}
@@ -143,12 +138,12 @@ type setMailboxInput struct {
 	Body model.MailboxChange
 }
 
-func (h *handlers) setMailbox(ctx context.Context, in *setMailboxInput) (*body[model.Mailbox], error) {
-	address, actor, err := in.address(ctx, authz.Write)
+func (h *handlers) setMailbox(ctx context.Context, by caller, in *setMailboxInput) (*body[model.Mailbox], error) {
+	address, err := in.folded()
 	if err != nil {
 		return nil, err
 	}
-	m, err := h.o.Store.SetMailbox(ctx, actor, address, in.Body)
+	m, err := h.o.Store.SetMailbox(ctx, by.name, address, in.Body)
 	return &body[model.Mailbox]{m}, err
 }
 
@@ -157,8 +152,8 @@ type removeMailboxInput struct {
 	Purge bool `query:"purge" doc:"With all its mail; otherwise the mail stays, and is shown again when the address is added with keep_mail. Of a mailbox that was removed before, the mail"`
 }
 
-func (h *handlers) removeMailbox(ctx context.Context, in *removeMailboxInput) (*body[model.Removed], error) {
-	address, actor, err := in.address(ctx, authz.Write)
+func (h *handlers) removeMailbox(ctx context.Context, by caller, in *removeMailboxInput) (*body[model.Removed], error) {
+	address, err := in.folded()
 	if err != nil {
 		return nil, err
 	}
@@ -173,11 +168,11 @@ func (h *handlers) removeMailbox(ctx context.Context, in *removeMailboxInput) (*
 		if err != nil {
 			return nil, err
 		}
-		if err := h.purgeMailbox(ctx, actor, m); err != nil {
+		if err := h.purgeMailbox(ctx, by.name, m); err != nil {
 			return nil, err
 		}
 	}
-	removed, err := h.o.Store.RemoveMailbox(ctx, actor, address)
+	removed, err := h.o.Store.RemoveMailbox(ctx, by.name, address)
 	return &body[model.Removed]{removed}, err
 }
 

@@ -40,19 +40,6 @@ func storeFailure(kind model.Kind, text string, err error) error {
 	return &model.Error{Kind: kind, Text: text, Cause: err}
 }
 
-// answering gives a handler's errors their form, and logs those that an
-// operator should see.
-func answering[I, O any](h *handlers, f func(context.Context, *I) (*O, error)) func(context.Context, *I) (*O, error) {
-	return func(ctx context.Context, in *I) (*O, error) {
-		out, err := f(ctx, in)
-		if err != nil {
-			h.logFailure(ctx, err)
-			return nil, problem(err)
-		}
-		return out, nil
-	}
-}
-
 func (h *handlers) logFailure(ctx context.Context, err error) {
 	switch model.KindOf(err) {
 	case model.Internal:

@@ -4,10 +4,10 @@ import (
 	"context"
 	"io"
 	"strconv"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"toastmaster/admin/authz"
 	"toastmaster/admin/model"
 )
 
@@ -27,10 +27,7 @@ type listQueueInput struct {
 	QueueFilterInput
 }
 
-func (h *handlers) listQueue(ctx context.Context, in *listQueueInput) (*body[model.Page[model.QueuedMessage]], error) {
-	if _, err := may(ctx, authz.Read, onSystem()); err != nil {
-		return nil, err
-	}
+func (h *handlers) listQueue(ctx context.Context, _ caller, in *listQueueInput) (*body[model.Page[model.QueuedMessage]], error) {
 	limit := h.limit(in.Paging)
 	items, err := h.o.Queue.List(ctx, in.filter(), in.After, limit+1)
 	if err != nil {
@@ -47,10 +44,7 @@ func (h *handlers) listQueue(ctx context.Context, in *listQueueInput) (*body[mod
 	return &body[model.Page[model.QueuedMessage]]{page}, nil
 }
 
-func (h *handlers) queueRemains(ctx context.Context, _ *struct{}) (*body[model.QueueRemains], error) {
-	if _, err := may(ctx, authz.Read, onSystem()); err != nil {
-		return nil, err
-	}
+func (h *handlers) queueRemains(ctx context.Context, _ caller, _ *struct{}) (*body[model.QueueRemains], error) {
 	items, err := h.o.Queue.Remains(ctx)
 	if items == nil {
 		items = []model.QueueFiles{}
@@ -62,22 +56,17 @@ type queueInput struct {
 	ID string `path:"id" maxLength:"64"`
 }
 
-func (h *handlers) showQueued(ctx context.Context, in *queueInput) (*body[model.QueuedMessage], error) {
-	if _, err := may(ctx, authz.Read, onSystem()); err != nil {
-		return nil, err
-	}
+func (h *handlers) showQueued(ctx context.Context, _ caller, in *queueInput) (*body[model.QueuedMessage], error) {
 	m, err := h.o.Queue.Get(ctx, in.ID)
 	return &body[model.QueuedMessage]{m}, err
 }
 
-func (h *handlers) queuedContent(ctx context.Context, in *queueInput) (*huma.StreamResponse, error) {
-	if _, err := may(ctx, authz.Read, onSystem()); err != nil {
-		return nil, err
-	}
+func (h *handlers) queuedContent(ctx context.Context, by caller, in *queueInput) (*huma.StreamResponse, error) {
 	content, size, err := h.o.Queue.Content(ctx, in.ID)
 	if err != nil {
 		return nil, err
 	}
+	h.note(ctx, by, "read", in.ID, nil, nil)
 	return &huma.StreamResponse{Body: func(c huma.Context) {
 		defer content.Close()
 		// Not text/html or anything else that a browser would show.
@@ -92,20 +81,23 @@ func (h *handlers) queuedContent(ctx context.Context, in *queueInput) (*huma.Str
 
 // queueAction is an operation on one message. The line of the request in the
 // log has its ID and the caller.
-func (h *handlers) queueAction(f func(context.Context, string) (bool, error)) func(context.Context, *queueInput) (*body[model.QueueChange], error) {
-	return func(ctx context.Context, in *queueInput) (*body[model.QueueChange], error) {
-		if _, err := may(ctx, authz.Write, onSystem()); err != nil {
+func (h *handlers) queueAction(action string, f func(context.Context, string) (bool, error)) func(context.Context, caller, *queueInput) (*body[model.QueueChange], error) {
+	return func(ctx context.Context, by caller, in *queueInput) (*body[model.QueueChange], error) {
+		before, err := h.notedMessage(ctx, in.ID)
+		if err != nil {
 			return nil, err
 		}
+		// First, so that nothing goes without a trace.
+		h.note(ctx, by, action, in.ID, before, nil)
 		changed, err := f(ctx, in.ID)
 		return &body[model.QueueChange]{model.QueueChange{ID: in.ID, Changed: changed}}, err
 	}
 }
 
-func (h *handlers) flushQueue(ctx context.Context, in *QueueFilterInput) (*body[model.FlushResult], error) {
-	if _, err := may(ctx, authz.Write, onSystem()); err != nil {
-		return nil, err
-	}
+func (h *handlers) flushQueue(ctx context.Context, by caller, in *QueueFilterInput) (*body[model.FlushResult], error) {
 	n, err := h.o.Queue.Flush(ctx, in.filter())
+	if err == nil {
+		h.note(ctx, by, "flush", strings.TrimSpace(describeFilter(in.filter())), nil, model.FlushResult{Flushed: n})
+	}
 	return &body[model.FlushResult]{model.FlushResult{Flushed: n}}, err
 }

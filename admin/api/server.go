@@ -197,7 +197,7 @@ func (s *Server) Run(ctx context.Context) error {
 	defer cancel()
 	s.http.BaseContext = func(net.Listener) context.Context { return requests }
 	var serving sync.WaitGroup
-	failed := make(chan error, len(s.limits)+1)
+	failed := make(chan error, len(s.limits)+2)
 	for i, l := range s.limits {
 		serving.Go(func() {
 			// The requests have fences of their own. After a panic of the loop that
@@ -213,6 +213,11 @@ func (s *Server) Run(ctx context.Context) error {
 	defer rest()
 	serving.Go(func() {
 		if err := s.h.jobs.Run(working); err != nil { // it has fences
+			failed <- err
+		}
+	})
+	serving.Go(func() {
+		if err := service.Fenced(s.h.o.Log, func() error { return s.h.trimAudit(working) }, "service", "admin"); err != nil {
 			failed <- err
 		}
 	})

@@ -34,6 +34,9 @@ type Action uint8
 const (
 	Read Action = iota + 1
 	Write
+	// List is to see those of a kind that are in the scope (Visible): of one
+	// domain, or with the zero Domain of all of the scope.
+	List
 )
 
 // Object is the kind of thing it is done to.
@@ -78,6 +81,10 @@ func (p Principal) May(a Action, t Target) bool {
 	if p.Role == Superadmin {
 		return true
 	}
+	listed := a == List
+	if listed {
+		a = Read
+	}
 	allowed := slices.ContainsFunc(rules(p.Role), func(r rule) bool {
 		return r.object == t.Object && slices.Contains(r.actions, a)
 	})
@@ -87,7 +94,21 @@ func (p Principal) May(a Action, t Target) bool {
 	if p.Role == MailboxUser {
 		return t.Address != "" && slices.Contains(p.Scope, t.Address)
 	}
-	return t.Domain != "" && slices.Contains(p.Scope, t.Domain)
+	if t.Domain == "" {
+		return listed
+	}
+	return slices.Contains(p.Scope, t.Domain)
+}
+
+// Visible is what a listing may show, nil for everything.
+func (p Principal) Visible() *model.Scope {
+	switch p.Role {
+	case Superadmin:
+		return nil
+	case Reseller, DomainAdmin:
+		return &model.Scope{Domains: slices.DeleteFunc(slices.Clone(p.Scope), func(d string) bool { return d == "" })}
+	}
+	return &model.Scope{}
 }
 
 // Check is May as an error.

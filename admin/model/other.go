@@ -37,8 +37,8 @@ type AuditEntry struct {
 	ID     int64           `json:"id"`
 	At     time.Time       `json:"at"`
 	Actor  string          `json:"actor"`
-	Action string          `json:"action" enum:"add,set,remove"`
-	Object string          `json:"object" enum:"domain,mailbox,alias,relocated,token,job"`
+	Action string          `json:"action" enum:"add,set,remove,hold,release,requeue,delete,flush,read,export"`
+	Object string          `json:"object" enum:"domain,mailbox,alias,relocated,token,job,queue"`
 	Name   string          `json:"name"`
 	Before json.RawMessage `json:"before,omitempty"`
 	After  json.RawMessage `json:"after,omitempty"`

@@ -10,6 +10,11 @@
 // the transaction begins, so that nobody waits for a hash with the database
 // locked.
 //
+// All SQL stands in queries.sql, by name, and no query reads a table through: a
+// test asks for the plan of each on a large host. The checks of a change walk over
+// addresses by directory.Directory, as the mail services do, on a back end that sees
+// the transaction.
+//
 // Listings are paged by key (address, name, number): a page costs the same at
 // the end as at the start, and entries that come or go meanwhile neither hide
 // nor repeat others.

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"time"
 
@@ -137,29 +136,6 @@ func (s *Store) quietly(ctx context.Context, actor string, f func(*tx) error) er
 		return failure(errors.Join(err, t.Rollback()))
 	}
 	return failure(t.Commit())
-}
-
-// audit writes the row that belongs to a change. before and after are nil
-// where there was or is nothing; they must hold no password or hash.
-func (t *tx) audit(ctx context.Context, action, object, name string, before, after any) error {
-	b, err := auditJSON(before)
-	if err != nil {
-		return err
-	}
-	a, err := auditJSON(after)
-	if err != nil {
-		return err
-	}
-	_, err = t.Exec(ctx, insertAudit, t.now, t.actor, action, object, name, b, a)
-	return err
-}
-
-func auditJSON(v any) (string, error) {
-	if v == nil {
-		return "", nil
-	}
-	b, err := json.Marshal(v)
-	return string(b), err
 }
 
 // failure turns any error into a *model.Error.

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"database/sql"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"time"
 
@@ -134,33 +133,4 @@ func (s *Store) Authenticate(ctx context.Context, secret string) (authz.Principa
 		_, _ = s.writer.Exec(ctx, touchToken, row.id, now.UnixMilli())
 	}
 	return authz.Principal{Name: "token:" + row.Name, Role: authz.Role(row.Role)}, nil
-}
-
-// Audit lists changes, newest first. after is the number of the last entry of
-// the page before, 0 for the first page; object and name select, "" is any.
-func (s *Store) Audit(ctx context.Context, object, name string, after int64, limit int) ([]model.AuditEntry, error) {
-	q, args := listAudit, []any{beforeID(after), clampLimit(limit)}
-	switch {
-	case object != "" && name != "":
-		q, args = listAuditOfBoth, append(args, object, name)
-	case object != "":
-		q, args = listAuditOfObject, append(args, object)
-	case name != "":
-		q, args = listAuditOfName, append(args, name)
-	}
-	rows, err := s.reader.Query(ctx, q, args...)
-	return collect(rows, err, func(r *db.Rows) (model.AuditEntry, error) {
-		var e model.AuditEntry
-		var at int64
-		var before, after string
-		err := r.Scan(&e.ID, &at, &e.Actor, &e.Action, &e.Object, &e.Name, &before, &after)
-		e.At = milliseconds(at)
-		if before != "" {
-			e.Before = json.RawMessage(before)
-		}
-		if after != "" {
-			e.After = json.RawMessage(after)
-		}
-		return e, err
-	})
 }

@@ -1,11 +1,12 @@
-// Package sql is the directory in an SQL database: today SQLite
-// (modernc.org/sqlite, no cgo).
+// Package sql is the directory in an SQL database, by way of internal/db: today
+// SQLite.
 //
 // # What it does
 //
 // [Open] opens the database for reading and [Directory] asks its views, never
-// its tables (migrations/sqlite), one query for each question. [OpenWriter]
-// opens the one connection that admin/store and migrations write through.
+// its tables (migrations/sqlite), one query for each question and for a whole walk;
+// they stand in queries.sql. [OpenWriter] opens the one connection that admin/store
+// and migrations write through.
 //
 // [Create] makes a database, and nothing else does: a file that is missing stays
 // missing. [Inspect], [Instance] and [SetInstance] are about the id of the
@@ -21,8 +22,7 @@
 //
 // # Parameters
 //
-// directory.path, directory.readers, directory.busy_timeout and
-// main.recipient_delimiter.
+// directory.path, directory.readers and directory.busy_timeout.
 //
 // # Results
 //
@@ -34,7 +34,5 @@
 //
 // # Files and locks
 //
-// The database runs in WAL mode: readers do not wait for the writer. Beside
-// the file lie file-wal and file-shm. The writer syncs the WAL at each commit
-// (synchronous=FULL), so what the API confirmed is on disk.
+// See internal/db. What the API confirmed is on disk.
 package sql
