@@ -70,12 +70,18 @@ var maySort = map[db.Query]bool{
 	"list-audit-of-name": true, "list-open-jobs": true, "logins-of-mailbox": true, "walk": true,
 }
 
-// TestNoQuestionReadsATableThrough asks for the plan of every query, on a large
-// host and with what SQLite knows about it, and without.
-func TestNoQuestionReadsATableThrough(t *testing.T) {
+// TestOnALargeHost: no question reads a table through.
+func TestOnALargeHost(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	fillLarge(t, b.writer)
+	t.Run("costs", func(t *testing.T) { costs(t, b) })
+	t.Run("plans", func(t *testing.T) { plans(t, b) })
+}
+
+// plans asks for the plan of every query, without and with what SQLite can know of
+// the data.
+func plans(t *testing.T, b *bench) {
 	for _, analysed := range []bool{false, true} {
 		if analysed {
 			if _, err := b.writer.Exec("ANALYZE"); err != nil {
@@ -131,12 +137,10 @@ func plan(t *testing.T, on *sql.DB, text string) (lines []string) {
 	return lines
 }
 
-// TestQuestionsOfALargeHost prints what the questions of the administration cost;
-// -v shows it. It is no limit: that is the plans'.
-func TestQuestionsOfALargeHost(t *testing.T) {
-	b, ctx := newBench(t), context.Background()
-	fillLarge(t, b.writer)
-	off := false
+// costs prints what the questions of the administration cost; -v shows it. It is no
+// limit: that is the plans'.
+func costs(t *testing.T, b *bench) {
+	ctx, off := context.Background(), false
 	for _, q := range []struct {
 		name string
 		ask  func(i int) (int, error)

@@ -129,7 +129,7 @@ func TestGoroutinesHaveFences(t *testing.T) {
 		"../../cmd/toastmaster/sendmail/session.go": 1, // the process of a command
 		"serve.go":                           2, // watch, each step fenced; say, a write to a file
 		"../../admin/api/jobs.go":            1, // Task.Fence
-		"../../admin/api/server.go":          2, // Fenced; the Runner
+		"../../admin/api/server.go":          3, // Fenced twice; the Runner
 		"../../admin/jobs/jobs.go":           2, // do and note, fenced
 		"../../admin/store/bulkmailboxes.go": 1, // Fenced
 	}
