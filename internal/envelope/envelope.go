@@ -141,6 +141,9 @@ type Submission struct {
 	// Outside says that the client is not one whose Authentication-Results are
 	// believed: those in our name are removed.
 	Outside bool
+	// Author is the user who sends it, when the header may show nobody else of
+	// ours as its author; null checks nothing.
+	Author addr.Address
 	// CheckRoom lets Submit refuse the message when no recipient's mailbox has
 	// room for it, and refuse single recipients: whoever hands it in can still
 	// tell the sender.

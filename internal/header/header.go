@@ -46,6 +46,8 @@ const (
 	Folded
 	// Other is no field.
 	Other
+	// Rest is more of a line that was cut.
+	Rest
 )
 
 // Line is a line of a header. Its slices are valid until the next one is read.
@@ -53,7 +55,8 @@ type Line struct {
 	Kind Kind
 	// Name and Value are those of a Field, Value without space around it.
 	Name, Value []byte
-	// Text is the line with its line end, or its start when Cut is set.
+	// Text is the line with its line end. Cut says that it is but a piece of a long
+	// line, and the next one, a Rest, has more of it.
 	Text []byte
 	Cut  bool
 	// From and To are where it stands in the message, in octets.
@@ -76,6 +79,7 @@ type Scanner struct {
 	memory []byte
 	file   *bufio.Reader
 	at     int64 // of the next line
+	cut    bool  // the line before was
 	over   bool
 }
 
@@ -94,10 +98,15 @@ func (s *Scanner) Next(l *Line) error {
 	if s.over {
 		return nil
 	}
+	rest := s.cut
 	if err := s.read(l); err != nil {
 		return err
 	}
-	l.To = s.at
+	l.To, s.cut = s.at, l.Cut
+	if rest {
+		l.Kind = Rest
+		return nil
+	}
 	first := byte('\n')
 	if len(l.Text) > 0 {
 		first = l.Text[0]
@@ -128,24 +137,9 @@ func (s *Scanner) read(l *Line) error {
 	}
 	text, err := s.file.ReadSlice('\n')
 	s.at += int64(len(text))
-	if err == bufio.ErrBufferFull {
-		text, l.Cut = bytes.Clone(text), true
-		err = s.skip()
-	}
-	l.Text = text
-	if err == io.EOF {
-		err = nil
+	l.Text, l.Cut = text, err == bufio.ErrBufferFull
+	if l.Cut || err == io.EOF {
+		return nil
 	}
 	return err
-}
-
-// skip reads the rest of a long line.
-func (s *Scanner) skip() error {
-	for {
-		rest, err := s.file.ReadSlice('\n')
-		s.at += int64(len(rest))
-		if err != bufio.ErrBufferFull {
-			return err
-		}
-	}
 }

@@ -26,6 +26,7 @@ func (i *Instance) openPipeline(context.Context) error {
 	i.cleanup = cleanup.New(cleanup.Options{
 		Params: i.config.Cleanup, Hostname: i.config.Main.Hostname, Directory: i.directory,
 		Queue: i.queue, Log: i.log, Clock: i.clock, OverQuotaTemporary: i.config.Qmgr.OverQuotaTemporary,
+		ForeignAuthors: i.config.SMTPD.ForeignHeaderFrom, Ours: i.host.HasLiteral,
 		Reserve: func(ctx context.Context, m directory.Mailbox, id string, size int64) *dsn.Error {
 			return mailstore.DSN(i.mail.Reserve(ctx, mailstore.AccountOf(m), id, size))
 		},

@@ -12,6 +12,7 @@ import (
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/envelope"
 	"toastmaster/internal/msglog"
+	"toastmaster/mta/policy"
 	"toastmaster/mta/queue"
 )
 
@@ -30,8 +31,13 @@ type Options struct {
 	// OverQuotaTemporary makes mail for a full mailbox wait
 	// (qmgr.over_quota_temporary).
 	OverQuotaTemporary bool
-	Log                *msglog.Log
-	Clock              clock.Clock
+	// ForeignAuthors lets users write as addresses of other hosts
+	// (smtpd.foreign_header_from).
+	ForeignAuthors bool
+	// Ours says that an address literal is one of this host; nil knows none.
+	Ours  func(domain string) bool
+	Log   *msglog.Log
+	Clock clock.Clock
 }
 
 // Cleanup is an envelope.Submitter. Safe for concurrent use; it has no
@@ -43,6 +49,8 @@ type Cleanup struct {
 	domain string
 	// authserv is the name under which we say what we found out about mail.
 	authserv string
+	// rights says who may write as whom.
+	rights policy.Env
 }
 
 var _ envelope.Submitter = (*Cleanup)(nil)
@@ -53,6 +61,7 @@ func New(o Options) *Cleanup {
 	if c.domain == "" {
 		c.domain = o.Hostname
 	}
+	c.rights = policy.Env{Directory: o.Directory, Aliases: directory.Limits{Depth: o.Params.AliasDepthLimit, Addresses: o.Params.AliasExpandLimit}}
 	c.authserv = strings.ToLower(cmp.Or(o.Params.AuthservID, o.Hostname))
 	for _, name := range o.Params.DropHeaders {
 		c.drop[strings.ToLower(name)] = true

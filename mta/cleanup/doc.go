@@ -13,6 +13,7 @@
 // one pass (internal/header), and what one removes those behind it do not see; then
 // each does its work, in the same order, and may refuse the message:
 //
+//	author    refuses what shows a user's message as somebody else's
 //	claims    removes Authentication-Results in our name
 //	drops     removes the fields of cleanup.drop_headers
 //	facts     notes which of Date, From, Message-ID are there
@@ -37,6 +38,23 @@
 //     file is copied only when it has such a field.
 //   - A content whose first line is no header field gets an empty line before
 //     it, so that the trace header does not swallow it.
+//
+// # Authors
+//
+// A user (Submission.Author) writes as the own address, with an extension, in an
+// alias domain too, and as an alias that leads to the user's mailbox (mta/policy
+// has the rule, which holds for the envelope, too). What the header shows as author are From,
+// Sender, Resent-From and Resent-Sender, and addresses inside of display names and comments.
+//
+//	another address of ours          550 5.7.1
+//	an address of another host       a line "foreign author" in the log;
+//	                                 550 5.7.1 without smtpd.foreign_header_from
+//	From or Sender twice, or one
+//	that cannot be read              550 5.6.0
+//
+// A header is read as the most forgiving mail program would: a bare CR ends a
+// line, a line that is no field does not end the header, and control characters in
+// a name do not count.
 //
 // # Aliases
 //

@@ -56,10 +56,11 @@ type message struct {
 	prefix  []byte
 	content envelope.Content
 
+	author author
 	claims claims
 	loops  loops
 	hops   hops
-	stages [9]stage
+	stages [10]stage
 }
 
 // span is a part of the content.
@@ -69,6 +70,7 @@ type span struct{ from, to int64 }
 func (c *Cleanup) begin(s *envelope.Submission) *message {
 	m := &message{c: c, s: s, given: s.Envelope.Recipients, content: s.Content}
 	m.stages = [...]stage{
+		&m.author,  // users write as themselves
 		&m.claims,  // Authentication-Results in our name are removed
 		drops{},    // cleanup.drop_headers
 		facts{},    // which fields there are
@@ -104,7 +106,7 @@ func (m *message) read() error {
 		if err := scanner.Next(&l); err != nil {
 			return err
 		}
-		if l.Kind != header.Folded {
+		if l.Kind != header.Folded && l.Kind != header.Rest {
 			m.endField()
 			m.field.from, m.seen = l.From, len(m.stages)
 		}
@@ -113,7 +115,9 @@ func (m *message) read() error {
 		case l.Kind == header.End:
 			return nil
 		case l.Kind == header.Other && l.From == 0:
-			m.headless = true
+			if m.headless = true; m.s.Author.IsNull() {
+				return nil // nobody else looks further
+			}
 		case l.Kind == header.Other:
 			m.broken = true
 		}

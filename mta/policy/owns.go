@@ -12,7 +12,7 @@ import (
 // in an alias domain, and an alias that leads to the user's mailbox, over other
 // aliases too. An alias beside somebody else's mailbox is that mailbox's address, whoever
 // else gets its mail. This is the place for further rights to send.
-func (e *Env) Owns(ctx context.Context, user directory.Mailbox, a addr.Address) (bool, *dsn.Error) {
+func (e *Env) Owns(ctx context.Context, user, a addr.Address) (bool, *dsn.Error) {
 	o := ownership{e: e, user: user, seen: map[addr.Address]bool{}}
 	return o.leads(ctx, a, 0)
 }
@@ -20,7 +20,7 @@ func (e *Env) Owns(ctx context.Context, user directory.Mailbox, a addr.Address) 
 // ownership is the walk over aliases.
 type ownership struct {
 	e    *Env
-	user directory.Mailbox
+	user addr.Address
 	seen map[addr.Address]bool
 }
 
@@ -36,7 +36,7 @@ func (o *ownership) leads(ctx context.Context, a addr.Address, depth int) (bool,
 		return false, nil
 	case err != nil:
 		return false, directory.DSN(err)
-	case found.Mailbox.Address.Equal(o.user.Address):
+	case found.Mailbox.Address.Equal(o.user):
 		return true, nil
 	case found.Kind != directory.KindAlias || found.Mailbox.Home != "":
 		return false, nil

@@ -367,3 +367,35 @@ func TestTheTable(t *testing.T) {
 		t.Errorf("docs/restrictions.md has %v, which are none", documented)
 	}
 }
+
+// counting is a back end that counts what it is asked.
+type counting struct {
+	directory.Backend
+	asked *int
+}
+
+func (c counting) Entry(ctx context.Context, key directory.Key) (directory.Entry, error) {
+	*c.asked++
+	return c.Backend.Entry(ctx, key)
+}
+
+// TestTheDirectoryIsAskedOnce for a recipient, however many restrictions want to
+// know.
+func TestTheDirectoryIsAskedOnce(t *testing.T) {
+	t.Parallel()
+	table, err := static.NewTable(static.Data{Domains: static.Hosted("example.test"), Accounts: []directory.Account{static.Box("alice@example.test", "")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, to := range []string{"alice@example.test", "nobody@example.test", "x@elsewhere.test"} {
+		e, n := environment(t), 0
+		e.Directory = directory.New(counting{table, &n}, "+")
+		e.Directory.Decide(t.Context(), address(t, to), directory.Question{})
+		once := n
+		d := configs.Default().SMTPD.Restrictions
+		asked(t, e, append(slices.Clone(d.Relay), d.Recipient...), to, nil)
+		if once == 0 || n != 2*once {
+			t.Errorf("%s: %d questions, one decision has %d", to, n-once, once)
+		}
+	}
+}

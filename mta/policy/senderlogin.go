@@ -26,7 +26,7 @@ func senderLogin(users, others, known bool) func(Stage, *Env) Check {
 			if !t.Authenticated() {
 				return refuse(dsn.New(dsn.Policy, t.about(Mail)+"not logged in").WithCode(553))
 			}
-			owned, err := e.Owns(ctx, t.User, t.Sender)
+			owned, err := e.Owns(ctx, t.User.Address, t.Sender)
 			switch {
 			case err != nil:
 				return refuse(err)

@@ -27,11 +27,13 @@ func TestForeignAuthor(t *testing.T) {
 	b := newBed(t)
 	var log logtest.Buffer
 	b.o.Log = msglog.New(slog.NewTextHandler(&log, nil))
+	b.pipeline(t)
 	play(t, b, (*Daemon).Submission, loggedIn+message+"S: 250 *\nC: QUIT\nS: 221 *\nS: <end>\n")
 	if !strings.Contains(log.String(), `msg="foreign author" service=smtpd session=`) || !strings.Contains(log.String(), "login=alice@example.test field=from from=alice@gmail.example") {
 		t.Error(log.String())
 	}
 	b.o.Params.ForeignHeaderFrom = false
+	b.pipeline(t)
 	play(t, b, (*Daemon).Submission, loggedIn+message+"S: 550 5.7.1 <alice@gmail.example>: From header address is not owned by alice@example.test\nC: QUIT\nS: 221 *\nS: <end>\n")
 	b.o.Params.CheckHeaderFrom = false
 	play(t, b, (*Daemon).Submission, loggedIn+message+"S: 250 *\nC: QUIT\nS: 221 *\nS: <end>\n")
@@ -84,32 +86,11 @@ func TestLimitsHoldAtTheEndOfTheData(t *testing.T) {
 	}
 }
 
-// FuzzAuthorFields: nothing in a header makes the search fail, or find what is
-// behind its end.
-func FuzzAuthorFields(f *testing.F) {
-	for _, s := range []string{"From: a@b\n c\n\nFrom: d", "fr\x00om:\r\n\n", "From:\r\rSender: <x>\n", " From: x\n", "From"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, header string) {
-		if strings.Contains(header, "\n\n") || strings.HasPrefix(header, "\n") {
-			return
-		}
-		before, err := authorFields(envelope.Memory(header))
-		after, err2 := authorFields(envelope.Memory(strings.TrimSuffix(header, "\n") + "\n\nFrom: body@example.test\n"))
-		if (err == nil) != (err2 == nil) || len(before) != len(after) {
-			t.Errorf("%q: %v %v, %v %v", header, before, err, after, err2)
-		}
-		for _, field := range before {
-			shownAddresses(field.value)
-		}
-	})
-}
-
 // TestHiddenAuthor: no way of writing a field hides from the check what a mail
 // program shows of it.
 func TestHiddenAuthor(t *testing.T) {
 	t.Parallel()
-	long := strings.Repeat(" ", maxAuthorField)
+	long := strings.Repeat(" ", 16<<10)
 	const refused = "S: 550 5.7.1 <bob@example.test>: From header address is not owned by alice@example.test\n"
 	const me = " <alice@example.test>"
 	for name, test := range map[string]struct{ header, reply string }{
@@ -126,15 +107,17 @@ func TestHiddenAuthor(t *testing.T) {
 		"a word with a language": {"From: =?utf-8*en?q?bob=40example.test?=" + me, refused},
 		"split words":            {"From: =?utf-8?q?bob=EF=BC?= =?utf-8?q?=A0example.test?=" + me, refused},
 		"UTF-7":                  {"From: =?utf-7?Q?bob+AEA-example.test?=" + me, refused},
-		"behind many":            {`From: "` + strings.Repeat("x@elsewhere.test ", maxAuthors+1) + `bob@example.test"` + me, refused},
-		"too many":               {`From: "` + strings.Repeat("x@elsewhere.test ", maxAuthors) + "a@b.test " + strings.Join(manyAddresses(maxAuthors), " ") + ` bob@example.test"` + me, "S: 550 5.6.0 The From field of the header has too many addresses\n"},
+		"behind many":            {`From: "` + strings.Repeat("x@elsewhere.test ", 50+1) + `bob@example.test"` + me, refused},
+		"too many":               {`From: "` + strings.Repeat("x@elsewhere.test ", 50) + "a@b.test " + strings.Join(manyAddresses(50), " ") + ` bob@example.test"` + me, "S: 550 5.6.0 The From field of the header has too many addresses\n"},
 		"nothing to hide":        {`From: "=?utf-8?B?QWxpY2U?= \"Al\" =?x?q?=3d=?="` + me, "S: 250 *\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			// A dialogue has escapes of its own.
 			test.header = strings.ReplaceAll(test.header, `\`, `\\`)
-			play(t, newBed(t), (*Daemon).Submission, loggedIn+"C: MAIL FROM:<alice@example.test>\nS: 250 *\nC: RCPT TO:<x@elsewhere.test>\nS: 250 *\nC: DATA\nS: 354 *\n"+
+			b := newBed(t)
+			b.pipeline(t)
+			play(t, b, (*Daemon).Submission, loggedIn+"C: MAIL FROM:<alice@example.test>\nS: 250 *\nC: RCPT TO:<x@elsewhere.test>\nS: 250 *\nC: DATA\nS: 354 *\n"+
 				"C: "+test.header+"\nC: \nC: .\n"+test.reply+"C: QUIT\nS: 221 *\nS: <end>\n")
 		})
 	}

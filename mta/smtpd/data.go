@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 
+	"toastmaster/internal/addr"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/envelope"
 	"toastmaster/internal/smtpserver"
@@ -23,15 +24,13 @@ func (s *session) Data(ctx context.Context, r io.Reader) (smtpserver.Accepted, *
 	}
 	giveBack := func() {}
 	if s.authenticated() {
-		err := s.checkAuthor(ctx, buf)
-		if err == nil {
-			giveBack, err = s.takeLimits()
-		}
-		if err != nil {
+		var err error
+		if giveBack, err = s.takeLimits(); err != nil {
 			return smtpserver.Accepted{}, dsn.From(errors.Join(err, buf.Close()))
 		}
 	}
 	id, err := s.d.o.Submitter.Submit(ctx, &envelope.Submission{
+		Author:   s.author(),
 		Envelope: s.env,
 		Content:  buf,
 		Complete: s.authenticated() || s.known.Trusted, CheckRoom: true, Outside: s.authenticated() || !s.known.Trusted,
@@ -41,4 +40,13 @@ func (s *session) Data(ctx context.Context, r io.Reader) (smtpserver.Accepted, *
 		return smtpserver.Accepted{}, dsn.From(err)
 	}
 	return smtpserver.Accepted{Text: "queued as " + string(id)}, nil
+}
+
+// author is the user as whom the header may be written, null for everybody else
+// and when nobody looks (smtpd.check_header_from).
+func (s *session) author() addr.Address {
+	if !s.d.o.Params.CheckHeaderFrom {
+		return addr.Address{}
+	}
+	return s.known.User.Address
 }

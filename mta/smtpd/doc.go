@@ -39,20 +39,9 @@
 //
 // A user writes as the own address, with an extension, in an alias domain too, and as
 // an alias that leads to the user's mailbox. An alias beside somebody else's
-// mailbox is that mailbox's. This holds for the envelope (smtpd.check_sender_login) and for
-// what the header shows as author (smtpd.check_header_from), whatever the sender of
-// the envelope, also the null one: From, Sender, Resent-From and Resent-Sender, and
-// addresses inside of display names and comments.
-//
-//	another address of ours          550 5.7.1
-//	an address of another host       a line "foreign author" in the log;
-//	                                 550 5.7.1 without smtpd.foreign_header_from
-//	From or Sender twice, or one
-//	that cannot be read              550 5.6.0
-//
-// A header is read as the most forgiving mail program would: a bare CR ends a
-// line, a line that is no field does not end the header, and control characters in
-// a name do not count.
+// mailbox is that mailbox's. This holds for the envelope (smtpd.check_sender_login)
+// and, whatever the sender of the envelope, for what the header shows as author
+// (smtpd.check_header_from), which mta/cleanup looks at.
 //
 // A user sends smtpd.user_message_limit messages to smtpd.user_recipient_limit
 // recipients an hour (450 4.7.1): asked at MAIL and RCPT, counted when the message is

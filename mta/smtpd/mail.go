@@ -52,7 +52,7 @@ func (s *session) submitter(ctx context.Context, said *addr.Address) *addr.Addre
 	case s.known.Trusted && s.kind == mx:
 		return said
 	case s.authenticated():
-		if owned, e := s.d.env.Owns(ctx, s.known.User, *said); owned && e == nil {
+		if owned, e := s.d.env.Owns(ctx, s.known.User.Address, *said); owned && e == nil {
 			return said
 		}
 	}

@@ -35,6 +35,8 @@ import (
 	"toastmaster/internal/spool"
 	"toastmaster/internal/testkit/transcript"
 	"toastmaster/internal/vfs"
+	"toastmaster/mta/cleanup"
+	"toastmaster/mta/queue"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -162,6 +164,35 @@ func served(h *smtpserver.Server) *service.Server {
 	return &service.Server{Handler: h, Log: msglog.Discard(), Limits: service.Limits{HandshakeTimeout: time.Minute}}
 }
 
+// pipeline puts the real cleanup and queue behind the port.
+func (b *bed) pipeline(t testing.TB) {
+	t.Helper()
+	config := configs.Default()
+	q, err := queue.Open(context.Background(), queue.Options{
+		FS: vfs.OS{}, Dir: t.TempDir(), Config: config.Queue, Clock: clock.System{}, Log: msglog.Discard(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := q.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	b.o.Submitter = abc{cleanup.New(cleanup.Options{
+		Params: config.Cleanup, Hostname: b.o.Hostname, Directory: b.o.Directory, Queue: q, Ours: b.o.Ours,
+		ForeignAuthors: b.o.Params.ForeignHeaderFrom, Log: b.o.Log, Clock: clock.System{},
+	})}
+}
+
+// abc names every message ABC.
+type abc struct{ envelope.Submitter }
+
+func (s abc) Submit(ctx context.Context, m *envelope.Submission) (envelope.QueueID, error) {
+	_, err := s.Submitter.Submit(ctx, m)
+	return "ABC", err
+}
+
 func daemon(t testing.TB, o Options) *Daemon {
 	t.Helper()
 	d, err := New(o)
@@ -204,6 +235,9 @@ func TestDialogues(t *testing.T) {
 			}
 			if port == "down" {
 				b.o.Directory = static.Broken{Outcome: directory.Unavailable, Cause: errors.New("connection refused")}.Directory()
+			}
+			if port == "submission" {
+				b.pipeline(t)
 			}
 			d := daemon(t, b.o)
 			h, implicit := d.MX(), (*tls.Config)(nil)

@@ -1,7 +1,7 @@
-package smtpd
+package cleanup
 
 import (
-	"bufio"
+	"bytes"
 	"errors"
 	"io"
 	"mime"
@@ -12,7 +12,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"toastmaster/internal/addr"
-	"toastmaster/internal/envelope"
+	"toastmaster/internal/header"
 )
 
 // authorField is a field that says who a message is from.
@@ -38,53 +38,45 @@ var errAuthorTooLong = errors.New("author field too long")
 // authorFields finds the author fields of a header. It sees what any reader
 // might: a bare CR ends a line, control characters in a name do not count, and
 // only an empty line ends the header, whatever stands before it.
-func authorFields(content envelope.Content) ([]authorField, error) {
-	r := bufio.NewReaderSize(envelope.Reader(content), 16<<10)
-	var f fieldScan
-	after := byte('\n')
-	for {
-		b, err := r.ReadByte()
-		if err == io.EOF {
-			f.endLine()
-			return f.found, f.err
-		}
-		if err != nil || f.err != nil {
-			return nil, errors.Join(err, f.err)
-		}
-		switch {
-		case b == '\n' && after == '\n':
-			f.endLine()
-			return f.found, f.err
-		case b == '\n' || b == '\r':
-			f.endLine()
-		default:
-			f.octet(b)
-		}
-		after = b
-	}
-}
-
-// fieldScan puts fields together from octets.
-type fieldScan struct {
-	line  []byte
-	cut   bool // the line is longer
+type authorFields struct {
+	kept  []byte // of a part whose end has not come yet
+	cut   bool   // more came than is kept
 	found []authorField
 	in    bool // the last field is an author's, and goes on
 	err   error
 }
 
-func (f *fieldScan) octet(b byte) {
-	// Of other lines the name is all that matters.
-	if len(f.line) > maxAuthorField {
-		f.cut = true
-		return
+// line takes in a line of the header.
+func (f *authorFields) line(l *header.Line) {
+	text := bytes.TrimSuffix(l.Text, []byte("\n"))
+	for f.err == nil {
+		part, rest, more := bytes.Cut(text, []byte("\r"))
+		if !more && l.Cut {
+			f.keep(part)
+			return
+		}
+		if len(f.kept) > 0 || f.cut || len(part) > maxAuthorField {
+			f.keep(part)
+			part = f.kept
+		}
+		f.part(part, f.cut)
+		if f.kept, f.cut = f.kept[:0], false; !more {
+			return
+		}
+		text = rest
 	}
-	f.line = append(f.line, b)
 }
 
-func (f *fieldScan) endLine() {
-	line, cut := f.line, f.cut
-	f.line, f.cut = f.line[:0], false
+// keep adds to a part of which more may come. Beyond what a field may have, the
+// name is all that matters.
+func (f *authorFields) keep(part []byte) {
+	room := maxAuthorField + 1 - len(f.kept)
+	f.cut = f.cut || len(part) > room
+	f.kept = append(f.kept, part[:min(len(part), room)]...)
+}
+
+// part takes in what some reader takes for a line; cut: it goes on.
+func (f *authorFields) part(line []byte, cut bool) {
 	if len(line) == 0 {
 		return
 	}
@@ -96,36 +88,51 @@ func (f *fieldScan) endLine() {
 	}
 	// A long line may have its colon behind what was kept of it: a name and
 	// thousands of blanks is a name all the same.
-	name, value, ok := strings.Cut(string(line), ":")
-	f.in = (ok || cut) && isAuthor(&name)
-	if f.in {
-		f.found = append(f.found, authorField{name: name})
-		f.extend(value, cut)
+	name, value, ok := bytes.Cut(line, []byte(":"))
+	author := authorName(name)
+	if f.in = (ok || cut) && author != ""; f.in {
+		f.found = append(f.found, authorField{name: author})
+		f.extend(string(value), cut)
 	}
 }
 
 // extend adds to the field; cut: it goes on, and nobody has seen how.
-func (f *fieldScan) extend(text string, cut bool) {
+func (f *authorFields) extend(text string, cut bool) {
 	last := &f.found[len(f.found)-1]
 	if last.value += text; cut || len(last.value) > maxAuthorField || len(f.found) > maxAuthors {
 		f.err = errAuthorTooLong
 	}
 }
 
-// isAuthor says whether a field names an author, and makes the name what it is
-// compared with: in lower case and without what no name has.
-func isAuthor(name *string) bool {
-	*name = strings.ToLower(strings.Map(func(r rune) rune {
-		if r <= ' ' || r >= 0x7f {
-			return -1
+// authorName is the name of a field that names an author, in lower case and without
+// what no name has; "" of every other.
+func authorName(name []byte) string {
+	var plain [len("resent-sender")]byte
+	n := 0
+	for _, b := range name {
+		if b <= ' ' || b >= 0x7f {
+			continue
 		}
-		return r
-	}, *name))
-	switch *name {
-	case "from", "sender", "resent-from", "resent-sender":
-		return true
+		if n == len(plain) {
+			return ""
+		}
+		if b >= 'A' && b <= 'Z' {
+			b += 'a' - 'A'
+		}
+		plain[n] = b
+		n++
 	}
-	return false
+	switch string(plain[:n]) {
+	case "from":
+		return "from"
+	case "sender":
+		return "sender"
+	case "resent-from":
+		return "resent-from"
+	case "resent-sender":
+		return "resent-sender"
+	}
+	return ""
 }
 
 // wordDecoder reads encoded words in every charset that a mail program knows; one

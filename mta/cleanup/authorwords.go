@@ -1,4 +1,4 @@
-package smtpd
+package cleanup
 
 import (
 	"encoding/base64"

@@ -1,15 +1,14 @@
-package smtpd
+package cleanup
 
 import (
 	"context"
-	"errors"
 	"net/mail"
 	"strings"
 
 	"toastmaster/directory"
 	"toastmaster/internal/addr"
 	"toastmaster/internal/dsn"
-	"toastmaster/internal/envelope"
+	"toastmaster/internal/header"
 )
 
 // maxAuthors is how many addresses the From and Sender fields of a message may
@@ -17,24 +16,31 @@ import (
 // more than a handful unheard of.
 const maxAuthors = 50
 
-// checkAuthor refuses a message of a user whose header shows somebody else of
+// author refuses a message of a user whose header shows somebody else of
 // ours as its author. What the header shows is what anybody can take for it: a
 // From or Sender field, repeated, folded, encoded or not, an address inside of a
 // display name, and the fields of a message that is sent again.
-func (s *session) checkAuthor(ctx context.Context, content envelope.Content) error {
-	if !s.d.o.Params.CheckHeaderFrom {
+type author struct {
+	quiet
+	fields authorFields
+}
+
+func (a *author) line(m *message, l *header.Line) {
+	if !m.s.Author.IsNull() {
+		a.fields.line(l)
+	}
+}
+
+func (a *author) end(ctx context.Context, m *message) error {
+	if m.s.Author.IsNull() {
 		return nil
 	}
-	fields, err := authorFields(content)
-	switch {
-	case errors.Is(err, errAuthorTooLong):
+	if a.fields.err != nil {
 		return dsn.New(dsn.BadContent, "A From or Sender field of the header is too long").WithCode(550)
-	case err != nil:
-		return dsn.Wrap(dsn.MailSystem, "Temporary failure while reading the message", err)
 	}
-	c := authorCheck{s: s, done: map[addr.Address]bool{}}
+	c := authorCheck{m: m, done: map[addr.Address]bool{}}
 	seen := map[string]bool{}
-	for _, f := range fields {
+	for _, f := range a.fields.found {
 		if seen[f.name] && !strings.HasPrefix(f.name, "resent-") {
 			return dsn.Newf(dsn.BadContent, "The header has more than one %s field", f.shown()).WithCode(550)
 		}
@@ -48,7 +54,7 @@ func (s *session) checkAuthor(ctx context.Context, content envelope.Content) err
 
 // authorCheck is the check of one message.
 type authorCheck struct {
-	s    *session
+	m    *message
 	done map[addr.Address]bool
 }
 
@@ -95,17 +101,18 @@ func (c *authorCheck) author(ctx context.Context, f authorField, a addr.Address,
 		return dsn.Newf(dsn.BadContent, "The %s field of the header has too many addresses", f.shown()).WithCode(550)
 	}
 	c.done[key] = true
-	ours, err := c.s.d.hosts(ctx, a.Domain)
+	cleanup, user := c.m.c, c.m.s.Author
+	ours, err := cleanup.hosts(ctx, a.Domain)
 	switch {
 	case err != nil:
 		return err
 	case !ours && inText:
 		return nil
-	case !ours && c.s.d.o.Params.ForeignHeaderFrom:
-		c.s.d.o.Log.Info("foreign author", "service", "smtpd", "session", c.s.c.ID(), "login", c.s.known.User.Address.String(), "field", f.name, "from", a.String())
+	case !ours && cleanup.o.ForeignAuthors:
+		cleanup.o.Log.Info("foreign author", "service", "smtpd", "session", c.m.s.Envelope.Origin.Session, "login", user.String(), "field", f.name, "from", a.String())
 		return nil
 	case ours:
-		owned, e := c.s.d.env.Owns(ctx, c.s.known.User, a)
+		owned, e := cleanup.rights.Owns(ctx, user, a)
 		if e != nil {
 			return e
 		}
@@ -113,15 +120,15 @@ func (c *authorCheck) author(ctx context.Context, f authorField, a addr.Address,
 			return nil
 		}
 	}
-	return dsn.Newf(dsn.Policy, "%s: %s header address is not owned by %s", a.Path(), f.shown(), c.s.known.User.Address).WithCode(550)
+	return dsn.Newf(dsn.Policy, "%s: %s header address is not owned by %s", a.Path(), f.shown(), user).WithCode(550)
 }
 
 // hosts says whether addresses of a domain are ours to give.
-func (d *Daemon) hosts(ctx context.Context, domain string) (bool, error) {
-	if domain == d.o.Hostname || d.o.Ours != nil && d.o.Ours(domain) {
+func (c *Cleanup) hosts(ctx context.Context, domain string) (bool, error) {
+	if domain == c.o.Hostname || c.o.Ours != nil && c.o.Ours(domain) {
 		return true, nil
 	}
-	_, err := d.o.Directory.Domain(ctx, domain)
+	_, err := c.o.Directory.Domain(ctx, domain)
 	switch outcome := directory.OutcomeOf(err); {
 	case outcome == directory.NotFound:
 		return false, nil
