@@ -35,13 +35,26 @@ func ownedBy(t *testing.T, dir, uid string) {
 // TestRootLeavesNothingOfItsOwn: an instance of another user, as systemd runs it
 // with User= and without main.user, still starts as that user after root typed
 // serve, a backup of the stopped instance and init --new; and what root restores is
-// the user's too.
+// the user's too, all of it or one mailbox.
 func TestRootLeavesNothingOfItsOwn(t *testing.T) {
 	t.Parallel()
 	peers.NeedRoot(t, "root's commands on another user's instance are the matter")
 	who, err := user.Lookup("nobody")
 	must(t, err)
 	b := serveWith(t, binary.Options{Init: []string{"--user", who.Username}, Params: map[string]string{"smtp.relayhost": `"[127.0.0.1]:1"`}})
+	b.sendOne(t, "a@example.net", bob, "restored")
+	b.waitMail(t, bob, 1)
+	one := filepath.Join(b.dir, "one")
+	b.backup(t, one)
+	_, err = b.Run(testContext(t), "", "mailbox", "remove", bob, "--purge")
+	must(t, err)
+	must(t, b.AddMailbox(testContext(t), bob, bobsWord))
+	_, err = b.Run(testContext(t), "", "restore", "-q", one, "--mailbox", bob)
+	must(t, err)
+	if _, err := os.Stat(filepath.Join(b.Maildir(bob), ".Restored", "cur")); err != nil {
+		t.Error(err)
+	}
+	ownedBy(t, filepath.Dir(b.Maildir(bob)), who.Uid)
 	b.sendOne(t, "a@example.net", bob, "kept")
 	b.waitMail(t, bob, 1)
 	b.queueOutside(t)

@@ -34,15 +34,11 @@ func newEarlierMessages(from archive.Earlier) earlierMessages {
 	e := earlierMessages{from: from, at: make(map[messageKey]*archive.Entry, len(from.Entries))}
 	for i := range from.Entries {
 		entry := &from.Entries[i]
-		parts := strings.Split(entry.Path, "/")
-		folder := ""
-		if len(parts) == 3 && strings.HasPrefix(parts[0], ".") {
-			folder, parts = parts[0], parts[1:]
-		}
-		if entry.Kind != archive.File || len(parts) != 2 || parts[0] != "cur" && parts[0] != "new" {
+		folder, _, name, ok := messagePath(entry.Path)
+		if entry.Kind != archive.File || !ok {
 			continue
 		}
-		base, _, _ := strings.Cut(parts[1], ":")
+		base, _, _ := strings.Cut(name, ":")
 		e.at[messageKey{folder, base}] = entry
 	}
 	return e

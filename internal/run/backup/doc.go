@@ -4,7 +4,7 @@
 //
 // [Make] copies an instance, served or not, into a folder of internal/backup: the
 // configuration and its keys, the database, the queue, then each account as it is at one
-// moment (mailstore/snapshot). [Restore] brings it back, [Verify] reads it.
+// moment (mailstore/snapshot). [Restore] brings it back, [RestoreMailbox] the mail of one mailbox, [Verify] reads it.
 //
 // The order decides what is in it. A mailbox of which somebody was told is in the
 // database before mail for it is accepted; a message that leaves the queue is in the store

@@ -183,22 +183,7 @@ func (r *restoring) room(again bool) error {
 	if again {
 		return nil
 	}
-	dir := r.c.Dir()
-	for {
-		free, err := vfs.OS{}.Free(dir)
-		if errors.Is(err, fs.ErrNotExist) && dir != filepath.Dir(dir) {
-			dir = filepath.Dir(dir)
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		total := r.b.Total()
-		if need := total.Bytes + total.Files*blockSize/2 + spareSpace; free < need {
-			return fmt.Errorf("%s has %s free, and the backup needs %s", dir, configs.FormatSize(free), configs.FormatSize(need))
-		}
-		return nil
-	}
+	return roomFor(r.c.Dir(), r.b.Total())
 }
 
 // all copies everything. The database comes last, and the marker goes when all of
