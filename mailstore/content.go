@@ -1,10 +1,10 @@
 package mailstore
 
 import (
-	"bytes"
 	"io"
 
 	"toastmaster/internal/vfs"
+	"toastmaster/internal/wire"
 )
 
 // stored is the content of a message: its open file.
@@ -23,19 +23,14 @@ func (s *stored) Bytes() ([]byte, bool) { return nil, false }
 // before it is two.
 func wireSize(r io.ReaderAt, size int64) (int64, error) {
 	buf := make([]byte, 64<<10)
-	wire, last := size, byte(0)
+	var measure wire.Sizer
 	for off := int64(0); off < size; {
 		n, err := r.ReadAt(buf[:min(int64(len(buf)), size-off)], off)
 		if n == 0 {
-			return wire, err
+			return size, err
 		}
-		b := buf[:n]
-		wire += int64(bytes.Count(b, []byte{'\n'}) - bytes.Count(b, []byte{'\r', '\n'}))
-		if last == '\r' && b[0] == '\n' {
-			wire--
-		}
-		last = b[n-1]
+		measure.Add(buf[:n])
 		off += int64(n)
 	}
-	return wire, nil
+	return measure.Wire, nil
 }

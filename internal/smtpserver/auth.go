@@ -72,7 +72,7 @@ func auth(c *Conn, arg string) *dsn.Error {
 		return conversation.failed(err)
 	}
 	c.authed = true
-	c.w.ReadUntil = nil
+	c.w.Unlimit()
 	c.Reply(235, dsn.Authenticated, "Authentication successful")
 	return nil
 }

@@ -83,8 +83,7 @@ func newConn(ctx context.Context, s *Server, nc net.Conn) *Conn {
 	}
 	c.w.ReadTimeout, c.w.WriteTimeout, c.w.MinRate = s.Timeout, s.Timeout, s.MinRate
 	if s.LoginTimeout > 0 {
-		end := time.Now().Add(s.LoginTimeout)
-		c.w.ReadUntil = func() time.Time { return end }
+		c.w.Limit(time.Now().Add(s.LoginTimeout), 0)
 	}
 	if t, ok := nc.(stateful); ok {
 		state := t.ConnectionState()

@@ -23,6 +23,8 @@ var (
 	ErrBareLF      = errors.New("bare LF received")
 	ErrBareCR      = errors.New("bare CR received")
 	ErrInterrupted = errors.New("interrupted while waiting for a command")
+	// ErrWoken: somebody had news for a client that waits for them (ReadIdle).
+	ErrWoken = errors.New("woken while waiting for a command")
 	// ErrEndless: the rest of a line that is too long has no end either; after
 	// it there is nothing to read.
 	ErrEndless = errors.New("line without end")

@@ -41,7 +41,7 @@ func TestChunkWithACRAtTheEndOfTheBuffer(t *testing.T) {
 		size = 40000
 		// What a read into a whole block brings ends here: the command came
 		// with the first octets of the message, into the small buffer.
-		end = idleSize - headroom - len("BDAT\r\n") + blockSize - headroom
+		end = idleSize - headroom - len("BDAT\r\n") + BlockSize - headroom
 	)
 	for at := end - 4; at <= end+4; at++ { // of the CR
 		message := []byte("A: b\r\n\r\n" + strings.Repeat("x", at-8) + "\r\n")
@@ -79,9 +79,9 @@ func randomMessage(rnd *rand.Rand, size int) []byte {
 		case 1:
 			message = append(message, "\n.\r\n"[rnd.IntN(4):]...)
 		case 2:
-			message = append(message, strings.Repeat("\r\n", rnd.IntN(blockSize))...)
+			message = append(message, strings.Repeat("\r\n", rnd.IntN(BlockSize))...)
 		case 3:
-			message = append(message, bytes.Repeat([]byte{byte('a' + rnd.IntN(26))}, rnd.IntN(blockSize))...)
+			message = append(message, bytes.Repeat([]byte{byte('a' + rnd.IntN(26))}, rnd.IntN(BlockSize))...)
 		default:
 			message = append(message, bytes.Repeat([]byte{byte('a' + rnd.IntN(26))}, rnd.IntN(80))...)
 			message = append(message, "\r\n"...)
@@ -129,7 +129,7 @@ func (b *burst) Read(p []byte) (int, error) {
 // pieces, and compares what comes out with the plain reading of the rules.
 func checkRandomChunks(seed uint64) error {
 	rnd := rand.New(rand.NewPCG(seed, 1))
-	message := randomMessage(rnd, 1+rnd.IntN(6*blockSize))
+	message := randomMessage(rnd, 1+rnd.IntN(6*BlockSize))
 	sizes := randomSizes(rnd, len(message))
 	var session []byte
 	at := 0
@@ -138,7 +138,7 @@ func checkRandomChunks(seed uint64) error {
 		session = append(session, message[at:at+n]...)
 		at += n
 	}
-	most := []int{1, 7, 1500, 9000, blockSize, 1 << 20}[rnd.IntN(6)]
+	most := []int{1, 7, 1500, 9000, BlockSize, 1 << 20}[rnd.IntN(6)]
 	r := NewReader(&burst{rnd, session, most}, &Pool{})
 	c := r.Chunks(Allow)
 	c.LF()

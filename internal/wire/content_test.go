@@ -105,7 +105,7 @@ func TestLineOf50MBInBoundedMemory(t *testing.T) {
 	c := r.Content(Reject)
 	c.LF()
 	n, err := io.Copy(io.Discard, c)
-	if n != size+1 || err != nil || len(r.buf) > blockSize {
+	if n != size+1 || err != nil || len(r.buf) > BlockSize {
 		t.Errorf("%d octets, %v, buffer %d", n, err, len(r.buf))
 	}
 }

@@ -3,25 +3,65 @@ package wire
 import "bytes"
 
 // ContentWriter writes a message whose line ends are LF to the wire: LF
-// becomes CR LF, except behind a CR, and a dot at the start of a line is doubled
-// (DATA framing of SMTP, LMTP and POP3).
+// becomes CR LF, except behind a CR. It is the one place that does. What else
+// it does depends on who made it: a dot at the start of a line is doubled (DATA
+// framing of SMTP, LMTP and POP3), or NUL becomes what a literal can hold.
 type ContentWriter struct {
 	w     *Writer
+	dots  bool
 	bol   bool
 	cr    bool // the last octet was CR
 	relay bool // no CR goes out that is not of a CR LF
 	held  bool // a CR of relay waits for the octet behind it
+
+	nul        bool  // NUL becomes 0x80
+	window     bool  // skip octets are left out, and left more are written
+	skip, left int64 // of the wire form
+	sent       int64
+	mark       Mark
 }
 
+// Mark is a place in a content, in octets that were given to a ContentWriter and
+// in those of their wire form.
+type Mark struct{ Stored, Wire int64 }
+
 // NewDotWriter writes in DATA framing. Close ends the message.
-func NewDotWriter(w *Writer) *ContentWriter { return &ContentWriter{w: w, bol: true} }
+func NewDotWriter(w *Writer) *ContentWriter { return &ContentWriter{w: w, dots: true, bol: true} }
 
 // NewRelayWriter is NewDotWriter for a message that goes to another system: a CR
 // that is not followed by LF becomes a space, as with Postfix's
 // cleanup_replace_stray_cr_lf. A bare LF cannot come up, because each LF is a
 // line end here. What a system behind makes of a bare CR is what SMTP smuggling
 // is made of. The size stays what WireSize says.
-func NewRelayWriter(w *Writer) *ContentWriter { return &ContentWriter{w: w, bol: true, relay: true} }
+func NewRelayWriter(w *Writer) *ContentWriter {
+	return &ContentWriter{w: w, dots: true, bol: true, relay: true}
+}
+
+// NewLiteralWriter writes octets of a message into a literal of IMAP, which has
+// no end but its length. NUL, which a literal cannot hold (RFC 3501 section 9,
+// CHAR8), becomes 0x80, as in Dovecot; sizes and offsets stay what they are.
+func NewLiteralWriter(w *Writer) *ContentWriter { return &ContentWriter{w: w, nul: true} }
+
+// Window makes a literal writer leave out octets of the wire form, and stop
+// after length more. It is called before the first Write.
+func (c *ContentWriter) Window(skip, length int64) {
+	c.window, c.skip, c.left = true, skip, length
+}
+
+// Full says that what the window lets through was written.
+func (c *ContentWriter) Full() bool { return c.window && c.left == 0 }
+
+// Resume says that the octets before the first were written by another writer
+// up to its Mark at, and whether the last of them was a CR. The window is
+// counted from there.
+func (c *ContentWriter) Resume(at Mark, cr bool) { c.mark, c.cr = at, cr }
+
+// Mark is a place up to which all was within the window or before it: another
+// writer can resume there.
+func (c *ContentWriter) Mark() Mark { return c.mark }
+
+// Sent is how many octets a literal writer has written.
+func (c *ContentWriter) Sent() int64 { return c.sent }
 
 // Write converts p, which is not changed. It returns len(p) or an error.
 func (c *ContentWriter) Write(p []byte) (int, error) {
@@ -66,20 +106,31 @@ func (c *ContentWriter) writeAs(text []byte, n int) (int, error) {
 
 func (c *ContentWriter) write(p []byte) (int, error) {
 	total := len(p)
-	for len(p) > 0 {
-		if c.bol && p[0] == '.' {
+	for len(p) > 0 && !c.Full() {
+		if c.dots && c.bol && p[0] == '.' {
 			c.w.WriteByte('.') // the error sticks
 		}
 		i := bytes.IndexByte(p, '\n')
 		if i < 0 {
 			c.bol, c.cr = false, p[len(p)-1] == '\r'
-			c.w.Write(p)
+			c.text(p)
+			c.advance(len(p), 0)
 			break
 		}
 		if i > 0 {
 			c.cr = p[i-1] == '\r'
 		}
-		c.line(p[:i])
+		added := 1
+		if c.cr {
+			added = 0
+		}
+		if c.window {
+			c.clipped(p[:i])
+		} else {
+			c.line(p[:i])
+			c.sent += int64(i + 1 + added)
+		}
+		c.advance(i+1, added)
 		c.bol, c.cr = true, false
 		p = p[i+1:]
 		if c.w.err != nil {
@@ -92,11 +143,56 @@ func (c *ContentWriter) write(p []byte) (int, error) {
 	return total, nil
 }
 
+// advance moves the mark over stored octets that more were added to.
+func (c *ContentWriter) advance(stored, more int) {
+	if !c.Full() {
+		c.mark.Stored += int64(stored)
+		c.mark.Wire += int64(stored + more)
+	}
+}
+
+// clipped writes what of a line and its end lies in the window.
+func (c *ContentWriter) clipped(line []byte) {
+	c.text(line)
+	if !c.cr {
+		c.text([]byte{'\r'})
+	}
+	c.text([]byte{'\n'})
+}
+
+// text writes octets without a line end in them, or what of them lies in the
+// window.
+func (c *ContentWriter) text(p []byte) {
+	if c.window {
+		n := min(c.skip, int64(len(p)))
+		c.skip -= n
+		p = p[n:]
+		p = p[:min(c.left, int64(len(p)))]
+		c.left -= int64(len(p))
+	}
+	c.sent += int64(len(p))
+	c.put(p)
+}
+
+// put writes octets, without NUL if there is to be none.
+func (c *ContentWriter) put(p []byte) {
+	for c.nul {
+		i := bytes.IndexByte(p, 0)
+		if i < 0 {
+			break
+		}
+		c.w.Write(p[:i])
+		c.w.WriteByte(0x80)
+		p = p[i+1:]
+	}
+	c.w.Write(p)
+}
+
 // line writes text and a line end; in the usual case straight into the block.
 func (c *ContentWriter) line(text []byte) {
 	room := c.w.room()
 	if len(room) < len(text)+2 {
-		c.w.Write(text)
+		c.put(text)
 		if !c.cr {
 			c.w.WriteByte('\r')
 		}
@@ -104,6 +200,16 @@ func (c *ContentWriter) line(text []byte) {
 		return
 	}
 	n := copy(room, text)
+	if c.nul {
+		for rest := room[:n]; ; {
+			i := bytes.IndexByte(rest, 0)
+			if i < 0 {
+				break
+			}
+			rest[i] = 0x80
+			rest = rest[i+1:]
+		}
+	}
 	if !c.cr {
 		room[n] = '\r'
 		n++
@@ -112,9 +218,9 @@ func (c *ContentWriter) line(text []byte) {
 	c.w.n += n + 1
 }
 
-// Close ends the message: it completes the last line when that has no line end
-// (a text protocol cannot say otherwise) and writes the lone dot. It does not
-// flush.
+// Close ends a message in DATA framing: it completes the last line when that has
+// no line end (a text protocol cannot say otherwise) and writes the lone dot. It
+// does not flush.
 func (c *ContentWriter) Close() error {
 	if c.held { // it becomes the line end that the last line lacks
 		c.held = false
@@ -130,20 +236,4 @@ func (c *ContentWriter) Close() error {
 	c.w.WriteString(".\r\n")
 	c.bol = true
 	return c.w.err
-}
-
-// WireSize is the number of octets that content p with LF line ends has in CR
-// LF form, when it is written as one piece.
-func WireSize(p []byte) int64 {
-	n := int64(len(p))
-	for rest := p; ; {
-		i := bytes.IndexByte(rest, '\n')
-		if i < 0 {
-			return n
-		}
-		if at := len(p) - len(rest) + i; at == 0 || p[at-1] != '\r' {
-			n++
-		}
-		rest = rest[i+1:]
-	}
 }

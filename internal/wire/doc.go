@@ -1,16 +1,18 @@
-// Package wire is the one reader and writer of line protocols: SMTP, LMTP and
-// POP3, server and client alike. Rules about line ends live here and nowhere
+// Package wire is the one reader and writer of line protocols: SMTP, LMTP,
+// IMAP and POP3, server and client alike. Rules about line ends live here and nowhere
 // else.
 //
 // # Reading
 //
 // [Reader.ReadLine] reads one command or reply line of bounded length. A line
 // that is too long is read to its end and reported as [ErrTooLong]; the next
-// call reads the next line. When 1 MiB of it was read without an end it is
-// [ErrEndless], and the connection should be closed. [Reader.Content] reads a message in SMTP's DATA
+// call reads the next line, and [Reader.Overlong] has its two ends. When more of
+// it was read than [Reader.MaxSkipped] it is [ErrEndless], and the connection
+// should be closed. [Reader.Content] reads a message in SMTP's DATA
 // framing (RFC 5321 section 4.5.2): the end is CR LF . CR LF and nothing else,
 // so "LF . LF", "LF . CR LF" and "CR . CR" are content. [Reader.Chunks] reads
-// a message in BDAT framing (RFC 3030). Both give the content either as it was
+// a message in BDAT framing (RFC 3030), [Reader.Literal] one of IMAP, as it
+// is; [LFWriter] turns its line ends. The first two give the content either as it was
 // on the wire or with CR LF turned into LF; CR CR LF stays three octets, so
 // that [ContentWriter] gives back exactly what came in. Memory does not grow
 // with the message or with a line of it.
@@ -28,14 +30,15 @@
 //
 // [Writer] gathers replies and writes them with one call. [ContentWriter]
 // turns LF into CR LF and stuffs dots; made by [NewRelayWriter], for other systems,
-// it lets no bare CR out. [Conn] ties a Reader and a Writer to a
+// it lets no bare CR out; made by [NewLiteralWriter] it stuffs nothing, can write a
+// piece only, and says where another one can go on. [Sizer] measures what it would
+// write. [Writer.Room] lends the memory in which a response is put together. [Conn] ties a Reader and a Writer to a
 // connection: it flushes before it waits for the peer, so a pipelined group of
 // commands costs one write.
 //
 // # Waiting
 //
-// [Link] is the connection below, for Conn and for protocols whose lines are
-// not those of Reader (IMAP): it arms a deadline for every read and write, and
+// [Link] is the connection below: it arms a deadline for every read and write, and
 // lets other goroutines end a wait without closing the connection, so that the
 // goroutine that serves it can still say why. [Link.Poke] makes a wait ask
 // whether it should go on; [Link.Cut] ends reads with [ErrCut] and leaves
@@ -53,7 +56,7 @@
 // # Results
 //
 // Errors of this package are [ErrTooLong], [ErrEndless], [ErrBareLF],
-// [ErrBareCR], [ErrNotText], [ErrInterrupted] and [ErrCut]; [Refusal] maps
+// [ErrBareCR], [ErrNotText], [ErrInterrupted], [ErrWoken] and [ErrCut]; [Refusal] maps
 // those after which a session goes on to replies (500 5.5.2, 550 5.5.2).
 // Everything else comes from the connection; an end in the middle of a line or
 // of content is io.ErrUnexpectedEOF.

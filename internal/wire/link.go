@@ -112,6 +112,31 @@ func (l *Link) waiting() bool {
 	return err == nil && some
 }
 
+// Closed looks, without a wait, whether the peer has closed the connection or,
+// half, its own side of it, also when there is something from it that was not
+// read yet. Both are false when that cannot be known.
+func (l *Link) Closed() (whole, half bool) {
+	socket, ok := l.base.(syscall.Conn)
+	if !ok {
+		return false, false
+	}
+	raw, err := socket.SyscallConn()
+	if err != nil {
+		return false, false
+	}
+	var events int16
+	err = raw.Control(func(fd uintptr) {
+		p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
+		if n, err := unix.Poll(p, 0); err == nil && n > 0 {
+			events = p[0].Revents
+		}
+	})
+	if err != nil {
+		return false, false
+	}
+	return events&(unix.POLLHUP|unix.POLLERR) != 0, events&unix.POLLRDHUP != 0
+}
+
 // Write writes p within the time given; zero is no limit.
 func (l *Link) Write(p []byte, timeout time.Duration) (int, error) {
 	end := time.Time{}

@@ -9,17 +9,18 @@ import (
 // end (Postfix line_length_limit).
 const DefaultMaxLine = 2048
 
-// maxSkipped is how many octets of a line that is too long are dropped before
-// the reader gives up. A deadline is for one read, so that a peer could send
-// one line for ever. It is far above what a client sends in one line by
-// mistake, and no parameter: nobody needs another one.
-const maxSkipped = 1 << 20
+// DefaultMaxSkipped is far above what a client sends in one line by mistake.
+const DefaultMaxSkipped = 1 << 20
 
 // Reader reads lines and content from a source. It belongs to one goroutine.
 type Reader struct {
 	// MaxLine limits a line in octets without its line end; it may be changed
 	// between lines. NewReader sets DefaultMaxLine.
 	MaxLine int
+	// MaxSkipped is how many octets of a line that is too long are dropped
+	// before the reader gives up with ErrEndless: a deadline is for one read, so
+	// that a peer could send one line for ever. NewReader sets DefaultMaxSkipped.
+	MaxSkipped int64
 	// Bare is the policy for lines. For content it is given to Content.
 	Bare Policy
 	// Text refuses a line that begins with a control character, as the first
@@ -35,11 +36,13 @@ type Reader struct {
 	// idle is the small buffer, kept while block is borrowed from the pool.
 	idle  []byte
 	block *[]byte
+	// over is made for the first line that is too long.
+	over *overlong
 }
 
 // NewReader reads from src. pool may be nil.
 func NewReader(src io.Reader, pool *Pool) *Reader {
-	r := &Reader{MaxLine: DefaultMaxLine, src: src, pool: pool}
+	r := &Reader{MaxLine: DefaultMaxLine, MaxSkipped: DefaultMaxSkipped, src: src, pool: pool}
 	r.buf = make([]byte, idleSize)
 	r.pos, r.end = headroom, headroom
 	return r
@@ -50,7 +53,7 @@ func NewReader(src io.Reader, pool *Pool) *Reader {
 // section 6).
 func (r *Reader) Reset(src io.Reader) {
 	r.Close()
-	r.src = src
+	r.src, r.over = src, nil
 	r.pos, r.end = headroom, headroom
 }
 
@@ -62,7 +65,7 @@ func (r *Reader) Close() {
 	if r.block == nil {
 		return
 	}
-	r.pool.put(r.block)
+	r.pool.Put(r.block)
 	r.block = nil
 	r.buf, r.idle = r.idle, nil
 	r.pos, r.end = headroom, headroom
@@ -71,14 +74,17 @@ func (r *Reader) Close() {
 // ReadLine reads one line without its line end. The slice is valid until the
 // next call on the reader.
 //
-// ErrTooLong: the line was longer than MaxLine and is gone. ErrEndless: so
-// much longer (1 MiB) that its end was not waited for; the reader is of no
-// more use then. ErrBareLF, ErrBareCR: policy Reject; the line is returned for
+// ErrTooLong: the line was longer than MaxLine and is gone but for its ends, see
+// Overlong. ErrEndless: so much longer (MaxSkipped) that its end was not waited
+// for; the reader is of no more use then. ErrBareLF, ErrBareCR: policy Reject; the line is returned for
 // the log. Under Normalize and Allow a line may end in a bare LF and hold bare
 // CRs. ErrNotText: see Text. io.EOF: the source ended before the line began;
 // io.ErrUnexpectedEOF: inside of it.
 func (r *Reader) ReadLine() ([]byte, error) {
 	r.shrink()
+	if r.over != nil && r.over.open {
+		return nil, r.skipLine() // an error ended the wait for its end
+	}
 	for scanned := 0; ; {
 		unread := r.buf[r.pos:r.end]
 		if r.Text && len(unread) > 0 && unread[0] < ' ' && bytes.IndexByte([]byte("\t\r\n"), unread[0]) < 0 {
@@ -91,6 +97,7 @@ func (r *Reader) ReadLine() ([]byte, error) {
 		}
 		scanned = len(unread)
 		if scanned > r.MaxLine+1 { // a CR may be the last of them
+			r.overlong().begin(unread)
 			return nil, r.skipLine()
 		}
 		if err := r.fill(); err != nil {
@@ -103,6 +110,7 @@ func (r *Reader) checkLine(line []byte) ([]byte, error) {
 	line, crlf := bytes.CutSuffix(line, []byte{'\r'})
 	switch {
 	case len(line) > r.MaxLine:
+		r.overlong().whole(line)
 		return nil, ErrTooLong
 	case r.Bare != Reject:
 		return line, nil
@@ -112,23 +120,6 @@ func (r *Reader) checkLine(line []byte) ([]byte, error) {
 		return line, ErrBareCR
 	}
 	return line, nil
-}
-
-// skipLine drops the rest of a line that is too long.
-func (r *Reader) skipLine() error {
-	for skipped := 0; ; {
-		if i := bytes.IndexByte(r.buf[r.pos:r.end], '\n'); i >= 0 {
-			r.pos += i + 1
-			return ErrTooLong
-		}
-		if skipped += r.Buffered(); skipped > maxSkipped {
-			return ErrEndless
-		}
-		r.pos = r.end
-		if err := r.fill(); err != nil {
-			return atEnd(err, true)
-		}
-	}
 }
 
 // atEnd turns the end of the source inside of something into an error that
@@ -171,7 +162,7 @@ func (r *Reader) fill() error {
 // replace swaps the buffer for one of our own, and gives a block back.
 func (r *Reader) replace(buf []byte) {
 	if r.block != nil {
-		r.pool.put(r.block)
+		r.pool.Put(r.block)
 		r.block, r.idle = nil, nil
 	}
 	r.buf = buf
@@ -179,10 +170,10 @@ func (r *Reader) replace(buf []byte) {
 
 // enlarge borrows a block while content flows.
 func (r *Reader) enlarge() {
-	if r.block != nil || len(r.buf) >= blockSize {
+	if r.block != nil || len(r.buf) >= BlockSize {
 		return
 	}
-	r.block = r.pool.get()
+	r.block = r.pool.Get()
 	r.idle = r.buf
 	n := copy((*r.block)[headroom:], r.buf[r.pos:r.end])
 	r.buf, r.pos, r.end = *r.block, headroom, headroom+n
@@ -200,7 +191,7 @@ func (r *Reader) shrink() {
 	}
 	n := copy(small[headroom:], r.buf[r.pos:r.end])
 	if r.block != nil {
-		r.pool.put(r.block)
+		r.pool.Put(r.block)
 		r.block, r.idle = nil, nil
 	}
 	r.buf, r.pos, r.end = small, headroom, headroom+n

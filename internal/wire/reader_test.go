@@ -31,8 +31,8 @@ func TestReadLine(t *testing.T) {
 		{"longest", long + "\r\nQUIT\r\n", Reject, []result{{long, nil}, {"QUIT", nil}}},
 		{"one longer", long + "x\r\nQUIT\r\n", Reject, []result{{"", ErrTooLong}, {"QUIT", nil}}},
 		{"much longer", huge + "\r\nQUIT\r\n", Reject, []result{{"", ErrTooLong}, {"QUIT", nil}}},
-		{"longest that is skipped", strings.Repeat("z", maxSkipped-1) + "\r\nQUIT\r\n", Reject, []result{{"", ErrTooLong}, {"QUIT", nil}}},
-		{"without end", strings.Repeat("z", maxSkipped+blockSize), Reject, []result{{"", ErrEndless}}},
+		{"longest that is skipped", strings.Repeat("z", DefaultMaxSkipped-1) + "\r\nQUIT\r\n", Reject, []result{{"", ErrTooLong}, {"QUIT", nil}}},
+		{"without end", strings.Repeat("z", DefaultMaxSkipped+BlockSize), Reject, []result{{"", ErrEndless}}},
 		{"end inside", "QUI", Reject, []result{{"", io.ErrUnexpectedEOF}}},
 		{"end inside of a long one", huge, Reject, []result{{"", io.ErrUnexpectedEOF}}},
 	}

@@ -24,10 +24,33 @@ func (w *Writer) Reset(dst io.Writer) {
 // Buffered is the number of octets that wait for Flush.
 func (w *Writer) Buffered() int { return w.n }
 
+// minRoom is what Room leaves for an ordinary response.
+const minRoom = 2 << 10
+
+// Room returns an empty slice whose capacity is the free part of the block, at
+// least 2 KiB; what is gathered is written when less is free. What is appended
+// to it and then given to Write, before anything else is written, is not copied.
+func (w *Writer) Room() []byte {
+	if w.block == nil {
+		w.block = w.pool.Get()
+	}
+	if len(*w.block)-w.n < minRoom {
+		w.write()
+	}
+	return (*w.block)[w.n:w.n]
+}
+
+// Fail makes err the error of all writes to come, of what is gathered too.
+func (w *Writer) Fail(err error) {
+	if w.err == nil {
+		w.err = err
+	}
+}
+
 // room returns at least one free octet of the block.
 func (w *Writer) room() []byte {
 	if w.block == nil {
-		w.block = w.pool.get()
+		w.block = w.pool.Get()
 	}
 	if w.n == len(*w.block) {
 		w.write()
@@ -39,8 +62,12 @@ func (w *Writer) room() []byte {
 // waits before it.
 func (w *Writer) Write(p []byte) (int, error) {
 	total := len(p)
+	if total > 0 && w.block != nil && w.n < len(*w.block) && &p[0] == &(*w.block)[w.n] {
+		w.n += total // it was appended to Room
+		return total, w.err
+	}
 	for len(p) > 0 && w.err == nil {
-		if w.n == 0 && len(p) >= blockSize {
+		if w.n == 0 && len(p) >= BlockSize {
 			_, w.err = w.dst.Write(p)
 			break
 		}
@@ -96,7 +123,7 @@ func (w *Writer) write() {
 
 func (w *Writer) release() {
 	if w.block != nil {
-		w.pool.put(w.block)
+		w.pool.Put(w.block)
 		w.block = nil
 	}
 	w.n = 0

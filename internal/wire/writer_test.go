@@ -36,7 +36,7 @@ func TestWriterGathers(t *testing.T) {
 	if err := w.Flush(); err != nil || dst.calls != 1 || dst.Len() != 1400 || w.block != nil {
 		t.Errorf("%v, %d calls, %d octets", err, dst.calls, dst.Len())
 	}
-	big := bytes.Repeat([]byte("x"), 3*blockSize+5)
+	big := bytes.Repeat([]byte("x"), 3*BlockSize+5)
 	if n, err := w.Write(big); n != len(big) || err != nil || w.Flush() != nil || dst.Len() != 1400+len(big) {
 		t.Errorf("%d %v, %d octets", n, err, dst.Len())
 	}
@@ -77,7 +77,7 @@ func TestDotWriter(t *testing.T) {
 		{"a\rb\n", "a\rb\r\n.\r\n"},
 		{"a\r", "a\r\n.\r\n"},
 		{"\n\n", "\r\n\r\n.\r\n"},
-		{strings.Repeat("x", 2*blockSize) + "\n.", strings.Repeat("x", 2*blockSize) + "\r\n..\r\n.\r\n"},
+		{strings.Repeat("x", 2*BlockSize) + "\n.", strings.Repeat("x", 2*BlockSize) + "\r\n..\r\n.\r\n"},
 	} {
 		for _, step := range []int{1, 2, 3, 1 << 20} {
 			var dst bytes.Buffer
@@ -221,15 +221,14 @@ func TestReadTimeout(t *testing.T) {
 	}
 }
 
-func TestReadUntilHoldsAgainstSingleOctets(t *testing.T) {
+func TestLimitHoldsAgainstSingleOctets(t *testing.T) {
 	t.Parallel()
 	a, b := net.Pipe()
 	defer a.Close()
 	defer b.Close()
 	c := NewConn(a, nil)
 	c.ReadTimeout = time.Minute
-	until := time.Now().Add(20 * time.Millisecond)
-	c.ReadUntil = func() time.Time { return until }
+	c.Limit(time.Now().Add(20*time.Millisecond), 0)
 	go func() {
 		for {
 			if _, err := b.Write([]byte("x")); err != nil {

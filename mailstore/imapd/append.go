@@ -91,20 +91,16 @@ func (a *args) appendOptions() (flags []imap.Flag, date time.Time, err error) {
 // After an error of the spool the rest of the message is dropped.
 func (s *session) receive(a *args, content *spool.Buffer) error {
 	a.goAhead()
-	if a.lit.size > idleBuffer {
-		s.c.enlarge()
-	}
 	w := wire.NewLFWriter(content)
-	block := s.c.blocks.get()
-	defer s.c.blocks.put(block)
+	block := s.c.blocks.Get()
+	defer s.c.blocks.Put(block)
 	w.Borrow(*block)
 	var failed error
-	for left := a.lit.size; left > 0; {
-		p, err := s.c.next(left)
+	for text := s.c.In.Literal(a.lit.size); text.Left() > 0; {
+		p, err := text.Next()
 		if err != nil {
 			return err
 		}
-		left -= int64(len(p))
 		if failed == nil {
 			_, failed = w.Write(p)
 		}

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"strings"
 	"unicode/utf8"
+
+	"toastmaster/internal/wire"
 )
 
 // args reads the arguments of one command. It pulls: a literal is fetched from
@@ -228,13 +230,12 @@ func (a *args) literalString() (string, error) {
 	a.room -= a.lit.size
 	a.goAhead()
 	out := make([]byte, 0, a.lit.size)
-	for left := a.lit.size; left > 0; {
-		p, err := a.c.next(left)
+	for text := a.c.In.Literal(a.lit.size); text.Left() > 0; {
+		p, err := text.Next()
 		if err != nil {
 			return "", err
 		}
 		out = append(out, p...)
-		left -= int64(len(p))
 	}
 	if err := a.afterLiteral(); err != nil {
 		return "", err
@@ -268,9 +269,12 @@ func (a *args) goAhead() {
 func (a *args) afterLiteral() error {
 	a.lit.pending = false
 	a.text += len(a.line)
-	line, err := a.c.readLine()
+	line, err := a.c.ReadLine()
+	if err == wire.ErrTooLong {
+		_, line = a.c.In.Overlong()
+	}
 	a.line, a.i = line, 0
-	if err == errLineTooLong || err == nil && a.text+len(line) > a.c.maxLine {
+	if err == wire.ErrTooLong || err == nil && a.text+len(line) > a.c.In.MaxLine {
 		return errLongLine // literals between do not make a command endless
 	}
 	return err
@@ -310,14 +314,16 @@ func (a *args) drain() error {
 		if !a.lit.pending || a.lit.sync {
 			return nil
 		}
-		if dropped += a.lit.size + int64(len(a.line)); dropped > a.c.maxDiscard {
-			return errDiscard
+		if dropped += a.lit.size + int64(len(a.line)); dropped > a.c.In.MaxSkipped {
+			return wire.ErrEndless
 		}
-		if err := a.c.discard(a.lit.size); err != nil {
+		if err := a.c.In.Literal(a.lit.size).Drain(); err != nil {
 			return err
 		}
-		line, err := a.c.readLine()
-		if err != nil && err != errLineTooLong {
+		line, err := a.c.ReadLine()
+		if err == wire.ErrTooLong {
+			_, line = a.c.In.Overlong()
+		} else if err != nil {
 			return err
 		}
 		a.line, a.i, a.lit.pending = line, 0, false

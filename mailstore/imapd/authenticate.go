@@ -1,5 +1,7 @@
 package imapd
 
+import "toastmaster/internal/wire"
+
 // authenticate is AUTHENTICATE (RFC 3501 section 6.2.2) with the initial
 // response of SASL-IR (RFC 4959).
 func (s *session) authenticate(a *args) (reply, error) {
@@ -18,10 +20,10 @@ func (s *session) authenticate(a *args) (reply, error) {
 	return s.loggedIn(s.login.SASL(s.ctx, mechanism, initial, func(challenge []byte) ([]byte, error) {
 		out := append(s.c.buf(), "+ "...)
 		out = append(out, challenge...)
-		s.c.out = append(out, "\r\n"...)
-		line, err := s.c.readLine()
+		s.c.put(append(out, "\r\n"...))
+		line, err := s.c.ReadLine()
 		a.line, a.i = nil, 0
-		if err == errLineTooLong {
+		if err == wire.ErrTooLong {
 			return nil, bad("Line is too long")
 		}
 		return line, err

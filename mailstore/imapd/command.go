@@ -32,7 +32,7 @@ func (s *session) command(line []byte) {
 		return
 	}
 	if s.c.lost() {
-		s.stop(lostError(s.c))
+		s.stop(s.c.Err())
 		return
 	}
 	if err != nil && s.ctx.Err() != nil {
@@ -50,13 +50,6 @@ func (s *session) command(line []byte) {
 func (s *session) readTag() bool {
 	s.tag = append(s.tag[:0], s.a.word(&tagEnd)...)
 	return 0 < len(s.tag) && len(s.tag) <= maxTag && s.a.space() == nil
-}
-
-func lostError(c *conn) error {
-	if c.rerr != nil {
-		return c.rerr
-	}
-	return c.werr
 }
 
 // tagEnd ends a tag: what is no ASTRING-CHAR, and "+".
@@ -192,8 +185,7 @@ func (s *session) news(expunge bool) error {
 	for _, seq := range u.Expunged {
 		out := append(s.c.buf(), "* "...)
 		out = appendNumber(out, seq)
-		s.c.out = append(out, " EXPUNGE\r\n"...)
-		s.c.spill()
+		s.c.put(append(out, " EXPUNGE\r\n"...))
 	}
 	s.forget(u.ExpungedUIDs)
 	if u.NewKeywords {
@@ -213,7 +205,7 @@ func (s *session) writeCounts(exists, recent uint32) {
 	out = appendNumber(out, exists)
 	out = append(out, " EXISTS\r\n* "...)
 	out = appendNumber(out, recent)
-	s.c.out = append(out, " RECENT\r\n"...)
+	s.c.put(append(out, " RECENT\r\n"...))
 }
 
 // writeFlagUpdate tells the flags of one message.
@@ -230,22 +222,20 @@ func (s *session) writeFlagUpdate(seq uint32, uid bool) {
 	}
 	out = append(out, "FLAGS "...)
 	out = appendFlags(out, m.Flags, m.Recent)
-	s.c.out = append(out, ")\r\n"...)
-	s.c.spill()
+	s.c.put(append(out, ")\r\n"...))
 }
 
 // startTLS makes the handshake that STARTTLS promised.
 func (s *session) startTLS() {
 	s.starts = false
-	if err := s.c.flush(); err != nil {
+	err := s.login.StartTLS()
+	switch {
+	case err == nil:
+	case s.c.lost():
 		s.goodbye(err)
-		return
-	}
-	if err := s.login.StartTLS(); err != nil {
+	default:
 		s.quit, s.reason = true, "TLS handshake failed: "+errors.Unwrap(err).Error()
-		return
 	}
-	s.c.upgrade(s.login.Conn())
 }
 
 // equalFold compares ASCII words.

@@ -3,9 +3,10 @@
 // # What it does
 //
 // [Server] is a service.Handler; it serves one connection in one goroutine,
-// and a second one only while the client is in IDLE. The engine and the codec
-// are our own: the library's server drops octets of refused literals into the
-// command stream and writes once per line. Its types are our vocabulary.
+// and a second one only while the client is in IDLE. Lines, literals and waits are
+// internal/wire's; the codec is our own: the library's server drops octets of
+// refused literals into the command stream and writes once per line. Its types
+// are our vocabulary.
 //
 // A verb is one file and one row of table.go. The row says in which states it
 // may be used and whether sequence numbers are in flight, in which case no

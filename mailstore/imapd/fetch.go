@@ -76,7 +76,7 @@ func (s *session) fetchSome(q *fetchRequest, r seqRange) (missed, err error) {
 			return missed, err
 		}
 		if s.c.lost() {
-			return missed, lostError(s.c)
+			return missed, s.c.Err()
 		}
 	}
 	return missed, nil
@@ -131,7 +131,7 @@ func (s *session) fetchMessage(q *fetchRequest, seq uint32, newFlags bool) error
 			out = s.appendItem(out, item.kind, &m)
 			continue
 		}
-		s.c.out = out
+		s.c.put(out)
 		if err := s.step(sectionWork); err != nil {
 			return s.sentAll(0, 0, err) // in the middle of a response: the session ends
 		}
@@ -144,8 +144,7 @@ func (s *session) fetchMessage(q *fetchRequest, seq uint32, newFlags bool) error
 		out = append(out, " FLAGS "...)
 		out = appendFlags(out, m.Flags, m.Recent)
 	}
-	s.c.out = append(out, ")\r\n"...)
-	s.c.spill()
+	s.c.put(append(out, ")\r\n"...))
 	return nil
 }
 

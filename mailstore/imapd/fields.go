@@ -6,6 +6,7 @@ import (
 
 	"toastmaster/internal/envelope"
 	"toastmaster/internal/mime"
+	"toastmaster/internal/wire"
 )
 
 // writeFields writes HEADER.FIELDS or HEADER.FIELDS.NOT of a header: the
@@ -13,49 +14,30 @@ import (
 // the piece that is asked for. It goes through the header twice, once for the
 // length and once for the text, so a header of any size takes no memory.
 func (s *session) writeFields(content envelope.Content, r mime.Range, sec *section) error {
-	if n := r.To - r.From; n <= blockSize {
+	if n := r.To - r.From; n <= wire.BlockSize {
 		// An ordinary header is read once.
-		block := s.c.blocks.get()
-		defer s.c.blocks.put(block)
+		block := s.c.blocks.Get()
+		defer s.c.blocks.Put(block)
 		if got, err := content.ReadAt((*block)[:n], r.From); int64(got) < n {
 			return errors.Join(errChanged, err)
 		}
 		content, r = envelope.Memory((*block)[:n]), mime.Range{To: n}
 	}
-	count := lengthCounter{}
-	if err := s.c.filter(content, r, sec, count.add); err != nil {
+	var measure wire.Sizer
+	if err := s.c.filter(content, r, sec, measure.Add); err != nil {
 		return err
 	}
-	offset, length := sec.piece(count.wire + 2)
+	offset, length := sec.piece(measure.Wire + 2)
 	s.c.announce(length)
+	w := wire.NewLiteralWriter(s.c.Out)
 	if sec.partial {
-		w := pieceWriter{c: s.c, skip: offset, left: length}
-		err := s.c.filter(content, r, sec, func(b []byte) { w.write(b) })
-		w.cr = false // a CR that ends the header is none of the blank line's
-		w.write([]byte("\n"))
-		return s.sentAll(w.sent, length, err)
+		w.Window(offset, length)
 	}
-	w := crlfWriter{c: s.c}
-	err := s.c.filter(content, r, sec, func(b []byte) { w.write(b) })
-	s.c.writeString("\r\n")
-	return s.sentAll(w.sent, count.wire, err)
-}
-
-// lengthCounter measures the wire form of what it is given.
-type lengthCounter struct {
-	wire int64
-	cr   bool
-}
-
-func (l *lengthCounter) add(b []byte) {
-	if len(b) == 0 {
-		return
-	}
-	l.wire += int64(len(b)) + int64(bytes.Count(b, []byte("\n"))-bytes.Count(b, []byte("\r\n")))
-	if l.cr && b[0] == '\n' {
-		l.wire--
-	}
-	l.cr = b[len(b)-1] == '\r'
+	write := writeTo(w)
+	err := s.c.filter(content, r, sec, func(b []byte) { write(b) })
+	w.Resume(wire.Mark{}, false) // a CR that ends the header is none of the blank line's
+	write([]byte{'\n'})
+	return s.sentAll(w.Sent(), length, err)
 }
 
 // fieldFilter passes the lines of a header to emit that belong to wanted
@@ -75,7 +57,7 @@ func (c *conn) filter(content envelope.Content, r mime.Range, sec *section, emit
 		used := 0
 		err := c.pieces(content, from, r.To, func(b []byte) bool {
 			last := from+int64(len(b)) == r.To
-			used = f.step(b, last || len(b) == blockSize)
+			used = f.step(b, last || len(b) == wire.BlockSize)
 			return false
 		})
 		if err != nil {

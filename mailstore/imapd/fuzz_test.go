@@ -17,6 +17,7 @@ import (
 	"toastmaster/internal/envelope"
 	"toastmaster/internal/msglog"
 	"toastmaster/internal/testkit/faultfs"
+	"toastmaster/internal/wire"
 	"toastmaster/mailstore"
 	"toastmaster/mailstore/storetest"
 )
@@ -191,10 +192,13 @@ func FuzzArgs(f *testing.F) {
 		f.Add(byte(i), []byte(s+"\r\nnext\r\n"))
 	}
 	f.Fuzz(func(t *testing.T, what byte, input []byte) {
-		c := newConn(memoryConn{r: bytes.NewReader(input), w: io.Discard}, &blockPool{}, 100)
-		c.maxDiscard = 1 << 20
-		line, err := c.readLine()
-		if err != nil && err != errLineTooLong {
+		in := bytes.NewReader(input)
+		c := newConn(wire.NewConn(memoryConn{r: in, w: io.Discard}, nil), &wire.Pool{})
+		c.In.MaxLine, c.In.Bare = 100, wire.Allow
+		line, err := c.ReadCommand()
+		if err == wire.ErrTooLong {
+			_, line = c.In.Overlong()
+		} else if err != nil {
 			return
 		}
 		a := &args{c: c, line: line, room: 50}
@@ -214,8 +218,8 @@ func FuzzArgs(f *testing.F) {
 		if a.drain() != nil || c.lost() {
 			return
 		}
-		if read := len(input) - c.buffered(); read > 0 && c.pos > 0 && c.in[c.pos-1] != '\n' {
-			t.Fatalf("in the middle of a line, before %q", c.in[c.pos:c.end])
+		if read := len(input) - in.Len() - c.In.Buffered(); read > 0 && input[read-1] != '\n' {
+			t.Fatalf("in the middle of a line, before %q", input[read:])
 		}
 	})
 }

@@ -5,6 +5,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"toastmaster/internal/wire"
 )
 
 // idle is IDLE (RFC 2177). The session's goroutine waits for the client as
@@ -28,10 +30,10 @@ func (s *session) idle(a *args) (reply, error) {
 		case err == nil && strings.EqualFold(string(line), "DONE"):
 			a.line, a.i = nil, 0
 			return reply{text: "Idle completed"}, nil
-		case err == nil, errors.Is(err, errLineTooLong):
+		case err == nil, errors.Is(err, wire.ErrTooLong):
 			a.line, a.i = line, 0
 			return reply{}, bad("Expected DONE")
-		case errors.Is(err, errWoken):
+		case errors.Is(err, wire.ErrWoken):
 			if err := s.idleNews(); err != nil {
 				return reply{}, err
 			}
@@ -57,9 +59,10 @@ func (s *session) idleNews() error {
 func (s *session) idleWait() ([]byte, error) {
 	stop := s.watch()
 	defer stop()
-	s.c.idling = true
-	defer func() { s.c.idling = false }()
-	return s.c.readLine()
+	if notify := s.srv.config.IdleNotify; notify > 0 {
+		return s.c.ReadIdle(notify)
+	}
+	return s.c.ReadIdle(s.srv.config.IdleTimeout)
 }
 
 // watch starts the goroutine that wakes the session when the mailbox changes;
@@ -74,7 +77,7 @@ func (s *session) watch() (stop func()) {
 		defer close(over)
 		select {
 		case <-changed:
-			s.c.wake()
+			s.c.Wake()
 		case <-quit:
 		}
 	}()
@@ -91,7 +94,6 @@ func (s *session) stillHere(err error, began time.Time) bool {
 	if !errors.Is(err, os.ErrDeadlineExceeded) || notify == 0 || s.now().Sub(began) > s.srv.config.IdleTimeout {
 		return false
 	}
-	s.c.rerr = nil
 	s.c.writeString("* OK Still here\r\n")
 	return true
 }
@@ -99,7 +101,7 @@ func (s *session) stillHere(err error, began time.Time) bool {
 // idleOver ends an IDLE that the client did not.
 func (s *session) idleOver(err error) (reply, error) {
 	if !s.c.lost() {
-		s.c.rerr = err // the server stops
+		s.c.Fail(err) // the server stops, or the client was quiet for too long
 	}
 	return reply{}, err
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/emersion/go-imap/v2"
 
 	"toastmaster/internal/testkit/transcript"
+	"toastmaster/internal/wire"
 )
 
 const (
@@ -200,7 +201,7 @@ func TestSearchComposition(t *testing.T) {
 		h.deliver("alice", "Subject: "+form+"\nFrom: "+form+" <a@b>\nX-Form: "+form+"\nContent-Type: text/plain; charset=utf-8\n\nsome "+form+" here\n")
 	}
 	// The marks stand at the edges of the pieces in which a text is read.
-	for pad := blockSize - 8; pad < blockSize+4; pad++ {
+	for pad := wire.BlockSize - 8; pad < wire.BlockSize+4; pad++ {
 		h.deliver("alice", "Content-Type: text/plain; charset=utf-8\n\n"+strings.Repeat("x", pad)+"gru\u0308\u00dfe\n"+strings.Repeat("\u0308", 40)+"\n")
 	}
 	c := h.login("alice", "INBOX")

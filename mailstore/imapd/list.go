@@ -160,7 +160,7 @@ func (a *args) returnOptions(q *listRequest) error {
 func (s *session) writeSeparator(verb string) {
 	out := append(s.c.buf(), "* "+verb+` (\Noselect) `...)
 	out = mime.AppendString(out, []byte(string(s.user.Separator())))
-	s.c.out = append(out, " \"\"\r\n"...)
+	s.c.put(append(out, " \"\"\r\n"...))
 }
 
 // asksSeparator says that the one pattern is "", which asks for the separator.
@@ -198,7 +198,7 @@ func (s *session) writeList(q *listRequest) error {
 			}
 		}
 		if s.c.lost() {
-			return lostError(s.c)
+			return s.c.Err()
 		}
 	}
 	return nil
@@ -283,6 +283,5 @@ func (s *session) writeListLine(q *listRequest, f *mailstore.Folder, childInfo b
 	if childInfo {
 		out = append(out, ` ("CHILDINFO" ("SUBSCRIBED"))`...)
 	}
-	s.c.out = append(out, "\r\n"...)
-	s.c.spill()
+	s.c.put(append(out, "\r\n"...))
 }

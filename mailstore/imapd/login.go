@@ -38,7 +38,7 @@ func (s *session) loginCommand(a *args) (reply, error) {
 func (s *session) loggedIn(err error) (reply, error) {
 	if err == nil {
 		s.user = s.login.User()
-		s.c.plain, s.c.maxDiscard = false, s.srv.config.MaxDiscard
+		s.c.In.MaxSkipped = s.srv.config.MaxDiscard
 		return reply{"CAPABILITY " + capabilitiesAfter, "Logged in"}, nil
 	}
 	if s.c.lost() {

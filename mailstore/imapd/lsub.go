@@ -83,6 +83,5 @@ func (s *session) writeLsub(name string, noselect bool) {
 	out = mime.AppendString(out, []byte(string(s.user.Separator())))
 	out = append(out, ' ')
 	out = appendMailbox(out, name)
-	s.c.out = append(out, "\r\n"...)
-	s.c.spill()
+	s.c.put(append(out, "\r\n"...))
 }

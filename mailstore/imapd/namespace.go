@@ -9,6 +9,6 @@ func (s *session) namespace(a *args) (reply, error) {
 	}
 	out := append(s.c.buf(), `* NAMESPACE (("" `...)
 	out = mime.AppendString(out, []byte(string(s.user.Separator())))
-	s.c.out = append(out, ")) NIL NIL\r\n"...)
+	s.c.put(append(out, ")) NIL NIL\r\n"...))
 	return reply{text: "Namespace completed"}, nil
 }

@@ -106,6 +106,5 @@ func (c *conn) respond(tag []byte, kind, code, text string) {
 		out = append(out, "] "...)
 	}
 	out = append(out, text...)
-	c.out = append(out, "\r\n"...)
-	c.spill()
+	c.put(append(out, "\r\n"...))
 }

@@ -77,8 +77,7 @@ func (s *session) writeFound(found []seqRange, uid bool) {
 	for _, r := range found {
 		for seq := r.first; seq <= r.last; seq++ {
 			out := append(s.c.buf(), ' ')
-			s.c.out = appendNumber(out, s.number(seq, uid))
-			s.c.spill()
+			s.c.put(appendNumber(out, s.number(seq, uid)))
 		}
 	}
 	s.c.writeString("\r\n")
@@ -112,7 +111,7 @@ func (s *session) writeExtended(q *searchRequest, found []seqRange, uid bool) {
 		}
 		if q.ReturnAll {
 			out = append(out, " ALL "...)
-			s.c.out = out
+			s.c.put(out)
 			s.writeSet(found, uid)
 			out = s.c.buf()
 		}
@@ -124,8 +123,7 @@ func (s *session) writeExtended(q *searchRequest, found []seqRange, uid bool) {
 		}
 		out = appendNumber(append(out, " COUNT "...), n)
 	}
-	s.c.out = append(out, "\r\n"...)
-	s.c.spill()
+	s.c.put(append(out, "\r\n"...))
 }
 
 // writeSet writes messages as a sequence set.
@@ -148,8 +146,7 @@ func (s *session) writeSet(found []seqRange, uid bool) {
 			if end > seq {
 				out = appendNumber(append(out, ':'), s.number(end, uid))
 			}
-			s.c.out = out
-			s.c.spill()
+			s.c.put(out)
 			seq = end + 1
 		}
 	}

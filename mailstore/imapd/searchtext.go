@@ -177,8 +177,8 @@ func (m *matcher) foldPart(p *mime.Part, f func(piece []byte) bool) error {
 	if len(p.Charset) > 0 {
 		r = charsetReader(string(p.Charset), r)
 	}
-	block := m.s.c.blocks.get()
-	defer m.s.c.blocks.put(block)
+	block := m.s.c.blocks.Get()
+	defer m.s.c.blocks.Put(block)
 	return m.scan(r, *block, f)
 }
 

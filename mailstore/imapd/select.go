@@ -38,7 +38,7 @@ func (s *session) open(a *args, readOnly bool) (reply, error) {
 	out = appendNumber(out, info.UIDValidity)
 	out = append(out, "] UIDs valid\r\n* OK [UIDNEXT "...)
 	out = appendNumber(out, info.UIDNext)
-	s.c.out = append(out, "] Predicted next UID\r\n"...)
+	s.c.put(append(out, "] Predicted next UID\r\n"...))
 	if s.readOnly {
 		return reply{"READ-ONLY", "Mailbox opened, read-only"}, nil
 	}
@@ -79,5 +79,5 @@ func (s *session) writeFlags() {
 		out = appendFlags(out, append(flags[:len(flags):len(flags)], imap.FlagWildcard), false)
 		out = append(out, "] Flags permitted\r\n"...)
 	}
-	s.c.out = out
+	s.c.put(out)
 }

@@ -12,7 +12,7 @@ import (
 	"toastmaster/internal/anvil"
 	"toastmaster/internal/clock"
 	"toastmaster/internal/msglog"
-	"toastmaster/internal/service"
+	"toastmaster/internal/wire"
 	"toastmaster/mailstore"
 	"toastmaster/mailstore/login"
 )
@@ -48,7 +48,6 @@ type Server struct {
 	log     *msglog.Log
 	verbs   map[string]*verb
 	keys    map[string]keyReader
-	blocks  blockPool
 	// Both are the constants, but in tests.
 	lookEvery, patience int
 }
@@ -79,16 +78,13 @@ func New(o Options) *Server {
 
 // ServeConn serves one connection to its end. It is service.Handler.
 func (srv *Server) ServeConn(ctx context.Context, nc net.Conn) {
-	c := newConn(nc, &srv.blocks, int(srv.config.MaxLine))
-	s := &session{srv: srv, c: c, login: srv.gate.Connect(nc)}
-	c.plain, c.maxDiscard = true, srv.config.MaxLiteral
-	c.writeTimeout = srv.config.WriteTimeout
-	c.deadline = s.readDeadline
-	s.ctx, s.cancel = context.WithCancel(ctx)
+	l := srv.gate.Connect(nc)
+	c := newConn(l.Wire, &srv.gate.Pool)
+	c.In.MaxLine, c.In.MaxSkipped, c.In.Bare = int(srv.config.MaxLine), srv.config.MaxLiteral, wire.Allow
+	c.ReadTimeout, c.EachRead = srv.config.CommandTimeout, true
+	c.IdleTimeout, c.WriteTimeout = srv.config.IdleTimeout, srv.config.WriteTimeout
+	s := &session{srv: srv, c: c, login: l, ctx: l.Begin(ctx)}
 	c.ctx, c.lookEvery, c.patience = s.ctx, srv.lookEvery, srv.patience
-	s.login.OnRevoke(s.revoke)
-	service.OnDrain(ctx, c.drain)
-	service.OnStress(ctx, s.stress)
 	defer s.close()
 	s.serve()
 	s.hangUp()

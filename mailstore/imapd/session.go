@@ -18,13 +18,11 @@ import (
 
 // session is one connection. It belongs to one goroutine.
 type session struct {
-	srv *Server
-	ctx context.Context
-	// cancel ends ctx before its time, when the log-in is not good any more.
-	cancel context.CancelFunc
-	c      *conn
-	login  *login.Session
-	user   *mailstore.User // nil before log-in
+	srv   *Server
+	ctx   context.Context // ends with the log-in
+	c     *conn
+	login *login.Session
+	user  *mailstore.User // nil before log-in
 
 	view     *mailstore.View // the selected mailbox, or nil
 	readOnly bool            // by EXAMINE
@@ -62,56 +60,33 @@ func (s *session) serve() {
 			s.goodbye(login.ErrRevoked)
 			return
 		}
-		s.c.waiting = true
-		line, err := s.c.readLine()
-		s.c.waiting = false
+		line, err := s.c.ReadCommand()
 		switch {
-		case err == errLineTooLong:
-			s.tooLong(line)
+		case err == wire.ErrTooLong:
+			s.tooLong()
 		case err != nil:
 			s.goodbye(err)
 			return
 		default:
 			s.command(line)
 		}
-		s.c.shrink()
 		if s.starts {
 			s.startTLS()
 		}
 	}
-	_ = s.c.flush() // nobody is left to be told
+	_ = s.c.Out.Flush() // nobody is left to be told
 }
 
 // hangUp lets the last words arrive at a client that may be sending still: it
 // ended the session by what it sent, or has said more than was read.
 func (s *session) hangUp() {
-	if (s.talking || s.c.buffered() > 0) && s.c.flush() == nil {
-		s.c.link.Linger()
+	if s.talking || s.c.In.Buffered() > 0 {
+		s.c.Linger()
 	}
 }
 
 // now is the time of the clock; deadlines of the socket are in the machine's.
 func (s *session) now() time.Time { return s.srv.options.Clock.Now() }
-
-// stress is what service.OnStress calls.
-func (s *session) stress(on bool) {
-	s.login.Stress(on)
-	s.c.askAgain()
-}
-
-// readDeadline is the end of the next wait: between commands the log-in's or
-// autologout, within a command the command's.
-func (s *session) readDeadline() time.Time {
-	switch {
-	case !s.login.LoggedIn():
-		return s.login.ReadDeadline(0)
-	case s.c.idling && s.srv.config.IdleNotify > 0:
-		return time.Now().Add(s.srv.config.IdleNotify)
-	case s.c.waiting, s.c.idling:
-		return time.Now().Add(s.srv.config.IdleTimeout)
-	}
-	return time.Now().Add(s.srv.config.CommandTimeout)
-}
 
 // goodbye ends a session that waits. The BYE is a courtesy: it may not arrive.
 func (s *session) goodbye(err error) {
@@ -120,13 +95,13 @@ func (s *session) goodbye(err error) {
 	case err == wire.ErrCut, errors.Is(err, login.ErrRevoked):
 		s.reason = "revoked"
 		s.c.writeString("* BYE " + login.ErrRevoked.Text + "\r\n")
-	case err == errDiscard:
-		s.reason, s.talking = err.Error(), true
+	case err == wire.ErrEndless:
+		s.reason, s.talking = "too much to discard", true
 		s.c.writeString("* BYE Command is too large\r\n")
-	case err == errNotText:
-		s.reason, s.talking = err.Error(), true
+	case err == wire.ErrNotText:
+		s.reason, s.talking = "no text", true
 		s.c.writeString("* BYE This is not IMAP, or TLS on a port without\r\n")
-	case err == errDraining:
+	case err == errDraining, err == wire.ErrInterrupted:
 		s.reason = "shutdown"
 		s.c.writeString("* BYE Server is shutting down\r\n")
 	case errors.Is(err, context.Canceled): // in the middle of a response
@@ -135,21 +110,14 @@ func (s *session) goodbye(err error) {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		s.reason = "timeout"
 		s.c.writeString("* BYE Autologout: you were quiet for too long\r\n")
-	case errors.Is(err, io.EOF):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		s.reason = "client closed the connection"
 		return
 	default:
 		s.reason = "connection lost: " + err.Error()
 		return
 	}
-	_ = s.c.flush()
-}
-
-// revoke ends the session from another goroutine: what it waits for, and what
-// it does.
-func (s *session) revoke() {
-	s.cancel()
-	s.c.link.Cut()
+	_ = s.c.Out.Flush()
 }
 
 // bye ends the session after the present command with a reason for the client.
@@ -163,8 +131,9 @@ func (s *session) bye(text string) {
 
 // tooLong answers a line over the limit, of which only the two ends are left.
 // A client waits for an answer with its tag; it gets one if the line has a tag.
-func (s *session) tooLong(tail []byte) {
-	s.a = args{c: s.c, line: s.c.head}
+func (s *session) tooLong() {
+	head, tail := s.c.In.Overlong()
+	s.a = args{c: s.c, line: head}
 	if !s.readTag() {
 		s.tag = s.tag[:0]
 	}
@@ -204,7 +173,7 @@ func (s *session) mistake() {
 
 // stop ends the session after an error in the middle of a command.
 func (s *session) stop(err error) {
-	if err == errDiscard && s.a.lit.pending && len(s.tag) > 0 {
+	if err == wire.ErrEndless && s.a.lit.pending && len(s.tag) > 0 {
 		s.c.respond(s.tag, "BAD", "TOOBIG", "Literal is too large")
 	}
 	s.talking = err == wire.ErrCut // in the middle of what the client sends
@@ -213,14 +182,12 @@ func (s *session) stop(err error) {
 
 // close releases everything; it runs after a panic, too.
 func (s *session) close() {
-	s.cancel()
 	s.closeView()
-	s.c.release()
 	if s.reason == "" {
 		s.reason = "lost"
 	}
 	s.login.Disconnect(s.reason, fmt.Sprintf("commands=%d fetched=%d appended=%d expunged=%d in=%d out=%d",
-		s.counts.commands, s.counts.fetched, s.counts.appended, s.counts.expunged, s.c.received, s.c.sent))
+		s.counts.commands, s.counts.fetched, s.counts.appended, s.counts.expunged, s.c.Received(), s.c.Sent()))
 }
 
 // closeView leaves the selected mailbox.

@@ -98,7 +98,6 @@ func (s *session) writeStatus(name string, items []statusItem) error {
 		out = append(out, ' ')
 		out = appendNumber(out, item.value(status))
 	}
-	s.c.out = append(out, ")\r\n"...)
-	s.c.spill()
+	s.c.put(append(out, ")\r\n"...))
 	return nil
 }

@@ -5,9 +5,10 @@
 // # What it does
 //
 // A [Gate] belongs to one service. [Gate.Connect] makes the [Session] of a
-// connection: its id in the log, whether it counts as secure, STARTTLS, the
-// mechanisms to offer, authentication, the opening of the mail, limits, and
-// the Connect and Disconnect events.
+// connection: its id in the log, its wire.Conn with the time for log-in, whether
+// it counts as secure, STARTTLS, the mechanisms to offer, authentication, the
+// opening of the mail, limits, and the Connect and Disconnect events.
+// [Session.Begin] ties it to the drain and the stress of its service.
 //
 // # What it does not do
 //
@@ -23,9 +24,9 @@
 //
 // # Log-ins that are not good any more
 //
-// [Session.Check] before every command, and [Session.OnRevoke] for a session
-// that waits, end a session whose mailbox is removed or disabled, alone or with
-// its domain, is made anew, or gets another password; see directory/logins.
+// [Session.Check] before every command ends a session whose mailbox is removed or disabled, alone or with
+// its domain, is made anew, or gets another password; one that waits is cut, and
+// its context ends (see directory/logins).
 // While the directory cannot answer, sessions go on, but after a change each
 // command is refused (4.7.0) until it can.
 //

@@ -14,6 +14,7 @@ import (
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/msglog"
 	"toastmaster/internal/service"
+	"toastmaster/internal/wire"
 	"toastmaster/mailstore"
 )
 
@@ -46,7 +47,7 @@ type Gate struct {
 	// Timeout is from the connection to the log-in.
 	Timeout time.Duration
 	// StressTimeout takes its place, from now on, while the service has hardly
-	// any places left (Session.Stress). Zero changes nothing.
+	// any places left. Zero changes nothing.
 	StressTimeout time.Duration
 	// HandshakeTimeout bounds STARTTLS.
 	HandshakeTimeout time.Duration
@@ -62,6 +63,8 @@ type Gate struct {
 	// Watch ends sessions whose log-in is not good any more. nil ends none.
 	Watch *logins.Watch
 	Log   *msglog.Log
+	// Pool has the blocks of the connections.
+	Pool wire.Pool
 }
 
 // Loopback are the networks of the machine itself.
@@ -70,12 +73,19 @@ func Loopback() []netip.Prefix {
 }
 
 // Connect begins a session on c, which may be a *tls.Conn whose handshake is
-// done. It logs a Connect event; Disconnect must follow.
+// done. It logs a Connect event; Disconnect must follow. What is read before the
+// log-in has until the end of Timeout and must be lines of text.
 func (g *Gate) Connect(c net.Conn) *Session {
 	s := &Session{
-		ID: service.NewSessionID(), Client: service.ClientAddr(c),
-		gate: g, conn: c, began: time.Now(),
+		ID: service.NewSessionID(), Client: service.ClientAddr(c), Wire: wire.NewConn(c, &g.Pool),
+		gate: g, began: time.Now(),
 	}
+	var until time.Time
+	if g.Timeout > 0 {
+		until = s.began.Add(g.Timeout)
+	}
+	s.Wire.Limit(until, g.StressTimeout)
+	s.Wire.In.Text = true
 	_, s.tls = c.(*tls.Conn)
 	g.Log.Event(msglog.Connect{Service: g.Service, Session: s.ID, Client: s.client(), TLS: s.tls})
 	return s

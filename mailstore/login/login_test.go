@@ -14,6 +14,7 @@ import (
 	"math/big"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -25,6 +26,7 @@ import (
 	"toastmaster/internal/clock"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/msglog"
+	"toastmaster/internal/wire"
 	"toastmaster/mailstore"
 )
 
@@ -223,18 +225,23 @@ func TestPlaceIsGivenBackWhenTheMailDoesNotOpen(t *testing.T) {
 	}
 }
 
-func TestReadDeadline(t *testing.T) {
+// TestTimeForLogIn: all that is read before the log-in has Timeout together, and
+// what is read after it has not.
+func TestTimeForLogIn(t *testing.T) {
 	t.Parallel()
 	g := newGate(t, &bytes.Buffer{})
+	g.Timeout = 10 * time.Millisecond
 	s := connect(t, g, "127.0.0.1:9")
-	if d := time.Until(s.ReadDeadline(time.Hour)); d > time.Minute {
-		t.Errorf("before log-in %v", d)
+	s.Wire.ReadTimeout = time.Hour
+	if _, err := s.Wire.ReadCommand(); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("before log-in %v", err)
 	}
 	if err := s.Login(t.Context(), "USER", "alice", "secret"); err != nil {
 		t.Fatal(err)
 	}
-	if d := time.Until(s.ReadDeadline(time.Hour)); d < 59*time.Minute {
-		t.Errorf("after log-in %v", d)
+	s.Wire.Interrupt() // or it would wait for an hour
+	if _, err := s.Wire.ReadCommand(); !errors.Is(err, wire.ErrInterrupted) {
+		t.Errorf("after log-in %v", err)
 	}
 }
 
@@ -260,8 +267,8 @@ func TestStartTLS(t *testing.T) {
 	if !s.Secure() || !s.TLS() || s.CanStartTLS() {
 		t.Error("not secure after STARTTLS")
 	}
-	if _, ok := s.Conn().(*tls.Conn); !ok {
-		t.Errorf("connection is a %T", s.Conn())
+	if _, ok := s.Wire.NetConn().(*tls.Conn); !ok {
+		t.Errorf("connection is a %T", s.Wire.NetConn())
 	}
 }
 

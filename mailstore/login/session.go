@@ -3,9 +3,7 @@ package login
 import (
 	"context"
 	"crypto/tls"
-	"net"
 	"net/netip"
-	"sync/atomic"
 	"time"
 
 	"toastmaster/directory"
@@ -16,6 +14,7 @@ import (
 	"toastmaster/internal/msglog"
 	"toastmaster/internal/sasl"
 	"toastmaster/internal/service"
+	"toastmaster/internal/wire"
 	"toastmaster/mailstore"
 )
 
@@ -26,9 +25,10 @@ type Session struct {
 	ID string
 	// Client is the peer, the zero Addr for a unix socket.
 	Client netip.Addr
+	// Wire is the connection, limited to the time for log-in until that.
+	Wire *wire.Conn
 
 	gate     *Gate
-	conn     net.Conn
 	began    time.Time
 	tls      bool
 	failures int
@@ -39,27 +39,29 @@ type Session struct {
 	key      anvil.Key
 
 	// attempt is the log-in, or the last attempt at one; nil before.
-	attempt  *logins.Login
-	onRevoke func()
-	// hurry is the end of the time for log-in under stress, in nanoseconds
-	// since 1970; 0 without stress.
-	hurry atomic.Int64
+	attempt *logins.Login
+	cancel  context.CancelFunc
 }
 
-// Stress shortens the time for log-in, or gives it back. It may be called from
-// any goroutine; a wait that goes on must ask ReadDeadline again.
-func (s *Session) Stress(on bool) {
-	end := int64(0)
-	if on && s.gate.StressTimeout > 0 {
-		end = time.Now().Add(s.gate.StressTimeout).UnixNano()
+// Begin ties the connection to its service and returns the context of the
+// session: the drain interrupts a wait for a command, stress shortens the time
+// for log-in, and when the log-in is not good any more the context ends and the
+// connection is cut. It is called once, before anything is read.
+func (s *Session) Begin(ctx context.Context) context.Context {
+	ctx, s.cancel = context.WithCancel(ctx)
+	service.OnDrain(ctx, s.Wire.Interrupt)
+	service.OnStress(ctx, s.Wire.Stress)
+	return ctx
+}
+
+// revoke ends the session from another goroutine: what it waits for, and what it
+// does. It may be called more than once.
+func (s *Session) revoke() {
+	if s.cancel != nil {
+		s.cancel()
 	}
-	s.hurry.Store(end)
+	s.Wire.Cut()
 }
-
-// OnRevoke sets what to call, from another goroutine, when the log-in is not
-// good any more: f ends the session's wait (wire.Link.Cut) and must not wait
-// itself. It is set before the log-in and may be called more than once.
-func (s *Session) OnRevoke(f func()) { s.onRevoke = f }
 
 // Check says whether the session may go on; see logins.Login.
 func (s *Session) Check(ctx context.Context) error {
@@ -72,10 +74,6 @@ func (s *Session) Check(ctx context.Context) error {
 // Revoked says that the log-in is known not to be good any more.
 func (s *Session) Revoked() bool { return s.loggedIn && s.attempt.Revoked() }
 
-// Conn is the connection to read from and write to: the TLS layer after
-// StartTLS.
-func (s *Session) Conn() net.Conn { return s.conn }
-
 // TLS says that the connection is encrypted.
 func (s *Session) TLS() bool { return s.tls }
 
@@ -87,16 +85,18 @@ func (s *Session) Secure() bool {
 // CanStartTLS says whether to offer STARTTLS.
 func (s *Session) CanStartTLS() bool { return s.gate.TLS != nil && !s.tls && !s.loggedIn }
 
-// StartTLS makes the handshake, after the protocol has written its go-ahead.
-// Conn is the TLS layer then. The caller must throw away what it has read
-// ahead: it came in clear, from anybody (RFC 2595 section 2.4 and the
-// STARTTLS injection of CVE-2011-0411). After an error the connection is of no
-// more use.
+// StartTLS makes the handshake, after the protocol has written its go-ahead,
+// which it sends. What was read ahead is thrown away: it came in clear, from
+// anybody (RFC 2595 section 2.4, RFC 3501 section 6.2.1, and the STARTTLS
+// injection of CVE-2011-0411). After an error the connection is of no more use.
 func (s *Session) StartTLS() error {
 	if !s.CanStartTLS() {
 		return ErrNoTLS
 	}
-	t := tls.Server(s.conn, s.gate.TLS)
+	if err := s.Wire.Out.Flush(); err != nil {
+		return err
+	}
+	t := tls.Server(s.Wire.NetConn(), s.gate.TLS)
 	if d := s.gate.HandshakeTimeout; d > 0 {
 		_ = t.SetDeadline(time.Now().Add(d))
 	}
@@ -104,7 +104,8 @@ func (s *Session) StartTLS() error {
 		return dsn.Wrap(dsn.BadConnection, "TLS handshake failed", err)
 	}
 	_ = t.SetDeadline(time.Time{})
-	s.conn, s.tls = t, true
+	s.tls = true
+	s.Wire.Upgrade(t)
 	return nil
 }
 
@@ -115,23 +116,6 @@ func (s *Session) Mechanisms() []string {
 		return nil
 	}
 	return sasl.Names()
-}
-
-// ReadDeadline is when the wait for the next command must end: before log-in
-// the Gate's timeout since the connection began, afterwards idle from now. It
-// is in the machine's time, as socket deadlines are.
-func (s *Session) ReadDeadline(idle time.Duration) time.Time {
-	if s.loggedIn {
-		return time.Now().Add(idle)
-	}
-	var end time.Time
-	if s.gate.Timeout > 0 {
-		end = s.began.Add(s.gate.Timeout)
-	}
-	if hurry := s.hurry.Load(); hurry != 0 && (end.IsZero() || time.Unix(0, hurry).Before(end)) {
-		end = time.Unix(0, hurry)
-	}
-	return end
 }
 
 // Exhausted says that no further attempt to log in is allowed.
@@ -178,7 +162,7 @@ func (s *Session) mayLogIn(mechanism string) error {
 
 // verify is the sasl.Verify of the session.
 func (s *Session) verify(ctx context.Context, mechanism, authzid, authcid, secret string) error {
-	s.attempt = s.gate.Watch.Begin(s.onRevoke)
+	s.attempt = s.gate.Watch.Begin(s.revoke)
 	box, err := s.gate.Authenticate(ctx, password.Attempt{
 		Service: s.gate.Service, Session: s.ID, Client: s.Client, Mechanism: mechanism,
 		Login: authcid, AuthzID: authzid, Password: secret,
@@ -214,6 +198,8 @@ func (s *Session) enter(ctx context.Context, box directory.Mailbox) error {
 		return e
 	}
 	s.user, s.account, s.loggedIn = user, account, true
+	s.Wire.Unlimit()
+	s.Wire.In.Text = false
 	s.attempt.Of(logins.Session{Service: s.gate.Service, ID: s.ID, Client: s.client(), TLS: s.tls}).Confirm(box)
 	return nil
 }
@@ -227,10 +213,14 @@ func (s *Session) User() *mailstore.User { return s.user }
 // Account is who logged in.
 func (s *Session) Account() mailstore.Account { return s.account }
 
-// Disconnect ends the session: it closes the User (the views on it must be
-// closed before) and logs why, with the protocol's counts
+// Disconnect ends the session and its context: it closes the User (the views on
+// it must be closed before) and logs why, with the protocol's counts
 // ("retr=2 dele=1"). The caller of ServeConn closes the connection.
 func (s *Session) Disconnect(reason, stats string) {
+	if s.cancel != nil {
+		defer s.cancel()
+	}
+	s.Wire.Release()
 	if s.loggedIn {
 		s.attempt.End()
 	}

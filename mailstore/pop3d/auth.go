@@ -40,7 +40,7 @@ func (s *session) ask(challenge []byte) ([]byte, error) {
 	_, _ = s.wire.Out.WriteString("+ ")
 	_, _ = s.wire.Out.Write(challenge)
 	_, _ = s.wire.Out.WriteString("\r\n")
-	line, err := s.readLine()
+	line, err := s.wire.ReadCommand()
 	if errors.Is(err, wire.ErrTooLong) {
 		return nil, sasl.ErrTooLong
 	}

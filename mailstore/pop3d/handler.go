@@ -7,8 +7,6 @@ import (
 
 	"toastmaster/configs"
 	"toastmaster/internal/msglog"
-	"toastmaster/internal/service"
-	"toastmaster/internal/wire"
 	"toastmaster/mailstore/login"
 )
 
@@ -23,7 +21,6 @@ type Handler struct {
 	log      *msglog.Log
 	uidlForm []configs.UIDLPart
 	verbs    map[string]*verb
-	pool     wire.Pool
 	blocks   sync.Pool // *[blockSize]byte, for reading messages
 }
 
@@ -56,15 +53,8 @@ func New(o Options) (*Handler, error) {
 
 // ServeConn serves one connection to its end.
 func (h *Handler) ServeConn(ctx context.Context, c net.Conn) {
-	s := &session{
-		h:     h,
-		login: h.gate.Connect(c),
-		wire:  wire.NewConn(c, &h.pool),
-	}
-	s.ctx, s.cancel = context.WithCancel(ctx)
-	s.login.OnRevoke(func() { s.cancel(); s.wire.Cut() })
-	service.OnDrain(ctx, s.wire.Interrupt)
-	service.OnStress(ctx, s.stress)
+	l := h.gate.Connect(c)
+	s := &session{h: h, login: l, wire: l.Wire, ctx: l.Begin(ctx)}
 	defer s.end()
 	s.reason = s.serve()
 }

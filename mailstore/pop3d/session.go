@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"time"
 
 	"toastmaster/internal/wire"
 	"toastmaster/mailstore/login"
@@ -25,12 +24,10 @@ var (
 
 // session is one connection.
 type session struct {
-	h   *Handler
-	ctx context.Context
-	// cancel ends ctx before its time, when the log-in is not good any more.
-	cancel context.CancelFunc
-	login  *login.Session
-	wire   *wire.Conn
+	h     *Handler
+	ctx   context.Context // ends with the log-in
+	login *login.Session
+	wire  *wire.Conn
 
 	name string // of USER
 	drop *maildrop
@@ -52,7 +49,7 @@ func (s *session) serve() string {
 	s.wire.ReadTimeout, s.wire.WriteTimeout = s.h.config.IdleTimeout, s.h.config.IdleTimeout
 	s.ok(s.h.hostname + " POP3 server ready")
 	for {
-		line, err := s.readLine()
+		line, err := s.wire.ReadCommand()
 		if errors.Is(err, wire.ErrTooLong) {
 			err = s.mistake("Line too long")
 		} else if err == nil {
@@ -62,26 +59,6 @@ func (s *session) serve() string {
 			return s.goodbye(err)
 		}
 	}
-}
-
-// readLine waits for a line of the client. Before log-in, all lines together
-// have until the deadline for log-in.
-func (s *session) readLine() ([]byte, error) {
-	s.wire.ReadUntil = nil
-	s.wire.In.Text = !s.login.LoggedIn()
-	if s.wire.In.Text {
-		s.wire.ReadUntil = s.untilLogin
-	}
-	return s.wire.ReadCommand()
-}
-
-// untilLogin is the deadline for log-in.
-func (s *session) untilLogin() time.Time { return s.login.ReadDeadline(0) }
-
-// stress is what service.OnStress calls.
-func (s *session) stress(on bool) {
-	s.login.Stress(on)
-	s.wire.Stress(on)
 }
 
 // command runs one command line.
@@ -167,8 +144,6 @@ func (s *session) talking(err error) bool {
 
 // end gives everything back, also after a panic.
 func (s *session) end() {
-	defer s.cancel()
-	s.wire.Release()
 	stats := ""
 	if s.drop != nil {
 		stats = fmt.Sprintf("top=%d/%d retr=%d/%d del=%d/%d size=%d", s.count.top, s.count.topBytes,

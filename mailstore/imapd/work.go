@@ -1,11 +1,6 @@
 package imapd
 
-import (
-	"errors"
-	"syscall"
-
-	"golang.org/x/sys/unix"
-)
+import "errors"
 
 var errGone = errors.New("client is gone")
 
@@ -26,41 +21,19 @@ func (c *conn) step(units int) error {
 	if c.steps += units; c.steps < c.lookEvery {
 		return nil
 	}
+	if c.Sent() != c.told {
+		c.told, c.unheard = c.Sent(), 0
+	}
 	c.unheard += c.steps
 	c.steps = 0
 	if err := c.ctx.Err(); err != nil {
 		return err
 	}
-	if closed, half := c.closed(); closed || half && c.unheard > c.patience {
-		c.rerr = errGone
+	if closed, half := c.Closed(); closed || half && c.unheard > c.patience {
+		c.Fail(errGone)
 		return errGone
 	}
 	return nil
 }
 
 func (s *session) step(units int) error { return s.c.step(units) }
-
-// closed looks, without a wait, whether the client has closed the connection, or
-// half of it, also when there is something from it that was not read yet. Both
-// are false when that cannot be known.
-func (c *conn) closed() (whole, half bool) {
-	sc, ok := c.link.Socket().(syscall.Conn)
-	if !ok {
-		return false, false
-	}
-	raw, err := sc.SyscallConn()
-	if err != nil {
-		return false, false
-	}
-	var events int16
-	err = raw.Control(func(fd uintptr) {
-		p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
-		if n, err := unix.Poll(p, 0); err == nil && n > 0 {
-			events = p[0].Revents
-		}
-	})
-	if err != nil {
-		return false, false
-	}
-	return events&(unix.POLLHUP|unix.POLLERR) != 0, events&unix.POLLRDHUP != 0
-}
