@@ -50,14 +50,15 @@ var mayImport = []struct {
 
 	// The files below the store know nothing of the network, the store nothing
 	// of who asks, and no server of another.
-	{"mailstore/maildir", nil},
+	{"mailstore/maildir", []string{"internal/utf7"}},
+	{"mailstore/search", []string{"internal/envelope", "internal/mime/..."}},
 	{"mailstore/index", []string{"internal/clock", "internal/field", "internal/vfs", "mailstore/maildir"}},
 	{"mailstore/snapshot", []string{"internal/clock", "internal/vfs", "mailstore", "mailstore/index", "mailstore/maildir"}},
 	{"mailstore/packed", nil},
 	{"mailstore", []string{"internal/...", "directory", "mailstore/index", "mailstore/maildir", "mailstore/packed", "configs"}},
 	{"mailstore/storetest", []string{"internal/...", "configs", "directory/...", "mailstore"}},
 	{"mailstore/login", []string{"internal/...", "directory", "directory/logins", "directory/password", "mailstore"}},
-	{"mailstore/...", []string{"internal/...", "directory", "directory/logins", "directory/password", "mailstore", "mailstore/login", "configs"}},
+	{"mailstore/...", []string{"internal/...", "directory", "directory/logins", "directory/password", "mailstore", "mailstore/login", "mailstore/search", "configs"}},
 
 	// No daemon imports another daemon; only virtual sees the store.
 	{"mta/queue", []string{"internal/...", "configs"}},

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"toastmaster/internal/utf7"
 	"toastmaster/internal/wire"
 )
 
@@ -352,7 +353,7 @@ func (a *args) onlyMailbox() (string, error) {
 }
 
 func decodeName(s string) (string, error) {
-	name, ok := decodeUTF7(s)
+	name, ok := utf7.DecodeLoose(s)
 	if !ok || !utf8.ValidString(name) {
 		return "", errBadName
 	}

@@ -47,7 +47,7 @@ var errReadOnly = no("", "Mailbox is read-only")
 func (s *session) deleted(ranges []seqRange) []uint32 {
 	var seqs []uint32
 	for _, r := range ranges {
-		for seq := r.first; seq <= r.last; seq++ {
+		for seq := r.First; seq <= r.Last; seq++ {
 			if slices.Contains(s.view.Message(seq).Flags, imap.FlagDeleted) {
 				seqs = append(seqs, seq)
 			}

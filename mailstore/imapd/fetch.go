@@ -30,8 +30,8 @@ func (s *session) fetch(a *args) (reply, error) {
 	}
 	var missed error
 	for _, r := range ranges {
-		for first := r.first; first <= r.last; first += seenBatch {
-			some, err := s.fetchSome(q, seqRange{first, min(r.last, first+seenBatch-1)})
+		for first := r.First; first <= r.Last; first += seenBatch {
+			some, err := s.fetchSome(q, seqRange{First: first, Last: min(r.Last, first+seenBatch-1)})
 			if err != nil {
 				return reply{}, err
 			}
@@ -58,7 +58,7 @@ func (s *session) fetchSome(q *fetchRequest, r seqRange) (missed, err error) {
 			return nil, err
 		}
 	}
-	for seq := r.first; seq <= r.last; seq++ {
+	for seq := r.First; seq <= r.Last; seq++ {
 		if err := s.step(len(q.items)); err != nil {
 			return missed, err
 		}
@@ -85,7 +85,7 @@ func (s *session) fetchSome(q *fetchRequest, r seqRange) (missed, err error) {
 // markSeen sets \Seen where it is missing and returns those messages.
 func (s *session) markSeen(r seqRange) ([]uint32, error) {
 	var unseen []uint32
-	for seq := r.first; seq <= r.last; seq++ {
+	for seq := r.First; seq <= r.Last; seq++ {
 		if !slices.Contains(s.view.Message(seq).Flags, imap.FlagSeen) {
 			unseen = append(unseen, seq)
 		}

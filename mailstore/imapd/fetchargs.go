@@ -289,8 +289,11 @@ func (a *args) fieldNames(sec *section) error {
 // manyFields is from how many names on a map finds one sooner than a loop.
 const manyFields = 8
 
-// wants says whether the section is about fields of this name.
-func (sec *section) wants(name []byte) bool {
+// wants says whether the section shows fields of this name.
+func (sec *section) wants(name []byte) bool { return sec.lists(name) != sec.except }
+
+// lists says whether a name is among the section's.
+func (sec *section) lists(name []byte) bool {
 	if sec.names != nil {
 		return sec.names[string(bytes.ToLower(name))]
 	}

@@ -1,7 +1,6 @@
 package imapd
 
 import (
-	"bytes"
 	"errors"
 
 	"toastmaster/internal/envelope"
@@ -40,24 +39,14 @@ func (s *session) writeFields(content envelope.Content, r mime.Range, sec *secti
 	return s.sentAll(w.Sent(), length, err)
 }
 
-// fieldFilter passes the lines of a header to emit that belong to wanted
-// fields.
-type fieldFilter struct {
-	sec  *section
-	emit func([]byte)
-	keep bool // the present field is wanted
-	mid  bool // within a line
-}
-
-// filter runs a header through a fieldFilter.
+// filter passes the lines of a header that a section wants to emit.
 func (c *conn) filter(content envelope.Content, r mime.Range, sec *section, emit func([]byte)) error {
-	f := fieldFilter{sec: sec, emit: emit}
-	from := r.From
-	for from < r.To {
+	f := mime.FieldFilter{Wants: sec.wants, Emit: emit}
+	for from := r.From; from < r.To; {
 		used := 0
 		err := c.pieces(content, from, r.To, func(b []byte) bool {
 			last := from+int64(len(b)) == r.To
-			used = f.step(b, last || len(b) == wire.BlockSize)
+			used = f.Step(b, last || len(b) == wire.BlockSize)
 			return false
 		})
 		if err != nil {
@@ -69,51 +58,4 @@ func (c *conn) filter(content envelope.Content, r mime.Range, sec *section, emit
 		from += int64(used)
 	}
 	return nil
-}
-
-// step handles the lines of b. A line whose end is not in b is left, unless
-// force is set and nothing else was done.
-func (f *fieldFilter) step(b []byte, force bool) int {
-	used := 0
-	for used < len(b) {
-		rest := b[used:]
-		n := bytes.IndexByte(rest, '\n') + 1
-		whole := n > 0
-		if !whole {
-			if used > 0 && !f.mid {
-				return used
-			}
-			n = len(rest)
-			if !force && !f.mid {
-				return used
-			}
-		}
-		f.line(rest[:n], whole)
-		used += n
-	}
-	return used
-}
-
-func (f *fieldFilter) line(line []byte, whole bool) {
-	if !f.mid {
-		f.begin(line)
-	}
-	if f.keep {
-		f.emit(line)
-	}
-	f.mid = !whole
-}
-
-// begin decides about a line by its name; a continuation goes with its field.
-func (f *fieldFilter) begin(line []byte) {
-	if line[0] == ' ' || line[0] == '\t' {
-		return
-	}
-	f.keep = false
-	if line[0] == '\n' || len(line) > 1 && line[0] == '\r' && line[1] == '\n' {
-		return // the blank line is written by itself
-	}
-	colon := max(bytes.IndexByte(line, ':'), 0) // what has no name is none of the fields
-	name := bytes.TrimRight(line[:colon], " \t")
-	f.keep = f.sec.wants(name) != f.sec.except
 }

@@ -105,53 +105,6 @@ func checkResponses(t *testing.T, b []byte) {
 	}
 }
 
-// FuzzUTF7 holds the codec to its one valid form.
-func FuzzUTF7(f *testing.F) {
-	for _, s := range []string{"INBOX", "Entw&APw-rfe", "&-", "&2D3eAA-", "&AGE-", "&", "&AOk", "~peter/mail/&U,BTFw-/&ZeVnLIqe-"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		name, ok := decodeUTF7(s)
-		if !ok {
-			return
-		}
-		again, ok := decodeUTF7(string(encodeUTF7(name)))
-		if !ok || again != name {
-			t.Fatalf("%q became %q, then %q", s, name, again)
-		}
-	})
-}
-
-// FuzzDecode feeds the decoders of SEARCH.
-func FuzzDecode(f *testing.F) {
-	f.Add([]byte("PGI+V8Okcm1l\r\nPC9iPg==x=y"), "utf-8")
-	f.Add([]byte("a=3D=\r\nb=\nc=zz=4"), "iso-2022-jp")
-	f.Fuzz(func(t *testing.T, b []byte, charset string) {
-		for _, r := range []io.Reader{&base64Reader{r: bytes.NewReader(b)}, &quotedReader{r: bytes.NewReader(b)}} {
-			out, err := io.ReadAll(charsetReader(charset, r))
-			if err != nil && len(out) > 10*len(b)+100 {
-				t.Fatal(err)
-			}
-		}
-		decodeWords(b)
-		unfold(foldText(nil, b))
-	})
-}
-
-func TestQuotedAndBase64(t *testing.T) {
-	t.Parallel()
-	for in, want := range map[string]string{"a=3D=\r\nb=\nc=zz=4": "a=bc=zz=4", "=C3=A4": "ä", "x =": "x ="} {
-		if got, _ := io.ReadAll(&quotedReader{r: strings.NewReader(in)}); string(got) != want {
-			t.Errorf("quoted %q: %q, want %q", in, got, want)
-		}
-	}
-	for in, want := range map[string]string{"aGVs\r\nbG8=": "hello", "aGVsbG8": "hello", "aA==aQ==": "hi", "!aG Vs": "hel"} {
-		if got, _ := io.ReadAll(&base64Reader{r: strings.NewReader(in)}); string(got) != want {
-			t.Errorf("base64 %q: %q, want %q", in, got, want)
-		}
-	}
-}
-
 func TestMatch(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

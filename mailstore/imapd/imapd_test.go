@@ -222,7 +222,7 @@ func TestSearchComposition(t *testing.T) {
 func TestSearchLargeTexts(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, nil)
-	h.deliver("alice", "Subject: s\n\n"+strings.Repeat(strings.Repeat("a", 99)+"\n", maxTexts/100)+"needle\n", plain)
+	h.deliver("alice", "Subject: s\n\n"+strings.Repeat(strings.Repeat("a", 99)+"\n", (1<<20)/100)+"needle\n", plain)
 	c := h.login("alice", "INBOX")
 	c.answers("SEARCH BODY needle NOT BODY two", "* SEARCH 1")
 	c.answers("SEARCH OR BODY needle BODY two", "* SEARCH 1 2")

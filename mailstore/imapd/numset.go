@@ -6,18 +6,19 @@ import (
 	"github.com/emersion/go-imap/v2"
 
 	"toastmaster/mailstore"
+	"toastmaster/mailstore/search"
 )
 
 // seqRange is a run of sequence numbers, both ends included. A list of them is
 // in ascending order and without overlap.
-type seqRange struct{ first, last uint32 }
+type seqRange = search.Range
 
 // wholeView is every message.
 func wholeView(v *mailstore.View) []seqRange {
 	if v.Len() == 0 {
 		return nil
 	}
-	return []seqRange{{1, uint32(v.Len())}}
+	return []seqRange{{First: 1, Last: uint32(v.Len())}}
 }
 
 // messages reads the set that a command begins with, and finds its messages.
@@ -46,7 +47,7 @@ func (s *session) resolve(set imap.SeqSet, uid bool) ([]seqRange, error) {
 		if !ok {
 			return nil, bad("Invalid message set")
 		}
-		if out.first != 0 && out.first <= out.last {
+		if out.First != 0 && out.First <= out.Last {
 			ranges = append(ranges, out)
 		}
 	}
@@ -67,7 +68,7 @@ func (s *session) resolveRange(r imap.SeqRange, last uint32, uid bool) (out seqR
 		if r.Stop < r.Start { // "9:*" with fewer than 9
 			r.Start, r.Stop = r.Stop, r.Start
 		}
-		return seqRange{r.Start, r.Stop}, r.Stop <= last
+		return seqRange{First: r.Start, Last: r.Stop}, r.Stop <= last
 	}
 	if last == 0 {
 		return seqRange{}, true
@@ -78,12 +79,12 @@ func (s *session) resolveRange(r imap.SeqRange, last uint32, uid bool) (out seqR
 	}
 	if r.Stop == 0 {
 		// "n:*" holds the last message even when n is above it.
-		return seqRange{min(first, last), last}, true
+		return seqRange{First: min(first, last), Last: last}, true
 	}
 	if r.Stop < 1<<32-1 {
 		to = s.view.SeqAtLeast(imap.UID(r.Stop)+1) - 1
 	}
-	return seqRange{first, to}, true
+	return seqRange{First: first, Last: to}, true
 }
 
 // savedRanges are the messages of "$" that still exist.
@@ -99,11 +100,11 @@ func (s *session) savedRanges() []seqRange {
 
 // appendSeq adds a number that is above all before it.
 func appendSeq(ranges []seqRange, seq uint32) []seqRange {
-	if n := len(ranges); n > 0 && ranges[n-1].last+1 == seq {
-		ranges[n-1].last = seq
+	if n := len(ranges); n > 0 && ranges[n-1].Last+1 == seq {
+		ranges[n-1].Last = seq
 		return ranges
 	}
-	return append(ranges, seqRange{seq, seq})
+	return append(ranges, seqRange{First: seq, Last: seq})
 }
 
 // merge sorts ranges and joins those that touch.
@@ -111,11 +112,11 @@ func merge(ranges []seqRange) []seqRange {
 	if len(ranges) < 2 {
 		return ranges
 	}
-	slices.SortFunc(ranges, func(a, b seqRange) int { return int(int64(a.first) - int64(b.first)) })
+	slices.SortFunc(ranges, func(a, b seqRange) int { return int(int64(a.First) - int64(b.First)) })
 	out := ranges[:1]
 	for _, r := range ranges[1:] {
-		if prev := &out[len(out)-1]; r.first <= prev.last+1 {
-			prev.last = max(prev.last, r.last)
+		if prev := &out[len(out)-1]; r.First <= prev.Last+1 {
+			prev.Last = max(prev.Last, r.Last)
 			continue
 		}
 		out = append(out, r)
@@ -127,7 +128,7 @@ func merge(ranges []seqRange) []seqRange {
 func seqs(ranges []seqRange) []uint32 {
 	var out []uint32
 	for _, r := range ranges {
-		for seq := r.first; seq <= r.last; seq++ {
+		for seq := r.First; seq <= r.Last; seq++ {
 			out = append(out, seq)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/emersion/go-imap/v2"
 
 	"toastmaster/internal/mime"
+	"toastmaster/internal/utf7"
 )
 
 // appendNumber appends a number.
@@ -39,7 +40,7 @@ func appendDateTime(dst []byte, t time.Time) []byte {
 
 // appendMailbox appends a mailbox name as a modified UTF-7 astring.
 func appendMailbox(dst []byte, name string) []byte {
-	return mime.AppendString(dst, encodeUTF7(name))
+	return mime.AppendString(dst, utf7.Append(nil, name))
 }
 
 // appendUIDSet appends UIDs as a set, runs as ranges, in the order given:

@@ -1,6 +1,10 @@
 package imapd
 
-import "bytes"
+import (
+	"bytes"
+
+	"toastmaster/internal/utf7"
+)
 
 // pattern is a compiled LIST pattern: "*" stands for anything, "%" for anything
 // within one level (RFC 3501 section 6.3.8).
@@ -139,7 +143,7 @@ func shiftAt(s string) (text []byte, n int) {
 			if end == 1 {
 				return []byte{'&'}, 2
 			}
-			text, ok := appendShift(nil, s[1:end])
+			text, ok := utf7.AppendShift(nil, s[1:end])
 			if !ok {
 				return nil, 0
 			}

@@ -5,6 +5,7 @@ import (
 
 	"toastmaster/internal/dsn"
 	"toastmaster/mailstore"
+	"toastmaster/mailstore/search"
 )
 
 // refusal is a tagged NO or BAD.
@@ -62,6 +63,8 @@ func outcomes() []outcome {
 		{mailstore.ErrTooManySubscriptions, "LIMIT", "Too many subscriptions"},
 		{mailstore.ErrLittleRoom, "LIMIT", "Insufficient system storage, please delete something or try again later"},
 		{mailstore.ErrLimit, "LIMIT", "Limit reached"},
+		{search.ErrWork, "LIMIT", "Search reads too much, narrow it down"},
+		{search.ErrTests, "LIMIT", "Search is too much work, narrow it down"},
 		{mailstore.ErrBusy, "INUSE", "Mailbox is locked by another process, please try again later"},
 	}
 }

@@ -1,9 +1,15 @@
 package imapd
 
 import (
+	"context"
+	"errors"
+
 	"github.com/emersion/go-imap/v2"
 
+	"toastmaster/internal/envelope"
 	"toastmaster/internal/mime"
+	"toastmaster/mailstore"
+	"toastmaster/mailstore/search"
 )
 
 // search is SEARCH (RFC 3501 section 6.4.4) with ESEARCH (RFC 4731), SEARCHRES
@@ -36,46 +42,62 @@ func (s *session) search(a *args) (reply, error) {
 
 // find runs a search over the messages that can match; missed says that some
 // were passed over, because another session has expunged them.
-func (s *session) find(k *key) (found []seqRange, missed bool, err error) {
-	m := newMatcher(s, k)
-	defer m.close()
-	for _, r := range candidates(k, wholeView(s.view)) {
-		for seq := r.first; seq <= r.last; seq++ {
+func (s *session) find(k *search.Key) (found []seqRange, missed bool, err error) {
+	c := s.srv.config
+	p := search.New(k, search.Limits{Octets: c.MaxSearch, Tests: c.MaxSearchTests, Step: s.step, Now: s.now()})
+	ranges, ok := p.Candidates()
+	if !ok {
+		ranges = wholeView(s.view)
+	}
+	m := &candidate{s: s}
+	for _, r := range ranges {
+		for m.seq = r.First; m.seq <= r.Last; m.seq++ {
 			if err := s.step(1); err != nil {
-				return nil, m.missed, err
+				return nil, missed, err
 			}
-			ok, err := m.message(k, seq)
-			if err != nil {
-				return nil, m.missed, err
-			}
-			if ok {
-				found = appendSeq(found, seq)
+			ok, err := p.Match(s.ctx, m)
+			switch {
+			case errors.Is(err, mailstore.ErrUnreadable): // the log has it
+			case errors.Is(err, mailstore.ErrExpunged):
+				missed = true
+			case err != nil:
+				return nil, missed, err
+			case ok:
+				found = appendSeq(found, m.seq)
 			}
 		}
 	}
-	return found, m.missed, nil
+	return found, missed, nil
 }
 
-// candidates narrows the messages down by a set that all must be in.
-func candidates(k *key, all []seqRange) []seqRange {
-	if k.kind == keySet && !k.not {
-		return k.ranges
-	}
-	if k.kind == keyAnd && !k.not {
-		for _, kid := range k.kids {
-			if kid.kind == keySet && !kid.not {
-				return kid.ranges
-			}
-		}
-	}
-	return all
+// candidate is the search.Source of a message of the selected mailbox.
+type candidate struct {
+	s   *session
+	seq uint32
+}
+
+// Info is what the index has.
+func (m *candidate) Info() search.Info {
+	i := m.s.view.Message(m.seq)
+	return search.Info{Number: m.seq, Flags: i.Flags, Recent: i.Recent, Date: i.Date, Size: i.Size}
+}
+
+// Structure is the record of the scan.
+func (m *candidate) Structure(context.Context) (*mime.Message, error) {
+	return &m.s.message, m.s.loadStructure(m.seq)
+}
+
+// Content opens the file.
+func (m *candidate) Content(context.Context) (envelope.Content, *mime.Message, error) {
+	content, err := m.s.loadContent(m.seq)
+	return content, &m.s.message, err
 }
 
 // writeFound writes the plain answer.
 func (s *session) writeFound(found []seqRange, uid bool) {
 	s.c.writeString("* SEARCH")
 	for _, r := range found {
-		for seq := r.first; seq <= r.last; seq++ {
+		for seq := r.First; seq <= r.Last; seq++ {
 			out := append(s.c.buf(), ' ')
 			s.c.put(appendNumber(out, s.number(seq, uid)))
 		}
@@ -104,10 +126,10 @@ func (s *session) writeExtended(q *searchRequest, found []seqRange, uid bool) {
 	}
 	if len(found) > 0 {
 		if q.ReturnMin {
-			out = appendNumber(append(out, " MIN "...), s.number(found[0].first, uid))
+			out = appendNumber(append(out, " MIN "...), s.number(found[0].First, uid))
 		}
 		if q.ReturnMax {
-			out = appendNumber(append(out, " MAX "...), s.number(found[len(found)-1].last, uid))
+			out = appendNumber(append(out, " MAX "...), s.number(found[len(found)-1].Last, uid))
 		}
 		if q.ReturnAll {
 			out = append(out, " ALL "...)
@@ -119,7 +141,7 @@ func (s *session) writeExtended(q *searchRequest, found []seqRange, uid bool) {
 	if q.ReturnCount {
 		n := 0
 		for _, r := range found {
-			n += int(r.last-r.first) + 1
+			n += int(r.Last-r.First) + 1
 		}
 		out = appendNumber(append(out, " COUNT "...), n)
 	}
@@ -130,11 +152,11 @@ func (s *session) writeExtended(q *searchRequest, found []seqRange, uid bool) {
 func (s *session) writeSet(found []seqRange, uid bool) {
 	first := true
 	for _, r := range found {
-		for seq := r.first; seq <= r.last; {
-			end := r.last
+		for seq := r.First; seq <= r.Last; {
+			end := r.Last
 			if uid {
 				// UIDs have gaps where sequence numbers have none.
-				for end = seq; end < r.last && s.view.UID(end+1) == s.view.UID(end)+1; end++ {
+				for end = seq; end < r.Last && s.view.UID(end+1) == s.view.UID(end)+1; end++ {
 				}
 			}
 			out := s.c.buf()
@@ -156,7 +178,7 @@ func (s *session) writeSet(found []seqRange, uid bool) {
 func (s *session) save(q *searchRequest, found []seqRange) {
 	if n := len(found); n > 0 && (q.ReturnMin || q.ReturnMax) && !q.ReturnAll && !q.ReturnCount {
 		var some []seqRange
-		low, high := found[0].first, found[n-1].last
+		low, high := found[0].First, found[n-1].Last
 		if q.ReturnMin {
 			some = appendSeq(some, low)
 		}

@@ -1,55 +1,17 @@
 package imapd
 
 import (
-	"strings"
-	"time"
-	"unicode/utf8"
-
 	"github.com/emersion/go-imap/v2"
-	"golang.org/x/text/encoding/htmlindex"
+
+	"toastmaster/internal/mime/text"
+	"toastmaster/mailstore/search"
 )
-
-// keyKind is a kind of search key.
-type keyKind uint8
-
-// The kinds, in the order of what they cost; an AND tries them in that order.
-const (
-	keyAll keyKind = iota
-	keySet
-	keyFlag
-	keyRecent
-	keyDate
-	keySize
-	keyAge
-	keyAnd
-	keyOr
-	keySent
-	keyEnvelope
-	keyHeader
-	keyBody
-	keyText
-)
-
-// key is a node of a search (RFC 3501 section 6.4.4). It is not go-imap's
-// SearchCriteria: that cannot say LARGER 0, nor keep the order of keys.
-type key struct {
-	kind   keyKind
-	not    bool
-	ranges []seqRange // keySet
-	flag   imap.Flag
-	// low and high bound a day, a size, an age in seconds; both included.
-	low, high int64
-	field     string        // keyHeader
-	element   envelopeField // keyEnvelope
-	needle    []byte        // folded
-	kids      []*key
-}
 
 // searchRequest is a whole SEARCH.
 type searchRequest struct {
 	imap.SearchOptions
 	extended bool // RETURN was given
-	key      *key
+	key      *search.Key
 }
 
 const forever = int64(1) << 62
@@ -146,39 +108,30 @@ func (a *args) searchReturn(q *searchRequest) error {
 	return a.space()
 }
 
-// The charsets that htmlindex knows otherwise: its us-ascii is windows-1252.
-const (
-	utf8Name  = "utf-8"
-	asciiName = "us-ascii"
-)
-
 func (p *searchParser) readCharset() error {
 	name, err := p.astring()
 	if err != nil {
 		return err
 	}
-	p.charset = strings.ToLower(name)
-	if p.charset != utf8Name && p.charset != asciiName {
-		if _, err := htmlindex.Get(p.charset); err != nil {
-			return no("BADCHARSET (US-ASCII UTF-8)", "Unknown charset")
-		}
+	if p.charset = name; !text.KnownCharset(name) {
+		return no("BADCHARSET (US-ASCII UTF-8)", "Unknown charset")
 	}
 	return p.space()
 }
 
 // keys reads keys, all of which must match, to the end or to ")".
-func (p *searchParser) keys(inside bool) (*key, error) {
+func (p *searchParser) keys(inside bool) (*search.Key, error) {
 	if err := p.descend(); err != nil {
 		return nil, err
 	}
 	defer func() { p.depth-- }()
-	and := &key{kind: keyAnd}
+	var all []*search.Key
 	for {
 		k, err := p.key()
 		if err != nil {
 			return nil, err
 		}
-		and.kids = append(and.kids, k)
+		all = append(all, k)
 		if inside && p.accept(')') {
 			break
 		}
@@ -192,15 +145,11 @@ func (p *searchParser) keys(inside bool) (*key, error) {
 			break // a blank at the end
 		}
 	}
-	if len(and.kids) == 1 {
-		return and.kids[0], nil
-	}
-	and.sort()
-	return and, nil
+	return search.And(all...), nil
 }
 
 // key reads one key.
-func (p *searchParser) key() (*key, error) {
+func (p *searchParser) key() (*search.Key, error) {
 	if p.keyed++; p.keyed > p.s.srv.config.MaxSearchKeys {
 		return nil, errKeys
 	}
@@ -222,68 +171,44 @@ func (p *searchParser) key() (*key, error) {
 	return read(p)
 }
 
-func (p *searchParser) setKey(uid bool) (*key, error) {
+func (p *searchParser) setKey(uid bool) (*search.Key, error) {
 	set, err := p.set()
 	if err != nil {
 		return nil, err
 	}
 	last := uint32(p.s.view.Len())
-	k := &key{kind: keySet}
+	k := &search.Key{Kind: search.InSet}
 	if len(set) == 1 && set[0] == saved {
 		if !p.hasSaved {
 			p.saved, p.hasSaved = p.s.savedRanges(), true
 		}
-		k.ranges = p.saved
+		k.Set = p.saved
 		return k, nil
 	}
 	for _, r := range set {
 		out, _ := p.s.resolveRange(r, last, uid)
-		out.last = min(out.last, last) // what is not there does not match
-		if out.first != 0 && out.first <= out.last {
-			k.ranges = append(k.ranges, out)
+		out.Last = min(out.Last, last) // what is not there does not match
+		if out.First != 0 && out.First <= out.Last {
+			k.Set = append(k.Set, out)
 		}
 	}
-	k.ranges = merge(k.ranges)
+	k.Set = merge(k.Set)
 	return k, nil
 }
 
-// text reads the string of a key, in UTF-8 and folded. Without CHARSET it is in
-// UTF-8, too, which has all of US-ASCII.
-func (p *searchParser) text() ([]byte, error) {
+// text reads the string of a key, in UTF-8. Without CHARSET it is that, which has
+// all of US-ASCII. Text that is none of the charset is BAD: it could match nothing,
+// and nobody would know why.
+func (p *searchParser) text() (string, error) {
 	if err := p.space(); err != nil {
-		return nil, err
+		return "", err
 	}
 	s, err := p.astring()
 	if err != nil {
-		return nil, err
-	}
-	if s, err = p.decode(s); err != nil {
-		return nil, err
-	}
-	return foldText(nil, []byte(s)), nil
-}
-
-// decode turns text of the charset given into UTF-8. Text that is none of the
-// charset is BAD: it could match nothing, and nobody would know why.
-func (p *searchParser) decode(s string) (string, error) {
-	switch p.charset {
-	case "", utf8Name:
-		if !utf8.ValidString(s) {
-			return "", errText
-		}
-		return s, nil
-	case asciiName:
-		if strings.IndexFunc(s, func(r rune) bool { return r >= utf8.RuneSelf }) >= 0 {
-			return "", errText
-		}
-		return s, nil
-	}
-	e, err := htmlindex.Get(p.charset)
-	if err != nil {
 		return "", err
 	}
-	// The decoders write U+FFFD for what they cannot read.
-	if s, err = e.NewDecoder().String(s); err != nil || strings.ContainsRune(s, utf8.RuneError) {
+	s, ok := text.ToUTF8(p.charset, s)
+	if !ok {
 		return "", errText
 	}
 	return s, nil
@@ -295,10 +220,5 @@ func (p *searchParser) day() (int64, error) {
 		return 0, err
 	}
 	t, err := p.date()
-	return dayOf(t), err
-}
-
-func dayOf(t time.Time) int64 {
-	y, m, d := t.Date()
-	return int64(y)*10000 + int64(m)*100 + int64(d)
+	return search.DayOf(t), err
 }

@@ -1,54 +1,53 @@
 package imapd
 
 import (
-	"slices"
-	"strings"
-
 	"github.com/emersion/go-imap/v2"
+
+	"toastmaster/mailstore/search"
 )
 
 // keyReader reads the arguments of a search key whose name was read.
-type keyReader func(*searchParser) (*key, error)
+type keyReader func(*searchParser) (*search.Key, error)
 
 // searchKeys is the table of search keys: RFC 3501 section 6.4.4, and WITHIN
 // (RFC 5032).
 func searchKeys() map[string]keyReader {
 	return map[string]keyReader{
-		"ALL":        constant(key{kind: keyAll}),
-		"ANSWERED":   constant(key{kind: keyFlag, flag: imap.FlagAnswered}),
-		"DELETED":    constant(key{kind: keyFlag, flag: imap.FlagDeleted}),
-		"DRAFT":      constant(key{kind: keyFlag, flag: imap.FlagDraft}),
-		"FLAGGED":    constant(key{kind: keyFlag, flag: imap.FlagFlagged}),
-		"SEEN":       constant(key{kind: keyFlag, flag: imap.FlagSeen}),
-		"UNANSWERED": constant(key{kind: keyFlag, flag: imap.FlagAnswered, not: true}),
-		"UNDELETED":  constant(key{kind: keyFlag, flag: imap.FlagDeleted, not: true}),
-		"UNDRAFT":    constant(key{kind: keyFlag, flag: imap.FlagDraft, not: true}),
-		"UNFLAGGED":  constant(key{kind: keyFlag, flag: imap.FlagFlagged, not: true}),
-		"UNSEEN":     constant(key{kind: keyFlag, flag: imap.FlagSeen, not: true}),
-		"RECENT":     constant(key{kind: keyRecent}),
-		"OLD":        constant(key{kind: keyRecent, not: true}),
-		"NEW": constant(key{kind: keyAnd, kids: []*key{
-			{kind: keyRecent}, {kind: keyFlag, flag: imap.FlagSeen, not: true},
+		"ALL":        constant(search.Key{Kind: search.All}),
+		"ANSWERED":   constant(search.Key{Kind: search.HasFlag, Flag: imap.FlagAnswered}),
+		"DELETED":    constant(search.Key{Kind: search.HasFlag, Flag: imap.FlagDeleted}),
+		"DRAFT":      constant(search.Key{Kind: search.HasFlag, Flag: imap.FlagDraft}),
+		"FLAGGED":    constant(search.Key{Kind: search.HasFlag, Flag: imap.FlagFlagged}),
+		"SEEN":       constant(search.Key{Kind: search.HasFlag, Flag: imap.FlagSeen}),
+		"UNANSWERED": constant(search.Key{Kind: search.HasFlag, Flag: imap.FlagAnswered, Not: true}),
+		"UNDELETED":  constant(search.Key{Kind: search.HasFlag, Flag: imap.FlagDeleted, Not: true}),
+		"UNDRAFT":    constant(search.Key{Kind: search.HasFlag, Flag: imap.FlagDraft, Not: true}),
+		"UNFLAGGED":  constant(search.Key{Kind: search.HasFlag, Flag: imap.FlagFlagged, Not: true}),
+		"UNSEEN":     constant(search.Key{Kind: search.HasFlag, Flag: imap.FlagSeen, Not: true}),
+		"RECENT":     constant(search.Key{Kind: search.IsRecent}),
+		"OLD":        constant(search.Key{Kind: search.IsRecent, Not: true}),
+		"NEW": constant(search.Key{Kind: search.AllOf, Kids: []*search.Key{
+			{Kind: search.IsRecent}, {Kind: search.HasFlag, Flag: imap.FlagSeen, Not: true},
 		}}),
 		"KEYWORD":    keyword(false),
 		"UNKEYWORD":  keyword(true),
-		"BEFORE":     days(keyDate, func(d int64) (int64, int64) { return 0, d - 1 }),
-		"ON":         days(keyDate, func(d int64) (int64, int64) { return d, d }),
-		"SINCE":      days(keyDate, func(d int64) (int64, int64) { return d, forever }),
-		"SENTBEFORE": days(keySent, func(d int64) (int64, int64) { return 0, d - 1 }),
-		"SENTON":     days(keySent, func(d int64) (int64, int64) { return d, d }),
-		"SENTSINCE":  days(keySent, func(d int64) (int64, int64) { return d, forever }),
-		"LARGER":     numbers(keySize, func(n int64) (int64, int64) { return n + 1, forever }),
-		"SMALLER":    numbers(keySize, func(n int64) (int64, int64) { return 0, n - 1 }),
-		"OLDER":      numbers(keyAge, func(n int64) (int64, int64) { return n, forever }),
-		"YOUNGER":    numbers(keyAge, func(n int64) (int64, int64) { return -forever, n }),
-		"FROM":       texts(keyEnvelope, envelopeFrom),
-		"TO":         texts(keyEnvelope, envelopeTo),
-		"CC":         texts(keyEnvelope, envelopeCc),
-		"BCC":        texts(keyEnvelope, envelopeBcc),
-		"SUBJECT":    texts(keyEnvelope, envelopeSubject),
-		"BODY":       texts(keyBody, 0),
-		"TEXT":       texts(keyText, 0),
+		"BEFORE":     days(search.Received, func(d int64) (int64, int64) { return 0, d - 1 }),
+		"ON":         days(search.Received, func(d int64) (int64, int64) { return d, d }),
+		"SINCE":      days(search.Received, func(d int64) (int64, int64) { return d, forever }),
+		"SENTBEFORE": days(search.Sent, func(d int64) (int64, int64) { return 0, d - 1 }),
+		"SENTON":     days(search.Sent, func(d int64) (int64, int64) { return d, d }),
+		"SENTSINCE":  days(search.Sent, func(d int64) (int64, int64) { return d, forever }),
+		"LARGER":     numbers(search.HasSize, func(n int64) (int64, int64) { return n + 1, forever }),
+		"SMALLER":    numbers(search.HasSize, func(n int64) (int64, int64) { return 0, n - 1 }),
+		"OLDER":      numbers(search.IsOld, func(n int64) (int64, int64) { return n, forever }),
+		"YOUNGER":    numbers(search.IsOld, func(n int64) (int64, int64) { return -forever, n }),
+		"FROM":       field(search.From),
+		"TO":         field(search.To),
+		"CC":         field(search.Cc),
+		"BCC":        field(search.Bcc),
+		"SUBJECT":    field(search.Subject),
+		"BODY":       words(search.InBody),
+		"TEXT":       words(search.InText),
 		"HEADER":     headerKey,
 		"UID":        uidKey,
 		"NOT":        notKey,
@@ -56,100 +55,97 @@ func searchKeys() map[string]keyReader {
 	}
 }
 
-func constant(k key) keyReader {
-	return func(*searchParser) (*key, error) { c := k; return &c, nil }
+func constant(k search.Key) keyReader {
+	return func(*searchParser) (*search.Key, error) { c := k; return &c, nil }
 }
 
 func keyword(not bool) keyReader {
-	return func(p *searchParser) (*key, error) {
+	return func(p *searchParser) (*search.Key, error) {
 		if err := p.space(); err != nil {
 			return nil, err
 		}
 		f, err := p.flag()
-		return &key{kind: keyFlag, flag: f, not: not}, err
+		return &search.Key{Kind: search.HasFlag, Flag: f, Not: not}, err
 	}
 }
 
-func days(kind keyKind, bounds func(int64) (int64, int64)) keyReader {
-	return func(p *searchParser) (*key, error) {
+func days(kind search.Kind, bounds func(int64) (int64, int64)) keyReader {
+	return func(p *searchParser) (*search.Key, error) {
 		d, err := p.day()
-		k := &key{kind: kind}
-		k.low, k.high = bounds(d)
+		k := &search.Key{Kind: kind}
+		k.Low, k.High = bounds(d)
 		return k, err
 	}
 }
 
-func numbers(kind keyKind, bounds func(int64) (int64, int64)) keyReader {
-	return func(p *searchParser) (*key, error) {
+func numbers(kind search.Kind, bounds func(int64) (int64, int64)) keyReader {
+	return func(p *searchParser) (*search.Key, error) {
 		if err := p.space(); err != nil {
 			return nil, err
 		}
 		n, err := p.number64()
-		k := &key{kind: kind}
-		k.low, k.high = bounds(n)
+		k := &search.Key{Kind: kind}
+		k.Low, k.High = bounds(n)
 		return k, err
 	}
 }
 
-func texts(kind keyKind, element envelopeField) keyReader {
-	return func(p *searchParser) (*key, error) {
-		needle, err := p.text()
-		return &key{kind: kind, element: element, needle: needle}, err
+func field(f search.Field) keyReader {
+	return func(p *searchParser) (*search.Key, error) {
+		words, err := p.text()
+		return search.FieldWords(f, words), err
 	}
 }
 
-// headerKey reads HEADER. What ENVELOPE keeps as it is needs no file.
-func headerKey(p *searchParser) (*key, error) {
+func words(kind search.Kind) keyReader {
+	return func(p *searchParser) (*search.Key, error) {
+		words, err := p.text()
+		return search.Words(kind, words), err
+	}
+}
+
+// headerKey reads HEADER.
+func headerKey(p *searchParser) (*search.Key, error) {
 	if err := p.space(); err != nil {
 		return nil, err
 	}
-	field, err := p.astring()
+	name, err := p.astring()
 	if err != nil {
 		return nil, err
 	}
-	needle, err := p.text()
-	k := &key{kind: keyHeader, field: field, needle: needle}
-	switch strings.ToLower(field) {
-	case "subject":
-		k.kind, k.element = keyEnvelope, envelopeSubject
-	case "message-id":
-		k.kind, k.element = keyEnvelope, envelopeMessageID
-	case "in-reply-to":
-		k.kind, k.element = keyEnvelope, envelopeInReplyTo
-	}
-	return k, err
+	words, err := p.text()
+	return search.HeaderWords(name, words), err
 }
 
-func uidKey(p *searchParser) (*key, error) {
+func uidKey(p *searchParser) (*search.Key, error) {
 	if err := p.space(); err != nil {
 		return nil, err
 	}
 	return p.setKey(true)
 }
 
-func notKey(p *searchParser) (*key, error) {
+func notKey(p *searchParser) (*search.Key, error) {
 	k, err := p.operand()
 	if err == nil {
-		k.not = !k.not
+		k.Not = !k.Not
 	}
 	return k, err
 }
 
-func orKey(p *searchParser) (*key, error) {
+func orKey(p *searchParser) (*search.Key, error) {
 	one, err := p.operand()
 	if err != nil {
 		return nil, err
 	}
 	other, err := p.operand()
-	k := &key{kind: keyOr, kids: []*key{one, other}}
-	if err == nil {
-		k.sort()
+	if err != nil {
+		return nil, err
 	}
-	return k, err
+	return search.Or(one, other), nil
 }
 
 // operand reads the blank and the key behind NOT or OR.
-func (p *searchParser) operand() (*key, error) {
+func (p *searchParser) operand() (*search.Key, error) {
 	if err := p.space(); err != nil {
 		return nil, err
 	}
@@ -158,18 +154,4 @@ func (p *searchParser) operand() (*key, error) {
 	}
 	defer func() { p.depth-- }()
 	return p.key()
-}
-
-// cost is the dearest kind below k.
-func (k *key) cost() keyKind {
-	c := k.kind
-	for _, kid := range k.kids {
-		c = max(c, kid.cost())
-	}
-	return c
-}
-
-// sort puts what is cheap first.
-func (k *key) sort() {
-	slices.SortStableFunc(k.kids, func(a, b *key) int { return int(a.cost()) - int(b.cost()) })
 }

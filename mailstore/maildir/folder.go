@@ -4,6 +4,8 @@ import (
 	"errors"
 	"strings"
 	"unicode/utf8"
+
+	"toastmaster/internal/utf7"
 )
 
 // ErrName says that a mailbox name cannot be stored.
@@ -93,7 +95,8 @@ func encodeLevel(level string) (code string, escaped bool, err error) {
 	if level == "" || strings.ContainsAny(level, "./") || hasControl(level) {
 		return "", false, ErrName
 	}
-	if code, err = EncodeUTF7(level); err != nil {
+	code, ok := utf7.Encode(level)
+	if !ok {
 		return "", false, ErrName
 	}
 	return code, false, nil
@@ -124,8 +127,8 @@ func FolderName(dir string, sep rune) (name string, ok bool) {
 func folderName(dir string, sep rune) string {
 	levels := strings.Split(dir[1:], ".")
 	for i, level := range levels {
-		plain, err := DecodeUTF7(level)
-		if err != nil || plain == "" || isEscaped(plain) || hasControl(plain) || strings.ContainsRune(plain, sep) || strings.ContainsAny(plain, "./") {
+		plain, ok := utf7.Decode(level)
+		if !ok || plain == "" || isEscaped(plain) || hasControl(plain) || strings.ContainsRune(plain, sep) || strings.ContainsAny(plain, "./") {
 			plain = escapeLevel(level)
 		}
 		levels[i] = plain

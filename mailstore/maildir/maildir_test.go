@@ -6,29 +6,6 @@ import (
 	"testing"
 )
 
-func TestUTF7(t *testing.T) {
-	t.Parallel()
-	// The examples of RFC 3501 section 5.1.3 and what Dovecot wrote.
-	for plain, code := range map[string]string{
-		"Entwürfe": "Entw&APw-rfe", "台北": "&U,BTFw-", "日本語": "&ZeVnLIqe-", "a&b": "a&-b", "plain": "plain", "😀x": "&2D3eAA-x", "": "",
-	} {
-		if got, err := EncodeUTF7(plain); err != nil || got != code {
-			t.Errorf("encode %q: %q %v", plain, got, err)
-		}
-		if got, err := DecodeUTF7(code); err != nil || got != plain {
-			t.Errorf("decode %q: %q %v", code, got, err)
-		}
-	}
-	for _, bad := range []string{"&", "&AGE-", "&Jjo", "a\x80", "&Jjo!-", "&2D0-", "&AAA", "\n", "&AOQ-&AOQ-"} {
-		if got, err := DecodeUTF7(bad); err == nil {
-			t.Errorf("%q is taken as %q", bad, got)
-		}
-	}
-	if _, err := EncodeUTF7("\xff"); err == nil {
-		t.Error("invalid UTF-8 is taken")
-	}
-}
-
 func TestFolderNames(t *testing.T) {
 	t.Parallel()
 	for name, dir := range map[string]string{

@@ -1,30 +1,33 @@
-package imapd
+package search
 
 import (
 	"bytes"
 	"strconv"
+
+	"toastmaster/internal/mime/text"
 )
 
-// envelopeField is the place of a field in ENVELOPE.
-type envelopeField int
+// Field is a field that the structure of a message has: its place in ENVELOPE.
+type Field int
 
+// The fields.
 const (
-	envelopeDate envelopeField = iota
-	envelopeSubject
-	envelopeFrom
-	_ // Sender
-	_ // Reply-To
-	envelopeTo
-	envelopeCc
-	envelopeBcc
-	envelopeInReplyTo
-	envelopeMessageID
+	Date Field = iota
+	Subject
+	From
+	Sender
+	ReplyTo
+	To
+	Cc
+	Bcc
+	InReplyTo
+	MessageID
 )
 
 // envelopeString appends an element of ENVELOPE to dst; an address list becomes
 // text again: "Name <mailbox@host>, ...". ok is false when the message has no
 // such field.
-func envelopeString(dst, envelope []byte, field envelopeField) (text []byte, ok bool) {
+func envelopeString(dst, envelope []byte, field Field) (text []byte, ok bool) {
 	r := dataReader{b: envelope}
 	r.skip('(')
 	for range field {
@@ -88,7 +91,7 @@ func (r *dataReader) address(dst []byte) []byte {
 // because the list that the names become is not a field in which they could be
 // told apart from addresses.
 func decodeTail(dst []byte, from int) []byte {
-	return append(dst[:from], decodeWords(bytes.Clone(dst[from:]))...)
+	return append(dst[:from], text.DecodeWords(bytes.Clone(dst[from:]))...)
 }
 
 // str appends a string or nothing for NIL.

@@ -1,11 +1,55 @@
-package imapd
+package text
 
 import (
 	"bytes"
 	"encoding/base64"
 	"encoding/hex"
 	"io"
+
+	"toastmaster/internal/mime"
 )
+
+// NewReader reads a text part as UTF-8: r are its stored octets. What does not
+// fit its encoding is passed over or stays as it is, and a charset that is not
+// known is read as it is; the only errors are those of r.
+func NewReader(r io.Reader, encoding mime.Encoding, name string) io.Reader {
+	switch encoding {
+	case mime.Base64:
+		r = &base64Reader{r: r}
+	case mime.QuotedPrintable:
+		r = &quotedReader{r: r}
+	}
+	if name == "" {
+		return r
+	}
+	return charset(name, r)
+}
+
+// Pieces reads r to its end through block and gives the text to f, until f
+// returns false. No piece ends within what may be one character: what may go on
+// is held for the next. work is told how many octets were read each time; its
+// error ends the reading and is returned.
+func Pieces(r io.Reader, block []byte, work func(octets int) error, f func(piece []byte) bool) error {
+	held := 0 // at the start of block
+	for {
+		n, err := r.Read(block[held:])
+		if lost := work(n); lost != nil {
+			return lost
+		}
+		piece := block[:held+n]
+		whole := len(piece)
+		if err == nil {
+			whole = Whole(piece)
+		}
+		if !f(piece[:whole]) || err == io.EOF || err == io.ErrUnexpectedEOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		held = copy(block, piece[whole:])
+	}
+}
 
 // base64Reader decodes base64 and passes over everything that is not in its
 // alphabet; the standard library gives up there, and mail is not that clean.
