@@ -12,6 +12,7 @@ import (
 	"toastmaster/admin/store"
 	"toastmaster/configs"
 	"toastmaster/directory"
+	"toastmaster/internal/anvil"
 	"toastmaster/internal/clock"
 	"toastmaster/internal/msglog"
 	"toastmaster/internal/service"
@@ -65,6 +66,9 @@ type Options struct {
 	// Listeners are TCP ports with or without TLS, and unix sockets. The
 	// Server closes them.
 	Listeners []service.Listener
+	// Counter counts the connections of a client (anvil.Connect, as "admin"); nil
+	// is one of the Server's own.
+	Counter *anvil.Counter
 
 	Store *store.Store
 	// Queue and the functions below may be nil, which takes their part away.

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"sync"
 
+	"toastmaster/internal/anvil"
 	"toastmaster/internal/service"
 )
 
@@ -15,16 +16,16 @@ type limitListener struct {
 	most, perClient int
 	reserved        int // of most, for exempt clients
 	exempt          []netip.Prefix
+	clients         *anvil.Counter
 
-	mu      sync.Mutex
-	count   int
-	clients map[netip.Addr]int
+	mu    sync.Mutex
+	count int
 }
 
 func newLimitListener(l net.Listener, o Options) *limitListener {
 	return &limitListener{
 		Listener: l, most: o.Params.MaxConnections, perClient: o.Params.MaxClient, reserved: o.Params.Reserved, exempt: o.Trusted,
-		clients: map[netip.Addr]int{},
+		clients: o.Counter,
 	}
 }
 
@@ -35,35 +36,34 @@ func (l *limitListener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		client := service.ClientAddr(c)
-		if l.enter(client) {
-			return &limitConn{Conn: c, leave: func() { l.exit(client) }}, nil
+		if key, ok := l.enter(service.ClientAddr(c)); ok {
+			return &limitConn{Conn: c, leave: func() { l.exit(key) }}, nil
 		}
 		_ = c.Close()
 	}
 }
 
-func (l *limitListener) enter(client netip.Addr) bool {
+// enter counts a connection in. The key, which is nobody for an exempt client, is
+// for exit.
+func (l *limitListener) enter(client netip.Addr) (key anvil.Key, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	stranger := client.IsValid() && !service.InNetworks(l.exempt, client)
-	if l.count >= l.most || stranger && l.count >= max(l.most-l.reserved, 1) ||
-		stranger && l.perClient > 0 && l.clients[client] >= l.perClient {
-		return false
+	if stranger {
+		key = anvil.Name("admin").From(anvil.Client(client))
+	}
+	if l.count >= l.most || stranger && l.count >= max(l.most-l.reserved, 1) || !l.clients.Enter(anvil.Connect, key, l.perClient) {
+		return key, false
 	}
 	l.count++
-	l.clients[client]++
-	return true
+	return key, true
 }
 
-func (l *limitListener) exit(client netip.Addr) {
+func (l *limitListener) exit(key anvil.Key) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.count--
-	l.clients[client]--
-	if l.clients[client] == 0 {
-		delete(l.clients, client)
-	}
+	l.clients.Leave(anvil.Connect, key)
 }
 
 func (l *limitListener) open() int {

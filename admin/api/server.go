@@ -19,6 +19,7 @@ import (
 	"github.com/labstack/echo/v4/middleware"
 
 	"toastmaster/admin/jobs"
+	"toastmaster/internal/anvil"
 	"toastmaster/internal/service"
 )
 
@@ -49,6 +50,9 @@ type Server struct {
 
 // New builds the service. Nothing is served before Run.
 func New(o Options) (*Server, error) {
+	if o.Counter == nil {
+		o.Counter = anvil.New(anvil.Options{Clock: o.Clock})
+	}
 	s := &Server{h: &handlers{o: o}, ready: make(chan struct{})}
 	s.h.jobs = jobs.New(jobs.Options{
 		Store: o.Store, Kinds: s.h.jobKinds(), Workers: o.Params.JobWorkers, Open: o.Params.MaxJobs, History: o.Params.JobHistory,

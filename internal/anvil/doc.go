@@ -39,6 +39,6 @@
 //
 // # Exceptions
 //
-// Options.Exempt are networks whose clients have no key. The zero Key is
+// Options.Exempt are networks whose clients have no key, but from [Client]. The zero Key is
 // nobody: it is never counted and never over a limit. A unix socket has it too.
 package anvil

@@ -25,6 +25,10 @@ const maxName = 64
 // Client is the key of one client, nobody for an exempt one.
 func (c *Counter) Client(a netip.Addr) Key { return c.prefix(a, clientBits4, clientBits6) }
 
+// Client is the key of one client, exempt or not: for who decides alone about
+// exceptions. It is nobody for the zero Addr, which is a unix socket.
+func Client(a netip.Addr) Key { return prefix(a, clientBits4, clientBits6) }
+
 // Network is the key of all clients in the /24 or /48 of a, nobody for an
 // exempt client.
 func (c *Counter) Network(a netip.Addr) Key { return c.prefix(a, networkBits4, networkBits6) }
@@ -58,14 +62,18 @@ func (k Key) IsNetwork() bool {
 func (k Key) IsZero() bool { return k == Key{} }
 
 func (c *Counter) prefix(a netip.Addr, bits4, bits6 int) Key {
+	for _, n := range c.exempt {
+		if n.Contains(a.Unmap().WithZone("")) {
+			return Key{}
+		}
+	}
+	return prefix(a, bits4, bits6)
+}
+
+func prefix(a netip.Addr, bits4, bits6 int) Key {
 	a = a.Unmap().WithZone("")
 	if !a.IsValid() {
 		return Key{}
-	}
-	for _, n := range c.exempt {
-		if n.Contains(a) {
-			return Key{}
-		}
 	}
 	bits := bits4
 	if a.Is6() {

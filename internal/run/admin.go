@@ -40,7 +40,7 @@ func openAdmin(i *Instance) (service.Service, error) {
 		}
 	}
 	return api.New(api.Options{
-		Params: c, Hostname: i.config.Main.Hostname, Version: i.version, Trusted: i.trusted, Listeners: listeners,
+		Params: c, Hostname: i.config.Main.Hostname, Version: i.version, Trusted: i.trusted, Listeners: listeners, Counter: i.anvil,
 		Store: i.adminStore, Queue: queueAPI{i.queue}, Services: i.status, Sessions: sessionsAPI{i.sessions},
 		Usage: func(ctx context.Context, m directory.Mailbox) (int64, int64, error) {
 			u, err := i.mail.Usage(ctx, mailstore.AccountOf(m))

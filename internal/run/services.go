@@ -118,7 +118,7 @@ func (i *Instance) server(o serverOptions) (service.Service, error) {
 		ServiceName: o.name, Handler: o.handler, Busy: o.busy, Denied: o.denied, Log: i.log, Clock: i.clock,
 		Admit: o.admit, Counter: i.anvil,
 		Limits: service.Limits{
-			Connections: o.connections, PerClient: o.perClient, IPv6Prefix: 64, Trusted: i.trusted,
+			Connections: o.connections, PerClient: o.perClient, Trusted: i.trusted,
 			Reserved: o.reserved, Stress: o.stress, Files: i.files, Cost: o.files,
 			HandshakeTimeout: i.config.TLS.HandshakeTimeout, DrainTimeout: o.drain,
 		},

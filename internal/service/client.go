@@ -54,13 +54,3 @@ func NewSessionID() string {
 func (l *Limits) allows(a netip.Addr) bool {
 	return l.Allowed == nil || !a.IsValid() || InNetworks(l.Allowed, a)
 }
-
-// key folds an address to the client it counts for.
-func (l *Limits) key(a netip.Addr) netip.Addr {
-	if l.IPv6Prefix > 0 && l.IPv6Prefix < 128 && a.Is6() {
-		if p, err := a.Prefix(l.IPv6Prefix); err == nil {
-			return p.Addr()
-		}
-	}
-	return a
-}

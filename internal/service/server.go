@@ -30,8 +30,9 @@ type Server struct {
 	// Admit, which may be nil, says whether a client that is not trusted may
 	// connect now: its rate of connections, for example. It must not wait.
 	Admit func(client netip.Addr) *dsn.Error
-	// Counter thins out the lines about connections that were turned away; nil
-	// writes each.
+	// Counter counts the connections of a client (anvil.Connect, under
+	// ServiceName), and thins out the lines about those that were turned away. nil
+	// writes each line, and counts in a Counter of the server's own.
 	Counter *anvil.Counter
 	Log     *msglog.Log
 	Clock   clock.Clock
@@ -41,7 +42,8 @@ type Server struct {
 	running  bool
 	draining chan struct{}
 	sessions map[*session]struct{}
-	clients  map[netip.Addr]int
+	// clients is Counter, or the server's own.
+	clients *anvil.Counter
 	// strangers are the sessions that are not of trusted clients.
 	strangers int
 	stressed  bool
@@ -139,7 +141,9 @@ func (s *Server) begin() bool {
 	s.draining = make(chan struct{})
 	s.empty = make(chan struct{})
 	s.sessions = map[*session]struct{}{}
-	s.clients = map[netip.Addr]int{}
+	if s.clients = s.Counter; s.clients == nil {
+		s.clients = anvil.New(anvil.Options{Clock: s.Clock})
+	}
 	return true
 }
 
@@ -208,18 +212,15 @@ func (s *Server) enter(ses *session) string {
 	if n := s.Limits.Connections; n > 0 && (len(s.sessions) >= n || !ses.trusted && s.strangers >= max(n-s.Limits.Reserved, 1)) {
 		return "too many connections"
 	}
-	key := s.Limits.key(ses.client)
-	if n := s.Limits.PerClient; n > 0 && !ses.trusted {
-		if s.clients[key] >= n {
-			return "too many connections from this client"
-		}
+	if !ses.trusted {
+		ses.key = s.clientKey(ses.client)
+	}
+	if !s.clients.Enter(anvil.Connect, ses.key, s.Limits.PerClient) {
+		return "too many connections from this client"
 	}
 	if !s.Limits.Files.take(s.Limits.Cost) {
+		s.clients.Leave(anvil.Connect, ses.key)
 		return "too many open files"
-	}
-	if s.Limits.PerClient > 0 && !ses.trusted {
-		s.clients[key]++
-		ses.counted = true
 	}
 	s.sessions[ses] = struct{}{}
 	if !ses.trusted {
@@ -230,18 +231,18 @@ func (s *Server) enter(ses *session) string {
 	return ""
 }
 
+// clientKey is what the connections of a client to this service are counted by.
+func (s *Server) clientKey(client netip.Addr) anvil.Key {
+	return anvil.Name(s.ServiceName).From(anvil.Client(client))
+}
+
 // leave counts it out.
 func (s *Server) leave(ses *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.sessions, ses)
 	s.Limits.Files.give(s.Limits.Cost)
-	if ses.counted {
-		key := s.Limits.key(ses.client)
-		if s.clients[key]--; s.clients[key] <= 0 {
-			delete(s.clients, key)
-		}
-	}
+	s.clients.Leave(anvil.Connect, ses.key)
 	if !ses.trusted {
 		s.strangers--
 	}

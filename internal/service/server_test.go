@@ -18,6 +18,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"toastmaster/internal/anvil"
 	"toastmaster/internal/clock"
 	"toastmaster/internal/msglog"
 	"toastmaster/internal/testkit/logtest"
@@ -245,8 +246,8 @@ func TestLimits(t *testing.T) {
 				t.Errorf("the place was not given back: %q", got)
 			}
 			r.finish()
-			if len(r.clients) != 0 {
-				t.Errorf("clients left: %v", r.clients)
+			if n := r.clients.Keys(anvil.Connect); n != 0 {
+				t.Errorf("%d clients left", n)
 			}
 			if logged := strings.Contains(r.log.String(), "too many connections"); logged != c.refused {
 				t.Errorf("log: %s", r.log.String())
@@ -255,15 +256,41 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-func TestClientKey(t *testing.T) {
+// TestOneCounter: two servers of one instance count a client for themselves, in one
+// table, by /64, and what was counted is given back, also by a client that was
+// refused for another reason.
+func TestOneCounter(t *testing.T) {
 	t.Parallel()
-	l := Limits{IPv6Prefix: 64}
-	a, b := netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("2001:db8::ffff:2")
-	if l.key(a) != l.key(b) {
-		t.Error("one network counts as two clients")
+	counter := anvil.New(anvil.Options{Clock: clock.System{}})
+	servers := map[string]*Server{}
+	files := NewFiles(3)
+	for _, name := range []string{"smtpd", "imapd"} {
+		servers[name] = &Server{ServiceName: name, Counter: counter, Limits: Limits{PerClient: 1, Files: files, Cost: 1}, Log: msglog.Discard(), Clock: clock.System{}}
+		servers[name].begin()
 	}
-	if v4 := netip.MustParseAddr("192.0.2.1"); l.key(v4) != v4 {
-		t.Error("an IPv4 address was cut")
+	enter := func(name, from string) (*session, string) {
+		ses := &session{client: netip.MustParseAddr(from)}
+		return ses, servers[name].enter(ses)
+	}
+	const busy = "too many connections from this client"
+	first, why := enter("smtpd", "2001:db8::1")
+	if why != "" {
+		t.Fatal(why)
+	}
+	if _, why := enter("smtpd", "2001:db8::ffff:2"); why != busy {
+		t.Errorf("one network counts as two clients: %q", why)
+	}
+	for _, other := range []struct{ name, from string }{{"imapd", "2001:db8::1"}, {"smtpd", "192.0.2.1"}} {
+		if _, why := enter(other.name, other.from); why != "" {
+			t.Errorf("%s: %s", other.name, why)
+		}
+	}
+	if _, why := enter("smtpd", "192.0.2.2"); why != "too many open files" || counter.Open(anvil.Connect, servers["smtpd"].clientKey(netip.MustParseAddr("192.0.2.2"))) != 0 {
+		t.Errorf("%q, or it is still counted", why)
+	}
+	servers["smtpd"].leave(first)
+	if _, why := enter("smtpd", "2001:db8::2"); why != "" {
+		t.Errorf("the place was not given back: %s", why)
 	}
 }
 

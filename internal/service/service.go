@@ -41,7 +41,7 @@ type Listener struct {
 // Limits bound a server. Zero means no limit.
 type Limits struct {
 	Connections int // at once
-	PerClient   int // at once of one client, see IPv6Prefix
+	PerClient   int // at once of one client: an IPv4 address, an IPv6 /64
 	// Reserved of the Connections are kept for Trusted and unix sockets, so
 	// that a flood of strangers does not lock out webmail, monitoring and the
 	// operator.
@@ -53,9 +53,6 @@ type Limits struct {
 	// is how many a connection takes.
 	Files *Files
 	Cost  int
-	// IPv6Prefix is how many bits of an IPv6 address make one client
-	// (Postfix smtpd_client_ipv6_prefix_length). Zero is the whole address.
-	IPv6Prefix int
 	// Allowed are the clients that are served at all, beside those of a unix
 	// socket; nil is everybody.
 	Allowed []netip.Prefix

@@ -5,13 +5,15 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+
+	"toastmaster/internal/anvil"
 )
 
 // session is one connection of a Server.
 type session struct {
 	conn    net.Conn // the socket, under TLS
 	client  netip.Addr
-	counted bool // in the per-client count
+	key     anvil.Key // of the client in the count, nobody for a trusted one
 	trusted bool
 
 	mu       sync.Mutex
