@@ -25,16 +25,17 @@ import (
 
 // Check is what stands between a configuration and a start, for config check
 // and for serve: a mistake is one of usage, status 2, which no restart mends.
-func Check(ctx context.Context, c *configs.Config) (StartPlan, error) {
-	if err := CheckFiles(c); err != nil {
+func Check(ctx context.Context, c *configs.Config, in *Inherited) (StartPlan, error) {
+	if err := CheckFiles(c, in); err != nil {
 		return StartPlan{}, &Usage{err}
 	}
 	return PlanStart(ctx, c)
 }
 
 // CheckFiles looks at what the configuration names without starting or making
-// anything. The error is the first mistake, with its place in the file.
-func CheckFiles(c *configs.Config) error {
+// anything. The error is the first mistake, with its place in the file. Of the unix sockets
+// that the service manager has made it wants nothing; in is nil for who cannot know them.
+func CheckFiles(c *configs.Config, in *Inherited) error {
 	for _, check := range []struct {
 		param   string
 		allowed string
@@ -57,13 +58,13 @@ func CheckFiles(c *configs.Config) error {
 	if err := checkRestrictions(c); err != nil {
 		return err
 	}
-	if err := checkNames(c); err != nil {
+	if err := checkNames(c, in); err != nil {
 		return err
 	}
 	if _, err := socketGroup(c); err != nil {
 		return err
 	}
-	return checkRights(c)
+	return checkRights(c, in)
 }
 
 func checkDataDir(c *configs.Config) error {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"toastmaster/configs"
@@ -49,9 +50,14 @@ func sockets(c *configs.Config) []namedFile {
 	return out
 }
 
+// ownSockets are those that this process makes itself.
+func ownSockets(c *configs.Config, in *Inherited) []namedFile {
+	return slices.DeleteFunc(sockets(c), func(s namedFile) bool { return in.hasPath(c, s.path) })
+}
+
 // checkNames finds a file that two parameters name, one of which is written,
 // and one that lies in the folder of the mail or of the queue.
-func checkNames(c *configs.Config) error {
+func checkNames(c *configs.Config, in *Inherited) error {
 	files := namedFiles(c)
 	for i, f := range files {
 		if !f.written {
@@ -73,16 +79,16 @@ func checkNames(c *configs.Config) error {
 			}
 		}
 	}
-	return checkSockets(c)
+	return checkSockets(c, in)
 }
 
 // maxSocketPath is what sockaddr_un has room for, without the suffix that a
 // socket has before it is renamed.
 const maxSocketPath = 107 - len(".4194304")
 
-// checkSockets wants a place for each.
-func checkSockets(c *configs.Config) error {
-	for _, s := range sockets(c) {
+// checkSockets wants a place for each that this process makes.
+func checkSockets(c *configs.Config, in *Inherited) error {
+	for _, s := range ownSockets(c, in) {
 		info, err := os.Lstat(s.path)
 		switch {
 		case len(s.path) > maxSocketPath:

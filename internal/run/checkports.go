@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -19,12 +22,12 @@ import (
 // program does. Those of the instance that runs are its own: it lets them go before the
 // next start. As nginx -t, it says nothing of what only a start can know: a port below
 // 1024 may be allowed to the service and not to who asks.
-func BusyPorts(ctx context.Context, c *configs.Config) []*configs.Error {
+func BusyPorts(ctx context.Context, c *configs.Config, in *Inherited) []*configs.Error {
 	var out []*configs.Error
 	var own []netip.AddrPort
 	asked := false
 	for _, address := range c.Listeners() {
-		if err := service.Try(address); !errors.Is(err, unix.EADDRINUSE) {
+		if err := service.Try(address); in.has(address) || !errors.Is(err, unix.EADDRINUSE) {
 			continue
 		}
 		if !asked {
@@ -34,9 +37,51 @@ func BusyPorts(ctx context.Context, c *configs.Config) []*configs.Error {
 			continue
 		}
 		_, port, _ := net.SplitHostPort(address)
-		out = append(out, c.Mistake(c.ListenParam(address), fmt.Errorf("another program listens on %q, and the next start would fail: end it (`ss -ltnp sport = :%s` names it), or choose another address", address, port)))
+		held, known := holds(1, port)
+		if held {
+			continue // a socket unit, which hands it over
+		}
+		text := fmt.Sprintf("another program listens on %q, and the next start would fail: end it (`ss -ltnp sport = :%s` names it), or choose another address", address, port)
+		if !known {
+			text += "; a socket unit of systemd for this service is none (root can tell)"
+		}
+		out = append(out, c.Mistake(c.ListenParam(address), errors.New(text)))
 	}
 	return out
+}
+
+// holds says that a process has a listening TCP socket on a port; known is false when
+// whoever asks may not know. Process 1 holds those of the socket units of systemd.
+func holds(pid int, port string) (held, known bool) {
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil {
+		return false, false
+	}
+	inodes := map[string]bool{}
+	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
+		text, err := os.ReadFile(table)
+		if err != nil {
+			continue // no such family
+		}
+		for line := range strings.Lines(string(text)) {
+			// sl local_address rem_address st ... inode; 0A is LISTEN.
+			f := strings.Fields(line)
+			if len(f) > 9 && f[3] == "0A" && strings.HasSuffix(f[1], fmt.Sprintf(":%04X", n)) {
+				inodes["socket:["+f[9]+"]"] = true
+			}
+		}
+	}
+	dir := fmt.Sprintf("/proc/%d/fd", pid)
+	fds, err := os.ReadDir(dir)
+	if err != nil {
+		return false, false
+	}
+	for _, fd := range fds {
+		if to, err := os.Readlink(filepath.Join(dir, fd.Name())); err == nil && inodes[to] {
+			return true, true
+		}
+	}
+	return false, true
 }
 
 // ownPorts are the addresses that the running instance listens on; none without one, or

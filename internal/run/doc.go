@@ -6,10 +6,10 @@
 // [Serve] checks the configuration, gives up root, opens the parts of the instance,
 // makes the services and runs them until its context ends. SIGHUP, and the API, reload.
 //
-//	Check -> giveUpRoot -> openInstance -> assemble -> Group.Run -> close
-//	              |              |             |
-//	        ports and keys   transports    serviceTable (services.go): one row each,
-//	        of root          directories   with the stage in which it starts and stops
+//	Inherit -> Check -> giveUpRoot -> openInstance -> assemble -> Group.Run -> close
+//	                         |              |             |
+//	                   ports and keys   transports    serviceTable (services.go): one row
+//	                   of root          directories   each, with its stage
 //
 // Three tables say what there is; a new one of its kind is a row: the services
 // (services.go), the delivery agents (transports.go), the sources of the directory
@@ -25,6 +25,13 @@
 // `toastmaster config check` asks all three, Serve the first and the second.
 //
 // [Open] and [OpenMail] open the parts for who works on them while nobody serves them.
+//
+// # Listeners
+//
+// A listener is inherited from the service manager (sd_listen_fds(3), [Inherit]), or
+// opened: by root before it is given up, else by its service. The addresses are those of
+// the configuration in any case; an inherited one is matched by its address, or by its
+// name, which is that of the parameter.
 //
 // # Rights
 //

@@ -49,6 +49,8 @@ type Instance struct {
 	version string
 	// plan says which instance this is.
 	plan StartPlan
+	// inherited is what the service manager has opened; nil for nothing.
+	inherited *Inherited
 	// privileged is what was opened before root was given up; nil if it was not.
 	privileged *privileged
 
@@ -96,15 +98,16 @@ func bareInstance(c *configs.Config) *Instance {
 // Open opens everything that the services of an instance share, for who works on it
 // without serving it. The caller closes it.
 func Open(ctx context.Context, c *configs.Config) (*Instance, error) {
-	return openInstance(ctx, Options{Config: c}, nil)
+	return openInstance(ctx, Options{Config: c}, nil, nil)
 }
 
 // openInstance opens everything in order of dependency. On error what was
-// opened is closed again. p is what was opened before root was given up, or nil.
-func openInstance(ctx context.Context, o Options, p *privileged) (*Instance, error) {
+// opened is closed again. in is what the service manager
+// has opened, p what was opened before root was given up; each may be nil.
+func openInstance(ctx context.Context, o Options, in *Inherited, p *privileged) (*Instance, error) {
 	c := o.Config
 	i := bareInstance(c)
-	i.privileged, i.version = p, o.Version
+	i.inherited, i.privileged, i.version = in, p, o.Version
 	for _, step := range []struct {
 		name string
 		open func(context.Context) error

@@ -115,7 +115,7 @@ func (w *credentials) become() error {
 // checkRights looks whether the user that root's server becomes may use what the
 // configuration names. It looks at the folders' own modes, not at all that is in
 // them.
-func checkRights(c *configs.Config) error {
+func checkRights(c *configs.Config, in *Inherited) error {
 	who, err := runAs(c)
 	if who == nil || err != nil {
 		return err
@@ -130,7 +130,7 @@ func checkRights(c *configs.Config) error {
 		{"store.path", filepath.Join(c.Path(c.Store.Path), mailstore.Private), rwx}, {"main.data_dir", c.Path(QueueDir), rwx},
 		{"main.data_dir", filepath.Join(c.Path(QueueDir), queue.LockFile), rw}, {"the configuration", c.File, r},
 	}
-	for _, s := range sockets(c) {
+	for _, s := range ownSockets(c, in) {
 		needs = append(needs, need{s.param, filepath.Dir(s.path), wx})
 	}
 	if c.Log.File != "stderr" {
@@ -183,14 +183,14 @@ type privileged struct {
 }
 
 // openPrivileged opens them. Unix sockets are the user's own.
-func openPrivileged(c *configs.Config) (*privileged, error) {
+func openPrivileged(c *configs.Config, in *Inherited) (*privileged, error) {
 	p := &privileged{listeners: map[string]net.Listener{}}
 	var err error
 	if p.certificates, err = tlsconf.Load(tlsOptions(c, msglog.Discard(), clock.System{})); err != nil {
 		return nil, fmt.Errorf("tls: %w", err)
 	}
 	for _, address := range c.Listeners() {
-		if strings.HasPrefix(address, "unix:") {
+		if strings.HasPrefix(address, "unix:") || in.has(address) {
 			continue
 		}
 		l, err := listenOn(c, address)
@@ -320,7 +320,7 @@ func notRootsOwn(c *configs.Config) error {
 
 // giveUpRoot opens what needs root and goes on as main.user. Without that user,
 // or without root, it does nothing.
-func giveUpRoot(c *configs.Config) (*privileged, error) {
+func giveUpRoot(c *configs.Config, in *Inherited) (*privileged, error) {
 	if err := notRootsOwn(c); err != nil {
 		return nil, &Usage{err}
 	}
@@ -331,7 +331,7 @@ func giveUpRoot(c *configs.Config) (*privileged, error) {
 	if who == nil {
 		return nil, nil
 	}
-	p, err := openPrivileged(c)
+	p, err := openPrivileged(c, in)
 	if err != nil {
 		return nil, err
 	}

@@ -58,15 +58,20 @@ func Serve(ctx context.Context, o Options) (err error) {
 	if err := descriptorsFor(c).refusal(); err != nil { // config check has another limit
 		return &Usage{err}
 	}
-	if _, err := Check(ctx, c); err != nil {
+	in, err := Inherit(c, o.Getenv)
+	if err != nil {
 		return err
 	}
-	p, err := giveUpRoot(c)
+	defer func() { err = errors.Join(err, in.Close()) }()
+	if _, err := Check(ctx, c, in); err != nil {
+		return err
+	}
+	p, err := giveUpRoot(c, in)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.close()) }()
-	i, err := openInstance(ctx, o, p)
+	i, err := openInstance(ctx, o, in, p)
 	if err != nil {
 		return err
 	}
@@ -216,7 +221,7 @@ func (i *Instance) reload() reloaded {
 	logErr, certErr := i.log.Reopen(), i.certificates.Reload()
 	c, err := configs.Load(i.config.File)
 	if err == nil {
-		err = CheckFiles(c)
+		err = CheckFiles(c, i.inherited)
 	}
 	if err == nil {
 		err = service.Reload(i.group, c)

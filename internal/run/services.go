@@ -147,10 +147,13 @@ func (i *Instance) server(o serverOptions) (service.Service, error) {
 // socketMode lets the owner and the group of the instance connect.
 const socketMode fs.FileMode = 0o660
 
-// listen opens an address of the configuration and closes it with the
-// instance, whatever became of its service.
+// listen opens an address of the configuration, unless it is open, and closes it
+// with the instance, whatever became of its service.
 func (i *Instance) listen(address string) (net.Listener, error) {
-	l := i.privileged.take(address)
+	l := i.inherited.take(address)
+	if l == nil {
+		l = i.privileged.take(address)
+	}
 	if l == nil {
 		var err error
 		if l, err = listenOn(i.config, address); err != nil {

@@ -12,7 +12,8 @@
 // goroutine, fences its panics, and drains. [Fenced] is that fence, for whoever
 // works on one message or session in a goroutine of its own. [Group] starts
 // several services in order of dependency and stops them in reverse. [Listen]
-// opens an address. [Notifier] speaks sd_notify(3). [Reload] hands a new configuration to every
+// opens an address, [Inherit] takes over those that the service manager has opened
+// (sd_listen_fds(3)). [Notifier] speaks sd_notify(3). [Reload] hands a new configuration to every
 // service that wants one.
 //
 // # What it does not do
@@ -37,4 +38,5 @@
 //
 // A unix socket is made under a temporary name, gets its mode, and is renamed
 // into place; one that nobody listens on is replaced. It is removed at Close.
+// An inherited one is left where it is.
 package service

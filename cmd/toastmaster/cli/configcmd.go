@@ -63,14 +63,22 @@ func checkAll(ctx context.Context, env *Environment, bind bool) (warnings []stri
 	if err != nil {
 		return nil, err
 	}
-	plan, err := run.Check(ctx, c)
+	in, err := run.Inherit(c, env.Getenv)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, in.Close()) }()
+	if !in.Any() {
+		in = nil // what a start is handed is not known here
+	}
+	plan, err := run.Check(ctx, c, in)
 	if err != nil {
 		return nil, err
 	}
 	if warnings, err = run.Warnings(ctx, c, plan); err != nil || !bind {
 		return warnings, err
 	}
-	for _, w := range run.BusyPorts(ctx, c) {
+	for _, w := range run.BusyPorts(ctx, c, in) {
 		warnings = append(warnings, w.Error())
 	}
 	return warnings, nil

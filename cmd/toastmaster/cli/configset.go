@@ -96,7 +96,7 @@ func setParam(file, name string, values []string) (change paramChange, err error
 	}
 	// What the file names may be wrong already; only this parameter's is new.
 	var mistake *configs.Error
-	if err := run.CheckFiles(c); errors.As(err, &mistake) && mistake.Param == name {
+	if err := run.CheckFiles(c, nil); errors.As(err, &mistake) && mistake.Param == name {
 		return change, run.NewUsage(err)
 	}
 	change = paramChange{File: file, Param: name, Old: valueIn(file, text, name), New: value(c, name), Needs: "restart"}

@@ -139,6 +139,9 @@ func listenerOf(ctx context.Context, path string) (pid int, err error) {
 	if credErr != nil {
 		return 0, credErr
 	}
+	if name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", cred.Pid)); err == nil && strings.TrimSpace(string(name)) == "systemd" {
+		return 0, fmt.Errorf("no instance runs: systemd holds %s and starts one for who connects; `systemctl stop toastmaster.socket toastmaster` stops both", path)
+	}
 	if cred.Pid <= 0 {
 		return 0, fmt.Errorf("the process behind %s is in another container: stop it from there", path)
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -54,6 +55,8 @@ type Instance struct {
 	proc  *proc.Process
 	// logged is the length of the log at the last Launch.
 	logged int64
+	// through is a command that runs the server, nil for none.
+	through []string
 }
 
 // Create runs `toastmaster init`. Release the instance at the end.
@@ -99,6 +102,10 @@ func (i *Instance) Start(ctx context.Context) error {
 	return i.WaitReady(ctx)
 }
 
+// Through makes a command run the server from now on, as systemd-socket-activate does;
+// none runs it as it is. The command must become the server (exec).
+func (i *Instance) Through(command ...string) { i.through = command }
+
 // Launch runs the server and does not wait.
 func (i *Instance) Launch() error {
 	if i.Running() {
@@ -108,8 +115,9 @@ func (i *Instance) Launch() error {
 	if st, err := os.Stat(i.LogFile()); err == nil {
 		i.logged = st.Size()
 	}
+	line := append(slices.Clone(i.through), i.opts.Program, "serve", "-c", i.ConfigFile())
 	p, err := proc.Start(proc.Spec{
-		Path: i.opts.Program, Args: []string{"serve", "-c", i.ConfigFile()}, Dir: i.opts.Dir, Log: i.LogFile(), Env: i.opts.Env,
+		Path: line[0], Args: line[1:], Dir: i.opts.Dir, Log: i.LogFile(), Env: i.opts.Env,
 	})
 	i.proc = p
 	return err

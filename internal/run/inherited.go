@@ -1,0 +1,134 @@
+package run
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+
+	"toastmaster/configs"
+	"toastmaster/internal/service"
+)
+
+// Inherited are the listeners that the service manager has opened for this process, by
+// the address of the configuration that each stands for. A nil one has none.
+type Inherited struct {
+	// listeners are those that no service has taken yet.
+	listeners map[string]net.Listener
+	// known are the addresses of all of them.
+	known map[string]bool
+}
+
+// Inherit takes over the listeners of the service manager, and finds for each the address
+// of the configuration that it is for: the one that it is bound to, else one of the
+// parameter whose name it has ("smtpd.listen"). One that no parameter wants is a mistake: what its clients
+// would wait for never comes.
+func Inherit(c *configs.Config, getenv func(string) string) (*Inherited, error) {
+	if getenv == nil {
+		return nil, nil
+	}
+	handed, err := service.Inherit(getenv)
+	if err != nil {
+		return nil, NewUsage(err)
+	}
+	in := &Inherited{listeners: map[string]net.Listener{}, known: map[string]bool{}}
+	for _, by := range []func(service.Inherited, string) bool{
+		func(l service.Inherited, address string) bool { return service.IsFor(l, resolve(c, address)) },
+		func(l service.Inherited, address string) bool {
+			return l.Name != "" && l.Name == listenParam(c, address)
+		},
+	} {
+		handed = in.match(c, handed, by)
+	}
+	if len(handed) == 0 {
+		return in, nil
+	}
+	l := handed[0]
+	err = fmt.Errorf("the service manager hands over a listener on %s with the name %q, which is no address of a parameter of the configuration, and no such name: "+
+		"correct ListenStream=, name it with FileDescriptorName= as the parameter that it is for (smtpd.listen), or remove it from the socket unit", l.Addr(), l.Name)
+	for _, l := range handed {
+		err = errors.Join(err, l.Close())
+	}
+	return nil, errors.Join(NewUsage(err), in.Close())
+}
+
+// match gives listeners to the addresses that by says, and returns those that are left.
+func (in *Inherited) match(c *configs.Config, handed []service.Inherited, by func(service.Inherited, string) bool) (left []service.Inherited) {
+	for _, l := range handed {
+		found := false
+		for _, address := range append(c.Listeners(), adminSocket(c)) {
+			if found = in.listeners[address] == nil && by(l, address); found {
+				in.listeners[address], in.known[address] = l.Listener, true
+				break
+			}
+		}
+		if !found {
+			left = append(left, l)
+		}
+	}
+	return left
+}
+
+// adminSocket is admin.socket as the addresses of listeners are written.
+func adminSocket(c *configs.Config) string { return "unix:" + c.Admin.Socket }
+
+// listenParam is the parameter that has an address.
+func listenParam(c *configs.Config, address string) string {
+	if p := c.ListenParam(address); p != "" || address != adminSocket(c) {
+		return p
+	}
+	return "admin.socket"
+}
+
+// resolve is an address with the path of a unix socket in full.
+func resolve(c *configs.Config, address string) string {
+	if path, ok := strings.CutPrefix(address, "unix:"); ok {
+		return "unix:" + absolute(c.Path(path))
+	}
+	return address
+}
+
+// has says that an address was handed over, though its service may have it by now.
+func (in *Inherited) has(address string) bool { return in != nil && in.known[address] }
+
+// hasPath is has for the path of a unix socket. Who checks a configuration by hand (nil)
+// cannot know what a start is handed: a socket that is there may be it.
+func (in *Inherited) hasPath(c *configs.Config, path string) bool {
+	if in == nil {
+		info, err := os.Lstat(path)
+		return err == nil && info.Mode().Type() == os.ModeSocket
+	}
+	for address := range in.known {
+		if resolve(c, address) == "unix:"+absolute(path) {
+			return true
+		}
+	}
+	return false
+}
+
+// take gives a listener to its service; nil when there is none.
+func (in *Inherited) take(address string) net.Listener {
+	if in == nil {
+		return nil
+	}
+	l := in.listeners[address]
+	delete(in.listeners, address)
+	return l
+}
+
+// Any says that something was handed over.
+func (in *Inherited) Any() bool { return in != nil && len(in.known) > 0 }
+
+// Close closes what no service has taken.
+func (in *Inherited) Close() error {
+	if in == nil {
+		return nil
+	}
+	var errs []error
+	for _, l := range in.listeners {
+		errs = append(errs, l.Close())
+	}
+	clear(in.listeners)
+	return errors.Join(errs...)
+}
