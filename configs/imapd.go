@@ -30,6 +30,7 @@ type IMAPD struct {
 	MaxSearchTests   int
 	MaxListPatterns  int
 	MaxFetchItems    int
+	MaxFetchCopies   int
 	MaxDiscard       int64
 }
 
@@ -87,6 +88,8 @@ func (c *IMAPD) params() []Param {
 			"Patterns of one LIST; more are refused with [LIMIT]."),
 		Int("imapd.max_fetch_items", &c.MaxFetchItems, 250, 10, 100000,
 			"Different data items of one FETCH; more are refused with [LIMIT]. One that is named again is answered once."),
+		Int("imapd.max_fetch_copies", &c.MaxFetchCopies, 10, 1, 100000,
+			"How many times its size one FETCH may send of a message, by items that overlap; more is refused with [LIMIT], before anything of the message is sent. The first MiB is never refused."),
 		Size("imapd.max_discard", &c.MaxDiscard, 1<<30, 64<<10, 1<<40,
 			"Octets of a refused literal or of a line that is too long that are read and dropped for one command; beyond it the session ends. Before log-in it is imapd.max_literal."),
 	}

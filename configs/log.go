@@ -10,6 +10,8 @@ type Log struct {
 	File       string
 	Buffer     int64
 	Flush      time.Duration
+	// CloseTimeout is how long a stop waits for the reader of the log.
+	CloseTimeout time.Duration
 }
 
 func (c *Log) params() []Param {
@@ -26,5 +28,7 @@ func (c *Log) params() []Param {
 			"How much of the log may wait while it cannot be written, because whoever reads it stalls or a disk hangs. Mail goes on; lines beyond are dropped, counted (metric toastmaster_log_lines_lost_total) and noted in the log when it goes on, and `toastmaster status` shows the log as degraded. As much again may be in the hands of the system."),
 		Duration("log.flush", &c.Flush, 100*time.Millisecond, 0, 10*time.Second,
 			"The longest that a line below warn waits to be written together with others, and what a crash of the machine or a kill may lose. 0 writes each at once."),
+		Duration("log.close_timeout", &c.CloseTimeout, 3*time.Second, 100*time.Millisecond, time.Minute,
+			"How long a stop, and a rotation by SIGHUP, wait for a log that cannot be written. What is not written by then is lost, and said on standard error."),
 	}
 }

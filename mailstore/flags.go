@@ -108,7 +108,8 @@ func (mb *mailbox) flagSet(marks index.Marks) []imap.Flag {
 	return set
 }
 
-// maxFlagSets is how many different sets of flags are kept to be shared.
+// maxFlagSets is how many different sets of flags are kept to be shared. It is no
+// parameter: it bounds memory that saves memory, and beyond it sets are not shared.
 const maxFlagSets = 1024
 
 // appendKeywords appends the names of the keywords in marks, each once.

@@ -22,7 +22,9 @@ type address struct {
 }
 
 // maxTrail bounds what is remembered of an account's renames. Views that would
-// need more get ErrGone.
+// need more get ErrGone: their sessions end with BYE and connect anew. It is no
+// parameter: it is for mailboxes that were open in a session when they were renamed,
+// and nobody has a thousand of those in one account.
 const maxTrail = 1000
 
 // trail is where the mailboxes went that sessions had open; as long as the

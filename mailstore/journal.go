@@ -46,10 +46,12 @@ const (
 	kindRenamed = 8
 )
 
-// maxItems bounds the messages in one record.
+// maxItems bounds the messages in one record. It is no parameter: a larger operation
+// has several records.
 const maxItems = 10_000
 
-// maxJournals bounds the processes on one store.
+// maxJournals bounds the processes on one store. It is no parameter: a store has one
+// process, and for moments two.
 const maxJournals = 64
 
 // storedRecord is a decoded record.

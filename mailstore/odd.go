@@ -20,7 +20,8 @@ import (
 // said once in the log, and all else is served. Not taken: to refuse the
 // mailbox, because its owner can do nothing about it.
 
-// maxSaid is how many of them are remembered.
+// maxSaid is how many of them are remembered, in all accounts. It is no parameter: with
+// more, something is said again, and ten thousand odd files are told by the first.
 const maxSaid = 10000
 
 // said remembers what the log was told, until so much was said that it starts
@@ -143,8 +144,9 @@ func openRegular(fsys vfs.FS, name string, flag int) (f regularFile, err error) 
 	return f, nil
 }
 
-// twinAge is how long two names of one file must have been untouched before one
-// is removed: a program that moves a file by link and unlink is done then.
+// twinAge is how long two names of one file must have been untouched before one is
+// removed: a program that moves a file by link and unlink is done then. It is no
+// parameter: it is longer than a program takes between link and unlink.
 const twinAge = 30 * time.Second
 
 // twin decides between two files with one base name, as Dovecot does. One of

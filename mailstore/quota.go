@@ -18,8 +18,10 @@ type Usage struct{ Bytes, Messages int64 }
 
 const dirSizeFile = "maildirsize"
 
-// recount is how old maildirsize must be to be counted anew when it says that
-// the account is over quota (Maildir++ specification: 15 minutes).
+// recount is how old maildirsize must be to be counted anew when it says that the
+// account is over quota (Maildir++ specification: 15 minutes). It is no parameter:
+// it only finds what others changed by hand, sooner or later; what this process does
+// counts at once.
 const recount = 15 * time.Minute
 
 // usage is an account's, in memory. It is known after the first question and
@@ -181,7 +183,9 @@ func (a *account) readUsage() bool {
 	return true
 }
 
-// countTries bounds how often a count begins anew because mail came meanwhile.
+// countTries bounds how often a count begins anew because mail came meanwhile. It is
+// no parameter: it is for a folder that changes while it is counted, and the next
+// look counts again.
 const countTries = 5
 
 // countUsage adds up the indexes of all folders, after a look at what is in

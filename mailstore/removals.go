@@ -9,9 +9,12 @@ type removals struct{ at map[string]time.Time }
 
 const (
 	// removalMemory is longer than a command takes from its question to its
-	// delivery: LMTP asks at RCPT and delivers after the content.
+	// delivery: LMTP asks at RCPT and delivers after the content. It is no
+	// parameter: a message that takes an hour is nobody's custom.
 	removalMemory = time.Hour
-	// maxRemovals bounds them; a domain of so many is removed in one go.
+	// maxRemovals bounds them; beyond it some are forgotten before their hour,
+	// which matters only to a delivery that was under way at that moment. It is no
+	// parameter: removing so many accounts takes longer than any delivery.
 	maxRemovals = 100_000
 )
 

@@ -14,10 +14,13 @@ import (
 )
 
 // exportBytes is how much one answer of exportQueue has, unless one message has
-// more: it must be written within admin.request_timeout.
+// more: it must be written within admin.request_timeout. It is no parameter: a
+// client asks again for what is left, and admin.request_timeout is the limit that an
+// operator sets.
 const exportBytes = 64 << 20
 
-// maxExport is the most IDs that one request may name.
+// maxExport is the most IDs that one request may name. It is no parameter: a client
+// asks in pieces.
 const maxExport = 1000
 
 func (h *handlers) queueIDs(ctx context.Context, _ caller, _ *struct{}) (*body[model.QueueIDs], error) {

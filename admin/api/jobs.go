@@ -237,8 +237,9 @@ func (h *handlers) queueActions() map[string]func(context.Context, string) (bool
 	}
 }
 
-// queueWorkers act on as many messages at once: each waits for a sync of its
-// folder, and many that wait at once share one.
+// queueWorkers act on as many messages at once: each waits for a sync of its folder,
+// and many that wait at once share one. It is no parameter: more than share a sync
+// gain nothing, and fewer help nobody.
 const queueWorkers = 16
 
 // queueJob is the job that acts on all messages that the filter selects. Those that

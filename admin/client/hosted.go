@@ -30,7 +30,8 @@ func listing(f model.Filter, after string, limit int) url.Values {
 	return q
 }
 
-// pageSize is what Each asks for at once.
+// pageSize is what Each asks for at once. It is no parameter: it is the server's
+// limit, and pages are put together again.
 const pageSize = 1000
 
 // Each calls f with every entry of a listing. list is a method such as

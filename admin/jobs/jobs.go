@@ -60,7 +60,8 @@ type Task struct {
 	job  model.Job
 }
 
-// maxErrors is how many failures of single things are kept.
+// maxErrors is how many failures of single things are kept. It is no parameter:
+// whoever wants all of them finds each in the log.
 const maxErrors = 20
 
 // All says how many things there are to do, for a kind that goes through all of them
@@ -195,7 +196,8 @@ func (r *Runner) Cancel(ctx context.Context, actor string, id int64) (model.Job,
 	return j, nil
 }
 
-// retryAfter is when the jobs are looked for again after the database failed.
+// retryAfter is when the jobs are looked for again after the database failed. It is
+// no parameter: it only keeps a failing database from a busy loop.
 const retryAfter = 10 * time.Second
 
 // Run does jobs until ctx ends, and waits for those that run. They begin anew with
@@ -334,7 +336,8 @@ func (r *Runner) kind(name string) Func {
 	}
 }
 
-// saveEvery is how often it is written down how far a job is.
+// saveEvery is how often it is written down how far a job is. It is no parameter: a
+// kill costs a second of counting and no work, and Runner.Job knows more at once.
 const saveEvery = time.Second
 
 func (r *Runner) save(ctx context.Context, t *Task, stop <-chan struct{}) {
@@ -364,7 +367,8 @@ func (r *Runner) note(ctx context.Context, t *Task) {
 	})
 }
 
-// saveTimeout bounds the last note about a job.
+// saveTimeout bounds the last note about a job. It is no parameter: a database that
+// takes longer is not there, and the job begins anew with the next start.
 const saveTimeout = 10 * time.Second
 
 // end writes down how a job ended. One that the end of the service interrupted

@@ -116,7 +116,8 @@ type knownDomain struct {
 	err error
 }
 
-// maxKnownDomains bounds what such a transaction remembers.
+// maxKnownDomains bounds what such a transaction remembers. It is no parameter:
+// beyond it the database is asked, as it would be without.
 const maxKnownDomains = 10000
 
 // SetDomain changes a domain.

@@ -33,10 +33,12 @@ type Last struct {
 type lastKey struct{ mailbox, service string }
 
 // maxLast bounds the log-ins that wait to be written down. Beyond it a new mailbox
-// is not remembered: who is attacked has other worries.
+// is not remembered. It is no parameter: when half of it waits they are written
+// down at once, so it is reached only by a database that cannot be written.
 const maxLast = 100000
 
-// keepTimeout bounds the last writing.
+// keepTimeout bounds the last writing, of a process that ends. It is no parameter: a
+// database that takes longer is not there, and what is lost is a date.
 const keepTimeout = 5 * time.Second
 
 // remember notes a log-in; w.mu is held.
@@ -46,6 +48,9 @@ func (w *Watch) remember(mailbox string, s Session) {
 		return
 	}
 	w.last[k] = Last{mailbox, s.Service, s.Client, s.Since}
+	if len(w.last) == maxLast/2 {
+		w.hurry()
+	}
 }
 
 // keep writes down the last log-ins. What cannot be written waits.

@@ -16,8 +16,10 @@ import (
 // the client.
 var ErrRevoked = dsn.New(dsn.MailboxDisabled, "Mailbox was removed or disabled, has another password, or an administrator ended the session")
 
-// rest is the shortest time between two rounds of a Watch: a change ends
-// sessions well within a second, and thousands of changes cost few rounds.
+// rest is the shortest time between two rounds of a Watch: a change ends sessions
+// well within a second, and thousands of changes cost few rounds. It is no
+// parameter: it is far below what anybody notices, and the load of the rounds is
+// bounded by their own time.
 const rest = 200 * time.Millisecond
 
 // WatchOptions are what a Watch is made of.

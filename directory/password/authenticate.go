@@ -13,11 +13,13 @@ import (
 	"toastmaster/directory"
 )
 
-// MaxPassword is the longest password that is looked at, in octets. More is
-// refused unseen: hashing it would only cost time.
+// MaxPassword is the longest password that is looked at, in octets. More is refused
+// unseen: hashing it would only cost time. It is no parameter: it is above what any
+// client sends, and hashing has auth.argon2_memory.
 const MaxPassword = 1024
 
-// rehashTimeout bounds the write that follows a log-in.
+// rehashTimeout bounds the write that follows a log-in. It is no parameter: a hash
+// that was not replaced is replaced at the next log-in.
 const rehashTimeout = 2 * time.Second
 
 type successKey [sha256.Size]byte

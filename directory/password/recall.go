@@ -12,7 +12,8 @@ type LastLogin struct {
 	At     time.Time
 }
 
-// recallTimeout bounds the question that the first log-in to an account asks.
+// recallTimeout bounds the question that the first log-in to an account asks. It is
+// no parameter: without the answer the owner is a stranger for that once.
 const recallTimeout = 2 * time.Second
 
 // recall makes known from where the account logged in before this process

@@ -19,7 +19,8 @@ const (
 )
 
 // maxName is the longest name that is kept as it is. A peer chooses names, so a
-// longer one is kept by its hash.
+// longer one is kept by its hash. It is no parameter: the hash counts as well as the
+// name.
 const maxName = 64
 
 // Client is the key of one client, nobody for an exempt one.

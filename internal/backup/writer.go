@@ -266,7 +266,8 @@ func (s *Section) End() error {
 	return s.w.keep(false)
 }
 
-// syncEvery is how much time an interrupted backup may lose.
+// syncEvery is how much time an interrupted backup may lose. It is no parameter: a
+// backup that was interrupted takes the files over that it has.
 const syncEvery = 10 * time.Second
 
 // keep notes which sections are on disk, from time to time or now.

@@ -97,8 +97,9 @@ func (h *Host) isLocal(ip netip.Addr) bool {
 	return ReachOf(ip) == Self || slices.Contains(h.interfaces(), ip)
 }
 
-// interfaceAge is how long the list of the interfaces is good for. Addresses
-// come and go rarely, and reading them is a conversation with the kernel.
+// interfaceAge is how long the list of the interfaces is good for. Addresses come
+// and go rarely, and reading them is a conversation with the kernel. It is no
+// parameter: an address that came a moment ago matters only for mail to ourselves.
 const interfaceAge = 30 * time.Second
 
 func (h *Host) interfaces() []netip.Addr {

@@ -16,8 +16,8 @@ import (
 	"toastmaster/internal/vfs"
 )
 
-// keepFree is how many free segments Open leaves; the rest, from a busier time,
-// is given back to the disk.
+// keepFree is how many free segments Open leaves; the rest, from a busier time, is
+// given back to the disk. It is no parameter: more are made as they are needed.
 const keepFree = 4
 
 // ErrInUse is returned by Open when another process has the journal open.

@@ -97,7 +97,8 @@ type fieldSet struct {
 	current  bool // the last ref is still growing
 }
 
-// maxRefs bounds the occurrences kept of one header.
+// maxRefs bounds the occurrences kept of one header. It is no parameter: a message
+// with more is somebody's attack, and what is beyond is as if it were not there.
 const maxRefs = 10_000
 
 func (f *fieldSet) reset(envelope bool) {

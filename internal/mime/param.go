@@ -145,7 +145,9 @@ type piece struct {
 	value    span
 }
 
-// maxPieces bounds the pieces that are kept of one header field.
+// maxPieces bounds the pieces that are kept of one header field. It is no parameter:
+// a message with more is somebody's attack, and what is beyond is as if it were not
+// there.
 const maxPieces = 10_000
 
 // append reads all parameters and appends the list, NIL if there are none.

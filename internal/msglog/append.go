@@ -100,7 +100,8 @@ func hasUnprintable(s string) bool {
 	return false
 }
 
-// maxValue is the longest text of an event.
+// maxValue is the longest text of an event. It is no parameter: programs that read
+// logs cut at a few thousand octets a line.
 const maxValue = 1024
 
 // cut shortens what a peer may have made long.

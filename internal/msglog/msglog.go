@@ -140,7 +140,7 @@ func (l *Log) Health() error {
 
 // Close writes what waits and closes the file, or says within
 // Options.CloseTimeout that it cannot. Lines that come later go to standard
-// error, unbuffered.
+// error, unbuffered; whoever reads there has CloseTimeout once.
 func (l *Log) Close() error {
 	if l.out == nil {
 		return nil

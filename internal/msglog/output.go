@@ -20,6 +20,7 @@ type output struct {
 	closeTimeout time.Duration
 	clock        clock.Clock
 	metrics      *metrics
+	aside        *aside
 	// notice makes the line that says how many were dropped.
 	notice func(n int64) []byte
 
@@ -63,7 +64,7 @@ const stallTime = 3 * time.Second
 // defaultBuffer is Options.Buffer when that is zero.
 const defaultBuffer = 64 << 10
 
-// defaultCloseTimeout is how long Close and Reopen wait for the file.
+// defaultCloseTimeout is Options.CloseTimeout when that is zero.
 const defaultCloseTimeout = 3 * time.Second
 
 func openOutput(o Options, m *metrics) (*output, error) {
@@ -74,6 +75,7 @@ func openOutput(o Options, m *metrics) (*output, error) {
 	out := &output{
 		name: o.File, limit: o.Buffer, delay: o.Flush, closeTimeout: o.CloseTimeout, clock: o.Clock, metrics: m,
 		changed: make(chan struct{}), notice: func(int64) []byte { return nil },
+		aside: &aside{out: os.Stderr, clock: o.Clock},
 	}
 	if out.limit <= 0 {
 		out.limit = defaultBuffer
@@ -137,7 +139,7 @@ func (w *writer) drain() {
 		}
 		n, err := w.file.Write(lines)
 		if first := w.o.wrote(w, lines[n:], err); first && w.our {
-			fmt.Fprintln(os.Stderr, "toastmaster: log lines are lost:", err)
+			w.o.aside.say(fmt.Appendln(nil, "toastmaster: log lines are lost:", err), 0)
 		}
 		if w.spare = lines; cap(lines) > maxKept {
 			w.spare = nil
@@ -145,7 +147,8 @@ func (w *writer) drain() {
 	}
 }
 
-// maxKept is up to which size the memory of written lines is kept for more.
+// maxKept is up to which size the memory of written lines is kept for more. It is
+// no parameter: it bounds nothing but what is not given back, beside log.buffer.
 const maxKept = 256 << 10
 
 // take hands all waiting lines to w.
@@ -222,11 +225,15 @@ func (o *output) Write(line []byte) (int, error) {
 // at once.
 func (o *output) add(line []byte, urgent bool) {
 	o.mu.Lock()
-	defer o.mu.Unlock()
 	if o.closed {
-		o.afterClose(line)
+		orphan := o.orphan
+		o.mu.Unlock()
+		if !orphan {
+			o.aside.say(line, o.closeTimeout) // the last words of a process
+		}
 		return
 	}
+	defer o.mu.Unlock()
 	full := len(o.buf)+len(line) > o.limit
 	if len(line) > o.limit { // a stack; it fits nowhere else
 		full = len(o.buf) > o.limit
@@ -244,13 +251,6 @@ func (o *output) add(line []byte, urgent bool) {
 		o.writer.prod(true)
 	case first:
 		o.writer.prod(false)
-	}
-}
-
-// afterClose is for the last words of a process.
-func (o *output) afterClose(line []byte) {
-	if !o.orphan {
-		_, _ = os.Stderr.Write(line)
 	}
 }
 

@@ -27,7 +27,8 @@ type textHandler struct {
 // textFields is a line being made.
 type textFields struct{ b []byte }
 
-// maxLine is the size up to which the memory of a line is kept.
+// maxLine is the size up to which the memory of a line is kept. It is no parameter:
+// it bounds memory that is kept, and no line.
 const maxLine = 8 << 10
 
 func (h *textHandler) get() *textFields {

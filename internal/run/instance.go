@@ -264,7 +264,7 @@ func (i *Instance) openLog(context.Context) error {
 		file = i.config.Path(file)
 	}
 	log, err := msglog.Open(msglog.Options{
-		Format: c.Format, Timestamps: c.Timestamps, Hostname: i.config.Main.Hostname, Level: c.Level, File: file, Buffer: int(c.Buffer), Flush: c.Flush,
+		Format: c.Format, Timestamps: c.Timestamps, Hostname: i.config.Main.Hostname, Level: c.Level, File: file, Buffer: int(c.Buffer), Flush: c.Flush, CloseTimeout: c.CloseTimeout,
 		Registry: i.metrics, Clock: i.clock,
 	})
 	if err != nil {

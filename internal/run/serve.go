@@ -18,7 +18,9 @@ import (
 )
 
 // stopGrace is what the stop of a stage may take beyond the drain of its
-// connections: closing what does not end, reports that are being queued.
+// connections: closing what does not end, reports that are being queued. It is no
+// parameter: it is for what should take no time; drain_timeout and qmgr.end_timeout
+// are an operator's.
 const stopGrace = time.Minute
 
 // StopTimeout bounds the stop of one stage. It is longer than any drain and
@@ -172,11 +174,12 @@ func (i *Instance) fenced(step string, f func() error) error {
 	return service.Fenced(i.log, f, "service", "toastmaster", "step", step)
 }
 
-// sayTimeout is how long the service waits for a reader of standard error.
+// sayTimeout is how long the service waits for a reader of standard error or output.
+// It is no parameter: a terminal or a service manager that reads takes microseconds.
 const sayTimeout = time.Second
 
-// Say writes to standard error, and goes on when nobody reads there; the writer
-// then ends with the process.
+// Say writes to standard error or output, and goes on when nobody reads there; the
+// writer then ends with the process.
 func Say(clk clock.Clock, w io.Writer, text string) {
 	done := make(chan struct{})
 	go func() {

@@ -8,7 +8,9 @@ import (
 	gosasl "github.com/emersion/go-sasl"
 )
 
-// maxValue bounds a name or password, in octets. RFC 4616 demands 255.
+// maxValue bounds a name or password, in octets. RFC 4616 demands 255. It is no
+// parameter: directory/password.MaxPassword is the same, and no name of a mailbox is
+// longer.
 const maxValue = 1024
 
 // plain is PLAIN: authzid NUL authcid NUL password, in one response.

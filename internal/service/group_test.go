@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -264,6 +265,35 @@ func TestNotifier(t *testing.T) {
 	none := NewNotifier(func(string) string { return "" })
 	if none != nil || none.Ready() != nil {
 		t.Error("without NOTIFY_SOCKET there is nobody to tell")
+	}
+}
+
+// TestAStalledServiceManager does not keep the process from stopping.
+func TestAStalledServiceManager(t *testing.T) {
+	t.Parallel()
+	path := t.TempDir() + "/notify"
+	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = socket.Close() }()
+	n := NewNotifier(func(string) string { return path })
+	done := make(chan error, 1)
+	go func() {
+		for { // until there is no room for more
+			if err := n.Ready(); err != nil {
+				done <- err
+				return
+			}
+		}
+	}()
+	select {
+	case err := <-done:
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Error(err)
+		}
+	case <-time.After(time.Minute):
+		t.Error("it waits for ever")
 	}
 }
 

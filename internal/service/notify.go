@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -37,6 +38,10 @@ func (n *Notifier) Reloading() error {
 // Stopping says that the drain has begun.
 func (n *Notifier) Stopping() error { return n.send("STOPPING=1") }
 
+// notifyTimeout bounds a message to the service manager. It is no parameter: the
+// socket has room for hundreds, and one that takes none does so for minutes.
+const notifyTimeout = time.Second
+
 func (n *Notifier) send(state string) error {
 	if n == nil {
 		return nil
@@ -46,6 +51,10 @@ func (n *Notifier) send(state string) error {
 		return err
 	}
 	defer func() { _ = c.Close() }()
+	// A service manager that has stalled must not keep the process from stopping.
+	if err := c.SetWriteDeadline(time.Now().Add(notifyTimeout)); err != nil {
+		return err
+	}
 	_, err = c.Write([]byte(state))
 	return err
 }

@@ -54,8 +54,8 @@ type Server struct {
 // return. It is for handlers that are broken, so it is no parameter.
 const closeGrace = 5 * time.Second
 
-// busyTimeout bounds the write of Busy; the send buffer is empty, so it never
-// waits for an honest client.
+// busyTimeout bounds the write of Busy; the send buffer is empty, so it never waits
+// for an honest client.
 const busyTimeout = time.Second
 
 // Name is ServiceName.

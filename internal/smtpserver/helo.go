@@ -6,7 +6,8 @@ import (
 	"toastmaster/internal/dsn"
 )
 
-// maxHelo bounds the name that goes into Received and the log, in octets.
+// maxHelo bounds the name that goes into Received and the log, in octets. It is no
+// parameter: a domain name has no more (RFC 1035).
 const maxHelo = 255
 
 // helo is HELO (RFC 5321 section 4.1.1.1).

@@ -81,8 +81,8 @@ func (h *headWriter) flush() error {
 	return err
 }
 
-// maxMailboxMarks bounds the ">" before "From " that are looked at, and the
-// blanks behind it.
+// maxMailboxMarks bounds the ">" before "From " that are looked at, and the blanks
+// behind it. It is no parameter: a line with more is text, and stays what it is.
 const maxMailboxMarks = 64
 
 // mailboxSeparator says whether a line that begins so is one of mbox; known is

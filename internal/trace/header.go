@@ -6,8 +6,9 @@ import (
 	"toastmaster/internal/addr"
 )
 
-// maxDelivered bounds the addresses that are remembered: a message with more
-// meets the hop limit.
+// maxDelivered bounds the addresses that are remembered: a message with more meets
+// the hop limit. It is no parameter: see lmtpd.hop_count_limit for the limit that an
+// operator sets.
 const maxDelivered = 200
 
 // Delivered are the addresses in the Delivered-To fields of a message. The zero

@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lastWords is how long what is being written to a peer that was cut may still
-// take.
+// lastWords is how long what is being written to a peer that was cut may still take.
+// It is no parameter: a peer that was cut has nothing more to expect.
 const lastWords = time.Second
 
 // Link is a connection whose waits have a deadline and can be ended by other

@@ -111,6 +111,9 @@ func (s *session) fetchMessage(q *fetchRequest, seq uint32, newFlags bool) error
 	case q.structure:
 		err = s.loadStructure(seq)
 	}
+	if err == nil && q.content {
+		err = s.notTooMuch(q)
+	}
 	if err != nil {
 		return err
 	}
@@ -145,6 +148,36 @@ func (s *session) fetchMessage(q *fetchRequest, seq uint32, newFlags bool) error
 		out = appendFlags(out, m.Flags, m.Recent)
 	}
 	s.c.put(append(out, ")\r\n"...))
+	return nil
+}
+
+// alwaysSent is how much of a message is sent whatever its size, so that a client may
+// ask for the fields of a small one by as many items as it likes. It is no parameter:
+// imapd.max_fetch_copies is.
+const alwaysSent = 1 << 20
+
+// notTooMuch refuses items that would send a message again and again: pieces that
+// overlap, or fields under many spellings. It knows from the structure, before the
+// first octet; fields count as the whole header.
+func (s *session) notTooMuch(q *fetchRequest) error {
+	copies := s.srv.config.MaxFetchCopies
+	if len(q.items) <= copies {
+		return nil // none is larger than the message
+	}
+	left := max(s.message.WireSize*int64(copies), alwaysSent)
+	for i := range q.items {
+		item := &q.items[i]
+		if item.kind != itemSection {
+			continue
+		}
+		if r, ok := s.message.Section(item.path, item.what); ok {
+			_, length := item.piece(r.Wire)
+			left -= length
+		}
+		if left < 0 {
+			return no("LIMIT", "Too much of one message, many times over")
+		}
+	}
 	return nil
 }
 

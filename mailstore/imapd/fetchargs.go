@@ -212,8 +212,8 @@ func (q *fetchRequest) add(item fetchItem) {
 	q.items = append(q.items, item)
 }
 
-// maxPath is how deep a section number may go; deeper than mime's MaxDepth
-// there is nothing.
+// maxPath is how deep a section number may go; deeper than mime's MaxDepth there is
+// nothing. It is no parameter: no message is scanned deeper.
 const maxPath = 100
 
 // section reads "[1.2.HEADER.FIELDS (From To)]".

@@ -30,7 +30,8 @@ type pattern struct {
 	inbox        *pattern // for the name that has no case; nil if it is the same
 }
 
-// maxLiterals is longer than a mailbox name can be.
+// maxLiterals is longer than a mailbox name can be. It is no parameter: no name of a
+// mailbox has so many.
 const maxLiterals = 1024
 
 func newPattern(text string, separator byte) *pattern {

@@ -150,8 +150,8 @@ func (s *session) tooLong() {
 	s.mistake()
 }
 
-// allMistakes is how many times imapd.max_bad_commands a session may have in
-// all.
+// allMistakes is how many times imapd.max_bad_commands a session may have in all. It
+// is no parameter: imapd.max_bad_commands scales it.
 const allMistakes = 10
 
 // mistake counts a command that was no command; too many end the session. A

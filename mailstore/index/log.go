@@ -286,7 +286,8 @@ func (l *Log) follow(ctx context.Context, s *State) (bool, error) {
 	return true, nil
 }
 
-// maxHeld bounds what a log holds in memory on a full disk.
+// maxHeld bounds what a log holds in memory on a full disk. It is no parameter:
+// beyond it changes fail, as they do on any full disk.
 const maxHeld = 1 << 20
 
 // Append writes b and applies it to s. The lock is held and s is caught up. On a

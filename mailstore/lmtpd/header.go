@@ -8,8 +8,9 @@ import (
 	"toastmaster/internal/trace"
 )
 
-// maxHeld is how much of a header line is held back until it is known what it
-// is, in octets. The rest of a longer one passes, or is dropped, as it comes.
+// maxHeld is how much of a header line is held back until it is known what it is, in
+// octets. The rest of a longer one passes, or is dropped, as it comes. It is no
+// parameter: no field that is looked at is longer.
 const maxHeld = 2048
 
 // header passes a message with LF line ends on to w, without the Return-Path

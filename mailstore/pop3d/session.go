@@ -178,8 +178,8 @@ func (s *session) line(text string) {
 // dot ends a multi-line reply.
 func (s *session) dot() { _, _ = s.wire.Out.WriteString(".\r\n") }
 
-// maxAllMistakes is how many times pop3d.max_bad_commands a session may have in
-// all.
+// maxAllMistakes is how many times pop3d.max_bad_commands a session may have in all.
+// It is no parameter: pop3d.max_bad_commands scales it.
 const maxAllMistakes = 10
 
 // mistake answers a command that is wrong and counts it. A good command begins

@@ -11,9 +11,10 @@ import (
 	"toastmaster/internal/header"
 )
 
-// maxAuthors is how many addresses the From and Sender fields of a message may
-// show; each costs a lookup. Messages with several authors are rare, and with
-// more than a handful unheard of.
+// maxAuthors is how many addresses the From and Sender fields of a message may show;
+// each costs a lookup. Messages with several authors are rare, and with more than a
+// handful unheard of. It is no parameter: a message with more is refused, whoever
+// wrote it; nobody has so many.
 const maxAuthors = 50
 
 // author refuses a message of a user whose header shows somebody else of

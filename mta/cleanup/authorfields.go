@@ -30,7 +30,8 @@ func (f authorField) shown() string {
 	return strings.Join(words, "-")
 }
 
-// maxAuthorField bounds a field, in octets; RFC 5322 allows 998 in a line.
+// maxAuthorField bounds a field, in octets; RFC 5322 allows 998 in a line. It is no
+// parameter: a field with more is refused; fifty addresses have less.
 const maxAuthorField = 16 << 10
 
 var errAuthorTooLong = errors.New("author field too long")

@@ -26,7 +26,8 @@ func (facts) line(m *message, l *header.Line) {
 	}
 }
 
-// maxMessageID bounds the Message-ID in the log, in octets.
+// maxMessageID bounds the Message-ID in the log, in octets. It is no parameter: it
+// is for people and programs that read the log, and identifies nothing here.
 const maxMessageID = 250
 
 // printable is a header value fit for the log.

@@ -68,7 +68,8 @@ func (m *Manager) age(item *queue.Item, now time.Time) time.Duration {
 }
 
 // maxCountedAttempts bounds the sum in age; by then every lifetime is over or the
-// message is tried for ever.
+// message is tried for ever. It is no parameter: it bounds arithmetic
+// and no attempt.
 const maxCountedAttempts = 100_000
 
 // backoff is how long a message of that age waits.

@@ -22,8 +22,9 @@ type reply struct {
 	lines []string
 }
 
-// maxText is how much text of a reply is kept. EHLO's needs less than this;
-// what is read beyond it counts against the limit but needs no memory.
+// maxText is how much text of a reply is kept. EHLO's needs less than this; what is
+// read beyond it counts against the limit but needs no memory. It is no parameter:
+// it is what a report shows of another host's words.
 const maxText = 16 << 10
 
 var (

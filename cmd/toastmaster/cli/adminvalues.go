@@ -157,7 +157,8 @@ func formatQuota(n int64) string {
 	return configs.FormatSize(n)
 }
 
-// maxSecretLine bounds what is read as a password.
+// maxSecretLine bounds what is read as a password. It is no parameter: no password
+// is longer (directory/password.MaxPassword).
 const maxSecretLine = 4096
 
 // readLine reads the first line of r, without its end.

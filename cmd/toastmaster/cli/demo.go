@@ -18,6 +18,7 @@ import (
 	"toastmaster/admin/client"
 	"toastmaster/admin/model"
 	"toastmaster/configs"
+	"toastmaster/internal/clock"
 	"toastmaster/internal/identity"
 	"toastmaster/internal/run"
 )
@@ -114,7 +115,7 @@ func welcome(ctx context.Context, env *Environment, c *configs.Config) error {
 	if err := createDemo(ctx, api, passwords); err != nil {
 		return err
 	}
-	fmt.Fprint(env.Stdout, demoText(c, passwords))
+	run.Say(clock.System{}, env.Stdout, demoText(c, passwords))
 	return nil
 }
 

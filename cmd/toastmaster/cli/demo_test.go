@@ -1,12 +1,15 @@
 package cli
 
 import (
+	"context"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"toastmaster/configs"
 	"toastmaster/internal/identity"
@@ -82,5 +85,48 @@ func TestMoveDemo(t *testing.T) {
 	o.PortBase = 4000
 	if err := moveDemo(file, o); err == nil {
 		t.Error("somebody's file was written over")
+	}
+}
+
+// TestADemoWhoseOutputNobodyReads serves and stops all the same.
+func TestADemoWhoseOutputNobodyReads(t *testing.T) {
+	t.Parallel()
+	ports, err := proc.Reserve()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ports.Release()
+	o := demoOptions()
+	o.Dir, o.PortBase = t.TempDir(), ports.Base
+	c, err := run.Initialise(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader, stalled := io.Pipe()
+	defer reader.Close()
+	env := &Environment{Stdout: stalled, Stderr: stalled, Getenv: func(string) string { return "" }}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	welcomed, done := make(chan error, 1), make(chan error, 1)
+	go func() {
+		done <- serve(ctx, env, c, func(ctx context.Context) error {
+			err := welcome(ctx, env, c)
+			welcomed <- err
+			return err
+		})
+	}()
+	for _, step := range []struct {
+		name string
+		c    chan error
+	}{{"the welcome", welcomed}, {"the stop", done}} {
+		select {
+		case err := <-step.c:
+			if err != nil {
+				t.Errorf("%s: %v", step.name, err)
+			}
+		case <-time.After(time.Minute):
+			t.Fatalf("%s waits for a reader", step.name)
+		}
+		cancel()
 	}
 }

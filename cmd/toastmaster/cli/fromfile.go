@@ -24,7 +24,8 @@ const (
 	dryChunk  = 5000
 )
 
-// maxLogicalLine bounds a line with those that continue it.
+// maxLogicalLine bounds a line with those that continue it. It is no parameter: no
+// alias has so many targets; it is for a file that is no list.
 const maxLogicalLine = 1 << 20
 
 // fromFlags are those of a command that adds what a file names.
@@ -184,7 +185,8 @@ func eachLogicalLine(in io.Reader, apart string, f func(line int, words []string
 	return flush()
 }
 
-// maxWords bounds a line with those that continue it.
+// maxWords bounds a line with those that continue it. It is no parameter: no
+// alias has so many targets (admin/model.MaxTargets).
 const maxWords = 100000
 
 func (r *fromRun[T]) add(e fromEntry[T]) {

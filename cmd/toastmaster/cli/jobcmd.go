@@ -24,7 +24,7 @@ func backgroundFlag(cmd *cobra.Command, background *bool) {
 }
 
 // restartPatience is how long the service may be away while somebody waits for a
-// job.
+// job. It is no parameter: it is for who looks on, and the job does not hear of it.
 const restartPatience = time.Minute
 
 // follow waits for a job and shows how far it is. done says what it has done; it is

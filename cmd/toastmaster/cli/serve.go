@@ -22,7 +22,7 @@ func newServeCommand(env *Environment) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := env.Config()
 			if err != nil {
-				return err
+				return lastWords(env, err)
 			}
 			return lastWords(env, serve(cmd.Context(), env, c, nil))
 		},
