@@ -12,6 +12,7 @@ import (
 	"toastmaster/admin/store"
 	"toastmaster/configs"
 	"toastmaster/directory"
+	"toastmaster/internal/addr"
 	"toastmaster/internal/anvil"
 	"toastmaster/internal/clock"
 	"toastmaster/internal/msglog"
@@ -79,6 +80,8 @@ type Options struct {
 	Usage func(ctx context.Context, m directory.Mailbox) (bytes, messages int64, err error)
 	// Services is the state of the running services.
 	Services func() []model.Service
+	// Decide is what the mail services would decide about an address.
+	Decide func(ctx context.Context, a addr.Address) directory.Decision
 	// Reload does what SIGHUP does, and names the parameters that wait for a
 	// restart.
 	Reload func(ctx context.Context) ([]string, error)

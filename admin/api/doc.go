@@ -13,6 +13,7 @@
 //	       /api/v1/mailboxes/{address}      the same; POST .../bulk adds many
 //	       /api/v1/aliases/{address}        the same; "@domain" is a catch-all
 //	       /api/v1/relocated/{address}      the same
+//	GET    /api/v1/addresses/{address}      what would happen to mail for it
 //	GET    /api/v1/queue                    list; after, limit, place, sender, recipient
 //	GET    /api/v1/queue/remains            damaged files that belong to no message
 //	GET    /api/v1/queue/ids                the IDs of all messages

@@ -106,6 +106,9 @@ func (s *Server) register(a huma.API) {
 
 	add(h, a, post, "/mailboxes/purge", "purge-mailboxes", "mailboxes", "Remove mailboxes with all their mail, in the background", authz.Write, onSystem, h.purgeMailboxes)
 	add(h, a, get, "/mailboxes/{address}/status", "mailbox-status", "mailboxes", "What a mailbox holds, and who uses it", authz.Read, (*AddressInput).target, h.mailboxStatus)
+	if h.o.Decide != nil {
+		add(h, a, get, "/addresses/{address}", "check-address", "addresses", "What would happen to mail for an address", authz.Read, (*AddressInput).target, h.checkAddress)
+	}
 	if h.o.Sessions != nil {
 		add(h, a, get, "/sessions", "list-sessions", "sessions", "List the sessions that are logged in", authz.Read, onSystem, h.listSessions)
 		add(h, a, post, "/sessions/kick", "kick-sessions", "sessions", "End sessions; they may log in again", authz.Write, onSystem, h.kick)

@@ -204,3 +204,8 @@ func (c *Client) AddRelocations(ctx context.Context, in []model.NewRelocated, dr
 func (c *Client) AddDomains(ctx context.Context, in []model.NewDomain, dry bool) (model.BulkResponse, error) {
 	return bulk(ctx, c, "domains", in, dry)
 }
+
+// Check says what would happen to mail for an address.
+func (c *Client) Check(ctx context.Context, address string) (model.Decision, error) {
+	return call[model.Decision](ctx, c, request{method: http.MethodGet, path: path("addresses", address)})
+}

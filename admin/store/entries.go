@@ -23,8 +23,9 @@ func (t *tx) directory() *directory.Directory {
 	return directory.New(entries{query: t.Query, domain: t.domain}, t.delimiters)
 }
 
-// directory is what the mail services see.
-func (s *Store) directory() *directory.Directory {
+// Directory is what the mail services see, by way of the tables and without a
+// cache.
+func (s *Store) Directory() *directory.Directory {
 	return directory.New(entries{query: s.reader.Query, domain: s.domain}, s.o.Delimiters)
 }
 

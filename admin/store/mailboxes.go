@@ -210,7 +210,7 @@ func (s *Store) MayRemoveMailbox(ctx context.Context, address string) error {
 	if err != nil {
 		return nil // no mailbox's address
 	}
-	d := s.directory()
+	d := s.Directory()
 	own, err := d.Recipient(ctx, a)
 	switch outcome := directory.OutcomeOf(err); {
 	case outcome == directory.NotFound, outcome == directory.Found && !own.Matched.Equal(a):

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -19,31 +20,10 @@ import (
 // TestContractThroughTheStore: what the write side wrote, the directory reads.
 func TestContractThroughTheStore(t *testing.T) {
 	t.Parallel()
-	ctx := context.Background()
 	tabletest.Run(t, tabletest.Subject{
 		Healthy: func(t *testing.T, data static.Data) directory.Backend {
 			b := newBench(t)
-			for _, alias := range []bool{false, true} {
-				for _, d := range data.Domains {
-					if alias == (d.AliasOf != "") {
-						in := model.NewDomain{Name: d.Name, AliasOf: d.AliasOf, DomainChange: model.DomainChange{Enabled: &d.Enabled}}
-						must(b.AddDomain(ctx, me, in))(t)
-					}
-				}
-			}
-			for _, a := range data.Accounts {
-				m := a.Mailbox
-				in := model.NewMailbox{Address: m.Address.String(), MailboxChange: model.MailboxChange{
-					PasswordHash: &a.PasswordHash, QuotaBytes: &m.QuotaBytes, QuotaMessages: &m.QuotaMessages, Enabled: &m.Enabled,
-				}}
-				must(b.AddMailbox(ctx, me, in))(t)
-			}
-			for from, to := range data.Aliases {
-				must(b.AddAlias(ctx, me, model.NewAlias{Address: from, AliasChange: model.AliasChange{Targets: to}}))(t)
-			}
-			for from, to := range data.Relocated {
-				must(b.AddRelocated(ctx, me, model.NewRelocated{Address: from, RelocatedChange: model.RelocatedChange{MovedTo: to}}))(t)
-			}
+			b.fill(t, data, false)
 			d, err := dirsql.Open(b.path, configs.Default().Directory)
 			if err != nil {
 				t.Fatal(err)
@@ -54,7 +34,66 @@ func TestContractThroughTheStore(t *testing.T) {
 		Failing: func(_ *testing.T, outcome directory.Outcome) directory.Backend {
 			return static.Broken{Outcome: outcome}
 		},
+		Refuses: true,
 	})
+}
+
+// fill writes data through the store, and gives it back without what the store
+// refuses: that is no mistake when lax.
+func (b *bench) fill(t *testing.T, data static.Data, lax bool) static.Data {
+	t.Helper()
+	ctx := context.Background()
+	for _, alias := range []bool{false, true} {
+		for _, d := range data.Domains {
+			if alias == (d.AliasOf != "") {
+				in := model.NewDomain{Name: d.Name, AliasOf: d.AliasOf, DomainChange: model.DomainChange{Enabled: &d.Enabled}}
+				must(b.AddDomain(ctx, me, in))(t)
+			}
+		}
+	}
+	for _, a := range data.Accounts {
+		m := a.Mailbox
+		in := model.NewMailbox{Address: m.Address.String(), MailboxChange: model.MailboxChange{
+			PasswordHash: &a.PasswordHash, QuotaBytes: &m.QuotaBytes, QuotaMessages: &m.QuotaMessages, Enabled: &m.Enabled,
+		}}
+		must(b.AddMailbox(ctx, me, in))(t)
+	}
+	taken := map[string][]string{}
+	for from, to := range data.Aliases {
+		_, err := b.AddAlias(ctx, me, model.NewAlias{Address: from, AliasChange: model.AliasChange{Targets: to}})
+		switch {
+		case err == nil:
+			taken[from] = to
+		case !lax || model.KindOf(err) != model.Invalid && model.KindOf(err) != model.OverLimit:
+			t.Fatalf("%s: %v", from, err)
+		}
+	}
+	data.Aliases = taken
+	for from, to := range data.Relocated {
+		must(b.AddRelocated(ctx, me, model.NewRelocated{Address: from, RelocatedChange: model.RelocatedChange{MovedTo: to}}))(t)
+	}
+	return data
+}
+
+// TestRandomThroughTheStore: what the store took, the mail services, the checks of
+// a change and a table in memory decide alike.
+func TestRandomThroughTheStore(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(3) {
+		b := newBench(t)
+		data := b.fill(t, tabletest.Random(rand.New(rand.NewPCG(seed, 3))), true)
+		want := must(static.New(data))(t)
+		d := must(dirsql.Open(b.path, configs.Default().Directory))(t)
+		t.Cleanup(func() { d.Close() })
+		tabletest.Same(t, want, directory.New(d, data.Delimiters))
+		own := b.Store.Directory()
+		for _, a := range tabletest.Universe() {
+			q := directory.Question{Aliases: directory.Limits{Depth: 4, Addresses: 10}}
+			if w, g := want.Decide(t.Context(), a, q), own.Decide(t.Context(), a, q); w.Verdict != g.Verdict || !slices.Equal(w.Addresses, g.Addresses) {
+				t.Errorf("%s: %s %v, want %s %v", a, g.Verdict, g.Addresses, w.Verdict, w.Addresses)
+			}
+		}
+	}
 }
 
 func TestAuditIsComplete(t *testing.T) {

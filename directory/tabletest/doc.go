@@ -7,6 +7,7 @@
 //
 // The four answers and that they are not mixed; the order whole address,
 // without extension, catch-all; alias domains; relocated addresses; disabled
-// domains and mailboxes; folding; several targets in their order; log-in names.
+// domains and mailboxes; folding; several targets in their order; log-in names; and
+// the decisions about random data, which are those of a table in memory.
 // It is imported by tests only.
 package tabletest

@@ -18,6 +18,9 @@ type Subject struct {
 	// Failing makes one that answers everything with outcome, Unavailable or
 	// Misconfigured, for a reason that occurs in life.
 	Failing func(t *testing.T, outcome directory.Outcome) directory.Backend
+	// Refuses says that Healthy cannot hold everything, such as aliases that lead
+	// to themselves: then it is not asked for random data.
+	Refuses bool
 }
 
 // Data is the hosted data of the suite, for tests around it.
@@ -64,6 +67,9 @@ func Run(t *testing.T, s Subject) {
 	t.Run("mailbox", func(t *testing.T) { mailbox(t, d) })
 	t.Run("targets", func(t *testing.T) { targets(t, d) })
 	t.Run("accounts", func(t *testing.T) { accounts(t, d) })
+	if !s.Refuses {
+		t.Run("random", func(t *testing.T) { random(t, s) })
+	}
 	t.Run("no delimiter", func(t *testing.T) {
 		plain := directory.New(back, "")
 		_, err := plain.Recipient(context.Background(), address(t, "alice+x@example.test"))

@@ -46,6 +46,7 @@ func openAdmin(i *Instance) (service.Service, error) {
 			u, err := i.mail.Usage(ctx, mailstore.AccountOf(m))
 			return u.Bytes, u.Messages, storePresence(err)
 		},
+		Decide: i.decide,
 		Reload: i.askReload,
 		HasMail: func(_ context.Context, m directory.Mailbox) (bool, error) {
 			there, err := i.mail.HasAccount(mailstore.AccountOf(m))

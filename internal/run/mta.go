@@ -5,6 +5,7 @@ import (
 
 	"toastmaster/configs"
 	"toastmaster/directory"
+	"toastmaster/internal/addr"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/service"
 	"toastmaster/internal/smtpserver"
@@ -42,9 +43,7 @@ func (i *Instance) newSMTPD() (*smtpd.Daemon, error) {
 		Params: i.config.SMTPD, Hostname: i.config.Main.Hostname, Trusted: i.trusted,
 		Directory: i.directory, Aliases: aliasLimits(i.config.Cleanup), Authenticate: i.auth.Authenticate,
 		Logins: i.sessions, Counter: i.anvil, Ours: i.host.HasLiteral,
-		Fits: func(ctx context.Context, m directory.Mailbox, size int64) *dsn.Error {
-			return mailstore.DSN(i.mail.Fits(ctx, mailstore.AccountOf(m), size))
-		},
+		Fits:               i.fits,
 		OverQuotaTemporary: i.config.Qmgr.OverQuotaTemporary,
 		Room:               i.queue.Room, Submitter: i.cleanup, Spool: i.queue.Spool(), TLS: i.tls, HandshakeTimeout: i.config.TLS.HandshakeTimeout,
 		Log: i.log, Clock: i.clock,
@@ -53,6 +52,18 @@ func (i *Instance) newSMTPD() (*smtpd.Daemon, error) {
 		o.Resolver = smtp.NewResolver(i.config.SMTP.Resolver)
 	}
 	return smtpd.New(o)
+}
+
+// fits says whether a message has room in a mailbox.
+func (i *Instance) fits(ctx context.Context, m directory.Mailbox, size int64) *dsn.Error {
+	return mailstore.DSN(i.mail.Fits(ctx, mailstore.AccountOf(m), size))
+}
+
+// decide is what smtpd decides about an address.
+func (i *Instance) decide(ctx context.Context, a addr.Address) directory.Decision {
+	return i.directory.Decide(ctx, a, directory.Question{
+		Aliases: aliasLimits(i.config.Cleanup), Fits: i.fits, OverQuotaTemporary: i.config.Qmgr.OverQuotaTemporary,
+	})
 }
 
 func openSMTPD(i *Instance) (service.Service, error) {

@@ -24,6 +24,7 @@ import (
 	"toastmaster/directory"
 	"toastmaster/directory/password"
 	"toastmaster/directory/sql"
+	"toastmaster/internal/addr"
 	"toastmaster/internal/clock"
 	"toastmaster/internal/msglog"
 	"toastmaster/internal/service"
@@ -66,13 +67,16 @@ func newShell(t *testing.T) *shell {
 	if err != nil {
 		t.Fatal(err)
 	}
-	kept, err := store.New(store.Options{Writer: w, Reader: r, Hasher: password.NewHasher(c.Auth), Clock: clock.System{}, Workers: 2, Aliases: directory.Limits{Depth: 10, Addresses: 1000}})
+	kept, err := store.New(store.Options{Writer: w, Reader: r, Hasher: password.NewHasher(c.Auth), Clock: clock.System{}, Workers: 2, Delimiters: "+", Aliases: directory.Limits{Depth: 10, Addresses: 1000}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	s, err := api.New(api.Options{
 		Params: c.Admin, Log: msglog.Discard(), Clock: clock.System{}, Listeners: []service.Listener{{Listener: l}},
 		Store: kept,
+		Decide: func(ctx context.Context, a addr.Address) directory.Decision {
+			return kept.Directory().Decide(ctx, a, directory.Question{Aliases: directory.Limits{Depth: 10, Addresses: 1000}})
+		},
 		Services: func() []model.Service {
 			if s := sh.services.Load(); s != nil {
 				return *s
@@ -120,6 +124,32 @@ func (s *shell) wants(parts []string, args ...string) {
 			s.t.Errorf("%v: no %q in\n%s", args, p, out)
 		}
 	}
+}
+
+func TestCheckAddresses(t *testing.T) {
+	t.Parallel()
+	s := newShell(t)
+	s.run(0, "", "domain", "add", "a.test")
+	s.run(0, "x", "mailbox", "add", "alice@a.test", "--password-stdin")
+	s.run(0, "", "alias", "add", "all@a.test", "alice@a.test", "far@b.test")
+	s.run(0, "", "relocated", "add", "bob@a.test", "bob@b.test")
+	s.wants([]string{
+		"ADDRESS", "alice+x@a.test  deliver  alice@a.test", "all@a.test      forward  alice@a.test, far@b.test", "x@b.test        foreign  another host",
+	}, "check", "alice+x@a.test", "all@a.test", "x@b.test")
+	s.wants([]string{`"verdict": "deliver"`, `"extension": "x"`, `"matched": "alice@a.test"`}, "check", "--json", "alice+x@a.test")
+	out, errs := s.run(1, "", "check", "nobody@a.test", "alice@a.test", "bob@a.test")
+	for _, want := range []string{"550 5.1.1 User unknown", "deliver", "551 5.1.6 User has moved; please try <bob@b.test>"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in %s", want, out)
+		}
+	}
+	if !strings.Contains(errs, "2 addresses are refused now") {
+		t.Error(errs)
+	}
+	if _, errs := s.run(1, "", "check", "a b@a.test"); !strings.Contains(errs, "a b@a.test: ") {
+		t.Error(errs)
+	}
+	s.run(2, "", "check")
 }
 
 func TestHostedDataCommands(t *testing.T) {
