@@ -53,40 +53,69 @@ var testQueries = Queries{
 	"remove": "DELETE FROM x", "no table": "SELECT 1 FROM none", "bad": "SELEC",
 }
 
-func open(t *testing.T) (path string, w, r *Pool) {
-	t.Helper()
-	path = filepath.Join(t.TempDir(), "x.db")
-	if err := os.WriteFile(path, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	pool := func(write bool) *Pool {
-		on, err := SQLite{}.Open(t.Context(), Options{Source: path, Write: write, Connections: 2, BusyTimeout: 10 * time.Millisecond})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { on.Close() })
-		return NewPool(on, SQLite{}, testQueries)
-	}
-	w = pool(true)
-	if _, err := w.db.Exec("CREATE TABLE x (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)"); err != nil {
-		t.Fatal(err)
-	}
-	return path, w, pool(false)
+// dialectBed is a dialect under test.
+type dialectBed struct {
+	dialect Dialect
+	// open makes an empty database and says where it is.
+	open func(t *testing.T) string
+	// table makes x (id, name), with ids of its own.
+	table string
 }
 
-// TestTransactions: with Many and without, the same.
-func TestTransactions(t *testing.T) {
-	t.Parallel()
-	for _, many := range []bool{false, true} {
-		_, w, r := open(t)
-		ctx := t.Context()
-		tx, err := w.Begin(ctx)
-		if err != nil {
+func onSQLite() dialectBed {
+	return dialectBed{SQLite{}, func(t *testing.T) string {
+		path := filepath.Join(t.TempDir(), "x.db")
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if many {
-			tx.Many()
+		return path
+	}, "CREATE TABLE x (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)"}
+}
+
+func (d dialectBed) pool(t *testing.T, source string, write bool) *Pool {
+	t.Helper()
+	on, err := d.dialect.Open(t.Context(), Options{Source: source, Write: write, Connections: 2, BusyTimeout: 10 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { on.Close() })
+	bound := Queries{}
+	for name, text := range testQueries {
+		bound[name] = d.dialect.Bind(text)
+	}
+	return NewPool(on, d.dialect, bound)
+}
+
+func (d dialectBed) pools(t *testing.T) (source string, w, r *Pool) {
+	t.Helper()
+	source = d.open(t)
+	w = d.pool(t, source, true)
+	if _, err := w.db.Exec(d.table); err != nil {
+		t.Fatal(err)
+	}
+	return source, w, d.pool(t, source, false)
+}
+
+func TestTransactions(t *testing.T) { t.Parallel(); transactions(t, onSQLite()) }
+func TestClasses(t *testing.T)      { t.Parallel(); classes(t, onSQLite()) }
+func TestHasTable(t *testing.T)     { t.Parallel(); tables(t, onSQLite()) }
+
+// transactions: with Many and without, the same.
+func transactions(t *testing.T, d dialectBed) {
+	for _, many := range []bool{false, true} {
+		_, w, r := d.pools(t)
+		ctx := t.Context()
+		begin := func() *Tx {
+			tx, err := w.Begin(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if many {
+				tx.Many()
+			}
+			return tx
 		}
+		tx := begin()
 		var ids []int64
 		for i := range 3 {
 			id, err := tx.InsertID(ctx, "add", fmt.Sprint(i))
@@ -102,10 +131,23 @@ func TestTransactions(t *testing.T) {
 		if err := r.QueryRow(ctx, "name", ids[1]).Scan(&name); ClassOf(err) != NoRows || !errors.Is(err, sql.ErrNoRows) {
 			t.Errorf("seen before the commit: %v", err)
 		}
+		if err := errors.Join(tx.Commit(), tx.Rollback()); err != nil {
+			t.Fatal(err)
+		}
+		tx = begin()
+		if res, err := tx.Exec(ctx, "remove"); err != nil {
+			t.Error(err)
+		} else if n, err := res.RowsAffected(); n != 3 || err != nil {
+			t.Errorf("%d removed, %v", n, err)
+		}
+		if err := tx.Rollback(); err != nil {
+			t.Fatal(err)
+		}
+		tx = begin()
 		if _, err := tx.InsertID(ctx, "add", "1"); ClassOf(err) != Duplicate {
 			t.Errorf("twice: %v", err)
 		}
-		if err := errors.Join(tx.Commit(), tx.Rollback()); err != nil {
+		if err := tx.Rollback(); err != nil {
 			t.Fatal(err)
 		}
 		var got []int64
@@ -126,22 +168,16 @@ func TestTransactions(t *testing.T) {
 	}
 }
 
-// TestClasses: what an error means, wherever it comes from.
-func TestClasses(t *testing.T) {
-	t.Parallel()
-	path, w, r := open(t)
+// classes: what an error means, wherever it comes from.
+func classes(t *testing.T, d dialectBed) {
+	source, w, r := d.pools(t)
 	ctx := t.Context()
 	tx, err := w.Begin(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
 	// Another process that writes meanwhile.
-	on, err := SQLite{}.Open(ctx, Options{Source: path, Write: true, BusyTimeout: time.Millisecond})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer on.Close()
-	_, busy := NewPool(on, SQLite{}, testQueries).Begin(ctx)
+	_, busy := d.pool(t, source, true).Begin(ctx)
 	if err := tx.Rollback(); err != nil {
 		t.Fatal(err)
 	}
@@ -174,19 +210,24 @@ func TestClasses(t *testing.T) {
 	if !errors.Is(over, context.Canceled) {
 		t.Errorf("the cause is lost: %v", over)
 	}
+}
+
+// TestLost: a database that was removed is not an empty one.
+func TestLost(t *testing.T) {
+	t.Parallel()
+	path, _, r := onSQLite().pools(t)
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.Ping(ctx); ClassOf(err) != Lost || !errors.Is(err, ErrLost) {
+	if err := r.Ping(t.Context()); ClassOf(err) != Lost || !errors.Is(err, ErrLost) {
 		t.Errorf("removed: %v", err)
 	}
 }
 
-func TestHasTable(t *testing.T) {
-	t.Parallel()
-	_, w, _ := open(t)
-	for name, want := range map[string]bool{"x": true, "y": false, "": false, "sqlite_master": false} {
-		if got, err := (SQLite{}).HasTable(t.Context(), w.db, name); got != want || err != nil {
+func tables(t *testing.T, d dialectBed) {
+	_, w, _ := d.pools(t)
+	for name, want := range map[string]bool{"x": true, "y": false, "": false} {
+		if got, err := d.dialect.HasTable(t.Context(), w.db, name); got != want || err != nil {
 			t.Errorf("%q: %v, %v", name, got, err)
 		}
 	}
