@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/lib/pq"
+
+	"toastmaster/internal/testkit/peers"
 )
 
 // postgres is a Dialect of another database, to see that the seam is one: all that
@@ -96,11 +98,7 @@ func (postgres) InsertID(ctx context.Context, prepare Prepare, query string, arg
 // refuses to be root's, so then it is the user's that Debian makes for it.
 func startPostgres(t *testing.T) string {
 	t.Helper()
-	bins, err := filepath.Glob("/usr/lib/postgresql/*/bin")
-	if err != nil || len(bins) == 0 {
-		t.Fatalf("PostgreSQL is missing (.ci/packages): %v", err)
-	}
-	bin := bins[len(bins)-1]
+	bin := filepath.Dir(peers.Need(t, "/usr/lib/postgresql/15/bin/postgres", "postgresql-15"))
 	// A socket's path must be short.
 	dir, err := os.MkdirTemp("", "pg")
 	if err != nil {
