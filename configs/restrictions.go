@@ -25,6 +25,14 @@ func checkRestriction(s string) error {
 	return nil
 }
 
+// postfixNames are what Postfix has beside a list: the restrictions that stand in
+// it here, and parameters that say the same.
+var postfixNames = map[string][]string{
+	"relay":     {"reject_unauth_destination", "defer_unauth_destination", "permit_sasl_authenticated", "smtpd_relay_before_recipient_restrictions"},
+	"recipient": {"reject_unlisted_recipient", "smtpd_reject_unlisted_recipient"},
+	"sender":    {"reject_authenticated_sender_login_mismatch", "reject_known_sender_login_mismatch"},
+}
+
 // params are the rows of smtpd.listen (prefix "smtpd.") or of the ports for users
 // ("smtpd.mua_"). port says in the texts which they are.
 func (c *Restrictions) params(prefix, port string, sender, relay []string) []Param {
@@ -33,7 +41,7 @@ func (c *Restrictions) params(prefix, port string, sender, relay []string) []Par
 		if prefix == "smtpd.mua_" {
 			return p.Also("mua_" + name + "_restrictions")
 		}
-		return p.Also("smtpd_" + name + "_restrictions")
+		return p.Also("smtpd_" + name + "_restrictions").Also(postfixNames[name]...)
 	}
 	none := []string{}
 	return []Param{
