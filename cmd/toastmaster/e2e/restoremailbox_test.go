@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -15,6 +16,13 @@ func (c *imapConn) appendTo(t *testing.T, box, flags, subject string) {
 	t.Helper()
 	text := "Subject: " + subject + "\r\n\r\nText of " + subject + ".\r\n"
 	c.command(t, fmt.Sprintf("APPEND %s (%s) \"01-Feb-2023 04:05:06 +0000\" {%d+}\r\n%s", box, flags, len(text), text))
+}
+
+// find is the number of the message with a subject in the selected mailbox.
+func (c *imapConn) find(t *testing.T, subject string) string {
+	t.Helper()
+	_, seq, _ := strings.Cut(strings.TrimSpace(string(c.command(t, "SEARCH SUBJECT "+subject))), "* SEARCH ")
+	return seq
 }
 
 var fetchedFlags = regexp.MustCompile(`FLAGS \(([^)]*)\)`)
@@ -43,6 +51,7 @@ func (c *imapConn) seen(t *testing.T, box string) string {
 		}
 		all = append(all, subject+"("+strings.Join(kept, " ")+")")
 	}
+	slices.Sort(all) // files that came in the same second have no order
 	return strings.Join(all, " ")
 }
 
@@ -82,7 +91,7 @@ func TestRestoreOfOneMailbox(t *testing.T) {
 			})
 		}
 	}
-	all := map[string]string{"Restored": `one(\Seen) two(\Flagged work) three()`, "Restored/Sent": `four(\Seen)`, "Restored/Deep/Er": `five(later)`}
+	all := map[string]string{"Restored": `one(\Seen) three() two(\Flagged work)`, "Restored/Sent": `four(\Seen)`, "Restored/Deep/Er": `five(later)`}
 	// A user who has deleted something, logged in all the time.
 	c.command(t, "SELECT INBOX")
 	c.command(t, "EXPUNGE")
@@ -94,8 +103,8 @@ func TestRestoreOfOneMailbox(t *testing.T) {
 	wants(c, all)
 	// What the owner did there stays, and what was taken away comes again.
 	c.command(t, "SELECT Restored")
-	c.command(t, `STORE 1 +FLAGS (\Answered mine)`)
-	c.command(t, `STORE 2 +FLAGS (\Deleted)`)
+	c.command(t, "STORE "+c.find(t, "one")+` +FLAGS (\Answered mine)`)
+	c.command(t, "STORE "+c.find(t, "two")+` +FLAGS (\Deleted)`)
 	c.command(t, "EXPUNGE")
 	restore("1 message of " + alice + " restored")
 	wants(c, map[string]string{"Restored": `one(\Answered \Seen mine) three() two(\Flagged work)`})

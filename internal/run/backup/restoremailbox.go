@@ -230,8 +230,8 @@ func (r *mailboxRestore) file(e *archive.Entry, to string) error {
 	return os.Lchown(to, r.o.UID, r.o.GID)
 }
 
-// all restores every message, in the order of their names, which is that of arrival:
-// they get their UIDs as they are found. What an earlier restore had brought is left
+// all restores every message, in the order of their names, as the store orders
+// what it finds: nearly that of arrival. What an earlier restore had brought is left
 // out: it is in the backup twice.
 func (r *mailboxRestore) all(ctx context.Context, progress func(int64)) error {
 	type message struct {
