@@ -77,15 +77,10 @@ func Create(fsys vfs.FS, root string, id identity.ID, adopt bool) error {
 // mustBe refuses to open another store than that of id, or a part of one.
 func mustBe(fsys vfs.FS, root string, id identity.ID) error {
 	found, err := Inspect(fsys, root)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case found.State != identity.Marked || found.ID != id:
-		return fmt.Errorf("%w: %s has the instance id %q, not %q", ErrAbsent, root, found.ID, id)
-	case found.Lacks != "":
-		return fmt.Errorf("%w: %s is missing", ErrAbsent, found.Lacks)
 	}
-	return nil
+	return identity.Verify(ErrAbsent, root, found, id)
 }
 
 // Present is nil while the store is in its place. Else it is ErrAbsent and says what
@@ -117,13 +112,7 @@ func (s *Store) present() error {
 		}
 		return err
 	}
-	id, err := identity.Read(s.fs, own)
-	switch {
-	case err == nil && id == "":
-		err = fmt.Errorf("%w: %s is missing", ErrAbsent, filepath.Join(own, identity.File))
-	case err == nil && id != s.id:
-		err = fmt.Errorf("%w: %s has the instance id %q, not %q", ErrAbsent, s.root, id, s.id)
-	}
+	err := identity.VerifyFolder(ErrAbsent, s.fs, s.root, own, s.id)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = fmt.Errorf("%w: %w", ErrAbsent, err)
 	}

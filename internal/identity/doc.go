@@ -7,7 +7,9 @@
 // [New] makes an id, [Read] and [Write] keep it in the file "instance" of a
 // folder. What is found where a part should be is a [Found]: each part says for
 // itself how it looks ([toastmaster/mailstore.Inspect],
-// [toastmaster/mta/queue.Inspect], [toastmaster/directory/sql.Inspect]).
+// [toastmaster/mta/queue.Inspect], [toastmaster/directory/sql.Inspect]). [Verify] holds
+// it against the id that it should have, at the open and whenever somebody asks whether
+// the part is still there; [VerifyFolder] is the same for one read.
 //
 // # What it does not do
 //

@@ -36,6 +36,10 @@ func Check(ctx context.Context, c *configs.Config, in *Inherited) (StartPlan, er
 // anything. The error is the first mistake, with its place in the file. Of the unix sockets
 // that the service manager has made it wants nothing; in is nil for who cannot know them.
 func CheckFiles(c *configs.Config, in *Inherited) error {
+	row, err := directoryOf(c)
+	if err != nil {
+		return c.Mistake("directory.type", err)
+	}
 	for _, check := range []struct {
 		param   string
 		allowed string
@@ -45,7 +49,7 @@ func CheckFiles(c *configs.Config, in *Inherited) error {
 		{"main.data_dir", "a folder without the file restoring in it", checkRestored},
 		{"log.file", `"stderr" or a file that can be written`, checkLogFile},
 		{"tls.certificates", `"certificate-file,key-file" in PEM`, checkCertificates},
-		{"directory.path", "a SQLite database that can be written", checkDatabase},
+		{row.param, row.allowed, row.check},
 		{"smtp.password_file", "a file that others can neither read nor change", checkPasswordFile},
 		{"store.path", "a folder that can be written and is a mail store", checkStore},
 		{"main.data_dir", "a folder whose folder queue is ours", checkQueue},
@@ -132,22 +136,6 @@ func checkPasswordFile(c *configs.Config) error {
 // checkWritableFolder wants a folder in which a file can be made.
 func checkWritableFolder(dir string) error { return access(dir, unix.W_OK|unix.X_OK) }
 
-// checkDatabase looks at the file only; what is in it is PlanStart's.
-func checkDatabase(c *configs.Config) error {
-	path := c.Path(c.Directory.Path)
-	info, err := os.Stat(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil // PlanStart says what to do
-	case err != nil:
-		return err
-	case info.IsDir():
-		return fmt.Errorf("%s is a folder", path)
-	}
-	// SQLite makes files beside it.
-	return errors.Join(access(path, unix.R_OK|unix.W_OK), checkWritableFolder(filepath.Dir(path)))
-}
-
 func checkStore(c *configs.Config) error {
 	path := c.Path(c.Store.Path)
 	if err := checkFolder(path); err != nil {
@@ -192,4 +180,20 @@ func checkRestored(c *configs.Config) error {
 		return err
 	}
 	return fmt.Errorf("the restore of the backup %s was interrupted: run `toastmaster restore` again before the instance is started", strings.TrimSpace(string(text)))
+}
+
+// checkSQLite looks at the file only; what is in it is PlanStart's.
+func checkSQLite(c *configs.Config) error {
+	path := c.Path(c.Directory.Path)
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil // PlanStart says what to do
+	case err != nil:
+		return err
+	case info.IsDir():
+		return fmt.Errorf("%s is a folder", path)
+	}
+	// SQLite makes files beside it.
+	return errors.Join(access(path, unix.R_OK|unix.W_OK), checkWritableFolder(filepath.Dir(path)))
 }

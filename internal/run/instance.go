@@ -19,16 +19,15 @@ import (
 	"toastmaster/directory/literal"
 	"toastmaster/directory/logins"
 	"toastmaster/directory/password"
-	"toastmaster/directory/sql"
 	"toastmaster/internal/anvil"
 	"toastmaster/internal/clock"
 	"toastmaster/internal/hostaddr"
+	"toastmaster/internal/identity"
 	"toastmaster/internal/msglog"
 	"toastmaster/internal/service"
 	"toastmaster/internal/tlsconf"
 	"toastmaster/internal/vfs"
 	"toastmaster/mailstore"
-	"toastmaster/migrations"
 	"toastmaster/mta/cleanup"
 	"toastmaster/mta/queue"
 	"toastmaster/mta/smtpd"
@@ -196,30 +195,32 @@ func tlsOptions(c *configs.Config, log *msglog.Log, clk clock.Clock) tlsconf.Opt
 	return o
 }
 
-// openDirectory opens the write side first, because it brings the schema up to
-// date, then the read side with its cache.
+// errDatabase is the database that is not the one that was asked for.
+var errDatabase = errors.New("the database is another one")
+
+// openDirectory opens the side of the database that is written first, because that
+// brings the schema up to date, then the side that mail asks with its cache.
 func (i *Instance) openDirectory(ctx context.Context) error {
 	c := i.config
-	path := c.Path(c.Directory.Path)
-	writer, err := sql.OpenWriter(ctx, path, c.Directory)
+	row, err := directoryOf(c)
 	if err != nil {
 		return err
 	}
-	i.onClose(writer.Close)
-	if err := migrations.Up(ctx, writer); err != nil {
+	base, err := row.open(ctx, c)
+	if err != nil {
 		return err
 	}
+	i.onClose(base.close)
 	if err := i.adopt(ctx, "database"); err != nil {
 		return err
 	}
-	if id, err := sql.Instance(ctx, writer); err != nil || id != i.plan.ID {
-		return errors.Join(err, fmt.Errorf("database %s: its instance id is %q, not %q", path, id, i.plan.ID))
-	}
-	reader, err := sql.OpenReader(path, c.Directory)
+	id, err := base.id(ctx)
 	if err != nil {
 		return err
 	}
-	i.onClose(reader.Close)
+	if err := identity.Verify(errDatabase, row.place(c), identity.Found{State: identity.Marked, ID: id}, i.plan.ID); err != nil {
+		return err
+	}
 	answers, closeAnswers, err := openAnswers(c)
 	if err != nil {
 		return err
@@ -229,7 +230,7 @@ func (i *Instance) openDirectory(ctx context.Context) error {
 	i.answers = cache.New(literal.New(answers, c.Main.Hostname, i.host.HasLiteral), c.Directory, i.clock)
 	i.directory = directory.New(i.answers, c.Main.RecipientDelimiter)
 	i.adminStore, err = store.New(store.Options{
-		Writer: writer, Reader: reader, Dialect: sql.Dialect(), Hasher: password.NewHasher(c.Auth),
+		Writer: base.writer, Reader: base.reader, Dialect: base.dialect, Hasher: password.NewHasher(c.Auth),
 		Changed: i.directoryChanged, Clock: i.clock, Workers: c.Admin.BulkWorkers,
 		Aliases: aliasLimits(c.Cleanup), Delimiters: c.Main.RecipientDelimiter, Log: i.log,
 		Root: absolute(c.Path(c.Store.Path)), Home: c.Store.Home,

@@ -4,17 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"slices"
 	"strings"
 
 	"toastmaster/configs"
-	"toastmaster/directory/sql"
 	"toastmaster/internal/identity"
 	"toastmaster/internal/vfs"
 	"toastmaster/mailstore"
-	"toastmaster/migrations"
 	"toastmaster/mta/queue"
 )
 
@@ -28,6 +25,8 @@ type Part struct {
 	param string
 	Path  string
 	found identity.Found
+	// temporary says that an error of inspect may pass; nil for one that never does.
+	temporary func(error) bool
 	// inspect looks at it, create makes it or what it lacks, with an id. With
 	// adopt set it takes over what is somebody else's.
 	inspect func(context.Context) (identity.Found, error)
@@ -39,9 +38,13 @@ type Part struct {
 var partNames = [...]string{"store", "queue", "database"}
 
 // partsOf are the parts of a configuration, not looked at yet.
-func partsOf(c *configs.Config) []*Part {
+func partsOf(c *configs.Config) ([]*Part, error) {
 	disk := vfs.OS{}
-	store, mailQueue, database := c.Path(c.Store.Path), c.Path(QueueDir), c.Path(c.Directory.Path)
+	store, mailQueue := c.Path(c.Store.Path), c.Path(QueueDir)
+	row, err := directoryOf(c)
+	if err != nil {
+		return nil, c.Mistake("directory.type", err)
+	}
 	return []*Part{
 		{
 			Name: partNames[0], What: "the mail store", param: "store.path", Path: store,
@@ -56,43 +59,11 @@ func partsOf(c *configs.Config) []*Part {
 			create:  func(_ context.Context, id identity.ID, _ bool) error { return queue.Create(disk, mailQueue, id) },
 		},
 		{
-			Name: partNames[2], What: "the database", param: "directory.path", Path: database,
-			inspect: func(ctx context.Context) (identity.Found, error) { return inspectDatabase(ctx, c) },
-			create:  func(ctx context.Context, id identity.ID, _ bool) error { return createDatabase(ctx, c, id) },
+			Name: partNames[2], What: "the database", param: row.param, Path: row.place(c), temporary: row.temporary,
+			inspect: func(ctx context.Context) (identity.Found, error) { return row.inspect(ctx, c) },
+			create:  func(ctx context.Context, id identity.ID, _ bool) error { return row.create(ctx, c, id) },
 		},
-	}
-}
-
-// inspectDatabase refuses one of a later version of this program, too.
-func inspectDatabase(ctx context.Context, c *configs.Config) (identity.Found, error) {
-	path := c.Path(c.Directory.Path)
-	found, err := sql.Inspect(ctx, path, c.Directory)
-	if err != nil || found.State == identity.Absent {
-		return found, err
-	}
-	r, err := sql.OpenReader(path, c.Directory)
-	if err != nil {
-		return found, err
-	}
-	err = errors.Join(migrations.Known(ctx, r), r.Close())
-	return found, err
-}
-
-// createDatabase makes a database, or brings the one that is there up to date.
-func createDatabase(ctx context.Context, c *configs.Config, id identity.ID) (err error) {
-	path := c.Path(c.Directory.Path)
-	if err := sql.Create(path); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	w, err := sql.OpenWriter(ctx, path, c.Directory)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, w.Close()) }()
-	if err := migrations.Up(ctx, w); err != nil {
-		return err
-	}
-	return sql.SetInstance(ctx, w, id)
+	}, nil
 }
 
 // StartPlan is what a start does about the parts: all of them are there.
@@ -124,9 +95,11 @@ func (p StartPlan) Adopted() string {
 // another instance's, is a mistake of the configuration: no restart mends it.
 // Another error may pass.
 func PlanStart(ctx context.Context, c *configs.Config) (StartPlan, error) {
-	parts := partsOf(c)
+	parts, err := partsOf(c)
+	if err != nil {
+		return StartPlan{}, err
+	}
 	for _, p := range parts {
-		var err error
 		if p.found, err = p.inspect(ctx); err != nil {
 			return StartPlan{}, p.mistake(ctx, c, err)
 		}
@@ -140,7 +113,7 @@ func PlanStart(ctx context.Context, c *configs.Config) (StartPlan, error) {
 
 // mistake is what inspect says: one of usage, unless it may pass.
 func (p *Part) mistake(ctx context.Context, c *configs.Config, err error) error {
-	if ctx.Err() != nil || sql.Temporary(err) {
+	if ctx.Err() != nil || p.temporary != nil && p.temporary(err) {
 		return c.Mistake(p.param, err)
 	}
 	return &Usage{c.Mistake(p.param, err)}
@@ -264,10 +237,12 @@ func makeParts(ctx context.Context, c *configs.Config, o PartsOptions) (identity
 	if err := o.check(); err != nil {
 		return "", nil, err
 	}
-	parts := partsOf(c)
+	parts, err := partsOf(c)
+	if err != nil {
+		return "", nil, err
+	}
 	foreign := map[*Part]bool{}
 	for _, p := range parts {
-		var err error
 		p.found, err = p.inspect(ctx)
 		if errors.Is(err, mailstore.ErrForeign) && slices.Contains(o.Adopt, p.Name) {
 			foreign[p], err = true, nil

@@ -2,7 +2,6 @@ package queue
 
 import (
 	"errors"
-	"fmt"
 	"path/filepath"
 	"slices"
 
@@ -94,13 +93,11 @@ func (q *Queue) found() error {
 		return diskError(q.places.make())
 	}
 	f, err := Inspect(q.o.FS, q.o.Dir)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case f.State != identity.Marked || f.ID != q.o.Instance:
-		return fmt.Errorf("%w: %s has the instance id %q, not %q", ErrAbsent, q.o.Dir, f.ID, q.o.Instance)
-	case f.Lacks != "":
-		return fmt.Errorf("%w: %s is missing", ErrAbsent, f.Lacks)
+	}
+	if err := identity.Verify(ErrAbsent, q.o.Dir, f, q.o.Instance); err != nil {
+		return err
 	}
 	corrupt := filepath.Join(q.o.Dir, dirCorrupt)
 	if _, err := q.o.FS.Stat(corrupt); err != nil {
@@ -116,14 +113,7 @@ func (q *Queue) present() error {
 	if q.o.Instance == "" {
 		return nil
 	}
-	id, err := identity.Read(q.o.FS, q.o.Dir)
-	switch {
-	case err == nil && id == "":
-		err = fmt.Errorf("%w: %s is missing", ErrAbsent, filepath.Join(q.o.Dir, identity.File))
-	case err == nil && id != q.o.Instance:
-		err = fmt.Errorf("%w: %s has the instance id %q, not %q", ErrAbsent, q.o.Dir, id, q.o.Instance)
-	}
-	if err != nil {
+	if err := identity.VerifyFolder(ErrAbsent, q.o.FS, q.o.Dir, q.o.Dir, q.o.Instance); err != nil {
 		return dsn.Wrap(dsn.MailSystem, "The mail queue is not available", err)
 	}
 	return nil
@@ -136,17 +126,10 @@ func (q *Queue) Present() error {
 		return nil
 	}
 	f, err := Inspect(q.o.FS, q.o.Dir)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case f.State == identity.Absent:
-		return fmt.Errorf("%w: %s is missing", ErrAbsent, q.o.Dir)
-	case f.ID != q.o.Instance:
-		return fmt.Errorf("%w: %s has the instance id %q, not %q", ErrAbsent, q.o.Dir, f.ID, q.o.Instance)
-	case f.Lacks != "":
-		return fmt.Errorf("%w: %s is missing", ErrAbsent, f.Lacks)
 	}
-	return nil
+	return identity.Verify(ErrAbsent, q.o.Dir, f, q.o.Instance)
 }
 
 // ErrAbsent is wrapped when the queue is not where it was, or not the one that
