@@ -45,6 +45,7 @@ func (c *Config) disagreements() []error {
 			used[address] = l.param
 		}
 	}
+	c.transportMistakes(mistake)
 	return mistakes
 }
 

@@ -1,5 +1,10 @@
 package configs
 
+import (
+	"slices"
+	"strings"
+)
+
 // Config is the whole configuration. The zero Config is not valid: use
 // [Default] or [Load].
 type Config struct {
@@ -27,6 +32,8 @@ type Config struct {
 	IMAPD     IMAPD
 	POP3D     POP3D
 	Admin     Admin
+	// Tables are the tables [[transport]]; see Transports.
+	Tables []*Transport
 }
 
 // Default is the configuration of an empty file.
@@ -39,17 +46,54 @@ func Default() *Config {
 // Bound lists every parameter, bound to c, in the order of the manual.
 func (c *Config) Bound() []Param { return c.bound }
 
+// declared are the parameters of an empty file, and those of the tables that it could
+// have.
+func declared() []Param { return append(Default().Bound(), (&Transport{}).params()...) }
+
+// newTable adds a table [[section]] and returns its parameters; none for a section that
+// has no tables.
+func (c *Config) newTable(section string) []Param {
+	if section != "transport" {
+		return nil
+	}
+	t := &Transport{}
+	c.Tables = append(c.Tables, t)
+	return t.params()
+}
+
 // Changed names the parameters that differ between c and other, in the order
-// of the manual.
+// of the manual, and the tables that only one of them has.
 func (c *Config) Changed(other *Config) []string {
 	var names []string
-	for i, p := range c.bound {
-		if p.Value() != other.bound[i].Value() {
-			names = append(names, p.Name)
+	note := func(name string) {
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	there := map[string]Param{}
+	for _, p := range other.bound {
+		there[p.Name] = p
+	}
+	for _, p := range c.bound {
+		was, ok := there[p.Name]
+		delete(there, p.Name)
+		switch {
+		case !ok:
+			note(p.tableName())
+		case p.Value() != was.Value():
+			note(p.Name)
+		}
+	}
+	for _, p := range other.bound {
+		if _, ok := there[p.Name]; ok {
+			note(p.tableName())
 		}
 	}
 	return names
 }
+
+// tableName is "section.name" of a parameter of a table.
+func (p Param) tableName() string { return p.Name[:strings.LastIndexByte(p.Name, '.')] }
 
 // declare makes the rows, which sets every field to its default.
 func (c *Config) declare() []Param {

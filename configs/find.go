@@ -17,7 +17,7 @@ func Find(words []string) []Param {
 		func(p Param) bool { return p.matches(words) },
 	} {
 		var found []Param
-		for _, p := range Default().Bound() {
+		for _, p := range declared() {
 			if is(p) {
 				found = append(found, p)
 			}
@@ -64,7 +64,7 @@ func Nearest(asked []string) []Param {
 	for _, a := range asked {
 		parts = append(parts, strings.FieldsFunc(strings.ToLower(a), func(r rune) bool { return r == '_' || r == '.' || r == '-' })...)
 	}
-	params := Default().Bound()
+	params := declared()
 	scores := make([]float64, len(params))
 	for _, part := range parts {
 		weights := make([]float64, len(params))

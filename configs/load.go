@@ -54,7 +54,8 @@ func Parse(file string, text []byte) (*Config, error) {
 		section, _, _ := strings.Cut(p.Name, ".")
 		l.params[section] = Param{}
 	}
-	l.read()
+	l.read(c)
+	l.nameTables(c)
 	if len(l.mistakes) > 0 {
 		return nil, errors.Join(l.mistakes...)
 	}
@@ -88,13 +89,22 @@ type loader struct {
 	seen     map[string]int
 	items    map[string][]int // the lines of the items of a list, 0 for unknown
 	mistakes []error
+	// tables are those that were met, in the order of the file.
+	tables []table
+}
+
+// table is a [[section]] while the file is read.
+type table struct {
+	section string
+	line    int
+	params  []Param
 }
 
 func (l *loader) mistake(line int, param, format string, args ...any) {
 	l.mistakes = append(l.mistakes, &Error{File: l.file, Line: line, Param: param, Err: fmt.Errorf(format, args...)})
 }
 
-func (l *loader) read() {
+func (l *loader) read(c *Config) {
 	parser := unstable.Parser{}
 	parser.Reset(l.text)
 	section, skip := "", false
@@ -105,8 +115,12 @@ func (l *loader) read() {
 			name, line := l.key(&parser, node)
 			section = name
 			if skip = !l.isSection(name); skip {
-				l.mistake(line, "["+name+"]", "unknown section%s", allowed(""))
+				l.unknownSection(line, name)
 			}
+		case unstable.ArrayTable:
+			name, line := l.key(&parser, node)
+			section = l.beginTable(c, name, line)
+			skip = section == ""
 		case unstable.KeyValue:
 			name, line := l.key(&parser, node)
 			if skip {
@@ -122,6 +136,66 @@ func (l *loader) read() {
 	}
 	if err := parser.Error(); err != nil {
 		l.syntaxError(err)
+	}
+}
+
+// unknownSection says what there is instead.
+func (l *loader) unknownSection(line int, name string) {
+	if Default().newTable(name) != nil {
+		l.mistake(line, "["+name+"]", "may stand there several times: write [[%s]]", name)
+		return
+	}
+	l.mistake(line, "["+name+"]", "unknown section%s", allowed(""))
+}
+
+// beginTable begins a [[section]] and returns what its parameters are called while the
+// file is read: those of each table are others.
+func (l *loader) beginTable(c *Config, section string, line int) string {
+	params := c.newTable(section)
+	if params == nil {
+		l.mistake(line, "[["+section+"]]", "unknown list of tables%s", allowed(""))
+		return ""
+	}
+	l.tables = append(l.tables, table{section, line, params})
+	id := fmt.Sprintf("%s#%d", section, len(l.tables))
+	for _, p := range params {
+		l.params[id+strings.TrimPrefix(p.Name, section)] = p
+	}
+	return id
+}
+
+// nameTables calls the parameters of a table by its name, and wants one that no other
+// has.
+func (l *loader) nameTables(c *Config) {
+	first := map[string]int{}
+	for i, t := range l.tables {
+		name := ""
+		for _, p := range t.params {
+			if p.Name == t.section+".name" {
+				name = strings.Trim(p.Value(), `"`)
+			}
+		}
+		at := t.section + "." + name
+		switch {
+		case name == "" && l.seen[fmt.Sprintf("%s#%d.name", t.section, i+1)] > 0: // said already
+		case name == "":
+			l.mistake(t.line, t.section+".name", "a table [[%s]] needs a name", t.section)
+		case first[at] > 0:
+			l.mistake(t.line, at, "is there again (first on line %d)", first[at])
+		}
+		first[at] = t.line
+		for _, p := range t.params {
+			key := strings.TrimPrefix(p.Name, t.section)
+			id := fmt.Sprintf("%s#%d%s", t.section, i+1, key)
+			p.Name = at + key
+			if line, ok := l.seen[id]; ok {
+				l.seen[p.Name] = line
+			} else {
+				l.seen[p.Name] = t.line
+			}
+			l.items[p.Name] = l.items[id]
+			c.bound = append(c.bound, p)
+		}
 	}
 }
 
@@ -162,7 +236,12 @@ func (l *loader) key(parser *unstable.Parser, node *unstable.Node) (string, int)
 }
 
 func (l *loader) assign(name string, line int, value *unstable.Node) {
-	p, ok := l.params[name]
+	id := name
+	p, ok := l.params[id]
+	if section, rest, isTable := strings.Cut(name, "#"); isTable {
+		_, key, _ := strings.Cut(rest, ".")
+		name = section + "." + key
+	}
 	if !ok || p.set == nil {
 		hint := Suggest(name)
 		if hint == "" {
@@ -171,14 +250,14 @@ func (l *loader) assign(name string, line int, value *unstable.Node) {
 		l.mistake(line, name, "unknown parameter%s", hint)
 		return
 	}
-	if first, twice := l.seen[name]; twice {
+	if first, twice := l.seen[id]; twice {
 		l.mistake(line, name, "set again (first on line %d)", first)
 		return
 	}
-	l.seen[name] = line
+	l.seen[id] = line
 	if value.Kind == unstable.Array {
 		for it := value.Children(); it.Next(); {
-			l.items[name] = append(l.items[name], l.lineOf(it.Node().Data))
+			l.items[id] = append(l.items[id], l.lineOf(it.Node().Data))
 		}
 	}
 	v, err := decode(value)
@@ -200,7 +279,7 @@ func (l *loader) isSection(name string) bool {
 func allowed(name string) string {
 	section, _, _ := strings.Cut(name, ".")
 	var names, sections []string
-	for _, p := range Default().Bound() {
+	for _, p := range declared() {
 		s, short, _ := strings.Cut(p.Name, ".")
 		if s == section {
 			names = append(names, short)
@@ -218,7 +297,7 @@ func allowed(name string) string {
 // Suggest is ", did you mean X?" for a name that resembles a parameter's, else
 // "".
 func Suggest(name string) string {
-	bound := Default().Bound()
+	bound := declared()
 	names := make([]string, len(bound))
 	for i, p := range bound {
 		names[i] = p.Name

@@ -13,13 +13,13 @@ func WriteManual(w io.Writer) error {
 		"The file is TOML. A size is a number of octets or a text with KiB, MiB or GiB (`\"50 MiB\"`), a time a text with\n" +
 		"s, m, h or d (`\"5m\"`). An unknown name, a value of the wrong type or out of bounds is an error that names file,\n" +
 		"line and parameter; nothing is started then. `toastmaster config explain NAME` prints an entry of this page, which\n" +
-		"is generated from the declarations in `configs/`.\n")
+		"is generated from the declarations in `configs/`. A section with two brackets, `[[transport]]`, may stand there several times.\n")
 	section := ""
-	for _, p := range Default().Bound() {
+	for _, p := range declared() {
 		name, key, _ := strings.Cut(p.Name, ".")
 		if name != section {
 			section = name
-			fmt.Fprintf(&b, "\n## [%s]\n", section)
+			fmt.Fprintf(&b, "\n## %s\n", p.heading())
 		}
 		fmt.Fprintf(&b, "\n### %s\n\n%s\n\n- type: %s\n- default: `%s`\n- allowed: %s\n", key, p.Text, p.Kind, p.Default, p.Allowed)
 		if len(p.Names) > 0 {
@@ -36,11 +36,15 @@ func WriteSample(w io.Writer) error {
 	var b strings.Builder
 	b.WriteString("# Every parameter at its default. `toastmaster init DIR` writes a file that runs.\n")
 	section := ""
-	for _, p := range Default().Bound() {
+	for _, p := range declared() {
 		name, key, _ := strings.Cut(p.Name, ".")
 		if name != section {
 			section = name
-			fmt.Fprintf(&b, "\n[%s]\n", section)
+			comment := ""
+			if p.table {
+				comment = "#" // a table that is there needs a name
+			}
+			fmt.Fprintf(&b, "\n%s%s\n", comment, p.heading())
 		}
 		b.WriteByte('\n')
 		for _, line := range wrap(p.Text+" ("+p.Allowed+")", 76) {
@@ -50,6 +54,15 @@ func WriteSample(w io.Writer) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// heading is the line of the file that p stands below.
+func (p Param) heading() string {
+	section, _, _ := strings.Cut(p.Name, ".")
+	if p.table {
+		return "[[" + section + "]]"
+	}
+	return "[" + section + "]"
 }
 
 // wrap breaks text into lines of at most width characters.

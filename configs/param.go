@@ -23,6 +23,9 @@ type Param struct {
 	// Names are what Postfix and Dovecot call it, or something near it.
 	Names []string
 
+	// table says that it is one of a list of tables, [[section]]: Name is that of the
+	// declaration, and of a table that is there "section.name.key".
+	table bool
 	// set parses a TOML value: string, int64, float64, bool or []any of them.
 	set func(v any) error
 	// show is the present value as the file would write it.

@@ -22,6 +22,9 @@ func Set(file string, text []byte, name string, values []string) ([]byte, *Confi
 			break
 		}
 	}
+	if section, _, _ := strings.Cut(name, "."); param == nil && Default().newTable(section) != nil {
+		return nil, nil, fmt.Errorf("%s is in a table [[%s]], of which there may be several: edit %s, and `toastmaster config check` looks at it", name, section, file)
+	}
 	if param == nil {
 		return nil, nil, fmt.Errorf("no parameter %q%s", name, Suggest(name))
 	}
@@ -120,6 +123,8 @@ func locate(text []byte, name string) (place, error) {
 		}
 		joined := strings.Join(parts, ".")
 		switch node.Kind {
+		case unstable.ArrayTable:
+			present = "[[" + joined // no section that has parameters
 		case unstable.Table:
 			present = joined
 			if present == section {
@@ -164,7 +169,7 @@ func (at place) put(text []byte, name, value string) []byte {
 	// In a sample file it stands behind its own comment.
 	comment := regexp.MustCompile(`(?m)^#[ \t]*` + regexp.QuoteMeta(key) + `[ \t]*=.*\n`)
 	header := regexp.MustCompile(`(?m)^[ \t]*\[` + regexp.QuoteMeta(section) + `\][^\n]*\n`)
-	next := regexp.MustCompile(`(?m)^[ \t]*\[[A-Za-z0-9_]+\]`)
+	next := regexp.MustCompile(`(?m)^[ \t]*\[\[?[A-Za-z0-9_]+\]`)
 	if h := header.FindIndex(text); h != nil {
 		end := len(text)
 		if n := next.FindIndex(text[h[1]:]); n != nil {

@@ -37,6 +37,9 @@ type SMTP struct {
 	OwnAddresses    []string
 	PrivateNetworks []string
 	ReplySizeLimit  int64
+	HeloName        string
+	BindAddress     string
+	BindAddress6    string
 }
 
 func (c *SMTP) params() []Param {
@@ -50,7 +53,7 @@ func (c *SMTP) params() []Param {
 			"The name servers to ask. Empty uses those of the system.").Also("smtp_host_lookup", "smtp_dns_resolver_options"),
 		Choice("smtp.protocols", &c.Protocols, "all", []string{"all", "ipv4", "ipv6"},
 			"Which address families to connect to (Postfix inet_protocols).").Also("smtp_address_preference"),
-		Choice("smtp.tls_level", &c.TLSLevel, "may", []string{"none", "may", "encrypt", "verify"},
+		Choice("smtp.tls_level", &c.TLSLevel, "may", tlsLevels(),
 			"TLS to other systems: none; may encrypts when the peer can and goes on in clear otherwise; encrypt sends nothing in clear; verify also wants a certificate for the peer's name.").Also("smtp_tls_security_level", "smtp_use_tls", "smtp_enforce_tls", "smtp_tls_policy_maps"),
 		String("smtp.password_file", &c.PasswordFile, "", "a file, or empty", nil,
 			"A file with a line \"nexthop user:password\" for each relayhost that wants a log-in. It must not be readable by others. Passwords travel only over TLS.").Also("smtp_sasl_password_maps", "smtp_sasl_auth_enable"),
@@ -74,6 +77,12 @@ func (c *SMTP) params() []Param {
 			"Addresses under which this host is reached from outside (Postfix proxy_interfaces). Mail for one of them is mail for main.hostname, and mail whose MX is one of them loops (5.4.6). Loopback, 0.0.0.0, :: and the addresses of the machine's interfaces count without being named, the latter on the ports that smtpd listens on."),
 		List("smtp.private_networks", &c.PrivateNetworks, nil, "networks in CIDR form", checkPrefix,
 			"Networks that are not the Internet's in which the mail exchangers of other domains may lie, and which an address literal may name: of private (10.0.0.0/8, fd00::/8 ...), loopback, link-local and reserved addresses only those listed here are connected to. Mail for the others goes back at once, because whoever writes a DNS record would choose where in this network we connect to. smtp.relayhost needs no entry."),
+		String("smtp.helo_name", &c.HeloName, "", "a host name, or empty", checkOptionalHostname,
+			"The name in EHLO and HELO. Empty is main.hostname.").Also("smtp_helo_name"),
+		String("smtp.bind_address", &c.BindAddress, "", "an IPv4 address, or empty", checkOptionalIPv4,
+			"The address of this host that connections to IPv4 addresses come from. Empty leaves it to the system.").Also("smtp_bind_address"),
+		String("smtp.bind_address6", &c.BindAddress6, "", "an IPv6 address, or empty", checkOptionalIPv6,
+			"The same for connections to IPv6 addresses.").Also("smtp_bind_address6"),
 		Size("smtp.reply_size_limit", &c.ReplySizeLimit, 64<<10, 4<<10, 16<<20, "How long one reply of a peer may be. The connection is dropped beyond it."),
 	}
 }

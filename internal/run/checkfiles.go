@@ -62,6 +62,9 @@ func CheckFiles(c *configs.Config, in *Inherited) error {
 	if err := checkRestrictions(c); err != nil {
 		return err
 	}
+	if err := checkTransports(c); err != nil {
+		return err
+	}
 	if err := checkNames(c, in); err != nil {
 		return err
 	}
@@ -131,6 +134,19 @@ func checkPasswordFile(c *configs.Config) error {
 		return nil
 	}
 	return smtp.CheckPasswordFile(c.Path(c.SMTP.PasswordFile))
+}
+
+// checkTransports looks at the files that tables [[transport]] name.
+func checkTransports(c *configs.Config) error {
+	for _, t := range c.Tables {
+		if t.PasswordFile == "" {
+			continue
+		}
+		if err := smtp.CheckPasswordFile(c.Path(t.PasswordFile)); err != nil {
+			return c.Mistake("transport."+t.Name+".password_file", err)
+		}
+	}
+	return nil
 }
 
 // checkWritableFolder wants a folder in which a file can be made.

@@ -36,6 +36,11 @@ func namedFiles(c *configs.Config) []namedFile {
 	if c.SMTP.PasswordFile != "" {
 		files = append(files, namedFile{"smtp.password_file", c.Path(c.SMTP.PasswordFile), false})
 	}
+	for _, t := range c.Tables {
+		if t.PasswordFile != "" {
+			files = append(files, namedFile{"transport." + t.Name + ".password_file", c.Path(t.PasswordFile), false})
+		}
+	}
 	return files
 }
 

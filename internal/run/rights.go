@@ -143,6 +143,11 @@ func checkRights(c *configs.Config, in *Inherited) error {
 	if c.SMTP.PasswordFile != "" {
 		needs = append(needs, need{"smtp.password_file", c.Path(c.SMTP.PasswordFile), r})
 	}
+	for _, t := range c.Tables {
+		if t.PasswordFile != "" {
+			needs = append(needs, need{"transport." + t.Name + ".password_file", c.Path(t.PasswordFile), r})
+		}
+	}
 	for _, n := range needs {
 		if err := who.may(n.path, n.mode); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return c.Mistake(n.param, fmt.Errorf("%w; main.user is %s: `chown -R %[2]s %[3]s` gives it all", err, c.Main.User, n.path))

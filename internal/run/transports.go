@@ -1,6 +1,10 @@
 package run
 
 import (
+	"cmp"
+	"fmt"
+
+	"toastmaster/configs"
 	"toastmaster/mta/agent"
 	"toastmaster/mta/bounce"
 	"toastmaster/mta/discard"
@@ -11,27 +15,31 @@ import (
 	"toastmaster/mta/virtual"
 )
 
-// transportRow is one delivery agent. A new one is a row here.
-type transportRow struct {
-	open  func(*Instance) (agent.Agent, error)
-	local bool // its concurrency is that of our disk
+// agentRow is one delivery agent, by the name that transport.agent calls it. A new one
+// is a row here, and its name one in configs.Agents.
+type agentRow struct {
+	name string
+	open func(*Instance, configs.Transport) (agent.Agent, error)
+	// local: its concurrency is that of our disk.
+	local bool
 }
 
-func transportTable() []transportRow {
-	return []transportRow{
-		{openVirtual, true},
-		{openSMTP, false},
-		{func(*Instance) (agent.Agent, error) { return errormail.Agent{}, nil }, true},
-		{func(*Instance) (agent.Agent, error) { return discard.Agent{}, nil }, true},
+func agentTable() []agentRow {
+	return []agentRow{
+		{"virtual", openVirtual, true},
+		{"smtp", openSMTP, false},
+		{"error", func(*Instance, configs.Transport) (agent.Agent, error) { return errormail.Agent{}, nil }, true},
+		{"discard", func(*Instance, configs.Transport) (agent.Agent, error) { return discard.Agent{}, nil }, true},
 	}
 }
 
-func openVirtual(i *Instance) (agent.Agent, error) {
+func openVirtual(i *Instance, _ configs.Transport) (agent.Agent, error) {
 	return virtual.New(i.directory, i.mail, i.clock, virtual.Options{OverQuotaTemporary: i.config.Qmgr.OverQuotaTemporary}), nil
 }
 
-func openSMTP(i *Instance) (agent.Agent, error) {
-	c := i.config.SMTP
+// openSMTP makes an agent for each transport: it has connections of its own.
+func openSMTP(i *Instance, t configs.Transport) (agent.Agent, error) {
+	c := i.config.SMTPOf(t)
 	if c.PasswordFile != "" {
 		c.PasswordFile = i.config.Path(c.PasswordFile)
 	}
@@ -43,30 +51,56 @@ func openSMTP(i *Instance) (agent.Agent, error) {
 	return a, nil
 }
 
+// transport makes one that the configuration names.
+func (i *Instance) transport(t configs.Transport) (qmgr.Transport, error) {
+	for _, row := range agentTable() {
+		if row.name != t.Agent {
+			continue
+		}
+		a, err := row.open(i, t)
+		if err != nil {
+			return qmgr.Transport{}, fmt.Errorf("transport %s: %w", t.Name, err)
+		}
+		return qmgr.Transport{Name: t.Name, Agent: a, Limits: limitsOf(t, i.config.Qmgr, row.local)}, nil
+	}
+	return qmgr.Transport{}, fmt.Errorf("transport %s: no agent %q", t.Name, t.Agent)
+}
+
+// limitsOf are those of a transport: what its table says, else what [qmgr] says for its
+// agent.
+func limitsOf(t configs.Transport, c configs.Qmgr, local bool) qmgr.Limits {
+	l := qmgr.RemoteLimits(c)
+	if local {
+		l = qmgr.LocalLimits(c)
+	}
+	l.Concurrency = cmp.Or(t.ProcessLimit, l.Concurrency)
+	l.Initial = cmp.Or(t.InitialDestination, l.Initial)
+	l.Destination = cmp.Or(t.DestinationLimit, l.Destination)
+	l.Recipients = cmp.Or(t.DestinationRecipients, l.Recipients)
+	l.Initial = min(l.Initial, l.Destination)
+	return l
+}
+
 // qmgrParts makes what the queue manager works with.
 func (i *Instance) qmgrParts() (qmgr.Parts, error) {
 	reporter, err := bounce.New(i.config.Bounce, bounce.Options{
 		Hostname: i.config.Main.Hostname, Submit: i.cleanup, Log: i.log, Clock: i.clock,
 	})
-	p := qmgr.Parts{
-		Queue: i.queue, Log: i.log, Clock: i.clock, Reporter: reporter,
-		Resolver: rewrite.New(i.directory, rewrite.Options{
-			Hostname: i.config.Main.Hostname, Relayhost: i.config.SMTP.Relayhost, Ours: i.host.HasLiteral,
-		}),
-	}
+	p := qmgr.Parts{Queue: i.queue, Log: i.log, Clock: i.clock, Reporter: reporter}
 	if err != nil {
 		return p, err
 	}
-	for _, row := range transportTable() {
-		a, err := row.open(i)
+	resolve := rewrite.Options{Hostname: i.config.Main.Hostname, Relayhost: i.config.SMTP.Relayhost, Ours: i.host.HasLiteral}
+	for _, t := range i.config.Transports() {
+		transport, err := i.transport(t)
 		if err != nil {
 			return p, err
 		}
-		limits := qmgr.RemoteLimits(i.config.Qmgr)
-		if row.local {
-			limits = qmgr.LocalLimits(i.config.Qmgr)
+		p.Transports = append(p.Transports, transport)
+		if len(t.Domains) > 0 {
+			resolve.Routes = append(resolve.Routes, rewrite.Row{Transport: t.Name, Nexthop: t.Nexthop, Domains: t.Domains})
 		}
-		p.Transports = append(p.Transports, qmgr.Transport{Agent: a, Limits: limits})
 	}
+	p.Resolver = rewrite.New(i.directory, resolve)
 	return p, nil
 }

@@ -10,10 +10,9 @@ import (
 	"toastmaster/mta/queue"
 )
 
-// Agent delivers.
+// Agent delivers. It does not know what the transports are called that it is the agent
+// of.
 type Agent interface {
-	// Name is the transport's name in the log: "virtual", "smtp".
-	Name() string
 	// Deliver tries every recipient of the request and reports each. It is
 	// called from several goroutines.
 	Deliver(ctx context.Context, r *Request, report func(Result))
@@ -87,7 +86,7 @@ type Result struct {
 
 // Route is where a recipient goes.
 type Route struct {
-	// Transport is an Agent's name, or "error" to bounce or defer with Err.
+	// Transport is a transport's name, or "error" to bounce or defer with Err.
 	Transport string
 	// Nexthop is handed to the agent; it is also the destination that
 	// concurrency limits and back-off count by.

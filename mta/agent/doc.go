@@ -3,9 +3,10 @@
 //
 // # Adding an agent
 //
-// One package below mta with a type that has [Agent]'s two methods, and one
-// row in the transport table of internal/run. qmgr, the log, the bounce
-// generator and the retry schedule need no change.
+// One package below mta with a type that has [Agent]'s method, its name in
+// configs.Agents, and one row in the agent table of internal/run. qmgr, the log, the
+// bounce generator and the retry schedule need no change. What the transports are
+// called that use it, and what bounds them, is configuration.
 //
 // # Rules
 //

@@ -15,9 +15,6 @@ import (
 // Agent has no state.
 type Agent struct{}
 
-// Name is "discard".
-func (Agent) Name() string { return "discard" }
-
 // Deliver reports success for every recipient. The nexthop is the reason in
 // the log. It counts as transferred and not as delivered, so that no success
 // report tells the sender a lie.

@@ -18,9 +18,6 @@ import (
 // Agent has no state.
 type Agent struct{}
 
-// Name is "error".
-func (Agent) Name() string { return "error" }
-
 // Deliver reports the request's error for every recipient.
 func (Agent) Deliver(_ context.Context, r *agent.Request, report func(agent.Result)) {
 	err := r.Err

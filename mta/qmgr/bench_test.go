@@ -53,7 +53,7 @@ func BenchmarkLocalMessage(b *testing.B) {
 	c := configs.Default().Qmgr
 	m := New(c, Parts{
 		Queue: q, Resolver: byDomain{}, Reporter: &reporter{}, Log: log, Clock: clock.System{},
-		Transports: []Transport{{Limits: LocalLimits(c), Agent: scripted{"test", func(_ context.Context, r *agent.Request, report func(agent.Result)) {
+		Transports: []Transport{{Name: "test", Limits: LocalLimits(c), Agent: scripted{func(_ context.Context, r *agent.Request, report func(agent.Result)) {
 			for _, i := range r.Recipients {
 				report(agent.Result{Recipient: i, Action: agent.Sent, Text: "ok", Relay: "virtual", Effect: queue.EffectStore})
 			}

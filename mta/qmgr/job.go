@@ -134,7 +134,7 @@ func (j *job) deliver(ctx context.Context, content envelope.Content, started tim
 		Activated:  j.msg.activated,
 		Started:    started,
 	}
-	return j.msg.fenced(j.transport.agent.Name(), func() error {
+	return j.msg.fenced(j.transport.name, func() error {
 		j.transport.agent.Deliver(ctx, request, func(r agent.Result) { j.report(started, r) })
 		return nil
 	})
@@ -155,7 +155,7 @@ func (j *job) report(started time.Time, r agent.Result) {
 	j.mu.Unlock()
 	if bug {
 		j.msg.manager.parts.Log.Error("agent reported a recipient twice, or one that is not its own",
-			"service", j.transport.agent.Name(), "id", j.msg.item.Envelope.ID, "recipient", r.Recipient)
+			"service", j.transport.name, "id", j.msg.item.Envelope.ID, "recipient", r.Recipient)
 		return
 	}
 	j.msg.settle(started, r)

@@ -40,8 +40,10 @@ func RemoteLimits(c configs.Qmgr) Limits {
 	}
 }
 
-// Transport is one row of the transport table.
+// Transport is a way out of the queue: what the resolver calls it, what delivers, and
+// what bounds it.
 type Transport struct {
+	Name   string
 	Agent  agent.Agent
 	Limits Limits
 }
@@ -74,7 +76,7 @@ type Manager struct {
 func New(c configs.Qmgr, p Parts) *Manager {
 	m := &Manager{config: c, parts: p, transports: map[string]*transport{}, slots: make(chan struct{}, c.ActiveLimit)}
 	for _, t := range p.Transports {
-		m.transports[t.Agent.Name()] = newTransport(m, t)
+		m.transports[t.Name] = newTransport(m, t)
 	}
 	m.closers = pool{limit: c.EndConcurrency, wait: &m.workers}
 	return m

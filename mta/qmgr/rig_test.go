@@ -109,11 +109,9 @@ func (l *lines) await(t testing.TB, n int, name string, words ...string) []strin
 
 // scripted is an agent that does what a function says.
 type scripted struct {
-	name    string
 	deliver func(ctx context.Context, r *agent.Request, report func(agent.Result))
 }
 
-func (s scripted) Name() string { return s.name }
 func (s scripted) Deliver(ctx context.Context, r *agent.Request, report func(agent.Result)) {
 	s.deliver(ctx, r, report)
 }
@@ -246,7 +244,7 @@ func start(t testing.TB, s setup) *rig {
 	}
 	r.manager = New(c, Parts{
 		Queue: q, Resolver: s.resolver, Reporter: r.reporter, Log: log, Clock: r.clock,
-		Transports: []Transport{{Agent: scripted{"test", s.deliver}, Limits: limits}},
+		Transports: []Transport{{Name: "test", Agent: scripted{s.deliver}, Limits: limits}},
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup

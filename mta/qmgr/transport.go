@@ -8,9 +8,10 @@ import (
 	"toastmaster/mta/agent"
 )
 
-// transport schedules the jobs of one agent.
+// transport schedules the jobs of one transport.
 type transport struct {
 	manager *Manager
+	name    string
 	agent   agent.Agent
 	limits  Limits
 
@@ -25,7 +26,7 @@ type transport struct {
 
 func newTransport(m *Manager, t Transport) *transport {
 	return &transport{
-		manager: m, agent: t.Agent, limits: t.Limits, destinations: map[string]*destination{}, sweepAt: firstSweep,
+		manager: m, name: t.Name, agent: t.Agent, limits: t.Limits, destinations: map[string]*destination{}, sweepAt: firstSweep,
 	}
 }
 

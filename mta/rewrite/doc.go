@@ -15,7 +15,9 @@
 //	a literal of this host        as main.hostname when that is hosted, see
 //	                              directory/literal; else error 5.4.6
 //	directory unavailable         a *dsn.Error 4.3.0, or 4.3.5 when misconfigured
-//	anything else                 smtp, smtp.relayhost or else the domain
+//	anything else                 the [[transport]] that lists the domain, its nexthop
+//	                              or else the domain; without one smtp, smtp.relayhost
+//	                              or else the domain
 //
 // An alias beside a mailbox is that mailbox: expansion is over. An alias alone
 // names itself, or was made after the message was accepted and the mailbox is
@@ -24,5 +26,6 @@
 //
 // # Parameters
 //
-// smtp.relayhost and main.hostname, through [Options].
+// smtp.relayhost, main.hostname, and domains and nexthop of [[transport]], through
+// [Options].
 package rewrite

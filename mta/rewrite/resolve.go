@@ -17,8 +17,20 @@ type Options struct {
 	Hostname string
 	// Relayhost is smtp.relayhost, "" to deliver directly.
 	Relayhost string
+	// Routes are the transports that take the mail of domains elsewhere; of what no
+	// row takes the transport is smtp, the nexthop Relayhost or the domain.
+	Routes []Row
 	// Ours says that an address literal is one of this host; nil knows none.
 	Ours func(domain string) bool
+}
+
+// Row is a transport that takes mail of domains that are not hosted here.
+type Row struct {
+	Transport string
+	// Nexthop is where it goes, "" for the domain itself.
+	Nexthop string
+	// Domains are names, ".example.org" for all names below one, "*" for all.
+	Domains []string
 }
 
 // Resolver is an agent.Resolver over a directory. Safe for concurrent use.
@@ -26,12 +38,19 @@ type Resolver struct {
 	directory *directory.Directory
 	hostname  string
 	relayhost string
+	routes    map[string]Row // by domain, in lower case
 	ours      func(domain string) bool
 }
 
 // New makes a Resolver.
 func New(d *directory.Directory, o Options) *Resolver {
-	return &Resolver{directory: d, hostname: strings.ToLower(o.Hostname), relayhost: o.Relayhost, ours: o.Ours}
+	r := &Resolver{directory: d, hostname: strings.ToLower(o.Hostname), relayhost: o.Relayhost, routes: map[string]Row{}, ours: o.Ours}
+	for _, row := range o.Routes {
+		for _, domain := range row.Domains {
+			r.routes[routeKey(domain)] = row
+		}
+	}
+	return r
 }
 
 // Resolve implements agent.Resolver. The error is a *dsn.Error when the
@@ -60,7 +79,42 @@ func (r *Resolver) elsewhere(a addr.Address) agent.Route {
 	case r.ours != nil && r.ours(a.Domain):
 		return refuse(a, dsn.Newf(dsn.LoopDetected, "Mail for %s loops back to this host", a.Domain))
 	}
+	if row, ok := r.route(a.Domain); ok {
+		return agent.Route{Transport: row.Transport, Nexthop: cmp.Or(row.Nexthop, a.Domain)}
+	}
 	return agent.Route{Transport: "smtp", Nexthop: cmp.Or(r.relayhost, a.Domain)}
+}
+
+// route finds the row of a domain as Postfix's transport(5) does: the domain, then each
+// name above it with a dot in front, then "*".
+func (r *Resolver) route(domain string) (Row, bool) {
+	if row, ok := r.routes[domain]; ok {
+		return row, true
+	}
+	for rest := domain; !strings.HasPrefix(domain, "["); {
+		_, above, ok := strings.Cut(rest, ".")
+		if !ok {
+			break
+		}
+		if row, ok := r.routes["."+above]; ok {
+			return row, true
+		}
+		rest = above
+	}
+	row, ok := r.routes["*"]
+	return row, ok
+}
+
+// routeKey is a domain of a row as addresses have it.
+func routeKey(domain string) string {
+	name, below := strings.CutPrefix(domain, ".")
+	if parsed, err := addr.ParseDomain(name); err == nil {
+		name = parsed
+	}
+	if below {
+		return "." + name
+	}
+	return name
 }
 
 // refuse routes to the error agent; the destination is the domain, so that a

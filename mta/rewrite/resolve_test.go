@@ -87,3 +87,45 @@ func TestADirectoryInTroubleNeverSaysNo(t *testing.T) {
 		}
 	}
 }
+
+// TestTransportsOfDomains: the most exact row counts, what is hosted here or is this host
+// goes to none, and relayhost is for the rest.
+func TestTransportsOfDomains(t *testing.T) {
+	t.Parallel()
+	rows := []Row{
+		{Transport: "exact", Domains: []string{"Org.example", "example.test", "example.net"}, Nexthop: "[relay]:26"},
+		{Transport: "below", Domains: []string{".org.example"}},
+		{Transport: "deep", Domains: []string{".b.org.example"}},
+	}
+	for _, c := range []struct{ to, transport, nexthop string }{
+		{"x@org.example", "exact", "[relay]:26"},
+		{"x@a.org.example", "below", "a.org.example"},
+		{"x@a.a.org.example", "below", "a.a.org.example"},
+		{"x@b.org.example", "below", "b.org.example"},
+		{"x@a.b.org.example", "deep", "a.b.org.example"},
+		{"x@xorg.example", "rest", "xorg.example"},
+		{"x@[192.0.2.1]", "rest", "[192.0.2.1]"},
+		{"alice@example.test", "virtual", "example.test"},
+		{"alice@example.net", "virtual", "example.net"},
+		{"nobody@example.test", "error", "example.test"},
+		{"x@mail.example.test", "error", "mail.example.test"},
+	} {
+		for _, all := range []bool{true, false} {
+			routes := rows
+			if all {
+				routes = append(routes[:len(rows):len(rows)], Row{Transport: "rest", Domains: []string{"*"}})
+			} else if c.transport == "rest" {
+				c.transport, c.nexthop = "smtp", "[hub]"
+			}
+			r := New(hosted(t), Options{Hostname: "mail.example.test", Relayhost: "[hub]", Routes: routes})
+			a, err := addr.Parse(c.to)
+			if err != nil {
+				t.Fatal(err)
+			}
+			route, err := r.Resolve(t.Context(), a)
+			if err != nil || route.Transport != c.transport || route.Nexthop != c.nexthop {
+				t.Errorf("%s: %+v %v, want %s %s", c.to, route, err, c.transport, c.nexthop)
+			}
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package smtp
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"net/netip"
@@ -18,7 +19,8 @@ import (
 
 // Options are the parts of an Agent beside its parameters.
 type Options struct {
-	// Hostname is main.hostname: what EHLO says, and what an MX must not be.
+	// Hostname is main.hostname: what an MX must not be, and what EHLO says without
+	// smtp.helo_name.
 	Hostname string
 	// Resolver answers instead of the name servers of smtp.resolver.
 	Resolver Resolver
@@ -79,8 +81,8 @@ func New(c configs.SMTP, o Options) (*Agent, error) {
 	return a, nil
 }
 
-// Name is "smtp".
-func (a *Agent) Name() string { return "smtp" }
+// helo is the name that EHLO says.
+func (a *Agent) helo() string { return cmp.Or(a.config.HeloName, a.hostname) }
 
 // Close ends the idle connections.
 func (a *Agent) Close() error {

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"syscall"
@@ -38,8 +39,22 @@ func (a *Agent) open(ctx context.Context, t target, key string, n configs.Nextho
 	return s, nil
 }
 
+// bindTo is the address of this host that a connection to ip comes from, the zero one
+// for any.
+func (a *Agent) bindTo(ip netip.Addr) netip.Addr {
+	text := a.config.BindAddress6
+	if ip.Unmap().Is4() {
+		text = a.config.BindAddress
+	}
+	from, _ := netip.ParseAddr(text)
+	return from
+}
+
 func (a *Agent) connect(ctx context.Context, t target, n configs.Nexthop, level string) (*session, *dsn.Error) {
 	d := net.Dialer{Timeout: a.config.ConnectTimeout}
+	if from := a.bindTo(t.addr.Addr()); from.IsValid() {
+		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0))
+	}
 	conn, err := d.DialContext(ctx, "tcp", t.addr.String())
 	if err != nil {
 		return nil, dsn.Wrap(dsn.NoAnswer, "Cannot connect to "+t.String()+noConnection(err), err)
@@ -114,7 +129,7 @@ func softened(e *dsn.Error) *dsn.Error {
 
 // hello says EHLO, or HELO to a host that does not know it.
 func (s *session) hello() *dsn.Error {
-	r, err := s.command(s.agent.config.HeloTimeout, "EHLO "+s.agent.hostname, "EHLO")
+	r, err := s.command(s.agent.config.HeloTimeout, "EHLO "+s.agent.helo(), "EHLO")
 	if err != nil {
 		return err
 	}
@@ -126,7 +141,7 @@ func (s *session) hello() *dsn.Error {
 		return r.failure(s.target.host, "EHLO")
 	}
 	s.ext = extensions{}
-	r, err = s.command(s.agent.config.HeloTimeout, "HELO "+s.agent.hostname, "HELO")
+	r, err = s.command(s.agent.config.HeloTimeout, "HELO "+s.agent.helo(), "HELO")
 	if err != nil {
 		return err
 	}

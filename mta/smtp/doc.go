@@ -21,6 +21,10 @@
 // to the same nexthop. A CR without LF in the content leaves as a space
 // (wire.NewRelayWriter), whatever way the message came.
 //
+// Each transport with this agent has an Agent of its own, with its own connections
+// (docs/transports.md). EHLO says smtp.helo_name, or main.hostname; connections come from
+// smtp.bind_address and bind_address6 where they are set.
+//
 // # TLS
 //
 // smtp.tls_level none never uses it. may uses it where it is offered, without

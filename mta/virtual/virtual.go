@@ -39,9 +39,6 @@ func New(d *directory.Directory, s Store, c clock.Clock, o Options) *Agent {
 	return &Agent{directory: d, store: s, clock: c, options: o}
 }
 
-// Name is "virtual".
-func (a *Agent) Name() string { return "virtual" }
-
 // Deliver implements agent.Agent, one recipient after the other.
 func (a *Agent) Deliver(ctx context.Context, r *agent.Request, report func(agent.Result)) {
 	now := a.clock.Now()

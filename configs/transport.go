@@ -1,0 +1,182 @@
+package configs
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"toastmaster/internal/addr"
+)
+
+// Transport is a table [[transport]]: a way for mail to leave the queue. A number that
+// is 0, and a text that is empty, is what [qmgr] and [smtp] say.
+type Transport struct {
+	// Name is how the resolver calls it; no two have the same.
+	Name string
+	// Agent is what delivers: virtual, smtp, error or discard.
+	Agent string
+	// Domains are those whose mail it takes, "*" all that no other takes; none of
+	// them is hosted here.
+	Domains []string
+	// Nexthop is where that mail goes, "" for each domain itself.
+	Nexthop string
+
+	ProcessLimit          int
+	InitialDestination    int
+	DestinationLimit      int
+	DestinationRecipients int
+
+	HeloName     string
+	BindAddress  string
+	BindAddress6 string
+	TLSLevel     string
+	PasswordFile string
+}
+
+// Agents are the delivery agents, each with the name of the transport that is there
+// without a table, and that the resolver chooses by itself.
+func Agents() []string { return []string{"virtual", "smtp", "error", "discard"} }
+
+func (t *Transport) params() []Param {
+	rows := []Param{
+		String("transport.name", &t.Name, "", "letters, digits, - and _", checkTransportName,
+			"The name of the transport, which must be given. virtual, smtp, error and discard are there without a table; one with such a name changes its limits."),
+		Choice("transport.agent", &t.Agent, "smtp", Agents(),
+			"What delivers. A transport called virtual, smtp, error or discard has that agent.").Also("master.cf"),
+		List("transport.domains", &t.Domains, nil, `domains, ".example.org" for all below one, "*" for the rest`, checkTransportDomain,
+			"The domains whose mail this transport takes, for smtp and discard. The most exact counts. A domain that is hosted here is delivered here whatever stands in this list.").Also("transport_maps", "default_transport"),
+		String("transport.nexthop", &t.Nexthop, "", `"host", "host:port", "[host]", "[host]:port", or empty`, checkOptionalNexthop,
+			"Where smtp hands the mail for these domains to, as smtp.relayhost. Empty is each domain itself: smtp.relayhost is for mail that no table names."),
+		Int("transport.process_limit", &t.ProcessLimit, 0, 0, 10_000,
+			"How many deliveries may run at once. Zero is qmgr.transport_concurrency, for virtual, error and discard qmgr.virtual_concurrency.").Also("default_process_limit", "maxproc"),
+		Int("transport.initial_destination_concurrency", &t.InitialDestination, 0, 0, 10_000,
+			"How many deliveries to one destination run at once at first. Zero is qmgr.initial_destination_concurrency."),
+		Int("transport.destination_concurrency_limit", &t.DestinationLimit, 0, 0, 10_000,
+			"How many deliveries to one destination may run at once. Zero is qmgr.destination_concurrency_limit.").Also("transport_destination_concurrency_limit"),
+		Int("transport.destination_recipient_limit", &t.DestinationRecipients, 0, 0, 1000,
+			"How many recipients of one message one delivery may have. Zero is qmgr.destination_recipient_limit.").Also("transport_destination_recipient_limit"),
+		String("transport.helo_name", &t.HeloName, "", "a host name, or empty", checkOptionalHostname, "smtp.helo_name for this transport."),
+		String("transport.bind_address", &t.BindAddress, "", "an IPv4 address, or empty", checkOptionalIPv4, "smtp.bind_address for this transport."),
+		String("transport.bind_address6", &t.BindAddress6, "", "an IPv6 address, or empty", checkOptionalIPv6, "smtp.bind_address6 for this transport."),
+		String("transport.tls_level", &t.TLSLevel, "", strings.Join(tlsLevels(), ", ")+", or empty", checkOptionalTLSLevel, "smtp.tls_level for this transport."),
+		String("transport.password_file", &t.PasswordFile, "", "a file, or empty", nil, "smtp.password_file for this transport."),
+	}
+	for i := range rows {
+		rows[i].table = true
+	}
+	return rows
+}
+
+// Transports are all of them: those that are there without a table, and those of tables.
+func (c *Config) Transports() []Transport {
+	var all []Transport
+	for _, name := range Agents() {
+		if c.transport(name) == nil {
+			all = append(all, Transport{Name: name, Agent: name})
+		}
+	}
+	for _, t := range c.Tables {
+		all = append(all, *t)
+	}
+	return all
+}
+
+func (c *Config) transport(name string) *Transport {
+	for _, t := range c.Tables {
+		if t.Name == name {
+			return t
+		}
+	}
+	return nil
+}
+
+// SMTPOf is the section [smtp] as a transport has it.
+func (c *Config) SMTPOf(t Transport) SMTP {
+	s := c.SMTP
+	if len(t.Domains) > 0 {
+		s.Relayhost = t.Nexthop
+	}
+	for _, o := range []struct {
+		of *string
+		by string
+	}{{&s.HeloName, t.HeloName}, {&s.BindAddress, t.BindAddress}, {&s.BindAddress6, t.BindAddress6}, {&s.TLSLevel, t.TLSLevel}, {&s.PasswordFile, t.PasswordFile}} {
+		if o.by != "" {
+			*o.of = o.by
+		}
+	}
+	return s
+}
+
+// transportMistakes are those that one parameter alone does not show.
+func (c *Config) transportMistakes(mistake func(param, format string, args ...any)) {
+	taken := map[string]string{}
+	for _, t := range c.Tables {
+		at := "transport." + t.Name
+		if slices.Contains(Agents(), t.Name) && t.Name != t.Agent {
+			mistake(at+".agent", "the transport %s has the agent %[1]s: mail that is delivered here, relayed or refused goes by it; give yours another name", t.Name)
+		}
+		routed := t.Agent == "smtp" || t.Agent == "discard"
+		switch {
+		case len(t.Domains) > 0 && !routed:
+			mistake(at+".domains", "the agent %s takes no mail of domains that are not hosted here (smtp and discard do)", t.Agent)
+		case len(t.Domains) == 0 && !slices.Contains(Agents(), t.Name):
+			mistake(at+".domains", "no mail would go to %s: name domains", t.Name)
+		}
+		if t.Nexthop != "" && (t.Agent != "smtp" || len(t.Domains) == 0) {
+			mistake(at+".nexthop", "is for the agent smtp and its domains")
+		}
+		for _, own := range []struct{ key, value string }{
+			{"helo_name", t.HeloName}, {"bind_address", t.BindAddress}, {"bind_address6", t.BindAddress6}, {"tls_level", t.TLSLevel}, {"password_file", t.PasswordFile},
+		} {
+			if own.value != "" && t.Agent != "smtp" {
+				mistake(at+"."+own.key, "is for the agent smtp, and this one has %s", t.Agent)
+			}
+		}
+		for _, d := range t.Domains {
+			if other := taken[strings.ToLower(d)]; other != "" {
+				mistake(at+".domains", "%q is a domain of %s already", d, other)
+			}
+			taken[strings.ToLower(d)] = t.Name
+		}
+	}
+}
+
+func checkTransportName(s string) error {
+	if s == "" || len(s) > 64 || strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") != "" {
+		return fmt.Errorf("%q is no name of a transport", s)
+	}
+	return nil
+}
+
+func checkTransportDomain(s string) error {
+	if s == "*" {
+		return nil
+	}
+	_, err := addr.ParseDomain(strings.TrimPrefix(s, "."))
+	return err
+}
+
+func tlsLevels() []string { return []string{"none", "may", "encrypt", "verify"} }
+
+func checkOptionalTLSLevel(s string) error {
+	if s != "" && !slices.Contains(tlsLevels(), s) {
+		return fmt.Errorf("%q is no level", s)
+	}
+	return nil
+}
+
+func checkOptionalIPv4(s string) error { return checkOptionalFamily(s, netip.Addr.Is4) }
+
+func checkOptionalIPv6(s string) error { return checkOptionalFamily(s, netip.Addr.Is6) }
+
+func checkOptionalFamily(s string, is func(netip.Addr) bool) error {
+	if s == "" {
+		return nil
+	}
+	ip, err := netip.ParseAddr(s)
+	if err == nil && !is(ip) {
+		err = fmt.Errorf("%s is of the other family", s)
+	}
+	return err
+}
