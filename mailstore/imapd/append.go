@@ -14,22 +14,14 @@ import (
 // message streams into the store's spool with bounded memory. One that is
 // refused is still read to its end when the client sends it unasked.
 func (s *session) append(a *args) (reply, error) {
-	if err := a.space(); err != nil {
-		return reply{}, err
-	}
-	name, err := a.mailboxName()
-	if err != nil {
-		return reply{}, err
-	}
-	flags, date, err := a.appendOptions()
-	if err != nil {
-		return reply{}, err
-	}
+	a.space()
+	name := a.mailboxName()
+	flags, date := a.appendOptions()
 	if date.IsZero() {
 		date = s.now()
 	}
-	if err := a.announcement(); err != nil {
-		return reply{}, err
+	if a.announcement(); a.err != nil {
+		return reply{}, a.err
 	}
 	if a.lit.size == 0 {
 		return reply{}, no("", "An empty message cannot be stored") // RFC 3502 makes it the way to cancel
@@ -66,25 +58,17 @@ func (s *session) append(a *args) (reply, error) {
 }
 
 // appendOptions reads the optional flags and date before the message.
-func (a *args) appendOptions() (flags []imap.Flag, date time.Time, err error) {
-	if err = a.space(); err != nil {
-		return
-	}
+func (a *args) appendOptions() (flags []imap.Flag, date time.Time) {
+	a.space()
 	if a.peek() == '(' {
-		if flags, err = a.flagList(); err != nil {
-			return
-		}
-		if err = a.space(); err != nil {
-			return
-		}
+		flags = a.flagList()
+		a.space()
 	}
 	if a.peek() == '"' {
-		if date, err = a.dateTime(); err != nil {
-			return
-		}
-		err = a.space()
+		date = a.dateTime()
+		a.space()
 	}
-	return
+	return flags, date
 }
 
 // receive reads the announced message into content and the line behind it.
@@ -108,8 +92,8 @@ func (s *session) receive(a *args, content *spool.Buffer) error {
 	if failed == nil {
 		failed = w.Close()
 	}
-	if err := a.afterLiteral(); err != nil {
-		return err
+	if a.afterLiteral(); a.err != nil {
+		return a.err
 	}
 	return failed
 }

@@ -13,12 +13,20 @@ import (
 // the client when a verb asks for the argument that it is, so APPEND can
 // stream its message. What a verb does not read is drained.
 //
+// It is sticky: after the first error it reads nothing more, gives zero values,
+// and end returns that error. A verb reads all its arguments, calls end, and only
+// then does something.
+//
 // The line is the connection's and is replaced when a literal is read, so
 // every value that is kept is a copy.
 type args struct {
 	c    *conn
 	line []byte
 	i    int
+	err  error
+	// denied is what end says of a command that is well formed: the row of its
+	// verb needs more than the session may do.
+	denied error
 	// room is how many octets of literals the command may still have in
 	// memory; text is how many its lines had before this one.
 	room int64
@@ -47,56 +55,79 @@ var (
 	errBadCharacter = bad("Invalid character in argument")
 )
 
+// fail ends the reading; the first error counts.
+func (a *args) fail(err error) {
+	if a.err == nil {
+		a.err = err
+	}
+}
+
+// rest is what is left of the line, nothing after an error.
+func (a *args) rest() []byte {
+	if a.err != nil {
+		return nil
+	}
+	return a.line[a.i:]
+}
+
 // peek is the next octet, 0 at the end of the line.
 func (a *args) peek() byte {
-	if a.i < len(a.line) {
-		return a.line[a.i]
+	if rest := a.rest(); len(rest) > 0 {
+		return rest[0]
 	}
 	return 0
 }
 
 // accept passes c if it is next.
 func (a *args) accept(c byte) bool {
-	if a.peek() == c && a.i < len(a.line) {
+	if rest := a.rest(); len(rest) > 0 && rest[0] == c {
 		a.i++
 		return true
 	}
 	return false
 }
 
-func (a *args) expect(c byte) error {
-	if a.accept(c) {
-		return nil
+func (a *args) expect(c byte) {
+	if !a.accept(c) {
+		a.fail(errSyntax)
 	}
-	return errSyntax
 }
 
 // space passes the blank between arguments. More than one is forgiven.
-func (a *args) space() error {
-	if !a.accept(' ') {
-		if a.i >= len(a.line) {
-			return errMissing
+func (a *args) space() {
+	switch {
+	case a.accept(' '):
+		for a.accept(' ') {
 		}
-		return errSyntax
+	case a.i >= len(a.line):
+		a.fail(errMissing)
+	default:
+		a.fail(errSyntax)
 	}
-	for a.accept(' ') {
-	}
-	return nil
 }
 
 // more says whether there is another argument, and passes the blank before it.
 func (a *args) more() bool {
-	return a.space() == nil && a.i < len(a.line)
+	if !a.accept(' ') {
+		return false
+	}
+	for a.accept(' ') {
+	}
+	return len(a.rest()) > 0
 }
 
-// end checks that there is nothing more. Blanks at the end are forgiven.
+// end checks that there is nothing more, and says what was wrong, or that the
+// command is not allowed. Blanks at the end are forgiven.
 func (a *args) end() error {
 	for a.accept(' ') {
 	}
-	if a.i < len(a.line) {
-		return errTooMuch
+	if len(a.rest()) > 0 {
+		a.fail(errTooMuch)
 	}
-	return nil
+	if a.err != nil {
+		return a.err
+	}
+	return a.denied
 }
 
 // atomEnd are the octets that end an atom: atom-specials without "]" (RFC 3501
@@ -115,48 +146,50 @@ var atomEnd = func() (t [256]bool) {
 // word reads octets up to one that end holds. It is valid until the next
 // literal.
 func (a *args) word(end *[256]bool) []byte {
-	from := a.i
-	for a.i < len(a.line) && !end[a.line[a.i]] {
-		a.i++
+	rest := a.rest()
+	n := 0
+	for n < len(rest) && !end[rest[n]] {
+		n++
 	}
-	return a.line[from:a.i]
+	a.i += n
+	return rest[:n]
 }
 
 // atom reads an atom in upper case. It is a copy.
-func (a *args) atom() (string, error) {
+func (a *args) atom() string {
 	w := a.word(&atomEnd)
 	if len(w) == 0 {
-		return "", errSyntax
+		a.fail(errSyntax)
 	}
-	return strings.ToUpper(string(w)), nil
+	return strings.ToUpper(string(w))
 }
 
-// number reads a number of 32 bits.
-func (a *args) number() (uint32, error) {
-	n, err := a.number64()
-	if err != nil || n > 1<<32-1 {
-		return 0, errSyntax
-	}
-	return uint32(n), nil
-}
-
-func (a *args) number64() (int64, error) {
-	from, n := a.i, int64(0)
-	for a.i < len(a.line) && a.line[a.i]-'0' < 10 {
+// digits reads a number; ok is false, and nothing was read, when there is none or
+// it is too large for anything.
+func (a *args) digits() (n int64, ok bool) {
+	rest, i := a.rest(), 0
+	for i < len(rest) && rest[i]-'0' < 10 {
 		if n > 1<<58 {
-			return 0, errSyntax
+			return 0, false
 		}
-		n = n*10 + int64(a.line[a.i]-'0')
-		a.i++
+		n = n*10 + int64(rest[i]-'0')
+		i++
 	}
-	if a.i == from {
-		return 0, errSyntax
+	a.i += i
+	return n, i > 0
+}
+
+// number reads a number of 63 bits.
+func (a *args) number() int64 {
+	n, ok := a.digits()
+	if !ok {
+		a.fail(errSyntax)
 	}
-	return n, nil
+	return n
 }
 
 // astring reads an atom, a quoted string or a literal.
-func (a *args) astring() (string, error) {
+func (a *args) astring() string {
 	switch a.peek() {
 	case '"':
 		return a.quoted()
@@ -165,68 +198,69 @@ func (a *args) astring() (string, error) {
 	}
 	w := a.word(&atomEnd)
 	if len(w) == 0 {
-		if a.i >= len(a.line) {
-			return "", errMissing
+		if len(a.rest()) == 0 {
+			a.fail(errMissing)
 		}
-		return "", errSyntax
+		a.fail(errSyntax)
 	}
-	return string(w), nil
+	return string(w)
 }
 
 // nstring reads a string or NIL; ok is false for NIL.
-func (a *args) nstring() (s string, ok bool, err error) {
+func (a *args) nstring() (s string, ok bool) {
 	if c := a.peek(); c == '"' || c == '{' {
-		s, err = a.astring()
-		return s, true, err
+		return a.astring(), true
 	}
-	w, err := a.atom()
-	if err != nil || w != "NIL" {
-		return "", false, errSyntax
+	if a.atom() != "NIL" {
+		a.fail(errSyntax)
 	}
-	return "", false, nil
+	return "", false
 }
 
-func (a *args) quoted() (string, error) {
+func (a *args) quoted() string {
 	if a.peek() != '"' {
-		return "", errSyntax
+		a.fail(errSyntax)
+		return ""
 	}
 	rest := a.line[a.i+1:]
 	if n := bytes.IndexByte(rest, '"'); n >= 0 && bytes.IndexByte(rest[:n], '\\') < 0 {
 		a.i += n + 2
-		return checkText(rest[:n])
+		return a.checked(rest[:n])
 	}
 	var out []byte
 	for i := 0; i < len(rest); i++ {
 		switch rest[i] {
 		case '"':
 			a.i += i + 2
-			return checkText(out)
+			return a.checked(out)
 		case '\\':
 			i++
 			if i == len(rest) || (rest[i] != '"' && rest[i] != '\\') {
-				return "", errSyntax
+				a.fail(errSyntax)
+				return ""
 			}
 		}
 		out = append(out, rest[i])
 	}
-	return "", errSyntax
+	a.fail(errSyntax)
+	return ""
 }
 
-// checkText refuses what a quoted string cannot hold.
-func checkText(b []byte) (string, error) {
+// checked refuses what a quoted string cannot hold.
+func (a *args) checked(b []byte) string {
 	if bytes.IndexByte(b, 0) >= 0 || bytes.IndexByte(b, '\r') >= 0 {
-		return "", errBadCharacter
+		a.fail(errBadCharacter)
 	}
-	return string(b), nil
+	return string(b)
 }
 
 // literalString reads a literal into memory.
-func (a *args) literalString() (string, error) {
-	if err := a.announcement(); err != nil {
-		return "", err
+func (a *args) literalString() string {
+	if a.announcement(); a.err == nil && a.lit.size > a.room {
+		a.fail(errBigLiteral)
 	}
-	if a.lit.size > a.room {
-		return "", errBigLiteral
+	if a.err != nil {
+		return ""
 	}
 	a.room -= a.lit.size
 	a.goAhead()
@@ -234,28 +268,28 @@ func (a *args) literalString() (string, error) {
 	for text := a.c.In.Literal(a.lit.size); text.Left() > 0; {
 		p, err := text.Next()
 		if err != nil {
-			return "", err
+			a.fail(err)
+			return ""
 		}
 		out = append(out, p...)
 	}
-	if err := a.afterLiteral(); err != nil {
-		return "", err
+	if a.afterLiteral(); bytes.IndexByte(out, 0) >= 0 {
+		a.fail(errBadCharacter)
 	}
-	if bytes.IndexByte(out, 0) >= 0 {
-		return "", errBadCharacter
-	}
-	return string(out), nil
+	return string(out)
 }
 
 // announcement reads "{size}" or "{size+}", which must end the line.
-func (a *args) announcement() error {
+func (a *args) announcement() {
 	lit, from := literalAt(a.line)
-	if !lit.pending || from != a.i {
-		return errNoLiteral
+	switch {
+	case a.err != nil:
+	case !lit.pending || from != a.i:
+		a.fail(errNoLiteral)
+	default:
+		a.i = len(a.line)
+		a.lit = lit
 	}
-	a.i = len(a.line)
-	a.lit = lit
-	return nil
 }
 
 // goAhead asks the client for a literal that it has only announced. The text
@@ -267,7 +301,7 @@ func (a *args) goAhead() {
 }
 
 // afterLiteral reads the line behind a literal whose octets are read.
-func (a *args) afterLiteral() error {
+func (a *args) afterLiteral() {
 	a.lit.pending = false
 	a.text += len(a.line)
 	line, err := a.c.ReadLine()
@@ -275,10 +309,12 @@ func (a *args) afterLiteral() error {
 		_, line = a.c.In.Overlong()
 	}
 	a.line, a.i = line, 0
-	if err == wire.ErrTooLong || err == nil && a.text+len(line) > a.c.In.MaxLine {
-		return errLongLine // literals between do not make a command endless
+	switch {
+	case err == wire.ErrTooLong, err == nil && a.text+len(line) > a.c.In.MaxLine:
+		a.fail(errLongLine) // literals between do not make a command endless
+	case err != nil:
+		a.fail(err)
 	}
-	return err
 }
 
 // literalAt finds the announcement at the end of a line; from is its offset.
@@ -332,35 +368,26 @@ func (a *args) drain() error {
 }
 
 // mailboxName reads a mailbox name and decodes it; INBOX is folded.
-func (a *args) mailboxName() (string, error) {
-	s, err := a.astring()
-	if err != nil {
-		return "", err
+func (a *args) mailboxName() string {
+	s := a.astring()
+	if a.err != nil {
+		return ""
 	}
-	return decodeName(s)
+	name, ok := utf7.DecodeLoose(s)
+	if !ok || !utf8.ValidString(name) {
+		a.fail(errBadName)
+	}
+	if strings.EqualFold(name, inbox) {
+		return inbox
+	}
+	return name
 }
 
 // onlyMailbox reads the mailbox name of a command with no other argument.
 func (a *args) onlyMailbox() (string, error) {
-	if err := a.space(); err != nil {
-		return "", err
-	}
-	name, err := a.mailboxName()
-	if err != nil {
-		return "", err
-	}
+	a.space()
+	name := a.mailboxName()
 	return name, a.end()
-}
-
-func decodeName(s string) (string, error) {
-	name, ok := utf7.DecodeLoose(s)
-	if !ok || !utf8.ValidString(name) {
-		return "", errBadName
-	}
-	if strings.EqualFold(name, inbox) {
-		return inbox, nil
-	}
-	return name, nil
 }
 
 const inbox = "INBOX"

@@ -5,17 +5,15 @@ import "toastmaster/internal/wire"
 // authenticate is AUTHENTICATE (RFC 3501 section 6.2.2) with the initial
 // response of SASL-IR (RFC 4959).
 func (s *session) authenticate(a *args) (reply, error) {
-	if err := a.space(); err != nil {
-		return reply{}, err
-	}
-	mechanism, err := a.atom()
-	if err != nil {
-		return reply{}, err
-	}
+	a.space()
+	mechanism := a.atom()
 	var initial []byte
 	if a.more() {
 		initial = append([]byte{}, a.line[a.i:]...)
 		a.i = len(a.line)
+	}
+	if a.err != nil {
+		return reply{}, a.err
 	}
 	return s.loggedIn(s.login.SASL(s.ctx, mechanism, initial, func(challenge []byte) ([]byte, error) {
 		out := append(s.c.buf(), "+ "...)

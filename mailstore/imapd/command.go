@@ -25,6 +25,9 @@ func (s *session) command(line []byte) {
 		err = s.stillGood()
 	}
 	if err == nil {
+		if s.readOnly && v.rights&change != 0 {
+			s.a.denied = errReadOnly
+		}
 		answer, err = v.run(s, &s.a)
 	}
 	if s.login.Revoked() {
@@ -49,7 +52,8 @@ func (s *session) command(line []byte) {
 // readTag reads the tag of a command and the blank behind it.
 func (s *session) readTag() bool {
 	s.tag = append(s.tag[:0], s.a.word(&tagEnd)...)
-	return 0 < len(s.tag) && len(s.tag) <= maxTag && s.a.space() == nil
+	s.a.space()
+	return 0 < len(s.tag) && len(s.tag) <= maxTag && s.a.err == nil
 }
 
 // tagEnd ends a tag: what is no ASTRING-CHAR, and "+".
@@ -68,7 +72,7 @@ const (
 func (s *session) verb() *verb {
 	var upper [maxVerb]byte
 	name := appendUpper(upper[:0], s.a.word(&atomEnd))
-	if string(name) == "UID" && s.a.space() == nil {
+	if string(name) == "UID" && s.a.more() {
 		s.a.uid = true
 		name = appendUpper(append(name, ' '), s.a.word(&atomEnd))
 	}

@@ -21,16 +21,9 @@ func (s *session) copy(a *args) (reply, error) {
 
 // copyArgs reads the messages and the destination of COPY and MOVE.
 func (s *session) copyArgs(a *args) (list []uint32, mailbox string, err error) {
-	ranges, err := s.messages(a)
-	if err != nil {
-		return nil, "", err
-	}
-	if err := a.space(); err != nil {
-		return nil, "", err
-	}
-	if mailbox, err = a.mailboxName(); err != nil {
-		return nil, "", err
-	}
+	ranges := s.messages(a)
+	a.space()
+	mailbox = a.mailboxName()
 	return seqs(ranges), mailbox, a.end()
 }
 

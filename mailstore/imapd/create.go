@@ -7,27 +7,18 @@ import (
 )
 
 // specialUses are the attributes of RFC 6154 that a mailbox can be given.
-func specialUses() []imap.MailboxAttr {
-	return []imap.MailboxAttr{
-		imap.MailboxAttrArchive, imap.MailboxAttrDrafts, imap.MailboxAttrFlagged,
-		imap.MailboxAttrJunk, imap.MailboxAttrSent, imap.MailboxAttrTrash,
-	}
+var specialUses = []imap.MailboxAttr{
+	imap.MailboxAttrArchive, imap.MailboxAttrDrafts, imap.MailboxAttrFlagged,
+	imap.MailboxAttrJunk, imap.MailboxAttrSent, imap.MailboxAttrTrash,
 }
 
 // create is CREATE (RFC 3501 section 6.3.3) with the USE of RFC 6154 section 3.
 func (s *session) create(a *args) (reply, error) {
-	if err := a.space(); err != nil {
-		return reply{}, err
-	}
-	name, err := a.mailboxName()
-	if err != nil {
-		return reply{}, err
-	}
+	a.space()
+	name := a.mailboxName()
 	var use imap.MailboxAttr
 	if a.more() {
-		if use, err = a.use(); err != nil {
-			return reply{}, err
-		}
+		use = a.use()
 	}
 	if err := a.end(); err != nil {
 		return reply{}, err
@@ -43,35 +34,31 @@ func (s *session) create(a *args) (reply, error) {
 }
 
 // use reads "(USE (\Sent))". A mailbox can have one use here.
-func (a *args) use() (imap.MailboxAttr, error) {
-	var use imap.MailboxAttr
-	err := a.list(func() error {
-		if w, err := a.atom(); err != nil || w != "USE" {
-			return bad("Unknown parameter of CREATE")
+func (a *args) use() (use imap.MailboxAttr) {
+	a.list(func() {
+		if a.atom() != "USE" {
+			a.fail(bad("Unknown parameter of CREATE"))
 		}
-		if err := a.space(); err != nil {
-			return err
-		}
-		return a.list(func() error {
-			if err := a.expect('\\'); err != nil {
-				return err
-			}
-			u, err := specialUse(a.word(&atomEnd))
-			if err == nil && use != "" && use != u {
-				err = no("USEATTR", "A mailbox can have one special use")
+		a.space()
+		a.list(func() {
+			a.expect('\\')
+			u := a.specialUse()
+			if use != "" && use != u {
+				a.fail(no("USEATTR", "A mailbox can have one special use"))
 			}
 			use = u
-			return err
 		})
 	})
-	return use, err
+	return use
 }
 
-func specialUse(word []byte) (imap.MailboxAttr, error) {
-	for _, u := range specialUses() {
+func (a *args) specialUse() imap.MailboxAttr {
+	word := a.word(&atomEnd)
+	for _, u := range specialUses {
 		if equalFold(word, string(u[1:])) {
-			return u, nil
+			return u
 		}
 	}
-	return "", no("USEATTR", "No such special use")
+	a.fail(no("USEATTR", "No such special use"))
+	return ""
 }

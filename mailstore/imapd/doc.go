@@ -9,9 +9,56 @@
 // are our vocabulary.
 //
 // A verb is one file and one row of table.go. The row says in which states it
-// may be used and whether sequence numbers are in flight, in which case no
-// EXPUNGE is told at its end. A search key is a row of searchkeys.go, a STATUS
-// item one of status.go, a FETCH item one of fetchargs.go.
+// may be used, whether sequence numbers are in flight, in which case no EXPUNGE is
+// told at its end, what it needs of the mailbox, and which capabilities it brings:
+// CAPABILITY is made of the rows. A search key is a row of searchkeys.go, an option
+// of SEARCH one of searchargs.go, of LIST one of list.go, a STATUS item one of
+// status.go, a FETCH item one of fetchargs.go. ENABLE keeps what a row says can be
+// enabled.
+//
+// What may match is decided by mailstore/search, texts are read by
+// internal/mime/text.
+//
+// # Verbs
+//
+//	CAPABILITY (RFC 3501)
+//	NOOP (RFC 3501)
+//	LOGOUT (RFC 3501)
+//	STARTTLS (RFC 3501)
+//	AUTHENTICATE mechanism [initial] (RFC 3501, 4959)
+//	LOGIN user password (RFC 3501)
+//	ID (field value ...) | NIL (RFC 2971)
+//	ENABLE capability ... (RFC 5161)
+//	IDLE (RFC 2177)
+//	NAMESPACE (RFC 2342)
+//	SELECT mailbox (RFC 3501)
+//	EXAMINE mailbox (RFC 3501)
+//	UNSELECT (RFC 3691)
+//	CHECK (RFC 3501)
+//	CLOSE (RFC 3501)
+//	EXPUNGE (RFC 3501)
+//	UID EXPUNGE set (RFC 4315)
+//	MOVE set mailbox (RFC 6851)
+//	UID MOVE set mailbox (RFC 6851)
+//	COPY set mailbox (RFC 3501)
+//	UID COPY set mailbox (RFC 3501)
+//	LIST [(options)] reference pattern | (patterns) [RETURN (options)] (RFC 3501, 3348, 5258, 5819, 6154)
+//	LSUB reference pattern (RFC 3501)
+//	CREATE mailbox [(USE (use))] (RFC 3501, 6154)
+//	DELETE mailbox (RFC 3501)
+//	RENAME mailbox mailbox (RFC 3501)
+//	SUBSCRIBE mailbox (RFC 3501)
+//	UNSUBSCRIBE mailbox (RFC 3501)
+//	STATUS mailbox (items) (RFC 3501, 8438)
+//	APPEND mailbox [(flags)] [date] literal (RFC 3501, 4315)
+//	SEARCH [RETURN (options)] [CHARSET charset] keys (RFC 3501, 4731, 5032, 5182)
+//	UID SEARCH the same
+//	FETCH set items (RFC 3501)
+//	UID FETCH set items (RFC 3501)
+//	STORE set [+|-]FLAGS[.SILENT] flags (RFC 3501)
+//	UID STORE set [+|-]FLAGS[.SILENT] flags (RFC 3501)
+//
+// # Messages
 //
 // FLAGS, ENVELOPE and BODYSTRUCTURE come from the store's index as ready
 // octets. BODY[...] is found by offsets (internal/mime) and streamed from the

@@ -1,19 +1,28 @@
 package imapd
 
-// enable is ENABLE (RFC 5161). No extension here needs it yet; unknown names
-// are ignored, as the RFC demands.
+import "slices"
+
+// enable is ENABLE (RFC 5161). Names that are unknown, or need no ENABLE, are
+// ignored, as the RFC demands; told are those that the session has from now on.
 func (s *session) enable(a *args) (reply, error) {
-	for first := true; first || a.i < len(a.line); first = false {
-		if err := a.space(); err != nil {
-			return reply{}, err
-		}
-		if a.i == len(a.line) && !first {
-			break
-		}
-		if _, err := a.atom(); err != nil {
-			return reply{}, err
+	a.space()
+	names := []string{a.atom()}
+	for a.more() {
+		names = append(names, a.atom())
+	}
+	if err := a.end(); err != nil {
+		return reply{}, err
+	}
+	out := append(s.c.buf(), "* ENABLED"...)
+	for _, c := range s.srv.caps {
+		if c.enable && slices.Contains(names, c.name) && !s.has(c.name) {
+			s.enabled = append(s.enabled, c.name)
+			out = append(append(out, ' '), c.name...)
 		}
 	}
-	s.c.writeString("* ENABLED\r\n")
+	s.c.put(append(out, "\r\n"...))
 	return reply{text: "Enabled"}, nil
 }
+
+// has says whether ENABLE has named a capability.
+func (s *session) has(name string) bool { return slices.Contains(s.enabled, name) }

@@ -16,10 +16,7 @@ func (s *session) expunge(a *args) (reply, error) {
 
 // uidExpunge is UID EXPUNGE (RFC 4315 section 2.1).
 func (s *session) uidExpunge(a *args) (reply, error) {
-	ranges, err := s.messages(a)
-	if err != nil {
-		return reply{}, err
-	}
+	ranges := s.messages(a)
 	if err := a.end(); err != nil {
 		return reply{}, err
 	}
@@ -29,9 +26,6 @@ func (s *session) uidExpunge(a *args) (reply, error) {
 // remove expunges the deleted messages in ranges; the news that follow tell
 // them.
 func (s *session) remove(ranges []seqRange) (reply, error) {
-	if s.readOnly {
-		return reply{}, errReadOnly
-	}
 	if seqs := s.deleted(ranges); len(seqs) > 0 {
 		if err := s.view.Expunge(s.ctx, seqs); err != nil {
 			return reply{}, err

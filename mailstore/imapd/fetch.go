@@ -14,17 +14,9 @@ import (
 
 // fetch is FETCH (RFC 3501 section 6.4.5).
 func (s *session) fetch(a *args) (reply, error) {
-	ranges, err := s.messages(a)
-	if err != nil {
-		return reply{}, err
-	}
-	if err := a.space(); err != nil {
-		return reply{}, err
-	}
-	q, err := a.fetchItems(s.srv.config.MaxFetchItems)
-	if err != nil {
-		return reply{}, err
-	}
+	ranges := s.messages(a)
+	a.space()
+	q := a.fetchItems(s.srv.config.MaxFetchItems)
 	if err := a.end(); err != nil {
 		return reply{}, err
 	}

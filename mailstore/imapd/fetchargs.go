@@ -101,56 +101,54 @@ type namedItem struct {
 	seen bool
 }
 
-func namedItems() []namedItem {
-	return []namedItem{
-		{name: "FLAGS", kind: itemFlags},
-		{name: "UID", kind: itemUID},
-		{name: "INTERNALDATE", kind: itemInternalDate},
-		{name: "RFC822.SIZE", kind: itemSize},
-		{name: "ENVELOPE", kind: itemEnvelope},
-		{name: "BODY", kind: itemBody},
-		{name: "BODYSTRUCTURE", kind: itemBodyStructure},
-		{name: "RFC822", kind: itemSection, seen: true},
-		{name: "RFC822.HEADER", kind: itemSection, section: section{what: mime.Header}},
-		{name: "RFC822.TEXT", kind: itemSection, section: section{what: mime.Text}, seen: true},
-	}
+var namedItems = []namedItem{
+	{name: "FLAGS", kind: itemFlags},
+	{name: "UID", kind: itemUID},
+	{name: "INTERNALDATE", kind: itemInternalDate},
+	{name: "RFC822.SIZE", kind: itemSize},
+	{name: "ENVELOPE", kind: itemEnvelope},
+	{name: "BODY", kind: itemBody},
+	{name: "BODYSTRUCTURE", kind: itemBodyStructure},
+	{name: "RFC822", kind: itemSection, seen: true},
+	{name: "RFC822.HEADER", kind: itemSection, section: section{what: mime.Header}},
+	{name: "RFC822.TEXT", kind: itemSection, section: section{what: mime.Text}, seen: true},
 }
 
-func macros() map[string][]string {
-	return map[string][]string{
-		"ALL":  {"FLAGS", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE"},
-		"FAST": {"FLAGS", "INTERNALDATE", "RFC822.SIZE"},
-		"FULL": {"FLAGS", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE", "BODY"},
-	}
+// macros are rows, too: the items that one word stands for.
+var macros = map[string][]string{
+	"ALL":  {"FLAGS", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE"},
+	"FAST": {"FLAGS", "INTERNALDATE", "RFC822.SIZE"},
+	"FULL": {"FLAGS", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE", "BODY"},
 }
 
 // fetchItems reads the items of FETCH (RFC 3501 section 6.4.5), up to limit.
-func (a *args) fetchItems(limit int) (*fetchRequest, error) {
+func (a *args) fetchItems(limit int) *fetchRequest {
 	q := &fetchRequest{}
 	if a.uid {
 		q.add(fetchItem{kind: itemUID, label: "UID "})
 	}
 	if a.peek() == '(' {
-		err := a.list(func() error {
+		a.list(func() {
 			if len(q.items) >= limit {
-				return no("LIMIT", "Too many data items")
+				a.fail(no("LIMIT", "Too many data items"))
 			}
-			return a.fetchItem(q)
+			a.fetchItem(q)
 		})
-		if err == nil && len(q.items) == 0 {
-			err = errMissing
+		if len(q.items) == 0 {
+			a.fail(errMissing)
 		}
-		return q, err
+		return q
 	}
 	from := a.i
-	if names, ok := macros()[strings.ToUpper(string(a.word(&itemEnd)))]; ok {
+	if names, ok := macros[strings.ToUpper(string(a.word(&itemEnd)))]; ok {
 		for _, n := range names {
 			q.addNamed(n)
 		}
-		return q, nil
+		return q
 	}
 	a.i = from
-	return q, a.fetchItem(q)
+	a.fetchItem(q)
+	return q
 }
 
 // itemEnd ends the name of an item.
@@ -160,32 +158,30 @@ var itemEnd = func() [256]bool {
 	return t
 }()
 
-func (a *args) fetchItem(q *fetchRequest) error {
+func (a *args) fetchItem(q *fetchRequest) {
 	name := strings.ToUpper(string(a.word(&itemEnd)))
 	if a.peek() != '[' {
-		if !q.addNamed(name) {
-			return bad("Unknown data item of FETCH")
+		if a.err == nil && !q.addNamed(name) {
+			a.fail(bad("Unknown data item of FETCH"))
 		}
-		return nil
+		return
 	}
 	if name != "BODY" && name != "BODY.PEEK" {
-		return bad("Unknown data item of FETCH")
+		a.fail(bad("Unknown data item of FETCH"))
 	}
 	item := fetchItem{kind: itemSection}
-	if err := a.section(&item.section); err != nil {
-		return err
-	}
-	if err := a.partial(&item.section); err != nil {
-		return err
+	a.section(&item.section)
+	a.partial(&item.section)
+	if a.err != nil {
+		return
 	}
 	item.label = item.section.label()
 	q.seen = q.seen || name == "BODY"
 	q.add(item)
-	return nil
 }
 
 func (q *fetchRequest) addNamed(name string) bool {
-	for _, n := range namedItems() {
+	for _, n := range namedItems {
 		if n.name == name {
 			q.seen = q.seen || n.seen
 			q.add(fetchItem{kind: n.kind, label: name + " ", section: n.section})
@@ -217,23 +213,21 @@ func (q *fetchRequest) add(item fetchItem) {
 const maxPath = 100
 
 // section reads "[1.2.HEADER.FIELDS (From To)]".
-func (a *args) section(sec *section) error {
-	if err := a.expect('['); err != nil {
-		return err
-	}
+func (a *args) section(sec *section) {
+	a.expect('[')
 	for c := a.peek(); '0' <= c && c <= '9'; c = a.peek() {
-		n, err := a.number()
-		if err != nil || n == 0 || len(sec.path) == maxPath {
-			return bad("Invalid section")
+		n, ok := a.digits()
+		if !ok || n == 0 || n > 1<<32-1 || len(sec.path) == maxPath {
+			a.fail(bad("Invalid section"))
 		}
-		sec.path = append(sec.path, n)
+		sec.path = append(sec.path, uint32(n))
 		if !a.accept('.') {
-			return a.expect(']')
+			a.expect(']')
+			return
 		}
 	}
-	if a.peek() == ']' && len(sec.path) == 0 {
-		a.i++
-		return nil
+	if len(sec.path) == 0 && a.accept(']') {
+		return
 	}
 	w := strings.ToUpper(string(a.word(&sectionEnd)))
 	switch w {
@@ -244,20 +238,16 @@ func (a *args) section(sec *section) error {
 	case "MIME":
 		sec.what = mime.MIME
 		if len(sec.path) == 0 {
-			return bad("Invalid section")
+			a.fail(bad("Invalid section"))
 		}
 	case "HEADER.FIELDS", "HEADER.FIELDS.NOT":
 		sec.what, sec.filter, sec.except = mime.Header, true, w == "HEADER.FIELDS.NOT"
-		if err := a.space(); err != nil {
-			return err
-		}
-		if err := a.fieldNames(sec); err != nil {
-			return err
-		}
+		a.space()
+		a.fieldNames(sec)
 	default:
-		return bad("Invalid section")
+		a.fail(bad("Invalid section"))
 	}
-	return a.expect(']')
+	a.expect(']')
 }
 
 var sectionEnd = func() [256]bool {
@@ -266,16 +256,10 @@ var sectionEnd = func() [256]bool {
 	return t
 }()
 
-func (a *args) fieldNames(sec *section) error {
-	err := a.list(func() error {
-		name, err := a.astring()
-		if err == nil {
-			sec.fields = append(sec.fields, name)
-		}
-		return err
-	})
-	if err == nil && len(sec.fields) == 0 {
-		err = bad("Empty list of header fields")
+func (a *args) fieldNames(sec *section) {
+	a.list(func() { sec.fields = append(sec.fields, a.astring()) })
+	if len(sec.fields) == 0 {
+		a.fail(bad("Empty list of header fields"))
 	}
 	if len(sec.fields) > manyFields {
 		sec.names = map[string]bool{}
@@ -283,7 +267,6 @@ func (a *args) fieldNames(sec *section) error {
 			sec.names[strings.ToLower(name)] = true
 		}
 	}
-	return err
 }
 
 // manyFields is from how many names on a map finds one sooner than a loop.
@@ -306,24 +289,17 @@ func (sec *section) lists(name []byte) bool {
 }
 
 // partial reads "<offset.length>", if it is there.
-func (a *args) partial(sec *section) (err error) {
+func (a *args) partial(sec *section) {
 	if !a.accept('<') {
-		return nil
+		return
 	}
 	sec.partial = true
-	if sec.offset, err = a.number64(); err != nil {
-		return err
+	sec.offset = a.number()
+	a.expect('.')
+	if sec.length = a.number(); sec.length == 0 {
+		a.fail(bad("Empty partial fetch"))
 	}
-	if err = a.expect('.'); err != nil {
-		return err
-	}
-	if sec.length, err = a.number64(); err != nil {
-		return err
-	}
-	if sec.length == 0 {
-		return bad("Empty partial fetch")
-	}
-	return a.expect('>')
+	a.expect('>')
 }
 
 // label writes the section as a response does.

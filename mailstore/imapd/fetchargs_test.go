@@ -60,13 +60,13 @@ func TestIdenticalItemsAreAnsweredOnce(t *testing.T) {
 		{"(" + strings.Join(different, " ") + " " + strings.Join(different, " ") + ")", false, 100},
 	} {
 		a := &args{line: []byte(c.items), uid: c.uid}
-		q, err := a.fetchItems(150)
-		if err != nil || len(q.items) != c.want {
-			t.Errorf("%.60s: %d items, want %d, %v", c.items, len(q.items), c.want, err)
+		q := a.fetchItems(150)
+		if a.err != nil || len(q.items) != c.want {
+			t.Errorf("%.60s: %d items, want %d, %v", c.items, len(q.items), c.want, a.err)
 		}
 	}
 	a := &args{line: []byte("(" + many + "BODY[])")}
-	if q, err := a.fetchItems(150); err != nil || !q.seen {
-		t.Errorf("the one that sets \\Seen was dropped whole: %v", err)
+	if q := a.fetchItems(150); a.err != nil || !q.seen {
+		t.Errorf("the one that sets \\Seen was dropped whole: %v", a.err)
 	}
 }

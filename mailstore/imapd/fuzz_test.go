@@ -155,19 +155,19 @@ func FuzzArgs(f *testing.F) {
 			return
 		}
 		a := &args{c: c, line: line, room: 50}
-		readers := []func() error{
-			func() error { _, err := a.fetchItems(10); return err },
-			func() error { _, err := a.set(); return err },
-			func() error { _, err := a.flagList(); return err },
-			func() error { _, err := a.mailboxName(); return err },
-			func() error { _, err := a.dateTime(); return err },
-			func() error { _, err := a.statusList(); return err },
-			func() error { return a.listPatterns(&listRequest{}, 3, '/') },
-			func() error { _, _, err := a.appendOptions(); return err },
-			func() error { return a.returnOptions(&listRequest{}) },
-			func() error { _, err := a.use(); return err },
+		readers := []func(){
+			func() { a.fetchItems(10) },
+			func() { a.set() },
+			func() { a.flagList() },
+			func() { a.mailboxName() },
+			func() { a.dateTime() },
+			func() { a.statusList() },
+			func() { a.listPatterns(&listRequest{}, 3, '/') },
+			func() { a.appendOptions() },
+			func() { a.returnOptions(&listRequest{}) },
+			func() { a.use() },
 		}
-		_ = readers[int(what)%len(readers)]()
+		readers[int(what)%len(readers)]()
 		if a.drain() != nil || c.lost() {
 			return
 		}

@@ -18,25 +18,15 @@ type listRequest struct {
 
 // list is LIST (RFC 3501 section 6.3.8, RFC 5258).
 func (s *session) list(a *args) (reply, error) {
-	if err := a.space(); err != nil {
-		return reply{}, err
-	}
 	var q listRequest
+	a.space()
 	if a.peek() == '(' {
-		if err := a.selectOptions(&q); err != nil {
-			return reply{}, err
-		}
-		if err := a.space(); err != nil {
-			return reply{}, err
-		}
+		a.selectOptions(&q)
+		a.space()
 	}
-	if err := a.listPatterns(&q, s.srv.config.MaxListPatterns, byte(s.user.Separator())); err != nil {
-		return reply{}, err
-	}
+	a.listPatterns(&q, s.srv.config.MaxListPatterns, byte(s.user.Separator()))
 	if a.more() {
-		if err := a.returnOptions(&q); err != nil {
-			return reply{}, err
-		}
+		a.returnOptions(&q)
 	}
 	if err := a.end(); err != nil {
 		return reply{}, err
@@ -48,63 +38,85 @@ func (s *session) list(a *args) (reply, error) {
 	return reply{text: "List completed"}, s.writeList(&q)
 }
 
-func (a *args) selectOptions(q *listRequest) error {
+// listOption is a row of the options of LIST. RETURN has further arguments for
+// some, which read reads.
+type listOption struct {
+	name string
+	caps []capability
+	set  func(*listRequest)
+	read func(*args, *listRequest)
+}
+
+// selectionOptions are those before the patterns.
+var selectionOptions = []listOption{
+	{name: "SUBSCRIBED", caps: has("LIST-EXTENDED"), set: func(q *listRequest) { q.SelectSubscribed = true }},
+	{name: "SPECIAL-USE", set: func(q *listRequest) { q.SelectSpecialUse = true }},
+	{name: "REMOTE", set: func(q *listRequest) { q.SelectRemote = true }}, // there are none
+	{name: "RECURSIVEMATCH", set: func(q *listRequest) { q.SelectRecursiveMatch = true }},
+}
+
+// listReturns are those of RETURN.
+var listReturns = []listOption{
+	{name: "SUBSCRIBED", set: func(q *listRequest) { q.ReturnSubscribed = true }},
+	{name: "CHILDREN", set: func(q *listRequest) { q.ReturnChildren = true }},
+	{name: "SPECIAL-USE", set: func(q *listRequest) { q.ReturnSpecialUse = true }},
+	{name: "STATUS", caps: has("LIST-STATUS"), read: func(a *args, q *listRequest) {
+		a.space()
+		q.status = a.statusList()
+	}},
+}
+
+// options reads a list of options; kind is for the error.
+func (a *args) options(q *listRequest, rows []listOption, kind string) {
 	q.extended = true
-	recursive := false
-	err := a.list(func() error {
-		w, err := a.atom()
-		switch {
-		case err != nil:
-			return err
-		case w == "SUBSCRIBED":
-			q.SelectSubscribed = true
-		case w == "SPECIAL-USE":
-			q.SelectSpecialUse = true
-		case w == "REMOTE":
-			q.SelectRemote = true // there are none
-		case w == "RECURSIVEMATCH":
-			recursive = true
-		default:
-			return bad("Unknown selection option " + w)
+	a.list(func() {
+		w := a.atom()
+		for _, o := range rows {
+			switch {
+			case o.name != w:
+				continue
+			case o.read != nil:
+				o.read(a, q)
+			default:
+				o.set(q)
+			}
+			return
 		}
-		return nil
+		a.fail(bad("Unknown " + kind + " option " + w))
 	})
-	q.SelectRecursiveMatch = recursive
-	if err == nil && recursive && !q.SelectSubscribed && !q.SelectSpecialUse {
-		return bad("RECURSIVEMATCH needs another selection option")
+}
+
+func (a *args) selectOptions(q *listRequest) {
+	a.options(q, selectionOptions, "selection")
+	if q.SelectRecursiveMatch && !q.SelectSubscribed && !q.SelectSpecialUse {
+		a.fail(bad("RECURSIVEMATCH needs another selection option"))
 	}
-	return err
 }
 
 // listPatterns reads reference and pattern, or a list of patterns, up to limit.
-func (a *args) listPatterns(q *listRequest, limit int, separator byte) error {
-	reference, err := a.astring()
-	if err != nil {
-		return err
-	}
-	if err := a.space(); err != nil {
-		return err
-	}
-	one := func() error {
-		p, err := a.listMailbox()
-		if err != nil {
-			return err
-		}
+func (a *args) listPatterns(q *listRequest, limit int, separator byte) {
+	reference := a.astring()
+	a.space()
+	one := func() {
+		p := a.listMailbox()
 		if len(q.patterns) >= limit {
-			return no("LIMIT", "Too many patterns")
+			a.fail(no("LIMIT", "Too many patterns"))
+		}
+		if a.err != nil {
+			return
 		}
 		full := decodePattern(reference + p)
 		if p == "" {
 			full = "" // asks for the separator
 		}
 		q.patterns = append(q.patterns, newPattern(full, separator))
-		return nil
 	}
 	if a.peek() == '(' {
 		q.extended = true
-		return a.list(one)
+		a.list(one)
+		return
 	}
-	return one()
+	one()
 }
 
 // listEnd ends a list-mailbox: an atom in which the wildcards are allowed.
@@ -114,47 +126,23 @@ var listEnd = func() [256]bool {
 	return t
 }()
 
-func (a *args) listMailbox() (string, error) {
+func (a *args) listMailbox() string {
 	if c := a.peek(); c == '"' || c == '{' {
 		return a.astring()
 	}
 	w := a.word(&listEnd)
 	if len(w) == 0 {
-		return "", errSyntax
+		a.fail(errSyntax)
 	}
-	return string(w), nil
+	return string(w)
 }
 
-func (a *args) returnOptions(q *listRequest) error {
-	if w, err := a.atom(); err != nil || w != "RETURN" {
-		return errSyntax
+func (a *args) returnOptions(q *listRequest) {
+	if a.atom() != "RETURN" {
+		a.fail(errSyntax)
 	}
-	if err := a.space(); err != nil {
-		return err
-	}
-	q.extended = true
-	return a.list(func() error {
-		w, err := a.atom()
-		switch {
-		case err != nil:
-			return err
-		case w == "SUBSCRIBED":
-			q.ReturnSubscribed = true
-		case w == "CHILDREN":
-			q.ReturnChildren = true
-		case w == "SPECIAL-USE":
-			q.ReturnSpecialUse = true
-		case w == "STATUS":
-			if err := a.space(); err != nil {
-				return err
-			}
-			q.status, err = a.statusList()
-			return err
-		default:
-			return bad("Unknown return option " + w)
-		}
-		return nil
-	})
+	a.space()
+	a.options(q, listReturns, "return")
 }
 
 func (s *session) writeSeparator(verb string) {

@@ -8,63 +8,46 @@ import (
 )
 
 // list reads "(" items ")" with blanks between them; item reads one.
-func (a *args) list(item func() error) error {
-	if err := a.expect('('); err != nil {
-		return err
-	}
+func (a *args) list(item func()) {
+	a.expect('(')
 	for a.accept(' ') {
 	}
-	for !a.accept(')') {
-		if err := item(); err != nil {
-			return err
-		}
-		if a.peek() != ')' {
-			if err := a.space(); err != nil {
-				return err
-			}
+	for a.err == nil && !a.accept(')') {
+		if item(); a.peek() != ')' {
+			a.space()
 		}
 	}
-	return nil
 }
 
 // flagList reads "(\Seen keyword ...)".
-func (a *args) flagList() ([]imap.Flag, error) {
+func (a *args) flagList() []imap.Flag {
 	flags := []imap.Flag{}
-	err := a.list(func() error {
-		f, err := a.flag()
-		if err == nil {
-			flags = append(flags, f)
-		}
-		return err
-	})
-	return flags, err
+	a.list(func() { flags = append(flags, a.flag()) })
+	return flags
 }
 
 // systemFlags are those that a client may set.
-func systemFlags() []imap.Flag {
-	return []imap.Flag{imap.FlagAnswered, imap.FlagFlagged, imap.FlagDeleted, imap.FlagSeen, imap.FlagDraft}
-}
+var systemFlags = []imap.Flag{imap.FlagAnswered, imap.FlagFlagged, imap.FlagDeleted, imap.FlagSeen, imap.FlagDraft}
 
 // flag reads one flag. \Recent is none that a client can name (RFC 3501
 // section 9).
-func (a *args) flag() (imap.Flag, error) {
+func (a *args) flag() imap.Flag {
 	system := a.accept('\\')
 	w := string(a.word(&atomEnd))
-	if w == "" {
-		return "", errSyntax
-	}
-	if !system {
-		if strings.ContainsAny(w, "]") {
-			return "", bad("Invalid keyword")
+	switch {
+	case w == "":
+		a.fail(errSyntax)
+	case system:
+		for _, f := range systemFlags {
+			if strings.EqualFold(string(f[1:]), w) {
+				return f
+			}
 		}
-		return imap.Flag(w), nil
+		a.fail(bad(`Invalid system flag \` + w))
+	case strings.ContainsAny(w, "]"):
+		a.fail(bad("Invalid keyword"))
 	}
-	for _, f := range systemFlags() {
-		if strings.EqualFold(string(f[1:]), w) {
-			return f, nil
-		}
-	}
-	return "", bad(`Invalid system flag \` + w)
+	return imap.Flag(w)
 }
 
 // setEnd ends a sequence set.
@@ -83,24 +66,20 @@ var saved = imap.SeqRange{Start: 0, Stop: 1}
 
 // set reads a sequence set. "*" is 0, as in go-imap, and a range is kept in
 // the order written.
-func (a *args) set() (imap.SeqSet, error) {
+func (a *args) set() imap.SeqSet {
 	if !setStart(a.peek()) {
-		return nil, errSyntax
+		a.fail(errSyntax)
+		return nil
 	}
 	if a.accept('$') {
-		return imap.SeqSet{saved}, nil
+		return imap.SeqSet{saved}
 	}
 	var set imap.SeqSet
 	for {
-		first, err := a.setNumber()
-		if err != nil {
-			return nil, err
-		}
+		first := a.setNumber()
 		r := imap.SeqRange{Start: first, Stop: first}
 		if a.accept(':') {
-			if r.Stop, err = a.setNumber(); err != nil {
-				return nil, err
-			}
+			r.Stop = a.setNumber()
 		}
 		// "4:2" is "2:4", and "*:4" is "4:*".
 		if r.Start == 0 || (r.Stop != 0 && r.Stop < r.Start) {
@@ -108,46 +87,38 @@ func (a *args) set() (imap.SeqSet, error) {
 		}
 		set = append(set, r)
 		if !a.accept(',') {
-			return set, nil
+			return set
 		}
 	}
 }
 
 func setStart(c byte) bool { return c != 0 && !setEnd[c] }
 
-func (a *args) setNumber() (uint32, error) {
+func (a *args) setNumber() uint32 {
 	if a.accept('*') {
-		return 0, nil
+		return 0
 	}
-	n, err := a.number()
-	if err != nil || n == 0 {
-		return 0, bad("Invalid message set")
+	n, ok := a.digits()
+	if !ok || n == 0 || n > 1<<32-1 {
+		a.fail(bad("Invalid message set"))
 	}
-	return n, nil
+	return uint32(n)
 }
 
 // date reads "1-Feb-1994", quoted or not.
-func (a *args) date() (time.Time, error) {
-	s, err := a.astring()
+func (a *args) date() time.Time {
+	t, err := time.Parse("2-Jan-2006", a.astring())
 	if err != nil {
-		return time.Time{}, err
+		a.fail(bad("Invalid date"))
 	}
-	t, err := time.Parse("2-Jan-2006", s)
-	if err != nil {
-		return time.Time{}, bad("Invalid date")
-	}
-	return t, nil
+	return t
 }
 
 // dateTime reads `"17-Jul-1996 02:44:25 -0700"`.
-func (a *args) dateTime() (time.Time, error) {
-	s, err := a.quoted()
+func (a *args) dateTime() time.Time {
+	t, err := time.Parse("2-Jan-2006 15:04:05 -0700", strings.TrimLeft(a.quoted(), " "))
 	if err != nil {
-		return time.Time{}, err
+		a.fail(bad("Invalid date-time"))
 	}
-	t, err := time.Parse("2-Jan-2006 15:04:05 -0700", strings.TrimLeft(s, " "))
-	if err != nil {
-		return time.Time{}, bad("Invalid date-time")
-	}
-	return t, nil
+	return t
 }

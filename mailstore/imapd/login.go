@@ -10,24 +10,13 @@ import (
 
 // loginCommand is LOGIN (RFC 3501 section 6.2.3).
 func (s *session) loginCommand(a *args) (reply, error) {
-	if err := a.space(); err != nil {
-		return reply{}, err
-	}
-	if !s.login.Secure() {
+	if a.space(); a.err == nil && !s.login.Secure() {
 		// The password is not even read: a literal would ask for it.
 		return s.loggedIn(s.login.Login(s.ctx, "LOGIN", "", ""))
 	}
-	name, err := a.astring()
-	if err != nil {
-		return reply{}, err
-	}
-	if err := a.space(); err != nil {
-		return reply{}, err
-	}
-	secret, err := a.astring()
-	if err != nil {
-		return reply{}, err
-	}
+	name := a.astring()
+	a.space()
+	secret := a.astring()
 	if err := a.end(); err != nil {
 		return reply{}, err
 	}
@@ -39,7 +28,7 @@ func (s *session) loggedIn(err error) (reply, error) {
 	if err == nil {
 		s.user = s.login.User()
 		s.c.In.MaxSkipped = s.srv.config.MaxDiscard
-		return reply{"CAPABILITY " + capabilitiesAfter, "Logged in"}, nil
+		return reply{"CAPABILITY " + s.srv.capsAfter, "Logged in"}, nil
 	}
 	if s.c.lost() {
 		return reply{}, err

@@ -8,13 +8,9 @@ import (
 
 // lsub is LSUB (RFC 3501 section 6.3.9).
 func (s *session) lsub(a *args) (reply, error) {
-	if err := a.space(); err != nil {
-		return reply{}, err
-	}
 	var q listRequest
-	if err := a.listPatterns(&q, s.srv.config.MaxListPatterns, byte(s.user.Separator())); err != nil {
-		return reply{}, err
-	}
+	a.space()
+	a.listPatterns(&q, s.srv.config.MaxListPatterns, byte(s.user.Separator()))
 	if err := a.end(); err != nil {
 		return reply{}, err
 	}

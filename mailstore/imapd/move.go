@@ -7,9 +7,6 @@ func (s *session) move(a *args) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	if s.readOnly {
-		return reply{}, errReadOnly
-	}
 	if len(list) == 0 {
 		return reply{text: "No messages found"}, nil
 	}

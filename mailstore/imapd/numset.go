@@ -22,36 +22,38 @@ func wholeView(v *mailstore.View) []seqRange {
 }
 
 // messages reads the set that a command begins with, and finds its messages.
-func (s *session) messages(a *args) ([]seqRange, error) {
-	if err := a.space(); err != nil {
-		return nil, err
+func (s *session) messages(a *args) []seqRange {
+	a.space()
+	set := a.set()
+	if a.err != nil {
+		return nil
 	}
-	set, err := a.set()
-	if err != nil {
-		return nil, err
+	ranges, ok := s.resolve(set, a.uid)
+	if !ok {
+		a.fail(bad("Invalid message set"))
 	}
-	return s.resolve(set, a.uid)
+	return ranges
 }
 
 // resolve turns a set into messages. A UID that is not there is passed over
 // (RFC 3501 section 6.4.8); a sequence number that is not there is an error of
 // the client.
-func (s *session) resolve(set imap.SeqSet, uid bool) ([]seqRange, error) {
+func (s *session) resolve(set imap.SeqSet, uid bool) (ranges []seqRange, ok bool) {
 	if len(set) == 1 && set[0] == saved {
-		return s.savedRanges(), nil
+		return s.savedRanges(), true
 	}
 	last := uint32(s.view.Len())
-	ranges := make([]seqRange, 0, len(set))
+	ranges = make([]seqRange, 0, len(set))
 	for _, r := range set {
 		out, ok := s.resolveRange(r, last, uid)
 		if !ok {
-			return nil, bad("Invalid message set")
+			return nil, false
 		}
 		if out.First != 0 && out.First <= out.Last {
 			ranges = append(ranges, out)
 		}
 	}
-	return merge(ranges), nil
+	return merge(ranges), true
 }
 
 func (s *session) resolveRange(r imap.SeqRange, last uint32, uid bool) (out seqRange, ok bool) {

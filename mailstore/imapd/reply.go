@@ -46,27 +46,25 @@ type outcome struct {
 	code, text string
 }
 
-func outcomes() []outcome {
-	return []outcome{
-		{mailstore.ErrNotFound, "NONEXISTENT", "Mailbox does not exist"},
-		{mailstore.ErrExists, "ALREADYEXISTS", "Mailbox already exists"},
-		{mailstore.ErrInvalidName, "CANNOT", "Invalid mailbox name"},
-		{mailstore.ErrHasChildren, "HASCHILDREN", "Mailbox has children"},
-		{mailstore.ErrReadOnly, "", "Mailbox is read-only"},
-		{mailstore.ErrOverQuota, "OVERQUOTA", "Quota exceeded"},
-		{mailstore.ErrFull, "UNAVAILABLE", "Insufficient system storage"},
-		{mailstore.ErrGone, "NONEXISTENT", "Mailbox was deleted"},
-		{mailstore.ErrExpunged, "EXPUNGEISSUED", "Some of the messages no longer exist"},
-		{mailstore.ErrUnreadable, "SERVERBUG", "Some of the messages cannot be read"},
-		{mailstore.ErrTooManyFolders, "LIMIT", "Too many mailboxes"},
-		{mailstore.ErrFolderName, "LIMIT", "Mailbox name is too long or has too many levels"},
-		{mailstore.ErrTooManySubscriptions, "LIMIT", "Too many subscriptions"},
-		{mailstore.ErrLittleRoom, "LIMIT", "Insufficient system storage, please delete something or try again later"},
-		{mailstore.ErrLimit, "LIMIT", "Limit reached"},
-		{search.ErrWork, "LIMIT", "Search reads too much, narrow it down"},
-		{search.ErrTests, "LIMIT", "Search is too much work, narrow it down"},
-		{mailstore.ErrBusy, "INUSE", "Mailbox is locked by another process, please try again later"},
-	}
+var outcomes = []outcome{
+	{mailstore.ErrNotFound, "NONEXISTENT", "Mailbox does not exist"},
+	{mailstore.ErrExists, "ALREADYEXISTS", "Mailbox already exists"},
+	{mailstore.ErrInvalidName, "CANNOT", "Invalid mailbox name"},
+	{mailstore.ErrHasChildren, "HASCHILDREN", "Mailbox has children"},
+	{mailstore.ErrReadOnly, "", "Mailbox is read-only"},
+	{mailstore.ErrOverQuota, "OVERQUOTA", "Quota exceeded"},
+	{mailstore.ErrFull, "UNAVAILABLE", "Insufficient system storage"},
+	{mailstore.ErrGone, "NONEXISTENT", "Mailbox was deleted"},
+	{mailstore.ErrExpunged, "EXPUNGEISSUED", "Some of the messages no longer exist"},
+	{mailstore.ErrUnreadable, "SERVERBUG", "Some of the messages cannot be read"},
+	{mailstore.ErrTooManyFolders, "LIMIT", "Too many mailboxes"},
+	{mailstore.ErrFolderName, "LIMIT", "Mailbox name is too long or has too many levels"},
+	{mailstore.ErrTooManySubscriptions, "LIMIT", "Too many subscriptions"},
+	{mailstore.ErrLittleRoom, "LIMIT", "Insufficient system storage, please delete something or try again later"},
+	{mailstore.ErrLimit, "LIMIT", "Limit reached"},
+	{search.ErrWork, "LIMIT", "Search reads too much, narrow it down"},
+	{search.ErrTests, "LIMIT", "Search is too much work, narrow it down"},
+	{mailstore.ErrBusy, "INUSE", "Mailbox is locked by another process, please try again later"},
 }
 
 // refuse maps any error to a refusal. What is not known is temporary and says
@@ -76,7 +74,7 @@ func refuse(err error) *refusal {
 	if errors.As(err, &r) {
 		return r
 	}
-	for _, o := range outcomes() {
+	for _, o := range outcomes {
 		if errors.Is(err, o.err) {
 			return &refusal{kind: "NO", code: o.code, text: o.text, cause: err}
 		}

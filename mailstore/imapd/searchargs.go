@@ -34,41 +34,33 @@ var (
 	errText  = bad("Text of a search key is not valid in its charset")
 )
 
-// descend goes one level deeper into parentheses, NOT or OR.
-func (p *searchParser) descend() error {
+// descend goes one level deeper into parentheses, NOT or OR, and back with its
+// result.
+func (p *searchParser) descend() (ascend func()) {
 	if p.depth++; p.depth > p.s.srv.config.MaxSearchDepth {
-		return errDepth
+		p.fail(errDepth)
 	}
-	return nil
+	return func() { p.depth-- }
 }
 
 // searchRequest reads the arguments of SEARCH.
 func (s *session) searchRequest(a *args) (*searchRequest, error) {
 	q := &searchRequest{}
 	p := &searchParser{args: a, s: s}
-	if err := a.space(); err != nil {
-		return nil, err
-	}
+	a.space()
 	if a.acceptWord("RETURN") {
-		if err := a.searchReturn(q); err != nil {
-			return nil, err
-		}
+		a.searchReturn(q)
 	}
 	if a.acceptWord("CHARSET") {
-		if err := p.readCharset(); err != nil {
-			return nil, err
-		}
+		p.readCharset()
 	}
-	var err error
-	if q.key, err = p.keys(false); err != nil {
-		return nil, err
-	}
+	q.key = p.keys(false)
 	return q, a.end()
 }
 
 // acceptWord passes a word and the blank behind it, if it is next.
 func (a *args) acceptWord(word string) bool {
-	rest := a.line[a.i:]
+	rest := a.rest()
 	if len(rest) <= len(word) || rest[len(word)] != ' ' || !equalFold(rest[:len(word)], word) {
 		return false
 	}
@@ -77,81 +69,52 @@ func (a *args) acceptWord(word string) bool {
 }
 
 // searchReturn reads "(MIN MAX ALL COUNT SAVE) " (RFC 4731, RFC 5182).
-func (a *args) searchReturn(q *searchRequest) error {
+func (a *args) searchReturn(q *searchRequest) {
 	q.extended = true
-	any := false
-	err := a.list(func() error {
-		w, err := a.atom()
-		any = true
-		switch {
-		case err != nil:
-			return err
-		case w == "MIN":
-			q.ReturnMin = true
-		case w == "MAX":
-			q.ReturnMax = true
-		case w == "ALL":
-			q.ReturnAll = true
-		case w == "COUNT":
-			q.ReturnCount = true
-		case w == "SAVE":
-			q.ReturnSave = true
-		default:
-			return bad("Unknown return option " + w)
+	none := true
+	a.list(func() {
+		w := a.atom()
+		none = false
+		for _, o := range returnOptions {
+			if o.name == w {
+				o.set(&q.SearchOptions)
+				return
+			}
 		}
-		return nil
+		a.fail(bad("Unknown return option " + w))
 	})
-	if err != nil {
-		return err
-	}
-	q.ReturnAll = q.ReturnAll || !any
-	return a.space()
+	q.ReturnAll = q.ReturnAll || none
+	a.space()
 }
 
-func (p *searchParser) readCharset() error {
-	name, err := p.astring()
-	if err != nil {
-		return err
+func (p *searchParser) readCharset() {
+	if p.charset = p.astring(); !text.KnownCharset(p.charset) {
+		p.fail(no("BADCHARSET (US-ASCII UTF-8)", "Unknown charset"))
 	}
-	if p.charset = name; !text.KnownCharset(name) {
-		return no("BADCHARSET (US-ASCII UTF-8)", "Unknown charset")
-	}
-	return p.space()
+	p.space()
 }
 
 // keys reads keys, all of which must match, to the end or to ")".
-func (p *searchParser) keys(inside bool) (*search.Key, error) {
-	if err := p.descend(); err != nil {
-		return nil, err
-	}
-	defer func() { p.depth-- }()
+func (p *searchParser) keys(inside bool) *search.Key {
+	defer p.descend()()
 	var all []*search.Key
-	for {
-		k, err := p.key()
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, k)
-		if inside && p.accept(')') {
+	for p.err == nil {
+		all = append(all, p.key())
+		if inside && p.accept(')') || !inside && len(p.rest()) == 0 {
 			break
 		}
-		if !inside && p.i >= len(p.line) {
-			break
-		}
-		if err := p.space(); err != nil {
-			return nil, err
-		}
-		if !inside && p.i >= len(p.line) {
+		p.space()
+		if !inside && len(p.rest()) == 0 {
 			break // a blank at the end
 		}
 	}
-	return search.And(all...), nil
+	return search.And(all...)
 }
 
-// key reads one key.
-func (p *searchParser) key() (*search.Key, error) {
+// key reads one key. After an error it is one that matches everything.
+func (p *searchParser) key() *search.Key {
 	if p.keyed++; p.keyed > p.s.srv.config.MaxSearchKeys {
-		return nil, errKeys
+		p.fail(errKeys)
 	}
 	switch c := p.peek(); {
 	case c == '(':
@@ -160,22 +123,17 @@ func (p *searchParser) key() (*search.Key, error) {
 	case setStart(c):
 		return p.setKey(false)
 	}
-	name, err := p.atom()
-	if err != nil {
-		return nil, err
-	}
+	name := p.atom()
 	read, ok := p.s.srv.keys[name]
 	if !ok {
-		return nil, bad("Unknown search key " + name)
+		p.fail(bad("Unknown search key " + name))
+		return &search.Key{}
 	}
 	return read(p)
 }
 
-func (p *searchParser) setKey(uid bool) (*search.Key, error) {
-	set, err := p.set()
-	if err != nil {
-		return nil, err
-	}
+func (p *searchParser) setKey(uid bool) *search.Key {
+	set := p.set()
 	last := uint32(p.s.view.Len())
 	k := &search.Key{Kind: search.InSet}
 	if len(set) == 1 && set[0] == saved {
@@ -183,7 +141,7 @@ func (p *searchParser) setKey(uid bool) (*search.Key, error) {
 			p.saved, p.hasSaved = p.s.savedRanges(), true
 		}
 		k.Set = p.saved
-		return k, nil
+		return k
 	}
 	for _, r := range set {
 		out, _ := p.s.resolveRange(r, last, uid)
@@ -193,32 +151,38 @@ func (p *searchParser) setKey(uid bool) (*search.Key, error) {
 		}
 	}
 	k.Set = merge(k.Set)
-	return k, nil
+	return k
 }
 
 // text reads the string of a key, in UTF-8. Without CHARSET it is that, which has
 // all of US-ASCII. Text that is none of the charset is BAD: it could match nothing,
 // and nobody would know why.
-func (p *searchParser) text() (string, error) {
-	if err := p.space(); err != nil {
-		return "", err
-	}
-	s, err := p.astring()
-	if err != nil {
-		return "", err
-	}
-	s, ok := text.ToUTF8(p.charset, s)
+func (p *searchParser) text() string {
+	p.space()
+	s, ok := text.ToUTF8(p.charset, p.astring())
 	if !ok {
-		return "", errText
+		p.fail(errText)
 	}
-	return s, nil
+	return s
 }
 
 // day reads a date as a number that compares like a date.
-func (p *searchParser) day() (int64, error) {
-	if err := p.space(); err != nil {
-		return 0, err
-	}
-	t, err := p.date()
-	return search.DayOf(t), err
+func (p *searchParser) day() int64 {
+	p.space()
+	return search.DayOf(p.date())
+}
+
+// returnOption is a row of the options of RETURN.
+type returnOption struct {
+	name string
+	caps []capability
+	set  func(*imap.SearchOptions)
+}
+
+var returnOptions = []returnOption{
+	{"MIN", has("ESEARCH"), func(o *imap.SearchOptions) { o.ReturnMin = true }},
+	{"MAX", nil, func(o *imap.SearchOptions) { o.ReturnMax = true }},
+	{"ALL", nil, func(o *imap.SearchOptions) { o.ReturnAll = true }},
+	{"COUNT", nil, func(o *imap.SearchOptions) { o.ReturnCount = true }},
+	{"SAVE", has("SEARCHRES"), func(o *imap.SearchOptions) { o.ReturnSave = true }},
 }

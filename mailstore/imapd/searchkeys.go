@@ -7,7 +7,7 @@ import (
 )
 
 // keyReader reads the arguments of a search key whose name was read.
-type keyReader func(*searchParser) (*search.Key, error)
+type keyReader func(*searchParser) *search.Key
 
 // searchKeys is the table of search keys: RFC 3501 section 6.4.4, and WITHIN
 // (RFC 5032).
@@ -56,102 +56,70 @@ func searchKeys() map[string]keyReader {
 }
 
 func constant(k search.Key) keyReader {
-	return func(*searchParser) (*search.Key, error) { c := k; return &c, nil }
+	return func(*searchParser) *search.Key { c := k; return &c }
 }
 
 func keyword(not bool) keyReader {
-	return func(p *searchParser) (*search.Key, error) {
-		if err := p.space(); err != nil {
-			return nil, err
-		}
-		f, err := p.flag()
-		return &search.Key{Kind: search.HasFlag, Flag: f, Not: not}, err
+	return func(p *searchParser) *search.Key {
+		p.space()
+		return &search.Key{Kind: search.HasFlag, Flag: p.flag(), Not: not}
 	}
 }
 
 func days(kind search.Kind, bounds func(int64) (int64, int64)) keyReader {
-	return func(p *searchParser) (*search.Key, error) {
-		d, err := p.day()
+	return func(p *searchParser) *search.Key {
 		k := &search.Key{Kind: kind}
-		k.Low, k.High = bounds(d)
-		return k, err
+		k.Low, k.High = bounds(p.day())
+		return k
 	}
 }
 
 func numbers(kind search.Kind, bounds func(int64) (int64, int64)) keyReader {
-	return func(p *searchParser) (*search.Key, error) {
-		if err := p.space(); err != nil {
-			return nil, err
-		}
-		n, err := p.number64()
+	return func(p *searchParser) *search.Key {
+		p.space()
 		k := &search.Key{Kind: kind}
-		k.Low, k.High = bounds(n)
-		return k, err
+		k.Low, k.High = bounds(p.number())
+		return k
 	}
 }
 
 func field(f search.Field) keyReader {
-	return func(p *searchParser) (*search.Key, error) {
-		words, err := p.text()
-		return search.FieldWords(f, words), err
-	}
+	return func(p *searchParser) *search.Key { return search.FieldWords(f, p.text()) }
 }
 
 func words(kind search.Kind) keyReader {
-	return func(p *searchParser) (*search.Key, error) {
-		words, err := p.text()
-		return search.Words(kind, words), err
-	}
+	return func(p *searchParser) *search.Key { return search.Words(kind, p.text()) }
 }
 
 // headerKey reads HEADER.
-func headerKey(p *searchParser) (*search.Key, error) {
-	if err := p.space(); err != nil {
-		return nil, err
-	}
-	name, err := p.astring()
-	if err != nil {
-		return nil, err
-	}
-	words, err := p.text()
-	return search.HeaderWords(name, words), err
+func headerKey(p *searchParser) *search.Key {
+	p.space()
+	name := p.astring()
+	return search.HeaderWords(name, p.text())
 }
 
-func uidKey(p *searchParser) (*search.Key, error) {
-	if err := p.space(); err != nil {
-		return nil, err
-	}
+func uidKey(p *searchParser) *search.Key {
+	p.space()
 	return p.setKey(true)
 }
 
-func notKey(p *searchParser) (*search.Key, error) {
-	k, err := p.operand()
-	if err == nil {
-		k.Not = !k.Not
-	}
-	return k, err
+func notKey(p *searchParser) *search.Key {
+	k := p.operand()
+	k.Not = !k.Not
+	return k
 }
 
-func orKey(p *searchParser) (*search.Key, error) {
-	one, err := p.operand()
-	if err != nil {
-		return nil, err
-	}
-	other, err := p.operand()
-	if err != nil {
-		return nil, err
-	}
-	return search.Or(one, other), nil
+func orKey(p *searchParser) *search.Key {
+	one := p.operand()
+	return search.Or(one, p.operand())
 }
 
 // operand reads the blank and the key behind NOT or OR.
-func (p *searchParser) operand() (*search.Key, error) {
-	if err := p.space(); err != nil {
-		return nil, err
+func (p *searchParser) operand() *search.Key {
+	p.space()
+	defer p.descend()()
+	if p.err != nil {
+		return &search.Key{} // or NOT NOT NOT ... would go on without reading
 	}
-	if err := p.descend(); err != nil {
-		return nil, err
-	}
-	defer func() { p.depth-- }()
 	return p.key()
 }

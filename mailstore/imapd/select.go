@@ -63,7 +63,7 @@ func (s *session) writeFlags() {
 	info := s.view.Info()
 	flags := info.Flags
 	if len(flags) == 0 {
-		flags = systemFlags()
+		flags = systemFlags
 	}
 	s.told = flags
 	out := append(s.c.buf(), "* FLAGS "...)

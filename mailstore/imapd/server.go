@@ -46,18 +46,19 @@ type Server struct {
 	store   *mailstore.Store
 	gate    *login.Gate
 	log     *msglog.Log
-	verbs   map[string]*verb
-	keys    map[string]keyReader
+	// Made of the rows of table; see setVerbs.
+	verbs                 map[string]*verb
+	caps                  []capability
+	capsBefore, capsAfter string
+	keys                  map[string]keyReader
 	// Both are the constants, but in tests.
 	lookEvery, patience int
 }
 
 // New makes a server.
 func New(o Options) *Server {
-	s := &Server{options: o, config: o.Config, store: o.Store, log: o.Log, lookEvery: lookEvery, patience: patience, verbs: map[string]*verb{}, keys: searchKeys()}
-	for _, v := range table() {
-		s.verbs[v.name] = &v
-	}
+	s := &Server{options: o, config: o.Config, store: o.Store, log: o.Log, lookEvery: lookEvery, patience: patience, keys: searchKeys()}
+	s.setVerbs(table())
 	s.gate = &login.Gate{
 		Service:          "imapd",
 		Authenticate:     o.Auth.Authenticate,

@@ -29,8 +29,9 @@ type session struct {
 	told     []imap.Flag     // the flags of the last FLAGS response
 	result   []imap.UID      // "$" (RFC 5182), in ascending order
 
-	tag []byte
-	a   args
+	tag     []byte
+	a       args
+	enabled []string // by ENABLE
 
 	quit   bool   // after the present command
 	reason string // of the end, for the log

@@ -9,19 +9,18 @@ import (
 // statusItem is one row of STATUS's items.
 type statusItem struct {
 	name  string
+	caps  []capability
 	value func(mailstore.Status) uint64
 }
 
-func statusItems() []statusItem {
-	return []statusItem{
-		{"MESSAGES", func(t mailstore.Status) uint64 { return uint64(t.Messages) }},
-		{"RECENT", func(t mailstore.Status) uint64 { return uint64(t.Recent) }},
-		{"UIDNEXT", func(t mailstore.Status) uint64 { return uint64(t.UIDNext) }},
-		{uidValidity, func(t mailstore.Status) uint64 { return uint64(t.UIDValidity) }},
-		{"UNSEEN", func(t mailstore.Status) uint64 { return uint64(t.Unseen) }},
-		{"DELETED", func(t mailstore.Status) uint64 { return uint64(t.Deleted) }},
-		{"SIZE", func(t mailstore.Status) uint64 { return uint64(max(t.Size, 0)) }},
-	}
+var statusItems = []statusItem{
+	{"MESSAGES", nil, func(t mailstore.Status) uint64 { return uint64(t.Messages) }},
+	{"RECENT", nil, func(t mailstore.Status) uint64 { return uint64(t.Recent) }},
+	{"UIDNEXT", nil, func(t mailstore.Status) uint64 { return uint64(t.UIDNext) }},
+	{uidValidity, nil, func(t mailstore.Status) uint64 { return uint64(t.UIDValidity) }},
+	{"UNSEEN", nil, func(t mailstore.Status) uint64 { return uint64(t.Unseen) }},
+	{"DELETED", nil, func(t mailstore.Status) uint64 { return uint64(t.Deleted) }},
+	{"SIZE", has("STATUS=SIZE"), func(t mailstore.Status) uint64 { return uint64(max(t.Size, 0)) }},
 }
 
 const uidValidity = "UIDVALIDITY"
@@ -32,20 +31,10 @@ func asks(items []statusItem, name string) bool {
 
 // status is STATUS (RFC 3501 section 6.3.10, RFC 8438 for SIZE).
 func (s *session) status(a *args) (reply, error) {
-	if err := a.space(); err != nil {
-		return reply{}, err
-	}
-	name, err := a.mailboxName()
-	if err != nil {
-		return reply{}, err
-	}
-	if err := a.space(); err != nil {
-		return reply{}, err
-	}
-	items, err := a.statusList()
-	if err != nil {
-		return reply{}, err
-	}
+	a.space()
+	name := a.mailboxName()
+	a.space()
+	items := a.statusList()
 	if err := a.end(); err != nil {
 		return reply{}, err
 	}
@@ -53,27 +42,21 @@ func (s *session) status(a *args) (reply, error) {
 }
 
 // statusList reads "(MESSAGES UNSEEN)".
-func (a *args) statusList() ([]statusItem, error) {
-	known := statusItems()
+func (a *args) statusList() []statusItem {
 	var items []statusItem
-	err := a.list(func() error {
-		w, err := a.atom()
-		if err != nil {
-			return err
-		}
-		i := slices.IndexFunc(known, func(k statusItem) bool { return k.name == w })
+	a.list(func() {
+		w := a.atom()
+		i := slices.IndexFunc(statusItems, func(k statusItem) bool { return k.name == w })
 		if i < 0 {
-			return bad("Unknown status item " + w)
+			a.fail(bad("Unknown status item " + w))
+		} else if !asks(items, w) {
+			items = append(items, statusItems[i])
 		}
-		if !asks(items, w) {
-			items = append(items, known[i])
-		}
-		return nil
 	})
-	if err == nil && len(items) == 0 {
-		err = bad("Empty status item list")
+	if len(items) == 0 {
+		a.fail(bad("Empty status item list"))
 	}
-	return items, err
+	return items
 }
 
 func (s *session) writeStatus(name string, items []statusItem) error {

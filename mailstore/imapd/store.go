@@ -10,23 +10,12 @@ import (
 
 // store is STORE (RFC 3501 section 6.4.6).
 func (s *session) store(a *args) (reply, error) {
-	ranges, err := s.messages(a)
-	if err != nil {
+	ranges := s.messages(a)
+	a.space()
+	op, silent := a.storeItem()
+	flags := a.storeFlags()
+	if err := a.end(); err != nil {
 		return reply{}, err
-	}
-	if err := a.space(); err != nil {
-		return reply{}, err
-	}
-	op, silent, err := a.storeItem()
-	if err != nil {
-		return reply{}, err
-	}
-	flags, err := a.storeFlags()
-	if err != nil {
-		return reply{}, err
-	}
-	if s.readOnly {
-		return reply{}, errReadOnly
 	}
 	list := seqs(ranges)
 	if len(list) == 0 {
@@ -47,44 +36,31 @@ func (s *session) store(a *args) (reply, error) {
 }
 
 // storeItem reads "+FLAGS.SILENT" and the blank behind it.
-func (a *args) storeItem() (op mailstore.FlagOp, silent bool, err error) {
-	w, err := a.atom()
-	if err != nil {
-		return 0, false, err
-	}
-	switch w[0] {
-	case '+':
+func (a *args) storeItem() (op mailstore.FlagOp, silent bool) {
+	w := a.atom()
+	switch {
+	case strings.HasPrefix(w, "+"):
 		op, w = mailstore.FlagsAdd, w[1:]
-	case '-':
+	case strings.HasPrefix(w, "-"):
 		op, w = mailstore.FlagsRemove, w[1:]
 	default:
 		op = mailstore.FlagsSet
 	}
-	w, silent = strings.CutSuffix(w, ".SILENT")
-	if w != "FLAGS" {
-		return 0, false, bad("Unknown data item of STORE")
+	if w, silent = strings.CutSuffix(w, ".SILENT"); w != "FLAGS" {
+		a.fail(bad("Unknown data item of STORE"))
 	}
-	return op, silent, a.space()
+	a.space()
+	return op, silent
 }
 
 // storeFlags reads a list of flags, or flags without brackets, to the end.
-func (a *args) storeFlags() ([]imap.Flag, error) {
+func (a *args) storeFlags() []imap.Flag {
 	if a.peek() == '(' {
-		flags, err := a.flagList()
-		if err == nil {
-			err = a.end()
-		}
-		return flags, err
+		return a.flagList()
 	}
-	flags := []imap.Flag{}
-	for {
-		f, err := a.flag()
-		if err != nil {
-			return nil, err
-		}
-		flags = append(flags, f)
-		if !a.more() {
-			return flags, a.end()
-		}
+	flags := []imap.Flag{a.flag()}
+	for a.more() {
+		flags = append(flags, a.flag())
 	}
+	return flags
 }

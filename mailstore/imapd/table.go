@@ -23,11 +23,24 @@ const (
 	noNews
 )
 
+// rights are what a verb needs of the selected mailbox; a command that needs more
+// than the session has is NO when its arguments are read.
+type rights uint8
+
+// change: the mailbox was not opened read-only.
+const change rights = 1 << iota
+
 // verb is one row of the command table.
 type verb struct {
-	name  string
-	in    state
-	flags flag
+	name   string
+	in     state
+	flags  flag
+	rights rights
+	// caps are the capabilities that are told because the verb is there.
+	caps []capability
+	// help is what follows the name, and where it is defined. The manual page of
+	// the package has it.
+	help string
 	// run reads the arguments, all of them before it does anything, and
 	// answers. A refusal is a *refusal; another error is the store's, or the
 	// connection's.
@@ -37,44 +50,46 @@ type verb struct {
 // table is the protocol: a new verb is a file and a row here.
 func table() []verb {
 	return []verb{
-		{"CAPABILITY", anyState, 0, (*session).capability},
-		{"NOOP", anyState, 0, (*session).noop},
-		{"LOGOUT", anyState, noNews, (*session).logout},
-		{"ID", anyState, 0, (*session).id},
+		{"CAPABILITY", anyState, 0, 0, nil, "(RFC 3501)", (*session).capability},
+		{"NOOP", anyState, 0, 0, nil, "(RFC 3501)", (*session).noop},
+		{"LOGOUT", anyState, noNews, 0, nil, "(RFC 3501)", (*session).logout},
 
-		{"STARTTLS", fresh, noNews, (*session).starttls},
-		{"AUTHENTICATE", fresh, noNews, (*session).authenticate},
-		{"LOGIN", fresh, noNews, (*session).loginCommand},
+		{"STARTTLS", fresh, noNews, 0, nil, "(RFC 3501)", (*session).starttls},
+		{"AUTHENTICATE", fresh, noNews, 0, early("SASL-IR"), "mechanism [initial] (RFC 3501, 4959)", (*session).authenticate},
+		{"LOGIN", fresh, noNews, 0, nil, "user password (RFC 3501)", (*session).loginCommand},
 
-		{"ENABLE", loggedIn, 0, (*session).enable},
-		{"NAMESPACE", loggedIn, 0, (*session).namespace},
-		{"SELECT", loggedIn, noNews, (*session).selectCommand},
-		{"EXAMINE", loggedIn, noNews, (*session).examine},
-		{"CREATE", loggedIn, 0, (*session).create},
-		{"DELETE", loggedIn, 0, (*session).delete},
-		{"RENAME", loggedIn, 0, (*session).rename},
-		{"SUBSCRIBE", loggedIn, 0, (*session).subscribe},
-		{"UNSUBSCRIBE", loggedIn, 0, (*session).unsubscribe},
-		{"LIST", loggedIn, 0, (*session).list},
-		{"LSUB", loggedIn, 0, (*session).lsub},
-		{"STATUS", loggedIn, 0, (*session).status},
-		{"APPEND", loggedIn, 0, (*session).append},
-		{"IDLE", loggedIn, 0, (*session).idle},
+		{"ID", anyState, 0, 0, early("ID"), "(field value ...) | NIL (RFC 2971)", (*session).id},
+		{"ENABLE", loggedIn, 0, 0, early("ENABLE"), "capability ... (RFC 5161)", (*session).enable},
+		{"IDLE", loggedIn, 0, 0, early("IDLE"), "(RFC 2177)", (*session).idle},
 
-		{"CHECK", selected, 0, (*session).check},
-		{"CLOSE", selected, noNews, (*session).closeCommand},
-		{"UNSELECT", selected, noNews, (*session).unselect},
-		{"EXPUNGE", selected, 0, (*session).expunge},
-		{"UID EXPUNGE", selected, 0, (*session).uidExpunge},
-		{"SEARCH", selected, usesSeqs, (*session).search},
-		{"UID SEARCH", selected, usesSeqs, (*session).search},
-		{"FETCH", selected, usesSeqs, (*session).fetch},
-		{"UID FETCH", selected, usesSeqs, (*session).fetch},
-		{"STORE", selected, usesSeqs, (*session).store},
-		{"UID STORE", selected, usesSeqs, (*session).store},
-		{"COPY", selected, 0, (*session).copy},
-		{"UID COPY", selected, 0, (*session).copy},
-		{"MOVE", selected, 0, (*session).move},
-		{"UID MOVE", selected, 0, (*session).move},
+		{"NAMESPACE", loggedIn, 0, 0, has("NAMESPACE"), "(RFC 2342)", (*session).namespace},
+		{"SELECT", loggedIn, noNews, 0, nil, "mailbox (RFC 3501)", (*session).selectCommand},
+		{"EXAMINE", loggedIn, noNews, 0, nil, "mailbox (RFC 3501)", (*session).examine},
+		{"UNSELECT", selected, noNews, 0, has("UNSELECT"), "(RFC 3691)", (*session).unselect},
+		{"CHECK", selected, 0, 0, nil, "(RFC 3501)", (*session).check},
+		{"CLOSE", selected, noNews, 0, nil, "(RFC 3501)", (*session).closeCommand},
+		{"EXPUNGE", selected, 0, change, nil, "(RFC 3501)", (*session).expunge},
+		{"UID EXPUNGE", selected, 0, change, has("UIDPLUS"), "set (RFC 4315)", (*session).uidExpunge},
+		{"MOVE", selected, 0, change, has("MOVE"), "set mailbox (RFC 6851)", (*session).move},
+		{"UID MOVE", selected, 0, change, nil, "set mailbox (RFC 6851)", (*session).move},
+		{"COPY", selected, 0, 0, nil, "set mailbox (RFC 3501)", (*session).copy},
+		{"UID COPY", selected, 0, 0, nil, "set mailbox (RFC 3501)", (*session).copy},
+
+		{"LIST", loggedIn, 0, 0, has("CHILDREN", "SPECIAL-USE"), "[(options)] reference pattern | (patterns) [RETURN (options)] (RFC 3501, 3348, 5258, 5819, 6154)", (*session).list},
+		{"LSUB", loggedIn, 0, 0, nil, "reference pattern (RFC 3501)", (*session).lsub},
+		{"CREATE", loggedIn, 0, 0, has("CREATE-SPECIAL-USE"), "mailbox [(USE (use))] (RFC 3501, 6154)", (*session).create},
+		{"DELETE", loggedIn, 0, 0, nil, "mailbox (RFC 3501)", (*session).delete},
+		{"RENAME", loggedIn, 0, 0, nil, "mailbox mailbox (RFC 3501)", (*session).rename},
+		{"SUBSCRIBE", loggedIn, 0, 0, nil, "mailbox (RFC 3501)", (*session).subscribe},
+		{"UNSUBSCRIBE", loggedIn, 0, 0, nil, "mailbox (RFC 3501)", (*session).unsubscribe},
+		{"STATUS", loggedIn, 0, 0, nil, "mailbox (items) (RFC 3501, 8438)", (*session).status},
+		{"APPEND", loggedIn, 0, 0, nil, "mailbox [(flags)] [date] literal (RFC 3501, 4315)", (*session).append},
+
+		{"SEARCH", selected, usesSeqs, 0, nil, "[RETURN (options)] [CHARSET charset] keys (RFC 3501, 4731, 5032, 5182)", (*session).search},
+		{"UID SEARCH", selected, usesSeqs, 0, nil, "the same", (*session).search},
+		{"FETCH", selected, usesSeqs, 0, nil, "set items (RFC 3501)", (*session).fetch},
+		{"UID FETCH", selected, usesSeqs, 0, nil, "set items (RFC 3501)", (*session).fetch},
+		{"STORE", selected, usesSeqs, change, nil, "set [+|-]FLAGS[.SILENT] flags (RFC 3501)", (*session).store},
+		{"UID STORE", selected, usesSeqs, change, nil, "set [+|-]FLAGS[.SILENT] flags (RFC 3501)", (*session).store},
 	}
 }

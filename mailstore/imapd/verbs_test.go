@@ -1,0 +1,87 @@
+package imapd
+
+import (
+	"os"
+	"strings"
+	"testing"
+)
+
+// TestManualHasTheVerbs compares the manual page with the rows.
+func TestManualHasTheVerbs(t *testing.T) {
+	t.Parallel()
+	var want strings.Builder
+	for _, v := range table() {
+		want.WriteString("//\t" + v.name + " " + v.help + "\n")
+	}
+	page, err := os.ReadFile("doc.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(page), "// # Verbs\n//\n"+want.String()+"//\n") {
+		t.Errorf("the section Verbs of doc.go should be:\n%s", want.String())
+	}
+}
+
+// TestEnable: what a row says can be enabled is told once, and is there from then
+// on; what needs no ENABLE, or is not known, is passed over.
+func TestEnable(t *testing.T) {
+	t.Parallel()
+	var within, outside bool
+	h := newHost(t, func(h *host) {
+		h.started = func(s *Server) {
+			s.setVerbs(append(table(), verb{
+				name: "XWIDGET", in: loggedIn, caps: []capability{{name: "XWIDGETS", enable: true}, {name: "XEARLY", early: true, enable: true}},
+				run: func(s *session, a *args) (reply, error) {
+					within, outside = s.has("XWIDGETS"), s.has("XOTHER")
+					return reply{text: "Done"}, a.end()
+				},
+			}))
+		}
+	})
+	h.deliver("alice", plain)
+	before := h.client(0)
+	before.answers("CAPABILITY", "* CAPABILITY IMAP4rev1 LITERAL+ SASL-IR ID ENABLE IDLE XEARLY STARTTLS AUTH=PLAIN AUTH=LOGIN")
+	c := h.login("alice", "INBOX")
+	c.ok("XWIDGET")
+	if within {
+		t.Error("enabled before ENABLE")
+	}
+	c.answers("ENABLE XOTHER UIDPLUS", "* ENABLED")
+	c.answers("ENABLE xwidgets XOTHER", "* ENABLED XWIDGETS")
+	c.answers("ENABLE XWIDGETS XEARLY", "* ENABLED XEARLY")
+	c.ok("XWIDGET")
+	if !within || outside {
+		t.Errorf("enabled: %v, what is none: %v", within, outside)
+	}
+	c.refused("ENABLE", "BAD ")
+	c.refused("ENABLE (x)", "BAD ")
+	if got := h.login("alice", "INBOX"); got != nil {
+		got.answers("ENABLE XWIDGETS", "* ENABLED XWIDGETS") // each session for itself
+	}
+}
+
+// TestReadOnlyIsOfTheRow: what changes the mailbox is refused once its arguments
+// are good, and before anything is done.
+func TestReadOnlyIsOfTheRow(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, nil)
+	h.deliver("alice", plain, plain)
+	c := h.login("alice", "INBOX")
+	c.ok(`STORE 1 +FLAGS (\Deleted)`)
+	c.ok("EXAMINE INBOX")
+	for _, v := range table() {
+		command := map[string]string{
+			"EXPUNGE": "EXPUNGE", "UID EXPUNGE": "UID EXPUNGE 1", "MOVE": "MOVE 1 Trash", "UID MOVE": "UID MOVE 1 Trash",
+			"STORE": `STORE 1 FLAGS (\Seen)`, "UID STORE": `UID STORE 1 FLAGS.SILENT \Seen`,
+		}[v.name]
+		if (command != "") != (v.rights&change != 0) {
+			t.Errorf("%s: a row or a command is missing", v.name)
+		}
+		if command == "" {
+			continue
+		}
+		c.refused(command, "NO Mailbox is read-only")
+		c.refused(command+" (", "BAD ")
+	}
+	c.answers("UID FETCH 1:* FLAGS", `* 1 FETCH (UID 1 FLAGS (\Deleted))`, `* 2 FETCH (UID 2 FLAGS ())`)
+}
