@@ -10,10 +10,10 @@ import (
 	"toastmaster/internal/wire"
 )
 
-// append is APPEND (RFC 3501 section 6.3.11) with APPENDUID (RFC 4315). The
+// runAppend is APPEND (RFC 3501 section 6.3.11) with APPENDUID (RFC 4315). The
 // message streams into the store's spool with bounded memory. One that is
 // refused is still read to its end when the client sends it unasked.
-func (s *session) append(a *args) (reply, error) {
+func runAppend(s *session, a *args) (reply, error) {
 	a.space()
 	name := a.mailboxName()
 	flags, date := a.appendOptions()
@@ -34,7 +34,7 @@ func (s *session) append(a *args) (reply, error) {
 	}
 	content := s.srv.store.Spool().New()
 	defer func() { _ = content.Close() }()
-	if err := s.receive(a, content); err != nil {
+	if err := receive(s, a, content); err != nil {
 		return reply{}, err
 	}
 	if err := a.end(); err != nil {
@@ -73,7 +73,7 @@ func (a *args) appendOptions() (flags []imap.Flag, date time.Time) {
 
 // receive reads the announced message into content and the line behind it.
 // After an error of the spool the rest of the message is dropped.
-func (s *session) receive(a *args, content *spool.Buffer) error {
+func receive(s *session, a *args, content *spool.Buffer) error {
 	a.goAhead()
 	w := wire.NewLFWriter(content)
 	block := s.c.blocks.Get()

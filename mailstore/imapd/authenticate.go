@@ -2,9 +2,9 @@ package imapd
 
 import "toastmaster/internal/wire"
 
-// authenticate is AUTHENTICATE (RFC 3501 section 6.2.2) with the initial
+// runAuthenticate is AUTHENTICATE (RFC 3501 section 6.2.2) with the initial
 // response of SASL-IR (RFC 4959).
-func (s *session) authenticate(a *args) (reply, error) {
+func runAuthenticate(s *session, a *args) (reply, error) {
 	a.space()
 	mechanism := a.atom()
 	var initial []byte

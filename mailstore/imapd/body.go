@@ -24,27 +24,27 @@ type place struct {
 }
 
 // writeSection writes a section as a literal.
-func (s *session) writeSection(content envelope.Content, sec *section, uid imap.UID) error {
-	r, ok := s.message.Section(sec.path, sec.what)
+func (f *fetcher) writeSection(content envelope.Content, sec *section, uid imap.UID) error {
+	r, ok := f.message.Section(sec.path, sec.what)
 	if !ok {
-		s.c.writeString("NIL")
+		f.c.writeString("NIL")
 		return nil
 	}
-	if sec.filter && s.message.IsMessage(sec.path) {
-		return s.writeFields(content, r, sec)
+	if sec.filter && f.message.IsMessage(sec.path) {
+		return f.writeFields(content, r, sec)
 	}
 	offset, length := sec.piece(r.Wire)
-	s.c.announce(length)
+	f.c.announce(length)
 	if length == 0 {
 		return nil
 	}
 	sent, err := int64(0), error(nil)
 	if length == r.Wire {
-		sent, err = s.c.sendWhole(content, r)
+		sent, err = f.c.sendWhole(content, r)
 	} else {
-		sent, err = s.sendPiece(content, r, offset, length, uid)
+		sent, err = f.sendPiece(content, r, offset, length, uid)
 	}
-	return s.sentAll(sent, length, err)
+	return f.sentAll(sent, length, err)
 }
 
 // piece is what a fetch wants of a section that has size octets on the wire.
@@ -64,16 +64,16 @@ func (c *conn) announce(length int64) {
 }
 
 // sentAll checks that a literal had the length announced.
-func (s *session) sentAll(sent, length int64, err error) error {
-	if err == nil && sent != length && !s.c.lost() {
+func (f *fetcher) sentAll(sent, length int64, err error) error {
+	if err == nil && sent != length && !f.c.lost() {
 		err = errChanged
 	}
 	if err != nil {
-		if !s.c.lost() && s.ctx.Err() == nil {
-			s.srv.log.Error("sending a message failed", "service", "imapd", "session", s.login.ID, "cause", err.Error())
+		if !f.c.lost() && f.ctx.Err() == nil {
+			f.log.Error("sending a message failed", "service", "imapd", "session", f.id, "cause", err.Error())
 		}
-		s.c.Fail(err)
-		s.c.Out.Fail(err) // the client waits for octets of the message
+		f.c.Fail(err)
+		f.c.Out.Fail(err) // the client waits for octets of the message
 	}
 	return err
 }
@@ -138,12 +138,12 @@ func writeTo(w *wire.ContentWriter) func(piece []byte) bool {
 }
 
 // sendPiece writes length octets of a section's wire form from offset on.
-func (s *session) sendPiece(content envelope.Content, r mime.Range, offset, length int64, uid imap.UID) (int64, error) {
-	p := s.place
+func (f *fetcher) sendPiece(content envelope.Content, r mime.Range, offset, length int64, uid imap.UID) (int64, error) {
+	p := f.place
 	if p.uid != uid || p.from != r.From || p.at.Wire > offset {
 		p = place{uid: uid, from: r.From, at: wire.Mark{Stored: r.From}}
 	}
-	w := wire.NewLiteralWriter(s.c.Out)
+	w := wire.NewLiteralWriter(f.c.Out)
 	w.Window(offset-p.at.Wire, length)
 	cr := false
 	if p.at.Stored > r.From {
@@ -154,8 +154,8 @@ func (s *session) sendPiece(content envelope.Content, r mime.Range, offset, leng
 		cr = last[0] == '\r'
 	}
 	w.Resume(p.at, cr)
-	err := s.c.pieces(content, p.at.Stored, r.To, writeTo(w))
+	err := f.c.pieces(content, p.at.Stored, r.To, writeTo(w))
 	p.at = w.Mark()
-	s.place = p
+	f.place = p
 	return w.Sent(), err
 }

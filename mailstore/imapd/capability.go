@@ -5,7 +5,10 @@ import (
 	"strings"
 )
 
-// capability is an extension that a row brings.
+// has says whether ENABLE has named a capability.
+func (s *session) has(name string) bool { return slices.Contains(s.enabled, name) }
+
+// runCapability is an extension that a row brings.
 type capability struct {
 	name string
 	// early: it is told before the log-in, too. Dovecot as well tells only what
@@ -88,8 +91,8 @@ func (s *session) capabilities() string {
 	return b.String()
 }
 
-// capability is CAPABILITY (RFC 3501 section 6.1.1).
-func (s *session) capability(a *args) (reply, error) {
+// runCapability is CAPABILITY (RFC 3501 section 6.1.1).
+func runCapability(s *session, a *args) (reply, error) {
 	if err := a.end(); err != nil {
 		return reply{}, err
 	}

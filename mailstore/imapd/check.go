@@ -1,7 +1,7 @@
 package imapd
 
-// check is CHECK (RFC 3501 section 6.4.1). There is nothing that waits for a
+// runCheck is CHECK (RFC 3501 section 6.4.1). There is nothing that waits for a
 // checkpoint: what was answered OK is on disk.
-func (s *session) check(a *args) (reply, error) {
+func runCheck(s *session, a *args) (reply, error) {
 	return reply{text: "Check completed"}, a.end()
 }

@@ -6,16 +6,16 @@ import (
 	"toastmaster/mailstore"
 )
 
-// closeCommand is CLOSE (RFC 3501 section 6.4.2): it expunges without telling,
+// runClose is CLOSE (RFC 3501 section 6.4.2): it expunges without telling,
 // but never in a mailbox that was opened read-only.
-func (s *session) closeCommand(a *args) (reply, error) {
+func runClose(s *session, a *args) (reply, error) {
 	if err := a.end(); err != nil {
 		return reply{}, err
 	}
-	if !s.readOnly {
-		if seqs := s.deleted(wholeView(s.view)); len(seqs) > 0 {
+	if !s.box.readOnly {
+		if seqs := s.box.deleted(wholeView(s.box.view)); len(seqs) > 0 {
 			// Of a mailbox that was deleted meanwhile there is nothing left.
-			if err := s.view.Expunge(s.ctx, seqs); err != nil && !errors.Is(err, mailstore.ErrGone) {
+			if err := s.box.view.Expunge(s.ctx, seqs); err != nil && !errors.Is(err, mailstore.ErrGone) {
 				return reply{}, err
 			}
 			s.counts.expunged += len(seqs)

@@ -25,7 +25,7 @@ func (s *session) command(line []byte) {
 		err = s.stillGood()
 	}
 	if err == nil {
-		if s.readOnly && v.rights&change != 0 {
+		if s.box != nil && s.box.readOnly && v.rights&change != 0 {
 			s.a.denied = errReadOnly
 		}
 		answer, err = v.run(s, &s.a)
@@ -118,7 +118,7 @@ func (s *session) state() state {
 	switch {
 	case s.user == nil:
 		return fresh
-	case s.view == nil:
+	case s.box == nil:
 		return authenticated
 	}
 	return selected
@@ -127,7 +127,7 @@ func (s *session) state() state {
 // answer writes the news of the mailbox and the tagged response.
 func (s *session) answer(v *verb, answer reply, err error) {
 	if err == nil || refuse(err).kind == "NO" {
-		if v != nil && v.flags&noNews == 0 && s.view != nil {
+		if v != nil && v.flags&noNews == 0 && s.box != nil {
 			if lost := s.news(v.flags&usesSeqs == 0 || s.a.uid); lost != nil {
 				return
 			}
@@ -171,62 +171,20 @@ func (s *session) refuseUntagged(text string) {
 	s.mistake()
 }
 
-// news tells what others did to the selected mailbox. Expunged messages are
-// told only when no sequence number is in flight (RFC 3501 section 7.4.1).
+// news tells what others did to the selected mailbox; see mailbox.news. One that
+// cannot be shown any more ends the session: to go on with numbers that nobody
+// keeps would be worse than to start anew.
 func (s *session) news(expunge bool) error {
-	u, err := s.view.Update(s.ctx, expunge)
-	if errors.Is(err, mailstore.ErrGone) {
+	err := s.box.news(expunge)
+	switch {
+	case err == nil:
+	case errors.Is(err, mailstore.ErrGone):
 		s.bye("Mailbox was deleted")
-		return err
-	}
-	if err != nil {
-		// The mailbox cannot be shown any more, and to go on with numbers
-		// that nobody keeps would be worse than to start anew.
+	default:
 		s.srv.log.Event(msglog.Reject{Service: "imapd", Session: s.login.ID, Stage: "update", Err: mailstore.DSN(err)})
 		s.bye("Mailbox is not available, please reconnect")
-		return err
 	}
-	for _, seq := range u.Expunged {
-		out := append(s.c.buf(), "* "...)
-		out = appendNumber(out, seq)
-		s.c.put(append(out, " EXPUNGE\r\n"...))
-	}
-	s.forget(u.ExpungedUIDs)
-	if u.NewKeywords {
-		s.tellKeywords(s.view.Info().Flags)
-	}
-	if u.Exists > 0 {
-		s.writeCounts(u.Exists, u.Recent)
-	}
-	for _, seq := range u.Flags {
-		s.writeFlagUpdate(seq, false)
-	}
-	return nil
-}
-
-func (s *session) writeCounts(exists, recent uint32) {
-	out := append(s.c.buf(), "* "...)
-	out = appendNumber(out, exists)
-	out = append(out, " EXISTS\r\n* "...)
-	out = appendNumber(out, recent)
-	s.c.put(append(out, " RECENT\r\n"...))
-}
-
-// writeFlagUpdate tells the flags of one message.
-func (s *session) writeFlagUpdate(seq uint32, uid bool) {
-	m := s.view.Message(seq)
-	s.tellKeywords(m.Flags)
-	out := append(s.c.buf(), "* "...)
-	out = appendNumber(out, seq)
-	out = append(out, " FETCH ("...)
-	if uid {
-		out = append(out, "UID "...)
-		out = appendNumber(out, m.UID)
-		out = append(out, ' ')
-	}
-	out = append(out, "FLAGS "...)
-	out = appendFlags(out, m.Flags, m.Recent)
-	s.c.put(append(out, ")\r\n"...))
+	return err
 }
 
 // startTLS makes the handshake that STARTTLS promised.

@@ -2,17 +2,17 @@ package imapd
 
 import "github.com/emersion/go-imap/v2"
 
-// copy is COPY (RFC 3501 section 6.4.7) with COPYUID (RFC 4315).
-func (s *session) copy(a *args) (reply, error) {
-	list, name, err := s.copyArgs(a)
+// runCopy is COPY (RFC 3501 section 6.4.7) with COPYUID (RFC 4315).
+func runCopy(s *session, a *args) (reply, error) {
+	list, name, err := copyArgs(s, a)
 	if err != nil {
 		return reply{}, err
 	}
 	if len(list) == 0 {
 		return reply{text: "No messages found"}, nil
 	}
-	from := s.uids(list)
-	validity, to, err := s.view.Copy(s.ctx, list, name)
+	from := s.box.uids(list)
+	validity, to, err := s.box.view.Copy(s.ctx, list, name)
 	if err != nil {
 		return reply{}, tryCreate(err)
 	}
@@ -20,8 +20,8 @@ func (s *session) copy(a *args) (reply, error) {
 }
 
 // copyArgs reads the messages and the destination of COPY and MOVE.
-func (s *session) copyArgs(a *args) (list []uint32, mailbox string, err error) {
-	ranges := s.messages(a)
+func copyArgs(s *session, a *args) (list []uint32, mailbox string, err error) {
+	ranges := s.box.messages(a)
 	a.space()
 	mailbox = a.mailboxName()
 	return seqs(ranges), mailbox, a.end()
@@ -29,10 +29,10 @@ func (s *session) copyArgs(a *args) (list []uint32, mailbox string, err error) {
 
 // uids are the UIDs of messages; taken before a copy, which may find some
 // gone.
-func (s *session) uids(list []uint32) []imap.UID {
+func (b *mailbox) uids(list []uint32) []imap.UID {
 	out := make([]imap.UID, len(list))
 	for i, seq := range list {
-		out[i] = s.view.UID(seq)
+		out[i] = b.view.UID(seq)
 	}
 	return out
 }

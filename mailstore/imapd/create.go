@@ -12,8 +12,8 @@ var specialUses = []imap.MailboxAttr{
 	imap.MailboxAttrJunk, imap.MailboxAttrSent, imap.MailboxAttrTrash,
 }
 
-// create is CREATE (RFC 3501 section 6.3.3) with the USE of RFC 6154 section 3.
-func (s *session) create(a *args) (reply, error) {
+// runCreate is CREATE (RFC 3501 section 6.3.3) with the USE of RFC 6154 section 3.
+func runCreate(s *session, a *args) (reply, error) {
 	a.space()
 	name := a.mailboxName()
 	var use imap.MailboxAttr

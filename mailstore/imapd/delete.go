@@ -1,7 +1,7 @@
 package imapd
 
-// delete is DELETE (RFC 3501 section 6.3.4).
-func (s *session) delete(a *args) (reply, error) {
+// runDelete is DELETE (RFC 3501 section 6.3.4).
+func runDelete(s *session, a *args) (reply, error) {
 	name, err := a.onlyMailbox()
 	if err != nil {
 		return reply{}, err
@@ -9,7 +9,7 @@ func (s *session) delete(a *args) (reply, error) {
 	if name == inbox {
 		return reply{}, no("CANNOT", "INBOX cannot be deleted")
 	}
-	if s.view != nil && s.view.Info().Name == name {
+	if s.box != nil && s.box.view.Info().Name == name {
 		// Its messages would be expunged one by one otherwise; Dovecot leaves
 		// the mailbox, too.
 		s.closeView()

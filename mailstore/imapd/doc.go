@@ -19,6 +19,11 @@
 // What may match is decided by mailstore/search, texts are read by
 // internal/mime/text.
 //
+// A session is a connection with its states; its parts are args, which reads a
+// command, mailbox, the selected one as the session sees it, fetcher, which sends
+// messages of it, and lister, which tells mailboxes. A verb is a function over
+// them.
+//
 // # Verbs
 //
 //	CAPABILITY (RFC 3501)

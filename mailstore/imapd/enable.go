@@ -2,9 +2,9 @@ package imapd
 
 import "slices"
 
-// enable is ENABLE (RFC 5161). Names that are unknown, or need no ENABLE, are
+// runEnable is ENABLE (RFC 5161). Names that are unknown, or need no ENABLE, are
 // ignored, as the RFC demands; told are those that the session has from now on.
-func (s *session) enable(a *args) (reply, error) {
+func runEnable(s *session, a *args) (reply, error) {
 	a.space()
 	names := []string{a.atom()}
 	for a.more() {
@@ -23,6 +23,3 @@ func (s *session) enable(a *args) (reply, error) {
 	s.c.put(append(out, "\r\n"...))
 	return reply{text: "Enabled"}, nil
 }
-
-// has says whether ENABLE has named a capability.
-func (s *session) has(name string) bool { return slices.Contains(s.enabled, name) }

@@ -9,12 +9,13 @@ import (
 
 	"toastmaster/internal/envelope"
 	"toastmaster/internal/mime"
+	"toastmaster/internal/msglog"
 	"toastmaster/mailstore"
 )
 
-// fetch is FETCH (RFC 3501 section 6.4.5).
-func (s *session) fetch(a *args) (reply, error) {
-	ranges := s.messages(a)
+// runFetch is FETCH (RFC 3501 section 6.4.5).
+func runFetch(s *session, a *args) (reply, error) {
+	ranges := s.box.messages(a)
 	a.space()
 	q := a.fetchItems(s.srv.config.MaxFetchItems)
 	if err := a.end(); err != nil {
@@ -23,7 +24,7 @@ func (s *session) fetch(a *args) (reply, error) {
 	var missed error
 	for _, r := range ranges {
 		for first := r.First; first <= r.Last; first += seenBatch {
-			some, err := s.fetchSome(q, seqRange{First: first, Last: min(r.Last, first+seenBatch-1)})
+			some, err := s.box.fetch.fetchSome(q, seqRange{First: first, Last: min(r.Last, first+seenBatch-1)})
 			if err != nil {
 				return reply{}, err
 			}
@@ -36,6 +37,19 @@ func (s *session) fetch(a *args) (reply, error) {
 	return reply{text: "Fetch completed"}, nil
 }
 
+// fetcher sends messages of the selected mailbox. message and place are used again
+// from one to the next; place is one of this mailbox.
+type fetcher struct {
+	*mailbox
+	log    *msglog.Log
+	id     string // of the session
+	counts *counts
+	copies int // imapd.max_fetch_copies
+
+	message mime.Message
+	place   place
+}
+
 // seenBatch is for how many messages \Seen is set at once. It is set before
 // they are sent, so that the response can tell it; a client that goes away
 // has at most so many marked that it has not got.
@@ -43,15 +57,15 @@ const seenBatch = 64
 
 // fetchSome sends a batch of messages; missed is the first error that concerns
 // one message only: it is gone, or cannot be read. The others are sent.
-func (s *session) fetchSome(q *fetchRequest, r seqRange) (missed, err error) {
+func (f *fetcher) fetchSome(q *fetchRequest, r seqRange) (missed, err error) {
 	var marked []uint32
-	if q.seen && !s.readOnly {
-		if marked, err = s.markSeen(r); err != nil {
+	if q.seen && !f.readOnly {
+		if marked, err = f.markSeen(r); err != nil {
 			return nil, err
 		}
 	}
 	for seq := r.First; seq <= r.Last; seq++ {
-		if err := s.step(len(q.items)); err != nil {
+		if err := f.c.step(len(q.items)); err != nil {
 			return missed, err
 		}
 		newFlags := false
@@ -59,7 +73,7 @@ func (s *session) fetchSome(q *fetchRequest, r seqRange) (missed, err error) {
 			marked = marked[1:]
 			newFlags = !q.flags
 		}
-		err := s.fetchMessage(q, seq, newFlags)
+		err := f.fetchMessage(q, seq, newFlags)
 		if errors.Is(err, mailstore.ErrExpunged) || errors.Is(err, mailstore.ErrUnreadable) {
 			missed = cmp.Or(missed, err)
 			continue
@@ -67,53 +81,53 @@ func (s *session) fetchSome(q *fetchRequest, r seqRange) (missed, err error) {
 		if err != nil {
 			return missed, err
 		}
-		if s.c.lost() {
-			return missed, s.c.Err()
+		if f.c.lost() {
+			return missed, f.c.Err()
 		}
 	}
 	return missed, nil
 }
 
 // markSeen sets \Seen where it is missing and returns those messages.
-func (s *session) markSeen(r seqRange) ([]uint32, error) {
+func (f *fetcher) markSeen(r seqRange) ([]uint32, error) {
 	var unseen []uint32
 	for seq := r.First; seq <= r.Last; seq++ {
-		if !slices.Contains(s.view.Message(seq).Flags, imap.FlagSeen) {
+		if !slices.Contains(f.view.Message(seq).Flags, imap.FlagSeen) {
 			unseen = append(unseen, seq)
 		}
 	}
 	if len(unseen) == 0 {
 		return nil, nil
 	}
-	_, err := s.view.SetFlags(s.ctx, unseen, mailstore.FlagsAdd, []imap.Flag{imap.FlagSeen}, 0)
+	_, err := f.view.SetFlags(f.ctx, unseen, mailstore.FlagsAdd, []imap.Flag{imap.FlagSeen}, 0)
 	return unseen, err
 }
 
 // fetchMessage sends one message. Everything that can fail is got before the
 // first octet is written.
-func (s *session) fetchMessage(q *fetchRequest, seq uint32, newFlags bool) error {
-	m := s.view.Message(seq)
+func (f *fetcher) fetchMessage(q *fetchRequest, seq uint32, newFlags bool) error {
+	m := f.view.Message(seq)
 	var content envelope.Content
 	var err error
 	switch {
 	case q.content:
-		if content, err = s.loadContent(seq); err == nil {
+		if content, err = f.loadContent(seq); err == nil {
 			defer func() { _ = content.Close() }()
 		}
 	case q.structure:
-		err = s.loadStructure(seq)
+		err = f.loadStructure(seq)
 	}
 	if err == nil && q.content {
-		err = s.notTooMuch(q)
+		err = f.notTooMuch(q)
 	}
 	if err != nil {
 		return err
 	}
-	s.counts.fetched++
+	f.counts.fetched++
 	if q.flags || newFlags {
-		s.tellKeywords(m.Flags)
+		f.tellKeywords(m.Flags)
 	}
-	out := append(s.c.buf(), "* "...)
+	out := append(f.c.buf(), "* "...)
 	out = appendNumber(out, seq)
 	out = append(out, " FETCH ("...)
 	for i := range q.items {
@@ -123,23 +137,23 @@ func (s *session) fetchMessage(q *fetchRequest, seq uint32, newFlags bool) error
 		}
 		out = append(out, item.label...)
 		if item.kind != itemSection {
-			out = s.appendItem(out, item.kind, &m)
+			out = f.appendItem(out, item.kind, &m)
 			continue
 		}
-		s.c.put(out)
-		if err := s.step(sectionWork); err != nil {
-			return s.sentAll(0, 0, err) // in the middle of a response: the session ends
+		f.c.put(out)
+		if err := f.c.step(sectionWork); err != nil {
+			return f.sentAll(0, 0, err) // in the middle of a response: the session ends
 		}
-		if err := s.writeSection(content, &item.section, m.UID); err != nil {
+		if err := f.writeSection(content, &item.section, m.UID); err != nil {
 			return err
 		}
-		out = s.c.buf()
+		out = f.c.buf()
 	}
 	if newFlags {
 		out = append(out, " FLAGS "...)
 		out = appendFlags(out, m.Flags, m.Recent)
 	}
-	s.c.put(append(out, ")\r\n"...))
+	f.c.put(append(out, ")\r\n"...))
 	return nil
 }
 
@@ -151,18 +165,18 @@ const alwaysSent = 1 << 20
 // notTooMuch refuses items that would send a message again and again: pieces that
 // overlap, or fields under many spellings. It knows from the structure, before the
 // first octet; fields count as the whole header.
-func (s *session) notTooMuch(q *fetchRequest) error {
-	copies := s.srv.config.MaxFetchCopies
+func (f *fetcher) notTooMuch(q *fetchRequest) error {
+	copies := f.copies
 	if len(q.items) <= copies {
 		return nil // none is larger than the message
 	}
-	left := max(s.message.WireSize*int64(copies), alwaysSent)
+	left := max(f.message.WireSize*int64(copies), alwaysSent)
 	for i := range q.items {
 		item := &q.items[i]
 		if item.kind != itemSection {
 			continue
 		}
-		if r, ok := s.message.Section(item.path, item.what); ok {
+		if r, ok := f.message.Section(item.path, item.what); ok {
 			_, length := item.piece(r.Wire)
 			left -= length
 		}
@@ -173,11 +187,11 @@ func (s *session) notTooMuch(q *fetchRequest) error {
 	return nil
 }
 
-// sectionWork is what a section costs, in units of session.step.
+// sectionWork is what a section costs, in units of conn.step.
 const sectionWork = 20
 
 // appendItem appends the value of an item that comes from the index.
-func (s *session) appendItem(out []byte, kind itemKind, m *mailstore.Message) []byte {
+func (f *fetcher) appendItem(out []byte, kind itemKind, m *mailstore.Message) []byte {
 	switch kind {
 	case itemFlags:
 		return appendFlags(out, m.Flags, m.Recent)
@@ -188,52 +202,52 @@ func (s *session) appendItem(out []byte, kind itemKind, m *mailstore.Message) []
 	case itemSize:
 		return appendNumber(out, m.Size)
 	case itemEnvelope:
-		return append(out, s.message.Envelope...)
+		return append(out, f.message.Envelope...)
 	case itemBody:
-		return s.message.AppendBody(out)
+		return f.message.AppendBody(out)
 	case itemBodyStructure:
-		return append(out, s.message.Structure...)
+		return append(out, f.message.Structure...)
 	}
 	return out
 }
 
-// loadStructure gets what is known of a message into s.message, which is valid
+// loadStructure gets what is known of a message into f.message, which is valid
 // until the next call on the view.
-func (s *session) loadStructure(seq uint32) error {
-	record, err := s.view.Structure(s.ctx, seq)
+func (f *fetcher) loadStructure(seq uint32) error {
+	record, err := f.view.Structure(f.ctx, seq)
 	if err != nil {
 		return err
 	}
-	if s.message.Parse(record) == nil {
+	if f.message.Parse(record) == nil {
 		return nil
 	}
 	// The record is of another version or damaged; the message is the truth.
-	content, err := s.view.Read(s.ctx, seq)
+	content, err := f.view.Read(f.ctx, seq)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = content.Close() }()
-	return s.rescan(content)
+	return f.rescan(content)
 }
 
-func (s *session) rescan(content envelope.Content) error {
+func (f *fetcher) rescan(content envelope.Content) error {
 	m, err := mime.Scan(envelope.Reader(content))
 	if err == nil {
-		s.message = *m
+		f.message = *m
 	}
 	return err
 }
 
 // loadContent opens a message and loads its structure. If another program has
 // changed the file, the structure is made anew from what is there.
-func (s *session) loadContent(seq uint32) (envelope.Content, error) {
-	content, err := s.view.Read(s.ctx, seq)
+func (f *fetcher) loadContent(seq uint32) (envelope.Content, error) {
+	content, err := f.view.Read(f.ctx, seq)
 	if err != nil {
 		return nil, err
 	}
-	err = s.loadStructure(seq)
-	if err == nil && content.Size() != s.message.Size {
-		err = s.rescan(content)
+	err = f.loadStructure(seq)
+	if err == nil && content.Size() != f.message.Size {
+		err = f.rescan(content)
 	}
 	if err != nil {
 		return nil, errors.Join(err, content.Close())

@@ -12,31 +12,31 @@ import (
 // fields that are wanted, in their order, and a blank line; of a partial fetch
 // the piece that is asked for. It goes through the header twice, once for the
 // length and once for the text, so a header of any size takes no memory.
-func (s *session) writeFields(content envelope.Content, r mime.Range, sec *section) error {
+func (f *fetcher) writeFields(content envelope.Content, r mime.Range, sec *section) error {
 	if n := r.To - r.From; n <= wire.BlockSize {
 		// An ordinary header is read once.
-		block := s.c.blocks.Get()
-		defer s.c.blocks.Put(block)
+		block := f.c.blocks.Get()
+		defer f.c.blocks.Put(block)
 		if got, err := content.ReadAt((*block)[:n], r.From); int64(got) < n {
 			return errors.Join(errChanged, err)
 		}
 		content, r = envelope.Memory((*block)[:n]), mime.Range{To: n}
 	}
 	var measure wire.Sizer
-	if err := s.c.filter(content, r, sec, measure.Add); err != nil {
+	if err := f.c.filter(content, r, sec, measure.Add); err != nil {
 		return err
 	}
 	offset, length := sec.piece(measure.Wire + 2)
-	s.c.announce(length)
-	w := wire.NewLiteralWriter(s.c.Out)
+	f.c.announce(length)
+	w := wire.NewLiteralWriter(f.c.Out)
 	if sec.partial {
 		w.Window(offset, length)
 	}
 	write := writeTo(w)
-	err := s.c.filter(content, r, sec, func(b []byte) { write(b) })
+	err := f.c.filter(content, r, sec, func(b []byte) { write(b) })
 	w.Resume(wire.Mark{}, false) // a CR that ends the header is none of the blank line's
 	write([]byte{'\n'})
-	return s.sentAll(w.Sent(), length, err)
+	return f.sentAll(w.Sent(), length, err)
 }
 
 // filter passes the lines of a header that a section wants to emit.

@@ -1,8 +1,10 @@
 package imapd
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"toastmaster/mailstore/storetest"
@@ -135,4 +137,22 @@ func TestIndexVanishesUnderASession(t *testing.T) {
 	if got := c.ok("UID SEARCH 3"); got[0] == "* SEARCH 1" || got[0] == uids[0] {
 		t.Errorf("the new one has %q, the others %q", got, uids)
 	}
+}
+
+// TestPiecesOfTwoMailboxes: where a partial fetch stopped is remembered for one
+// mailbox. The messages have one UID, and line ends at other places.
+func TestPiecesOfTwoMailboxes(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, nil)
+	h.deliver("alice", "Subject: a\n\n"+strings.Repeat("x\n", 1000))
+	c := h.login("alice", "INBOX")
+	c.ok("CREATE Other")
+	other := "Subject: b\r\n\r\n"
+	for i := range 800 {
+		other += fmt.Sprintf("%d,", i)
+	}
+	c.ok(fmt.Sprintf("APPEND Other {%d+}\r\n%s", len(other), other))
+	c.ok("FETCH 1 BODY.PEEK[]<0.1000>")
+	c.ok("SELECT Other")
+	c.answers("FETCH 1 BODY.PEEK[]<1000.10>", "* 1 FETCH (BODY[]<1000> {10}\r\n"+other[1000:1010]+")")
 }

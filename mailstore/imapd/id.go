@@ -1,8 +1,8 @@
 package imapd
 
-// id is ID (RFC 2971). What the client says of itself is read and not kept:
+// runID is ID (RFC 2971). What the client says of itself is read and not kept:
 // nothing depends on it, and a log of versions is not our business.
-func (s *session) id(a *args) (reply, error) {
+func runID(s *session, a *args) (reply, error) {
 	a.space()
 	if a.peek() == '(' {
 		a.list(func() { a.nstring() })

@@ -9,15 +9,15 @@ import (
 	"toastmaster/internal/wire"
 )
 
-// idle is IDLE (RFC 2177). The session's goroutine waits for the client as
+// runIdle is IDLE (RFC 2177). The session's goroutine waits for the client as
 // always; a second one, which lives only here, waits for the mailbox and
 // interrupts the first. All buffers but the small one are given back.
-func (s *session) idle(a *args) (reply, error) {
+func runIdle(s *session, a *args) (reply, error) {
 	if err := a.end(); err != nil {
 		return reply{}, err
 	}
 	s.c.writeString("+ idling\r\n")
-	if s.view != nil {
+	if s.box != nil {
 		// What changed before IDLE is told before the wait.
 		if err := s.news(true); err != nil {
 			return reply{}, err
@@ -68,10 +68,10 @@ func (s *session) idleWait() ([]byte, error) {
 // watch starts the goroutine that wakes the session when the mailbox changes;
 // stop ends it and waits for it.
 func (s *session) watch() (stop func()) {
-	if s.view == nil {
+	if s.box == nil {
 		return func() {}
 	}
-	changed := s.view.Changed()
+	changed := s.box.view.Changed()
 	quit, over := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(over)

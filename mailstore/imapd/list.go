@@ -1,11 +1,22 @@
 package imapd
 
 import (
+	"context"
+
 	"github.com/emersion/go-imap/v2"
 
 	"toastmaster/internal/mime"
 	"toastmaster/mailstore"
 )
+
+// lister tells mailboxes and their states.
+type lister struct {
+	c    *conn
+	ctx  context.Context
+	user *mailstore.User
+	// failed is told what failed for one mailbox, without an end to the list.
+	failed func(error)
+}
 
 // listRequest is LIST with the options of RFC 5258, RFC 5819 (STATUS) and RFC
 // 6154 (SPECIAL-USE).
@@ -16,8 +27,8 @@ type listRequest struct {
 	extended bool
 }
 
-// list is LIST (RFC 3501 section 6.3.8, RFC 5258).
-func (s *session) list(a *args) (reply, error) {
+// runList is LIST (RFC 3501 section 6.3.8, RFC 5258).
+func runList(s *session, a *args) (reply, error) {
 	var q listRequest
 	a.space()
 	if a.peek() == '(' {
@@ -32,10 +43,10 @@ func (s *session) list(a *args) (reply, error) {
 		return reply{}, err
 	}
 	if !q.extended && q.asksSeparator() {
-		s.writeSeparator("LIST")
+		s.lister().writeSeparator("LIST")
 		return reply{text: "List completed"}, nil
 	}
-	return reply{text: "List completed"}, s.writeList(&q)
+	return reply{text: "List completed"}, s.lister().writeList(&q)
 }
 
 // listOption is a row of the options of LIST. RETURN has further arguments for
@@ -145,10 +156,10 @@ func (a *args) returnOptions(q *listRequest) {
 	a.options(q, listReturns, "return")
 }
 
-func (s *session) writeSeparator(verb string) {
-	out := append(s.c.buf(), "* "+verb+` (\Noselect) `...)
-	out = mime.AppendString(out, []byte(string(s.user.Separator())))
-	s.c.put(append(out, " \"\"\r\n"...))
+func (l *lister) writeSeparator(verb string) {
+	out := append(l.c.buf(), "* "+verb+` (\Noselect) `...)
+	out = mime.AppendString(out, []byte(string(l.user.Separator())))
+	l.c.put(append(out, " \"\"\r\n"...))
 }
 
 // asksSeparator says that the one pattern is "", which asks for the separator.
@@ -156,51 +167,51 @@ func (q *listRequest) asksSeparator() bool {
 	return len(q.patterns) == 1 && q.patterns[0].text == ""
 }
 
-func (s *session) writeList(q *listRequest) error {
-	folders, err := s.user.List(s.ctx)
+func (l *lister) writeList(q *listRequest) error {
+	folders, err := l.user.List(l.ctx)
 	if err != nil {
 		return err
 	}
-	matches, err := s.matches(q, folders)
+	matches, err := l.matches(q, folders)
 	if err != nil {
 		return err
 	}
 	var above map[string]bool
 	if q.SelectRecursiveMatch {
-		above = s.childMatches(q, folders, matches)
+		above = l.childMatches(q, folders, matches)
 	}
 	for i := range folders {
 		f := &folders[i]
 		if !matches[i] || !q.selects(f) && !above[f.Name] {
 			continue
 		}
-		s.writeListLine(q, f, above[f.Name])
+		l.writeListLine(q, f, above[f.Name])
 		if q.status != nil && !f.NoSelect {
-			if err := s.step(statusWork); err != nil {
+			if err := l.c.step(statusWork); err != nil {
 				return err
 			}
 			// A mailbox whose state cannot be had is listed without it (RFC
 			// 5819 section 2).
-			if err := s.writeStatus(f.Name, q.status); err != nil {
-				s.logFailure("LIST", refuse(err))
+			if err := l.writeStatus(f.Name, q.status); err != nil {
+				l.failed(err)
 			}
 		}
-		if s.c.lost() {
-			return s.c.Err()
+		if l.c.lost() {
+			return l.c.Err()
 		}
 	}
 	return nil
 }
 
-// statusWork is what STATUS of a mailbox costs, in units of session.step.
+// statusWork is what STATUS of a mailbox costs, in units of conn.step.
 const statusWork = 1000
 
 // matches says which folders fit the patterns.
-func (s *session) matches(q *listRequest, folders []mailstore.Folder) ([]bool, error) {
+func (l *lister) matches(q *listRequest, folders []mailstore.Folder) ([]bool, error) {
 	out := make([]bool, len(folders))
 	for i := range folders {
 		for _, p := range q.patterns {
-			if err := s.step(p.work()); err != nil {
+			if err := l.c.step(p.work()); err != nil {
 				return nil, err
 			}
 			if p.match(folders[i].Name) {
@@ -228,9 +239,9 @@ func gone(f *mailstore.Folder) bool { return f.NoSelect && !f.HasChildren }
 
 // childMatches are the folders with a descendant that the selection options
 // want and the patterns do not show (RFC 5258 section 3.5).
-func (s *session) childMatches(q *listRequest, folders []mailstore.Folder, matches []bool) map[string]bool {
+func (l *lister) childMatches(q *listRequest, folders []mailstore.Folder, matches []bool) map[string]bool {
 	above := map[string]bool{}
-	separator := byte(s.user.Separator())
+	separator := byte(l.user.Separator())
 	for i := range folders {
 		if matches[i] || !q.selects(&folders[i]) {
 			continue
@@ -245,8 +256,8 @@ func (s *session) childMatches(q *listRequest, folders []mailstore.Folder, match
 	return above
 }
 
-func (s *session) writeListLine(q *listRequest, f *mailstore.Folder, childInfo bool) {
-	out := append(s.c.buf(), "* LIST ("...)
+func (l *lister) writeListLine(q *listRequest, f *mailstore.Folder, childInfo bool) {
+	out := append(l.c.buf(), "* LIST ("...)
 	switch {
 	case gone(f) && q.extended:
 		out = append(out, `\NonExistent `...)
@@ -265,11 +276,11 @@ func (s *session) writeListLine(q *listRequest, f *mailstore.Folder, childInfo b
 		out = append(append(out, ' '), f.SpecialUse...)
 	}
 	out = append(out, ") "...)
-	out = mime.AppendString(out, []byte(string(s.user.Separator())))
+	out = mime.AppendString(out, []byte(string(l.user.Separator())))
 	out = append(out, ' ')
 	out = appendMailbox(out, f.Name)
 	if childInfo {
 		out = append(out, ` ("CHILDINFO" ("SUBSCRIBED"))`...)
 	}
-	s.c.put(append(out, "\r\n"...))
+	l.c.put(append(out, "\r\n"...))
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/emersion/go-imap/v2"
 )
 
-// list reads "(" items ")" with blanks between them; item reads one.
+// runList reads "(" items ")" with blanks between them; item reads one.
 func (a *args) list(item func()) {
 	a.expect('(')
 	for a.accept(' ') {

@@ -1,7 +1,7 @@
 package imapd
 
-// logout is LOGOUT (RFC 3501 section 6.1.3).
-func (s *session) logout(a *args) (reply, error) {
+// runLogout is LOGOUT (RFC 3501 section 6.1.3).
+func runLogout(s *session, a *args) (reply, error) {
 	if err := a.end(); err != nil {
 		return reply{}, err
 	}

@@ -6,8 +6,8 @@ import (
 	"toastmaster/internal/mime"
 )
 
-// lsub is LSUB (RFC 3501 section 6.3.9).
-func (s *session) lsub(a *args) (reply, error) {
+// runLsub is LSUB (RFC 3501 section 6.3.9).
+func runLsub(s *session, a *args) (reply, error) {
 	var q listRequest
 	a.space()
 	a.listPatterns(&q, s.srv.config.MaxListPatterns, byte(s.user.Separator()))
@@ -15,14 +15,14 @@ func (s *session) lsub(a *args) (reply, error) {
 		return reply{}, err
 	}
 	if q.asksSeparator() {
-		s.writeSeparator("LSUB")
+		s.lister().writeSeparator("LSUB")
 		return reply{text: "Lsub completed"}, nil
 	}
 	folders, err := s.user.List(s.ctx)
 	if err != nil {
 		return reply{}, err
 	}
-	matches, err := s.matches(&q, folders)
+	matches, err := s.lister().matches(&q, folders)
 	if err != nil {
 		return reply{}, err
 	}
@@ -30,14 +30,14 @@ func (s *session) lsub(a *args) (reply, error) {
 	for i, f := range folders {
 		if f.Subscribed && matches[i] {
 			told[f.Name] = true
-			s.writeLsub(f.Name, gone(&f))
+			s.lister().writeLsub(f.Name, gone(&f))
 		}
 	}
 	for _, f := range folders {
 		if !f.Subscribed {
 			continue
 		}
-		if err := s.lsubParents(&q, f.Name, told); err != nil {
+		if err := s.lister().lsubParents(&q, f.Name, told); err != nil {
 			return reply{}, err
 		}
 	}
@@ -46,9 +46,9 @@ func (s *session) lsub(a *args) (reply, error) {
 
 // lsubParents tells the parents of a subscribed mailbox that a "%" stopped
 // at: "%" must show "foo" when only "foo/bar" is subscribed.
-func (s *session) lsubParents(q *listRequest, name string, told map[string]bool) error {
+func (l *lister) lsubParents(q *listRequest, name string, told map[string]bool) error {
 	for _, p := range q.patterns {
-		if err := s.step(p.work()); err != nil {
+		if err := l.c.step(p.work()); err != nil {
 			return err
 		}
 		if !strings.HasSuffix(p.text, "%") || p.match(name) {
@@ -58,26 +58,26 @@ func (s *session) lsubParents(q *listRequest, name string, told map[string]bool)
 			if name[i] != p.separator || told[name[:i]] {
 				continue
 			}
-			if err := s.step(p.work()); err != nil {
+			if err := l.c.step(p.work()); err != nil {
 				return err
 			}
 			if p.match(name[:i]) {
 				told[name[:i]] = true
-				s.writeLsub(name[:i], true)
+				l.writeLsub(name[:i], true)
 			}
 		}
 	}
 	return nil
 }
 
-func (s *session) writeLsub(name string, noselect bool) {
-	out := append(s.c.buf(), "* LSUB ("...)
+func (l *lister) writeLsub(name string, noselect bool) {
+	out := append(l.c.buf(), "* LSUB ("...)
 	if noselect {
 		out = append(out, `\Noselect`...)
 	}
 	out = append(out, ") "...)
-	out = mime.AppendString(out, []byte(string(s.user.Separator())))
+	out = mime.AppendString(out, []byte(string(l.user.Separator())))
 	out = append(out, ' ')
 	out = appendMailbox(out, name)
-	s.c.put(append(out, "\r\n"...))
+	l.c.put(append(out, "\r\n"...))
 }

@@ -1,17 +1,17 @@
 package imapd
 
-// move is MOVE (RFC 6851). COPYUID comes before the EXPUNGEs, which are told
+// runMove is MOVE (RFC 6851). COPYUID comes before the EXPUNGEs, which are told
 // as news.
-func (s *session) move(a *args) (reply, error) {
-	list, name, err := s.copyArgs(a)
+func runMove(s *session, a *args) (reply, error) {
+	list, name, err := copyArgs(s, a)
 	if err != nil {
 		return reply{}, err
 	}
 	if len(list) == 0 {
 		return reply{text: "No messages found"}, nil
 	}
-	from := s.uids(list)
-	validity, to, err := s.view.Move(s.ctx, list, name)
+	from := s.box.uids(list)
+	validity, to, err := s.box.view.Move(s.ctx, list, name)
 	if err != nil {
 		return reply{}, tryCreate(err)
 	}

@@ -2,8 +2,8 @@ package imapd
 
 import "toastmaster/internal/mime"
 
-// namespace is NAMESPACE (RFC 2342): one personal namespace without a prefix.
-func (s *session) namespace(a *args) (reply, error) {
+// runNamespace is NAMESPACE (RFC 2342): one personal namespace without a prefix.
+func runNamespace(s *session, a *args) (reply, error) {
 	if err := a.end(); err != nil {
 		return reply{}, err
 	}

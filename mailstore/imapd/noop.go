@@ -1,7 +1,7 @@
 package imapd
 
-// noop is NOOP (RFC 3501 section 6.1.2): the news of the mailbox come with the
+// runNoop is NOOP (RFC 3501 section 6.1.2): the news of the mailbox come with the
 // answer to any command.
-func (s *session) noop(a *args) (reply, error) {
+func runNoop(s *session, a *args) (reply, error) {
 	return reply{text: "NOOP completed"}, a.end()
 }

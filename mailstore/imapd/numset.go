@@ -22,13 +22,13 @@ func wholeView(v *mailstore.View) []seqRange {
 }
 
 // messages reads the set that a command begins with, and finds its messages.
-func (s *session) messages(a *args) []seqRange {
+func (b *mailbox) messages(a *args) []seqRange {
 	a.space()
 	set := a.set()
 	if a.err != nil {
 		return nil
 	}
-	ranges, ok := s.resolve(set, a.uid)
+	ranges, ok := b.resolve(set, a.uid)
 	if !ok {
 		a.fail(bad("Invalid message set"))
 	}
@@ -38,14 +38,14 @@ func (s *session) messages(a *args) []seqRange {
 // resolve turns a set into messages. A UID that is not there is passed over
 // (RFC 3501 section 6.4.8); a sequence number that is not there is an error of
 // the client.
-func (s *session) resolve(set imap.SeqSet, uid bool) (ranges []seqRange, ok bool) {
+func (b *mailbox) resolve(set imap.SeqSet, uid bool) (ranges []seqRange, ok bool) {
 	if len(set) == 1 && set[0] == saved {
-		return s.savedRanges(), true
+		return b.savedRanges(), true
 	}
-	last := uint32(s.view.Len())
+	last := uint32(b.view.Len())
 	ranges = make([]seqRange, 0, len(set))
 	for _, r := range set {
-		out, ok := s.resolveRange(r, last, uid)
+		out, ok := b.resolveRange(r, last, uid)
 		if !ok {
 			return nil, false
 		}
@@ -56,7 +56,7 @@ func (s *session) resolve(set imap.SeqSet, uid bool) (ranges []seqRange, ok bool
 	return merge(ranges), true
 }
 
-func (s *session) resolveRange(r imap.SeqRange, last uint32, uid bool) (out seqRange, ok bool) {
+func (b *mailbox) resolveRange(r imap.SeqRange, last uint32, uid bool) (out seqRange, ok bool) {
 	if !uid {
 		if last == 0 {
 			return seqRange{}, r.Stop == 0 // "*" of nothing is nothing
@@ -75,7 +75,7 @@ func (s *session) resolveRange(r imap.SeqRange, last uint32, uid bool) (out seqR
 	if last == 0 {
 		return seqRange{}, true
 	}
-	first, to := s.view.SeqAtLeast(imap.UID(r.Start)), last
+	first, to := b.view.SeqAtLeast(imap.UID(r.Start)), last
 	if r.Start == 0 {
 		first = last
 	}
@@ -84,16 +84,16 @@ func (s *session) resolveRange(r imap.SeqRange, last uint32, uid bool) (out seqR
 		return seqRange{First: min(first, last), Last: last}, true
 	}
 	if r.Stop < 1<<32-1 {
-		to = s.view.SeqAtLeast(imap.UID(r.Stop)+1) - 1
+		to = b.view.SeqAtLeast(imap.UID(r.Stop)+1) - 1
 	}
 	return seqRange{First: first, Last: to}, true
 }
 
 // savedRanges are the messages of "$" that still exist.
-func (s *session) savedRanges() []seqRange {
+func (b *mailbox) savedRanges() []seqRange {
 	var ranges []seqRange
-	for _, uid := range s.result {
-		if seq := s.view.Seq(uid); seq != 0 {
+	for _, uid := range b.result {
+		if seq := b.view.Seq(uid); seq != 0 {
 			ranges = appendSeq(ranges, seq)
 		}
 	}
@@ -138,12 +138,12 @@ func seqs(ranges []seqRange) []uint32 {
 }
 
 // forget takes expunged messages out of the saved result.
-func (s *session) forget(uids []imap.UID) {
-	if len(s.result) == 0 || len(uids) == 0 {
+func (b *mailbox) forget(uids []imap.UID) {
+	if len(b.result) == 0 || len(uids) == 0 {
 		return
 	}
 	gone := slices.Sorted(slices.Values(uids))
-	s.result = slices.DeleteFunc(s.result, func(u imap.UID) bool {
+	b.result = slices.DeleteFunc(b.result, func(u imap.UID) bool {
 		_, found := slices.BinarySearch(gone, u)
 		return found
 	})

@@ -116,7 +116,7 @@ func (p *pattern) step(c byte) bool {
 	return alive != 0
 }
 
-// work is what a match costs, in units of session.step.
+// work is what a match costs, in units of conn.step.
 func (p *pattern) work() int { return 4 + len(p.state)/4 }
 
 // decodePattern decodes the modified UTF-7 of a pattern. What is none is taken

@@ -1,7 +1,7 @@
 package imapd
 
-// rename is RENAME (RFC 3501 section 6.3.5).
-func (s *session) rename(a *args) (reply, error) {
+// runRename is RENAME (RFC 3501 section 6.3.5).
+func runRename(s *session, a *args) (reply, error) {
 	a.space()
 	from := a.mailboxName()
 	a.space()

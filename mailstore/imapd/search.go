@@ -12,27 +12,27 @@ import (
 	"toastmaster/mailstore/search"
 )
 
-// search is SEARCH (RFC 3501 section 6.4.4) with ESEARCH (RFC 4731), SEARCHRES
+// runSearch is SEARCH (RFC 3501 section 6.4.4) with ESEARCH (RFC 4731), SEARCHRES
 // (RFC 5182) and WITHIN (RFC 5032).
-func (s *session) search(a *args) (reply, error) {
-	q, err := s.searchRequest(a)
+func runSearch(s *session, a *args) (reply, error) {
+	q, err := readSearch(s, a)
 	if err != nil {
 		return reply{}, err
 	}
-	found, missed, err := s.find(q.key)
+	found, missed, err := find(s, q.key)
 	if err != nil {
 		if q.ReturnSave {
-			s.result = nil
+			s.box.result = nil
 		}
 		return reply{}, err
 	}
 	if q.ReturnSave {
-		s.save(q, found)
+		s.box.save(q, found)
 	}
 	if q.extended {
-		s.writeExtended(q, found, a.uid)
+		s.box.writeExtended(q, s.tag, found, a.uid)
 	} else {
-		s.writeFound(found, a.uid)
+		s.box.writeFound(found, a.uid)
 	}
 	if missed {
 		return reply{"EXPUNGEISSUED", "Search completed, some of the messages no longer exist"}, nil
@@ -42,17 +42,17 @@ func (s *session) search(a *args) (reply, error) {
 
 // find runs a search over the messages that can match; missed says that some
 // were passed over, because another session has expunged them.
-func (s *session) find(k *search.Key) (found []seqRange, missed bool, err error) {
+func find(s *session, k *search.Key) (found []seqRange, missed bool, err error) {
 	c := s.srv.config
-	p := search.New(k, search.Limits{Octets: c.MaxSearch, Tests: c.MaxSearchTests, Step: s.step, Now: s.now()})
+	p := search.New(k, search.Limits{Octets: c.MaxSearch, Tests: c.MaxSearchTests, Step: s.c.step, Now: s.now()})
 	ranges, ok := p.Candidates()
 	if !ok {
-		ranges = wholeView(s.view)
+		ranges = wholeView(s.box.view)
 	}
-	m := &candidate{s: s}
+	m := &candidate{fetcher: &s.box.fetch}
 	for _, r := range ranges {
 		for m.seq = r.First; m.seq <= r.Last; m.seq++ {
-			if err := s.step(1); err != nil {
+			if err := s.c.step(1); err != nil {
 				return nil, missed, err
 			}
 			ok, err := p.Match(s.ctx, m)
@@ -72,70 +72,70 @@ func (s *session) find(k *search.Key) (found []seqRange, missed bool, err error)
 
 // candidate is the search.Source of a message of the selected mailbox.
 type candidate struct {
-	s   *session
+	*fetcher
 	seq uint32
 }
 
 // Info is what the index has.
-func (m *candidate) Info() search.Info {
-	i := m.s.view.Message(m.seq)
-	return search.Info{Number: m.seq, Flags: i.Flags, Recent: i.Recent, Date: i.Date, Size: i.Size}
+func (m *candidate) Info(i *search.Info) {
+	is := m.view.Message(m.seq)
+	i.Number, i.Flags, i.Recent, i.Date, i.Size = m.seq, is.Flags, is.Recent, is.Date, is.Size
 }
 
 // Structure is the record of the scan.
 func (m *candidate) Structure(context.Context) (*mime.Message, error) {
-	return &m.s.message, m.s.loadStructure(m.seq)
+	return &m.message, m.loadStructure(m.seq)
 }
 
 // Content opens the file.
 func (m *candidate) Content(context.Context) (envelope.Content, *mime.Message, error) {
-	content, err := m.s.loadContent(m.seq)
-	return content, &m.s.message, err
+	content, err := m.loadContent(m.seq)
+	return content, &m.message, err
 }
 
 // writeFound writes the plain answer.
-func (s *session) writeFound(found []seqRange, uid bool) {
-	s.c.writeString("* SEARCH")
+func (b *mailbox) writeFound(found []seqRange, uid bool) {
+	b.c.writeString("* SEARCH")
 	for _, r := range found {
 		for seq := r.First; seq <= r.Last; seq++ {
-			out := append(s.c.buf(), ' ')
-			s.c.put(appendNumber(out, s.number(seq, uid)))
+			out := append(b.c.buf(), ' ')
+			b.c.put(appendNumber(out, b.number(seq, uid)))
 		}
 	}
-	s.c.writeString("\r\n")
+	b.c.writeString("\r\n")
 }
 
 // number is what a search calls a message.
-func (s *session) number(seq uint32, uid bool) uint32 {
+func (b *mailbox) number(seq uint32, uid bool) uint32 {
 	if uid {
-		return uint32(s.view.UID(seq))
+		return uint32(b.view.UID(seq))
 	}
 	return seq
 }
 
 // writeExtended writes ESEARCH. With RETURN (SAVE) alone there is no answer.
-func (s *session) writeExtended(q *searchRequest, found []seqRange, uid bool) {
+func (b *mailbox) writeExtended(q *searchRequest, tag []byte, found []seqRange, uid bool) {
 	if !q.ReturnMin && !q.ReturnMax && !q.ReturnAll && !q.ReturnCount {
 		return
 	}
-	out := append(s.c.buf(), `* ESEARCH (TAG `...)
-	out = mime.AppendString(out, s.tag)
+	out := append(b.c.buf(), `* ESEARCH (TAG `...)
+	out = mime.AppendString(out, tag)
 	out = append(out, ')')
 	if uid {
 		out = append(out, " UID"...)
 	}
 	if len(found) > 0 {
 		if q.ReturnMin {
-			out = appendNumber(append(out, " MIN "...), s.number(found[0].First, uid))
+			out = appendNumber(append(out, " MIN "...), b.number(found[0].First, uid))
 		}
 		if q.ReturnMax {
-			out = appendNumber(append(out, " MAX "...), s.number(found[len(found)-1].Last, uid))
+			out = appendNumber(append(out, " MAX "...), b.number(found[len(found)-1].Last, uid))
 		}
 		if q.ReturnAll {
 			out = append(out, " ALL "...)
-			s.c.put(out)
-			s.writeSet(found, uid)
-			out = s.c.buf()
+			b.c.put(out)
+			b.writeSet(found, uid)
+			out = b.c.buf()
 		}
 	}
 	if q.ReturnCount {
@@ -145,37 +145,37 @@ func (s *session) writeExtended(q *searchRequest, found []seqRange, uid bool) {
 		}
 		out = appendNumber(append(out, " COUNT "...), n)
 	}
-	s.c.put(append(out, "\r\n"...))
+	b.c.put(append(out, "\r\n"...))
 }
 
 // writeSet writes messages as a sequence set.
-func (s *session) writeSet(found []seqRange, uid bool) {
+func (b *mailbox) writeSet(found []seqRange, uid bool) {
 	first := true
 	for _, r := range found {
 		for seq := r.First; seq <= r.Last; {
 			end := r.Last
 			if uid {
 				// UIDs have gaps where sequence numbers have none.
-				for end = seq; end < r.Last && s.view.UID(end+1) == s.view.UID(end)+1; end++ {
+				for end = seq; end < r.Last && b.view.UID(end+1) == b.view.UID(end)+1; end++ {
 				}
 			}
-			out := s.c.buf()
+			out := b.c.buf()
 			if !first {
 				out = append(out, ',')
 			}
 			first = false
-			out = appendNumber(out, s.number(seq, uid))
+			out = appendNumber(out, b.number(seq, uid))
 			if end > seq {
-				out = appendNumber(append(out, ':'), s.number(end, uid))
+				out = appendNumber(append(out, ':'), b.number(end, uid))
 			}
-			s.c.put(out)
+			b.c.put(out)
 			seq = end + 1
 		}
 	}
 }
 
 // save keeps the result as "$": with only MIN and MAX asked, only those.
-func (s *session) save(q *searchRequest, found []seqRange) {
+func (b *mailbox) save(q *searchRequest, found []seqRange) {
 	if n := len(found); n > 0 && (q.ReturnMin || q.ReturnMax) && !q.ReturnAll && !q.ReturnCount {
 		var some []seqRange
 		low, high := found[0].First, found[n-1].Last
@@ -187,8 +187,8 @@ func (s *session) save(q *searchRequest, found []seqRange) {
 		}
 		found = some
 	}
-	s.result = []imap.UID{}
+	b.result = []imap.UID{}
 	for _, seq := range seqs(found) {
-		s.result = append(s.result, s.view.UID(seq))
+		b.result = append(b.result, b.view.UID(seq))
 	}
 }

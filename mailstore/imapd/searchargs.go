@@ -3,6 +3,7 @@ package imapd
 import (
 	"github.com/emersion/go-imap/v2"
 
+	"toastmaster/configs"
 	"toastmaster/internal/mime/text"
 	"toastmaster/mailstore/search"
 )
@@ -19,7 +20,9 @@ const forever = int64(1) << 62
 // searchParser reads the keys; sets are resolved at once.
 type searchParser struct {
 	*args
-	s       *session
+	box     *mailbox
+	limits  *configs.IMAPD
+	table   map[string]keyReader
 	charset string
 	depth   int
 	keyed   int // keys read
@@ -37,16 +40,16 @@ var (
 // descend goes one level deeper into parentheses, NOT or OR, and back with its
 // result.
 func (p *searchParser) descend() (ascend func()) {
-	if p.depth++; p.depth > p.s.srv.config.MaxSearchDepth {
+	if p.depth++; p.depth > p.limits.MaxSearchDepth {
 		p.fail(errDepth)
 	}
 	return func() { p.depth-- }
 }
 
-// searchRequest reads the arguments of SEARCH.
-func (s *session) searchRequest(a *args) (*searchRequest, error) {
+// readSearch reads the arguments of SEARCH.
+func readSearch(s *session, a *args) (*searchRequest, error) {
 	q := &searchRequest{}
-	p := &searchParser{args: a, s: s}
+	p := &searchParser{args: a, box: s.box, limits: &s.srv.config, table: s.srv.keys}
 	a.space()
 	if a.acceptWord("RETURN") {
 		a.searchReturn(q)
@@ -113,7 +116,7 @@ func (p *searchParser) keys(inside bool) *search.Key {
 
 // key reads one key. After an error it is one that matches everything.
 func (p *searchParser) key() *search.Key {
-	if p.keyed++; p.keyed > p.s.srv.config.MaxSearchKeys {
+	if p.keyed++; p.keyed > p.limits.MaxSearchKeys {
 		p.fail(errKeys)
 	}
 	switch c := p.peek(); {
@@ -124,7 +127,7 @@ func (p *searchParser) key() *search.Key {
 		return p.setKey(false)
 	}
 	name := p.atom()
-	read, ok := p.s.srv.keys[name]
+	read, ok := p.table[name]
 	if !ok {
 		p.fail(bad("Unknown search key " + name))
 		return &search.Key{}
@@ -134,17 +137,17 @@ func (p *searchParser) key() *search.Key {
 
 func (p *searchParser) setKey(uid bool) *search.Key {
 	set := p.set()
-	last := uint32(p.s.view.Len())
+	last := uint32(p.box.view.Len())
 	k := &search.Key{Kind: search.InSet}
 	if len(set) == 1 && set[0] == saved {
 		if !p.hasSaved {
-			p.saved, p.hasSaved = p.s.savedRanges(), true
+			p.saved, p.hasSaved = p.box.savedRanges(), true
 		}
 		k.Set = p.saved
 		return k
 	}
 	for _, r := range set {
-		out, _ := p.s.resolveRange(r, last, uid)
+		out, _ := p.box.resolveRange(r, last, uid)
 		out.Last = min(out.Last, last) // what is not there does not match
 		if out.First != 0 && out.First <= out.Last {
 			k.Set = append(k.Set, out)

@@ -8,9 +8,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/emersion/go-imap/v2"
-
-	"toastmaster/internal/mime"
 	"toastmaster/internal/wire"
 	"toastmaster/mailstore"
 	"toastmaster/mailstore/login"
@@ -24,10 +21,7 @@ type session struct {
 	login *login.Session
 	user  *mailstore.User // nil before log-in
 
-	view     *mailstore.View // the selected mailbox, or nil
-	readOnly bool            // by EXAMINE
-	told     []imap.Flag     // the flags of the last FLAGS response
-	result   []imap.UID      // "$" (RFC 5182), in ascending order
+	box *mailbox // the selected mailbox, or nil
 
 	tag     []byte
 	a       args
@@ -42,10 +36,6 @@ type session struct {
 	// allBads are all.
 	bads, allBads int
 	counts        counts
-
-	// message and place are used again by FETCH.
-	message mime.Message
-	place   place
 }
 
 // counts are for the log.
@@ -193,11 +183,23 @@ func (s *session) close() {
 
 // closeView leaves the selected mailbox.
 func (s *session) closeView() {
-	if s.view == nil {
+	if s.box == nil {
 		return
 	}
-	if err := s.view.Close(); err != nil {
+	if err := s.box.view.Close(); err != nil {
 		s.srv.log.Warn("closing a mailbox failed", "service", "imapd", "session", s.login.ID, "cause", err.Error())
 	}
-	s.view, s.result, s.told = nil, nil, nil
+	s.box = nil
+}
+
+// newMailbox is what was opened.
+func (s *session) newMailbox(v *mailstore.View, readOnly bool) *mailbox {
+	b := &mailbox{c: s.c, ctx: s.ctx, view: v, readOnly: readOnly}
+	b.fetch = fetcher{mailbox: b, log: s.srv.log, id: s.login.ID, counts: &s.counts, copies: s.srv.config.MaxFetchCopies}
+	return b
+}
+
+// lister is who tells the mailboxes of the user.
+func (s *session) lister() *lister {
+	return &lister{c: s.c, ctx: s.ctx, user: s.user, failed: func(err error) { s.logFailure("LIST", refuse(err)) }}
 }

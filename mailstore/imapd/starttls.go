@@ -1,8 +1,8 @@
 package imapd
 
-// starttls is STARTTLS (RFC 3501 section 6.2.1). The handshake follows the
+// runStartTLS is STARTTLS (RFC 3501 section 6.2.1). The handshake follows the
 // answer.
-func (s *session) starttls(a *args) (reply, error) {
+func runStartTLS(s *session, a *args) (reply, error) {
 	if err := a.end(); err != nil {
 		return reply{}, err
 	}

@@ -29,8 +29,8 @@ func asks(items []statusItem, name string) bool {
 	return slices.ContainsFunc(items, func(i statusItem) bool { return i.name == name })
 }
 
-// status is STATUS (RFC 3501 section 6.3.10, RFC 8438 for SIZE).
-func (s *session) status(a *args) (reply, error) {
+// runStatus is STATUS (RFC 3501 section 6.3.10, RFC 8438 for SIZE).
+func runStatus(s *session, a *args) (reply, error) {
 	a.space()
 	name := a.mailboxName()
 	a.space()
@@ -38,7 +38,7 @@ func (s *session) status(a *args) (reply, error) {
 	if err := a.end(); err != nil {
 		return reply{}, err
 	}
-	return reply{text: "Status completed"}, s.writeStatus(name, items)
+	return reply{text: "Status completed"}, s.lister().writeStatus(name, items)
 }
 
 // statusList reads "(MESSAGES UNSEEN)".
@@ -59,18 +59,18 @@ func (a *args) statusList() []statusItem {
 	return items
 }
 
-func (s *session) writeStatus(name string, items []statusItem) error {
-	status, err := s.user.Status(s.ctx, name)
+func (l *lister) writeStatus(name string, items []statusItem) error {
+	status, err := l.user.Status(l.ctx, name)
 	if err == nil && status.UIDValidity == 0 && asks(items, uidValidity) {
 		// A default folder that is not made yet; from now on it has to keep it.
-		if err = s.user.MakeDefault(s.ctx, name); err == nil {
-			status, err = s.user.Status(s.ctx, name)
+		if err = l.user.MakeDefault(l.ctx, name); err == nil {
+			status, err = l.user.Status(l.ctx, name)
 		}
 	}
 	if err != nil {
 		return err
 	}
-	out := append(s.c.buf(), "* STATUS "...)
+	out := append(l.c.buf(), "* STATUS "...)
 	out = appendMailbox(out, name)
 	out = append(out, " ("...)
 	for i, item := range items {
@@ -81,6 +81,6 @@ func (s *session) writeStatus(name string, items []statusItem) error {
 		out = append(out, ' ')
 		out = appendNumber(out, item.value(status))
 	}
-	s.c.put(append(out, ")\r\n"...))
+	l.c.put(append(out, ")\r\n"...))
 	return nil
 }

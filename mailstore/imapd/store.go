@@ -8,9 +8,9 @@ import (
 	"toastmaster/mailstore"
 )
 
-// store is STORE (RFC 3501 section 6.4.6).
-func (s *session) store(a *args) (reply, error) {
-	ranges := s.messages(a)
+// runStore is STORE (RFC 3501 section 6.4.6).
+func runStore(s *session, a *args) (reply, error) {
+	ranges := s.box.messages(a)
 	a.space()
 	op, silent := a.storeItem()
 	flags := a.storeFlags()
@@ -21,15 +21,15 @@ func (s *session) store(a *args) (reply, error) {
 	if len(list) == 0 {
 		return reply{text: "Store completed, no messages matched"}, nil
 	}
-	if _, err := s.view.SetFlags(s.ctx, list, op, flags, 0); err != nil {
+	if _, err := s.box.view.SetFlags(s.ctx, list, op, flags, 0); err != nil {
 		return reply{}, err
 	}
 	if !silent {
 		for _, seq := range list {
-			s.writeFlagUpdate(seq, a.uid)
+			s.box.writeFlagUpdate(seq, a.uid)
 		}
 	}
-	if s.view.Gone(list) {
+	if s.box.view.Gone(list) {
 		return reply{"EXPUNGEISSUED", "Store completed, some of the messages no longer exist"}, nil
 	}
 	return reply{text: "Store completed"}, nil

@@ -1,12 +1,12 @@
 package imapd
 
-// subscribe is SUBSCRIBE (RFC 3501 section 6.3.6).
-func (s *session) subscribe(a *args) (reply, error) { return s.setSubscribed(a, true) }
+// runSubscribe is SUBSCRIBE (RFC 3501 section 6.3.6).
+func runSubscribe(s *session, a *args) (reply, error) { return setSubscribed(s, a, true) }
 
-// unsubscribe is UNSUBSCRIBE (RFC 3501 section 6.3.7).
-func (s *session) unsubscribe(a *args) (reply, error) { return s.setSubscribed(a, false) }
+// runUnsubscribe is UNSUBSCRIBE (RFC 3501 section 6.3.7).
+func runUnsubscribe(s *session, a *args) (reply, error) { return setSubscribed(s, a, false) }
 
-func (s *session) setSubscribed(a *args, on bool) (reply, error) {
+func setSubscribed(s *session, a *args, on bool) (reply, error) {
 	name, err := a.onlyMailbox()
 	if err != nil {
 		return reply{}, err

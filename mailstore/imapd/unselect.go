@@ -1,7 +1,7 @@
 package imapd
 
-// unselect is UNSELECT (RFC 3691): CLOSE that expunges nothing.
-func (s *session) unselect(a *args) (reply, error) {
+// runUnselect is UNSELECT (RFC 3691): CLOSE that expunges nothing.
+func runUnselect(s *session, a *args) (reply, error) {
 	if err := a.end(); err != nil {
 		return reply{}, err
 	}

@@ -35,5 +35,3 @@ func (c *conn) step(units int) error {
 	}
 	return nil
 }
-
-func (s *session) step(units int) error { return s.c.step(units) }

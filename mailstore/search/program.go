@@ -31,7 +31,8 @@ type Info struct {
 // Source is a message, whoever has it. Each is asked at most once for a message,
 // and only when a key needs it.
 type Source interface {
-	Info() Info
+	// Info fills in all of i.
+	Info(i *Info)
 	// Structure is what a scan of the message found, valid until the next message.
 	Structure(ctx context.Context) (*mime.Message, error)
 	// Content opens it, with the structure that fits. The Program closes it.
@@ -103,14 +104,22 @@ func (p *Program) Candidates() (set []Range, ok bool) {
 // Match says whether a message matches. Errors are those of the source, of
 // Limits.Step, ErrWork and ErrTests.
 func (p *Program) Match(ctx context.Context, s Source) (bool, error) {
-	p.ctx, p.source, p.info = ctx, s, s.Info()
+	p.ctx, p.source = ctx, s
+	s.Info(&p.info)
 	ok, err := p.match(p.key)
+	if p.structure != nil {
+		p.forget()
+	}
+	return ok, err
+}
+
+// forget leaves the present message.
+func (p *Program) forget() {
 	p.all.state, p.structure = unread, nil
 	if p.content != nil {
 		_ = p.content.Close()
 		p.content = nil
 	}
-	return ok, err
 }
 
 // dearTest is what a test counts that needs more than Info.

@@ -26,7 +26,7 @@ type message struct {
 	err        error
 }
 
-func (m *message) Info() Info { return m.info }
+func (m *message) Info(i *Info) { *i = m.info }
 
 func (m *message) Structure(context.Context) (*mime.Message, error) {
 	m.structures++
