@@ -52,7 +52,11 @@ func (t *Transaction) Reset() {
 func (t *Transaction) about(s Stage) string {
 	switch s {
 	case Connect:
-		return "<" + t.Client.String() + ">: Client host rejected: "
+		client := "unix"
+		if t.Client.IsValid() {
+			client = t.Client.String()
+		}
+		return "<" + client + ">: Client host rejected: "
 	case Helo:
 		return "<" + t.Helo + ">: Helo command rejected: "
 	case Mail:
