@@ -9,6 +9,7 @@ import (
 	"path"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -98,7 +99,12 @@ func writePage(file string, text []byte, version string) error {
 		date = at.Format("Jan 2006")
 	}
 	head := fmt.Sprintf("%% %q %q %q %q %q\n", strings.ToUpper(name), section, date, "Toastmaster "+version, "Toastmaster")
-	return os.WriteFile(file, md2man.Render(append([]byte(head), text...)), 0o644)
+	page := md2man.Render(append([]byte(head), text...))
+	// Lines are not stretched: one with a single long name in it cannot be.
+	if at := bytes.Index(page, []byte("\n\n")); at > 0 {
+		page = slices.Insert(page, at+1, []byte(".ad l\n")...)
+	}
+	return os.WriteFile(file, page, 0o644)
 }
 
 // builtAt is the time of the commit that the binary was built from, so that the
