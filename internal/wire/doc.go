@@ -48,7 +48,10 @@
 // Conn gives a request its time as a whole, as Postfix does with
 // smtpd_per_request_deadline: the waits for the octets of a line add up, so that
 // nobody holds a place with an octet now and then. Content earns more time by
-// what comes ([Conn.MinRate]), never beyond [Conn.ReadTimeout]. [Conn.Stress]
+// what comes ([Conn.MinRate]), never beyond [Conn.ReadTimeout]. IMAP's timeout is
+// for the next octets ([Conn.EachRead]), with another one for the start of a command
+// ([Conn.IdleTimeout]). [Conn.Limit] bounds the time before log-in, whatever is sent
+// in it. [Conn.ReadIdle] is a wait that news end ([Conn.Wake]). [Conn.Stress]
 // shortens the wait that goes on. None of this has a timer: it is arithmetic on
 // the deadline that each read has anyway. [Conn.Early] says whether the peer
 // has sent something before its time.

@@ -132,6 +132,20 @@ func TestMatch(t *testing.T) {
 	}
 }
 
+// TestTextsAreOfOneMessage: what was read of a message is not looked into for the
+// next.
+func TestTextsAreOfOneMessage(t *testing.T) {
+	t.Parallel()
+	other := newMessage(t)
+	other.text = "Subject: else\n\nnothing of it\n"
+	p := New(And(Words(InText, "afar"), Words(InBody, "sch\u00f6ne")), limits())
+	for i, m := range []*message{newMessage(t), other, newMessage(t)} {
+		if ok, err := p.Match(t.Context(), m); ok != (m != other) || err != nil {
+			t.Errorf("%d: %v %v", i, ok, err)
+		}
+	}
+}
+
 // TestLimits: a program ends at what it may cost, and says which it was.
 func TestLimits(t *testing.T) {
 	t.Parallel()
