@@ -10,6 +10,7 @@ import (
 	"toastmaster/internal/testkit/clocktest"
 	"toastmaster/internal/testkit/faultfs"
 	"toastmaster/internal/vfs"
+	"toastmaster/mailstore/volume"
 )
 
 // TestTimesFromAClockThatWasAhead: a directory that was changed next year is not
@@ -36,7 +37,7 @@ func TestTimesFromAClockThatWasAhead(t *testing.T) {
 		return nil
 	})
 	for range 5 {
-		now.Advance(2 * tick) // what is young is read again after that
+		now.Advance(2 * volume.Tick) // what is young is read again after that
 		check(t, v.mb.refresh(t.Context()))
 	}
 	if n := reads.Load(); n != 0 {

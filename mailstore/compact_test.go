@@ -24,7 +24,7 @@ func TestASnapshotThatFailsLeavesNoLock(t *testing.T) {
 	for range 5 { // a log longer than half the snapshot
 		deliver(t, s, Delivery{Content: message("x")})
 	}
-	mb := s.boxes[home(s.root)]
+	mb := s.boxes[home(s.vol.Root)]
 	disk.Hook(func(op faultfs.Op, name string) error {
 		if op == faultfs.Create && strings.Contains(name, index.SnapshotFile) {
 			return faultfs.ENOSPC

@@ -15,6 +15,8 @@ import (
 
 	"toastmaster/mailstore/index"
 	"toastmaster/mailstore/maildir"
+	"toastmaster/mailstore/recovery"
+	"toastmaster/mailstore/volume"
 )
 
 // copyItem is a message to be copied: a picture of the original.
@@ -41,7 +43,7 @@ func (v *View) copy(ctx context.Context, seqs []uint32, to string) (uidValidity 
 	if err != nil {
 		return 0, nil, err
 	}
-	defer acct.store.release(dest)
+	defer acct.store.put(dest)
 	if err := v.makeDurable(ctx, seqs); err != nil {
 		return 0, nil, err
 	}
@@ -52,13 +54,13 @@ func (v *View) copy(ctx context.Context, seqs []uint32, to string) (uidValidity 
 		}
 		// store.min_free is not asked: a copy is a second name of the file, and
 		// the first half of how old clients delete.
-		err = acct.withQuota(ctx, size, int64(len(items)), func() (err error) {
+		err = acct.Quota.With(ctx, size, int64(len(items)), func() (err error) {
 			uidValidity, uids, err = dest.receive(ctx, v.mb, items)
 			return err
 		})
 		switch {
 		case !errors.Is(err, fs.ErrNotExist):
-			return uidValidity, uids, storeError(err)
+			return uidValidity, uids, volume.Err(err)
 		case again:
 			return 0, nil, ErrExpunged
 		}
@@ -90,7 +92,7 @@ func (v *View) move(ctx context.Context, seqs []uint32, to string) (uidValidity 
 	if err != nil {
 		return 0, nil, err
 	}
-	defer acct.store.release(dest)
+	defer acct.store.put(dest)
 	if err := v.makeDurable(ctx, seqs); err != nil {
 		return 0, nil, err
 	}
@@ -109,7 +111,7 @@ func (v *View) move(ctx context.Context, seqs []uint32, to string) (uidValidity 
 		}
 		return err
 	})
-	return uidValidity, uids, gone(err)
+	return uidValidity, uids, orExpunged(err)
 }
 
 // makeDurable makes what messages are made of durable, before they get another name
@@ -120,7 +122,7 @@ func (v *View) makeDurable(ctx context.Context, seqs []uint32) error {
 	for _, seq := range seqs {
 		last = max(last, v.uid(seq))
 	}
-	if !v.mb.fresh(last) && !v.mb.acct.copiedLately() {
+	if !v.mb.fresh(last) && !v.mb.acct.records.CopiedLately() {
 		return nil
 	}
 	return v.mb.store().Checkpoint(ctx)
@@ -129,7 +131,7 @@ func (v *View) makeDurable(ctx context.Context, seqs []uint32) error {
 // transfer is a COPY or MOVE, from under the lock of to; a move has that of
 // from, too.
 type transfer struct {
-	op       *operation
+	op       *recovery.Operation
 	from, to *mailbox
 	move     bool
 	items    []copyItem
@@ -147,7 +149,7 @@ func (v *View) moveLocked(ctx context.Context, seqs []uint32, dest *mailbox) ([]
 	if err != nil {
 		return nil, err
 	}
-	uids, err := dest.transfer(ctx, &transfer{op: v.mb.acct.newOperation(), from: v.mb, to: dest, move: true, items: items})
+	uids, err := dest.transfer(ctx, &transfer{from: v.mb, to: dest, move: true, items: items})
 	if err == nil {
 		v.mb.forgetMoved(from, source)
 	}
@@ -165,7 +167,7 @@ func (mb *mailbox) forgetMoved(uids []uint32, o own) {
 		}
 	}
 	mb.batch.Moved(uids, mb.st.ModSeq+1, mb.now().Unix())
-	mb.goneGen++
+	mb.setGen++
 	err := mb.after(o)
 	if err == nil {
 		err = mb.commit(nil)
@@ -173,10 +175,10 @@ func (mb *mailbox) forgetMoved(uids []uint32, o own) {
 	if err != nil {
 		mb.batch.Reset()
 		mb.forget()
-		mb.store().log.Warn("messages were moved, the index does not know yet", "path", mb.path, "cause", err)
+		mb.vol.Log.Warn("messages were moved, the index does not know yet", "path", mb.path, "cause", err)
 		return
 	}
-	mb.acct.addUsage(-size, -int64(len(uids)))
+	mb.acct.Quota.Add(-size, -int64(len(uids)))
 }
 
 // pictureNow is picture for who does not hold v.mb.mu.
@@ -212,7 +214,7 @@ func (v *View) picture(seqs []uint32) (items []copyItem, from []uint32, size int
 func (mb *mailbox) receive(ctx context.Context, from *mailbox, items []copyItem) (validity uint32, uids []imap.UID, err error) {
 	err = mb.locked(ctx, func() (err error) {
 		validity = mb.st.UIDValidity
-		uids, err = mb.transfer(ctx, &transfer{op: mb.acct.newOperation(), from: from, to: mb, items: items})
+		uids, err = mb.transfer(ctx, &transfer{from: from, to: mb, items: items})
 		return err
 	})
 	return validity, uids, err
@@ -227,11 +229,11 @@ func (mb *mailbox) transfer(ctx context.Context, t *transfer) ([]imap.UID, error
 		return nil, err
 	}
 	t.name(marks)
-	room := freeRoom
+	room := recovery.FreeRoom
 	if t.move {
-		room = anyRoom
+		room = recovery.AnyRoom
 	}
-	if err := t.op.begin(ctx, t.record().records(), room); err != nil {
+	if t.op, err = mb.acct.records.Begin(ctx, t.record(), room); err != nil {
 		return nil, err
 	}
 	done := false
@@ -239,7 +241,7 @@ func (mb *mailbox) transfer(ctx context.Context, t *transfer) ([]imap.UID, error
 		if !done { // after a panic too
 			t.undo()
 		}
-		t.op.end()
+		t.op.End()
 	}()
 	o, err := mb.before(true, true)
 	if err != nil {
@@ -265,10 +267,10 @@ func (t *transfer) name(marks []index.Marks) {
 	next, modSeq := mb.st.UIDNext, mb.st.ModSeq+1
 	for i := range t.items {
 		old := &t.items[i].m
-		seconds, unique := mb.store().uniqueName()
+		seconds, unique := mb.vol.UniqueName()
 		m := &index.Message{
 			UID: next, ModSeq: modSeq, Date: old.Date, Zone: old.Zone, Size: old.Size, Wire: old.Wire,
-			Name: maildir.BaseName(seconds, unique, mb.store().host, old.Size, old.Wire),
+			Name: maildir.BaseName(seconds, unique, mb.vol.Host(), old.Size, old.Wire),
 		}
 		setPlace(m, old.Rarely(), marks[i])
 		t.messages = append(t.messages, m)
@@ -277,18 +279,15 @@ func (t *transfer) name(marks []index.Marks) {
 	}
 }
 
-func (t *transfer) record() *storedRecord {
-	r := &storedRecord{
-		kind: kindCopied, home: t.to.acct.relHome(), operation: t.op.id,
-		dir: t.from.dir, to: t.to.dir, toVal: t.to.st.UIDValidity,
-	}
+func (t *transfer) record() *recovery.Record {
+	r := &recovery.Record{Kind: recovery.Copied, Dir: t.from.dir, To: t.to.dir, ToValidity: t.to.st.UIDValidity}
 	if t.move {
-		r.kind, r.validity = kindMoved, t.from.st.UIDValidity
+		r.Kind, r.Validity = recovery.Moved, t.from.st.UIDValidity
 	}
 	for i, m := range t.messages {
-		r.items = append(r.items, item{
-			uid: t.items[i].m.UID, name: t.items[i].m.Name, newUID: m.UID, newName: m.Name,
-			flags: m.Flags, keywords: t.items[i].keywords, rest: m.Rarely().Rest, date: m.Date, zone: m.Zone,
+		r.Items = append(r.Items, recovery.Item{
+			UID: t.items[i].m.UID, Name: t.items[i].m.Name, NewUID: m.UID, NewName: m.Name,
+			Flags: m.Flags, Keywords: t.items[i].keywords, Rest: m.Rarely().Rest, Date: m.Date, Zone: m.Zone,
 		})
 	}
 	return r
@@ -298,7 +297,7 @@ func (t *transfer) record() *storedRecord {
 func (t *transfer) link(ctx context.Context) error {
 	s := t.to.store()
 	if !t.move {
-		t.to.acct.noteCopy()
+		t.to.acct.records.NoteCopy()
 	}
 	for i, m := range t.messages {
 		name := filepath.Join(t.to.path, m.File())
@@ -306,7 +305,7 @@ func (t *transfer) link(ctx context.Context) error {
 		switch {
 		case err != nil:
 		case t.move:
-			err = s.withSpare(func() error { return s.fs.Rename(t.files[i], name) })
+			err = s.vol.WithReserve(func() error { return s.vol.FS.Rename(t.files[i], name) })
 		default:
 			err = s.linkOrCopy(t.files[i], name, t.to.path)
 		}
@@ -343,11 +342,11 @@ func (t *transfer) index(o own) error {
 	if err := commit(); err != nil {
 		return err
 	}
-	mb.acct.addUsage(size, int64(len(t.messages)))
+	mb.acct.Quota.Add(size, int64(len(t.messages)))
 	if t.move {
-		mb.acct.moved.Store(mb.wrote)
+		mb.acct.records.NoteMove(mb.wrote)
 	} else {
-		mb.acct.noteCopy()
+		mb.acct.records.NoteCopy()
 	}
 	return nil
 }
@@ -360,29 +359,29 @@ func (t *transfer) undo() {
 	for i := range t.made {
 		name := filepath.Join(t.to.path, t.messages[i].File())
 		if t.move {
-			errs = append(errs, s.fs.Rename(name, t.files[i]))
+			errs = append(errs, s.vol.FS.Rename(name, t.files[i]))
 		} else {
-			errs = append(errs, s.fs.Remove(name))
+			errs = append(errs, s.vol.FS.Remove(name))
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
-		s.log.Warn("messages of a copy that failed were left", "path", t.to.path, "cause", err)
+		s.vol.Log.Warn("messages of a copy that failed were left", "path", t.to.path, "cause", err)
 	}
 	t.to.forget()
 	if t.move {
 		t.from.forget()
 	}
-	t.op.undone()
+	t.op.Undo()
 }
 
 // linkOrCopy gives a file another name. A file system allows a number of names
 // for a file (65,000 on ext4): a message that has them all is copied.
 func (s *Store) linkOrCopy(file, name, box string) error {
-	err := s.fs.Link(file, name)
+	err := s.vol.FS.Link(file, name)
 	if !errors.Is(err, syscall.EMLINK) {
 		return err
 	}
-	from, err := s.fs.OpenFile(file, os.O_RDONLY, 0)
+	from, err := s.vol.FS.OpenFile(file, os.O_RDONLY, 0)
 	if err != nil {
 		return err
 	}
@@ -391,7 +390,7 @@ func (s *Store) linkOrCopy(file, name, box string) error {
 	if err != nil {
 		return err
 	}
-	to, err := s.fs.OpenTemp(filepath.Join(box, "tmp"), 0o600)
+	to, err := s.vol.FS.OpenTemp(filepath.Join(box, "tmp"), 0o600)
 	if err != nil {
 		return err
 	}
@@ -404,9 +403,9 @@ func (s *Store) linkOrCopy(file, name, box string) error {
 	if err := to.LinkTo(name); err != nil {
 		return errors.Join(err, to.Close())
 	}
-	if err = errors.Join(to.Close(), s.fs.Chtimes(name, time.Time{}, info.ModTime())); err != nil {
+	if err = errors.Join(to.Close(), s.vol.FS.Chtimes(name, time.Time{}, info.ModTime())); err != nil {
 		// Nobody else knows that it is there, and a scan would take it for mail.
-		return errors.Join(err, s.fs.Remove(name))
+		return errors.Join(err, s.vol.FS.Remove(name))
 	}
 	return nil
 }

@@ -93,7 +93,13 @@ func TestADefaultFolderMadeMeanwhile(t *testing.T) {
 				}
 				u, u2 := openUser(t, s), openUser(t, other)
 				deliver(t, s, Delivery{Content: message("x")})
-				meanwhile := func() { check(t, u2.MakeDefault(t.Context(), "Archive")) }
+				meanwhile := func() {
+					made := make(chan error)
+					go func() { made <- u2.MakeDefault(t.Context(), "Archive") }() // somebody else, with locks of their own
+					if err := <-made; err != nil {
+						t.Error(err)
+					}
+				}
 				fsys.make.Store(&meanwhile)
 				if err := use(t, u); err != nil {
 					t.Errorf("%d processes: %v", processes, err)

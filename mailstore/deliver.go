@@ -1,10 +1,13 @@
 package mailstore
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"syscall"
 	"time"
@@ -12,8 +15,13 @@ import (
 	"github.com/emersion/go-imap/v2"
 
 	"toastmaster/internal/envelope"
+	"toastmaster/internal/mime"
+	"toastmaster/internal/vfs"
+	"toastmaster/mailstore/account"
 	"toastmaster/mailstore/index"
 	"toastmaster/mailstore/maildir"
+	"toastmaster/mailstore/recovery"
+	"toastmaster/mailstore/volume"
 )
 
 // Delivery is one message for one mailbox.
@@ -60,7 +68,7 @@ func (s *Store) Deliver(ctx context.Context, a Account, d *Delivery) error {
 	if err != nil {
 		return err
 	}
-	defer s.releaseAccount(acct)
+	defer s.putAccount(acct)
 	folder := d.Folder
 	if folder == "" {
 		folder = maildir.Inbox
@@ -69,12 +77,12 @@ func (s *Store) Deliver(ctx context.Context, a Account, d *Delivery) error {
 	if err != nil {
 		return err
 	}
-	defer s.release(mb)
+	defer s.put(mb)
 	m, _, err := mb.deliver(ctx, d)
 	if m != nil {
 		d.UID = m.UID
 	}
-	if err != nil && acct.gone.Load() {
+	if err != nil && acct.records.Removed() {
 		return ErrNotFound // removed meanwhile
 	}
 	return err
@@ -101,25 +109,25 @@ func (mb *mailbox) deliver(ctx context.Context, d *Delivery) (m *index.Message, 
 	if d.Replay && d.ID != "" {
 		known, err := mb.delivered(ctx, d, func(name string) bool { return maildir.ID(name) == d.ID })
 		if known {
-			mb.acct.distrustUsage()
+			mb.acct.Quota.Distrust()
 		}
 		if err != nil || known {
-			return nil, 0, storeError(err)
+			return nil, 0, volume.Err(err)
 		}
 	}
 	in, err := s.prepare(mb, d)
 	if err != nil {
-		return nil, 0, storeError(err)
+		return nil, 0, volume.Err(err)
 	}
 	defer in.close()
-	why := saving
+	why := account.Saving
 	if !d.Own {
-		why = delivering
+		why = account.Delivering
 	}
-	if in.room, err = mb.acct.reserve(ctx, d.ID, in.msg.Size, 1, why); err != nil {
+	if in.room, err = mb.acct.Quota.Reserve(ctx, d.ID, in.msg.Size, 1, why); err != nil {
 		return nil, 0, err
 	}
-	defer in.room.release()
+	defer in.room.Release()
 	err = mb.locked(ctx, func() (err error) {
 		m, err = mb.link(d, in)
 		validity = mb.st.UIDValidity
@@ -131,12 +139,12 @@ func (mb *mailbox) deliver(ctx context.Context, d *Delivery) (m *index.Message, 
 		return err
 	})
 	if err != nil {
-		return nil, 0, storeError(err)
+		return nil, 0, volume.Err(err)
 	}
 	if d.Durable {
 		err = mb.makeDurable(ctx, m, validity, d, in)
 	}
-	return m, validity, storeError(err)
+	return m, validity, volume.Err(err)
 }
 
 // link gives the message its name and its UID. The locks are held.
@@ -176,14 +184,14 @@ func (mb *mailbox) link(d *Delivery, in *incoming) (*index.Message, error) {
 		return nil, err
 	}
 	if away := mb.now().Sub(d.Date); !d.Date.IsZero() && (away > dateSlack || away < -dateSlack) {
-		if err := mb.store().fs.Chtimes(path, d.Date, d.Date); err != nil {
-			return nil, errors.Join(err, mb.store().fs.Remove(path))
+		if err := mb.vol.FS.Chtimes(path, d.Date, d.Date); err != nil {
+			return nil, errors.Join(err, mb.vol.FS.Remove(path))
 		}
 	}
 	if err := mb.add(m, in.structure, o); err != nil {
-		return nil, errors.Join(err, mb.store().fs.Remove(path))
+		return nil, errors.Join(err, mb.vol.FS.Remove(path))
 	}
-	mb.acct.redeem(in.room, m.Size, 1)
+	mb.acct.Quota.Redeem(in.room, m.Size, 1)
 	return m, nil
 }
 
@@ -215,8 +223,319 @@ func (mb *mailbox) addStructure(m *index.Message, structure []byte) {
 	off := mb.st.CacheEnd
 	n, err := mb.cache.Append(off, m.UID, structure)
 	if err != nil {
-		mb.store().log.Warn("writing the structure cache", "path", mb.path, "cause", err)
+		mb.vol.Log.Warn("writing the structure cache", "path", mb.path, "cause", err)
 		return
 	}
 	m.CacheOff, m.CacheLen = off, n
 }
+
+// delivered says whether a message whose name fits was delivered to this
+// mailbox before. A name found missing counts as not delivered: after a power
+// loss that is a delivery that never reached the disk. A file may have its
+// name but not its content then, so the content is compared and completed.
+func (mb *mailbox) delivered(ctx context.Context, d *Delivery, fits func(name string) bool) (known bool, err error) {
+	err = mb.locked(ctx, func() (err error) {
+		known, err = mb.deliveredLocked(ctx, d, fits)
+		return err
+	})
+	return known, err
+}
+
+func (mb *mailbox) deliveredLocked(ctx context.Context, d *Delivery, fits func(name string) bool) (bool, error) {
+	if err := mb.compare(ctx, true); err != nil {
+		return false, err
+	}
+	for i := len(mb.st.Messages) - 1; i >= 0; i-- {
+		if m := mb.st.Messages[i]; fits(m.Name) {
+			return true, mb.writeAgain(m, d)
+		}
+	}
+	for i := len(mb.st.Expunged) - 1; i >= 0; i-- {
+		if e := &mb.st.Expunged[i]; !e.Vanished && fits(e.Name) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// writeAgain writes a message that was delivered before once more: in place,
+// because copies share the file, and without its times changing. A comparison
+// would not do. What is read may be a page that the kernel failed to write and
+// calls clean all the same, and then it is not on the disk.
+func (mb *mailbox) writeAgain(m *index.Message, d *Delivery) error {
+	if m.Rarely().Packed {
+		return nil // another program has read it whole and compressed it
+	}
+	path := filepath.Join(mb.path, m.File())
+	f, err := mb.vol.FS.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	was, err := f.Stat()
+	if err == nil {
+		err = writeContent(f, d)
+	}
+	size := int64(len(d.Prefix)) + d.Content.Size()
+	if err == nil && was.Size() > size {
+		err = f.Truncate(size)
+	}
+	if err == nil {
+		err = mb.vol.FS.Chtimes(path, was.ModTime(), was.ModTime())
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	mb.wrote = mb.vol.Points.Note()
+	mb.noteAdded(m.UID)
+	return mb.rescan(m, d)
+}
+
+// rescan corrects what the index says of a message whose file was incomplete
+// when it was read.
+func (mb *mailbox) rescan(m *index.Message, d *Delivery) error {
+	scanned, err := scan(&mime.Scanner{}, d.Prefix, d.Content)
+	if err != nil {
+		return err
+	}
+	structure := scanned.AppendBinary(nil)
+	if m.Wire == scanned.WireSize && m.Size == scanned.Size && bytes.Equal(mb.structure(m), structure) {
+		return nil
+	}
+	mb.logScanned(m, scanned, structure)
+	return mb.commit(nil)
+}
+
+// structure reads a message's cache entry, nil if there is none.
+func (mb *mailbox) structure(m *index.Message) []byte {
+	entry := make([]byte, m.CacheLen)
+	if n, _ := mb.cache.ReadAt(entry, m.CacheOff); n < len(entry) {
+		return nil
+	}
+	data, _ := index.Entry(entry, m.UID)
+	return data
+}
+
+// incoming is a message on its way in: the file has no name yet.
+type incoming struct {
+	file      vfs.File
+	owned     bool // close it
+	msg       index.Message
+	structure []byte // of scratch
+	scratch   *scratch
+	store     *Store
+	// room is what the message has in the quota; nil without one.
+	room *account.Reservation
+}
+
+func (in *incoming) close() {
+	if in.owned {
+		_ = in.file.Close() // without a name it vanishes; with one, all was written
+	}
+	if !in.scratch.scanner.Large() && cap(in.scratch.structure) <= maxScratch {
+		in.store.scratches.Put(in.scratch)
+	}
+}
+
+// scratch is memory that one delivery after the other uses.
+type scratch struct {
+	scanner   mime.Scanner
+	structure []byte
+}
+
+// maxScratch is how large a structure may be whose memory is kept; one of an
+// ordinary message has less than a tenth of it.
+const maxScratch = 16 << 10
+
+func (s *Store) scratch() *scratch {
+	if x, ok := s.scratches.Get().(*scratch); ok {
+		return x
+	}
+	return &scratch{}
+}
+
+// prepare scans and writes the content. A spooled file on our file system is
+// used as it is.
+func (s *Store) prepare(mb *mailbox, d *Delivery) (*incoming, error) {
+	in := &incoming{store: s, scratch: s.scratch()}
+	scanned, err := scan(&in.scratch.scanner, d.Prefix, d.Content)
+	if err != nil {
+		return nil, err
+	}
+	in.scratch.structure = scanned.AppendBinary(in.scratch.structure[:0])
+	in.structure = in.scratch.structure
+	date := d.Date
+	if date.IsZero() {
+		date = s.vol.Clock.Now()
+	}
+	_, zone := date.Zone()
+	in.msg = index.Message{
+		Date: date.Unix(), Zone: int16(zone / 60),
+		Size: int64(len(d.Prefix)) + d.Content.Size(), Wire: scanned.WireSize,
+	}
+	seconds, unique := s.vol.UniqueName()
+	if d.ID != "" {
+		// The same name for the same delivery, as far as it goes.
+		seconds, unique = date.Unix(), maildir.IDName(d.ID)
+	}
+	in.msg.Name = maildir.BaseName(seconds, unique, s.vol.Host(), in.msg.Size, in.msg.Wire)
+	if f := spooled(d); f != nil {
+		in.file = f
+	} else if err := s.writeTemp(mb, d, in); err != nil {
+		return nil, err
+	}
+	return in, nil
+}
+
+// writeTemp writes the message to a file without a name.
+func (s *Store) writeTemp(mb *mailbox, d *Delivery, in *incoming) error {
+	tmp := filepath.Join(mb.path, "tmp")
+	f, err := s.vol.FS.OpenTemp(tmp, 0o600)
+	if err != nil {
+		if err = s.vol.Mend(mb.path, err); err == nil {
+			f, err = s.vol.FS.OpenTemp(tmp, 0o600)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	if err := writeContent(f, d); err != nil {
+		return errors.Join(err, f.Close())
+	}
+	in.file, in.owned = f, true
+	return nil
+}
+
+// spooled is the file of the content when it can get its name in the Maildir:
+// it holds the whole message and was not linked yet.
+func spooled(d *Delivery) vfs.File {
+	if len(d.Prefix) > 0 {
+		return nil
+	}
+	c, ok := d.Content.(interface{ File() vfs.File })
+	if !ok {
+		return nil
+	}
+	return c.File()
+}
+
+// scan reads the message once. The result is the scanner's if the content lies
+// in memory.
+func scan(in *mime.Scanner, prefix []byte, c envelope.Content) (*mime.Message, error) {
+	if b, inMemory := c.Bytes(); inMemory {
+		return in.ScanBytes(prefix, b), nil
+	}
+	return mime.Scan(io.MultiReader(bytes.NewReader(prefix), envelope.Reader(c)))
+}
+
+// writeContent writes prefix and content: one call for what is in memory,
+// bounded memory for what is not.
+func writeContent(f vfs.File, d *Delivery) error {
+	if b, ok := d.Content.Bytes(); ok {
+		_, err := f.WriteV([][]byte{d.Prefix, b}, 0)
+		return err
+	}
+	if _, err := f.Write(d.Prefix); err != nil {
+		return err
+	}
+	_, err := io.Copy(f, envelope.Reader(d.Content))
+	return err
+}
+
+// makeDurable ends a delivery that is answered OK. The file may be written
+// before the journal's sync, because whoever does not get the OK sends again;
+// when the sync fails it is taken back, so that the second try is no double.
+func (mb *mailbox) makeDurable(ctx context.Context, m *index.Message, validity uint32, d *Delivery, in *incoming) error {
+	if m == nil { // found in place, delivered before
+		return mb.store().Checkpoint(ctx)
+	}
+	var err error
+	if !mb.store().journals(d) {
+		err = mb.syncMessage(ctx, m, in)
+	}
+	if err == nil {
+		err = mb.journalMessage(ctx, m, validity, d)
+	}
+	if err == nil {
+		return nil
+	}
+	last, cancel := mb.vol.Last()
+	defer cancel()
+	if undo := mb.takeBack(last, m.UID); undo != nil && !errors.Is(undo, ErrNotFound) {
+		mb.vol.Log.Warn("taking a delivery back", "path", mb.path, "cause", undo)
+	}
+	return err
+}
+
+// syncMessage makes a message durable that does not go into the journal: its
+// file and its name, not all that others have written to the file system. Its
+// folder's own name may be as young as the message, so the first time in the
+// life of mb in memory everything is synced.
+func (mb *mailbox) syncMessage(ctx context.Context, m *index.Message, in *incoming) error {
+	s := mb.store()
+	if !mb.settled.Load() {
+		if err := s.Checkpoint(ctx); err != nil {
+			return err
+		}
+		mb.settled.Store(true)
+		return nil
+	}
+	select {
+	case <-s.vol.Points.Broken(): // nothing on this disk is believed any more
+		return s.vol.Points.Failure()
+	default:
+	}
+	err := in.file.Sync()
+	if err == nil && m.InNew {
+		err = s.vol.FS.SyncDir(filepath.Join(mb.path, "new"))
+	}
+	if err == nil {
+		// Last: somebody may move it here meanwhile.
+		err = s.vol.FS.SyncDir(filepath.Join(mb.path, "cur"))
+	}
+	return err
+}
+
+// journals says that the content goes into the journal.
+func (s *Store) journals(d *Delivery) bool {
+	b, ok := d.Content.Bytes()
+	return ok && s.journal.Takes(int64(len(d.Prefix)+len(b)))
+}
+
+// journalMessage makes a message durable through the journal. It was stored
+// before without a sync; its file may be on disk or not.
+func (mb *mailbox) journalMessage(ctx context.Context, m *index.Message, validity uint32, d *Delivery) error {
+	content, _ := d.Content.Bytes()
+	r := &recovery.Record{
+		Dir: mb.dir, Name: m.Name, Validity: validity, UID: m.UID, Flags: m.Flags, Date: m.Date, Zone: m.Zone,
+		HasContent: mb.store().journals(d),
+	}
+	for _, f := range d.Flags {
+		if systemBit(f) == 0 && maildir.ValidKeyword(string(f)) {
+			r.Keywords = append(r.Keywords, f)
+		}
+	}
+	return mb.acct.records.Stored(ctx, r, func() bool { return mb.deleted }, d.Prefix, content)
+}
+
+// Append stores a message; it is on disk when Append returns nil. content
+// stays the caller's.
+func (u *User) Append(ctx context.Context, name string, flags []imap.Flag, date time.Time, content envelope.Content) (uidValidity, uid uint32, err error) {
+	mb, err := u.acct.open(ctx, name)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer u.acct.store.put(mb)
+	if err := u.Room(content.Size()); err != nil {
+		return 0, 0, err
+	}
+	m, validity, err := mb.deliver(ctx, &Delivery{Flags: flags, Date: date, Content: content, Own: true, Durable: true, needKeywords: true})
+	if err != nil {
+		return 0, 0, err
+	}
+	return validity, m.UID, nil
+}
+
+// Room says whether a message of size octets may be stored by APPEND or COPY:
+// ErrLittleRoom when it would leave less than store.min_free. What deletes asks
+// nothing.
+func (u *User) Room(size int64) error { return u.acct.store.roomFor(size) }

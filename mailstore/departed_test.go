@@ -79,7 +79,7 @@ func TestAFolderThatLeavesDuringADelivery(t *testing.T) {
 			if got := foldersAfter(t, disk.Clone(), "Work", "Other"); got != c.after {
 				t.Errorf("after a kill: %s", got)
 			}
-			s.release(mb)
+			s.put(mb)
 			check(t, u.Close())
 			check(t, s.Close())
 		})
@@ -112,7 +112,7 @@ func TestAFolderThatLeftInAnotherProcess(t *testing.T) {
 			u1, u2 := openUser(t, one), openUser(t, two)
 			check(t, u1.Create(t.Context(), "Work", ""))
 			check(t, one.Checkpoint(t.Context()))
-			_, _, err := u1.Append(t.Context(), "Work", nil, one.clock.Now(), message("x"))
+			_, _, err := u1.Append(t.Context(), "Work", nil, one.vol.Clock.Now(), message("x"))
 			check(t, err)
 			c.leave(t, u2)
 			if got := foldersAfter(t, disk.Clone(), "Work", "Other"); got != c.after {
@@ -137,8 +137,8 @@ func TestAFolderThatIsBack(t *testing.T) {
 	check(t, u1.Create(t.Context(), "Work", ""))
 	check(t, u2.Rename(t.Context(), "Work", "Other"))
 	check(t, u2.Rename(t.Context(), "Other", "Work"))
-	check(t, two.syncAll())
-	_, _, err := u1.Append(t.Context(), "Work", nil, one.clock.Now(), message("x"))
+	check(t, two.vol.SyncAll())
+	_, _, err := u1.Append(t.Context(), "Work", nil, one.vol.Clock.Now(), message("x"))
 	check(t, err)
 	if got := foldersAfter(t, disk.Crash(), "Work", "Other"); got != "Work:1 Other:no " {
 		t.Errorf("after a power loss: %s", got)

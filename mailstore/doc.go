@@ -1,7 +1,7 @@
 // Package mailstore is the one API over the message store: deliver into it,
 // open it. Everything above (LMTP, IMAP, POP3, the virtual agent, the admin
-// API) talks to this package; below it are mailstore/maildir and
-// mailstore/index.
+// API) talks to this package; below it are mailstore/volume (the ground),
+// mailstore/recovery (the journal), mailstore/account, mailstore/index and mailstore/maildir.
 //
 // # What it does
 //
@@ -135,23 +135,26 @@
 //
 // # Locks
 //
-// In this order: who holds one takes only those below it.
+// Who holds one takes only those below it. internal/lockorder asserts that in every
+// test under the race detector; the places are in volume/locks.go.
 //
-//	account.mu          its folders and small files: CREATE, DELETE, RENAME, LIST
-//	Store.parents       the folders above homes
-//	mailbox.mu          a mailbox in memory; two of them by lockedBoth only, in the order of their paths
-//	the log's flock     the same among processes; a backup takes those of an account, but waits for none
-//	account.journaling  shared from begin to end of an operation and while a message is journaled;
-//	                    alone by who takes a folder away
-//	doneMarks.mu        one checkpoint of the journal at a time
-//	checkpoints.mu      one sync of the store at a time
-//	usage.mu            quota and reservations
-//	Store.mu            which accounts and mailboxes are in memory
+//	folders    account.Account: an account's folders and small files (CREATE, DELETE, RENAME, LIST)
+//	parents    volume.Volume: the folders above homes
+//	box        mailbox.mu: a mailbox in memory; of two, by lockedBoth only, the one with the lower path first
+//	flock      that of an index log, among processes, each behind its own box; a backup takes those of an
+//	           account, but waits for none
+//	order      recovery.Account: shared from Begin to End of an operation and while a message is journaled;
+//	           alone by who takes a folder away
+//	marks      recovery: one checkpoint of the journal at a time
+//	sync       volume.Checkpoints: one sync of the file system at a time
+//	usage      account.Quota: what is used, and reservations
+//	pool       Store.mu: which accounts and mailboxes are in memory
+//	validity   account.Account: the last UIDVALIDITY, under the flock
+//	inner      what is held for a few lines, one at a time: account.Trail, Store.lazyMu, unpackedCache; in volume
+//	           said and reserve; in recovery unfinished and the operations under way
 //
-// account.validity is taken under the flock, and under it only the innermost, which
-// are held for a few lines each: trail.mu, said.mu, spareRoom.mu, unfinished.mu,
-// doneMarks.openMu, unpackedCache.mu, Store.lazyMu. The locks down to checkpoints.mu may be held over a
-// sync, those below it are not: usage.mu over a line of maildirsize at most.
+// Those down to sync may be held over a sync, those below are not: usage over a line of
+// maildirsize at most.
 //
 // # Contexts
 //
@@ -167,7 +170,7 @@
 //
 // # Results
 //
-// The closed set in errors.go; [DSN] turns it into a delivery status.
+// The closed set in errors.go (of package volume); [DSN] turns it into a delivery status.
 //
 // # Files
 //

@@ -7,9 +7,9 @@ import (
 	"path/filepath"
 	"slices"
 
-	"toastmaster/internal/dsn"
-	"toastmaster/internal/spool"
 	"toastmaster/mailstore/index"
+	"toastmaster/mailstore/recovery"
+	"toastmaster/mailstore/volume"
 )
 
 // Expunge removes the messages seqs; the caller has chosen those with
@@ -19,7 +19,7 @@ func (v *View) Expunge(ctx context.Context, seqs []uint32) error {
 		return ErrReadOnly
 	}
 	return v.retry(ctx, func() error {
-		return gone(v.mb.expunge(ctx, func() (uids []uint32) {
+		return orExpunged(v.mb.expunge(ctx, func() (uids []uint32) {
 			for _, seq := range seqs {
 				if m := v.live(seq); m != nil {
 					uids = append(uids, m.UID)
@@ -35,12 +35,12 @@ func (v *View) Expunge(ctx context.Context, seqs []uint32) error {
 func (mb *mailbox) expunge(ctx context.Context, choose func() []uint32) error {
 	// A copy made before (COPY, EXPUNGE is how old clients move) must be on
 	// disk before the original goes.
-	if mb.acct.copiedLately() {
+	if mb.acct.records.CopiedLately() {
 		if err := mb.store().Checkpoint(ctx); err != nil {
 			return err
 		}
 	}
-	return storeError(mb.locked(ctx, func() error { return mb.expungeLocked(ctx, choose()) }))
+	return volume.Err(mb.locked(ctx, func() error { return mb.expungeLocked(ctx, choose()) }))
 }
 
 func (mb *mailbox) expungeLocked(ctx context.Context, uids []uint32) error {
@@ -48,14 +48,13 @@ func (mb *mailbox) expungeLocked(ctx context.Context, uids []uint32) error {
 	if len(live) == 0 {
 		return nil
 	}
-	r := storedRecord{kind: kindExpunged, home: mb.acct.relHome(), dir: mb.dir, validity: mb.st.UIDValidity}
+	r := &recovery.Record{Kind: recovery.Expunged, Dir: mb.dir, Validity: mb.st.UIDValidity}
 	for _, m := range live {
-		r.items = append(r.items, item{uid: m.UID, name: m.Name})
+		r.Items = append(r.Items, recovery.Item{UID: m.UID, Name: m.Name})
 	}
-	o := mb.acct.newOperation()
-	r.operation = o.id
-	switch failed := o.begin(ctx, r.records(), anyRoom); {
-	case isFull(failed):
+	o, failed := mb.acct.records.Begin(ctx, r, recovery.AnyRoom)
+	switch {
+	case volume.IsFull(failed):
 		// The journal has used its reserve. What is removed gives room back, so
 		// it is done; it is durable if the log took it.
 		err := mb.remove(live, false)
@@ -69,23 +68,17 @@ func (mb *mailbox) expungeLocked(ctx context.Context, uids []uint32) error {
 	case failed != nil:
 		return failed
 	}
-	defer o.end()
+	defer o.End()
 	err := mb.remove(live, false)
 	if err != nil && mb.st.Get(live[0].UID) != nil {
-		o.undone()
+		o.Undo()
 	}
 	return err
 }
 
-// isFull says that an error is about a full disk, or a full journal.
-func isFull(err error) bool {
-	var e *dsn.Error
-	return spool.IsFull(err) || errors.As(err, &e) && e.Status == dsn.SystemFull
-}
-
 // takeBack removes a delivery that failed, after the journal may have failed.
 func (mb *mailbox) takeBack(ctx context.Context, uid uint32) error {
-	return storeError(mb.locked(ctx, func() error { return mb.remove(mb.living([]uint32{uid}), true) }))
+	return volume.Err(mb.locked(ctx, func() error { return mb.remove(mb.living([]uint32{uid}), true) }))
 }
 
 // living are the messages of uids that exist, ascending.
@@ -119,11 +112,11 @@ func (mb *mailbox) remove(live []*index.Message, synced bool) error {
 		return err
 	}
 	mb.batch.Expunge(uids, mb.st.ModSeq+1, mb.now().Unix(), false)
-	mb.goneGen++
+	mb.setGen++
 	if err := mb.commit(nil); err != nil {
 		return err
 	}
-	mb.acct.addUsage(-size, -int64(len(live)))
+	mb.acct.Quota.Add(-size, -int64(len(live)))
 	if synced {
 		if err := mb.log.Sync(); err != nil {
 			return err
@@ -137,7 +130,7 @@ func (mb *mailbox) remove(live []*index.Message, synced bool) error {
 	if err := mb.after(o); err != nil {
 		return err
 	}
-	mb.wrote = mb.store().points.note()
+	mb.wrote = mb.vol.Points.Note()
 	return mb.commitQuietly()
 }
 
@@ -150,7 +143,7 @@ type expungedFile struct{ base, file string }
 func (mb *mailbox) unlinkAll(files []expungedFile) error {
 	lost := map[string]bool{}
 	for _, f := range files {
-		err := mb.store().fs.Remove(filepath.Join(mb.path, f.file))
+		err := mb.vol.FS.Remove(filepath.Join(mb.path, f.file))
 		if errors.Is(err, fs.ErrNotExist) {
 			lost[f.base] = true
 			continue
@@ -163,7 +156,7 @@ func (mb *mailbox) unlinkAll(files []expungedFile) error {
 		return nil
 	}
 	found, err := mb.unlinkBases(lost)
-	mb.store().log.Warn("files of expunged messages were not where the index has them",
+	mb.vol.Log.Warn("files of expunged messages were not where the index has them",
 		"path", mb.path, "messages", len(lost), "found", found)
 	mb.forget()
 	return err
@@ -188,7 +181,7 @@ func (mb *mailbox) unlinkBases(bases map[string]bool) (n int, err error) {
 }
 
 func (mb *mailbox) unlink(file string) error {
-	err := mb.store().fs.Remove(filepath.Join(mb.path, file))
+	err := mb.vol.FS.Remove(filepath.Join(mb.path, file))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -209,24 +202,4 @@ func (mb *mailbox) finishUnlinks() error {
 	}
 	_, err := mb.unlinkBases(pending)
 	return err
-}
-
-// unlinked notes, after a checkpoint, that no expunged file can come back.
-func (mb *mailbox) unlinked(ctx context.Context, durable uint64) error {
-	mb.mu.Lock()
-	defer mb.mu.Unlock()
-	if !mb.loaded || mb.dead || !mb.hasUnlinked(durable) {
-		return nil
-	}
-	return mb.flocked(ctx, func() error {
-		if mb.hasUnlinked(durable) {
-			mb.batch.Unlinked(mb.st.Expunged[len(mb.st.Expunged)-1].ModSeq)
-		}
-		return mb.commitQuietly()
-	})
-}
-
-func (mb *mailbox) hasUnlinked(durable uint64) bool {
-	n := len(mb.st.Expunged)
-	return n > 0 && mb.st.Expunged[n-1].ModSeq > mb.st.Unlinked && mb.wrote <= durable
 }

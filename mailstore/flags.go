@@ -169,7 +169,7 @@ func (v *View) SetFlags(ctx context.Context, seqs []uint32, op FlagOp, flags []i
 		return nil, ErrReadOnly
 	}
 	err = v.retry(ctx, func() error {
-		return gone(v.mb.locked(ctx, func() (err error) {
+		return orExpunged(v.mb.locked(ctx, func() (err error) {
 			modified, err = v.setFlags(ctx, seqs, op, flags, unchangedSince)
 			return err
 		}))
@@ -212,7 +212,7 @@ func (v *View) setFlags(ctx context.Context, seqs []uint32, op FlagOp, flags []i
 // misplaced is the error, and the log line, for messages whose files are not
 // where a scan of this moment saw them.
 func (mb *mailbox) misplaced(what string, n int) error {
-	mb.store().log.Warn("message files are not where the index has them", "path", mb.path, "operation", what, "messages", n)
+	mb.vol.Log.Warn("message files are not where the index has them", "path", mb.path, "operation", what, "messages", n)
 	return fmt.Errorf("%w: files of %d messages in %s are renamed all the time by another program", ErrBusy, n, mb.path)
 }
 
@@ -319,9 +319,19 @@ func (mb *mailbox) rename(m *index.Message, b become) error {
 	from, to := m.File(), next.File()
 	if from == to {
 		// Only keywords without a letter changed.
-		_, err := mb.store().fs.Stat(filepath.Join(mb.path, from))
+		_, err := mb.vol.FS.Stat(filepath.Join(mb.path, from))
 		return err
 	}
 	s := mb.store()
-	return s.withSpare(func() error { return s.fs.Rename(filepath.Join(mb.path, from), filepath.Join(mb.path, to)) })
+	return s.vol.WithReserve(func() error { return s.vol.FS.Rename(filepath.Join(mb.path, from), filepath.Join(mb.path, to)) })
+}
+
+// imapFlags are the system flags of bits.
+func imapFlags(bits maildir.Flags) (flags []imap.Flag) {
+	for _, f := range systemFlags() {
+		if bits&f.bit != 0 {
+			flags = append(flags, f.flag)
+		}
+	}
+	return flags
 }

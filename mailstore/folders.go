@@ -3,222 +3,296 @@ package mailstore
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
-	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/emersion/go-imap/v2"
 
+	"toastmaster/mailstore/account"
 	"toastmaster/mailstore/maildir"
+	"toastmaster/mailstore/recovery"
+	"toastmaster/mailstore/volume"
 )
 
 // Folder is one mailbox in a listing.
-type Folder struct {
-	Name string
-	// NoSelect: exists only as a parent of others.
-	NoSelect   bool
-	Subscribed bool
-	// SpecialUse is one of the attributes of RFC 6154, or "".
-	SpecialUse imap.MailboxAttr
-	// HasChildren (RFC 3348).
-	HasChildren bool
-}
+type Folder = account.Folder
 
 // List returns all folders, default folders that are not made yet, and, with
 // NoSelect set, missing parents and
 // subscriptions whose mailbox is gone, in name order with INBOX first.
 // Matching patterns is the caller's.
-func (u *User) List(ctx context.Context) ([]Folder, error) {
-	a := u.acct
-	if err := a.lock(); err != nil {
-		return nil, err
-	}
-	defer a.mu.Unlock()
-	names, err := a.names()
-	if err != nil {
-		return nil, storeError(err)
-	}
-	defaults, err := a.defaults()
-	if err != nil {
-		return nil, storeError(err)
-	}
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	names = append(names, defaults...)
-	subscribed, err := a.subscriptions()
-	if err = a.passOver(subscriptionsFile, err); err != nil {
-		return nil, err
-	}
-	uses, err := a.specialUses()
-	if err = a.passOver(specialUseFile, err); err != nil {
-		return nil, err
-	}
-	return sorted(merge(names, subscribed, uses, string(a.store.sep))), nil
-}
-
-// passOver drops, and logs, an error that concerns one small file only: a
-// listing without it is better than none. Who would change it gets the error.
-func (a *account) passOver(file string, err error) error {
-	if odd(err) {
-		a.store.sayOnce(filepath.Join(a.home, file), "a small file that cannot be read", err)
-		return nil
-	}
-	return storeError(err)
-}
-
-// merge makes one entry of each name and of the parents that are missing.
-func merge(names, subscribed []string, uses specialUse, sep string) []Folder {
-	all := map[string]*Folder{}
-	add := func(name string) *Folder {
-		f := all[name]
-		if f == nil {
-			f = &Folder{Name: name, NoSelect: true}
-			all[name] = f
-		}
-		return f
-	}
-	for _, name := range names {
-		add(name).NoSelect = false
-	}
-	for _, name := range subscribed {
-		add(name).Subscribed = true
-	}
-	for _, name := range append(names, subscribed...) {
-		for i := strings.LastIndex(name, sep); i > 0; i = strings.LastIndex(name[:i], sep) {
-			parent := add(name[:i])
-			// A subscription alone makes no child.
-			parent.HasChildren = parent.HasChildren || !all[name].NoSelect
-		}
-	}
-	out := make([]Folder, 0, len(all))
-	useOf := uses.of()
-	for _, f := range all {
-		f.SpecialUse = useOf(f.Name)
-		if f.NoSelect {
-			f.SpecialUse = ""
-		}
-		out = append(out, *f)
-	}
-	return out
-}
-
-// sorted sorts by name, INBOX first.
-func sorted(folders []Folder) []Folder {
-	slices.SortFunc(folders, func(a, b Folder) int {
-		if (a.Name == maildir.Inbox) != (b.Name == maildir.Inbox) {
-			if a.Name == maildir.Inbox {
-				return -1
-			}
-			return 1
-		}
-		return cmp.Compare(a.Name, b.Name)
-	})
-	return folders
-}
-
-// names lists the mailboxes that exist; a.mu is held.
-func (a *account) names() ([]string, error) {
-	entries, err := a.store.fs.ReadDir(a.home)
-	if err != nil {
-		return nil, err
-	}
-	names := []string{maildir.Inbox}
-	for _, e := range entries {
-		if !strings.HasPrefix(e.Name(), ".") || !e.IsDir() && e.Type()&fs.ModeSymlink == 0 {
-			continue
-		}
-		name, ok := maildir.FolderName(e.Name(), a.store.sep)
-		if !ok {
-			continue
-		}
-		path := filepath.Join(a.home, e.Name())
-		there, err := a.store.isMaildir(path)
-		if odd(err) {
-			a.store.sayOnce(path, "a folder that cannot be looked into", err)
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		if there {
-			names = append(names, name)
-		}
-	}
-	return names, nil
-}
-
-// newDir is folderDir of a mailbox that may have to be made.
-func (a *account) newDir(name string) (string, error) {
-	dir, err := a.folderDir(name)
-	if err != nil {
-		return "", err
-	}
-	if there, err := a.hasFolder(dir); there && err == nil {
-		return dir, nil // ErrExists is what the caller says
-	}
-	if _, err := maildir.NewFolderDir(name, a.store.sep); err != nil {
-		return "", fmt.Errorf("%w: %q", ErrInvalidName, name)
-	}
-	return dir, a.store.checkDir(dir)
-}
-
-func (a *account) folderDir(name string) (string, error) {
-	dir, err := maildir.FolderDir(name, a.store.sep)
-	if err != nil {
-		return "", fmt.Errorf("%w: %q", ErrInvalidName, name)
-	}
-	return dir, nil
-}
+func (u *User) List(ctx context.Context) ([]Folder, error) { return u.acct.List(ctx) }
 
 // Create makes a mailbox, and its parents. specialUse may be "".
 func (u *User) Create(ctx context.Context, name string, specialUse imap.MailboxAttr) error {
+	return u.acct.Create(ctx, name, specialUse)
+}
+
+// Subscribe and unsubscribe; the mailbox need not exist to unsubscribe.
+func (u *User) Subscribe(ctx context.Context, name string, on bool) error {
+	return u.acct.Subscribe(ctx, name, on)
+}
+
+// MakeDefault makes a default folder of which Status knew no UIDVALIDITY.
+func (u *User) MakeDefault(ctx context.Context, name string) error {
+	dir, err := u.acct.FolderDir(name)
+	if err != nil {
+		return err
+	}
+	_, err = u.acct.MakePending(dir)
+	return volume.Err(err)
+}
+
+// Delete removes a mailbox and its messages; its children stay. Open views of
+// it get ErrGone.
+func (u *User) Delete(ctx context.Context, name string) error {
 	a := u.acct
 	name = u.canonical(name)
-	dir, err := a.newDir(name)
+	dir, err := a.FolderDir(name)
+	if err != nil || dir == "" {
+		return fmt.Errorf("%w: %q cannot be deleted", ErrInvalidName, name)
+	}
+	mb, err := a.openDir(ctx, dir)
+	if errors.Is(err, ErrNotFound) {
+		if done, err := u.deletePending(name, dir); done || err != nil {
+			return err
+		}
+		mb, err = a.openDir(ctx, dir)
+	}
 	if err != nil {
 		return err
 	}
-	if err := a.lock(); err != nil {
+	defer a.store.put(mb)
+	if err := a.Lock(); err != nil {
 		return err
 	}
-	defer a.mu.Unlock()
-	if err := a.free(dir); err != nil {
+	defer a.Unlock()
+	if err := a.ForgetDefaults(name, false); err != nil {
+		return volume.Err(err)
+	}
+	// What was copied or moved out of it must be on disk before it goes.
+	if a.records.CopiedLately() || a.records.MovedLately() {
+		if err := a.store.Checkpoint(ctx); err != nil {
+			return err
+		}
+	}
+	var size, count int64
+	var aside string
+	err = mb.locked(ctx, func() error {
+		for _, m := range mb.st.Messages {
+			size, count = size+m.Size, count+1
+		}
+		aside, err = mb.takeAway(ctx)
+		return err
+	})
+	if err != nil {
 		return err
 	}
-	if err := a.makeParents(name, 1); err != nil {
-		return storeError(err)
+	a.Quota.Add(-size, -count)
+	if err := a.SetSpecialUse(name, ""); err != nil {
+		return volume.Err(err)
 	}
-	if err := a.makeFolderSynced(dir); err != nil {
-		return storeError(err)
-	}
-	if specialUse != "" {
-		return storeError(a.setSpecialUse(name, specialUse))
-	}
-	return nil
+	return volume.Err(volume.RemoveAll(a.vol.FS, aside))
 }
 
-// free is ErrExists if there is a mailbox, or a default one that is not made
-// yet.
-func (a *account) free(dir string) error {
-	there, err := a.hasFolder(dir)
-	if err == nil && !there {
-		there, err = a.isPending(dir)
+// deletePending deletes a default folder that is not made yet. It is not done,
+// without an error, when somebody has made the folder since the caller looked for
+// it.
+func (u *User) deletePending(name, dir string) (done bool, err error) {
+	a := u.acct
+	if err := a.Lock(); err != nil {
+		return false, err
 	}
+	defer a.Unlock()
+	pending, err := a.IsPending(dir)
+	if err == nil && pending {
+		err = a.ForgetDefaults(name, false)
+		return err == nil, volume.Err(err)
+	}
+	there := false
+	if err == nil {
+		there, err = a.HasFolder(dir)
+	}
+	switch {
+	case err != nil:
+		return false, volume.Err(err)
+	case !there:
+		return false, u.noFolder(name)
+	}
+	return false, nil
+}
+
+// noFolder is the error for a name that is not a mailbox.
+func (u *User) noFolder(name string) error {
+	names, err := u.acct.Names()
 	if err != nil {
-		return storeError(err)
+		return volume.Err(err)
 	}
-	if there {
+	prefix := name + string(u.acct.store.vol.Separator)
+	for _, other := range names {
+		if strings.HasPrefix(other, prefix) {
+			return ErrHasChildren
+		}
+	}
+	return ErrNotFound
+}
+
+// Rename moves a mailbox with its children, and the views of them. Renaming INBOX moves its messages
+// to the new mailbox and leaves INBOX empty (RFC 3501 section 6.3.5).
+func (u *User) Rename(ctx context.Context, from, to string) error {
+	a := u.acct
+	from, to = u.canonical(from), u.canonical(to)
+	fromDir, err := a.FolderDir(from)
+	if err != nil {
+		return ErrNotFound
+	}
+	toDir, err := a.NewDir(to)
+	if err != nil {
+		return err
+	}
+	if toDir == "" {
 		return ErrExists
 	}
-	return nil
+	if fromDir == "" {
+		return u.renameInbox(ctx, to)
+	}
+	if strings.HasPrefix(toDir+".", fromDir+".") {
+		return fmt.Errorf("%w: %q is below %q", ErrInvalidName, to, from)
+	}
+	if err := a.Lock(); err != nil {
+		return err
+	}
+	defer a.Unlock()
+	if err := a.Free(toDir); err != nil {
+		return err
+	}
+	if _, err := a.MakePendingLocked(fromDir); err != nil {
+		return volume.Err(err)
+	}
+	moves, err := a.moves(fromDir, toDir)
+	if err != nil {
+		return volume.Err(err)
+	}
+	if err := a.MakeParents(to, 0); err != nil {
+		return volume.Err(err)
+	}
+	if err := a.ForgetDefaults(from, true); err != nil {
+		return volume.Err(err)
+	}
+	if err := a.renameAll(ctx, fromDir, toDir, moves); err != nil {
+		return volume.Err(err)
+	}
+	return volume.Err(a.MoveSpecialUse(from, to))
 }
 
-func (a *account) hasFolder(dir string) (bool, error) {
-	if dir == "" {
-		return true, nil
+// renameAll renames a mailbox and those below it, all or none: what the end of
+// the process leaves undone the next Open does. It is on disk when it returns.
+// a.mu is held.
+func (a *heldAccount) renameAll(ctx context.Context, fromDir, toDir string, moves [][2]string) error {
+	s := a.store
+	settled, err := a.records.Renaming(ctx, fromDir, toDir)
+	if settled == nil {
+		return err
 	}
-	return a.store.isMaildir(filepath.Join(a.home, dir))
+	for i := 0; err == nil && i < len(moves); i++ {
+		if err = a.renameFolder(ctx, moves[i][0], moves[i][1], a.store.Checkpoint); err == nil {
+			continue
+		}
+		for k := range i {
+			durable := func(context.Context) error { return nil } // a moment ago
+			if back := a.renameFolder(ctx, moves[k][1], moves[k][0], durable); back != nil {
+				s.vol.Log.Warn("a folder keeps its new name though renaming failed", "path", a.home, "folder", moves[k][1], "cause", back)
+			}
+		}
+	}
+	if err == nil {
+		err = s.vol.FS.SyncDir(a.home)
+	}
+	s.vol.Points.Note()
+	settled()
+	return err
+}
+
+// moves lists the folders to be renamed: the mailbox and its children.
+func (a *heldAccount) moves(fromDir, toDir string) ([][2]string, error) {
+	entries, err := a.vol.FS.ReadDir(a.home)
+	if err != nil {
+		return nil, err
+	}
+	var moves [][2]string
+	for _, e := range entries {
+		rest, ok := strings.CutPrefix(e.Name(), fromDir)
+		if !ok || rest != "" && rest[0] != '.' {
+			continue
+		}
+		if a.store.journal.Waits(recovery.Folder{Home: a.records.Home(), Dir: e.Name()}) {
+			return nil, ErrBusy // what is to be put there would not go along
+		}
+		target := toDir + rest
+		if err := a.CheckDir(target); err != nil {
+			return nil, err
+		}
+		if there, err := volume.Exists(a.vol.FS, filepath.Join(a.home, target)); err != nil || there {
+			return nil, cmp.Or(err, ErrExists)
+		}
+		moves = append(moves, [2]string{e.Name(), target})
+	}
+	if len(moves) == 0 {
+		return nil, ErrNotFound
+	}
+	// The mailbox itself last: a crash leaves it where it was.
+	slices.SortFunc(moves, func(x, y [2]string) int { return cmp.Compare(len(y[0]), len(x[0])) })
+	return moves, nil
+}
+
+// renameFolder renames one folder. Views of it follow; it is loaded from its new
+// place.
+func (a *heldAccount) renameFolder(ctx context.Context, from, to string, settle func(context.Context) error) error {
+	mb, err := a.openDir(ctx, from)
+	if errors.Is(err, ErrNotFound) || volume.Odd(err) {
+		return a.vol.FS.Rename(filepath.Join(a.home, from), filepath.Join(a.home, to))
+	}
+	if err != nil {
+		return err
+	}
+	defer a.store.put(mb)
+	return mb.locked(ctx, func() error {
+		// What the journal would put here again must be durable here and then
+		// not be put here.
+		err := settle(ctx)
+		if err == nil {
+			err = mb.writeUIDList()
+		}
+		if err == nil {
+			err = a.records.Leave(ctx, recovery.Departure{Folder: recovery.Folder{Dir: mb.dir}, Validity: mb.st.UIDValidity}, func() error { return mb.moveTo(to) })
+		}
+		if err == nil {
+			a.Trail.Note(account.Place{Dir: mb.dir, Validity: mb.st.UIDValidity}, to)
+			mb.bury()
+		}
+		return err
+	})
+}
+
+func (u *User) renameInbox(ctx context.Context, to string) error {
+	if err := u.Create(ctx, to, ""); err != nil {
+		return err
+	}
+	v, err := u.Open(ctx, maildir.Inbox, false)
+	if err != nil {
+		return err
+	}
+	defer v.Close()
+	seqs := make([]uint32, v.Len())
+	for i := range seqs {
+		seqs[i] = uint32(i) + 1
+	}
+	if len(seqs) == 0 {
+		return nil
+	}
+	_, _, err = v.Move(ctx, seqs, to)
+	return err
 }

@@ -286,7 +286,7 @@ func TestQuota(t *testing.T) {
 	if _, _, err := v.Copy(t.Context(), []uint32{1}, "A"); !errors.Is(err, ErrOverQuota) {
 		t.Errorf("%v", err)
 	}
-	if used, err := s.Usage(t.Context(), limited); err != nil || used != (Usage{4 * size, 4}) {
+	if used, err := s.Usage(t.Context(), limited); err != nil || used != (Usage{Bytes: 4 * size, Messages: 4}) {
 		t.Errorf("%+v %v", used, err)
 	}
 	// Moving is always allowed, and changes nothing.
@@ -303,7 +303,7 @@ func TestQuota(t *testing.T) {
 		t.Errorf("%q", data)
 	}
 	s = openStore(t, root)
-	if used, err := s.Usage(t.Context(), limited); err != nil || used != (Usage{3 * size, 3}) {
+	if used, err := s.Usage(t.Context(), limited); err != nil || used != (Usage{Bytes: 3 * size, Messages: 3}) {
 		t.Errorf("%+v %v: %q", used, err, data)
 	}
 	// What Dovecot adds counts, a message and its line in maildirsize.

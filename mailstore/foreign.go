@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"toastmaster/internal/vfs"
+	"toastmaster/mailstore/volume"
 )
 
 // lostFound is what the root of a file system has.
@@ -17,7 +18,7 @@ const lostFound = "lost+found"
 // tree over: of Dovecot, or one restored without it (Create, or by hand).
 func Check(fsys vfs.FS, root string) error {
 	marker := filepath.Join(root, Private)
-	if own, err := exists(fsys, marker); own || err != nil {
+	if own, err := volume.Exists(fsys, marker); own || err != nil {
 		return err
 	}
 	entries, err := fsys.ReadDir(root)

@@ -86,8 +86,8 @@ func TestAMailboxOnAFullDisk(t *testing.T) {
 		// There is room again: mail comes, and the reserve is there.
 		killed.Limit(0)
 		check(t, s.Deliver(t.Context(), alice(), &Delivery{Content: message("yes")}))
-		s.fillSpare(false)
-		if info, err := killed.Stat(s.spareFile()); reserve > 0 && (err != nil || info.Size() != reserve) {
+		s.vol.FillReserve(false)
+		if info, err := killed.Stat(s.vol.ReserveFile()); reserve > 0 && (err != nil || info.Size() != reserve) {
 			t.Errorf("reserve: %v %v", info, err)
 		}
 		check(t, v.Close())

@@ -2,14 +2,13 @@ package mailstore
 
 import (
 	"errors"
-	"fmt"
-	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"toastmaster/internal/identity"
 	"toastmaster/internal/vfs"
+	"toastmaster/mailstore/volume"
 )
 
 // Inspect says what lies at root. It is ErrForeign when that has something in it
@@ -21,7 +20,7 @@ func Inspect(fsys vfs.FS, root string) (identity.Found, error) {
 		return found, err
 	}
 	own := filepath.Join(root, Private)
-	if there, err := exists(fsys, own); !there || err != nil {
+	if there, err := volume.Exists(fsys, own); !there || err != nil {
 		return found, err
 	}
 	outside, err := identity.Entries(fsys, root)
@@ -85,36 +84,17 @@ func mustBe(fsys vfs.FS, root string, id identity.ID) error {
 
 // Present is nil while the store is in its place. Else it is ErrAbsent and says what
 // is missing, or an error of the disk.
-func (s *Store) Present() error { return s.present() }
+func (s *Store) Present() error { return s.vol.Present() }
 
 // accountAt says whether the folder of an account is there. Of a store that is not
 // in its place that is not known.
 func (s *Store) accountAt(home string) (bool, error) {
-	if err := s.realHome(home); err != nil {
+	if err := s.vol.RealHome(home); err != nil {
 		return false, err
 	}
-	there, err := exists(s.fs, home)
+	there, err := volume.Exists(s.vol.FS, home)
 	if err == nil && !there {
-		err = s.present()
+		err = s.vol.Present()
 	}
 	return there, err
-}
-
-// present is ErrAbsent when the store is not in its place any more: its volume
-// was unmounted, or another one is there. Whatever makes something near the root
-// asks first, or it would make a new store in the mount point.
-func (s *Store) present() error {
-	own := filepath.Join(s.root, Private)
-	if s.id == "" {
-		there, err := exists(s.fs, own)
-		if err == nil && !there {
-			err = fmt.Errorf("%w: %s is missing", ErrAbsent, own)
-		}
-		return err
-	}
-	err := identity.VerifyFolder(ErrAbsent, s.fs, s.root, own, s.id)
-	if errors.Is(err, fs.ErrNotExist) {
-		err = fmt.Errorf("%w: %w", ErrAbsent, err)
-	}
-	return err
 }

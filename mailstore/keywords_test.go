@@ -34,9 +34,9 @@ func TestManyKeywords(t *testing.T) {
 		}
 		check(t, v.Close())
 	}
-	_, _, err := u.Append(t.Context(), "INBOX", all, s.clock.Now(), message("a"))
+	_, _, err := u.Append(t.Context(), "INBOX", all, s.vol.Clock.Now(), message("a"))
 	check(t, err)
-	_, _, err = u.Append(t.Context(), "INBOX", nil, s.clock.Now(), message("b"))
+	_, _, err = u.Append(t.Context(), "INBOX", nil, s.vol.Clock.Now(), message("b"))
 	check(t, err)
 	want("INBOX", 1, all)
 	v := openView(t, u, "INBOX")
@@ -113,12 +113,12 @@ func TestTooManyKeywords(t *testing.T) {
 	s, err := Open(t.Context(), o)
 	check(t, err)
 	u := openUser(t, s)
-	if _, _, err := u.Append(t.Context(), "INBOX", manyKeywords(31), s.clock.Now(), message("a")); !errors.Is(err, ErrLimit) {
+	if _, _, err := u.Append(t.Context(), "INBOX", manyKeywords(31), s.vol.Clock.Now(), message("a")); !errors.Is(err, ErrLimit) {
 		t.Errorf("%v", err)
 	}
-	_, _, err = u.Append(t.Context(), "INBOX", manyKeywords(30), s.clock.Now(), message("a"))
+	_, _, err = u.Append(t.Context(), "INBOX", manyKeywords(30), s.vol.Clock.Now(), message("a"))
 	check(t, err)
-	_, _, err = u.Append(t.Context(), "Junk", []imap.Flag{"one-more"}, s.clock.Now(), message("a"))
+	_, _, err = u.Append(t.Context(), "Junk", []imap.Flag{"one-more"}, s.vol.Clock.Now(), message("a"))
 	check(t, err)
 	v := openView(t, u, "INBOX")
 	if !v.Info().KeywordsFull || v.Len() != 1 {

@@ -33,8 +33,8 @@ func TestAStoppedProcess(t *testing.T) {
 	s, err := Open(t.Context(), o)
 	check(t, err)
 	deliver(t, s, Delivery{Content: message("first")})
-	mb := s.boxes[home(s.root)]
-	goOn := stop(t, home(s.root, index.LogFile))
+	mb := s.boxes[home(s.vol.Root)]
+	goOn := stop(t, home(s.vol.Root, index.LogFile))
 	check(t, s.journal.Checkpoint(t.Context())) // its goroutine has begun to wait
 	others := clk.Timers()
 
@@ -56,7 +56,7 @@ func TestAStoppedProcess(t *testing.T) {
 			t.Fatal("still waits")
 		}
 	}
-	s.cfg.LogLimit = 0
+	s.vol.Config.LogLimit = 0
 	if err := mb.tidy(t.Context(), 0); !errors.Is(err, vfs.ErrLocked) {
 		t.Errorf("background work: %v", err)
 	}
@@ -78,7 +78,7 @@ func TestAWaitForALockEndsWithItsContext(t *testing.T) {
 	s, err := Open(t.Context(), o)
 	check(t, err)
 	deliver(t, s, Delivery{Content: message("first")})
-	goOn := stop(t, home(s.root, index.LogFile))
+	goOn := stop(t, home(s.vol.Root, index.LogFile))
 	check(t, s.journal.Checkpoint(t.Context())) // its goroutine has begun to wait
 	others := clk.Timers()
 	ctx, cancel := context.WithCancel(t.Context())

@@ -5,22 +5,27 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"sync"
+	"path/filepath"
 	"sync/atomic"
 	"time"
 
 	"github.com/emersion/go-imap/v2"
 
+	"toastmaster/internal/lockorder"
 	"toastmaster/internal/spool"
+	"toastmaster/mailstore/account"
 	"toastmaster/mailstore/index"
 	"toastmaster/mailstore/maildir"
+	"toastmaster/mailstore/recovery"
+	"toastmaster/mailstore/volume"
 )
 
 // mailbox is one mailbox in memory, shared by all sessions of this process.
 //
 // The order of the locks is in doc.go.
 type mailbox struct {
-	acct *account
+	acct *heldAccount
+	vol  *volume.Volume
 	dir  string // below home, "" for INBOX
 	path string
 
@@ -29,18 +34,20 @@ type mailbox struct {
 	slot *list.Element // in Store.idle
 	cost int64
 
-	// deleted is set when the folder was; under acct.journaling.
+	// deleted is set when the folder was; under the order of the account's records.
 	deleted bool
 
 	// settled says that the folder is durable with its name and those of its
 	// parents.
 	settled atomic.Bool
 
-	mu     sync.Mutex
+	mu lockorder.Mutex[volume.BoxLock]
+	// flock stands for the lock of log.
+	flock  lockorder.Mark[volume.FlockLock]
 	loaded bool
 	// version goes up with every change that a view could show.
 	version uint64
-	// dead: the folder was deleted or renamed, see follow.go. over says the
+	// dead: the folder was deleted or renamed, see view.go. over says the
 	// same to who does not hold mu.
 	dead  bool
 	over  atomic.Bool
@@ -51,11 +58,11 @@ type mailbox struct {
 	// more are keywords of unknown messages by their base names, in a rebuild.
 	more  map[string]index.Keywords
 	views map[*View]struct{}
-	// flagsGen and gonegen count changes of flags and of the set of messages
+	// flagsGen and setGen count changes of flags and of the set of messages
 	// other than growth.
-	flagsGen, goneGen uint64
-	flagSets          map[index.Marks][]imap.Flag
-	isLazy            bool // on Store.lazy
+	flagsGen, setGen uint64
+	flagSets         map[index.Marks][]imap.Flag
+	isLazy           bool // on Store.lazy
 	// wrote is the epoch of the last change, added that of the last message
 	// that came, and addedFrom the first UID that no checkpoint covers then.
 	wrote, added uint64
@@ -64,61 +71,24 @@ type mailbox struct {
 	uids         listState
 }
 
-func newMailbox(a *account, dir, path string) *mailbox {
-	return &mailbox{acct: a, dir: dir, path: path, views: map[*View]struct{}{}}
+func newMailbox(a *heldAccount, dir, path string) *mailbox {
+	mb := &mailbox{acct: a, vol: a.vol, dir: dir, path: path, views: map[*View]struct{}{}}
+	mb.mu.Key, mb.flock.Key = path, path+"\x00" // behind its own mailbox, before the next
+	return mb
+}
+
+// promised is what clients were told of the messages here, during recovery only.
+func (mb *mailbox) promised() map[string]recovery.Promise {
+	return mb.store().journal.Promised(recovery.Folder{Home: mb.acct.records.Home(), Dir: mb.dir})
 }
 
 func (mb *mailbox) store() *Store { return mb.acct.store }
 
-// release gives up one use. A mailbox nobody uses stays in memory as long as
-// there is room.
-func (s *Store) release(mb *mailbox) {
-	var out []*mailbox
-	usable, cost := mb.weigh()
-	s.mu.Lock()
-	mb.refs--
-	if mb.refs == 0 && s.boxes[mb.path] == mb {
-		if usable {
-			mb.cost = cost
-			mb.slot = s.idle.PushFront(mb)
-			s.idleBytes += mb.cost
-		} else {
-			delete(s.boxes, mb.path)
-			out = append(out, mb)
-		}
-	} else if mb.refs == 0 {
-		out = append(out, mb)
-	}
-	for s.idle.Len() > 0 && (s.idleBytes > s.cfg.IndexMemory || s.idle.Len() > s.cfg.OpenMailboxes) {
-		last := s.idle.Back().Value.(*mailbox)
-		s.unidle(last)
-		delete(s.boxes, last.path)
-		out = append(out, last)
-	}
-	s.mu.Unlock()
-	for _, old := range out {
-		if err := old.shutNow(); err != nil {
-			s.log.Warn("closing a mailbox", "path", old.path, "cause", err)
-		}
-		s.releaseAccount(old.acct)
-	}
-}
-
-// unidle takes mb off the idle list; s.mu is held.
-func (s *Store) unidle(mb *mailbox) {
-	if mb.slot == nil {
-		return
-	}
-	s.idle.Remove(mb.slot)
-	s.idleBytes -= mb.cost
-	mb.slot = nil
-}
-
 // Sizes of what a mailbox holds, measured, for the bound on memory.
 const (
-	mailboxCost = 4 << 10
-	messageCost = 200
-	goneCost    = 120
+	mailboxCost  = 4 << 10
+	messageCost  = 200
+	expungedCost = 120
 )
 
 // weigh says whether mb can be used again and what it holds in memory.
@@ -128,7 +98,7 @@ func (mb *mailbox) weigh() (usable bool, cost int64) {
 	if !mb.loaded || mb.dead {
 		return false, 0
 	}
-	return true, mailboxCost + int64(len(mb.st.Messages))*messageCost + int64(len(mb.st.Expunged))*goneCost
+	return true, mailboxCost + int64(len(mb.st.Messages))*messageCost + int64(len(mb.st.Expunged))*expungedCost
 }
 
 // ensureLoaded loads the index the first time.
@@ -143,22 +113,24 @@ func (mb *mailbox) ensureLoaded(ctx context.Context) (err error) {
 	}
 	s := mb.store()
 	// The log must not be made elsewhere than in a Maildir.
-	there, err := s.isMaildir(mb.path)
+	there, err := s.vol.IsMaildir(mb.path)
 	if err != nil {
 		return err
 	}
 	if !there {
 		return &fs.PathError{Op: "open", Path: mb.path, Err: fs.ErrNotExist}
 	}
-	if err := s.complete(mb.path); err != nil {
+	if err := s.vol.Complete(mb.path); err != nil {
 		return err
 	}
-	log, err := index.OpenLog(index.Options{FS: s.fs, Dir: mb.path, Clock: s.clock, Wait: s.cfg.LockTimeout, Room: s.giveRoom})
+	log, err := index.OpenLog(index.Options{FS: s.vol.FS, Dir: mb.path, Clock: s.vol.Clock, Wait: s.vol.Config.LockTimeout, Room: s.vol.GiveRoom})
 	if err != nil {
 		return err
 	}
-	mb.log, mb.cache = log, index.OpenCache(s.fs, mb.path)
+	mb.log, mb.cache = log, index.OpenCache(s.vol.FS, mb.path)
+	mb.flock.Enter()
 	defer func() {
+		mb.flock.Leave()
 		err = errors.Join(err, mb.log.Unlock())
 		if !mb.loaded {
 			err = errors.Join(err, mb.log.Close())
@@ -192,8 +164,8 @@ func (mb *mailbox) load(ctx context.Context) error {
 		return ErrNotFound
 	}
 	mb.adopt(st)
-	if mb.wrote = 0; mb.log.Fresh || !mb.store().points.covers(changed) {
-		mb.wrote = mb.store().points.note()
+	if mb.wrote = 0; mb.log.Fresh || !mb.vol.Points.Covers(changed) {
+		mb.wrote = mb.vol.Points.Note()
 		mb.noteAdded(1)
 	}
 	mb.uids.keys = 0
@@ -224,7 +196,7 @@ func (mb *mailbox) load(ctx context.Context) error {
 // adopt makes st the state: the first one, or the successor of what there was.
 func (mb *mailbox) adopt(st *index.State) {
 	if mb.st != nil {
-		mb.goneGen++
+		mb.setGen++
 		mb.flagsGen++
 		mb.version++
 	}
@@ -253,7 +225,7 @@ func (mb *mailbox) commitWith(write func(*index.State, *index.Batch) error, by *
 	err := write(mb.st, &mb.batch)
 	mb.batch.Reset()
 	if err != nil {
-		return storeError(err)
+		return volume.Err(err)
 	}
 	mb.touched(by)
 	return nil
@@ -261,23 +233,23 @@ func (mb *mailbox) commitWith(write func(*index.State, *index.Batch) error, by *
 
 // noteAdded remembers that messages from a UID on came just now.
 func (mb *mailbox) noteAdded(uid uint32) {
-	p := &mb.store().points
-	if mb.added <= p.durable.Load() || uid < mb.addedFrom {
+	p := &mb.vol.Points
+	if mb.added <= p.Durable() || uid < mb.addedFrom {
 		mb.addedFrom = uid
 	}
-	mb.added = p.note()
+	mb.added = p.Note()
 }
 
 // fresh says that a message up to this UID may be covered by no checkpoint.
 func (mb *mailbox) fresh(uid uint32) bool {
 	mb.mu.Lock()
 	defer mb.mu.Unlock()
-	return mb.added > mb.store().points.durable.Load() && uid >= mb.addedFrom
+	return mb.added > mb.vol.Points.Durable() && uid >= mb.addedFrom
 }
 
 // touched marks a change and wakes the views.
 func (mb *mailbox) touched(by *View) {
-	mb.wrote = mb.store().points.note()
+	mb.wrote = mb.vol.Points.Note()
 	mb.later()
 	mb.version++
 	for v := range mb.views {
@@ -312,7 +284,7 @@ func (mb *mailbox) shut(ctx context.Context) error {
 	}
 	mb.loaded = false
 	mb.store().forgetLazy(mb)
-	if mb.dead || mb.acct.gone.Load() {
+	if mb.dead || mb.acct.records.Removed() {
 		return errors.Join(mb.log.Close(), mb.cache.Close())
 	}
 	err := mb.writeLast(ctx)
@@ -324,7 +296,7 @@ func (mb *mailbox) shut(ctx context.Context) error {
 
 // shutNow is shut of a mailbox that leaves memory, within store.close_timeout.
 func (mb *mailbox) shutNow() error {
-	ctx, cancel := mb.store().last()
+	ctx, cancel := mb.vol.Last()
 	defer cancel()
 	return mb.shut(ctx)
 }
@@ -338,7 +310,7 @@ func (mb *mailbox) writeLast(ctx context.Context) error {
 		err := mb.writeUIDList()
 		if spool.IsFull(err) {
 			// Whoever needs it without us has the old one; the index has all.
-			mb.store().log.Warn("no room for "+uidListFile, "path", mb.path, "cause", err)
+			mb.vol.Log.Warn("no room for "+uidListFile, "path", mb.path, "cause", err)
 			err = nil
 		}
 		if !mb.st.Closed {
@@ -350,4 +322,249 @@ func (mb *mailbox) writeLast(ctx context.Context) error {
 	})
 }
 
-func (mb *mailbox) now() time.Time { return mb.store().clock.Now() }
+func (mb *mailbox) now() time.Time { return mb.vol.Clock.Now() }
+
+// locked runs f with the mailbox locked here and against other processes, and
+// caught up with what they did. ErrNotFound when its folder was deleted or
+// renamed. Both locks are given back whatever f does: its panic, which the
+// fence of the session or delivery makes an error, is not everybody's trouble.
+// ErrBusy when another process keeps its lock for store.lock_timeout.
+func (mb *mailbox) locked(ctx context.Context, f func() error) error {
+	mb.mu.Lock()
+	defer mb.mu.Unlock()
+	return volume.Err(mb.flocked(ctx, f))
+}
+
+// flocked is locked for who holds mb.mu.
+func (mb *mailbox) flocked(ctx context.Context, f func() error) (err error) {
+	if mb.dead {
+		return ErrNotFound
+	}
+	mb.batch.Reset() // what an operation that failed left
+	mb.flock.Enter()
+	defer mb.flock.Leave()
+	if err := mb.log.Lock(ctx); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, mb.log.Unlock()) }()
+	if err := mb.catchUp(ctx); err != nil {
+		return err
+	}
+	return f()
+}
+
+// lockedBoth runs f with two mailboxes locked, in the order of their paths;
+// everybody else locks one at a time.
+func lockedBoth(ctx context.Context, a, b *mailbox, f func() error) error {
+	if a == b {
+		return a.locked(ctx, f)
+	}
+	if b.path < a.path {
+		a, b = b, a
+	}
+	return a.locked(ctx, func() error { return b.locked(ctx, f) })
+}
+
+// catchUp reads what other processes wrote into the log.
+func (mb *mailbox) catchUp(ctx context.Context) error {
+	n, keys, next := len(mb.st.Messages), len(mb.st.Keywords), mb.st.UIDNext
+	changed, reload, err := mb.log.CatchUp(ctx, mb.st)
+	switch {
+	case err != nil:
+		return err
+	case reload:
+		return mb.load(ctx)
+	}
+	if changed {
+		// Whatever it was: views compare in full.
+		mb.setGen++
+		mb.flagsGen++
+		mb.touched(nil)
+		if mb.st.UIDNext > next {
+			mb.noteAdded(next)
+		}
+		if len(mb.st.Keywords) != keys {
+			clear(mb.flagSets)
+		}
+		mb.acct.Quota.Changed(n != len(mb.st.Messages))
+	}
+	return nil
+}
+
+// tidy does what may lag behind.
+func (mb *mailbox) tidy(ctx context.Context, durable uint64) error {
+	if err := mb.unlinked(ctx, durable); err != nil {
+		return err
+	}
+	mb.mu.Lock()
+	defer mb.mu.Unlock()
+	if !mb.loaded || mb.dead {
+		return nil
+	}
+	if mb.uids.written != mb.version && mb.now().Sub(mb.uids.at) >= mb.vol.Config.UIDListDelay {
+		if err := mb.writeUIDList(); err != nil {
+			return err
+		}
+	}
+	if err := mb.compact(ctx); err != nil {
+		return err
+	}
+	if mb.uids.written == mb.version && !mb.hasUnlinked(^uint64(0)) {
+		mb.store().forgetLazy(mb)
+	}
+	return nil
+}
+
+// compact replaces a long log by a snapshot.
+func (mb *mailbox) compact(ctx context.Context) error {
+	limit := max(mb.vol.Config.LogLimit, int64(len(mb.st.Messages))*snapshotCost/2)
+	if mb.log.Size() < limit {
+		return nil
+	}
+	return mb.flocked(ctx, func() error {
+		mb.st.ForgetExpunged(mb.now().Add(-mb.vol.Config.ExpungeMemory).Unix(), mb.vol.Config.ExpungeEntries)
+		return mb.log.Reset(mb.st)
+	})
+}
+
+// snapshotCost is about what a message takes in a snapshot.
+const snapshotCost = 90
+
+// unlinked notes, after a checkpoint, that no expunged file can come back.
+func (mb *mailbox) unlinked(ctx context.Context, durable uint64) error {
+	mb.mu.Lock()
+	defer mb.mu.Unlock()
+	if !mb.loaded || mb.dead || !mb.hasUnlinked(durable) {
+		return nil
+	}
+	return mb.flocked(ctx, func() error {
+		if mb.hasUnlinked(durable) {
+			mb.batch.Unlinked(mb.st.Expunged[len(mb.st.Expunged)-1].ModSeq)
+		}
+		return mb.commitQuietly()
+	})
+}
+
+func (mb *mailbox) hasUnlinked(durable uint64) bool {
+	n := len(mb.st.Expunged)
+	return n > 0 && mb.st.Expunged[n-1].ModSeq > mb.st.Unlinked && mb.wrote <= durable
+}
+
+// leaves is bury for who does not hold mb.mu.
+func (mb *mailbox) leaves() {
+	mb.mu.Lock()
+	defer mb.mu.Unlock()
+	mb.bury()
+}
+
+// bury ends the life of a mailbox whose folder is gone, or is another one's.
+func (mb *mailbox) bury() {
+	mb.dead = true
+	mb.over.Store(true)
+	mb.setGen++
+	mb.touched(nil)
+	s := mb.store()
+	s.mu.Lock()
+	if s.boxes[mb.path] == mb {
+		delete(s.boxes, mb.path)
+		s.unidle(mb)
+	}
+	s.mu.Unlock()
+}
+
+// went notes where the mailbox has gone, if its log tells. mb.mu is held, its
+// folder is not there.
+func (mb *mailbox) went(ctx context.Context) {
+	mb.flock.Enter()
+	defer mb.flock.Leave()
+	if !mb.loaded || mb.log.Lock(ctx) != nil {
+		return
+	}
+	_, reload, err := mb.log.CatchUp(ctx, mb.st)
+	err = errors.Join(err, mb.log.Unlock())
+	if to := mb.st.Went; err == nil && !reload && to != "" && to != mb.dir {
+		mb.acct.Trail.Note(account.Place{Dir: mb.dir, Validity: mb.st.UIDValidity}, to)
+	}
+}
+
+// moveTo renames the folder, and tells other processes, if there is room.
+func (mb *mailbox) moveTo(to string) error {
+	mb.batch.Went(to)
+	if err := mb.commitQuietly(); err != nil {
+		mb.vol.Log.Warn("other processes are not told of a new name", "path", mb.path, "to", to, "cause", err)
+	}
+	return mb.vol.FS.Rename(mb.path, filepath.Join(mb.acct.home, to))
+}
+
+// takeAway puts a mailbox where nobody finds it, durably. The locks are held.
+func (mb *mailbox) takeAway(ctx context.Context) (aside string, err error) {
+	a := mb.acct
+	leaves := recovery.Departure{Folder: recovery.Folder{Dir: mb.dir}, Validity: mb.st.UIDValidity, Deleted: true}
+	err = a.records.Leave(ctx, leaves, func() (err error) {
+		aside, err = a.MoveAside(mb.path)
+		mb.deleted = err == nil
+		return err
+	})
+	if err == nil {
+		mb.bury()
+		err = a.vol.FS.SyncDir(a.home)
+	}
+	return aside, err
+}
+
+// addTo adds the mailbox's messages to sum.
+func (mb *mailbox) addTo(sum *Usage) {
+	mb.mu.Lock()
+	defer mb.mu.Unlock()
+	for _, m := range mb.st.Messages {
+		sum.Bytes += m.Size
+	}
+	sum.Messages += int64(len(mb.st.Messages))
+}
+
+const (
+	// reserveUIDs and reserveModSeqs are how many are promised at once: one
+	// fdatasync for so many deliveries while somebody looks; a crash skips
+	// at most so many.
+	reserveUIDs    = 1000
+	reserveModSeqs = 1 << 20
+)
+
+// mustReserve says that a UID or mod-sequence in use is covered neither by a
+// reservation nor by a checkpoint.
+func (mb *mailbox) mustReserve() bool {
+	st := mb.st
+	if st.UIDNext <= max(st.ReservedUID, 1) && st.ModSeq < st.ReservedModSeq {
+		return false
+	}
+	return mb.wrote > mb.vol.Points.Durable() && len(st.Messages)+len(st.Expunged) > 0
+}
+
+// reserve makes a reservation durable if one is needed, and commits the batch
+// in any case. The locks are held.
+func (mb *mailbox) reserve(ctx context.Context) error {
+	need := mb.mustReserve()
+	if need {
+		mb.batch.Reserve(mb.st.UIDNext+reserveUIDs, mb.st.ModSeq+reserveModSeqs)
+	}
+	err := mb.commitQuietly()
+	if need && spool.IsFull(err) {
+		// What is promised is durable without the promise, then.
+		return mb.store().Checkpoint(ctx)
+	}
+	if err != nil || !need {
+		return err
+	}
+	return mb.log.Sync()
+}
+
+// commitQuietly commits what no view shows.
+func (mb *mailbox) commitQuietly() error {
+	if mb.batch.Empty() {
+		return nil
+	}
+	err := mb.log.Append(mb.st, &mb.batch)
+	mb.batch.Reset()
+	mb.wrote = mb.vol.Points.Note()
+	return volume.Err(err)
+}

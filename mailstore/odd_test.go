@@ -212,8 +212,8 @@ func TestOddThingsInAnAccount(t *testing.T) {
 	check(t, os.WriteFile(home(root, ".dovecot.svbin"), []byte("x"), 0o600))
 	check(t, syscall.Mkfifo(home(root, ".pipe"), 0o600))
 	check(t, syscall.Mkfifo(home(root, "subscriptions"), 0o600))
-	check(t, os.Mkdir(home(root, specialUseFile), 0o700))
-	check(t, os.Mkdir(home(root, dirSizeFile), 0o700))
+	check(t, os.Mkdir(home(root, "toastmaster.special-use"), 0o700))
+	check(t, os.Mkdir(home(root, "maildirsize"), 0o700))
 	check(t, os.WriteFile(home(root, "dovecot-uidvalidity"), []byte("12345678"), 0o600))
 	unreadable(t, home(root, "dovecot-uidvalidity"))
 	check(t, os.WriteFile(home(root, "toastmaster.cache"), nil, 0o600))
@@ -234,7 +234,7 @@ func TestOddThingsInAnAccount(t *testing.T) {
 			t.Errorf("have %s, want %s\n%s", got, want, log.String())
 		}
 	}
-	for _, name := range []string{".Good.secret", "subscriptions", specialUseFile} {
+	for _, name := range []string{".Good.secret", "subscriptions", "toastmaster.special-use"} {
 		if n := strings.Count(log.String(), "/"+name+`"`); n != 1 {
 			t.Errorf("%s is said %d times", name, n)
 		}

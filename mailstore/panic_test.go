@@ -55,7 +55,7 @@ func panicking() map[string]struct {
 			return err
 		}},
 		"relearn": {faultfs.Write, index.LogFile, func(t *testing.T, s *Store, _ *User, v *View) error {
-			check(t, os.Truncate(home(s.root, index.CacheFile), 0))
+			check(t, os.Truncate(home(s.vol.Root, index.CacheFile), 0))
 			_, err := v.Structure(t.Context(), 1)
 			return err
 		}},
@@ -66,7 +66,7 @@ func panicking() map[string]struct {
 			return err
 		}},
 		"update": {faultfs.Read, index.LogFile, func(t *testing.T, s *Store, _ *User, v *View) error {
-			other := openStore(t, s.root)
+			other := openStore(t, s.vol.Root)
 			deliver(t, other, Delivery{Content: message("by another process")})
 			check(t, other.Close())
 			_, err := v.Update(t.Context(), true)
@@ -93,7 +93,7 @@ func panicking() map[string]struct {
 			return err
 		}},
 		"background": {faultfs.Create, index.SnapshotFile, func(t *testing.T, s *Store, _ *User, v *View) error {
-			s.cfg.LogLimit = 1
+			s.vol.Config.LogLimit = 1
 			for range 1000 { // a log longer than half the snapshot
 				check(t, v.mb.tidy(t.Context(), 0))
 				deliver(t, s, Delivery{Content: message("x")})
@@ -149,7 +149,7 @@ func TestAPanicLeavesNoLock(t *testing.T) {
 // goesOn uses the mailboxes from another process and from this one, and ends
 // the session.
 func goesOn(t *testing.T, s *Store, u *User, v *View) error {
-	other := openStore(t, s.root)
+	other := openStore(t, s.vol.Root)
 	for _, st := range []*Store{other, s} {
 		for _, folder := range []string{"INBOX", "B", "Archive"} {
 			if err := st.Deliver(t.Context(), alice(), &Delivery{Folder: folder, Content: message("next")}); err != nil {

@@ -109,7 +109,7 @@ func TestDeliveriesTakeTheirRoomFirst(t *testing.T) {
 			t.Errorf("what had taken its room: %v", err)
 		}
 	}
-	s.release(mb)
+	s.put(mb)
 	check(t, u.Close())
 	check(t, s.Close())
 }
@@ -148,10 +148,10 @@ func TestReservedRoomIsForItsMessage(t *testing.T) {
 	s.Release(acc, "B")
 	s.Release(acc, "A")
 	check(t, s.Reserve(t.Context(), acc, "C", size))
-	if used, err := s.Usage(t.Context(), acc); err != nil || used != (Usage{size, 1}) {
+	if used, err := s.Usage(t.Context(), acc); err != nil || used != (Usage{Bytes: size, Messages: 1}) {
 		t.Errorf("%+v %v", used, err)
 	}
-	now.Advance(s.cfg.ReservationTime - 1)
+	now.Advance(s.vol.Config.ReservationTime - 1)
 	s.background(t.Context())
 	full("C may still come", s.Reserve(t.Context(), acc, "D", size))
 	now.Advance(1)
@@ -228,10 +228,10 @@ func filesRemovedByHand(t *testing.T, usageFirst bool) {
 	}
 	expect := func(what string, messages int64) {
 		t.Helper()
-		now.Advance(s.cfg.SyncInterval)
+		now.Advance(s.vol.Config.SyncInterval)
 		used := func() {
 			t.Helper()
-			if used, err := s.Usage(t.Context(), acc); err != nil || used != (Usage{messages * size, messages}) {
+			if used, err := s.Usage(t.Context(), acc); err != nil || used != (Usage{Bytes: messages * size, Messages: messages}) {
 				t.Errorf("%s: %+v %v", what, used, err)
 			}
 		}
@@ -319,7 +319,7 @@ func TestUsageSurvivesAKill(t *testing.T) {
 	if err := s.Fits(t.Context(), acc, size); !errors.Is(err, ErrOverQuota) {
 		t.Errorf("what is there is not counted: %v", err)
 	}
-	if used, err := s.Usage(t.Context(), acc); err != nil || used != (Usage{7 * size, 7}) {
+	if used, err := s.Usage(t.Context(), acc); err != nil || used != (Usage{Bytes: 7 * size, Messages: 7}) {
 		t.Errorf("%+v %v", used, err)
 	}
 	check(t, s.Close())
@@ -347,9 +347,9 @@ func TestACountMeetsDeliveries(t *testing.T) {
 			t.Error(err)
 			return
 		}
-		defer s.releaseAccount(a)
+		defer s.putAccount(a)
 		for range 50 {
-			if _, err := a.countUsage(t.Context()); err != nil {
+			if _, err := a.Quota.Count(t.Context()); err != nil {
 				t.Error(err)
 			}
 		}
@@ -357,13 +357,11 @@ func TestACountMeetsDeliveries(t *testing.T) {
 	all.Wait()
 	a, err := s.acquire(acc)
 	check(t, err)
-	defer s.releaseAccount(a)
+	defer s.putAccount(a)
 	// What a count could not settle the next look does.
-	a.usage.mu.Lock()
-	a.usage.looked = time.Time{}
-	a.usage.mu.Unlock()
-	check(t, a.look(t.Context()))
-	if used, err := a.used(t.Context()); err != nil || used != (Usage{100 * size, 100}) {
+	s.vol.Config.SyncInterval = 0
+	check(t, a.Quota.Look(t.Context()))
+	if used, err := a.Quota.Used(t.Context()); err != nil || used != (Usage{Bytes: 100 * size, Messages: 100}) {
 		t.Errorf("%+v %v", used, err)
 	}
 	check(t, s.Close())

@@ -5,73 +5,66 @@ import (
 	"errors"
 	"path/filepath"
 	"slices"
+	"time"
 
-	"toastmaster/internal/journal"
+	"toastmaster/internal/envelope"
 	"toastmaster/mailstore/index"
 	"toastmaster/mailstore/maildir"
+	"toastmaster/mailstore/recovery"
+	"toastmaster/mailstore/volume"
 )
 
-// redoing says how an operation of before a crash is done again.
-type redoing struct {
-	// undo: it was taken back; what the disk has of it is removed.
-	undo bool
-	// toLeaves: the other folder left afterwards, with what was put there.
-	toLeaves bool
-	// left and toLeft: some other journal says that the folder has left. What
-	// is there counts only if it is the same one.
-	left, toLeft bool
-}
-
-// redo does an operation on messages again, as far as it is not done.
-func (s *Store) redo(ctx context.Context, r *storedRecord, x redoing) (did int, err error) {
+// Repeat does an operation on messages again, as far as it is not done.
+func (h hands) Repeat(ctx context.Context, r *recovery.Record, x recovery.Repetition) (did int, err error) {
+	s := h.s
 	// Without its home there is no account; nor is one made for it.
-	there, err := s.isMaildir(filepath.Join(s.root, r.home, r.dir))
+	there, err := s.vol.IsMaildir(filepath.Join(s.vol.Root, r.Home, r.Dir))
 	if err != nil || !there {
 		return 0, err
 	}
-	acct, err := s.acquire(Account{Home: r.home})
+	acct, err := s.acquire(Account{Home: r.Home})
 	if err != nil {
 		return 0, err
 	}
-	defer s.releaseAccount(acct)
-	from, err := acct.openDir(ctx, r.dir)
+	defer s.putAccount(acct)
+	from, err := acct.openDir(ctx, r.Dir)
 	if err != nil {
 		return 0, err
 	}
-	defer s.release(from)
-	if r.kind == kindExpunged || x.toLeaves {
+	defer s.put(from)
+	if r.Kind == recovery.Expunged || x.ToLeaves {
 		return from.redoExpunge(ctx, r, x)
 	}
-	if x.toLeft {
-		if there, err := s.isMaildir(filepath.Join(s.root, r.home, r.to)); err != nil {
+	if x.ToLeft {
+		if there, err := s.vol.IsMaildir(filepath.Join(s.vol.Root, r.Home, r.To)); err != nil {
 			return 0, err
 		} else if !there {
 			return from.redoExpunge(ctx, r, x)
 		}
 	}
-	if err := acct.ensureFolder(r.to); err != nil {
+	if err := acct.EnsureFolder(r.To); err != nil {
 		return 0, err
 	}
-	to, err := acct.openDir(ctx, r.to)
+	to, err := acct.openDir(ctx, r.To)
 	if err != nil {
 		return 0, err
 	}
-	defer s.release(to)
+	defer s.put(to)
 	err = lockedBoth(ctx, from, to, func() (err error) {
 		switch {
-		case x.left && r.kind == kindMoved && from.st.UIDValidity != r.validity:
+		case x.Left && r.Kind == recovery.Moved && from.st.UIDValidity != r.Validity:
 			return nil
-		case x.toLeft && to.st.UIDValidity != r.toVal:
+		case x.ToLeft && to.st.UIDValidity != r.ToValidity:
 			did, err = from.redoExpungeLocked(r, x)
 			return err
 		}
-		did, err = redoTransfer(ctx, from, to, r, x.undo)
+		did, err = redoTransfer(ctx, from, to, r, x.Undo)
 		return err
 	})
 	return did, err
 }
 
-func (mb *mailbox) redoExpunge(ctx context.Context, r *storedRecord, x redoing) (did int, err error) {
+func (mb *mailbox) redoExpunge(ctx context.Context, r *recovery.Record, x recovery.Repetition) (did int, err error) {
 	err = mb.locked(ctx, func() (err error) {
 		did, err = mb.redoExpungeLocked(r, x)
 		return err
@@ -80,8 +73,8 @@ func (mb *mailbox) redoExpunge(ctx context.Context, r *storedRecord, x redoing) 
 }
 
 // redoExpungeLocked removes what was expunged, or moved to where it is no more.
-func (mb *mailbox) redoExpungeLocked(r *storedRecord, x redoing) (did int, err error) {
-	if r.kind == kindCopied || x.undo || x.left && mb.st.UIDValidity != r.validity {
+func (mb *mailbox) redoExpungeLocked(r *recovery.Record, x recovery.Repetition) (did int, err error) {
+	if r.Kind == recovery.Copied || x.Undo || x.Left && mb.st.UIDValidity != r.Validity {
 		return 0, nil
 	}
 	here, err := mb.places()
@@ -91,8 +84,8 @@ func (mb *mailbox) redoExpungeLocked(r *storedRecord, x redoing) (did int, err e
 	if err := mb.bringToMind(r); err != nil {
 		return 0, err
 	}
-	for _, it := range r.items {
-		p, ok := here[it.name]
+	for _, it := range r.Items {
+		p, ok := here[it.Name]
 		if !ok {
 			continue
 		}
@@ -101,7 +94,7 @@ func (mb *mailbox) redoExpungeLocked(r *storedRecord, x redoing) (did int, err e
 		}
 		did++
 	}
-	mb.wrote = mb.store().points.note()
+	mb.wrote = mb.vol.Points.Note()
 	mb.forget()
 	return did, nil
 }
@@ -114,10 +107,10 @@ func (mb *mailbox) places() (map[string]place, error) {
 
 // bringToMind logs that the messages of a record were removed here, also those
 // that the index never heard of: their deliveries may be repeated.
-func (mb *mailbox) bringToMind(r *storedRecord) error {
-	wanted := make(map[string]uint32, len(r.items))
-	for _, it := range r.items {
-		wanted[it.name] = it.uid
+func (mb *mailbox) bringToMind(r *recovery.Record) error {
+	wanted := make(map[string]uint32, len(r.Items))
+	for _, it := range r.Items {
+		wanted[it.Name] = it.UID
 	}
 	for i := range mb.st.Expunged {
 		if e := &mb.st.Expunged[i]; !e.Vanished {
@@ -132,34 +125,34 @@ func (mb *mailbox) bringToMind(r *storedRecord) error {
 		}
 	}
 	next, modSeq := mb.st.UIDNext, mb.st.ModSeq+1
-	for _, it := range r.items {
-		if _, ok := wanted[it.name]; !ok {
+	for _, it := range r.Items {
+		if _, ok := wanted[it.Name]; !ok {
 			continue
 		}
-		uid := it.uid
-		if r.validity != mb.st.UIDValidity || mb.st.Get(uid) != nil {
+		uid := it.UID
+		if r.Validity != mb.st.UIDValidity || mb.st.Get(uid) != nil {
 			uid = next
 		}
 		next = max(next, uid+1)
-		mb.batch.Add(&index.Message{UID: uid, ModSeq: modSeq, Name: it.name, InNew: true})
+		mb.batch.Add(&index.Message{UID: uid, ModSeq: modSeq, Name: it.Name, InNew: true})
 		uids = append(uids, uid)
 	}
 	if len(uids) == 0 {
 		return nil
 	}
 	slices.Sort(uids)
-	if uids = slices.Compact(uids); r.kind == kindMoved {
+	if uids = slices.Compact(uids); r.Kind == recovery.Moved {
 		mb.batch.Moved(uids, modSeq, mb.now().Unix())
 	} else {
 		mb.batch.Expunge(uids, modSeq, mb.now().Unix(), false)
 	}
-	mb.goneGen++
+	mb.setGen++
 	return mb.commit(nil)
 }
 
 // redoTransfer copies or moves what is not in its place yet, or takes that
 // back. Both mailboxes are locked.
-func redoTransfer(ctx context.Context, from, to *mailbox, r *storedRecord, undo bool) (did int, err error) {
+func redoTransfer(ctx context.Context, from, to *mailbox, r *recovery.Record, undo bool) (did int, err error) {
 	here, err := from.places()
 	if err != nil {
 		return 0, err
@@ -169,24 +162,24 @@ func redoTransfer(ctx context.Context, from, to *mailbox, r *storedRecord, undo 
 		return 0, err
 	}
 	removed := to.removedNames()
-	for i := range r.items {
-		it := &r.items[i]
-		src, inFrom := here[it.name]
-		dst, inTo := there[it.newName]
+	for i := range r.Items {
+		it := &r.Items[i]
+		src, inFrom := here[it.Name]
+		dst, inTo := there[it.NewName]
 		done := true
 		switch {
 		case undo && !inTo, !undo && !inFrom:
 			done = false
-		case undo && r.kind == kindMoved && !inFrom:
-			err = from.store().fs.Rename(filepath.Join(to.path, dst.file), filepath.Join(from.path, from.fileOf(it)))
+		case undo && r.Kind == recovery.Moved && !inFrom:
+			err = from.store().vol.FS.Rename(filepath.Join(to.path, dst.file), filepath.Join(from.path, from.fileOf(it)))
 		case undo:
 			err = to.unlink(dst.file)
-		case inTo && r.kind == kindMoved:
+		case inTo && r.Kind == recovery.Moved:
 			err = from.unlink(src.file)
-		case inTo || r.kind == kindCopied && removed[it.newName]:
+		case inTo || r.Kind == recovery.Copied && removed[it.NewName]:
 			done = false
 		default:
-			err = to.receiveAgain(filepath.Join(from.path, src.file), it, r.kind == kindMoved)
+			err = to.receiveAgain(filepath.Join(from.path, src.file), it, r.Kind == recovery.Moved)
 		}
 		if err != nil {
 			return did, err
@@ -195,7 +188,7 @@ func redoTransfer(ctx context.Context, from, to *mailbox, r *storedRecord, undo 
 			did++
 		}
 	}
-	if r.kind == kindMoved && !undo {
+	if r.Kind == recovery.Moved && !undo {
 		if err := from.bringToMind(r); err != nil {
 			return did, err
 		}
@@ -203,7 +196,7 @@ func redoTransfer(ctx context.Context, from, to *mailbox, r *storedRecord, undo 
 	if did == 0 {
 		return 0, nil
 	}
-	from.wrote = from.store().points.note()
+	from.wrote = from.store().vol.Points.Note()
 	if err := errors.Join(from.compare(ctx, true), to.compare(ctx, true)); err != nil || undo {
 		return did, err
 	}
@@ -222,44 +215,44 @@ func (mb *mailbox) removedNames() map[string]bool {
 }
 
 // fileOf is the file that a message had, or nearly.
-func (mb *mailbox) fileOf(it *item) string {
+func (mb *mailbox) fileOf(it *recovery.Item) string {
 	for _, m := range mb.st.Messages {
-		if m.Name == it.name {
+		if m.Name == it.Name {
 			return m.File()
 		}
 	}
-	flags := it.flags &^ maildir.Keywords
-	return (&index.Message{Name: it.name, Flags: flags, InNew: flags == 0}).File()
+	flags := it.Flags &^ maildir.Keywords
+	return (&index.Message{Name: it.Name, Flags: flags, InNew: flags == 0}).File()
 }
 
 // receiveAgain gives a file the name that it has here.
-func (mb *mailbox) receiveAgain(file string, it *item, move bool) error {
+func (mb *mailbox) receiveAgain(file string, it *recovery.Item, move bool) error {
 	marks, err := mb.marksAgain(it)
 	if err != nil {
 		return err
 	}
-	m := &index.Message{Name: it.newName}
-	setPlace(m, index.Rare{Odd: it.rest != "", Rest: it.rest}, marks)
+	m := &index.Message{Name: it.NewName}
+	setPlace(m, index.Rare{Odd: it.Rest != "", Rest: it.Rest}, marks)
 	name := filepath.Join(mb.path, m.File())
 	if move {
-		return mb.store().fs.Rename(file, name)
+		return mb.vol.FS.Rename(file, name)
 	}
 	return mb.store().linkOrCopy(file, name, mb.path)
 }
 
 // marksAgain are the marks that a message of a record has here.
-func (mb *mailbox) marksAgain(it *item) (index.Marks, error) {
-	marks, err := mb.flagBits(it.keywords, makeMissing)
-	return marks.Or(index.Marks{Flags: it.flags &^ maildir.Keywords}), err
+func (mb *mailbox) marksAgain(it *recovery.Item) (index.Marks, error) {
+	marks, err := mb.flagBits(it.Keywords, makeMissing)
+	return marks.Or(index.Marks{Flags: it.Flags &^ maildir.Keywords}), err
 }
 
 // bringKeywords logs the keywords without a letter, of which the file that was
 // found says nothing.
-func (mb *mailbox) bringKeywords(r *storedRecord) error {
-	byName := map[string]*item{}
-	for i := range r.items {
-		if it := &r.items[i]; len(it.keywords) > 0 {
-			byName[it.newName] = it
+func (mb *mailbox) bringKeywords(r *recovery.Record) error {
+	byName := map[string]*recovery.Item{}
+	for i := range r.Items {
+		if it := &r.Items[i]; len(it.Keywords) > 0 {
+			byName[it.NewName] = it
 		}
 	}
 	if len(byName) == 0 {
@@ -282,107 +275,169 @@ func (mb *mailbox) bringKeywords(r *storedRecord) error {
 	return mb.commitQuietly()
 }
 
-// redoDelete removes a mailbox that was being deleted.
-func (s *Store) redoDelete(ctx context.Context, r *storedRecord) (did int, err error) {
-	path := filepath.Join(s.root, r.home, r.dir)
-	if there, err := s.isMaildir(path); err != nil || !there || r.dir == "" {
+// Delete removes a mailbox that was being deleted.
+func (h hands) Delete(ctx context.Context, r *recovery.Record) (did int, err error) {
+	s := h.s
+	path := filepath.Join(s.vol.Root, r.Home, r.Dir)
+	if there, err := s.vol.IsMaildir(path); err != nil || !there || r.Dir == "" {
 		return 0, err
 	}
-	acct, err := s.acquire(Account{Home: r.home})
+	acct, err := s.acquire(Account{Home: r.Home})
 	if err != nil {
 		return 0, err
 	}
-	defer s.releaseAccount(acct)
-	mb, err := acct.openDir(ctx, r.dir)
+	defer s.putAccount(acct)
+	mb, err := acct.openDir(ctx, r.Dir)
 	if err != nil {
 		return 0, err
 	}
-	defer s.release(mb)
+	defer s.put(mb)
 	aside := ""
 	err = mb.locked(ctx, func() (err error) {
-		if mb.st.UIDValidity != r.validity {
+		if mb.st.UIDValidity != r.Validity {
 			return nil // another one of that name
 		}
-		if aside, err = acct.moveAside(mb.path); err == nil {
+		if aside, err = acct.MoveAside(mb.path); err == nil {
 			mb.bury()
-			err = s.fs.SyncDir(acct.home)
+			err = s.vol.FS.SyncDir(acct.home)
 		}
 		return err
 	})
 	if err != nil || aside == "" {
 		return 0, err
 	}
-	return 1, removeAll(s.fs, aside)
+	return 1, volume.RemoveAll(s.vol.FS, aside)
 }
 
-// redoRename gives the folders that still have their old names the new ones, and
-// notes that in the journal: the next start must not look for what came before
-// under the old names, nor rename what has got one of them since.
-func (s *Store) redoRename(ctx context.Context, j *journal.Journal, r *storedRecord) (moved []string, err error) {
-	if there, err := s.isMaildir(filepath.Join(s.root, r.home)); err != nil || !there {
-		return nil, err
+// Rename gives the folders that still have their old names the new ones.
+func (h hands) Rename(ctx context.Context, r *recovery.Record, leave func(recovery.Departure) error) (moved []string, over bool, err error) {
+	s := h.s
+	if there, err := s.vol.IsMaildir(filepath.Join(s.vol.Root, r.Home)); err != nil || !there {
+		return nil, false, err
 	}
-	acct, err := s.acquire(Account{Home: r.home})
+	acct, err := s.acquire(Account{Home: r.Home})
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	defer s.releaseAccount(acct)
-	if err := acct.lock(); err != nil {
-		return nil, err
+	defer s.putAccount(acct)
+	if err := acct.Lock(); err != nil {
+		return nil, false, err
 	}
-	defer acct.mu.Unlock()
-	moves, err := acct.moves(r.dir, r.to)
+	defer acct.Unlock()
+	moves, err := acct.moves(r.Dir, r.To)
 	switch {
 	case errors.Is(err, ErrNotFound), errors.Is(err, ErrExists):
-		return nil, noteDone(ctx, j, appendUndone(r.operation))
+		return nil, true, nil
 	case err != nil:
-		return nil, err
+		return nil, false, err
 	}
 	for _, m := range moves {
-		if err := acct.redoRenameFolder(ctx, j, m[0], m[1]); err != nil {
-			return moved, err
+		if err := acct.redoRenameFolder(ctx, leave, m[0], m[1]); err != nil {
+			return moved, false, err
 		}
 		moved = append(moved, m[0])
 	}
-	if err := s.fs.SyncDir(acct.home); err != nil {
-		return moved, err
+	if err := s.vol.FS.SyncDir(acct.home); err != nil {
+		return moved, false, err
 	}
-	from, okFrom := maildir.FolderName(r.dir, s.sep)
-	to, okTo := maildir.FolderName(r.to, s.sep)
+	from, okFrom := maildir.FolderName(r.Dir, s.vol.Separator)
+	to, okTo := maildir.FolderName(r.To, s.vol.Separator)
 	if okFrom && okTo {
-		err = acct.moveSpecialUse(from, to)
+		err = acct.MoveSpecialUse(from, to)
 	}
-	return moved, errors.Join(err, noteDone(ctx, j, appendUndone(r.operation)))
+	return moved, true, err
 }
 
-func noteDone(ctx context.Context, j *journal.Journal, record []byte) error {
-	if err := j.AppendLazy(record); err != nil {
-		return err
-	}
-	return j.Flush(ctx)
-}
-
-func (a *account) redoRenameFolder(ctx context.Context, j *journal.Journal, from, to string) error {
+func (a *heldAccount) redoRenameFolder(ctx context.Context, leave func(recovery.Departure) error, from, to string) error {
 	mb, err := a.openDir(ctx, from)
 	if err != nil {
 		if errors.Is(err, ErrNotFound) {
-			return a.store.fs.Rename(filepath.Join(a.home, from), filepath.Join(a.home, to))
+			return a.vol.FS.Rename(filepath.Join(a.home, from), filepath.Join(a.home, to))
 		}
 		return err
 	}
-	defer a.store.release(mb)
+	defer a.store.put(mb)
 	return mb.locked(ctx, func() error {
 		if err := mb.writeUIDList(); err != nil {
 			return err
 		}
-		b := appendDeparture(departure{folder: folder{a.relHome(), from}, validity: mb.st.UIDValidity})
-		if err := noteDone(ctx, j, b); err != nil {
+		if err := leave(recovery.Departure{Folder: recovery.Folder{Home: a.records.Home(), Dir: from}, Validity: mb.st.UIDValidity}); err != nil {
 			return err
 		}
-		if err := a.store.fs.Rename(mb.path, filepath.Join(a.home, to)); err != nil {
+		if err := a.vol.FS.Rename(mb.path, filepath.Join(a.home, to)); err != nil {
 			return err
 		}
 		mb.bury()
 		return nil
 	})
+}
+
+// hands are recovery.Hands: what a start does again, in accounts and mailboxes.
+type hands struct{ s *Store }
+
+// Restore puts a message where it belongs.
+func (h hands) Restore(ctx context.Context, r *recovery.Record, left bool, content func() ([]byte, error)) (int, error) {
+	s := h.s
+	if left {
+		there, err := s.vol.IsMaildir(filepath.Join(s.vol.Root, r.Home, r.Dir))
+		if err != nil || !there {
+			return 0, err
+		}
+	}
+	acct, err := s.acquire(Account{Home: r.Home})
+	if err != nil {
+		return 0, err
+	}
+	defer s.putAccount(acct)
+	if err := acct.EnsureFolder(r.Dir); err != nil {
+		return 0, err
+	}
+	mb, err := acct.openDir(ctx, r.Dir)
+	if err != nil {
+		return 0, err
+	}
+	defer s.put(mb)
+	var whole []byte
+	if r.HasContent {
+		if whole, err = content(); err != nil {
+			return 0, err
+		}
+	}
+	date := time.Unix(r.Date, 0).In(time.FixedZone("", int(r.Zone)*60))
+	d := &Delivery{Date: date, Content: envelope.Memory(whole), Flags: append(imapFlags(r.Flags), r.Keywords...)}
+	did := 0
+	defer acct.Quota.Distrust()
+	err = mb.locked(ctx, func() (err error) {
+		if left && mb.st.UIDValidity != r.Validity {
+			return nil
+		}
+		restored, err := mb.restoreLocked(ctx, r, d)
+		if restored {
+			did = 1
+		}
+		return err
+	})
+	return did, err
+}
+
+func (mb *mailbox) restoreLocked(ctx context.Context, r *recovery.Record, d *Delivery) (bool, error) {
+	if !r.HasContent {
+		// Its file was synced with its name: what is missing was removed.
+		return false, mb.compare(ctx, true)
+	}
+	known, err := mb.deliveredLocked(ctx, d, func(name string) bool { return name == r.Name })
+	if err != nil || known {
+		return false, err
+	}
+	in, err := mb.store().prepare(mb, d)
+	if err != nil {
+		return false, err
+	}
+	defer in.close()
+	in.msg.Name = r.Name
+	if r.Validity == mb.st.UIDValidity && mb.st.Get(r.UID) == nil {
+		in.msg.UID = r.UID
+	}
+	_, err = mb.link(d, in)
+	return true, err
 }

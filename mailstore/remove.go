@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"toastmaster/internal/vfs"
+	"toastmaster/mailstore/volume"
 )
 
 // HasAccount says whether an account's folder is there.
@@ -18,7 +18,7 @@ func (s *Store) HasAccount(acc Account) (bool, error) {
 		return false, err
 	}
 	there, err := s.accountAt(home)
-	return there, storeError(err)
+	return there, volume.Err(err)
 }
 
 // RemoveAccount deletes all mail of an account. Its views get ErrGone, and
@@ -29,24 +29,24 @@ func (s *Store) RemoveAccount(ctx context.Context, acc Account) error {
 	if err != nil {
 		return err
 	}
-	if err := s.realHome(home); err != nil {
+	if err := s.vol.RealHome(home); err != nil {
 		return err
 	}
 	// From here on mail that was on its way makes nothing; what came before has
 	// the account in use.
 	s.mu.Lock()
-	s.removed.note(home, s.clock.Now())
+	s.removed.note(home, s.vol.Clock.Now())
 	used := s.accounts[home] != nil
 	s.mu.Unlock()
-	if err := s.abandon(ctx, home); err != nil {
-		return storeError(err)
+	if err := s.journal.Abandon(ctx, filepath.Clean(acc.Home)); err != nil {
+		return volume.Err(err)
 	}
 	there, err := s.accountAt(home)
 	if err != nil {
-		return storeError(err)
+		return volume.Err(err)
 	}
 	if !there && !used {
-		return storeError(s.removeParents(home)) // a crash may have left them
+		return volume.Err(s.removeParents(home)) // a crash may have left them
 	}
 	acc.Asked = time.Time{}
 	a, err := s.acquire(acc)
@@ -56,60 +56,52 @@ func (s *Store) RemoveAccount(ctx context.Context, acc Account) error {
 	if err != nil {
 		return err
 	}
-	defer s.releaseAccount(a)
-	if err := a.lock(); err != nil {
+	defer s.putAccount(a)
+	if err := a.Lock(); err != nil {
 		return nil // by somebody else, just now
 	}
-	defer a.mu.Unlock()
+	defer a.Unlock()
 	aside, boxes, err := a.leave(ctx)
 	if err != nil {
-		return storeError(err)
+		return volume.Err(err)
 	}
 	for _, mb := range boxes {
 		mb.leaves()
-		s.release(mb)
+		s.put(mb)
 	}
 	s.mu.Lock()
 	if s.accounts[home] == a {
 		delete(s.accounts, home)
 	}
 	s.mu.Unlock()
-	return storeError(cmp.Or(removeAll(s.fs, aside), s.removeParents(home)))
+	return volume.Err(cmp.Or(volume.RemoveAll(s.vol.FS, aside), s.removeParents(home)))
 }
 
-// leave is mailbox.leave for all of an account; a.mu is held. The UIDVALIDITY of
-// a folder that is not open is not known without a scan, so only the order in
-// our own journal tells. The mailboxes are those that are open, one more use
-// of each.
-func (a *account) leave(ctx context.Context) (aside string, boxes []*mailbox, err error) {
+// leave takes an account away; a.mu is held. The mailboxes are those that are
+// open, one more use of each.
+func (a *heldAccount) leave(ctx context.Context) (aside string, boxes []*mailbox, err error) {
+	err = a.records.LeaveAll(ctx, a.Dirs, func() (err error) {
+		if aside, err = a.MoveAside(a.home); err != nil {
+			return err
+		}
+		a.vol.Points.Note()
+		if err := a.vol.FS.SyncDir(filepath.Dir(a.home)); err != nil {
+			a.vol.Log.Warn("an account that was removed may come back after a power cut", "path", a.home, "cause", err)
+		}
+		boxes = a.end()
+		return nil
+	})
+	return aside, boxes, err
+}
+
+// end is the end of an account in memory.
+func (a *heldAccount) end() (boxes []*mailbox) {
 	s := a.store
-	a.journaling.Lock()
-	defer a.journaling.Unlock()
-	names, err := a.names()
-	if err != nil {
-		return "", nil, err
-	}
-	for _, name := range names {
-		dir, err := a.folderDir(name)
-		if err != nil {
-			return "", nil, err
-		}
-		if err := s.appendGone(ctx, departure{folder: folder{a.relHome(), dir}}); err != nil {
-			return "", nil, err
-		}
-	}
-	if aside, err = a.moveAside(a.home); err != nil {
-		return "", nil, err
-	}
-	s.points.note()
-	if err := s.fs.SyncDir(filepath.Dir(a.home)); err != nil {
-		s.log.Warn("an account that was removed may come back after a power cut", "path", a.home, "cause", err)
-	}
 	// From here on nobody opens a mailbox of a; those that are open are
 	// buried, and only then may the account be made anew.
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	a.gone.Store(true)
+	a.records.Remove()
 	for _, mb := range s.boxes {
 		if mb.acct == a {
 			mb.refs++
@@ -117,56 +109,29 @@ func (a *account) leave(ctx context.Context) (aside string, boxes []*mailbox, er
 			boxes = append(boxes, mb)
 		}
 	}
-	return aside, boxes, nil
+	return boxes
 }
 
 // removeParents removes the folders between a home that is gone and the root
 // that nothing is left in: those of the last account of a domain. Each is
 // durably gone before the next.
 func (s *Store) removeParents(home string) error {
-	s.parents.Lock()
-	defer s.parents.Unlock()
-	root := filepath.Clean(s.root)
+	s.vol.Parents.Lock()
+	defer s.vol.Parents.Unlock()
+	root := filepath.Clean(s.vol.Root)
 	for dir := filepath.Dir(home); dir != root; dir = filepath.Dir(dir) {
-		err := s.fs.Remove(dir)
+		err := s.vol.FS.Remove(dir)
 		switch {
 		case errors.Is(err, fs.ErrExist): // not empty
 			return nil
 		case errors.Is(err, fs.ErrNotExist):
 			continue
 		case err == nil:
-			err = s.fs.SyncDir(filepath.Dir(dir))
+			err = s.vol.FS.SyncDir(filepath.Dir(dir))
 		}
 		if err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// removeAll removes a tree. A symbolic link goes without what it leads to.
-func removeAll(fsys vfs.FS, name string) error {
-	info, err := fsys.Lstat(name)
-	if err == nil && info.Mode()&fs.ModeSymlink != 0 {
-		return fsys.Remove(name)
-	}
-	entries, err := fsys.ReadDir(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		child := filepath.Join(name, e.Name())
-		if e.IsDir() {
-			err = removeAll(fsys, child)
-		} else {
-			err = fsys.Remove(child)
-		}
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-	}
-	return fsys.Remove(name)
 }

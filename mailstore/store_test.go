@@ -15,6 +15,7 @@ import (
 	"toastmaster/internal/envelope"
 	"toastmaster/internal/msglog"
 	"toastmaster/internal/vfs"
+	"toastmaster/mailstore/volume"
 )
 
 func options(root string) Options {
@@ -91,11 +92,11 @@ func update(t testing.TB, v *View, expunge bool) Update {
 }
 
 // updateUntil updates until others' changes are seen: a change in the same
-// tick of the file system's clock as our last look takes until the next.
+// volume.Tick of the file system's clock as our last look takes until the next.
 func updateUntil(t testing.TB, v *View, expunge bool, ok func(Update) bool) {
 	t.Helper()
 	var got Update
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(tick / 10) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(volume.Tick / 10) {
 		if got = update(t, v, expunge); ok(got) {
 			return
 		}
@@ -185,7 +186,7 @@ func TestOtherProgramsChanges(t *testing.T) {
 	v := openView(t, u, "inbox")
 	home := filepath.Join(root, alice().Home)
 	check(t, os.WriteFile(filepath.Join(home, "new", "1000000000.M1P1.mutt"), message("three"), 0o600))
-	// A change in the same tick as our own is seen one tick later.
+	// A change in the same volume.Tick as our own is seen one volume.Tick later.
 	updateUntil(t, v, true, func(got Update) bool { return got.Exists == 3 })
 	if got := readAllOf(t, v, 3); got != string(message("three")) {
 		t.Fatal(got)

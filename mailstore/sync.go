@@ -8,18 +8,16 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
+	"syscall"
 	"time"
 
 	"toastmaster/internal/spool"
 	"toastmaster/mailstore/index"
 	"toastmaster/mailstore/maildir"
 	"toastmaster/mailstore/packed"
+	"toastmaster/mailstore/volume"
 )
-
-// tick is more than the coarsest step of a file system's clock that we allow
-// for (ext4 and xfs use the kernel's tick, 1 to 10 ms). A directory whose
-// mtime is younger than that may have changed again with the same mtime.
-const tick = 100 * time.Millisecond
 
 // ahead is how far the clock of whoever changes a directory may be ahead of ours.
 const ahead = time.Minute
@@ -40,10 +38,10 @@ type syncState struct {
 // mtime is that of new or cur, which is made again if somebody removed it.
 func (mb *mailbox) mtime(sub string) (int64, error) {
 	name := filepath.Join(mb.path, sub)
-	info, err := mb.store().fs.Stat(name)
+	info, err := mb.vol.FS.Stat(name)
 	if err != nil {
-		if err = mb.store().mend(mb.path, err); err == nil {
-			info, err = mb.store().fs.Stat(name)
+		if err = mb.vol.Mend(mb.path, err); err == nil {
+			info, err = mb.vol.FS.Stat(name)
 		}
 	}
 	if err != nil {
@@ -80,11 +78,11 @@ func (mb *mailbox) refreshLocked(ctx context.Context) error {
 		return nil
 	}
 	if err != nil {
-		return storeError(err)
+		return volume.Err(err)
 	}
 	grown, err := mb.log.Grown()
 	if err != nil {
-		return storeError(err)
+		return volume.Err(err)
 	}
 	scanNew, scanCur := mb.stale(n, c)
 	if !grown && !scanNew && !scanCur {
@@ -95,29 +93,7 @@ func (mb *mailbox) refreshLocked(ctx context.Context) error {
 	if age := mb.now().Sub(mb.sync.lastScan); !grown && age >= 0 && age < 20*mb.sync.scanTook {
 		return nil
 	}
-	return storeError(mb.flocked(ctx, func() error { return mb.compare(ctx, false) }))
-}
-
-// leaves is bury for who does not hold mb.mu.
-func (mb *mailbox) leaves() {
-	mb.mu.Lock()
-	defer mb.mu.Unlock()
-	mb.bury()
-}
-
-// bury ends the life of a mailbox whose folder is gone, or is another one's.
-func (mb *mailbox) bury() {
-	mb.dead = true
-	mb.over.Store(true)
-	mb.goneGen++
-	mb.touched(nil)
-	s := mb.store()
-	s.mu.Lock()
-	if s.boxes[mb.path] == mb {
-		delete(s.boxes, mb.path)
-		s.unidle(mb)
-	}
-	s.mu.Unlock()
+	return volume.Err(mb.flocked(ctx, func() error { return mb.compare(ctx, false) }))
 }
 
 // stale says which directories must be read.
@@ -167,9 +143,9 @@ func (mb *mailbox) compare(ctx context.Context, rebuild bool) error {
 		return err
 	}
 	// The new messages wait for room; what is known can be read, and deleted.
-	mb.store().log.Warn("the disk is full, new messages are not shown yet", "path", mb.path, "messages", len(d.at), "cause", err)
+	mb.vol.Log.Warn("the disk is full, new messages are not shown yet", "path", mb.path, "messages", len(d.at), "cause", err)
 	d.at = nil
-	mb.acct.forgetUsage()
+	mb.acct.Quota.Forget()
 	if err := mb.merge(ctx, d, rebuild); err != nil {
 		return err
 	}
@@ -184,8 +160,8 @@ func (mb *mailbox) stamp(d *difference, n, c int64) {
 	young := func(mtime int64) (index.Stamp, time.Time) {
 		// One that lies far ahead is of a clock that was wrong: what changes
 		// now gets another.
-		if age := now.Sub(time.Unix(0, mtime)); age < tick && age > -ahead {
-			return index.Stamp{MTime: mtime, Racy: true}, now.Add(tick)
+		if age := now.Sub(time.Unix(0, mtime)); age < volume.Tick && age > -ahead {
+			return index.Stamp{MTime: mtime, Racy: true}, now.Add(volume.Tick)
 		}
 		return index.Stamp{MTime: mtime}, time.Time{}
 	}
@@ -197,7 +173,7 @@ func (mb *mailbox) stamp(d *difference, n, c int64) {
 		stampCur, mb.sync.curDue = young(c)
 	}
 	if mb.sync.unread {
-		due := now.Add(mb.store().cfg.VerifyInterval)
+		due := now.Add(mb.vol.Config.VerifyInterval)
 		mb.sync.newDue, mb.sync.curDue = earlier(mb.sync.newDue, due), earlier(mb.sync.curDue, due)
 		stampNew.Racy, stampCur.Racy = true, true // for who loads the index next
 	}
@@ -286,7 +262,7 @@ func (mb *mailbox) scan(scanNew, scanCur bool) (*difference, error) {
 }
 
 func (mb *mailbox) list(at map[string]place, sub string, inNew bool) error {
-	entries, err := mb.store().fs.ReadDir(filepath.Join(mb.path, sub))
+	entries, err := mb.vol.FS.ReadDir(filepath.Join(mb.path, sub))
 	if err != nil {
 		return err
 	}
@@ -351,8 +327,8 @@ func (mb *mailbox) merge(ctx context.Context, d *difference, rebuild bool) error
 			size += mb.st.Get(uid).Size
 		}
 		mb.batch.Expunge(d.missing, modSeq, mb.now().Unix(), true)
-		mb.goneGen++
-		mb.acct.addUsage(-size, -int64(len(d.missing)))
+		mb.setGen++
+		mb.acct.Quota.Add(-size, -int64(len(d.missing)))
 	}
 	if len(d.at) == 0 {
 		return nil
@@ -385,9 +361,9 @@ func (mb *mailbox) addFound(ctx context.Context, d *difference, modSeq uint64, r
 		return cmp.Or(cmp.Compare(maildir.Seconds(a.base), maildir.Seconds(b.base)), cmp.Compare(a.base, b.base))
 	})
 	next := mb.st.UIDNext
-	promised := mb.store().promised[mb.path]
+	promised := mb.promised()
 	for _, p := range promised {
-		next = max(next, p.uid+1) // the journal puts that message here next
+		next = max(next, p.UID+1) // the journal puts that message here next
 	}
 	var size, count int64
 	for _, f := range files {
@@ -398,7 +374,7 @@ func (mb *mailbox) addFound(ctx context.Context, d *difference, modSeq uint64, r
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // gone again
 		}
-		if odd(err) {
+		if volume.Odd(err) {
 			mb.unread(f.file, err)
 			continue
 		}
@@ -407,7 +383,7 @@ func (mb *mailbox) addFound(ctx context.Context, d *difference, modSeq uint64, r
 		}
 		m.UID, m.ModSeq = f.uid, modSeq
 		if p, ok := promised[f.base]; ok {
-			m.Date, m.Zone = p.date, p.zone
+			m.Date, m.Zone = p.Date, p.Zone
 		}
 		if m.UID == 0 {
 			m.UID = next
@@ -420,22 +396,22 @@ func (mb *mailbox) addFound(ctx context.Context, d *difference, modSeq uint64, r
 	if rebuild {
 		return nil // not new for the account, and usage is computed anyway
 	}
-	mb.acct.addUsage(size, count)
+	mb.acct.Quota.Add(size, count)
 	return nil
 }
 
 // examine opens a file we did not write: its date is its mtime, as Dovecot
 // has it; its sizes are in its name or must be counted.
 func (mb *mailbox) examine(ctx context.Context, f found) (*index.Message, error) {
-	file, err := openRegular(mb.store().fs, filepath.Join(mb.path, f.file), os.O_RDONLY)
+	file, err := volume.OpenRegular(mb.vol.FS, filepath.Join(mb.path, f.file), os.O_RDONLY)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
-	info := file.info
+	info := file.Info
 	stored, wire := maildir.Sizes(f.base)
 	if info.Size() == 0 && stored > 0 && mb.neverStored(f.base) {
-		return nil, &fs.PathError{Op: "read", Path: file.Name(), Err: errNeverStored}
+		return nil, &fs.PathError{Op: "read", Path: file.Name(), Err: volume.ErrNeverStored}
 	}
 	m := &index.Message{
 		Name: f.base, Flags: f.flags, InNew: f.inNew, HasInfo: f.hasInfo,
@@ -476,10 +452,10 @@ func (mb *mailbox) before(inNew, inCur bool) (o own, err error) {
 }
 
 // after logs the mtimes as known if they were known before. What others did
-// between the two calls, or in the same tick, cannot be seen in the mtime:
+// between the two calls, or in the same volume.Tick, cannot be seen in the mtime:
 // the directory is read again after verify_interval.
 func (mb *mailbox) after(o own) error {
-	due := mb.now().Add(mb.store().cfg.VerifyInterval)
+	due := mb.now().Add(mb.vol.Config.VerifyInterval)
 	stampNew, stampCur := mb.st.New, mb.st.Cur
 	if o.inNew && o.n == stampNew.MTime {
 		n, err := mb.mtime("new")
@@ -512,4 +488,123 @@ func earlier(a, b time.Time) time.Time {
 		return b
 	}
 	return a
+}
+
+// A Maildir that other programs and people had their hands in holds things that
+// are no message, and messages that cannot be read. They are left as they are,
+// said once in the log, and all else is served. Not taken: to refuse the
+// mailbox, because its owner can do nothing about it.
+
+// isFile says whether an entry of new or cur can be a message: a regular file,
+// or a symbolic link to one.
+func (mb *mailbox) isFile(sub string, e fs.DirEntry) bool {
+	path := filepath.Join(mb.path, sub, e.Name())
+	switch {
+	case e.Type().IsRegular():
+		return true
+	case e.Type()&fs.ModeSymlink != 0:
+		info, err := mb.vol.FS.Stat(path)
+		if err == nil && info.Mode().IsRegular() {
+			return true
+		}
+		mb.vol.SayOnce(path, "a symbolic link to no regular file", err)
+	case e.IsDir():
+		mb.vol.SayOnce(path, "a folder where messages lie", nil)
+	default:
+		mb.vol.SayOnce(path, volume.ErrNoFile.Error(), nil)
+	}
+	return false
+}
+
+// nameless says that a file cannot be a message under its name. One that begins
+// with a dot is hidden on purpose, by NFS for example.
+func (mb *mailbox) nameless(sub, name string) {
+	if !strings.HasPrefix(name, ".") {
+		mb.vol.SayOnce(filepath.Join(mb.path, sub, name), "its name has a line feed or begins with a colon, which no list of messages can hold: rename it", nil)
+	}
+}
+
+// unread notes that an unknown file cannot be read now. Whoever gives it its
+// rights back changes no directory, so both are read again after
+// verify_interval.
+func (mb *mailbox) unread(file string, cause error) {
+	mb.vol.SayOnce(filepath.Join(mb.path, file), "cannot be read", cause)
+	mb.sync.unread = true
+}
+
+// neverStored says of an empty file that it was never stored. It is one of ours, because others have
+// other rules; none that the queue delivers again, which finds the name and
+// fills the file; and none that the journal has, which does the same. It stays
+// where it is: whoever copies a mailbox with cp may be about to fill it. A part
+// of a message is shown: it may be all that there is.
+func (mb *mailbox) neverStored(base string) bool {
+	if _, told := mb.promised()[base]; told {
+		return false
+	}
+	_, rest, _ := strings.Cut(base, ".")
+	unique, rest, _ := strings.Cut(rest, ".")
+	host, _, _ := strings.Cut(rest, ",S=")
+	return volume.IsUnique(unique) && host == mb.vol.Host()
+}
+
+// twinAge is how long two names of one file must have been untouched before one is
+// removed: a program that moves a file by link and unlink is done then. It is no
+// parameter: it is longer than a program takes between link and unlink.
+const twinAge = 30 * time.Second
+
+// twin decides between two files with one base name, as Dovecot does. One of
+// them was moved while we read the directories, as a rule. Two names of one
+// file are one message; two files are two, and the second gets another name.
+func (mb *mailbox) twin(at map[string]place, base string, second place) error {
+	s := mb.store()
+	first := at[base]
+	a, err := s.vol.FS.Stat(filepath.Join(mb.path, first.file))
+	if errors.Is(err, fs.ErrNotExist) {
+		at[base] = second
+		return nil
+	}
+	b, err2 := s.vol.FS.Stat(filepath.Join(mb.path, second.file))
+	switch {
+	case errors.Is(err2, fs.ErrNotExist):
+		return nil
+	case err != nil || err2 != nil:
+		return errors.Join(err, err2)
+	}
+	if same, settled := sameFile(a, b, mb.now()); same {
+		at[base] = second
+		if !settled {
+			return nil
+		}
+		s.vol.Log.Warn("one message had two names in a Maildir, one was removed", "path", mb.path, "removed", first.file, "kept", second.file)
+		return mb.unlink(first.file)
+	}
+	seconds, unique := s.vol.UniqueName()
+	next := maildir.BaseName(seconds, unique, s.vol.Host(), 0, 0)
+	next, _, _ = strings.Cut(next, ",")
+	if _, fields, found := strings.Cut(base, ","); found {
+		next += "," + fields
+	}
+	file := filepath.Dir(second.file) + "/" + next + filepath.Base(second.file)[len(base):]
+	if err := s.vol.FS.Rename(filepath.Join(mb.path, second.file), filepath.Join(mb.path, file)); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	}
+	s.vol.Log.Warn("two messages had one name in a Maildir, the second was renamed", "path", mb.path, "from", second.file, "to", file)
+	second.file = file
+	at[next] = second
+	return nil
+}
+
+// sameFile says whether two names are one file, and whether it is settled that
+// they stay so.
+func sameFile(a, b fs.FileInfo, now time.Time) (same, settled bool) {
+	x, ok := a.Sys().(*syscall.Stat_t)
+	y, ok2 := b.Sys().(*syscall.Stat_t)
+	if !ok || !ok2 || x.Dev != y.Dev || x.Ino != y.Ino {
+		return false, false
+	}
+	changed := time.Unix(y.Ctim.Unix())
+	return true, x.Nlink > 1 && x.Ctim == y.Ctim && now.Sub(changed) > twinAge
 }

@@ -32,7 +32,7 @@ func TestAnUnansweredAppendLeavesNoMessage(t *testing.T) {
 	s, err := Open(t.Context(), o)
 	check(t, err)
 	u := openUser(t, s)
-	_, _, err = u.Append(t.Context(), "INBOX", nil, s.clock.Now(), message("before"))
+	_, _, err = u.Append(t.Context(), "INBOX", nil, s.vol.Clock.Now(), message("before"))
 	check(t, err)
 	check(t, s.Checkpoint(t.Context()))
 	var cut *faultfs.Disk
@@ -47,7 +47,7 @@ func TestAnUnansweredAppendLeavesNoMessage(t *testing.T) {
 		once.Do(func() { cut = namesOnly(t, disk) })
 		return faultfs.EIO
 	})
-	if _, _, err = u.Append(t.Context(), "INBOX", nil, s.clock.Now(), message("never answered")); err == nil {
+	if _, _, err = u.Append(t.Context(), "INBOX", nil, s.vol.Clock.Now(), message("never answered")); err == nil {
 		t.Fatal("answered")
 	}
 	f.Hook(nil)
@@ -80,9 +80,9 @@ func TestNamesWithoutContent(t *testing.T) {
 	disk := faultfs.NewDisk()
 	s := storeOn(t, disk)
 	u := openUser(t, s)
-	_, _, err := u.Append(t.Context(), "INBOX", nil, s.clock.Now(), message("answered"))
+	_, _, err := u.Append(t.Context(), "INBOX", nil, s.vol.Clock.Now(), message("answered"))
 	check(t, err)
-	queued := &Delivery{ID: "q1", Content: message("queued"), Date: s.clock.Now()}
+	queued := &Delivery{ID: "q1", Content: message("queued"), Date: s.vol.Clock.Now()}
 	check(t, s.Deliver(t.Context(), alice(), queued))
 	cut := namesOnly(t, disk)
 	check(t, errors.Join(u.Close(), s.Close()))

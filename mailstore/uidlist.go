@@ -1,29 +1,28 @@
 package mailstore
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
+	"maps"
 	"path/filepath"
+	"slices"
 	"strconv"
-	"strings"
 	"time"
 
-	"toastmaster/internal/vfs"
+	"github.com/emersion/go-imap/v2"
+
 	"toastmaster/mailstore/index"
 	"toastmaster/mailstore/maildir"
+	"toastmaster/mailstore/volume"
 )
 
 const (
-	uidListFile     = "dovecot-uidlist"
-	keywordsFile    = "dovecot-keywords"
-	uidValidityFile = "dovecot-uidvalidity"
-	// staleLock is how old a lock file of Dovecot's must be to be broken.
-	staleLock = 2 * time.Minute
+	uidListFile  = "dovecot-uidlist"
+	keywordsFile = "dovecot-keywords"
 )
 
 // listState is what this process knows of dovecot-uidlist.
@@ -34,70 +33,7 @@ type listState struct {
 	// keys is the mtime of dovecot-keywords as read or written.
 	keys int64
 	// noUIDLs is the dovecot-uidlist that had no saved UIDL.
-	noUIDLs stamp
-}
-
-// stamp tells one state of a small file from another; the zero stamp is a file
-// that is not there.
-type stamp struct{ mtime, size int64 }
-
-func fileStamp(fsys vfs.FS, name string) (stamp, error) {
-	info, err := fsys.Stat(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return stamp{}, nil
-	}
-	if err != nil {
-		return stamp{}, err
-	}
-	return stamp{info.ModTime().UnixNano(), info.Size()}, nil
-}
-
-// readFile reads a small file; a missing one is empty.
-func readFile(fsys vfs.FS, name string) ([]byte, error) {
-	f, err := openRegular(fsys, name, os.O_RDONLY)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return io.ReadAll(f)
-}
-
-// replaceLocked writes a file as Dovecot does: name.lock is the lock and,
-// renamed, the new file. It reports false when somebody else holds the lock.
-func replaceLocked(fsys vfs.FS, name string, now time.Time, data func() ([]byte, error)) (bool, error) {
-	lock := name + ".lock"
-	f, err := fsys.OpenFile(lock, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		info, statErr := fsys.Stat(lock)
-		if statErr != nil {
-			return false, nil
-		}
-		// One from far ahead was left by a process whose clock was wrong.
-		if age := now.Sub(info.ModTime()); age < staleLock && age > -staleLock {
-			return false, nil
-		}
-		if err := fsys.Remove(lock); err != nil {
-			return false, err
-		}
-		f, err = fsys.OpenFile(lock, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	}
-	if err != nil {
-		return false, err
-	}
-	b, err := data()
-	if err == nil {
-		_, err = f.Write(b)
-	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = fsys.Rename(lock, name)
-	}
-	if err != nil {
-		return false, errors.Join(err, fsys.Remove(lock))
-	}
-	return true, nil
+	noUIDLs volume.Stamp
 }
 
 // writeUIDList brings dovecot-uidlist up to date; mb.mu is held. What we do
@@ -111,8 +47,8 @@ func (mb *mailbox) writeUIDList() error {
 		return err
 	}
 	name := filepath.Join(mb.path, uidListFile)
-	done, err := replaceLocked(mb.store().fs, name, mb.now(), func() ([]byte, error) {
-		old, err := readFile(mb.store().fs, name)
+	done, err := volume.ReplaceLocked(mb.vol.FS, name, mb.now(), func() ([]byte, error) {
+		old, err := volume.ReadFile(mb.vol.FS, name)
 		if err != nil {
 			return nil, err
 		}
@@ -129,7 +65,7 @@ func (mb *mailbox) uidList(old []byte) *maildir.UIDList {
 	extra := map[string]string{}
 	was, err := maildir.ParseUIDList(old)
 	if err != nil && len(old) > 0 {
-		mb.store().log.Warn("dovecot-uidlist cannot be read and is written anew", "path", mb.path, "cause", err)
+		mb.vol.Log.Warn("dovecot-uidlist cannot be read and is written anew", "path", mb.path, "cause", err)
 	}
 	if err == nil {
 		l.GUID = was.GUID
@@ -163,20 +99,20 @@ func (mb *mailbox) uidList(old []byte) *maildir.UIDList {
 // know. When not rebuilding only UIDs that we never gave are taken.
 func (mb *mailbox) uidHints(rebuild bool) map[string]uint32 {
 	hints := mb.listedUIDs(rebuild)
-	for base, p := range mb.store().promised[mb.path] {
-		if mb.st.Get(p.uid) != nil {
+	for base, p := range mb.promised() {
+		if mb.st.Get(p.UID) != nil {
 			continue
 		}
 		if hints == nil {
 			hints = map[string]uint32{}
 		}
-		hints[base] = p.uid
+		hints[base] = p.UID
 	}
 	return hints
 }
 
 func (mb *mailbox) listedUIDs(rebuild bool) map[string]uint32 {
-	data, err := readFile(mb.store().fs, filepath.Join(mb.path, uidListFile))
+	data, err := volume.ReadFile(mb.vol.FS, filepath.Join(mb.path, uidListFile))
 	if err != nil || len(data) == 0 {
 		return nil
 	}
@@ -198,12 +134,12 @@ func (mb *mailbox) listedUIDs(rebuild bool) map[string]uint32 {
 // what could still be read. The lock of the log is held.
 func (mb *mailbox) rebuild(from *index.State) (*index.State, error) {
 	s := mb.store()
-	data, err := readFile(s.fs, filepath.Join(mb.path, uidListFile))
+	data, err := volume.ReadFile(s.vol.FS, filepath.Join(mb.path, uidListFile))
 	if err != nil {
 		return nil, err
 	}
 	if from != nil || len(data) > 0 {
-		s.log.Info("rebuilding the index of a mailbox", "path", mb.path)
+		s.vol.Log.Info("rebuilding the index of a mailbox", "path", mb.path)
 	}
 	l, err := maildir.ParseUIDList(data)
 	if err != nil {
@@ -216,7 +152,7 @@ func (mb *mailbox) rebuild(from *index.State) (*index.State, error) {
 	if st == nil || l.UIDValidity != 0 && st.UIDValidity != l.UIDValidity {
 		validity := l.UIDValidity
 		if validity == 0 {
-			if validity, err = mb.acct.nextUIDValidity(); err != nil {
+			if validity, err = mb.acct.NextUIDValidity(); err != nil {
 				return nil, err
 			}
 		}
@@ -247,76 +183,17 @@ func (mb *mailbox) rebuild(from *index.State) (*index.State, error) {
 	return st, nil
 }
 
-// nextUIDValidity is the time, or more if that was used in this account. The
-// file is Dovecot's: the number in hex, and an empty file with it in its name.
-func (a *account) nextUIDValidity() (uint32, error) {
-	a.validity.Lock()
-	defer a.validity.Unlock()
-	fsys := a.store.fs
-	name := filepath.Join(a.home, uidValidityFile)
-	data, err := readFile(fsys, name)
-	if odd(err) {
-		// It only remembers what the clock tells as well.
-		a.store.sayOnce(name, "a small file that cannot be read", err)
-		return max(uint32(a.store.clock.Now().Unix()), 1), nil
-	}
-	if err != nil {
-		return 0, err
-	}
-	old := strings.TrimSpace(string(data))
-	last, _ := strconv.ParseUint(old, 16, 32)
-	next := max(uint32(a.store.clock.Now().Unix()), uint32(last)+1, 1)
-	hex := strconv.FormatUint(uint64(next), 16)
-	if err := a.writeFile(uidValidityFile, []byte(hex)); err != nil {
-		return 0, err
-	}
-	if old != "" {
-		err := fsys.Rename(name+"."+old, name+"."+hex)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return 0, err
-		}
-	}
-	return next, nil
-}
-
-// writeFile replaces a small file below home.
-func (a *account) writeFile(name string, data []byte) error {
-	return a.store.replaceFile(a.home, name, data)
-}
-
-// replaceFile replaces a small file in a folder of the store.
-func (s *Store) replaceFile(dir, name string, data []byte) error {
-	fsys := s.fs
-	name = filepath.Join(dir, name)
-	_, unique := s.uniqueName() // another process may write it, too
-	tmp := name + "." + unique + ".tmp"
-	f, err := fsys.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err = errors.Join(err, f.Close()); err == nil {
-		if err = fsys.Rename(tmp, name); errors.Is(err, fs.ErrExist) {
-			err = fmt.Errorf("%w: %w", errNoFile, err) // a folder has its name
-		}
-	}
-	if err != nil {
-		return errors.Join(err, fsys.Remove(tmp))
-	}
-	return nil
-}
-
 // readKeywords logs into the batch what dovecot-keywords says and the state
 // does not. Names that only the index knows stay.
 func (mb *mailbox) readKeywords() error {
 	st := mb.st
 	name := filepath.Join(mb.path, keywordsFile)
-	info, err := mb.store().fs.Stat(name)
+	info, err := mb.vol.FS.Stat(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	if odd(err) {
-		mb.store().sayOnce(name, "a small file that cannot be read", err)
+	if volume.Odd(err) {
+		mb.vol.SayOnce(name, "a small file that cannot be read", err)
 		return nil
 	}
 	if err != nil {
@@ -326,9 +203,9 @@ func (mb *mailbox) readKeywords() error {
 	if mtime == mb.uids.keys {
 		return nil
 	}
-	data, err := readFile(mb.store().fs, name)
-	if odd(err) {
-		mb.store().sayOnce(name, "a small file that cannot be read", err)
+	data, err := volume.ReadFile(mb.vol.FS, name)
+	if volume.Odd(err) {
+		mb.vol.SayOnce(name, "a small file that cannot be read", err)
 		return nil
 	}
 	if err != nil {
@@ -372,8 +249,8 @@ func (mb *mailbox) nameLetters(flags maildir.Flags) {
 func (mb *mailbox) addKeywords(wanted []string, all bool) (index.Marks, error) {
 	file := filepath.Join(mb.path, keywordsFile)
 	var marks index.Marks
-	done, err := replaceLocked(mb.store().fs, file, mb.now(), func() ([]byte, error) {
-		data, err := readFile(mb.store().fs, file)
+	done, err := volume.ReplaceLocked(mb.vol.FS, file, mb.now(), func() ([]byte, error) {
+		data, err := volume.ReadFile(mb.vol.FS, file)
 		if err != nil {
 			return nil, err
 		}
@@ -381,7 +258,7 @@ func (mb *mailbox) addKeywords(wanted []string, all bool) (index.Marks, error) {
 		for _, name := range wanted {
 			mark := merged.Keyword(name)
 			if mark.Empty() {
-				mark = takeNumber(&merged, name, mb.store().cfg.MaxKeywords)
+				mark = takeNumber(&merged, name, mb.vol.Config.MaxKeywords)
 			}
 			if mark.Empty() && all {
 				return nil, fmt.Errorf("%w: %s has store.max_keywords keywords already", ErrLimit, mb.path)
@@ -403,7 +280,7 @@ func (mb *mailbox) addKeywords(wanted []string, all bool) (index.Marks, error) {
 		return index.Marks{}, ErrBusy // for two minutes at most
 	}
 	clear(mb.flagSets)
-	if info, err := mb.store().fs.Stat(file); err == nil {
+	if info, err := mb.vol.FS.Stat(file); err == nil {
 		mb.uids.keys = info.ModTime().UnixNano()
 	}
 	return marks, mb.commit(nil)
@@ -435,4 +312,151 @@ func takeNumber(st *index.State, name string, limit int) index.Marks {
 	}
 	st.Keywords[i] = name
 	return index.KeywordMark(i)
+}
+
+// moreKeywordsFile has the keywords without a letter, for who has lost the
+// index. It is written with dovecot-uidlist.
+const moreKeywordsFile = "toastmaster.keywords"
+
+// writeMoreKeywords brings it up to date. A mailbox whose keywords all have a
+// letter has none.
+func (mb *mailbox) writeMoreKeywords() error {
+	if len(mb.st.Keywords) <= maildir.MaxKeywords {
+		return nil
+	}
+	data := maildir.AppendMoreKeywords(nil, mb.st.Keywords)
+	for _, m := range mb.st.Messages {
+		if m.Rare != nil {
+			data = maildir.AppendMessageKeywords(data, m.Name, m.Rare.Keywords.Numbers())
+		}
+	}
+	return mb.vol.ReplaceFile(mb.path, moreKeywordsFile, data)
+}
+
+// readMoreKeywords logs the names of keywords without a letter into the batch,
+// for a rebuild, and returns the keywords of each message. A number that has
+// another name by now is another number here.
+func (mb *mailbox) readMoreKeywords() (map[string]index.Keywords, error) {
+	data, err := volume.ReadFile(mb.vol.FS, filepath.Join(mb.path, moreKeywordsFile))
+	if volume.Odd(err) {
+		mb.vol.SayOnce(filepath.Join(mb.path, moreKeywordsFile), "a small file that cannot be read", err)
+		return nil, nil
+	}
+	if err != nil || len(data) == 0 {
+		return nil, err
+	}
+	more := maildir.ParseMoreKeywords(data, index.MaxKeywords)
+	marks := make(map[int]index.Marks, len(more.Names))
+	numbers := slices.Sorted(maps.Keys(more.Names))
+	free := len(mb.st.Keywords)
+	if n := len(numbers); n > 0 {
+		free = max(free, numbers[n-1]+1)
+	}
+	for _, i := range numbers {
+		name := more.Names[i]
+		if mark := mb.st.Keyword(name); !mark.Empty() {
+			marks[i] = mark
+			continue
+		}
+		to := i
+		if i < len(mb.st.Keywords) && mb.st.Keywords[i] != "" {
+			to, free = free, free+1
+		}
+		mb.batch.Keyword(to, name)
+		marks[i] = index.KeywordMark(to)
+	}
+	byName := make(map[string]index.Keywords, len(more.Messages))
+	for base, numbers := range more.Messages {
+		var m index.Marks
+		for _, n := range numbers {
+			m = m.Or(marks[n])
+		}
+		byName[base] = m.Keywords
+	}
+	return byName, nil
+}
+
+// SavedUIDLs are the unique ids that POP3 clients were told elsewhere, as
+// Dovecot saves them in dovecot-uidlist (pop3_save_uidl, or when a host moved
+// there from another server). They are a message's for life; a copy has none.
+// Two messages may have the same one: Dovecot answers both with it, too. The
+// result is nil when there are none, which costs one stat.
+//
+// They stay in dovecot-uidlist alone and not in the index, so that the memory
+// for an index is the same with and without.
+func (v *View) SavedUIDLs(ctx context.Context) (map[imap.UID]string, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	mb := v.mb
+	name := filepath.Join(mb.path, uidListFile)
+	stamp, err := volume.FileStamp(mb.vol.FS, name)
+	if err != nil {
+		return nil, volume.Err(err)
+	}
+	mb.mu.Lock()
+	none := mb.dead || mb.uids.noUIDLs == stamp
+	mb.mu.Unlock()
+	if none {
+		return nil, nil
+	}
+	data, err := volume.ReadFile(mb.vol.FS, name)
+	if err != nil {
+		return nil, volume.Err(err)
+	}
+	saved := maildir.SavedUIDLs(data)
+	mb.mu.Lock()
+	defer mb.mu.Unlock()
+	if len(saved) == 0 {
+		mb.uids.noUIDLs = stamp
+		return nil, nil
+	}
+	out := make(map[imap.UID]string, len(saved))
+	for _, m := range v.messages(len(v.uids)) {
+		if id, ok := saved[m.Name]; ok {
+			out[imap.UID(m.UID)] = id
+		}
+	}
+	return out, nil
+}
+
+// FileUIDL is the base name of a message's file, which it has for life, as a POP3 unique
+// id: "" where clients cannot be told it, because of a blank in it, or where the message
+// is not in the view.
+func (v *View) FileUIDL(uid imap.UID) string {
+	seq := v.Seq(uid)
+	if seq == 0 {
+		return ""
+	}
+	v.mb.mu.Lock()
+	defer v.mb.mu.Unlock()
+	if m := v.known(seq); maildir.ValidUIDL(m.Name) {
+		return m.Name
+	}
+	return ""
+}
+
+// GUIDs are the GUIDs of messages that are not the names of their files: those in the
+// fields G of dovecot-uidlist.
+func (v *View) GUIDs(ctx context.Context) (map[imap.UID]string, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	data, err := volume.ReadFile(v.mb.vol.FS, filepath.Join(v.mb.path, uidListFile))
+	if err != nil {
+		return nil, volume.Err(err)
+	}
+	guids := maildir.GUIDs(data)
+	if len(guids) == 0 {
+		return nil, nil
+	}
+	out := make(map[imap.UID]string, len(guids))
+	v.mb.mu.Lock()
+	defer v.mb.mu.Unlock()
+	for _, m := range v.messages(len(v.uids)) {
+		if id, ok := guids[m.Name]; ok {
+			out[imap.UID(m.UID)] = id
+		}
+	}
+	return out, nil
 }

@@ -1,6 +1,7 @@
 package mailstore
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -45,7 +46,7 @@ func TestABrokenMailboxDoesNotStopTheStart(t *testing.T) {
 	broken.Hook(nil)
 	s, err := Open(t.Context(), o)
 	check(t, err)
-	if len(s.unfinished.list()) != 0 {
+	if s.journal.Unfinished() != 0 {
 		t.Error("still unfinished")
 	}
 	after := killed.Crash()
@@ -84,7 +85,7 @@ func TestUnfinishedIsForgottenWithItsFolder(t *testing.T) {
 	killed := disk.Crash()
 	check(t, s.Close())
 	s = openBroken(t, killed)
-	if len(s.unfinished.list()) != 1 {
+	if s.journal.Unfinished() != 1 {
 		t.Fatal("nothing is unfinished")
 	}
 	check(t, s.RemoveAccount(t.Context(), alice()))
@@ -186,16 +187,16 @@ func TestUnfinishedDoesNotFillTheJournal(t *testing.T) {
 		t.Errorf("rename: %v", err)
 	}
 	check(t, u.Close())
-	s.makeRoom()
-	if len(s.unfinished.list()) != 1 {
+	s.journal.MakeRoom()
+	if s.journal.Unfinished() != 1 {
 		t.Error("given up without need")
 	}
 	large := message(strings.Repeat("x", 6<<10)) // twice that with its body: the journal takes it
 	for u := s.journal.Usage(); u.Segments <= u.Max/2; u = s.journal.Usage() {
 		check(t, s.Deliver(t.Context(), bob(), &Delivery{Content: large, Durable: true}))
 	}
-	s.makeRoom()
-	if len(s.unfinished.list()) != 0 {
+	s.journal.MakeRoom()
+	if s.journal.Unfinished() != 0 {
 		t.Error("it still keeps the journal")
 	}
 	entries, err := killed.ReadDir("/mail/.toastmaster/corrupt/journal-0")
@@ -230,22 +231,23 @@ func TestUnreadableUnfinishedWaits(t *testing.T) {
 		}
 		return nil
 	})
-	s.makeRoom()
+	s.journal.MakeRoom()
 	f.Hook(nil)
-	if len(s.unfinished.list()) != 1 {
+	if s.journal.Unfinished() != 1 {
 		t.Fatal("given up because of one read that failed")
 	}
-	pos := s.unfinished.list()[0].pos
 	segment, err := killed.OpenFile("/mail/.toastmaster/journal-0/segment-000000", os.O_RDWR, 0)
 	check(t, err)
-	_, err = segment.WriteAt([]byte{0xff}, int64(pos.Offset)+40)
+	data := make([]byte, 1<<20)
+	n, _ := segment.ReadAt(data, 0)
+	_, err = segment.WriteAt([]byte{0xff}, int64(bytes.Index(data[:n], []byte("body of kept"))))
 	check(t, err)
 	check(t, segment.Close())
-	s.makeRoom()
+	s.journal.MakeRoom()
 	entries, err := killed.ReadDir("/mail/.toastmaster/corrupt/journal-0")
 	check(t, err)
-	if len(s.unfinished.list()) != 0 || len(entries) != 1 {
-		t.Errorf("%d wait, corrupt/ has %v", len(s.unfinished.list()), entries)
+	if s.journal.Unfinished() != 0 || len(entries) != 1 {
+		t.Errorf("%d wait, corrupt/ has %v", s.journal.Unfinished(), entries)
 	}
 	check(t, s.Close())
 }

@@ -180,10 +180,10 @@ func TestCompressedWhileOpen(t *testing.T) {
 	s := openStore(t, root)
 	u := openUser(t, s)
 	text := "Subject: later\n\n" + strings.Repeat("text\n", 100000)
-	_, _, err := u.Append(t.Context(), "INBOX", []imap.Flag{imap.FlagSeen}, s.clock.Now(), message("later"))
+	_, _, err := u.Append(t.Context(), "INBOX", []imap.Flag{imap.FlagSeen}, s.vol.Clock.Now(), message("later"))
 	check(t, err)
 	raw := gzipped(t, "not for us to open\n")
-	_, _, err = u.Append(t.Context(), "INBOX", nil, s.clock.Now(), envelope.Memory(raw))
+	_, _, err = u.Append(t.Context(), "INBOX", nil, s.vol.Clock.Now(), envelope.Memory(raw))
 	check(t, err)
 	v := openView(t, u, "INBOX")
 	name := files(t, home(root, "cur"))[0]

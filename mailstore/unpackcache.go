@@ -3,11 +3,12 @@ package mailstore
 import (
 	"container/list"
 	"io/fs"
-	"sync"
 	"syscall"
 	"time"
 
+	"toastmaster/internal/lockorder"
 	"toastmaster/internal/spool"
+	"toastmaster/mailstore/volume"
 )
 
 // A client reads a large message in pieces, a FETCH each, and each would unpack a
@@ -44,7 +45,7 @@ func keyOf(info fs.FileInfo) (unpackedKey, bool) {
 type unpackedCache struct {
 	limit int64
 
-	mu   sync.Mutex
+	mu   lockorder.Mutex[volume.InnerLock]
 	cost int64
 	at   map[unpackedKey]*list.Element
 	// order has *keptUnpacked, the one that was used last in front.
@@ -156,15 +157,6 @@ func closeAll(buffers []*spool.Buffer) {
 	for _, b := range buffers {
 		_ = b.Close()
 	}
-}
-
-// unpacked is the content of a compressed message, in memory or in a file
-// without a name. It may be read by others, too, so the file is not shown: nobody
-// may give it a name.
-type unpacked struct {
-	buffer *spool.Buffer
-	kept   *keptUnpacked // nil: it is the caller's alone, or closed
-	cache  *unpackedCache
 }
 
 // Size is the number of octets of the mail.

@@ -151,11 +151,11 @@ func TestUnpackedIsBounded(t *testing.T) {
 		t.Errorf("what was pushed out: %v, %.50q", err, got)
 	}
 	check(t, first.Close())
-	s.kept.dropUnused(s.clock.Now().Add(-time.Hour))
+	s.kept.dropUnused(s.vol.Clock.Now().Add(-time.Hour))
 	if s.kept.order.Len() != 3 {
 		t.Errorf("%d are kept after a moment", s.kept.order.Len())
 	}
-	s.kept.dropUnused(s.clock.Now().Add(time.Hour))
+	s.kept.dropUnused(s.vol.Clock.Now().Add(time.Hour))
 	if s.kept.order.Len() != 0 || s.kept.cost != 0 {
 		t.Errorf("%d are kept after all time", s.kept.order.Len())
 	}
@@ -174,7 +174,7 @@ func TestAnotherFileIsUnpackedAnew(t *testing.T) {
 	if got := readAllOf(t, v, 1); got != one {
 		t.Errorf("%.50q", got)
 	}
-	dir := filepath.Join(s.root, alice().Home)
+	dir := filepath.Join(s.vol.Root, alice().Home)
 	name := files(t, filepath.Join(dir, "cur"))[0]
 	check(t, os.WriteFile(filepath.Join(dir, "tmp", "z"), gzipped(t, two), 0o600))
 	check(t, os.Rename(filepath.Join(dir, "tmp", "z"), filepath.Join(dir, "cur", name)))
@@ -237,7 +237,7 @@ func readMany(ctx context.Context, s *Store, texts []string, k int) error {
 			return fmt.Errorf("%d: %d octets, want %d", i, len(got), len(texts[i]))
 		}
 		if n%4 == 3 {
-			s.kept.dropUnused(s.clock.Now())
+			s.kept.dropUnused(s.vol.Clock.Now())
 		}
 	}
 	return nil

@@ -2,26 +2,16 @@ package mailstore
 
 import (
 	"context"
-	"errors"
-	"io"
 	"slices"
 
 	"github.com/emersion/go-imap/v2"
 
-	"toastmaster/internal/spool"
 	"toastmaster/mailstore/index"
 	"toastmaster/mailstore/maildir"
+	"toastmaster/mailstore/volume"
 )
 
 const seen = maildir.Seen
-
-// onlyReal drops the end of a file, which is no failure of a cache.
-func onlyReal(err error) error {
-	if errors.Is(err, io.EOF) {
-		return nil
-	}
-	return err
-}
 
 // Changed receives when the mailbox may have changed since the last Update;
 // it has a buffer of one and may fire without a visible change. It may be
@@ -76,7 +66,7 @@ func (v *View) update(ctx context.Context, expunge bool) (u Update, here bool, e
 		return u, true, nil
 	}
 	before, kept := len(v.uids), true
-	if v.goneGen == mb.goneGen && !v.partly {
+	if v.setGen == mb.setGen && !v.partly {
 		v.uids = slices.Clip(mb.st.UIDs)
 	} else {
 		kept = v.merge(expunge, &u)
@@ -93,7 +83,7 @@ func (v *View) update(ctx context.Context, expunge bool) (u Update, here bool, e
 	}
 	v.modSeq = mb.st.ModSeq
 	if kept { // nothing is left to report
-		v.version, v.goneGen = mb.version, mb.goneGen
+		v.version, v.setGen = mb.version, mb.setGen
 	}
 	if err := v.promise(ctx); err != nil {
 		return u, true, err
@@ -166,7 +156,7 @@ func (v *View) promise(ctx context.Context) error {
 	if !takes && !mb.mustReserve() {
 		return nil
 	}
-	return storeError(mb.flocked(ctx, func() error {
+	return volume.Err(mb.flocked(ctx, func() error {
 		if takes && mb.st.Recent < next {
 			v.take(mb.st.Recent, next-1)
 			mb.batch.Recent(next)
@@ -216,51 +206,4 @@ func (v *View) countRecent() uint32 {
 		n += count(r.first, r.last)
 	}
 	return n
-}
-
-const (
-	// reserveUIDs and reserveModSeqs are how many are promised at once: one
-	// fdatasync for so many deliveries while somebody looks; a crash skips
-	// at most so many.
-	reserveUIDs    = 1000
-	reserveModSeqs = 1 << 20
-)
-
-// mustReserve says that a UID or mod-sequence in use is covered neither by a
-// reservation nor by a checkpoint.
-func (mb *mailbox) mustReserve() bool {
-	st := mb.st
-	if st.UIDNext <= max(st.ReservedUID, 1) && st.ModSeq < st.ReservedModSeq {
-		return false
-	}
-	return mb.wrote > mb.store().points.durable.Load() && len(st.Messages)+len(st.Expunged) > 0
-}
-
-// reserve makes a reservation durable if one is needed, and commits the batch
-// in any case. The locks are held.
-func (mb *mailbox) reserve(ctx context.Context) error {
-	need := mb.mustReserve()
-	if need {
-		mb.batch.Reserve(mb.st.UIDNext+reserveUIDs, mb.st.ModSeq+reserveModSeqs)
-	}
-	err := mb.commitQuietly()
-	if need && spool.IsFull(err) {
-		// What is promised is durable without the promise, then.
-		return mb.store().Checkpoint(ctx)
-	}
-	if err != nil || !need {
-		return err
-	}
-	return mb.log.Sync()
-}
-
-// commitQuietly commits what no view shows.
-func (mb *mailbox) commitQuietly() error {
-	if mb.batch.Empty() {
-		return nil
-	}
-	err := mb.log.Append(mb.st, &mb.batch)
-	mb.batch.Reset()
-	mb.wrote = mb.store().points.note()
-	return storeError(err)
 }

@@ -5,12 +5,13 @@ import (
 	"errors"
 
 	"toastmaster/mailstore/maildir"
+	"toastmaster/mailstore/volume"
 )
 
 // User is one session's access to an account. Mailbox names are UTF-8, with
 // Separator between levels; "INBOX" in any case.
 type User struct {
-	acct *account
+	acct *heldAccount
 }
 
 // User opens an account's folders, creating the Maildir if it is missing.
@@ -28,15 +29,17 @@ func (u *User) Close() error {
 	if u.acct == nil {
 		return nil
 	}
-	u.acct.store.releaseAccount(u.acct)
+	u.acct.store.putAccount(u.acct)
 	u.acct = nil
 	return nil
 }
 
 // Separator is the hierarchy separator, a parameter of the store.
-func (u *User) Separator() rune { return u.acct.store.sep }
+func (u *User) Separator() rune { return u.acct.store.vol.Separator }
 
-func (u *User) canonical(name string) string { return maildir.Canonical(name, u.acct.store.sep) }
+func (u *User) canonical(name string) string {
+	return maildir.Canonical(name, u.acct.store.vol.Separator)
+}
 
 // Status is the state of a mailbox.
 type Status struct {
@@ -54,7 +57,7 @@ type Status struct {
 // default folder which is not made yet is that of an empty one without
 // UIDValidity; MakeDefault makes it.
 func (u *User) Status(ctx context.Context, name string) (Status, error) {
-	dir, err := u.acct.folderDir(name)
+	dir, err := u.acct.FolderDir(name)
 	if err != nil {
 		return Status{}, err
 	}
@@ -69,7 +72,7 @@ func (u *User) Status(ctx context.Context, name string) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
-	defer u.acct.store.release(mb)
+	defer u.acct.store.put(mb)
 	if err := mb.refresh(ctx); err != nil {
 		return Status{}, err
 	}
@@ -80,7 +83,7 @@ func (u *User) Status(ctx context.Context, name string) (Status, error) {
 	}
 	if mb.mustReserve() { // UIDNEXT is a promise, too
 		if err := mb.flocked(ctx, func() error { return mb.reserve(ctx) }); err != nil {
-			return Status{}, storeError(err)
+			return Status{}, volume.Err(err)
 		}
 	}
 	st := mb.st
@@ -103,19 +106,19 @@ func (u *User) Status(ctx context.Context, name string) (Status, error) {
 // statusOfPending is that of a default folder that is not made yet. there says
 // that somebody has made the folder since the caller looked for it.
 func (u *User) statusOfPending(dir string, notFound error) (st Status, there bool, err error) {
-	if err := u.acct.lock(); err != nil {
+	if err := u.acct.Lock(); err != nil {
 		return st, false, err
 	}
-	defer u.acct.mu.Unlock()
-	pending, err := u.acct.isPending(dir)
+	defer u.acct.Unlock()
+	pending, err := u.acct.IsPending(dir)
 	if err == nil && pending {
 		return Status{UIDNext: 1}, false, nil
 	}
 	if err == nil {
-		there, err = u.acct.hasFolder(dir)
+		there, err = u.acct.HasFolder(dir)
 	}
 	if err != nil {
-		return st, false, storeError(err)
+		return st, false, volume.Err(err)
 	}
 	return st, there, notFound
 }

@@ -3,19 +3,15 @@ package mailstore
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io/fs"
 	"iter"
-	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
 	"github.com/emersion/go-imap/v2"
 
-	"toastmaster/internal/envelope"
-	"toastmaster/internal/mime"
+	"toastmaster/mailstore/account"
 	"toastmaster/mailstore/index"
+	"toastmaster/mailstore/maildir"
 )
 
 // View is what one session sees of an open mailbox: a vector of UIDs that
@@ -42,13 +38,13 @@ type View struct {
 	left     *index.Departed
 	departed map[uint32]*index.Message
 
-	// version, goneGen, flagsGen and modSeq are the mailbox's at the last
+	// version, setGen, flagsGen and modSeq are the mailbox's at the last
 	// Update.
-	version           uint64
-	goneGen, flagsGen uint64
-	modSeq            uint64
-	uidNext           uint32
-	keywords          int
+	version          uint64
+	setGen, flagsGen uint64
+	modSeq           uint64
+	uidNext          uint32
+	keywords         int
 	// recent are the UIDs that this session was the first to see.
 	recent []uidRange
 	// window is a piece of the cache file, read ahead. It goes back to the
@@ -69,7 +65,7 @@ func (u *User) Open(ctx context.Context, name string, readOnly bool) (*View, err
 	shown := false
 	defer func() {
 		if !shown {
-			u.acct.store.release(mb)
+			u.acct.store.put(mb)
 		}
 	}()
 	if err := mb.refresh(ctx); err != nil {
@@ -90,7 +86,7 @@ func (v *View) show(ctx context.Context) error {
 	if mb.dead {
 		return ErrNotFound
 	}
-	v.version, v.goneGen, v.flagsGen = mb.version, mb.goneGen, mb.flagsGen
+	v.version, v.setGen, v.flagsGen = mb.version, mb.setGen, mb.flagsGen
 	v.modSeq, v.uidNext, v.keywords = mb.st.ModSeq, mb.st.UIDNext, len(mb.st.Keywords)
 	v.uids, v.left = slices.Clip(mb.st.UIDs), mb.st.Left()
 	if err := v.promise(ctx); err != nil {
@@ -108,7 +104,7 @@ func (v *View) Close() error {
 	delete(v.mb.views, v)
 	v.mb.mu.Unlock()
 	if open {
-		v.mb.store().release(v.mb)
+		v.mb.store().put(v.mb)
 	}
 	return nil
 }
@@ -138,7 +134,7 @@ func (v *View) Info() Info {
 	i := Info{
 		Name: v.name, ReadOnly: v.readOnly, UIDValidity: mb.st.UIDValidity, UIDNext: v.uidNext,
 		Messages: uint32(len(v.uids)), Recent: v.countRecent(), HighestModSeq: v.modSeq,
-		KeywordsFull: mb.st.FreeKeyword(mb.store().cfg.MaxKeywords) < 0,
+		KeywordsFull: mb.st.FreeKeyword(mb.vol.Config.MaxKeywords) < 0,
 	}
 	for k, m := range v.messages(len(v.uids)) {
 		if m.Flags&seen == 0 {
@@ -298,205 +294,132 @@ func (v *View) messages(n int) iter.Seq2[int, *index.Message] {
 	}
 }
 
-// Read opens the content of message seq (LF line ends). ErrExpunged when it
-// is gone. The caller closes it.
-func (v *View) Read(ctx context.Context, seq uint32) (c envelope.Content, err error) {
-	if v.uid(seq) == 0 {
-		return nil, ErrExpunged
-	}
-	err = v.retry(ctx, func() (err error) {
-		c, err = v.mb.read(ctx, v.finder(seq))
-		return err
-	})
-	return c, err
-}
-
-// finder finds a message in its mailbox, which is locked; nil when it is no more.
-// A UID would not do: see View.find.
-type finder func() *index.Message
-
-// read opens a message's file. One that is not where the index says was
-// renamed or removed by another program: look once more. One of another size
-// was changed, or lost its content in a power loss: the index learns it.
-func (mb *mailbox) read(ctx context.Context, find finder) (envelope.Content, error) {
-	c, known, err := mb.openFile(ctx, find)
-	if err != nil || known {
-		return c, err
-	}
-	if _, err := mb.relearn(ctx, find, c); err != nil {
-		return nil, errors.Join(err, c.Close())
-	}
-	return c, nil
-}
-
-// openFile opens the content of a message; known says that it is what the
-// index has.
-func (mb *mailbox) openFile(ctx context.Context, find finder) (c envelope.Content, known bool, err error) {
-	for again := false; ; again = true {
-		m, ok := mb.file(find)
-		if !ok {
-			return nil, false, ErrExpunged
-		}
-		f, err := openRegular(mb.store().fs, m.path, os.O_RDONLY)
-		switch {
-		case err == nil:
-			return mb.content(ctx, f, m)
-		case odd(err):
-			mb.store().sayOnce(m.path, "cannot be read", err)
-			return nil, false, fmt.Errorf("%w: %w", ErrUnreadable, err)
-		case !errors.Is(err, fs.ErrNotExist):
-			return nil, false, err
-		case again:
-			return nil, false, mb.misplaced("reading", 1)
-		}
-		if err := mb.lookAgain(ctx); err != nil {
-			return nil, false, err
-		}
-	}
-}
-
-func (mb *mailbox) pathOf(m *index.Message) string { return filepath.Join(mb.path, m.File()) }
-
-// lookAgain reads both directories.
-func (mb *mailbox) lookAgain(ctx context.Context) error {
-	return gone(mb.locked(ctx, func() error {
-		mb.forget()
-		return mb.compare(ctx, false)
-	}))
-}
-
-// gone turns "no such mailbox" into "message expunged" for a view whose
-// mailbox was deleted under it.
-func gone(err error) error {
-	if errors.Is(err, ErrNotFound) {
-		return ErrExpunged
-	}
-	return err
-}
-
-const windowSize = 64 << 10
-
-// window is a piece of a cache file.
-type window struct {
-	buf  []byte
-	off  int64
-	live int // octets of buf that are valid
-}
-
-func (v *View) dropWindow() {
-	if v.window == nil {
-		return
-	}
-	if len(v.window.buf) == windowSize {
-		v.mb.store().windows.Put(v.window)
-	}
-	v.window = nil
-}
-
-// Structure returns the cached result of mime.Scan (internal/mime's encoded
-// form) of message seq; it opens no message file unless the cache was lost.
-// The slice is read-only and valid until the next call on the view.
-func (v *View) Structure(ctx context.Context, seq uint32) (data []byte, err error) {
-	if v.uid(seq) == 0 {
-		return nil, ErrExpunged
-	}
-	err = v.retry(ctx, func() (err error) {
-		data, err = v.entry(seq)
-		if err != nil || data != nil {
-			return storeError(err)
-		}
-		data, err = v.mb.scanAgain(ctx, v.finder(seq))
-		return err
-	})
-	return data, err
-}
-
-// entry is the entry of message seq, nil if there is none, it is damaged, or of
-// a version that mime does not read any more.
-func (v *View) entry(seq uint32) ([]byte, error) {
+// Gone says whether one of the messages seqs was expunged by another session
+// since the last Update. The view still has its number.
+func (v *View) Gone(seqs []uint32) bool {
 	v.mb.mu.Lock()
 	defer v.mb.mu.Unlock()
-	live := v.live(seq)
-	switch {
-	case live == nil:
-		return nil, ErrExpunged
-	case live.CacheLen == 0:
-		return nil, nil
+	if !v.mb.dead && v.setGen == v.mb.setGen {
+		return false
 	}
-	data, err := v.cached(live)
-	if err != nil || !mime.Current(data) {
-		return nil, err
+	for _, seq := range seqs {
+		if v.live(seq) == nil {
+			return true
+		}
 	}
-	return data, nil
+	return false
 }
 
-// cached reads an entry through the window; nil if it is damaged.
-func (v *View) cached(m *index.Message) ([]byte, error) {
-	w := v.window
-	if w == nil {
-		w, _ = v.mb.store().windows.Get().(*window)
-		if w == nil {
-			w = &window{buf: make([]byte, windowSize)}
-		}
-		w.live = 0
-		v.window = w
+// Vanished lists the UIDs of messages that were expunged after the mailbox had
+// the given mod-sequence, ascending: VANISHED (EARLIER) of RFC 7162 section
+// 3.2.5. ok is false when that is too long ago to be remembered; the client
+// must then be told of every UID that is not there.
+func (v *View) Vanished(since uint64) (uids []imap.UID, ok bool) {
+	mb := v.mb
+	mb.mu.Lock()
+	defer mb.mu.Unlock()
+	if mb.dead || since < mb.st.Forgotten {
+		return nil, false
 	}
-	n := int64(m.CacheLen)
-	if m.CacheOff < w.off || m.CacheOff+n > w.off+int64(w.live) {
-		if n > int64(len(w.buf)) {
-			w.buf = make([]byte, n)
+	for i := len(mb.st.Expunged) - 1; i >= 0 && mb.st.Expunged[i].ModSeq > since; i-- {
+		// Those still in the view are reported by Update.
+		if uid := imap.UID(mb.st.Expunged[i].UID); v.Seq(uid) == 0 {
+			uids = append(uids, uid)
 		}
-		got, err := v.mb.cache.ReadAt(w.buf, m.CacheOff)
-		if int64(got) < n {
-			w.live = 0
-			if odd(err) {
-				v.mb.store().sayOnce(filepath.Join(v.mb.path, index.CacheFile), "a small file that cannot be read", err)
-				return nil, nil // the message is scanned
+	}
+	slices.Sort(uids)
+	return slices.Compact(uids), true
+}
+
+// A mailbox that was renamed leaves memory under its old name and is loaded
+// under the new one; the views of it go along (follow). From one that was
+// deleted, or made anew with other UIDs, they get ErrGone, and whoever holds
+// them ends its session: its numbers mean nothing any more.
+
+// retry runs f, in the place where the mailbox is now, and once more if it left
+// while f ran and nothing was done.
+func (v *View) retry(ctx context.Context, f func() error) error {
+	for again := false; ; again = true {
+		if err := v.here(ctx); err != nil {
+			return err
+		}
+		err := f()
+		if err == nil || again || !v.mb.over.Load() {
+			return err
+		}
+	}
+}
+
+// here makes v a view of the mailbox where it is now. ErrGone when it is
+// nowhere.
+func (v *View) here(ctx context.Context) error {
+	for v.mb.over.Load() {
+		if err := v.follow(ctx); err != nil {
+			if errors.Is(err, ErrNotFound) {
+				return ErrGone
 			}
-			return nil, onlyReal(err)
+			return err
 		}
-		w.off, w.live = m.CacheOff, got
 	}
-	data, ok := index.Entry(w.buf[m.CacheOff-w.off:][:n], m.UID)
+	return nil
+}
+
+// follow goes to where the mailbox was renamed to. The messages keep their
+// numbers until the next Update.
+func (v *View) follow(ctx context.Context) error {
+	v.dropWindow()
+	old := v.mb
+	old.mu.Lock()
+	// Nothing changes there any more.
+	validity, msgs := old.st.UIDValidity, make([]*index.Message, len(v.uids))
+	for i, m := range v.messages(len(v.uids)) {
+		msgs[i] = m
+	}
+	old.mu.Unlock()
+	dir, ok := old.acct.Trail.End(account.Place{Dir: old.dir, Validity: validity})
 	if !ok {
-		return nil, nil
+		return ErrGone
 	}
-	return data, nil
+	mb, err := old.acct.openDir(ctx, dir)
+	if err != nil {
+		return err
+	}
+	moved, err := v.settle(mb, validity, msgs)
+	if !moved {
+		old.store().put(mb)
+		return err
+	}
+	old.mu.Lock()
+	delete(old.views, v)
+	old.mu.Unlock()
+	old.store().put(old)
+	return nil
 }
 
-// scanAgain makes the entry of a message whose own was lost.
-func (mb *mailbox) scanAgain(ctx context.Context, find finder) ([]byte, error) {
-	c, _, err := mb.openFile(ctx, find)
-	if err != nil {
-		return nil, err
+// settle makes v a view of mb, which is where its mailbox went; msgs are those of
+// the view. It does nothing when mb has gone on, or is another mailbox, which is
+// ErrGone.
+func (v *View) settle(mb *mailbox, validity uint32, msgs []*index.Message) (moved bool, err error) {
+	mb.mu.Lock()
+	defer mb.mu.Unlock()
+	switch {
+	case mb.dead:
+		return false, nil // once more
+	case mb.st.UIDValidity != validity:
+		return false, ErrGone
 	}
-	defer c.Close()
-	return mb.relearn(ctx, find, c)
-}
-
-// relearn scans a message and logs what is different.
-func (mb *mailbox) relearn(ctx context.Context, find finder, c envelope.Content) ([]byte, error) {
-	scanned, err := mime.Scan(envelope.Reader(c))
-	if err != nil {
-		return nil, fmt.Errorf("mailstore: scanning a message: %w", err)
-	}
-	data := scanned.AppendBinary(nil)
-	return data, gone(mb.locked(ctx, func() error {
-		if m := find(); m != nil {
-			mb.logScanned(m, scanned, data)
-			mb.logPacked(m, c)
+	departed := map[uint32]*index.Message{}
+	for i, uid := range v.uids {
+		if m := mb.st.Get(uid); m == nil || m.Name != msgs[i].Name {
+			departed[uid] = msgs[i]
 		}
-		return mb.commitQuietly()
-	}))
-}
-
-// logScanned writes the entry of m and logs its place and its sizes.
-func (mb *mailbox) logScanned(m *index.Message, scanned *mime.Message, data []byte) {
-	entry := index.Message{UID: m.UID}
-	if mb.addStructure(&entry, data); entry.CacheLen > 0 {
-		mb.batch.Cache(m.UID, entry.CacheOff, entry.CacheLen)
 	}
-	if m.Wire != scanned.WireSize || m.Size != scanned.Size {
-		mb.batch.Sizes(m.UID, scanned.Size, scanned.WireSize)
+	v.mb, v.left, v.departed = mb, mb.st.Left(), departed
+	mb.views[v] = struct{}{}
+	// No number of this mailbox is one of the old one.
+	v.version, v.setGen, v.flagsGen = ^uint64(0), ^uint64(0), ^uint64(0)
+	if name, ok := maildir.FolderName(mb.dir, mb.vol.Separator); ok {
+		v.name = name
 	}
+	return true, nil
 }

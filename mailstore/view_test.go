@@ -173,7 +173,7 @@ func TestOwnChangesCauseNoScan(t *testing.T) {
 	check(t, os.WriteFile(file, message("foreign"), 0o600))
 	info, err := os.Stat(home(root, "new"))
 	check(t, err)
-	v.mb.st.New.MTime = info.ModTime().UnixNano() // as if in the tick of ours
+	v.mb.st.New.MTime = info.ModTime().UnixNano() // as if in the volume.Tick of ours
 	if got := update(t, v, true); got.Exists != 0 {
 		t.Errorf("%+v", got)
 	}
@@ -233,27 +233,6 @@ func TestChangedFile(t *testing.T) {
 	check(t, v.Close())
 	check(t, u.Close())
 	check(t, s.Close())
-}
-
-func FuzzJournalRecord(f *testing.F) {
-	f.Add(append(appendGone(nil, kindStored, "h", ".A"), "\x04name\x01\x02\x03\x04\x05\x01\x01k\x01content"...))
-	f.Add(appendGone(nil, kindGone, "h", ""))
-	f.Add(appendRenamed(folder{"h", ".A"}, 7, ".B"))
-	moved := storedRecord{kind: kindMoved, home: "h", dir: ".A", to: ".B", items: []item{{uid: 1, name: "n", newUID: 2, newName: "m", keywords: []imap.Flag{"k"}}}}
-	f.Add(moved.records()[0])
-	f.Fuzz(func(t *testing.T, b []byte) {
-		r, err := decodeRecord(b)
-		if err == nil && r.kind == kindStored && (r.name == "" || r.uid == 0 || len(r.content) > len(b)) {
-			t.Fatalf("%+v", r)
-		}
-		if err != nil || r.kind < kindCopied || r.kind > kindExpunged || len(r.items) == 0 {
-			return
-		}
-		again, err := decodeRecord(r.records()[0])
-		if r.more = again != nil && again.more; err != nil || !reflect.DeepEqual(r.items[:len(again.items)], again.items) {
-			t.Fatalf("%+v is %+v, %v", r, again, err)
-		}
-	})
 }
 
 var _ envelope.Content = (*stored)(nil)

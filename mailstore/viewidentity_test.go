@@ -33,7 +33,7 @@ func TestALowerUIDThatTurnsUpShiftsNothing(t *testing.T) {
 		t.Fatalf("%+v", got)
 	}
 	check(t, s.Checkpoint(t.Context()))
-	check(t, v.mb.tidy(t.Context(), s.points.durable.Load())) // the file is gone for good
+	check(t, v.mb.tidy(t.Context(), s.vol.Points.Durable())) // the file is gone for good
 	// Restored from a backup, with the list, and the index is lost.
 	check(t, os.WriteFile(backup, content, 0o600))
 	check(t, os.WriteFile(home(root, uidListFile), list, 0o600))

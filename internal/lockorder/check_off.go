@@ -1,0 +1,10 @@
+//go:build !race || !(amd64 || arm64)
+
+package lockorder
+
+// Asserted says that the order is looked at in this program.
+const Asserted = false
+
+func enter[P Placed](any, string) {}
+
+func leave(any) {}

@@ -1,0 +1,289 @@
+package mailstore
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"toastmaster/mailstore/account"
+	"toastmaster/mailstore/recovery"
+	"toastmaster/mailstore/volume"
+)
+
+// What is in memory: accounts in use, and mailboxes in use or kept because there is
+// room, all under Store.mu.
+
+// heldAccount is an account in use: by users, mailboxes in memory, or a delivery.
+// With it is what needs both the account and its mailboxes.
+type heldAccount struct {
+	*account.Account
+	store   *Store
+	vol     *volume.Volume
+	records *recovery.Account
+	home    string
+	refs    int // under store.mu
+}
+
+// hold makes an account.
+func (s *Store) hold(home string, records *recovery.Account) *heldAccount {
+	a := &heldAccount{store: s, vol: s.vol, records: records, home: home}
+	a.Account = account.New(account.Options{Volume: s.vol, Records: records, Sum: a.sum, Hold: func(n int) {
+		s.mu.Lock()
+		a.refs += n
+		s.mu.Unlock()
+	}})
+	return a
+}
+
+// home checks an account's folder.
+func (s *Store) home(a Account) (string, error) {
+	first, _, _ := strings.Cut(filepath.ToSlash(a.Home), "/")
+	if !filepath.IsLocal(a.Home) || filepath.Clean(a.Home) == "." || first == Private {
+		return "", fmt.Errorf("mailstore: home %q is not a folder below the root", a.Home)
+	}
+	return filepath.Join(s.vol.Root, a.Home), nil
+}
+
+// acquire finds or makes the account and holds it until putAccount.
+func (s *Store) acquire(a Account) (*heldAccount, error) {
+	home, err := s.home(a)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil, ErrClosed
+	}
+	if s.removed.since(home, a.Asked) {
+		s.mu.Unlock()
+		return nil, ErrNotFound
+	}
+	acct := s.accounts[home]
+	if acct == nil {
+		acct = s.hold(home, s.journal.Account(filepath.Clean(a.Home)))
+		s.accounts[home] = acct
+	}
+	acct.refs++
+	s.mu.Unlock()
+	acct.Quota.Limit(Usage{Bytes: a.QuotaBytes, Messages: a.QuotaMessages})
+	if err := acct.Ensure(); err != nil {
+		s.putAccount(acct)
+		return nil, volume.Err(err)
+	}
+	return acct, nil
+}
+
+// acquireExisting is acquire for an account that has a Maildir; nil without an
+// error when there is none.
+func (s *Store) acquireExisting(acc Account) (*heldAccount, error) {
+	home, err := s.home(acc)
+	if err != nil {
+		return nil, err
+	}
+	if there, err := s.accountAt(home); err != nil || !there {
+		return nil, volume.Err(err)
+	}
+	return s.acquire(acc)
+}
+
+func (s *Store) putAccount(acct *heldAccount) {
+	s.mu.Lock()
+	acct.refs--
+	gone := acct.refs == 0
+	if gone && s.accounts[acct.home] == acct {
+		delete(s.accounts, acct.home)
+	}
+	s.mu.Unlock()
+	if gone {
+		acct.Quota.Flush()
+	}
+}
+
+// removals are when accounts were removed, under Store.mu. Who asked the
+// directory before that has an answer that is not true any more: a delivery
+// that goes on would make the account again, for nobody.
+type removals struct{ at map[string]time.Time }
+
+const (
+	// removalMemory is longer than a command takes from its question to its
+	// delivery: LMTP asks at RCPT and delivers after the content. It is no
+	// parameter: a message that takes an hour is nobody's custom.
+	removalMemory = time.Hour
+	// maxRemovals bounds them; beyond it some are forgotten before their hour,
+	// which matters only to a delivery that was under way at that moment. It is no
+	// parameter: removing so many accounts takes longer than any delivery.
+	maxRemovals = 100_000
+)
+
+func (r *removals) note(home string, now time.Time) {
+	if r.at == nil {
+		r.at = map[string]time.Time{}
+	}
+	if len(r.at) >= maxRemovals {
+		for h, t := range r.at {
+			if now.Sub(t) > removalMemory || len(r.at) >= maxRemovals {
+				delete(r.at, h)
+			}
+		}
+	}
+	r.at[home] = now
+}
+
+// since says that the account was removed after the directory was asked.
+func (r *removals) since(home string, asked time.Time) bool {
+	t, ok := r.at[home]
+	return ok && !asked.IsZero() && !asked.After(t)
+}
+
+// open finds the mailbox in memory or loads it; put it back. A default folder is
+// made if it is not there. ErrNotFound when its folder does not exist,
+// ErrInvalidName when it never can. No lock is held.
+func (a *heldAccount) open(ctx context.Context, name string) (*mailbox, error) {
+	dir, err := a.FolderDir(name)
+	if err != nil {
+		return nil, err
+	}
+	mb, err := a.openDir(ctx, dir)
+	if dir == "" || !errors.Is(err, ErrNotFound) {
+		return mb, err
+	}
+	there, failed := a.MakePending(dir)
+	if failed != nil || !there {
+		return nil, cmp.Or(volume.Err(failed), err)
+	}
+	return a.openDir(ctx, dir)
+}
+
+// openAtLast is open with what is kept for a full disk: an index that was never
+// made takes room, and so does one that is lost.
+func (a *heldAccount) openAtLast(ctx context.Context, name string) (mb *mailbox, err error) {
+	err = a.vol.WithReserve(func() (err error) {
+		mb, err = a.open(ctx, name)
+		return err
+	})
+	return mb, err
+}
+
+func (a *heldAccount) openDir(ctx context.Context, dir string) (*mailbox, error) {
+	s := a.store
+	path := filepath.Join(a.home, dir)
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil, ErrClosed
+	}
+	if a.records.Removed() { // set under s.mu
+		s.mu.Unlock()
+		return nil, ErrNotFound
+	}
+	mb := s.boxes[path]
+	if mb == nil {
+		mb = newMailbox(a, dir, path)
+		s.boxes[path] = mb
+		a.refs++
+	}
+	mb.refs++
+	s.unidle(mb)
+	s.mu.Unlock()
+	if err := mb.ensureLoaded(ctx); err != nil {
+		s.put(mb)
+		if lost := s.vol.Present(); lost != nil {
+			return nil, volume.Err(lost) // with all of its mailboxes
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("%w: %w", ErrNotFound, err)
+		}
+		return nil, volume.Err(err)
+	}
+	return mb, nil
+}
+
+// put gives up one use. A mailbox nobody uses stays in memory as long as
+// there is room.
+func (s *Store) put(mb *mailbox) {
+	var out []*mailbox
+	usable, cost := mb.weigh()
+	s.mu.Lock()
+	mb.refs--
+	if mb.refs == 0 && s.boxes[mb.path] == mb {
+		if usable {
+			mb.cost = cost
+			mb.slot = s.idle.PushFront(mb)
+			s.idleBytes += mb.cost
+		} else {
+			delete(s.boxes, mb.path)
+			out = append(out, mb)
+		}
+	} else if mb.refs == 0 {
+		out = append(out, mb)
+	}
+	for s.idle.Len() > 0 && (s.idleBytes > s.vol.Config.IndexMemory || s.idle.Len() > s.vol.Config.OpenMailboxes) {
+		last := s.idle.Back().Value.(*mailbox)
+		s.unidle(last)
+		delete(s.boxes, last.path)
+		out = append(out, last)
+	}
+	s.mu.Unlock()
+	for _, old := range out {
+		if err := old.shutNow(); err != nil {
+			s.vol.Log.Warn("closing a mailbox", "path", old.path, "cause", err)
+		}
+		s.putAccount(old.acct)
+	}
+}
+
+// unidle takes mb off the idle list; s.mu is held.
+func (s *Store) unidle(mb *mailbox) {
+	if mb.slot == nil {
+		return
+	}
+	s.idle.Remove(mb.slot)
+	s.idleBytes -= mb.cost
+	mb.slot = nil
+}
+
+// inUse takes a use of every mailbox that is in use.
+func (s *Store) inUse() []*mailbox {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var boxes []*mailbox
+	for _, mb := range s.boxes {
+		if mb.refs > 0 && !s.closed {
+			mb.refs++
+			boxes = append(boxes, mb)
+		}
+	}
+	return boxes
+}
+
+// lazyOnes takes a use of every mailbox with lazy work.
+func (s *Store) lazyOnes() []*mailbox {
+	s.lazyMu.Lock()
+	boxes := slices.Collect(maps.Keys(s.lazy))
+	s.lazyMu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.DeleteFunc(boxes, func(mb *mailbox) bool {
+		if s.boxes[mb.path] != mb || s.closed {
+			return true // being shut
+		}
+		mb.refs++
+		s.unidle(mb)
+		return false
+	})
+}
+
+func (s *Store) forgetLazy(mb *mailbox) {
+	s.lazyMu.Lock()
+	delete(s.lazy, mb)
+	s.lazyMu.Unlock()
+	mb.isLazy = false
+}

@@ -1,0 +1,457 @@
+package mailstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"toastmaster/internal/envelope"
+	"toastmaster/internal/mime"
+	"toastmaster/internal/spool"
+	"toastmaster/internal/vfs"
+	"toastmaster/internal/wire"
+	"toastmaster/mailstore/index"
+	"toastmaster/mailstore/maildir"
+	"toastmaster/mailstore/packed"
+	"toastmaster/mailstore/volume"
+)
+
+// Read opens the content of message seq (LF line ends). ErrExpunged when it
+// is gone. The caller closes it.
+func (v *View) Read(ctx context.Context, seq uint32) (c envelope.Content, err error) {
+	if v.uid(seq) == 0 {
+		return nil, ErrExpunged
+	}
+	err = v.retry(ctx, func() (err error) {
+		c, err = v.mb.read(ctx, v.finder(seq))
+		return err
+	})
+	return c, err
+}
+
+// finder finds a message in its mailbox, which is locked; nil when it is no more.
+// A UID would not do: see View.find.
+type finder func() *index.Message
+
+// read opens a message's file. One that is not where the index says was
+// renamed or removed by another program: look once more. One of another size
+// was changed, or lost its content in a power loss: the index learns it.
+func (mb *mailbox) read(ctx context.Context, find finder) (envelope.Content, error) {
+	c, known, err := mb.openFile(ctx, find)
+	if err != nil || known {
+		return c, err
+	}
+	if _, err := mb.relearn(ctx, find, c); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return c, nil
+}
+
+// openFile opens the content of a message; known says that it is what the
+// index has.
+func (mb *mailbox) openFile(ctx context.Context, find finder) (c envelope.Content, known bool, err error) {
+	for again := false; ; again = true {
+		m, ok := mb.file(find)
+		if !ok {
+			return nil, false, ErrExpunged
+		}
+		f, err := volume.OpenRegular(mb.vol.FS, m.path, os.O_RDONLY)
+		switch {
+		case err == nil:
+			return mb.content(ctx, f, m)
+		case volume.Odd(err):
+			mb.vol.SayOnce(m.path, "cannot be read", err)
+			return nil, false, fmt.Errorf("%w: %w", ErrUnreadable, err)
+		case !errors.Is(err, fs.ErrNotExist):
+			return nil, false, err
+		case again:
+			return nil, false, mb.misplaced("reading", 1)
+		}
+		if err := mb.lookAgain(ctx); err != nil {
+			return nil, false, err
+		}
+	}
+}
+
+func (mb *mailbox) pathOf(m *index.Message) string { return filepath.Join(mb.path, m.File()) }
+
+// lookAgain reads both directories.
+func (mb *mailbox) lookAgain(ctx context.Context) error {
+	return orExpunged(mb.locked(ctx, func() error {
+		mb.forget()
+		return mb.compare(ctx, false)
+	}))
+}
+
+// orExpunged turns "no such mailbox" into "message expunged" for a view whose
+// mailbox was deleted under it.
+func orExpunged(err error) error {
+	if errors.Is(err, ErrNotFound) {
+		return ErrExpunged
+	}
+	return err
+}
+
+// Structure returns the cached result of mime.Scan (internal/mime's encoded
+// form) of message seq; it opens no message file unless the cache was lost.
+// The slice is read-only and valid until the next call on the view.
+func (v *View) Structure(ctx context.Context, seq uint32) (data []byte, err error) {
+	if v.uid(seq) == 0 {
+		return nil, ErrExpunged
+	}
+	err = v.retry(ctx, func() (err error) {
+		data, err = v.entry(seq)
+		if err != nil || data != nil {
+			return volume.Err(err)
+		}
+		data, err = v.mb.scanAgain(ctx, v.finder(seq))
+		return err
+	})
+	return data, err
+}
+
+// entry is the entry of message seq, nil if there is none, it is damaged, or of
+// a version that mime does not read any more.
+func (v *View) entry(seq uint32) ([]byte, error) {
+	v.mb.mu.Lock()
+	defer v.mb.mu.Unlock()
+	live := v.live(seq)
+	switch {
+	case live == nil:
+		return nil, ErrExpunged
+	case live.CacheLen == 0:
+		return nil, nil
+	}
+	data, err := v.cached(live)
+	if err != nil || !mime.Current(data) {
+		return nil, err
+	}
+	return data, nil
+}
+
+const windowSize = 64 << 10
+
+// window is a piece of a cache file.
+type window struct {
+	buf  []byte
+	off  int64
+	live int // octets of buf that are valid
+}
+
+func (v *View) dropWindow() {
+	if v.window == nil {
+		return
+	}
+	if len(v.window.buf) == windowSize {
+		v.mb.store().windows.Put(v.window)
+	}
+	v.window = nil
+}
+
+// cached reads an entry through the window; nil if it is damaged.
+func (v *View) cached(m *index.Message) ([]byte, error) {
+	w := v.window
+	if w == nil {
+		w, _ = v.mb.store().windows.Get().(*window)
+		if w == nil {
+			w = &window{buf: make([]byte, windowSize)}
+		}
+		w.live = 0
+		v.window = w
+	}
+	n := int64(m.CacheLen)
+	if m.CacheOff < w.off || m.CacheOff+n > w.off+int64(w.live) {
+		if n > int64(len(w.buf)) {
+			w.buf = make([]byte, n)
+		}
+		got, err := v.mb.cache.ReadAt(w.buf, m.CacheOff)
+		if int64(got) < n {
+			w.live = 0
+			if volume.Odd(err) {
+				v.mb.vol.SayOnce(filepath.Join(v.mb.path, index.CacheFile), "a small file that cannot be read", err)
+				return nil, nil // the message is scanned
+			}
+			return nil, onlyReal(err)
+		}
+		w.off, w.live = m.CacheOff, got
+	}
+	data, ok := index.Entry(w.buf[m.CacheOff-w.off:][:n], m.UID)
+	if !ok {
+		return nil, nil
+	}
+	return data, nil
+}
+
+// scanAgain makes the entry of a message whose own was lost.
+func (mb *mailbox) scanAgain(ctx context.Context, find finder) ([]byte, error) {
+	c, _, err := mb.openFile(ctx, find)
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	return mb.relearn(ctx, find, c)
+}
+
+// relearn scans a message and logs what is different.
+func (mb *mailbox) relearn(ctx context.Context, find finder, c envelope.Content) ([]byte, error) {
+	scanned, err := mime.Scan(envelope.Reader(c))
+	if err != nil {
+		return nil, fmt.Errorf("mailstore: scanning a message: %w", err)
+	}
+	data := scanned.AppendBinary(nil)
+	return data, orExpunged(mb.locked(ctx, func() error {
+		if m := find(); m != nil {
+			mb.logScanned(m, scanned, data)
+			mb.logPacked(m, c)
+		}
+		return mb.commitQuietly()
+	}))
+}
+
+// logScanned writes the entry of m and logs its place and its sizes.
+func (mb *mailbox) logScanned(m *index.Message, scanned *mime.Message, data []byte) {
+	entry := index.Message{UID: m.UID}
+	if mb.addStructure(&entry, data); entry.CacheLen > 0 {
+		mb.batch.Cache(m.UID, entry.CacheOff, entry.CacheLen)
+	}
+	if m.Wire != scanned.WireSize || m.Size != scanned.Size {
+		mb.batch.Sizes(m.UID, scanned.Size, scanned.WireSize)
+	}
+}
+
+// messageFile is a message's file as the index has it.
+type messageFile struct {
+	path, base, rest string
+	size             int64
+	packed           bool
+}
+
+func (mb *mailbox) file(find finder) (f messageFile, ok bool) {
+	mb.mu.Lock()
+	defer mb.mu.Unlock()
+	m := find()
+	if m == nil {
+		return f, false
+	}
+	r := m.Rarely()
+	return messageFile{path: mb.pathOf(m), base: m.Name, rest: r.Rest, size: m.Size, packed: r.Packed}, true
+}
+
+// content is the content of an open file, which it takes over. known says that
+// the index has its size and form.
+func (mb *mailbox) content(ctx context.Context, f volume.RegularFile, m messageFile) (c envelope.Content, known bool, err error) {
+	plain := &stored{File: f, size: f.Info.Size()}
+	if !m.packed && m.size == plain.size {
+		return plain, true, nil
+	}
+	form := packed.None
+	if m.packed {
+		form, err = formOf(f)
+	} else {
+		form, err = mb.isPacked(ctx, f, m.base, m.rest)
+	}
+	if err != nil {
+		return nil, false, errors.Join(err, f.Close())
+	}
+	if form == packed.None {
+		return plain, false, nil
+	}
+	u, err := mb.unpack(ctx, f, form)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return nil, false, err
+	}
+	return u, m.packed && u.Size() == m.size, nil
+}
+
+// stored is the content of a message: its open file.
+type stored struct {
+	vfs.File
+	size int64
+}
+
+// Size is the number of octets stored.
+func (s *stored) Size() int64 { return s.size }
+
+// Bytes has nothing: the message is read from its file.
+func (s *stored) Bytes() ([]byte, bool) { return nil, false }
+
+// wireSize counts a file's octets with CR LF line ends: an LF without a CR
+// before it is two.
+func wireSize(r io.ReaderAt, size int64) (int64, error) {
+	buf := make([]byte, 64<<10)
+	var measure wire.Sizer
+	for off := int64(0); off < size; {
+		n, err := r.ReadAt(buf[:min(int64(len(buf)), size-off)], off)
+		if n == 0 {
+			return size, err
+		}
+		measure.Add(buf[:n])
+		off += int64(n)
+	}
+	return measure.Wire, nil
+}
+
+// onlyReal drops the end of a file, which is no failure of a cache.
+func onlyReal(err error) error {
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
+}
+
+// unpacked is the content of a compressed message, in memory or in a file
+// without a name. It may be read by others, too, so the file is not shown: nobody
+// may give it a name.
+type unpacked struct {
+	buffer *spool.Buffer
+	kept   *keptUnpacked // nil: it is the caller's alone, or closed
+	cache  *unpackedCache
+}
+
+// Message files that Dovecot's zlib plugin compressed are read as the mail that
+// they are: everywhere, because all reading goes through openFile. What we
+// store is never compressed, and is never taken for it: our names have the
+// size of the file in S=, those of a compressed file the size of the mail.
+
+// formOf is how a file is packed, by its first octets.
+func formOf(f io.ReaderAt) (packed.Form, error) {
+	var head [packed.HeadSize]byte
+	n, err := f.ReadAt(head[:], 0)
+	if err = onlyReal(err); err != nil {
+		return packed.None, err
+	}
+	return packed.Detect(head[:n]), nil
+}
+
+// saysPacked is whether the name of a file of this size agrees with its being
+// packed: Dovecot's S= is the size of the mail, scripts set the letter Z, and
+// other programs write no size at all.
+func saysPacked(base, rest string, size int64) bool {
+	stored, _ := maildir.Sizes(base)
+	letters, _, _ := strings.Cut(strings.TrimPrefix(rest, ":2,"), ",")
+	return stored != size || strings.Contains(letters, "Z")
+}
+
+// isPacked decides about a file that the index does not know as packed. Its
+// name may agree by chance with the size of the file; then what comes out
+// decides, which has to have that size.
+func (mb *mailbox) isPacked(ctx context.Context, f volume.RegularFile, base, rest string) (packed.Form, error) {
+	form, err := formOf(f)
+	if err != nil || form == packed.None || saysPacked(base, rest, f.Info.Size()) {
+		return form, err
+	}
+	c, err := mb.unpack(ctx, f, form)
+	if err != nil {
+		return packed.None, onlyOurs(err)
+	}
+	if c.Size() != f.Info.Size() {
+		form = packed.None
+	}
+	return form, c.Close()
+}
+
+// onlyOurs drops an error that says that the file is no packed message.
+func onlyOurs(err error) error {
+	if errors.Is(err, ErrUnreadable) {
+		return nil
+	}
+	return err
+}
+
+// unpack is the content of a packed file: the one that is kept from before, or
+// what unpackAll reads.
+func (mb *mailbox) unpack(ctx context.Context, f volume.RegularFile, form packed.Form) (*unpacked, error) {
+	s := mb.store()
+	key, known := keyOf(f.Info)
+	if known {
+		if u := s.kept.get(key, s.vol.Clock.Now()); u != nil {
+			return u, nil
+		}
+	}
+	b, err := s.unpackAll(ctx, f, form)
+	switch {
+	case err != nil:
+		return nil, err
+	case known:
+		return s.kept.put(key, b, s.vol.Clock.Now()), nil
+	}
+	return &unpacked{buffer: b}, nil
+}
+
+// unpackAll reads a packed file to its end, with bounded memory. ErrUnreadable
+// when it is damaged, of a form that is not read, or larger than
+// store.unpacked_limit.
+func (s *Store) unpackAll(ctx context.Context, f volume.RegularFile, form packed.Form) (*spool.Buffer, error) {
+	select {
+	case s.unpacking <- struct{}{}:
+		defer func() { <-s.unpacking }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	bad := func(err error) error {
+		s.vol.SayOnce(f.Name(), "compressed, and cannot be read", err)
+		return fmt.Errorf("%w: %w", ErrUnreadable, err)
+	}
+	r, err := form.Reader(io.NewSectionReader(f, 0, f.Info.Size()))
+	if err != nil {
+		return nil, bad(err)
+	}
+	defer r.Close()
+	b := s.vol.Spool.New()
+	buf := make([]byte, 32<<10)
+	for {
+		n, err := r.Read(buf)
+		if b.Size()+int64(n) > s.vol.Config.UnpackedLimit {
+			return nil, errors.Join(bad(errors.New("more than store.unpacked_limit")), b.Close())
+		}
+		if n > 0 {
+			if _, err := b.Write(buf[:n]); err != nil {
+				return nil, errors.Join(volume.Err(err), b.Close())
+			}
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			return b, nil
+		case err != nil:
+			return nil, errors.Join(bad(err), b.Close())
+		case ctx.Err() != nil:
+			return nil, errors.Join(ctx.Err(), b.Close())
+		}
+	}
+}
+
+// logPacked logs whether m's file is packed.
+func (mb *mailbox) logPacked(m *index.Message, c envelope.Content) {
+	_, is := c.(*unpacked)
+	if r := m.Rarely(); r.Packed != is {
+		r.Packed = is
+		mb.batch.Rare([]uint32{m.UID}, r)
+	}
+}
+
+// examinePacked gives the index what it must know of a packed file. The sizes in
+// a name that Dovecot made are believed, as those of any other; without them it
+// is unpacked once.
+func (mb *mailbox) examinePacked(ctx context.Context, f volume.RegularFile, form packed.Form, m *index.Message) error {
+	r := m.Rarely()
+	r.Packed = true
+	m.SetRare(r)
+	stored, wire := maildir.Sizes(m.Name)
+	if stored >= 0 && wire >= stored {
+		m.Size, m.Wire = stored, wire
+		return nil
+	}
+	m.Wire = m.Size
+	c, err := mb.unpack(ctx, f, form)
+	if err != nil {
+		return onlyOurs(err)
+	}
+	m.Size = c.Size()
+	m.Wire, err = wireSize(c, m.Size)
+	return errors.Join(err, c.Close())
+}

@@ -1,0 +1,178 @@
+package recovery
+
+import (
+	"context"
+	"errors"
+
+	"toastmaster/internal/journal"
+)
+
+// finisher finishes the records of a journal that no mark says are done, oldest
+// first. One that cannot be finished stays in its journal for the next start
+// (unfinished.go), and so do those after it in the same folders.
+//
+// Not those of a folder that has left. In one journal the order says which
+// they are. Between journals there is none, but a UIDVALIDITY is given once in
+// an account: what was put into a folder that some journal says has left is
+// finished only if that same folder is in its place, as after a rename that
+// never reached the disk, or one back. What a process that still runs has
+// written into its journal, or has recycled, is not known here.
+type finisher struct {
+	j      *Journal
+	hands  Hands
+	l      leftJournal
+	left   map[incarnation]bool
+	last   map[Folder]int // index of the last record Left
+	undone map[uint64]bool
+	whole  map[uint64]bool // operations all of whose records are there
+	mark   journal.Position
+
+	finished int
+	done     []journal.Position
+	waiting  []*Record
+	broken   map[Folder]bool
+}
+
+func newFinisher(l leftJournal, left map[incarnation]bool) *finisher {
+	f := &finisher{l: l, left: left, last: map[Folder]int{}, undone: l.undone(), whole: map[uint64]bool{}}
+	for i := range l.records {
+		switch r := &l.records[i]; r.Kind {
+		case Left:
+			if !f.undone[r.operation] {
+				f.last[Folder{r.Home, r.Dir}] = i
+			}
+		case Done:
+			f.mark = r.done
+		case Copied, Moved, Expunged:
+			f.whole[r.operation] = !r.more
+		}
+	}
+	return f
+}
+
+// leaves says that a folder left after record i.
+func (f *finisher) leaves(i int, dir string) bool {
+	last, ok := f.last[Folder{f.l.records[i].Home, dir}]
+	return ok && last > i
+}
+
+// run does what is not done yet, and says how much that was.
+func (f *finisher) run(ctx context.Context) (did int, err error) {
+	f.done, f.waiting, f.broken = nil, nil, map[Folder]bool{}
+	for i := range f.l.records {
+		r := &f.l.records[i]
+		if !r.acts() {
+			continue
+		}
+		from, to := Folder{r.Home, r.Dir}, Folder{r.Home, r.To}
+		if f.broken[from] || r.touches(to) && f.broken[to] {
+			f.broken[from] = true
+			f.waiting = append(f.waiting, r)
+			continue
+		}
+		if !below(r.pos, f.mark) {
+			n, err := f.act(ctx, i)
+			switch {
+			case ctx.Err() != nil:
+				return did, ctx.Err()
+			case err != nil:
+				// One mailbox must not keep the others from their mail, nor
+				// each of its messages the start for a while.
+				f.j.vol.Log.Error("changes of before the crash not finished, the next start tries again", "home", r.Home, "folder", r.Dir, "cause", err)
+				f.broken[from] = true
+				if r.touches(to) {
+					f.broken[to] = true
+				}
+				f.waiting = append(f.waiting, r)
+				continue
+			}
+			did += n
+		}
+		f.done = append(f.done, r.pos)
+	}
+	f.finished += did
+	return did, nil
+}
+
+// act has record i done.
+func (f *finisher) act(ctx context.Context, i int) (did int, err error) {
+	r := &f.l.records[i]
+	left := f.left[incarnation{Folder{r.Home, r.Dir}, r.Validity}]
+	switch r.Kind {
+	case Stored:
+		if f.leaves(i, r.Dir) {
+			return 0, nil
+		}
+		return f.hands.Restore(ctx, r, left, func() ([]byte, error) { return f.content(r) })
+	case Renamed:
+		if f.undone[r.operation] {
+			return 0, nil
+		}
+		return f.rename(ctx, i)
+	case Left:
+		if f.undone[r.operation] {
+			return 0, nil
+		}
+		return f.hands.Delete(ctx, r)
+	}
+	if f.leaves(i, r.Dir) || !f.whole[r.operation] {
+		return 0, nil
+	}
+	x := Repetition{Undo: f.undone[r.operation], Left: left}
+	if r.Kind != Expunged {
+		x.ToLeft = f.left[incarnation{Folder{r.Home, r.To}, r.ToValidity}]
+		x.ToLeaves = f.leaves(i, r.To)
+	}
+	return f.hands.Repeat(ctx, r, x)
+}
+
+// rename has a rename done, and notes that in the journal: the next start must not
+// look for what came before under the old names, nor rename what has got one of
+// them since.
+func (f *finisher) rename(ctx context.Context, i int) (did int, err error) {
+	r, j := &f.l.records[i], f.l.journal
+	note := func(record []byte) error {
+		if err := j.AppendLazy(record); err != nil {
+			return err
+		}
+		return j.Flush(ctx)
+	}
+	moved, over, err := f.hands.Rename(ctx, r, func(d Departure) error { return note(d.record()) })
+	if over {
+		err = errors.Join(err, note(appendUndone(r.operation)))
+	}
+	for _, dir := range moved { // for the next run
+		f.last[Folder{r.Home, dir}] = max(f.last[Folder{r.Home, dir}], i)
+	}
+	f.undone[r.operation] = err == nil
+	return len(moved), err
+}
+
+// content is that of a message.
+func (f *finisher) content(r *Record) ([]byte, error) {
+	payload, err := f.l.journal.Load(r.pos)
+	if err != nil {
+		return nil, err
+	}
+	whole, err := decodeRecord(payload)
+	if err != nil {
+		return nil, err
+	}
+	return whole.content, nil
+}
+
+// end lets go of what is done, after a checkpoint.
+func (f *finisher) end() {
+	j := f.l.journal
+	for _, pos := range f.done {
+		j.Release(pos)
+	}
+	f.j.unfinished.keep(f.l, f.waiting)
+	if len(f.waiting) == 0 {
+		f.l.marks.begin(j)
+	}
+	if f.finished > 0 {
+		f.j.vol.Log.Info("changes of before the crash were finished", "messages", f.finished)
+	}
+	j.Recovered()
+}

@@ -1,0 +1,214 @@
+package volume
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"toastmaster/internal/lockorder"
+	"toastmaster/internal/vfs"
+)
+
+// staleLock is how old a lock file of Dovecot's must be to be broken.
+const staleLock = 2 * time.Minute
+
+// maxSaid is how many of them are remembered, in all accounts. It is no parameter: with
+// more, something is said again, and ten thousand odd files are told by the first.
+const maxSaid = 10000
+
+// said remembers what the log was told, until so much was said that it starts
+// anew.
+type said struct {
+	mu    lockorder.Mutex[InnerLock]
+	paths map[string]struct{}
+}
+
+// SayOnce logs that path is passed over.
+func (s *Volume) SayOnce(path, why string, cause error) {
+	s.odd.mu.Lock()
+	_, known := s.odd.paths[path]
+	if !known {
+		if s.odd.paths == nil || len(s.odd.paths) >= maxSaid {
+			s.odd.paths = map[string]struct{}{}
+		}
+		s.odd.paths[path] = struct{}{}
+	}
+	s.odd.mu.Unlock()
+	if known {
+		return
+	}
+	text := ""
+	if cause != nil {
+		text = cause.Error()
+	}
+	s.Log.Warn("passed over in the mail store", "path", path, "why", why, "cause", text)
+}
+
+// Odd says that err is about this one file or folder and not about the disk.
+func Odd(err error) bool {
+	for _, e := range []error{fs.ErrPermission, unix.ENOTDIR, unix.EISDIR, unix.ELOOP, unix.ENXIO, unix.ENODEV, ErrNoFile, ErrNeverStored} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// ErrNoFile is about a name that is no regular file, ErrNeverStored about one that is a name
+// and no more: the power failed before what was in it was on the disk, and before the
+// journal was, so nobody was told that it is stored. Both are odd.
+var (
+	ErrNoFile      = errors.New("not a regular file")
+	ErrNeverStored = errors.New("empty, though its name says how long it is: the power failed before it was answered for, and it was never stored. It may be removed")
+)
+
+// RegularFile is an open regular file.
+type RegularFile struct {
+	vfs.File
+	Info fs.FileInfo
+}
+
+// OpenRegular opens a file that may be anything, and refuses what is none.
+func OpenRegular(fsys vfs.FS, name string, flag int) (f RegularFile, err error) {
+	// Without O_NONBLOCK a named pipe would be waited for.
+	if f.File, err = fsys.OpenFile(name, flag|unix.O_NONBLOCK|unix.O_NOCTTY, 0); err != nil {
+		return f, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = &fs.PathError{Op: "open", Path: name, Err: ErrNoFile}
+	}
+	if err != nil {
+		return f, errors.Join(err, f.Close())
+	}
+	f.Info = info
+	return f, nil
+}
+
+// Stamp tells one state of a small file from another; the zero stamp is a file
+// that is not there.
+type Stamp struct{ mtime, size int64 }
+
+// FileStamp is the stamp of a file.
+func FileStamp(fsys vfs.FS, name string) (Stamp, error) {
+	info, err := fsys.Stat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Stamp{}, nil
+	}
+	if err != nil {
+		return Stamp{}, err
+	}
+	return Stamp{info.ModTime().UnixNano(), info.Size()}, nil
+}
+
+// ReadFile reads a small file; a missing one is empty.
+func ReadFile(fsys vfs.FS, name string) ([]byte, error) {
+	f, err := OpenRegular(fsys, name, os.O_RDONLY)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(f)
+}
+
+// ReplaceLocked writes a file as Dovecot does: name.lock is the lock and,
+// renamed, the new file. It reports false when somebody else holds the lock.
+func ReplaceLocked(fsys vfs.FS, name string, now time.Time, data func() ([]byte, error)) (bool, error) {
+	lock := name + ".lock"
+	f, err := fsys.OpenFile(lock, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		info, statErr := fsys.Stat(lock)
+		if statErr != nil {
+			return false, nil
+		}
+		// One from far ahead was left by a process whose clock was wrong.
+		if age := now.Sub(info.ModTime()); age < staleLock && age > -staleLock {
+			return false, nil
+		}
+		if err := fsys.Remove(lock); err != nil {
+			return false, err
+		}
+		f, err = fsys.OpenFile(lock, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	}
+	if err != nil {
+		return false, err
+	}
+	b, err := data()
+	if err == nil {
+		_, err = f.Write(b)
+	}
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = fsys.Rename(lock, name)
+	}
+	if err != nil {
+		return false, errors.Join(err, fsys.Remove(lock))
+	}
+	return true, nil
+}
+
+// ReplaceFile replaces a small file in a folder of the store.
+func (s *Volume) ReplaceFile(dir, name string, data []byte) error {
+	fsys := s.FS
+	name = filepath.Join(dir, name)
+	_, unique := s.UniqueName() // another process may write it, too
+	tmp := name + "." + unique + ".tmp"
+	f, err := fsys.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err = errors.Join(err, f.Close()); err == nil {
+		if err = fsys.Rename(tmp, name); errors.Is(err, fs.ErrExist) {
+			err = fmt.Errorf("%w: %w", ErrNoFile, err) // a folder has its name
+		}
+	}
+	if err != nil {
+		return errors.Join(err, fsys.Remove(tmp))
+	}
+	return nil
+}
+
+// RemoveAll removes a tree. A symbolic link goes without what it leads to.
+func RemoveAll(fsys vfs.FS, name string) error {
+	info, err := fsys.Lstat(name)
+	if err == nil && info.Mode()&fs.ModeSymlink != 0 {
+		return fsys.Remove(name)
+	}
+	entries, err := fsys.ReadDir(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		child := filepath.Join(name, e.Name())
+		if e.IsDir() {
+			err = RemoveAll(fsys, child)
+		} else {
+			err = fsys.Remove(child)
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return fsys.Remove(name)
+}
+
+// Exists says whether there is something of that name.
+func Exists(fsys vfs.FS, name string) (bool, error) {
+	_, err := fsys.Stat(name)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
+		return false, nil
+	}
+	return err == nil, err
+}
