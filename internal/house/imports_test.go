@@ -67,7 +67,8 @@ var mayImport = []struct {
 	{"mailstore/...", []string{"internal/...", "directory", "directory/logins", "directory/password", "mailstore", "mailstore/login", "mailstore/search", "configs"}},
 
 	// No daemon imports another daemon; only virtual sees the store.
-	{"mta/queue", []string{"internal/...", "configs"}},
+	{"mta/queue/salvage", []string{"internal/envelope", "internal/msglog", "internal/vfs"}},
+	{"mta/queue", []string{"internal/...", "configs", "mta/queue/salvage"}},
 	{"mta/agent", []string{"internal/...", "mta/queue"}},
 	{"mta/policy", []string{"internal/...", "directory", "configs"}},
 	{"mta/virtual", []string{"internal/...", "directory", "mta/queue", "mta/agent", "mailstore", "configs"}},

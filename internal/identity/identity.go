@@ -110,22 +110,7 @@ func Write(fsys vfs.FS, dir string, id ID) error {
 }
 
 func write(fsys vfs.FS, dir, name string, id ID) error {
-	path := filepath.Join(dir, name)
-	f, err := fsys.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = io.WriteString(f, string(id)+"\n")
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err := fsys.Rename(path+".new", path); err != nil {
-		return err
-	}
-	return fsys.SyncDir(dir)
+	return vfs.Replace(fsys, filepath.Join(dir, name), []byte(string(id)+"\n"))
 }
 
 // Entries lists a folder without what any file system's root has. A folder

@@ -17,4 +17,6 @@
 // A file's bytes are durable after [File.Datasync] or [File.Sync]; its name
 // is durable after [FS.SyncDir] of the directory; [FS.SyncFS] makes everything
 // durable that was written to the file system before the call (syncfs(2)).
+// [Replace], [Move] and [MoveAway] put them in the order that a power loss cannot
+// harm.
 package vfs

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"path/filepath"
 	"time"
 
 	"toastmaster/internal/dsn"
@@ -26,7 +25,7 @@ func (q *Queue) call(ctx context.Context, id envelope.QueueID, e event) error {
 		return q.run(ctx, j)
 	}
 	m := j.m
-	place, next, err := q.places.where(id)
+	place, next, err := q.disk.files.where(id)
 	if err != nil || place == "" {
 		q.index.event(m, evVanished)
 		if err == nil {
@@ -72,32 +71,13 @@ func (q *Queue) Requeue(ctx context.Context, id envelope.QueueID) error {
 func (q *Queue) Delete(ctx context.Context, id envelope.QueueID) error {
 	err := q.call(ctx, id, evDelete)
 	if errors.Is(err, ErrNoMessage) {
-		return q.deleteCorrupt(id)
-	}
-	return diskError(err)
-}
-
-// deleteCorrupt removes what corrupt/ has under an ID.
-func (q *Queue) deleteCorrupt(id envelope.QueueID) error {
-	dir := filepath.Join(q.o.Dir, dirCorrupt)
-	entries, err := q.o.FS.ReadDir(dir)
-	if err != nil {
+		found, err := q.disk.corrupt.Delete(id)
+		if err == nil && !found {
+			return ErrNoMessage
+		}
 		return diskError(err)
 	}
-	found := false
-	for _, e := range entries {
-		if corruptID(e.Name()) != id {
-			continue
-		}
-		found = true
-		if err := q.o.FS.Remove(filepath.Join(dir, e.Name())); err != nil {
-			return diskError(err)
-		}
-	}
-	if !found {
-		return ErrNoMessage
-	}
-	return diskError(q.o.FS.SyncDir(dir))
+	return diskError(err)
 }
 
 // Flush makes every deferred message that f selects due now and returns how
@@ -114,12 +94,12 @@ func (q *Queue) Flush(ctx context.Context, f Filter) (int, error) {
 		q.index.flushAll(now)
 	}
 	n := q.flushWaiting(f, now)
-	err := q.places.each(Deferred, func(id envelope.QueueID, _ fs.DirEntry) error {
+	err := q.disk.files.each(Deferred, func(id envelope.QueueID, _ fs.DirEntry) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		if f.Sender != "" || f.Recipient != "" {
-			file, m, err := q.places.read(Deferred, id)
+			file, m, err := q.disk.files.read(Deferred, id)
 			if err != nil {
 				return nil // gone, or the scan's to complain about
 			}
@@ -128,7 +108,7 @@ func (q *Queue) Flush(ctx context.Context, f Filter) (int, error) {
 				return nil
 			}
 		}
-		if err := q.o.FS.Chtimes(q.places.path(Deferred, id), now, now); err != nil {
+		if err := q.o.FS.Chtimes(q.disk.files.path(Deferred, id), now, now); err != nil {
 			if errors.Is(err, fs.ErrNotExist) {
 				return nil
 			}

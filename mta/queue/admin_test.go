@@ -194,8 +194,8 @@ func TestMarksAreOnDiskBeforeTheFileGoes(t *testing.T) {
 		add(t, q, "x\n", "a")
 		closeItem(t, take(t, q), time.Now().Add(5*time.Millisecond))
 		done(t, take(t, q), EffectFinal)
-		must(t, q.j.Checkpoint(context.Background()))
-		q.removeFinished(context.Background())
+		must(t, q.disk.ledger.j.Checkpoint(context.Background()))
+		q.removeDeparted(context.Background())
 		crashed := d.Crash()
 		closeQueue(t, q)
 		q = running(t, options(crashed))
@@ -227,14 +227,14 @@ func TestSlowMessagesLeaveTheJournal(t *testing.T) {
 			}
 			q.shorten(context.Background())
 		}
-		if u := q.j.Usage(); u.Segments > 4 {
+		if u := q.disk.ledger.j.Usage(); u.Segments > 4 {
 			t.Errorf("%+v", u)
 		}
 		if got := text(t, slow); got != prefix+"active\n" {
 			t.Errorf("%q", got)
 		}
 		must(t, slow.Done(2, EffectFinal))
-		must(t, q.j.Flush(context.Background()))
+		must(t, q.disk.ledger.j.Flush(context.Background()))
 		crashed := d.Crash()
 		must(t, q.scan(context.Background()))
 		if it := take(t, q); it.Envelope.ID != waiting.ID || text(t, it) != prefix+large {

@@ -93,9 +93,9 @@ func (c *fileContent) File() vfs.File {
 
 // content opens the message of m; m.mu is held. A content file that is missing
 // or has another size than its record says is errDamaged.
-func (q *Queue) content(m *message) (envelope.Content, error) {
+func (d *disk) content(m *message) (envelope.Content, error) {
 	if m.place != Incoming {
-		f, mf, err := q.places.read(m.place, m.id)
+		f, mf, err := d.files.read(m.place, m.id)
 		if err != nil {
 			return nil, err
 		}
@@ -103,7 +103,7 @@ func (q *Queue) content(m *message) (envelope.Content, error) {
 	}
 	text := m.text
 	if text == nil {
-		r, err := q.loadRecord(m)
+		r, err := d.loadRecord(m)
 		if err != nil {
 			return nil, err
 		}
@@ -113,7 +113,7 @@ func (q *Queue) content(m *message) (envelope.Content, error) {
 		return envelope.Memory(text), nil
 	}
 	size := m.size - int64(len(text))
-	f, err := q.places.openContent(m.id, size)
+	f, err := d.files.openContent(m.id, size)
 	if err != nil {
 		return nil, err
 	}
@@ -123,8 +123,8 @@ func (q *Queue) content(m *message) (envelope.Content, error) {
 // wholeContent is content for somebody who must not get altered octets: it is
 // compared with its checksum. What the journal has was compared when it was
 // read. m.mu is held; m.damage says how it went.
-func (q *Queue) wholeContent(m *message) (envelope.Content, error) {
-	c, err := q.content(m)
+func (d *disk) wholeContent(m *message) (envelope.Content, error) {
+	c, err := d.content(m)
 	if f, ok := c.(*fileContent); ok && err == nil {
 		if err = f.check(); err != nil {
 			err = errors.Join(err, f.Close())
@@ -138,7 +138,7 @@ func (q *Queue) wholeContent(m *message) (envelope.Content, error) {
 
 // openContent opens the content file of a message in the journal, which must
 // have this size.
-func (p *places) openContent(id envelope.QueueID, size int64) (vfs.File, error) {
+func (p *files) openContent(id envelope.QueueID, size int64) (vfs.File, error) {
 	f, err := p.fs.OpenFile(p.content(id), os.O_RDONLY, 0)
 	if err != nil {
 		return nil, missing(err)
@@ -154,7 +154,7 @@ func (p *places) openContent(id envelope.QueueID, size int64) (vfs.File, error) 
 }
 
 // statContent is openContent for somebody who does not want to read it.
-func (p *places) statContent(id envelope.QueueID, size int64) error {
+func (p *files) statContent(id envelope.QueueID, size int64) error {
 	info, err := p.fs.Stat(p.content(id))
 	if err != nil {
 		return missing(err)

@@ -66,8 +66,8 @@ func fails(t *testing.T, q *Queue, id envelope.QueueID) *Item {
 func left(t *testing.T, q *Queue, d *faultfs.Disk, corrupt ...string) {
 	t.Helper()
 	nothing(t, q)
-	must(t, q.j.Checkpoint(context.Background()))
-	q.removeFinished(context.Background())
+	must(t, q.disk.ledger.j.Checkpoint(context.Background()))
+	q.removeDeparted(context.Background())
 	slices.Sort(corrupt)
 	if names := corruptFiles(t, d); !slices.Equal(names, corrupt) {
 		t.Errorf("corrupt/ has %v, want %v", names, corrupt)
@@ -83,7 +83,7 @@ func left(t *testing.T, q *Queue, d *faultfs.Disk, corrupt ...string) {
 	if entries, err := d.ReadDir("/queue/content"); err != nil || len(entries) != 0 {
 		t.Errorf("content/ has %v %v", entries, err)
 	}
-	if !q.room.TryAcquire(int64(q.cfg.IncomingLimit)) {
+	if !q.disk.budget.seats.TryAcquire(int64(q.cfg.IncomingLimit)) {
 		t.Error("a message that is gone counts as incoming")
 	}
 }
@@ -101,7 +101,7 @@ func TestAlteredDeferredFile(t *testing.T) {
 			it := take(t, q)
 			it.Failed(0, dsn.New(dsn.NoAnswer, "later"))
 			closeItem(t, it, time.Now().Add(time.Hour))
-			flip(t, d, q.places.path(Deferred, env.ID), text)
+			flip(t, d, q.disk.files.path(Deferred, env.ID), text)
 			_, err := q.Flush(context.Background(), Filter{})
 			must(t, err)
 			closeItem(t, fails(t, q, env.ID), time.Now().Add(time.Hour))
@@ -133,7 +133,7 @@ func TestAlteredContentFile(t *testing.T) {
 			d := faultfs.NewDisk()
 			q := running(t, options(d))
 			env := add(t, q, large, "a")
-			harm.do(t, d, q.places.content(env.ID))
+			harm.do(t, d, q.disk.files.content(env.ID))
 			closeItem(t, fails(t, q, env.ID), time.Now().Add(time.Hour))
 			left(t, q, d, want(env.ID)...)
 		})
@@ -142,7 +142,7 @@ func TestAlteredContentFile(t *testing.T) {
 			d := faultfs.NewDisk()
 			q := running(t, options(d))
 			env := add(t, q, large, "a")
-			harm.do(t, d, q.places.content(env.ID))
+			harm.do(t, d, q.disk.files.content(env.ID))
 			closeItem(t, fails(t, q, env.ID), time.Time{})
 			left(t, q, d, want(env.ID)...)
 		})
@@ -152,7 +152,7 @@ func TestAlteredContentFile(t *testing.T) {
 			q := running(t, options(d))
 			env := add(t, q, large, "a")
 			it := take(t, q)
-			harm.do(t, d, q.places.content(env.ID))
+			harm.do(t, d, q.disk.files.content(env.ID))
 			closeItem(t, it, time.Now().Add(time.Hour))
 			left(t, q, d, want(env.ID)...)
 		})
@@ -161,7 +161,7 @@ func TestAlteredContentFile(t *testing.T) {
 			d := faultfs.NewDisk()
 			q := running(t, options(d))
 			env := add(t, q, large, "a")
-			harm.do(t, d, q.places.content(env.ID))
+			harm.do(t, d, q.disk.files.content(env.ID))
 			if err := q.Hold(context.Background(), env.ID); !errors.Is(err, ErrNoMessage) {
 				t.Errorf("held: %v", err)
 			}
@@ -191,18 +191,18 @@ func TestAlteredContentDoesNotKeepTheJournal(t *testing.T) {
 				if active {
 					it = take(t, q)
 				}
-				harm(t, d, q.places.content(bad.ID))
-				for q.j.Usage().Segments < 3 {
+				harm(t, d, q.disk.files.content(bad.ID))
+				for q.disk.ledger.j.Usage().Segments < 3 {
 					add(t, q, strings.Repeat("x", 5000)+"\n", "a")
 				}
-				oldest := q.j.Usage().Oldest
+				oldest := q.disk.ledger.j.Usage().Oldest
 				q.shorten(context.Background())
 				if active {
 					closeItem(t, it, time.Now().Add(time.Hour))
 					q.shorten(context.Background())
 				}
-				must(t, q.j.Checkpoint(context.Background()))
-				if u := q.j.Usage(); u.Oldest == oldest {
+				must(t, q.disk.ledger.j.Checkpoint(context.Background()))
+				if u := q.disk.ledger.j.Usage(); u.Oldest == oldest {
 					t.Errorf("segment %d is still in use", oldest)
 				}
 				want := []string{string(bad.ID) + ".content", string(bad.ID) + ".record"}
@@ -230,7 +230,7 @@ func TestDamagedContentFileAtTheStart(t *testing.T) {
 			bad, good := add(t, q, large, "a"), add(t, q, large, "a")
 			killed := d.Clone()
 			closeQueue(t, q)
-			harm(t, killed, q.places.content(bad.ID))
+			harm(t, killed, q.disk.files.content(bad.ID))
 			q = running(t, options(killed))
 			if name == "octet" {
 				closeItem(t, fails(t, q, bad.ID), time.Now().Add(time.Hour))
@@ -265,11 +265,11 @@ func TestGetSaysDamaged(t *testing.T) {
 			must(t, content.Close())
 		}
 		if !want {
-			flip(t, d, q.places.path(Hold, held.ID), "held\n")
-			flip(t, d, q.places.content(waiting.ID), large)
+			flip(t, d, q.disk.files.path(Hold, held.ID), "held\n")
+			flip(t, d, q.disk.files.content(waiting.ID), large)
 		}
 	}
-	cut(t, d, q.places.content(short.ID))
+	cut(t, d, q.disk.files.content(short.ID))
 	if _, _, _, err := q.Get(ctx, short.ID); !errors.Is(err, errDamaged) {
 		t.Errorf("a short content: %v", err)
 	}

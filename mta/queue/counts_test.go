@@ -45,7 +45,7 @@ func TestCountsAreThoseOfTheList(t *testing.T) {
 		done(t, take(t, q), EffectFinal)
 	}
 	wantList(q, "hold hold")
-	must(t, q.j.Checkpoint(ctx))
+	must(t, q.disk.ledger.j.Checkpoint(ctx))
 	wantList(q, "hold hold")
 	closeQueue(t, q)
 	q = open(t, o)

@@ -167,9 +167,9 @@ func TestRecordSpoiledWhileRunning(t *testing.T) {
 	if text := readAll(t, d, "/queue/corrupt/"+string(worse.ID)+".content"); !strings.HasSuffix(large, text) || text == "" {
 		t.Errorf("%d octets of the content are kept", len(text))
 	}
-	must(t, q.j.Checkpoint(context.Background()))
+	must(t, q.disk.ledger.j.Checkpoint(context.Background()))
 	// Both gave their places back, and nothing keeps the segment.
-	if !q.room.TryAcquire(int64(o.Config.IncomingLimit)) {
+	if !q.disk.budget.seats.TryAcquire(int64(o.Config.IncomingLimit)) {
 		t.Error("a message that is gone counts as incoming")
 	}
 }
@@ -195,21 +195,21 @@ func TestUnreadableRecordDoesNotKeepTheJournal(t *testing.T) {
 		}
 		return nil
 	})
-	oldest := q.j.Usage().Oldest
+	oldest := q.disk.ledger.j.Usage().Oldest
 	shorten(q, 2*readTries)
 	if names := corruptFiles(t, d); len(names) != 0 {
-		t.Errorf("corrupt/ has %v with %d of %d segments in use", names, q.j.Usage().Segments, q.j.Usage().Max)
+		t.Errorf("corrupt/ has %v with %d of %d segments in use", names, q.disk.ledger.j.Usage().Segments, q.disk.ledger.j.Usage().Max)
 	}
 	if got := place(t, q, bad.ID); got != Incoming {
 		t.Errorf("the unreadable one is in %q", got)
 	}
-	if got, _, err := q.places.where(good.ID); got != Deferred || err != nil {
+	if got, _, err := q.disk.files.where(good.ID); got != Deferred || err != nil {
 		t.Errorf("the other one is in %q %v", got, err)
 	}
-	fillSegments(t, q, q.j.Usage().Max-1)
+	fillSegments(t, q, q.disk.ledger.j.Usage().Max-1)
 	shorten(q, 1)
 	f.Hook(nil)
-	if u := q.j.Usage(); u.Oldest == oldest {
+	if u := q.disk.ledger.j.Usage(); u.Oldest == oldest {
 		t.Errorf("segment %d is still in use", oldest)
 	}
 	if names := corruptFiles(t, d); !slices.Equal(names, []string{string(bad.ID) + ".record"}) {
@@ -234,9 +234,9 @@ func TestAFailureThatPassesKeepsTheMessage(t *testing.T) {
 	defer closeQueue(t, q)
 	bad := add(t, q, large, "a")
 	others := []envelope.QueueID{add(t, q, large, "a").ID, add(t, q, "small\n", "a").ID, add(t, q, large, "a").ID}
-	fillSegments(t, q, q.j.Usage().Max-1)
+	fillSegments(t, q, q.disk.ledger.j.Usage().Max-1)
 	f.Hook(func(op faultfs.Op, path string) error {
-		if op == faultfs.Open && path == q.places.content(bad.ID) {
+		if op == faultfs.Open && path == q.disk.files.content(bad.ID) {
 			return syscall.EMFILE
 		}
 		return nil
@@ -246,7 +246,7 @@ func TestAFailureThatPassesKeepsTheMessage(t *testing.T) {
 		t.Errorf("corrupt/ has %v", names)
 	}
 	for _, id := range others {
-		if got, _, err := q.places.where(id); got != Deferred || err != nil {
+		if got, _, err := q.disk.files.where(id); got != Deferred || err != nil {
 			t.Errorf("%s is in %q %v", id, got, err)
 		}
 	}
@@ -260,7 +260,7 @@ func TestAFailureThatPassesKeepsTheMessage(t *testing.T) {
 	}
 	f.Hook(nil)
 	shorten(q, 1)
-	if got, _, err := q.places.where(bad.ID); got != Deferred || err != nil {
+	if got, _, err := q.disk.files.where(bad.ID); got != Deferred || err != nil {
 		t.Errorf("with descriptors again it is in %q %v", got, err)
 	}
 }
@@ -277,10 +277,10 @@ func TestUnreadableContentDoesNotKeepTheJournal(t *testing.T) {
 	q := open(t, o)
 	defer closeQueue(t, q)
 	bad, lost := add(t, q, large, "a"), add(t, q, large, "a")
-	must(t, d.Remove(q.places.content(lost.ID)))
+	must(t, d.Remove(q.disk.files.content(lost.ID)))
 	fillSegments(t, q, 3)
 	f.Hook(func(op faultfs.Op, path string) error {
-		if op == faultfs.Read && path == q.places.content(bad.ID) {
+		if op == faultfs.Read && path == q.disk.files.content(bad.ID) {
 			return faultfs.EIO
 		}
 		return nil
@@ -290,7 +290,7 @@ func TestUnreadableContentDoesNotKeepTheJournal(t *testing.T) {
 	if names := corruptFiles(t, d); !slices.Equal(names, want) {
 		t.Errorf("corrupt/ has %v, want %v", names, want)
 	}
-	fillSegments(t, q, q.j.Usage().Max-1)
+	fillSegments(t, q, q.disk.ledger.j.Usage().Max-1)
 	shorten(q, 1)
 	want = []string{string(bad.ID) + ".content", string(bad.ID) + ".record", want[0]}
 	if names := corruptFiles(t, d); !slices.Equal(names, want) {
@@ -301,7 +301,7 @@ func TestUnreadableContentDoesNotKeepTheJournal(t *testing.T) {
 // fillSegments adds mail until the journal has so many segments in use.
 func fillSegments(t *testing.T, q *Queue, n int) {
 	t.Helper()
-	for q.j.Usage().Segments < n {
+	for q.disk.ledger.j.Usage().Segments < n {
 		add(t, q, strings.Repeat("x", 5000)+"\n", "a")
 	}
 }
@@ -388,7 +388,7 @@ func TestStateThatWasNotSyncedIsNoHole(t *testing.T) {
 	closeItem(t, it, time.Now().Add(time.Hour))
 	crashed := d.Crash()
 	closeQueue(t, q)
-	file, m, err := (&places{fs: crashed, dir: "/queue"}).read(Deferred, env.ID)
+	file, m, err := (&files{fs: crashed, dir: "/queue"}).read(Deferred, env.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -446,7 +446,7 @@ func TestMovedToCorruptWithoutASync(t *testing.T) {
 	if known {
 		t.Error("the message that was set aside still keeps its segment")
 	}
-	if !q.room.TryAcquire(int64(o.Config.IncomingLimit)) {
+	if !q.disk.budget.seats.TryAcquire(int64(o.Config.IncomingLimit)) {
 		t.Error("it counts as incoming")
 	}
 }

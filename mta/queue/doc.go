@@ -300,6 +300,32 @@
 // counted once in Open and then as they come and go. A file that another program
 // adds or removes is not noticed until the next start.
 //
+// # Locks
+//
+// In this order: whoever holds one takes only those below it.
+//
+//	ledger.removing  one removal of departed files at a time; held over the disk
+//	message.mu       of each message: recipients, octets, and where they are; held
+//	                 while its file is read or written
+//	files.mu         which folders are made; held while one is made
+//	ledger.mu        what goes after the next checkpoint; never over the disk
+//	index.mu         what is in memory, its order and its states; nothing is waited
+//	                 for under it, and no other lock taken
+//
+// The journal has locks of its own, which are taken under each of these but the last.
+// Who works on a message has no lock: its stage says so.
+//
+// # Objects
+//
+//	Queue     its calls, and the way of a message through the table (run, work)
+//	index     what is in memory, its order, transitions
+//	disk      where messages lie; the work of a transition; recovery (a start)
+//	ledger    records, marks, checkpoints, what goes after them
+//	files     deferred/, hold/, content/
+//	budget    what messages in the journal may take: seats and octets
+//	listing   answers what is there
+//	salvage   corrupt/
+//
 // # Goroutines
 //
 // [Queue.Run] scans deferred/, removes finished files after checkpoints, and

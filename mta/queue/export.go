@@ -44,15 +44,15 @@ func (x *Exported) Close() error { return x.content.Close() }
 // copy of the store that is made afterwards and this file together have the
 // message, and never twice. ErrNoMessage for one that has left, and for one whose
 // content is damaged.
-func (q *Queue) Export(id envelope.QueueID) (*Exported, error) {
+func (l *listing) Export(id envelope.QueueID) (*Exported, error) {
 	if !validID(id) {
 		return nil, ErrNoMessage
 	}
 	// Once more: it may move to its file between the two looks.
 	for again := false; ; again = true {
-		x, err := q.exportKnown(id)
+		x, err := l.exportKnown(id)
 		if errors.Is(err, errInFile) {
-			x, err = q.exportFile(id)
+			x, err = l.exportFile(id)
 		}
 		switch {
 		case errors.Is(err, errLeft):
@@ -79,8 +79,8 @@ var (
 )
 
 // exportKnown exports a message that is known in memory.
-func (q *Queue) exportKnown(id envelope.QueueID) (*Exported, error) {
-	m, at, next := q.index.look(id)
+func (l *listing) exportKnown(id envelope.QueueID) (*Exported, error) {
+	m, at, next := l.index.look(id)
 	switch {
 	case m == nil || !at.inMemory() && at.stage != leaving:
 		return nil, errInFile
@@ -92,7 +92,7 @@ func (q *Queue) exportKnown(id envelope.QueueID) (*Exported, error) {
 		place = Hold
 	}
 	if at.stage != waiting {
-		next = q.o.Clock.Now()
+		next = l.disk.clock.Now()
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -104,17 +104,17 @@ func (q *Queue) exportKnown(id envelope.QueueID) (*Exported, error) {
 	}
 	env := m.env
 	if env == nil {
-		r, err := q.loadRecord(m)
+		r, err := l.disk.loadRecord(m)
 		if err != nil {
 			return nil, err
 		}
 		env = r.env
 	}
-	content, err := q.content(m)
+	content, err := l.disk.content(m)
 	if err != nil {
 		return nil, err
 	}
-	s := m.snapshot(q.boot, q.durable.Load())
+	s := m.snapshot(l.disk.ledger.boot, l.disk.ledger.durable.Load())
 	if s.rcpts == nil {
 		s.rcpts = make([]rcpt, len(env.Recipients))
 	}
@@ -125,15 +125,15 @@ func (q *Queue) exportKnown(id envelope.QueueID) (*Exported, error) {
 }
 
 // exportFile exports a message that has a file and is not in memory.
-func (q *Queue) exportFile(id envelope.QueueID) (*Exported, error) {
-	place, _, err := q.places.where(id)
+func (l *listing) exportFile(id envelope.QueueID) (*Exported, error) {
+	place, _, err := l.disk.files.where(id)
 	if err != nil {
 		return nil, err
 	}
 	if place == "" {
 		return nil, ErrNoMessage
 	}
-	f, mf, err := q.places.read(place, id)
+	f, mf, err := l.disk.files.read(place, id)
 	if err != nil {
 		return nil, err
 	}
@@ -181,7 +181,7 @@ type nowhere struct{}
 func (nowhere) WriteAt(p []byte, _ int64) (int, error) { return len(p), nil }
 
 // IDs lists the messages that are in the queue now, those in corrupt/ left out.
-func (q *Queue) IDs() ([]envelope.QueueID, error) {
+func (l *listing) IDs() ([]envelope.QueueID, error) {
 	seen := map[envelope.QueueID]bool{}
 	var ids []envelope.QueueID
 	offer := func(id envelope.QueueID) {
@@ -192,11 +192,11 @@ func (q *Queue) IDs() ([]envelope.QueueID, error) {
 	}
 	// A message goes from memory to its file: look in that order. It goes from
 	// deferred/ to hold/ and back, so deferred/ is read again at the end.
-	for _, m := range q.index.all(func(m *message) bool { return m.at.stage != leaving && m.at.stage != looking }) {
+	for _, m := range l.index.all(func(m *message) bool { return m.at.stage != leaving && m.at.stage != looking }) {
 		offer(m.id)
 	}
 	for _, place := range []Place{Deferred, Hold, Deferred} {
-		if err := q.places.each(place, func(id envelope.QueueID, _ fs.DirEntry) error { offer(id); return nil }); err != nil {
+		if err := l.disk.files.each(place, func(id envelope.QueueID, _ fs.DirEntry) error { offer(id); return nil }); err != nil {
 			return nil, diskError(err)
 		}
 	}

@@ -81,8 +81,8 @@ func workloadUntil(fsys vfs.FS, n int) *told {
 			w.deliver(q, i)
 		}
 		if i%5 == 4 {
-			_ = q.j.Checkpoint(ctx)
-			q.removeFinished(ctx)
+			_ = q.disk.ledger.j.Checkpoint(ctx)
+			q.removeDeparted(ctx)
 		}
 	}
 	w.administrate(q)
@@ -118,7 +118,7 @@ func (w *told) deliver(q *Queue, i int) {
 	_ = it.Done(0, EffectStore)
 	w.elsewhere[key(id, 1)] = true
 	_ = it.Done(1, EffectFinal)
-	if q.j.Flush(context.Background()) == nil {
+	if q.disk.ledger.j.Flush(context.Background()) == nil {
 		w.final[key(id, 1)] = true
 	}
 	switch i % 3 {
@@ -349,7 +349,7 @@ func TestFullDisk(t *testing.T) {
 		for range n - 1 {
 			done(t, take(t, q), EffectFinal)
 		}
-		if err := q.j.Checkpoint(context.Background()); err != nil {
+		if err := q.disk.ledger.j.Checkpoint(context.Background()); err != nil {
 			t.Fatal(err)
 		}
 		add(t, q, "there is room again\n", "a")
@@ -387,11 +387,11 @@ func TestDamagedThingsAreSetAside(t *testing.T) {
 		}
 		lost := add(t, q, large, "a")
 		kept := add(t, q, "kept\n", "a")
-		if _, err := q.j.Append(context.Background(), []byte{99, 1, 2, 3}); err != nil {
+		if _, err := q.disk.ledger.j.Append(context.Background(), []byte{99, 1, 2, 3}); err != nil {
 			t.Fatal(err)
 		}
-		bucketDir := filepath.Dir(q.places.path(Deferred, bad.ID))
-		content := q.places.content(lost.ID)
+		bucketDir := filepath.Dir(q.disk.files.path(Deferred, bad.ID))
+		content := q.disk.files.content(lost.ID)
 		crashed := d.Crash()
 		closeQueue(t, q)
 		f, err := crashed.OpenFile(filepath.Join(bucketDir, string(bad.ID)), os.O_RDWR, 0)

@@ -11,6 +11,7 @@ import (
 	"toastmaster/internal/envelope"
 	"toastmaster/internal/testkit/faultfs"
 	"toastmaster/internal/testkit/golden"
+	"toastmaster/internal/vfs"
 )
 
 var goldenFiles = golden.Flag()
@@ -132,7 +133,7 @@ func TestGoldenEpochAndID(t *testing.T) {
 	must(t, err)
 	must(t, f.Close())
 	file := goldenFiles.Current(t, "epoch-1", epoch)
-	must(t, replaceFile(d, "/epoch", file))
+	must(t, vfs.Replace(d, "/epoch", file))
 	if n, err := readEpoch(d, "/epoch"); n != 2 || err != nil {
 		t.Error(n, err)
 	}

@@ -333,11 +333,11 @@ func (h *history) call(m *mail) {
 
 // checkpoint makes durable what was delivered, and what was marked.
 func (h *history) checkpoint() {
-	if h.q.j.Checkpoint(context.Background()) != nil {
+	if h.q.disk.ledger.j.Checkpoint(context.Background()) != nil {
 		return
 	}
-	h.q.removeFinished(context.Background())
-	if h.q.j.Flush(context.Background()) != nil {
+	h.q.removeDeparted(context.Background())
+	if h.q.disk.ledger.j.Flush(context.Background()) != nil {
 		return
 	}
 	for _, m := range h.order {

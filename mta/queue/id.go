@@ -112,7 +112,7 @@ func newEpoch(fsys vfs.FS, dir string, now time.Time) (uint64, error) {
 	n++
 	b := binary.LittleEndian.AppendUint64(nil, n)
 	b = binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
-	return n, replaceFile(fsys, name, b)
+	return n, vfs.Replace(fsys, name, b)
 }
 
 func readEpoch(fsys vfs.FS, name string) (uint64, error) {
@@ -129,23 +129,3 @@ func readEpoch(fsys vfs.FS, name string) (uint64, error) {
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
-// replaceFile writes a small file so that a crash leaves the old or the new.
-func replaceFile(fsys vfs.FS, name string, content []byte) error {
-	temp := name + ".new"
-	f, err := fsys.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err := errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err := fsys.Rename(temp, name); err != nil {
-		return err
-	}
-	return fsys.SyncDir(filepath.Dir(name))
-}

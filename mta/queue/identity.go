@@ -70,7 +70,7 @@ func Create(fsys vfs.FS, dir string, id identity.ID) error {
 	if err := Check(fsys, dir); err != nil {
 		return err
 	}
-	p := places{fs: fsys, dir: dir}
+	p := files{fs: fsys, dir: dir}
 	if err := p.make(); err != nil {
 		return err
 	}
@@ -90,7 +90,7 @@ func (q *Queue) found() error {
 		if err := Check(q.o.FS, q.o.Dir); err != nil {
 			return err
 		}
-		return diskError(q.places.make())
+		return diskError(q.disk.files.make())
 	}
 	f, err := Inspect(q.o.FS, q.o.Dir)
 	if err != nil {
@@ -104,7 +104,7 @@ func (q *Queue) found() error {
 		// What was set aside is gone, but no mail that is to be delivered.
 		q.o.Log.Warn("folder of the queue was missing and is made again", "path", corrupt, "cause", err)
 	}
-	return diskError(q.places.make())
+	return diskError(q.disk.files.make())
 }
 
 // present is 4.3.0 when the queue is not in its place any more: its volume was

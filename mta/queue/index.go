@@ -2,7 +2,6 @@ package queue
 
 import (
 	"slices"
-	"sync"
 	"time"
 
 	"toastmaster/internal/clock"
@@ -15,11 +14,12 @@ import (
 type index struct {
 	clock clock.Clock
 	retry time.Duration // queue.run_delay
+	watch watch
 
 	wake   chan struct{} // to Next
 	rescan chan struct{} // to Run: the list of due messages is incomplete
 
-	mu      sync.Mutex
+	mu      mutex // rankIndex
 	closed  bool
 	known   map[envelope.QueueID]*message
 	new     newList
@@ -28,9 +28,10 @@ type index struct {
 	flushed time.Time // the last Flush of everything
 }
 
-func newIndex(c clock.Clock, retry time.Duration, limit int) *index {
+func newIndex(o Options) *index {
+	c, retry, limit := o.Clock, o.Config.RunDelay, o.Config.DueLimit
 	x := &index{
-		clock: c, retry: retry,
+		clock: c, retry: retry, watch: o.watch, mu: mutex{rank: rankIndex, watch: o.watch},
 		wake: make(chan struct{}, 1), rescan: make(chan struct{}, 1),
 		known: map[envelope.QueueID]*message{},
 		due:   dueList{limit: limit, at: map[envelope.QueueID]*dueEntry{}},
@@ -156,7 +157,7 @@ func (x *index) call(id envelope.QueueID, e event) (job, bool) {
 	if m := x.known[id]; m != nil {
 		return x.step(m, e), true
 	}
-	m := &message{id: id, at: state{stage: looking}}
+	m := newMessage(id, state{stage: looking}, x.watch)
 	x.known[id] = m
 	return job{m: m}, false
 }
@@ -224,7 +225,8 @@ func (x *index) popDue(now time.Time) *message {
 		}
 		m := x.known[id]
 		if m == nil {
-			m = &message{id: id, at: state{stage: resting, where: inDeferred}, place: Deferred, next: at, flushed: flushed}
+			m = newMessage(id, state{stage: resting, where: inDeferred}, x.watch)
+			m.place, m.next, m.flushed = Deferred, at, flushed
 			x.known[id] = m
 			return m
 		}

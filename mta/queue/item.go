@@ -61,17 +61,17 @@ func (it *Item) Content() (envelope.Content, error) {
 	it.m.mu.Lock()
 	defer it.m.mu.Unlock()
 	if it.whole {
-		c, err := it.q.content(it.m)
+		c, err := it.q.disk.content(it.m)
 		return c, diskError(err)
 	}
-	c, err := it.q.wholeContent(it.m)
+	c, err := it.q.disk.wholeContent(it.m)
 	it.whole = err == nil
 	return c, diskError(err)
 }
 
 // Done crosses recipient i off. It does not wait for the disk.
 func (it *Item) Done(i int, e Effect) error {
-	q, m := it.q, it.m
+	m := it.m
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if i < 0 || i >= len(m.progress.rcpts) {
@@ -80,17 +80,7 @@ func (it *Item) Done(i int, e Effect) error {
 	if m.progress.rcpts[i].done {
 		return nil
 	}
-	gen := q.gen.Load()
-	m.progress.rcpts[i] = rcpt{done: true}
-	if e == EffectStore {
-		m.progress.rcpts[i].gen = gen
-		q.noteStore()
-	}
-	// The mark is only for the next process; this one knows. Without it the
-	// delivery may be repeated after a crash.
-	if err := q.j.AppendLazy(mark{m.id, i, e, q.boot, gen}.encode()); err != nil {
-		q.o.Log.Warn("queue mark not written", "id", m.id, "cause", err.Error())
-	}
+	m.progress.rcpts[i] = rcpt{done: true, gen: it.q.disk.ledger.done(m.id, i, e)}
 	return nil
 }
 

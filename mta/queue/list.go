@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io/fs"
 	"math"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -21,27 +20,34 @@ const (
 	lastRound  = 1 << 16
 )
 
+// listing answers what is in a queue, from memory and from the disk, without holding
+// anybody up.
+type listing struct {
+	index *index
+	disk  *disk
+}
+
 // List returns up to limit messages with an ID greater than after, in ID
 // order, without holding up the queue.
-func (q *Queue) List(ctx context.Context, f Filter, after envelope.QueueID, limit int) ([]Info, error) {
+func (l *listing) List(ctx context.Context, f Filter, after envelope.QueueID, limit int) ([]Info, error) {
 	var out []Info
 	for round := firstRound; ; round = min(round*4, lastRound) {
-		ids, err := q.idsAfter(ctx, f.Place, after, max(round, min(limit, lastRound)))
+		ids, err := l.idsAfter(ctx, f.Place, after, max(round, min(limit, lastRound)))
 		if err != nil {
 			return nil, err
 		}
-		for _, l := range ids.sorted() {
+		for _, at := range ids.sorted() {
 			if err := ctx.Err(); err != nil {
 				return nil, err
 			}
-			info, ok := q.info(l)
+			info, ok := l.info(at)
 			if ok && f.matches(info) {
 				out = append(out, info)
 			}
 			if len(out) >= limit {
 				return out, nil
 			}
-			after = l.id
+			after = at.id
 		}
 		if !ids.full() {
 			return out, nil
@@ -51,25 +57,25 @@ func (q *Queue) List(ctx context.Context, f Filter, after envelope.QueueID, limi
 
 // Select lists the IDs of the messages that f selects, in ID order. The folders are
 // read once, and only a filter by sender or recipient opens a message.
-func (q *Queue) Select(ctx context.Context, f Filter) ([]envelope.QueueID, error) {
-	all, err := q.idsAfter(ctx, f.Place, "", math.MaxInt)
+func (l *listing) Select(ctx context.Context, f Filter) ([]envelope.QueueID, error) {
+	all, err := l.idsAfter(ctx, f.Place, "", math.MaxInt)
 	if err != nil {
 		return nil, diskError(err)
 	}
 	var out []envelope.QueueID
-	for _, l := range all.sorted() {
+	for _, at := range all.sorted() {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
 		// In memory it may be anywhere: ask.
-		plain := f.Sender == "" && f.Recipient == "" && (f.Place == "" || l.place == f.Place)
+		plain := f.Sender == "" && f.Recipient == "" && (f.Place == "" || at.place == f.Place)
 		if !plain {
-			info, ok := q.info(l)
+			info, ok := l.info(at)
 			if !ok || !f.matches(info) {
 				continue
 			}
 		}
-		out = append(out, l.id)
+		out = append(out, at.id)
 	}
 	return out, nil
 }
@@ -127,10 +133,10 @@ func (f *firstIDs) sorted() []listed {
 }
 
 // idsAfter looks through memory and the directories that place may be in.
-func (q *Queue) idsAfter(ctx context.Context, place Place, after envelope.QueueID, limit int) (*firstIDs, error) {
+func (l *listing) idsAfter(ctx context.Context, place Place, after envelope.QueueID, limit int) (*firstIDs, error) {
 	f := &firstIDs{after: after, limit: limit}
 	if place != Hold && place != Corrupt {
-		for _, m := range q.index.all(func(m *message) bool { return m.at.stage != leaving }) {
+		for _, m := range l.index.all(func(m *message) bool { return m.at.stage != leaving }) {
 			f.offer(m.id, "")
 		}
 	}
@@ -138,7 +144,7 @@ func (q *Queue) idsAfter(ctx context.Context, place Place, after envelope.QueueI
 		if place != "" && place != p {
 			continue
 		}
-		if err := q.places.each(p, func(id envelope.QueueID, _ fs.DirEntry) error {
+		if err := l.disk.files.each(p, func(id envelope.QueueID, _ fs.DirEntry) error {
 			f.offer(id, p)
 			return ctx.Err()
 		}); err != nil {
@@ -148,56 +154,45 @@ func (q *Queue) idsAfter(ctx context.Context, place Place, after envelope.QueueI
 	if place != "" && place != Corrupt {
 		return f, nil
 	}
-	entries, err := q.o.FS.ReadDir(filepath.Join(q.o.Dir, dirCorrupt))
-	for _, e := range entries {
-		if id := corruptID(e.Name()); id != "" {
-			f.offer(id, Corrupt)
-		}
+	ids, err := l.disk.corrupt.IDs()
+	for _, id := range ids {
+		f.offer(id, Corrupt)
 	}
 	return f, err
 }
 
-// corruptID is the ID in the name of a file in corrupt/, "" without one.
-func corruptID(name string) envelope.QueueID {
-	base, _, _ := strings.Cut(name, ".")
-	if id := envelope.QueueID(base); validID(id) {
-		return id
-	}
-	return ""
-}
-
 // info describes a message; ok is false when it is gone meanwhile.
-func (q *Queue) info(l listed) (Info, bool) {
-	m, at, _ := q.index.look(l.id)
+func (l *listing) info(seen listed) (Info, bool) {
+	m, at, _ := l.index.look(seen.id)
 	switch {
 	case m != nil && at.stage == leaving:
 		return Info{}, false
-	case l.place == Corrupt:
-		return q.corruptInfo(l.id), true
+	case seen.place == Corrupt:
+		return l.corruptInfo(seen.id), true
 	case m != nil:
-		if info, err := q.messageInfo(m); err == nil {
+		if info, err := l.messageInfo(m); err == nil {
 			return info, true
 		}
 	}
-	place, _, err := q.places.where(l.id)
+	place, _, err := l.disk.files.where(seen.id)
 	if err != nil || place == "" {
 		return Info{}, false
 	}
-	file, mf, err := q.places.read(place, l.id)
+	file, mf, err := l.disk.files.read(place, seen.id)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Info{}, false
 	}
 	if err != nil {
-		return Info{ID: l.id, Place: place, Sender: Unknown, Reason: err.Error(), Files: []string{q.places.path(place, l.id)}}, true
+		return Info{ID: seen.id, Place: place, Sender: Unknown, Reason: err.Error(), Files: []string{l.disk.files.path(place, seen.id)}}, true
 	}
 	_ = file.Close()
-	return q.fileInfo(place, mf), true
+	return l.fileInfo(place, mf), true
 }
 
 // messageInfo describes a message that is known in memory and has an envelope
 // there or in the journal.
-func (q *Queue) messageInfo(m *message) (Info, error) {
-	_, at, next := q.index.look(m.id)
+func (l *listing) messageInfo(m *message) (Info, error) {
+	_, at, next := l.index.look(m.id)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	env := m.env
@@ -205,7 +200,7 @@ func (q *Queue) messageInfo(m *message) (Info, error) {
 		if m.place != Incoming {
 			return Info{}, ErrNoMessage
 		}
-		r, err := q.loadRecord(m)
+		r, err := l.disk.loadRecord(m)
 		if err != nil {
 			return Info{}, err
 		}
@@ -220,7 +215,7 @@ func (q *Queue) messageInfo(m *message) (Info, error) {
 }
 
 // fileInfo describes a message in a file.
-func (q *Queue) fileInfo(place Place, m *messageFile) Info {
+func (l *listing) fileInfo(place Place, m *messageFile) Info {
 	info := describe(m.env, m.progress)
 	info.Place, info.Size = place, m.contentSize
 	if place == Deferred {
@@ -275,17 +270,17 @@ func fold(address string) string {
 
 // Get returns one message's info and its content, which the caller closes. That
 // is what lies there; Info.Damaged says whether it was altered.
-func (q *Queue) Get(_ context.Context, id envelope.QueueID) (Info, *envelope.Envelope, envelope.Content, error) {
+func (l *listing) Get(_ context.Context, id envelope.QueueID) (Info, *envelope.Envelope, envelope.Content, error) {
 	if !validID(id) {
 		return Info{}, nil, nil, ErrNoMessage
 	}
-	m, at, _ := q.index.look(id)
+	m, at, _ := l.index.look(id)
 	if m != nil && at.stage == leaving {
 		return Info{}, nil, nil, ErrNoMessage
 	}
 	absent := ErrNoMessage
 	if m != nil {
-		info, env, content, err := q.getKnown(m)
+		info, env, content, err := l.getKnown(m)
 		if err == nil {
 			return checked(info, env, content)
 		}
@@ -294,18 +289,18 @@ func (q *Queue) Get(_ context.Context, id envelope.QueueID) (Info, *envelope.Env
 			absent = diskError(err)
 		}
 	}
-	place, _, err := q.places.where(id)
+	place, _, err := l.disk.files.where(id)
 	if err != nil {
 		return Info{}, nil, nil, diskError(err)
 	}
 	if place == "" {
 		return Info{}, nil, nil, absent
 	}
-	file, mf, err := q.places.read(place, id)
+	file, mf, err := l.disk.files.read(place, id)
 	if err != nil {
 		return Info{}, nil, nil, diskError(err)
 	}
-	return checked(q.fileInfo(place, mf), mf.env, mf.content(file))
+	return checked(l.fileInfo(place, mf), mf.env, mf.content(file))
 }
 
 // checked compares a content with its checksum, and is the answer of Get.
@@ -319,8 +314,8 @@ func checked(info Info, env *envelope.Envelope, content envelope.Content) (Info,
 	return info, env, content, nil
 }
 
-func (q *Queue) getKnown(m *message) (Info, *envelope.Envelope, envelope.Content, error) {
-	info, err := q.messageInfo(m)
+func (l *listing) getKnown(m *message) (Info, *envelope.Envelope, envelope.Content, error) {
+	info, err := l.messageInfo(m)
 	if err != nil {
 		return info, nil, nil, err
 	}
@@ -328,12 +323,12 @@ func (q *Queue) getKnown(m *message) (Info, *envelope.Envelope, envelope.Content
 	defer m.mu.Unlock()
 	env := m.env
 	if env == nil {
-		r, err := q.loadRecord(m)
+		r, err := l.disk.loadRecord(m)
 		if err != nil {
 			return info, nil, nil, err
 		}
 		env = r.env
 	}
-	content, err := q.content(m)
+	content, err := l.disk.content(m)
 	return info, env, content, err
 }

@@ -2,13 +2,13 @@ package queue
 
 import (
 	"context"
-	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"toastmaster/internal/envelope"
+	"toastmaster/mta/queue/salvage"
 )
 
 // Unknown is the sender in an Info whose envelope cannot be read.
@@ -16,27 +16,19 @@ const Unknown = "?"
 
 // corruptInfo describes what lies in corrupt/ under an ID: a message file that
 // is damaged, or the record and the content of a message of the journal.
-func (q *Queue) corruptInfo(id envelope.QueueID) Info {
+func (l *listing) corruptInfo(id envelope.QueueID) Info {
 	info := Info{ID: id, Sender: Unknown}
 	var reason string
-	for _, part := range []struct{ suffix, reason string }{
-		{"", ""}, {".record", "its record in the journal is damaged"}, {".content", "its record in the journal is lost"},
-	} {
-		path := q.corrupt(string(id) + part.suffix)
-		s, err := q.o.FS.Stat(path)
-		if err != nil {
-			continue
-		}
-		if len(info.Files) == 0 {
-			reason = part.reason
-			if part.suffix == "" {
-				info, reason = q.readCorrupt(id, path)
+	for i, part := range l.disk.corrupt.Parts(id) {
+		if i == 0 {
+			if reason = part.Reason; reason == "" {
+				info, reason = l.readCorrupt(id, part.Path)
 			}
 		}
-		info.Files = append(info.Files, path)
-		info.Size += s.Size()
+		info.Files = append(info.Files, part.Path)
+		info.Size += part.Size
 		if info.Arrived.IsZero() {
-			info.Arrived = s.ModTime()
+			info.Arrived = part.Time
 		}
 	}
 	info.Place, info.Reason = Corrupt, reason
@@ -45,8 +37,8 @@ func (q *Queue) corruptInfo(id envelope.QueueID) Info {
 
 // readCorrupt reads what can be read of a message file, and says what is wrong
 // with it. It may be only its content: that is not looked at.
-func (q *Queue) readCorrupt(id envelope.QueueID, path string) (Info, string) {
-	f, err := q.o.FS.OpenFile(path, os.O_RDONLY, 0)
+func (l *listing) readCorrupt(id envelope.QueueID, path string) (Info, string) {
+	f, err := l.disk.fs.OpenFile(path, os.O_RDONLY, 0)
 	if err != nil {
 		return Info{ID: id, Sender: Unknown}, err.Error()
 	}
@@ -62,45 +54,20 @@ func (q *Queue) readCorrupt(id envelope.QueueID, path string) (Info, string) {
 }
 
 // Files are files of the queue's that belong to no message it knows.
-type Files struct {
-	// Path is where they are: a folder, or a pattern of names.
-	Path  string
-	Count int
-	Size  int64 // of all
-}
+type Files = salvage.Files
 
 // Remains counts what damage has left and no message can be named for: records
 // and parts of segments in corrupt/, and segments of the journal that were set
 // aside. List does not show them.
-func (q *Queue) Remains(ctx context.Context) ([]Files, error) {
-	var out []Files
-	for _, place := range []struct {
-		dir, path string
-		counts    func(name string) bool
-	}{
-		{dirCorrupt, dirCorrupt, func(name string) bool { return corruptID(name) == "" }},
-		{dirJournal, filepath.Join(dirJournal, "*.damaged"), func(name string) bool { return strings.Contains(name, ".damaged") }},
-	} {
-		entries, err := q.o.FS.ReadDir(filepath.Join(q.o.Dir, place.dir))
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, diskError(err)
-		}
-		f := Files{Path: filepath.Join(q.o.Dir, place.path)}
-		for _, e := range entries {
-			if err := ctx.Err(); err != nil {
-				return nil, err
-			}
-			if !place.counts(e.Name()) {
-				continue
-			}
-			f.Count++
-			if s, err := q.o.FS.Stat(filepath.Join(q.o.Dir, place.dir, e.Name())); err == nil {
-				f.Size += s.Size()
-			}
-		}
-		if f.Count > 0 {
-			out = append(out, f)
-		}
+func (l *listing) Remains(ctx context.Context) ([]Files, error) {
+	records, err := l.disk.corrupt.Remains(ctx)
+	if err != nil {
+		return nil, diskError(err)
 	}
-	return out, nil
+	dir := filepath.Join(l.disk.dir, dirJournal)
+	segments, err := salvage.Count(ctx, l.disk.fs, dir, filepath.Join(dir, "*.damaged"), func(name string) bool { return strings.Contains(name, ".damaged") })
+	if err != nil {
+		return nil, diskError(err)
+	}
+	return slices.DeleteFunc([]Files{records, segments}, func(f Files) bool { return f.Count == 0 }), nil
 }

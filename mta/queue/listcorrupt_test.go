@@ -28,7 +28,7 @@ func TestListOfCorrupt(t *testing.T) {
 	defer closeQueue(t, q)
 	whole := add(t, q, "whole\n", "a")
 	must(t, q.Hold(context.Background(), whole.ID))
-	must(t, d.Rename(q.places.path(Hold, whole.ID), "/queue/corrupt/"+string(whole.ID)))
+	must(t, d.Rename(q.disk.files.path(Hold, whole.ID), "/queue/corrupt/"+string(whole.ID)))
 	stub, content, both := string(q.NewID()), string(q.NewID()), string(q.NewID())
 	write(t, d, "corrupt/"+stub, "stub")
 	write(t, d, "corrupt/"+content+".content", "12345")
@@ -63,7 +63,7 @@ func TestListOfCorrupt(t *testing.T) {
 
 	remains, err := q.Remains(context.Background())
 	must(t, err)
-	if len(remains) != 2 || remains[0] != (Files{"/queue/corrupt", 2, 4}) || remains[1] != (Files{"/queue/journal/*.damaged", 1, 2}) {
+	if len(remains) != 2 || remains[0] != (Files{Path: "/queue/corrupt", Count: 2, Size: 4}) || remains[1] != (Files{Path: "/queue/journal/*.damaged", Count: 1, Size: 2}) {
 		t.Errorf("%+v", remains)
 	}
 }

@@ -50,7 +50,7 @@ func TestActiveMessagesKeepToTheBudget(t *testing.T) {
 		for range n / 2 {
 			done(t, take(t, q), EffectFinal)
 		}
-		if got := q.memory.Load(); got != budget {
+		if got := q.disk.budget.octets.Load(); got != budget {
 			t.Errorf("%d of the budget of %d left when all are gone", got, budget)
 		}
 		closeQueue(t, q)

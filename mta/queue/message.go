@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"toastmaster/internal/dsn"
@@ -34,7 +33,7 @@ type message struct {
 
 	// mu guards what a delivery changes, and the way to its octets. It is held
 	// while its file is read or written.
-	mu       sync.Mutex
+	mu       mutex // rankMessage
 	size     int64
 	env      *envelope.Envelope // nil: read it back
 	progress progress           // rcpts is nil until the first delivery
@@ -56,6 +55,10 @@ type message struct {
 	// damage is why m cannot be given to anybody, as its last reader found; nil
 	// for none.
 	damage error
+}
+
+func newMessage(id envelope.QueueID, at state, w watch) *message {
+	return &message{id: id, at: at, mu: mutex{rank: rankMessage, watch: w}}
 }
 
 // snapshot is the progress to write to a file. A recipient that is done in the

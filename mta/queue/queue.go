@@ -4,21 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"sync"
-	"sync/atomic"
 	"time"
-
-	"golang.org/x/sync/semaphore"
 
 	"toastmaster/configs"
 	"toastmaster/internal/clock"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/envelope"
 	"toastmaster/internal/identity"
-	"toastmaster/internal/journal"
 	"toastmaster/internal/msglog"
 	"toastmaster/internal/spool"
 	"toastmaster/internal/vfs"
@@ -42,38 +37,20 @@ type Options struct {
 	MaximalBackoff time.Duration
 	Clock          clock.Clock
 	Log            *msglog.Log
+
+	watch watch // of tests
 }
 
 // Queue is the durable queue of one instance. Safe for concurrent use.
 type Queue struct {
-	o      Options
-	cfg    configs.Queue
-	ids    ids
-	spool  *spool.Dir
-	places places
-	lock   vfs.File
-	j      *journal.Journal
-	boot   uint64 // random, of this process
-	// gen is the number that the next checkpoint will have, durable that of
-	// the last that succeeded. storeMarks says that there were EffectStore
-	// marks since.
-	gen, durable atomic.Uint64
-	storeMarks   atomic.Bool
-	space        *spool.Space
-	// room bounds the messages in the journal.
-	room *semaphore.Weighted
-	// memory is what is left of queue.content_memory.
-	memory atomic.Int64
-
-	index   *index
-	tidy    chan struct{} // to Run: files may be removed
+	listing
+	o       Options
+	cfg     configs.Queue
+	ids     ids
+	spool   *spool.Dir
+	space   *spool.Space
+	lock    vfs.File
 	closing chan struct{}
-
-	// finished files wait for the next checkpoint, removable ones for Run.
-	finishedMu          sync.Mutex
-	finished, removable []departure
-	// tidying makes removals one at a time.
-	tidying sync.Mutex
 }
 
 // Open opens the queue of o.Instance in o.Dir and recovers what is in it. One that
@@ -81,30 +58,26 @@ type Queue struct {
 // records and files are set aside in corrupt/ with one log line each. Run must
 // be called for deferred mail to come back.
 func Open(ctx context.Context, o Options) (*Queue, error) {
+	closing := make(chan struct{})
 	q := &Queue{
-		o: o, cfg: o.Config, boot: rand.Uint64(),
-		spool:  &spool.Dir{FS: o.FS, Path: o.Dir, Memory: int(o.Config.MemoryLimit)},
-		places: places{fs: o.FS, dir: o.Dir, ready: map[string]bool{}},
-		room:   semaphore.NewWeighted(int64(o.Config.IncomingLimit)),
-		index:  newIndex(o.Clock, o.Config.RunDelay, o.Config.DueLimit),
-		tidy:   make(chan struct{}, 1), closing: make(chan struct{}),
+		listing: listing{index: newIndex(o), disk: newDisk(o, closing)},
+		o:       o, cfg: o.Config, closing: closing,
+		spool: &spool.Dir{FS: o.FS, Path: o.Dir, Memory: int(o.Config.MemoryLimit)},
 	}
 	q.space = &spool.Space{
 		FS: o.FS, Dir: o.Dir, Clock: o.Clock, MinFree: o.Config.MinFree, Param: "queue.min_free", Present: q.present,
 		Failed: func(err error) { o.Log.Warn("free space of the queue cannot be measured", "cause", err) },
 	}
-	q.gen.Store(1)
-	q.memory.Store(o.Config.ContentMemory)
 	if err := q.prepare(); err != nil {
 		return nil, err
 	}
-	if err := q.recover(ctx); err != nil {
+	if err := q.disk.recover(ctx, o, q.index); err != nil {
 		return nil, errors.Join(err, q.lock.Close())
 	}
-	if err := diskError(q.places.countAll(q.index.inJournal)); err != nil {
+	if err := diskError(q.disk.files.countAll(q.index.inJournal)); err != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 		defer cancel()
-		return nil, errors.Join(err, q.j.Close(ctx), q.lock.Close())
+		return nil, errors.Join(err, q.disk.ledger.j.Close(ctx), q.lock.Close())
 	}
 	return q, nil
 }
@@ -172,26 +145,15 @@ func (q *Queue) Close() error {
 	close(q.closing)
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
-	if err := q.j.Checkpoint(ctx); err == nil {
-		q.removeFinished(ctx)
+	if err := q.disk.ledger.j.Checkpoint(ctx); err == nil {
+		q.removeDeparted(ctx)
 	}
-	return errors.Join(q.j.Close(ctx), q.lock.Close())
+	return errors.Join(q.disk.ledger.j.Close(ctx), q.lock.Close())
 }
 
 // closeTimeout bounds the last checkpoint, after which nothing waits for the
 // queue any more. Without that checkpoint the next start only has more to read.
 const closeTimeout = time.Minute
-
-func (q *Queue) openJournal(ctx context.Context, damaged func(journal.Damage), replay journal.Replay) error {
-	j, err := journal.Open(ctx, journal.Options{
-		FS: q.o.FS, Dir: filepath.Join(q.o.Dir, dirJournal),
-		SegmentSize: q.cfg.SegmentSize, MaxSegments: q.cfg.MaxSegments, MaxWaiting: q.cfg.MaxWaiting,
-		LazyInterval: q.cfg.LazyInterval, FullWait: q.cfg.AddWait, CheckpointInterval: q.cfg.CheckpointInterval,
-		Corrupt: q.corrupt(""), Damaged: damaged, Checkpoint: q.checkpoint, Clock: q.o.Clock, Log: q.o.Log,
-	}, replay)
-	q.j = j
-	return err
-}
 
 // signal wakes whoever waits on a channel with a buffer of one.
 func signal(c chan struct{}) {

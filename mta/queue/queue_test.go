@@ -31,7 +31,7 @@ func options(fsys vfs.FS) Options {
 	cfg.SegmentSize, cfg.MaxSegments, cfg.MoveSegments = 64<<10, 8, 4
 	cfg.MemoryLimit, cfg.LazyInterval = 8<<10, time.Millisecond
 	cfg.CheckpointInterval, cfg.AddWait = time.Hour, 10*time.Second
-	return Options{FS: fsys, Dir: "/queue", Config: cfg, Clock: clock.System{}, Log: msglog.Discard()}
+	return Options{FS: fsys, Dir: "/queue", Config: cfg, Clock: clock.System{}, Log: msglog.Discard(), watch: newLockOrder().watch}
 }
 
 func open(t testing.TB, o Options) *Queue {
@@ -244,14 +244,14 @@ func TestMarksAfterACrash(t *testing.T) {
 		final, covered, uncovered := add(t, q, "final\n", "a"), add(t, q, "covered\n", "a"), add(t, q, "uncovered\n", "a", "b")
 		done(t, take(t, q), EffectFinal)
 		done(t, take(t, q), EffectStore)
-		if err := q.j.Checkpoint(context.Background()); err != nil || store.Load() != 1 {
+		if err := q.disk.ledger.j.Checkpoint(context.Background()); err != nil || store.Load() != 1 {
 			t.Fatal(err)
 		}
 		it := take(t, q)
 		_ = it.Done(0, EffectFinal)
 		_ = it.Done(1, EffectStore)
 		closeItem(t, it, time.Time{})
-		if err := q.j.Flush(context.Background()); err != nil {
+		if err := q.disk.ledger.j.Flush(context.Background()); err != nil {
 			t.Fatal(err)
 		}
 		crashed := d.Crash()
@@ -265,7 +265,7 @@ func TestMarksAfterACrash(t *testing.T) {
 				t.Errorf("%s %v, want %s; not %s %s", it.Envelope.ID, it.Pending(), uncovered.ID, final.ID, covered.ID)
 			}
 			nothing(t, q)
-			if err := q.j.Checkpoint(context.Background()); err != nil {
+			if err := q.disk.ledger.j.Checkpoint(context.Background()); err != nil {
 				t.Fatal(err)
 			}
 			crashed = crashed.Crash()

@@ -12,8 +12,10 @@ import (
 	"toastmaster/internal/journal"
 )
 
-// recovery is what the journal said.
+// recovery is a start: what the journal said, and what is to be made of it.
 type recovery struct {
+	*disk
+	index    *index
 	order    []envelope.QueueID
 	messages map[envelope.QueueID]*recordAt
 	marks    map[envelope.QueueID][]mark
@@ -33,41 +35,42 @@ type recordAt struct {
 }
 
 // recover replays the journal and decides about each message in it.
-func (q *Queue) recover(ctx context.Context) error {
+func (d *disk) recover(ctx context.Context, o Options, x *index) error {
 	r := &recovery{
+		disk: d, index: x,
 		messages: map[envelope.QueueID]*recordAt{}, marks: map[envelope.QueueID][]mark{},
 		left: map[envelope.QueueID]byte{}, covered: map[uint64]uint64{},
 	}
-	err := q.openJournal(ctx, func(journal.Damage) { r.damaged = true }, func(pos journal.Position, payload []byte) (bool, error) {
+	err := d.ledger.open(ctx, o, func(journal.Damage) { r.damaged = true }, func(pos journal.Position, payload []byte) (bool, error) {
 		keep, err := r.read(pos, payload)
 		if err != nil {
 			r.damaged = true
-			q.saveRecord(fmt.Sprintf("record-%d-%d", pos.Segment, pos.Offset), payload, err)
+			d.corrupt.Record(fmt.Sprintf("record-%d-%d", pos.Segment, pos.Offset), payload, err)
 		}
 		return keep, nil
 	})
 	if err != nil {
 		return err
 	}
-	q.clearTemporary()
+	r.clearTemporary()
 	var done []journal.Position
 	for _, id := range r.order {
-		if m := q.resolve(id, r); m != nil {
-			q.index.add(m)
+		if m := r.resolve(id); m != nil {
+			x.add(m)
 		} else {
 			done = append(done, r.messages[id].pos)
 		}
 	}
 	for id := range r.marks {
 		if r.messages[id] == nil {
-			q.applyMarks(id, r)
+			r.applyMarks(id)
 		}
 	}
-	q.clearContents(r)
+	r.clearContents()
 	for _, pos := range done {
-		q.j.Release(pos)
+		d.ledger.j.Release(pos)
 	}
-	q.j.Recovered()
+	d.ledger.j.Recovered()
 	return nil
 }
 
@@ -123,26 +126,27 @@ func (r *recovery) doneRecipients(id envelope.QueueID, n int) []rcpt {
 
 // resolve decides about a message in the journal: nil when its record is not
 // needed any more.
-func (q *Queue) resolve(id envelope.QueueID, r *recovery) *message {
+func (r *recovery) resolve(id envelope.QueueID) *message {
 	rec := r.messages[id]
-	m := &message{id: id, size: rec.size, place: Incoming, pos: rec.pos, external: rec.external, sum: rec.sum, replay: true}
+	m := newMessage(id, state{}, r.watch)
+	m.size, m.place, m.pos, m.external, m.sum, m.replay = rec.size, Incoming, rec.pos, rec.external, rec.sum, true
 	if r.left[id] == leftDeleted {
 		return nil
 	}
-	has, err := q.recoverFile(id, r)
+	has, err := r.recoverFile(id)
 	if err != nil {
 		// The file may be there. Deliver from the journal and remove the
 		// file in the end.
-		q.o.Log.Error("queue file cannot be read", "id", id, "cause", err.Error())
+		r.log.Error("queue file cannot be read", "id", id, "cause", err.Error())
 		m.stray = Deferred
 	} else if has {
 		if r.left[id] == 0 {
 			// The farewell did not reach the disk. Without one the message
 			// would come back from here when its file is deleted.
-			q.bidFarewell(id, leftMoved)
+			r.ledger.farewell(id, leftMoved)
 		}
 		return nil
-	} else if r.left[id] == leftMoved && !rec.lost(q, id) {
+	} else if r.left[id] == leftMoved && !r.corrupt.HasFile(id) {
 		return nil
 	}
 	m.progress.rcpts = r.doneRecipients(id, rec.recipients)
@@ -150,45 +154,39 @@ func (q *Queue) resolve(id envelope.QueueID, r *recovery) *message {
 		return nil
 	}
 	if rec.external {
-		if err := q.places.statContent(id, rec.content); errors.Is(err, errDamaged) {
-			return q.withoutContent(id, rec, m, err)
+		if err := r.files.statContent(id, rec.content); errors.Is(err, errDamaged) {
+			return r.withoutContent(id, rec, m, err)
 		}
 	}
-	m.seat = q.room.TryAcquire(1)
+	m.seat = r.budget.trySeat()
 	return m
 }
 
 // withoutContent sets a record aside whose content file is missing or has
 // another size, and that file. While that cannot be done the message stays in
 // the queue: each attempt logs why it fails, and the next start tries again.
-func (q *Queue) withoutContent(id envelope.QueueID, rec *recordAt, m *message, why error) *message {
-	payload, err := q.j.Load(rec.pos)
+func (r *recovery) withoutContent(id envelope.QueueID, rec *recordAt, m *message, why error) *message {
+	payload, err := r.ledger.j.Load(rec.pos)
 	if err != nil {
-		q.o.Log.Error("queue record cannot be read", "id", id, "why", why.Error(), "cause", err.Error())
-	} else if q.saveRecord(string(id)+".record", payload, why) && q.saveContent(id) {
+		r.log.Error("queue record cannot be read", "id", id, "why", why.Error(), "cause", err.Error())
+	} else if r.corrupt.RecordOf(id, payload, why) && r.corrupt.Content(id, r.files.content(id)) {
 		return nil
 	}
-	m.seat = q.room.TryAcquire(1)
+	m.seat = r.budget.trySeat()
 	return m
-}
-
-// lost says that the file a message moved to was set aside just now.
-func (rec *recordAt) lost(q *Queue, id envelope.QueueID) bool {
-	_, err := q.o.FS.Stat(q.corrupt(string(id)))
-	return err == nil
 }
 
 // recoverFile looks for the message's own file, which then counts, and brings
 // it up to date. A file that is damaged while the journal still has the message
 // is set aside and the record used.
-func (q *Queue) recoverFile(id envelope.QueueID, r *recovery) (bool, error) {
-	place, _, err := q.places.where(id)
+func (r *recovery) recoverFile(id envelope.QueueID) (bool, error) {
+	place, _, err := r.files.where(id)
 	if place == "" || err != nil {
 		return false, err
 	}
-	f, m, err := q.places.read(place, id)
+	f, m, err := r.files.read(place, id)
 	if errors.Is(err, errDamaged) {
-		q.setFileAside(place, id, err)
+		r.setFileAside(place, id, err)
 		return false, nil
 	}
 	if err != nil {
@@ -198,7 +196,7 @@ func (q *Queue) recoverFile(id envelope.QueueID, r *recovery) (bool, error) {
 		return false, err
 	}
 	// The name may be older than the last sync of its directory.
-	if err := q.o.FS.SyncDir(filepath.Dir(q.places.path(place, id))); err != nil {
+	if err := r.fs.SyncDir(filepath.Dir(r.files.path(place, id))); err != nil {
 		return false, err
 	}
 	changed := false
@@ -210,47 +208,47 @@ func (q *Queue) recoverFile(id envelope.QueueID, r *recovery) (bool, error) {
 	}
 	switch {
 	case !m.progress.pending():
-		return true, q.places.removeDurably(place, id)
+		return true, r.files.removeDurably(place, id)
 	case changed:
 		m.progress.boot = 0
-		return true, q.places.update(place, id, m.progress, m.mtime)
+		return true, r.files.update(place, id, m.progress, m.mtime)
 	}
 	return true, nil
 }
 
 // applyMarks is for a message that is not in the journal: marks of an attempt
 // that the process did not survive.
-func (q *Queue) applyMarks(id envelope.QueueID, r *recovery) {
-	if _, err := q.recoverFile(id, r); err != nil {
-		q.o.Log.Error("queue file not brought up to date", "id", id, "cause", err.Error())
+func (r *recovery) applyMarks(id envelope.QueueID) {
+	if _, err := r.recoverFile(id); err != nil {
+		r.log.Error("queue file not brought up to date", "id", id, "cause", err.Error())
 	}
 }
 
 // clearContents removes contents that no message needs: their Add was not
 // finished, or the process died before the removal. One that no record speaks
 // of in a journal that is damaged may belong to a lost record, and is kept.
-func (q *Queue) clearContents(r *recovery) {
-	dir := filepath.Join(q.o.Dir, dirContent)
-	entries, err := q.o.FS.ReadDir(dir)
+func (r *recovery) clearContents() {
+	dir := filepath.Join(r.dir, dirContent)
+	entries, err := r.fs.ReadDir(dir)
 	if err != nil {
-		q.o.Log.Error("queue contents not listed", "cause", err.Error())
+		r.log.Error("queue contents not listed", "cause", err.Error())
 		return
 	}
 	for _, e := range entries {
 		id := envelope.QueueID(e.Name())
 		switch {
-		case q.index.has(id):
-		case r.damaged && !r.speaksOf(id) && !q.inFile(id):
-			q.saveContent(id)
+		case r.index.has(id):
+		case r.damaged && !r.speaksOf(id) && !r.inFile(id):
+			r.corrupt.Content(id, r.files.content(id))
 		default:
-			q.removeQuietly(filepath.Join(dir, e.Name()))
+			r.removeQuietly(filepath.Join(dir, e.Name()))
 		}
 	}
 }
 
 // inFile says that a message has its own file, with its content.
-func (q *Queue) inFile(id envelope.QueueID) bool {
-	place, _, err := q.places.where(id)
+func (r *recovery) inFile(id envelope.QueueID) bool {
+	place, _, err := r.files.where(id)
 	return place != "" && err == nil
 }
 
@@ -261,20 +259,20 @@ func (r *recovery) speaksOf(id envelope.QueueID) bool {
 
 // clearTemporary removes what stands in for unnamed files where the file
 // system has none.
-func (q *Queue) clearTemporary() {
-	entries, err := q.o.FS.ReadDir(q.o.Dir)
+func (r *recovery) clearTemporary() {
+	entries, err := r.fs.ReadDir(r.dir)
 	if err != nil {
 		return
 	}
 	for _, e := range entries {
 		if strings.HasPrefix(e.Name(), ".tmp-") {
-			q.removeQuietly(filepath.Join(q.o.Dir, e.Name()))
+			r.removeQuietly(filepath.Join(r.dir, e.Name()))
 		}
 	}
 }
 
-func (q *Queue) removeQuietly(path string) {
-	if err := q.o.FS.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		q.o.Log.Warn("queue file not removed", "file", path, "cause", err.Error())
+func (r *recovery) removeQuietly(path string) {
+	if err := r.fs.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		r.log.Warn("queue file not removed", "file", path, "cause", err.Error())
 	}
 }

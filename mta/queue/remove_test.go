@@ -52,7 +52,7 @@ func TestFailedDeletionIsTriedAgain(t *testing.T) {
 			}
 			fillSegments(t, q, 3)
 			q.shorten(context.Background())
-			if got, _, err := q.places.where(env.ID); got != Deferred || err != nil {
+			if got, _, err := q.disk.files.where(env.ID); got != Deferred || err != nil {
 				t.Errorf("moved to %q %v", got, err)
 			}
 			for len(strings.Fields(list(t, q, Filter{}))) > 1 {
@@ -181,15 +181,15 @@ func TestFailedActivationKeepsNoPin(t *testing.T) {
 		t.Errorf("handed out %s", it.Envelope.ID)
 	}
 	done(t, it, EffectFinal)
-	oldest := q.j.Usage().Oldest
-	for q.j.Usage().Segments < 3 {
+	oldest := q.disk.ledger.j.Usage().Oldest
+	for q.disk.ledger.j.Usage().Segments < 3 {
 		add(t, q, strings.Repeat("x", 5000)+"\n", "a")
 		done(t, take(t, q), EffectFinal)
 	}
-	must(t, q.j.Checkpoint(context.Background()))
-	q.removeFinished(context.Background())
-	must(t, q.j.Checkpoint(context.Background()))
-	if got := q.j.Usage().Oldest; got == oldest {
+	must(t, q.disk.ledger.j.Checkpoint(context.Background()))
+	q.removeDeparted(context.Background())
+	must(t, q.disk.ledger.j.Checkpoint(context.Background()))
+	if got := q.disk.ledger.j.Usage().Oldest; got == oldest {
 		t.Errorf("segment %d is still in use", got)
 	}
 }
@@ -252,7 +252,7 @@ func TestAPanicOfCloseKeepsTheMessage(t *testing.T) {
 			} else {
 				must(t, it.Done(0, EffectFinal))
 			}
-			q.room.Release(1) // the second one of its seat panics
+			q.disk.budget.unseat() // the second one of its seat panics
 			if err := it.Close(context.Background(), time.Time{}, false); err == nil {
 				t.Fatal("the panic is no error")
 			}

@@ -39,21 +39,21 @@ func (q *Queue) work(ctx context.Context, j job) (event, error) {
 	err := service.Fenced(q.o.Log, func() (err error) {
 		switch j.work {
 		case doRead:
-			return q.readBack(m, false)
+			return q.disk.readBack(m, false)
 		case doDefer:
-			return q.toFile(ctx, j, Deferred)
+			return q.disk.toFile(ctx, j, Deferred)
 		case doHold:
-			return q.toFile(ctx, j, Hold)
+			return q.disk.toFile(ctx, j, Hold)
 		case doReset:
-			return q.reset(m, j.next)
+			return q.disk.reset(m, j.next)
 		case doCopyOut:
-			return q.copyOut(ctx, j)
+			return q.disk.copyOut(ctx, j)
 		case doRemove:
-			return q.remove(ctx, m)
+			return q.disk.remove(ctx, m)
 		case doSetAside:
-			return q.setAside(m)
+			return q.disk.setAside(m)
 		case doLeave:
-			left = q.leave(m)
+			left = q.disk.leave(m)
 		}
 		return nil
 	}, "service", "queue", "id", m.id)

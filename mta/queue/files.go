@@ -5,7 +5,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -13,13 +12,13 @@ import (
 	"toastmaster/internal/vfs"
 )
 
-// places are the queue's directories. Files lie in buckets, so that a backlog
+// files are the message files and contents of a queue. Files lie in buckets, so that a backlog
 // of a million does not make one directory.
-type places struct {
+type files struct {
 	fs  vfs.FS
 	dir string
 
-	mu    sync.Mutex
+	mu    mutex           // rankFolders
 	ready map[string]bool // buckets that exist durably
 
 	// How many message files lie in deferred/ and hold/.
@@ -28,7 +27,7 @@ type places struct {
 
 // counter is that of the place in which a file lies; nil when it is not
 // counted.
-func (p *places) counter(path string) *atomic.Int64 {
+func (p *files) counter(path string) *atomic.Int64 {
 	switch filepath.Dir(filepath.Dir(path)) {
 	case filepath.Join(p.dir, string(Deferred)):
 		return &p.deferred
@@ -39,7 +38,7 @@ func (p *places) counter(path string) *atomic.Int64 {
 }
 
 // count notes that a file came (1) or went (-1).
-func (p *places) count(path string, n int64) {
+func (p *files) count(path string, n int64) {
 	if c := p.counter(path); c != nil {
 		c.Add(n)
 	}
@@ -47,7 +46,7 @@ func (p *places) count(path string, n int64) {
 
 // countAll counts what lies there, once, at the start; not what stray says is not
 // the home of its message.
-func (p *places) countAll(stray func(envelope.QueueID) bool) error {
+func (p *files) countAll(stray func(envelope.QueueID) bool) error {
 	for place, counter := range map[Place]*atomic.Int64{Deferred: &p.deferred, Hold: &p.hold} {
 		var n int64
 		err := p.each(place, func(id envelope.QueueID, _ fs.DirEntry) error {
@@ -76,7 +75,7 @@ const (
 const LockFile = "lock"
 
 // make creates the directories that every queue has.
-func (p *places) make() error {
+func (p *files) make() error {
 	for _, d := range []string{"", dirContent, dirCorrupt, string(Deferred), string(Hold)} {
 		if err := p.fs.MkdirAll(filepath.Join(p.dir, d), 0o700); err != nil {
 			return err
@@ -85,16 +84,16 @@ func (p *places) make() error {
 	return errors.Join(p.fs.SyncDir(filepath.Dir(p.dir)), p.fs.SyncDir(p.dir))
 }
 
-func (p *places) path(place Place, id envelope.QueueID) string {
+func (p *files) path(place Place, id envelope.QueueID) string {
 	return filepath.Join(p.dir, string(place), bucket(id), string(id))
 }
 
-func (p *places) content(id envelope.QueueID) string {
+func (p *files) content(id envelope.QueueID) string {
 	return filepath.Join(p.dir, dirContent, string(id))
 }
 
 // bucket makes the directory of path if it is missing.
-func (p *places) bucket(path string) error {
+func (p *files) bucket(path string) error {
 	dir := filepath.Dir(path)
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -114,7 +113,7 @@ func (p *places) bucket(path string) error {
 // create writes a message file under its final name, durable with its name and
 // its time. The content is synced before the name exists, so a name always
 // stands for a whole message.
-func (p *places) create(place Place, env *envelope.Envelope, content envelope.Content, s *progress, next time.Time) error {
+func (p *files) create(place Place, env *envelope.Envelope, content envelope.Content, s *progress, next time.Time) error {
 	path := p.path(place, env.ID)
 	if err := p.bucket(path); err != nil {
 		return err
@@ -150,7 +149,7 @@ func (p *places) create(place Place, env *envelope.Envelope, content envelope.Co
 
 // update appends a progress to a message file. One whose sync failed is taken back:
 // it can be read, but would be a hole under the next one after a power loss.
-func (p *places) update(place Place, id envelope.QueueID, s *progress, next time.Time) error {
+func (p *files) update(place Place, id envelope.QueueID, s *progress, next time.Time) error {
 	path := p.path(place, id)
 	f, err := p.fs.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
@@ -183,7 +182,7 @@ func updateFile(f vfs.File, s *progress) (end int64, err error) {
 }
 
 // read opens and parses a message file, which the caller closes.
-func (p *places) read(place Place, id envelope.QueueID) (vfs.File, *messageFile, error) {
+func (p *files) read(place Place, id envelope.QueueID) (vfs.File, *messageFile, error) {
 	f, err := p.fs.OpenFile(p.path(place, id), os.O_RDONLY, 0)
 	if err != nil {
 		return nil, nil, err
@@ -198,37 +197,24 @@ func (p *places) read(place Place, id envelope.QueueID) (vfs.File, *messageFile,
 	return f, m, nil
 }
 
-// move renames a message file from one place to another, durably.
-func (p *places) move(from, to Place, id envelope.QueueID) error {
+// move renames a message file from one place to another, durably. It says where the
+// file is afterwards, also with an error.
+func (p *files) move(from, to Place, id envelope.QueueID) (Place, error) {
 	oldPath, newPath := p.path(from, id), p.path(to, id)
 	if err := p.bucket(newPath); err != nil {
-		return err
+		return from, err
 	}
-	return p.rename(oldPath, newPath)
-}
-
-// rename moves a file to another directory, durably. The new name must be
-// durable before the old directory may be synced, by anybody: else the file is
-// in neither after a power loss. So when that fails the file goes back.
-func (p *places) rename(oldPath, newPath string) error {
-	if err := p.fs.Rename(oldPath, newPath); err != nil {
-		return err
+	moved, err := vfs.Move(p.fs, oldPath, newPath)
+	if !moved {
+		return from, err
 	}
 	p.count(oldPath, -1)
 	p.count(newPath, 1)
-	if err := p.fs.SyncDir(filepath.Dir(newPath)); err != nil {
-		back := p.fs.Rename(newPath, oldPath)
-		if back == nil {
-			p.count(oldPath, 1)
-			p.count(newPath, -1)
-		}
-		return errors.Join(err, back)
-	}
-	return p.fs.SyncDir(filepath.Dir(oldPath))
+	return to, err
 }
 
 // remove removes a file; a missing one is fine. The caller syncs.
-func (p *places) remove(path string) error {
+func (p *files) remove(path string) error {
 	err := p.fs.Remove(path)
 	if err == nil {
 		p.count(path, -1)
@@ -240,7 +226,7 @@ func (p *places) remove(path string) error {
 }
 
 // removeStray removes a file that does not count: the journal has its message.
-func (p *places) removeStray(path string) error {
+func (p *files) removeStray(path string) error {
 	if err := p.fs.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -248,7 +234,7 @@ func (p *places) removeStray(path string) error {
 }
 
 // where finds the file of a message, and its time; "" when there is none.
-func (p *places) where(id envelope.QueueID) (Place, time.Time, error) {
+func (p *files) where(id envelope.QueueID) (Place, time.Time, error) {
 	for _, place := range []Place{Deferred, Hold} {
 		info, err := p.fs.Stat(p.path(place, id))
 		if err == nil {
@@ -263,7 +249,7 @@ func (p *places) where(id envelope.QueueID) (Place, time.Time, error) {
 
 // each calls fn with every message file of a place, in no order. Directories
 // are read whole, one bucket at a time.
-func (p *places) each(place Place, fn func(id envelope.QueueID, e fs.DirEntry) error) error {
+func (p *files) each(place Place, fn func(id envelope.QueueID, e fs.DirEntry) error) error {
 	root := filepath.Join(p.dir, string(place))
 	buckets, err := p.fs.ReadDir(root)
 	if err != nil {
@@ -290,31 +276,8 @@ func (p *places) each(place Place, fn func(id envelope.QueueID, e fs.DirEntry) e
 	return nil
 }
 
-// setAside moves a damaged file to corrupt/.
-func (p *places) setAside(path string) error {
-	return p.keep(path, filepath.Join(p.dir, dirCorrupt, filepath.Base(path)))
-}
-
-// keep is rename to corrupt/, of a file that is of no use any more where it is. A
-// file that lies in corrupt/ already, or whose new name is durable, is moved: where
-// only the sync of the old directory failed, a power loss may bring the old name
-// back, too, and the next start sets it aside again.
-func (p *places) keep(oldPath, newPath string) error {
-	err := p.rename(oldPath, newPath)
-	if err == nil {
-		return nil
-	}
-	if _, statErr := p.fs.Stat(oldPath); !errors.Is(statErr, fs.ErrNotExist) {
-		return err
-	}
-	if _, statErr := p.fs.Stat(newPath); statErr != nil {
-		return err
-	}
-	return p.fs.SyncDir(filepath.Dir(newPath))
-}
-
 // removeDurably removes a message file.
-func (p *places) removeDurably(place Place, id envelope.QueueID) error {
+func (p *files) removeDurably(place Place, id envelope.QueueID) error {
 	path := p.path(place, id)
 	if err := p.remove(path); err != nil {
 		return err
@@ -323,7 +286,7 @@ func (p *places) removeDurably(place Place, id envelope.QueueID) error {
 }
 
 // discard is removeDurably for a file that does not count.
-func (p *places) discard(place Place, id envelope.QueueID) error {
+func (p *files) discard(place Place, id envelope.QueueID) error {
 	path := p.path(place, id)
 	if err := p.removeStray(path); err != nil {
 		return err

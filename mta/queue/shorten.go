@@ -35,7 +35,7 @@ func (q *Queue) scan(ctx context.Context) error {
 	horizon := q.o.Clock.Now().Add(q.cfg.RunDelay + scanMargin)
 	first := dueFirst{limit: q.cfg.DueLimit}
 	q.index.beginScan(horizon, q.o.MaximalBackoff)
-	err := q.places.each(Deferred, func(id envelope.QueueID, e fs.DirEntry) error {
+	err := q.disk.files.each(Deferred, func(id envelope.QueueID, e fs.DirEntry) error {
 		info, err := e.Info()
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
@@ -64,7 +64,7 @@ func (q *Queue) believable(id envelope.QueueID, at time.Time) time.Time {
 		return at
 	}
 	q.o.Log.Warn("queue message was due too far ahead, the clock must have been wrong", "id", id, "was", at.UTC().Format(time.RFC3339), "now_due", latest.UTC().Format(time.RFC3339))
-	if err := q.o.FS.Chtimes(q.places.path(Deferred, id), latest, latest); err != nil {
+	if err := q.o.FS.Chtimes(q.disk.files.path(Deferred, id), latest, latest); err != nil {
 		q.o.Log.Warn("queue message is tried now: its file takes no other time", "id", id, "cause", err)
 		return now
 	}
@@ -86,8 +86,8 @@ func (q *Queue) tidyLoop(ctx context.Context) {
 	defer timer.Stop()
 	for {
 		select {
-		case <-q.tidy:
-			q.fencedTidy(ctx, q.removeFinished)
+		case <-q.disk.ledger.tidy:
+			q.fencedTidy(ctx, q.removeDeparted)
 		case <-timer.C():
 			q.fencedTidy(ctx, q.shorten)
 			timer.Reset(tidyInterval)
@@ -106,12 +106,18 @@ func (q *Queue) fencedTidy(ctx context.Context, f func(context.Context)) {
 	}, "service", "queue")
 }
 
+// removeDeparted removes the files of messages that have left, as far as a
+// checkpoint allows.
+func (q *Queue) removeDeparted(ctx context.Context) {
+	q.disk.ledger.removeDeparted(ctx, func(m *message) { _ = q.advance(ctx, m, evCleared) }) // which forgets it
+}
+
 // shorten moves the messages of the oldest segment to files when more than
 // queue.move_segments are in use: segments are reused in order, so one slow
 // message would keep all that came after it.
 func (q *Queue) shorten(ctx context.Context) {
 	for ctx.Err() == nil {
-		u := q.j.Usage()
+		u := q.disk.ledger.j.Usage()
 		if u.Segments <= q.cfg.MoveSegments {
 			return
 		}
@@ -119,11 +125,11 @@ func (q *Queue) shorten(ctx context.Context) {
 		for _, m := range list {
 			// A store or a disk that takes nothing more takes nothing of the
 			// others either; what else fails is the trouble of one message.
-			if q.settle(ctx, m) != nil || spool.IsFull(q.relocate(ctx, m)) || ctx.Err() != nil {
+			if q.disk.settle(ctx, m) != nil || spool.IsFull(q.relocate(ctx, m)) || ctx.Err() != nil {
 				return
 			}
 		}
-		if len(list) == 0 || q.j.Checkpoint(ctx) != nil || q.j.Usage().Oldest == u.Oldest {
+		if len(list) == 0 || q.disk.ledger.j.Checkpoint(ctx) != nil || q.disk.ledger.j.Usage().Oldest == u.Oldest {
 			return
 		}
 	}
@@ -157,30 +163,6 @@ func (q *Queue) relocate(ctx context.Context, m *message) error {
 	if now := q.o.Clock.Now(); !now.Before(m.complain) {
 		m.complain = now.Add(q.cfg.RunDelay)
 		q.o.Log.Error("queue message not moved out of the journal", "id", m.id, "cause", err.Error())
-	}
-	return err
-}
-
-// copyOut is toFile for a message that is in the way of the journal, due now. What
-// an active one is marked with from now on stays in the journal: the pin is taken
-// before its progress is written, so no mark falls between.
-func (q *Queue) copyOut(ctx context.Context, j job) error {
-	m := j.m
-	if err := q.readBack(m, true); err != nil {
-		return q.judge(m, j.at.stage == active, err)
-	}
-	j.next = q.o.Clock.Now()
-	pin := q.j.Pin()
-	err := q.toFile(ctx, j, Deferred)
-	if j.at.stage == active && err == nil {
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		m.pos = pin
-		return nil
-	}
-	q.j.Release(pin)
-	if errors.Is(err, errContent) || errors.Is(err, errSpoiled) {
-		return q.judge(m, j.at.stage == active, err)
 	}
 	return err
 }
