@@ -24,6 +24,7 @@ var mayImport = []struct {
 	{"internal/vfs", nil},
 	{"internal/lockorder", nil},
 	{"internal/field", nil},
+	{"internal/fifo", nil},
 	{"internal/identity", []string{"internal/vfs"}},
 	{"internal/addr", nil},
 	{"internal/envelope", []string{"internal/addr", "internal/dsn"}},

@@ -263,28 +263,3 @@ func TestDeadDestinationsAreForgotten(t *testing.T) {
 		t.Errorf("%d destinations are kept", n)
 	}
 }
-
-func TestFifo(t *testing.T) {
-	t.Parallel()
-	var f fifo[int]
-	next, want := 0, 0
-	for range 100 {
-		for range 7 {
-			f.push(next)
-			next++
-		}
-		for range 6 {
-			if got := f.pop(); got != want {
-				t.Fatalf("%d, want %d", got, want)
-			}
-			want++
-		}
-	}
-	if f.len() != 100 || cap(f.items) > 1000 {
-		t.Errorf("%d, capacity %d", f.len(), cap(f.items))
-	}
-	f.remove(want + 1)
-	if all := f.drain(); len(all) != 99 || all[1] != want+2 || f.len() != 0 {
-		t.Errorf("%v", all)
-	}
-}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"toastmaster/internal/dsn"
+	"toastmaster/internal/fifo"
 	"toastmaster/mta/agent"
 )
 
@@ -19,7 +20,7 @@ type transport struct {
 	destinations map[string]*destination
 	// ready are the destinations with a job and room for it, in the order of
 	// their turns.
-	ready   fifo[*destination]
+	ready   fifo.List[*destination]
 	workers int
 	sweepAt int
 }
@@ -43,7 +44,7 @@ func (t *transport) schedule(j *job) {
 		j.suspend(why)
 		return
 	}
-	d.jobs.push(j)
+	d.jobs.Push(j)
 	t.makeReady(d)
 	t.hire()
 	t.mu.Unlock()
@@ -75,9 +76,9 @@ func (t *transport) sweep() {
 
 // makeReady gives d a turn if it has a job and room for it.
 func (t *transport) makeReady(d *destination) {
-	if !d.turn && d.jobs.len() > 0 && d.busy < d.window {
+	if !d.turn && d.jobs.Len() > 0 && d.busy < d.window {
 		d.turn = true
-		t.ready.push(d)
+		t.ready.Push(d)
 	}
 }
 
@@ -112,13 +113,13 @@ func (t *transport) take() (*destination, *job) {
 func (t *transport) pick() (*destination, *job) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.ready.len() == 0 {
+	if t.ready.Len() == 0 {
 		t.workers--
 		return nil, nil
 	}
-	d := t.ready.pop()
+	d, _ := t.ready.Pop()
 	d.turn = false
-	j := d.jobs.pop()
+	j, _ := d.jobs.Pop()
 	d.busy++
 	t.makeReady(d)
 	t.hire()
@@ -128,7 +129,7 @@ func (t *transport) pick() (*destination, *job) {
 // hire starts a worker when there is a turn to take and room for one. Called
 // with the lock held.
 func (t *transport) hire() {
-	if t.ready.len() > 0 && t.workers < t.limits.Concurrency {
+	if t.ready.Len() > 0 && t.workers < t.limits.Concurrency {
 		t.workers++
 		t.manager.workers.Go(t.work)
 	}
@@ -148,9 +149,9 @@ func (t *transport) finish(d *destination, j *job) []*job {
 			d.why = j.site
 			d.since = t.manager.parts.Clock.Now()
 			d.until = d.since.Add(t.manager.config.MinimalBackoffTime)
-			suspended = d.jobs.drain()
+			suspended = d.jobs.Drain()
 			d.turn = false
-			t.ready.remove(d)
+			t.ready.Remove(d)
 		}
 	case t.manager.ctx.Err() == nil:
 		d.success(t.limits)
@@ -165,7 +166,7 @@ func (t *transport) finish(d *destination, j *job) []*job {
 // destination is one nexthop of a transport. The transport's lock guards it.
 type destination struct {
 	nexthop string
-	jobs    fifo[*job]
+	jobs    fifo.List[*job]
 	busy    int
 	turn    bool // it stands in transport.ready
 	// window is how many jobs may run at once; 0 means dead since and until
@@ -178,7 +179,7 @@ type destination struct {
 	gain, loss, cohorts float64
 }
 
-func (d *destination) idle() bool { return d.busy == 0 && d.jobs.len() == 0 }
+func (d *destination) idle() bool { return d.busy == 0 && d.jobs.Len() == 0 }
 
 // dead says why nothing is tried now, nil if it is. A destination gets one
 // chance with a window of one when its time is over, or when the message was

@@ -94,7 +94,10 @@ func (d *disk) linkContent(id envelope.QueueID, content envelope.Content) (uint3
 	if err := file.LinkTo(path); err != nil {
 		return 0, err
 	}
-	return sum, d.fs.SyncDir(filepath.Dir(path))
+	if err := d.fs.SyncDir(filepath.Dir(path)); err != nil {
+		return 0, errors.Join(err, d.fs.Remove(path)) // nobody will ask for it
+	}
+	return sum, nil
 }
 
 // appendContent copies a content that goes into the journal.

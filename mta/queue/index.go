@@ -6,6 +6,7 @@ import (
 
 	"toastmaster/internal/clock"
 	"toastmaster/internal/envelope"
+	"toastmaster/internal/fifo"
 )
 
 // index knows the messages that are in memory, and the order in which they come
@@ -22,7 +23,7 @@ type index struct {
 	mu      mutex // rankIndex
 	closed  bool
 	known   map[envelope.QueueID]*message
-	new     newList
+	new     fifo.List[*message] // new ones; see popNew
 	due     dueList
 	dueTurn bool      // the next message is a deferred one if any is due
 	flushed time.Time // the last Flush of everything
@@ -76,7 +77,7 @@ func (x *index) step(m *message, e event) job {
 func (x *index) do(m *message, e effect) error {
 	switch e {
 	case listNew:
-		x.new.push(m)
+		x.pushNew(m)
 		signal(x.wake)
 	case listDue:
 		x.due.add(m.id, m.next, true)
@@ -120,7 +121,7 @@ func (x *index) add(m *message) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.known[m.id] = m
-	x.new.push(m)
+	x.pushNew(m)
 	signal(x.wake)
 }
 
@@ -185,8 +186,7 @@ func (x *index) take() (j job, until time.Time, err error) {
 		m = x.popDue(now)
 	}
 	if m == nil {
-		m = x.new.pop()
-		x.new.compact()
+		m = x.popNew()
 		if m != nil {
 			x.dueTurn = true
 		}
@@ -210,6 +210,29 @@ func (x *index) take() (j job, until time.Time, err error) {
 	// The next scan is late: it took longer than it may, or the clock was set.
 	signal(x.rescan)
 	return job{}, time.Time{}, nil
+}
+
+// pushNew puts m at the end of the new ones, unless it has an entry there still.
+func (x *index) pushNew(m *message) {
+	if !m.listed {
+		m.listed = true
+		x.new.Push(m)
+	}
+}
+
+// popNew takes the first new message. An entry whose message is not queued any more,
+// or is moving, is skipped.
+func (x *index) popNew() *message {
+	for {
+		m, ok := x.new.Pop()
+		if !ok {
+			return nil
+		}
+		m.listed = false
+		if m.at.stage == queued && !m.at.moving {
+			return m
+		}
+	}
 }
 
 // popDue takes the first message that is due at now; mu is held.

@@ -7,44 +7,6 @@ import (
 	"toastmaster/internal/envelope"
 )
 
-// newList is the order of new messages. An entry whose message is not queued any
-// more, or is moving, is skipped when it comes up.
-type newList struct {
-	list []*message
-	head int
-}
-
-// push puts m at the end, unless an entry of it is there still.
-func (f *newList) push(m *message) {
-	if !m.listed {
-		m.listed = true
-		f.list = append(f.list, m)
-	}
-}
-
-func (f *newList) pop() *message {
-	for f.head < len(f.list) {
-		m := f.list[f.head]
-		f.list[f.head] = nil
-		f.head++
-		m.listed = false
-		if m.at.stage == queued && !m.at.moving {
-			return m
-		}
-	}
-	f.list, f.head = f.list[:0], 0
-	return nil
-}
-
-// compact gives the room of popped entries back now and then.
-func (f *newList) compact() {
-	if f.head > 1024 && f.head > len(f.list)/2 {
-		n := copy(f.list, f.list[f.head:])
-		clear(f.list[n:])
-		f.list, f.head = f.list[:n], 0
-	}
-}
-
 // dueEntry is a deferred message that is due soon.
 type dueEntry struct {
 	id    envelope.QueueID

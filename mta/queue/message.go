@@ -91,7 +91,14 @@ func (m *message) ensureProgress() {
 	}
 }
 
-// ending is how an attempt of m ends that is due at next; warned is kept.
+// isRead says that an attempt needs nothing from the disk.
+func (m *message) isRead() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.env != nil
+}
+
+// ending is how an attempt of m ends that is due now or later; warned is kept.
 func (m *message) ending(warned, now bool) event {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -46,6 +46,7 @@ type Queue struct {
 	listing
 	o       Options
 	cfg     configs.Queue
+	folder  folder
 	ids     ids
 	spool   *spool.Dir
 	space   *spool.Space
@@ -62,10 +63,11 @@ func Open(ctx context.Context, o Options) (*Queue, error) {
 	q := &Queue{
 		listing: listing{index: newIndex(o), disk: newDisk(o, closing)},
 		o:       o, cfg: o.Config, closing: closing,
-		spool: &spool.Dir{FS: o.FS, Path: o.Dir, Memory: int(o.Config.MemoryLimit)},
+		folder: folder{fs: o.FS, dir: o.Dir, instance: o.Instance, log: o.Log},
+		spool:  &spool.Dir{FS: o.FS, Path: o.Dir, Memory: int(o.Config.MemoryLimit)},
 	}
 	q.space = &spool.Space{
-		FS: o.FS, Dir: o.Dir, Clock: o.Clock, MinFree: o.Config.MinFree, Param: "queue.min_free", Present: q.present,
+		FS: o.FS, Dir: o.Dir, Clock: o.Clock, MinFree: o.Config.MinFree, Param: "queue.min_free", Present: q.folder.present,
 		Failed: func(err error) { o.Log.Warn("free space of the queue cannot be measured", "cause", err) },
 	}
 	if err := q.prepare(); err != nil {
@@ -84,7 +86,7 @@ func Open(ctx context.Context, o Options) (*Queue, error) {
 
 // prepare looks at the folders, takes the lock and a new epoch.
 func (q *Queue) prepare() error {
-	if err := q.found(); err != nil {
+	if err := q.folder.prepare(q.disk.files); err != nil {
 		return err
 	}
 	lock, err := q.o.FS.OpenFile(filepath.Join(q.o.Dir, LockFile), os.O_RDWR|os.O_CREATE, 0o600)
@@ -123,6 +125,16 @@ func (q *Queue) NewID() envelope.QueueID { return q.ids.next() }
 // Spool is where the content of messages to be added must be received, so
 // that a large one can be linked into the queue instead of copied.
 func (q *Queue) Spool() *spool.Dir { return q.spool }
+
+// Room says whether a message of size octets may come in: 4.3.1 when it would
+// leave less than queue.min_free on the queue's file system, 4.3.0 when the queue
+// is not in its place. size is 0 when it is not known. It is measured at most
+// once a second.
+func (q *Queue) Room(size int64) error { return q.space.Room(size) }
+
+// Present is nil while the queue is in its place and whole. Else it is ErrAbsent and
+// says what is missing, or ErrForeign, or an error of the disk.
+func (q *Queue) Present() error { return q.folder.whole() }
 
 // Run scans the deferred queue, removes what is finished and moves slow
 // messages out of the journal, until ctx ends. The owner waits for it before

@@ -36,6 +36,9 @@ func (q *Queue) run(ctx context.Context, j job) error {
 // failure: the message must wait and not be forgotten until the next start.
 func (q *Queue) work(ctx context.Context, j job) (event, error) {
 	m, left := j.m, false
+	if j.work == doRead && m.isRead() {
+		return evOK, nil
+	}
 	err := service.Fenced(q.o.Log, func() (err error) {
 		switch j.work {
 		case doRead:

@@ -2,11 +2,15 @@ package queue
 
 import (
 	"errors"
+	"fmt"
+	"io/fs"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/identity"
+	"toastmaster/internal/msglog"
 	"toastmaster/internal/vfs"
 )
 
@@ -83,53 +87,85 @@ func Create(fsys vfs.FS, dir string, id identity.ID) error {
 	return identity.Write(fsys, dir, id)
 }
 
-// found sees to it that the folder is what it should be, and makes what may be
+// folder is the folder of a queue as an operator may change it: another one is
+// mounted there, or it is moved away.
+type folder struct {
+	fs       vfs.FS
+	dir      string
+	instance identity.ID // that it must have; "" for any
+	log      *msglog.Log
+}
+
+// prepare sees to it that the folder is what it should be, and makes what may be
 // missing of it.
-func (q *Queue) found() error {
-	if q.o.Instance == "" {
-		if err := Check(q.o.FS, q.o.Dir); err != nil {
+func (f *folder) prepare(files *files) error {
+	if f.instance == "" {
+		if err := Check(f.fs, f.dir); err != nil {
 			return err
 		}
-		return diskError(q.disk.files.make())
+		return diskError(files.make())
 	}
-	f, err := Inspect(q.o.FS, q.o.Dir)
+	found, err := Inspect(f.fs, f.dir)
 	if err != nil {
 		return err
 	}
-	if err := identity.Verify(ErrAbsent, q.o.Dir, f, q.o.Instance); err != nil {
+	if err := identity.Verify(ErrAbsent, f.dir, found, f.instance); err != nil {
 		return err
 	}
-	corrupt := filepath.Join(q.o.Dir, dirCorrupt)
-	if _, err := q.o.FS.Stat(corrupt); err != nil {
+	corrupt := filepath.Join(f.dir, dirCorrupt)
+	if _, err := f.fs.Stat(corrupt); err != nil {
 		// What was set aside is gone, but no mail that is to be delivered.
-		q.o.Log.Warn("folder of the queue was missing and is made again", "path", corrupt, "cause", err)
+		f.log.Warn("folder of the queue was missing and is made again", "path", corrupt, "cause", err)
 	}
-	return diskError(q.disk.files.make())
+	return diskError(files.make())
 }
 
 // present is 4.3.0 when the queue is not in its place any more: its volume was
 // unmounted, or another one is there.
-func (q *Queue) present() error {
-	if q.o.Instance == "" {
+func (f *folder) present() error {
+	if f.instance == "" {
 		return nil
 	}
-	if err := identity.VerifyFolder(ErrAbsent, q.o.FS, q.o.Dir, q.o.Dir, q.o.Instance); err != nil {
+	if err := identity.VerifyFolder(ErrAbsent, f.fs, f.dir, f.dir, f.instance); err != nil {
 		return dsn.Wrap(dsn.MailSystem, "The mail queue is not available", err)
 	}
 	return nil
 }
 
-// Present is nil while the queue is in its place and whole. Else it is ErrAbsent and
+// whole is nil while the queue is in its place and whole. Else it is ErrAbsent and
 // says what is missing, or ErrForeign, or an error of the disk.
-func (q *Queue) Present() error {
-	if q.o.Instance == "" {
+func (f *folder) whole() error {
+	if f.instance == "" {
 		return nil
 	}
-	f, err := Inspect(q.o.FS, q.o.Dir)
+	found, err := Inspect(f.fs, f.dir)
 	if err != nil {
 		return err
 	}
-	return identity.Verify(ErrAbsent, q.o.Dir, f, q.o.Instance)
+	return identity.Verify(ErrAbsent, f.dir, found, f.instance)
+}
+
+// Check looks whether dir may be a queue's: it is ErrForeign when it has
+// something in it that no queue makes, and not the file epoch of a queue that
+// was open before.
+func Check(fsys vfs.FS, dir string) error {
+	_, err := fsys.Stat(filepath.Join(dir, fileEpoch))
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	entries, err := fsys.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	// A start that was interrupted leaves some of these. What lies in the root
+	// of a file system is nobody's mail.
+	own := []string{dirContent, dirCorrupt, string(Deferred), string(Hold), dirJournal, LockFile, fileEpoch + ".new", "lost+found"}
+	for _, e := range entries {
+		if !slices.Contains(own, e.Name()) && !strings.HasPrefix(e.Name(), identity.File) {
+			return fmt.Errorf("%w: %s has %s in it, and no file %s; move it away", ErrForeign, dir, e.Name(), fileEpoch)
+		}
+	}
+	return err
 }
 
 // ErrAbsent is wrapped when the queue is not where it was, or not the one that
