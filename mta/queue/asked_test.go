@@ -89,7 +89,12 @@ func TestAnAskedForHoldOutlivesTheDisk(t *testing.T) {
 			it := take(t, q)
 			must(t, q.Hold(t.Context(), env.ID))
 			it.Failed(0, dsn.New(dsn.MailSystem, "not now"))
-			f.Hook(failing(faultfs.Create, "/queue"))
+			f.Hook(func(op faultfs.Op, name string) error {
+				if op == faultfs.Create && !strings.Contains(name, "/journal") {
+					return faultfs.EIO
+				}
+				return nil
+			})
 			if err := it.Close(t.Context(), clk.Now().Add(time.Minute), false); err == nil {
 				t.Fatal("held without a file")
 			}
