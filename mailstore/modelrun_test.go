@@ -2,7 +2,6 @@ package mailstore
 
 import (
 	"fmt"
-	"hash/fnv"
 	"io"
 	"io/fs"
 	"maps"
@@ -10,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -37,9 +37,20 @@ func TestModel(t *testing.T) {
 	})
 }
 
-// listedTimes is a file system where the time of new and cur follows from the
-// names in them: a change is seen by the first who looks, however fast it is made.
-type listedTimes struct{ vfs.FS }
+// listedTimes is a file system where the time of new and cur goes on with each
+// change of the names in them: the first who looks sees it, however fast it is made.
+type listedTimes struct {
+	vfs.FS
+	mu   sync.Mutex
+	seen map[string]listing
+}
+
+// listing is what a directory had when somebody looked, and how often that was
+// something new.
+type listing struct {
+	names string
+	n     int64
+}
 
 type listedTime struct {
 	fs.FileInfo
@@ -48,17 +59,24 @@ type listedTime struct {
 
 func (i listedTime) ModTime() time.Time { return i.at }
 
-func (f listedTimes) Stat(name string) (fs.FileInfo, error) {
+func (f *listedTimes) Stat(name string) (fs.FileInfo, error) {
 	info, err := f.FS.Stat(name)
 	if base := filepath.Base(name); err != nil || base != "new" && base != "cur" {
 		return info, err
 	}
 	entries, err := os.ReadDir(name)
-	h := fnv.New64()
+	names := ""
 	for _, e := range entries {
-		_, _ = io.WriteString(h, e.Name()+"/")
+		names += e.Name() + "/"
 	}
-	return listedTime{info, time.Unix(1e9, int64(h.Sum64()>>8))}, err
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	last, known := f.seen[name]
+	if !known || last.names != names {
+		last = listing{names, last.n + 1}
+		f.seen[name] = last
+	}
+	return listedTime{info, time.Unix(1e9, last.n)}, err
 }
 
 type world struct {
@@ -92,7 +110,7 @@ func contentOf(t *testing.T, c envelope.Content) string {
 func newWorld(t *testing.T, r *rand.Rand) *world {
 	w := &world{t: t, r: r}
 	o := options(t.TempDir())
-	o.FS, o.Clock, o.Store.DefaultFolders = listedTimes{vfs.OS{}}, clocktest.New(time.Now()), nil
+	o.FS, o.Clock, o.Store.DefaultFolders = &listedTimes{FS: vfs.OS{}, seen: map[string]listing{}}, clocktest.New(time.Now()), nil
 	for i := range w.stores {
 		s, err := Open(t.Context(), o)
 		check(t, err)
