@@ -15,8 +15,7 @@ import (
 // naive is the walk and the decision once more, as they are described and in no way
 // as they are written: over lists, one rule after the other.
 type naive struct {
-	data  static.Data
-	limit directory.Limits
+	data static.Data
 }
 
 func (n naive) domain(name string) (d directory.Domain, real string, ok bool) {

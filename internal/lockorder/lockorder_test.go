@@ -2,6 +2,7 @@ package lockorder
 
 import (
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -12,6 +13,21 @@ func (outer) Place() Place { return Place{"outer", 1} }
 type inner struct{}
 
 func (inner) Place() Place { return Place{"inner", 2} }
+
+// visit takes a lock and gives it back.
+func visit(l sync.Locker) {
+	l.Lock()
+	defer l.Unlock()
+}
+
+// look takes a lock for reading and gives it back.
+func look(l interface {
+	RLock()
+	RUnlock()
+}) {
+	l.RLock()
+	defer l.RUnlock()
+}
 
 // TestOrder takes locks in every order. Without the race detector nothing is
 // looked at, and all can be taken.
@@ -24,18 +40,18 @@ func TestOrder(t *testing.T) {
 		take  func()
 		wrong string
 	}{
-		"in order":       {func() { o.Lock(); i.RLock(); i.RUnlock(); o.Unlock() }, ""},
-		"given back":     {func() { i.Lock(); i.Unlock(); o.Lock(); o.Unlock() }, ""},
+		"in order":       {func() { o.Lock(); look(&i); o.Unlock() }, ""},
+		"given back":     {func() { visit(&i); visit(&o) }, ""},
 		"crossed":        {func() { o.Lock(); i.Lock(); o.Unlock(); i.Unlock() }, ""},
-		"wrong way":      {func() { i.Lock(); defer i.Unlock(); o.Lock(); o.Unlock() }, `outer(1) "" is taken under inner(2) ""`},
-		"a mark":         {func() { m.Enter(); defer m.Leave(); o.Lock(); o.Unlock() }, `outer(1) "" is taken under inner(2) ""`},
-		"keys":           {func() { a.Lock(); b.Lock(); b.Unlock(); a.Unlock() }, ""},
-		"keys wrong way": {func() { b.Lock(); defer b.Unlock(); a.Lock(); a.Unlock() }, `outer(1) "a" is taken under outer(1) "b"`},
-		"no keys":        {func() { o.Lock(); defer o.Unlock(); var p Mutex[outer]; p.Lock(); p.Unlock() }, `outer(1) "" is taken under outer(1) ""`},
+		"wrong way":      {func() { i.Lock(); defer i.Unlock(); visit(&o) }, `outer(1) "" is taken under inner(2) ""`},
+		"a mark":         {func() { m.Enter(); defer m.Leave(); visit(&o) }, `outer(1) "" is taken under inner(2) ""`},
+		"keys":           {func() { a.Lock(); visit(&b); a.Unlock() }, ""},
+		"keys wrong way": {func() { b.Lock(); defer b.Unlock(); visit(&a) }, `outer(1) "a" is taken under outer(1) "b"`},
+		"no keys":        {func() { o.Lock(); defer o.Unlock(); visit(&Mutex[outer]{}) }, `outer(1) "" is taken under outer(1) ""`},
 		"other goroutine": {func() {
 			o.Lock()
 			done := make(chan struct{})
-			go func() { i.Lock(); i.Unlock(); close(done) }()
+			go func() { visit(&i); close(done) }()
 			<-done
 			o.Unlock()
 		}, ""},

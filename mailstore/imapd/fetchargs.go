@@ -66,8 +66,8 @@ func (i *fetchItem) key() itemKey { return itemKey{i.label, i.length} }
 
 // has says that the same is asked for already. It is answered once: nothing in RFC
 // 3501 or 9051 has an item answered as often as it is named, and a message of 100 MB
-// would cost 20 GB by one line. Dovecot does so with all but BODY[...]. Another
-// spelling of field names is another item: clients look for theirs.
+// would cost 20 GB by one line. Another spelling of field names is another item:
+// clients look for theirs.
 func (q *fetchRequest) has(item *fetchItem) bool {
 	if q.known == nil {
 		for i := range q.items {

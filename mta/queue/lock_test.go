@@ -85,10 +85,12 @@ func TestTheLockTable(t *testing.T) {
 			o, wrong := newLockOrder(), 0
 			o.wrong = func(string) { wrong++ }
 			a, b := mutex{rank: first, watch: o.watch}, mutex{rank: second, watch: o.watch}
-			a.Lock()
-			b.Lock()
-			b.Unlock()
-			a.Unlock()
+			func() {
+				a.Lock()
+				defer a.Unlock()
+				b.Lock()
+				defer b.Unlock()
+			}()
 			if (wrong > 0) != (second <= first) {
 				t.Errorf("%s, then %s: %d complaints", lockNames[first], lockNames[second], wrong)
 			}
