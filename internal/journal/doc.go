@@ -101,8 +101,14 @@
 //
 // The segment with the highest sequence number says in its tail which segments
 // are in use; older ones are free, and so are the last as far as nothing was
-// written into them. Each is read, synced (after a failed sync: written again
-// and synced) and scanned. Where something is no record the scan goes on at the
+// written into them. Each is read, made durable and scanned. A sync is not enough
+// for that: the process before may have had one that failed, after which the
+// kernel still shows what it no more writes; so what the trailer does not prove is
+// written once more, in place, and synced. Open fails if that fails twice: what it
+// acts upon must not vanish. Free segments are removed only then, since the last
+// one's header is what makes them free; and one that cannot be made ready for a
+// new use stays the first of the free ones until its removal is durable, since its
+// records may come back, and must then find the marks behind it. Where something is no record the scan goes on at the
 // next multiple of 8 that is one. The gap is damage if the trailer, or a later
 // record's write that began behind it, says that it had been synced; else it is
 // the torn end of a last write. A segment gets its trailer when it is left, at

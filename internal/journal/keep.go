@@ -214,7 +214,7 @@ func (j *Journal) takeStale() (s *segment, ready bool) {
 func (j *Journal) hasFree() bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return len(j.free) > 0
+	return len(j.free) > 0 && !j.free[0].spoiled
 }
 
 func (j *Journal) offer(s *segment, err error) {
@@ -307,9 +307,21 @@ func (j *Journal) numbers() (seq, tail uint64) {
 	return seq, j.segs[0].seq
 }
 
+// discard removes a segment for good. Until that is durable it stays the first of the
+// free ones: its old records could come back, and would then have to find the marks
+// about them, which lie in those behind it.
 func (j *Journal) discard(s *segment) error {
+	s.spoiled = true
+	err := removeIfThere(j.o.FS, s.name)
+	if err == nil {
+		err = j.o.FS.SyncDir(j.o.Dir)
+	}
 	j.mu.Lock()
+	defer j.mu.Unlock()
+	if err != nil {
+		j.free = append([]*segment{s}, j.free...)
+		return err
+	}
 	j.slots--
-	j.mu.Unlock()
-	return errors.Join(s.file.Close(), removeIfThere(j.o.FS, s.name))
+	return s.file.Close()
 }

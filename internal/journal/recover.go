@@ -97,7 +97,11 @@ func (j *Journal) recover(ctx context.Context, replay Replay) error {
 			j.segs = append(j.segs, s)
 		}
 	}
-	j.dropSurplus()
+	// Segments that the process before this one removed must not come back: their
+	// numbers are given anew.
+	if err := j.o.FS.SyncDir(j.o.Dir); err != nil {
+		return diskError(err)
+	}
 	var buf []byte
 	for _, s := range j.segs {
 		if n := s.end() + block; int64(cap(buf)) < n {
@@ -107,6 +111,9 @@ func (j *Journal) recover(ctx context.Context, replay Replay) error {
 			return err
 		}
 	}
+	// Before the last segment may become a free one: its header is what makes the
+	// others free.
+	j.dropSurplus()
 	j.freeUnused()
 	return nil
 }
@@ -214,18 +221,25 @@ func (s *segment) allZero() bool {
 		if err != nil && !errors.Is(err, io.EOF) {
 			return false
 		}
-		for _, c := range part[:n] {
-			if c != 0 {
-				return false
-			}
+		if !allZero(part[:n]) {
+			return false
+		}
+	}
+	return true
+}
+
+func allZero(b []byte) bool {
+	for _, c := range b {
+		if c != 0 {
+			return false
 		}
 	}
 	return true
 }
 
 // dropSurplus removes free segments of another size than now wanted and those
-// above keepFree. They are older than the tail in a durable header, so Open
-// never misses them.
+// above keepFree. They are older than the tail in a header that replaySegment made
+// durable, so Open never misses them.
 func (j *Journal) dropSurplus() {
 	kept := j.free[:0]
 	for _, s := range j.free {
@@ -250,10 +264,10 @@ func (j *Journal) replaySegment(ctx context.Context, s *segment, image []byte, r
 	if s.short {
 		j.report(Damage{File: s.name, Segment: s.seq, From: s.size, To: s.size, Err: errShort}, nil)
 	}
-	if err := s.settle(image[:s.size], readErr == nil); err != nil {
-		j.o.Log.Error("journal segment cannot be synced", "segment", s.name, "cause", err.Error())
-	}
 	proven := s.readTrailer(image)
+	if err := s.settle(image[:s.size], proven, readErr == nil); err != nil {
+		return fmt.Errorf("journal segment %s cannot be made durable: %w", s.name, diskError(err))
+	}
 	s.unused = readErr == nil && proven == 0
 	whole, err := scan(image, s.seed, s.end(), proven, func(r found) error {
 		s.unused = false
@@ -280,17 +294,32 @@ func (j *Journal) replaySegment(ctx context.Context, s *segment, image []byte, r
 	return err
 }
 
-// settle syncs what a killed process wrote and did not sync: it is acted upon
-// now, so it must not vanish later. When the sync fails the kernel may have
-// dropped it, and would not try again: it is written once more, if it could be
-// read.
-func (s *segment) settle(image []byte, readable bool) error {
-	err := s.file.Datasync()
-	if err == nil || !readable {
-		return err
+// settle makes durable what is to be acted upon now, so that it does not vanish
+// later. A sync is not enough: the process before may have had one that failed, and
+// then the kernel has dropped what was to be written, still shows it, and syncs it no
+// more. So what is not proven is written once more, unless parts could not be read.
+func (s *segment) settle(image []byte, proven int64, readable bool) error {
+	if !readable {
+		return s.file.Datasync()
 	}
-	if _, again := s.file.WriteAt(image, 0); again != nil {
-		return errors.Join(err, again)
+	err := s.rewrite(image, proven)
+	if err != nil {
+		err = s.rewrite(image, proven)
+	}
+	return err
+}
+
+// rewrite writes what is behind proven, but for pieces of zeros, and syncs. The
+// octets are those that are read there, so a write that is torn changes nothing.
+func (s *segment) rewrite(image []byte, proven int64) error {
+	for off := proven / block * block; off < int64(len(image)); off += zeroes {
+		part := image[off:min(off+zeroes, int64(len(image)))]
+		if allZero(part) {
+			continue
+		}
+		if _, err := s.file.WriteAt(part, off); err != nil {
+			return err
+		}
 	}
 	return s.file.Datasync()
 }

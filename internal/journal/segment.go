@@ -41,6 +41,8 @@ type segment struct {
 	short bool
 	// unused: the replay found nothing in it.
 	unused bool
+	// spoiled: it could not be made ready for a new use, and is to go.
+	spoiled bool
 
 	// The rest is under Journal.mu. refs counts live records and pins; idle
 	// is the number of the last checkpoint begun before refs fell to zero.
@@ -58,7 +60,7 @@ func (s *segment) end() int64 {
 }
 
 // usable says that the file can be used again.
-func (s *segment) usable(size int64) bool { return s.size == size && !s.short }
+func (s *segment) usable(size int64) bool { return s.size == size && !s.short && !s.spoiled }
 
 // header is the segment's header:
 // magic, sequence, nonce, tail, size, CRC32C of the preceding.
