@@ -78,8 +78,10 @@ func Or(keys ...*Key) *Key {
 	return k
 }
 
-// Words looks for text, which is UTF-8.
-func Words(kind Kind, s string) *Key { return &Key{Kind: kind, Needle: text.Fold(nil, []byte(s))} }
+// Words looks for text, which is UTF-8; octets that are none stand for U+FFFD.
+func Words(kind Kind, s string) *Key {
+	return &Key{Kind: kind, Needle: text.Fold(nil, []byte(strings.ToValidUTF8(s, "\ufffd")))}
+}
 
 // FieldWords looks for text in a field of the structure.
 func FieldWords(f Field, s string) *Key {
