@@ -108,13 +108,14 @@
 // acts upon must not vanish. Free segments are removed only then, since the last
 // one's header is what makes them free; and one that cannot be made ready for a
 // new use stays the first of the free ones until its removal is durable, since its
-// records may come back, and must then find the marks behind it. Where something is no record the scan goes on at the
-// next multiple of 8 that is one. The gap is damage if the trailer, or a later
-// record's write that began behind it, says that it had been synced; else it is
-// the torn end of a last write. A segment gets its trailer when it is left, at
-// Close, or after a crash from the Open that looked at it. Nothing is cut off:
-// writing goes on in another segment. A file that is shorter than its header says
-// is damage, has what records are in it, and is not used again.
+// records may come back, and must then find the marks behind it. Where
+// something is no record the scan goes on at the next multiple of 8 that is
+// one. The gap is damage if the trailer, or a later record's write that began
+// behind it, says that it had been synced; else it is the torn end of a last
+// write. A segment gets its trailer when it is left, at Close, or after a crash
+// from the Open that looked at it. Nothing is cut off: writing goes on in
+// another segment. A file that is shorter than its header says is damage, has
+// what records are in it, and is not used again.
 //
 // No segment is used again before the owner has called [Journal.Recovered].
 //
