@@ -303,10 +303,13 @@ func (s *segment) settle(image []byte, proven int64, readable bool) error {
 		return s.file.Datasync()
 	}
 	err := s.rewrite(image, proven)
-	if err != nil {
-		err = s.rewrite(image, proven)
+	if err == nil {
+		return nil
 	}
-	return err
+	if again := s.rewrite(image, proven); again != nil {
+		return errors.Join(err, again)
+	}
+	return nil
 }
 
 // rewrite writes what is behind proven, but for pieces of zeros, and syncs. The
