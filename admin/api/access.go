@@ -101,7 +101,12 @@ func (h *handlers) byToken(ctx context.Context, header string) (authz.Principal,
 	if !strings.EqualFold(scheme, "Bearer") {
 		return authz.Principal{}, model.Fail(model.Unauthenticated, "send a bearer token")
 	}
-	return h.o.Store.Authenticate(ctx, strings.TrimSpace(secret))
+	who, err := h.o.Store.Authenticate(ctx, strings.TrimSpace(secret))
+	if model.KindOf(err) == model.Unavailable {
+		// What is wrong with the database is for staff, and nobody knows who this is.
+		err = &model.Error{Kind: model.Unavailable, Text: "tokens cannot be checked now, try again later", Cause: err}
+	}
+	return who, err
 }
 
 // guardAPI lets only known callers pass to /api/v1, and to what does not exist

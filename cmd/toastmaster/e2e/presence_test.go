@@ -1,6 +1,9 @@
 package e2e
 
 import (
+	"fmt"
+	"io"
+	"net/http"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -57,6 +60,9 @@ func TestAPartThatVanishesIsNamed(t *testing.T) {
 			if got := get(t, "http://"+b.Admin()+"/healthz"); got != "503 "+c.service+": unavailable\n" {
 				t.Errorf("/healthz: %s", got)
 			}
+			if got := getAs(t, "http://"+b.Admin()+"/api/v1/status", "whoever"); strings.Contains(got, b.Data()) {
+				t.Errorf("somebody whose token is not known hears: %s", got)
+			}
 			if got := get(t, "http://"+b.Admin()+"/metrics"); !strings.Contains(got, "toastmaster_service_running{service=\""+c.service+"\"} 0\n") {
 				t.Error("the metric says that it runs")
 			}
@@ -74,4 +80,18 @@ func TestAPartThatVanishesIsNamed(t *testing.T) {
 			}
 		})
 	}
+}
+
+// getAs is get with a token.
+func getAs(t *testing.T, url, token string) string {
+	t.Helper()
+	q, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	must(t, err)
+	q.Header.Set("Authorization", "Bearer "+token)
+	r, err := http.DefaultClient.Do(q)
+	must(t, err)
+	defer r.Body.Close()
+	text, err := io.ReadAll(r.Body)
+	must(t, err)
+	return fmt.Sprint(r.StatusCode, " ", string(text))
 }
