@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -15,11 +16,15 @@ import (
 
 	"toastmaster/admin/authz"
 	"toastmaster/admin/model"
+	"toastmaster/directory/gate"
+	"toastmaster/internal/dsn"
 	"toastmaster/internal/service"
 )
 
 // peer is what the connection tells about the client.
 type peer struct {
+	// session is the connection's id in the log.
+	session string
 	// uid is the user id on a unix socket, -1 elsewhere or when unknown.
 	uid  int
 	unix bool
@@ -33,7 +38,7 @@ type principalKey struct{}
 
 // withPeer is http.Server.ConnContext.
 func withPeer(ctx context.Context, c net.Conn) context.Context {
-	p := peer{uid: -1, addr: service.ClientAddr(c)}
+	p := peer{session: service.NewSessionID(), uid: -1, addr: service.ClientAddr(c)}
 	for {
 		if u, ok := c.(*net.UnixConn); ok {
 			p.unix, p.uid = true, peerUID(u)
@@ -79,21 +84,54 @@ func peerOf(ctx context.Context) peer {
 
 // identify finds who calls: by a token when one was sent, else by the socket.
 func (h *handlers) identify(r *http.Request) (authz.Principal, error) {
-	if header := r.Header.Get("Authorization"); header != "" {
-		who, err := h.byToken(r.Context(), header)
-		if model.KindOf(err) == model.Unauthenticated && h.o.Refused != nil {
-			if blocked := h.o.Refused(r.Context(), peerOf(r.Context()).addr); blocked != nil {
-				return who, &model.Error{Kind: model.Blocked, Text: "too many wrong tokens, try again later", Cause: blocked}
-			}
-		}
-		return who, err
-	}
 	p := peerOf(r.Context())
+	if header := r.Header.Get("Authorization"); header != "" {
+		var who authz.Principal
+		e := h.o.Gate.Token(r.Context(), p.bearer(), func(ctx context.Context) *dsn.Error {
+			var err error
+			who, err = h.byToken(ctx, header)
+			return verdict(err)
+		})
+		return who, refusal(e)
+	}
 	if p.unix && (p.uid == 0 || p.uid == os.Geteuid()) {
 		return authz.Principal{Name: fmt.Sprintf("unix:uid=%d", p.uid), Role: authz.Superadmin}, nil
 	}
 	return authz.Principal{}, model.Fail(model.Unauthenticated, "send a bearer token")
 }
+
+// bearer is the client as the gate knows it.
+func (p peer) bearer() gate.Bearer { return gate.Bearer{Session: p.session, Client: p.addr, Encrypted: p.tls || p.unix} }
+
+// verdict is an error of byToken for the gate: wrong, or not known.
+func verdict(err error) *dsn.Error {
+	switch {
+	case err == nil:
+		return nil
+	case model.KindOf(err) == model.Unauthenticated:
+		return dsn.Wrap(dsn.AuthFailed, "wrong token", err)
+	}
+	return dsn.Wrap(dsn.AuthUnavailable, "tokens cannot be checked now, try again later", err)
+}
+
+// refusal is the answer of the gate for the caller.
+func refusal(e *dsn.Error) error {
+	var known *model.Error
+	switch {
+	case e == nil:
+		return nil
+	case errors.Is(e, gate.ErrInsecure):
+		return errInsecure
+	case errors.Is(e, gate.ErrBlocked):
+		return &model.Error{Kind: model.Blocked, Text: "too many wrong tokens, try again later", Cause: e}
+	case errors.As(e, &known):
+		return known
+	}
+	return e
+}
+
+// errInsecure is the answer to who shows a secret without TLS.
+var errInsecure = &model.Error{Kind: model.Forbidden, Text: "use HTTPS"}
 
 // byToken finds who an Authorization field belongs to.
 func (h *handlers) byToken(ctx context.Context, header string) (authz.Principal, error) {
@@ -195,15 +233,19 @@ func onAddress(s string) (string, authz.Target, error) {
 func (s *Server) secureOnly(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		p := peerOf(c.Request().Context())
-		if p.unix || p.tls || p.addr.IsLoopback() || c.Request().URL.Path == healthPath {
+		if (p.unix || p.addr.IsValid()) && s.h.o.Gate.Secure(p.addr, p.tls || p.unix) || c.Request().URL.Path == healthPath {
 			return next(c)
+		}
+		if c.Request().Header.Get("Authorization") != "" {
+			// It has been shown to everybody on the way, whoever gets it: the line says so.
+			_ = s.h.o.Gate.Token(c.Request().Context(), p.bearer(), nil)
 		}
 		host := c.Request().Host
 		if name, _, err := net.SplitHostPort(host); err == nil {
 			host = name
 		}
 		if s.tlsPort == "" || host == "" || strings.ContainsAny(host, "/\\@?# ") {
-			return model.Fail(model.Forbidden, "use HTTPS")
+			return errInsecure
 		}
 		if s.tlsPort != "443" {
 			host = net.JoinHostPort(strings.Trim(host, "[]"), s.tlsPort)

@@ -17,6 +17,8 @@ import (
 
 	"toastmaster/admin/api"
 	"toastmaster/admin/model"
+	"toastmaster/directory/gate"
+	"toastmaster/directory/password"
 	"toastmaster/internal/service"
 )
 
@@ -60,16 +62,16 @@ func TestWrongTokensAreSlow(t *testing.T) {
 	t.Parallel()
 	var told, blocked atomic.Int32
 	b := newBench(t, func(o *api.Options) {
-		o.Refused = func(_ context.Context, client netip.Addr) error {
-			if !client.IsLoopback() {
-				t.Errorf("client %v", client)
+		o.Gate = &gate.Gate{Service: "admin", SecureNetworks: gate.Loopback(), Log: o.Log, Refused: func(_ context.Context, a password.Attempt) error {
+			if !a.Client.IsLoopback() || a.Service != "admin" || a.Mechanism != "Bearer" {
+				t.Errorf("attempt %+v", a)
 			}
 			if told.Add(1) > 2 {
 				blocked.Add(1)
 				return errors.New("too many")
 			}
 			return nil
-		}
+		}}
 	})
 	for _, c := range []struct {
 		header string

@@ -12,6 +12,7 @@ import (
 	"toastmaster/admin/store"
 	"toastmaster/configs"
 	"toastmaster/directory"
+	"toastmaster/directory/gate"
 	"toastmaster/internal/addr"
 	"toastmaster/internal/anvil"
 	"toastmaster/internal/clock"
@@ -90,9 +91,8 @@ type Options struct {
 	HasMail func(ctx context.Context, m directory.Mailbox) (bool, error)
 	// Purge removes all mail of a mailbox.
 	Purge func(ctx context.Context, m directory.Mailbox) error
-	// Refused is told of a request with a wrong token and returns when it may
-	// be answered; an error means that the client tries too much.
-	Refused func(ctx context.Context, client netip.Addr) error
+	// Gate decides about tokens; nil is one that counts and delays nobody.
+	Gate *gate.Gate
 	// Metrics is mounted at /metrics, Panel at /.
 	Metrics, Panel http.Handler
 

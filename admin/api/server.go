@@ -19,6 +19,7 @@ import (
 	"github.com/labstack/echo/v4/middleware"
 
 	"toastmaster/admin/jobs"
+	"toastmaster/directory/gate"
 	"toastmaster/internal/anvil"
 	"toastmaster/internal/service"
 )
@@ -52,6 +53,9 @@ type Server struct {
 func New(o Options) (*Server, error) {
 	if o.Counter == nil {
 		o.Counter = anvil.New(anvil.Options{Clock: o.Clock})
+	}
+	if o.Gate == nil {
+		o.Gate = &gate.Gate{Service: "admin", SecureNetworks: gate.Loopback(), Log: o.Log}
 	}
 	s := &Server{h: &handlers{o: o}, ready: make(chan struct{})}
 	s.h.jobs = jobs.New(jobs.Options{
@@ -147,7 +151,7 @@ func (h *handlers) logRequest(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		ctx := c.Request().Context()
 		h.o.Log.Log(ctx, level, "admin request", "method", c.Request().Method, "path", c.Request().URL.Path,
-			"status", c.Response().Status, "client", c.RealIP(), "actor", actorOf(ctx), "delay", h.o.Clock.Now().Sub(start))
+			"status", c.Response().Status, "session", peerOf(ctx).session, "client", c.RealIP(), "actor", actorOf(ctx), "delay", h.o.Clock.Now().Sub(start))
 		return nil
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"toastmaster/configs"
 	"toastmaster/directory"
 	"toastmaster/directory/cache"
+	"toastmaster/internal/anvil"
 	"toastmaster/internal/clock"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/msglog"
@@ -26,12 +27,26 @@ type Attempt struct {
 	Password string
 }
 
+// Event is the line in the log of an attempt that ended for this reason, "" for
+// success.
+func (t Attempt) Event(reason string) msglog.Login {
+	e := msglog.Login{Service: t.Service, Session: t.Session, Login: clip(t.Login), Mechanism: t.Mechanism, Reason: reason}
+	if t.Client.IsValid() {
+		e.Client = t.Client.String()
+	}
+	return e
+}
+
 // Options are what an Authenticator is made of.
 type Options struct {
 	Directory *directory.Directory
 	Params    configs.Auth
-	// Trusted clients are not delayed: main.trusted_networks.
+	// Trusted clients are not delayed: main.trusted_networks. With a Counter these are its
+	// exempt ones.
 	Trusted []netip.Prefix
+	// Counter counts failures under the kinds Auth, AuthUser, AuthPair and
+	// AuthBlocked, whose units and bounds are Count's. nil is a counter of its own.
+	Counter *anvil.Counter
 	Log     *msglog.Log
 	Clock   clock.Clock
 	// Rehash replaces the stored hash of a mailbox by a stronger one, if it is
@@ -65,6 +80,11 @@ type Authenticator struct {
 
 // New makes an Authenticator. It starts nothing and needs no Close.
 func New(o Options) *Authenticator {
+	if o.Counter == nil {
+		count := anvil.Options{Exempt: o.Trusted, Clock: o.Clock}
+		Count(&count, o.Params)
+		o.Counter = anvil.New(count)
+	}
 	a := &Authenticator{
 		o:         o,
 		hasher:    NewHasher(o.Params),
@@ -72,7 +92,7 @@ func New(o Options) *Authenticator {
 		waiting:   make(chan struct{}, o.Params.Verifications+o.Params.Waiting),
 		successes: cache.NewMap[successKey, struct{}](o.Params.CacheEntries),
 		failures:  cache.NewMap[successKey, struct{}](o.Params.FailureClients),
-		guard:     newGuard(o.Params, o.Trusted, o.Clock),
+		guard:     newGuard(o.Params, o.Counter, o.Clock),
 		compute:   Verify,
 	}
 	rand.Read(a.macKey[:])
@@ -108,12 +128,7 @@ func (a *Authenticator) Authenticate(ctx context.Context, t Attempt) (directory.
 
 // log writes the event of an attempt, or counts it to those of its client.
 func (a *Authenticator) log(t Attempt, v *visit, reason string) {
-	e := msglog.Login{
-		Service: t.Service, Session: t.Session, Login: clip(t.Login), Mechanism: t.Mechanism, Reason: reason,
-	}
-	if t.Client.IsValid() {
-		e.Client = t.Client.String()
-	}
+	e := t.Event(reason)
 	if reason == reasonRate {
 		e.Blocked = v.blocked()
 	}

@@ -27,7 +27,8 @@
 //
 // [Authenticator.Authenticate] decides an attempt: it asks the directory,
 // remembers successes by a keyed hash, slows down guessing, bounds the
-// verifications that run at once, and writes one msglog.Login event.
+// verifications that run at once, and writes one msglog.Login event. Who may try at all is
+// decided before, by directory/gate.
 //
 // # Guessing
 //

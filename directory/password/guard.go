@@ -24,12 +24,25 @@ type guard struct {
 	known   *known
 }
 
-func newGuard(c configs.Auth, trusted []netip.Prefix, clk clock.Clock) *guard {
+func newGuard(c configs.Auth, counter *anvil.Counter, clk clock.Clock) *guard {
 	return &guard{
-		c: c, clock: clk,
-		counter: anvil.New(anvil.Options{Unit: c.FailureMemory, Keys: c.FailureClients, Exempt: trusted, Clock: clk}),
-		lanes:   newLanes(c.ClientWaiting),
-		known:   newKnown(c.KnownAccounts, c.KnownNetworks, c.KnownTTL),
+		c: c, clock: clk, counter: counter,
+		lanes: newLanes(c.ClientWaiting),
+		known: newKnown(c.KnownAccounts, c.KnownNetworks, c.KnownTTL),
+	}
+}
+
+// Count makes a counter keep failed log-ins as long and as many as section [auth]
+// says.
+func Count(o *anvil.Options, c configs.Auth) {
+	if o.Units == nil {
+		o.Units = map[anvil.Kind]time.Duration{}
+	}
+	if o.KeysOf == nil {
+		o.KeysOf = map[anvil.Kind]int{}
+	}
+	for _, kind := range []anvil.Kind{anvil.Auth, anvil.AuthUser, anvil.AuthPair, anvil.AuthBlocked} {
+		o.Units[kind], o.KeysOf[kind] = c.FailureMemory, c.FailureClients
 	}
 }
 

@@ -53,6 +53,8 @@ type Options struct {
 	Units map[Kind]time.Duration
 	// Keys bounds the keys of each kind; zero is DefaultKeys.
 	Keys int
+	// KeysOf are the exceptions to it.
+	KeysOf map[Kind]int
 	// Exempt are the networks whose clients are not counted.
 	Exempt []netip.Prefix
 	Clock  clock.Clock
@@ -83,7 +85,11 @@ func New(o Options) *Counter {
 		if unit <= 0 {
 			unit = o.Unit
 		}
-		c.tables[i].unit, c.tables[i].most, c.tables[i].index = unit, o.Keys, map[Key]int{}
+		keys := o.KeysOf[Kind(i)]
+		if keys <= 0 {
+			keys = o.Keys
+		}
+		c.tables[i].unit, c.tables[i].most, c.tables[i].index = unit, keys, map[Key]int{}
 	}
 	return c
 }

@@ -27,7 +27,7 @@
 //
 // # Bounds
 //
-// Each kind keeps at most Options.Keys keys; a key with something open is kept
+// Each kind keeps at most Options.Keys keys, or as many as KeysOf says; a key with something open is kept
 // on top of that, and the caller's own limit of connections bounds those. With
 // more keys, the one with the lowest rate of a few chosen at random makes room.
 // So nobody makes himself forgotten by coming from many addresses: to drop a

@@ -64,8 +64,8 @@ var mayImport = []struct {
 	{"mailstore/account", []string{"internal/...", "mailstore/maildir", "mailstore/recovery", "mailstore/volume"}},
 	{"mailstore", []string{"internal/...", "directory", "mailstore/index", "mailstore/maildir", "mailstore/packed", "mailstore/account", "mailstore/recovery", "mailstore/volume", "configs"}},
 	{"mailstore/storetest", []string{"internal/...", "configs", "directory/...", "mailstore"}},
-	{"mailstore/login", []string{"internal/...", "directory", "directory/logins", "directory/password", "mailstore"}},
-	{"mailstore/...", []string{"internal/...", "directory", "directory/logins", "directory/password", "mailstore", "mailstore/login", "mailstore/search", "configs"}},
+	{"mailstore/login", []string{"internal/...", "directory", "directory/gate", "mailstore"}},
+	{"mailstore/...", []string{"internal/...", "directory", "directory/gate", "directory/logins", "directory/password", "mailstore", "mailstore/login", "mailstore/search", "configs"}},
 
 	// No daemon imports another daemon; only virtual sees the store.
 	{"mta/queue/salvage", []string{"internal/envelope", "internal/msglog", "internal/vfs"}},
@@ -73,13 +73,13 @@ var mayImport = []struct {
 	{"mta/agent", []string{"internal/...", "mta/queue"}},
 	{"mta/policy", []string{"internal/...", "directory", "configs"}},
 	{"mta/virtual", []string{"internal/...", "directory", "mta/queue", "mta/agent", "mailstore", "configs"}},
-	{"mta/...", []string{"internal/...", "directory", "directory/logins", "directory/password", "mta/queue", "mta/agent", "mta/policy", "configs"}},
+	{"mta/...", []string{"internal/...", "directory", "directory/gate", "directory/logins", "directory/password", "mta/queue", "mta/agent", "mta/policy", "configs"}},
 
 	{"admin/model", []string{"internal/addr"}},
 	{"admin/authz", []string{"admin/model"}},
 	{"admin/store", []string{"internal/...", "directory", "directory/password", "admin/model", "admin/authz"}},
 	{"admin/jobs", []string{"internal/...", "admin/model", "admin/store"}},
-	{"admin/api", []string{"internal/...", "directory", "admin/model", "admin/authz", "admin/store", "admin/jobs", "configs"}},
+	{"admin/api", []string{"internal/...", "directory", "directory/gate", "admin/model", "admin/authz", "admin/store", "admin/jobs", "configs"}},
 	{"admin/client", []string{"admin/model"}},
 	{"web", nil},
 	// An instance is put together here: as a command it may import everything.

@@ -112,9 +112,10 @@ func method(mechanism string) string {
 }
 
 // postfixSASL is the line of smtpd; a log-in that succeeded is in the line
-// "client=" of its messages.
+// "client=" of its messages, and one that was not looked at in that of the command that was
+// refused.
 func (e Login) postfixSASL(f *postfixLines) {
-	if e.Reason == "" {
+	if e.Reason == "" || e.Reason == "insecure" || e.Reason == "closed" {
 		return
 	}
 	reason := "authentication failure"
@@ -125,11 +126,19 @@ func (e Login) postfixSASL(f *postfixLines) {
 		str(" authentication failed: ").str(reason).str(", sasl_username=").text(e.Login).end()
 }
 
-// postfixToken is a line that the filter of Dovecot reads.
+// postfixToken is a line that the filter of Dovecot reads, unless the client did
+// nothing that it should be kept out for.
 func (e Login) postfixToken(f *postfixLines) {
-	if e.Reason != "" {
-		f.dovecot("auth").str("token(,").text(e.Client).str("): invalid credentials").end()
+	what := "invalid credentials"
+	switch e.Reason {
+	case "":
+		return
+	case "unavailable":
+		what = "internal failure"
+	case "insecure":
+		what = "refused without TLS"
 	}
+	f.dovecot("auth").str("token(,").text(e.Client).str("): ").str(what).end()
 }
 
 func (e Reject) postfix(f *postfixLines) {

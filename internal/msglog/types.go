@@ -22,7 +22,8 @@ type Disconnect struct {
 }
 
 // Login is an attempt to authenticate. Reason is "" for success, otherwise
-// "mismatch", "unknown", "disabled", "unavailable", "rate", "insecure". Blocked
+// "mismatch", "unknown", "disabled", "unavailable", "rate", "insecure", "closed"
+// (see directory/gate). Blocked
 // is how many attempts of the client were refused unseen lately, 0 when this
 // one was looked at.
 type Login struct {

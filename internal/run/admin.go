@@ -4,14 +4,13 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net/netip"
 	"path/filepath"
 	"strings"
 
 	"toastmaster/admin/api"
 	"toastmaster/admin/model"
 	"toastmaster/directory"
-	"toastmaster/directory/password"
+	"toastmaster/directory/gate"
 	"toastmaster/internal/envelope"
 	"toastmaster/internal/msglog"
 	"toastmaster/internal/service"
@@ -55,15 +54,10 @@ func openAdmin(i *Instance) (service.Service, error) {
 		Purge: func(ctx context.Context, m directory.Mailbox) error {
 			return storePresence(i.mail.RemoveAccount(ctx, mailstore.AccountOf(m)))
 		},
-		Refused: i.tokenRefused,
+		// Tokens are tried by who tries passwords elsewhere: they are counted together.
+		Gate:    &gate.Gate{Service: "admin", Refused: i.auth.Refused, SecureNetworks: gate.Loopback(), Log: i.log},
 		Metrics: msglog.Metrics(i.metrics), Panel: web.Handler(), Log: i.log, Clock: i.clock,
 	})
-}
-
-// tokenRefused slows down a client that tries tokens, together with the
-// passwords that it tries elsewhere.
-func (i *Instance) tokenRefused(ctx context.Context, client netip.Addr) error {
-	return i.auth.Refused(ctx, password.Attempt{Service: "admin", Client: client, Mechanism: "Bearer"})
 }
 
 // queueAPI is the mail queue as the admin API knows it: admin does not import

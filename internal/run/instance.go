@@ -86,10 +86,12 @@ type Instance struct {
 // bareInstance has nothing open.
 func bareInstance(c *configs.Config) *Instance {
 	i := &Instance{config: c, clock: clock.System{}, fs: vfs.OS{}, trusted: configs.Prefixes(c.Main.TrustedNetworks), reloads: make(chan chan<- reloaded)}
-	i.anvil = anvil.New(anvil.Options{
+	count := anvil.Options{
 		Unit: c.Anvil.RateTimeUnit, Keys: c.Anvil.Keys, Exempt: i.trusted, Clock: i.clock,
 		Units: map[anvil.Kind]time.Duration{anvil.UserMessage: time.Hour, anvil.UserRecipient: time.Hour},
-	})
+	}
+	password.Count(&count, c.Auth)
+	i.anvil = anvil.New(count)
 	i.files = service.NewFiles(descriptorsFor(c).connections())
 	return i
 }
@@ -239,7 +241,7 @@ func (i *Instance) openDirectory(ctx context.Context) error {
 		return err
 	}
 	i.auth = password.New(password.Options{
-		Directory: i.directory, Params: c.Auth, Trusted: i.trusted, Log: i.log, Clock: i.clock,
+		Directory: i.directory, Params: c.Auth, Counter: i.anvil, Log: i.log, Clock: i.clock,
 		Rehash: i.adminStore.ReplaceHash, LastLogins: i.lastLogins,
 	})
 	i.sessions = logins.NewWatch(logins.WatchOptions{

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"toastmaster/configs"
+	"toastmaster/directory/gate"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/service"
 	"toastmaster/mailstore/imapd"
@@ -217,12 +218,15 @@ func openIMAPD(i *Instance) (service.Service, error) {
 
 func openPOP3D(i *Instance) (service.Service, error) {
 	c := i.config.POP3D
-	gate := &login.Gate{
-		Service: "pop3d", Authenticate: i.auth.Authenticate, Open: i.mail.User, TLS: i.tls,
-		SecureNetworks: login.Loopback(), Timeout: c.LoginTimeout, StressTimeout: c.StressTimeout, HandshakeTimeout: i.config.TLS.HandshakeTimeout,
-		MaxFailures: c.MaxLoginFailures, PerUser: c.MaxUserIP, Counter: i.anvil, Watch: i.sessions, Log: i.log,
+	way := &login.Gate{
+		Gate: gate.Gate{
+			Service: "pop3d", Authenticate: i.auth.Authenticate, SecureNetworks: gate.Loopback(),
+			MaxFailures: c.MaxLoginFailures, PerUser: c.MaxUserIP, Counter: i.anvil, Watch: i.sessions, Log: i.log,
+		},
+		Open: i.mail.User, TLS: i.tls,
+		Timeout: c.LoginTimeout, StressTimeout: c.StressTimeout, HandshakeTimeout: i.config.TLS.HandshakeTimeout,
 	}
-	handler, err := pop3d.New(pop3d.Options{Config: c, Hostname: i.config.Main.Hostname, Gate: gate, Log: i.log})
+	handler, err := pop3d.New(pop3d.Options{Config: c, Hostname: i.config.Main.Hostname, Gate: way, Log: i.log})
 	if err != nil {
 		return nil, err
 	}

@@ -14,7 +14,7 @@
 //	LOGIN  draft-murchison-sasl-login: asks for a name, then for a password
 //
 // Both show the password to the server, so a protocol offers them only on a
-// secure connection. That is the caller's to decide (see mailstore/login).
+// secure connection. That is the caller's to decide (see directory/gate).
 //
 // # Results
 //

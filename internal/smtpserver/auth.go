@@ -2,73 +2,66 @@ package smtpserver
 
 import (
 	"context"
-	"slices"
 	"strings"
-
-	gosasl "github.com/emersion/go-sasl"
 
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/sasl"
 )
 
-// Authenticator is an add-on of sessions: AUTH is offered where a password may
-// be shown and Mechanisms is not empty.
+// Authenticator is an add-on of sessions: AUTH is offered where Mechanisms is not
+// empty. Who may log in, and where a password may be shown, is the session's to say.
 type Authenticator interface {
+	// Mechanisms are those to offer now.
 	Mechanisms() []string
-	// Auth begins a log-in with one of the mechanisms. Its Next ends it; an
-	// error of that, best a *dsn.Error, is the reply.
-	Auth(ctx context.Context, mechanism string) (gosasl.Server, *dsn.Error)
+	// MayAuth is the reply to an AUTH that is not looked at; nil lets it pass.
+	MayAuth(mechanism string) *dsn.Error
+	// Authenticate runs a log-in with a mechanism, whose name is in upper case; see
+	// sasl.Exchange for initial and ask. An error, best a *dsn.Error, is the
+	// reply, unless it is ask's.
+	Authenticate(ctx context.Context, mechanism string, initial []byte, ask func(challenge []byte) ([]byte, error)) error
 }
 
 // mechanisms lists what the session offers.
 func (c *Conn) mechanisms() []string {
-	if c.login == nil {
+	if c.login == nil || c.authed {
 		return nil
 	}
 	return c.login.Mechanisms()
 }
 
 func authKeyword(c *Conn) string {
-	if !c.mayAuth() {
+	m := c.mechanisms()
+	if len(m) == 0 {
 		return ""
 	}
-	return "AUTH " + strings.Join(c.mechanisms(), " ")
-}
-
-// mayAuth says whether AUTH may be used now.
-func (c *Conn) mayAuth() bool {
-	return !c.authed && c.secure() && len(c.mechanisms()) > 0
+	return "AUTH " + strings.Join(m, " ")
 }
 
 // auth is AUTH (RFC 4954).
 func auth(c *Conn, arg string) *dsn.Error {
 	name, initial, hasInitial := strings.Cut(arg, " ")
 	name = strings.ToUpper(name)
-	offered := c.mechanisms()
 	switch {
-	case len(offered) == 0:
+	case c.login == nil:
 		return dsn.New(dsn.InvalidCommand, "AUTH is not offered").WithCode(502)
 	case c.authed:
 		return dsn.New(dsn.InvalidCommand, "Already authenticated")
+	}
+	if e := c.login.MayAuth(name); e != nil {
+		return e
+	}
+	switch {
 	case c.tx.mail:
 		return dsn.New(dsn.InvalidCommand, "Not during a mail transaction")
 	case name == "":
 		return c.syntax()
-	case !c.secure():
-		return dsn.New(dsn.EncryptionNeeded, "Encryption is required for authentication").WithCode(538)
-	case !slices.Contains(offered, name):
-		return dsn.New(dsn.InvalidArguments, "Authentication mechanism not supported").WithCode(504)
-	}
-	mechanism, e := c.login.Auth(c.ctx, name)
-	if e != nil {
-		return e
 	}
 	var first []byte
 	if hasInitial {
 		first = []byte(strings.TrimSpace(initial))
 	}
 	conversation := &conversation{c: c}
-	if err := sasl.Exchange(mechanism, first, conversation.ask); err != nil {
+	if err := c.login.Authenticate(c.ctx, name, first, conversation.ask); err != nil {
 		return conversation.failed(err)
 	}
 	c.authed = true
@@ -104,5 +97,9 @@ func (v *conversation) failed(err error) *dsn.Error {
 		v.c.lost(v.lost, " in AUTH")
 		return nil
 	}
-	return dsn.From(err)
+	e := dsn.From(err)
+	if e.Temporary() && e.Code == 0 {
+		return e.WithCode(454) // RFC 4954 section 6
+	}
+	return e
 }

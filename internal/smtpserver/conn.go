@@ -186,11 +186,6 @@ func (c *Conn) Protocol() string {
 	return name
 }
 
-// secure says that passwords may be shown on the connection.
-func (c *Conn) secure() bool {
-	return c.tls != nil || c.srv.SecureLoopback && c.Local()
-}
-
 // clientText is the client in the log.
 func (c *Conn) clientText() string { return service.ClientText(c.client) }
 

@@ -265,8 +265,7 @@ func TestRefusedAtConnect(t *testing.T) {
 
 func TestAuthNeedsASecureConnection(t *testing.T) {
 	t.Parallel()
-	s := testServer(&mailbag{})
-	s.SecureLoopback = false
+	s := testServer(&mailbag{needTLS: true})
 	c := &script{in: strings.NewReader("EHLO me\r\nAUTH PLAIN AGFsaWNlAHNlY3JldA==\r\n")}
 	s.ServeConn(context.Background(), c)
 	if out := c.out.String(); strings.Contains(out, "250-AUTH") || !strings.Contains(out, "538 5.7.11 ") {

@@ -22,7 +22,8 @@
 // # What it does not do
 //
 // It decides about nobody: which sender, recipient, relay or login is allowed
-// is the session's. It keeps no message.
+// is the session's, and so is where a password may be shown ([Authenticator]).
+// It keeps no message.
 //
 // # Sessions
 //
@@ -56,7 +57,7 @@
 // MaxJunk commands that lead nowhere, 1 MiB of one line, or [Conn.Revoke]; 452 4.5.3 beyond MaxRecipients; 552
 // 5.3.4 beyond MaxMessageBytes; 550 5.5.2 for a bare LF or CR (see
 // internal/wire); 500 5.5.2 for a line longer than 2,048 octets (12,288 in
-// AUTH); 555 5.5.4 for an unknown parameter.
+// AUTH); 454 for a log-in that cannot be decided now; 555 5.5.4 for an unknown parameter.
 //
 // # Standards
 //

@@ -18,7 +18,6 @@ import (
 	"testing"
 	"time"
 
-	gosasl "github.com/emersion/go-sasl"
 	"go.uber.org/goleak"
 
 	"toastmaster/internal/addr"
@@ -47,6 +46,8 @@ type mailbag struct {
 	mail []message
 	// lf takes contents through WriteLF.
 	lf bool
+	// needTLS wants TLS for AUTH.
+	needTLS bool
 }
 
 func (b *mailbag) take() []message {
@@ -60,11 +61,11 @@ type bagSession struct {
 	msg message
 }
 
-func (b *mailbag) NewSession(*Conn) Session {
+func (b *mailbag) NewSession(c *Conn) Session {
 	return struct {
 		*bagSession
 		bagAuth
-	}{bagSession: &bagSession{bag: b}}
+	}{&bagSession{bag: b}, bagAuth{c, b.needTLS}}
 }
 
 func (s *bagSession) Reset() { s.msg = message{} }
@@ -130,24 +131,42 @@ func (s *bagSession) Data(_ context.Context, r io.Reader) (Accepted, *dsn.Error)
 }
 
 // bagAuth accepts alice with the password secret.
-type bagAuth struct{}
+type bagAuth struct {
+	c       *Conn
+	needTLS bool
+}
 
-func (bagAuth) Mechanisms() []string { return sasl.Names() }
+func (b bagAuth) Mechanisms() []string {
+	if b.MayAuth("") != nil {
+		return nil
+	}
+	return sasl.Names()
+}
 
-func (bagAuth) Auth(ctx context.Context, mechanism string) (gosasl.Server, *dsn.Error) {
-	m, _ := sasl.New(ctx, mechanism, func(_ context.Context, _, _, name, password string) error {
+func (b bagAuth) MayAuth(string) *dsn.Error {
+	if b.needTLS && b.c.TLS() == nil {
+		return dsn.New(dsn.EncryptionNeeded, "Encryption is needed").WithCode(538)
+	}
+	return nil
+}
+
+func (bagAuth) Authenticate(ctx context.Context, mechanism string, initial []byte, ask func([]byte) ([]byte, error)) error {
+	m, ok := sasl.New(ctx, mechanism, func(_ context.Context, _, _, name, password string) error {
 		if name != "alice" || password != "secret" {
 			return dsn.New(dsn.AuthFailed, "Authentication failed")
 		}
 		return nil
 	})
-	return m, nil
+	if !ok {
+		return dsn.New(dsn.InvalidArguments, "Authentication mechanism not supported").WithCode(504)
+	}
+	return sasl.Exchange(m, initial, ask)
 }
 
 // testServer is a server with small limits.
 func testServer(bag *mailbag) *Server {
 	return &Server{
-		Service: "smtpd", Hostname: "mx.test", Backend: bag, SecureLoopback: true,
+		Service: "smtpd", Hostname: "mx.test", Backend: bag,
 		MaxMessageBytes: 20_000, MaxRecipients: 3, MaxErrors: 8, MaxJunk: 10,
 		Timeout: time.Minute, HandshakeTimeout: time.Minute,
 		Log: msglog.Discard(), Clock: clock.System{},

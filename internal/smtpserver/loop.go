@@ -99,7 +99,7 @@ func (c *Conn) pause() {
 // been said.
 func (c *Conn) command() ([]byte, bool) {
 	c.w.In.MaxLine = wire.DefaultMaxLine
-	if c.mayAuth() {
+	if len(c.mechanisms()) > 0 {
 		// An initial response may be long; run sees to the others.
 		c.w.In.MaxLine = len("AUTH PLAIN ") + sasl.MaxLine
 	}

@@ -227,7 +227,7 @@ func TestGoSMTPsClient(t *testing.T) {
 	bag := &mailbag{lf: true}
 	s := testServer(bag)
 	serverTLS, clientTLS := selfSigned(t)
-	s.TLS, s.SecureLoopback = serverTLS, false
+	s.TLS, bag.needTLS = serverTLS, true
 	c, err := smtp.DialStartTLS(serve(t, s), clientTLS)
 	if err != nil {
 		t.Fatal(err)

@@ -29,9 +29,6 @@ type Server struct {
 
 	// TLS offers STARTTLS; nil does not.
 	TLS *tls.Config
-	// SecureLoopback lets clients on loopback and on a unix socket
-	// authenticate without TLS.
-	SecureLoopback bool
 
 	// MaxMessageBytes limits a message in octets on the wire and is
 	// announced; zero is no limit.

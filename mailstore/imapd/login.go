@@ -10,7 +10,7 @@ import (
 
 // runLogin is LOGIN (RFC 3501 section 6.2.3).
 func runLogin(s *session, a *args) (reply, error) {
-	if a.space(); a.err == nil && !s.login.Secure() {
+	if a.space(); a.err == nil && s.login.Refusal() != nil {
 		// The password is not even read: a literal would ask for it.
 		return s.loggedIn(s.login.Login(s.ctx, "LOGIN", "", ""))
 	}

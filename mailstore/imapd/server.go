@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"toastmaster/configs"
+	"toastmaster/directory/gate"
 	"toastmaster/directory/logins"
 	"toastmaster/directory/password"
 	"toastmaster/internal/anvil"
@@ -60,19 +61,12 @@ func New(o Options) *Server {
 	s := &Server{options: o, config: o.Config, store: o.Store, log: o.Log, lookEvery: lookEvery, patience: patience, keys: searchKeys()}
 	s.setVerbs(table())
 	s.gate = &login.Gate{
-		Service:          "imapd",
-		Authenticate:     o.Auth.Authenticate,
-		Open:             o.Store.User,
-		TLS:              o.TLS,
-		SecureNetworks:   login.Loopback(),
-		Timeout:          o.Config.LoginTimeout,
-		StressTimeout:    o.Config.StressTimeout,
-		HandshakeTimeout: o.HandshakeTimeout,
-		MaxFailures:      o.Config.MaxLoginFailures,
-		PerUser:          o.Config.MaxUserIP,
-		Counter:          o.Counter,
-		Watch:            o.Watch,
-		Log:              o.Log,
+		Gate: gate.Gate{
+			Service: "imapd", Authenticate: o.Auth.Authenticate, SecureNetworks: gate.Loopback(),
+			MaxFailures: o.Config.MaxLoginFailures, PerUser: o.Config.MaxUserIP, Counter: o.Counter, Watch: o.Watch, Log: o.Log,
+		},
+		Open: o.Store.User, TLS: o.TLS,
+		Timeout: o.Config.LoginTimeout, StressTimeout: o.Config.StressTimeout, HandshakeTimeout: o.HandshakeTimeout,
 	}
 	return s
 }

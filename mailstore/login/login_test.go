@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"toastmaster/directory"
+	"toastmaster/directory/gate"
 	"toastmaster/directory/password"
 	"toastmaster/internal/addr"
 	"toastmaster/internal/anvil"
@@ -46,16 +47,18 @@ func newGate(t *testing.T, log *bytes.Buffer) *Gate {
 		t.Fatal(err)
 	}
 	return &Gate{
-		Service: "testd",
-		Log:     msglog.New(slog.NewTextHandler(log, nil)),
-		Authenticate: func(_ context.Context, a password.Attempt) (directory.Mailbox, error) {
-			switch a.Password {
-			case "secret":
-				return directory.Mailbox{Address: box, Home: "example.test/alice", QuotaBytes: 7, Enabled: true}, nil
-			case "outage":
-				return directory.Mailbox{}, errors.New("database is down")
-			}
-			return directory.Mailbox{}, dsn.New(dsn.AuthFailed, "wrong")
+		Gate: gate.Gate{
+			Service: "testd", SecureNetworks: gate.Loopback(), MaxFailures: 2,
+			Log: msglog.New(slog.NewTextHandler(log, nil)),
+			Authenticate: func(_ context.Context, a password.Attempt) (directory.Mailbox, error) {
+				switch a.Password {
+				case "secret":
+					return directory.Mailbox{Address: box, Home: "example.test/alice", QuotaBytes: 7, Enabled: true}, nil
+				case "outage":
+					return directory.Mailbox{}, errors.New("database is down")
+				}
+				return directory.Mailbox{}, dsn.New(dsn.AuthFailed, "wrong")
+			},
 		},
 		Open: func(_ context.Context, a mailstore.Account) (*mailstore.User, error) {
 			if a.Home != "example.test/alice" || a.QuotaBytes != 7 {
@@ -63,9 +66,7 @@ func newGate(t *testing.T, log *bytes.Buffer) *Gate {
 			}
 			return nil, nil
 		},
-		SecureNetworks: Loopback(),
-		MaxFailures:    2,
-		Timeout:        time.Minute,
+		Timeout: time.Minute,
 	}
 }
 
@@ -94,13 +95,13 @@ func TestSecure(t *testing.T) {
 		networks   []netip.Prefix
 		secure     bool
 	}{
-		{"loopback", "127.0.0.1:9", false, Loopback(), true},
-		{"loopback v6", "[::1]:9", false, Loopback(), true},
-		{"loopback mapped", "[::ffff:127.0.0.1]:9", false, Loopback(), true},
+		{"loopback", "127.0.0.1:9", false, gate.Loopback(), true},
+		{"loopback v6", "[::1]:9", false, gate.Loopback(), true},
+		{"loopback mapped", "[::ffff:127.0.0.1]:9", false, gate.Loopback(), true},
 		{"loopback not trusted", "127.0.0.1:9", false, nil, false},
 		{"unix socket", "", false, nil, true},
-		{"outside", "192.0.2.1:9", false, Loopback(), false},
-		{"outside allowed", "192.0.2.1:9", true, Loopback(), true},
+		{"outside", "192.0.2.1:9", false, gate.Loopback(), false},
+		{"outside allowed", "192.0.2.1:9", true, gate.Loopback(), true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -10,6 +10,7 @@ import (
 	"go.uber.org/goleak"
 
 	"toastmaster/configs"
+	"toastmaster/directory/gate"
 	"toastmaster/internal/clock"
 	"toastmaster/internal/envelope"
 	"toastmaster/internal/msglog"
@@ -46,8 +47,11 @@ func newHost(t testing.TB, change func(h *host)) *host {
 	h.store = store
 	t.Cleanup(h.closeStore) // after the server's
 	h.gate = &login.Gate{
-		Service: "pop3d", Authenticate: storetest.Authenticator(t, h.config).Authenticate, Open: store.User, TLS: storetest.Certificates(t, dir, "pop.test"),
-		SecureNetworks: login.Loopback(), Timeout: time.Minute, HandshakeTimeout: time.Minute, MaxFailures: 3, Log: msglog.Discard(),
+		Gate: gate.Gate{
+			Service: "pop3d", Authenticate: storetest.Authenticator(t, h.config).Authenticate, SecureNetworks: gate.Loopback(),
+			MaxFailures: 3, Log: msglog.Discard(),
+		},
+		Open: store.User, TLS: storetest.Certificates(t, dir, "pop.test"), Timeout: time.Minute, HandshakeTimeout: time.Minute,
 	}
 	if change != nil {
 		change(h)

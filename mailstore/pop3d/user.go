@@ -1,13 +1,11 @@
 package pop3d
 
-import "toastmaster/mailstore/login"
-
 // user is USER. It never tells whether the name exists (RFC 1939 section 7
-// allows both). On a connection that is not secure it is refused before the
+// allows both). Where no log-in may be tried it is refused before the
 // client sends its password.
 func (s *session) user(args []string) error {
-	if !s.login.Secure() {
-		return s.mistake(login.ErrInsecure.Text)
+	if e := s.login.Refusal(); e != nil {
+		return s.mistake(e.Text)
 	}
 	s.name = args[0]
 	s.ok("Send the password")

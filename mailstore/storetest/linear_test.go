@@ -18,6 +18,7 @@ import (
 
 	"toastmaster/configs"
 	"toastmaster/directory"
+	"toastmaster/directory/gate"
 	"toastmaster/directory/static"
 	"toastmaster/internal/clock"
 	"toastmaster/internal/msglog"
@@ -396,11 +397,11 @@ func serve(t *testing.T, root string) map[string]string {
 		t.Fatal(err)
 	}
 	auth := storetest.Authenticator(t, c)
-	gate := &login.Gate{
-		Service: "pop3d", Authenticate: auth.Authenticate, Open: store.User, SecureNetworks: login.Loopback(),
-		Timeout: time.Minute, HandshakeTimeout: time.Minute, MaxFailures: 3, Log: log,
+	way := &login.Gate{
+		Gate: gate.Gate{Service: "pop3d", Authenticate: auth.Authenticate, SecureNetworks: gate.Loopback(), MaxFailures: 3, Log: log},
+		Open: store.User, Timeout: time.Minute, HandshakeTimeout: time.Minute,
 	}
-	pop, err := pop3d.New(pop3d.Options{Config: c.POP3D, Hostname: "host.test", Gate: gate, Log: log})
+	pop, err := pop3d.New(pop3d.Options{Config: c.POP3D, Hostname: "host.test", Gate: way, Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -49,6 +49,9 @@
 //
 // # Log-in
 //
+// Who may log in is directory/gate's, as for IMAP, POP3 and the API. On port 25 nobody may, unless
+// smtpd.auth_on_listen is set.
+//
 // AUTH= at MAIL is believed of a trusted network, and of a user about an address of
 // the user; else it counts as AUTH=<> (RFC 4954 section 5).
 //

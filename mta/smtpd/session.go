@@ -4,14 +4,11 @@ import (
 	"context"
 	"errors"
 
-	gosasl "github.com/emersion/go-sasl"
-
-	"toastmaster/directory/logins"
-	"toastmaster/directory/password"
+	"toastmaster/directory"
+	"toastmaster/directory/gate"
 	"toastmaster/internal/anvil"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/envelope"
-	"toastmaster/internal/sasl"
 	"toastmaster/internal/service"
 	"toastmaster/internal/smtpserver"
 	"toastmaster/internal/trace"
@@ -27,10 +24,8 @@ type session struct {
 	lists *policy.Lists
 	// known is what restrictions see: the client, who logged in, the transaction.
 	known policy.Transaction
-	// login is the log-in, or the last attempt at one; nil before.
-	login *logins.Login
-	// mechanism is that of the log-in that succeeded.
-	mechanism string
+	// login runs the log-ins.
+	login *gate.Visitor
 	// name is the client's verified name, "" before it was asked for.
 	name string
 
@@ -52,7 +47,11 @@ var (
 func (d *Daemon) newSession(k kind) func(c *smtpserver.Conn) smtpserver.Session {
 	return func(c *smtpserver.Conn) smtpserver.Session {
 		s := &session{d: d, c: c, kind: k, lists: d.lists[k], known: policy.Transaction{Session: c.ID(), Client: c.ClientAddr()}}
-		c.OnEnd(s.logout)
+		s.login = d.gates[k].Visit(gate.Client{
+			Session: c.ID(), Addr: c.ClientAddr(), Encrypted: func() bool { return c.TLS() != nil }, Admit: s.admit, Revoke: s.revoke,
+		})
+		// What Data receives it hands over or closes itself.
+		c.OnEnd(s.login.End)
 		// A unix socket has no address; whoever may open it is trusted.
 		s.known.Trusted = !c.ClientAddr().IsValid() || service.InNetworks(d.o.Trusted, c.ClientAddr())
 		c.SetBare(d.bare)
@@ -71,61 +70,36 @@ func (s *session) Reset() {
 	s.known.Reset()
 }
 
-// logout ends the log-in. What Data receives it hands over or closes itself.
-func (s *session) logout() {
-	if s.login != nil {
-		s.login.End()
-	}
-}
-
 // authenticated says that a user has logged in.
 func (s *session) authenticated() bool { return s.known.Authenticated() }
 
-// Mechanisms is what this port offers.
-func (s *session) Mechanisms() []string {
-	if s.kind == mx && !s.d.o.Params.AuthOnListen {
-		return nil
-	}
-	return sasl.Names()
+// Mechanisms is what this port offers now.
+func (s *session) Mechanisms() []string { return s.login.Mechanisms() }
+
+// MayAuth is the gate's.
+func (s *session) MayAuth(mechanism string) *dsn.Error { return s.login.May(mechanism) }
+
+// Authenticate is the gate's.
+func (s *session) Authenticate(ctx context.Context, mechanism string, initial []byte, ask func(challenge []byte) ([]byte, error)) error {
+	return s.login.SASL(ctx, mechanism, initial, ask)
 }
 
-// Auth begins a log-in.
-func (s *session) Auth(ctx context.Context, mechanism string) (gosasl.Server, *dsn.Error) {
-	m, ok := sasl.New(ctx, mechanism, s.verify)
-	if !ok {
-		return nil, dsn.New(dsn.InvalidArguments, "Authentication mechanism not supported").WithCode(504)
-	}
-	return m, nil
-}
-
-func (s *session) verify(ctx context.Context, mechanism, authzid, login, secret string) error {
-	s.login = s.d.o.Logins.Begin(s.revoke)
-	box, err := s.d.o.Authenticate(ctx, password.Attempt{
-		Service: "smtpd", Session: s.c.ID(), Client: s.c.ClientAddr(),
-		Mechanism: mechanism, Login: login, AuthzID: authzid, Password: secret,
-	})
-	if err != nil {
-		return err
-	}
-	s.known.User, s.mechanism = box, mechanism
-	client := ""
-	if a := s.c.ClientAddr(); a.IsValid() {
-		client = a.String()
-	}
-	s.login.Of(logins.Session{Service: "smtpd", ID: s.c.ID(), Client: client, TLS: s.c.TLS() != nil}).Confirm(box)
+// admit shows the restrictions who logged in.
+func (s *session) admit(_ context.Context, box directory.Mailbox) *dsn.Error {
+	s.known.User = box
 	return nil
 }
 
 // revoke ends the session, from any goroutine.
 func (s *session) revoke() {
-	s.c.Revoke(dsn.New(dsn.AuthUnavailable, logins.ErrRevoked.Text).WithCode(421))
+	s.c.Revoke(dsn.New(dsn.AuthUnavailable, gate.ErrRevoked.Text).WithCode(421))
 }
 
 // stillGood comes before a transaction of a user. What is wrong may be that it
 // cannot be known now.
 func (s *session) stillGood(ctx context.Context) *dsn.Error {
 	err := s.login.Check(ctx)
-	if errors.Is(err, logins.ErrRevoked) {
+	if errors.Is(err, gate.ErrRevoked) {
 		s.revoke()
 	}
 	return dsn.From(err)
@@ -140,7 +114,7 @@ func (s *session) origin() envelope.Origin {
 		o.ClientAddr = a.String()
 	}
 	if s.authenticated() {
-		o.Login, o.Mechanism = s.known.User.Address.String(), s.mechanism
+		o.Login, o.Mechanism = s.known.User.Address.String(), s.login.Mechanism()
 	}
 	return o
 }

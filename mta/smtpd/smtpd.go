@@ -8,6 +8,7 @@ import (
 
 	"toastmaster/configs"
 	"toastmaster/directory"
+	"toastmaster/directory/gate"
 	"toastmaster/directory/logins"
 	"toastmaster/directory/password"
 	"toastmaster/internal/addr"
@@ -71,6 +72,7 @@ type Daemon struct {
 	exempt []netip.Prefix // from the rates of clients
 	env    *policy.Env
 	lists  [kinds]*policy.Lists
+	gates  [kinds]*gate.Gate
 }
 
 // kind is the kind of port.
@@ -93,6 +95,12 @@ func New(o Options) (*Daemon, error) {
 	case "allow":
 		d.bare = wire.Allow
 	}
+	for k := range d.gates {
+		d.gates[k] = &gate.Gate{
+			Service: "smtpd", Authenticate: o.Authenticate, SecureNetworks: gate.Loopback(),
+			Closed: kind(k) == mx && !o.Params.AuthOnListen, Watch: o.Logins, Log: o.Log,
+		}
+	}
 	var err error
 	d.env = d.environment()
 	d.lists, err = compile(o.Params, d.env)
@@ -112,7 +120,7 @@ func (d *Daemon) Submissions() *smtpserver.Server { return d.server(submissions)
 func (d *Daemon) server(k kind) *smtpserver.Server {
 	p := d.o.Params
 	s := &smtpserver.Server{
-		Service: "smtpd", Hostname: d.o.Hostname, SecureLoopback: true, TLS: d.o.TLS,
+		Service: "smtpd", Hostname: d.o.Hostname, TLS: d.o.TLS,
 		MaxMessageBytes: p.MessageSizeLimit, MaxRecipients: p.RecipientLimit,
 		MaxErrors: p.ErrorLimit, MaxJunk: p.JunkLimit, SoftErrors: p.SoftErrorLimit, ErrorSleep: p.ErrorSleepTime,
 		RejectLines: p.RejectLogLimit, ForbidEarly: p.ForbidPipelining,
