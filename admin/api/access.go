@@ -101,7 +101,9 @@ func (h *handlers) identify(r *http.Request) (authz.Principal, error) {
 }
 
 // bearer is the client as the gate knows it.
-func (p peer) bearer() gate.Bearer { return gate.Bearer{Session: p.session, Client: p.addr, Encrypted: p.tls || p.unix} }
+func (p peer) bearer() gate.Bearer {
+	return gate.Bearer{Session: p.session, Client: p.addr, Encrypted: p.tls || p.unix}
+}
 
 // verdict is an error of byToken for the gate: wrong, or not known.
 func verdict(err error) *dsn.Error {

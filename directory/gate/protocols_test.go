@@ -423,7 +423,9 @@ func TestOneGateForAllProtocols(t *testing.T) {
 		{name: "wrong, without TLS", clear: true, login: "alice@example.test", secret: "guess", token: "guess", answer: insecure, reason: "insecure"},
 		{name: "service without log-in", protocols: []protocol{mx}, login: "alice@example.test", secret: "secret", answer: closed, reason: "closed"},
 		{name: "directory down", options: options{backend: broken, down: true}, login: "alice@example.test", secret: "secret", token: "good", answer: later, reason: "unavailable"},
-		{name: "too many guesses", before: true, options: options{auth: func(c *configs.Auth) { c.FailureDelay, c.FailureDelayMax, c.FailureWait = time.Hour, time.Hour, time.Millisecond }},
+		{name: "too many guesses", before: true, options: options{auth: func(c *configs.Auth) {
+			c.FailureDelay, c.FailureDelayMax, c.FailureWait = time.Hour, time.Hour, time.Millisecond
+		}},
 			login: "alice@example.test", secret: "another guess", token: "another", answer: later, reason: "rate", guesses: 1},
 		{name: "too many at once", options: options{auth: func(c *configs.Auth) { c.Verifications, c.Waiting = 0, 0 }},
 			login: "alice@example.test", secret: "secret", answer: later, reason: "rate"},
