@@ -1,26 +1,30 @@
 package configs
 
-import "time"
+import (
+	"log/slog"
+	"time"
+)
 
 // Log is the section [log].
 type Log struct {
-	Format     string
-	Timestamps string
-	Level      string
-	File       string
-	Buffer     int64
-	Flush      time.Duration
+	Format LogFormat
+	// ISO is log.timestamps = "iso": RFC 3339 on the lines of the format postfix.
+	ISO    bool
+	Level  slog.Level
+	File   string
+	Buffer int64
+	Flush  time.Duration
 	// CloseTimeout is how long a stop waits for the reader of the log.
 	CloseTimeout time.Duration
 }
 
 func (c *Log) params() []Param {
 	return []Param{
-		Choice("log.format", &c.Format, "text", []string{"text", "json", "postfix"},
+		enum("log.format", &c.Format, LogText, logFormats(),
 			"One line for each event, as key=value or as a JSON object; or lines as Postfix and Dovecot write them, for pflogsumm, fail2ban and logwatch.").Also("syslog_name", "syslog_facility"),
-		Choice("log.timestamps", &c.Timestamps, "syslog", []string{"syslog", "iso"},
+		enum("log.timestamps", &c.ISO, false, isoTimestamps(),
 			"The time on the lines of the format postfix, in local time: \"Nov 26 17:00:00\" as syslog has it, or \"2026-11-26T17:00:00.123456+01:00\" (RFC 3339) as newer syslogs do.").Also("log_timestamp"),
-		Choice("log.level", &c.Level, "info", []string{"debug", "info", "warn", "error"},
+		enum("log.level", &c.Level, slog.LevelInfo, logLevels(),
 			"The lowest level that is written. Mail events are info, failed deliveries and log-ins warn.").Also("log_debug", "smtpd_tls_loglevel", "auth_verbose", "auth_debug", "mail_debug", "debug_peer_list"),
 		String("log.file", &c.File, "stderr", `"stderr" or a file`, nil,
 			"Where the log goes. SIGHUP opens a file again, after it was rotated.").Also("maillog_file", "log_path", "info_log_path", "debug_log_path"),

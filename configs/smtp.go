@@ -15,8 +15,8 @@ type SMTP struct {
 	Relayhost       string
 	Port            int
 	Resolver        []string
-	Protocols       string
-	TLSLevel        string
+	Protocols       Network
+	TLSLevel        TLSLevel
 	PasswordFile    string
 	ConnectTimeout  time.Duration
 	HeloTimeout     time.Duration
@@ -51,9 +51,9 @@ func (c *SMTP) params() []Param {
 			"The port of other systems when the nexthop names none.").Also("smtp_tcp_port"),
 		List("smtp.resolver", &c.Resolver, nil, `"address:port" of name servers`, checkAddrPort,
 			"The name servers to ask. Empty uses those of the system.").Also("smtp_host_lookup", "smtp_dns_resolver_options"),
-		Choice("smtp.protocols", &c.Protocols, "all", []string{"all", "ipv4", "ipv6"},
+		enum("smtp.protocols", &c.Protocols, AnyNetwork, networks(),
 			"Which address families to connect to (Postfix inet_protocols).").Also("smtp_address_preference"),
-		Choice("smtp.tls_level", &c.TLSLevel, "may", tlsLevels(),
+		enum("smtp.tls_level", &c.TLSLevel, TLSMay, tlsLevels(),
 			"TLS to other systems: none; may encrypts when the peer can and goes on in clear otherwise; encrypt sends nothing in clear; verify also wants a certificate for the peer's name.").Also("smtp_tls_security_level", "smtp_use_tls", "smtp_enforce_tls", "smtp_tls_policy_maps"),
 		String("smtp.password_file", &c.PasswordFile, "", "a file, or empty", nil,
 			"A file with a line \"nexthop user:password\" for each relayhost that wants a log-in. It must not be readable by others. Passwords travel only over TLS.").Also("smtp_sasl_password_maps", "smtp_sasl_auth_enable"),

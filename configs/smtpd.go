@@ -21,7 +21,7 @@ type SMTPD struct {
 	RecipientLimit     int
 	ErrorLimit         int
 	JunkLimit          int
-	BareNewline        string
+	BareNewline        BareNewline
 	Timeout            time.Duration
 	ResolveTimeout     time.Duration
 	DrainTimeout       time.Duration
@@ -64,7 +64,7 @@ func (c *SMTPD) params() []Param {
 			"Errors since the last accepted message after which the connection is closed with 421 (Postfix smtpd_hard_error_limit)."),
 		Int("smtpd.junk_limit", &c.JunkLimit, 100, 1, 10_000,
 			"Commands that lead nowhere, such as NOOP and RSET, since the last accepted message, after which the connection is closed with 421 (Postfix smtpd_junk_command_limit)."),
-		Choice("smtpd.bare_newline", &c.BareNewline, "reject", []string{"reject", "normalize", "allow"},
+		enum("smtpd.bare_newline", &c.BareNewline, RejectBareNewline, bareNewlines(),
 			"What happens to a message or command with an LF without CR before it, or a CR without LF behind it, from outside of trusted networks: it is refused; or a bare LF counts as line end and a bare CR as space; or both are kept (Postfix smtpd_forbid_bare_newline). Only CR LF . CR LF ends a message in any case.").Also("smtpd_forbid_bare_newline_exclusions"),
 		Duration("smtpd.timeout", &c.Timeout, 5*time.Minute, time.Second, time.Hour,
 			"How long the server waits for a whole command, however it comes, or for the client to take a reply; a message has more while it flows, see smtpd.min_data_rate (Postfix smtpd_timeout with smtpd_per_request_deadline)."),

@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"crypto/tls"
 	"errors"
 	"strings"
 	"time"
@@ -9,7 +10,7 @@ import (
 // TLS is the section [tls].
 type TLS struct {
 	Certificates     []string
-	MinVersion       string
+	MinVersion       uint16
 	Check            time.Duration
 	HandshakeTimeout time.Duration
 }
@@ -18,7 +19,7 @@ func (c *TLS) params() []Param {
 	return []Param{
 		List("tls.certificates", &c.Certificates, []string{"tls/cert.pem,tls/key.pem"}, `"certificate-file,key-file"`, checkCertificate,
 			"Files in PEM: a certificate with its chain, and its key. The client's server name (SNI) chooses among several; the first is the default. Changed files are read again.").Also("smtpd_tls_chain_files", "smtpd_tls_cert_file", "smtpd_tls_key_file", "ssl_cert", "ssl_key", "smtpd_tls_security_level", "smtpd_use_tls", "ssl", "tls_server_sni_maps"),
-		Choice("tls.min_version", &c.MinVersion, "1.2", []string{"1.2", "1.3"},
+		enum("tls.min_version", &c.MinVersion, tls.VersionTLS12, tlsVersions(),
 			"The lowest version of TLS that is spoken.").Also("smtpd_tls_protocols", "smtpd_tls_mandatory_protocols", "ssl_min_protocol", "tlsproxy_tls_protocols"),
 		Duration("tls.check", &c.Check, time.Minute, 0, 24*time.Hour,
 			"How often the files are looked at for changes. 0 is at SIGHUP only."),

@@ -30,7 +30,7 @@ type Transport struct {
 	HeloName     string
 	BindAddress  string
 	BindAddress6 string
-	TLSLevel     string
+	TLSLevel     TLSLevel
 	PasswordFile string
 }
 
@@ -59,7 +59,7 @@ func (t *Transport) params() []Param {
 		String("transport.helo_name", &t.HeloName, "", "a host name, or empty", checkOptionalHostname, "smtp.helo_name for this transport."),
 		String("transport.bind_address", &t.BindAddress, "", "an IPv4 address, or empty", checkOptionalIPv4, "smtp.bind_address for this transport."),
 		String("transport.bind_address6", &t.BindAddress6, "", "an IPv6 address, or empty", checkOptionalIPv6, "smtp.bind_address6 for this transport."),
-		String("transport.tls_level", &t.TLSLevel, "", strings.Join(tlsLevels(), ", ")+", or empty", checkOptionalTLSLevel, "smtp.tls_level for this transport."),
+		enum("transport.tls_level", &t.TLSLevel, TLSUnset, optionalTLSLevels(), "smtp.tls_level for this transport. Empty is that."),
 		String("transport.password_file", &t.PasswordFile, "", "a file, or empty", nil, "smtp.password_file for this transport."),
 	}
 	for i := range rows {
@@ -100,10 +100,13 @@ func (c *Config) SMTPOf(t Transport) SMTP {
 	for _, o := range []struct {
 		of *string
 		by string
-	}{{&s.HeloName, t.HeloName}, {&s.BindAddress, t.BindAddress}, {&s.BindAddress6, t.BindAddress6}, {&s.TLSLevel, t.TLSLevel}, {&s.PasswordFile, t.PasswordFile}} {
+	}{{&s.HeloName, t.HeloName}, {&s.BindAddress, t.BindAddress}, {&s.BindAddress6, t.BindAddress6}, {&s.PasswordFile, t.PasswordFile}} {
 		if o.by != "" {
 			*o.of = o.by
 		}
+	}
+	if t.TLSLevel != TLSUnset {
+		s.TLSLevel = t.TLSLevel
 	}
 	return s
 }
@@ -127,7 +130,7 @@ func (c *Config) transportMistakes(mistake func(param, format string, args ...an
 			mistake(at+".nexthop", "is for the agent smtp and its domains")
 		}
 		for _, own := range []struct{ key, value string }{
-			{"helo_name", t.HeloName}, {"bind_address", t.BindAddress}, {"bind_address6", t.BindAddress6}, {"tls_level", t.TLSLevel}, {"password_file", t.PasswordFile},
+			{"helo_name", t.HeloName}, {"bind_address", t.BindAddress}, {"bind_address6", t.BindAddress6}, {"tls_level", textOf(optionalTLSLevels(), t.TLSLevel)}, {"password_file", t.PasswordFile},
 		} {
 			if own.value != "" && t.Agent != "smtp" {
 				mistake(at+"."+own.key, "is for the agent smtp, and this one has %s", t.Agent)
@@ -155,15 +158,6 @@ func checkTransportDomain(s string) error {
 	}
 	_, err := addr.ParseDomain(strings.TrimPrefix(s, "."))
 	return err
-}
-
-func tlsLevels() []string { return []string{"none", "may", "encrypt", "verify"} }
-
-func checkOptionalTLSLevel(s string) error {
-	if s != "" && !slices.Contains(tlsLevels(), s) {
-		return fmt.Errorf("%q is no level", s)
-	}
-	return nil
 }
 
 func checkOptionalIPv4(s string) error { return checkOptionalFamily(s, netip.Addr.Is4) }

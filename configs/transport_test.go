@@ -21,7 +21,7 @@ func TestTransports(t *testing.T) {
 		s := c.SMTPOf(tr)
 		switch tr.Name {
 		case "bulk":
-			if tr.Agent != "smtp" || s.Relayhost != "[relay.test]:587" || s.HeloName != "bulk.test" || s.TLSLevel != "encrypt" || tr.ProcessLimit != 3 {
+			if tr.Agent != "smtp" || s.Relayhost != "[relay.test]:587" || s.HeloName != "bulk.test" || s.TLSLevel != TLSEncrypt || tr.ProcessLimit != 3 {
 				t.Errorf("%+v %+v", tr, s)
 			}
 		case "smtp":
@@ -56,7 +56,7 @@ func TestTransportMistakes(t *testing.T) {
 		named + "process_limit = -1\n":                                  "f.toml:4: transport.process_limit: -1 is not a number from 0 to 10000",
 		named + "agent = \"lmtp\"\n":                                    "f.toml:4: transport.agent: lmtp is not one of virtual, smtp, error, discard",
 		named + "bind_address = \"::1\"\n":                              "f.toml:4: transport.bind_address: ::1 is of the other family",
-		named + "tls_level = \"always\"\n":                              "f.toml:4: transport.tls_level: \"always\" is no level",
+		named + "tls_level = \"always\"\n":                              "f.toml:4: transport.tls_level: always is not one of none, may, encrypt, verify, or empty",
 		"[transport]\nname = \"a\"\n":                                   "f.toml:1: [transport]: may stand there several times: write [[transport]]",
 		"[[smtp]]\nport = 25\n":                                         "f.toml:1: [[smtp]]: unknown list of tables",
 		"[[transport]]\nname = \"a\"\n":                                 "f.toml:1: transport.a.domains: no mail would go to a: name domains",

@@ -3,13 +3,13 @@ package journal
 import (
 	"context"
 	"errors"
-	"hash/crc32"
 	"math"
 	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sync/semaphore"
 
+	"toastmaster/internal/crc32c"
 	"toastmaster/internal/vfs"
 )
 
@@ -69,7 +69,7 @@ func newEntry(parts [][]byte) *entry {
 	e := &entry{parts: parts}
 	for _, p := range parts {
 		e.size += len(p)
-		e.crc = crc32.Update(e.crc, castagnoli, p)
+		e.crc = crc32c.Update(e.crc, p)
 	}
 	return e
 }

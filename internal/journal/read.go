@@ -1,8 +1,9 @@
 package journal
 
 import (
-	"hash/crc32"
 	"io"
+
+	"toastmaster/internal/crc32c"
 )
 
 // ReadAt reads from the payload of a live record, as io.ReaderAt says. It does
@@ -40,7 +41,7 @@ func (j *Journal) Load(pos Position) ([]byte, error) {
 	}
 	h, ok := parseHeader(b, s.seed, int64(pos.Offset), s.end())
 	payload := b[recordHeader:]
-	if !ok || h.length != pos.Length || crc32.Checksum(payload, castagnoli) != h.payloadCRC {
+	if !ok || h.length != pos.Length || crc32c.Sum(payload) != h.payloadCRC {
 		return nil, diskError(ErrDamaged)
 	}
 	return payload, nil

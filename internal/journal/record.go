@@ -3,7 +3,8 @@ package journal
 import (
 	"encoding/binary"
 	"errors"
-	"hash/crc32"
+
+	"toastmaster/internal/crc32c"
 )
 
 const (
@@ -15,8 +16,6 @@ const (
 	// align is the alignment of records.
 	align = 8
 )
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // padded is the size of a record with its header, as laid out.
 func padded(length int) int64 { return (int64(length) + recordHeader + align - 1) &^ (align - 1) }
@@ -38,7 +37,7 @@ func (h header) put(b []byte, seed uint32, off int64) {
 	binary.LittleEndian.PutUint32(b[12:], h.batch)
 	binary.LittleEndian.PutUint32(b[16:], uint32(off))
 	binary.LittleEndian.PutUint32(b[20:], 0)
-	binary.LittleEndian.PutUint32(b, crc32.Update(seed, castagnoli, b[4:recordHeader]))
+	binary.LittleEndian.PutUint32(b, crc32c.Update(seed, b[4:recordHeader]))
 }
 
 // parseHeader reads the header at off of a segment that ends (its last header
@@ -48,7 +47,7 @@ func parseHeader(b []byte, seed uint32, off, end int64) (h header, ok bool) {
 	if h.length == 0 || binary.LittleEndian.Uint32(b[16:]) != uint32(off) || int64(h.length) > end-off-recordHeader {
 		return h, false
 	}
-	if crc32.Update(seed, castagnoli, b[4:recordHeader]) != binary.LittleEndian.Uint32(b) {
+	if crc32c.Update(seed, b[4:recordHeader]) != binary.LittleEndian.Uint32(b) {
 		return h, false
 	}
 	h.payloadCRC = binary.LittleEndian.Uint32(b[4:])
@@ -117,7 +116,7 @@ func scan(image []byte, seed uint32, end, proven int64, record func(found) error
 func nextRecord(image []byte, seed uint32, off, end int64) (int64, header, bool) {
 	for ; off+recordHeader <= end; off += align {
 		h, ok := parseHeader(image[off:], seed, off, end)
-		if ok && crc32.Checksum(image[off+recordHeader:][:h.length], castagnoli) == h.payloadCRC {
+		if ok && crc32c.Sum(image[off+recordHeader:][:h.length]) == h.payloadCRC {
 			return off, h, true
 		}
 	}

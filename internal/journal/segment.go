@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io/fs"
 	"math/rand/v2"
 	"os"
@@ -13,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"toastmaster/internal/crc32c"
 	"toastmaster/internal/vfs"
 )
 
@@ -70,7 +70,7 @@ func (s *segment) header() []byte {
 	for _, v := range []uint64{s.seq, s.nonce, s.tail, uint64(s.size)} {
 		b = binary.LittleEndian.AppendUint64(b, v)
 	}
-	b = binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
+	b = binary.LittleEndian.AppendUint32(b, crc32c.Sum(b))
 	return b[:block]
 }
 
@@ -79,7 +79,7 @@ func (s *segment) parse(b []byte) error {
 	if !bytes.HasPrefix(b, []byte(magic)) {
 		return errors.New("no segment header")
 	}
-	if crc32.Checksum(b[:headerSize-4], castagnoli) != binary.LittleEndian.Uint32(b[headerSize-4:]) {
+	if crc32c.Sum(b[:headerSize-4]) != binary.LittleEndian.Uint32(b[headerSize-4:]) {
 		return errors.New("segment header: " + errChecksum.Error())
 	}
 	size := binary.LittleEndian.Uint64(b[32:])
@@ -98,7 +98,7 @@ func (s *segment) makeSeed() uint32 {
 	var b [16]byte
 	binary.LittleEndian.PutUint64(b[:], s.seq)
 	binary.LittleEndian.PutUint64(b[8:], s.nonce)
-	return crc32.Checksum(b[:], castagnoli)
+	return crc32c.Sum(b[:])
 }
 
 // begin starts a new use of the file: new header, first and last block, synced
@@ -156,7 +156,7 @@ const (
 
 func (s *segment) trailer(proven int64) []byte {
 	b := binary.LittleEndian.AppendUint64(make([]byte, 0, trailerSize), uint64(proven))
-	return binary.LittleEndian.AppendUint32(b, crc32.Update(s.seed, castagnoli, b))
+	return binary.LittleEndian.AppendUint32(b, crc32c.Update(s.seed, b))
 }
 
 // finish writes the trailer of a segment that gets no more records.

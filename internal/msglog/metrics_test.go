@@ -1,6 +1,7 @@
 package msglog
 
 import (
+	"log/slog"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -30,7 +31,7 @@ func value(t *testing.T, g prometheus.Gatherer, name string) float64 {
 func TestEventsAreCounted(t *testing.T) {
 	t.Parallel()
 	registry := prometheus.NewRegistry()
-	l, _ := open(t, Options{Registry: registry, Level: "error"})
+	l, _ := open(t, Options{Registry: registry, Level: slog.LevelError})
 	for _, e := range examples() {
 		l.Event(e.event)
 	}
@@ -58,7 +59,7 @@ func TestEventsAreCounted(t *testing.T) {
 func TestClientsMakeNoLabels(t *testing.T) {
 	t.Parallel()
 	registry := prometheus.NewRegistry()
-	l, _ := open(t, Options{Registry: registry, Level: "error"})
+	l, _ := open(t, Options{Registry: registry, Level: slog.LevelError})
 	for _, m := range []string{"A", "B", "C"} {
 		l.Event(Login{Service: "s", Mechanism: m, Reason: "mismatch"})
 	}

@@ -21,7 +21,7 @@ type Log struct {
 	events  eventHandler // nil with a handler that is not ours, and for JSON
 	out     *output      // nil likewise
 	metrics *metrics     // nil without a registry
-	level   *slog.LevelVar
+	level   slog.Level
 }
 
 // eventHandler writes events without the detour over slog's records.
@@ -33,16 +33,26 @@ type eventHandler interface {
 	dropped(n int64) []byte
 }
 
+// Format is how a line is written.
+type Format uint8
+
+// Text is key=value, JSON an object, Postfix lines as Postfix and Dovecot write
+// them.
+const (
+	Text Format = iota
+	JSON
+	Postfix
+)
+
 // Options say where the log goes and how it looks.
 type Options struct {
-	// Format is "text" (or ""), "json" or "postfix".
-	Format string
-	// Hostname stands on each line of the format postfix, whose Timestamps are
-	// "syslog" (or "") or "iso".
-	Hostname, Timestamps string
-	// Level is the lowest level that is written: "debug", "info" (or ""),
-	// "warn", "error". Events are counted at any level.
-	Level string
+	Format Format
+	// Hostname stands on each line of the format Postfix. The time there is as
+	// syslog has it, or with ISO as RFC 3339 does.
+	Hostname string
+	ISO      bool
+	// Level is the lowest level that is written. Events are counted at any level.
+	Level slog.Level
 	// File is a name, "stderr" or "" for standard error.
 	File string
 	// Buffer is how many octets may wait while the file takes none; lines beyond
@@ -62,10 +72,7 @@ type Options struct {
 
 // Open makes the log of a process. The caller closes it last of all.
 func Open(o Options) (*Log, error) {
-	l := &Log{level: &slog.LevelVar{}}
-	if err := l.SetLevel(o.Level); err != nil {
-		return nil, err
-	}
+	l := &Log{level: o.Level}
 	if o.Clock == nil {
 		o.Clock = clock.System{}
 	}
@@ -82,16 +89,16 @@ func Open(o Options) (*Log, error) {
 	}
 	l.out = out
 	switch o.Format {
-	case "", "text":
-		l.events = &textHandler{out: out, level: l.level, clock: o.Clock}
-	case "postfix":
-		l.events = newPostfixHandler(out, l.level, o)
-	case "json":
-		l.Logger = slog.New(urgentHandler{slog.NewJSONHandler(out, &slog.HandlerOptions{Level: l.level}), out})
+	case Text:
+		l.events = &textHandler{out: out, level: o.Level, clock: o.Clock}
+	case Postfix:
+		l.events = newPostfixHandler(out, o)
+	case JSON:
+		l.Logger = slog.New(urgentHandler{slog.NewJSONHandler(out, &slog.HandlerOptions{Level: o.Level}), out})
 		out.setNotice(func(n int64) []byte { return droppedJSON(o.Clock.Now(), n) })
 	default:
 		_ = out.close()
-		return nil, fmt.Errorf("log: unknown format %q (allowed: text, json, postfix)", o.Format)
+		return nil, fmt.Errorf("log: unknown format %d", o.Format)
 	}
 	if l.events != nil {
 		l.Logger = slog.New(l.events)
@@ -106,20 +113,6 @@ func New(h slog.Handler) *Log { return &Log{Logger: slog.New(h)} }
 
 // Discard logs nothing; for tests.
 func Discard() *Log { return New(slog.DiscardHandler) }
-
-// SetLevel changes the lowest level that is written.
-func (l *Log) SetLevel(name string) error {
-	level := slog.LevelInfo
-	if name != "" {
-		if err := level.UnmarshalText([]byte(name)); err != nil {
-			return fmt.Errorf("log: unknown level %q (allowed: debug, info, warn, error)", name)
-		}
-	}
-	if l.level != nil {
-		l.level.Set(level)
-	}
-	return nil
-}
 
 // Reopen opens the log file again by its name, after it was rotated.
 func (l *Log) Reopen() error {
@@ -155,7 +148,7 @@ func (l *Log) Event(e Event) {
 	}
 	level := e.level()
 	if l.events != nil {
-		if level >= l.level.Level() {
+		if level >= l.level {
 			l.events.event(level, e)
 		}
 		return

@@ -114,7 +114,7 @@ func TestEventsAsText(t *testing.T) {
 
 func TestEventsAsJSONHaveTheSameKeys(t *testing.T) {
 	t.Parallel()
-	l, file := open(t, Options{Format: "json", Buffer: 1 << 16})
+	l, file := open(t, Options{Format: JSON, Buffer: 1 << 16})
 	for _, e := range examples() {
 		l.Event(e.event)
 	}
@@ -157,26 +157,21 @@ func TestDiagnosticsAsText(t *testing.T) {
 
 func TestLevel(t *testing.T) {
 	t.Parallel()
-	for _, format := range []string{"text", "json"} {
-		l, file := open(t, Options{Format: format, Level: "warn"})
+	for _, format := range []Format{Text, JSON, Postfix} {
+		l, file := open(t, Options{Format: format, Level: slog.LevelWarn})
 		l.Event(Removed{ID: "quiet", Reason: "done"})
-		if err := l.SetLevel("info"); err != nil {
-			t.Fatal(err)
-		}
-		l.Event(Removed{ID: "loud", Reason: "done"})
-		if err := l.SetLevel("loudest"); err == nil {
-			t.Error("an unknown level")
-		}
+		l.Info("quiet")
+		l.Warn("loud")
 		settled(l)
 		if got := contents(t, file); strings.Contains(got, "quiet") || !strings.Contains(got, "loud") {
-			t.Errorf("%s: %s", format, got)
+			t.Errorf("%d: %s", format, got)
 		}
 	}
 }
 
 func TestOpenErrors(t *testing.T) {
 	t.Parallel()
-	for _, o := range []Options{{Format: "xml"}, {Level: "x"}, {File: t.TempDir()}} {
+	for _, o := range []Options{{Format: Postfix + 1}, {File: t.TempDir()}} {
 		if _, err := Open(o); err == nil {
 			t.Errorf("%+v: no error", o)
 		}
@@ -192,7 +187,7 @@ func TestNewAndDiscard(t *testing.T) {
 		t.Errorf("%s", b.String())
 	}
 	Discard().Event(Removed{})
-	for _, err := range []error{l.Reopen(), l.Health(), l.Close(), l.SetLevel("info")} {
+	for _, err := range []error{l.Reopen(), l.Health(), l.Close()} {
 		if err != nil {
 			t.Error(err)
 		}
@@ -256,9 +251,10 @@ func attempt() Attempt {
 
 func BenchmarkEvent(b *testing.B) {
 	for _, c := range []struct {
-		name, format string
-		registry     prometheus.Registerer
-	}{{"text", "text", nil}, {"text+metrics", "text", prometheus.NewRegistry()}, {"json", "json", nil}} {
+		name     string
+		format   Format
+		registry prometheus.Registerer
+	}{{"text", Text, nil}, {"text+metrics", Text, prometheus.NewRegistry()}, {"json", JSON, nil}} {
 		b.Run(c.name, func(b *testing.B) {
 			l, err := Open(Options{
 				Format: c.format, File: filepath.Join(b.TempDir(), "log"), Buffer: 64 << 10, Flush: 100 * time.Millisecond, Registry: c.registry,

@@ -30,14 +30,14 @@ func TestLinesWaitForTheFlushTime(t *testing.T) {
 
 func TestWarningsAreWrittenAtOnceWithWhatWaits(t *testing.T) {
 	t.Parallel()
-	for _, format := range []string{"text", "json"} {
+	for _, format := range []Format{Text, JSON} {
 		// By time nothing is written for an hour.
 		l, file := open(t, Options{Buffer: 1 << 16, Format: format})
 		l.Event(Removed{ID: "Q1", Reason: "done"})
 		l.With("a", "b").WithGroup("g").Warn("now")
 		until(t, l, "the file", func() bool { return strings.Contains(contents(t, file), "now") })
 		if got := contents(t, file); !strings.Contains(got, "Q1") {
-			t.Errorf("%s: %s", format, got)
+			t.Errorf("%d: %s", format, got)
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"toastmaster/internal/clock"
+	"toastmaster/internal/printable"
 )
 
 // postfixHandler writes lines as Postfix and Dovecot do in the file of syslog, for
@@ -22,7 +23,7 @@ import (
 // those programs.
 type postfixHandler struct {
 	out   *output
-	level slog.Leveler
+	level slog.Level
 	clock clock.Clock
 	// host is the name on each line, iso the kind of time stamp.
 	host string
@@ -36,13 +37,13 @@ type postfixHandler struct {
 	lines   *sync.Pool // *postfixLines
 }
 
-func newPostfixHandler(out *output, level slog.Leveler, o Options) *postfixHandler {
+func newPostfixHandler(out *output, o Options) *postfixHandler {
 	host := o.Hostname
 	if host == "" {
 		host = "localhost"
 	}
 	return &postfixHandler{
-		out: out, level: level, clock: o.Clock, host: printable(host), iso: o.Timestamps == "iso", pid: os.Getpid(),
+		out: out, level: o.Level, clock: o.Clock, host: printable.UTF8(host), iso: o.ISO, pid: os.Getpid(),
 		lines: &sync.Pool{},
 	}
 }
@@ -123,11 +124,11 @@ func (f *postfixLines) str(s string) *postfixLines {
 	return f
 }
 
-func (f *postfixLines) text(s string) *postfixLines { return f.str(printable(cut(s))) }
+func (f *postfixLines) text(s string) *postfixLines { return f.str(printable.UTF8(cut(s))) }
 
 // address appends an address in its brackets, which it cannot leave.
 func (f *postfixLines) address(s string) *postfixLines {
-	return f.str("<").str(strings.NewReplacer("<", "?", ">", "?").Replace(printable(cut(s)))).str(">")
+	return f.str("<").str(strings.NewReplacer("<", "?", ">", "?").Replace(printable.UTF8(cut(s)))).str(">")
 }
 
 func (f *postfixLines) num(n int64) *postfixLines {
@@ -146,19 +147,9 @@ func (f *postfixLines) client(address string) *postfixLines {
 
 func (f *postfixLines) end() { f.b = append(f.b, '\n') }
 
-// printable replaces what could end a line or hide in one, as Postfix does.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r == '\uFFFD' || r >= 0x80 && !strconv.IsPrint(r) {
-			return '?'
-		}
-		return r
-	}, s)
-}
-
 // Enabled says whether a level is written.
 func (h *postfixHandler) Enabled(_ context.Context, level slog.Level) bool {
-	return level >= h.level.Level()
+	return level >= h.level
 }
 
 // Handle writes a line of diagnostics: "warning: text key=value".
@@ -199,7 +190,7 @@ func daemonOf(service string) string {
 	case "submissions":
 		return "smtps/smtpd"
 	}
-	return printable(service)
+	return printable.UTF8(service)
 }
 
 // WithAttrs returns a handler that adds attributes to every line.

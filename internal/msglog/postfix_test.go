@@ -71,8 +71,11 @@ func postfixExamples() []struct {
 
 func TestEventsAsPostfix(t *testing.T) {
 	t.Parallel()
-	for _, stamps := range []struct{ name, layout string }{{"syslog", "Jan  2 15:04:05"}, {"iso", "2006-01-02T15:04:05.000000-07:00"}} {
-		l, file := open(t, Options{Format: "postfix", Timestamps: stamps.name, Hostname: "mx.example.test", Buffer: 1 << 16})
+	for _, stamps := range []struct {
+		iso    bool
+		layout string
+	}{{false, "Jan  2 15:04:05"}, {true, "2006-01-02T15:04:05.000000-07:00"}} {
+		l, file := open(t, Options{Format: Postfix, ISO: stamps.iso, Hostname: "mx.example.test", Buffer: 1 << 16})
 		stamp := fixed{}.Now().Local().Format(stamps.layout) + " mx.example.test "
 		number := (&postfixLines{}).number("S1")
 		var want []string
@@ -97,7 +100,7 @@ func itoa(n int64) string { return slog.Int64Value(n).String() }
 
 func TestDiagnosticsAsPostfix(t *testing.T) {
 	t.Parallel()
-	l, file := open(t, Options{Format: "postfix"})
+	l, file := open(t, Options{Format: Postfix})
 	l.With("service", "qmgr", "a", 1).WithGroup("g").Warn("two\nwords", "n", 7)
 	l.Info("plain", "service", "imapd", "x", "y z")
 	l.Debug("hidden")

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"toastmaster/internal/dsn"
+	"toastmaster/internal/printable"
 )
 
 // loginService is the name of a service in the lines of Dovecot, "" for those
@@ -57,7 +58,7 @@ func (e Disconnect) postfix(f *postfixLines) {
 func lastCommand(e Disconnect) string {
 	words := strings.Fields(e.Reason)
 	if n := len(words); n > 2 && (words[n-2] == "in" || words[n-2] == "after") && words[n-1] == strings.ToUpper(words[n-1]) {
-		return printable(words[n-1])
+		return printable.UTF8(words[n-1])
 	}
 	for _, command := range []string{"data", "bdat", "rcpt", "mail", "auth", "starttls", "ehlo", "helo"} {
 		if strings.Contains(" "+e.Stats, " "+command+"=") {
@@ -108,7 +109,7 @@ func method(mechanism string) string {
 	if mechanism == "" {
 		return "unknown"
 	}
-	return strings.NewReplacer(" ", "?", ",", "?").Replace(printable(cut(mechanism)))
+	return strings.NewReplacer(" ", "?", ",", "?").Replace(printable.UTF8(cut(mechanism)))
 }
 
 // postfixSASL is the line of smtpd; a log-in that succeeded is in the line
@@ -193,7 +194,7 @@ func stageOf(stage string) string {
 	case "message", "content", "eom":
 		return "END-OF-MESSAGE"
 	}
-	return strings.ToUpper(strings.ReplaceAll(printable(stage), " ", "-"))
+	return strings.ToUpper(strings.ReplaceAll(printable.UTF8(stage), " ", "-"))
 }
 
 // why are the words by which Postfix names the kinds of refusal that filters
@@ -241,7 +242,7 @@ func (e Attempt) postfix(f *postfixLines) {
 	if e.OrigTo != "" {
 		f.str(", orig_to=").address(e.OrigTo)
 	}
-	relay := strings.ReplaceAll(printable(e.Relay), ",", "?")
+	relay := strings.ReplaceAll(printable.UTF8(e.Relay), ",", "?")
 	if relay == "" {
 		relay = "none"
 	}
@@ -298,6 +299,6 @@ func (e Notification) postfix(f *postfixLines) {
 }
 
 func (e Stored) postfix(f *postfixLines) {
-	f.dovecot(loginService(e.Service) + "(" + printable(e.Mailbox) + ")<" + printable(e.Session) + ">").
+	f.dovecot(loginService(e.Service) + "(" + printable.UTF8(e.Mailbox) + ")<" + printable.UTF8(e.Session) + ">").
 		str("msgid=").text(e.MessageID).str(": saved mail to ").text(e.Folder).str(", uid=").num(int64(e.UID)).str(", size=").num(e.Size).end()
 }

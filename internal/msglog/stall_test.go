@@ -97,8 +97,8 @@ func stalled(t *testing.T, o Options) (*Log, *os.File) {
 // and said when the reader goes on; what comes out is in order and whole.
 func TestAReaderThatStallsStopsNobody(t *testing.T) {
 	t.Parallel()
-	for _, format := range []string{"text", "json"} {
-		t.Run(format, func(t *testing.T) {
+	for _, format := range []Format{Text, JSON} {
+		t.Run(fmt.Sprint(format), func(t *testing.T) {
 			t.Parallel()
 			const lines = 20000
 			registry := prometheus.NewRegistry()

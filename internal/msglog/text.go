@@ -15,7 +15,7 @@ import (
 // through slog: its records cost an allocation for more than five attributes.
 type textHandler struct {
 	out   *output
-	level slog.Leveler
+	level slog.Level
 	clock clock.Clock
 	// given are the attributes of WithAttrs, ready to append; prefix is the
 	// path of WithGroup, "group.".
@@ -133,7 +133,7 @@ func (f *textFields) cause(err error) {
 
 // Enabled says whether a level is written.
 func (h *textHandler) Enabled(_ context.Context, level slog.Level) bool {
-	return level >= h.level.Level()
+	return level >= h.level
 }
 
 // Handle writes a line of diagnostics.

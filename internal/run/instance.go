@@ -186,10 +186,7 @@ func (i *Instance) openTLS(context.Context) error {
 }
 
 func tlsOptions(c *configs.Config, log *msglog.Log, clk clock.Clock) tlsconf.Options {
-	o := tlsconf.Options{Check: c.TLS.Check, Log: log, Clock: clk, MinVersion: tls.VersionTLS12}
-	if c.TLS.MinVersion == "1.3" {
-		o.MinVersion = tls.VersionTLS13
-	}
+	o := tlsconf.Options{Check: c.TLS.Check, Log: log, Clock: clk, MinVersion: c.TLS.MinVersion}
 	for _, entry := range c.TLS.Certificates {
 		cert, key := configs.CertificateFiles(entry)
 		o.Pairs = append(o.Pairs, tlsconf.Pair{Cert: c.Path(cert), Key: c.Path(key)})
@@ -257,6 +254,16 @@ func (i *Instance) directoryChanged() {
 	i.sessions.Changed()
 }
 
+func logFormat(f configs.LogFormat) msglog.Format {
+	switch f {
+	case configs.LogJSON:
+		return msglog.JSON
+	case configs.LogPostfix:
+		return msglog.Postfix
+	}
+	return msglog.Text
+}
+
 // openLog opens the log with the metrics of its events.
 func (i *Instance) openLog(context.Context) error {
 	i.metrics = prometheus.NewRegistry()
@@ -267,7 +274,7 @@ func (i *Instance) openLog(context.Context) error {
 		file = i.config.Path(file)
 	}
 	log, err := msglog.Open(msglog.Options{
-		Format: c.Format, Timestamps: c.Timestamps, Hostname: i.config.Main.Hostname, Level: c.Level, File: file, Buffer: int(c.Buffer), Flush: c.Flush, CloseTimeout: c.CloseTimeout,
+		Format: logFormat(c.Format), ISO: c.ISO, Hostname: i.config.Main.Hostname, Level: c.Level, File: file, Buffer: int(c.Buffer), Flush: c.Flush, CloseTimeout: c.CloseTimeout,
 		Registry: i.metrics, Clock: i.clock,
 	})
 	if err != nil {

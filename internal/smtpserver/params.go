@@ -30,7 +30,7 @@ func (c *Conn) params(s string, take func(key, value string) *dsn.Error) *dsn.Er
 		case c.srv.NoDSN && slices.Contains(dsnParams, key):
 			return unsupported(key)
 		case slices.Contains(seen, key):
-			return dsn.Newf(dsn.InvalidArguments, "Parameter %s given twice", printable(key))
+			return dsn.Newf(dsn.InvalidArguments, "Parameter %s given twice", short(key))
 		}
 		if e := take(key, value); e != nil {
 			return e
@@ -43,15 +43,15 @@ func (c *Conn) params(s string, take func(key, value string) *dsn.Error) *dsn.Er
 // unsupported is the answer to a parameter we do not know (RFC 5321 section
 // 4.1.1.11).
 func unsupported(key string) *dsn.Error {
-	return dsn.Newf(dsn.InvalidArguments, "Unsupported parameter %s", printable(key)).WithCode(555)
+	return dsn.Newf(dsn.InvalidArguments, "Unsupported parameter %s", short(key)).WithCode(555)
 }
 
 func badParam(key string) *dsn.Error {
 	return dsn.Newf(dsn.InvalidArguments, "Bad value of parameter %s", key)
 }
 
-// printable shortens what a client sent for a reply.
-func printable(s string) string {
+// short cuts what a client sent for a reply.
+func short(s string) string {
 	if len(s) > 32 {
 		return s[:32] + "..."
 	}

@@ -3,10 +3,10 @@ package smtpserver
 import (
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/msglog"
+	"toastmaster/internal/printable"
 )
 
 // text writes a reply without a status: greetings and 3xx.
@@ -64,18 +64,10 @@ func appendStatus(p []byte, s dsn.Status) []byte {
 // clean makes text fit for a reply: no control characters, and UTF-8 only for
 // a client that asked for it (RFC 6531 section 3.7.4.2).
 func (c *Conn) clean(text string) string {
-	bad := func(r rune) bool {
-		return r < ' ' && r != '\n' || r == 0x7f || r >= utf8.RuneSelf && !c.tx.utf8
+	if c.tx.utf8 {
+		return printable.UTF8(text, '\n')
 	}
-	if strings.IndexFunc(text, bad) < 0 {
-		return text
-	}
-	return strings.Map(func(r rune) rune {
-		if bad(r) {
-			return '?'
-		}
-		return r
-	}, text)
+	return printable.ASCII(text, '\n')
 }
 
 // rejected logs what a session refused. Of many refusals the first have a line

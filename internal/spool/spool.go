@@ -2,12 +2,12 @@ package spool
 
 import (
 	"errors"
-	"hash/crc32"
 	"io"
 	"sync"
 
 	"golang.org/x/sys/unix"
 
+	"toastmaster/internal/crc32c"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/vfs"
 )
@@ -61,7 +61,7 @@ func (b *Buffer) Write(p []byte) (int, error) {
 	}
 	n, err := b.file.Write(p)
 	b.size += int64(n)
-	b.sum = crc32.Update(b.sum, castagnoli, p[:n])
+	b.sum = crc32c.Update(b.sum, p[:n])
 	return n, writeError(err)
 }
 
@@ -74,12 +74,10 @@ func (b *Buffer) spill() error {
 		return errors.Join(writeError(err), f.Close())
 	}
 	b.file = f
-	b.sum = crc32.Checksum(*b.mem, castagnoli)
+	b.sum = crc32c.Sum(*b.mem)
 	*b.mem = (*b.mem)[:0]
 	return nil
 }
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // writeError tells a full disk from other trouble (RFC 3463 x.3.1).
 func writeError(err error) error {

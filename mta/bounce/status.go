@@ -3,11 +3,11 @@ package bounce
 import (
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"toastmaster/internal/addr"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/envelope"
+	"toastmaster/internal/printable"
 	"toastmaster/mta/agent"
 )
 
@@ -129,13 +129,10 @@ func (w *writer) field(name, value string) {
 // printable makes text that came from outside harmless: no line ends and
 // other controls, and only ASCII unless the report is internationalised.
 func (w *writer) printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r < ' ' || r == 0x7f || r == utf8.RuneError || r >= 0x80 && (r < 0xa0 || !w.utf8):
-			return '?'
-		}
-		return r
-	}, s)
+	if w.utf8 {
+		return printable.UTF8(s)
+	}
+	return printable.ASCII(s)
 }
 
 // decodeXtext decodes what some client once sent; what is no xtext stays as it

@@ -2,9 +2,9 @@ package cleanup
 
 import (
 	"bytes"
-	"strings"
 
 	"toastmaster/internal/header"
+	"toastmaster/internal/printable"
 )
 
 // facts notes which fields there are.
@@ -21,7 +21,7 @@ func (facts) line(m *message, l *header.Line) {
 	case len("Message-ID"):
 		if bytes.EqualFold(l.Name, []byte("Message-ID")) {
 			m.hasMessageID = true
-			m.messageID = printable(l.Value)
+			m.messageID = forTheLog(l.Value)
 		}
 	}
 }
@@ -30,13 +30,7 @@ func (facts) line(m *message, l *header.Line) {
 // is for people and programs that read the log, and identifies nothing here.
 const maxMessageID = 250
 
-// printable is a header value fit for the log.
-func printable(value []byte) string {
-	value = value[:min(len(value), maxMessageID)]
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return '?'
-		}
-		return r
-	}, string(value))
+// forTheLog is a header value fit for the log.
+func forTheLog(value []byte) string {
+	return printable.UTF8(string(value[:min(len(value), maxMessageID)]))
 }

@@ -3,11 +3,11 @@ package queue
 import (
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"io/fs"
 	"os"
 
+	"toastmaster/internal/crc32c"
 	"toastmaster/internal/envelope"
 	"toastmaster/internal/vfs"
 )
@@ -42,7 +42,7 @@ func (c *fileContent) check() error {
 		if err := readFull(c.file, part, c.off+done); err != nil {
 			return fmt.Errorf("%w: %w", errContent, err)
 		}
-		sum = crc32.Update(sum, castagnoli, part)
+		sum = crc32c.Update(sum, part)
 		done += int64(len(part))
 	}
 	if sum != c.sum.value {

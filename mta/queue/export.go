@@ -3,11 +3,11 @@ package queue
 import (
 	"encoding/binary"
 	"errors"
-	"hash/crc32"
 	"io"
 	"io/fs"
 	"time"
 
+	"toastmaster/internal/crc32c"
 	"toastmaster/internal/envelope"
 )
 
@@ -168,10 +168,10 @@ func fileHead(meta []byte, size int64, sum uint32) []byte {
 	h := make([]byte, 0, fileHeader+len(meta))
 	h = append(h, fileMagic...)
 	h = binary.LittleEndian.AppendUint32(h, uint32(len(meta)))
-	h = binary.LittleEndian.AppendUint32(h, crc32.Checksum(meta, castagnoli))
+	h = binary.LittleEndian.AppendUint32(h, crc32c.Sum(meta))
 	h = binary.LittleEndian.AppendUint64(h, uint64(size))
 	h = binary.LittleEndian.AppendUint32(h, sum)
-	h = binary.LittleEndian.AppendUint32(h, crc32.Checksum(h, castagnoli))
+	h = binary.LittleEndian.AppendUint32(h, crc32c.Sum(h))
 	return append(h, meta...)
 }
 

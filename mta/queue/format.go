@@ -4,11 +4,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"os"
 	"time"
 
+	"toastmaster/internal/crc32c"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/envelope"
 	"toastmaster/internal/vfs"
@@ -127,7 +127,7 @@ func progressBlock(s *progress, off int64) []byte {
 func progressSum(payload []byte, off int64) uint32 {
 	var b [8]byte
 	binary.LittleEndian.PutUint64(b[:], uint64(off))
-	return crc32.Update(crc32.Checksum(b[:], castagnoli), castagnoli, payload)
+	return crc32c.Update(crc32c.Sum(b[:]), payload)
 }
 
 // messageFile is a parsed message file.
@@ -173,7 +173,7 @@ const copySize = 128 << 10
 func copyContent(w io.WriterAt, off int64, content envelope.Content) (uint32, error) {
 	if b, ok := content.Bytes(); ok {
 		_, err := w.WriteAt(b, off)
-		return crc32.Checksum(b, castagnoli), err
+		return crc32c.Sum(b), err
 	}
 	buf := make([]byte, min(copySize, content.Size()))
 	sum := uint32(0)
@@ -186,7 +186,7 @@ func copyContent(w io.WriterAt, off int64, content envelope.Content) (uint32, er
 			}
 			return 0, fmt.Errorf("%w: %w", errContent, err)
 		}
-		sum = crc32.Update(sum, castagnoli, part)
+		sum = crc32c.Update(sum, part)
 		if _, err := w.WriteAt(part, off+done); err != nil {
 			return 0, err
 		}
@@ -211,7 +211,7 @@ func readMessage(f readerAt) (*messageFile, error) {
 	if err := readFull(f, h[:], 0); err != nil {
 		return nil, err
 	}
-	if string(h[:8]) != fileMagic || crc32.Checksum(h[:28], castagnoli) != binary.LittleEndian.Uint32(h[28:]) {
+	if string(h[:8]) != fileMagic || crc32c.Sum(h[:28]) != binary.LittleEndian.Uint32(h[28:]) {
 		return nil, damaged("header")
 	}
 	metaSize := int64(binary.LittleEndian.Uint32(h[8:]))
@@ -223,7 +223,7 @@ func readMessage(f readerAt) (*messageFile, error) {
 	if err := readFull(f, meta, fileHeader); err != nil {
 		return nil, err
 	}
-	if crc32.Checksum(meta, castagnoli) != binary.LittleEndian.Uint32(h[12:]) {
+	if crc32c.Sum(meta) != binary.LittleEndian.Uint32(h[12:]) {
 		return nil, damaged("envelope")
 	}
 	d := newDecoder(meta)

@@ -3,7 +3,6 @@ package queue
 import (
 	"encoding/binary"
 	"errors"
-	"hash/crc32"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"toastmaster/internal/clock"
+	"toastmaster/internal/crc32c"
 	"toastmaster/internal/envelope"
 	"toastmaster/internal/vfs"
 )
@@ -111,7 +111,7 @@ func newEpoch(fsys vfs.FS, dir string, now time.Time) (uint64, error) {
 	}
 	n++
 	b := binary.LittleEndian.AppendUint64(nil, n)
-	b = binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
+	b = binary.LittleEndian.AppendUint32(b, crc32c.Sum(b))
 	return n, vfs.Replace(fsys, name, b)
 }
 
@@ -122,10 +122,8 @@ func readEpoch(fsys vfs.FS, name string) (uint64, error) {
 	}
 	defer f.Close()
 	var b [12]byte
-	if n, _ := f.ReadAt(b[:], 0); n < len(b) || crc32.Checksum(b[:8], castagnoli) != binary.LittleEndian.Uint32(b[8:]) {
+	if n, _ := f.ReadAt(b[:], 0); n < len(b) || crc32c.Sum(b[:8]) != binary.LittleEndian.Uint32(b[8:]) {
 		return 0, errFormat
 	}
 	return binary.LittleEndian.Uint64(b[:]), nil
 }
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)

@@ -21,9 +21,9 @@ func (a *Agent) open(ctx context.Context, t target, key string, n configs.Nextho
 	login, hasLogin := a.passwords.find(key, n)
 	level := a.config.TLSLevel
 	s, err := a.connect(ctx, t, n, level)
-	if err != nil && err.Status == tlsFailed && err.RemoteReply == "" && level == "may" && !hasLogin {
+	if err != nil && err.Status == tlsFailed && err.RemoteReply == "" && level == configs.TLSMay && !hasLogin {
 		// The handshake has spoiled the connection, so it takes another one.
-		s, err = a.connect(ctx, t, n, "none")
+		s, err = a.connect(ctx, t, n, configs.TLSNone)
 	}
 	if err != nil {
 		return nil, err
@@ -50,7 +50,7 @@ func (a *Agent) bindTo(ip netip.Addr) netip.Addr {
 	return from
 }
 
-func (a *Agent) connect(ctx context.Context, t target, n configs.Nexthop, level string) (*session, *dsn.Error) {
+func (a *Agent) connect(ctx context.Context, t target, n configs.Nexthop, level configs.TLSLevel) (*session, *dsn.Error) {
 	d := net.Dialer{Timeout: a.config.ConnectTimeout}
 	if from := a.bindTo(t.addr.Addr()); from.IsValid() {
 		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0))
@@ -152,8 +152,8 @@ func (s *session) hello() *dsn.Error {
 }
 
 // secure starts TLS as the level wants it.
-func (s *session) secure(ctx context.Context, level string) *dsn.Error {
-	if level == "none" || level == "may" && !s.ext.startTLS {
+func (s *session) secure(ctx context.Context, level configs.TLSLevel) *dsn.Error {
+	if level == configs.TLSNone || level == configs.TLSMay && !s.ext.startTLS {
 		return nil
 	}
 	if !s.ext.startTLS {
@@ -164,7 +164,7 @@ func (s *session) secure(ctx context.Context, level string) *dsn.Error {
 		return err
 	}
 	if !r.ok() {
-		if level == "may" {
+		if level == configs.TLSMay {
 			return nil
 		}
 		return softened(r.failure(s.target.host, "STARTTLS"))
@@ -172,10 +172,10 @@ func (s *session) secure(ctx context.Context, level string) *dsn.Error {
 	return s.handshake(ctx, level)
 }
 
-func (s *session) handshake(ctx context.Context, level string) *dsn.Error {
+func (s *session) handshake(ctx context.Context, level configs.TLSLevel) *dsn.Error {
 	config := s.agent.tls.Clone()
 	config.ServerName = s.target.host
-	config.InsecureSkipVerify = level != "verify"
+	config.InsecureSkipVerify = level != configs.TLSVerify
 	conn := tls.Client(s.conn, config)
 	s.deadline(s.agent.config.StartTLSTimeout)
 	if err := conn.HandshakeContext(ctx); err != nil {

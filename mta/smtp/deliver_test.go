@@ -519,7 +519,7 @@ func TestTLS(t *testing.T) {
 	cert, roots := certificate(t, "mx.remote.test")
 	other, _ := certificate(t, "other.test")
 	for name, c := range map[string]struct {
-		level    string
+		level    configs.TLSLevel
 		offer    bool
 		starttls string
 		cert     tls.Certificate
@@ -527,18 +527,18 @@ func TestTLS(t *testing.T) {
 		inTLS    bool
 		sessions int
 	}{
-		"may":                     {"may", true, "", cert, dsn.OK, true, 1},
-		"may, any certificate":    {"may", true, "", other, dsn.OK, true, 1},
-		"may, not offered":        {"may", false, "", cert, dsn.OK, false, 1},
-		"may, refused":            {"may", true, "454 4.7.0 not now", cert, dsn.OK, false, 1},
-		"may, handshake fails":    {"may", true, "bad", cert, dsn.OK, false, 2},
-		"may, injected plaintext": {"may", true, "220 go\r\n250 injected", cert, dsn.OK, true, 1},
-		"none":                    {"none", true, "", cert, dsn.OK, false, 1},
-		"encrypt":                 {"encrypt", true, "", other, dsn.OK, true, 1},
-		"encrypt, not offered":    {"encrypt", false, "", cert, tlsNotOffered, false, 1},
-		"encrypt, fails":          {"encrypt", true, "bad", cert, tlsFailed, false, 1},
-		"verify":                  {"verify", true, "", cert, dsn.OK, true, 1},
-		"verify, somebody else's": {"verify", true, "", other, tlsFailed, false, 1},
+		"may":                     {configs.TLSMay, true, "", cert, dsn.OK, true, 1},
+		"may, any certificate":    {configs.TLSMay, true, "", other, dsn.OK, true, 1},
+		"may, not offered":        {configs.TLSMay, false, "", cert, dsn.OK, false, 1},
+		"may, refused":            {configs.TLSMay, true, "454 4.7.0 not now", cert, dsn.OK, false, 1},
+		"may, handshake fails":    {configs.TLSMay, true, "bad", cert, dsn.OK, false, 2},
+		"may, injected plaintext": {configs.TLSMay, true, "220 go\r\n250 injected", cert, dsn.OK, true, 1},
+		"none":                    {configs.TLSNone, true, "", cert, dsn.OK, false, 1},
+		"encrypt":                 {configs.TLSEncrypt, true, "", other, dsn.OK, true, 1},
+		"encrypt, not offered":    {configs.TLSEncrypt, false, "", cert, tlsNotOffered, false, 1},
+		"encrypt, fails":          {configs.TLSEncrypt, true, "bad", cert, tlsFailed, false, 1},
+		"verify":                  {configs.TLSVerify, true, "", cert, dsn.OK, true, 1},
+		"verify, somebody else's": {configs.TLSVerify, true, "", other, tlsFailed, false, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

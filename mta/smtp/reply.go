@@ -4,9 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"unicode/utf8"
 
 	"toastmaster/internal/dsn"
+	"toastmaster/internal/printable"
 )
 
 // reply is one reply of the peer.
@@ -114,12 +114,7 @@ func (p *parser) text(raw []byte, first bool) {
 
 // clean makes text printable: it goes to the log and into reports.
 func clean(raw []byte) string {
-	return strings.TrimSpace(strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r == utf8.RuneError || r >= 0x80 && r < 0xa0 {
-			return '?'
-		}
-		return r
-	}, string(raw)))
+	return strings.TrimSpace(printable.UTF8(string(raw)))
 }
 
 // failure is the error that the reply means for a recipient or a session.

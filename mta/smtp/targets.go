@@ -216,9 +216,9 @@ func (f *finding) add(mx *net.MX, ips []netip.Addr, port uint16) (ours bool) {
 
 func (a *Agent) network() string {
 	switch a.config.Protocols {
-	case "ipv4":
+	case configs.IPv4:
 		return "ip4"
-	case "ipv6":
+	case configs.IPv6:
 		return "ip6"
 	}
 	return "ip"

@@ -179,11 +179,11 @@ func TestEqualExchangersTakeTurns(t *testing.T) {
 
 func TestProtocols(t *testing.T) {
 	t.Parallel()
-	for protocols, want := range map[string]string{"ipv4": "192.0.2.1", "ipv6": "2001:db8::1"} {
+	for protocols, want := range map[configs.Network]string{configs.IPv4: "192.0.2.1", configs.IPv6: "2001:db8::1"} {
 		r := newRig(t, 2525, map[string]dnstest.Name{"a.test": a("192.0.2.1", "2001:db8::1")}, func(c *configs.SMTP, _ *Options) { c.Protocols = protocols })
 		got, failed := r.agent.targets(t.Context(), configs.Nexthop{Host: "a.test"})
 		if failed != nil || len(got) != 1 || got[0].addr.Addr().String() != want {
-			t.Errorf("%s: %v %v", protocols, got, failed)
+			t.Errorf("%d: %v %v", protocols, got, failed)
 		}
 	}
 }

@@ -90,9 +90,9 @@ const (
 func New(o Options) (*Daemon, error) {
 	d := &Daemon{o: o, exempt: configs.Prefixes(o.Params.EventExceptions)}
 	switch o.Params.BareNewline {
-	case "normalize":
+	case configs.NormalizeBareNewline:
 		d.bare = wire.Normalize
-	case "allow":
+	case configs.AllowBareNewline:
 		d.bare = wire.Allow
 	}
 	for k := range d.gates {

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/term"
 
 	"toastmaster/admin/client"
+	"toastmaster/internal/printable"
 )
 
 // adminFlags are the flags of every command that asks the admin API.
@@ -102,7 +103,7 @@ func (f *adminFlags) printOne(v any, rows [][2]string) error {
 	}
 	w := newTable(f.env.Stdout)
 	for _, r := range rows {
-		fmt.Fprintf(w, "%s\t%s\n", r[0], r[1])
+		writeRow(w, r[0], r[1])
 	}
 	return w.Flush()
 }
@@ -136,6 +137,15 @@ func printJSON(w io.Writer, v any) error {
 
 func newTable(w io.Writer) *tabwriter.Writer { return tabwriter.NewWriter(w, 0, 8, 2, ' ', 0) }
 
+// writeRow writes a row of a table. What stands in it came from anywhere: no cell
+// moves the cursor, the columns or the lines of who reads it.
+func writeRow(w io.Writer, cells ...string) {
+	for i, c := range cells {
+		cells[i] = printable.UTF8(c)
+	}
+	fmt.Fprintln(w, strings.Join(cells, "\t"))
+}
+
 // listing prints the entries of a listing one by one, so that a long one costs
 // no memory: as a JSON array, or as an aligned table with a head.
 type listing struct {
@@ -161,7 +171,7 @@ const tableBlock = 1000
 func (l *listing) add(v any, columns ...string) error {
 	l.count++
 	if !l.json {
-		fmt.Fprintln(l.table, strings.Join(columns, "\t"))
+		writeRow(l.table, columns...)
 		if l.count%tableBlock == 0 {
 			return l.table.Flush()
 		}

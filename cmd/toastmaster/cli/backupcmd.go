@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -99,7 +100,7 @@ func newBackupList(env *Environment) *cobra.Command {
 			w := newTable(env.Stdout)
 			fmt.Fprintln(w, "BACKUP\tHOST\tFILES\tSIZE\t")
 			for _, l := range all {
-				fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\n", l.Path, orDash(l.Hostname), l.Files, configs.FormatSize(l.Bytes), l.Error)
+				writeRow(w, l.Path, orDash(l.Hostname), strconv.FormatInt(l.Files, 10), configs.FormatSize(l.Bytes), l.Error)
 			}
 			return w.Flush()
 		},

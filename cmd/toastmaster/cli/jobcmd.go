@@ -11,6 +11,7 @@ import (
 
 	"toastmaster/admin/client"
 	"toastmaster/admin/model"
+	"toastmaster/internal/printable"
 )
 
 func newJobCommand(env *Environment) *cobra.Command {
@@ -158,7 +159,7 @@ func jobShow(f *adminFlags) *cobra.Command {
 			rows = append(rows, [2]string{"error", j.Error})
 		}
 		for _, text := range j.Errors {
-			rows = append(rows, [2]string{"failed", oneLine(text)})
+			rows = append(rows, [2]string{"failed", printable.UTF8(text)})
 		}
 		return f.printOne(j, rows)
 	})

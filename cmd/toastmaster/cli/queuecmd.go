@@ -13,6 +13,7 @@ import (
 	"toastmaster/admin/client"
 	"toastmaster/admin/model"
 	"toastmaster/configs"
+	"toastmaster/internal/printable"
 )
 
 func newQueueCommand(env *Environment) *cobra.Command {
@@ -125,14 +126,14 @@ func printQueued(w io.Writer, m model.QueuedMessage) error {
 	fmt.Fprintf(w, queueRow, m.ID+mark, strconv.FormatInt(m.Size, 10), m.Arrived.Local().Format("Mon Jan _2 15:04:05"), sender)
 	const indent = 47
 	if m.Place == "corrupt" || m.Reason != "" {
-		printReason(w, strings.TrimSuffix(m.Place+": "+oneLine(m.Reason), ": "))
+		printReason(w, strings.TrimSuffix(m.Place+": "+printable.UTF8(m.Reason), ": "))
 	}
 	for _, file := range m.Files {
-		fmt.Fprintf(w, "%*s%s\n", indent, "", oneLine(file))
+		fmt.Fprintf(w, "%*s%s\n", indent, "", printable.UTF8(file))
 	}
 	for _, r := range m.Recipients {
 		if r.Reason != "" {
-			printReason(w, oneLine(r.Reason))
+			printReason(w, printable.UTF8(r.Reason))
 		}
 		fmt.Fprintf(w, "%*s%s\n", indent, "", r.Address)
 	}
@@ -143,16 +144,6 @@ func printQueued(w io.Writer, m model.QueuedMessage) error {
 // printReason puts a reason at the right margin, as Postfix does.
 func printReason(w io.Writer, reason string) {
 	fmt.Fprintf(w, "%*s(%s)\n", max(76-len(reason), 0), "", reason)
-}
-
-// oneLine keeps text of other hosts from moving the cursor or the lines.
-func oneLine(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, s)
 }
 
 func queueShow(f *adminFlags) *cobra.Command {
@@ -179,7 +170,7 @@ func queueShow(f *adminFlags) *cobra.Command {
 				for _, r := range m.Recipients {
 					rows = append(rows, [2]string{"recipient", r.Address})
 					if r.Reason != "" {
-						rows = append(rows, [2]string{"", oneLine(r.Reason)})
+						rows = append(rows, [2]string{"", printable.UTF8(r.Reason)})
 					}
 				}
 				return f.printOne(m, rows)
