@@ -1,6 +1,9 @@
 package imapd
 
-import "toastmaster/internal/wire"
+import (
+	"toastmaster/internal/sasl"
+	"toastmaster/internal/wire"
+)
 
 // runAuthenticate is AUTHENTICATE (RFC 3501 section 6.2.2) with the initial
 // response of SASL-IR (RFC 4959).
@@ -22,7 +25,7 @@ func runAuthenticate(s *session, a *args) (reply, error) {
 		line, err := s.c.ReadLine()
 		a.line, a.i = nil, 0
 		if err == wire.ErrTooLong {
-			return nil, bad("Line is too long")
+			return nil, sasl.ErrTooLong
 		}
 		return line, err
 	}))

@@ -37,6 +37,7 @@ type host struct {
 	root    string // of the store
 	tls     *tls.Config
 	handler *Server
+	fs      vfs.FS
 	// outside: loopback does not count as secure.
 	outside bool
 	// started sees the handler before its first connection.
@@ -47,7 +48,7 @@ type host struct {
 func newHost(t testing.TB, change func(h *host)) *host {
 	t.Helper()
 	dir := t.TempDir()
-	h := &host{t: t, config: configs.Default(), tls: storetest.Certificates(t, dir, "imap.test")}
+	h := &host{t: t, config: configs.Default(), fs: vfs.OS{}, tls: storetest.Certificates(t, dir, "imap.test")}
 	h.config.IMAPD.DrainTimeout = time.Minute
 	h.config.IMAPD.MaxUserIP = 0
 	if change != nil {
@@ -55,7 +56,7 @@ func newHost(t testing.TB, change func(h *host)) *host {
 	}
 	h.root = filepath.Join(dir, "mail")
 	store, err := mailstore.Open(t.Context(), mailstore.Options{
-		Root: h.root, FS: vfs.OS{}, Clock: clock.System{}, Log: msglog.Discard(), Hostname: "imap.test", Store: h.config.Store,
+		Root: h.root, FS: h.fs, Clock: clock.System{}, Log: msglog.Discard(), Hostname: "imap.test", Store: h.config.Store,
 	})
 	if err != nil {
 		t.Fatal(err)

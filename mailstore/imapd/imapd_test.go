@@ -2,17 +2,14 @@ package imapd
 
 import (
 	"bytes"
-	"crypto/tls"
 	"fmt"
 	"net"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/emersion/go-imap/v2"
 
-	"toastmaster/internal/testkit/transcript"
 	"toastmaster/internal/wire"
 )
 
@@ -25,33 +22,6 @@ const (
 		"Content-Type: message/rfc822\n\nSubject: inner\n\ninside\n--b--\n"
 	eightBit = "Subject: no end of line\nX-Nul: a\x00b\n\nbody \x00\xff without end"
 )
-
-// TestDialogues runs testdata/dialogues. Each has a server of its own, on
-// which alice has three messages. A name that ends in "_outside" gets a server
-// for which loopback is not secure, one in "_limited" gets one with low limits.
-func TestDialogues(t *testing.T) {
-	t.Parallel()
-	transcript.RunDir(t, filepath.Join("testdata", "dialogues"), transcript.Options{
-		TLS: &tls.Config{InsecureSkipVerify: true},
-		Dial: func(t *testing.T, name string) net.Conn {
-			h := newHost(t, func(h *host) {
-				h.outside = strings.HasSuffix(name, "_outside")
-				h.config.IMAPD.MaxMessage = 2000
-				h.config.IMAPD.MaxLiteral = 1000
-				h.config.IMAPD.MaxDiscard = 100000
-				h.config.IMAPD.MaxBadCommands = 10
-				if strings.HasSuffix(name, "_limited") {
-					h.config.Store.MaxFolders, h.config.Store.MaxFolderDepth, h.config.Store.MaxSubscriptions = 7, 2, 5
-				}
-				if name == "refusals" {
-					h.config.Store.MaxKeywords = 26
-				}
-			})
-			h.deliver("alice", plain, mixed, eightBit)
-			return h.Dial(0)
-		},
-	})
-}
 
 func onWire(s string) string { return strings.ReplaceAll(s, "\n", "\r\n") }
 

@@ -59,7 +59,7 @@ func (b *mailbox) resolve(set imap.SeqSet, uid bool) (ranges []seqRange, ok bool
 func (b *mailbox) resolveRange(r imap.SeqRange, last uint32, uid bool) (out seqRange, ok bool) {
 	if !uid {
 		if last == 0 {
-			return seqRange{}, r.Stop == 0 // "*" of nothing is nothing
+			return seqRange{}, false // "*" too (RFC 3501 section 9, seq-number)
 		}
 		if r.Start == 0 {
 			r.Start = last

@@ -39,8 +39,8 @@ func searchKeys() map[string]keyReader {
 		"SENTSINCE":  days(search.Sent, func(d int64) (int64, int64) { return d, forever }),
 		"LARGER":     numbers(search.HasSize, func(n int64) (int64, int64) { return n + 1, forever }),
 		"SMALLER":    numbers(search.HasSize, func(n int64) (int64, int64) { return 0, n - 1 }),
-		"OLDER":      numbers(search.IsOld, func(n int64) (int64, int64) { return n, forever }),
-		"YOUNGER":    numbers(search.IsOld, func(n int64) (int64, int64) { return -forever, n }),
+		"OLDER":      seconds(func(n int64) (int64, int64) { return n, forever }),
+		"YOUNGER":    seconds(func(n int64) (int64, int64) { return -forever, n }),
 		"FROM":       field(search.From),
 		"TO":         field(search.To),
 		"CC":         field(search.Cc),
@@ -79,6 +79,20 @@ func numbers(kind search.Kind, bounds func(int64) (int64, int64)) keyReader {
 		p.space()
 		k := &search.Key{Kind: kind}
 		k.Low, k.High = bounds(p.number())
+		return k
+	}
+}
+
+// seconds reads an interval of RFC 5032, which is not 0.
+func seconds(bounds func(int64) (int64, int64)) keyReader {
+	return func(p *searchParser) *search.Key {
+		p.space()
+		n := p.number()
+		if n == 0 {
+			p.fail(bad("Empty interval"))
+		}
+		k := &search.Key{Kind: search.IsOld}
+		k.Low, k.High = bounds(n)
 		return k
 	}
 }

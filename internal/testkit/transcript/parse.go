@@ -21,6 +21,8 @@ type step struct {
 	kind kind
 	text string // client: the octets to send; server: the pattern
 	line int
+	// conn is which connection it is about, 0 is the one without a number.
+	conn int
 }
 
 // String shows the step in an error.
@@ -46,23 +48,32 @@ func parse(text string, vars map[string]string) ([]step, error) {
 
 func parseLine(line string) (s step, ok bool, err error) {
 	mark, rest, _ := strings.Cut(line, " ")
+	if len(mark) == 3 && '2' <= mark[1] && mark[1] <= '9' {
+		s.conn = int(mark[1] - '0')
+		mark = mark[:1] + mark[2:]
+	}
 	switch {
 	case strings.TrimSpace(line) == "" || strings.HasPrefix(line, "#"):
 		return s, false, nil
 	case line == "TLS":
-		return step{kind: startTLS}, true, nil
+		s.kind = startTLS
+		return s, true, nil
 	case mark == "S:" && rest == "...":
-		return step{kind: anyLines}, true, nil
+		s.kind = anyLines
+		return s, true, nil
 	case mark == "S:" && rest == "<end>":
-		return step{kind: serverEnd}, true, nil
+		s.kind = serverEnd
+		return s, true, nil
 	case mark == "S:":
-		return step{kind: server, text: rest}, true, nil
+		s.kind, s.text = server, rest
+		return s, true, nil
 	case mark == "C:":
 		rest, err = unescape(rest)
-		return step{kind: client, text: rest + "\r\n"}, true, err
+		s.text = rest + "\r\n"
+		return s, true, err
 	case mark == "C>":
-		rest, err = unescape(rest)
-		return step{kind: client, text: rest}, true, err
+		s.text, err = unescape(rest)
+		return s, true, err
 	}
 	return s, false, fmt.Errorf("not a dialogue line: %q", line)
 }

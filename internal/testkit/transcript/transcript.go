@@ -55,24 +55,61 @@ func Run(t *testing.T, name, text string, o Options) {
 	if o.Timeout == 0 {
 		o.Timeout = time.Minute
 	}
-	conn := o.Dial(t, name)
-	p := &player{o: o, conn: conn, in: bufio.NewReader(conn)}
-	defer func() { _ = p.conn.Close() }()
+	d := &dialogue{t: t, name: name, o: o, players: map[int]*player{}}
+	defer d.close()
 	for _, s := range steps {
-		if err := p.play(s); err != nil {
-			t.Fatalf("%s:%d: %s\n%v\ndialogue so far:\n%s", name, s.line, s, err, p.log.String())
+		if err := d.player(s.conn).play(s); err != nil {
+			t.Fatalf("%s:%d: %s\n%v\ndialogue so far:\n%s", name, s.line, s, err, d.log.String())
 		}
 	}
 }
 
-// player is a dialogue in progress.
+// dialogue is a dialogue in progress, with its connections.
+type dialogue struct {
+	t       *testing.T
+	name    string
+	o       Options
+	players map[int]*player
+	present *player
+	log     strings.Builder
+}
+
+// player is who plays the lines of a connection, which is opened by its first one.
+// What another has to say is sent before.
+func (d *dialogue) player(n int) *player {
+	p := d.players[n]
+	if p == nil {
+		conn := d.o.Dial(d.t, d.name)
+		p = &player{o: d.o, conn: conn, in: bufio.NewReader(conn), log: &d.log}
+		if n > 0 {
+			p.number = fmt.Sprint(n)
+		}
+		d.players[n] = p
+	}
+	if d.present != nil && d.present != p {
+		if err := d.present.send(); err != nil {
+			d.t.Fatal(err)
+		}
+	}
+	d.present = p
+	return p
+}
+
+func (d *dialogue) close() {
+	for _, p := range d.players {
+		_ = p.conn.Close()
+	}
+}
+
+// player is one connection of a dialogue.
 type player struct {
+	number string // of the connection, "" for the first
 	o      Options
 	conn   net.Conn
 	in     *bufio.Reader
 	unsent []byte
 	skip   bool // the last step was "S: ..."
-	log    strings.Builder
+	log    *strings.Builder
 }
 
 func (p *player) play(s step) error {
@@ -102,7 +139,7 @@ func (p *player) send() error {
 	if len(p.unsent) == 0 {
 		return nil
 	}
-	fmt.Fprintf(&p.log, "C: %.200q\n", p.unsent)
+	fmt.Fprintf(p.log, "C%s: %.200q\n", p.number, p.unsent)
 	if err := p.conn.SetDeadline(time.Now().Add(p.o.Timeout)); err != nil {
 		return err
 	}
@@ -110,7 +147,7 @@ func (p *player) send() error {
 	// it says matters, not whether we could finish.
 	_, err := p.conn.Write(p.unsent)
 	if err != nil {
-		fmt.Fprintf(&p.log, "(write: %v)\n", err)
+		fmt.Fprintf(p.log, "(write: %v)\n", err)
 	}
 	p.unsent = p.unsent[:0]
 	return nil
@@ -131,7 +168,7 @@ func (p *player) expect(s step) error {
 		if err != nil {
 			return fmt.Errorf("waiting for the server: %w", err)
 		}
-		fmt.Fprintf(&p.log, "S: %q\n", line)
+		fmt.Fprintf(p.log, "S%s: %q\n", p.number, line)
 		line, ok := strings.CutSuffix(line, "\r\n")
 		if !ok {
 			return fmt.Errorf("a line without CR LF")

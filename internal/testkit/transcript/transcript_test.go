@@ -70,5 +70,6 @@ func TestPlay(t *testing.T) {
 		}
 		return a
 	}
+	Run(t, "two", "C: a\nC2: b\nS: hello\nS2: hello\nS: one\nS2: ...\nS2: b\nC2: bye\nS: two\nS: a\nS2: <end>\n", Options{Dial: dial})
 	Run(t, "echo", "S: hello\nC: ${x}\nS: ...\nS: me\nC: bye\nS: <end>\n", Options{Dial: dial, Vars: map[string]string{"x": "me"}})
 }
