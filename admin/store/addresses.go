@@ -9,32 +9,44 @@ import (
 	"toastmaster/internal/db"
 )
 
-// claim makes the row of an address in a hosted domain that has room for one
-// more of the kind. The address must be free; only an alias and a mailbox may
-// share one; beside says that the other is there.
-func (t *tx) claim(ctx context.Context, address, kind string) (id int64, d domainRow, beside bool, err error) {
+// place is where a new address goes: in a hosted domain that has room for it.
+type place struct {
+	// address is as it is written down, local its local part.
+	address, local string
+	kind           string
+	domain         domainRow
+	// beside says that the address is something else already: an alias and a mailbox
+	// may share one.
+	beside bool
+}
+
+// find looks for the place of a new address of the kind, and writes nothing.
+func (t *tx) find(ctx context.Context, address, kind string) (p place, err error) {
 	a, err := model.ParseAddress(address, true)
 	if err != nil {
-		return 0, d, false, fieldError("address", err.Error())
+		return p, fieldError("address", err.Error())
 	}
-	d, err = t.hostedDomain(ctx, a)
-	if err != nil {
-		return 0, d, false, err
+	p.address, p.local, p.kind = address, a.Local, kind
+	if p.domain, err = t.hostedDomain(ctx, a); err != nil {
+		return p, err
 	}
 	is, err := t.kindsOf(ctx, address)
 	if err != nil {
-		return 0, d, false, err
+		return p, err
 	}
 	for _, other := range is {
 		if other == kind || other == "relocated" || kind == "relocated" {
-			return 0, d, false, model.Fail(model.Exists, "the address is taken: it is "+aKind(other))
+			return p, model.Fail(model.Exists, "the address is taken: it is "+aKind(other))
 		}
 	}
-	if err := t.room(ctx, d, kind); err != nil {
-		return 0, d, false, err
-	}
-	id, err = t.InsertID(ctx, insertAddress, address, d.id, a.Local, kind, t.now)
-	return id, d, len(is) > 0, err
+	p.beside = len(is) > 0
+	return p, t.room(ctx, p.domain, kind)
+}
+
+// take makes the row of an address.
+func (t *tx) take(ctx context.Context, p place) (id int64, err error) {
+	t.batch.took(p)
+	return t.InsertID(ctx, insertAddress, p.address, p.domain.id, p.local, p.kind, t.now)
 }
 
 // aKind is what an address is, in a sentence.
@@ -61,6 +73,9 @@ func (t *tx) hostedDomain(ctx context.Context, a addr.Address) (domainRow, error
 
 // kindsOf is what an address is; nothing when it is free.
 func (t *tx) kindsOf(ctx context.Context, address string) ([]string, error) {
+	if t.batch != nil && t.batch.kinds != nil {
+		return t.batch.kinds[address], nil
+	}
 	rows, err := t.Query(ctx, selectKinds, address)
 	return collect(rows, err, func(r *db.Rows) (kind string, err error) {
 		err = r.Scan(&kind)
@@ -74,15 +89,12 @@ func (t *tx) room(ctx context.Context, d domainRow, kind string) error {
 	if limit == 0 {
 		return nil
 	}
-	key := countKey{d.id, kind}
-	n, known := t.counts[key]
+	n, known := t.batch.count(d.id, kind)
 	if !known {
 		if err := t.QueryRow(ctx, countOfKind, d.id, kind).Scan(&n); err != nil {
 			return err
 		}
-	}
-	if t.counts != nil {
-		t.counts[key] = n + 1 // who asks takes the room, or forgets all counts
+		t.batch.counted(d.id, kind, n)
 	}
 	if n >= limit {
 		return model.Fail(model.OverLimit, fmt.Sprintf("the domain may have %d of them", limit))

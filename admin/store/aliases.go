@@ -51,36 +51,51 @@ func (s *Store) AddAlias(ctx context.Context, actor string, in model.NewAlias) (
 		return model.Alias{}, err
 	}
 	var out model.Alias
-	err := s.write(ctx, actor, func(t *tx) (err error) {
-		if out, err = t.addAlias(ctx, in); err == nil {
-			out.Warnings, err = t.deadTargets(ctx, in.Targets)
+	err := s.write(ctx, actor, func(t *tx) error {
+		a, write, err := t.newAlias(ctx, in)
+		if err != nil {
+			return err
 		}
+		if err := write(); err != nil {
+			return err
+		}
+		out = a
+		out.Warnings, err = t.deadTargets(ctx, in.Targets)
 		return err
 	})
 	return out, err
 }
 
-func (t *tx) addAlias(ctx context.Context, in model.NewAlias) (model.Alias, error) {
-	id, _, beside, err := t.claim(ctx, in.Address, "alias")
+// newAlias checks a new alias; write makes it.
+func (t *tx) newAlias(ctx context.Context, in model.NewAlias) (out model.Alias, write func() error, err error) {
+	p, err := t.find(ctx, in.Address, "alias")
 	if err != nil {
-		return model.Alias{}, err
+		return out, nil, err
 	}
-	if _, err := t.Exec(ctx, insertAlias, id); err != nil {
-		return model.Alias{}, err
-	}
-	if err := t.insertTargets(ctx, id, in.Targets); err != nil {
-		return model.Alias{}, err
-	}
-	leaves, err := t.leavesHere(ctx, in.Targets)
-	if err == nil && !leaves {
-		err = t.checkExpansion(ctx, in.Address, beside)
-	}
-	if err != nil {
-		return model.Alias{}, err
+	if err := t.checkExpansion(ctx, in.Address, in.Targets, p.beside); err != nil {
+		return out, nil, err
 	}
 	now := milliseconds(t.now)
-	out := model.Alias{Address: in.Address, Targets: in.Targets, Mailbox: beside, Created: now, Updated: now}
-	return out, t.audit(ctx, "add", "alias", in.Address, nil, out)
+	out = model.Alias{Address: in.Address, Targets: in.Targets, Mailbox: p.beside, Created: now, Updated: now}
+	return out, func() error {
+		if t.batch != nil {
+			t.batch.alias(p, in.Targets)
+		} else if err := t.insertAlias(ctx, p, in.Targets); err != nil {
+			return err
+		}
+		return t.audit(ctx, "add", "alias", in.Address, nil, out)
+	}, nil
+}
+
+func (t *tx) insertAlias(ctx context.Context, p place, targets []string) error {
+	id, err := t.take(ctx, p)
+	if err != nil {
+		return err
+	}
+	if _, err := t.Exec(ctx, insertAlias, id); err != nil {
+		return err
+	}
+	return t.insertTargets(ctx, id, targets)
 }
 
 func (t *tx) insertTargets(ctx context.Context, id int64, targets []string) error {
@@ -119,13 +134,13 @@ func (s *Store) SetAlias(ctx context.Context, actor, address string, in model.Al
 		if err != nil {
 			return err
 		}
+		if err := t.checkExpansion(ctx, address, in.Targets, a.Mailbox); err != nil {
+			return err
+		}
 		if _, err := t.Exec(ctx, deleteTargets, a.id); err != nil {
 			return err
 		}
 		if err := t.insertTargets(ctx, a.id, in.Targets); err != nil {
-			return err
-		}
-		if err := t.checkExpansion(ctx, address, a.Mailbox); err != nil {
 			return err
 		}
 		if err := t.touch(ctx, a.id); err != nil {

@@ -20,6 +20,10 @@ func (t *tx) audit(ctx context.Context, action, object, name string, before, aft
 	if err != nil {
 		return err
 	}
+	if t.batch != nil {
+		t.batch.lines.audit = append(t.batch.lines.audit, []any{action, object, name, b, a})
+		return nil
+	}
 	_, err = t.Exec(ctx, insertAudit, t.now, t.actor, action, object, name, b, a)
 	return err
 }

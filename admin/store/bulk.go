@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"toastmaster/admin/model"
-	"toastmaster/internal/db"
 )
 
 // AddAliases makes many aliases in one transaction. There is one result for each
@@ -21,7 +20,10 @@ func (s *Store) AddAliases(ctx context.Context, actor string, in []model.NewAlia
 			a.Targets = slices.Clone(a.Targets)
 			return a.Normalize()
 		},
-		add: func(t *tx, a *model.NewAlias) error { _, err := t.addAlias(ctx, *a); return err },
+		check: func(t *tx, a *model.NewAlias) (func() error, error) {
+			_, write, err := t.newAlias(ctx, *a)
+			return write, err
+		},
 	})
 }
 
@@ -30,7 +32,10 @@ func (s *Store) AddRelocations(ctx context.Context, actor string, in []model.New
 	return addMany(ctx, s, actor, in, dry, many[model.NewRelocated]{
 		kind: "relocated", name: func(r *model.NewRelocated) string { return r.Address },
 		normalize: (*model.NewRelocated).Normalize,
-		add:       func(t *tx, r *model.NewRelocated) error { _, err := t.addRelocated(ctx, *r); return err },
+		check: func(t *tx, r *model.NewRelocated) (func() error, error) {
+			_, write, err := t.newRelocated(ctx, *r)
+			return write, err
+		},
 	})
 }
 
@@ -38,7 +43,10 @@ func (s *Store) AddRelocations(ctx context.Context, actor string, in []model.New
 func (s *Store) AddDomains(ctx context.Context, actor string, in []model.NewDomain, dry bool) ([]model.BulkResult, error) {
 	return addMany(ctx, s, actor, in, dry, many[model.NewDomain]{
 		name: func(d *model.NewDomain) string { return d.Name }, normalize: (*model.NewDomain).Normalize,
-		add: func(t *tx, d *model.NewDomain) error { _, err := t.addDomain(ctx, *d); return err },
+		check: func(t *tx, d *model.NewDomain) (func() error, error) {
+			_, write, err := t.newDomain(ctx, *d)
+			return write, err
+		},
 	})
 }
 
@@ -48,7 +56,9 @@ type many[T any] struct {
 	kind      string
 	name      func(*T) string
 	normalize func(*T) error
-	add       func(*tx, *T) error
+	// check says what is wrong with one, or else how it is written. It writes
+	// nothing itself, so that of what is refused there is nothing to take back.
+	check func(*tx, *T) (write func() error, err error)
 }
 
 // errDry takes back a transaction that was only tried.
@@ -56,21 +66,37 @@ var errDry = errors.New("dry run")
 
 func addMany[T any](ctx context.Context, s *Store, actor string, in []T, dry bool, m many[T]) ([]model.BulkResult, error) {
 	out := make([]model.BulkResult, len(in))
+	good := make([]bool, len(in))
+	var addresses []string
+	for i := range in {
+		err := m.normalize(&in[i])
+		out[i] = model.BulkResult{Address: m.name(&in[i]), Result: model.BulkFailed}
+		switch good[i] = err == nil; {
+		case !good[i]:
+			out[i].Error = err.Error()
+		case m.kind != "":
+			addresses = append(addresses, out[i].Address)
+		}
+	}
 	err := s.write(ctx, actor, func(t *tx) error {
-		t.many()
+		if err := t.many(ctx, addresses); err != nil {
+			return err
+		}
 		for i := range in {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			var err error
-			if out[i], err = addOne(ctx, t, &in[i], m); err != nil {
+			if !good[i] {
+				continue
+			}
+			if err := addOne(ctx, t, &in[i], &out[i], m); err != nil {
 				return err
 			}
 		}
 		if dry {
 			return errDry
 		}
-		return nil
+		return t.flush(ctx)
 	})
 	if dry && errors.Is(err, errDry) {
 		err = nil
@@ -83,30 +109,11 @@ func addMany[T any](ctx context.Context, s *Store, actor string, in []T, dry boo
 
 // addOne adds one thing, or nothing of it. The error is one of the database, which
 // ends the whole; a refusal is in the result.
-func addOne[T any](ctx context.Context, t *tx, in *T, m many[T]) (model.BulkResult, error) {
-	r := model.BulkResult{Address: m.name(in), Result: model.BulkFailed}
-	if err := m.normalize(in); err != nil {
-		r.Error = err.Error()
-		return r, nil
-	}
-	r.Address = m.name(in)
-	if _, err := t.Exec(ctx, savepoint); err != nil {
-		return r, err
-	}
-	err := m.add(t, in)
+func addOne[T any](ctx context.Context, t *tx, in *T, r *model.BulkResult, m many[T]) error {
+	write, err := m.check(t, in)
 	if err == nil {
 		r.Result = model.BulkAdded
-		_, err = t.Exec(ctx, release)
-		return r, err
-	}
-	clear(t.counts)
-	if m.kind == "" {
-		clear(t.domains) // it may be one of these that goes again
-	}
-	for _, q := range []db.Query{rollbackToSavepoint, release} {
-		if _, err := t.Exec(ctx, q); err != nil {
-			return r, err
-		}
+		return write()
 	}
 	switch model.KindOf(err) {
 	case model.Exists:
@@ -114,18 +121,18 @@ func addOne[T any](ctx context.Context, t *tx, in *T, m many[T]) (model.BulkResu
 		if !same {
 			kinds, lookErr := t.kindsOf(ctx, r.Address)
 			if lookErr != nil {
-				return r, lookErr
+				return lookErr
 			}
 			same = slices.Contains(kinds, m.kind)
 		}
 		if same {
 			r.Result = model.BulkExists
-			return r, nil
+			return nil
 		}
 	case model.Invalid, model.OverLimit, model.NotFound, model.InUse:
 	default:
-		return r, err
+		return err
 	}
 	r.Error = err.Error()
-	return r, nil
+	return nil
 }

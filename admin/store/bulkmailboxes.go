@@ -38,12 +38,12 @@ func (s *Store) AddMailboxes(ctx context.Context, actor string, in []model.NewMa
 	return addMany(ctx, s, actor, rows, dry, many[bulkRow]{
 		kind: "mailbox", name: func(r *bulkRow) string { return r.in.Address },
 		normalize: func(r *bulkRow) error { return r.err },
-		add: func(t *tx, r *bulkRow) error {
+		check: func(t *tx, r *bulkRow) (func() error, error) {
 			if r.exists {
-				return model.Fail(model.Exists, "the address is taken: mailbox")
+				return nil, model.Fail(model.Exists, "the address is taken: mailbox")
 			}
-			_, err := t.addMailbox(ctx, *r.in, r.hash)
-			return err
+			_, write, err := t.newMailbox(ctx, *r.in, r.hash)
+			return write, err
 		},
 	})
 }

@@ -15,6 +15,9 @@
 // addresses by directory.Directory, as the mail services do, on a back end that sees
 // the transaction.
 //
+// Of many changes at once each is checked before anything is written, and the rows of
+// a table are written together at the end (batch.go).
+//
 // Listings are paged by key (address, name, number): a page costs the same at
 // the end as at the start, and entries that come or go meanwhile neither hide
 // nor repeat others.

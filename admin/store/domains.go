@@ -35,45 +35,48 @@ func (s *Store) AddDomain(ctx context.Context, actor string, in model.NewDomain)
 		return model.Domain{}, err
 	}
 	var out model.Domain
-	err := s.write(ctx, actor, func(t *tx) (err error) {
-		out, err = t.addDomain(ctx, in)
-		return err
+	err := s.write(ctx, actor, func(t *tx) error {
+		d, write, err := t.newDomain(ctx, in)
+		if err != nil {
+			return err
+		}
+		out = d
+		return write()
 	})
 	return out, err
 }
 
-func (t *tx) addDomain(ctx context.Context, in model.NewDomain) (model.Domain, error) {
+// newDomain checks a new domain; write makes it.
+func (t *tx) newDomain(ctx context.Context, in model.NewDomain) (out model.Domain, write func() error, err error) {
 	if _, err := t.domain(ctx, in.Name); err == nil {
-		return model.Domain{}, model.Fail(model.Exists, "the domain exists")
+		return out, nil, model.Fail(model.Exists, "the domain exists")
 	} else if model.KindOf(err) != model.NotFound {
-		return model.Domain{}, err
+		return out, nil, err
 	}
 	d := domainRow{Domain: model.Domain{Name: in.Name, AliasOf: in.AliasOf, Enabled: true, Created: milliseconds(t.now)}}
 	d.change(in.DomainChange, t.now)
-	if err := t.insertDomain(ctx, d.Domain); err != nil {
-		return model.Domain{}, err
-	}
-	return d.Domain, t.audit(ctx, "add", "domain", in.Name, nil, d.Domain)
-}
-
-func (t *tx) insertDomain(ctx context.Context, d model.Domain) error {
 	kind, target, targetKind := "hosted", sql.NullInt64{}, sql.NullString{}
 	if d.AliasOf != "" {
 		to, err := t.domain(ctx, d.AliasOf)
 		switch {
 		case model.KindOf(err) == model.NotFound:
-			return fieldError("alias_of", noDomain)
+			return out, nil, fieldError("alias_of", noDomain)
 		case err != nil:
-			return err
+			return out, nil, err
 		case to.AliasOf != "":
-			return fieldError("alias_of", "stands for another domain itself")
+			return out, nil, fieldError("alias_of", "stands for another domain itself")
 		}
 		kind, target, targetKind = "alias", sql.NullInt64{Int64: to.id, Valid: true}, sql.NullString{String: "hosted", Valid: true}
 	}
-	clear(t.domains)
-	_, err := t.Exec(ctx, insertDomain, d.Name, kind, target, targetKind, d.Enabled, d.MaxMailboxes, d.MaxAliases,
-		d.DefaultQuotaBytes, d.DefaultQuotaMessages, t.now, t.now)
-	return err
+	return d.Domain, func() error {
+		t.batch.forgetDomain(d.Name)
+		_, err := t.Exec(ctx, insertDomain, d.Name, kind, target, targetKind, d.Enabled, d.MaxMailboxes, d.MaxAliases,
+			d.DefaultQuotaBytes, d.DefaultQuotaMessages, t.now, t.now)
+		if err != nil {
+			return err
+		}
+		return t.audit(ctx, "add", "domain", in.Name, nil, d.Domain)
+	}, nil
 }
 
 func fieldError(field, message string) error {
@@ -98,27 +101,14 @@ func set[T any](field *T, value *T) {
 
 // domain reads one inside the transaction.
 func (t *tx) domain(ctx context.Context, name string) (domainRow, error) {
-	if known, ok := t.domains[name]; ok {
-		return known.domainRow, known.err
+	if d, err, ok := t.batch.domain(name); ok {
+		return d, err
 	}
 	d, err := scanDomain(t.QueryRow(ctx, selectDomain, name))
 	err = missing(err, noDomain)
-	if t.domains != nil && (err == nil || model.KindOf(err) == model.NotFound) && len(t.domains) < maxKnownDomains {
-		t.domains[name] = knownDomain{d, err}
-	}
+	t.batch.knowDomain(name, d, err)
 	return d, err
 }
-
-// knownDomain is a domain, or that there is none, as a transaction of many changes
-// has seen it.
-type knownDomain struct {
-	domainRow
-	err error
-}
-
-// maxKnownDomains bounds what such a transaction remembers. It is no parameter:
-// beyond it the database is asked, as it would be without.
-const maxKnownDomains = 10000
 
 // SetDomain changes a domain.
 func (s *Store) SetDomain(ctx context.Context, actor, name string, in model.DomainChange) (model.Domain, error) {

@@ -18,10 +18,11 @@ type entries struct {
 	domain func(ctx context.Context, name string) (domainRow, error)
 }
 
+// entries is what stands in the transaction.
+func (t *tx) entries() entries { return entries{query: t.Query, domain: t.domain} }
+
 // directory is what the mail services will see when t is committed.
-func (t *tx) directory() *directory.Directory {
-	return directory.New(entries{query: t.Query, domain: t.domain}, t.delimiters)
-}
+func (t *tx) directory() *directory.Directory { return directory.New(t.entries(), t.delimiters) }
 
 // Directory is what the mail services see, by way of the tables and without a
 // cache.
@@ -79,13 +80,29 @@ func (e entries) address(ctx context.Context, key directory.Key) (directory.Entr
 		if !l.target.Valid {
 			continue
 		}
-		target, err := addr.Parse(l.target.V)
-		if err != nil {
-			return out, &directory.Error{Outcome: directory.Misconfigured, Table: "aliases", Key: key.String(), Cause: err}
+		if out.Targets, err = appendTarget(out.Targets, key.String(), l.target.V); err != nil {
+			return out, err
 		}
-		out.Targets = append(out.Targets, target)
 	}
 	return out, err
+}
+
+// aliasTo is the entry of an alias.
+func aliasTo(address string, targets []string) (out directory.Entry, err error) {
+	for _, target := range targets {
+		if out.Targets, err = appendTarget(out.Targets, address, target); err != nil {
+			return out, err
+		}
+	}
+	return out, nil
+}
+
+func appendTarget(to []addr.Address, alias, text string) ([]addr.Address, error) {
+	target, err := addr.Parse(text)
+	if err != nil {
+		return to, &directory.Error{Outcome: directory.Misconfigured, Table: "aliases", Key: alias, Cause: err}
+	}
+	return append(to, target), nil
 }
 
 // lookup turns an error of the store into an answer of a directory.

@@ -17,7 +17,7 @@ type MailboxLogin struct {
 // changes nothing that the directory answers, and makes no rows in the audit.
 func (s *Store) KeepLogins(ctx context.Context, last []MailboxLogin) error {
 	return s.quietly(ctx, "login", func(t *tx) error {
-		t.many()
+		t.Many()
 		for _, l := range last {
 			if _, err := t.Exec(ctx, upsertLogin, l.Mailbox, l.Service, l.Client, l.At.UnixMilli()); err != nil {
 				return err

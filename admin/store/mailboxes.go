@@ -65,36 +65,47 @@ func (s *Store) AddMailbox(ctx context.Context, actor string, in model.NewMailbo
 	}
 	var out model.Mailbox
 	err = s.write(ctx, actor, func(t *tx) error {
-		out, err = t.addMailbox(ctx, in, hash)
-		return err
+		m, write, err := t.newMailbox(ctx, in, hash)
+		if err != nil {
+			return err
+		}
+		out = m
+		return write()
 	})
 	return out, err
 }
 
-func (t *tx) addMailbox(ctx context.Context, in model.NewMailbox, hash *string) (model.Mailbox, error) {
-	id, d, beside, err := t.claim(ctx, in.Address, "mailbox")
+// newMailbox checks a new mailbox; write makes it.
+func (t *tx) newMailbox(ctx context.Context, in model.NewMailbox, hash *string) (out model.Mailbox, write func() error, err error) {
+	p, err := t.find(ctx, in.Address, "mailbox")
 	if err != nil {
-		return model.Mailbox{}, err
+		return out, nil, err
 	}
 	home, err := t.homes.of(in.Address, in.Home)
 	if err == nil {
-		err = freeHome(ctx, t, home, id)
+		err = freeHome(ctx, t, home, 0)
 	}
 	if err != nil {
-		return model.Mailbox{}, err
+		return out, nil, err
 	}
 	m := mailboxRow{Mailbox: model.Mailbox{
-		Address: in.Address, Home: home, Enabled: true, Alias: beside,
-		QuotaBytes: d.DefaultQuotaBytes, QuotaMessages: d.DefaultQuotaMessages, Created: milliseconds(t.now),
+		Address: in.Address, Home: home, Enabled: true, Alias: p.beside,
+		QuotaBytes: p.domain.DefaultQuotaBytes, QuotaMessages: p.domain.DefaultQuotaMessages, Created: milliseconds(t.now),
 	}}
 	m.change(in.MailboxChange, hash, t.now)
-	stored := ""
-	set(&stored, hash)
-	_, err = t.Exec(ctx, insertMailbox, id, m.Home, stored, m.QuotaBytes, m.QuotaMessages, m.Enabled, newCredential())
-	if err != nil {
-		return model.Mailbox{}, err
-	}
-	return m.Mailbox, t.audit(ctx, "add", "mailbox", in.Address, nil, auditedMailbox{m.Mailbox, false})
+	return m.Mailbox, func() error {
+		id, err := t.take(ctx, p)
+		if err != nil {
+			return err
+		}
+		stored := ""
+		set(&stored, hash)
+		_, err = t.Exec(ctx, insertMailbox, id, m.Home, stored, m.QuotaBytes, m.QuotaMessages, m.Enabled, newCredential())
+		if err != nil {
+			return err
+		}
+		return t.audit(ctx, "add", "mailbox", in.Address, nil, auditedMailbox{m.Mailbox, false})
+	}, nil
 }
 
 // newCredential is another one for each password.

@@ -70,6 +70,10 @@ SELECT kind, n FROM hosted_counts WHERE kind IN ('domain', 'mailbox', 'alias', '
 -- name: kinds-of-address
 SELECT kind FROM addresses WHERE address = ?1
 
+-- Of those of the JSON array ?1.
+-- name: kinds-of-many-addresses
+SELECT address, kind FROM addresses WHERE address IN (SELECT value FROM json_each(?1))
+
 -- name: entry-of-address
 SELECT a.kind, COALESCE(m.home, ''), COALESCE(m.enabled, 0), COALESCE(r.moved_to, ''), t.target
   FROM addresses a
@@ -81,6 +85,11 @@ SELECT a.kind, COALESCE(m.home, ''), COALESCE(m.enabled, 0), COALESCE(r.moved_to
 
 -- name: insert-address
 INSERT INTO addresses (address, domain_id, local, kind, created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?5)
+
+-- Those of the JSON array ?1: address, domain, local part, kind.
+-- name: insert-addresses
+INSERT INTO addresses (address, domain_id, local, kind, created_at, updated_at)
+SELECT value->>0, value->>1, value->>2, value->>3, ?2, ?2 FROM json_each(?1)
 
 -- name: touch-address
 UPDATE addresses SET updated_at = ?2 WHERE id = ?1
@@ -218,6 +227,16 @@ SELECT DISTINCT a.address FROM alias_targets t JOIN addresses a ON a.id = t.addr
 -- name: insert-alias
 INSERT INTO aliases (address_id) VALUES (?1)
 
+-- Those of the JSON array ?1 of targets: address, position, target. The number is
+-- asked in a SELECT of its own: joined, SQLite reads through all addresses of the kind.
+-- name: insert-aliases
+INSERT INTO aliases (address_id)
+SELECT (SELECT id FROM addresses WHERE address = value->>0 AND kind = 'alias') FROM json_each(?1) WHERE value->>1 = 0
+
+-- name: insert-targets
+INSERT INTO alias_targets (address_id, position, target)
+SELECT (SELECT id FROM addresses WHERE address = value->>0 AND kind = 'alias'), value->>1, value->>2 FROM json_each(?1)
+
 -- name: insert-target
 INSERT INTO alias_targets (address_id, position, target) VALUES (?1, ?2, ?3)
 
@@ -257,6 +276,11 @@ SELECT a.id, a.address, r.moved_to, a.created_at, a.updated_at
 -- name: insert-relocated
 INSERT INTO relocated (address_id, moved_to) VALUES (?1, ?2)
 
+-- Those of the JSON array ?1: address, new place.
+-- name: insert-many-relocated
+INSERT INTO relocated (address_id, moved_to)
+SELECT (SELECT id FROM addresses WHERE address = value->>0 AND kind = 'relocated'), value->>1 FROM json_each(?1)
+
 -- name: update-relocated
 UPDATE relocated SET moved_to = ?2 WHERE address_id = ?1
 
@@ -284,6 +308,11 @@ UPDATE api_tokens SET last_used_at = ?2 WHERE id = ?1
 
 -- name: insert-audit
 INSERT INTO audit (at, actor, action, object, name, before_json, after_json) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+
+-- Those of the JSON array ?1: action, object, name, before, after.
+-- name: insert-many-audit
+INSERT INTO audit (at, actor, action, object, name, before_json, after_json)
+SELECT ?2, ?3, value->>0, value->>1, value->>2, value->>3, value->>4 FROM json_each(?1)
 
 -- name: list-audit
 SELECT id, at, actor, action, object, name, before_json, after_json FROM audit
@@ -358,14 +387,3 @@ DELETE FROM last_logins WHERE address = ?1
 
 -- name: delete-logins-of-domain
 DELETE FROM last_logins WHERE address IN (SELECT address FROM addresses WHERE domain_id = ?1)
-
--- Parts of a transaction that adds many.
-
--- name: savepoint
-SAVEPOINT one
-
--- name: release
-RELEASE SAVEPOINT one
-
--- name: rollback-to-savepoint
-ROLLBACK TO SAVEPOINT one

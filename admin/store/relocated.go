@@ -28,24 +28,41 @@ func (s *Store) AddRelocated(ctx context.Context, actor string, in model.NewRelo
 		return model.Relocated{}, err
 	}
 	var out model.Relocated
-	err := s.write(ctx, actor, func(t *tx) (err error) {
-		out, err = t.addRelocated(ctx, in)
-		return err
+	err := s.write(ctx, actor, func(t *tx) error {
+		r, write, err := t.newRelocated(ctx, in)
+		if err != nil {
+			return err
+		}
+		out = r
+		return write()
 	})
 	return out, err
 }
 
-func (t *tx) addRelocated(ctx context.Context, in model.NewRelocated) (model.Relocated, error) {
-	id, _, _, err := t.claim(ctx, in.Address, "relocated")
+// newRelocated checks a new relocated address; write makes it.
+func (t *tx) newRelocated(ctx context.Context, in model.NewRelocated) (out model.Relocated, write func() error, err error) {
+	p, err := t.find(ctx, in.Address, "relocated")
 	if err != nil {
-		return model.Relocated{}, err
-	}
-	if _, err := t.Exec(ctx, insertRelocated, id, in.MovedTo); err != nil {
-		return model.Relocated{}, err
+		return out, nil, err
 	}
 	now := milliseconds(t.now)
-	out := model.Relocated{Address: in.Address, MovedTo: in.MovedTo, Created: now, Updated: now}
-	return out, t.audit(ctx, "add", "relocated", in.Address, nil, out)
+	out = model.Relocated{Address: in.Address, MovedTo: in.MovedTo, Created: now, Updated: now}
+	return out, func() error {
+		if t.batch != nil {
+			t.batch.relocate(p, in.MovedTo)
+		} else if err := t.insertRelocated(ctx, p, in.MovedTo); err != nil {
+			return err
+		}
+		return t.audit(ctx, "add", "relocated", in.Address, nil, out)
+	}, nil
+}
+
+func (t *tx) insertRelocated(ctx context.Context, p place, movedTo string) error {
+	id, err := t.take(ctx, p)
+	if err == nil {
+		_, err = t.Exec(ctx, insertRelocated, id, movedTo)
+	}
+	return err
 }
 
 func (t *tx) relocated(ctx context.Context, address string) (relocatedRow, error) {

@@ -80,22 +80,8 @@ type tx struct {
 	limits     directory.Limits
 	delimiters string
 	homes      homes
-	// counts are what a transaction of many changes has counted, domains those it
-	// has looked up; nil in others.
-	counts  map[countKey]int64
-	domains map[string]knownDomain
-}
-
-// countKey is what tx.room counts.
-type countKey struct {
-	domain int64
-	kind   string
-}
-
-// many makes the transaction one of many changes.
-func (t *tx) many() {
-	t.Many()
-	t.counts, t.domains = map[countKey]int64{}, map[string]knownDomain{}
+	// batch is that of a transaction of many changes, nil in others.
+	batch *batch
 }
 
 // begin begins a transaction.

@@ -16,13 +16,9 @@ import (
 	"toastmaster/internal/run"
 )
 
-// fromChunk is how many lines are sent at once: they are one transaction. dryChunk
-// is it for a dry run, the most that the API takes: a transaction that is taken back
-// knows nothing of those before it.
-const (
-	fromChunk = 2000
-	dryChunk  = 5000
-)
+// fromChunk is how many lines are sent at once, the most that the API takes: they are
+// one transaction, which is synced once. A dry run knows nothing of those before it.
+const fromChunk = 5000
 
 // maxLogicalLine bounds a line with those that continue it. It is no parameter: no
 // alias has so many targets; it is for a file that is no list.
@@ -97,7 +93,7 @@ func addFrom[T any](ctx context.Context, f *adminFlags, o fromFlags, k fromKind[
 	}
 	defer file.Close()
 	if o.dry {
-		k.chunk = dryChunk
+		k.chunk = fromChunk
 	}
 	r := &fromRun[T]{f: f, o: o, k: k, tried: map[string]bool{}, report: bulkReport{Errors: []bulkError{}}, meter: newMeter(f.env, f.json)}
 	err = f.withClient(func(c *client.Client) error {
