@@ -6,8 +6,8 @@
 // # What it does
 //
 // A [Store] holds accounts, each a Maildir++ tree of mailboxes. [Store.Deliver]
-// and [User.Append] store messages, [User] manages mailboxes, a [View] is what
-// one session sees of one of them. Messages are plain files with LF line ends;
+// and [Mailbox.Append] store messages, a [Session] is what somebody who has logged in
+// sees, a [Selection] is one mailbox of it. Messages are plain files with LF line ends;
 // what clients ask about them is answered from an index in memory, and no
 // metadata opens a message file. All sessions of a process share one picture
 // of a mailbox; a view is a slice of it and costs a few hundred octets.
@@ -38,6 +38,22 @@
 // Files that Dovecot's zlib plugin compressed are read as the mail that they are;
 // see mailstore/packed. What was unpacked is kept for a minute (store.unpacked_cache),
 // because clients read large messages in pieces. Nothing is stored compressed.
+//
+// # Sessions
+//
+// A [Session] acts for a [Principal], over one tree of names: the principal's own
+// account, in which it may do everything, and what [Options].Namespaces show of others;
+// none does today. [Session.Resolve] finds the place of a name, and is where [Rights]
+// (RFC 4314) are looked at: who does something says what it needs, and gets a [Mailbox]
+// to do it with, or nothing. A list of rights, shared and public folders are a
+// [Namespace]: which accounts a principal sees, and what it may do there. A name leads
+// into an account by what the namespace says and never by its text, so that no name
+// crosses into another.
+//
+// Subscriptions are the principal's own. COPY and MOVE between accounts are all or none
+// for who hears of them, and not over the end of the process, as they are within one.
+// A subscription to a name with a dot in a level, such as an address, cannot be kept.
+// [User] is one account without a session: an administrator's import and export.
 //
 // # What it does not do
 //

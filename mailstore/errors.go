@@ -1,6 +1,9 @@
 package mailstore
 
 import (
+	"errors"
+	"fmt"
+
 	"toastmaster/internal/dsn"
 	"toastmaster/mailstore/volume"
 )
@@ -29,6 +32,14 @@ var (
 	ErrFolderName           = volume.ErrFolderName
 	ErrTooManySubscriptions = volume.ErrTooManySubscriptions
 	ErrLittleRoom           = volume.ErrLittleRoom
+)
+
+// What a Session refuses.
+var (
+	// ErrNoPermission: the principal may know of the mailbox, but not do that.
+	ErrNoPermission = errors.New("no permission")
+	// ErrElsewhere: a mailbox cannot be renamed into another account.
+	ErrElsewhere = fmt.Errorf("%w: it lies in another account", ErrInvalidName)
 )
 
 // DSN maps an error of this package to a delivery status: over quota 5.2.2,

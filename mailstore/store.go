@@ -31,6 +31,8 @@ type Options struct {
 	// Instance is the id that the store must have. Without one, in tests, a
 	// store is made where there is none.
 	Instance identity.ID
+	// Namespaces are what sessions see besides the principal's own mail.
+	Namespaces []Namespace
 }
 
 // Store is the message store of one instance. Safe for concurrent use.
@@ -38,6 +40,8 @@ type Store struct {
 	vol     *volume.Volume
 	journal *recovery.Journal
 	space   *spool.Space
+	// namespaces are Options', those with the longest prefix first.
+	namespaces []Namespace
 	// windows are *window of views, see View.Structure.
 	windows sync.Pool
 	// unpacking has a place for each compressed message that is unpacked.
@@ -80,6 +84,10 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		accounts: map[string]*heldAccount{},
 		boxes:    map[string]*mailbox{},
 		lazy:     map[*mailbox]struct{}{},
+	}
+	var err error
+	if s.namespaces, err = checkNamespaces(o.Namespaces, vol.Separator); err != nil {
+		return nil, err
 	}
 	s.unpacking = make(chan struct{}, o.Store.UnpackConcurrency)
 	s.kept.limit = o.Store.UnpackedCache

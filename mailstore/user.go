@@ -8,10 +8,12 @@ import (
 	"toastmaster/mailstore/volume"
 )
 
-// User is one session's access to an account. Mailbox names are UTF-8, with
+// User is the access to one account of who may do everything there: its owner's
+// Session, and an administrator's import and export. Mailbox names are UTF-8, with
 // Separator between levels; "INBOX" in any case.
 type User struct {
-	acct *heldAccount
+	account Account
+	acct    *heldAccount
 }
 
 // User opens an account's folders, creating the Maildir if it is missing.
@@ -21,7 +23,7 @@ func (s *Store) User(ctx context.Context, a Account) (*User, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &User{acct: acct}, nil
+	return &User{account: a, acct: acct}, nil
 }
 
 // Close ends the session; its views must be closed before.

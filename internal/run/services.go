@@ -223,7 +223,7 @@ func openPOP3D(i *Instance) (service.Service, error) {
 			Service: "pop3d", Authenticate: i.auth.Authenticate, SecureNetworks: gate.Loopback(),
 			MaxFailures: c.MaxLoginFailures, PerUser: c.MaxUserIP, Counter: i.anvil, Watch: i.sessions, Log: i.log,
 		},
-		Open: i.mail.User, TLS: i.tls,
+		Open: i.mail.Session, TLS: i.tls,
 		Timeout: c.LoginTimeout, StressTimeout: c.StressTimeout, HandshakeTimeout: i.config.TLS.HandshakeTimeout,
 	}
 	handler, err := pop3d.New(pop3d.Options{Config: c, Hostname: i.config.Main.Hostname, Gate: way, Log: i.log})

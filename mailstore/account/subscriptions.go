@@ -40,6 +40,23 @@ func (a *Account) Subscribe(ctx context.Context, name string, on bool) error {
 			return cmp.Or(volume.Err(err), volume.ErrNotFound)
 		}
 	}
+	return a.subscribe(name, on)
+}
+
+// SubscribeElsewhere is for a mailbox of another account, which the caller has found.
+func (a *Account) SubscribeElsewhere(ctx context.Context, name string) error {
+	if _, err := a.FolderDir(name); err != nil {
+		return err // the file has no way to write it
+	}
+	if err := a.Lock(); err != nil {
+		return err
+	}
+	defer a.Unlock()
+	return a.subscribe(name, true)
+}
+
+// subscribe changes the file; a.mu is held.
+func (a *Account) subscribe(name string, on bool) error {
 	names, err := a.subscriptions()
 	if err != nil {
 		return volume.Err(err)

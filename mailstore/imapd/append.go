@@ -15,7 +15,7 @@ import (
 // refused is still read to its end when the client sends it unasked.
 func runAppend(s *session, a *args) (reply, error) {
 	a.space()
-	name := a.mailboxName()
+	to := a.mailbox()
 	flags, date := a.appendOptions()
 	if date.IsZero() {
 		date = s.now()
@@ -23,16 +23,19 @@ func runAppend(s *session, a *args) (reply, error) {
 	if a.announcement(); a.err != nil {
 		return reply{}, a.err
 	}
+	if a.denied != nil { // before the client sends it
+		return reply{}, tryCreate(a.denied)
+	}
 	if a.lit.size == 0 {
 		return reply{}, no("", "An empty message cannot be stored") // RFC 3502 makes it the way to cancel
 	}
 	if a.lit.size > s.srv.config.MaxMessage {
 		return reply{}, no("TOOBIG", "Message is larger than the limit")
 	}
-	if err := s.user.Room(a.lit.size); err != nil { // before the client sends it
+	if err := s.mail.Room(a.lit.size); err != nil {
 		return reply{}, err
 	}
-	content := s.srv.store.Spool().New()
+	content := s.mail.Spool().New()
 	defer func() { _ = content.Close() }()
 	if err := receive(s, a, content); err != nil {
 		return reply{}, err
@@ -43,14 +46,14 @@ func runAppend(s *session, a *args) (reply, error) {
 	if err := s.stillGood(); err != nil { // the message may have taken minutes
 		return reply{}, err
 	}
-	validity, uid, err := s.user.Append(s.ctx, name, flags, date, content)
+	validity, uid, err := to.Append(s.ctx, flags, date, content)
 	if err != nil {
 		return reply{}, tryCreate(err)
 	}
 	s.counts.appended++
 	s.srv.log.Event(msglog.Stored{
 		Service: "imapd", Session: s.login.ID, Mailbox: s.login.Account().Address.String(),
-		Folder: name, UID: uid, Size: content.Size(),
+		Folder: to.Name(), UID: uid, Size: content.Size(),
 	})
 	code := appendNumber([]byte("APPENDUID "), validity)
 	code = appendNumber(append(code, ' '), uid)

@@ -2,11 +2,13 @@ package imapd
 
 import (
 	"bytes"
+	"context"
 	"strings"
 	"unicode/utf8"
 
 	"toastmaster/internal/utf7"
 	"toastmaster/internal/wire"
+	"toastmaster/mailstore"
 )
 
 // args reads the arguments of one command. It pulls: a literal is fetched from
@@ -27,6 +29,12 @@ type args struct {
 	// denied is what end says of a command that is well formed: the row of its
 	// verb needs more than the session may do.
 	denied error
+	// mail finds the mailboxes that the command names, of which there were named so
+	// far; needs is what its verb needs of them.
+	mail  *mailstore.Session
+	ctx   context.Context
+	needs rights
+	named int
 	// room is how many octets of literals the command may still have in
 	// memory; text is how many its lines had before this one.
 	room int64
@@ -383,11 +391,29 @@ func (a *args) mailboxName() string {
 	return name
 }
 
-// onlyMailbox reads the mailbox name of a command with no other argument.
-func (a *args) onlyMailbox() (string, error) {
+// mailbox reads a mailbox name and finds its place.
+func (a *args) mailbox() mailstore.Mailbox { return a.find(a.mailboxName()) }
+
+// find finds the place of a name that was read. What is not there for the session, or
+// may not be used as the row of the verb needs it, end says.
+func (a *args) find(name string) mailstore.Mailbox {
+	need := a.needs.ofNamed(a.named)
+	a.named++
+	if a.err != nil {
+		return mailstore.Mailbox{}
+	}
+	m, err := a.mail.Resolve(a.ctx, name, need)
+	if err != nil && a.denied == nil {
+		a.denied = err
+	}
+	return m
+}
+
+// onlyMailbox reads the mailbox of a command with no other argument.
+func (a *args) onlyMailbox() (mailstore.Mailbox, error) {
 	a.space()
-	name := a.mailboxName()
-	return name, a.end()
+	m := a.mailbox()
+	return m, a.end()
 }
 
 const inbox = "INBOX"

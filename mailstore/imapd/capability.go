@@ -73,7 +73,7 @@ func (srv *Server) setVerbs(rows []verb) {
 
 // capabilities are those of the present state.
 func (s *session) capabilities() string {
-	if s.user != nil {
+	if s.mail != nil {
 		return s.srv.capsAfter
 	}
 	var b strings.Builder

@@ -12,7 +12,7 @@ func runClose(s *session, a *args) (reply, error) {
 	if err := a.end(); err != nil {
 		return reply{}, err
 	}
-	if !s.box.readOnly {
+	if !s.box.view.ReadOnly() && s.box.view.Rights().Allow(mailstore.RightExpunge) {
 		if seqs := s.box.deleted(wholeView(s.box.view)); len(seqs) > 0 {
 			// Of a mailbox that was deleted meanwhile there is nothing left.
 			if err := s.box.view.Expunge(s.ctx, seqs); err != nil && !errors.Is(err, mailstore.ErrGone) {

@@ -25,9 +25,7 @@ func (s *session) command(line []byte) {
 		err = s.stillGood()
 	}
 	if err == nil {
-		if s.box != nil && s.box.readOnly && v.rights&change != 0 {
-			s.a.denied = errReadOnly
-		}
+		s.mayUse(v)
 		answer, err = v.run(s, &s.a)
 	}
 	if s.login.Revoked() {
@@ -47,6 +45,20 @@ func (s *session) command(line []byte) {
 		return
 	}
 	s.answer(v, answer, err)
+}
+
+// mayUse looks at what the row of a verb needs of the selected mailbox. What it needs
+// of those that the command names, args does when it has read them.
+func (s *session) mayUse(v *verb) {
+	s.a.mail, s.a.ctx, s.a.needs = s.mail, s.ctx, v.rights
+	need := v.rights.ofSelected()
+	switch {
+	case s.box == nil || need == 0:
+	case !s.box.view.Rights().Allow(need):
+		s.a.denied = mailstore.ErrNoPermission
+	case s.box.view.ReadOnly():
+		s.a.denied = errReadOnly
+	}
 }
 
 // readTag reads the tag of a command and the blank behind it.
@@ -96,7 +108,7 @@ func (s *session) allowed(v *verb) error {
 		return bad("Unknown command")
 	case v.in&s.state() != 0:
 		return nil
-	case s.user == nil:
+	case s.mail == nil:
 		return bad("Log in first")
 	case v.in == selected:
 		return bad("No mailbox selected")
@@ -116,7 +128,7 @@ func (s *session) stillGood() error {
 
 func (s *session) state() state {
 	switch {
-	case s.user == nil:
+	case s.mail == nil:
 		return fresh
 	case s.box == nil:
 		return authenticated
@@ -133,7 +145,7 @@ func (s *session) answer(v *verb, answer reply, err error) {
 			}
 		}
 	}
-	if s.user != nil && (err == nil || refuse(err).kind != "BAD") {
+	if s.mail != nil && (err == nil || refuse(err).kind != "BAD") {
 		s.bads = 0
 	}
 	if err == nil {
@@ -153,7 +165,7 @@ func (s *session) answer(v *verb, answer reply, err error) {
 // logFailure logs what failed on our side: the answer says nothing of it. What
 // failed at log-in directory/password has logged.
 func (s *session) logFailure(command string, r *refusal) {
-	ours := r.code == "SERVERBUG" || r.code == "UNAVAILABLE" && s.user != nil
+	ours := r.code == "SERVERBUG" || r.code == "UNAVAILABLE" && s.mail != nil
 	if r.cause == nil || !ours {
 		return
 	}

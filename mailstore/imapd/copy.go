@@ -1,10 +1,14 @@
 package imapd
 
-import "github.com/emersion/go-imap/v2"
+import (
+	"github.com/emersion/go-imap/v2"
+
+	"toastmaster/mailstore"
+)
 
 // runCopy is COPY (RFC 3501 section 6.4.7) with COPYUID (RFC 4315).
 func runCopy(s *session, a *args) (reply, error) {
-	list, name, err := copyArgs(s, a)
+	list, dest, err := copyArgs(s, a)
 	if err != nil {
 		return reply{}, err
 	}
@@ -12,7 +16,7 @@ func runCopy(s *session, a *args) (reply, error) {
 		return reply{text: "No messages found"}, nil
 	}
 	from := s.box.uids(list)
-	validity, to, err := s.box.view.Copy(s.ctx, list, name)
+	validity, to, err := s.box.view.Copy(s.ctx, list, dest)
 	if err != nil {
 		return reply{}, tryCreate(err)
 	}
@@ -20,11 +24,11 @@ func runCopy(s *session, a *args) (reply, error) {
 }
 
 // copyArgs reads the messages and the destination of COPY and MOVE.
-func copyArgs(s *session, a *args) (list []uint32, mailbox string, err error) {
+func copyArgs(s *session, a *args) (list []uint32, to mailstore.Mailbox, err error) {
 	ranges := s.box.messages(a)
 	a.space()
-	mailbox = a.mailboxName()
-	return seqs(ranges), mailbox, a.end()
+	to = a.mailbox()
+	return seqs(ranges), to, tryCreate(a.end())
 }
 
 // uids are the UIDs of messages; taken before a copy, which may find some

@@ -20,17 +20,18 @@ func runCreate(s *session, a *args) (reply, error) {
 	if a.more() {
 		use = a.use()
 	}
+	// "name/" announces children and makes name.
+	if n := strings.TrimSuffix(name, string(s.mail.Separator())); n != "" {
+		name = n
+	}
+	box := a.find(name)
 	if err := a.end(); err != nil {
 		return reply{}, err
-	}
-	// "name/" announces children and makes name.
-	if n := strings.TrimSuffix(name, string(s.user.Separator())); n != "" {
-		name = n
 	}
 	if name == inbox {
 		return reply{}, no("ALREADYEXISTS", "INBOX exists")
 	}
-	return reply{text: "Create completed"}, s.user.Create(s.ctx, name, use)
+	return reply{text: "Create completed"}, box.Create(s.ctx, use)
 }
 
 // use reads "(USE (\Sent))". A mailbox can have one use here.

@@ -33,6 +33,7 @@ var hostsOfDialogues = map[string]func(h *host){
 		c := &h.config.IMAPD
 		c.MaxSearchKeys, c.MaxSearchTests, c.MaxSearch, c.MaxListPatterns, c.MaxFetchItems = 10, 100, 10, 2, 8
 	},
+	"namespaces":     func(h *host) { h.shared = true },
 	"login_failures": func(h *host) { h.config.IMAPD.MaxLoginFailures = 3 },
 	"little_room":    func(h *host) { h.config.Store.MinFree = 1 << 60 },
 	"full_disk":      func(h *host) { h.fs = faultfs.Wrap(vfs.OS{}) },
@@ -52,7 +53,8 @@ var hostsOfDialogues = map[string]func(h *host){
 
 // afterwards is what happens to the hosts of some dialogues when alice has her messages.
 var afterwards = map[string]func(t *testing.T, h *host){
-	"parts": func(_ *testing.T, h *host) { h.deliver("alice", nested) },
+	"parts":      func(_ *testing.T, h *host) { h.deliver("alice", nested) },
+	"namespaces": func(_ *testing.T, h *host) { h.share() },
 	"full_disk": func(_ *testing.T, h *host) {
 		h.fs.(*faultfs.Faults).Hook(func(op faultfs.Op, name string) error {
 			if (op == faultfs.Write || op == faultfs.Create) && strings.Contains(name, "alice") {

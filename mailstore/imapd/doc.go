@@ -10,8 +10,8 @@
 //
 // A verb is one file and one row of table.go. The row says in which states it
 // may be used, whether sequence numbers are in flight, in which case no EXPUNGE is
-// told at its end, what it needs of the mailbox, and which capabilities it brings:
-// CAPABILITY is made of the rows. A search key is a row of searchkeys.go, an option
+// told at its end, which rights it needs of the selected mailbox and of those that it
+// names, and which capabilities it brings: CAPABILITY is made of the rows. A search key is a row of searchkeys.go, an option
 // of SEARCH one of searchargs.go, of LIST one of list.go, a STATUS item one of
 // status.go, a FETCH item one of fetchargs.go. ENABLE keeps what a row says can be
 // enabled.
@@ -113,6 +113,12 @@
 // A session whose mailbox is renamed, by itself or another one, keeps it; when
 // it is deleted the session ends with BYE, in IDLE at once. So it does when the
 // mailbox has got another UIDVALIDITY: no number of the session means the same.
+//
+// What a session may not do with a mailbox of others is NO [NOPERM]; one that it may
+// not know of is not there. A mailbox in which it may change nothing is [READ-ONLY],
+// PERMANENTFLAGS are those that it may change, and STORE changes those of a list that
+// it may (RFC 4314 section 4). There are such mailboxes once the store has namespaces
+// (mailstore.Namespace).
 //
 // # Safety
 //

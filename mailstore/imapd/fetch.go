@@ -59,7 +59,7 @@ const seenBatch = 64
 // one message only: it is gone, or cannot be read. The others are sent.
 func (f *fetcher) fetchSome(q *fetchRequest, r seqRange) (missed, err error) {
 	var marked []uint32
-	if q.seen && !f.readOnly {
+	if q.seen && f.view.MayStore(imap.FlagSeen) {
 		if marked, err = f.markSeen(r); err != nil {
 			return nil, err
 		}

@@ -38,6 +38,8 @@ type host struct {
 	tls     *tls.Config
 	handler *Server
 	fs      vfs.FS
+	// shared: there are the namespaces of storetest.
+	shared bool
 	// outside: loopback does not count as secure.
 	outside bool
 	// started sees the handler before its first connection.
@@ -55,9 +57,13 @@ func newHost(t testing.TB, change func(h *host)) *host {
 		change(h)
 	}
 	h.root = filepath.Join(dir, "mail")
-	store, err := mailstore.Open(t.Context(), mailstore.Options{
+	o := mailstore.Options{
 		Root: h.root, FS: h.fs, Clock: clock.System{}, Log: msglog.Discard(), Hostname: "imap.test", Store: h.config.Store,
-	})
+	}
+	if h.shared {
+		o.Namespaces = storetest.Namespaces(t)
+	}
+	store, err := mailstore.Open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,7 @@ import (
 type lister struct {
 	c    *conn
 	ctx  context.Context
-	user *mailstore.User
+	mail *mailstore.Session
 	// failed is told what failed for one mailbox, without an end to the list.
 	failed func(error)
 }
@@ -35,7 +35,7 @@ func runList(s *session, a *args) (reply, error) {
 		a.selectOptions(&q)
 		a.space()
 	}
-	a.listPatterns(&q, s.srv.config.MaxListPatterns, byte(s.user.Separator()))
+	a.listPatterns(&q, s.srv.config.MaxListPatterns, byte(s.mail.Separator()))
 	if a.more() {
 		a.returnOptions(&q)
 	}
@@ -158,7 +158,7 @@ func (a *args) returnOptions(q *listRequest) {
 
 func (l *lister) writeSeparator(verb string) {
 	out := append(l.c.buf(), "* "+verb+` (\Noselect) `...)
-	out = mime.AppendString(out, []byte(string(l.user.Separator())))
+	out = mime.AppendString(out, []byte(string(l.mail.Separator())))
 	l.c.put(append(out, " \"\"\r\n"...))
 }
 
@@ -168,7 +168,7 @@ func (q *listRequest) asksSeparator() bool {
 }
 
 func (l *lister) writeList(q *listRequest) error {
-	folders, err := l.user.List(l.ctx)
+	folders, err := l.mail.List(l.ctx)
 	if err != nil {
 		return err
 	}
@@ -192,7 +192,7 @@ func (l *lister) writeList(q *listRequest) error {
 			}
 			// A mailbox whose state cannot be had is listed without it (RFC
 			// 5819 section 2).
-			if err := l.writeStatus(f.Name, q.status); err != nil {
+			if err := l.writeStatusOf(f.Name, q.status); err != nil {
 				l.failed(err)
 			}
 		}
@@ -241,7 +241,7 @@ func gone(f *mailstore.Folder) bool { return f.NoSelect && !f.HasChildren }
 // want and the patterns do not show (RFC 5258 section 3.5).
 func (l *lister) childMatches(q *listRequest, folders []mailstore.Folder, matches []bool) map[string]bool {
 	above := map[string]bool{}
-	separator := byte(l.user.Separator())
+	separator := byte(l.mail.Separator())
 	for i := range folders {
 		if matches[i] || !q.selects(&folders[i]) {
 			continue
@@ -276,7 +276,7 @@ func (l *lister) writeListLine(q *listRequest, f *mailstore.Folder, childInfo bo
 		out = append(append(out, ' '), f.SpecialUse...)
 	}
 	out = append(out, ") "...)
-	out = mime.AppendString(out, []byte(string(l.user.Separator())))
+	out = mime.AppendString(out, []byte(string(l.mail.Separator())))
 	out = append(out, ' ')
 	out = appendMailbox(out, f.Name)
 	if childInfo {

@@ -26,7 +26,7 @@ func runLogin(s *session, a *args) (reply, error) {
 // loggedIn makes the answer to an attempt to log in.
 func (s *session) loggedIn(err error) (reply, error) {
 	if err == nil {
-		s.user = s.login.User()
+		s.mail = s.login.Mail()
 		s.c.In.MaxSkipped = s.srv.config.MaxDiscard
 		return reply{"CAPABILITY " + s.srv.capsAfter, "Logged in"}, nil
 	}

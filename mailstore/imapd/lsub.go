@@ -10,7 +10,7 @@ import (
 func runLsub(s *session, a *args) (reply, error) {
 	var q listRequest
 	a.space()
-	a.listPatterns(&q, s.srv.config.MaxListPatterns, byte(s.user.Separator()))
+	a.listPatterns(&q, s.srv.config.MaxListPatterns, byte(s.mail.Separator()))
 	if err := a.end(); err != nil {
 		return reply{}, err
 	}
@@ -18,7 +18,7 @@ func runLsub(s *session, a *args) (reply, error) {
 		s.lister().writeSeparator("LSUB")
 		return reply{text: "Lsub completed"}, nil
 	}
-	folders, err := s.user.List(s.ctx)
+	folders, err := s.mail.List(s.ctx)
 	if err != nil {
 		return reply{}, err
 	}
@@ -76,7 +76,7 @@ func (l *lister) writeLsub(name string, noselect bool) {
 		out = append(out, `\Noselect`...)
 	}
 	out = append(out, ") "...)
-	out = mime.AppendString(out, []byte(string(l.user.Separator())))
+	out = mime.AppendString(out, []byte(string(l.mail.Separator())))
 	out = append(out, ' ')
 	out = appendMailbox(out, name)
 	l.c.put(append(out, "\r\n"...))

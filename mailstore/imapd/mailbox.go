@@ -13,13 +13,12 @@ import (
 // client was told of its flags, and the saved result of a search. It belongs to the
 // session's goroutine.
 type mailbox struct {
-	c        *conn
-	ctx      context.Context
-	view     *mailstore.View
-	readOnly bool        // by EXAMINE, or for everybody
-	told     []imap.Flag // the flags of the last FLAGS response
-	result   []imap.UID  // "$" (RFC 5182), in ascending order
-	fetch    fetcher
+	c      *conn
+	ctx    context.Context
+	view   *mailstore.Selection
+	told   []imap.Flag // the flags of the last FLAGS response
+	result []imap.UID  // "$" (RFC 5182), in ascending order
+	fetch  fetcher
 }
 
 // news tells what others did to the mailbox. Expunged messages are told only when
@@ -96,15 +95,25 @@ func (b *mailbox) writeFlags() {
 	out := append(b.c.buf(), "* FLAGS "...)
 	out = appendFlags(out, flags, false)
 	out = append(out, "\r\n* OK [PERMANENTFLAGS "...)
-	switch {
-	case b.readOnly:
-		out = append(out, "()] No permanent flags permitted\r\n"...)
-	case info.KeywordsFull:
-		out = appendFlags(out, flags, false)
-		out = append(out, "] Flags permitted\r\n"...)
-	default:
-		out = appendFlags(out, append(flags[:len(flags):len(flags)], imap.FlagWildcard), false)
-		out = append(out, "] Flags permitted\r\n"...)
+	may := b.permanent(flags, !info.KeywordsFull)
+	out = appendFlags(out, may, false)
+	if len(may) == 0 {
+		b.c.put(append(out, "] No permanent flags permitted\r\n"...))
+		return
 	}
-	b.c.put(out)
+	b.c.put(append(out, "] Flags permitted\r\n"...))
+}
+
+// permanent are those of flags that the client can change, and \* where it can make
+// keywords.
+func (b *mailbox) permanent(flags []imap.Flag, more bool) (may []imap.Flag) {
+	for _, f := range flags {
+		if b.view.MayStore(f) {
+			may = append(may, f)
+		}
+	}
+	if more && b.view.MayStore(imap.FlagWildcard) {
+		may = append(may, imap.FlagWildcard)
+	}
+	return may
 }

@@ -3,7 +3,7 @@ package imapd
 // runMove is MOVE (RFC 6851). COPYUID comes before the EXPUNGEs, which are told
 // as news.
 func runMove(s *session, a *args) (reply, error) {
-	list, name, err := copyArgs(s, a)
+	list, dest, err := copyArgs(s, a)
 	if err != nil {
 		return reply{}, err
 	}
@@ -11,7 +11,7 @@ func runMove(s *session, a *args) (reply, error) {
 		return reply{text: "No messages found"}, nil
 	}
 	from := s.box.uids(list)
-	validity, to, err := s.box.view.Move(s.ctx, list, name)
+	validity, to, err := s.box.view.Move(s.ctx, list, dest)
 	if err != nil {
 		return reply{}, tryCreate(err)
 	}

@@ -14,7 +14,7 @@ import (
 type seqRange = search.Range
 
 // wholeView is every message.
-func wholeView(v *mailstore.View) []seqRange {
+func wholeView(v *mailstore.Selection) []seqRange {
 	if v.Len() == 0 {
 		return nil
 	}

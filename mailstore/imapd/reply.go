@@ -47,6 +47,8 @@ type outcome struct {
 }
 
 var outcomes = []outcome{
+	{mailstore.ErrNoPermission, "NOPERM", "You may not do that with this mailbox"},
+	{mailstore.ErrElsewhere, "CANNOT", "Mailbox cannot be renamed into another account"},
 	{mailstore.ErrNotFound, "NONEXISTENT", "Mailbox does not exist"},
 	{mailstore.ErrExists, "ALREADYEXISTS", "Mailbox already exists"},
 	{mailstore.ErrInvalidName, "CANNOT", "Invalid mailbox name"},

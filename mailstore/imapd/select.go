@@ -7,18 +7,18 @@ func runSelect(s *session, a *args) (reply, error) { return openMailbox(s, a, fa
 func runExamine(s *session, a *args) (reply, error) { return openMailbox(s, a, true) }
 
 func openMailbox(s *session, a *args, readOnly bool) (reply, error) {
-	name, err := a.onlyMailbox()
+	box, err := a.onlyMailbox()
 	if err != nil {
 		return reply{}, err
 	}
 	// The mailbox selected before is left even if the new one cannot be opened.
 	s.closeView()
-	v, err := s.user.Open(s.ctx, name, readOnly)
+	v, err := box.Open(s.ctx, readOnly)
 	if err != nil {
 		return reply{}, err
 	}
 	info := v.Info()
-	s.box = s.newMailbox(v, readOnly || info.ReadOnly)
+	s.box = s.newMailbox(v)
 	s.box.writeFlags()
 	s.box.writeCounts(info.Messages, info.Recent)
 	out := s.c.buf()
@@ -32,7 +32,7 @@ func openMailbox(s *session, a *args, readOnly bool) (reply, error) {
 	out = append(out, "] UIDs valid\r\n* OK [UIDNEXT "...)
 	out = appendNumber(out, info.UIDNext)
 	s.c.put(append(out, "] Predicted next UID\r\n"...))
-	if s.box.readOnly {
+	if v.ReadOnly() {
 		return reply{"READ-ONLY", "Mailbox opened, read-only"}, nil
 	}
 	return reply{"READ-WRITE", "Mailbox opened"}, nil

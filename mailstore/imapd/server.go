@@ -65,7 +65,7 @@ func New(o Options) *Server {
 			Service: "imapd", Authenticate: o.Auth.Authenticate, SecureNetworks: gate.Loopback(),
 			MaxFailures: o.Config.MaxLoginFailures, PerUser: o.Config.MaxUserIP, Counter: o.Counter, Watch: o.Watch, Log: o.Log,
 		},
-		Open: o.Store.User, TLS: o.TLS,
+		Open: o.Store.Session, TLS: o.TLS,
 		Timeout: o.Config.LoginTimeout, StressTimeout: o.Config.StressTimeout, HandshakeTimeout: o.HandshakeTimeout,
 	}
 	return s

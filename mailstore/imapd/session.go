@@ -19,7 +19,7 @@ type session struct {
 	ctx   context.Context // ends with the log-in
 	c     *conn
 	login *login.Session
-	user  *mailstore.User // nil before log-in
+	mail  *mailstore.Session // nil before log-in
 
 	box *mailbox // the selected mailbox, or nil
 
@@ -193,13 +193,13 @@ func (s *session) closeView() {
 }
 
 // newMailbox is what was opened.
-func (s *session) newMailbox(v *mailstore.View, readOnly bool) *mailbox {
-	b := &mailbox{c: s.c, ctx: s.ctx, view: v, readOnly: readOnly}
+func (s *session) newMailbox(v *mailstore.Selection) *mailbox {
+	b := &mailbox{c: s.c, ctx: s.ctx, view: v}
 	b.fetch = fetcher{mailbox: b, log: s.srv.log, id: s.login.ID, counts: &s.counts, copies: s.srv.config.MaxFetchCopies}
 	return b
 }
 
 // lister is who tells the mailboxes of the user.
 func (s *session) lister() *lister {
-	return &lister{c: s.c, ctx: s.ctx, user: s.user, failed: func(err error) { s.logFailure("LIST", refuse(err)) }}
+	return &lister{c: s.c, ctx: s.ctx, mail: s.mail, failed: func(err error) { s.logFailure("LIST", refuse(err)) }}
 }

@@ -32,13 +32,13 @@ func asks(items []statusItem, name string) bool {
 // runStatus is STATUS (RFC 3501 section 6.3.10, RFC 8438 for SIZE).
 func runStatus(s *session, a *args) (reply, error) {
 	a.space()
-	name := a.mailboxName()
+	box := a.mailbox()
 	a.space()
 	items := a.statusList()
 	if err := a.end(); err != nil {
 		return reply{}, err
 	}
-	return reply{text: "Status completed"}, s.lister().writeStatus(name, items)
+	return reply{text: "Status completed"}, s.lister().writeStatus(box, items)
 }
 
 // statusList reads "(MESSAGES UNSEEN)".
@@ -59,19 +59,22 @@ func (a *args) statusList() []statusItem {
 	return items
 }
 
-func (l *lister) writeStatus(name string, items []statusItem) error {
-	status, err := l.user.Status(l.ctx, name)
-	if err == nil && status.UIDValidity == 0 && asks(items, uidValidity) {
-		// A default folder that is not made yet; from now on it has to keep it.
-		if err = l.user.MakeDefault(l.ctx, name); err == nil {
-			status, err = l.user.Status(l.ctx, name)
-		}
+// writeStatusOf is writeStatus for a mailbox of a listing.
+func (l *lister) writeStatusOf(name string, items []statusItem) error {
+	box, err := l.mail.Resolve(l.ctx, name, mayRead)
+	if err != nil {
+		return err
 	}
+	return l.writeStatus(box, items)
+}
+
+func (l *lister) writeStatus(box mailstore.Mailbox, items []statusItem) error {
+	status, err := box.Status(l.ctx, asks(items, uidValidity))
 	if err != nil {
 		return err
 	}
 	out := append(l.c.buf(), "* STATUS "...)
-	out = appendMailbox(out, name)
+	out = appendMailbox(out, box.Name())
 	out = append(out, " ("...)
 	for i, item := range items {
 		if i > 0 {

@@ -73,7 +73,7 @@ func TestReadOnlyIsOfTheRow(t *testing.T) {
 			"EXPUNGE": "EXPUNGE", "UID EXPUNGE": "UID EXPUNGE 99", "MOVE": "MOVE 1 Trash", "UID MOVE": "UID MOVE 99 Trash",
 			"STORE": `STORE 1 FLAGS (\Seen)`, "UID STORE": `UID STORE 99 FLAGS.SILENT \Seen`,
 		}[v.name]
-		if (command != "") != (v.rights&change != 0) {
+		if (command != "") != (v.rights.ofSelected() != 0) {
 			t.Errorf("%s: a row or a command is missing", v.name)
 		}
 		if command == "" {

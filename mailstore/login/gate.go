@@ -28,8 +28,8 @@ var (
 type Gate struct {
 	// Gate decides who comes in.
 	gate.Gate
-	// Open is (*mailstore.Store).User.
-	Open func(ctx context.Context, a mailstore.Account) (*mailstore.User, error)
+	// Open is (*mailstore.Store).Session.
+	Open func(ctx context.Context, p mailstore.Principal) (*mailstore.Session, error)
 	// TLS is for STARTTLS; nil offers none.
 	TLS *tls.Config
 	// Timeout is from the connection to the log-in.

@@ -60,7 +60,8 @@ func newGate(t *testing.T, log *bytes.Buffer) *Gate {
 				return directory.Mailbox{}, dsn.New(dsn.AuthFailed, "wrong")
 			},
 		},
-		Open: func(_ context.Context, a mailstore.Account) (*mailstore.User, error) {
+		Open: func(_ context.Context, p mailstore.Principal) (*mailstore.Session, error) {
+			a := p.Account
 			if a.Home != "example.test/alice" || a.QuotaBytes != 7 {
 				t.Errorf("account %+v", a)
 			}
@@ -215,7 +216,7 @@ func TestPlaceIsGivenBackWhenTheMailDoesNotOpen(t *testing.T) {
 	g.PerUser, g.SecureNetworks, g.Plaintext = 1, nil, true
 	g.Counter = anvil.New(anvil.Options{Clock: clock.System{}})
 	open := g.Open
-	g.Open = func(context.Context, mailstore.Account) (*mailstore.User, error) { return nil, errors.New("disk") }
+	g.Open = func(context.Context, mailstore.Principal) (*mailstore.Session, error) { return nil, errors.New("disk") }
 	if got := status(connect(t, g, "192.0.2.1:9").Login(t.Context(), "USER", "alice", "secret")); got != "4.3.0" {
 		t.Errorf("status %s", got)
 	}

@@ -30,7 +30,7 @@ type Session struct {
 	gate    *Gate
 	began   time.Time
 	tls     bool
-	user    *mailstore.User
+	mail    *mailstore.Session
 	account mailstore.Account
 	cancel  context.CancelFunc
 }
@@ -88,23 +88,23 @@ func (s *Session) StartTLS() error {
 // open opens the mail of somebody who is who they say.
 func (s *Session) open(ctx context.Context, box directory.Mailbox) *dsn.Error {
 	account := mailstore.AccountOf(box)
-	user, err := s.gate.Open(ctx, account)
+	mail, err := s.gate.Open(ctx, mailstore.Principal{Account: account})
 	if err != nil {
 		return dsn.Wrap(dsn.MailSystem, "Mailbox is not available, try again later", err)
 	}
-	s.user, s.account = user, account
+	s.mail, s.account = mail, account
 	s.Wire.Unlimit()
 	s.Wire.In.Text = false
 	return nil
 }
 
-// User is the open mail, nil before log-in. Disconnect closes it.
-func (s *Session) User() *mailstore.User { return s.user }
+// Mail is the open mail, nil before log-in. Disconnect closes it.
+func (s *Session) Mail() *mailstore.Session { return s.mail }
 
 // Account is who logged in.
 func (s *Session) Account() mailstore.Account { return s.account }
 
-// Disconnect ends the session and its context: it closes the User (the views on
+// Disconnect ends the session and its context: it closes the Mail (the selections of
 // it must be closed before) and logs why, with the protocol's counts
 // ("retr=2 dele=1"). The caller of ServeConn closes the connection.
 func (s *Session) Disconnect(reason, stats string) {
@@ -112,11 +112,11 @@ func (s *Session) Disconnect(reason, stats string) {
 		defer s.cancel()
 	}
 	s.Wire.Release()
-	if s.user != nil {
-		if err := s.user.Close(); err != nil {
+	if s.mail != nil {
+		if err := s.mail.Close(); err != nil {
 			s.gate.Log.Warn("closing the mailbox failed", "service", s.gate.Service, "session", s.ID, "cause", err.Error())
 		}
-		s.user = nil
+		s.mail = nil
 	}
 	s.End()
 	s.gate.Log.Event(msglog.Disconnect{

@@ -13,7 +13,7 @@ import (
 // maildrop is INBOX as of log-in. The view is never brought up to date, so its
 // sequence numbers are the message numbers of the session.
 type maildrop struct {
-	view     *mailstore.View
+	view     *mailstore.Selection
 	messages []message
 	total    int64 // size of all at log-in
 	kept     int   // not deleted
@@ -39,7 +39,11 @@ type message struct {
 
 func openMaildrop(s *session) (*maildrop, error) {
 	// Never read-only: QUIT must be able to delete.
-	view, err := s.login.User().Open(s.ctx, "INBOX", false)
+	box, err := s.login.Mail().Resolve(s.ctx, "INBOX", mailstore.AllRights)
+	if err != nil {
+		return nil, dsn.Wrap(dsn.MailSystem, "Mailbox is not available, try again later", err)
+	}
+	view, err := box.Open(s.ctx, false)
 	if err != nil {
 		return nil, dsn.Wrap(dsn.MailSystem, "Mailbox is not available, try again later", err)
 	}

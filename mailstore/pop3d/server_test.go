@@ -51,7 +51,7 @@ func newHost(t testing.TB, change func(h *host)) *host {
 			Service: "pop3d", Authenticate: storetest.Authenticator(t, h.config).Authenticate, SecureNetworks: gate.Loopback(),
 			MaxFailures: 3, Log: msglog.Discard(),
 		},
-		Open: store.User, TLS: storetest.Certificates(t, dir, "pop.test"), Timeout: time.Minute, HandshakeTimeout: time.Minute,
+		Open: store.Session, TLS: storetest.Certificates(t, dir, "pop.test"), Timeout: time.Minute, HandshakeTimeout: time.Minute,
 	}
 	if change != nil {
 		change(h)

@@ -399,7 +399,7 @@ func serve(t *testing.T, root string) map[string]string {
 	auth := storetest.Authenticator(t, c)
 	way := &login.Gate{
 		Gate: gate.Gate{Service: "pop3d", Authenticate: auth.Authenticate, SecureNetworks: gate.Loopback(), MaxFailures: 3, Log: log},
-		Open: store.User, Timeout: time.Minute, HandshakeTimeout: time.Minute,
+		Open: store.Session, Timeout: time.Minute, HandshakeTimeout: time.Minute,
 	}
 	pop, err := pop3d.New(pop3d.Options{Config: c.POP3D, Hostname: "host.test", Gate: way, Log: log})
 	if err != nil {
