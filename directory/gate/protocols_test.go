@@ -252,7 +252,7 @@ func (h *house) serve(c *configs.Config, auth *password.Authenticator, hosted *d
 	}
 	pop, err := pop3d.New(pop3d.Options{Config: c.POP3D, Hostname: "mx.test", Log: log, Gate: &login.Gate{
 		Gate: gate.Gate{Service: "pop3d", Authenticate: auth.Authenticate, SecureNetworks: gate.Loopback(), MaxFailures: 3, Counter: h.counter, Log: log},
-		Open: mail.User, Timeout: time.Minute,
+		Open: mail.Session, Timeout: time.Minute,
 	}})
 	if err != nil {
 		t.Fatal(err)
