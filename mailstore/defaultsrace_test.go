@@ -3,6 +3,7 @@ package mailstore
 import (
 	"errors"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"sync/atomic"
 	"testing"
@@ -32,7 +33,7 @@ func (o *overtaken) Stat(name string) (fs.FileInfo, error) {
 }
 
 // TestADefaultFolderMadeMeanwhile: two want the same default folder for the first
-// time, in one process or in two. The later one gets it, too.
+// time, in one process or in two, or another program makes it. The later one gets it, too.
 func TestADefaultFolderMadeMeanwhile(t *testing.T) {
 	t.Parallel()
 	for what, use := range map[string]func(t *testing.T, u *User) error{
@@ -74,8 +75,9 @@ func TestADefaultFolderMadeMeanwhile(t *testing.T) {
 		},
 	} {
 		for _, processes := range []int{1, 2} {
-			if processes == 1 && (what == "rename" || what == "create below") {
-				continue // these look while they hold the account
+			alone := what == "rename" || what == "create below"
+			if alone && processes == 1 {
+				continue // these look while they hold the account, so it is another program
 			}
 			t.Run(what, func(t *testing.T) {
 				t.Parallel()
@@ -95,7 +97,17 @@ func TestADefaultFolderMadeMeanwhile(t *testing.T) {
 				deliver(t, s, Delivery{Content: message("x")})
 				meanwhile := func() {
 					made := make(chan error)
-					go func() { made <- u2.MakeDefault(t.Context(), "Archive") }() // somebody else, with locks of their own
+					go func() { // somebody else, with locks of their own
+						if !alone {
+							made <- u2.MakeDefault(t.Context(), "Archive")
+							return
+						}
+						var errs []error
+						for _, sub := range []string{"tmp", "new", "cur"} {
+							errs = append(errs, os.MkdirAll(home(root, ".Archive", sub), 0o700))
+						}
+						made <- errors.Join(append(errs, os.WriteFile(home(root, ".Archive", "maildirfolder"), nil, 0o600))...)
+					}()
 					if err := <-made; err != nil {
 						t.Error(err)
 					}

@@ -154,23 +154,29 @@
 // Who holds one takes only those below it. internal/lockorder asserts that in every
 // test under the race detector; the places are in volume/locks.go.
 //
-//	folders    account.Account: an account's folders and small files (CREATE, DELETE, RENAME, LIST)
-//	parents    volume.Volume: the folders above homes
-//	box        mailbox.mu: a mailbox in memory; of two, by lockedBoth only, the one with the lower path first
-//	flock      that of an index log, among processes, each behind its own box; a backup takes those of an
-//	           account, but waits for none
-//	order      recovery.Account: shared from Begin to End of an operation and while a message is journaled;
-//	           alone by who takes a folder away
-//	marks      recovery: one checkpoint of the journal at a time
-//	sync       volume.Checkpoints: one sync of the file system at a time
-//	usage      account.Quota: what is used, and reservations
-//	pool       Store.mu: which accounts and mailboxes are in memory
-//	validity   account.Account: the last UIDVALIDITY, under the flock
-//	inner      what is held for a few lines, one at a time: account.Trail, Store.lazyMu, unpackedCache; in volume
-//	           said and reserve; in recovery unfinished and the operations under way
+//	folders      account.Account: an account's folders and small files (CREATE, DELETE, RENAME, LIST)
+//	foldersdisk  the same among processes, an octet of .toastmaster/processes (volume.AccountLock)
+//	parents      volume.Volume: the folders above homes
+//	box          mailbox.mu: a mailbox in memory; of two, by lockedBoth only, the one with the lower path first
+//	flock        that of an index log, among processes, each behind its own box; a backup takes those of an
+//	             account, but waits for none
+//	order        recovery.Account: shared from Begin to End of an operation and while a message is journaled;
+//	             alone by who takes a folder away
+//	marks        recovery: one checkpoint of the journal at a time
+//	sync         volume.Checkpoints: one sync of the file system at a time
+//	usage        account.Quota: what is used, and reservations
+//	usagedisk    the same among processes: maildirsize and toastmaster.changes, when there is a quota
+//	pool         Store.mu: which accounts and mailboxes are in memory
+//	validity     account.Account: the last UIDVALIDITY, under the flock
+//	validitydisk the same among processes
+//	inner        what is held for a few lines, one at a time: account.Trail, Store.lazyMu, unpackedCache; in volume
+//	             said, reserve and processes; in recovery unfinished and the operations under way
 //
 // Those down to sync may be held over a sync, those below are not: usage over a line of
 // maildirsize at most.
+//
+// Locks among processes are the kernel's (flock(2), fcntl(2)): they end with the process,
+// however it ends. They are waited for at most store.lock_timeout.
 //
 // # Contexts
 //

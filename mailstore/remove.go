@@ -57,8 +57,11 @@ func (s *Store) RemoveAccount(ctx context.Context, acc Account) error {
 		return err
 	}
 	defer s.putAccount(a)
-	if err := a.Lock(); err != nil {
+	switch err := a.Lock(); {
+	case errors.Is(err, ErrNotFound):
 		return nil // by somebody else, just now
+	case err != nil:
+		return volume.Err(err)
 	}
 	defer a.Unlock()
 	aside, boxes, err := a.leave(ctx)

@@ -98,7 +98,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err := s.found(); err != nil {
 		return nil, volume.Err(err)
 	}
-	if err := vol.Open(); err != nil {
+	if err := vol.Open(ctx); err != nil {
 		return nil, volume.Err(err)
 	}
 	if err := s.journal.Recover(ctx, hands{s}); err != nil {

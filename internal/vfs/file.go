@@ -252,6 +252,33 @@ func (f *osFile) Unlock() error {
 	return f.do("flock", func(fd int) error { return unix.Flock(fd, unix.LOCK_UN) })
 }
 
+func (f *osFile) TryLockAt(off int64) error {
+	err := f.setLock(unix.F_WRLCK, off)
+	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
+		return ErrLocked
+	}
+	return err
+}
+
+func (f *osFile) UnlockAt(off int64) error { return f.setLock(unix.F_UNLCK, off) }
+
+func (f *osFile) LockedAt(off int64) (locked bool, err error) {
+	err = f.do("lock", func(fd int) error {
+		l := unix.Flock_t{Type: unix.F_WRLCK, Whence: io.SeekStart, Start: off, Len: 1}
+		err := unix.FcntlFlock(uintptr(fd), unix.F_OFD_GETLK, &l)
+		locked = l.Type != unix.F_UNLCK
+		return err
+	})
+	return locked && err == nil, err
+}
+
+func (f *osFile) setLock(kind int16, off int64) error {
+	return f.do("lock", func(fd int) error {
+		l := unix.Flock_t{Type: kind, Whence: io.SeekStart, Start: off, Len: 1}
+		return unix.FcntlFlock(uintptr(fd), unix.F_OFD_SETLK, &l)
+	})
+}
+
 func (f *osFile) Stat() (fs.FileInfo, error) {
 	i := &info{name: filepath.Base(f.name)}
 	if err := f.do("stat", func(fd int) error { return syscall.Fstat(fd, &i.st) }); err != nil {

@@ -203,6 +203,57 @@ func TestSameAsOS(t *testing.T) {
 	}
 }
 
+// TestLocksOfOctets: each octet of a file is locked by one open file, and the end of that
+// gives all of its locks back.
+func TestLocksOfOctets(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "locks")
+	var files [2]File
+	for i := range files {
+		f, err := OS{}.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[i] = f
+	}
+	a, b := files[0], files[1]
+	const far = 1<<62 + 5
+	for _, off := range []int64{0, 7, far} {
+		if err := a.TryLockAt(off); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.TryLockAt(off); !errors.Is(err, ErrLocked) {
+			t.Errorf("octet %d: %v", off, err)
+		}
+		if locked, err := b.LockedAt(off); !locked || err != nil {
+			t.Errorf("octet %d: %v %v", off, locked, err)
+		}
+		if locked, err := a.LockedAt(off); locked || err != nil {
+			t.Errorf("one's own octet %d: %v %v", off, locked, err)
+		}
+	}
+	if err := b.TryLockAt(8); err != nil {
+		t.Errorf("the octet beside: %v", err)
+	}
+	if err := b.TryLock(); err != nil {
+		t.Errorf("the lock of the whole file is another one: %v", err)
+	}
+	if err := a.UnlockAt(7); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.TryLockAt(7); err != nil {
+		t.Errorf("given back: %v", err)
+	}
+	if err := a.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.TryLockAt(far); err != nil {
+		t.Errorf("of a file that is closed: %v", err)
+	}
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func second[T any](_ T, err error) error { return err }
 
 // TestFree: what df says, within what others write meanwhile.

@@ -70,4 +70,12 @@ type File interface {
 	// no error.
 	TryLock() error
 	Unlock() error
+	// TryLockAt is TryLock for the octet at off alone, which need not be there
+	// (fcntl(2), F_OFD_SETLK): one open file has room for many locks. The file must be
+	// open for writing. It does not meet TryLock. Two who lock one octet through the
+	// same open file do not hinder each other.
+	TryLockAt(off int64) error
+	UnlockAt(off int64) error
+	// LockedAt says whether another open file has the octet at off locked.
+	LockedAt(off int64) (bool, error)
 }

@@ -28,6 +28,10 @@ type Account struct {
 	ready bool
 	// validity guards dovecot-uidvalidity.
 	validity lockorder.Mutex[volume.ValidityLock]
+	// disk and validityDisk keep other processes away, each inside the lock in
+	// memory.
+	disk         *volume.AccountLock[volume.FoldersDiskLock]
+	validityDisk *volume.AccountLock[volume.ValidityDiskLock]
 }
 
 // Options are what an account is made of.
@@ -45,6 +49,10 @@ type Options struct {
 func New(o Options) *Account {
 	a := &Account{vol: o.Volume, Records: o.Records, home: filepath.Join(o.Volume.Root, o.Records.Home()), o: o}
 	a.Quota.acct = a
+	home := o.Records.Home()
+	a.disk = volume.NewAccountLock[volume.FoldersDiskLock](o.Volume, home, "folders")
+	a.validityDisk = volume.NewAccountLock[volume.ValidityDiskLock](o.Volume, home, "validity")
+	a.Quota.disk = volume.NewAccountLock[volume.UsageDiskLock](o.Volume, home, "usage")
 	return a
 }
 
@@ -55,28 +63,63 @@ func (a *Account) Home() string { return a.home }
 func (a *Account) Canonical(name string) string { return maildir.Canonical(name, a.vol.Separator) }
 
 // Unlock gives back what Lock took.
-func (a *Account) Unlock() { a.mu.Unlock() }
+func (a *Account) Unlock() {
+	a.disk.Unlock()
+	a.mu.Unlock()
+}
 
-// Lock takes mu for a change or a listing of the folders; volume.ErrNotFound, without
-// the lock, when the account is gone.
+// Lock is for a change or a listing of the folders and their small files: no other
+// session changes them meanwhile, in this process or in another one. It is
+// volume.ErrNotFound, without the lock, when the account is gone, and volume.ErrBusy when
+// another process keeps the lock for store.lock_timeout.
 func (a *Account) Lock() error {
-	a.mu.Lock()
-	if a.Records.Removed() {
-		a.mu.Unlock()
-		return volume.ErrNotFound
+	err := a.lock()
+	if err != nil || !a.ready {
+		return err
 	}
-	return nil
+	if there, err := volume.Exists(a.vol.FS, a.home); there || err != nil {
+		return a.orUnlock(err)
+	}
+	if err := a.vol.Present(); err != nil {
+		return a.orUnlock(err)
+	}
+	return a.orUnlock(volume.ErrNotFound) // another process has removed it
+}
+
+// orUnlock gives the lock back when there is an error.
+func (a *Account) orUnlock(err error) error {
+	if err != nil {
+		a.Unlock()
+	}
+	return err
+}
+
+// lock is Lock of an account that may have to be made.
+func (a *Account) lock() error {
+	a.mu.Lock()
+	err := volume.ErrNotFound
+	if !a.Records.Removed() {
+		// Its limit is store.lock_timeout: nobody holds it over more than a rename, or
+		// a checkpoint.
+		err = a.disk.Lock(context.Background())
+	}
+	if err != nil {
+		a.mu.Unlock()
+	}
+	return err
 }
 
 // Ensure makes the Maildir; the default folders of a new account wait until
 // somebody needs them.
 func (a *Account) Ensure() error {
-	a.mu.Lock()
+	if a.isReady() {
+		return nil
+	}
+	if err := a.lock(); err != nil {
+		return err
+	}
 	defer a.Unlock()
-	switch {
-	case a.Records.Removed():
-		return volume.ErrNotFound // removed between acquire and here
-	case a.ready:
+	if a.ready {
 		return nil
 	}
 	if err := a.vol.RealHome(a.home); err != nil {
@@ -93,6 +136,13 @@ func (a *Account) Ensure() error {
 	}
 	a.ready = err == nil
 	return err
+}
+
+// isReady says that Ensure has been here, and that the account was not removed since.
+func (a *Account) isReady() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.ready && !a.Records.Removed()
 }
 
 // makeRoot makes home itself, and the folders above it.
@@ -161,7 +211,9 @@ func (a *Account) makeFolderSynced(dir string) error {
 
 // EnsureFolder makes a folder that was made shortly before a power loss.
 func (a *Account) EnsureFolder(dir string) error {
-	a.mu.Lock()
+	if err := a.Lock(); err != nil {
+		return err
+	}
 	defer a.Unlock()
 	there, err := a.HasFolder(dir)
 	if err != nil || there {

@@ -40,6 +40,8 @@ func newBed(t *testing.T, change func(*configs.Store)) *bed {
 	disk := faultfs.NewDisk()
 	vol := volume.New(volume.Options{Root: "/mail", FS: disk, Clock: clock.System{}, Log: msglog.Discard(), Hostname: "host.test", Config: c})
 	check(t, disk.MkdirAll("/mail/"+volume.Private+"/spool", 0o700))
+	check(t, vol.Open(t.Context()))
+	t.Cleanup(func() { check(t, vol.Close()) })
 	b := &bed{}
 	b.Account = New(Options{
 		Volume: vol, Records: recovery.New(vol).Account("alice"),

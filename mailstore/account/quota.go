@@ -29,8 +29,10 @@ const recount = 15 * time.Minute
 // kept by each change from then on. With a quota it is in maildirsize too,
 // where other processes and Dovecot keep theirs.
 type Quota struct {
-	acct   *Account
-	mu     lockorder.Mutex[volume.UsageLock]
+	acct *Account
+	mu   lockorder.Mutex[volume.UsageLock]
+	// disk keeps other processes away from maildirsize and the reservations.
+	disk   *volume.AccountLock[volume.UsageDiskLock]
 	limits Usage
 	known  bool
 	now    Usage

@@ -1,6 +1,7 @@
 package account
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"path/filepath"
@@ -17,6 +18,11 @@ const uidValidityFile = "dovecot-uidvalidity"
 func (a *Account) NextUIDValidity() (uint32, error) {
 	a.validity.Lock()
 	defer a.validity.Unlock()
+	// It is asked for with a mailbox locked, so the limit is store.lock_timeout alone.
+	if err := a.validityDisk.Lock(context.Background()); err != nil {
+		return 0, err
+	}
+	defer a.validityDisk.Unlock()
 	fsys := a.vol.FS
 	name := filepath.Join(a.home, uidValidityFile)
 	data, err := volume.ReadFile(fsys, name)

@@ -4,10 +4,8 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io/fs"
 	"syscall"
-	"time"
 
 	"toastmaster/internal/vfs"
 )
@@ -23,42 +21,12 @@ func (l *Log) Lock(ctx context.Context) error {
 	}
 	err := l.file.TryLock()
 	if errors.Is(err, vfs.ErrLocked) && !l.stalled {
-		err = l.wait(ctx)
+		err = vfs.AwaitLock(ctx, l.clock, l.patience, func() error { return l.file.TryLock() })
 		l.stalled = errors.Is(err, vfs.ErrLocked)
 	} else if err == nil {
 		l.stalled = false
 	}
 	return err
-}
-
-// flock(2) has no limit of time, so the lock is tried again and again, after
-// pauses that double from the first to the last.
-const (
-	firstPause = 100 * time.Microsecond
-	lastPause  = 20 * time.Millisecond
-)
-
-func (l *Log) wait(ctx context.Context) error {
-	end := l.clock.Now().Add(l.patience)
-	pause := firstPause
-	timer := l.clock.NewTimer(pause)
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-timer.C():
-		}
-		if err := l.file.TryLock(); !errors.Is(err, vfs.ErrLocked) {
-			return err
-		}
-		left := end.Sub(l.clock.Now())
-		if left <= 0 {
-			return fmt.Errorf("%w for %v", vfs.ErrLocked, l.patience)
-		}
-		pause = min(2*pause, lastPause)
-		timer.Reset(min(pause, left))
-	}
 }
 
 // Unlock gives it back. Who does not hold it gives back nothing.

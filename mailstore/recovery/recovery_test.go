@@ -32,7 +32,7 @@ func open(t *testing.T, disk *faultfs.Disk, h Hands) (*Journal, *volume.Volume) 
 	c.JournalSegment = 1 << 20
 	vol := volume.New(volume.Options{Root: "/mail", FS: disk, Clock: clock.System{}, Log: msglog.Discard(), Hostname: "host.test", Config: c})
 	check(t, disk.MkdirAll("/mail/"+volume.Private, 0o700))
-	check(t, vol.Open())
+	check(t, vol.Open(t.Context()))
 	j := New(vol)
 	check(t, j.Recover(t.Context(), h))
 	return j, vol

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -33,7 +34,12 @@ import (
 	"toastmaster/mailstore/storetest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if root := os.Getenv(workerRoot); root != "" {
+		os.Exit(work(root))
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // TestOneMailboxIsLinearizable has clients of IMAP, POP3 and LMTP work in one
 // mailbox, served by two processes, and records when each asked and was answered.

@@ -43,6 +43,8 @@ type Volume struct {
 	reserve reserve
 	// odd is what was passed over and is in the log.
 	odd said
+	// processes are those that have the store open.
+	processes processes
 }
 
 // Options are what a volume is made of.
@@ -75,18 +77,21 @@ func New(o Options) *Volume {
 	return v
 }
 
-// Open opens the root, whose descriptor must be there before the first write, and
-// fills the reserve.
-func (s *Volume) Open() (err error) {
+// Open opens the root, whose descriptor must be there before the first write, fills the
+// reserve, and makes this process one of those on the store.
+func (s *Volume) Open(ctx context.Context) (err error) {
 	if s.root, err = s.FS.OpenFile(s.Root, os.O_RDONLY, 0); err != nil {
 		return err
 	}
 	s.FillReserve(true)
+	if err := s.join(ctx); err != nil {
+		return errors.Join(err, s.root.Close())
+	}
 	return nil
 }
 
-// Close closes the root.
-func (s *Volume) Close() error { return s.root.Close() }
+// Close closes the root; this process is none of the store's any more.
+func (s *Volume) Close() error { return errors.Join(s.root.Close(), s.processes.leave()) }
 
 // Now is the time.
 func (s *Volume) Now() time.Time { return s.Clock.Now() }

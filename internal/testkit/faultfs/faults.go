@@ -19,7 +19,7 @@ const (
 type Op string
 
 // The kinds. Any counts those that change something: all but Open of an
-// existing file, Read, ReadDir, Stat, Free, Close and TryLock. Sync is File.Sync and
+// existing file, Read, ReadDir, Stat, Free, Close, TryLock and TryLockAt. Sync is File.Sync and
 // Datasync together.
 const (
 	Any      Op = "any"
@@ -40,7 +40,7 @@ const (
 	Truncate Op = "truncate"
 	Allocate Op = "allocate"
 	Sync     Op = "sync"
-	Lock     Op = "lock" // TryLock
+	Lock     Op = "lock" // TryLock, TryLockAt
 )
 
 func (o Op) changes() bool {
@@ -372,4 +372,11 @@ func (x *faultFile) TryLock() error {
 		return err
 	}
 	return x.File.TryLock()
+}
+
+func (x *faultFile) TryLockAt(off int64) error {
+	if err := x.f.check(Lock, x.Name()); err != nil {
+		return err
+	}
+	return x.File.TryLockAt(off)
 }

@@ -3,6 +3,7 @@ package faultfs
 import (
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"syscall"
 
@@ -227,14 +228,53 @@ func (f *file) Unlock() error {
 	if err := f.enter("flock"); err != nil {
 		return err
 	}
-	f.unlock()
+	if f.node.holder == f {
+		f.node.holder = nil
+	}
 	return nil
 }
 
+func (f *file) TryLockAt(off int64) error {
+	defer f.disk.mu.Unlock()
+	if err := f.enter("lock"); err != nil {
+		return err
+	}
+	if held := f.node.holders[off]; held != nil && held != f {
+		return vfs.ErrLocked
+	}
+	if f.node.holders == nil {
+		f.node.holders = map[int64]*file{}
+	}
+	f.node.holders[off] = f
+	return nil
+}
+
+func (f *file) UnlockAt(off int64) error {
+	defer f.disk.mu.Unlock()
+	if err := f.enter("lock"); err != nil {
+		return err
+	}
+	if f.node.holders[off] == f {
+		delete(f.node.holders, off)
+	}
+	return nil
+}
+
+func (f *file) LockedAt(off int64) (bool, error) {
+	defer f.disk.mu.Unlock()
+	if err := f.enter("lock"); err != nil {
+		return false, err
+	}
+	held := f.node.holders[off]
+	return held != nil && held != f, nil
+}
+
+// unlock gives back all locks that f has.
 func (f *file) unlock() {
 	if f.node.holder == f {
 		f.node.holder = nil
 	}
+	maps.DeleteFunc(f.node.holders, func(_ int64, held *file) bool { return held == f })
 }
 
 func (f *file) Close() error {

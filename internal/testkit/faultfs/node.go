@@ -27,6 +27,8 @@ type node struct {
 	dirty         map[int64]struct{}
 	durableMtime  time.Time
 	holder        *file // of the lock
+	// holders are those of the locks of single octets.
+	holders map[int64]*file
 }
 
 func newDir(perm fs.FileMode) *node {

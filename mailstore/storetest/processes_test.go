@@ -1,0 +1,188 @@
+package storetest_test
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/emersion/go-imap/v2"
+
+	"toastmaster/mailstore"
+)
+
+// couple is two processes on one store.
+func couple(t *testing.T, parameters map[string]any) [2]*worker {
+	t.Helper()
+	root := filepath.Join(t.TempDir(), "mail")
+	return [2]*worker{startWorker(t, root, parameters), startWorker(t, root, parameters)}
+}
+
+// atOnce has both do something; what has %d for the number of the process.
+func atOnce(t *testing.T, both [2]*worker, o order) (answers [2]answer) {
+	t.Helper()
+	var wg sync.WaitGroup
+	for i, w := range both {
+		own := o
+		own.Name = strings.ReplaceAll(o.Name, "%d", fmt.Sprint(i))
+		wg.Go(func() { answers[i] = w.do(t, own) })
+	}
+	wg.Wait()
+	return answers
+}
+
+// TestUIDValidityIsGivenOnce: two processes make mailboxes in one account, and none of two
+// mailboxes has the UIDVALIDITY of another, nor has one that was made again that of before.
+func TestUIDValidityIsGivenOnce(t *testing.T) {
+	t.Parallel()
+	both := couple(t, nil)
+	const each = 60
+	seen := map[uint32]string{}
+	for round := range 2 {
+		atOnce(t, both, order{Do: "create", Name: "p%dn", N: each})
+		for i, a := range atOnce(t, both, order{Do: "status", Name: "p%dn", N: each}) {
+			for n, validity := range a.UIDs {
+				name := fmt.Sprintf("p%dn%d of round %d", i, n, round)
+				if other := seen[validity]; other != "" {
+					t.Errorf("UIDVALIDITY %d of %s was %s's", validity, name, other)
+				}
+				seen[validity] = name
+			}
+		}
+		atOnce(t, both, order{Do: "delete", Name: "p%dn", N: each})
+	}
+	if len(seen) != 4*each {
+		t.Errorf("%d of %d", len(seen), 4*each)
+	}
+}
+
+// TestSmallFilesKeepTheChangesOfBoth: subscriptions, special use and default folders.
+func TestSmallFilesKeepTheChangesOfBoth(t *testing.T) {
+	t.Parallel()
+	const each = 60
+	var defaults []string
+	for i := range 2 {
+		for n := range each {
+			defaults = append(defaults, fmt.Sprintf("default%dn%d", i, n))
+		}
+	}
+	both := couple(t, map[string]any{"DefaultFolders": defaults})
+	atOnce(t, both, order{Do: "create", Name: "p%dn", N: each, To: string(imap.MailboxAttrArchive)})
+	atOnce(t, both, order{Do: "subscribe", Name: "p%dn", N: each})
+	atOnce(t, both, order{Do: "unsubscribe", Name: "default%dn", N: each / 2})
+	atOnce(t, both, order{Do: "delete", Name: "default%dn", N: each})
+	for i, w := range both {
+		for _, f := range w.do(t, order{Do: "list"}).Folders {
+			var p, n int
+			_, err := fmt.Sscanf(f.Name, "p%dn%d", &p, &n)
+			switch isDefault := strings.HasPrefix(f.Name, "default"); {
+			case isDefault && (!f.NoSelect || f.Subscribed != subscribedStill(f.Name, each/2)):
+				t.Errorf("process %d: %+v was deleted, and not unsubscribed from half", i, f)
+			case err == nil && (!f.Subscribed || f.SpecialUse != imap.MailboxAttrArchive || f.NoSelect):
+				t.Errorf("process %d: %+v", i, f)
+			}
+		}
+	}
+}
+
+func subscribedStill(name string, from int) bool {
+	var p, n int
+	_, err := fmt.Sscanf(name, "default%dn%d", &p, &n)
+	return err == nil && n >= from
+}
+
+// TestTheLastRoomOfAQuotaIsGivenOnce: two processes deliver as much as they can, and what
+// came in is what fits; both know what is used.
+func TestTheLastRoomOfAQuotaIsGivenOnce(t *testing.T) {
+	t.Parallel()
+	const quota, each = 50, 60
+	for _, do := range []string{"deliver", "reserve"} {
+		both := couple(t, map[string]any{"QuotaGrace": 0})
+		// One of them has begun before.
+		both[0].do(t, order{Do: "deliver", Name: "first", Quota: quota})
+		done := 1
+		for _, a := range atOnce(t, both, order{Do: "try " + do, Name: "p%dn", N: each, Quota: quota}) {
+			done += a.Done
+			if a.Err == "" || !strings.Contains(a.Err, mailstore.ErrOverQuota.Error()) {
+				t.Errorf("%s: %+v", do, a)
+			}
+		}
+		if done != quota {
+			t.Errorf("%s: %d of %d fit", do, done, quota)
+		}
+		for i, w := range both {
+			have := int64(len(w.do(t, order{Do: "messages", Name: "INBOX", Quota: quota}).Messages))
+			if used := w.do(t, order{Do: "usage", Quota: quota}).Usage.Messages; used != have {
+				t.Errorf("%s: process %d says that %d messages are used of %d", do, i, used, have)
+			}
+		}
+	}
+}
+
+// TestKeywordsOfBoth: no keyword gets the number of another.
+func TestKeywordsOfBoth(t *testing.T) {
+	t.Parallel()
+	both := couple(t, nil)
+	both[0].do(t, order{Do: "deliver", Name: "x"})
+	const each = 30
+	atOnce(t, both, order{Do: "keyword", Name: "p%dn", N: each})
+	var want []imap.Flag
+	for i := range 2 {
+		for n := range each {
+			want = append(want, imap.Flag(fmt.Sprintf("p%dn%d", i, n)))
+		}
+	}
+	slices.Sort(want)
+	for i, w := range both {
+		a := w.do(t, order{Do: "messages", Name: "INBOX"})
+		if len(a.Messages) != 1 {
+			t.Fatalf("%+v", a)
+		}
+		got := a.Messages[0].Flags
+		slices.Sort(got)
+		if !slices.Equal(got, want) {
+			t.Errorf("process %d: %q", i, got)
+		}
+	}
+}
+
+// TestNumbersGoOnWithoutAGap: UIDNEXT and HIGHESTMODSEQ are as if one process had done it
+// all, also where one that was killed begins anew while the other goes on.
+func TestNumbersGoOnWithoutAGap(t *testing.T) {
+	t.Parallel()
+	root := filepath.Join(t.TempDir(), "mail")
+	a, b := startWorker(t, root, nil), startWorker(t, root, nil)
+	next := uint32(1)
+	deliver := func(w *worker) {
+		t.Helper()
+		for range 3 {
+			got := w.do(t, order{Do: "deliver", Name: "x"})
+			if len(got.UIDs) != 1 || got.UIDs[0] != next {
+				t.Fatalf("UID %d, want %d", got.UIDs, next)
+			}
+			next++
+			// Somebody looks, so that the number is promised.
+			if s := w.do(t, order{Do: "status", Name: "INBOX"}).Status; s.UIDNext != next || s.HighestModSeq > uint64(100+10*next) {
+				t.Fatalf("UIDNEXT %d, want %d; HIGHESTMODSEQ %d", s.UIDNext, next, s.HighestModSeq)
+			}
+		}
+	}
+	deliver(a)
+	deliver(b)
+	deliver(a)
+	a.kill()
+	deliver(b)
+	a = startWorker(t, root, nil)
+	deliver(a)
+	b.kill()
+	b = startWorker(t, root, nil)
+	deliver(b)
+	deliver(a)
+	b.stop(t)
+	deliver(a)
+	a.stop(t)
+	a = startWorker(t, root, nil)
+	deliver(a)
+}
