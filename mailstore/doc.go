@@ -206,12 +206,13 @@
 //	toastmaster.index toastmaster.index.log toastmaster.cache   see mailstore/index
 //	toastmaster.special-use               SPECIAL-USE set at CREATE (home only)
 //	toastmaster.default-folders           default folders, made at need (home only)
+//	toastmaster.changes                   what processes have reserved of a quota (home only)
 //
 // The root has .toastmaster, which makes it a store: [Open] refuses a folder
 // with other things in it and without that (ErrForeign), so that a tree of
 // Dovecot is taken over on purpose only. In it are reserve.tmp, spool/ for messages on their
-// way in and mailboxes on their way out, journal-<n>/ for each process, and
-// corrupt/ for what was damaged in one.
+// way in and mailboxes on their way out, processes, where those on the store meet,
+// journal-<n>/ for each of them, and corrupt/ for what was damaged in one.
 //
 // # Standards
 //

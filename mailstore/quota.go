@@ -103,7 +103,5 @@ func (s *Store) Fits(ctx context.Context, acc Account, size int64) error {
 		return err
 	}
 	defer s.putAccount(a)
-	r, err := a.Quota.Reserve(ctx, "", size, 1, account.Delivering)
-	r.Release()
-	return err
+	return a.Quota.Fits(ctx, size, 1, account.Delivering)
 }

@@ -26,6 +26,7 @@ func check(t *testing.T, err error) {
 // bed is an account on a disk in memory, whose mailboxes hold what sum says.
 type bed struct {
 	*Account
+	vol  *volume.Volume
 	held int // by reservations
 	sum  Usage
 }
@@ -37,12 +38,17 @@ func newBed(t *testing.T, change func(*configs.Store)) *bed {
 	if change != nil {
 		change(&c)
 	}
-	disk := faultfs.NewDisk()
-	vol := volume.New(volume.Options{Root: "/mail", FS: disk, Clock: clock.System{}, Log: msglog.Discard(), Hostname: "host.test", Config: c})
+	return newBedOn(t, faultfs.NewDisk(), clock.System{}, c)
+}
+
+// newBedOn is one as a process has it; a second one on the same disk is another process's.
+func newBedOn(t *testing.T, disk *faultfs.Disk, clk clock.Clock, c configs.Store) *bed {
+	t.Helper()
+	vol := volume.New(volume.Options{Root: "/mail", FS: disk, Clock: clk, Log: msglog.Discard(), Hostname: "host.test", Config: c})
 	check(t, disk.MkdirAll("/mail/"+volume.Private+"/spool", 0o700))
 	check(t, vol.Open(t.Context()))
-	t.Cleanup(func() { check(t, vol.Close()) })
-	b := &bed{}
+	b := &bed{vol: vol}
+	t.Cleanup(b.end)
 	b.Account = New(Options{
 		Volume: vol, Records: recovery.New(vol).Account("alice"),
 		Sum:  func(context.Context, []string) (Usage, error) { return b.sum, nil },
@@ -50,6 +56,14 @@ func newBed(t *testing.T, change func(*configs.Store)) *bed {
 	})
 	check(t, b.Ensure())
 	return b
+}
+
+// end ends the process.
+func (b *bed) end() {
+	if b.vol != nil {
+		_ = b.vol.Close() // a disk in memory
+		b.vol = nil
+	}
 }
 
 func (b *bed) listed(t *testing.T) (names []string) {

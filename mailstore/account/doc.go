@@ -19,7 +19,17 @@
 //
 // Account.Lock is for the folders and their small files (place folders), Quota has
 // its own (usage), and so have the UIDVALIDITY and the trail. The table is in the
-// doc.go of package mailstore.
+// doc.go of package mailstore. Inside each but the trail's is one among processes
+// (volume.AccountLock): every small file is read, changed and replaced under both.
+//
+// # Several processes
+//
+// What is used is in maildirsize, where each process adds a line for what it did, and
+// what is reserved in toastmaster.changes, where each says what it has reserved, all
+// together. Who makes a reservation reads both under the lock, so the last room is given
+// once. A process that was killed leaves what it had reserved there: whoever meets that
+// knows that it was in the middle of something, and has the account counted anew. The
+// format is in changes.go.
 //
 // # Parameters
 //
@@ -34,7 +44,7 @@
 // # Files
 //
 // In the home: subscriptions, toastmaster.special-use, toastmaster.default-folders,
-// maildirsize, dovecot-uidvalidity; for each mailbox "A/B" the folder .A.B with cur,
+// maildirsize, toastmaster.changes, dovecot-uidvalidity; for each mailbox "A/B" the folder .A.B with cur,
 // new, tmp and maildirfolder.
 //
 // # Standards

@@ -27,7 +27,12 @@ const recount = 15 * time.Minute
 
 // Quota is what an account uses, and may use, in memory. It is known after the first question and
 // kept by each change from then on. With a quota it is in maildirsize too,
-// where other processes and Dovecot keep theirs.
+// where other processes and Dovecot keep theirs, and what is reserved is in
+// toastmaster.changes.
+//
+// Both files are written under the lock usagedisk. Without it, because another process
+// was stopped while it held it, a change is owed, and what is used is counted anew when
+// the lock can be had.
 type Quota struct {
 	acct *Account
 	mu   lockorder.Mutex[volume.UsageLock]
@@ -38,17 +43,22 @@ type Quota struct {
 	now    Usage
 	// changes counts what was added, so that a count notices what it missed.
 	changes uint64
-	// owed is what could not be added to maildirsize.
-	owed Usage
+	// owed is what could not be added to maildirsize. doubt says that maildirsize is
+	// not to be believed, and could not be removed.
+	owed  Usage
+	doubt bool
 	// size and mtime are the file's as read, at is when it was counted.
 	size, mtime int64
 	// folders are those of the last count, nil before; looked is when the
 	// folders were last asked for changes by others.
 	folders []string
 	looked  time.Time
-	// reserved is the sum of all reservations; those with an ID are held too.
-	reserved Usage
-	held     map[string]*Reservation
+	// reserved is the sum of all reservations; those with an ID are held too. told is
+	// what other processes know of it, theirs what they had when we looked last.
+	reserved, told, theirs Usage
+	held                   map[string]*Reservation
+	// log is toastmaster.changes as it was read last.
+	log *changes
 }
 
 // Limit sets the limits; zero is unlimited.
@@ -79,7 +89,11 @@ func (q *Quota) Look(ctx context.Context) error {
 	}
 	q.looked = now
 	counted := q.folders
+	err := q.settle(ctx)
 	q.mu.Unlock()
+	if err != nil {
+		return err
+	}
 	names, err := q.acct.Names()
 	if err != nil {
 		return volume.Err(err)
@@ -112,6 +126,9 @@ func (q *Quota) readUsage() bool {
 	if q.limits == (Usage{}) {
 		return q.known
 	}
+	if q.doubt {
+		return false
+	}
 	name := filepath.Join(q.acct.home, dirSizeFile)
 	info, err := q.acct.vol.FS.Stat(name)
 	if err != nil {
@@ -143,7 +160,7 @@ const countTries = 5
 func (q *Quota) Count(ctx context.Context) (Usage, error) {
 	for try := 1; ; try++ {
 		q.mu.Lock()
-		before := q.changes
+		before, seen := q.changes, q.seen()
 		q.mu.Unlock()
 		names, err := q.acct.Names()
 		if err != nil {
@@ -156,22 +173,55 @@ func (q *Quota) Count(ctx context.Context) (Usage, error) {
 		if q.acct.Records.Removed() {
 			return Usage{}, volume.ErrNotFound
 		}
-		q.mu.Lock()
-		if q.changes != before && try < countTries {
-			q.mu.Unlock()
-			continue
+		last := try == countTries
+		if done, err := q.counted(ctx, sum, names, before, seen, last); done || err != nil {
+			return sum, err
 		}
-		defer q.mu.Unlock()
-		if q.changes != before {
-			names = nil // the next look counts again
-		}
-		return sum, q.setUsage(sum, names)
 	}
 }
 
-// setUsage notes the result of a count; q.mu is held.
+// counted ends a count; it is not done when something changed meanwhile and it is not
+// the last.
+func (q *Quota) counted(ctx context.Context, sum Usage, names []string, before uint64, seen seen, last bool) (done bool, err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.limits != (Usage{}) {
+		if err := q.disk.Lock(ctx); err != nil {
+			return false, err
+		}
+		defer q.disk.Unlock()
+	}
+	if q.changes != before || q.seen() != seen {
+		if !last {
+			return false, nil
+		}
+		names = nil // the next look counts again
+	}
+	return true, q.setUsage(sum, names)
+}
+
+// seen tells whether another process changed what is used between two moments.
+type seen struct {
+	dirSize volume.Stamp
+	used    uint64
+}
+
+// seen is that of now. What cannot be read is as if it were not there; q.mu is held.
+func (q *Quota) seen() (s seen) {
+	if q.limits == (Usage{}) {
+		return s
+	}
+	s.dirSize, _ = volume.FileStamp(q.acct.vol.FS, filepath.Join(q.acct.home, dirSizeFile))
+	if c, err := q.readChanges(); err == nil && c != nil {
+		s.used = c.used
+	}
+	return s
+}
+
+// setUsage notes the result of a count; q.mu is held, and with a quota the lock among
+// processes.
 func (q *Quota) setUsage(sum Usage, folders []string) error {
-	q.known, q.now, q.owed, q.folders = true, sum, Usage{}, folders
+	q.known, q.now, q.owed, q.folders, q.doubt = true, sum, Usage{}, folders, false
 	if q.limits == (Usage{}) {
 		return nil
 	}
@@ -204,7 +254,7 @@ func (q *Quota) Redeem(r *Reservation, size, count int64) {
 	q.now.Bytes, q.now.Messages = q.now.Bytes+size, q.now.Messages+count
 	if q.limits != (Usage{}) {
 		q.owed.Bytes, q.owed.Messages = q.owed.Bytes+size, q.owed.Messages+count
-		q.payUsage()
+		q.pay()
 	}
 }
 
@@ -228,48 +278,155 @@ func (q *Quota) Forget() {
 func (q *Quota) Distrust() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.known, q.folders = false, nil
-	if q.acct.Records.Removed() {
-		return
-	}
-	if err := q.acct.vol.FS.Remove(filepath.Join(q.acct.home, dirSizeFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		q.acct.vol.Log.Warn("removing maildirsize", "path", q.acct.home, "cause", err)
-	}
+	q.known, q.folders, q.doubt = false, nil, true
+	q.pay()
 }
 
 // Flush appends what is owed to maildirsize.
 func (q *Quota) Flush() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.payUsage()
+	q.pay()
 }
 
-// payUsage appends what is owed to maildirsize, if there is one; q.mu is held.
-// What cannot be written stays owed.
-func (q *Quota) payUsage() {
-	if q.acct.Records.Removed() { // the file there is another account's
-		q.owed = Usage{}
+// pay tells other processes what they do not know yet; q.mu is held. What cannot be
+// told now is told by the next call.
+func (q *Quota) pay() {
+	if q.acct.Records.Removed() { // the files there are another account's
+		q.owed, q.told, q.doubt = Usage{}, q.reserved, false
 	}
-	if q.owed == (Usage{}) {
+	if q.owed == (Usage{}) && q.told == q.reserved && !q.doubt {
 		return
+	}
+	// It is often called with a mailbox locked, so the limit is store.lock_timeout alone.
+	if err := q.disk.Lock(context.Background()); err != nil {
+		// When this is written at last others may have counted it.
+		q.doubt = q.doubt || q.owed != (Usage{})
+		q.owed = Usage{}
+		q.acct.vol.Log.Warn("what an account uses is told to other processes later", "path", q.acct.home, "cause", err)
+		return
+	}
+	defer q.disk.Unlock()
+	if err := q.payLocked(); err != nil {
+		q.acct.vol.Log.Warn("writing what an account uses", "path", q.acct.home, "cause", err)
+	}
+}
+
+// payLocked is pay with the lock among processes. What is used comes first: who
+// finds a reservation of a process that was killed counts anew.
+func (q *Quota) payLocked() error {
+	c, err := q.readChanges()
+	if err == nil && q.doubt {
+		err = q.removeDirSize(c)
+	}
+	if err == nil {
+		err = q.payUsage(c)
+	}
+	if err == nil && q.told != q.reserved {
+		err = q.tell(c)
+	}
+	return err
+}
+
+// readChanges is Account.readChanges; nil for a file that is none, which an
+// administrator must take away: then processes know less of one another.
+func (q *Quota) readChanges() (*changes, error) {
+	c, err := q.acct.readChanges(q.log)
+	q.log = c
+	return c, q.acct.passOver(changesFile, err)
+}
+
+// removeDirSize has what is used counted anew, by everybody.
+func (q *Quota) removeDirSize(c *changes) error {
+	err := q.acct.vol.FS.Remove(filepath.Join(q.acct.home, dirSizeFile))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	q.doubt, q.owed = false, Usage{}
+	if q.limits == (Usage{}) {
+		return nil
+	}
+	return c.append(changeUsed, nil)
+}
+
+// tell writes what is reserved.
+func (q *Quota) tell(c *changes) error {
+	if err := c.append(changeReserved, reservedPayload(q.acct.vol.Own(), q.reserved)); err != nil {
+		return err
+	}
+	q.told = q.reserved
+	return nil
+}
+
+// payUsage appends what is owed to maildirsize. The locks are held. What cannot be
+// written stays owed.
+func (q *Quota) payUsage(c *changes) error {
+	if q.owed == (Usage{}) {
+		return nil
 	}
 	f, err := q.acct.vol.FS.OpenFile(filepath.Join(q.acct.home, dirSizeFile), os.O_WRONLY|os.O_APPEND, 0)
 	if errors.Is(err, fs.ErrNotExist) {
+		// It is counted at the next question. Who counts in this moment has missed it.
 		q.owed, q.known = Usage{}, false
-		return
+		return c.append(changeUsed, nil)
 	}
+	line := maildir.AppendDirSizeLine(nil, q.owed.Bytes, q.owed.Messages)
 	if err == nil {
-		_, err = f.Write(maildir.AppendDirSizeLine(nil, q.owed.Bytes, q.owed.Messages))
+		_, err = f.Write(line)
 		err = errors.Join(err, f.Close())
 	}
 	if err != nil {
-		q.acct.vol.Log.Warn("writing maildirsize", "path", q.acct.home, "cause", err)
-		return
+		return err
 	}
 	q.owed = Usage{}
 	before := q.size
 	q.seenDirSize()
-	if q.size != before {
-		q.known = q.known && q.size-before < 64
+	if q.size != before+int64(len(line)) {
+		q.known = false // others have written, too
 	}
+	return nil
+}
+
+// settle has what a process may have left half counted that is gone counted anew, at
+// the next question. q.mu is held.
+func (q *Quota) settle(ctx context.Context) error {
+	if q.limits == (Usage{}) {
+		return nil
+	}
+	c, err := q.readChanges()
+	if err != nil || c == nil {
+		return volume.Err(err)
+	}
+	if _, gone, err := c.ofOthers(); err != nil || len(gone) == 0 {
+		return volume.Err(err)
+	}
+	if err := q.disk.Lock(ctx); err != nil {
+		return err
+	}
+	defer q.disk.Unlock()
+	if c, err = q.readChanges(); err != nil || c == nil {
+		return volume.Err(err)
+	}
+	_, err = q.settleLocked(c)
+	return volume.Err(err)
+}
+
+// settleLocked is settle with the lock among processes: what others that live have
+// reserved.
+func (q *Quota) settleLocked(c *changes) (theirs Usage, err error) {
+	theirs, gone, err := c.ofOthers()
+	if err != nil || len(gone) == 0 {
+		return theirs, err
+	}
+	q.known, q.folders = false, nil
+	if err := q.removeDirSize(c); err != nil {
+		return theirs, err
+	}
+	for _, who := range gone {
+		// Last: as long as it stands there somebody counts anew.
+		if err := c.append(changeReserved, reservedPayload(who, Usage{})); err != nil {
+			return theirs, err
+		}
+	}
+	return theirs, nil
 }

@@ -2,6 +2,7 @@ package account
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"toastmaster/mailstore/volume"
@@ -42,8 +43,8 @@ func (q *Quota) grace(limit int64, why Purpose) int64 {
 // over says that so much more does not fit. grace is -1 for none, not even for a
 // message that begins below the limit.
 func (q *Quota) over(size, count, grace int64) bool {
-	used := q.now.Bytes + q.reserved.Bytes
-	messages := q.now.Messages + q.reserved.Messages
+	used := q.now.Bytes + q.reserved.Bytes + q.theirs.Bytes
+	messages := q.now.Messages + q.reserved.Messages + q.theirs.Messages
 	switch {
 	case q.limits.Messages > 0 && messages+count > q.limits.Messages:
 		return true
@@ -56,31 +57,81 @@ func (q *Quota) over(size, count, grace int64) bool {
 }
 
 // Reserve makes a reservation, or takes over the one that is held for id. It is
-// nil without a quota. The caller redeems or releases it.
-func (q *Quota) Reserve(ctx context.Context, id string, size, count int64, why Purpose) (*Reservation, error) {
+// nil without a quota. The caller redeems or releases it. Other processes know of it
+// when Reserve returns; volume.ErrBusy when they cannot be told within
+// store.lock_timeout.
+func (q *Quota) Reserve(ctx context.Context, id string, size, count int64, why Purpose) (r *Reservation, err error) {
+	err = q.room(ctx, func() (fit fit, err error) {
+		r, fit, err = q.take(ctx, id, Usage{size, count}, why)
+		return fit, err
+	})
+	return r, err
+}
+
+// Fits says whether so much may come in now: volume.ErrOverQuota when not.
+func (q *Quota) Fits(ctx context.Context, size, count int64, why Purpose) error {
+	return q.room(ctx, func() (fit, error) {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		c, err := q.readChanges()
+		if err == nil && c != nil {
+			q.theirs, _, err = c.ofOthers()
+		}
+		if err != nil {
+			return full, volume.Err(err)
+		}
+		return q.fits(size, count, why), nil
+	})
+}
+
+// fit says whether something fits.
+type fit uint8
+
+const (
+	full fit = iota
+	fitting
+	// uncounted: what is used must be counted first.
+	uncounted
+)
+
+func (q *Quota) fits(size, count int64, why Purpose) fit {
+	if q.over(size, count, q.grace(q.limits.Bytes, why)) {
+		return full
+	}
+	return fitting
+}
+
+// room asks ask, and once more after a look at what is there; volume.ErrOverQuota when it
+// says no to both.
+func (q *Quota) room(ctx context.Context, ask func() (fit, error)) error {
 	q.mu.Lock()
 	limits := q.limits
 	q.mu.Unlock()
 	if limits == (Usage{}) {
-		return nil, nil
+		return nil
 	}
-	if _, err := q.Used(ctx); err != nil {
-		return nil, err
+	looked, counts := false, 0
+	for {
+		if _, err := q.Used(ctx); err != nil {
+			return err
+		}
+		answer, err := ask()
+		switch {
+		case err != nil || answer == fitting:
+			return err
+		case answer == uncounted:
+			if counts++; counts > countTries {
+				return fmt.Errorf("%w: %s: %s is taken away all the time", volume.ErrBusy, q.acct.home, dirSizeFile)
+			}
+		case looked:
+			return volume.ErrOverQuota
+		default:
+			looked = true
+			if err := q.Look(ctx); err != nil {
+				return err
+			}
+		}
 	}
-	r := &Reservation{q: q, id: id, room: Usage{size, count}, until: q.acct.vol.Clock.Now().Add(q.acct.vol.Config.ReservationTime)}
-	if got := q.take(r, why); got != nil {
-		return got, nil
-	}
-	if err := q.Look(ctx); err != nil {
-		return nil, err
-	}
-	if _, err := q.Used(ctx); err != nil {
-		return nil, err
-	}
-	if got := q.take(r, why); got != nil {
-		return got, nil
-	}
-	return nil, volume.ErrOverQuota
 }
 
 // With runs f, which stores so much on behalf of the user, if there is room
@@ -94,27 +145,50 @@ func (q *Quota) With(ctx context.Context, size, count int64, f func() error) err
 	return f()
 }
 
-// take is the decision of reserve: the reservation that counts, nil for no room.
-func (q *Quota) take(r *Reservation, why Purpose) *Reservation {
+// take is the decision of Reserve, with the reservation that counts when it fits.
+func (q *Quota) take(ctx context.Context, id string, room Usage, why Purpose) (*Reservation, fit, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if held := q.held[r.id]; held != nil {
-		return held
+	if held := q.held[id]; held != nil {
+		return held, fitting, nil
 	}
-	if q.over(r.room.Bytes, r.room.Messages, q.grace(q.limits.Bytes, why)) {
-		return nil
+	if err := q.disk.Lock(ctx); err != nil {
+		return nil, full, err
 	}
-	q.reserved.Bytes, q.reserved.Messages = q.reserved.Bytes+r.room.Bytes, q.reserved.Messages+r.room.Messages
-	if r.id == "" {
-		return r
+	defer q.disk.Unlock()
+	c, err := q.readChanges()
+	if err == nil && c != nil {
+		q.theirs, err = q.settleLocked(c)
+	}
+	if err != nil {
+		return nil, full, volume.Err(err)
+	}
+	if !q.readUsage() { // another process has changed it since it was read
+		return nil, uncounted, nil
+	}
+	if q.fits(room.Bytes, room.Messages, why) == full {
+		return nil, full, nil
+	}
+	before := q.reserved
+	q.reserved = Usage{before.Bytes + room.Bytes, before.Messages + room.Messages}
+	if c != nil {
+		err = q.tell(c)
+	}
+	if err != nil {
+		q.reserved = before
+		return nil, full, volume.Err(err)
+	}
+	r := &Reservation{q: q, id: id, room: room, until: q.acct.vol.Clock.Now().Add(q.acct.vol.Config.ReservationTime)}
+	if id == "" {
+		return r, fitting, nil
 	}
 	if q.held == nil {
 		q.held = map[string]*Reservation{}
 	}
-	q.held[r.id] = r
+	q.held[id] = r
 	// The account stays in memory as long as it has any.
 	q.acct.o.Hold(1)
-	return r
+	return r, fitting, nil
 }
 
 // Release gives a reservation back; one that was redeemed, or none, is none.
@@ -125,6 +199,7 @@ func (r *Reservation) Release() {
 	r.q.mu.Lock()
 	defer r.q.mu.Unlock()
 	r.q.drop(r)
+	r.q.pay()
 }
 
 // drop ends a reservation; q.mu is held. Whoever calls it holds the account.
@@ -153,6 +228,7 @@ func (q *Quota) Expire() {
 			q.drop(r)
 		}
 	}
+	q.pay()
 }
 
 // Release gives back what was reserved for a delivery that will not come.

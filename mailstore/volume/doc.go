@@ -12,6 +12,12 @@
 // The errors of the store are here, a closed set, because every room returns
 // them; package mailstore exports them.
 //
+// It is where the processes on a store meet: each holds a slot of .toastmaster/processes
+// while it lives ([Volume.Own], [Volume.Lives], [Volume.Others]), and the locks of
+// accounts among processes are octets of that file ([AccountLock]): locks of the open file
+// description (fcntl(2)), which the kernel gives back however a process ends. On NFS they
+// work as far as its lock manager does.
+//
 // The places of all locks of the store are here, too (locks.go): the table is in
 // the doc.go of package mailstore, and internal/lockorder asserts it.
 //
@@ -21,7 +27,7 @@
 //
 // # Parameters
 //
-// Of section [store]: separator, spool_memory, reserve, close_timeout.
+// Of section [store]: separator, spool_memory, reserve, close_timeout, lock_timeout.
 //
 // # Results
 //
@@ -32,5 +38,6 @@
 // # Files
 //
 // Below the root: .toastmaster/reserve.tmp, which is cut shorter on a full disk,
-// .toastmaster/spool, and .toastmaster/instance, which it reads.
+// .toastmaster/spool, .toastmaster/processes (processes.go has its format), and
+// .toastmaster/instance, which it reads.
 package volume

@@ -207,7 +207,7 @@ type AccountLock[P lockorder.Placed] struct {
 func NewAccountLock[P lockorder.Placed](s *Volume, home, what string) *AccountLock[P] {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(what + "\x00" + home)) // never fails
-	return &AccountLock[P]{vol: s, at: int64(h.Sum64() % accountsN), name: home}
+	return &AccountLock[P]{vol: s, at: int64(h.Sum64() % accountsN), name: home, mark: lockorder.Mark[P]{Key: home}}
 }
 
 // Lock takes it. While another process has it Lock waits, store.lock_timeout at most and
@@ -223,16 +223,6 @@ func (l *AccountLock[P]) Lock(ctx context.Context) error {
 		l.stalled = false
 	}
 	if err != nil {
-		l.mark.Leave()
-		return Err(fmt.Errorf("account %s: %w", l.name, err))
-	}
-	return nil
-}
-
-// TryLock is Lock without a wait.
-func (l *AccountLock[P]) TryLock() error {
-	l.mark.Enter()
-	if err := l.try(); err != nil {
 		l.mark.Leave()
 		return Err(fmt.Errorf("account %s: %w", l.name, err))
 	}
