@@ -21,7 +21,7 @@ var mayImport = []struct {
 	{"internal/house", nil},
 	{"internal/clock", nil},
 	{"internal/dsn", nil},
-	{"internal/vfs", nil},
+	{"internal/vfs", []string{"internal/clock"}},
 	{"internal/lockorder", nil},
 	{"internal/field", nil},
 	{"internal/crc32c", nil},

@@ -3,13 +3,13 @@ package account
 import (
 	"encoding/binary"
 	"errors"
-	"hash/crc32"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
 
+	"toastmaster/internal/crc32c"
 	"toastmaster/internal/field"
 	"toastmaster/mailstore/volume"
 )
@@ -120,7 +120,7 @@ func (a *Account) readChanges(before *changes) (*changes, error) {
 
 func (c *changes) parse(data []byte) {
 	if len(data) < changesHeader || string(data[:8]) != changesMagic ||
-		binary.LittleEndian.Uint32(data[16:]) != crc32.Checksum(data[:16], castagnoli()) {
+		binary.LittleEndian.Uint32(data[16:]) != crc32c.Sum(data[:16]) {
 		return
 	}
 	c.start, c.end = binary.LittleEndian.Uint64(data[8:]), changesHeader
@@ -138,14 +138,10 @@ func (c *changes) parse(data []byte) {
 // position is that of the next record.
 func (c *changes) position() uint64 { return c.start + uint64(c.end-changesHeader) }
 
-// castagnoli is made once by the package that has it.
-func castagnoli() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) }
-
 func changeCRC(position uint64, record []byte) uint32 {
 	var p [8]byte
 	binary.LittleEndian.PutUint64(p[:], position)
-	table := castagnoli()
-	return crc32.Update(crc32.Update(0, table, p[:]), table, record[4:])
+	return crc32c.Update(crc32c.Sum(p[:]), record[4:])
 }
 
 func (c *changes) apply(kind byte, r field.Reader) {
@@ -212,7 +208,7 @@ func appendChange(b []byte, position uint64, kind byte, payload []byte) []byte {
 func (c *changes) replace(kind byte, payload []byte) error {
 	next := changes{acct: c.acct, start: c.start + uint64(c.end), end: changesHeader, reserved: map[volume.Process]Usage{}, used: c.used}
 	b := binary.LittleEndian.AppendUint64([]byte(changesMagic), next.start)
-	b = binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli()))
+	b = binary.LittleEndian.AppendUint32(b, crc32c.Sum(b))
 	add := func(kind byte, payload []byte) {
 		b = appendChange(b, next.position(), kind, payload)
 		next.end = int64(len(b))

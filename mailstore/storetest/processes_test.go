@@ -2,14 +2,18 @@ package storetest_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/emersion/go-imap/v2"
 
+	"toastmaster/internal/testkit/seeds"
 	"toastmaster/mailstore"
 )
 
@@ -146,4 +150,64 @@ func TestKeywordsOfBoth(t *testing.T) {
 			t.Errorf("process %d: %q", i, got)
 		}
 	}
+}
+
+// TestAProcessThatIsStopped: one of two is stopped, as by kill -STOP, in the middle of what
+// it does. The other one does its work, or hears that it should come again. Afterwards all is
+// as if nothing had happened.
+func TestAProcessThatIsStopped(t *testing.T) {
+	t.Parallel()
+	seeds.Run(t, 3, func(t *testing.T, r *rand.Rand) {
+		const quota, each = 1000, 40
+		both := couple(t, map[string]any{"LockTimeout": 100 * time.Millisecond, "QuotaGrace": 0})
+		orders := []order{
+			{Do: "try deliver", Name: "p%dn", N: each, Quota: quota},
+			{Do: "try create", Name: "p%dn", N: each, Quota: quota},
+			{Do: "try subscribe", Name: "p%dn", N: each, Quota: quota},
+			{Do: "try keyword", Name: "p%dn", N: 10, Quota: quota},
+		}
+		both[0].do(t, order{Do: "deliver", Name: "first", Quota: quota})
+		stopped := make(chan [4]answer, 1)
+		go func() {
+			var all [4]answer
+			for i, o := range orders {
+				o.Name = strings.ReplaceAll(o.Name, "%d", "0")
+				all[i] = both[0].do(t, o)
+			}
+			stopped <- all
+		}()
+		done := [2]int{}
+		for i, o := range orders {
+			time.Sleep(time.Duration(r.IntN(3000)) * time.Microsecond) // any moment will do
+			both[0].signal(t, syscall.SIGSTOP)
+			o.Name = strings.ReplaceAll(o.Name, "%d", "1")
+			a := both[1].do(t, o)
+			if a.Err != "" && !strings.Contains(a.Err, mailstore.ErrBusy.Error()) && !strings.Contains(a.Err, mailstore.ErrNotFound.Error()) {
+				t.Errorf("%+v: %s", o, a.Err)
+			}
+			if i == 0 {
+				done[1] = a.Done
+			}
+			both[0].signal(t, syscall.SIGCONT)
+		}
+		all := <-stopped
+		done[0] = all[0].Done
+		for _, a := range all {
+			if a.Err != "" && !strings.Contains(a.Err, mailstore.ErrBusy.Error()) {
+				t.Errorf("%+v", a)
+			}
+		}
+		for i, w := range both {
+			have := len(w.do(t, order{Do: "messages", Name: "INBOX", Quota: quota}).Messages)
+			if have != 1+done[0]+done[1] {
+				t.Errorf("process %d has %d messages, %v came in", i, have, done)
+			}
+			if used := w.do(t, order{Do: "usage", Quota: quota}).Usage.Messages; used != int64(have) {
+				t.Errorf("process %d says that %d messages are used of %d", i, used, have)
+			}
+		}
+		for _, w := range both {
+			w.stop(t)
+		}
+	})
 }
