@@ -31,7 +31,7 @@ func TestASnapshotThatFailsLeavesNoLock(t *testing.T) {
 		}
 		return nil
 	})
-	if err := mb.tidy(t.Context(), 0); !errors.Is(err, faultfs.ENOSPC) {
+	if err := mb.Tidy(t.Context(), 0); !errors.Is(err, faultfs.ENOSPC) {
 		t.Fatalf("no snapshot failed: %v", err)
 	}
 	other := openStore(t, o.Root)

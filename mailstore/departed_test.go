@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"testing"
 
+	"toastmaster/internal/envelope"
 	"toastmaster/internal/testkit/faultfs"
+	"toastmaster/mailstore/box"
 )
 
 // mailboxOf opens a mailbox below the API; the test releases it.
-func mailboxOf(t *testing.T, u *User, name string) *mailbox {
+func mailboxOf(t *testing.T, u *User, name string) *box.Box {
 	t.Helper()
 	mb, err := u.acct.open(t.Context(), name)
 	check(t, err)
@@ -47,6 +49,21 @@ func foldersAfter(t *testing.T, disk *faultfs.Disk, names ...string) string {
 	return out
 }
 
+// watched is a content that does something when it is asked for, once: when asked
+// says so.
+type watched struct {
+	envelope.Memory
+	asked func() bool
+	done  bool
+}
+
+func (w *watched) Bytes() ([]byte, bool) {
+	if !w.done {
+		w.done = w.asked()
+	}
+	return w.Memory.Bytes()
+}
+
 // TestAFolderThatLeavesDuringADelivery: the file is there, its record is not
 // yet, and the folder leaves. No start brings the folder back, and what was
 // answered OK is there once.
@@ -67,19 +84,24 @@ func TestAFolderThatLeavesDuringADelivery(t *testing.T) {
 			s := storeOn(t, disk)
 			u := openUser(t, s)
 			check(t, u.Create(t.Context(), "Work", ""))
-			mb := mailboxOf(t, u, "Work")
-			d := &Delivery{Content: message("x")}
-			m, validity, err := mb.deliver(t.Context(), d)
-			check(t, err)
-			check(t, c.leave(t, s, u))
-			if err := mb.makeDurable(t.Context(), m, validity, d, nil); !errors.Is(err, c.err) {
+			content := &watched{Memory: message("x"), asked: func() bool {
+				if there, err := disk.ReadDir("/mail/example.test/alice/.Work/new"); err != nil || len(there) == 0 {
+					return false
+				}
+				check(t, c.leave(t, s, u))
+				return true
+			}}
+			err := s.Deliver(t.Context(), alice(), &Delivery{Folder: "Work", Content: content, Durable: true})
+			if !errors.Is(err, c.err) {
 				t.Errorf("%v", err)
+			}
+			if !content.done {
+				t.Error("the folder stayed")
 			}
 			check(t, s.journal.Flush(t.Context()))
 			if got := foldersAfter(t, disk.Clone(), "Work", "Other"); got != c.after {
 				t.Errorf("after a kill: %s", got)
 			}
-			s.put(mb)
 			check(t, u.Close())
 			check(t, s.Close())
 		})

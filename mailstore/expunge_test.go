@@ -37,9 +37,8 @@ func TestAFailedUnlinkIsDoneLater(t *testing.T) {
 	}
 	faults.Hook(nil)
 	now.Advance(time.Minute)
-	check(t, v.mb.refresh(t.Context()))
-	if n := len(v.mb.st.Messages); n != 0 {
-		t.Errorf("%d messages came back", n)
+	if st, err := u.Status(t.Context(), "INBOX"); err != nil || st.Messages != 0 {
+		t.Errorf("%d messages came back, %v", st.Messages, err)
 	}
 	if files, err := os.ReadDir(home(root, "new")); err != nil || len(files) != 0 {
 		t.Errorf("%d files, %v", len(files), err)

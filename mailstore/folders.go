@@ -65,7 +65,7 @@ func (u *User) Delete(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	defer a.store.put(mb)
+	defer mb.Put()
 	if err := a.Lock(); err != nil {
 		return err
 	}
@@ -79,19 +79,11 @@ func (u *User) Delete(ctx context.Context, name string) error {
 			return err
 		}
 	}
-	var size, count int64
-	var aside string
-	err = mb.locked(ctx, func() error {
-		for _, m := range mb.st.Messages {
-			size, count = size+m.Size, count+1
-		}
-		aside, err = mb.takeAway(ctx)
-		return err
-	})
+	aside, held, err := mb.TakeAway(ctx)
 	if err != nil {
 		return err
 	}
-	a.Quota.Add(-size, -count)
+	a.Quota.Add(-held.Bytes, -held.Messages)
 	if err := a.SetSpecialUse(name, ""); err != nil {
 		return volume.Err(err)
 	}
@@ -258,23 +250,8 @@ func (a *heldAccount) renameFolder(ctx context.Context, from, to string, settle 
 	if err != nil {
 		return err
 	}
-	defer a.store.put(mb)
-	return mb.locked(ctx, func() error {
-		// What the journal would put here again must be durable here and then
-		// not be put here.
-		err := settle(ctx)
-		if err == nil {
-			err = mb.writeUIDList()
-		}
-		if err == nil {
-			err = a.records.Leave(ctx, recovery.Departure{Folder: recovery.Folder{Dir: mb.dir}, Validity: mb.st.UIDValidity}, func() error { return mb.moveTo(to) })
-		}
-		if err == nil {
-			a.Trail.Note(account.Place{Dir: mb.dir, Validity: mb.st.UIDValidity}, to)
-			mb.bury()
-		}
-		return err
-	})
+	defer mb.Put()
+	return mb.Rename(ctx, to, settle)
 }
 
 func (u *User) renameInbox(ctx context.Context, to string) error {

@@ -33,6 +33,8 @@ func TestAStoppedProcess(t *testing.T) {
 	s, err := Open(t.Context(), o)
 	check(t, err)
 	deliver(t, s, Delivery{Content: message("first")})
+	u := openUser(t, s)
+	v := openView(t, u, "INBOX")
 	mb := s.boxes[home(s.vol.Root)]
 	goOn := stop(t, home(s.vol.Root, index.LogFile))
 	check(t, s.journal.Checkpoint(t.Context())) // its goroutine has begun to wait
@@ -43,7 +45,7 @@ func TestAStoppedProcess(t *testing.T) {
 	for range users - 1 {
 		go func() { done <- s.Deliver(t.Context(), alice(), &Delivery{Content: message("next")}) }()
 	}
-	go func() { done <- mb.expunge(t.Context(), func() []uint32 { return []uint32{1} }) }()
+	go func() { done <- v.Expunge(t.Context(), []uint32{1}) }()
 	check(t, clk.WaitTimers(t.Context(), others+1))
 	clk.Advance(o.Store.LockTimeout)
 	for range users {
@@ -57,7 +59,7 @@ func TestAStoppedProcess(t *testing.T) {
 		}
 	}
 	s.vol.Config.LogLimit = 0
-	if err := mb.tidy(t.Context(), 0); !errors.Is(err, vfs.ErrLocked) {
+	if err := mb.Tidy(t.Context(), 0); !errors.Is(err, vfs.ErrLocked) {
 		t.Errorf("background work: %v", err)
 	}
 	goOn()

@@ -153,10 +153,21 @@ func (b *modelBox) look() {
 // surprise says that another program did something to a file since somebody looked.
 func (b *modelBox) surprise(m *modelMessage) bool { return b.disk[m.base] != m.modelFile }
 
+// systemFlags are those of IMAP, in lower case, as letters.
+func systemFlags() map[imap.Flag]maildir.Flags {
+	return map[imap.Flag]maildir.Flags{
+		`\seen`: maildir.Seen, `\answered`: maildir.Replied, `\flagged`: maildir.Flagged,
+		`\deleted`: maildir.Trashed, `\draft`: maildir.Draft,
+	}
+}
+
+// canonical is a system flag as it is told.
+func canonical(f imap.Flag) imap.Flag { return f[:1] + imap.Flag(strings.ToUpper(string(f[1:2]))) + f[2:] }
+
 // letters are the flags as letters; with keep set each new keyword gets one.
 func (b *modelBox) letters(flags []imap.Flag, keep bool) (f maildir.Flags) {
 	for _, flag := range flags {
-		if bit := systemBit(flag); bit != 0 {
+		if bit := systemFlags()[imap.Flag(strings.ToLower(string(flag)))]; bit != 0 {
 			f |= bit
 			continue
 		}
@@ -185,7 +196,13 @@ func (b *modelBox) keywordsOf(f maildir.Flags) (flags []imap.Flag) {
 
 // names are the flags of letters, sorted.
 func (b *modelBox) names(f maildir.Flags) []imap.Flag {
-	return slices.Sorted(slices.Values(append(imapFlags(f), b.keywordsOf(f)...)))
+	flags := b.keywordsOf(f)
+	for flag, bit := range systemFlags() {
+		if f&bit != 0 {
+			flags = append(flags, canonical(flag))
+		}
+	}
+	return slices.Sorted(slices.Values(flags))
 }
 
 // store changes flags: first of those that are where they were last seen; then it

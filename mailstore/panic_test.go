@@ -60,8 +60,7 @@ func panicking() map[string]struct {
 			return err
 		}},
 		"read": {faultfs.ReadDir, "alice/new", func(t *testing.T, s *Store, _ *User, v *View) error {
-			f, _ := v.mb.file(v.finder(1))
-			check(t, os.Remove(f.path))
+			check(t, os.Remove(home(s.vol.Root, "new", files(t, home(s.vol.Root, "new"))[0])))
 			_, err := v.Read(t.Context(), 1)
 			return err
 		}},
@@ -94,8 +93,9 @@ func panicking() map[string]struct {
 		}},
 		"background": {faultfs.Create, index.SnapshotFile, func(t *testing.T, s *Store, _ *User, v *View) error {
 			s.vol.Config.LogLimit = 1
+			mb := s.boxes[home(s.vol.Root)]
 			for range 1000 { // a log longer than half the snapshot
-				check(t, v.mb.tidy(t.Context(), 0))
+				check(t, mb.Tidy(t.Context(), 0))
 				deliver(t, s, Delivery{Content: message("x")})
 			}
 			return nil

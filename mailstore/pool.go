@@ -2,6 +2,7 @@ package mailstore
 
 import (
 	"cmp"
+	"container/list"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"toastmaster/mailstore/account"
+	"toastmaster/mailstore/box"
 	"toastmaster/mailstore/recovery"
 	"toastmaster/mailstore/volume"
 )
@@ -29,6 +31,35 @@ type heldAccount struct {
 	records *recovery.Account
 	home    string
 	refs    int // under store.mu
+}
+
+// heldBox is a mailbox in memory: in use, or kept because there is room.
+type heldBox struct {
+	*box.Box
+	acct *heldAccount
+	// Under Store.mu.
+	refs int
+	slot *list.Element // in Store.idle
+	cost int64
+}
+
+// holdBox makes a mailbox of a.
+func (a *heldAccount) holdBox(dir string) *heldBox {
+	s, mb := a.store, &heldBox{acct: a}
+	mb.Box = box.New(box.Options{
+		Volume: s.vol, Journal: s.journal, Account: a.Account, Memory: s.memory, Dir: dir,
+		Open: func(ctx context.Context, name string, last bool) (*box.Box, error) {
+			if last {
+				return a.openAtLast(ctx, name)
+			}
+			return a.open(ctx, name)
+		},
+		OpenDir: a.openDir,
+		Put:     func() { s.put(mb) },
+		Left:    func() { s.drop(mb) },
+		Lazy:    func(on bool) { s.noteLazy(mb, on) },
+	})
+	return mb
 }
 
 // hold makes an account.
@@ -146,7 +177,7 @@ func (r *removals) since(home string, asked time.Time) bool {
 // open finds the mailbox in memory or loads it; put it back. A default folder is
 // made if it is not there. ErrNotFound when its folder does not exist,
 // ErrInvalidName when it never can. No lock is held.
-func (a *heldAccount) open(ctx context.Context, name string) (*mailbox, error) {
+func (a *heldAccount) open(ctx context.Context, name string) (*box.Box, error) {
 	dir, err := a.FolderDir(name)
 	if err != nil {
 		return nil, err
@@ -164,7 +195,7 @@ func (a *heldAccount) open(ctx context.Context, name string) (*mailbox, error) {
 
 // openAtLast is open with what is kept for a full disk: an index that was never
 // made takes room, and so does one that is lost.
-func (a *heldAccount) openAtLast(ctx context.Context, name string) (mb *mailbox, err error) {
+func (a *heldAccount) openAtLast(ctx context.Context, name string) (mb *box.Box, err error) {
 	err = a.vol.WithReserve(func() (err error) {
 		mb, err = a.open(ctx, name)
 		return err
@@ -172,7 +203,7 @@ func (a *heldAccount) openAtLast(ctx context.Context, name string) (mb *mailbox,
 	return mb, err
 }
 
-func (a *heldAccount) openDir(ctx context.Context, dir string) (*mailbox, error) {
+func (a *heldAccount) openDir(ctx context.Context, dir string) (*box.Box, error) {
 	s := a.store
 	path := filepath.Join(a.home, dir)
 	s.mu.Lock()
@@ -186,14 +217,14 @@ func (a *heldAccount) openDir(ctx context.Context, dir string) (*mailbox, error)
 	}
 	mb := s.boxes[path]
 	if mb == nil {
-		mb = newMailbox(a, dir, path)
+		mb = a.holdBox(dir)
 		s.boxes[path] = mb
 		a.refs++
 	}
 	mb.refs++
 	s.unidle(mb)
 	s.mu.Unlock()
-	if err := mb.ensureLoaded(ctx); err != nil {
+	if err := mb.Load(ctx); err != nil {
 		s.put(mb)
 		if lost := s.vol.Present(); lost != nil {
 			return nil, volume.Err(lost) // with all of its mailboxes
@@ -203,45 +234,45 @@ func (a *heldAccount) openDir(ctx context.Context, dir string) (*mailbox, error)
 		}
 		return nil, volume.Err(err)
 	}
-	return mb, nil
+	return mb.Box, nil
 }
 
 // put gives up one use. A mailbox nobody uses stays in memory as long as
 // there is room.
-func (s *Store) put(mb *mailbox) {
-	var out []*mailbox
-	usable, cost := mb.weigh()
+func (s *Store) put(mb *heldBox) {
+	var out []*heldBox
+	usable, cost := mb.Weigh()
 	s.mu.Lock()
 	mb.refs--
-	if mb.refs == 0 && s.boxes[mb.path] == mb {
+	if mb.refs == 0 && s.boxes[mb.Path()] == mb {
 		if usable {
 			mb.cost = cost
 			mb.slot = s.idle.PushFront(mb)
 			s.idleBytes += mb.cost
 		} else {
-			delete(s.boxes, mb.path)
+			delete(s.boxes, mb.Path())
 			out = append(out, mb)
 		}
 	} else if mb.refs == 0 {
 		out = append(out, mb)
 	}
 	for s.idle.Len() > 0 && (s.idleBytes > s.vol.Config.IndexMemory || s.idle.Len() > s.vol.Config.OpenMailboxes) {
-		last := s.idle.Back().Value.(*mailbox)
+		last := s.idle.Back().Value.(*heldBox)
 		s.unidle(last)
-		delete(s.boxes, last.path)
+		delete(s.boxes, last.Path())
 		out = append(out, last)
 	}
 	s.mu.Unlock()
 	for _, old := range out {
-		if err := old.shutNow(); err != nil {
-			s.vol.Log.Warn("closing a mailbox", "path", old.path, "cause", err)
+		if err := old.ShutNow(); err != nil {
+			s.vol.Log.Warn("closing a mailbox", "path", old.Path(), "cause", err)
 		}
 		s.putAccount(old.acct)
 	}
 }
 
 // unidle takes mb off the idle list; s.mu is held.
-func (s *Store) unidle(mb *mailbox) {
+func (s *Store) unidle(mb *heldBox) {
 	if mb.slot == nil {
 		return
 	}
@@ -251,10 +282,10 @@ func (s *Store) unidle(mb *mailbox) {
 }
 
 // inUse takes a use of every mailbox that is in use.
-func (s *Store) inUse() []*mailbox {
+func (s *Store) inUse() []*heldBox {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var boxes []*mailbox
+	var boxes []*heldBox
 	for _, mb := range s.boxes {
 		if mb.refs > 0 && !s.closed {
 			mb.refs++
@@ -265,14 +296,14 @@ func (s *Store) inUse() []*mailbox {
 }
 
 // lazyOnes takes a use of every mailbox with lazy work.
-func (s *Store) lazyOnes() []*mailbox {
+func (s *Store) lazyOnes() []*heldBox {
 	s.lazyMu.Lock()
 	boxes := slices.Collect(maps.Keys(s.lazy))
 	s.lazyMu.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.DeleteFunc(boxes, func(mb *mailbox) bool {
-		if s.boxes[mb.path] != mb || s.closed {
+	return slices.DeleteFunc(boxes, func(mb *heldBox) bool {
+		if s.boxes[mb.Path()] != mb || s.closed {
 			return true // being shut
 		}
 		mb.refs++
@@ -281,9 +312,23 @@ func (s *Store) lazyOnes() []*mailbox {
 	})
 }
 
-func (s *Store) forgetLazy(mb *mailbox) {
+// noteLazy puts mb on the list for Run, or takes it off.
+func (s *Store) noteLazy(mb *heldBox, on bool) {
 	s.lazyMu.Lock()
-	delete(s.lazy, mb)
-	s.lazyMu.Unlock()
-	mb.isLazy = false
+	defer s.lazyMu.Unlock()
+	if on {
+		s.lazy[mb] = struct{}{}
+	} else {
+		delete(s.lazy, mb)
+	}
+}
+
+// drop lets nobody find mb any more: its folder is gone, or is another one's.
+func (s *Store) drop(mb *heldBox) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.boxes[mb.Path()] == mb {
+		delete(s.boxes, mb.Path())
+		s.unidle(mb)
+	}
 }

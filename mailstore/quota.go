@@ -43,9 +43,9 @@ func (a *heldAccount) sum(ctx context.Context, names []string) (sum Usage, err e
 		if err != nil {
 			return sum, err
 		}
-		err = mb.refresh(ctx)
-		mb.addTo(&sum)
-		a.store.put(mb)
+		err = mb.Refresh(ctx)
+		mb.AddTo(&sum)
+		mb.Put()
 		if err != nil {
 			return sum, err
 		}

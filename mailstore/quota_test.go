@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"toastmaster/internal/testkit/clocktest"
+	"toastmaster/internal/testkit/faultfs"
+	"toastmaster/internal/vfs"
 	"toastmaster/mailstore/maildir"
 )
 
@@ -73,7 +75,8 @@ func TestManyAtOnceDoNotPassTheQuota(t *testing.T) {
 // it as will fit, and all others are refused.
 func TestDeliveriesTakeTheirRoomFirst(t *testing.T) {
 	t.Parallel()
-	s := storeWith(t, t.TempDir(), func(o *Options) { noGrace(o); o.Clock = clocktest.New(time.Now()) })
+	faults, goOn := faultfs.Wrap(vfs.OS{}), make(chan struct{})
+	s := storeWith(t, t.TempDir(), func(o *Options) { noGrace(o); o.FS, o.Clock = faults, clocktest.New(time.Now()) })
 	const all, fit = 40, 3
 	acc := limitedTo(fit)
 	u, err := s.User(t.Context(), acc)
@@ -81,12 +84,16 @@ func TestDeliveriesTakeTheirRoomFirst(t *testing.T) {
 	mb := mailboxOf(t, u, maildir.Inbox)
 	_, err = s.Usage(t.Context(), acc) // nobody looks into the mailbox in this moment
 	check(t, err)
-	mb.mu.Lock()
+	faults.Hook(func(op faultfs.Op, _ string) error {
+		if op == faultfs.Link { // the first has the lock
+			<-goOn
+		}
+		return nil
+	})
 	answers := make(chan error, all)
 	for range all {
 		go func() {
-			_, _, err := mb.deliver(t.Context(), &Delivery{Content: message("x")})
-			answers <- err
+			answers <- mb.Deliver(t.Context(), &Delivery{Content: message("x")})
 		}()
 	}
 	refused := 0
@@ -103,13 +110,13 @@ func TestDeliveriesTakeTheirRoomFirst(t *testing.T) {
 			waiting = false
 		}
 	}
-	mb.mu.Unlock()
+	close(goOn)
 	for range all - refused {
 		if err := <-answers; err != nil {
 			t.Errorf("what had taken its room: %v", err)
 		}
 	}
-	s.put(mb)
+	mb.Put()
 	check(t, u.Close())
 	check(t, s.Close())
 }

@@ -69,8 +69,8 @@ func (s *Store) RemoveAccount(ctx context.Context, acc Account) error {
 		return volume.Err(err)
 	}
 	for _, mb := range boxes {
-		mb.leaves()
-		s.put(mb)
+		mb.Leave()
+		mb.Put()
 	}
 	s.mu.Lock()
 	if s.accounts[home] == a {
@@ -82,7 +82,7 @@ func (s *Store) RemoveAccount(ctx context.Context, acc Account) error {
 
 // leave takes an account away; a.mu is held. The mailboxes are those that are
 // open, one more use of each.
-func (a *heldAccount) leave(ctx context.Context) (aside string, boxes []*mailbox, err error) {
+func (a *heldAccount) leave(ctx context.Context) (aside string, boxes []*heldBox, err error) {
 	err = a.records.LeaveAll(ctx, a.Dirs, func() (err error) {
 		if aside, err = a.MoveAside(a.home); err != nil {
 			return err
@@ -98,7 +98,7 @@ func (a *heldAccount) leave(ctx context.Context) (aside string, boxes []*mailbox
 }
 
 // end is the end of an account in memory.
-func (a *heldAccount) end() (boxes []*mailbox) {
+func (a *heldAccount) end() (boxes []*heldBox) {
 	s := a.store
 	// From here on nobody opens a mailbox of a; those that are open are
 	// buried, and only then may the account be made anew.

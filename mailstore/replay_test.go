@@ -107,6 +107,18 @@ func TestRebuildKeepsUIDs(t *testing.T) {
 	}
 }
 
+// snapshot writes one of INBOX's index.
+func snapshot(t *testing.T, s *Store) {
+	t.Helper()
+	limit := s.vol.Config.LogLimit
+	s.vol.Config.LogLimit = 0
+	check(t, s.boxes[home(s.vol.Root)].Tidy(t.Context(), 0))
+	s.vol.Config.LogLimit = limit
+	if _, err := s.vol.FS.Stat(home(s.vol.Root, index.SnapshotFile)); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // prepareForLoss makes a mailbox with gaps, flags, a snapshot and a log.
 func prepareForLoss(t *testing.T, root string) string {
 	t.Helper()
@@ -119,7 +131,7 @@ func prepareForLoss(t *testing.T, root string) string {
 	_, err := v.SetFlags(t.Context(), []uint32{2, 3}, FlagsAdd, []imap.Flag{imap.FlagSeen, "work"}, 0)
 	check(t, err)
 	check(t, v.Expunge(t.Context(), []uint32{1, 4}))
-	check(t, v.mb.locked(t.Context(), func() error { return v.mb.log.Reset(v.mb.st) }))
+	snapshot(t, s)
 	deliver(t, s, Delivery{Content: message("last"), Date: time.Unix(1e9+7, 0)})
 	check(t, v.Close())
 	check(t, u.Close())
@@ -203,7 +215,7 @@ func TestRecoveryKeepsPromisedUIDs(t *testing.T) {
 	}
 	add("first")
 	v := openView(t, u, "INBOX")
-	check(t, v.mb.locked(t.Context(), v.mb.writeUIDList))
+	check(t, s.boxes[home("/mail")].Tidy(t.Context(), 0))
 	told := map[string]uint32{}
 	for _, subject := range []string{"a", "b", "c"} {
 		clk.Advance(-time.Second) // names no longer sort as they came

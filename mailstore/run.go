@@ -42,7 +42,7 @@ func (s *Store) background(ctx context.Context) {
 	if err := s.Checkpoint(ctx); err != nil && ctx.Err() == nil {
 		s.vol.Log.Error("checkpoint of the mail store", "cause", err)
 	}
-	s.kept.dropUnused(s.vol.Clock.Now().Add(-unpackedFor))
+	s.memory.Trim(s.vol.Clock.Now())
 	s.journal.MakeRoom()
 	s.vol.FillReserve(false)
 	durable := s.vol.Points.Durable()
@@ -50,10 +50,10 @@ func (s *Store) background(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		if err := mb.tidy(ctx, durable); err != nil && ctx.Err() == nil {
-			s.vol.Log.Warn("background work of a mailbox", "path", mb.path, "cause", err)
+		if err := mb.Tidy(ctx, durable); err != nil && ctx.Err() == nil {
+			s.vol.Log.Warn("background work of a mailbox", "path", mb.Path(), "cause", err)
 		}
-		s.put(mb)
+		mb.Put()
 	}
 	s.mu.Lock()
 	accounts := make([]*heldAccount, 0, len(s.accounts))
@@ -72,9 +72,9 @@ func (s *Store) background(ctx context.Context) {
 // look checks the mailboxes that sessions have open.
 func (s *Store) look(ctx context.Context) {
 	for _, mb := range s.inUse() {
-		if err := mb.refresh(ctx); err != nil && ctx.Err() == nil {
-			s.vol.Log.Warn("checking a mailbox for changes", "path", mb.path, "cause", err)
+		if err := mb.Refresh(ctx); err != nil && ctx.Err() == nil {
+			s.vol.Log.Warn("checking a mailbox for changes", "path", mb.Path(), "cause", err)
 		}
-		s.put(mb)
+		mb.Put()
 	}
 }

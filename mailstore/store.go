@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 
 	"toastmaster/configs"
 	"toastmaster/internal/clock"
@@ -14,6 +13,7 @@ import (
 	"toastmaster/internal/msglog"
 	"toastmaster/internal/spool"
 	"toastmaster/internal/vfs"
+	"toastmaster/mailstore/box"
 	"toastmaster/mailstore/recovery"
 	"toastmaster/mailstore/volume"
 )
@@ -40,23 +40,15 @@ type Store struct {
 	vol     *volume.Volume
 	journal *recovery.Journal
 	space   *spool.Space
+	memory  *box.Memory
 	// namespaces are Options', those with the longest prefix first.
 	namespaces []Namespace
-	// windows are *window of views, see View.Structure.
-	windows sync.Pool
-	// unpacking has a place for each compressed message that is unpacked.
-	unpacking chan struct{}
-	// kept has its own lock.
-	kept unpackedCache
-
-	// scratches are *scratch of deliveries.
-	scratches sync.Pool
 
 	mu       lockorder.Mutex[volume.PoolLock]
 	closed   bool
 	accounts map[string]*heldAccount // by home
 	removed  removals
-	boxes    map[string]*mailbox // by folder
+	boxes    map[string]*heldBox // by folder
 	// idle has the mailboxes nobody uses, the most recent in front.
 	idle      list.List
 	idleBytes int64
@@ -64,7 +56,7 @@ type Store struct {
 	// lazy has the mailboxes with something to be written later. Its lock is
 	// taken last.
 	lazyMu lockorder.Mutex[volume.InnerLock]
-	lazy   map[*mailbox]struct{}
+	lazy   map[*heldBox]struct{}
 }
 
 // Private is the folder below the root that is no account's.
@@ -81,16 +73,15 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	s := &Store{
 		vol:      vol,
 		journal:  recovery.New(vol),
+		memory:   box.NewMemory(o.Store.UnpackConcurrency, o.Store.UnpackedCache),
 		accounts: map[string]*heldAccount{},
-		boxes:    map[string]*mailbox{},
-		lazy:     map[*mailbox]struct{}{},
+		boxes:    map[string]*heldBox{},
+		lazy:     map[*heldBox]struct{}{},
 	}
 	var err error
 	if s.namespaces, err = checkNamespaces(o.Namespaces, vol.Separator); err != nil {
 		return nil, err
 	}
-	s.unpacking = make(chan struct{}, o.Store.UnpackConcurrency)
-	s.kept.limit = o.Store.UnpackedCache
 	s.space = &spool.Space{
 		FS: o.FS, Dir: o.Root, Clock: o.Clock, MinFree: o.Store.MinFree, Param: "store.min_free", Present: s.vol.Present,
 		Failed: func(err error) { o.Log.Warn("free space of the mail store cannot be measured", "cause", err) },
@@ -168,7 +159,7 @@ func (s *Store) Checkpoint(ctx context.Context) error { return s.vol.Checkpoint(
 func (s *Store) Close() error {
 	s.mu.Lock()
 	s.closed = true
-	var all []*mailbox
+	var all []*heldBox
 	for _, mb := range s.boxes {
 		all = append(all, mb)
 	}
@@ -180,10 +171,10 @@ func (s *Store) Close() error {
 	defer cancel()
 	var errs []error
 	for _, mb := range all {
-		errs = append(errs, mb.shut(ctx))
+		errs = append(errs, mb.Shut(ctx))
 		s.putAccount(mb.acct)
 	}
-	s.kept.clear()
+	s.memory.Clear()
 	errs = append(errs, s.journal.Close(ctx), s.Checkpoint(ctx), s.vol.Close())
 	return volume.Err(errors.Join(errs...))
 }

@@ -33,6 +33,8 @@ func openStore(t testing.TB, root string) *Store {
 	return s
 }
 
+const uidListFile = "dovecot-uidlist"
+
 func alice() Account { return Account{Home: "example.test/alice"} }
 
 func openUser(t testing.TB, s *Store) *User {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"toastmaster/mailstore/box"
 	"toastmaster/mailstore/maildir"
 	"toastmaster/mailstore/volume"
 )
@@ -44,16 +45,7 @@ func (u *User) canonical(name string) string {
 }
 
 // Status is the state of a mailbox.
-type Status struct {
-	UIDValidity   uint32
-	UIDNext       uint32
-	Messages      uint32
-	Unseen        uint32
-	Recent        uint32
-	Deleted       uint32
-	Size          int64 // sum of wire sizes
-	HighestModSeq uint64
-}
+type Status = box.Status
 
 // Status reads it without opening a view; it opens no message file. That of a
 // default folder which is not made yet is that of an empty one without
@@ -74,35 +66,8 @@ func (u *User) Status(ctx context.Context, name string) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
-	defer u.acct.store.put(mb)
-	if err := mb.refresh(ctx); err != nil {
-		return Status{}, err
-	}
-	mb.mu.Lock()
-	defer mb.mu.Unlock()
-	if mb.dead {
-		return Status{}, ErrNotFound
-	}
-	if mb.mustReserve() { // UIDNEXT is a promise, too
-		if err := mb.flocked(ctx, func() error { return mb.reserve(ctx) }); err != nil {
-			return Status{}, volume.Err(err)
-		}
-	}
-	st := mb.st
-	out := Status{UIDValidity: st.UIDValidity, UIDNext: st.UIDNext, Messages: uint32(len(st.Messages)), HighestModSeq: st.ModSeq}
-	for _, m := range st.Messages {
-		out.Size += m.Wire
-		if m.Flags&maildir.Seen == 0 {
-			out.Unseen++
-		}
-		if m.Flags&maildir.Trashed != 0 {
-			out.Deleted++
-		}
-		if m.UID >= st.Recent {
-			out.Recent++
-		}
-	}
-	return out, nil
+	defer mb.Put()
+	return mb.Status(ctx)
 }
 
 // statusOfPending is that of a default folder that is not made yet. there says

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/emersion/go-imap/v2"
+
 	"toastmaster/mailstore/index"
 	"toastmaster/mailstore/maildir"
 )
@@ -21,9 +23,10 @@ func TestALowerUIDThatTurnsUpShiftsNothing(t *testing.T) {
 		deliver(t, s, Delivery{Content: message(text)})
 	}
 	v := openView(t, u, "INBOX")
-	check(t, v.mb.tidy(t.Context(), 0)) // dovecot-uidlist
+	mb := s.boxes[home(root)]
+	check(t, mb.Tidy(t.Context(), 0)) // dovecot-uidlist
 	check(t, s.Checkpoint(t.Context()))
-	backup := home(root, v.live(2).File())
+	backup := home(root, "new", files(t, home(root, "new"))[1])
 	content, err := os.ReadFile(backup)
 	check(t, err)
 	list, err := os.ReadFile(home(root, uidListFile))
@@ -33,7 +36,7 @@ func TestALowerUIDThatTurnsUpShiftsNothing(t *testing.T) {
 		t.Fatalf("%+v", got)
 	}
 	check(t, s.Checkpoint(t.Context()))
-	check(t, v.mb.tidy(t.Context(), s.vol.Points.Durable())) // the file is gone for good
+	check(t, mb.Tidy(t.Context(), s.vol.Points.Durable())) // the file is gone for good
 	// Restored from a backup, with the list, and the index is lost.
 	check(t, os.WriteFile(backup, content, 0o600))
 	check(t, os.WriteFile(home(root, uidListFile), list, 0o600))
@@ -47,7 +50,7 @@ func TestALowerUIDThatTurnsUpShiftsNothing(t *testing.T) {
 	}
 	later := openView(t, u, "INBOX")
 	if later.Len() != 5 || later.UID(2) != 2 {
-		t.Fatalf("the message did not come back with its UID: %v", later.uids)
+		t.Fatalf("the message did not come back with its UID: %v", uidsOf(later))
 	}
 	if v.Len() != 4 {
 		t.Errorf("a session of before has %d messages", v.Len())
@@ -57,13 +60,20 @@ func TestALowerUIDThatTurnsUpShiftsNothing(t *testing.T) {
 			t.Errorf("message %d is\n%s", seq, got)
 		}
 	}
-	if !slices.IsSorted(v.uids) || v.Seq(2) != 0 {
-		t.Errorf("%v", v.uids)
+	if !slices.IsSorted(uidsOf(v)) || v.Seq(2) != 0 {
+		t.Errorf("%v", uidsOf(v))
 	}
 	check(t, later.Close())
 	check(t, v.Close())
 	check(t, u.Close())
 	check(t, s.Close())
+}
+
+func uidsOf(v *View) (uids []imap.UID) {
+	for seq := range v.Len() {
+		uids = append(uids, v.UID(uint32(seq)+1))
+	}
+	return uids
 }
 
 // TestAUIDOfTwoMessages: another process makes the index anew and gives a UID that
@@ -76,7 +86,7 @@ func TestAUIDOfTwoMessages(t *testing.T) {
 		deliver(t, s, Delivery{Content: message(text)})
 	}
 	v := openView(t, u, "INBOX")
-	check(t, v.mb.tidy(t.Context(), 0))
+	check(t, s.boxes[home(root)].Tidy(t.Context(), 0))
 	name := home(root, uidListFile)
 	data, err := os.ReadFile(name)
 	check(t, err)

@@ -1,4 +1,4 @@
-package mailstore
+package box
 
 import (
 	"context"

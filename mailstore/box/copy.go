@@ -1,4 +1,4 @@
-package mailstore
+package box
 
 import (
 	"context"
@@ -38,12 +38,11 @@ func (v *View) Copy(ctx context.Context, seqs []uint32, to string) (uidValidity 
 }
 
 func (v *View) copy(ctx context.Context, seqs []uint32, to string) (uidValidity uint32, uids []imap.UID, err error) {
-	acct := v.mb.acct
-	dest, err := acct.open(ctx, to)
+	dest, err := v.mb.o.Open(ctx, to, false)
 	if err != nil {
 		return 0, nil, err
 	}
-	defer acct.store.put(dest)
+	defer dest.Put()
 	if err := v.makeDurable(ctx, seqs); err != nil {
 		return 0, nil, err
 	}
@@ -54,7 +53,7 @@ func (v *View) copy(ctx context.Context, seqs []uint32, to string) (uidValidity 
 		}
 		// store.min_free is not asked: a copy is a second name of the file, and
 		// the first half of how old clients delete.
-		err = acct.Quota.With(ctx, size, int64(len(items)), func() (err error) {
+		err = v.mb.acct.Quota.With(ctx, size, int64(len(items)), func() (err error) {
 			uidValidity, uids, err = dest.receive(ctx, v.mb, items)
 			return err
 		})
@@ -62,7 +61,7 @@ func (v *View) copy(ctx context.Context, seqs []uint32, to string) (uidValidity 
 		case !errors.Is(err, fs.ErrNotExist):
 			return uidValidity, uids, volume.Err(err)
 		case again:
-			return 0, nil, ErrExpunged
+			return 0, nil, volume.ErrExpunged
 		}
 		// An original was renamed meanwhile.
 		if err := v.mb.lookAgain(ctx); err != nil {
@@ -77,7 +76,7 @@ func (v *View) copy(ctx context.Context, seqs []uint32, to string) (uidValidity 
 // are moved, and that is on disk when it returns.
 func (v *View) Move(ctx context.Context, seqs []uint32, to string) (uidValidity uint32, uids []imap.UID, err error) {
 	if v.readOnly {
-		return 0, nil, ErrReadOnly
+		return 0, nil, volume.ErrReadOnly
 	}
 	err = v.retry(ctx, func() (err error) {
 		uidValidity, uids, err = v.move(ctx, seqs, to)
@@ -87,12 +86,11 @@ func (v *View) Move(ctx context.Context, seqs []uint32, to string) (uidValidity 
 }
 
 func (v *View) move(ctx context.Context, seqs []uint32, to string) (uidValidity uint32, uids []imap.UID, err error) {
-	acct := v.mb.acct
-	dest, err := acct.openAtLast(ctx, to)
+	dest, err := v.mb.o.Open(ctx, to, true)
 	if err != nil {
 		return 0, nil, err
 	}
-	defer acct.store.put(dest)
+	defer dest.Put()
 	if err := v.makeDurable(ctx, seqs); err != nil {
 		return 0, nil, err
 	}
@@ -107,7 +105,7 @@ func (v *View) move(ctx context.Context, seqs []uint32, to string) (uidValidity 
 			uids, err = v.moveLocked(ctx, seqs, dest)
 		}
 		if errors.Is(err, fs.ErrNotExist) {
-			return ErrExpunged
+			return volume.ErrExpunged
 		}
 		return err
 	})
@@ -122,17 +120,17 @@ func (v *View) makeDurable(ctx context.Context, seqs []uint32) error {
 	for _, seq := range seqs {
 		last = max(last, v.uid(seq))
 	}
-	if !v.mb.fresh(last) && !v.mb.acct.records.CopiedLately() {
+	if !v.mb.fresh(last) && !v.mb.acct.Records.CopiedLately() {
 		return nil
 	}
-	return v.mb.store().Checkpoint(ctx)
+	return v.mb.vol.Checkpoint(ctx)
 }
 
 // transfer is a COPY or MOVE, from under the lock of to; a move has that of
 // from, too.
 type transfer struct {
 	op       *recovery.Operation
-	from, to *mailbox
+	from, to *Box
 	move     bool
 	items    []copyItem
 	messages []*index.Message // as they will be in to
@@ -140,7 +138,7 @@ type transfer struct {
 	made     int              // so many have their new name
 }
 
-func (v *View) moveLocked(ctx context.Context, seqs []uint32, dest *mailbox) ([]imap.UID, error) {
+func (v *View) moveLocked(ctx context.Context, seqs []uint32, dest *Box) ([]imap.UID, error) {
 	items, from, _, err := v.picture(seqs)
 	if err != nil || len(items) == 0 {
 		return nil, err
@@ -158,7 +156,7 @@ func (v *View) moveLocked(ctx context.Context, seqs []uint32, dest *mailbox) ([]
 
 // forgetMoved logs that messages went to another mailbox. Their files have gone
 // already: what cannot be logged now is found by the next look.
-func (mb *mailbox) forgetMoved(uids []uint32, o own) {
+func (mb *Box) forgetMoved(uids []uint32, o own) {
 	slices.Sort(uids)
 	var size int64
 	for _, uid := range uids {
@@ -195,7 +193,7 @@ func (v *View) picture(seqs []uint32) (items []copyItem, from []uint32, size int
 	for _, seq := range seqs {
 		m := v.live(seq)
 		if m == nil {
-			return nil, nil, 0, ErrExpunged
+			return nil, nil, 0, volume.ErrExpunged
 		}
 		it := copyItem{m: *m, keywords: mb.flagSet(m.Marks().OnlyKeywords())}
 		if m.CacheLen > 0 {
@@ -211,7 +209,7 @@ func (v *View) picture(seqs []uint32) (items []copyItem, from []uint32, size int
 }
 
 // receive copies messages of another mailbox into this one, all or none.
-func (mb *mailbox) receive(ctx context.Context, from *mailbox, items []copyItem) (validity uint32, uids []imap.UID, err error) {
+func (mb *Box) receive(ctx context.Context, from *Box, items []copyItem) (validity uint32, uids []imap.UID, err error) {
 	err = mb.locked(ctx, func() (err error) {
 		validity = mb.st.UIDValidity
 		uids, err = mb.transfer(ctx, &transfer{from: from, to: mb, items: items})
@@ -222,7 +220,7 @@ func (mb *mailbox) receive(ctx context.Context, from *mailbox, items []copyItem)
 
 // transfer gives messages their names and UIDs here. With an error everything
 // is as before.
-func (mb *mailbox) transfer(ctx context.Context, t *transfer) ([]imap.UID, error) {
+func (mb *Box) transfer(ctx context.Context, t *transfer) ([]imap.UID, error) {
 	// Keywords first: they are committed on their own.
 	marks, err := mb.marksOf(t.items)
 	if err != nil {
@@ -233,7 +231,7 @@ func (mb *mailbox) transfer(ctx context.Context, t *transfer) ([]imap.UID, error
 	if t.move {
 		room = recovery.AnyRoom
 	}
-	if t.op, err = mb.acct.records.Begin(ctx, t.record(), room); err != nil {
+	if t.op, err = mb.acct.Records.Begin(ctx, t.record(), room); err != nil {
 		return nil, err
 	}
 	done := false
@@ -295,9 +293,9 @@ func (t *transfer) record() *recovery.Record {
 
 // link gives the files their names.
 func (t *transfer) link(ctx context.Context) error {
-	s := t.to.store()
+	vol := t.to.vol
 	if !t.move {
-		t.to.acct.records.NoteCopy()
+		t.to.acct.Records.NoteCopy()
 	}
 	for i, m := range t.messages {
 		name := filepath.Join(t.to.path, m.File())
@@ -305,9 +303,9 @@ func (t *transfer) link(ctx context.Context) error {
 		switch {
 		case err != nil:
 		case t.move:
-			err = s.vol.WithReserve(func() error { return s.vol.FS.Rename(t.files[i], name) })
+			err = vol.WithReserve(func() error { return vol.FS.Rename(t.files[i], name) })
 		default:
-			err = s.linkOrCopy(t.files[i], name, t.to.path)
+			err = t.to.linkOrCopy(t.files[i], name)
 		}
 		if err != nil {
 			return err
@@ -344,28 +342,27 @@ func (t *transfer) index(o own) error {
 	}
 	mb.acct.Quota.Add(size, int64(len(t.messages)))
 	if t.move {
-		mb.acct.records.NoteMove(mb.wrote)
+		mb.acct.Records.NoteMove(mb.wrote)
 	} else {
-		mb.acct.records.NoteCopy()
+		mb.acct.Records.NoteCopy()
 	}
 	return nil
 }
 
 // undo takes back what was made.
 func (t *transfer) undo() {
-	s := t.to.store()
 	t.to.batch.Reset()
 	var errs []error
 	for i := range t.made {
 		name := filepath.Join(t.to.path, t.messages[i].File())
 		if t.move {
-			errs = append(errs, s.vol.FS.Rename(name, t.files[i]))
+			errs = append(errs, t.to.vol.FS.Rename(name, t.files[i]))
 		} else {
-			errs = append(errs, s.vol.FS.Remove(name))
+			errs = append(errs, t.to.vol.FS.Remove(name))
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
-		s.vol.Log.Warn("messages of a copy that failed were left", "path", t.to.path, "cause", err)
+		t.to.vol.Log.Warn("messages of a copy that failed were left", "path", t.to.path, "cause", err)
 	}
 	t.to.forget()
 	if t.move {
@@ -376,12 +373,12 @@ func (t *transfer) undo() {
 
 // linkOrCopy gives a file another name. A file system allows a number of names
 // for a file (65,000 on ext4): a message that has them all is copied.
-func (s *Store) linkOrCopy(file, name, box string) error {
-	err := s.vol.FS.Link(file, name)
+func (mb *Box) linkOrCopy(file, name string) error {
+	err := mb.vol.FS.Link(file, name)
 	if !errors.Is(err, syscall.EMLINK) {
 		return err
 	}
-	from, err := s.vol.FS.OpenFile(file, os.O_RDONLY, 0)
+	from, err := mb.vol.FS.OpenFile(file, os.O_RDONLY, 0)
 	if err != nil {
 		return err
 	}
@@ -390,7 +387,7 @@ func (s *Store) linkOrCopy(file, name, box string) error {
 	if err != nil {
 		return err
 	}
-	to, err := s.vol.FS.OpenTemp(filepath.Join(box, "tmp"), 0o600)
+	to, err := mb.vol.FS.OpenTemp(filepath.Join(mb.path, "tmp"), 0o600)
 	if err != nil {
 		return err
 	}
@@ -403,15 +400,15 @@ func (s *Store) linkOrCopy(file, name, box string) error {
 	if err := to.LinkTo(name); err != nil {
 		return errors.Join(err, to.Close())
 	}
-	if err = errors.Join(to.Close(), s.vol.FS.Chtimes(name, time.Time{}, info.ModTime())); err != nil {
+	if err = errors.Join(to.Close(), mb.vol.FS.Chtimes(name, time.Time{}, info.ModTime())); err != nil {
 		// Nobody else knows that it is there, and a scan would take it for mail.
-		return errors.Join(err, s.vol.FS.Remove(name))
+		return errors.Join(err, mb.vol.FS.Remove(name))
 	}
 	return nil
 }
 
 // marksOf are the flags and keywords that the copies get here.
-func (mb *mailbox) marksOf(items []copyItem) ([]index.Marks, error) {
+func (mb *Box) marksOf(items []copyItem) ([]index.Marks, error) {
 	marks := make([]index.Marks, len(items))
 	for i := range items {
 		k, err := mb.flagBits(items[i].keywords, needMissing)

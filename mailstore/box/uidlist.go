@@ -1,4 +1,4 @@
-package mailstore
+package box
 
 import (
 	"context"
@@ -38,7 +38,7 @@ type listState struct {
 
 // writeUIDList brings dovecot-uidlist up to date; mb.mu is held. What we do
 // not know (the mailbox GUID, POP3 UIDLs) is kept from the old file.
-func (mb *mailbox) writeUIDList() error {
+func (mb *Box) writeUIDList() error {
 	version := mb.version
 	if mb.uids.written == version {
 		return nil
@@ -60,7 +60,7 @@ func (mb *mailbox) writeUIDList() error {
 	return err
 }
 
-func (mb *mailbox) uidList(old []byte) *maildir.UIDList {
+func (mb *Box) uidList(old []byte) *maildir.UIDList {
 	l := &maildir.UIDList{UIDValidity: mb.st.UIDValidity, NextUID: mb.st.UIDNext}
 	extra := map[string]string{}
 	was, err := maildir.ParseUIDList(old)
@@ -97,7 +97,7 @@ func (mb *mailbox) uidList(old []byte) *maildir.UIDList {
 
 // uidHints reads dovecot-uidlist for the UIDs of files the index does not
 // know. When not rebuilding only UIDs that we never gave are taken.
-func (mb *mailbox) uidHints(rebuild bool) map[string]uint32 {
+func (mb *Box) uidHints(rebuild bool) map[string]uint32 {
 	hints := mb.listedUIDs(rebuild)
 	for base, p := range mb.promised() {
 		if mb.st.Get(p.UID) != nil {
@@ -111,7 +111,7 @@ func (mb *mailbox) uidHints(rebuild bool) map[string]uint32 {
 	return hints
 }
 
-func (mb *mailbox) listedUIDs(rebuild bool) map[string]uint32 {
+func (mb *Box) listedUIDs(rebuild bool) map[string]uint32 {
 	data, err := volume.ReadFile(mb.vol.FS, filepath.Join(mb.path, uidListFile))
 	if err != nil || len(data) == 0 {
 		return nil
@@ -132,14 +132,13 @@ func (mb *mailbox) listedUIDs(rebuild bool) map[string]uint32 {
 
 // rebuild makes a state where snapshot and log were lost or damaged; from is
 // what could still be read. The lock of the log is held.
-func (mb *mailbox) rebuild(from *index.State) (*index.State, error) {
-	s := mb.store()
-	data, err := volume.ReadFile(s.vol.FS, filepath.Join(mb.path, uidListFile))
+func (mb *Box) rebuild(from *index.State) (*index.State, error) {
+	data, err := volume.ReadFile(mb.vol.FS, filepath.Join(mb.path, uidListFile))
 	if err != nil {
 		return nil, err
 	}
 	if from != nil || len(data) > 0 {
-		s.vol.Log.Info("rebuilding the index of a mailbox", "path", mb.path)
+		mb.vol.Log.Info("rebuilding the index of a mailbox", "path", mb.path)
 	}
 	l, err := maildir.ParseUIDList(data)
 	if err != nil {
@@ -185,7 +184,7 @@ func (mb *mailbox) rebuild(from *index.State) (*index.State, error) {
 
 // readKeywords logs into the batch what dovecot-keywords says and the state
 // does not. Names that only the index knows stay.
-func (mb *mailbox) readKeywords() error {
+func (mb *Box) readKeywords() error {
 	st := mb.st
 	name := filepath.Join(mb.path, keywordsFile)
 	info, err := mb.vol.FS.Stat(name)
@@ -228,7 +227,7 @@ func (mb *mailbox) readKeywords() error {
 // nameLetters gives keyword letters that are in use and have no name, because
 // dovecot-keywords was lost, the name that Dovecot gives them. Without one the
 // next new keyword would get the letter, and be on messages that nobody put it on.
-func (mb *mailbox) nameLetters(flags maildir.Flags) {
+func (mb *Box) nameLetters(flags maildir.Flags) {
 	for i := range maildir.MaxKeywords {
 		if flags&(1<<i) == 0 || mb.batch.Names(i) || i < len(mb.st.Keywords) && mb.st.Keywords[i] != "" {
 			continue
@@ -246,7 +245,7 @@ func (mb *mailbox) nameLetters(flags maildir.Flags) {
 // for Dovecot too. When there are more than store.max_keywords, those that are
 // left get none, or, with all set, none does and the error is ErrLimit. The
 // locks are held; the record is committed.
-func (mb *mailbox) addKeywords(wanted []string, all bool) (index.Marks, error) {
+func (mb *Box) addKeywords(wanted []string, all bool) (index.Marks, error) {
 	file := filepath.Join(mb.path, keywordsFile)
 	var marks index.Marks
 	done, err := volume.ReplaceLocked(mb.vol.FS, file, mb.now(), func() ([]byte, error) {
@@ -261,7 +260,7 @@ func (mb *mailbox) addKeywords(wanted []string, all bool) (index.Marks, error) {
 				mark = takeNumber(&merged, name, mb.vol.Config.MaxKeywords)
 			}
 			if mark.Empty() && all {
-				return nil, fmt.Errorf("%w: %s has store.max_keywords keywords already", ErrLimit, mb.path)
+				return nil, fmt.Errorf("%w: %s has store.max_keywords keywords already", volume.ErrLimit, mb.path)
 			}
 			marks = marks.Or(mark)
 		}
@@ -277,7 +276,7 @@ func (mb *mailbox) addKeywords(wanted []string, all bool) (index.Marks, error) {
 		return index.Marks{}, err
 	}
 	if !done {
-		return index.Marks{}, ErrBusy // for two minutes at most
+		return index.Marks{}, volume.ErrBusy // for two minutes at most
 	}
 	clear(mb.flagSets)
 	if info, err := mb.vol.FS.Stat(file); err == nil {
@@ -320,7 +319,7 @@ const moreKeywordsFile = "toastmaster.keywords"
 
 // writeMoreKeywords brings it up to date. A mailbox whose keywords all have a
 // letter has none.
-func (mb *mailbox) writeMoreKeywords() error {
+func (mb *Box) writeMoreKeywords() error {
 	if len(mb.st.Keywords) <= maildir.MaxKeywords {
 		return nil
 	}
@@ -336,7 +335,7 @@ func (mb *mailbox) writeMoreKeywords() error {
 // readMoreKeywords logs the names of keywords without a letter into the batch,
 // for a rebuild, and returns the keywords of each message. A number that has
 // another name by now is another number here.
-func (mb *mailbox) readMoreKeywords() (map[string]index.Keywords, error) {
+func (mb *Box) readMoreKeywords() (map[string]index.Keywords, error) {
 	data, err := volume.ReadFile(mb.vol.FS, filepath.Join(mb.path, moreKeywordsFile))
 	if volume.Odd(err) {
 		mb.vol.SayOnce(filepath.Join(mb.path, moreKeywordsFile), "a small file that cannot be read", err)

@@ -1,7 +1,6 @@
-package mailstore
+package box
 
 import (
-	"container/list"
 	"context"
 	"errors"
 	"io/fs"
@@ -20,19 +19,35 @@ import (
 	"toastmaster/mailstore/volume"
 )
 
-// mailbox is one mailbox in memory, shared by all sessions of this process.
+// Options are what a mailbox is made of.
+type Options struct {
+	Volume  *volume.Volume
+	Journal *recovery.Journal
+	Account *account.Account
+	Memory  *Memory
+	// Dir is the mailbox's folder below the account's home, "" for INBOX.
+	Dir string
+	// Open opens another mailbox of the account; with last set there is room for its
+	// index also on a full disk. OpenDir is that of a folder. Who opens one puts it back.
+	Open    func(ctx context.Context, name string, last bool) (*Box, error)
+	OpenDir func(ctx context.Context, dir string) (*Box, error)
+	// Put gives back one use of this mailbox.
+	Put func()
+	// Left is told that the mailbox is at its place no more, Lazy that it has, or has
+	// no longer, something to be written by Tidy. Both under the lock of the mailbox.
+	Left func()
+	Lazy func(on bool)
+}
+
+// Box is one mailbox in memory, shared by all sessions of this process.
 //
-// The order of the locks is in doc.go.
-type mailbox struct {
-	acct *heldAccount
+// The order of the locks is in the doc.go of package mailstore.
+type Box struct {
+	o    Options
+	acct *account.Account
 	vol  *volume.Volume
 	dir  string // below home, "" for INBOX
 	path string
-
-	// Under Store.mu.
-	refs int
-	slot *list.Element // in Store.idle
-	cost int64
 
 	// deleted is set when the folder was; under the order of the account's records.
 	deleted bool
@@ -62,7 +77,7 @@ type mailbox struct {
 	// other than growth.
 	flagsGen, setGen uint64
 	flagSets         map[index.Marks][]imap.Flag
-	isLazy           bool // on Store.lazy
+	isLazy           bool // as Options.Lazy was told
 	// wrote is the epoch of the last change, added that of the last message
 	// that came, and addedFrom the first UID that no checkpoint covers then.
 	wrote, added uint64
@@ -71,18 +86,24 @@ type mailbox struct {
 	uids         listState
 }
 
-func newMailbox(a *heldAccount, dir, path string) *mailbox {
-	mb := &mailbox{acct: a, vol: a.vol, dir: dir, path: path, views: map[*View]struct{}{}}
+// New makes a mailbox. It touches no file: see Load.
+func New(o Options) *Box {
+	path := filepath.Join(o.Account.Home(), o.Dir)
+	mb := &Box{o: o, acct: o.Account, vol: o.Volume, dir: o.Dir, path: path, views: map[*View]struct{}{}}
 	mb.mu.Key, mb.flock.Key = path, path+"\x00" // behind its own mailbox, before the next
 	return mb
 }
 
-// promised is what clients were told of the messages here, during recovery only.
-func (mb *mailbox) promised() map[string]recovery.Promise {
-	return mb.store().journal.Promised(recovery.Folder{Home: mb.acct.records.Home(), Dir: mb.dir})
-}
+// Path is its folder.
+func (mb *Box) Path() string { return mb.path }
 
-func (mb *mailbox) store() *Store { return mb.acct.store }
+// Put gives back one use of it.
+func (mb *Box) Put() { mb.o.Put() }
+
+// promised is what clients were told of the messages here, during recovery only.
+func (mb *Box) promised() map[string]recovery.Promise {
+	return mb.o.Journal.Promised(recovery.Folder{Home: mb.acct.Records.Home(), Dir: mb.dir})
+}
 
 // Sizes of what a mailbox holds, measured, for the bound on memory.
 const (
@@ -91,8 +112,8 @@ const (
 	expungedCost = 120
 )
 
-// weigh says whether mb can be used again and what it holds in memory.
-func (mb *mailbox) weigh() (usable bool, cost int64) {
+// Weigh says whether mb can be used again and what it holds in memory.
+func (mb *Box) Weigh() (usable bool, cost int64) {
 	mb.mu.Lock()
 	defer mb.mu.Unlock()
 	if !mb.loaded || mb.dead {
@@ -101,33 +122,33 @@ func (mb *mailbox) weigh() (usable bool, cost int64) {
 	return true, mailboxCost + int64(len(mb.st.Messages))*messageCost + int64(len(mb.st.Expunged))*expungedCost
 }
 
-// ensureLoaded loads the index the first time.
-func (mb *mailbox) ensureLoaded(ctx context.Context) (err error) {
+// Load loads the index the first time. An error about a folder that is not there is
+// fs.ErrNotExist.
+func (mb *Box) Load(ctx context.Context) (err error) {
 	mb.mu.Lock()
 	defer mb.mu.Unlock()
 	switch {
 	case mb.dead:
-		return ErrNotFound
+		return volume.ErrNotFound
 	case mb.loaded:
 		return nil
 	}
-	s := mb.store()
 	// The log must not be made elsewhere than in a Maildir.
-	there, err := s.vol.IsMaildir(mb.path)
+	there, err := mb.vol.IsMaildir(mb.path)
 	if err != nil {
 		return err
 	}
 	if !there {
 		return &fs.PathError{Op: "open", Path: mb.path, Err: fs.ErrNotExist}
 	}
-	if err := s.vol.Complete(mb.path); err != nil {
+	if err := mb.vol.Complete(mb.path); err != nil {
 		return err
 	}
-	log, err := index.OpenLog(index.Options{FS: s.vol.FS, Dir: mb.path, Clock: s.vol.Clock, Wait: s.vol.Config.LockTimeout, Room: s.vol.GiveRoom})
+	log, err := index.OpenLog(index.Options{FS: mb.vol.FS, Dir: mb.path, Clock: mb.vol.Clock, Wait: mb.vol.Config.LockTimeout, Room: mb.vol.GiveRoom})
 	if err != nil {
 		return err
 	}
-	mb.log, mb.cache = log, index.OpenCache(s.vol.FS, mb.path)
+	mb.log, mb.cache = log, index.OpenCache(mb.vol.FS, mb.path)
 	mb.flock.Enter()
 	defer func() {
 		mb.flock.Leave()
@@ -143,7 +164,7 @@ func (mb *mailbox) ensureLoaded(ctx context.Context) (err error) {
 
 // load reads or rebuilds the index and compares it with the Maildir. It takes
 // the lock of the log; the caller gives it back, after an error too.
-func (mb *mailbox) load(ctx context.Context) error {
+func (mb *Box) load(ctx context.Context) error {
 	mb.batch.Reset()
 	st, err := mb.log.Load(ctx)
 	damaged := errors.Is(err, index.ErrDamaged)
@@ -161,7 +182,7 @@ func (mb *mailbox) load(ctx context.Context) error {
 		// Somebody made the index anew. What views hold are the UIDs of another
 		// mailbox.
 		mb.bury()
-		return ErrNotFound
+		return volume.ErrNotFound
 	}
 	mb.adopt(st)
 	if mb.wrote = 0; mb.log.Fresh || !mb.vol.Points.Covers(changed) {
@@ -194,7 +215,7 @@ func (mb *mailbox) load(ctx context.Context) error {
 }
 
 // adopt makes st the state: the first one, or the successor of what there was.
-func (mb *mailbox) adopt(st *index.State) {
+func (mb *Box) adopt(st *index.State) {
 	if mb.st != nil {
 		mb.setGen++
 		mb.flagsGen++
@@ -212,13 +233,13 @@ func (mb *mailbox) adopt(st *index.State) {
 }
 
 // commit appends the batch and tells the views, except the one that did it.
-func (mb *mailbox) commit(by *View) error { return mb.commitWith(mb.log.Append, by) }
+func (mb *Box) commit(by *View) error { return mb.commitWith(mb.log.Append, by) }
 
 // commitNew is commit for mail that comes, which gets no room that is kept for
 // deletions.
-func (mb *mailbox) commitNew() error { return mb.commitWith(mb.log.AppendNew, nil) }
+func (mb *Box) commitNew() error { return mb.commitWith(mb.log.AppendNew, nil) }
 
-func (mb *mailbox) commitWith(write func(*index.State, *index.Batch) error, by *View) error {
+func (mb *Box) commitWith(write func(*index.State, *index.Batch) error, by *View) error {
 	if mb.batch.Empty() {
 		return nil
 	}
@@ -232,7 +253,7 @@ func (mb *mailbox) commitWith(write func(*index.State, *index.Batch) error, by *
 }
 
 // noteAdded remembers that messages from a UID on came just now.
-func (mb *mailbox) noteAdded(uid uint32) {
+func (mb *Box) noteAdded(uid uint32) {
 	p := &mb.vol.Points
 	if mb.added <= p.Durable() || uid < mb.addedFrom {
 		mb.addedFrom = uid
@@ -241,14 +262,14 @@ func (mb *mailbox) noteAdded(uid uint32) {
 }
 
 // fresh says that a message up to this UID may be covered by no checkpoint.
-func (mb *mailbox) fresh(uid uint32) bool {
+func (mb *Box) fresh(uid uint32) bool {
 	mb.mu.Lock()
 	defer mb.mu.Unlock()
 	return mb.added > mb.vol.Points.Durable() && uid >= mb.addedFrom
 }
 
 // touched marks a change and wakes the views.
-func (mb *mailbox) touched(by *View) {
+func (mb *Box) touched(by *View) {
 	mb.wrote = mb.vol.Points.Note()
 	mb.later()
 	mb.version++
@@ -263,28 +284,31 @@ func (mb *mailbox) touched(by *View) {
 	}
 }
 
-// later puts the mailbox on the list for Run.
-func (mb *mailbox) later() {
-	s := mb.store()
+// later notes that there is something for Tidy.
+func (mb *Box) later() {
 	if mb.isLazy {
 		return
 	}
 	mb.isLazy = true
-	s.lazyMu.Lock()
-	s.lazy[mb] = struct{}{}
-	s.lazyMu.Unlock()
+	mb.o.Lazy(true)
 }
 
-// shut ends the mailbox's life in memory: everything lazy is written.
-func (mb *mailbox) shut(ctx context.Context) error {
+// notLazy notes that there is nothing more.
+func (mb *Box) notLazy() {
+	mb.o.Lazy(false)
+	mb.isLazy = false
+}
+
+// Shut ends the mailbox's life in memory: everything lazy is written.
+func (mb *Box) Shut(ctx context.Context) error {
 	mb.mu.Lock()
 	defer mb.mu.Unlock()
 	if !mb.loaded {
 		return nil
 	}
 	mb.loaded = false
-	mb.store().forgetLazy(mb)
-	if mb.dead || mb.acct.records.Removed() {
+	mb.notLazy()
+	if mb.dead || mb.acct.Records.Removed() {
 		return errors.Join(mb.log.Close(), mb.cache.Close())
 	}
 	err := mb.writeLast(ctx)
@@ -294,15 +318,15 @@ func (mb *mailbox) shut(ctx context.Context) error {
 	return errors.Join(err, mb.log.Close(), mb.cache.Close())
 }
 
-// shutNow is shut of a mailbox that leaves memory, within store.close_timeout.
-func (mb *mailbox) shutNow() error {
+// ShutNow is Shut of a mailbox that leaves memory, within store.close_timeout.
+func (mb *Box) ShutNow() error {
 	ctx, cancel := mb.vol.Last()
 	defer cancel()
-	return mb.shut(ctx)
+	return mb.Shut(ctx)
 }
 
 // writeLast writes what is lazy.
-func (mb *mailbox) writeLast(ctx context.Context) error {
+func (mb *Box) writeLast(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -322,23 +346,23 @@ func (mb *mailbox) writeLast(ctx context.Context) error {
 	})
 }
 
-func (mb *mailbox) now() time.Time { return mb.vol.Clock.Now() }
+func (mb *Box) now() time.Time { return mb.vol.Clock.Now() }
 
 // locked runs f with the mailbox locked here and against other processes, and
 // caught up with what they did. ErrNotFound when its folder was deleted or
 // renamed. Both locks are given back whatever f does: its panic, which the
 // fence of the session or delivery makes an error, is not everybody's trouble.
 // ErrBusy when another process keeps its lock for store.lock_timeout.
-func (mb *mailbox) locked(ctx context.Context, f func() error) error {
+func (mb *Box) locked(ctx context.Context, f func() error) error {
 	mb.mu.Lock()
 	defer mb.mu.Unlock()
 	return volume.Err(mb.flocked(ctx, f))
 }
 
 // flocked is locked for who holds mb.mu.
-func (mb *mailbox) flocked(ctx context.Context, f func() error) (err error) {
+func (mb *Box) flocked(ctx context.Context, f func() error) (err error) {
 	if mb.dead {
-		return ErrNotFound
+		return volume.ErrNotFound
 	}
 	mb.batch.Reset() // what an operation that failed left
 	mb.flock.Enter()
@@ -355,7 +379,7 @@ func (mb *mailbox) flocked(ctx context.Context, f func() error) (err error) {
 
 // lockedBoth runs f with two mailboxes locked, in the order of their paths;
 // everybody else locks one at a time.
-func lockedBoth(ctx context.Context, a, b *mailbox, f func() error) error {
+func lockedBoth(ctx context.Context, a, b *Box, f func() error) error {
 	if a == b {
 		return a.locked(ctx, f)
 	}
@@ -366,7 +390,7 @@ func lockedBoth(ctx context.Context, a, b *mailbox, f func() error) error {
 }
 
 // catchUp reads what other processes wrote into the log.
-func (mb *mailbox) catchUp(ctx context.Context) error {
+func (mb *Box) catchUp(ctx context.Context) error {
 	n, keys, next := len(mb.st.Messages), len(mb.st.Keywords), mb.st.UIDNext
 	changed, reload, err := mb.log.CatchUp(ctx, mb.st)
 	switch {
@@ -391,8 +415,8 @@ func (mb *mailbox) catchUp(ctx context.Context) error {
 	return nil
 }
 
-// tidy does what may lag behind.
-func (mb *mailbox) tidy(ctx context.Context, durable uint64) error {
+// Tidy does what may lag behind; durable is the epoch that a checkpoint covers.
+func (mb *Box) Tidy(ctx context.Context, durable uint64) error {
 	if err := mb.unlinked(ctx, durable); err != nil {
 		return err
 	}
@@ -410,13 +434,13 @@ func (mb *mailbox) tidy(ctx context.Context, durable uint64) error {
 		return err
 	}
 	if mb.uids.written == mb.version && !mb.hasUnlinked(^uint64(0)) {
-		mb.store().forgetLazy(mb)
+		mb.notLazy()
 	}
 	return nil
 }
 
 // compact replaces a long log by a snapshot.
-func (mb *mailbox) compact(ctx context.Context) error {
+func (mb *Box) compact(ctx context.Context) error {
 	limit := max(mb.vol.Config.LogLimit, int64(len(mb.st.Messages))*snapshotCost/2)
 	if mb.log.Size() < limit {
 		return nil
@@ -431,7 +455,7 @@ func (mb *mailbox) compact(ctx context.Context) error {
 const snapshotCost = 90
 
 // unlinked notes, after a checkpoint, that no expunged file can come back.
-func (mb *mailbox) unlinked(ctx context.Context, durable uint64) error {
+func (mb *Box) unlinked(ctx context.Context, durable uint64) error {
 	mb.mu.Lock()
 	defer mb.mu.Unlock()
 	if !mb.loaded || mb.dead || !mb.hasUnlinked(durable) {
@@ -445,36 +469,30 @@ func (mb *mailbox) unlinked(ctx context.Context, durable uint64) error {
 	})
 }
 
-func (mb *mailbox) hasUnlinked(durable uint64) bool {
+func (mb *Box) hasUnlinked(durable uint64) bool {
 	n := len(mb.st.Expunged)
 	return n > 0 && mb.st.Expunged[n-1].ModSeq > mb.st.Unlinked && mb.wrote <= durable
 }
 
-// leaves is bury for who does not hold mb.mu.
-func (mb *mailbox) leaves() {
+// Leave ends a mailbox whose account was removed: its views find it gone.
+func (mb *Box) Leave() {
 	mb.mu.Lock()
 	defer mb.mu.Unlock()
 	mb.bury()
 }
 
 // bury ends the life of a mailbox whose folder is gone, or is another one's.
-func (mb *mailbox) bury() {
+func (mb *Box) bury() {
 	mb.dead = true
 	mb.over.Store(true)
 	mb.setGen++
 	mb.touched(nil)
-	s := mb.store()
-	s.mu.Lock()
-	if s.boxes[mb.path] == mb {
-		delete(s.boxes, mb.path)
-		s.unidle(mb)
-	}
-	s.mu.Unlock()
+	mb.o.Left()
 }
 
 // went notes where the mailbox has gone, if its log tells. mb.mu is held, its
 // folder is not there.
-func (mb *mailbox) went(ctx context.Context) {
+func (mb *Box) went(ctx context.Context) {
 	mb.flock.Enter()
 	defer mb.flock.Leave()
 	if !mb.loaded || mb.log.Lock(ctx) != nil {
@@ -488,32 +506,66 @@ func (mb *mailbox) went(ctx context.Context) {
 }
 
 // moveTo renames the folder, and tells other processes, if there is room.
-func (mb *mailbox) moveTo(to string) error {
+func (mb *Box) moveTo(to string) error {
 	mb.batch.Went(to)
 	if err := mb.commitQuietly(); err != nil {
 		mb.vol.Log.Warn("other processes are not told of a new name", "path", mb.path, "to", to, "cause", err)
 	}
-	return mb.vol.FS.Rename(mb.path, filepath.Join(mb.acct.home, to))
+	return mb.vol.FS.Rename(mb.path, filepath.Join(mb.acct.Home(), to))
 }
 
-// takeAway puts a mailbox where nobody finds it, durably. The locks are held.
-func (mb *mailbox) takeAway(ctx context.Context) (aside string, err error) {
+// TakeAway puts a mailbox where nobody finds it, durably: aside is what is to be
+// removed, held what was in it.
+func (mb *Box) TakeAway(ctx context.Context) (aside string, held account.Usage, err error) {
+	err = mb.locked(ctx, func() (err error) {
+		for _, m := range mb.st.Messages {
+			held.Bytes, held.Messages = held.Bytes+m.Size, held.Messages+1
+		}
+		aside, err = mb.takeAway(ctx)
+		return err
+	})
+	return aside, held, err
+}
+
+// Rename gives the folder another name. Views of it follow; it is loaded from its new
+// place. settle makes durable what the journal would put here again.
+func (mb *Box) Rename(ctx context.Context, to string, settle func(context.Context) error) error {
+	return mb.locked(ctx, func() error {
+		// What the journal would put here again must be durable here and then
+		// not be put here.
+		err := settle(ctx)
+		if err == nil {
+			err = mb.writeUIDList()
+		}
+		if err == nil {
+			err = mb.acct.Records.Leave(ctx, recovery.Departure{Folder: recovery.Folder{Dir: mb.dir}, Validity: mb.st.UIDValidity}, func() error { return mb.moveTo(to) })
+		}
+		if err == nil {
+			mb.acct.Trail.Note(account.Place{Dir: mb.dir, Validity: mb.st.UIDValidity}, to)
+			mb.bury()
+		}
+		return err
+	})
+}
+
+// takeAway is TakeAway for who holds the locks.
+func (mb *Box) takeAway(ctx context.Context) (aside string, err error) {
 	a := mb.acct
 	leaves := recovery.Departure{Folder: recovery.Folder{Dir: mb.dir}, Validity: mb.st.UIDValidity, Deleted: true}
-	err = a.records.Leave(ctx, leaves, func() (err error) {
+	err = a.Records.Leave(ctx, leaves, func() (err error) {
 		aside, err = a.MoveAside(mb.path)
 		mb.deleted = err == nil
 		return err
 	})
 	if err == nil {
 		mb.bury()
-		err = a.vol.FS.SyncDir(a.home)
+		err = mb.vol.FS.SyncDir(a.Home())
 	}
 	return aside, err
 }
 
-// addTo adds the mailbox's messages to sum.
-func (mb *mailbox) addTo(sum *Usage) {
+// AddTo adds the mailbox's messages to sum.
+func (mb *Box) AddTo(sum *account.Usage) {
 	mb.mu.Lock()
 	defer mb.mu.Unlock()
 	for _, m := range mb.st.Messages {
@@ -532,7 +584,7 @@ const (
 
 // mustReserve says that a UID or mod-sequence in use is covered neither by a
 // reservation nor by a checkpoint.
-func (mb *mailbox) mustReserve() bool {
+func (mb *Box) mustReserve() bool {
 	st := mb.st
 	if st.UIDNext <= max(st.ReservedUID, 1) && st.ModSeq < st.ReservedModSeq {
 		return false
@@ -542,7 +594,7 @@ func (mb *mailbox) mustReserve() bool {
 
 // reserve makes a reservation durable if one is needed, and commits the batch
 // in any case. The locks are held.
-func (mb *mailbox) reserve(ctx context.Context) error {
+func (mb *Box) reserve(ctx context.Context) error {
 	need := mb.mustReserve()
 	if need {
 		mb.batch.Reserve(mb.st.UIDNext+reserveUIDs, mb.st.ModSeq+reserveModSeqs)
@@ -550,7 +602,7 @@ func (mb *mailbox) reserve(ctx context.Context) error {
 	err := mb.commitQuietly()
 	if need && spool.IsFull(err) {
 		// What is promised is durable without the promise, then.
-		return mb.store().Checkpoint(ctx)
+		return mb.vol.Checkpoint(ctx)
 	}
 	if err != nil || !need {
 		return err
@@ -559,7 +611,7 @@ func (mb *mailbox) reserve(ctx context.Context) error {
 }
 
 // commitQuietly commits what no view shows.
-func (mb *mailbox) commitQuietly() error {
+func (mb *Box) commitQuietly() error {
 	if mb.batch.Empty() {
 		return nil
 	}
@@ -567,4 +619,48 @@ func (mb *mailbox) commitQuietly() error {
 	mb.batch.Reset()
 	mb.wrote = mb.vol.Points.Note()
 	return volume.Err(err)
+}
+
+// Status is the state of a mailbox.
+type Status struct {
+	UIDValidity   uint32
+	UIDNext       uint32
+	Messages      uint32
+	Unseen        uint32
+	Recent        uint32
+	Deleted       uint32
+	Size          int64 // sum of wire sizes
+	HighestModSeq uint64
+}
+
+// Status reads it without opening a view; it opens no message file.
+func (mb *Box) Status(ctx context.Context) (Status, error) {
+	if err := mb.Refresh(ctx); err != nil {
+		return Status{}, err
+	}
+	mb.mu.Lock()
+	defer mb.mu.Unlock()
+	if mb.dead {
+		return Status{}, volume.ErrNotFound
+	}
+	if mb.mustReserve() { // UIDNEXT is a promise, too
+		if err := mb.flocked(ctx, func() error { return mb.reserve(ctx) }); err != nil {
+			return Status{}, volume.Err(err)
+		}
+	}
+	st := mb.st
+	out := Status{UIDValidity: st.UIDValidity, UIDNext: st.UIDNext, Messages: uint32(len(st.Messages)), HighestModSeq: st.ModSeq}
+	for _, m := range st.Messages {
+		out.Size += m.Wire
+		if m.Flags&maildir.Seen == 0 {
+			out.Unseen++
+		}
+		if m.Flags&maildir.Trashed != 0 {
+			out.Deleted++
+		}
+		if m.UID >= st.Recent {
+			out.Recent++
+		}
+	}
+	return out, nil
 }

@@ -1,4 +1,4 @@
-package mailstore
+package box
 
 import (
 	"context"
@@ -11,45 +11,11 @@ import (
 	"toastmaster/mailstore/index"
 	"toastmaster/mailstore/maildir"
 	"toastmaster/mailstore/recovery"
-	"toastmaster/mailstore/volume"
 )
 
-// Repeat does an operation on messages again, as far as it is not done.
-func (h hands) Repeat(ctx context.Context, r *recovery.Record, x recovery.Repetition) (did int, err error) {
-	s := h.s
-	// Without its home there is no account; nor is one made for it.
-	there, err := s.vol.IsMaildir(filepath.Join(s.vol.Root, r.Home, r.Dir))
-	if err != nil || !there {
-		return 0, err
-	}
-	acct, err := s.acquire(Account{Home: r.Home})
-	if err != nil {
-		return 0, err
-	}
-	defer s.putAccount(acct)
-	from, err := acct.openDir(ctx, r.Dir)
-	if err != nil {
-		return 0, err
-	}
-	defer s.put(from)
-	if r.Kind == recovery.Expunged || x.ToLeaves {
-		return from.redoExpunge(ctx, r, x)
-	}
-	if x.ToLeft {
-		if there, err := s.vol.IsMaildir(filepath.Join(s.vol.Root, r.Home, r.To)); err != nil {
-			return 0, err
-		} else if !there {
-			return from.redoExpunge(ctx, r, x)
-		}
-	}
-	if err := acct.EnsureFolder(r.To); err != nil {
-		return 0, err
-	}
-	to, err := acct.openDir(ctx, r.To)
-	if err != nil {
-		return 0, err
-	}
-	defer s.put(to)
+// Repeat does an operation between two mailboxes of an account again, as far as it
+// is not done.
+func Repeat(ctx context.Context, from, to *Box, r *recovery.Record, x recovery.Repetition) (did int, err error) {
 	err = lockedBoth(ctx, from, to, func() (err error) {
 		switch {
 		case x.Left && r.Kind == recovery.Moved && from.st.UIDValidity != r.Validity:
@@ -64,7 +30,9 @@ func (h hands) Repeat(ctx context.Context, r *recovery.Record, x recovery.Repeti
 	return did, err
 }
 
-func (mb *mailbox) redoExpunge(ctx context.Context, r *recovery.Record, x recovery.Repetition) (did int, err error) {
+// RepeatExpunge does again what an operation did to the mailbox that it took messages
+// from.
+func (mb *Box) RepeatExpunge(ctx context.Context, r *recovery.Record, x recovery.Repetition) (did int, err error) {
 	err = mb.locked(ctx, func() (err error) {
 		did, err = mb.redoExpungeLocked(r, x)
 		return err
@@ -73,7 +41,7 @@ func (mb *mailbox) redoExpunge(ctx context.Context, r *recovery.Record, x recove
 }
 
 // redoExpungeLocked removes what was expunged, or moved to where it is no more.
-func (mb *mailbox) redoExpungeLocked(r *recovery.Record, x recovery.Repetition) (did int, err error) {
+func (mb *Box) redoExpungeLocked(r *recovery.Record, x recovery.Repetition) (did int, err error) {
 	if r.Kind == recovery.Copied || x.Undo || x.Left && mb.st.UIDValidity != r.Validity {
 		return 0, nil
 	}
@@ -100,14 +68,14 @@ func (mb *mailbox) redoExpungeLocked(r *recovery.Record, x recovery.Repetition) 
 }
 
 // places are the files by base name.
-func (mb *mailbox) places() (map[string]place, error) {
+func (mb *Box) places() (map[string]place, error) {
 	at := map[string]place{}
 	return at, errors.Join(mb.list(at, "new", true), mb.list(at, "cur", false))
 }
 
 // bringToMind logs that the messages of a record were removed here, also those
 // that the index never heard of: their deliveries may be repeated.
-func (mb *mailbox) bringToMind(r *recovery.Record) error {
+func (mb *Box) bringToMind(r *recovery.Record) error {
 	wanted := make(map[string]uint32, len(r.Items))
 	for _, it := range r.Items {
 		wanted[it.Name] = it.UID
@@ -152,7 +120,7 @@ func (mb *mailbox) bringToMind(r *recovery.Record) error {
 
 // redoTransfer copies or moves what is not in its place yet, or takes that
 // back. Both mailboxes are locked.
-func redoTransfer(ctx context.Context, from, to *mailbox, r *recovery.Record, undo bool) (did int, err error) {
+func redoTransfer(ctx context.Context, from, to *Box, r *recovery.Record, undo bool) (did int, err error) {
 	here, err := from.places()
 	if err != nil {
 		return 0, err
@@ -171,7 +139,7 @@ func redoTransfer(ctx context.Context, from, to *mailbox, r *recovery.Record, un
 		case undo && !inTo, !undo && !inFrom:
 			done = false
 		case undo && r.Kind == recovery.Moved && !inFrom:
-			err = from.store().vol.FS.Rename(filepath.Join(to.path, dst.file), filepath.Join(from.path, from.fileOf(it)))
+			err = from.vol.FS.Rename(filepath.Join(to.path, dst.file), filepath.Join(from.path, from.fileOf(it)))
 		case undo:
 			err = to.unlink(dst.file)
 		case inTo && r.Kind == recovery.Moved:
@@ -196,7 +164,7 @@ func redoTransfer(ctx context.Context, from, to *mailbox, r *recovery.Record, un
 	if did == 0 {
 		return 0, nil
 	}
-	from.wrote = from.store().vol.Points.Note()
+	from.wrote = from.vol.Points.Note()
 	if err := errors.Join(from.compare(ctx, true), to.compare(ctx, true)); err != nil || undo {
 		return did, err
 	}
@@ -204,7 +172,7 @@ func redoTransfer(ctx context.Context, from, to *mailbox, r *recovery.Record, un
 }
 
 // removedNames are the messages that came here and were removed.
-func (mb *mailbox) removedNames() map[string]bool {
+func (mb *Box) removedNames() map[string]bool {
 	removed := map[string]bool{}
 	for i := range mb.st.Expunged {
 		if e := &mb.st.Expunged[i]; !e.Vanished {
@@ -215,7 +183,7 @@ func (mb *mailbox) removedNames() map[string]bool {
 }
 
 // fileOf is the file that a message had, or nearly.
-func (mb *mailbox) fileOf(it *recovery.Item) string {
+func (mb *Box) fileOf(it *recovery.Item) string {
 	for _, m := range mb.st.Messages {
 		if m.Name == it.Name {
 			return m.File()
@@ -226,7 +194,7 @@ func (mb *mailbox) fileOf(it *recovery.Item) string {
 }
 
 // receiveAgain gives a file the name that it has here.
-func (mb *mailbox) receiveAgain(file string, it *recovery.Item, move bool) error {
+func (mb *Box) receiveAgain(file string, it *recovery.Item, move bool) error {
 	marks, err := mb.marksAgain(it)
 	if err != nil {
 		return err
@@ -237,18 +205,18 @@ func (mb *mailbox) receiveAgain(file string, it *recovery.Item, move bool) error
 	if move {
 		return mb.vol.FS.Rename(file, name)
 	}
-	return mb.store().linkOrCopy(file, name, mb.path)
+	return mb.linkOrCopy(file, name)
 }
 
 // marksAgain are the marks that a message of a record has here.
-func (mb *mailbox) marksAgain(it *recovery.Item) (index.Marks, error) {
+func (mb *Box) marksAgain(it *recovery.Item) (index.Marks, error) {
 	marks, err := mb.flagBits(it.Keywords, makeMissing)
 	return marks.Or(index.Marks{Flags: it.Flags &^ maildir.Keywords}), err
 }
 
 // bringKeywords logs the keywords without a letter, of which the file that was
 // found says nothing.
-func (mb *mailbox) bringKeywords(r *recovery.Record) error {
+func (mb *Box) bringKeywords(r *recovery.Record) error {
 	byName := map[string]*recovery.Item{}
 	for i := range r.Items {
 		if it := &r.Items[i]; len(it.Keywords) > 0 {
@@ -275,96 +243,32 @@ func (mb *mailbox) bringKeywords(r *recovery.Record) error {
 	return mb.commitQuietly()
 }
 
-// Delete removes a mailbox that was being deleted.
-func (h hands) Delete(ctx context.Context, r *recovery.Record) (did int, err error) {
-	s := h.s
-	path := filepath.Join(s.vol.Root, r.Home, r.Dir)
-	if there, err := s.vol.IsMaildir(path); err != nil || !there || r.Dir == "" {
-		return 0, err
-	}
-	acct, err := s.acquire(Account{Home: r.Home})
-	if err != nil {
-		return 0, err
-	}
-	defer s.putAccount(acct)
-	mb, err := acct.openDir(ctx, r.Dir)
-	if err != nil {
-		return 0, err
-	}
-	defer s.put(mb)
-	aside := ""
+// RepeatDelete takes the mailbox away again, to aside, unless another one has its name by
+// now.
+func (mb *Box) RepeatDelete(ctx context.Context, validity uint32) (aside string, err error) {
 	err = mb.locked(ctx, func() (err error) {
-		if mb.st.UIDValidity != r.Validity {
-			return nil // another one of that name
+		if mb.st.UIDValidity != validity {
+			return nil
 		}
-		if aside, err = acct.MoveAside(mb.path); err == nil {
+		if aside, err = mb.acct.MoveAside(mb.path); err == nil {
 			mb.bury()
-			err = s.vol.FS.SyncDir(acct.home)
+			err = mb.vol.FS.SyncDir(mb.acct.Home())
 		}
 		return err
 	})
-	if err != nil || aside == "" {
-		return 0, err
-	}
-	return 1, volume.RemoveAll(s.vol.FS, aside)
+	return aside, err
 }
 
-// Rename gives the folders that still have their old names the new ones.
-func (h hands) Rename(ctx context.Context, r *recovery.Record, leave func(recovery.Departure) error) (moved []string, over bool, err error) {
-	s := h.s
-	if there, err := s.vol.IsMaildir(filepath.Join(s.vol.Root, r.Home)); err != nil || !there {
-		return nil, false, err
-	}
-	acct, err := s.acquire(Account{Home: r.Home})
-	if err != nil {
-		return nil, false, err
-	}
-	defer s.putAccount(acct)
-	if err := acct.Lock(); err != nil {
-		return nil, false, err
-	}
-	defer acct.Unlock()
-	moves, err := acct.moves(r.Dir, r.To)
-	switch {
-	case errors.Is(err, ErrNotFound), errors.Is(err, ErrExists):
-		return nil, true, nil
-	case err != nil:
-		return nil, false, err
-	}
-	for _, m := range moves {
-		if err := acct.redoRenameFolder(ctx, leave, m[0], m[1]); err != nil {
-			return moved, false, err
-		}
-		moved = append(moved, m[0])
-	}
-	if err := s.vol.FS.SyncDir(acct.home); err != nil {
-		return moved, false, err
-	}
-	from, okFrom := maildir.FolderName(r.Dir, s.vol.Separator)
-	to, okTo := maildir.FolderName(r.To, s.vol.Separator)
-	if okFrom && okTo {
-		err = acct.MoveSpecialUse(from, to)
-	}
-	return moved, true, err
-}
-
-func (a *heldAccount) redoRenameFolder(ctx context.Context, leave func(recovery.Departure) error, from, to string) error {
-	mb, err := a.openDir(ctx, from)
-	if err != nil {
-		if errors.Is(err, ErrNotFound) {
-			return a.vol.FS.Rename(filepath.Join(a.home, from), filepath.Join(a.home, to))
-		}
-		return err
-	}
-	defer a.store.put(mb)
+// RepeatRename gives the folder its new name; leave is told before.
+func (mb *Box) RepeatRename(ctx context.Context, leave func(recovery.Departure) error, to string) error {
 	return mb.locked(ctx, func() error {
 		if err := mb.writeUIDList(); err != nil {
 			return err
 		}
-		if err := leave(recovery.Departure{Folder: recovery.Folder{Home: a.records.Home(), Dir: from}, Validity: mb.st.UIDValidity}); err != nil {
+		if err := leave(recovery.Departure{Folder: recovery.Folder{Home: mb.acct.Records.Home(), Dir: mb.dir}, Validity: mb.st.UIDValidity}); err != nil {
 			return err
 		}
-		if err := a.vol.FS.Rename(mb.path, filepath.Join(a.home, to)); err != nil {
+		if err := mb.vol.FS.Rename(mb.path, filepath.Join(mb.acct.Home(), to)); err != nil {
 			return err
 		}
 		mb.bury()
@@ -372,41 +276,13 @@ func (a *heldAccount) redoRenameFolder(ctx context.Context, leave func(recovery.
 	})
 }
 
-// hands are recovery.Hands: what a start does again, in accounts and mailboxes.
-type hands struct{ s *Store }
-
-// Restore puts a message where it belongs.
-func (h hands) Restore(ctx context.Context, r *recovery.Record, left bool, content func() ([]byte, error)) (int, error) {
-	s := h.s
-	if left {
-		there, err := s.vol.IsMaildir(filepath.Join(s.vol.Root, r.Home, r.Dir))
-		if err != nil || !there {
-			return 0, err
-		}
-	}
-	acct, err := s.acquire(Account{Home: r.Home})
-	if err != nil {
-		return 0, err
-	}
-	defer s.putAccount(acct)
-	if err := acct.EnsureFolder(r.Dir); err != nil {
-		return 0, err
-	}
-	mb, err := acct.openDir(ctx, r.Dir)
-	if err != nil {
-		return 0, err
-	}
-	defer s.put(mb)
-	var whole []byte
-	if r.HasContent {
-		if whole, err = content(); err != nil {
-			return 0, err
-		}
-	}
+// Restore puts a message of the journal where it belongs, with its content if the
+// record has it. left says that a mailbox of this name has left since: only that
+// very mailbox gets it.
+func (mb *Box) Restore(ctx context.Context, r *recovery.Record, left bool, content []byte) (did int, err error) {
 	date := time.Unix(r.Date, 0).In(time.FixedZone("", int(r.Zone)*60))
-	d := &Delivery{Date: date, Content: envelope.Memory(whole), Flags: append(imapFlags(r.Flags), r.Keywords...)}
-	did := 0
-	defer acct.Quota.Distrust()
+	d := &Delivery{Date: date, Content: envelope.Memory(content), Flags: append(imapFlags(r.Flags), r.Keywords...)}
+	defer mb.acct.Quota.Distrust()
 	err = mb.locked(ctx, func() (err error) {
 		if left && mb.st.UIDValidity != r.Validity {
 			return nil
@@ -420,7 +296,7 @@ func (h hands) Restore(ctx context.Context, r *recovery.Record, left bool, conte
 	return did, err
 }
 
-func (mb *mailbox) restoreLocked(ctx context.Context, r *recovery.Record, d *Delivery) (bool, error) {
+func (mb *Box) restoreLocked(ctx context.Context, r *recovery.Record, d *Delivery) (bool, error) {
 	if !r.HasContent {
 		// Its file was synced with its name: what is missing was removed.
 		return false, mb.compare(ctx, true)
@@ -429,7 +305,7 @@ func (mb *mailbox) restoreLocked(ctx context.Context, r *recovery.Record, d *Del
 	if err != nil || known {
 		return false, err
 	}
-	in, err := mb.store().prepare(mb, d)
+	in, err := mb.prepare(d)
 	if err != nil {
 		return false, err
 	}

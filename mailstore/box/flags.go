@@ -1,4 +1,4 @@
-package mailstore
+package box
 
 import (
 	"context"
@@ -13,6 +13,7 @@ import (
 
 	"toastmaster/mailstore/index"
 	"toastmaster/mailstore/maildir"
+	"toastmaster/mailstore/volume"
 )
 
 // systemFlags in the order of Info.Flags.
@@ -59,12 +60,12 @@ type missing uint8
 const (
 	ignoreMissing missing = iota // there is nothing to remove
 	makeMissing                  // make it; leave it out beyond store.max_keywords
-	needMissing                  // make it; ErrLimit beyond store.max_keywords
+	needMissing                  // make it; volume.ErrLimit beyond store.max_keywords
 )
 
 // flagBits turns flags into bits. \Recent and unknown system flags are
 // ignored. With needMissing all keywords are made or none is. The locks are held.
-func (mb *mailbox) flagBits(flags []imap.Flag, how missing) (marks index.Marks, err error) {
+func (mb *Box) flagBits(flags []imap.Flag, how missing) (marks index.Marks, err error) {
 	var unknown []string
 	for _, f := range flags {
 		if bit := systemBit(f); bit != 0 {
@@ -89,7 +90,7 @@ func (mb *mailbox) flagBits(flags []imap.Flag, how missing) (marks index.Marks, 
 }
 
 // flagSet is the flags of bits, shared by all messages that have the same.
-func (mb *mailbox) flagSet(marks index.Marks) []imap.Flag {
+func (mb *Box) flagSet(marks index.Marks) []imap.Flag {
 	set, ok := mb.flagSets[marks]
 	if ok {
 		return set
@@ -113,7 +114,7 @@ func (mb *mailbox) flagSet(marks index.Marks) []imap.Flag {
 const maxFlagSets = 1024
 
 // appendKeywords appends the names of the keywords in marks, each once.
-func (mb *mailbox) appendKeywords(set []imap.Flag, marks index.Marks) []imap.Flag {
+func (mb *Box) appendKeywords(set []imap.Flag, marks index.Marks) []imap.Flag {
 	system := len(set)
 	add := func(i int) {
 		if i >= len(mb.st.Keywords) || mb.st.Keywords[i] == "" {
@@ -166,7 +167,7 @@ func (op FlagOp) apply(old, marks index.Marks) index.Marks {
 // that were expunged meanwhile are skipped. \Recent cannot be set.
 func (v *View) SetFlags(ctx context.Context, seqs []uint32, op FlagOp, flags []imap.Flag, unchangedSince uint64) (modified []uint32, err error) {
 	if v.readOnly {
-		return nil, ErrReadOnly
+		return nil, volume.ErrReadOnly
 	}
 	err = v.retry(ctx, func() error {
 		return orExpunged(v.mb.locked(ctx, func() (err error) {
@@ -211,9 +212,9 @@ func (v *View) setFlags(ctx context.Context, seqs []uint32, op FlagOp, flags []i
 
 // misplaced is the error, and the log line, for messages whose files are not
 // where a scan of this moment saw them.
-func (mb *mailbox) misplaced(what string, n int) error {
+func (mb *Box) misplaced(what string, n int) error {
 	mb.vol.Log.Warn("message files are not where the index has them", "path", mb.path, "operation", what, "messages", n)
-	return fmt.Errorf("%w: files of %d messages in %s are renamed all the time by another program", ErrBusy, n, mb.path)
+	return fmt.Errorf("%w: files of %d messages in %s are renamed all the time by another program", volume.ErrBusy, n, mb.path)
 }
 
 // changeFlags gives the files their names for the new flags and commits it.
@@ -280,12 +281,12 @@ func (v *View) renameFiles(ctx context.Context, seqs []uint32, op FlagOp, marks 
 }
 
 // forget makes the next comparison read both directories.
-func (mb *mailbox) forget() {
+func (mb *Box) forget() {
 	mb.sync.newDue, mb.sync.curDue = mb.now(), mb.now()
 }
 
 // commitFlags commits changes to flags that view v made.
-func (mb *mailbox) commitFlags(changed map[become][]uint32, o own, v *View) error {
+func (mb *Box) commitFlags(changed map[become][]uint32, o own, v *View) error {
 	if len(changed) == 0 {
 		return nil
 	}
@@ -312,7 +313,7 @@ func (mb *mailbox) commitFlags(changed map[become][]uint32, o own, v *View) erro
 }
 
 // rename gives a message's file the name for its new flags, in cur.
-func (mb *mailbox) rename(m *index.Message, b become) error {
+func (mb *Box) rename(m *index.Message, b become) error {
 	next := *m
 	next.Flags, next.InNew, next.HasInfo = b.flags, false, false
 	next.SetRare(b.rare)
@@ -322,8 +323,7 @@ func (mb *mailbox) rename(m *index.Message, b become) error {
 		_, err := mb.vol.FS.Stat(filepath.Join(mb.path, from))
 		return err
 	}
-	s := mb.store()
-	return s.vol.WithReserve(func() error { return s.vol.FS.Rename(filepath.Join(mb.path, from), filepath.Join(mb.path, to)) })
+	return mb.vol.WithReserve(func() error { return mb.vol.FS.Rename(filepath.Join(mb.path, from), filepath.Join(mb.path, to)) })
 }
 
 // imapFlags are the system flags of bits.

@@ -1,4 +1,4 @@
-package mailstore
+package box
 
 import (
 	"cmp"
@@ -36,7 +36,7 @@ type syncState struct {
 }
 
 // mtime is that of new or cur, which is made again if somebody removed it.
-func (mb *mailbox) mtime(sub string) (int64, error) {
+func (mb *Box) mtime(sub string) (int64, error) {
 	name := filepath.Join(mb.path, sub)
 	info, err := mb.vol.FS.Stat(name)
 	if err != nil {
@@ -50,7 +50,7 @@ func (mb *mailbox) mtime(sub string) (int64, error) {
 	return info.ModTime().UnixNano(), nil
 }
 
-func (mb *mailbox) mtimes() (n, c int64, err error) {
+func (mb *Box) mtimes() (n, c int64, err error) {
 	if n, err = mb.mtime("new"); err != nil {
 		return 0, 0, err
 	}
@@ -58,16 +58,16 @@ func (mb *mailbox) mtimes() (n, c int64, err error) {
 	return n, c, err
 }
 
-// refresh looks for changes by other programs. In the usual case, none, it
+// Refresh looks for changes by other programs. In the usual case, none, it
 // costs three stats and no lock between processes. A failing disk is not
 // hidden; a mailbox that is gone is ErrNotFound.
-func (mb *mailbox) refresh(ctx context.Context) error {
+func (mb *Box) Refresh(ctx context.Context) error {
 	mb.mu.Lock()
 	defer mb.mu.Unlock()
 	return mb.refreshLocked(ctx)
 }
 
-func (mb *mailbox) refreshLocked(ctx context.Context) error {
+func (mb *Box) refreshLocked(ctx context.Context) error {
 	if mb.dead {
 		return nil // views find it empty
 	}
@@ -97,14 +97,14 @@ func (mb *mailbox) refreshLocked(ctx context.Context) error {
 }
 
 // stale says which directories must be read.
-func (mb *mailbox) stale(n, c int64) (scanNew, scanCur bool) {
+func (mb *Box) stale(n, c int64) (scanNew, scanCur bool) {
 	due := func(t time.Time) bool { return !t.IsZero() && !mb.now().Before(t) }
 	return n != mb.st.New.MTime || due(mb.sync.newDue), c != mb.st.Cur.MTime || due(mb.sync.curDue)
 }
 
 // compare reads what is stale and logs the differences. The locks are held.
 // With rebuild set everything is read and dovecot-uidlist is believed.
-func (mb *mailbox) compare(ctx context.Context, rebuild bool) error {
+func (mb *Box) compare(ctx context.Context, rebuild bool) error {
 	n, c, err := mb.mtimes()
 	if err != nil {
 		return err
@@ -155,7 +155,7 @@ func (mb *mailbox) compare(ctx context.Context, rebuild bool) error {
 
 // stamp notes the mtimes from before the scan. One that is too young to be
 // trusted is looked at again after a tick.
-func (mb *mailbox) stamp(d *difference, n, c int64) {
+func (mb *Box) stamp(d *difference, n, c int64) {
 	now := mb.now()
 	young := func(mtime int64) (index.Stamp, time.Time) {
 		// One that lies far ahead is of a clock that was wrong: what changes
@@ -239,7 +239,7 @@ type difference struct {
 // scan reads the directories and compares them with the index. A message
 // that is not found is looked for once more in both: a file renamed while its
 // directory is read may be listed under neither name.
-func (mb *mailbox) scan(scanNew, scanCur bool) (*difference, error) {
+func (mb *Box) scan(scanNew, scanCur bool) (*difference, error) {
 	for again := false; ; again = true {
 		d := &difference{readNew: scanNew, readCur: scanCur, at: make(map[string]place, len(mb.st.Messages)/2)}
 		// new first: mail moves from new to cur.
@@ -261,7 +261,7 @@ func (mb *mailbox) scan(scanNew, scanCur bool) (*difference, error) {
 	}
 }
 
-func (mb *mailbox) list(at map[string]place, sub string, inNew bool) error {
+func (mb *Box) list(at map[string]place, sub string, inNew bool) error {
 	entries, err := mb.vol.FS.ReadDir(filepath.Join(mb.path, sub))
 	if err != nil {
 		return err
@@ -287,7 +287,7 @@ func (mb *mailbox) list(at map[string]place, sub string, inNew bool) error {
 }
 
 // diff takes what the index knows out of d.at.
-func (mb *mailbox) diff(d *difference) {
+func (mb *Box) diff(d *difference) {
 	for _, m := range mb.st.Messages {
 		p, found := d.at[m.Name]
 		if !found {
@@ -308,7 +308,7 @@ func (mb *mailbox) diff(d *difference) {
 }
 
 // merge logs the differences into the batch and commits what is large.
-func (mb *mailbox) merge(ctx context.Context, d *difference, rebuild bool) error {
+func (mb *Box) merge(ctx context.Context, d *difference, rebuild bool) error {
 	modSeq := mb.st.ModSeq + 1
 	for i, m := range d.moved {
 		p, seq := d.where[i], m.ModSeq
@@ -345,7 +345,7 @@ type found struct {
 
 // addFound gives the unknown files UIDs: those of dovecot-uidlist as far as
 // they are still free, then new ones in the order of their names.
-func (mb *mailbox) addFound(ctx context.Context, d *difference, modSeq uint64, rebuild bool) error {
+func (mb *Box) addFound(ctx context.Context, d *difference, modSeq uint64, rebuild bool) error {
 	hints := mb.uidHints(rebuild)
 	files := make([]found, 0, len(d.at))
 	for base, p := range d.at {
@@ -402,7 +402,7 @@ func (mb *mailbox) addFound(ctx context.Context, d *difference, modSeq uint64, r
 
 // examine opens a file we did not write: its date is its mtime, as Dovecot
 // has it; its sizes are in its name or must be counted.
-func (mb *mailbox) examine(ctx context.Context, f found) (*index.Message, error) {
+func (mb *Box) examine(ctx context.Context, f found) (*index.Message, error) {
 	file, err := volume.OpenRegular(mb.vol.FS, filepath.Join(mb.path, f.file), os.O_RDONLY)
 	if err != nil {
 		return nil, err
@@ -438,7 +438,7 @@ type own struct {
 }
 
 // before notes the mtimes of the directories that are about to change.
-func (mb *mailbox) before(inNew, inCur bool) (o own, err error) {
+func (mb *Box) before(inNew, inCur bool) (o own, err error) {
 	o.inNew, o.inCur = inNew, inCur
 	if inNew {
 		if o.n, err = mb.mtime("new"); err != nil {
@@ -454,7 +454,7 @@ func (mb *mailbox) before(inNew, inCur bool) (o own, err error) {
 // after logs the mtimes as known if they were known before. What others did
 // between the two calls, or in the same volume.Tick, cannot be seen in the mtime:
 // the directory is read again after verify_interval.
-func (mb *mailbox) after(o own) error {
+func (mb *Box) after(o own) error {
 	due := mb.now().Add(mb.vol.Config.VerifyInterval)
 	stampNew, stampCur := mb.st.New, mb.st.Cur
 	if o.inNew && o.n == stampNew.MTime {
@@ -497,7 +497,7 @@ func earlier(a, b time.Time) time.Time {
 
 // isFile says whether an entry of new or cur can be a message: a regular file,
 // or a symbolic link to one.
-func (mb *mailbox) isFile(sub string, e fs.DirEntry) bool {
+func (mb *Box) isFile(sub string, e fs.DirEntry) bool {
 	path := filepath.Join(mb.path, sub, e.Name())
 	switch {
 	case e.Type().IsRegular():
@@ -518,7 +518,7 @@ func (mb *mailbox) isFile(sub string, e fs.DirEntry) bool {
 
 // nameless says that a file cannot be a message under its name. One that begins
 // with a dot is hidden on purpose, by NFS for example.
-func (mb *mailbox) nameless(sub, name string) {
+func (mb *Box) nameless(sub, name string) {
 	if !strings.HasPrefix(name, ".") {
 		mb.vol.SayOnce(filepath.Join(mb.path, sub, name), "its name has a line feed or begins with a colon, which no list of messages can hold: rename it", nil)
 	}
@@ -527,7 +527,7 @@ func (mb *mailbox) nameless(sub, name string) {
 // unread notes that an unknown file cannot be read now. Whoever gives it its
 // rights back changes no directory, so both are read again after
 // verify_interval.
-func (mb *mailbox) unread(file string, cause error) {
+func (mb *Box) unread(file string, cause error) {
 	mb.vol.SayOnce(filepath.Join(mb.path, file), "cannot be read", cause)
 	mb.sync.unread = true
 }
@@ -537,7 +537,7 @@ func (mb *mailbox) unread(file string, cause error) {
 // fills the file; and none that the journal has, which does the same. It stays
 // where it is: whoever copies a mailbox with cp may be about to fill it. A part
 // of a message is shown: it may be all that there is.
-func (mb *mailbox) neverStored(base string) bool {
+func (mb *Box) neverStored(base string) bool {
 	if _, told := mb.promised()[base]; told {
 		return false
 	}
@@ -555,15 +555,14 @@ const twinAge = 30 * time.Second
 // twin decides between two files with one base name, as Dovecot does. One of
 // them was moved while we read the directories, as a rule. Two names of one
 // file are one message; two files are two, and the second gets another name.
-func (mb *mailbox) twin(at map[string]place, base string, second place) error {
-	s := mb.store()
+func (mb *Box) twin(at map[string]place, base string, second place) error {
 	first := at[base]
-	a, err := s.vol.FS.Stat(filepath.Join(mb.path, first.file))
+	a, err := mb.vol.FS.Stat(filepath.Join(mb.path, first.file))
 	if errors.Is(err, fs.ErrNotExist) {
 		at[base] = second
 		return nil
 	}
-	b, err2 := s.vol.FS.Stat(filepath.Join(mb.path, second.file))
+	b, err2 := mb.vol.FS.Stat(filepath.Join(mb.path, second.file))
 	switch {
 	case errors.Is(err2, fs.ErrNotExist):
 		return nil
@@ -575,23 +574,23 @@ func (mb *mailbox) twin(at map[string]place, base string, second place) error {
 		if !settled {
 			return nil
 		}
-		s.vol.Log.Warn("one message had two names in a Maildir, one was removed", "path", mb.path, "removed", first.file, "kept", second.file)
+		mb.vol.Log.Warn("one message had two names in a Maildir, one was removed", "path", mb.path, "removed", first.file, "kept", second.file)
 		return mb.unlink(first.file)
 	}
-	seconds, unique := s.vol.UniqueName()
-	next := maildir.BaseName(seconds, unique, s.vol.Host(), 0, 0)
+	seconds, unique := mb.vol.UniqueName()
+	next := maildir.BaseName(seconds, unique, mb.vol.Host(), 0, 0)
 	next, _, _ = strings.Cut(next, ",")
 	if _, fields, found := strings.Cut(base, ","); found {
 		next += "," + fields
 	}
 	file := filepath.Dir(second.file) + "/" + next + filepath.Base(second.file)[len(base):]
-	if err := s.vol.FS.Rename(filepath.Join(mb.path, second.file), filepath.Join(mb.path, file)); err != nil {
+	if err := mb.vol.FS.Rename(filepath.Join(mb.path, second.file), filepath.Join(mb.path, file)); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
 		return err
 	}
-	s.vol.Log.Warn("two messages had one name in a Maildir, the second was renamed", "path", mb.path, "from", second.file, "to", file)
+	mb.vol.Log.Warn("two messages had one name in a Maildir, the second was renamed", "path", mb.path, "from", second.file, "to", file)
 	second.file = file
 	at[next] = second
 	return nil

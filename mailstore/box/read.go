@@ -1,4 +1,4 @@
-package mailstore
+package box
 
 import (
 	"context"
@@ -25,7 +25,7 @@ import (
 // is gone. The caller closes it.
 func (v *View) Read(ctx context.Context, seq uint32) (c envelope.Content, err error) {
 	if v.uid(seq) == 0 {
-		return nil, ErrExpunged
+		return nil, volume.ErrExpunged
 	}
 	err = v.retry(ctx, func() (err error) {
 		c, err = v.mb.read(ctx, v.finder(seq))
@@ -41,7 +41,7 @@ type finder func() *index.Message
 // read opens a message's file. One that is not where the index says was
 // renamed or removed by another program: look once more. One of another size
 // was changed, or lost its content in a power loss: the index learns it.
-func (mb *mailbox) read(ctx context.Context, find finder) (envelope.Content, error) {
+func (mb *Box) read(ctx context.Context, find finder) (envelope.Content, error) {
 	c, known, err := mb.openFile(ctx, find)
 	if err != nil || known {
 		return c, err
@@ -54,11 +54,11 @@ func (mb *mailbox) read(ctx context.Context, find finder) (envelope.Content, err
 
 // openFile opens the content of a message; known says that it is what the
 // index has.
-func (mb *mailbox) openFile(ctx context.Context, find finder) (c envelope.Content, known bool, err error) {
+func (mb *Box) openFile(ctx context.Context, find finder) (c envelope.Content, known bool, err error) {
 	for again := false; ; again = true {
 		m, ok := mb.file(find)
 		if !ok {
-			return nil, false, ErrExpunged
+			return nil, false, volume.ErrExpunged
 		}
 		f, err := volume.OpenRegular(mb.vol.FS, m.path, os.O_RDONLY)
 		switch {
@@ -66,7 +66,7 @@ func (mb *mailbox) openFile(ctx context.Context, find finder) (c envelope.Conten
 			return mb.content(ctx, f, m)
 		case volume.Odd(err):
 			mb.vol.SayOnce(m.path, "cannot be read", err)
-			return nil, false, fmt.Errorf("%w: %w", ErrUnreadable, err)
+			return nil, false, fmt.Errorf("%w: %w", volume.ErrUnreadable, err)
 		case !errors.Is(err, fs.ErrNotExist):
 			return nil, false, err
 		case again:
@@ -78,10 +78,10 @@ func (mb *mailbox) openFile(ctx context.Context, find finder) (c envelope.Conten
 	}
 }
 
-func (mb *mailbox) pathOf(m *index.Message) string { return filepath.Join(mb.path, m.File()) }
+func (mb *Box) pathOf(m *index.Message) string { return filepath.Join(mb.path, m.File()) }
 
 // lookAgain reads both directories.
-func (mb *mailbox) lookAgain(ctx context.Context) error {
+func (mb *Box) lookAgain(ctx context.Context) error {
 	return orExpunged(mb.locked(ctx, func() error {
 		mb.forget()
 		return mb.compare(ctx, false)
@@ -91,8 +91,8 @@ func (mb *mailbox) lookAgain(ctx context.Context) error {
 // orExpunged turns "no such mailbox" into "message expunged" for a view whose
 // mailbox was deleted under it.
 func orExpunged(err error) error {
-	if errors.Is(err, ErrNotFound) {
-		return ErrExpunged
+	if errors.Is(err, volume.ErrNotFound) {
+		return volume.ErrExpunged
 	}
 	return err
 }
@@ -102,7 +102,7 @@ func orExpunged(err error) error {
 // The slice is read-only and valid until the next call on the view.
 func (v *View) Structure(ctx context.Context, seq uint32) (data []byte, err error) {
 	if v.uid(seq) == 0 {
-		return nil, ErrExpunged
+		return nil, volume.ErrExpunged
 	}
 	err = v.retry(ctx, func() (err error) {
 		data, err = v.entry(seq)
@@ -123,7 +123,7 @@ func (v *View) entry(seq uint32) ([]byte, error) {
 	live := v.live(seq)
 	switch {
 	case live == nil:
-		return nil, ErrExpunged
+		return nil, volume.ErrExpunged
 	case live.CacheLen == 0:
 		return nil, nil
 	}
@@ -148,7 +148,7 @@ func (v *View) dropWindow() {
 		return
 	}
 	if len(v.window.buf) == windowSize {
-		v.mb.store().windows.Put(v.window)
+		v.mb.o.Memory.windows.Put(v.window)
 	}
 	v.window = nil
 }
@@ -157,7 +157,7 @@ func (v *View) dropWindow() {
 func (v *View) cached(m *index.Message) ([]byte, error) {
 	w := v.window
 	if w == nil {
-		w, _ = v.mb.store().windows.Get().(*window)
+		w, _ = v.mb.o.Memory.windows.Get().(*window)
 		if w == nil {
 			w = &window{buf: make([]byte, windowSize)}
 		}
@@ -188,7 +188,7 @@ func (v *View) cached(m *index.Message) ([]byte, error) {
 }
 
 // scanAgain makes the entry of a message whose own was lost.
-func (mb *mailbox) scanAgain(ctx context.Context, find finder) ([]byte, error) {
+func (mb *Box) scanAgain(ctx context.Context, find finder) ([]byte, error) {
 	c, _, err := mb.openFile(ctx, find)
 	if err != nil {
 		return nil, err
@@ -198,7 +198,7 @@ func (mb *mailbox) scanAgain(ctx context.Context, find finder) ([]byte, error) {
 }
 
 // relearn scans a message and logs what is different.
-func (mb *mailbox) relearn(ctx context.Context, find finder, c envelope.Content) ([]byte, error) {
+func (mb *Box) relearn(ctx context.Context, find finder, c envelope.Content) ([]byte, error) {
 	scanned, err := mime.Scan(envelope.Reader(c))
 	if err != nil {
 		return nil, fmt.Errorf("mailstore: scanning a message: %w", err)
@@ -214,7 +214,7 @@ func (mb *mailbox) relearn(ctx context.Context, find finder, c envelope.Content)
 }
 
 // logScanned writes the entry of m and logs its place and its sizes.
-func (mb *mailbox) logScanned(m *index.Message, scanned *mime.Message, data []byte) {
+func (mb *Box) logScanned(m *index.Message, scanned *mime.Message, data []byte) {
 	entry := index.Message{UID: m.UID}
 	if mb.addStructure(&entry, data); entry.CacheLen > 0 {
 		mb.batch.Cache(m.UID, entry.CacheOff, entry.CacheLen)
@@ -231,7 +231,7 @@ type messageFile struct {
 	packed           bool
 }
 
-func (mb *mailbox) file(find finder) (f messageFile, ok bool) {
+func (mb *Box) file(find finder) (f messageFile, ok bool) {
 	mb.mu.Lock()
 	defer mb.mu.Unlock()
 	m := find()
@@ -244,7 +244,7 @@ func (mb *mailbox) file(find finder) (f messageFile, ok bool) {
 
 // content is the content of an open file, which it takes over. known says that
 // the index has its size and form.
-func (mb *mailbox) content(ctx context.Context, f volume.RegularFile, m messageFile) (c envelope.Content, known bool, err error) {
+func (mb *Box) content(ctx context.Context, f volume.RegularFile, m messageFile) (c envelope.Content, known bool, err error) {
 	plain := &stored{File: f, size: f.Info.Size()}
 	if !m.packed && m.size == plain.size {
 		return plain, true, nil
@@ -340,7 +340,7 @@ func saysPacked(base, rest string, size int64) bool {
 // isPacked decides about a file that the index does not know as packed. Its
 // name may agree by chance with the size of the file; then what comes out
 // decides, which has to have that size.
-func (mb *mailbox) isPacked(ctx context.Context, f volume.RegularFile, base, rest string) (packed.Form, error) {
+func (mb *Box) isPacked(ctx context.Context, f volume.RegularFile, base, rest string) (packed.Form, error) {
 	form, err := formOf(f)
 	if err != nil || form == packed.None || saysPacked(base, rest, f.Info.Size()) {
 		return form, err
@@ -357,7 +357,7 @@ func (mb *mailbox) isPacked(ctx context.Context, f volume.RegularFile, base, res
 
 // onlyOurs drops an error that says that the file is no packed message.
 func onlyOurs(err error) error {
-	if errors.Is(err, ErrUnreadable) {
+	if errors.Is(err, volume.ErrUnreadable) {
 		return nil
 	}
 	return err
@@ -365,20 +365,19 @@ func onlyOurs(err error) error {
 
 // unpack is the content of a packed file: the one that is kept from before, or
 // what unpackAll reads.
-func (mb *mailbox) unpack(ctx context.Context, f volume.RegularFile, form packed.Form) (*unpacked, error) {
-	s := mb.store()
+func (mb *Box) unpack(ctx context.Context, f volume.RegularFile, form packed.Form) (*unpacked, error) {
 	key, known := keyOf(f.Info)
 	if known {
-		if u := s.kept.get(key, s.vol.Clock.Now()); u != nil {
+		if u := mb.o.Memory.kept.get(key, mb.vol.Clock.Now()); u != nil {
 			return u, nil
 		}
 	}
-	b, err := s.unpackAll(ctx, f, form)
+	b, err := mb.unpackAll(ctx, f, form)
 	switch {
 	case err != nil:
 		return nil, err
 	case known:
-		return s.kept.put(key, b, s.vol.Clock.Now()), nil
+		return mb.o.Memory.kept.put(key, b, mb.vol.Clock.Now()), nil
 	}
 	return &unpacked{buffer: b}, nil
 }
@@ -386,27 +385,27 @@ func (mb *mailbox) unpack(ctx context.Context, f volume.RegularFile, form packed
 // unpackAll reads a packed file to its end, with bounded memory. ErrUnreadable
 // when it is damaged, of a form that is not read, or larger than
 // store.unpacked_limit.
-func (s *Store) unpackAll(ctx context.Context, f volume.RegularFile, form packed.Form) (*spool.Buffer, error) {
+func (mb *Box) unpackAll(ctx context.Context, f volume.RegularFile, form packed.Form) (*spool.Buffer, error) {
 	select {
-	case s.unpacking <- struct{}{}:
-		defer func() { <-s.unpacking }()
+	case mb.o.Memory.unpacking <- struct{}{}:
+		defer func() { <-mb.o.Memory.unpacking }()
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
 	bad := func(err error) error {
-		s.vol.SayOnce(f.Name(), "compressed, and cannot be read", err)
-		return fmt.Errorf("%w: %w", ErrUnreadable, err)
+		mb.vol.SayOnce(f.Name(), "compressed, and cannot be read", err)
+		return fmt.Errorf("%w: %w", volume.ErrUnreadable, err)
 	}
 	r, err := form.Reader(io.NewSectionReader(f, 0, f.Info.Size()))
 	if err != nil {
 		return nil, bad(err)
 	}
 	defer r.Close()
-	b := s.vol.Spool.New()
+	b := mb.vol.Spool.New()
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := r.Read(buf)
-		if b.Size()+int64(n) > s.vol.Config.UnpackedLimit {
+		if b.Size()+int64(n) > mb.vol.Config.UnpackedLimit {
 			return nil, errors.Join(bad(errors.New("more than store.unpacked_limit")), b.Close())
 		}
 		if n > 0 {
@@ -426,7 +425,7 @@ func (s *Store) unpackAll(ctx context.Context, f volume.RegularFile, form packed
 }
 
 // logPacked logs whether m's file is packed.
-func (mb *mailbox) logPacked(m *index.Message, c envelope.Content) {
+func (mb *Box) logPacked(m *index.Message, c envelope.Content) {
 	_, is := c.(*unpacked)
 	if r := m.Rarely(); r.Packed != is {
 		r.Packed = is
@@ -437,7 +436,7 @@ func (mb *mailbox) logPacked(m *index.Message, c envelope.Content) {
 // examinePacked gives the index what it must know of a packed file. The sizes in
 // a name that Dovecot made are believed, as those of any other; without them it
 // is unpacked once.
-func (mb *mailbox) examinePacked(ctx context.Context, f volume.RegularFile, form packed.Form, m *index.Message) error {
+func (mb *Box) examinePacked(ctx context.Context, f volume.RegularFile, form packed.Form, m *index.Message) error {
 	r := m.Rarely()
 	r.Packed = true
 	m.SetRare(r)

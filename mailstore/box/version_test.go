@@ -1,35 +1,27 @@
-package mailstore
+package box_test
 
 import (
 	"testing"
 
 	"toastmaster/internal/mime"
+	"toastmaster/mailstore/box"
 )
 
 // TestStructureOfAnOlderVersion has a structure in the cache that mime cannot
 // read any more: it is made anew from the message, and kept.
 func TestStructureOfAnOlderVersion(t *testing.T) {
 	t.Parallel()
-	s, u, _ := openEmpty(t)
-	deliver(t, s, Delivery{Content: message("one")})
-	v := openView(t, u, "INBOX")
-	mb := v.mb
+	s, u := open(t, options(t.TempDir()))
+	deliver(t, s, "one")
+	v := inbox(t, u)
 	current, err := v.Structure(t.Context(), 1)
 	check(t, err)
 	old := append([]byte{current[0] - 1}, current[1:]...)
-	check(t, mb.locked(t.Context(), func() error {
-		m := mb.st.Get(uint32(v.UID(1)))
-		n, err := mb.cache.Append(mb.st.CacheEnd, m.UID, old)
-		if err != nil {
-			return err
-		}
-		mb.batch.Cache(m.UID, mb.st.CacheEnd, n)
-		return mb.commitQuietly()
-	}))
-	v.dropWindow()
+	check(t, box.PutEntry(t.Context(), v, 1, old))
+	box.DropWindow(v)
 	read := func() []byte {
 		t.Helper()
-		data, err := v.entry(1)
+		data, err := box.Entry(v, 1)
 		check(t, err)
 		return data
 	}
@@ -40,11 +32,8 @@ func TestStructureOfAnOlderVersion(t *testing.T) {
 	check(t, err)
 	var m mime.Message
 	check(t, m.Parse(data))
-	v.dropWindow()
+	box.DropWindow(v)
 	if !mime.Current(read()) {
 		t.Error("it is not kept")
 	}
-	check(t, v.Close())
-	check(t, u.Close())
-	check(t, s.Close())
 }

@@ -1,4 +1,4 @@
-package mailstore
+package box
 
 import (
 	"context"
@@ -16,7 +16,7 @@ import (
 // \Deleted. They leave the view, and are reported, at the next Update.
 func (v *View) Expunge(ctx context.Context, seqs []uint32) error {
 	if v.readOnly {
-		return ErrReadOnly
+		return volume.ErrReadOnly
 	}
 	return v.retry(ctx, func() error {
 		return orExpunged(v.mb.expunge(ctx, func() (uids []uint32) {
@@ -32,18 +32,18 @@ func (v *View) Expunge(ctx context.Context, seqs []uint32) error {
 
 // expunge removes messages, which are chosen under the lock; that is on disk
 // when it returns.
-func (mb *mailbox) expunge(ctx context.Context, choose func() []uint32) error {
+func (mb *Box) expunge(ctx context.Context, choose func() []uint32) error {
 	// A copy made before (COPY, EXPUNGE is how old clients move) must be on
 	// disk before the original goes.
-	if mb.acct.records.CopiedLately() {
-		if err := mb.store().Checkpoint(ctx); err != nil {
+	if mb.acct.Records.CopiedLately() {
+		if err := mb.vol.Checkpoint(ctx); err != nil {
 			return err
 		}
 	}
 	return volume.Err(mb.locked(ctx, func() error { return mb.expungeLocked(ctx, choose()) }))
 }
 
-func (mb *mailbox) expungeLocked(ctx context.Context, uids []uint32) error {
+func (mb *Box) expungeLocked(ctx context.Context, uids []uint32) error {
 	live := mb.living(uids)
 	if len(live) == 0 {
 		return nil
@@ -52,14 +52,14 @@ func (mb *mailbox) expungeLocked(ctx context.Context, uids []uint32) error {
 	for _, m := range live {
 		r.Items = append(r.Items, recovery.Item{UID: m.UID, Name: m.Name})
 	}
-	o, failed := mb.acct.records.Begin(ctx, r, recovery.AnyRoom)
+	o, failed := mb.acct.Records.Begin(ctx, r, recovery.AnyRoom)
 	switch {
 	case volume.IsFull(failed):
 		// The journal has used its reserve. What is removed gives room back, so
 		// it is done; it is durable if the log took it.
 		err := mb.remove(live, false)
 		if err == nil {
-			err = mb.store().Checkpoint(ctx)
+			err = mb.vol.Checkpoint(ctx)
 		}
 		if err == nil && mb.log.Holds() {
 			err = failed
@@ -77,12 +77,12 @@ func (mb *mailbox) expungeLocked(ctx context.Context, uids []uint32) error {
 }
 
 // takeBack removes a delivery that failed, after the journal may have failed.
-func (mb *mailbox) takeBack(ctx context.Context, uid uint32) error {
+func (mb *Box) takeBack(ctx context.Context, uid uint32) error {
 	return volume.Err(mb.locked(ctx, func() error { return mb.remove(mb.living([]uint32{uid}), true) }))
 }
 
 // living are the messages of uids that exist, ascending.
-func (mb *mailbox) living(uids []uint32) []*index.Message {
+func (mb *Box) living(uids []uint32) []*index.Message {
 	slices.Sort(uids)
 	live := make([]*index.Message, 0, len(uids))
 	for _, uid := range slices.Compact(uids) {
@@ -97,7 +97,7 @@ func (mb *mailbox) living(uids []uint32) []*index.Message {
 // next load removes. The other order could bring back, by a replay of its
 // delivery, what its owner had removed. The journal tells of it, or else, with
 // synced set, the log does.
-func (mb *mailbox) remove(live []*index.Message, synced bool) error {
+func (mb *Box) remove(live []*index.Message, synced bool) error {
 	if len(live) == 0 {
 		return nil
 	}
@@ -140,7 +140,7 @@ type expungedFile struct{ base, file string }
 // unlinkAll removes files. One that is not where the index had it was renamed
 // by another program: it is looked for under its base name, because a scan
 // would take it for a new message.
-func (mb *mailbox) unlinkAll(files []expungedFile) error {
+func (mb *Box) unlinkAll(files []expungedFile) error {
 	lost := map[string]bool{}
 	for _, f := range files {
 		err := mb.vol.FS.Remove(filepath.Join(mb.path, f.file))
@@ -163,7 +163,7 @@ func (mb *mailbox) unlinkAll(files []expungedFile) error {
 }
 
 // unlinkBases removes the files with these base names and counts them.
-func (mb *mailbox) unlinkBases(bases map[string]bool) (n int, err error) {
+func (mb *Box) unlinkBases(bases map[string]bool) (n int, err error) {
 	at := map[string]place{}
 	if err := errors.Join(mb.list(at, "new", true), mb.list(at, "cur", false)); err != nil {
 		return 0, err
@@ -180,7 +180,7 @@ func (mb *mailbox) unlinkBases(bases map[string]bool) (n int, err error) {
 	return n, nil
 }
 
-func (mb *mailbox) unlink(file string) error {
+func (mb *Box) unlink(file string) error {
 	err := mb.vol.FS.Remove(filepath.Join(mb.path, file))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -190,7 +190,7 @@ func (mb *mailbox) unlink(file string) error {
 
 // finishUnlinks removes the files of messages that were expunged shortly
 // before a crash, or while the disk failed. The locks are held.
-func (mb *mailbox) finishUnlinks() error {
+func (mb *Box) finishUnlinks() error {
 	pending := map[string]bool{}
 	for i := len(mb.st.Expunged) - 1; i >= 0 && mb.st.Expunged[i].ModSeq > mb.st.Unlinked; i-- {
 		if e := &mb.st.Expunged[i]; !e.Vanished && !e.Moved && e.Name != "" {

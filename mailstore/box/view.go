@@ -1,4 +1,4 @@
-package mailstore
+package box
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 	"toastmaster/mailstore/account"
 	"toastmaster/mailstore/index"
 	"toastmaster/mailstore/maildir"
+	"toastmaster/mailstore/volume"
 )
 
 // View is what one session sees of an open mailbox: a vector of UIDs that
@@ -23,7 +24,7 @@ import (
 // has seen all changes it is the mailbox's own, and a thousand idle sessions
 // share one. All else is asked of the mailbox, under its lock.
 type View struct {
-	mb       *mailbox
+	mb       *Box
 	name     string
 	readOnly bool
 	changed  chan struct{}
@@ -54,27 +55,17 @@ type View struct {
 
 type uidRange struct{ first, last uint32 }
 
-// Open opens a mailbox for one session. A read-write view takes the messages
-// that are recent; a read-only one leaves them recent.
-func (u *User) Open(ctx context.Context, name string, readOnly bool) (*View, error) {
-	mb, err := u.acct.openAtLast(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	v := &View{mb: mb, name: u.canonical(name), readOnly: readOnly, changed: make(chan struct{}, 1)}
-	shown := false
-	defer func() {
-		if !shown {
-			u.acct.store.put(mb)
-		}
-	}()
-	if err := mb.refresh(ctx); err != nil {
+// View makes a view of the mailbox for one session, with a use of it that Close gives
+// back; with an error the use stays the caller's. A read-write view takes the messages
+// that are recent; a read-only one leaves them recent. name is what Info tells.
+func (mb *Box) View(ctx context.Context, name string, readOnly bool) (*View, error) {
+	v := &View{mb: mb, name: name, readOnly: readOnly, changed: make(chan struct{}, 1)}
+	if err := mb.Refresh(ctx); err != nil {
 		return nil, err
 	}
 	if err := v.show(ctx); err != nil {
 		return nil, err
 	}
-	shown = true
 	return v, nil
 }
 
@@ -84,7 +75,7 @@ func (v *View) show(ctx context.Context) error {
 	mb.mu.Lock()
 	defer mb.mu.Unlock()
 	if mb.dead {
-		return ErrNotFound
+		return volume.ErrNotFound
 	}
 	v.version, v.setGen, v.flagsGen = mb.version, mb.setGen, mb.flagsGen
 	v.modSeq, v.uidNext, v.keywords = mb.st.ModSeq, mb.st.UIDNext, len(mb.st.Keywords)
@@ -104,7 +95,7 @@ func (v *View) Close() error {
 	delete(v.mb.views, v)
 	v.mb.mu.Unlock()
 	if open {
-		v.mb.store().put(v.mb)
+		v.mb.Put()
 	}
 	return nil
 }
@@ -355,8 +346,8 @@ func (v *View) retry(ctx context.Context, f func() error) error {
 func (v *View) here(ctx context.Context) error {
 	for v.mb.over.Load() {
 		if err := v.follow(ctx); err != nil {
-			if errors.Is(err, ErrNotFound) {
-				return ErrGone
+			if errors.Is(err, volume.ErrNotFound) {
+				return volume.ErrGone
 			}
 			return err
 		}
@@ -378,35 +369,35 @@ func (v *View) follow(ctx context.Context) error {
 	old.mu.Unlock()
 	dir, ok := old.acct.Trail.End(account.Place{Dir: old.dir, Validity: validity})
 	if !ok {
-		return ErrGone
+		return volume.ErrGone
 	}
-	mb, err := old.acct.openDir(ctx, dir)
+	mb, err := old.o.OpenDir(ctx, dir)
 	if err != nil {
 		return err
 	}
 	moved, err := v.settle(mb, validity, msgs)
 	if !moved {
-		old.store().put(mb)
+		mb.Put()
 		return err
 	}
 	old.mu.Lock()
 	delete(old.views, v)
 	old.mu.Unlock()
-	old.store().put(old)
+	old.Put()
 	return nil
 }
 
 // settle makes v a view of mb, which is where its mailbox went; msgs are those of
 // the view. It does nothing when mb has gone on, or is another mailbox, which is
 // ErrGone.
-func (v *View) settle(mb *mailbox, validity uint32, msgs []*index.Message) (moved bool, err error) {
+func (v *View) settle(mb *Box, validity uint32, msgs []*index.Message) (moved bool, err error) {
 	mb.mu.Lock()
 	defer mb.mu.Unlock()
 	switch {
 	case mb.dead:
 		return false, nil // once more
 	case mb.st.UIDValidity != validity:
-		return false, ErrGone
+		return false, volume.ErrGone
 	}
 	departed := map[uint32]*index.Message{}
 	for i, uid := range v.uids {

@@ -1,0 +1,57 @@
+package box
+
+import (
+	"context"
+	"time"
+
+	"toastmaster/internal/envelope"
+)
+
+// What tests of the package, which work with a whole store, see besides.
+
+var _ envelope.Content = (*stored)(nil)
+
+// MemoryOf is what the mailbox of v shares with all others.
+func MemoryOf(v *View) *Memory { return v.mb.o.Memory }
+
+// SharesVector says that v has no vector of its own.
+func SharesVector(v *View) bool { return &v.uids[0] == &v.mb.st.UIDs[0] }
+
+// DropWindow gives the window back, as Update does.
+func DropWindow(v *View) { v.dropWindow() }
+
+// Entry is the structure of a message in the cache.
+func Entry(v *View, seq uint32) ([]byte, error) { return v.entry(seq) }
+
+// PutEntry gives a message another one.
+func PutEntry(ctx context.Context, v *View, seq uint32, data []byte) error {
+	mb := v.mb
+	return mb.locked(ctx, func() error {
+		m := mb.st.Get(v.uid(seq))
+		n, err := mb.cache.Append(mb.st.CacheEnd, m.UID, data)
+		if err != nil {
+			return err
+		}
+		mb.batch.Cache(m.UID, mb.st.CacheEnd, n)
+		return mb.commitQuietly()
+	})
+}
+
+// Kept is how many contents are kept, and what they cost; ok says that the cache
+// agrees with itself.
+func (m *Memory) Kept() (n int, cost int64, ok bool) {
+	return m.kept.order.Len(), m.kept.cost, m.kept.order.Len() == len(m.kept.at)
+}
+
+// InUse counts the kept contents that somebody reads.
+func (m *Memory) InUse() (n int) {
+	for e := m.kept.order.Front(); e != nil; e = e.Next() {
+		if k := e.Value.(*keptUnpacked); k.users != 0 || k.left {
+			n++
+		}
+	}
+	return n
+}
+
+// DropUnused takes out what was last used before.
+func (m *Memory) DropUnused(before time.Time) { m.kept.dropUnused(before) }
