@@ -26,7 +26,7 @@
 //
 // # Parameters
 //
-// Of section [store]: sync_interval, verify_interval, lock_timeout, log_limit,
+// Of section [store]: verify_interval, lock_timeout, log_limit,
 // uidlist_delay, expunge_memory, expunge_entries, max_keywords, unpack_concurrency,
 // unpacked_limit, unpacked_cache.
 //
