@@ -162,7 +162,9 @@ func systemFlags() map[imap.Flag]maildir.Flags {
 }
 
 // canonical is a system flag as it is told.
-func canonical(f imap.Flag) imap.Flag { return f[:1] + imap.Flag(strings.ToUpper(string(f[1:2]))) + f[2:] }
+func canonical(f imap.Flag) imap.Flag {
+	return f[:1] + imap.Flag(strings.ToUpper(string(f[1:2]))) + f[2:]
+}
 
 // letters are the flags as letters; with keep set each new keyword gets one.
 func (b *modelBox) letters(flags []imap.Flag, keep bool) (f maildir.Flags) {
