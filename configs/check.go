@@ -85,6 +85,17 @@ func checkListen(s string) error {
 	return nil
 }
 
+// QueueDir is the queue's folder below DataDir.
+const QueueDir = "queue"
+
+// Absolute is a path that says something outside of the server's folder, too.
+func Absolute(path string) string {
+	if a, err := filepath.Abs(path); err == nil {
+		return a
+	}
+	return path
+}
+
 // Path resolves a file name of the configuration against DataDir.
 func (c *Config) Path(name string) string {
 	if filepath.IsAbs(name) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"toastmaster/configs"
 	"toastmaster/internal/addr"
 	"toastmaster/internal/dsn"
 )
@@ -16,6 +17,11 @@ type Limits struct {
 	Depth int
 	// Addresses is how many addresses may come out.
 	Addresses int
+}
+
+// LimitsOf are those of a configuration.
+func LimitsOf(c configs.Cleanup) Limits {
+	return Limits{Depth: c.AliasDepthLimit, Addresses: c.AliasExpandLimit}
 }
 
 // LoopError is aliases that lead to themselves.

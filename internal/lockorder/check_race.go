@@ -33,7 +33,7 @@ func enter[P Placed](lock any, key string) {
 			continue
 		}
 		held.Unlock()
-		panic(fmt.Sprintf("lockorder: %s is taken under %s", next, h))
+		panic(Violation(fmt.Sprintf("lockorder: %s is taken under %s", next, h)))
 	}
 	held.by[me] = append(mine, next)
 	held.Unlock()

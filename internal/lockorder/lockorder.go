@@ -8,6 +8,11 @@ type Place struct {
 	At   int
 }
 
+// Violation is what a lock that is taken out of order panics with. A fence lets it through
+// (service.Fenced): it is no trouble of one message, but a mistake of the program, which no
+// test may hide.
+type Violation string
+
 // Placed is a type that is a place.
 type Placed interface{ Place() Place }
 

@@ -58,7 +58,8 @@ func TestOrder(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			defer func() {
-				got, _ := recover().(string)
+				violation, _ := recover().(Violation)
+				got := string(violation)
 				if want := c.wrong; Asserted && (want == "") != (got == "") || !strings.HasSuffix(got, c.wrong) && Asserted {
 					t.Errorf("%q, want %q", got, want)
 				}

@@ -16,6 +16,7 @@ import (
 	"toastmaster/directory/tabletest"
 	"toastmaster/internal/addr"
 	"toastmaster/internal/envelope"
+	"toastmaster/internal/run/initial"
 	"toastmaster/internal/service"
 	"toastmaster/mailstore"
 	"toastmaster/mta/agent"
@@ -51,7 +52,7 @@ func startService(t *testing.T, i *Instance, open func(*Instance) (service.Servi
 // administration. They say the same, or what the decision means to them.
 func TestEveryCallerDecidesAlike(t *testing.T) {
 	t.Parallel()
-	c, err := Initialise(t.Context(), InitOptions{Dir: t.TempDir(), PortBase: 2000, Hostname: "mx.test", Host: "127.0.0.1"})
+	c, err := initial.Make(t.Context(), initial.Options{Dir: t.TempDir(), PortBase: 2000, Hostname: "mx.test", Host: "127.0.0.1"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +68,7 @@ func TestEveryCallerDecidesAlike(t *testing.T) {
 		}
 	}()
 	host(t, i, tabletest.Random(rand.New(rand.NewPCG(11, 4))))
-	parts, err := i.qmgrParts()
+	parts, err := qmgrParts(i)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +82,7 @@ func TestEveryCallerDecidesAlike(t *testing.T) {
 		universe := tabletest.Universe()
 		bySMTP, byLMTP := replies(t, smtp, "EHLO", universe), replies(t, lmtp, "LHLO", universe)
 		for n, a := range universe {
-			before := i.decide(t.Context(), a)
+			before := decide(t.Context(), i, a)
 			after := i.directory.Decide(t.Context(), a, directory.Question{Expanded: true})
 			seen[before.Verdict]++
 			if got, want := bySMTP[n], code(before); got != want {

@@ -3,7 +3,6 @@ package run
 import (
 	"bytes"
 	"context"
-	"errors"
 	"io"
 	"log/slog"
 	"os"
@@ -15,6 +14,8 @@ import (
 
 	"toastmaster/configs"
 	"toastmaster/internal/msglog"
+	"toastmaster/internal/run/initial"
+	"toastmaster/internal/run/metrics"
 	"toastmaster/internal/service"
 )
 
@@ -36,7 +37,7 @@ func (e *explosive) Reload(*configs.Config) error {
 // and the next reload is served.
 func TestAPanicOfAReload(t *testing.T) {
 	t.Parallel()
-	c, err := Initialise(t.Context(), InitOptions{Dir: t.TempDir(), PortBase: 2000, Hostname: "mx.test", Host: "127.0.0.1"})
+	c, err := initial.Make(t.Context(), initial.Options{Dir: t.TempDir(), PortBase: 2000, Hostname: "mx.test", Host: "127.0.0.1"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +109,7 @@ func TestAPanicOfACollector(t *testing.T) {
 	i.metrics, i.log = prometheus.NewRegistry(), msglog.New(slog.NewTextHandler(&log, nil))
 	fine := prometheus.NewGauge(prometheus.GaugeOpts{Name: "fine", Help: "x"})
 	bomb := bombCollector{prometheus.NewGauge(prometheus.GaugeOpts{Name: "bomb", Help: "x"})}
-	if err := errors.Join(i.register(fine), i.register(bomb)); err != nil {
+	if err := metrics.Register(i.metrics, i.log, fine, bomb); err != nil {
 		t.Fatal(err)
 	}
 	found, err := i.metrics.Gather()
@@ -133,7 +134,7 @@ func TestGoroutinesHaveFences(t *testing.T) {
 		"../../admin/jobs/jobs.go":           2, // do and note, fenced
 		"../../admin/store/bulkmailboxes.go": 1, // Fenced
 	}
-	for _, folder := range []string{".", "backup", "../../cmd/toastmaster", "../../cmd/toastmaster/cli", "../../cmd/toastmaster/sendmail", "../../admin/api", "../../admin/authz", "../../admin/client", "../../admin/jobs", "../../admin/model", "../../admin/store"} {
+	for _, folder := range []string{".", "adapter", "backup", "check", "initial", "listeners", "metrics", "parts", "rights", "usage", "../../cmd/toastmaster", "../../cmd/toastmaster/cli", "../../cmd/toastmaster/sendmail", "../../admin/api", "../../admin/authz", "../../admin/client", "../../admin/jobs", "../../admin/model", "../../admin/store"} {
 		entries, err := os.ReadDir(folder)
 		if err != nil {
 			t.Fatal(err)

@@ -3,6 +3,7 @@ package run
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -12,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"toastmaster/admin/api"
+	"toastmaster/admin/model"
 	"toastmaster/admin/store"
 	"toastmaster/configs"
 	"toastmaster/directory"
@@ -24,6 +26,12 @@ import (
 	"toastmaster/internal/hostaddr"
 	"toastmaster/internal/identity"
 	"toastmaster/internal/msglog"
+	"toastmaster/internal/run/adapter"
+	"toastmaster/internal/run/check"
+	"toastmaster/internal/run/listeners"
+	"toastmaster/internal/run/metrics"
+	"toastmaster/internal/run/parts"
+	"toastmaster/internal/run/rights"
 	"toastmaster/internal/service"
 	"toastmaster/internal/tlsconf"
 	"toastmaster/internal/vfs"
@@ -32,9 +40,6 @@ import (
 	"toastmaster/mta/queue"
 	"toastmaster/mta/smtpd"
 )
-
-// QueueDir is the queue's folder below data_dir.
-const QueueDir = "queue"
 
 // Instance is what the services of one configuration share. Everything in it
 // is opened before the first service starts and closed after the last stopped.
@@ -47,18 +52,16 @@ type Instance struct {
 	// version is what the program calls itself.
 	version string
 	// plan says which instance this is.
-	plan StartPlan
-	// inherited is what the service manager has opened; nil for nothing.
-	inherited *Inherited
-	// privileged is what was opened before root was given up; nil if it was not.
-	privileged *privileged
+	plan parts.Plan
+	// listeners is where the services get theirs from.
+	listeners *listeners.Set
 
 	// anvil counts clients and users for every service.
 	anvil *anvil.Counter
 	// files are the descriptors that connections may take.
 	files *service.Files
 
-	certificates *tlsconf.Certificates
+	certificates *tlsconf.Certificates // loaded by root, or by openTLS
 	tls          *tls.Config
 
 	host       *hostaddr.Host
@@ -92,23 +95,27 @@ func bareInstance(c *configs.Config) *Instance {
 	}
 	password.Count(&count, c.Auth)
 	i.anvil = anvil.New(count)
-	i.files = service.NewFiles(descriptorsFor(c).connections())
+	i.listeners = listeners.NewSet(c, nil)
+	i.files = service.NewFiles(check.DescriptorsFor(c).Connections())
 	return i
 }
 
 // Open opens everything that the services of an instance share, for who works on it
 // without serving it. The caller closes it.
 func Open(ctx context.Context, c *configs.Config) (*Instance, error) {
-	return openInstance(ctx, Options{Config: c}, nil, nil)
+	return openInstance(ctx, Options{Config: c}, nil)
 }
 
 // openInstance opens everything in order of dependency. On error what was
-// opened is closed again. in is what the service manager
-// has opened, p what was opened before root was given up; each may be nil.
-func openInstance(ctx context.Context, o Options, in *Inherited, p *privileged) (*Instance, error) {
+// opened is closed again. early is what was opened before, and remains the caller's; it
+// may be nil.
+func openInstance(ctx context.Context, o Options, early *early) (*Instance, error) {
 	c := o.Config
 	i := bareInstance(c)
-	i.inherited, i.privileged, i.version = in, p, o.Version
+	i.version = o.Version
+	if early != nil {
+		i.listeners, i.certificates = early.listeners, early.certificates
+	}
 	for _, step := range []struct {
 		name string
 		open func(context.Context) error
@@ -122,7 +129,7 @@ func openInstance(ctx context.Context, o Options, in *Inherited, p *privileged) 
 		{"pipeline", i.openPipeline},
 	} {
 		if err := step.open(ctx); err != nil {
-			return nil, errors.Join(fmt.Errorf("%s: %w", step.name, withOwner(c, err)), i.Close())
+			return nil, errors.Join(fmt.Errorf("%s: %w", step.name, rights.WithOwner(c, err)), i.Close())
 		}
 	}
 	return i, nil
@@ -134,7 +141,7 @@ func openInstance(ctx context.Context, o Options, in *Inherited, p *privileged) 
 // that user, and opened once more, so that nothing is left to be written while
 // the process is root again, who alone may write the archive.
 func OpenMail(ctx context.Context, c *configs.Config) (i *Instance, err error) {
-	err = AsOwner(c, func() error {
+	err = rights.AsOwner(c, func() error {
 		if i, err = openParts(ctx, c); err != nil {
 			return err
 		}
@@ -171,13 +178,12 @@ func (i *Instance) Close() error {
 func (i *Instance) onClose(f func() error) { i.closers = append(i.closers, f) }
 
 func (i *Instance) openTLS(context.Context) error {
-	if i.privileged != nil {
-		i.certificates = i.privileged.certificates
+	if i.certificates != nil {
 		i.certificates.Use(i.log)
 		i.tls = i.certificates.Config()
 		return nil
 	}
-	certificates, err := tlsconf.Load(tlsOptions(i.config, i.log, i.clock))
+	certificates, err := tlsconf.Load(listeners.TLS(i.config, i.log, i.clock))
 	if err != nil {
 		return err
 	}
@@ -185,64 +191,33 @@ func (i *Instance) openTLS(context.Context) error {
 	return nil
 }
 
-func tlsOptions(c *configs.Config, log *msglog.Log, clk clock.Clock) tlsconf.Options {
-	o := tlsconf.Options{Check: c.TLS.Check, Log: log, Clock: clk, MinVersion: c.TLS.MinVersion}
-	for _, entry := range c.TLS.Certificates {
-		cert, key := configs.CertificateFiles(entry)
-		o.Pairs = append(o.Pairs, tlsconf.Pair{Cert: c.Path(cert), Key: c.Path(key)})
-	}
-	return o
-}
-
-// errDatabase is the database that is not the one that was asked for.
-var errDatabase = errors.New("the database is another one")
-
 // openDirectory opens the side of the database that is written first, because that
 // brings the schema up to date, then the side that mail asks with its cache.
 func (i *Instance) openDirectory(ctx context.Context) error {
 	c := i.config
-	row, err := directoryOf(c)
+	base, err := parts.OpenHosted(ctx, c, i.plan)
 	if err != nil {
 		return err
 	}
-	base, err := row.open(ctx, c)
-	if err != nil {
-		return err
-	}
-	i.onClose(base.close)
-	if err := i.adopt(ctx, "database"); err != nil {
-		return err
-	}
-	id, err := base.id(ctx)
-	if err != nil {
-		return err
-	}
-	if err := identity.Verify(errDatabase, row.place(c), identity.Found{State: identity.Marked, ID: id}, i.plan.ID); err != nil {
-		return err
-	}
-	answers, closeAnswers, err := openAnswers(c)
+	i.onClose(base.Close)
+	answers, closeAnswers, err := parts.Answers(c)
 	if err != nil {
 		return err
 	}
 	i.onClose(closeAnswers)
-	i.host = newHost(c, i.clock)
+	i.host = listeners.Host(c, i.listeners.Inherited(), i.clock)
 	i.answers = cache.New(literal.New(answers, c.Main.Hostname, i.host.HasLiteral), c.Directory, i.clock)
 	i.directory = directory.New(i.answers, c.Main.RecipientDelimiter)
-	i.adminStore, err = store.New(store.Options{
-		Writer: base.writer, Reader: base.reader, Dialect: base.dialect, Hasher: password.NewHasher(c.Auth),
-		Changed: i.directoryChanged, Clock: i.clock, Workers: c.Admin.BulkWorkers,
-		Aliases: aliasLimits(c.Cleanup), Delimiters: c.Main.RecipientDelimiter, Log: i.log,
-		Root: absolute(c.Path(c.Store.Path)), Home: c.Store.Home,
-	})
-	if err != nil {
+	if i.adminStore, err = base.Store(c, i.directoryChanged, i.log, i.clock); err != nil {
 		return err
 	}
+	kept := adapter.Logins{Store: i.adminStore}
 	i.auth = password.New(password.Options{
 		Directory: i.directory, Params: c.Auth, Counter: i.anvil, Log: i.log, Clock: i.clock,
-		Rehash: i.adminStore.ReplaceHash, LastLogins: i.lastLogins,
+		Rehash: i.adminStore.ReplaceHash, LastLogins: kept.Last,
 	})
 	i.sessions = logins.NewWatch(logins.WatchOptions{
-		Recheck: i.auth.Recheck, Interval: c.Directory.CacheTTL, Keep: i.keepLogins, Log: i.log, Clock: i.clock,
+		Recheck: i.auth.Recheck, Interval: c.Directory.CacheTTL, Keep: kept.Keep, Log: i.log, Clock: i.clock,
 	})
 	return nil
 }
@@ -283,7 +258,7 @@ func (i *Instance) openLog(context.Context) error {
 	i.log = log
 	i.onClose(log.Close)
 	i.onClose(i.noteStopped)
-	return i.register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+	return metrics.Register(i.metrics, log, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "toastmaster_log_degraded", Help: "1 while the log cannot be written or whoever reads it has stalled.",
 	}, func() float64 {
 		if log.Health() != nil {
@@ -294,7 +269,7 @@ func (i *Instance) openLog(context.Context) error {
 }
 
 func (i *Instance) openStore(ctx context.Context) error {
-	if err := i.adopt(ctx, "store"); err != nil {
+	if err := i.plan.Adopt(ctx, parts.Store); err != nil {
 		return err
 	}
 	mail, err := mailstore.Open(ctx, mailstore.Options{
@@ -310,23 +285,61 @@ func (i *Instance) openStore(ctx context.Context) error {
 }
 
 func (i *Instance) openQueue(ctx context.Context) error {
-	if err := i.adopt(ctx, "queue"); err != nil {
+	if err := i.plan.Adopt(ctx, parts.Queue); err != nil {
 		return err
 	}
 	q, err := queue.Open(ctx, queue.Options{
-		Dir: i.config.Path(QueueDir), Instance: i.plan.ID, FS: i.fs, Clock: i.clock, Log: i.log,
+		Dir: i.config.Path(configs.QueueDir), Instance: i.plan.ID, FS: i.fs, Clock: i.clock, Log: i.log,
 		Checkpoint: i.mail.Checkpoint, Config: i.config.Queue, MaximalBackoff: i.config.Qmgr.MaximalBackoffTime,
 	})
 	if errors.Is(err, queue.ErrInUse) {
-		return fmt.Errorf("%s is in use by another process: stop the toastmaster that serves it first", i.config.Path(QueueDir))
+		return fmt.Errorf("%s is in use by another process: stop the toastmaster that serves it first", i.config.Path(configs.QueueDir))
 	}
 	if err != nil {
 		return err
 	}
 	i.queue = q
 	i.onClose(q.Close)
-	return errors.Join(i.register(newQueueMetrics(q)), i.register(newInstanceMetrics(i)))
+	return metrics.Register(i.metrics, i.log, metrics.Queue(q), metrics.Of(metrics.Instance{
+		Services: i.status, FS: i.fs, Certificates: i.certificateLeaves,
+		Folders: map[string]string{"queue": i.config.Path(configs.QueueDir), "mail": i.config.Path(i.config.Store.Path)},
+	}))
 }
 
 // Queue is the mail queue, for a backup of an instance that nobody serves.
-func (i *Instance) Queue() api.Queue { return queueAPI{i.queue} }
+func (i *Instance) Queue() api.Queue { return adapter.Queue{Q: i.queue} }
+
+// status is that of the services and parts, none before there are services.
+func (i *Instance) status() []model.Service {
+	if i.group == nil {
+		return nil
+	}
+	return adapter.Status{Group: i.group, Log: i.log, Mail: i.mail, Queue: i.queue, Admin: i.adminStore}.Services()
+}
+
+// certificateLeaves are those in use, none for who opened the parts only.
+func (i *Instance) certificateLeaves() []*x509.Certificate {
+	if i.certificates == nil {
+		return nil
+	}
+	return i.certificates.Leaves()
+}
+
+// identify finds out which instance this is and, for one that is older than
+// ids, notes that all its parts are to have one. Each gets it when it is opened.
+func (i *Instance) identify(ctx context.Context) error {
+	plan, err := parts.Look(ctx, i.config)
+	if err != nil {
+		return err
+	}
+	i.plan = plan
+	if plan.Adopted() == "" {
+		return nil
+	}
+	i.log.Warn("instance", "status", "adopted", "id", string(plan.ID), "parts", plan.Adopted(),
+		"cause", "what was here had no instance id; main.instance may name it now")
+	if plan.Adopts(parts.Queue) {
+		return identity.Intend(i.fs, i.config.Path(configs.QueueDir), plan.ID)
+	}
+	return nil
+}

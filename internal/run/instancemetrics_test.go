@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"toastmaster/internal/run/initial"
+
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -37,7 +39,7 @@ func TestAlertsNameWhatIsMeasured(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := Initialise(t.Context(), InitOptions{Dir: t.TempDir(), PortBase: 2000, Hostname: "mx.test", Host: "127.0.0.1"})
+	c, err := initial.Make(t.Context(), initial.Options{Dir: t.TempDir(), PortBase: 2000, Hostname: "mx.test", Host: "127.0.0.1"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"toastmaster/directory"
 	"toastmaster/internal/addr"
 	"toastmaster/internal/dsn"
+	"toastmaster/internal/run/check"
 	"toastmaster/internal/service"
 	"toastmaster/internal/smtpserver"
 	"toastmaster/mailstore"
@@ -15,11 +16,6 @@ import (
 	"toastmaster/mta/smtp"
 	"toastmaster/mta/smtpd"
 )
-
-// aliasLimits are those of whoever expands aliases.
-func aliasLimits(c configs.Cleanup) directory.Limits {
-	return directory.Limits{Depth: c.AliasDepthLimit, Addresses: c.AliasExpandLimit}
-}
 
 // openPipeline makes what all mail comes in by: one cleanup, and one smtpd for
 // its three kinds of port.
@@ -34,14 +30,14 @@ func (i *Instance) openPipeline(context.Context) error {
 		Release: func(m directory.Mailbox, id string) { i.mail.Release(mailstore.AccountOf(m), id) },
 	})
 	var err error
-	i.smtpd, err = i.newSMTPD()
+	i.smtpd, err = newSMTPD(i)
 	return err
 }
 
-func (i *Instance) newSMTPD() (*smtpd.Daemon, error) {
+func newSMTPD(i *Instance) (*smtpd.Daemon, error) {
 	o := smtpd.Options{
 		Params: i.config.SMTPD, Hostname: i.config.Main.Hostname, Trusted: i.trusted,
-		Directory: i.directory, Aliases: aliasLimits(i.config.Cleanup), Authenticate: i.auth.Authenticate,
+		Directory: i.directory, Aliases: directory.LimitsOf(i.config.Cleanup), Authenticate: i.auth.Authenticate,
 		Logins: i.sessions, Counter: i.anvil, Ours: i.host.HasLiteral,
 		Fits:               i.fits,
 		OverQuotaTemporary: i.config.Qmgr.OverQuotaTemporary,
@@ -60,31 +56,31 @@ func (i *Instance) fits(ctx context.Context, m directory.Mailbox, size int64) *d
 }
 
 // decide is what smtpd decides about an address.
-func (i *Instance) decide(ctx context.Context, a addr.Address) directory.Decision {
+func decide(ctx context.Context, i *Instance, a addr.Address) directory.Decision {
 	return i.directory.Decide(ctx, a, directory.Question{
-		Aliases: aliasLimits(i.config.Cleanup), Fits: i.fits, OverQuotaTemporary: i.config.Qmgr.OverQuotaTemporary,
+		Aliases: directory.LimitsOf(i.config.Cleanup), Fits: i.fits, OverQuotaTemporary: i.config.Qmgr.OverQuotaTemporary,
 	})
 }
 
 func openSMTPD(i *Instance) (service.Service, error) {
-	return i.smtpServer("smtpd", i.smtpd.MX(), i.config.SMTPD.Listen, nil)
+	return smtpServer(i, "smtpd", i.smtpd.MX(), i.config.SMTPD.Listen, nil)
 }
 
 func openSubmission(i *Instance) (service.Service, error) {
-	return i.smtpServer("submission", i.smtpd.Submission(), i.config.SMTPD.SubmissionListen, nil)
+	return smtpServer(i, "submission", i.smtpd.Submission(), i.config.SMTPD.SubmissionListen, nil)
 }
 
 func openSubmissions(i *Instance) (service.Service, error) {
-	return i.smtpServer("submissions", i.smtpd.Submissions(), nil, i.config.SMTPD.SubmissionsListen)
+	return smtpServer(i, "submissions", i.smtpd.Submissions(), nil, i.config.SMTPD.SubmissionsListen)
 }
 
 // smtpServer is what the three kinds of port share.
-func (i *Instance) smtpServer(name string, handler *smtpserver.Server, plain, tls []string) (service.Service, error) {
+func smtpServer(i *Instance, name string, handler *smtpserver.Server, plain, tls []string) (service.Service, error) {
 	c := i.config.SMTPD
-	return i.server(serverOptions{
+	return serverOf(i, serverOptions{
 		name: name, plain: plain, tls: tls, handler: handler, busy: handler.BusyReply(),
 		connections: c.MaxConnections, perClient: c.MaxClient, drain: c.DrainTimeout,
-		reserved: c.Reserved, stress: c.StressAt(), files: filesMail, admit: smtpd.Admission(name, c, i.anvil),
+		reserved: c.Reserved, stress: c.StressAt(), files: check.FilesMail, admit: smtpd.Admission(name, c, i.anvil),
 	})
 }
 
@@ -95,10 +91,10 @@ func openLMTPD(i *Instance) (service.Service, error) {
 		TLS: i.tls, HandshakeTimeout: i.config.TLS.HandshakeTimeout, Log: i.log, Clock: i.clock,
 	})
 	handler := d.Handler()
-	return i.server(serverOptions{
+	return serverOf(i, serverOptions{
 		name: "lmtpd", plain: c.Listen, handler: handler, busy: handler.BusyReply(),
 		connections: c.MaxConnections, perClient: c.MaxClient, limitTrusted: true, drain: c.DrainTimeout,
-		stress: c.StressAt(), files: filesMail,
+		stress: c.StressAt(), files: check.FilesMail,
 		allowed: configs.Prefixes(c.TrustedNetworks), denied: handler.DeniedReply(),
 	})
 }

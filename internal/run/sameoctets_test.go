@@ -20,6 +20,7 @@ import (
 	"toastmaster/admin/model"
 	"toastmaster/configs"
 	"toastmaster/internal/run"
+	"toastmaster/internal/run/initial"
 	"toastmaster/internal/testkit/proc"
 )
 
@@ -54,7 +55,7 @@ func newOctets(t testing.TB) *octets {
 		t.Fatal(err)
 	}
 	t.Cleanup(ports.Release)
-	c, err := run.Initialise(t.Context(), run.InitOptions{Dir: dir, PortBase: ports.Base, Hostname: "mx.test", Host: "127.0.0.1"})
+	c, err := initial.Make(t.Context(), initial.Options{Dir: dir, PortBase: ports.Base, Hostname: "mx.test", Host: "127.0.0.1"})
 	if err != nil {
 		t.Fatal(err)
 	}

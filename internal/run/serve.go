@@ -7,13 +7,14 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 	"time"
 
-	"toastmaster/admin/model"
 	"toastmaster/configs"
 	"toastmaster/internal/clock"
+	"toastmaster/internal/run/check"
+	"toastmaster/internal/run/listeners"
+	"toastmaster/internal/run/usage"
 	"toastmaster/internal/service"
 )
 
@@ -57,28 +58,28 @@ func Serve(ctx context.Context, o Options) (err error) {
 	// A reader of standard error that ends must not end the service, as a
 	// SIGPIPE does; the log counts what it cannot write.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
-	if err := descriptorsFor(c).refusal(); err != nil { // config check has another limit
-		return &Usage{err}
+	if err := check.DescriptorsFor(c).Refusal(); err != nil { // config check has another limit
+		return usage.New(err)
 	}
-	in, err := Inherit(c, o.Getenv)
+	in, err := listeners.Inherit(c, o.Getenv)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, in.Close()) }()
-	if _, err := Check(ctx, c, in); err != nil {
+	if _, err := check.All(ctx, c, in); err != nil {
 		return err
 	}
-	p, err := giveUpRoot(c, in)
+	e, err := openEarly(c, in)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, p.close()) }()
-	i, err := openInstance(ctx, o, in, p)
+	defer func() { err = errors.Join(err, e.listeners.Close()) }()
+	i, err := openInstance(ctx, o, e)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, i.Close()) }()
-	i.group, err = i.assemble()
+	i.group, err = assemble(i)
 	if err != nil {
 		return err
 	}
@@ -215,69 +216,4 @@ func (i *Instance) summary() string {
 		return fmt.Sprintf("%d %ss", n, what)
 	}
 	return one(services, "service") + " on " + one(listeners, "listener")
-}
-
-// reload reads the file again. A mistake in it is logged and the old
-// configuration stays in force. No service takes parameters over so far: what has
-// changed is named in the log as waiting for a restart.
-func (i *Instance) reload() reloaded {
-	logErr, certErr := i.log.Reopen(), i.certificates.Reload()
-	c, err := configs.Load(i.config.File)
-	if err == nil {
-		err = CheckFiles(c, i.inherited)
-	}
-	if err == nil {
-		err = service.Reload(i.group, c)
-	}
-	if err != nil {
-		// The check has met the same files, and names their parameter.
-		err = withNew(err, logErr, certErr)
-		i.log.Error("reload", "status", "failed", "cause", err)
-		return reloaded{err: err}
-	}
-	fileErr := errors.Join(logErr, certErr)
-	i.noteError("reload", fileErr)
-	i.answers.Invalidate()
-	if changed := i.config.Changed(c); len(changed) > 0 {
-		i.log.Warn("reload", "status", "needs a restart", "parameters", strings.Join(changed, ", "))
-		return reloaded{changed, fileErr}
-	}
-	i.log.Info("reload", "status", "ok")
-	return reloaded{err: fileErr}
-}
-
-// withNew joins err with those of others that it does not tell already.
-func withNew(err error, others ...error) error {
-	all := []error{}
-	for _, o := range others {
-		if o != nil && !strings.Contains(err.Error(), o.Error()) {
-			all = append(all, o)
-		}
-	}
-	return errors.Join(append(all, err)...)
-}
-
-// reloaded is what became of a reload.
-type reloaded struct {
-	needRestart []string
-	err         error
-}
-
-// askReload does what SIGHUP does, and waits for it: for the API.
-func (i *Instance) askReload(ctx context.Context) ([]string, error) {
-	answer := make(chan reloaded, 1)
-	select {
-	case i.reloads <- answer:
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	select {
-	case r := <-answer:
-		if r.err != nil {
-			return nil, &model.Error{Kind: model.Invalid, Text: r.err.Error()}
-		}
-		return r.needRestart, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
 }

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"toastmaster/configs"
+	"toastmaster/internal/run/initial"
 )
 
 // TestHangupDuringTheStart sends SIGHUP while serve is still reading the
@@ -19,7 +20,7 @@ import (
 // would end this process.
 func TestHangupDuringTheStart(t *testing.T) {
 	dir := t.TempDir()
-	c, err := Initialise(t.Context(), InitOptions{Dir: dir, PortBase: 2000, Hostname: "mx.test", Host: "127.0.0.1"})
+	c, err := initial.Make(t.Context(), initial.Options{Dir: dir, PortBase: 2000, Hostname: "mx.test", Host: "127.0.0.1"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +72,7 @@ func TestAStopOutlastsWhatItWaitsFor(t *testing.T) {
 func TestASecondInstance(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	c, err := Initialise(t.Context(), InitOptions{Dir: dir, PortBase: 2000, Hostname: "mx.test", Host: "127.0.0.1"})
+	c, err := initial.Make(t.Context(), initial.Options{Dir: dir, PortBase: 2000, Hostname: "mx.test", Host: "127.0.0.1"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +85,7 @@ func TestASecondInstance(t *testing.T) {
 		err = second.Close()
 		t.Fatalf("it was opened: %v", err)
 	}
-	want := "queue: " + c.Path(QueueDir) + " is in use by another process: stop the toastmaster that serves it first"
+	want := "queue: " + c.Path(configs.QueueDir) + " is in use by another process: stop the toastmaster that serves it first"
 	if err.Error() != want {
 		t.Errorf("%q, want %q", err, want)
 	}

@@ -4,16 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"net/netip"
-	"strings"
-	"syscall"
 	"time"
 
-	"toastmaster/configs"
 	"toastmaster/directory/gate"
 	"toastmaster/internal/dsn"
+	"toastmaster/internal/run/check"
 	"toastmaster/internal/service"
 	"toastmaster/mailstore/imapd"
 	"toastmaster/mailstore/login"
@@ -47,7 +44,7 @@ func serviceTable() []serviceRow {
 }
 
 // assemble makes the services and opens their listeners.
-func (i *Instance) assemble() (*service.Group, error) {
+func assemble(i *Instance) (*service.Group, error) {
 	g := &service.Group{GroupName: "toastmaster", StopTimeout: StopTimeout(i.config), Log: i.log, Clock: i.clock}
 	// Known before the rows are opened: the admin service shows its status.
 	i.group = g
@@ -87,7 +84,7 @@ func openQueueService(i *Instance) (service.Service, error) {
 }
 
 func openQmgr(i *Instance) (service.Service, error) {
-	parts, err := i.qmgrParts()
+	parts, err := qmgrParts(i)
 	if err != nil {
 		return nil, err
 	}
@@ -113,8 +110,24 @@ type serverOptions struct {
 	admit func(netip.Addr) *dsn.Error
 }
 
-// server makes the server of a protocol and opens its listeners.
-func (i *Instance) server(o serverOptions) (service.Service, error) {
+// listen is the listener of an address, which is closed with the instance, whatever
+// became of its service.
+func listen(i *Instance, address string) (net.Listener, error) {
+	l, err := i.listeners.Listen(address)
+	if err != nil {
+		return nil, err
+	}
+	i.onClose(func() error {
+		if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		return nil
+	})
+	return l, nil
+}
+
+// serverOf makes the server of a protocol and opens its listeners.
+func serverOf(i *Instance, o serverOptions) (service.Service, error) {
 	s := &service.Server{
 		ServiceName: o.name, Handler: o.handler, Busy: o.busy, Denied: o.denied, Log: i.log, Clock: i.clock,
 		Admit: o.admit, Counter: i.anvil,
@@ -129,14 +142,14 @@ func (i *Instance) server(o serverOptions) (service.Service, error) {
 		s.Limits.Trusted = nil
 	}
 	for _, address := range o.plain {
-		l, err := i.listen(address)
+		l, err := listen(i, address)
 		if err != nil {
 			return nil, err
 		}
 		s.Listeners = append(s.Listeners, service.Listener{Listener: l})
 	}
 	for _, address := range o.tls {
-		l, err := i.listen(address)
+		l, err := listen(i, address)
 		if err != nil {
 			return nil, err
 		}
@@ -145,74 +158,16 @@ func (i *Instance) server(o serverOptions) (service.Service, error) {
 	return s, nil
 }
 
-// socketMode lets the owner and the group of the instance connect.
-const socketMode fs.FileMode = 0o660
-
-// listen opens an address of the configuration, unless it is open, and closes it
-// with the instance, whatever became of its service.
-func (i *Instance) listen(address string) (net.Listener, error) {
-	l := i.inherited.take(address)
-	if l == nil {
-		l = i.privileged.take(address)
-	}
-	if l == nil {
-		var err error
-		if l, err = listenOn(i.config, address); err != nil {
-			return nil, err
-		}
-	}
-	i.onClose(func() error { return closeQuietly(l) })
-	return l, nil
-}
-
-// listenOn opens an address of the configuration.
-func listenOn(c *configs.Config, address string) (net.Listener, error) {
-	param := c.ListenParam(address)
-	if path, ok := strings.CutPrefix(address, "unix:"); ok {
-		address = "unix:" + c.Path(path)
-	}
-	l, err := openListener(c, address, param)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		err = fmt.Errorf("%w: end the process that has it, or choose another address", err)
-	}
-	if err != nil && param != "" {
-		return nil, c.Mistake(param, err)
-	}
-	return l, err
-}
-
-// openListener opens the socket of LMTP as its parameters say, which is for others, and
-// every other one for the instance's own group.
-func openListener(c *configs.Config, address, param string) (net.Listener, error) {
-	path, isUnix := strings.CutPrefix(address, "unix:")
-	if !isUnix || param != "lmtpd.listen" {
-		return service.Listen(address, socketMode)
-	}
-	gid, err := socketGroup(c)
-	if err != nil {
-		return nil, err
-	}
-	return service.ListenUnix(path, c.LMTPD.SocketMode(), gid)
-}
-
-// closeQuietly closes a listener that its service may have closed already.
-func closeQuietly(l net.Listener) error {
-	if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
-		return err
-	}
-	return nil
-}
-
 func openIMAPD(i *Instance) (service.Service, error) {
 	c := i.config.IMAPD
 	handler := imapd.New(imapd.Options{
 		Config: c, Store: i.mail, Auth: i.auth, TLS: i.tls, HandshakeTimeout: i.config.TLS.HandshakeTimeout,
 		Hostname: i.config.Main.Hostname, Counter: i.anvil, Watch: i.sessions, Log: i.log, Clock: i.clock,
 	})
-	return i.server(serverOptions{
+	return serverOf(i, serverOptions{
 		name: "imapd", plain: c.Listen, tls: c.ListenTLS, handler: handler,
 		connections: c.MaxConnections, perClient: c.MaxClient, drain: c.DrainTimeout, busy: imapd.Busy,
-		reserved: c.Reserved, stress: c.StressAt(), files: filesMailbox, admit: service.ConnectRate("imapd", i.anvil, c.ConnectionRate),
+		reserved: c.Reserved, stress: c.StressAt(), files: check.FilesMailbox, admit: service.ConnectRate("imapd", i.anvil, c.ConnectionRate),
 	})
 }
 
@@ -230,9 +185,9 @@ func openPOP3D(i *Instance) (service.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	return i.server(serverOptions{
+	return serverOf(i, serverOptions{
 		name: "pop3d", plain: c.Listen, tls: c.ListenTLS, handler: handler,
 		connections: c.MaxConnections, perClient: c.MaxClient, drain: c.DrainTimeout, busy: pop3d.Busy,
-		reserved: c.Reserved, stress: c.StressAt(), files: filesMailbox, admit: service.ConnectRate("pop3d", i.anvil, c.ConnectionRate),
+		reserved: c.Reserved, stress: c.StressAt(), files: check.FilesMailbox, admit: service.ConnectRate("pop3d", i.anvil, c.ConnectionRate),
 	})
 }

@@ -52,7 +52,7 @@ func openSMTP(i *Instance, t configs.Transport) (agent.Agent, error) {
 }
 
 // transport makes one that the configuration names.
-func (i *Instance) transport(t configs.Transport) (qmgr.Transport, error) {
+func transport(i *Instance, t configs.Transport) (qmgr.Transport, error) {
 	for _, row := range agentTable() {
 		if row.name != t.Agent {
 			continue
@@ -82,7 +82,7 @@ func limitsOf(t configs.Transport, c configs.Qmgr, local bool) qmgr.Limits {
 }
 
 // qmgrParts makes what the queue manager works with.
-func (i *Instance) qmgrParts() (qmgr.Parts, error) {
+func qmgrParts(i *Instance) (qmgr.Parts, error) {
 	reporter, err := bounce.New(i.config.Bounce, bounce.Options{
 		Hostname: i.config.Main.Hostname, Submit: i.cleanup, Log: i.log, Clock: i.clock,
 	})
@@ -92,11 +92,11 @@ func (i *Instance) qmgrParts() (qmgr.Parts, error) {
 	}
 	resolve := rewrite.Options{Hostname: i.config.Main.Hostname, Relayhost: i.config.SMTP.Relayhost, Ours: i.host.HasLiteral}
 	for _, t := range i.config.Transports() {
-		transport, err := i.transport(t)
+		made, err := transport(i, t)
 		if err != nil {
 			return p, err
 		}
-		p.Transports = append(p.Transports, transport)
+		p.Transports = append(p.Transports, made)
 		if len(t.Domains) > 0 {
 			resolve.Routes = append(resolve.Routes, rewrite.Row{Transport: t.Name, Nexthop: t.Nexthop, Domains: t.Domains})
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"toastmaster/internal/dsn"
+	"toastmaster/internal/lockorder"
 	"toastmaster/internal/msglog"
 	"toastmaster/internal/testkit/logtest"
 )
@@ -64,4 +65,16 @@ func TestAPanicAtTheDoor(t *testing.T) {
 	if log := r.log.String(); strings.Count(log, "msg=panic ") != 1 {
 		t.Error(log)
 	}
+}
+
+// TestAFenceHidesNoLockOutOfOrder: that is a mistake of the program, and no trouble of one message.
+func TestAFenceHidesNoLockOutOfOrder(t *testing.T) {
+	t.Parallel()
+	defer func() {
+		if v, ok := recover().(lockorder.Violation); !ok || v != "wrong way" {
+			t.Errorf("%v", v)
+		}
+	}()
+	err := Fenced(msglog.Discard(), func() error { panic(lockorder.Violation("wrong way")) })
+	t.Errorf("hidden: %v", err)
 }

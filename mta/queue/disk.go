@@ -27,16 +27,15 @@ type disk struct {
 	corrupt *salvage.Folder
 	// memoryLimit is queue.memory_limit.
 	memoryLimit int64
-	watch       watch
 }
 
 func newDisk(o Options, closing <-chan struct{}) *disk {
-	f := &files{fs: o.FS, dir: o.Dir, ready: map[string]bool{}, mu: mutex{rank: rankFolders, watch: o.watch}}
+	f := &files{fs: o.FS, dir: o.Dir, ready: map[string]bool{}}
 	return &disk{
 		fs: o.FS, dir: o.Dir, clock: o.Clock, log: o.Log, files: f, ledger: newLedger(o, f),
 		budget:      newBudget(o.Config, o.Clock, closing),
 		corrupt:     &salvage.Folder{FS: o.FS, Path: filepath.Join(o.Dir, dirCorrupt), Log: o.Log, Valid: validID},
-		memoryLimit: o.Config.MemoryLimit, watch: o.watch,
+		memoryLimit: o.Config.MemoryLimit,
 	}
 }
 

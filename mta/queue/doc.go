@@ -312,6 +312,7 @@
 //	index.mu         what is in memory, its order and its states; nothing is waited
 //	                 for under it, and no other lock taken
 //
+// internal/lockorder asserts that; the store's locks, which a checkpoint takes, come behind.
 // The journal has locks of its own, which are taken under each of these but the last.
 // Who works on a message has no lock: its stage says so.
 //

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"toastmaster/internal/envelope"
+	"toastmaster/internal/lockorder"
 	"toastmaster/internal/vfs"
 )
 
@@ -18,7 +19,7 @@ type files struct {
 	fs  vfs.FS
 	dir string
 
-	mu    mutex           // rankFolders
+	mu    lockorder.Mutex[foldersLock]
 	ready map[string]bool // buckets that exist durably
 
 	// How many message files lie in deferred/ and hold/.

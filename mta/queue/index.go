@@ -7,6 +7,7 @@ import (
 	"toastmaster/internal/clock"
 	"toastmaster/internal/envelope"
 	"toastmaster/internal/fifo"
+	"toastmaster/internal/lockorder"
 )
 
 // index knows the messages that are in memory, and the order in which they come
@@ -15,12 +16,11 @@ import (
 type index struct {
 	clock clock.Clock
 	retry time.Duration // queue.run_delay
-	watch watch
 
 	wake   chan struct{} // to Next
 	rescan chan struct{} // to Run: the list of due messages is incomplete
 
-	mu      mutex // rankIndex
+	mu      lockorder.Mutex[indexLock]
 	closed  bool
 	known   map[envelope.QueueID]*message
 	new     fifo.List[*message] // new ones; see popNew
@@ -32,7 +32,7 @@ type index struct {
 func newIndex(o Options) *index {
 	c, retry, limit := o.Clock, o.Config.RunDelay, o.Config.DueLimit
 	x := &index{
-		clock: c, retry: retry, watch: o.watch, mu: mutex{rank: rankIndex, watch: o.watch},
+		clock: c, retry: retry,
 		wake: make(chan struct{}, 1), rescan: make(chan struct{}, 1),
 		known: map[envelope.QueueID]*message{},
 		due:   dueList{limit: limit, at: map[envelope.QueueID]*dueEntry{}},
@@ -158,7 +158,7 @@ func (x *index) call(id envelope.QueueID, e event) (job, bool) {
 	if m := x.known[id]; m != nil {
 		return x.step(m, e), true
 	}
-	m := newMessage(id, state{stage: looking}, x.watch)
+	m := newMessage(id, state{stage: looking})
 	x.known[id] = m
 	return job{m: m}, false
 }
@@ -248,7 +248,7 @@ func (x *index) popDue(now time.Time) *message {
 		}
 		m := x.known[id]
 		if m == nil {
-			m = newMessage(id, state{stage: resting, where: inDeferred}, x.watch)
+			m = newMessage(id, state{stage: resting, where: inDeferred})
 			m.place, m.next, m.flushed = Deferred, at, flushed
 			x.known[id] = m
 			return m

@@ -9,6 +9,7 @@ import (
 
 	"toastmaster/internal/envelope"
 	"toastmaster/internal/journal"
+	"toastmaster/internal/lockorder"
 	"toastmaster/internal/msglog"
 )
 
@@ -28,16 +29,14 @@ type ledger struct {
 	stored       atomic.Bool
 
 	tidy chan struct{} // to Run: files may be removed
-	mu   mutex         // rankDepartures
+	mu   lockorder.Mutex[departuresLock]
 	// departures wait for the next checkpoint, removable ones for Run.
 	departures, removable []departure
-	removing              mutex // rankRemoving: makes removals one at a time
+	removing              lockorder.Mutex[removingLock] // makes removals one at a time
 }
 
 func newLedger(o Options, f *files) *ledger {
 	l := &ledger{files: f, log: o.Log, settled: o.Checkpoint, boot: rand.Uint64(), tidy: make(chan struct{}, 1)}
-	l.mu = mutex{rank: rankDepartures, watch: o.watch}
-	l.removing = mutex{rank: rankRemoving, watch: o.watch}
 	l.gen.Store(1)
 	return l
 }

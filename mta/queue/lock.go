@@ -1,41 +1,24 @@
 package queue
 
-import "sync"
+import "toastmaster/internal/lockorder"
 
-// rank is the place of a lock in the table of doc.go: whoever holds one takes only
-// locks of a higher rank.
-type rank uint8
-
-const (
-	rankRemoving rank = iota + 1
-	rankMessage
-	rankFolders
-	rankDepartures
-	rankIndex
+// The places of the queue's locks; the table is in doc.go. They stand before those of the
+// store, which a checkpoint takes.
+type (
+	removingLock   struct{}
+	messageLock    struct{}
+	foldersLock    struct{}
+	departuresLock struct{}
+	indexLock      struct{}
 )
 
-// mutex is a lock with a rank. watch, which tests set, is told before it is taken and
-// after it is given back.
-type mutex struct {
-	mu    sync.Mutex
-	rank  rank
-	watch watch
-}
+func (removingLock) Place() lockorder.Place   { return lockorder.Place{Name: "ledger.removing", At: 1} }
+func (messageLock) Place() lockorder.Place    { return lockorder.Place{Name: "message.mu", At: 2} }
+func (foldersLock) Place() lockorder.Place    { return lockorder.Place{Name: "files.mu", At: 3} }
+func (departuresLock) Place() lockorder.Place { return lockorder.Place{Name: "ledger.mu", At: 4} }
+func (indexLock) Place() lockorder.Place      { return lockorder.Place{Name: "index.mu", At: 5} }
 
-type watch func(r rank, taken bool)
-
-// Lock takes it.
-func (l *mutex) Lock() {
-	if l.watch != nil {
-		l.watch(l.rank, true)
-	}
-	l.mu.Lock()
-}
-
-// Unlock gives it back.
-func (l *mutex) Unlock() {
-	l.mu.Unlock()
-	if l.watch != nil {
-		l.watch(l.rank, false)
-	}
+// lockPlaces lists them in their order.
+func lockPlaces() []lockorder.Placed {
+	return []lockorder.Placed{removingLock{}, messageLock{}, foldersLock{}, departuresLock{}, indexLock{}}
 }

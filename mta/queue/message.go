@@ -9,6 +9,7 @@ import (
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/envelope"
 	"toastmaster/internal/journal"
+	"toastmaster/internal/lockorder"
 )
 
 // message is a message that is in memory: it is in the journal, or active, or
@@ -33,7 +34,7 @@ type message struct {
 
 	// mu guards what a delivery changes, and the way to its octets. It is held
 	// while its file is read or written.
-	mu       mutex // rankMessage
+	mu       lockorder.Mutex[messageLock]
 	size     int64
 	env      *envelope.Envelope // nil: read it back
 	progress progress           // rcpts is nil until the first delivery
@@ -57,8 +58,8 @@ type message struct {
 	damage error
 }
 
-func newMessage(id envelope.QueueID, at state, w watch) *message {
-	return &message{id: id, at: at, mu: mutex{rank: rankMessage, watch: w}}
+func newMessage(id envelope.QueueID, at state) *message {
+	return &message{id: id, at: at}
 }
 
 // snapshot is the progress to write to a file. A recipient that is done in the

@@ -37,8 +37,6 @@ type Options struct {
 	MaximalBackoff time.Duration
 	Clock          clock.Clock
 	Log            *msglog.Log
-
-	watch watch // of tests
 }
 
 // Queue is the durable queue of one instance. Safe for concurrent use.

@@ -31,7 +31,7 @@ func options(fsys vfs.FS) Options {
 	cfg.SegmentSize, cfg.MaxSegments, cfg.MoveSegments = 64<<10, 8, 4
 	cfg.MemoryLimit, cfg.LazyInterval = 8<<10, time.Millisecond
 	cfg.CheckpointInterval, cfg.AddWait = time.Hour, 10*time.Second
-	return Options{FS: fsys, Dir: "/queue", Config: cfg, Clock: clock.System{}, Log: msglog.Discard(), watch: newLockOrder().watch}
+	return Options{FS: fsys, Dir: "/queue", Config: cfg, Clock: clock.System{}, Log: msglog.Discard()}
 }
 
 func open(t testing.TB, o Options) *Queue {

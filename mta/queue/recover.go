@@ -128,7 +128,7 @@ func (r *recovery) doneRecipients(id envelope.QueueID, n int) []rcpt {
 // needed any more.
 func (r *recovery) resolve(id envelope.QueueID) *message {
 	rec := r.messages[id]
-	m := newMessage(id, state{}, r.watch)
+	m := newMessage(id, state{})
 	m.size, m.place, m.pos, m.external, m.sum, m.replay = rec.size, Incoming, rec.pos, rec.external, rec.sum, true
 	if r.left[id] == leftDeleted {
 		return nil

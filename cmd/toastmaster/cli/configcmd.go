@@ -11,7 +11,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"toastmaster/configs"
-	"toastmaster/internal/run"
+	"toastmaster/internal/run/check"
+	"toastmaster/internal/run/listeners"
+	"toastmaster/internal/run/usage"
 )
 
 func newConfigCommand(env *Environment) *cobra.Command {
@@ -63,7 +65,7 @@ func checkAll(ctx context.Context, env *Environment, bind bool) (warnings []stri
 	if err != nil {
 		return nil, err
 	}
-	in, err := run.Inherit(c, env.Getenv)
+	in, err := listeners.Inherit(c, env.Getenv)
 	if err != nil {
 		return nil, err
 	}
@@ -71,14 +73,14 @@ func checkAll(ctx context.Context, env *Environment, bind bool) (warnings []stri
 	if !in.Any() {
 		in = nil // what a start is handed is not known here
 	}
-	plan, err := run.Check(ctx, c, in)
+	plan, err := check.All(ctx, c, in)
 	if err != nil {
 		return nil, err
 	}
-	if warnings, err = run.Warnings(ctx, c, plan); err != nil || !bind {
+	if warnings, err = check.Warnings(ctx, c, plan); err != nil || !bind {
 		return warnings, err
 	}
-	for _, w := range run.BusyPorts(ctx, c, in) {
+	for _, w := range check.BusyPorts(ctx, c, in) {
 		warnings = append(warnings, w.Error())
 	}
 	return warnings, nil
@@ -107,7 +109,7 @@ func checkJSON(env *Environment, warnings []string, err error) error {
 // mistakesOf takes joined errors apart.
 func mistakesOf(env *Environment, err error) []mistake {
 	out := []mistake{}
-	var u *run.Usage
+	var u *usage.Error
 	if errors.As(err, &u) {
 		err = u.Unwrap()
 	}

@@ -12,7 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"toastmaster/configs"
-	"toastmaster/internal/run"
+	"toastmaster/internal/run/check"
+	"toastmaster/internal/run/usage"
 )
 
 // paramChange is what config set did.
@@ -69,7 +70,7 @@ func newConfigSetCommand(env *Environment) *cobra.Command {
 func setParam(file, name string, values []string) (change paramChange, err error) {
 	real, err := filepath.EvalSymlinks(file)
 	if err != nil {
-		return change, run.NewUsage(&configs.Error{File: file, Err: err})
+		return change, usage.New(&configs.Error{File: file, Err: err})
 	}
 	f, err := os.Open(real)
 	if err != nil {
@@ -92,12 +93,12 @@ func setParam(file, name string, values []string) (change paramChange, err error
 	}
 	after, c, err := configs.Set(file, text, name, values)
 	if err != nil {
-		return change, run.NewUsage(err)
+		return change, usage.New(err)
 	}
 	// What the file names may be wrong already; only this parameter's is new.
 	var mistake *configs.Error
-	if err := run.CheckFiles(c, nil); errors.As(err, &mistake) && mistake.Param == name {
-		return change, run.NewUsage(err)
+	if err := check.Files(c, nil); errors.As(err, &mistake) && mistake.Param == name {
+		return change, usage.New(err)
 	}
 	change = paramChange{File: file, Param: name, Old: valueIn(file, text, name), New: value(c, name), Needs: "restart"}
 	if change.Old == change.New {

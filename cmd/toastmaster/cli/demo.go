@@ -21,6 +21,8 @@ import (
 	"toastmaster/internal/clock"
 	"toastmaster/internal/identity"
 	"toastmaster/internal/run"
+	"toastmaster/internal/run/initial"
+	"toastmaster/internal/run/usage"
 )
 
 // demoDomain and demoUsers are what a demo instance hosts.
@@ -40,7 +42,7 @@ func newDemoCommand(env *Environment) *cobra.Command {
 			o.Dir = args[0]
 			env.ConfigFile = filepath.Join(o.Dir, "toastmaster.toml")
 			if _, err := os.Stat(env.ConfigFile); errors.Is(err, fs.ErrNotExist) {
-				if _, err := run.Initialise(cmd.Context(), o); err != nil {
+				if _, err := initial.Make(cmd.Context(), o); err != nil {
 					return err
 				}
 			} else if cmd.Flags().Changed("port-base") {
@@ -75,8 +77,8 @@ func portBase(c *configs.Config) int {
 
 // moveDemo gives a demo instance other ports, if its configuration still is
 // the one that the first use wrote.
-func moveDemo(file string, o run.InitOptions) error {
-	if err := run.CheckInit(o); err != nil {
+func moveDemo(file string, o initial.Options) error {
+	if err := initial.Check(o); err != nil {
 		return err
 	}
 	text, err := os.ReadFile(file)
@@ -85,7 +87,7 @@ func moveDemo(file string, o run.InitOptions) error {
 	}
 	c, err := configs.Parse(file, text)
 	if err != nil {
-		return run.NewUsage(err)
+		return usage.New(err)
 	}
 	o.Instance = identity.ID(c.Main.Instance)
 	before := o
@@ -93,15 +95,15 @@ func moveDemo(file string, o run.InitOptions) error {
 	switch {
 	case before.PortBase == o.PortBase:
 		return nil
-	case string(text) != run.InitialText(before):
+	case string(text) != initial.Text(before):
 		return usageError("--port-base %d: %s was changed by somebody; the ports are in it", o.PortBase, file)
 	}
-	return os.WriteFile(file, []byte(run.InitialText(o)), 0o640)
+	return os.WriteFile(file, []byte(initial.Text(o)), 0o640)
 }
 
 // demoOptions make an instance where RCPT TO:<postmaster> works too.
-func demoOptions() run.InitOptions {
-	return run.InitOptions{Hostname: "localhost", Host: run.Loopback, Postmaster: demoUsers()[0] + "@" + demoDomain}
+func demoOptions() initial.Options {
+	return initial.Options{Hostname: "localhost", Host: initial.Loopback, Postmaster: demoUsers()[0] + "@" + demoDomain}
 }
 
 // welcome makes the demo data if it is missing and says how to use it.

@@ -13,14 +13,14 @@ import (
 
 	"toastmaster/configs"
 	"toastmaster/internal/identity"
-	"toastmaster/internal/run"
+	"toastmaster/internal/run/initial"
 	"toastmaster/internal/testkit/proc"
 )
 
 // Every mail host has a postmaster (RFC 5321 section 4.5.1), a demo too.
 func TestDemoHasAPostmaster(t *testing.T) {
 	t.Parallel()
-	c, err := configs.Parse("demo.toml", []byte(run.InitialText(demoOptions())))
+	c, err := configs.Parse("demo.toml", []byte(initial.Text(demoOptions())))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +60,7 @@ func TestMoveDemo(t *testing.T) {
 	t.Parallel()
 	o := demoOptions()
 	o.Dir, o.PortBase = t.TempDir(), 2000
-	c, err := run.Initialise(t.Context(), o)
+	c, err := initial.Make(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,11 +71,11 @@ func TestMoveDemo(t *testing.T) {
 		if err := moveDemo(file, o); err != nil {
 			t.Fatal(err)
 		}
-		if text, err := os.ReadFile(file); err != nil || string(text) != run.InitialText(o) {
+		if text, err := os.ReadFile(file); err != nil || string(text) != initial.Text(o) {
 			t.Errorf("%v:\n%s", err, text)
 		}
 	}
-	changed := run.InitialText(o) + "\n[log]\nlevel = \"debug\"\n"
+	changed := initial.Text(o) + "\n[log]\nlevel = \"debug\"\n"
 	if err := os.WriteFile(file, []byte(changed), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +98,7 @@ func TestADemoWhoseOutputNobodyReads(t *testing.T) {
 	defer ports.Release()
 	o := demoOptions()
 	o.Dir, o.PortBase = t.TempDir(), ports.Base
-	c, err := run.Initialise(t.Context(), o)
+	c, err := initial.Make(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}

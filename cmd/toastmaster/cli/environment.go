@@ -6,7 +6,7 @@ import (
 	"io/fs"
 
 	"toastmaster/configs"
-	"toastmaster/internal/run"
+	"toastmaster/internal/run/usage"
 )
 
 // Environment is what a command gets from the outside world, so that a test
@@ -22,7 +22,7 @@ type Environment struct {
 }
 
 // usageError is a mistake in the command line.
-func usageError(format string, args ...any) error { return run.Usagef(format, args...) }
+func usageError(format string, args ...any) error { return usage.Errorf(format, args...) }
 
 // File is the configuration file: -c, else TOASTMASTER_CONFIG, else the one
 // place a package would put it.
@@ -45,7 +45,7 @@ func (e *Environment) Config() (*configs.Config, error) {
 	case errors.Is(err, fs.ErrPermission):
 		return nil, usageError("%s: %w: do this as root, or as the user that the service runs as", e.File(), fs.ErrPermission)
 	case err != nil:
-		return nil, run.NewUsage(err)
+		return nil, usage.New(err)
 	}
 	return c, nil
 }
@@ -67,7 +67,7 @@ func exitCode(err error) int {
 	switch {
 	case err == nil:
 		return 0
-	case errors.Is(err, run.ErrUsage):
+	case errors.Is(err, usage.Err):
 		return 2
 	}
 	return 1

@@ -13,7 +13,7 @@ import (
 
 	"toastmaster/admin/client"
 	"toastmaster/admin/model"
-	"toastmaster/internal/run"
+	"toastmaster/internal/run/usage"
 )
 
 // fromChunk is how many lines are sent at once, the most that the API takes: they are
@@ -89,7 +89,7 @@ type fromRun[T any] struct {
 func addFrom[T any](ctx context.Context, f *adminFlags, o fromFlags, k fromKind[T]) error {
 	file, size, err := openBulk(f.env, o.file)
 	if err != nil {
-		return run.NewUsage(err)
+		return usage.New(err)
 	}
 	defer file.Close()
 	if o.dry {

@@ -3,13 +3,14 @@ package cli
 import (
 	"fmt"
 
-	"github.com/spf13/cobra"
+	"toastmaster/internal/run/initial"
+	"toastmaster/internal/run/parts"
 
-	"toastmaster/internal/run"
+	"github.com/spf13/cobra"
 )
 
 func newInitCommand(env *Environment) *cobra.Command {
-	o := run.InitOptions{}
+	o := initial.Options{}
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "init [DIR]",
@@ -37,7 +38,7 @@ func newInitCommand(env *Environment) *cobra.Command {
 				return initParts(cmd, env, o.Parts, asJSON)
 			}
 			o.Dir = args[0]
-			c, err := run.Initialise(cmd.Context(), o)
+			c, err := initial.Make(cmd.Context(), o)
 			if err != nil {
 				return err
 			}
@@ -51,10 +52,10 @@ func newInitCommand(env *Environment) *cobra.Command {
 	}
 	cmd.Flags().IntVar(&o.PortBase, "port-base", 2000, "added to each standard port")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	cmd.Flags().StringVar(&o.Hostname, "hostname", run.DefaultHostname(), "`NAME` of this mail host")
-	cmd.Flags().StringVar(&o.Host, "listen", run.Loopback, "`IP` address to listen on; :: is all of both families, 0.0.0.0 all of IPv4")
+	cmd.Flags().StringVar(&o.Hostname, "hostname", initial.DefaultHostname(), "`NAME` of this mail host")
+	cmd.Flags().StringVar(&o.Host, "listen", initial.Loopback, "`IP` address to listen on; :: is all of both families, 0.0.0.0 all of IPv4")
 	cmd.Flags().StringVar(&o.User, "user", "", "`USER` that serve becomes when root starts it; the files are made as that user (default the owner of DIR, if root runs this)")
-	cmd.Flags().StringVar(&o.LMTPHost, "lmtp-listen", run.Loopback, "`IP` address to listen on for LMTP, which has no log-in; lmtpd.trusted_networks says who is served")
+	cmd.Flags().StringVar(&o.LMTPHost, "lmtp-listen", initial.Loopback, "`IP` address to listen on for LMTP, which has no log-in; lmtpd.trusted_networks says who is served")
 	cmd.Flags().StringSliceVar(&o.Parts.Fresh, "new", nil, "make this `PART` anew, which is missing, beside those that are there")
 	cmd.Flags().StringSliceVar(&o.Parts.Adopt, "adopt", nil, "give this `PART` the id of the instance, whatever it has now")
 	cmd.Flags().StringVar(&o.Postmaster, "postmaster", "", "`ADDRESS` that gets the mail for postmaster (default a new mailbox)")
@@ -63,7 +64,7 @@ func newInitCommand(env *Environment) *cobra.Command {
 
 // initParts makes the parts that a configuration names. Its other flags are for
 // a configuration that is to be written.
-func initParts(cmd *cobra.Command, env *Environment, o run.PartsOptions, asJSON bool) error {
+func initParts(cmd *cobra.Command, env *Environment, o parts.Options, asJSON bool) error {
 	for _, flag := range []string{"port-base", "hostname", "listen", "lmtp-listen", "postmaster", "user"} {
 		if f := cmd.Flags().Lookup(flag); f != nil && f.Changed {
 			return wrongUsage(cmd, "--%s needs DIR, where a configuration is written", flag)
@@ -73,7 +74,7 @@ func initParts(cmd *cobra.Command, env *Environment, o run.PartsOptions, asJSON 
 	if err != nil {
 		return err
 	}
-	id, changed, err := run.MakeParts(cmd.Context(), c, o)
+	id, changed, err := parts.Make(cmd.Context(), c, o)
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"toastmaster/directory/sql"
 	"toastmaster/internal/identity"
 	"toastmaster/internal/run"
+	"toastmaster/internal/run/parts"
 	"toastmaster/internal/vfs"
 	"toastmaster/migrations"
 )
@@ -180,7 +181,7 @@ func TestAnOlderInstanceGetsItsID(t *testing.T) {
 		t.Fatal(err)
 	}
 	starts(t, c)
-	plan, err := run.PlanStart(t.Context(), c)
+	plan, err := parts.Look(t.Context(), c)
 	if err != nil || plan.ID != id || len(plan.Adopted()) != 0 {
 		t.Fatalf("%+v, %v", plan, err)
 	}

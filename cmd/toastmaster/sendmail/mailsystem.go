@@ -12,7 +12,7 @@ import (
 
 	"toastmaster/cmd/toastmaster/cli"
 	"toastmaster/configs"
-	"toastmaster/internal/run"
+	"toastmaster/internal/run/initial"
 )
 
 // standardSMTP is where the mail system of a host listens.
@@ -40,7 +40,7 @@ func findMailSystem(e *cli.Environment) (mailSystem, error) {
 			return mailSystem{}, err
 		}
 		c = configs.Default()
-		c.SMTPD.Listen, c.Main.Hostname = []string{standardSMTP}, run.DefaultHostname()
+		c.SMTPD.Listen, c.Main.Hostname = []string{standardSMTP}, initial.DefaultHostname()
 	}
 	m := mailSystem{address: localSMTP(c), hostname: c.Main.Hostname, limit: c.SMTPD.MessageSizeLimit}
 	if a := e.Getenv("TOASTMASTER_SMTP"); a != "" {

@@ -9,7 +9,7 @@ import (
 
 	"toastmaster/cmd/toastmaster/cli"
 	"toastmaster/configs"
-	"toastmaster/internal/run"
+	"toastmaster/internal/run/initial"
 )
 
 func TestLocalSMTP(t *testing.T) {
@@ -43,7 +43,7 @@ func TestInitTrustsItsOwnAddress(t *testing.T) {
 		"192.0.2.1": `trusted_networks = ["127.0.0.0/8", "::1/128", "192.0.2.1/32"]`, "2001:db8::1": `, "2001:db8::1/128"]`,
 		"0.0.0.0": "", "127.0.0.1": "", "::": "",
 	} {
-		text := run.InitialText(run.InitOptions{Hostname: "mx.example.test", Host: host, Postmaster: "a@example.test"})
+		text := initial.Text(initial.Options{Hostname: "mx.example.test", Host: host, Postmaster: "a@example.test"})
 		if got := strings.Contains(text, "trusted_networks"); got != (want != "") || !strings.Contains(text, want) {
 			t.Errorf("%s:\n%s", host, text)
 		}

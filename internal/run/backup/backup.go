@@ -15,7 +15,8 @@ import (
 	"toastmaster/directory/sql"
 	archive "toastmaster/internal/backup"
 	"toastmaster/internal/clock"
-	"toastmaster/internal/run"
+	"toastmaster/internal/run/parts"
+	"toastmaster/internal/run/usage"
 	"toastmaster/internal/vfs"
 	"toastmaster/mailstore"
 	"toastmaster/mailstore/snapshot"
@@ -101,7 +102,7 @@ func Make(ctx context.Context, o Options) (result Result, err error) {
 		return result, err
 	}
 	if inside != "" {
-		return result, run.Usagef("%s is inside of %s: a backup needs a folder of its own, on another disk if possible", dir, inside)
+		return result, usage.Errorf("%s is inside of %s: a backup needs a folder of its own, on another disk if possible", dir, inside)
 	}
 	repo, err := archive.Open(dir)
 	if err != nil {
@@ -133,7 +134,7 @@ func isInside(dir string, c *configs.Config) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	for _, own := range []string{c.Path(c.Store.Path), c.Path(run.QueueDir)} {
+	for _, own := range []string{c.Path(c.Store.Path), c.Path(configs.QueueDir)} {
 		own, err := filepath.Abs(own)
 		if err != nil {
 			return "", err
@@ -149,7 +150,7 @@ func (r *making) all(ctx context.Context, dir string, began time.Time) (err erro
 	root := r.c.Path(r.c.Store.Path)
 	// Of what is not there, of a volume that is not mounted, there is no backup
 	// without mail.
-	if _, err := run.PlanStart(ctx, r.c); err != nil {
+	if _, err := parts.Look(ctx, r.c); err != nil {
 		return err
 	}
 	if r.stage, err = snapshot.NewStage(root); err != nil {
@@ -219,7 +220,7 @@ func (r *making) plan(ctx context.Context, dir, root string) error {
 	if err != nil {
 		return err
 	}
-	more, err := treeSize(r.c.Path(run.QueueDir), "journal")
+	more, err := treeSize(r.c.Path(configs.QueueDir), "journal")
 	if err != nil {
 		return err
 	}

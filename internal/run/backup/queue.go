@@ -17,6 +17,7 @@ import (
 	"toastmaster/admin/model"
 	"toastmaster/configs"
 	"toastmaster/internal/run"
+	"toastmaster/internal/run/rights"
 	"toastmaster/internal/vfs"
 	"toastmaster/mta/queue"
 )
@@ -41,7 +42,7 @@ func (r *making) queue(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	dir := r.c.Path(run.QueueDir)
+	dir := r.c.Path(configs.QueueDir)
 	if err := copyTop(s, dir); err != nil {
 		return err
 	}
@@ -88,7 +89,7 @@ func (r *making) queue(ctx context.Context) (err error) {
 // openQueueSource asks the process that serves the instance. Without one, this
 // process finishes what the last one left undone in queue and store.
 func (r *making) openQueueSource(ctx context.Context) (queueSource, error) {
-	served, err := isServed(r.c.Path(run.QueueDir))
+	served, err := isServed(r.c.Path(configs.QueueDir))
 	if err != nil {
 		return nil, err
 	}
@@ -189,7 +190,7 @@ type ownQueue struct {
 	i *run.Instance
 }
 
-func (q *ownQueue) close() error { return run.AsOwner(q.c, q.i.Close) }
+func (q *ownQueue) close() error { return rights.AsOwner(q.c, q.i.Close) }
 
 func (q *ownQueue) ids(ctx context.Context) ([]string, error) {
 	return q.i.Queue().IDs(ctx)

@@ -13,7 +13,7 @@ import (
 	"toastmaster/configs"
 	archive "toastmaster/internal/backup"
 	"toastmaster/internal/identity"
-	"toastmaster/internal/run"
+	"toastmaster/internal/run/check"
 	"toastmaster/internal/vfs"
 	"toastmaster/mailstore"
 	"toastmaster/mta/queue"
@@ -134,7 +134,7 @@ func (r *restoring) staysInside(dir string) error {
 // mayRestore refuses to overwrite; again says that an interrupted restore of the
 // same backup goes on.
 func (r *restoring) mayRestore() (again bool, err error) {
-	served, err := isServed(r.c.Path(run.QueueDir))
+	served, err := isServed(r.c.Path(configs.QueueDir))
 	if err != nil {
 		return false, err
 	}
@@ -146,7 +146,7 @@ func (r *restoring) mayRestore() (again bool, err error) {
 			return false, fmt.Errorf("%s exists and is another configuration: move it away, or use it with -c %s", r.c.File, r.c.File)
 		}
 	}
-	text, err := os.ReadFile(run.RestoreMarker(r.c))
+	text, err := os.ReadFile(check.RestoreMarker(r.c))
 	switch {
 	case err == nil && strings.TrimSpace(string(text)) == r.identity():
 		return true, nil
@@ -158,7 +158,7 @@ func (r *restoring) mayRestore() (again bool, err error) {
 	if _, err := os.Lstat(r.c.Path(r.c.Directory.Path)); !errors.Is(err, fs.ErrNotExist) {
 		return false, fmt.Errorf("%s exists: nothing is overwritten, move it away", r.c.Path(r.c.Directory.Path))
 	}
-	for _, dir := range []string{r.c.Path(run.QueueDir), r.c.Path(r.c.Store.Path)} {
+	for _, dir := range []string{r.c.Path(configs.QueueDir), r.c.Path(r.c.Store.Path)} {
 		entries, err := os.ReadDir(dir)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return false, err
@@ -203,7 +203,7 @@ func (r *restoring) all(ctx context.Context) error {
 	if err := o.MakeDirs(r.c.Dir()); err != nil {
 		return err
 	}
-	if err := os.WriteFile(run.RestoreMarker(r.c), []byte(r.identity()+"\n"), 0o600); err != nil {
+	if err := os.WriteFile(check.RestoreMarker(r.c), []byte(r.identity()+"\n"), 0o600); err != nil {
 		return err
 	}
 	if err := archive.SyncFS(r.c.Dir()); err != nil {
@@ -216,7 +216,7 @@ func (r *restoring) all(ctx context.Context) error {
 		case section == storeSection:
 			to = filepath.Join(root, mailstore.Private)
 		case section == queueSection:
-			to = r.c.Path(run.QueueDir)
+			to = r.c.Path(configs.QueueDir)
 		case strings.HasPrefix(section, mailSection):
 			to = filepath.Join(root, filepath.FromSlash(strings.TrimPrefix(section, mailSection)))
 		case section == configSection || section == directorySection:
@@ -244,7 +244,7 @@ func (r *restoring) all(ctx context.Context) error {
 	if err := r.sync(root); err != nil {
 		return err
 	}
-	if err := os.Remove(run.RestoreMarker(r.c)); err != nil {
+	if err := os.Remove(check.RestoreMarker(r.c)); err != nil {
 		return err
 	}
 	return archive.SyncFS(r.c.Dir())
@@ -258,7 +258,7 @@ func (r *restoring) complete(root string, o archive.ExtractOptions) error {
 	if err != nil || id == "" {
 		return err // of before there were ids: the first start gives it one
 	}
-	queueAt := r.c.Path(run.QueueDir)
+	queueAt := r.c.Path(configs.QueueDir)
 	if err := errors.Join(mailstore.Create(disk, root, id, false), queue.Create(disk, queueAt, id)); err != nil {
 		return err
 	}
@@ -278,7 +278,7 @@ func (r *restoring) complete(root string, o archive.ExtractOptions) error {
 
 // sync syncs every file system that something was written to.
 func (r *restoring) sync(root string) error {
-	dirs := []string{root, r.c.Path(run.QueueDir), filepath.Dir(r.c.Path(r.c.Directory.Path))}
+	dirs := []string{root, r.c.Path(configs.QueueDir), filepath.Dir(r.c.Path(r.c.Directory.Path))}
 	if r.text != nil {
 		dirs = append(dirs, filepath.Dir(r.c.File))
 	}

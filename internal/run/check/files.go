@@ -1,4 +1,4 @@
-package run
+package check
 
 import (
 	"context"
@@ -9,11 +9,13 @@ import (
 	"path/filepath"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"toastmaster/configs"
 	"toastmaster/internal/clock"
 	"toastmaster/internal/msglog"
+	"toastmaster/internal/run/listeners"
+	"toastmaster/internal/run/parts"
+	"toastmaster/internal/run/rights"
+	"toastmaster/internal/run/usage"
 	"toastmaster/internal/tlsconf"
 	"toastmaster/internal/vfs"
 	"toastmaster/mailstore"
@@ -21,24 +23,26 @@ import (
 	"toastmaster/mta/queue"
 	"toastmaster/mta/smtp"
 	"toastmaster/mta/smtpd"
+
+	"golang.org/x/sys/unix"
 )
 
-// Check is what stands between a configuration and a start, for config check
+// All is what stands between a configuration and a start, for config check
 // and for serve: a mistake is one of usage, status 2, which no restart mends.
-func Check(ctx context.Context, c *configs.Config, in *Inherited) (StartPlan, error) {
-	if err := CheckFiles(c, in); err != nil {
-		return StartPlan{}, &Usage{err}
+func All(ctx context.Context, c *configs.Config, in *listeners.Inherited) (parts.Plan, error) {
+	if err := Files(c, in); err != nil {
+		return parts.Plan{}, usage.New(err)
 	}
-	return PlanStart(ctx, c)
+	return parts.Look(ctx, c)
 }
 
-// CheckFiles looks at what the configuration names without starting or making
+// Files looks at what the configuration names without starting or making
 // anything. The error is the first mistake, with its place in the file. Of the unix sockets
 // that the service manager has made it wants nothing; in is nil for who cannot know them.
-func CheckFiles(c *configs.Config, in *Inherited) error {
-	row, err := directoryOf(c)
-	if err != nil {
-		return c.Mistake("directory.type", err)
+func Files(c *configs.Config, in *listeners.Inherited) error {
+	param, allowed, database := parts.CheckDirectory(c)
+	if allowed == "" {
+		return c.Mistake(param, database)
 	}
 	for _, check := range []struct {
 		param   string
@@ -49,7 +53,7 @@ func CheckFiles(c *configs.Config, in *Inherited) error {
 		{"main.data_dir", "a folder without the file restoring in it", checkRestored},
 		{"log.file", `"stderr" or a file that can be written`, checkLogFile},
 		{"tls.certificates", `"certificate-file,key-file" in PEM`, checkCertificates},
-		{row.param, row.allowed, row.check},
+		{param, allowed, func(*configs.Config) error { return database }},
 		{"smtp.password_file", "a file that others can neither read nor change", checkPasswordFile},
 		{"store.path", "a folder that can be written and is a mail store", checkStore},
 		{"main.data_dir", "a folder whose folder queue is ours", checkQueue},
@@ -68,7 +72,7 @@ func CheckFiles(c *configs.Config, in *Inherited) error {
 	if err := checkNames(c, in); err != nil {
 		return err
 	}
-	if _, err := socketGroup(c); err != nil {
+	if _, err := rights.SocketGroup(c); err != nil {
 		return err
 	}
 	return checkRights(c, in)
@@ -98,20 +102,13 @@ func checkWritable(path string) error {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return checkWritableFolder(filepath.Dir(path))
+		return rights.WritableFolder(filepath.Dir(path))
 	case err != nil:
 		return err
 	case info.IsDir():
 		return fmt.Errorf("%s is a folder", path)
 	}
-	return access(path, unix.W_OK)
-}
-
-func access(path string, mode uint32) error {
-	if err := unix.Access(path, mode); err != nil {
-		return &fs.PathError{Op: "access", Path: path, Err: err}
-	}
-	return nil
+	return rights.Access(path, unix.W_OK)
 }
 
 // checkRestrictions finds a restriction that there is not, and an open relay.
@@ -125,7 +122,7 @@ func checkRestrictions(c *configs.Config) error {
 }
 
 func checkCertificates(c *configs.Config) error {
-	_, err := tlsconf.Load(tlsOptions(c, msglog.Discard(), clock.System{}))
+	_, err := tlsconf.Load(listeners.TLS(c, msglog.Discard(), clock.System{}))
 	return err
 }
 
@@ -149,9 +146,6 @@ func checkTransports(c *configs.Config) error {
 	return nil
 }
 
-// checkWritableFolder wants a folder in which a file can be made.
-func checkWritableFolder(dir string) error { return access(dir, unix.W_OK|unix.X_OK) }
-
 func checkStore(c *configs.Config) error {
 	path := c.Path(c.Store.Path)
 	if err := checkFolder(path); err != nil {
@@ -161,7 +155,7 @@ func checkStore(c *configs.Config) error {
 }
 
 func checkQueue(c *configs.Config) error {
-	path := c.Path(QueueDir)
+	path := c.Path(configs.QueueDir)
 	if err := checkFolder(path); err != nil {
 		return err
 	}
@@ -169,7 +163,7 @@ func checkQueue(c *configs.Config) error {
 }
 
 // checkFolder looks whether a folder can be written. One that is missing is
-// PlanStart's.
+// parts.Look's.
 func checkFolder(path string) error {
 	info, err := os.Stat(path)
 	switch {
@@ -180,11 +174,8 @@ func checkFolder(path string) error {
 	case !info.IsDir():
 		return fmt.Errorf("%s is not a folder", path)
 	}
-	return checkWritableFolder(path)
+	return rights.WritableFolder(path)
 }
-
-// RestoreMarker is the file that says that a restore has begun and not ended.
-func RestoreMarker(c *configs.Config) string { return filepath.Join(c.Dir(), "restoring") }
 
 // checkRestored refuses an instance that is not restored to the end.
 func checkRestored(c *configs.Config) error {
@@ -198,18 +189,5 @@ func checkRestored(c *configs.Config) error {
 	return fmt.Errorf("the restore of the backup %s was interrupted: run `toastmaster restore` again before the instance is started", strings.TrimSpace(string(text)))
 }
 
-// checkSQLite looks at the file only; what is in it is PlanStart's.
-func checkSQLite(c *configs.Config) error {
-	path := c.Path(c.Directory.Path)
-	info, err := os.Stat(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil // PlanStart says what to do
-	case err != nil:
-		return err
-	case info.IsDir():
-		return fmt.Errorf("%s is a folder", path)
-	}
-	// SQLite makes files beside it.
-	return errors.Join(access(path, unix.R_OK|unix.W_OK), checkWritableFolder(filepath.Dir(path)))
-}
+// RestoreMarker is the file that says that a restore has begun and not ended.
+func RestoreMarker(c *configs.Config) string { return filepath.Join(c.Dir(), "restoring") }

@@ -1,4 +1,4 @@
-package run
+package listeners
 
 import (
 	"errors"
@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"toastmaster/configs"
+	"toastmaster/internal/run/usage"
 	"toastmaster/internal/service"
 )
 
@@ -16,8 +17,8 @@ import (
 type Inherited struct {
 	// listeners are those that no service has taken yet.
 	listeners map[string]net.Listener
-	// known are the addresses of all of them.
-	known map[string]bool
+	// known is where each of them is bound.
+	known map[string]net.Addr
 }
 
 // Inherit takes over the listeners of the service manager, and finds for each the address
@@ -30,9 +31,9 @@ func Inherit(c *configs.Config, getenv func(string) string) (*Inherited, error) 
 	}
 	handed, err := service.Inherit(getenv)
 	if err != nil {
-		return nil, NewUsage(err)
+		return nil, usage.New(err)
 	}
-	in := &Inherited{listeners: map[string]net.Listener{}, known: map[string]bool{}}
+	in := &Inherited{listeners: map[string]net.Listener{}, known: map[string]net.Addr{}}
 	for _, by := range []func(service.Inherited, string) bool{
 		func(l service.Inherited, address string) bool { return service.IsFor(l, resolve(c, address)) },
 		func(l service.Inherited, address string) bool {
@@ -50,7 +51,7 @@ func Inherit(c *configs.Config, getenv func(string) string) (*Inherited, error) 
 	for _, l := range handed {
 		err = errors.Join(err, l.Close())
 	}
-	return nil, errors.Join(NewUsage(err), in.Close())
+	return nil, errors.Join(usage.New(err), in.Close())
 }
 
 // match gives listeners to the addresses that by says, and returns those that are left.
@@ -59,7 +60,7 @@ func (in *Inherited) match(c *configs.Config, handed []service.Inherited, by fun
 		found := false
 		for _, address := range append(c.Listeners(), adminSocket(c)) {
 			if found = in.listeners[address] == nil && by(l, address); found {
-				in.listeners[address], in.known[address] = l.Listener, true
+				in.listeners[address], in.known[address] = l.Listener, l.Addr()
 				break
 			}
 		}
@@ -84,23 +85,32 @@ func listenParam(c *configs.Config, address string) string {
 // resolve is an address with the path of a unix socket in full.
 func resolve(c *configs.Config, address string) string {
 	if path, ok := strings.CutPrefix(address, "unix:"); ok {
-		return "unix:" + absolute(c.Path(path))
+		return "unix:" + configs.Absolute(c.Path(path))
 	}
 	return address
 }
 
-// has says that an address was handed over, though its service may have it by now.
-func (in *Inherited) has(address string) bool { return in != nil && in.known[address] }
+// Has says that an address was handed over, though its service may have it by now.
+func (in *Inherited) Has(address string) bool { return in.bound(address) != nil }
 
-// hasPath is has for the path of a unix socket. Who checks a configuration by hand (nil)
+// bound is where the listener that stands for an address of the configuration is bound,
+// nil when none was handed over. One that was matched by its name may be bound elsewhere.
+func (in *Inherited) bound(address string) net.Addr {
+	if in == nil {
+		return nil
+	}
+	return in.known[address]
+}
+
+// HasPath is Has for the path of a unix socket. Who checks a configuration by hand (nil)
 // cannot know what a start is handed: a socket that is there may be it.
-func (in *Inherited) hasPath(c *configs.Config, path string) bool {
+func (in *Inherited) HasPath(c *configs.Config, path string) bool {
 	if in == nil {
 		info, err := os.Lstat(path)
 		return err == nil && info.Mode().Type() == os.ModeSocket
 	}
 	for address := range in.known {
-		if resolve(c, address) == "unix:"+absolute(path) {
+		if resolve(c, address) == "unix:"+configs.Absolute(path) {
 			return true
 		}
 	}

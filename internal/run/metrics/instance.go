@@ -1,15 +1,19 @@
-package run
+package metrics
 
 import (
-	"github.com/prometheus/client_golang/prometheus"
+	"crypto/x509"
 
+	"toastmaster/admin/model"
 	"toastmaster/internal/service"
+	"toastmaster/internal/vfs"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // instanceMetrics tells what an operator is woken for, when somebody asks: is
 // every service running, is there room, when does a certificate end.
 type instanceMetrics struct {
-	instance    *Instance
+	Instance
 	running     *prometheus.Desc
 	free        *prometheus.Desc
 	certificate *prometheus.Desc
@@ -17,9 +21,20 @@ type instanceMetrics struct {
 
 var _ prometheus.Collector = instanceMetrics{}
 
-func newInstanceMetrics(i *Instance) instanceMetrics {
+// Instance is what is measured of one.
+type Instance struct {
+	// Services is the state of the services; it is asked while they run.
+	Services func() []model.Service
+	FS       vfs.FS
+	// Folders are those whose disk is looked at, by the name of the metric's label.
+	Folders      map[string]string
+	Certificates func() []*x509.Certificate
+}
+
+// Of are the metrics of an instance.
+func Of(i Instance) prometheus.Collector {
 	return instanceMetrics{
-		instance:    i,
+		Instance:    i,
 		running:     prometheus.NewDesc("toastmaster_service_running", "1 while the service runs and its files are in their place, else 0.", []string{"service"}, nil),
 		free:        prometheus.NewDesc("toastmaster_disk_free_bytes", "Octets free on the disk of a folder, for the service's user.", []string{"folder"}, nil),
 		certificate: prometheus.NewDesc("toastmaster_certificate_end_seconds", "When a certificate in use ends, in Unix seconds.", []string{"name"}, nil),
@@ -36,9 +51,8 @@ func (m instanceMetrics) Describe(out chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (m instanceMetrics) Collect(out chan<- prometheus.Metric) {
 	m.collectServices(out)
-	i := m.instance
-	for folder, path := range map[string]string{"queue": i.config.Path(QueueDir), "mail": i.config.Path(i.config.Store.Path)} {
-		free, err := i.fs.Free(path)
+	for folder, path := range m.Folders {
+		free, err := m.FS.Free(path)
 		if err != nil {
 			continue // a folder that is gone: toastmaster_service_running says so, and an error here would take all metrics away
 		}
@@ -48,10 +62,7 @@ func (m instanceMetrics) Collect(out chan<- prometheus.Metric) {
 }
 
 func (m instanceMetrics) collectServices(out chan<- prometheus.Metric) {
-	if m.instance.group == nil {
-		return
-	}
-	for _, s := range m.instance.status() {
+	for _, s := range m.Services() {
 		if s.Name == "log" {
 			continue // it has its own metric
 		}
@@ -67,7 +78,7 @@ func (m instanceMetrics) collectServices(out chan<- prometheus.Metric) {
 // that name the one that ends first counts.
 func (m instanceMetrics) collectCertificates(out chan<- prometheus.Metric) {
 	ends := map[string]float64{}
-	for _, leaf := range m.instance.certificates.Leaves() {
+	for _, leaf := range m.Certificates() {
 		name := leaf.Subject.CommonName
 		if len(leaf.DNSNames) > 0 {
 			name = leaf.DNSNames[0]

@@ -1,4 +1,4 @@
-package run
+package initial
 
 import (
 	"context"
@@ -16,11 +16,14 @@ import (
 	"toastmaster/configs"
 	"toastmaster/internal/addr"
 	"toastmaster/internal/identity"
+	"toastmaster/internal/run/parts"
+	"toastmaster/internal/run/rights"
+	"toastmaster/internal/run/usage"
 	"toastmaster/internal/tlsconf"
 )
 
-// InitOptions are what `toastmaster init` is told.
-type InitOptions struct {
+// Options are what `toastmaster init` is told.
+type Options struct {
 	// Dir is where everything goes, below it the file toastmaster.toml.
 	Dir string
 	// PortBase is added to each standard port.
@@ -32,8 +35,8 @@ type InitOptions struct {
 	// Postmaster gets the mail for <postmaster>; "" makes a mailbox for it.
 	Postmaster string
 	// Parts is what may be made or taken over beside what is there.
-	Parts PartsOptions
-	// Instance is the id; Initialise finds it.
+	Parts parts.Options
+	// Instance is the id; Make finds it.
 	Instance identity.ID
 }
 
@@ -54,17 +57,17 @@ func DefaultHostname() string {
 	return name
 }
 
-// Initialise writes an instance below o.Dir and returns its configuration.
-func Initialise(ctx context.Context, o InitOptions) (*configs.Config, error) {
+// Make writes an instance below o.Dir and returns its configuration.
+func Make(ctx context.Context, o Options) (*configs.Config, error) {
 	file := filepath.Join(o.Dir, "toastmaster.toml")
-	if err := CheckInit(o); err != nil {
+	if err := Check(o); err != nil {
 		return nil, err
 	}
 	own := o.Postmaster == ""
 	if own {
 		o.Postmaster = "postmaster@" + o.Hostname
 	}
-	text := InitialText(o)
+	text := Text(o)
 	// The file must be one that serve accepts; a mistake here is ours.
 	c, err := configs.Parse(file, []byte(text))
 	if err != nil {
@@ -78,9 +81,9 @@ func Initialise(ctx context.Context, o InitOptions) (*configs.Config, error) {
 	}
 	who := o.User
 	if who == "" {
-		who, _ = ownerOf(c)
+		who, _ = rights.OwnerOf(c)
 	}
-	if err := becomeOwner(who, o.Dir); err != nil {
+	if err := rights.BecomeOwner(who, o.Dir); err != nil {
 		return nil, err
 	}
 	if err := os.MkdirAll(filepath.Join(o.Dir, "tls"), 0o700); err != nil {
@@ -90,7 +93,7 @@ func Initialise(ctx context.Context, o InitOptions) (*configs.Config, error) {
 	if err := tlsconf.SelfSigned(pair, o.Hostname, time.Now()); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err
 	}
-	if o.Instance, _, err = makeParts(ctx, c, o.Parts); err != nil {
+	if o.Instance, _, err = parts.Complete(ctx, c, o.Parts); err != nil {
 		return nil, err
 	}
 	if own {
@@ -98,7 +101,7 @@ func Initialise(ctx context.Context, o InitOptions) (*configs.Config, error) {
 			return nil, err
 		}
 	}
-	text = InitialText(o)
+	text = Text(o)
 	if c, err = configs.Parse(file, []byte(text)); err != nil {
 		return nil, err
 	}
@@ -118,7 +121,7 @@ func writeNew(file, text string) error {
 
 // lmtp is where LMTP listens: whoever is served there can fill mailboxes, so the
 // address of the other services says nothing about it.
-func (o InitOptions) lmtp() string {
+func (o Options) lmtp() string {
 	if o.LMTPHost == "" {
 		return Loopback
 	}
@@ -128,33 +131,33 @@ func (o InitOptions) lmtp() string {
 // highestPort is that of ManageSieve, the highest standard port we count from.
 const highestPort = 4190
 
-// CheckInit finds a mistake in the options.
-func CheckInit(o InitOptions) error {
+// Check finds a mistake in the options.
+func Check(o Options) error {
 	if o.Dir == "" {
-		return Usagef("DIR is empty")
+		return usage.Errorf("DIR is empty")
 	}
 	if _, err := addr.ParseDomain(o.Hostname); err != nil {
-		return Usagef("--hostname %s: %w", o.Hostname, err)
+		return usage.Errorf("--hostname %s: %w", o.Hostname, err)
 	}
 	if o.Postmaster != "" {
 		if a, err := addr.Parse(o.Postmaster); err != nil || a.IsNull() || a.Domain == "" {
-			return Usagef("--postmaster %s: must be an address with a domain", o.Postmaster)
+			return usage.Errorf("--postmaster %s: must be an address with a domain", o.Postmaster)
 		}
 	}
 	for _, f := range [][2]string{{"listen", o.Host}, {"lmtp-listen", o.lmtp()}} {
 		if net.ParseIP(f[1]) == nil {
-			return Usagef("--%s %s: not an IP address", f[0], f[1])
+			return usage.Errorf("--%s %s: not an IP address", f[0], f[1])
 		}
 	}
 	if o.PortBase < 0 || o.PortBase+highestPort > 65535 {
-		return Usagef("--port-base %d: must be between 0 and %d", o.PortBase, 65535-highestPort)
+		return usage.Errorf("--port-base %d: must be between 0 and %d", o.PortBase, 65535-highestPort)
 	}
 	return nil
 }
 
-// InitialText is the configuration file of a new instance: only what differs
+// Text is the configuration file of a new instance: only what differs
 // from the defaults.
-func InitialText(o InitOptions) string {
+func Text(o Options) string {
 	listen := func(port int) string {
 		return fmt.Sprintf("[%q]", net.JoinHostPort(o.Host, strconv.Itoa(port+o.PortBase)))
 	}
@@ -186,7 +189,7 @@ func InitialText(o InitOptions) string {
 
 // mainRows is the section [main]. What this host sends to its own address comes
 // from that address, sendmail's mail too.
-func mainRows(o InitOptions) [][2]string {
+func mainRows(o Options) [][2]string {
 	rows := [][2]string{{"hostname", strconv.Quote(o.Hostname)}, {"data_dir", `"."`}}
 	if o.User != "" {
 		rows = append(rows, [2]string{"user", strconv.Quote(o.User)})

@@ -1,10 +1,9 @@
-package run
+package check
 
 import (
 	"context"
 	"crypto/x509"
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"io/fs"
 	"net"
@@ -16,53 +15,35 @@ import (
 
 	"toastmaster/configs"
 	"toastmaster/directory"
+	"toastmaster/internal/run/parts"
+	"toastmaster/internal/run/rights"
 )
 
 // Warnings is what serves, but not as somebody may think: for config check.
-func Warnings(ctx context.Context, c *configs.Config, plan StartPlan) ([]string, error) {
+func Warnings(ctx context.Context, c *configs.Config, plan parts.Plan) ([]string, error) {
 	out := []string{}
-	for _, w := range fileWarnings(c, time.Now()) {
+	for _, w := range FileWarnings(c, time.Now()) {
 		out = append(out, w.Error())
 	}
-	if len(plan.adopt) > 0 {
+	if plan.Adopted() != "" {
 		out = append(out, c.Mistake("main.instance", fmt.Errorf("the next start gives what has none an instance id: %s", plan.Adopted())).Error())
 		return out, nil // the database may have an older schema
 	}
 	if c.SMTPD.Postmaster == "" {
 		return out, nil
 	}
-	d, closeIt, err := openAnswers(c)
+	d, closeIt, err := parts.Answers(c)
 	if err != nil {
 		return nil, err
 	}
-	if err := noPostmaster(ctx, c, directory.New(d, c.Main.RecipientDelimiter)); err != nil {
+	if err := NoPostmaster(ctx, c, directory.New(d, c.Main.RecipientDelimiter)); err != nil {
 		out = append(out, c.Mistake("smtpd.postmaster", err).Error())
 	}
 	return out, closeIt()
 }
 
-// warn logs the same at the start.
-func (i *Instance) warn(ctx context.Context) {
-	if os.Geteuid() == 0 {
-		i.log.Warn("configuration", "cause", i.config.Mistake("main.user", errors.New("the server runs as root: name a user, who owns main.data_dir, and it gives up root after its ports are open")))
-	}
-	for _, w := range fileWarnings(i.config, i.clock.Now()) {
-		if errors.Is(w, configs.ErrNoPostmaster) {
-			continue // the directory knows more
-		}
-		i.log.Warn("configuration", "cause", w)
-	}
-	if text := descriptorsFor(i.config).warning(); text != "" {
-		// The limit is this process's: config check has another.
-		i.log.Warn("configuration", "cause", text)
-	}
-	if err := noPostmaster(ctx, i.config, i.directory); err != nil {
-		i.log.Warn("configuration", "cause", i.config.Mistake("smtpd.postmaster", err))
-	}
-}
-
-// fileWarnings are about the configuration and the files that it names.
-func fileWarnings(c *configs.Config, now time.Time) []*configs.Error {
+// FileWarnings are about the configuration and the files that it names.
+func FileWarnings(c *configs.Config, now time.Time) []*configs.Error {
 	out := c.Warnings()
 	warn := func(param string, err error) {
 		if err != nil {
@@ -89,7 +70,7 @@ func fileWarnings(c *configs.Config, now time.Time) []*configs.Error {
 	}
 	warn("directory.path", openTo(c.Path(c.Directory.Path), 0o007, "the database, which has the password hashes,"))
 	warn("store.path", openTo(c.Path(c.Store.Path), 0o007, "the mail store"))
-	warn("main.data_dir", openTo(c.Path(QueueDir), 0o007, "the queue"))
+	warn("main.data_dir", openTo(c.Path(configs.QueueDir), 0o007, "the queue"))
 	for _, address := range c.Listeners() {
 		warn(c.ListenParam(address), notHere(address))
 	}
@@ -103,7 +84,7 @@ func fileWarnings(c *configs.Config, now time.Time) []*configs.Error {
 // this group may not enter.
 func notReached(c *configs.Config, address string) error {
 	path, isUnix := strings.CutPrefix(address, "unix:")
-	gid, err := socketGroup(c)
+	gid, err := rights.SocketGroup(c)
 	if !isUnix || err != nil || gid < 0 {
 		return nil
 	}

@@ -1,4 +1,4 @@
-package run
+package adapter
 
 import (
 	"context"
@@ -11,22 +11,22 @@ import (
 	"toastmaster/directory/password"
 )
 
-// sessionsAPI is the sessions that are logged in as the admin API knows them.
-type sessionsAPI struct{ w *logins.Watch }
+// Sessions is the sessions that are logged in as the admin API knows them.
+type Sessions struct{ W *logins.Watch }
 
-var _ api.Sessions = sessionsAPI{}
+var _ api.Sessions = Sessions{}
 
-func (a sessionsAPI) List(mailbox string) []model.Session {
+func (a Sessions) List(mailbox string) []model.Session {
 	var out []model.Session
-	for _, o := range a.w.Sessions(mailbox) {
+	for _, o := range a.W.Sessions(mailbox) {
 		out = append(out, model.Session{Mailbox: o.Mailbox, Service: o.Service, ID: o.ID, Client: o.Client, TLS: o.TLS, Since: o.Since.UTC()})
 	}
 	return out
 }
 
-func (a sessionsAPI) Last(mailbox string) []model.LastLogin {
+func (a Sessions) Last(mailbox string) []model.LastLogin {
 	var out []model.LastLogin
-	for _, l := range a.w.LastOf(mailbox) {
+	for _, l := range a.W.LastOf(mailbox) {
 		out = append(out, lastLogin(l))
 	}
 	return out
@@ -36,21 +36,24 @@ func lastLogin(l logins.Last) model.LastLogin {
 	return model.LastLogin{Service: l.Service, Client: l.Client, At: l.At.UTC()}
 }
 
-func (a sessionsAPI) Kick(k model.Kick) int { return a.w.Kick(k.Mailbox, k.ID) }
+func (a Sessions) Kick(k model.Kick) int { return a.W.Kick(k.Mailbox, k.ID) }
 
-// keepLogins writes down the last log-ins.
-func (i *Instance) keepLogins(ctx context.Context, last []logins.Last) error {
+// Logins are the last log-ins, which the database keeps.
+type Logins struct{ Store *store.Store }
+
+// Keep writes them down.
+func (l Logins) Keep(ctx context.Context, last []logins.Last) error {
 	all := make([]store.MailboxLogin, len(last))
 	for n, l := range last {
 		all[n] = store.MailboxLogin{Mailbox: l.Mailbox, LastLogin: lastLogin(l)}
 	}
-	return i.adminStore.KeepLogins(ctx, all)
+	return l.Store.KeepLogins(ctx, all)
 }
 
-// lastLogins are the kept ones of a mailbox, for who decides whether a client is a
+// Last are the kept ones of a mailbox, for who decides whether a client is a
 // stranger to it.
-func (i *Instance) lastLogins(ctx context.Context, mailbox string) ([]password.LastLogin, error) {
-	kept, err := i.adminStore.LastLogins(ctx, mailbox)
+func (l Logins) Last(ctx context.Context, mailbox string) ([]password.LastLogin, error) {
+	kept, err := l.Store.LastLogins(ctx, mailbox)
 	if err != nil {
 		return nil, err
 	}

@@ -1,9 +1,9 @@
-package run
+package metrics
 
 import (
-	"github.com/prometheus/client_golang/prometheus"
-
 	"toastmaster/mta/queue"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // queueMetrics tells how many messages are in each place of the queue when
@@ -15,7 +15,8 @@ type queueMetrics struct {
 
 var _ prometheus.Collector = queueMetrics{}
 
-func newQueueMetrics(q *queue.Queue) queueMetrics {
+// Queue are the metrics of a queue.
+func Queue(q *queue.Queue) prometheus.Collector {
 	return queueMetrics{q, prometheus.NewDesc("toastmaster_queue_messages",
 		"Messages in the queue by place: incoming, active, deferred, hold, corrupt.", []string{"place"}, nil)}
 }

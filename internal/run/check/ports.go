@@ -1,4 +1,4 @@
-package run
+package check
 
 import (
 	"context"
@@ -11,23 +11,24 @@ import (
 	"strconv"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"toastmaster/admin/client"
 	"toastmaster/configs"
+	"toastmaster/internal/run/listeners"
 	"toastmaster/internal/service"
+
+	"golang.org/x/sys/unix"
 )
 
 // BusyPorts are the addresses on which the next start could not listen because another
 // program does. Those of the instance that runs are its own: it lets them go before the
 // next start. As nginx -t, it says nothing of what only a start can know: a port below
 // 1024 may be allowed to the service and not to who asks.
-func BusyPorts(ctx context.Context, c *configs.Config, in *Inherited) []*configs.Error {
+func BusyPorts(ctx context.Context, c *configs.Config, in *listeners.Inherited) []*configs.Error {
 	var out []*configs.Error
 	var own []netip.AddrPort
 	asked := false
 	for _, address := range c.Listeners() {
-		if err := service.Try(address); in.has(address) || !errors.Is(err, unix.EADDRINUSE) {
+		if err := service.Try(address); in.Has(address) || !errors.Is(err, unix.EADDRINUSE) {
 			continue
 		}
 		if !asked {

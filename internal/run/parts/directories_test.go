@@ -1,4 +1,4 @@
-package run
+package parts
 
 import (
 	"slices"
@@ -16,7 +16,7 @@ func TestEveryDirectoryTypeHasARow(t *testing.T) {
 		c := configs.Default()
 		c.Main.DataDir = t.TempDir()
 		c.Directory.Type = row.name
-		d, closeIt, err := openAnswers(c)
+		d, closeIt, err := Answers(c)
 		if err != nil || d == nil {
 			t.Errorf("%s: %v", row.name, err)
 			continue
@@ -30,7 +30,7 @@ func TestEveryDirectoryTypeHasARow(t *testing.T) {
 	}
 	c := configs.Default()
 	c.Directory.Type = "none"
-	if _, _, err := openAnswers(c); err == nil {
+	if _, _, err := Answers(c); err == nil {
 		t.Error("a directory of an unknown type")
 	}
 }

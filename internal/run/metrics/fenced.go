@@ -1,12 +1,12 @@
-package run
+package metrics
 
 import (
 	"errors"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"toastmaster/internal/msglog"
 	"toastmaster/internal/service"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // fencedCollector has a fence around a collector of ours: a registry collects in
@@ -29,7 +29,11 @@ func (c fencedCollector) Collect(out chan<- prometheus.Metric) {
 	}
 }
 
-// register adds a collector to the metrics of the instance, in its fence.
-func (i *Instance) register(c prometheus.Collector) error {
-	return i.metrics.Register(fencedCollector{c, i.log})
+// Register adds collectors to a registry, each in a fence.
+func Register(r *prometheus.Registry, log *msglog.Log, all ...prometheus.Collector) error {
+	var errs []error
+	for _, c := range all {
+		errs = append(errs, r.Register(fencedCollector{c, log}))
+	}
+	return errors.Join(errs...)
 }

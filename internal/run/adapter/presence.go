@@ -1,4 +1,4 @@
-package run
+package adapter
 
 import (
 	"context"
@@ -6,47 +6,59 @@ import (
 	"time"
 
 	"toastmaster/admin/model"
+	"toastmaster/admin/store"
+	"toastmaster/internal/msglog"
 	"toastmaster/internal/service"
 	"toastmaster/mailstore"
 	"toastmaster/mta/queue"
 )
 
-// status is the group's in the API's words.
-func (i *Instance) status() []model.Service {
+// Status is the state of the services and of the parts of an instance. One that is nil is
+// not looked at.
+type Status struct {
+	Group *service.Group
+	Log   *msglog.Log
+	Mail  *mailstore.Store
+	Queue *queue.Queue
+	Admin *store.Store
+}
+
+// Services is the group's in the API's words, with the directory and the log.
+func (s Status) Services() []model.Service {
 	var out []model.Service
-	for _, s := range i.group.Status() {
+	for _, status := range s.Group.Status() {
 		m := model.Service{
-			Name: s.Name, State: string(s.State), Sessions: s.Sessions,
-			Listeners: append([]string{}, s.Listeners...), UptimeSeconds: int64(s.Uptime.Seconds()),
+			Name: status.Name, State: string(status.State), Sessions: status.Sessions,
+			Listeners: append([]string{}, status.Listeners...), UptimeSeconds: int64(status.Uptime.Seconds()),
 		}
-		if s.Err != nil {
-			m.Error = s.Err.Error()
+		if status.Err != nil {
+			m.Error = status.Err.Error()
 		}
-		out = append(out, i.present(m))
+		out = append(out, s.present(m))
 	}
-	log, directory := i.logStatus(), model.Service{Name: "directory", State: string(service.Running), Listeners: []string{}}
+	log, directory := s.log(), model.Service{Name: "directory", State: string(service.Running), Listeners: []string{}}
 	if len(out) > 0 {
 		log.UptimeSeconds, directory.UptimeSeconds = out[0].UptimeSeconds, out[0].UptimeSeconds
 	}
-	return append(out, i.present(directory), log)
+	return append(out, s.present(directory), log)
 }
 
 // present is a service that says when its files are not in their place.
-func (i *Instance) present(m model.Service) model.Service {
+func (s Status) present(m model.Service) model.Service {
 	if m.State != string(service.Running) {
 		return m
 	}
-	if err := i.presence(m.Name); err != nil {
+	if err := s.presence(m.Name); err != nil {
 		m.State, m.Error = model.PartUnavailable, err.Error()
 	}
 	return m
 }
 
-// logStatus is the log among the services: mail goes on without it, but
+// log is the log among the services: mail goes on without it, but
 // somebody must look.
-func (i *Instance) logStatus() model.Service {
+func (s Status) log() model.Service {
 	m := model.Service{Name: "log", State: string(service.Running), Listeners: []string{}}
-	if err := i.log.Health(); err != nil {
+	if err := s.Log.Health(); err != nil {
 		m.State, m.Error = model.Degraded, err.Error()
 	}
 	return m
@@ -54,16 +66,16 @@ func (i *Instance) logStatus() model.Service {
 
 // presence says whether the files of a part are in their place: a volume may have been
 // unmounted under it. nil for what has none, and while they are.
-func (i *Instance) presence(part string) error {
+func (s Status) presence(part string) error {
 	switch part {
 	case "store":
-		return storePresence(i.mail.Present())
+		return StorePresence(s.Mail.Present())
 	case "queue":
-		return queuePresence(i.queue.Present())
+		return queuePresence(s.Queue.Present())
 	case "directory":
 		ctx, cancel := context.WithTimeout(context.Background(), presenceTimeout)
 		defer cancel()
-		return i.adminStore.Present(ctx)
+		return s.Admin.Present(ctx)
 	}
 	return nil
 }
@@ -85,9 +97,9 @@ func queuePresence(err error) error {
 	return &model.Error{Kind: model.Unavailable, Text: "the mail queue cannot be looked at: see the log", Cause: err}
 }
 
-// storePresence is an error of the store for the caller of the API; only the one that
+// StorePresence is an error of the store for the caller of the API; only the one that
 // says that it is not in its place is for them.
-func storePresence(err error) error {
+func StorePresence(err error) error {
 	if errors.Is(err, mailstore.ErrAbsent) {
 		return &model.Error{Kind: model.Unavailable, Text: err.Error() + whatToDo}
 	}

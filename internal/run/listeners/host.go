@@ -1,4 +1,4 @@
-package run
+package listeners
 
 import (
 	"net"
@@ -11,9 +11,10 @@ import (
 	"toastmaster/internal/hostaddr"
 )
 
-// newHost is this host as its configuration describes it: the addresses that
-// others know it by, and where it takes mail.
-func newHost(c *configs.Config, clk clock.Clock) *hostaddr.Host {
+// Host is this host as its configuration describes it: the addresses that
+// others know it by, and where it takes mail. What was inherited counts where it is
+// bound, which may be elsewhere than the configuration says.
+func Host(c *configs.Config, in *Inherited, clk clock.Clock) *hostaddr.Host {
 	o := hostaddr.Options{Interfaces: net.InterfaceAddrs, Clock: clk}
 	for _, s := range c.SMTP.OwnAddresses {
 		if ip, err := netip.ParseAddr(s); err == nil {
@@ -22,6 +23,12 @@ func newHost(c *configs.Config, clk clock.Clock) *hostaddr.Host {
 	}
 	for _, list := range [][]string{c.SMTPD.Listen, c.SMTPD.SubmissionListen, c.SMTPD.SubmissionsListen} {
 		for _, address := range list {
+			if bound := in.bound(address); bound != nil {
+				address = bound.String()
+				if _, ok := bound.(*net.TCPAddr); !ok {
+					continue
+				}
+			}
 			if l, ok := smtpListener(address); ok {
 				o.Listeners = append(o.Listeners, l)
 			}

@@ -1,4 +1,4 @@
-package run
+package check
 
 import (
 	"fmt"
@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"toastmaster/configs"
+	"toastmaster/internal/run/listeners"
+	"toastmaster/internal/run/rights"
 )
 
 // namedFile is a file that a parameter names, or that lies beside one.
@@ -56,13 +58,13 @@ func sockets(c *configs.Config) []namedFile {
 }
 
 // ownSockets are those that this process makes itself.
-func ownSockets(c *configs.Config, in *Inherited) []namedFile {
-	return slices.DeleteFunc(sockets(c), func(s namedFile) bool { return in.hasPath(c, s.path) })
+func ownSockets(c *configs.Config, in *listeners.Inherited) []namedFile {
+	return slices.DeleteFunc(sockets(c), func(s namedFile) bool { return in.HasPath(c, s.path) })
 }
 
 // checkNames finds a file that two parameters name, one of which is written,
 // and one that lies in the folder of the mail or of the queue.
-func checkNames(c *configs.Config, in *Inherited) error {
+func checkNames(c *configs.Config, in *listeners.Inherited) error {
 	files := namedFiles(c)
 	for i, f := range files {
 		if !f.written {
@@ -78,7 +80,7 @@ func checkNames(c *configs.Config, in *Inherited) error {
 				return c.Mistake(at, fmt.Errorf("%s is the file of %s, too", f.path, by))
 			}
 		}
-		for _, folder := range []namedFile{{"store.path", c.Path(c.Store.Path), true}, {"the queue", c.Path(QueueDir), true}} {
+		for _, folder := range []namedFile{{"store.path", c.Path(c.Store.Path), true}, {"the queue", c.Path(configs.QueueDir), true}} {
 			if inside(f.path, folder.path) {
 				return c.Mistake(f.param, fmt.Errorf("%s lies in the folder of %s, %s", f.path, folder.param, folder.path))
 			}
@@ -92,7 +94,7 @@ func checkNames(c *configs.Config, in *Inherited) error {
 const maxSocketPath = 107 - len(".4194304")
 
 // checkSockets wants a place for each that this process makes.
-func checkSockets(c *configs.Config, in *Inherited) error {
+func checkSockets(c *configs.Config, in *listeners.Inherited) error {
 	for _, s := range ownSockets(c, in) {
 		info, err := os.Lstat(s.path)
 		switch {
@@ -101,7 +103,7 @@ func checkSockets(c *configs.Config, in *Inherited) error {
 		case err == nil && info.Mode().Type() != os.ModeSocket:
 			err = fmt.Errorf("%s exists and is no socket", s.path)
 		default:
-			err = checkWritableFolder(filepath.Dir(s.path))
+			err = rights.WritableFolder(filepath.Dir(s.path))
 		}
 		if err != nil {
 			return c.Mistake(s.param, err)
@@ -113,7 +115,7 @@ func checkSockets(c *configs.Config, in *Inherited) error {
 // checkApart wants the mail outside of the queue and the queue outside of the
 // mail: each takes what lies in its folder for its own.
 func checkApart(c *configs.Config) error {
-	store, mailQueue := c.Path(c.Store.Path), c.Path(QueueDir)
+	store, mailQueue := c.Path(c.Store.Path), c.Path(configs.QueueDir)
 	switch {
 	case same(store, mailQueue):
 		return fmt.Errorf("%s is the queue's folder", store)

@@ -1,0 +1,70 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"toastmaster/configs"
+	"toastmaster/internal/clock"
+	"toastmaster/internal/msglog"
+	"toastmaster/internal/run/check"
+	"toastmaster/internal/run/listeners"
+	"toastmaster/internal/run/rights"
+	"toastmaster/internal/run/usage"
+	"toastmaster/internal/tlsconf"
+)
+
+// early is what a process opens before it is the user that it serves as: the ports, which
+// may be below 1024, and the keys, which others cannot read.
+type early struct {
+	listeners    *listeners.Set
+	certificates *tlsconf.Certificates // nil: they are the instance's to load
+}
+
+// openEarly opens what needs root and goes on as main.user. Without that user,
+// or without root, it opens nothing.
+func openEarly(c *configs.Config, in *listeners.Inherited) (*early, error) {
+	e := &early{listeners: listeners.NewSet(c, in)}
+	if err := rights.NotRootsOwn(c); err != nil {
+		return nil, usage.New(err)
+	}
+	who, err := rights.RunAs(c)
+	if err != nil {
+		return nil, usage.New(err)
+	}
+	if who == nil {
+		return e, nil
+	}
+	if e.certificates, err = tlsconf.Load(listeners.TLS(c, msglog.Discard(), clock.System{})); err != nil {
+		return nil, fmt.Errorf("tls: %w", err)
+	}
+	if err := e.listeners.OpenPorts(); err != nil {
+		return nil, err
+	}
+	if err := who.Become(); err != nil {
+		return nil, errors.Join(err, e.listeners.Close())
+	}
+	return e, nil
+}
+
+// warn logs the same at the start.
+func (i *Instance) warn(ctx context.Context) {
+	if os.Geteuid() == 0 {
+		i.log.Warn("configuration", "cause", i.config.Mistake("main.user", errors.New("the server runs as root: name a user, who owns main.data_dir, and it gives up root after its ports are open")))
+	}
+	for _, w := range check.FileWarnings(i.config, i.clock.Now()) {
+		if errors.Is(w, configs.ErrNoPostmaster) {
+			continue // the directory knows more
+		}
+		i.log.Warn("configuration", "cause", w)
+	}
+	if text := check.DescriptorsFor(i.config).Warning(); text != "" {
+		// The limit is this process's: config check has another.
+		i.log.Warn("configuration", "cause", text)
+	}
+	if err := check.NoPostmaster(ctx, i.config, i.directory); err != nil {
+		i.log.Warn("configuration", "cause", i.config.Mistake("smtpd.postmaster", err))
+	}
+}

@@ -1,0 +1,22 @@
+// Package parts are the three places where the data of an instance lies: the mail store, the
+// queue and the database.
+//
+// # What it does
+//
+// They belong together and carry one id. [Look] looks at them before a start and makes
+// nothing: each is there, whole, and of one instance. [Complete] and [Make] make what is missing, and take over what was
+// named; nothing else makes any. What has no id yet, because it is older than ids, gets the
+// plan's when it is opened ([Plan.Adopt]).
+//
+// The kinds of database are a table (directories.go), a row each: [OpenHosted] is the side that the
+// administration writes, [Answers] the one that mail asks.
+//
+// # What it does not do
+//
+// It opens neither store nor queue; package run does, with what they are given.
+//
+// # Results
+//
+// A part that is missing, not whole or another instance's is a usage error: no restart mends it.
+// An error that may pass (the database is locked) is none.
+package parts

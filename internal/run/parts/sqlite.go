@@ -1,0 +1,93 @@
+package parts
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"toastmaster/configs"
+	"toastmaster/directory"
+	"toastmaster/directory/sql"
+	"toastmaster/internal/identity"
+	"toastmaster/internal/run/rights"
+	"toastmaster/migrations"
+
+	"golang.org/x/sys/unix"
+)
+
+// inspectSQLite refuses one of a later version of this program, too.
+func inspectSQLite(ctx context.Context, c *configs.Config) (identity.Found, error) {
+	path := c.Path(c.Directory.Path)
+	found, err := sql.Inspect(ctx, path, c.Directory)
+	if err != nil || found.State == identity.Absent {
+		return found, err
+	}
+	r, err := sql.OpenReader(path, c.Directory)
+	if err != nil {
+		return found, err
+	}
+	err = errors.Join(migrations.Known(ctx, r), r.Close())
+	return found, err
+}
+
+// createSQLite makes a database, or brings the one that is there up to date.
+func createSQLite(ctx context.Context, c *configs.Config, id identity.ID) (err error) {
+	path := c.Path(c.Directory.Path)
+	if err := sql.Create(path); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	w, err := sql.OpenWriter(ctx, path, c.Directory)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, w.Close()) }()
+	if err := migrations.Up(ctx, w); err != nil {
+		return err
+	}
+	return sql.SetInstance(ctx, w, id)
+}
+
+// openSQLite opens the write side first, because it brings the schema up to date.
+func openSQLite(ctx context.Context, c *configs.Config) (h Hosted, err error) {
+	path := c.Path(c.Directory.Path)
+	h.Dialect = sql.Dialect()
+	if h.Writer, err = sql.OpenWriter(ctx, path, c.Directory); err != nil {
+		return h, err
+	}
+	if err = migrations.Up(ctx, h.Writer); err == nil {
+		h.Reader, err = sql.OpenReader(path, c.Directory)
+	}
+	if err != nil {
+		return h, errors.Join(err, h.Writer.Close())
+	}
+	h.id = func(ctx context.Context) (identity.ID, error) { return sql.Instance(ctx, h.Writer) }
+	return h, nil
+}
+
+// answersOfSQLite opens the pool of readers that mail asks.
+func answersOfSQLite(c *configs.Config) (directory.Backend, func() error, error) {
+	d, err := sql.Open(c.Path(c.Directory.Path), c.Directory)
+	if err != nil {
+		return nil, nil, err
+	}
+	return d, d.Close, nil
+}
+
+// checkSQLite looks at the file only; what is in it is Look's.
+func checkSQLite(c *configs.Config) error {
+	path := c.Path(c.Directory.Path)
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil // Look says what to do
+	case err != nil:
+		return err
+	case info.IsDir():
+		return fmt.Errorf("%s is a folder", path)
+	}
+	// SQLite makes files beside it.
+	return errors.Join(rights.Access(path, unix.R_OK|unix.W_OK), rights.WritableFolder(filepath.Dir(path)))
+}

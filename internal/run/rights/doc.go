@@ -1,0 +1,22 @@
+// Package rights is about the user that a process serves as.
+//
+// # What it does
+//
+// [RunAs] is the user of main.user that root becomes ([User.Become], for good), [OwnerOf] the one that
+// an instance belongs to where that parameter says nothing. [AsOwner] works as the owner for a
+// while, [BecomeOwner] from now on. [NotRootsOwn] refuses root where another user's service could not read
+// what root makes, [WithOwner] says what mends a file that this user may not use.
+// [SocketGroup] is the group of the socket of LMTP.
+//
+// # What it does not do
+//
+// It opens nothing: ports and keys, which need root, are listeners' and run's.
+//
+// # Parameters
+//
+// main.user, lmtpd.unix_listener_group.
+//
+// # Files
+//
+// /etc/passwd and /etc/group, by the system's calls; a number needs no entry.
+package rights

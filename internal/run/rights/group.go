@@ -1,0 +1,68 @@
+package rights
+
+import (
+	"fmt"
+	"os"
+	"os/user"
+	"slices"
+	"strconv"
+
+	"toastmaster/configs"
+)
+
+// SocketGroup is the number of lmtpd.unix_listener_group, -1 without one. It must be a
+// group that the service's user is in, who could not give the socket to it else.
+func SocketGroup(c *configs.Config) (int, error) {
+	name := c.LMTPD.UnixGroup
+	if name == "" {
+		return -1, nil
+	}
+	gid, err := groupID(name)
+	if err != nil {
+		return -1, c.Mistake("lmtpd.unix_listener_group", err)
+	}
+	groups, who, err := serviceGroups(c)
+	if err != nil {
+		return -1, err
+	}
+	if groups != nil && !slices.Contains(groups, gid) {
+		return -1, c.Mistake("lmtpd.unix_listener_group", fmt.Errorf("%s is not in the group %q: `usermod -a -G %[2]s %[1]s`, then start the service again", who, name))
+	}
+	return gid, nil
+}
+
+func groupID(name string) (int, error) {
+	g, err := user.LookupGroup(name)
+	if err == nil {
+		name = g.Gid
+	}
+	gid, err := strconv.Atoi(name)
+	if err != nil || gid < 0 {
+		return -1, fmt.Errorf("there is no group %q", name)
+	}
+	return gid, nil
+}
+
+// serviceGroups are the groups of the user that serves, nil for root, who may give
+// files to all.
+func serviceGroups(c *configs.Config) (groups []int, who string, err error) {
+	w, err := RunAs(c)
+	if err != nil {
+		return nil, "", err
+	}
+	owner, _ := OwnerOf(c)
+	switch {
+	case w != nil:
+		return w.groups, w.Name, nil
+	case os.Geteuid() != 0:
+		groups, err := os.Getgroups()
+		return append(groups, os.Getegid()), "the user that serves", err
+	case owner == "":
+		return nil, "root", nil
+	}
+	// Root looks, and another user serves.
+	if w, err = lookup(owner); err != nil {
+		return nil, "", err
+	}
+	return w.groups, w.Name, nil
+}

@@ -1,0 +1,140 @@
+package rights
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"os/user"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"toastmaster/configs"
+
+	"golang.org/x/sys/unix"
+)
+
+// User is a user of this machine with the rights that a process of it has.
+type User struct {
+	Name     string
+	uid, gid int
+	groups   []int
+}
+
+// RunAs is who the server runs as when root starts it; nil leaves it as it is.
+// Started by somebody else it must be that user already.
+func RunAs(c *configs.Config) (*User, error) {
+	if c.Main.User == "" {
+		return nil, nil
+	}
+	who, err := lookup(c.Main.User)
+	if err != nil {
+		return nil, c.Mistake("main.user", err)
+	}
+	switch os.Geteuid() {
+	case 0:
+		return who, nil
+	case who.uid:
+		return nil, nil
+	}
+	return nil, c.Mistake("main.user", fmt.Errorf("started by the user %d, who is neither root nor %s", os.Geteuid(), who.Name))
+}
+
+// lookup reads "user", "user:group", or numbers for either, which need no
+// entry in /etc/passwd: a container may have none.
+func lookup(text string) (*User, error) {
+	name, group, hasGroup := strings.Cut(text, ":")
+	who := &User{Name: name, gid: -1}
+	if u, err := user.Lookup(name); err == nil {
+		who.uid, _ = strconv.Atoi(u.Uid)
+		who.gid, _ = strconv.Atoi(u.Gid)
+		ids, err := u.GroupIds()
+		if err != nil {
+			return nil, err
+		}
+		for _, id := range ids {
+			if n, err := strconv.Atoi(id); err == nil {
+				who.groups = append(who.groups, n)
+			}
+		}
+	} else if who.uid, err = strconv.Atoi(name); err != nil {
+		return nil, fmt.Errorf("there is no user %q", name)
+	}
+	if hasGroup {
+		g, err := user.LookupGroup(group)
+		if err == nil {
+			who.gid, err = strconv.Atoi(g.Gid)
+		} else {
+			who.gid, err = strconv.Atoi(group)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("there is no group %q", group)
+		}
+	}
+	switch {
+	case who.gid < 0:
+		return nil, fmt.Errorf("%q has no entry in /etc/passwd: its group is needed, as \"user:group\"", name)
+	case who.uid <= 0:
+		return nil, fmt.Errorf("%q is root: the server shall have less rights", name)
+	}
+	if !slices.Contains(who.groups, who.gid) {
+		who.groups = append(who.groups, who.gid)
+	}
+	return who, nil
+}
+
+// Become gives up root for good, in every thread of the process.
+func (w *User) Become() error {
+	for _, step := range []struct {
+		what string
+		do   func() error
+	}{
+		{"setgroups", func() error { return syscall.Setgroups(w.groups) }},
+		{"setresgid", func() error { return syscall.Setresgid(w.gid, w.gid, w.gid) }},
+		{"setresuid", func() error { return syscall.Setresuid(w.uid, w.uid, w.uid) }},
+	} {
+		if err := step.do(); err != nil {
+			return fmt.Errorf("main.user: %s to %s: %w", step.what, w.Name, err)
+		}
+	}
+	if os.Geteuid() != w.uid || syscall.Setuid(0) == nil {
+		return fmt.Errorf("main.user: the rights of root are still there")
+	}
+	return nil
+}
+
+// May says whether the user may do what access(2) is asked about, by the mode of
+// the file alone: root, who asks, may everything.
+func (w *User) May(path string, mode uint32) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return nil
+	}
+	bits := uint32(info.Mode().Perm())
+	switch {
+	case int(st.Uid) == w.uid:
+		bits >>= 6
+	case slices.Contains(w.groups, int(st.Gid)):
+		bits >>= 3
+	}
+	if bits&mode != mode {
+		return &fs.PathError{Op: "access by " + w.Name, Path: path, Err: fs.ErrPermission}
+	}
+	return nil
+}
+
+// Access is access(2) for the user of this process, with the path in its error.
+func Access(path string, mode uint32) error {
+	if err := unix.Access(path, mode); err != nil {
+		return &fs.PathError{Op: "access", Path: path, Err: err}
+	}
+	return nil
+}
+
+// WritableFolder wants a folder in which a file can be made.
+func WritableFolder(dir string) error { return Access(dir, unix.W_OK|unix.X_OK) }
