@@ -55,9 +55,24 @@ func TestWhoIsSuperadminOnTheSocket(t *testing.T) {
 	}
 }
 
-// rights is the API with a store and a queue, to which every caller is who the
+// rightsBench is the API with a store and a queue, to which every caller is who the
 // header says: "role scope scope".
+type rightsBench struct {
+	store   *store.Store
+	handler http.Handler
+	spec    *huma.OpenAPI
+	// path is the database's, options those that the handlers go by.
+	path    string
+	options *Options
+}
+
 func rights(t *testing.T) (*store.Store, http.Handler, *huma.OpenAPI) {
+	t.Helper()
+	r := newRights(t)
+	return r.store, r.handler, r.spec
+}
+
+func newRights(t *testing.T) *rightsBench {
 	t.Helper()
 	c := configs.Default()
 	path := filepath.Join(t.TempDir(), "x.db")
@@ -99,7 +114,7 @@ func rights(t *testing.T) (*store.Store, http.Handler, *huma.OpenAPI) {
 	})
 	a := humaecho.New(e, huma.DefaultConfig("rights", ""))
 	(&Server{h: h}).register(a)
-	return kept, e, a.OpenAPI()
+	return &rightsBench{kept, e, a.OpenAPI(), path, &h.o}
 }
 
 type deafQueue struct{ Queue }
@@ -163,6 +178,73 @@ func TestEveryRouteAsksForItsRight(t *testing.T) {
 	}
 	if n < 45 {
 		t.Errorf("only %d operations", n)
+	}
+}
+
+// TestPathsAreForStaff: who may see what is theirs hears that it cannot be looked at,
+// and who runs the host where that lies and what to do. The log has it all.
+func TestPathsAreForStaff(t *testing.T) {
+	t.Parallel()
+	const path, todo = "/srv/secret", "mount its volume"
+	for _, c := range []struct{ what, method, path, body string }{
+		{"status", "GET", "/mailboxes/x@a.test/status", ""},
+		{"purge", "DELETE", "/mailboxes/x@a.test?purge=true", ""},
+		{"purge of what was left", "DELETE", "/mailboxes/old@a.test?purge=true", ""},
+		{"addition", "POST", "/mailboxes", `{"address":"new@a.test"}`},
+		{"no database", "GET", "/mailboxes/x@a.test", ""},
+		{"home of another", "POST", "/mailboxes", `{"address":"sub@a.test"}`},
+	} {
+		r := newRights(t)
+		absent := &model.Error{Kind: model.Unavailable, Text: "the mail store is not in its place", Staff: path + " is missing; " + todo}
+		r.options.Usage = func(context.Context, directory.Mailbox) (int64, int64, error) { return 0, 0, absent }
+		r.options.HasMail = func(context.Context, directory.Mailbox) (bool, error) { return false, absent }
+		_, err := r.store.AddDomain(t.Context(), "test", model.NewDomain{Name: "a.test"})
+		home := "a.test/x"
+		if c.what == "home of another" {
+			home, r.options.HasMail = "a.test/sub/in/it", nil
+		}
+		_, e := r.store.AddMailbox(t.Context(), "test", model.NewMailbox{Address: "x@a.test", MailboxChange: model.MailboxChange{Home: &home}})
+		if err = errors.Join(err, e); err != nil {
+			t.Fatal(err)
+		}
+		where, status := path, http.StatusServiceUnavailable
+		switch c.what {
+		case "no database":
+			where = r.path
+			if err := os.Remove(r.path); err != nil {
+				t.Fatal(err)
+			}
+		case "home of another":
+			where, status = home, http.StatusUnprocessableEntity
+		}
+		for _, who := range []string{"superadmin", "reseller a.test", "domain-admin a.test"} {
+			got := askAs(t, r.handler, who, c.method, c.path, c.body)
+			hears := strings.Contains(got.Body.String(), where)
+			if got.Code != status || hears != (who == "superadmin") || !strings.Contains(got.Body.String(), "detail") {
+				t.Errorf("%s as %s: %d %s", c.what, who, got.Code, got.Body)
+			}
+		}
+	}
+}
+
+// TestHomesAreChosenByStaff: in a home that somebody names mail of others may lie.
+func TestHomesAreChosenByStaff(t *testing.T) {
+	t.Parallel()
+	kept, h, _ := rights(t)
+	_, err := kept.AddDomain(t.Context(), "test", model.NewDomain{Name: "a.test"})
+	_, e := kept.AddMailbox(t.Context(), "test", model.NewMailbox{Address: "x@a.test"})
+	if err = errors.Join(err, e); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ method, path, body string }{
+		{"POST", "/mailboxes", `{"address":"new@a.test","home":"b.test/old"}`}, {"PATCH", "/mailboxes/x@a.test", `{"home":"b.test/old"}`},
+	} {
+		if got := askAs(t, h, "domain-admin a.test", c.method, c.path, c.body); got.Code != http.StatusForbidden {
+			t.Errorf("%s: %d %s", c.path, got.Code, got.Body)
+		}
+		if got := askAs(t, h, "superadmin", c.method, c.path, c.body); got.Code >= 300 && c.method == "POST" {
+			t.Errorf("%s: %d %s", c.path, got.Code, got.Body)
+		}
 	}
 }
 

@@ -61,6 +61,22 @@ func (h *handlers) listMailboxes(ctx context.Context, by caller, in *listMailbox
 	return &body[model.Page[model.Mailbox]]{page}, err
 }
 
+// onNewMailbox is the address, or the host where a home is chosen: mail may lie there
+// that is another's.
+func onNewMailbox(in *body[model.NewMailbox]) (authz.Target, error) {
+	return onHome(in.Body.Home, func() (authz.Target, error) {
+		_, target, err := onAddress(in.Body.Address)
+		return target, err
+	})
+}
+
+func onHome(chosen *string, otherwise func() (authz.Target, error)) (authz.Target, error) {
+	if chosen != nil {
+		return authz.Target{Object: authz.System}, nil
+	}
+	return otherwise()
+}
+
 func (h *handlers) addMailbox(ctx context.Context, by caller, in *body[model.NewMailbox]) (*body[model.Mailbox], error) {
 	// Before the mailbox is there, so that what is found is nobody's new mail.
 	old, err := h.oldMail(ctx, in.Body.Address, in.Body.Home)
@@ -136,6 +152,10 @@ func (h *handlers) showMailbox(ctx context.Context, _ caller, in *AddressInput) 
 type setMailboxInput struct {
 	AddressInput
 	Body model.MailboxChange
+}
+
+func (in *setMailboxInput) target() (authz.Target, error) {
+	return onHome(in.Body.Home, in.AddressInput.target)
 }
 
 func (h *handlers) setMailbox(ctx context.Context, by caller, in *setMailboxInput) (*body[model.Mailbox], error) {

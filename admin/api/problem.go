@@ -9,17 +9,22 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/labstack/echo/v4"
 
+	"toastmaster/admin/authz"
 	"toastmaster/admin/model"
 )
 
-// problem is err for the caller: its text and fields, never its cause.
-func problem(err error) *huma.ErrorModel {
+// problem is err for the caller: its text and fields, for one who runs the host what
+// staff hears, never its cause.
+func problem(ctx context.Context, err error) *huma.ErrorModel {
 	var e *model.Error
 	if !errors.As(err, &e) {
 		e = &model.Error{Kind: model.Internal, Text: "internal error", Cause: err}
 	}
 	typeURI, status := e.Kind.Problem()
 	out := &huma.ErrorModel{Type: typeURI, Title: http.StatusText(status), Status: status, Detail: e.Text}
+	if p, ok := ctx.Value(principalKey{}).(authz.Principal); ok && e.Staff != "" && p.May(authz.Read, authz.Target{Object: authz.System}) {
+		out.Detail += ": " + e.Staff
+	}
 	for _, f := range e.Fields {
 		location := "body"
 		if f.Field != "" {
@@ -31,11 +36,11 @@ func problem(err error) *huma.ErrorModel {
 }
 
 // storeFailure is an error of the mail store, which says text. Where the store says
-// itself what is to be done, because it is not in its place, the caller is told.
+// itself what is wrong, because it is not in its place, the caller is told that too.
 func storeFailure(kind model.Kind, text string, err error) error {
 	var e *model.Error
 	if errors.As(err, &e) && e.Kind == model.Unavailable {
-		return &model.Error{Kind: model.Unavailable, Text: text + ": " + e.Text, Cause: e.Cause}
+		return &model.Error{Kind: model.Unavailable, Text: text + ": " + e.Text, Staff: e.Staff, Cause: e.Cause}
 	}
 	return &model.Error{Kind: kind, Text: text, Cause: err}
 }
@@ -55,7 +60,7 @@ func (h *handlers) handleError(err error, c echo.Context) {
 	if c.Response().Committed {
 		return
 	}
-	p := problem(err)
+	p := problem(c.Request().Context(), err)
 	var he *echo.HTTPError
 	if errors.As(err, &he) {
 		p = &huma.ErrorModel{Type: "about:blank", Title: http.StatusText(he.Code), Status: he.Code}

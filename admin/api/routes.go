@@ -57,7 +57,7 @@ func route[I, O any](h *handlers, a huma.API, op huma.Operation, action authz.Ac
 		}
 		if err != nil {
 			h.logFailure(ctx, err)
-			return nil, problem(err)
+			return nil, problem(ctx, err)
 		}
 		return out, nil
 	})
@@ -86,7 +86,7 @@ func (s *Server) register(a huma.API) {
 	add(h, a, del, "/domains/{name}", "remove-domain", "domains", "Remove a domain", authz.Write, (*removeDomainInput).target, h.removeDomain)
 
 	add(h, a, get, "/mailboxes", "list-mailboxes", "mailboxes", "List mailboxes by address", authz.List, (*listMailboxesInput).target, h.listMailboxes)
-	add(h, a, post, "/mailboxes", "add-mailbox", "mailboxes", "Add a mailbox", authz.Write, onNew(func(in *body[model.NewMailbox]) string { return in.Body.Address }), h.addMailbox)
+	add(h, a, post, "/mailboxes", "add-mailbox", "mailboxes", "Add a mailbox", authz.Write, onNewMailbox, h.addMailbox)
 	s.registerBulk(a)
 	add(h, a, get, "/mailboxes/{address}", "show-mailbox", "mailboxes", "Show a mailbox", authz.Read, (*AddressInput).target, h.showMailbox)
 	add(h, a, patch, "/mailboxes/{address}", "set-mailbox", "mailboxes", "Change a mailbox", authz.Write, (*setMailboxInput).target, h.setMailbox)

@@ -37,11 +37,14 @@ type Error struct {
 	// Text is for the caller and has no internals.
 	Text   string
 	Fields []FieldError
+	// Staff is more of it for a caller who runs the host: paths, what others have, and
+	// what to do there.
+	Staff string
 	// Cause is for the log.
 	Cause error
 }
 
-// Error is the text, with the fields and the cause.
+// Error is the text, with the fields, what staff hears and the cause.
 func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString(e.Text)
@@ -55,6 +58,9 @@ func (e *Error) Error() string {
 			b.WriteString(f.Field + ": ")
 		}
 		b.WriteString(f.Message)
+	}
+	if e.Staff != "" {
+		b.WriteString(": " + e.Staff)
 	}
 	if e.Cause != nil {
 		b.WriteString(": " + e.Cause.Error())

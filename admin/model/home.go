@@ -33,7 +33,10 @@ func ExpandHome(template, root string, a addr.Address) (string, error) {
 	if filepath.IsAbs(path) {
 		rel, err := filepath.Rel(root, path)
 		if err != nil || root == "" || !filepath.IsLocal(rel) {
-			return "", fmt.Errorf("%s is not inside of the mail store, %s (store.path)", path, root)
+			return "", &Error{
+				Kind: Invalid, Text: "invalid input", Fields: []FieldError{{"home", path + " is not inside of the mail store (store.path)"}},
+				Staff: "the mail store is " + root,
+			}
 		}
 		path = rel
 	}

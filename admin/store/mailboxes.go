@@ -123,8 +123,12 @@ func (h homes) of(address string, asked *string) (string, error) {
 	template := h.template
 	set(&template, asked)
 	home, err := model.ExpandHome(template, h.root, a)
+	var known *model.Error
+	if err != nil && !errors.As(err, &known) {
+		err = fieldError("home", err.Error())
+	}
 	if err != nil {
-		return "", fieldError("home", err.Error())
+		return "", err
 	}
 	return home, nil
 }
@@ -152,7 +156,11 @@ func freeHome(ctx context.Context, q queryer, home string, id int64) error {
 		if err != nil {
 			return err
 		}
-		return fieldError("home", home+" and "+at+", the home of "+address+", would be one in the other, or the same")
+		return &model.Error{
+			Kind: model.Invalid, Text: "invalid input",
+			Fields: []model.FieldError{{Field: "home", Message: "another mailbox has it, or they would be one in the other"}},
+			Staff:  home + " and " + at + ", the home of " + address,
+		}
 	}
 	for path := home; path != "."; path = filepath.Dir(path) {
 		if err := taken(selectHome, path, id); err != nil {

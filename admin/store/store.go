@@ -134,7 +134,7 @@ func failure(err error) error {
 	case db.Busy:
 		return &model.Error{Kind: model.Unavailable, Text: "the database is not available now", Cause: err}
 	case db.Lost:
-		return &model.Error{Kind: model.Unavailable, Text: err.Error()} // which, why, and what to do
+		return &model.Error{Kind: model.Unavailable, Text: "the database is not available", Staff: err.Error()} // which, why, and what to do
 	}
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return &model.Error{Kind: model.Unavailable, Text: "it took too long", Cause: err}

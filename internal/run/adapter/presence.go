@@ -92,7 +92,7 @@ func queuePresence(err error) error {
 		return nil
 	}
 	if errors.Is(err, queue.ErrAbsent) || errors.Is(err, queue.ErrForeign) {
-		return &model.Error{Kind: model.Unavailable, Text: err.Error() + whatToDo}
+		return &model.Error{Kind: model.Unavailable, Text: "the mail queue is not in its place", Staff: err.Error() + whatToDo}
 	}
 	return &model.Error{Kind: model.Unavailable, Text: "the mail queue cannot be looked at: see the log", Cause: err}
 }
@@ -101,7 +101,7 @@ func queuePresence(err error) error {
 // says that it is not in its place is for them.
 func StorePresence(err error) error {
 	if errors.Is(err, mailstore.ErrAbsent) {
-		return &model.Error{Kind: model.Unavailable, Text: err.Error() + whatToDo}
+		return &model.Error{Kind: model.Unavailable, Text: "the mail store is not in its place", Staff: err.Error() + whatToDo}
 	}
 	return err
 }
