@@ -101,6 +101,9 @@ func verdict(a addr.Address) *dsn.Error {
 
 // Data refuses lmtpfail after the message, and accepts the others.
 func (s *bagSession) Data(_ context.Context, r io.Reader) (Accepted, *dsn.Error) {
+	if strings.HasPrefix(s.msg.mail.From.Local, "early") {
+		return Accepted{Text: "not read"}, nil // a session that gives up without a word
+	}
 	var text bytes.Buffer
 	var err error
 	if s.bag.lf {

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -98,21 +97,11 @@ var afterwards = map[string]func(t *testing.T, h *host){
 // for which loopback is not secure, one in "_limited" gets one with low limits.
 func TestDialogues(t *testing.T) {
 	t.Parallel()
-	var mu sync.Mutex
-	hosts := map[string]*host{}
 	transcript.RunDir(t, filepath.Join("testdata", "dialogues"), transcript.Options{
 		TLS: &tls.Config{InsecureSkipVerify: true},
-		Dial: func(t *testing.T, name string) net.Conn {
-			mu.Lock()
-			h := hosts[name]
-			mu.Unlock()
-			if h == nil {
-				h = hostOfDialogue(t, name)
-				mu.Lock()
-				hosts[name] = h
-				mu.Unlock()
-			}
-			return h.Dial(0)
+		Host: func(t *testing.T, name string) func() net.Conn {
+			h := hostOfDialogue(t, name)
+			return func() net.Conn { return h.Dial(0) }
 		},
 	})
 }

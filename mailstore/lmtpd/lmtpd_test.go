@@ -243,6 +243,17 @@ func TestOneCopyForOneAddress(t *testing.T) {
 	}
 }
 
+// TestDialogues runs testdata/dialogues, each on a server of its own.
+func TestDialogues(t *testing.T) {
+	t.Parallel()
+	transcript.RunDir(t, filepath.Join("testdata", "dialogues"), transcript.Options{
+		Host: func(t *testing.T, _ string) func() net.Conn {
+			b := newBed(t, hosted(t))
+			return func() net.Conn { return b.dial(t, "tcp") }
+		},
+	})
+}
+
 // readDialogue reads a dialogue of testdata/dialogues.
 func readDialogue(t *testing.T, name string) string {
 	t.Helper()

@@ -17,28 +17,7 @@ import (
 
 	"toastmaster/internal/anvil"
 	"toastmaster/internal/clock"
-	"toastmaster/internal/testkit/transcript"
 )
-
-// TestDialogues runs testdata/dialogues. Each has a server of its own, on
-// which alice has three messages. A name that ends in "_outside" gets a server
-// for which loopback is not secure.
-func TestDialogues(t *testing.T) {
-	t.Parallel()
-	transcript.RunDir(t, filepath.Join("testdata", "dialogues"), transcript.Options{
-		TLS: &tls.Config{InsecureSkipVerify: true},
-		Dial: func(t *testing.T, name string) net.Conn {
-			h := newHost(t, func(h *host) {
-				if strings.HasSuffix(name, "_outside") {
-					h.gate.SecureNetworks = nil
-				}
-				h.config.POP3D.MaxBadCommands = 5
-			})
-			h.deliver("alice", first, second, third)
-			return h.Dial(0)
-		},
-	})
-}
 
 // client speaks POP3 for tests.
 type client struct {

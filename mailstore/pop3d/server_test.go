@@ -35,11 +35,17 @@ type host struct {
 // newHost runs a server. change may adjust the configuration or the gate.
 func newHost(t testing.TB, change func(h *host)) *host {
 	t.Helper()
+	return newHostOn(t, vfs.OS{}, change)
+}
+
+// newHostOn is newHost with a file system that may fail.
+func newHostOn(t testing.TB, fs vfs.FS, change func(h *host)) *host {
+	t.Helper()
 	dir := t.TempDir()
 	h := &host{t: t, config: configs.Default()}
 	h.config.POP3D.DrainTimeout = time.Minute
 	store, err := mailstore.Open(t.Context(), mailstore.Options{
-		Root: filepath.Join(dir, "mail"), FS: vfs.OS{}, Clock: clock.System{}, Log: msglog.Discard(), Hostname: "pop.test", Store: h.config.Store,
+		Root: filepath.Join(dir, "mail"), FS: fs, Clock: clock.System{}, Log: msglog.Discard(), Hostname: "pop.test", Store: h.config.Store,
 	})
 	if err != nil {
 		t.Fatal(err)

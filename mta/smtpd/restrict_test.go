@@ -128,3 +128,34 @@ func TestAnActionThatNobodyCarriesOutIsNoSilence(t *testing.T) {
 		}
 	}
 }
+
+// TestRefusalsOfLists: what is refused for now, and a sender that is somebody's here
+// from who has not logged in; another sender passes.
+func TestRefusalsOfLists(t *testing.T) {
+	t.Parallel()
+	b := newBed(t)
+	b.o.Params.Restrictions.Sender = []string{"reject_unauthenticated_sender_login_mismatch"}
+	b.o.Params.Restrictions.Recipient = []string{"defer"}
+	play(t, b, (*Daemon).MX, `S: 220 *
+C: EHLO client.test
+S: ...
+S: 250 CHUNKING
+C: MAIL FROM:<alice@example.test>
+S: 553 5.7.1 <alice@example.test>: Sender address rejected: not logged in
+C: MAIL FROM:<ALICE+x@alias.test>
+S: 553 5.7.1 <ALICE+x@alias.test>: Sender address rejected: not logged in
+C: MAIL FROM:<nobody@elsewhere.test>
+S: 250 *
+C: RCPT TO:<alice@example.test>
+S: 450 4.3.2 <alice@example.test>: Recipient address rejected: Try again later
+C: RSET
+S: 250 *
+C: MAIL FROM:<>
+S: 250 *
+C: QUIT
+S: 221 *
+`)
+	if len(b.sent.all) > 0 {
+		t.Error("something was submitted")
+	}
+}

@@ -17,6 +17,9 @@ type Options struct {
 	// Dial opens the connection of one dialogue; name is the file's without
 	// its extension.
 	Dial func(t *testing.T, name string) net.Conn
+	// Host, instead of Dial, makes a host for one dialogue; dial opens each of its
+	// connections.
+	Host func(t *testing.T, name string) (dial func() net.Conn)
 	// TLS is the client's side of a TLS line.
 	TLS *tls.Config
 	// Vars replaces ${name}.
@@ -55,7 +58,11 @@ func Run(t *testing.T, name, text string, o Options) {
 	if o.Timeout == 0 {
 		o.Timeout = time.Minute
 	}
-	d := &dialogue{t: t, name: name, o: o, players: map[int]*player{}}
+	d := &dialogue{t: t, o: o, players: map[int]*player{}}
+	d.dial = func() net.Conn { return o.Dial(t, name) }
+	if o.Host != nil {
+		d.dial = o.Host(t, name)
+	}
 	defer d.close()
 	for _, s := range steps {
 		if err := d.player(s.conn).play(s); err != nil {
@@ -67,8 +74,8 @@ func Run(t *testing.T, name, text string, o Options) {
 // dialogue is a dialogue in progress, with its connections.
 type dialogue struct {
 	t       *testing.T
-	name    string
 	o       Options
+	dial    func() net.Conn
 	players map[int]*player
 	present *player
 	log     strings.Builder
@@ -79,7 +86,7 @@ type dialogue struct {
 func (d *dialogue) player(n int) *player {
 	p := d.players[n]
 	if p == nil {
-		conn := d.o.Dial(d.t, d.name)
+		conn := d.dial()
 		p = &player{o: d.o, conn: conn, in: bufio.NewReader(conn), log: &d.log}
 		if n > 0 {
 			p.number = fmt.Sprint(n)

@@ -1,0 +1,34 @@
+package smtpd
+
+import (
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"toastmaster/internal/testkit/transcript"
+)
+
+// TestDialoguesSayEverything: every refusal that smtpd and mta/policy decide is in a
+// dialogue; what one cannot bring about is in another test.
+func TestDialoguesSayEverything(t *testing.T) {
+	t.Parallel()
+	var dirs []string
+	for _, d := range []string{"mx", "outside", "submission", "submissions", "down"} {
+		dirs = append(dirs, filepath.Join("testdata", d))
+	}
+	spoken := transcript.Read(t, dirs...)
+	says := transcript.Says{Calls: map[string]int{"New": 1, "Newf": 1, "Wrap": 1, "tooMuch": 0}}
+	texts := slices.Concat(says.Texts(t, "."), says.Texts(t, filepath.Join("..", "policy")))
+	spoken.Check(t, ".", texts, transcript.Elsewhere{
+		"*: The limit of * * an hour is reached, try again later": "TestLimitsOfAUser",
+		"too many refused recipients from this client":            "TestProbingAddressesEnds",
+		"Too many refused recipients from *":                      "TestProbingAddressesEnds",
+		"Too many commands from *":                                "TestRatesOfAClient",
+		"Too much mail from *":                                    "TestRatesOfAClient",
+		"Too many recipients from *":                              "TestRatesOfAClient",
+		"Server configuration error":                              "TestAnActionThatNobodyCarriesOutIsNoSilence",
+		"*Access denied":                                          "TestListsAreAskedAtTheirSteps",
+		"*Try again later":                                        "TestRefusalsOfLists",
+		"*not logged in":                                          "TestRefusalsOfLists",
+	})
+}
