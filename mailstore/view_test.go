@@ -240,3 +240,67 @@ func TestChangedFile(t *testing.T) {
 	check(t, u.Close())
 	check(t, s.Close())
 }
+
+// TestFirstUnseenIsCurrent: who opens a mailbox hears of the first message that is
+// unseen now, whoever changed it since it was opened last, and a session of before of
+// the first of its own.
+func TestFirstUnseenIsCurrent(t *testing.T) {
+	t.Parallel()
+	s, u, root := openEmpty(t)
+	for i := range 4 {
+		deliver(t, s, Delivery{Content: message(fmt.Sprint(i))})
+	}
+	first := func() uint32 {
+		t.Helper()
+		v := openView(t, u, "INBOX")
+		defer v.Close()
+		if once, again := v.Info().FirstUnseen, v.Info().FirstUnseen; once != again {
+			t.Errorf("%d, then %d", once, again)
+		}
+		return v.Info().FirstUnseen
+	}
+	wants := func(what string, want uint32) {
+		t.Helper()
+		for range 2 {
+			if got := first(); got != want {
+				t.Errorf("%s: %d, want %d", what, got, want)
+			}
+		}
+	}
+	wants("all are", 1)
+	v, idle := openView(t, u, "INBOX"), openView(t, u, "INBOX")
+	set := func(op FlagOp, seqs ...uint32) {
+		t.Helper()
+		_, err := v.SetFlags(t.Context(), seqs, op, []imap.Flag{imap.FlagSeen}, 0)
+		check(t, err)
+		update(t, v, true)
+	}
+	set(FlagsAdd, 1, 2)
+	wants("two are seen", 3)
+	set(FlagsRemove, 1)
+	wants("the first is unseen again", 1)
+	set(FlagsAdd, 1)
+	check(t, v.Expunge(t.Context(), []uint32{1}))
+	wants("the first is gone", 2)
+	if got := idle.Info().FirstUnseen; got != 3 {
+		t.Errorf("to whom nothing was told it is %d", got)
+	}
+	wants("the first is gone, and somebody still has it", 2)
+	update(t, v, true)
+	set(FlagsAdd, 2, 3)
+	wants("all are seen", 0)
+	deliver(t, s, Delivery{Content: message("new")})
+	wants("one came", 4)
+	update(t, v, true)
+	set(FlagsAdd, 4)
+	wants("that is seen", 0)
+	check(t, s.Checkpoint(t.Context()))
+	// Another program takes a flag.
+	name := files(t, home(root, "cur"))[0]
+	check(t, os.Rename(home(root, "cur", name), home(root, "cur", strings.TrimSuffix(name, "S"))))
+	updateUntil(t, v, true, func(got Update) bool { return len(got.Flags) > 0 })
+	if got := first(); got == 0 {
+		t.Error("what another program changed is not seen")
+	}
+	check(t, errors.Join(v.Close(), idle.Close(), u.Close(), s.Close()))
+}

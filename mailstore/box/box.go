@@ -62,6 +62,12 @@ type Box struct {
 	loaded bool
 	// version goes up with every change that a view could show.
 	version uint64
+	// unseen is what View.firstUnseen found in a version.
+	unseen struct {
+		version uint64
+		first   uint32
+		known   bool
+	}
 	// dead: the folder was deleted or renamed, see view.go. over says the
 	// same to who does not hold mu.
 	dead  bool

@@ -37,7 +37,7 @@ type syncState struct {
 
 // mtime is that of new or cur, which is made again if somebody removed it.
 func (mb *Box) mtime(sub string) (int64, error) {
-	name := filepath.Join(mb.path, sub)
+	name := mb.path + "/" + sub // filepath.Join would clean what is clean, at each SELECT
 	info, err := mb.vol.FS.Stat(name)
 	if err != nil {
 		if err = mb.vol.Mend(mb.path, err); err == nil {

@@ -127,13 +127,10 @@ func (v *View) Info() Info {
 		Messages: uint32(len(v.uids)), Recent: v.countRecent(), HighestModSeq: v.modSeq,
 		KeywordsFull: mb.st.FreeKeyword(mb.vol.Config.MaxKeywords) < 0,
 	}
-	for k, m := range v.messages(len(v.uids)) {
-		if m.Flags&seen == 0 {
-			i.FirstUnseen = uint32(k) + 1
-			break
-		}
-	}
-	for _, s := range systemFlags() {
+	i.FirstUnseen = v.firstUnseen()
+	system := systemFlags()
+	i.Flags = make([]imap.Flag, 0, len(system)+len(mb.st.Keywords))
+	for _, s := range system {
 		i.Flags = append(i.Flags, s.flag)
 	}
 	for _, k := range mb.st.Keywords {
@@ -142,6 +139,28 @@ func (v *View) Info() Info {
 		}
 	}
 	return i
+}
+
+// firstUnseen is the number of the first message without \Seen, 0 for none. In a
+// mailbox of which all was read it is behind all of it, so who opens that again while
+// nothing changed does not look for it again. The mailbox is locked.
+func (v *View) firstUnseen() uint32 {
+	mb := v.mb
+	current := v.version == mb.version
+	if current && mb.unseen.known && mb.unseen.version == mb.version {
+		return mb.unseen.first
+	}
+	first := uint32(0)
+	for k, m := range v.messages(len(v.uids)) {
+		if m.Flags&seen == 0 {
+			first = uint32(k) + 1
+			break
+		}
+	}
+	if current {
+		mb.unseen.version, mb.unseen.first, mb.unseen.known = mb.version, first, true
+	}
+	return first
 }
 
 // Len is the number of messages.
