@@ -73,7 +73,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	s := &Store{
 		vol:      vol,
 		journal:  recovery.New(vol),
-		memory:   box.NewMemory(o.Store.UnpackConcurrency, o.Store.UnpackedCache),
+		memory:   box.NewMemory(vol),
 		accounts: map[string]*heldAccount{},
 		boxes:    map[string]*heldBox{},
 		lazy:     map[*heldBox]struct{}{},

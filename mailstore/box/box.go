@@ -3,12 +3,9 @@ package box
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"path/filepath"
 	"sync/atomic"
 	"time"
-
-	"github.com/emersion/go-imap/v2"
 
 	"toastmaster/internal/lockorder"
 	"toastmaster/internal/spool"
@@ -48,6 +45,8 @@ type Box struct {
 	vol  *volume.Volume
 	dir  string // below home, "" for INBOX
 	path string
+	// files are what lies in it.
+	files folder
 
 	// deleted is set when the folder was; under the order of the account's records.
 	deleted bool
@@ -82,7 +81,6 @@ type Box struct {
 	// flagsGen and setGen count changes of flags and of the set of messages
 	// other than growth.
 	flagsGen, setGen uint64
-	flagSets         map[index.Marks][]imap.Flag
 	isLazy           bool // as Options.Lazy was told
 	// wrote is the epoch of the last change, added that of the last message
 	// that came, and addedFrom the first UID that no checkpoint covers then.
@@ -90,12 +88,14 @@ type Box struct {
 	addedFrom    uint32
 	sync         syncState
 	uids         listState
+	keywords     keywords
 }
 
 // New makes a mailbox. It touches no file: see Load.
 func New(o Options) *Box {
 	path := filepath.Join(o.Account.Home(), o.Dir)
-	mb := &Box{o: o, acct: o.Account, vol: o.Volume, dir: o.Dir, path: path, views: map[*View]struct{}{}}
+	mb := &Box{o: o, acct: o.Account, vol: o.Volume, dir: o.Dir, path: path, files: folder{o.Volume, path}, views: map[*View]struct{}{}}
+	mb.keywords.files = &mb.files
 	mb.mu.Key, mb.flock.Key = path, path+"\x00" // behind its own mailbox, before the next
 	return mb
 }
@@ -105,11 +105,6 @@ func (mb *Box) Path() string { return mb.path }
 
 // Put gives back one use of it.
 func (mb *Box) Put() { mb.o.Put() }
-
-// promised is what clients were told of the messages here, during recovery only.
-func (mb *Box) promised() map[string]recovery.Promise {
-	return mb.o.Journal.Promised(recovery.Folder{Home: mb.acct.Records.Home(), Dir: mb.dir})
-}
 
 // Sizes of what a mailbox holds, measured, for the bound on memory.
 const (
@@ -126,116 +121,6 @@ func (mb *Box) Weigh() (usable bool, cost int64) {
 		return false, 0
 	}
 	return true, mailboxCost + int64(len(mb.st.Messages))*messageCost + int64(len(mb.st.Expunged))*expungedCost
-}
-
-// Load loads the index the first time. An error about a folder that is not there is
-// fs.ErrNotExist.
-func (mb *Box) Load(ctx context.Context) (err error) {
-	mb.mu.Lock()
-	defer mb.mu.Unlock()
-	switch {
-	case mb.dead:
-		return volume.ErrNotFound
-	case mb.loaded:
-		return nil
-	}
-	// The log must not be made elsewhere than in a Maildir.
-	there, err := mb.vol.IsMaildir(mb.path)
-	if err != nil {
-		return err
-	}
-	if !there {
-		return &fs.PathError{Op: "open", Path: mb.path, Err: fs.ErrNotExist}
-	}
-	if err := mb.vol.Complete(mb.path); err != nil {
-		return err
-	}
-	log, err := index.OpenLog(index.Options{FS: mb.vol.FS, Dir: mb.path, Clock: mb.vol.Clock, Wait: mb.vol.Config.LockTimeout, Room: mb.vol.GiveRoom})
-	if err != nil {
-		return err
-	}
-	mb.log, mb.cache = log, index.OpenCache(mb.vol.FS, mb.path)
-	mb.flock.Enter()
-	defer func() {
-		mb.flock.Leave()
-		err = errors.Join(err, mb.log.Unlock())
-		if !mb.loaded {
-			err = errors.Join(err, mb.log.Close())
-		}
-	}()
-	err = mb.load(ctx)
-	mb.loaded = err == nil
-	return err
-}
-
-// load reads or rebuilds the index and compares it with the Maildir. It takes
-// the lock of the log; the caller gives it back, after an error too.
-func (mb *Box) load(ctx context.Context) error {
-	mb.batch.Reset()
-	st, err := mb.log.Load(ctx)
-	damaged := errors.Is(err, index.ErrDamaged)
-	if damaged {
-		st, err = mb.rebuild(st)
-	}
-	if err != nil {
-		return err
-	}
-	changed, err := mb.log.Changed()
-	if err != nil {
-		return err
-	}
-	if mb.st != nil && (st.UIDValidity != mb.st.UIDValidity || !st.Succeed(mb.st)) {
-		// Somebody made the index anew. What views hold are the UIDs of another
-		// mailbox.
-		mb.bury()
-		return volume.ErrNotFound
-	}
-	mb.adopt(st)
-	if mb.wrote = 0; mb.log.Fresh || !mb.vol.Points.Covers(changed) {
-		mb.wrote = mb.vol.Points.Note()
-		mb.noteAdded(1)
-	}
-	mb.uids.keys = 0
-	err = mb.readKeywords()
-	if err == nil {
-		var letters maildir.Flags
-		for _, m := range st.Messages {
-			letters |= m.Flags
-		}
-		mb.nameLetters(letters)
-	}
-	if err == nil && damaged {
-		mb.more, err = mb.readMoreKeywords()
-		defer func() { mb.more = nil }()
-	}
-	if err == nil {
-		err = mb.finishUnlinks()
-	}
-	if err == nil {
-		err = mb.compare(ctx, damaged)
-	}
-	if err == nil {
-		err = mb.commit(nil)
-	}
-	return err
-}
-
-// adopt makes st the state: the first one, or the successor of what there was.
-func (mb *Box) adopt(st *index.State) {
-	if mb.st != nil {
-		mb.setGen++
-		mb.flagsGen++
-		mb.version++
-	}
-	mb.st = st
-	mb.sync = syncState{}
-	if st.New.Racy {
-		mb.sync.newDue = mb.now()
-	}
-	if st.Cur.Racy {
-		mb.sync.curDue = mb.now()
-	}
-	mb.flagSets = map[index.Marks][]imap.Flag{}
 }
 
 // commit appends the batch and tells the views, except the one that did it.
@@ -288,68 +173,6 @@ func (mb *Box) touched(by *View) {
 		default:
 		}
 	}
-}
-
-// later notes that there is something for Tidy.
-func (mb *Box) later() {
-	if mb.isLazy {
-		return
-	}
-	mb.isLazy = true
-	mb.o.Lazy(true)
-}
-
-// notLazy notes that there is nothing more.
-func (mb *Box) notLazy() {
-	mb.o.Lazy(false)
-	mb.isLazy = false
-}
-
-// Shut ends the mailbox's life in memory: everything lazy is written.
-func (mb *Box) Shut(ctx context.Context) error {
-	mb.mu.Lock()
-	defer mb.mu.Unlock()
-	if !mb.loaded {
-		return nil
-	}
-	mb.loaded = false
-	mb.notLazy()
-	if mb.dead || mb.acct.Records.Removed() {
-		return errors.Join(mb.log.Close(), mb.cache.Close())
-	}
-	err := mb.writeLast(ctx)
-	if errors.Is(err, fs.ErrNotExist) {
-		err = nil // another process has deleted or renamed the folder
-	}
-	return errors.Join(err, mb.log.Close(), mb.cache.Close())
-}
-
-// ShutNow is Shut of a mailbox that leaves memory, within store.close_timeout.
-func (mb *Box) ShutNow() error {
-	ctx, cancel := mb.vol.Last()
-	defer cancel()
-	return mb.Shut(ctx)
-}
-
-// writeLast writes what is lazy.
-func (mb *Box) writeLast(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	return mb.flocked(ctx, func() error {
-		err := mb.writeUIDList()
-		if spool.IsFull(err) {
-			// Whoever needs it without us has the old one; the index has all.
-			mb.vol.Log.Warn("no room for "+uidListFile, "path", mb.path, "cause", err)
-			err = nil
-		}
-		if !mb.st.Closed {
-			mb.batch.Reset()
-			mb.batch.Close()
-			err = errors.Join(err, mb.commit(nil))
-		}
-		return err
-	})
 }
 
 func (mb *Box) now() time.Time { return mb.vol.Clock.Now() }
@@ -414,160 +237,11 @@ func (mb *Box) catchUp(ctx context.Context) error {
 			mb.noteAdded(next)
 		}
 		if len(mb.st.Keywords) != keys {
-			clear(mb.flagSets)
+			clear(mb.keywords.sets)
 		}
 		mb.acct.Quota.Changed(n != len(mb.st.Messages))
 	}
 	return nil
-}
-
-// Tidy does what may lag behind; durable is the epoch that a checkpoint covers.
-func (mb *Box) Tidy(ctx context.Context, durable uint64) error {
-	if err := mb.unlinked(ctx, durable); err != nil {
-		return err
-	}
-	mb.mu.Lock()
-	defer mb.mu.Unlock()
-	if !mb.loaded || mb.dead {
-		return nil
-	}
-	if mb.uids.written != mb.version && mb.now().Sub(mb.uids.at) >= mb.vol.Config.UIDListDelay {
-		if err := mb.writeUIDList(); err != nil {
-			return err
-		}
-	}
-	if err := mb.compact(ctx); err != nil {
-		return err
-	}
-	if mb.uids.written == mb.version && !mb.hasUnlinked(^uint64(0)) {
-		mb.notLazy()
-	}
-	return nil
-}
-
-// compact replaces a long log by a snapshot.
-func (mb *Box) compact(ctx context.Context) error {
-	limit := max(mb.vol.Config.LogLimit, int64(len(mb.st.Messages))*snapshotCost/2)
-	if mb.log.Size() < limit {
-		return nil
-	}
-	return mb.flocked(ctx, func() error {
-		mb.st.ForgetExpunged(mb.now().Add(-mb.vol.Config.ExpungeMemory).Unix(), mb.vol.Config.ExpungeEntries)
-		return mb.log.Reset(mb.st)
-	})
-}
-
-// snapshotCost is about what a message takes in a snapshot.
-const snapshotCost = 90
-
-// unlinked notes, after a checkpoint, that no expunged file can come back.
-func (mb *Box) unlinked(ctx context.Context, durable uint64) error {
-	mb.mu.Lock()
-	defer mb.mu.Unlock()
-	if !mb.loaded || mb.dead || !mb.hasUnlinked(durable) {
-		return nil
-	}
-	return mb.flocked(ctx, func() error {
-		if mb.hasUnlinked(durable) {
-			mb.batch.Unlinked(mb.st.Expunged[len(mb.st.Expunged)-1].ModSeq)
-		}
-		return mb.commitQuietly()
-	})
-}
-
-func (mb *Box) hasUnlinked(durable uint64) bool {
-	n := len(mb.st.Expunged)
-	return n > 0 && mb.st.Expunged[n-1].ModSeq > mb.st.Unlinked && mb.wrote <= durable
-}
-
-// Leave ends a mailbox whose account was removed: its views find it gone.
-func (mb *Box) Leave() {
-	mb.mu.Lock()
-	defer mb.mu.Unlock()
-	mb.bury()
-}
-
-// bury ends the life of a mailbox whose folder is gone, or is another one's.
-func (mb *Box) bury() {
-	mb.dead = true
-	mb.over.Store(true)
-	mb.setGen++
-	mb.touched(nil)
-	mb.o.Left()
-}
-
-// went notes where the mailbox has gone, if its log tells. mb.mu is held, its
-// folder is not there.
-func (mb *Box) went(ctx context.Context) {
-	mb.flock.Enter()
-	defer mb.flock.Leave()
-	if !mb.loaded || mb.log.Lock(ctx) != nil {
-		return
-	}
-	_, reload, err := mb.log.CatchUp(ctx, mb.st)
-	err = errors.Join(err, mb.log.Unlock())
-	if to := mb.st.Went; err == nil && !reload && to != "" && to != mb.dir {
-		mb.acct.Trail.Note(account.Place{Dir: mb.dir, Validity: mb.st.UIDValidity}, to)
-	}
-}
-
-// moveTo renames the folder, and tells other processes, if there is room.
-func (mb *Box) moveTo(to string) error {
-	mb.batch.Went(to)
-	if err := mb.commitQuietly(); err != nil {
-		mb.vol.Log.Warn("other processes are not told of a new name", "path", mb.path, "to", to, "cause", err)
-	}
-	return mb.vol.FS.Rename(mb.path, filepath.Join(mb.acct.Home(), to))
-}
-
-// TakeAway puts a mailbox where nobody finds it, durably: aside is what is to be
-// removed, held what was in it.
-func (mb *Box) TakeAway(ctx context.Context) (aside string, held account.Usage, err error) {
-	err = mb.locked(ctx, func() (err error) {
-		for _, m := range mb.st.Messages {
-			held.Bytes, held.Messages = held.Bytes+m.Size, held.Messages+1
-		}
-		aside, err = mb.takeAway(ctx)
-		return err
-	})
-	return aside, held, err
-}
-
-// Rename gives the folder another name. Views of it follow; it is loaded from its new
-// place. settle makes durable what the journal would put here again.
-func (mb *Box) Rename(ctx context.Context, to string, settle func(context.Context) error) error {
-	return mb.locked(ctx, func() error {
-		// What the journal would put here again must be durable here and then
-		// not be put here.
-		err := settle(ctx)
-		if err == nil {
-			err = mb.writeUIDList()
-		}
-		if err == nil {
-			err = mb.acct.Records.Leave(ctx, recovery.Departure{Folder: recovery.Folder{Dir: mb.dir}, Validity: mb.st.UIDValidity}, func() error { return mb.moveTo(to) })
-		}
-		if err == nil {
-			mb.acct.Trail.Note(account.Place{Dir: mb.dir, Validity: mb.st.UIDValidity}, to)
-			mb.bury()
-		}
-		return err
-	})
-}
-
-// takeAway is TakeAway for who holds the locks.
-func (mb *Box) takeAway(ctx context.Context) (aside string, err error) {
-	a := mb.acct
-	leaves := recovery.Departure{Folder: recovery.Folder{Dir: mb.dir}, Validity: mb.st.UIDValidity, Deleted: true}
-	err = a.Records.Leave(ctx, leaves, func() (err error) {
-		aside, err = a.MoveAside(mb.path)
-		mb.deleted = err == nil
-		return err
-	})
-	if err == nil {
-		mb.bury()
-		err = mb.vol.FS.SyncDir(a.Home())
-	}
-	return aside, err
 }
 
 // AddTo adds the mailbox's messages to sum.

@@ -3,13 +3,9 @@ package box
 import (
 	"context"
 	"errors"
-	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
-	"syscall"
-	"time"
 
 	"github.com/emersion/go-imap/v2"
 
@@ -147,36 +143,12 @@ func (v *View) moveLocked(ctx context.Context, seqs []uint32, dest *Box) ([]imap
 	if err != nil {
 		return nil, err
 	}
-	uids, err := dest.transfer(ctx, &transfer{from: v.mb, to: dest, move: true, items: items})
+	t := &transfer{from: v.mb, to: dest, move: true, items: items}
+	uids, err := t.do(ctx)
 	if err == nil {
-		v.mb.forgetMoved(from, source)
+		t.forget(from, source)
 	}
 	return uids, err
-}
-
-// forgetMoved logs that messages went to another mailbox. Their files have gone
-// already: what cannot be logged now is found by the next look.
-func (mb *Box) forgetMoved(uids []uint32, o own) {
-	slices.Sort(uids)
-	var size int64
-	for _, uid := range uids {
-		if m := mb.st.Get(uid); m != nil {
-			size += m.Size
-		}
-	}
-	mb.batch.Moved(uids, mb.st.ModSeq+1, mb.now().Unix())
-	mb.setGen++
-	err := mb.after(o)
-	if err == nil {
-		err = mb.commit(nil)
-	}
-	if err != nil {
-		mb.batch.Reset()
-		mb.forget()
-		mb.vol.Log.Warn("messages were moved, the index does not know yet", "path", mb.path, "cause", err)
-		return
-	}
-	mb.acct.Quota.Add(-size, -int64(len(uids)))
 }
 
 // pictureNow is picture for who does not hold v.mb.mu.
@@ -195,7 +167,7 @@ func (v *View) picture(seqs []uint32) (items []copyItem, from []uint32, size int
 		if m == nil {
 			return nil, nil, 0, volume.ErrExpunged
 		}
-		it := copyItem{m: *m, keywords: mb.flagSet(m.Marks().OnlyKeywords())}
+		it := copyItem{m: *m, keywords: mb.keywords.set(mb.st, m.Marks().OnlyKeywords())}
 		if m.CacheLen > 0 {
 			data, err := v.cached(m)
 			if err != nil {
@@ -212,17 +184,17 @@ func (v *View) picture(seqs []uint32) (items []copyItem, from []uint32, size int
 func (mb *Box) receive(ctx context.Context, from *Box, items []copyItem) (validity uint32, uids []imap.UID, err error) {
 	err = mb.locked(ctx, func() (err error) {
 		validity = mb.st.UIDValidity
-		uids, err = mb.transfer(ctx, &transfer{from: from, to: mb, items: items})
+		uids, err = (&transfer{from: from, to: mb, items: items}).do(ctx)
 		return err
 	})
 	return validity, uids, err
 }
 
-// transfer gives messages their names and UIDs here. With an error everything
+// do gives messages their names and UIDs in the other mailbox. With an error everything
 // is as before.
-func (mb *Box) transfer(ctx context.Context, t *transfer) ([]imap.UID, error) {
+func (t *transfer) do(ctx context.Context) ([]imap.UID, error) {
 	// Keywords first: they are committed on their own.
-	marks, err := mb.marksOf(t.items)
+	marks, err := t.marks()
 	if err != nil {
 		return nil, err
 	}
@@ -231,7 +203,7 @@ func (mb *Box) transfer(ctx context.Context, t *transfer) ([]imap.UID, error) {
 	if t.move {
 		room = recovery.AnyRoom
 	}
-	if t.op, err = mb.acct.Records.Begin(ctx, t.record(), room); err != nil {
+	if t.op, err = t.to.acct.Records.Begin(ctx, t.record(), room); err != nil {
 		return nil, err
 	}
 	done := false
@@ -241,7 +213,7 @@ func (mb *Box) transfer(ctx context.Context, t *transfer) ([]imap.UID, error) {
 		}
 		t.op.End()
 	}()
-	o, err := mb.before(true, true)
+	o, err := t.to.before(true, true)
 	if err != nil {
 		return nil, err
 	}
@@ -257,6 +229,19 @@ func (mb *Box) transfer(ctx context.Context, t *transfer) ([]imap.UID, error) {
 		uids[i] = imap.UID(m.UID)
 	}
 	return uids, nil
+}
+
+// marks are the flags and keywords that the copies get in the other mailbox.
+func (t *transfer) marks() ([]index.Marks, error) {
+	marks := make([]index.Marks, len(t.items))
+	for i := range t.items {
+		k, err := t.to.flagBits(t.items[i].keywords, needMissing)
+		if err != nil {
+			return nil, err
+		}
+		marks[i] = index.Marks{Flags: t.items[i].m.Flags &^ maildir.Keywords}.Or(k)
+	}
+	return marks, nil
 }
 
 // name chooses names and UIDs; marks are what the messages will have.
@@ -305,7 +290,7 @@ func (t *transfer) link(ctx context.Context) error {
 		case t.move:
 			err = vol.WithReserve(func() error { return vol.FS.Rename(t.files[i], name) })
 		default:
-			err = t.to.linkOrCopy(t.files[i], name)
+			err = t.to.files.linkOrCopy(t.files[i], name)
 		}
 		if err != nil {
 			return err
@@ -349,6 +334,32 @@ func (t *transfer) index(o own) error {
 	return nil
 }
 
+// forget logs that messages went to another mailbox. Their files have gone
+// already: what cannot be logged now is found by the next look.
+func (t *transfer) forget(uids []uint32, o own) {
+	mb := t.from
+	slices.Sort(uids)
+	var size int64
+	for _, uid := range uids {
+		if m := mb.st.Get(uid); m != nil {
+			size += m.Size
+		}
+	}
+	mb.batch.Moved(uids, mb.st.ModSeq+1, mb.now().Unix())
+	mb.setGen++
+	err := mb.after(o)
+	if err == nil {
+		err = mb.commit(nil)
+	}
+	if err != nil {
+		mb.batch.Reset()
+		mb.forget()
+		mb.vol.Log.Warn("messages were moved, the index does not know yet", "path", mb.path, "cause", err)
+		return
+	}
+	mb.acct.Quota.Add(-size, -int64(len(uids)))
+}
+
 // undo takes back what was made.
 func (t *transfer) undo() {
 	t.to.batch.Reset()
@@ -369,55 +380,6 @@ func (t *transfer) undo() {
 		t.from.forget()
 	}
 	t.op.Undo()
-}
-
-// linkOrCopy gives a file another name. A file system allows a number of names
-// for a file (65,000 on ext4): a message that has them all is copied.
-func (mb *Box) linkOrCopy(file, name string) error {
-	err := mb.vol.FS.Link(file, name)
-	if !errors.Is(err, syscall.EMLINK) {
-		return err
-	}
-	from, err := mb.vol.FS.OpenFile(file, os.O_RDONLY, 0)
-	if err != nil {
-		return err
-	}
-	defer from.Close()
-	info, err := from.Stat()
-	if err != nil {
-		return err
-	}
-	to, err := mb.vol.FS.OpenTemp(filepath.Join(mb.path, "tmp"), 0o600)
-	if err != nil {
-		return err
-	}
-	if _, err = io.Copy(to, io.NewSectionReader(from, 0, info.Size())); err == nil {
-		err = to.Sync() // no other name leads to its content
-	}
-	if err != nil {
-		return errors.Join(err, to.Close())
-	}
-	if err := to.LinkTo(name); err != nil {
-		return errors.Join(err, to.Close())
-	}
-	if err = errors.Join(to.Close(), mb.vol.FS.Chtimes(name, time.Time{}, info.ModTime())); err != nil {
-		// Nobody else knows that it is there, and a scan would take it for mail.
-		return errors.Join(err, mb.vol.FS.Remove(name))
-	}
-	return nil
-}
-
-// marksOf are the flags and keywords that the copies get here.
-func (mb *Box) marksOf(items []copyItem) ([]index.Marks, error) {
-	marks := make([]index.Marks, len(items))
-	for i := range items {
-		k, err := mb.flagBits(items[i].keywords, needMissing)
-		if err != nil {
-			return nil, err
-		}
-		marks[i] = index.Marks{Flags: items[i].m.Flags &^ maildir.Keywords}.Or(k)
-	}
-	return marks, nil
 }
 
 // copiedRare is what a copy has of the rare things of the original: the letters

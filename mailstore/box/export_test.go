@@ -40,12 +40,12 @@ func PutEntry(ctx context.Context, v *View, seq uint32, data []byte) error {
 // Kept is how many contents are kept, and what they cost; ok says that the cache
 // agrees with itself.
 func (m *Memory) Kept() (n int, cost int64, ok bool) {
-	return m.kept.order.Len(), m.kept.cost, m.kept.order.Len() == len(m.kept.at)
+	return m.packed.kept.order.Len(), m.packed.kept.cost, m.packed.kept.order.Len() == len(m.packed.kept.at)
 }
 
 // InUse counts the kept contents that somebody reads.
 func (m *Memory) InUse() (n int) {
-	for e := m.kept.order.Front(); e != nil; e = e.Next() {
+	for e := m.packed.kept.order.Front(); e != nil; e = e.Next() {
 		if k := e.Value.(*keptUnpacked); k.users != 0 || k.left {
 			n++
 		}
@@ -54,4 +54,4 @@ func (m *Memory) InUse() (n int) {
 }
 
 // DropUnused takes out what was last used before.
-func (m *Memory) DropUnused(before time.Time) { m.kept.dropUnused(before) }
+func (m *Memory) DropUnused(before time.Time) { m.packed.kept.dropUnused(before) }

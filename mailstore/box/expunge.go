@@ -155,36 +155,10 @@ func (mb *Box) unlinkAll(files []expungedFile) error {
 	if len(lost) == 0 {
 		return nil
 	}
-	found, err := mb.unlinkBases(lost)
+	found, err := mb.files.unlinkBases(lost)
 	mb.vol.Log.Warn("files of expunged messages were not where the index has them",
 		"path", mb.path, "messages", len(lost), "found", found)
 	mb.forget()
-	return err
-}
-
-// unlinkBases removes the files with these base names and counts them.
-func (mb *Box) unlinkBases(bases map[string]bool) (n int, err error) {
-	at := map[string]place{}
-	if err := errors.Join(mb.list(at, "new", true), mb.list(at, "cur", false)); err != nil {
-		return 0, err
-	}
-	for base, p := range at {
-		if !bases[base] {
-			continue
-		}
-		if err := mb.unlink(p.file); err != nil {
-			return n, err
-		}
-		n++
-	}
-	return n, nil
-}
-
-func (mb *Box) unlink(file string) error {
-	err := mb.vol.FS.Remove(filepath.Join(mb.path, file))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
 	return err
 }
 
@@ -200,6 +174,6 @@ func (mb *Box) finishUnlinks() error {
 	if len(pending) == 0 {
 		return nil
 	}
-	_, err := mb.unlinkBases(pending)
+	_, err := mb.files.unlinkBases(pending)
 	return err
 }

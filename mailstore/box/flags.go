@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/emersion/go-imap/v2"
 
@@ -15,44 +14,6 @@ import (
 	"toastmaster/mailstore/maildir"
 	"toastmaster/mailstore/volume"
 )
-
-// systemFlags in the order of Info.Flags.
-func systemFlags() []struct {
-	flag imap.Flag
-	bit  maildir.Flags
-} {
-	return []struct {
-		flag imap.Flag
-		bit  maildir.Flags
-	}{
-		{imap.FlagAnswered, maildir.Replied},
-		{imap.FlagFlagged, maildir.Flagged},
-		{imap.FlagDeleted, maildir.Trashed},
-		{imap.FlagSeen, maildir.Seen},
-		{imap.FlagDraft, maildir.Draft},
-	}
-}
-
-// systemBit is the bit of a system flag, 0 for anything else. Flags are
-// compared without case (RFC 9051 section 2.3.2).
-func systemBit(f imap.Flag) maildir.Flags {
-	switch len(f) {
-	case len(imap.FlagSeen):
-		if strings.EqualFold(string(f), string(imap.FlagSeen)) {
-			return maildir.Seen
-		}
-	case len(imap.FlagDraft):
-		if strings.EqualFold(string(f), string(imap.FlagDraft)) {
-			return maildir.Draft
-		}
-	}
-	for _, s := range systemFlags() {
-		if strings.EqualFold(string(f), string(s.flag)) {
-			return s.bit
-		}
-	}
-	return 0
-}
 
 // missing is what flagBits does about a keyword that the mailbox does not have yet.
 type missing uint8
@@ -85,58 +46,11 @@ func (mb *Box) flagBits(flags []imap.Flag, how missing) (marks index.Marks, err 
 	if len(unknown) == 0 || how == ignoreMissing {
 		return marks, nil
 	}
-	added, err := mb.addKeywords(unknown, how == needMissing)
-	return marks.Or(added), err
-}
-
-// flagSet is the flags of bits, shared by all messages that have the same.
-func (mb *Box) flagSet(marks index.Marks) []imap.Flag {
-	set, ok := mb.flagSets[marks]
-	if ok {
-		return set
+	added, err := mb.keywords.add(mb.st, &mb.batch, unknown, how == needMissing)
+	if err != nil {
+		return index.Marks{}, err
 	}
-	for _, s := range systemFlags() {
-		if marks.Flags&s.bit != 0 {
-			set = append(set, s.flag)
-		}
-	}
-	set = mb.appendKeywords(set, marks)
-	set = slices.Clip(set)
-	if len(mb.flagSets) >= maxFlagSets {
-		clear(mb.flagSets)
-	}
-	mb.flagSets[marks] = set
-	return set
-}
-
-// maxFlagSets is how many different sets of flags are kept to be shared. It is no
-// parameter: it bounds memory that saves memory, and beyond it sets are not shared.
-const maxFlagSets = 1024
-
-// appendKeywords appends the names of the keywords in marks, each once.
-func (mb *Box) appendKeywords(set []imap.Flag, marks index.Marks) []imap.Flag {
-	system := len(set)
-	add := func(i int) {
-		if i >= len(mb.st.Keywords) || mb.st.Keywords[i] == "" {
-			return
-		}
-		k := imap.Flag(mb.st.Keywords[i])
-		for _, have := range set[system:] {
-			if strings.EqualFold(string(have), string(k)) {
-				return
-			}
-		}
-		set = append(set, k)
-	}
-	for i := range maildir.MaxKeywords {
-		if marks.Flags&(1<<i) != 0 {
-			add(i)
-		}
-	}
-	for _, i := range marks.Keywords.Numbers() {
-		add(i)
-	}
-	return set
+	return marks.Or(added), mb.commit(nil)
 }
 
 // FlagOp is how SetFlags combines.
@@ -280,11 +194,6 @@ func (v *View) renameFiles(ctx context.Context, seqs []uint32, op FlagOp, marks 
 	return changed, modified, lost, nil
 }
 
-// forget makes the next comparison read both directories.
-func (mb *Box) forget() {
-	mb.sync.newDue, mb.sync.curDue = mb.now(), mb.now()
-}
-
 // commitFlags commits changes to flags that view v made.
 func (mb *Box) commitFlags(changed map[become][]uint32, o own, v *View) error {
 	if len(changed) == 0 {
@@ -324,14 +233,4 @@ func (mb *Box) rename(m *index.Message, b become) error {
 		return err
 	}
 	return mb.vol.WithReserve(func() error { return mb.vol.FS.Rename(filepath.Join(mb.path, from), filepath.Join(mb.path, to)) })
-}
-
-// imapFlags are the system flags of bits.
-func imapFlags(bits maildir.Flags) (flags []imap.Flag) {
-	for _, f := range systemFlags() {
-		if bits&f.bit != 0 {
-			flags = append(flags, f.flag)
-		}
-	}
-	return flags
 }

@@ -8,15 +8,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"toastmaster/internal/envelope"
 	"toastmaster/internal/mime"
-	"toastmaster/internal/spool"
 	"toastmaster/internal/vfs"
 	"toastmaster/internal/wire"
 	"toastmaster/mailstore/index"
-	"toastmaster/mailstore/maildir"
 	"toastmaster/mailstore/packed"
 	"toastmaster/mailstore/volume"
 )
@@ -253,7 +250,7 @@ func (mb *Box) content(ctx context.Context, f volume.RegularFile, m messageFile)
 	if m.packed {
 		form, err = formOf(f)
 	} else {
-		form, err = mb.isPacked(ctx, f, m.base, m.rest)
+		form, err = mb.o.Memory.packed.isPacked(ctx, f, m.base, m.rest)
 	}
 	if err != nil {
 		return nil, false, errors.Join(err, f.Close())
@@ -261,7 +258,7 @@ func (mb *Box) content(ctx context.Context, f volume.RegularFile, m messageFile)
 	if form == packed.None {
 		return plain, false, nil
 	}
-	u, err := mb.unpack(ctx, f, form)
+	u, err := mb.o.Memory.packed.unpack(ctx, f, form)
 	if err = errors.Join(err, f.Close()); err != nil {
 		return nil, false, err
 	}
@@ -304,126 +301,6 @@ func onlyReal(err error) error {
 	return err
 }
 
-// unpacked is the content of a compressed message, in memory or in a file
-// without a name. It may be read by others, too, so the file is not shown: nobody
-// may give it a name.
-type unpacked struct {
-	buffer *spool.Buffer
-	kept   *keptUnpacked // nil: it is the caller's alone, or closed
-	cache  *unpackedCache
-}
-
-// Message files that Dovecot's zlib plugin compressed are read as the mail that
-// they are: everywhere, because all reading goes through openFile. What we
-// store is never compressed, and is never taken for it: our names have the
-// size of the file in S=, those of a compressed file the size of the mail.
-
-// formOf is how a file is packed, by its first octets.
-func formOf(f io.ReaderAt) (packed.Form, error) {
-	var head [packed.HeadSize]byte
-	n, err := f.ReadAt(head[:], 0)
-	if err = onlyReal(err); err != nil {
-		return packed.None, err
-	}
-	return packed.Detect(head[:n]), nil
-}
-
-// saysPacked is whether the name of a file of this size agrees with its being
-// packed: Dovecot's S= is the size of the mail, scripts set the letter Z, and
-// other programs write no size at all.
-func saysPacked(base, rest string, size int64) bool {
-	stored, _ := maildir.Sizes(base)
-	letters, _, _ := strings.Cut(strings.TrimPrefix(rest, ":2,"), ",")
-	return stored != size || strings.Contains(letters, "Z")
-}
-
-// isPacked decides about a file that the index does not know as packed. Its
-// name may agree by chance with the size of the file; then what comes out
-// decides, which has to have that size.
-func (mb *Box) isPacked(ctx context.Context, f volume.RegularFile, base, rest string) (packed.Form, error) {
-	form, err := formOf(f)
-	if err != nil || form == packed.None || saysPacked(base, rest, f.Info.Size()) {
-		return form, err
-	}
-	c, err := mb.unpack(ctx, f, form)
-	if err != nil {
-		return packed.None, onlyOurs(err)
-	}
-	if c.Size() != f.Info.Size() {
-		form = packed.None
-	}
-	return form, c.Close()
-}
-
-// onlyOurs drops an error that says that the file is no packed message.
-func onlyOurs(err error) error {
-	if errors.Is(err, volume.ErrUnreadable) {
-		return nil
-	}
-	return err
-}
-
-// unpack is the content of a packed file: the one that is kept from before, or
-// what unpackAll reads.
-func (mb *Box) unpack(ctx context.Context, f volume.RegularFile, form packed.Form) (*unpacked, error) {
-	key, known := keyOf(f.Info)
-	if known {
-		if u := mb.o.Memory.kept.get(key, mb.vol.Clock.Now()); u != nil {
-			return u, nil
-		}
-	}
-	b, err := mb.unpackAll(ctx, f, form)
-	switch {
-	case err != nil:
-		return nil, err
-	case known:
-		return mb.o.Memory.kept.put(key, b, mb.vol.Clock.Now()), nil
-	}
-	return &unpacked{buffer: b}, nil
-}
-
-// unpackAll reads a packed file to its end, with bounded memory. ErrUnreadable
-// when it is damaged, of a form that is not read, or larger than
-// store.unpacked_limit.
-func (mb *Box) unpackAll(ctx context.Context, f volume.RegularFile, form packed.Form) (*spool.Buffer, error) {
-	select {
-	case mb.o.Memory.unpacking <- struct{}{}:
-		defer func() { <-mb.o.Memory.unpacking }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	bad := func(err error) error {
-		mb.vol.SayOnce(f.Name(), "compressed, and cannot be read", err)
-		return fmt.Errorf("%w: %w", volume.ErrUnreadable, err)
-	}
-	r, err := form.Reader(io.NewSectionReader(f, 0, f.Info.Size()))
-	if err != nil {
-		return nil, bad(err)
-	}
-	defer r.Close()
-	b := mb.vol.Spool.New()
-	buf := make([]byte, 32<<10)
-	for {
-		n, err := r.Read(buf)
-		if b.Size()+int64(n) > mb.vol.Config.UnpackedLimit {
-			return nil, errors.Join(bad(errors.New("more than store.unpacked_limit")), b.Close())
-		}
-		if n > 0 {
-			if _, err := b.Write(buf[:n]); err != nil {
-				return nil, errors.Join(volume.Err(err), b.Close())
-			}
-		}
-		switch {
-		case errors.Is(err, io.EOF):
-			return b, nil
-		case err != nil:
-			return nil, errors.Join(bad(err), b.Close())
-		case ctx.Err() != nil:
-			return nil, errors.Join(ctx.Err(), b.Close())
-		}
-	}
-}
-
 // logPacked logs whether m's file is packed.
 func (mb *Box) logPacked(m *index.Message, c envelope.Content) {
 	_, is := c.(*unpacked)
@@ -431,26 +308,4 @@ func (mb *Box) logPacked(m *index.Message, c envelope.Content) {
 		r.Packed = is
 		mb.batch.Rare([]uint32{m.UID}, r)
 	}
-}
-
-// examinePacked gives the index what it must know of a packed file. The sizes in
-// a name that Dovecot made are believed, as those of any other; without them it
-// is unpacked once.
-func (mb *Box) examinePacked(ctx context.Context, f volume.RegularFile, form packed.Form, m *index.Message) error {
-	r := m.Rarely()
-	r.Packed = true
-	m.SetRare(r)
-	stored, wire := maildir.Sizes(m.Name)
-	if stored >= 0 && wire >= stored {
-		m.Size, m.Wire = stored, wire
-		return nil
-	}
-	m.Wire = m.Size
-	c, err := mb.unpack(ctx, f, form)
-	if err != nil {
-		return onlyOurs(err)
-	}
-	m.Size = c.Size()
-	m.Wire, err = wireSize(c, m.Size)
-	return errors.Join(err, c.Close())
 }

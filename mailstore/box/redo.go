@@ -16,15 +16,16 @@ import (
 // Repeat does an operation between two mailboxes of an account again, as far as it
 // is not done.
 func Repeat(ctx context.Context, from, to *Box, r *recovery.Record, x recovery.Repetition) (did int, err error) {
+	a := again{r: r, x: x, from: from, to: to}
 	err = lockedBoth(ctx, from, to, func() (err error) {
 		switch {
 		case x.Left && r.Kind == recovery.Moved && from.st.UIDValidity != r.Validity:
 			return nil
 		case x.ToLeft && to.st.UIDValidity != r.ToValidity:
-			did, err = from.redoExpungeLocked(r, x)
+			did, err = a.expunge()
 			return err
 		}
-		did, err = redoTransfer(ctx, from, to, r, x.Undo)
+		did, err = a.transfer(ctx)
 		return err
 	})
 	return did, err
@@ -34,22 +35,31 @@ func Repeat(ctx context.Context, from, to *Box, r *recovery.Record, x recovery.R
 // from.
 func (mb *Box) RepeatExpunge(ctx context.Context, r *recovery.Record, x recovery.Repetition) (did int, err error) {
 	err = mb.locked(ctx, func() (err error) {
-		did, err = mb.redoExpungeLocked(r, x)
+		did, err = again{r: r, x: x, from: mb}.expunge()
 		return err
 	})
 	return did, err
 }
 
-// redoExpungeLocked removes what was expunged, or moved to where it is no more.
-func (mb *Box) redoExpungeLocked(r *recovery.Record, x recovery.Repetition) (did int, err error) {
+// again is an operation on messages that is done once more, as far as it is not done. Its
+// mailboxes are locked; to is nil when only from matters.
+type again struct {
+	r        *recovery.Record
+	x        recovery.Repetition
+	from, to *Box
+}
+
+// expunge removes what was expunged, or moved to where it is no more.
+func (a again) expunge() (did int, err error) {
+	mb, r, x := a.from, a.r, a.x
 	if r.Kind == recovery.Copied || x.Undo || x.Left && mb.st.UIDValidity != r.Validity {
 		return 0, nil
 	}
-	here, err := mb.places()
+	here, err := mb.files.places()
 	if err != nil {
 		return 0, err
 	}
-	if err := mb.bringToMind(r); err != nil {
+	if err := a.bringToMind(); err != nil {
 		return 0, err
 	}
 	for _, it := range r.Items {
@@ -57,7 +67,7 @@ func (mb *Box) redoExpungeLocked(r *recovery.Record, x recovery.Repetition) (did
 		if !ok {
 			continue
 		}
-		if err := mb.unlink(p.file); err != nil {
+		if err := mb.files.unlink(p.file); err != nil {
 			return did, err
 		}
 		did++
@@ -67,15 +77,10 @@ func (mb *Box) redoExpungeLocked(r *recovery.Record, x recovery.Repetition) (did
 	return did, nil
 }
 
-// places are the files by base name.
-func (mb *Box) places() (map[string]place, error) {
-	at := map[string]place{}
-	return at, errors.Join(mb.list(at, "new", true), mb.list(at, "cur", false))
-}
-
-// bringToMind logs that the messages of a record were removed here, also those
+// bringToMind logs that the messages of the record left from, also those
 // that the index never heard of: their deliveries may be repeated.
-func (mb *Box) bringToMind(r *recovery.Record) error {
+func (a again) bringToMind() error {
+	mb, r := a.from, a.r
 	wanted := make(map[string]uint32, len(r.Items))
 	for _, it := range r.Items {
 		wanted[it.Name] = it.UID
@@ -118,18 +123,19 @@ func (mb *Box) bringToMind(r *recovery.Record) error {
 	return mb.commit(nil)
 }
 
-// redoTransfer copies or moves what is not in its place yet, or takes that
-// back. Both mailboxes are locked.
-func redoTransfer(ctx context.Context, from, to *Box, r *recovery.Record, undo bool) (did int, err error) {
-	here, err := from.places()
+// transfer copies or moves what is not in its place yet, or takes that
+// back.
+func (a again) transfer(ctx context.Context) (did int, err error) {
+	from, to, r, undo := a.from, a.to, a.r, a.x.Undo
+	here, err := from.files.places()
 	if err != nil {
 		return 0, err
 	}
-	there, err := to.places()
+	there, err := to.files.places()
 	if err != nil {
 		return 0, err
 	}
-	removed := to.removedNames()
+	removed := removedNames(to.st)
 	for i := range r.Items {
 		it := &r.Items[i]
 		src, inFrom := here[it.Name]
@@ -139,15 +145,15 @@ func redoTransfer(ctx context.Context, from, to *Box, r *recovery.Record, undo b
 		case undo && !inTo, !undo && !inFrom:
 			done = false
 		case undo && r.Kind == recovery.Moved && !inFrom:
-			err = from.vol.FS.Rename(filepath.Join(to.path, dst.file), filepath.Join(from.path, from.fileOf(it)))
+			err = from.vol.FS.Rename(filepath.Join(to.path, dst.file), filepath.Join(from.path, fileOf(from.st, it)))
 		case undo:
-			err = to.unlink(dst.file)
+			err = to.files.unlink(dst.file)
 		case inTo && r.Kind == recovery.Moved:
-			err = from.unlink(src.file)
+			err = from.files.unlink(src.file)
 		case inTo || r.Kind == recovery.Copied && removed[it.NewName]:
 			done = false
 		default:
-			err = to.receiveAgain(filepath.Join(from.path, src.file), it, r.Kind == recovery.Moved)
+			err = a.receive(filepath.Join(from.path, src.file), it)
 		}
 		if err != nil {
 			return did, err
@@ -157,7 +163,7 @@ func redoTransfer(ctx context.Context, from, to *Box, r *recovery.Record, undo b
 		}
 	}
 	if r.Kind == recovery.Moved && !undo {
-		if err := from.bringToMind(r); err != nil {
+		if err := a.bringToMind(); err != nil {
 			return did, err
 		}
 	}
@@ -168,14 +174,14 @@ func redoTransfer(ctx context.Context, from, to *Box, r *recovery.Record, undo b
 	if err := errors.Join(from.compare(ctx, true), to.compare(ctx, true)); err != nil || undo {
 		return did, err
 	}
-	return did, to.bringKeywords(r)
+	return did, a.bringKeywords()
 }
 
-// removedNames are the messages that came here and were removed.
-func (mb *Box) removedNames() map[string]bool {
+// removedNames are the messages that came to a mailbox and were removed.
+func removedNames(st *index.State) map[string]bool {
 	removed := map[string]bool{}
-	for i := range mb.st.Expunged {
-		if e := &mb.st.Expunged[i]; !e.Vanished {
+	for i := range st.Expunged {
+		if e := &st.Expunged[i]; !e.Vanished {
 			removed[e.Name] = true
 		}
 	}
@@ -183,8 +189,8 @@ func (mb *Box) removedNames() map[string]bool {
 }
 
 // fileOf is the file that a message had, or nearly.
-func (mb *Box) fileOf(it *recovery.Item) string {
-	for _, m := range mb.st.Messages {
+func fileOf(st *index.State, it *recovery.Item) string {
+	for _, m := range st.Messages {
 		if m.Name == it.Name {
 			return m.File()
 		}
@@ -193,30 +199,31 @@ func (mb *Box) fileOf(it *recovery.Item) string {
 	return (&index.Message{Name: it.Name, Flags: flags, InNew: flags == 0}).File()
 }
 
-// receiveAgain gives a file the name that it has here.
-func (mb *Box) receiveAgain(file string, it *recovery.Item, move bool) error {
-	marks, err := mb.marksAgain(it)
+// receive gives a file the name that it has in to.
+func (a again) receive(file string, it *recovery.Item) error {
+	marks, err := a.marks(it)
 	if err != nil {
 		return err
 	}
 	m := &index.Message{Name: it.NewName}
 	setPlace(m, index.Rare{Odd: it.Rest != "", Rest: it.Rest}, marks)
-	name := filepath.Join(mb.path, m.File())
-	if move {
-		return mb.vol.FS.Rename(file, name)
+	name := filepath.Join(a.to.path, m.File())
+	if a.r.Kind == recovery.Moved {
+		return a.to.vol.FS.Rename(file, name)
 	}
-	return mb.linkOrCopy(file, name)
+	return a.to.files.linkOrCopy(file, name)
 }
 
-// marksAgain are the marks that a message of a record has here.
-func (mb *Box) marksAgain(it *recovery.Item) (index.Marks, error) {
-	marks, err := mb.flagBits(it.Keywords, makeMissing)
+// marks are those that a message of the record has in to.
+func (a again) marks(it *recovery.Item) (index.Marks, error) {
+	marks, err := a.to.flagBits(it.Keywords, makeMissing)
 	return marks.Or(index.Marks{Flags: it.Flags &^ maildir.Keywords}), err
 }
 
 // bringKeywords logs the keywords without a letter, of which the file that was
 // found says nothing.
-func (mb *Box) bringKeywords(r *recovery.Record) error {
+func (a again) bringKeywords() error {
+	mb, r := a.to, a.r
 	byName := map[string]*recovery.Item{}
 	for i := range r.Items {
 		if it := &r.Items[i]; len(it.Keywords) > 0 {
@@ -231,7 +238,7 @@ func (mb *Box) bringKeywords(r *recovery.Record) error {
 		if it == nil {
 			continue
 		}
-		marks, err := mb.marksAgain(it)
+		marks, err := a.marks(it)
 		if err != nil {
 			return err
 		}

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"toastmaster/internal/spool"
@@ -35,29 +34,6 @@ type syncState struct {
 	expungedLeft bool
 }
 
-// mtime is that of new or cur, which is made again if somebody removed it.
-func (mb *Box) mtime(sub string) (int64, error) {
-	name := mb.path + "/" + sub // filepath.Join would clean what is clean, at each SELECT
-	info, err := mb.vol.FS.Stat(name)
-	if err != nil {
-		if err = mb.vol.Mend(mb.path, err); err == nil {
-			info, err = mb.vol.FS.Stat(name)
-		}
-	}
-	if err != nil {
-		return 0, err
-	}
-	return info.ModTime().UnixNano(), nil
-}
-
-func (mb *Box) mtimes() (n, c int64, err error) {
-	if n, err = mb.mtime("new"); err != nil {
-		return 0, 0, err
-	}
-	c, err = mb.mtime("cur")
-	return n, c, err
-}
-
 // Refresh looks for changes by other programs. In the usual case, none, it
 // costs three stats and no lock between processes. A failing disk is not
 // hidden; a mailbox that is gone is ErrNotFound.
@@ -71,7 +47,7 @@ func (mb *Box) refreshLocked(ctx context.Context) error {
 	if mb.dead {
 		return nil // views find it empty
 	}
-	n, c, err := mb.mtimes()
+	n, c, err := mb.files.mtimes()
 	if errors.Is(err, fs.ErrNotExist) {
 		mb.went(ctx)
 		mb.bury()
@@ -105,7 +81,7 @@ func (mb *Box) stale(n, c int64) (scanNew, scanCur bool) {
 // compare reads what is stale and logs the differences. The locks are held.
 // With rebuild set everything is read and dovecot-uidlist is believed.
 func (mb *Box) compare(ctx context.Context, rebuild bool) error {
-	n, c, err := mb.mtimes()
+	n, c, err := mb.files.mtimes()
 	if err != nil {
 		return err
 	}
@@ -128,14 +104,14 @@ func (mb *Box) compare(ctx context.Context, rebuild bool) error {
 	if err != nil {
 		return err
 	}
-	if err := mb.readKeywords(); err != nil {
+	if err := mb.keywords.learn(mb.st, &mb.batch); err != nil {
 		return err
 	}
 	if err := mb.merge(ctx, d, rebuild); err != nil {
 		return err
 	}
 	mb.stamp(d, n, c)
-	mb.nameLetters(d.letters)
+	mb.keywords.nameLetters(mb.st, &mb.batch, d.letters)
 	mb.sync.lastScan = mb.now()
 	mb.sync.scanTook = mb.sync.lastScan.Sub(started)
 	err = mb.commit(nil)
@@ -180,51 +156,6 @@ func (mb *Box) stamp(d *difference, n, c int64) {
 	mb.batch.Stamps(stampNew, stampCur)
 }
 
-// place is where a file was found.
-type place struct {
-	flags          maildir.Flags
-	inNew, hasInfo bool
-	// odd: what follows the base name, rest, is not spelt as we spell it.
-	odd  bool
-	rest string
-	file string // "new/name"
-}
-
-// placeOf parses a name; ok is false for what is no message.
-func placeOf(sub, name string, inNew bool) (base string, p place, ok bool) {
-	base, flags, ok := maildir.Split(name)
-	if !ok {
-		return "", place{}, false
-	}
-	p = place{flags: flags, inNew: inNew, file: sub + "/" + name}
-	rest := name[len(base):]
-	switch {
-	case inNew && rest == "":
-	case maildir.Usual(rest, flags):
-		p.hasInfo = true
-	default:
-		p.odd, p.rest = true, rest
-	}
-	return base, p, true
-}
-
-// is says that m's file is at p, under that very name.
-func (p *place) is(m *index.Message) bool {
-	if p.flags != m.Flags || p.inNew != m.InNew {
-		return false
-	}
-	if m.Rare != nil && m.Rare.Odd || p.odd {
-		return m.Rare != nil && m.Rare.Odd == p.odd && m.Rare.Rest == p.rest
-	}
-	return p.hasInfo == m.HasInfo || !p.inNew
-}
-
-// rare is what m has besides when its file is at p.
-func (p *place) rare(r index.Rare) index.Rare {
-	r.Odd, r.Rest = p.odd, p.rest
-	return r
-}
-
 // difference is what a scan found.
 type difference struct {
 	readNew, readCur bool
@@ -244,12 +175,12 @@ func (mb *Box) scan(scanNew, scanCur bool) (*difference, error) {
 		d := &difference{readNew: scanNew, readCur: scanCur, at: make(map[string]place, len(mb.st.Messages)/2)}
 		// new first: mail moves from new to cur.
 		if scanNew {
-			if err := mb.list(d.at, "new", true); err != nil {
+			if err := mb.files.list(d.at, "new", true); err != nil {
 				return nil, err
 			}
 		}
 		if scanCur {
-			if err := mb.list(d.at, "cur", false); err != nil {
+			if err := mb.files.list(d.at, "cur", false); err != nil {
 				return nil, err
 			}
 		}
@@ -259,31 +190,6 @@ func (mb *Box) scan(scanNew, scanCur bool) (*difference, error) {
 		}
 		scanNew, scanCur = true, true
 	}
-}
-
-func (mb *Box) list(at map[string]place, sub string, inNew bool) error {
-	entries, err := mb.vol.FS.ReadDir(filepath.Join(mb.path, sub))
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		base, p, ok := placeOf(sub, e.Name(), inNew)
-		if !ok {
-			mb.nameless(sub, e.Name())
-			continue
-		}
-		if !mb.isFile(sub, e) {
-			continue
-		}
-		if _, twice := at[base]; twice {
-			if err := mb.twin(at, base, p); err != nil {
-				return err
-			}
-			continue
-		}
-		at[base] = p
-	}
-	return nil
 }
 
 // diff takes what the index knows out of d.at.
@@ -418,12 +324,12 @@ func (mb *Box) examine(ctx context.Context, f found) (*index.Message, error) {
 		Date: info.ModTime().Unix(), Size: info.Size(), Wire: wire,
 	}
 	m.SetRare(f.rare(index.Rare{Keywords: mb.more[f.base]}))
-	form, err := mb.isPacked(ctx, file, f.base, f.rest)
+	form, err := mb.o.Memory.packed.isPacked(ctx, file, f.base, f.rest)
 	switch {
 	case err != nil:
 		return nil, err
 	case form != packed.None:
-		err = mb.examinePacked(ctx, file, form, m)
+		err = mb.o.Memory.packed.examine(ctx, file, form, m)
 	case wire < 0 || stored != info.Size():
 		m.Wire, err = wireSize(file, info.Size())
 	}
@@ -441,12 +347,12 @@ type own struct {
 func (mb *Box) before(inNew, inCur bool) (o own, err error) {
 	o.inNew, o.inCur = inNew, inCur
 	if inNew {
-		if o.n, err = mb.mtime("new"); err != nil {
+		if o.n, err = mb.files.mtime("new"); err != nil {
 			return o, err
 		}
 	}
 	if inCur {
-		o.c, err = mb.mtime("cur")
+		o.c, err = mb.files.mtime("cur")
 	}
 	return o, err
 }
@@ -458,7 +364,7 @@ func (mb *Box) after(o own) error {
 	due := mb.now().Add(mb.vol.Config.VerifyInterval)
 	stampNew, stampCur := mb.st.New, mb.st.Cur
 	if o.inNew && o.n == stampNew.MTime {
-		n, err := mb.mtime("new")
+		n, err := mb.files.mtime("new")
 		if err != nil {
 			return err
 		}
@@ -468,7 +374,7 @@ func (mb *Box) after(o own) error {
 		}
 	}
 	if o.inCur && o.c == stampCur.MTime {
-		c, err := mb.mtime("cur")
+		c, err := mb.files.mtime("cur")
 		if err != nil {
 			return err
 		}
@@ -488,40 +394,6 @@ func earlier(a, b time.Time) time.Time {
 		return b
 	}
 	return a
-}
-
-// A Maildir that other programs and people had their hands in holds things that
-// are no message, and messages that cannot be read. They are left as they are,
-// said once in the log, and all else is served. Not taken: to refuse the
-// mailbox, because its owner can do nothing about it.
-
-// isFile says whether an entry of new or cur can be a message: a regular file,
-// or a symbolic link to one.
-func (mb *Box) isFile(sub string, e fs.DirEntry) bool {
-	path := filepath.Join(mb.path, sub, e.Name())
-	switch {
-	case e.Type().IsRegular():
-		return true
-	case e.Type()&fs.ModeSymlink != 0:
-		info, err := mb.vol.FS.Stat(path)
-		if err == nil && info.Mode().IsRegular() {
-			return true
-		}
-		mb.vol.SayOnce(path, "a symbolic link to no regular file", err)
-	case e.IsDir():
-		mb.vol.SayOnce(path, "a folder where messages lie", nil)
-	default:
-		mb.vol.SayOnce(path, volume.ErrNoFile.Error(), nil)
-	}
-	return false
-}
-
-// nameless says that a file cannot be a message under its name. One that begins
-// with a dot is hidden on purpose, by NFS for example.
-func (mb *Box) nameless(sub, name string) {
-	if !strings.HasPrefix(name, ".") {
-		mb.vol.SayOnce(filepath.Join(mb.path, sub, name), "its name has a line feed or begins with a colon, which no list of messages can hold: rename it", nil)
-	}
 }
 
 // unread notes that an unknown file cannot be read now. Whoever gives it its
@@ -547,63 +419,7 @@ func (mb *Box) neverStored(base string) bool {
 	return volume.IsUnique(unique) && host == mb.vol.Host()
 }
 
-// twinAge is how long two names of one file must have been untouched before one is
-// removed: a program that moves a file by link and unlink is done then. It is no
-// parameter: it is longer than a program takes between link and unlink.
-const twinAge = 30 * time.Second
-
-// twin decides between two files with one base name, as Dovecot does. One of
-// them was moved while we read the directories, as a rule. Two names of one
-// file are one message; two files are two, and the second gets another name.
-func (mb *Box) twin(at map[string]place, base string, second place) error {
-	first := at[base]
-	a, err := mb.vol.FS.Stat(filepath.Join(mb.path, first.file))
-	if errors.Is(err, fs.ErrNotExist) {
-		at[base] = second
-		return nil
-	}
-	b, err2 := mb.vol.FS.Stat(filepath.Join(mb.path, second.file))
-	switch {
-	case errors.Is(err2, fs.ErrNotExist):
-		return nil
-	case err != nil || err2 != nil:
-		return errors.Join(err, err2)
-	}
-	if same, settled := sameFile(a, b, mb.now()); same {
-		at[base] = second
-		if !settled {
-			return nil
-		}
-		mb.vol.Log.Warn("one message had two names in a Maildir, one was removed", "path", mb.path, "removed", first.file, "kept", second.file)
-		return mb.unlink(first.file)
-	}
-	seconds, unique := mb.vol.UniqueName()
-	next := maildir.BaseName(seconds, unique, mb.vol.Host(), 0, 0)
-	next, _, _ = strings.Cut(next, ",")
-	if _, fields, found := strings.Cut(base, ","); found {
-		next += "," + fields
-	}
-	file := filepath.Dir(second.file) + "/" + next + filepath.Base(second.file)[len(base):]
-	if err := mb.vol.FS.Rename(filepath.Join(mb.path, second.file), filepath.Join(mb.path, file)); err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		return err
-	}
-	mb.vol.Log.Warn("two messages had one name in a Maildir, the second was renamed", "path", mb.path, "from", second.file, "to", file)
-	second.file = file
-	at[next] = second
-	return nil
-}
-
-// sameFile says whether two names are one file, and whether it is settled that
-// they stay so.
-func sameFile(a, b fs.FileInfo, now time.Time) (same, settled bool) {
-	x, ok := a.Sys().(*syscall.Stat_t)
-	y, ok2 := b.Sys().(*syscall.Stat_t)
-	if !ok || !ok2 || x.Dev != y.Dev || x.Ino != y.Ino {
-		return false, false
-	}
-	changed := time.Unix(y.Ctim.Unix())
-	return true, x.Nlink > 1 && x.Ctim == y.Ctim && now.Sub(changed) > twinAge
+// forget makes the next comparison read both directories.
+func (mb *Box) forget() {
+	mb.sync.newDue, mb.sync.curDue = mb.now(), mb.now()
 }

@@ -3,7 +3,6 @@ package box
 import (
 	"container/list"
 	"io/fs"
-	"sync"
 	"syscall"
 	"time"
 
@@ -11,32 +10,6 @@ import (
 	"toastmaster/internal/spool"
 	"toastmaster/mailstore/volume"
 )
-
-// Memory is what all mailboxes of a store share: buffers, and what was unpacked.
-type Memory struct {
-	// windows are *window of views, see View.Structure.
-	windows sync.Pool
-	// unpacking has a place for each compressed message that is unpacked.
-	unpacking chan struct{}
-	// kept has its own lock.
-	kept unpackedCache
-	// scratches are *scratch of deliveries.
-	scratches sync.Pool
-}
-
-// NewMemory makes it: at most so many messages are unpacked at once, and at most
-// so many octets of them are kept.
-func NewMemory(unpacking int, kept int64) *Memory {
-	m := &Memory{unpacking: make(chan struct{}, unpacking)}
-	m.kept.limit = kept
-	return m
-}
-
-// Trim lets go of what nobody has asked for lately.
-func (m *Memory) Trim(now time.Time) { m.kept.dropUnused(now.Add(-unpackedFor)) }
-
-// Clear lets go of everything.
-func (m *Memory) Clear() { m.kept.clear() }
 
 // A client reads a large message in pieces, a FETCH each, and each would unpack a
 // compressed message from its start. So what was unpacked is kept for a while, for

@@ -216,7 +216,7 @@ func (v *View) Message(seq uint32) Message {
 	defer v.mb.mu.Unlock()
 	m := v.known(seq)
 	return Message{
-		UID: imap.UID(uid), Flags: v.mb.flagSet(m.Marks()), Recent: v.isRecent(uid),
+		UID: imap.UID(uid), Flags: v.mb.keywords.set(v.mb.st, m.Marks()), Recent: v.isRecent(uid),
 		Date: m.Time(), Size: m.Wire, ModSeq: m.ModSeq,
 	}
 }
