@@ -63,6 +63,21 @@ func TestALowerUIDThatTurnsUpShiftsNothing(t *testing.T) {
 	if !slices.IsSorted(uidsOf(v)) || v.Seq(2) != 0 {
 		t.Errorf("%v", uidsOf(v))
 	}
+	// Each has its own number of the first that is unseen, whoever asks first.
+	_, err = later.SetFlags(t.Context(), []uint32{1, 2}, FlagsAdd, []imap.Flag{imap.FlagSeen}, 0)
+	check(t, err)
+	for _, order := range [][]*View{{later, v}, {v, later}} {
+		for _, one := range order {
+			update(t, one, true)
+		}
+		for _, one := range order {
+			want := one.Seq(3)
+			if got := one.Info().FirstUnseen; got != want {
+				t.Errorf("the first unseen is %d, want %d", got, want)
+			}
+		}
+		deliver(t, s, Delivery{Content: message("another version")})
+	}
 	check(t, later.Close())
 	check(t, v.Close())
 	check(t, u.Close())

@@ -146,7 +146,7 @@ func (v *View) Info() Info {
 // nothing changed does not look for it again. The mailbox is locked.
 func (v *View) firstUnseen() uint32 {
 	mb := v.mb
-	current := v.version == mb.version
+	current := v.version == mb.version && !v.partly
 	if current && mb.unseen.known && mb.unseen.version == mb.version {
 		return mb.unseen.first
 	}
