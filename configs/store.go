@@ -37,6 +37,8 @@ type Store struct {
 	QuotaGrace         int
 	ReservationTime    time.Duration
 	MinFree            int64
+	MaxActions         int
+	MaxRedirects       int
 }
 
 func (c *Store) params() []Param {
@@ -97,6 +99,10 @@ func (c *Store) params() []Param {
 			"By how many percent of a mailbox's quota the last message that comes in may exceed it (Dovecot quota_grace): below the quota there is room for one more that is not much too large, at it for none. Not for what users store themselves (APPEND, COPY). 0 allows no octet more.").Also("mailbox_size_limit", "virtual_mailbox_limit"),
 		Duration("store.quota_reservation_time", &c.ReservationTime, 15*time.Minute, time.Second, day,
 			"How long room in a mailbox with a quota is kept for a message that was accepted for it and not delivered yet. Mail that waits longer is counted when it is delivered."),
+		Int("store.max_actions", &c.MaxActions, 32, 1, 1000,
+			"How many actions the plan of a delivery may have: keep, fileinto, redirect and the like. A message whose plan has more waits, and the log says so. Today the plan of every message is to keep it in INBOX.").Also("sieve_max_actions"),
+		Int("store.max_redirects", &c.MaxRedirects, 4, 0, 1000,
+			"To how many addresses the plan of a delivery may send the message on.").Also("sieve_max_redirects"),
 		Duration("store.close_timeout", &c.CloseTimeout, time.Minute, time.Second, time.Hour,
 			"How long the last work on a mailbox that leaves memory, and that on the whole store at the end, may take. What is not done then is done at the next start: nothing that was accepted is lost."),
 	}

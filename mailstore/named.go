@@ -92,6 +92,26 @@ func (m Mailbox) Append(ctx context.Context, flags []imap.Flag, date time.Time, 
 	return u.Append(ctx, m.inner, m.rights.storable(flags), date, content)
 }
 
+// Deliver stores a message that came for the principal; see Store.Deliver. It sets
+// d.Folder.
+func (m Mailbox) Deliver(ctx context.Context, d *Delivery) error {
+	u, err := m.in()
+	if err != nil {
+		return err
+	}
+	d.Folder, d.Flags = m.inner, m.rights.storable(d.Flags)
+	return m.session.store.Deliver(ctx, u.account, d)
+}
+
+// TakeBack is User.TakeBack.
+func (m Mailbox) TakeBack(ctx context.Context, uids []imap.UID) error {
+	u, err := m.in()
+	if err != nil {
+		return err
+	}
+	return u.TakeBack(ctx, m.inner, uids)
+}
+
 // Create makes a mailbox, and its parents. specialUse may be "", and is the
 // principal's own business: elsewhere it is none.
 func (m Mailbox) Create(ctx context.Context, specialUse imap.MailboxAttr) error {

@@ -141,7 +141,7 @@ func (m Mailbox) takeBack(uids []imap.UID) {
 	vol := m.session.store.vol
 	ctx, cancel := vol.Last()
 	defer cancel()
-	if err := m.user.TakeBack(ctx, m.inner, uids); err != nil {
+	if err := m.TakeBack(ctx, uids); err != nil {
 		vol.Log.Warn("messages of a copy that failed were left", "mailbox", m.user.account.Address.String(), "folder", m.inner, "cause", err)
 	}
 }

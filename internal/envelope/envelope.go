@@ -56,7 +56,8 @@ const (
 // Origin is where a message entered.
 type Origin struct {
 	// Protocol is the "with" of Received (RFC 3848): SMTP, ESMTP, ESMTPSA,
-	// UTF8SMTPS, LMTP; "local" for the sendmail command, "bounce" for ours.
+	// UTF8SMTPS, LMTP; "local" for the sendmail command, "bounce" for our reports,
+	// "redirect" and "vacation" for what the store sends.
 	Protocol string
 	// ClientAddr is the peer's IP address as text, ClientName its verified
 	// name or "unknown", Helo what it called itself.

@@ -68,14 +68,16 @@ var mayImport = []struct {
 	{"mailstore", []string{"internal/...", "directory", "mailstore/maildir", "mailstore/account", "mailstore/box", "mailstore/recovery", "mailstore/volume", "configs"}},
 	{"mailstore/storetest", []string{"internal/...", "configs", "directory/...", "mailstore"}},
 	{"mailstore/login", []string{"internal/...", "directory", "directory/gate", "mailstore"}},
-	{"mailstore/...", []string{"internal/...", "directory", "directory/gate", "directory/logins", "directory/password", "mailstore", "mailstore/login", "mailstore/search", "configs"}},
+	// What is done with a message, between who hands it in and the store.
+	{"mailstore/plan", []string{"internal/...", "mailstore", "mailstore/maildir", "configs"}},
+	{"mailstore/...", []string{"internal/...", "directory", "directory/gate", "directory/logins", "directory/password", "mailstore", "mailstore/login", "mailstore/plan", "mailstore/search", "configs"}},
 
 	// No daemon imports another daemon; only virtual sees the store.
 	{"mta/queue/salvage", []string{"internal/envelope", "internal/msglog", "internal/vfs"}},
 	{"mta/queue", []string{"internal/...", "configs", "mta/queue/salvage"}},
 	{"mta/agent", []string{"internal/...", "mta/queue"}},
 	{"mta/policy", []string{"internal/...", "directory", "configs"}},
-	{"mta/virtual", []string{"internal/...", "directory", "mta/queue", "mta/agent", "mailstore", "configs"}},
+	{"mta/virtual", []string{"internal/...", "directory", "mta/queue", "mta/agent", "mailstore", "mailstore/plan", "configs"}},
 	{"mta/...", []string{"internal/...", "directory", "directory/gate", "directory/logins", "directory/password", "mta/queue", "mta/agent", "mta/policy", "configs"}},
 
 	{"admin/model", []string{"internal/addr"}},

@@ -15,10 +15,11 @@ import (
 	"toastmaster/directory/static"
 	"toastmaster/directory/tabletest"
 	"toastmaster/internal/addr"
+	"toastmaster/internal/dsn"
 	"toastmaster/internal/envelope"
 	"toastmaster/internal/run/initial"
 	"toastmaster/internal/service"
-	"toastmaster/mailstore"
+	"toastmaster/mailstore/plan"
 	"toastmaster/mta/agent"
 	"toastmaster/mta/virtual"
 )
@@ -207,7 +208,9 @@ func replies(t *testing.T, address, hello string, all []addr.Address) (out []str
 // noStore takes everything.
 type noStore struct{}
 
-func (noStore) Deliver(context.Context, mailstore.Account, *mailstore.Delivery) error { return nil }
+func (noStore) Deliver(context.Context, *plan.Message) (*plan.Outcome, *dsn.Error) {
+	return &plan.Outcome{Stored: []plan.Stored{{}}}, nil
+}
 
 func delivered(t *testing.T, a *virtual.Agent, to addr.Address) string {
 	t.Helper()

@@ -36,6 +36,7 @@ import (
 	"toastmaster/internal/tlsconf"
 	"toastmaster/internal/vfs"
 	"toastmaster/mailstore"
+	"toastmaster/mailstore/plan"
 	"toastmaster/mta/cleanup"
 	"toastmaster/mta/queue"
 	"toastmaster/mta/smtpd"
@@ -77,7 +78,9 @@ type Instance struct {
 	// cleanup and smtpd are made once for all who hand in mail.
 	cleanup *cleanup.Cleanup
 	smtpd   *smtpd.Daemon
-	group   *service.Group
+	// deliverer is by which lmtpd and virtual deliver.
+	deliverer *plan.Executor
+	group     *service.Group
 
 	// reloads are asked for by the API; watch answers.
 	reloads chan chan<- reloaded

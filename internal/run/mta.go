@@ -12,6 +12,7 @@ import (
 	"toastmaster/internal/smtpserver"
 	"toastmaster/mailstore"
 	"toastmaster/mailstore/lmtpd"
+	"toastmaster/mailstore/plan"
 	"toastmaster/mta/cleanup"
 	"toastmaster/mta/smtp"
 	"toastmaster/mta/smtpd"
@@ -28,6 +29,9 @@ func (i *Instance) openPipeline(context.Context) error {
 			return mailstore.DSN(i.mail.Reserve(ctx, mailstore.AccountOf(m), id, size))
 		},
 		Release: func(m directory.Mailbox, id string) { i.mail.Release(mailstore.AccountOf(m), id) },
+	})
+	i.deliverer = plan.New(plan.Options{
+		Store: i.mail, Plan: plan.ToInbox, Params: i.config.Store, Submit: i.cleanup, Spool: i.queue.Spool(), Log: i.log,
 	})
 	var err error
 	i.smtpd, err = newSMTPD(i)
@@ -87,7 +91,7 @@ func smtpServer(i *Instance, name string, handler *smtpserver.Server, plain, tls
 func openLMTPD(i *Instance) (service.Service, error) {
 	c := i.config.LMTPD
 	d := lmtpd.New(lmtpd.Options{
-		Params: c, Hostname: i.config.Main.Hostname, Directory: i.directory, Store: i.mail,
+		Params: c, Hostname: i.config.Main.Hostname, Directory: i.directory, Store: i.mail, Plan: i.deliverer,
 		TLS: i.tls, HandshakeTimeout: i.config.TLS.HandshakeTimeout, Log: i.log, Clock: i.clock,
 	})
 	handler := d.Handler()

@@ -34,7 +34,7 @@ func agentTable() []agentRow {
 }
 
 func openVirtual(i *Instance, _ configs.Transport) (agent.Agent, error) {
-	return virtual.New(i.directory, i.mail, i.clock, virtual.Options{OverQuotaTemporary: i.config.Qmgr.OverQuotaTemporary}), nil
+	return virtual.New(i.directory, i.deliverer, i.clock, virtual.Options{OverQuotaTemporary: i.config.Qmgr.OverQuotaTemporary}), nil
 }
 
 // openSMTP makes an agent for each transport: it has connections of its own.

@@ -11,6 +11,7 @@ import (
 	"toastmaster/internal/smtpserver"
 	"toastmaster/internal/wire"
 	"toastmaster/mailstore"
+	"toastmaster/mailstore/plan"
 )
 
 // Options are what a Daemon is made of.
@@ -19,6 +20,8 @@ type Options struct {
 	Hostname  string // main.hostname
 	Directory *directory.Directory
 	Store     *mailstore.Store
+	// Plan delivers into it.
+	Plan *plan.Executor
 	// TLS is for STARTTLS; nil does not offer it.
 	TLS              *tls.Config
 	HandshakeTimeout time.Duration // tls.handshake_timeout

@@ -30,6 +30,7 @@ import (
 	"toastmaster/internal/testkit/transcript"
 	"toastmaster/internal/vfs"
 	"toastmaster/mailstore"
+	"toastmaster/mailstore/plan"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -88,6 +89,7 @@ func newBed(t *testing.T, d *directory.Directory, options ...func(*configs.LMTPD
 	b.store = store
 	daemon := New(Options{
 		Params: cfg.LMTPD, Hostname: "mx.test", Directory: d, Store: store, Log: log, Clock: clock.System{},
+		Plan: plan.New(plan.Options{Store: store, Plan: plan.ToInbox, Params: cfg.Store, Log: log}),
 	})
 	b.unix = filepath.Join(t.TempDir(), "lmtp.sock")
 	unix, err := service.Listen("unix:"+b.unix, 0o600)

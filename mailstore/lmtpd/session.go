@@ -16,6 +16,7 @@ import (
 	"toastmaster/internal/spool"
 	"toastmaster/internal/trace"
 	"toastmaster/mailstore"
+	"toastmaster/mailstore/plan"
 )
 
 // session is one client's connection.
@@ -24,6 +25,7 @@ type session struct {
 	c      *smtpserver.Conn
 	sender addr.Address
 	utf8   bool
+	body   envelope.Body
 	rcpts  []recipient
 	copies []delivery
 	// known are the indexes of copies by address, folded and in the real domain.
@@ -49,7 +51,7 @@ type delivery struct {
 
 // Mail is MAIL FROM.
 func (s *session) Mail(_ context.Context, m smtpserver.Mail) *dsn.Error {
-	s.sender, s.utf8 = m.From, m.UTF8
+	s.sender, s.utf8, s.body = m.From, m.UTF8, m.Body
 	return dsn.From(s.d.o.Store.Room(m.Size))
 }
 
@@ -144,15 +146,19 @@ func (s *session) refuseLoops(before *trace.Delivered, results []*dsn.Error) {
 }
 
 func (s *session) deliver(ctx context.Context, c *delivery, content *spool.Buffer, prefix []byte) *dsn.Error {
-	d := &mailstore.Delivery{Date: s.d.o.Clock.Now(), Prefix: prefix, Content: content, Durable: true}
-	err := s.d.o.Store.Deliver(ctx, mailstore.AccountOf(c.box).AskedAt(s.asked), d)
-	if failed := mailstore.DSN(err); failed != nil {
-		return failed
-	}
-	s.d.o.Log.Event(msglog.Stored{
-		Service: "lmtpd", Session: s.c.ID(), Mailbox: c.box.Address.String(), Folder: "INBOX",
-		UID: d.UID, MessageID: s.messageID, Size: int64(len(prefix)) + content.Size(),
+	out, err := s.d.o.Plan.Deliver(ctx, &plan.Message{
+		Account: mailstore.AccountOf(c.box).AskedAt(s.asked), From: s.sender, To: c.to,
+		Durable: true, Date: s.d.o.Clock.Now(), Prefix: prefix, Content: content, Body: s.body, UTF8: s.utf8,
 	})
+	if err != nil {
+		return err
+	}
+	for _, stored := range out.Stored {
+		s.d.o.Log.Event(msglog.Stored{
+			Service: "lmtpd", Session: s.c.ID(), Mailbox: c.box.Address.String(), Folder: stored.Folder,
+			UID: stored.UID, MessageID: s.messageID, Size: int64(len(prefix)) + content.Size(),
+		})
+	}
 	return nil
 }
 

@@ -30,6 +30,7 @@ import (
 	"toastmaster/mailstore/imapd"
 	"toastmaster/mailstore/lmtpd"
 	"toastmaster/mailstore/login"
+	"toastmaster/mailstore/plan"
 	"toastmaster/mailstore/pop3d"
 	"toastmaster/mailstore/storetest"
 )
@@ -414,7 +415,9 @@ func serve(t *testing.T, root string) map[string]string {
 	handlers := map[string]service.Handler{
 		"imap": imapd.New(imapd.Options{Config: c.IMAPD, Store: store, Auth: auth, HandshakeTimeout: time.Minute, Hostname: "host.test", Log: log, Clock: clock.System{}}),
 		"pop":  pop,
-		"lmtp": lmtpd.New(lmtpd.Options{Params: c.LMTPD, Hostname: "host.test", Directory: hosted, Store: store, Log: log, Clock: clock.System{}}).Handler(),
+		"lmtp": lmtpd.New(lmtpd.Options{Params: c.LMTPD, Hostname: "host.test", Directory: hosted, Store: store, Log: log, Clock: clock.System{},
+			Plan: plan.New(plan.Options{Store: store, Plan: plan.ToInbox, Params: c.Store, Log: log}),
+		}).Handler(),
 	}
 	addresses := map[string]string{}
 	for name, handler := range handlers {

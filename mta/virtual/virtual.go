@@ -10,14 +10,15 @@ import (
 	"toastmaster/internal/envelope"
 	"toastmaster/internal/trace"
 	"toastmaster/mailstore"
+	"toastmaster/mailstore/plan"
 	"toastmaster/mta/agent"
 	"toastmaster/mta/queue"
 )
 
-// Store takes messages: *mailstore.Store here, an LMTP client when a mailbox
+// Deliverer takes messages: *plan.Executor here, an LMTP client when a mailbox
 // lives on another node.
-type Store interface {
-	Deliver(ctx context.Context, a mailstore.Account, d *mailstore.Delivery) error
+type Deliverer interface {
+	Deliver(ctx context.Context, m *plan.Message) (*plan.Outcome, *dsn.Error)
 }
 
 // Options are the parameters of an Agent.
@@ -29,14 +30,14 @@ type Options struct {
 // Agent delivers into a store. Safe for concurrent use.
 type Agent struct {
 	directory *directory.Directory
-	store     Store
+	deliverer Deliverer
 	clock     clock.Clock
 	options   Options
 }
 
 // New makes an Agent.
-func New(d *directory.Directory, s Store, c clock.Clock, o Options) *Agent {
-	return &Agent{directory: d, store: s, clock: c, options: o}
+func New(d *directory.Directory, to Deliverer, c clock.Clock, o Options) *Agent {
+	return &Agent{directory: d, deliverer: to, clock: c, options: o}
 }
 
 // Deliver implements agent.Agent, one recipient after the other.
@@ -46,37 +47,40 @@ func (a *Agent) Deliver(ctx context.Context, r *agent.Request, report func(agent
 		if ctx.Err() != nil {
 			return
 		}
-		result := agent.Result{
-			Recipient: i, Relay: "virtual", Action: agent.Sent, Text: "delivered to maildir", Effect: queue.EffectStore,
-		}
-		err := a.deliver(ctx, r, i, now)
+		out, err := a.deliver(ctx, r, i, now)
 		if err != nil && err.Temporary() && ctx.Err() != nil {
 			return // the shutdown is the reason
 		}
 		if err != nil {
-			result = agent.Result{Recipient: i, Relay: "virtual", Err: err}
+			report(agent.Result{Recipient: i, Relay: "virtual", Err: err})
+			continue
+		}
+		result := agent.Result{Recipient: i, Relay: "virtual", Action: agent.Sent, Text: out.Text(), Effect: queue.EffectStore}
+		if out.Durable {
+			result.Effect = queue.EffectFinal
 		}
 		report(result)
 	}
 }
 
-func (a *Agent) deliver(ctx context.Context, r *agent.Request, i int, now time.Time) *dsn.Error {
+func (a *Agent) deliver(ctx context.Context, r *agent.Request, i int, now time.Time) (*plan.Outcome, *dsn.Error) {
 	to := &r.Envelope.Recipients[i]
 	asked := a.clock.Now()
 	decided := a.directory.Destination(ctx, to.Address)
 	if decided.Err != nil {
-		return decided.Err
+		return nil, decided.Err
 	}
 	final := trace.Final{ReturnPath: r.Envelope.Sender.Path(), To: to.Address, Original: to.Original}
-	failed := mailstore.DSN(a.store.Deliver(ctx, mailstore.AccountOf(decided.Found.Mailbox).AskedAt(asked), &mailstore.Delivery{
+	out, failed := a.deliverer.Deliver(ctx, &plan.Message{
+		Account: mailstore.AccountOf(decided.Found.Mailbox).AskedAt(asked), From: r.Envelope.Sender, To: to.Address,
 		ID:      envelope.DeliveryID(r.Envelope.ID, to.Address),
 		Replay:  r.Replay,
 		Date:    now,
 		Prefix:  final.Append(make([]byte, 0, 256)),
-		Content: r.Content,
-	}))
+		Content: r.Content, Body: r.Envelope.Body, UTF8: r.Envelope.UTF8,
+	})
 	if failed != nil && failed.Status == dsn.MailboxFull && a.options.OverQuotaTemporary {
 		failed = dsn.Wrap(dsn.MailboxFullNow, failed.Text, failed)
 	}
-	return failed
+	return out, failed
 }

@@ -20,6 +20,7 @@ import (
 	"toastmaster/internal/msglog"
 	"toastmaster/internal/vfs"
 	"toastmaster/mailstore"
+	"toastmaster/mailstore/plan"
 	"toastmaster/mta/agent"
 	"toastmaster/mta/queue"
 )
@@ -35,6 +36,11 @@ func openStore(t *testing.T) *mailstore.Store {
 	}
 	t.Cleanup(func() { s.Close() })
 	return s
+}
+
+// planned delivers into a store by the plan for everybody.
+func planned(s *mailstore.Store) *plan.Executor {
+	return plan.New(plan.Options{Store: s, Plan: plan.ToInbox, Params: configs.Default().Store, Log: msglog.Discard()})
 }
 
 func hosted(t *testing.T) *directory.Directory {
@@ -116,7 +122,7 @@ func messages(t *testing.T, s *mailstore.Store, home string) []string {
 func TestDelivers(t *testing.T) {
 	t.Parallel()
 	s := openStore(t)
-	a := New(hosted(t), s, clock.System{}, Options{})
+	a := New(hosted(t), planned(s), clock.System{}, Options{})
 	r := request(t, "Alice@example.test", "alice+work@example.net")
 	r.Envelope.Recipients[1].Original = parse(t, "team@example.test")
 	got := deliver(t.Context(), a, r)
@@ -140,7 +146,7 @@ func TestDelivers(t *testing.T) {
 func TestReplayIsStoredOnce(t *testing.T) {
 	t.Parallel()
 	s := openStore(t)
-	a := New(hosted(t), s, clock.System{}, Options{})
+	a := New(hosted(t), planned(s), clock.System{}, Options{})
 	r := request(t, "alice@example.test")
 	deliver(t.Context(), a, r)
 	r.Replay = true
@@ -159,12 +165,12 @@ func TestRefusals(t *testing.T) {
 	d := hosted(t)
 	to := []string{"nobody@example.test", "gone@example.test", "off@example.test", "small@example.test", "sales@example.test"}
 	want := []dsn.Status{dsn.BadDestMailbox, dsn.MailboxMoved, dsn.MailboxDisabled, dsn.MailboxFull, dsn.BadDestMailbox}
-	for i, res := range deliver(t.Context(), New(d, s, clock.System{}, Options{}), request(t, to...)) {
+	for i, res := range deliver(t.Context(), New(d, planned(s), clock.System{}, Options{}), request(t, to...)) {
 		if res.Err == nil || res.Err.Status != want[i] || res.Site {
 			t.Errorf("%s: %+v", to[i], res)
 		}
 	}
-	res := deliver(t.Context(), New(d, s, clock.System{}, Options{OverQuotaTemporary: true}), request(t, "small@example.test"))
+	res := deliver(t.Context(), New(d, planned(s), clock.System{}, Options{OverQuotaTemporary: true}), request(t, "small@example.test"))
 	if e := res[0].Err; e == nil || e.Status != dsn.MailboxFullNow || !e.Temporary() {
 		t.Errorf("over quota, temporary: %+v", res)
 	}
@@ -175,14 +181,14 @@ func TestTroubleWaits(t *testing.T) {
 	for outcome, want := range map[directory.Outcome]dsn.Status{
 		directory.Unavailable: dsn.MailSystem, directory.Misconfigured: dsn.Misconfigured,
 	} {
-		a := New(static.Broken{Outcome: outcome, Cause: errors.New("down")}.Directory(), openStore(t), clock.System{}, Options{})
+		a := New(static.Broken{Outcome: outcome, Cause: errors.New("down")}.Directory(), planned(openStore(t)), clock.System{}, Options{})
 		if got := deliver(t.Context(), a, request(t, "alice@example.test")); got[0].Err == nil || got[0].Err.Status != want {
 			t.Errorf("%v: %+v", outcome, got)
 		}
 	}
 	closed := openStore(t)
 	closed.Close()
-	got := deliver(t.Context(), New(hosted(t), closed, clock.System{}, Options{}), request(t, "alice@example.test"))
+	got := deliver(t.Context(), New(hosted(t), planned(closed), clock.System{}, Options{}), request(t, "alice@example.test"))
 	if e := got[0].Err; e == nil || !e.Temporary() {
 		t.Errorf("closed store: %+v", got)
 	}
@@ -192,7 +198,7 @@ func TestShutdownLeavesTheRestAlone(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	n := 0
-	New(hosted(t), openStore(t), clock.System{}, Options{}).Deliver(ctx, request(t, "alice@example.test", "alice@example.net"), func(res agent.Result) {
+	New(hosted(t), planned(openStore(t)), clock.System{}, Options{}).Deliver(ctx, request(t, "alice@example.test", "alice@example.net"), func(res agent.Result) {
 		n++
 		if res.Err != nil {
 			t.Error(res.Err)
@@ -229,7 +235,7 @@ func TestOverQuotaLeavesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	deliver(t.Context(), New(hosted(t), s, clock.System{}, Options{}), request(t, "small@example.test"))
+	deliver(t.Context(), New(hosted(t), planned(s), clock.System{}, Options{}), request(t, "small@example.test"))
 	files, err := filepath.Glob(filepath.Join(root, "example.test/small/*/*"))
 	if err != nil {
 		t.Fatal(err)
@@ -255,8 +261,8 @@ func BenchmarkOneRecipient(b *testing.B) {
 
 type discardStore struct{}
 
-func (discardStore) Deliver(context.Context, mailstore.Account, *mailstore.Delivery) error {
-	return nil
+func (discardStore) Deliver(context.Context, *plan.Message) (*plan.Outcome, *dsn.Error) {
+	return &plan.Outcome{}, nil
 }
 
 // oneMailbox has one for every key.
