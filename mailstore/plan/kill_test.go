@@ -33,7 +33,7 @@ type story struct {
 
 func newStory(t *testing.T, sends bool) *story {
 	actions := []Action{
-		FileInto{Mailbox: "Junk", Create: true, Flags: []imap.Flag{imap.FlagSeen}}, FileInto{Mailbox: "New/Sub", Create: true}, Keep{Flags: []imap.Flag{"work"}},
+		FileInto{Mailbox: "Junk", Create: true, Flags: []imap.Flag{imap.FlagSeen}}, FileInto{Mailbox: "New/Sub", Create: true}, Keep{Flags: []imap.Flag{imap.FlagFlagged}},
 	}
 	st := &story{t: t, outbox: &outbox{}}
 	if sends {
