@@ -2,6 +2,7 @@ package box
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -31,6 +32,9 @@ type Delivery struct {
 	ID string
 	// Replay says that the ID may have been delivered before: look first.
 	Replay bool
+	// Reserved is the ID with which Store.Reserve took room for the message, where
+	// that is another one.
+	Reserved string
 	// Folder is a mailbox name, "" for INBOX.
 	Folder string
 	Flags  []imap.Flag
@@ -73,6 +77,9 @@ func (mb *Box) deliver(ctx context.Context, d *Delivery) (m *index.Message, vali
 		if known {
 			mb.acct.Quota.Distrust()
 		}
+		if known && err == nil && d.Durable {
+			err = mb.vol.Checkpoint(ctx)
+		}
 		if err != nil || known {
 			return nil, 0, volume.Err(err)
 		}
@@ -86,7 +93,7 @@ func (mb *Box) deliver(ctx context.Context, d *Delivery) (m *index.Message, vali
 	if !d.Own {
 		why = account.Delivering
 	}
-	if in.room, err = mb.acct.Quota.Reserve(ctx, d.ID, in.msg.Size, 1, why); err != nil {
+	if in.room, err = mb.acct.Quota.Reserve(ctx, cmp.Or(d.Reserved, d.ID), in.msg.Size, 1, why); err != nil {
 		return nil, 0, err
 	}
 	defer in.room.Release()
@@ -405,7 +412,9 @@ func writeContent(f vfs.File, d *Delivery) error {
 
 // makeDurable ends a delivery that is answered OK. The file may be written
 // before the journal's sync, because whoever does not get the OK sends again;
-// when the sync fails it is taken back, so that the second try is no double.
+// when the sync fails it is taken back, so that the second try is no double. One
+// with an ID stays: the second try finds it by that, and would take one that was
+// taken back for one that its owner has removed.
 func (mb *Box) makeDurable(ctx context.Context, m *index.Message, validity uint32, d *Delivery, in *incoming) error {
 	if m == nil { // found in place, delivered before
 		return mb.vol.Checkpoint(ctx)
@@ -417,8 +426,8 @@ func (mb *Box) makeDurable(ctx context.Context, m *index.Message, validity uint3
 	if err == nil {
 		err = mb.journalMessage(ctx, m, validity, d)
 	}
-	if err == nil {
-		return nil
+	if err == nil || d.ID != "" {
+		return err
 	}
 	last, cancel := mb.vol.Last()
 	defer cancel()

@@ -111,7 +111,12 @@ func (d *delivery) store(ctx context.Context, c *copyTo) error {
 	box, err := d.find(ctx, c)
 	if err == nil {
 		copied := d.delivery(c, d.m.id("fileinto", box.Name()))
+		own := box.Owner().Home == d.m.Account.Home
+		if own && !d.redeemed {
+			copied.Reserved = d.m.ID
+		}
 		if err = box.Deliver(ctx, copied); err == nil {
+			d.redeemed = d.redeemed || own
 			d.out.Stored = append(d.out.Stored, Stored{Folder: box.Name(), UID: copied.UID, box: box})
 		}
 	}

@@ -263,3 +263,30 @@ func TestRefusedPlans(t *testing.T) {
 		})
 	}
 }
+
+// TestReservedRoom: the first copy takes the room that the queue has reserved, whatever
+// mailbox it is for; a message that leaves no copy gives it back.
+func TestReservedRoom(t *testing.T) {
+	t.Parallel()
+	for name, actions := range map[string][]Action{
+		"kept": {Keep{}}, "filed": {FileInto{Mailbox: "Junk"}}, "sent on": {Redirect{address(t, "bob@elsewhere.test")}}, "dropped": {Discard{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBed(t, planOf(actions...))
+			m := message(t, "3Q1")
+			m.Account.QuotaMessages = 1
+			check(t, b.store.Reserve(t.Context(), m.Account, m.ID, 100))
+			if err := b.store.Fits(t.Context(), m.Account, 100); !errors.Is(err, mailstore.ErrOverQuota) {
+				t.Fatal(err)
+			}
+			if _, err := b.deliver(m); err != nil {
+				t.Fatal(err)
+			}
+			stored := mail(t, b.store, "alice") != ""
+			if err := b.store.Fits(t.Context(), m.Account, 100); stored != errors.Is(err, mailstore.ErrOverQuota) {
+				t.Errorf("stored %t: %v", stored, err)
+			}
+		})
+	}
+}
