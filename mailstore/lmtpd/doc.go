@@ -23,8 +23,8 @@
 //
 // # What it does not do
 //
-// It does not relay, expand aliases or filter; mail goes to INBOX, whatever the
-// extension of the address. It asks for no log-in: who is served is a matter of
+// It does not relay or expand aliases; what is done with the message of a recipient is
+// decided by mailstore/plan, today INBOX, whatever the extension of the address. It asks for no log-in: who is served is a matter of
 // lmtpd.trusted_networks, which internal/service looks at before the greeting.
 // A client that lost the answer and tries again makes a second copy; LMTP has
 // no message identity that could tell. It does not offer DSN, because it sends
@@ -47,7 +47,7 @@
 //
 // At MAIL: 452 4.3.1 less than store.min_free would be left, 552 5.3.4 too large.
 //
-// After the content: 250, 554 5.4.6 delivered before or more Received fields than
+// After the content: 250, 550 5.7.1 rejected by the plan, 451 4.3.5 a plan that cannot be carried out, 554 5.4.6 delivered before or more Received fields than
 // lmtpd.hop_count_limit, 552 5.2.2 over quota, 452 4.3.1 disk full, 451 4.3.0.
 //
 // # Parameters

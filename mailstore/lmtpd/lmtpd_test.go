@@ -43,6 +43,8 @@ type bed struct {
 	unix  string
 	root  string
 	fs    *faultfs.Faults
+	// plan is for every message, set before the first.
+	plan plan.Planner
 }
 
 func hosted(t testing.TB) *directory.Directory {
@@ -71,7 +73,7 @@ func hosted(t testing.TB) *directory.Directory {
 
 func newBed(t *testing.T, d *directory.Directory, options ...func(*configs.LMTPD, *service.Limits)) *bed {
 	t.Helper()
-	b := &bed{root: t.TempDir(), fs: faultfs.Wrap(vfs.OS{})}
+	b := &bed{root: t.TempDir(), fs: faultfs.Wrap(vfs.OS{}), plan: plan.ToInbox}
 	cfg := configs.Default()
 	cfg.LMTPD.Concurrency = 4
 	cfg.Store.SpoolMemory = 4 << 10
@@ -89,7 +91,10 @@ func newBed(t *testing.T, d *directory.Directory, options ...func(*configs.LMTPD
 	b.store = store
 	daemon := New(Options{
 		Params: cfg.LMTPD, Hostname: "mx.test", Directory: d, Store: store, Log: log, Clock: clock.System{},
-		Plan: plan.New(plan.Options{Store: store, Plan: plan.ToInbox, Params: cfg.Store, Log: log}),
+		Plan: plan.New(plan.Options{
+			Store: store, Params: cfg.Store, Log: log,
+			Plan: func(ctx context.Context, m *plan.Message) ([]plan.Action, error) { return b.plan(ctx, m) },
+		}),
 	})
 	b.unix = filepath.Join(t.TempDir(), "lmtp.sock")
 	unix, err := service.Listen("unix:"+b.unix, 0o600)

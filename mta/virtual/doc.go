@@ -4,15 +4,17 @@
 // # What it does
 //
 // For each recipient it asks the directory for the mailbox, and hands the
-// message to the store with Return-Path, X-Original-To (when it differs) and
-// Delivered-To before it. The folder is INBOX.
+// message to mailstore/plan with Return-Path, X-Original-To (when it differs) and
+// Delivered-To before it. What is done with it is the plan's: today it goes into INBOX.
 //
 // A delivery has an ID made from the queue ID and the recipient, so the store
 // keeps it once, also when the queue hands the message out again after a
 // crash (agent.Request.Replay).
 //
 // It does not wait for the disk: its result is queue.EffectStore, and the
-// queue keeps the message until the next checkpoint of the store.
+// queue keeps the message until the next checkpoint of the store. A plan that sends
+// something on is made durable at once (plan.Outcome.Durable) and is queue.EffectFinal, so
+// that it is not sent twice.
 //
 // # What it does not do
 //
@@ -30,7 +32,8 @@
 //	5.2.1  mailbox disabled
 //	5.2.2  over quota; 4.2.2 with over_quota_temporary
 //	4.3.0  directory or store unavailable; 4.3.1 disk full
-//	4.3.5  directory misconfigured
+//	4.3.5  directory misconfigured, or a plan that cannot be carried out
+//	5.7.1  rejected by the plan
 //
 // At shutdown recipients that were not begun are not reported and stay in the
 // queue.
