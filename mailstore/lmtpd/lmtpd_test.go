@@ -250,12 +250,16 @@ func TestOneCopyForOneAddress(t *testing.T) {
 	}
 }
 
-// TestDialogues runs testdata/dialogues, each on a server of its own.
+// TestDialogues runs testdata/dialogues, each on a server of its own; that of plans.txt has
+// plans for extensions.
 func TestDialogues(t *testing.T) {
 	t.Parallel()
 	transcript.RunDir(t, filepath.Join("testdata", "dialogues"), transcript.Options{
-		Host: func(t *testing.T, _ string) func() net.Conn {
+		Host: func(t *testing.T, name string) func() net.Conn {
 			b := newBed(t, hosted(t))
+			if name == "plans" {
+				b.planByExtension()
+			}
 			return func() net.Conn { return b.dial(t, "tcp") }
 		},
 	})

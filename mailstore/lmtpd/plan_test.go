@@ -12,11 +12,9 @@ import (
 	"toastmaster/mailstore/plan"
 )
 
-// TestPlans: each recipient hears what became of the message by its own plan, and the
-// log has a line for each copy.
-func TestPlans(t *testing.T) {
-	t.Parallel()
-	b := newBed(t, hosted(t))
+// planByExtension gives the messages for alice+EXTENSION a plan each. The mailbox Sent
+// cannot be written.
+func (b *bed) planByExtension() {
 	b.plan = func(_ context.Context, m *plan.Message) ([]plan.Action, error) {
 		switch _, extension, _ := strings.Cut(m.To.Local, "+"); extension {
 		case "two":
@@ -36,6 +34,14 @@ func TestPlans(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// TestPlans: each recipient hears what became of the message by its own plan, what was
+// taken back is not there, and the log has a line for each copy.
+func TestPlans(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, hosted(t))
+	b.planByExtension()
 	transcript.Run(t, "plans", readDialogue(t, "plans"), transcript.Options{
 		Dial: func(t *testing.T, _ string) net.Conn { return b.dial(t, "tcp") },
 	})
