@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -91,4 +92,55 @@ func TestRootLeavesNothingOfItsOwn(t *testing.T) {
 	b.start(t)
 	b.waitMail(t, bob, 1)
 	ownedBy(t, b.Data(), who.Uid)
+}
+
+// TestRootNamesNoPlaceThatTheServiceMayNotUse: what root writes into the configuration
+// of another user's instance, which the service manager starts as that user, is looked
+// at with the rights of that user, before a restart leaves nothing that serves.
+func TestRootNamesNoPlaceThatTheServiceMayNotUse(t *testing.T) {
+	t.Parallel()
+	peers.NeedRoot(t, "root's commands on another user's instance are the matter")
+	who, err := user.Lookup("nobody")
+	must(t, err)
+	b := serveWith(t, binary.Options{Init: []string{"--user", who.Username}})
+	must(t, b.Stop())
+	text := strings.Replace(readFile(t, b.ConfigFile()), "user = \""+who.Username+"\"\n", "", 1)
+	must(t, os.WriteFile(b.ConfigFile(), []byte(text), 0o640))
+	roots := filepath.Join(b.dir, "roots")
+	must(t, os.MkdirAll(filepath.Join(roots, "open"), 0o777))
+	must(t, os.Chmod(filepath.Join(roots, "open"), 0o777))
+	must(t, os.WriteFile(filepath.Join(roots, "password"), []byte("x y:z\n"), 0o600))
+	must(t, os.Chmod(roots, 0o700)) // what is in it is closed, too
+	for _, args := range [][2]string{
+		{"admin.socket", filepath.Join(roots, "s")}, {"admin.socket", filepath.Join(roots, "open", "s")}, {"log.file", filepath.Join(roots, "log")},
+		{"lmtpd.listen", "unix:" + filepath.Join(roots, "l")}, {"smtp.password_file", filepath.Join(roots, "password")},
+	} {
+		_, err := b.Run(testContext(t), "", "config", "set", args[0], args[1])
+		for _, want := range []string{"exit status 2", args[0], who.Username, roots} {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%v: %v: no %q", args, err, want)
+			}
+		}
+		if got := readFile(t, b.ConfigFile()); got != text {
+			t.Errorf("%v: the file is\n%s", args, got)
+		}
+	}
+	place := filepath.Join(b.dir, "place")
+	must(t, os.Mkdir(place, 0o700))
+	_, err = b.Run(testContext(t), "", "config", "set", "admin.socket", filepath.Join(place, "s"))
+	if err == nil {
+		t.Error("a folder of root's own was taken")
+	}
+	uid, err := strconv.Atoi(who.Uid)
+	must(t, err)
+	must(t, os.Chown(place, uid, -1))
+	_, err = b.Run(testContext(t), "", "config", "set", "admin.socket", filepath.Join(place, "s"))
+	must(t, err)
+	_, err = b.Run(testContext(t), "", "config", "check")
+	must(t, err)
+	must(t, os.Chown(place, 0, -1))
+	_, err = b.Run(testContext(t), "", "config", "check")
+	if err == nil || !strings.Contains(err.Error(), "admin.socket") {
+		t.Errorf("config check: %v", err)
+	}
 }

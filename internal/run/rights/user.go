@@ -136,5 +136,14 @@ func Access(path string, mode uint32) error {
 	return nil
 }
 
+// EffectiveAccess is Access for the user as whom this process works just now, see
+// AsOwner.
+func EffectiveAccess(path string, mode uint32) error {
+	if err := unix.Faccessat(unix.AT_FDCWD, path, mode, unix.AT_EACCESS); err != nil {
+		return &fs.PathError{Op: "access", Path: path, Err: err}
+	}
+	return nil
+}
+
 // WritableFolder wants a folder in which a file can be made.
 func WritableFolder(dir string) error { return Access(dir, unix.W_OK|unix.X_OK) }
