@@ -15,6 +15,7 @@ import (
 
 	"toastmaster/mailstore/account"
 	"toastmaster/mailstore/box"
+	"toastmaster/mailstore/notify"
 	"toastmaster/mailstore/recovery"
 	"toastmaster/mailstore/volume"
 )
@@ -58,6 +59,7 @@ func (a *heldAccount) holdBox(dir string) *heldBox {
 		Put:     func() { s.put(mb) },
 		Left:    func() { s.drop(mb) },
 		Lazy:    func(on bool) { s.noteLazy(mb, on) },
+		Changed: func() { s.pokes.Poke(notify.Place{Home: a.records.Home(), Dir: dir}) },
 	})
 	return mb
 }
@@ -105,11 +107,29 @@ func (s *Store) acquire(a Account) (*heldAccount, error) {
 	acct.refs++
 	s.mu.Unlock()
 	acct.Quota.Limit(Usage{Bytes: a.QuotaBytes, Messages: a.QuotaMessages})
-	if err := acct.Ensure(); err != nil {
+	if err := s.ensure(acct, a.Asked); err != nil {
 		s.putAccount(acct)
 		return nil, volume.Err(err)
 	}
 	return acct, nil
+}
+
+// ensure makes the account if it is not there, unless another process has removed it since
+// the directory was asked.
+func (s *Store) ensure(acct *heldAccount, asked time.Time) error {
+	if acct.Ready() {
+		return nil
+	}
+	if !asked.IsZero() {
+		removed, _, err := s.vol.Removed(acct.records.Home())
+		if err != nil && !volume.Odd(err) {
+			return err
+		}
+		if !removed.IsZero() && !asked.After(removed) {
+			return ErrNotFound
+		}
+	}
+	return acct.Ensure()
 }
 
 // acquireExisting is acquire for an account that has a Maildir; nil without an
@@ -143,16 +163,10 @@ func (s *Store) putAccount(acct *heldAccount) {
 // that goes on would make the account again, for nobody.
 type removals struct{ at map[string]time.Time }
 
-const (
-	// removalMemory is longer than a command takes from its question to its
-	// delivery: LMTP asks at RCPT and delivers after the content. It is no
-	// parameter: a message that takes an hour is nobody's custom.
-	removalMemory = time.Hour
-	// maxRemovals bounds them; beyond it some are forgotten before their hour,
-	// which matters only to a delivery that was under way at that moment. It is no
-	// parameter: removing so many accounts takes longer than any delivery.
-	maxRemovals = 100_000
-)
+// maxRemovals bounds them; beyond it some are forgotten before their hour,
+// which matters only to a delivery that was under way at that moment. It is no
+// parameter: removing so many accounts takes longer than any delivery.
+const maxRemovals = 100_000
 
 func (r *removals) note(home string, now time.Time) {
 	if r.at == nil {
@@ -160,7 +174,7 @@ func (r *removals) note(home string, now time.Time) {
 	}
 	if len(r.at) >= maxRemovals {
 		for h, t := range r.at {
-			if now.Sub(t) > removalMemory || len(r.at) >= maxRemovals {
+			if now.Sub(t) > volume.RemovalMemory || len(r.at) >= maxRemovals {
 				delete(r.at, h)
 			}
 		}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"toastmaster/mailstore/notify"
 	"toastmaster/mailstore/volume"
 )
 
@@ -64,20 +65,45 @@ func (s *Store) RemoveAccount(ctx context.Context, acc Account) error {
 		return volume.Err(err)
 	}
 	defer a.Unlock()
+	if err := s.vol.WithReserve(a.NoteRemoved); err != nil {
+		s.vol.Log.Warn("mail on its way in another process may make an account again that is removed", "path", home, "cause", err)
+	}
 	aside, boxes, err := a.leave(ctx)
 	if err != nil {
 		return volume.Err(err)
 	}
+	s.dismiss(a, boxes)
+	s.pokes.Poke(notify.Place{Home: a.records.Home(), All: true})
+	return volume.Err(cmp.Or(volume.RemoveAll(s.vol.FS, aside), s.removeParents(home)))
+}
+
+// dismiss buries the mailboxes of an account that is no more, and lets it be made anew.
+func (s *Store) dismiss(a *heldAccount, boxes []*heldBox) {
 	for _, mb := range boxes {
 		mb.Leave()
 		mb.Put()
 	}
 	s.mu.Lock()
-	if s.accounts[home] == a {
-		delete(s.accounts, home)
+	if s.accounts[a.home] == a {
+		delete(s.accounts, a.home)
 	}
 	s.mu.Unlock()
-	return volume.Err(cmp.Or(volume.RemoveAll(s.vol.FS, aside), s.removeParents(home)))
+}
+
+// removedElsewhere dismisses an account that another process has removed. Its users find
+// no mailbox at all from then on, as those of that process do.
+func (s *Store) removedElsewhere(a *heldAccount) error {
+	if !a.Ready() {
+		return nil // it is about to be made
+	}
+	if there, err := s.accountAt(a.home); there || err != nil {
+		return err
+	}
+	if a.records.Removed() {
+		return nil // by us
+	}
+	s.dismiss(a, a.end())
+	return nil
 }
 
 // leave takes an account away; a.mu is held. The mailboxes are those that are

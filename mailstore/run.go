@@ -2,7 +2,12 @@ package mailstore
 
 import (
 	"context"
+	"path/filepath"
 	"time"
+
+	"toastmaster/internal/service"
+	"toastmaster/mailstore/notify"
+	"toastmaster/mailstore/volume"
 )
 
 // Run does the background work until ctx is cancelled: checkpoints while mail
@@ -11,10 +16,20 @@ import (
 // durable by this process, and whoever starts the next one has the deliveries
 // since the last checkpoint written again.
 func (s *Store) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	poked := make(chan struct{})
+	go func() {
+		defer close(poked)
+		s.pokes.Run(ctx, s.poked)
+	}()
+	defer func() {
+		cancel()
+		<-poked
+	}()
 	every := min(s.vol.Config.CheckpointInterval, s.vol.Config.SyncInterval)
 	timer := s.vol.Clock.NewTimer(every)
 	defer timer.Stop()
-	var checked, looked time.Time
+	var checked, looked, forgot time.Time
 	for {
 		select {
 		case <-ctx.Done():
@@ -32,6 +47,15 @@ func (s *Store) Run(ctx context.Context) error {
 		if age := now.Sub(looked); age >= s.vol.Config.SyncInterval || age < 0 {
 			looked = now
 			s.look(ctx)
+			if err := s.pokes.Meet(); err != nil {
+				s.vol.Log.Warn("other processes on the mail store cannot be told of changes", "cause", err)
+			}
+		}
+		if age := now.Sub(forgot); age >= volume.RemovalMemory/4 || age < 0 {
+			forgot = now
+			if err := s.vol.ForgetRemoved(); err != nil {
+				s.vol.Log.Warn("forgetting removed accounts", "cause", err)
+			}
 		}
 		timer.Reset(every)
 	}
@@ -63,9 +87,40 @@ func (s *Store) background(ctx context.Context) {
 	}
 	s.mu.Unlock()
 	for _, a := range accounts {
+		if err := s.removedElsewhere(a); err != nil && ctx.Err() == nil {
+			s.vol.Log.Warn("looking for an account", "path", a.home, "cause", err)
+		}
 		a.Quota.Flush()
 		a.Quota.Expire()
 		s.putAccount(a)
+	}
+}
+
+// poked looks where another process says that something changed.
+func (s *Store) poked(ctx context.Context, at notify.Place) {
+	err := service.Fenced(s.vol.Log, func() error {
+		home := filepath.Join(s.vol.Root, at.Home)
+		s.mu.Lock()
+		a, mb := s.accounts[home], s.boxes[filepath.Join(home, at.Dir)]
+		switch {
+		case at.All && a != nil && !s.closed:
+			a.refs++
+		case !at.All && mb != nil && mb.refs > 0 && !s.closed:
+			mb.refs++
+		default:
+			s.mu.Unlock()
+			return nil // it is looked at when it is used
+		}
+		s.mu.Unlock()
+		if at.All {
+			defer s.putAccount(a)
+			return s.removedElsewhere(a)
+		}
+		defer s.put(mb)
+		return mb.Refresh(ctx)
+	}, "service", "store", "step", "poke")
+	if err != nil && ctx.Err() == nil {
+		s.vol.Log.Warn("looking at what another process has changed", "path", filepath.Join(at.Home, at.Dir), "cause", err)
 	}
 }
 

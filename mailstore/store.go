@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 
 	"toastmaster/configs"
 	"toastmaster/internal/clock"
@@ -14,6 +15,7 @@ import (
 	"toastmaster/internal/spool"
 	"toastmaster/internal/vfs"
 	"toastmaster/mailstore/box"
+	"toastmaster/mailstore/notify"
 	"toastmaster/mailstore/recovery"
 	"toastmaster/mailstore/volume"
 )
@@ -41,6 +43,8 @@ type Store struct {
 	journal *recovery.Journal
 	space   *spool.Space
 	memory  *box.Memory
+	// pokes are to and from other processes; nil where there are none.
+	pokes *notify.Poker
 	// namespaces are Options', those with the longest prefix first.
 	namespaces []Namespace
 
@@ -92,10 +96,34 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err := vol.Open(ctx); err != nil {
 		return nil, volume.Err(err)
 	}
+	s.pokes = openPokes(vol)
 	if err := s.journal.Recover(ctx, hands{s}); err != nil {
-		return nil, volume.Err(errors.Join(err, vol.Close()))
+		return nil, volume.Err(errors.Join(err, s.pokes.Close(), vol.Close()))
 	}
 	return s, nil
+}
+
+// openPokes lets this process and others wake each other. Without, changes by others are
+// seen at the next look.
+func openPokes(vol *volume.Volume) *notify.Poker {
+	if _, onDisk := vol.FS.(vfs.OS); !onDisk {
+		return nil // sockets are in the real file system only
+	}
+	p, err := notify.Open(notify.Options{
+		Dir: filepath.Join(vol.Root, Private), Slot: vol.Own().Slot, Log: vol.Log,
+		Others: func() (slots []int, err error) {
+			others, err := vol.Others()
+			for _, o := range others {
+				slots = append(slots, o.Slot)
+			}
+			return slots, err
+		},
+	})
+	if err != nil {
+		vol.Log.Warn("changes by other processes on the mail store are seen within store.sync_interval only", "cause", err)
+		return nil
+	}
+	return p
 }
 
 // found sees to it that the root is what it should be.
@@ -175,6 +203,6 @@ func (s *Store) Close() error {
 		s.putAccount(mb.acct)
 	}
 	s.memory.Clear()
-	errs = append(errs, s.journal.Close(ctx), s.Checkpoint(ctx), s.vol.Close())
+	errs = append(errs, s.journal.Close(ctx), s.Checkpoint(ctx), s.pokes.Close(), s.vol.Close())
 	return volume.Err(errors.Join(errs...))
 }

@@ -65,7 +65,7 @@ var mayImport = []struct {
 	{"mailstore/recovery", []string{"internal/...", "mailstore/maildir", "mailstore/volume"}},
 	{"mailstore/account", []string{"internal/...", "mailstore/maildir", "mailstore/recovery", "mailstore/volume"}},
 	{"mailstore/box", []string{"internal/...", "mailstore/account", "mailstore/index", "mailstore/maildir", "mailstore/packed", "mailstore/recovery", "mailstore/volume"}},
-	{"mailstore", []string{"internal/...", "directory", "mailstore/maildir", "mailstore/account", "mailstore/box", "mailstore/recovery", "mailstore/volume", "configs"}},
+	{"mailstore", []string{"internal/...", "directory", "mailstore/maildir", "mailstore/account", "mailstore/box", "mailstore/notify", "mailstore/recovery", "mailstore/volume", "configs"}},
 	{"mailstore/storetest", []string{"internal/...", "configs", "directory/...", "mailstore"}},
 	{"mailstore/login", []string{"internal/...", "directory", "directory/gate", "mailstore"}},
 	// What is done with a message, between who hands it in and the store.

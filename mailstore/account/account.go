@@ -112,7 +112,7 @@ func (a *Account) lock() error {
 // Ensure makes the Maildir; the default folders of a new account wait until
 // somebody needs them.
 func (a *Account) Ensure() error {
-	if a.isReady() {
+	if a.Ready() {
 		return nil
 	}
 	if err := a.lock(); err != nil {
@@ -138,8 +138,9 @@ func (a *Account) Ensure() error {
 	return err
 }
 
-// isReady says that Ensure has been here, and that the account was not removed since.
-func (a *Account) isReady() bool {
+// Ready says that Ensure has been here, and that this process has not removed the account
+// since.
+func (a *Account) Ready() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.ready && !a.Records.Removed()

@@ -36,6 +36,14 @@ func (a *Account) NextUIDValidity() (uint32, error) {
 	}
 	old := strings.TrimSpace(string(data))
 	last, _ := strconv.ParseUint(old, 16, 32)
+	if len(data) == 0 {
+		// The first one, maybe of an account that was removed a moment ago.
+		_, before, err := a.vol.Removed(a.Records.Home())
+		if err = a.passOver(uidValidityFile, err); err != nil {
+			return 0, err
+		}
+		last, _ = strconv.ParseUint(before, 16, 32)
+	}
 	next := max(uint32(a.vol.Clock.Now().Unix()), uint32(last)+1, 1)
 	hex := strconv.FormatUint(uint64(next), 16)
 	if err := a.writeFile(uidValidityFile, []byte(hex)); err != nil {
@@ -48,6 +56,16 @@ func (a *Account) NextUIDValidity() (uint32, error) {
 		}
 	}
 	return next, nil
+}
+
+// NoteRemoved has all processes know that the account is about to be removed. The lock is
+// held.
+func (a *Account) NoteRemoved() error {
+	data, err := volume.ReadFile(a.vol.FS, filepath.Join(a.home, uidValidityFile))
+	if err = a.passOver(uidValidityFile, err); err != nil {
+		return err
+	}
+	return volume.Err(a.vol.NoteRemoved(a.Records.Home(), strings.TrimSpace(string(data))))
 }
 
 // writeFile replaces a small file below home.

@@ -34,6 +34,9 @@ type Options struct {
 	// no longer, something to be written by Tidy. Both under the lock of the mailbox.
 	Left func()
 	Lazy func(on bool)
+	// Changed is told, after the lock among processes was given back, that other
+	// processes which have the mailbox in memory should look at it.
+	Changed func()
 }
 
 // Box is one mailbox in memory, shared by all sessions of this process.
@@ -82,6 +85,7 @@ type Box struct {
 	// other than growth.
 	flagsGen, setGen uint64
 	isLazy           bool // as Options.Lazy was told
+	tells            bool // Options.Changed is to be told
 	// wrote is the epoch of the last change, added that of the last message
 	// that came, and addedFrom the first UID that no checkpoint covers then.
 	wrote, added uint64
@@ -139,8 +143,20 @@ func (mb *Box) commitWith(write func(*index.State, *index.Batch) error, by *View
 	if err != nil {
 		return volume.Err(err)
 	}
+	mb.tells = true
 	mb.touched(by)
 	return nil
+}
+
+// unlock gives the lock among processes back, and has the others told of what was done
+// under it.
+func (mb *Box) unlock() error {
+	err := mb.log.Unlock()
+	if mb.tells {
+		mb.tells = false
+		mb.o.Changed()
+	}
+	return err
 }
 
 // noteAdded remembers that messages from a UID on came just now.
@@ -199,7 +215,7 @@ func (mb *Box) flocked(ctx context.Context, f func() error) (err error) {
 	if err := mb.log.Lock(ctx); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, mb.log.Unlock()) }()
+	defer func() { err = errors.Join(err, mb.unlock()) }()
 	if err := mb.catchUp(ctx); err != nil {
 		return err
 	}
@@ -220,7 +236,7 @@ func lockedBoth(ctx context.Context, a, b *Box, f func() error) error {
 
 // catchUp reads what other processes wrote into the log.
 func (mb *Box) catchUp(ctx context.Context) error {
-	n, keys, next := len(mb.st.Messages), len(mb.st.Keywords), mb.st.UIDNext
+	gone, keys, next := len(mb.st.Expunged), len(mb.st.Keywords), mb.st.UIDNext
 	changed, reload, err := mb.log.CatchUp(ctx, mb.st)
 	switch {
 	case err != nil:
@@ -239,7 +255,7 @@ func (mb *Box) catchUp(ctx context.Context) error {
 		if len(mb.st.Keywords) != keys {
 			clear(mb.keywords.sets)
 		}
-		mb.acct.Quota.Changed(n != len(mb.st.Messages))
+		mb.acct.Quota.Changed(gone != len(mb.st.Expunged) || next != mb.st.UIDNext)
 	}
 	return nil
 }

@@ -27,6 +27,7 @@ func (mb *Box) Rename(ctx context.Context, to string, settle func(context.Contex
 		}
 		if err == nil {
 			mb.acct.Trail.Note(account.Place{Dir: mb.dir, Validity: mb.st.UIDValidity}, to)
+			mb.tells = true
 			mb.bury()
 		}
 		return err
@@ -65,6 +66,7 @@ func (mb *Box) takeAway(ctx context.Context) (aside string, err error) {
 		return err
 	})
 	if err == nil {
+		mb.tells = true
 		mb.bury()
 		err = mb.vol.FS.SyncDir(a.Home())
 	}

@@ -37,7 +37,7 @@ func (mb *Box) Load(ctx context.Context) (err error) {
 	if err := mb.vol.Complete(mb.path); err != nil {
 		return err
 	}
-	log, err := index.OpenLog(index.Options{FS: mb.vol.FS, Dir: mb.path, Clock: mb.vol.Clock, Wait: mb.vol.Config.LockTimeout, Room: mb.vol.GiveRoom})
+	log, err := index.OpenLog(index.Options{FS: mb.vol.FS, Dir: mb.path, Clock: mb.vol.Clock, Wait: mb.vol.Config.LockTimeout, Room: mb.vol.GiveRoom, Session: mb.vol.Session()})
 	if err != nil {
 		return err
 	}
@@ -45,7 +45,7 @@ func (mb *Box) Load(ctx context.Context) (err error) {
 	mb.flock.Enter()
 	defer func() {
 		mb.flock.Leave()
-		err = errors.Join(err, mb.log.Unlock())
+		err = errors.Join(err, mb.unlock())
 		if !mb.loaded {
 			err = errors.Join(err, mb.log.Close())
 		}

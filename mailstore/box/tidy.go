@@ -37,7 +37,8 @@ func (mb *Box) Tidy(ctx context.Context, durable uint64) error {
 		return nil
 	}
 	if mb.uids.written != mb.version && mb.now().Sub(mb.uids.at) >= mb.vol.Config.UIDListDelay {
-		if err := mb.writeUIDList(); err != nil {
+		// What another process has written must not be replaced by less.
+		if err := mb.flocked(ctx, mb.writeUIDList); err != nil {
 			return err
 		}
 	}

@@ -47,6 +47,7 @@ type Log struct {
 	clock    clock.Clock
 	patience time.Duration
 	room     func() bool
+	session  uint64
 	// held is what follows end and could not be written, see Append.
 	held []byte
 	// stalled: the last who waited for the lock waited in vain.
@@ -64,12 +65,15 @@ type Options struct {
 	// Room makes a little room on a full disk; false when it cannot. It may be
 	// nil.
 	Room func() bool
+	// Session is the same number for all processes that have written since the disk
+	// can have lost anything, and another one afterwards; 0 for not known.
+	Session uint64
 }
 
 // OpenLog opens the log, making the file if it is missing. It reads nothing:
 // see Load.
 func OpenLog(o Options) (*Log, error) {
-	l := &Log{fs: o.FS, dir: o.Dir, clock: o.Clock, patience: o.Wait, room: o.Room}
+	l := &Log{fs: o.FS, dir: o.Dir, clock: o.Clock, patience: o.Wait, room: o.Room, session: o.Session}
 	return l, l.open()
 }
 
@@ -175,8 +179,8 @@ func (l *Log) Load(ctx context.Context) (*State, error) {
 	if damaged {
 		return s, ErrDamaged
 	}
-	if !s.Recover() {
-		return s, nil
+	if l.session != 0 && s.session == l.session || !s.Recover() {
+		return s, nil // what was written is there
 	}
 	// The new numbers must be told before a Close can hide them.
 	var b Batch
@@ -306,8 +310,10 @@ func (l *Log) Append(s *State, b *Batch) error {
 		if !b.canWait() || len(l.held)+len(b.buf) > maxHeld {
 			return err
 		}
-		l.held = append(l.held, b.buf...)
-		return l.apply(s, b)
+		own := l.announcement(s)
+		b.seal(s.Position + uint64(len(own)))
+		l.held = append(append(l.held, own...), b.buf...)
+		return l.apply(s, own, b.buf)
 	}
 }
 
@@ -316,10 +322,11 @@ func (l *Log) AppendNew(s *State, b *Batch) error {
 	if b.Empty() {
 		return nil
 	}
-	b.seal(s.Position)
+	own := l.announcement(s)
+	b.seal(s.Position + uint64(len(own)))
 	data := b.buf
-	if len(l.held) > 0 {
-		data = append(slices.Clip(l.held), data...)
+	if len(l.held) > 0 || len(own) > 0 {
+		data = slices.Concat(l.held, own, data)
 	}
 	if n, err := l.file.WriteAt(data, l.end); err != nil {
 		if n > 0 {
@@ -329,15 +336,29 @@ func (l *Log) AppendNew(s *State, b *Batch) error {
 	}
 	l.end += int64(len(data))
 	l.held = nil
-	return l.apply(s, b)
+	return l.apply(s, own, b.buf)
+}
+
+// announcement is what goes before the first records of a session, sealed; nothing goes
+// before all others.
+func (l *Log) announcement(s *State) []byte {
+	if l.session == 0 || s.session == l.session {
+		return nil
+	}
+	var own Batch
+	own.session(l.session)
+	own.seal(s.Position)
+	return own.buf
 }
 
 // Holds says that something waits for room.
 func (l *Log) Holds() bool { return len(l.held) > 0 }
 
-func (l *Log) apply(s *State, b *Batch) error {
-	if n, _ := s.Replay(b.buf); n != len(b.buf) {
-		return fmt.Errorf("%w: own records refused", ErrDamaged)
+func (l *Log) apply(s *State, own ...[]byte) error {
+	for _, records := range own {
+		if n, _ := s.Replay(records); n != len(records) {
+			return fmt.Errorf("%w: own records refused", ErrDamaged)
+		}
 	}
 	return nil
 }

@@ -42,6 +42,8 @@ const (
 	recRare
 	// recWent: the folder that this one is about to be renamed to.
 	recWent
+	// recSession: the session of who writes from here on, see Options.Session.
+	recSession
 )
 
 const (
@@ -215,7 +217,12 @@ func (b *Batch) Unlinked(modSeq uint64) {
 	b.record(recUnlinked, binary.AppendUvarint(b.enc[:0], modSeq))
 }
 
-// Close logs that the writer leaves nothing undone.
+// session logs whose records follow.
+func (b *Batch) session(id uint64) { b.record(recSession, binary.AppendUvarint(b.enc[:0], id)) }
+
+// Close logs that the writer leaves nothing undone. What was reserved is void: who
+// goes on reserves anew, because what he writes behind this record may be lost, and
+// the record would then say that nothing is.
 func (b *Batch) Close() { b.record(recClose, b.enc[:0]) }
 
 // Next raises UIDNEXT and the mod-sequence.
@@ -286,6 +293,12 @@ func (s *State) Replay(data []byte) (n int, ended bool) {
 func (s *State) apply(kind byte, d *decoder) {
 	s.Closed = kind == recClose
 	switch kind {
+	case recClose:
+		s.ReservedUID, s.ReservedModSeq = 0, 0
+	case recSession:
+		if id := d.Uint(); !d.Bad() {
+			s.session = id
+		}
 	case recAdd:
 		if m := (&Message{}); d.message(m, 0, 0, 0) {
 			s.add(m)

@@ -45,7 +45,11 @@ func (l *Log) Reset(s *State) error {
 			_ = next.Close() // after a panic too: nobody could lock it
 		}
 	}()
-	if err := l.replaceFile(LogFile, l.header(s.UIDValidity, s.Position), &next); err != nil {
+	// Whose it is must be there at once: who finds an empty log cannot tell whether it
+	// has lost something.
+	s.session = 0
+	own := l.announcement(s)
+	if err := l.replaceFile(LogFile, append(l.header(s.UIDValidity, s.Position), own...), &next); err != nil {
 		return err
 	}
 	// Others may wait for the old file; they find the record and go on. The
@@ -59,9 +63,9 @@ func (l *Log) Reset(s *State) error {
 			return err
 		}
 	}
-	l.file, l.uidValidity, l.start, l.end, l.Fresh = next, s.UIDValidity, s.Position, logHeader, true
+	l.file, l.uidValidity, l.start, l.end, l.Fresh = next, s.UIDValidity, s.Position, logHeader+int64(len(own)), true
 	l.held = nil // the snapshot has it
-	return errors.Join(old.Unlock(), old.Close())
+	return errors.Join(l.apply(s, own), old.Unlock(), old.Close())
 }
 
 // replaceFile writes a new file durably, locks it when keep is set, and puts

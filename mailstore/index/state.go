@@ -117,6 +117,8 @@ type State struct {
 	// Went is the folder that this one was last renamed to, as far as the log
 	// tells. It is not kept.
 	Went string
+	// session is that of who wrote last, 0 for not known. It is not kept.
+	session uint64
 	// Position is the log position up to which records were applied.
 	Position uint64
 }

@@ -211,3 +211,139 @@ func TestAProcessThatIsStopped(t *testing.T) {
 		}
 	})
 }
+
+// TestNumbersGoOnWithoutAGap: UIDNEXT and HIGHESTMODSEQ are as if one process had done it
+// all, also where one that was killed begins anew while the other goes on.
+func TestNumbersGoOnWithoutAGap(t *testing.T) {
+	t.Parallel()
+	root := filepath.Join(t.TempDir(), "mail")
+	a, b := startWorker(t, root, nil), startWorker(t, root, nil)
+	next := uint32(1)
+	deliver := func(w *worker) {
+		t.Helper()
+		for range 3 {
+			got := w.do(t, order{Do: "deliver", Name: "x"})
+			if len(got.UIDs) != 1 || got.UIDs[0] != next {
+				t.Fatalf("UID %d, want %d", got.UIDs, next)
+			}
+			next++
+			// Somebody looks, so that the number is promised.
+			if s := w.do(t, order{Do: "status", Name: "INBOX"}).Status; s.UIDNext != next || s.HighestModSeq > uint64(100+10*next) {
+				t.Fatalf("UIDNEXT %d, want %d; HIGHESTMODSEQ %d", s.UIDNext, next, s.HighestModSeq)
+			}
+		}
+	}
+	deliver(a)
+	deliver(b)
+	deliver(a)
+	a.kill()
+	deliver(b)
+	a = startWorker(t, root, nil)
+	deliver(a)
+	b.kill()
+	b = startWorker(t, root, nil)
+	deliver(b)
+	deliver(a)
+	b.stop(t)
+	deliver(a)
+	a.stop(t)
+	a = startWorker(t, root, nil)
+	deliver(a)
+}
+
+// TestASessionSeesWhatTheOtherProcessDoes at once: the time of a look is an hour away.
+func TestASessionSeesWhatTheOtherProcessDoes(t *testing.T) {
+	t.Parallel()
+	both := couple(t, map[string]any{"SyncInterval": time.Hour, "CheckpointInterval": time.Minute})
+	a, b := both[0], both[1]
+	a.do(t, order{Do: "watch", Name: "INBOX"})
+	saw := func(what string, ok func([]stored) bool) {
+		t.Helper()
+		for range 20 { // a change may come in pieces
+			if got := a.do(t, order{Do: "wait"}); ok(got.Messages) || t.Failed() {
+				return
+			}
+		}
+		t.Errorf("%s is not seen", what)
+	}
+	b.do(t, order{Do: "deliver", Name: "one"})
+	saw("a delivery", func(all []stored) bool { return len(all) == 1 && all[0].Subject == "one" })
+	uid := imap.UID(1)
+	b.do(t, order{Do: "flag", Name: "INBOX", UID: uid, Flags: []imap.Flag{imap.FlagSeen, "work"}})
+	saw("flags", func(all []stored) bool { return len(all) == 1 && len(all[0].Flags) == 2 })
+	b.do(t, order{Do: "deliver", Name: "two"})
+	saw("a delivery", func(all []stored) bool { return len(all) == 2 })
+	b.do(t, order{Do: "expunge", Name: "INBOX", UID: uid})
+	saw("EXPUNGE", func(all []stored) bool { return len(all) == 1 && all[0].Subject == "two" })
+	b.do(t, order{Do: "create", Name: "Other"})
+	b.do(t, order{Do: "subscribe", Name: "Other"})
+	if !slices.ContainsFunc(a.do(t, order{Do: "list"}).Folders, func(f mailstore.Folder) bool { return f.Name == "Other" && f.Subscribed }) {
+		t.Error("a subscription is not seen")
+	}
+	b.do(t, order{Do: "move", Name: "INBOX", UID: 2, To: "Other"})
+	saw("MOVE", func(all []stored) bool { return len(all) == 0 })
+
+	// A process that was killed and one that comes instead.
+	b.kill()
+	b = startWorker(t, b.root, nil)
+	b.do(t, order{Do: "deliver", Name: "three"})
+	saw("a delivery of a process that came later", func(all []stored) bool { return len(all) == 1 })
+	a.do(t, order{Do: "watch", Name: "Other"})
+	b.do(t, order{Do: "rename", Name: "Other", To: "Elsewhere"})
+	b.do(t, order{Do: "deliver", Name: "four", To: "Elsewhere"})
+	saw("what comes into a mailbox that was renamed", func(all []stored) bool { return len(all) == 2 })
+	b.do(t, order{Do: "delete", Name: "Elsewhere"})
+	got, err := a.try(order{Do: "wait"})
+	if err != nil || !strings.Contains(got.Err, mailstore.ErrGone.Error()) {
+		t.Errorf("a mailbox that was deleted: %+v %v", got, err)
+	}
+	a.do(t, order{Do: "watch", Name: "INBOX"})
+	b.do(t, order{Do: "remove account"})
+	got, err = a.try(order{Do: "wait"})
+	if err != nil || !strings.Contains(got.Err, mailstore.ErrGone.Error()) {
+		t.Errorf("an account that was removed: %+v %v", got, err)
+	}
+}
+
+// TestAnAccountRemovedByTheOtherProcess: mail on its way does not make it again, mail that
+// was asked for later does, with mailboxes of other UIDVALIDITYs.
+func TestAnAccountRemovedByTheOtherProcess(t *testing.T) {
+	t.Parallel()
+	both := couple(t, map[string]any{"SyncInterval": time.Hour, "CheckpointInterval": 100 * time.Millisecond})
+	seen := map[uint32]bool{}
+	for round := range 4 {
+		a, b := both[round%2], both[(round+1)%2]
+		a.do(t, order{Do: "deliver", Name: "x"})
+		a.do(t, order{Do: "create", Name: "n", N: 20})
+		for _, validity := range append(a.do(t, order{Do: "status", Name: "n", N: 20}).UIDs, b.do(t, order{Do: "status", Name: "INBOX"}).UIDs...) {
+			if seen[validity] {
+				t.Errorf("round %d: UIDVALIDITY %d once more", round, validity)
+			}
+			seen[validity] = true
+		}
+		before := time.Now()
+		b.do(t, order{Do: "remove account"})
+		for _, w := range both {
+			w.do(t, order{Do: "log out"})
+			if got, err := w.try(order{Do: "deliver", Name: "late", Asked: before}); err != nil || !strings.Contains(got.Err, mailstore.ErrNotFound.Error()) {
+				t.Errorf("round %d: mail that was on its way: %+v %v", round, got, err)
+			}
+		}
+		// What one of them has of it in memory goes with the poke, or with the next look.
+		for {
+			got, err := a.try(order{Do: "deliver", Name: "new", Asked: time.Now()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.Err == "" {
+				break
+			}
+			if !strings.Contains(got.Err, mailstore.ErrNotFound.Error()) {
+				t.Fatalf("round %d: %s", round, got.Err)
+			}
+		}
+		if have := b.do(t, order{Do: "messages", Name: "INBOX"}).Messages; len(have) != 1 || have[0].Subject != "new" {
+			t.Errorf("round %d: %+v", round, have)
+		}
+	}
+}

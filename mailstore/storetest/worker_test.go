@@ -39,8 +39,9 @@ type order struct {
 	Flags []imap.Flag
 	UID   imap.UID
 	N     int
-	// Quota is that of the account, in messages.
+	// Quota is that of the account, in messages, Asked when the directory said so.
 	Quota int64
+	Asked time.Time
 }
 
 // answer is what came of it.
@@ -126,8 +127,13 @@ func (w *working) close() {
 }
 
 func (w *working) do(ctx context.Context, o order) (a answer) {
-	acc := aliceAccount(o.Quota)
-	if w.user == nil {
+	acc := aliceAccount(o.Quota).AskedAt(o.Asked)
+	if o.Do == "log out" {
+		w.close()
+		w.user, w.view = nil, nil
+		return a
+	}
+	if w.user == nil && o.Asked.IsZero() {
 		u, err := w.store.User(ctx, acc)
 		if err != nil {
 			return answer{Err: err.Error()}
@@ -212,6 +218,11 @@ func (w *working) one(ctx context.Context, acc mailstore.Account, o order, a *an
 			return err
 		})
 	case "watch": // from now on
+		if w.view != nil {
+			if err := w.view.Close(); err != nil {
+				return err
+			}
+		}
 		if w.view, err = u.Open(ctx, o.Name, false); err == nil {
 			a.Messages, err = storedIn(ctx, w.view)
 		}
@@ -265,10 +276,11 @@ func text(id string) envelope.Memory {
 
 // worker is one, as the test sees it.
 type worker struct {
-	cmd *exec.Cmd
-	in  *json.Encoder
-	out *json.Decoder
-	end func() error // of its input
+	root string
+	cmd  *exec.Cmd
+	in   *json.Encoder
+	out  *json.Decoder
+	end  func() error // of its input
 }
 
 // startWorker begins one on the store in root; parameters are fields of configs.Store.
@@ -282,7 +294,7 @@ func startWorker(t *testing.T, root string, parameters map[string]any) *worker {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &worker{cmd: exec.Command(self)}
+	w := &worker{root: root, cmd: exec.Command(self)}
 	w.cmd.Env = append(os.Environ(), workerRoot+"="+root, workerStore+"="+string(p))
 	w.cmd.Stderr = os.Stderr
 	in, err := w.cmd.StdinPipe()
