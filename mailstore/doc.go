@@ -21,7 +21,8 @@
 // base name are two messages: the second is renamed, as Dovecot does. A file
 // that is not where the index has it is looked for. Several processes of ours may
 // serve one store; the log of each mailbox's index is their common truth, under
-// flock.
+// flock, and what belongs to an account is changed under a lock among processes. They wake
+// each other (mailstore/notify).
 //
 // A symbolic link that stands for a home, or for a folder on the way to it, is not
 // followed: each use of the account fails for now, with the link in the log. It may
@@ -212,7 +213,8 @@
 // with other things in it and without that (ErrForeign), so that a tree of
 // Dovecot is taken over on purpose only. In it are reserve.tmp, spool/ for messages on their
 // way in and mailboxes on their way out, processes, where those on the store meet,
-// journal-<n>/ for each of them, and corrupt/ for what was damaged in one.
+// journal-<n>/ and the socket poke-<n> for each of them, removed/ for accounts that were
+// removed lately, and corrupt/ for what was damaged in a journal.
 //
 // # Standards
 //

@@ -72,5 +72,11 @@
 // A record Reserve, durable before a client sees a UID, says up to which UID
 // and mod-sequence numbers may have been handed out. A log that does not end
 // with a record Close was not closed in order: its tail may be lost, and
-// [State.Recover] goes on above the reservation.
+// [State.Recover] goes on above the reservation. A record Close ends the
+// reservations, because what is written behind it may be lost without a trace.
+//
+// A record Session, before the first of a process, names the session of the store
+// ([Options.Session]): the time in which at least one process had it open. A log whose last
+// session is that of the reader has lost nothing, whoever was killed, and numbers go on
+// without a gap.
 package index
