@@ -260,11 +260,15 @@ func TestASessionSeesWhatTheOtherProcessDoes(t *testing.T) {
 	saw := func(what string, ok func([]stored) bool) {
 		t.Helper()
 		for range 20 { // a change may come in pieces
-			if got := a.do(t, order{Do: "wait"}); ok(got.Messages) || t.Failed() {
+			got := a.do(t, order{Do: "wait"})
+			if ok(got.Messages) {
 				return
 			}
+			if t.Failed() {
+				t.FailNow()
+			}
 		}
-		t.Errorf("%s is not seen", what)
+		t.Fatalf("%s is not seen", what)
 	}
 	b.do(t, order{Do: "deliver", Name: "one"})
 	saw("a delivery", func(all []stored) bool { return len(all) == 1 && all[0].Subject == "one" })
