@@ -23,6 +23,9 @@ type Store struct {
 	SyncInterval       time.Duration
 	VerifyInterval     time.Duration
 	UIDListDelay       time.Duration
+	CachedFields       int64
+	CachedRecord       int64
+	SearchMemory       int64
 	JournalSegment     int64
 	LogLimit           int64
 	Reserve            int64
@@ -73,6 +76,12 @@ func (c *Store) params() []Param {
 			"How long a change by another program in the very moment of one of ours may stay unnoticed; such a mailbox is read again after this time.").Also("maildir_very_dirty_syncs"),
 		Duration("store.uidlist_delay", &c.UIDListDelay, 30*time.Second, 0, 24*time.Hour,
 			"How long dovecot-uidlist may lag behind. It is always written before a mailbox leaves memory and at the end."),
+		Size("store.cached_fields", &c.CachedFields, 16<<10, 0, 1<<20,
+			"How many octets of its header the record of a message keeps: those fields that mail programs ask for to list a folder. A field that has no room is read from the message when somebody asks for it. With 0 none is kept. It holds for mail that comes, and for older mail when its record is written anew.").Also("mail_always_cache_fields", "mail_cache_fields"),
+		Size("store.cached_record", &c.CachedRecord, 64<<20, 64<<10, 256<<20,
+			"How large the record of a message may be. For one that is larger (a message of many thousand parts) there is none: the message is read each time.").Also("mail_cache_record_max_size"),
+		Size("store.search_memory", &c.SearchMemory, 32<<20, 0, 64<<30,
+			"Memory for header fields that are searched: one of all messages of a mailbox, in the form in which it is compared. Those used last stay. A field that takes more is read from the records for each search."),
 		Size("store.journal_segment", &c.JournalSegment, 16<<20, 1<<20, 1<<30,
 			"Size of a segment of the store's journal."),
 		Size("store.log_limit", &c.LogLimit, 256<<10, 4<<10, 1<<30,

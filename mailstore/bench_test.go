@@ -86,7 +86,7 @@ func BenchmarkFetchStructures(b *testing.B) {
 	v := openView(b, u, "INBOX")
 	for b.Loop() {
 		for seq := uint32(1); seq <= 20000; seq++ {
-			if _, err := v.Structure(b.Context(), seq); err != nil {
+			if _, err := recordOf(b.Context(), v, seq); err != nil {
 				b.Fatal(err)
 			}
 			_ = v.Message(seq)

@@ -210,7 +210,7 @@ func session(ctx context.Context, s *Store, k int) error {
 			if _, err := v.Read(ctx, seq); err != nil && !errors.Is(err, ErrExpunged) {
 				return err
 			}
-			if _, err := v.Structure(ctx, seq); err != nil && !errors.Is(err, ErrExpunged) {
+			if _, err := recordOf(ctx, v, seq); err != nil && !errors.Is(err, ErrExpunged) {
 				return err
 			}
 			if k == 1 && round%4 == 0 {

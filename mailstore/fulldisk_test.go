@@ -47,7 +47,7 @@ func TestAMailboxOnAFullDisk(t *testing.T) {
 		}
 		for seq := uint32(1); seq <= 19; seq++ {
 			readAllOf(t, v, seq)
-			_, err := v.Structure(t.Context(), seq)
+			_, err := recordOf(t.Context(), v, seq)
 			check(t, err)
 		}
 		killed.Limit(killed.Used())

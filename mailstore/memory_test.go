@@ -32,7 +32,7 @@ func TestMemoryOfIdleThings(t *testing.T) {
 		check(t, err)
 		v, err := u.Open(t.Context(), "INBOX", false)
 		check(t, err)
-		_, err = v.Structure(t.Context(), 1)
+		_, err = recordOf(t.Context(), v, 1)
 		check(t, err)
 		check(t, v.Close())
 		check(t, u.Close())

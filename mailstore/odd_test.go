@@ -163,7 +163,7 @@ func TestACacheThatCannotBeRead(t *testing.T) {
 	deliver(t, s, Delivery{Content: message("x")})
 	u := openUser(t, s)
 	v := openView(t, u, "INBOX")
-	before, err := v.Structure(t.Context(), 1)
+	before, err := recordOf(t.Context(), v, 1)
 	check(t, err)
 	want := string(before)
 	check(t, v.Close())
@@ -178,7 +178,7 @@ func TestACacheThatCannotBeRead(t *testing.T) {
 	s = openStore(t, root)
 	u = openUser(t, s)
 	v = openView(t, u, "INBOX")
-	if got, err := v.Structure(t.Context(), 1); err != nil || string(got) != want {
+	if got, err := recordOf(t.Context(), v, 1); err != nil || string(got) != want {
 		t.Errorf("%q, %v, want %q", got, err, want)
 	}
 	check(t, v.Close())
@@ -246,7 +246,7 @@ func TestOddThingsInAnAccount(t *testing.T) {
 		t.Errorf("%+v %v", used, err)
 	}
 	v := openView(t, u, "INBOX")
-	if got, err := v.Structure(t.Context(), 1); err != nil || len(got) == 0 || readAllOf(t, v, 1) == "" {
+	if got, err := recordOf(t.Context(), v, 1); err != nil || len(got) == 0 || readAllOf(t, v, 1) == "" {
 		t.Errorf("%v", err)
 	}
 	check(t, v.Close())

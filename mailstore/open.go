@@ -14,6 +14,7 @@ type (
 	Info    = box.Info
 	Message = box.Message
 	Update  = box.Update
+	Texts   = box.Texts
 )
 
 // FlagOp is how View.SetFlags combines.

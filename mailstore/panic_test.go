@@ -51,12 +51,12 @@ func panicking() map[string]struct {
 			return v.Expunge(t.Context(), []uint32{1})
 		}},
 		"structure": {faultfs.Read, index.CacheFile, func(t *testing.T, _ *Store, _ *User, v *View) error {
-			_, err := v.Structure(t.Context(), 1)
+			_, err := recordOf(t.Context(), v, 1)
 			return err
 		}},
 		"relearn": {faultfs.Write, index.LogFile, func(t *testing.T, s *Store, _ *User, v *View) error {
 			check(t, os.Truncate(home(s.vol.Root, index.CacheFile), 0))
-			_, err := v.Structure(t.Context(), 1)
+			_, err := recordOf(t.Context(), v, 1)
 			return err
 		}},
 		"read": {faultfs.ReadDir, "alice/new", func(t *testing.T, s *Store, _ *User, v *View) error {

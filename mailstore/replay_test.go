@@ -150,7 +150,7 @@ func picture(t *testing.T, root string) string {
 	fmt.Fprintln(&b, v.Info().UIDValidity, v.Info().Flags)
 	for seq := uint32(1); seq <= uint32(v.Len()); seq++ {
 		m := v.Message(seq)
-		structure, err := v.Structure(t.Context(), seq)
+		structure, err := recordOf(t.Context(), v, seq)
 		check(t, err)
 		fmt.Fprintln(&b, m.UID, m.Flags, m.Date.Unix(), m.Size, len(structure), readAllOf(t, v, seq))
 	}

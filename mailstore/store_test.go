@@ -1,6 +1,7 @@
 package mailstore
 
 import (
+	"context"
 	"io"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"toastmaster/configs"
 	"toastmaster/internal/clock"
 	"toastmaster/internal/envelope"
+	"toastmaster/internal/mime"
 	"toastmaster/internal/msglog"
 	"toastmaster/internal/vfs"
 	"toastmaster/mailstore/volume"
@@ -130,7 +132,7 @@ func TestWayOfAMessage(t *testing.T) {
 	if got := readAllOf(t, v, 1); got != want {
 		t.Fatalf("%q", got)
 	}
-	if b, err := v.Structure(t.Context(), 1); err != nil || len(b) == 0 {
+	if b, err := recordOf(t.Context(), v, 1); err != nil || len(b) == 0 {
 		t.Fatalf("%q %v", b, err)
 	}
 	if _, err := v.SetFlags(t.Context(), []uint32{1}, FlagsAdd, []imap.Flag{imap.FlagSeen, "work"}, 0); err != nil {
@@ -200,4 +202,13 @@ func TestOtherProgramsChanges(t *testing.T) {
 	check(t, v.Close())
 	check(t, u.Close())
 	check(t, s.Close())
+}
+
+// recordOf is the record of a message as it is written.
+func recordOf(ctx context.Context, v *View, seq uint32) ([]byte, error) {
+	var m mime.Message
+	if err := v.Record(ctx, seq, &m, false); err != nil {
+		return nil, err
+	}
+	return m.AppendBinary(nil), nil
 }

@@ -64,7 +64,7 @@ var mayImport = []struct {
 	{"mailstore/volume", []string{"internal/...", "mailstore/index", "mailstore/maildir", "configs"}},
 	{"mailstore/recovery", []string{"internal/...", "mailstore/maildir", "mailstore/volume"}},
 	{"mailstore/account", []string{"internal/...", "mailstore/maildir", "mailstore/recovery", "mailstore/volume"}},
-	{"mailstore/box", []string{"internal/...", "mailstore/account", "mailstore/index", "mailstore/maildir", "mailstore/packed", "mailstore/recovery", "mailstore/volume"}},
+	{"mailstore/box", []string{"internal/...", "mailstore/account", "mailstore/index", "mailstore/maildir", "mailstore/packed", "mailstore/recovery", "mailstore/search", "mailstore/volume"}},
 	{"mailstore", []string{"internal/...", "directory", "mailstore/maildir", "mailstore/account", "mailstore/box", "mailstore/notify", "mailstore/recovery", "mailstore/volume", "configs"}},
 	{"mailstore/storetest", []string{"internal/...", "configs", "directory/...", "mailstore"}},
 	{"mailstore/login", []string{"internal/...", "directory", "directory/gate", "mailstore"}},

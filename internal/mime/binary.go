@@ -9,9 +9,24 @@ import (
 // ErrRecord says that octets are no record of this version. Scan again.
 var ErrRecord = errors.New("mime: not a record of this version")
 
-// recordVersion is the first octet of a record. It grows with every change of
-// the form or of what Scan answers, so that old caches are made anew.
-const recordVersion = 2
+// The versions, the first octet of a record. It grows with every change of
+// what Scan answers, so that old caches are made anew, and of the form. What is
+// added to the form is a section, which needs no new version.
+const (
+	// plainVersion ends with the parts: no sections.
+	plainVersion  = 2
+	recordVersion = 3
+)
+
+// The sections behind the parts, each with its tag, its length, and so many octets.
+// A reader passes over those that it does not know.
+const (
+	// keysSection is Message.Keys.
+	keysSection = 1
+	// fieldsSection is the length of what Fields.AppendBinary makes, which lies
+	// apart: nobody who lists a mailbox reads it.
+	fieldsSection = 2
+)
 
 // The bits of a part's first octet.
 const (
@@ -20,9 +35,25 @@ const (
 	textBit       = 0x10
 )
 
-// Current says whether a record is of this version. One that is not can be read
-// no more: scan the message again.
-func Current(record []byte) bool { return len(record) > 0 && record[0] == recordVersion }
+// Readable says whether a record is of a version that Parse reads. One that is not
+// says nothing: scan the message again.
+func Readable(record []byte) bool {
+	return len(record) > 0 && (record[0] == recordVersion || record[0] == plainVersion)
+}
+
+// Whole says that the record, with the fields that lie apart, has all that a scan
+// finds today. Who needs more than there is calls [Message.TakeHeader] and writes the
+// record anew.
+func (m *Message) Whole() bool { return m.Keys != nil && m.FieldsSize() > 0 }
+
+// FieldsSize is the length of what Fields.AppendBinary makes of the fields, whether
+// they were read or only the record that tells of them; 0 when there are none.
+func (m *Message) FieldsSize() int {
+	if !m.Fields.Known() {
+		return m.apart
+	}
+	return m.Fields.size()
+}
 
 // AppendBinary appends the record that the index keeps. Its form: version,
 // then as unsigned varints Size, WireSize-Size, the lengths of Envelope and
@@ -30,7 +61,7 @@ func Current(record []byte) bool { return len(record) > 0 && record[0] == record
 // each as the difference to the one before; the parts, each as an octet of
 // flags, the distance to its parent, the distance of Start to the part before,
 // the lengths of header and body, by how much each is longer on the wire,
-// Lines, and for a text the length of Charset and Charset.
+// Lines, and for a text the length of Charset and Charset; the sections.
 func (m *Message) AppendBinary(dst []byte) []byte {
 	dst = append(dst, recordVersion)
 	dst = binary.AppendUvarint(dst, uint64(m.Size))
@@ -51,7 +82,50 @@ func (m *Message) AppendBinary(dst []byte) []byte {
 		dst = m.Parts[i].appendBinary(dst, int32(i), start)
 		start = m.Parts[i].Start
 	}
+	if m.Keys != nil {
+		dst = binary.AppendUvarint(append(dst, keysSection), uint64(len(m.Keys)))
+		dst = append(dst, m.Keys...)
+	}
+	if n := m.FieldsSize(); n > 0 {
+		var size [binary.MaxVarintLen64]byte
+		k := binary.PutUvarint(size[:], uint64(n))
+		dst = append(append(dst, fieldsSection, byte(k)), size[:k]...)
+	}
 	return dst
+}
+
+// AppendBinary appends the fields as they lie apart from the record: an octet 1 if
+// some names are missing among the hashes, else 0; the length of the hashes, the
+// hashes, and the lines.
+func (f *Fields) AppendBinary(dst []byte) []byte {
+	if !f.Known() {
+		return dst
+	}
+	dst = append(dst, byte(f.state-kept))
+	dst = binary.AppendUvarint(dst, uint64(len(f.others)))
+	return append(append(dst, f.others...), f.Lines...)
+}
+
+// size is the length of what AppendBinary makes.
+func (f *Fields) size() int {
+	n := 2
+	if len(f.others) >= 0x80 {
+		n++
+	}
+	return n + len(f.others) + len(f.Lines)
+}
+
+// Parse reads what AppendBinary wrote; the fields point into b. The error is
+// ErrRecord.
+func (f *Fields) Parse(b []byte) error {
+	r := recordReader{b: b}
+	some := r.number(1)
+	others := r.octets(r.number(2 * maxOthers))
+	if *f = (Fields{Lines: r.b, others: others, state: kept + fieldsState(some)}); r.bad || len(others)%2 != 0 {
+		*f = Fields{}
+		return ErrRecord
+	}
+	return nil
 }
 
 func (p *Part) appendBinary(dst []byte, index int32, start int64) []byte {
@@ -108,12 +182,14 @@ func (r *recordReader) octets(n int64) []byte {
 	return out
 }
 
-// Parse reads a record into m, whose slices it uses again. Envelope, Structure
-// and Charset point into b. The error is ErrRecord; m is unspecified then.
+// Parse reads a record into m, whose slices it uses again. Envelope, Structure,
+// Charset and Keys point into b; Fields lie apart and are to be read by themselves.
+// The error is ErrRecord; m is unspecified then.
 func (m *Message) Parse(b []byte) error {
-	if len(b) == 0 || b[0] != recordVersion {
+	if !Readable(b) {
 		return ErrRecord
 	}
+	sections := b[0] != plainVersion
 	r := recordReader{b: b[1:]}
 	m.Size = r.number(math.MaxInt64 / 2)
 	m.WireSize = m.Size + r.number(m.Size)
@@ -135,11 +211,35 @@ func (m *Message) Parse(b []byte) error {
 		m.Parts = append(m.Parts, r.part(i, start, m.Size))
 		start = m.Parts[i].Start
 	}
+	m.Keys, m.Fields, m.apart = nil, Fields{}, 0
+	for sections && len(r.b) > 0 {
+		m.section(&r)
+	}
 	if r.bad || len(r.b) > 0 || parts == 0 || cuts%2 != 0 {
 		return ErrRecord
 	}
 	return m.link()
 }
+
+func (m *Message) section(r *recordReader) {
+	tag := r.number(math.MaxInt64 / 2)
+	data := r.octets(r.number(int64(len(r.b))))
+	switch tag {
+	case keysSection:
+		m.Keys = data
+	case fieldsSection:
+		s := recordReader{b: data}
+		m.apart = int(s.number(maxFields))
+		r.bad = r.bad || s.bad || len(s.b) > 0
+	}
+}
+
+// maxFields is longer than fields can be.
+const maxFields = 1 << 30
+
+// TakeHeader gives m, whose record is older, what it lacks from a scan of its
+// header.
+func (m *Message) TakeHeader(scanned *Message) { m.Fields, m.Keys = scanned.Fields, scanned.Keys }
 
 func (r *recordReader) part(index int32, start, size int64) Part {
 	var flags byte

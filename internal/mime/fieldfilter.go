@@ -56,7 +56,18 @@ func (f *FieldFilter) begin(line []byte) {
 	if line[0] == '\n' || len(line) > 1 && line[0] == '\r' && line[1] == '\n' {
 		return // the blank line is no field
 	}
-	colon := max(bytes.IndexByte(line, ':'), 0) // what has no name is none of the fields
-	name := bytes.TrimRight(line[:colon], " \t")
-	f.keep = f.Wants(name)
+	f.keep = f.Wants(fieldName(line))
+}
+
+// EqualName compares names of fields: ASCII has no case in them.
+func EqualName(name []byte, want string) bool {
+	if len(name) != len(want) {
+		return false
+	}
+	for i, c := range name {
+		if c != want[i] && lower(c) != lower(want[i]) {
+			return false
+		}
+	}
+	return true
 }

@@ -205,8 +205,10 @@ func (s *scanner) headerLine(b []byte, force bool) int {
 	}
 	if isSpace(b[0]) {
 		s.fields.fold(line, s.limits.MaxText)
+		s.keeper.more(line)
 	} else {
 		s.fields.begin(line, s.limits.MaxText)
+		s.keeper.begin(line)
 	}
 	s.advance(line)
 	s.midLine = eol < 0
@@ -216,7 +218,7 @@ func (s *scanner) headerLine(b []byte, force bool) int {
 // endHeader closes the header at pos. With more false the content is over,
 // too, so no child is begun.
 func (s *scanner) endHeader(more bool) {
-	s.inHeader = false
+	s.inHeader, s.keeper.on = false, false
 	o := &s.stack[len(s.stack)-1]
 	p := &s.m.Parts[o.part]
 	p.Body = s.pos.off

@@ -60,7 +60,14 @@ type Message struct {
 	// Parts is the tree; Parts[0] is the message itself. The order is that of
 	// the file.
 	Parts []Part
+	// Fields are those of the header that the record keeps.
+	Fields Fields
+	// Keys are what packages above have made of the message to keep with it
+	// (internal/mime/sortkey), nil for nothing. Scan makes none.
+	Keys []byte
 
+	// apart is the length of fields that were not read, see FieldsSize.
+	apart int
 	// cuts are the ranges of Structure that are extension data, as pairs of
 	// offsets. Without them it is BODY.
 	cuts []uint32
@@ -87,6 +94,9 @@ type Limits struct {
 	// one header; an address list may grow to twice that in ENVELOPE, all
 	// parts together to four times. Default 256 KiB.
 	MaxText int
+	// MaxFields is how many octets of fields are kept, see Fields; below 0 none.
+	// Default 16 KiB.
+	MaxFields int
 }
 
 func (l Limits) orDefaults() Limits {
@@ -98,6 +108,9 @@ func (l Limits) orDefaults() Limits {
 	}
 	if l.MaxText <= 0 {
 		l.MaxText = 256 << 10
+	}
+	if l.MaxFields == 0 {
+		l.MaxFields = 16 << 10
 	}
 	return l
 }

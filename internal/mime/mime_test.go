@@ -75,6 +75,7 @@ func checkConsistent(t *testing.T, b []byte, m *Message) {
 			t.Fatalf("part %d: lines %d, want %d", i, p.Lines, got)
 		}
 	}
+	checkFields(t, b, m)
 	var back Message
 	record := m.AppendBinary(nil)
 	if err := back.Parse(record); err != nil {
@@ -83,12 +84,22 @@ func checkConsistent(t *testing.T, b []byte, m *Message) {
 	if again := back.AppendBinary(nil); !bytes.Equal(record, again) {
 		t.Fatalf("record changed by parse")
 	}
+	fields := m.Fields.AppendBinary(nil)
+	if back.Fields.Known() || back.FieldsSize() != len(fields) || m.FieldsSize() != len(fields) {
+		t.Fatalf("the record tells of %d octets of fields, there are %d", back.FieldsSize(), len(fields))
+	}
+	if err := back.Fields.Parse(fields); err != nil || !bytes.Equal(binaryOf(&back), binaryOf(m)) {
+		t.Fatalf("fields changed by parse: %v", err)
+	}
 	for i := range m.Parts {
 		if m.Parts[i].Child != back.Parts[i].Child || m.Parts[i].Next != back.Parts[i].Next {
 			t.Fatalf("part %d: links lost", i)
 		}
 	}
 }
+
+// binaryOf is all that is kept of a message.
+func binaryOf(m *Message) []byte { return m.Fields.AppendBinary(m.AppendBinary(nil)) }
 
 // wireSpan counts [from,to) on the wire, in its place in the message.
 func wireSpan(b []byte, from, to int64) int64 {
@@ -108,14 +119,31 @@ func FuzzScan(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !bytes.Equal(m.AppendBinary(nil), streamed.AppendBinary(nil)) {
+		if !bytes.Equal(binaryOf(m), binaryOf(streamed)) {
 			t.Fatalf("Scan and ScanBytes disagree:\n%s\n%s", m.Structure, streamed.Structure)
 		}
 		// Every cut of a small message, some of a large one.
 		for cut := 0; cut <= len(b); cut += 1 + len(b)/100 {
-			if pieces := again.ScanBytes(b[:cut], b[cut:]); !bytes.Equal(m.AppendBinary(nil), pieces.AppendBinary(nil)) {
+			if pieces := again.ScanBytes(b[:cut], b[cut:]); !bytes.Equal(binaryOf(m), binaryOf(pieces)) {
 				t.Fatalf("cut at %d:\n%s\n%s", cut, m.Structure, pieces.Structure)
 			}
+		}
+	})
+}
+
+func FuzzFields(f *testing.F) {
+	f.Add(ScanBytes(simple()).Fields.AppendBinary(nil))
+	f.Add([]byte{1, 4, 1, 2, 3, 4, 'A', ':', '\n'})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var fields Fields
+		if fields.Parse(b) != nil {
+			return
+		}
+		fields.Answers("from")
+		fields.AnswersAll(NewNames("from", "to", ""))
+		var again Fields
+		if err := again.Parse(fields.AppendBinary(nil)); err != nil || !bytes.Equal(again.Lines, fields.Lines) || !bytes.Equal(again.others, fields.others) {
+			t.Fatal(err)
 		}
 	})
 }

@@ -36,6 +36,7 @@ type scanner struct {
 	desc      []description
 	text      []byte // rendered header text of all parts
 	fields    fieldSet
+	keeper    keeper
 	addresses addressParser
 	params    params
 	rendered  []byte // memory of ENVELOPE and BODYSTRUCTURE
@@ -71,9 +72,10 @@ func (s *scanner) reset() {
 	*s.m = Message{Parts: s.m.Parts[:0], cuts: s.m.cuts[:0]}
 	*s = scanner{
 		limits: s.limits, m: s.m, next: None,
-		stack: s.stack[:0], desc: s.desc[:0], text: s.text[:0], fields: s.fields, addresses: s.addresses, params: s.params,
+		stack: s.stack[:0], desc: s.desc[:0], text: s.text[:0], fields: s.fields, keeper: s.keeper, addresses: s.addresses, params: s.params,
 		rendered: s.rendered, rest: s.rest[:0],
 	}
+	s.keeper.reset(s.limits.MaxFields)
 	s.push(None)
 }
 
@@ -142,6 +144,7 @@ func (s *scanner) restOfLine(b []byte) int {
 	}
 	if s.inHeader {
 		s.fields.add(line, s.limits.MaxText)
+		s.keeper.more(line)
 	}
 	s.advance(line)
 	s.pushNext()
@@ -312,6 +315,7 @@ func (s *scanner) finish() *Message {
 	m := s.m
 	m.Size = s.pos.off
 	m.WireSize = s.pos.off + s.pos.crs
+	m.Fields = s.keeper.f
 	s.render()
 	return m
 }

@@ -3,13 +3,17 @@ package mime
 // Scanner scans messages in memory, one after the other, and uses its own
 // memory again. The zero Scanner is ready and has the default limits. It
 // belongs to one goroutine.
-type Scanner struct{ s *scanner }
+type Scanner struct {
+	// Limits are those of the first message and all that follow.
+	Limits Limits
+	s      *scanner
+}
 
 // ScanBytes scans the message that pieces make, one after the other. The
 // result does not refer to them; it is valid until the next call.
 func (r *Scanner) ScanBytes(pieces ...[]byte) *Message {
 	if r.s == nil {
-		r.s = newScanner(Limits{})
+		r.s = newScanner(r.Limits)
 	} else {
 		r.s.reset()
 	}
@@ -33,7 +37,7 @@ const keep = 64 << 10
 // memory that it is better forgotten.
 func (r *Scanner) Large() bool {
 	s := r.s
-	return s != nil && cap(s.text)+cap(s.fields.raw)+cap(s.rendered)+cap(s.rest)+cap(s.addresses.name)+
+	return s != nil && cap(s.text)+cap(s.fields.raw)+cap(s.rendered)+cap(s.rest)+cap(s.keeper.f.Lines)+cap(s.addresses.name)+
 		cap(s.m.Parts)*partSize+cap(s.fields.refs)*refSize > keep
 }
 

@@ -3,6 +3,7 @@ package box_test
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"errors"
 	"io"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"toastmaster/configs"
 	"toastmaster/internal/clock"
 	"toastmaster/internal/envelope"
+	"toastmaster/internal/mime"
 	"toastmaster/internal/msglog"
 	"toastmaster/internal/vfs"
 	"toastmaster/mailstore"
@@ -91,4 +93,13 @@ func foreign(t testing.TB, root string) {
 	for _, dir := range []string{home(root, "cur"), home(root, "new"), home(root, "tmp"), filepath.Join(root, mailstore.Private)} {
 		check(t, os.MkdirAll(dir, 0o700))
 	}
+}
+
+// recordOf is the record of a message as it is written.
+func recordOf(ctx context.Context, v *mailstore.View, seq uint32) ([]byte, error) {
+	var m mime.Message
+	if err := v.Record(ctx, seq, &m, false); err != nil {
+		return nil, err
+	}
+	return m.AppendBinary(nil), nil
 }

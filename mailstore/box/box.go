@@ -11,7 +11,6 @@ import (
 	"toastmaster/internal/spool"
 	"toastmaster/mailstore/account"
 	"toastmaster/mailstore/index"
-	"toastmaster/mailstore/maildir"
 	"toastmaster/mailstore/recovery"
 	"toastmaster/mailstore/volume"
 )
@@ -81,6 +80,8 @@ type Box struct {
 	// more are keywords of unknown messages by their base names, in a rebuild.
 	more  map[string]index.Keywords
 	views map[*View]struct{}
+	// states counts the states that st was.
+	states uint64
 	// flagsGen and setGen count changes of flags and of the set of messages
 	// other than growth.
 	flagsGen, setGen uint64
@@ -264,10 +265,9 @@ func (mb *Box) catchUp(ctx context.Context) error {
 func (mb *Box) AddTo(sum *account.Usage) {
 	mb.mu.Lock()
 	defer mb.mu.Unlock()
-	for _, m := range mb.st.Messages {
-		sum.Bytes += m.Size
-	}
-	sum.Messages += int64(len(mb.st.Messages))
+	n := mb.st.Counters()
+	sum.Bytes += n.Size
+	sum.Messages += int64(n.Messages)
 }
 
 const (
@@ -344,19 +344,9 @@ func (mb *Box) Status(ctx context.Context) (Status, error) {
 			return Status{}, volume.Err(err)
 		}
 	}
-	st := mb.st
-	out := Status{UIDValidity: st.UIDValidity, UIDNext: st.UIDNext, Messages: uint32(len(st.Messages)), HighestModSeq: st.ModSeq}
-	for _, m := range st.Messages {
-		out.Size += m.Wire
-		if m.Flags&maildir.Seen == 0 {
-			out.Unseen++
-		}
-		if m.Flags&maildir.Trashed != 0 {
-			out.Deleted++
-		}
-		if m.UID >= st.Recent {
-			out.Recent++
-		}
-	}
-	return out, nil
+	st, n := mb.st, mb.st.Counters()
+	return Status{
+		UIDValidity: st.UIDValidity, UIDNext: st.UIDNext, HighestModSeq: st.ModSeq,
+		Messages: uint32(n.Messages), Unseen: uint32(n.Unseen), Recent: uint32(n.Recent), Deleted: uint32(n.Deleted), Size: n.Wire,
+	}, nil
 }

@@ -17,9 +17,9 @@ import (
 
 // copyItem is a message to be copied: a picture of the original.
 type copyItem struct {
-	m         index.Message
-	keywords  []imap.Flag
-	structure []byte
+	m        index.Message
+	keywords []imap.Flag
+	record   index.Record
 }
 
 // Copy copies messages to another mailbox of the same account, all or none,
@@ -169,11 +169,9 @@ func (v *View) picture(seqs []uint32) (items []copyItem, from []uint32, size int
 		}
 		it := copyItem{m: *m, keywords: mb.keywords.set(mb.st, m.Marks().OnlyKeywords())}
 		if m.CacheLen > 0 {
-			data, err := v.cached(m)
-			if err != nil {
+			if it.record, err = v.wholeRecord(m); err != nil {
 				return nil, nil, 0, err
 			}
-			it.structure = slices.Clone(data)
 		}
 		items, from, size = append(items, it), append(from, m.UID), size+m.Size
 	}
@@ -306,10 +304,10 @@ func (t *transfer) index(o own) error {
 	cacheEnd := mb.st.CacheEnd
 	var size int64
 	for i, m := range t.messages {
-		if data := t.items[i].structure; len(data) > 0 {
-			if k, err := mb.cache.Append(cacheEnd, m.UID, data); err == nil {
-				m.CacheOff, m.CacheLen = cacheEnd, k
-				cacheEnd += int64(k)
+		if r := t.items[i].record; len(r.Data) > 0 {
+			if off, k, err := mb.cache.Append(cacheEnd, m.UID, r); err == nil {
+				m.CacheOff, m.CacheLen = off, k
+				cacheEnd = off + int64(k)
 			}
 		}
 		mb.batch.Add(m)

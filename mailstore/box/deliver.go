@@ -21,6 +21,7 @@ import (
 	"toastmaster/mailstore/index"
 	"toastmaster/mailstore/maildir"
 	"toastmaster/mailstore/recovery"
+	"toastmaster/mailstore/search"
 	"toastmaster/mailstore/volume"
 )
 
@@ -157,7 +158,7 @@ func (mb *Box) link(d *Delivery, in *incoming) (*index.Message, error) {
 			return nil, errors.Join(err, mb.vol.FS.Remove(path))
 		}
 	}
-	if err := mb.add(m, in.structure, o); err != nil {
+	if err := mb.add(m, in.record, o); err != nil {
 		return nil, errors.Join(err, mb.vol.FS.Remove(path))
 	}
 	mb.acct.Quota.Redeem(in.room, m.Size, 1)
@@ -169,8 +170,8 @@ func (mb *Box) link(d *Delivery, in *incoming) (*index.Message, error) {
 const dateSlack = time.Minute
 
 // add logs a message whose file is in place.
-func (mb *Box) add(m *index.Message, structure []byte, o own) error {
-	mb.addStructure(m, structure)
+func (mb *Box) add(m *index.Message, record index.Record, o own) error {
+	mb.addRecord(m, record)
 	mb.batch.Add(m)
 	if err := mb.after(o); err != nil {
 		mb.batch.Reset()
@@ -181,21 +182,6 @@ func (mb *Box) add(m *index.Message, structure []byte, o own) error {
 	}
 	mb.noteAdded(m.UID)
 	return nil
-}
-
-// addStructure writes the cache entry. Without one the message is scanned
-// again at need, so a failure is not the message's.
-func (mb *Box) addStructure(m *index.Message, structure []byte) {
-	if len(structure) == 0 || len(structure) > index.MaxEntry {
-		return
-	}
-	off := mb.st.CacheEnd
-	n, err := mb.cache.Append(off, m.UID, structure)
-	if err != nil {
-		mb.vol.Log.Warn("writing the structure cache", "path", mb.path, "cause", err)
-		return
-	}
-	m.CacheOff, m.CacheLen = off, n
 }
 
 // delivered says whether a message whose name fits was delivered to this
@@ -262,20 +248,20 @@ func (mb *Box) writeAgain(m *index.Message, d *Delivery) error {
 // rescan corrects what the index says of a message whose file was incomplete
 // when it was read.
 func (mb *Box) rescan(m *index.Message, d *Delivery) error {
-	scanned, err := scan(&mime.Scanner{}, d.Prefix, d.Content)
+	scanned, err := scan(&mime.Scanner{Limits: mb.limits()}, d.Prefix, d.Content)
 	if err != nil {
 		return err
 	}
-	structure := scanned.AppendBinary(nil)
-	if m.Wire == scanned.WireSize && m.Size == scanned.Size && bytes.Equal(mb.structure(m), structure) {
+	scanned.Keys = search.AppendSortKeys(nil, scanned)
+	if m.Wire == scanned.WireSize && m.Size == scanned.Size && bytes.Equal(mb.record(m), scanned.AppendBinary(nil)) {
 		return nil
 	}
-	mb.logScanned(m, scanned, structure)
+	mb.logScanned(m, scanned)
 	return mb.commit(nil)
 }
 
-// structure reads a message's cache entry, nil if there is none.
-func (mb *Box) structure(m *index.Message) []byte {
+// record reads a message's cache entry, nil if there is none.
+func (mb *Box) record(m *index.Message) []byte {
 	entry := make([]byte, m.CacheLen)
 	if n, _ := mb.cache.ReadAt(entry, m.CacheOff); n < len(entry) {
 		return nil
@@ -286,12 +272,12 @@ func (mb *Box) structure(m *index.Message) []byte {
 
 // incoming is a message on its way in: the file has no name yet.
 type incoming struct {
-	file      vfs.File
-	owned     bool // close it
-	msg       index.Message
-	structure []byte // of scratch
-	scratch   *scratch
-	memory    *Memory
+	file    vfs.File
+	owned   bool // close it
+	msg     index.Message
+	record  index.Record // of scratch
+	scratch *scratch
+	memory  *Memory
 	// room is what the message has in the quota; nil without one.
 	room *account.Reservation
 }
@@ -300,38 +286,42 @@ func (in *incoming) close() {
 	if in.owned {
 		_ = in.file.Close() // without a name it vanishes; with one, all was written
 	}
-	if !in.scratch.scanner.Large() && cap(in.scratch.structure) <= maxScratch {
+	if x := in.scratch; !x.scanner.Large() && cap(x.record.Data)+cap(x.record.Front) <= maxScratch {
 		in.memory.scratches.Put(in.scratch)
 	}
 }
 
 // scratch is memory that one delivery after the other uses.
 type scratch struct {
-	scanner   mime.Scanner
-	structure []byte
+	scanner mime.Scanner
+	keys    []byte
+	record  index.Record
 }
 
-// maxScratch is how large a structure may be whose memory is kept; one of an
+// maxScratch is how large a record may be whose memory is kept; one of an
 // ordinary message has less than a tenth of it.
 const maxScratch = 16 << 10
 
-func (m *Memory) scratch() *scratch {
+func (m *Memory) scratch(l mime.Limits) *scratch {
 	if x, ok := m.scratches.Get().(*scratch); ok {
 		return x
 	}
-	return &scratch{}
+	return &scratch{scanner: mime.Scanner{Limits: l}}
 }
 
 // prepare scans and writes the content. A spooled file on our file system is
 // used as it is.
 func (mb *Box) prepare(d *Delivery) (*incoming, error) {
-	in := &incoming{memory: mb.o.Memory, scratch: mb.o.Memory.scratch()}
+	in := &incoming{memory: mb.o.Memory, scratch: mb.o.Memory.scratch(mb.limits())}
 	scanned, err := scan(&in.scratch.scanner, d.Prefix, d.Content)
 	if err != nil {
 		return nil, err
 	}
-	in.scratch.structure = scanned.AppendBinary(in.scratch.structure[:0])
-	in.structure = in.scratch.structure
+	in.scratch.keys = search.AppendSortKeys(in.scratch.keys[:0], scanned)
+	scanned.Keys = in.scratch.keys
+	r := &in.scratch.record
+	r.Data, r.Front = scanned.AppendBinary(r.Data[:0]), scanned.Fields.AppendBinary(r.Front[:0])
+	in.record = *r
 	date := d.Date
 	if date.IsZero() {
 		date = mb.vol.Clock.Now()
@@ -393,7 +383,7 @@ func scan(in *mime.Scanner, prefix []byte, c envelope.Content) (*mime.Message, e
 	if b, inMemory := c.Bytes(); inMemory {
 		return in.ScanBytes(prefix, b), nil
 	}
-	return mime.Scan(io.MultiReader(bytes.NewReader(prefix), envelope.Reader(c)))
+	return in.Limits.Scan(io.MultiReader(bytes.NewReader(prefix), envelope.Reader(c)))
 }
 
 // writeContent writes prefix and content: one call for what is in memory,

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"toastmaster/internal/envelope"
+	"toastmaster/mailstore/index"
 )
 
 // What tests of the package, which work with a whole store, see besides.
@@ -20,19 +21,18 @@ func SharesVector(v *View) bool { return &v.uids[0] == &v.mb.st.UIDs[0] }
 // DropWindow gives the window back, as Update does.
 func DropWindow(v *View) { v.dropWindow() }
 
-// Entry is the structure of a message in the cache.
-func Entry(v *View, seq uint32) ([]byte, error) { return v.entry(seq) }
+// Entry is the record of a message in the cache.
+func Entry(v *View, seq uint32) ([]byte, error) {
+	v.mb.mu.Lock()
+	defer v.mb.mu.Unlock()
+	return v.recordData(v.live(seq))
+}
 
 // PutEntry gives a message another one.
 func PutEntry(ctx context.Context, v *View, seq uint32, data []byte) error {
 	mb := v.mb
 	return mb.locked(ctx, func() error {
-		m := mb.st.Get(v.uid(seq))
-		n, err := mb.cache.Append(mb.st.CacheEnd, m.UID, data)
-		if err != nil {
-			return err
-		}
-		mb.batch.Cache(m.UID, mb.st.CacheEnd, n)
+		mb.logRecord(mb.st.Get(v.uid(seq)), index.Record{Data: data})
 		return mb.commitQuietly()
 	})
 }

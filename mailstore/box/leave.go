@@ -47,9 +47,8 @@ func (mb *Box) moveTo(to string) error {
 // removed, held what was in it.
 func (mb *Box) TakeAway(ctx context.Context) (aside string, held account.Usage, err error) {
 	err = mb.locked(ctx, func() (err error) {
-		for _, m := range mb.st.Messages {
-			held.Bytes, held.Messages = held.Bytes+m.Size, held.Messages+1
-		}
+		n := mb.st.Counters()
+		held.Bytes, held.Messages = n.Size, int64(n.Messages)
 		aside, err = mb.takeAway(ctx)
 		return err
 	})
@@ -99,6 +98,7 @@ func (mb *Box) went(ctx context.Context) {
 func (mb *Box) bury() {
 	mb.dead = true
 	mb.over.Store(true)
+	mb.o.Memory.columns.forget(mb)
 	mb.setGen++
 	mb.touched(nil)
 	mb.o.Left()

@@ -115,6 +115,7 @@ func (mb *Box) adopt(st *index.State) {
 		mb.version++
 	}
 	mb.st = st
+	mb.states++
 	mb.sync = syncState{}
 	if st.New.Racy {
 		mb.sync.newDue = mb.now()

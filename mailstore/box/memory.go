@@ -7,22 +7,25 @@ import (
 	"toastmaster/mailstore/volume"
 )
 
-// Memory is what all mailboxes of a store share: buffers, and what was unpacked.
+// Memory is what all mailboxes of a store share: buffers, what was unpacked, and what was
+// searched.
 type Memory struct {
-	// windows are *window of views, see View.Structure.
+	// windows are *window of views, see View.Record.
 	windows sync.Pool
 	// scratches are *scratch of deliveries.
 	scratches sync.Pool
 	packed    unpacker
+	columns   columnCache
 }
 
-// NewMemory makes it, with the bounds of store.unpack_concurrency and
-// store.unpacked_cache.
+// NewMemory makes it, with the bounds of store.unpack_concurrency,
+// store.unpacked_cache and store.search_memory.
 func NewMemory(vol *volume.Volume) *Memory {
 	m := &Memory{}
 	m.packed.vol = vol
 	m.packed.places = make(chan struct{}, vol.Config.UnpackConcurrency)
 	m.packed.kept.limit = vol.Config.UnpackedCache
+	m.columns.limit = vol.Config.SearchMemory
 	return m
 }
 

@@ -95,6 +95,7 @@ func (mb *Box) Shut(ctx context.Context) error {
 	}
 	mb.loaded = false
 	mb.notLazy()
+	mb.o.Memory.columns.forget(mb)
 	if mb.dead || mb.acct.Records.Removed() {
 		return errors.Join(mb.log.Close(), mb.cache.Close())
 	}

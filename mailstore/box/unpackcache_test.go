@@ -82,7 +82,7 @@ func TestPiecesOfACompressedMessage(t *testing.T) {
 			t.Parallel()
 			_, _, u, reads, packed := compressed(t, limit, text)
 			views := []*box.View{inbox(t, u), inbox(t, u)}
-			_, err := views[0].Structure(t.Context(), 1) // unpacks it, too
+			_, err := recordOf(t.Context(), views[0], 1) // unpacks it, too
 			check(t, err)
 			const piece = 16 << 10
 			buf := make([]byte, piece)

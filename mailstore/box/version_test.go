@@ -14,9 +14,9 @@ func TestStructureOfAnOlderVersion(t *testing.T) {
 	s, u := open(t, options(t.TempDir()))
 	deliver(t, s, "one")
 	v := inbox(t, u)
-	current, err := v.Structure(t.Context(), 1)
+	current, err := recordOf(t.Context(), v, 1)
 	check(t, err)
-	old := append([]byte{current[0] - 1}, current[1:]...)
+	old := append([]byte{1}, current[1:]...)
 	check(t, box.PutEntry(t.Context(), v, 1, old))
 	box.DropWindow(v)
 	read := func() []byte {
@@ -28,12 +28,12 @@ func TestStructureOfAnOlderVersion(t *testing.T) {
 	if data := read(); data != nil {
 		t.Fatalf("a record of version %d is taken", data[0])
 	}
-	data, err := v.Structure(t.Context(), 1)
+	data, err := recordOf(t.Context(), v, 1)
 	check(t, err)
 	var m mime.Message
 	check(t, m.Parse(data))
 	box.DropWindow(v)
-	if !mime.Current(read()) {
+	if !mime.Readable(read()) {
 		t.Error("it is not kept")
 	}
 }

@@ -51,6 +51,9 @@ type View struct {
 	// window is a piece of the cache file, read ahead. It goes back to the
 	// pool at Update, so that an idle session holds none.
 	window *window
+	// ahead is where in the cache file the messages end that are asked for, 0 if that
+	// is not known.
+	ahead int64
 }
 
 type uidRange struct{ first, last uint32 }

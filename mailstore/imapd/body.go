@@ -30,6 +30,9 @@ func (f *fetcher) writeSection(content envelope.Content, sec *section, uid imap.
 		f.c.writeString("NIL")
 		return nil
 	}
+	if content == nil { // the record has it
+		return f.writeKept(sec)
+	}
 	if sec.filter && f.message.IsMessage(sec.path) {
 		return f.writeFields(content, r, sec)
 	}

@@ -23,6 +23,7 @@ func runFetch(s *session, a *args) (reply, error) {
 	}
 	var missed error
 	for _, r := range ranges {
+		s.box.view.Ahead(r.First, r.Last)
 		for first := r.First; first <= r.Last; first += seenBatch {
 			some, err := s.box.fetch.fetchSome(q, seqRange{First: first, Last: min(r.Last, first+seenBatch-1)})
 			if err != nil {
@@ -37,8 +38,8 @@ func runFetch(s *session, a *args) (reply, error) {
 	return reply{text: "Fetch completed"}, nil
 }
 
-// fetcher sends messages of the selected mailbox. message and place are used again
-// from one to the next; place is one of this mailbox.
+// fetcher sends messages of the selected mailbox. message, place and lines are used
+// again from one to the next; place is one of this mailbox.
 type fetcher struct {
 	*mailbox
 	log    *msglog.Log
@@ -48,6 +49,7 @@ type fetcher struct {
 
 	message mime.Message
 	place   place
+	lines   []byte // of writeKept
 }
 
 // seenBatch is for how many messages \Seen is set at once. It is set before
@@ -107,17 +109,11 @@ func (f *fetcher) markSeen(r seqRange) ([]uint32, error) {
 // first octet is written.
 func (f *fetcher) fetchMessage(q *fetchRequest, seq uint32, newFlags bool) error {
 	m := f.view.Message(seq)
-	var content envelope.Content
-	var err error
-	switch {
-	case q.content:
-		if content, err = f.loadContent(seq); err == nil {
-			defer func() { _ = content.Close() }()
-		}
-	case q.structure:
-		err = f.loadStructure(seq)
+	content, err := f.load(q, seq)
+	if content != nil {
+		defer func() { _ = content.Close() }()
 	}
-	if err == nil && q.content {
+	if err == nil && (q.content || q.fields) {
 		err = f.notTooMuch(q)
 	}
 	if err != nil {
@@ -211,23 +207,36 @@ func (f *fetcher) appendItem(out []byte, kind itemKind, m *mailstore.Message) []
 	return out
 }
 
-// loadStructure gets what is known of a message into f.message, which is valid
-// until the next call on the view.
-func (f *fetcher) loadStructure(seq uint32) error {
-	record, err := f.view.Structure(f.ctx, seq)
-	if err != nil {
-		return err
+// load gets what the items need; the content is nil when that is the record, or less.
+func (f *fetcher) load(q *fetchRequest, seq uint32) (envelope.Content, error) {
+	switch {
+	case q.content:
+		return f.loadContent(seq)
+	case q.fields:
+		if err := f.loadRecord(seq, true); err != nil || f.message.Fields.Known() && f.answers(q) {
+			return nil, err
+		}
+		return f.loadContent(seq)
+	case q.structure:
+		return nil, f.loadRecord(seq, false)
 	}
-	if f.message.Parse(record) == nil {
-		return nil
+	return nil, nil
+}
+
+// answers says whether the record has all the fields that are asked for.
+func (f *fetcher) answers(q *fetchRequest) bool {
+	for i := range q.items {
+		if item := &q.items[i]; item.kind == itemSection && !f.message.Fields.AnswersAll(item.asked) {
+			return false
+		}
 	}
-	// The record is of another version or damaged; the message is the truth.
-	content, err := f.view.Read(f.ctx, seq)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = content.Close() }()
-	return f.rescan(content)
+	return true
+}
+
+// loadRecord gets what is known of a message into f.message, which is valid until
+// the next call on the view. With whole set that is all that a scan finds.
+func (f *fetcher) loadRecord(seq uint32, whole bool) error {
+	return f.view.Record(f.ctx, seq, &f.message, whole)
 }
 
 func (f *fetcher) rescan(content envelope.Content) error {
@@ -245,7 +254,7 @@ func (f *fetcher) loadContent(seq uint32) (envelope.Content, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = f.loadStructure(seq)
+	err = f.loadRecord(seq, false)
 	if err == nil && content.Size() != f.message.Size {
 		err = f.rescan(content)
 	}

@@ -1,7 +1,6 @@
 package imapd
 
 import (
-	"bytes"
 	"strings"
 
 	"toastmaster/internal/mime"
@@ -37,6 +36,7 @@ type section struct {
 	// HEADER.FIELDS.NOT; names has them in lower case when they are many.
 	fields []string
 	names  map[string]bool
+	asked  mime.Names
 	filter bool
 	except bool
 	// A partial fetch starts at offset and has at most length octets.
@@ -50,6 +50,7 @@ type fetchRequest struct {
 	flags     bool // FLAGS is among them
 	uid       bool
 	structure bool // the scanned structure is needed
+	fields    bool // header fields are asked for, which the record may have
 	content   bool // the file is needed
 	seen      bool // the fetch sets \Seen
 	// known are the items, when they are many.
@@ -203,7 +204,12 @@ func (q *fetchRequest) add(item fetchItem) {
 	case itemEnvelope, itemBody, itemBodyStructure:
 		q.structure = true
 	case itemSection:
-		q.structure, q.content = true, true
+		q.structure = true
+		if item.section.kept() {
+			q.fields = true
+		} else {
+			q.content = true
+		}
 	}
 	q.items = append(q.items, item)
 }
@@ -261,16 +267,20 @@ func (a *args) fieldNames(sec *section) {
 	if len(sec.fields) == 0 {
 		a.fail(bad("Empty list of header fields"))
 	}
+	sec.asked = mime.NewNames(sec.fields...)
 	if len(sec.fields) > manyFields {
 		sec.names = map[string]bool{}
 		for _, name := range sec.fields {
-			sec.names[strings.ToLower(name)] = true
+			sec.names[string(appendLower(nil, []byte(name)))] = true
 		}
 	}
 }
 
 // manyFields is from how many names on a map finds one sooner than a loop.
-const manyFields = 8
+const manyFields = 24
+
+// kept says that the record of a message may have what the section shows.
+func (sec *section) kept() bool { return sec.filter && !sec.except && len(sec.path) == 0 }
 
 // wants says whether the section shows fields of this name.
 func (sec *section) wants(name []byte) bool { return sec.lists(name) != sec.except }
@@ -278,14 +288,26 @@ func (sec *section) wants(name []byte) bool { return sec.lists(name) != sec.exce
 // lists says whether a name is among the section's.
 func (sec *section) lists(name []byte) bool {
 	if sec.names != nil {
-		return sec.names[string(bytes.ToLower(name))]
+		var room [64]byte
+		return sec.names[string(appendLower(room[:0], name))]
 	}
 	for _, w := range sec.fields {
-		if len(w) == len(name) && equalFold(name, w) {
+		if mime.EqualName(name, w) {
 			return true
 		}
 	}
 	return false
+}
+
+// appendLower appends b in lower case: beyond ASCII a name of a field has no case.
+func appendLower(dst, b []byte) []byte {
+	for _, c := range b {
+		if 'A' <= c && c <= 'Z' {
+			c |= 0x20
+		}
+		dst = append(dst, c)
+	}
+	return dst
 }
 
 // partial reads "<offset.length>", if it is there.

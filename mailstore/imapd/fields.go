@@ -1,6 +1,7 @@
 package imapd
 
 import (
+	"bytes"
 	"errors"
 
 	"toastmaster/internal/envelope"
@@ -37,6 +38,31 @@ func (f *fetcher) writeFields(content envelope.Content, r mime.Range, sec *secti
 	w.Resume(wire.Mark{}, false) // a CR that ends the header is none of the blank line's
 	write([]byte{'\n'})
 	return f.sentAll(w.Sent(), length, err)
+}
+
+// writeKept is writeFields for fields that the record has.
+func (f *fetcher) writeKept(sec *section) error {
+	kept := f.message.Fields.Lines
+	if bytes.IndexByte(kept, '\r') >= 0 || bytes.IndexByte(kept, 0) >= 0 {
+		c := envelope.Memory(kept)
+		return f.writeFields(c, mime.Range{To: c.Size()}, sec)
+	}
+	// What has neither is on the wire with a CR before each LF.
+	out := f.lines[:0]
+	wanted := mime.FieldFilter{Wants: sec.wants, Emit: func(line []byte) {
+		if n := len(line) - 1; line[n] == '\n' {
+			out = append(append(out, line[:n]...), '\r', '\n')
+		} else {
+			out = append(out, line...)
+		}
+	}}
+	wanted.Step(kept, true)
+	out = append(out, '\r', '\n')
+	f.lines = out
+	offset, length := sec.piece(int64(len(out)))
+	f.c.announce(length)
+	f.c.put(out[offset : offset+length])
+	return nil
 }
 
 // filter passes the lines of a header that a section wants to emit.

@@ -49,7 +49,7 @@ func find(s *session, k *search.Key) (found []seqRange, missed bool, err error) 
 	if !ok {
 		ranges = wholeView(s.box.view)
 	}
-	m := &candidate{fetcher: &s.box.fetch}
+	m := &candidate{fetcher: &s.box.fetch, texts: s.box.view.Texts(s.c.step)}
 	for _, r := range ranges {
 		for m.seq = r.First; m.seq <= r.Last; m.seq++ {
 			if err := s.c.step(1); err != nil {
@@ -73,7 +73,8 @@ func find(s *session, k *search.Key) (found []seqRange, missed bool, err error) 
 // candidate is the search.Source of a message of the selected mailbox.
 type candidate struct {
 	*fetcher
-	seq uint32
+	texts *mailstore.Texts
+	seq   uint32
 }
 
 // Info is what the index has.
@@ -82,9 +83,14 @@ func (m *candidate) Info(i *search.Info) {
 	i.Number, i.Flags, i.Recent, i.Date, i.Size = m.seq, is.Flags, is.Recent, is.Date, is.Size
 }
 
-// Structure is the record of the scan.
-func (m *candidate) Structure(context.Context) (*mime.Message, error) {
-	return &m.message, m.loadStructure(m.seq)
+// Text is what the mailbox has in memory.
+func (m *candidate) Text(ctx context.Context, c *search.Column) ([]byte, bool, error) {
+	return m.texts.Of(ctx, m.seq, c)
+}
+
+// Record is what the cache has.
+func (m *candidate) Record(_ context.Context, whole bool) (*mime.Message, error) {
+	return &m.message, m.loadRecord(m.seq, whole)
 }
 
 // Content opens the file.

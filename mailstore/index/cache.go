@@ -59,32 +59,49 @@ func (c *Cache) open(create bool) error {
 	return nil
 }
 
-// Append writes data for uid at off, which is the state's CacheEnd, and
-// returns the length of the entry. The lock of the log is held.
-func (c *Cache) Append(off int64, uid uint32, data []byte) (uint32, error) {
+// Record is what the cache keeps of a message. Who needs the first part only does not
+// pay for checking the other, which lies in front of it.
+type Record struct{ Data, Front []byte }
+
+// Append writes a record for uid at off, which is the state's CacheEnd, and returns
+// the place of its Data: where the message is to have its entry. The lock of the log
+// is held.
+func (c *Cache) Append(off int64, uid uint32, r Record) (at int64, n uint32, err error) {
 	if err := c.open(true); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	b := c.buf[:0]
 	if off == cacheHeader {
 		b, off = append(b, cacheMagic...), 0
 	}
+	if len(r.Front) > 0 {
+		b = appendEntry(b, uid, r.Front)
+	}
+	start := len(b)
+	b = appendEntry(b, uid, r.Data)
+	if cap(b) <= maxKeptBuffer {
+		c.buf = b[:0]
+	}
+	if _, err := c.file.WriteAt(b, off); err != nil {
+		return 0, 0, err
+	}
+	return off + int64(start), uint32(len(b) - start), nil
+}
+
+func appendEntry(b []byte, uid uint32, data []byte) []byte {
 	start := len(b)
 	b = binary.LittleEndian.AppendUint32(b, 0)
 	b = binary.LittleEndian.AppendUint32(b, uid)
 	b = append(b, data...)
 	binary.LittleEndian.PutUint32(b[start:], crc32.Checksum(b[start+4:], castagnoli()))
-	n := len(b) - start
-	if cap(b) <= maxKeptBuffer {
-		c.buf = b[:0]
-	}
-	if _, err := c.file.WriteAt(b, off); err != nil {
-		return 0, err
-	}
-	return uint32(n), nil
+	return b
 }
 
-const maxKeptBuffer = 4 << 10
+// FrontLen is how many octets before its entry the Front of a record begins that has
+// size octets.
+func FrontLen(size int) int64 { return int64(size) + entryHeader }
+
+const maxKeptBuffer = 8 << 10
 
 // ReadAt fills p from off, as far as the file goes; 0 if there is no file.
 func (c *Cache) ReadAt(p []byte, off int64) (int, error) {
@@ -97,7 +114,7 @@ func (c *Cache) ReadAt(p []byte, off int64) (int, error) {
 	return c.file.ReadAt(p, off)
 }
 
-// Entry checks an entry and returns its data, a part of raw; ok is false when
+// Entry checks an entry, or the Front of one, and returns its data, a part of raw; ok is false when
 // it is damaged or another message's.
 func Entry(raw []byte, uid uint32) (data []byte, ok bool) {
 	if len(raw) < entryHeader || binary.LittleEndian.Uint32(raw[4:]) != uid ||

@@ -10,6 +10,9 @@ import (
 // consistent checks what every state must be, whatever made it.
 func consistent(t *testing.T, s *State) {
 	t.Helper()
+	if got, want := s.Counters(), counted(s); got != want {
+		t.Fatalf("counters %+v, counted %+v", got, want)
+	}
 	last := uint32(0)
 	if len(s.UIDs) != len(s.Messages) {
 		t.Fatalf("%d UIDs of %d messages", len(s.UIDs), len(s.Messages))

@@ -33,7 +33,7 @@ func TestGoldenSnapshot(t *testing.T) {
 	t.Parallel()
 	want, _ := sample()
 	// As no log does it: what an old program forgot and cut.
-	want.Forgotten, want.Closed = 30, true
+	want.Forgotten, want.Closed, want.Resized = 30, true, 0
 	file := goldenFiles.Current(t, "snapshot-1", want.AppendSnapshot(nil))
 	got, err := ParseSnapshot(file)
 	check(t, err)
@@ -69,8 +69,11 @@ func same(t *testing.T, got, want *State) {
 func TestGoldenCache(t *testing.T) {
 	t.Parallel()
 	c := OpenCache(vfs.OS{}, t.TempDir())
-	n, err := c.Append(cacheHeader, 7, []byte("structure"))
+	at, n, err := c.Append(cacheHeader, 7, Record{Data: []byte("structure")})
 	check(t, err)
+	if at != cacheHeader {
+		t.Fatal(at)
+	}
 	written := make([]byte, cacheHeader+int(n))
 	_, err = c.ReadAt(written, 0)
 	check(t, err)
@@ -79,4 +82,30 @@ func TestGoldenCache(t *testing.T) {
 	if data, ok := Entry(file[cacheHeader:], 7); !ok || string(data) != "structure" {
 		t.Errorf("%q %v", data, ok)
 	}
+}
+
+// TestFrontOfARecord lies before it, and is checked for itself.
+func TestFrontOfARecord(t *testing.T) {
+	t.Parallel()
+	c := OpenCache(vfs.OS{}, t.TempDir())
+	_, n, err := c.Append(cacheHeader, 7, Record{Data: []byte("structure")})
+	check(t, err)
+	at, n, err := c.Append(cacheHeader+int64(n), 8, Record{Data: []byte("data"), Front: []byte("fields")})
+	check(t, err)
+	front := make([]byte, FrontLen(len("fields")))
+	_, err = c.ReadAt(front, at-int64(len(front)))
+	check(t, err)
+	if data, ok := Entry(front, 8); !ok || string(data) != "fields" {
+		t.Errorf("%q %v", data, ok)
+	}
+	if _, ok := Entry(front, 7); ok {
+		t.Error("another message has it")
+	}
+	entry := make([]byte, n)
+	_, err = c.ReadAt(entry, at)
+	check(t, err)
+	if data, ok := Entry(entry, 8); !ok || string(data) != "data" {
+		t.Errorf("%q %v", data, ok)
+	}
+	check(t, c.Close())
 }

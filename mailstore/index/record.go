@@ -341,7 +341,9 @@ func (s *State) applyFlags(d *decoder) {
 	}
 	for _, uid := range uids {
 		if m := s.Get(uid); m != nil {
+			s.count(m, -1)
 			m.Flags, m.ModSeq = f, modSeq
+			s.count(m, 1)
 			m.InNew, m.HasInfo = bits&bitInNew != 0, bits&bitHasInfo != 0
 			s.usual(m)
 		}
@@ -384,7 +386,10 @@ func (s *State) applyNumbers(kind byte, d *decoder) {
 		}
 	case recSizes:
 		if m := s.Get(uint32(a)); m != nil && int64(b) >= 0 && int64(c) >= 0 {
+			s.count(m, -1)
 			m.Size, m.Wire = int64(b), int64(c)
+			s.count(m, 1)
+			s.Resized++
 		}
 	}
 }

@@ -153,6 +153,7 @@ func (s *State) parseMessages(d *decoder) bool {
 		names = append(names, name...)
 		ends[i] = len(names)
 		s.UIDs[i], s.Messages[i] = m.UID, m
+		s.count(m, 1)
 	}
 	all, from := string(names), 0
 	for i := range room {

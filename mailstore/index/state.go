@@ -101,6 +101,8 @@ type State struct {
 	UIDs []uint32
 	// Messages are those of UIDs, one for each. Nobody else holds the slice.
 	Messages []*Message
+	// counts are the Counters that Messages make; see count.
+	counts Counters
 	// left is where the next messages that leave are noted, see Left.
 	left *Departed
 	// Expunged ascends by mod-sequence. Those above Unlinked may still have a
@@ -110,6 +112,9 @@ type State struct {
 	// Forgotten is the highest mod-sequence that Expunged no longer tells.
 	Forgotten uint64
 	New, Cur  Stamp
+	// Resized counts the records that corrected sizes: a file was changed. It is not
+	// kept.
+	Resized uint64
 	// CacheEnd is the length of the cache file that entries use.
 	CacheEnd int64
 	// rares has one of each Rare in use, as far as they are known.
@@ -269,6 +274,7 @@ func (s *State) add(m *Message) {
 		s.UIDs = append(grown, s.UIDs[i:]...)
 		s.Messages = slices.Insert(s.Messages, i, m)
 	}
+	s.count(m, 1)
 	s.UIDNext = max(s.UIDNext, m.UID+1)
 	s.ModSeq = max(s.ModSeq, m.ModSeq)
 	if m.CacheLen > 0 {
@@ -291,6 +297,7 @@ func (s *State) expunge(uids []uint32, modSeq uint64, when int64, how uint64) {
 			continue
 		}
 		gone = append(gone, m)
+		s.count(m, -1)
 		s.Expunged = append(s.Expunged, Expunged{UID: m.UID, ModSeq: modSeq, When: when, Name: m.Name, Vanished: how == howVanished, Moved: how == howMoved})
 	}
 	clear(s.Messages[len(kept):])

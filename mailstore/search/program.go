@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"net/mail"
 	"slices"
 	"sort"
 	"strings"
@@ -28,14 +27,18 @@ type Info struct {
 	Size int64
 }
 
-// Source is a message, whoever has it. Each is asked at most once for a message,
-// and only when a key needs it.
+// Source is a message, whoever has it. It is asked only for what a key needs, and
+// Info and Content at most once for a message.
 type Source interface {
 	// Info fills in all of i.
 	Info(i *Info)
-	// Structure is what a scan of the message found, valid until the next message.
-	Structure(ctx context.Context) (*mime.Message, error)
-	// Content opens it, with the structure that fits. The Program closes it.
+	// Text is the text of a column, valid until the next call. ok is false when it
+	// is not at hand; the Program makes it of the record then.
+	Text(ctx context.Context, c *Column) (text []byte, ok bool, err error)
+	// Record is what a scan of the message found, valid until the next message. With
+	// whole set it has all that a scan finds today.
+	Record(ctx context.Context, whole bool) (*mime.Message, error)
+	// Content opens it, with the record that fits. The Program closes it.
 	Content(ctx context.Context) (envelope.Content, *mime.Message, error)
 }
 
@@ -63,15 +66,19 @@ var errChanged = errors.New("message changed while it was searched")
 // Program evaluates keys against one message at a time. It belongs to one
 // goroutine.
 type Program struct {
-	key    *Key
+	key    *node
 	limits Limits
-	texts  int // keys that look into whole texts
+	texts  int  // keys that look into whole texts
+	asks   bool // a key needs Info
+
+	columns []*Column
 
 	// The present message. What it costs is got when the first key needs it.
 	ctx       context.Context
 	source    Source
 	info      Info
 	structure *mime.Message
+	whole     bool // structure is
 	content   envelope.Content
 
 	text   []byte // unfolded header text
@@ -83,7 +90,47 @@ type Program struct {
 }
 
 // New makes a Program.
-func New(k *Key, l Limits) *Program { return &Program{key: k, limits: l, texts: k.texts()} }
+func New(k *Key, l Limits) *Program {
+	p := &Program{limits: l, texts: k.texts()}
+	p.key = p.compile(k)
+	return p
+}
+
+// node is a Key with what the Program has made of it.
+type node struct {
+	*Key
+	kids   []*node
+	column *Column
+}
+
+func (p *Program) compile(k *Key) *node {
+	n := &node{Key: k}
+	switch {
+	case k.Kind == InField || k.Kind == InHeader:
+		n.column = p.columnOf(k)
+	case k.Kind > All && k.Kind < AllOf:
+		p.asks = true
+	}
+	for _, kid := range k.Kids {
+		n.kids = append(n.kids, p.compile(kid))
+	}
+	return n
+}
+
+// columnOf is the column that a key looks into, one for all keys with the same.
+func (p *Program) columnOf(k *Key) *Column {
+	c := Column{Part: noPart, Field: strings.ToLower(k.Field)}
+	if k.Kind == InField {
+		c = Column{Part: k.Part}
+	}
+	for _, have := range p.columns {
+		if *have == c {
+			return have
+		}
+	}
+	p.columns = append(p.columns, &c)
+	return &c
+}
 
 // Candidates are the numbers that a message must have to match, if the keys say.
 func (p *Program) Candidates() (set []Range, ok bool) {
@@ -92,7 +139,7 @@ func (p *Program) Candidates() (set []Range, ok bool) {
 		return k.Set, true
 	}
 	if k.Kind == AllOf && !k.Not {
-		for _, kid := range k.Kids {
+		for _, kid := range k.kids {
 			if kid.Kind == InSet && !kid.Not {
 				return kid.Set, true
 			}
@@ -105,7 +152,9 @@ func (p *Program) Candidates() (set []Range, ok bool) {
 // Limits.Step, ErrWork and ErrTests.
 func (p *Program) Match(ctx context.Context, s Source) (bool, error) {
 	p.ctx, p.source = ctx, s
-	s.Info(&p.info)
+	if p.asks {
+		s.Info(&p.info)
+	}
 	ok, err := p.match(p.key)
 	if p.structure != nil {
 		p.forget()
@@ -115,7 +164,7 @@ func (p *Program) Match(ctx context.Context, s Source) (bool, error) {
 
 // forget leaves the present message.
 func (p *Program) forget() {
-	p.all.state, p.structure = unread, nil
+	p.all.state, p.structure, p.whole = unread, nil, false
 	if p.content != nil {
 		_ = p.content.Close()
 		p.content = nil
@@ -125,7 +174,7 @@ func (p *Program) forget() {
 // dearTest is what a test counts that needs more than Info.
 const dearTest = 20
 
-func (p *Program) match(k *Key) (bool, error) {
+func (p *Program) match(k *node) (bool, error) {
 	cost := 1
 	if k.Kind > AnyOf {
 		cost = dearTest
@@ -140,7 +189,7 @@ func (p *Program) match(k *Key) (bool, error) {
 	return ok != k.Not, err
 }
 
-func (p *Program) matchKind(k *Key) (bool, error) {
+func (p *Program) matchKind(k *node) (bool, error) {
 	switch k.Kind {
 	case All:
 		return true, nil
@@ -163,27 +212,51 @@ func (p *Program) matchKind(k *Key) (bool, error) {
 }
 
 // matchMessage tries the keys that need more than Info.
-func (p *Program) matchMessage(k *Key) (bool, error) {
-	fetch := p.load
-	if k.Kind > InField {
-		fetch = p.open
-	}
-	if err := fetch(); err != nil {
-		return false, err
-	}
+func (p *Program) matchMessage(k *node) (bool, error) {
 	switch k.Kind {
 	case Sent:
-		return p.matchSent(k), nil
-	case InField:
-		return p.matchField(k), nil
-	case InHeader:
-		return p.matchHeader(k)
+		if err := p.load(false); err != nil {
+			return false, err
+		}
+		sent := SortKeysOf(p.structure).Sent
+		return !sent.IsZero() && k.within(DayOf(sent)), nil
+	case InField, InHeader:
+		return p.matchColumn(k)
 	}
-	return p.matchText(k)
+	if err := p.open(); err != nil {
+		return false, err
+	}
+	return p.matchText(k.Key)
 }
 
-func (p *Program) matchKids(k *Key) (bool, error) {
-	for _, kid := range k.Kids {
+// matchColumn looks into a field: its column if there is one, else the record, and
+// at last the message.
+func (p *Program) matchColumn(k *node) (bool, error) {
+	folded, ok, err := p.source.Text(p.ctx, k.column)
+	if err != nil {
+		return false, err
+	}
+	if !ok {
+		if err := p.load(k.Kind == InHeader); err != nil {
+			return false, err
+		}
+		folded, ok = k.column.Append(p.folded[:0], &p.text, p.structure)
+		p.folded = folded
+	}
+	if !ok {
+		if err := p.open(); err != nil {
+			return false, err
+		}
+		return p.matchHeader(k.Key)
+	}
+	if len(k.Needle) == 0 {
+		return len(folded) > 0, nil
+	}
+	return bytes.Contains(folded, k.Needle), nil
+}
+
+func (p *Program) matchKids(k *node) (bool, error) {
+	for _, kid := range k.kids {
 		ok, err := p.match(kid)
 		if err != nil {
 			return false, err
@@ -213,10 +286,11 @@ func DayOf(t time.Time) int64 {
 	return int64(y)*10000 + int64(m)*100 + int64(d)
 }
 
-// load gets the structure of the message.
-func (p *Program) load() (err error) {
-	if p.structure == nil {
-		p.structure, err = p.source.Structure(p.ctx)
+// load gets the record of the message.
+func (p *Program) load(whole bool) (err error) {
+	if p.structure == nil || whole && !p.whole {
+		p.structure, err = p.source.Record(p.ctx, whole)
+		p.whole = whole
 	}
 	return err
 }
@@ -236,7 +310,7 @@ func (p *Program) open() error {
 	if err != nil {
 		return err
 	}
-	p.content, p.structure = content, structure
+	p.content, p.structure, p.whole = content, structure, true
 	return nil
 }
 
@@ -251,20 +325,6 @@ func (p *Program) spend(octets int64) error {
 // readWork is what it costs to read, decode and fold octets, in units of
 // Limits.Step.
 func readWork(octets int) int { return octets / 16 }
-
-// matchSent compares the day of the Date field.
-func (p *Program) matchSent(k *Key) bool {
-	p.text, _ = envelopeString(p.text, p.structure.Envelope, Date)
-	t, err := mail.ParseDate(string(p.text))
-	return err == nil && k.within(DayOf(t))
-}
-
-// matchField looks into a field that ENVELOPE holds.
-func (p *Program) matchField(k *Key) bool {
-	var ok bool
-	p.text, ok = envelopeString(p.text, p.structure.Envelope, k.Part)
-	return ok && p.holds(p.text, k.Needle)
-}
 
 // holds says whether header text has the folded needle in it.
 func (p *Program) holds(header, needle []byte) bool {

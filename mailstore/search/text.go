@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"iter"
 	"slices"
-	"strings"
 
 	"toastmaster/internal/mime"
 	"toastmaster/internal/mime/text"
@@ -24,29 +24,44 @@ func (p *Program) matchHeader(k *Key) (bool, error) {
 		return false, err
 	}
 	p.text = p.text[:0]
-	filter := mime.FieldFilter{
-		Wants: func(name []byte) bool { return len(name) == len(k.Field) && strings.EqualFold(string(name), k.Field) },
-		Emit: func(line []byte) {
-			if len(p.text) < maxHeaderText {
-				p.text = append(p.text, line...)
-			}
-		},
-	}
+	filter := fieldFilter(k.Field, &p.text)
 	if err := p.filter(&filter, r); err != nil || len(p.text) == 0 {
 		return false, err
 	}
-	for rest := text.Unfold(p.text); len(rest) > 0; {
-		line := rest
-		if i := bytes.IndexByte(rest, '\n'); i >= 0 {
-			line = rest[:i]
-		}
-		rest = rest[min(len(line)+1, len(rest)):]
-		value := line[bytes.IndexByte(line, ':')+1:]
-		if p.holds(bytes.TrimSpace(value), k.Needle) {
+	for value := range values(p.text) {
+		if p.holds(value, k.Needle) {
 			return true, nil
 		}
 	}
 	return false, nil
+}
+
+// fieldFilter appends the lines of all fields of a name to dst.
+func fieldFilter(name string, dst *[]byte) mime.FieldFilter {
+	return mime.FieldFilter{
+		Wants: func(n []byte) bool { return mime.EqualName(n, name) },
+		Emit: func(line []byte) {
+			if len(*dst) < maxHeaderText {
+				*dst = append(*dst, line...)
+			}
+		},
+	}
+}
+
+// values are the values of the fields in lines, which it unfolds in place.
+func values(lines []byte) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for rest := text.Unfold(lines); len(rest) > 0; {
+			line := rest
+			if i := bytes.IndexByte(rest, '\n'); i >= 0 {
+				line = rest[:i]
+			}
+			rest = rest[min(len(line)+1, len(rest)):]
+			if !yield(bytes.TrimSpace(line[bytes.IndexByte(line, ':')+1:])) {
+				return
+			}
+		}
+	}
 }
 
 // filter runs a header through f.
