@@ -23,7 +23,8 @@
 // [Limits] bounds what a hostile message can cost. Beyond MaxDepth a multipart
 // or message/rfc822 is one opaque application/octet-stream; beyond MaxParts
 // further boundaries belong to the content of the last part; header text
-// beyond MaxText is as if it were not there. Memory is a window of 64 KiB
+// beyond MaxText is as if it were not there; fields beyond MaxFields are not kept, and
+// known not to be. Memory is a window of 64 KiB
 // (none for ScanBytes) and what is kept of the headers. A line has no limit.
 //
 // # What it does not do

@@ -9,8 +9,13 @@
 // [Box.Refresh], and by every look of a session. [Repeat], the methods that begin with
 // Repeat, and [Box.Restore] are for a start after an unclean end.
 //
-// [Memory] is what all mailboxes of a store share: buffers, and messages that were
-// unpacked.
+// [View.Record] is what is known of a message without opening it. It was made when the
+// message was stored; one that is lost, or of an older version, is made by whoever
+// asks first, and kept. [Texts] are header fields of all messages, as a search
+// compares them, in memory.
+//
+// [Memory] is what all mailboxes of a store share: buffers, messages that were
+// unpacked, and fields of all messages of a mailbox that were searched.
 //
 // # What it does not do
 //
@@ -28,7 +33,7 @@
 //
 // Of section [store]: verify_interval, lock_timeout, log_limit,
 // uidlist_delay, expunge_memory, expunge_entries, max_keywords, unpack_concurrency,
-// unpacked_limit, unpacked_cache.
+// unpacked_limit, unpacked_cache, cached_fields, cached_record, search_memory.
 //
 // # Results
 //

@@ -17,9 +17,6 @@ const (
 	entryHeader = 8
 )
 
-// MaxEntry bounds the data of one entry; what is longer is not cached.
-const MaxEntry = 64 << 20
-
 // Cache is the open cache file of one mailbox.
 type Cache struct {
 	fs   vfs.FS
@@ -114,8 +111,8 @@ func (c *Cache) ReadAt(p []byte, off int64) (int, error) {
 	return c.file.ReadAt(p, off)
 }
 
-// Entry checks an entry, or the Front of one, and returns its data, a part of raw; ok is false when
-// it is damaged or another message's.
+// Entry checks an entry, or the Front of one, and returns its data, a part of raw; ok
+// is false when it is damaged or another message's.
 func Entry(raw []byte, uid uint32) (data []byte, ok bool) {
 	if len(raw) < entryHeader || binary.LittleEndian.Uint32(raw[4:]) != uid ||
 		binary.LittleEndian.Uint32(raw) != crc32.Checksum(raw[4:], castagnoli()) {

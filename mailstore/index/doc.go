@@ -1,6 +1,6 @@
 // Package index keeps what a mailbox must know about its messages without
 // opening them: UIDs, names, flags, sizes, dates, mod-sequences, where the
-// cached structure lies, and what was expunged.
+// cached record lies, and what was expunged.
 //
 // # What it does
 //
@@ -10,7 +10,8 @@
 // that all processes on the mailbox share, and finds what others appended.
 // [Rare] is what few messages have besides: a name that other programs spelt, a
 // compressed file, keywords without a letter. [AppendSnapshot] and [ParseSnapshot] write and read the whole state;
-// [Cache] holds the encoded results of mime.Scan.
+// [Cache] holds the records of messages that package mime writes.
+// [State.Counters] are kept with each change, so that nobody counts.
 //
 // # What it does not do
 //
@@ -58,7 +59,10 @@
 //	8   ... entries: CRC of UID (4 octets) and data, 4; UID, 4; data
 //
 // Offset and length of an entry (with its 8 octets of header) are in the
-// index. The cache may be deleted at any time.
+// index. It is the first part of a record; the second, which fewer ask for, is an
+// entry right before it, and the first knows its length. Both have a version in
+// their data: who does not know it scans the message. The cache may be deleted at
+// any time.
 //
 // # Torn and damaged files
 //

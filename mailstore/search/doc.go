@@ -5,9 +5,12 @@
 //
 // A [Key] is a node of what is looked for; [And] and [Or] put what is cheap first.
 // [New] makes a [Program] of it, and [Program.Match] asks a [Source] for what the
-// keys need, which is nothing but [Info] for most: the structure of a message, its
+// keys need, which is nothing but [Info] for most: a [Column], the record of a message, its
 // content, in the order of what they cost. Texts are compared as
 // internal/mime/text folds them. Keys that look into the same texts read them once.
+//
+// What SORT and THREAD compare is here too: [SortKeys], made once when a message is
+// scanned (RFC 5256: base subject, sent date), [FirstMailbox], [ID] and [References].
 //
 // # What it does not do
 //

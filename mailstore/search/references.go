@@ -16,9 +16,10 @@ func FirstMailbox(dst []byte, m *mime.Message, f Field) []byte {
 		dst = r.value(dst[:0])
 		r.skip(' ')
 	}
-	if !r.skip('(') || !r.skip('(') {
+	if !r.skip('(') { // of the list
 		return dst[:0]
 	}
+	r.skip('(')
 	var local []byte
 	_, _ = r.str(nil) // the name
 	r.skip(' ')
