@@ -2,6 +2,7 @@ package envelope
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"toastmaster/internal/addr"
@@ -95,6 +96,19 @@ type Recipient struct {
 	Unknown []Tag
 }
 
+// Route is where a message goes: a transport of the configuration, and the nexthop, ""
+// for the domain of each recipient.
+type Route struct{ Transport, Nexthop string }
+
+// ParseRoute reads "transport:nexthop", as Postfix writes it.
+func ParseRoute(s string) (Route, bool) {
+	transport, nexthop, ok := strings.Cut(s, ":")
+	return Route{transport, nexthop}, ok && transport != "" && !strings.ContainsAny(s, " \t\r\n")
+}
+
+// String is the form that ParseRoute reads.
+func (r Route) String() string { return r.Transport + ":" + r.Nexthop }
+
 // Tag is an optional field in the form in which the queue keeps it. What a number
 // means is mta/queue's to say.
 type Tag struct {
@@ -120,6 +134,17 @@ type Envelope struct {
 	// Auth is who submitted the message, as far as a client that is believed says
 	// it (RFC 4954 section 5); null for <>, nil when it did not say.
 	Auth *addr.Address
+	// Hold keeps the message from being delivered until an operator releases it.
+	// The queue clears it once the message is on hold.
+	Hold bool
+	// Filter takes the place of every recipient's route (Postfix access(5), FILTER);
+	// nil for none.
+	Filter *Route
+	// Redirect is who gets the message in the place of its recipients, null for
+	// nobody; cleanup has put it there.
+	Redirect addr.Address
+	// BCC are who got it beside its recipients; cleanup has added them.
+	BCC []addr.Address
 	// Unknown are optional fields that another version of the program has
 	// written. The queue keeps them.
 	Unknown []Tag

@@ -75,20 +75,15 @@ func (c *Cleanup) Submit(ctx context.Context, s *envelope.Submission) (envelope.
 	if err := m.run(ctx); err != nil {
 		return "", errors.Join(dsn.From(err), s.Content.Close())
 	}
-	size := int64(len(m.prefix)) + m.content.Size()
-	held, err := c.reserve(ctx, s, size)
-	if err != nil {
-		return "", errors.Join(dsn.From(err), s.Content.Close())
-	}
 	if err := c.o.Queue.Add(ctx, s.Envelope, m.prefix, m.content); err != nil {
-		c.release(held)
+		c.release(m.held)
 		return "", dsn.From(err)
 	}
 	env := s.Envelope
 	c.o.Log.Event(msglog.Queued{
 		ID: env.ID, Session: env.Origin.Session, Client: env.Origin.ClientAddr, From: env.Sender.String(),
 		Login: env.Origin.Login, Mechanism: env.Origin.Mechanism, MessageID: m.messageID, Proto: env.Origin.Protocol,
-		Size: size, Recipients: len(env.Recipients),
+		Size: m.size(), Recipients: len(env.Recipients),
 	})
 	return env.ID, nil
 }

@@ -18,11 +18,13 @@
 //	drops     removes the fields of cleanup.drop_headers
 //	facts     notes which of Date, From, Message-ID are there
 //	hops      counts Received, refuses a message that goes in circles
+//	actions   recipients that a restriction wants: a redirection, blind copies
 //	aliases   expands the recipients
 //	loops     refuses recipients that are in a Delivered-To
 //	stamp     queue ID and Received
 //	complete  adds what mail of our users lacks
 //	assemble  decides what becomes the prefix and what stays where it lies
+//	room      takes room in mailboxes with a quota
 //
 // The message that comes out:
 //

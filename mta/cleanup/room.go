@@ -15,13 +15,25 @@ type reserved struct {
 	id  string
 }
 
+// room is the stage that takes it, when all that the message will be is known.
+type room struct{ quiet }
+
+func (room) end(ctx context.Context, m *message) (err error) {
+	m.held, err = m.c.reserve(ctx, m.s, m.size())
+	return err
+}
+
+// size is that of the message in the queue.
+func (m *message) size() int64 { return int64(len(m.prefix)) + m.content.Size() }
+
 // reserve takes room in the mailboxes that have a quota, so that many messages
 // at once do not all count on the same room. size is that of the message in the
 // queue. A recipient whose mailbox has no room is refused; when no other is left
 // the message is, while the client is still there to hear it. SMTP has one answer
-// for all recipients, so beside others who get it a report is all there is.
+// for all recipients, so beside others who get it a report is all there is. What a filter
+// gets comes to no mailbox from here.
 func (c *Cleanup) reserve(ctx context.Context, s *envelope.Submission, size int64) ([]reserved, error) {
-	if c.o.Reserve == nil || !s.CheckRoom {
+	if c.o.Reserve == nil || !s.CheckRoom || s.Envelope.Filter != nil {
 		return nil, nil
 	}
 	env := s.Envelope

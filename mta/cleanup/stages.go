@@ -50,8 +50,10 @@ type message struct {
 	hasDate, hasFrom, hasMessageID bool
 	messageID                      string // for the log, without what is not printable
 
-	// given are the recipients as the client gave them.
-	given []envelope.Recipient
+	// asked are the recipients as the client gave them, given those that are expanded.
+	asked, given []envelope.Recipient
+	// held is the room that was taken for it.
+	held []reserved
 	// prefix is what goes before content.
 	prefix  []byte
 	content envelope.Content
@@ -60,7 +62,7 @@ type message struct {
 	claims claims
 	loops  loops
 	hops   hops
-	stages [10]stage
+	stages [12]stage
 }
 
 // span is a part of the content.
@@ -68,18 +70,20 @@ type span struct{ from, to int64 }
 
 // begin makes the stages of a message, in their order.
 func (c *Cleanup) begin(s *envelope.Submission) *message {
-	m := &message{c: c, s: s, given: s.Envelope.Recipients, content: s.Content}
+	m := &message{c: c, s: s, asked: s.Envelope.Recipients, given: s.Envelope.Recipients, content: s.Content}
 	m.stages = [...]stage{
 		&m.author,  // users write as themselves
 		&m.claims,  // Authentication-Results in our name are removed
 		drops{},    // cleanup.drop_headers
 		facts{},    // which fields there are
 		&m.hops,    // Received fields are counted
+		actions{},  // what a restriction wants of the recipients
 		aliases{},  // recipients are expanded
 		&m.loops,   // recipients that had the message before are refused
 		stamp{},    // queue ID, Received
 		complete{}, // what mail of our users lacks
 		assemble{}, // what of this becomes the prefix
+		room{},     // mailboxes have room for it
 	}
 	return m
 }

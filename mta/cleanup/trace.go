@@ -14,7 +14,7 @@ type stamp struct{ quiet }
 func (stamp) end(_ context.Context, m *message) error {
 	env := m.s.Envelope
 	env.ID, env.Arrived = m.c.o.Queue.NewID(), m.c.o.Clock.Now()
-	m.prefix = m.c.received(env, m.given)
+	m.prefix = m.c.received(env, m.asked)
 	return nil
 }
 

@@ -26,9 +26,19 @@
 //
 // # Results
 //
-// [Permit] and [Dunno] let pass; [Reject] and [Defer] carry the reply. No
-// restriction of this list uses the other actions; whoever asks a list refuses
-// those that it does not carry out.
+// [Permit] and [Dunno] let pass; [Reject] and [Defer] carry the reply. The other actions
+// refuse nothing: they are noted (Transaction.Noted), and smtpd does them to the message,
+// as Postfix:
+//
+//	HOLD             the queue keeps it until an operator releases it
+//	FILTER tr:hop    every recipient goes to that transport and nexthop
+//	DISCARD          the same, to the transport discard
+//	REDIRECT addr    it goes to that address in the place of its recipients; no FILTER then
+//	BCC addr         it goes to that address, too, who gets no report
+//	WARN, INFO text  a line in the log
+//
+// PREPEND is not carried out yet: 451 4.3.5. No restriction of the table uses them; those that
+// look something up (check_*_access) will.
 //
 // # What it does not do
 //

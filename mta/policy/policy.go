@@ -23,8 +23,9 @@ const (
 // Action is what a restriction wants done.
 type Action uint8
 
-// The actions, those of Postfix access(5). Dunno goes on to the next
-// restriction; every other ends the list.
+// The actions, those of Postfix access(5). Permit, Reject and Defer end the list. With
+// Dunno the next restriction is asked; with the others, too, but they are noted in the
+// transaction and are done to the message.
 const (
 	Dunno Action = iota
 	Permit
@@ -40,6 +41,9 @@ const (
 	Info
 )
 
+// Ends says that no further restriction of the list is asked.
+func (a Action) Ends() bool { return a == Permit || a == Reject || a == Defer }
+
 // String is the action as access(5) writes it.
 func (a Action) String() string {
 	names := [...]string{"DUNNO", "PERMIT", "REJECT", "DEFER", "HOLD", "DISCARD", "FILTER", "REDIRECT", "PREPEND", "BCC", "WARN", "INFO"}
@@ -54,7 +58,8 @@ type Decision struct {
 	Action Action
 	// Err is the reply of Reject and Defer, and never nil with them.
 	Err *dsn.Error
-	// Arg is what other actions need: a transport, an address, a text.
+	// Arg is what other actions need: "transport:nexthop" of Filter, an address of
+	// Redirect and BCC, a text.
 	Arg string
 }
 
@@ -83,12 +88,15 @@ type List struct{ checks []Check }
 // NewList is a list of restrictions that are not from the configuration.
 func NewList(checks ...Check) List { return List{checks} }
 
-// Decide asks the restrictions one after the other. The first that is not Dunno
-// decides; a list of which none is says Dunno.
+// Decide asks the restrictions one after the other, until one ends the list; a list of
+// which none does says Dunno. What others want done is noted in t.
 func (l List) Decide(ctx context.Context, t *Transaction) Decision {
 	for _, c := range l.checks {
-		if d := c.Check(ctx, t); d.Action != Dunno {
+		switch d := c.Check(ctx, t); {
+		case d.Action.Ends():
 			return d
+		case d.Action != Dunno:
+			t.Noted = append(t.Noted, d)
 		}
 	}
 	return Decision{}

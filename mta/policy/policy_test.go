@@ -399,3 +399,38 @@ func TestTheDirectoryIsAskedOnce(t *testing.T) {
 		}
 	}
 }
+
+// TestActionsAreNotedAndEndNothing: as access(5) has it, what is to be done to a message
+// lets the next restriction be asked.
+func TestActionsAreNotedAndEndNothing(t *testing.T) {
+	t.Parallel()
+	var list []Check
+	for a := Hold; a <= Info; a++ {
+		list = append(list, CheckFunc(func(context.Context, *Transaction) Decision { return Decision{Action: a, Arg: a.String()} }))
+	}
+	list = append(list, rejectAll(Mail, nil), permitAll(Mail, nil))
+	tr := &Transaction{}
+	if d := NewList(list...).Decide(t.Context(), tr); d.Action != Reject || len(tr.Noted) != int(Info-Hold)+1 {
+		t.Errorf("%s, %d noted", d.Action, len(tr.Noted))
+	}
+	tr = &Transaction{}
+	note := func(arg string) { tr.Noted = append(tr.Noted, Decision{Action: Hold, Arg: arg}) }
+	left := func() (all string) {
+		for _, d := range tr.Noted {
+			all += d.Arg
+		}
+		return all
+	}
+	note("c")
+	tr.Connected()
+	for range 3 { // another HELO takes the place of the first
+		tr.SetHelo("x")
+		note("h")
+		tr.Greeted()
+		note("m")
+		tr.Reset()
+	}
+	if left() != "ch" {
+		t.Errorf("%q", left())
+	}
+}

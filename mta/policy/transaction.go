@@ -30,8 +30,27 @@ type Transaction struct {
 	Recipient addr.Address
 	given     addr.Address
 
+	// Noted is what restrictions want done to the message, in the order in which they were
+	// asked; the first standing ones are for every message of the session.
+	Noted    []Decision
+	standing int
+	greeted  int // of those, how many are from before HELO
+
 	dest destination
 }
+
+// Connected lets what is noted so far hold for every message of the session, Greeted
+// until another HELO.
+func (t *Transaction) Connected() { t.standing, t.greeted = len(t.Noted), len(t.Noted) }
+
+// SetHelo begins with another HELO, which forgets what was noted for the one before.
+func (t *Transaction) SetHelo(name string) {
+	t.Helo, t.standing = name, t.greeted
+	t.Noted = t.Noted[:t.greeted]
+}
+
+// Greeted is Connected for what was noted since SetHelo.
+func (t *Transaction) Greeted() { t.standing = len(t.Noted) }
 
 // Authenticated says that a user has logged in.
 func (t *Transaction) Authenticated() bool { return t.User.Address != addr.Address{} }
@@ -45,6 +64,7 @@ func (t *Transaction) SetRecipient(given, qualified addr.Address) {
 // Reset forgets the mail transaction, not the session.
 func (t *Transaction) Reset() {
 	t.Sender, t.Size, t.Recipients = addr.Address{}, 0, 0
+	t.Noted = t.Noted[:t.standing]
 	t.SetRecipient(addr.Address{}, addr.Address{})
 }
 

@@ -28,6 +28,9 @@
 // success (NOTIFY=SUCCESS), and everybody once about a delay. Mail from the null
 // sender is dropped with its log line instead of reported.
 //
+// A message with a filter (Envelope.Filter) goes to that transport with all its
+// recipients; nobody is resolved. A transport that there is not is 4.3.5.
+//
 // Two kinds of recipient come from mta/cleanup with their result and are not
 // tried: Refused is a failure, Expanded a success that is crossed off when its
 // report lies in the queue.

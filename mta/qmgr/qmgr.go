@@ -1,6 +1,7 @@
 package qmgr
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -190,6 +191,10 @@ func (msg *message) resolve() []*job {
 		}
 		var route agent.Route
 		err := msg.fenced("resolver", func() (err error) {
+			if filter := msg.item.Envelope.Filter; filter != nil {
+				route = agent.Route{Transport: filter.Transport, Nexthop: cmp.Or(filter.Nexthop, to.Address.Domain)}
+				return nil
+			}
 			route, err = m.parts.Resolver.Resolve(ctx, to.Address)
 			return err
 		})

@@ -46,7 +46,7 @@ func (d *disk) accept(ctx context.Context, env *envelope.Envelope, prefix []byte
 		d.disown(env.ID, external, err)
 		return nil, err
 	}
-	m := newMessage(env.ID, state{})
+	m := newMessage(env.ID, accepted(env.Hold))
 	m.size, m.env, m.place, m.pos, m.text = int64(len(prefix))+size, env, Incoming, pos, payload[textAt:]
 	m.external, m.sum, m.seat = external, r.sum, true
 	if !d.budget.keep(m) {

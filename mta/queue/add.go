@@ -16,7 +16,8 @@ import (
 // 4.3.1, a queue that is full of other mail 4.3.1 or 4.3.0. An Add that is
 // cancelled by ctx while its record is being written may still succeed later;
 // the caller then must not answer 250, and the sender tries again (a
-// duplicate, never a loss).
+// duplicate, never a loss). A message with env.Hold is on hold from the beginning, and
+// after a crash; a Release before it has its file in hold/ is forgotten by a crash.
 func (q *Queue) Add(ctx context.Context, env *envelope.Envelope, prefix []byte, content envelope.Content) error {
 	defer content.Close()
 	if !validID(env.ID) {
@@ -31,5 +32,10 @@ func (q *Queue) Add(ctx context.Context, env *envelope.Envelope, prefix []byte, 
 		return diskError(err)
 	}
 	q.index.add(m)
+	if env.Hold {
+		// It is held already for who takes it; this brings it to hold/ at once. What fails
+		// is tried again, and logged.
+		_ = q.call(ctx, env.ID, evHold)
+	}
 	return nil
 }

@@ -60,6 +60,9 @@ type Info struct {
 	Recipients []RecipientInfo // those not done
 	Next       time.Time       // next attempt, zero when not deferred
 	Attempts   int
+	// Actions are what a restriction wanted done to the message, as access(5) writes it:
+	// "FILTER scan:[127.0.0.1]:10025".
+	Actions []string
 
 	// Files are those of a message that is corrupt or cannot be read, Reason
 	// what is wrong with it, "" when that is not known. Its Sender is Unknown

@@ -92,7 +92,7 @@ func TestMalformedTags(t *testing.T) {
 // forgotten here: the sample must have no zero field.
 func TestEveryFieldIsKept(t *testing.T) {
 	t.Parallel()
-	env := taggedEnvelope()
+	env := actionsEnvelope()
 	env.Recipients[0].Original = addr.Address{Local: "o", Domain: "d"}
 	for _, v := range []reflect.Value{reflect.ValueOf(*env), reflect.ValueOf(env.Origin), reflect.ValueOf(env.Recipients[0])} {
 		for i := range v.NumField() {

@@ -160,6 +160,11 @@ func (d *disk) writeFile(m *message, place Place, next time.Time) error {
 		}
 	}
 	m.stray = place
+	if m.env.Hold {
+		// What is wanted of it is where it lies, from here on.
+		env := *m.env
+		env.Hold, m.env = false, &env
+	}
 	if err := d.files.create(place, m.env, content, m.snapshot(d.ledger.boot, d.ledger.durable.Load()), next); err != nil {
 		return err
 	}

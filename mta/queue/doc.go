@@ -161,7 +161,12 @@
 //	Delete                  resting                                                                                    removing: remove
 //	Delete                  looking, condemned                                                                         say busy
 //	Delete                  reading, active, deferring, holding, removing                                              stays, delete wanted
-//	shorten                 queued, waiting, active                                                                    stays, moving: copy out
+//	shorten                 queued                                         nothing/delete wanted                       stays, moving: copy out
+//	shorten                 queued                                         hold wanted                                 holding: hold
+//	shorten                 waiting                                        nothing/now/delete wanted                   stays, moving: copy out
+//	shorten                 waiting                                        hold wanted, journal                        holding: hold
+//	shorten                 waiting                                        hold wanted, deferred/hold                  stays, moving: copy out
+//	shorten                 active                                                                                     stays, moving: copy out
 //	ok                      queued                                         nothing wanted                              resting in deferred/, moved: due now, rest
 //	ok                      queued                                         hold/delete wanted                          waiting in deferred/, moved: list due
 //	ok                      waiting                                        nothing/now wanted                          resting in deferred/, nothing wanted, moved: due now, rest

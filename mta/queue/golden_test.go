@@ -61,6 +61,13 @@ func TestGoldenRecords(t *testing.T) {
 	inline = append(encodeMessage(r), goldenText...)
 	sameRecord(t, "message-3", goldenFiles.Current(t, "message-3", inline), tagged, false, checksum{})
 
+	// What restrictions ask for: fields that came later, and no new version.
+	acted := actionsEnvelope()
+	acted.Recipients = append(acted.Recipients, env.Recipients[1])
+	r = &record{env: acted, prefixSize: 12, contentSize: int64(len(goldenText) - 12)}
+	inline = append(encodeMessage(r), goldenText...)
+	sameRecord(t, "actions-3", goldenFiles.Current(t, "actions-3", inline), acted, false, checksum{})
+
 	m := mark{env.ID, 300, EffectStore, 1<<63 + 7, 300}
 	if got, err := decodeMark(goldenFiles.Current(t, "mark-1", m.encode())[1:]); err != nil || got != m {
 		t.Errorf("%+v, %v", got, err)

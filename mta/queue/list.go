@@ -225,7 +225,7 @@ func (l *listing) fileInfo(place Place, m *messageFile) Info {
 }
 
 func describe(env *envelope.Envelope, s *progress) Info {
-	info := Info{ID: env.ID, Arrived: env.Arrived, Sender: env.Sender.String(), Attempts: s.attempts}
+	info := Info{ID: env.ID, Arrived: env.Arrived, Sender: env.Sender.String(), Attempts: s.attempts, Actions: actions(env)}
 	for i := range env.Recipients {
 		r := RecipientInfo{Address: env.Recipients[i].Address.String()}
 		if i < len(s.rcpts) {
@@ -242,6 +242,23 @@ func describe(env *envelope.Envelope, s *progress) Info {
 		info.Recipients = append(info.Recipients, r)
 	}
 	return info
+}
+
+// actions are those of an envelope.
+func actions(env *envelope.Envelope) (all []string) {
+	if env.Hold {
+		all = append(all, "HOLD")
+	}
+	if env.Filter != nil {
+		all = append(all, "FILTER "+env.Filter.String())
+	}
+	if !env.Redirect.IsNull() {
+		all = append(all, "REDIRECT "+env.Redirect.String())
+	}
+	for _, a := range env.BCC {
+		all = append(all, "BCC "+a.String())
+	}
+	return all
 }
 
 // matches compares addresses folded.

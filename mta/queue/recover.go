@@ -32,6 +32,7 @@ type recordAt struct {
 	content    int64 // size of an external one
 	sum        checksum
 	recipients int
+	hold       bool // wanted when it was accepted
 }
 
 // recover replays the journal and decides about each message in it.
@@ -89,7 +90,7 @@ func (r *recovery) read(pos journal.Position, payload []byte) (keep bool, err er
 			return false, nil
 		}
 		r.order = append(r.order, id)
-		r.messages[id] = &recordAt{pos, rec.size(), rec.external, rec.contentSize, rec.sum, len(rec.env.Recipients)}
+		r.messages[id] = &recordAt{pos, rec.size(), rec.external, rec.contentSize, rec.sum, len(rec.env.Recipients), rec.env.Hold}
 		return true, nil
 	case kindMark:
 		m, err := decodeMark(body)
@@ -128,7 +129,7 @@ func (r *recovery) doneRecipients(id envelope.QueueID, n int) []rcpt {
 // needed any more.
 func (r *recovery) resolve(id envelope.QueueID) *message {
 	rec := r.messages[id]
-	m := newMessage(id, state{})
+	m := newMessage(id, accepted(rec.hold))
 	m.size, m.place, m.pos, m.external, m.sum, m.replay = rec.size, Incoming, rec.pos, rec.external, rec.sum, true
 	if r.left[id] == leftDeleted {
 		return nil

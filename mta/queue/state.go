@@ -13,6 +13,15 @@ type state struct {
 	want   want
 }
 
+// accepted is the state of a message in the journal that was not handed out yet.
+func accepted(hold bool) state {
+	s := state{}
+	if hold {
+		s.want = wantHold
+	}
+	return s
+}
+
 // where is where the truth about a message lies.
 type where uint8
 

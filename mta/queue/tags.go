@@ -7,7 +7,13 @@ import (
 // The optional fields of an envelope. A feature that needs one takes the next
 // number and adds a row to knownTags; there is no new version of the format for
 // it. A number is never used again, whatever becomes of its feature.
-const tagAuth = 1
+const (
+	tagAuth     = 1
+	tagHold     = 2
+	tagFilter   = 3
+	tagRedirect = 4
+	tagBCC      = 5
+)
 
 // tagged is an optional field that this program knows.
 type tagged struct {
@@ -31,7 +37,47 @@ var knownTags = [...]tagged{
 			a := d.address()
 			v.Auth = &a
 		}},
+	{tagHold,
+		func(v *envelope.Envelope) ([]byte, bool) { return nil, v.Hold },
+		func(_ *decoder, v *envelope.Envelope) { v.Hold = true }},
+	{tagFilter,
+		func(v *envelope.Envelope) ([]byte, bool) {
+			if v.Filter == nil {
+				return nil, false
+			}
+			var e encoder
+			e.string(v.Filter.Transport)
+			e.string(v.Filter.Nexthop)
+			return e.b, true
+		},
+		func(d *decoder, v *envelope.Envelope) {
+			v.Filter = &envelope.Route{Transport: d.Text(), Nexthop: d.Text()}
+		}},
+	{tagRedirect,
+		func(v *envelope.Envelope) ([]byte, bool) {
+			var e encoder
+			e.address(v.Redirect)
+			return e.b, !v.Redirect.IsNull()
+		},
+		func(d *decoder, v *envelope.Envelope) { v.Redirect = d.address() }},
+	{tagBCC,
+		func(v *envelope.Envelope) ([]byte, bool) {
+			var e encoder
+			e.uint(uint64(len(v.BCC)))
+			for _, a := range v.BCC {
+				e.address(a)
+			}
+			return e.b, len(v.BCC) > 0
+		},
+		func(d *decoder, v *envelope.Envelope) {
+			for range d.Count(minAddress) {
+				v.BCC = append(v.BCC, d.address())
+			}
+		}},
 }
+
+// minAddress is the least that an address takes.
+const minAddress = 2
 
 // tags are the optional fields of v as they are written, those that this program
 // does not know behind its own.

@@ -15,6 +15,9 @@ func next(s state, e event) (state, []effect) {
 	case e == evTake:
 		return onTake(s)
 	case e == evShorten:
+		if (s.stage == queued || s.stage == waiting) && s.where == inJournal && s.want == wantHold {
+			return s.fulfil() // a file of deferred/ would say something else
+		}
 		if s.inMemory() && (s.stage == queued || s.stage == waiting || s.stage == active) {
 			s.moving = true
 			return s, []effect{doCopyOut}

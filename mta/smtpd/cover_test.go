@@ -26,7 +26,7 @@ func TestDialoguesSayEverything(t *testing.T) {
 		"Too many commands from *":                                "TestRatesOfAClient",
 		"Too much mail from *":                                    "TestRatesOfAClient",
 		"Too many recipients from *":                              "TestRatesOfAClient",
-		"Server configuration error":                              "TestAnActionThatNobodyCarriesOutIsNoSilence",
+		"Server configuration error":                              "TestActionsWithoutSense",
 		"*Access denied":                                          "TestListsAreAskedAtTheirSteps",
 		"*Try again later":                                        "TestRefusalsOfLists",
 		"*not logged in":                                          "TestRefusalsOfLists",

@@ -29,6 +29,7 @@ func (s *session) Data(ctx context.Context, r io.Reader) (smtpserver.Accepted, *
 			return smtpserver.Accepted{}, dsn.From(errors.Join(err, buf.Close()))
 		}
 	}
+	s.act(s.env)
 	id, err := s.d.o.Submitter.Submit(ctx, &envelope.Submission{
 		Author:   s.author(),
 		Envelope: s.env,

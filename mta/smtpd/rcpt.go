@@ -18,7 +18,9 @@ func (s *session) Rcpt(ctx context.Context, r smtpserver.Rcpt) *dsn.Error {
 	}
 	original := s.d.qualify(r.To)
 	s.known.SetRecipient(r.To, original)
+	before := len(s.known.Noted)
 	if e := s.refusedRecipient(ctx); e != nil {
+		s.known.Noted = s.known.Noted[:before] // it was about a recipient that there is not
 		s.refusedRcpt(e)
 		return e
 	}

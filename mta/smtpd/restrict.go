@@ -38,28 +38,31 @@ func (d *Daemon) environment() *policy.Env {
 	return e
 }
 
-// refused asks a list and is its reply, nil when it lets pass. What a restriction
-// wants and nobody here does would be silence: it is an error of the
-// configuration instead.
+// refused asks a list and is its reply, nil when it lets pass.
 func (s *session) refused(ctx context.Context, list policy.List) *dsn.Error {
+	before := len(s.known.Noted)
 	d := list.Decide(ctx, &s.known)
-	switch d.Action {
-	case policy.Dunno, policy.Permit:
-		return nil
-	case policy.Reject, policy.Defer:
-		return d.Err
+	for _, noted := range s.known.Noted[before:] {
+		if e := s.note(noted); e != nil {
+			return e
+		}
 	}
-	s.d.o.Log.Error("action of a restriction that smtpd does not carry out", "service", "smtpd", "session", s.c.ID(), "action", d.Action.String())
-	return dsn.New(dsn.Misconfigured, "Server configuration error")
+	return d.Err
 }
 
 // Connect is asked before the greeting.
-func (s *session) Connect(ctx context.Context) *dsn.Error { return s.refused(ctx, s.lists.Client) }
+func (s *session) Connect(ctx context.Context) *dsn.Error {
+	e := s.refused(ctx, s.lists.Client)
+	s.known.Connected()
+	return e
+}
 
 // Helo is asked at HELO and EHLO.
 func (s *session) Helo(ctx context.Context, name string, _ bool) *dsn.Error {
-	s.known.Helo = name
-	return s.refused(ctx, s.lists.Helo)
+	s.known.SetHelo(name)
+	e := s.refused(ctx, s.lists.Helo)
+	s.known.Greeted()
+	return e
 }
 
 // Prepare is asked at DATA.

@@ -1,17 +1,11 @@
 package smtpd
 
 import (
-	"bytes"
-	"context"
 	"errors"
-	"log/slog"
 	"strings"
 	"testing"
 
 	"toastmaster/configs"
-	"toastmaster/internal/dsn"
-	"toastmaster/internal/msglog"
-	"toastmaster/internal/smtpserver"
 	"toastmaster/mta/policy"
 )
 
@@ -107,24 +101,6 @@ func TestAnOpenRelayDoesNotStart(t *testing.T) {
 		var m *policy.Mistake
 		if !errors.As(err, &m) || m.Param != param || CheckRestrictions(b.o.Params) == nil {
 			t.Errorf("%s: %v", param, err)
-		}
-	}
-}
-
-// TestAnActionThatNobodyCarriesOutIsNoSilence: the client comes again, and the
-// operator reads why.
-func TestAnActionThatNobodyCarriesOutIsNoSilence(t *testing.T) {
-	t.Parallel()
-	b := newBed(t)
-	var log bytes.Buffer
-	b.o.Log = msglog.New(slog.NewTextHandler(&log, nil))
-	s := &session{d: daemon(t, b.o), c: &smtpserver.Conn{}}
-	for action := policy.Hold; action <= policy.Info; action++ {
-		list := policy.NewList(policy.CheckFunc(func(context.Context, *policy.Transaction) policy.Decision {
-			return policy.Decision{Action: action}
-		}))
-		if e := s.refused(t.Context(), list); e == nil || e.Status != dsn.Misconfigured || !strings.Contains(log.String(), "action="+action.String()) {
-			t.Errorf("%s: %v, %s", action, e, log.String())
 		}
 	}
 }

@@ -164,6 +164,9 @@ func queueShow(f *adminFlags) *cobra.Command {
 				if m.Next != nil {
 					rows = append(rows, [2]string{"next attempt", timeText(*m.Next)})
 				}
+				for _, action := range m.Actions {
+					rows = append(rows, [2]string{"action", printable.UTF8(action)})
+				}
 				if m.Damaged {
 					rows = append(rows, [2]string{"content", "damaged: not what was accepted"})
 				}

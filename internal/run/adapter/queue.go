@@ -61,7 +61,7 @@ func (a Queue) List(ctx context.Context, f model.QueueFilter, after string, limi
 func queued(info queue.Info) model.QueuedMessage {
 	m := model.QueuedMessage{
 		ID: string(info.ID), Place: string(info.Place), Size: info.Size, Arrived: info.Arrived,
-		Sender: info.Sender, Attempts: info.Attempts, Damaged: info.Damaged, Recipients: []model.QueuedRecipient{}, Reason: info.Reason,
+		Sender: info.Sender, Attempts: info.Attempts, Damaged: info.Damaged, Recipients: []model.QueuedRecipient{}, Reason: info.Reason, Actions: info.Actions,
 	}
 	for _, file := range info.Files {
 		m.Files = append(m.Files, configs.Absolute(file))

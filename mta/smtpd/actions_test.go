@@ -1,0 +1,186 @@
+package smtpd
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"testing"
+
+	"toastmaster/configs"
+	"toastmaster/internal/clock"
+	"toastmaster/internal/msglog"
+	"toastmaster/internal/testkit/transcript"
+	"toastmaster/internal/vfs"
+	"toastmaster/mta/cleanup"
+	"toastmaster/mta/policy"
+	"toastmaster/mta/queue"
+)
+
+// wanting is a restriction that wants these things done, one after the other.
+func wanting(wants ...policy.Decision) policy.List {
+	var checks []policy.Check
+	for _, d := range wants {
+		checks = append(checks, policy.CheckFunc(func(context.Context, *policy.Transaction) policy.Decision { return d }))
+	}
+	return policy.NewList(checks...)
+}
+
+// TestActionsOfRestrictions: what a restriction wants done to a message is done to that
+// message, in the queue, and to no other.
+func TestActionsOfRestrictions(t *testing.T) {
+	t.Parallel()
+	want := func(a policy.Action, arg string) policy.Decision { return policy.Decision{Action: a, Arg: arg} }
+	for name, c := range map[string]struct {
+		wants []policy.Decision
+		place queue.Place
+		to    string // recipients with NOTIFY
+		route string
+	}{
+		"nothing":  {nil, queue.Incoming, "alice@example.test 0, bob@example.test 0", ""},
+		"hold":     {[]policy.Decision{want(policy.Hold, "look at it")}, queue.Hold, "alice@example.test 0, bob@example.test 0", ""},
+		"filter":   {[]policy.Decision{want(policy.Filter, "scan:[127.0.0.1]:10025")}, queue.Incoming, "alice@example.test 0, bob@example.test 0", "scan:[127.0.0.1]:10025"},
+		"discard":  {[]policy.Decision{want(policy.BCC, "c@example.test"), want(policy.Discard, ""), want(policy.Filter, "scan:")}, queue.Incoming, "alice@example.test 0, bob@example.test 0", "discard:"},
+		"redirect": {[]policy.Decision{want(policy.BCC, "c@example.test"), want(policy.Redirect, "else@elsewhere.test"), want(policy.Filter, "scan:x")}, queue.Incoming, "else@elsewhere.test 0", ""},
+		"bcc":      {[]policy.Decision{want(policy.BCC, "archive@elsewhere.test"), want(policy.BCC, "two@elsewhere.test"), want(policy.Info, "seen")}, queue.Incoming, "alice@example.test 0, bob@example.test 0, archive@elsewhere.test 1, two@elsewhere.test 1", ""},
+		"all":      {[]policy.Decision{want(policy.Warn, "w"), want(policy.Hold, ""), want(policy.Filter, "first:"), want(policy.Filter, "scan:")}, queue.Hold, "alice@example.test 0, bob@example.test 0", "scan:"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, stage := range []func(l *policy.Lists) *policy.List{
+				func(l *policy.Lists) *policy.List { return &l.Client }, func(l *policy.Lists) *policy.List { return &l.Helo },
+				func(l *policy.Lists) *policy.List { return &l.Sender }, func(l *policy.Lists) *policy.List { return &l.Data },
+				func(l *policy.Lists) *policy.List { return &l.EndOfData },
+			} {
+				b := newBed(t)
+				var log bytes.Buffer
+				b.o.Log = msglog.New(slog.NewTextHandler(&log, nil))
+				q := realQueue(t, b)
+				d := daemon(t, b.o)
+				lists := *d.lists[mx]
+				*stage(&lists) = wanting(c.wants...)
+				d.lists[mx] = &lists
+				once := "C: MAIL FROM:<s@elsewhere.test>\nS: 250 *\nC: RCPT TO:<alice@example.test>\nS: 250 *\nC: RCPT TO:<bob@example.test>\nS: 250 *\nC: DATA\nS: 354 *\nC: Subject: x\nC: \nC: .\nS: 250 *\n"
+				converse(t, d, "S: 220 *\nC: HELO first.test\nS: 250 *\nC: HELO client.test\nS: 250 *\n"+once+once+"C: QUIT\nS: 221 *\n")
+				list, err := q.List(t.Context(), queue.Filter{}, "", 10)
+				if err != nil || len(list) != 2 {
+					t.Fatalf("%d messages, %v", len(list), err)
+				}
+				for _, info := range list {
+					_, env, content, err := q.Get(t.Context(), info.ID)
+					if err != nil || content.Close() != nil {
+						t.Fatal(err)
+					}
+					var to []string
+					for _, r := range env.Recipients {
+						to = append(to, fmt.Sprintf("%s %d", r.Address, r.Notify))
+					}
+					route := ""
+					if env.Filter != nil {
+						route = env.Filter.String()
+					}
+					if actions := strings.Join(info.Actions, ","); route != "" && actions != "FILTER "+route {
+						t.Errorf("the listing says %q", actions)
+					}
+					if got := strings.Join(to, ", "); info.Place != c.place || got != c.to || route != c.route {
+						t.Errorf("%s: %q by %q, want %q %q by %q", info.Place, got, route, c.place, c.to, c.route)
+					}
+				}
+				for _, w := range c.wants {
+					if !strings.Contains(log.String(), "msg=restriction service=smtpd") || !strings.Contains(log.String(), "action="+w.Action.String()) {
+						t.Errorf("no line of %s: %s", w.Action, log.String())
+					}
+				}
+			}
+		})
+	}
+}
+
+// TestARefusedRecipientWantsNothing: what was wanted about it goes with it.
+func TestARefusedRecipientWantsNothing(t *testing.T) {
+	t.Parallel()
+	b := newBed(t)
+	d := daemon(t, b.o)
+	lists := *d.lists[mx]
+	before := lists.Recipient
+	lists.Recipient = policy.NewList(
+		policy.CheckFunc(func(_ context.Context, t *policy.Transaction) policy.Decision {
+			if t.Recipient.Local == "nobody" {
+				return policy.Decision{Action: policy.Hold}
+			}
+			return policy.Decision{}
+		}),
+		policy.CheckFunc(func(ctx context.Context, t *policy.Transaction) policy.Decision { return before.Decide(ctx, t) }))
+	d.lists[mx] = &lists
+	converse(t, d, `S: 220 *
+C: HELO client.test
+S: 250 *
+C: MAIL FROM:<s@elsewhere.test>
+S: 250 *
+C: RCPT TO:<nobody@example.test>
+S: 550 *
+C: RCPT TO:<alice@example.test>
+S: 250 *
+C: DATA
+S: 354 *
+C: .
+S: 250 *
+C: QUIT
+S: 221 *
+`)
+	if len(b.sent.all) != 1 || b.sent.all[0].Envelope.Hold {
+		t.Errorf("%d, held", len(b.sent.all))
+	}
+}
+
+// TestActionsWithoutSense are a temporary failure and a line: the client comes again.
+func TestActionsWithoutSense(t *testing.T) {
+	t.Parallel()
+	for _, d := range []policy.Decision{
+		{Action: policy.Prepend, Arg: "X-A: b"}, {Action: policy.Filter}, {Action: policy.Filter, Arg: "no colon"}, {Action: policy.Filter, Arg: ":x"},
+		{Action: policy.Redirect}, {Action: policy.Redirect, Arg: "a b"}, {Action: policy.BCC, Arg: "<>"},
+	} {
+		b := newBed(t)
+		var log bytes.Buffer
+		b.o.Log = msglog.New(slog.NewTextHandler(&log, nil))
+		made := daemon(t, b.o)
+		lists := *made.lists[mx]
+		lists.Sender = wanting(d)
+		made.lists[mx] = &lists
+		converse(t, made, "S: 220 *\nC: HELO client.test\nS: 250 *\nC: MAIL FROM:<s@elsewhere.test>\nS: 451 4.3.5 Server configuration error\nC: QUIT\nS: 221 *\n")
+		if !strings.Contains(log.String(), "cannot carry out") {
+			t.Errorf("%v: %s", d, log.String())
+		}
+	}
+}
+
+func converse(t *testing.T, d *Daemon, lines string) {
+	t.Helper()
+	address := serve(t, served(d.MX()), nil)
+	transcript.Run(t, "talk", lines, transcript.Options{Dial: func(t *testing.T, _ string) net.Conn {
+		c, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}})
+}
+
+// realQueue puts cleanup and a queue behind the port.
+func realQueue(t *testing.T, b *bed) *queue.Queue {
+	t.Helper()
+	config := configs.Default()
+	q, err := queue.Open(t.Context(), queue.Options{FS: vfs.OS{}, Dir: t.TempDir(), Config: config.Queue, Clock: clock.System{}, Log: msglog.Discard()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := q.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	b.o.Submitter = cleanup.New(cleanup.Options{Params: config.Cleanup, Hostname: b.o.Hostname, Directory: b.o.Directory, Queue: q, Log: b.o.Log, Clock: clock.System{}})
+	return q
+}
