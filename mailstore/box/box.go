@@ -87,20 +87,18 @@ type Box struct {
 	flagsGen, setGen uint64
 	isLazy           bool // as Options.Lazy was told
 	tells            bool // Options.Changed is to be told
-	// wrote is the epoch of the last change, added that of the last message
-	// that came, and addedFrom the first UID that no checkpoint covers then.
-	wrote, added uint64
-	addedFrom    uint32
-	sync         syncState
-	uids         listState
-	keywords     keywords
+	stamps           stamps
+	uids             uidList
+	epochs           epochs
+	keywords         keywords
 }
 
 // New makes a mailbox. It touches no file: see Load.
 func New(o Options) *Box {
 	path := filepath.Join(o.Account.Home(), o.Dir)
 	mb := &Box{o: o, acct: o.Account, vol: o.Volume, dir: o.Dir, path: path, files: folder{o.Volume, path}, views: map[*View]struct{}{}}
-	mb.keywords.files = &mb.files
+	mb.keywords.files, mb.stamps.files, mb.uids.files = &mb.files, &mb.files, &mb.files
+	mb.epochs.points = &o.Volume.Points
 	mb.mu.Key, mb.flock.Key = path, path+"\x00" // behind its own mailbox, before the next
 	return mb
 }
@@ -160,25 +158,9 @@ func (mb *Box) unlock() error {
 	return err
 }
 
-// noteAdded remembers that messages from a UID on came just now.
-func (mb *Box) noteAdded(uid uint32) {
-	p := &mb.vol.Points
-	if mb.added <= p.Durable() || uid < mb.addedFrom {
-		mb.addedFrom = uid
-	}
-	mb.added = p.Note()
-}
-
-// fresh says that a message up to this UID may be covered by no checkpoint.
-func (mb *Box) fresh(uid uint32) bool {
-	mb.mu.Lock()
-	defer mb.mu.Unlock()
-	return mb.added > mb.vol.Points.Durable() && uid >= mb.addedFrom
-}
-
 // touched marks a change and wakes the views.
 func (mb *Box) touched(by *View) {
-	mb.wrote = mb.vol.Points.Note()
+	mb.epochs.changed()
 	mb.later()
 	mb.version++
 	for v := range mb.views {
@@ -251,7 +233,7 @@ func (mb *Box) catchUp(ctx context.Context) error {
 		mb.flagsGen++
 		mb.touched(nil)
 		if mb.st.UIDNext > next {
-			mb.noteAdded(next)
+			mb.epochs.came(next)
 		}
 		if len(mb.st.Keywords) != keys {
 			clear(mb.keywords.sets)
@@ -285,7 +267,7 @@ func (mb *Box) mustReserve() bool {
 	if st.UIDNext <= max(st.ReservedUID, 1) && st.ModSeq < st.ReservedModSeq {
 		return false
 	}
-	return mb.wrote > mb.vol.Points.Durable() && len(st.Messages)+len(st.Expunged) > 0
+	return !mb.epochs.settled() && len(st.Messages)+len(st.Expunged) > 0
 }
 
 // reserve makes a reservation durable if one is needed, and commits the batch
@@ -313,7 +295,7 @@ func (mb *Box) commitQuietly() error {
 	}
 	err := mb.log.Append(mb.st, &mb.batch)
 	mb.batch.Reset()
-	mb.wrote = mb.vol.Points.Note()
+	mb.epochs.changed()
 	return volume.Err(err)
 }
 

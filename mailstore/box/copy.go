@@ -96,7 +96,7 @@ func (v *View) move(ctx context.Context, seqs []uint32, to string) (uidValidity 
 		if !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		v.mb.forget()
+		v.mb.stamps.forget()
 		if err = v.mb.compare(ctx, false); err == nil {
 			uids, err = v.moveLocked(ctx, seqs, dest)
 		}
@@ -116,7 +116,10 @@ func (v *View) makeDurable(ctx context.Context, seqs []uint32) error {
 	for _, seq := range seqs {
 		last = max(last, v.uid(seq))
 	}
-	if !v.mb.fresh(last) && !v.mb.acct.Records.CopiedLately() {
+	v.mb.mu.Lock()
+	fresh := v.mb.epochs.fresh(last)
+	v.mb.mu.Unlock()
+	if !fresh && !v.mb.acct.Records.CopiedLately() {
 		return nil
 	}
 	return v.mb.vol.Checkpoint(ctx)
@@ -139,7 +142,7 @@ func (v *View) moveLocked(ctx context.Context, seqs []uint32, dest *Box) ([]imap
 	if err != nil || len(items) == 0 {
 		return nil, err
 	}
-	source, err := v.mb.before(true, true)
+	source, err := v.mb.stamps.before(true, true)
 	if err != nil {
 		return nil, err
 	}
@@ -211,7 +214,7 @@ func (t *transfer) do(ctx context.Context) ([]imap.UID, error) {
 		}
 		t.op.End()
 	}()
-	o, err := t.to.before(true, true)
+	o, err := t.to.stamps.before(true, true)
 	if err != nil {
 		return nil, err
 	}
@@ -313,7 +316,7 @@ func (t *transfer) index(o own) error {
 		mb.batch.Add(m)
 		size += m.Size
 	}
-	if err := mb.after(o); err != nil {
+	if err := mb.stamps.after(mb.st, &mb.batch, o); err != nil {
 		return err
 	}
 	commit := mb.commitNew
@@ -325,7 +328,7 @@ func (t *transfer) index(o own) error {
 	}
 	mb.acct.Quota.Add(size, int64(len(t.messages)))
 	if t.move {
-		mb.acct.Records.NoteMove(mb.wrote)
+		mb.acct.Records.NoteMove(mb.epochs.wrote)
 	} else {
 		mb.acct.Records.NoteCopy()
 	}
@@ -345,13 +348,13 @@ func (t *transfer) forget(uids []uint32, o own) {
 	}
 	mb.batch.Moved(uids, mb.st.ModSeq+1, mb.now().Unix())
 	mb.setGen++
-	err := mb.after(o)
+	err := mb.stamps.after(mb.st, &mb.batch, o)
 	if err == nil {
 		err = mb.commit(nil)
 	}
 	if err != nil {
 		mb.batch.Reset()
-		mb.forget()
+		mb.stamps.forget()
 		mb.vol.Log.Warn("messages were moved, the index does not know yet", "path", mb.path, "cause", err)
 		return
 	}
@@ -373,9 +376,9 @@ func (t *transfer) undo() {
 	if err := errors.Join(errs...); err != nil {
 		t.to.vol.Log.Warn("messages of a copy that failed were left", "path", t.to.path, "cause", err)
 	}
-	t.to.forget()
+	t.to.stamps.forget()
 	if t.move {
-		t.from.forget()
+		t.from.stamps.forget()
 	}
 	t.op.Undo()
 }

@@ -134,7 +134,7 @@ func (mb *Box) link(d *Delivery, in *incoming) (*index.Message, error) {
 		m.UID = mb.st.UIDNext
 	}
 	m.ModSeq = mb.st.ModSeq + 1
-	o, err := mb.before(m.InNew, !m.InNew)
+	o, err := mb.stamps.before(m.InNew, !m.InNew)
 	if err != nil {
 		return nil, err
 	}
@@ -173,14 +173,14 @@ const dateSlack = time.Minute
 func (mb *Box) add(m *index.Message, record index.Record, o own) error {
 	mb.addRecord(m, record)
 	mb.batch.Add(m)
-	if err := mb.after(o); err != nil {
+	if err := mb.stamps.after(mb.st, &mb.batch, o); err != nil {
 		mb.batch.Reset()
 		return err
 	}
 	if err := mb.commitNew(); err != nil {
 		return err
 	}
-	mb.noteAdded(m.UID)
+	mb.epochs.came(m.UID)
 	return nil
 }
 
@@ -240,8 +240,8 @@ func (mb *Box) writeAgain(m *index.Message, d *Delivery) error {
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
-	mb.wrote = mb.vol.Points.Note()
-	mb.noteAdded(m.UID)
+	mb.epochs.changed()
+	mb.epochs.came(m.UID)
 	return mb.rescan(m, d)
 }
 

@@ -107,7 +107,7 @@ func (mb *Box) remove(live []*index.Message, synced bool) error {
 		uids[i], files[i] = m.UID, expungedFile{m.Name, m.File()}
 		size += m.Size
 	}
-	o, err := mb.before(true, true)
+	o, err := mb.stamps.before(true, true)
 	if err != nil {
 		return err
 	}
@@ -123,14 +123,14 @@ func (mb *Box) remove(live []*index.Message, synced bool) error {
 		}
 	}
 	if err := mb.unlinkAll(files); err != nil {
-		mb.sync.expungedLeft = true
-		mb.forget()
+		mb.stamps.expungedLeft = true
+		mb.stamps.forget()
 		return err
 	}
-	if err := mb.after(o); err != nil {
+	if err := mb.stamps.after(mb.st, &mb.batch, o); err != nil {
 		return err
 	}
-	mb.wrote = mb.vol.Points.Note()
+	mb.epochs.changed()
 	return mb.commitQuietly()
 }
 
@@ -158,7 +158,7 @@ func (mb *Box) unlinkAll(files []expungedFile) error {
 	found, err := mb.files.unlinkBases(lost)
 	mb.vol.Log.Warn("files of expunged messages were not where the index has them",
 		"path", mb.path, "messages", len(lost), "found", found)
-	mb.forget()
+	mb.stamps.forget()
 	return err
 }
 

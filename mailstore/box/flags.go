@@ -103,25 +103,24 @@ func (v *View) setFlags(ctx context.Context, seqs []uint32, op FlagOp, flags []i
 		return nil, err
 	}
 	current := v.flagsGen == mb.flagsGen
-	modified, lost, err := v.changeFlags(ctx, seqs, op, bits, unchangedSince)
+	s := storing{v: v, op: op, marks: bits, unchangedSince: unchangedSince}
+	lost, err := s.change(ctx, seqs)
 	if current {
 		v.flagsGen, v.modSeq = mb.flagsGen, mb.st.ModSeq
 	}
 	if len(lost) > 0 && err == nil {
 		// Another program renamed or removed files: see what is there now,
 		// and change those that are.
-		mb.forget()
+		mb.stamps.forget()
 		if err = mb.compare(ctx, false); err == nil {
-			var again, still []uint32
-			again, still, err = v.changeFlags(ctx, lost, op, bits, unchangedSince)
-			modified = append(modified, again...)
-			if err == nil && len(still) > 0 {
-				err = mb.misplaced("setting flags", len(still))
+			lost, err = s.change(ctx, lost)
+			if err == nil && len(lost) > 0 {
+				err = mb.misplaced("setting flags", len(lost))
 			}
 		}
-		slices.Sort(modified)
+		slices.Sort(s.modified)
 	}
-	return modified, err
+	return s.modified, err
 }
 
 // misplaced is the error, and the log line, for messages whose files are not
@@ -131,16 +130,16 @@ func (mb *Box) misplaced(what string, n int) error {
 	return fmt.Errorf("%w: files of %d messages in %s are renamed all the time by another program", volume.ErrBusy, n, mb.path)
 }
 
-// changeFlags gives the files their names for the new flags and commits it.
-// Those not found under the name that the index has are lost.
-func (v *View) changeFlags(ctx context.Context, seqs []uint32, op FlagOp, marks index.Marks, unchangedSince uint64) (modified, lost []uint32, err error) {
-	mb := v.mb
-	o, err := mb.before(true, true)
-	if err != nil {
-		return nil, nil, err
-	}
-	changed, modified, lost, err := v.renameFiles(ctx, seqs, op, marks, unchangedSince)
-	return modified, lost, errors.Join(err, mb.commitFlags(changed, o, v))
+// storing is one change of flags. The mailbox is locked.
+type storing struct {
+	v              *View
+	op             FlagOp
+	marks          index.Marks
+	unchangedSince uint64
+	// changed are the UIDs of messages whose files have new names, after an error too,
+	// modified the numbers of those that were left alone.
+	changed  map[become][]uint32
+	modified []uint32
 }
 
 // become is what a message has after a change of flags.
@@ -151,25 +150,35 @@ type become struct {
 	had bool
 }
 
-// renameFiles gives the files their names for the new flags. The UIDs of those
-// that were renamed are in changed, in case of an error too; lost are those
-// that were not where the index has them.
-func (v *View) renameFiles(ctx context.Context, seqs []uint32, op FlagOp, marks index.Marks, unchangedSince uint64) (changed map[become][]uint32, modified, lost []uint32, err error) {
-	changed = map[become][]uint32{}
+// change gives the files their names for the new flags and commits it.
+// Those not found under the name that the index has are lost.
+func (s *storing) change(ctx context.Context, seqs []uint32) (lost []uint32, err error) {
+	o, err := s.v.mb.stamps.before(true, true)
+	if err != nil {
+		return nil, err
+	}
+	s.changed = map[become][]uint32{}
+	lost, err = s.rename(ctx, seqs)
+	return lost, errors.Join(err, s.commit(o))
+}
+
+// rename gives the files their names for the new flags; lost are those that were not
+// where the index has them.
+func (s *storing) rename(ctx context.Context, seqs []uint32) (lost []uint32, err error) {
 	for _, seq := range seqs {
 		if err := ctx.Err(); err != nil {
-			return changed, modified, lost, err
+			return lost, err
 		}
-		m := v.live(seq)
+		m := s.v.live(seq)
 		if m == nil {
 			continue
 		}
-		if unchangedSince != 0 && m.ModSeq > unchangedSince {
-			modified = append(modified, seq)
+		if s.unchangedSince != 0 && m.ModSeq > s.unchangedSince {
+			s.modified = append(s.modified, seq)
 			continue
 		}
 		old := m.Marks()
-		want := op.apply(old, marks)
+		want := s.op.apply(old, s.marks)
 		if want == old {
 			continue
 		}
@@ -182,43 +191,16 @@ func (v *View) renameFiles(ctx context.Context, seqs []uint32, op FlagOp, marks 
 		if !b.rare.Odd {
 			b.rare.Rest = ""
 		}
-		switch err := v.mb.rename(m, b); {
+		switch err := s.v.mb.rename(m, b); {
 		case errors.Is(err, fs.ErrNotExist):
 			lost = append(lost, seq)
 			continue
 		case err != nil:
-			return changed, modified, lost, err
+			return lost, err
 		}
-		changed[b] = append(changed[b], m.UID)
+		s.changed[b] = append(s.changed[b], m.UID)
 	}
-	return changed, modified, lost, nil
-}
-
-// commitFlags commits changes to flags that view v made.
-func (mb *Box) commitFlags(changed map[become][]uint32, o own, v *View) error {
-	if len(changed) == 0 {
-		return nil
-	}
-	modSeq := mb.st.ModSeq + 1
-	for b, uids := range changed {
-		slices.Sort(uids)
-		uids = slices.Compact(uids)
-		mb.batch.Flags(uids, b.flags, false, false, modSeq)
-		if b.had || b.rare != (index.Rare{}) {
-			mb.batch.Rare(uids, b.rare)
-		}
-	}
-	mb.flagsGen++
-	if err := mb.after(o); err != nil {
-		mb.forget()
-		mb.batch.Reset()
-		return err
-	}
-	if err := mb.commit(v); err != nil {
-		mb.forget() // the files have new names, the index does not know
-		return err
-	}
-	return nil
+	return lost, nil
 }
 
 // rename gives a message's file the name for its new flags, in cur.
@@ -233,4 +215,32 @@ func (mb *Box) rename(m *index.Message, b become) error {
 		return err
 	}
 	return mb.vol.WithReserve(func() error { return mb.vol.FS.Rename(filepath.Join(mb.path, from), filepath.Join(mb.path, to)) })
+}
+
+// commit commits what was changed.
+func (s *storing) commit(o own) error {
+	mb := s.v.mb
+	if len(s.changed) == 0 {
+		return nil
+	}
+	modSeq := mb.st.ModSeq + 1
+	for b, uids := range s.changed {
+		slices.Sort(uids)
+		uids = slices.Compact(uids)
+		mb.batch.Flags(uids, b.flags, false, false, modSeq)
+		if b.had || b.rare != (index.Rare{}) {
+			mb.batch.Rare(uids, b.rare)
+		}
+	}
+	mb.flagsGen++
+	if err := mb.stamps.after(mb.st, &mb.batch, o); err != nil {
+		mb.stamps.forget()
+		mb.batch.Reset()
+		return err
+	}
+	if err := mb.commit(s.v); err != nil {
+		mb.stamps.forget() // the files have new names, the index does not know
+		return err
+	}
+	return nil
 }

@@ -78,9 +78,9 @@ func (mb *Box) load(ctx context.Context) error {
 		return volume.ErrNotFound
 	}
 	mb.adopt(st)
-	if mb.wrote = 0; mb.log.Fresh || !mb.vol.Points.Covers(changed) {
-		mb.wrote = mb.vol.Points.Note()
-		mb.noteAdded(1)
+	if mb.epochs.wrote = 0; mb.log.Fresh || !mb.vol.Points.Covers(changed) {
+		mb.epochs.changed()
+		mb.epochs.came(1)
 	}
 	mb.keywords.read = 0
 	err = mb.keywords.learn(mb.st, &mb.batch)
@@ -116,13 +116,7 @@ func (mb *Box) adopt(st *index.State) {
 	}
 	mb.st = st
 	mb.states++
-	mb.sync = syncState{}
-	if st.New.Racy {
-		mb.sync.newDue = mb.now()
-	}
-	if st.Cur.Racy {
-		mb.sync.curDue = mb.now()
-	}
+	mb.stamps.adopt(st)
 	mb.keywords.none()
 }
 

@@ -79,7 +79,7 @@ func (mb *Box) pathOf(m *index.Message) string { return filepath.Join(mb.path, m
 // lookAgain reads both directories.
 func (mb *Box) lookAgain(ctx context.Context) error {
 	return orExpunged(mb.locked(ctx, func() error {
-		mb.forget()
+		mb.stamps.forget()
 		return mb.compare(ctx, false)
 	}))
 }

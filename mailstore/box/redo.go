@@ -72,8 +72,8 @@ func (a again) expunge() (did int, err error) {
 		}
 		did++
 	}
-	mb.wrote = mb.vol.Points.Note()
-	mb.forget()
+	mb.epochs.changed()
+	mb.stamps.forget()
 	return did, nil
 }
 
@@ -170,7 +170,7 @@ func (a again) transfer(ctx context.Context) (did int, err error) {
 	if did == 0 {
 		return 0, nil
 	}
-	from.wrote = from.vol.Points.Note()
+	from.epochs.changed()
 	if err := errors.Join(from.compare(ctx, true), to.compare(ctx, true)); err != nil || undo {
 		return did, err
 	}

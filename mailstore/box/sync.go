@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"toastmaster/internal/spool"
 	"toastmaster/mailstore/index"
@@ -17,22 +16,6 @@ import (
 	"toastmaster/mailstore/packed"
 	"toastmaster/mailstore/volume"
 )
-
-// ahead is how far the clock of whoever changes a directory may be ahead of ours.
-const ahead = time.Minute
-
-// syncState says when the directories are to be read again although their
-// mtime did not change. Zero is never.
-type syncState struct {
-	newDue, curDue time.Time
-	lastScan       time.Time
-	scanTook       time.Duration
-	// unread: the last scan met a new message that cannot be read.
-	unread bool
-	// expungedLeft: files of expunged messages could not be removed. They are
-	// no new messages.
-	expungedLeft bool
-}
 
 // Refresh looks for changes by other programs. In the usual case, none, it
 // costs three stats and no lock between processes. A failing disk is not
@@ -60,22 +43,14 @@ func (mb *Box) refreshLocked(ctx context.Context) error {
 	if err != nil {
 		return volume.Err(err)
 	}
-	scanNew, scanCur := mb.stale(n, c)
+	scanNew, scanCur := mb.stamps.stale(mb.st, n, c)
 	if !grown && !scanNew && !scanCur {
 		return nil
 	}
-	// Somebody who changes the directory all the time must not make us read
-	// it all the time.
-	if age := mb.now().Sub(mb.sync.lastScan); !grown && age >= 0 && age < 20*mb.sync.scanTook {
+	if !grown && mb.stamps.tooSoon() {
 		return nil
 	}
 	return volume.Err(mb.flocked(ctx, func() error { return mb.compare(ctx, false) }))
-}
-
-// stale says which directories must be read.
-func (mb *Box) stale(n, c int64) (scanNew, scanCur bool) {
-	due := func(t time.Time) bool { return !t.IsZero() && !mb.now().Before(t) }
-	return n != mb.st.New.MTime || due(mb.sync.newDue), c != mb.st.Cur.MTime || due(mb.sync.curDue)
 }
 
 // compare reads what is stale and logs the differences. The locks are held.
@@ -85,21 +60,21 @@ func (mb *Box) compare(ctx context.Context, rebuild bool) error {
 	if err != nil {
 		return err
 	}
-	scanNew, scanCur := mb.stale(n, c)
+	scanNew, scanCur := mb.stamps.stale(mb.st, n, c)
 	if rebuild {
 		scanNew, scanCur = true, true
 	}
 	if !scanNew && !scanCur {
 		return nil
 	}
-	if mb.sync.expungedLeft {
+	if mb.stamps.expungedLeft {
 		if err := mb.finishUnlinks(); err != nil {
 			return err
 		}
-		mb.sync.expungedLeft = false
+		mb.stamps.expungedLeft = false
 	}
 	started := mb.now()
-	mb.sync.unread = false
+	mb.stamps.unread = false
 	d, err := mb.scan(scanNew, scanCur)
 	if err != nil {
 		return err
@@ -110,10 +85,10 @@ func (mb *Box) compare(ctx context.Context, rebuild bool) error {
 	if err := mb.merge(ctx, d, rebuild); err != nil {
 		return err
 	}
-	mb.stamp(d, n, c)
+	mb.stamps.scanned(mb.st, &mb.batch, d, n, c)
 	mb.keywords.nameLetters(mb.st, &mb.batch, d.letters)
-	mb.sync.lastScan = mb.now()
-	mb.sync.scanTook = mb.sync.lastScan.Sub(started)
+	mb.stamps.lastScan = mb.now()
+	mb.stamps.scanTook = mb.stamps.lastScan.Sub(started)
 	err = mb.commit(nil)
 	if !spool.IsFull(err) || len(d.at) == 0 {
 		return err
@@ -125,35 +100,8 @@ func (mb *Box) compare(ctx context.Context, rebuild bool) error {
 	if err := mb.merge(ctx, d, rebuild); err != nil {
 		return err
 	}
-	mb.forget()
+	mb.stamps.forget()
 	return mb.commit(nil)
-}
-
-// stamp notes the mtimes from before the scan. One that is too young to be
-// trusted is looked at again after a tick.
-func (mb *Box) stamp(d *difference, n, c int64) {
-	now := mb.now()
-	young := func(mtime int64) (index.Stamp, time.Time) {
-		// One that lies far ahead is of a clock that was wrong: what changes
-		// now gets another.
-		if age := now.Sub(time.Unix(0, mtime)); age < volume.Tick && age > -ahead {
-			return index.Stamp{MTime: mtime, Racy: true}, now.Add(volume.Tick)
-		}
-		return index.Stamp{MTime: mtime}, time.Time{}
-	}
-	stampNew, stampCur := mb.st.New, mb.st.Cur
-	if d.readNew {
-		stampNew, mb.sync.newDue = young(n)
-	}
-	if d.readCur {
-		stampCur, mb.sync.curDue = young(c)
-	}
-	if mb.sync.unread {
-		due := now.Add(mb.vol.Config.VerifyInterval)
-		mb.sync.newDue, mb.sync.curDue = earlier(mb.sync.newDue, due), earlier(mb.sync.curDue, due)
-		stampNew.Racy, stampCur.Racy = true, true // for who loads the index next
-	}
-	mb.batch.Stamps(stampNew, stampCur)
 }
 
 // difference is what a scan found.
@@ -281,7 +229,7 @@ func (mb *Box) addFound(ctx context.Context, d *difference, modSeq uint64, rebui
 			continue // gone again
 		}
 		if volume.Odd(err) {
-			mb.unread(f.file, err)
+			mb.stamps.notRead(f.file, err)
 			continue
 		}
 		if err != nil {
@@ -296,7 +244,7 @@ func (mb *Box) addFound(ctx context.Context, d *difference, modSeq uint64, rebui
 		}
 		next = max(next, m.UID+1)
 		mb.batch.Add(m)
-		mb.noteAdded(m.UID)
+		mb.epochs.came(m.UID)
 		size, count = size+m.Size, count+1
 	}
 	if rebuild {
@@ -336,74 +284,6 @@ func (mb *Box) examine(ctx context.Context, f found) (*index.Message, error) {
 	return m, err
 }
 
-// own brackets a change that this process makes in the directories, so that
-// it is not taken for somebody else's.
-type own struct {
-	inNew, inCur bool
-	n, c         int64 // mtimes before
-}
-
-// before notes the mtimes of the directories that are about to change.
-func (mb *Box) before(inNew, inCur bool) (o own, err error) {
-	o.inNew, o.inCur = inNew, inCur
-	if inNew {
-		if o.n, err = mb.files.mtime("new"); err != nil {
-			return o, err
-		}
-	}
-	if inCur {
-		o.c, err = mb.files.mtime("cur")
-	}
-	return o, err
-}
-
-// after logs the mtimes as known if they were known before. What others did
-// between the two calls, or in the same volume.Tick, cannot be seen in the mtime:
-// the directory is read again after verify_interval.
-func (mb *Box) after(o own) error {
-	due := mb.now().Add(mb.vol.Config.VerifyInterval)
-	stampNew, stampCur := mb.st.New, mb.st.Cur
-	if o.inNew && o.n == stampNew.MTime {
-		n, err := mb.files.mtime("new")
-		if err != nil {
-			return err
-		}
-		if n != o.n {
-			stampNew = index.Stamp{MTime: n, Racy: true}
-			mb.sync.newDue = earlier(mb.sync.newDue, due)
-		}
-	}
-	if o.inCur && o.c == stampCur.MTime {
-		c, err := mb.files.mtime("cur")
-		if err != nil {
-			return err
-		}
-		if c != o.c {
-			stampCur = index.Stamp{MTime: c, Racy: true}
-			mb.sync.curDue = earlier(mb.sync.curDue, due)
-		}
-	}
-	if stampNew != mb.st.New || stampCur != mb.st.Cur {
-		mb.batch.Stamps(stampNew, stampCur)
-	}
-	return nil
-}
-
-func earlier(a, b time.Time) time.Time {
-	if a.IsZero() || b.Before(a) {
-		return b
-	}
-	return a
-}
-
-// unread notes that an unknown file cannot be read now. Whoever gives it its
-// rights back changes no directory, so both are read again after
-// verify_interval.
-func (mb *Box) unread(file string, cause error) {
-	mb.vol.SayOnce(filepath.Join(mb.path, file), "cannot be read", cause)
-	mb.sync.unread = true
-}
-
 // neverStored says of an empty file that it was never stored. It is one of ours, because others have
 // other rules; none that the queue delivers again, which finds the name and
 // fills the file; and none that the journal has, which does the same. It stays
@@ -417,9 +297,4 @@ func (mb *Box) neverStored(base string) bool {
 	unique, rest, _ := strings.Cut(rest, ".")
 	host, _, _ := strings.Cut(rest, ",S=")
 	return volume.IsUnique(unique) && host == mb.vol.Host()
-}
-
-// forget makes the next comparison read both directories.
-func (mb *Box) forget() {
-	mb.sync.newDue, mb.sync.curDue = mb.now(), mb.now()
 }

@@ -83,7 +83,7 @@ func (mb *Box) unlinked(ctx context.Context, durable uint64) error {
 
 func (mb *Box) hasUnlinked(durable uint64) bool {
 	n := len(mb.st.Expunged)
-	return n > 0 && mb.st.Expunged[n-1].ModSeq > mb.st.Unlinked && mb.wrote <= durable
+	return n > 0 && mb.st.Expunged[n-1].ModSeq > mb.st.Unlinked && mb.epochs.wrote <= durable
 }
 
 // Shut ends the mailbox's life in memory: everything lazy is written.

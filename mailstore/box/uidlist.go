@@ -9,14 +9,16 @@ import (
 
 	"github.com/emersion/go-imap/v2"
 
+	"toastmaster/mailstore/index"
 	"toastmaster/mailstore/maildir"
 	"toastmaster/mailstore/volume"
 )
 
 const uidListFile = "dovecot-uidlist"
 
-// listState is what this process knows of dovecot-uidlist.
-type listState struct {
+// uidList is dovecot-uidlist, and what this process knows of it.
+type uidList struct {
+	files *folder
 	// written is mailbox.version at the last write, at is when.
 	written uint64
 	at      time.Time
@@ -24,52 +26,58 @@ type listState struct {
 	noUIDLs volume.Stamp
 }
 
-// writeUIDList brings dovecot-uidlist up to date; mb.mu is held. What we do
+// writeUIDList brings dovecot-uidlist up to date, and the keywords that go with it;
+// mb.mu is held. What we do
 // not know (the mailbox GUID, POP3 UIDLs) is kept from the old file.
 func (mb *Box) writeUIDList() error {
-	version := mb.version
-	if mb.uids.written == version {
+	if mb.uids.written == mb.version {
 		return nil
 	}
 	if err := mb.keywords.writeMore(mb.st); err != nil {
 		return err
 	}
-	name := filepath.Join(mb.path, uidListFile)
-	done, err := volume.ReplaceLocked(mb.vol.FS, name, mb.now(), func() ([]byte, error) {
-		old, err := volume.ReadFile(mb.vol.FS, name)
+	return mb.uids.write(mb.st, mb.version)
+}
+
+// write writes a version of the mailbox, unless somebody else writes just now.
+func (l *uidList) write(st *index.State, version uint64) error {
+	vol, name := l.files.vol, filepath.Join(l.files.path, uidListFile)
+	done, err := volume.ReplaceLocked(vol.FS, name, vol.Clock.Now(), func() ([]byte, error) {
+		old, err := volume.ReadFile(vol.FS, name)
 		if err != nil {
 			return nil, err
 		}
-		return mb.uidList(old).Append(nil), nil
+		return l.entries(st, old).Append(nil), nil
 	})
 	if done {
-		mb.uids.written, mb.uids.at = version, mb.now()
+		l.written, l.at = version, vol.Clock.Now()
 	}
 	return err
 }
 
-func (mb *Box) uidList(old []byte) *maildir.UIDList {
-	l := &maildir.UIDList{UIDValidity: mb.st.UIDValidity, NextUID: mb.st.UIDNext}
+// entries are what is to be written; old is the file of before.
+func (l *uidList) entries(st *index.State, old []byte) *maildir.UIDList {
+	out := &maildir.UIDList{UIDValidity: st.UIDValidity, NextUID: st.UIDNext}
 	extra := map[string]string{}
 	was, err := maildir.ParseUIDList(old)
 	if err != nil && len(old) > 0 {
-		mb.vol.Log.Warn("dovecot-uidlist cannot be read and is written anew", "path", mb.path, "cause", err)
+		l.files.vol.Log.Warn("dovecot-uidlist cannot be read and is written anew", "path", l.files.path, "cause", err)
 	}
 	if err == nil {
-		l.GUID = was.GUID
+		out.GUID = was.GUID
 		for i := range was.Entries {
 			if e := &was.Entries[i]; e.Extra != "" {
 				extra[e.Base] = e.Extra
 			}
 		}
 	}
-	if l.GUID == "" {
+	if out.GUID == "" {
 		var id [16]byte
 		_, _ = rand.Read(id[:]) // never fails
-		l.GUID = hex.EncodeToString(id[:])
+		out.GUID = hex.EncodeToString(id[:])
 	}
-	l.Entries = make([]maildir.UIDEntry, len(mb.st.Messages))
-	for i, m := range mb.st.Messages {
+	out.Entries = make([]maildir.UIDEntry, len(st.Messages))
+	for i, m := range st.Messages {
 		e := maildir.UIDEntry{UID: m.UID, Base: m.Name, Stored: -1, Wire: -1, Extra: extra[m.Name]}
 		stored, wire := maildir.Sizes(m.Name)
 		if stored != m.Size {
@@ -78,15 +86,15 @@ func (mb *Box) uidList(old []byte) *maildir.UIDList {
 		if wire != m.Wire {
 			e.Wire = m.Wire
 		}
-		l.Entries[i] = e
+		out.Entries[i] = e
 	}
-	return l
+	return out
 }
 
 // uidHints reads dovecot-uidlist for the UIDs of files the index does not
 // know. When not rebuilding only UIDs that we never gave are taken.
 func (mb *Box) uidHints(rebuild bool) map[string]uint32 {
-	hints := mb.listedUIDs(rebuild)
+	hints := mb.uids.hints(mb.st, rebuild)
 	for base, p := range mb.promised() {
 		if mb.st.Get(p.UID) != nil {
 			continue
@@ -99,19 +107,20 @@ func (mb *Box) uidHints(rebuild bool) map[string]uint32 {
 	return hints
 }
 
-func (mb *Box) listedUIDs(rebuild bool) map[string]uint32 {
-	data, err := volume.ReadFile(mb.vol.FS, filepath.Join(mb.path, uidListFile))
+// hints are the UIDs that the file has for messages which the index does not know.
+func (l *uidList) hints(st *index.State, rebuild bool) map[string]uint32 {
+	data, err := volume.ReadFile(l.files.vol.FS, filepath.Join(l.files.path, uidListFile))
 	if err != nil || len(data) == 0 {
 		return nil
 	}
-	l, err := maildir.ParseUIDList(data)
-	if err != nil || l.UIDValidity != mb.st.UIDValidity {
+	list, err := maildir.ParseUIDList(data)
+	if err != nil || list.UIDValidity != st.UIDValidity {
 		return nil
 	}
-	hints := make(map[string]uint32, len(l.Entries))
-	for i := range l.Entries {
-		e := &l.Entries[i]
-		if rebuild && mb.st.Get(e.UID) == nil || e.UID >= mb.st.UIDNext {
+	hints := make(map[string]uint32, len(list.Entries))
+	for i := range list.Entries {
+		e := &list.Entries[i]
+		if rebuild && st.Get(e.UID) == nil || e.UID >= st.UIDNext {
 			hints[e.Base] = e.UID
 		}
 	}

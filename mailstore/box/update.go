@@ -158,7 +158,7 @@ func (v *View) promise(ctx context.Context) error {
 	}
 	return volume.Err(mb.flocked(ctx, func() error {
 		if takes && mb.st.Recent < next {
-			v.take(mb.st.Recent, next-1)
+			v.recent.take(mb.st.Recent, next-1)
 			mb.batch.Recent(next)
 			if err := mb.commitQuietly(); err != nil {
 				return err
@@ -166,44 +166,4 @@ func (v *View) promise(ctx context.Context) error {
 		}
 		return mb.reserve(ctx)
 	}))
-}
-
-// take adds a range to the recent ones of this session.
-func (v *View) take(first, last uint32) {
-	if n := len(v.recent); n > 0 && v.recent[n-1].last+1 >= first {
-		v.recent[n-1].last = last
-		return
-	}
-	v.recent = append(v.recent, uidRange{first, last})
-}
-
-func (v *View) isRecent(uid uint32) bool {
-	if v.readOnly {
-		return uid >= v.mb.st.Recent
-	}
-	for _, r := range v.recent {
-		if uid >= r.first && uid <= r.last {
-			return true
-		}
-	}
-	return false
-}
-
-func (v *View) countRecent() uint32 {
-	count := func(first, last uint32) uint32 {
-		a, _ := index.FindIn(v.uids, first)
-		b, found := index.FindIn(v.uids, last)
-		if found {
-			b++
-		}
-		return uint32(max(b-a, 0))
-	}
-	if v.readOnly {
-		return count(v.mb.st.Recent, v.uidNext)
-	}
-	n := uint32(0)
-	for _, r := range v.recent {
-		n += count(r.first, r.last)
-	}
-	return n
 }

@@ -47,7 +47,7 @@ type View struct {
 	uidNext          uint32
 	keywords         int
 	// recent are the UIDs that this session was the first to see.
-	recent []uidRange
+	recent recents
 	// window is a piece of the cache file, read ahead. It goes back to the
 	// pool at Update, so that an idle session holds none.
 	window *window
@@ -55,8 +55,6 @@ type View struct {
 	// is not known.
 	ahead int64
 }
-
-type uidRange struct{ first, last uint32 }
 
 // View makes a view of the mailbox for one session, with a use of it that Close gives
 // back; with an error the use stays the caller's. A read-write view takes the messages
