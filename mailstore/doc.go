@@ -1,7 +1,9 @@
 // Package mailstore is the one API over the message store: deliver into it,
 // open it. Everything above (LMTP, IMAP, POP3, the virtual agent, the admin
-// API) talks to this package; below it are mailstore/volume (the ground),
-// mailstore/recovery (the journal), mailstore/account, mailstore/index and mailstore/maildir.
+// API) talks to this package; below it are mailstore/volume (the ground), mailstore/recovery
+// (the journal), mailstore/account and mailstore/box (one mailbox), each of which knows its own
+// lock. What is here needs more than one of them: which accounts and mailboxes are in
+// memory, RENAME and DELETE, the count of a quota, the hands of a recovery.
 //
 // # What it does
 //
@@ -158,7 +160,7 @@
 //	folders      account.Account: an account's folders and small files (CREATE, DELETE, RENAME, LIST)
 //	foldersdisk  the same among processes, an octet of .toastmaster/processes (volume.AccountLock)
 //	parents      volume.Volume: the folders above homes
-//	box          mailbox.mu: a mailbox in memory; of two, by lockedBoth only, the one with the lower path first
+//	box          box.Box: a mailbox in memory; of two, by COPY and MOVE only, the one with the lower path first
 //	flock        that of an index log, among processes, each behind its own box; a backup takes those of an
 //	             account, but waits for none
 //	order        recovery.Account: shared from Begin to End of an operation and while a message is journaled;
@@ -170,7 +172,7 @@
 //	pool         Store.mu: which accounts and mailboxes are in memory
 //	validity     account.Account: the last UIDVALIDITY, under the flock
 //	validitydisk the same among processes
-//	inner        what is held for a few lines, one at a time: account.Trail, Store.lazyMu, unpackedCache; in volume
+//	inner        what is held for a few lines, one at a time: account.Trail, Store.lazyMu, box.Memory; in volume
 //	             said, reserve and processes; in recovery unfinished and the operations under way
 //
 // Those down to sync may be held over a sync, those below are not: usage over a line of

@@ -14,20 +14,56 @@
 // asks first, and kept. [Texts] are header fields of all messages, as a search
 // compares them, in memory.
 //
-// [Memory] is what all mailboxes of a store share: buffers, messages that were
-// unpacked, and fields of all messages of a mailbox that were searched.
-//
 // # What it does not do
 //
 // It keeps no mailbox in memory and finds none: who makes a Box says how another one
 // of the account is opened (COPY, MOVE, a mailbox that was renamed), and is told
-// when it leaves its place. It makes and removes no folder but its own.
+// when it leaves its place. It makes and removes no folder but its own. What "stored"
+// means, and what a full disk or another program does, is told by package mailstore.
+//
+// # The pieces
+//
+// Each change of a mailbox is a file: deliver.go and link.go, sync.go, flags.go,
+// expunge.go, copy.go. All are done under the lock of box.go, on these objects:
+//
+//	Box       the lock, the index and its log; load.go brings it into memory, leave.go takes it from its place,
+//	          tidy.go does what may lag behind, redo.go what the last end of the process left undone
+//	View      what one session sees: UIDs, and its place in the list of what left (view.go, update.go, read.go, recent.go)
+//	folder    the Maildir: which files are in it, and what should not be (folder.go)
+//	stamps    the mtimes of new and cur: whether another program changed something (stamps.go)
+//	keywords  the names of flags, in the index and in two files (keywords.go)
+//	uidList   dovecot-uidlist (uidlist.go)
+//	epochs    what a checkpoint covers (epochs.go)
+//	incoming  a message on its way in, a file without a name (incoming.go)
+//	transfer  a COPY or MOVE; it has both mailboxes (copy.go)
+//	storing   a change of flags (flags.go)
+//	again     an operation that a start does again (redo.go)
+//	reading   one message that is opened: its file, its record (read.go, record.go); window is a piece of the cache (window.go)
+//	Texts     header fields of all messages, as a search compares them (columns.go)
+//	Memory    what all mailboxes of a store share: buffers, the unpacker with what it unpacked, and columns (memory.go,
+//	          unpack.go, unpackcache.go)
+//
+// A message that comes: deliver.go writes it without any lock, link.go gives it its name and its
+// UID, a record in the log of the index, and wakes the views. A change by another program:
+// stamps say that a directory is another one, sync.go compares what folder lists
+// with the index and logs the differences. So there is one way into the index, the batch
+// that commit (box.go) appends.
 //
 // # Locks
 //
-// One for each Box, with the flock of its index behind it; of two, the one with the
-// lower path is taken first. Who holds it may take what is behind "box" in the table of
-// package mailstore.
+// One for each Box. In the order of package mailstore, what may be taken behind it:
+//
+//	box       Box.mu: all of a Box, and what its objects hold; of two, by lockedBoth only, the one with the lower path first
+//	flock     that of the log of the index, among processes, by flocked only; behind it the Box has caught up with what the
+//	          others did
+//	order     of the account's records: a message is journaled after the lock is given back, an operation under it
+//	sync      a checkpoint, before a COPY or MOVE and without the lock, or under it on a full disk
+//	usage     the account's quota: room is taken before the lock, what has come and gone is counted under it
+//	pool      Options.Left, Options.Put; the latter never under the lock
+//	validity  a UIDVALIDITY for an index that is made anew
+//	inner     Options.Lazy, the account's Trail, what was unpacked
+//
+// What is read without it: Box.over and Box.settled, which are atomic; the vector of a View.
 //
 // # Parameters
 //
