@@ -61,7 +61,7 @@
 //	usage     the account's quota: room is taken before the lock, what has come and gone is counted under it
 //	pool      Options.Left, Options.Put; the latter never under the lock
 //	validity  a UIDVALIDITY for an index that is made anew
-//	inner     Options.Lazy, the account's Trail, what was unpacked
+//	inner     Options.Lazy and Options.Changed, the account's Trail, what was unpacked, columns
 //
 // What is read without it: Box.over and Box.settled, which are atomic; the vector of a View.
 //
