@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"github.com/emersion/go-imap/v2"
 
 	"toastmaster/internal/envelope"
+	"toastmaster/internal/testkit/peers"
 )
 
 func gzipped(t testing.TB, text string) []byte {
@@ -29,10 +31,14 @@ func gzipped(t testing.TB, text string) []byte {
 // reads, and a copy made here is read there.
 func TestCompressedByDovecot(t *testing.T) {
 	t.Parallel()
-	for _, form := range []string{"gz", "bz2", "lz4", "zstd"} {
+	for _, form := range []string{"gz", "bz2", "lz4", "zstd", "xz"} {
 		t.Run(form, func(t *testing.T) {
 			t.Parallel()
-			d := newDoveadm(t, "zlib_save = "+form)
+			saves := "zlib_save = " + form
+			if form == "xz" {
+				saves = "" // it wrote that until 2.3.13, and reads it
+			}
+			d := newDoveadm(t, saves)
 			texts := []string{
 				"From: a@b\nSubject: short\n\nx\n",
 				"From: a@b\nSubject: long\n\n" + strings.Repeat("a line of text that is repeated\n", 30000) + "the end\n",
@@ -40,6 +46,9 @@ func TestCompressedByDovecot(t *testing.T) {
 			}
 			for _, text := range texts {
 				d.run(text, "save")
+			}
+			if form == "xz" {
+				packWithXZ(t, d.home)
 			}
 			d.run("", "flags", "add", `\Seen`, "mailbox", "INBOX", "uid", "2")
 			check(t, os.Mkdir(filepath.Join(d.root(), Private), 0o700))
@@ -93,6 +102,22 @@ func TestCompressedByDovecot(t *testing.T) {
 			check(t, u.Close())
 			check(t, s.Close())
 		})
+	}
+}
+
+// packWithXZ packs what lies in new and cur, under its name.
+func packWithXZ(t *testing.T, home string) {
+	t.Helper()
+	for _, dir := range []string{"new", "cur"} {
+		for _, name := range files(t, filepath.Join(home, dir)) {
+			path := filepath.Join(home, dir, name)
+			info, err := os.Stat(path)
+			check(t, err)
+			packed, err := exec.Command(peers.Need(t, "xz", "xz-utils"), "-c", path).Output()
+			check(t, err)
+			check(t, os.WriteFile(path, packed, 0o600)) // the owner stays
+			check(t, os.Chtimes(path, info.ModTime(), info.ModTime()))
+		}
 	}
 }
 

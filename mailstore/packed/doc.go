@@ -13,12 +13,14 @@
 //	       chunk unpacked (4 octets), then chunks: length packed (4 octets), an LZ4 block.
 //	       Numbers are big-endian
 //
-// xz, which Dovecot up to 2.3.13 wrote, is detected and not read (ErrForm).
+//	xz     any number of streams, dictionaries up to 64 MiB (xz -9), as Dovecot reads
+//	       it, which wrote it until 2.3.13; the checks are compared. Other filters than
+//	       LZMA2, which only options of xz make, are detected and not read (ErrForm)
 //
 // # What it does not do
 //
 // It packs nothing, opens no file, and sets no limit to what comes out: a small
 // file may be a large message, so whoever reads counts. What a reader holds
 // itself is bounded: a chunk of 1 MiB, a window of 128 MiB, which only levels
-// of zstd above 19 use.
+// of zstd above 19 use, a dictionary of 64 MiB.
 package packed

@@ -44,7 +44,7 @@ func Detect(head []byte) Form {
 		return Zstd
 	case begins(lz4Magic):
 		return LZ4
-	case begins("\xfd7zXZ\x00"):
+	case begins(xzMagic):
 		return XZ
 	}
 	return None
@@ -55,7 +55,8 @@ func (f Form) String() string {
 	return [...]string{"none", "gzip", "bzip2", "zstd", "lz4", "xz"}[f]
 }
 
-// ErrForm says that a form is known and not read.
+// ErrForm says that a form is known and not read: xz that wants more memory than
+// anybody's mail does, or has been through other filters.
 var ErrForm = errors.New("packed: this form is not read")
 
 // ErrDamaged says that a file is not what its first octets promise.
@@ -83,6 +84,8 @@ func (f Form) Reader(r io.Reader) (io.ReadCloser, error) {
 		return d.IOReadCloser(), nil
 	case LZ4:
 		return newLZ4(r)
+	case XZ:
+		return newXZ(r)
 	case None:
 		return io.NopCloser(r), nil
 	}

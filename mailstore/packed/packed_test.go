@@ -88,7 +88,7 @@ func TestWhatIsNotRead(t *testing.T) {
 			t.Errorf("%q is taken for %s", plain, form)
 		}
 	}
-	if _, err := unpack([]byte("\xfd7zXZ\x00rest of it")); !errors.Is(err, ErrForm) {
+	if _, err := unpack([]byte("\xfd7zXZ\x00rest of it")); !errors.Is(err, ErrDamaged) {
 		t.Errorf("%v", err)
 	}
 	for _, bad := range []string{lz4Magic, lz4Magic + "\x00\x00\x00\x00", lz4Magic + "\xff\xff\xff\xff", lz4Magic + "\x00\x01\x00\x00\xff\xff\xff\xff",
