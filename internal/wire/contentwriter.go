@@ -37,6 +37,10 @@ func NewRelayWriter(w *Writer) *ContentWriter {
 	return &ContentWriter{w: w, dots: true, bol: true, relay: true}
 }
 
+// NewLineWriter writes lines as they are but for their ends: a dialogue, not a message.
+// It holds nothing back but in w, and needs no Close.
+func NewLineWriter(w *Writer) *ContentWriter { return &ContentWriter{w: w} }
+
 // NewLiteralWriter writes octets of a message into a literal of IMAP, which has
 // no end but its length. NUL, which a literal cannot hold (RFC 3501 section 9,
 // CHAR8), becomes 0x80, as in Dovecot; sizes and offsets stay what they are.

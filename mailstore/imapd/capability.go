@@ -31,7 +31,7 @@ func has(names ...string) []capability {
 func early(name string) []capability { return []capability{{name: name, early: true}} }
 
 // capabilities are those of all rows, in their order: what the engine can, the
-// verbs, and the options and items that are extensions of their own.
+// verbs, and the options, items and search keys that are extensions of their own.
 func capabilities(verbs []verb) []capability {
 	caps := append(early("IMAP4rev1"), early("LITERAL+")...)
 	for _, v := range verbs {
@@ -46,7 +46,10 @@ func capabilities(verbs []verb) []capability {
 	for _, o := range returnOptions {
 		caps = append(caps, o.caps...)
 	}
-	return append(caps, has("WITHIN")...) // OLDER and YOUNGER of SEARCH
+	for _, k := range searchKeys() {
+		caps = append(caps, k.caps...)
+	}
+	return caps
 }
 
 // join lists the names of those that want holds for.

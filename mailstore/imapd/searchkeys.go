@@ -9,50 +9,67 @@ import (
 // keyReader reads the arguments of a search key whose name was read.
 type keyReader func(*searchParser) *search.Key
 
-// searchKeys is the table of search keys: RFC 3501 section 6.4.4, and WITHIN
-// (RFC 5032).
-func searchKeys() map[string]keyReader {
-	return map[string]keyReader{
-		"ALL":        constant(search.Key{Kind: search.All}),
-		"ANSWERED":   constant(search.Key{Kind: search.HasFlag, Flag: imap.FlagAnswered}),
-		"DELETED":    constant(search.Key{Kind: search.HasFlag, Flag: imap.FlagDeleted}),
-		"DRAFT":      constant(search.Key{Kind: search.HasFlag, Flag: imap.FlagDraft}),
-		"FLAGGED":    constant(search.Key{Kind: search.HasFlag, Flag: imap.FlagFlagged}),
-		"SEEN":       constant(search.Key{Kind: search.HasFlag, Flag: imap.FlagSeen}),
-		"UNANSWERED": constant(search.Key{Kind: search.HasFlag, Flag: imap.FlagAnswered, Not: true}),
-		"UNDELETED":  constant(search.Key{Kind: search.HasFlag, Flag: imap.FlagDeleted, Not: true}),
-		"UNDRAFT":    constant(search.Key{Kind: search.HasFlag, Flag: imap.FlagDraft, Not: true}),
-		"UNFLAGGED":  constant(search.Key{Kind: search.HasFlag, Flag: imap.FlagFlagged, Not: true}),
-		"UNSEEN":     constant(search.Key{Kind: search.HasFlag, Flag: imap.FlagSeen, Not: true}),
-		"RECENT":     constant(search.Key{Kind: search.IsRecent}),
-		"OLD":        constant(search.Key{Kind: search.IsRecent, Not: true}),
-		"NEW": constant(search.Key{Kind: search.AllOf, Kids: []*search.Key{
+// searchKey is a row of the table of search keys.
+type searchKey struct {
+	name string
+	read keyReader
+	// caps are the capabilities that are told because the key is there.
+	caps []capability
+}
+
+// searchKeys is the table: RFC 3501 section 6.4.4, and WITHIN (RFC 5032). A new key is a
+// row here.
+func searchKeys() []searchKey {
+	return []searchKey{
+		{"ALL", constant(search.Key{Kind: search.All}), nil},
+		{"ANSWERED", constant(search.Key{Kind: search.HasFlag, Flag: imap.FlagAnswered}), nil},
+		{"DELETED", constant(search.Key{Kind: search.HasFlag, Flag: imap.FlagDeleted}), nil},
+		{"DRAFT", constant(search.Key{Kind: search.HasFlag, Flag: imap.FlagDraft}), nil},
+		{"FLAGGED", constant(search.Key{Kind: search.HasFlag, Flag: imap.FlagFlagged}), nil},
+		{"SEEN", constant(search.Key{Kind: search.HasFlag, Flag: imap.FlagSeen}), nil},
+		{"UNANSWERED", constant(search.Key{Kind: search.HasFlag, Flag: imap.FlagAnswered, Not: true}), nil},
+		{"UNDELETED", constant(search.Key{Kind: search.HasFlag, Flag: imap.FlagDeleted, Not: true}), nil},
+		{"UNDRAFT", constant(search.Key{Kind: search.HasFlag, Flag: imap.FlagDraft, Not: true}), nil},
+		{"UNFLAGGED", constant(search.Key{Kind: search.HasFlag, Flag: imap.FlagFlagged, Not: true}), nil},
+		{"UNSEEN", constant(search.Key{Kind: search.HasFlag, Flag: imap.FlagSeen, Not: true}), nil},
+		{"RECENT", constant(search.Key{Kind: search.IsRecent}), nil},
+		{"OLD", constant(search.Key{Kind: search.IsRecent, Not: true}), nil},
+		{"NEW", constant(search.Key{Kind: search.AllOf, Kids: []*search.Key{
 			{Kind: search.IsRecent}, {Kind: search.HasFlag, Flag: imap.FlagSeen, Not: true},
-		}}),
-		"KEYWORD":    keyword(false),
-		"UNKEYWORD":  keyword(true),
-		"BEFORE":     days(search.Received, func(d int64) (int64, int64) { return 0, d - 1 }),
-		"ON":         days(search.Received, func(d int64) (int64, int64) { return d, d }),
-		"SINCE":      days(search.Received, func(d int64) (int64, int64) { return d, forever }),
-		"SENTBEFORE": days(search.Sent, func(d int64) (int64, int64) { return 0, d - 1 }),
-		"SENTON":     days(search.Sent, func(d int64) (int64, int64) { return d, d }),
-		"SENTSINCE":  days(search.Sent, func(d int64) (int64, int64) { return d, forever }),
-		"LARGER":     numbers(search.HasSize, func(n int64) (int64, int64) { return n + 1, forever }),
-		"SMALLER":    numbers(search.HasSize, func(n int64) (int64, int64) { return 0, n - 1 }),
-		"OLDER":      seconds(func(n int64) (int64, int64) { return n, forever }),
-		"YOUNGER":    seconds(func(n int64) (int64, int64) { return -forever, n }),
-		"FROM":       field(search.From),
-		"TO":         field(search.To),
-		"CC":         field(search.Cc),
-		"BCC":        field(search.Bcc),
-		"SUBJECT":    field(search.Subject),
-		"BODY":       words(search.InBody),
-		"TEXT":       words(search.InText),
-		"HEADER":     headerKey,
-		"UID":        uidKey,
-		"NOT":        notKey,
-		"OR":         orKey,
+		}}), nil},
+		{"KEYWORD", keyword(false), nil},
+		{"UNKEYWORD", keyword(true), nil},
+		{"BEFORE", days(search.Received, func(d int64) (int64, int64) { return 0, d - 1 }), nil},
+		{"ON", days(search.Received, func(d int64) (int64, int64) { return d, d }), nil},
+		{"SINCE", days(search.Received, func(d int64) (int64, int64) { return d, forever }), nil},
+		{"SENTBEFORE", days(search.Sent, func(d int64) (int64, int64) { return 0, d - 1 }), nil},
+		{"SENTON", days(search.Sent, func(d int64) (int64, int64) { return d, d }), nil},
+		{"SENTSINCE", days(search.Sent, func(d int64) (int64, int64) { return d, forever }), nil},
+		{"LARGER", numbers(search.HasSize, func(n int64) (int64, int64) { return n + 1, forever }), nil},
+		{"SMALLER", numbers(search.HasSize, func(n int64) (int64, int64) { return 0, n - 1 }), nil},
+		{"OLDER", seconds(func(n int64) (int64, int64) { return n, forever }), has("WITHIN")},
+		{"YOUNGER", seconds(func(n int64) (int64, int64) { return -forever, n }), nil},
+		{"FROM", field(search.From), nil},
+		{"TO", field(search.To), nil},
+		{"CC", field(search.Cc), nil},
+		{"BCC", field(search.Bcc), nil},
+		{"SUBJECT", field(search.Subject), nil},
+		{"BODY", words(search.InBody), nil},
+		{"TEXT", words(search.InText), nil},
+		{"HEADER", headerKey, nil},
+		{"UID", uidKey, nil},
+		{"NOT", notKey, nil},
+		{"OR", orKey, nil},
 	}
+}
+
+// keyReaders are the rows by name.
+func keyReaders() map[string]keyReader {
+	keys := map[string]keyReader{}
+	for _, k := range searchKeys() {
+		keys[k.name] = k.read
+	}
+	return keys
 }
 
 func constant(k search.Key) keyReader {

@@ -58,7 +58,7 @@ type Server struct {
 
 // New makes a server.
 func New(o Options) *Server {
-	s := &Server{options: o, config: o.Config, store: o.Store, log: o.Log, lookEvery: lookEvery, patience: patience, keys: searchKeys()}
+	s := &Server{options: o, config: o.Config, store: o.Store, log: o.Log, lookEvery: lookEvery, patience: patience, keys: keyReaders()}
 	s.setVerbs(table())
 	s.gate = &login.Gate{
 		Gate: gate.Gate{

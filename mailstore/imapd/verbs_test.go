@@ -84,3 +84,24 @@ func TestReadOnlyIsOfTheRow(t *testing.T) {
 	}
 	c.answers("UID FETCH 1:* FLAGS", `* 1 FETCH (UID 1 FLAGS ())`, `* 2 FETCH (UID 2 FLAGS ())`)
 }
+
+// TestSearchKeysBringTheirCapabilities, each once, and no key stands twice.
+func TestSearchKeysBringTheirCapabilities(t *testing.T) {
+	t.Parallel()
+	seen := map[string]int{}
+	for _, k := range searchKeys() {
+		seen[k.name]++
+		for _, c := range k.caps {
+			seen["capability "+c.name]++
+		}
+	}
+	for name, n := range seen {
+		if n != 1 {
+			t.Errorf("%s %d times", name, n)
+		}
+	}
+	told := join(capabilities(table()), func(capability) bool { return true })
+	if n := strings.Count(" "+told+" ", " WITHIN "); n != 1 || seen["capability WITHIN"] != 1 {
+		t.Errorf("WITHIN is told %d times: %s", n, told)
+	}
+}

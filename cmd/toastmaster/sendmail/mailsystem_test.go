@@ -1,7 +1,10 @@
 package sendmail
 
 import (
+	"bufio"
 	"bytes"
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -74,10 +77,32 @@ func TestCopyLines(t *testing.T) {
 		"EHLO x\r\nBDAT 2 LAST\r\n\n": "EHLO x\r\nBDAT 2 LAST\r\n\n",
 		"":                            "",
 		"QUIT":                        "QUIT",
+		"HELO x\nMAIL\r\nQUIT\n":      "HELO x\r\nMAIL\r\nQUIT\r\n",
 	} {
 		var out bytes.Buffer
 		if err := copyLines(&out, strings.NewReader(in)); out.String() != want {
 			t.Errorf("%q: %q %v", in, out.String(), err)
 		}
+	}
+}
+
+// TestALineOfASessionGoesAtOnce: who speaks waits for the answer.
+func TestALineOfASessionGoesAtOnce(t *testing.T) {
+	t.Parallel()
+	from, in := io.Pipe()
+	out, to := io.Pipe()
+	done := make(chan error, 1)
+	go func() { done <- copyLines(to, from) }()
+	r := bufio.NewReader(out)
+	for _, line := range []string{"HELO x", "NOOP", "QUIT"} {
+		if _, err := io.WriteString(in, line+"\n"); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := r.ReadString('\n'); got != line+"\r\n" {
+			t.Errorf("%q, %v", got, err)
+		}
+	}
+	if err := errors.Join(in.Close(), <-done); err != nil {
+		t.Error(err)
 	}
 }

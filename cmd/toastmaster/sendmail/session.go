@@ -6,6 +6,8 @@ import (
 	"context"
 	"io"
 	"net"
+
+	"toastmaster/internal/wire"
 )
 
 // session joins in and out with the SMTP service until it ends the session, as
@@ -38,7 +40,7 @@ func copyLines(out io.Writer, in io.Reader) error {
 	bare := bytes.HasSuffix(first, []byte("\n")) && !bytes.HasSuffix(first, []byte("\r\n"))
 	w := out
 	if bare {
-		w = crlfWriter{out}
+		w = newDialogue(out)
 	}
 	if _, werr := w.Write(first); werr != nil {
 		return werr
@@ -50,11 +52,22 @@ func copyLines(out io.Writer, in io.Reader) error {
 	return err
 }
 
-// crlfWriter writes CRLF for each LF.
-type crlfWriter struct{ w io.Writer }
+// dialogue writes lines that end with LF as the service wants them, each at once.
+type dialogue struct {
+	lines *wire.ContentWriter
+	w     *wire.Writer
+}
 
-func (c crlfWriter) Write(b []byte) (int, error) {
-	if _, err := c.w.Write(bytes.ReplaceAll(b, []byte("\n"), []byte("\r\n"))); err != nil {
+func newDialogue(out io.Writer) dialogue {
+	w := wire.NewWriter(out, nil)
+	return dialogue{wire.NewLineWriter(w), w}
+}
+
+func (d dialogue) Write(b []byte) (int, error) {
+	if _, err := d.lines.Write(b); err != nil {
+		return 0, err
+	}
+	if err := d.w.Flush(); err != nil {
 		return 0, err
 	}
 	return len(b), nil
