@@ -19,12 +19,10 @@ import (
 	"toastmaster/admin/jobs"
 	"toastmaster/admin/model"
 	"toastmaster/admin/store"
-	"toastmaster/configs"
+	"toastmaster/admin/store/storetest"
 	"toastmaster/directory"
-	dirsql "toastmaster/directory/sql"
 	"toastmaster/internal/clock"
 	"toastmaster/internal/msglog"
-	"toastmaster/migrations"
 )
 
 // TestWhoIsSuperadminOnTheSocket: root and the service's own user, nobody else,
@@ -74,34 +72,14 @@ func rights(t *testing.T) (*store.Store, http.Handler, *huma.OpenAPI) {
 
 func newRights(t *testing.T) *rightsBench {
 	t.Helper()
-	c := configs.Default()
-	path := filepath.Join(t.TempDir(), "x.db")
-	if err := dirsql.Create(path); err != nil {
-		t.Fatal(err)
-	}
-	w, err := dirsql.OpenWriter(t.Context(), path, c.Directory)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { w.Close() })
-	if err := migrations.Up(t.Context(), w); err != nil {
-		t.Fatal(err)
-	}
-	r, err := dirsql.OpenReader(path, c.Directory)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { r.Close() })
-	kept, err := store.New(store.Options{Writer: w, Reader: r, Clock: clock.System{}, Aliases: directory.Limits{Depth: 10, Addresses: 100}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := storetest.Config()
+	k := storetest.Open(t, c, nil)
 	h := &handlers{o: Options{
-		Params: c.Admin, Store: kept, Queue: deafQueue{}, Sessions: deafSessions{}, Log: msglog.Discard(), Clock: clock.System{},
+		Params: c.Admin, Store: k.Store, Queue: deafQueue{}, Sessions: deafSessions{}, Log: msglog.Discard(), Clock: clock.System{},
 		Reload: func(context.Context) ([]string, error) { return nil, nil },
 		Purge:  func(context.Context, directory.Mailbox) error { return nil },
 	}}
-	h.jobs = jobs.New(jobs.Options{Store: kept, Kinds: h.jobKinds(), Clock: clock.System{}, Log: msglog.Discard()})
+	h.jobs = jobs.New(jobs.Options{Store: k.Store, Kinds: h.jobKinds(), Clock: clock.System{}, Log: msglog.Discard()})
 	e := echo.New()
 	e.Use(func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
@@ -114,7 +92,7 @@ func newRights(t *testing.T) *rightsBench {
 	})
 	a := humaecho.New(e, huma.DefaultConfig("rights", ""))
 	(&Server{h: h}).register(a)
-	return &rightsBench{kept, e, a.OpenAPI(), path, &h.o}
+	return &rightsBench{k.Store, e, a.OpenAPI(), k.Path, &h.o}
 }
 
 type deafQueue struct{ Queue }

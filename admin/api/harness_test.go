@@ -27,15 +27,13 @@ import (
 	"toastmaster/admin/client"
 	"toastmaster/admin/model"
 	"toastmaster/admin/store"
+	"toastmaster/admin/store/storetest"
 	"toastmaster/configs"
 	"toastmaster/directory"
-	"toastmaster/directory/password"
-	dirsql "toastmaster/directory/sql"
 	"toastmaster/internal/clock"
 	"toastmaster/internal/msglog"
 	"toastmaster/internal/service"
 	"toastmaster/internal/testkit/logtest"
-	"toastmaster/migrations"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -57,39 +55,11 @@ type bench struct {
 	refuse error // what Purge answers
 }
 
-func openStore(t *testing.T, c *configs.Config) *store.Store {
-	t.Helper()
-	ctx := context.Background()
-	path := filepath.Join(t.TempDir(), "x.db")
-	if err := dirsql.Create(path); err != nil {
-		t.Fatal(err)
-	}
-	w, err := dirsql.OpenWriter(ctx, path, c.Directory)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { w.Close() })
-	if err := migrations.Up(ctx, w); err != nil {
-		t.Fatal(err)
-	}
-	r, err := dirsql.OpenReader(path, c.Directory)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { r.Close() })
-	s, err := store.New(store.Options{Writer: w, Reader: r, Hasher: password.NewHasher(c.Auth), Clock: clock.System{}, Workers: 2, Aliases: directory.Limits{Depth: 10, Addresses: 1000}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
 // newBench starts a service; change may alter its options.
 func newBench(t *testing.T, change func(*api.Options)) *bench {
 	t.Helper()
-	c := configs.Default()
-	c.Auth.Argon2Memory, c.Auth.Argon2Time, c.Auth.BulkArgon2Memory = 128<<10, 1, 64<<10
-	b := &bench{store: openStore(t, c), queue: newQueue(), log: &logtest.Buffer{}, socket: filepath.Join(t.TempDir(), "s")}
+	c := storetest.Config()
+	b := &bench{store: storetest.Open(t, c, nil).Store, queue: newQueue(), log: &logtest.Buffer{}, socket: filepath.Join(t.TempDir(), "s")}
 	tcp, err := service.Listen("127.0.0.1:0", 0)
 	if err != nil {
 		t.Fatal(err)

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -17,13 +16,9 @@ import (
 
 	"toastmaster/admin/model"
 	"toastmaster/admin/store"
-	"toastmaster/configs"
-	"toastmaster/directory"
-	"toastmaster/directory/password"
-	dirsql "toastmaster/directory/sql"
+	"toastmaster/admin/store/storetest"
 	"toastmaster/internal/msglog"
 	"toastmaster/internal/testkit/clocktest"
-	"toastmaster/migrations"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -40,34 +35,11 @@ type rig struct {
 
 func newRig(t *testing.T, kinds map[string]Func) *rig {
 	t.Helper()
-	c := configs.Default()
-	path := filepath.Join(t.TempDir(), "x.db")
-	if err := dirsql.Create(path); err != nil {
-		t.Fatal(err)
-	}
-	w, err := dirsql.OpenWriter(t.Context(), path, c.Directory)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { w.Close() })
-	if err := migrations.Up(t.Context(), w); err != nil {
-		t.Fatal(err)
-	}
-	r, err := dirsql.OpenReader(path, c.Directory)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { r.Close() })
 	g := &rig{
-		t: t, writer: w, clock: clocktest.New(time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)),
-		log: &lines{changed: make(chan struct{})}, kinds: kinds,
+		t: t, clock: clocktest.New(time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)), log: &lines{changed: make(chan struct{})}, kinds: kinds,
 	}
-	g.store, err = store.New(store.Options{
-		Writer: w, Reader: r, Hasher: password.NewHasher(c.Auth), Clock: g.clock, Workers: 1, Aliases: directory.Limits{Depth: 10, Addresses: 1000},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	k := storetest.Open(t, storetest.Config(), func(o *store.Options) { o.Clock = g.clock })
+	g.store, g.writer = k.Store, k.Writer
 	return g
 }
 

@@ -3,7 +3,6 @@ package store_test
 import (
 	"context"
 	"database/sql"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -13,12 +12,10 @@ import (
 
 	"toastmaster/admin/model"
 	"toastmaster/admin/store"
-	"toastmaster/configs"
+	"toastmaster/admin/store/storetest"
 	"toastmaster/directory"
 	"toastmaster/directory/password"
-	dirsql "toastmaster/directory/sql"
 	"toastmaster/internal/clock"
-	"toastmaster/migrations"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -51,34 +48,14 @@ func (s *stopped) advance(d time.Duration) {
 
 func newBench(t testing.TB) *bench {
 	t.Helper()
-	ctx := context.Background()
-	c := configs.Default()
-	c.Auth.Argon2Memory, c.Auth.Argon2Time = 128<<10, 1
+	c := storetest.Config()
 	c.Directory.BusyTimeout = 50 * time.Millisecond
-	b := &bench{path: filepath.Join(t.TempDir(), "x.db"), clock: &stopped{now: time.Unix(1_700_000_000, 0)}}
-	var err error
-	if err := dirsql.Create(b.path); err != nil {
-		t.Fatal(err)
-	}
-	if b.writer, err = dirsql.OpenWriter(ctx, b.path, c.Directory); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { b.writer.Close() })
-	if err := migrations.Up(ctx, b.writer); err != nil {
-		t.Fatal(err)
-	}
-	if b.reader, err = dirsql.OpenReader(b.path, c.Directory); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { b.reader.Close() })
-	b.Store, err = store.New(store.Options{
-		Writer: b.writer, Reader: b.reader, Hasher: password.NewHasher(c.Auth), Clock: b.clock, Workers: 2,
-		Aliases: directory.Limits{Depth: 4, Addresses: 10}, Delimiters: "+",
-		Changed: func() { b.changed.Add(1) },
+	b := &bench{clock: &stopped{now: time.Unix(1_700_000_000, 0)}}
+	k := storetest.Open(t, c, func(o *store.Options) {
+		o.Clock, o.Aliases, o.Delimiters = b.clock, directory.Limits{Depth: 4, Addresses: 10}, "+"
+		o.Changed = func() { b.changed.Add(1) }
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	b.Store, b.path, b.writer, b.reader = k.Store, k.Path, k.Writer, k.Reader
 	return b
 }
 

@@ -83,6 +83,7 @@ var mayImport = []struct {
 	{"admin/model", []string{"internal/addr"}},
 	{"admin/authz", []string{"admin/model"}},
 	{"admin/store", []string{"internal/...", "directory", "directory/password", "admin/model", "admin/authz"}},
+	{"admin/store/storetest", []string{"internal/...", "admin/store", "configs", "directory/...", "migrations"}},
 	{"admin/jobs", []string{"internal/...", "admin/model", "admin/store"}},
 	{"admin/api", []string{"internal/...", "directory", "directory/gate", "admin/model", "admin/authz", "admin/store", "admin/jobs", "configs"}},
 	{"admin/client", []string{"admin/model"}},
@@ -104,7 +105,7 @@ var mayImport = []struct {
 }
 
 // mayOnlyBeImportedByTests matches what production code must not import.
-var mayOnlyBeImportedByTests = []string{"internal/testkit/...", "directory/tabletest", "mailstore/storetest", "cmd/...", "bench/..."}
+var mayOnlyBeImportedByTests = []string{"internal/testkit/...", "directory/tabletest", "mailstore/storetest", "admin/store/storetest", "cmd/...", "bench/..."}
 
 type listed struct {
 	ImportPath string
