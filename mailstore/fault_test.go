@@ -278,7 +278,7 @@ func TestPowerLossAtEveryOperation(t *testing.T) {
 		f := faultfs.Wrap(disk)
 		f.FailFrom(faultfs.Any, n, faultfs.EIO)
 		st := newStory(f)
-		if err := st.run(t.Context()); err == nil && n < total-20 {
+		if err := st.run(t.Context()); err == nil && n < total-30 { // the last ones are those of Close
 			t.Fatalf("operation %d failed and nobody noticed", n)
 		}
 		st.verify(t, disk.Crash())

@@ -149,7 +149,7 @@ func (k *keywords) nameLetters(st *index.State, batch *index.Batch, flags maildi
 func (k *keywords) add(st *index.State, batch *index.Batch, wanted []string, all bool) (index.Marks, error) {
 	file := filepath.Join(k.files.path, keywordsFile)
 	var marks index.Marks
-	done, err := volume.ReplaceLocked(k.files.vol.FS, file, k.files.vol.Clock.Now(), func() ([]byte, error) {
+	done, err := k.files.vol.ReplaceLocked(file, func() ([]byte, error) {
 		data, err := volume.ReadFile(k.files.vol.FS, file)
 		if err != nil {
 			return nil, err

@@ -42,7 +42,7 @@ func (mb *Box) writeUIDList() error {
 // write writes a version of the mailbox, unless somebody else writes just now.
 func (l *uidList) write(st *index.State, version uint64) error {
 	vol, name := l.files.vol, filepath.Join(l.files.path, uidListFile)
-	done, err := volume.ReplaceLocked(vol.FS, name, vol.Clock.Now(), func() ([]byte, error) {
+	done, err := vol.ReplaceLocked(name, func() ([]byte, error) {
 		old, err := volume.ReadFile(vol.FS, name)
 		if err != nil {
 			return nil, err

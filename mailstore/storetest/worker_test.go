@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -37,8 +38,10 @@ type order struct {
 	Name  string
 	To    string `json:",omitempty"`
 	Flags []imap.Flag
-	UID   imap.UID
-	N     int
+	// UID, or Subject, is that of a message.
+	UID     imap.UID
+	Subject string
+	N       int
 	// Quota is that of the account, in messages, Asked when the directory said so.
 	Quota int64
 	Asked time.Time
@@ -174,6 +177,10 @@ func (w *working) one(ctx context.Context, acc mailstore.Account, o order, a *an
 		err = w.store.Reserve(ctx, acc, o.Name, 1)
 	case "create":
 		err = u.Create(ctx, o.Name, imap.MailboxAttr(o.To))
+	case "new folder":
+		if err = u.Create(ctx, o.Name, ""); err == nil {
+			err = u.Subscribe(ctx, o.Name, true)
+		}
 	case "delete":
 		err = u.Delete(ctx, o.Name)
 	case "rename":
@@ -199,6 +206,11 @@ func (w *working) one(ctx context.Context, acc mailstore.Account, o order, a *an
 	case "flag", "expunge", "move":
 		err = w.with(ctx, o.Name, func(v *mailstore.View) (err error) {
 			seq := v.Seq(o.UID)
+			if o.Subject != "" {
+				if seq, err = seqOf(ctx, v, o.Subject); err != nil {
+					return err
+				}
+			}
 			if seq == 0 {
 				return mailstore.ErrExpunged
 			}
@@ -247,6 +259,13 @@ func (w *working) with(ctx context.Context, name string, f func(*mailstore.View)
 		return err
 	}
 	return errors.Join(f(v), v.Close())
+}
+
+// seqOf is the message with a subject, 0 for none.
+func seqOf(ctx context.Context, v *mailstore.View, subject string) (uint32, error) {
+	all, err := storedIn(ctx, v)
+	i := slices.IndexFunc(all, func(m stored) bool { return m.Subject == subject })
+	return uint32(i + 1), err
 }
 
 func storedIn(ctx context.Context, v *mailstore.View) (all []stored, err error) {

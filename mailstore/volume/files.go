@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -120,39 +121,102 @@ func ReadFile(fsys vfs.FS, name string) ([]byte, error) {
 	return io.ReadAll(f)
 }
 
+// ownSuffix is of the file that becomes NAME.lock: as long as it stands beside that, the
+// lock is one of ours.
+const ownSuffix = ".toastmaster"
+
 // ReplaceLocked writes a file as Dovecot does: name.lock is the lock and,
-// renamed, the new file. It reports false when somebody else holds the lock.
-func ReplaceLocked(fsys vfs.FS, name string, now time.Time, data func() ([]byte, error)) (bool, error) {
-	lock := name + ".lock"
-	f, err := fsys.OpenFile(lock, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		info, statErr := fsys.Stat(lock)
-		if statErr != nil {
-			return false, nil
-		}
-		// One from far ahead was left by a process whose clock was wrong.
-		if age := now.Sub(info.ModTime()); age < staleLock && age > -staleLock {
-			return false, nil
-		}
-		if err := fsys.Remove(lock); err != nil {
-			return false, err
-		}
-		f, err = fsys.OpenFile(lock, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	}
+// renamed, the new file. It reports false when somebody else holds the lock. The caller
+// keeps all other processes of ours away, so a lock of ours that is there was left by one
+// that was killed, and is broken at once; Dovecot's after two minutes.
+func (s *Volume) ReplaceLocked(name string, data func() ([]byte, error)) (done bool, err error) {
+	lock, own := name+".lock", name+ownSuffix
+	f, err := s.openOwn(own, lock)
 	if err != nil {
 		return false, err
+	}
+	defer func() {
+		if gone := s.FS.Remove(own); !errors.Is(gone, fs.ErrNotExist) {
+			err = errors.Join(err, gone)
+		}
+	}()
+	if done, err = s.takeLock(own, lock); !done || err != nil {
+		return false, errors.Join(err, f.Close())
 	}
 	b, err := data()
 	if err == nil {
 		_, err = f.Write(b)
 	}
 	if err = errors.Join(err, f.Close()); err == nil {
-		err = fsys.Rename(lock, name)
+		err = s.FS.Rename(lock, name)
 	}
 	if err != nil {
-		return false, errors.Join(err, fsys.Remove(lock))
+		return false, errors.Join(err, s.FS.Remove(lock))
 	}
 	return true, nil
+}
+
+// openOwn makes the file that becomes the lock. One that is there was left by a killed
+// process; if it is the lock already, that goes first.
+func (s *Volume) openOwn(own, lock string) (vfs.File, error) {
+	const flags = os.O_WRONLY | os.O_CREATE | os.O_EXCL
+	f, err := s.FS.OpenFile(own, flags, 0o600)
+	if !errors.Is(err, fs.ErrExist) {
+		return f, err
+	}
+	if same, err := sameFile(s.FS, own, lock); err != nil {
+		return nil, err
+	} else if same {
+		if err := s.FS.Remove(lock); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.FS.Remove(own); err != nil {
+		return nil, err
+	}
+	return s.FS.OpenFile(own, flags, 0o600)
+}
+
+// takeLock gives the file the name of the lock; false when another program has it.
+func (s *Volume) takeLock(own, lock string) (bool, error) {
+	err := s.FS.Link(own, lock)
+	if !errors.Is(err, fs.ErrExist) {
+		return err == nil, err
+	}
+	info, err := s.FS.Stat(lock)
+	if err != nil {
+		return false, nil // given back meanwhile; the caller comes again
+	}
+	// One from far ahead was left by a process whose clock was wrong.
+	if age := s.Clock.Now().Sub(info.ModTime()); age < staleLock && age > -staleLock {
+		return false, nil
+	}
+	if err := s.FS.Remove(lock); err != nil {
+		return false, err
+	}
+	err = s.FS.Link(own, lock)
+	return err == nil, err
+}
+
+// sameFile says that two names are of one file. Where there are no inodes it is not known,
+// which is false.
+func sameFile(fsys vfs.FS, a, b string) (bool, error) {
+	var ids [2][2]uint64
+	for i, name := range []string{a, b} {
+		info, err := fsys.Lstat(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		st, ok := info.Sys().(*syscall.Stat_t)
+		if !ok {
+			return false, nil
+		}
+		ids[i] = [2]uint64{st.Dev, st.Ino}
+	}
+	return ids[0] == ids[1], nil
 }
 
 // ReplaceFile replaces a small file in a folder of the store.
