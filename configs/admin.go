@@ -7,23 +7,24 @@ import (
 
 // Admin is the section [admin]: the API and the panel.
 type Admin struct {
-	Listen         []string
-	ListenTLS      []string
-	Socket         string
-	MaxConnections int
-	MaxClient      int
-	Reserved       int
-	BodyLimit      int64
-	RequestTimeout time.Duration
-	IdleTimeout    time.Duration
-	DrainTimeout   time.Duration
-	PageSize       int
-	BulkWorkers    int
-	MaxJobs        int
-	JobWorkers     int
-	JobHistory     int
-	AuditKeep      time.Duration
-	AuditRows      int
+	Listen             []string
+	ListenTLS          []string
+	Socket             string
+	MaxConnections     int
+	MaxClient          int
+	Reserved           int
+	BodyLimit          int64
+	RequestTimeout     time.Duration
+	IdleTimeout        time.Duration
+	DrainTimeout       time.Duration
+	PageSize           int
+	BulkWorkers        int
+	MaxJobs            int
+	JobWorkers         int
+	JobHistory         int
+	AuditKeep          time.Duration
+	AuditRows          int
+	ImportMessageLimit int64
 }
 
 func (c *Admin) params() []Param {
@@ -62,6 +63,8 @@ func (c *Admin) params() []Param {
 			"How long an entry of the audit (who changed what) is kept. 0 keeps it as long as there is room for it in admin.audit_rows."),
 		Int("admin.audit_rows", &c.AuditRows, 1000000, 0, 1000000000,
 			"How many entries of the audit are kept, the newest; one takes some 300 octets of the database. 0 is no limit."),
+		Size("admin.import_message_limit", &c.ImportMessageLimit, 1<<30, 1<<20, 1<<40,
+			"The largest message that `toastmaster mailbox import` brings in. It lies in a file of the store meanwhile, and must arrive within admin.request_timeout."),
 	}
 }
 

@@ -75,7 +75,7 @@ func newRights(t *testing.T) *rightsBench {
 	c := storetest.Config()
 	k := storetest.Open(t, c, nil)
 	h := &handlers{o: Options{
-		Params: c.Admin, Store: k.Store, Queue: deafQueue{}, Sessions: deafSessions{}, Log: msglog.Discard(), Clock: clock.System{},
+		Params: c.Admin, Store: k.Store, Queue: deafQueue{}, Mail: deafMail{}, Sessions: deafSessions{}, Log: msglog.Discard(), Clock: clock.System{},
 		Reload: func(context.Context) ([]string, error) { return nil, nil },
 		Purge:  func(context.Context, directory.Mailbox) error { return nil },
 	}}
@@ -97,6 +97,8 @@ func newRights(t *testing.T) *rightsBench {
 
 type deafQueue struct{ Queue }
 
+type deafMail struct{ Mail }
+
 type deafSessions struct{ Sessions }
 
 // bodies are what the operations need to be asked at all, about b.test.
@@ -105,7 +107,7 @@ var bodies = map[string]string{
 	"add-alias": `{"address":"x@b.test","targets":["y@b.test"]}`, "set-alias": `{"targets":["y@b.test"]}`,
 	"add-relocated": `{"address":"x@b.test","moved_to":"y"}`, "set-relocated": `{"moved_to":"y"}`, "add-token": `{"name":"x"}`,
 	"kick-sessions": `{"id":"1"}`, "purge-mailboxes": `{"addresses":["x@b.test"]}`, "act-on-queue": `{"action":"hold","filter":{"Place":"","Sender":"","Recipient":""}}`,
-	"export-queue": `{"ids":["1"]}`, "bulk-add-mailboxes": `[]`, "bulk-add-aliases": `[]`, "bulk-add-relocated": `[]`, "bulk-add-domains": `[]`,
+	"export-queue": `{"ids":["1"]}`, "make-mail-folder": `{"name":"x"}`, "export-mail": `{"folder":"x","uid_validity":1,"uids":[1]}`, "bulk-add-mailboxes": `[]`, "bulk-add-aliases": `[]`, "bulk-add-relocated": `[]`, "bulk-add-domains": `[]`,
 }
 
 func askAs(t *testing.T, h http.Handler, who, method, path, body string) *httptest.ResponseRecorder {

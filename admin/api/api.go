@@ -75,6 +75,8 @@ type Options struct {
 	Store *store.Store
 	// Queue and the functions below may be nil, which takes their part away.
 	Queue Queue
+	// Mail is the mail of the mailboxes.
+	Mail Mail
 	// Sessions are those that are logged in, nil without.
 	Sessions Sessions
 	// Usage is what a mailbox holds: octets and messages.

@@ -26,6 +26,11 @@
 //	POST   /api/v1/mailboxes/purge          remove many with their mail: 202, a job
 //	POST   /api/v1/{domains,mailboxes,aliases,relocated}/bulk   add many; dry_run=true
 //	GET    /api/v1/mailboxes/{address}/status   usage, last log-ins, sessions
+//	GET    /api/v1/mailboxes/{address}/folders  the folders of its mail; POST makes one
+//	GET    /api/v1/mailboxes/{address}/messages   messages of a folder; folder, after, limit
+//	POST   /api/v1/mailboxes/{address}/export   messages, in a tar archive
+//	GET    /api/v1/mailboxes/{address}/imported   the IDs of imported messages; folder
+//	POST   /api/v1/mailboxes/{address}/import   store the messages of a tar archive; folder, over_quota
 //	GET    /api/v1/sessions                 who is logged in; POST /api/v1/sessions/kick ends them
 //	GET    /api/v1/jobs[/{id}]              list, show; POST /api/v1/jobs/{id}/cancel
 //	GET    /api/v1/status                   services, queue, counts

@@ -106,6 +106,15 @@ func (s *Server) register(a huma.API) {
 
 	add(h, a, post, "/mailboxes/purge", "purge-mailboxes", "mailboxes", "Remove mailboxes with all their mail, in the background", authz.Write, onSystem, h.purgeMailboxes)
 	add(h, a, get, "/mailboxes/{address}/status", "mailbox-status", "mailboxes", "What a mailbox holds, and who uses it", authz.Read, (*AddressInput).target, h.mailboxStatus)
+	if h.o.Mail != nil {
+		add(h, a, get, "/mailboxes/{address}/folders", "list-mail-folders", "mail", "List the folders of a mailbox", authz.Read, (*AddressInput).target, h.mailFolders)
+		add(h, a, post, "/mailboxes/{address}/folders", "make-mail-folder", "mail", "Make a folder, if it is missing", authz.Write, (*makeFolderInput).target, h.makeFolder)
+		// Who reads mail has as good as all rights to it.
+		add(h, a, get, "/mailboxes/{address}/messages", "list-mail", "mail", "List the messages of a folder by UID", authz.Write, (*listMailInput).target, h.listMail)
+		add(h, a, post, "/mailboxes/{address}/export", "export-mail", "mail", "Messages in a tar archive", authz.Write, (*exportMailInput).target, h.exportMail)
+		add(h, a, get, "/mailboxes/{address}/imported", "list-imported-mail", "mail", "The IDs of imported messages of a folder, of those that have left, too", authz.Read, (*importedInput).target, h.importedMail)
+		add(h, a, post, "/mailboxes/{address}/import", "import-mail", "mail", "Store the messages of a tar archive", authz.Write, (*importMailInput).target, h.importMail)
+	}
 	if h.o.Decide != nil {
 		add(h, a, get, "/addresses/{address}", "check-address", "addresses", "What would happen to mail for an address", authz.Read, (*AddressInput).target, h.checkAddress)
 	}

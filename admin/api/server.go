@@ -96,7 +96,9 @@ func (s *Server) routes() (http.Handler, error) {
 	e.Use(s.h.logRequest, s.h.fence, s.secureOnly, middleware.SecureWithConfig(middleware.SecureConfig{
 		ContentTypeNosniff: "nosniff", XFrameOptions: "DENY", ReferrerPolicy: "no-referrer",
 		ContentSecurityPolicy: contentPolicy, HSTSMaxAge: hstsSeconds, HSTSExcludeSubdomains: true,
-	}), middleware.BodyLimit(fmt.Sprintf("%dB", o.Params.BodyLimit)), middleware.ContextTimeout(o.Params.RequestTimeout))
+	}), middleware.BodyLimitWithConfig(middleware.BodyLimitConfig{
+		Limit: fmt.Sprintf("%dB", o.Params.BodyLimit), Skipper: func(c echo.Context) bool { return c.Path() == importPath },
+	}), middleware.ContextTimeout(o.Params.RequestTimeout))
 
 	config := huma.DefaultConfig("Toastmaster administration", o.Version)
 	// The document is made once, below: huma makes it at the first request,

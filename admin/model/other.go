@@ -37,7 +37,7 @@ type AuditEntry struct {
 	ID     int64           `json:"id"`
 	At     time.Time       `json:"at"`
 	Actor  string          `json:"actor"`
-	Action string          `json:"action" enum:"add,set,remove,hold,release,requeue,delete,flush,read,export"`
+	Action string          `json:"action" enum:"add,set,remove,hold,release,requeue,delete,flush,read,export,import"`
 	Object string          `json:"object" enum:"domain,mailbox,alias,relocated,token,job,queue"`
 	Name   string          `json:"name"`
 	Before json.RawMessage `json:"before,omitempty"`

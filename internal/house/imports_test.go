@@ -47,6 +47,8 @@ var mayImport = []struct {
 	{"internal/service", []string{"internal/anvil", "internal/clock", "internal/dsn", "internal/lockorder", "internal/msglog"}},
 	{"internal/smtpserver", []string{"internal/addr", "internal/anvil", "internal/clock", "internal/dsn", "internal/envelope", "internal/msglog", "internal/printable", "internal/sasl", "internal/service", "internal/wire"}},
 	{"internal/backup", []string{"internal/clock"}},
+	{"internal/mbox", nil},
+	{"internal/plainmaildir", []string{"internal/vfs"}},
 	{"internal/testkit/...", []string{"internal/clock", "internal/vfs", "internal/testkit/..."}},
 
 	{"configs", []string{"internal/addr"}},

@@ -27,8 +27,9 @@
 //	adapter    queue, sessions, status as admin/api knows them
 //	metrics    what is measured of an instance
 //	backup     copies an instance and brings it back
+//	transfer   moves the mail of a mailbox out and in, as a client of the API
 //
-// Each imports only rooms above it; run imports them, and backup imports run.
+// Each imports only rooms above it; run imports them, and backup imports run; transfer imports none.
 //
 // # Who imports it
 //

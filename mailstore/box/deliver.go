@@ -48,6 +48,8 @@ type Delivery struct {
 	// Own: it is the user's own doing (IMAP APPEND), to which store.quota_grace
 	// does not apply.
 	Own bool
+	// OverQuota: it is stored and counted, however much is there.
+	OverQuota bool
 	// Durable: when Deliver returns nil the message is on disk (LMTP, whose
 	// client forgets it then). False: it is durable after the next
 	// Checkpoint, until which the caller keeps it (the queue).
@@ -94,8 +96,10 @@ func (mb *Box) deliver(ctx context.Context, d *Delivery) (m *index.Message, vali
 	if !d.Own {
 		why = account.Delivering
 	}
-	if in.room, err = mb.acct.Quota.Reserve(ctx, cmp.Or(d.Reserved, d.ID), in.msg.Size, 1, why); err != nil {
-		return nil, 0, err
+	if !d.OverQuota {
+		if in.room, err = mb.acct.Quota.Reserve(ctx, cmp.Or(d.Reserved, d.ID), in.msg.Size, 1, why); err != nil {
+			return nil, 0, err
+		}
 	}
 	defer in.room.Release()
 	err = mb.locked(ctx, func() (err error) {

@@ -15,6 +15,7 @@
 //	adminvalues.go     values of flags: sizes, switches, passwords
 //	meter.go           how far long work is
 //	fromfile.go        many things from a file
+//	transfercmd.go     mail of a mailbox out and in: the work is internal/run/transfer
 //	<object>.go        the verbs of one object: domain, mailbox, alias, queue, token ...
 //
 // # Results

@@ -15,7 +15,7 @@ import (
 
 func newMailboxCommand(env *Environment) *cobra.Command {
 	cmd, f := adminGroup(env, "mailbox", "Add, change and list mailboxes")
-	cmd.AddCommand(mailboxAdd(f), mailboxSet(f), mailboxList(f), mailboxShow(f), mailboxStatus(f), mailboxRemove(f))
+	cmd.AddCommand(mailboxAdd(f), mailboxSet(f), mailboxList(f), mailboxShow(f), mailboxStatus(f), mailboxRemove(f), mailboxExport(f), mailboxImport(f))
 	return cmd
 }
 

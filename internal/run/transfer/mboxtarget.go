@@ -1,0 +1,216 @@
+package transfer
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+
+	"toastmaster/admin/model"
+	"toastmaster/internal/mbox"
+	"toastmaster/internal/vfs"
+)
+
+// noFollow opens no symbolic link, and waits for no pipe.
+const noFollow = syscall.O_NOFOLLOW | syscall.O_NONBLOCK
+
+// mboxTarget is an mbox that is written. What it has is known from itself.
+type mboxTarget struct {
+	file    *os.File // nil for standard output
+	path    string
+	w       *mbox.Writer
+	have    map[messageKey]bool
+	current model.MailFolder
+	address string
+}
+
+type messageKey struct {
+	folder        string
+	validity, uid uint32
+}
+
+func openMboxTarget(o *ExportOptions, folders []model.MailFolder) (*mboxTarget, error) {
+	t := &mboxTarget{path: o.To, have: map[messageKey]bool{}, address: o.Address}
+	if o.To == "-" {
+		t.begin(o.Out, folders)
+		return t, nil
+	}
+	f, err := os.OpenFile(o.To, os.O_RDWR|os.O_CREATE|noFollow, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	t.file = f
+	var end int64
+	if err = lock(f); err == nil {
+		end, err = t.read()
+	}
+	if err == nil {
+		_, err = f.Seek(end, io.SeekStart)
+	}
+	if err == nil {
+		err = f.Truncate(end)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	if end > 0 {
+		folders = nil
+	}
+	t.begin(f, folders)
+	return t, nil
+}
+
+// begin makes the writer, of a new file with the keywords of the folders.
+func (t *mboxTarget) begin(w io.Writer, folders []model.MailFolder) {
+	t.w = mbox.NewWriter(w)
+	var keywords []string
+	for _, f := range folders {
+		for _, k := range f.Keywords {
+			if !slices.Contains(keywords, k) {
+				keywords = append(keywords, k)
+			}
+		}
+	}
+	if len(folders) > 0 {
+		t.w.Begin(folders[0].UIDValidity, keywords)
+	}
+}
+
+// read finds out what the file has; end is behind its last whole message. A part of
+// one that an interrupted export left is cut off; what is no export is not touched.
+func (t *mboxTarget) read() (end int64, err error) {
+	info, err := t.file.Stat()
+	if err != nil {
+		return 0, err
+	}
+	if !info.Mode().IsRegular() {
+		return 0, fmt.Errorf("%s is no plain file", t.path)
+	}
+	notOurs := fmt.Errorf("%s exists, and is no export of %s: name another file", t.path, t.address)
+	r := mbox.NewReader(t.file, info.Size(), mbox.RD)
+	for {
+		m, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return end, nil
+		}
+		if errors.Is(err, mbox.ErrNotMbox) || err == nil && m.Skipped > 0 {
+			return 0, notOurs
+		}
+		if err != nil {
+			return 0, err
+		}
+		last := m.End == info.Size()
+		if m.Export == nil || m.Export.Account != t.address {
+			if last && m.Offset > 0 && m.Export == nil && m.End-m.Offset < maxHead {
+				return m.Offset, nil // it was cut off in its first lines
+			}
+			return 0, notOurs
+		}
+		if last && !t.whole(m, info.Size()) {
+			return m.Offset, nil
+		}
+		t.have[messageKey{m.Export.Folder, m.Export.Validity, m.Export.UID}] = true
+		end = m.End
+	}
+}
+
+// maxHead is how much of a message a cut may leave without its export field.
+const maxHead = 64 << 10
+
+// whole says that the last message is all there, with the blank line behind it.
+func (t *mboxTarget) whole(m *mbox.Message, size int64) bool {
+	n, err := m.WriteTo(io.Discard)
+	if err != nil {
+		return false
+	}
+	if _, ok := m.Export.Trim(n); !ok {
+		return false
+	}
+	var tail [2]byte
+	_, err = t.file.ReadAt(tail[:], size-2)
+	return err == nil && string(tail[:]) == "\n\n"
+}
+
+func (t *mboxTarget) folder(f model.MailFolder) error {
+	t.current = f
+	return nil
+}
+
+func (t *mboxTarget) key(m *model.MailMessage) messageKey {
+	return messageKey{t.current.Name, t.current.UIDValidity, m.UID}
+}
+
+func (t *mboxTarget) has(m *model.MailMessage) (bool, error) { return t.have[t.key(m)], nil }
+
+func (t *mboxTarget) put(m *model.MailMessage, size int64, content io.Reader) error {
+	e := mbox.Export{Size: size, Account: t.address, Folder: t.current.Name, Validity: t.current.UIDValidity, UID: m.UID, Date: m.Date, Flags: m.Flags}
+	var flags mbox.Flags
+	var keywords []string
+	for _, f := range m.Flags {
+		switch letterOf(f) {
+		case 'S':
+			flags.Seen = true
+		case 'R':
+			flags.Answered = true
+		case 'F':
+			flags.Flagged = true
+		case 'D':
+			flags.Draft = true
+		case 'T':
+			flags.Deleted = true
+		default:
+			if !strings.HasPrefix(f, `\`) {
+				keywords = append(keywords, f)
+			}
+		}
+	}
+	return t.w.Write(e, flags, keywords, content)
+}
+
+// lock keeps a second export out.
+func lock(f *os.File) error {
+	err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return fmt.Errorf("%s: another export writes to it now", f.Name())
+	}
+	return err
+}
+
+// commit makes durable what is whole; what is cut off then is found by the next run.
+func (t *mboxTarget) commit() error {
+	if err := t.w.Flush(); err != nil || t.file == nil {
+		return err
+	}
+	return t.file.Sync()
+}
+
+func (t *mboxTarget) done() error { return nil }
+
+func (t *mboxTarget) finish([]model.MailFolder) error {
+	if err := t.w.Flush(); err != nil {
+		return err
+	}
+	if t.file == nil {
+		return nil
+	}
+	if err := t.file.Sync(); err != nil {
+		return err
+	}
+	return vfs.OS{}.SyncDir(filepath.Dir(t.path))
+}
+
+func (t *mboxTarget) close() error {
+	if t.file == nil {
+		return nil
+	}
+	err := t.file.Close()
+	if errors.Is(err, fs.ErrClosed) {
+		err = nil
+	}
+	return err
+}
