@@ -75,7 +75,6 @@ type Box struct {
 	over  atomic.Bool
 	st    *index.State
 	log   *index.Log
-	cache *index.Cache
 	batch index.Batch
 	// more are keywords of unknown messages by their base names, in a rebuild.
 	more  map[string]index.Keywords
@@ -91,13 +90,14 @@ type Box struct {
 	uids             uidList
 	epochs           epochs
 	keywords         keywords
+	records          records
 }
 
 // New makes a mailbox. It touches no file: see Load.
 func New(o Options) *Box {
 	path := filepath.Join(o.Account.Home(), o.Dir)
 	mb := &Box{o: o, acct: o.Account, vol: o.Volume, dir: o.Dir, path: path, files: folder{o.Volume, path}, views: map[*View]struct{}{}}
-	mb.keywords.files, mb.stamps.files, mb.uids.files = &mb.files, &mb.files, &mb.files
+	mb.keywords.files, mb.stamps.files, mb.uids.files, mb.records.files = &mb.files, &mb.files, &mb.files, &mb.files
 	mb.epochs.points = &o.Volume.Points
 	mb.mu.Key, mb.flock.Key = path, path+"\x00" // behind its own mailbox, before the next
 	return mb

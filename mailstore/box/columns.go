@@ -281,32 +281,26 @@ func (v *View) extend(ctx context.Context, have *column, uids []uint32, of *sear
 // recordOf reads the record of a message of the mailbox; ok is false when it has
 // none that can be read.
 func (v *View) recordOf(ctx context.Context, uid uint32, of *search.Column, m *mime.Message, step func(int) error) (ok bool, err error) {
-	mb, name := v.mb, ""
-	find := func() *index.Message {
-		if is := mb.st.Get(uid); is != nil && !mb.dead && (name == "" || is.Name == name) {
-			return is
-		}
-		return nil
-	}
-	is, ok, err := func() (is *index.Message, ok bool, err error) {
+	mb := v.mb
+	r, ok, err := func() (r reading, ok bool, err error) {
 		mb.mu.Lock()
 		defer mb.mu.Unlock()
-		if is = find(); is != nil {
-			name = is.Name
+		if is := mb.st.Get(uid); is != nil && !mb.dead {
+			r = reading{mb, uid, is.Name}
 			ok, err = v.readRecord(is, m, of.NeedsFields())
 		}
-		return is, ok, err
+		return r, ok, err
 	}()
-	if is == nil || ok || err != nil {
+	if r.mb == nil || ok || err != nil {
 		return ok, volume.Err(err)
 	}
 	if err = step(openWork); err != nil {
 		return false, err
 	}
 	if len(m.Parts) == 0 {
-		err = mb.scanAgain(ctx, find, m)
+		err = r.scanAgain(ctx, m)
 	} else {
-		err = mb.takeHeader(ctx, find, m)
+		err = r.takeHeader(ctx, m)
 	}
 	if errors.Is(err, volume.ErrExpunged) || errors.Is(err, volume.ErrUnreadable) {
 		return false, nil // who asks for it hears so

@@ -50,8 +50,11 @@ func (v *View) copy(ctx context.Context, seqs []uint32, to string) (uidValidity 
 		// store.min_free is not asked: a copy is a second name of the file, and
 		// the first half of how old clients delete.
 		err = v.mb.acct.Quota.With(ctx, size, int64(len(items)), func() (err error) {
-			uidValidity, uids, err = dest.receive(ctx, v.mb, items)
-			return err
+			return dest.locked(ctx, func() (err error) {
+				uidValidity = dest.st.UIDValidity
+				uids, err = (&transfer{from: v.mb, to: dest, items: items}).do(ctx)
+				return err
+			})
 		})
 		switch {
 		case !errors.Is(err, fs.ErrNotExist):
@@ -181,16 +184,6 @@ func (v *View) picture(seqs []uint32) (items []copyItem, from []uint32, size int
 	return items, from, size, nil
 }
 
-// receive copies messages of another mailbox into this one, all or none.
-func (mb *Box) receive(ctx context.Context, from *Box, items []copyItem) (validity uint32, uids []imap.UID, err error) {
-	err = mb.locked(ctx, func() (err error) {
-		validity = mb.st.UIDValidity
-		uids, err = (&transfer{from: from, to: mb, items: items}).do(ctx)
-		return err
-	})
-	return validity, uids, err
-}
-
 // do gives messages their names and UIDs in the other mailbox. With an error everything
 // is as before.
 func (t *transfer) do(ctx context.Context) ([]imap.UID, error) {
@@ -308,7 +301,7 @@ func (t *transfer) index(o own) error {
 	var size int64
 	for i, m := range t.messages {
 		if r := t.items[i].record; len(r.Data) > 0 {
-			if off, k, err := mb.cache.Append(cacheEnd, m.UID, r); err == nil {
+			if off, k, err := mb.records.cache.Append(cacheEnd, m.UID, r); err == nil {
 				m.CacheOff, m.CacheLen = off, k
 				cacheEnd = off + int64(k)
 			}

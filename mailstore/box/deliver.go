@@ -5,18 +5,14 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"github.com/emersion/go-imap/v2"
 
 	"toastmaster/internal/envelope"
 	"toastmaster/internal/mime"
-	"toastmaster/internal/vfs"
 	"toastmaster/mailstore/account"
 	"toastmaster/mailstore/index"
 	"toastmaster/mailstore/maildir"
@@ -71,6 +67,16 @@ func (mb *Box) Deliver(ctx context.Context, d *Delivery) error {
 	return err
 }
 
+// Append stores a message of the user's own; it is on disk when Append returns nil.
+// content stays the caller's.
+func (mb *Box) Append(ctx context.Context, flags []imap.Flag, date time.Time, content envelope.Content) (uidValidity, uid uint32, err error) {
+	m, validity, err := mb.deliver(ctx, &Delivery{Flags: flags, Date: date, Content: content, Own: true, Durable: true, needKeywords: true})
+	if err != nil {
+		return 0, 0, err
+	}
+	return validity, m.UID, nil
+}
+
 // deliver writes the file without any lock, then makes it a message. The
 // UIDVALIDITY is that of the message's UID; without the lock another process
 // may make it a different one.
@@ -87,7 +93,7 @@ func (mb *Box) deliver(ctx context.Context, d *Delivery) (m *index.Message, vali
 			return nil, 0, volume.Err(err)
 		}
 	}
-	in, err := mb.prepare(d)
+	in, err := newIncoming(mb, d)
 	if err != nil {
 		return nil, 0, volume.Err(err)
 	}
@@ -119,73 +125,6 @@ func (mb *Box) deliver(ctx context.Context, d *Delivery) (m *index.Message, vali
 		err = mb.makeDurable(ctx, m, validity, d, in)
 	}
 	return m, validity, volume.Err(err)
-}
-
-// link gives the message its name and its UID. The locks are held.
-func (mb *Box) link(d *Delivery, in *incoming) (*index.Message, error) {
-	how := makeMissing
-	if d.needKeywords {
-		how = needMissing
-	}
-	marks, err := mb.flagBits(d.Flags, how)
-	if err != nil {
-		return nil, err
-	}
-	m := &in.msg
-	m.Flags, m.InNew = marks.Flags, marks.Flags == 0
-	m.SetRare(index.Rare{Keywords: marks.Keywords})
-	if m.UID == 0 { // recovery knows it
-		m.UID = mb.st.UIDNext
-	}
-	m.ModSeq = mb.st.ModSeq + 1
-	o, err := mb.stamps.before(m.InNew, !m.InNew)
-	if err != nil {
-		return nil, err
-	}
-	path := filepath.Join(mb.path, m.File())
-	err = in.file.LinkTo(path)
-	if (errors.Is(err, syscall.EXDEV) || errors.Is(err, syscall.EMLINK)) && !in.owned {
-		// The content was spooled on another file system, or has as many names
-		// as a file can have.
-		if err = mb.writeTemp(d, in); err == nil {
-			err = in.file.LinkTo(path)
-		}
-	}
-	if err != nil {
-		if errors.Is(err, fs.ErrExist) && d.ID != "" {
-			return nil, nil // it is there; the next scan finds it
-		}
-		return nil, err
-	}
-	if away := mb.now().Sub(d.Date); !d.Date.IsZero() && (away > dateSlack || away < -dateSlack) {
-		if err := mb.vol.FS.Chtimes(path, d.Date, d.Date); err != nil {
-			return nil, errors.Join(err, mb.vol.FS.Remove(path))
-		}
-	}
-	if err := mb.add(m, in.record, o); err != nil {
-		return nil, errors.Join(err, mb.vol.FS.Remove(path))
-	}
-	mb.acct.Quota.Redeem(in.room, m.Size, 1)
-	return m, nil
-}
-
-// dateSlack is how far the file's mtime, which is the internal date for other
-// programs, may be off.
-const dateSlack = time.Minute
-
-// add logs a message whose file is in place.
-func (mb *Box) add(m *index.Message, record index.Record, o own) error {
-	mb.addRecord(m, record)
-	mb.batch.Add(m)
-	if err := mb.stamps.after(mb.st, &mb.batch, o); err != nil {
-		mb.batch.Reset()
-		return err
-	}
-	if err := mb.commitNew(); err != nil {
-		return err
-	}
-	mb.epochs.came(m.UID)
-	return nil
 }
 
 // delivered says whether a message whose name fits was delivered to this
@@ -252,156 +191,16 @@ func (mb *Box) writeAgain(m *index.Message, d *Delivery) error {
 // rescan corrects what the index says of a message whose file was incomplete
 // when it was read.
 func (mb *Box) rescan(m *index.Message, d *Delivery) error {
-	scanned, err := scan(&mime.Scanner{Limits: mb.limits()}, d.Prefix, d.Content)
+	scanned, err := scan(&mime.Scanner{Limits: mb.records.limits()}, d.Prefix, d.Content)
 	if err != nil {
 		return err
 	}
 	scanned.Keys = search.AppendSortKeys(nil, scanned)
-	if m.Wire == scanned.WireSize && m.Size == scanned.Size && bytes.Equal(mb.record(m), scanned.AppendBinary(nil)) {
+	if m.Wire == scanned.WireSize && m.Size == scanned.Size && bytes.Equal(mb.records.of(m), scanned.AppendBinary(nil)) {
 		return nil
 	}
-	mb.logScanned(m, scanned)
+	mb.records.logScanned(mb.st, &mb.batch, m, scanned)
 	return mb.commit(nil)
-}
-
-// record reads a message's cache entry, nil if there is none.
-func (mb *Box) record(m *index.Message) []byte {
-	entry := make([]byte, m.CacheLen)
-	if n, _ := mb.cache.ReadAt(entry, m.CacheOff); n < len(entry) {
-		return nil
-	}
-	data, _ := index.Entry(entry, m.UID)
-	return data
-}
-
-// incoming is a message on its way in: the file has no name yet.
-type incoming struct {
-	file    vfs.File
-	owned   bool // close it
-	msg     index.Message
-	record  index.Record // of scratch
-	scratch *scratch
-	memory  *Memory
-	// room is what the message has in the quota; nil without one.
-	room *account.Reservation
-}
-
-func (in *incoming) close() {
-	if in.owned {
-		_ = in.file.Close() // without a name it vanishes; with one, all was written
-	}
-	if x := in.scratch; !x.scanner.Large() && cap(x.record.Data)+cap(x.record.Front) <= maxScratch {
-		in.memory.scratches.Put(in.scratch)
-	}
-}
-
-// scratch is memory that one delivery after the other uses.
-type scratch struct {
-	scanner mime.Scanner
-	keys    []byte
-	record  index.Record
-}
-
-// maxScratch is how large a record may be whose memory is kept; one of an
-// ordinary message has less than a tenth of it.
-const maxScratch = 16 << 10
-
-func (m *Memory) scratch(l mime.Limits) *scratch {
-	if x, ok := m.scratches.Get().(*scratch); ok {
-		return x
-	}
-	return &scratch{scanner: mime.Scanner{Limits: l}}
-}
-
-// prepare scans and writes the content. A spooled file on our file system is
-// used as it is.
-func (mb *Box) prepare(d *Delivery) (*incoming, error) {
-	in := &incoming{memory: mb.o.Memory, scratch: mb.o.Memory.scratch(mb.limits())}
-	scanned, err := scan(&in.scratch.scanner, d.Prefix, d.Content)
-	if err != nil {
-		return nil, err
-	}
-	in.scratch.keys = search.AppendSortKeys(in.scratch.keys[:0], scanned)
-	scanned.Keys = in.scratch.keys
-	r := &in.scratch.record
-	r.Data, r.Front = scanned.AppendBinary(r.Data[:0]), scanned.Fields.AppendBinary(r.Front[:0])
-	in.record = *r
-	date := d.Date
-	if date.IsZero() {
-		date = mb.vol.Clock.Now()
-	}
-	_, zone := date.Zone()
-	in.msg = index.Message{
-		Date: date.Unix(), Zone: int16(zone / 60),
-		Size: int64(len(d.Prefix)) + d.Content.Size(), Wire: scanned.WireSize,
-	}
-	seconds, unique := mb.vol.UniqueName()
-	if d.ID != "" {
-		// The same name for the same delivery, as far as it goes.
-		seconds, unique = date.Unix(), maildir.IDName(d.ID)
-	}
-	in.msg.Name = maildir.BaseName(seconds, unique, mb.vol.Host(), in.msg.Size, in.msg.Wire)
-	if f := spooled(d); f != nil {
-		in.file = f
-	} else if err := mb.writeTemp(d, in); err != nil {
-		return nil, err
-	}
-	return in, nil
-}
-
-// writeTemp writes the message to a file without a name.
-func (mb *Box) writeTemp(d *Delivery, in *incoming) error {
-	tmp := filepath.Join(mb.path, "tmp")
-	f, err := mb.vol.FS.OpenTemp(tmp, 0o600)
-	if err != nil {
-		if err = mb.vol.Mend(mb.path, err); err == nil {
-			f, err = mb.vol.FS.OpenTemp(tmp, 0o600)
-		}
-	}
-	if err != nil {
-		return err
-	}
-	if err := writeContent(f, d); err != nil {
-		return errors.Join(err, f.Close())
-	}
-	in.file, in.owned = f, true
-	return nil
-}
-
-// spooled is the file of the content when it can get its name in the Maildir:
-// it holds the whole message and was not linked yet.
-func spooled(d *Delivery) vfs.File {
-	if len(d.Prefix) > 0 {
-		return nil
-	}
-	c, ok := d.Content.(interface{ File() vfs.File })
-	if !ok {
-		return nil
-	}
-	return c.File()
-}
-
-// scan reads the message once. The result is the scanner's if the content lies
-// in memory.
-func scan(in *mime.Scanner, prefix []byte, c envelope.Content) (*mime.Message, error) {
-	if b, inMemory := c.Bytes(); inMemory {
-		return in.ScanBytes(prefix, b), nil
-	}
-	return in.Limits.Scan(io.MultiReader(bytes.NewReader(prefix), envelope.Reader(c)))
-}
-
-// writeContent writes prefix and content: one call for what is in memory,
-// bounded memory for what is not.
-func writeContent(f vfs.File, d *Delivery) error {
-	if b, ok := d.Content.Bytes(); ok {
-		_, err := f.WriteV([][]byte{d.Prefix, b}, 0)
-		return err
-	}
-	if _, err := f.Write(d.Prefix); err != nil {
-		return err
-	}
-	_, err := io.Copy(f, envelope.Reader(d.Content))
-	return err
 }
 
 // makeDurable ends a delivery that is answered OK. The file may be written
@@ -479,14 +278,4 @@ func (mb *Box) journalMessage(ctx context.Context, m *index.Message, validity ui
 		}
 	}
 	return mb.acct.Records.Stored(ctx, r, func() bool { return mb.deleted }, d.Prefix, content)
-}
-
-// Append stores a message of the user's own; it is on disk when Append returns nil.
-// content stays the caller's.
-func (mb *Box) Append(ctx context.Context, flags []imap.Flag, date time.Time, content envelope.Content) (uidValidity, uid uint32, err error) {
-	m, validity, err := mb.deliver(ctx, &Delivery{Flags: flags, Date: date, Content: content, Own: true, Durable: true, needKeywords: true})
-	if err != nil {
-		return 0, 0, err
-	}
-	return validity, m.UID, nil
 }

@@ -38,6 +38,7 @@
 //	transfer  a COPY or MOVE; it has both mailboxes (copy.go)
 //	storing   a change of flags (flags.go)
 //	again     an operation that a start does again (redo.go)
+//	records   what is known of messages without opening them, in the cache (records.go)
 //	reading   one message that is opened: its file, its record (read.go, record.go); window is a piece of the cache (window.go)
 //	Texts     header fields of all messages, as a search compares them (columns.go)
 //	Memory    what all mailboxes of a store share: buffers, the unpacker with what it unpacked, and columns (memory.go,

@@ -41,7 +41,7 @@ func (mb *Box) Load(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	mb.log, mb.cache = log, index.OpenCache(mb.vol.FS, mb.path)
+	mb.log, mb.records.cache = log, index.OpenCache(mb.vol.FS, mb.path)
 	mb.flock.Enter()
 	defer func() {
 		mb.flock.Leave()

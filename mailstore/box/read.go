@@ -24,42 +24,72 @@ func (v *View) Read(ctx context.Context, seq uint32) (c envelope.Content, err er
 		return nil, volume.ErrExpunged
 	}
 	err = v.retry(ctx, func() (err error) {
-		c, err = v.mb.read(ctx, v.finder(seq))
+		r, err := v.reading(seq)
+		if err == nil {
+			c, err = r.read(ctx)
+		}
 		return err
 	})
 	return c, err
 }
 
-// finder finds a message in its mailbox, which is locked; nil when it is no more.
-// A UID would not do: see View.find.
-type finder func() *index.Message
+// reading is a message whose file is opened, without a lock. A UID alone would not do
+// for it: see View.find.
+type reading struct {
+	mb   *Box
+	uid  uint32
+	name string
+}
+
+// reading is that of message seq.
+func (v *View) reading(seq uint32) (reading, error) {
+	v.mb.mu.Lock()
+	defer v.mb.mu.Unlock()
+	m := v.live(seq)
+	if m == nil {
+		return reading{}, volume.ErrExpunged
+	}
+	return reading{v.mb, m.UID, m.Name}, nil
+}
+
+// message is what the index has of it, nil when it is no more. The mailbox is locked.
+func (r reading) message() *index.Message {
+	if r.mb.dead {
+		return nil
+	}
+	if m := r.mb.st.Get(r.uid); m != nil && m.Name == r.name {
+		return m
+	}
+	return nil
+}
 
 // read opens a message's file. One that is not where the index says was
 // renamed or removed by another program: look once more. One of another size
 // was changed, or lost its content in a power loss: the index learns it.
-func (mb *Box) read(ctx context.Context, find finder) (envelope.Content, error) {
-	c, known, err := mb.openFile(ctx, find)
+func (r reading) read(ctx context.Context) (envelope.Content, error) {
+	c, known, err := r.open(ctx)
 	if err != nil || known {
 		return c, err
 	}
-	if _, err := mb.relearn(ctx, find, c); err != nil {
+	if _, err := r.relearn(ctx, c); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil
 }
 
-// openFile opens the content of a message; known says that it is what the
+// open opens the content of a message; known says that it is what the
 // index has.
-func (mb *Box) openFile(ctx context.Context, find finder) (c envelope.Content, known bool, err error) {
+func (r reading) open(ctx context.Context) (c envelope.Content, known bool, err error) {
+	mb := r.mb
 	for again := false; ; again = true {
-		m, ok := mb.file(find)
+		m, ok := r.file()
 		if !ok {
 			return nil, false, volume.ErrExpunged
 		}
 		f, err := volume.OpenRegular(mb.vol.FS, m.path, os.O_RDONLY)
 		switch {
 		case err == nil:
-			return mb.content(ctx, f, m)
+			return content(ctx, &mb.o.Memory.packed, f, m)
 		case volume.Odd(err):
 			mb.vol.SayOnce(m.path, "cannot be read", err)
 			return nil, false, fmt.Errorf("%w: %w", volume.ErrUnreadable, err)
@@ -74,14 +104,50 @@ func (mb *Box) openFile(ctx context.Context, find finder) (c envelope.Content, k
 	}
 }
 
-func (mb *Box) pathOf(m *index.Message) string { return filepath.Join(mb.path, m.File()) }
+// messageFile is a message's file as the index has it.
+type messageFile struct {
+	path, base, rest string
+	size             int64
+	packed           bool
+}
 
-// lookAgain reads both directories.
-func (mb *Box) lookAgain(ctx context.Context) error {
-	return orExpunged(mb.locked(ctx, func() error {
-		mb.stamps.forget()
-		return mb.compare(ctx, false)
-	}))
+// file is the message's file; not ok when the message is no more.
+func (r reading) file() (f messageFile, ok bool) {
+	mb := r.mb
+	mb.mu.Lock()
+	defer mb.mu.Unlock()
+	m := r.message()
+	if m == nil {
+		return f, false
+	}
+	rare := m.Rarely()
+	return messageFile{path: filepath.Join(mb.path, m.File()), base: m.Name, rest: rare.Rest, size: m.Size, packed: rare.Packed}, true
+}
+
+// content is the content of an open file, which it takes over. known says that
+// the index has its size and form.
+func content(ctx context.Context, u *unpacker, f volume.RegularFile, m messageFile) (c envelope.Content, known bool, err error) {
+	plain := &stored{File: f, size: f.Info.Size()}
+	if !m.packed && m.size == plain.size {
+		return plain, true, nil
+	}
+	form := packed.None
+	if m.packed {
+		form, err = formOf(f)
+	} else {
+		form, err = u.isPacked(ctx, f, m.base, m.rest)
+	}
+	if err != nil {
+		return nil, false, errors.Join(err, f.Close())
+	}
+	if form == packed.None {
+		return plain, false, nil
+	}
+	mail, err := u.unpack(ctx, f, form)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return nil, false, err
+	}
+	return mail, m.packed && mail.Size() == m.size, nil
 }
 
 // orExpunged turns "no such mailbox" into "message expunged" for a view whose
@@ -91,50 +157,6 @@ func orExpunged(err error) error {
 		return volume.ErrExpunged
 	}
 	return err
-}
-
-// messageFile is a message's file as the index has it.
-type messageFile struct {
-	path, base, rest string
-	size             int64
-	packed           bool
-}
-
-func (mb *Box) file(find finder) (f messageFile, ok bool) {
-	mb.mu.Lock()
-	defer mb.mu.Unlock()
-	m := find()
-	if m == nil {
-		return f, false
-	}
-	r := m.Rarely()
-	return messageFile{path: mb.pathOf(m), base: m.Name, rest: r.Rest, size: m.Size, packed: r.Packed}, true
-}
-
-// content is the content of an open file, which it takes over. known says that
-// the index has its size and form.
-func (mb *Box) content(ctx context.Context, f volume.RegularFile, m messageFile) (c envelope.Content, known bool, err error) {
-	plain := &stored{File: f, size: f.Info.Size()}
-	if !m.packed && m.size == plain.size {
-		return plain, true, nil
-	}
-	form := packed.None
-	if m.packed {
-		form, err = formOf(f)
-	} else {
-		form, err = mb.o.Memory.packed.isPacked(ctx, f, m.base, m.rest)
-	}
-	if err != nil {
-		return nil, false, errors.Join(err, f.Close())
-	}
-	if form == packed.None {
-		return plain, false, nil
-	}
-	u, err := mb.o.Memory.packed.unpack(ctx, f, form)
-	if err = errors.Join(err, f.Close()); err != nil {
-		return nil, false, err
-	}
-	return u, m.packed && u.Size() == m.size, nil
 }
 
 // stored is the content of a message: its open file.
@@ -171,13 +193,4 @@ func onlyReal(err error) error {
 		return nil
 	}
 	return err
-}
-
-// logPacked logs whether m's file is packed.
-func (mb *Box) logPacked(m *index.Message, c envelope.Content) {
-	_, is := c.(*unpacked)
-	if r := m.Rarely(); r.Packed != is {
-		r.Packed = is
-		mb.batch.Rare([]uint32{m.UID}, r)
-	}
 }

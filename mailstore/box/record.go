@@ -3,14 +3,12 @@ package box
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"slices"
 
 	"toastmaster/internal/envelope"
 	"toastmaster/internal/mime"
 	"toastmaster/mailstore/index"
-	"toastmaster/mailstore/search"
 	"toastmaster/mailstore/volume"
 )
 
@@ -32,15 +30,17 @@ func (v *View) Record(ctx context.Context, seq uint32, m *mime.Message, whole bo
 	}
 	return v.retry(ctx, func() error {
 		found, err := v.quick(seq, m, whole)
+		if err != nil || found {
+			return volume.Err(err)
+		}
+		r, err := v.reading(seq)
 		switch {
 		case err != nil:
-			return volume.Err(err)
-		case found:
-			return nil
+			return err
 		case len(m.Parts) == 0:
-			return v.mb.scanAgain(ctx, v.finder(seq), m)
+			return r.scanAgain(ctx, m)
 		}
-		return v.mb.takeHeader(ctx, v.finder(seq), m)
+		return r.takeHeader(ctx, m)
 	})
 }
 
@@ -100,32 +100,13 @@ func (v *View) front(is *index.Message, m *mime.Message) ([]byte, error) {
 	return v.read(w, from, n, is.UID)
 }
 
-// limits are those of a scan.
-func (mb *Box) limits() mime.Limits {
-	l := mime.Limits{MaxFields: int(mb.vol.Config.CachedFields)}
-	if l.MaxFields == 0 {
-		l.MaxFields = -1
-	}
-	return l
-}
-
-// scanFile scans a message that lies in its file, with its sort keys.
-func (mb *Box) scanFile(r io.Reader) (*mime.Message, error) {
-	m, err := mb.limits().Scan(r)
-	if err != nil {
-		return nil, fmt.Errorf("mailstore: scanning a message: %w", err)
-	}
-	m.Keys = search.AppendSortKeys(nil, m)
-	return m, nil
-}
-
 // scanAgain makes the record of a message whose own was lost.
-func (mb *Box) scanAgain(ctx context.Context, find finder, m *mime.Message) error {
-	c, _, err := mb.openFile(ctx, find)
+func (r reading) scanAgain(ctx context.Context, m *mime.Message) error {
+	c, _, err := r.open(ctx)
 	if err != nil {
 		return err
 	}
-	scanned, err := mb.relearn(ctx, find, c)
+	scanned, err := r.relearn(ctx, c)
 	if err = errors.Join(err, c.Close()); err == nil {
 		*m = *scanned
 	}
@@ -133,15 +114,16 @@ func (mb *Box) scanAgain(ctx context.Context, find finder, m *mime.Message) erro
 }
 
 // relearn scans a message and logs what is different.
-func (mb *Box) relearn(ctx context.Context, find finder, c envelope.Content) (*mime.Message, error) {
-	scanned, err := mb.scanFile(envelope.Reader(c))
+func (r reading) relearn(ctx context.Context, c envelope.Content) (*mime.Message, error) {
+	mb := r.mb
+	scanned, err := mb.records.scan(envelope.Reader(c))
 	if err != nil {
 		return nil, err
 	}
 	return scanned, orExpunged(mb.locked(ctx, func() error {
-		if m := find(); m != nil {
-			mb.logScanned(m, scanned)
-			mb.logPacked(m, c)
+		if m := r.message(); m != nil {
+			mb.records.logScanned(mb.st, &mb.batch, m, scanned)
+			mb.records.logPacked(&mb.batch, m, c)
 		}
 		return mb.commitQuietly()
 	}))
@@ -149,28 +131,29 @@ func (mb *Box) relearn(ctx context.Context, find finder, c envelope.Content) (*m
 
 // takeHeader gives a record of an older version what it lacks, from the header of
 // the message. It is kept if that is possible now: the answer is good without.
-func (mb *Box) takeHeader(ctx context.Context, find finder, m *mime.Message) (err error) {
-	c, known, err := mb.openFile(ctx, find)
+func (r reading) takeHeader(ctx context.Context, m *mime.Message) (err error) {
+	mb := r.mb
+	c, known, err := r.open(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
 	if !known || c.Size() != m.Size {
-		scanned, err := mb.relearn(ctx, find, c)
+		scanned, err := r.relearn(ctx, c)
 		if err == nil {
 			*m = *scanned
 		}
 		return err
 	}
-	scanned, err := mb.scanFile(io.NewSectionReader(c, 0, m.Parts[0].Body))
+	scanned, err := mb.records.scan(io.NewSectionReader(c, 0, m.Parts[0].Body))
 	if err != nil {
 		return err
 	}
 	m.TakeHeader(scanned)
 	record := recordOf(m)
 	kept := mb.locked(ctx, func() error {
-		if is := find(); is != nil {
-			mb.logRecord(is, record)
+		if is := r.message(); is != nil {
+			mb.records.log(mb.st, &mb.batch, is, record)
 		}
 		return mb.commitQuietly()
 	})
@@ -179,26 +162,6 @@ func (mb *Box) takeHeader(ctx context.Context, find finder, m *mime.Message) (er
 	}
 	// What it was read from is the view's.
 	return errors.Join(m.Parse(record.Data), m.Fields.Parse(record.Front))
-}
-
-// recordOf is what is kept of a message.
-func recordOf(m *mime.Message) index.Record {
-	return index.Record{Data: m.AppendBinary(nil), Front: m.Fields.AppendBinary(nil)}
-}
-
-// logScanned writes the record of m and logs its place and its sizes.
-func (mb *Box) logScanned(m *index.Message, scanned *mime.Message) {
-	mb.logRecord(m, recordOf(scanned))
-	if m.Wire != scanned.WireSize || m.Size != scanned.Size {
-		mb.batch.Sizes(m.UID, scanned.Size, scanned.WireSize)
-	}
-}
-
-func (mb *Box) logRecord(m *index.Message, record index.Record) {
-	entry := index.Message{UID: m.UID}
-	if mb.addRecord(&entry, record); entry.CacheLen > 0 {
-		mb.batch.Cache(m.UID, entry.CacheOff, entry.CacheLen)
-	}
 }
 
 // wholeRecord is what the cache keeps of a message, to be written elsewhere.
@@ -210,20 +173,6 @@ func (v *View) wholeRecord(is *index.Message) (r index.Record, err error) {
 		return index.Record{Data: slices.Clone(data)}, err
 	}
 	return recordOf(&m), nil
-}
-
-// addRecord writes a record to the cache. Without one the message is scanned again at
-// need, so a failure is not the message's.
-func (mb *Box) addRecord(m *index.Message, record index.Record) {
-	if n := len(record.Data); n == 0 || int64(n+len(record.Front)) > mb.vol.Config.CachedRecord {
-		return
-	}
-	off, n, err := mb.cache.Append(mb.st.CacheEnd, m.UID, record)
-	if err != nil {
-		mb.vol.Log.Warn("writing the cache of records", "path", mb.path, "cause", err)
-		return
-	}
-	m.CacheOff, m.CacheLen = off, n
 }
 
 // recordData is the record of a message, nil if there is none, it is damaged, or of

@@ -312,7 +312,7 @@ func (mb *Box) restoreLocked(ctx context.Context, r *recovery.Record, d *Deliver
 	if err != nil || known {
 		return false, err
 	}
-	in, err := mb.prepare(d)
+	in, err := newIncoming(mb, d)
 	if err != nil {
 		return false, err
 	}

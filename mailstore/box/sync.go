@@ -53,6 +53,14 @@ func (mb *Box) refreshLocked(ctx context.Context) error {
 	return volume.Err(mb.flocked(ctx, func() error { return mb.compare(ctx, false) }))
 }
 
+// lookAgain reads both directories.
+func (mb *Box) lookAgain(ctx context.Context) error {
+	return orExpunged(mb.locked(ctx, func() error {
+		mb.stamps.forget()
+		return mb.compare(ctx, false)
+	}))
+}
+
 // compare reads what is stale and logs the differences. The locks are held.
 // With rebuild set everything is read and dovecot-uidlist is believed.
 func (mb *Box) compare(ctx context.Context, rebuild bool) error {
@@ -252,6 +260,22 @@ func (mb *Box) addFound(ctx context.Context, d *difference, modSeq uint64, rebui
 	}
 	mb.acct.Quota.Add(size, count)
 	return nil
+}
+
+// uidHints reads dovecot-uidlist for the UIDs of files the index does not
+// know. When not rebuilding only UIDs that we never gave are taken.
+func (mb *Box) uidHints(rebuild bool) map[string]uint32 {
+	hints := mb.uids.hints(mb.st, rebuild)
+	for base, p := range mb.promised() {
+		if mb.st.Get(p.UID) != nil {
+			continue
+		}
+		if hints == nil {
+			hints = map[string]uint32{}
+		}
+		hints[base] = p.UID
+	}
+	return hints
 }
 
 // examine opens a file we did not write: its date is its mtime, as Dovecot

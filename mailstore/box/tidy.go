@@ -54,6 +54,19 @@ func (mb *Box) Tidy(ctx context.Context, durable uint64) error {
 // snapshotCost is about what a message takes in a snapshot.
 const snapshotCost = 90
 
+// writeUIDList brings dovecot-uidlist up to date, and the keywords that go with it;
+// mb.mu is held. What we do
+// not know (the mailbox GUID, POP3 UIDLs) is kept from the old file.
+func (mb *Box) writeUIDList() error {
+	if mb.uids.written == mb.version {
+		return nil
+	}
+	if err := mb.keywords.writeMore(mb.st); err != nil {
+		return err
+	}
+	return mb.uids.write(mb.st, mb.version)
+}
+
 // compact replaces a long log by a snapshot.
 func (mb *Box) compact(ctx context.Context) error {
 	limit := max(mb.vol.Config.LogLimit, int64(len(mb.st.Messages))*snapshotCost/2)
@@ -97,13 +110,13 @@ func (mb *Box) Shut(ctx context.Context) error {
 	mb.notLazy()
 	mb.o.Memory.columns.forget(mb)
 	if mb.dead || mb.acct.Records.Removed() {
-		return errors.Join(mb.log.Close(), mb.cache.Close())
+		return errors.Join(mb.log.Close(), mb.records.cache.Close())
 	}
 	err := mb.writeLast(ctx)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil // another process has deleted or renamed the folder
 	}
-	return errors.Join(err, mb.log.Close(), mb.cache.Close())
+	return errors.Join(err, mb.log.Close(), mb.records.cache.Close())
 }
 
 // ShutNow is Shut of a mailbox that leaves memory, within store.close_timeout.

@@ -26,19 +26,6 @@ type uidList struct {
 	noUIDLs volume.Stamp
 }
 
-// writeUIDList brings dovecot-uidlist up to date, and the keywords that go with it;
-// mb.mu is held. What we do
-// not know (the mailbox GUID, POP3 UIDLs) is kept from the old file.
-func (mb *Box) writeUIDList() error {
-	if mb.uids.written == mb.version {
-		return nil
-	}
-	if err := mb.keywords.writeMore(mb.st); err != nil {
-		return err
-	}
-	return mb.uids.write(mb.st, mb.version)
-}
-
 // write writes a version of the mailbox, unless somebody else writes just now.
 func (l *uidList) write(st *index.State, version uint64) error {
 	vol, name := l.files.vol, filepath.Join(l.files.path, uidListFile)
@@ -89,22 +76,6 @@ func (l *uidList) entries(st *index.State, old []byte) *maildir.UIDList {
 		out.Entries[i] = e
 	}
 	return out
-}
-
-// uidHints reads dovecot-uidlist for the UIDs of files the index does not
-// know. When not rebuilding only UIDs that we never gave are taken.
-func (mb *Box) uidHints(rebuild bool) map[string]uint32 {
-	hints := mb.uids.hints(mb.st, rebuild)
-	for base, p := range mb.promised() {
-		if mb.st.Get(p.UID) != nil {
-			continue
-		}
-		if hints == nil {
-			hints = map[string]uint32{}
-		}
-		hints[base] = p.UID
-	}
-	return hints
 }
 
 // hints are the UIDs that the file has for messages which the index does not know.

@@ -260,9 +260,6 @@ func (v *View) known(seq uint32) *index.Message {
 	return v.departed[v.uids[seq-1]]
 }
 
-// finder is live for who takes the lock later.
-func (v *View) finder(seq uint32) finder { return func() *index.Message { return v.live(seq) } }
-
 // noteDeparted takes what left the mailbox, as far as it is in the view.
 func (v *View) noteDeparted() {
 	for ; v.left.Next != nil; v.left = v.left.Next {

@@ -86,7 +86,7 @@ func (v *View) cover(w *window, from, to int64) (ok bool, err error) {
 	if v.ahead >= to && v.ahead-from < int64(len(buf)) {
 		buf = buf[:v.ahead-from]
 	}
-	got, err := v.mb.cache.ReadAt(buf, from)
+	got, err := v.mb.records.cache.ReadAt(buf, from)
 	if from+int64(got) >= to {
 		w.off, w.live = from, got
 		return true, nil
