@@ -6,7 +6,8 @@
 // [Scanner] gives a header's lines in order, each with what it is: the first line
 // of a field, one that continues it, something else, or the end. It reads a
 // message in memory without a copy, one in a file through a window: a longer
-// line comes in pieces. [Cut] and [Split] take a line apart.
+// line comes in pieces. [Pusher] gives the same lines to who gets the message bit by
+// bit. [Cut] and [Split] take a line apart.
 //
 // Only an empty line ends a header, and the end of the message. What is no field
 // does not: there readers differ, so who looks for what some reader might see

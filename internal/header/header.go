@@ -107,13 +107,20 @@ func (s *Scanner) Next(l *Line) error {
 		l.Kind = Rest
 		return nil
 	}
+	l.classify()
+	s.over = l.Kind == End
+	return nil
+}
+
+// classify says what a line is that is no Rest.
+func (l *Line) classify() {
 	first := byte('\n')
 	if len(l.Text) > 0 {
 		first = l.Text[0]
 	}
 	switch {
 	case first == '\n':
-		s.over = true
+		l.Kind = End
 	case (first == ' ' || first == '\t') && l.From > 0:
 		l.Kind = Folded
 	default:
@@ -122,7 +129,6 @@ func (s *Scanner) Next(l *Line) error {
 			l.Kind, l.Name, l.Value = Field, name, value
 		}
 	}
-	return nil
 }
 
 // read reads the text of a line, which is empty at the end of the message.

@@ -65,7 +65,7 @@ func (s *session) Data(ctx context.Context, r io.Reader) (smtpserver.Accepted, *
 	accepted := smtpserver.Accepted{Text: "Saved"}
 	buf := s.d.o.Store.Spool().New()
 	prefix, err := s.lead(buf)
-	h := &header{w: buf}
+	h := newHeader(buf)
 	if err == nil {
 		err = smtpserver.WriteLF(h, r)
 	}
