@@ -58,3 +58,16 @@ func BenchmarkTransaction(b *testing.B) {
 	b.ResetTimer()
 	s.ServeConn(context.Background(), said{io.MultiReader(strings.NewReader("EHLO c\r\n"), &repeated{text: message, n: b.N})})
 }
+
+// BenchmarkConnection is the CPU of smtpd per connection that brings one message,
+// without the socket, queue and database.
+func BenchmarkConnection(b *testing.B) {
+	bed := newBed(b)
+	bed.o.Submitter, bed.o.Params.ForbidPipelining = taken{}, false
+	const session = "EHLO c\r\nMAIL FROM:<s@elsewhere.test>\r\nRCPT TO:<alice@example.test>\r\nDATA\r\nx\r\n.\r\nQUIT\r\n"
+	s := daemon(b, bed.o).MX()
+	b.ReportAllocs()
+	for b.Loop() {
+		s.ServeConn(context.Background(), said{strings.NewReader(session)})
+	}
+}
