@@ -55,3 +55,10 @@ func (m *Memory) InUse() (n int) {
 
 // DropUnused takes out what was last used before.
 func (m *Memory) DropUnused(before time.Time) { m.packed.kept.dropUnused(before) }
+
+// Columns is how many columns are kept, and what they cost.
+func (m *Memory) Columns() (n int, cost int64) {
+	m.columns.mu.Lock()
+	defer m.columns.mu.Unlock()
+	return m.columns.order.Len(), m.columns.cost
+}
