@@ -35,6 +35,8 @@ const (
 	maxOthers = 256
 	// maxFieldName is how long a name may be of which Fields knows anything.
 	maxFieldName = 64
+	// maxLine is how long a line may be.
+	maxLine = 998
 )
 
 // Known says that the fields were looked for.
@@ -116,10 +118,11 @@ func hashName[T []byte | string](name T) uint16 {
 	return uint16(h>>16) ^ uint16(h)
 }
 
-// fieldName is the name of the field that a line begins, as FieldFilter has it:
-// empty for what is no field.
+// fieldName is the name of the field that a line begins: empty for what is no field.
+// One that is longer than a line may be (RFC 5322 section 2.1.1) is none, so that a
+// line has the same name whether it is seen whole or in pieces.
 func fieldName(line []byte) []byte {
-	name := line[:max(bytes.IndexByte(line, ':'), 0)]
+	name := line[:max(bytes.IndexByte(line[:min(len(line), maxLine)], ':'), 0)]
 	for len(name) > 0 && isSpace(name[len(name)-1]) {
 		name = name[:len(name)-1]
 	}
