@@ -20,6 +20,7 @@ import (
 	"toastmaster/configs"
 	"toastmaster/internal/clock"
 	"toastmaster/internal/envelope"
+	"toastmaster/internal/mime"
 	"toastmaster/internal/msglog"
 	"toastmaster/internal/vfs"
 	"toastmaster/mailstore"
@@ -58,6 +59,9 @@ type answer struct {
 	Messages []stored
 	Usage    mailstore.Usage
 	UIDs     []uint32
+	// Records are the header fields and sort keys of messages, as their records have
+	// them.
+	Records []string
 }
 
 type stored struct {
@@ -202,6 +206,18 @@ func (w *working) one(ctx context.Context, acc mailstore.Account, o order, a *an
 		err = w.with(ctx, o.Name, func(v *mailstore.View) (err error) {
 			a.Messages, err = storedIn(ctx, v)
 			return err
+		})
+	case "records": // all of them, whole
+		a.Records = nil
+		err = w.with(ctx, o.Name, func(v *mailstore.View) error {
+			var m mime.Message
+			for seq := range uint32(v.Len()) {
+				if err := v.Record(ctx, seq+1, &m, true); err != nil {
+					return err
+				}
+				a.Records = append(a.Records, string(m.Fields.Lines)+string(m.Keys))
+			}
+			return nil
 		})
 	case "flag", "expunge", "move":
 		err = w.with(ctx, o.Name, func(v *mailstore.View) (err error) {
