@@ -11,7 +11,7 @@
 //
 // # Results
 //
-// Found or NotFound. A Data that contradicts itself (an address of two kinds,
-// an address in a domain that is not hosted, an alias domain of an alias
-// domain) is an error of New.
+// Found or NotFound. A Data that contradicts itself (a domain or an address
+// given twice, an address of two kinds, an address in a domain that is not
+// hosted, an alias domain of an alias domain) is an error of New.
 package static

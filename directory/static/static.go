@@ -87,7 +87,15 @@ func (t *Table) addDomains(domains []directory.Domain) error {
 		if err != nil {
 			return fmt.Errorf("domain %q: %w", dom.Name, err)
 		}
+		if _, twice := t.domains[name]; twice {
+			return fmt.Errorf("domain %q: given twice", name)
+		}
 		dom.Name = name
+		if dom.AliasOf != "" {
+			if dom.AliasOf, err = addr.ParseDomain(dom.AliasOf); err != nil {
+				return fmt.Errorf("domain %q: what it stands for: %w", name, err)
+			}
+		}
 		t.domains[name] = dom
 	}
 	for name, dom := range t.domains {

@@ -2,6 +2,7 @@ package utf7
 
 import (
 	"encoding/base64"
+	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -102,9 +103,14 @@ func DecodeLoose(s string) (name string, ok bool) {
 	return string(out), true
 }
 
-// AppendShift decodes what is between "&" and "-". ok is false when that is no
-// shift in its valid form.
+// AppendShift decodes what is between "&" and "-". ok is false, and dst is as it was,
+// when that is no shift in its valid form.
 func AppendShift(dst []byte, shift string) (out []byte, ok bool) {
+	out = dst
+	// encoding/base64 passes over line ends, which are none of the alphabet.
+	if strings.ContainsAny(shift, "\r\n") {
+		return dst, false
+	}
 	wide, err := alphabet.Strict().DecodeString(shift)
 	if err != nil || len(wide)%2 != 0 || len(wide) == 0 {
 		return dst, false
@@ -124,7 +130,7 @@ func AppendShift(dst []byte, shift string) (out []byte, ok bool) {
 		if r >= 0x20 && r < 0x7f {
 			return dst, false // must be written as it is
 		}
-		dst = utf8.AppendRune(dst, r)
+		out = utf8.AppendRune(out, r)
 	}
-	return dst, true
+	return out, true
 }
