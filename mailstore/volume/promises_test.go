@@ -256,8 +256,8 @@ func TestReplaceLocked(t *testing.T) {
 	t.Parallel()
 	text := func(s string) func() ([]byte, error) { return func() ([]byte, error) { return []byte(s), nil } }
 	g := newGround(t, nil)
-	now := time.Now()
-	done, err := ReplaceLocked(g.disk, "/mail/list", now, text("one"))
+	now := g.clock.Now()
+	done, err := g.ReplaceLocked("/mail/list", text("one"))
 	if !done || err != nil || g.read(t, "/mail/list") != "one" {
 		t.Fatal(done, err)
 	}
@@ -265,21 +265,21 @@ func TestReplaceLocked(t *testing.T) {
 		g.write(t, "/mail/list.lock", "")
 		check(t, g.disk.Chtimes("/mail/list.lock", now, now.Add(-age)))
 		value := fmt.Sprint("age ", age)
-		done, err := ReplaceLocked(g.disk, "/mail/list", now, text(value))
+		done, err := g.ReplaceLocked("/mail/list", text(value))
 		if done != want || err != nil || (g.read(t, "/mail/list") == value) != want {
 			t.Errorf("a lock of age %v: %v, %v", age, done, err)
 		}
 		_ = g.disk.Remove("/mail/list.lock")
 	}
 	bad := errors.New("no data")
-	if done, err := ReplaceLocked(g.disk, "/mail/list", now, func() ([]byte, error) { return nil, bad }); done || !errors.Is(err, bad) {
+	if done, err := g.ReplaceLocked("/mail/list", func() ([]byte, error) { return nil, bad }); done || !errors.Is(err, bad) {
 		t.Errorf("%v, %v", done, err)
 	}
 	for n := 1; n < 5; n++ {
 		g.faults.Reset()
 		g.faults.FailNth(faultfs.Any, n, syscall.EIO)
 		before := g.read(t, "/mail/list")
-		done, err := ReplaceLocked(g.faults, "/mail/list", now, text("next"))
+		done, err := g.ReplaceLocked("/mail/list", text("next"))
 		g.faults.Heal()
 		if !done && g.read(t, "/mail/list") != before || done && err != nil {
 			t.Errorf("operation %d: %v, %v, %q", n, done, err, g.read(t, "/mail/list"))
