@@ -297,3 +297,31 @@ func TestRights(t *testing.T) {
 		}
 	}
 }
+
+// TestFindAccounts: a name below a namespace is one account's or nobody's.
+func TestFindAccounts(t *testing.T) {
+	t.Parallel()
+	for _, sep := range []string{"/", "."} {
+		one := []Mount{{Account: Account{Home: "whole"}}}
+		many := []Mount{{Below: "bob@example.test", Account: Account{Home: "bob"}}, {Below: "bob@example.test" + sep + "work", Account: Account{Home: "work"}}, {Below: "al", Account: Account{Home: "al"}}}
+		for _, c := range []struct {
+			mounts []Mount
+			rest   string
+			want   string
+		}{
+			{one, "", "whole  true"}, {one, "A/B", "whole A/B true"}, {nil, "A", "  false"}, {nil, "", "  false"},
+			{many, "", "  true"}, {many, "bob@example.test", "bob  true"}, {many, "bob@example.test/INBOX", "bob INBOX true"},
+			{many, "bob@example.test/work", "work  true"}, {many, "bob@example.test/work/x", "work x true"}, {many, "bob@example.test/works", "bob works true"},
+			{many, "bob@example.testx/INBOX", "  false"}, {many, "bob@example.tes", "  false"}, {many, "al/x", "al x true"}, {many, "alice/x", "  false"}, {many, "/bob@example.test", "  false"},
+		} {
+			at, inner, there := find(c.mounts, strings.ReplaceAll(c.rest, "/", sep), sep)
+			home := ""
+			if at != nil {
+				home = at.Account.Home
+			}
+			if got := fmt.Sprintln(home, inner, there); got != strings.ReplaceAll(c.want, "/", sep)+"\n" {
+				t.Errorf("%q with %q: %q, want %q", c.rest, sep, got, c.want)
+			}
+		}
+	}
+}

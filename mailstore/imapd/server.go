@@ -44,7 +44,6 @@ const Busy = "* BYE Too many connections, try again later\r\n"
 type Server struct {
 	options Options
 	config  configs.IMAPD
-	store   *mailstore.Store
 	gate    *login.Gate
 	log     *msglog.Log
 	// Made of the rows of table; see setVerbs.
@@ -58,7 +57,7 @@ type Server struct {
 
 // New makes a server.
 func New(o Options) *Server {
-	s := &Server{options: o, config: o.Config, store: o.Store, log: o.Log, lookEvery: lookEvery, patience: patience, keys: keyReaders()}
+	s := &Server{options: o, config: o.Config, log: o.Log, lookEvery: lookEvery, patience: patience, keys: keyReaders()}
 	s.setVerbs(table())
 	s.gate = &login.Gate{
 		Gate: gate.Gate{
