@@ -249,3 +249,36 @@ func TestRecoveryKeepsPromisedUIDs(t *testing.T) {
 	check(t, s.Close())
 	check(t, after.Close())
 }
+
+// TestADurableDeliveryThatFailedComesAgain: one with an ID whose journal could not be
+// written is there once after the next try, and durable; nor is it taken for one that
+// its owner removed.
+func TestADurableDeliveryThatFailedComesAgain(t *testing.T) {
+	t.Parallel()
+	disk := faultfs.NewDisk()
+	f := faultfs.Wrap(disk)
+	s, err := Open(t.Context(), newStory(f).options())
+	check(t, err)
+	deliver(t, s, Delivery{Content: message("first")})
+	f.Hook(func(op faultfs.Op, name string) error {
+		if op == faultfs.Write && strings.Contains(name, "/journal-") {
+			return faultfs.ENOSPC
+		}
+		return nil
+	})
+	again := func(replay bool) error {
+		return s.Deliver(t.Context(), alice(), &Delivery{ID: "once", Replay: replay, Durable: true, Content: message("once"), Date: time.Unix(1e9, 0)})
+	}
+	if err := again(false); err == nil {
+		t.Fatal("the journal was written")
+	}
+	f.Hook(nil)
+	check(t, again(true))
+	after := disk.Crash()
+	check(t, s.Close())
+	s = storeOn(t, after)
+	if got := subjectsOf(t, s, "INBOX"); got["once"] != 1 {
+		t.Errorf("%v", got)
+	}
+	check(t, s.Close())
+}

@@ -194,11 +194,11 @@ func (d *delivery) close() {
 func (d *delivery) redirect(ctx context.Context, to []addr.Address) error {
 	// Without the Return-Path, which is the final delivery's; the Delivered-To stays,
 	// by which a loop is found.
-	l := letter{action: "redirect", from: d.m.From, to: to, content: d.m.Content}
+	l := letter{action: "redirect", from: d.m.From, to: to, content: d.m.Content, body: d.m.Body}
 	first := bytes.IndexByte(d.m.Prefix, '\n') + 1
 	if l.prefix = d.m.Prefix[first:]; first == 0 {
 		var err error
-		if l.skip, err = firstLine(d.m.Content); err != nil {
+		if l.skip, err = returnPath(d.m.Content); err != nil {
 			return err
 		}
 	}
@@ -209,18 +209,22 @@ func (d *delivery) redirect(ctx context.Context, to []addr.Address) error {
 	return nil
 }
 
-// firstLine is how long the first line of a content is.
-func firstLine(c envelope.Content) (int64, error) {
-	block := make([]byte, min(c.Size(), 4096))
+// returnPath is how long the Return-Path is that a content begins with.
+func returnPath(c envelope.Content) (int64, error) {
+	block := make([]byte, min(c.Size(), 4096)) // longer than any that we write
 	if _, err := c.ReadAt(block, 0); err != nil && err != io.EOF {
 		return 0, err
+	}
+	if !bytes.HasPrefix(block, []byte("Return-Path:")) {
+		return 0, nil
 	}
 	return int64(bytes.IndexByte(block, '\n') + 1), nil
 }
 
 // answer sends an answer to the sender.
 func (d *delivery) answer(ctx context.Context, text envelope.Content) error {
-	return d.send(ctx, &letter{action: "vacation", to: []addr.Address{d.m.From}, content: text})
+	// What it is made of is not looked at; 8BITMIME is true of everything.
+	return d.send(ctx, &letter{action: "vacation", to: []addr.Address{d.m.From}, content: text, body: envelope.Body8BitMIME})
 }
 
 // letter is a message that is sent.
@@ -231,6 +235,7 @@ type letter struct {
 	prefix  []byte
 	content envelope.Content
 	skip    int64 // so much of content is left out
+	body    envelope.Body
 }
 
 // send hands a message to the Submitter. Its ENVID is the ID of the action: what was
@@ -241,7 +246,7 @@ func (d *delivery) send(ctx context.Context, l *letter) error {
 	if err != nil {
 		return err
 	}
-	env := &envelope.Envelope{Sender: l.from, UTF8: d.m.UTF8, Body: d.m.Body, Origin: envelope.Origin{Protocol: l.action}}
+	env := &envelope.Envelope{Sender: l.from, UTF8: d.m.UTF8, Body: l.body, Origin: envelope.Origin{Protocol: l.action}}
 	keys := make([]string, len(l.to))
 	for i, a := range l.to {
 		r := envelope.Recipient{Address: a, Original: a}

@@ -198,6 +198,35 @@ func TestPlans(t *testing.T) {
 	}
 }
 
+// TestRedirectionOfASpooledMessage: a large one, as lmtpd writes it for one recipient,
+// with all that the final delivery puts on top in its content.
+func TestRedirectionOfASpooledMessage(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, planOf(Keep{}, FileInto{Mailbox: "Junk"}, Redirect{address(t, "bob@elsewhere.test")}))
+	rest := "Delivered-To: alice+x@example.test\nReceived: by x\n" + text + strings.Repeat("line\n", 100_000)
+	for _, first := range []string{"Return-Path: <s@remote.test>\n", ""} {
+		m := message(t, "")
+		buf := b.store.Spool().New()
+		_, err := io.WriteString(buf, first+rest)
+		check(t, err)
+		if _, inMemory := buf.Bytes(); inMemory {
+			t.Fatal("it is not spooled")
+		}
+		m.Prefix, m.Content = nil, buf
+		if _, err := b.deliver(m); err != nil {
+			t.Fatal(err)
+		}
+		check(t, buf.Close())
+		if want := fmt.Sprintf("redirect  <s@remote.test> -> bob@elsewhere.test %q", rest); len(b.out.sent) != 1 || b.out.sent[0] != want {
+			t.Errorf("%.200q", b.out.sent)
+		}
+		b.out.sent = nil
+	}
+	if got := mail(t, b.store, "alice"); got != "INBOX[] INBOX[] Junk[] Junk[]" {
+		t.Errorf("%s", got)
+	}
+}
+
 // TestFiledForOthers: what the owner may put into a mailbox of others is filed there.
 func TestFiledForOthers(t *testing.T) {
 	t.Parallel()
