@@ -71,8 +71,8 @@ type bed struct {
 
 func options(t testing.TB, root string, fsys vfs.FS) mailstore.Options {
 	c := configs.Default().Store
-	c.JournalSegment = 1 << 20
-	c.CheckpointInterval = time.Hour // nothing in the background
+	c.JournalSegment, c.Reserve = 64<<10, 64<<10 // memory, in most of the tests
+	c.CheckpointInterval = time.Hour             // nothing in the background
 	return mailstore.Options{
 		Root: root, FS: fsys, Clock: clock.System{}, Log: msglog.Discard(), Hostname: "mail.test", Store: c, Namespaces: storetest.Namespaces(t),
 	}
