@@ -29,7 +29,7 @@ func (b *bed) planByExtension() {
 		return []plan.Action{plan.Discard{}}, nil
 	}
 	b.fs.Hook(func(op faultfs.Op, name string) error {
-		if op == faultfs.Link && strings.Contains(name, "/.Sent/") {
+		if op == faultfs.Link && strings.Contains(name, "/.Sent/new/") {
 			return faultfs.EIO
 		}
 		return nil

@@ -224,7 +224,7 @@ func TestOneFailureAndAnotherTry(t *testing.T) {
 func TestPartsOfAPlanFail(t *testing.T) {
 	t.Parallel()
 	for _, id := range []string{"3Q1", ""} {
-		for _, where := range []string{"/.Junk/", "/.Sent/", "outbox"} {
+		for _, where := range []string{"/.Junk/new/", "/.Sent/new/", "outbox"} {
 			t.Run(id+where, func(t *testing.T) {
 				t.Parallel()
 				faults := faultfs.Wrap(faultfs.NewDisk())
