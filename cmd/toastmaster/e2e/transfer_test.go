@@ -187,3 +187,59 @@ func killedAfter(t *testing.T, b *box, after time.Duration, args ...string) bool
 	}
 	return err == nil
 }
+
+// TestTransferOutlivesTheServer: a server that is killed during an import, and two imports
+// at once: each message is there once.
+func TestTransferOutlivesTheServer(t *testing.T) {
+	t.Parallel()
+	b := serve(t, nil)
+	const n = 2000
+	var file bytes.Buffer
+	for i := range n {
+		fmt.Fprintf(&file, "From a@example.net Thu Nov 26 10:00:00 2026\nSubject: %d\n\nText %d\n%s\n\n", i, i, strings.Repeat("x", i%3000))
+	}
+	from := filepath.Join(t.TempDir(), "in.mbox")
+	must(t, os.WriteFile(from, file.Bytes(), 0o600))
+	imported := func() <-chan error {
+		done := make(chan error, 1)
+		go func() {
+			_, err := b.Run(testContext(t), "", "mailbox", "import", alice, from)
+			done <- err
+		}()
+		return done
+	}
+	for k := 1; ; k++ {
+		done := imported()
+		select {
+		case err := <-done:
+			must(t, err)
+			k = 0
+		case <-time.After(time.Duration(k) * 50 * time.Millisecond):
+		}
+		if k == 0 {
+			break
+		}
+		b.Kill()
+		<-done
+		b.start(t)
+	}
+	once := func(address string) {
+		t.Helper()
+		all := stored(t, b.Maildir(address))["."]
+		if len(all) != n || len(slices.Compact(all)) != n {
+			t.Errorf("%s has %d messages, %d different ones, want %d", address, len(all), len(slices.Compact(all)), n)
+		}
+	}
+	once(alice)
+	results := make(chan error, 2)
+	for range cap(results) {
+		go func() {
+			_, err := b.Run(testContext(t), "", "mailbox", "import", bob, from)
+			results <- err
+		}()
+	}
+	for range cap(results) {
+		must(t, <-results)
+	}
+	once(bob)
+}
