@@ -1,7 +1,6 @@
 package smtpd
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -12,6 +11,7 @@ import (
 	"toastmaster/configs"
 	"toastmaster/internal/clock"
 	"toastmaster/internal/msglog"
+	"toastmaster/internal/testkit/logtest"
 	"toastmaster/internal/testkit/transcript"
 	"toastmaster/internal/vfs"
 	"toastmaster/mta/cleanup"
@@ -55,7 +55,7 @@ func TestActionsOfRestrictions(t *testing.T) {
 				func(l *policy.Lists) *policy.List { return &l.EndOfData },
 			} {
 				b := newBed(t)
-				var log bytes.Buffer
+				var log logtest.Buffer
 				b.o.Log = msglog.New(slog.NewTextHandler(&log, nil))
 				q := realQueue(t, b)
 				d := daemon(t, b.o)
@@ -143,7 +143,7 @@ func TestActionsWithoutSense(t *testing.T) {
 		{Action: policy.Redirect}, {Action: policy.Redirect, Arg: "a b"}, {Action: policy.BCC, Arg: "<>"},
 	} {
 		b := newBed(t)
-		var log bytes.Buffer
+		var log logtest.Buffer
 		b.o.Log = msglog.New(slog.NewTextHandler(&log, nil))
 		made := daemon(t, b.o)
 		lists := *made.lists[mx]
