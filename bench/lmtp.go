@@ -25,7 +25,11 @@ func lmtpStage() stage {
 }
 
 // lmtpRun delivers n messages and checks afterwards that all lie there.
-func lmtpRun(ctx context.Context, s *side, n int) (float64, error) {
+func lmtpRun(ctx context.Context, s *side, n int) (float64, error) { return lmtpRunBy(ctx, n, s) }
+
+// lmtpRunBy is lmtpRun by several servers of the same mailboxes.
+func lmtpRunBy(ctx context.Context, n int, sides ...*side) (float64, error) {
+	s := sides[0]
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
 	defer cancel()
 	each := n / lmtpConnections
@@ -36,7 +40,7 @@ func lmtpRun(ctx context.Context, s *side, n int) (float64, error) {
 	contents := lmtpContents()
 	var all []*exchange
 	for conn := range lmtpConnections {
-		c, end, err := dialLMTP(ctx, s)
+		c, end, err := dialLMTP(ctx, sides[conn%len(sides)])
 		if err != nil {
 			return 0, err
 		}

@@ -38,6 +38,8 @@ type side struct {
 	imap    string
 	pop3    string
 	maildir func(address string) string
+	// second starts another process on the same store; it ends with the first.
+	second func(ctx context.Context) (*side, error)
 	// chown gives a generated file to the user that the server reads mail as.
 	chown   func(path string) error
 	logTail func(n int) string
@@ -91,7 +93,7 @@ func startToastmaster(ctx context.Context, l *lab, dir string, users int) (*side
 		i.Release()
 		return nil, err
 	}
-	return &side{
+	first := &side{
 		name: "Toastmaster", ours: true, users: users, smtp: i.SMTP(), lmtp: i.LMTP(), imap: i.IMAP(), pop3: i.POP3(), maildir: i.Maildir,
 		chown:   func(string) error { return nil },
 		logTail: i.LogTail,
@@ -103,7 +105,9 @@ func startToastmaster(ctx context.Context, l *lab, dir string, users int) (*side
 			return i.Start(ctx)
 		},
 		stop: i.Release,
-	}, nil
+	}
+	first.second = func(ctx context.Context) (*side, error) { return startSecond(ctx, l, first, i) }
+	return first, nil
 }
 
 func peerAccounts(users int) []peers.Account {

@@ -71,7 +71,7 @@ type result struct {
 
 // allStages is the list that -list prints.
 func allStages() []stage {
-	return []stage{smtpStage(), lmtpStage(), appendStage(), fetchStage(), listsStage(), pop3Stage(), idleStage(), mailboxesStage()}
+	return []stage{smtpStage(), lmtpStage(), appendStage(), fetchStage(), listsStage(), pop3Stage(), processesStage(), idleStage(), mailboxesStage()}
 }
 
 // runAll runs stage after stage. What was measured before an error is

@@ -234,14 +234,19 @@ func (l *ledger) prepare(ctx context.Context, s *Store) error {
 	return s.Checkpoint(ctx)
 }
 
-// run makes the changes until one fails.
-func (l *ledger) run(ctx context.Context, s *Store) error {
-	u, err := s.User(ctx, alice())
-	if err != nil {
-		return err
+// run makes the changes until one fails, by one process after the other.
+func (l *ledger) run(ctx context.Context, stores ...*Store) error {
+	var users []*User
+	for _, s := range stores {
+		u, err := s.User(ctx, alice())
+		if err != nil {
+			return err
+		}
+		defer u.Close()
+		users = append(users, u)
 	}
-	defer u.Close()
-	for _, c := range changes() {
+	for i, c := range changes() {
+		s, u := stores[i%len(stores)], users[i%len(stores)]
 		l.after, l.last = l.before.clone(), c.name
 		c.see(l.after)
 		if subject, ok := strings.CutPrefix(c.name, "deliver "); ok {
@@ -315,18 +320,25 @@ func (l *ledger) verify(t *testing.T, how string, disk vfs.FS) {
 	check(t, s.Close())
 }
 
-// changesOn prepares a disk and makes the changes with the faults that arm sets.
-func changesOn(t *testing.T, disk *faultfs.Disk, arm func(*faultfs.Faults)) (l *ledger, f *faultfs.Faults, failed error) {
+// changesOn prepares a disk and makes the changes, by so many processes, with the faults
+// that arm sets.
+func changesOn(t *testing.T, disk *faultfs.Disk, processes int, arm func(*faultfs.Faults)) (l *ledger, f *faultfs.Faults, failed error) {
 	t.Helper()
 	f = faultfs.Wrap(disk)
 	l = &ledger{fs: f}
-	s, err := Open(t.Context(), l.options())
-	check(t, err)
-	check(t, l.prepare(t.Context(), s))
+	var stores []*Store
+	for range processes {
+		s, err := Open(t.Context(), l.options())
+		check(t, err)
+		stores = append(stores, s)
+	}
+	check(t, l.prepare(t.Context(), stores[0]))
 	f.Reset()
 	arm(f)
-	failed = l.run(t.Context(), s)
-	_ = s.Close() // it may fail, on a dead disk
+	failed = l.run(t.Context(), stores...)
+	for _, s := range stores {
+		_ = s.Close() // it may fail, on a dead disk
+	}
 	if failed == nil || len(l.after) == 0 {
 		l.after = l.before
 	}
@@ -336,9 +348,15 @@ func changesOn(t *testing.T, disk *faultfs.Disk, arm func(*faultfs.Faults)) (l *
 // TestPowerCutKeepsWhatWasAnswered cuts the power at every operation of the disk:
 // each MOVE, EXPUNGE, COPY, APPEND, RENAME and DELETE that was answered OK has
 // happened, the last has happened or not, wholly.
-func TestPowerCutKeepsWhatWasAnswered(t *testing.T) {
+func TestPowerCutKeepsWhatWasAnswered(t *testing.T) { powerCuts(t, 1) }
+
+// TestPowerCutOfTwoProcesses is the same where two processes make the changes in turn, each
+// on what the other has done: what one was answered for does not hang on the other's journal.
+func TestPowerCutOfTwoProcesses(t *testing.T) { powerCuts(t, 2) }
+
+func powerCuts(t *testing.T, processes int) {
 	t.Parallel()
-	_, f, err := changesOn(t, faultfs.NewDisk(), func(*faultfs.Faults) {})
+	_, f, err := changesOn(t, faultfs.NewDisk(), processes, func(*faultfs.Faults) {})
 	check(t, err)
 	total := f.Count(faultfs.Any)
 	t.Logf("%d operations", total)
@@ -348,7 +366,7 @@ func TestPowerCutKeepsWhatWasAnswered(t *testing.T) {
 		disk := faultfs.NewDisk()
 		// The picture is taken before anybody cleans up.
 		var cut, killed, torn *faultfs.Disk
-		l, _, _ := changesOn(t, disk, func(f *faultfs.Faults) {
+		l, _, _ := changesOn(t, disk, processes, func(f *faultfs.Faults) {
 			count := 0
 			var mu sync.Mutex // the store's goroutines ask at the same time
 			f.Hook(func(op faultfs.Op, _ string) error {
@@ -382,7 +400,7 @@ func TestPowerCutKeepsWhatWasAnswered(t *testing.T) {
 // kill or a power cut.
 func TestAFailedChangeIsWhole(t *testing.T) {
 	t.Parallel()
-	_, f, err := changesOn(t, faultfs.NewDisk(), func(*faultfs.Faults) {})
+	_, f, err := changesOn(t, faultfs.NewDisk(), 1, func(*faultfs.Faults) {})
 	check(t, err)
 	total := f.Count(faultfs.Any)
 	for n := 1; n <= total; n++ {

@@ -122,7 +122,7 @@ func (v *View) makeDurable(ctx context.Context, seqs []uint32) error {
 	v.mb.mu.Lock()
 	fresh := v.mb.epochs.fresh(last)
 	v.mb.mu.Unlock()
-	if !fresh && !v.mb.acct.Records.CopiedLately() {
+	if !fresh && !v.mb.acct.Records.TransferredLately() {
 		return nil
 	}
 	return v.mb.vol.Checkpoint(ctx)
@@ -273,9 +273,7 @@ func (t *transfer) record() *recovery.Record {
 // link gives the files their names.
 func (t *transfer) link(ctx context.Context) error {
 	vol := t.to.vol
-	if !t.move {
-		t.to.acct.Records.NoteCopy()
-	}
+	t.to.acct.Records.NoteTransfer()
 	for i, m := range t.messages {
 		name := filepath.Join(t.to.path, m.File())
 		err := ctx.Err()
@@ -320,11 +318,7 @@ func (t *transfer) index(o own) error {
 		return err
 	}
 	mb.acct.Quota.Add(size, int64(len(t.messages)))
-	if t.move {
-		mb.acct.Records.NoteMove(mb.epochs.wrote)
-	} else {
-		mb.acct.Records.NoteCopy()
-	}
+	mb.acct.Records.NoteTransfer()
 	return nil
 }
 

@@ -35,12 +35,23 @@ func (v *View) Expunge(ctx context.Context, seqs []uint32) error {
 func (mb *Box) expunge(ctx context.Context, choose func() []uint32) error {
 	// A copy made before (COPY, EXPUNGE is how old clients move) must be on
 	// disk before the original goes.
-	if mb.acct.Records.CopiedLately() {
-		if err := mb.vol.Checkpoint(ctx); err != nil {
+	if err := mb.settleTransfers(ctx); err != nil {
+		return err
+	}
+	return volume.Err(mb.locked(ctx, func() error {
+		if err := mb.settleTransfers(ctx); err != nil { // what was made since
 			return err
 		}
+		return mb.expungeLocked(ctx, choose())
+	}))
+}
+
+// settleTransfers makes durable what was copied or moved by a process a moment ago.
+func (mb *Box) settleTransfers(ctx context.Context) error {
+	if !mb.acct.Records.TransferredLately() {
+		return nil
 	}
-	return volume.Err(mb.locked(ctx, func() error { return mb.expungeLocked(ctx, choose()) }))
+	return mb.vol.Checkpoint(ctx)
 }
 
 func (mb *Box) expungeLocked(ctx context.Context, uids []uint32) error {

@@ -77,6 +77,9 @@ func Open(o Options) (p *Poker, err error) {
 	if p.in, err = net.ListenUnixgram("unixgram", &net.UnixAddr{Net: "unixgram", Name: p.address(o.Slot)}); err != nil {
 		return p, err
 	}
+	if err = os.Chmod(filepath.Join(o.Dir, name(o.Slot)), 0o600); err != nil {
+		return p, err
+	}
 	if p.out, err = unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0); err != nil {
 		return p, err
 	}

@@ -19,8 +19,6 @@ type Account struct {
 	order lockorder.RWMutex[volume.OrderLock]
 	// removed: all mail was. Whoever holds the account finds nothing.
 	removed atomic.Bool
-	// copied and moved are the epochs of the last copy and the last move.
-	copied, moved atomic.Uint64
 }
 
 // Account is the account in home, below the root.
@@ -35,20 +33,14 @@ func (a *Account) Removed() bool { return a.removed.Load() }
 // Remove says so from here on.
 func (a *Account) Remove() { a.removed.Store(true) }
 
-// NoteCopy remembers that a copy is made, NoteMove that messages were moved in
-// an epoch.
-func (a *Account) NoteCopy() { a.copied.Store(a.j.vol.Points.Note()) }
+// NoteTransfer remembers, for all processes, that a message is about to be copied or moved,
+// or was just now.
+func (a *Account) NoteTransfer() { a.j.vol.NoteTransfer(a.home) }
 
-// NoteMove is said with NoteCopy.
-func (a *Account) NoteMove(epoch uint64) { a.moved.Store(epoch) }
-
-// CopiedLately says that there is a copy that no checkpoint covers. Its name
-// must be on disk before the original loses its own: from that the journal would
-// make it again.
-func (a *Account) CopiedLately() bool { return a.copied.Load() > a.j.vol.Points.Durable() }
-
-// MovedLately says that something was moved that no checkpoint covers.
-func (a *Account) MovedLately() bool { return a.moved.Load() > a.j.vol.Points.Durable() }
+// TransferredLately says that a process may have copied or moved something that no
+// checkpoint covers. Its name must be on disk before the original loses its own, or the
+// folder that it was in is gone: from that the journal would make it again.
+func (a *Account) TransferredLately() bool { return a.j.vol.TransferredLately(a.home) }
 
 // Stored makes a message durable through the journal; without r.HasContent its file
 // was synced. It was stored before without a sync; its file may be on disk or

@@ -137,7 +137,12 @@ func (f *finisher) rename(ctx context.Context, i int) (did int, err error) {
 		}
 		return j.Flush(ctx)
 	}
-	moved, over, err := f.hands.Rename(ctx, r, func(d Departure) error { return note(d.record()) })
+	moved, over, err := f.hands.Rename(ctx, r, func(d Departure) error {
+		if d.Validity != 0 { // the other journals have not seen it
+			f.left[incarnation{d.Folder, d.Validity}] = true
+		}
+		return note(d.record())
+	})
 	if over {
 		err = errors.Join(err, note(appendUndone(r.operation)))
 	}

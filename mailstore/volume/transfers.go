@@ -1,0 +1,83 @@
+package volume
+
+import (
+	"encoding/binary"
+	"hash/fnv"
+
+	"toastmaster/internal/lockorder"
+)
+
+// A copy of a message, or its new name, must be on the disk before its original, or the
+// folder that it was in, is gone for good: from that the journal of who made it would make it
+// again. Who made it may be another process. So each COPY and MOVE changes a number in
+// ProcessesFile, before it changes anything else, and who takes something away looks at it:
+// one that has changed since the last checkpoint of this process began calls for a checkpoint,
+// which makes durable what all processes did.
+//
+// Accounts share transferSlots numbers; two that share one cost each other a checkpoint now
+// and then.
+
+const (
+	transferSlots = 4096
+	// transfersAt is where the numbers are, eight octets each.
+	transfersAt = 4096
+)
+
+// transfers is what this process knows of the numbers.
+type transfers struct {
+	mu lockorder.Mutex[InnerLock]
+	// at are the numbers as seen last, epoch is that in which each changed.
+	at    [transferSlots]uint64
+	epoch [transferSlots]uint64
+}
+
+func transferSlot(home string) int {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(home)) // never fails
+	return int(h.Sum32() % transferSlots)
+}
+
+// readTransfers learns the numbers of before; a checkpoint follows. There is room for all of
+// them afterwards, also on a full disk.
+func (s *Volume) readTransfers() error {
+	var b [8 * transferSlots]byte
+	n, _ := s.processes.file.ReadAt(b[:], transfersAt) // a file that is shorter is new
+	if n < len(b) {
+		if _, err := s.processes.file.WriteAt(b[n:], transfersAt+int64(n)); err != nil {
+			return err
+		}
+	}
+	for i := range transferSlots {
+		s.transfers.at[i] = binary.LittleEndian.Uint64(b[8*i:])
+	}
+	return nil
+}
+
+// NoteTransfer says that a message of the account in home is about to be copied or moved, or
+// was just now.
+func (s *Volume) NoteTransfer(home string) {
+	slot, key := transferSlot(home), newKey()
+	t := &s.transfers
+	t.mu.Lock()
+	t.at[slot], t.epoch[slot] = key, s.Points.Note()
+	t.mu.Unlock()
+	if _, err := s.processes.file.WriteAt(binary.LittleEndian.AppendUint64(nil, key), transfersAt+8*int64(slot)); err != nil {
+		s.Log.Warn("other processes are not told of a copy", "path", home, "cause", err)
+	}
+}
+
+// TransferredLately says that a process may have copied or moved something of the account
+// that no checkpoint of this process covers.
+func (s *Volume) TransferredLately(home string) bool {
+	slot := transferSlot(home)
+	t := &s.transfers
+	var b [8]byte
+	n, _ := s.processes.file.ReadAt(b[:], transfersAt+8*int64(slot))
+	key := binary.LittleEndian.Uint64(b[:])
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if n < len(b) || key != t.at[slot] {
+		t.at[slot], t.epoch[slot] = key, s.Points.Note()
+	}
+	return t.epoch[slot] > s.Points.Durable()
+}
