@@ -5,11 +5,11 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"sync"
 	"time"
 
-	"toastmaster/configs"
 	"toastmaster/internal/testkit/binary"
 )
 
@@ -115,22 +115,26 @@ func fetchBy(ctx context.Context, messages int, sides ...*side) (float64, error)
 
 // startSecond serves the store of first by one more process, as docs/processes.md has it.
 func startSecond(ctx context.Context, l *lab, first *side, instance *binary.Instance) (*side, error) {
-	c, err := configs.Load(instance.ConfigFile())
+	text, err := os.ReadFile(instance.ConfigFile())
 	if err != nil {
 		return nil, err
+	}
+	id := regexp.MustCompile(`(?m)^instance = (".*")$`).FindSubmatch(text)
+	if id == nil {
+		return nil, errors.New("the configuration has no main.instance")
 	}
 	i, err := binary.Create(ctx, binary.Options{
 		Program: l.program, Dir: filepath.Join(instance.Data(), "..", "second"), Hostname: "mx.example.test",
 		Params: map[string]string{
-			"main.instance": strconv.Quote(c.Main.Instance), "store.path": strconv.Quote(c.Path(c.Store.Path)),
-			"directory.path": strconv.Quote(c.Path(c.Directory.Path)),
+			"main.instance": string(id[1]), "store.path": strconv.Quote(filepath.Join(instance.Data(), "mail")),
+			"directory.path": strconv.Quote(filepath.Join(instance.Data(), "directory.db")),
 		},
 	})
 	if err != nil {
 		return nil, err
 	}
 	// init made a whole instance, whose queue has an id of its own.
-	err = os.RemoveAll(filepath.Join(i.Data(), configs.QueueDir))
+	err = os.RemoveAll(filepath.Join(i.Data(), "queue"))
 	if err == nil {
 		_, err = i.Run(ctx, "", "init", "--new", "queue")
 	}

@@ -362,7 +362,8 @@ func powerCuts(t *testing.T, processes int) {
 	t.Logf("%d operations", total)
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
-	for n := 1; n <= total; n++ {
+	step := 2*processes - 1 // of two every third, and another one of them each time
+	for n := 1 + int(seed%uint64(step)); n <= total; n += step {
 		disk := faultfs.NewDisk()
 		// The picture is taken before anybody cleans up.
 		var cut, killed, torn *faultfs.Disk
