@@ -37,6 +37,13 @@ func (f *FieldFilter) Step(b []byte, force bool) int {
 	return used
 }
 
+// All handles all lines of b, which nothing follows, also one without an end.
+func (f *FieldFilter) All(b []byte) {
+	for len(b) > 0 {
+		b = b[f.Step(b, true):]
+	}
+}
+
 func (f *FieldFilter) line(line []byte, whole bool) {
 	if !f.mid {
 		f.begin(line)

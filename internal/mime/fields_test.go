@@ -18,7 +18,7 @@ func filtered(header []byte, wants func(name string) bool) []byte {
 		Wants: func(name []byte) bool { return wants(asciiLower(name)) },
 		Emit:  func(line []byte) { out = append(out, line...) },
 	}
-	f.Step(header, true)
+	f.All(header)
 	return out
 }
 

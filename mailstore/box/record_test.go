@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -233,7 +234,10 @@ func TestTheEndOfAProcessInAFill(t *testing.T) {
 	want := told(v)
 	random := rand.New(rand.NewPCG(1, 31))
 	var disks []*faultfs.Disk
+	var mu sync.Mutex // the journal makes a segment beside
 	faults.Hook(func(op faultfs.Op, _ string) error {
+		mu.Lock()
+		defer mu.Unlock()
 		disks = append(disks, disk.Clone(), disk.CrashRandom(random))
 		return nil
 	})
@@ -241,9 +245,13 @@ func TestTheEndOfAProcessInAFill(t *testing.T) {
 	for seq := range uint32(3) {
 		check(t, v.Record(t.Context(), seq+1, &m, true))
 	}
-	faults.Hook(nil)
+	mu.Lock()
 	disks = append(disks, disk.Clone())
+	mu.Unlock()
+	faults.Hook(nil)
 	check(t, errors.Join(v.Close(), u.Close(), s.Close()))
+	mu.Lock() // who was in the hook is out
+	defer mu.Unlock()
 	if len(disks) < 12 {
 		t.Fatalf("%d operations", len(disks)/2)
 	}

@@ -56,7 +56,7 @@ func (f *fetcher) writeKept(sec *section) error {
 			out = append(out, line...)
 		}
 	}}
-	wanted.Step(kept, true)
+	wanted.All(kept)
 	out = append(out, '\r', '\n')
 	f.lines = out
 	offset, length := sec.piece(int64(len(out)))

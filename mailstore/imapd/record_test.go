@@ -29,7 +29,7 @@ func nasty(t *testing.T) []string {
 	}
 	long := strings.Repeat("x", 40<<10)
 	return append(all,
-		"", "\n", "body without a header", " folded first\nFrom: a\n\nb", "From: a", "From: a\r\nTo: b\r\n\r\nc", "From: a\r\nSubject: b",
+		"", "\n", "body without a header", " folded first\nFrom: a\n\nb", "From: a", "From: a\nSubject: b\nTo: c", "From: a\r\nTo: b\r\n\r\nc", "From: a\r\nSubject: b",
 		"Subject : spaced\nsubject: again\nSUBJECT:\tthird\n\n", "no field\n goes on\nSubject: x\n\ty\n \n z\n\n", ": empty name\nTo: x\n\n",
 		"Subject: nul\x00 here\rand a CR\nDate: \x80\xff\n\n", "To: "+strings.Repeat("a@example.test,\n ", 2000)+"b@example.test\nFrom: small\nSubject: behind a large one\n\n",
 		"Subject: "+long+"\nFrom: a\n\n", long+"From: a\nSubject: b\n\n", long+": a\nTo: b\n\n", "List-Id: <"+strings.Repeat("l", 300)+">\nlist-post: x\nList-\u212a: kelvin\n\n",

@@ -36,7 +36,7 @@ func (c *Column) Append(dst []byte, scratch *[]byte, m *mime.Message) (out []byt
 		return dst, false
 	}
 	filter := fieldFilter(c.Field, scratch)
-	filter.Step(m.Fields.Lines, true)
+	filter.All(m.Fields.Lines)
 	for value := range values(*scratch) {
 		dst = append(text.Fold(dst, text.DecodeWords(value)), between)
 	}

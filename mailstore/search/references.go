@@ -48,7 +48,7 @@ func References(m *mime.Message) (ids [][]byte, ok bool) {
 	}
 	var lines []byte
 	filter := fieldFilter(name, &lines)
-	filter.Step(m.Fields.Lines, true)
+	filter.All(m.Fields.Lines)
 	for value := range values(lines) {
 		for id, rest := nextID(value); id != nil; id, rest = nextID(rest) {
 			ids = append(ids, id)
