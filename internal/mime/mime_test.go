@@ -110,6 +110,7 @@ func FuzzScan(f *testing.F) {
 	f.Add(simple())
 	f.Add([]byte("Content-Type: multipart/mixed; boundary=ab\n\n--ab\nContent-Type: message/rfc822\n\nContent-Type: multipart/digest; boundary=abc\n\n--abc\n\n\nx\n--ab--\n"))
 	f.Add([]byte("Content-Type: message/rfc822\r\n\r\nFrom: <@a,@b:c@d> (x\\)), g: a, \"b\" c@d;\r\n\r\n\x00\r\r\n"))
+	f.Add([]byte("From: a\nDate:"))
 	var again Scanner
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m := ScanBytes(b)
