@@ -86,7 +86,7 @@ func (h *headReader) line(r *Reader, p []byte) (over bool, err error) {
 	default:
 		h.field()
 		name, value, _ := bytes.Cut(p, []byte(":"))
-		h.name, h.value, h.from = strings.ToLower(string(bytes.TrimRight(name, " \t"))), appendSome(nil, value), h.at
+		h.name, h.value, h.from = strings.ToLower(string(bytes.TrimRight(name, " \t"))), appendSome(h.value[:0], value), h.at
 		// That of a Writer is one line, and what follows is the message.
 		h.single = h.leading && h.name == exportField
 	}

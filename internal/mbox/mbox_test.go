@@ -223,7 +223,9 @@ func TestMemory(t *testing.T) {
 		}
 		n, err := m.WriteTo(io.Discard)
 		runtime.ReadMemStats(&after)
-		if used := after.TotalAlloc - before.TotalAlloc; err != nil || n < size-100 || used > 4<<20 {
+		// Whoever keeps the file needs size. What each field leaves for the collector
+		// counts too, and is more under the race detector.
+		if used := after.TotalAlloc - before.TotalAlloc; err != nil || n < size-100 || used > size/2 {
 			t.Errorf("%s: %d octets, memory for %d, %v", name, n, used, err)
 		}
 	}
