@@ -3,6 +3,7 @@ package queue
 import (
 	"encoding/binary"
 	"errors"
+	"math"
 	"time"
 
 	"toastmaster/internal/addr"
@@ -44,6 +45,17 @@ func (d *decoder) time() time.Time {
 
 func (d *decoder) address() addr.Address {
 	return addr.Address{Local: d.Text(), Domain: d.Text()}
+}
+
+// number is a count that fits: what is larger was never written, and would be
+// negative for who reads it.
+func (d *decoder) number() int {
+	n := d.Uint()
+	if n > math.MaxInt32 {
+		d.Fail()
+		return 0
+	}
+	return int(n)
 }
 
 func (d *decoder) err() error {
@@ -128,7 +140,7 @@ func (d *decoder) envelope() (*envelope.Envelope, error) {
 			Protocol: d.Text(), ClientAddr: d.Text(), ClientName: d.Text(),
 			Helo: d.Text(), Login: d.Text(), Session: d.Text(), TLS: d.Text(),
 		},
-		Hops: int(d.Uint()),
+		Hops: d.number(),
 	}
 	n := d.Count(minRecipient)
 	v.Recipients = make([]envelope.Recipient, 0, n)
@@ -166,7 +178,7 @@ func (e *encoder) dsnError(v *dsn.Error) {
 
 func (d *decoder) dsnError() *dsn.Error {
 	return &dsn.Error{
-		Status: dsn.Status(d.Uint()), Code: int(d.Uint()),
+		Status: dsn.Status(d.Uint()), Code: d.number(),
 		Text: d.Text(), RemoteMTA: d.Text(), RemoteReply: d.Text(),
 	}
 }

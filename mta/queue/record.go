@@ -46,7 +46,7 @@ func (m mark) encode() []byte {
 // decodeMark reads a mark behind its kind.
 func decodeMark(b []byte) (mark, error) {
 	d := newDecoder(b)
-	m := mark{id: envelope.QueueID(d.Text()), index: int(d.Uint()), effect: Effect(d.Byte()), boot: d.Fixed64(), gen: d.Uint()}
+	m := mark{id: envelope.QueueID(d.Text()), index: d.number(), effect: Effect(d.Byte()), boot: d.Fixed64(), gen: d.Uint()}
 	if m.effect != EffectStore && m.effect != EffectFinal || m.index < 0 || !validID(m.id) {
 		d.Fail()
 	}
