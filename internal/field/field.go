@@ -68,6 +68,27 @@ func (r *Reader) Uint32() uint32 {
 	return uint32(v)
 }
 
+// Number reads an unsigned varint of at most 31 bits: a count or a number of
+// something, as int on every machine.
+func (r *Reader) Number() int {
+	v := r.Uint()
+	if v > math.MaxInt32 {
+		r.Fail()
+		return 0
+	}
+	return int(v)
+}
+
+// Size reads an unsigned varint of at most 63 bits: octets, or a place among them.
+func (r *Reader) Size() int64 {
+	v := r.Uint()
+	if v > math.MaxInt64 {
+		r.Fail()
+		return 0
+	}
+	return int64(v)
+}
+
 // Int reads a signed varint.
 func (r *Reader) Int() int64 {
 	v, n := binary.Varint(r.b)

@@ -17,6 +17,8 @@ func TestFieldsComeBack(t *testing.T) {
 	b = binary.LittleEndian.AppendUint64(b, 1<<63)
 	b = AppendText(b, "text")
 	b = AppendText(b, []byte{})
+	b = binary.AppendUvarint(b, math.MaxInt32)
+	b = binary.AppendUvarint(b, math.MaxInt64)
 	b = binary.AppendUvarint(b, 2)
 	b = append(b, "rest"...)
 	r := NewReader(b)
@@ -39,6 +41,12 @@ func TestFieldsComeBack(t *testing.T) {
 		t.Error(v)
 	}
 	if v := r.Octets(); len(v) != 0 || r.Bad() {
+		t.Error(v)
+	}
+	if v := r.Number(); v != math.MaxInt32 {
+		t.Error(v)
+	}
+	if v := r.Size(); v != math.MaxInt64 {
 		t.Error(v)
 	}
 	if v := r.Count(2); v != 2 {
@@ -65,6 +73,8 @@ func TestWhatIsNotThereIsBad(t *testing.T) {
 		"half a signed one":  {[]byte{0x80}, func(r *Reader) bool { return r.Int() != 0 }},
 		"65 bits":            {append(bytes.Repeat([]byte{0xff}, 9), 2), func(r *Reader) bool { return r.Uint() != 0 }},
 		"33 bits":            {binary.AppendUvarint(nil, 1<<32), func(r *Reader) bool { return r.Uint32() != 0 }},
+		"32 bits":            {binary.AppendUvarint(nil, 1<<31), func(r *Reader) bool { return r.Number() != 0 }},
+		"64 bits":            {binary.AppendUvarint(nil, 1<<63), func(r *Reader) bool { return r.Size() != 0 }},
 		"seven of eight":     {make([]byte, 7), func(r *Reader) bool { return r.Fixed64() != 0 }},
 		"short text":         {[]byte("\x03ab"), func(r *Reader) bool { return r.Text() != "" }},
 		"text beyond memory": {huge, func(r *Reader) bool { return r.Octets() != nil }},

@@ -147,7 +147,7 @@ func changeCRC(position uint64, record []byte) uint32 {
 func (c *changes) apply(kind byte, r field.Reader) {
 	switch kind {
 	case changeReserved:
-		who := volume.Process{Slot: int(r.Uint32()), Key: r.Uint()}
+		who := volume.Process{Slot: r.Number(), Key: r.Uint()}
 		if room := (Usage{r.Int(), r.Int()}); r.Bad() || room == (Usage{}) {
 			delete(c.reserved, who)
 		} else {

@@ -429,7 +429,7 @@ func (d *decoder) messageRaw(m *Message, uid uint32, date, cacheEnd int64) (name
 	m.ModSeq = d.Uint()
 	m.Date = date + d.Int()
 	m.Zone = int16(d.Int())
-	m.Size, m.Wire = int64(d.Uint()), int64(d.Uint())
+	m.Size, m.Wire = d.Size(), d.Size()
 	cacheLen := d.Uint()
 	m.CacheOff = cacheEnd + d.Int()
 	name = d.Octets()

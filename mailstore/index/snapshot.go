@@ -100,12 +100,12 @@ func ParseSnapshot(data []byte) (*State, error) {
 	}
 	s := &State{UIDValidity: binary.LittleEndian.Uint32(data[12:]), Position: binary.LittleEndian.Uint64(data[16:])}
 	d := newDecoder(data[snapshotHeader:])
-	s.UIDNext, s.Recent, s.ModSeq = uint32(d.Uint()), uint32(d.Uint()), d.Uint()
-	s.ReservedUID, s.ReservedModSeq = uint32(d.Uint()), d.Uint()
+	s.UIDNext, s.Recent, s.ModSeq = d.Uint32(), d.Uint32(), d.Uint()
+	s.ReservedUID, s.ReservedModSeq = d.Uint32(), d.Uint()
 	s.Closed = d.Uint() != 0
 	s.Unlinked, s.Forgotten = d.Uint(), d.Uint()
 	racy := d.Uint()
-	s.CacheEnd = int64(d.Uint())
+	s.CacheEnd = d.Size()
 	s.New, s.Cur = Stamp{d.Int(), racy&1 != 0}, Stamp{d.Int(), racy&2 != 0}
 	n := d.Count(1)
 	if n > MaxKeywords {
@@ -174,7 +174,7 @@ func (s *State) parseExpunged(d *decoder) bool {
 	s.Expunged = make([]Expunged, n)
 	for i := range s.Expunged {
 		e := &s.Expunged[i]
-		e.UID, e.ModSeq = uint32(d.Uint()), d.Uint()
+		e.UID, e.ModSeq = d.Uint32(), d.Uint()
 		e.When = d.Int()
 		how := d.Uint()
 		e.Vanished, e.Moved = how == howVanished, how == howMoved

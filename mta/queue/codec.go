@@ -3,7 +3,6 @@ package queue
 import (
 	"encoding/binary"
 	"errors"
-	"math"
 	"time"
 
 	"toastmaster/internal/addr"
@@ -45,17 +44,6 @@ func (d *decoder) time() time.Time {
 
 func (d *decoder) address() addr.Address {
 	return addr.Address{Local: d.Text(), Domain: d.Text()}
-}
-
-// number is a count that fits: what is larger was never written, and would be
-// negative for who reads it.
-func (d *decoder) number() int {
-	n := d.Uint()
-	if n > math.MaxInt32 {
-		d.Fail()
-		return 0
-	}
-	return int(n)
 }
 
 func (d *decoder) err() error {
@@ -140,7 +128,7 @@ func (d *decoder) envelope() (*envelope.Envelope, error) {
 			Protocol: d.Text(), ClientAddr: d.Text(), ClientName: d.Text(),
 			Helo: d.Text(), Login: d.Text(), Session: d.Text(), TLS: d.Text(),
 		},
-		Hops: d.number(),
+		Hops: d.Number(),
 	}
 	n := d.Count(minRecipient)
 	v.Recipients = make([]envelope.Recipient, 0, n)
@@ -178,7 +166,7 @@ func (e *encoder) dsnError(v *dsn.Error) {
 
 func (d *decoder) dsnError() *dsn.Error {
 	return &dsn.Error{
-		Status: dsn.Status(d.Uint()), Code: d.number(),
+		Status: dsn.Status(d.Uint()), Code: d.Number(),
 		Text: d.Text(), RemoteMTA: d.Text(), RemoteReply: d.Text(),
 	}
 }

@@ -91,7 +91,7 @@ func decodeProgress(b []byte, n int) (*progress, error) {
 	if d.Byte() != progressVersion {
 		return nil, errFormat
 	}
-	s := &progress{attempts: d.number(), warned: d.Byte() == 1, boot: d.Fixed64()}
+	s := &progress{attempts: d.Number(), warned: d.Byte() == 1, boot: d.Fixed64()}
 	if d.Count(1) != n {
 		return nil, errFormat
 	}

@@ -46,7 +46,7 @@ func (m mark) encode() []byte {
 // decodeMark reads a mark behind its kind.
 func decodeMark(b []byte) (mark, error) {
 	d := newDecoder(b)
-	m := mark{id: envelope.QueueID(d.Text()), index: d.number(), effect: Effect(d.Byte()), boot: d.Fixed64(), gen: d.Uint()}
+	m := mark{id: envelope.QueueID(d.Text()), index: d.Number(), effect: Effect(d.Byte()), boot: d.Fixed64(), gen: d.Uint()}
 	if m.effect != EffectStore && m.effect != EffectFinal || m.index < 0 || !validID(m.id) {
 		d.Fail()
 	}
@@ -148,7 +148,7 @@ func decodeMessage(b []byte) (*record, error) {
 		return nil, err
 	}
 	way := d.Byte()
-	r := &record{env: env, external: way != contentInline, prefixSize: int64(d.Uint()), contentSize: int64(d.Uint())}
+	r := &record{env: env, external: way != contentInline, prefixSize: d.Size(), contentSize: d.Size()}
 	switch way {
 	case contentInline, contentFile:
 	case contentSummed:
@@ -160,7 +160,7 @@ func decodeMessage(b []byte) (*record, error) {
 	if !r.external {
 		want += r.contentSize
 	}
-	if d.Bad() || r.prefixSize < 0 || r.contentSize < 0 || want != int64(d.Len()) {
+	if d.Bad() || want != int64(d.Len()) {
 		return nil, errFormat
 	}
 	r.text = d.Rest()
