@@ -3,11 +3,11 @@ package index
 import (
 	"encoding/binary"
 	"errors"
-	"hash/crc32"
 	"io/fs"
 	"os"
 	"path/filepath"
 
+	"toastmaster/internal/crc32c"
 	"toastmaster/internal/vfs"
 )
 
@@ -90,7 +90,7 @@ func appendEntry(b []byte, uid uint32, data []byte) []byte {
 	b = binary.LittleEndian.AppendUint32(b, 0)
 	b = binary.LittleEndian.AppendUint32(b, uid)
 	b = append(b, data...)
-	binary.LittleEndian.PutUint32(b[start:], crc32.Checksum(b[start+4:], castagnoli()))
+	binary.LittleEndian.PutUint32(b[start:], crc32c.Sum(b[start+4:]))
 	return b
 }
 
@@ -115,7 +115,7 @@ func (c *Cache) ReadAt(p []byte, off int64) (int, error) {
 // is false when it is damaged or another message's.
 func Entry(raw []byte, uid uint32) (data []byte, ok bool) {
 	if len(raw) < entryHeader || binary.LittleEndian.Uint32(raw[4:]) != uid ||
-		binary.LittleEndian.Uint32(raw) != crc32.Checksum(raw[4:], castagnoli()) {
+		binary.LittleEndian.Uint32(raw) != crc32c.Sum(raw[4:]) {
 		return nil, false
 	}
 	return raw[entryHeader:], true

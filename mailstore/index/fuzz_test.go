@@ -3,8 +3,9 @@ package index
 import (
 	"bytes"
 	"encoding/binary"
-	"hash/crc32"
 	"testing"
+
+	"toastmaster/internal/crc32c"
 )
 
 // consistent checks what every state must be, whatever made it.
@@ -67,7 +68,7 @@ func FuzzSnapshot(f *testing.F) {
 		fixed := bytes.Clone(data)
 		if len(fixed) >= snapshotHeader {
 			copy(fixed, snapshotMagic)
-			binary.LittleEndian.PutUint32(fixed[8:], crc32.Checksum(fixed[12:], castagnoli()))
+			binary.LittleEndian.PutUint32(fixed[8:], crc32c.Sum(fixed[12:]))
 		}
 		if s, err := ParseSnapshot(fixed); err == nil {
 			consistent(t, s)

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"io/fs"
 	"os"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"toastmaster/internal/clock"
+	"toastmaster/internal/crc32c"
 	"toastmaster/internal/vfs"
 )
 
@@ -193,7 +193,7 @@ func (l *Log) Load(ctx context.Context) (*State, error) {
 
 func (l *Log) parseHeader(data []byte) bool {
 	if len(data) < logHeader || string(data[:8]) != logMagic ||
-		binary.LittleEndian.Uint32(data[20:]) != crc32.Checksum(data[:20], castagnoli()) {
+		binary.LittleEndian.Uint32(data[20:]) != crc32c.Sum(data[:20]) {
 		return false
 	}
 	l.uidValidity, l.start = binary.LittleEndian.Uint32(data[8:]), binary.LittleEndian.Uint64(data[12:])

@@ -2,8 +2,8 @@ package index
 
 import (
 	"encoding/binary"
-	"hash/crc32"
 
+	"toastmaster/internal/crc32c"
 	"toastmaster/internal/field"
 	"toastmaster/mailstore/maildir"
 )
@@ -59,8 +59,6 @@ const (
 	bitHasInfo
 )
 
-func castagnoli() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) }
-
 // Batch is a run of records to be appended together. The zero Batch is empty.
 type Batch struct {
 	buf   []byte
@@ -104,8 +102,7 @@ func (b *Batch) seal(pos uint64) {
 func recordCRC(pos uint64, r []byte) uint32 {
 	var p [8]byte
 	binary.LittleEndian.PutUint64(p[:], pos)
-	table := castagnoli()
-	return crc32.Update(crc32.Update(0, table, p[:]), table, r[4:])
+	return crc32c.Update(crc32c.Sum(p[:]), r[4:])
 }
 
 // Add logs a new message.

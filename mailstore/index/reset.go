@@ -3,10 +3,10 @@ package index
 import (
 	"encoding/binary"
 	"errors"
-	"hash/crc32"
 	"os"
 	"path/filepath"
 
+	"toastmaster/internal/crc32c"
 	"toastmaster/internal/vfs"
 )
 
@@ -103,5 +103,5 @@ func (l *Log) header(uidValidity uint32, start uint64) []byte {
 	h := append(make([]byte, 0, logHeader), logMagic...)
 	h = binary.LittleEndian.AppendUint32(h, uidValidity)
 	h = binary.LittleEndian.AppendUint64(h, start)
-	return binary.LittleEndian.AppendUint32(h, crc32.Checksum(h, castagnoli()))
+	return binary.LittleEndian.AppendUint32(h, crc32c.Sum(h))
 }

@@ -3,8 +3,8 @@ package index
 import (
 	"encoding/binary"
 	"errors"
-	"hash/crc32"
 
+	"toastmaster/internal/crc32c"
 	"toastmaster/internal/field"
 	"toastmaster/mailstore/maildir"
 )
@@ -71,7 +71,7 @@ func (s *State) AppendSnapshot(b []byte) []byte {
 	if magic == rareMagic {
 		b = s.appendRares(b, rares)
 	}
-	binary.LittleEndian.PutUint32(b[start+8:], crc32.Checksum(b[start+12:], castagnoli()))
+	binary.LittleEndian.PutUint32(b[start+8:], crc32c.Sum(b[start+12:]))
 	return b
 }
 
@@ -95,7 +95,7 @@ func ParseSnapshot(data []byte) (*State, error) {
 	}
 	magic := string(data[:8])
 	if magic != snapshotMagic && magic != rareMagic ||
-		binary.LittleEndian.Uint32(data[8:]) != crc32.Checksum(data[12:], castagnoli()) {
+		binary.LittleEndian.Uint32(data[8:]) != crc32c.Sum(data[12:]) {
 		return nil, ErrDamaged
 	}
 	s := &State{UIDValidity: binary.LittleEndian.Uint32(data[12:]), Position: binary.LittleEndian.Uint64(data[16:])}
