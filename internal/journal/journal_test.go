@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -165,15 +166,15 @@ func TestSegmentsAreReusedInOrderAndOldRecordsDoNotComeBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := faultfs.NewDisk()
 		o := options(d)
-		checkpoints := 0
-		o.Checkpoint = func(context.Context) error { checkpoints++; return nil }
+		var checkpoints atomic.Int64
+		o.Checkpoint = func(context.Context) error { checkpoints.Add(1); return nil }
 		j, _ := open(t, o, nil)
 		payload := string(bytes.Repeat([]byte("p"), 5000))
 		for i := range 200 {
 			j.Release(mustAppend(t, j, fmt.Sprintf("%04d%s", i, payload)))
 		}
-		if u := j.Usage(); u.Files > 4 || checkpoints == 0 {
-			t.Errorf("%d files, %d checkpoints", u.Files, checkpoints)
+		if u := j.Usage(); u.Files > 4 || checkpoints.Load() == 0 {
+			t.Errorf("%d files, %d checkpoints", u.Files, checkpoints.Load())
 		}
 		crashed := d.Crash()
 		closeJournal(t, j)

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"toastmaster/internal/testkit/faultfs"
@@ -112,11 +113,15 @@ func TestTheRecordAnswersAsTheMessage(t *testing.T) {
 // folder, and searches in it, are answered from the cache.
 func TestAListOpensNoMessage(t *testing.T) {
 	t.Parallel()
+	// The hook is called by the journal's goroutines, too.
+	var mu sync.Mutex
 	var opened []string
 	watching := false
 	h := newHost(t, func(h *host) {
 		faults := faultfs.Wrap(vfs.OS{})
 		faults.Hook(func(op faultfs.Op, name string) error {
+			mu.Lock()
+			defer mu.Unlock()
 			if dir := filepath.Base(filepath.Dir(name)); watching && op == faultfs.Open && (dir == "cur" || dir == "new") {
 				opened = append(opened, name)
 			}
@@ -128,7 +133,14 @@ func TestAListOpensNoMessage(t *testing.T) {
 		h.deliver("alice", fmt.Sprintf("Received: by x\nFrom: a\nTo: b\nSubject: %d\nDate: Thu, 26 Nov 2026 23:30:00 -0800\nMessage-ID: <%d@x>\nX-Mailer: y\nDKIM-Signature: z\n\nbody\n", i, i))
 	}
 	c := h.login("alice", "INBOX")
-	watching = true
+	taken := func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		names := opened
+		opened, watching = nil, true
+		return names
+	}
+	taken()
 	for _, command := range []string{
 		"FETCH 1:* (UID RFC822.SIZE FLAGS BODY.PEEK[HEADER.FIELDS (From To Cc Bcc Subject Date Message-ID Priority X-Priority References Newsgroups In-Reply-To Content-Type Reply-To)])",
 		"FETCH 1:* (UID INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS (date subject from content-type to cc bcc reply-to message-id references in-reply-to list-post list-unsubscribe sender X-K9mail-Identity Chat-Version)])",
@@ -138,13 +150,12 @@ func TestAListOpensNoMessage(t *testing.T) {
 		"STATUS INBOX (MESSAGES UNSEEN SIZE)",
 	} {
 		c.ok(command)
-		if len(opened) > 0 {
+		if opened := taken(); len(opened) > 0 {
 			t.Errorf("%s opens %q", command, opened[0])
-			opened = nil
 		}
 	}
 	c.ok("FETCH 1 BODY.PEEK[HEADER.FIELDS (X-Mailer)]")
-	if len(opened) != 1 {
+	if opened := taken(); len(opened) != 1 {
 		t.Errorf("%d messages were opened for a field that no record keeps", len(opened))
 	}
 }
