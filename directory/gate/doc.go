@@ -60,5 +60,7 @@
 //	5.5.4  [ErrMechanism]  no such mechanism, 5.5.1 [ErrClosed] no log-in here
 //	4.7.1  [ErrTooMany]    too many connections of this user from this address
 //
-// After MaxFailures refused attempts [Visitor.Exhausted] is true; the protocol says goodbye and closes.
+// After MaxFailures attempts of a connection that did not succeed, for whatever reason, [Visitor.Exhausted]
+// is true; the protocol says goodbye and closes. That an attempt could not be decided counts there, for a
+// client that repeats it has no other bound, and nowhere else.
 package gate

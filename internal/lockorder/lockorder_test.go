@@ -58,7 +58,11 @@ func TestOrder(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			defer func() {
-				violation, _ := recover().(Violation)
+				p := recover()
+				violation, ok := p.(Violation)
+				if p != nil && !ok {
+					panic(p)
+				}
 				got := string(violation)
 				if want := c.wrong; Asserted && (want == "") != (got == "") || !strings.HasSuffix(got, c.wrong) && Asserted {
 					t.Errorf("%q, want %q", got, want)

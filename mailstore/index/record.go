@@ -431,6 +431,6 @@ func (d *decoder) messageRaw(m *Message, uid uint32, date, cacheEnd int64) (name
 	m.CacheOff = cacheEnd + d.Int()
 	name = d.Octets()
 	m.UID, m.CacheLen = uint32(id), uint32(cacheLen)
-	return name, !d.Bad() && id > uint64(uid) && id < 1<<32-1 && m.Size >= 0 && m.Wire >= 0 &&
+	return name, !d.Bad() && id > uint64(uid) && id < 1<<32-1 &&
 		cacheLen < 1<<31 && (cacheLen == 0 || m.CacheOff >= cacheHeader && m.CacheOff < 1<<62) && len(name) > 0
 }

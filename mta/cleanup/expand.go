@@ -15,7 +15,7 @@ import (
 type aliases struct{ quiet }
 
 func (aliases) end(ctx context.Context, m *message) (err error) {
-	m.s.Envelope.Recipients, err = m.c.expand(ctx, m.given)
+	m.s.Envelope.Recipients, err = m.c.expand(ctx, m.given, len(m.s.Envelope.BCC))
 	return err
 }
 
@@ -28,9 +28,12 @@ func (aliases) end(ctx context.Context, m *message) (err error) {
 // success, he gets one that says "expanded" for the recipient that he gave,
 // which stays in the list for that, and none for each target (RFC 3461 section
 // 5.2.7.3, as Postfix).
-func (c *Cleanup) expand(ctx context.Context, given []envelope.Recipient) ([]envelope.Recipient, error) {
-	limits := directory.Limits{Depth: c.o.Params.AliasDepthLimit, Addresses: c.o.Params.AliasExpandLimit}
-	list := recipientList{out: make([]envelope.Recipient, 0, len(given)), limit: limits.Addresses}
+//
+// A client may name as many recipients as the limit allows; beside is how many blind copies
+// there may be besides.
+func (c *Cleanup) expand(ctx context.Context, given []envelope.Recipient, beside int) ([]envelope.Recipient, error) {
+	limits := directory.LimitsOf(c.o.Params)
+	list := recipientList{out: make([]envelope.Recipient, 0, len(given)), limit: limits.Addresses + beside}
 	var buffer [4]addr.Address
 	for _, r := range given {
 		addresses, err := directory.Expand(ctx, c.o.Directory, r.Address, limits, buffer[:0])

@@ -2,6 +2,7 @@ package cleanup
 
 import (
 	"context"
+	"slices"
 
 	"toastmaster/directory"
 	"toastmaster/internal/dsn"
@@ -47,18 +48,20 @@ func (c *Cleanup) reserve(ctx context.Context, s *envelope.Submission, size int6
 			continue
 		}
 		box, ok := c.limited(ctx, r)
+		// A blind copy, of which the client knows nothing, does not make a message welcome.
+		blind := r.Notify == envelope.NotifyNever && slices.Contains(env.BCC, r.Original)
 		if !ok {
-			fits = true
+			fits = fits || !blind
 			continue
 		}
 		final := trace.Final{ReturnPath: env.Sender.Path(), To: r.Address, Original: r.Original}
 		id := envelope.DeliveryID(env.ID, r.Address)
 		switch err := c.o.Reserve(ctx, box, id, size+int64(len(final.Append(nil)))); {
 		case err == nil:
-			held, fits = append(held, reserved{box, id}), true
+			held, fits = append(held, reserved{box, id}), fits || !blind
 		case err.Temporary():
 			c.o.Log.Warn("quota not known", "service", "cleanup", "session", env.Origin.Session, "to", r.Address.String(), "cause", err)
-			fits = true
+			fits = fits || !blind
 		default:
 			full, fullAt = err, append(fullAt, i)
 		}
@@ -69,6 +72,7 @@ func (c *Cleanup) reserve(ctx context.Context, s *envelope.Submission, size int6
 		if c.o.OverQuotaTemporary {
 			full = dsn.Wrap(dsn.MailboxFullNow, full.Text, full).WithCode(452)
 		}
+		c.release(held)
 		return nil, full
 	case !c.o.OverQuotaTemporary:
 		for _, i := range fullAt {

@@ -32,8 +32,8 @@
 //
 //	HOLD             the queue keeps it until an operator releases it
 //	FILTER tr:hop    every recipient goes to that transport and nexthop
-//	DISCARD          the same, to the transport discard
-//	REDIRECT addr    it goes to that address in the place of its recipients; no FILTER then
+//	DISCARD          the same, to the transport discard, whatever else is wanted but HOLD
+//	REDIRECT addr    it goes to that address in the place of its recipients, without FILTER and BCC
 //	BCC addr         it goes to that address, too, who gets no report
 //	WARN, INFO text  a line in the log
 //

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"net/netip"
+	"slices"
 
 	"toastmaster/directory"
 	"toastmaster/internal/addr"
@@ -46,7 +47,8 @@ func (t *Transaction) Connected() { t.standing, t.greeted = len(t.Noted), len(t.
 // SetHelo begins with another HELO, which forgets what was noted for the one before.
 func (t *Transaction) SetHelo(name string) {
 	t.Helo, t.standing = name, t.greeted
-	t.Noted = t.Noted[:t.greeted]
+	// Who keeps the notes of before, because this HELO may be refused, keeps all of them.
+	t.Noted = slices.Clip(t.Noted[:t.greeted])
 }
 
 // Greeted is Connected for what was noted since SetHelo.

@@ -140,6 +140,17 @@ func (d *disk) toFile(ctx context.Context, j job, place Place) error {
 	return nil
 }
 
+// placed is the envelope of a message that has a file: that it is on hold is where it
+// lies, from here on.
+func placed(env *envelope.Envelope) *envelope.Envelope {
+	if !env.Hold {
+		return env
+	}
+	in := *env
+	in.Hold = false
+	return &in
+}
+
 // writeFile makes the file of a message in the journal and lets go of its record;
 // m.mu is held. Should the mark be lost, recovery finds the file.
 func (d *disk) writeFile(m *message, place Place, next time.Time) error {
@@ -160,11 +171,7 @@ func (d *disk) writeFile(m *message, place Place, next time.Time) error {
 		}
 	}
 	m.stray = place
-	if m.env.Hold {
-		// What is wanted of it is where it lies, from here on.
-		env := *m.env
-		env.Hold, m.env = false, &env
-	}
+	m.env = placed(m.env)
 	if err := d.files.create(place, m.env, content, m.snapshot(d.ledger.boot, d.ledger.durable.Load()), next); err != nil {
 		return err
 	}

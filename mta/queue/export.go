@@ -121,7 +121,7 @@ func (l *listing) exportKnown(id envelope.QueueID) (*Exported, error) {
 	if !s.pending() {
 		return nil, errors.Join(errLeft, content.Close())
 	}
-	return export(env, content, s, place, next)
+	return export(placed(env), content, s, place, next)
 }
 
 // exportFile exports a message that has a file and is not in memory.

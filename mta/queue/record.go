@@ -47,7 +47,7 @@ func (m mark) encode() []byte {
 func decodeMark(b []byte) (mark, error) {
 	d := newDecoder(b)
 	m := mark{id: envelope.QueueID(d.Text()), index: d.Number(), effect: Effect(d.Byte()), boot: d.Fixed64(), gen: d.Uint()}
-	if m.effect != EffectStore && m.effect != EffectFinal || m.index < 0 || !validID(m.id) {
+	if m.effect != EffectStore && m.effect != EffectFinal || !validID(m.id) {
 		d.Fail()
 	}
 	return m, d.err()

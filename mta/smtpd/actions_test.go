@@ -10,6 +10,7 @@ import (
 
 	"toastmaster/configs"
 	"toastmaster/internal/clock"
+	"toastmaster/internal/dsn"
 	"toastmaster/internal/msglog"
 	"toastmaster/internal/testkit/logtest"
 	"toastmaster/internal/testkit/transcript"
@@ -132,6 +133,53 @@ S: 221 *
 `)
 	if len(b.sent.all) != 1 || b.sent.all[0].Envelope.Hold {
 		t.Errorf("%d, held", len(b.sent.all))
+	}
+}
+
+// TestARefusedCommandWantsNothing: what was wanted at a MAIL or DATA that was refused is for
+// nobody, and a HELO that is refused takes nothing from the transaction that is open.
+func TestARefusedCommandWantsNothing(t *testing.T) {
+	t.Parallel()
+	hold := policy.Decision{Action: policy.Hold}
+	refuse := policy.Decision{Action: policy.Reject, Err: dsn.New(dsn.Make(5, 7, 1), "Not today")}
+	when := func(said func(*policy.Transaction) bool, d policy.Decision) policy.Check {
+		return policy.CheckFunc(func(_ context.Context, t *policy.Transaction) policy.Decision {
+			if said(t) {
+				return d
+			}
+			return policy.Decision{}
+		})
+	}
+	bad := func(t *policy.Transaction) bool { return t.Sender.Local == "bad" }
+	held := func(t *policy.Transaction) bool { return t.Sender.Local == "held" }
+	once := 0
+	message := "C: RCPT TO:<alice@example.test>\nS: 250 *\n%sC: DATA\nS: 354 *\nC: .\nS: 250 *\n"
+	for name, c := range map[string]struct {
+		lists func(l *policy.Lists)
+		lines string
+		held  bool
+	}{
+		"mail": {func(l *policy.Lists) { l.Sender = policy.NewList(when(bad, hold), when(bad, refuse)) },
+			"C: MAIL FROM:<bad@elsewhere.test>\nS: 554 *\nC: RSET\nS: 250 *\nC: MAIL FROM:<s@elsewhere.test>\nS: 250 *\n" + fmt.Sprintf(message, ""), false},
+		"helo": {func(l *policy.Lists) {
+			l.Sender = policy.NewList(when(held, hold))
+			l.Helo = policy.NewList(when(func(t *policy.Transaction) bool { return t.Helo == "bad.test" }, refuse))
+		}, "C: MAIL FROM:<held@elsewhere.test>\nS: 250 *\n" + fmt.Sprintf(message, "C: HELO bad.test\nS: 554 *\n"), true},
+		"data": {func(l *policy.Lists) {
+			l.Data = policy.NewList(when(func(*policy.Transaction) bool { once++; return once == 1 }, hold), when(func(*policy.Transaction) bool { return once == 1 }, refuse))
+		}, "C: MAIL FROM:<s@elsewhere.test>\nS: 250 *\n" + fmt.Sprintf(message, "C: DATA\nS: 554 *\n"), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBed(t)
+			d := daemon(t, b.o)
+			lists := *d.lists[mx]
+			c.lists(&lists)
+			d.lists[mx] = &lists
+			converse(t, d, "S: 220 *\nC: HELO client.test\nS: 250 *\n"+c.lines+"C: QUIT\nS: 221 *\n")
+			if len(b.sent.all) != 1 || b.sent.all[0].Envelope.Hold != c.held {
+				t.Errorf("%d messages; the first is held: %v", len(b.sent.all), len(b.sent.all) > 0 && b.sent.all[0].Envelope.Hold)
+			}
+		})
 	}
 }
 

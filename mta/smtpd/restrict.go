@@ -38,16 +38,22 @@ func (d *Daemon) environment() *policy.Env {
 	return e
 }
 
-// refused asks a list and is its reply, nil when it lets pass.
+// refused asks a list and is its reply, nil when it lets pass. What was wanted at a
+// command that is refused is forgotten.
 func (s *session) refused(ctx context.Context, list policy.List) *dsn.Error {
 	before := len(s.known.Noted)
 	d := list.Decide(ctx, &s.known)
+	e := d.Err
 	for _, noted := range s.known.Noted[before:] {
-		if e := s.note(noted); e != nil {
-			return e
+		if wrong := s.note(noted); wrong != nil {
+			e = wrong
+			break
 		}
 	}
-	return d.Err
+	if e != nil {
+		s.known.Noted = s.known.Noted[:before]
+	}
+	return e
 }
 
 // Connect is asked before the greeting.
@@ -59,10 +65,15 @@ func (s *session) Connect(ctx context.Context) *dsn.Error {
 
 // Helo is asked at HELO and EHLO.
 func (s *session) Helo(ctx context.Context, name string, _ bool) *dsn.Error {
+	before := s.known
 	s.known.SetHelo(name)
-	e := s.refused(ctx, s.lists.Helo)
+	if e := s.refused(ctx, s.lists.Helo); e != nil {
+		// The session is what it was (RFC 5321 section 4.1.4), and so is a transaction in it.
+		s.known = before
+		return e
+	}
 	s.known.Greeted()
-	return e
+	return nil
 }
 
 // Prepare is asked at DATA.
