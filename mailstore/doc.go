@@ -175,8 +175,8 @@
 //	inner        what is held for a few lines, one at a time: account.Trail, Store.lazyMu, box.Memory; in volume
 //	             said, reserve and processes; in recovery unfinished and the operations under way
 //
-// Those down to sync may be held over a sync, those below are not: usage over a line of
-// maildirsize at most.
+// Those down to sync may be held over a sync, those below are not; usage may wait for
+// usagedisk, store.lock_timeout at most, and write the files of that.
 //
 // Locks among processes are the kernel's (flock(2), fcntl(2)): they end with the process,
 // however it ends. They are waited for at most store.lock_timeout.

@@ -84,8 +84,8 @@ func (v *Selection) Copy(ctx context.Context, seqs []uint32, to Mailbox) (uidVal
 	return v.copyTo(ctx, seqs, to)
 }
 
-// Move is Copy and takes the messages away here. What ends the process between leaves
-// them, where they go to another account, in both mailboxes.
+// Move is Copy and takes the messages away here. What ends the process between, or an
+// error, may leave them, where they go to another account, in both mailboxes.
 func (v *Selection) Move(ctx context.Context, seqs []uint32, to Mailbox) (uidValidity uint32, uids []imap.UID, err error) {
 	u, err := to.in()
 	if err != nil {
@@ -102,7 +102,10 @@ func (v *Selection) Move(ctx context.Context, seqs []uint32, to Mailbox) (uidVal
 		return 0, nil, err
 	}
 	if err := v.Expunge(ctx, seqs); err != nil {
-		to.takeBack(uids)
+		// An expunge can fail when it has taken effect: then the copies are all that is left.
+		if !v.Gone(seqs) {
+			to.takeBack(uids)
+		}
 		return 0, nil, err
 	}
 	return uidValidity, uids, nil
@@ -112,11 +115,14 @@ func (v *Selection) Move(ctx context.Context, seqs []uint32, to Mailbox) (uidVal
 func (v *Selection) copyTo(ctx context.Context, seqs []uint32, to Mailbox) (uidValidity uint32, uids []imap.UID, err error) {
 	for _, seq := range seqs {
 		var uid imap.UID
-		if uidValidity, uid, err = v.copyOne(ctx, seq, to); err != nil {
+		uidValidity, uid, err = v.copyOne(ctx, seq, to)
+		if uid != 0 {
+			uids = append(uids, uid)
+		}
+		if err != nil {
 			to.takeBack(uids)
 			return 0, nil, err
 		}
-		uids = append(uids, uid)
 	}
 	return uidValidity, uids, nil
 }

@@ -80,7 +80,15 @@ func (q *Quota) old() bool {
 
 // Look asks every folder for changes by other programs, at most once in
 // store.sync_interval: messages that somebody removed give their room back.
-func (q *Quota) Look(ctx context.Context) error {
+// One that failed does not count.
+func (q *Quota) Look(ctx context.Context) (err error) {
+	defer func() {
+		if err != nil {
+			q.mu.Lock()
+			q.looked = time.Time{}
+			q.mu.Unlock()
+		}
+	}()
 	q.mu.Lock()
 	now := q.acct.vol.Clock.Now()
 	if age := now.Sub(q.looked); !q.looked.IsZero() && age >= 0 && age < q.acct.vol.Config.SyncInterval {
@@ -89,7 +97,7 @@ func (q *Quota) Look(ctx context.Context) error {
 	}
 	q.looked = now
 	counted := q.folders
-	err := q.settle(ctx)
+	err = q.settle(ctx)
 	q.mu.Unlock()
 	if err != nil {
 		return err

@@ -225,7 +225,9 @@ func (mb *Box) catchUp(ctx context.Context) error {
 	case err != nil:
 		return err
 	case reload:
-		return mb.load(ctx)
+		err := mb.load(ctx)
+		mb.acct.Quota.Changed(true) // whatever it was
+		return err
 	}
 	if changed {
 		// Whatever it was: views compare in full.

@@ -50,7 +50,9 @@ func (v *View) copy(ctx context.Context, seqs []uint32, to string) (uidValidity 
 		// store.min_free is not asked: a copy is a second name of the file, and
 		// the first half of how old clients delete.
 		err = v.mb.acct.Quota.With(ctx, size, int64(len(items)), func() (err error) {
-			return dest.locked(ctx, func() (err error) {
+			// The originals stay while they are copied: who expunges one must see that
+			// it was, or be seen.
+			return lockedBoth(ctx, v.mb, dest, func() (err error) {
 				uidValidity = dest.st.UIDValidity
 				uids, err = (&transfer{from: v.mb, to: dest, items: items}).do(ctx)
 				return err

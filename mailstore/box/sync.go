@@ -27,8 +27,8 @@ func (mb *Box) Refresh(ctx context.Context) error {
 }
 
 func (mb *Box) refreshLocked(ctx context.Context) error {
-	if mb.dead {
-		return nil // views find it empty
+	if mb.dead || !mb.loaded {
+		return nil // views find it empty; who loads it looks for itself
 	}
 	n, c, err := mb.files.mtimes()
 	if errors.Is(err, fs.ErrNotExist) {

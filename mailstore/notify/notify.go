@@ -205,7 +205,8 @@ func (p *Poker) receive() error {
 		switch b[0] {
 		case kindHello:
 			if err := p.Meet(); err != nil {
-				return err
+				// It is met again in a moment; what comes meanwhile still counts.
+				p.o.Log.Warn("another process of the store cannot be met", "service", "store", "step", "pokes", "cause", err)
 			}
 		case kindAccount:
 			p.put(Place{Home: text, All: true})

@@ -51,9 +51,6 @@ func (d *delivery) carryOut(ctx context.Context, w *work) *dsn.Error {
 			d.warn("an answer could not be sent and is left out", "cause", err)
 		}
 	}
-	if !d.redeemed && d.m.ID != "" {
-		d.x.o.Store.Release(d.m.Account, d.m.ID)
-	}
 	return nil
 }
 
@@ -109,6 +106,9 @@ func (d *delivery) store(ctx context.Context, c *copyTo) error {
 		return d.inbox(ctx, c)
 	}
 	box, err := d.find(ctx, c)
+	if err == nil && d.has(box.Name()) {
+		return nil // by another name of it
+	}
 	if err == nil {
 		copied := d.delivery(c, d.m.id("fileinto", box.Name()))
 		own := box.Owner().Home == d.m.Account.Home
@@ -124,10 +124,12 @@ func (d *delivery) store(ctx context.Context, c *copyTo) error {
 		return err
 	}
 	d.warn("a mailbox of a plan cannot be had, the message goes to INBOX", "folder", c.mailbox, "cause", err)
-	if slices.ContainsFunc(d.out.Stored, func(s Stored) bool { return s.Folder == maildir.Inbox }) {
-		return nil
-	}
 	return d.inbox(ctx, c)
+}
+
+// has says that a mailbox has its copy: two for one are one.
+func (d *delivery) has(folder string) bool {
+	return slices.ContainsFunc(d.out.Stored, func(s Stored) bool { return s.Folder == folder })
 }
 
 // isNoMailbox says that there is no mailbox to put anything into, and no other try
@@ -143,6 +145,9 @@ func isNoMailbox(err error) bool {
 
 // inbox makes the copy in INBOX, under the ID of the delivery itself.
 func (d *delivery) inbox(ctx context.Context, c *copyTo) error {
+	if d.has(maildir.Inbox) {
+		return nil
+	}
 	copied := d.delivery(c, d.m.ID)
 	if err := d.x.o.Store.Deliver(ctx, d.m.Account, copied); err != nil {
 		return err

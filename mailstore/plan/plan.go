@@ -104,25 +104,35 @@ func (x *Executor) Deliver(ctx context.Context, m *Message) (*Outcome, *dsn.Erro
 	if err != nil {
 		return nil, dsn.From(err)
 	}
+	d := delivery{x: x, m: m, out: &Outcome{}}
+	failed := d.deliver(ctx, actions)
+	d.close()
+	// What does not come again needs no room: it was redeemed, or is given back.
+	if m.ID != "" && !d.redeemed && (failed == nil || !failed.Temporary()) {
+		x.o.Store.Release(m.Account, m.ID)
+	}
+	if failed != nil {
+		return nil, failed
+	}
+	return d.out, nil
+}
+
+// deliver carries out actions.
+func (d *delivery) deliver(ctx context.Context, actions []Action) *dsn.Error {
+	x, m := d.x, d.m
 	w := work{m: m}
 	w.copies = w.one[:0]
 	for _, a := range actions {
 		a.add(&w)
 	}
 	if err := x.check(&w, len(actions)); err != nil {
-		return nil, err
+		return err
 	}
-	d := delivery{x: x, m: m, out: &Outcome{}}
 	// What is sent is seen at once; the sooner the queue need not ask again, the
 	// smaller the chance that it is sent twice.
 	d.out.Durable = m.Durable || len(w.redirects) > 0 || w.answer != nil
 	d.out.Stored = d.out.one[:0]
-	failed := d.carryOut(ctx, &w)
-	d.close()
-	if failed != nil {
-		return nil, failed
-	}
-	return d.out, nil
+	return d.carryOut(ctx, &w)
 }
 
 var (

@@ -162,6 +162,7 @@ func TestPlans(t *testing.T) {
 		{"twice the same", []Action{FileInto{Mailbox: "Junk"}, FileInto{Mailbox: "Junk", Flags: seen}}, `Junk[\Seen]`, nil, "delivered to maildir"},
 		{"not there", []Action{FileInto{Mailbox: "New/Sub"}}, "INBOX[]", nil, "delivered to maildir"},
 		{"not there, beside keep", []Action{FileInto{Mailbox: "New"}, Keep{}, FileInto{Mailbox: "Other"}}, "INBOX[]", nil, "delivered to maildir"},
+		{"two names of one", []Action{FileInto{Mailbox: "inbox/x", Create: true}, FileInto{Mailbox: "INBOX/x", Create: true}}, "INBOX/x[]", nil, "delivered to maildir"},
 		{"made", []Action{FileInto{Mailbox: "New/Sub", Create: true}, FileInto{Mailbox: "Junk", Create: true}}, "Junk[] New/Sub[]", nil, "delivered to maildir"},
 		{"no name", []Action{FileInto{Mailbox: "../bob", Create: true}}, "INBOX[]", nil, "delivered to maildir"},
 		{"no right", []Action{FileInto{Mailbox: "Public/INBOX", Create: true}}, "INBOX[]", nil, "delivered to maildir"},
@@ -179,6 +180,13 @@ func TestPlans(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			b := newBed(t, planOf(c.actions...))
+			if c.sent == nil {
+				// By LMTP there is no ID that hides a second copy.
+				if _, err := b.deliver(message(t, "")); err != nil || mail(t, b.store, "alice") != c.mail {
+					t.Errorf("without an ID %s, %v", mail(t, b.store, "alice"), err)
+				}
+				b = newBed(t, planOf(c.actions...))
+			}
 			m := message(t, "3Q1")
 			for range 2 { // the second time as after a crash
 				b.out.sent = nil
@@ -298,7 +306,7 @@ func TestRefusedPlans(t *testing.T) {
 func TestReservedRoom(t *testing.T) {
 	t.Parallel()
 	for name, actions := range map[string][]Action{
-		"kept": {Keep{}}, "filed": {FileInto{Mailbox: "Junk"}}, "sent on": {Redirect{address(t, "bob@elsewhere.test")}}, "dropped": {Discard{}},
+		"kept": {Keep{}}, "filed": {FileInto{Mailbox: "Junk"}}, "sent on": {Redirect{address(t, "bob@elsewhere.test")}}, "dropped": {Discard{}}, "rejected": {Reject{"no"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -309,7 +317,7 @@ func TestReservedRoom(t *testing.T) {
 			if err := b.store.Fits(t.Context(), m.Account, 100); !errors.Is(err, mailstore.ErrOverQuota) {
 				t.Fatal(err)
 			}
-			if _, err := b.deliver(m); err != nil {
+			if _, err := b.deliver(m); (err != nil) != (name == "rejected") {
 				t.Fatal(err)
 			}
 			stored := mail(t, b.store, "alice") != ""

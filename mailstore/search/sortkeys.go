@@ -15,7 +15,7 @@ const MaxBaseSubject = 1 << 10
 
 // SortKeys are what SORT, THREAD and SENTSINCE compare of a message. They are made
 // once, when it is scanned, and its record keeps them (mime.Message.Keys). What they
-// need besides costs little, and is taken from the record each time: FirstMailbox
+// need besides costs little, and is taken from the record each time, where that has it: FirstMailbox
 // and References.
 type SortKeys struct {
 	// Sent is the Date field, in its own zone; zero when there is none that can be
@@ -171,27 +171,27 @@ func trimSpaceLeft(s []byte) []byte {
 func trimLeaders(s []byte) (rest []byte, reply bool) {
 	for {
 		s = trimSpaceLeft(s)
-		if after, ok := leader(s); ok {
-			s, reply = after, true
-			continue
+		// Each blob is looked at once: a subject of nothing else is as long as anybody likes.
+		behind := s
+		for {
+			after, found := blob(behind)
+			if !found {
+				break
+			}
+			if behind = after; len(after) > 0 {
+				s = after
+			}
 		}
-		after, ok := blob(s)
-		if !ok || len(after) == 0 {
+		after, ok := leader(behind)
+		if !ok {
 			return s, reply
 		}
-		s = after
+		s, reply = after, true
 	}
 }
 
-// leader is what follows a prefix of blobs and "re:", "fw:" or "fwd:".
+// leader is what follows "re:", "fw:" or "fwd:" with a blob in it or none.
 func leader(s []byte) (rest []byte, ok bool) {
-	for {
-		after, found := blob(s)
-		if !found {
-			break
-		}
-		s = after
-	}
 	switch {
 	case len(s) >= 2 && string(s[:2]) == "re":
 		s = s[2:]

@@ -56,6 +56,20 @@ func TestBaseSubject(t *testing.T) {
 	}
 }
 
+// TestBaseSubjectOfNothingElse: who walks over what follows for each piece of a
+// subject is not done in a day.
+func TestBaseSubjectOfNothingElse(t *testing.T) {
+	t.Parallel()
+	const n = 1 << 20
+	for _, piece := range []string{"[a]", "re:", "re[a]:", "[a] re:", "(fwd)", "[fwd:", "[", "]", "[a"} {
+		for _, subject := range []string{strings.Repeat(piece, n) + "x", "x" + strings.Repeat(piece, n), strings.Repeat(piece, n), "[fwd:" + strings.Repeat(piece, n) + strings.Repeat("]", n)} {
+			if base, _ := baseSubject([]byte(subject)); len(base) > MaxBaseSubject {
+				t.Errorf("%d octets of %q", len(base), piece)
+			}
+		}
+	}
+}
+
 func TestSortKeysAreKept(t *testing.T) {
 	t.Parallel()
 	m := mime.ScanBytes([]byte(letter))

@@ -191,10 +191,14 @@ func (s *Volume) takeLock(own, lock string) (bool, error) {
 	if age := s.Clock.Now().Sub(info.ModTime()); age < staleLock && age > -staleLock {
 		return false, nil
 	}
-	if err := s.FS.Remove(lock); err != nil {
+	// Another program may break it, and take it, at the same time.
+	if err := s.FS.Remove(lock); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return false, err
 	}
 	err = s.FS.Link(own, lock)
+	if errors.Is(err, fs.ErrExist) {
+		return false, nil
+	}
 	return err == nil, err
 }
 

@@ -102,14 +102,16 @@ func (p *processes) enter() error {
 	if free < 0 {
 		return ErrProcesses
 	}
+	// It is ours when it is written: enter is tried again when there was no room.
+	session := uint64(0)
 	var head [16]byte
 	if n, _ := p.file.ReadAt(head[:], 0); others > 0 && n == len(head) && string(head[:8]) == processesMagic {
-		p.session = binary.LittleEndian.Uint64(head[8:])
+		session = binary.LittleEndian.Uint64(head[8:])
 	}
-	if p.session == 0 {
-		p.session = newKey()
+	if session == 0 {
+		session = newKey()
 		copy(head[:], processesMagic)
-		binary.LittleEndian.PutUint64(head[8:], p.session)
+		binary.LittleEndian.PutUint64(head[8:], session)
 		if _, err := p.file.WriteAt(head[:], 0); err != nil {
 			return err
 		}
@@ -118,7 +120,7 @@ func (p *processes) enter() error {
 	if err := p.file.TryLockAt(slotsAt + int64(free)); err != nil {
 		return err
 	}
-	p.own = own
+	p.own, p.session = own, session
 	_, err := p.file.WriteAt(binary.LittleEndian.AppendUint64(nil, own.Key), slotSize*int64(1+free))
 	return err
 }

@@ -1,8 +1,10 @@
 package volume
 
 import (
+	"errors"
 	"fmt"
 	"hash/fnv"
+	"io/fs"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -66,7 +68,7 @@ func (s *Volume) ForgetRemoved() error {
 			continue // another process has removed it
 		}
 		if age := s.Clock.Now().Sub(info.ModTime()); age > RemovalMemory || age < -RemovalMemory {
-			if err := s.FS.Remove(name); err != nil {
+			if err := s.FS.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return err
 			}
 		}
