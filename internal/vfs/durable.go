@@ -9,10 +9,15 @@ import (
 
 // Replace writes a small file so that after a crash the old one or the new one is
 // there, whole; it is durable, with its name, when Replace returns nil. Meanwhile
-// there is a file name.new.
+// there is a file name.new; what has this name before, left by a crash or a link that
+// somebody has put there, is removed and not written through. Two may not replace one
+// file at the same time.
 func Replace(fsys FS, name string, content []byte) error {
 	temp := name + ".new"
-	f, err := fsys.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err := fsys.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	f, err := fsys.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"testing"
 
 	"toastmaster/internal/testkit/faultfs"
@@ -39,6 +40,28 @@ func prepared(t *testing.T) *faultfs.Disk {
 		t.Fatal(err)
 	}
 	return d
+}
+
+// TestReplaceFollowsNoLink: what somebody has put where the new file is written is not
+// written through, be it a symbolic link or another name of a file.
+func TestReplaceFollowsNoLink(t *testing.T) {
+	t.Parallel()
+	for what, put := range map[string]func(oldName, newName string) error{"symbolic link": os.Symlink, "link": os.Link} {
+		dir := t.TempDir()
+		victim, name := filepath.Join(dir, "victim"), filepath.Join(dir, "f")
+		if err := errors.Join(os.WriteFile(victim, []byte("precious"), 0o644), put(victim, name+".new")); err != nil {
+			t.Fatal(err)
+		}
+		if err := vfs.Replace(vfs.OS{}, name, []byte("new")); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+		if got := text(t, vfs.OS{}, victim); got != "precious" {
+			t.Errorf("%s: it was written through: %q", what, got)
+		}
+		if info, err := os.Lstat(name); err != nil || !info.Mode().IsRegular() || info.Mode().Perm() != 0o600 || text(t, vfs.OS{}, name) != "new" {
+			t.Errorf("%s: %v %v", what, info, err)
+		}
+	}
 }
 
 // TestEachFailureLeavesOneWhole: whichever operations fail, once or from then on,
