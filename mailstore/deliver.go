@@ -20,7 +20,7 @@ const maxID = 64
 
 // Deliver stores one message.
 func (s *Store) Deliver(ctx context.Context, a Account, d *Delivery) error {
-	if !validID(d.ID) {
+	if !ValidID(d.ID) {
 		return fmt.Errorf("mailstore: delivery ID %q is not 1 to 64 letters and digits", d.ID)
 	}
 	acct, err := s.acquire(a)
@@ -44,7 +44,8 @@ func (s *Store) Deliver(ctx context.Context, a Account, d *Delivery) error {
 	return err
 }
 
-func validID(id string) bool {
+// ValidID says whether a delivery may have this ID: 1 to 64 letters and digits, or none.
+func ValidID(id string) bool {
 	if len(id) > maxID {
 		return false
 	}

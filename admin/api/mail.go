@@ -32,8 +32,8 @@ type Mail interface {
 	// have left, as far as they are remembered.
 	Imported(ctx context.Context, m directory.Mailbox, folder string) ([]string, error)
 	// Import stores the messages that next gives, until that is io.EOF. All of which a
-	// result says that they are stored are on disk when it returns; with an error, it
-	// is not known of any.
+	// result says that they are stored are on disk when it returns; with an error they are
+	// stored, and may not be on disk: the audit has them, the client asks again.
 	Import(ctx context.Context, m directory.Mailbox, folder string, overQuota bool, next func() (MailMessage, error)) (model.MailImported, error)
 }
 
@@ -125,7 +125,8 @@ type exportMailInput struct {
 
 // noteMail keeps in the audit who moved mail of a mailbox.
 func (h *handlers) noteMail(ctx context.Context, by caller, action, address string, what any) {
-	if err := h.o.Store.Note(ctx, by.name, action, "mailbox", address, nil, what); err != nil {
+	// Also where the client has gone meanwhile: it is done.
+	if err := h.o.Store.Note(context.WithoutCancel(ctx), by.name, action, "mailbox", address, nil, what); err != nil {
 		h.o.Log.ErrorContext(ctx, "no row in the audit", "actor", by.name, "action", action, "object", "mailbox", "name", address, "cause", err)
 	}
 }
@@ -268,6 +269,17 @@ func (h *handlers) importMail(ctx context.Context, by caller, in *importMailInpu
 	return &body[model.MailImported]{out}, mailFailure(err)
 }
 
+// archive is what a client sends; that it breaks off is the client's fault.
+type archive struct{ io.Reader }
+
+func (a archive) Read(p []byte) (int, error) {
+	n, err := a.Reader.Read(p)
+	if err != nil && err != io.EOF {
+		err = &model.Error{Kind: model.Invalid, Text: "the archive cannot be read", Cause: err}
+	}
+	return n, err
+}
+
 // nextMessage reads an entry of the archive; io.EOF after the last.
 func (h *handlers) nextMessage(r *tar.Reader) (MailMessage, error) {
 	head, err := r.Next()
@@ -280,7 +292,7 @@ func (h *handlers) nextMessage(r *tar.Reader) (MailMessage, error) {
 	if head.Typeflag != tar.TypeReg {
 		return MailMessage{}, model.Fail(model.Invalid, "the archive has something else than messages")
 	}
-	m := MailMessage{ID: head.Name, Date: head.ModTime, Size: head.Size, Content: r, Flags: strings.Fields(head.PAXRecords[model.MailFlags])}
+	m := MailMessage{ID: head.Name, Date: head.ModTime, Size: head.Size, Content: archive{r}, Flags: strings.Fields(head.PAXRecords[model.MailFlags])}
 	if zone, err := strconv.Atoi(head.PAXRecords[model.MailZone]); err == nil && zone > -24*60 && zone < 24*60 {
 		m.Date = m.Date.In(time.FixedZone("", zone*60))
 	}

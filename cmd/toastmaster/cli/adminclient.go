@@ -124,7 +124,7 @@ func (f *adminFlags) warn(warnings []string) {
 		return
 	}
 	for _, w := range warnings {
-		fmt.Fprintln(f.env.Stderr, "warning:", w)
+		fmt.Fprintln(f.env.Stderr, "warning:", printable.UTF8(w))
 	}
 }
 

@@ -112,7 +112,7 @@ func queueListText(ctx context.Context, w io.Writer, c *client.Client, filter mo
 	}
 	remains, err := queueRemains(ctx, c, filter)
 	for _, f := range remains {
-		fmt.Fprintf(w, "-- %s in %s of what was damaged, without a queue ID.\n", counted(f.Count, "other file", "other files"), f.Path)
+		fmt.Fprintf(w, "-- %s in %s of what was damaged, without a queue ID.\n", counted(f.Count, "other file", "other files"), printable.UTF8(f.Path))
 	}
 	return err
 }
@@ -123,7 +123,7 @@ func printQueued(w io.Writer, m model.QueuedMessage) error {
 	if sender == "" {
 		sender = "MAILER-DAEMON"
 	}
-	fmt.Fprintf(w, queueRow, m.ID+mark, strconv.FormatInt(m.Size, 10), m.Arrived.Local().Format("Mon Jan _2 15:04:05"), sender)
+	fmt.Fprintf(w, queueRow, m.ID+mark, strconv.FormatInt(m.Size, 10), m.Arrived.Local().Format("Mon Jan _2 15:04:05"), printable.UTF8(sender))
 	const indent = 47
 	if m.Place == "corrupt" || m.Reason != "" {
 		printReason(w, strings.TrimSuffix(m.Place+": "+printable.UTF8(m.Reason), ": "))
@@ -135,7 +135,7 @@ func printQueued(w io.Writer, m model.QueuedMessage) error {
 		if r.Reason != "" {
 			printReason(w, printable.UTF8(r.Reason))
 		}
-		fmt.Fprintf(w, "%*s%s\n", indent, "", r.Address)
+		fmt.Fprintf(w, "%*s%s\n", indent, "", printable.UTF8(r.Address))
 	}
 	_, err := fmt.Fprintln(w)
 	return err

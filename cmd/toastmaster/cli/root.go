@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"toastmaster/admin/model"
+	"toastmaster/internal/printable"
 )
 
 // Run runs a subcommand and returns the exit code.
@@ -21,7 +22,7 @@ func Run(ctx context.Context, env *Environment, args []string) int {
 	err := root.ExecuteContext(ctx)
 	var p *printed
 	if err != nil && !errors.As(err, &p) {
-		fmt.Fprintln(env.Stderr, "toastmaster:", err)
+		fmt.Fprintln(env.Stderr, "toastmaster:", printable.UTF8(err.Error(), '\n', '\t'))
 	}
 	return exitCode(err)
 }

@@ -40,6 +40,8 @@ func mailError(folder string, err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.As(err, new(*model.Error)):
+		return err // the request's own
 	case errors.Is(err, mailstore.ErrNotFound):
 		kind, text = model.NotFound, "no such folder"
 	case errors.Is(err, mailstore.ErrGone):
@@ -263,7 +265,7 @@ func (a *Mail) Import(ctx context.Context, m directory.Mailbox, folder string, o
 			break
 		}
 		if err != nil {
-			return model.MailImported{}, err
+			return out, err
 		}
 		result, err := i.one(ctx, message)
 		switch {
@@ -272,13 +274,13 @@ func (a *Mail) Import(ctx context.Context, m directory.Mailbox, folder string, o
 		case errors.Is(err, mailstore.ErrFull), errors.Is(err, mailstore.ErrLittleRoom), spool.IsFull(err):
 			out.Stopped = model.StoppedByRoom
 		case err != nil:
-			return model.MailImported{}, mailError(folder, err)
+			return out, mailError(folder, err)
 		default:
 			out.Results = append(out.Results, result)
 		}
 	}
 	if err := a.mail.Checkpoint(ctx); err != nil {
-		return model.MailImported{}, mailError("", err)
+		return out, mailError("", err)
 	}
 	return out, nil
 }
@@ -301,6 +303,9 @@ func (i *importing) one(ctx context.Context, m api.MailMessage) (result model.Ma
 		return result, nil
 	case m.ID == "":
 		result.Error = "it has no ID"
+		return result, nil
+	case !mailstore.ValidID(m.ID):
+		result.Error = "its ID is not 1 to 64 letters and digits"
 		return result, nil
 	case m.Size == 0:
 		result.Error = "it is empty"

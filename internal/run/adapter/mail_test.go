@@ -109,7 +109,18 @@ func TestImportOnce(t *testing.T) {
 	}
 	a.brings(t, m, "INBOX", messages(""), "it has no ID")
 	a.brings(t, m, "INBOX", func() (api.MailMessage, error) { return api.MailMessage{}, errors.New("cut off") }, "cut off")
-	m.QuotaMessages = 7
+	// What was stored before a request fails is told, for the audit.
+	a.brings(t, m, "Other", func() func() (api.MailMessage, error) {
+		next := messages("X")
+		return func() (api.MailMessage, error) {
+			if m, err := next(); err == nil {
+				return m, nil
+			}
+			return api.MailMessage{}, model.Fail(model.Invalid, "cut off")
+		}
+	}(), "3 cut off")
+	a.brings(t, m, "Other", messages("no/id"), "its ID is not 1 to 64 letters and digits")
+	m.QuotaMessages = 8
 	a.brings(t, m, "INBOX", messages("E", "F", "G", "H"), "quota 5 6")
 	if out, err := a.Import(t.Context(), m, "INBOX", true, messages("G", "H")); err != nil || out.Stopped != "" || len(out.Results) != 2 {
 		t.Errorf("%+v %v", out, err)
