@@ -6,17 +6,18 @@
 // [Open] makes a Maildir, or takes one that is there. [Folder.Put] adds messages, each
 // under the base name that its owner gives it, so that adding one again finds it
 // there; [Folder.Commit] makes them durable and then gives them their names.
-// [Folder.SetFlags] changes the flags of one that is there.
+// [Folder.SetFlags] changes the flags of one that is there, durable with the next Commit.
 //
-// It stands on github.com/emersion/go-maildir, which makes the folders (Dir.Init), reads
-// what is there (Dir.Walk) and changes flags (Message.SetFlags). Writing is ours: the
-// package's Delivery and Create sync neither file nor name, and give messages names by
+// It stands on github.com/emersion/go-maildir, which makes the folders (Dir.Init) and reads
+// what is there (Dir.Walk). Writing is ours: the package's Delivery, Create and
+// Message.SetFlags sync neither file nor name, and the first two give messages names by
 // chance, so that who is interrupted cannot know what is done.
 //
 // # What "added" means
 //
 // Commit syncs the contents, then renames from tmp to cur, then syncs the names. A
-// message that has its name in cur has its content, whatever happened. What
+// message that has its name in cur has its content, whatever happened. A change of flags is
+// a rename in cur, which the same sync makes durable. What
 // lies in tmp after a crash is written again by the next Put of that name.
 //
 // # Whose folders

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -27,10 +28,20 @@ var ErrName = errors.New("no name of a message in a Maildir")
 type Folder struct {
 	fs   vfs.FS
 	path string
-	// have has what is there, by base name; nil stands for what was just added.
-	have map[string]*maildir.Message
-	// pending are those in tmp, by base name, with their names in cur.
-	pending map[string]string
+	// have has what is in cur, by base name.
+	have map[string]message
+	// pending are those in tmp, by base name.
+	pending map[string]message
+	// renamed says that names in cur are not synced yet.
+	renamed bool
+}
+
+// message is one with its name in cur and the letters of its flags, in ASCII order.
+type message struct{ name, letters string }
+
+func named(base, letters string) message {
+	sorted := slices.Compact(slices.Sorted(slices.Values([]byte(letters))))
+	return message{base + ":2," + string(sorted), string(sorted)}
 }
 
 // Open makes the Maildir at path, whose parent is there, or takes what is there.
@@ -47,10 +58,10 @@ func Open(fsys vfs.FS, path string) (*Folder, error) {
 	if err := dir.Init(); err != nil {
 		return nil, err
 	}
-	f := &Folder{fs: fsys, path: path, have: map[string]*maildir.Message{}, pending: map[string]string{}}
+	f := &Folder{fs: fsys, path: path, have: map[string]message{}, pending: map[string]message{}}
 	// What is spelt otherwise is not ours, and an error of the listing.
 	err := dir.Walk(func(m *maildir.Message) error {
-		f.have[m.Key()] = m
+		f.have[m.Key()] = message{filepath.Base(m.Filename()), string(m.Flags())}
 		return nil
 	})
 	if err = realError(err); err != nil {
@@ -105,35 +116,22 @@ func (f *Folder) Has(base string) bool {
 }
 
 // SetFlags gives a message that is there these letters; changed says that it had
-// others.
+// others. They are durable after Commit.
 func (f *Folder) SetFlags(base, letters string) (changed bool, err error) {
 	m, there := f.have[base]
 	if !there {
 		return false, fmt.Errorf("%s: %w", base, fs.ErrNotExist)
 	}
-	if m == nil {
-		return false, nil // just added
-	}
-	if letters == string(runes(m.Flags())) {
+	next := named(base, letters)
+	if next.letters == m.letters {
 		return false, nil
 	}
-	return true, m.SetFlags(maildirFlags(letters))
-}
-
-func runes(flags []maildir.Flag) []rune {
-	out := make([]rune, len(flags))
-	for i, f := range flags {
-		out[i] = rune(f)
+	cur := filepath.Join(f.path, "cur")
+	if err := f.fs.Rename(filepath.Join(cur, m.name), filepath.Join(cur, next.name)); err != nil {
+		return false, err
 	}
-	return out
-}
-
-func maildirFlags(letters string) []maildir.Flag {
-	var out []maildir.Flag
-	for _, c := range letters {
-		out = append(out, maildir.Flag(c))
-	}
-	return out
+	f.have[base], f.renamed = next, true
+	return true, nil
 }
 
 // ValidName says that base can be the name of a message, and of nothing else.
@@ -141,8 +139,7 @@ func ValidName(base string) bool {
 	return base != "" && base[0] != '.' && len(base) <= 200 && !strings.ContainsAny(base, "/:\n\x00")
 }
 
-// Put writes a message to tmp; Commit gives it its name. letters are its flags in
-// ASCII order, date is the file's, which is when it arrived for who reads it.
+// Put writes a message to tmp; Commit gives it its name. letters are its flags, date is the file's, which is when it arrived for who reads it.
 func (f *Folder) Put(base, letters string, date time.Time, content io.Reader) error {
 	if !ValidName(base) {
 		return fmt.Errorf("%w: %q", ErrName, base)
@@ -163,31 +160,38 @@ func (f *Folder) Put(base, letters string, date time.Time, content io.Reader) er
 	if err != nil {
 		return errors.Join(err, f.fs.Remove(path))
 	}
-	f.pending[base] = base + ":2," + letters
+	f.pending[base] = named(base, letters)
 	return nil
 }
 
 // Pending is how many messages wait for Commit.
 func (f *Folder) Pending() int { return len(f.pending) }
 
-// Commit makes what was put durable, and messages of it. After an error some may be
-// messages, each whole; the others are put again.
+// Commit makes what was put durable, and messages of it; flags that were set are
+// durable, too. After an error some may be messages, each whole; the others are put
+// again, and the next Commit syncs all names.
 func (f *Folder) Commit() error {
-	if len(f.pending) == 0 {
-		return nil
-	}
-	if err := f.syncAll(); err != nil {
-		return err
-	}
-	cur := filepath.Join(f.path, "cur")
-	for base, name := range f.pending {
-		if err := f.fs.Rename(filepath.Join(f.path, "tmp", base), filepath.Join(cur, name)); err != nil {
+	if len(f.pending) > 0 {
+		if err := f.syncAll(); err != nil {
 			return err
 		}
-		f.have[base] = nil
+	}
+	cur := filepath.Join(f.path, "cur")
+	for base, m := range f.pending {
+		if err := f.fs.Rename(filepath.Join(f.path, "tmp", base), filepath.Join(cur, m.name)); err != nil {
+			return err
+		}
+		f.have[base], f.renamed = m, true
 		delete(f.pending, base)
 	}
-	return f.fs.SyncDir(cur)
+	if !f.renamed {
+		return nil
+	}
+	if err := f.fs.SyncDir(cur); err != nil {
+		return err
+	}
+	f.renamed = false
+	return nil
 }
 
 // syncAll makes all contents durable with one call.

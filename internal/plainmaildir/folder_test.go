@@ -136,6 +136,60 @@ func TestSyncedBeforeNamed(t *testing.T) {
 	}
 }
 
+// TestFlagsAreSynced: a message that got other flags has its new name on disk when Commit
+// returns nil, and an operation that fails is told, however often.
+func TestFlagsAreSynced(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "a")
+	f, err := Open(vfs.OS{}, dir)
+	must(t, err)
+	must(t, put(f, "1.a.h", "2.b.h"))
+	faults := faultfs.Wrap(vfs.OS{})
+	var order []string
+	var broken faultfs.Op
+	faults.Hook(func(op faultfs.Op, name string) error {
+		if op == broken {
+			return faultfs.EIO
+		}
+		if op == faultfs.Rename || op == faultfs.SyncFS || op == faultfs.SyncDir {
+			order = append(order, string(op))
+		}
+		return nil
+	})
+	f, err = Open(faults, dir)
+	must(t, err)
+	must(t, f.Commit())
+	if len(order) != 0 {
+		t.Errorf("nothing was done, and %q", order)
+	}
+	broken = faultfs.Rename
+	if _, err := f.SetFlags("1.a.h", "S"); !errors.Is(err, faultfs.EIO) {
+		t.Errorf("the rename fails: %v", err)
+	}
+	broken = ""
+	if changed, err := f.SetFlags("1.a.h", "SDD"); !changed || err != nil {
+		t.Errorf("%v %v", changed, err)
+	}
+	if changed, err := f.SetFlags("1.a.h", "DS"); changed || err != nil {
+		t.Errorf("the same: %v %v", changed, err)
+	}
+	broken = faultfs.SyncDir
+	for range 2 {
+		if err := f.Commit(); !errors.Is(err, faultfs.EIO) {
+			t.Errorf("the names are not synced, and Commit says %v", err)
+		}
+	}
+	broken = ""
+	must(t, f.Commit())
+	must(t, f.Commit())
+	if want := []string{string(faultfs.Rename), string(faultfs.SyncDir)}; !slices.Equal(order, want) {
+		t.Errorf("%q, want %q", order, want)
+	}
+	if got := names(t, filepath.Join(dir, "cur")); !slices.Equal(got, []string{"1.a.h:2,DS", "2.b.h:2,FS"}) {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestOthersFolders(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -100,7 +100,7 @@ func (e *export) folder(ctx context.Context, f model.MailFolder) error {
 		page, err := e.o.Client.Mail(ctx, e.o.Address, f.Name, after, atOnce)
 		if model.KindOf(err) == model.NotFound && err != nil {
 			e.r.warn("folder %s was removed meanwhile", f.Name)
-			return nil
+			return e.to.commit()
 		}
 		if err != nil {
 			return err

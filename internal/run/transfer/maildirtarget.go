@@ -234,10 +234,10 @@ func (c *maildirFolder) writeKeywords(fsys vfs.FS) error {
 	return nil
 }
 
-// done writes the small files of a folder.
+// done makes durable what flags were changed, and writes the small files of a folder.
 func (t *maildirTarget) done() error {
 	c := t.current
-	if err := c.writeKeywords(t.fs); err != nil {
+	if err := t.commit(); err != nil {
 		return err
 	}
 	if len(c.keywords) > maildir.MaxKeywords {
