@@ -63,14 +63,18 @@ func TestTransferAndDovecot(t *testing.T) {
 	if list := string(ours.command(t, `LSUB "" "*"`)); !strings.Contains(list, "Deep/Er") || strings.Contains(list, "Entw") {
 		t.Errorf("subscriptions: %s", list)
 	}
-	// Out, to another account of Dovecot.
+	// Out, and moved to another account of Dovecot, whose folders are not root's.
 	to := d.Maildir(bob)
-	if out, err := b.mailbox(t, "export", alice, to); err != nil {
-		t.Fatalf("%v %s", err, out)
+	tree, file := filepath.Join(dir, "out"), filepath.Join(dir, "out.mbox")
+	for _, path := range []string{tree, file} {
+		if out, err := b.mailbox(t, "export", alice, path); err != nil {
+			t.Fatalf("%v %s", err, out)
+		}
 	}
 	uid, gid, err := d.MailUser()
 	must(t, err)
-	giveAway(t, to, uid, gid)
+	giveAway(t, tree, uid, gid)
+	must(t, os.Rename(tree, to))
 	theirs := dialIMAP(t, d.IMAP())
 	theirs.command(t, "LOGIN "+bob+" "+bobsWord)
 	same("to Dovecot", theirs, ".")
@@ -83,11 +87,9 @@ func TestTransferAndDovecot(t *testing.T) {
 		}
 	}
 	// And as an mbox.
-	file := filepath.Join(filepath.Dir(to), "x.mbox")
-	if out, err := b.mailbox(t, "export", alice, file); err != nil {
-		t.Fatalf("%v %s", err, out)
-	}
 	giveAway(t, file, uid, gid)
+	must(t, os.Rename(file, filepath.Join(filepath.Dir(to), "x.mbox")))
+	file = filepath.Join(filepath.Dir(to), "x.mbox")
 	client(t, dir, "", "doveadm", "-c", filepath.Join(dir, "dovecot.conf"), "import", "-u", carol, "mbox:"+filepath.Dir(to)+"/none:INBOX="+file, "", "ALL")
 	theirs = dialIMAP(t, d.IMAP())
 	theirs.command(t, "LOGIN "+carol+" "+bobsWord)
@@ -191,6 +193,14 @@ func TestTransferOfHostileFiles(t *testing.T) {
 	if strings.Contains(texts, "secret") || n != 8 || !strings.Contains(texts, "odd") {
 		t.Errorf("%d messages: %q", n, texts)
 	}
+	// The source itself, or a folder above it, is another user's link.
+	must(t, os.Symlink(dir, filepath.Join(dir, "led")))
+	must(t, os.Lchown(filepath.Join(dir, "led"), 65534, 65534))
+	for _, path := range []string{"led/from", "led/in.mbox"} {
+		if out, err := b.mailbox(t, "import", bob, filepath.Join(dir, path)); err == nil || !strings.Contains(err.Error(), "led is a symbolic link of user 65534") {
+			t.Errorf("%s: %v %s", path, err, out)
+		}
+	}
 	// Out, into what others have prepared.
 	to := filepath.Join(dir, "to")
 	if out, err := b.mailbox(t, "export", alice, to); err != nil {
@@ -225,6 +235,23 @@ func TestTransferOfHostileFiles(t *testing.T) {
 		must(t, prepare(path))
 		if out, err := b.mailbox(t, "export", alice, path); err == nil || !strings.Contains(err.Error(), what) {
 			t.Errorf("%s: %v %s", what, err, out)
+		}
+	}
+	for what, prepare := range map[string]func(path string) error{
+		"parent of another user": func(path string) error { return os.Chown(path, 65534, 65534) },
+		"parent 0777":            func(path string) error { return os.Chmod(path, 0o777) },
+	} {
+		parent := filepath.Join(dir, what)
+		must(t, os.Mkdir(parent, 0o700))
+		must(t, prepare(parent))
+		for _, name := range []string{"tree", "x.mbox"} {
+			out, err := b.mailbox(t, "export", alice, filepath.Join(parent, name))
+			if err == nil || !strings.Contains(err.Error(), parent+": another user could change") || !strings.Contains(err.Error(), "move it afterwards") {
+				t.Errorf("%s: %v %s", what, err, out)
+			}
+		}
+		if entries, err := os.ReadDir(parent); err != nil || len(entries) != 0 {
+			t.Errorf("%s: %v %v", what, entries, err)
 		}
 	}
 	if out, err := b.mailbox(t, "export", bob, to); err == nil || !strings.Contains(err.Error(), "has the mail of "+alice) {

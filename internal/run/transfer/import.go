@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -88,17 +87,19 @@ func Import(ctx context.Context, o ImportOptions) (*Result, error) {
 
 // open decides what the source is.
 func open(o *ImportOptions) (source, error) {
-	info, err := os.Stat(o.From)
+	w, err := walk(o.From)
 	if err != nil {
 		return nil, err
 	}
+	defer w.close()
+	isDir := w.last().info.IsDir()
 	switch {
-	case o.Form == Maildir, o.Form == Auto && info.IsDir():
-		return openMaildirSource(o.From)
-	case info.IsDir():
+	case o.Form == Maildir, o.Form == Auto && isDir:
+		return openMaildirSource(w)
+	case isDir:
 		return nil, fmt.Errorf("%s is a folder, and no mbox", o.From)
 	}
-	return openMboxSource(o.From, o.Quoting)
+	return openMboxSource(w, o.Quoting)
 }
 
 // importing is one under way.

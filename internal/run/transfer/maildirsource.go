@@ -51,13 +51,20 @@ type folderKeywords struct {
 // when they are made.
 const maxDepth = 32
 
-func openMaildirSource(dir string) (source, error) {
+func openMaildirSource(w *walked) (source, error) {
+	dir := w.last().path
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, err
 	}
 	s := &maildirSource{root: root}
-	err = s.find(".", "", 0)
+	info, err := root.Stat(".")
+	if err == nil {
+		err = w.same(info)
+	}
+	if err == nil {
+		err = s.find(".", "", 0)
+	}
 	if err == nil && len(s.list) == 0 {
 		err = fmt.Errorf("%s is no Maildir: nothing in it has a folder cur or new", dir)
 	}

@@ -56,14 +56,17 @@ type maildirFolder struct {
 // openMaildirTarget makes the tree, or goes on with one that an export of the same
 // mailbox has made.
 func openMaildirTarget(o *ExportOptions) (*maildirTarget, error) {
-	t := &maildirTarget{fs: vfs.OS{}, root: filepath.Clean(o.To)}
+	root, err := ownPlace(o.To)
+	if err != nil {
+		return nil, err
+	}
+	t := &maildirTarget{fs: vfs.OS{}, root: root}
 	if err := os.Mkdir(t.root, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err
 	}
 	if err := plainmaildir.Ours(t.fs, t.root); err != nil {
 		return nil, fmt.Errorf("%w: export to a folder of your own, mode 0700, and give it away afterwards", err)
 	}
-	var err error
 	if t.locked, err = os.Open(t.root); err != nil {
 		return nil, err
 	}

@@ -23,7 +23,8 @@ type mboxSource struct {
 	n    int
 }
 
-func openMboxSource(path string, how mbox.Format) (source, error) {
+func openMboxSource(w *walked, how mbox.Format) (source, error) {
+	path := w.last().path
 	f, err := os.OpenFile(path, os.O_RDONLY|noFollow, 0)
 	if err != nil {
 		return nil, err
@@ -31,6 +32,9 @@ func openMboxSource(path string, how mbox.Format) (source, error) {
 	info, err := f.Stat()
 	if err == nil && !info.Mode().IsRegular() {
 		err = fmt.Errorf("%s is no plain file", path)
+	}
+	if err == nil {
+		err = w.same(info)
 	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())

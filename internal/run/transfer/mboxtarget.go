@@ -13,6 +13,7 @@ import (
 
 	"toastmaster/admin/model"
 	"toastmaster/internal/mbox"
+	"toastmaster/internal/plainmaildir"
 	"toastmaster/internal/vfs"
 )
 
@@ -40,7 +41,14 @@ func openMboxTarget(o *ExportOptions, folders []model.MailFolder) (*mboxTarget, 
 		t.begin(o.Out, folders)
 		return t, nil
 	}
-	f, err := os.OpenFile(o.To, os.O_RDWR|os.O_CREATE|noFollow, 0o600)
+	var err error
+	if t.path, err = ownPlace(o.To); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(t.path, os.O_RDWR|os.O_CREATE|noFollow, 0o600)
+	if errors.Is(err, syscall.ELOOP) {
+		err = fmt.Errorf("%s: %w: it is a symbolic link: name a file of your own", t.path, plainmaildir.ErrNotOurs)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -88,8 +96,8 @@ func (t *mboxTarget) read() (end int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	if !info.Mode().IsRegular() {
-		return 0, fmt.Errorf("%s is no plain file", t.path)
+	if err := ownFile(t.path, info); err != nil {
+		return 0, err
 	}
 	notOurs := fmt.Errorf("%s exists, and is no export of %s: name another file", t.path, t.address)
 	r := mbox.NewReader(t.file, info.Size(), mbox.RD)
@@ -117,6 +125,28 @@ func (t *mboxTarget) read() (end int64, err error) {
 		t.have[messageKey{m.Export.Folder, m.Export.Validity, m.Export.UID}] = true
 		end = m.End
 	}
+}
+
+// ownFile says whether a file is only here, and only this user's to write.
+func ownFile(path string, info fs.FileInfo) error {
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is no plain file", path)
+	}
+	why := ""
+	st, ok := info.Sys().(*syscall.Stat_t)
+	switch {
+	case !ok:
+		return fmt.Errorf("%s: its owner is not known", path)
+	case int(st.Uid) != os.Geteuid():
+		why = fmt.Sprintf("it belongs to user %d", st.Uid)
+	case info.Mode().Perm()&0o022 != 0:
+		why = fmt.Sprintf("its mode is %v", info.Mode().Perm())
+	case st.Nlink != 1:
+		why = "it has another name, too"
+	default:
+		return nil
+	}
+	return fmt.Errorf("%s: %w: %s: export to a new file, and give it away afterwards", path, plainmaildir.ErrNotOurs, why)
 }
 
 // maxHead is how much of a message a cut may leave without its export field.
