@@ -103,7 +103,7 @@ const maxBase = 16 << 10
 // Write appends a message with LF line ends: its From line, its fields, and content. An
 // error may leave a part of it.
 func (w *Writer) Write(e Export, f Flags, keywords []string, content io.Reader) error {
-	head := "From MAILER-DAEMON " + e.Date.UTC().Format("Mon Jan _2 15:04:05 2006") + "\n"
+	head := writerMark + e.Date.UTC().Format("Mon Jan _2 15:04:05 2006") + "\n"
 	head += w.base
 	w.base = ""
 	status := "O"

@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -22,10 +23,13 @@ const noFollow = syscall.O_NOFOLLOW | syscall.O_NONBLOCK
 
 // mboxTarget is an mbox that is written. What it has is known from itself.
 type mboxTarget struct {
-	file    *os.File // nil for standard output
-	path    string
-	w       *mbox.Writer
-	have    map[messageKey]bool
+	file *os.File // nil for standard output
+	path string
+	w    *mbox.Writer
+	have map[messageKey]bool
+	// gap is what has to be written before the first message: another program may have
+	// left out the blank line behind the last one.
+	gap     string
 	current model.MailFolder
 	address string
 }
@@ -89,8 +93,9 @@ func (t *mboxTarget) begin(w io.Writer, folders []model.MailFolder) {
 	}
 }
 
-// read finds out what the file has; end is behind its last whole message. A part of
-// one that an interrupted export left is cut off; what is no export is not touched.
+// read finds out what the file has; end is behind its last whole message. What an
+// interrupted export left of one is cut off: the beginning of what a Writer writes, and
+// nothing else. What no export wrote is not touched.
 func (t *mboxTarget) read() (end int64, err error) {
 	info, err := t.file.Stat()
 	if err != nil {
@@ -99,32 +104,114 @@ func (t *mboxTarget) read() (end int64, err error) {
 	if err := ownFile(t.path, info); err != nil {
 		return 0, err
 	}
-	notOurs := fmt.Errorf("%s exists, and is no export of %s: name another file", t.path, t.address)
-	r := mbox.NewReader(t.file, info.Size(), mbox.RD)
+	size, err := t.withoutMark(info.Size())
+	if err != nil {
+		return 0, err
+	}
+	r := mbox.NewReader(t.file, size, mbox.RD)
 	for {
 		m, err := r.Next()
 		if errors.Is(err, io.EOF) {
 			return end, nil
 		}
 		if errors.Is(err, mbox.ErrNotMbox) || err == nil && m.Skipped > 0 {
-			return 0, notOurs
+			return 0, t.notOurs(0)
 		}
 		if err != nil {
 			return 0, err
 		}
-		last := m.End == info.Size()
-		if m.Export == nil || m.Export.Account != t.address {
-			if last && m.Offset > 0 && m.Export == nil && m.End-m.Offset < maxHead {
-				return m.Offset, nil // it was cut off in its first lines
+		last := m.End == size
+		if m.Export == nil && last {
+			cut, err := t.beginning(m.Offset, size)
+			if cut || err != nil {
+				return m.Offset, err
 			}
-			return 0, notOurs
 		}
-		if last && !t.whole(m, info.Size()) {
-			return m.Offset, nil
+		if m.Export == nil || m.Export.Account != t.address {
+			return 0, t.notOurs(m.Offset)
+		}
+		if last {
+			whole, err := t.whole(m, size)
+			if !whole || err != nil {
+				return m.Offset, err
+			}
 		}
 		t.have[messageKey{m.Export.Folder, m.Export.Validity, m.Export.UID}] = true
 		end = m.End
 	}
+}
+
+func (t *mboxTarget) notOurs(at int64) error {
+	if at == 0 {
+		return fmt.Errorf("%s exists, and is no export of %s: name another file", t.path, t.address)
+	}
+	return fmt.Errorf("%s: the message at octet %d is no export of %s: it is not touched, name another file", t.path, at, t.address)
+}
+
+// maxMark is longer than the first line of a message, maxHead than what is before its
+// content.
+const (
+	maxMark = 1 << 10
+	maxHead = 1 << 20
+)
+
+// withoutMark is the size of the file without a last line that is a part of the first one
+// of a message: a reader takes it for text of the message before.
+func (t *mboxTarget) withoutMark(size int64) (int64, error) {
+	tail := make([]byte, min(size, maxMark))
+	if _, err := t.file.ReadAt(tail, size-int64(len(tail))); err != nil && !errors.Is(err, io.EOF) {
+		return 0, err
+	}
+	start := bytes.LastIndexByte(tail, '\n') + 1
+	line := tail[start:]
+	blankBefore := int64(len(line)) == size || bytes.HasSuffix(tail[:start], []byte("\n\n"))
+	if !blankBefore || !mbox.IsBeginning(line) {
+		return size, nil
+	}
+	return size - int64(len(line)), nil
+}
+
+// beginning says that what is from at on is the beginning of what a Writer writes.
+func (t *mboxTarget) beginning(at, size int64) (bool, error) {
+	if size-at > maxHead {
+		return false, nil
+	}
+	text := make([]byte, size-at)
+	if _, err := t.file.ReadAt(text, at); err != nil && !errors.Is(err, io.EOF) {
+		return false, err
+	}
+	return mbox.IsBeginning(text), nil
+}
+
+// whole says that the last message is no part of what a Writer wrote. What is cut off is
+// less, and never more; what has other fields before it, another program wrote.
+func (t *mboxTarget) whole(m *mbox.Message, size int64) (bool, error) {
+	tail := make([]byte, min(size, 2))
+	if _, err := t.file.ReadAt(tail, size-int64(len(tail))); err != nil && !errors.Is(err, io.EOF) {
+		return false, err
+	}
+	gap := "\n\n"
+	switch {
+	case string(tail) == "\n\n":
+		gap = ""
+	case tail[len(tail)-1] == '\n':
+		gap = "\n"
+	}
+	written, err := m.AsWritten()
+	if err != nil {
+		return false, err
+	}
+	if written {
+		n, err := m.WriteTo(io.Discard)
+		if err != nil {
+			return false, err
+		}
+		if _, ok := m.Export.Trim(n); n <= m.Export.Size+1 && (!ok || gap != "") {
+			return false, nil
+		}
+	}
+	t.gap = gap
+	return true, nil
 }
 
 // ownFile says whether a file is only here, and only this user's to write.
@@ -147,23 +234,6 @@ func ownFile(path string, info fs.FileInfo) error {
 		return nil
 	}
 	return fmt.Errorf("%s: %w: %s: export to a new file, and give it away afterwards", path, plainmaildir.ErrNotOurs, why)
-}
-
-// maxHead is how much of a message a cut may leave without its export field.
-const maxHead = 64 << 10
-
-// whole says that the last message is all there, with the blank line behind it.
-func (t *mboxTarget) whole(m *mbox.Message, size int64) bool {
-	n, err := m.WriteTo(io.Discard)
-	if err != nil {
-		return false
-	}
-	if _, ok := m.Export.Trim(n); !ok {
-		return false
-	}
-	var tail [2]byte
-	_, err = t.file.ReadAt(tail[:], size-2)
-	return err == nil && string(tail[:]) == "\n\n"
 }
 
 func (t *mboxTarget) folder(f model.MailFolder) error {
@@ -198,6 +268,12 @@ func (t *mboxTarget) put(m *model.MailMessage, size int64, content io.Reader) er
 				keywords = append(keywords, f)
 			}
 		}
+	}
+	if t.gap != "" {
+		if _, err := io.WriteString(t.file, t.gap); err != nil {
+			return err
+		}
+		t.gap = ""
 	}
 	return t.w.Write(e, flags, keywords, content)
 }
