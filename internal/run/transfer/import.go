@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -210,9 +209,14 @@ func (i *importing) target(ctx context.Context, name string, subscribe bool) (st
 	for _, id := range ids {
 		had[id] = true
 	}
-	i.had[to], i.times[to] = had, map[[sha256.Size]byte]int{}
-	i.r.folder(to)
+	i.begin(to, had)
 	return to, nil
+}
+
+// begin notes what a folder has had.
+func (i *importing) begin(folder string, had map[string]bool) {
+	i.had[folder], i.times[folder] = had, map[[sha256.Size]byte]int{}
+	i.r.folder(folder)
 }
 
 func (i *importing) make(ctx context.Context, name string, subscribe bool) error {
@@ -257,11 +261,17 @@ func (i *importing) one(ctx context.Context, m *found) (err error) {
 		i.r.there(folder)
 		return nil
 	}
+	flags, left := cleanFlags(m.flags)
+	if left > 0 {
+		i.r.warn("%s: %d of its flags and keywords are left out: it has more than %d, or than %d KiB of them", m.what, left, maxFlags, maxFlagText>>10)
+	}
+	m.flags = flags
+	flagText := int64(len(strings.Join(flags, " ")))
 	if i.o.DryRun {
 		i.r.done(folder, b.Size())
 		return nil
 	}
-	if i.batch != nil && (i.batch.folder != folder || len(i.batch.messages) >= atOnce || i.batch.size+b.Size() > batchBytes) {
+	if i.batch != nil && (i.batch.folder != folder || len(i.batch.messages) >= atOnce || i.batch.size+b.Size()+flagText > batchBytes) {
 		if err := i.send(ctx); err != nil {
 			return err
 		}
@@ -299,29 +309,45 @@ func (b *batch) add(id string, m *found, content *spool.Buffer) error {
 		head.ModTime = m.date
 		head.PAXRecords[model.MailZone] = strconv.Itoa(zone / 60)
 	}
-	if flags := strings.Join(cleanFlags(m.flags), " "); flags != "" {
-		head.PAXRecords[model.MailFlags] = flags
+	if len(m.flags) > 0 {
+		head.PAXRecords[model.MailFlags] = strings.Join(m.flags, " ")
 	}
 	err := b.w.WriteHeader(head)
 	if err == nil {
 		_, err = io.Copy(b.w, io.NewSectionReader(content, 0, content.Size()))
 	}
-	b.size += content.Size()
+	b.size += content.Size() + int64(len(head.PAXRecords[model.MailFlags]))
 	b.messages = append(b.messages, batched{m.what, content.Size()})
 	return err
 }
 
-// cleanFlags are those that can be stored, each once.
-func cleanFlags(flags []string) []string {
-	var out []string
+// maxFlags and maxFlagText bound the flags of a message, which an archive/tar reader
+// takes in no record of more than 1 MiB. They are no parameters: nobody sets so many.
+const (
+	maxFlags    = 1000
+	maxFlagText = 256 << 10
+)
+
+// cleanFlags are those that can be stored, each once, as far as they are within the
+// bounds; left counts the others of them.
+func cleanFlags(flags []string) (out []string, left int) {
+	known := map[string]bool{}
+	size := 0
 	for _, f := range flags {
+		lower := strings.ToLower(f)
 		system := strings.HasPrefix(f, `\`) && letterOf(f) != 0
-		same := func(o string) bool { return strings.EqualFold(o, f) }
-		if (system || maildir.ValidKeyword(f)) && !slices.ContainsFunc(out, same) {
-			out = append(out, f)
+		if !system && !maildir.ValidKeyword(f) || known[lower] {
+			continue
 		}
+		known[lower] = true
+		if len(out) >= maxFlags || size+len(f)+1 > maxFlagText {
+			left++
+			continue
+		}
+		out = append(out, f)
+		size += len(f) + 1
 	}
-	return out
+	return out, left
 }
 
 // send makes the request.

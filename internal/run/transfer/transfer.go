@@ -71,7 +71,14 @@ func (r *Result) fail(what, why string) {
 // AllFailed counts what was left out.
 func (r *Result) AllFailed() int { return len(r.Failed) + r.MoreFailed }
 
+// warn adds a warning, of which there are as many as of failures at most.
 func (r *Result) warn(format string, args ...any) {
+	switch {
+	case len(r.Warnings) > maxFailures:
+		return
+	case len(r.Warnings) == maxFailures:
+		format, args = "there are more warnings, which are not shown", nil
+	}
 	r.Warnings = append(r.Warnings, fmt.Sprintf(format, args...))
 }
 
