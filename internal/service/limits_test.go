@@ -132,11 +132,11 @@ func TestFilesAreShared(t *testing.T) {
 	if got := ask(t, two.dial(), "y\r\n"); got != "y\r\n" {
 		t.Errorf("the descriptors were not given back: %q", got)
 	}
+	one.finish()
+	two.finish()
 	if !strings.Contains(one.log.String(), "too many open files") {
 		t.Errorf("log: %s", one.log.String())
 	}
-	one.finish()
-	two.finish()
 	if left := files.left.Load(); left != 5 {
 		t.Errorf("%d left", left)
 	}

@@ -48,7 +48,7 @@ type Poker struct {
 	in  *net.UnixConn
 	out int // a socket that sends and never waits
 	// peers are the addresses of the others, replaced as a whole.
-	peers atomic.Pointer[[]unix.SockaddrUnix]
+	peers atomic.Pointer[[]string]
 
 	mu      sync.Mutex
 	waiting map[Place]struct{}
@@ -128,9 +128,9 @@ func (p *Poker) Meet() error {
 	if err != nil {
 		return err
 	}
-	peers := make([]unix.SockaddrUnix, len(slots))
+	peers := make([]string, len(slots))
 	for i, slot := range slots {
-		peers[i].Name = p.address(slot)
+		peers[i] = p.address(slot)
 	}
 	p.peers.Store(&peers)
 	return nil
@@ -157,9 +157,9 @@ func (p *Poker) Poke(at Place) {
 
 // send sends to all. What cannot be delivered is lost: see doc.go.
 func (p *Poker) send(b []byte) {
-	peers := *p.peers.Load()
-	for i := range peers {
-		_ = unix.Sendto(p.out, b, unix.MSG_DONTWAIT, &peers[i])
+	for _, name := range *p.peers.Load() {
+		// One of its own: Sendto writes into it.
+		_ = unix.Sendto(p.out, b, unix.MSG_DONTWAIT, &unix.SockaddrUnix{Name: name})
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -74,6 +75,28 @@ func pokeUntil(t *testing.T, p *Poker, at Place, got <-chan Place) {
 		}
 	}
 	t.Fatal("nothing comes")
+}
+
+// TestManyPokeAtOnce: each session pokes by itself. It needs the race detector to fail.
+func TestManyPokeAtOnce(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	one, two := open(t, dir, 1, 1, 2), open(t, dir, 2, 1, 2)
+	got := running(t, one)
+	running(t, two)
+	if err := two.Meet(); err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for range 100 {
+				two.Poke(Place{Home: "h", Dir: "d"})
+			}
+		})
+	}
+	all.Wait()
+	pokeUntil(t, two, Place{Home: "h", Dir: "last"}, got)
 }
 
 func TestPokes(t *testing.T) {
