@@ -104,7 +104,10 @@ func (t *mboxTarget) read() (end int64, err error) {
 	if err := ownFile(t.path, info); err != nil {
 		return 0, err
 	}
-	size, err := t.withoutMark(info.Size())
+	size, err := t.withoutZeros(info.Size())
+	if err == nil {
+		size, err = t.withoutMark(size)
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -154,6 +157,23 @@ const (
 	maxMark = 1 << 10
 	maxHead = 1 << 20
 )
+
+// withoutZeros is the size of the file without zeros at its end: after a power loss it may
+// be longer than what was written. A file of nothing else is not ours.
+func (t *mboxTarget) withoutZeros(size int64) (int64, error) {
+	block := make([]byte, 64<<10)
+	for end := size; end > 0; {
+		p := block[:min(end, int64(len(block)))]
+		if _, err := t.file.ReadAt(p, end-int64(len(p))); err != nil && !errors.Is(err, io.EOF) {
+			return 0, err
+		}
+		left := bytes.TrimRight(p, "\x00")
+		if end -= int64(len(p) - len(left)); len(left) > 0 {
+			return end, nil
+		}
+	}
+	return size, nil
+}
 
 // withoutMark is the size of the file without a last line that is a part of the first one
 // of a message: a reader takes it for text of the message before.

@@ -165,6 +165,21 @@ func TestMboxKeepsWhatIsRewritten(t *testing.T) {
 	}
 }
 
+// TestMboxAfterPowerLoss: a file may have become longer, and what was written not be there:
+// zeros are no text of a message.
+func TestMboxAfterPowerLoss(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "x.mbox")
+	must(t, exportMbox(path, exported...))
+	whole := readText(t, path)
+	for _, n := range []int{1, 30, len(whole) / 2, len(whole) - 1, len(whole)} {
+		must(t, os.WriteFile(path, []byte(whole[:n]+strings.Repeat("\x00", 200_000)), 0o600))
+		if err := exportMbox(path, exported...); err != nil || readText(t, path) != whole {
+			t.Errorf("zeros from octet %d on: %v, %.100q", n, err, readText(t, path)[min(n, 1000):])
+		}
+	}
+}
+
 // TestMboxBeginning: what a Writer writes is told from what others do.
 func TestMboxBeginning(t *testing.T) {
 	t.Parallel()
