@@ -26,7 +26,8 @@
 //
 // The Writer writes mboxrd. Behind the From line it puts fields: Status, X-Status and
 // X-Keywords as mutt and Dovecot know them, and X-Toastmaster-Export ([Export]) with
-// what they cannot say; the first has X-IMAPbase, for Dovecot. In a message that has the latter as the last of the fields at
+// what they cannot say; the first has X-IMAPbase, for Dovecot. [IsBeginning] and
+// [Message.AsWritten] tell what it wrote from what others did. In a message that has the latter as the last of the fields at
 // its very beginning, these are not the message's, and all others are: also a
 // Status that somebody sent. Of other messages the fields of mailboxes are taken out, as
 // Dovecot does: Status, X-Status, X-Keywords, X-UID, X-IMAP, X-IMAPbase, Content-Length

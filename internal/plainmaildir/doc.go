@@ -25,7 +25,8 @@
 // Nothing is written through a symbolic link, or into a folder that somebody else
 // could change meanwhile ([ErrNotOurs]): one of its own folders that is a link, that
 // belongs to another user, or that others may write to. So root may export to a
-// folder that is root's, and gives it away afterwards.
+// folder that is root's, and gives it away afterwards. What is above the path that
+// [Open] gets is its caller's to look at: internal/run/transfer does.
 //
 // # What it does not do
 //
