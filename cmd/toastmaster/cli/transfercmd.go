@@ -57,8 +57,8 @@ func mailboxExport(f *adminFlags) *cobra.Command {
 			"Interrupted, or done before, the same command goes on: what is there is not written again,\n" +
 			"flags in a Maildir are brought up to date, what has left the mailbox stays. When the command\n" +
 			"ends well, all is on disk. Exit code 1 when a message could not be read; each is named.\n\n" +
-			"DIR is new, or an earlier export of the same mailbox. It must be a folder that nobody else\n" +
-			"can write to: give it away (chown -R) afterwards.",
+			"DIR is new, or an earlier export of the same mailbox. Nobody else may be able to\n" +
+			"write to it or to a folder above it: give it away (chown -R) afterwards.",
 		Example: "  toastmaster mailbox export alice@example.org /srv/alice\n  toastmaster mailbox export alice@example.org - --folder Sent | gzip > sent.mbox.gz",
 		Args:    exactArguments("ADDRESS", "DIR|FILE|-"),
 		RunE: func(cmd *cobra.Command, args []string) error {
