@@ -59,6 +59,11 @@ func TestExchange(t *testing.T) {
 		{"login empty name", "LOGIN", nil, []string{""}, []string{b64("Username:")}, "", ErrSyntax},
 		{"login empty password", "LOGIN", []byte(b64("alice")), []string{""}, []string{b64("Password:")}, "", ErrSyntax},
 		{"login nul", "LOGIN", []byte(b64("al\x00ice")), nil, nil, "", ErrSyntax},
+		{"login begins with nul", "LOGIN", []byte(b64("\x00alice")), nil, nil, "", ErrSyntax},
+		{"longest name", "PLAIN", []byte(b64("\x00" + long[1:] + "\x00secret")), nil, nil, "PLAIN||" + long[1:] + "|secret", nil},
+		{"longest line", "PLAIN", nil, []string{strings.Repeat("A", MaxLine)}, []string{""}, "", ErrSyntax},
+		{"stars", "PLAIN", nil, []string{"**"}, []string{""}, "", ErrSyntax},
+		{"cancelled in the middle", "LOGIN", []byte(b64("alice")), []string{"*"}, []string{b64("Password:")}, "", ErrCancelled},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -97,8 +102,92 @@ func TestErrorsHaveTheCodesOfRFC4954(t *testing.T) {
 	}
 }
 
+// scripted is a mechanism that notes what the client answered, and says what it is told.
+type scripted struct {
+	says     []string // the last one with the word that all is well
+	answered []string
+}
+
+func (s *scripted) Next(response []byte) ([]byte, bool, error) {
+	text := string(response)
+	if response == nil {
+		text = "nothing"
+	}
+	s.answered = append(s.answered, text)
+	say := s.says[0]
+	s.says = s.says[1:]
+	return []byte(say), len(s.says) == 0, nil
+}
+
+// TestExchangeOfAnyMechanism: one whose last word is a proof of the server sends it,
+// and the client's answer to that is no part of it; no initial response is another
+// thing than an empty one.
+func TestExchangeOfAnyMechanism(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name                     string
+		initial                  []byte
+		says, lines, asked, took []string
+		err                      error
+	}{
+		{"nothing first", nil, []string{"c1", ""}, []string{b64("r1")}, []string{"c1"}, []string{"nothing", "r1"}, nil},
+		{"empty first", []byte("="), []string{""}, nil, nil, []string{""}, nil},
+		{"proof", []byte(b64("r0")), []string{"c1", "proof"}, []string{b64("r1"), ""}, []string{"c1", "proof"}, []string{"r0", "r1"}, nil},
+		{"proof that the client refuses", []byte(b64("r0")), []string{"proof"}, []string{"*"}, []string{"proof"}, []string{"r0"}, ErrCancelled},
+		{"proof that nobody answers", []byte(b64("r0")), []string{"proof"}, nil, []string{"proof"}, []string{"r0"}, io.EOF},
+		{"equals and more", []byte("=="), []string{""}, nil, nil, nil, ErrSyntax},
+		{"one letter", []byte("A"), []string{""}, nil, nil, nil, ErrSyntax},
+		{"cancelled at once", []byte("*"), []string{""}, nil, nil, nil, ErrCancelled},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			m, lines, asked := &scripted{says: c.says}, c.lines, []string(nil)
+			err := Exchange(m, c.initial, func(challenge []byte) ([]byte, error) {
+				text, err := base64.StdEncoding.DecodeString(string(challenge))
+				if err != nil {
+					t.Errorf("a challenge that is no base64: %q", challenge)
+				}
+				asked = append(asked, string(text))
+				if len(lines) == 0 {
+					return nil, io.EOF
+				}
+				line := lines[0]
+				lines = lines[1:]
+				return []byte(line), nil
+			})
+			if !errors.Is(err, c.err) || (err == nil) != (c.err == nil) {
+				t.Errorf("error %v, want %v", err, c.err)
+			}
+			if !slices.Equal(asked, c.asked) || !slices.Equal(m.answered, c.took) {
+				t.Errorf("asked %q, answered %q", asked, m.answered)
+			}
+		})
+	}
+}
+
+// TestAChallengeIsAskedOnce: a protocol that has no answer to give is not asked again.
+func TestAChallengeIsAskedOnce(t *testing.T) {
+	t.Parallel()
+	for _, n := range Names() {
+		m, _ := New(t.Context(), n, func(context.Context, string, string, string, string) error {
+			t.Errorf("%s verifies nothing", n)
+			return nil
+		})
+		if _, done, err := m.Next(nil); done || err != nil {
+			t.Errorf("%s: at first %v %v", n, done, err)
+		}
+		if _, done, err := m.Next(nil); done || !errors.Is(err, ErrSyntax) {
+			t.Errorf("%s: then %v %v", n, done, err)
+		}
+	}
+}
+
+// TestNames: what is offered is there, in the order of the manual, whatever its case.
 func TestNames(t *testing.T) {
 	t.Parallel()
+	if got := strings.Join(Names(), " "); got != "PLAIN LOGIN" {
+		t.Errorf("offered are %q", got)
+	}
 	for _, n := range Names() {
 		if _, ok := New(t.Context(), strings.ToLower(n), nil); !ok {
 			t.Errorf("%s is offered and not there", n)
