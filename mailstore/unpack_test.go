@@ -15,7 +15,9 @@ import (
 	"github.com/emersion/go-imap/v2"
 
 	"toastmaster/internal/envelope"
+	"toastmaster/internal/testkit/faultfs"
 	"toastmaster/internal/testkit/peers"
+	"toastmaster/internal/vfs"
 )
 
 func gzipped(t testing.TB, text string) []byte {
@@ -269,4 +271,75 @@ func TestBombs(t *testing.T) {
 	if got := files(t, home(root, "cur")); len(got) != 1 {
 		t.Errorf("%q", got)
 	}
+}
+
+// TestCompressedOnAFailingDisk: a disk that fails while a compressed message is looked
+// at is no word about the message: it is never listed with the size of its file, nor
+// called unreadable, and all is well when the disk is.
+func TestCompressedOnAFailingDisk(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	oddMailbox(t, root)
+	check(t, os.RemoveAll(home(root, "cur")))
+	check(t, os.Mkdir(home(root, "cur"), 0o700))
+	text := "Subject: compressed\n\n" + noise(100_000)
+	packed := gzipped(t, text)
+	check(t, os.WriteFile(home(root, "cur", "10.a:2,SZ"), packed, 0o600))
+	check(t, os.WriteFile(home(root, "cur", fmt.Sprintf("11.a,S=%d,W=%d:2,S", len(text), len(text)+strings.Count(text, "\n"))), packed, 0o600))
+	faults := faultfs.Wrap(vfs.OS{})
+	// after has the reads of the messages fail but the first of each.
+	after := func(n int) {
+		count := map[string]int{}
+		faults.Hook(func(op faultfs.Op, name string) error {
+			if _, base := filepath.Split(name); op != faultfs.Read || !strings.HasPrefix(base, "1") {
+				return nil
+			}
+			if count[name]++; count[name] > n {
+				return faultfs.EIO
+			}
+			return nil
+		})
+	}
+	var log strings.Builder
+	o := options(root)
+	o.FS = faults
+	logTo(&log, &o)
+	s, err := Open(t.Context(), o)
+	check(t, err)
+	u := openUser(t, s)
+	for n := range 3 {
+		after(n)
+		if v, err := u.Open(t.Context(), "INBOX", false); err == nil {
+			t.Errorf("%d reads: listed with size %d", n, v.Message(1).Size)
+			check(t, v.Close())
+		} else if !errors.Is(err, faultfs.EIO) || errors.Is(err, ErrUnreadable) {
+			t.Errorf("%d reads: %v", n, err)
+		}
+	}
+	faults.Hook(nil)
+	v := openView(t, u, "INBOX")
+	for n := range 3 {
+		after(n)
+		s.memory.Clear() // what was unpacked is kept for a minute
+		for seq := uint32(1); seq <= 2; seq++ {
+			if c, err := v.Read(t.Context(), seq); err == nil {
+				t.Errorf("%d reads: read %d", n, c.Size())
+				check(t, c.Close())
+			} else if !errors.Is(err, faultfs.EIO) || errors.Is(err, ErrUnreadable) {
+				t.Errorf("%d reads of %d: %v", n, seq, err)
+			}
+		}
+	}
+	faults.Hook(nil)
+	for seq := uint32(1); seq <= 2; seq++ {
+		if got := readAllOf(t, v, seq); got != text || v.Message(seq).Size != int64(len(text)+strings.Count(text, "\n")) {
+			t.Errorf("%d: %d octets of %d, size %d", seq, len(got), len(text), v.Message(seq).Size)
+		}
+	}
+	if strings.Contains(log.String(), "compressed, and cannot be read") {
+		t.Error(log.String())
+	}
+	check(t, v.Close())
+	check(t, u.Close())
+	check(t, s.Close())
 }

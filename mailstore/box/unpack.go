@@ -92,9 +92,26 @@ func (u *unpacker) unpack(ctx context.Context, f volume.RegularFile, form packed
 	return &unpacked{buffer: b}, nil
 }
 
+// source is a packed file that is read. It keeps what the disk said: a form's reader
+// calls a file damaged that it could not read.
+type source struct {
+	*io.SectionReader
+	failed error
+}
+
+// Read is io.Reader's.
+func (s *source) Read(p []byte) (int, error) {
+	n, err := s.SectionReader.Read(p)
+	if real := onlyReal(err); real != nil {
+		s.failed = real
+	}
+	return n, err
+}
+
 // unpackAll reads a packed file to its end, with bounded memory. ErrUnreadable
 // when it is damaged, of a form that is not read, or larger than
-// store.unpacked_limit.
+// store.unpacked_limit. An error of the disk is told as it is: nobody may take the
+// file for a damaged one because of that.
 func (u *unpacker) unpackAll(ctx context.Context, f volume.RegularFile, form packed.Form) (*spool.Buffer, error) {
 	select {
 	case u.places <- struct{}{}:
@@ -102,11 +119,15 @@ func (u *unpacker) unpackAll(ctx context.Context, f volume.RegularFile, form pac
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+	src := &source{SectionReader: io.NewSectionReader(f, 0, f.Info.Size())}
 	bad := func(err error) error {
+		if src.failed != nil {
+			return volume.Err(src.failed)
+		}
 		u.vol.SayOnce(f.Name(), "compressed, and cannot be read", err)
 		return fmt.Errorf("%w: %w", volume.ErrUnreadable, err)
 	}
-	r, err := form.Reader(io.NewSectionReader(f, 0, f.Info.Size()))
+	r, err := form.Reader(src)
 	if err != nil {
 		return nil, bad(err)
 	}

@@ -105,7 +105,10 @@ const maxChunk = 1 << 20
 func newLZ4(r io.Reader) (io.ReadCloser, error) {
 	br := bufio.NewReader(r)
 	var head [len(lz4Magic) + 4]byte
-	if _, err := io.ReadFull(br, head[:]); err != nil || string(head[:len(lz4Magic)]) != lz4Magic {
+	if _, err := io.ReadFull(br, head[:]); err != nil {
+		return nil, damaged(err)
+	}
+	if string(head[:len(lz4Magic)]) != lz4Magic {
 		return nil, fmt.Errorf("%w: no header of lz4", ErrDamaged)
 	}
 	size := binary.BigEndian.Uint32(head[len(lz4Magic):])
