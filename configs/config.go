@@ -21,6 +21,7 @@ type Config struct {
 	Directory Directory
 	Auth      Auth
 	Anvil     Anvil
+	DNS       DNS
 	Queue     Queue
 	SMTPD     SMTPD
 	Cleanup   Cleanup
@@ -99,7 +100,7 @@ func (p Param) tableName() string { return p.Name[:strings.LastIndexByte(p.Name,
 func (c *Config) declare() []Param {
 	var all []Param
 	for _, section := range [][]Param{
-		c.Main.params(), c.Log.params(), c.TLS.params(), c.Directory.params(), c.Auth.params(), c.Anvil.params(),
+		c.Main.params(), c.Log.params(), c.TLS.params(), c.Directory.params(), c.Auth.params(), c.Anvil.params(), c.DNS.params(),
 		c.Queue.params(), c.SMTPD.params(), c.Cleanup.params(), c.Qmgr.params(), c.SMTP.params(), c.Bounce.params(),
 		c.Store.params(), c.LMTPD.params(), c.IMAPD.params(), c.POP3D.params(), c.Admin.params(),
 	} {

@@ -66,6 +66,7 @@ type Instance struct {
 	tls          *tls.Config
 
 	host       *hostaddr.Host
+	resolvers  []resolverOf // see nameServers
 	adminStore *store.Store
 	answers    *cache.Cache
 	directory  *directory.Directory

@@ -14,7 +14,6 @@ import (
 	"toastmaster/mailstore/lmtpd"
 	"toastmaster/mailstore/plan"
 	"toastmaster/mta/cleanup"
-	"toastmaster/mta/smtp"
 	"toastmaster/mta/smtpd"
 )
 
@@ -49,7 +48,7 @@ func newSMTPD(i *Instance) (*smtpd.Daemon, error) {
 		Log: i.log, Clock: i.clock,
 	}
 	if i.config.SMTPD.ResolveTimeout > 0 {
-		o.Resolver = smtp.NewResolver(i.config.SMTP.Resolver)
+		o.DNS = i.nameServers(i.config.SMTP.Resolver)
 	}
 	return smtpd.New(o)
 }

@@ -43,7 +43,7 @@ func openSMTP(i *Instance, t configs.Transport) (agent.Agent, error) {
 	if c.PasswordFile != "" {
 		c.PasswordFile = i.config.Path(c.PasswordFile)
 	}
-	a, err := smtp.New(c, smtp.Options{Hostname: i.config.Main.Hostname, Host: i.host, Log: i.log, Clock: i.clock})
+	a, err := smtp.New(c, smtp.Options{Hostname: i.config.Main.Hostname, Host: i.host, Log: i.log, Clock: i.clock, DNS: i.nameServers(c.Resolver)})
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 
 	"toastmaster/configs"
 	"toastmaster/internal/clock"
+	"toastmaster/internal/dns"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/hostaddr"
 	"toastmaster/internal/msglog"
@@ -22,8 +23,8 @@ type Options struct {
 	// Hostname is main.hostname: what an MX must not be, and what EHLO says without
 	// smtp.helo_name.
 	Hostname string
-	// Resolver answers instead of the name servers of smtp.resolver.
-	Resolver Resolver
+	// DNS asks the name servers.
+	DNS *dns.Resolver
 	// TLS is the base of the TLS configurations, for its RootCAs and client
 	// certificates. May be nil.
 	TLS *tls.Config
@@ -38,7 +39,7 @@ type Options struct {
 type Agent struct {
 	config   configs.SMTP
 	hostname string
-	resolver Resolver
+	dns      *dns.Resolver
 	tls      *tls.Config
 	log      *msglog.Log
 	clock    clock.Clock
@@ -63,7 +64,7 @@ func New(c configs.SMTP, o Options) (*Agent, error) {
 		return nil, err
 	}
 	a := &Agent{
-		config: c, hostname: strings.ToLower(o.Hostname), resolver: o.Resolver, tls: o.TLS, log: o.Log, clock: o.Clock,
+		config: c, hostname: strings.ToLower(o.Hostname), dns: o.DNS, tls: o.TLS, log: o.Log, clock: o.Clock,
 		host: o.Host, private: configs.Prefixes(c.PrivateNetworks), passwords: p, cache: newCache(o.Clock, c.CacheLimit, c.CacheTime), pool: &wire.Pool{},
 		timeout: context.WithTimeout,
 	}
@@ -71,9 +72,6 @@ func New(c configs.SMTP, o Options) (*Agent, error) {
 		if a.relay, err = configs.ParseNexthop(c.Relayhost); err != nil {
 			return nil, err
 		}
-	}
-	if a.resolver == nil {
-		a.resolver = NewResolver(c.Resolver)
 	}
 	if a.tls == nil {
 		a.tls = &tls.Config{}

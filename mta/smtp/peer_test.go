@@ -24,6 +24,7 @@ import (
 	"toastmaster/configs"
 	"toastmaster/internal/addr"
 	"toastmaster/internal/clock"
+	"toastmaster/internal/dns"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/envelope"
 	"toastmaster/internal/hostaddr"
@@ -326,14 +327,14 @@ func newRig(t testing.TB, port int, names map[string]dnstest.Name, change func(*
 	t.Helper()
 	d := dnstest.Start(t, names)
 	c := configs.Default().SMTP
-	c.Port, c.Resolver = port, []string{d.Addr}
+	c.Port = port
 	for _, timeout := range []*time.Duration{
 		&c.ConnectTimeout, &c.HeloTimeout, &c.StartTLSTimeout, &c.MailTimeout, &c.RcptTimeout, &c.DataInitTimeout,
 		&c.DataXferTimeout, &c.DataDoneTimeout, &c.RsetTimeout,
 	} {
 		*timeout = time.Minute
 	}
-	o := Options{Hostname: "mail.example.test", Log: msglog.Discard(), Clock: clock.System{}}
+	o := Options{Hostname: "mail.example.test", Log: msglog.Discard(), Clock: clock.System{}, DNS: dns.New(dns.Options{Servers: []string{d.Addr}})}
 	if change != nil {
 		change(&c, &o)
 	}

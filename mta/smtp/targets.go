@@ -2,46 +2,16 @@ package smtp
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"net/netip"
 	"slices"
-	"strings"
-	"time"
 
 	"toastmaster/configs"
+	"toastmaster/internal/dns"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/hostaddr"
 )
-
-// Resolver asks the name servers. *net.Resolver is one.
-type Resolver interface {
-	LookupMX(ctx context.Context, name string) ([]*net.MX, error)
-	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
-}
-
-// NewResolver makes a Resolver that asks the given servers ("address:port") at
-// random; with none, those of the system.
-func NewResolver(servers []string) *net.Resolver {
-	return &net.Resolver{
-		PreferGo: true,
-		Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
-			if len(servers) > 0 {
-				address = servers[rand.IntN(len(servers))]
-			}
-			var d net.Dialer
-			c, err := d.DialContext(ctx, network, address)
-			if err == nil {
-				// The Go resolver looks at the context's deadline only. The
-				// context ends with the exchange, so nothing is left behind.
-				context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
-			}
-			return c, err
-		},
-	}
-}
 
 // target is one address to connect to.
 type target struct {
@@ -70,7 +40,7 @@ func (a *Agent) targets(ctx context.Context, n configs.Nexthop) ([]target, *dsn.
 		}
 		return []target{t}, nil
 	}
-	hosts := []*net.MX{{Host: n.Host}}
+	hosts := []dns.MX{{Host: n.Host}}
 	if !n.Direct {
 		var err *dsn.Error
 		if hosts, err = a.exchangers(ctx, n.Host); err != nil {
@@ -81,36 +51,30 @@ func (a *Agent) targets(ctx context.Context, n configs.Nexthop) ([]target, *dsn.
 }
 
 // exchangers are the MX hosts of a domain in order, itself when it has none.
-func (a *Agent) exchangers(ctx context.Context, domain string) ([]*net.MX, *dsn.Error) {
-	// The dot keeps the search list of resolv.conf out.
-	found, err := a.resolver.LookupMX(ctx, domain+".")
-	var trouble *net.DNSError
-	switch {
-	case len(found) > 0: // an error beside them is about other records
-	case err == nil, errors.As(err, &trouble) && trouble.IsNotFound:
-		return []*net.MX{{Host: domain}}, nil
-	default:
+func (a *Agent) exchangers(ctx context.Context, domain string) ([]dns.MX, *dsn.Error) {
+	found, err := a.dns.MX(ctx, domain)
+	switch dns.OutcomeOf(err) {
+	case dns.NoName, dns.NoRecord:
+		return []dns.MX{{Host: domain}}, nil
+	case dns.NoAnswer:
 		return nil, lookupError(domain, "MX", err)
 	}
-	hosts := make([]*net.MX, 0, len(found))
-	for _, mx := range found {
-		hosts = append(hosts, &net.MX{Host: strings.ToLower(strings.TrimSuffix(mx.Host, ".")), Pref: mx.Pref})
-	}
+	hosts := found.Records
 	if len(hosts) == 1 && hosts[0].Host == "" {
 		return nil, dsn.Newf(dsn.NullMX, "Domain %s does not accept mail (null MX)", domain)
 	}
 	rand.Shuffle(len(hosts), func(i, j int) { hosts[i], hosts[j] = hosts[j], hosts[i] })
-	slices.SortStableFunc(hosts, func(x, y *net.MX) int { return int(x.Pref) - int(y.Pref) })
+	slices.SortStableFunc(hosts, func(x, y dns.MX) int { return int(x.Preference) - int(y.Preference) })
 	return a.beforeUs(domain, hosts)
 }
 
 // beforeUs cuts off what is not better than this host's own name.
-func (a *Agent) beforeUs(domain string, hosts []*net.MX) ([]*net.MX, *dsn.Error) {
-	us := slices.IndexFunc(hosts, func(mx *net.MX) bool { return mx.Host == a.hostname })
+func (a *Agent) beforeUs(domain string, hosts []dns.MX) ([]dns.MX, *dsn.Error) {
+	us := slices.IndexFunc(hosts, func(mx dns.MX) bool { return mx.Host == a.hostname })
 	if us < 0 {
 		return hosts, nil
 	}
-	best := slices.IndexFunc(hosts, func(mx *net.MX) bool { return mx.Pref == hosts[us].Pref })
+	best := slices.IndexFunc(hosts, func(mx dns.MX) bool { return mx.Preference == hosts[us].Preference })
 	if best == 0 {
 		return nil, loop(domain)
 	}
@@ -148,18 +112,18 @@ func (a *Agent) unfit(n configs.Nexthop, t target) *dsn.Error {
 }
 
 // addresses looks up hosts until there are enough.
-func (a *Agent) addresses(ctx context.Context, n configs.Nexthop, hosts []*net.MX, port uint16) ([]target, *dsn.Error) {
+func (a *Agent) addresses(ctx context.Context, n configs.Nexthop, hosts []dns.MX, port uint16) ([]target, *dsn.Error) {
 	f := finding{agent: a, nexthop: n, prefs: map[target]uint16{}}
 	for _, mx := range hosts {
 		if mx.Host == "" || len(f.out) >= a.config.AddressLimit {
 			continue
 		}
-		ips, err := a.resolver.LookupNetIP(ctx, a.network(), mx.Host+".")
-		if len(ips) == 0 {
+		found, err := a.dns.Host(ctx, a.family(), mx.Host)
+		if err != nil {
 			f.fail(lookupError(mx.Host, "address", err))
 			continue
 		}
-		if f.add(mx, interleave(ips), port) {
+		if f.add(mx, interleave(found.Records), port) {
 			break
 		}
 	}
@@ -189,7 +153,7 @@ func (f *finding) fail(e *dsn.Error) {
 
 // add takes the addresses of an exchanger. ours: it is this host, so that only
 // those that are better than it remain (RFC 5321 section 5.1).
-func (f *finding) add(mx *net.MX, ips []netip.Addr, port uint16) (ours bool) {
+func (f *finding) add(mx dns.MX, ips []netip.Addr, port uint16) (ours bool) {
 	var fit []target
 	for _, ip := range ips {
 		t := target{mx.Host, netip.AddrPortFrom(ip, port)}
@@ -198,7 +162,7 @@ func (f *finding) add(mx *net.MX, ips []netip.Addr, port uint16) (ours bool) {
 		case err == nil:
 			fit = append(fit, t)
 		case err.Status == dsn.LoopDetected:
-			f.out = slices.DeleteFunc(f.out, func(t target) bool { return f.prefs[t] >= mx.Pref })
+			f.out = slices.DeleteFunc(f.out, func(t target) bool { return f.prefs[t] >= mx.Preference })
 			if len(f.out) == 0 && (f.last == nil || !f.last.Temporary()) {
 				f.last = err
 			}
@@ -208,28 +172,25 @@ func (f *finding) add(mx *net.MX, ips []netip.Addr, port uint16) (ours bool) {
 		}
 	}
 	for _, t := range fit {
-		f.prefs[t] = mx.Pref
+		f.prefs[t] = mx.Preference
 	}
 	f.out = append(f.out, fit...)
 	return false
 }
 
-func (a *Agent) network() string {
+func (a *Agent) family() dns.Family {
 	switch a.config.Protocols {
 	case configs.IPv4:
-		return "ip4"
+		return dns.IPv4
 	case configs.IPv6:
-		return "ip6"
+		return dns.IPv6
 	}
-	return "ip"
+	return dns.Any
 }
 
 // interleave puts the families in turn, IPv6 first, so that address_limit
 // never shuts one of them out; each family in random order.
 func interleave(ips []netip.Addr) []netip.Addr {
-	for i := range ips {
-		ips[i] = ips[i].Unmap()
-	}
 	rand.Shuffle(len(ips), func(i, j int) { ips[i], ips[j] = ips[j], ips[i] })
 	var v4, v6, out []netip.Addr
 	for _, ip := range ips {
@@ -252,8 +213,7 @@ func interleave(ips []netip.Addr) []netip.Addr {
 
 // lookupError tells "does not exist" from every other trouble.
 func lookupError(name, what string, err error) *dsn.Error {
-	var trouble *net.DNSError
-	if err == nil || errors.As(err, &trouble) && trouble.IsNotFound && !trouble.IsTemporary {
+	if dns.OutcomeOf(err) != dns.NoAnswer {
 		return dsn.Wrap(dsn.Unroutable, "Host or domain "+name+" not found", err)
 	}
 	return dsn.Wrap(dsn.RoutingFailed, "Name service error for "+name+" ("+what+")", err)

@@ -4,14 +4,9 @@ import (
 	"context"
 	"net/netip"
 	"slices"
-	"strings"
-)
 
-// Resolver is the part of net.Resolver that finds a client's name.
-type Resolver interface {
-	LookupAddr(ctx context.Context, ip string) ([]string, error)
-	LookupHost(ctx context.Context, name string) ([]string, error)
-}
+	"toastmaster/internal/dns"
+)
 
 // unknown is the name of a client without one.
 const unknown = "unknown"
@@ -22,23 +17,19 @@ func (d *Daemon) clientName(ctx context.Context, ip netip.Addr) string {
 	switch {
 	case !ip.IsValid() || ip.IsLoopback():
 		return "localhost"
-	case d.o.Resolver == nil || d.o.Params.ResolveTimeout == 0:
+	case d.o.DNS == nil || d.o.Params.ResolveTimeout == 0:
 		return unknown
 	}
 	ctx, cancel := context.WithTimeout(ctx, d.o.Params.ResolveTimeout)
 	defer cancel()
-	names, err := d.o.Resolver.LookupAddr(ctx, ip.String())
+	names, err := d.o.DNS.Names(ctx, ip)
 	if err != nil {
 		return unknown
 	}
 	const most = 3 // an address with a hundred names is somebody's joke
-	for _, name := range names[:min(len(names), most)] {
-		name = strings.TrimSuffix(name, ".")
-		addresses, err := d.o.Resolver.LookupHost(ctx, name)
-		if err == nil && slices.ContainsFunc(addresses, func(s string) bool {
-			a, err := netip.ParseAddr(s)
-			return err == nil && a.Unmap() == ip
-		}) {
+	for _, name := range names.Records[:min(len(names.Records), most)] {
+		found, err := d.o.DNS.Host(ctx, dns.Any, name)
+		if err == nil && slices.Contains(found.Records, ip.Unmap()) {
 			return name
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"toastmaster/internal/addr"
 	"toastmaster/internal/anvil"
 	"toastmaster/internal/clock"
+	"toastmaster/internal/dns"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/envelope"
 	"toastmaster/internal/msglog"
@@ -54,8 +55,8 @@ type Options struct {
 	// Submitter is mta/cleanup; Spool the queue's, where messages are received.
 	Submitter envelope.Submitter
 	Spool     *spool.Dir
-	// Resolver finds the names of clients; nil asks for none. *net.Resolver.
-	Resolver Resolver
+	// DNS finds the names of clients; nil asks for none.
+	DNS *dns.Resolver
 	// TLS is for STARTTLS; nil does not offer it.
 	TLS              *tls.Config
 	HandshakeTimeout time.Duration // tls.handshake_timeout

@@ -27,12 +27,14 @@ import (
 	"toastmaster/directory/static"
 	"toastmaster/internal/addr"
 	"toastmaster/internal/clock"
+	"toastmaster/internal/dns"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/envelope"
 	"toastmaster/internal/msglog"
 	"toastmaster/internal/service"
 	"toastmaster/internal/smtpserver"
 	"toastmaster/internal/spool"
+	"toastmaster/internal/testkit/dnstest"
 	"toastmaster/internal/testkit/transcript"
 	"toastmaster/internal/vfs"
 	"toastmaster/mta/cleanup"
@@ -524,47 +526,21 @@ S: 221 *
 `)
 }
 
-// names is a Resolver from a map.
-type names struct {
-	ptr  map[string][]string
-	host map[string][]string
-}
-
-func (n names) LookupAddr(_ context.Context, ip string) ([]string, error) {
-	if found, ok := n.ptr[ip]; ok {
-		return found, nil
-	}
-	return nil, errors.New("no such name")
-}
-
-func (n names) LookupHost(_ context.Context, name string) ([]string, error) {
-	if found, ok := n.host[name]; ok {
-		return found, nil
-	}
-	return nil, errors.New("no such name")
-}
-
-// stuck never answers.
-type stuck struct{}
-
-func (stuck) LookupAddr(ctx context.Context, _ string) ([]string, error) {
-	<-ctx.Done()
-	return nil, ctx.Err()
-}
-func (stuck) LookupHost(context.Context, string) ([]string, error) { panic("not asked") }
-
 func TestClientName(t *testing.T) {
 	t.Parallel()
-	n := names{
-		ptr: map[string][]string{
-			"192.0.2.1": {"liar.test.", "mail.test."}, "192.0.2.2": {"liar.test."}, "2001:db8::1": {"six.test."},
-			"192.0.2.3": {"a.test.", "b.test.", "c.test.", "mail.test."},
-		},
-		host: map[string][]string{
-			"liar.test": {"198.51.100.1"}, "mail.test": {"203.0.113.1", "192.0.2.1", "192.0.2.3"}, "six.test": {"2001:db8::1"},
-		},
+	zone := map[string]dnstest.Name{
+		"liar.test": {Addrs: []string{"198.51.100.1"}}, "six.test": {Addrs: []string{"2001:db8::1"}},
+		"mail.test": {Addrs: []string{"203.0.113.1", "192.0.2.1", "192.0.2.3"}},
 	}
-	d := daemon(t, Options{Params: resolving(time.Second), Resolver: n})
+	for ip, names := range map[string][]string{
+		"192.0.2.1": {"liar.test.", "mail.test."}, "192.0.2.2": {"liar.test."}, "2001:db8::1": {"six.test."},
+		"192.0.2.3": {"a.test.", "b.test.", "c.test.", "mail.test."},
+	} {
+		zone[dnstest.Reverse(ip)] = dnstest.Name{PTR: names}
+	}
+	zone[dnstest.Reverse("192.0.2.66")] = dnstest.Name{Silent: true}
+	resolver := dns.New(dns.Options{Servers: []string{dnstest.Start(t, zone).Addr}})
+	d := daemon(t, Options{Params: resolving(time.Minute), DNS: resolver})
 	for ip, want := range map[string]string{
 		"192.0.2.1": "mail.test", "192.0.2.2": "unknown", "192.0.2.3": "unknown", "192.0.2.9": "unknown",
 		"2001:db8::1": "six.test", "127.0.0.1": "localhost", "::1": "localhost",
@@ -573,8 +549,8 @@ func TestClientName(t *testing.T) {
 			t.Errorf("%s: %s, want %s", ip, got, want)
 		}
 	}
-	d = daemon(t, Options{Params: resolving(time.Millisecond), Resolver: stuck{}})
-	if got := d.clientName(t.Context(), netip.MustParseAddr("192.0.2.1")); got != "unknown" {
+	d = daemon(t, Options{Params: resolving(time.Millisecond), DNS: resolver})
+	if got := d.clientName(t.Context(), netip.MustParseAddr("192.0.2.66")); got != "unknown" {
 		t.Error(got)
 	}
 	if got := d.clientName(t.Context(), netip.MustParseAddr("127.0.0.1")); got != "localhost" {

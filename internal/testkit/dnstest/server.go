@@ -6,6 +6,8 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -20,11 +22,57 @@ type Name struct {
 	MX    []net.MX
 	Addrs []string
 	CNAME string
-	TXT   []string
-	// Fail answers SERVFAIL, Silent nothing at all.
+	// TXT are texts; one that is longer than 255 octets has several strings.
+	TXT []string
+	NS  []string
+	PTR []string
+	// TTL is that of all records, and NegativeTTL that of a no, in an SOA record; 0 has none.
+	// The key "" of the map is a no for all names that are not there.
+	TTL, NegativeTTL uint32
+	// NoName answers NXDOMAIN, as for a name that is not in the map.
+	NoName bool
+	// Fail answers SERVFAIL, Silent nothing at all, Code another code (dnsmessage.RCode).
 	Fail, Silent bool
+	Code         uint16
 	// Truncate answers over UDP with nothing but the TC bit.
 	Truncate bool
+	// Only is a type ("AAAA") that alone has the trouble; the others are answered.
+	Only string
+	// Half leaves out where the alias leads to.
+	Half bool
+	// OldServer answers FORMERR to EDNS.
+	OldServer bool
+	// Forged sends three datagrams before the answer that are none: with another ID, with
+	// another question, and garbage.
+	Forged bool
+	// Authentic sets AD.
+	Authentic bool
+}
+
+// Reverse is the name under which the names of an address are.
+func Reverse(ip string) string {
+	a := netip.MustParseAddr(ip)
+	if a.Is4() {
+		return labels(a) + ".in-addr.arpa"
+	}
+	return labels(a) + ".ip6.arpa"
+}
+
+// Listed is the name of an address in the zone of a DNS list.
+func Listed(ip, zone string) string { return labels(netip.MustParseAddr(ip)) + "." + zone }
+
+// labels are the octets or nibbles of an address, the last one first.
+func labels(a netip.Addr) string {
+	var out []string
+	for _, b := range a.AsSlice() {
+		if a.Is4() {
+			out = append(out, strconv.Itoa(int(b)))
+		} else {
+			out = append(out, strconv.FormatUint(uint64(b>>4), 16), strconv.FormatUint(uint64(b&15), 16))
+		}
+	}
+	slices.Reverse(out)
+	return strings.Join(out, ".")
 }
 
 // Server answers queries.
@@ -95,7 +143,7 @@ func (s *Server) Set(name string, n Name) {
 	s.names[strings.ToLower(name)] = n
 }
 
-// Queries is how often a type ("MX", "A", "AAAA") of a name was asked for.
+// Queries is how often a type ("MX", "A", "PTR") of a name was asked for.
 func (s *Server) Queries(name, kind string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -109,7 +157,7 @@ func (s *Server) serveUDP() {
 		if err != nil {
 			return
 		}
-		if answer := s.answer(buf[:n], true); answer != nil {
+		for _, answer := range s.answer(buf[:n], true) {
 			s.udp.WriteTo(answer, from)
 		}
 	}
@@ -144,19 +192,17 @@ func (s *Server) serveConn(c net.Conn) {
 		if _, err := io.ReadFull(c, query); err != nil {
 			return
 		}
-		answer := s.answer(query, false)
-		if answer == nil {
-			continue
-		}
-		out := binary.BigEndian.AppendUint16(nil, uint16(len(answer)))
-		if _, err := c.Write(append(out, answer...)); err != nil {
-			return
+		for _, answer := range s.answer(query, false) {
+			out := binary.BigEndian.AppendUint16(nil, uint16(len(answer)))
+			if _, err := c.Write(append(out, answer...)); err != nil {
+				return
+			}
 		}
 	}
 }
 
-// answer is nil for silence.
-func (s *Server) answer(query []byte, datagram bool) []byte {
+// answer is what is sent, nothing for silence.
+func (s *Server) answer(query []byte, datagram bool) [][]byte {
 	var m dnsmessage.Message
 	if err := m.Unpack(query); err != nil || len(m.Questions) != 1 {
 		return nil
@@ -167,30 +213,72 @@ func (s *Server) answer(query []byte, datagram bool) []byte {
 	s.mu.Lock()
 	s.queries[kind+" "+name]++
 	n, known := s.names[name]
+	if !known {
+		n.NoName, n.NegativeTTL = true, s.names[""].NegativeTTL
+	}
 	s.mu.Unlock()
+	if n.Only != "" && n.Only != kind {
+		n.NoName, n.Fail, n.Silent, n.Code, n.Truncate, n.OldServer, n.Forged = false, false, false, 0, false, false, false
+	}
 	r := dnsmessage.Message{
 		Header: dnsmessage.Header{
 			ID: m.ID, Response: true, Authoritative: true, RecursionDesired: m.RecursionDesired, RecursionAvailable: true,
+			AuthenticData: n.Authentic,
 		},
 		Questions: m.Questions,
+	}
+	no := []dnsmessage.Resource{}
+	if n.NegativeTTL > 0 {
+		no = append(no, soa(n.NegativeTTL))
 	}
 	switch {
 	case n.Silent:
 		return nil
+	case n.OldServer && len(m.Additionals) > 0:
+		r.RCode = dnsmessage.RCodeFormatError
 	case n.Fail:
 		r.RCode = dnsmessage.RCodeServerFailure
-	case !known:
-		r.RCode = dnsmessage.RCodeNameError
+	case n.Code != 0:
+		r.RCode = dnsmessage.RCode(n.Code)
+	case n.NoName:
+		r.RCode, r.Authorities = dnsmessage.RCodeNameError, no
 	case n.Truncate && datagram:
 		r.Truncated = true
 	default:
 		r.Answers = s.records(q.Name, q.Type, 0)
+		if len(r.Answers) == 0 {
+			r.Authorities = no
+		}
 	}
 	out, err := r.Pack()
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil
+	case n.Forged && datagram:
+		return append(forged(r), out)
 	}
-	return out
+	return [][]byte{out}
+}
+
+// forged is what somebody sends who guesses.
+func forged(r dnsmessage.Message) [][]byte {
+	otherID := r
+	otherID.ID++
+	otherID.Answers, otherID.RCode = nil, dnsmessage.RCodeNameError
+	otherQuestion := r
+	otherQuestion.Questions = []dnsmessage.Question{{Name: absolute("other.test"), Type: dnsmessage.TypeA, Class: dnsmessage.ClassINET}}
+	otherQuestion.Answers, otherQuestion.RCode = nil, dnsmessage.RCodeNameError
+	first, _ := otherID.Pack()
+	second, _ := otherQuestion.Pack()
+	return [][]byte{first, second, []byte("garbage")}
+}
+
+// soa says how long a no holds.
+func soa(ttl uint32) dnsmessage.Resource {
+	return dnsmessage.Resource{
+		Header: dnsmessage.ResourceHeader{Name: absolute("test"), Type: dnsmessage.TypeSOA, Class: dnsmessage.ClassINET, TTL: ttl},
+		Body:   &dnsmessage.SOAResource{NS: absolute("ns.test"), MBox: absolute("hostmaster.test"), MinTTL: ttl},
+	}
 }
 
 // records follows a CNAME a few steps.
@@ -201,13 +289,13 @@ func (s *Server) records(name dnsmessage.Name, kind dnsmessage.Type, depth int) 
 	var out []dnsmessage.Resource
 	add := func(t dnsmessage.Type, body dnsmessage.ResourceBody) {
 		out = append(out, dnsmessage.Resource{
-			Header: dnsmessage.ResourceHeader{Name: name, Type: t, Class: dnsmessage.ClassINET, TTL: 60}, Body: body,
+			Header: dnsmessage.ResourceHeader{Name: name, Type: t, Class: dnsmessage.ClassINET, TTL: n.TTL}, Body: body,
 		})
 	}
 	if n.CNAME != "" {
 		to := absolute(n.CNAME)
 		add(dnsmessage.TypeCNAME, &dnsmessage.CNAMEResource{CNAME: to})
-		if depth < 8 {
+		if depth < 8 && !n.Half {
 			out = append(out, s.records(to, kind, depth+1)...)
 		}
 		return out
@@ -219,7 +307,20 @@ func (s *Server) records(name dnsmessage.Name, kind dnsmessage.Type, depth int) 
 		}
 	case dnsmessage.TypeTXT:
 		for _, txt := range n.TXT {
-			add(kind, &dnsmessage.TXTResource{TXT: []string{txt}})
+			var body dnsmessage.TXTResource
+			for len(txt) > 255 {
+				body.TXT, txt = append(body.TXT, txt[:255]), txt[255:]
+			}
+			body.TXT = append(body.TXT, txt)
+			add(kind, &body)
+		}
+	case dnsmessage.TypeNS:
+		for _, ns := range n.NS {
+			add(kind, &dnsmessage.NSResource{NS: absolute(ns)})
+		}
+	case dnsmessage.TypePTR:
+		for _, ptr := range n.PTR {
+			add(kind, &dnsmessage.PTRResource{PTR: absolute(ptr)})
 		}
 	case dnsmessage.TypeA, dnsmessage.TypeAAAA:
 		for _, text := range n.Addrs {
