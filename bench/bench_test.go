@@ -239,3 +239,29 @@ func TestOneLoopTakesEachAnswerOnce(t *testing.T) {
 		t.Error("an answer without its end was taken")
 	}
 }
+
+func TestReportOfTwoPrograms(t *testing.T) {
+	t.Parallel()
+	l := &lab{rounds: 1, scale: 1, against: "/old", ours: true, theirs: true, progress: io.Discard}
+	if all := l.opponents(stage{peer: peerNone}); len(all) != 2 {
+		t.Errorf("%d sides of a stage without a peer, want both programs", len(all))
+	}
+	if a, b := l.mails(&side{ours: true}), l.mails(&side{}); a != b {
+		t.Errorf("%d messages to one program and %d to the other", a, b)
+	}
+	if _, err := parseOptions([]string{"-against", "/old", "-solo"}); err == nil {
+		t.Error("-against was taken with one side only")
+	}
+	text := report(machine{}, l, []result{
+		{metric: metric{title: "A", unit: "messages/s", goal: 1}, peer: otherName, ours: []float64{300}, theirs: []float64{400}},
+		{metric: metric{title: "B", unit: "KiB, at most", goal: 40}, peer: string(peerNone), ours: []float64{39}, theirs: []float64{38}},
+	})
+	for _, want := range []string{
+		"| A | messages/s | 300 (300-300) | the other 400 (400-400) | **0.8x** | 1x | missed |",
+		"| B | KiB, at most | 39.0 (39.0-39.0) | the other 38.0 (38.0-38.0) | - | 40 | reached |",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no row %q in\n%s", want, text)
+		}
+	}
+}

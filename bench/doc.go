@@ -4,13 +4,16 @@
 //
 // # Usage
 //
-//	go run ./bench [-run REGEXP] [-rounds N] [-quick] [-solo | -peers] [-dir DIR] [-o FILE] [-list]
+//	go run ./bench [-run REGEXP] [-rounds N] [-quick] [-solo | -peers | -against PROGRAM] [-dir DIR] [-o FILE] [-list]
 //
 // It builds the program, starts every server from a folder of its own on free
 // ports, prints what it does on standard error and a Markdown table with
 // ratios and a description of the machine on standard output and to FILE.
 // Interrupted, it stops every server, removes its folders and prints what was
 // measured so far.
+//
+// With -against another build of Toastmaster takes the place of the peers: only two
+// programs in turn on one machine show whether a change of the program moved a figure.
 //
 // # What is equal
 //

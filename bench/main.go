@@ -37,6 +37,7 @@ type options struct {
 	quick, list       bool
 	noPeers, noServer bool
 	parent, output    string
+	against           string
 }
 
 func parseOptions(args []string) (options, error) {
@@ -50,12 +51,15 @@ func parseOptions(args []string) (options, error) {
 	flags.BoolVar(&o.list, "list", false, "list the stages")
 	flags.BoolVar(&o.noPeers, "solo", false, "measure only Toastmaster")
 	flags.BoolVar(&o.noServer, "peers", false, "measure only the peers")
+	flags.StringVar(&o.against, "against", "", "measure against this other program of Toastmaster, not against the peers")
 	err := flags.Parse(args)
 	switch {
 	case err != nil:
 		return o, err
 	case o.noPeers && o.noServer:
 		return o, errors.New("-solo and -peers leave nothing to measure")
+	case o.against != "" && (o.noPeers || o.noServer):
+		return o, errors.New("-against wants both sides: neither -solo nor -peers")
 	case o.rounds < 1:
 		return o, errors.New("-rounds must be 1 or more")
 	}
@@ -81,7 +85,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	}
 	defer os.RemoveAll(dir)
 	apart(dir)
-	l := &lab{dir: dir, rounds: o.rounds, scale: 1, ours: !o.noServer, theirs: !o.noPeers, progress: os.Stderr}
+	l := &lab{dir: dir, rounds: o.rounds, scale: 1, ours: !o.noServer, theirs: !o.noPeers, against: o.against, progress: os.Stderr}
 	if o.quick {
 		l.rounds, l.scale = 1, 0.1
 	}

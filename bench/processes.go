@@ -114,7 +114,7 @@ func fetchBy(ctx context.Context, messages int, sides ...*side) (float64, error)
 }
 
 // startSecond serves the store of first by one more process, as docs/processes.md has it.
-func startSecond(ctx context.Context, l *lab, first *side, instance *binary.Instance) (*side, error) {
+func startSecond(ctx context.Context, program string, first *side, instance *binary.Instance) (*side, error) {
 	text, err := os.ReadFile(instance.ConfigFile())
 	if err != nil {
 		return nil, err
@@ -124,7 +124,7 @@ func startSecond(ctx context.Context, l *lab, first *side, instance *binary.Inst
 		return nil, errors.New("the configuration has no main.instance")
 	}
 	i, err := binary.Create(ctx, binary.Options{
-		Program: l.program, Dir: filepath.Join(instance.Data(), "..", "second"), Hostname: "mx.example.test",
+		Program: program, Dir: filepath.Join(instance.Data(), "..", "second"), Hostname: "mx.example.test",
 		Params: map[string]string{
 			"main.instance": string(id[1]), "store.path": strconv.Quote(filepath.Join(instance.Data(), "mail")),
 			"directory.path": strconv.Quote(filepath.Join(instance.Data(), "directory.db")),

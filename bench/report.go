@@ -38,6 +38,9 @@ func (r result) theirFigure() string {
 	if len(r.theirs) == 0 {
 		return "-"
 	}
+	if r.peer == string(peerNone) {
+		return otherName + " " + figure(r.theirs)
+	}
 	return r.peer + " " + figure(r.theirs)
 }
 

@@ -77,8 +77,24 @@ func (k peerKind) available() error {
 	return err
 }
 
+// otherName is what the side of lab.against is called.
+const otherName = "the other"
+
+func startOther(ctx context.Context, l *lab, dir string, users int) (*side, error) {
+	s, err := startProgram(ctx, l, l.against, dir, users)
+	if err != nil {
+		return nil, err
+	}
+	s.name, s.ours = otherName, false
+	return s, nil
+}
+
 func startToastmaster(ctx context.Context, l *lab, dir string, users int) (*side, error) {
-	i, err := binary.Create(ctx, binary.Options{Program: l.program, Dir: dir, Hostname: "mx.example.test"})
+	return startProgram(ctx, l, l.program, dir, users)
+}
+
+func startProgram(ctx context.Context, l *lab, program, dir string, users int) (*side, error) {
+	i, err := binary.Create(ctx, binary.Options{Program: program, Dir: dir, Hostname: "mx.example.test"})
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +122,7 @@ func startToastmaster(ctx context.Context, l *lab, dir string, users int) (*side
 		},
 		stop: i.Release,
 	}
-	first.second = func(ctx context.Context) (*side, error) { return startSecond(ctx, l, first, i) }
+	first.second = func(ctx context.Context) (*side, error) { return startSecond(ctx, program, first, i) }
 	return first, nil
 }
 

@@ -41,17 +41,19 @@ type lab struct {
 	rounds       int
 	scale        float64
 	ours, theirs bool
-	progress     io.Writer
-	count        int
+	// against is another program of ours that is the peer of every stage, "" for none.
+	against  string
+	progress io.Writer
+	count    int
 }
 
 // n scales a number of messages.
 func (l *lab) n(full int) int { return max(int(float64(full)*l.scale), 20) }
 
-// mails is how many messages SMTP and LMTP send: fewer to the peer, whose run
+// mails is how many messages SMTP and LMTP send: fewer to a slower peer, whose run
 // takes longer all the same. It is the rate that is compared.
 func (l *lab) mails(s *side) int {
-	if s.ours {
+	if s.ours || l.against != "" {
 		return l.n(10000)
 	}
 	return l.n(4000)
@@ -104,7 +106,10 @@ func (l *lab) opponents(st stage) []starter {
 	if l.ours {
 		all = append(all, startToastmaster)
 	}
-	if l.theirs && st.peer != peerNone {
+	switch {
+	case l.against != "":
+		all = append(all, startOther)
+	case l.theirs && st.peer != peerNone:
 		if err := st.peer.available(); err != nil {
 			l.say("  %s is left out: %v", st.peer, err)
 		} else {
@@ -118,6 +123,9 @@ func (l *lab) runStage(ctx context.Context, st stage) ([]result, error) {
 	results := make([]result, len(st.metrics))
 	for i, m := range st.metrics {
 		results[i] = result{metric: m, stage: st.name, peer: string(st.peer)}
+		if l.against != "" && st.peer != peerNone {
+			results[i].peer, results[i].goal = otherName, 1
+		}
 	}
 	rounds := l.rounds
 	if st.once {
