@@ -186,17 +186,44 @@ func (r *recordReader) octets(n int64) []byte {
 // Charset and Keys point into b; Fields lie apart and are to be read by themselves.
 // The error is ErrRecord; m is unspecified then.
 func (m *Message) Parse(b []byte) error {
-	if !Readable(b) {
+	r, parts, err := m.parseListing(b)
+	if err != nil {
+		return err
+	}
+	sections, start := b[0] != plainVersion, int64(0)
+	for i := int32(0); int64(i) < parts && !r.bad; i++ {
+		m.Parts = append(m.Parts, r.part(i, start, m.Size))
+		start = m.Parts[i].Start
+	}
+	for sections && len(r.b) > 0 {
+		m.section(&r)
+	}
+	if r.bad || len(r.b) > 0 {
 		return ErrRecord
 	}
-	sections := b[0] != plainVersion
-	r := recordReader{b: b[1:]}
+	return m.link()
+}
+
+// ParseListing is Parse for who lists messages and does not look into them: m gets the
+// sizes, Envelope and Structure, and has no Parts, Fields or Keys. They are most of the
+// work of Parse.
+func (m *Message) ParseListing(b []byte) error {
+	_, _, err := m.parseListing(b)
+	return err
+}
+
+// parseListing reads what is before the parts. The rest of the record is for who goes on.
+func (m *Message) parseListing(b []byte) (r recordReader, parts int64, err error) {
+	if !Readable(b) {
+		return r, 0, ErrRecord
+	}
+	r = recordReader{b: b[1:]}
 	m.Size = r.number(math.MaxInt64 / 2)
 	m.WireSize = m.Size + r.number(m.Size)
 	envelope := r.number(int64(len(r.b)))
 	structure := r.number(int64(len(r.b)))
 	cuts := r.number(int64(len(r.b)))
-	parts := r.number(int64(len(r.b)))
+	parts = r.number(int64(len(r.b)))
 	m.Envelope = r.octets(envelope)
 	m.Structure = r.octets(structure)
 	m.cuts = m.cuts[:0]
@@ -205,20 +232,11 @@ func (m *Message) Parse(b []byte) error {
 		at += r.number(structure - at)
 		m.cuts = append(m.cuts, uint32(at))
 	}
-	m.Parts = m.Parts[:0]
-	start := int64(0)
-	for i := int32(0); int64(i) < parts && !r.bad; i++ {
-		m.Parts = append(m.Parts, r.part(i, start, m.Size))
-		start = m.Parts[i].Start
+	m.Parts, m.Keys, m.Fields, m.apart = m.Parts[:0], nil, Fields{}, 0
+	if r.bad || parts == 0 || cuts%2 != 0 {
+		return r, 0, ErrRecord
 	}
-	m.Keys, m.Fields, m.apart = nil, Fields{}, 0
-	for sections && len(r.b) > 0 {
-		m.section(&r)
-	}
-	if r.bad || len(r.b) > 0 || parts == 0 || cuts%2 != 0 {
-		return ErrRecord
-	}
-	return m.link()
+	return r, parts, nil
 }
 
 func (m *Message) section(r *recordReader) {

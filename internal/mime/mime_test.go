@@ -153,11 +153,19 @@ func FuzzParse(f *testing.F) {
 	f.Add(ScanBytes(simple()).AppendBinary(nil))
 	f.Add(ScanBytes(big(1000)).AppendBinary(nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		var m Message
+		var m, listing Message
+		short := listing.ParseListing(b)
+		if short == nil {
+			listing.AppendBody(nil)
+		}
 		if m.Parse(b) != nil {
 			return
 		}
-		m.AppendBody(nil)
+		body := m.AppendBody(nil)
+		if short != nil || listing.Size != m.Size || listing.WireSize != m.WireSize || len(listing.Parts) > 0 || !bytes.Equal(listing.Envelope, m.Envelope) ||
+			!bytes.Equal(listing.Structure, m.Structure) || !bytes.Equal(listing.AppendBody(nil), body) {
+			t.Fatalf("the listing is another: %v %q %q", short, listing.Envelope, listing.Structure)
+		}
 		m.Section([]uint32{1, 1}, Header)
 		if !bytes.Equal(m.AppendBinary(nil), b) {
 			// Varints have more than one form; what Parse reads must survive.

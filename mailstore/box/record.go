@@ -44,6 +44,41 @@ func (v *View) Record(ctx context.Context, seq uint32, m *mime.Message, whole bo
 	})
 }
 
+// Listing is Record for who lists a mailbox: m gets Envelope and Structure, and has no
+// Parts, Fields or Keys. In is filled with what Message tells, under the same lock, unless
+// it is nil.
+func (v *View) Listing(ctx context.Context, seq uint32, m *mime.Message, in *Message) error {
+	if v.uid(seq) == 0 {
+		return volume.ErrExpunged
+	}
+	if !v.mb.over.Load() && v.quickListing(seq, m, in) {
+		return nil
+	}
+	err := v.Record(ctx, seq, m, false)
+	if err == nil && in != nil {
+		*in = v.Message(seq)
+	}
+	return err
+}
+
+// quickListing reads a listing from the cache; false when it is not there.
+func (v *View) quickListing(seq uint32, m *mime.Message, in *Message) bool {
+	v.mb.mu.Lock()
+	defer v.mb.mu.Unlock()
+	live := v.live(seq)
+	if live == nil {
+		return false
+	}
+	data, err := v.recordData(live)
+	if err != nil || data == nil || m.ParseListing(data) != nil {
+		return false
+	}
+	if in != nil {
+		*in = v.tell(live)
+	}
+	return true
+}
+
 // quick reads a record from the cache. It is not found when it is lost, and m has no
 // parts then, or when it is not whole.
 func (v *View) quick(seq uint32, m *mime.Message, whole bool) (found bool, err error) {

@@ -99,6 +99,57 @@ func sameMessages(t *testing.T, got, want []mailstore.Message) {
 	}
 }
 
+// sameListing compares what a list of message seq shows with its record.
+func sameListing(t *testing.T, v *mailstore.View, seq uint32, record *mime.Message) {
+	t.Helper()
+	envelope, structure, body := slices.Clone(record.Envelope), slices.Clone(record.Structure), record.AppendBody(nil)
+	var m mime.Message
+	var in mailstore.Message
+	check(t, v.Listing(t.Context(), seq, &m, &in))
+	if !bytes.Equal(m.Envelope, envelope) || !bytes.Equal(m.Structure, structure) || !bytes.Equal(m.AppendBody(nil), body) {
+		t.Errorf("message %d is listed as %q %q", seq, m.Envelope, m.Structure)
+	}
+	sameMessages(t, []mailstore.Message{in}, []mailstore.Message{v.Message(seq)})
+	check(t, v.Listing(t.Context(), seq, &m, nil))
+	if !bytes.Equal(m.Envelope, envelope) {
+		t.Errorf("message %d has the envelope %q", seq, m.Envelope)
+	}
+}
+
+// TestAListing of a message whose record is lost comes from the message, one of a
+// message that is no more is an error, and one goes on where the mailbox was renamed.
+func TestAListing(t *testing.T) {
+	t.Parallel()
+	o := options(t.TempDir())
+	opened := watched(&o)
+	s, u := open(t, o)
+	deliver(t, s, "one")
+	deliver(t, s, "two")
+	check(t, u.Create(t.Context(), "A", ""))
+	v := inbox(t, u)
+	check(t, box.PutEntry(t.Context(), v, 1, []byte{255}))
+	*opened = nil
+	sameListing(t, v, 1, scanned(t, v, 1))
+	if len(*opened) == 0 {
+		t.Error("a lost record was read")
+	}
+	_, _, err := v.Copy(t.Context(), []uint32{1, 2}, "A")
+	check(t, err)
+	a, err := u.Open(t.Context(), "A", false)
+	check(t, err)
+	defer func() { check(t, a.Close()) }()
+	check(t, u.Rename(t.Context(), "A", "B"))
+	sameListing(t, a, 2, scanned(t, v, 2))
+	var m mime.Message
+	var in mailstore.Message
+	check(t, v.Expunge(t.Context(), []uint32{2}))
+	for _, seq := range []uint32{0, 2, 3} {
+		if err := v.Listing(t.Context(), seq, &m, &in); !errors.Is(err, mailstore.ErrExpunged) {
+			t.Errorf("message %d: %v", seq, err)
+		}
+	}
+}
+
 // TestAnIndexOfBeforeIsReadAndFilled: nothing of it is lost, its records answer what
 // they know without a look at a message, and what they lack is looked up once.
 func TestAnIndexOfBeforeIsReadAndFilled(t *testing.T) {
@@ -135,6 +186,7 @@ func TestAnIndexOfBeforeIsReadAndFilled(t *testing.T) {
 			if m.Whole() != (pass > 0) || len(m.Envelope) == 0 {
 				t.Errorf("pass %d: message %d is whole: %v", pass, seq+1, m.Whole())
 			}
+			sameListing(t, v, seq+1, &m)
 		}
 		if len(*opened) > 0 {
 			t.Errorf("pass %d: opened %q", pass, *opened)

@@ -209,15 +209,18 @@ type Message struct {
 // Message returns the metadata of message seq from memory. Of a message that
 // is expunged already it is the last that was known.
 func (v *View) Message(seq uint32) Message {
-	uid := v.uid(seq)
-	if uid == 0 {
+	if v.uid(seq) == 0 {
 		return Message{}
 	}
 	v.mb.mu.Lock()
 	defer v.mb.mu.Unlock()
-	m := v.known(seq)
+	return v.tell(v.known(seq))
+}
+
+// tell is the metadata of m. The mailbox is locked.
+func (v *View) tell(m *index.Message) Message {
 	return Message{
-		UID: imap.UID(uid), Flags: v.mb.keywords.set(v.mb.st, m.Marks()), Recent: v.isRecent(uid),
+		UID: imap.UID(m.UID), Flags: v.mb.keywords.set(v.mb.st, m.Marks()), Recent: v.isRecent(m.UID),
 		Date: m.Time(), Size: m.Wire, ModSeq: m.ModSeq,
 	}
 }

@@ -108,8 +108,7 @@ func (f *fetcher) markSeen(r seqRange) ([]uint32, error) {
 // fetchMessage sends one message. Everything that can fail is got before the
 // first octet is written.
 func (f *fetcher) fetchMessage(q *fetchRequest, seq uint32, newFlags bool) error {
-	m := f.view.Message(seq)
-	content, err := f.load(q, seq)
+	m, content, err := f.load(q, seq)
 	if content != nil {
 		defer func() { _ = content.Close() }()
 	}
@@ -208,19 +207,26 @@ func (f *fetcher) appendItem(out []byte, kind itemKind, m *mailstore.Message) []
 }
 
 // load gets what the items need; the content is nil when that is the record, or less.
-func (f *fetcher) load(q *fetchRequest, seq uint32) (envelope.Content, error) {
+// Without an item that needs more, m has the UID only.
+func (f *fetcher) load(q *fetchRequest, seq uint32) (m mailstore.Message, content envelope.Content, err error) {
 	switch {
 	case q.content:
-		return f.loadContent(seq)
+		m = f.view.Message(seq)
+		content, err = f.loadContent(seq)
 	case q.fields:
-		if err := f.loadRecord(seq, true); err != nil || f.message.Fields.Known() && f.answers(q) {
-			return nil, err
+		m = f.view.Message(seq)
+		if err = f.loadRecord(seq, true); err == nil && (!f.message.Fields.Known() || !f.answers(q)) {
+			content, err = f.loadContent(seq)
 		}
-		return f.loadContent(seq)
+	case q.structure && q.metadata:
+		err = f.view.Listing(f.ctx, seq, &f.message, &m)
 	case q.structure:
-		return nil, f.loadRecord(seq, false)
+		m.UID = f.view.UID(seq)
+		err = f.view.Listing(f.ctx, seq, &f.message, nil)
+	default:
+		m = f.view.Message(seq)
 	}
-	return nil, nil
+	return m, content, err
 }
 
 // answers says whether the record has all the fields that are asked for.

@@ -49,6 +49,7 @@ type fetchRequest struct {
 	items     []fetchItem
 	flags     bool // FLAGS is among them
 	uid       bool
+	metadata  bool // more than the UID is needed of what the index knows
 	structure bool // the scanned structure is needed
 	fields    bool // header fields are asked for, which the record may have
 	content   bool // the file is needed
@@ -200,7 +201,9 @@ func (q *fetchRequest) add(item fetchItem) {
 	case itemUID:
 		q.uid = true
 	case itemFlags:
-		q.flags = true
+		q.flags, q.metadata = true, true
+	case itemInternalDate, itemSize:
+		q.metadata = true
 	case itemEnvelope, itemBody, itemBodyStructure:
 		q.structure = true
 	case itemSection:

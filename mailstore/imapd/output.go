@@ -35,8 +35,36 @@ func appendFlags(dst []byte, flags []imap.Flag, recent bool) []byte {
 
 // appendDateTime appends INTERNALDATE's form (RFC 3501 date-time).
 func appendDateTime(dst []byte, t time.Time) []byte {
-	return t.AppendFormat(dst, `"_2-Jan-2006 15:04:05 -0700"`)
+	year, month, day := t.Date()
+	if year < 0 || year > 9999 {
+		return t.AppendFormat(dst, dateTime)
+	}
+	// By hand: reading the layout for each message was a fifth of a mail program's list.
+	const months = "JanFebMarAprMayJunJulAugSepOctNovDec"
+	hour, minute, second := t.Clock()
+	_, zone := t.Zone()
+	sign := byte('+')
+	if zone /= 60; zone < 0 {
+		sign, zone = '-', -zone
+	}
+	dst = append(dst, '"')
+	if day < 10 {
+		dst = append(dst, ' ', byte('0'+day))
+	} else {
+		dst = appendTwo(dst, day)
+	}
+	dst = append(append(append(dst, '-'), months[3*month-3:3*month]...), '-')
+	dst = append(appendTwo(appendTwo(dst, year/100), year%100), ' ')
+	dst = append(appendTwo(dst, hour), ':')
+	dst = append(appendTwo(dst, minute), ':')
+	dst = append(appendTwo(dst, second), ' ', sign)
+	return append(appendTwo(appendTwo(dst, zone/60), zone%60), '"')
 }
+
+const dateTime = `"_2-Jan-2006 15:04:05 -0700"`
+
+// appendTwo appends two digits.
+func appendTwo(dst []byte, n int) []byte { return append(dst, byte('0'+n/10), byte('0'+n%10)) }
 
 // appendMailbox appends a mailbox name as a modified UTF-7 astring.
 func appendMailbox(dst []byte, name string) []byte {
