@@ -142,10 +142,10 @@ func startSecond(ctx context.Context, program string, first *side, instance *bin
 		err = i.Start(ctx)
 	}
 	if err != nil {
-		i.Release()
+		i.Close()
 		return nil, err
 	}
 	stop := first.stop
-	first.stop = func() { i.Release(); stop() }
+	first.stop = func() { i.Close(); stop() }
 	return &side{name: "Toastmaster, second process", ours: true, lmtp: i.LMTP(), imap: i.IMAP(), maildir: first.maildir, logTail: i.LogTail}, nil
 }

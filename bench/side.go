@@ -106,7 +106,7 @@ func startProgram(ctx context.Context, l *lab, program, dir string, users int) (
 		err = i.AddMailboxes(ctx, password, addresses(users)...)
 	}
 	if err != nil {
-		i.Release()
+		i.Close()
 		return nil, err
 	}
 	first := &side{
@@ -120,7 +120,7 @@ func startProgram(ctx context.Context, l *lab, program, dir string, users int) (
 			}
 			return i.Start(ctx)
 		},
-		stop: i.Release,
+		stop: i.Close,
 	}
 	first.second = func(ctx context.Context) (*side, error) { return startSecond(ctx, program, first, i) }
 	return first, nil

@@ -93,8 +93,8 @@ func quote(s string) string {
 	return b.String()
 }
 
-// place is where a parameter stands in a text, or may be put.
-type place struct {
+// location is where a parameter stands in a text, or may be put.
+type location struct {
 	found bool
 	// line is where its line begins, start to end the value.
 	line, start, end int
@@ -104,9 +104,9 @@ type place struct {
 }
 
 // locate finds a parameter.
-func locate(text []byte, name string) (place, error) {
+func locate(text []byte, name string) (location, error) {
 	section, key, _ := strings.Cut(name, ".")
-	at := place{}
+	at := location{}
 	parser := unstable.Parser{}
 	parser.Reset(text)
 	present := ""
@@ -146,7 +146,7 @@ func locate(text []byte, name string) (place, error) {
 }
 
 // put changes or adds the value.
-func (at place) put(text []byte, name, value string) []byte {
+func (at location) put(text []byte, name, value string) []byte {
 	section, key, _ := strings.Cut(name, ".")
 	insert := func(i, j int, s string) []byte {
 		return append(append(append([]byte{}, text[:i]...), s...), text[j:]...)

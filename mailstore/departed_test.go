@@ -10,7 +10,7 @@ import (
 	"toastmaster/mailstore/box"
 )
 
-// mailboxOf opens a mailbox below the API; the test releases it.
+// mailboxOf opens a mailbox below the API; the test gives it back.
 func mailboxOf(t *testing.T, u *User, name string) *box.Box {
 	t.Helper()
 	mb, err := u.acct.open(t.Context(), name)

@@ -155,7 +155,7 @@
 // # Locks
 //
 // Who holds one takes only those below it. internal/lockorder asserts that in every
-// test under the race detector; the places are in volume/locks.go.
+// test under the race detector; the ranks are in volume/locks.go.
 //
 //	folders      account.Account: an account's folders and small files (CREATE, DELETE, RENAME, LIST)
 //	foldersdisk  the same among processes, an octet of .toastmaster/processes (volume.AccountLock)
@@ -163,7 +163,7 @@
 //	box          box.Box: a mailbox in memory; of two, by COPY and MOVE only, the one with the lower path first
 //	flock        that of an index log, among processes, each behind its own box; a backup takes those of an
 //	             account, but waits for none
-//	order        recovery.Account: shared from Begin to End of an operation and while a message is journaled;
+//	order        recovery.AccountJournal: shared from Begin to End of an operation and while a message is journaled;
 //	             alone by who takes a folder away
 //	marks        recovery: one checkpoint of the journal at a time
 //	sync         volume.Checkpoints: one sync of the file system at a time

@@ -203,7 +203,7 @@ func (a *heldAccount) renameAll(ctx context.Context, fromDir, toDir string, move
 	if err == nil {
 		err = s.vol.FS.SyncDir(a.home)
 	}
-	s.vol.Points.Note()
+	s.vol.Points.Changed()
 	settled()
 	return err
 }

@@ -20,12 +20,12 @@ func TestLockTable(t *testing.T) {
 	for _, m := range regexp.MustCompile(`(?m)^//\t([a-z]+) `).FindAllStringSubmatch(table, -1) {
 		listed = append(listed, m[1])
 	}
-	places := volume.Places()
-	for _, p := range places {
+	ranks := volume.Ranks()
+	for _, p := range ranks {
 		names = append(names, p.Name)
 	}
-	if !slices.Equal(listed, names) || !slices.IsSortedFunc(places, func(a, b lockorder.Place) int { return a.At - b.At }) {
-		t.Errorf("doc.go has %v, the order is %v", listed, places)
+	if !slices.Equal(listed, names) || !slices.IsSortedFunc(ranks, func(a, b lockorder.Rank) int { return a.At - b.At }) {
+		t.Errorf("doc.go has %v, the order is %v", listed, ranks)
 	}
 }
 

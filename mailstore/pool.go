@@ -29,7 +29,7 @@ type heldAccount struct {
 	*account.Account
 	store   *Store
 	vol     *volume.Volume
-	records *recovery.Account
+	records *recovery.AccountJournal
 	home    string
 	refs    int // under store.mu
 }
@@ -59,15 +59,15 @@ func (a *heldAccount) holdBox(dir string) *heldBox {
 		Put:     func() { s.put(mb) },
 		Left:    func() { s.drop(mb) },
 		Lazy:    func(on bool) { s.noteLazy(mb, on) },
-		Changed: func() { s.pokes.Poke(notify.Place{Home: a.records.Home(), Dir: dir}) },
+		Changed: func() { s.pokes.Poke(notify.Change{Home: a.records.Home(), Dir: dir}) },
 	})
 	return mb
 }
 
-// hold makes an account.
-func (s *Store) hold(home string, records *recovery.Account) *heldAccount {
+// makeAccount makes the account of a home in memory.
+func (s *Store) makeAccount(home string, records *recovery.AccountJournal) *heldAccount {
 	a := &heldAccount{store: s, vol: s.vol, records: records, home: home}
-	a.Account = account.New(account.Options{Volume: s.vol, Records: records, Sum: a.sum, Hold: func(n int) {
+	a.Account = account.New(account.Options{Volume: s.vol, Records: records, Sum: a.sum, Retain: func(n int) {
 		s.mu.Lock()
 		a.refs += n
 		s.mu.Unlock()
@@ -101,7 +101,7 @@ func (s *Store) acquire(a Account) (*heldAccount, error) {
 	}
 	acct := s.accounts[home]
 	if acct == nil {
-		acct = s.hold(home, s.journal.Account(filepath.Clean(a.Home)))
+		acct = s.makeAccount(home, s.journal.Account(filepath.Clean(a.Home)))
 		s.accounts[home] = acct
 	}
 	acct.refs++

@@ -54,7 +54,7 @@ func (a *heldAccount) sum(ctx context.Context, names []string) (sum Usage, err e
 }
 
 // Reserve counts a message that is about to be accepted into the quota of its
-// mailbox, until it is delivered with the same ID, or released, or
+// mailbox, until it is delivered with the same ID, or Unreserve is called, or
 // store.quota_reservation_time is over. ErrOverQuota when it does not fit beside
 // what is there and what others have reserved. Without a quota it does nothing.
 func (s *Store) Reserve(ctx context.Context, acc Account, id string, size int64) error {
@@ -70,9 +70,9 @@ func (s *Store) Reserve(ctx context.Context, acc Account, id string, size int64)
 	return err
 }
 
-// Release gives back what Reserve took for a message that will not be
+// Unreserve gives back what Reserve took for a message that will not be
 // delivered.
-func (s *Store) Release(acc Account, id string) {
+func (s *Store) Unreserve(acc Account, id string) {
 	home, err := s.home(acc)
 	if err != nil {
 		return
@@ -85,7 +85,7 @@ func (s *Store) Release(acc Account, id string) {
 	}
 	a.refs++
 	s.mu.Unlock()
-	a.Quota.Release(id)
+	a.Quota.Unreserve(id)
 	s.putAccount(a)
 }
 

@@ -151,9 +151,9 @@ func TestReservedRoomIsForItsMessage(t *testing.T) {
 	full("APPEND", err)
 	check(t, deliver("A"))
 	full("it has moved to what is there", s.Reserve(t.Context(), acc, "C", size))
-	s.Release(acc, "B")
-	s.Release(acc, "B")
-	s.Release(acc, "A")
+	s.Unreserve(acc, "B")
+	s.Unreserve(acc, "B")
+	s.Unreserve(acc, "A")
 	check(t, s.Reserve(t.Context(), acc, "C", size))
 	if used, err := s.Usage(t.Context(), acc); err != nil || used != (Usage{Bytes: size, Messages: 1}) {
 		t.Errorf("%+v %v", used, err)

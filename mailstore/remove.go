@@ -73,7 +73,7 @@ func (s *Store) RemoveAccount(ctx context.Context, acc Account) error {
 		return volume.Err(err)
 	}
 	s.dismiss(a, boxes)
-	s.pokes.Poke(notify.Place{Home: a.records.Home(), All: true})
+	s.pokes.Poke(notify.Change{Home: a.records.Home(), All: true})
 	return volume.Err(cmp.Or(volume.RemoveAll(s.vol.FS, aside), s.removeParents(home)))
 }
 
@@ -113,7 +113,7 @@ func (a *heldAccount) leave(ctx context.Context) (aside string, boxes []*heldBox
 		if aside, err = a.MoveAside(a.home); err != nil {
 			return err
 		}
-		a.vol.Points.Note()
+		a.vol.Points.Changed()
 		if err := a.vol.FS.SyncDir(filepath.Dir(a.home)); err != nil {
 			a.vol.Log.Warn("an account that was removed may come back after a power cut", "path", a.home, "cause", err)
 		}

@@ -97,7 +97,7 @@ func (s *Store) background(ctx context.Context) {
 }
 
 // poked looks where another process says that something changed.
-func (s *Store) poked(ctx context.Context, at notify.Place) {
+func (s *Store) poked(ctx context.Context, at notify.Change) {
 	err := service.Fenced(s.vol.Log, func() error {
 		home := filepath.Join(s.vol.Root, at.Home)
 		s.mu.Lock()

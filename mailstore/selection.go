@@ -103,7 +103,7 @@ func (v *Selection) Move(ctx context.Context, seqs []uint32, to Mailbox) (uidVal
 	}
 	if err := v.Expunge(ctx, seqs); err != nil {
 		// An expunge can fail when it has taken effect: then the copies are all that is left.
-		if !v.Gone(seqs) {
+		if !v.AnyExpunged(seqs) {
 			to.takeBack(uids)
 		}
 		return 0, nil, err

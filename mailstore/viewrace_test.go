@@ -128,7 +128,7 @@ func ask(v *View) {
 		v.SeqAtLeast(v.UID(seq) + 1)
 		seqs = append(seqs, seq)
 	}
-	v.Gone(seqs)
+	v.AnyExpunged(seqs)
 	v.Vanished(1)
 }
 

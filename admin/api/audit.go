@@ -8,16 +8,16 @@ import (
 	"toastmaster/internal/clock"
 )
 
-// note writes a row of the audit about the queue. A database that cannot take it
+// writeAudit writes a row of the audit about the queue. A database that cannot take it
 // does not keep an operator from his queue: the log has the line then.
-func (h *handlers) note(ctx context.Context, by caller, action, name string, before, after any) {
-	if err := h.o.Store.Note(ctx, by.name, action, "queue", name, before, after); err != nil {
+func (h *handlers) writeAudit(ctx context.Context, by caller, action, name string, before, after any) {
+	if err := h.o.Store.WriteAudit(ctx, by.name, action, "queue", name, before, after); err != nil {
 		h.o.Log.ErrorContext(ctx, "no row in the audit", "actor", by.name, "action", action, "object", "queue", "name", name, "cause", err)
 	}
 }
 
-// noted is what the audit keeps of a message.
-type noted struct {
+// auditRow is what the audit keeps of a message.
+type auditRow struct {
 	Place      string `json:"place"`
 	Sender     string `json:"sender"`
 	Recipients int    `json:"recipients"`
@@ -33,7 +33,7 @@ func (h *handlers) notedMessage(ctx context.Context, id string) (any, error) {
 	if err != nil {
 		return nil, nil
 	}
-	return noted{m.Place, m.Sender, len(m.Recipients), m.Size}, nil
+	return auditRow{m.Place, m.Sender, len(m.Recipients), m.Size}, nil
 }
 
 // trimInterval is how often the audit is trimmed.

@@ -40,7 +40,7 @@ func (h *handlers) exportQueue(ctx context.Context, by caller, in *body[model.Qu
 	if len(in.Body.IDs) > maxExport {
 		return nil, model.Fail(model.Invalid, fmt.Sprintf("at most %d IDs at once", maxExport))
 	}
-	h.note(ctx, by, "export", fmt.Sprintf("%d messages", len(in.Body.IDs)), nil, in.Body)
+	h.writeAudit(ctx, by, "export", fmt.Sprintf("%d messages", len(in.Body.IDs)), nil, in.Body)
 	return &huma.StreamResponse{Body: func(hc huma.Context) {
 		hc.SetHeader("Content-Type", "application/x-tar")
 		if err := h.writeExport(ctx, hc.BodyWriter(), in.Body.IDs); err != nil {

@@ -126,7 +126,7 @@ type exportMailInput struct {
 // noteMail keeps in the audit who moved mail of a mailbox.
 func (h *handlers) noteMail(ctx context.Context, by caller, action, address string, what any) {
 	// Also where the client has gone meanwhile: it is done.
-	if err := h.o.Store.Note(context.WithoutCancel(ctx), by.name, action, "mailbox", address, nil, what); err != nil {
+	if err := h.o.Store.WriteAudit(context.WithoutCancel(ctx), by.name, action, "mailbox", address, nil, what); err != nil {
 		h.o.Log.ErrorContext(ctx, "no row in the audit", "actor", by.name, "action", action, "object", "mailbox", "name", address, "cause", err)
 	}
 }

@@ -66,7 +66,7 @@ func (h *handlers) queuedContent(ctx context.Context, by caller, in *queueInput)
 	if err != nil {
 		return nil, err
 	}
-	h.note(ctx, by, "read", in.ID, nil, nil)
+	h.writeAudit(ctx, by, "read", in.ID, nil, nil)
 	return &huma.StreamResponse{Body: func(c huma.Context) {
 		defer content.Close()
 		// Not text/html or anything else that a browser would show.
@@ -88,7 +88,7 @@ func (h *handlers) queueAction(action string, f func(context.Context, string) (b
 			return nil, err
 		}
 		// First, so that nothing goes without a trace.
-		h.note(ctx, by, action, in.ID, before, nil)
+		h.writeAudit(ctx, by, action, in.ID, before, nil)
 		changed, err := f(ctx, in.ID)
 		return &body[model.QueueChange]{model.QueueChange{ID: in.ID, Changed: changed}}, err
 	}
@@ -97,7 +97,7 @@ func (h *handlers) queueAction(action string, f func(context.Context, string) (b
 func (h *handlers) flushQueue(ctx context.Context, by caller, in *QueueFilterInput) (*body[model.FlushResult], error) {
 	n, err := h.o.Queue.Flush(ctx, in.filter())
 	if err == nil {
-		h.note(ctx, by, "flush", strings.TrimSpace(describeFilter(in.filter())), nil, model.FlushResult{Flushed: n})
+		h.writeAudit(ctx, by, "flush", strings.TrimSpace(describeFilter(in.filter())), nil, model.FlushResult{Flushed: n})
 	}
 	return &body[model.FlushResult]{model.FlushResult{Flushed: n}}, err
 }

@@ -136,12 +136,12 @@ func (r *Runner) Add(ctx context.Context, actor string, in model.JobInput) (mode
 	}
 	j, err := r.o.Store.AddJob(ctx, actor, in, r.o.Open, r.o.History)
 	if err == nil {
-		r.signal()
+		r.wakeUp()
 	}
 	return j, err
 }
 
-func (r *Runner) signal() {
+func (r *Runner) wakeUp() {
 	select {
 	case r.wake <- struct{}{}:
 	default:
@@ -264,7 +264,7 @@ func (r *Runner) task(ctx context.Context, j *store.KeptJob, cancel context.Canc
 	// What failed before a restart is tried again.
 	t.job.Failed, t.job.Errors = 0, []string{}
 	t.job.State = model.JobRunning
-	t.keep = func() { r.note(ctx, t) }
+	t.keep = func() { r.saveProgress(ctx, t) }
 	return t
 }
 
@@ -283,7 +283,7 @@ func (r *Runner) leave(t *Task) {
 	r.mu.Lock()
 	delete(r.running, t.job.ID)
 	r.mu.Unlock()
-	r.signal()
+	r.wakeUp()
 }
 
 // do does one job to its end, or to that of ctx. A panic that is not the Func's,
@@ -351,13 +351,13 @@ func (r *Runner) save(ctx context.Context, t *Task, stop <-chan struct{}) {
 			return
 		case <-timer.C():
 		}
-		r.note(ctx, t)
+		r.saveProgress(ctx, t)
 		timer.Reset(saveEvery)
 	}
 }
 
-// note writes down how far a job is. It has a fence for the goroutine of save.
-func (r *Runner) note(ctx context.Context, t *Task) {
+// saveProgress writes down how far a job is. It has a fence for the goroutine of save.
+func (r *Runner) saveProgress(ctx context.Context, t *Task) {
 	_ = t.Fence(func() error {
 		j := t.snapshot()
 		if err := r.o.Store.SaveJob(ctx, j); err != nil && ctx.Err() == nil {

@@ -9,8 +9,8 @@ import (
 	"toastmaster/internal/db"
 )
 
-// place is where a new address goes: in a hosted domain that has room for it.
-type place struct {
+// newAddress is an address that is to be made, in a hosted domain that has room for it.
+type newAddress struct {
 	// address is as it is written down, local its local part.
 	address, local string
 	kind           string
@@ -20,8 +20,8 @@ type place struct {
 	beside bool
 }
 
-// find looks for the place of a new address of the kind, and writes nothing.
-func (t *tx) find(ctx context.Context, address, kind string) (p place, err error) {
+// find looks whether a new address of the kind may be made, and writes nothing.
+func (t *tx) find(ctx context.Context, address, kind string) (p newAddress, err error) {
 	a, err := model.ParseAddress(address, true)
 	if err != nil {
 		return p, fieldError("address", err.Error())
@@ -44,7 +44,7 @@ func (t *tx) find(ctx context.Context, address, kind string) (p place, err error
 }
 
 // take makes the row of an address.
-func (t *tx) take(ctx context.Context, p place) (id int64, err error) {
+func (t *tx) take(ctx context.Context, p newAddress) (id int64, err error) {
 	t.batch.took(p)
 	return t.InsertID(ctx, insertAddress, p.address, p.domain.id, p.local, p.kind, t.now)
 }

@@ -87,7 +87,7 @@ func (t *tx) newAlias(ctx context.Context, in model.NewAlias) (out model.Alias, 
 	}, nil
 }
 
-func (t *tx) insertAlias(ctx context.Context, p place, targets []string) error {
+func (t *tx) insertAlias(ctx context.Context, p newAddress, targets []string) error {
 	id, err := t.take(ctx, p)
 	if err != nil {
 		return err

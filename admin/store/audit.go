@@ -36,9 +36,9 @@ func auditJSON(v any) (string, error) {
 	return string(b), err
 }
 
-// Note writes a row of the audit for what is not in the database, such as the
+// WriteAudit writes a row of the audit for what is not in the database, such as the
 // queue.
-func (s *Store) Note(ctx context.Context, actor, action, object, name string, before, after any) error {
+func (s *Store) WriteAudit(ctx context.Context, actor, action, object, name string, before, after any) error {
 	return s.quietly(ctx, actor, func(t *tx) error { return t.audit(ctx, action, object, name, before, after) })
 }
 

@@ -81,7 +81,7 @@ func (t *tx) many(ctx context.Context, addresses []string) error {
 }
 
 // took notes that an address is taken.
-func (b *batch) took(p place) {
+func (b *batch) took(p newAddress) {
 	if b == nil {
 		return
 	}
@@ -92,13 +92,13 @@ func (b *batch) took(p place) {
 }
 
 // take notes the row of an address.
-func (b *batch) take(p place) {
+func (b *batch) take(p newAddress) {
 	b.took(p)
 	b.lines.addresses = append(b.lines.addresses, []any{p.address, p.domain.id, p.local, p.kind})
 }
 
 // alias notes the rows of an alias.
-func (b *batch) alias(p place, targets []string) {
+func (b *batch) alias(p newAddress, targets []string) {
 	b.take(p)
 	b.aliases[p.address] = targets
 	for i, target := range targets {
@@ -107,7 +107,7 @@ func (b *batch) alias(p place, targets []string) {
 }
 
 // relocate notes the rows of a relocated address.
-func (b *batch) relocate(p place, movedTo string) {
+func (b *batch) relocate(p newAddress, movedTo string) {
 	b.take(p)
 	b.lines.relocated = append(b.lines.relocated, []any{p.address, movedTo})
 }

@@ -57,7 +57,7 @@ func (t *tx) newRelocated(ctx context.Context, in model.NewRelocated) (out model
 	}, nil
 }
 
-func (t *tx) insertRelocated(ctx context.Context, p place, movedTo string) error {
+func (t *tx) insertRelocated(ctx context.Context, p newAddress, movedTo string) error {
 	id, err := t.take(ctx, p)
 	if err == nil {
 		_, err = t.Exec(ctx, insertRelocated, id, movedTo)

@@ -121,7 +121,7 @@ func (a *Authenticator) Authenticate(ctx context.Context, t Attempt) (directory.
 	a.log(t, v, reason)
 	if err != nil {
 		// The lanes are kept until then.
-		a.hold(ctx, v.began)
+		a.delay(ctx, v.began)
 	}
 	return box, err
 }
@@ -156,7 +156,7 @@ func (a *Authenticator) Refused(ctx context.Context, t Attempt) error {
 		v.failed()
 	}
 	a.log(t, v, reason)
-	a.hold(ctx, v.began)
+	a.delay(ctx, v.began)
 	return err
 }
 

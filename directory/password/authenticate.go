@@ -114,8 +114,8 @@ func (a *Authenticator) match(ctx context.Context, hash, password string) (bool,
 	return false, err
 }
 
-// hold waits until a failed attempt that began then may be answered.
-func (a *Authenticator) hold(ctx context.Context, began time.Time) {
+// delay waits until a failed attempt that began then may be answered.
+func (a *Authenticator) delay(ctx context.Context, began time.Time) {
 	step := a.o.Params.FailureAnswer
 	if step <= 0 {
 		return

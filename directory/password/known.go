@@ -20,23 +20,23 @@ type known struct {
 	ttl          time.Duration
 
 	mu       sync.Mutex // a list of places is changed in place
-	accounts *cache.Map[string, *places]
+	accounts *cache.Map[string, *knownClients]
 }
 
-type places struct {
-	list []place
+type knownClients struct {
+	list []knownClient
 	// recalled is closed when what is kept of the account is in the list, nil
 	// when nobody has asked for it.
 	recalled chan struct{}
 }
 
-type place struct {
+type knownClient struct {
 	where anvil.Key
 	last  time.Time
 }
 
 func newKnown(accounts, perAccount int, ttl time.Duration) *known {
-	return &known{perAccount: perAccount, accountsMost: accounts, ttl: ttl, accounts: cache.NewMap[string, *places](accounts)}
+	return &known{perAccount: perAccount, accountsMost: accounts, ttl: ttl, accounts: cache.NewMap[string, *knownClients](accounts)}
 }
 
 // has says that the account logged in from there lately.
@@ -64,14 +64,14 @@ func (k *known) add(account string, where anvil.Key, at, now time.Time) {
 	defer k.mu.Unlock()
 	p, ok := k.accounts.Get(account, now)
 	if !ok {
-		p = &places{}
+		p = &knownClients{}
 	}
 	p.add(where, at, k.perAccount)
 	k.accounts.Put(account, p, now.Add(k.ttl))
 }
 
 // add puts a place into the list; a list that is full loses the oldest.
-func (p *places) add(where anvil.Key, at time.Time, most int) {
+func (p *knownClients) add(where anvil.Key, at time.Time, most int) {
 	oldest := 0
 	for i, x := range p.list {
 		if x.where == where {
@@ -86,8 +86,8 @@ func (p *places) add(where anvil.Key, at time.Time, most int) {
 	}
 	switch {
 	case len(p.list) < most:
-		p.list = append(p.list, place{where, at})
+		p.list = append(p.list, knownClient{where, at})
 	case at.After(p.list[oldest].last):
-		p.list[oldest] = place{where, at}
+		p.list[oldest] = knownClient{where, at}
 	}
 }

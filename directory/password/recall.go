@@ -72,7 +72,7 @@ func (k *known) recalling(account string, now time.Time) (done chan struct{}, fi
 		return p.recalled, false
 	}
 	if !ok {
-		p = &places{}
+		p = &knownClients{}
 	}
 	p.recalled = make(chan struct{})
 	k.accounts.Put(account, p, now.Add(k.ttl))

@@ -20,7 +20,7 @@ func BenchmarkAppend(b *testing.B) {
 			j, _ := open(b, o, nil)
 			defer closeJournal(b, j)
 			payload := make([]byte, 4096)
-			j.Release(mustAppend(b, j, "first"))
+			j.Unpin(mustAppend(b, j, "first"))
 			b.SetBytes(int64(len(payload)))
 			b.ReportAllocs()
 			b.ResetTimer()
@@ -36,7 +36,7 @@ func BenchmarkAppend(b *testing.B) {
 							b.Errorf("%v %+v", err, j.Usage())
 							return
 						}
-						j.Release(pos)
+						j.Unpin(pos)
 					}
 				}()
 			}

@@ -155,7 +155,7 @@ func (j *Journal) writeBatch(batch []*entry) {
 		j.refuse(batch, diskError(err))
 		return
 	}
-	j.release(s, batch, end)
+	j.publish(s, batch, end)
 }
 
 // writeOut is one vectored write and one sync. Nothing is written for barriers
@@ -229,8 +229,8 @@ func (j *Journal) layOut(s *segment, batch []*entry) (end int64) {
 	return off
 }
 
-// release makes the records of a successful write live and wakes who waits.
-func (j *Journal) release(s *segment, batch []*entry, end int64) {
+// publish makes the records of a successful write live and wakes who waits.
+func (j *Journal) publish(s *segment, batch []*entry, end int64) {
 	written, lazyBytes, records := int64(0), int64(0), 0
 	j.mu.Lock()
 	for _, e := range batch {
@@ -281,7 +281,7 @@ func (j *Journal) refuse(batch []*entry, err error) {
 	}
 	if n := j.fits(lazy); n > 0 && !j.activeSealed() {
 		if end, err := j.writeOut(j.active, lazy[:n]); err == nil {
-			j.release(j.active, lazy[:n], end)
+			j.publish(j.active, lazy[:n], end)
 			lazy = lazy[n:]
 		} else {
 			j.seal(j.active)
@@ -367,7 +367,7 @@ func (j *Journal) useSpare() (bool, error) {
 			// The next append asks again.
 			return false, diskError(err)
 		}
-		signal(j.need)
+		wakeUp(j.need)
 		return false, nil
 	}
 	if old := j.active; old != nil && !old.sealed {
@@ -381,7 +381,7 @@ func (j *Journal) useSpare() (bool, error) {
 	if j.earlySeq == 0 {
 		j.earlySeq, j.active.refs = j.active.seq, j.earlyPins
 	}
-	signal(j.need)
+	wakeUp(j.need)
 	return true, nil
 }
 

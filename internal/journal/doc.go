@@ -12,7 +12,7 @@
 //
 // [Open] replays what is there. A record stays readable ([Journal.Load],
 // [Journal.ReadAt]) while it is live: from Append, or from a replay that kept
-// it, until [Journal.Release].
+// it, until [Journal.Unpin].
 //
 // # What it does not do
 //
@@ -23,11 +23,11 @@
 // # Promises
 //
 //   - A record whose Append returned nil is found by every later Open until it
-//     was released and a checkpoint followed.
+//     was unpinned and a checkpoint followed.
 //   - An Append that fails promises nothing: the record may be found if the disk
 //     failed between write and sync. It is never half there.
 //   - Records are replayed in the order in which they were written. A lazy
-//     record that was appended after another record was released is never
+//     record that was appended after another record was unpinned is never
 //     lost before that record: no mark is forgotten while what it marks can
 //     still be found.
 //   - Segments are used again only after Options.Checkpoint, begun after their

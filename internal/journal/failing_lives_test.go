@@ -180,10 +180,10 @@ func (w *world) compare(j *Journal, replay map[int]*seen) map[int]Position {
 		}
 		for n, pos := range s.pos {
 			if s.marked || n > 0 {
-				j.Release(pos)
+				j.Unpin(pos)
 				continue
 			}
-			if b, err := j.Load(pos); err == nil && !bytes.Equal(b, e.text) || errors.Is(err, ErrDamaged) || errors.Is(err, ErrReleased) {
+			if b, err := j.Load(pos); err == nil && !bytes.Equal(b, e.text) || errors.Is(err, ErrDamaged) || errors.Is(err, ErrNoRecord) {
 				w.t.Errorf("record %d at %v: %d octets, %v", id, pos, len(b), err)
 			}
 			live[id] = pos
@@ -212,7 +212,7 @@ func (w *world) step(j *Journal, live map[int]Position) {
 				break
 			}
 			e.asked = true
-			j.Release(pos)
+			j.Unpin(pos)
 			w.say("  done with %d", id)
 			delete(live, id)
 			if w.rng.IntN(2) == 0 && j.Flush(ctx) == nil {

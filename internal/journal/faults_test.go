@@ -71,7 +71,7 @@ func (r outcome) finish(j *Journal, live []Position) {
 		}
 		texts = append(texts, string(b))
 		delete(r.must, string(b))
-		j.Release(pos)
+		j.Unpin(pos)
 	}
 	if j.Flush(context.Background()) == nil {
 		for _, text := range texts {
@@ -342,7 +342,7 @@ func TestChangedSegmentSize(t *testing.T) {
 		d := faultfs.NewDisk()
 		j, _ := open(t, options(d), nil)
 		for range 20 {
-			j.Release(mustAppend(t, j, strings.Repeat("x", 5000)))
+			j.Unpin(mustAppend(t, j, strings.Repeat("x", 5000)))
 		}
 		mustAppend(t, j, "live")
 		closeJournal(t, j)
@@ -351,10 +351,10 @@ func TestChangedSegmentSize(t *testing.T) {
 		j, r := open(t, o, nil)
 		defer closeJournal(t, j)
 		for _, pos := range r.pos {
-			j.Release(pos)
+			j.Unpin(pos)
 		}
 		for range 30 {
-			j.Release(mustAppend(t, j, strings.Repeat("y", 100_000)))
+			j.Unpin(mustAppend(t, j, strings.Repeat("y", 100_000)))
 		}
 		if u := j.Usage(); u.Files > 4 {
 			t.Errorf("%+v", u)
@@ -385,12 +385,12 @@ func TestReleaseDuringACheckpointNeedsAnother(t *testing.T) {
 		defer closeJournal(t, j)
 		first := mustAppend(t, j, "first")
 		for range 20 {
-			j.Release(mustAppend(t, j, strings.Repeat("x", 5000)))
+			j.Unpin(mustAppend(t, j, strings.Repeat("x", 5000)))
 		}
 		done := make(chan error, 1)
 		go func() { done <- j.Checkpoint(context.Background()) }()
 		<-begun
-		j.Release(first)
+		j.Unpin(first)
 		close(goOn)
 		if err := <-done; err != nil {
 			t.Fatal(err)
@@ -460,7 +460,7 @@ func TestPinKeepsLazyRecords(t *testing.T) {
 		}
 		fill := func() {
 			for range 20 {
-				j.Release(mustAppend(t, j, strings.Repeat("x", 5000)))
+				j.Unpin(mustAppend(t, j, strings.Repeat("x", 5000)))
 			}
 		}
 		fill()
@@ -480,7 +480,7 @@ func TestPinKeepsLazyRecords(t *testing.T) {
 		if !has() {
 			t.Error("a pinned record was recycled")
 		}
-		j.Release(pin)
+		j.Unpin(pin)
 		if err := j.Checkpoint(context.Background()); err != nil {
 			t.Fatal(err)
 		}

@@ -130,7 +130,7 @@ func (j *Journal) AppendLazy(parts ...[]byte) error {
 	j.lazyBytes += int64(size)
 	j.pending = append(j.pending, e)
 	if len(j.pending) == 1 {
-		signal(j.wake)
+		wakeUp(j.wake)
 	}
 	return nil
 }
@@ -149,7 +149,7 @@ func (j *Journal) await(ctx context.Context, e *entry) error {
 	j.pending = append(j.pending, e)
 	j.urgent++
 	j.mu.Unlock()
-	signal(j.wake)
+	wakeUp(j.wake)
 	select {
 	case err := <-e.done:
 		return err
@@ -190,9 +190,9 @@ func (j *Journal) Pin() Position {
 	return Position{Segment: last.seq}
 }
 
-// Release drops a reference. What was done about the record must be such that
+// Unpin drops a reference. What was done about the record must be such that
 // the next Checkpoint makes it durable. The zero Position is ignored.
-func (j *Journal) Release(pos Position) {
+func (j *Journal) Unpin(pos Position) {
 	if pos == (Position{}) {
 		return
 	}
@@ -207,7 +207,7 @@ func (j *Journal) Release(pos Position) {
 	}
 	s := j.segment(pos.Segment)
 	if s == nil || s.refs == 0 {
-		j.o.Log.Error("journal: a position was released that is not live", "dir", j.o.Dir, "segment", pos.Segment, "offset", pos.Offset)
+		j.o.Log.Error("journal: a position was unpinned that is not live", "dir", j.o.Dir, "segment", pos.Segment, "offset", pos.Offset)
 		return
 	}
 	s.refs--
@@ -217,7 +217,7 @@ func (j *Journal) Release(pos Position) {
 	}
 	s.idle = j.ck.begun
 	if s == j.segs[0] && s.sealed && (j.spare == nil || len(j.segs) > j.o.MaxSegments/2) {
-		signal(j.wantCk)
+		wakeUp(j.wantCk)
 	}
 }
 
@@ -328,8 +328,8 @@ func (j *Journal) closeFiles() error {
 // early is the segment of a pin taken before there was one.
 const early = math.MaxUint64
 
-// signal wakes whoever waits on a channel with a buffer of one.
-func signal(c chan struct{}) {
+// wakeUp wakes whoever waits on a channel with a buffer of one.
+func wakeUp(c chan struct{}) {
 	select {
 	case c <- struct{}{}:
 	default:

@@ -171,7 +171,7 @@ func TestSegmentsAreReusedInOrderAndOldRecordsDoNotComeBack(t *testing.T) {
 		j, _ := open(t, o, nil)
 		payload := string(bytes.Repeat([]byte("p"), 5000))
 		for i := range 200 {
-			j.Release(mustAppend(t, j, fmt.Sprintf("%04d%s", i, payload)))
+			j.Unpin(mustAppend(t, j, fmt.Sprintf("%04d%s", i, payload)))
 		}
 		if u := j.Usage(); u.Files > 4 || checkpoints.Load() == 0 {
 			t.Errorf("%d files, %d checkpoints", u.Files, checkpoints.Load())
@@ -213,7 +213,7 @@ func TestNothingIsReusedWithoutACheckpoint(t *testing.T) {
 				}
 				break
 			}
-			j.Release(pos)
+			j.Unpin(pos)
 			if n > 100 {
 				t.Fatal("the log never filled")
 			}
@@ -255,7 +255,7 @@ func TestConcurrentAppends(t *testing.T) {
 						t.Errorf("%v", err)
 					}
 					if i < each-1 {
-						j.Release(pos)
+						j.Unpin(pos)
 					}
 				}
 			})

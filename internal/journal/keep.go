@@ -13,7 +13,7 @@ import (
 type checkpoints struct {
 	begun uint64 // number of the last that began
 	done  uint64 // number of the last that succeeded
-	dirty bool   // something was released since the last began
+	dirty bool   // something was unpinned since the last began
 	// waiters are told how the next that begins ends.
 	waiters []chan error
 }
@@ -29,7 +29,7 @@ func (j *Journal) Checkpoint(ctx context.Context) error {
 	}
 	j.ck.waiters = append(j.ck.waiters, done)
 	j.mu.Unlock()
-	signal(j.wantCk)
+	wakeUp(j.wantCk)
 	select {
 	case err := <-done:
 		return err
@@ -41,7 +41,7 @@ func (j *Journal) Checkpoint(ctx context.Context) error {
 }
 
 // checkpointLoop makes a checkpoint when one is wanted, and at an interval when
-// records were released since the last.
+// records were unpinned since the last.
 func (j *Journal) checkpointLoop() {
 	defer j.keepers.Done()
 	timer := j.o.Clock.NewTimer(j.o.CheckpointInterval)
@@ -107,7 +107,7 @@ func (j *Journal) Recovered() {
 	j.ck.dirty = true
 	j.mu.Unlock()
 	// With all segments in use nobody else may ask for it.
-	signal(j.need)
+	wakeUp(j.need)
 }
 
 // recycle frees segments from the oldest on, in order: a mark about a record is
@@ -128,7 +128,7 @@ func (j *Journal) recycle() {
 	}
 	if freed {
 		j.retail = true
-		signal(j.need)
+		wakeUp(j.need)
 	}
 }
 
@@ -221,7 +221,7 @@ func (j *Journal) offer(s *segment, err error) {
 	j.mu.Lock()
 	j.spare, j.spareErr = s, err
 	j.mu.Unlock()
-	signal(j.prepared)
+	wakeUp(j.prepared)
 }
 
 // prepare makes a segment ready: a free one or, below MaxSegments, a new one.
@@ -247,7 +247,7 @@ func (j *Journal) prepare() (*segment, error) {
 		// A checkpoint may free one; with nothing idle yet, the Release that
 		// makes the oldest idle asks for it.
 		if idle {
-			signal(j.wantCk)
+			wakeUp(j.wantCk)
 		}
 		return nil, nil
 	}

@@ -49,7 +49,7 @@ func TestShortLivesDoNotAddUp(t *testing.T) {
 			j, r := open(t, o, nil)
 			eventually(t, func() bool { return hasSpare(j) })
 			for _, pos := range r.pos {
-				j.Release(pos)
+				j.Unpin(pos)
 			}
 			mustAppend(t, j, fmt.Sprint("life ", life))
 			eventually(t, func() bool { return hasSpare(j) })
@@ -323,7 +323,7 @@ func TestACutSegmentKeepsItsRecords(t *testing.T) {
 				if b, err := j.Load(pos); err != nil || !strings.HasPrefix(string(b), "record") {
 					t.Errorf("Load: %q %v", b, err)
 				}
-				j.Release(pos)
+				j.Unpin(pos)
 			}
 			// It is not used again.
 			for range 2 {
@@ -402,7 +402,7 @@ func TestSpareThatCannotBeRenewed(t *testing.T) {
 			return nil
 		})
 		for _, pos := range old {
-			j.Release(pos)
+			j.Unpin(pos)
 		}
 		if err := j.Checkpoint(context.Background()); err != nil {
 			t.Fatal(err)

@@ -32,11 +32,11 @@ type Options struct {
 	// FullWait is how long an append waits for a segment when the log has
 	// reached MaxSegments (5 s).
 	FullWait time.Duration
-	// CheckpointInterval is the longest time between a release and the
+	// CheckpointInterval is the longest time between an Unpin and the
 	// checkpoint that covers it (2 s).
 	CheckpointInterval time.Duration
 	// Checkpoint makes durable whatever was done about records that were
-	// released before the call. Only after it returned nil their segments are
+	// unpinned before the call. Only after it returned nil their segments are
 	// used again. It is never called twice at once. nil: nothing to do.
 	Checkpoint func(ctx context.Context) error
 	// Corrupt is a folder that gets a copy of each damaged range found at Open,
@@ -71,7 +71,7 @@ func setDefault[T int | int64 | time.Duration](field *T, def T) {
 	}
 }
 
-func (o *Options) complete() error {
+func (o *Options) setDefaults() error {
 	setDefault(&o.SegmentSize, DefaultSegmentSize)
 	setDefault(&o.MaxSegments, DefaultMaxSegments)
 	setDefault(&o.MaxWaiting, DefaultMaxWaiting)
@@ -110,7 +110,7 @@ type Damage struct {
 var (
 	ErrClosed   = errors.New("journal: closed")
 	ErrTooLarge = errors.New("journal: record too large or empty")
-	ErrReleased = errors.New("journal: no such record")
+	ErrNoRecord = errors.New("journal: no such record")
 	ErrDamaged  = errors.New("journal: record damaged")
 	// ErrFull is wrapped when MaxSegments are in use.
 	ErrFull = errors.New("journal: all segments are in use")

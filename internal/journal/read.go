@@ -13,7 +13,7 @@ func (j *Journal) ReadAt(pos Position, p []byte, off int64) (int, error) {
 	s := j.segment(pos.Segment)
 	j.mu.Unlock()
 	if s == nil || pos.Offset == 0 {
-		return 0, ErrReleased
+		return 0, ErrNoRecord
 	}
 	left := int64(pos.Length) - off
 	if off < 0 || left <= 0 {
@@ -33,7 +33,7 @@ func (j *Journal) Load(pos Position) ([]byte, error) {
 	s := j.segment(pos.Segment)
 	j.mu.Unlock()
 	if s == nil || pos.Offset == 0 {
-		return nil, ErrReleased
+		return nil, ErrNoRecord
 	}
 	b := make([]byte, recordHeader+int(pos.Length))
 	if _, err := s.file.ReadAt(b, int64(pos.Offset)); err != nil {

@@ -32,7 +32,7 @@ type Replay func(pos Position, payload []byte) (keep bool, err error)
 // reported to o.Damaged and skipped; it never fails Open. Writing goes on in a
 // new segment, so nothing that was found is ever overwritten in place.
 func Open(ctx context.Context, o Options, replay Replay) (*Journal, error) {
-	if err := o.complete(); err != nil {
+	if err := o.setDefaults(); err != nil {
 		return nil, err
 	}
 	j := &Journal{
@@ -52,7 +52,7 @@ func Open(ctx context.Context, o Options, replay Replay) (*Journal, error) {
 	go j.commitLoop()
 	go j.prepareLoop()
 	go j.checkpointLoop()
-	signal(j.need)
+	wakeUp(j.need)
 	return j, nil
 }
 

@@ -5,6 +5,6 @@ package lockorder
 // Asserted says that the order is looked at in this program.
 const Asserted = false
 
-func enter[P Placed](any, string) {}
+func enter[P Ranked](any, string) {}
 
 func leave(any) {}

@@ -17,19 +17,19 @@ var held = struct {
 }{by: map[uintptr][]holding{}}
 
 type holding struct {
-	lock  any
-	place Place
-	key   string
+	lock any
+	rank Rank
+	key  string
 }
 
-func enter[P Placed](lock any, key string) {
+func enter[P Ranked](lock any, key string) {
 	var p P
-	next := holding{lock, p.Place(), key}
+	next := holding{lock, p.Rank(), key}
 	me := goroutine()
 	held.Lock()
 	mine := held.by[me]
 	for _, h := range mine {
-		if h.place.At < next.place.At || h.place.At == next.place.At && h.key < key {
+		if h.rank.At < next.rank.At || h.rank.At == next.rank.At && h.key < key {
 			continue
 		}
 		held.Unlock()
@@ -57,7 +57,7 @@ func leave(lock any) {
 	}
 }
 
-func (h holding) String() string { return fmt.Sprintf("%s(%d) %q", h.place.Name, h.place.At, h.key) }
+func (h holding) String() string { return fmt.Sprintf("%s(%d) %q", h.rank.Name, h.rank.At, h.key) }
 
 // goroutine tells this goroutine from all others that run. A trace of the stack, which
 // has its number, would cost hundreds of microseconds for each lock.

@@ -1,11 +1,11 @@
-// Package lockorder is locks that know their place in an order: who holds one
-// takes only those behind it.
+// Package lockorder is locks that have a rank in one order: who holds one
+// takes only those of a higher rank.
 //
-// The order is a type for each place, with a number:
+// The order is a type for each rank, with a number:
 //
 //	type boxLock struct{}
 //
-//	func (boxLock) Place() lockorder.Place { return lockorder.Place{Name: "box", At: 30} }
+//	func (boxLock) Rank() lockorder.Rank { return lockorder.Rank{Name: "box", At: 30} }
 //
 //	type Box struct {
 //		mu lockorder.Mutex[boxLock]
@@ -14,15 +14,15 @@
 //
 // In a program built with the race detector (amd64, arm64), as the tests of CI are, each Lock
 // looks at what the same goroutine holds already, and panics with both names when
-// that is at the same place or behind. Otherwise a [Mutex] is a sync.Mutex and
+// that is of the same rank or a higher one. Otherwise a [Mutex] is a sync.Mutex and
 // costs what that costs. So the order is asserted by every test that there is, and
 // a place where two locks are taken the wrong way round is found without two
 // goroutines that meet there.
 //
-// Two locks at one place are taken in the order of their keys (Mutex.Key); without
+// Two locks of one rank are taken in the order of their keys (Mutex.Key); without
 // keys never together.
 //
-// A lock that is no mutex, as flock(2), takes part with a [Mark].
+// A lock that is no mutex, as flock(2), takes part with a [Foreign].
 //
 // # What it does not do
 //

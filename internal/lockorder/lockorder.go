@@ -2,8 +2,8 @@ package lockorder
 
 import "sync"
 
-// Place is where a lock stands in the order; a higher At is taken later.
-type Place struct {
+// Rank is where a lock stands in the order; a higher At is taken later.
+type Rank struct {
 	Name string
 	At   int
 }
@@ -13,13 +13,13 @@ type Place struct {
 // test may hide.
 type Violation string
 
-// Placed is a type that is a place.
-type Placed interface{ Place() Place }
+// Ranked is a type that stands for a rank.
+type Ranked interface{ Rank() Rank }
 
-// Mutex is a sync.Mutex at place P. The zero Mutex is free.
-type Mutex[P Placed] struct {
+// Mutex is a sync.Mutex of rank P. The zero Mutex is free.
+type Mutex[P Ranked] struct {
 	mu sync.Mutex
-	// Key orders locks at one place. It is set before the first Lock.
+	// Key orders locks of one rank. It is set before the first Lock.
 	Key string
 }
 
@@ -35,8 +35,8 @@ func (m *Mutex[P]) Unlock() {
 	leave(m)
 }
 
-// RWMutex is a sync.RWMutex at place P.
-type RWMutex[P Placed] struct{ mu sync.RWMutex }
+// RWMutex is a sync.RWMutex of rank P.
+type RWMutex[P Ranked] struct{ mu sync.RWMutex }
 
 // Lock takes it alone.
 func (m *RWMutex[P]) Lock() {
@@ -62,16 +62,16 @@ func (m *RWMutex[P]) RUnlock() {
 	leave(m)
 }
 
-// Mark stands for a lock of another kind at place P.
-type Mark[P Placed] struct {
-	// Key orders marks at one place.
+// Foreign gives a lock of another kind, such as flock(2), the rank P.
+type Foreign[P Ranked] struct {
+	// Key orders locks of one rank.
 	Key string
 	// A type without size would share its address with others.
 	_ byte
 }
 
 // Enter says that the lock is about to be taken, and Leave that it was given back.
-func (m *Mark[P]) Enter() { enter[P](m, m.Key) }
+func (m *Foreign[P]) Enter() { enter[P](m, m.Key) }
 
 // Leave is the end of Enter.
-func (m *Mark[P]) Leave() { leave(m) }
+func (m *Foreign[P]) Leave() { leave(m) }

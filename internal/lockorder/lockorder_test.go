@@ -8,11 +8,11 @@ import (
 
 type outer struct{}
 
-func (outer) Place() Place { return Place{"outer", 1} }
+func (outer) Rank() Rank { return Rank{"outer", 1} }
 
 type inner struct{}
 
-func (inner) Place() Place { return Place{"inner", 2} }
+func (inner) Rank() Rank { return Rank{"inner", 2} }
 
 // visit takes a lock and gives it back.
 func visit(l sync.Locker) {
@@ -34,7 +34,7 @@ func look(l interface {
 func TestOrder(t *testing.T) {
 	var o Mutex[outer]
 	var i RWMutex[inner]
-	var m Mark[inner]
+	var m Foreign[inner]
 	a, b := Mutex[outer]{Key: "a"}, Mutex[outer]{Key: "b"}
 	for name, c := range map[string]struct {
 		take  func()

@@ -52,8 +52,8 @@ type Instance struct {
 	trusted []netip.Prefix
 	// version is what the program calls itself.
 	version string
-	// plan says which instance this is.
-	plan parts.Plan
+	// startup says which instance this is.
+	startup parts.Startup
 	// listeners is where the services get theirs from.
 	listeners *listeners.Set
 
@@ -199,7 +199,7 @@ func (i *Instance) openTLS(context.Context) error {
 // brings the schema up to date, then the side that mail asks with its cache.
 func (i *Instance) openDirectory(ctx context.Context) error {
 	c := i.config
-	base, err := parts.OpenHosted(ctx, c, i.plan)
+	base, err := parts.OpenHosted(ctx, c, i.startup)
 	if err != nil {
 		return err
 	}
@@ -273,12 +273,12 @@ func (i *Instance) openLog(context.Context) error {
 }
 
 func (i *Instance) openStore(ctx context.Context) error {
-	if err := i.plan.Adopt(ctx, parts.Store); err != nil {
+	if err := i.startup.Adopt(ctx, parts.Store); err != nil {
 		return err
 	}
 	mail, err := mailstore.Open(ctx, mailstore.Options{
 		Root: i.config.Path(i.config.Store.Path), FS: i.fs, Clock: i.clock, Log: i.log,
-		Hostname: i.config.Main.Hostname, Store: i.config.Store, Instance: i.plan.ID,
+		Hostname: i.config.Main.Hostname, Store: i.config.Store, Instance: i.startup.ID,
 	})
 	if err != nil {
 		return err
@@ -289,11 +289,11 @@ func (i *Instance) openStore(ctx context.Context) error {
 }
 
 func (i *Instance) openQueue(ctx context.Context) error {
-	if err := i.plan.Adopt(ctx, parts.Queue); err != nil {
+	if err := i.startup.Adopt(ctx, parts.Queue); err != nil {
 		return err
 	}
 	q, err := queue.Open(ctx, queue.Options{
-		Dir: i.config.Path(configs.QueueDir), Instance: i.plan.ID, FS: i.fs, Clock: i.clock, Log: i.log,
+		Dir: i.config.Path(configs.QueueDir), Instance: i.startup.ID, FS: i.fs, Clock: i.clock, Log: i.log,
 		Checkpoint: i.mail.Checkpoint, Config: i.config.Queue, MaximalBackoff: i.config.Qmgr.MaximalBackoffTime,
 	})
 	if errors.Is(err, queue.ErrInUse) {
@@ -336,7 +336,7 @@ func (i *Instance) identify(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	i.plan = plan
+	i.startup = plan
 	if plan.Adopted() == "" {
 		return nil
 	}

@@ -27,7 +27,7 @@ func (i *Instance) openPipeline(context.Context) error {
 		Reserve: func(ctx context.Context, m directory.Mailbox, id string, size int64) *dsn.Error {
 			return mailstore.DSN(i.mail.Reserve(ctx, mailstore.AccountOf(m), id, size))
 		},
-		Release: func(m directory.Mailbox, id string) { i.mail.Release(mailstore.AccountOf(m), id) },
+		Unreserve: func(m directory.Mailbox, id string) { i.mail.Unreserve(mailstore.AccountOf(m), id) },
 	})
 	i.deliverer = plan.New(plan.Options{
 		Store: i.mail, Plan: plan.ToInbox, Params: i.config.Store, Submit: i.cleanup, Spool: i.queue.Spool(), Log: i.log,

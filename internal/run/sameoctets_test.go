@@ -54,7 +54,7 @@ func newOctets(t testing.TB) *octets {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(ports.Release)
+	t.Cleanup(ports.Close)
 	c, err := initial.Make(t.Context(), initial.Options{Dir: dir, PortBase: ports.Base, Hostname: "mx.test", Host: "127.0.0.1"})
 	if err != nil {
 		t.Fatal(err)

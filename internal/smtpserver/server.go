@@ -85,7 +85,7 @@ type Stress struct {
 // ServeConn speaks with one client until it leaves. The caller closes nc.
 func (s *Server) ServeConn(ctx context.Context, nc net.Conn) {
 	c := newConn(ctx, s, nc)
-	defer c.w.Release()
+	defer c.w.ReturnBuffers()
 	service.OnDrain(ctx, c.drain)
 	s.Log.Event(msglog.Connect{Service: s.Service, Session: c.id, Client: c.clientText(), TLS: c.tls != nil})
 	c.serve()

@@ -200,11 +200,11 @@ func (c *Conn) Received() int64 { return c.received }
 // Sent is told with Received.
 func (c *Conn) Sent() int64 { return c.sent }
 
-// Release gives borrowed memory back when the connection is over. It does not
+// ReturnBuffers gives borrowed memory back when the connection is over. It does not
 // flush or close.
-func (c *Conn) Release() {
+func (c *Conn) ReturnBuffers() {
 	c.In.Close()
-	c.Out.release()
+	c.Out.returnBuffer()
 }
 
 // ended is the question of Link.Read.

@@ -18,12 +18,12 @@ type ContentWriter struct {
 	window     bool  // skip octets are left out, and left more are written
 	skip, left int64 // of the wire form
 	sent       int64
-	mark       Mark
+	offset     Offset
 }
 
-// Mark is a place in a content, in octets that were given to a ContentWriter and
+// Offset is a place in a content, in octets that were given to a ContentWriter and
 // in those of their wire form.
-type Mark struct{ Stored, Wire int64 }
+type Offset struct{ Stored, Wire int64 }
 
 // NewDotWriter writes in DATA framing. Close ends the message.
 func NewDotWriter(w *Writer) *ContentWriter { return &ContentWriter{w: w, dots: true, bol: true} }
@@ -58,11 +58,11 @@ func (c *ContentWriter) Full() bool { return c.window && c.left == 0 }
 // Resume says that the octets before the first were written by another writer
 // up to its Mark at, and whether the last of them was a CR. The window is
 // counted from there.
-func (c *ContentWriter) Resume(at Mark, cr bool) { c.mark, c.cr = at, cr }
+func (c *ContentWriter) Resume(at Offset, cr bool) { c.offset, c.cr = at, cr }
 
-// Mark is a place up to which all was within the window or before it: another
+// Offset is a place up to which all was within the window or before it: another
 // writer can resume there.
-func (c *ContentWriter) Mark() Mark { return c.mark }
+func (c *ContentWriter) Offset() Offset { return c.offset }
 
 // Sent is how many octets a literal writer has written.
 func (c *ContentWriter) Sent() int64 { return c.sent }
@@ -150,8 +150,8 @@ func (c *ContentWriter) write(p []byte) (int, error) {
 // advance moves the mark over stored octets that more were added to.
 func (c *ContentWriter) advance(stored, more int) {
 	if !c.Full() {
-		c.mark.Stored += int64(stored)
-		c.mark.Wire += int64(stored + more)
+		c.offset.Stored += int64(stored)
+		c.offset.Wire += int64(stored + more)
 	}
 }
 

@@ -217,7 +217,7 @@ func FuzzWindow(f *testing.F) {
 	f.Add([]byte("a\nb\r\nc\x00\n\nlong line\r"), uint8(3), uint8(5), uint8(2))
 	f.Add([]byte("\r\n\n\r\r\n"), uint8(1), uint8(1), uint8(1))
 	f.Fuzz(func(t *testing.T, content []byte, skip, length, step uint8) {
-		write := func(from Mark, skip, length int64, window bool) (string, *ContentWriter) {
+		write := func(from Offset, skip, length int64, window bool) (string, *ContentWriter) {
 			var out bytes.Buffer
 			w := NewWriter(&out, nil)
 			c := NewLiteralWriter(w)
@@ -235,7 +235,7 @@ func FuzzWindow(f *testing.F) {
 			}
 			return out.String(), c
 		}
-		whole, _ := write(Mark{}, 0, 0, false)
+		whole, _ := write(Offset{}, 0, 0, false)
 		var measure Sizer
 		for rest := content; len(rest) > 0; {
 			n := min(int(step)+1, len(rest))
@@ -247,11 +247,11 @@ func FuzzWindow(f *testing.F) {
 		}
 		from, size := int64(skip), int64(length)
 		want := whole[min(from, int64(len(whole))):min(from+size, int64(len(whole)))]
-		piece, c := write(Mark{}, from, size, true)
+		piece, c := write(Offset{}, from, size, true)
 		if piece != want {
 			t.Fatalf("%q from %d, %d: %q, want %q", content, from, size, piece, want)
 		}
-		at := c.Mark()
+		at := c.Offset()
 		if at.Wire > from+size {
 			t.Fatalf("mark %+v is behind the window", at)
 		}

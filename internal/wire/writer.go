@@ -17,7 +17,7 @@ func NewWriter(dst io.Writer, pool *Pool) *Writer { return &Writer{dst: dst, poo
 
 // Reset continues with another destination; what is gathered is dropped.
 func (w *Writer) Reset(dst io.Writer) {
-	w.release()
+	w.returnBuffer()
 	w.dst, w.err = dst, nil
 }
 
@@ -110,7 +110,7 @@ func (w *Writer) Flush() error {
 	if w.n > 0 {
 		w.write()
 	}
-	w.release()
+	w.returnBuffer()
 	return w.err
 }
 
@@ -121,7 +121,7 @@ func (w *Writer) write() {
 	w.n = 0
 }
 
-func (w *Writer) release() {
+func (w *Writer) returnBuffer() {
 	if w.block != nil {
 		w.pool.Put(w.block)
 		w.block = nil

@@ -17,7 +17,7 @@ import (
 type Account struct {
 	vol *volume.Volume
 	// Records is the account in the journal, and says whether it was removed.
-	Records *recovery.Account
+	Records *recovery.AccountJournal
 	// Quota has its own lock, and so has Trail.
 	Quota Quota
 	Trail Trail
@@ -37,12 +37,12 @@ type Account struct {
 // Options are what an account is made of.
 type Options struct {
 	Volume  *volume.Volume
-	Records *recovery.Account
+	Records *recovery.AccountJournal
 	// Sum looks into the mailboxes of these names, for what other programs did, and
 	// adds up what they hold. One that is not there holds nothing.
 	Sum func(ctx context.Context, names []string) (Usage, error)
-	// Hold keeps the account in memory, or, with -1, lets go of it.
-	Hold func(n int)
+	// Retain keeps the account in memory, or, with -1, lets go of it.
+	Retain func(n int)
 }
 
 // New makes an account. It touches no file: see Ensure.
@@ -130,7 +130,7 @@ func (a *Account) Ensure() error {
 		return err
 	}
 	if there {
-		err = a.vol.Complete(a.home)
+		err = a.vol.MakeMissing(a.home)
 	} else {
 		err = a.makeHome()
 	}
@@ -174,7 +174,7 @@ func (a *Account) makeHome() error {
 	if err := a.vol.FS.MkdirAll(filepath.Join(a.home, "cur"), 0o700); err != nil {
 		return err
 	}
-	a.vol.Points.Note()
+	a.vol.Points.Changed()
 	return nil
 }
 
@@ -196,7 +196,7 @@ func (a *Account) makeFolder(dir string) error {
 	if err := f.Close(); err != nil {
 		return err
 	}
-	a.vol.Points.Note()
+	a.vol.Points.Changed()
 	return nil
 }
 

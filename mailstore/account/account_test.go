@@ -51,8 +51,8 @@ func newBedOn(t *testing.T, disk *faultfs.Disk, clk clock.Clock, c configs.Store
 	t.Cleanup(b.end)
 	b.Account = New(Options{
 		Volume: vol, Records: recovery.New(vol).Account("alice"),
-		Sum:  func(context.Context, []string) (Usage, error) { return b.sum, nil },
-		Hold: func(n int) { b.held += n },
+		Sum:    func(context.Context, []string) (Usage, error) { return b.sum, nil },
+		Retain: func(n int) { b.held += n },
 	})
 	check(t, b.Ensure())
 	return b
@@ -157,9 +157,9 @@ func TestReservations(t *testing.T) {
 	if r := reserve("c", 1, Delivering); r != nil {
 		t.Error("a message that begins above has grace")
 	}
-	b.Quota.Release("b")
+	b.Quota.Unreserve("b")
 	b.Quota.Redeem(first, 40, 1)
-	first.Release()
+	first.Cancel()
 	if used, err := b.Quota.Used(t.Context()); err != nil || used != (Usage{90, 2}) || b.held != 0 {
 		t.Errorf("%+v %v, held %d", used, err, b.held)
 	}
@@ -171,17 +171,17 @@ func TestReservations(t *testing.T) {
 func TestTrail(t *testing.T) {
 	t.Parallel()
 	var trail Trail
-	trail.Note(Place{".A", 1}, ".B")
-	trail.Note(Place{".B", 1}, ".C")
-	trail.Note(Place{".B", 2}, ".X") // another mailbox of that name
-	if dir, ok := trail.End(Place{".A", 1}); dir != ".C" || !ok {
+	trail.Renamed(FolderID{".A", 1}, ".B")
+	trail.Renamed(FolderID{".B", 1}, ".C")
+	trail.Renamed(FolderID{".B", 2}, ".X") // another mailbox of that name
+	if dir, ok := trail.End(FolderID{".A", 1}); dir != ".C" || !ok {
 		t.Errorf("%s %v", dir, ok)
 	}
-	trail.Note(Place{".C", 1}, ".A") // and back
-	if dir, ok := trail.End(Place{".B", 1}); dir != ".A" || !ok {
+	trail.Renamed(FolderID{".C", 1}, ".A") // and back
+	if dir, ok := trail.End(FolderID{".B", 1}); dir != ".A" || !ok {
 		t.Errorf("%s %v", dir, ok)
 	}
-	if _, ok := trail.End(Place{".C", 2}); ok {
+	if _, ok := trail.End(FolderID{".C", 2}); ok {
 		t.Error("a trail of a mailbox that was not renamed")
 	}
 }

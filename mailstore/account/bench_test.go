@@ -26,8 +26,8 @@ func BenchmarkReserveRedeem(b *testing.B) {
 	ok(vol.Open(b.Context()))
 	a := New(Options{
 		Volume: vol, Records: recovery.New(vol).Account("alice"),
-		Sum:  func(context.Context, []string) (Usage, error) { return Usage{}, nil },
-		Hold: func(int) {},
+		Sum:    func(context.Context, []string) (Usage, error) { return Usage{}, nil },
+		Retain: func(int) {},
 	})
 	ok(a.Ensure())
 	a.Quota.Limit(Usage{Bytes: 1 << 60})

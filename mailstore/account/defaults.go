@@ -57,7 +57,7 @@ func (a *Account) writeDefaults(names []string) error {
 		}
 		b.WriteString(dir[1:] + "\n")
 	}
-	defer a.vol.Points.Note()
+	defer a.vol.Points.Changed()
 	return a.writeFile(defaultsFile, []byte(b.String()))
 }
 

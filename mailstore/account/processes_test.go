@@ -58,7 +58,7 @@ func TestReservedByAnotherProcess(t *testing.T) {
 	theirs := b.reserve(t, 3)
 	a.full(t)
 	b.full(t)
-	mine[0].Release()
+	mine[0].Cancel()
 	theirs = append(theirs, b.reserve(t, 1)...)
 	a.full(t)
 	b.full(t)
@@ -113,7 +113,7 @@ func TestChangesLog(t *testing.T) {
 		_, err = f.WriteAt([]byte("torn record, longer than any")[:i%28], before)
 		check(t, errors.Join(err, f.Close()))
 		for _, r := range b.reserve(t, 4) {
-			r.Release()
+			r.Cancel()
 		}
 		longest = max(longest, size())
 	}
@@ -122,7 +122,7 @@ func TestChangesLog(t *testing.T) {
 	}
 	b.reserve(t, 4)
 	a.full(t)
-	mine[0].Release()
+	mine[0].Cancel()
 	b.reserve(t, 1)
 	for _, damage := range [][]byte{nil, []byte("x"), []byte("TMCHNGS\x01 and something else"), make([]byte, 3*maxChanges)} {
 		f, err := disk.OpenFile(file, os.O_RDWR|os.O_TRUNC, 0)
@@ -141,7 +141,7 @@ func TestChangesThatAreNoFile(t *testing.T) {
 	for _, one := range []*bed{a, b} {
 		r := one.reserve(t, 2)
 		one.Quota.Redeem(r[0], 1, 1)
-		r[1].Release()
+		r[1].Cancel()
 	}
 	if used, err := a.Quota.Used(t.Context()); err != nil || used.Messages != 2 {
 		t.Errorf("%+v, %v", used, err)

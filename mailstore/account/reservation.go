@@ -16,7 +16,7 @@ type Reservation struct {
 	room Usage
 	// until is when the store gives up waiting for the delivery.
 	until time.Time
-	// over: it was redeemed or released.
+	// over: it was redeemed or cancelled.
 	over bool
 }
 
@@ -40,9 +40,9 @@ func (q *Quota) grace(limit int64, why Purpose) int64 {
 	return limit/100*percent + limit%100*percent/100
 }
 
-// over says that so much more does not fit. grace is -1 for none, not even for a
+// exceeds says that so much more does not fit. grace is -1 for none, not even for a
 // message that begins below the limit.
-func (q *Quota) over(size, count, grace int64) bool {
+func (q *Quota) exceeds(size, count, grace int64) bool {
 	used := q.now.Bytes + q.reserved.Bytes + q.theirs.Bytes
 	messages := q.now.Messages + q.reserved.Messages + q.theirs.Messages
 	switch {
@@ -57,7 +57,7 @@ func (q *Quota) over(size, count, grace int64) bool {
 }
 
 // Reserve makes a reservation, or takes over the one that is held for id. It is
-// nil without a quota. The caller redeems or releases it. Other processes know of it
+// nil without a quota. The caller redeems or cancels it. Other processes know of it
 // when Reserve returns; volume.ErrBusy when they cannot be told within
 // store.lock_timeout.
 func (q *Quota) Reserve(ctx context.Context, id string, size, count int64, why Purpose) (r *Reservation, err error) {
@@ -95,7 +95,7 @@ const (
 )
 
 func (q *Quota) fits(size, count int64, why Purpose) fit {
-	if q.over(size, count, q.grace(q.limits.Bytes, why)) {
+	if q.exceeds(size, count, q.grace(q.limits.Bytes, why)) {
 		return full
 	}
 	return fitting
@@ -141,7 +141,7 @@ func (q *Quota) With(ctx context.Context, size, count int64, f func() error) err
 	if err != nil {
 		return err
 	}
-	defer r.Release()
+	defer r.Cancel()
 	return f()
 }
 
@@ -187,12 +187,12 @@ func (q *Quota) take(ctx context.Context, id string, room Usage, why Purpose) (*
 	}
 	q.held[id] = r
 	// The account stays in memory as long as it has any.
-	q.acct.o.Hold(1)
+	q.acct.o.Retain(1)
 	return r, fitting, nil
 }
 
-// Release gives a reservation back; one that was redeemed, or none, is none.
-func (r *Reservation) Release() {
+// Cancel gives a reservation back; one that was redeemed, or none, is none.
+func (r *Reservation) Cancel() {
 	if r == nil {
 		return
 	}
@@ -213,7 +213,7 @@ func (q *Quota) drop(r *Reservation) {
 		return
 	}
 	delete(q.held, r.id)
-	q.acct.o.Hold(-1) // not the last one
+	q.acct.o.Retain(-1) // not the last one
 }
 
 // Expire gives back what was reserved for mail that did not come.
@@ -231,16 +231,16 @@ func (q *Quota) Expire() {
 	q.pay()
 }
 
-// Release gives back what was reserved for a delivery that will not come.
-func (q *Quota) Release(id string) {
+// Unreserve gives back what was reserved for a delivery that will not come.
+func (q *Quota) Unreserve(id string) {
 	q.mu.Lock()
 	r := q.held[id]
 	q.mu.Unlock()
-	r.Release()
+	r.Cancel()
 }
 
 // Fits says whether so much may come into an account that is not there yet.
 func Fits(vol *volume.Volume, limits Usage, size int64) bool {
 	q := Quota{acct: &Account{vol: vol}, limits: limits}
-	return !q.over(size, 1, q.grace(limits.Bytes, Delivering))
+	return !q.exceeds(size, 1, q.grace(limits.Bytes, Delivering))
 }

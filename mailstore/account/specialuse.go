@@ -88,7 +88,7 @@ func (a *Account) writeSpecialUses(uses specialUse) error {
 		lines = append(lines, string(use)+"\t"+dir[1:]+"\n")
 	}
 	slices.Sort(lines)
-	defer a.vol.Points.Note()
+	defer a.vol.Points.Changed()
 	return a.writeFile(specialUseFile, []byte(strings.Join(lines, "")))
 }
 

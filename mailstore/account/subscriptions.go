@@ -89,6 +89,6 @@ func (a *Account) subscriptions() ([]string, error) {
 }
 
 func (a *Account) writeSubscriptions(names []string) error {
-	defer a.vol.Points.Note()
+	defer a.vol.Points.Changed()
 	return a.writeFile(subscriptionsFile, maildir.AppendSubscriptions(nil, names, a.vol.Separator))
 }

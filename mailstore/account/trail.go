@@ -5,9 +5,9 @@ import (
 	"toastmaster/mailstore/volume"
 )
 
-// Place is the place of a mailbox in its account. Its UIDVALIDITY tells it from one that was
+// FolderID is a mailbox by its folder and its UIDVALIDITY, which tells it from one that was
 // made later under the same name.
-type Place struct {
+type FolderID struct {
 	Dir      string
 	Validity uint32
 }
@@ -22,23 +22,23 @@ const maxTrail = 1000
 // account is in memory.
 type Trail struct {
 	mu lockorder.Mutex[volume.InnerLock]
-	to map[Place]string
+	to map[FolderID]string
 }
 
-// Note remembers that a mailbox was renamed. Its new place leads nowhere, even
+// Renamed remembers that a mailbox was renamed. Its new folder leads nowhere, even
 // if it was there before.
-func (t *Trail) Note(from Place, to string) {
+func (t *Trail) Renamed(from FolderID, to string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.to == nil || len(t.to) >= maxTrail {
-		t.to = map[Place]string{}
+		t.to = map[FolderID]string{}
 	}
 	t.to[from] = to
-	delete(t.to, Place{to, from.Validity})
+	delete(t.to, FolderID{to, from.Validity})
 }
 
 // End is where the trail of a mailbox leads; false when there is none.
-func (t *Trail) End(a Place) (dir string, ok bool) {
+func (t *Trail) End(a FolderID) (dir string, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for {

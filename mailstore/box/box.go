@@ -59,7 +59,7 @@ type Box struct {
 
 	mu lockorder.Mutex[volume.BoxLock]
 	// flock stands for the lock of log.
-	flock  lockorder.Mark[volume.FlockLock]
+	flock  lockorder.Foreign[volume.FlockLock]
 	loaded bool
 	// version goes up with every change that a view could show.
 	version uint64

@@ -54,7 +54,7 @@ func (v *View) copy(ctx context.Context, seqs []uint32, to string) (uidValidity 
 			// it was, or be seen.
 			return lockedBoth(ctx, v.mb, dest, func() (err error) {
 				uidValidity = dest.st.UIDValidity
-				uids, err = (&transfer{from: v.mb, to: dest, items: items}).do(ctx)
+				uids, err = (&copying{from: v.mb, to: dest, items: items}).do(ctx)
 				return err
 			})
 		})
@@ -130,9 +130,9 @@ func (v *View) makeDurable(ctx context.Context, seqs []uint32) error {
 	return v.mb.vol.Checkpoint(ctx)
 }
 
-// transfer is a COPY or MOVE, from under the lock of to; a move has that of
+// copying is a COPY or MOVE, from under the lock of to; a move has that of
 // from, too.
-type transfer struct {
+type copying struct {
 	op       *recovery.Operation
 	from, to *Box
 	move     bool
@@ -147,11 +147,11 @@ func (v *View) moveLocked(ctx context.Context, seqs []uint32, dest *Box) ([]imap
 	if err != nil || len(items) == 0 {
 		return nil, err
 	}
-	source, err := v.mb.stamps.before(true, true)
+	source, err := v.mb.stamps.beginOwn(true, true)
 	if err != nil {
 		return nil, err
 	}
-	t := &transfer{from: v.mb, to: dest, move: true, items: items}
+	t := &copying{from: v.mb, to: dest, move: true, items: items}
 	uids, err := t.do(ctx)
 	if err == nil {
 		t.forget(from, source)
@@ -175,7 +175,7 @@ func (v *View) picture(seqs []uint32) (items []copyItem, from []uint32, size int
 		if m == nil {
 			return nil, nil, 0, volume.ErrExpunged
 		}
-		it := copyItem{m: *m, keywords: mb.keywords.set(mb.st, m.Marks().OnlyKeywords())}
+		it := copyItem{m: *m, keywords: mb.keywords.set(mb.st, m.FlagSet().OnlyKeywords())}
 		if m.CacheLen > 0 {
 			if it.record, err = v.wholeRecord(m); err != nil {
 				return nil, nil, 0, err
@@ -188,13 +188,13 @@ func (v *View) picture(seqs []uint32) (items []copyItem, from []uint32, size int
 
 // do gives messages their names and UIDs in the other mailbox. With an error everything
 // is as before.
-func (t *transfer) do(ctx context.Context) ([]imap.UID, error) {
+func (t *copying) do(ctx context.Context) ([]imap.UID, error) {
 	// Keywords first: they are committed on their own.
-	marks, err := t.marks()
+	flagSets, err := t.flagSets()
 	if err != nil {
 		return nil, err
 	}
-	t.name(marks)
+	t.name(flagSets)
 	room := recovery.FreeRoom
 	if t.move {
 		room = recovery.AnyRoom
@@ -209,7 +209,7 @@ func (t *transfer) do(ctx context.Context) ([]imap.UID, error) {
 		}
 		t.op.End()
 	}()
-	o, err := t.to.stamps.before(true, true)
+	o, err := t.to.stamps.beginOwn(true, true)
 	if err != nil {
 		return nil, err
 	}
@@ -227,21 +227,21 @@ func (t *transfer) do(ctx context.Context) ([]imap.UID, error) {
 	return uids, nil
 }
 
-// marks are the flags and keywords that the copies get in the other mailbox.
-func (t *transfer) marks() ([]index.Marks, error) {
-	marks := make([]index.Marks, len(t.items))
+// flagSets are the flags and keywords that the copies get in the other mailbox.
+func (t *copying) flagSets() ([]index.FlagSet, error) {
+	flagSets := make([]index.FlagSet, len(t.items))
 	for i := range t.items {
 		k, err := t.to.flagBits(t.items[i].keywords, needMissing)
 		if err != nil {
 			return nil, err
 		}
-		marks[i] = index.Marks{Flags: t.items[i].m.Flags &^ maildir.Keywords}.Or(k)
+		flagSets[i] = index.FlagSet{Flags: t.items[i].m.Flags &^ maildir.Keywords}.Or(k)
 	}
-	return marks, nil
+	return flagSets, nil
 }
 
-// name chooses names and UIDs; marks are what the messages will have.
-func (t *transfer) name(marks []index.Marks) {
+// name chooses names and UIDs; flagSets are what the messages will have.
+func (t *copying) name(flagSets []index.FlagSet) {
 	mb := t.to
 	next, modSeq := mb.st.UIDNext, mb.st.ModSeq+1
 	for i := range t.items {
@@ -251,14 +251,14 @@ func (t *transfer) name(marks []index.Marks) {
 			UID: next, ModSeq: modSeq, Date: old.Date, Zone: old.Zone, Size: old.Size, Wire: old.Wire,
 			Name: maildir.BaseName(seconds, unique, mb.vol.Host(), old.Size, old.Wire),
 		}
-		setPlace(m, old.Rarely(), marks[i])
+		setPlace(m, old.Rarely(), flagSets[i])
 		t.messages = append(t.messages, m)
 		t.files = append(t.files, filepath.Join(t.from.path, old.File()))
 		next++
 	}
 }
 
-func (t *transfer) record() *recovery.Record {
+func (t *copying) record() *recovery.Record {
 	r := &recovery.Record{Kind: recovery.Copied, Dir: t.from.dir, To: t.to.dir, ToValidity: t.to.st.UIDValidity}
 	if t.move {
 		r.Kind, r.Validity = recovery.Moved, t.from.st.UIDValidity
@@ -273,7 +273,7 @@ func (t *transfer) record() *recovery.Record {
 }
 
 // link gives the files their names.
-func (t *transfer) link(ctx context.Context) error {
+func (t *copying) link(ctx context.Context) error {
 	vol := t.to.vol
 	t.to.acct.Records.NoteTransfer()
 	for i, m := range t.messages {
@@ -295,7 +295,7 @@ func (t *transfer) link(ctx context.Context) error {
 }
 
 // index logs the messages.
-func (t *transfer) index(o own) error {
+func (t *copying) index(o own) error {
 	mb := t.to
 	cacheEnd := mb.st.CacheEnd
 	var size int64
@@ -309,7 +309,7 @@ func (t *transfer) index(o own) error {
 		mb.batch.Add(m)
 		size += m.Size
 	}
-	if err := mb.stamps.after(mb.st, &mb.batch, o); err != nil {
+	if err := mb.stamps.endOwn(mb.st, &mb.batch, o); err != nil {
 		return err
 	}
 	commit := mb.commitNew
@@ -326,7 +326,7 @@ func (t *transfer) index(o own) error {
 
 // forget logs that messages went to another mailbox. Their files have gone
 // already: what cannot be logged now is found by the next look.
-func (t *transfer) forget(uids []uint32, o own) {
+func (t *copying) forget(uids []uint32, o own) {
 	mb := t.from
 	slices.Sort(uids)
 	var size int64
@@ -337,7 +337,7 @@ func (t *transfer) forget(uids []uint32, o own) {
 	}
 	mb.batch.Moved(uids, mb.st.ModSeq+1, mb.now().Unix())
 	mb.setGen++
-	err := mb.stamps.after(mb.st, &mb.batch, o)
+	err := mb.stamps.endOwn(mb.st, &mb.batch, o)
 	if err == nil {
 		err = mb.commit(nil)
 	}
@@ -351,7 +351,7 @@ func (t *transfer) forget(uids []uint32, o own) {
 }
 
 // undo takes back what was made.
-func (t *transfer) undo() {
+func (t *copying) undo() {
 	t.to.batch.Reset()
 	var errs []error
 	for i := range t.made {
@@ -374,11 +374,11 @@ func (t *transfer) undo() {
 
 // copiedRare is what a copy has of the rare things of the original: the letters
 // that we do not know say something of the content (Dovecot's "Z": compressed).
-func copiedRare(r index.Rare, marks index.Marks) index.Rare {
-	r.Keywords = marks.Keywords
+func copiedRare(r index.Rare, flagSet index.FlagSet) index.Rare {
+	r.Keywords = flagSet.Keywords
 	if r.Odd {
-		r.Rest = maildir.Respell(r.Rest, marks.Flags)
-		r.Odd = !maildir.Usual(r.Rest, marks.Flags)
+		r.Rest = maildir.Respell(r.Rest, flagSet.Flags)
+		r.Odd = !maildir.Usual(r.Rest, flagSet.Flags)
 	}
 	if !r.Odd {
 		r.Rest = ""
@@ -386,10 +386,10 @@ func copiedRare(r index.Rare, marks index.Marks) index.Rare {
 	return r
 }
 
-// setPlace puts the file of a message that is copied where its marks say; r is
+// setPlace puts the file of a message that is copied where its flagSet says; r is
 // what the original had.
-func setPlace(m *index.Message, r index.Rare, marks index.Marks) {
-	m.Flags, m.InNew = marks.Flags, marks.Flags == 0
-	m.SetRare(copiedRare(r, marks))
+func setPlace(m *index.Message, r index.Rare, flagSet index.FlagSet) {
+	m.Flags, m.InNew = flagSet.Flags, flagSet.Flags == 0
+	m.SetRare(copiedRare(r, flagSet))
 	m.InNew = m.InNew && !m.Rarely().Odd
 }

@@ -107,7 +107,7 @@ func (mb *Box) deliver(ctx context.Context, d *Delivery) (m *index.Message, vali
 			return nil, 0, err
 		}
 	}
-	defer in.room.Release()
+	defer in.room.Cancel()
 	err = mb.locked(ctx, func() (err error) {
 		m, err = mb.link(d, in)
 		validity = mb.st.UIDValidity

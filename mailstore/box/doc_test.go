@@ -17,7 +17,7 @@ func TestLockTable(t *testing.T) {
 	check(t, err)
 	table := regexp.MustCompile(`(?s)# Locks\n(.*?)\n// # `).FindString(string(text))
 	var places []string
-	for _, p := range volume.Places() {
+	for _, p := range volume.Ranks() {
 		places = append(places, p.Name)
 	}
 	last := -1

@@ -12,14 +12,14 @@ type epochs struct {
 }
 
 // changed notes a change.
-func (e *epochs) changed() { e.wrote = e.points.Note() }
+func (e *epochs) changed() { e.wrote = e.points.Changed() }
 
 // came notes that messages from a UID on came just now.
 func (e *epochs) came(uid uint32) {
 	if e.added <= e.points.Durable() || uid < e.addedFrom {
 		e.addedFrom = uid
 	}
-	e.added = e.points.Note()
+	e.added = e.points.Changed()
 }
 
 // fresh says that a message up to this UID may be covered by no checkpoint.

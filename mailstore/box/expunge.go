@@ -118,7 +118,7 @@ func (mb *Box) remove(live []*index.Message, synced bool) error {
 		uids[i], files[i] = m.UID, expungedFile{m.Name, m.File()}
 		size += m.Size
 	}
-	o, err := mb.stamps.before(true, true)
+	o, err := mb.stamps.beginOwn(true, true)
 	if err != nil {
 		return err
 	}
@@ -138,7 +138,7 @@ func (mb *Box) remove(live []*index.Message, synced bool) error {
 		mb.stamps.forget()
 		return err
 	}
-	if err := mb.stamps.after(mb.st, &mb.batch, o); err != nil {
+	if err := mb.stamps.endOwn(mb.st, &mb.batch, o); err != nil {
 		return err
 	}
 	mb.epochs.changed()

@@ -26,11 +26,11 @@ const (
 
 // flagBits turns flags into bits. \Recent and unknown system flags are
 // ignored. With needMissing all keywords are made or none is. The locks are held.
-func (mb *Box) flagBits(flags []imap.Flag, how missing) (marks index.Marks, err error) {
+func (mb *Box) flagBits(flags []imap.Flag, how missing) (flagSet index.FlagSet, err error) {
 	var unknown []string
 	for _, f := range flags {
 		if bit := systemBit(f); bit != 0 {
-			marks.Flags |= bit
+			flagSet.Flags |= bit
 			continue
 		}
 		name := string(f)
@@ -41,16 +41,16 @@ func (mb *Box) flagBits(flags []imap.Flag, how missing) (marks index.Marks, err 
 		if mark.Empty() {
 			unknown = append(unknown, name)
 		}
-		marks = marks.Or(mark)
+		flagSet = flagSet.Or(mark)
 	}
 	if len(unknown) == 0 || how == ignoreMissing {
-		return marks, nil
+		return flagSet, nil
 	}
 	added, err := mb.keywords.add(mb.st, &mb.batch, unknown, how == needMissing)
 	if err != nil {
-		return index.Marks{}, err
+		return index.FlagSet{}, err
 	}
-	return marks.Or(added), mb.commit(nil)
+	return flagSet.Or(added), mb.commit(nil)
 }
 
 // FlagOp is how SetFlags combines.
@@ -63,15 +63,15 @@ const (
 	FlagsRemove
 )
 
-func (op FlagOp) apply(old, marks index.Marks) index.Marks {
+func (op FlagOp) apply(old, flagSet index.FlagSet) index.FlagSet {
 	switch op {
 	case FlagsAdd:
-		return old.Or(marks)
+		return old.Or(flagSet)
 	case FlagsRemove:
-		return old.AndNot(marks)
+		return old.AndNot(flagSet)
 	default:
-		marks.Flags |= old.Flags & maildir.Passed // no IMAP flag, kept
-		return marks
+		flagSet.Flags |= old.Flags & maildir.Passed // no IMAP flag, kept
+		return flagSet
 	}
 }
 
@@ -103,7 +103,7 @@ func (v *View) setFlags(ctx context.Context, seqs []uint32, op FlagOp, flags []i
 		return nil, err
 	}
 	current := v.flagsGen == mb.flagsGen
-	s := storing{v: v, op: op, marks: bits, unchangedSince: unchangedSince}
+	s := storing{v: v, op: op, flagSet: bits, unchangedSince: unchangedSince}
 	lost, err := s.change(ctx, seqs)
 	if current {
 		v.flagsGen, v.modSeq = mb.flagsGen, mb.st.ModSeq
@@ -134,7 +134,7 @@ func (mb *Box) misplaced(what string, n int) error {
 type storing struct {
 	v              *View
 	op             FlagOp
-	marks          index.Marks
+	flagSet        index.FlagSet
 	unchangedSince uint64
 	// changed are the UIDs of messages whose files have new names, after an error too,
 	// modified the numbers of those that were left alone.
@@ -153,7 +153,7 @@ type become struct {
 // change gives the files their names for the new flags and commits it.
 // Those not found under the name that the index has are lost.
 func (s *storing) change(ctx context.Context, seqs []uint32) (lost []uint32, err error) {
-	o, err := s.v.mb.stamps.before(true, true)
+	o, err := s.v.mb.stamps.beginOwn(true, true)
 	if err != nil {
 		return nil, err
 	}
@@ -177,8 +177,8 @@ func (s *storing) rename(ctx context.Context, seqs []uint32) (lost []uint32, err
 			s.modified = append(s.modified, seq)
 			continue
 		}
-		old := m.Marks()
-		want := s.op.apply(old, s.marks)
+		old := m.FlagSet()
+		want := s.op.apply(old, s.flagSet)
 		if want == old {
 			continue
 		}
@@ -233,7 +233,7 @@ func (s *storing) commit(o own) error {
 		}
 	}
 	mb.flagsGen++
-	if err := mb.stamps.after(mb.st, &mb.batch, o); err != nil {
+	if err := mb.stamps.endOwn(mb.st, &mb.batch, o); err != nil {
 		mb.stamps.forget()
 		mb.batch.Reset()
 		return err

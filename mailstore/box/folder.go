@@ -46,8 +46,8 @@ func (f *folder) mtimes() (n, c int64, err error) {
 	return n, c, err
 }
 
-// place is where a file was found.
-type place struct {
+// foundFile is a file of a message as its name tells it.
+type foundFile struct {
 	flags          maildir.Flags
 	inNew, hasInfo bool
 	// odd: what follows the base name, rest, is not spelt as we spell it.
@@ -57,12 +57,12 @@ type place struct {
 }
 
 // placeOf parses a name; ok is false for what is no message.
-func placeOf(sub, name string, inNew bool) (base string, p place, ok bool) {
+func placeOf(sub, name string, inNew bool) (base string, p foundFile, ok bool) {
 	base, flags, ok := maildir.Split(name)
 	if !ok {
-		return "", place{}, false
+		return "", foundFile{}, false
 	}
-	p = place{flags: flags, inNew: inNew, file: sub + "/" + name}
+	p = foundFile{flags: flags, inNew: inNew, file: sub + "/" + name}
 	rest := name[len(base):]
 	switch {
 	case inNew && rest == "":
@@ -75,7 +75,7 @@ func placeOf(sub, name string, inNew bool) (base string, p place, ok bool) {
 }
 
 // is says that m's file is at p, under that very name.
-func (p *place) is(m *index.Message) bool {
+func (p *foundFile) is(m *index.Message) bool {
 	if p.flags != m.Flags || p.inNew != m.InNew {
 		return false
 	}
@@ -86,19 +86,19 @@ func (p *place) is(m *index.Message) bool {
 }
 
 // rare is what m has besides when its file is at p.
-func (p *place) rare(r index.Rare) index.Rare {
+func (p *foundFile) rare(r index.Rare) index.Rare {
 	r.Odd, r.Rest = p.odd, p.rest
 	return r
 }
 
 // places are the files by base name.
-func (f *folder) places() (map[string]place, error) {
-	at := map[string]place{}
+func (f *folder) places() (map[string]foundFile, error) {
+	at := map[string]foundFile{}
 	return at, errors.Join(f.list(at, "new", true), f.list(at, "cur", false))
 }
 
 // list adds what can be messages in new or cur.
-func (f *folder) list(at map[string]place, sub string, inNew bool) error {
+func (f *folder) list(at map[string]foundFile, sub string, inNew bool) error {
 	entries, err := f.vol.FS.ReadDir(filepath.Join(f.path, sub))
 	if err != nil {
 		return err
@@ -165,7 +165,7 @@ const twinAge = 30 * time.Second
 // twin decides between two files with one base name, as Dovecot does. One of
 // them was moved while we read the directories, as a rule. Two names of one
 // file are one message; two files are two, and the second gets another name.
-func (f *folder) twin(at map[string]place, base string, second place) error {
+func (f *folder) twin(at map[string]foundFile, base string, second foundFile) error {
 	first := at[base]
 	a, err := f.vol.FS.Stat(filepath.Join(f.path, first.file))
 	if errors.Is(err, fs.ErrNotExist) {

@@ -25,32 +25,32 @@ const keywordsFile = "dovecot-keywords"
 // batch that a method is given; its caller commits. It is the mailbox's, under its lock.
 type keywords struct {
 	files *folder
-	// sets are the flags of marks, shared by all messages that have the same.
-	sets map[index.Marks][]imap.Flag
+	// sets are the flags of a FlagSet, shared by all messages that have the same.
+	sets map[index.FlagSet][]imap.Flag
 	// read is the mtime of dovecot-keywords as read or written.
 	read int64
 }
 
 // none forgets what is known of the state of before.
-func (k *keywords) none() { k.sets = map[index.Marks][]imap.Flag{} }
+func (k *keywords) none() { k.sets = map[index.FlagSet][]imap.Flag{} }
 
-// set is the flags of marks, shared by all messages that have the same.
-func (k *keywords) set(st *index.State, marks index.Marks) []imap.Flag {
-	set, ok := k.sets[marks]
+// set is the flags of flagSet, shared by all messages that have the same.
+func (k *keywords) set(st *index.State, flagSet index.FlagSet) []imap.Flag {
+	set, ok := k.sets[flagSet]
 	if ok {
 		return set
 	}
 	for _, s := range systemFlags() {
-		if marks.Flags&s.bit != 0 {
+		if flagSet.Flags&s.bit != 0 {
 			set = append(set, s.flag)
 		}
 	}
-	set = appendKeywords(set, st, marks)
+	set = appendKeywords(set, st, flagSet)
 	set = slices.Clip(set)
 	if len(k.sets) >= maxFlagSets {
 		clear(k.sets)
 	}
-	k.sets[marks] = set
+	k.sets[flagSet] = set
 	return set
 }
 
@@ -58,8 +58,8 @@ func (k *keywords) set(st *index.State, marks index.Marks) []imap.Flag {
 // parameter: it bounds memory that saves memory, and beyond it sets are not shared.
 const maxFlagSets = 1024
 
-// appendKeywords appends the names of the keywords in marks, each once.
-func appendKeywords(set []imap.Flag, st *index.State, marks index.Marks) []imap.Flag {
+// appendKeywords appends the names of the keywords in flagSet, each once.
+func appendKeywords(set []imap.Flag, st *index.State, flagSet index.FlagSet) []imap.Flag {
 	system := len(set)
 	add := func(i int) {
 		if i >= len(st.Keywords) || st.Keywords[i] == "" {
@@ -74,11 +74,11 @@ func appendKeywords(set []imap.Flag, st *index.State, marks index.Marks) []imap.
 		set = append(set, k)
 	}
 	for i := range maildir.MaxKeywords {
-		if marks.Flags&(1<<i) != 0 {
+		if flagSet.Flags&(1<<i) != 0 {
 			add(i)
 		}
 	}
-	for _, i := range marks.Keywords.Numbers() {
+	for _, i := range flagSet.Keywords.Numbers() {
 		add(i)
 	}
 	return set
@@ -146,9 +146,9 @@ func (k *keywords) nameLetters(st *index.State, batch *index.Batch, flags maildi
 // for Dovecot too. When there are more than store.max_keywords, those that are
 // left get none, or, with all set, none does and the error is ErrLimit. The
 // locks are held.
-func (k *keywords) add(st *index.State, batch *index.Batch, wanted []string, all bool) (index.Marks, error) {
+func (k *keywords) add(st *index.State, batch *index.Batch, wanted []string, all bool) (index.FlagSet, error) {
 	file := filepath.Join(k.files.path, keywordsFile)
-	var marks index.Marks
+	var flagSet index.FlagSet
 	done, err := k.files.vol.ReplaceLocked(file, func() ([]byte, error) {
 		data, err := volume.ReadFile(k.files.vol.FS, file)
 		if err != nil {
@@ -163,7 +163,7 @@ func (k *keywords) add(st *index.State, batch *index.Batch, wanted []string, all
 			if mark.Empty() && all {
 				return nil, fmt.Errorf("%w: %s has store.max_keywords keywords already", volume.ErrLimit, k.files.path)
 			}
-			marks = marks.Or(mark)
+			flagSet = flagSet.Or(mark)
 		}
 		for i, name := range merged.Keywords {
 			if name != "" && (i >= len(st.Keywords) || st.Keywords[i] != name) {
@@ -174,16 +174,16 @@ func (k *keywords) add(st *index.State, batch *index.Batch, wanted []string, all
 	})
 	if err != nil {
 		batch.Reset()
-		return index.Marks{}, err
+		return index.FlagSet{}, err
 	}
 	if !done {
-		return index.Marks{}, volume.ErrBusy // for two minutes at most
+		return index.FlagSet{}, volume.ErrBusy // for two minutes at most
 	}
 	clear(k.sets)
 	if info, err := k.files.vol.FS.Stat(file); err == nil {
 		k.read = info.ModTime().UnixNano()
 	}
-	return marks, nil
+	return flagSet, nil
 }
 
 // mergeKeywords is what the index knows with what is in the file: Dovecot may
@@ -202,16 +202,16 @@ func mergeKeywords(known, file []string) []string {
 }
 
 // takeNumber gives name the next free number, none when limit are taken.
-func takeNumber(st *index.State, name string, limit int) index.Marks {
+func takeNumber(st *index.State, name string, limit int) index.FlagSet {
 	i := st.FreeKeyword(limit)
 	if i < 0 {
-		return index.Marks{}
+		return index.FlagSet{}
 	}
 	for len(st.Keywords) <= i {
 		st.Keywords = append(st.Keywords, "")
 	}
 	st.Keywords[i] = name
-	return index.KeywordMark(i)
+	return index.KeywordFlag(i)
 }
 
 // moreKeywordsFile has the keywords without a letter, for who has lost the
@@ -246,7 +246,7 @@ func (k *keywords) readMore(st *index.State, batch *index.Batch) (map[string]ind
 		return nil, err
 	}
 	more := maildir.ParseMoreKeywords(data, index.MaxKeywords)
-	marks := make(map[int]index.Marks, len(more.Names))
+	flagSet := make(map[int]index.FlagSet, len(more.Names))
 	numbers := slices.Sorted(maps.Keys(more.Names))
 	free := len(st.Keywords)
 	if n := len(numbers); n > 0 {
@@ -255,7 +255,7 @@ func (k *keywords) readMore(st *index.State, batch *index.Batch) (map[string]ind
 	for _, i := range numbers {
 		name := more.Names[i]
 		if mark := st.Keyword(name); !mark.Empty() {
-			marks[i] = mark
+			flagSet[i] = mark
 			continue
 		}
 		to := i
@@ -263,13 +263,13 @@ func (k *keywords) readMore(st *index.State, batch *index.Batch) (map[string]ind
 			to, free = free, free+1
 		}
 		batch.Keyword(to, name)
-		marks[i] = index.KeywordMark(to)
+		flagSet[i] = index.KeywordFlag(to)
 	}
 	byName := make(map[string]index.Keywords, len(more.Messages))
 	for base, numbers := range more.Messages {
-		var m index.Marks
+		var m index.FlagSet
 		for _, n := range numbers {
-			m = m.Or(marks[n])
+			m = m.Or(flagSet[n])
 		}
 		byName[base] = m.Keywords
 	}

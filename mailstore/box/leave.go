@@ -26,7 +26,7 @@ func (mb *Box) Rename(ctx context.Context, to string, settle func(context.Contex
 			err = mb.acct.Records.Leave(ctx, recovery.Departure{Folder: recovery.Folder{Dir: mb.dir}, Validity: mb.st.UIDValidity}, func() error { return mb.moveTo(to) })
 		}
 		if err == nil {
-			mb.acct.Trail.Note(account.Place{Dir: mb.dir, Validity: mb.st.UIDValidity}, to)
+			mb.acct.Trail.Renamed(account.FolderID{Dir: mb.dir, Validity: mb.st.UIDValidity}, to)
 			mb.tells = true
 			mb.bury()
 		}
@@ -90,7 +90,7 @@ func (mb *Box) went(ctx context.Context) {
 	_, reload, err := mb.log.CatchUp(ctx, mb.st)
 	err = errors.Join(err, mb.log.Unlock())
 	if to := mb.st.Went; err == nil && !reload && to != "" && to != mb.dir {
-		mb.acct.Trail.Note(account.Place{Dir: mb.dir, Validity: mb.st.UIDValidity}, to)
+		mb.acct.Trail.Renamed(account.FolderID{Dir: mb.dir, Validity: mb.st.UIDValidity}, to)
 	}
 }
 

@@ -16,18 +16,18 @@ func (mb *Box) link(d *Delivery, in *incoming) (*index.Message, error) {
 	if d.needKeywords {
 		how = needMissing
 	}
-	marks, err := mb.flagBits(d.Flags, how)
+	flagSet, err := mb.flagBits(d.Flags, how)
 	if err != nil {
 		return nil, err
 	}
 	m := &in.msg
-	m.Flags, m.InNew = marks.Flags, marks.Flags == 0
-	m.SetRare(index.Rare{Keywords: marks.Keywords})
+	m.Flags, m.InNew = flagSet.Flags, flagSet.Flags == 0
+	m.SetRare(index.Rare{Keywords: flagSet.Keywords})
 	if m.UID == 0 { // recovery knows it
 		m.UID = mb.st.UIDNext
 	}
 	m.ModSeq = mb.st.ModSeq + 1
-	o, err := mb.stamps.before(m.InNew, !m.InNew)
+	o, err := mb.stamps.beginOwn(m.InNew, !m.InNew)
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +66,7 @@ const dateSlack = time.Minute
 func (mb *Box) add(m *index.Message, record index.Record, o own) error {
 	mb.records.add(mb.st, m, record)
 	mb.batch.Add(m)
-	if err := mb.stamps.after(mb.st, &mb.batch, o); err != nil {
+	if err := mb.stamps.endOwn(mb.st, &mb.batch, o); err != nil {
 		mb.batch.Reset()
 		return err
 	}

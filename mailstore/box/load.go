@@ -34,10 +34,10 @@ func (mb *Box) Load(ctx context.Context) (err error) {
 	if !there {
 		return &fs.PathError{Op: "open", Path: mb.path, Err: fs.ErrNotExist}
 	}
-	if err := mb.vol.Complete(mb.path); err != nil {
+	if err := mb.vol.MakeMissing(mb.path); err != nil {
 		return err
 	}
-	log, err := index.OpenLog(index.Options{FS: mb.vol.FS, Dir: mb.path, Clock: mb.vol.Clock, Wait: mb.vol.Config.LockTimeout, Room: mb.vol.GiveRoom, Session: mb.vol.Session()})
+	log, err := index.OpenLog(index.Options{FS: mb.vol.FS, Dir: mb.path, Clock: mb.vol.Clock, Wait: mb.vol.Config.LockTimeout, Room: mb.vol.GiveRoom, Era: mb.vol.Era()})
 	if err != nil {
 		return err
 	}

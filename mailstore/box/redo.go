@@ -25,7 +25,7 @@ func Repeat(ctx context.Context, from, to *Box, r *recovery.Record, x recovery.R
 			did, err = a.expunge()
 			return err
 		}
-		did, err = a.transfer(ctx)
+		did, err = a.copyOrMove(ctx)
 		return err
 	})
 	return did, err
@@ -123,9 +123,9 @@ func (a again) bringToMind() error {
 	return mb.commit(nil)
 }
 
-// transfer copies or moves what is not in its place yet, or takes that
+// copyOrMove copies or moves what is not in its place yet, or takes that
 // back.
-func (a again) transfer(ctx context.Context) (did int, err error) {
+func (a again) copyOrMove(ctx context.Context) (did int, err error) {
 	from, to, r, undo := a.from, a.to, a.r, a.x.Undo
 	here, err := from.files.places()
 	if err != nil {
@@ -201,12 +201,12 @@ func fileOf(st *index.State, it *recovery.Item) string {
 
 // receive gives a file the name that it has in to.
 func (a again) receive(file string, it *recovery.Item) error {
-	marks, err := a.marks(it)
+	flagSet, err := a.flagSet(it)
 	if err != nil {
 		return err
 	}
 	m := &index.Message{Name: it.NewName}
-	setPlace(m, index.Rare{Odd: it.Rest != "", Rest: it.Rest}, marks)
+	setPlace(m, index.Rare{Odd: it.Rest != "", Rest: it.Rest}, flagSet)
 	name := filepath.Join(a.to.path, m.File())
 	if a.r.Kind == recovery.Moved {
 		return a.to.vol.FS.Rename(file, name)
@@ -214,10 +214,10 @@ func (a again) receive(file string, it *recovery.Item) error {
 	return a.to.files.linkOrCopy(file, name)
 }
 
-// marks are those that a message of the record has in to.
-func (a again) marks(it *recovery.Item) (index.Marks, error) {
-	marks, err := a.to.flagBits(it.Keywords, makeMissing)
-	return marks.Or(index.Marks{Flags: it.Flags &^ maildir.Keywords}), err
+// flagSet is what a message of the record has in to.
+func (a again) flagSet(it *recovery.Item) (index.FlagSet, error) {
+	flagSet, err := a.to.flagBits(it.Keywords, makeMissing)
+	return flagSet.Or(index.FlagSet{Flags: it.Flags &^ maildir.Keywords}), err
 }
 
 // bringKeywords logs the keywords without a letter, of which the file that was
@@ -238,12 +238,12 @@ func (a again) bringKeywords() error {
 		if it == nil {
 			continue
 		}
-		marks, err := a.marks(it)
+		flagSet, err := a.flagSet(it)
 		if err != nil {
 			return err
 		}
-		if rare := m.Rarely(); rare.Keywords != marks.Keywords {
-			rare.Keywords = marks.Keywords
+		if rare := m.Rarely(); rare.Keywords != flagSet.Keywords {
+			rare.Keywords = flagSet.Keywords
 			mb.batch.Rare([]uint32{m.UID}, rare)
 		}
 	}

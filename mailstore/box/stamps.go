@@ -84,8 +84,8 @@ type own struct {
 	n, c         int64 // mtimes before
 }
 
-// before notes the mtimes of the directories that are about to change.
-func (s *stamps) before(inNew, inCur bool) (o own, err error) {
+// beginOwn notes the mtimes of the directories that are about to change.
+func (s *stamps) beginOwn(inNew, inCur bool) (o own, err error) {
 	o.inNew, o.inCur = inNew, inCur
 	if inNew {
 		if o.n, err = s.files.mtime("new"); err != nil {
@@ -98,10 +98,10 @@ func (s *stamps) before(inNew, inCur bool) (o own, err error) {
 	return o, err
 }
 
-// after logs the mtimes as known if they were known before. What others did
+// endOwn logs the mtimes as known if they were known before. What others did
 // between the two calls, or in the same volume.Tick, cannot be seen in the mtime:
 // the directory is read again after verify_interval.
-func (s *stamps) after(st *index.State, batch *index.Batch, o own) error {
+func (s *stamps) endOwn(st *index.State, batch *index.Batch, o own) error {
 	due := s.files.vol.Clock.Now().Add(s.files.vol.Config.VerifyInterval)
 	stampNew, stampCur := st.New, st.Cur
 	if o.inNew && o.n == stampNew.MTime {

@@ -115,9 +115,9 @@ func (mb *Box) compare(ctx context.Context, rebuild bool) error {
 // difference is what a scan found.
 type difference struct {
 	readNew, readCur bool
-	moved            []*index.Message // with the place in at
-	at               map[string]place // afterwards: unknown files
-	where            []place          // parallel to moved
+	moved            []*index.Message     // with the place in at
+	at               map[string]foundFile // afterwards: unknown files
+	where            []foundFile          // parallel to moved
 	missing          []uint32
 	// letters are the flags of all unknown and changed files.
 	letters maildir.Flags
@@ -128,7 +128,7 @@ type difference struct {
 // directory is read may be listed under neither name.
 func (mb *Box) scan(scanNew, scanCur bool) (*difference, error) {
 	for again := false; ; again = true {
-		d := &difference{readNew: scanNew, readCur: scanCur, at: make(map[string]place, len(mb.st.Messages)/2)}
+		d := &difference{readNew: scanNew, readCur: scanCur, at: make(map[string]foundFile, len(mb.st.Messages)/2)}
 		// new first: mail moves from new to cur.
 		if scanNew {
 			if err := mb.files.list(d.at, "new", true); err != nil {
@@ -201,7 +201,7 @@ func (mb *Box) merge(ctx context.Context, d *difference, rebuild bool) error {
 // found is an unknown file with the UID it is to have, 0 for the next.
 type found struct {
 	base string
-	place
+	foundFile
 	uid uint32
 }
 
@@ -211,7 +211,7 @@ func (mb *Box) addFound(ctx context.Context, d *difference, modSeq uint64, rebui
 	hints := mb.uidHints(rebuild)
 	files := make([]found, 0, len(d.at))
 	for base, p := range d.at {
-		files = append(files, found{base: base, place: p, uid: hints[base]})
+		files = append(files, found{base: base, foundFile: p, uid: hints[base]})
 	}
 	slices.SortFunc(files, func(a, b found) int {
 		switch {

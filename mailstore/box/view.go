@@ -88,7 +88,7 @@ func (v *View) show(ctx context.Context) error {
 	return nil
 }
 
-// Close releases the view.
+// Close ends the view.
 func (v *View) Close() error {
 	v.dropWindow()
 	v.mb.mu.Lock()
@@ -220,7 +220,7 @@ func (v *View) Message(seq uint32) Message {
 // tell is the metadata of m. The mailbox is locked.
 func (v *View) tell(m *index.Message) Message {
 	return Message{
-		UID: imap.UID(m.UID), Flags: v.mb.keywords.set(v.mb.st, m.Marks()), Recent: v.isRecent(m.UID),
+		UID: imap.UID(m.UID), Flags: v.mb.keywords.set(v.mb.st, m.FlagSet()), Recent: v.isRecent(m.UID),
 		Date: m.Time(), Size: m.Wire, ModSeq: m.ModSeq,
 	}
 }
@@ -305,9 +305,9 @@ func (v *View) messages(n int) iter.Seq2[int, *index.Message] {
 	}
 }
 
-// Gone says whether one of the messages seqs was expunged by another session
+// AnyExpunged says whether one of the messages seqs was expunged by another session
 // since the last Update. The view still has its number.
-func (v *View) Gone(seqs []uint32) bool {
+func (v *View) AnyExpunged(seqs []uint32) bool {
 	v.mb.mu.Lock()
 	defer v.mb.mu.Unlock()
 	if !v.mb.dead && v.setGen == v.mb.setGen {
@@ -387,7 +387,7 @@ func (v *View) follow(ctx context.Context) error {
 		msgs[i] = m
 	}
 	old.mu.Unlock()
-	dir, ok := old.acct.Trail.End(account.Place{Dir: old.dir, Validity: validity})
+	dir, ok := old.acct.Trail.End(account.FolderID{Dir: old.dir, Validity: validity})
 	if !ok {
 		return volume.ErrGone
 	}

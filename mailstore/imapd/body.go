@@ -15,12 +15,12 @@ import (
 // waits for them, so the connection is of no more use.
 var errChanged = errors.New("message file changed while it was sent")
 
-// place is where a partial fetch stopped: clients read large parts piece by
+// resumePoint is where a partial fetch stopped: clients read large parts piece by
 // piece, and each piece would have to count line ends from the start.
-type place struct {
+type resumePoint struct {
 	uid  imap.UID
-	from int64     // start of the section, stored
-	at   wire.Mark // the wire form is counted from the start of the section
+	from int64       // start of the section, stored
+	at   wire.Offset // the wire form is counted from the start of the section
 }
 
 // writeSection writes a section as a literal.
@@ -142,9 +142,9 @@ func writeTo(w *wire.ContentWriter) func(piece []byte) bool {
 
 // sendPiece writes length octets of a section's wire form from offset on.
 func (f *fetcher) sendPiece(content envelope.Content, r mime.Range, offset, length int64, uid imap.UID) (int64, error) {
-	p := f.place
+	p := f.resume
 	if p.uid != uid || p.from != r.From || p.at.Wire > offset {
-		p = place{uid: uid, from: r.From, at: wire.Mark{Stored: r.From}}
+		p = resumePoint{uid: uid, from: r.From, at: wire.Offset{Stored: r.From}}
 	}
 	w := wire.NewLiteralWriter(f.c.Out)
 	w.Window(offset-p.at.Wire, length)
@@ -158,7 +158,7 @@ func (f *fetcher) sendPiece(content envelope.Content, r mime.Range, offset, leng
 	}
 	w.Resume(p.at, cr)
 	err := f.c.pieces(content, p.at.Stored, r.To, writeTo(w))
-	p.at = w.Mark()
-	f.place = p
+	p.at = w.Offset()
+	f.resume = p
 	return w.Sent(), err
 }

@@ -48,7 +48,7 @@ type fetcher struct {
 	copies int // imapd.max_fetch_copies
 
 	message mime.Message
-	place   place
+	resume  resumePoint
 	lines   []byte // of writeKept
 }
 

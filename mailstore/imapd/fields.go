@@ -35,7 +35,7 @@ func (f *fetcher) writeFields(content envelope.Content, r mime.Range, sec *secti
 	}
 	write := writeTo(w)
 	err := f.c.filter(content, r, sec, func(b []byte) { write(b) })
-	w.Resume(wire.Mark{}, false) // a CR that ends the header is none of the blank line's
+	w.Resume(wire.Offset{}, false) // a CR that ends the header is none of the blank line's
 	write([]byte{'\n'})
 	return f.sentAll(w.Sent(), length, err)
 }

@@ -231,11 +231,11 @@ func (q *listRequest) selects(f *mailstore.Folder) bool {
 	case q.SelectSubscribed:
 		return true
 	}
-	return !gone(f)
+	return !subscriptionOnly(f)
 }
 
-// gone says that f is only a subscription to a mailbox that is no more.
-func gone(f *mailstore.Folder) bool { return f.NoSelect && !f.HasChildren }
+// subscriptionOnly says that f is only a subscription to a mailbox that is no more.
+func subscriptionOnly(f *mailstore.Folder) bool { return f.NoSelect && !f.HasChildren }
 
 // childMatches are the folders with a descendant that the selection options
 // want and the patterns do not show (RFC 5258 section 3.5).
@@ -259,7 +259,7 @@ func (l *lister) childMatches(q *listRequest, folders []mailstore.Folder, matche
 func (l *lister) writeListLine(q *listRequest, f *mailstore.Folder, childInfo bool) {
 	out := append(l.c.buf(), "* LIST ("...)
 	switch {
-	case gone(f) && q.extended:
+	case subscriptionOnly(f) && q.extended:
 		out = append(out, `\NonExistent `...)
 	case f.NoSelect:
 		out = append(out, `\Noselect `...)

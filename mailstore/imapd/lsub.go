@@ -30,7 +30,7 @@ func runLsub(s *session, a *args) (reply, error) {
 	for i, f := range folders {
 		if f.Subscribed && matches[i] {
 			told[f.Name] = true
-			s.lister().writeLsub(f.Name, gone(&f))
+			s.lister().writeLsub(f.Name, subscriptionOnly(&f))
 		}
 	}
 	for _, f := range folders {

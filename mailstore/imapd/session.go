@@ -171,7 +171,7 @@ func (s *session) stop(err error) {
 	s.goodbye(err)
 }
 
-// close releases everything; it runs after a panic, too.
+// close gives everything back; it runs after a panic, too.
 func (s *session) close() {
 	s.closeView()
 	if s.reason == "" {

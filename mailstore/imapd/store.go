@@ -29,7 +29,7 @@ func runStore(s *session, a *args) (reply, error) {
 			s.box.writeFlagUpdate(seq, a.uid)
 		}
 	}
-	if s.box.view.Gone(list) {
+	if s.box.view.AnyExpunged(list) {
 		return reply{"EXPUNGEISSUED", "Store completed, some of the messages no longer exist"}, nil
 	}
 	return reply{text: "Store completed"}, nil

@@ -79,8 +79,8 @@
 // [State.Recover] goes on above the reservation. A record Close ends the
 // reservations, because what is written behind it may be lost without a trace.
 //
-// A record Session, before the first of a process, names the session of the store
-// ([Options.Session]): the time in which at least one process had it open. A log whose last
-// session is that of the reader has lost nothing, whoever was killed, and numbers go on
+// A record Era, before the first of a process, names the era of the store
+// ([Options.Era]): the time in which at least one process had it open. A log whose last
+// era is that of the reader has lost nothing, whoever was killed, and numbers go on
 // without a gap.
 package index

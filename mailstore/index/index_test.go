@@ -74,7 +74,7 @@ func TestRecordsMakeTheState(t *testing.T) {
 	if len(s.Expunged) != 3 || s.Expunged[1].UID != 5 || !s.Expunged[2].Vanished || s.Expunged[2].Name == "" {
 		t.Errorf("%+v", s.Expunged)
 	}
-	if s.Keyword("WORK") != (Marks{Flags: 4}) || !s.Keyword("none").Empty() || s.FreeKeyword(26) != 0 {
+	if s.Keyword("WORK") != (FlagSet{Flags: 4}) || !s.Keyword("none").Empty() || s.FreeKeyword(26) != 0 {
 		t.Errorf("%v", s.Keywords)
 	}
 	if !s.Recover() || s.UIDNext != 1000 || s.ModSeq != 5000 || s.Recover() {

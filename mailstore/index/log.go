@@ -47,7 +47,7 @@ type Log struct {
 	clock    clock.Clock
 	patience time.Duration
 	room     func() bool
-	session  uint64
+	era      uint64
 	// held is what follows end and could not be written, see Append.
 	held []byte
 	// stalled: the last who waited for the lock waited in vain.
@@ -65,15 +65,15 @@ type Options struct {
 	// Room makes a little room on a full disk; false when it cannot. It may be
 	// nil.
 	Room func() bool
-	// Session is the same number for all processes that have written since the disk
+	// Era is the same number for all processes that have written since the disk
 	// can have lost anything, and another one afterwards; 0 for not known.
-	Session uint64
+	Era uint64
 }
 
 // OpenLog opens the log, making the file if it is missing. It reads nothing:
 // see Load.
 func OpenLog(o Options) (*Log, error) {
-	l := &Log{fs: o.FS, dir: o.Dir, clock: o.Clock, patience: o.Wait, room: o.Room, session: o.Session}
+	l := &Log{fs: o.FS, dir: o.Dir, clock: o.Clock, patience: o.Wait, room: o.Room, era: o.Era}
 	return l, l.open()
 }
 
@@ -179,7 +179,7 @@ func (l *Log) Load(ctx context.Context) (*State, error) {
 	if damaged {
 		return s, ErrDamaged
 	}
-	if l.session != 0 && s.session == l.session || !s.Recover() {
+	if l.era != 0 && s.era == l.era || !s.Recover() {
 		return s, nil // what was written is there
 	}
 	// The new numbers must be told before a Close can hide them.
@@ -339,14 +339,14 @@ func (l *Log) AppendNew(s *State, b *Batch) error {
 	return l.apply(s, own, b.buf)
 }
 
-// announcement is what goes before the first records of a session, sealed; nothing goes
+// announcement is what goes before the first records of a process, sealed; nothing goes
 // before all others.
 func (l *Log) announcement(s *State) []byte {
-	if l.session == 0 || s.session == l.session {
+	if l.era == 0 || s.era == l.era {
 		return nil
 	}
 	var own Batch
-	own.session(l.session)
+	own.era(l.era)
 	own.seal(s.Position)
 	return own.buf
 }

@@ -435,7 +435,7 @@ func TestKeywordNumbers(t *testing.T) {
 		b.Keyword(i, k)
 	}
 	s.Apply(&b)
-	if got := s.Keyword("ONE"); got != KeywordMark(0).Or(KeywordMark(5)) {
+	if got := s.Keyword("ONE"); got != KeywordFlag(0).Or(KeywordFlag(5)) {
 		t.Errorf("a name with two numbers: %v", got)
 	}
 	for name, want := range map[string]bool{"two": true, "fo@r": true, "FO@R": true, "fo`r": false, "$five": true, "\x04five": false, "": true, "tw": false, "twoo": false} {

@@ -54,12 +54,12 @@ func (m *Message) SetRare(r Rare) {
 	}
 }
 
-// Marks are the flags and keywords of m.
-func (m *Message) Marks() Marks {
+// FlagSet is the flags and keywords of m.
+func (m *Message) FlagSet() FlagSet {
 	if m.Rare == nil {
-		return Marks{Flags: m.Flags}
+		return FlagSet{Flags: m.Flags}
 	}
-	return Marks{m.Flags, m.Rare.Keywords}
+	return FlagSet{m.Flags, m.Rare.Keywords}
 }
 
 // MaxKeywords is how many keywords a mailbox can have at the very most.
@@ -86,29 +86,29 @@ func (k Keywords) Numbers() (numbers []int) {
 	return numbers
 }
 
-// Marks are flags and keywords, with a letter or without. They can be compared
+// FlagSet is flags and keywords, with a letter or without. They can be compared
 // with ==.
-type Marks struct {
+type FlagSet struct {
 	Flags    maildir.Flags
 	Keywords Keywords
 }
 
-// KeywordMark is the mark of keyword number i.
-func KeywordMark(i int) Marks {
+// KeywordFlag is the set of keyword number i alone.
+func KeywordFlag(i int) FlagSet {
 	if i < maildir.MaxKeywords {
-		return Marks{Flags: 1 << i}
+		return FlagSet{Flags: 1 << i}
 	}
 	i -= maildir.MaxKeywords
 	set := make([]byte, i/8+1)
 	set[i/8] = 1 << (i % 8)
-	return Marks{Keywords: Keywords(set)}
+	return FlagSet{Keywords: Keywords(set)}
 }
 
 // Empty says that nothing is marked.
-func (m Marks) Empty() bool { return m == Marks{} }
+func (m FlagSet) Empty() bool { return m == FlagSet{} }
 
 // Or has the marks of both.
-func (m Marks) Or(o Marks) Marks {
+func (m FlagSet) Or(o FlagSet) FlagSet {
 	m.Flags |= o.Flags
 	if o.Keywords == "" {
 		return m
@@ -123,7 +123,7 @@ func (m Marks) Or(o Marks) Marks {
 }
 
 // AndNot has the marks of m that o has not.
-func (m Marks) AndNot(o Marks) Marks {
+func (m FlagSet) AndNot(o FlagSet) FlagSet {
 	m.Flags &^= o.Flags
 	if o.Keywords == "" || m.Keywords == "" {
 		return m
@@ -137,7 +137,7 @@ func (m Marks) AndNot(o Marks) Marks {
 }
 
 // OnlyKeywords leaves the system flags out.
-func (m Marks) OnlyKeywords() Marks {
+func (m FlagSet) OnlyKeywords() FlagSet {
 	m.Flags &= maildir.Keywords
 	return m
 }

@@ -17,7 +17,7 @@ func rareSample() (*State, *Batch) {
 	b.Keyword(61, "last")
 	m := msg(30)
 	m.InNew = false
-	m.SetRare(Rare{Odd: true, Rest: ":2,SFR", Keywords: KeywordMark(61).Keywords})
+	m.SetRare(Rare{Odd: true, Rest: ":2,SFR", Keywords: KeywordFlag(61).Keywords})
 	b.Add(m)
 	b.Rare([]uint32{3, 7}, Rare{Packed: true, Odd: true, Rest: ":2,SZ"})
 	b.Flags([]uint32{7}, maildir.Seen, false, false, 60)
@@ -29,7 +29,7 @@ func rareSample() (*State, *Batch) {
 func TestRareThings(t *testing.T) {
 	t.Parallel()
 	s, _ := rareSample()
-	if m := s.Get(30); m.File() != "cur/1000000030.M1P2.host,S=10,W=12:2,SFR" || !m.Marks().Keywords.Has(61) || m.Marks().Keywords.Has(60) {
+	if m := s.Get(30); m.File() != "cur/1000000030.M1P2.host,S=10,W=12:2,SFR" || !m.FlagSet().Keywords.Has(61) || m.FlagSet().Keywords.Has(60) {
 		t.Errorf("%+v %s", m, m.File())
 	}
 	if r := s.Get(3).Rarely(); !r.Odd || !r.Packed || r.Rest != ":2,SZ" {
@@ -90,12 +90,12 @@ func TestRareIsShared(t *testing.T) {
 
 func TestMarks(t *testing.T) {
 	t.Parallel()
-	a := KeywordMark(3).Or(KeywordMark(26)).Or(KeywordMark(40)).Or(Marks{Flags: maildir.Seen})
+	a := KeywordFlag(3).Or(KeywordFlag(26)).Or(KeywordFlag(40)).Or(FlagSet{Flags: maildir.Seen})
 	if got := a.Keywords.Numbers(); !slices.Equal(got, []int{26, 40}) || a.Flags != 1<<3|maildir.Seen {
 		t.Errorf("%v %+v", got, a)
 	}
-	b := a.AndNot(KeywordMark(40))
-	if b != KeywordMark(26).Or(a).AndNot(KeywordMark(40)) || len(b.Keywords) != 1 {
+	b := a.AndNot(KeywordFlag(40))
+	if b != KeywordFlag(26).Or(a).AndNot(KeywordFlag(40)) || len(b.Keywords) != 1 {
 		t.Errorf("%+v", b)
 	}
 	if c := a.AndNot(a); !c.Empty() {

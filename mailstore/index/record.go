@@ -42,8 +42,8 @@ const (
 	recRare
 	// recWent: the folder that this one is about to be renamed to.
 	recWent
-	// recSession: the session of who writes from here on, see Options.Session.
-	recSession
+	// recEra: the era of who writes from here on, see Options.Session.
+	recEra
 )
 
 const (
@@ -71,7 +71,7 @@ type Batch struct {
 func (b *Batch) Reset() { b.buf, b.marks, b.named = b.buf[:0], b.marks[:0], 0 }
 
 // Names says that the batch names keyword letter i.
-func (b *Batch) Names(i int) bool { return b.named&KeywordMark(i).Flags != 0 }
+func (b *Batch) Names(i int) bool { return b.named&KeywordFlag(i).Flags != 0 }
 
 // Empty says that there is nothing to append.
 func (b *Batch) Empty() bool { return len(b.marks) == 0 }
@@ -175,7 +175,7 @@ func boolBit(v bool) uint64 {
 
 // Keyword logs the name of a keyword; the first ones have a letter.
 func (b *Batch) Keyword(i int, name string) {
-	b.named |= KeywordMark(i).Flags
+	b.named |= KeywordFlag(i).Flags
 	b.record(recKeyword, field.AppendText(binary.AppendUvarint(b.enc[:0], uint64(i)), name))
 }
 
@@ -214,8 +214,8 @@ func (b *Batch) Unlinked(modSeq uint64) {
 	b.record(recUnlinked, binary.AppendUvarint(b.enc[:0], modSeq))
 }
 
-// session logs whose records follow.
-func (b *Batch) session(id uint64) { b.record(recSession, binary.AppendUvarint(b.enc[:0], id)) }
+// era logs whose records follow.
+func (b *Batch) era(id uint64) { b.record(recEra, binary.AppendUvarint(b.enc[:0], id)) }
 
 // Close logs that the writer leaves nothing undone. What was reserved is void: who
 // goes on reserves anew, because what he writes behind this record may be lost, and
@@ -292,9 +292,9 @@ func (s *State) apply(kind byte, d *decoder) {
 	switch kind {
 	case recClose:
 		s.ReservedUID, s.ReservedModSeq = 0, 0
-	case recSession:
+	case recEra:
 		if id := d.Uint(); !d.Bad() {
-			s.session = id
+			s.era = id
 		}
 	case recAdd:
 		if m := (&Message{}); d.message(m, 0, 0, 0) {

@@ -47,7 +47,7 @@ func (l *Log) Reset(s *State) error {
 	}()
 	// Whose it is must be there at once: who finds an empty log cannot tell whether it
 	// has lost something.
-	s.session = 0
+	s.era = 0
 	own := l.announcement(s)
 	if err := l.replaceFile(LogFile, append(l.header(s.UIDValidity, s.Position), own...), &next); err != nil {
 		return err

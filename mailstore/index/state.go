@@ -122,8 +122,8 @@ type State struct {
 	// Went is the folder that this one was last renamed to, as far as the log
 	// tells. It is not kept.
 	Went string
-	// session is that of who wrote last, 0 for not known. It is not kept.
-	session uint64
+	// era is that of who wrote last, 0 for not known. It is not kept.
+	era uint64
 	// Position is the log position up to which records were applied.
 	Position uint64
 }
@@ -210,10 +210,10 @@ func (s *State) Get(uid uint32) *Message {
 
 // Keyword returns the marks of a keyword, none if it has no number. It may have
 // two: Dovecot may give a letter to a name that has a number without one.
-func (s *State) Keyword(name string) (m Marks) {
+func (s *State) Keyword(name string) (m FlagSet) {
 	for i, k := range s.Keywords {
 		if equalFold(k, name) {
-			m = m.Or(KeywordMark(i))
+			m = m.Or(KeywordFlag(i))
 		}
 	}
 	return m

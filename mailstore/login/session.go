@@ -111,7 +111,7 @@ func (s *Session) Disconnect(reason, stats string) {
 	if s.cancel != nil {
 		defer s.cancel()
 	}
-	s.Wire.Release()
+	s.Wire.ReturnBuffers()
 	if s.mail != nil {
 		if err := s.mail.Close(); err != nil {
 			s.gate.Log.Warn("closing the mailbox failed", "service", s.gate.Service, "session", s.ID, "cause", err.Error())

@@ -20,8 +20,8 @@ import (
 	"toastmaster/internal/service"
 )
 
-// Place is where something changed.
-type Place struct {
+// Change says where something changed.
+type Change struct {
 	// Home is the account's, below the root of the store.
 	Home string
 	// Dir is the mailbox's folder below it, "" for INBOX.
@@ -51,7 +51,7 @@ type Poker struct {
 	peers atomic.Pointer[[]string]
 
 	mu      sync.Mutex
-	waiting map[Place]struct{}
+	waiting map[Change]struct{}
 	some    chan struct{} // has room for one: there is something waiting
 }
 
@@ -61,7 +61,7 @@ const maxWaiting = 10_000
 
 // Open makes the socket of this process and tells the others that it is there.
 func Open(o Options) (p *Poker, err error) {
-	p = &Poker{o: o, out: -1, waiting: map[Place]struct{}{}, some: make(chan struct{}, 1)}
+	p = &Poker{o: o, out: -1, waiting: map[Change]struct{}{}, some: make(chan struct{}, 1)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.Close())
@@ -144,7 +144,7 @@ const (
 )
 
 // Poke tells all others of a place. It does not wait.
-func (p *Poker) Poke(at Place) {
+func (p *Poker) Poke(at Change) {
 	if p == nil || len(*p.peers.Load()) == 0 {
 		return
 	}
@@ -164,7 +164,7 @@ func (p *Poker) send(b []byte) {
 }
 
 // Run has look look at each place that others poked, one after the other, until ctx ends.
-func (p *Poker) Run(ctx context.Context, look func(ctx context.Context, at Place)) {
+func (p *Poker) Run(ctx context.Context, look func(ctx context.Context, at Change)) {
 	if p == nil {
 		<-ctx.Done()
 		return
@@ -209,16 +209,16 @@ func (p *Poker) receive() error {
 				p.o.Log.Warn("another process of the store cannot be met", "service", "store", "step", "pokes", "cause", err)
 			}
 		case kindAccount:
-			p.put(Place{Home: text, All: true})
+			p.put(Change{Home: text, All: true})
 		case kindMailbox:
 			if home, dir, ok := strings.Cut(text, "\x00"); ok {
-				p.put(Place{Home: home, Dir: dir})
+				p.put(Change{Home: home, Dir: dir})
 			}
 		}
 	}
 }
 
-func (p *Poker) put(at Place) {
+func (p *Poker) put(at Change) {
 	p.mu.Lock()
 	if len(p.waiting) < maxWaiting {
 		p.waiting[at] = struct{}{}
@@ -231,10 +231,10 @@ func (p *Poker) put(at Place) {
 }
 
 // take is all that waits.
-func (p *Poker) take() []Place {
+func (p *Poker) take() []Change {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	all := make([]Place, 0, len(p.waiting))
+	all := make([]Change, 0, len(p.waiting))
 	for at := range p.waiting {
 		all = append(all, at)
 	}

@@ -31,14 +31,14 @@ func open(t *testing.T, dir string, slot int, slots ...int) *Poker {
 }
 
 // running has p receive until the test ends.
-func running(t *testing.T, p *Poker) <-chan Place {
+func running(t *testing.T, p *Poker) <-chan Change {
 	t.Helper()
-	got := make(chan Place, 1000)
+	got := make(chan Change, 1000)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		p.Run(ctx, func(_ context.Context, at Place) { got <- at })
+		p.Run(ctx, func(_ context.Context, at Change) { got <- at })
 	}()
 	t.Cleanup(func() {
 		cancel()
@@ -50,19 +50,19 @@ func running(t *testing.T, p *Poker) <-chan Place {
 	return got
 }
 
-func next(t *testing.T, got <-chan Place) Place {
+func next(t *testing.T, got <-chan Change) Change {
 	t.Helper()
 	select {
 	case at := <-got:
 		return at
 	case <-time.After(time.Minute):
 		t.Fatal("nothing comes")
-		return Place{}
+		return Change{}
 	}
 }
 
 // pokeUntil pokes until it was received: a poke may be lost.
-func pokeUntil(t *testing.T, p *Poker, at Place, got <-chan Place) {
+func pokeUntil(t *testing.T, p *Poker, at Change, got <-chan Change) {
 	t.Helper()
 	for end := time.Now().Add(time.Minute); time.Now().Before(end); {
 		p.Poke(at)
@@ -91,12 +91,12 @@ func TestManyPokeAtOnce(t *testing.T) {
 	for range 4 {
 		all.Go(func() {
 			for range 100 {
-				two.Poke(Place{Home: "h", Dir: "d"})
+				two.Poke(Change{Home: "h", Dir: "d"})
 			}
 		})
 	}
 	all.Wait()
-	pokeUntil(t, two, Place{Home: "h", Dir: "last"}, got)
+	pokeUntil(t, two, Change{Home: "h", Dir: "last"}, got)
 }
 
 func TestPokes(t *testing.T) {
@@ -112,7 +112,7 @@ func TestPokes(t *testing.T) {
 	}
 	a, b, c := open(t, dir, 0, 0, 1, 2), open(t, dir, 1, 0, 1, 2), open(t, dir, 2, 0, 1, 2)
 	first, second := running(t, a), running(t, b)
-	for _, at := range []Place{{Home: "example.test/alice"}, {Home: "example.test/alice", Dir: ".Sent"}, {Home: "example.test/bob", All: true}} {
+	for _, at := range []Change{{Home: "example.test/alice"}, {Home: "example.test/alice", Dir: ".Sent"}, {Home: "example.test/bob", All: true}} {
 		c.Poke(at)
 		if got := next(t, first); got != at {
 			t.Errorf("%+v", got)
@@ -123,15 +123,15 @@ func TestPokes(t *testing.T) {
 	}
 	// Nobody reads the third one's: whoever pokes does not wait for it.
 	for range 5000 {
-		a.Poke(Place{Home: "example.test/alice"})
+		a.Poke(Change{Home: "example.test/alice"})
 	}
-	if got := next(t, second); got != (Place{Home: "example.test/alice"}) {
+	if got := next(t, second); got != (Change{Home: "example.test/alice"}) {
 		t.Errorf("%+v", got)
 	}
 	if err := c.Close(); err != nil {
 		t.Fatal(err)
 	}
-	pokeUntil(t, a, Place{Home: "example.test/carol"}, second) // one of them is gone
+	pokeUntil(t, a, Change{Home: "example.test/carol"}, second) // one of them is gone
 }
 
 // TestOneThatComesIsMet without a look of the others.
@@ -154,7 +154,7 @@ func TestOneThatComesIsMet(t *testing.T) {
 	b := open(t, dir, 1, 0, 1)
 	got := running(t, b)
 	<-met
-	pokeUntil(t, a, Place{Home: "example.test/alice"}, got) // the list is replaced after the question
+	pokeUntil(t, a, Change{Home: "example.test/alice"}, got) // the list is replaced after the question
 }
 
 // TestNonsense that somebody sends ends nothing.
@@ -166,7 +166,7 @@ func TestNonsense(t *testing.T) {
 	for _, text := range []string{"", "m", "mno zero", "x", "\xff\x00", "m\x00", strings.Repeat("a", 60000)} {
 		b.send([]byte(text))
 	}
-	want := Place{Home: "example.test/alice"}
+	want := Change{Home: "example.test/alice"}
 	b.Poke(want)
 	for at := next(t, got); at != want; at = next(t, got) {
 		if at.Home != "" && !at.All {
@@ -181,7 +181,7 @@ func TestNonsense(t *testing.T) {
 func TestNoPoker(t *testing.T) {
 	t.Parallel()
 	var p *Poker
-	p.Poke(Place{Home: "example.test/alice"})
+	p.Poke(Change{Home: "example.test/alice"})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	p.Run(ctx, nil)

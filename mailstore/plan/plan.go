@@ -109,7 +109,7 @@ func (x *Executor) Deliver(ctx context.Context, m *Message) (*Outcome, *dsn.Erro
 	d.close()
 	// What does not come again needs no room: it was redeemed, or is given back.
 	if m.ID != "" && !d.redeemed && (failed == nil || !failed.Temporary()) {
-		x.o.Store.Release(m.Account, m.ID)
+		x.o.Store.Unreserve(m.Account, m.ID)
 	}
 	if failed != nil {
 		return nil, failed

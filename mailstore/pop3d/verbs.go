@@ -2,11 +2,11 @@ package pop3d
 
 import "bytes"
 
-// stage is where in a session a verb is allowed (RFC 1939 sections 4 and 5).
-type stage uint8
+// state is where in a session a verb is allowed (RFC 1939 sections 4 and 5).
+type state uint8
 
 const (
-	authorization stage = 1 << iota
+	authorization state = 1 << iota
 	transaction
 )
 
@@ -20,7 +20,7 @@ type arguments struct {
 // verb is one command.
 type verb struct {
 	name string
-	in   stage
+	in   state
 	args arguments
 	run  func(s *session, args []string) error
 }

@@ -9,10 +9,10 @@ import (
 	"toastmaster/mailstore/volume"
 )
 
-// Account is the order of the records of one account. Who journals a message
-// holds it shared, and so does an [Operation]; who takes a folder away holds it
+// AccountJournal is the journal for one account: it keeps the order of its records. Who
+// journals a message holds it shared, and so does an [Operation]; who takes a folder away holds it
 // alone, from the record to the end. It is taken under the lock of a mailbox.
-type Account struct {
+type AccountJournal struct {
 	j    *Journal
 	home string // below the root
 
@@ -22,30 +22,30 @@ type Account struct {
 }
 
 // Account is the account in home, below the root.
-func (j *Journal) Account(home string) *Account { return &Account{j: j, home: home} }
+func (j *Journal) Account(home string) *AccountJournal { return &AccountJournal{j: j, home: home} }
 
 // Home is its folder below the root.
-func (a *Account) Home() string { return a.home }
+func (a *AccountJournal) Home() string { return a.home }
 
 // Removed says that all mail was removed.
-func (a *Account) Removed() bool { return a.removed.Load() }
+func (a *AccountJournal) Removed() bool { return a.removed.Load() }
 
 // Remove says so from here on.
-func (a *Account) Remove() { a.removed.Store(true) }
+func (a *AccountJournal) Remove() { a.removed.Store(true) }
 
 // NoteTransfer remembers, for all processes, that a message is about to be copied or moved,
 // or was just now.
-func (a *Account) NoteTransfer() { a.j.vol.NoteTransfer(a.home) }
+func (a *AccountJournal) NoteTransfer() { a.j.vol.NoteTransfer(a.home) }
 
 // TransferredLately says that a process may have copied or moved something that no
 // checkpoint covers. Its name must be on disk before the original loses its own, or the
 // folder that it was in is gone: from that the journal would make it again.
-func (a *Account) TransferredLately() bool { return a.j.vol.TransferredLately(a.home) }
+func (a *AccountJournal) TransferredLately() bool { return a.j.vol.TransferredLately(a.home) }
 
 // Stored makes a message durable through the journal; without r.HasContent its file
 // was synced. It was stored before without a sync; its file may be on disk or
 // not. left says that its folder was deleted, which is ErrNotFound.
-func (a *Account) Stored(ctx context.Context, r *Record, left func() bool, prefix, content []byte) error {
+func (a *AccountJournal) Stored(ctx context.Context, r *Record, left func() bool, prefix, content []byte) error {
 	r.Home = a.home
 	head := r.stored(r.HasContent)
 	a.order.RLock()
@@ -66,14 +66,14 @@ func (a *Account) Stored(ctx context.Context, r *Record, left func() bool, prefi
 		return err
 	}
 	// The Maildir was written before this: the next checkpoint covers it.
-	a.j.own.Release(pos)
+	a.j.own.Unpin(pos)
 	return nil
 }
 
 // Leave makes it durable that a folder leaves, and lets move do it: after every
 // record of a message in it, and before whoever has put one there and not
 // journaled it yet can do so.
-func (a *Account) Leave(ctx context.Context, d Departure, move func() error) error {
+func (a *AccountJournal) Leave(ctx context.Context, d Departure, move func() error) error {
 	a.order.Lock()
 	defer a.order.Unlock()
 	o := a.operation()
@@ -91,7 +91,7 @@ func (a *Account) Leave(ctx context.Context, d Departure, move func() error) err
 // LeaveAll is Leave for all folders. The UIDVALIDITY of one that is not open is
 // not known without a scan, so only the order in our own journal tells. dirs is
 // asked with the order held.
-func (a *Account) LeaveAll(ctx context.Context, dirs func() ([]string, error), move func() error) error {
+func (a *AccountJournal) LeaveAll(ctx context.Context, dirs func() ([]string, error), move func() error) error {
 	a.order.Lock()
 	defer a.order.Unlock()
 	all, err := dirs()

@@ -170,7 +170,7 @@ func (f *finisher) content(r *Record) ([]byte, error) {
 func (f *finisher) end() {
 	j := f.l.journal
 	for _, pos := range f.done {
-		j.Release(pos)
+		j.Unpin(pos)
 	}
 	f.j.unfinished.keep(f.l, f.waiting)
 	if len(f.waiting) == 0 {

@@ -18,7 +18,7 @@ import (
 // Between Begin and End no mark in the journal says that its records are done,
 // and no segment that has them is used again.
 type Operation struct {
-	acct *Account
+	acct *AccountJournal
 	id   uint64
 	pin  journal.Position
 	// positions are records that do not use the journal's reserve.
@@ -40,7 +40,7 @@ const (
 // Begin makes the intention durable. From here to End the folders of the account
 // stay where they are. With an error nothing is to be changed, and nothing will
 // be at the next start: it is ErrNotFound when the account was removed.
-func (a *Account) Begin(ctx context.Context, r *Record, room Reserve) (*Operation, error) {
+func (a *AccountJournal) Begin(ctx context.Context, r *Record, room Reserve) (*Operation, error) {
 	o := a.operation()
 	r.Home, r.operation = a.home, o.id
 	records := r.records()
@@ -64,7 +64,7 @@ func (a *Account) Begin(ctx context.Context, r *Record, room Reserve) (*Operatio
 }
 
 // operation only gives it a name.
-func (a *Account) operation() *Operation { return &Operation{acct: a, id: rand.Uint64()} }
+func (a *AccountJournal) operation() *Operation { return &Operation{acct: a, id: rand.Uint64()} }
 
 func (o *Operation) write(ctx context.Context, records [][]byte, room Reserve) error {
 	j := o.acct.j.own
@@ -91,7 +91,7 @@ func (o *Operation) write(ctx context.Context, records [][]byte, room Reserve) e
 // a start on a full disk all it has may be full of what is done.
 func (o *Operation) makeRoom(ctx context.Context) error {
 	j := o.acct.j.own
-	j.Release(o.pin) // it would keep the last one
+	j.Unpin(o.pin) // it would keep the last one
 	err := j.Checkpoint(ctx)
 	o.pin = j.Pin()
 	return err
@@ -114,17 +114,17 @@ func (o *Operation) End() {
 	}
 	o.over = true
 	j := o.acct.j
-	j.vol.Points.Note()
+	j.vol.Points.Changed()
 	j.marks.leave(o)
 	for _, pos := range append(o.positions, o.pin) {
-		j.own.Release(pos)
+		j.own.Unpin(pos)
 	}
 	o.acct.order.RUnlock()
 }
 
 // Renaming notes that a folder and those below it are going to get other names.
 // Settled is called when they have, or have their old ones again.
-func (a *Account) Renaming(ctx context.Context, from, to string) (settled func(), err error) {
+func (a *AccountJournal) Renaming(ctx context.Context, from, to string) (settled func(), err error) {
 	o := a.operation()
 	if err := a.j.own.AppendLazy(appendRenamed(Folder{a.home, from}, o.id, to)); err != nil {
 		return nil, err

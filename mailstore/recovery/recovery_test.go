@@ -84,14 +84,14 @@ func (n *notes) Rename(_ context.Context, r *Record, leave func(Departure) error
 
 func never() bool { return false }
 
-func store(t *testing.T, a *Account, dir, name string) {
+func store(t *testing.T, a *AccountJournal, dir, name string) {
 	t.Helper()
 	r := &Record{Dir: dir, Name: name, Validity: 7, UID: 1, HasContent: true}
 	check(t, a.Stored(t.Context(), r, never, nil, []byte("content of "+name)))
 }
 
 // begin leaves an operation as a kill does before the next checkpoint.
-func begin(t *testing.T, a *Account, kind Kind, dir, to string) *Operation {
+func begin(t *testing.T, a *AccountJournal, kind Kind, dir, to string) *Operation {
 	t.Helper()
 	r := &Record{Kind: kind, Dir: dir, Validity: 7, To: to, Items: []Item{{UID: 1, Name: "n", NewUID: 2, NewName: "m"}}}
 	o, err := a.Begin(t.Context(), r, AnyRoom)
@@ -105,17 +105,17 @@ func begin(t *testing.T, a *Account, kind Kind, dir, to string) *Operation {
 func TestWhatIsDoneAgain(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		before func(t *testing.T, j *Journal, a *Account)
+		before func(t *testing.T, j *Journal, a *AccountJournal)
 		broken string
 		want   []string
 		wait   int
 	}{
 		"stored": {
-			before: func(t *testing.T, _ *Journal, a *Account) { store(t, a, "", "one"); store(t, a, ".A", "two") },
+			before: func(t *testing.T, _ *Journal, a *AccountJournal) { store(t, a, "", "one"); store(t, a, ".A", "two") },
 			want:   []string{`restore alice one "content of one" left false`, `restore alice.A two "content of two" left false`},
 		},
 		"a folder left afterwards": {
-			before: func(t *testing.T, _ *Journal, a *Account) {
+			before: func(t *testing.T, _ *Journal, a *AccountJournal) {
 				store(t, a, ".A", "one")
 				check(t, a.Leave(t.Context(), Departure{Folder: Folder{Dir: ".A"}, Validity: 7}, func() error { return nil }))
 				store(t, a, ".A", "two")
@@ -123,7 +123,7 @@ func TestWhatIsDoneAgain(t *testing.T) {
 			want: []string{`restore alice.A two "content of two" left true`},
 		},
 		"a folder that stayed after all": {
-			before: func(t *testing.T, _ *Journal, a *Account) {
+			before: func(t *testing.T, _ *Journal, a *AccountJournal) {
 				store(t, a, ".A", "one")
 				if err := a.Leave(t.Context(), Departure{Folder: Folder{Dir: ".A"}, Validity: 7, Deleted: true}, func() error { return errors.New("no") }); err == nil {
 					t.Error("no error")
@@ -132,13 +132,13 @@ func TestWhatIsDoneAgain(t *testing.T) {
 			want: []string{`restore alice.A one "content of one" left false`},
 		},
 		"a deletion": {
-			before: func(t *testing.T, _ *Journal, a *Account) {
+			before: func(t *testing.T, _ *Journal, a *AccountJournal) {
 				check(t, a.Leave(t.Context(), Departure{Folder: Folder{Dir: ".A"}, Validity: 7, Deleted: true}, func() error { return nil }))
 			},
 			want: []string{"delete .A"},
 		},
 		"operations": {
-			before: func(t *testing.T, _ *Journal, a *Account) {
+			before: func(t *testing.T, _ *Journal, a *AccountJournal) {
 				begin(t, a, Copied, "", ".A")
 				begin(t, a, Moved, ".A", ".B").Undo()
 				begin(t, a, Expunged, "", "")
@@ -150,7 +150,7 @@ func TestWhatIsDoneAgain(t *testing.T) {
 			},
 		},
 		"what waits for a damaged folder waits with it": {
-			before: func(t *testing.T, _ *Journal, a *Account) {
+			before: func(t *testing.T, _ *Journal, a *AccountJournal) {
 				store(t, a, ".A", "one")
 				begin(t, a, Copied, "", ".A")
 				store(t, a, "", "two")
@@ -160,16 +160,16 @@ func TestWhatIsDoneAgain(t *testing.T) {
 			want: []string{`restore alice.C three "content of three" left false`},
 		},
 		"a rename, and what came before it": {
-			before: func(t *testing.T, j *Journal, a *Account) {
+			before: func(t *testing.T, j *Journal, a *AccountJournal) {
 				_, err := a.Renaming(t.Context(), ".A", ".B")
 				check(t, err)
 			},
 			want: []string{"rename .A to .B"},
 		},
 		"marked as done": {
-			before: func(t *testing.T, j *Journal, a *Account) {
+			before: func(t *testing.T, j *Journal, a *AccountJournal) {
 				store(t, a, "", "one")
-				j.vol.Points.Note()
+				j.vol.Points.Changed()
 				check(t, j.marks.checkpoint(t.Context()))
 				check(t, j.Flush(t.Context()))
 				store(t, a, "", "two")

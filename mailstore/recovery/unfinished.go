@@ -45,7 +45,7 @@ func (u *unfinished) drop(which func(*Record) bool) {
 	defer u.mu.Unlock()
 	u.records = slices.DeleteFunc(u.records, func(r *Record) bool {
 		if which(r) {
-			u.journal.Release(r.pos)
+			u.journal.Unpin(r.pos)
 			return true
 		}
 		return false

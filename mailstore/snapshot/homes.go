@@ -62,15 +62,15 @@ func isMaildir(path string) bool {
 	return err != nil
 }
 
-// Stage is a folder in which a picture takes hold of files.
-type Stage struct {
+// Staging is a folder in which a picture takes hold of files.
+type Staging struct {
 	dir  string
 	lock *os.File
 	next int
 }
 
-// NewStage makes one in the store. Close it.
-func NewStage(root string) (*Stage, error) {
+// NewStaging makes the folder in the store. Close it.
+func NewStaging(root string) (*Staging, error) {
 	if err := Clean(root); err != nil {
 		return nil, err
 	}
@@ -85,11 +85,11 @@ func NewStage(root string) (*Stage, error) {
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	return &Stage{dir: dir, lock: lock}, nil
+	return &Staging{dir: dir, lock: lock}, nil
 }
 
 // Close removes it.
-func (s *Stage) Close() error { return errors.Join(os.RemoveAll(s.dir), s.lock.Close()) }
+func (s *Staging) Close() error { return errors.Join(os.RemoveAll(s.dir), s.lock.Close()) }
 
 // Clean removes the stages of processes that were killed.
 func Clean(root string) error {

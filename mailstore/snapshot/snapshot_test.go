@@ -59,9 +59,9 @@ func TestTake(t *testing.T) {
 		"a/subscriptions", "a/dovecot-uidlist.lock", "a/.Sent/cur/4.x:2,", "a/.Sent/toastmaster.index.log", "a/sieve/x.sieve", "a/.Sent/maildirfolder")
 	must(t, os.Symlink("sieve/x.sieve", filepath.Join(root, "a/.dovecot.sieve")))
 	must(t, os.Symlink("/archive/5.x", filepath.Join(root, "a/.Sent/cur/5.x:2,S")))
-	stage, err := NewStage(root)
+	stage, err := NewStaging(root)
 	must(t, err)
-	o := Options{Root: root, Home: "a", Stage: stage, Patience: time.Minute, Clock: clock.System{}, Have: func(folder, base string) bool { return base == "1.x" }}
+	o := Options{Root: root, Home: "a", Staging: stage, Patience: time.Minute, Clock: clock.System{}, Have: func(folder, base string) bool { return base == "1.x" }}
 	p, err := Take(context.Background(), o)
 	must(t, err)
 	var got []string
@@ -105,10 +105,10 @@ func TestTake(t *testing.T) {
 	must(t, f.Close())
 	must(t, stage.Close())
 	must(t, os.RemoveAll(filepath.Join(root, "a")))
-	stage, err = NewStage(root)
+	stage, err = NewStaging(root)
 	must(t, err)
 	defer stage.Close()
-	if _, err := Take(context.Background(), Options{Root: root, Home: "a", Stage: stage, Clock: clock.System{}}); !errors.Is(err, ErrGone) {
+	if _, err := Take(context.Background(), Options{Root: root, Home: "a", Staging: stage, Clock: clock.System{}}); !errors.Is(err, ErrNoAccount) {
 		t.Errorf("an account that has gone: %v", err)
 	}
 }

@@ -21,14 +21,14 @@ import (
 // ErrLocked is returned when another process keeps a mailbox locked.
 var ErrLocked = errors.New("another process keeps a mailbox locked")
 
-// ErrGone is returned when the account is not there any more.
-var ErrGone = errors.New("the account is not there any more")
+// ErrNoAccount is returned when the account is not there any more.
+var ErrNoAccount = errors.New("the account is not there any more")
 
 // Options are how a picture is taken.
 type Options struct {
 	// Root is the store's, Home the account's below it.
 	Root, Home string
-	Stage      *Stage
+	Staging    *Staging
 	// Have says whether the owner has the content of a message; folder is "" or
 	// ".A.B", base its name without flags. nil: none.
 	Have func(folder, base string) bool
@@ -99,7 +99,7 @@ func Take(ctx context.Context, o Options) (*Picture, error) {
 			return p, err
 		}
 		if !isMaildir(home) {
-			return nil, ErrGone
+			return nil, ErrNoAccount
 		}
 		if o.Clock.Now().After(end) {
 			return nil, fmt.Errorf("%s: not at rest for %v: %w", home, o.Patience, err)
@@ -139,8 +139,8 @@ func try(o Options, home string) (p *Picture, err error) {
 		}
 		locks = append(locks, l)
 	}
-	o.Stage.next++
-	dir := filepath.Join(o.Stage.dir, strconv.Itoa(o.Stage.next))
+	o.Staging.next++
+	dir := filepath.Join(o.Staging.dir, strconv.Itoa(o.Staging.next))
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -226,7 +226,7 @@ func (t *taking) all(before []string, unlocked map[string]bool) error {
 		if t.have != nil && t.have(f.Folder, f.Base) {
 			continue
 		}
-		if err := t.hold(f); err != nil {
+		if err := t.pin(f); err != nil {
 			return err
 		}
 	}
@@ -286,9 +286,9 @@ func slashed(parts ...string) string {
 	return strings.TrimPrefix(filepath.ToSlash(filepath.Join(parts...)), "/")
 }
 
-// hold gives a file a second name in the stage; one with all the names that it
+// pin gives a file a second name in the stage; one with all the names that it
 // can have is copied.
-func (t *taking) hold(f *File) error {
+func (t *taking) pin(f *File) error {
 	t.n++
 	f.From = filepath.Join(t.dir, strconv.Itoa(t.n))
 	source := filepath.Join(t.home, filepath.FromSlash(f.Path))

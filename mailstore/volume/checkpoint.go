@@ -32,8 +32,8 @@ func (c *Checkpoints) Covers(mtime time.Time) bool {
 	return mtime.Add(Tick).UnixNano() < c.began.Load()
 }
 
-// Note returns the epoch of a change whose writes are done.
-func (c *Checkpoints) Note() uint64 {
+// Changed notes a change whose writes are done, and returns its epoch.
+func (c *Checkpoints) Changed() uint64 {
 	e := c.epoch.Load()
 	for {
 		w := c.written.Load()

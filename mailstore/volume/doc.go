@@ -18,7 +18,7 @@
 // description (fcntl(2)), which the kernel gives back however a process ends. On NFS they
 // work as far as its lock manager does.
 //
-// The places of all locks of the store are here, too (locks.go): the table is in
+// The ranks of all locks of the store are here, too (locks.go): the table is in
 // the doc.go of package mailstore, and internal/lockorder asserts it.
 //
 // # What it does not do

@@ -2,7 +2,7 @@ package volume
 
 import "toastmaster/internal/lockorder"
 
-// The places of the store's locks. The table with what each is for is in the doc.go
+// The ranks of the store's locks. The table with what each is for is in the doc.go
 // of package mailstore.
 type (
 	FoldersLock struct{}
@@ -11,7 +11,7 @@ type (
 	FoldersDiskLock struct{}
 	ParentsLock     struct{}
 	BoxLock         struct{}
-	// FlockLock is at the place of BoxLock, with a key behind that of its box.
+	// FlockLock has the rank of BoxLock, with a key behind that of its box.
 	FlockLock        struct{}
 	OrderLock        struct{}
 	MarksLock        struct{}
@@ -24,29 +24,29 @@ type (
 	InnerLock        struct{}
 )
 
-// Places lists them in their order.
-func Places() []lockorder.Place {
-	var places []lockorder.Place
-	for _, p := range []lockorder.Placed{
+// Ranks lists them in their order.
+func Ranks() []lockorder.Rank {
+	var ranks []lockorder.Rank
+	for _, r := range []lockorder.Ranked{
 		FoldersLock{}, FoldersDiskLock{}, ParentsLock{}, BoxLock{}, FlockLock{}, OrderLock{}, MarksLock{}, SyncLock{},
 		UsageLock{}, UsageDiskLock{}, PoolLock{}, ValidityLock{}, ValidityDiskLock{}, InnerLock{},
 	} {
-		places = append(places, p.Place())
+		ranks = append(ranks, r.Rank())
 	}
-	return places
+	return ranks
 }
 
-func (FoldersLock) Place() lockorder.Place      { return lockorder.Place{Name: "folders", At: 10} }
-func (FoldersDiskLock) Place() lockorder.Place  { return lockorder.Place{Name: "foldersdisk", At: 15} }
-func (ParentsLock) Place() lockorder.Place      { return lockorder.Place{Name: "parents", At: 20} }
-func (BoxLock) Place() lockorder.Place          { return lockorder.Place{Name: "box", At: 30} }
-func (FlockLock) Place() lockorder.Place        { return lockorder.Place{Name: "flock", At: 30} }
-func (OrderLock) Place() lockorder.Place        { return lockorder.Place{Name: "order", At: 40} }
-func (MarksLock) Place() lockorder.Place        { return lockorder.Place{Name: "marks", At: 50} }
-func (SyncLock) Place() lockorder.Place         { return lockorder.Place{Name: "sync", At: 60} }
-func (UsageLock) Place() lockorder.Place        { return lockorder.Place{Name: "usage", At: 70} }
-func (UsageDiskLock) Place() lockorder.Place    { return lockorder.Place{Name: "usagedisk", At: 75} }
-func (PoolLock) Place() lockorder.Place         { return lockorder.Place{Name: "pool", At: 80} }
-func (ValidityLock) Place() lockorder.Place     { return lockorder.Place{Name: "validity", At: 90} }
-func (ValidityDiskLock) Place() lockorder.Place { return lockorder.Place{Name: "validitydisk", At: 95} }
-func (InnerLock) Place() lockorder.Place        { return lockorder.Place{Name: "inner", At: 100} }
+func (FoldersLock) Rank() lockorder.Rank      { return lockorder.Rank{Name: "folders", At: 10} }
+func (FoldersDiskLock) Rank() lockorder.Rank  { return lockorder.Rank{Name: "foldersdisk", At: 15} }
+func (ParentsLock) Rank() lockorder.Rank      { return lockorder.Rank{Name: "parents", At: 20} }
+func (BoxLock) Rank() lockorder.Rank          { return lockorder.Rank{Name: "box", At: 30} }
+func (FlockLock) Rank() lockorder.Rank        { return lockorder.Rank{Name: "flock", At: 30} }
+func (OrderLock) Rank() lockorder.Rank        { return lockorder.Rank{Name: "order", At: 40} }
+func (MarksLock) Rank() lockorder.Rank        { return lockorder.Rank{Name: "marks", At: 50} }
+func (SyncLock) Rank() lockorder.Rank         { return lockorder.Rank{Name: "sync", At: 60} }
+func (UsageLock) Rank() lockorder.Rank        { return lockorder.Rank{Name: "usage", At: 70} }
+func (UsageDiskLock) Rank() lockorder.Rank    { return lockorder.Rank{Name: "usagedisk", At: 75} }
+func (PoolLock) Rank() lockorder.Rank         { return lockorder.Rank{Name: "pool", At: 80} }
+func (ValidityLock) Rank() lockorder.Rank     { return lockorder.Rank{Name: "validity", At: 90} }
+func (ValidityDiskLock) Rank() lockorder.Rank { return lockorder.Rank{Name: "validitydisk", At: 95} }
+func (InnerLock) Rank() lockorder.Rank        { return lockorder.Rank{Name: "inner", At: 100} }

@@ -19,16 +19,16 @@ func (s *Volume) IsMaildir(path string) (bool, error) {
 	return false, nil
 }
 
-// Complete makes the folders of a Maildir that are missing: after a crash, or
+// MakeMissing makes the folders of a Maildir that are missing: after a crash, or
 // because somebody removed them. It does not make the Maildir itself, which
 // may be on its way out.
-func (s *Volume) Complete(path string) error {
+func (s *Volume) MakeMissing(path string) error {
 	for _, d := range []string{"tmp", "new", "cur"} {
 		d = filepath.Join(path, d)
 		there, err := Exists(s.FS, d)
 		if err == nil && !there {
 			err = s.FS.Mkdir(d, 0o700)
-			s.Points.Note()
+			s.Points.Changed()
 		}
 		if err != nil && !errors.Is(err, fs.ErrExist) {
 			return err
@@ -46,7 +46,7 @@ func (s *Volume) Mend(path string, cause error) error {
 	if there, err := s.IsMaildir(path); err != nil || !there {
 		return errors.Join(cause, err)
 	}
-	if err := s.Complete(path); err != nil {
+	if err := s.MakeMissing(path); err != nil {
 		return errors.Join(cause, err)
 	}
 	s.Log.Warn("folders of a Maildir were missing and are made again", "path", path)

@@ -25,7 +25,7 @@ const MaxProcesses = 64
 //
 //	offset         size
 //	0              8    magic "TMPROCS" 0x01
-//	8              8    session
+//	8              8    era
 //	32+32*slot     8    key of the process that has the slot
 //	4096+8*n       8    changes with each COPY and MOVE, see transfers.go
 //
@@ -52,9 +52,9 @@ type Process struct {
 type processes struct {
 	file vfs.File
 	own  Process
-	// session is the same number for all processes as long as at least one lives.
-	session uint64
-	mu      lockorder.Mutex[InnerLock]
+	// era is the same number for all processes as long as at least one lives.
+	era uint64
+	mu  lockorder.Mutex[InnerLock]
 	// held are the octets that this process has locked for an account, or is about
 	// to: the lock is the open file's, and would not keep two goroutines apart.
 	held map[int64]struct{}
@@ -103,15 +103,15 @@ func (p *processes) enter() error {
 		return ErrProcesses
 	}
 	// It is ours when it is written: enter is tried again when there was no room.
-	session := uint64(0)
+	era := uint64(0)
 	var head [16]byte
 	if n, _ := p.file.ReadAt(head[:], 0); others > 0 && n == len(head) && string(head[:8]) == processesMagic {
-		session = binary.LittleEndian.Uint64(head[8:])
+		era = binary.LittleEndian.Uint64(head[8:])
 	}
-	if session == 0 {
-		session = newKey()
+	if era == 0 {
+		era = newKey()
 		copy(head[:], processesMagic)
-		binary.LittleEndian.PutUint64(head[8:], session)
+		binary.LittleEndian.PutUint64(head[8:], era)
 		if _, err := p.file.WriteAt(head[:], 0); err != nil {
 			return err
 		}
@@ -120,7 +120,7 @@ func (p *processes) enter() error {
 	if err := p.file.TryLockAt(slotsAt + int64(free)); err != nil {
 		return err
 	}
-	p.own, p.session = own, session
+	p.own, p.era = own, era
 	_, err := p.file.WriteAt(binary.LittleEndian.AppendUint64(nil, own.Key), slotSize*int64(1+free))
 	return err
 }
@@ -141,10 +141,10 @@ func (p *processes) leave() error {
 // Own is this process.
 func (s *Volume) Own() Process { return s.processes.own }
 
-// Session is a number that all processes share that had the store open one after the
+// Era is a number that all processes share that had the store open one after the
 // other or at once without a moment in between in which none had: what any of them wrote
 // is still there.
-func (s *Volume) Session() uint64 { return s.processes.session }
+func (s *Volume) Era() uint64 { return s.processes.era }
 
 // Lives says whether a process has the store open still.
 func (s *Volume) Lives(who Process) (bool, error) {
@@ -197,27 +197,27 @@ func (s *Volume) Others() (others []Process, err error) {
 // AccountLock keeps the processes apart that change one account: a thing of it, named by
 // what. It is taken inside the lock in memory that guards the same thing, so that no two
 // goroutines of this process meet at it, and given back soon.
-type AccountLock[P lockorder.Placed] struct {
-	vol  *Volume
-	at   int64
-	name string
-	mark lockorder.Mark[P]
+type AccountLock[P lockorder.Ranked] struct {
+	vol     *Volume
+	at      int64
+	name    string
+	inOrder lockorder.Foreign[P]
 	// stalled: the last who waited did so in vain.
 	stalled bool
 }
 
 // NewAccountLock makes the lock of what belongs to the account in home, below the root.
-func NewAccountLock[P lockorder.Placed](s *Volume, home, what string) *AccountLock[P] {
+func NewAccountLock[P lockorder.Ranked](s *Volume, home, what string) *AccountLock[P] {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(what + "\x00" + home)) // never fails
-	return &AccountLock[P]{vol: s, at: int64(h.Sum64() % accountsN), name: home, mark: lockorder.Mark[P]{Key: home}}
+	return &AccountLock[P]{vol: s, at: int64(h.Sum64() % accountsN), name: home, inOrder: lockorder.Foreign[P]{Key: home}}
 }
 
 // Lock takes it. While another process has it Lock waits, store.lock_timeout at most and
 // as long as ctx allows; then the error is ErrBusy. Who comes after one that waited in vain
 // tries once: a process that was stopped costs them all one wait, not each of them.
 func (l *AccountLock[P]) Lock(ctx context.Context) error {
-	l.mark.Enter()
+	l.inOrder.Enter()
 	err := l.try()
 	if errors.Is(err, vfs.ErrLocked) && !l.stalled {
 		err = vfs.AwaitLock(ctx, l.vol.Clock, l.vol.Config.LockTimeout, l.try)
@@ -226,7 +226,7 @@ func (l *AccountLock[P]) Lock(ctx context.Context) error {
 		l.stalled = false
 	}
 	if err != nil {
-		l.mark.Leave()
+		l.inOrder.Leave()
 		return Err(fmt.Errorf("account %s: %w", l.name, err))
 	}
 	return nil
@@ -263,5 +263,5 @@ func (l *AccountLock[P]) Unlock() {
 		l.vol.Log.Warn("giving back the lock of an account", "account", l.name, "cause", err)
 	}
 	p.forget(l.at)
-	l.mark.Leave()
+	l.inOrder.Leave()
 }

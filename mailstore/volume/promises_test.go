@@ -81,7 +81,7 @@ func TestCheckpointsPromiseWhatIsSynced(t *testing.T) {
 	if syncs() != 0 {
 		t.Error("a sync of nothing")
 	}
-	first := g.Points.Note()
+	first := g.Points.Changed()
 	if g.Points.Durable() >= first {
 		t.Fatal("durable before a sync")
 	}
@@ -93,7 +93,7 @@ func TestCheckpointsPromiseWhatIsSynced(t *testing.T) {
 	if syncs() != 1 {
 		t.Error("a second sync for what one has done")
 	}
-	second := g.Points.Note()
+	second := g.Points.Changed()
 	if second <= first || g.Points.Durable() >= second {
 		t.Errorf("a change after the sync belongs to epoch %d, durable is %d", second, g.Points.Durable())
 	}
@@ -113,11 +113,11 @@ func TestCheckpointsPromiseWhatIsSynced(t *testing.T) {
 func TestNoteDuringASync(t *testing.T) {
 	t.Parallel()
 	g := newGround(t, nil)
-	g.Points.Note()
+	g.Points.Changed()
 	var during uint64
 	g.faults.Hook(func(op faultfs.Op, _ string) error {
 		if op == faultfs.SyncFS && during == 0 {
-			during = g.Points.Note()
+			during = g.Points.Changed()
 		}
 		return nil
 	})
@@ -139,7 +139,7 @@ func TestManyCheckpointsAtOnce(t *testing.T) {
 	for range 8 {
 		wg.Go(func() {
 			for range 200 {
-				mine := g.Points.Note()
+				mine := g.Points.Changed()
 				if err := g.Checkpoint(t.Context()); err != nil {
 					t.Error(err)
 					return
@@ -168,7 +168,7 @@ func TestASyncThatFailedIsFinal(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			g := newGround(t, nil)
-			mine := g.Points.Note()
+			mine := g.Points.Changed()
 			fail(g)
 			if err := g.Checkpoint(t.Context()); !errors.Is(err, ErrNotDurable) || !DSN(err).Temporary() {
 				t.Fatal(err)
@@ -400,7 +400,7 @@ func TestMaildirsAreMended(t *testing.T) {
 	if err := g.Mend("/mail/a", missing); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a folder that is none: %v", err)
 	}
-	check(t, g.Complete("/mail/a"))
+	check(t, g.MakeMissing("/mail/a"))
 	if there, err := g.IsMaildir("/mail/a"); !there || err != nil {
 		t.Fatal(there, err)
 	}
@@ -595,14 +595,14 @@ func TestErrorsHaveAStatus(t *testing.T) {
 func TestPlacesAreInOrder(t *testing.T) {
 	t.Parallel()
 	names, last := map[string]bool{}, 0
-	for _, p := range Places() {
+	for _, p := range Ranks() {
 		if p.Name == "" || names[p.Name] || p.At < last {
 			t.Errorf("%+v after %d", p, last)
 		}
 		names[p.Name], last = true, p.At
 	}
 	if len(names) < 11 {
-		t.Errorf("%d places", len(names))
+		t.Errorf("%d ranks", len(names))
 	}
 }
 

@@ -59,7 +59,7 @@ func (s *Volume) NoteTransfer(home string) {
 	slot, key := transferSlot(home), newKey()
 	t := &s.transfers
 	t.mu.Lock()
-	t.at[slot], t.epoch[slot] = key, s.Points.Note()
+	t.at[slot], t.epoch[slot] = key, s.Points.Changed()
 	t.mu.Unlock()
 	if _, err := s.processes.file.WriteAt(binary.LittleEndian.AppendUint64(nil, key), transfersAt+8*int64(slot)); err != nil {
 		s.Log.Warn("other processes are not told of a copy", "path", home, "cause", err)
@@ -77,7 +77,7 @@ func (s *Volume) TransferredLately(home string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if n < len(b) || key != t.at[slot] {
-		t.at[slot], t.epoch[slot] = key, s.Points.Note()
+		t.at[slot], t.epoch[slot] = key, s.Points.Changed()
 	}
 	return t.epoch[slot] > s.Points.Durable()
 }

@@ -40,7 +40,7 @@ func TestProcesses(t *testing.T) {
 			root = t.TempDir()
 		}
 		first, second := open(t, fsys, root), open(t, fsys, root)
-		if first.Session() != second.Session() || first.Own() == second.Own() || first.Own().Slot == second.Own().Slot {
+		if first.Era() != second.Era() || first.Own() == second.Own() || first.Own().Slot == second.Own().Slot {
 			t.Errorf("%s: %v and %v", name, first.Own(), second.Own())
 		}
 		if others, err := first.Others(); err != nil || len(others) != 1 || others[0] != second.Own() {
@@ -49,7 +49,7 @@ func TestProcesses(t *testing.T) {
 		was := first.Own()
 		check(t, first.Close())
 		third := open(t, fsys, root)
-		if third.Session() != second.Session() || third.Own().Slot != was.Slot {
+		if third.Era() != second.Era() || third.Own().Slot != was.Slot {
 			t.Errorf("%s: %v after %v", name, third.Own(), was)
 		}
 		for who, want := range map[Process]bool{was: false, third.Own(): true, second.Own(): true, {Slot: 5, Key: 7}: false, {Slot: -1}: false, {Slot: MaxProcesses}: false} {
@@ -57,10 +57,10 @@ func TestProcesses(t *testing.T) {
 				t.Errorf("%s: %v lives %v: %v", name, who, lives, err)
 			}
 		}
-		session := second.Session()
+		session := second.Era()
 		check(t, errors.Join(second.Close(), third.Close()))
 		last := open(t, fsys, root)
-		if last.Session() == session {
+		if last.Era() == session {
 			t.Errorf("%s: nobody had the store open, and it is the same session", name)
 		}
 		check(t, last.Close())

@@ -26,8 +26,8 @@ type Options struct {
 	// until it is delivered with that ID (envelope.DeliveryID); 5.2.2 when it
 	// does not fit. It is asked for mailboxes with a quota only. Release gives
 	// back what Reserve took. nil leaves quotas to delivery.
-	Reserve func(ctx context.Context, m directory.Mailbox, id string, size int64) *dsn.Error
-	Release func(m directory.Mailbox, id string)
+	Reserve   func(ctx context.Context, m directory.Mailbox, id string, size int64) *dsn.Error
+	Unreserve func(m directory.Mailbox, id string)
 	// OverQuotaTemporary makes mail for a full mailbox wait
 	// (qmgr.over_quota_temporary).
 	OverQuotaTemporary bool
@@ -76,7 +76,7 @@ func (c *Cleanup) Submit(ctx context.Context, s *envelope.Submission) (envelope.
 		return "", errors.Join(dsn.From(err), s.Content.Close())
 	}
 	if err := c.o.Queue.Add(ctx, s.Envelope, m.prefix, m.content); err != nil {
-		c.release(m.held)
+		c.unreserve(m.held)
 		return "", dsn.From(err)
 	}
 	env := s.Envelope

@@ -72,7 +72,7 @@ func (c *Cleanup) reserve(ctx context.Context, s *envelope.Submission, size int6
 		if c.o.OverQuotaTemporary {
 			full = dsn.Wrap(dsn.MailboxFullNow, full.Text, full).WithCode(452)
 		}
-		c.release(held)
+		c.unreserve(held)
 		return nil, full
 	case !c.o.OverQuotaTemporary:
 		for _, i := range fullAt {
@@ -90,8 +90,8 @@ func (c *Cleanup) limited(ctx context.Context, r *envelope.Recipient) (directory
 	return box, decided.Verdict == directory.Deliver && (box.QuotaBytes > 0 || box.QuotaMessages > 0)
 }
 
-func (c *Cleanup) release(held []reserved) {
+func (c *Cleanup) unreserve(held []reserved) {
 	for _, r := range held {
-		c.o.Release(r.box, r.id)
+		c.o.Unreserve(r.box, r.id)
 	}
 }

@@ -60,7 +60,7 @@ func TestRoomIsTakenBeforeTheMessage(t *testing.T) {
 			taken, ids[id] = append(taken, m.Address.String()), true
 			return nil
 		}
-		b.c.o.Release = func(m directory.Mailbox, id string) {
+		b.c.o.Unreserve = func(m directory.Mailbox, id string) {
 			if !ids[id] {
 				t.Errorf("%v: %s gives back what it has not", c.to, m.Address)
 			}

@@ -118,8 +118,8 @@ func (q *Queue) Flush(ctx context.Context, f Filter) (int, error) {
 		q.index.flushResting(id, now)
 		return nil
 	})
-	signal(q.index.wake)
-	signal(q.index.rescan)
+	wakeUp(q.index.wake)
+	wakeUp(q.index.rescan)
 	return n, diskError(err)
 }
 

@@ -26,7 +26,7 @@ func (d *disk) setAside(m *message) error {
 		if !d.setFileAside(m.place, m.id, m.damage) {
 			return m.damage
 		}
-		d.ledger.j.Release(m.pos)
+		d.ledger.j.Unpin(m.pos)
 		return nil
 	}
 	pos := m.pos
@@ -38,7 +38,7 @@ func (d *disk) setAside(m *message) error {
 		return m.damage
 	}
 	d.budget.giveBack(m)
-	d.ledger.j.Release(m.pos)
+	d.ledger.j.Unpin(m.pos)
 	return nil
 }
 

@@ -135,7 +135,7 @@ func (d *disk) toFile(ctx context.Context, j job, place Place) error {
 			return err
 		}
 	}
-	d.ledger.j.Release(m.pos)
+	d.ledger.j.Unpin(m.pos)
 	m.pos = journal.Position{}
 	return nil
 }
@@ -180,7 +180,7 @@ func (d *disk) writeFile(m *message, place Place, next time.Time) error {
 	if m.external {
 		d.ledger.depart(departure{paths: []string{d.files.content(m.id)}})
 	}
-	d.ledger.j.Release(m.pos)
+	d.ledger.j.Unpin(m.pos)
 	m.pos, m.place, m.external = journal.Position{}, place, false
 	d.budget.giveBack(m)
 	return nil
@@ -203,7 +203,7 @@ func (d *disk) copyOut(ctx context.Context, j job) error {
 		m.pos = pin
 		return nil
 	}
-	d.ledger.j.Release(pin)
+	d.ledger.j.Unpin(pin)
 	if errors.Is(err, errContent) || errors.Is(err, errSpoiled) {
 		return d.judge(m, j.at.stage == active, err)
 	}
@@ -313,7 +313,7 @@ func (d *disk) leave(m *message) bool {
 	}
 	d.budget.giveBack(m)
 	if len(c.paths) == 0 && c.stray == "" {
-		d.ledger.j.Release(c.pin)
+		d.ledger.j.Unpin(c.pin)
 		return true
 	}
 	d.ledger.depart(c)

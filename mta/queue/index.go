@@ -78,10 +78,10 @@ func (x *index) do(m *message, e effect) error {
 	switch e {
 	case listNew:
 		x.pushNew(m)
-		signal(x.wake)
+		wakeUp(x.wake)
 	case listDue:
 		x.due.add(m.id, m.next, true)
-		signal(x.wake)
+		wakeUp(x.wake)
 	case dueNow:
 		m.next = x.clock.Now()
 	case dueRetry:
@@ -113,7 +113,7 @@ func (x *index) listResting(m *message) {
 	}
 	x.due.add(m.id, m.next, false)
 	x.due.flush(m.id, m.flushed)
-	signal(x.wake)
+	wakeUp(x.wake)
 }
 
 // add takes a message in that was not known.
@@ -122,7 +122,7 @@ func (x *index) add(m *message) {
 	defer x.mu.Unlock()
 	x.known[m.id] = m
 	x.pushNew(m)
-	signal(x.wake)
+	wakeUp(x.wake)
 }
 
 // event takes m through the table, if it is known still.
@@ -198,7 +198,7 @@ func (x *index) take() (j job, until time.Time, err error) {
 	}
 	if m != nil {
 		// Another Next may wait for what is left.
-		signal(x.wake)
+		wakeUp(x.wake)
 		return x.step(m, evTake), time.Time{}, nil
 	}
 	if at, ok := x.due.top(); ok {
@@ -208,7 +208,7 @@ func (x *index) take() (j job, until time.Time, err error) {
 		return job{}, x.due.horizon, nil
 	}
 	// The next scan is late: it took longer than it may, or the clock was set.
-	signal(x.rescan)
+	wakeUp(x.rescan)
 	return job{}, time.Time{}, nil
 }
 
@@ -244,7 +244,7 @@ func (x *index) popDue(now time.Time) *message {
 		}
 		id, flushed := x.due.pop()
 		if len(x.due.heap) == 0 && !x.due.horizon.After(now) {
-			signal(x.rescan)
+			wakeUp(x.rescan)
 		}
 		m := x.known[id]
 		if m == nil {
@@ -405,5 +405,5 @@ func (x *index) endScan(first dueFirst) {
 	if first.overflow && first.heap[0].at.Before(x.due.horizon) {
 		x.due.horizon = first.heap[0].at
 	}
-	signal(x.wake)
+	wakeUp(x.wake)
 }

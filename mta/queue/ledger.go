@@ -81,7 +81,7 @@ func (l *ledger) farewell(id envelope.QueueID, reason byte) {
 func (l *ledger) deleted(ctx context.Context, id envelope.QueueID) error {
 	pos, err := l.j.Append(ctx, farewell{id, leftDeleted}.encode())
 	if err == nil {
-		l.j.Release(pos)
+		l.j.Unpin(pos)
 	}
 	return err
 }
@@ -123,7 +123,7 @@ func (l *ledger) checkpoint(ctx context.Context) error {
 		l.mu.Lock()
 		l.removable = append(l.removable, departed...)
 		l.mu.Unlock()
-		signal(l.tidy)
+		wakeUp(l.tidy)
 	}
 	return nil
 }
@@ -152,7 +152,7 @@ func (l *ledger) removeDeparted(ctx context.Context, cleared func(*message)) {
 			failed = append(failed, d)
 			continue
 		}
-		l.j.Release(d.pin)
+		l.j.Unpin(d.pin)
 		if d.m != nil {
 			cleared(d.m)
 		}

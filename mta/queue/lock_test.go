@@ -13,8 +13,8 @@ func TestTheLockTable(t *testing.T) {
 	doc, err := os.ReadFile("doc.go")
 	must(t, err)
 	at, before := 0, 0
-	for _, l := range lockPlaces() {
-		p := l.Place()
+	for _, l := range lockRanks() {
+		p := l.Rank()
 		i := strings.Index(string(doc[at:]), "//\t"+p.Name+" ")
 		if i < 0 {
 			t.Fatalf("doc.go does not have %s in its place", p.Name)

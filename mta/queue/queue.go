@@ -165,8 +165,8 @@ func (q *Queue) Close() error {
 // queue any more. Without that checkpoint the next start only has more to read.
 const closeTimeout = time.Minute
 
-// signal wakes whoever waits on a channel with a buffer of one.
-func signal(c chan struct{}) {
+// wakeUp wakes whoever waits on a channel with a buffer of one.
+func wakeUp(c chan struct{}) {
 	select {
 	case c <- struct{}{}:
 	default:

@@ -69,7 +69,7 @@ func (d *disk) recover(ctx context.Context, o Options, x *index) error {
 	}
 	r.clearContents()
 	for _, pos := range done {
-		d.ledger.j.Release(pos)
+		d.ledger.j.Unpin(pos)
 	}
 	d.ledger.j.Recovered()
 	return nil

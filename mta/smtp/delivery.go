@@ -70,7 +70,7 @@ func (d *delivery) run(ctx context.Context) trouble {
 			continue
 		}
 		answered++
-		last = d.over(ctx, s)
+		last = d.deliverOver(ctx, s)
 		if !last.site {
 			break
 		}
@@ -87,7 +87,7 @@ func (d *delivery) reuse(ctx context.Context) *trouble {
 			return nil
 		}
 		s.begin(ctx, true)
-		last := d.over(ctx, s)
+		last := d.deliverOver(ctx, s)
 		if last.err != nil && !last.site {
 			return &last
 		}
@@ -95,8 +95,8 @@ func (d *delivery) reuse(ctx context.Context) *trouble {
 	return nil
 }
 
-// over delivers over an open session and keeps or ends it.
-func (d *delivery) over(ctx context.Context, s *session) trouble {
+// deliverOver delivers over an open session and keeps or ends it.
+func (d *delivery) deliverOver(ctx context.Context, s *session) trouble {
 	err := d.transactions(ctx, s)
 	s.end()
 	switch {

@@ -11,8 +11,8 @@ import (
 // say to whom: silence would be worse.
 var errAction = dsn.New(dsn.Misconfigured, "Server configuration error")
 
-// note logs what a restriction wants done, and refuses what cannot be.
-func (s *session) note(d policy.Decision) *dsn.Error {
+// logAction logs what a restriction wants done, and refuses what cannot be.
+func (s *session) logAction(d policy.Decision) *dsn.Error {
 	log := s.d.o.Log
 	keys := []any{"service", "smtpd", "session", s.c.ID(), "action", d.Action.String(), "argument", d.Arg}
 	ok := true

@@ -45,7 +45,7 @@ func (s *session) refused(ctx context.Context, list policy.List) *dsn.Error {
 	d := list.Decide(ctx, &s.known)
 	e := d.Err
 	for _, noted := range s.known.Noted[before:] {
-		if wrong := s.note(noted); wrong != nil {
+		if wrong := s.logAction(noted); wrong != nil {
 			e = wrong
 			break
 		}

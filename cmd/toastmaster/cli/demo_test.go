@@ -36,7 +36,7 @@ func TestDemoSaysWhichPortIsTaken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ports.Release()
+	defer ports.Close()
 	address := ports.Addr(25)
 	taken, err := net.Listen("tcp", address)
 	if err != nil {
@@ -95,7 +95,7 @@ func TestADemoWhoseOutputNobodyReads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ports.Release()
+	defer ports.Close()
 	o := demoOptions()
 	o.Dir, o.PortBase = t.TempDir(), ports.Base
 	c, err := initial.Make(t.Context(), o)

@@ -87,7 +87,7 @@ func serveWith(t *testing.T, o binary.Options) *box {
 				t.Errorf("SIGTERM: %v", err)
 			}
 		}
-		b.Release()
+		b.Close()
 		if t.Failed() {
 			t.Logf("the server's log ends:\n%s", b.LogTail(3000))
 		}

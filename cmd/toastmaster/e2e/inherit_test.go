@@ -25,7 +25,7 @@ func TestSocketActivation(t *testing.T) {
 	t.Parallel()
 	ports, err := proc.Reserve()
 	must(t, err)
-	t.Cleanup(ports.Release)
+	t.Cleanup(ports.Close)
 	who, err := user.Current()
 	must(t, err)
 	var init []string

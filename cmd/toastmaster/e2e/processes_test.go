@@ -28,7 +28,7 @@ func TestTwoServersOfOneStore(t *testing.T) {
 		},
 	})
 	must(t, err)
-	t.Cleanup(second.Release)
+	t.Cleanup(second.Close)
 	must(t, os.RemoveAll(filepath.Join(second.Data(), "queue")))
 	_, err = second.Run(testContext(t), "", "init", "--new", "queue")
 	must(t, err)

@@ -86,14 +86,14 @@ func (r *making) account(ctx context.Context, root, home string) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := a.before(&messages[i]); err != nil {
+		if err := a.copyAhead(&messages[i]); err != nil {
 			return err
 		}
 	}
 	p, err := snapshot.Take(ctx, snapshot.Options{
-		Root: root, Home: home, Stage: r.stage, Patience: lockPatience, Clock: r.clock, Have: a.has,
+		Root: root, Home: home, Staging: r.stage, Patience: lockPatience, Clock: r.clock, Have: a.has,
 	})
-	if errors.Is(err, snapshot.ErrGone) {
+	if errors.Is(err, snapshot.ErrNoAccount) {
 		return a.removed()
 	}
 	if err != nil {
@@ -104,7 +104,7 @@ func (r *making) account(ctx context.Context, root, home string) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := a.place(&p.Files[i]); err != nil {
+		if err := a.archive(&p.Files[i]); err != nil {
 			return fmt.Errorf("%s: %w", filepath.Join(a.home, p.Files[i].Path), err)
 		}
 	}
@@ -119,9 +119,9 @@ func (a *accountCopy) has(folder, base string) bool {
 	return a.reuse[k] != nil || a.copied[k] != ""
 }
 
-// before copies a message, or notes that there is no need to. One that has gone
+// copyAhead copies a message, or notes that there is no need to. One that has gone
 // or has another name meanwhile is the picture's.
-func (a *accountCopy) before(f *snapshot.File) error {
+func (a *accountCopy) copyAhead(f *snapshot.File) error {
 	info, err := os.Lstat(f.From)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -142,17 +142,17 @@ func (a *accountCopy) before(f *snapshot.File) error {
 		return err
 	}
 	a.copied[k] = f.Path
-	a.note(e.Size)
+	a.addDone(e.Size)
 	return nil
 }
 
-func (a *accountCopy) note(size int64) {
+func (a *accountCopy) addDone(size int64) {
 	a.r.done += size
 	a.r.progress(fmt.Sprintf("%s of %s, %s", configs.FormatSize(a.r.done), configs.FormatSize(a.r.total), a.home), a.r.done, a.r.total)
 }
 
-// place gives a file of the picture its place in the archive.
-func (a *accountCopy) place(f *snapshot.File) error {
+// archive gives a file of the picture its place in the archive.
+func (a *accountCopy) archive(f *snapshot.File) error {
 	switch {
 	case f.Info != nil:
 		return a.s.AddDir(f.Path, f.Info)
@@ -165,7 +165,7 @@ func (a *accountCopy) place(f *snapshot.File) error {
 	k := keyOf(f)
 	if f.From != "" {
 		e, err := a.s.Copy(f.Path, f.From)
-		a.note(e.Size)
+		a.addDone(e.Size)
 		return err
 	}
 	if at := a.copied[k]; at != "" {
@@ -176,7 +176,7 @@ func (a *accountCopy) place(f *snapshot.File) error {
 		return a.s.Rename(at, f.Path)
 	}
 	old := a.reuse[k]
-	a.note(old.Size)
+	a.addDone(old.Size)
 	return a.s.Reuse(f.Path, a.earlier.from, *old)
 }
 

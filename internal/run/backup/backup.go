@@ -66,7 +66,7 @@ type Options struct {
 type making struct {
 	c        *configs.Config
 	w        *archive.Writer
-	stage    *snapshot.Stage
+	stage    *snapshot.Staging
 	clock    clock.Clock
 	version  string
 	progress Progress
@@ -153,11 +153,11 @@ func (r *making) all(ctx context.Context, dir string, began time.Time) (err erro
 	if _, err := parts.Look(ctx, r.c); err != nil {
 		return err
 	}
-	if r.stage, err = snapshot.NewStage(root); err != nil {
+	if r.stage, err = snapshot.NewStaging(root); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, r.stage.Close()) }()
-	if err := r.plan(ctx, dir, root); err != nil {
+	if err := r.measure(ctx, dir, root); err != nil {
 		return err
 	}
 	for _, part := range []struct {
@@ -191,8 +191,8 @@ func absolute(path string) string {
 	return path
 }
 
-// plan counts what is to be copied and looks whether there is room for it.
-func (r *making) plan(ctx context.Context, dir, root string) error {
+// measure counts what is to be copied and looks whether there is room for it.
+func (r *making) measure(ctx context.Context, dir, root string) error {
 	var need int64
 	err := snapshot.Homes(ctx, root, func(home string) error {
 		files, err := snapshot.Messages(root, home)

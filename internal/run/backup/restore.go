@@ -228,7 +228,7 @@ func (r *restoring) all(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := r.complete(root, o); err != nil {
+	if err := r.makeEmpty(root, o); err != nil {
 		return err
 	}
 	if r.text != nil {
@@ -250,9 +250,9 @@ func (r *restoring) all(ctx context.Context) error {
 	return archive.SyncFS(r.c.Dir())
 }
 
-// complete makes the empty folders and journals that store and queue have, and a
+// makeEmpty makes the empty folders and journals that store and queue have, and a
 // backup has not.
-func (r *restoring) complete(root string, o archive.ExtractOptions) error {
+func (r *restoring) makeEmpty(root string, o archive.ExtractOptions) error {
 	disk := vfs.OS{}
 	id, err := identity.Read(disk, filepath.Join(root, mailstore.Private))
 	if err != nil || id == "" {

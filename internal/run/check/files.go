@@ -29,9 +29,9 @@ import (
 
 // All is what stands between a configuration and a start, for config check
 // and for serve: a mistake is one of usage, status 2, which no restart mends.
-func All(ctx context.Context, c *configs.Config, in *listeners.Inherited) (parts.Plan, error) {
+func All(ctx context.Context, c *configs.Config, in *listeners.Inherited) (parts.Startup, error) {
 	if err := Files(c, in); err != nil {
-		return parts.Plan{}, usage.New(err)
+		return parts.Startup{}, usage.New(err)
 	}
 	return parts.Look(ctx, c)
 }

@@ -20,7 +20,7 @@ import (
 )
 
 // Warnings is what serves, but not as somebody may think: for config check.
-func Warnings(ctx context.Context, c *configs.Config, plan parts.Plan) ([]string, error) {
+func Warnings(ctx context.Context, c *configs.Config, plan parts.Startup) ([]string, error) {
 	out := []string{}
 	for _, w := range FileWarnings(c, time.Now()) {
 		out = append(out, w.Error())

@@ -93,7 +93,7 @@ func Make(ctx context.Context, o Options) (*configs.Config, error) {
 	if err := tlsconf.SelfSigned(pair, o.Hostname, time.Now()); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err
 	}
-	if o.Instance, _, err = parts.Complete(ctx, c, o.Parts); err != nil {
+	if o.Instance, _, err = parts.MakeMissing(ctx, c, o.Parts); err != nil {
 		return nil, err
 	}
 	if own {

@@ -15,7 +15,7 @@ import (
 // makePostmaster hosts the host's own name with a mailbox that nobody can log
 // in to yet. What exists is left alone.
 func makePostmaster(ctx context.Context, c *configs.Config, id identity.ID) (err error) {
-	h, err := parts.OpenHosted(ctx, c, parts.Plan{ID: id})
+	h, err := parts.OpenHosted(ctx, c, parts.Startup{ID: id})
 	if err != nil {
 		return err
 	}

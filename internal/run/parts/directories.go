@@ -23,8 +23,8 @@ import (
 type directoryRow struct {
 	name string
 	// param is the parameter that says where it lies, place that in a sentence.
-	param string
-	place func(*configs.Config) string
+	param    string
+	location func(*configs.Config) string
 	// inspect and create are those of the part of the instance.
 	inspect func(context.Context, *configs.Config) (identity.Found, error)
 	create  func(context.Context, *configs.Config, identity.ID) error
@@ -66,7 +66,7 @@ var errDatabase = errors.New("the database is another one")
 
 // OpenHosted opens the side of the database that is written, which brings its schema up to
 // date, and gives it the id that plan says. It must be that of the plan's instance.
-func OpenHosted(ctx context.Context, c *configs.Config, plan Plan) (h Hosted, err error) {
+func OpenHosted(ctx context.Context, c *configs.Config, plan Startup) (h Hosted, err error) {
 	row, err := directoryOf(c)
 	if err != nil {
 		return h, err
@@ -77,7 +77,7 @@ func OpenHosted(ctx context.Context, c *configs.Config, plan Plan) (h Hosted, er
 	if err = plan.Adopt(ctx, Database); err == nil {
 		var id identity.ID
 		if id, err = h.id(ctx); err == nil {
-			err = identity.Verify(errDatabase, row.place(c), identity.Found{State: identity.Marked, ID: id}, plan.ID)
+			err = identity.Verify(errDatabase, row.location(c), identity.Found{State: identity.Marked, ID: id}, plan.ID)
 		}
 	}
 	if err != nil {
@@ -100,8 +100,8 @@ func directoryTable() []directoryRow {
 	return []directoryRow{
 		{
 			name: "sqlite", param: "directory.path",
-			place:   func(c *configs.Config) string { return c.Path(c.Directory.Path) },
-			inspect: inspectSQLite, create: createSQLite, check: checkSQLite, allowed: "a SQLite database that can be written", temporary: sql.Temporary,
+			location: func(c *configs.Config) string { return c.Path(c.Directory.Path) },
+			inspect:  inspectSQLite, create: createSQLite, check: checkSQLite, allowed: "a SQLite database that can be written", temporary: sql.Temporary,
 			open: openSQLite, answers: answersOfSQLite,
 		},
 	}

@@ -38,14 +38,14 @@ func Make(ctx context.Context, c *configs.Config, o Options) (identity.ID, []*Pa
 	if err := rights.BecomeOwner(who, ""); err != nil {
 		return "", nil, err
 	}
-	return Complete(ctx, c, o)
+	return MakeMissing(ctx, c, o)
 }
 
-// Complete makes what is missing, and gives what is there the id of the
+// MakeMissing makes what is missing, and gives what is there the id of the
 // instance. It returns that and the parts it changed. While anything that is
 // there may have been used, something else is only made, or taken over, when
 // its name was given.
-func Complete(ctx context.Context, c *configs.Config, o Options) (identity.ID, []*Part, error) {
+func MakeMissing(ctx context.Context, c *configs.Config, o Options) (identity.ID, []*Part, error) {
 	if err := o.check(); err != nil {
 		return "", nil, err
 	}

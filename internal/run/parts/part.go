@@ -62,7 +62,7 @@ func partsOf(c *configs.Config) ([]*Part, error) {
 			create:  func(_ context.Context, id identity.ID, _ bool) error { return queue.Create(disk, mailQueue, id) },
 		},
 		{
-			Name: Database, What: "the database", param: row.param, Path: row.place(c), temporary: row.temporary,
+			Name: Database, What: "the database", param: row.param, Path: row.location(c), temporary: row.temporary,
 			inspect: func(ctx context.Context) (identity.Found, error) { return row.inspect(ctx, c) },
 			create:  func(ctx context.Context, id identity.ID, _ bool) error { return row.create(ctx, c, id) },
 		},

@@ -10,25 +10,25 @@ import (
 	"toastmaster/internal/run/usage"
 )
 
-// Plan is what a start does about the parts: all of them are there.
-type Plan struct {
+// Startup is what a start does about the parts: all of them are there.
+type Startup struct {
 	ID identity.ID
 	// adopt are the parts that have no id yet and get this one.
 	adopt []*Part
 }
 
 // Adopts says that a part gets the id.
-func (p Plan) Adopts(name string) bool { return p.adopts(name) != nil }
+func (p Startup) Adopts(name string) bool { return p.adopts(name) != nil }
 
 // Adopt gives a part the id, if it is to get it.
-func (p Plan) Adopt(ctx context.Context, name string) error {
+func (p Startup) Adopt(ctx context.Context, name string) error {
 	if a := p.adopts(name); a != nil {
 		return a.create(ctx, p.ID, false)
 	}
 	return nil
 }
 
-func (p Plan) adopts(name string) *Part {
+func (p Startup) adopts(name string) *Part {
 	for _, a := range p.adopt {
 		if a.Name == name {
 			return a
@@ -38,7 +38,7 @@ func (p Plan) adopts(name string) *Part {
 }
 
 // Adopted names the parts that get the id, "" for none.
-func (p Plan) Adopted() string {
+func (p Startup) Adopted() string {
 	var names []string
 	for _, a := range p.adopt {
 		names = append(names, a.Name)
@@ -49,14 +49,14 @@ func (p Plan) Adopted() string {
 // Look looks at the parts and makes nothing. A part that is missing, or
 // another instance's, is a mistake of the configuration: no restart mends it.
 // Another error may pass.
-func Look(ctx context.Context, c *configs.Config) (Plan, error) {
+func Look(ctx context.Context, c *configs.Config) (Startup, error) {
 	parts, err := partsOf(c)
 	if err != nil {
-		return Plan{}, err
+		return Startup{}, err
 	}
 	for _, p := range parts {
 		if p.found, err = p.inspect(ctx); err != nil {
-			return Plan{}, p.mistake(ctx, c, err)
+			return Startup{}, p.mistake(ctx, c, err)
 		}
 	}
 	plan, at, err := decideStart(identity.ID(c.Main.Instance), parts)
@@ -67,7 +67,7 @@ func Look(ctx context.Context, c *configs.Config) (Plan, error) {
 }
 
 // decideStart is Look after the looking. at is the parameter of a mistake.
-func decideStart(configured identity.ID, parts []*Part) (plan Plan, at string, err error) {
+func decideStart(configured identity.ID, parts []*Part) (plan Startup, at string, err error) {
 	missing := having(parts, func(p *Part) bool { return p.found.State == identity.Absent })
 	if len(missing) == len(parts) {
 		return plan, "main.data_dir", fmt.Errorf("there is no instance yet: `toastmaster init` makes %s, %s and %s",

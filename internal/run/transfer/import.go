@@ -145,8 +145,8 @@ func (i *importing) all(ctx context.Context, src source) error {
 	}
 }
 
-// place is where a folder of the source goes.
-func (i *importing) place(name string) string {
+// destination is where a folder of the source goes.
+func (i *importing) destination(name string) string {
 	switch {
 	case i.o.Into == "":
 		return name
@@ -179,10 +179,10 @@ func (i *importing) target(ctx context.Context, name string, subscribe bool) (st
 	if to, known := i.made[name]; known {
 		return to, nil
 	}
-	to := i.place(name)
+	to := i.destination(name)
 	err := i.make(ctx, to, subscribe)
 	if model.KindOf(err) == model.Invalid && err != nil {
-		if plain := i.place(plainName(name)); plain != to {
+		if plain := i.destination(plainName(name)); plain != to {
 			if err = i.make(ctx, plain, subscribe); err == nil {
 				i.r.warn("folder %s is called %s here", to, plain)
 				to = plain

@@ -76,7 +76,7 @@ func Create(ctx context.Context, o Options) (*Instance, error) {
 		}
 	}
 	if err != nil {
-		ports.Release()
+		ports.Close()
 		return nil, err
 	}
 	return i, nil
@@ -182,10 +182,10 @@ func (i *Instance) Stop() error {
 	return i.proc.Stop(time.Minute)
 }
 
-// Release stops the server if it runs and gives the ports back.
-func (i *Instance) Release() {
+// Close stops the server if it runs and gives the ports back.
+func (i *Instance) Close() {
 	i.Kill()
-	i.ports.Release()
+	i.ports.Close()
 }
 
 // Maildir is where the mail of an address lies.

@@ -50,7 +50,7 @@ func StartDovecot(ctx context.Context, o DovecotOptions) (*Dovecot, error) {
 	}
 	d := &Dovecot{dir: o.Dir, ports: ports}
 	if err := d.configure(o); err != nil {
-		ports.Release()
+		ports.Close()
 		return nil, err
 	}
 	d.proc, err = proc.Start(proc.Spec{Path: path, Args: []string{"-F", "-c", d.path("dovecot.conf")}, Dir: d.dir, Log: d.path("dovecot.out")})
@@ -101,7 +101,7 @@ func (d *Dovecot) Stop() {
 	if d.proc != nil {
 		_ = d.proc.Stop(5 * time.Second)
 	}
-	d.ports.Release()
+	d.ports.Close()
 }
 
 func (d *Dovecot) configure(o DovecotOptions) error {

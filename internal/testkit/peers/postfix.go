@@ -48,7 +48,7 @@ func StartPostfix(ctx context.Context, o PostfixOptions) (*Postfix, error) {
 	}
 	p := &Postfix{dir: o.Dir, ports: ports}
 	if err := p.configure(o, filepath.Dir(master)); err != nil {
-		ports.Release()
+		ports.Close()
 		return nil, err
 	}
 	// -d keeps it in the foreground, in the process group that we made.
@@ -108,7 +108,7 @@ func (p *Postfix) Stop() {
 	if p.proc != nil {
 		_ = p.proc.Stop(5 * time.Second) // master(8) ends by the signal, which is no news
 	}
-	p.ports.Release()
+	p.ports.Close()
 }
 
 // configure writes the configuration and makes the queue, as post-install(1)

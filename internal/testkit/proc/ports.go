@@ -58,7 +58,7 @@ func allFree(base int) bool {
 // Addr is the address of the service whose well-known port is given.
 func (p *Ports) Addr(wellKnown int) string { return loopback(p.Base + wellKnown) }
 
-// Release gives the block back.
-func (p *Ports) Release() { p.lock.Close() }
+// Close gives the block back.
+func (p *Ports) Close() { p.lock.Close() }
 
 func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }

@@ -63,7 +63,7 @@ func TestBlocksOfPortsDoNotOverlap(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer ports.Release()
+		defer ports.Close()
 		for _, w := range append([]int{lockOffset, 4190}, wellKnown...) {
 			if other, ok := seen[ports.Base+w]; ok {
 				t.Fatalf("port %d is in the blocks %d and %d", ports.Base+w, other, ports.Base)
@@ -79,7 +79,7 @@ func TestWaitPort(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ports.Release()
+	defer ports.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	l, err := net.Listen("tcp", ports.Addr(25))
