@@ -87,10 +87,10 @@ func TestStagesOfOthers(t *testing.T) {
 	t.Parallel()
 	root := t.TempDir()
 	tree(t, root, filepath.Join(mailstore.Private, "backup-killed", "1", "2"), filepath.Join(mailstore.Private, "spool", "x"))
-	one, err := NewStage(root)
+	one, err := NewStaging(root)
 	must(t, err)
 	tree(t, one.dir, "1/1")
-	two, err := NewStage(root)
+	two, err := NewStaging(root)
 	must(t, err)
 	must(t, Clean(root))
 	stages, err := filepath.Glob(filepath.Join(root, mailstore.Private, "*"))
@@ -108,7 +108,7 @@ func TestStagesOfOthers(t *testing.T) {
 	if left, _ := filepath.Glob(filepath.Join(root, mailstore.Private, "backup-*")); len(left) > 0 {
 		t.Errorf("left are %q", left)
 	}
-	if _, err := NewStage(filepath.Join(root, "none")); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := NewStaging(filepath.Join(root, "none")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("no store: %v", err)
 	}
 }
@@ -117,7 +117,7 @@ func TestStagesOfOthers(t *testing.T) {
 type bed struct {
 	t     *testing.T
 	root  string
-	stage *Stage
+	stage *Staging
 }
 
 func newBed(t *testing.T, files ...string) *bed {
@@ -127,7 +127,7 @@ func newBed(t *testing.T, files ...string) *bed {
 	for _, f := range files {
 		tree(t, b.root, "a/"+f)
 	}
-	stage, err := NewStage(b.root)
+	stage, err := NewStaging(b.root)
 	must(t, err)
 	b.stage = stage
 	t.Cleanup(func() { must(t, stage.Close()) })
@@ -135,7 +135,7 @@ func newBed(t *testing.T, files ...string) *bed {
 }
 
 func (b *bed) options() Options {
-	return Options{Root: b.root, Home: "a", Stage: b.stage, Patience: time.Minute, Clock: clock.System{}}
+	return Options{Root: b.root, Home: "a", Staging: b.stage, Patience: time.Minute, Clock: clock.System{}}
 }
 
 func (b *bed) path(name string) string { return filepath.Join(b.root, "a", name) }
@@ -221,7 +221,7 @@ func TestAnAccountThatIsNeverAtRest(t *testing.T) {
 		return false
 	}
 	_, err := Take(t.Context(), o)
-	if err == nil || errors.Is(err, ErrLocked) || errors.Is(err, ErrGone) || !strings.Contains(err.Error(), "not at rest for 0s") {
+	if err == nil || errors.Is(err, ErrLocked) || errors.Is(err, ErrNoAccount) || !strings.Contains(err.Error(), "not at rest for 0s") {
 		t.Error(err)
 	}
 	b.empty()
@@ -255,7 +255,7 @@ func TestWaitsAreBounded(t *testing.T) {
 	}{
 		"nobody lets go":   {func(*bed, func()) bool { return true }, ErrLocked},
 		"cancelled":        {func(_ *bed, cancel func()) bool { cancel(); return false }, context.Canceled},
-		"the account goes": {func(b *bed, _ func()) bool { must(b.t, os.RemoveAll(b.path(""))); return true }, ErrGone},
+		"the account goes": {func(b *bed, _ func()) bool { must(b.t, os.RemoveAll(b.path(""))); return true }, ErrNoAccount},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -350,7 +350,7 @@ func TestAStageThatIsGone(t *testing.T) {
 	o := b.options()
 	o.Patience, o.Clock = time.Hour, clocktest.New(time.Unix(1e9, 0)) // who waits, waits for ever
 	must(t, os.RemoveAll(b.stage.dir))
-	if _, err := Take(t.Context(), o); !errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrGone) {
+	if _, err := Take(t.Context(), o); !errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrNoAccount) {
 		t.Error(err)
 	}
 }
