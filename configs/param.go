@@ -26,6 +26,10 @@ type Param struct {
 	// table says that it is one of a list of tables, [[section]]: Name is that of the
 	// declaration, and of a table that is there "section.name.key".
 	table bool
+	// agents are those that a parameter of [[transport]] is for, none is all; needed
+	// says that they do not work without it.
+	agents []string
+	needed bool
 	// set parses a TOML value: string, int64, float64, bool or []any of them.
 	set func(v any) error
 	// show is the present value as the file would write it.
@@ -42,6 +46,21 @@ func (p Param) IsDefault() bool { return p.show() == p.Default }
 // for it by them. Those in the text need no mention.
 func (p Param) Also(names ...string) Param {
 	p.Names = append(p.Names, names...)
+	return p
+}
+
+// of says that a parameter of [[transport]] is for these agents alone: with another one
+// it is a mistake.
+func (p Param) of(agents ...string) Param {
+	p.agents = agents
+	p.Text += " For the agent " + inWords(agents) + "."
+	return p
+}
+
+// must says that the agents of a parameter do not work without it.
+func (p Param) must() Param {
+	p.needed = true
+	p.Text += " It must be given."
 	return p
 }
 

@@ -14,12 +14,13 @@ import (
 type Transport struct {
 	// Name is how the resolver calls it; no two have the same.
 	Name string
-	// Agent is what delivers: virtual, smtp, error or discard.
+	// Agent is what delivers, one of Agents.
 	Agent string
 	// Domains are those whose mail it takes, "*" all that no other takes; none of
 	// them is hosted here.
 	Domains []string
-	// Nexthop is where that mail goes, "" for each domain itself.
+	// Nexthop is where smtp sends that mail, "" for each domain itself; for error, retry
+	// and discard it is the reason.
 	Nexthop string
 
 	ProcessLimit          int
@@ -34,33 +35,29 @@ type Transport struct {
 	PasswordFile string
 }
 
-// Agents are the delivery agents, each with the name of the transport that is there
-// without a table, and that the resolver chooses by itself.
-func Agents() []string { return []string{"virtual", "smtp", "error", "discard"} }
-
 func (t *Transport) params() []Param {
 	rows := []Param{
 		String("transport.name", &t.Name, "", "letters, digits, - and _", checkTransportName,
-			"The name of the transport, which must be given. virtual, smtp, error and discard are there without a table; one with such a name changes its limits."),
+			"The name of the transport, which must be given. "+inWords(standingAgents())+" are there without a table; one with such a name changes its limits."),
 		Choice("transport.agent", &t.Agent, "smtp", Agents(),
-			"What delivers. A transport called virtual, smtp, error or discard has that agent.").Also("master.cf"),
+			"What delivers. A transport that is called as an agent has that agent.").Also("master.cf"),
 		List("transport.domains", &t.Domains, nil, `domains, ".example.org" for all below one, "*" for the rest`, checkTransportDomain,
-			"The domains whose mail this transport takes, for smtp and discard. The most exact counts. A domain that is hosted here is delivered here whatever stands in this list.").Also("transport_maps", "default_transport"),
-		String("transport.nexthop", &t.Nexthop, "", `"host", "host:port", "[host]", "[host]:port", or empty`, checkOptionalNexthop,
-			"Where smtp hands the mail for these domains to, as smtp.relayhost. Empty is each domain itself: smtp.relayhost is for mail that no table names."),
+			"The domains whose mail this transport takes, for the agents "+inWords(routedAgents())+". The most exact counts. A domain that is hosted here is delivered here whatever stands in this list.").Also("transport_maps", "default_transport"),
+		String("transport.nexthop", &t.Nexthop, "", `"host", "host:port", "[host]", "[host]:port", a reason, or empty`, nil,
+			"Where smtp hands the mail for these domains to, as smtp.relayhost. Empty is each domain itself: smtp.relayhost is for mail that no table names. For error, retry and discard it is the reason, which may begin with a status: \"5.1.2 This company is closed\".").Also("transport_maps"),
 		Int("transport.process_limit", &t.ProcessLimit, 0, 0, 10_000,
-			"How many deliveries may run at once. Zero is qmgr.transport_concurrency, for virtual, error and discard qmgr.virtual_concurrency.").Also("default_process_limit", "maxproc"),
+			"How many deliveries may run at once. Zero is qmgr.transport_concurrency, for "+inWords(localAgents())+" qmgr.virtual_concurrency.").Also("default_process_limit", "maxproc"),
 		Int("transport.initial_destination_concurrency", &t.InitialDestination, 0, 0, 10_000,
 			"How many deliveries to one destination run at once at first. Zero is qmgr.initial_destination_concurrency."),
 		Int("transport.destination_concurrency_limit", &t.DestinationLimit, 0, 0, 10_000,
 			"How many deliveries to one destination may run at once. Zero is qmgr.destination_concurrency_limit.").Also("transport_destination_concurrency_limit"),
 		Int("transport.destination_recipient_limit", &t.DestinationRecipients, 0, 0, 1000,
 			"How many recipients of one message one delivery may have. Zero is qmgr.destination_recipient_limit.").Also("transport_destination_recipient_limit"),
-		String("transport.helo_name", &t.HeloName, "", "a host name, or empty", checkOptionalHostname, "smtp.helo_name for this transport."),
-		String("transport.bind_address", &t.BindAddress, "", "an IPv4 address, or empty", checkOptionalIPv4, "smtp.bind_address for this transport."),
-		String("transport.bind_address6", &t.BindAddress6, "", "an IPv6 address, or empty", checkOptionalIPv6, "smtp.bind_address6 for this transport."),
-		enum("transport.tls_level", &t.TLSLevel, TLSUnset, optionalTLSLevels(), "smtp.tls_level for this transport. Empty is that."),
-		String("transport.password_file", &t.PasswordFile, "", "a file, or empty", nil, "smtp.password_file for this transport."),
+		String("transport.helo_name", &t.HeloName, "", "a host name, or empty", checkOptionalHostname, "smtp.helo_name for this transport.").of("smtp"),
+		String("transport.bind_address", &t.BindAddress, "", "an IPv4 address, or empty", checkOptionalIPv4, "smtp.bind_address for this transport.").of("smtp"),
+		String("transport.bind_address6", &t.BindAddress6, "", "an IPv6 address, or empty", checkOptionalIPv6, "smtp.bind_address6 for this transport.").of("smtp"),
+		enum("transport.tls_level", &t.TLSLevel, TLSUnset, optionalTLSLevels(), "smtp.tls_level for this transport. Empty is that.").of("smtp"),
+		String("transport.password_file", &t.PasswordFile, "", "a file, or empty", nil, "smtp.password_file for this transport.").of("smtp"),
 	}
 	for i := range rows {
 		rows[i].table = true
@@ -71,7 +68,7 @@ func (t *Transport) params() []Param {
 // Transports are all of them: those that are there without a table, and those of tables.
 func (c *Config) Transports() []Transport {
 	var all []Transport
-	for _, name := range Agents() {
+	for _, name := range standingAgents() {
 		if c.transport(name) == nil {
 			all = append(all, Transport{Name: name, Agent: name})
 		}
@@ -116,31 +113,40 @@ func (c *Config) transportMistakes(mistake func(param, format string, args ...an
 	taken := map[string]string{}
 	for _, t := range c.Tables {
 		at := "transport." + t.Name
+		standing := slices.Contains(standingAgents(), t.Name)
 		if slices.Contains(Agents(), t.Name) && t.Name != t.Agent {
 			mistake(at+".agent", "the transport %s has the agent %[1]s: mail that is delivered here, relayed or refused goes by it; give yours another name", t.Name)
 		}
-		routed := t.Agent == "smtp" || t.Agent == "discard"
-		switch {
-		case len(t.Domains) > 0 && !routed:
-			mistake(at+".domains", "the agent %s takes no mail of domains that are not hosted here (smtp and discard do)", t.Agent)
-		case len(t.Domains) == 0 && !slices.Contains(Agents(), t.Name):
+		switch routed := routedAgents(); {
+		case len(t.Domains) > 0 && !slices.Contains(routed, t.Agent):
+			mistake(at+".domains", "the agent %s takes no mail of domains that are not hosted here (%s do)", t.Agent, inWords(routed))
+		case len(t.Domains) == 0 && !standing:
 			mistake(at+".domains", "no mail would go to %s: name domains", t.Name)
 		}
-		if t.Nexthop != "" && (t.Agent != "smtp" || len(t.Domains) == 0) {
-			mistake(at+".nexthop", "is for the agent smtp and its domains")
+		if t.Nexthop != "" && len(t.Domains) == 0 {
+			mistake(at+".nexthop", "is for mail of domains, and this transport names none")
+		} else if err := checkNexthopOf(t.Agent, t.Nexthop); err != nil {
+			mistake(at+".nexthop", "%w", err)
 		}
-		for _, own := range []struct{ key, value string }{
-			{"helo_name", t.HeloName}, {"bind_address", t.BindAddress}, {"bind_address6", t.BindAddress6}, {"tls_level", textOf(optionalTLSLevels(), t.TLSLevel)}, {"password_file", t.PasswordFile},
-		} {
-			if own.value != "" && t.Agent != "smtp" {
-				mistake(at+"."+own.key, "is for the agent smtp, and this one has %s", t.Agent)
-			}
-		}
+		ownMistakes(c.bound, at, t.Agent, mistake)
 		for _, d := range t.Domains {
 			if other := taken[strings.ToLower(d)]; other != "" {
 				mistake(at+".domains", "%q is a domain of %s already", d, other)
 			}
 			taken[strings.ToLower(d)] = t.Name
+		}
+	}
+}
+
+// ownMistakes are those in the parameters that are for some agents alone.
+func ownMistakes(bound []Param, at, agent string, mistake func(param, format string, args ...any)) {
+	for _, p := range bound {
+		switch its := slices.Contains(p.agents, agent); {
+		case len(p.agents) == 0 || !strings.HasPrefix(p.Name, at+"."):
+		case !its && !p.IsDefault():
+			mistake(p.Name, "is for the agent %s, and this one has %s", inWords(p.agents), agent)
+		case its && p.needed && p.IsDefault():
+			mistake(p.Name, "is not there, and the agent %s needs it", agent)
 		}
 	}
 }

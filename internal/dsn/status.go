@@ -97,3 +97,18 @@ func Parse(text string) (s Status, rest string, ok bool) {
 	}
 	return Make(n[0], n[1], n[2]), rest, true
 }
+
+// Split reads a reason that may begin with a status, as Postfix's transport(5) and
+// access(5) write it: "5.1.2 No such company". Without one the status is def. What a
+// status of the wrong class means is the caller's to say.
+func Split(reason string, def Status) (Status, string) {
+	reason = strings.TrimSpace(reason)
+	code, text := reason, ""
+	if i := strings.IndexAny(reason, " \t"); i >= 0 {
+		code, text = reason[:i], strings.TrimSpace(reason[i:])
+	}
+	if s, _, ok := Parse(code); ok {
+		return s, text
+	}
+	return def, reason
+}

@@ -155,6 +155,7 @@ func (e Attempt) fields(f fields) {
 	f.address("from", e.From)
 	f.address("to", e.To)
 	f.str("orig_to", e.OrigTo)
+	f.str("agent", e.Agent)
 	f.str("relay", e.Relay)
 	f.seconds("delay", e.Delay)
 	f.delays("delays", e.Delays)

@@ -55,13 +55,21 @@ func postfixExamples() []struct {
 		{Queued{ID: "Q1", Session: "S1", Client: "192.0.2.1", Login: "a@b", Mechanism: "LOGIN", From: "a@b", Size: 99, Recipients: 2, MessageID: "<m@x>"}, []string{
 			"postfix/smtpd" + s + "Q1: client=unknown[192.0.2.1], sasl_method=LOGIN, sasl_username=a@b", "postfix/cleanup" + s + "Q1: message-id=<m@x>",
 			"postfix/qmgr" + p + "Q1: from=<a@b>, size=99, nrcpt=2 (queue active)"}},
-		{Attempt{ID: "Q1", From: "b@c", To: "d@e", OrigTo: "x@e", Relay: "virtual", Delay: 40 * time.Millisecond, Delays: [4]time.Duration{1e6, 0, 12e9, 1e9}, DSN: dsn.OK, Status: "sent", Text: "delivered to maildir"},
+		{Attempt{ID: "Q1", From: "b@c", To: "d@e", OrigTo: "x@e", Agent: "virtual", Relay: "virtual", Delay: 40 * time.Millisecond, Delays: [4]time.Duration{1e6, 0, 12e9, 1e9}, DSN: dsn.OK, Status: "sent", Text: "delivered to maildir"},
 			[]string{"postfix/virtual" + p + "Q1: to=<d@e>, orig_to=<x@e>, relay=virtual, delay=0.040, delays=0.001/0/12/1.00, dsn=2.0.0, status=sent (delivered to maildir)"}},
-		{Attempt{ID: "Q1", From: "b@c", To: "d@e", Relay: "mx.e[192.0.2.9]:25", DSN: dsn.Expired, Status: "expired", Text: "time\r\nup"}, []string{
+		{Attempt{ID: "Q1", From: "b@c", To: "d@e", Agent: "smtp", Relay: "mx.e[192.0.2.9]:25", DSN: dsn.Expired, Status: "expired", Text: "time\r\nup"}, []string{
 			"postfix/smtp" + p + "Q1: to=<d@e>, relay=mx.e[192.0.2.9]:25, delay=0, delays=0/0/0/0, dsn=4.4.7, status=bounced (time??up)",
 			"postfix/qmgr" + p + "Q1: from=<b@c>, status=expired, returned to sender"}},
 		{Attempt{ID: "Q1", To: "list@e", Relay: "none", DSN: dsn.OK, Status: "expanded", Text: "alias expanded"},
 			[]string{"postfix/local" + p + "Q1: to=<list@e>, relay=none, delay=0, delays=0/0/0/0, dsn=2.0.0, status=sent (forwarded as Q1)"}},
+		{Attempt{ID: "Q1", To: "d@e", Agent: "discard", Relay: "none", DSN: dsn.OK, Status: "sent", Text: "trap"},
+			[]string{"postfix/discard" + p + "Q1: to=<d@e>, relay=none, delay=0, delays=0/0/0/0, dsn=2.0.0, status=sent (trap)"}},
+		{Attempt{ID: "Q1", To: "d@e", Agent: "error", Relay: "none", DSN: dsn.MailboxMoved, Status: "bounced", Text: "moved"},
+			[]string{"postfix/error" + p + "Q1: to=<d@e>, relay=none, delay=0, delays=0/0/0/0, dsn=5.1.6, status=bounced (moved)"}},
+		{Attempt{ID: "Q1", To: "d@e", Agent: "retry", Relay: "none", DSN: dsn.MailSystem, Status: "deferred", Text: "later"},
+			[]string{"postfix/error" + p + "Q1: to=<d@e>, relay=none, delay=0, delays=0/0/0/0, dsn=4.3.0, status=deferred (later)"}},
+		{Attempt{ID: "Q1", To: "d@e", Relay: "none", DSN: dsn.NoAnswer, Status: "deferred", Text: "suspended"},
+			[]string{"postfix/error" + p + "Q1: to=<d@e>, relay=none, delay=0, delays=0/0/0/0, dsn=4.4.1, status=deferred (suspended)"}},
 		{Removed{ID: "Q1", Reason: "done"}, []string{"postfix/qmgr" + p + "Q1: removed"}},
 		{Removed{ID: "Q1", Reason: "deleted"}, []string{"postfix/postsuper" + p + "Q1: removed"}},
 		{Notification{ID: "Q1", Report: "Q2", Kind: "failure", To: "b@c"}, []string{"postfix/bounce" + p + "Q1: sender non-delivery notification: Q2"}},

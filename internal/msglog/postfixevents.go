@@ -269,17 +269,19 @@ func (e Attempt) postfix(f *postfixLines) {
 	}
 }
 
-// agentOf is the delivery agent: the relay is its name, or a host of smtp.
+// agentOf is the daemon that Postfix would name. error(8) is also the program of the
+// transport retry, by which its qmgr defers what it does not try.
 func agentOf(e Attempt) string {
-	switch {
-	case e.Status == "expanded":
-		return "local"
-	case e.Relay == "virtual", e.Relay == "local", e.Relay == "discard", e.Relay == "lmtp":
-		return e.Relay
-	case e.Relay == "none" && e.Status == "bounced" && e.Delays[2] == 0:
+	switch e.Agent {
+	case "error", "retry":
+		return "error"
+	case "":
+		if e.Status == "expanded" {
+			return "local"
+		}
 		return "error"
 	}
-	return "smtp"
+	return e.Agent
 }
 
 func (e Removed) postfix(f *postfixLines) {

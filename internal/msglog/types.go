@@ -63,12 +63,15 @@ type Attempt struct {
 	ID                envelope.QueueID
 	From              string // "" is the null sender
 	To, OrigTo, Relay string
-	Delay             time.Duration
-	Delays            [4]time.Duration
-	DSN               dsn.Status
-	Status            string // sent, expanded, deferred, bounced, expired
-	Text              string
-	Err               error // cause, nil on success
+	// Agent is the delivery agent, as transport.agent calls it, "" when qmgr decided
+	// by itself.
+	Agent  string
+	Delay  time.Duration
+	Delays [4]time.Duration
+	DSN    dsn.Status
+	Status string // sent, expanded, deferred, bounced, expired
+	Text   string
+	Err    error // cause, nil on success
 }
 
 // Removed is a message that left the queue.

@@ -15,21 +15,20 @@ import (
 	"toastmaster/mta/virtual"
 )
 
-// agentRow is one delivery agent, by the name that transport.agent calls it. A new one
-// is a row here, and its name one in configs.Agents.
+// agentRow is one delivery agent, by the name that transport.agent calls it. A new one is
+// a row here and one in configs/agents.go.
 type agentRow struct {
 	name string
 	open func(*Instance, configs.Transport) (agent.Agent, error)
-	// local: its concurrency is that of our disk.
-	local bool
 }
 
 func agentTable() []agentRow {
 	return []agentRow{
-		{"virtual", openVirtual, true},
-		{"smtp", openSMTP, false},
-		{"error", func(*Instance, configs.Transport) (agent.Agent, error) { return errormail.Agent{}, nil }, true},
-		{"discard", func(*Instance, configs.Transport) (agent.Agent, error) { return discard.Agent{}, nil }, true},
+		{"virtual", openVirtual},
+		{"smtp", openSMTP},
+		{"error", func(*Instance, configs.Transport) (agent.Agent, error) { return errormail.Bounces(), nil }},
+		{"retry", func(*Instance, configs.Transport) (agent.Agent, error) { return errormail.Defers(), nil }},
+		{"discard", func(*Instance, configs.Transport) (agent.Agent, error) { return discard.Agent{}, nil }},
 	}
 }
 
@@ -61,7 +60,7 @@ func transport(i *Instance, t configs.Transport) (qmgr.Transport, error) {
 		if err != nil {
 			return qmgr.Transport{}, fmt.Errorf("transport %s: %w", t.Name, err)
 		}
-		return qmgr.Transport{Name: t.Name, Agent: a, Limits: limitsOf(t, i.config.Qmgr, row.local)}, nil
+		return qmgr.Transport{Name: t.Name, Agent: a, AgentName: t.Agent, Limits: limitsOf(t, i.config.Qmgr, configs.IsLocal(t.Agent))}, nil
 	}
 	return qmgr.Transport{}, fmt.Errorf("transport %s: no agent %q", t.Name, t.Agent)
 }
@@ -98,9 +97,17 @@ func qmgrParts(i *Instance) (qmgr.Parts, error) {
 		}
 		p.Transports = append(p.Transports, made)
 		if len(t.Domains) > 0 {
-			resolve.Routes = append(resolve.Routes, rewrite.Row{Transport: t.Name, Nexthop: t.Nexthop, Domains: t.Domains})
+			resolve.Routes = append(resolve.Routes, rewrite.Row{Transport: t.Name, Nexthop: nexthopOf(t), Domains: t.Domains})
 		}
 	}
 	p.Resolver = rewrite.New(i.directory, resolve)
 	return p, nil
+}
+
+// nexthopOf is what the resolver hands on: a domain would be no reason to refuse mail.
+func nexthopOf(t configs.Transport) string {
+	if t.Nexthop == "" && (t.Agent == "error" || t.Agent == "retry") {
+		return errormail.Undeliverable
+	}
+	return t.Nexthop
 }

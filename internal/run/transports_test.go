@@ -25,9 +25,9 @@ func TestLimitsOfTransports(t *testing.T) {
 	t.Parallel()
 	c := configs.Default()
 	local, remote := qmgr.LocalLimits(c.Qmgr), qmgr.RemoteLimits(c.Qmgr)
-	for name, want := range map[string]qmgr.Limits{"virtual": local, "error": local, "discard": local, "smtp": remote} {
+	for name, want := range map[string]qmgr.Limits{"virtual": local, "error": local, "retry": local, "discard": local, "smtp": remote} {
 		for _, tr := range c.Transports() {
-			if got := limitsOf(tr, c.Qmgr, name != "smtp"); tr.Name == name && got != want {
+			if got := limitsOf(tr, c.Qmgr, configs.IsLocal(tr.Agent)); tr.Name == name && got != want {
 				t.Errorf("%s: %+v, want %+v", name, got, want)
 			}
 		}

@@ -94,11 +94,13 @@ var afterwards = map[string]func(t *testing.T, h *host){
 
 // TestDialogues runs testdata/dialogues. Each has a server of its own, on
 // which alice has three messages. A name that ends in "_outside" gets a server
-// for which loopback is not secure, one in "_limited" gets one with low limits.
+// for which loopback is not secure, one in "_limited" gets one with low limits. ${early}
+// is what is told before the log-in, which start.txt has in full.
 func TestDialogues(t *testing.T) {
 	t.Parallel()
 	transcript.RunDir(t, filepath.Join("testdata", "dialogues"), transcript.Options{
-		TLS: &tls.Config{InsecureSkipVerify: true},
+		TLS:  &tls.Config{InsecureSkipVerify: true},
+		Vars: map[string]string{"early": join(capabilities(table()), func(c capability) bool { return c.early })},
 		Host: func(t *testing.T, name string) func() net.Conn {
 			h := hostOfDialogue(t, name)
 			return func() net.Conn { return h.Dial(0) }

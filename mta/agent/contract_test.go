@@ -29,16 +29,22 @@ var agents = map[string]struct {
 		}
 		return nil
 	}},
-	"error": {errormail.Agent{}, func(r *agent.Request, got agent.Result) error {
+	"error": {errormail.Bounces(), reasonOf(dsn.Make(5, 0, 0))},
+	"retry": {errormail.Defers(), reasonOf(dsn.Make(4, 0, 0))},
+}
+
+// reasonOf wants the error of the route, or else the nexthop with a status.
+func reasonOf(status dsn.Status) func(*agent.Request, agent.Result) error {
+	return func(r *agent.Request, got agent.Result) error {
 		want := r.Err
 		if want == nil {
-			want = dsn.New(dsn.Misconfigured, "")
+			want = dsn.New(status, r.Nexthop)
 		}
-		if got.Err == nil || got.Err.Status != want.Status || got.Err.Temporary() != want.Temporary() {
+		if got.Err == nil || got.Err.Status != want.Status || got.Err.Text != want.Text {
 			return fmt.Errorf("%v, want %v", got.Err, want)
 		}
 		return nil
-	}},
+	}
 }
 
 // TestEveryRecipientIsReportedOnce: an agent answers for the recipients of the request,

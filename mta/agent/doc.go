@@ -3,10 +3,11 @@
 //
 // # Adding an agent
 //
-// One package below mta with a type that has [Agent]'s method, its name in
-// configs.Agents, and one row in the agent table of internal/run. qmgr, the log, the
+// One package below mta with a type that has [Agent]'s method, a row in
+// configs/agents.go, and one in the agent table of internal/run. qmgr, the log, the
 // bounce generator and the retry schedule need no change. What the transports are
 // called that use it, and what bounds them, is configuration.
+// docs/internals/extending.md has it step by step, extending_test.go an example.
 //
 // # Rules
 //
@@ -15,6 +16,11 @@
 //     queue before it returns.
 //   - A recipient that is not reported when Deliver returns is deferred with
 //     4.3.0 by qmgr and logged as a bug of the agent.
+//   - A success is queue.EffectFinal when it is durable by itself: another host has
+//     said 250, or a file and its name are synced. Only the store's own checkpoint
+//     makes queue.EffectStore durable, so that is virtual's.
+//   - A message may be handed out again after a crash, to somebody who has it
+//     already. envelope.DeliveryID is a name that is then the same.
 //   - An error becomes permanent only by its status (dsn.Error).
 //   - Deliver honours ctx: at shutdown it is cancelled and what is not done is
 //     deferred.

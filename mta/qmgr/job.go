@@ -158,7 +158,7 @@ func (j *job) report(started time.Time, r agent.Result) {
 			"service", j.transport.name, "id", j.msg.item.Envelope.ID, "recipient", r.Recipient)
 		return
 	}
-	j.msg.settle(started, r)
+	j.msg.settle(started, r, j.transport.agentName)
 }
 
 // fail defers every recipient that was not reported.
@@ -169,7 +169,7 @@ func (j *job) fail(started time.Time, why *dsn.Error) {
 		j.reported[at] = true
 		j.mu.Unlock()
 		if open {
-			j.msg.settle(started, agent.Result{Recipient: i, Err: why, Relay: "none"})
+			j.msg.settle(started, agent.Result{Recipient: i, Err: why, Relay: "none"}, j.transport.agentName)
 		}
 	}
 }
@@ -184,7 +184,7 @@ func (j *job) suspend(why *dsn.Error) {
 	_ = j.msg.fenced("qmgr", func() error {
 		now := j.msg.manager.parts.Clock.Now()
 		for _, i := range j.recipients {
-			j.msg.settle(now, agent.Result{Recipient: i, Err: &err, Relay: "none"})
+			j.msg.settle(now, agent.Result{Recipient: i, Err: &err, Relay: "none"}, "")
 		}
 		return nil
 	})

@@ -79,10 +79,11 @@ func (m *Manager) backoff(age time.Duration) time.Duration {
 
 // settle records the outcome of one recipient: in the queue, in the log and,
 // unless it is a success nobody asked about, for the end of the attempt.
-func (msg *message) settle(started time.Time, r agent.Result) {
+// by is the agent, "" when none had it.
+func (msg *message) settle(started time.Time, r agent.Result, by string) {
 	now := msg.manager.parts.Clock.Now()
 	if r.Err != nil {
-		msg.settleFailure(started, now, r)
+		msg.settleFailure(started, now, r, by)
 		return
 	}
 	if r.Status == 0 {
@@ -92,7 +93,7 @@ func (msg *message) settle(started time.Time, r agent.Result) {
 		// It was delivered; the queue may hand it out once more.
 		msg.manager.parts.Log.Error("queue", "id", msg.item.Envelope.ID, "cause", err)
 	}
-	msg.log(started, now, &r, r.Status, "sent", r.Text)
+	msg.log(started, now, &r, by, r.Status, "sent", r.Text)
 	if r.Action == agent.Transferred || !msg.item.Envelope.Recipients[r.Recipient].Notify.Wants(envelope.NotifySuccess) {
 		return
 	}
@@ -108,7 +109,7 @@ func (msg *message) settle(started time.Time, r agent.Result) {
 func (msg *message) settleExpanded(i int) {
 	now := msg.manager.parts.Clock.Now()
 	r := agent.Result{Recipient: i, Action: agent.Expanded, Status: dsn.OK, Text: "alias expanded", Relay: "none"}
-	msg.log(msg.activated, now, &r, r.Status, "expanded", r.Text)
+	msg.log(msg.activated, now, &r, "", r.Status, "expanded", r.Text)
 	msg.mu.Lock()
 	defer msg.mu.Unlock()
 	msg.succeeded = append(msg.succeeded, agent.ReportRecipient{
@@ -116,7 +117,7 @@ func (msg *message) settleExpanded(i int) {
 	})
 }
 
-func (msg *message) settleFailure(started, now time.Time, r agent.Result) {
+func (msg *message) settleFailure(started, now time.Time, r agent.Result, by string) {
 	entry := agent.ReportRecipient{Recipient: r.Recipient, Err: r.Err, At: now}
 	status, list := "bounced", &msg.failed
 	switch {
@@ -128,7 +129,7 @@ func (msg *message) settleFailure(started, now time.Time, r agent.Result) {
 		status, list = "deferred", &msg.deferred
 		msg.item.Failed(r.Recipient, r.Err)
 	}
-	msg.log(started, now, &r, entry.Err.Status, status, entry.Err.Text)
+	msg.log(started, now, &r, by, entry.Err.Status, status, entry.Err.Text)
 	msg.mu.Lock()
 	defer msg.mu.Unlock()
 	*list = append(*list, entry)
@@ -147,7 +148,7 @@ func expire(last *dsn.Error) *dsn.Error {
 
 // log writes the one line of a recipient and attempt. delays= is Postfix's:
 // before the active window, in it, connecting, transmitting.
-func (msg *message) log(started, now time.Time, r *agent.Result, status dsn.Status, word, text string) {
+func (msg *message) log(started, now time.Time, r *agent.Result, by string, status dsn.Status, word, text string) {
 	env := msg.item.Envelope
 	to := &env.Recipients[r.Recipient]
 	connected := started
@@ -155,7 +156,7 @@ func (msg *message) log(started, now time.Time, r *agent.Result, status dsn.Stat
 		connected = r.Connected
 	}
 	event := msglog.Attempt{
-		ID: env.ID, From: env.Sender.String(), To: to.Address.String(), Relay: r.Relay,
+		ID: env.ID, From: env.Sender.String(), To: to.Address.String(), Agent: by, Relay: r.Relay,
 		Delay: max(now.Sub(env.Arrived), 0),
 		Delays: [4]time.Duration{
 			max(msg.activated.Sub(env.Arrived), 0), started.Sub(msg.activated), connected.Sub(started), now.Sub(connected),

@@ -44,9 +44,11 @@ func RemoteLimits(c configs.Qmgr) Limits {
 // Transport is a way out of the queue: what the resolver calls it, what delivers, and
 // what bounds it.
 type Transport struct {
-	Name   string
-	Agent  agent.Agent
-	Limits Limits
+	Name  string
+	Agent agent.Agent
+	// AgentName is what transport.agent calls the agent, for the log.
+	AgentName string
+	Limits    Limits
 }
 
 // Parts is what a Manager is made of.
@@ -182,7 +184,7 @@ func (msg *message) resolve() []*job {
 	for _, i := range msg.item.Pending() {
 		to := &msg.item.Envelope.Recipients[i]
 		if to.Refused != nil {
-			msg.settle(msg.activated, agent.Result{Recipient: i, Err: to.Refused, Relay: "none"})
+			msg.settle(msg.activated, agent.Result{Recipient: i, Err: to.Refused, Relay: "none"}, "")
 			continue
 		}
 		if to.Expanded {
@@ -202,13 +204,13 @@ func (msg *message) resolve() []*job {
 		switch {
 		case err != nil && m.ctx.Err() != nil: // shutdown: it stays as it is
 		case err != nil:
-			msg.settle(msg.activated, agent.Result{Recipient: i, Err: dsn.From(err), Relay: "none"})
+			msg.settle(msg.activated, agent.Result{Recipient: i, Err: dsn.From(err), Relay: "none"}, "")
 		case t == nil && route.Err != nil:
-			msg.settle(msg.activated, agent.Result{Recipient: i, Err: route.Err, Relay: "none"})
+			msg.settle(msg.activated, agent.Result{Recipient: i, Err: route.Err, Relay: "none"}, "")
 		case t == nil:
 			err := dsn.Newf(dsn.Misconfigured, "Mail transport unavailable")
 			err.Cause = errors.New("no transport " + route.Transport)
-			msg.settle(msg.activated, agent.Result{Recipient: i, Err: err, Relay: "none"})
+			msg.settle(msg.activated, agent.Result{Recipient: i, Err: err, Relay: "none"}, "")
 		default:
 			g.add(t, route, i)
 		}

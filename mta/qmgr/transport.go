@@ -11,10 +11,11 @@ import (
 
 // transport schedules the jobs of one transport.
 type transport struct {
-	manager *Manager
-	name    string
-	agent   agent.Agent
-	limits  Limits
+	manager   *Manager
+	name      string
+	agentName string
+	agent     agent.Agent
+	limits    Limits
 
 	mu           sync.Mutex
 	destinations map[string]*destination
@@ -27,7 +28,7 @@ type transport struct {
 
 func newTransport(m *Manager, t Transport) *transport {
 	return &transport{
-		manager: m, name: t.Name, agent: t.Agent, limits: t.Limits, destinations: map[string]*destination{}, sweepAt: firstSweep,
+		manager: m, name: t.Name, agentName: t.AgentName, agent: t.Agent, limits: t.Limits, destinations: map[string]*destination{}, sweepAt: firstSweep,
 	}
 }
 
