@@ -404,37 +404,46 @@ func TestAFailedChangeIsWhole(t *testing.T) {
 	_, f, err := changesOn(t, faultfs.NewDisk(), 1, func(*faultfs.Faults) {})
 	check(t, err)
 	total := f.Count(faultfs.Any)
-	for n := 1; n <= total; n++ {
+	const parts = 4 // beside each other: it takes long
+	for part := range parts {
 		for _, cause := range []error{faultfs.EIO, faultfs.ENOSPC} {
-			disk := faultfs.NewDisk()
-			var cut, killed *faultfs.Disk
-			l := &ledger{fs: nil}
-			f := faultfs.Wrap(disk)
-			l.fs = f
-			s, err := Open(t.Context(), l.options())
-			check(t, err)
-			check(t, l.prepare(t.Context(), s))
-			f.Reset()
-			f.FailNth(faultfs.Any, n, cause)
-			if l.run(t.Context(), s) == nil {
-				l.after = l.before
-			}
-			f.Heal()
-			cut, killed = disk.Crash(), disk.Clone()
-			u := openUser(t, s)
-			got, err := see(t.Context(), u)
-			if err != nil || got.String() != l.before.String() && got.String() != l.after.String() {
-				t.Errorf("in %q: %v\nis     %s\nbefore %s\nafter  %s", l.last, err, got, l.before, l.after)
-			}
-			check(t, u.Close())
-			_ = s.Close() // a sync may have failed
-			l.verify(t, "power cut", cut)
-			l.verify(t, "kill", killed)
-			if t.Failed() {
-				t.Fatalf("at operation %d of %d, %v", n, total, cause)
-			}
+			t.Run(fmt.Sprintf("%v %d of %d", cause, part+1, parts), func(t *testing.T) {
+				t.Parallel()
+				for n := 1 + part; n <= total; n += parts {
+					if failedChange(t, n, cause); t.Failed() {
+						t.Fatalf("at operation %d of %d", n, total)
+					}
+				}
+			})
 		}
 	}
+}
+
+// failedChange makes the changes on a disk whose n-th operation fails.
+func failedChange(t *testing.T, n int, cause error) {
+	t.Helper()
+	disk := faultfs.NewDisk()
+	f := faultfs.Wrap(disk)
+	l := &ledger{fs: f}
+	s, err := Open(t.Context(), l.options())
+	check(t, err)
+	check(t, l.prepare(t.Context(), s))
+	f.Reset()
+	f.FailNth(faultfs.Any, n, cause)
+	if l.run(t.Context(), s) == nil {
+		l.after = l.before
+	}
+	f.Heal()
+	cut, killed := disk.Crash(), disk.Clone()
+	u := openUser(t, s)
+	got, err := see(t.Context(), u)
+	if err != nil || got.String() != l.before.String() && got.String() != l.after.String() {
+		t.Errorf("in %q: %v\nis     %s\nbefore %s\nafter  %s", l.last, err, got, l.before, l.after)
+	}
+	check(t, u.Close())
+	_ = s.Close() // a sync may have failed
+	l.verify(t, "power cut", cut)
+	l.verify(t, "kill", killed)
 }
 
 // TestACopyOfAFileWithAllItsNames: a file system allows a file a number of

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -20,8 +21,11 @@ import (
 	"toastmaster/mailstore/volume"
 )
 
+// defaults are made once: hundreds of stores are opened.
+var defaults = sync.OnceValue(configs.Default)
+
 func options(root string) Options {
-	c := configs.Default().Store
+	c := defaults().Store
 	c.JournalSegment = 1 << 20 // made and synced at each Open
 	return Options{Root: root, FS: vfs.OS{}, Clock: clock.System{}, Log: msglog.Discard(), Hostname: "host.test", Store: c}
 }

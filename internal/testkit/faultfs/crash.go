@@ -1,7 +1,6 @@
 package faultfs
 
 import (
-	"bytes"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -30,7 +29,7 @@ func (d *Disk) Clone() *Disk {
 
 type copier struct {
 	whole   bool // keep the difference between written and synced
-	data    func(*node) []byte
+	data    func(*node) content
 	entries func(*node) map[string]*node
 	disk    *Disk
 	seen    map[*node]*node
@@ -86,19 +85,19 @@ func (c *copier) node(n *node) *node {
 	}
 	m.dirty = map[int64]struct{}{}
 	if c.whole {
-		m.data, m.durable, m.mtime = bytes.Clone(n.data), bytes.Clone(n.durable), n.mtime
+		m.data, m.durable, m.mtime = n.data.clone(), n.durable.clone(), n.mtime
 		for s := range n.dirty {
 			m.dirty[s] = struct{}{}
 		}
 	} else {
 		m.data = c.data(n)
-		m.durable = bytes.Clone(m.data)
+		m.durable = m.data.clone()
 	}
-	c.disk.used += int64(len(m.data))
+	c.disk.used += m.data.size
 	return m
 }
 
-func (n *node) synced() []byte { return bytes.Clone(n.durable) }
+func (n *node) synced() content { return n.durable.clone() }
 
 // luck decides what of the unsynced is on the disk.
 type luck struct {
@@ -109,14 +108,14 @@ type luck struct {
 
 func (l *luck) coin() bool { return l.rng.IntN(2) == 0 }
 
-func (l *luck) data(n *node) []byte {
-	out := bytes.Clone(n.durable)
+func (l *luck) data(n *node) content {
+	out := n.durable.clone()
 	if l.coin() {
-		out = fit(out, len(n.data))
+		out.resize(n.data.size)
 	}
 	for _, s := range slices.Sorted(maps.Keys(n.dirty)) {
 		if l.coin() {
-			n.copySector(out, s)
+			out.take(&n.data, s)
 		}
 	}
 	return out

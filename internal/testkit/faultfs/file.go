@@ -55,13 +55,7 @@ func (f *file) ReadAt(p []byte, off int64) (int, error) {
 }
 
 func (f *file) readAt(p []byte, off int64) (int, error) {
-	if off >= int64(len(f.node.data)) {
-		if len(p) == 0 {
-			return 0, nil
-		}
-		return 0, io.EOF
-	}
-	n := copy(p, f.node.data[off:])
+	n := f.node.data.readAt(p, off)
 	if n < len(p) {
 		return n, io.EOF
 	}
@@ -74,7 +68,7 @@ func (f *file) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	if f.appends {
-		f.off = int64(len(f.node.data))
+		f.off = f.node.data.size
 	}
 	n, err := f.writeAt(p, f.off)
 	f.off += int64(n)
@@ -92,10 +86,10 @@ func (f *file) WriteAt(p []byte, off int64) (int, error) {
 // writeAt writes what fits on the disk.
 func (f *file) writeAt(p []byte, off int64) (int, error) {
 	n, full := f.node, error(nil)
-	if end := off + int64(len(p)); end > int64(len(n.data)) {
+	if end := off + int64(len(p)); end > n.data.size {
 		if f.disk.resize(n, end) != nil {
 			room := max(f.disk.limit-f.disk.used, 0)
-			end = max(min(int64(len(n.data))+room, end), int64(len(n.data)))
+			end = max(min(n.data.size+room, end), n.data.size)
 			if err := f.disk.resize(n, end); err != nil {
 				return 0, &fs.PathError{Op: "write", Path: f.name, Err: err}
 			}
@@ -103,7 +97,7 @@ func (f *file) writeAt(p []byte, off int64) (int, error) {
 		}
 	}
 	if len(p) > 0 {
-		copy(n.data[off:], p)
+		n.data.writeAt(p, off)
 		n.touch(off, off+int64(len(p)))
 	}
 	return len(p), full
@@ -134,7 +128,7 @@ func (f *file) Seek(offset int64, whence int) (int64, error) {
 	case io.SeekCurrent:
 		offset += f.off
 	case io.SeekEnd:
-		offset += int64(len(f.node.data))
+		offset += f.node.data.size
 	}
 	if offset < 0 {
 		return 0, &fs.PathError{Op: "seek", Path: f.name, Err: syscall.EINVAL}
@@ -160,7 +154,7 @@ func (f *file) change(op string, size int64, growOnly bool) error {
 	if err := f.enter(op); err != nil {
 		return err
 	}
-	if growOnly && size <= int64(len(f.node.data)) {
+	if growOnly && size <= f.node.data.size {
 		return nil
 	}
 	if err := f.disk.resize(f.node, size); err != nil {

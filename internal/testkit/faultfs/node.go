@@ -6,8 +6,6 @@ import (
 	"time"
 )
 
-const sector = 512
-
 // node is a file or a directory.
 type node struct {
 	dir   bool
@@ -23,7 +21,7 @@ type node struct {
 
 	// A file's bytes, now and after a crash; dirty are the sectors in which
 	// they may differ.
-	data, durable []byte
+	data, durable content
 	dirty         map[int64]struct{}
 	durableMtime  time.Time
 	holder        *file // of the lock
@@ -42,25 +40,18 @@ func newFile(perm fs.FileMode) *node {
 // forget gives the space of a file back that nobody can reach any more.
 func (d *Disk) forget(n *node) {
 	if !n.dir && n.links == 0 && n.opens == 0 {
-		d.used -= int64(len(n.data))
-		n.data = n.data[:0:0]
+		d.used -= n.data.size
+		n.data = content{}
 	}
 }
 
 // resize grows with zeros, as far as there is space, or cuts.
 func (d *Disk) resize(n *node, size int64) error {
-	old := int64(len(n.data))
+	old := n.data.size
 	if size > old && d.limit > 0 && d.used+size-old > d.limit {
 		return syscall.ENOSPC
 	}
-	if size <= int64(cap(n.data)) {
-		n.data = n.data[:size]
-		if size > old {
-			clear(n.data[old:])
-		}
-	} else {
-		n.data = append(n.data, make([]byte, size-old)...)
-	}
+	n.data.resize(size)
 	d.used += size - old
 	n.touch(min(old, size), max(old, size))
 	return nil
@@ -97,33 +88,11 @@ func (n *node) sync() {
 		}
 		return
 	}
-	n.durable = fit(n.durable, len(n.data))
+	n.durable.resize(n.data.size)
 	for s := range n.dirty {
-		n.copySector(n.durable, s)
+		n.durable.take(&n.data, s)
 	}
 	clear(n.dirty)
-}
-
-// copySector copies one sector of the present data as far as both reach.
-func (n *node) copySector(to []byte, s int64) {
-	from := s * sector
-	if from < int64(len(n.data)) && from < int64(len(to)) {
-		copy(to[from:min(from+sector, int64(len(to)))], n.data[from:])
-	}
-}
-
-// fit cuts b or grows it with zeros.
-func fit(b []byte, size int) []byte {
-	if size <= len(b) {
-		return b[:size]
-	}
-	old := len(b)
-	if size <= cap(b) {
-		b = b[:size]
-		clear(b[old:])
-		return b
-	}
-	return append(b, make([]byte, size-old)...)
 }
 
 type info struct {
@@ -138,7 +107,7 @@ func (n *node) info(base string) fs.FileInfo {
 	if n.dir {
 		mode |= fs.ModeDir
 	}
-	return info{base, int64(len(n.data)), mode, n.mtime}
+	return info{base, n.data.size, mode, n.mtime}
 }
 
 func (i info) Name() string       { return i.name }
