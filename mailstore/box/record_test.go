@@ -3,8 +3,10 @@ package box_test
 import (
 	"archive/tar"
 	"bytes"
+	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -13,12 +15,16 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/emersion/go-imap/v2"
 
 	"toastmaster/internal/envelope"
 	"toastmaster/internal/mime"
+	"toastmaster/internal/msglog"
 	"toastmaster/internal/testkit/faultfs"
+	"toastmaster/internal/testkit/logtest"
+	"toastmaster/internal/vfs"
 	"toastmaster/mailstore"
 	"toastmaster/mailstore/box"
 	"toastmaster/mailstore/index"
@@ -259,6 +265,53 @@ func TestAFillThatCannotBeKept(t *testing.T) {
 		if !m.Whole() {
 			t.Error("it is not kept when that is possible again")
 		}
+	}
+}
+
+// TestAFillThatIsBrokenOffHidesNothing: who goes away while a record is written, and a
+// process that has the mailbox locked, are no failure of the disk. The log says the one
+// that comes after them, once.
+func TestAFillThatIsBrokenOffHidesNothing(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	o := options(root)
+	faults := faultfs.Wrap(o.FS)
+	o.FS, o.Store.LockTimeout = faults, time.Millisecond
+	var said logtest.Buffer
+	o.Log = msglog.New(slog.NewTextHandler(&said, nil))
+	s, u := open(t, o)
+	deliver(t, s, "one")
+	v := inbox(t, u)
+	putOld(t, v, 1)
+	ask := func(ctx context.Context) {
+		t.Helper()
+		var m mime.Message
+		if err := v.Record(ctx, 1, &m, true); err != nil || !m.Fields.Answers("subject") {
+			t.Errorf("%v %q", err, m.Fields.Lines)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	other, err := (vfs.OS{}).OpenFile(home(root, index.LogFile), os.O_RDWR, 0)
+	check(t, err)
+	check(t, other.TryLock())
+	ask(ctx)
+	ask(t.Context())
+	check(t, other.Close())
+	if log := said.String(); log != "" {
+		t.Errorf("the log has %s", log)
+	}
+	faults.Hook(func(op faultfs.Op, file string) error {
+		if op == faultfs.Write && filepath.Base(file) == index.LogFile {
+			return syscall.EIO
+		}
+		return nil
+	})
+	ask(t.Context())
+	ask(t.Context())
+	faults.Hook(nil)
+	if log := said.String(); strings.Count(log, "\n") != 1 || !strings.Contains(log, "cannot be written") || !strings.Contains(log, syscall.EIO.Error()) {
+		t.Errorf("the log has %q", log)
 	}
 }
 

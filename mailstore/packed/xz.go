@@ -29,7 +29,8 @@ const maxDictionary = 64 << 20
 // xzReader reads streams of xz (tukaani.org/xz/xz-file-format.txt): a header, blocks, an
 // index of them, a footer.
 type xzReader struct {
-	r *octets
+	r      *octets
+	chunks chunks
 	// flags are those of the stream, which its footer repeats.
 	flags [2]byte
 	block *xzBlock
@@ -41,7 +42,6 @@ type xzReader struct {
 
 // xzBlock is a block under way.
 type xzBlock struct {
-	lzma *lzma.Reader2
 	// begin is where the block began, content where what is packed did.
 	begin, content int64
 	size           int64
@@ -73,6 +73,7 @@ func (o *octets) ReadByte() (byte, error) {
 
 func newXZ(r io.Reader) (io.ReadCloser, error) {
 	x := &xzReader{r: &octets{Reader: bufio.NewReader(r)}}
+	x.chunks.r = x.r
 	if err := x.stream(); err != nil {
 		return nil, damaged(err)
 	}
@@ -97,7 +98,7 @@ func (x *xzReader) Read(p []byte) (int, error) {
 			x.err = x.next()
 			continue
 		}
-		n, err := x.block.lzma.Read(p)
+		n, err := x.chunks.Read(p)
 		x.block.sum.Write(p[:n])
 		x.block.size += int64(n)
 		if errors.Is(err, io.EOF) {
@@ -211,9 +212,9 @@ func (x *xzReader) beginBlock(size byte) error {
 		return fmt.Errorf("%w: xz with the check %d", ErrForm, x.flags[1])
 	}
 	b.content = x.r.n
-	b.lzma, err = lzma.Reader2Config{DictCap: max(int(dictionary), lzma.MinDictCap)}.NewReader2(x.r)
+	x.chunks.begin(max(int(dictionary), lzma.MinDictCap))
 	x.block = b
-	return err
+	return nil
 }
 
 // check is the sum of what a block unpacks to; nil is one that nobody writes.
@@ -244,9 +245,6 @@ func (noSum) BlockSize() int              { return 1 }
 func (x *xzReader) endBlock() error {
 	b := x.block
 	x.block = nil
-	if !b.lzma.EOS() {
-		return io.ErrUnexpectedEOF
-	}
 	packed := x.r.n - b.content
 	if b.packed >= 0 && b.packed != packed || b.unpacked >= 0 && b.unpacked != b.size {
 		return errors.New("a block of another size")

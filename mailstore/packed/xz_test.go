@@ -7,6 +7,7 @@ import (
 	"io"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -79,6 +80,51 @@ func TestXZThatIsNotRead(t *testing.T) {
 		runtime.ReadMemStats(&after)
 		if grown := after.TotalAlloc - before.TotalAlloc; !errors.Is(err, ErrForm) || grown > 600<<20 {
 			t.Errorf("%s: %v, %d octets were allocated", options, err, grown)
+		}
+	}
+}
+
+// TestXZOfManyBlocks: a file of small blocks, each of which asks for a large dictionary, gets
+// one for all of them, also when the dictionaries grow; and each block is one for itself.
+func TestXZOfManyBlocks(t *testing.T) { // not parallel: it counts what is allocated
+	data := text(4000)
+	many := xz(t, data, "-9", "--block-size=1024")
+	for _, c := range []struct {
+		name         string
+		packed, want []byte
+	}{
+		{"blocks of a stream", many, data},
+		{"streams", bytes.Repeat(xz(t, text(3), "-9"), 60), bytes.Repeat(text(3), 60)},
+		{"dictionaries that grow", slices.Concat(xz(t, text(9), "-0"), xz(t, data, "-9"), xz(t, text(5), "-0"), many), slices.Concat(text(9), data, text(5), data)},
+		{"empty ones between", slices.Concat(xz(t, nil), xz(t, text(1)), xz(t, nil), xz(t, text(2))), slices.Concat(text(1), text(2))},
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		got, err := unpack(c.packed)
+		runtime.ReadMemStats(&after)
+		if err != nil || !bytes.Equal(got, c.want) {
+			t.Errorf("%s: %d octets of %d, %v", c.name, len(got), len(c.want), err)
+		}
+		if grown := after.TotalAlloc - before.TotalAlloc; grown > 300<<20 {
+			t.Errorf("%s: %d MiB were allocated", c.name, grown>>20)
+		}
+	}
+}
+
+// TestXZBlockThatLeansOnTheOneBefore: the first chunk of a block must empty the dictionary.
+// One that does not, with all its sums right, is damage, as it is for xz.
+func TestXZBlockThatLeansOnTheOneBefore(t *testing.T) {
+	t.Parallel()
+	whole := xz(t, text(2), "-C", "none")
+	control := 12 + (int(whole[12])+1)*4 // behind the headers of the stream and the block
+	for what, c := range map[string]byte{"a packed chunk with the state of before": 0x80, "new properties only": 0xc0, "a plain chunk": 0x02, "of no kind": 0x03, "of no kind, too": 0x7f} {
+		bad := bytes.Clone(whole)
+		if whole[control] != 0xe0 {
+			t.Fatalf("the chunk begins with %#x", whole[control])
+		}
+		bad[control] = c
+		if got, err := unpack(append(bytes.Clone(whole), bad...)); !errors.Is(err, ErrDamaged) || !bytes.Equal(got, text(2)) {
+			t.Errorf("%s: %q, %v", what, got, err)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package volume
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -23,22 +24,30 @@ const staleLock = 2 * time.Minute
 // more, something is said again, and ten thousand odd files are told by the first.
 const maxSaid = 10000
 
-// said remembers what the log was told, until so much was said that it starts
+// said remembers what the log was told, path and reason, until so much was said that it starts
 // anew.
 type said struct {
 	mu    lockorder.Mutex[InnerLock]
-	paths map[string]struct{}
+	texts map[string]struct{}
 }
 
-// SayOnce logs that path is passed over.
+// SayOnce logs that path is passed over, and why. A cause that passes by itself is not
+// said, and so hides none that stays: another process has the lock, nobody waits for
+// the answer any more.
 func (s *Volume) SayOnce(path, why string, cause error) {
-	s.odd.mu.Lock()
-	_, known := s.odd.paths[path]
-	if !known {
-		if s.odd.paths == nil || len(s.odd.paths) >= maxSaid {
-			s.odd.paths = map[string]struct{}{}
+	for _, passing := range []error{ErrBusy, context.Canceled, context.DeadlineExceeded} {
+		if errors.Is(cause, passing) {
+			return
 		}
-		s.odd.paths[path] = struct{}{}
+	}
+	key := path + "\x00" + why
+	s.odd.mu.Lock()
+	_, known := s.odd.texts[key]
+	if !known {
+		if s.odd.texts == nil || len(s.odd.texts) >= maxSaid {
+			s.odd.texts = map[string]struct{}{}
+		}
+		s.odd.texts[key] = struct{}{}
 	}
 	s.odd.mu.Unlock()
 	if known {

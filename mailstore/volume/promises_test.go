@@ -542,10 +542,19 @@ func TestSayOnce(t *testing.T) {
 	if n := strings.Count(g.log.String(), "\n"); n != 2 {
 		t.Errorf("%d lines: %s", n, g.log)
 	}
+	// What passes by itself is no news, and hides none.
+	for _, passing := range []error{fmt.Errorf("x: %w", ErrBusy), context.Canceled, context.DeadlineExceeded} {
+		g.SayOnce("/mail/records", "why", passing)
+	}
+	g.SayOnce("/mail/records", "why", io5())
+	g.SayOnce("/mail/odd", "why else", nil)
+	if log := g.log.String(); strings.Count(log, "\n") != 4 || !strings.Contains(log, "input/output error") || !strings.Contains(log, "why else") {
+		t.Errorf("%s", log)
+	}
 	for i := range maxSaid + 10 {
 		g.SayOnce(fmt.Sprint(i), "x", nil)
 	}
-	if n := len(g.odd.paths); n > maxSaid {
+	if n := len(g.odd.texts); n > maxSaid {
 		t.Errorf("%d are remembered", n)
 	}
 }
