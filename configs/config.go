@@ -33,6 +33,7 @@ type Config struct {
 	IMAPD     IMAPD
 	POP3D     POP3D
 	Admin     Admin
+	Lookup    TableLimits
 	// Tables are the tables [[transport]]; see Transports.
 	Tables []*Transport
 }
@@ -102,7 +103,7 @@ func (c *Config) declare() []Param {
 	for _, section := range [][]Param{
 		c.Main.params(), c.Log.params(), c.TLS.params(), c.Directory.params(), c.Auth.params(), c.Anvil.params(), c.DNS.params(),
 		c.Queue.params(), c.SMTPD.params(), c.Cleanup.params(), c.Qmgr.params(), c.SMTP.params(), c.Bounce.params(),
-		c.Store.params(), c.LMTPD.params(), c.IMAPD.params(), c.POP3D.params(), c.Admin.params(),
+		c.Store.params(), c.LMTPD.params(), c.IMAPD.params(), c.POP3D.params(), c.Admin.params(), c.Lookup.params(),
 	} {
 		all = append(all, section...)
 	}

@@ -22,6 +22,9 @@ type Param struct {
 	Text    string
 	// Names are what Postfix and Dovecot call it, or something near it.
 	Names []string
+	// Tables are the lookup tables of a parameter that is a list of them; nil for
+	// others.
+	Tables func() []string
 
 	// table says that it is one of a list of tables, [[section]]: Name is that of the
 	// declaration, and of a table that is there "section.name.key".

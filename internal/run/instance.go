@@ -21,6 +21,7 @@ import (
 	"toastmaster/directory/literal"
 	"toastmaster/directory/logins"
 	"toastmaster/directory/password"
+	"toastmaster/directory/tables"
 	"toastmaster/internal/anvil"
 	"toastmaster/internal/clock"
 	"toastmaster/internal/hostaddr"
@@ -70,9 +71,11 @@ type Instance struct {
 	adminStore *store.Store
 	answers    *cache.Cache
 	directory  *directory.Directory
-	auth       *password.Authenticator
-	sessions   *logins.Watch
-	metrics    *prometheus.Registry
+	// tables are the lookup tables of all services, each open once.
+	tables   *tables.Set
+	auth     *password.Authenticator
+	sessions *logins.Watch
+	metrics  *prometheus.Registry
 
 	mail  *mailstore.Store
 	queue *queue.Queue
@@ -128,6 +131,7 @@ func openInstance(ctx context.Context, o Options, early *early) (*Instance, erro
 		{"instance", i.identify},
 		{"tls", i.openTLS},
 		{"directory", i.openDirectory},
+		{"tables", i.openTables},
 		{"store", i.openStore},
 		{"queue", i.openQueue},
 		{"pipeline", i.openPipeline},
@@ -231,6 +235,21 @@ func (i *Instance) openDirectory(ctx context.Context) error {
 func (i *Instance) directoryChanged() {
 	i.answers.Invalidate()
 	i.sessions.Changed()
+}
+
+// openTables opens the lookup tables of all lists, as the user who reads them again when
+// they change. Who needs one asks the set for it by its name.
+func (i *Instance) openTables(ctx context.Context) error {
+	i.tables = tables.NewSet(tables.Options{
+		Params: i.config.Lookup, Dir: i.config.Dir(), Clock: i.clock, Log: i.log, Directory: i.directory,
+	})
+	i.onClose(i.tables.Close)
+	for param, names := range i.config.TableLists() {
+		if _, item, err := i.tables.OpenAll(ctx, names); err != nil {
+			return i.config.MistakeIn(param, item, err)
+		}
+	}
+	return nil
 }
 
 func logFormat(f configs.LogFormat) msglog.Format {

@@ -32,6 +32,7 @@ func (i *Instance) reload() reloaded {
 	fileErr := errors.Join(logErr, certErr)
 	i.noteError("reload", fileErr)
 	i.answers.Invalidate()
+	i.tables.Refresh()
 	if changed := i.config.Changed(c); len(changed) > 0 {
 		i.log.Warn("reload", "status", "needs a restart", "parameters", strings.Join(changed, ", "))
 		return reloaded{changed, fileErr}

@@ -69,13 +69,17 @@ func Files(c *configs.Config, in *listeners.Inherited) error {
 	if err := checkTransports(c); err != nil {
 		return err
 	}
+	read, err := checkTables(c)
+	if err != nil {
+		return err
+	}
 	if err := checkNames(c, in); err != nil {
 		return err
 	}
 	if _, err := rights.SocketGroup(c); err != nil {
 		return err
 	}
-	return checkRights(c, in)
+	return checkRights(c, in, read)
 }
 
 func checkDataDir(c *configs.Config) error {

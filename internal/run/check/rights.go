@@ -25,14 +25,14 @@ type need struct {
 // checkRights looks whether the user that serves may use what the configuration names,
 // where that is another than who looks: the one that root's server becomes, or else the
 // owner of the instance, as whom the service manager starts it. It looks at the folders
-// themselves, not at all that is in them.
-func checkRights(c *configs.Config, in *listeners.Inherited) error {
+// themselves, not at all that is in them. more are what others have found.
+func checkRights(c *configs.Config, in *listeners.Inherited, more []need) error {
 	who, err := rights.RunAs(c)
 	if err != nil || os.Geteuid() != 0 {
 		return err
 	}
 	if who != nil {
-		n, err := refused(needs(c, in), who.May)
+		n, err := refused(append(needs(c, in), more...), who.May)
 		if err != nil {
 			return c.Mistake(n.param, fmt.Errorf("%w; main.user is %s: `chown -R %[2]s %[3]s` gives it all", err, c.Main.User, n.path))
 		}
@@ -43,7 +43,7 @@ func checkRights(c *configs.Config, in *listeners.Inherited) error {
 		return nil
 	}
 	return rights.AsOwner(c, func() error {
-		all := needs(c, in)
+		all := append(needs(c, in), more...)
 		for _, entry := range c.TLS.Certificates {
 			cert, key := configs.CertificateFiles(entry)
 			all = append(all, need{"tls.certificates", c.Path(cert), unix.R_OK}, need{"tls.certificates", c.Path(key), unix.R_OK})

@@ -1,0 +1,77 @@
+// Package netstring is D. J. Bernstein's framing of texts: "5:hello,". The socketmap
+// protocol and QMQP speak it.
+package netstring
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+)
+
+// ErrSyntax is wrapped by what is said about octets that are no netstring.
+var ErrSyntax = errors.New("no netstring")
+
+// TooLong is a netstring that says it is longer than what was asked for. Nothing of its
+// text has been read.
+type TooLong struct{ Length, Most int64 }
+
+// Error is for the log.
+func (e *TooLong) Error() string {
+	return fmt.Sprintf("a netstring of %d octets, at most %d are taken", e.Length, e.Most)
+}
+
+// mostDigits is how long a length may be written.
+const mostDigits = 18
+
+// ReadLength reads "length:". The text and its comma are the caller's to read. io.EOF
+// says that there is none.
+func ReadLength(r *bufio.Reader) (int64, error) {
+	var digits []byte
+	for {
+		c, err := r.ReadByte()
+		switch {
+		case err == io.EOF && len(digits) > 0:
+			return 0, io.ErrUnexpectedEOF
+		case err != nil:
+			return 0, err
+		case c == ':' && len(digits) > 0:
+			return strconv.ParseInt(string(digits), 10, 64)
+		case c < '0' || c > '9' || len(digits) == mostDigits || len(digits) == 1 && digits[0] == '0':
+			return 0, fmt.Errorf("%w: its length begins with %q", ErrSyntax, append(digits, c))
+		}
+		digits = append(digits, c)
+	}
+}
+
+// Read reads one of at most most octets. io.EOF says that there is none, a *TooLong
+// that it is longer.
+func Read(r *bufio.Reader, most int64) ([]byte, error) {
+	n, err := ReadLength(r)
+	if err != nil {
+		return nil, err
+	}
+	if n > most {
+		return nil, &TooLong{n, most}
+	}
+	text := make([]byte, n+1)
+	if _, err := io.ReadFull(r, text); err != nil {
+		if err == io.EOF {
+			err = io.ErrUnexpectedEOF
+		}
+		return nil, err
+	}
+	if text[n] != ',' {
+		return nil, fmt.Errorf("%w: %q stands where its comma should be", ErrSyntax, text[n:])
+	}
+	return text[:n], nil
+}
+
+// Append appends a text as a netstring.
+func Append(b []byte, text string) []byte {
+	b = strconv.AppendInt(b, int64(len(text)), 10)
+	b = append(b, ':')
+	b = append(b, text...)
+	return append(b, ',')
+}
