@@ -2,7 +2,9 @@ package mailstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 
 	"github.com/emersion/go-imap/v2"
@@ -10,6 +12,7 @@ import (
 	"toastmaster/internal/envelope"
 	"toastmaster/mailstore/box"
 	"toastmaster/mailstore/maildir"
+	"toastmaster/mailstore/volume"
 )
 
 // Delivery is one message for one mailbox.
@@ -23,9 +26,19 @@ func (s *Store) Deliver(ctx context.Context, a Account, d *Delivery) error {
 	if !ValidID(d.ID) {
 		return fmt.Errorf("mailstore: delivery ID %q is not 1 to 64 letters and digits", d.ID)
 	}
+	again, err := s.deliver(ctx, a, d)
+	if again { // to the account that is made anew, unless the mail was on its way before
+		_, err = s.deliver(ctx, a, d)
+	}
+	return err
+}
+
+// deliver is one try of Deliver; again says that the account was found to be one that
+// another process has removed.
+func (s *Store) deliver(ctx context.Context, a Account, d *Delivery) (again bool, err error) {
 	acct, err := s.acquire(a)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer s.putAccount(acct)
 	folder := d.Folder
@@ -33,15 +46,30 @@ func (s *Store) Deliver(ctx context.Context, a Account, d *Delivery) error {
 		folder = maildir.Inbox
 	}
 	mb, err := acct.open(ctx, folder)
-	if err != nil {
-		return err
+	if err == nil {
+		defer mb.Put()
+		err = mb.Deliver(ctx, d)
 	}
-	defer mb.Put()
-	err = mb.Deliver(ctx, d)
-	if err != nil && acct.records.Removed() {
-		return ErrNotFound // removed meanwhile
+	return s.orRemoved(acct, err)
+}
+
+// orRemoved makes an error in an account that was removed ErrNotFound. The poke of another
+// process that has removed it may be on its way still: its folders are gone already. found
+// says that this was noticed here.
+func (s *Store) orRemoved(a *heldAccount, err error) (found bool, _ error) {
+	if err == nil {
+		return false, nil
 	}
-	return err
+	removed := a.records.Removed()
+	if gone := errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrNotFound); gone && !removed {
+		if failed := s.removedElsewhere(a); failed != nil {
+			return false, volume.Err(failed) // the whole store, perhaps
+		}
+	}
+	if a.records.Removed() {
+		return !removed, ErrNotFound
+	}
+	return false, err
 }
 
 // ValidID says whether a delivery may have this ID: 1 to 64 letters and digits, or none.
@@ -69,7 +97,9 @@ func (u *User) Append(ctx context.Context, name string, flags []imap.Flag, date 
 	if err := u.Room(content.Size()); err != nil {
 		return 0, 0, err
 	}
-	return mb.Append(ctx, flags, date, content)
+	uidValidity, uid, err = mb.Append(ctx, flags, date, content)
+	_, err = u.acct.store.orRemoved(u.acct, err)
+	return uidValidity, uid, err
 }
 
 // Room says whether a message of size octets may be stored by APPEND or COPY:

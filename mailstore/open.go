@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"toastmaster/mailstore/box"
+	"toastmaster/mailstore/maildir"
 )
 
 // View is what one session sees of an open mailbox, see [box.View].
@@ -26,6 +27,13 @@ const (
 	FlagsAdd    = box.FlagsAdd
 	FlagsRemove = box.FlagsRemove
 )
+
+// MaxKeyword is the longest name of a keyword, in octets.
+const MaxKeyword = maildir.MaxKeyword
+
+// ValidKeyword says whether a message can have s as a keyword. SetFlags and Append pass
+// over any other.
+func ValidKeyword(s string) bool { return maildir.ValidKeyword(s) }
 
 // Open opens a mailbox for one session. A read-write view takes the messages
 // that are recent; a read-only one leaves them recent.

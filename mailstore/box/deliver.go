@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -94,6 +95,13 @@ func (mb *Box) deliver(ctx context.Context, d *Delivery) (m *index.Message, vali
 		}
 	}
 	in, err := newIncoming(mb, d)
+	if errors.Is(err, fs.ErrNotExist) {
+		// Its folder has gone, and nobody has told; unless it is the whole store.
+		if lost := mb.vol.Present(); lost != nil {
+			return nil, 0, volume.Err(lost)
+		}
+		err = cmp.Or(mb.Refresh(ctx), mb.locked(ctx, func() error { return nil }), err)
+	}
 	if err != nil {
 		return nil, 0, volume.Err(err)
 	}

@@ -16,10 +16,7 @@ import (
 func runAppend(s *session, a *args) (reply, error) {
 	a.space()
 	to := a.mailbox()
-	flags, date := a.appendOptions()
-	if date.IsZero() {
-		date = s.now()
-	}
+	flags, date := a.appendOptions(s.now())
 	if a.announcement(); a.err != nil {
 		return reply{}, a.err
 	}
@@ -60,8 +57,10 @@ func runAppend(s *session, a *args) (reply, error) {
 	return reply{string(code), "Append completed"}, nil
 }
 
-// appendOptions reads the optional flags and date before the message.
-func (a *args) appendOptions() (flags []imap.Flag, date time.Time) {
+// appendOptions reads the optional flags and date before the message; without a date it
+// is now.
+func (a *args) appendOptions(now time.Time) (flags []imap.Flag, date time.Time) {
+	date = now
 	a.space()
 	if a.peek() == '(' {
 		flags = a.flagList()

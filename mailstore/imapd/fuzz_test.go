@@ -163,7 +163,7 @@ func FuzzArgs(f *testing.F) {
 			func() { a.dateTime() },
 			func() { a.statusList() },
 			func() { a.listPatterns(&listRequest{}, 3, '/') },
-			func() { a.appendOptions() },
+			func() { a.appendOptions(time.Time{}) },
 			func() { a.returnOptions(&listRequest{}) },
 			func() { a.use() },
 		}

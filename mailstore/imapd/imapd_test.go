@@ -272,7 +272,7 @@ func TestAutologout(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, func(h *host) { h.config.IMAPD.IdleTimeout = 50 * time.Millisecond })
 	c := h.login("alice", "")
-	c.expect("* BYE Autologout")
+	c.expect("* BYE Autologout: you were quiet for too long")
 }
 
 // TestOneWritePerBatch counts the reads of a pipelined batch's answers.

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/emersion/go-imap/v2"
+
+	"toastmaster/mailstore"
 )
 
 // runList reads "(" items ")" with blanks between them; item reads one.
@@ -30,7 +32,8 @@ func (a *args) flagList() []imap.Flag {
 var systemFlags = []imap.Flag{imap.FlagAnswered, imap.FlagFlagged, imap.FlagDeleted, imap.FlagSeen, imap.FlagDraft}
 
 // flag reads one flag. \Recent is none that a client can name (RFC 3501
-// section 9).
+// section 9). What the store would not keep is refused: a client that hears OK
+// believes that its keyword is there.
 func (a *args) flag() imap.Flag {
 	system := a.accept('\\')
 	w := string(a.word(&atomEnd))
@@ -44,7 +47,9 @@ func (a *args) flag() imap.Flag {
 			}
 		}
 		a.fail(bad(`Invalid system flag \` + w))
-	case strings.ContainsAny(w, "]"):
+	case len(w) > mailstore.MaxKeyword:
+		a.fail(no("LIMIT", "Keyword is too long"))
+	case !mailstore.ValidKeyword(w):
 		a.fail(bad("Invalid keyword"))
 	}
 	return imap.Flag(w)

@@ -43,9 +43,7 @@ type counts struct{ commands, fetched, appended, expunged int }
 
 // serve greets and runs commands until either side has enough.
 func (s *session) serve() {
-	s.c.writeString("* OK [CAPABILITY ")
-	s.c.writeString(s.capabilities())
-	s.c.writeString("] " + s.srv.options.Hostname + " IMAP server is ready\r\n")
+	s.c.writeString("* OK [CAPABILITY " + s.capabilities() + "] " + s.srv.options.Hostname + " IMAP server is ready\r\n")
 	for !s.quit {
 		if s.login.Revoked() {
 			s.goodbye(login.ErrRevoked)

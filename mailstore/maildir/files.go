@@ -38,9 +38,12 @@ func AppendKeywords(b []byte, names []string) []byte {
 	return b
 }
 
-// ValidKeyword says that s is an atom (RFC 3501 flag-keyword).
+// MaxKeyword is the longest name of a keyword, in octets.
+const MaxKeyword = 255
+
+// ValidKeyword says that s is an atom (RFC 3501 flag-keyword), and not too long.
 func ValidKeyword(s string) bool {
-	if s == "" || len(s) > 255 {
+	if s == "" || len(s) > MaxKeyword {
 		return false
 	}
 	for i := range len(s) {

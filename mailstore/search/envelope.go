@@ -119,7 +119,7 @@ func (r *dataReader) str(dst []byte) (out []byte, ok bool) {
 		}
 		n, err := strconv.Atoi(string(r.b[:i-2]))
 		r.b = r.b[i+1:]
-		if err != nil || n > len(r.b) {
+		if err != nil || n < 0 || n > len(r.b) {
 			r.b = nil
 			return dst, false
 		}

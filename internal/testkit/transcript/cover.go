@@ -29,6 +29,9 @@ type Says struct {
 	Calls map[string]int
 	// Fields are the fields of composite literals that have one, as "type.field".
 	Fields []string
+	// Literals are types of composite literals without field names, with the place of
+	// the text in one.
+	Literals map[string]int
 	// Rows are variables whose rows are literals without field names, with the
 	// place of the text in a row.
 	Rows map[string]int
@@ -54,7 +57,8 @@ func (s Says) Texts(t *testing.T, dir string) []Text {
 		}
 		ast.Inspect(tree, func(n ast.Node) bool {
 			for _, e := range s.texts(n) {
-				if p := pattern(e); strings.Trim(p, "* ") != "" {
+				// What is written is a line, with its end.
+				if p := strings.TrimSuffix(pattern(e), "\r\n"); strings.Trim(p, "* ") != "" {
 					at := set.Position(e.Pos())
 					found = append(found, Text{p, fmt.Sprintf("%s:%d", filepath.Base(at.Filename), at.Line)})
 				}
@@ -81,6 +85,11 @@ func (s Says) texts(n ast.Node) []ast.Expr {
 		for _, e := range n.Elts {
 			if kv, ok := e.(*ast.KeyValueExpr); ok && slices.Contains(s.Fields, calledName(n.Type)+"."+calledName(kv.Key)) {
 				out = append(out, kv.Value)
+			}
+		}
+		if at, ok := s.Literals[calledName(n.Type)]; ok && at < len(n.Elts) {
+			if _, keyed := n.Elts[at].(*ast.KeyValueExpr); !keyed {
+				out = append(out, n.Elts[at])
 			}
 		}
 		return out

@@ -24,17 +24,20 @@ func f(w string) error {
 	_ = no("CODE", "second " + w + " end")
 	_ = dsn.Newf(x, "format %s of %-3d.", w, 1)
 	_ = bad(w)
+	_ = reply{"CODE", "by its place"}
+	_ = reply{code: "CODE"}
+	write("* a line\r\n")
 	return bad("plain")
 }
 `)
 	write("a_test.go", "package a\nfunc TestOther(t *testing.T) { bad(\"of a test\") }\n")
-	s := Says{Calls: map[string]int{"bad": 0, "no": 1, "Newf": 1}, Fields: []string{"refusal.text"}, Rows: map[string]int{"rows": 1}}
+	s := Says{Calls: map[string]int{"bad": 0, "no": 1, "Newf": 1, "write": 0}, Literals: map[string]int{"reply": 1}, Fields: []string{"refusal.text"}, Rows: map[string]int{"rows": 1}}
 	var got []string
 	for _, x := range s.Texts(t, dir) {
 		got = append(got, x.Pattern+" "+x.Where)
 	}
 	slices.Sort(got)
-	want := []string{"another a.go:2", "by a field a.go:3", "format * of *. a.go:7", "in a row a.go:2", "plain a.go:9", "second * end a.go:6"}
+	want := []string{"* a line a.go:11", "another a.go:2", "by a field a.go:3", "by its place a.go:9", "format * of *. a.go:7", "in a row a.go:2", "plain a.go:12", "second * end a.go:6"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q\nwant %q", got, want)
 	}
