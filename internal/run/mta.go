@@ -42,6 +42,7 @@ func newSMTPD(i *Instance) (*smtpd.Daemon, error) {
 		Params: i.config.SMTPD, Hostname: i.config.Main.Hostname, Trusted: i.trusted,
 		Directory: i.directory, Aliases: directory.LimitsOf(i.config.Cleanup), Authenticate: i.auth.Authenticate,
 		Logins: i.sessions, Counter: i.anvil, Ours: i.host.HasLiteral,
+		Refused:            newResolver(i).Refused,
 		Fits:               i.fits,
 		OverQuotaTemporary: i.config.Qmgr.OverQuotaTemporary,
 		Room:               i.queue.Room, Submitter: i.cleanup, Spool: i.queue.Spool(), TLS: i.tls, HandshakeTimeout: i.config.TLS.HandshakeTimeout,

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"toastmaster/configs"
+	"toastmaster/internal/dsn"
 	"toastmaster/mta/agent"
 	"toastmaster/mta/bounce"
 	"toastmaster/mta/discard"
@@ -89,19 +90,43 @@ func qmgrParts(i *Instance) (qmgr.Parts, error) {
 	if err != nil {
 		return p, err
 	}
-	resolve := rewrite.Options{Hostname: i.config.Main.Hostname, Relayhost: i.config.SMTP.Relayhost, Ours: i.host.HasLiteral}
 	for _, t := range i.config.Transports() {
 		made, err := transport(i, t)
 		if err != nil {
 			return p, err
 		}
 		p.Transports = append(p.Transports, made)
+	}
+	p.Resolver = newResolver(i)
+	return p, nil
+}
+
+// newResolver makes what says where mail goes.
+func newResolver(i *Instance) *rewrite.Resolver {
+	o := rewrite.Options{Hostname: i.config.Main.Hostname, Relayhost: i.config.SMTP.Relayhost, Ours: i.host.HasLiteral}
+	for _, t := range i.config.Transports() {
 		if len(t.Domains) > 0 {
-			resolve.Routes = append(resolve.Routes, rewrite.Row{Transport: t.Name, Nexthop: nexthopOf(t), Domains: t.Domains})
+			o.Routes = append(o.Routes, rewrite.Row{Transport: t.Name, Nexthop: nexthopOf(t), Domains: t.Domains, Refused: refusedBy(t)})
 		}
 	}
-	p.Resolver = rewrite.New(i.directory, resolve)
-	return p, nil
+	return rewrite.New(i.directory, o)
+}
+
+// refusedBy is what smtpd says to mail that a transport would refuse. A reason without a
+// status is one about the address then, as for Postfix's smtpd.
+func refusedBy(t configs.Transport) *dsn.Error {
+	var status dsn.Status
+	code := 550
+	switch t.Agent {
+	case "error":
+		status = dsn.BadDestMailbox
+	case "retry":
+		status, code = dsn.Make(4, 1, 1), 450
+	default:
+		return nil
+	}
+	status, text := dsn.Split(nexthopOf(t), status)
+	return dsn.New(status, cmp.Or(text, errormail.Undeliverable)).WithCode(code)
 }
 
 // nexthopOf is what the resolver hands on: a domain would be no reason to refuse mail.

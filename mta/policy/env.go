@@ -19,6 +19,9 @@ type Env struct {
 	Postmaster addr.Address
 	// Ours says that an address literal is one of this host; nil knows none.
 	Ours func(domain string) bool
+	// Refused says why mail for a domain that is not hosted here would go to nobody
+	// (a transport of the agent error or retry); nil knows none.
+	Refused func(domain string) *dsn.Error
 	// Fits says whether a message of this size, 0 for an unknown one, fits into a
 	// mailbox with a quota; nil leaves quotas to delivery.
 	Fits func(ctx context.Context, m directory.Mailbox, size int64) *dsn.Error

@@ -48,6 +48,9 @@ func environment(t testing.TB) *Env {
 	return &Env{
 		Hostname: "mx.test", Directory: hosted(t), Aliases: directory.Limits{Depth: 4, Addresses: 4}, CheckSenderLogin: true,
 		Ours: func(domain string) bool { return domain == "[127.0.0.1]" },
+		Refused: func(domain string) *dsn.Error {
+			return map[string]*dsn.Error{"shut.test": dsn.New(dsn.BadDestSystem, "Closed"), "later.test": dsn.New(dsn.RoutingFailed, "Moving").WithCode(450)}[domain]
+		},
 		Fits: func(_ context.Context, m directory.Mailbox, size int64) *dsn.Error {
 			if size > m.QuotaBytes {
 				return dsn.New(dsn.MailboxFull, "full")
@@ -134,6 +137,8 @@ func TestRecipients(t *testing.T) {
 		{"permit_auth_destination", "nobody@alias.test", nil, "PERMIT"},
 
 		{"reject_unlisted_recipient", "x@elsewhere.test", nil, "DUNNO"},
+		{"reject_unlisted_recipient", "x@shut.test", nil, "REJECT 550 5.1.2 <x@shut.test>: Closed"},
+		{"reject_unlisted_recipient", "x@later.test", nil, "DEFER 450 4.4.3 <x@later.test>: Moving"},
 		{"reject_unlisted_recipient", "Alice+x@alias.test", nil, "DUNNO"},
 		{"reject_unlisted_recipient", "nobody@example.test", nil, "REJECT 550 5.1.1 <nobody@example.test>: User unknown"},
 		{"reject_unlisted_recipient", "gone@example.test", nil, "REJECT 550 5.1.1 <gone@example.test>: User unknown"},

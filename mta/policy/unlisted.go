@@ -8,7 +8,7 @@ import (
 )
 
 // rejectUnlistedRecipient is reject_unlisted_recipient: of a hosted domain only
-// those who are there.
+// those who are there, and no domain elsewhere whose mail would go to nobody.
 func rejectUnlistedRecipient(_ Stage, e *Env) Check {
 	return CheckFunc(func(ctx context.Context, t *Transaction) Decision {
 		switch d := e.destination(ctx, t); {
@@ -18,6 +18,10 @@ func rejectUnlistedRecipient(_ Stage, e *Env) Check {
 			return refuse(d.Err)
 		case d.Verdict == directory.Unknown, d.Verdict == directory.Suspended, d.Verdict == directory.Unexpandable:
 			return refuse(t.named(d.Err))
+		case d.Verdict == directory.Foreign && e.Refused != nil:
+			if err := e.Refused(d.final.Domain); err != nil {
+				return refuse(t.named(err))
+			}
 		}
 		return Decision{}
 	})

@@ -19,6 +19,9 @@
 //	                              or else the domain; without one smtp, smtp.relayhost
 //	                              or else the domain
 //
+// [Resolver.Refused] tells smtpd which of the rest would go to nobody, so that it is not
+// taken: a transport of the agent error or retry.
+//
 // An alias beside a mailbox is that mailbox: expansion is over. An alias alone
 // names itself, or was made after the message was accepted and the mailbox is
 // gone. Expanding it here would be the second place that expands, and waiting

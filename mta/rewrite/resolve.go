@@ -31,6 +31,9 @@ type Row struct {
 	Nexthop string
 	// Domains are names, ".example.org" for all names below one, "*" for all.
 	Domains []string
+	// Refused is why nobody gets that mail, for those who are asked before it is
+	// taken; nil when it goes somewhere.
+	Refused *dsn.Error
 }
 
 // Resolver is an agent.Resolver over a directory. Safe for concurrent use.
@@ -69,6 +72,16 @@ func (r *Resolver) Resolve(ctx context.Context, a addr.Address) (agent.Route, er
 	default:
 		return refuse(a, decided.Err), nil
 	}
+}
+
+// Refused says why mail for a domain that is not hosted here would go to nobody, so that
+// it need not be taken; nil when it goes somewhere.
+func (r *Resolver) Refused(domain string) *dsn.Error {
+	if domain == r.hostname {
+		return dsn.New(dsn.BadDestMailbox, "User unknown")
+	}
+	row, _ := r.route(domain)
+	return row.Refused
 }
 
 // elsewhere routes what is not hosted here.

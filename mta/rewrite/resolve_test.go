@@ -88,6 +88,28 @@ func TestADirectoryInTroubleNeverSaysNo(t *testing.T) {
 	}
 }
 
+// TestRefused: what a row refuses need not be taken, by the rules by which it is routed.
+func TestRefused(t *testing.T) {
+	t.Parallel()
+	closed, later := dsn.New(dsn.BadDestSystem, "Closed"), dsn.New(dsn.RoutingFailed, "Later")
+	r := New(hosted(t), Options{Hostname: "Mail.Example.Test", Routes: []Row{
+		{Transport: "closed", Domains: []string{".Org.example"}, Refused: closed},
+		{Transport: "open", Domains: []string{"b.org.example"}},
+		{Transport: "rest", Domains: []string{"*"}, Refused: later},
+	}})
+	for domain, want := range map[string]*dsn.Error{"a.org.example": closed, "b.org.example": nil, "org.example": later, "[192.0.2.1]": later} {
+		if got := r.Refused(domain); got != want {
+			t.Errorf("%s: %v, want %v", domain, got, want)
+		}
+	}
+	if got := r.Refused("mail.example.test"); got == nil || got.Status != dsn.BadDestMailbox {
+		t.Error(got)
+	}
+	if got := New(hosted(t), Options{Hostname: "mail.example.test"}).Refused("org.example"); got != nil {
+		t.Error(got)
+	}
+}
+
 // TestTransportsOfDomains: the most exact row counts, what is hosted here or is this host
 // goes to none, and relayhost is for the rest.
 func TestTransportsOfDomains(t *testing.T) {

@@ -26,6 +26,7 @@
 //	directory unavailable            451 4.3.0
 //	directory misconfigured          451 4.3.5
 //	[literal] of this host           as main.hostname; 550 5.4.6 when that is not hosted
+//	not hosted, a transport refuses  550 or 450 with its reason, for users and trusted networks
 //	not hosted                       554 5.7.1, except for users and trusted networks
 //
 // At MAIL: 530 5.7.0 on a submission port before log-in, from trusted networks

@@ -29,7 +29,7 @@ func compile(p configs.SMTPD, e *policy.Env) (lists [kinds]*policy.Lists, err er
 // environment is what restrictions ask.
 func (d *Daemon) environment() *policy.Env {
 	e := &policy.Env{
-		Hostname: d.o.Hostname, Directory: d.o.Directory, Aliases: d.o.Aliases, Ours: d.o.Ours, Fits: d.o.Fits,
+		Hostname: d.o.Hostname, Directory: d.o.Directory, Aliases: d.o.Aliases, Ours: d.o.Ours, Refused: d.o.Refused, Fits: d.o.Fits,
 		OverQuotaTemporary: d.o.OverQuotaTemporary, CheckSenderLogin: d.o.Params.CheckSenderLogin, Log: d.o.Log,
 	}
 	if a, err := addr.Parse(d.o.Params.Postmaster); err == nil {

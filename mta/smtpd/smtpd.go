@@ -49,6 +49,9 @@ type Options struct {
 	OverQuotaTemporary bool
 	// Ours says that an address literal is one of this host; nil knows none.
 	Ours func(domain string) bool
+	// Refused says why mail for a domain that is not hosted here would go to nobody;
+	// nil knows none.
+	Refused func(domain string) *dsn.Error
 	// Room is (*queue.Queue).Room: whether a message of this size, 0 for an
 	// unknown one, may come in. nil lets in all.
 	Room func(size int64) error

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"toastmaster/internal/testkit/peers"
 )
 
 // reasons are what transport(5) gives a domain, and a table [[transport]] here.
@@ -39,11 +41,14 @@ func attempts(text string) map[string]string {
 	return found
 }
 
-// withReasons is an instance with a table for each of reasons, and its log.
-func withReasons(t *testing.T) (b *box, log string) {
+// withReasons is an instance with a table for each of reasons, and its log; recipients is
+// smtpd.recipient_restrictions.
+func withReasons(t *testing.T, recipients string) (b *box, log string) {
 	t.Helper()
 	log = filepath.Join(t.TempDir(), "mail.log")
-	b = serve(t, map[string]string{"log.format": `"postfix"`, "log.file": strconv.Quote(log), "log.flush": `"0s"`})
+	b = serve(t, map[string]string{
+		"log.format": `"postfix"`, "log.file": strconv.Quote(log), "log.flush": `"0s"`, "smtpd.recipient_restrictions": recipients,
+	})
 	must(t, b.Stop())
 	f, err := os.OpenFile(b.ConfigFile(), os.O_APPEND|os.O_WRONLY, 0)
 	must(t, err)
@@ -60,18 +65,23 @@ func withReasons(t *testing.T) (b *box, log string) {
 	return b, log
 }
 
-// TestReasonsAsPostfix: the agents error, retry and discard say of each recipient in the
-// log what Debian's Postfix says with the same transport(5).
-func TestReasonsAsPostfix(t *testing.T) {
-	t.Parallel()
+// postfixWithReasons is a Postfix with the same, and a recipient in each domain.
+func postfixWithReasons(t *testing.T) (p *peers.Postfix, to []string) {
+	t.Helper()
 	var table strings.Builder
-	var to []string
 	for _, domain := range slices.Sorted(maps.Keys(reasons)) {
 		r := reasons[domain]
 		fmt.Fprintf(&table, " { %s = %s:%s }", domain, r.agent, r.nexthop)
 		to = append(to, "x@"+domain)
 	}
-	p := startPostfix(t, "mx.remote.example", "transport_maps = inline:{"+table.String()+" }", "alice@example.test")
+	return startPostfix(t, "mx.remote.example", "transport_maps = inline:{"+table.String()+" }", alice), to
+}
+
+// TestReasonsAsPostfix: the agents error, retry and discard say of each recipient in the
+// log what Debian's Postfix says with the same transport(5).
+func TestReasonsAsPostfix(t *testing.T) {
+	t.Parallel()
+	p, to := postfixWithReasons(t)
 	message := "From: <alice@example.test>\nSubject: reasons\n\ntext\n"
 	must(t, p.Submit(testContext(t), alice, to, message))
 	var theirs map[string]string
@@ -82,7 +92,7 @@ func TestReasonsAsPostfix(t *testing.T) {
 		return nil
 	})
 
-	b, log := withReasons(t)
+	b, log := withReasons(t, "[]") // else smtpd takes none of it
 	if code, out, errs := newSendmail(t, b).run(t, message, append([]string{"-i", "-f", alice}, to...)...); code != 0 {
 		t.Fatal(code, out, errs)
 	}
@@ -96,6 +106,33 @@ func TestReasonsAsPostfix(t *testing.T) {
 	for _, who := range to {
 		if ours[who] != theirs[who] {
 			t.Errorf("%s:\n  ours    %s\n  Postfix %s", who, ours[who], theirs[who])
+		}
+	}
+}
+
+// TestReasonsAtRCPTAsPostfix: mail that would be refused or kept is not taken, from who may
+// relay, with the code, the status and the reason that Debian's Postfix gives.
+func TestReasonsAtRCPTAsPostfix(t *testing.T) {
+	t.Parallel()
+	p, to := postfixWithReasons(t)
+	b, _ := withReasons(t, `["reject_unlisted_recipient"]`)
+	replies := func(address string) map[string]string {
+		s, err := dialSMTP(address, "EHLO")
+		must(t, err)
+		defer s.Close()
+		_, err = s.command("250", "MAIL FROM:<%s>", alice)
+		must(t, err)
+		got := map[string]string{}
+		for _, who := range to {
+			got[who], err = s.command("", "RCPT TO:<%s>", who)
+			must(t, err)
+		}
+		return got
+	}
+	theirs, ours := replies(p.SMTP()), replies(b.SMTP())
+	for _, who := range to {
+		if want := strings.Replace(theirs[who], "Recipient address rejected: ", "", 1); ours[who] != want {
+			t.Errorf("%s:\n  ours    %s\n  Postfix %s", who, ours[who], want)
 		}
 	}
 }
@@ -140,7 +177,7 @@ func TestRelocatedGoesThroughError(t *testing.T) {
 // a sender who asks for a report, and a report goes about what did not arrive.
 func TestDiscardMakesNoReport(t *testing.T) {
 	t.Parallel()
-	b, log := withReasons(t)
+	b, log := withReasons(t, "[]")
 	s, err := dialSMTP(b.SMTP(), "EHLO")
 	must(t, err)
 	defer s.Close()
