@@ -68,7 +68,7 @@ func New(o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Store{o: o, reader: db.NewPool(o.Reader, o.Dialect, queries), writer: db.NewPool(o.Writer, o.Dialect, queries)}, nil
+	return &Store{o: o, reader: db.NewPool(db.PoolOptions{DB: o.Reader, Dialect: o.Dialect, Queries: queries}), writer: db.NewPool(db.PoolOptions{DB: o.Writer, Dialect: o.Dialect, Queries: queries})}, nil
 }
 
 // tx is one change: the transaction, who makes it and when.

@@ -24,7 +24,7 @@ func TestContractThroughTheStore(t *testing.T) {
 		Healthy: func(t *testing.T, data static.Data) directory.Backend {
 			b := newBench(t)
 			b.fill(t, data, false)
-			d, err := dirsql.Open(b.path, configs.Default().Directory)
+			d, err := dirsql.Open(dirsql.Options{Path: b.path, Params: configs.Default().Directory})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -83,7 +83,7 @@ func TestRandomThroughTheStore(t *testing.T) {
 		b := newBench(t)
 		data := b.fill(t, tabletest.Random(rand.New(rand.NewPCG(seed, 3))), true)
 		want := must(static.New(data))(t)
-		d := must(dirsql.Open(b.path, configs.Default().Directory))(t)
+		d := must(dirsql.Open(dirsql.Options{Path: b.path, Params: configs.Default().Directory}))(t)
 		t.Cleanup(func() { d.Close() })
 		tabletest.Same(t, want, directory.New(d, data.Delimiters))
 		own := b.Store.Directory()
@@ -140,7 +140,7 @@ func TestLockedDatabase(t *testing.T) {
 	t.Parallel()
 	b, ctx := newBench(t), context.Background()
 	b.domain(t, "a.test")
-	other := must(dirsql.OpenWriter(ctx, b.path, configs.Default().Directory))(t)
+	other := must(dirsql.OpenWriter(ctx, dirsql.Options{Path: b.path, Params: configs.Default().Directory}))(t)
 	defer other.Close()
 	lock := must(other.BeginTx(ctx, nil))(t)
 	before := b.changed.Load()

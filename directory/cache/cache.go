@@ -22,11 +22,19 @@ type Cache struct {
 
 var _ directory.Walker = (*Cache)(nil)
 
-// New remembers the answers of under.
-func New(under directory.Backend, c configs.Directory, clk clock.Clock) *Cache {
-	cache := &Cache{under: under, walks: newQuestion[directory.Walk](c, clk, walkOutcome)}
+// Options are what a Cache is made of.
+type Options struct {
+	Params configs.Directory
+	// Under is asked what is not remembered.
+	Under directory.Backend
+	Clock clock.Clock
+}
+
+// New remembers the answers of o.Under.
+func New(o Options) *Cache {
+	cache := &Cache{under: o.Under, walks: newQuestion[directory.Walk](o.Params, o.Clock, walkOutcome)}
 	for i := range cache.entries {
-		cache.entries[i] = newQuestion[directory.Key](c, clk, entryOutcome)
+		cache.entries[i] = newQuestion[directory.Key](o.Params, o.Clock, entryOutcome)
 	}
 	return cache
 }

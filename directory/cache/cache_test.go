@@ -85,7 +85,7 @@ func params() configs.Directory { return configs.Default().Directory }
 func subject(t testing.TB) (*cache.Cache, *counting, *stopped) {
 	under := &counting{under: healthy(t, tabletest.Data())}
 	clk := &stopped{}
-	return cache.New(under, params(), clk), under, clk
+	return cache.New(cache.Options{Under: under, Params: params(), Clock: clk}), under, clk
 }
 
 var (
@@ -105,10 +105,10 @@ func TestContract(t *testing.T) {
 	t.Parallel()
 	tabletest.Run(t, tabletest.Subject{
 		Healthy: func(t *testing.T, data static.Data) directory.Backend {
-			return cache.New(healthy(t, data), params(), clock.System{})
+			return cache.New(cache.Options{Under: healthy(t, data), Params: params(), Clock: clock.System{}})
 		},
 		Failing: func(_ *testing.T, outcome directory.Outcome) directory.Backend {
-			return cache.New(static.Broken{Outcome: outcome}, params(), clock.System{})
+			return cache.New(cache.Options{Under: static.Broken{Outcome: outcome}, Params: params(), Clock: clock.System{}})
 		},
 	})
 }
@@ -190,7 +190,7 @@ func TestInvalidateDuringAQuestion(t *testing.T) {
 			close(entered)
 			<-leave
 		}}
-		d := cache.New(under, params(), &stopped{})
+		d := cache.New(cache.Options{Under: under, Params: params(), Clock: &stopped{}})
 		var wg sync.WaitGroup
 		wg.Go(func() { ask(t, d, alice, c.oldAnswer) })
 		<-entered
@@ -267,7 +267,7 @@ func TestBound(t *testing.T) {
 	under := &counting{under: healthy(t, tabletest.Data())}
 	p := params()
 	p.CacheEntries = 100
-	c := cache.New(under, p, &stopped{})
+	c := cache.New(cache.Options{Under: under, Params: p, Clock: &stopped{}})
 	ask(t, c, alice, directory.Found)
 	for i := range 10 * p.CacheEntries {
 		ask(t, c, addr.Address{Local: fmt.Sprint("x", i), Domain: "example.test"}, directory.NotFound)
@@ -288,7 +288,7 @@ func TestUsedEntriesSurvive(t *testing.T) {
 	under := &counting{under: healthy(t, tabletest.Data())}
 	p := params()
 	p.CacheEntries = 20
-	c := cache.New(under, p, &stopped{})
+	c := cache.New(cache.Options{Under: under, Params: p, Clock: &stopped{}})
 	ask(t, c, alice, directory.Found)
 	for i := range 200 {
 		ask(t, c, addr.Address{Local: fmt.Sprint("alice+", i), Domain: "example.test"}, directory.Found)
@@ -304,7 +304,7 @@ func TestZeroEntriesRemembersNothing(t *testing.T) {
 	under := &counting{under: healthy(t, tabletest.Data())}
 	p := params()
 	p.CacheEntries = 0
-	c := cache.New(under, p, &stopped{})
+	c := cache.New(cache.Options{Under: under, Params: p, Clock: &stopped{}})
 	ask(t, c, alice, directory.Found)
 	ask(t, c, alice, directory.Found)
 	if n := under.asked.Load(); n != 2 {
@@ -329,7 +329,7 @@ func TestAHitIsCheap(t *testing.T) {
 }
 
 func BenchmarkHit(b *testing.B) {
-	c := cache.New(healthy(b, tabletest.Data()), params(), clock.System{})
+	c := cache.New(cache.Options{Under: healthy(b, tabletest.Data()), Params: params(), Clock: clock.System{}})
 	d := directory.New(c, "+")
 	ask(b, c, alice, directory.Found)
 	b.ReportAllocs()

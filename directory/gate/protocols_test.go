@@ -314,7 +314,7 @@ func (h *house) tokens(c *configs.Config, dir string, down bool) *store.Store {
 	if err := dirsql.Create(path); err != nil {
 		t.Fatal(err)
 	}
-	w, err := dirsql.OpenWriter(ctx, path, c.Directory)
+	w, err := dirsql.OpenWriter(ctx, dirsql.Options{Path: path, Params: c.Directory})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -322,7 +322,7 @@ func (h *house) tokens(c *configs.Config, dir string, down bool) *store.Store {
 	if err := migrations.Up(ctx, w); err != nil {
 		t.Fatal(err)
 	}
-	r, err := dirsql.OpenReader(path, c.Directory)
+	r, err := dirsql.OpenReader(dirsql.Options{Path: path, Params: c.Directory})
 	if err != nil {
 		t.Fatal(err)
 	}

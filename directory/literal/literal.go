@@ -15,9 +15,18 @@ type Backend struct {
 
 var _ directory.Walker = (*Backend)(nil)
 
-// New makes a Backend in front of under. ours is (*hostaddr.Host).HasLiteral.
-func New(under directory.Backend, hostname string, ours func(domain string) bool) *Backend {
-	return &Backend{under: under, hostname: hostname, ours: ours}
+// Options are what a Backend is made of.
+type Options struct {
+	// Under is the back end behind it.
+	Under    directory.Backend
+	Hostname string // main.hostname
+	// Ours says that a literal is an address of this host: (*hostaddr.Host).HasLiteral.
+	Ours func(domain string) bool
+}
+
+// New makes a Backend in front of o.Under.
+func New(o Options) *Backend {
+	return &Backend{under: o.Under, hostname: o.Hostname, ours: o.Ours}
 }
 
 // Entry implements directory.Backend.

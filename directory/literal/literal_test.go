@@ -20,7 +20,7 @@ func TestALiteralOfOursIsTheHost(t *testing.T) {
 	}
 	ours := func(domain string) bool { return domain == "[127.0.0.1]" }
 	for _, hostname := range []string{"mx.test", "example.test"} {
-		d := directory.New(New(inner, hostname, ours), "+")
+		d := directory.New(New(Options{Under: inner, Hostname: hostname, Ours: ours}), "+")
 		if got, err := d.Domain(t.Context(), "[127.0.0.1]"); err != nil || got != (directory.Domain{Name: "[127.0.0.1]", AliasOf: "example.test", Enabled: true}) {
 			t.Errorf("%s: %+v %v", hostname, got, err)
 		}
@@ -38,7 +38,7 @@ func TestALiteralOfOursIsTheHost(t *testing.T) {
 			t.Errorf("another host's: %v", err)
 		}
 	}
-	if _, err := directory.New(New(inner, "unhosted.test", ours), "").Domain(t.Context(), "[127.0.0.1]"); directory.OutcomeOf(err) != directory.NotFound {
+	if _, err := directory.New(New(Options{Under: inner, Hostname: "unhosted.test", Ours: ours}), "").Domain(t.Context(), "[127.0.0.1]"); directory.OutcomeOf(err) != directory.NotFound {
 		t.Errorf("a host that is not hosted: %v", err)
 	}
 }

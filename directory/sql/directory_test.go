@@ -40,7 +40,7 @@ func database(t *testing.T) (string, *dbsql.DB) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "dir with ? and %41.db")
 	create(t, path)
-	w, err := sql.OpenWriter(context.Background(), path, params())
+	w, err := sql.OpenWriter(context.Background(), sql.Options{Path: path, Params: params()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +56,7 @@ func database(t *testing.T) (string, *dbsql.DB) {
 
 func reader(t *testing.T, path string) *sql.Directory {
 	t.Helper()
-	d, err := sql.Open(path, params())
+	d, err := sql.Open(sql.Options{Path: path, Params: params()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -230,7 +230,7 @@ func TestSchemaArrivesLater(t *testing.T) {
 		t.Fatalf("before: %v", err)
 	}
 	create(t, path)
-	w, err := sql.OpenWriter(ctx, path, params())
+	w, err := sql.OpenWriter(ctx, sql.Options{Path: path, Params: params()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -248,7 +248,7 @@ func BenchmarkRecipient(b *testing.B) {
 	t := &testing.T{}
 	path := filepath.Join(b.TempDir(), "x.db")
 	create(b, path)
-	w, err := sql.OpenWriter(context.Background(), path, params())
+	w, err := sql.OpenWriter(context.Background(), sql.Options{Path: path, Params: params()})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -257,7 +257,7 @@ func BenchmarkRecipient(b *testing.B) {
 		b.Fatal(err)
 	}
 	fill(t, w, tabletest.Data())
-	d, err := sql.Open(path, params())
+	d, err := sql.Open(sql.Options{Path: path, Params: params()})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -52,7 +52,7 @@ func Inspect(ctx context.Context, path string, c configs.Directory) (identity.Fo
 	case err != nil:
 		return identity.Found{}, err
 	}
-	db, err := OpenReader(path, c)
+	db, err := OpenReader(Options{Path: path, Params: c})
 	if err != nil {
 		return identity.Found{}, err
 	}

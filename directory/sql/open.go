@@ -21,11 +21,17 @@ func options(path string, c configs.Directory) db.Options {
 	return db.Options{Source: path, Connections: c.Readers, BusyTimeout: c.BusyTimeout, Identity: identityQuery}
 }
 
-// Open opens the database at path for reading. The file need not exist yet; until
+// Options say which database it is, and how it is used.
+type Options struct {
+	Path   string
+	Params configs.Directory
+}
+
+// Open opens the database for reading. The file need not exist yet; until
 // it is there and has a schema every answer is Misconfigured or Unavailable. Close
 // it after use.
-func Open(path string, c configs.Directory) (*Directory, error) {
-	pool, err := OpenReader(path, c)
+func Open(o Options) (*Directory, error) {
+	pool, err := OpenReader(o)
 	if err != nil {
 		return nil, err
 	}
@@ -33,22 +39,22 @@ func Open(path string, c configs.Directory) (*Directory, error) {
 	if err != nil {
 		return nil, errors.Join(err, pool.Close())
 	}
-	return &Directory{db: pool, pool: db.NewPool(pool, Dialect(), queries), path: path}, nil
+	return &Directory{db: pool, pool: db.NewPool(db.PoolOptions{DB: pool, Dialect: Dialect(), Queries: queries}), path: o.Path}, nil
 }
 
 // OpenWriter opens the single connection for writing on a file that [Create]
 // made. Its transactions take the write lock when they begin, so they wait for
 // another writer at the start and never fail half way with a busy error. The
 // caller closes it.
-func OpenWriter(ctx context.Context, path string, c configs.Directory) (*dbsql.DB, error) {
-	o := options(path, c)
-	o.Write = true
-	return Dialect().Open(ctx, o)
+func OpenWriter(ctx context.Context, o Options) (*dbsql.DB, error) {
+	opt := options(o.Path, o.Params)
+	opt.Write = true
+	return Dialect().Open(ctx, opt)
 }
 
 // OpenReader opens a pool of reading connections, for listings.
-func OpenReader(path string, c configs.Directory) (*dbsql.DB, error) {
-	return Dialect().Open(context.Background(), options(path, c))
+func OpenReader(o Options) (*dbsql.DB, error) {
+	return Dialect().Open(context.Background(), options(o.Path, o.Params))
 }
 
 // Snapshot writes a copy of the database at path to into, which must not exist:

@@ -21,7 +21,7 @@ import (
 func named(t *testing.T, path string, id identity.ID, data static.Data) {
 	t.Helper()
 	create(t, path)
-	w, err := sql.OpenWriter(t.Context(), path, params())
+	w, err := sql.OpenWriter(t.Context(), sql.Options{Path: path, Params: params()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,12 +95,12 @@ func TestALostDatabaseIsUnavailable(t *testing.T) {
 			named(t, path, identity.New(), tabletest.Data())
 			named(t, path+".other", identity.New(), static.Data{})
 			d := directory.New(reader(t, path), "+")
-			lists, err := sql.OpenReader(path, params())
+			lists, err := sql.OpenReader(sql.Options{Path: path, Params: params()})
 			if err != nil {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { lists.Close() })
-			w, err := sql.OpenWriter(t.Context(), path, params())
+			w, err := sql.OpenWriter(t.Context(), sql.Options{Path: path, Params: params()})
 			if err != nil {
 				t.Fatal(err)
 			}

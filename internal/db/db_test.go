@@ -83,7 +83,7 @@ func (d dialectBed) pool(t *testing.T, source string, write bool) *Pool {
 	for name, text := range testQueries {
 		bound[name] = d.dialect.Bind(text)
 	}
-	return NewPool(on, d.dialect, bound)
+	return NewPool(PoolOptions{DB: on, Dialect: d.dialect, Queries: bound})
 }
 
 func (d dialectBed) pools(t *testing.T) (source string, w, r *Pool) {

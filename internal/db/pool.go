@@ -18,9 +18,16 @@ type Pool struct {
 	prepared map[Query]*sql.Stmt
 }
 
-// NewPool asks db.
-func NewPool(db *sql.DB, d Dialect, q Queries) *Pool {
-	return &Pool{db: db, dialect: d, queries: q, prepared: map[Query]*sql.Stmt{}}
+// PoolOptions are what a Pool is made of.
+type PoolOptions struct {
+	DB      *sql.DB
+	Dialect Dialect
+	Queries Queries
+}
+
+// NewPool makes a Pool that asks o.DB.
+func NewPool(o PoolOptions) *Pool {
+	return &Pool{db: o.DB, dialect: o.Dialect, queries: o.Queries, prepared: map[Query]*sql.Stmt{}}
 }
 
 // statement prepares a query at its first use. Not before, because the schema

@@ -87,7 +87,7 @@ func (w *world) live() {
 	o := options(fsys)
 	o.MaxSegments = 4 + w.rng.IntN(12)
 	replay := map[int]*seen{}
-	j, err := Open(context.Background(), o, func(pos Position, payload []byte) (bool, error) {
+	o.Replay = func(pos Position, payload []byte) (bool, error) {
 		var kind byte
 		var id int
 		if _, err := fmt.Sscanf(string(payload[:min(12, len(payload))]), "%c%d.", &kind, &id); err != nil {
@@ -104,7 +104,8 @@ func (w *world) live() {
 		}
 		s.pos = append(s.pos, pos)
 		return true, nil
-	})
+	}
+	j, err := Open(context.Background(), o)
 	w.say("open: %v", err)
 	if err != nil {
 		w.end()

@@ -35,7 +35,8 @@ func workload(fsys vfs.FS) (r outcome) {
 	o := options(fsys)
 	o.SegmentSize = 32 << 10
 	r = outcome{map[string]bool{}, map[string]bool{}}
-	j, err := Open(context.Background(), o, func(Position, []byte) (bool, error) { return true, nil })
+	o.Replay = func(Position, []byte) (bool, error) { return true, nil }
+	j, err := Open(context.Background(), o)
 	if err != nil {
 		return r
 	}

@@ -40,11 +40,12 @@ type recovered struct {
 func open(t testing.TB, o Options, keep func(payload string) bool) (*Journal, *recovered) {
 	t.Helper()
 	r := &recovered{}
-	j, err := Open(context.Background(), o, func(pos Position, payload []byte) (bool, error) {
+	o.Replay = func(pos Position, payload []byte) (bool, error) {
 		r.pos = append(r.pos, pos)
 		r.payloads = append(r.payloads, string(payload))
 		return keep == nil || keep(string(payload)), nil
-	})
+	}
+	j, err := Open(context.Background(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -283,7 +284,7 @@ func TestTwoJournalsAndTheLock(t *testing.T) {
 		d := faultfs.NewDisk()
 		a, _ := open(t, options(d), nil)
 		defer closeJournal(t, a)
-		if _, err := Open(context.Background(), options(d), nil); !errors.Is(err, ErrInUse) {
+		if _, err := Open(context.Background(), options(d)); !errors.Is(err, ErrInUse) {
 			t.Errorf("second Open: %v", err)
 		}
 		o := options(d)

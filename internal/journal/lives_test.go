@@ -354,7 +354,9 @@ func TestNothingIsUsedAgainBeforeRecovered(t *testing.T) {
 		}
 		killed := d.Clone()
 		closeJournal(t, j)
-		j, err := Open(context.Background(), options(killed), func(Position, []byte) (bool, error) { return false, nil })
+		o := options(killed)
+		o.Replay = func(Position, []byte) (bool, error) { return false, nil }
+		j, err := Open(context.Background(), o)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -45,8 +45,10 @@ type Options struct {
 	// Damaged is told of each damaged range found at Open, after it was
 	// logged. May be nil.
 	Damaged func(Damage)
-	Clock   clock.Clock
-	Log     *msglog.Log
+	// Replay is told of each record found at Open.
+	Replay Replay
+	Clock  clock.Clock
+	Log    *msglog.Log
 }
 
 // Defaults of Options.

@@ -25,13 +25,13 @@ var ErrInUse = errors.New("journal: in use by another process")
 
 // Replay is told of each record found at Open, oldest first. payload is valid
 // during the call. keep makes the record live, with one reference, until
-// Release. An error ends Open.
+// Unpin. An error ends Open.
 type Replay func(pos Position, payload []byte) (keep bool, err error)
 
-// Open opens or makes the journal in o.Dir and replays it. Damage is logged,
+// Open opens or makes the journal in o.Dir and tells o.Replay what is in it. Damage is logged,
 // reported to o.Damaged and skipped; it never fails Open. Writing goes on in a
 // new segment, so nothing that was found is ever overwritten in place.
-func Open(ctx context.Context, o Options, replay Replay) (*Journal, error) {
+func Open(ctx context.Context, o Options) (*Journal, error) {
 	if err := o.setDefaults(); err != nil {
 		return nil, err
 	}
@@ -43,7 +43,7 @@ func Open(ctx context.Context, o Options, replay Replay) (*Journal, error) {
 	if err := j.lockDir(); err != nil {
 		return nil, err
 	}
-	if err := j.recover(ctx, replay); err != nil {
+	if err := j.recover(ctx, o.Replay); err != nil {
 		return nil, errors.Join(err, j.closeFiles())
 	}
 	j.ctx, j.cancel = context.WithCancel(context.WithoutCancel(ctx))

@@ -69,11 +69,11 @@ func TestEveryCallerDecidesAlike(t *testing.T) {
 		}
 	}()
 	host(t, i, tabletest.Random(rand.New(rand.NewPCG(11, 4))))
-	parts, err := qmgrParts(i)
+	o, err := qmgrOptions(i)
 	if err != nil {
 		t.Fatal(err)
 	}
-	deliver := virtual.New(i.directory, noStore{}, i.clock, virtual.Options{})
+	deliver := virtual.New(virtual.Options{Directory: i.directory, Deliverer: noStore{}, Clock: i.clock})
 	t.Run("all", func(t *testing.T) {
 		smtp, lmtp := startService(t, i, openSMTPD), startService(t, i, openLMTPD)
 		startService(t, i, openAdmin)
@@ -99,7 +99,7 @@ func TestEveryCallerDecidesAlike(t *testing.T) {
 			if got, want := delivered(t, deliver, a), code(to); got != want {
 				t.Errorf("delivery to %s: %s, want %s (%s)", a, got, want, to.Verdict)
 			}
-			route, err := parts.Resolver.Resolve(t.Context(), a)
+			route, err := o.Resolver.Resolve(t.Context(), a)
 			if err != nil {
 				t.Fatal(err)
 			}

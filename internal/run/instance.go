@@ -214,7 +214,8 @@ func (i *Instance) openDirectory(ctx context.Context) error {
 	}
 	i.onClose(closeAnswers)
 	i.host = listeners.Host(c, i.listeners.Inherited(), i.clock)
-	i.answers = cache.New(literal.New(answers, c.Main.Hostname, i.host.HasLiteral), c.Directory, i.clock)
+	literals := literal.New(literal.Options{Under: answers, Hostname: c.Main.Hostname, Ours: i.host.HasLiteral})
+	i.answers = cache.New(cache.Options{Under: literals, Params: c.Directory, Clock: i.clock})
 	i.directory = directory.New(i.answers, c.Main.RecipientDelimiter)
 	if i.adminStore, err = base.Store(c, i.directoryChanged, i.log, i.clock); err != nil {
 		return err

@@ -84,11 +84,11 @@ func openQueueService(i *Instance) (service.Service, error) {
 }
 
 func openQmgr(i *Instance) (service.Service, error) {
-	parts, err := qmgrParts(i)
+	o, err := qmgrOptions(i)
 	if err != nil {
 		return nil, err
 	}
-	return qmgr.New(i.config.Qmgr, parts), nil
+	return qmgr.New(o), nil
 }
 
 // serverOptions is what the server of a protocol needs beside its handler.

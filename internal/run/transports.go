@@ -34,7 +34,7 @@ func agentTable() []agentRow {
 }
 
 func openVirtual(i *Instance, _ configs.Transport) (agent.Agent, error) {
-	return virtual.New(i.directory, i.deliverer, i.clock, virtual.Options{OverQuotaTemporary: i.config.Qmgr.OverQuotaTemporary}), nil
+	return virtual.New(virtual.Options{Directory: i.directory, Deliverer: i.deliverer, Clock: i.clock, OverQuotaTemporary: i.config.Qmgr.OverQuotaTemporary}), nil
 }
 
 // openSMTP makes an agent for each transport: it has connections of its own.
@@ -43,7 +43,7 @@ func openSMTP(i *Instance, t configs.Transport) (agent.Agent, error) {
 	if c.PasswordFile != "" {
 		c.PasswordFile = i.config.Path(c.PasswordFile)
 	}
-	a, err := smtp.New(c, smtp.Options{Hostname: i.config.Main.Hostname, Host: i.host, Log: i.log, Clock: i.clock, DNS: i.nameServers(c.Resolver)})
+	a, err := smtp.New(smtp.Options{Params: c, Hostname: i.config.Main.Hostname, Host: i.host, Log: i.log, Clock: i.clock, DNS: i.nameServers(c.Resolver)})
 	if err != nil {
 		return nil, err
 	}
@@ -81,35 +81,35 @@ func limitsOf(t configs.Transport, c configs.Qmgr, local bool) qmgr.Limits {
 	return l
 }
 
-// qmgrParts makes what the queue manager works with.
-func qmgrParts(i *Instance) (qmgr.Parts, error) {
-	reporter, err := bounce.New(i.config.Bounce, bounce.Options{
-		Hostname: i.config.Main.Hostname, Submit: i.cleanup, Log: i.log, Clock: i.clock,
+// qmgrOptions makes what the queue manager works with.
+func qmgrOptions(i *Instance) (qmgr.Options, error) {
+	reporter, err := bounce.New(bounce.Options{
+		Params: i.config.Bounce, Hostname: i.config.Main.Hostname, Submit: i.cleanup, Log: i.log, Clock: i.clock,
 	})
-	p := qmgr.Parts{Queue: i.queue, Log: i.log, Clock: i.clock, Reporter: reporter}
+	o := qmgr.Options{Params: i.config.Qmgr, Queue: i.queue, Log: i.log, Clock: i.clock, Reporter: reporter}
 	if err != nil {
-		return p, err
+		return o, err
 	}
 	for _, t := range i.config.Transports() {
 		made, err := transport(i, t)
 		if err != nil {
-			return p, err
+			return o, err
 		}
-		p.Transports = append(p.Transports, made)
+		o.Transports = append(o.Transports, made)
 	}
-	p.Resolver = newResolver(i)
-	return p, nil
+	o.Resolver = newResolver(i)
+	return o, nil
 }
 
 // newResolver makes what says where mail goes.
 func newResolver(i *Instance) *rewrite.Resolver {
-	o := rewrite.Options{Hostname: i.config.Main.Hostname, Relayhost: i.config.SMTP.Relayhost, Ours: i.host.HasLiteral}
+	o := rewrite.Options{Directory: i.directory, Hostname: i.config.Main.Hostname, Relayhost: i.config.SMTP.Relayhost, Ours: i.host.HasLiteral}
 	for _, t := range i.config.Transports() {
 		if len(t.Domains) > 0 {
 			o.Routes = append(o.Routes, rewrite.Row{Transport: t.Name, Nexthop: nexthopOf(t), Domains: t.Domains, Refused: refusedBy(t)})
 		}
 	}
-	return rewrite.New(i.directory, o)
+	return rewrite.New(o)
 }
 
 // refusedBy is what smtpd says to mail that a transport would refuse. A reason without a

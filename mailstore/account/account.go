@@ -50,9 +50,9 @@ func New(o Options) *Account {
 	a := &Account{vol: o.Volume, Records: o.Records, home: filepath.Join(o.Volume.Root, o.Records.Home()), o: o}
 	a.Quota.acct = a
 	home := o.Records.Home()
-	a.disk = volume.NewAccountLock[volume.FoldersDiskLock](o.Volume, home, "folders")
-	a.validityDisk = volume.NewAccountLock[volume.ValidityDiskLock](o.Volume, home, "validity")
-	a.Quota.disk = volume.NewAccountLock[volume.UsageDiskLock](o.Volume, home, "usage")
+	a.disk = volume.NewAccountLock[volume.FoldersDiskLock](volume.AccountLockOptions{Volume: o.Volume, Home: home, What: "folders"})
+	a.validityDisk = volume.NewAccountLock[volume.ValidityDiskLock](volume.AccountLockOptions{Volume: o.Volume, Home: home, What: "validity"})
+	a.Quota.disk = volume.NewAccountLock[volume.UsageDiskLock](volume.AccountLockOptions{Volume: o.Volume, Home: home, What: "usage"})
 	return a
 }
 

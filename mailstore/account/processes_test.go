@@ -195,7 +195,7 @@ func TestAccountsDoNotHinderEachOther(t *testing.T) {
 	c := configs.Default().Store
 	a, b := newBedOn(t, disk, clocktest.New(time.Now()), c), newBedOn(t, disk, clocktest.New(time.Now()), c)
 	lock := func(b *bed, i int) *volume.AccountLock[volume.FoldersDiskLock] {
-		l := volume.NewAccountLock[volume.FoldersDiskLock](b.vol, fmt.Sprintf("example.test/u%04d", i), "folders")
+		l := volume.NewAccountLock[volume.FoldersDiskLock](volume.AccountLockOptions{Volume: b.vol, Home: fmt.Sprintf("example.test/u%04d", i), What: "folders"})
 		check(t, l.Lock(t.Context())) // no clock goes on
 		return l
 	}

@@ -144,15 +144,16 @@ func (j *Journal) openLeft(ctx context.Context, dir string) (leftJournal, error)
 	l.journal, err = journal.Open(ctx, journal.Options{
 		FS: j.vol.FS, Dir: dir, SegmentSize: j.vol.Config.JournalSegment, CheckpointInterval: j.vol.Config.CheckpointInterval,
 		Corrupt: j.corrupt(dir), Checkpoint: l.marks.checkpoint, Clock: j.vol.Clock, Log: j.vol.Log,
-	}, func(pos journal.Position, payload []byte) (bool, error) {
-		r, err := decodeRecord(payload)
-		if err != nil {
-			j.saveRecord(dir, pos, payload, err)
-			return false, nil
-		}
-		r.pos, r.content = pos, nil
-		l.records = append(l.records, *r)
-		return r.acts(), nil
+		Replay: func(pos journal.Position, payload []byte) (bool, error) {
+			r, err := decodeRecord(payload)
+			if err != nil {
+				j.saveRecord(dir, pos, payload, err)
+				return false, nil
+			}
+			r.pos, r.content = pos, nil
+			l.records = append(l.records, *r)
+			return r.acts(), nil
+		},
 	})
 	return l, err
 }

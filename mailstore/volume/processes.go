@@ -206,11 +206,19 @@ type AccountLock[P lockorder.Ranked] struct {
 	stalled bool
 }
 
-// NewAccountLock makes the lock of what belongs to the account in home, below the root.
-func NewAccountLock[P lockorder.Ranked](s *Volume, home, what string) *AccountLock[P] {
+// AccountLockOptions say what an AccountLock guards.
+type AccountLockOptions struct {
+	Volume *Volume
+	// Home is the account's folder below the root, What the thing of it: a name that all
+	// processes know it by.
+	Home, What string
+}
+
+// NewAccountLock makes the lock of a thing of an account.
+func NewAccountLock[P lockorder.Ranked](o AccountLockOptions) *AccountLock[P] {
 	h := fnv.New64a()
-	_, _ = h.Write([]byte(what + "\x00" + home)) // never fails
-	return &AccountLock[P]{vol: s, at: int64(h.Sum64() % accountsN), name: home, inOrder: lockorder.Foreign[P]{Key: home}}
+	_, _ = h.Write([]byte(o.What + "\x00" + o.Home)) // never fails
+	return &AccountLock[P]{vol: o.Volume, at: int64(h.Sum64() % accountsN), name: o.Home, inOrder: lockorder.Foreign[P]{Key: o.Home}}
 }
 
 // Lock takes it. While another process has it Lock waits, store.lock_timeout at most and

@@ -13,8 +13,9 @@ import (
 	"toastmaster/mta/agent"
 )
 
-// Options are the parts of a Generator beside its parameters.
+// Options are what a Generator is made of.
 type Options struct {
+	Params configs.Bounce
 	// Hostname is main.hostname: the Reporting-MTA.
 	Hostname string
 	Submit   envelope.Submitter
@@ -33,13 +34,13 @@ type Generator struct {
 }
 
 // New makes a Generator. It fails when bounce.copy_to is no address.
-func New(c configs.Bounce, o Options) (*Generator, error) {
-	g := &Generator{config: c, hostname: o.Hostname, submit: o.Submit, log: o.Log, clock: o.Clock}
-	if c.CopyTo == "" {
+func New(o Options) (*Generator, error) {
+	g := &Generator{config: o.Params, hostname: o.Hostname, submit: o.Submit, log: o.Log, clock: o.Clock}
+	if o.Params.CopyTo == "" {
 		return g, nil
 	}
 	var err error
-	g.copyTo, err = addr.Parse(c.CopyTo)
+	g.copyTo, err = addr.Parse(o.Params.CopyTo)
 	return g, err
 }
 

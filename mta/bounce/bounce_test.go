@@ -52,7 +52,8 @@ func generator(t testing.TB, change func(*configs.Bounce)) (*Generator, *queue, 
 	}
 	var log strings.Builder
 	q := &queue{}
-	g, err := New(c, Options{
+	g, err := New(Options{
+		Params:   c,
 		Hostname: "mail.example.test", Submit: q, Clock: clocktest.New(now),
 		Log: msglog.New(slog.NewTextHandler(&log, nil)),
 	})
@@ -358,7 +359,7 @@ func TestCopies(t *testing.T) {
 	if err := g.Report(t.Context(), loop); err != nil || len(q.envs) != 3 {
 		t.Errorf("a failure of the copy was copied: %v, %d reports", err, len(q.envs))
 	}
-	if _, err := New(configs.Bounce{CopyTo: "x y"}, Options{}); err == nil {
+	if _, err := New(Options{Params: configs.Bounce{CopyTo: "x y"}}); err == nil {
 		t.Error("bad copy_to accepted")
 	}
 }

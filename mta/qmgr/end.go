@@ -54,11 +54,11 @@ func (msg *message) close(ctx context.Context, warned bool) error {
 	left := len(msg.item.Pending()) == 0
 	if err := msg.item.Close(ctx, msg.next(), warned); err != nil {
 		// It is as safe as before, and the queue hands it out again.
-		m.parts.Log.Error("queue", "id", msg.item.Envelope.ID, "cause", err)
+		m.o.Log.Error("queue", "id", msg.item.Envelope.ID, "cause", err)
 		return nil
 	}
 	if left {
-		m.parts.Log.Event(msglog.Removed{ID: msg.item.Envelope.ID, Reason: msg.reason()})
+		m.o.Log.Event(msglog.Removed{ID: msg.item.Envelope.ID, Reason: msg.reason()})
 	}
 	return nil
 }
@@ -92,7 +92,7 @@ func (msg *message) reason() string {
 // the bounds, and not later than its last attempt is due.
 func (msg *message) next() time.Time {
 	m := msg.manager
-	now := m.parts.Clock.Now()
+	now := m.o.Clock.Now()
 	age := m.age(msg.item, now)
 	wait := m.backoff(age)
 	if left := m.lifetime(msg.item.Envelope) - age; left > 0 && left < wait {
@@ -115,7 +115,7 @@ func (msg *message) reportFailures(ctx context.Context) {
 	}
 	for _, f := range msg.failed {
 		if err := msg.item.Done(f.Recipient, queue.EffectFinal); err != nil {
-			msg.manager.parts.Log.Error("queue", "id", msg.item.Envelope.ID, "cause", err)
+			msg.manager.o.Log.Error("queue", "id", msg.item.Envelope.ID, "cause", err)
 		}
 	}
 }
@@ -134,7 +134,7 @@ func (msg *message) reportSuccess(ctx context.Context) {
 			msg.item.Failed(s.Recipient, dsn.Newf(dsn.MailSystem, "Delivery report not queued"))
 		default:
 			if err := msg.item.Done(s.Recipient, queue.EffectFinal); err != nil {
-				msg.manager.parts.Log.Error("queue", "id", msg.item.Envelope.ID, "cause", err)
+				msg.manager.o.Log.Error("queue", "id", msg.item.Envelope.ID, "cause", err)
 			}
 		}
 	}
@@ -145,7 +145,7 @@ func (msg *message) reportDelay(ctx context.Context) bool {
 	m := msg.manager
 	env := msg.item.Envelope
 	after := m.config.DelayWarningTime
-	now := m.parts.Clock.Now()
+	now := m.o.Clock.Now()
 	age := m.age(msg.item, now)
 	if after == 0 || len(msg.deferred) == 0 || age < after {
 		return false
@@ -161,15 +161,15 @@ func (msg *message) report(ctx context.Context, r agent.Report) error {
 	if !r.Envelope.Sender.IsNull() {
 		content, err := msg.item.Content()
 		if err != nil {
-			m.parts.Log.Error("queue", "id", r.Envelope.ID, "cause", err)
+			m.o.Log.Error("queue", "id", r.Envelope.ID, "cause", err)
 		} else {
 			defer content.Close()
 			r.Content = content
 		}
 	}
-	err := msg.fenced("bounce", func() error { return m.parts.Reporter.Report(ctx, &r) })
+	err := msg.fenced("bounce", func() error { return m.o.Reporter.Report(ctx, &r) })
 	if err != nil {
-		m.parts.Log.Error("report", "id", r.Envelope.ID, "kind", string(r.Kind), "cause", err)
+		m.o.Log.Error("report", "id", r.Envelope.ID, "kind", string(r.Kind), "cause", err)
 	}
 	return err
 }

@@ -96,7 +96,7 @@ func (j *job) run(ctx context.Context) {
 
 func (j *job) attempt(ctx context.Context) {
 	m := j.msg.manager
-	started := m.parts.Clock.Now()
+	started := m.o.Clock.Now()
 	j.reported = make([]bool, len(j.recipients))
 	content, err := j.msg.item.Content()
 	if err != nil {
@@ -118,7 +118,7 @@ var errNotReported = errors.New("the agent did not report this recipient")
 
 func (j *job) closeContent(c envelope.Content) {
 	if err := c.Close(); err != nil {
-		j.msg.manager.parts.Log.Warn("content", "id", j.msg.item.Envelope.ID, "cause", err)
+		j.msg.manager.o.Log.Warn("content", "id", j.msg.item.Envelope.ID, "cause", err)
 	}
 }
 
@@ -154,7 +154,7 @@ func (j *job) report(started time.Time, r agent.Result) {
 	}
 	j.mu.Unlock()
 	if bug {
-		j.msg.manager.parts.Log.Error("agent reported a recipient twice, or one that is not its own",
+		j.msg.manager.o.Log.Error("agent reported a recipient twice, or one that is not its own",
 			"service", j.transport.name, "id", j.msg.item.Envelope.ID, "recipient", r.Recipient)
 		return
 	}
@@ -182,7 +182,7 @@ func (j *job) suspend(why *dsn.Error) {
 		err.Status = dsn.NoAnswer
 	}
 	_ = j.msg.fenced("qmgr", func() error {
-		now := j.msg.manager.parts.Clock.Now()
+		now := j.msg.manager.o.Clock.Now()
 		for _, i := range j.recipients {
 			j.msg.settle(now, agent.Result{Recipient: i, Err: &err, Relay: "none"}, "")
 		}

@@ -30,7 +30,7 @@ type message struct {
 }
 
 func newMessage(m *Manager, item *queue.Item) *message {
-	now := m.parts.Clock.Now()
+	now := m.o.Clock.Now()
 	return &message{
 		manager: m, item: item, activated: now,
 		expired: m.age(item, now) >= m.lifetime(item.Envelope),
@@ -40,7 +40,7 @@ func newMessage(m *Manager, item *queue.Item) *message {
 // fenced runs f, a step of this message's way; name says whose step it is.
 // A panic of f is in the log and is an error.
 func (msg *message) fenced(name string, f func() error) error {
-	return service.Fenced(msg.manager.parts.Log, f, "service", name, "id", msg.item.Envelope.ID)
+	return service.Fenced(msg.manager.o.Log, f, "service", name, "id", msg.item.Envelope.ID)
 }
 
 // lifetime is how old a message may become. Zero means one attempt.
@@ -81,7 +81,7 @@ func (m *Manager) backoff(age time.Duration) time.Duration {
 // unless it is a success nobody asked about, for the end of the attempt.
 // by is the agent, "" when none had it.
 func (msg *message) settle(started time.Time, r agent.Result, by string) {
-	now := msg.manager.parts.Clock.Now()
+	now := msg.manager.o.Clock.Now()
 	if r.Err != nil {
 		msg.settleFailure(started, now, r, by)
 		return
@@ -91,7 +91,7 @@ func (msg *message) settle(started time.Time, r agent.Result, by string) {
 	}
 	if err := msg.item.Done(r.Recipient, r.Effect); err != nil {
 		// It was delivered; the queue may hand it out once more.
-		msg.manager.parts.Log.Error("queue", "id", msg.item.Envelope.ID, "cause", err)
+		msg.manager.o.Log.Error("queue", "id", msg.item.Envelope.ID, "cause", err)
 	}
 	msg.log(started, now, &r, by, r.Status, "sent", r.Text)
 	if r.Action == agent.Transferred || !msg.item.Envelope.Recipients[r.Recipient].Notify.Wants(envelope.NotifySuccess) {
@@ -107,7 +107,7 @@ func (msg *message) settle(started time.Time, r agent.Result, by string) {
 // settleExpanded is settle for an alias that was expanded. Its report is all
 // there is of it, so it is crossed off when that lies in the queue.
 func (msg *message) settleExpanded(i int) {
-	now := msg.manager.parts.Clock.Now()
+	now := msg.manager.o.Clock.Now()
 	r := agent.Result{Recipient: i, Action: agent.Expanded, Status: dsn.OK, Text: "alias expanded", Relay: "none"}
 	msg.log(msg.activated, now, &r, "", r.Status, "expanded", r.Text)
 	msg.mu.Lock()
@@ -169,7 +169,7 @@ func (msg *message) log(started, now time.Time, r *agent.Result, by string, stat
 	if r.Err != nil {
 		event.Err = r.Err.Cause
 	}
-	msg.manager.parts.Log.Event(event)
+	msg.manager.o.Log.Event(event)
 }
 
 // jobDone counts a job off; the last one ends the attempt.

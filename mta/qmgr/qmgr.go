@@ -51,8 +51,9 @@ type Transport struct {
 	Limits    Limits
 }
 
-// Parts is what a Manager is made of.
-type Parts struct {
+// Options are what a Manager is made of.
+type Options struct {
+	Params     configs.Qmgr
 	Queue      *queue.Queue
 	Resolver   agent.Resolver
 	Transports []Transport
@@ -64,7 +65,7 @@ type Parts struct {
 // Manager is the queue manager. It is a service.Service.
 type Manager struct {
 	config     configs.Qmgr
-	parts      Parts
+	o          Options
 	transports map[string]*transport
 	slots      chan struct{} // one per message in the active window
 	closers    pool
@@ -76,12 +77,12 @@ type Manager struct {
 }
 
 // New makes a Manager.
-func New(c configs.Qmgr, p Parts) *Manager {
-	m := &Manager{config: c, parts: p, transports: map[string]*transport{}, slots: make(chan struct{}, c.ActiveLimit)}
-	for _, t := range p.Transports {
+func New(o Options) *Manager {
+	m := &Manager{config: o.Params, o: o, transports: map[string]*transport{}, slots: make(chan struct{}, o.Params.ActiveLimit)}
+	for _, t := range o.Transports {
 		m.transports[t.Name] = newTransport(m, t)
 	}
-	m.closers = pool{limit: c.EndConcurrency, wait: &m.workers}
+	m.closers = pool{limit: o.Params.EndConcurrency, wait: &m.workers}
 	return m
 }
 
@@ -106,7 +107,7 @@ func (m *Manager) Run(ctx context.Context) error {
 		defer close(done)
 		m.workers.Wait()
 	}()
-	timer := m.parts.Clock.NewTimer(m.config.EndTimeout)
+	timer := m.o.Clock.NewTimer(m.config.EndTimeout)
 	defer timer.Stop()
 	select {
 	case <-done:
@@ -130,7 +131,7 @@ func (m *Manager) pull(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		item, err := m.parts.Queue.Next(ctx)
+		item, err := m.o.Queue.Next(ctx)
 		switch {
 		case err == nil:
 			m.admit(item)
@@ -140,7 +141,7 @@ func (m *Manager) pull(ctx context.Context) {
 			return
 		}
 		<-m.slots
-		m.parts.Log.Error("queue", "cause", err)
+		m.o.Log.Error("queue", "cause", err)
 		if !m.sleep(ctx, nextRetry) {
 			return
 		}
@@ -148,7 +149,7 @@ func (m *Manager) pull(ctx context.Context) {
 }
 
 func (m *Manager) sleep(ctx context.Context, d time.Duration) bool {
-	t := m.parts.Clock.NewTimer(d)
+	t := m.o.Clock.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C():
@@ -197,7 +198,7 @@ func (msg *message) resolve() []*job {
 				route = agent.Route{Transport: filter.Transport, Nexthop: cmp.Or(filter.Nexthop, to.Address.Domain)}
 				return nil
 			}
-			route, err = m.parts.Resolver.Resolve(ctx, to.Address)
+			route, err = m.o.Resolver.Resolve(ctx, to.Address)
 			return err
 		})
 		t := m.transports[route.Transport]

@@ -242,8 +242,9 @@ func start(t testing.TB, s setup) *rig {
 	if s.limits != nil {
 		s.limits(&limits)
 	}
-	r.manager = New(c, Parts{
-		Queue: q, Resolver: s.resolver, Reporter: r.reporter, Log: log, Clock: r.clock,
+	r.manager = New(Options{
+		Params: c,
+		Queue:  q, Resolver: s.resolver, Reporter: r.reporter, Log: log, Clock: r.clock,
 		Transports: []Transport{{Name: "test", Agent: scripted{s.deliver}, Limits: limits}},
 	})
 	ctx, cancel := context.WithCancel(context.Background())

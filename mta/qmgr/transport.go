@@ -40,7 +40,7 @@ const firstSweep = 1000
 func (t *transport) schedule(j *job) {
 	t.mu.Lock()
 	d := t.destination(j.route.Nexthop)
-	if why := d.dead(t.manager.parts.Clock.Now(), j.msg.item.Flushed); why != nil {
+	if why := d.dead(t.manager.o.Clock.Now(), j.msg.item.Flushed); why != nil {
 		t.mu.Unlock()
 		j.suspend(why)
 		return
@@ -66,7 +66,7 @@ func (t *transport) destination(nexthop string) *destination {
 // sweep forgets destinations that are dead no more. It runs when their number
 // has doubled, so its cost per destination is constant.
 func (t *transport) sweep() {
-	now := t.manager.parts.Clock.Now()
+	now := t.manager.o.Clock.Now()
 	for name, d := range t.destinations {
 		if d.idle() && d.dead(now, time.Time{}) == nil {
 			delete(t.destinations, name)
@@ -148,7 +148,7 @@ func (t *transport) finish(d *destination, j *job) []*job {
 		d.failure(t.manager.config.DestinationCohorts)
 		if d.window == 0 {
 			d.why = j.site
-			d.since = t.manager.parts.Clock.Now()
+			d.since = t.manager.o.Clock.Now()
 			d.until = d.since.Add(t.manager.config.MinimalBackoffTime)
 			suspended = d.jobs.Drain()
 			d.turn = false

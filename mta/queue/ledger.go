@@ -48,8 +48,8 @@ func (l *ledger) open(ctx context.Context, o Options, damaged func(journal.Damag
 		FS: o.FS, Dir: filepath.Join(o.Dir, dirJournal),
 		SegmentSize: c.SegmentSize, MaxSegments: c.MaxSegments, MaxWaiting: c.MaxWaiting,
 		LazyInterval: c.LazyInterval, FullWait: c.AddWait, CheckpointInterval: c.CheckpointInterval,
-		Corrupt: filepath.Join(o.Dir, dirCorrupt), Damaged: damaged, Checkpoint: l.checkpoint, Clock: o.Clock, Log: o.Log,
-	}, replay)
+		Corrupt: filepath.Join(o.Dir, dirCorrupt), Damaged: damaged, Checkpoint: l.checkpoint, Replay: replay, Clock: o.Clock, Log: o.Log,
+	})
 	return err
 }
 

@@ -13,6 +13,7 @@ import (
 
 // Options are the parameters of a Resolver.
 type Options struct {
+	Directory *directory.Directory
 	// Hostname is main.hostname: mail for it never leaves this host.
 	Hostname string
 	// Relayhost is smtp.relayhost, "" to deliver directly.
@@ -46,8 +47,8 @@ type Resolver struct {
 }
 
 // New makes a Resolver.
-func New(d *directory.Directory, o Options) *Resolver {
-	r := &Resolver{directory: d, hostname: strings.ToLower(o.Hostname), relayhost: o.Relayhost, routes: map[string]Row{}, ours: o.Ours}
+func New(o Options) *Resolver {
+	r := &Resolver{directory: o.Directory, hostname: strings.ToLower(o.Hostname), relayhost: o.Relayhost, routes: map[string]Row{}, ours: o.Ours}
 	for _, row := range o.Routes {
 		for _, domain := range row.Domains {
 			r.routes[routeKey(domain)] = row

@@ -52,7 +52,7 @@ func TestRoutes(t *testing.T) {
 		{"[relay]:587", "x@[127.0.0.1]", "error", "[127.0.0.1]", dsn.LoopDetected},
 		{"[relay]:587", "x@elsewhere.example", "smtp", "[relay]:587", 0},
 	} {
-		r := New(hosted(t), Options{
+		r := New(Options{Directory: hosted(t),
 			Hostname: "Mail.Example.Test", Relayhost: c.relayhost, Ours: func(domain string) bool { return domain == "[127.0.0.1]" },
 		})
 		a, err := addr.Parse(c.to)
@@ -78,7 +78,7 @@ func TestADirectoryInTroubleNeverSaysNo(t *testing.T) {
 	for outcome, want := range map[directory.Outcome]dsn.Status{
 		directory.Unavailable: dsn.MailSystem, directory.Misconfigured: dsn.Misconfigured,
 	} {
-		r := New(static.Broken{Outcome: outcome, Cause: errors.New("down")}.Directory(), Options{Hostname: "mail.example.test"})
+		r := New(Options{Directory: static.Broken{Outcome: outcome, Cause: errors.New("down")}.Directory(), Hostname: "mail.example.test"})
 		for _, a := range []addr.Address{{Local: "a", Domain: "example.test"}, {Local: "a", Domain: "mail.example.test"}} {
 			route, err := r.Resolve(t.Context(), a)
 			if e := dsn.From(err); e == nil || e.Status != want || !e.Temporary() {
@@ -92,7 +92,7 @@ func TestADirectoryInTroubleNeverSaysNo(t *testing.T) {
 func TestRefused(t *testing.T) {
 	t.Parallel()
 	closed, later := dsn.New(dsn.BadDestSystem, "Closed"), dsn.New(dsn.RoutingFailed, "Later")
-	r := New(hosted(t), Options{Hostname: "Mail.Example.Test", Routes: []Row{
+	r := New(Options{Directory: hosted(t), Hostname: "Mail.Example.Test", Routes: []Row{
 		{Transport: "closed", Domains: []string{".Org.example"}, Refused: closed},
 		{Transport: "open", Domains: []string{"b.org.example"}},
 		{Transport: "rest", Domains: []string{"*"}, Refused: later},
@@ -105,7 +105,7 @@ func TestRefused(t *testing.T) {
 	if got := r.Refused("mail.example.test"); got == nil || got.Status != dsn.BadDestMailbox {
 		t.Error(got)
 	}
-	if got := New(hosted(t), Options{Hostname: "mail.example.test"}).Refused("org.example"); got != nil {
+	if got := New(Options{Directory: hosted(t), Hostname: "mail.example.test"}).Refused("org.example"); got != nil {
 		t.Error(got)
 	}
 }
@@ -139,7 +139,7 @@ func TestTransportsOfDomains(t *testing.T) {
 			} else if c.transport == "rest" {
 				c.transport, c.nexthop = "smtp", "[hub]"
 			}
-			r := New(hosted(t), Options{Hostname: "mail.example.test", Relayhost: "[hub]", Routes: routes})
+			r := New(Options{Directory: hosted(t), Hostname: "mail.example.test", Relayhost: "[hub]", Routes: routes})
 			a, err := addr.Parse(c.to)
 			if err != nil {
 				t.Fatal(err)

@@ -18,8 +18,9 @@ import (
 	"toastmaster/mta/agent"
 )
 
-// Options are the parts of an Agent beside its parameters.
+// Options are what an Agent is made of.
 type Options struct {
+	Params configs.SMTP
 	// Hostname is main.hostname: what an MX must not be, and what EHLO says without
 	// smtp.helo_name.
 	Hostname string
@@ -58,7 +59,8 @@ type Agent struct {
 }
 
 // New makes an Agent. It fails when smtp.password_file cannot be used.
-func New(c configs.SMTP, o Options) (*Agent, error) {
+func New(o Options) (*Agent, error) {
+	c := o.Params
 	p, err := readPasswords(c.PasswordFile)
 	if err != nil {
 		return nil, err

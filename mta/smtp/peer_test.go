@@ -341,7 +341,8 @@ func newRig(t testing.TB, port int, names map[string]dnstest.Name, change func(*
 	if o.Host == nil {
 		o.Host = testHost(t, c, nil)
 	}
-	a, err := New(c, o)
+	o.Params = c
+	a, err := New(o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,28 +21,26 @@ type Deliverer interface {
 	Deliver(ctx context.Context, m *plan.Message) (*plan.Outcome, *dsn.Error)
 }
 
-// Options are the parameters of an Agent.
+// Options are what an Agent is made of.
 type Options struct {
+	Directory *directory.Directory
+	Deliverer Deliverer
+	Clock     clock.Clock
 	// OverQuotaTemporary makes mail for a full mailbox wait.
 	OverQuotaTemporary bool
 }
 
 // Agent delivers into a store. Safe for concurrent use.
 type Agent struct {
-	directory *directory.Directory
-	deliverer Deliverer
-	clock     clock.Clock
-	options   Options
+	o Options
 }
 
 // New makes an Agent.
-func New(d *directory.Directory, to Deliverer, c clock.Clock, o Options) *Agent {
-	return &Agent{directory: d, deliverer: to, clock: c, options: o}
-}
+func New(o Options) *Agent { return &Agent{o: o} }
 
 // Deliver implements agent.Agent, one recipient after the other.
 func (a *Agent) Deliver(ctx context.Context, r *agent.Request, report func(agent.Result)) {
-	now := a.clock.Now()
+	now := a.o.Clock.Now()
 	for _, i := range r.Recipients {
 		if ctx.Err() != nil {
 			return
@@ -65,13 +63,13 @@ func (a *Agent) Deliver(ctx context.Context, r *agent.Request, report func(agent
 
 func (a *Agent) deliver(ctx context.Context, r *agent.Request, i int, now time.Time) (*plan.Outcome, *dsn.Error) {
 	to := &r.Envelope.Recipients[i]
-	asked := a.clock.Now()
-	decided := a.directory.Destination(ctx, to.Address)
+	asked := a.o.Clock.Now()
+	decided := a.o.Directory.Destination(ctx, to.Address)
 	if decided.Err != nil {
 		return nil, decided.Err
 	}
 	final := trace.Final{ReturnPath: r.Envelope.Sender.Path(), To: to.Address, Original: to.Original}
-	out, failed := a.deliverer.Deliver(ctx, &plan.Message{
+	out, failed := a.o.Deliverer.Deliver(ctx, &plan.Message{
 		Account: mailstore.AccountOf(decided.Found.Mailbox).AskedAt(asked), From: r.Envelope.Sender, To: to.Address,
 		ID:      envelope.DeliveryID(r.Envelope.ID, to.Address),
 		Replay:  r.Replay,
@@ -79,7 +77,7 @@ func (a *Agent) deliver(ctx context.Context, r *agent.Request, i int, now time.T
 		Prefix:  final.Append(make([]byte, 0, 256)),
 		Content: r.Content, Body: r.Envelope.Body, UTF8: r.Envelope.UTF8,
 	})
-	if failed != nil && failed.Status == dsn.MailboxFull && a.options.OverQuotaTemporary {
+	if failed != nil && failed.Status == dsn.MailboxFull && a.o.OverQuotaTemporary {
 		failed = dsn.Wrap(dsn.MailboxFullNow, failed.Text, failed)
 	}
 	return out, failed

@@ -122,7 +122,7 @@ func messages(t *testing.T, s *mailstore.Store, home string) []string {
 func TestDelivers(t *testing.T) {
 	t.Parallel()
 	s := openStore(t)
-	a := New(hosted(t), planned(s), clock.System{}, Options{})
+	a := New(Options{Directory: hosted(t), Deliverer: planned(s), Clock: clock.System{}})
 	r := request(t, "Alice@example.test", "alice+work@example.net")
 	r.Envelope.Recipients[1].Original = parse(t, "team@example.test")
 	got := deliver(t.Context(), a, r)
@@ -146,7 +146,7 @@ func TestDelivers(t *testing.T) {
 func TestReplayIsStoredOnce(t *testing.T) {
 	t.Parallel()
 	s := openStore(t)
-	a := New(hosted(t), planned(s), clock.System{}, Options{})
+	a := New(Options{Directory: hosted(t), Deliverer: planned(s), Clock: clock.System{}})
 	r := request(t, "alice@example.test")
 	deliver(t.Context(), a, r)
 	r.Replay = true
@@ -165,12 +165,12 @@ func TestRefusals(t *testing.T) {
 	d := hosted(t)
 	to := []string{"nobody@example.test", "gone@example.test", "off@example.test", "small@example.test", "sales@example.test"}
 	want := []dsn.Status{dsn.BadDestMailbox, dsn.MailboxMoved, dsn.MailboxDisabled, dsn.MailboxFull, dsn.BadDestMailbox}
-	for i, res := range deliver(t.Context(), New(d, planned(s), clock.System{}, Options{}), request(t, to...)) {
+	for i, res := range deliver(t.Context(), New(Options{Directory: d, Deliverer: planned(s), Clock: clock.System{}}), request(t, to...)) {
 		if res.Err == nil || res.Err.Status != want[i] || res.Site {
 			t.Errorf("%s: %+v", to[i], res)
 		}
 	}
-	res := deliver(t.Context(), New(d, planned(s), clock.System{}, Options{OverQuotaTemporary: true}), request(t, "small@example.test"))
+	res := deliver(t.Context(), New(Options{Directory: d, Deliverer: planned(s), Clock: clock.System{}, OverQuotaTemporary: true}), request(t, "small@example.test"))
 	if e := res[0].Err; e == nil || e.Status != dsn.MailboxFullNow || !e.Temporary() {
 		t.Errorf("over quota, temporary: %+v", res)
 	}
@@ -181,14 +181,14 @@ func TestTroubleWaits(t *testing.T) {
 	for outcome, want := range map[directory.Outcome]dsn.Status{
 		directory.Unavailable: dsn.MailSystem, directory.Misconfigured: dsn.Misconfigured,
 	} {
-		a := New(static.Broken{Outcome: outcome, Cause: errors.New("down")}.Directory(), planned(openStore(t)), clock.System{}, Options{})
+		a := New(Options{Directory: static.Broken{Outcome: outcome, Cause: errors.New("down")}.Directory(), Deliverer: planned(openStore(t)), Clock: clock.System{}})
 		if got := deliver(t.Context(), a, request(t, "alice@example.test")); got[0].Err == nil || got[0].Err.Status != want {
 			t.Errorf("%v: %+v", outcome, got)
 		}
 	}
 	closed := openStore(t)
 	closed.Close()
-	got := deliver(t.Context(), New(hosted(t), planned(closed), clock.System{}, Options{}), request(t, "alice@example.test"))
+	got := deliver(t.Context(), New(Options{Directory: hosted(t), Deliverer: planned(closed), Clock: clock.System{}}), request(t, "alice@example.test"))
 	if e := got[0].Err; e == nil || !e.Temporary() {
 		t.Errorf("closed store: %+v", got)
 	}
@@ -198,7 +198,7 @@ func TestShutdownLeavesTheRestAlone(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	n := 0
-	New(hosted(t), planned(openStore(t)), clock.System{}, Options{}).Deliver(ctx, request(t, "alice@example.test", "alice@example.net"), func(res agent.Result) {
+	New(Options{Directory: hosted(t), Deliverer: planned(openStore(t)), Clock: clock.System{}}).Deliver(ctx, request(t, "alice@example.test", "alice@example.net"), func(res agent.Result) {
 		n++
 		if res.Err != nil {
 			t.Error(res.Err)
@@ -235,7 +235,7 @@ func TestOverQuotaLeavesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	deliver(t.Context(), New(hosted(t), planned(s), clock.System{}, Options{}), request(t, "small@example.test"))
+	deliver(t.Context(), New(Options{Directory: hosted(t), Deliverer: planned(s), Clock: clock.System{}}), request(t, "small@example.test"))
 	files, err := filepath.Glob(filepath.Join(root, "example.test/small/*/*"))
 	if err != nil {
 		t.Fatal(err)
@@ -248,7 +248,7 @@ func TestOverQuotaLeavesNothing(t *testing.T) {
 }
 
 func BenchmarkOneRecipient(b *testing.B) {
-	a := New(directory.New(oneMailbox{}, ""), discardStore{}, clock.System{}, Options{})
+	a := New(Options{Directory: directory.New(oneMailbox{}, ""), Deliverer: discardStore{}, Clock: clock.System{}})
 	r := &agent.Request{
 		Envelope:   &envelope.Envelope{ID: "3XyzQueue1", Recipients: []envelope.Recipient{{Address: addr.Address{Local: "alice", Domain: "example.test"}}}},
 		Recipients: []int{0}, Content: envelope.Memory(strings.Repeat("x", 4096)),

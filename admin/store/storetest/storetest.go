@@ -38,14 +38,14 @@ func Open(t testing.TB, c *configs.Config, change func(*store.Options)) *Kit {
 		t.Fatal(err)
 	}
 	var err error
-	if k.Writer, err = dirsql.OpenWriter(t.Context(), k.Path, c.Directory); err != nil {
+	if k.Writer, err = dirsql.OpenWriter(t.Context(), dirsql.Options{Path: k.Path, Params: c.Directory}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { k.Writer.Close() })
 	if err := migrations.Up(t.Context(), k.Writer); err != nil {
 		t.Fatal(err)
 	}
-	if k.Reader, err = dirsql.OpenReader(k.Path, c.Directory); err != nil {
+	if k.Reader, err = dirsql.OpenReader(dirsql.Options{Path: k.Path, Params: c.Directory}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { k.Reader.Close() })

@@ -52,11 +52,11 @@ func newShell(t *testing.T) *shell {
 	if err := sql.Create(filepath.Join(dir, "x.db")); err != nil {
 		t.Fatal(err)
 	}
-	w, err := sql.OpenWriter(ctx, filepath.Join(dir, "x.db"), c.Directory)
+	w, err := sql.OpenWriter(ctx, sql.Options{Path: filepath.Join(dir, "x.db"), Params: c.Directory})
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := sql.OpenReader(filepath.Join(dir, "x.db"), c.Directory)
+	r, err := sql.OpenReader(sql.Options{Path: filepath.Join(dir, "x.db"), Params: c.Directory})
 	if err != nil {
 		t.Fatal(err)
 	}

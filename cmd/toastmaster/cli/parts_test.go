@@ -142,7 +142,7 @@ func TestServeMakesNothingAnew(t *testing.T) {
 // withoutIDs makes an instance one of a version before ids.
 func withoutIDs(t *testing.T, dir string, c *configs.Config) {
 	t.Helper()
-	w, err := sql.OpenWriter(t.Context(), c.Path(c.Directory.Path), c.Directory)
+	w, err := sql.OpenWriter(t.Context(), sql.Options{Path: c.Path(c.Directory.Path), Params: c.Directory})
 	if err != nil {
 		t.Fatal(err)
 	}

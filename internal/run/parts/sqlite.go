@@ -25,7 +25,7 @@ func inspectSQLite(ctx context.Context, c *configs.Config) (identity.Found, erro
 	if err != nil || found.State == identity.Absent {
 		return found, err
 	}
-	r, err := sql.OpenReader(path, c.Directory)
+	r, err := sql.OpenReader(sql.Options{Path: path, Params: c.Directory})
 	if err != nil {
 		return found, err
 	}
@@ -39,7 +39,7 @@ func createSQLite(ctx context.Context, c *configs.Config, id identity.ID) (err e
 	if err := sql.Create(path); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	w, err := sql.OpenWriter(ctx, path, c.Directory)
+	w, err := sql.OpenWriter(ctx, sql.Options{Path: path, Params: c.Directory})
 	if err != nil {
 		return err
 	}
@@ -54,11 +54,11 @@ func createSQLite(ctx context.Context, c *configs.Config, id identity.ID) (err e
 func openSQLite(ctx context.Context, c *configs.Config) (h Hosted, err error) {
 	path := c.Path(c.Directory.Path)
 	h.Dialect = sql.Dialect()
-	if h.Writer, err = sql.OpenWriter(ctx, path, c.Directory); err != nil {
+	if h.Writer, err = sql.OpenWriter(ctx, sql.Options{Path: path, Params: c.Directory}); err != nil {
 		return h, err
 	}
 	if err = migrations.Up(ctx, h.Writer); err == nil {
-		h.Reader, err = sql.OpenReader(path, c.Directory)
+		h.Reader, err = sql.OpenReader(sql.Options{Path: path, Params: c.Directory})
 	}
 	if err != nil {
 		return h, errors.Join(err, h.Writer.Close())
@@ -69,7 +69,7 @@ func openSQLite(ctx context.Context, c *configs.Config) (h Hosted, err error) {
 
 // answersOfSQLite opens the pool of readers that mail asks.
 func answersOfSQLite(c *configs.Config) (directory.Backend, func() error, error) {
-	d, err := sql.Open(c.Path(c.Directory.Path), c.Directory)
+	d, err := sql.Open(sql.Options{Path: c.Path(c.Directory.Path), Params: c.Directory})
 	if err != nil {
 		return nil, nil, err
 	}
