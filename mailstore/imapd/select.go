@@ -8,11 +8,15 @@ func runExamine(s *session, a *args) (reply, error) { return openMailbox(s, a, t
 
 func openMailbox(s *session, a *args, readOnly bool) (reply, error) {
 	box, err := a.onlyMailbox()
+	if err != nil && refuse(err).kind == "BAD" {
+		return reply{}, err
+	}
+	// The mailbox selected before is left even if the new one cannot be opened, or can be
+	// none: after a NO the client believes that none is selected.
+	s.closeView()
 	if err != nil {
 		return reply{}, err
 	}
-	// The mailbox selected before is left even if the new one cannot be opened.
-	s.closeView()
 	v, err := box.Open(s.ctx, readOnly)
 	if err != nil {
 		return reply{}, err
