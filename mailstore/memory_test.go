@@ -39,7 +39,7 @@ func TestMemoryOfIdleThings(t *testing.T) {
 	}
 	each := (heap() - start) / mailboxes
 	t.Logf("%d octets a mailbox", each)
-	if each > 20<<10 {
+	if each > 4<<10 {
 		t.Errorf("a mailbox opened once holds %d octets", each)
 	}
 	u := openUser(t, s)

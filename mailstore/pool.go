@@ -49,19 +49,29 @@ func (a *heldAccount) holdBox(dir string) *heldBox {
 	s, mb := a.store, &heldBox{acct: a}
 	mb.Box = box.New(box.Options{
 		Volume: s.vol, Journal: s.journal, Account: a.Account, Memory: s.memory, Dir: dir,
-		Open: func(ctx context.Context, name string, last bool) (*box.Box, error) {
-			if last {
-				return a.openAtLast(ctx, name)
-			}
-			return a.open(ctx, name)
-		},
-		OpenDir: a.openDir,
-		Put:     func() { s.put(mb) },
-		Left:    func() { s.drop(mb) },
-		Lazy:    func(on bool) { s.noteLazy(mb, on) },
-		Changed: func() { s.pokes.Poke(notify.Change{Home: a.records.Home(), Dir: dir}) },
+		// Each is a pointer to mb or a, and nothing else: there may be very many.
+		Open: a.openOther, OpenDir: a.openDir, Put: mb.putBack, Left: mb.left, Lazy: mb.lazy, Changed: mb.changed,
 	})
 	return mb
+}
+
+// What a mailbox has done for it, see box.Options.
+
+func (mb *heldBox) putBack() { mb.acct.store.put(mb) }
+
+func (mb *heldBox) left() { mb.acct.store.drop(mb) }
+
+func (mb *heldBox) lazy(on bool) { mb.acct.store.noteLazy(mb, on) }
+
+func (mb *heldBox) changed() {
+	mb.acct.store.pokes.Poke(notify.Change{Home: mb.acct.records.Home(), Dir: mb.Dir()})
+}
+
+func (a *heldAccount) openOther(ctx context.Context, name string, last bool) (*box.Box, error) {
+	if last {
+		return a.openAtLast(ctx, name)
+	}
+	return a.open(ctx, name)
 }
 
 // makeAccount makes the account of a home in memory.

@@ -52,7 +52,6 @@ func New(o Options) *Account {
 	home := o.Records.Home()
 	a.disk = volume.NewAccountLock[volume.FoldersDiskLock](volume.AccountLockOptions{Volume: o.Volume, Home: home, What: "folders"})
 	a.validityDisk = volume.NewAccountLock[volume.ValidityDiskLock](volume.AccountLockOptions{Volume: o.Volume, Home: home, What: "validity"})
-	a.Quota.disk = volume.NewAccountLock[volume.UsageDiskLock](volume.AccountLockOptions{Volume: o.Volume, Home: home, What: "usage"})
 	return a
 }
 

@@ -158,7 +158,7 @@ func TestAStoppedProcessKeepsALock(t *testing.T) {
 	a, b := newBedOn(t, disk, clk, c), newBedOn(t, disk, clk, c)
 	a.Quota.Limit(Usage{Messages: 5})
 	check(t, b.disk.Lock(t.Context()))
-	check(t, b.Quota.disk.Lock(t.Context()))
+	check(t, b.Quota.among().Lock(t.Context()))
 	check(t, b.validityDisk.Lock(t.Context()))
 	for name, use := range map[string]func() error{
 		"folders":  func() error { _, err := a.List(t.Context()); return err },

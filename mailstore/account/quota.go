@@ -36,7 +36,7 @@ const recount = 15 * time.Minute
 type Quota struct {
 	acct *Account
 	mu   lockorder.Mutex[volume.UsageLock]
-	// disk keeps other processes away from maildirsize and the reservations.
+	// disk keeps other processes away from maildirsize and the reservations; see among.
 	disk   *volume.AccountLock[volume.UsageDiskLock]
 	limits Usage
 	known  bool
@@ -59,6 +59,15 @@ type Quota struct {
 	held                   map[string]*Reservation
 	// log is toastmaster.changes as it was read last.
 	log *changes
+}
+
+// among is the lock among processes; most accounts that have no quota never need it. q.mu
+// is held.
+func (q *Quota) among() *volume.AccountLock[volume.UsageDiskLock] {
+	if q.disk == nil {
+		q.disk = volume.NewAccountLock[volume.UsageDiskLock](volume.AccountLockOptions{Volume: q.acct.vol, Home: q.acct.Records.Home(), What: "usage"})
+	}
+	return q.disk
 }
 
 // Limit sets the limits; zero is unlimited.
@@ -194,7 +203,7 @@ func (q *Quota) counted(ctx context.Context, sum Usage, names []string, before u
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.limits != (Usage{}) {
-		if err := q.disk.Lock(ctx); err != nil {
+		if err := q.among().Lock(ctx); err != nil {
 			return false, err
 		}
 		defer q.disk.Unlock()
@@ -307,7 +316,7 @@ func (q *Quota) pay() {
 		return
 	}
 	// It is often called with a mailbox locked, so the limit is store.lock_timeout alone.
-	if err := q.disk.Lock(context.Background()); err != nil {
+	if err := q.among().Lock(context.Background()); err != nil {
 		// When this is written at last others may have counted it.
 		q.doubt = q.doubt || q.owed != (Usage{})
 		q.owed = Usage{}
@@ -408,7 +417,7 @@ func (q *Quota) settle(ctx context.Context) error {
 	if _, gone, err := c.ofOthers(); err != nil || len(gone) == 0 {
 		return volume.Err(err)
 	}
-	if err := q.disk.Lock(ctx); err != nil {
+	if err := q.among().Lock(ctx); err != nil {
 		return err
 	}
 	defer q.disk.Unlock()

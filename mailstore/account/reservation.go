@@ -152,7 +152,7 @@ func (q *Quota) take(ctx context.Context, id string, room Usage, why Purpose) (*
 	if held := q.held[id]; held != nil {
 		return held, fitting, nil
 	}
-	if err := q.disk.Lock(ctx); err != nil {
+	if err := q.among().Lock(ctx); err != nil {
 		return nil, full, err
 	}
 	defer q.disk.Unlock()

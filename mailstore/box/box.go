@@ -71,11 +71,12 @@ type Box struct {
 	}
 	// dead: the folder was deleted or renamed, see view.go. over says the
 	// same to who does not hold mu.
-	dead  bool
-	over  atomic.Bool
-	st    *index.State
-	log   *index.Log
-	batch index.Batch
+	dead bool
+	over atomic.Bool
+	st   *index.State
+	log  *index.Log
+	// batch is what the operation under way logs; it is lent for the time of flock.
+	batch *index.Batch
 	// more are keywords of unknown messages by their base names, in a rebuild.
 	more  map[string]index.Keywords
 	views map[*View]struct{}
@@ -98,6 +99,7 @@ func New(o Options) *Box {
 	path := filepath.Join(o.Account.Home(), o.Dir)
 	mb := &Box{o: o, acct: o.Account, vol: o.Volume, dir: o.Dir, path: path, files: folder{o.Volume, path}, views: map[*View]struct{}{}}
 	mb.keywords.files, mb.stamps.files, mb.uids.files, mb.records.files = &mb.files, &mb.files, &mb.files, &mb.files
+	mb.records.memory = o.Memory
 	mb.epochs.points = &o.Volume.Points
 	mb.mu.Key, mb.flock.Key = path, path+"\x00" // behind its own mailbox, before the next
 	return mb
@@ -105,6 +107,9 @@ func New(o Options) *Box {
 
 // Path is its folder.
 func (mb *Box) Path() string { return mb.path }
+
+// Dir is its folder below the account's home, "" for INBOX.
+func (mb *Box) Dir() string { return mb.dir }
 
 // Put gives back one use of it.
 func (mb *Box) Put() { mb.o.Put() }
@@ -137,7 +142,7 @@ func (mb *Box) commitWith(write func(*index.State, *index.Batch) error, by *View
 	if mb.batch.Empty() {
 		return nil
 	}
-	err := write(mb.st, &mb.batch)
+	err := write(mb.st, mb.batch)
 	mb.batch.Reset()
 	if err != nil {
 		return volume.Err(err)
@@ -156,6 +161,12 @@ func (mb *Box) unlock() error {
 		mb.o.Changed()
 	}
 	return err
+}
+
+// giveBatch drops what an operation that failed left.
+func (mb *Box) giveBatch() {
+	mb.o.Memory.putBatch(mb.batch)
+	mb.batch = nil
 }
 
 // touched marks a change and wakes the views.
@@ -192,7 +203,8 @@ func (mb *Box) flocked(ctx context.Context, f func() error) (err error) {
 	if mb.dead {
 		return volume.ErrNotFound
 	}
-	mb.batch.Reset() // what an operation that failed left
+	mb.batch = mb.o.Memory.batch()
+	defer mb.giveBatch()
 	mb.flock.Enter()
 	defer mb.flock.Leave()
 	if err := mb.log.Lock(ctx); err != nil {
@@ -295,7 +307,7 @@ func (mb *Box) commitQuietly() error {
 	if mb.batch.Empty() {
 		return nil
 	}
-	err := mb.log.Append(mb.st, &mb.batch)
+	err := mb.log.Append(mb.st, mb.batch)
 	mb.batch.Reset()
 	mb.epochs.changed()
 	return volume.Err(err)

@@ -300,16 +300,11 @@ func (t *copying) index(o own) error {
 	cacheEnd := mb.st.CacheEnd
 	var size int64
 	for i, m := range t.messages {
-		if r := t.items[i].record; len(r.Data) > 0 {
-			if off, k, err := mb.records.cache.Append(cacheEnd, m.UID, r); err == nil {
-				m.CacheOff, m.CacheLen = off, k
-				cacheEnd = off + int64(k)
-			}
-		}
+		cacheEnd = mb.records.add(cacheEnd, m, t.items[i].record)
 		mb.batch.Add(m)
 		size += m.Size
 	}
-	if err := mb.stamps.endOwn(mb.st, &mb.batch, o); err != nil {
+	if err := mb.stamps.endOwn(mb.st, mb.batch, o); err != nil {
 		return err
 	}
 	commit := mb.commitNew
@@ -337,7 +332,7 @@ func (t *copying) forget(uids []uint32, o own) {
 	}
 	mb.batch.Moved(uids, mb.st.ModSeq+1, mb.now().Unix())
 	mb.setGen++
-	err := mb.stamps.endOwn(mb.st, &mb.batch, o)
+	err := mb.stamps.endOwn(mb.st, mb.batch, o)
 	if err == nil {
 		err = mb.commit(nil)
 	}

@@ -207,7 +207,7 @@ func (mb *Box) rescan(m *index.Message, d *Delivery) error {
 	if m.Wire == scanned.WireSize && m.Size == scanned.Size && bytes.Equal(mb.records.of(m), scanned.AppendBinary(nil)) {
 		return nil
 	}
-	mb.records.logScanned(mb.st, &mb.batch, m, scanned)
+	mb.records.logScanned(mb.st, mb.batch, m, scanned)
 	return mb.commit(nil)
 }
 

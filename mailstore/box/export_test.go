@@ -32,7 +32,7 @@ func Entry(v *View, seq uint32) ([]byte, error) {
 func PutEntry(ctx context.Context, v *View, seq uint32, data []byte) error {
 	mb := v.mb
 	return mb.locked(ctx, func() error {
-		mb.records.log(mb.st, &mb.batch, mb.st.Get(v.uid(seq)), index.Record{Data: data})
+		mb.records.log(mb.st, mb.batch, mb.st.Get(v.uid(seq)), index.Record{Data: data})
 		return mb.commitQuietly()
 	})
 }

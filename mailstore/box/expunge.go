@@ -138,7 +138,7 @@ func (mb *Box) remove(live []*index.Message, synced bool) error {
 		mb.stamps.forget()
 		return err
 	}
-	if err := mb.stamps.endOwn(mb.st, &mb.batch, o); err != nil {
+	if err := mb.stamps.endOwn(mb.st, mb.batch, o); err != nil {
 		return err
 	}
 	mb.epochs.changed()

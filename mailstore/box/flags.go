@@ -46,7 +46,7 @@ func (mb *Box) flagBits(flags []imap.Flag, how missing) (flagSet index.FlagSet, 
 	if len(unknown) == 0 || how == ignoreMissing {
 		return flagSet, nil
 	}
-	added, err := mb.keywords.add(mb.st, &mb.batch, unknown, how == needMissing)
+	added, err := mb.keywords.add(mb.st, mb.batch, unknown, how == needMissing)
 	if err != nil {
 		return index.FlagSet{}, err
 	}
@@ -233,7 +233,7 @@ func (s *storing) commit(o own) error {
 		}
 	}
 	mb.flagsGen++
-	if err := mb.stamps.endOwn(mb.st, &mb.batch, o); err != nil {
+	if err := mb.stamps.endOwn(mb.st, mb.batch, o); err != nil {
 		mb.stamps.forget()
 		mb.batch.Reset()
 		return err

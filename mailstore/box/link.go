@@ -64,9 +64,9 @@ const dateSlack = time.Minute
 
 // add logs a message whose file is in place.
 func (mb *Box) add(m *index.Message, record index.Record, o own) error {
-	mb.records.add(mb.st, m, record)
+	mb.records.add(mb.st.CacheEnd, m, record)
 	mb.batch.Add(m)
-	if err := mb.stamps.endOwn(mb.st, &mb.batch, o); err != nil {
+	if err := mb.stamps.endOwn(mb.st, mb.batch, o); err != nil {
 		mb.batch.Reset()
 		return err
 	}

@@ -42,6 +42,8 @@ func (mb *Box) Load(ctx context.Context) (err error) {
 		return err
 	}
 	mb.log, mb.records.cache = log, index.OpenCache(mb.vol.FS, mb.path)
+	mb.batch = mb.o.Memory.batch()
+	defer mb.giveBatch()
 	mb.flock.Enter()
 	defer func() {
 		mb.flock.Leave()
@@ -83,16 +85,16 @@ func (mb *Box) load(ctx context.Context) error {
 		mb.epochs.came(1)
 	}
 	mb.keywords.read = 0
-	err = mb.keywords.learn(mb.st, &mb.batch)
+	err = mb.keywords.learn(mb.st, mb.batch)
 	if err == nil {
 		var letters maildir.Flags
 		for _, m := range st.Messages {
 			letters |= m.Flags
 		}
-		mb.keywords.nameLetters(mb.st, &mb.batch, letters)
+		mb.keywords.nameLetters(mb.st, mb.batch, letters)
 	}
 	if err == nil && damaged {
-		mb.more, err = mb.keywords.readMore(mb.st, &mb.batch)
+		mb.more, err = mb.keywords.readMore(mb.st, mb.batch)
 		defer func() { mb.more = nil }()
 	}
 	if err == nil {
@@ -164,7 +166,7 @@ func (mb *Box) rebuild(from *index.State) (*index.State, error) {
 	if next > 1 {
 		mb.batch.Reset()
 		mb.batch.Next(next, st.ModSeq)
-		if err := mb.log.Append(st, &mb.batch); err != nil {
+		if err := mb.log.Append(st, mb.batch); err != nil {
 			return nil, err
 		}
 		mb.batch.Reset()

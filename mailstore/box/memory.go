@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"toastmaster/mailstore/index"
 	"toastmaster/mailstore/volume"
 )
 
@@ -14,8 +15,11 @@ type Memory struct {
 	windows sync.Pool
 	// scratches are *scratch of deliveries.
 	scratches sync.Pool
-	packed    unpacker
-	columns   columnCache
+	// batches are *index.Batch of operations under way, entries *[]byte of entries of the
+	// cache that are written: a mailbox that nobody uses has none.
+	batches, entries sync.Pool
+	packed           unpacker
+	columns          columnCache
 }
 
 // NewMemory makes it, with the bounds of store.unpack_concurrency,
@@ -27,6 +31,34 @@ func NewMemory(vol *volume.Volume) *Memory {
 	m.packed.kept.limit = vol.Config.UnpackedCache
 	m.columns.limit = vol.Config.SearchMemory
 	return m
+}
+
+// batch lends an empty batch.
+func (m *Memory) batch() *index.Batch {
+	if b, ok := m.batches.Get().(*index.Batch); ok {
+		return b
+	}
+	return &index.Batch{}
+}
+
+func (m *Memory) putBatch(b *index.Batch) {
+	if b.Reset(); !b.Large() {
+		m.batches.Put(b)
+	}
+}
+
+// entry lends room for an entry of a cache.
+func (m *Memory) entry() *[]byte {
+	if b, ok := m.entries.Get().(*[]byte); ok {
+		return b
+	}
+	return new([]byte)
+}
+
+func (m *Memory) putEntry(b *[]byte) {
+	if cap(*b) <= maxScratch {
+		m.entries.Put(b)
+	}
 }
 
 // Trim lets go of what nobody has asked for lately.

@@ -157,8 +157,8 @@ func (r reading) relearn(ctx context.Context, c envelope.Content) (*mime.Message
 	}
 	return scanned, orExpunged(mb.locked(ctx, func() error {
 		if m := r.message(); m != nil {
-			mb.records.logScanned(mb.st, &mb.batch, m, scanned)
-			mb.records.logPacked(&mb.batch, m, c)
+			mb.records.logScanned(mb.st, mb.batch, m, scanned)
+			mb.records.logPacked(mb.batch, m, c)
 		}
 		return mb.commitQuietly()
 	}))
@@ -188,7 +188,7 @@ func (r reading) takeHeader(ctx context.Context, m *mime.Message) (err error) {
 	record := recordOf(m)
 	kept := mb.locked(ctx, func() error {
 		if is := r.message(); is != nil {
-			mb.records.log(mb.st, &mb.batch, is, record)
+			mb.records.log(mb.st, mb.batch, is, record)
 		}
 		return mb.commitQuietly()
 	})

@@ -13,8 +13,9 @@ import (
 // records are the records of a mailbox's messages, in its cache. It is the mailbox's, under
 // its lock; scan needs none.
 type records struct {
-	files *folder
-	cache *index.Cache
+	files  *folder
+	cache  *index.Cache
+	memory *Memory
 }
 
 // limits are those of a scan.
@@ -51,24 +52,28 @@ func (r *records) of(m *index.Message) []byte {
 	return data
 }
 
-// add writes a record to the cache, and notes its place in m. Without one the message is scanned again at
-// need, so a failure is not the message's.
-func (r *records) add(st *index.State, m *index.Message, record index.Record) {
+// add writes a record to the end of the cache, notes its place in m, and returns where the
+// cache ends then. Without one the message is scanned again at need, so a failure is not the
+// message's.
+func (r *records) add(end int64, m *index.Message, record index.Record) int64 {
 	if n := len(record.Data); n == 0 || int64(n+len(record.Front)) > r.files.vol.Config.CachedRecord {
-		return
+		return end
 	}
-	off, n, err := r.cache.Append(st.CacheEnd, m.UID, record)
+	room := r.memory.entry()
+	defer r.memory.putEntry(room)
+	off, n, err := r.cache.Append(room, end, m.UID, record)
 	if err != nil {
 		r.files.vol.Log.Warn("writing the cache of records", "path", r.files.path, "cause", err)
-		return
+		return end
 	}
 	m.CacheOff, m.CacheLen = off, n
+	return off + int64(n)
 }
 
 // log writes the record of m and logs its place.
 func (r *records) log(st *index.State, batch *index.Batch, m *index.Message, record index.Record) {
 	entry := index.Message{UID: m.UID}
-	if r.add(st, &entry, record); entry.CacheLen > 0 {
+	if r.add(st.CacheEnd, &entry, record); entry.CacheLen > 0 {
 		batch.Cache(m.UID, entry.CacheOff, entry.CacheLen)
 	}
 }

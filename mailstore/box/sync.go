@@ -87,14 +87,14 @@ func (mb *Box) compare(ctx context.Context, rebuild bool) error {
 	if err != nil {
 		return err
 	}
-	if err := mb.keywords.learn(mb.st, &mb.batch); err != nil {
+	if err := mb.keywords.learn(mb.st, mb.batch); err != nil {
 		return err
 	}
 	if err := mb.merge(ctx, d, rebuild); err != nil {
 		return err
 	}
-	mb.stamps.scanned(mb.st, &mb.batch, d, n, c)
-	mb.keywords.nameLetters(mb.st, &mb.batch, d.letters)
+	mb.stamps.scanned(mb.st, mb.batch, d, n, c)
+	mb.keywords.nameLetters(mb.st, mb.batch, d.letters)
 	mb.stamps.lastScan = mb.now()
 	mb.stamps.scanTook = mb.stamps.lastScan.Sub(started)
 	err = mb.commit(nil)

@@ -22,7 +22,6 @@ type Cache struct {
 	fs   vfs.FS
 	name string
 	file vfs.File
-	buf  []byte
 }
 
 // OpenCache prepares the cache in dir; the file is opened at first use.
@@ -61,13 +60,13 @@ func (c *Cache) open(create bool) error {
 type Record struct{ Data, Front []byte }
 
 // Append writes a record for uid at off, which is the state's CacheEnd, and returns
-// the place of its Data: where the message is to have its entry. The lock of the log
-// is held.
-func (c *Cache) Append(off int64, uid uint32, r Record) (at int64, n uint32, err error) {
+// the place of its Data: where the message is to have its entry. Room is memory that it
+// may use, and grow. The lock of the log is held.
+func (c *Cache) Append(room *[]byte, off int64, uid uint32, r Record) (at int64, n uint32, err error) {
 	if err := c.open(true); err != nil {
 		return 0, 0, err
 	}
-	b := c.buf[:0]
+	b := (*room)[:0]
 	if off == cacheHeader {
 		b, off = append(b, cacheMagic...), 0
 	}
@@ -76,9 +75,7 @@ func (c *Cache) Append(off int64, uid uint32, r Record) (at int64, n uint32, err
 	}
 	start := len(b)
 	b = appendEntry(b, uid, r.Data)
-	if cap(b) <= maxKeptBuffer {
-		c.buf = b[:0]
-	}
+	*room = b[:0]
 	if _, err := c.file.WriteAt(b, off); err != nil {
 		return 0, 0, err
 	}
@@ -97,8 +94,6 @@ func appendEntry(b []byte, uid uint32, data []byte) []byte {
 // FrontLen is how many octets before its entry the Front of a record begins that has
 // size octets.
 func FrontLen(size int) int64 { return int64(size) + entryHeader }
-
-const maxKeptBuffer = 8 << 10
 
 // ReadAt fills p from off, as far as the file goes; 0 if there is no file.
 func (c *Cache) ReadAt(p []byte, off int64) (int, error) {

@@ -69,7 +69,7 @@ func same(t *testing.T, got, want *State) {
 func TestGoldenCache(t *testing.T) {
 	t.Parallel()
 	c := OpenCache(vfs.OS{}, t.TempDir())
-	at, n, err := c.Append(cacheHeader, 7, Record{Data: []byte("structure")})
+	at, n, err := c.Append(new([]byte), cacheHeader, 7, Record{Data: []byte("structure")})
 	check(t, err)
 	if at != cacheHeader {
 		t.Fatal(at)
@@ -88,9 +88,9 @@ func TestGoldenCache(t *testing.T) {
 func TestFrontOfARecord(t *testing.T) {
 	t.Parallel()
 	c := OpenCache(vfs.OS{}, t.TempDir())
-	_, n, err := c.Append(cacheHeader, 7, Record{Data: []byte("structure")})
+	_, n, err := c.Append(new([]byte), cacheHeader, 7, Record{Data: []byte("structure")})
 	check(t, err)
-	at, n, err := c.Append(cacheHeader+int64(n), 8, Record{Data: []byte("data"), Front: []byte("fields")})
+	at, n, err := c.Append(new([]byte), cacheHeader+int64(n), 8, Record{Data: []byte("data"), Front: []byte("fields")})
 	check(t, err)
 	front := make([]byte, FrontLen(len("fields")))
 	_, err = c.ReadAt(front, at-int64(len(front)))

@@ -373,7 +373,7 @@ func TestCacheEntries(t *testing.T) {
 		t.Fatal(n, err)
 	}
 	off := NewState(1).CacheEnd
-	_, n, err := c.Append(off, 7, Record{Data: []byte("structure")})
+	_, n, err := c.Append(new([]byte), off, 7, Record{Data: []byte("structure")})
 	check(t, err)
 	raw := make([]byte, n)
 	_, err = c.ReadAt(raw, off)

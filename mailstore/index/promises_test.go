@@ -520,7 +520,7 @@ func TestCacheGrows(t *testing.T) {
 	}
 	places := map[uint32]place{}
 	for uid := uint32(1); uid < 40; uid++ {
-		at, n, err := c.Append(off, uid, Record{Data: bytes.Repeat([]byte{byte(uid)}, int(uid)*300)})
+		at, n, err := c.Append(new([]byte), off, uid, Record{Data: bytes.Repeat([]byte{byte(uid)}, int(uid)*300)})
 		check(t, err)
 		places[uid] = place{at, n}
 		off = at + int64(n)
@@ -537,7 +537,7 @@ func TestCacheGrows(t *testing.T) {
 		}
 	}
 	faults.FailFrom(faultfs.Write, 1, syscall.EIO)
-	if _, _, err := c.Append(off, 99, Record{Data: []byte("x")}); !errors.Is(err, syscall.EIO) {
+	if _, _, err := c.Append(new([]byte), off, 99, Record{Data: []byte("x")}); !errors.Is(err, syscall.EIO) {
 		t.Errorf("%v", err)
 	}
 	check(t, c.Close())

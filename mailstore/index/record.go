@@ -70,6 +70,12 @@ type Batch struct {
 // Reset empties the batch and keeps its memory.
 func (b *Batch) Reset() { b.buf, b.marks, b.named = b.buf[:0], b.marks[:0], 0 }
 
+// Large says that the batch has more memory than is worth keeping.
+func (b *Batch) Large() bool { return cap(b.buf)+cap(b.enc) > maxKeptBatch }
+
+// maxKeptBatch is no parameter: it bounds memory that is used again.
+const maxKeptBatch = 16 << 10
+
 // Names says that the batch names keyword letter i.
 func (b *Batch) Names(i int) bool { return b.named&KeywordFlag(i).Flags != 0 }
 

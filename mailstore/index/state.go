@@ -102,7 +102,7 @@ type State struct {
 	// Messages are those of UIDs, one for each. Nobody else holds the slice.
 	Messages []*Message
 	// counts are the Counters that Messages make; see count.
-	counts Counters
+	counts counts
 	// left is where the next messages that leave are noted, see Left.
 	left *Departed
 	// Expunged ascends by mod-sequence. Those above Unlinked may still have a

@@ -200,8 +200,7 @@ func (s *Volume) Others() (others []Process, err error) {
 type AccountLock[P lockorder.Ranked] struct {
 	vol     *Volume
 	at      int64
-	name    string
-	inOrder lockorder.Foreign[P]
+	inOrder lockorder.Foreign[P] // its key is the account's home
 	// stalled: the last who waited did so in vain.
 	stalled bool
 }
@@ -218,7 +217,7 @@ type AccountLockOptions struct {
 func NewAccountLock[P lockorder.Ranked](o AccountLockOptions) *AccountLock[P] {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(o.What + "\x00" + o.Home)) // never fails
-	return &AccountLock[P]{vol: o.Volume, at: int64(h.Sum64() % accountsN), name: o.Home, inOrder: lockorder.Foreign[P]{Key: o.Home}}
+	return &AccountLock[P]{vol: o.Volume, at: int64(h.Sum64() % accountsN), inOrder: lockorder.Foreign[P]{Key: o.Home}}
 }
 
 // Lock takes it. While another process has it Lock waits, store.lock_timeout at most and
@@ -235,7 +234,7 @@ func (l *AccountLock[P]) Lock(ctx context.Context) error {
 	}
 	if err != nil {
 		l.inOrder.Leave()
-		return Err(fmt.Errorf("account %s: %w", l.name, err))
+		return Err(fmt.Errorf("account %s: %w", l.inOrder.Key, err))
 	}
 	return nil
 }
@@ -268,7 +267,7 @@ func (p *processes) forget(at int64) {
 func (l *AccountLock[P]) Unlock() {
 	p := &l.vol.processes
 	if err := p.file.UnlockAt(l.at); err != nil {
-		l.vol.Log.Warn("giving back the lock of an account", "account", l.name, "cause", err)
+		l.vol.Log.Warn("giving back the lock of an account", "account", l.inOrder.Key, "cause", err)
 	}
 	p.forget(l.at)
 	l.inOrder.Leave()
