@@ -55,7 +55,7 @@ func TestTransportMistakes(t *testing.T) {
 		named + "name = \"b\"\n":                                                "f.toml:4: transport.name: set again (first on line 2)",
 		named + named:                                                           "f.toml:4: transport.a: is there again (first on line 1)",
 		named + "process_limit = -1\n":                                          "f.toml:4: transport.process_limit: -1 is not a number from 0 to 10000",
-		named + "agent = \"nobody\"\n":                                            "f.toml:4: transport.agent: nobody is not one of " + strings.Join(Agents(), ", "),
+		named + "agent = \"nobody\"\n":                                          "f.toml:4: transport.agent: nobody is not one of " + strings.Join(Agents(), ", "),
 		named + "bind_address = \"::1\"\n":                                      "f.toml:4: transport.bind_address: ::1 is of the other family",
 		named + "tls_level = \"always\"\n":                                      "f.toml:4: transport.tls_level: always is not one of none, may, encrypt, verify, or empty",
 		"[transport]\nname = \"a\"\n":                                           "f.toml:1: [transport]: may stand there several times: write [[transport]]",
