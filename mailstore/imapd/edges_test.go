@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -320,11 +321,11 @@ func TestAMessageThatCannotBeReadToItsEnd(t *testing.T) {
 	h.deliver("alice", plain, large, plain)
 	for _, command := range []string{"FETCH 1:3 BODY.PEEK[]", "FETCH 2 BODY.PEEK[TEXT]<100.200000>", "UID FETCH 2 RFC822.TEXT"} {
 		c := h.login("alice", "INBOX")
-		reads := 0
+		var reads atomic.Int32
 		faults.Hook(func(op faultfs.Op, name string) error {
 			info, err := os.Stat(name)
 			if op == faultfs.Read && err == nil && info.Size() == int64(len(large)) {
-				if reads++; reads > 1 {
+				if reads.Add(1) > 1 {
 					return unix.EIO
 				}
 			}
@@ -333,8 +334,8 @@ func TestAMessageThatCannotBeReadToItsEnd(t *testing.T) {
 		c.send("x " + command + "\r\n")
 		got, err := io.ReadAll(c.r)
 		faults.Hook(nil)
-		if reads < 2 {
-			t.Fatalf("%s: %d reads of the file", command, reads)
+		if n := reads.Load(); n < 2 {
+			t.Fatalf("%s: %d reads of the file", command, n)
 		}
 		if err != nil || strings.Contains(string(got), "x OK") || strings.Contains(string(got), "x NO") || strings.Contains(string(got), "* 3 FETCH") || strings.Contains(string(got), "input/output") {
 			t.Errorf("%s: %v, ends with %q", command, err, got[max(0, len(got)-100):])
