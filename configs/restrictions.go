@@ -28,9 +28,10 @@ func checkRestriction(s string) error {
 // postfixNames are what Postfix has beside a list: the restrictions that stand in
 // it here, and parameters that say the same.
 var postfixNames = map[string][]string{
+	"helo":      {"reject_invalid_helo_hostname", "reject_non_fqdn_helo_hostname"},
 	"relay":     {"reject_unauth_destination", "defer_unauth_destination", "permit_sasl_authenticated", "smtpd_relay_before_recipient_restrictions"},
-	"recipient": {"reject_unlisted_recipient", "smtpd_reject_unlisted_recipient"},
-	"sender":    {"reject_authenticated_sender_login_mismatch", "reject_known_sender_login_mismatch"},
+	"recipient": {"reject_unlisted_recipient", "reject_non_fqdn_recipient", "smtpd_reject_unlisted_recipient"},
+	"sender":    {"reject_authenticated_sender_login_mismatch", "reject_known_sender_login_mismatch", "reject_non_fqdn_sender"},
 }
 
 // params are the rows of smtpd.listen (prefix "smtpd.") or of the ports for users

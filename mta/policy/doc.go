@@ -9,6 +9,9 @@
 // decides. [CompileLists] makes all lists of a kind of port, and refuses those
 // that would make it an open relay.
 //
+// A reply names the client, the HELO name, the sender or the recipient as the client
+// gave it, as Postfix does. docs/internals/extending.md adds a restriction.
+//
 // A restriction sees a [Transaction], what is known of the session, and asks the
 // [Env]. The directory is asked once for each recipient, by the first
 // restriction that wants to know; the others read the same answer

@@ -16,10 +16,10 @@ import (
 
 // rejectMultiRecipientBounce is reject_multi_recipient_bounce: a report has one
 // recipient.
-func rejectMultiRecipientBounce(Stage, *Env) Check {
+func rejectMultiRecipientBounce(s Stage, _ *Env) Check {
 	return CheckFunc(func(_ context.Context, t *Transaction) Decision {
 		if t.Sender.IsNull() && t.Recipients > 1 {
-			return refuse(dsn.New(dsn.Make(5, 5, 3), "<DATA>: Data command rejected: Multi-recipient bounce").WithCode(550))
+			return refuse(dsn.New(dsn.Make(5, 5, 3), t.about(s)+"Multi-recipient bounce").WithCode(550))
 		}
 		return Decision{}
 	})

@@ -311,7 +311,7 @@ func TestMistakesAreNamed(t *testing.T) {
 		{configs.Restrictions{Relay: relay, Recipient: []string{"permit_mynetworks", "reject_unlisted_recipients"}}, "smtpd.recipient_restrictions", 1,
 			`unknown restriction "reject_unlisted_recipients", did you mean reject_unlisted_recipient?`},
 		{configs.Restrictions{Relay: []string{"reject_unauth_destinaton"}}, "smtpd.relay_restrictions", 0, "did you mean reject_unauth_destination?"},
-		{configs.Restrictions{Relay: relay, Helo: []string{"frob"}}, "smtpd.helo_restrictions", 0, `unknown restriction "frob" (allowed: permit, reject, defer, permit_mynetworks)`},
+		{configs.Restrictions{Relay: relay, Helo: []string{"frob"}}, "smtpd.helo_restrictions", 0, `unknown restriction "frob" (allowed: permit, reject, defer, permit_mynetworks`},
 		{configs.Restrictions{Relay: relay, Client: []string{"reject_over_quota"}}, "smtpd.client_restrictions", 0, "before what it is about is known (allowed: "},
 		{configs.Restrictions{Relay: relay, Sender: []string{"reject_unlisted_recipient"}}, "smtpd.sender_restrictions", 0, "before what it is about is known"},
 		{configs.Restrictions{Relay: relay, Data: []string{"permit_sasl_authenticated", ""}}, "smtpd.data_restrictions", 1, `unknown restriction ""`},

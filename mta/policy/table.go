@@ -29,6 +29,7 @@ func rows() []row {
 	all := at(Connect, Helo, Mail, Rcpt, Data, EndOfData, Etrn)
 	// Nobody logs in before.
 	loggedIn := at(Mail, Rcpt, Data, EndOfData, Etrn)
+	greeted := at(Helo, Mail, Rcpt, Data, EndOfData, Etrn)
 	return []row{
 		{"permit", all, permitAll},
 		{"reject", all, rejectAll},
@@ -40,6 +41,10 @@ func rows() []row {
 		{"reject_authenticated_sender_login_mismatch", at(Mail, Rcpt), senderLogin(true, false, false)},
 		{"reject_unauthenticated_sender_login_mismatch", at(Mail, Rcpt), senderLogin(false, true, false)},
 		{"reject_known_sender_login_mismatch", at(Mail, Rcpt), senderLogin(true, true, true)},
+		{"reject_invalid_helo_hostname", greeted, rejectInvalidHelo},
+		{"reject_non_fqdn_helo_hostname", greeted, rejectNonFQDNHelo},
+		{"reject_non_fqdn_sender", at(Mail, Rcpt, Data, EndOfData), rejectNonFQDNSender},
+		{"reject_non_fqdn_recipient", at(Rcpt), rejectNonFQDNRecipient},
 		{"permit_auth_destination", at(Rcpt), permitAuthDestination},
 		{"reject_unauth_destination", at(Rcpt), unauthDestination(dsn.Policy, 554)},
 		{"defer_unauth_destination", at(Rcpt), unauthDestination(dsn.PolicyLater, 454)},

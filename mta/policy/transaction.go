@@ -21,9 +21,11 @@ type Transaction struct {
 	// User is who logged in; its zero value is nobody.
 	User directory.Mailbox
 
-	// Sender has a domain, unless it is null. Size is what was announced, or at
-	// EndOfData what came, in octets; 0 when it is not known.
+	// Sender has a domain, unless it is null; bare says that the client wrote none.
+	// Size is what was announced, or at EndOfData what came, in octets; 0 when it is
+	// not known.
 	Sender addr.Address
+	bare   bool
 	Size   int64
 	// Recipients is how many were accepted.
 	Recipients int
@@ -57,6 +59,20 @@ func (t *Transaction) Greeted() { t.standing = len(t.Noted) }
 // Authenticated says that a user has logged in.
 func (t *Transaction) Authenticated() bool { return t.User.Address != addr.Address{} }
 
+// SetSender begins with another sender: given as the client wrote it, and with this
+// host's domain where it had none.
+func (t *Transaction) SetSender(given, qualified addr.Address) {
+	t.Sender, t.bare = qualified, given.Domain == ""
+}
+
+// givenSender is the sender as the client wrote it.
+func (t *Transaction) givenSender() addr.Address {
+	if t.bare {
+		return addr.Address{Local: t.Sender.Local}
+	}
+	return t.Sender
+}
+
 // SetRecipient begins with another recipient: given as the client wrote it, and
 // with this host's domain where it had none.
 func (t *Transaction) SetRecipient(given, qualified addr.Address) {
@@ -65,12 +81,14 @@ func (t *Transaction) SetRecipient(given, qualified addr.Address) {
 
 // Reset forgets the mail transaction, not the session.
 func (t *Transaction) Reset() {
-	t.Sender, t.Size, t.Recipients = addr.Address{}, 0, 0
+	t.SetSender(addr.Address{}, addr.Address{})
+	t.Size, t.Recipients = 0, 0
 	t.Noted = t.Noted[:t.standing]
 	t.SetRecipient(addr.Address{}, addr.Address{})
 }
 
-// about names what a stage is about, as Postfix does in its replies.
+// about begins a reply with what a stage is about, as Postfix does, and as the client
+// wrote it. What is about HELO says so at RCPT, too.
 func (t *Transaction) about(s Stage) string {
 	switch s {
 	case Connect:
@@ -82,9 +100,9 @@ func (t *Transaction) about(s Stage) string {
 	case Helo:
 		return "<" + t.Helo + ">: Helo command rejected: "
 	case Mail:
-		return t.Sender.Path() + ": Sender address rejected: "
+		return t.givenSender().Path() + ": Sender address rejected: "
 	case Rcpt:
-		return t.Recipient.Path() + ": Recipient address rejected: "
+		return t.given.Path() + ": Recipient address rejected: "
 	case Data:
 		return "<DATA>: Data command rejected: "
 	}

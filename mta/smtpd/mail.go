@@ -21,7 +21,8 @@ func (s *session) Mail(ctx context.Context, m smtpserver.Mail) *dsn.Error {
 	}
 	sender := s.d.qualify(m.From)
 	s.known.Reset() // a MAIL that was refused leaves nothing
-	s.known.Sender, s.known.Size = sender, m.Size
+	s.known.SetSender(m.From, sender)
+	s.known.Size = m.Size
 	if e := s.refused(ctx, s.lists.Sender); e != nil {
 		return e
 	}

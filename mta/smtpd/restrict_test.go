@@ -2,10 +2,16 @@ package smtpd
 
 import (
 	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
 	"toastmaster/configs"
+	"toastmaster/internal/testkit/peers"
+	"toastmaster/internal/testkit/transcript"
 	"toastmaster/mta/policy"
 )
 
@@ -53,6 +59,84 @@ func TestListsAreAskedAtTheirSteps(t *testing.T) {
 			play(t, b, (*Daemon).MX, good)
 		})
 	}
+}
+
+// TestDialoguesOfLists runs testdata/lists/*.txt, from outside, against a port with the
+// lists that stand at the head of the dialogue: "# sender_restrictions = reject".
+func TestDialoguesOfLists(t *testing.T) {
+	t.Parallel()
+	transcript.RunDir(t, "testdata/lists", transcript.Options{Dial: func(t *testing.T, name string) net.Conn {
+		b := newBed(t)
+		b.o.Trusted = nil
+		r := &b.o.Params.Restrictions
+		fields := map[string]*[]string{
+			"client": &r.Client, "helo": &r.Helo, "sender": &r.Sender, "relay": &r.Relay, "recipient": &r.Recipient, "data": &r.Data, "end_of_data": &r.EndOfData,
+		}
+		for list, names := range listsOf(t, name) {
+			if fields[list] == nil {
+				t.Fatalf("%s: no list %q", name, list)
+			}
+			*fields[list] = names
+		}
+		c, err := net.Dial("tcp", serve(t, served(daemon(t, b.o).MX()), nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}})
+}
+
+// TestPostfixSaysTheSame: the dialogues of testdata/lists are true of Postfix with the same
+// lists. One that is about what Postfix has not, or does otherwise, lies elsewhere.
+func TestPostfixSaysTheSame(t *testing.T) {
+	t.Parallel()
+	peers.NeedRoot(t, "Postfix")
+	peers.Need(t, "postfix", "postfix")
+	transcript.RunDir(t, "testdata/lists", transcript.Options{Dial: func(t *testing.T, name string) net.Conn {
+		main := "mynetworks =\nsmtpd_delay_reject = no\nsmtpd_helo_required = yes\nsmtpd_soft_error_limit = 1000\nsmtpd_hard_error_limit = 1000\n" +
+			"smtpd_relay_restrictions = permit_mynetworks, reject_unauth_destination\n"
+		for list, names := range listsOf(t, name) {
+			main += "smtpd_" + list + "_restrictions = " + strings.Join(names, " ") + "\n"
+		}
+		p, err := peers.StartPostfix(t.Context(), peers.PostfixOptions{
+			Dir: peers.TempDir(t), Hostname: "mx.test", Accounts: []peers.Account{{Address: "alice@example.test"}}, Main: main,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if t.Failed() {
+				t.Log(p.LogTail(4000))
+			}
+			p.Stop()
+		})
+		c, err := net.Dial("tcp", p.SMTP())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}})
+}
+
+// listsOf reads the head of a dialogue.
+func listsOf(t *testing.T, name string) map[string][]string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("testdata", "lists", name+".txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lists, line := map[string][]string{}, regexp.MustCompile(`^# ([a-z_]+)_restrictions = (.*)`)
+	for l := range strings.Lines(string(text)) {
+		m := line.FindStringSubmatch(l)
+		if m == nil {
+			break
+		}
+		lists[m[1]] = strings.Fields(m[2])
+	}
+	if len(lists) == 0 {
+		t.Fatalf("%s has no lists at its head", name)
+	}
+	return lists
 }
 
 // TestTrustedNetworksRelayByAList: without permit_mynetworks they do not.

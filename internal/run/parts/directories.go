@@ -10,18 +10,26 @@ import (
 	"toastmaster/configs"
 	"toastmaster/directory"
 	"toastmaster/directory/password"
-	"toastmaster/directory/sql"
 	"toastmaster/internal/clock"
 	"toastmaster/internal/db"
 	"toastmaster/internal/identity"
 	"toastmaster/internal/msglog"
 )
 
-// directoryRow is one kind of database of what is hosted, by the name that
-// directory.type calls it: where mail asks, and where the administration writes. A new
+// directoryRow is one kind of directory, by the name that directory.type calls it. A new
 // one is a row here, and its name one in configs.DirectoryTypes.
 type directoryRow struct {
 	name string
+	// answers opens the side that mail asks; the caller calls close at the end. What is not
+	// there is an answer, when somebody asks, and no error here.
+	answers func(*configs.Config) (b directory.Backend, close func() error, err error)
+	// database is what the administration writes. A directory that only answers has sqlite()
+	// beside it, for tokens, audit, jobs and last log-ins.
+	database
+}
+
+// database is one kind of database of an instance.
+type database struct {
 	// param is the parameter that says where it lies, place that in a sentence.
 	param    string
 	location func(*configs.Config) string
@@ -35,8 +43,6 @@ type directoryRow struct {
 	temporary func(error) bool
 	// open opens the side that is written and listed, with its schema up to date.
 	open func(context.Context, *configs.Config) (Hosted, error)
-	// answers opens the side that mail asks; the caller calls close at the end.
-	answers func(*configs.Config) (b directory.Backend, close func() error, err error)
 }
 
 // Hosted is the database of an instance as the administration uses it.
@@ -98,12 +104,7 @@ func CheckDirectory(c *configs.Config) (param, allowed string, err error) {
 
 func directoryTable() []directoryRow {
 	return []directoryRow{
-		{
-			name: "sqlite", param: "directory.path",
-			location: func(c *configs.Config) string { return c.Path(c.Directory.Path) },
-			inspect:  inspectSQLite, create: createSQLite, check: checkSQLite, allowed: "a SQLite database that can be written", temporary: sql.Temporary,
-			open: openSQLite, answers: answersOfSQLite,
-		},
+		{name: "sqlite", answers: answersOfSQLite, database: sqlite()},
 	}
 }
 

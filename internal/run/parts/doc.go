@@ -8,8 +8,8 @@
 // named; nothing else makes any. What has no id yet, because it is older than ids, gets the
 // plan's when it is opened ([Plan.Adopt]).
 //
-// The kinds of database are a table (directories.go), a row each: [OpenHosted] is the side that the
-// administration writes, [Answers] the one that mail asks.
+// The kinds of directory are a table (directories.go), a row each: [OpenHosted] is the database
+// that the administration writes, [Answers] what mail asks, which may be something else.
 //
 // # What it does not do
 //

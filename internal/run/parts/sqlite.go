@@ -18,6 +18,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// sqlite is the database that SQLite keeps in directory.path.
+func sqlite() database {
+	return database{
+		param: "directory.path", location: func(c *configs.Config) string { return c.Path(c.Directory.Path) },
+		inspect: inspectSQLite, create: createSQLite, open: openSQLite, temporary: sql.Temporary,
+		check: checkSQLite, allowed: "a SQLite database that can be written",
+	}
+}
+
 // inspectSQLite refuses one of a later version of this program, too.
 func inspectSQLite(ctx context.Context, c *configs.Config) (identity.Found, error) {
 	path := c.Path(c.Directory.Path)

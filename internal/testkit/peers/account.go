@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/user"
+	"path/filepath"
 	"strconv"
 	"strings"
 )
@@ -58,9 +59,19 @@ func makeDir(path string, owner ids, mode os.FileMode) error {
 	return os.Chmod(path, mode)
 }
 
-func rootOnly(program string) error {
+// startable refuses what would let a peer end without a word: another user than root, or
+// a folder that the peer's own users cannot reach.
+func startable(program, dir string) error {
 	if os.Getuid() != 0 {
 		return fmt.Errorf("%s must be started by root", program)
 	}
-	return nil
+	for d := filepath.Clean(dir); ; d = filepath.Dir(d) {
+		// What is not there yet is made so that they can.
+		if info, err := os.Stat(d); err == nil && info.Mode().Perm()&0o001 == 0 {
+			return fmt.Errorf("%s: not everybody may enter %s: take peers.TempDir", program, d)
+		}
+		if d == filepath.Dir(d) {
+			return nil
+		}
+	}
 }

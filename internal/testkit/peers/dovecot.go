@@ -30,7 +30,7 @@ type Dovecot struct {
 
 // StartDovecot starts an instance and waits until it accepts connections.
 func StartDovecot(ctx context.Context, o DovecotOptions) (*Dovecot, error) {
-	if err := rootOnly("dovecot"); err != nil {
+	if err := startable("dovecot", o.Dir); err != nil {
 		return nil, err
 	}
 	path, err := proc.Find("dovecot")

@@ -42,6 +42,31 @@ func TestPostfixDeliversToMaildirs(t *testing.T) {
 	}
 }
 
+// TestLastOfEach: main.cf has each name once.
+func TestLastOfEach(t *testing.T) {
+	t.Parallel()
+	if got := lastOfEach("a = 1\nb = x=y\n\na=2\nc = $a\na = 3\n"); got != "b = x=y\n\nc = $a\na = 3\n" {
+		t.Errorf("%q", got)
+	}
+}
+
+// TestAFolderThatPeersCannotEnter: the error says which folder, and what to take.
+func TestAFolderThatPeersCannotEnter(t *testing.T) {
+	t.Parallel()
+	NeedRoot(t, "a peer")
+	closed := filepath.Join(TempDir(t), "closed")
+	if err := os.MkdirAll(filepath.Join(closed, "in"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	_, postfix := StartPostfix(t.Context(), PostfixOptions{Dir: filepath.Join(closed, "in")})
+	_, dovecot := StartDovecot(t.Context(), DovecotOptions{Dir: filepath.Join(closed, "in")})
+	for _, err := range []error{postfix, dovecot} {
+		if err == nil || !strings.Contains(err.Error(), "closed") || !strings.Contains(err.Error(), "peers.TempDir") {
+			t.Error(err)
+		}
+	}
+}
+
 func TestDovecotServesWhatItGotByLMTP(t *testing.T) {
 	t.Parallel()
 	NeedRoot(t, "Dovecot")

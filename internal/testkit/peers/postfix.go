@@ -15,14 +15,15 @@ import (
 
 // PostfixOptions is how a Postfix is set up.
 type PostfixOptions struct {
-	// Dir is an empty folder for everything that Postfix writes.
+	// Dir is an empty folder for everything that Postfix writes, and which its users may
+	// enter: one of TempDir, not of t.TempDir.
 	Dir      string
 	Hostname string
 	// Accounts get a Maildir by virtual(8); their domains are hosted.
 	Accounts []Account
 	// CertFile and KeyFile make smtpd offer STARTTLS; "" is none.
 	CertFile, KeyFile string
-	// Main is added to main.cf, one "name = value" a line.
+	// Main is added to main.cf, one "name = value" a line; the last of a name counts.
 	Main string
 }
 
@@ -35,7 +36,7 @@ type Postfix struct {
 
 // StartPostfix starts an instance and waits until it accepts connections.
 func StartPostfix(ctx context.Context, o PostfixOptions) (*Postfix, error) {
-	if err := rootOnly("postfix"); err != nil {
+	if err := startable("postfix", o.Dir); err != nil {
 		return nil, err
 	}
 	master, err := proc.Find("master")
@@ -177,7 +178,7 @@ func (p *Postfix) postfixMain(o PostfixOptions, daemons string, domains []string
 	if o.CertFile != "" {
 		tls = fmt.Sprintf("smtpd_tls_security_level = may\nsmtpd_tls_cert_file = %s\nsmtpd_tls_key_file = %s\n", o.CertFile, o.KeyFile)
 	}
-	return fmt.Sprintf(`compatibility_level = 3.6
+	return lastOfEach(fmt.Sprintf(`compatibility_level = 3.6
 smtpd_banner = $myhostname ESMTP $mail_name (Debian/GNU)
 biff = no
 append_dot_mydomain = no
@@ -208,7 +209,28 @@ virtual_uid_maps = static:%d
 virtual_gid_maps = static:%d
 %s
 `, tls, o.Hostname, p.path("queue"), p.path("data"), daemons, p.path("mail.log"), p.dir,
-		strings.Join(domains, " "), p.path("etc/boxes"), p.path("mail"), nobody.uid, nobody.gid, o.Main)
+		strings.Join(domains, " "), p.path("etc/boxes"), p.path("mail"), nobody.uid, nobody.gid, o.Main))
+}
+
+// lastOfEach keeps the last line of each name. Postfix would do the same, but each of its
+// processes warns of the others, and when the socket of postlogd(8) is full of warnings
+// postlogd waits for itself, and everybody for it.
+func lastOfEach(main string) string {
+	var lines []string
+	at := map[string]int{}
+	for line := range strings.Lines(main) {
+		name, _, ok := strings.Cut(line, "=")
+		if name = strings.TrimSpace(name); !ok {
+			lines = append(lines, line)
+			continue
+		}
+		if before, twice := at[name]; twice {
+			lines[before] = ""
+		}
+		at[name] = len(lines)
+		lines = append(lines, line)
+	}
+	return strings.Join(lines, "")
 }
 
 // postfixMaster is Debian's master.cf with smtpd(8) on our port and nothing in
