@@ -2,9 +2,12 @@ package notify
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"toastmaster/internal/msglog"
+	"toastmaster/internal/testkit/logtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -193,5 +197,123 @@ func TestNoPoker(t *testing.T) {
 	}
 	if _, err := Open(Options{Dir: filepath.Join(t.TempDir(), "none")}); err == nil {
 		t.Error("no folder, and no error")
+	}
+}
+
+// TestWhatWaitsIsBounded: each place is kept once, and of too many some are lost, until
+// somebody looks.
+func TestWhatWaitsIsBounded(t *testing.T) {
+	t.Parallel()
+	p := open(t, t.TempDir(), 0, 0)
+	for range 2 {
+		for i := range maxWaiting + 100 {
+			p.put(Change{Home: "h", Dir: strconv.Itoa(i)})
+			p.put(Change{Home: "h", Dir: "0"})
+		}
+		all := p.take()
+		if len(all) != maxWaiting || len(p.take()) != 0 || len(p.some) != 1 {
+			t.Errorf("%d waited, %d times told", len(all), len(p.some))
+		}
+		for _, same := range []Change{{Home: "h"}, {Home: "h", All: true}, {Home: "h"}, {Home: "h", Dir: "x"}} {
+			p.put(same)
+		}
+		if all = p.take(); len(all) != 3 {
+			t.Errorf("three places are %+v", all)
+		}
+	}
+	if err := p.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestOpenThatFails leaves no socket and nothing open; what it cannot remove is an error.
+func TestOpenThatFails(t *testing.T) {
+	t.Parallel()
+	dir, down := t.TempDir(), errors.New("who is there?")
+	_, err := Open(Options{Dir: dir, Slot: 3, Log: msglog.Discard(), Others: func() ([]int, error) { return nil, down }})
+	if !errors.Is(err, down) {
+		t.Error(err)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("left are %v, %v", left, err)
+	}
+	if err := os.MkdirAll(filepath.Join(dir, name(4), "full"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(Options{Dir: dir, Slot: 4, Log: msglog.Discard(), Others: func() ([]int, error) { return nil, nil }}); err == nil {
+		t.Error("a folder in the place of the socket, and no error")
+	}
+}
+
+// TestTheSocketIsTheUsersOwn: nobody else may poke; and a Close takes it away, also when
+// somebody has done so before.
+func TestTheSocketIsTheUsersOwn(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, gone := range []bool{false, true} {
+		p := open(t, dir, 0, 0)
+		info, err := os.Stat(filepath.Join(dir, name(0)))
+		if err != nil || info.Mode().Perm() != 0o600 || info.Mode().Type() != os.ModeSocket {
+			t.Errorf("%v, %v", info, err)
+		}
+		if gone {
+			if err := os.Remove(filepath.Join(dir, name(0))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p.Poke(Change{Home: "h"}) // to nobody
+		if err := p.Close(); err != nil {
+			t.Errorf("gone %v: %v", gone, err)
+		}
+		if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+			t.Errorf("left are %v, %v", left, err)
+		}
+	}
+}
+
+// TestOthersThatCannotBeMet: who comes and cannot be met is a line in the log; pokes come in
+// all the same.
+func TestOthersThatCannotBeMet(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	var log logtest.Buffer
+	asked := 0
+	a, err := Open(Options{Dir: dir, Slot: 0, Log: msglog.New(slog.NewTextHandler(&log, nil)), Others: func() ([]int, error) {
+		if asked++; asked > 1 {
+			return nil, errors.New("the folder is away")
+		}
+		return nil, nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := running(t, a)
+	b := open(t, dir, 1, 0, 1) // which says that it is there
+	running(t, b)
+	pokeUntil(t, b, Change{Home: "example.test/alice"}, got)
+	if !strings.Contains(log.String(), "another process of the store cannot be met") || !strings.Contains(log.String(), "the folder is away") {
+		t.Error(log.String())
+	}
+}
+
+// TestRunEndsWhileItLooks: a context that ends in the middle of a look ends Run when that is
+// over, whatever else waits.
+func TestRunEndsWhileItLooks(t *testing.T) {
+	t.Parallel()
+	p := open(t, t.TempDir(), 0, 0)
+	ctx, cancel := context.WithCancel(t.Context())
+	p.put(Change{Home: "h"})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		p.Run(ctx, func(ctx context.Context, _ Change) {
+			cancel()
+			<-ctx.Done()
+			p.put(Change{Home: "h"})
+		})
+	}()
+	<-done
+	if err := p.Close(); err != nil {
+		t.Error(err)
 	}
 }
