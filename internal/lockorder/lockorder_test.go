@@ -49,7 +49,7 @@ func TestOrder(t *testing.T) {
 		"keys":                  {func() { a.Lock(); visit(&b); a.Unlock() }, ""},
 		"keys wrong way":        {func() { b.Lock(); defer b.Unlock(); visit(&a) }, `outer(1) "a" is taken under outer(1) "b"`},
 		"no keys":               {func() { o.Lock(); defer o.Unlock(); visit(&Mutex[outer]{}) }, `outer(1) "" is taken under outer(1) ""`},
-		"read lock":             {func() { o.Lock(); i.RLock(); i.RUnlock(); o.Unlock() }, ""},
+		"read lock":             {func() { o.Lock(); defer o.Unlock(); look(&i) }, ""},
 		"read lock wrong way":   {func() { i.RLock(); defer i.RUnlock(); visit(&o) }, `outer(1) "" is taken under inner(2) ""`},
 		"under a read lock":     {func() { i.Lock(); defer i.Unlock(); look(&RWMutex[inner]{}) }, `inner(2) "" is taken under inner(2) ""`},
 		"two read locks":        {func() { i.RLock(); defer i.RUnlock(); look(&RWMutex[inner]{}) }, `inner(2) "" is taken under inner(2) ""`},
