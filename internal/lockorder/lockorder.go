@@ -8,9 +8,9 @@ type Rank struct {
 	At   int
 }
 
-// Violation is what a lock that is taken out of order panics with. A fence lets it through
-// (service.Fenced): it is no trouble of one message, but a mistake of the program, which no
-// test may hide.
+// Violation is what a lock that is taken out of order panics with. A fence (service.Fenced)
+// ends the process with it: it is no trouble of one message, but a mistake of the program,
+// which no test may hide.
 type Violation string
 
 // Ranked is a type that stands for a rank.

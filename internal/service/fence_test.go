@@ -3,7 +3,11 @@ package service
 import (
 	"errors"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"net/netip"
+	"os"
+	"os/exec"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -67,14 +71,25 @@ func TestAPanicAtTheDoor(t *testing.T) {
 	}
 }
 
-// TestAFenceHidesNoLockOutOfOrder: that is a mistake of the program, and no trouble of one message.
+// TestAFenceHidesNoLockOutOfOrder: that is a mistake of the program, and no trouble of one
+// message. It ends the process of the test, also under net/http, which recovers whatever a
+// handler panics with.
 func TestAFenceHidesNoLockOutOfOrder(t *testing.T) {
-	t.Parallel()
-	defer func() {
-		if v, ok := recover().(lockorder.Violation); !ok || v != "wrong way" {
-			t.Errorf("%v", v)
+	const child = "TOASTMASTER_TEST_VIOLATION"
+	if os.Getenv(child) != "" {
+		s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+			_ = Fenced(msglog.Discard(), func() error { panic(lockorder.Violation("the wrong way")) })
+		}))
+		if answer, err := http.Get(s.URL); err == nil {
+			answer.Body.Close()
 		}
-	}()
-	err := Fenced(msglog.Discard(), func() error { panic(lockorder.Violation("wrong way")) })
-	t.Errorf("hidden: %v", err)
+		os.Exit(0) // hidden
+	}
+	t.Parallel()
+	c := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$")
+	c.Env = append(os.Environ(), child+"=1")
+	out, err := c.CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "the wrong way") {
+		t.Errorf("hidden: %v\n%s", err, out)
+	}
 }
