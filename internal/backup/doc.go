@@ -19,7 +19,7 @@
 //
 // # Promises
 //
-//   - A name that [Repository.List] gives is a whole backup, on disk before it
+//   - A name that [List] gives is a whole backup, on disk before it
 //     had the name. One that was interrupted has a name that begins with
 //     ".unfinished-"; the next one takes from it what is known to be on disk, and
 //     removes it.

@@ -7,7 +7,7 @@
 // takes the lock of writers and tells the id of a new row. [SQLite] is the one that
 // there is (modernc.org/sqlite, no cgo).
 //
-// [Parse] reads the queries of a package from its files: those that every
+// [Load] reads the queries of a package from its files: those that every
 // dialect understands, and those that a dialect says in its own way, which take
 // the place of the former. A query has a name and is asked by it, through a [Pool]
 // that prepares each once, or a [Tx]:

@@ -2,7 +2,9 @@ package envelope
 
 import (
 	"bytes"
+	"errors"
 	"io"
+	"iter"
 )
 
 // Content is a whole message, header and body. Line ends are LF; a CR LF of
@@ -43,4 +45,45 @@ func Reader(c Content) io.Reader {
 		return bytes.NewReader(b)
 	}
 	return io.NewSectionReader(c, 0, c.Size())
+}
+
+// Pieces reads the octets [from,to) of c, one piece after the other. What lies in memory is one
+// piece. Else each is a part of the block that room lends, which is asked once and only
+// then, and it is valid until the next one. An error is one of reading, and the last that
+// comes: io.ErrUnexpectedEOF when c has become shorter than to.
+func Pieces(c Content, from, to int64, room func() []byte) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		if from >= to {
+			return
+		}
+		if b, ok := c.Bytes(); ok {
+			if to > int64(len(b)) {
+				yield(nil, io.ErrUnexpectedEOF)
+				return
+			}
+			yield(b[from:to], nil)
+			return
+		}
+		for block := room(); from < to; {
+			n, err := c.ReadAt(block[:min(int64(len(block)), to-from)], from)
+			switch {
+			case n > 0: // what the error was comes again when there is more to be read
+				if !yield(block[:n], nil) {
+					return
+				}
+			case err == nil || errors.Is(err, io.EOF):
+				yield(nil, io.ErrUnexpectedEOF)
+				return
+			default:
+				yield(nil, err)
+				return
+			}
+			from += int64(n)
+		}
+	}
+}
+
+// Block is room for Pieces: one of size octets that is made for it, or less for a smaller c.
+func Block(c Content, size int64) func() []byte {
+	return func() []byte { return make([]byte, min(size, c.Size())) }
 }

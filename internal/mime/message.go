@@ -63,7 +63,7 @@ type Message struct {
 	// Fields are those of the header that the record keeps.
 	Fields Fields
 	// Keys are what packages above have made of the message to keep with it
-	// (internal/mime/sortkey), nil for nothing. Scan makes none.
+	// (mailstore/search), nil for nothing. Scan makes none.
 	Keys []byte
 
 	// apart is the length of fields that were not read, see FieldsSize.

@@ -3,8 +3,7 @@
 // arrives. Whatever a peer has said is made harmless: it makes no line of its
 // own and no comment.
 //
-// It also reads what earlier systems have left: [Field] splits a line of a
-// header, [Delivered] remembers to whom the message was delivered before.
+// It also reads what earlier systems have left: [Delivered] remembers to whom the message was delivered before.
 //
 // It decides nothing: who asks says what is known and what may be told.
 //

@@ -171,18 +171,15 @@ func (s *stored) Size() int64 { return s.size }
 // Bytes has nothing: the message is read from its file.
 func (s *stored) Bytes() ([]byte, bool) { return nil, false }
 
-// wireSize counts a file's octets with CR LF line ends: an LF without a CR
+// wireSize counts a content's octets with CR LF line ends: an LF without a CR
 // before it is two.
-func wireSize(r io.ReaderAt, size int64) (int64, error) {
-	buf := make([]byte, 64<<10)
+func wireSize(c envelope.Content) (int64, error) {
 	var measure wire.Sizer
-	for off := int64(0); off < size; {
-		n, err := r.ReadAt(buf[:min(int64(len(buf)), size-off)], off)
-		if n == 0 {
-			return size, err
+	for p, err := range envelope.Pieces(c, 0, c.Size(), envelope.Block(c, 64<<10)) {
+		if err != nil {
+			return c.Size(), err
 		}
-		measure.Add(buf[:n])
-		off += int64(n)
+		measure.Add(p)
 	}
 	return measure.Wire, nil
 }

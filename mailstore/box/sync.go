@@ -287,8 +287,8 @@ func (mb *Box) examine(ctx context.Context, f found) (*index.Message, error) {
 	}
 	defer file.Close()
 	info := file.Info
-	stored, wire := maildir.Sizes(f.base)
-	if info.Size() == 0 && stored > 0 && mb.neverStored(f.base) {
+	size, wire := maildir.Sizes(f.base)
+	if info.Size() == 0 && size > 0 && mb.neverStored(f.base) {
 		return nil, &fs.PathError{Op: "read", Path: file.Name(), Err: volume.ErrNeverStored}
 	}
 	m := &index.Message{
@@ -302,8 +302,8 @@ func (mb *Box) examine(ctx context.Context, f found) (*index.Message, error) {
 		return nil, err
 	case form != packed.None:
 		err = mb.o.Memory.packed.examine(ctx, file, form, m)
-	case wire < 0 || stored != info.Size():
-		m.Wire, err = wireSize(file, info.Size())
+	case wire < 0 || size != info.Size():
+		m.Wire, err = wireSize(&stored{File: file, size: info.Size()})
 	}
 	return m, err
 }

@@ -173,7 +173,7 @@ func (u *unpacker) examine(ctx context.Context, f volume.RegularFile, form packe
 		return onlyOurs(err)
 	}
 	m.Size = c.Size()
-	m.Wire, err = wireSize(c, m.Size)
+	m.Wire, err = wireSize(c)
 	return errors.Join(err, c.Close())
 }
 

@@ -87,39 +87,33 @@ const copyWork = 64
 // pieces calls f with the stored octets [from,to) piece by piece; f returns
 // false to stop.
 func (c *conn) pieces(content envelope.Content, from, to int64, f func(piece []byte) bool) error {
-	if b, ok := content.Bytes(); ok {
-		if to > int64(len(b)) {
+	var block *[]byte
+	defer func() {
+		if block != nil {
+			c.blocks.Put(block)
+		}
+	}()
+	room := func() []byte {
+		block = c.blocks.Get()
+		return *block
+	}
+	for piece, err := range envelope.Pieces(content, from, to, room) {
+		if errors.Is(err, io.ErrUnexpectedEOF) {
 			return errChanged
 		}
-		for piece := b[from:to]; len(piece) > 0; {
+		if err != nil {
+			return err
+		}
+		for len(piece) > 0 { // what lies in memory is one piece
 			n := min(len(piece), wire.BlockSize)
 			if err := c.step(n / copyWork); err != nil {
 				return err
 			}
 			if !f(piece[:n]) {
-				break
+				return nil
 			}
 			piece = piece[n:]
 		}
-		return nil
-	}
-	block := c.blocks.Get()
-	defer c.blocks.Put(block)
-	for from < to {
-		if err := c.step(wire.BlockSize / copyWork); err != nil {
-			return err
-		}
-		n, err := content.ReadAt((*block)[:min(wire.BlockSize, to-from)], from)
-		if n == 0 {
-			if err == nil || err == io.EOF {
-				err = errChanged
-			}
-			return err
-		}
-		if !f((*block)[:n]) {
-			break
-		}
-		from += int64(n)
 	}
 	return nil
 }

@@ -9,7 +9,7 @@
 // running process has. [Log] appends batches to the log file, under the lock
 // that all processes on the mailbox share, and finds what others appended.
 // [Rare] is what few messages have besides: a name that other programs spelt, a
-// compressed file, keywords without a letter. [AppendSnapshot] and [ParseSnapshot] write and read the whole state;
+// compressed file, keywords without a letter. [State.AppendSnapshot] and [ParseSnapshot] write and read the whole state;
 // [Cache] holds the records of messages that package mime writes.
 // [State.Counters] are kept with each change, so that nobody counts.
 //

@@ -57,8 +57,8 @@
 // that the client's next try makes no second ones; only the end of the process between
 // leaves them.
 //
-// When a copy fails for good, which only a quota does, before anything was done, the
-// message is refused. After another copy was made it is left out with a log line: the
+// When an action fails for good, such as a copy that is over quota or a redirection that
+// cleanup refuses, before a copy was made, the message is refused. After that it is left out with a log line: the
 // message has arrived, and a report would say that it has not.
 //
 // # Bounds

@@ -2,7 +2,6 @@ package pop3d
 
 import (
 	"errors"
-	"io"
 	"strconv"
 
 	"toastmaster/internal/dsn"
@@ -58,23 +57,22 @@ func (s *session) send(seq uint32, ok string, body func(c envelope.Content, out 
 // copy hands the content of c to write, piece by piece, until the end or the
 // first error.
 func (s *session) copy(c envelope.Content, write func(p []byte) (int, error)) error {
-	if b, ok := c.Bytes(); ok {
-		_, err := write(b)
-		return err
+	var block *[blockSize]byte
+	defer func() {
+		if block != nil {
+			s.h.blocks.Put(block)
+		}
+	}()
+	room := func() []byte {
+		block = s.h.blocks.Get().(*[blockSize]byte)
+		return block[:]
 	}
-	block := s.h.blocks.Get().(*[blockSize]byte)
-	defer s.h.blocks.Put(block)
-	for off, size := int64(0), c.Size(); off < size; {
-		n, err := c.ReadAt(block[:min(blockSize, size-off)], off)
-		if n == 0 {
-			if err == nil || errors.Is(err, io.EOF) {
-				err = io.ErrUnexpectedEOF // the file has shrunk
-			}
+	for p, err := range envelope.Pieces(c, 0, c.Size(), room) {
+		if err != nil { // io.ErrUnexpectedEOF: the file has shrunk
 			s.warn("reading a message failed", err)
 			return errUnreadable
 		}
-		off += int64(n)
-		if _, err := write(block[:n]); err != nil {
+		if _, err := write(p); err != nil {
 			return err
 		}
 	}

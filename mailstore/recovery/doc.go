@@ -5,7 +5,7 @@
 //
 // A [Journal] holds records of messages that were answered OK for and of
 // operations that are about to happen, until a checkpoint has made the Maildir
-// durable. [Account] is the order of the records of one account: who journals a
+// durable. [AccountJournal] is the order of the records of one account: who journals a
 // message or does an [Operation] holds it shared, who takes a folder away holds
 // it alone. [Journal.Recover] finishes at the start what the last end of the
 // process, of this one or of another, left undone: it decides which records, in

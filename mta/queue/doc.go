@@ -281,7 +281,7 @@
 //
 // The last whole progress counts; an update appends one and syncs. Fields inside
 // are varints, and texts as varint length and octets, in the order of codec.go
-// (envelope) and file.go (progress: version, attempts, warned, process, and for
+// (envelope) and format.go (progress: version, attempts, warned, process, and for
 // each recipient 'd' done, 'p' not tried, or 'f' with the last error).
 //
 // A journal record starts with its kind: 1 message, 2 mark of a recipient, 3

@@ -171,26 +171,16 @@ const copySize = 128 << 10
 
 // copyContent writes content at off and returns its checksum.
 func copyContent(w io.WriterAt, off int64, content envelope.Content) (uint32, error) {
-	if b, ok := content.Bytes(); ok {
-		_, err := w.WriteAt(b, off)
-		return crc32c.Sum(b), err
-	}
-	buf := make([]byte, min(copySize, content.Size()))
 	sum := uint32(0)
-	for done := int64(0); done < content.Size(); {
-		part := buf[:min(int64(len(buf)), content.Size()-done)]
-		n, err := content.ReadAt(part, done)
-		if n < len(part) {
-			if err == nil || err == io.EOF {
-				err = io.ErrUnexpectedEOF
-			}
+	for part, err := range envelope.Pieces(content, 0, content.Size(), envelope.Block(content, copySize)) {
+		if err != nil {
 			return 0, fmt.Errorf("%w: %w", errContent, err)
 		}
 		sum = crc32c.Update(sum, part)
-		if _, err := w.WriteAt(part, off+done); err != nil {
+		if _, err := w.WriteAt(part, off); err != nil {
 			return 0, err
 		}
-		done += int64(n)
+		off += int64(len(part))
 	}
 	return sum, nil
 }

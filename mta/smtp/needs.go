@@ -2,8 +2,6 @@ package smtp
 
 import (
 	"bytes"
-	"errors"
-	"io"
 	"unicode/utf8"
 
 	"toastmaster/internal/envelope"
@@ -86,26 +84,10 @@ const pieceSize = 32 << 10
 
 // scan gives the content to found piece by piece until it says true.
 func scan(c envelope.Content, found func(p []byte) bool) (bool, error) {
-	if b, ok := c.Bytes(); ok {
-		return len(b) > 0 && found(b), nil
-	}
-	buf := make([]byte, pieceSize)
-	for off := int64(0); off < c.Size(); {
-		n, err := c.ReadAt(buf[:min(pieceSize, c.Size()-off)], off)
-		if n > 0 && found(buf[:n]) {
-			return true, nil
-		}
-		off += int64(n)
-		if err != nil && !errors.Is(err, io.EOF) || n == 0 {
-			return false, readError(err)
+	for p, err := range envelope.Pieces(c, 0, c.Size(), envelope.Block(c, pieceSize)) {
+		if err != nil || found(p) {
+			return err == nil, err
 		}
 	}
 	return false, nil
-}
-
-func readError(err error) error {
-	if err == nil || errors.Is(err, io.EOF) {
-		return io.ErrUnexpectedEOF
-	}
-	return err
 }

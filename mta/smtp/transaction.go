@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"toastmaster/internal/dsn"
+	"toastmaster/internal/envelope"
 	"toastmaster/internal/wire"
 	"toastmaster/mta/agent"
 	"toastmaster/mta/queue"
@@ -255,34 +255,20 @@ func (t *transaction) content() error {
 	s := t.session
 	c := t.delivery.request.Content
 	w := wire.NewRelayWriter(s.out)
-	if b, ok := c.Bytes(); ok {
-		if _, err := w.Write(b); err != nil {
+	// Trouble with reading is told from trouble with writing.
+	for p, err := range envelope.Pieces(c, 0, c.Size(), envelope.Block(c, pieceSize)) {
+		if err != nil {
+			return &localError{unreadable(err)}
+		}
+		if _, err := w.Write(p); err != nil {
 			return err
 		}
-	} else if err := copyContent(w, c, c.Size()); err != nil {
-		return err
 	}
 	s.commit()
 	if err := w.Close(); err != nil {
 		return err
 	}
 	return s.out.Flush()
-}
-
-// copyContent tells trouble with reading from trouble with writing.
-func copyContent(w io.Writer, r io.ReaderAt, size int64) error {
-	buf := make([]byte, pieceSize)
-	for off := int64(0); off < size; {
-		n, err := r.ReadAt(buf[:min(pieceSize, size-off)], off)
-		if n == 0 || err != nil && !errors.Is(err, io.EOF) {
-			return &localError{unreadable(readError(err))}
-		}
-		off += int64(n)
-		if _, err := w.Write(buf[:n]); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func (t *transaction) mail() string {

@@ -2,7 +2,7 @@
 //
 // # What it does
 //
-// [Queue] is the mail queue, [Sessions] who is logged in, [Logins] the last log-ins, which
+// [Queue] is the mail queue, [Mail] the store (mailboxes, export, import), [Sessions] who is logged in, [Logins] the last log-ins, which
 // the database keeps, [Status] the state of services and parts.
 //
 // # Results

@@ -4,9 +4,9 @@
 // # What it does
 //
 // They belong together and carry one id. [Look] looks at them before a start and makes
-// nothing: each is there, whole, and of one instance. [Complete] and [Make] make what is missing, and take over what was
+// nothing: each is there, whole, and of one instance. [MakeMissing] and [Make] make what is missing, and take over what was
 // named; nothing else makes any. What has no id yet, because it is older than ids, gets the
-// plan's when it is opened ([Plan.Adopt]).
+// start's when it is opened ([Startup.Adopt]).
 //
 // The kinds of directory are a table (directories.go), a row each: [OpenHosted] is the database
 // that the administration writes, [Answers] what mail asks, which may be something else.
