@@ -41,9 +41,6 @@ type Count struct{ Files, Bytes int64 }
 
 func (c *Count) add(size int64) { c.Files++; c.Bytes += size }
 
-// Name is the name that the backup gets.
-func (w *Writer) Name() string { return w.name }
-
 // Path is where it lies when it is whole.
 func (w *Writer) Path() string { return filepath.Join(w.repo.dir, w.name) }
 
