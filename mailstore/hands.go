@@ -33,13 +33,13 @@ func (h hands) Repeat(ctx context.Context, r *recovery.Record, x recovery.Repeti
 	}
 	defer from.Put()
 	if r.Kind == recovery.Expunged || x.ToLeaves {
-		return from.RepeatExpunge(ctx, r, x)
+		return box.RepeatExpunge(ctx, from, r, x)
 	}
 	if x.ToLeft {
 		if there, err := s.vol.IsMaildir(filepath.Join(s.vol.Root, r.Home, r.To)); err != nil {
 			return 0, err
 		} else if !there {
-			return from.RepeatExpunge(ctx, r, x)
+			return box.RepeatExpunge(ctx, from, r, x)
 		}
 	}
 	if err := acct.EnsureFolder(r.To); err != nil {
@@ -70,7 +70,7 @@ func (h hands) Delete(ctx context.Context, r *recovery.Record) (did int, err err
 		return 0, err
 	}
 	defer mb.Put()
-	aside, err := mb.RepeatDelete(ctx, r.Validity)
+	aside, err := box.RepeatDelete(ctx, mb, r.Validity)
 	if err != nil || aside == "" {
 		return 0, err
 	}
@@ -125,7 +125,7 @@ func (a *heldAccount) redoRenameFolder(ctx context.Context, leave func(recovery.
 		return err
 	}
 	defer mb.Put()
-	return mb.RepeatRename(ctx, leave, to)
+	return box.RepeatRename(ctx, mb, leave, to)
 }
 
 // Restore puts a message where it belongs.
@@ -156,5 +156,5 @@ func (h hands) Restore(ctx context.Context, r *recovery.Record, left bool, conte
 			return 0, err
 		}
 	}
-	return mb.Restore(ctx, r, left, whole)
+	return box.Restore(ctx, mb, r, left, whole)
 }

@@ -129,7 +129,6 @@ func ask(v *View) {
 		seqs = append(seqs, seq)
 	}
 	v.AnyExpunged(seqs)
-	v.Vanished(1)
 }
 
 // takeAndExpunge is a session that changes what the others look at.

@@ -261,7 +261,7 @@ func (q *Quota) seenDirSize() {
 // killed leaves maildirsize right.
 func (q *Quota) Add(size, count int64) { q.Redeem(nil, size, count) }
 
-// Redeem is addUsage for what r, which may be nil, was reserved for. There is no
+// Redeem is Add for what r, which may be nil, was reserved for. There is no
 // moment in which both count, or neither.
 func (q *Quota) Redeem(r *Reservation, size, count int64) {
 	q.mu.Lock()

@@ -114,6 +114,20 @@ func (mb *Box) Dir() string { return mb.dir }
 // Put gives back one use of it.
 func (mb *Box) Put() { mb.o.Put() }
 
+// View makes a view of the mailbox for one session, with a use of it that Close gives
+// back; with an error the use stays the caller's. A read-write view takes the messages
+// that are recent; a read-only one leaves them recent. name is what Info tells.
+func (mb *Box) View(ctx context.Context, name string, readOnly bool) (*View, error) {
+	v := &View{mb: mb, name: name, readOnly: readOnly, changed: make(chan struct{}, 1), recent: recents{readOnly: readOnly}}
+	if err := mb.Refresh(ctx); err != nil {
+		return nil, err
+	}
+	if err := v.show(ctx); err != nil {
+		return nil, err
+	}
+	return v, nil
+}
+
 // Sizes of what a mailbox holds, measured, for the bound on memory.
 const (
 	mailboxCost  = 4 << 10

@@ -138,10 +138,6 @@ type columnInUse struct {
 	asked int
 }
 
-// Texts begins a search. step is told what work it is to make a column, in units of
-// some 100 ns; its error ends it.
-func (v *View) Texts(step func(units int) error) *Texts { return &Texts{v: v, step: step} }
-
 // manyTexts is from how many messages on a search makes a column for the rest. It is
 // no parameter: at a thousandth of the work for a large mailbox it is known that the
 // search does not end soon.
@@ -155,7 +151,7 @@ func (t *Texts) Of(ctx context.Context, seq uint32, of *search.Column) (text []b
 		if u.asked++; u.asked != 1 && u.asked != manyTexts {
 			return nil, false, nil
 		}
-		if u.have, err = t.v.column(ctx, of, u.asked == manyTexts, t.step); err != nil || u.have == nil {
+		if u.have, err = t.column(ctx, of, u.asked == manyTexts); err != nil || u.have == nil {
 			return nil, false, err
 		}
 	}
@@ -176,9 +172,9 @@ func (t *Texts) use(of *search.Column) *columnInUse {
 
 // column is a column with all messages of the view, nil if there is none. One is
 // made if make is set, and one that lacks what came since is gone on with.
-func (v *View) column(ctx context.Context, of *search.Column, make bool, step func(int) error) (*column, error) {
-	mb := v.mb
-	uids, now, ok := v.searchable()
+func (t *Texts) column(ctx context.Context, of *search.Column, make bool) (*column, error) {
+	mb := t.v.mb
+	uids, now, ok := t.searchable()
 	if !ok {
 		return nil, nil
 	}
@@ -202,11 +198,11 @@ func (v *View) column(ctx context.Context, of *search.Column, make bool, step fu
 	case len(uids) == 0 || len(have.uids) > 0 && have.uids[len(have.uids)-1] >= uids[len(uids)-1]:
 		return have, nil
 	}
-	next, err := v.extend(ctx, have, uids, of, step)
+	next, err := t.extend(ctx, have, uids, of)
 	if err != nil {
 		return nil, err
 	}
-	if _, after, ok := v.searchable(); !ok || after != now {
+	if _, after, ok := t.searchable(); !ok || after != now {
 		return nil, nil // somebody changed a message meanwhile
 	}
 	cache.put(key, next)
@@ -217,8 +213,8 @@ func (v *View) column(ctx context.Context, of *search.Column, make bool, step fu
 }
 
 // searchable are the UIDs of the mailbox, if all messages of the view are there.
-func (v *View) searchable() (uids []uint32, now generation, ok bool) {
-	mb := v.mb
+func (t *Texts) searchable() (uids []uint32, now generation, ok bool) {
+	v, mb := t.v, t.v.mb
 	mb.mu.Lock()
 	defer mb.mu.Unlock()
 	if mb.dead {
@@ -236,7 +232,7 @@ const (
 )
 
 // extend is a column with what another has and the messages of uids that follow.
-func (v *View) extend(ctx context.Context, have *column, uids []uint32, of *search.Column, step func(int) error) (*column, error) {
+func (t *Texts) extend(ctx context.Context, have *column, uids []uint32, of *search.Column) (*column, error) {
 	from := 0
 	if n := len(have.uids); n > 0 {
 		var found bool
@@ -251,14 +247,14 @@ func (v *View) extend(ctx context.Context, have *column, uids []uint32, of *sear
 		ends:       slices.Grow(slices.Clip(have.ends), len(more)),
 		text:       slices.Clip(have.text),
 	}
-	limit := min(v.mb.o.Memory.columns.limit, 1<<32-1)
+	limit := min(t.v.mb.o.Memory.columns.limit, 1<<32-1)
 	var m mime.Message
 	var scratch []byte
 	for _, uid := range more {
-		if err := step(recordWork); err != nil {
+		if err := t.step(recordWork); err != nil {
 			return nil, err
 		}
-		ok, err := v.recordOf(ctx, uid, of, &m, step)
+		ok, err := t.recordOf(ctx, uid, of, &m)
 		if err != nil {
 			return nil, err
 		}
@@ -280,21 +276,21 @@ func (v *View) extend(ctx context.Context, have *column, uids []uint32, of *sear
 
 // recordOf reads the record of a message of the mailbox; ok is false when it has
 // none that can be read.
-func (v *View) recordOf(ctx context.Context, uid uint32, of *search.Column, m *mime.Message, step func(int) error) (ok bool, err error) {
-	mb := v.mb
+func (t *Texts) recordOf(ctx context.Context, uid uint32, of *search.Column, m *mime.Message) (ok bool, err error) {
+	v, mb := t.v, t.v.mb
 	r, ok, err := func() (r reading, ok bool, err error) {
 		mb.mu.Lock()
 		defer mb.mu.Unlock()
 		if is := mb.st.Get(uid); is != nil && !mb.dead {
 			r = reading{mb, uid, is.Name}
-			ok, err = v.readRecord(is, m, of.NeedsFields())
+			ok, err = v.cache.record(&mb.records, is, m, of.NeedsFields())
 		}
 		return r, ok, err
 	}()
 	if r.mb == nil || ok || err != nil {
 		return ok, volume.Err(err)
 	}
-	if err = step(openWork); err != nil {
+	if err = t.step(openWork); err != nil {
 		return false, err
 	}
 	if len(m.Parts) == 0 {

@@ -177,7 +177,7 @@ func (v *View) picture(seqs []uint32) (items []copyItem, from []uint32, size int
 		}
 		it := copyItem{m: *m, keywords: mb.keywords.set(mb.st, m.FlagSet().OnlyKeywords())}
 		if m.CacheLen > 0 {
-			if it.record, err = v.wholeRecord(m); err != nil {
+			if it.record, err = v.cache.copyOf(&mb.records, m); err != nil {
 				return nil, nil, 0, err
 			}
 		}

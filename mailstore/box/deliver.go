@@ -117,7 +117,7 @@ func (mb *Box) deliver(ctx context.Context, d *Delivery) (m *index.Message, vali
 	}
 	defer in.room.Cancel()
 	err = mb.locked(ctx, func() (err error) {
-		m, err = mb.link(d, in)
+		m, err = in.link(d)
 		validity = mb.st.UIDValidity
 		if m != nil {
 			// Others may change it as soon as the lock is given back.
@@ -286,4 +286,29 @@ func (mb *Box) journalMessage(ctx context.Context, m *index.Message, validity ui
 		}
 	}
 	return mb.acct.Records.Stored(ctx, r, func() bool { return mb.deleted }, d.Prefix, content)
+}
+
+// Delivered lists the IDs of the deliveries that the mailbox has had, as far as they are
+// remembered.
+func (mb *Box) Delivered(ctx context.Context) (ids []string, err error) {
+	if err := mb.Refresh(ctx); err != nil {
+		return nil, err
+	}
+	mb.mu.Lock()
+	defer mb.mu.Unlock()
+	if mb.dead {
+		return nil, nil
+	}
+	for _, m := range mb.st.Messages {
+		if id := maildir.ID(m.Name); id != "" {
+			ids = append(ids, id)
+		}
+	}
+	for i := range mb.st.Expunged {
+		e := &mb.st.Expunged[i]
+		if id := maildir.ID(e.Name); id != "" && !e.Vanished {
+			ids = append(ids, id)
+		}
+	}
+	return ids, nil
 }

@@ -6,8 +6,8 @@
 // [Box.Deliver] and [Box.Append] store a message, [Box.View] is what one session
 // sees. A [View] reads, sets flags, expunges, copies and moves; its sequence numbers
 // change only in [View.Update]. What other programs did in the Maildir is found by
-// [Box.Refresh], and by every look of a session. [Repeat], the methods that begin with
-// Repeat, and [Box.Restore] are for a start after an unclean end.
+// [Box.Refresh], and by every look of a session. [Repeat], the functions that begin with
+// Repeat, and [Restore] are for a start after an unclean end.
 //
 // [View.Record] is what is known of a message without opening it. It was made when the
 // message was stored; one that is lost, or of an older version, is made by whoever
@@ -26,23 +26,27 @@
 // Each change of a mailbox is a file: deliver.go and link.go, sync.go, flags.go,
 // expunge.go, copy.go. All are done under the lock of box.go, on these objects:
 //
-//	Box       the lock, the index and its log; load.go brings it into memory, leave.go takes it from its place,
-//	          tidy.go does what may lag behind, redo.go what the last end of the process left undone
-//	View      what one session sees: UIDs, and its place in the list of what left (view.go, update.go, read.go, recent.go)
-//	folder    the Maildir: which files are in it, and what should not be (folder.go)
-//	stamps    the mtimes of new and cur: whether another program changed something (stamps.go)
-//	keywords  the names of flags, in the index and in two files (keywords.go)
-//	uidList   dovecot-uidlist (uidlist.go)
-//	epochs    what a checkpoint covers (epochs.go)
-//	incoming  a message on its way in, a file without a name (incoming.go)
-//	transfer  a COPY or MOVE; it has both mailboxes (copy.go)
-//	storing   a change of flags (flags.go)
-//	again     an operation that a start does again (redo.go)
-//	records   what is known of messages without opening them, in the cache (records.go)
-//	reading   one message that is opened: its file, its record (read.go, record.go); window is a piece of the cache (window.go)
-//	Texts     header fields of all messages, as a search compares them (columns.go)
-//	Memory    what all mailboxes of a store share: buffers, the unpacker with what it unpacked, and columns (memory.go,
-//	          unpack.go, unpackcache.go)
+//	Box          the lock, the index and its log; load.go brings it into memory, sync.go looks for what others did, leave.go
+//	             takes it from its place, tidy.go does what may lag behind
+//	View         what one session asks and changes (view.go, update.go, read.go, record.go, ids.go)
+//	numbers      its messages by sequence numbers, and those that left (numbers.go)
+//	recents      which of them are recent (recent.go)
+//	cacheReader  reads records for it, through a window of the cache (cachereader.go)
+//	folder       the Maildir: which files are in it, and what should not be (folder.go)
+//	difference   what a look at it found to be different from the index (difference.go)
+//	stamps       the mtimes of new and cur: whether another program changed something (stamps.go)
+//	keywords     the names of flags, in the index and in two files (keywords.go)
+//	uidList      dovecot-uidlist (uidlist.go)
+//	epochs       what a checkpoint covers (epochs.go)
+//	incoming     a message on its way in, a file without a name (incoming.go); link.go gives it one
+//	copying      a COPY or MOVE; it has both mailboxes (copy.go)
+//	storing      a change of flags (flags.go)
+//	again        an operation that a start does again (redo.go)
+//	records      what is known of messages without opening them, in the cache (records.go)
+//	reading      one message that is opened: its file, its record (read.go, record.go)
+//	Texts        header fields of all messages, as a search compares them (columns.go)
+//	Memory       what all mailboxes of a store share: buffers, the unpacker with what it unpacked, and columns (memory.go,
+//	             unpack.go, unpackcache.go)
 //
 // A message that comes: deliver.go writes it without any lock, link.go gives it its name and its
 // UID, a record in the log of the index, and wakes the views. A change by another program:

@@ -19,13 +19,13 @@ func MemoryOf(v *View) *Memory { return v.mb.o.Memory }
 func SharesVector(v *View) bool { return &v.uids[0] == &v.mb.st.UIDs[0] }
 
 // DropWindow gives the window back, as Update does.
-func DropWindow(v *View) { v.dropWindow() }
+func DropWindow(v *View) { v.cache.drop(v.mb.o.Memory) }
 
 // Entry is the record of a message in the cache.
 func Entry(v *View, seq uint32) ([]byte, error) {
 	v.mb.mu.Lock()
 	defer v.mb.mu.Unlock()
-	return v.recordData(v.live(seq))
+	return v.cache.data(&v.mb.records, v.live(seq))
 }
 
 // PutEntry gives a message another one.

@@ -22,7 +22,7 @@ type incoming struct {
 	msg     index.Message
 	record  index.Record // of scratch
 	scratch *scratch
-	memory  *Memory
+	mb      *Box
 	// room is what the message has in the quota; nil without one.
 	room *account.Reservation
 }
@@ -30,7 +30,7 @@ type incoming struct {
 // newIncoming scans and writes the content. A spooled file on our file system is
 // used as it is.
 func newIncoming(mb *Box, d *Delivery) (*incoming, error) {
-	in := &incoming{memory: mb.o.Memory, scratch: mb.o.Memory.scratch(mb.records.limits())}
+	in := &incoming{mb: mb, scratch: mb.o.Memory.scratch(mb.records.limits())}
 	scanned, err := scan(&in.scratch.scanner, d.Prefix, d.Content)
 	if err != nil {
 		return nil, err
@@ -87,7 +87,7 @@ func (in *incoming) close() {
 		_ = in.file.Close() // without a name it vanishes; with one, all was written
 	}
 	if x := in.scratch; !x.scanner.Large() && cap(x.record.Data)+cap(x.record.Front) <= maxScratch {
-		in.memory.scratches.Put(in.scratch)
+		in.mb.o.Memory.scratches.Put(in.scratch)
 	}
 }
 

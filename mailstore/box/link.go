@@ -11,7 +11,8 @@ import (
 )
 
 // link gives the message its name and its UID. The locks are held.
-func (mb *Box) link(d *Delivery, in *incoming) (*index.Message, error) {
+func (in *incoming) link(d *Delivery) (*index.Message, error) {
+	mb := in.mb
 	how := makeMissing
 	if d.needKeywords {
 		how = needMissing
@@ -51,7 +52,7 @@ func (mb *Box) link(d *Delivery, in *incoming) (*index.Message, error) {
 			return nil, errors.Join(err, mb.vol.FS.Remove(path))
 		}
 	}
-	if err := mb.add(m, in.record, o); err != nil {
+	if err := in.add(o); err != nil {
 		return nil, errors.Join(err, mb.vol.FS.Remove(path))
 	}
 	mb.acct.Quota.Redeem(in.room, m.Size, 1)
@@ -62,9 +63,10 @@ func (mb *Box) link(d *Delivery, in *incoming) (*index.Message, error) {
 // programs, may be off.
 const dateSlack = time.Minute
 
-// add logs a message whose file is in place.
-func (mb *Box) add(m *index.Message, record index.Record, o own) error {
-	mb.records.add(mb.st.CacheEnd, m, record)
+// add logs the message, whose file is in place.
+func (in *incoming) add(o own) error {
+	mb, m := in.mb, &in.msg
+	mb.records.add(mb.st.CacheEnd, m, in.record)
 	mb.batch.Add(m)
 	if err := mb.stamps.endOwn(mb.st, mb.batch, o); err != nil {
 		mb.batch.Reset()

@@ -2,22 +2,30 @@ package box
 
 import "toastmaster/mailstore/index"
 
-// recents are the UIDs that a session was the first to see, ascending.
-type recents []uidRange
+// recents are the messages that are recent for one session: those that it was the first to
+// see, or, when it takes none, those that nobody took.
+type recents struct {
+	readOnly bool       // it takes none
+	taken    []uidRange // ascending
+}
 
 type uidRange struct{ first, last uint32 }
 
 // take adds a range behind those that there are.
 func (r *recents) take(first, last uint32) {
-	if n := len(*r); n > 0 && (*r)[n-1].last+1 >= first {
-		(*r)[n-1].last = last
+	if n := len(r.taken); n > 0 && r.taken[n-1].last+1 >= first {
+		r.taken[n-1].last = last
 		return
 	}
-	*r = append(*r, uidRange{first, last})
+	r.taken = append(r.taken, uidRange{first, last})
 }
 
-func (r recents) has(uid uint32) bool {
-	for _, one := range r {
+// has says that a message of a mailbox, which is locked, is one of them.
+func (r *recents) has(st *index.State, uid uint32) bool {
+	if r.readOnly {
+		return uid >= st.Recent
+	}
+	for _, one := range r.taken {
 		if uid >= one.first && uid <= one.last {
 			return true
 		}
@@ -26,30 +34,21 @@ func (r recents) has(uid uint32) bool {
 }
 
 // count is how many of uids, which are ascending, are among them.
-func (r recents) count(uids []uint32) (n uint32) {
-	for _, one := range r {
-		a, _ := index.FindIn(uids, one.first)
-		b, found := index.FindIn(uids, one.last)
-		if found {
-			b++
-		}
-		n += uint32(max(b-a, 0))
+func (r *recents) count(st *index.State, uids []uint32) (n uint32) {
+	if r.readOnly {
+		return uidRange{st.Recent, ^uint32(0)}.count(uids)
+	}
+	for _, one := range r.taken {
+		n += one.count(uids)
 	}
 	return n
 }
 
-// isRecent and countRecent are of the whole view: for one that takes none, what nobody
-// took is recent. The mailbox is locked.
-func (v *View) isRecent(uid uint32) bool {
-	if v.readOnly {
-		return uid >= v.mb.st.Recent
+func (r uidRange) count(uids []uint32) uint32 {
+	a, _ := index.FindIn(uids, r.first)
+	b, found := index.FindIn(uids, r.last)
+	if found {
+		b++
 	}
-	return v.recent.has(uid)
-}
-
-func (v *View) countRecent() uint32 {
-	if v.readOnly {
-		return recents{{v.mb.st.Recent, ^uint32(0)}}.count(v.uids)
-	}
-	return v.recent.count(v.uids)
+	return uint32(max(b-a, 0))
 }

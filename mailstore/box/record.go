@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"io"
-	"slices"
 
 	"toastmaster/internal/envelope"
 	"toastmaster/internal/mime"
-	"toastmaster/mailstore/index"
 	"toastmaster/mailstore/volume"
 )
 
@@ -69,14 +67,28 @@ func (v *View) quickListing(seq uint32, m *mime.Message, in *Message) bool {
 	if live == nil {
 		return false
 	}
-	data, err := v.recordData(live)
+	data, err := v.cache.data(&v.mb.records, live)
 	if err != nil || data == nil || m.ParseListing(data) != nil {
 		return false
 	}
 	if in != nil {
-		*in = v.tell(live)
+		v.tell(live, in)
 	}
 	return true
+}
+
+// Ahead says that the messages first to last are asked for next, so that no more of
+// the cache is read than they need. It ends with the next Update.
+func (v *View) Ahead(first, last uint32) {
+	v.cache.until = 0
+	if v.uid(first) == 0 || v.uid(last) == 0 {
+		return
+	}
+	v.mb.mu.Lock()
+	defer v.mb.mu.Unlock()
+	if a, b := v.live(first), v.live(last); a != nil && b != nil && a.CacheOff <= b.CacheOff {
+		v.cache.until = b.CacheOff + int64(b.CacheLen)
+	}
 }
 
 // quick reads a record from the cache. It is not found when it is lost, and m has no
@@ -88,51 +100,7 @@ func (v *View) quick(seq uint32, m *mime.Message, whole bool) (found bool, err e
 	if live == nil {
 		return false, volume.ErrExpunged
 	}
-	return v.readRecord(live, m, whole)
-}
-
-// readRecord is quick for a message of the mailbox, which is locked.
-func (v *View) readRecord(is *index.Message, m *mime.Message, whole bool) (found bool, err error) {
-	m.Parts = m.Parts[:0]
-	data, err := v.recordData(is)
-	if err != nil || data == nil {
-		return false, err
-	}
-	if m.Parse(data) != nil {
-		m.Parts = m.Parts[:0]
-		return false, nil
-	}
-	if !whole {
-		return true, nil
-	}
-	if !m.Whole() {
-		return false, nil
-	}
-	front, err := v.front(is, m)
-	if err != nil || front == nil {
-		return false, err
-	}
-	return m.Fields.Parse(front) == nil, nil
-}
-
-// front is what lies before the entry of a message, whose record is m; nil if it is
-// damaged. m goes on pointing into the window.
-func (v *View) front(is *index.Message, m *mime.Message) ([]byte, error) {
-	w, n := v.window, index.FrontLen(m.FieldsSize())
-	from, end := is.CacheOff-n, is.CacheOff+int64(is.CacheLen)
-	if from < 0 {
-		return nil, nil
-	}
-	if !w.covers(from, end) {
-		if ok, err := v.cover(w, from, end); !ok {
-			return nil, err
-		}
-		data, ok := index.Entry(w.buf[is.CacheOff-w.off:][:is.CacheLen], is.UID)
-		if !ok || m.Parse(data) != nil {
-			return nil, nil
-		}
-	}
-	return v.read(w, from, n, is.UID)
+	return v.cache.record(&v.mb.records, live, m, whole)
 }
 
 // scanAgain makes the record of a message whose own was lost.
@@ -199,26 +167,6 @@ func (r reading) takeHeader(ctx context.Context, m *mime.Message) (err error) {
 	return errors.Join(m.Parse(record.Data), m.Fields.Parse(record.Front))
 }
 
-// wholeRecord is what the cache keeps of a message, to be written elsewhere.
-func (v *View) wholeRecord(is *index.Message) (r index.Record, err error) {
-	var m mime.Message
-	found, err := v.readRecord(is, &m, true)
-	if err != nil || !found {
-		data, err := v.recordData(is)
-		return index.Record{Data: slices.Clone(data)}, err
-	}
-	return recordOf(&m), nil
-}
-
-// recordData is the record of a message, nil if there is none, it is damaged, or of
-// a version that mime does not read. The mailbox is locked.
-func (v *View) recordData(m *index.Message) ([]byte, error) {
-	if m.CacheLen == 0 {
-		return nil, nil
-	}
-	data, err := v.cached(m)
-	if err != nil || !mime.Readable(data) {
-		return nil, err
-	}
-	return data, nil
-}
+// Texts begins a search. step is told what work it is to make a column, in units of
+// some 100 ns; its error ends it.
+func (v *View) Texts(step func(units int) error) *Texts { return &Texts{v: v, step: step} }

@@ -33,7 +33,7 @@ func Repeat(ctx context.Context, from, to *Box, r *recovery.Record, x recovery.R
 
 // RepeatExpunge does again what an operation did to the mailbox that it took messages
 // from.
-func (mb *Box) RepeatExpunge(ctx context.Context, r *recovery.Record, x recovery.Repetition) (did int, err error) {
+func RepeatExpunge(ctx context.Context, mb *Box, r *recovery.Record, x recovery.Repetition) (did int, err error) {
 	err = mb.locked(ctx, func() (err error) {
 		did, err = again{r: r, x: x, from: mb}.expunge()
 		return err
@@ -252,7 +252,7 @@ func (a again) bringKeywords() error {
 
 // RepeatDelete takes the mailbox away again, to aside, unless another one has its name by
 // now.
-func (mb *Box) RepeatDelete(ctx context.Context, validity uint32) (aside string, err error) {
+func RepeatDelete(ctx context.Context, mb *Box, validity uint32) (aside string, err error) {
 	err = mb.locked(ctx, func() (err error) {
 		if mb.st.UIDValidity != validity {
 			return nil
@@ -267,7 +267,7 @@ func (mb *Box) RepeatDelete(ctx context.Context, validity uint32) (aside string,
 }
 
 // RepeatRename gives the folder its new name; leave is told before.
-func (mb *Box) RepeatRename(ctx context.Context, leave func(recovery.Departure) error, to string) error {
+func RepeatRename(ctx context.Context, mb *Box, leave func(recovery.Departure) error, to string) error {
 	return mb.locked(ctx, func() error {
 		if err := mb.writeUIDList(); err != nil {
 			return err
@@ -286,7 +286,7 @@ func (mb *Box) RepeatRename(ctx context.Context, leave func(recovery.Departure) 
 // Restore puts a message of the journal where it belongs, with its content if the
 // record has it. left says that a mailbox of this name has left since: only that
 // very mailbox gets it.
-func (mb *Box) Restore(ctx context.Context, r *recovery.Record, left bool, content []byte) (did int, err error) {
+func Restore(ctx context.Context, mb *Box, r *recovery.Record, left bool, content []byte) (did int, err error) {
 	date := time.Unix(r.Date, 0).In(time.FixedZone("", int(r.Zone)*60))
 	d := &Delivery{Date: date, Content: envelope.Memory(content), Flags: append(imapFlags(r.Flags), r.Keywords...)}
 	defer mb.acct.Quota.Distrust()
@@ -294,7 +294,7 @@ func (mb *Box) Restore(ctx context.Context, r *recovery.Record, left bool, conte
 		if left && mb.st.UIDValidity != r.Validity {
 			return nil
 		}
-		restored, err := mb.restoreLocked(ctx, r, d)
+		restored, err := restoreLocked(ctx, mb, r, d)
 		if restored {
 			did = 1
 		}
@@ -303,7 +303,7 @@ func (mb *Box) Restore(ctx context.Context, r *recovery.Record, left bool, conte
 	return did, err
 }
 
-func (mb *Box) restoreLocked(ctx context.Context, r *recovery.Record, d *Delivery) (bool, error) {
+func restoreLocked(ctx context.Context, mb *Box, r *recovery.Record, d *Delivery) (bool, error) {
 	if !r.HasContent {
 		// Its file was synced with its name: what is missing was removed.
 		return false, mb.compare(ctx, true)
@@ -321,6 +321,6 @@ func (mb *Box) restoreLocked(ctx context.Context, r *recovery.Record, d *Deliver
 	if r.Validity == mb.st.UIDValidity && mb.st.Get(r.UID) == nil {
 		in.msg.UID = r.UID
 	}
-	_, err = mb.link(d, in)
+	_, err = in.link(d)
 	return true, err
 }

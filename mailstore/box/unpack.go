@@ -15,7 +15,7 @@ import (
 )
 
 // Message files that Dovecot's zlib plugin compressed are read as the mail that
-// they are: everywhere, because all reading goes through openFile. What we
+// they are: everywhere, because all reading goes through open. What we
 // store is never compressed, and is never taken for it: our names have the
 // size of the file in S=, those of a compressed file the size of the mail.
 

@@ -6,7 +6,6 @@ import (
 
 	"github.com/emersion/go-imap/v2"
 
-	"toastmaster/mailstore/index"
 	"toastmaster/mailstore/maildir"
 	"toastmaster/mailstore/volume"
 )
@@ -38,7 +37,7 @@ type Update struct {
 
 // Update brings the view up to date. ErrGone is the end of it.
 func (v *View) Update(ctx context.Context, expunge bool) (Update, error) {
-	v.dropWindow()
+	v.cache.drop(v.mb.o.Memory)
 	for {
 		if err := v.here(ctx); err != nil {
 			return Update{}, err
@@ -62,14 +61,14 @@ func (v *View) update(ctx context.Context, expunge bool) (u Update, here bool, e
 	case err != nil:
 		return u, true, err
 	case mb.version == v.version:
-		u.Recent = v.countRecent()
+		u.Recent = v.recent.count(mb.st, v.uids)
 		return u, true, nil
 	}
 	before, kept := len(v.uids), true
 	if v.setGen == mb.setGen && !v.partly {
 		v.uids = slices.Clip(mb.st.UIDs)
 	} else {
-		kept = v.merge(expunge, &u)
+		kept = v.merge(mb.st, expunge, &u)
 	}
 	if grown := len(v.uids) - (before - len(u.Expunged)); grown > 0 {
 		u.Exists = uint32(len(v.uids))
@@ -88,54 +87,13 @@ func (v *View) update(ctx context.Context, expunge bool) (u Update, here bool, e
 	if err := v.promise(ctx); err != nil {
 		return u, true, err
 	}
-	u.Recent = v.countRecent()
+	u.Recent = v.recent.count(mb.st, v.uids)
 	return u, true, nil
-}
-
-// merge makes the vector anew when messages other than at the end changed. It
-// returns false when expunged ones had to be left in it.
-func (v *View) merge(expunge bool, u *Update) bool {
-	all := v.mb.st.UIDs
-	last := uint32(0)
-	if n := len(v.uids); n > 0 {
-		last = v.uids[n-1]
-	}
-	next := make([]uint32, 0, len(all)+8)
-	gone := 0
-	for i, m := range v.messages(len(v.uids)) {
-		uid := v.uids[i]
-		switch {
-		case v.departed[uid] == nil || v.departed[uid] != m:
-			next = append(next, uid)
-		case expunge:
-			u.Expunged = append(u.Expunged, uint32(i+1-len(u.Expunged)))
-			u.ExpungedUIDs = append(u.ExpungedUIDs, imap.UID(uid))
-		default:
-			next = append(next, uid)
-			gone++
-		}
-	}
-	if gone == 0 {
-		v.departed = nil
-	}
-	// New mail has higher UIDs than all we have; a lower one that turned up
-	// (another process recovered it) cannot be shown to this session.
-	first, found := index.FindIn(all, last)
-	if found {
-		first++
-	}
-	next = append(next, all[first:]...)
-	v.partly = len(next)-gone < len(all)
-	if gone == 0 && !v.partly {
-		next = all
-	}
-	v.uids = slices.Clip(next)
-	return gone == 0
 }
 
 // flagsChanged lists the first n messages that changed after v.modSeq.
 func (v *View) flagsChanged(n int, u *Update) {
-	for i, m := range v.messages(n) {
+	for i, m := range v.messages(v.mb.st, n) {
 		if m.ModSeq > v.modSeq {
 			u.Flags = append(u.Flags, uint32(i)+1)
 		}

@@ -3,8 +3,6 @@ package box
 import (
 	"context"
 	"errors"
-	"iter"
-	"slices"
 	"time"
 
 	"github.com/emersion/go-imap/v2"
@@ -15,29 +13,18 @@ import (
 	"toastmaster/mailstore/volume"
 )
 
-// View is what one session sees of an open mailbox: a vector of UIDs that
-// changes only in Update, so that sequence numbers are stable between, and what
+// View is what one session sees of an open mailbox. Its sequence numbers
+// change only in Update, so they are stable between, and what
 // a sequence number stands for never changes. A View belongs to one goroutine,
-// except Changed.
-//
-// The vector is never written to, so it needs no lock; as long as the session
-// has seen all changes it is the mailbox's own, and a thousand idle sessions
-// share one. All else is asked of the mailbox, under its lock.
+// except Changed. All but the numbers is asked of the mailbox, under its lock.
 type View struct {
 	mb       *Box
 	name     string
 	readOnly bool
 	changed  chan struct{}
 
-	uids []uint32
-	// partly says that the mailbox has messages with UIDs lower than the last
-	// one of the view that the view does not have.
-	partly bool
-	// left is the place in the list of what left the mailbox up to which
-	// departed has it: the messages of the view that are no more, as they last
-	// were.
-	left     *index.Departed
-	departed map[uint32]*index.Message
+	// numbers are its messages.
+	numbers
 
 	// version, setGen, flagsGen and modSeq are the mailbox's at the last
 	// Update.
@@ -46,28 +33,10 @@ type View struct {
 	modSeq           uint64
 	uidNext          uint32
 	keywords         int
-	// recent are the UIDs that this session was the first to see.
+	// recent are those that are recent for this session.
 	recent recents
-	// window is a piece of the cache file, read ahead. It goes back to the
-	// pool at Update, so that an idle session holds none.
-	window *window
-	// ahead is where in the cache file the messages end that are asked for, 0 if that
-	// is not known.
-	ahead int64
-}
-
-// View makes a view of the mailbox for one session, with a use of it that Close gives
-// back; with an error the use stays the caller's. A read-write view takes the messages
-// that are recent; a read-only one leaves them recent. name is what Info tells.
-func (mb *Box) View(ctx context.Context, name string, readOnly bool) (*View, error) {
-	v := &View{mb: mb, name: name, readOnly: readOnly, changed: make(chan struct{}, 1)}
-	if err := mb.Refresh(ctx); err != nil {
-		return nil, err
-	}
-	if err := v.show(ctx); err != nil {
-		return nil, err
-	}
-	return v, nil
+	// cache reads what the mailbox's cache has of messages.
+	cache cacheReader
 }
 
 // show makes v one of its mailbox's views, unless there is an error.
@@ -80,7 +49,7 @@ func (v *View) show(ctx context.Context) error {
 	}
 	v.version, v.setGen, v.flagsGen = mb.version, mb.setGen, mb.flagsGen
 	v.modSeq, v.uidNext, v.keywords = mb.st.ModSeq, mb.st.UIDNext, len(mb.st.Keywords)
-	v.uids, v.left = slices.Clip(mb.st.UIDs), mb.st.Left()
+	v.all(mb.st)
 	if err := v.promise(ctx); err != nil {
 		return err
 	}
@@ -90,7 +59,7 @@ func (v *View) show(ctx context.Context) error {
 
 // Close ends the view.
 func (v *View) Close() error {
-	v.dropWindow()
+	v.cache.drop(v.mb.o.Memory)
 	v.mb.mu.Lock()
 	_, open := v.mb.views[v]
 	delete(v.mb.views, v)
@@ -125,7 +94,7 @@ func (v *View) Info() Info {
 	defer mb.mu.Unlock()
 	i := Info{
 		Name: v.name, ReadOnly: v.readOnly, UIDValidity: mb.st.UIDValidity, UIDNext: v.uidNext,
-		Messages: uint32(len(v.uids)), Recent: v.countRecent(), HighestModSeq: v.modSeq,
+		Messages: uint32(len(v.uids)), Recent: v.recent.count(mb.st, v.uids), HighestModSeq: v.modSeq,
 		KeywordsFull: mb.st.FreeKeyword(mb.vol.Config.MaxKeywords) < 0,
 	}
 	i.FirstUnseen = v.firstUnseen()
@@ -152,7 +121,7 @@ func (v *View) firstUnseen() uint32 {
 		return mb.unseen.first
 	}
 	first := uint32(0)
-	for k, m := range v.messages(len(v.uids)) {
+	for k, m := range v.messages(mb.st, len(v.uids)) {
 		if m.Flags&seen == 0 {
 			first = uint32(k) + 1
 			break
@@ -162,35 +131,6 @@ func (v *View) firstUnseen() uint32 {
 		mb.unseen.version, mb.unseen.first, mb.unseen.known = mb.version, first, true
 	}
 	return first
-}
-
-// Len is the number of messages.
-func (v *View) Len() int { return len(v.uids) }
-
-// UID is the UID of message seq (1..Len), 0 if there is none.
-func (v *View) UID(seq uint32) imap.UID { return imap.UID(v.uid(seq)) }
-
-func (v *View) uid(seq uint32) uint32 {
-	if seq == 0 || int64(seq) > int64(len(v.uids)) {
-		return 0
-	}
-	return v.uids[seq-1]
-}
-
-// Seq is the sequence number of uid, 0 if it is not in the view.
-func (v *View) Seq(uid imap.UID) uint32 {
-	i, ok := index.FindIn(v.uids, uint32(uid))
-	if !ok {
-		return 0
-	}
-	return uint32(i) + 1
-}
-
-// SeqAtLeast is the sequence number of the first message with a UID of at
-// least uid, Len+1 if there is none.
-func (v *View) SeqAtLeast(uid imap.UID) uint32 {
-	i, _ := index.FindIn(v.uids, uint32(uid))
-	return uint32(i) + 1
 }
 
 // Message is the metadata of one message.
@@ -208,21 +148,27 @@ type Message struct {
 
 // Message returns the metadata of message seq from memory. Of a message that
 // is expunged already it is the last that was known.
-func (v *View) Message(seq uint32) Message {
+func (v *View) Message(seq uint32) (m Message) {
+	v.Tell(seq, &m)
+	return m
+}
+
+// Tell is Message for who asks for very many, into m.
+func (v *View) Tell(seq uint32, m *Message) {
 	if v.uid(seq) == 0 {
-		return Message{}
+		*m = Message{}
+		return
 	}
 	v.mb.mu.Lock()
 	defer v.mb.mu.Unlock()
-	return v.tell(v.known(seq))
+	v.tell(v.known(v.mb.st, seq), m)
 }
 
-// tell is the metadata of m. The mailbox is locked.
-func (v *View) tell(m *index.Message) Message {
-	return Message{
-		UID: imap.UID(m.UID), Flags: v.mb.keywords.set(v.mb.st, m.FlagSet()), Recent: v.isRecent(m.UID),
-		Date: m.Time(), Size: m.Wire, ModSeq: m.ModSeq,
-	}
+// tell is Tell for a message of the mailbox, which is locked.
+func (v *View) tell(is *index.Message, m *Message) {
+	mb := v.mb
+	m.UID, m.Flags, m.Recent = imap.UID(is.UID), mb.keywords.set(mb.st, is.FlagSet()), v.recent.has(mb.st, is.UID)
+	m.Date, m.Size, m.ModSeq = is.Time(), is.Wire, is.ModSeq
 }
 
 // live is the message of seq if it still exists. The mailbox is locked.
@@ -230,79 +176,7 @@ func (v *View) live(seq uint32) *index.Message {
 	if v.uid(seq) == 0 || v.mb.dead {
 		return nil
 	}
-	return v.find(seq)
-}
-
-// find is the message of seq in the mailbox, which is locked; nil when it is in
-// departed.
-func (v *View) find(seq uint32) *index.Message {
-	st, i, uid := v.mb.st, int(seq)-1, v.uids[seq-1]
-	var m *index.Message
-	if i < len(st.UIDs) && st.UIDs[i] == uid {
-		m = st.Messages[i]
-	} else {
-		m = st.Get(uid)
-	}
-	if v.left.Next == nil && len(v.departed) == 0 {
-		return m
-	}
-	v.noteDeparted()
-	// A UID would not do: what is lost and made anew may use it for another
-	// message.
-	if was := v.departed[uid]; was != nil && (m == nil || m.Name != was.Name) {
-		return nil
-	}
-	return m
-}
-
-// known is the message of seq as it is, or as it last was. The mailbox is locked.
-func (v *View) known(seq uint32) *index.Message {
-	if m := v.find(seq); m != nil {
-		return m
-	}
-	return v.departed[v.uids[seq-1]]
-}
-
-// noteDeparted takes what left the mailbox, as far as it is in the view.
-func (v *View) noteDeparted() {
-	for ; v.left.Next != nil; v.left = v.left.Next {
-		for _, m := range v.left.Messages {
-			if _, ours := index.FindIn(v.uids, m.UID); !ours {
-				continue
-			}
-			if was := v.departed[m.UID]; was != nil && was.Name != m.Name {
-				continue // another message, after a loss
-			}
-			if v.departed == nil {
-				v.departed = map[uint32]*index.Message{}
-			}
-			v.departed[m.UID] = m
-		}
-	}
-}
-
-// messages are the first n messages of the view with their indexes in it: what
-// they are, or what they last were. The mailbox is locked.
-func (v *View) messages(n int) iter.Seq2[int, *index.Message] {
-	return func(yield func(int, *index.Message) bool) {
-		v.noteDeparted()
-		st, k := v.mb.st, 0
-		for i, uid := range v.uids[:n] {
-			for k < len(st.UIDs) && st.UIDs[k] < uid {
-				k++
-			}
-			var m *index.Message
-			if k < len(st.UIDs) && st.UIDs[k] == uid {
-				m = st.Messages[k]
-			}
-			if was := v.departed[uid]; was != nil && (m == nil || m.Name != was.Name) {
-				m = was
-			}
-			if !yield(i, m) {
-				return
-			}
-		}
-	}
+	return v.find(v.mb.st, seq)
 }
 
 // AnyExpunged says whether one of the messages seqs was expunged by another session
@@ -319,27 +193,6 @@ func (v *View) AnyExpunged(seqs []uint32) bool {
 		}
 	}
 	return false
-}
-
-// Vanished lists the UIDs of messages that were expunged after the mailbox had
-// the given mod-sequence, ascending: VANISHED (EARLIER) of RFC 7162 section
-// 3.2.5. ok is false when that is too long ago to be remembered; the client
-// must then be told of every UID that is not there.
-func (v *View) Vanished(since uint64) (uids []imap.UID, ok bool) {
-	mb := v.mb
-	mb.mu.Lock()
-	defer mb.mu.Unlock()
-	if mb.dead || since < mb.st.Forgotten {
-		return nil, false
-	}
-	for i := len(mb.st.Expunged) - 1; i >= 0 && mb.st.Expunged[i].ModSeq > since; i-- {
-		// Those still in the view are reported by Update.
-		if uid := imap.UID(mb.st.Expunged[i].UID); v.Seq(uid) == 0 {
-			uids = append(uids, uid)
-		}
-	}
-	slices.Sort(uids)
-	return slices.Compact(uids), true
 }
 
 // A mailbox that was renamed leaves memory under its old name and is loaded
@@ -378,12 +231,12 @@ func (v *View) here(ctx context.Context) error {
 // follow goes to where the mailbox was renamed to. The messages keep their
 // numbers until the next Update.
 func (v *View) follow(ctx context.Context) error {
-	v.dropWindow()
+	v.cache.drop(v.mb.o.Memory)
 	old := v.mb
 	old.mu.Lock()
 	// Nothing changes there any more.
 	validity, msgs := old.st.UIDValidity, make([]*index.Message, len(v.uids))
-	for i, m := range v.messages(len(v.uids)) {
+	for i, m := range v.messages(old.st, len(v.uids)) {
 		msgs[i] = m
 	}
 	old.mu.Unlock()
@@ -419,13 +272,8 @@ func (v *View) settle(mb *Box, validity uint32, msgs []*index.Message) (moved bo
 	case mb.st.UIDValidity != validity:
 		return false, volume.ErrGone
 	}
-	departed := map[uint32]*index.Message{}
-	for i, uid := range v.uids {
-		if m := mb.st.Get(uid); m == nil || m.Name != msgs[i].Name {
-			departed[uid] = msgs[i]
-		}
-	}
-	v.mb, v.left, v.departed = mb, mb.st.Left(), departed
+	v.numbers.follow(mb.st, msgs)
+	v.mb = mb
 	mb.views[v] = struct{}{}
 	// No number of this mailbox is one of the old one.
 	v.version, v.setGen, v.flagsGen = ^uint64(0), ^uint64(0), ^uint64(0)

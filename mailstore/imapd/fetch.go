@@ -108,7 +108,8 @@ func (f *fetcher) markSeen(r seqRange) ([]uint32, error) {
 // fetchMessage sends one message. Everything that can fail is got before the
 // first octet is written.
 func (f *fetcher) fetchMessage(q *fetchRequest, seq uint32, newFlags bool) error {
-	m, content, err := f.load(q, seq)
+	var m mailstore.Message
+	content, err := f.load(q, seq, &m)
 	if content != nil {
 		defer func() { _ = content.Close() }()
 	}
@@ -208,25 +209,25 @@ func (f *fetcher) appendItem(out []byte, kind itemKind, m *mailstore.Message) []
 
 // load gets what the items need; the content is nil when that is the record, or less.
 // Without an item that needs more, m has the UID only.
-func (f *fetcher) load(q *fetchRequest, seq uint32) (m mailstore.Message, content envelope.Content, err error) {
+func (f *fetcher) load(q *fetchRequest, seq uint32, m *mailstore.Message) (envelope.Content, error) {
+	switch {
+	case q.structure && !q.content && !q.fields && q.metadata:
+		return nil, f.view.Listing(f.ctx, seq, &f.message, m)
+	case q.structure && !q.content && !q.fields:
+		m.UID = f.view.UID(seq)
+		return nil, f.view.Listing(f.ctx, seq, &f.message, nil)
+	}
+	f.view.Tell(seq, m)
 	switch {
 	case q.content:
-		m = f.view.Message(seq)
-		content, err = f.loadContent(seq)
+		return f.loadContent(seq)
 	case q.fields:
-		m = f.view.Message(seq)
-		if err = f.loadRecord(seq, true); err == nil && (!f.message.Fields.Known() || !f.answers(q)) {
-			content, err = f.loadContent(seq)
+		if err := f.loadRecord(seq, true); err != nil || f.message.Fields.Known() && f.answers(q) {
+			return nil, err
 		}
-	case q.structure && q.metadata:
-		err = f.view.Listing(f.ctx, seq, &f.message, &m)
-	case q.structure:
-		m.UID = f.view.UID(seq)
-		err = f.view.Listing(f.ctx, seq, &f.message, nil)
-	default:
-		m = f.view.Message(seq)
+		return f.loadContent(seq)
 	}
-	return m, content, err
+	return nil, nil
 }
 
 // answers says whether the record has all the fields that are asked for.
