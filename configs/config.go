@@ -36,6 +36,8 @@ type Config struct {
 	Lookup    TableLimits
 	// Tables are the tables [[transport]]; see Transports.
 	Tables []*Transport
+	// Classes are the tables [[restriction_class]].
+	Classes []*RestrictionClass
 }
 
 // Default is the configuration of an empty file.
@@ -50,17 +52,24 @@ func (c *Config) Bound() []Param { return c.bound }
 
 // declared are the parameters of an empty file, and those of the tables that it could
 // have.
-func declared() []Param { return append(Default().Bound(), (&Transport{}).params()...) }
+func declared() []Param {
+	return slices.Concat(Default().Bound(), (&Transport{}).params(), (&RestrictionClass{}).params())
+}
 
 // newTable adds a table [[section]] and returns its parameters; none for a section that
 // has no tables.
 func (c *Config) newTable(section string) []Param {
-	if section != "transport" {
-		return nil
+	switch section {
+	case "transport":
+		t := &Transport{}
+		c.Tables = append(c.Tables, t)
+		return t.params()
+	case "restriction_class":
+		r := &RestrictionClass{}
+		c.Classes = append(c.Classes, r)
+		return r.params()
 	}
-	t := &Transport{}
-	c.Tables = append(c.Tables, t)
-	return t.params()
+	return nil
 }
 
 // Changed names the parameters that differ between c and other, in the order

@@ -12,6 +12,8 @@ type Restrictions struct {
 	Recipient []string
 	Data      []string
 	EndOfData []string
+	// Delay leaves the lists of client, HELO and sender to RCPT.
+	Delay bool
 }
 
 const restrictionsAllowed = "names of restrictions, see docs/restrictions.md"
@@ -36,7 +38,7 @@ var postfixNames = map[string][]string{
 
 // params are the rows of smtpd.listen (prefix "smtpd.") or of the ports for users
 // ("smtpd.mua_"). port says in the texts which they are.
-func (c *Restrictions) params(prefix, port string, sender, relay []string) []Param {
+func (c *Restrictions) params(prefix, port string, delay bool, sender, relay []string) []Param {
 	row := func(name string, field *[]string, def []string, text string) Param {
 		p := List(prefix+name+"_restrictions", field, def, restrictionsAllowed, checkRestriction, text+" "+port)
 		if prefix == "smtpd.mua_" {
@@ -45,10 +47,16 @@ func (c *Restrictions) params(prefix, port string, sender, relay []string) []Par
 		return p.Also("smtpd_" + name + "_restrictions").Also(postfixNames[name]...)
 	}
 	none := []string{}
+	wait := Bool(prefix+"delay_reject", &c.Delay, delay,
+		"The lists of client, HELO and sender are asked at RCPT, so that the log has the recipient of who is refused, and each may have any restriction. Off asks them at their own steps: who is refused before the greeting costs less. "+port)
+	if prefix == "smtpd." {
+		wait = wait.Also("smtpd_delay_reject")
+	}
 	return []Param{
-		row("client", &c.Client, none, "Asked before the greeting; a refusal takes its place and ends the connection."),
-		row("helo", &c.Helo, none, "Asked at HELO and EHLO."),
-		row("sender", &c.Sender, sender, "Asked at MAIL."),
+		wait,
+		row("client", &c.Client, none, "Asked before the greeting, where a refusal takes its place and ends the connection; with delay_reject at RCPT."),
+		row("helo", &c.Helo, none, "Asked at HELO and EHLO, or at RCPT."),
+		row("sender", &c.Sender, sender, "Asked at MAIL, or at RCPT."),
 		row("relay", &c.Relay, relay, "Asked at RCPT, before the next list: who may send to where. One of the two must have reject_unauth_destination, defer_unauth_destination, reject or defer, not behind permit: else the host would be an open relay, and does not start."),
 		row("recipient", &c.Recipient, []string{"reject_unlisted_recipient", "reject_relocated_recipient", "reject_over_quota"}, "Asked at RCPT, when the list before has let it pass."),
 		row("data", &c.Data, none, "Asked at DATA and the first BDAT, before the message is sent."),

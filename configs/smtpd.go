@@ -28,6 +28,7 @@ type SMTPD struct {
 	MaxConnections     int
 	MaxClient          int
 	SMTPDLimits
+	SMTPDPolicy
 	// Restrictions are those of Listen, MUARestrictions those of the ports for
 	// users.
 	Restrictions    Restrictions
@@ -76,10 +77,10 @@ func (c *SMTPD) params() []Param {
 			"Connections at once, on each kind of port.").Also("default_process_limit"),
 		Int("smtpd.max_connections_per_client", &c.MaxClient, 50, 0, 1_000_000,
 			"Connections at once of one client, an IPv4 address or an IPv6 /64 (Postfix smtpd_client_connection_count_limit). Trusted networks are exempt. 0 is no limit."),
-	}, c.SMTPDLimits.params(), c.Restrictions.params("smtpd.", "On smtpd.listen.",
+	}, c.SMTPDLimits.params(), c.SMTPDPolicy.params(), c.Restrictions.params("smtpd.", "On smtpd.listen.", true,
 		[]string{"reject_authenticated_sender_login_mismatch"},
 		[]string{"permit_mynetworks", "permit_sasl_authenticated", "reject_unauth_destination"}),
-		c.MUARestrictions.params("smtpd.mua_", "On smtpd.submission_listen and smtpd.submissions_listen.",
+		c.MUARestrictions.params("smtpd.mua_", "On smtpd.submission_listen and smtpd.submissions_listen.", false,
 			[]string{"reject_unauthenticated", "reject_authenticated_sender_login_mismatch"},
 			[]string{"permit_sasl_authenticated", "reject_unauth_destination"}))
 }

@@ -45,6 +45,7 @@ var mayImport = []struct {
 	{"internal/hostaddr", []string{"internal/clock"}},
 	{"internal/anvil", []string{"internal/clock"}},
 	{"internal/dns", []string{"internal/clock"}},
+	{"internal/dnslist", nil},
 	{"internal/db", nil},
 	{"internal/service", []string{"internal/anvil", "internal/clock", "internal/dsn", "internal/lockorder", "internal/msglog"}},
 	{"internal/smtpserver", []string{"internal/addr", "internal/anvil", "internal/clock", "internal/dsn", "internal/envelope", "internal/msglog", "internal/printable", "internal/sasl", "internal/service", "internal/wire"}},

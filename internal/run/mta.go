@@ -2,6 +2,7 @@ package run
 
 import (
 	"context"
+	"net/netip"
 
 	"toastmaster/configs"
 	"toastmaster/directory"
@@ -41,15 +42,13 @@ func newSMTPD(i *Instance) (*smtpd.Daemon, error) {
 	o := smtpd.Options{
 		Params: i.config.SMTPD, Hostname: i.config.Main.Hostname, Trusted: i.trusted,
 		Directory: i.directory, Aliases: directory.LimitsOf(i.config.Cleanup), Authenticate: i.auth.Authenticate,
-		Logins: i.sessions, Counter: i.anvil, Ours: i.host.HasLiteral,
+		Logins: i.sessions, Counter: i.anvil, DNS: i.nameServers(i.config.SMTP.Resolver), Classes: i.config.ClassLists(),
+		OwnAddress: func(a netip.Addr) bool { return i.host.Has(a) && !i.host.Proxied(a) }, Ours: i.host.HasLiteral,
 		Refused:            newResolver(i).Refused,
 		Fits:               i.fits,
 		OverQuotaTemporary: i.config.Qmgr.OverQuotaTemporary,
 		Room:               i.queue.Room, Submitter: i.cleanup, Spool: i.queue.Spool(), TLS: i.tls, HandshakeTimeout: i.config.TLS.HandshakeTimeout,
 		Log: i.log, Clock: i.clock,
-	}
-	if i.config.SMTPD.ResolveTimeout > 0 {
-		o.DNS = i.nameServers(i.config.SMTP.Resolver)
 	}
 	return smtpd.New(o)
 }

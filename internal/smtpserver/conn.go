@@ -50,6 +50,7 @@ type Conn struct {
 	revoked atomic.Pointer[dsn.Error]
 
 	trusted   bool
+	sentEarly bool
 	onCommand func() *dsn.Error
 	onEnd     func()
 	stressed  atomic.Bool
@@ -71,6 +72,10 @@ type transaction struct {
 	rcpts   []addr.Address // accepted
 	refused int            // recipients refused
 }
+
+// SentEarly says that the client has sent before its time in this session (see
+// Server.ForbidEarly); of a trusted one nobody looks.
+func (c *Conn) SentEarly() bool { return c.sentEarly }
 
 // stateful is a connection that knows about its TLS.
 type stateful interface{ ConnectionState() tls.ConnectionState }

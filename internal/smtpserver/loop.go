@@ -68,7 +68,10 @@ func (c *Conn) tooManyCommands() bool {
 // What it sent was made without knowing our answer, so it is no SMTP client, or
 // it means what it says for another server (RFC 2920 section 3.1).
 func (c *Conn) early(stage string) bool {
-	if !c.srv.ForbidEarly || c.trusted || !c.w.Early() {
+	if c.trusted || !c.w.Early() {
+		return false
+	}
+	if c.sentEarly = true; !c.srv.ForbidEarly {
 		return false
 	}
 	e := dsn.New(dsn.Make(5, 5, 0), "Error: SMTP protocol synchronization").WithCode(554)

@@ -1,7 +1,10 @@
 package policy
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -22,41 +25,155 @@ func (m *Mistake) Error() string { return m.Param + ": " + m.Err.Error() }
 // Unwrap gives the mistake itself.
 func (m *Mistake) Unwrap() error { return m.Err }
 
-// Compile makes a list of the names of restrictions. The error is a *Mistake
-// without Param.
-func Compile(s Stage, names []string, e *Env) (List, error) { return compile(rows(), s, names, e) }
+// Compile makes a list of restrictions, each as Postfix writes it: "name", or "name argument".
+// The error is a *Mistake without Param.
+func Compile(s Stage, items []string, e *Env) (List, error) { return compile(rows(), s, items, e) }
 
-func compile(table []row, s Stage, names []string, e *Env) (List, error) {
-	checks := make([]Check, 0, len(names))
-	for i, name := range names {
-		at := slices.IndexFunc(table, func(r row) bool { return r.name == name })
-		switch {
-		case at < 0:
-			return List{}, &Mistake{Item: i, Err: unknownName(table, s, name)}
-		case !table[at].stages.has(s):
-			return List{}, &Mistake{Item: i, Err: fmt.Errorf("%s cannot be asked here, before what it is about is known (allowed: %s)", name, strings.Join(namesFor(table, s), ", "))}
+func compile(table []row, s Stage, items []string, e *Env) (List, error) {
+	return (&compiler{rows: table, argued: arguedRows(), stage: s, asked: s, env: e}).list(items)
+}
+
+// compiler makes a list.
+type compiler struct {
+	rows   []row
+	argued []arguedRow
+	// stage is what the list is about, and asked when it is asked: with delay_reject later.
+	stage, asked Stage
+	env          *Env
+	// within are the classes around what is being compiled.
+	within []string
+}
+
+// warnIfReject stands before a restriction, in its item or in one of its own.
+const warnIfReject = "warn_if_reject"
+
+// fields are the name and the argument of an item.
+func fields(item string) (name, arg string) {
+	name, arg, _ = strings.Cut(strings.TrimSpace(strings.ReplaceAll(item, "\t", " ")), " ")
+	return name, strings.TrimSpace(arg)
+}
+
+func (c *compiler) list(items []string) (List, error) {
+	checks := make([]Check, 0, len(items))
+	warn := false
+	for i, item := range items {
+		name, arg := fields(item)
+		if name == warnIfReject {
+			warn = true
+			if arg == "" && i+1 < len(items) {
+				continue
+			}
+			name, arg = fields(arg)
+			if name == "" {
+				return List{}, &Mistake{Item: i, Err: errors.New(warnIfReject + " stands before a restriction")}
+			}
 		}
-		checks = append(checks, table[at].make(s, e))
+		check, err := c.one(name, arg)
+		if err != nil {
+			return List{}, &Mistake{Item: i, Err: err}
+		}
+		if warn {
+			check, warn = warnOnly(c.env, strings.TrimSpace(name+" "+arg), check), false
+		}
+		checks = append(checks, check)
 	}
 	return NewList(checks...), nil
 }
 
+// one makes a restriction, or a class.
+func (c *compiler) one(name, arg string) (Check, error) {
+	if class, ok := c.env.Classes[name]; ok {
+		return c.class(name, arg, class)
+	}
+	if i := slices.IndexFunc(c.argued, func(r arguedRow) bool { return r.name == name }); i >= 0 {
+		switch r := c.argued[i]; {
+		case !r.stages.has(c.asked):
+			return nil, c.tooEarly(name)
+		case arg == "":
+			return nil, fmt.Errorf("%s wants an argument, in the same item: \"%[1]s ARGUMENT\"", name)
+		default:
+			check, err := r.make(c.stage, c.env, arg)
+			if err != nil {
+				err = fmt.Errorf("%s: %w", name, err)
+			}
+			return check, err
+		}
+	}
+	i := slices.IndexFunc(c.rows, func(r row) bool { return r.name == name })
+	switch {
+	case i < 0:
+		return nil, c.unknownName(name)
+	case !c.rows[i].stages.has(c.asked):
+		return nil, c.tooEarly(name)
+	case arg != "":
+		return nil, fmt.Errorf("%s has no argument, but here it has %q; each restriction is an item of its own", name, arg)
+	}
+	return c.rows[i].make(c.stage, c.env), nil
+}
+
+// class makes a list that has a name.
+func (c *compiler) class(name, arg string, items []string) (Check, error) {
+	switch {
+	case arg != "":
+		return nil, fmt.Errorf("the class %s has no argument", name)
+	case slices.Contains(c.within, name):
+		return nil, fmt.Errorf("the class %s is in itself: %s", name, strings.Join(append(c.within, name), ", "))
+	}
+	inner := *c
+	inner.within = append(slices.Clip(c.within), name)
+	l, err := inner.list(items)
+	var m *Mistake
+	if errors.As(err, &m) {
+		return nil, fmt.Errorf("in the class %s: %w", name, m.Err)
+	}
+	return l, err
+}
+
+// warnOnly logs what a restriction refuses, and lets pass.
+func warnOnly(e *Env, name string, c Check) Check {
+	return CheckFunc(func(ctx context.Context, t *Transaction) Decision {
+		d := c.Check(ctx, t)
+		switch d.Action {
+		case Reject, Defer, DeferIfPermit:
+			e.Log.Warn("reject_warning", "service", "smtpd", "session", t.Session, "client", e.clientText(ctx, t), "helo", t.Helo,
+				"from", t.Sender.String(), "to", t.Recipient.String(), "restriction", name, "code", d.Err.Reply(), "dsn", d.Err.Status.String(), "text", d.Err.Text)
+			return Decision{}
+		}
+		return d
+	})
+}
+
+func (c *compiler) tooEarly(name string) error {
+	return fmt.Errorf("%s cannot be asked here, before what it is about is known (allowed: %s)", name, strings.Join(c.names(), ", "))
+}
+
 // unknownName is the error about a name that no restriction has.
-func unknownName(table []row, s Stage, name string) error {
-	names := namesFor(table, s)
+func (c *compiler) unknownName(name string) error {
+	names := c.names()
 	if near := configs.NearestName(name, names); near != "" {
 		return fmt.Errorf("unknown restriction %q, did you mean %s?", name, near)
 	}
 	return fmt.Errorf("unknown restriction %q (allowed: %s)", name, strings.Join(names, ", "))
 }
 
-// namesFor are the restrictions of a stage.
-func namesFor(table []row, s Stage) []string {
+// knows says that a name is that of a restriction.
+func (c *compiler) knows(name string) bool {
+	return name == warnIfReject || slices.ContainsFunc(c.rows, func(r row) bool { return r.name == name }) ||
+		slices.ContainsFunc(c.argued, func(r arguedRow) bool { return r.name == name })
+}
+
+// names are the restrictions that can be asked here.
+func (c *compiler) names() []string {
 	var out []string
-	for _, r := range table {
-		if r.stages.has(s) {
+	for _, r := range c.rows {
+		if r.stages.has(c.asked) {
 			out = append(out, r.name)
 		}
 	}
-	return out
+	for _, r := range c.argued {
+		if r.stages.has(c.asked) {
+			out = append(out, r.name)
+		}
+	}
+	return append(append(out, warnIfReject), slices.Sorted(maps.Keys(c.env.Classes))...)
 }

@@ -184,7 +184,7 @@ func TestWhatARefusalIsAbout(t *testing.T) {
 	tx := &Transaction{Client: netip.MustParseAddr("2001:db8::1"), Helo: "client.test", Sender: address(t, "s@elsewhere.test")}
 	tx.SetRecipient(address(t, "r@example.test"), address(t, "r@example.test"))
 	for stage, want := range map[Stage]string{
-		Connect: "<2001:db8::1>: Client host rejected: ", Helo: "<client.test>: Helo command rejected: ", Mail: "<s@elsewhere.test>: Sender address rejected: ",
+		Connect: "<unknown[2001:db8::1]>: Client host rejected: ", Helo: "<client.test>: Helo command rejected: ", Mail: "<s@elsewhere.test>: Sender address rejected: ",
 		Rcpt: "<r@example.test>: Recipient address rejected: ", Data: "<DATA>: Data command rejected: ", EndOfData: "<END-OF-MESSAGE>: End-of-data rejected: ",
 	} {
 		for name, tail := range map[string]string{"reject": "REJECT 554 5.7.1 " + want + "Access denied", "defer": "DEFER 450 4.3.2 " + want + "Try again later"} {
@@ -237,7 +237,7 @@ func TestResetForgetsTheTransaction(t *testing.T) {
 func TestActionsHaveNames(t *testing.T) {
 	t.Parallel()
 	seen := map[string]Action{}
-	for a := Dunno; a <= Info; a++ {
+	for a := Dunno; a <= DeferIfReject; a++ {
 		if other, twice := seen[a.String()]; twice || a.String() == "unknown action" {
 			t.Errorf("%d and %d are %s", a, other, a)
 		}
@@ -246,7 +246,7 @@ func TestActionsHaveNames(t *testing.T) {
 			t.Errorf("%s ends: %v", a, !want)
 		}
 	}
-	if got := (Info + 1).String(); got != "unknown action" {
+	if got := (DeferIfReject + 1).String(); got != "unknown action" {
 		t.Error(got)
 	}
 }

@@ -2,9 +2,14 @@ package policy
 
 import (
 	"context"
+	"net/netip"
+	"time"
 
+	"toastmaster/configs"
 	"toastmaster/directory"
 	"toastmaster/internal/addr"
+	"toastmaster/internal/clock"
+	"toastmaster/internal/dns"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/msglog"
 )
@@ -30,7 +35,24 @@ type Env struct {
 	// CheckSenderLogin is smtpd.check_sender_login: without it there are no
 	// owners of addresses.
 	CheckSenderLogin bool
-	Log              *msglog.Log
+	// Classes are the lists of [[restriction_class]], by name.
+	Classes map[string][]string
+
+	// DNS asks name servers; with nil there is never an answer. ResolveTimeout is
+	// smtpd.resolve_timeout.
+	DNS            *dns.Resolver
+	ResolveTimeout time.Duration
+	// Codes are the codes of replies, and the tempfails "defer" or "defer_if_permit".
+	Codes                                       configs.RejectCodes
+	UnknownAddressTempfail, UnknownHeloTempfail string
+	// RBLReply is smtpd.default_rbl_reply, and RBLReplies rbl_reply_maps, or nil.
+	RBLReply   string
+	RBLReplies func(ctx context.Context, list string) (string, bool)
+	// OwnAddress says that an address is one of this host; nil knows none.
+	OwnAddress func(netip.Addr) bool
+
+	Log   *msglog.Log
+	Clock clock.Clock
 }
 
 // ours says that a domain is an address literal of this host. Where main.hostname

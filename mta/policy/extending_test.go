@@ -14,12 +14,12 @@ import (
 
 // begin
 
-// rejectMultiRecipientBounce is reject_multi_recipient_bounce: a report has one
-// recipient.
-func rejectMultiRecipientBounce(s Stage, _ *Env) Check {
+// rejectQuotedLocalPart is reject_quoted_local_part: "a b"@example.org is nobody's
+// address here.
+func rejectQuotedLocalPart(Stage, *Env) Check {
 	return CheckFunc(func(_ context.Context, t *Transaction) Decision {
-		if t.Sender.IsNull() && t.Recipients > 1 {
-			return refuse(dsn.New(dsn.Make(5, 5, 3), t.about(s)+"Multi-recipient bounce").WithCode(550))
+		if strings.HasPrefix(t.Recipient.String(), `"`) {
+			return refuse(dsn.New(dsn.BadDestMailbox, t.about(Rcpt)+"quoted local part"))
 		}
 		return Decision{}
 	})
@@ -27,29 +27,31 @@ func rejectMultiRecipientBounce(s Stage, _ *Env) Check {
 
 // end
 
-// multiRecipientBounce is its row.
-func multiRecipientBounce() row {
-	return row{"reject_multi_recipient_bounce", at(Data, EndOfData), rejectMultiRecipientBounce}
+// quotedLocalPart is its row.
+func quotedLocalPart() row {
+	return row{"reject_quoted_local_part", at(Rcpt), rejectQuotedLocalPart}
 }
 
 // TestTheExampleOfExtending is a restriction that is added: by its file and its
 // row, and nothing else.
 func TestTheExampleOfExtending(t *testing.T) {
 	t.Parallel()
-	table := append(rows(), multiRecipientBounce())
-	if _, err := compile(table, Rcpt, []string{"reject_multi_recipient_bounce"}, &Env{}); err == nil {
-		t.Error("it can be asked at RCPT")
+	table := append(rows(), quotedLocalPart())
+	if _, err := compile(table, Mail, []string{"reject_quoted_local_part"}, &Env{}); err == nil {
+		t.Error("it can be asked at MAIL")
 	}
-	l, err := compile(table, Data, []string{"permit_mynetworks", "reject_multi_recipient_bounce"}, &Env{})
+	l, err := compile(table, Rcpt, []string{"permit_mynetworks", "reject_quoted_local_part"}, &Env{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	bounce, message := &Transaction{Recipients: 2}, &Transaction{Recipients: 2, Sender: address(t, "a@example.test")}
-	if got := text(l.Decide(t.Context(), bounce)); got != "REJECT 550 5.5.3 <DATA>: Data command rejected: Multi-recipient bounce" {
-		t.Error(got)
-	}
-	if got := text(l.Decide(t.Context(), message)); got != "DUNNO" {
-		t.Error(got)
+	for to, want := range map[string]string{
+		"a@example.test": "DUNNO", `"a b"@example.test`: `REJECT 550 5.1.1 <"a b"@example.test>: Recipient address rejected: quoted local part`,
+	} {
+		tx := &Transaction{}
+		tx.SetRecipient(address(t, to), address(t, to))
+		if got := text(l.Decide(t.Context(), tx)); got != want {
+			t.Error(got)
+		}
 	}
 }
 
@@ -69,7 +71,7 @@ func TestThePageShowsTheExample(t *testing.T) {
 	if !ok || !strings.Contains(string(page), "```go\n"+code+"```\n") {
 		t.Errorf("docs/internals/extending.md does not show\n%s", code)
 	}
-	if r := "`{\"reject_multi_recipient_bounce\", at(Data, EndOfData), rejectMultiRecipientBounce},`"; !strings.Contains(string(page), r) {
+	if r := "`{\"reject_quoted_local_part\", at(Rcpt), rejectQuotedLocalPart},`"; !strings.Contains(string(page), r) {
 		t.Errorf("docs/internals/extending.md does not show the row %s", r)
 	}
 }

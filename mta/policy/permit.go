@@ -12,15 +12,15 @@ func permitAll(Stage, *Env) Check {
 }
 
 // rejectAll is reject: what came so far is refused.
-func rejectAll(s Stage, _ *Env) Check {
-	return CheckFunc(func(_ context.Context, t *Transaction) Decision {
-		return refuse(dsn.New(dsn.Policy, t.about(s)+"Access denied"))
+func rejectAll(s Stage, e *Env) Check {
+	return CheckFunc(func(ctx context.Context, t *Transaction) Decision {
+		return refuse(coded(e.Codes.Reject, dsn.Policy, e.about(ctx, t, s)+"Access denied"))
 	})
 }
 
 // deferAll is defer: as reject, for now.
-func deferAll(s Stage, _ *Env) Check {
-	return CheckFunc(func(_ context.Context, t *Transaction) Decision {
-		return refuse(dsn.New(dsn.ShuttingDown, t.about(s)+"Try again later").WithCode(450))
+func deferAll(s Stage, e *Env) Check {
+	return CheckFunc(func(ctx context.Context, t *Transaction) Decision {
+		return Decision{Action: Defer, Err: dsn.New(dsn.ShuttingDown, e.about(ctx, t, s)+"Try again later").WithCode(e.Codes.Defer)}
 	})
 }

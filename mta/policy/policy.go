@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"context"
 
 	"toastmaster/internal/dsn"
@@ -25,7 +26,9 @@ type Action uint8
 
 // The actions, those of Postfix access(5). Permit, Reject and Defer end the list. With
 // Dunno the next restriction is asked; with the others, too, but they are noted in the
-// transaction and are done to the message.
+// transaction and are done to the message. DeferIfPermit defers what nothing refuses,
+// DeferIfReject what something refuses for good: a restriction that could not find out
+// says so.
 const (
 	Dunno Action = iota
 	Permit
@@ -39,6 +42,8 @@ const (
 	BCC
 	Warn
 	Info
+	DeferIfPermit
+	DeferIfReject
 )
 
 // Ends says that no further restriction of the list is asked.
@@ -46,7 +51,7 @@ func (a Action) Ends() bool { return a == Permit || a == Reject || a == Defer }
 
 // String is the action as access(5) writes it.
 func (a Action) String() string {
-	names := [...]string{"DUNNO", "PERMIT", "REJECT", "DEFER", "HOLD", "DISCARD", "FILTER", "REDIRECT", "PREPEND", "BCC", "WARN", "INFO"}
+	names := [...]string{"DUNNO", "PERMIT", "REJECT", "DEFER", "HOLD", "DISCARD", "FILTER", "REDIRECT", "PREPEND", "BCC", "WARN", "INFO", "DEFER_IF_PERMIT", "DEFER_IF_REJECT"}
 	if int(a) < len(names) {
 		return names[a]
 	}
@@ -56,7 +61,8 @@ func (a Action) String() string {
 // Decision is the answer of a restriction, or of a list.
 type Decision struct {
 	Action Action
-	// Err is the reply of Reject and Defer, and never nil with them.
+	// Err is the reply of Reject, Defer, DeferIfPermit and DeferIfReject, and never nil
+	// with them.
 	Err *dsn.Error
 	// Arg is what other actions need: "transport:nexthop" of Filter, an address of
 	// Redirect and BCC, a text.
@@ -93,10 +99,38 @@ func NewList(checks ...Check) List { return List{checks} }
 func (l List) Decide(ctx context.Context, t *Transaction) Decision {
 	for _, c := range l.checks {
 		switch d := c.Check(ctx, t); {
+		case d.Action == Reject && t.ifReject != nil:
+			return Decision{Action: Defer, Err: t.ifReject}
 		case d.Action.Ends():
 			return d
+		case d.Action == DeferIfReject:
+			t.ifReject = cmp.Or(t.ifReject, d.Err)
 		case d.Action != Dunno:
-			t.Noted = append(t.Noted, d)
+			t.note(d)
+		}
+	}
+	return Decision{}
+}
+
+// Check makes a list a restriction: a class.
+func (l List) Check(ctx context.Context, t *Transaction) Decision { return l.Decide(ctx, t) }
+
+// Ask asks lists that belong to one command, in their order. With final, whoever is
+// let pass is deferred where a restriction of this command, or of one before, could not find
+// out.
+func Ask(ctx context.Context, t *Transaction, final bool, lists ...List) Decision {
+	t.ifReject = nil
+	for _, l := range lists {
+		if d := l.Decide(ctx, t); d.Action == Reject || d.Action == Defer {
+			return d
+		}
+	}
+	if !final {
+		return Decision{}
+	}
+	for _, d := range t.Noted {
+		if d.Action == DeferIfPermit {
+			return Decision{Action: Defer, Err: d.Err}
 		}
 	}
 	return Decision{}

@@ -9,11 +9,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"toastmaster/configs"
 	"toastmaster/directory"
 	"toastmaster/directory/static"
 	"toastmaster/internal/addr"
+	"toastmaster/internal/clock"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/msglog"
 )
@@ -57,7 +59,8 @@ func environment(t testing.TB) *Env {
 			}
 			return nil
 		},
-		Log: msglog.Discard(),
+		Codes: configs.Default().SMTPD.Codes, UnknownAddressTempfail: "defer_if_permit", UnknownHeloTempfail: "defer_if_permit",
+		RBLReply: configs.Default().SMTPD.DefaultRBLReply, ResolveTimeout: time.Minute, Log: msglog.Discard(), Clock: clock.System{},
 	}
 }
 
@@ -348,7 +351,12 @@ func TestTheTable(t *testing.T) {
 		documented[m[1]] = m[2]
 	}
 	var names []string
-	for _, r := range rows() {
+	all := rows()
+	for _, r := range arguedRows() {
+		all = append(all, row{name: r.name, stages: r.stages})
+	}
+	all = append(all, row{name: warnIfReject, stages: at(Connect, Helo, Mail, Rcpt, Data, EndOfData)})
+	for _, r := range all {
 		if slices.Contains(names, r.name) {
 			t.Errorf("%s stands there twice", r.name)
 		}
@@ -413,7 +421,7 @@ func TestActionsAreNotedAndEndNothing(t *testing.T) {
 	for a := Hold; a <= Info; a++ {
 		list = append(list, CheckFunc(func(context.Context, *Transaction) Decision { return Decision{Action: a, Arg: a.String()} }))
 	}
-	list = append(list, rejectAll(Mail, nil), permitAll(Mail, nil))
+	list = append(list, rejectAll(Mail, environment(t)), permitAll(Mail, nil))
 	tr := &Transaction{}
 	if d := NewList(list...).Decide(t.Context(), tr); d.Action != Reject || len(tr.Noted) != int(Info-Hold)+1 {
 		t.Errorf("%s, %d noted", d.Action, len(tr.Noted))

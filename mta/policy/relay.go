@@ -20,7 +20,7 @@ func permitAuthDestination(_ Stage, e *Env) Check {
 // unauthDestination is reject_unauth_destination and defer_unauth_destination:
 // what keeps this host from being an open relay. A directory that cannot say
 // whether a domain is ours lets nobody pass.
-func unauthDestination(denied dsn.Status, code int) func(Stage, *Env) Check {
+func unauthDestination(denied dsn.Status, code func(*Env) int) func(Stage, *Env) Check {
 	return func(_ Stage, e *Env) Check {
 		return CheckFunc(func(ctx context.Context, t *Transaction) Decision {
 			switch d := e.destination(ctx, t); {
@@ -29,7 +29,7 @@ func unauthDestination(denied dsn.Status, code int) func(Stage, *Env) Check {
 			case e.authorised(d):
 				return Decision{}
 			}
-			return refuse(t.named(dsn.New(denied, "Relay access denied").WithCode(code)))
+			return refuse(t.named(coded(code(e), denied, "Relay access denied")))
 		})
 	}
 }

@@ -24,12 +24,42 @@ func at(list ...Stage) stages {
 
 func (set stages) has(s Stage) bool { return set&(1<<s) != 0 }
 
+// argued makes a restriction that has an argument, for a stage. A bad argument is an error.
+type argued func(s Stage, e *Env, arg string) (Check, error)
+
+// arguedRow is a restriction that has an argument.
+type arguedRow struct {
+	name   string
+	stages stages
+	make   argued
+}
+
+// arguedRows lists every restriction that has an argument. A new one is a file and a row here.
+func arguedRows() []arguedRow {
+	all, greeted := all(), greeted()
+	sender := at(Mail, Rcpt, Data, EndOfData)
+	return []arguedRow{
+		{"reject_rbl_client", all, rejectListed(clientSubject)},
+		{"reject_rhsbl_client", all, rejectListed(clientNameSubject)},
+		{"reject_rhsbl_reverse_client", all, rejectListed(reverseSubject)},
+		{"reject_rhsbl_helo", greeted, rejectListed(heloSubject)},
+		{"reject_rhsbl_sender", sender, rejectListed(senderSubject)},
+		{"reject_rhsbl_recipient", at(Rcpt), rejectListed(recipientSubject)},
+		{"permit_dnswl_client", all, permitListed(clientSubject)},
+		{"permit_rhswl_client", all, permitListed(clientNameSubject)},
+		{"sleep", all, sleepFor},
+	}
+}
+
+func all() stages { return at(Connect, Helo, Mail, Rcpt, Data, EndOfData, Etrn) }
+
+func greeted() stages { return at(Helo, Mail, Rcpt, Data, EndOfData, Etrn) }
+
 // rows lists every restriction. A new one is a file and a row here.
 func rows() []row {
-	all := at(Connect, Helo, Mail, Rcpt, Data, EndOfData, Etrn)
+	all := all()
 	// Nobody logs in before.
 	loggedIn := at(Mail, Rcpt, Data, EndOfData, Etrn)
-	greeted := at(Helo, Mail, Rcpt, Data, EndOfData, Etrn)
 	return []row{
 		{"permit", all, permitAll},
 		{"reject", all, rejectAll},
@@ -41,13 +71,25 @@ func rows() []row {
 		{"reject_authenticated_sender_login_mismatch", at(Mail, Rcpt), senderLogin(true, false, false)},
 		{"reject_unauthenticated_sender_login_mismatch", at(Mail, Rcpt), senderLogin(false, true, false)},
 		{"reject_known_sender_login_mismatch", at(Mail, Rcpt), senderLogin(true, true, true)},
-		{"reject_invalid_helo_hostname", greeted, rejectInvalidHelo},
-		{"reject_non_fqdn_helo_hostname", greeted, rejectNonFQDNHelo},
+		{"reject_invalid_helo_hostname", greeted(), rejectInvalidHelo},
+		{"reject_non_fqdn_helo_hostname", greeted(), rejectNonFQDNHelo},
 		{"reject_non_fqdn_sender", at(Mail, Rcpt, Data, EndOfData), rejectNonFQDNSender},
 		{"reject_non_fqdn_recipient", at(Rcpt), rejectNonFQDNRecipient},
+		{"permit_inet_interfaces", all, permitInetInterfaces},
+		{"reject_unknown_client_hostname", all, rejectUnknownClient},
+		{"reject_unknown_reverse_client_hostname", all, rejectUnknownReverseClient},
+		{"reject_unknown_helo_hostname", greeted(), rejectUnknownHelo},
+		{"reject_unknown_sender_domain", at(Mail, Rcpt, Data, EndOfData), rejectUnknownSenderDomain},
+		{"reject_unlisted_sender", at(Mail, Rcpt, Data, EndOfData), rejectUnlistedSender},
+		{"reject_unknown_recipient_domain", at(Rcpt), rejectUnknownRecipientDomain},
+		{"reject_multi_recipient_bounce", at(Rcpt, Data, EndOfData), rejectMultiRecipientBounce},
+		{"reject_plaintext_session", all, rejectPlaintextSession},
+		{"reject_unauth_pipelining", all, rejectUnauthPipelining},
+		{"defer_if_permit", all, deferIfPermit},
+		{"defer_if_reject", all, deferIfReject},
 		{"permit_auth_destination", at(Rcpt), permitAuthDestination},
-		{"reject_unauth_destination", at(Rcpt), unauthDestination(dsn.Policy, 554)},
-		{"defer_unauth_destination", at(Rcpt), unauthDestination(dsn.PolicyLater, 454)},
+		{"reject_unauth_destination", at(Rcpt), unauthDestination(dsn.Policy, func(e *Env) int { return e.Codes.RelayDomains })},
+		{"defer_unauth_destination", at(Rcpt), unauthDestination(dsn.PolicyLater, func(*Env) int { return 454 })},
 		{"reject_unlisted_recipient", at(Rcpt), rejectUnlistedRecipient},
 		{"reject_relocated_recipient", at(Rcpt), rejectRelocatedRecipient},
 		{"reject_over_quota", at(Rcpt), rejectOverQuota},

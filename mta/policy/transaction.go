@@ -1,11 +1,14 @@
 package policy
 
 import (
+	"context"
+	"crypto/tls"
 	"net/netip"
 	"slices"
 
 	"toastmaster/directory"
 	"toastmaster/internal/addr"
+	"toastmaster/internal/dsn"
 )
 
 // Transaction is what is known of a session when a restriction is asked. It
@@ -18,6 +21,10 @@ type Transaction struct {
 	Client  netip.Addr
 	Trusted bool
 	Helo    string
+	// TLS is the state of the connection's, nil in clear, and Pipelined says that the client
+	// has sent before its time; both may be nil.
+	TLS       func() *tls.ConnectionState
+	Pipelined func() bool
 	// User is who logged in; its zero value is nobody.
 	User directory.Mailbox
 
@@ -40,6 +47,26 @@ type Transaction struct {
 	greeted  int // of those, how many are from before HELO
 
 	dest destination
+	peer *Peer
+	// ifReject is the reply to who would be refused at the present command.
+	ifReject *dsn.Error
+}
+
+// note keeps what a restriction wants done to the message. The same twice is once: with
+// delay_reject the lists of the client are asked for each recipient. Of FILTER and REDIRECT
+// the last one counts, whatever was before.
+func (t *Transaction) note(d Decision) {
+	for _, n := range slices.Backward(t.Noted) {
+		switch {
+		case n.Action != d.Action:
+		case n.Arg == d.Arg && (n.Err == d.Err || n.Err != nil && d.Err != nil && n.Err.Text == d.Err.Text):
+			return
+		case d.Action == Filter || d.Action == Redirect:
+			t.Noted = append(t.Noted, d)
+			return
+		}
+	}
+	t.Noted = append(t.Noted, d)
 }
 
 // Connected lets what is noted so far hold for every message of the session, Greeted
@@ -87,16 +114,20 @@ func (t *Transaction) Reset() {
 	t.SetRecipient(addr.Address{}, addr.Address{})
 }
 
+// about is t.about, with the name of a client.
+func (e *Env) about(ctx context.Context, t *Transaction, s Stage) string {
+	if s == Connect && t.Client.IsValid() {
+		return "<" + e.clientText(ctx, t) + ">: Client host rejected: "
+	}
+	return t.about(s)
+}
+
 // about begins a reply with what a stage is about, as Postfix does, and as the client
 // wrote it. What is about HELO says so at RCPT, too.
 func (t *Transaction) about(s Stage) string {
 	switch s {
 	case Connect:
-		client := "unix"
-		if t.Client.IsValid() {
-			client = t.Client.String()
-		}
-		return "<" + client + ">: Client host rejected: "
+		return "<" + t.clientAddress() + ">: Client host rejected: "
 	case Helo:
 		return "<" + t.Helo + ">: Helo command rejected: "
 	case Mail:

@@ -20,6 +20,8 @@ func (s *session) logAction(d policy.Decision) *dsn.Error {
 	case policy.Warn:
 		log.Warn("restriction", keys...)
 		return nil
+	case policy.DeferIfPermit: // the reply, if it comes to that, has a line
+		return nil
 	case policy.Hold, policy.Discard, policy.Info:
 	case policy.Filter:
 		_, ok = envelope.ParseRoute(d.Arg)

@@ -173,6 +173,7 @@ func TestARefusedCommandWantsNothing(t *testing.T) {
 			b := newBed(t)
 			d := daemon(t, b.o)
 			lists := *d.lists[mx]
+			lists.Delayed = false
 			c.lists(&lists)
 			d.lists[mx] = &lists
 			converse(t, d, "S: 220 *\nC: HELO client.test\nS: 250 *\n"+c.lines+"C: QUIT\nS: 221 *\n")
@@ -195,7 +196,7 @@ func TestActionsWithoutSense(t *testing.T) {
 		b.o.Log = msglog.New(slog.NewTextHandler(&log, nil))
 		made := daemon(t, b.o)
 		lists := *made.lists[mx]
-		lists.Sender = wanting(d)
+		lists.Sender, lists.Delayed = wanting(d), false
 		made.lists[mx] = &lists
 		converse(t, made, "S: 220 *\nC: HELO client.test\nS: 250 *\nC: MAIL FROM:<s@elsewhere.test>\nS: 451 4.3.5 Server configuration error\nC: QUIT\nS: 221 *\n")
 		if !strings.Contains(log.String(), "cannot carry out") {

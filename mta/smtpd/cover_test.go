@@ -20,15 +20,17 @@ func TestDialoguesSayEverything(t *testing.T) {
 	says := transcript.Says{Calls: map[string]int{"New": 1, "Newf": 1, "Wrap": 1, "tooMuch": 0}}
 	texts := slices.Concat(says.Texts(t, "."), says.Texts(t, filepath.Join("..", "policy")))
 	spoken.Check(t, ".", texts, transcript.Elsewhere{
-		"*: The limit of * * an hour is reached, try again later": "TestLimitsOfAUser",
-		"too many refused recipients from this client":            "TestProbingAddressesEnds",
-		"Too many refused recipients from *":                      "TestProbingAddressesEnds",
-		"Too many commands from *":                                "TestRatesOfAClient",
-		"Too much mail from *":                                    "TestRatesOfAClient",
-		"Too many recipients from *":                              "TestRatesOfAClient",
-		"Server configuration error":                              "TestActionsWithoutSense",
-		"*Access denied":                                          "TestListsAreAskedAtTheirSteps",
-		"*Try again later":                                        "TestRefusalsOfLists",
-		"*not logged in":                                          "TestRefusalsOfLists",
+		"*: The limit of * * an hour is reached, try again later":                   "TestLimitsOfAUser",
+		"too many refused recipients from this client":                              "TestProbingAddressesEnds",
+		"Too many refused recipients from *":                                        "TestProbingAddressesEnds",
+		"Too many commands from *":                                                  "TestRatesOfAClient",
+		"Too much mail from *":                                                      "TestRatesOfAClient",
+		"Too many recipients from *":                                                "TestRatesOfAClient",
+		"*Improper use of SMTP command pipelining":                                  "TestPipeliningIsRemembered",
+		"*Domain not found":                                                         "TestRepliesArePostfixs",
+		"<*>: * rejected: Temporary error in the lookup of a list of known senders": "TestRepliesArePostfixs",
+		"Server configuration error":                                                "TestActionsWithoutSense",
+		"*Try again later":                                                          "TestRefusalsOfLists",
+		"*not logged in":                                                            "TestRefusalsOfLists",
 	})
 }

@@ -19,7 +19,7 @@ func (s *session) Data(ctx context.Context, r io.Reader) (smtpserver.Accepted, *
 		return smtpserver.Accepted{}, dsn.From(errors.Join(err, buf.Close()))
 	}
 	s.known.Size = buf.Size()
-	if e := s.refused(ctx, s.lists.EndOfData); e != nil {
+	if e := s.refused(ctx, true, s.lists.EndOfData); e != nil {
 		return smtpserver.Accepted{}, dsn.From(errors.Join(e, buf.Close()))
 	}
 	giveBack := func() {}

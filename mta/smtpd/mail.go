@@ -23,7 +23,7 @@ func (s *session) Mail(ctx context.Context, m smtpserver.Mail) *dsn.Error {
 	s.known.Reset() // a MAIL that was refused leaves nothing
 	s.known.SetSender(m.From, sender)
 	s.known.Size = m.Size
-	if e := s.refused(ctx, s.lists.Sender); e != nil {
+	if e := s.early(ctx, s.lists.Sender); e != nil {
 		return e
 	}
 	if s.d.o.Room != nil {
@@ -34,11 +34,8 @@ func (s *session) Mail(ctx context.Context, m smtpserver.Mail) *dsn.Error {
 	if e := s.underLimits(0); e != nil {
 		return e
 	}
-	if s.name == "" {
-		s.name = s.d.clientName(ctx, s.c.ClientAddr())
-	}
 	s.env = &envelope.Envelope{
-		Sender: sender, Body: m.Body, UTF8: m.UTF8, Return: m.Return, EnvID: m.EnvelopeID, Origin: s.origin(),
+		Sender: sender, Body: m.Body, UTF8: m.UTF8, Return: m.Return, EnvID: m.EnvelopeID, Origin: s.origin(ctx),
 		Auth: s.submitter(ctx, m.Auth),
 	}
 	return nil

@@ -6,6 +6,7 @@ import (
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/envelope"
 	"toastmaster/internal/smtpserver"
+	"toastmaster/mta/policy"
 )
 
 // Rcpt is RCPT TO: the limits, then who may send to where, then who is here.
@@ -32,15 +33,19 @@ func (s *session) Rcpt(ctx context.Context, r smtpserver.Rcpt) *dsn.Error {
 	return nil
 }
 
-// refusedRecipient asks both lists, and whether what the recipient stands for has
+// refusedRecipient asks both lists, with delay_reject those of before, too, and whether what the recipient stands for has
 // room beside the recipients before it. What has not can come in the next
 // transaction (RFC 5321 section 4.5.3.1.10); cleanup expands it again, the envelope
 // keeps what the client said.
 func (s *session) refusedRecipient(ctx context.Context) *dsn.Error {
-	if e := s.refused(ctx, s.lists.Relay); e != nil {
-		return e
+	if s.lists.Delayed {
+		for _, list := range []policy.List{s.lists.Client, s.lists.Helo, s.lists.Sender} {
+			if e := s.refused(ctx, false, list); e != nil {
+				return e
+			}
+		}
 	}
-	if e := s.refused(ctx, s.lists.Recipient); e != nil {
+	if e := s.refused(ctx, true, s.lists.Relay, s.lists.Recipient); e != nil {
 		return e
 	}
 	_, n := s.d.env.Final(ctx, &s.known)

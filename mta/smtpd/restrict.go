@@ -1,6 +1,7 @@
 package smtpd
 
 import (
+	"cmp"
 	"context"
 
 	"toastmaster/configs"
@@ -11,8 +12,12 @@ import (
 
 // CheckRestrictions says whether the lists of the configuration can be asked. The
 // error is a *policy.Mistake.
-func CheckRestrictions(p configs.SMTPD) error {
-	_, err := compile(p, &policy.Env{})
+func CheckRestrictions(c *configs.Config) error {
+	e := &policy.Env{Classes: c.ClassLists(), Codes: c.SMTPD.Codes, RBLReply: c.SMTPD.DefaultRBLReply}
+	if err := e.CheckClasses(); err != nil {
+		return err
+	}
+	_, err := compile(c.SMTPD, e)
 	return err
 }
 
@@ -28,21 +33,26 @@ func compile(p configs.SMTPD, e *policy.Env) (lists [kinds]*policy.Lists, err er
 
 // environment is what restrictions ask.
 func (d *Daemon) environment() *policy.Env {
+	p := d.o.Params
 	e := &policy.Env{
 		Hostname: d.o.Hostname, Directory: d.o.Directory, Aliases: d.o.Aliases, Ours: d.o.Ours, Refused: d.o.Refused, Fits: d.o.Fits,
-		OverQuotaTemporary: d.o.OverQuotaTemporary, CheckSenderLogin: d.o.Params.CheckSenderLogin, Log: d.o.Log,
+		OverQuotaTemporary: d.o.OverQuotaTemporary, CheckSenderLogin: p.CheckSenderLogin,
+		Classes: d.o.Classes, DNS: d.o.DNS, ResolveTimeout: p.ResolveTimeout, Codes: p.Codes,
+		UnknownAddressTempfail: cmp.Or(p.UnknownAddressTempfail, p.RejectTempfail),
+		UnknownHeloTempfail:    cmp.Or(p.UnknownHeloTempfail, p.RejectTempfail),
+		RBLReply:               p.DefaultRBLReply, OwnAddress: d.o.OwnAddress, Log: d.o.Log, Clock: d.o.Clock,
 	}
-	if a, err := addr.Parse(d.o.Params.Postmaster); err == nil {
+	if a, err := addr.Parse(p.Postmaster); err == nil {
 		e.Postmaster = d.qualify(a)
 	}
 	return e
 }
 
-// refused asks a list and is its reply, nil when it lets pass. What was wanted at a
-// command that is refused is forgotten.
-func (s *session) refused(ctx context.Context, list policy.List) *dsn.Error {
+// refused asks lists and is their reply, nil when they let pass; for final see policy.Ask.
+// What was wanted at a command that is refused is forgotten.
+func (s *session) refused(ctx context.Context, final bool, lists ...policy.List) *dsn.Error {
 	before := len(s.known.Noted)
-	d := list.Decide(ctx, &s.known)
+	d := policy.Ask(ctx, &s.known, final, lists...)
 	e := d.Err
 	for _, noted := range s.known.Noted[before:] {
 		if wrong := s.logAction(noted); wrong != nil {
@@ -56,9 +66,17 @@ func (s *session) refused(ctx context.Context, list policy.List) *dsn.Error {
 	return e
 }
 
+// early asks a list at its own step, unless delay_reject leaves it to RCPT.
+func (s *session) early(ctx context.Context, list policy.List) *dsn.Error {
+	if s.lists.Delayed {
+		return nil
+	}
+	return s.refused(ctx, false, list)
+}
+
 // Connect is asked before the greeting.
 func (s *session) Connect(ctx context.Context) *dsn.Error {
-	e := s.refused(ctx, s.lists.Client)
+	e := s.early(ctx, s.lists.Client)
 	s.known.Connected()
 	return e
 }
@@ -67,7 +85,7 @@ func (s *session) Connect(ctx context.Context) *dsn.Error {
 func (s *session) Helo(ctx context.Context, name string, _ bool) *dsn.Error {
 	before := s.known
 	s.known.SetHelo(name)
-	if e := s.refused(ctx, s.lists.Helo); e != nil {
+	if e := s.early(ctx, s.lists.Helo); e != nil {
 		// The session is what it was (RFC 5321 section 4.1.4), and so is a transaction in it.
 		s.known = before
 		return e
@@ -77,4 +95,4 @@ func (s *session) Helo(ctx context.Context, name string, _ bool) *dsn.Error {
 }
 
 // Prepare is asked at DATA.
-func (s *session) Prepare(ctx context.Context) *dsn.Error { return s.refused(ctx, s.lists.Data) }
+func (s *session) Prepare(ctx context.Context) *dsn.Error { return s.refused(ctx, true, s.lists.Data) }

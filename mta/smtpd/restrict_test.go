@@ -30,7 +30,7 @@ func TestListsAreAskedAtTheirSteps(t *testing.T) {
 		set  func(*configs.Restrictions)
 		says string
 	}{
-		"client":      {func(r *configs.Restrictions) { r.Client = reject }, "S: 554 5.7.1 <127.0.0.1>: Client host rejected: Access denied\nS: <end>\n"},
+		"client":      {func(r *configs.Restrictions) { r.Client = reject }, "S: 554 5.7.1 <localhost[127.0.0.1]>: Client host rejected: Access denied\nS: <end>\n"},
 		"helo":        {func(r *configs.Restrictions) { r.Helo = reject }, "S: 220 *\nC: EHLO client.test\nS: 554 5.7.1 <client.test>: Helo command rejected: Access denied\nC: MAIL FROM:<x@elsewhere.test>\nS: 503 *\n"},
 		"sender":      {func(r *configs.Restrictions) { r.Sender = reject }, greeted + login + mail + "S: 554 5.7.1 <alice@example.test>: Sender address rejected: Access denied\n"},
 		"relay":       {func(r *configs.Restrictions) { r.Relay = reject }, greeted + login + mail + "S: 250 *\n" + rcpt + "S: 554 5.7.1 <bob@example.test>: Recipient address rejected: Access denied\n"},
@@ -41,7 +41,7 @@ func TestListsAreAskedAtTheirSteps(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := newBed(t)
-			b.o.Params.AuthOnListen = true
+			b.o.Params.AuthOnListen, b.o.Params.Restrictions.Delay = true, false
 			c.set(&b.o.Params.Restrictions)
 			good := greeted + login + mail + "S: 250 *\n" + rcpt + "S: 250 *\nC: DATA\nS: 354 *\nC: x\nC: .\nS: 250 *\nC: QUIT\nS: 221 *\n"
 			end := "C: QUIT\nS: 221 *\n"
@@ -69,6 +69,7 @@ func TestDialoguesOfLists(t *testing.T) {
 		b := newBed(t)
 		b.o.Trusted = nil
 		r := &b.o.Params.Restrictions
+		r.Delay = false
 		fields := map[string]*[]string{
 			"client": &r.Client, "helo": &r.Helo, "sender": &r.Sender, "relay": &r.Relay, "recipient": &r.Recipient, "data": &r.Data, "end_of_data": &r.EndOfData,
 		}
@@ -182,8 +183,10 @@ func TestAnOpenRelayDoesNotStart(t *testing.T) {
 		b := newBed(t)
 		set(&b.o.Params)
 		_, err := New(b.o)
+		c := configs.Default()
+		c.SMTPD = b.o.Params
 		var m *policy.Mistake
-		if !errors.As(err, &m) || m.Param != param || CheckRestrictions(b.o.Params) == nil {
+		if !errors.As(err, &m) || m.Param != param || CheckRestrictions(c) == nil {
 			t.Errorf("%s: %v", param, err)
 		}
 	}
@@ -194,6 +197,7 @@ func TestAnOpenRelayDoesNotStart(t *testing.T) {
 func TestRefusalsOfLists(t *testing.T) {
 	t.Parallel()
 	b := newBed(t)
+	b.o.Params.Restrictions.Delay = false
 	b.o.Params.Restrictions.Sender = []string{"reject_unauthenticated_sender_login_mismatch"}
 	b.o.Params.Restrictions.Recipient = []string{"defer"}
 	play(t, b, (*Daemon).MX, `S: 220 *

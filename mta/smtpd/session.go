@@ -26,8 +26,6 @@ type session struct {
 	known policy.Transaction
 	// login runs the log-ins.
 	login *gate.Visitor
-	// name is the client's verified name, "" before it was asked for.
-	name string
 
 	// client is whose rates are counted, nobody for one that is exempt.
 	client anvil.Key
@@ -46,7 +44,7 @@ var (
 
 func (d *Daemon) newSession(k kind) func(c *smtpserver.Conn) smtpserver.Session {
 	return func(c *smtpserver.Conn) smtpserver.Session {
-		s := &session{d: d, c: c, kind: k, lists: d.lists[k], known: policy.Transaction{Session: c.ID(), Client: c.ClientAddr()}}
+		s := &session{d: d, c: c, kind: k, lists: d.lists[k], known: policy.Transaction{Session: c.ID(), Client: c.ClientAddr(), TLS: c.TLS, Pipelined: c.SentEarly}}
 		s.login = d.gates[k].Visit(gate.Client{
 			Session: c.ID(), Addr: c.ClientAddr(), Encrypted: func() bool { return c.TLS() != nil }, Admit: s.admit, Revoke: s.revoke,
 		})
@@ -106,9 +104,9 @@ func (s *session) stillGood(ctx context.Context) *dsn.Error {
 }
 
 // origin is where the message enters.
-func (s *session) origin() envelope.Origin {
+func (s *session) origin(ctx context.Context) envelope.Origin {
 	o := envelope.Origin{
-		Protocol: s.c.Protocol(), ClientName: s.name, Helo: s.c.Helo(), Session: s.c.ID(), TLS: trace.TLS(s.c.TLS()),
+		Protocol: s.c.Protocol(), ClientName: s.d.env.Peer(ctx, &s.known).Name, Helo: s.c.Helo(), Session: s.c.ID(), TLS: trace.TLS(s.c.TLS()),
 	}
 	if a := s.c.ClientAddr(); a.IsValid() {
 		o.ClientAddr = a.String()

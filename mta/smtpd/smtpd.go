@@ -58,7 +58,12 @@ type Options struct {
 	// Submitter is mta/cleanup; Spool the queue's, where messages are received.
 	Submitter envelope.Submitter
 	Spool     *spool.Dir
-	// DNS finds the names of clients; nil asks for none.
+	// Classes are the lists of [[restriction_class]].
+	Classes map[string][]string
+	// OwnAddress says that an address is one of this host, for permit_inet_interfaces; nil
+	// knows none.
+	OwnAddress func(netip.Addr) bool
+	// DNS answers restrictions and finds the names of clients; with nil there is no answer.
 	DNS *dns.Resolver
 	// TLS is for STARTTLS; nil does not offer it.
 	TLS              *tls.Config

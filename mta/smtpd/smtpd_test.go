@@ -27,14 +27,12 @@ import (
 	"toastmaster/directory/static"
 	"toastmaster/internal/addr"
 	"toastmaster/internal/clock"
-	"toastmaster/internal/dns"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/envelope"
 	"toastmaster/internal/msglog"
 	"toastmaster/internal/service"
 	"toastmaster/internal/smtpserver"
 	"toastmaster/internal/spool"
-	"toastmaster/internal/testkit/dnstest"
 	"toastmaster/internal/testkit/transcript"
 	"toastmaster/internal/vfs"
 	"toastmaster/mta/cleanup"
@@ -524,44 +522,6 @@ S: 250 *
 C: QUIT
 S: 221 *
 `)
-}
-
-func TestClientName(t *testing.T) {
-	t.Parallel()
-	zone := map[string]dnstest.Name{
-		"liar.test": {Addrs: []string{"198.51.100.1"}}, "six.test": {Addrs: []string{"2001:db8::1"}},
-		"mail.test": {Addrs: []string{"203.0.113.1", "192.0.2.1", "192.0.2.3"}},
-	}
-	for ip, names := range map[string][]string{
-		"192.0.2.1": {"liar.test.", "mail.test."}, "192.0.2.2": {"liar.test."}, "2001:db8::1": {"six.test."},
-		"192.0.2.3": {"a.test.", "b.test.", "c.test.", "mail.test."},
-	} {
-		zone[dnstest.Reverse(ip)] = dnstest.Name{PTR: names}
-	}
-	zone[dnstest.Reverse("192.0.2.66")] = dnstest.Name{Silent: true}
-	resolver := dns.New(dns.Options{Servers: []string{dnstest.Start(t, zone).Addr}})
-	d := daemon(t, Options{Params: resolving(time.Minute), DNS: resolver})
-	for ip, want := range map[string]string{
-		"192.0.2.1": "mail.test", "192.0.2.2": "unknown", "192.0.2.3": "unknown", "192.0.2.9": "unknown",
-		"2001:db8::1": "six.test", "127.0.0.1": "localhost", "::1": "localhost",
-	} {
-		if got := d.clientName(t.Context(), netip.MustParseAddr(ip)); got != want {
-			t.Errorf("%s: %s, want %s", ip, got, want)
-		}
-	}
-	d = daemon(t, Options{Params: resolving(time.Millisecond), DNS: resolver})
-	if got := d.clientName(t.Context(), netip.MustParseAddr("192.0.2.66")); got != "unknown" {
-		t.Error(got)
-	}
-	if got := d.clientName(t.Context(), netip.MustParseAddr("127.0.0.1")); got != "localhost" {
-		t.Error(got)
-	}
-}
-
-func resolving(timeout time.Duration) configs.SMTPD {
-	p := configs.Default().SMTPD
-	p.ResolveTimeout = timeout
-	return p
 }
 
 // TestAliasOfNobody: what would only come back is refused while the client can

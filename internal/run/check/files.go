@@ -117,7 +117,7 @@ func checkWritable(path string) error {
 
 // checkRestrictions finds a restriction that there is not, and an open relay.
 func checkRestrictions(c *configs.Config) error {
-	err := smtpd.CheckRestrictions(c.SMTPD)
+	err := smtpd.CheckRestrictions(c)
 	var m *policy.Mistake
 	if errors.As(err, &m) {
 		return c.MistakeIn(m.Param, m.Item, m.Err)

@@ -3,9 +3,11 @@ package dnstest
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -94,11 +96,23 @@ type Server struct {
 // without the last dot.
 func Start(t testing.TB, names map[string]Name) *Server {
 	t.Helper()
+	return start(t, func(int) string { return "127.0.0.1:0" }, names)
+}
+
+// StartForSystem starts a server on port 53 of an address of the loopback network that nobody
+// else has, for programs that read resolv.conf(5), which knows no ports. It takes root.
+func StartForSystem(t testing.TB, names map[string]Name) *Server {
+	t.Helper()
+	return start(t, func(try int) string { return fmt.Sprintf("127.53.%d.%d:53", os.Getpid()%250, try+1) }, names)
+}
+
+func start(t testing.TB, address func(try int) string, names map[string]Name) *Server {
+	t.Helper()
 	s := &Server{names: map[string]Name{}, queries: map[string]int{}, conns: map[net.Conn]bool{}}
 	for name, n := range names {
 		s.Set(name, n)
 	}
-	if err := s.listen(); err != nil {
+	if err := s.listen(address); err != nil {
 		t.Fatal(err)
 	}
 	s.wait.Go(s.serveUDP)
@@ -108,12 +122,13 @@ func Start(t testing.TB, names map[string]Name) *Server {
 }
 
 // listen opens the same port for both protocols.
-func (s *Server) listen() error {
+func (s *Server) listen(address func(try int) string) error {
 	var last error
-	for range 20 {
-		tcp, err := net.Listen("tcp", "127.0.0.1:0")
+	for try := range 20 {
+		tcp, err := net.Listen("tcp", address(try))
 		if err != nil {
-			return err
+			last = err
+			continue
 		}
 		udp, err := net.ListenPacket("udp", tcp.Addr().String())
 		if err == nil {

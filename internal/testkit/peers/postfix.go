@@ -23,6 +23,9 @@ type PostfixOptions struct {
 	Accounts []Account
 	// CertFile and KeyFile make smtpd offer STARTTLS; "" is none.
 	CertFile, KeyFile string
+	// NameServer is the address, with port 53, of the server that it asks in the place of the
+	// system's: it runs in a mount namespace of its own, with another resolv.conf(5).
+	NameServer string
 	// Main is added to main.cf, one "name = value" a line; the last of a name counts.
 	Main string
 }
@@ -53,8 +56,15 @@ func StartPostfix(ctx context.Context, o PostfixOptions) (*Postfix, error) {
 		return nil, err
 	}
 	// -d keeps it in the foreground, in the process group that we made.
+	args := []string{"-d", "-c", p.path("etc")}
+	if o.NameServer != "" {
+		if master, args, err = p.isolated(o.NameServer, master, args); err != nil {
+			ports.Close()
+			return nil, err
+		}
+	}
 	p.proc, err = proc.Start(proc.Spec{
-		Path: master, Args: []string{"-d", "-c", p.path("etc")}, Dir: p.path("queue"), Log: p.path("master.out"),
+		Path: master, Args: args, Dir: p.path("queue"), Log: p.path("master.out"),
 		Env: []string{"MAIL_CONFIG=" + p.path("etc")},
 	})
 	if err == nil {
@@ -66,6 +76,21 @@ func StartPostfix(ctx context.Context, o PostfixOptions) (*Postfix, error) {
 		return nil, err
 	}
 	return p, nil
+}
+
+// isolated is a command in a mount namespace with a resolv.conf(5) of its own.
+func (p *Postfix) isolated(server, path string, args []string) (string, []string, error) {
+	unshare, err := proc.Find("unshare")
+	if err != nil {
+		return "", nil, fmt.Errorf("postfix: %w", err)
+	}
+	host, _, _ := strings.Cut(server, ":")
+	conf := p.path("resolv.conf")
+	if err := os.WriteFile(conf, []byte("nameserver "+host+"\noptions timeout:1 attempts:1\n"), 0o644); err != nil {
+		return "", nil, err
+	}
+	script := `mount --bind "$1" /etc/resolv.conf && shift && exec "$@"`
+	return unshare, append([]string{"--mount", "sh", "-c", script, "sh", conf, path}, args...), nil
 }
 
 func (p *Postfix) path(name string) string { return filepath.Join(p.dir, name) }

@@ -1,0 +1,115 @@
+package dnslist
+
+import (
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// List is a DNS list: its domain, and which answers count.
+type List struct {
+	// Domain is below which names are looked up.
+	Domain string
+	// Text is the domain with its pattern, as it was written.
+	Text    string
+	pattern *[4]octets
+}
+
+// octets is a set of numbers from 0 to 255.
+type octets [256]bool
+
+// Parse reads "domain" and "domain=d.d.d.d", where each d is a number or a
+// pattern "[number;number..number]".
+func Parse(text string) (List, error) {
+	domain, pattern, filtered := strings.Cut(text, "=")
+	l := List{Domain: strings.ToLower(strings.TrimSuffix(domain, ".")), Text: text}
+	if l.Domain == "" || strings.ContainsAny(l.Domain, " \t,[]:/") {
+		return l, fmt.Errorf("%q is no domain of a DNS list", domain)
+	}
+	if !filtered {
+		return l, nil
+	}
+	l.pattern = &[4]octets{}
+	rest := pattern
+	for i := range l.pattern {
+		part := rest
+		if strings.HasPrefix(rest, "[") {
+			end := strings.IndexByte(rest, ']')
+			if end < 0 {
+				return l, fmt.Errorf("pattern %q: missing ]", pattern)
+			}
+			part, rest = rest[1:end], rest[end+1:]
+		} else if dot := strings.IndexByte(rest, '.'); dot >= 0 {
+			part, rest = rest[:dot], rest[dot:]
+		} else {
+			rest = ""
+		}
+		if err := l.pattern[i].add(part); err != nil {
+			return l, fmt.Errorf("pattern %q: %w", pattern, err)
+		}
+		if i < 3 {
+			var ok bool
+			if rest, ok = strings.CutPrefix(rest, "."); !ok {
+				return l, fmt.Errorf("pattern %q: four numbers with dots between them", pattern)
+			}
+		}
+	}
+	if rest != "" {
+		return l, fmt.Errorf("pattern %q: text behind it", pattern)
+	}
+	return l, nil
+}
+
+// add takes "number", "number..number", with semicolons between several.
+func (o *octets) add(text string) error {
+	for part := range strings.SplitSeq(text, ";") {
+		low, high, isRange := strings.Cut(part, "..")
+		if !isRange {
+			high = low
+		}
+		from, err := strconv.ParseUint(low, 10, 8)
+		to, err2 := strconv.ParseUint(high, 10, 8)
+		if err != nil || err2 != nil || from > to {
+			return fmt.Errorf("%q is no number from 0 to 255, and no range of such", part)
+		}
+		for n := from; n <= to; n++ {
+			o[n] = true
+		}
+	}
+	return nil
+}
+
+// Counts says that one of the addresses in an answer means what is asked for.
+func (l List) Counts(answers []netip.Addr) bool {
+	for _, a := range answers {
+		if l.pattern == nil {
+			return true
+		}
+		if !a.Is4() {
+			continue
+		}
+		octets, all := a.As4(), true
+		for i, o := range octets {
+			all = all && l.pattern[i][o]
+		}
+		if all {
+			return true
+		}
+	}
+	return false
+}
+
+// Reversed is the name of an address in a list, without the list's domain.
+func Reversed(a netip.Addr) string {
+	var b strings.Builder
+	octets := a.Unmap().AsSlice()
+	for i := len(octets) - 1; i >= 0; i-- {
+		if a.Unmap().Is4() {
+			fmt.Fprintf(&b, "%d.", octets[i])
+		} else {
+			fmt.Fprintf(&b, "%x.%x.", octets[i]&15, octets[i]>>4)
+		}
+	}
+	return strings.TrimSuffix(b.String(), ".")
+}
