@@ -70,7 +70,6 @@ func TestNearest(t *testing.T) {
 		"smtp_tls_session_cache_timeout":          "smtp.connection_cache_time",
 		"virtual_destination_recipient_limit":     "qmgr.destination_recipient_limit",
 		"imap_hibernate_timeout":                  "",
-		"smtpd_delay_reject":                      "smtpd.reject_log_limit",
 		"xyzzy":                                   "",
 	} {
 		if found := Find([]string{name}); len(found) > 0 {
