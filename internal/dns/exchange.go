@@ -172,16 +172,27 @@ func (r *Resolver) exchange(ctx context.Context, server string, q question) (*md
 	case err != nil:
 		return nil, err
 	case answer.Rcode != mdns.RcodeSuccess && answer.Rcode != mdns.RcodeNameError:
-		return nil, errors.New(mdns.RcodeToString[answer.Rcode])
+		return nil, errors.New(codeText(answer.Rcode))
+	case answer.Truncated:
+		return nil, errors.New("the answer is cut off over TCP, too")
 	case answer.Rcode == mdns.RcodeSuccess && len(answer.Answer) == 0 && isReferral(answer):
-		return nil, errors.New("refers to other servers")
+		return nil, errors.New("has no answer itself, and asks no other server")
 	}
 	return answer, nil
 }
 
-// isReferral says that a server does not answer for the name, nor ask others about it.
+// codeText names a response code.
+func codeText(code int) string {
+	if text := mdns.RcodeToString[code]; text != "" {
+		return text
+	}
+	return fmt.Sprintf("response code %d", code)
+}
+
+// isReferral says of an answer without records that the server does not answer for the name, nor ask
+// others about it: it refers to other servers, or says nothing at all (lame).
 func isReferral(m *mdns.Msg) bool {
-	if m.Authoritative || m.RecursionAvailable || len(m.Ns) == 0 {
+	if m.Authoritative || m.RecursionAvailable {
 		return false
 	}
 	for _, record := range m.Ns {

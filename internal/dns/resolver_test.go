@@ -259,6 +259,27 @@ func TestServersTakeOver(t *testing.T) {
 	}
 }
 
+// TestWhatIsNoAnswer: what a server does not finish, or does not know, is no fact. Another one is
+// asked, and without one nobody's mail is refused for good.
+func TestWhatIsNoAnswer(t *testing.T) {
+	t.Parallel()
+	good := dnstest.Start(t, names{"a.test": {MX: []net.MX{{Host: "mx.test", Pref: 10}}}})
+	for what, n := range map[string]dnstest.Name{
+		"an answer that is cut off over TCP, too":         {Cut: true},
+		"an empty answer of a server that does not serve": {Lame: true},
+		"a response code that has no name":                {Code: 13},
+	} {
+		bad := dnstest.Start(t, names{"a.test": n})
+		_, err := New(Options{Servers: []string{bad.Addr}}).MX(t.Context(), "a.test")
+		if got := OutcomeOf(err); got != NoAnswer || strings.HasSuffix(err.Error(), ": ") {
+			t.Errorf("%s: %v, %v", what, got, err)
+		}
+		if a, err := New(Options{Servers: []string{bad.Addr, good.Addr}}).MX(t.Context(), "a.test"); err != nil || len(a.Records) != 1 {
+			t.Errorf("%s, and another server that answers: %v, %v", what, a, err)
+		}
+	}
+}
+
 func TestResolvConf(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "resolv.conf")

@@ -38,6 +38,9 @@ type Name struct {
 	Code         uint16
 	// Truncate answers over UDP with nothing but the TC bit.
 	Truncate bool
+	// Cut sets the TC bit over TCP, too, and answers with nothing else. Lame answers with nothing at all, neither
+	// with authority nor as one who asks others.
+	Cut, Lame bool
 	// Only is a type ("AAAA") that alone has the trouble; the others are answered.
 	Only string
 	// Half leaves out where the alias leads to.
@@ -234,6 +237,7 @@ func (s *Server) answer(query []byte, datagram bool) [][]byte {
 	s.mu.Unlock()
 	if n.Only != "" && n.Only != kind {
 		n.NoName, n.Fail, n.Silent, n.Code, n.Truncate, n.OldServer, n.Forged = false, false, false, 0, false, false, false
+		n.Cut, n.Lame = false, false
 	}
 	r := dnsmessage.Message{
 		Header: dnsmessage.Header{
@@ -257,7 +261,9 @@ func (s *Server) answer(query []byte, datagram bool) [][]byte {
 		r.RCode = dnsmessage.RCode(n.Code)
 	case n.NoName:
 		r.RCode, r.Authorities = dnsmessage.RCodeNameError, no
-	case n.Truncate && datagram:
+	case n.Lame:
+		r.Authoritative, r.RecursionAvailable = false, false
+	case n.Truncate && datagram, n.Cut:
 		r.Truncated = true
 	default:
 		r.Answers = s.records(q.Name, q.Type, 0)
