@@ -19,6 +19,7 @@ var personalities = []struct {
 	{"newaliases", sendmail.Newaliases},
 	{"postsuper", notYet("postsuper", "queue")},
 	{"postqueue", notYet("postqueue", "queue")},
+	{"postmap", cli.Postmap},
 	{"postcat", notYet("postcat", "queue cat")},
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"toastmaster/configs"
 	"toastmaster/directory"
+	"toastmaster/internal/testkit/peers"
 )
 
 // postmap asks Debian's postmap for all keys at once: key to text of those found.
@@ -24,7 +25,7 @@ func postmap(t *testing.T, dir, table string, keys []string, options ...string) 
 	}
 	write(t, etc, "main.cf", "compatibility_level = 3.6\nmyhostname = mx.example.test\n")
 	old(t, etc, "main.cf")
-	cmd := exec.Command("postmap", append(append([]string{"-c", etc}, options...), "-q", "-", table)...)
+	cmd := exec.Command(peers.Need(t, "postmap", "postfix"), append(append([]string{"-c", etc}, options...), "-q", "-", table)...)
 	cmd.Dir = dir
 	cmd.Stdin = strings.NewReader(strings.Join(keys, "\n") + "\n")
 	var stderr bytes.Buffer

@@ -23,6 +23,17 @@ type Lister interface {
 	List(yield func(key, text string) bool)
 }
 
+// CanList says that a table is a Lister that has something to list: one of patterns in a
+// file has not.
+func CanList(t Table) bool {
+	if f, ok := t.(*file); ok {
+		_, ok := f.now.Load().content.(Lister)
+		return ok
+	}
+	_, ok := t.(Lister)
+	return ok
+}
+
 // whole is a Table that wants whole keys: one of patterns, or one that asks somebody
 // who looks for parts himself.
 type whole interface{ wantsWhole() bool }
