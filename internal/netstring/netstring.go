@@ -1,5 +1,3 @@
-// Package netstring is D. J. Bernstein's framing of texts: "5:hello,". The socketmap
-// protocol and QMQP speak it.
 package netstring
 
 import (

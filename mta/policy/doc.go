@@ -9,6 +9,14 @@
 // decides. [CompileLists] makes all lists of a kind of port, and refuses those
 // that would make it an open relay.
 //
+// An item of a list is a name, with an argument where the restriction takes one
+// ("reject_rbl_client list.example.org=127.0.0.[2..11]"). An argument may be a list of its own:
+// warn_if_reject and a [[restriction_class]] hold others (conditions.go). An unknown name or a bad
+// argument is a [Mistake] with its item.
+//
+// With smtpd.delay_reject the lists of client, HELO and sender are asked at RCPT, in this order, and
+// a restriction then knows all that is known there.
+//
 // A reply names the client, the HELO name, the sender or the recipient as the client
 // gave it, as Postfix does. docs/internals/extending.md adds a restriction.
 //
@@ -43,11 +51,16 @@
 // PREPEND is not carried out yet: 451 4.3.5. No restriction of the table uses them; those that
 // look something up (check_*_access) will.
 //
+// defer_if_permit and defer_if_reject are noted, too, and change the outcome of the list that comes after.
+// A name server that does not answer refuses nobody for good: reject_unknown_* defer, at once or unless
+// something else refuses (smtpd.*_tempfail_action). A DNS list that does not answer lets pass, with a line in the log; one that
+// permits (permit_dnswl_client) defers who would be refused.
+//
 // # What it does not do
 //
 // It has no state and counts nothing: rates of clients and limits of users are
-// smtpd's own and cannot be left out. It logs nothing but a quota that could not
-// be asked.
+// smtpd's own and cannot be left out. It logs what could not be asked (a quota, a DNS list), and
+// what warn_if_reject would have refused.
 //
 // # The walk of a recipient
 //
@@ -61,6 +74,7 @@
 //
 // # Parameters
 //
-// smtpd.*_restrictions and smtpd.mua_*_restrictions, smtpd.postmaster,
-// smtpd.check_sender_login.
+// smtpd.*_restrictions and smtpd.mua_*_restrictions, smtpd.delay_reject and mua_delay_reject,
+// smtpd.*_reject_code, *_tempfail_action, default_rbl_reply, smtpd.postmaster, smtpd.check_sender_login,
+// [[restriction_class]].
 package policy

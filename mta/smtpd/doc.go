@@ -12,7 +12,8 @@
 // # Restrictions
 //
 // What is refused are the lists of mta/policy, for port 25 and for the ports of
-// users; docs/restrictions.md has them. With the lists that are the default a
+// users; docs/restrictions.md has them. On port 25 those of client, HELO and sender are asked
+// at RCPT (smtpd.delay_reject). With the lists that are the default a
 // recipient is decided about at RCPT, where the directory is asked once:
 //
 //	hosted, a mailbox or an alias    250
