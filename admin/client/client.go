@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"toastmaster/admin/model"
+	"toastmaster/internal/clock"
 )
 
 // Options say where the server is.
@@ -31,6 +32,9 @@ type Options struct {
 	TLS *tls.Config
 	// Timeout is that of one request; zero is two minutes.
 	Timeout time.Duration
+	// Clock is what WaitJob waits by; nil is the machine's. That of a request is the
+	// machine's in any case, as net/http knows no other.
+	Clock clock.Clock
 }
 
 // Client makes requests. Safe for concurrent use.
@@ -39,6 +43,7 @@ type Client struct {
 	token  string
 	socket string
 	http   *http.Client
+	clock  clock.Clock
 }
 
 const (
@@ -72,6 +77,9 @@ func newClient(o Options) *Client {
 	if o.Timeout == 0 {
 		o.Timeout = defaultTimeout
 	}
+	if o.Clock == nil {
+		o.Clock = clock.System{}
+	}
 	transport := &http.Transport{TLSClientConfig: o.TLS, MaxIdleConnsPerHost: 4, IdleConnTimeout: time.Minute}
 	if o.Socket != "" {
 		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -80,7 +88,7 @@ func newClient(o Options) *Client {
 	}
 	return &Client{
 		base: "http://localhost/api/v1", token: o.Token, socket: o.Socket,
-		http: &http.Client{Transport: transport, Timeout: o.Timeout},
+		http: &http.Client{Transport: transport, Timeout: o.Timeout}, clock: o.Clock,
 	}
 }
 

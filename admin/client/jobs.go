@@ -45,21 +45,28 @@ const (
 
 // WaitJob asks until the job is over or ctx ends; progress, which may be nil, is
 // told each time. A server that does not answer for a while (a restart: the job
-// goes on after it) is asked again until patience is over.
+// goes on after it) is asked again until patience is over, from the first question that
+// it did not answer.
 func (c *Client) WaitJob(ctx context.Context, id int64, patience time.Duration, progress func(model.Job)) (model.Job, error) {
 	pause := firstAsk
-	var unanswered time.Duration
+	var unanswered time.Time // since when; zero if the last was answered
 	for {
+		asked := c.clock.Now()
 		j, err := c.Job(ctx, id)
 		switch {
 		case ctx.Err() != nil:
 			return j, ctx.Err()
-		case model.KindOf(err) == model.Unavailable && unanswered < patience:
-			unanswered += pause
+		case model.KindOf(err) == model.Unavailable:
+			if unanswered.IsZero() {
+				unanswered = asked
+			}
+			if c.clock.Now().Sub(unanswered) >= patience {
+				return j, err
+			}
 		case err != nil:
 			return j, err
 		default:
-			unanswered = 0
+			unanswered = time.Time{}
 			if progress != nil {
 				progress(j)
 			}
@@ -67,10 +74,12 @@ func (c *Client) WaitJob(ctx context.Context, id int64, patience time.Duration, 
 				return j, nil
 			}
 		}
+		timer := c.clock.NewTimer(pause)
 		select {
 		case <-ctx.Done():
+			timer.Stop()
 			return j, ctx.Err()
-		case <-time.After(pause):
+		case <-timer.C():
 		}
 		pause = min(2*pause, lastAsk)
 	}

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -18,6 +19,8 @@ import (
 
 	"toastmaster/admin/client"
 	"toastmaster/admin/model"
+	"toastmaster/internal/clock"
+	"toastmaster/internal/testkit/clocktest"
 )
 
 // TestWhatEachCallAsks: method, path with its segments escaped, query and body. An address may
@@ -283,35 +286,73 @@ func TestTheSocketSaysWhatIsWrong(t *testing.T) {
 	}
 }
 
+// waiting is a client whose WaitJob waits by a clock that moves to the end of each pause at
+// once, and the pauses that it made.
+func waiting(t *testing.T, f func(http.ResponseWriter, *clocktest.Clock)) (*client.Client, func() []time.Duration) {
+	t.Helper()
+	clk := clocktest.New(time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC))
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { f(w, clk) }))
+	t.Cleanup(s.Close)
+	paces := &pacer{Clock: clk}
+	c, err := client.New(client.Options{URL: s.URL, Clock: paces})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c, func() []time.Duration { return paces.pauses }
+}
+
+// pacer is a clock that ends each pause when it begins.
+type pacer struct {
+	*clocktest.Clock
+	pauses []time.Duration
+}
+
+func (p *pacer) NewTimer(d time.Duration) clock.Timer {
+	p.pauses = append(p.pauses, d)
+	timer := p.Clock.NewTimer(d)
+	p.Advance(d)
+	return timer
+}
+
 // TestWaitJob: a job is asked for until it is over; a server that restarts is waited for as
 // long as patience goes, which begins anew with each answer; any other error ends it.
 func TestWaitJob(t *testing.T) {
 	t.Parallel()
-	// each letter is an answer: r runs, d done, u unavailable, n not found
+	// each letter is an answer: r runs, d done, u unavailable, h after half a minute, n not found
 	for name, c := range map[string]struct {
 		answers  string
 		patience time.Duration
 		told     int
 		kind     model.Kind
 	}{
-		"at once":                  {"d", 0, 1, 0},
-		"it takes a while":         {"rrd", 0, 3, 0},
-		"a restart":                {"ruud", time.Minute, 2, 0},
-		"a restart, no patience":   {"rud", 0, 1, model.Unavailable},
-		"two restarts":             {"ruruuud", 200 * time.Millisecond, 2, model.Unavailable},
-		"two short restarts":       {"urud", 100 * time.Millisecond, 2, 0},
-		"it is not there any more": {"rn", time.Minute, 1, model.NotFound},
+		"at once":                    {"d", 0, 1, 0},
+		"it takes a while":           {"rrd", 0, 3, 0},
+		"a restart":                  {"ruud", time.Minute, 2, 0},
+		"a restart, no patience":     {"ru", 0, 1, model.Unavailable},
+		"two restarts":               {"ruruuu", 400 * time.Millisecond, 2, model.Unavailable},
+		"two short restarts":         {"urud", 100 * time.Millisecond, 2, 0},
+		"it is not there any more":   {"rn", time.Minute, 1, model.NotFound},
+		"what hangs is waited for":   {"rhd", time.Minute, 2, 0},
+		"the hanging takes its time": {"rhh", time.Minute, 1, model.Unavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var n atomic.Int64
-			cl := server(t, func(w http.ResponseWriter, _ *http.Request) {
+			cl, _ := waiting(t, func(w http.ResponseWriter, clk *clocktest.Clock) {
 				at := int(n.Add(1)) - 1
-				switch c.answers[min(at, len(c.answers)-1)] {
+				if at >= len(c.answers) {
+					_, _ = io.WriteString(w, `{"id":5,"state":"done"}`)
+					return
+				}
+				switch c.answers[at] {
 				case 'r':
 					_, _ = io.WriteString(w, `{"id":5,"state":"running"}`)
 				case 'd':
 					_, _ = io.WriteString(w, `{"id":5,"state":"done"}`)
+				case 'h':
+					clk.Advance(30 * time.Second)
+					w.WriteHeader(http.StatusServiceUnavailable)
 				case 'u':
 					w.WriteHeader(http.StatusServiceUnavailable)
 				case 'n':
@@ -320,8 +361,11 @@ func TestWaitJob(t *testing.T) {
 			})
 			told := 0
 			j, err := cl.WaitJob(t.Context(), 5, c.patience, func(model.Job) { told++ })
+			if int(n.Load()) != len(c.answers) {
+				t.Errorf("asked %d times, want %d", n.Load(), len(c.answers))
+			}
 			if c.kind == 0 {
-				if err != nil || !j.State.Over() || int(n.Load()) != len(c.answers) {
+				if err != nil || !j.State.Over() {
 					t.Errorf("%+v, %v after %d questions", j, err, n.Load())
 				}
 			} else if model.KindOf(err) != c.kind {
@@ -336,5 +380,56 @@ func TestWaitJob(t *testing.T) {
 	cl := server(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"id":5,"state":"running"}`) })
 	if _, err := cl.WaitJob(ctx, 5, 0, func(model.Job) { cancel() }); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
+	}
+}
+
+// TestWaitJobAsksSeldomAndSeldomer: a long job costs the server a question a second.
+func TestWaitJobAsksSeldomAndSeldomer(t *testing.T) {
+	t.Parallel()
+	var n atomic.Int64
+	cl, pauses := waiting(t, func(w http.ResponseWriter, _ *clocktest.Clock) {
+		state := "running"
+		if n.Add(1) > 9 {
+			state = "failed"
+		}
+		_, _ = io.WriteString(w, `{"id":5,"state":"`+state+`"}`)
+	})
+	if j, err := cl.WaitJob(t.Context(), 5, 0, nil); err != nil || j.State != model.JobFailed {
+		t.Errorf("%+v, %v", j, err)
+	}
+	const ms = time.Millisecond
+	if want := []time.Duration{20 * ms, 40 * ms, 80 * ms, 160 * ms, 320 * ms, 640 * ms, 1000 * ms, 1000 * ms, 1000 * ms}; !slices.Equal(pauses(), want) {
+		t.Errorf("%v\nwant %v", pauses(), want)
+	}
+}
+
+// TestWaitJobGoesInAPause: a context that ends while nothing is asked ends the waiting.
+func TestWaitJobGoesInAPause(t *testing.T) {
+	t.Parallel()
+	clk := clocktest.New(time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC))
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"id":5,"state":"queued"}`)
+	}))
+	t.Cleanup(s.Close)
+	c, err := client.New(client.Options{URL: s.URL, Clock: clk})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		_, err := c.WaitJob(ctx, 5, time.Minute, nil)
+		ended <- err
+	}()
+	if err := clk.WaitTimers(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+	if n := clk.Timers(); n != 0 {
+		t.Errorf("%d timers are left", n)
 	}
 }
