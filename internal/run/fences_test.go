@@ -19,18 +19,18 @@ import (
 	"toastmaster/internal/service"
 )
 
-// explosive is a service whose reload panics, once.
+// explosive is a log whose first line about a reload panics, in the middle of it.
 type explosive struct {
-	service.Service
+	slog.Handler
 	spent bool
 }
 
-func (e *explosive) Reload(*configs.Config) error {
-	if !e.spent {
+func (e *explosive) Handle(ctx context.Context, r slog.Record) error {
+	if r.Message == "reload" && !e.spent {
 		e.spent = true
 		panic("secret state")
 	}
-	return nil
+	return e.Handler.Handle(ctx, r)
 }
 
 // TestAPanicOfAReload is a reload that failed: whoever asked hears so, mail goes on,
@@ -51,9 +51,9 @@ func TestAPanicOfAReload(t *testing.T) {
 		}
 	}()
 	var log bytes.Buffer // what writes to it, the watch, has ended when it is read
-	i.log = msglog.New(slog.NewTextHandler(&log, nil))
-	bomb := &explosive{Service: background{"bomb", func(ctx context.Context) error { <-ctx.Done(); return nil }}}
-	i.group = &service.Group{GroupName: "test", Stages: [][]service.Service{{bomb}}, Log: msglog.Discard(), Clock: i.clock}
+	bomb := &explosive{Handler: slog.NewTextHandler(&log, nil)}
+	i.log = msglog.New(bomb)
+	i.group = &service.Group{GroupName: "test", Log: msglog.Discard(), Clock: i.clock}
 	for _, byAPI := range []bool{true, false} {
 		bomb.spent = false
 		log.Reset()

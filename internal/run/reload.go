@@ -8,20 +8,17 @@ import (
 	"toastmaster/admin/model"
 	"toastmaster/configs"
 	"toastmaster/internal/run/check"
-	"toastmaster/internal/service"
 )
 
-// reload reads the file again. A mistake in it is logged and the old
-// configuration stays in force. No service takes parameters over so far: what has
-// changed is named in the log as waiting for a restart.
+// reload opens the log's file again and reads certificates, tables and the configuration again.
+// A mistake in the configuration is logged, and nothing more of it is looked at. No parameter
+// of it is taken over: services keep those that they were made with, and what has changed is
+// named in the log as waiting for a restart.
 func (i *Instance) reload() reloaded {
 	logErr, certErr := i.log.Reopen(), i.certificates.Reload()
 	c, err := configs.Load(i.config.File)
 	if err == nil {
 		err = check.Files(c, i.listeners.Inherited())
-	}
-	if err == nil {
-		err = service.Reload(i.group, c)
 	}
 	if err != nil {
 		// The check has met the same files, and names their parameter.

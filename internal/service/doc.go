@@ -13,13 +13,14 @@
 // works on one message or session in a goroutine of its own. [Group] starts
 // several services in order of dependency and stops them in reverse. [Listen]
 // opens an address, [Inherit] takes over those that the service manager has opened
-// (sd_listen_fds(3)). [Notifier] speaks sd_notify(3). [Reload] hands a new configuration to every
-// service that wants one.
+// (sd_listen_fds(3)). [Notifier] speaks sd_notify(3).
 //
 // # What it does not do
 //
 // It knows no protocol. It has no timer per connection: deadlines are those of
-// the socket, set by the handler.
+// the socket, set by the handler. A service has its configuration when it is made and
+// keeps it: what a running program reads again (certificates, tables, the log's file) it reads
+// itself, behind what the service holds.
 //
 // # Draining
 //

@@ -34,8 +34,6 @@ func (d *diary) read() []string {
 	return slices.Clone(d.lines)
 }
 
-type config struct{ value string }
-
 // worker is a service whose behaviour a test chooses.
 type worker struct {
 	name  string
@@ -54,13 +52,6 @@ func (w *worker) Ready() <-chan struct{} { return w.ready }
 func (w *worker) Addrs() []string        { return []string{"here"} }
 func (w *worker) Sessions() int          { return 7 }
 func (w *worker) Close() error           { w.diary.add("close " + w.name); return nil }
-func (w *worker) Reload(c config) error {
-	w.diary.add("reload " + w.name + " " + c.value)
-	if c.value == "bad" {
-		return errors.New("no")
-	}
-	return nil
-}
 
 func (w *worker) Run(ctx context.Context) error {
 	w.diary.add("run " + w.name)
@@ -218,22 +209,6 @@ func TestGroupNamesWhoDoesNotStop(t *testing.T) {
 		}
 		close(b.stuck)
 	})
-}
-
-func TestReloadAsksAll(t *testing.T) {
-	t.Parallel()
-	d := &diary{}
-	g := &Group{Stages: [][]Service{{newWorker("a", d), never{}}, {newWorker("b", d)}}}
-	if err := Reload(g, config{"good"}); err != nil {
-		t.Error(err)
-	}
-	err := Reload(g, config{"bad"})
-	if err == nil || err.Error() != "service a: no\nservice b: no" {
-		t.Errorf("error %v", err)
-	}
-	if got := d.read(); len(got) != 4 {
-		t.Errorf("%v", got)
-	}
 }
 
 func TestNotifier(t *testing.T) {

@@ -17,7 +17,6 @@ import (
 //	Addrs() []string          its addresses, for the status
 //	Sessions() int            its connections, for the status
 //	Close() error             gives back its listeners if Run was never called
-//	Reload(T) error           see [Reloader]
 type Service interface {
 	Name() string
 	Run(ctx context.Context) error
