@@ -74,7 +74,7 @@ func (u *User) Delete(ctx context.Context, name string) error {
 		return volume.Err(err)
 	}
 	// What was copied or moved out of it must be on disk before it goes.
-	if a.records.TransferredLately() {
+	if a.records.CopiedLately() {
 		if err := a.store.Checkpoint(ctx); err != nil {
 			return err
 		}

@@ -124,7 +124,7 @@ func (v *View) makeDurable(ctx context.Context, seqs []uint32) error {
 	v.mb.mu.Lock()
 	fresh := v.mb.epochs.fresh(last)
 	v.mb.mu.Unlock()
-	if !fresh && !v.mb.acct.Records.TransferredLately() {
+	if !fresh && !v.mb.acct.Records.CopiedLately() {
 		return nil
 	}
 	return v.mb.vol.Checkpoint(ctx)
@@ -275,7 +275,7 @@ func (t *copying) record() *recovery.Record {
 // link gives the files their names.
 func (t *copying) link(ctx context.Context) error {
 	vol := t.to.vol
-	t.to.acct.Records.NoteTransfer()
+	t.to.acct.Records.NoteCopying()
 	for i, m := range t.messages {
 		name := filepath.Join(t.to.path, m.File())
 		err := ctx.Err()
@@ -315,7 +315,7 @@ func (t *copying) index(o own) error {
 		return err
 	}
 	mb.acct.Quota.Add(size, int64(len(t.messages)))
-	mb.acct.Records.NoteTransfer()
+	mb.acct.Records.NoteCopying()
 	return nil
 }
 

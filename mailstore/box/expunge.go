@@ -35,20 +35,20 @@ func (v *View) Expunge(ctx context.Context, seqs []uint32) error {
 func (mb *Box) expunge(ctx context.Context, choose func() []uint32) error {
 	// A copy made before (COPY, EXPUNGE is how old clients move) must be on
 	// disk before the original goes.
-	if err := mb.settleTransfers(ctx); err != nil {
+	if err := mb.settleCopyings(ctx); err != nil {
 		return err
 	}
 	return volume.Err(mb.locked(ctx, func() error {
-		if err := mb.settleTransfers(ctx); err != nil { // what was made since
+		if err := mb.settleCopyings(ctx); err != nil { // what was made since
 			return err
 		}
 		return mb.expungeLocked(ctx, choose())
 	}))
 }
 
-// settleTransfers makes durable what was copied or moved by a process a moment ago.
-func (mb *Box) settleTransfers(ctx context.Context) error {
-	if !mb.acct.Records.TransferredLately() {
+// settleCopyings makes durable what was copied or moved by a process a moment ago.
+func (mb *Box) settleCopyings(ctx context.Context) error {
+	if !mb.acct.Records.CopiedLately() {
 		return nil
 	}
 	return mb.vol.Checkpoint(ctx)

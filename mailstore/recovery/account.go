@@ -33,14 +33,14 @@ func (a *AccountJournal) Removed() bool { return a.removed.Load() }
 // Remove says so from here on.
 func (a *AccountJournal) Remove() { a.removed.Store(true) }
 
-// NoteTransfer remembers, for all processes, that a message is about to be copied or moved,
+// NoteCopying remembers, for all processes, that a message is about to be copied or moved,
 // or was just now.
-func (a *AccountJournal) NoteTransfer() { a.j.vol.NoteTransfer(a.home) }
+func (a *AccountJournal) NoteCopying() { a.j.vol.NoteCopying(a.home) }
 
-// TransferredLately says that a process may have copied or moved something that no
+// CopiedLately says that a process may have copied or moved something that no
 // checkpoint covers. Its name must be on disk before the original loses its own, or the
 // folder that it was in is gone: from that the journal would make it again.
-func (a *AccountJournal) TransferredLately() bool { return a.j.vol.TransferredLately(a.home) }
+func (a *AccountJournal) CopiedLately() bool { return a.j.vol.CopiedLately(a.home) }
 
 // Stored makes a message durable through the journal; without r.HasContent its file
 // was synced. It was stored before without a sync; its file may be on disk or

@@ -27,7 +27,7 @@ const MaxProcesses = 64
 //	0              8    magic "TMPROCS" 0x01
 //	8              8    era
 //	32+32*slot     8    key of the process that has the slot
-//	4096+8*n       8    changes with each COPY and MOVE, see transfers.go
+//	4096+8*n       8    changes with each COPY and MOVE, see copyings.go
 //
 // Numbers are little-endian. What is in the file counts only while the lock of its slot is
 // held; nothing of it is synced.
@@ -79,7 +79,7 @@ func (s *Volume) join(ctx context.Context) error {
 		return errors.Join(fmt.Errorf("%s: %w", f.Name(), err), f.Close())
 	}
 	p.file = f
-	if err := errors.Join(s.WithReserve(p.enter), s.WithReserve(s.readTransfers), f.UnlockAt(joinAt)); err != nil {
+	if err := errors.Join(s.WithReserve(p.enter), s.WithReserve(s.readCopyings), f.UnlockAt(joinAt)); err != nil {
 		return errors.Join(err, p.leave())
 	}
 	return nil

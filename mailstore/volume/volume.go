@@ -45,7 +45,7 @@ type Volume struct {
 	odd said
 	// processes are those that have the store open.
 	processes processes
-	transfers transfers
+	copyings  copyings
 }
 
 // Options are what a volume is made of.
