@@ -13,6 +13,8 @@ import (
 	"strings"
 	"time"
 
+	"toastmaster/internal/clock"
+	"toastmaster/internal/ttl"
 	"toastmaster/mailstore/account"
 	"toastmaster/mailstore/box"
 	"toastmaster/mailstore/notify"
@@ -168,34 +170,28 @@ func (s *Store) putAccount(acct *heldAccount) {
 	}
 }
 
-// removals are when accounts were removed, under Store.mu. Who asked the
-// directory before that has an answer that is not true any more: a delivery
-// that goes on would make the account again, for nobody.
-type removals struct{ at map[string]time.Time }
+// removals are when accounts were removed, by home. Who asked the directory before that has
+// an answer that is not true any more: a delivery that goes on would make the account again,
+// for nobody.
+type removals struct{ at *ttl.Map[string, time.Time] }
 
 // maxRemovals bounds them; beyond it some are forgotten before their hour,
 // which matters only to a delivery that was under way at that moment. It is no
 // parameter: removing so many accounts takes longer than any delivery.
 const maxRemovals = 100_000
 
-func (r *removals) note(home string, now time.Time) {
-	if r.at == nil {
-		r.at = map[string]time.Time{}
-	}
-	if len(r.at) >= maxRemovals {
-		for h, t := range r.at {
-			if now.Sub(t) > volume.RemovalMemory || len(r.at) >= maxRemovals {
-				delete(r.at, h)
-			}
-		}
-	}
-	r.at[home] = now
+func newRemovals(c clock.Clock) removals {
+	return removals{ttl.NewMap[string, time.Time](maxRemovals, c)}
+}
+
+func (r removals) note(home string, now time.Time) {
+	r.at.Put(home, now, now.Add(volume.RemovalMemory))
 }
 
 // since says that the account was removed after the directory was asked.
-func (r *removals) since(home string, asked time.Time) bool {
-	t, ok := r.at[home]
-	return ok && !asked.IsZero() && !asked.After(t)
+func (r removals) since(home string, asked time.Time) bool {
+	at, ok := r.at.Get(home)
+	return ok && !asked.IsZero() && !asked.After(at)
 }
 
 // open finds the mailbox in memory or loads it; put it back. A default folder is

@@ -81,6 +81,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		accounts: map[string]*heldAccount{},
 		boxes:    map[string]*heldBox{},
 		lazy:     map[*heldBox]struct{}{},
+		removed:  newRemovals(o.Clock),
 	}
 	var err error
 	if s.namespaces, err = checkNamespaces(o.Namespaces, vol.Separator); err != nil {

@@ -7,16 +7,17 @@ import (
 	"toastmaster/configs"
 	"toastmaster/directory"
 	"toastmaster/internal/clock"
+	"toastmaster/internal/ttl"
 )
 
 // question is one kind of question, with its memory.
 type question[K comparable, V any] struct {
-	clock            clock.Clock
-	ttl, negativeTTL time.Duration
+	clock              clock.Clock
+	life, negativeLife time.Duration
 	// outcome says whether an answer is kept, and where.
 	outcome func(V, error) directory.Outcome
-	found   *Map[K, V]
-	missing *Map[K, answer[V]]
+	found   *ttl.Map[K, V]
+	missing *ttl.Map[K, answer[V]]
 	flights flights[K, V]
 }
 
@@ -28,26 +29,25 @@ type answer[V any] struct {
 
 func newQuestion[K comparable, V any](c configs.Directory, clk clock.Clock, outcome func(V, error) directory.Outcome) *question[K, V] {
 	return &question[K, V]{
-		clock: clk, ttl: c.CacheTTL, negativeTTL: c.CacheNegativeTTL, outcome: outcome,
-		found:   NewMap[K, V](c.CacheEntries),
-		missing: NewMap[K, answer[V]](c.CacheEntries),
+		clock: clk, life: c.CacheTTL, negativeLife: c.CacheNegativeTTL, outcome: outcome,
+		found:   ttl.NewMap[K, V](c.CacheEntries, clk),
+		missing: ttl.NewMap[K, answer[V]](c.CacheEntries, clk),
 		flights: flights[K, V]{running: map[K]*flight[V]{}},
 	}
 }
 
 // remembered is the answer of k, found or not; ok is false when it must be asked.
 func (q *question[K, V]) remembered(k K) (v V, err error, ok bool) {
-	now := q.clock.Now()
-	if v, ok := q.found.Get(k, now); ok {
+	if v, ok := q.found.Get(k); ok {
 		return v, nil, true
 	}
-	a, ok := q.missing.Get(k, now)
+	a, ok := q.missing.Get(k)
 	return a.value, a.err, ok
 }
 
 // missed is the error of k when that is remembered to be missing.
 func (q *question[K, V]) missed(k K) error {
-	a, _ := q.missing.Get(k, q.clock.Now())
+	a, _ := q.missing.Get(k)
 	return a.err
 }
 
@@ -79,9 +79,9 @@ func (q *question[K, V]) begin() moment {
 func (q *question[K, V]) keep(k K, v V, err error, asked moment) {
 	switch q.outcome(v, err) {
 	case directory.Found:
-		q.found.PutSince(k, v, asked.at.Add(q.ttl), asked.found)
+		q.found.PutSince(k, v, asked.at.Add(q.life), asked.found)
 	case directory.NotFound:
-		q.missing.PutSince(k, answer[V]{v, err}, asked.at.Add(q.negativeTTL), asked.missing)
+		q.missing.PutSince(k, answer[V]{v, err}, asked.at.Add(q.negativeLife), asked.missing)
 	}
 }
 

@@ -8,11 +8,11 @@ import (
 
 	"toastmaster/configs"
 	"toastmaster/directory"
-	"toastmaster/directory/cache"
 	"toastmaster/internal/anvil"
 	"toastmaster/internal/clock"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/msglog"
+	"toastmaster/internal/ttl"
 )
 
 // Attempt is one try to log in.
@@ -68,9 +68,9 @@ type Authenticator struct {
 	waiting chan struct{}
 	// successes maps the keyed hash of name, password and stored hash to
 	// nothing: what was right once is right while all three are the same.
-	successes *cache.Map[successKey, struct{}]
+	successes *ttl.Map[successKey, struct{}]
 	// failures holds what was wrong lately, under the same kind of key.
-	failures *cache.Map[successKey, struct{}]
+	failures *ttl.Map[successKey, struct{}]
 	macKey   [32]byte
 	guard    *guard
 	pace     pace
@@ -90,8 +90,8 @@ func New(o Options) *Authenticator {
 		hasher:    NewHasher(o.Params),
 		slots:     make(chan struct{}, o.Params.Verifications),
 		waiting:   make(chan struct{}, o.Params.Verifications+o.Params.Waiting),
-		successes: cache.NewMap[successKey, struct{}](o.Params.CacheEntries),
-		failures:  cache.NewMap[successKey, struct{}](o.Params.FailureClients),
+		successes: ttl.NewMap[successKey, struct{}](o.Params.CacheEntries, o.Clock),
+		failures:  ttl.NewMap[successKey, struct{}](o.Params.FailureClients, o.Clock),
 		guard:     newGuard(o.Params, o.Counter, o.Clock),
 		compute:   Verify,
 	}

@@ -66,7 +66,7 @@ func (a *Authenticator) check(ctx context.Context, t Attempt, acc directory.Acco
 	}
 	key := a.successKey(t, acc.PasswordHash)
 	if outcome == directory.Found && acc.Mailbox.Enabled {
-		if _, ok := a.successes.Get(key, a.o.Clock.Now()); ok {
+		if _, ok := a.successes.Get(key); ok {
 			v.succeeded()
 			return acc.Mailbox, reasonOK, nil
 		}
@@ -92,11 +92,10 @@ func (a *Authenticator) check(ctx context.Context, t Attempt, acc directory.Acco
 // refuse counts the failure, unless it is the same as before: a program that
 // was not told of a new password guesses nothing.
 func (a *Authenticator) refuse(v *visit, key successKey, reason string) (directory.Mailbox, string, error) {
-	now := a.o.Clock.Now()
-	if _, again := a.failures.Get(key, now); !again {
+	if _, again := a.failures.Get(key); !again {
 		v.failed()
 	}
-	a.failures.Put(key, struct{}{}, now.Add(a.o.Params.FailureMemory))
+	a.failures.Put(key, struct{}{}, a.o.Clock.Now().Add(a.o.Params.FailureMemory))
 	return failed(reason)
 }
 

@@ -28,7 +28,7 @@ func newGuard(c configs.Auth, counter *anvil.Counter, clk clock.Clock) *guard {
 	return &guard{
 		c: c, clock: clk, counter: counter,
 		lanes: newLanes(c.ClientWaiting),
-		known: newKnown(c.KnownAccounts, c.KnownNetworks, c.KnownTTL),
+		known: newKnown(c, clk),
 	}
 }
 
@@ -95,14 +95,14 @@ func (v *visit) enter(ctx context.Context) error {
 
 // way is which lanes the attempt goes through.
 func (v *visit) way() []laneKey {
-	g, now := v.guard, v.guard.clock.Now()
+	g := v.guard
 	switch {
 	case v.account == "":
 		return []laneKey{{anvil.Auth, v.client}}
-	case g.known.has(v.account, v.client, now):
+	case g.known.has(v.account, v.client):
 		v.known = true
 		return []laneKey{{anvil.AuthPair, v.clientPair}}
-	case g.known.has(v.account, v.network, now):
+	case g.known.has(v.account, v.network):
 		v.known = true
 		return []laneKey{{anvil.AuthPair, v.networkPair}}
 	}
@@ -178,8 +178,8 @@ func (v *visit) succeeded() {
 		c.Remove(anvil.AuthPair, v.networkPair, n)
 		c.Forget(anvil.AuthPair, v.clientPair)
 	}
-	v.guard.known.add(v.account, v.client, now, now)
-	v.guard.known.add(v.account, v.network, now, now)
+	v.guard.known.add(v.account, v.client, now)
+	v.guard.known.add(v.account, v.network, now)
 }
 
 // blocked counts an attempt that was refused unseen and says how many those are

@@ -4,8 +4,10 @@ import (
 	"sync"
 	"time"
 
-	"toastmaster/directory/cache"
+	"toastmaster/configs"
 	"toastmaster/internal/anvil"
+	"toastmaster/internal/clock"
+	"toastmaster/internal/ttl"
 )
 
 // known remembers from where each account logged in lately. Who knows an
@@ -13,14 +15,16 @@ import (
 // What it does not know of an account, recall gets once.
 //
 // Each account has its own few places, the least recently used of which goes
-// first: somebody who has one account and many addresses pushes out his own.
+// first: somebody who has one account and many addresses pushes out his own. They are a list
+// and no ttl.Map: what recall gets is put in late, and is as old as its log-in.
 type known struct {
 	perAccount   int
 	accountsMost int
-	ttl          time.Duration
+	life         time.Duration // auth.known_ttl
+	clock        clock.Clock
 
 	mu       sync.Mutex // a list of places is changed in place
-	accounts *cache.Map[string, *knownClients]
+	accounts *ttl.Map[string, *knownClients]
 }
 
 type knownClients struct {
@@ -35,20 +39,23 @@ type knownClient struct {
 	last  time.Time
 }
 
-func newKnown(accounts, perAccount int, ttl time.Duration) *known {
-	return &known{perAccount: perAccount, accountsMost: accounts, ttl: ttl, accounts: cache.NewMap[string, *knownClients](accounts)}
+func newKnown(c configs.Auth, clk clock.Clock) *known {
+	return &known{
+		perAccount: c.KnownNetworks, accountsMost: c.KnownAccounts, life: c.KnownTTL, clock: clk,
+		accounts: ttl.NewMap[string, *knownClients](c.KnownAccounts, clk),
+	}
 }
 
 // has says that the account logged in from there lately.
-func (k *known) has(account string, where anvil.Key, now time.Time) bool {
+func (k *known) has(account string, where anvil.Key) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	p, ok := k.accounts.Get(account, now)
+	p, ok := k.accounts.Get(account)
 	if !ok {
 		return false
 	}
 	for _, x := range p.list {
-		if x.where == where && now.Sub(x.last) < k.ttl {
+		if x.where == where && k.clock.Now().Sub(x.last) < k.life {
 			return true
 		}
 	}
@@ -56,18 +63,18 @@ func (k *known) has(account string, where anvil.Key, now time.Time) bool {
 }
 
 // add notes a log-in that was at that time, now or earlier.
-func (k *known) add(account string, where anvil.Key, at, now time.Time) {
-	if where.IsZero() || k.ttl <= 0 || k.perAccount == 0 {
+func (k *known) add(account string, where anvil.Key, at time.Time) {
+	if where.IsZero() || k.life <= 0 || k.perAccount == 0 {
 		return
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	p, ok := k.accounts.Get(account, now)
+	p, ok := k.accounts.Get(account)
 	if !ok {
 		p = &knownClients{}
 	}
 	p.add(where, at, k.perAccount)
-	k.accounts.Put(account, p, now.Add(k.ttl))
+	k.accounts.Put(account, p, k.clock.Now().Add(k.life))
 }
 
 // add puts a place into the list; a list that is full loses the oldest.

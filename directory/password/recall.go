@@ -25,7 +25,7 @@ func (a *Authenticator) recall(ctx context.Context, v *visit) {
 		return
 	}
 	g := a.guard
-	done, first := g.known.recalling(v.account, g.clock.Now())
+	done, first := g.known.recalling(v.account)
 	if !first {
 		if done != nil {
 			select {
@@ -41,7 +41,7 @@ func (a *Authenticator) recall(ctx context.Context, v *visit) {
 	defer cancel()
 	last, err := a.o.LastLogins(ctx, v.account)
 	if err != nil {
-		g.known.unrecalled(v.account, g.clock.Now())
+		g.known.unrecalled(v.account)
 		a.o.Log.Warn("last log-ins not read: for now the owner is a stranger from everywhere", "mailbox", v.account, "cause", err)
 		return
 	}
@@ -51,9 +51,9 @@ func (a *Authenticator) recall(ctx context.Context, v *visit) {
 		if at.After(now) {
 			at = now // the clock was set back
 		}
-		if l.Client.IsValid() && now.Sub(at) < g.known.ttl {
-			g.known.add(v.account, g.counter.Client(l.Client), at, now)
-			g.known.add(v.account, g.counter.Network(l.Client), at, now)
+		if l.Client.IsValid() && now.Sub(at) < g.known.life {
+			g.known.add(v.account, g.counter.Client(l.Client), at)
+			g.known.add(v.account, g.counter.Network(l.Client), at)
 		}
 	}
 }
@@ -61,13 +61,13 @@ func (a *Authenticator) recall(ctx context.Context, v *visit) {
 // recalling says whether the caller is the first to need what is kept of the
 // account; then it closes done. Otherwise done is closed by the first, or nil
 // where nothing is to be known.
-func (k *known) recalling(account string, now time.Time) (done chan struct{}, first bool) {
-	if k.ttl <= 0 || k.perAccount == 0 || k.accountsMost == 0 {
+func (k *known) recalling(account string) (done chan struct{}, first bool) {
+	if k.life <= 0 || k.perAccount == 0 || k.accountsMost == 0 {
 		return nil, false
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	p, ok := k.accounts.Get(account, now)
+	p, ok := k.accounts.Get(account)
 	if ok && p.recalled != nil {
 		return p.recalled, false
 	}
@@ -75,15 +75,15 @@ func (k *known) recalling(account string, now time.Time) (done chan struct{}, fi
 		p = &knownClients{}
 	}
 	p.recalled = make(chan struct{})
-	k.accounts.Put(account, p, now.Add(k.ttl))
+	k.accounts.Put(account, p, k.clock.Now().Add(k.life))
 	return p.recalled, true
 }
 
 // unrecalled lets the next attempt ask again.
-func (k *known) unrecalled(account string, now time.Time) {
+func (k *known) unrecalled(account string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if p, ok := k.accounts.Get(account, now); ok {
+	if p, ok := k.accounts.Get(account); ok {
 		p.recalled = nil
 	}
 }

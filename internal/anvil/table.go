@@ -8,7 +8,8 @@ import (
 )
 
 // table holds the keys of one kind. Entries lie in a slice, so that one can be
-// chosen at random; the map finds them.
+// chosen at random; the map finds them. It is no ttl.Map, which keeps what was used lately: a
+// flood uses its keys lately.
 type table struct {
 	unit time.Duration
 	most int

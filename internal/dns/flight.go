@@ -19,7 +19,7 @@ type flight struct {
 
 // answer is the reply of the cache or of the servers.
 func (r *Resolver) answer(ctx context.Context, q question) (*reply, error) {
-	if got := r.cache.get(q); got != nil {
+	if got, ok := r.cache.Get(q); ok {
 		return got.result(q)
 	}
 	f := r.board(q)
@@ -51,7 +51,7 @@ func (r *Resolver) board(q question) *flight {
 		ctx, stop := bounded(ctx, r.o.Clock, r.o.Total)
 		defer stop()
 		if f.reply, f.err = r.chase(ctx, q); f.err == nil {
-			r.cache.put(q, f.reply)
+			r.cache.Put(q, f.reply, f.reply.expires)
 		}
 		r.mu.Lock()
 		defer r.mu.Unlock()

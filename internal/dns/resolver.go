@@ -13,6 +13,7 @@ import (
 	mdns "github.com/miekg/dns"
 
 	"toastmaster/internal/clock"
+	"toastmaster/internal/ttl"
 )
 
 // Options are the parameters of a Resolver.
@@ -38,7 +39,8 @@ type Resolver struct {
 	o     Options
 	conf  *resolvConf
 	hosts *hosts
-	cache *cache
+	// cache has replies for their time.
+	cache *ttl.Map[question, *reply]
 	// first is the server to begin with.
 	first atomic.Uint32
 
@@ -78,7 +80,7 @@ func New(o Options) *Resolver {
 	}
 	return &Resolver{
 		o: o, conf: &resolvConf{watched: watched{path: o.ResolvConf, clock: o.Clock}},
-		hosts: &hosts{watched: watched{path: o.Hosts, clock: o.Clock}}, cache: newCache(o.CacheLimit, o.Clock), flights: map[question]*flight{},
+		hosts: &hosts{watched: watched{path: o.Hosts, clock: o.Clock}}, cache: ttl.NewMap[question, *reply](o.CacheLimit, o.Clock), flights: map[question]*flight{},
 	}
 }
 

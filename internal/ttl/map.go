@@ -1,18 +1,16 @@
-package cache
+package ttl
 
 import (
 	"sync"
 	"time"
+
+	"toastmaster/internal/clock"
 )
 
-// Map is a bounded map whose entries expire. Safe for concurrent use.
-//
-// It has two halves. New and used entries go to the young half; when that is
-// full the old half is thrown away and the young one becomes old. An entry in
-// use thus survives, at the cost of one copy per turn, without the linked list
-// and the write lock per read of an LRU.
+// Map is a bounded map whose entries end. Safe for concurrent use.
 type Map[K comparable, V any] struct {
-	half int // entries per half
+	half  int // entries per half
+	clock clock.Clock
 
 	mu         sync.RWMutex
 	young, old map[K]entry[V]
@@ -21,18 +19,18 @@ type Map[K comparable, V any] struct {
 }
 
 type entry[V any] struct {
-	value   V
-	expires time.Time
+	value V
+	until time.Time
 }
 
 // NewMap makes a map of at most size entries, rounded up to an even number; a
 // size of 0 keeps nothing.
-func NewMap[K comparable, V any](size int) *Map[K, V] {
-	return &Map[K, V]{half: (size + 1) / 2, young: map[K]entry[V]{}}
+func NewMap[K comparable, V any](size int, c clock.Clock) *Map[K, V] {
+	return &Map[K, V]{half: (size + 1) / 2, clock: c, young: map[K]entry[V]{}}
 }
 
-// Get returns the entry of k that is valid at now.
-func (m *Map[K, V]) Get(k K, now time.Time) (V, bool) {
+// Get returns the entry of k whose time is not over.
+func (m *Map[K, V]) Get(k K) (V, bool) {
 	m.mu.RLock()
 	e, young := m.young[k]
 	ok := young
@@ -40,7 +38,7 @@ func (m *Map[K, V]) Get(k K, now time.Time) (V, bool) {
 		e, ok = m.old[k]
 	}
 	m.mu.RUnlock()
-	if !ok || !now.Before(e.expires) {
+	if !ok || !m.clock.Now().Before(e.until) {
 		var none V
 		return none, false
 	}
@@ -50,17 +48,27 @@ func (m *Map[K, V]) Get(k K, now time.Time) (V, bool) {
 	return e.value, true
 }
 
-// PutSince adds an entry, unless the map was cleared since epoch was read.
-func (m *Map[K, V]) PutSince(k K, v V, expires time.Time, epoch uint64) {
+// Put adds or replaces an entry that is valid before a time. One whose time is over only
+// takes away what was there.
+func (m *Map[K, V]) Put(k K, v V, until time.Time) { m.put(k, v, until, nil) }
+
+// PutSince is Put, unless the map was cleared since epoch was read.
+func (m *Map[K, V]) PutSince(k K, v V, until time.Time, epoch uint64) { m.put(k, v, until, &epoch) }
+
+func (m *Map[K, V]) put(k K, v V, until time.Time, epoch *uint64) {
 	if m.half == 0 {
 		return
 	}
+	over := !m.clock.Now().Before(until)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if epoch != m.epoch {
-		return
+	switch {
+	case epoch != nil && *epoch != m.epoch:
+	case over:
+		m.delete(k)
+	default:
+		m.insert(k, entry[V]{v, until})
 	}
-	m.insert(k, entry[V]{v, expires})
 }
 
 // promote makes an old entry young, if it is still there.
@@ -68,26 +76,27 @@ func (m *Map[K, V]) promote(k K) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if e, ok := m.old[k]; ok {
-		delete(m.old, k)
 		m.insert(k, e)
 	}
 }
 
-// insert is called with the lock held.
+// insert is called with the lock held. An entry is in one of the halves.
 func (m *Map[K, V]) insert(k K, e entry[V]) {
+	delete(m.old, k)
 	if _, known := m.young[k]; !known && len(m.young) >= m.half {
 		m.old, m.young = m.young, make(map[K]entry[V])
 	}
 	m.young[k] = e
 }
 
-// Put adds or replaces an entry that is valid before expires.
-func (m *Map[K, V]) Put(k K, v V, expires time.Time) { m.PutSince(k, v, expires, m.Epoch()) }
-
 // Delete removes an entry.
 func (m *Map[K, V]) Delete(k K) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.delete(k)
+}
+
+func (m *Map[K, V]) delete(k K) {
 	delete(m.young, k)
 	delete(m.old, k)
 }
@@ -107,7 +116,7 @@ func (m *Map[K, V]) Clear() {
 	m.young, m.old = map[K]entry[V]{}, nil
 }
 
-// Len counts the entries, expired ones included.
+// Len counts the entries, those included whose time is over.
 func (m *Map[K, V]) Len() int {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
