@@ -121,6 +121,9 @@ func parseWhole(b []byte) (*whole, error) {
 			r := reader{}
 			r.sum(&s.sum, f[1])
 			s.files, s.bytes, s.name = r.int(f[2]), r.int(f[3]), r.text(f[4])
+			if r.err == nil && !filepath.IsLocal(s.name) {
+				r.err = errOut
+			}
 			w.sections, err = append(w.sections, s), r.err
 		default:
 			err = errors.New("unknown line")
@@ -143,7 +146,34 @@ func parseSection(b []byte) ([]Entry, error) {
 			return nil, fmt.Errorf("%w: %q: %w", ErrDamaged, line, err)
 		}
 	}
+	links := map[string]bool{}
+	for i := range entries {
+		if e := &entries[i]; e.Kind == Link {
+			links[filepath.Clean(e.Path)] = true
+		}
+	}
+	for i := range entries {
+		if at := linkAbove(links, entries[i].Path); at != "" {
+			return nil, fmt.Errorf("%w: %q lies below the link %q: %w", ErrDamaged, entries[i].Path, at, errOut)
+		}
+	}
 	return entries, nil
+}
+
+// errOut is a manifest that somebody wrote who wants a restore to write elsewhere.
+var errOut = errors.New("the path leads out of the backup")
+
+// linkAbove is the link that a path leads through, "" for none.
+func linkAbove(links map[string]bool, path string) string {
+	if len(links) == 0 {
+		return ""
+	}
+	for p := filepath.Dir(path); p != "."; p = filepath.Dir(p) {
+		if links[p] {
+			return p
+		}
+	}
+	return ""
 }
 
 func (e *Entry) parse(line string) error {
@@ -165,7 +195,7 @@ func (e *Entry) parse(line string) error {
 	e.Path = r.text(f[len(f)-1])
 	// A manifest that somebody wrote must not lead out of its folder.
 	if r.err == nil && !filepath.IsLocal(e.Path) {
-		return errors.New("the path leads out of the backup")
+		return errOut
 	}
 	return r.err
 }

@@ -88,10 +88,29 @@ func (b *Backup) Entries(section string) ([]Entry, error) {
 			if err == nil && sum != s.sum {
 				err = fmt.Errorf("%w: the manifest of section %s is another", ErrDamaged, section)
 			}
+			if err == nil {
+				err = b.sectionBelowLink(section, entries)
+			}
 			return entries, err
 		}
 	}
 	return nil, fmt.Errorf("the backup has no section %s", section)
+}
+
+// sectionBelowLink is the error of a section below a link of this one.
+func (b *Backup) sectionBelowLink(section string, entries []Entry) error {
+	for i := range entries {
+		if entries[i].Kind != Link {
+			continue
+		}
+		link := filepath.Join(section, entries[i].Path)
+		for _, name := range b.Sections() {
+			if name == link || strings.HasPrefix(name, link+"/") {
+				return fmt.Errorf("%w: section %s lies below the link %q: %w", ErrDamaged, name, link, errOut)
+			}
+		}
+	}
+	return nil
 }
 
 // File is where a file of a section lies.
@@ -275,9 +294,24 @@ func (b *Backup) extract(section string, e *Entry, to string) error {
 		if target, err := os.Readlink(to); err == nil && target == e.Target {
 			return nil
 		}
-		return os.Symlink(e.Target, to)
+		return replaceByLink(e.Target, to)
 	}
 	return b.ExtractFile(section, *e, to)
+}
+
+// replaceByLink makes a link, in the place of a file or another link too.
+func replaceByLink(target, to string) error {
+	part := to + ".restoring"
+	if err := os.Remove(part); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := os.Symlink(target, part); err != nil {
+		return err
+	}
+	if err := os.Rename(part, to); err != nil {
+		return errors.Join(err, os.Remove(part))
+	}
+	return nil
 }
 
 // ExtractFile copies one file of a section to the path to.
@@ -287,8 +321,12 @@ func (b *Backup) ExtractFile(section string, e Entry, to string) error {
 		return err
 	}
 	defer in.Close()
+	// What is left of an interrupted restore goes, and a link there is not followed.
 	part := to + ".restoring"
-	out, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err := os.Remove(part); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	out, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}

@@ -81,7 +81,10 @@ func (s *Section) path(p string) (string, error) {
 
 // AddDir notes a folder as it is at from.
 func (s *Section) AddDir(path string, info fs.FileInfo) error {
-	full := filepath.Join(s.dir, filepath.FromSlash(path))
+	full, err := s.path(path)
+	if err != nil {
+		return err
+	}
 	if err := os.MkdirAll(full, 0o700); err != nil {
 		return err
 	}
