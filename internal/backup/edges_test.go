@@ -2,6 +2,7 @@ package backup
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -407,6 +408,26 @@ func TestADamagedManifestOfBeforeCostsACopy(t *testing.T) {
 	must(t, w.Abandon())
 }
 
+// TestWhatCannotBeLinkedIsCopied: from another file system, or a file with all the links that it
+// may have. The copy has the owner and mode that were noted, and must be the same octets.
+func TestWhatCannotBeLinkedIsCopied(t *testing.T) {
+	t.Parallel()
+	earlier := Earlier{dir: "/proc/sys/kernel"}
+	old := Entry{Kind: File, Path: "ostype", Mode: 0o640, UID: 12345, GID: 54321, Size: 6, Sum: sha256.Sum256([]byte("Linux\n"))}
+	_, w, s := begun(t, filepath.Join(t.TempDir(), "b"), BeginOptions{})
+	must(t, s.Reuse("cur/1", earlier, old))
+	if e := s.entries["cur/1"]; e.Path != "cur/1" || e.Mode != 0o640 || e.UID != 12345 || e.GID != 54321 || e.Size != 6 || e.Sum != old.Sum {
+		t.Errorf("%+v", e)
+	}
+	if text, err := os.ReadFile(s.Where("cur/1")); err != nil || string(text) != "Linux\n" || w.Linked.Files != 0 || w.Copied != (Count{1, 6}) {
+		t.Errorf("%q, %v, %+v", text, err, w.Copied)
+	}
+	old.Sum[0]++
+	if err := s.Reuse("cur/2", earlier, old); !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), "/proc/sys/kernel/ostype") {
+		t.Errorf("other octets: %v", err)
+	}
+}
+
 // TestManifestLines: each field of a line is looked at, also where the sum is right.
 func TestManifestLines(t *testing.T) {
 	t.Parallel()
@@ -416,7 +437,7 @@ func TestManifestLines(t *testing.T) {
 		"file\t" + sum + "\t1\t800\t0\t0\t5\t\"x\"": false, "file\t" + sum + "\t1\t600\tx\t0\t5\t\"x\"": false, "file\t" + sum + "\t1\t600\t0\tx\t5\t\"x\"": false,
 		"file\t" + sum + "\t1\t600\t0\t0\tx\t\"x\"": false, "file\t" + sum + "\t1\t600\t0\t0\t5\tx": false, "file\t" + sum + "\t1\t600\t0\t0\t5": false, "file\tzz\t1\t600\t0\t0\t5\t\"x\"": false,
 		"dir\t700\t0\t0\t\"x\"": true, "dir\t7x\t0\t0\t\"x\"": false, "dir\t700\tx\t0\t\"x\"": false, "dir\t700\t0\tx\t\"x\"": false, "dir\t700\t0\t\"x\"": false,
-		"link\t\"y\"\t\"x\"": true, "link\ty\t\"x\"": false, "link\t\"y\"": false, "pipe\t\"x\"": false, "": false,
+		"link\t\"y\"\t\"x\"": true, "link\ty\t\"x\"": false, "pipe\t" + sum + "\t1\t600\t0\t0\t5\t\"x\"": false, "link\t\"y\"": false, "pipe\t\"x\"": false, "": false,
 	} {
 		entries, err := parseSection(seal([]byte(sectionTitle + "\n" + line + "\n")))
 		if (err == nil) != good || !good && !errors.Is(err, ErrDamaged) {

@@ -51,7 +51,7 @@ func (h *headReader) read(r *Reader) error {
 				break
 			}
 		} else {
-			h.value = appendSome(h.value, p)
+			h.more(p)
 		}
 		h.at += int64(len(p))
 		if errors.Is(err, io.EOF) {
@@ -82,18 +82,26 @@ func (h *headReader) line(r *Reader, p []byte) (over bool, err error) {
 		}
 		return true, nil
 	case (p[0] == ' ' || p[0] == '\t') && !h.single:
-		h.value = appendSome(h.value, p)
+		h.more(p)
 	default:
 		h.field()
 		name, value, _ := bytes.Cut(p, []byte(":"))
-		h.name, h.value, h.from = strings.ToLower(string(bytes.TrimRight(name, " \t"))), appendSome(h.value[:0], value), h.at
+		h.name, h.value, h.from = strings.ToLower(string(bytes.TrimRight(name, " \t"))), h.value[:0], h.at
 		// That of a Writer is one line, and what follows is the message.
 		h.single = h.leading && h.name == exportField
+		h.more(value)
 	}
 	return false, nil
 }
 
-func appendSome(to, p []byte) []byte { return append(to, p[:min(len(p), max(maxField-len(to), 0))]...) }
+// more takes a piece of a field's value: of what a Writer wrote all, of others what is kept.
+func (h *headReader) more(p []byte) {
+	most := maxField
+	if h.single {
+		most = maxHeader
+	}
+	h.value = append(h.value, p[:min(len(p), max(most-len(h.value), 0))]...)
+}
 
 // field takes a whole field.
 func (h *headReader) field() {

@@ -149,6 +149,19 @@ func (r *Reader) Next() (*Message, error) {
 	return m, nil
 }
 
+// readAt fills p with what is at off. A file that ends before is not at its end, it became
+// shorter.
+func readAt(src io.ReaderAt, p []byte, off int64) error {
+	n, err := src.ReadAt(p, off)
+	switch {
+	case n == len(p):
+		return nil
+	case err == nil || errors.Is(err, io.EOF):
+		return errShorter
+	}
+	return err
+}
+
 // visible is at, or 0 when there are only line ends before it.
 func (r *Reader) visible(at int64) (int64, error) {
 	for off := int64(0); off < at; {
@@ -235,12 +248,12 @@ func mayBegin(before, line []byte) bool {
 // from reads the From line at off; ok says that there is one.
 func (r *Reader) from(off int64) (line string, ok bool, err error) {
 	var room [maxFrom]byte
-	n, err := r.src.ReadAt(room[:min(maxFrom, max(r.size-off, 0))], off)
-	if err != nil && !errors.Is(err, io.EOF) {
+	begin := room[:min(maxFrom, max(r.size-off, 0))]
+	if err := readAt(r.src, begin, off); err != nil {
 		return "", false, err
 	}
-	p, _, found := bytes.Cut(room[:n], []byte("\n"))
-	if !found && off+int64(n) < r.size || !bytes.HasPrefix(p, []byte(fromMark)) {
+	p, _, found := bytes.Cut(begin, []byte("\n"))
+	if !found && off+int64(len(begin)) < r.size || !bytes.HasPrefix(p, []byte(fromMark)) {
 		return "", false, nil
 	}
 	line = string(p)
@@ -259,7 +272,7 @@ func (r *Reader) from(off int64) (line string, ok bool, err error) {
 func (r *Reader) blankBefore(off int64) (bool, error) {
 	var room [3]byte
 	p := room[:min(off, int64(len(room)))]
-	if _, err := r.src.ReadAt(p, off-int64(len(p))); err != nil {
+	if err := readAt(r.src, p, off-int64(len(p))); err != nil {
 		return false, err
 	}
 	return off == 0 || bytes.HasSuffix(p, []byte("\n\n")) || bytes.HasSuffix(p, []byte("\n\r\n")), nil
@@ -310,7 +323,7 @@ func (r *Reader) bounds(m *Message, length int64) error {
 	// The blank line before the next message is no part of this one.
 	var tail [3]byte
 	n := min(int64(len(tail)), end-m.start)
-	if _, err := r.src.ReadAt(tail[:n], end-n); err != nil && !errors.Is(err, io.EOF) {
+	if err := readAt(r.src, tail[:n], end-n); err != nil {
 		return err
 	}
 	last := string(tail[:n])
@@ -334,8 +347,8 @@ func (r *Reader) endsAt(off int64) (end int64, ok bool, err error) {
 		return 0, false, nil
 	}
 	var room [maxBlank + 1]byte // one before
-	n, err := r.src.ReadAt(room[:min(int64(len(room)), r.size-off+1)], off-1)
-	if err != nil && !errors.Is(err, io.EOF) {
+	n := int(min(int64(len(room)), r.size-off+1))
+	if err := readAt(r.src, room[:n], off-1); err != nil {
 		return 0, false, err
 	}
 	for i := 1; i <= n; i++ {

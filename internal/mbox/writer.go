@@ -100,12 +100,15 @@ func (w *Writer) Begin(validity uint32, keywords []string) {
 // maxBase bounds a line that says keywords.
 const maxBase = 16 << 10
 
+// errHead is a message of which no Reader would see all that is said.
+var errHead = errors.New("the keywords and the names of the account and the folder are more than the header of a message in an mbox file has room for")
+
 // Write appends a message with LF line ends: its From line, its fields, and content. An
-// error may leave a part of it.
+// error may leave a part of it; where the fields would not be read again, nothing of it is
+// written.
 func (w *Writer) Write(e Export, f Flags, keywords []string, content io.Reader) error {
 	head := writerMark + e.Date.UTC().Format("Mon Jan _2 15:04:05 2006") + "\n"
 	head += w.base
-	w.base = ""
 	status := "O"
 	if f.Seen {
 		status = "RO"
@@ -118,6 +121,10 @@ func (w *Writer) Write(e Export, f Flags, keywords []string, content io.Reader) 
 		head += "X-Keywords: " + strings.Join(keywords, " ") + "\n"
 	}
 	head += exportName + ": " + e.value() + "\n"
+	if len(head) > maxHeader {
+		return fmt.Errorf("%w: %d octets, with %d keywords", errHead, len(head), len(keywords))
+	}
+	w.base = ""
 	if _, err := w.out.WriteString(head); err != nil {
 		return err
 	}

@@ -2,8 +2,6 @@ package mbox
 
 import (
 	"bytes"
-	"errors"
-	"io"
 	"strings"
 )
 
@@ -53,7 +51,7 @@ func (m *Message) AsWritten() (bool, error) {
 		return false, nil
 	}
 	head := make([]byte, m.body-m.Offset)
-	if _, err := m.src.ReadAt(head, m.Offset); err != nil && !errors.Is(err, io.EOF) {
+	if err := readAt(m.src, head, m.Offset); err != nil {
 		return false, err
 	}
 	return IsBeginning(bytes.TrimSuffix(head, []byte("\n"))) && bytes.Contains(head, []byte("\n"+writerFields()[1])), nil
