@@ -95,24 +95,16 @@ func (e *Env) unknownDomain(ctx context.Context, t *Transaction, a addr.Address,
 	return refuse(coded(e.Codes.UnknownAddress, r.notFound, r.about+"Domain not found"))
 }
 
-// rejectUnknownHelo is reject_unknown_helo_hostname.
-func rejectUnknownHelo(_ Stage, e *Env) Check {
-	return CheckFunc(func(ctx context.Context, t *Transaction) Decision {
-		switch {
-		case t.Helo == "":
-			return Decision{}
-		case strings.HasPrefix(t.Helo, "["):
-			return invalidLiteral(t)
-		}
-		text, status := t.about(Helo)+"Host not found", dsn.Make(4, 7, 1)
-		switch e.mailable(ctx, t.Helo).outcome {
-		case dns.Found:
-			return Decision{}
-		case dns.NoAnswer:
-			return e.tempfail(e.UnknownHeloTempfail, dsn.New(status, text).WithCode(450))
-		}
-		return refuse(coded(e.Codes.UnknownHostname, status, text))
-	})
+// unknownHelo is reject_unknown_helo_hostname.
+func unknownHelo(ctx context.Context, e *Env, t *Transaction) Decision {
+	text, status := t.about(Helo)+"Host not found", dsn.Make(4, 7, 1)
+	switch e.mailable(ctx, t.Helo).outcome {
+	case dns.Found:
+		return Decision{}
+	case dns.NoAnswer:
+		return e.tempfail(e.UnknownHeloTempfail, dsn.New(status, text).WithCode(450))
+	}
+	return refuse(coded(e.Codes.UnknownHostname, status, text))
 }
 
 // tempfail is what a restriction says that could not find out: at once, or when nothing else

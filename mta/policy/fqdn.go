@@ -13,10 +13,7 @@ import (
 // rejectNonFQDNSender is reject_non_fqdn_sender. Reports have no sender.
 func rejectNonFQDNSender(Stage, *Env) Check {
 	return CheckFunc(func(_ context.Context, t *Transaction) Decision {
-		if t.Sender.IsNull() || isFull(t.givenSender()) {
-			return Decision{}
-		}
-		return refuse(dsn.New(dsn.SyntaxError, t.about(Mail)+"need fully-qualified address").WithCode(504))
+		return mustBeFull(t, Mail, t.Sender.IsNull() || isFull(t.givenSender()))
 	})
 }
 
@@ -24,50 +21,52 @@ func rejectNonFQDNSender(Stage, *Env) Check {
 // taken (RFC 5321 section 4.5.1).
 func rejectNonFQDNRecipient(Stage, *Env) Check {
 	return CheckFunc(func(_ context.Context, t *Transaction) Decision {
-		if isFull(t.given) || t.given.Domain == "" && isPostmaster(t.given) {
-			return Decision{}
-		}
-		return refuse(dsn.New(dsn.SyntaxError, t.about(Rcpt)+"need fully-qualified address").WithCode(504))
+		return mustBeFull(t, Rcpt, isFull(t.given) || t.given.Domain == "" && isPostmaster(t.given))
 	})
 }
 
-// rejectNonFQDNHelo is reject_non_fqdn_helo_hostname: a name with a dot, or an
-// address literal.
-func rejectNonFQDNHelo(Stage, *Env) Check {
-	return CheckFunc(func(_ context.Context, t *Transaction) Decision {
-		switch {
-		case t.Helo == "":
-			return Decision{}
-		case strings.HasPrefix(t.Helo, "["):
-			return invalidLiteral(t)
-		case isHostname(t.Helo) && strings.Contains(strings.TrimSuffix(t.Helo, "."), "."):
-			return Decision{}
-		}
-		return refuse(dsn.New(dsn.SyntaxError, t.about(Helo)+"need fully-qualified hostname").WithCode(504))
-	})
-}
-
-// rejectInvalidHelo is reject_invalid_helo_hostname. An address without brackets is
-// taken, as Postfix takes it.
-func rejectInvalidHelo(Stage, *Env) Check {
-	return CheckFunc(func(_ context.Context, t *Transaction) Decision {
-		switch {
-		case t.Helo == "":
-			return Decision{}
-		case strings.HasPrefix(t.Helo, "["):
-			return invalidLiteral(t)
-		case isHostname(t.Helo) || isAddress(t.Helo):
-			return Decision{}
-		}
-		return refuse(dsn.New(dsn.SyntaxError, t.about(Helo)+"Invalid name").WithCode(501))
-	})
-}
-
-func invalidLiteral(t *Transaction) Decision {
-	if _, err := addr.ParseDomain(t.Helo); err != nil {
-		return refuse(dsn.New(dsn.SyntaxError, t.about(Helo)+"invalid ip address").WithCode(501))
+// mustBeFull refuses what a stage is about, unless it is as it must be.
+func mustBeFull(t *Transaction, s Stage, is bool) Decision {
+	if is {
+		return Decision{}
 	}
-	return Decision{}
+	return refuse(dsn.New(dsn.SyntaxError, t.about(s)+"need fully-qualified address").WithCode(504))
+}
+
+// ofHelo makes a restriction of what it says about a name in HELO. Before HELO there is none; an
+// address literal is no name, and is refused when it is no address either.
+func ofHelo(judge func(ctx context.Context, e *Env, t *Transaction) Decision) func(Stage, *Env) Check {
+	return func(_ Stage, e *Env) Check {
+		return CheckFunc(func(ctx context.Context, t *Transaction) Decision {
+			switch {
+			case t.Helo == "":
+				return Decision{}
+			case !strings.HasPrefix(t.Helo, "["):
+				return judge(ctx, e, t)
+			}
+			if _, err := addr.ParseDomain(t.Helo); err != nil {
+				return refuse(dsn.New(dsn.SyntaxError, t.about(Helo)+"invalid ip address").WithCode(501))
+			}
+			return Decision{}
+		})
+	}
+}
+
+// nonFQDNHelo is reject_non_fqdn_helo_hostname: a name has a dot.
+func nonFQDNHelo(_ context.Context, _ *Env, t *Transaction) Decision {
+	if isHostname(t.Helo) && strings.Contains(strings.TrimSuffix(t.Helo, "."), ".") {
+		return Decision{}
+	}
+	return refuse(dsn.New(dsn.SyntaxError, t.about(Helo)+"need fully-qualified hostname").WithCode(504))
+}
+
+// invalidHelo is reject_invalid_helo_hostname. An address without brackets is taken, as
+// Postfix takes it.
+func invalidHelo(_ context.Context, _ *Env, t *Transaction) Decision {
+	if isHostname(t.Helo) || isAddress(t.Helo) {
+		return Decision{}
+	}
+	return refuse(dsn.New(dsn.SyntaxError, t.about(Helo)+"Invalid name").WithCode(501))
 }
 
 // isFull says that an address has a domain with a dot, or an address literal.
