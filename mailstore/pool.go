@@ -157,16 +157,22 @@ func (s *Store) acquireExisting(acc Account) (*heldAccount, error) {
 	return s.acquire(acc)
 }
 
+// putAccount gives up one use of the account. One that nobody uses leaves memory when other
+// processes know all that it did; until then background tries again. There are not more
+// of these than accounts, and each takes less than a mailbox in memory.
 func (s *Store) putAccount(acct *heldAccount) {
 	s.mu.Lock()
 	acct.refs--
-	gone := acct.refs == 0
-	if gone && s.accounts[acct.home] == acct {
-		delete(s.accounts, acct.home)
-	}
+	unused := acct.refs == 0
 	s.mu.Unlock()
-	if gone {
-		acct.Quota.Flush()
+	if !unused || !acct.Quota.Flush() {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	// Somebody may use it again meanwhile, and puts it back.
+	if acct.refs == 0 && s.accounts[acct.home] == acct {
+		delete(s.accounts, acct.home)
 	}
 }
 
@@ -299,6 +305,18 @@ func (s *Store) unidle(mb *heldBox) {
 	s.idle.Remove(mb.slot)
 	s.idleBytes -= mb.cost
 	mb.slot = nil
+}
+
+// allAccounts takes a use of every account in memory.
+func (s *Store) allAccounts() []*heldAccount {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	accounts := make([]*heldAccount, 0, len(s.accounts))
+	for _, a := range s.accounts {
+		a.refs++
+		accounts = append(accounts, a)
+	}
+	return accounts
 }
 
 // inUse takes a use of every mailbox that is in use.

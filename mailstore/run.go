@@ -79,18 +79,10 @@ func (s *Store) background(ctx context.Context) {
 		}
 		mb.Put()
 	}
-	s.mu.Lock()
-	accounts := make([]*heldAccount, 0, len(s.accounts))
-	for _, a := range s.accounts {
-		a.refs++
-		accounts = append(accounts, a)
-	}
-	s.mu.Unlock()
-	for _, a := range accounts {
+	for _, a := range s.allAccounts() {
 		if err := s.removedElsewhere(a); err != nil && ctx.Err() == nil {
 			s.vol.Log.Warn("looking for an account", "path", a.home, "cause", err)
 		}
-		a.Quota.Flush()
 		a.Quota.Expire()
 		s.putAccount(a)
 	}

@@ -203,6 +203,9 @@ func (s *Store) Close() error {
 		errs = append(errs, mb.Shut(ctx))
 		s.putAccount(mb.acct)
 	}
+	for _, a := range s.allAccounts() { // what their quotas owe
+		s.putAccount(a)
+	}
 	s.memory.Clear()
 	errs = append(errs, s.journal.Close(ctx), s.Checkpoint(ctx), s.pokes.Close(), s.vol.Close())
 	return volume.Err(errors.Join(errs...))

@@ -100,6 +100,16 @@ func (r *Reader) Int() int64 {
 	return v
 }
 
+// Int16 reads a signed varint of at most 16 bits.
+func (r *Reader) Int16() int16 {
+	v := r.Int()
+	if v < math.MinInt16 || v > math.MaxInt16 {
+		r.Fail()
+		return 0
+	}
+	return int16(v)
+}
+
 // Fixed64 reads eight octets, little endian.
 func (r *Reader) Fixed64() uint64 {
 	if b := r.Bytes(8); b != nil {

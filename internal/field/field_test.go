@@ -20,6 +20,7 @@ func TestFieldsComeBack(t *testing.T) {
 	b = binary.AppendUvarint(b, math.MaxInt32)
 	b = binary.AppendUvarint(b, math.MaxInt64)
 	b = binary.AppendUvarint(b, 2)
+	b = binary.AppendVarint(binary.AppendVarint(b, math.MinInt16), math.MaxInt16)
 	b = append(b, "rest"...)
 	r := NewReader(b)
 	if v := r.Uint(); v != math.MaxUint64 {
@@ -52,6 +53,9 @@ func TestFieldsComeBack(t *testing.T) {
 	if v := r.Count(2); v != 2 {
 		t.Error(v)
 	}
+	if v, w := r.Int16(), r.Int16(); v != math.MinInt16 || w != math.MaxInt16 {
+		t.Error(v, w)
+	}
 	if v := r.Bytes(1); string(v) != "r" || cap(v) != 1 {
 		t.Errorf("%q, room for %d", v, cap(v))
 	}
@@ -75,6 +79,8 @@ func TestWhatIsNotThereIsBad(t *testing.T) {
 		"33 bits":            {binary.AppendUvarint(nil, 1<<32), func(r *Reader) bool { return r.Uint32() != 0 }},
 		"32 bits":            {binary.AppendUvarint(nil, 1<<31), func(r *Reader) bool { return r.Number() != 0 }},
 		"64 bits":            {binary.AppendUvarint(nil, 1<<63), func(r *Reader) bool { return r.Size() != 0 }},
+		"17 bits":            {binary.AppendVarint(nil, math.MaxInt16+1), func(r *Reader) bool { return r.Int16() != 0 }},
+		"17 bits below":      {binary.AppendVarint(nil, math.MinInt16-1), func(r *Reader) bool { return r.Int16() != 0 }},
 		"seven of eight":     {make([]byte, 7), func(r *Reader) bool { return r.Fixed64() != 0 }},
 		"short text":         {[]byte("\x03ab"), func(r *Reader) bool { return r.Text() != "" }},
 		"text beyond memory": {huge, func(r *Reader) bool { return r.Octets() != nil }},

@@ -27,9 +27,10 @@
 // What is used is in maildirsize, where each process adds a line for what it did, and
 // what is reserved in toastmaster.changes, where each says what it has reserved, all
 // together. Who makes a reservation reads both under the lock, so the last room is given
-// once. A process that was killed leaves what it had reserved there: whoever meets that
-// knows that it was in the middle of something, and has the account counted anew. The
-// format is in changes.go.
+// once. What could not be written, because the disk failed or another process kept the lock,
+// is owed: the account stays in memory until it is paid. A process that was killed leaves
+// what it had reserved there: whoever meets that knows that it was in the middle of
+// something, and has the account counted anew. The format is in changes.go.
 //
 // # Parameters
 //

@@ -3,6 +3,7 @@ package account
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -47,6 +48,8 @@ type Quota struct {
 	// not to be believed, and could not be removed.
 	owed  Usage
 	doubt bool
+	// said: the log has it that other processes are told later.
+	said bool
 	// size and mtime are the file's as read, at is when it was counted.
 	size, mtime int64
 	// folders are those of the last count, nil before; looked is when the
@@ -299,12 +302,17 @@ func (q *Quota) Distrust() {
 	q.pay()
 }
 
-// Flush appends what is owed to maildirsize.
-func (q *Quota) Flush() {
+// Flush tells other processes what they do not know yet. It is false when that cannot be
+// done now: nobody else knows it, so the account stays in memory until it can.
+func (q *Quota) Flush() (paid bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.pay()
+	return !q.owes()
 }
+
+// owes says that there is something that other processes do not know; q.mu is held.
+func (q *Quota) owes() bool { return q.owed != (Usage{}) || q.told != q.reserved || q.doubt }
 
 // pay tells other processes what they do not know yet; q.mu is held. What cannot be
 // told now is told by the next call.
@@ -312,7 +320,7 @@ func (q *Quota) pay() {
 	if q.acct.Records.Removed() { // the files there are another account's
 		q.owed, q.told, q.doubt = Usage{}, q.reserved, false
 	}
-	if q.owed == (Usage{}) && q.told == q.reserved && !q.doubt {
+	if !q.owes() {
 		return
 	}
 	// It is often called with a mailbox locked, so the limit is store.lock_timeout alone.
@@ -320,13 +328,20 @@ func (q *Quota) pay() {
 		// When this is written at last others may have counted it.
 		q.doubt = q.doubt || q.owed != (Usage{})
 		q.owed = Usage{}
-		q.acct.vol.Log.Warn("what an account uses is told to other processes later", "path", q.acct.home, "cause", err)
+		q.late(err)
 		return
 	}
 	defer q.disk.Unlock()
-	if err := q.payLocked(); err != nil {
-		q.acct.vol.Log.Warn("writing what an account uses", "path", q.acct.home, "cause", err)
+	err := q.payLocked()
+	q.late(err)
+}
+
+// late says that other processes are told later, once until they are; q.mu is held.
+func (q *Quota) late(err error) {
+	if err != nil && !q.said {
+		q.acct.vol.Log.Warn("what an account uses is told to other processes later", "path", q.acct.home, "cause", err)
 	}
+	q.said = err != nil
 }
 
 // payLocked is pay with the lock among processes. What is used comes first: who
@@ -356,8 +371,13 @@ func (q *Quota) readChanges() (*changes, error) {
 // removeDirSize has what is used counted anew, by everybody.
 func (q *Quota) removeDirSize(c *changes) error {
 	err := q.acct.vol.FS.Remove(filepath.Join(q.acct.home, dirSizeFile))
+	if errors.Is(err, fs.ErrExist) {
+		err = fmt.Errorf("%w: %w", volume.ErrNoFile, err) // a folder with something in it
+	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+		if err = q.acct.passOver(dirSizeFile, err); err != nil {
+			return err
+		}
 	}
 	q.doubt, q.owed = false, Usage{}
 	if q.limits == (Usage{}) {
@@ -391,6 +411,10 @@ func (q *Quota) payUsage(c *changes) error {
 	if err == nil {
 		_, err = f.Write(line)
 		err = errors.Join(err, f.Close())
+	}
+	if volume.Odd(err) { // nobody can write it, and an administrator must take it away
+		q.owed = Usage{}
+		return errors.Join(q.acct.passOver(dirSizeFile, err), c.append(changeUsed, nil))
 	}
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package box
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"sync/atomic"
 	"time"
@@ -288,6 +289,21 @@ const (
 	reserveModSeqs = 1 << 20
 )
 
+// uidsLeft is the error when not so many UIDs are left. A message without one could never
+// be seen, so nothing is answered for. Not taken: a new UIDVALIDITY by itself. All clients
+// would fetch everything again, and what says that the UIDs are used up is more likely
+// a dovecot-uidlist that is damaged than four thousand million messages.
+func (mb *Box) uidsLeft(n int) error {
+	if uint64(mb.st.UIDNext)+uint64(n) <= index.MaxUID+1 {
+		return nil
+	}
+	return mb.noUIDs()
+}
+
+func (mb *Box) noUIDs() error {
+	return fmt.Errorf("%w: %s has given all UIDs that there are; without its dovecot-uidlist, toastmaster.index and toastmaster.index.log it begins anew", volume.ErrLimit, mb.path)
+}
+
 // mustReserve says that a UID or mod-sequence in use is covered neither by a
 // reservation nor by a checkpoint.
 func (mb *Box) mustReserve() bool {
@@ -303,7 +319,7 @@ func (mb *Box) mustReserve() bool {
 func (mb *Box) reserve(ctx context.Context) error {
 	need := mb.mustReserve()
 	if need {
-		mb.batch.Reserve(mb.st.UIDNext+reserveUIDs, mb.st.ModSeq+reserveModSeqs)
+		mb.batch.Reserve(mb.st.UIDNext+min(reserveUIDs, index.MaxUID+1-mb.st.UIDNext), mb.st.ModSeq+reserveModSeqs)
 	}
 	err := mb.commitQuietly()
 	if need && spool.IsFull(err) {

@@ -194,6 +194,9 @@ func (t *copying) do(ctx context.Context) ([]imap.UID, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := t.to.uidsLeft(len(t.items)); err != nil {
+		return nil, err
+	}
 	t.name(flagSets)
 	room := recovery.FreeRoom
 	if t.move {

@@ -160,6 +160,10 @@ func (d *difference) addFound(ctx context.Context, modSeq uint64) error {
 		if m.UID == 0 {
 			m.UID = next
 		}
+		if m.UID > index.MaxUID {
+			mb.stamps.notRead(f.file, mb.noUIDs())
+			continue
+		}
 		next = max(next, m.UID+1)
 		mb.batch.Add(m)
 		mb.epochs.came(m.UID)

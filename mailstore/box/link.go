@@ -25,6 +25,9 @@ func (in *incoming) link(d *Delivery) (*index.Message, error) {
 	m.Flags, m.InNew = flagSet.Flags, flagSet.Flags == 0
 	m.SetRare(index.Rare{Keywords: flagSet.Keywords})
 	if m.UID == 0 { // recovery knows it
+		if err := mb.uidsLeft(1); err != nil {
+			return nil, err
+		}
 		m.UID = mb.st.UIDNext
 	}
 	m.ModSeq = mb.st.ModSeq + 1

@@ -106,6 +106,9 @@ func (a again) bringToMind() error {
 		if r.Validity != mb.st.UIDValidity || mb.st.Get(uid) != nil {
 			uid = next
 		}
+		if uid > index.MaxUID {
+			continue // there is no number to remember it by
+		}
 		next = max(next, uid+1)
 		mb.batch.Add(&index.Message{UID: uid, ModSeq: modSeq, Name: it.Name, InNew: true})
 		uids = append(uids, uid)

@@ -2,9 +2,11 @@ package index
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -15,6 +17,7 @@ import (
 	"time"
 
 	"toastmaster/internal/clock"
+	"toastmaster/internal/field"
 	"toastmaster/internal/testkit/clocktest"
 	"toastmaster/internal/testkit/faultfs"
 	"toastmaster/internal/vfs"
@@ -557,4 +560,55 @@ func TestCacheGrows(t *testing.T) {
 		t.Error("read from a cache that is not there")
 	}
 	check(t, c.Close())
+}
+
+// TestNumbersThatAreTooLarge: a record with a number that its place cannot hold says
+// nothing. Cut to what the place holds it would say something else: that UIDs are told
+// which are not, or where the record of another message lies.
+func TestNumbersThatAreTooLarge(t *testing.T) {
+	t.Parallel()
+	const beyond = uint64(1) << 32
+	numbers := func(ns ...uint64) (p []byte) {
+		for _, n := range ns {
+			p = binary.AppendUvarint(p, n)
+		}
+		return p
+	}
+	for name, record := range map[string]struct {
+		kind    byte
+		payload []byte
+	}{
+		"UIDs reserved": {recReserve, numbers(beyond|5000, 1)},
+		"UIDNEXT":       {recNext, numbers(beyond|5000, 1)},
+		"recent":        {recRecent, numbers(beyond | 5000)},
+		"cache":         {recCache, numbers(beyond|3, 1000, 10)},
+		"sizes":         {recSizes, numbers(beyond|3, 77, 78)},
+		"flags":         {recFlags, numbers(7, beyond|uint64(maildir.Draft), 0, 3)},
+		"no flags":      {recFlags, numbers(7, beyond, 0, 3)},
+		"a message":     {recAdd, field.AppendText(append(numbers(50, beyond, 0, 1), binary.AppendVarint(numbers(0, 0, 1, 1, 0), 0)...), "name")},
+		"its zone":      {recAdd, field.AppendText(append(binary.AppendVarint(numbers(50, 0, 0, 1, 0), 1<<16), numbers(1, 1, 0, 0)...), "name")},
+	} {
+		s, _ := sample()
+		third, uids := *s.Get(3), slices.Clone(s.UIDs)
+		was := *s
+		var b Batch
+		b.record(record.kind, record.payload)
+		s.Apply(&b)
+		if *s.Get(3) != third || !slices.Equal(s.UIDs, uids) {
+			t.Errorf("%s: UIDs %v, the third is %+v", name, s.UIDs, *s.Get(3))
+		}
+		if s.UIDNext != was.UIDNext || s.ReservedUID != was.ReservedUID || s.Recent != was.Recent || s.CacheEnd != was.CacheEnd || s.Resized != was.Resized || s.ModSeq != was.ModSeq {
+			t.Errorf("%s: UIDNEXT %d, reserved %d, recent %d, mod-sequence %d, cache to %d", name, s.UIDNext, s.ReservedUID, s.Recent, s.ModSeq, s.CacheEnd)
+		}
+	}
+	// The largest that they hold are taken.
+	s, _ := sample()
+	var b Batch
+	b.Reserve(math.MaxUint32, 5)
+	b.Recent(math.MaxUint32)
+	b.Next(math.MaxUint32, 5)
+	s.Apply(&b)
+	if s.ReservedUID != math.MaxUint32 || s.Recent != math.MaxUint32 || s.UIDNext != math.MaxUint32 {
+		t.Errorf("%+v", s)
+	}
 }

@@ -337,7 +337,7 @@ func (s *State) apply(kind byte, d *decoder) {
 }
 
 func (s *State) applyFlags(d *decoder) {
-	modSeq, f, bits := d.Uint(), maildir.Flags(d.Uint()), d.Uint()
+	modSeq, f, bits := d.Uint(), maildir.Flags(d.Uint32()), d.Uint()
 	uids := d.uids()
 	if d.Bad() {
 		return
@@ -354,41 +354,47 @@ func (s *State) applyFlags(d *decoder) {
 	s.ModSeq = max(s.ModSeq, modSeq)
 }
 
-// applyNumbers handles the records that are two or three numbers.
+// applyNumbers handles the records that are one, two or three numbers. All but two begin
+// with a UID.
 func (s *State) applyNumbers(kind byte, d *decoder) {
-	var a, b, c uint64
-	a = d.Uint()
+	switch kind {
+	case recStamp:
+		racy, n, cur := d.Uint(), d.Int(), d.Int()
+		if !d.Bad() {
+			s.New, s.Cur = Stamp{n, racy&1 != 0}, Stamp{cur, racy&2 != 0}
+		}
+		return
+	case recUnlinked:
+		if modSeq := d.Uint(); !d.Bad() {
+			s.Unlinked = max(s.Unlinked, modSeq)
+		}
+		return
+	}
+	uid := d.Uint32()
+	var b, c uint64
 	switch kind {
 	case recReserve, recNext:
 		b = d.Uint()
 	case recCache, recSizes:
 		b, c = d.Uint(), d.Uint()
-	case recStamp:
-		n, cur := d.Int(), d.Int()
-		if !d.Bad() {
-			s.New, s.Cur = Stamp{n, a&1 != 0}, Stamp{cur, a&2 != 0}
-		}
-		return
 	}
 	if d.Bad() {
 		return
 	}
 	switch kind {
 	case recReserve:
-		s.ReservedUID, s.ReservedModSeq = max(s.ReservedUID, uint32(a)), max(s.ReservedModSeq, b)
+		s.ReservedUID, s.ReservedModSeq = max(s.ReservedUID, uid), max(s.ReservedModSeq, b)
 	case recNext:
-		s.UIDNext, s.ModSeq = max(s.UIDNext, uint32(a)), max(s.ModSeq, b)
+		s.UIDNext, s.ModSeq = max(s.UIDNext, uid), max(s.ModSeq, b)
 	case recRecent:
-		s.Recent = max(s.Recent, uint32(a))
-	case recUnlinked:
-		s.Unlinked = max(s.Unlinked, a)
+		s.Recent = max(s.Recent, uid)
 	case recCache:
-		if m := s.Get(uint32(a)); m != nil && b >= cacheHeader && b < 1<<62 && c < 1<<31 {
+		if m := s.Get(uid); m != nil && b >= cacheHeader && b < 1<<62 && c < 1<<31 {
 			m.CacheOff, m.CacheLen = int64(b), uint32(c)
 			s.CacheEnd = max(s.CacheEnd, int64(b)+int64(c))
 		}
 	case recSizes:
-		if m := s.Get(uint32(a)); m != nil && int64(b) >= 0 && int64(c) >= 0 {
+		if m := s.Get(uid); m != nil && int64(b) >= 0 && int64(c) >= 0 {
 			s.count(m, -1)
 			m.Size, m.Wire = int64(b), int64(c)
 			s.count(m, 1)
@@ -407,7 +413,7 @@ func (d *decoder) uids() []uint32 {
 	last := uint64(0)
 	for d.Len() > 0 {
 		last += d.Uint()
-		if d.Bad() || last == 0 || last >= 1<<32-1 {
+		if d.Bad() || last == 0 || last > MaxUID {
 			d.Fail()
 			return nil
 		}
@@ -426,17 +432,17 @@ func (d *decoder) message(m *Message, uid uint32, date, cacheEnd int64) bool {
 // messageRaw reads a message but leaves its name to the caller.
 func (d *decoder) messageRaw(m *Message, uid uint32, date, cacheEnd int64) (name []byte, ok bool) {
 	id := uint64(uid) + d.Uint()
-	m.Flags = maildir.Flags(d.Uint())
+	m.Flags = maildir.Flags(d.Uint32())
 	bits := d.Uint()
 	m.InNew, m.HasInfo = bits&bitInNew != 0, bits&bitHasInfo != 0
 	m.ModSeq = d.Uint()
 	m.Date = date + d.Int()
-	m.Zone = int16(d.Int())
+	m.Zone = d.Int16()
 	m.Size, m.Wire = d.Size(), d.Size()
 	cacheLen := d.Uint()
 	m.CacheOff = cacheEnd + d.Int()
 	name = d.Octets()
 	m.UID, m.CacheLen = uint32(id), uint32(cacheLen)
-	return name, !d.Bad() && id > uint64(uid) && id < 1<<32-1 &&
+	return name, !d.Bad() && id > uint64(uid) && id <= MaxUID &&
 		cacheLen < 1<<31 && (cacheLen == 0 || m.CacheOff >= cacheHeader && m.CacheOff < 1<<62) && len(name) > 0
 }

@@ -188,7 +188,7 @@ func (s *State) parseRares(d *decoder) bool {
 	for range d.Count(minRare) {
 		uid += d.Uint()
 		r := d.rare()
-		if d.Bad() || uid >= 1<<32-1 {
+		if d.Bad() || uid > MaxUID {
 			return false
 		}
 		m := s.Get(uint32(uid))

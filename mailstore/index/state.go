@@ -128,6 +128,10 @@ type State struct {
 	Position uint64
 }
 
+// MaxUID is the largest UID that a message can have: UIDNEXT has 32 bits, too. A record
+// with a larger one says nothing.
+const MaxUID = 1<<32 - 2
+
 // NewState is an empty mailbox.
 func NewState(uidValidity uint32) *State {
 	return &State{UIDValidity: uidValidity, UIDNext: 1, Recent: 1, ModSeq: 1, CacheEnd: cacheHeader}

@@ -193,7 +193,7 @@ func (r *Record) decodeOperation(d *field.Reader) {
 		it := Item{UID: d.Uint32(), Name: d.Text()}
 		if r.Kind != Expunged {
 			it.NewUID, it.NewName = d.Uint32(), d.Text()
-			it.Flags, it.Date, it.Zone = maildir.Flags(d.Uint32())&^maildir.Keywords, d.Int(), int16(d.Int())
+			it.Flags, it.Date, it.Zone = maildir.Flags(d.Uint32())&^maildir.Keywords, d.Int(), d.Int16()
 			for range d.Count(1) {
 				it.Keywords = append(it.Keywords, imap.Flag(d.Text()))
 			}
@@ -253,7 +253,7 @@ func decodeRecord(b []byte) (*Record, error) {
 	}
 	r.Name = d.Text()
 	r.Validity, r.UID, r.Flags = d.Uint32(), d.Uint32(), maildir.Flags(d.Uint32())&^maildir.Keywords
-	r.Date, r.Zone = d.Int(), int16(d.Int())
+	r.Date, r.Zone = d.Int(), d.Int16()
 	for range d.Count(1) {
 		r.Keywords = append(r.Keywords, imap.Flag(d.Text()))
 	}
