@@ -146,6 +146,7 @@ func TestBadItems(t *testing.T) {
 	}
 	for template, ok := range map[string]bool{
 		"$rbl_code $rbl_what": true, "554 5.7.1 no": true, "no": false, "250 yes": false, "$rbl_code ${hostname}": false, "${rbl_code} ${rbl_reason?{ $client }}": true,
+		"$rbl_code $sender_host": false, "$rbl_code $rbl_what $clients": false, "$rbl_code ${rbl_reason:$helo}": false,
 	} {
 		if err := checkTemplate(template); (err == nil) != ok {
 			t.Errorf("%s: %v", template, err)

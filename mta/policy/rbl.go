@@ -3,6 +3,7 @@ package policy
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -126,6 +127,54 @@ func permitListed(of func(context.Context, *Env, *Transaction) subject) argued {
 // maxReason bounds what a list may write into a reply.
 const maxReason = 400
 
+// blocked is what the reply to who is in a list may tell.
+type blocked struct {
+	subject
+	code   int
+	domain string // of the list
+	reason string // what the list has as text
+	peer   *Peer
+	t      *Transaction
+}
+
+// replyName is what $name of a reply stands for.
+type replyName struct {
+	name  string
+	value func(b *blocked) string
+}
+
+// replyNames are those that default_rbl_reply may have.
+func replyNames() []replyName {
+	return []replyName{
+		{"client", func(b *blocked) string { return b.peer.Name + "[" + b.t.clientAddress() + "]" }},
+		{"client_address", func(b *blocked) string { return b.t.clientAddress() }},
+		{"client_name", func(b *blocked) string { return b.peer.Name }},
+		{"reverse_client_name", func(b *blocked) string { return b.peer.Reverse }},
+		{"helo_name", func(b *blocked) string { return b.t.Helo }},
+		{"rbl_class", func(b *blocked) string { return b.class }},
+		{"rbl_code", func(b *blocked) string { return strconv.Itoa(b.code) }},
+		{"rbl_domain", func(b *blocked) string { return b.domain }},
+		{"rbl_reason", func(b *blocked) string { return b.reason }},
+		{"rbl_what", func(b *blocked) string { return b.what }},
+		{"recipient", func(b *blocked) string { return orNull(b.t.Recipient.String()) }},
+		{"recipient_domain", func(b *blocked) string { return b.t.Recipient.Domain }},
+		{"recipient_name", func(b *blocked) string { return orNull(b.t.Recipient.Local) }},
+		{"sender", func(b *blocked) string { return orNull(b.t.Sender.String()) }},
+		{"sender_domain", func(b *blocked) string { return b.t.Sender.Domain }},
+		{"sender_name", func(b *blocked) string { return orNull(b.t.Sender.Local) }},
+	}
+}
+
+// named finds a name of a reply.
+func (b *blocked) named(name string) (value string, ok bool) {
+	all := replyNames()
+	i := slices.IndexFunc(all, func(n replyName) bool { return n.name == name })
+	if i < 0 {
+		return "", false
+	}
+	return all[i].value(b), true
+}
+
 // rblReply makes the reply of a template (default_rbl_reply).
 func (e *Env) rblReply(ctx context.Context, t *Transaction, l dnslist.List, s subject) *dsn.Error {
 	template := e.RBLReply
@@ -134,53 +183,14 @@ func (e *Env) rblReply(ctx context.Context, t *Transaction, l dnslist.List, s su
 			template = text
 		}
 	}
-	reason := ""
+	b := &blocked{subject: s, code: e.Codes.RBL, domain: l.Domain, peer: e.Peer(ctx, t), t: t}
 	if strings.Contains(template, "rbl_reason") && e.DNS != nil {
 		if texts, err := e.DNS.TXT(ctx, s.query+"."+l.Domain); err == nil {
-			reason = strings.Join(texts.Records, " / ")
-			reason = strings.ToValidUTF8(reason[:min(len(reason), maxReason)], "?")
+			reason := strings.Join(texts.Records, " / ")
+			b.reason = strings.ToValidUTF8(reason[:min(len(reason), maxReason)], "?")
 		}
 	}
-	p := e.Peer(ctx, t)
-	sender, recipient := t.Sender, t.Recipient
-	text := expand(template, func(name string) (string, bool) {
-		switch name {
-		case "client":
-			return e.clientText(ctx, t), true
-		case "client_address":
-			return t.clientAddress(), true
-		case "client_name":
-			return p.Name, true
-		case "reverse_client_name":
-			return p.Reverse, true
-		case "helo_name":
-			return t.Helo, true
-		case "rbl_class":
-			return s.class, true
-		case "rbl_code":
-			return strconv.Itoa(e.Codes.RBL), true
-		case "rbl_domain":
-			return l.Domain, true
-		case "rbl_reason":
-			return reason, true
-		case "rbl_what":
-			return s.what, true
-		case "recipient":
-			return orNull(recipient.String()), true
-		case "recipient_domain":
-			return recipient.Domain, true
-		case "recipient_name":
-			return orNull(recipient.Local), true
-		case "sender":
-			return orNull(sender.String()), true
-		case "sender_domain":
-			return sender.Domain, true
-		case "sender_name":
-			return orNull(sender.Local), true
-		}
-		return "", false
-	})
-	code, status, text, err := parseReply(text)
+	code, status, text, err := parseReply(expand(template, b.named))
 	if err != nil {
 		e.Log.Error("reply of a DNS list", "service", "smtpd", "session", t.Session, "list", l.Domain, "cause", err)
 		return dsn.New(dsn.Misconfigured, "Server configuration error")
@@ -212,21 +222,28 @@ func parseReply(reply string) (code int, status dsn.Status, text string, err err
 	return code, status, text, nil
 }
 
-// checkTemplate finds what a template of a reply cannot have.
+// checkTemplate finds what a template of a reply cannot have. It is expanded with a text for
+// every name, and with none, so that both ends of each condition are seen.
 func checkTemplate(template string) error {
+	var names []string
+	for _, n := range replyNames() {
+		names = append(names, n.name)
+	}
 	unknown := ""
-	text := expand(template, func(name string) (string, bool) {
-		if !strings.HasPrefix(name, "rbl_") && !strings.HasPrefix(name, "client") && !strings.HasPrefix(name, "reverse_client") &&
-			!strings.HasPrefix(name, "helo") && !strings.HasPrefix(name, "sender") && !strings.HasPrefix(name, "recipient") {
-			unknown = name
-		}
-		if name == "rbl_code" {
-			return "554", true
-		}
-		return "x", true
-	})
-	if unknown != "" {
-		return fmt.Errorf("there is no $%s (there are client, client_address, client_name, reverse_client_name, helo_name, rbl_class, rbl_code, rbl_domain, rbl_reason, rbl_what, recipient, recipient_domain, recipient_name, sender, sender_domain, sender_name)", unknown)
+	as := func(value string) string {
+		return expand(template, func(name string) (string, bool) {
+			switch {
+			case name == "rbl_code":
+				return "554", true
+			case name != "" && !slices.Contains(names, name):
+				unknown = name
+			}
+			return value, true
+		})
+	}
+	text := as("x")
+	if as(""); unknown != "" {
+		return fmt.Errorf("there is no $%s (there are %s)", unknown, strings.Join(names, ", "))
 	}
 	_, _, _, err := parseReply(text)
 	return err
