@@ -174,38 +174,40 @@ func (u *User) Rename(ctx context.Context, from, to string) error {
 	if err := a.ForgetDefaults(from, true); err != nil {
 		return volume.Err(err)
 	}
-	if err := a.renameAll(ctx, fromDir, toDir, moves); err != nil {
+	renaming, err := a.records.Renaming(ctx, fromDir, toDir)
+	if err != nil {
 		return volume.Err(err)
 	}
-	return volume.Err(a.MoveSpecialUse(from, to))
+	defer renaming.Settled()
+	// First: what is left of this a start does again only with a folder that has
+	// its old name.
+	err = a.MoveSpecialUse(from, to)
+	if err == nil {
+		err = a.renameAll(ctx, moves)
+	}
+	if err != nil {
+		return volume.Err(errors.Join(err, a.MoveSpecialUse(to, from)))
+	}
+	return volume.Err(a.vol.FS.SyncDir(a.home))
 }
 
 // renameAll renames a mailbox and those below it, all or none: what the end of
-// the process leaves undone the next Open does. It is on disk when it returns.
-// a.mu is held.
-func (a *heldAccount) renameAll(ctx context.Context, fromDir, toDir string, moves [][2]string) error {
-	s := a.store
-	settled, err := a.records.Renaming(ctx, fromDir, toDir)
-	if settled == nil {
-		return err
-	}
-	for i := 0; err == nil && i < len(moves); i++ {
-		if err = a.renameFolder(ctx, moves[i][0], moves[i][1], a.store.Checkpoint); err == nil {
+// the process leaves undone the next Open does. a.mu is held.
+func (a *heldAccount) renameAll(ctx context.Context, moves [][2]string) (err error) {
+	defer a.vol.Points.Changed()
+	for i, m := range moves {
+		if err = a.renameFolder(ctx, m[0], m[1], a.store.Checkpoint); err == nil {
 			continue
 		}
-		for k := range i {
+		for _, m := range moves[:i] {
 			durable := func(context.Context) error { return nil } // a moment ago
-			if back := a.renameFolder(ctx, moves[k][1], moves[k][0], durable); back != nil {
-				s.vol.Log.Warn("a folder keeps its new name though renaming failed", "path", a.home, "folder", moves[k][1], "cause", back)
+			if back := a.renameFolder(ctx, m[1], m[0], durable); back != nil {
+				a.vol.Log.Warn("a folder keeps its new name though renaming failed", "path", a.home, "folder", m[1], "cause", back)
 			}
 		}
+		return err
 	}
-	if err == nil {
-		err = s.vol.FS.SyncDir(a.home)
-	}
-	s.vol.Points.Changed()
-	settled()
-	return err
+	return nil
 }
 
 // moves lists the folders to be renamed: the mailbox and its children.

@@ -565,3 +565,139 @@ func TestARenameThatAStartFinished(t *testing.T) {
 		killed = next
 	}
 }
+
+// TestMailThatArrivesDuringARename: a message that is answered between the first
+// word of a rename and its last goes with the folder, though the power fails
+// before anything of it is on the disk, and once more while the next start puts
+// it there.
+func TestMailThatArrivesDuringARename(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	disk := faultfs.NewDisk()
+	f := faultfs.Wrap(disk)
+	l := &ledger{fs: f}
+	s, err := Open(ctx, l.options())
+	check(t, err)
+	check(t, l.prepare(ctx, s))
+	u := openUser(t, s)
+	check(t, u.Create(ctx, "Work/Sub/Deep", ""))
+	var cut *faultfs.Disk
+	f.Hook(func(op faultfs.Op, name string) error {
+		if op != faultfs.SyncFS || cut != nil {
+			return nil
+		}
+		cut = disk // only once
+		// The checkpoint before the first folder leaves, and another session.
+		done := make(chan error, 1)
+		go func() {
+			done <- errors.Join(appending("Work", "late").do(ctx, s, u), appending("Work/Sub", "late").do(ctx, s, u))
+		}()
+		err := <-done
+		cut = disk.Crash()
+		return err
+	})
+	check(t, u.Rename(ctx, "Work", "Jobs"))
+	f.Hook(nil)
+	check(t, u.Close())
+	check(t, s.Close())
+	if cut == nil {
+		t.Fatal("no checkpoint")
+	}
+
+	arrived := func(fs vfs.FS) {
+		t.Helper()
+		l.fs = fs
+		s, err := Open(ctx, l.options())
+		check(t, err)
+		u := openUser(t, s)
+		got, err := see(ctx, u)
+		if check(t, err); !slices.Equal(got["Jobs"], []string{"late"}) || !slices.Equal(got["Jobs/Sub"], []string{"late"}) {
+			t.Errorf("%s", got)
+		}
+		check(t, u.Close())
+		check(t, s.Close())
+	}
+	// The power fails at every operation of the start.
+	for n := 1; !t.Failed(); n++ {
+		first := cut.Clone()
+		f := faultfs.Wrap(first)
+		var again *faultfs.Disk
+		f.Hook(func(faultfs.Op, string) error {
+			if again == nil && f.Count(faultfs.Any) >= n {
+				again = first.Crash()
+			}
+			return nil
+		})
+		arrived(f)
+		if again == nil {
+			break
+		}
+		arrived(again)
+	}
+}
+
+// TestASpecialUseGoesWithItsMailbox: whatever operation of the disk fails in a
+// rename, and wherever the process ends, the one mailbox of the two names has the
+// use.
+func TestASpecialUseGoesWithItsMailbox(t *testing.T) {
+	t.Parallel()
+	for n, over := 1, false; !over; n++ {
+		disk := faultfs.NewDisk()
+		f := faultfs.Wrap(disk)
+		l := &ledger{fs: f}
+		s, err := Open(t.Context(), l.options())
+		check(t, err)
+		u := openUser(t, s)
+		check(t, u.Create(t.Context(), "Project", imap.MailboxAttrArchive))
+		check(t, u.Create(t.Context(), "Project/Sub", ""))
+		check(t, s.Checkpoint(t.Context()))
+		var killed *faultfs.Disk
+		f.Reset()
+		at := ""
+		f.Hook(func(op faultfs.Op, name string) error {
+			if killed != nil || f.Count(faultfs.Any) < n {
+				return nil
+			}
+			killed, at = disk.Clone(), string(op)+" "+name
+			return faultfs.EIO
+		})
+		failed := u.Rename(t.Context(), "Project", "Plan")
+		f.Hook(nil)
+		over = f.Count(faultfs.Any) < n
+		names := []string{"Project", "Plan"} // told of an error, it may be either
+		if failed == nil {
+			names = names[1:]
+		}
+		used := func(how string, u *User, names ...string) {
+			t.Helper()
+			list, err := u.List(t.Context())
+			check(t, err)
+			var found []string
+			for _, m := range list {
+				if (m.Name == "Project" || m.Name == "Plan") && !m.NoSelect {
+					found = append(found, m.Name)
+					if m.SpecialUse != imap.MailboxAttrArchive {
+						t.Errorf("%s: %s has lost its use", how, m.Name)
+					}
+				}
+			}
+			if len(found) != 1 || !slices.Contains(names, found[0]) {
+				t.Errorf("%s: %v", how, found)
+			}
+		}
+		used("failed", u, names...)
+		_, _ = u.Close(), s.Close() // a sync may have failed
+		if killed == nil {
+			continue
+		}
+		s, err = Open(t.Context(), (&ledger{fs: killed}).options())
+		check(t, err)
+		u = openUser(t, s)
+		used("killed", u, "Project", "Plan")
+		check(t, u.Close())
+		check(t, s.Close())
+		if t.Failed() {
+			t.Fatalf("operation %d, %s: %v", n, at, failed)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package recovery
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"toastmaster/internal/journal"
 )
@@ -56,42 +57,76 @@ func (f *finisher) leaves(i int, dir string) bool {
 	return ok && last > i
 }
 
-// run does what is not done yet, and says how much that was.
+// run does what is not done yet, and says how much that was. A rename comes
+// last: what its journal has behind it came while it was under way, to folders
+// that still had their old names, and goes along.
 func (f *finisher) run(ctx context.Context) (did int, err error) {
 	f.done, f.waiting, f.broken = nil, nil, map[Folder]bool{}
+	var renames []int
 	for i := range f.l.records {
-		r := &f.l.records[i]
-		if !r.acts() {
-			continue
-		}
-		from, to := Folder{r.Home, r.Dir}, Folder{r.Home, r.To}
-		if f.broken[from] || r.touches(to) && f.broken[to] {
-			f.broken[from] = true
-			f.waiting = append(f.waiting, r)
-			continue
-		}
-		if !below(r.pos, f.mark) {
-			n, err := f.act(ctx, i)
-			switch {
-			case ctx.Err() != nil:
-				return did, ctx.Err()
-			case err != nil:
-				// One mailbox must not keep the others from their mail, nor
-				// each of its messages the start for a while.
-				f.j.vol.Log.Error("changes of before the crash not finished, the next start tries again", "home", r.Home, "folder", r.Dir, "cause", err)
-				f.broken[from] = true
-				if r.touches(to) {
-					f.broken[to] = true
-				}
-				f.waiting = append(f.waiting, r)
-				continue
+		switch r := &f.l.records[i]; {
+		case r.Kind == Renamed && !f.undone[r.operation]:
+			renames = append(renames, i)
+		case r.acts():
+			n, err := f.turn(ctx, i)
+			if err != nil {
+				return did, err
 			}
 			did += n
 		}
-		f.done = append(f.done, r.pos)
+	}
+	for _, i := range renames {
+		n, err := f.turn(ctx, i)
+		if err != nil {
+			return did, err
+		}
+		did += n
 	}
 	f.finished += did
 	return did, nil
+}
+
+// turn has record i done unless it has to wait. The error is that of ctx.
+func (f *finisher) turn(ctx context.Context, i int) (did int, err error) {
+	r := &f.l.records[i]
+	if f.mustWait(r) {
+		f.broken[Folder{r.Home, r.Dir}] = true
+		f.waiting = append(f.waiting, r)
+		return 0, nil
+	}
+	if !below(r.pos, f.mark) {
+		did, err = f.act(ctx, i)
+		switch {
+		case ctx.Err() != nil:
+			return 0, ctx.Err()
+		case err != nil:
+			// One mailbox must not keep the others from their mail, nor
+			// each of its messages the start for a while.
+			f.j.vol.Log.Error("changes of before the crash not finished, the next start tries again", "home", r.Home, "folder", r.Dir, "cause", err)
+			f.broken[Folder{r.Home, r.Dir}] = true
+			if to := (Folder{r.Home, r.To}); r.touches(to) {
+				f.broken[to] = true
+			}
+			f.waiting = append(f.waiting, r)
+			return 0, nil
+		}
+	}
+	f.done = append(f.done, r.pos)
+	return did, nil
+}
+
+// mustWait says that something waits for a folder of the record. Of a rename those
+// below are meant, too: what waits for one of them would not go along.
+func (f *finisher) mustWait(r *Record) bool {
+	if f.broken[Folder{r.Home, r.Dir}] || r.touches(Folder{r.Home, r.To}) && f.broken[Folder{r.Home, r.To}] {
+		return true
+	}
+	for b := range f.broken {
+		if r.Kind == Renamed && b.Home == r.Home && strings.HasPrefix(b.Dir, r.Dir+".") {
+			return true
+		}
+	}
+	return false
 }
 
 // act has record i done.
@@ -105,7 +140,7 @@ func (f *finisher) act(ctx context.Context, i int) (did int, err error) {
 		}
 		return f.hands.Restore(ctx, r, left, func() ([]byte, error) { return f.content(r) })
 	case Renamed:
-		if f.undone[r.operation] {
+		if f.undone[r.operation] { // it was done
 			return 0, nil
 		}
 		return f.rename(ctx, i)
@@ -138,6 +173,11 @@ func (f *finisher) rename(ctx context.Context, i int) (did int, err error) {
 		return j.Flush(ctx)
 	}
 	moved, over, err := f.hands.Rename(ctx, r, func(d Departure) error {
+		// What was put there a moment ago is not put there again once this says
+		// that the folder has left.
+		if err := f.j.vol.Checkpoint(ctx); err != nil {
+			return err
+		}
 		if d.Validity != 0 { // the other journals have not seen it
 			f.left[incarnation{d.Folder, d.Validity}] = true
 		}
@@ -147,7 +187,7 @@ func (f *finisher) rename(ctx context.Context, i int) (did int, err error) {
 		err = errors.Join(err, note(appendUndone(r.operation)))
 	}
 	for _, dir := range moved { // for the next run
-		f.last[Folder{r.Home, dir}] = max(f.last[Folder{r.Home, dir}], i)
+		f.last[Folder{r.Home, dir}] = len(f.l.records)
 	}
 	f.undone[r.operation] = err == nil
 	return len(moved), err

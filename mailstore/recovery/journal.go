@@ -82,6 +82,14 @@ func (j *Journal) depart(ctx context.Context, d Departure) error {
 	if err := j.own.AppendLazy(d.record()); err != nil {
 		return err
 	}
+	// A rename that waits is not for who makes a folder of that name anew.
+	for _, r := range j.unfinished.list() {
+		if r.Kind == Renamed && (Folder{r.Home, r.Dir}) == d.Folder {
+			if err := j.own.AppendLazy(appendUndone(r.operation)); err != nil {
+				return err
+			}
+		}
+	}
 	if err := j.own.Flush(ctx); err != nil {
 		return err
 	}

@@ -123,11 +123,32 @@ func (o *Operation) End() {
 }
 
 // Renaming notes that a folder and those below it are going to get other names.
-// Settled is called when they have, or have their old ones again.
-func (a *AccountJournal) Renaming(ctx context.Context, from, to string) (settled func(), err error) {
-	o := a.operation()
-	if err := a.j.own.AppendLazy(appendRenamed(Folder{a.home, from}, o.id, to)); err != nil {
+// Until Settled no mark in the journal says that this is done: a checkpoint, of
+// which a rename makes one for each folder, is not the end of it.
+func (a *AccountJournal) Renaming(ctx context.Context, from, to string) (*Renaming, error) {
+	// The order of the account is not held, as by Begin: each folder takes it alone
+	// when it leaves.
+	r := &Renaming{a.operation()}
+	a.j.marks.enter(r.o)
+	r.o.pin = a.j.own.Pin()
+	err := a.j.own.AppendLazy(appendRenamed(Folder{a.home, from}, r.o.id, to))
+	if err == nil {
+		err = a.j.own.Flush(ctx)
+	}
+	if err != nil {
+		r.Settled() // what a flush that failed has written is not to be done
 		return nil, err
 	}
-	return o.Undo, a.j.own.Flush(ctx)
+	return r, nil
+}
+
+// Renaming is a RENAME under way.
+type Renaming struct{ o *Operation }
+
+// Settled is called when all folders have their new names, or their old ones
+// again.
+func (r *Renaming) Settled() {
+	r.o.Undo()
+	r.o.acct.j.marks.leave(r.o)
+	r.o.acct.j.own.Unpin(r.o.pin)
 }

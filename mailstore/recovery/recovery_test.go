@@ -159,12 +159,42 @@ func TestWhatIsDoneAgain(t *testing.T) {
 			broken: ".A", wait: 3,
 			want: []string{`restore alice.C three "content of three" left false`},
 		},
-		"a rename, and what came before it": {
+		"a rename, and what came while it was under way": {
 			before: func(t *testing.T, j *Journal, a *AccountJournal) {
 				_, err := a.Renaming(t.Context(), ".A", ".B")
 				check(t, err)
+				store(t, a, ".A", "one")
 			},
-			want: []string{"rename .A to .B"},
+			want: []string{`restore alice.A one "content of one" left false`, "rename .A to .B"},
+		},
+		"a rename, whatever its checkpoints mark": {
+			before: func(t *testing.T, j *Journal, a *AccountJournal) {
+				_, err := a.Renaming(t.Context(), ".A", ".B")
+				check(t, err)
+				store(t, a, ".C", "one")
+				j.vol.Points.Changed()
+				check(t, j.marks.checkpoint(t.Context()))
+			},
+			want: []string{`restore alice.C one "content of one" left false`, "rename .A to .B"},
+		},
+		"a rename that is settled, and one that was taken back": {
+			before: func(t *testing.T, j *Journal, a *AccountJournal) {
+				for range 2 {
+					r, err := a.Renaming(t.Context(), ".A", ".B")
+					check(t, err)
+					r.Settled()
+				}
+				store(t, a, ".A", "one")
+			},
+			want: []string{`restore alice.A one "content of one" left false`},
+		},
+		"a rename, with what waits for a folder below": {
+			before: func(t *testing.T, j *Journal, a *AccountJournal) {
+				_, err := a.Renaming(t.Context(), ".A", ".B")
+				check(t, err)
+				store(t, a, ".A.Sub", "one")
+			},
+			broken: ".A.Sub", wait: 2,
 		},
 		"marked as done": {
 			before: func(t *testing.T, j *Journal, a *AccountJournal) {
