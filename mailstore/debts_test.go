@@ -106,13 +106,24 @@ func TestADebtOutlivesItsAccount(t *testing.T) {
 		},
 		"behind a lock": func(t *testing.T, d *debtor, other *Store, acc Account) func() {
 			lock := volume.NewAccountLock[volume.UsageDiskLock](volume.AccountLockOptions{Volume: other.vol, Home: acc.Home, What: "usage"})
-			check(t, lock.Lock(t.Context()))
+			// Another process has locks of its own.
+			locked, free, unlocked := make(chan error), make(chan struct{}), make(chan struct{})
+			go func() {
+				locked <- lock.Lock(context.Background())
+				<-free
+				lock.Unlock()
+				close(unlocked)
+			}()
+			check(t, <-locked)
 			done, timers := make(chan error, 1), d.clock.Timers()
 			go func() { done <- over(d, acc) }()
 			check(t, d.clock.WaitTimers(t.Context(), timers+1))
 			d.clock.Advance(d.vol.Config.LockTimeout)
 			check(t, <-done)
-			return lock.Unlock
+			return func() {
+				close(free)
+				<-unlocked
+			}
 		},
 		"doubt": func(t *testing.T, d *debtor, _ *Store, acc Account) func() {
 			// Delivered again: nobody knows whether it was counted before.
