@@ -622,7 +622,10 @@ func TestMailThatArrivesDuringARename(t *testing.T) {
 		first := cut.Clone()
 		f := faultfs.Wrap(first)
 		var again *faultfs.Disk
+		var mu sync.Mutex // the store's goroutines ask at the same time
 		f.Hook(func(faultfs.Op, string) error {
+			mu.Lock()
+			defer mu.Unlock()
 			if again == nil && f.Count(faultfs.Any) >= n {
 				again = first.Crash()
 			}
@@ -654,7 +657,10 @@ func TestASpecialUseGoesWithItsMailbox(t *testing.T) {
 		var killed *faultfs.Disk
 		f.Reset()
 		at := ""
+		var mu sync.Mutex
 		f.Hook(func(op faultfs.Op, name string) error {
+			mu.Lock()
+			defer mu.Unlock()
 			if killed != nil || f.Count(faultfs.Any) < n {
 				return nil
 			}
