@@ -41,6 +41,10 @@ func Pieces(r io.Reader, block []byte, work func(octets int) error, f func(piece
 		if err == nil {
 			whole = Whole(piece)
 		}
+		if whole == 0 && len(piece) == len(block) {
+			// A character that fills all the memory is none that anybody writes.
+			whole = max(wholeRunes(piece), 1)
+		}
 		if !f(piece[:whole]) || err == io.EOF || err == io.ErrUnexpectedEOF {
 			return nil
 		}

@@ -45,14 +45,8 @@ func Fold(dst, s []byte) []byte {
 }
 
 // Whole is the length of b without what may go on in the next piece: a
-// character that is cut off, or one that a combining one may follow.
-func Whole(b []byte) int {
-	n := wholeRunes(b)
-	if i := norm.NFKC.LastBoundary(b[:n]); i > 0 {
-		return i
-	}
-	return n
-}
+// character that is cut off, or one that a combining one may follow. It may be 0.
+func Whole(b []byte) int { return max(norm.NFKC.LastBoundary(b[:wholeRunes(b)]), 0) }
 
 // wholeRunes is the length of b without a character that is cut off at its
 // end.
