@@ -83,8 +83,12 @@ type Options struct {
 	Usage func(ctx context.Context, m directory.Mailbox) (bytes, messages int64, err error)
 	// Services is the state of the running services.
 	Services func() []model.Service
-	// Decide is what the mail services would decide about an address.
+	// Decide is what the mail services would decide about an address, which may have no
+	// domain. Foreign has an Err where nobody would get the mail.
 	Decide func(ctx context.Context, a addr.Address) directory.Decision
+	// Route is by which transport mail for an address elsewhere goes and to what nexthop,
+	// for the agents without one why; nil tells nothing.
+	Route func(a addr.Address) (transport, nexthop string)
 	// Reload does what SIGHUP does, and names the parameters that wait for a
 	// restart.
 	Reload func(ctx context.Context) ([]string, error)

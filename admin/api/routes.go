@@ -116,7 +116,7 @@ func (s *Server) register(a huma.API) {
 		add(h, a, post, "/mailboxes/{address}/import", "import-mail", "mail", "Store the messages of a tar archive", authz.Write, (*importMailInput).target, h.importMail)
 	}
 	if h.o.Decide != nil {
-		add(h, a, get, "/addresses/{address}", "check-address", "addresses", "What would happen to mail for an address", authz.Read, (*AddressInput).target, h.checkAddress)
+		add(h, a, get, "/addresses/{address}", "check-address", "addresses", "What would happen to mail for an address", authz.Read, (*AddressInput).askedTarget, h.checkAddress)
 	}
 	if h.o.Sessions != nil {
 		add(h, a, get, "/sessions", "list-sessions", "sessions", "List the sessions that are logged in", authz.Read, onSystem, h.listSessions)

@@ -10,5 +10,7 @@ type Decision struct {
 	Matched   string   `json:"matched,omitempty" doc:"The entry that it leads to: itself, without its extension, or a catch-all as @domain"`
 	Extension string   `json:"extension,omitempty"`
 	Mailbox   string   `json:"mailbox,omitempty" doc:"The mailbox of this address; for an alias the one beside it"`
-	Addresses []string `json:"addresses,omitempty" doc:"What an alias stands for, when all aliases are followed"`
+	Addresses []string `json:"addresses,omitempty" doc:"What an alias stands for, when all aliases are followed; for postmaster smtpd.postmaster, where that is another host's"`
+	Transport string   `json:"transport,omitempty" doc:"By which transport the mail leaves, for an address elsewhere that is not refused"`
+	Nexthop   string   `json:"nexthop,omitempty" doc:"Where that transport hands it to; for one of the agent discard why"`
 }

@@ -6,7 +6,6 @@ import (
 	"toastmaster/admin/api"
 	"toastmaster/directory"
 	"toastmaster/directory/gate"
-	"toastmaster/internal/addr"
 	"toastmaster/internal/msglog"
 	"toastmaster/internal/run/adapter"
 	"toastmaster/internal/service"
@@ -40,7 +39,8 @@ func openAdmin(i *Instance) (service.Service, error) {
 			u, err := i.mail.Usage(ctx, mailstore.AccountOf(m))
 			return u.Bytes, u.Messages, adapter.StorePresence(err)
 		},
-		Decide: func(ctx context.Context, a addr.Address) directory.Decision { return decide(ctx, i, a) },
+		Decide: i.smtpd.Decide,
+		Route:  newResolver(i).Elsewhere,
 		Reload: i.askReload,
 		HasMail: func(_ context.Context, m directory.Mailbox) (bool, error) {
 			there, err := i.mail.HasAccount(mailstore.AccountOf(m))

@@ -83,7 +83,7 @@ func TestEveryCallerDecidesAlike(t *testing.T) {
 		universe := tabletest.Universe()
 		bySMTP, byLMTP := replies(t, smtp, "EHLO", universe), replies(t, lmtp, "LHLO", universe)
 		for n, a := range universe {
-			before := decide(t.Context(), i, a)
+			before := i.smtpd.Decide(t.Context(), a)
 			after := i.directory.Decide(t.Context(), a, directory.Question{Expanded: true})
 			seen[before.Verdict]++
 			if got, want := bySMTP[n], code(before); got != want {

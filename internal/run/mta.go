@@ -6,7 +6,6 @@ import (
 
 	"toastmaster/configs"
 	"toastmaster/directory"
-	"toastmaster/internal/addr"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/run/check"
 	"toastmaster/internal/service"
@@ -56,13 +55,6 @@ func newSMTPD(i *Instance) (*smtpd.Daemon, error) {
 // fits says whether a message has room in a mailbox.
 func (i *Instance) fits(ctx context.Context, m directory.Mailbox, size int64) *dsn.Error {
 	return mailstore.DSN(i.mail.Fits(ctx, mailstore.AccountOf(m), size))
-}
-
-// decide is what smtpd decides about an address.
-func decide(ctx context.Context, i *Instance, a addr.Address) directory.Decision {
-	return i.directory.Decide(ctx, a, directory.Question{
-		Aliases: directory.LimitsOf(i.config.Cleanup), Fits: i.fits, OverQuotaTemporary: i.config.Qmgr.OverQuotaTemporary,
-	})
 }
 
 func openSMTPD(i *Instance) (service.Service, error) {

@@ -78,6 +78,36 @@ func (e *Env) authorised(d *destination) bool {
 	return d.Verdict != directory.Foreign || e.ours(d.final.Domain) || d.standsIn && d.final.Domain != e.Hostname
 }
 
+// nobody says why mail for an address of a domain that is not hosted here would go to
+// nobody, nil when it goes somewhere or the domain is hosted.
+func (e *Env) nobody(d *destination) *dsn.Error {
+	switch {
+	case e.literal(d):
+		return dsn.New(dsn.LoopDetected, "This host's own address, and no such user here").WithCode(550)
+	case d.Verdict == directory.Foreign && e.Refused != nil:
+		return e.Refused(d.final.Domain)
+	}
+	return nil
+}
+
+// Decide is what the restrictions about recipients know of an address, for who asks
+// without a session: given as a client would write it, qualified with a domain. It is the
+// directory's decision, with smtpd.postmaster where that stands in; Foreign has an Err where
+// the mail would go to nobody.
+func (e *Env) Decide(ctx context.Context, given, qualified addr.Address) directory.Decision {
+	t := &Transaction{}
+	t.SetRecipient(given, qualified)
+	d := e.destination(ctx, t)
+	out := d.Decision
+	switch err := e.nobody(d); {
+	case err != nil:
+		out.Err = err
+	case d.standsIn && out.Verdict == directory.Foreign:
+		out.Verdict, out.Addresses = directory.Forward, []addr.Address{d.final}
+	}
+	return out
+}
+
 // Final is where mail for the present recipient goes, and for an alias how many
 // addresses it stands for, 0 for others.
 func (e *Env) Final(ctx context.Context, t *Transaction) (a addr.Address, addresses int) {

@@ -4,24 +4,21 @@ import (
 	"context"
 
 	"toastmaster/directory"
-	"toastmaster/internal/dsn"
 )
 
 // rejectUnlistedRecipient is reject_unlisted_recipient: of a hosted domain only
 // those who are there, and no domain elsewhere whose mail would go to nobody.
 func rejectUnlistedRecipient(_ Stage, e *Env) Check {
 	return CheckFunc(func(ctx context.Context, t *Transaction) Decision {
-		switch d := e.destination(ctx, t); {
-		case e.literal(d):
-			return refuse(t.named(dsn.New(dsn.LoopDetected, "This host's own address, and no such user here").WithCode(550)))
-		case d.Verdict == directory.Undecided:
+		d := e.destination(ctx, t)
+		if err := e.nobody(d); err != nil {
+			return refuse(t.named(err))
+		}
+		switch d.Verdict {
+		case directory.Undecided:
 			return refuse(d.Err)
-		case d.Verdict == directory.Unknown, d.Verdict == directory.Suspended, d.Verdict == directory.Unexpandable:
+		case directory.Unknown, directory.Suspended, directory.Unexpandable:
 			return refuse(t.named(d.Err))
-		case d.Verdict == directory.Foreign && e.Refused != nil:
-			if err := e.Refused(d.final.Domain); err != nil {
-				return refuse(t.named(err))
-			}
 		}
 		return Decision{}
 	})

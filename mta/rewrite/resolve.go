@@ -85,6 +85,13 @@ func (r *Resolver) Refused(domain string) *dsn.Error {
 	return row.Refused
 }
 
+// Elsewhere is by which transport mail for an address that is not hosted here goes, and to
+// which nexthop.
+func (r *Resolver) Elsewhere(a addr.Address) (transport, nexthop string) {
+	route := r.elsewhere(a)
+	return route.Transport, route.Nexthop
+}
+
 // elsewhere routes what is not hosted here.
 func (r *Resolver) elsewhere(a addr.Address) agent.Route {
 	switch {

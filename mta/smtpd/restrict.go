@@ -5,6 +5,7 @@ import (
 	"context"
 
 	"toastmaster/configs"
+	"toastmaster/directory"
 	"toastmaster/internal/addr"
 	"toastmaster/internal/dsn"
 	"toastmaster/mta/policy"
@@ -46,6 +47,12 @@ func (d *Daemon) environment() *policy.Env {
 		e.Postmaster = d.qualify(a)
 	}
 	return e
+}
+
+// Decide is what RCPT would know of an address, which may have no domain, by the default
+// lists of restrictions: see policy.Env.Decide.
+func (d *Daemon) Decide(ctx context.Context, a addr.Address) directory.Decision {
+	return d.env.Decide(ctx, a, d.qualify(a))
 }
 
 // refused asks lists and is their reply, nil when they let pass; for final see policy.Ask.

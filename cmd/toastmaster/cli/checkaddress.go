@@ -13,9 +13,11 @@ import (
 func newCheckCommand(env *Environment) *cobra.Command {
 	cmd, f := adminGroup(env, "check", "Say what would happen to mail for addresses")
 	cmd.Use = "check ADDRESS..."
-	cmd.Long = "Asks what SMTP, LMTP and delivery would decide about each address now: with its extension\n" +
-		"and aliases, and whether the mailbox has room. Exit code 0: a client may send to all of\n" +
-		"them; 1: not to one."
+	cmd.Long = "Asks what SMTP and delivery would decide about each address now: with its extension and\n" +
+		"aliases, with smtpd.postmaster where that stands in, whether the mailbox has room, and by\n" +
+		"which transport mail for another host leaves. An address without a domain, as postmaster, is\n" +
+		"this host's. What restrictions say besides, of client and sender, is not asked. Exit code 0:\n" +
+		"a client that may relay may send to all of them; 1: not to one."
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
 			return wrongUsage(cmd, "check needs ADDRESS")
@@ -50,12 +52,16 @@ func newCheckCommand(env *Environment) *cobra.Command {
 // goesTo is where the mail goes, or what the client hears.
 func goesTo(d model.Decision) string {
 	switch {
+	case d.Reply != "" && len(d.Addresses) > 0:
+		return fmt.Sprintf("%s (it is an alias, and mail for none of these is taken: %s)", d.Reply, strings.Join(d.Addresses, ", "))
 	case d.Reply != "":
 		return d.Reply
 	case len(d.Addresses) > 0:
 		return strings.Join(d.Addresses, ", ")
 	case d.Mailbox != "":
 		return d.Mailbox
+	case d.Transport != "":
+		return fmt.Sprintf("another host, by transport %s: %s", d.Transport, d.Nexthop)
 	}
 	return "another host"
 }
