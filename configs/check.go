@@ -1,7 +1,9 @@
 package configs
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"path/filepath"
@@ -49,9 +51,25 @@ func checkGroup(s string) error {
 	return nil
 }
 
+// checkPrefix accepts a network in CIDR form. Postfix takes an address alone, too, and
+// brackets around one of IPv6.
 func checkPrefix(s string) error {
-	_, err := netip.ParsePrefix(s)
-	return err
+	if _, err := netip.ParsePrefix(s); err == nil {
+		return nil
+	}
+	address, bits, isNetwork := strings.Cut(s, "/")
+	ip, err := netip.ParseAddr(strings.Trim(address, "[]"))
+	switch n, wrong := strconv.ParseUint(bits, 10, 64); {
+	case err != nil || ip.Zone() != "":
+		return fmt.Errorf("%q is no network: one is written 192.0.2.0/24 or 2001:db8::/32, and one address 192.0.2.1/32", s)
+	case !isNetwork:
+		return fmt.Errorf("%q is an address: as a network it is %s/%d", s, ip, ip.BitLen())
+	case wrong != nil:
+		return fmt.Errorf("%q: behind the / stands how many bits of the address count, 0 to %d", s, ip.BitLen())
+	case n > uint64(ip.BitLen()):
+		return fmt.Errorf("%q: an address of this kind has %d bits, no more can count", s, ip.BitLen())
+	}
+	return fmt.Errorf("%q: write %s/%s", s, ip, cmp.Or(strings.TrimLeft(bits, "0"), "0"))
 }
 
 // Prefixes turns a list that checkPrefix accepted into prefixes.
@@ -75,14 +93,32 @@ func checkListen(s string) error {
 		}
 		return nil
 	}
+	if s == "" {
+		return errors.New("is empty: a list without addresses is []")
+	}
 	_, port, err := net.SplitHostPort(s)
 	if err != nil {
-		return err
+		return noHostPort(s, err)
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
 		return errors.New("bad port " + strconv.Quote(port))
 	}
 	return nil
+}
+
+// noHostPort says how a port or an address that stands alone is written.
+func noHostPort(s string, err error) error {
+	if _, bad := strconv.ParseUint(s, 10, 16); bad == nil {
+		return fmt.Errorf("%q is a port alone: on all addresses it is \":%[1]s\"", s)
+	}
+	if ip, bad := netip.ParseAddr(s); bad == nil {
+		return fmt.Errorf("%q has no port: with one it is %q", s, net.JoinHostPort(ip.String(), "25"))
+	}
+	var wrong *net.AddrError
+	if errors.As(err, &wrong) {
+		return fmt.Errorf("%q: %s", s, wrong.Err)
+	}
+	return err
 }
 
 // QueueDir is the queue's folder below DataDir.

@@ -1,13 +1,14 @@
 package configs
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 )
 
 // Find finds parameters by name or section; else by the name that Postfix or
-// Dovecot has for it; else those in whose name, text and other names each word
-// stands. It returns none when there is none.
+// Dovecot has for it, first those whose own name it is; else those in whose name, text
+// and other names each word stands. It returns none when there is none.
 func Find(words []string) []Param {
 	for _, is := range []func(Param) bool{
 		func(p Param) bool {
@@ -23,10 +24,28 @@ func Find(words []string) []Param {
 			}
 		}
 		if len(found) > 0 {
+			slices.SortStableFunc(found, func(a, b Param) int { return cmp.Compare(a.distance(words), b.distance(words)) })
 			return found
 		}
 	}
 	return nil
+}
+
+// distance is how far a name that finds a parameter is from its own: 0 when it is that, or
+// its key; 1 when it is the name that others have, 2 when the text mentions it.
+func (p Param) distance(words []string) int {
+	if len(words) != 1 {
+		return 0
+	}
+	name := strings.ToLower(words[0])
+	_, key, _ := strings.Cut(p.Name, ".")
+	switch {
+	case strings.HasPrefix(p.Name, name), key == name, strings.ReplaceAll(p.Name, ".", "_") == name:
+		return 0
+	case slices.Contains(p.Names, name), strings.Contains(p.Text, "Postfix "+name), strings.Contains(p.Text, "Dovecot "+name):
+		return 1
+	}
+	return 2
 }
 
 // called says that Postfix or Dovecot have that name for it: one that Also gave,

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2/unstable"
@@ -205,6 +204,9 @@ func (l *loader) syntaxError(err error) {
 	if errors.As(err, &syntax) {
 		line = l.lineOf(syntax.Highlight)
 	}
+	if strings.Contains(err.Error(), "at start of value") {
+		err = fmt.Errorf("%w: a text, a size and a time stand in quotes, and a switch is true or false, without them", err)
+	}
 	l.mistake(line, "", "%w", err)
 }
 
@@ -272,72 +274,4 @@ func (l *loader) assign(name string, line int, value *unstable.Node) {
 func (l *loader) isSection(name string) bool {
 	p, ok := l.params[name]
 	return ok && p.set == nil
-}
-
-// allowed is " (allowed: ...)" with the parameters of name's section, or the
-// sections when there is none of that name.
-func allowed(name string) string {
-	section, _, _ := strings.Cut(name, ".")
-	var names, sections []string
-	for _, p := range declared() {
-		s, short, _ := strings.Cut(p.Name, ".")
-		if s == section {
-			names = append(names, short)
-		}
-		if !slices.Contains(sections, s) {
-			sections = append(sections, s)
-		}
-	}
-	if len(names) > 0 {
-		return " (allowed in [" + section + "]: " + strings.Join(names, ", ") + ")"
-	}
-	return " (allowed: [" + strings.Join(sections, "], [") + "])"
-}
-
-// Suggest is ", did you mean X?" for a name that resembles a parameter's, else
-// "".
-func Suggest(name string) string {
-	bound := declared()
-	names := make([]string, len(bound))
-	for i, p := range bound {
-		names[i] = p.Name
-	}
-	best := NearestName(name, names)
-	if best == "" {
-		return ""
-	}
-	return ", did you mean " + best + "?"
-}
-
-// NearestName is the one of names that name resembles, "" for none.
-func NearestName(name string, names []string) string {
-	best, bestDistance := "", 4
-	for _, n := range names {
-		if d := distance(name, n); d < bestDistance {
-			best, bestDistance = n, d
-		}
-	}
-	return best
-}
-
-// distance is the Levenshtein distance.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			above := row[j+1]
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			row[j+1] = min(above+1, row[j]+1, diagonal+cost)
-			diagonal = above
-		}
-	}
-	return row[len(b)]
 }

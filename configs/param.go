@@ -94,13 +94,13 @@ func Int(name string, field *int, def, low, high int, text string) Param {
 	}, strconv.Itoa)
 }
 
-// Size is a number of octets, written as a number or with KiB, MiB, GiB.
+// Size is a number of octets, written as a number or as ParseSize reads it.
 func Size(name string, field *int64, def, low, high int64, text string) Param {
 	allowed := fmt.Sprintf("%s to %s", formatSize(low), formatSize(high))
 	return newParam(name, "size", allowed, text, field, def, func(v any) (int64, error) {
 		n, err := parseSize(v)
 		if err != nil || n < low || n > high {
-			return 0, notAllowed(v, `a size from `+allowed)
+			return 0, notAllowed(v, `a size from `+allowed+`, such as "50 MiB"`)
 		}
 		return n, nil
 	}, func(n int64) string { return strconv.Quote(formatSize(n)) })
@@ -112,7 +112,7 @@ func Duration(name string, field *time.Duration, def, low, high time.Duration, t
 	return newParam(name, "time", allowed, text, field, def, func(v any) (time.Duration, error) {
 		d, err := parseDuration(v)
 		if err != nil || d < low || d > high {
-			return 0, notAllowed(v, "a time from "+allowed)
+			return 0, notAllowed(v, `a time from `+allowed+`, such as "90s", "5m", "4h" or "5d"`)
 		}
 		return d, nil
 	}, func(d time.Duration) string { return strconv.Quote(formatDuration(d)) })
@@ -123,7 +123,7 @@ func Bool(name string, field *bool, def bool, text string) Param {
 	return newParam(name, "boolean", "true or false", text, field, def, func(v any) (bool, error) {
 		b, ok := v.(bool)
 		if !ok {
-			return false, notAllowed(v, "true or false")
+			return false, notAllowed(v, "true or false, which stand without quotes")
 		}
 		return b, nil
 	}, strconv.FormatBool)
@@ -138,7 +138,7 @@ func String(name string, field *string, def, allowed string, check func(string) 
 		}
 		if check != nil {
 			if err := check(s); err != nil {
-				return "", fmt.Errorf("%w (allowed: %s)", err, allowed)
+				return "", notTaken(s, err, allowed)
 			}
 		}
 		return s, nil
@@ -162,7 +162,7 @@ func List(name string, field *[]string, def []string, allowed string, check func
 	return newParam(name, "list", allowed, text, field, def, func(v any) ([]string, error) {
 		items, ok := v.([]any)
 		if !ok {
-			return nil, notAllowed(v, "a list: "+allowed)
+			return nil, noList(v, allowed)
 		}
 		out := make([]string, 0, len(items))
 		for _, item := range items {
@@ -172,7 +172,7 @@ func List(name string, field *[]string, def []string, allowed string, check func
 			}
 			if check != nil {
 				if err := check(s); err != nil {
-					return nil, fmt.Errorf("%w (allowed: %s)", err, allowed)
+					return nil, notTaken(s, err, allowed)
 				}
 			}
 			out = append(out, s)
@@ -191,6 +191,31 @@ func notAllowed(v any, want string) error {
 	return fmt.Errorf("%v is not %s", v, want)
 }
 
+// notTaken is the error of a check, with the text that it is about.
+func notTaken(s string, err error, allowed string) error {
+	if !strings.Contains(err.Error(), s) || s == "" {
+		err = fmt.Errorf("%q: %w", s, err)
+	}
+	return fmt.Errorf("%w (allowed: %s)", err, allowed)
+}
+
+// noList says how a text that stands where a list must is written, as Postfix writes it
+// with commas.
+func noList(v any, allowed string) error {
+	s, ok := v.(string)
+	if !ok {
+		return notAllowed(v, "a list: "+allowed)
+	}
+	var items []string
+	for item := range strings.SplitSeq(s, ",") {
+		if item = strings.TrimSpace(item); item != "" {
+			items = append(items, strconv.Quote(item))
+		}
+	}
+	return fmt.Errorf("%q is no list: write [%s] (allowed: %s)", s, strings.Join(items, ", "), allowed)
+}
+
+// sizeUnits are those that formatSize writes.
 var sizeUnits = []struct {
 	suffix string
 	n      int64
@@ -204,16 +229,25 @@ func parseSize(v any) (int64, error) {
 	if !ok {
 		return 0, strconv.ErrSyntax
 	}
+	return ParseSize(s)
+}
+
+// ParseSize reads a size as a person writes it: a number of octets, or one with K, M, G or
+// T behind it, in any case, with or without "iB" or "B". They are powers of 1024, as
+// Postfix's and Dovecot's are.
+func ParseSize(text string) (int64, error) {
+	s := strings.TrimSpace(text)
+	s = strings.TrimSuffix(strings.TrimSuffix(strings.ToUpper(s), "B"), "I")
 	factor := int64(1)
-	for _, u := range sizeUnits {
-		if rest, ok := strings.CutSuffix(s, u.suffix); ok {
-			s, factor = strings.TrimSpace(rest), u.n
+	for i, unit := range []string{"K", "M", "G", "T"} {
+		if rest, ok := strings.CutSuffix(s, unit); ok {
+			s, factor = rest, 1<<(10*(i+1))
 			break
 		}
 	}
-	n, err := strconv.ParseInt(s, 10, 64)
+	n, err := strconv.ParseInt(strings.TrimSpace(s), 10, 64)
 	if err != nil || n < 0 || n > math.MaxInt64/factor {
-		return 0, strconv.ErrRange
+		return 0, fmt.Errorf("%q is not a size such as 500M or 2GiB", text)
 	}
 	return n * factor, nil
 }

@@ -67,11 +67,25 @@ func (p *Param) literal(values []string) (string, error) {
 			quoted[i] = quote(v)
 		}
 		return "[" + strings.Join(quoted, ", ") + "]", nil
-	case p.Kind == "number", p.Kind == "boolean", strings.HasPrefix(values[0], `"`),
+	case p.Kind == "boolean" && truth(values[0]) != "":
+		return truth(values[0]), nil
+	case p.Kind == "number" && strings.Trim(values[0], "+-0123456789_") == "", strings.HasPrefix(values[0], `"`),
 		p.Kind == "size" && strings.Trim(values[0], "0123456789_") == "":
 		return values[0], nil
 	}
 	return quote(values[0]), nil
+}
+
+// truth is a switch as the file has it, for how people and Postfix write one; "" for
+// anything else.
+func truth(s string) string {
+	switch strings.ToLower(s) {
+	case "true", "yes", "on":
+		return "true"
+	case "false", "no", "off":
+		return "false"
+	}
+	return ""
 }
 
 // quote makes a basic string of TOML.

@@ -27,6 +27,19 @@ func (c *Config) Warnings() []*Error {
 	for _, p := range wide(c.LMTPD.TrustedNetworks) {
 		warn("lmtpd.trusted_networks", "%s is a large part of the Internet, and each client in it can write into every mailbox", p)
 	}
+	for _, l := range []struct {
+		param string
+		list  []string
+	}{
+		{"main.trusted_networks", c.Main.TrustedNetworks}, {"lmtpd.trusted_networks", c.LMTPD.TrustedNetworks},
+		{"smtp.private_networks", c.SMTP.PrivateNetworks}, {"smtpd.client_event_limit_exceptions", c.SMTPD.EventExceptions},
+	} {
+		for i, p := range Prefixes(l.list) {
+			if p != p.Masked() {
+				out = append(out, c.MistakeIn(l.param, i, fmt.Errorf("%s has bits of one host in it, and counts as the whole network %s: write that, or %s/%d for the host alone", p, p.Masked(), p.Addr(), p.Addr().BitLen())))
+			}
+		}
+	}
 	for _, address := range c.LMTPD.Listen {
 		switch {
 		case strings.HasPrefix(address, "unix:") && c.LMTPD.SocketMode()&0o002 != 0:

@@ -397,7 +397,7 @@ func TestParseOctets(t *testing.T) {
 		"0": 0, "5": 5, "5k": 5 << 10, "5 MiB": 5 << 20, "5MB": 5 << 20, "2G": 2 << 30, "1T": 1 << 40, " 7 ": 7,
 		"": -1, "x": -1, "-1": -1, "1.5G": -1, "9223372036854775807": 1<<63 - 1, "9223372036854775807K": -1, "iB": -1,
 	} {
-		got, err := parseOctets(text)
+		got, err := configs.ParseSize(text)
 		if want < 0 != (err != nil) || err == nil && got != want {
 			t.Errorf("%q: %d, %v", text, got, err)
 		}

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,7 +27,7 @@ func (s sizeValue) String() string {
 }
 
 func (s sizeValue) Set(text string) error {
-	n, err := parseOctets(text)
+	n, err := configs.ParseSize(text)
 	if err != nil {
 		return err
 	}
@@ -89,14 +88,20 @@ func (s switchValue) String() string {
 
 func (s switchValue) Set(text string) error {
 	b, err := strconv.ParseBool(text)
+	switch strings.ToLower(text) { // as the lists show it
+	case "yes":
+		b, err = true, nil
+	case "no":
+		b, err = false, nil
+	}
 	if err != nil {
-		return fmt.Errorf("%q is not true or false", text)
+		return fmt.Errorf("%q is not true or false, or yes or no", text)
 	}
 	*s.b = &b
 	return nil
 }
 
-func (s switchValue) Type() string { return "true|false" }
+func (s switchValue) Type() string { return "yes|no" }
 
 // choiceValue is a flag for one of several words.
 type choiceValue struct {
@@ -123,25 +128,6 @@ func (c choiceValue) Set(text string) error {
 }
 
 func (c choiceValue) Type() string { return c.kind }
-
-// parseOctets reads a size. The units are powers of 1024, with or without "iB"
-// or "B" behind the letter.
-func parseOctets(text string) (int64, error) {
-	s := strings.TrimSpace(text)
-	s = strings.TrimSuffix(strings.TrimSuffix(strings.ToUpper(s), "B"), "I")
-	factor := int64(1)
-	for i, unit := range []string{"K", "M", "G", "T"} {
-		if rest, ok := strings.CutSuffix(s, unit); ok {
-			s, factor = strings.TrimSpace(rest), 1<<(10*(i+1))
-			break
-		}
-	}
-	n, err := strconv.ParseInt(s, 10, 64)
-	if err != nil || n < 0 || n > math.MaxInt64/factor {
-		return 0, fmt.Errorf("%q is not a size such as 500M or 2GiB", text)
-	}
-	return n * factor, nil
-}
 
 func formatLimit(n int64) string {
 	if n == 0 {

@@ -12,6 +12,7 @@ import (
 
 	"toastmaster/admin/client"
 	"toastmaster/admin/model"
+	"toastmaster/configs"
 	"toastmaster/directory/password"
 )
 
@@ -159,7 +160,7 @@ func bulkMailbox(record []string, passwords string) (model.NewMailbox, error) {
 		box.Password = &secret
 	}
 	if len(record) == 3 && strings.TrimSpace(record[2]) != "" {
-		n, err := parseOctets(record[2])
+		n, err := configs.ParseSize(record[2])
 		if err != nil {
 			return box, err
 		}
