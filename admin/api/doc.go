@@ -38,7 +38,7 @@
 //	GET    /api/v1/audit                    who changed what, and who did or read what in the queue
 //	GET    /api/v1/openapi.json             this, as OpenAPI 3.1; needs no token
 //	GET    /metrics                         for trusted networks, or with a token
-//	GET    /healthz                         for everybody: 200 while all services run and nothing is missing (the log may be degraded), else 503
+//	GET    /healthz                         for everybody: 200 while all services run and nothing is missing (what is degraded, the log or a full disk, is named), else 503
 //	GET    /                                the panel (package web)
 //
 // # Who may

@@ -95,8 +95,9 @@ type FlushResult struct {
 	Flushed int `json:"flushed"`
 }
 
-// Degraded is the state of a part that does not do its work, without which mail
-// goes on.
+// Degraded is the state of a part that does not do all of its work, without which what was
+// accepted and those who read go on: a log that cannot be written, a disk without room for
+// new mail.
 const Degraded = "degraded"
 
 // PartUnavailable is the state of a part whose files are not in their place: what needs

@@ -13,7 +13,7 @@ var notifyWords = [...]struct {
 	word string
 }{{NotifyNever, "NEVER"}, {NotifySuccess, "SUCCESS"}, {NotifyFailure, "FAILURE"}, {NotifyDelay, "DELAY"}}
 
-// ParseNotify reads a NOTIFY parameter: NEVER alone, or a list of the others, in
+// ParseNotify reads a NOTIFY parameter: NEVER alone, or a list of the others, of which one may be there twice, in
 // any case.
 func ParseNotify(value string) (n Notify, ok bool) {
 	for {
@@ -24,12 +24,12 @@ func ParseNotify(value string) (n Notify, ok bool) {
 				bit = w.bit
 			}
 		}
-		if bit == 0 {
+		if bit == 0 || bit == NotifyNever && (n != 0 || more) {
 			return 0, false
 		}
 		n |= bit
 		if !more {
-			return n, n&NotifyNever == 0 || n == NotifyNever
+			return n, true
 		}
 		value = rest
 	}

@@ -10,14 +10,14 @@ func TestNotifyHasOneForm(t *testing.T) {
 	t.Parallel()
 	for value, want := range map[string]Notify{
 		"NEVER": NotifyNever, "never": NotifyNever, "SUCCESS": NotifySuccess, "delay,Failure": NotifyDelay | NotifyFailure,
-		"SUCCESS,FAILURE,DELAY": NotifySuccess | NotifyFailure | NotifyDelay, "DELAY,DELAY": NotifyDelay,
+		"SUCCESS,FAILURE,DELAY": NotifySuccess | NotifyFailure | NotifyDelay, "DELAY,DELAY": NotifyDelay, "failure,FAILURE": NotifyFailure,
 	} {
 		got, ok := ParseNotify(value)
 		if again, ok2 := ParseNotify(got.String()); !ok || got != want || !ok2 || again != want {
 			t.Errorf("%s: %v %v, again %v", value, got, ok, again)
 		}
 	}
-	for _, bad := range []string{"", "NEVER,DELAY", "SUCCESS,", ",SUCCESS", "SOMETIMES", "SUCCESS, DELAY"} {
+	for _, bad := range []string{"", "NEVER,DELAY", "DELAY,NEVER", "NEVER,NEVER", "never,Never", "NEVER,", "SUCCESS,", ",SUCCESS", "SOMETIMES", "SUCCESS, DELAY"} {
 		if n, ok := ParseNotify(bad); ok {
 			t.Errorf("%q is %v", bad, n)
 		}

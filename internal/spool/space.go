@@ -48,8 +48,11 @@ func (s *Space) Room(size int64) error {
 	if s.MinFree == 0 || s.err != nil || s.free-size >= s.MinFree {
 		return nil
 	}
-	return dsn.Wrap(dsn.SystemFull, "Insufficient system storage",
-		fmt.Errorf("%d octets are free for a message of %d, %s is %d", s.free, size, s.Param, s.MinFree))
+	cause := fmt.Errorf("%d octets are free for a message of %d, %s is %d", s.free, size, s.Param, s.MinFree)
+	if size == 0 {
+		cause = fmt.Errorf("%d octets are free in %s, %s is %d", s.free, s.Dir, s.Param, s.MinFree)
+	}
+	return dsn.Wrap(dsn.SystemFull, "Insufficient system storage", cause)
 }
 
 func (s *Space) measure() {

@@ -73,9 +73,10 @@ func Decode(s string) (name string, ok bool) {
 	return name, true
 }
 
-// DecodeLoose is Decode for what clients send: octets above 0x7f are taken as
-// UTF-8, control characters may stand for themselves, and what is coded may be
-// in several shifts. ok is false for everything else.
+// DecodeLoose is Decode for what clients send: octets above 0x7f are taken as UTF-8, and
+// control characters may stand for themselves. ok is false for everything else, as for one
+// shift right behind another, which RFC 3501 section 5.1.3 forbids: the client would find
+// the folder under another name than it made.
 func DecodeLoose(s string) (name string, ok bool) {
 	if !utf8.ValidString(s) {
 		return "", false
@@ -95,12 +96,17 @@ func DecodeLoose(s string) (name string, ok bool) {
 		}
 		if end == i+1 {
 			out = append(out, '&')
-		} else if out, ok = AppendShift(out, s[i+1:end]); !ok {
+		} else if out, ok = AppendShift(out, s[i+1:end]); !ok || superfluous(s[end+1:]) {
 			return "", false
 		}
 		i = end
 	}
 	return string(out), true
+}
+
+// superfluous says that what stands behind a shift begins with another one; "&-" is none.
+func superfluous(rest string) bool {
+	return strings.HasPrefix(rest, "&") && !strings.HasPrefix(rest, "&-")
 }
 
 // AppendShift decodes what is between "&" and "-". ok is false, and dst is as it was,

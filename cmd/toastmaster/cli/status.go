@@ -21,8 +21,9 @@ func newStatusCommand(env *Environment) *cobra.Command {
 	alive := false
 	cmd.Long = "Lists the services of the running instance. Exit code 0 means that all of them run,\n" +
 		"1 that one does not, or that there is no answer. A service is unavailable while its\n" +
-		"files are not in their place, and degraded while mail goes on without it (the log):\n" +
-		"a restart helps neither, so with --alive the exit code is 0 then, and while services\n" +
+		"files are not in their place, and degraded while mail goes on without it (the log) or\n" +
+		"new mail is refused because the disk is as good as full (queue, store): a restart\n" +
+		"helps neither, so with --alive the exit code is 0 then, and while services\n" +
 		"start or stop. That is for whoever starts the service again when it is 1: the health\n" +
 		"check of a container."
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {

@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"os/user"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -47,6 +49,22 @@ func TestRootIsGivenUp(t *testing.T) {
 	must(t, b.Stop())
 	if os.Geteuid() == 0 {
 		key := filepath.Join(b.Data(), "tls", "key.pem")
+		must(t, os.Chown(key, 0, 0))
+		must(t, os.Chmod(key, 0o600))
+		// A renewed one would not be read, which nobody sees before it is too late.
+		says := func(want bool) {
+			cmd := exec.CommandContext(testContext(t), program, "config", "check", "-c", b.ConfigFile())
+			out, err := cmd.CombinedOutput()
+			if must(t, err); strings.Contains(string(out), "whom serve becomes, may not read "+key) != want {
+				t.Errorf("config check: %s", out)
+			}
+		}
+		says(true)
+		must(t, os.Chmod(key, 0o640))
+		gid, err := strconv.Atoi(who.Gid)
+		must(t, err)
+		must(t, os.Chown(key, 0, gid))
+		says(false)
 		must(t, os.Chown(key, 0, 0))
 		must(t, os.Chmod(key, 0o600))
 	}

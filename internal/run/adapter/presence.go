@@ -3,10 +3,12 @@ package adapter
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"toastmaster/admin/model"
 	"toastmaster/admin/store"
+	"toastmaster/internal/dsn"
 	"toastmaster/internal/msglog"
 	"toastmaster/internal/service"
 	"toastmaster/mailstore"
@@ -43,13 +45,15 @@ func (s Status) Services() []model.Service {
 	return append(out, s.present(directory), log)
 }
 
-// present is a service that says when its files are not in their place.
+// present is a service that says when its files are not in their place, or have no room.
 func (s Status) present(m model.Service) model.Service {
 	if m.State != string(service.Running) {
 		return m
 	}
 	if err := s.presence(m.Name); err != nil {
 		m.State, m.Error = model.PartUnavailable, err.Error()
+	} else if err := s.room(m.Name); err != nil {
+		m.State, m.Error = model.Degraded, err.Error()
 	}
 	return m
 }
@@ -78,6 +82,23 @@ func (s Status) presence(part string) error {
 		return s.Admin.Present(ctx)
 	}
 	return nil
+}
+
+// room says that a part refuses new mail because its file system is as good as full, nil
+// for what has none. What was accepted is delivered, and everything else goes on.
+func (s Status) room(part string) error {
+	var err error
+	switch {
+	case part == "store" && s.Mail != nil:
+		err = s.Mail.Room(0)
+	case part == "queue" && s.Queue != nil:
+		err = s.Queue.Room(0)
+	}
+	var full *dsn.Error
+	if !errors.As(err, &full) || full.Status != dsn.SystemFull {
+		return nil
+	}
+	return fmt.Errorf("new mail is refused (%s) until there is room: %w", full.Status, errors.Unwrap(full))
 }
 
 // presenceTimeout is how long the database may take to say that it is there.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net"
@@ -17,6 +18,8 @@ import (
 	"toastmaster/directory"
 	"toastmaster/internal/run/parts"
 	"toastmaster/internal/run/rights"
+
+	"golang.org/x/sys/unix"
 )
 
 // Warnings is what serves, but not as somebody may think: for config check.
@@ -57,6 +60,9 @@ func FileWarnings(c *configs.Config, now time.Time) []*configs.Error {
 		warn("tls.certificates", openTo(c.Path(key), 0o037, "the key"))
 		if key != cert {
 			warn("tls.certificates", openTo(c.Path(cert), 0o002, "the certificate"))
+		}
+		for _, path := range []string{cert, key} {
+			warn("tls.certificates", unreadable(c, c.Path(path)))
 		}
 		leaf, err := leafOf(c.Path(cert))
 		if err != nil {
@@ -111,6 +117,19 @@ func openTo(path string, bits fs.FileMode, what string) error {
 		can = "changed"
 	}
 	return fmt.Errorf("%s may be %s by others: %s has mode %04o; `chmod %04o %s` mends it", what, can, path, info.Mode().Perm(), info.Mode().Perm()&^bits, path)
+}
+
+// unreadable says that root's server reads a file of a certificate once, at its start, and
+// never again as the user that it becomes: a renewed one, and every reload, would need root.
+func unreadable(c *configs.Config, path string) error {
+	who, err := rights.RunAs(c)
+	if err != nil || who == nil || os.Geteuid() != 0 {
+		return nil // others say so, or nobody becomes another
+	}
+	if err := who.May(path, unix.R_OK); err == nil || errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return fmt.Errorf("%s, whom serve becomes, may not read %s: the start reads it as root, but a renewed one is not read and `toastmaster reload` fails; give it a group that %[1]s is in, and mode 0640 (docs/tls.md)", who.Name, path)
 }
 
 // leafOf is the first certificate of a file.

@@ -67,7 +67,8 @@ func (m instanceMetrics) collectServices(out chan<- prometheus.Metric) {
 			continue // it has its own metric
 		}
 		running := 0.0
-		if s.State == string(service.Running) {
+		// One that is degraded for want of room runs: toastmaster_disk_free_bytes says it.
+		if s.State == string(service.Running) || s.State == model.Degraded {
 			running = 1
 		}
 		out <- prometheus.MustNewConstMetric(m.running, prometheus.GaugeValue, running, s.Name)
