@@ -14,8 +14,8 @@ import (
 // QueueFilterInput selects messages.
 type QueueFilterInput struct {
 	Place     string `query:"place" enum:"incoming,active,deferred,hold,corrupt"`
-	Sender    string `query:"sender" doc:"Exactly this one"`
-	Recipient string `query:"recipient" doc:"Exactly this one"`
+	Sender    string `query:"sender" doc:"Exactly this one; @domain for all of a domain, <> for the null sender"`
+	Recipient string `query:"recipient" doc:"Exactly this one; @domain for all of a domain"`
 }
 
 func (in QueueFilterInput) filter() model.QueueFilter {

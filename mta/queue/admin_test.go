@@ -126,6 +126,11 @@ func TestAdministration(t *testing.T) {
 	if n, err := q.Flush(ctx, Filter{Recipient: "X@example.test"}); n != 0 || err != nil {
 		t.Error(n, err)
 	}
+	for _, none := range []Filter{{Recipient: "@sub.example.test"}, {Recipient: "@ample.test"}, {Sender: "<>"}, {Sender: "@example.test"}, {Recipient: "@"}} {
+		if n, err := q.Flush(ctx, none); n != 0 || err != nil {
+			t.Errorf("%+v: %d, %v", none, n, err)
+		}
+	}
 	if n, err := q.Flush(ctx, Filter{Recipient: "A@Example.Test", Sender: "sender@example.org"}); n != 1 || err != nil {
 		t.Error(n, err)
 	}
@@ -381,5 +386,32 @@ func deliverSome(t *testing.T, it *Item, n int, mu *sync.Mutex, delivered map[st
 	}
 	if err := it.Close(context.Background(), time.Now().Add(time.Duration(n%3)*time.Millisecond), false); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestFilterOfADomainAndOfReports: "@domain" is all of a domain and nothing below it, and
+// "<>" or MAILER-DAEMON, as it is listed, the null sender.
+func TestFilterOfADomainAndOfReports(t *testing.T) {
+	t.Parallel()
+	info := func(sender string, to ...string) Info {
+		i := Info{Sender: sender}
+		for _, a := range to {
+			i.Recipients = append(i.Recipients, RecipientInfo{Address: a})
+		}
+		return i
+	}
+	mail, report := info("Ann@a.test", "x@b.test", "y@xn--bcher-kva.test"), info("", "ann@a.test")
+	for _, c := range []struct {
+		f            Filter
+		mail, report bool
+	}{
+		{Filter{Recipient: "@b.test"}, true, false}, {Filter{Recipient: "@B.Test"}, true, false}, {Filter{Recipient: "@bücher.test"}, true, false},
+		{Filter{Recipient: "@test"}, false, false}, {Filter{Recipient: "@"}, false, false}, {Filter{Recipient: "b.test"}, false, false},
+		{Filter{Sender: "@a.test"}, true, false}, {Filter{Sender: "<>"}, false, true}, {Filter{Sender: "mailer-daemon"}, false, true},
+		{Filter{Sender: "@a.test", Recipient: "@a.test"}, false, false}, {Filter{Sender: "ann@a.test"}, true, false}, {Filter{Recipient: "@a.test"}, false, true},
+	} {
+		if got := [2]bool{c.f.matches(mail), c.f.matches(report)}; got != [2]bool{c.mail, c.report} {
+			t.Errorf("%+v: %v", c.f, got)
+		}
 	}
 }

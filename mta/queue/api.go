@@ -82,6 +82,6 @@ type RecipientInfo struct {
 // Filter selects messages. The zero Filter selects all.
 type Filter struct {
 	Place     Place
-	Sender    string // exact, folded
-	Recipient string // exact, folded
+	Sender    string // an address, "@domain", or "<>" for the null sender
+	Recipient string // an address or "@domain"
 }

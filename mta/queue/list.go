@@ -261,19 +261,38 @@ func actions(env *envelope.Envelope) (all []string) {
 	return all
 }
 
-// matches compares addresses folded.
+// matches compares addresses folded; "@domain" is all of a domain.
 func (f Filter) matches(info Info) bool {
 	if f.Place != "" && f.Place != info.Place {
 		return false
 	}
-	if f.Sender != "" && fold(info.Sender) != fold(f.Sender) {
+	if f.Sender != "" && !chooser(f.Sender)(info.Sender) {
 		return false
 	}
 	if f.Recipient == "" {
 		return true
 	}
-	want := fold(f.Recipient)
-	return slices.ContainsFunc(info.Recipients, func(r RecipientInfo) bool { return fold(r.Address) == want })
+	chosen := chooser(f.Recipient)
+	return slices.ContainsFunc(info.Recipients, func(r RecipientInfo) bool { return chosen(r.Address) })
+}
+
+// chooser says which addresses a filter means: all of "@domain", the null sender for "<>" or
+// "MAILER-DAEMON", as which it is listed, else the one.
+func chooser(filter string) func(address string) bool {
+	if domain, ok := strings.CutPrefix(filter, "@"); ok {
+		if parsed, err := addr.ParseDomain(domain); err == nil {
+			domain = parsed
+		}
+		return func(address string) bool {
+			at := strings.LastIndexByte(address, '@')
+			return at >= 0 && strings.EqualFold(address[at+1:], domain)
+		}
+	}
+	if filter == "<>" || strings.EqualFold(filter, "MAILER-DAEMON") {
+		return func(address string) bool { return address == "" }
+	}
+	want := fold(filter)
+	return func(address string) bool { return fold(address) == want }
 }
 
 // fold is the form in which addresses are compared; a domain is in lower case

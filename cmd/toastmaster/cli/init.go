@@ -46,7 +46,11 @@ func newInitCommand(env *Environment) *cobra.Command {
 				return printJSON(env.Stdout, map[string]string{"config": c.File, "postmaster": c.SMTPD.Postmaster})
 			}
 			fmt.Fprintf(env.Stdout, "%s written; start with: toastmaster serve -c %s\n", c.File, c.File)
-			_, err = fmt.Fprintf(env.Stdout, "mail for postmaster goes to %s\n", c.SMTPD.Postmaster)
+			fmt.Fprintf(env.Stdout, "mail for postmaster goes to %s\n", c.SMTPD.Postmaster)
+			if o.Postmaster != "" {
+				return nil
+			}
+			_, err = fmt.Fprintf(env.Stdout, "nobody can read it yet: toastmaster -c %s mailbox set %s --password\n", c.File, c.SMTPD.Postmaster)
 			return err
 		},
 	}

@@ -25,11 +25,12 @@ func TestInit(t *testing.T) {
 	dir := t.TempDir()
 	own, given := filepath.Join(dir, "own"), filepath.Join(dir, "given")
 	out, _ := runs(t, 0, "init", own, "--hostname", "mx.example.test")
-	if !strings.Contains(out, "mail for postmaster goes to postmaster@mx.example.test\n") {
+	if !strings.Contains(out, "mail for postmaster goes to postmaster@mx.example.test\n") ||
+		!strings.Contains(out, "nobody can read it yet: toastmaster -c "+own+"/toastmaster.toml mailbox set postmaster@mx.example.test --password\n") {
 		t.Error(out)
 	}
 	out, _ = runs(t, 0, "init", given, "--postmaster", "root@example.net")
-	if !strings.Contains(out, "mail for postmaster goes to root@example.net\n") {
+	if !strings.Contains(out, "mail for postmaster goes to root@example.net\n") || strings.Contains(out, "nobody") {
 		t.Error(out)
 	}
 	for _, c := range []struct {

@@ -29,8 +29,8 @@ func newQueueCommand(env *Environment) *cobra.Command {
 func queueFilterFlags(cmd *cobra.Command, filter *model.QueueFilter) {
 	places := choiceValue{&filter.Place, []string{"incoming", "active", "deferred", "hold", "corrupt"}, "PLACE"}
 	cmd.Flags().Var(places, "place", "only those that are incoming, active, deferred, hold or corrupt")
-	cmd.Flags().StringVar(&filter.Sender, "sender", "", "only those of this sender `ADDRESS`")
-	cmd.Flags().StringVar(&filter.Recipient, "recipient", "", "only those to this recipient `ADDRESS`")
+	cmd.Flags().StringVar(&filter.Sender, "sender", "", "only those of this sender `ADDRESS`, or all of @DOMAIN; <> is the null sender, of reports")
+	cmd.Flags().StringVar(&filter.Recipient, "recipient", "", "only those to this recipient `ADDRESS`, or to @DOMAIN")
 }
 
 func queueList(f *adminFlags) *cobra.Command {
@@ -101,9 +101,12 @@ func queueListText(ctx context.Context, w io.Writer, c *client.Client, filter mo
 	if err != nil {
 		return err
 	}
-	if count == 0 {
+	switch {
+	case count == 0 && filter != model.QueueFilter{}:
+		fmt.Fprintln(w, "No such message is in the queue")
+	case count == 0:
 		fmt.Fprintln(w, "Mail queue is empty")
-	} else {
+	default:
 		plural := "s"
 		if count == 1 {
 			plural = ""
@@ -275,6 +278,8 @@ func queueActOn(ctx context.Context, f *adminFlags, c *client.Client, ids []stri
 			n.done++
 		case err == nil:
 			n.unchanged++
+		case model.KindOf(err) == model.NotFound && id == "ALL": // as postsuper has it
+			return usageError("all messages are --all, and --place, --sender and --recipient choose some of them")
 		case model.KindOf(err) == model.NotFound:
 			n.missing++
 			fmt.Fprintf(f.env.Stderr, "%s: %v\n", id, err)
@@ -310,7 +315,13 @@ func queueFlush(f *adminFlags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "flush",
 		Short: "Make deferred messages due now",
-		Args:  noArguments,
+		Long:  "Makes all deferred messages due now, or those that a filter chooses; `queue requeue ID`\nmakes one due, also one on hold.",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return wrongUsage(cmd, "queue flush: unexpected argument %q: `toastmaster queue requeue ID` makes one message due", args[0])
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return f.withClient(func(c *client.Client) error {
 				n, err := c.Flush(cmd.Context(), filter)

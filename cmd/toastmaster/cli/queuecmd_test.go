@@ -118,3 +118,38 @@ func TestDamagedContentIsSaid(t *testing.T) {
 		}
 	}
 }
+
+// TestQueueHintsForWhoKnowsPostfix: an empty answer is not an empty queue when a filter chose,
+// and what postsuper and postqueue take says what does it here.
+func TestQueueHintsForWhoKnowsPostfix(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = io.WriteString(w, `{"items":[]}`)
+			return
+		}
+		w.Header().Set("Content-Type", "application/problem+json")
+		w.WriteHeader(http.StatusNotFound)
+		_, _ = io.WriteString(w, `{"status":404,"detail":"No such message in the queue"}`)
+	}))
+	defer server.Close()
+	for _, c := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{[]string{"list"}, 0, "Mail queue is empty\n"},
+		{[]string{"list", "--recipient", "@x.test"}, 0, "No such message is in the queue\n"},
+		{[]string{"list", "--place", "hold"}, 0, "No such message is in the queue\n"},
+		{[]string{"delete", "ALL"}, 2, "all messages are --all"},
+		{[]string{"flush", "3A"}, 2, "`toastmaster queue requeue ID` makes one message due"},
+	} {
+		var out, errs bytes.Buffer
+		env := &Environment{Stdout: &out, Stderr: &errs, Getenv: func(string) string { return "key" }}
+		args := append([]string{"queue", c.args[0]}, append(c.args[1:], "--api", server.URL)...)
+		if code := Run(t.Context(), env, args); code != c.code || !strings.Contains(out.String()+errs.String(), c.says) {
+			t.Errorf("%v: exit %d, %s%s", c.args, code, out.String(), errs.String())
+		}
+	}
+}

@@ -185,6 +185,9 @@ func (f *adminFlags) moved(r *transfer.Result, err error, what, where string) er
 		if r.MoreFailed > 0 {
 			fmt.Fprintf(f.env.Stderr, "and %d more\n", r.MoreFailed)
 		}
+		if err != nil && r.Done == 0 && r.There == 0 && r.AllFailed() == 0 {
+			return fmt.Errorf("%s: %w", r.Address, err) // before it began: there is nothing to say but why
+		}
 		line := fmt.Sprintf("%s of %s %s, %s; %d were there already: %s\n", messages(r.Done), r.Address, what, configs.FormatSize(r.Bytes), r.There, where)
 		out := f.env.Stdout
 		if where == "-" || err != nil {

@@ -243,3 +243,19 @@ func TestTransferOutlivesTheServer(t *testing.T) {
 	}
 	once(bob)
 }
+
+// TestTransferOfNothing: a source or target that cannot be used is one line that says why, and
+// no line that says how many messages went.
+func TestTransferOfNothing(t *testing.T) {
+	t.Parallel()
+	b := serve(t, nil)
+	none := filepath.Join(t.TempDir(), "none")
+	for _, args := range [][]string{
+		{"import", alice, none}, {"import", alice, none + ".mbox"}, {"import", alice, b.Data()}, {"export", alice, filepath.Join(none, "x")},
+	} {
+		out, err := b.Run(testContext(t), "", append([]string{"mailbox"}, args...)...)
+		if err == nil || !strings.Contains(err.Error(), "exit status 1") || strings.Contains(out+err.Error(), "0 messages") || !strings.Contains(err.Error(), args[2]) {
+			t.Errorf("%v: %v\n%s", args, err, out)
+		}
+	}
+}
