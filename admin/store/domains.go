@@ -171,7 +171,7 @@ func unused(ctx context.Context, t queryer, domain int64, all bool) error {
 	case aliases > 0:
 		return model.Fail(model.InUse, "alias domains that stand for it: "+strconv.FormatInt(aliases, 10))
 	case addresses > 0 && !all:
-		return model.Fail(model.InUse, "addresses that it still has: "+strconv.FormatInt(addresses, 10)+"; remove them first, or with it (`all`)")
+		return model.Fail(model.InUse, "addresses that it still has: "+strconv.FormatInt(addresses, 10)+"; remove them first, or with it (`all`, on the command line --all)")
 	}
 	return nil
 }

@@ -132,7 +132,7 @@ func failure(err error) error {
 	}
 	switch db.ClassOf(err) {
 	case db.Busy:
-		return &model.Error{Kind: model.Unavailable, Text: "the database is not available now", Cause: err}
+		return &model.Error{Kind: model.Unavailable, Text: "the database is not available now", Staff: err.Error()} // a full disk, a lock
 	case db.Lost:
 		return &model.Error{Kind: model.Unavailable, Text: "the database is not available", Staff: err.Error()} // which, why, and what to do
 	}

@@ -159,6 +159,9 @@ func TestCheckWarnsOfFiles(t *testing.T) {
 		"an address of another machine": {func(_, file string) error {
 			return edit(file, "[imapd]\nlisten = [\"127.0.0.1:", "[imapd]\nlisten = [\"192.0.2.1:")
 		}, []string{"imapd.listen: \"192.0.2.1:2143\" cannot be listened on"}},
+		"a transport for a hosted domain": {func(_, file string) error {
+			return edit(file, "[smtpd]", "[[transport]]\nname = \"peer\"\ndomains = [\n\"far.test\", \".mx.example.test\",\n\"MX.example.test\"]\n\n[smtpd]")
+		}, []string{":13: transport.peer.domains: \"MX.example.test\" is hosted here, so its mail is delivered here"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

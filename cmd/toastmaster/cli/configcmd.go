@@ -50,7 +50,11 @@ func newConfigCheckCommand(env *Environment) *cobra.Command {
 			for _, w := range warnings {
 				fmt.Fprintln(env.Stderr, "warning:", w)
 			}
-			_, err = fmt.Fprintf(env.Stdout, "%s: no mistakes\n", env.File())
+			text := "no mistakes"
+			if len(warnings) > 0 {
+				text += ", " + counted(len(warnings), "warning", "warnings")
+			}
+			_, err = fmt.Fprintf(env.Stdout, "%s: %s\n", env.File(), text)
 			return err
 		},
 	}

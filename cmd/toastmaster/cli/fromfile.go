@@ -257,8 +257,19 @@ func aliasesFrom(ctx context.Context, f *adminFlags, o fromFlags) error {
 			if len(words) < 2 {
 				return model.NewAlias{}, errors.New("no target")
 			}
-			return model.NewAlias{Address: words[0], AliasChange: model.AliasChange{Targets: words[1:]}}, nil
+			return model.NewAlias{Address: words[0], AliasChange: model.AliasChange{Targets: once(words[1:])}}, nil
 		}),
+	})
+}
+
+// once leaves out a target that is there again, as Postfix does: its files have them.
+func once(targets []string) []string {
+	seen := make(map[string]bool, len(targets))
+	return slices.DeleteFunc(targets, func(t string) bool {
+		key := strings.ToLower(t)
+		again := seen[key]
+		seen[key] = true
+		return again
 	})
 }
 

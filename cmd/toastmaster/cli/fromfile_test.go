@@ -3,6 +3,7 @@ package cli
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -18,4 +19,39 @@ func TestRelocatedFromKeepsTheText(t *testing.T) {
 	}
 	s.run(0, "", "relocated", "add", "--from", file)
 	s.wants([]string{"Road 1, Town, Country\n"}, "relocated", "show", "old@a.test")
+}
+
+// TestAliasFromATargetTwice: Postfix's files have them, and it leaves the second one out.
+func TestAliasFromATargetTwice(t *testing.T) {
+	t.Parallel()
+	s := newShell(t)
+	s.run(0, "", "domain", "add", "a.test")
+	file := filepath.Join(t.TempDir(), "virtual")
+	if err := os.WriteFile(file, []byte("all@a.test  Ann@far.test, bob@far.test,\n   ann@far.test\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.run(0, "", "alias", "add", "--from", file)
+	s.wants([]string{"Ann@far.test", "bob@far.test"}, "alias", "show", "all@a.test")
+}
+
+// TestSwitchesAsTheListsShowThem: a list says yes and no, and the command takes both.
+func TestSwitchesAsTheListsShowThem(t *testing.T) {
+	t.Parallel()
+	s := newShell(t)
+	s.run(0, "", "domain", "add", "a.test")
+	for _, word := range []string{"no", "yes", "false", "true", "No"} {
+		s.run(0, "", "domain", "set", "a.test", "--enabled", word)
+	}
+	s.wants([]string{"enabled", "no"}, "domain", "show", "a.test")
+	if _, errs := s.run(2, "", "domain", "set", "a.test", "--enabled", "maybe"); !strings.Contains(errs, `"maybe" is not true or false, or yes or no`) {
+		t.Error(errs)
+	}
+	// A refusal says how the command line does it, and an alias of nobody why it is unknown.
+	s.run(0, "", "alias", "add", "dead@a.test", "nobody@a.test")
+	if _, errs := s.run(1, "", "domain", "remove", "a.test"); !strings.Contains(errs, "--all") {
+		t.Error(errs)
+	}
+	if out, _ := s.run(1, "", "check", "dead@a.test"); !strings.Contains(out, "550 5.1.1 User unknown (it is an alias, and mail for none of these is taken: nobody@a.test)") {
+		t.Error(out)
+	}
 }

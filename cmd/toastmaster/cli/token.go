@@ -45,7 +45,7 @@ func tokenCreate(f *adminFlags) *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringVar(&in.Role, "role", "superadmin", "what it may do")
+	cmd.Flags().StringVar(&in.Role, "role", "superadmin", "what it may do; there is superadmin alone: resellers and owners of domains come with a later version")
 	cmd.Flags().DurationVar(&valid, "valid", 0, "how long it is valid (720h), 0 is for ever")
 	return cmd
 }

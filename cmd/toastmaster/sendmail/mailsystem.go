@@ -89,7 +89,11 @@ func (m mailSystem) dial(ctx context.Context) (net.Conn, error) {
 	var dialer net.Dialer
 	conn, err := dialer.DialContext(ctx, "tcp", m.address)
 	if err != nil {
-		return nil, fmt.Errorf("the mail system does not answer: %w", err)
+		var op *net.OpError
+		if errors.As(err, &op) && op.Err != nil {
+			err = op.Err // the rest is said better
+		}
+		return nil, fmt.Errorf("the mail system does not answer on %s (smtpd.listen, or TOASTMASTER_SMTP): %w", m.address, err)
 	}
 	return conn, nil
 }

@@ -16,6 +16,7 @@ import (
 
 	"toastmaster/configs"
 	"toastmaster/directory"
+	"toastmaster/internal/addr"
 	"toastmaster/internal/run/parts"
 	"toastmaster/internal/run/rights"
 
@@ -32,17 +33,40 @@ func Warnings(ctx context.Context, c *configs.Config, plan parts.Startup) ([]str
 		out = append(out, c.Mistake("main.instance", fmt.Errorf("the next start gives what has none an instance id: %s", plan.Adopted())).Error())
 		return out, nil // the database may have an older schema
 	}
-	if c.SMTPD.Postmaster == "" {
-		return out, nil
-	}
-	d, closeIt, err := parts.Answers(c)
+	answers, closeIt, err := parts.Answers(c)
 	if err != nil {
 		return nil, err
 	}
-	if err := NoPostmaster(ctx, c, directory.New(d, c.Main.RecipientDelimiter)); err != nil {
-		out = append(out, c.Mistake("smtpd.postmaster", err).Error())
+	d := directory.New(answers, c.Main.RecipientDelimiter)
+	if c.SMTPD.Postmaster != "" {
+		if err := NoPostmaster(ctx, c, d); err != nil {
+			out = append(out, c.Mistake("smtpd.postmaster", err).Error())
+		}
+	}
+	for _, w := range hostedRoutes(ctx, c, d) {
+		out = append(out, w.Error())
 	}
 	return out, closeIt()
+}
+
+// hostedRoutes are the domains of transports that are hosted here: their mail is delivered
+// here, whatever a table says. A directory that cannot answer now says nothing.
+func hostedRoutes(ctx context.Context, c *configs.Config, d *directory.Directory) (out []*configs.Error) {
+	for _, t := range c.Tables {
+		for i, domain := range t.Domains {
+			name, err := addr.ParseDomain(domain)
+			if err != nil {
+				continue // "*", or all below one
+			}
+			decided := d.Decide(ctx, addr.Address{Local: "postmaster", Domain: name}, directory.Question{Expanded: true})
+			if decided.Verdict == directory.Foreign || decided.Verdict == directory.Undecided {
+				continue
+			}
+			out = append(out, c.MistakeIn("transport."+t.Name+".domains", i,
+				fmt.Errorf("%q is hosted here, so its mail is delivered here and this transport never gets it: `toastmaster domain remove %[1]s`, or take it out of this list", domain)))
+		}
+	}
+	return out
 }
 
 // FileWarnings are about the configuration and the files that it names.
