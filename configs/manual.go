@@ -10,7 +10,7 @@ import (
 func WriteManual(w io.Writer) error {
 	var b strings.Builder
 	b.WriteString("# Parameters\n\n" +
-		"The file is TOML. A size is a number of octets or a text with KiB, MiB or GiB (`\"50 MiB\"`), a time a text with\n" +
+		"The file is TOML. A size is a number of octets or a text with KiB, MiB or GiB (`\"50 MiB\"`, also `\"50M\"`), a time a text with\n" +
 		"s, m, h or d (`\"5m\"`). An unknown name, a value of the wrong type or out of bounds is an error that names file,\n" +
 		"line and parameter; nothing is started then. `toastmaster config explain NAME` prints an entry of this page, which\n" +
 		"is generated from the declarations in `configs/`. A section with two brackets, `[[transport]]`, may stand there several times.\n")

@@ -39,10 +39,10 @@ func TestSwitchesAsTheListsShowThem(t *testing.T) {
 	t.Parallel()
 	s := newShell(t)
 	s.run(0, "", "domain", "add", "a.test")
-	for _, word := range []string{"no", "yes", "false", "true", "No"} {
+	for _, word := range []string{"yes", "no", "true", "false", "Yes"} {
 		s.run(0, "", "domain", "set", "a.test", "--enabled", word)
 	}
-	s.wants([]string{"enabled", "no"}, "domain", "show", "a.test")
+	s.wants([]string{"enabled", "yes"}, "domain", "show", "a.test")
 	if _, errs := s.run(2, "", "domain", "set", "a.test", "--enabled", "maybe"); !strings.Contains(errs, `"maybe" is not true or false, or yes or no`) {
 		t.Error(errs)
 	}
