@@ -19,6 +19,6 @@ func (c *DNS) params() []Param {
 		Duration("dns.total_timeout", &c.TotalTimeout, 20*time.Second, time.Second, 5*time.Minute,
 			"How long all name servers together may take for one question. Then there is no answer, and what depends on it is tried again later."),
 		Int("dns.cache_limit", &c.CacheLimit, 10_000, 0, 1_000_000,
-			"How many answers are kept for their TTL, a day at most. Some 500 octets each. Zero keeps none."),
+			"How many answers are kept for their TTL, a day at most. Some 500 octets each; one of more than 8 KiB is not kept. Zero keeps none."),
 	}
 }

@@ -35,7 +35,8 @@
 //
 // Answers are kept for their TTL, at most a day; NoName and NoRecord for that of the SOA
 // record that came with them, at most three hours (RFC 2308), and not without one. NoAnswer is not
-// kept. dns.cache_limit bounds the number; what nobody asked for lately goes first.
+// kept. dns.cache_limit bounds the number; what nobody asked for lately goes
+// first. An answer that takes more than 8 KiB of memory is not kept.
 //
 // # What it does not do
 //

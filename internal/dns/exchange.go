@@ -30,6 +30,23 @@ type reply struct {
 	authentic bool
 }
 
+// maxKept is the most octets of memory that a kept answer takes. It is no parameter: with
+// dns.cache_limit it bounds the memory, and who needs an answer of hundreds of records has
+// written it to fill that.
+const maxKept = 8 << 10
+
+// cost is about how many octets of memory the records take: a record of four octets on
+// the wire is a structure with a name of its own.
+func (a *reply) cost() (n int) {
+	const structure = 128
+	for _, record := range a.records {
+		if n += structure; n <= maxKept {
+			n += len(record.String()) // its names and texts lie in memory as they are shown
+		}
+	}
+	return n
+}
+
 func (a *reply) result(q question) (*reply, error) {
 	if a.outcome == Found {
 		return a, nil

@@ -50,7 +50,7 @@ func (r *Resolver) board(q question) *flight {
 		defer close(f.done)
 		ctx, stop := bounded(ctx, r.o.Clock, r.o.Total)
 		defer stop()
-		if f.reply, f.err = r.chase(ctx, q); f.err == nil {
+		if f.reply, f.err = r.chase(ctx, q); f.err == nil && f.reply.cost() <= maxKept {
 			r.cache.Put(q, f.reply, f.reply.expires)
 		}
 		r.mu.Lock()

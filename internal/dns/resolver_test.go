@@ -373,6 +373,52 @@ func TestCacheIsBounded(t *testing.T) {
 	}
 }
 
+// TestAnAnswerThatFillsTheMemoryIsNotKept: whoever owns a domain writes answers of 64 KiB,
+// which are half a megabyte in memory, for as many names as he has us ask for. The
+// bound of the cache is a number of answers, so each of them has one, too.
+func TestAnAnswerThatFillsTheMemoryIsNotKept(t *testing.T) {
+	t.Parallel()
+	var many, few []string
+	for i := range 250 {
+		many = append(many, fmt.Sprintf("192.0.2.%d", i))
+	}
+	for i := range 16 {
+		few = append(few, fmt.Sprintf("192.0.2.%d", i))
+	}
+	var texts, long []string
+	for i := range 20 {
+		texts = append(texts, fmt.Sprintf("v=%d %s", i, strings.Repeat("x", 100)))
+	}
+	for range 10 {
+		long = append(long, strings.Repeat("y", 1000))
+	}
+	r, s, _ := resolver(t, names{
+		"many.test": {Addrs: many, TTL: 300, Truncate: true}, "few.test": {Addrs: few, TTL: 300},
+		"long.test": {TXT: long, TTL: 300, Truncate: true}, "texts.test": {TXT: texts, TTL: 300, Truncate: true},
+	})
+	first := map[string]int{}
+	for range 2 {
+		for _, name := range []string{"many.test", "few.test", "long.test", "texts.test"} {
+			first[name] = s.Queries(name, "A") + s.Queries(name, "TXT")
+		}
+		for name, n := range map[string]int{"many.test": len(many), "few.test": len(few)} {
+			if a, err := r.A(t.Context(), name); err != nil || len(a.Records) != n {
+				t.Fatalf("%s: %d addresses of %d, %v", name, len(a.Records), n, err)
+			}
+		}
+		for name, n := range map[string]int{"long.test": len(long), "texts.test": len(texts)} {
+			if a, err := r.TXT(t.Context(), name); err != nil || len(a.Records) != n {
+				t.Fatalf("%s: %d texts of %d, %v", name, len(a.Records), n, err)
+			}
+		}
+	}
+	for name, kept := range map[string]bool{"many.test": false, "long.test": false, "few.test": true, "texts.test": true} {
+		if again := s.Queries(name, "A") + s.Queries(name, "TXT") - first[name]; (again == 0) != kept {
+			t.Errorf("%s was asked for %d times more, kept: %v", name, again, kept)
+		}
+	}
+}
+
 func TestManyAtOnce(t *testing.T) {
 	t.Parallel()
 	r, s, _ := resolver(t, names{"a.test": {Addrs: []string{"192.0.2.1"}, TTL: 300}})

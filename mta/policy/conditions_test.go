@@ -251,3 +251,50 @@ func TestPeer(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// TestNameServersThatAreSilentCostOnce: the recipients of a message ask the same. A list whose name
+// servers are gone holds a session for dns.total_timeout, and not for each of a hundred recipients.
+func TestNameServersThatAreSilentCostOnce(t *testing.T) {
+	t.Parallel()
+	zone := map[string]dnstest.Name{
+		dnstest.Listed("192.0.2.1", "gone.test"): {Fail: true},
+		"x.test.gone.test":                       {Fail: true},
+		"x.test":                                 {Fail: true},
+		"helo.test":                              {Fail: true},
+	}
+	s := dnstest.Start(t, zone)
+	e := environment(t)
+	e.DNS = dns.New(dns.Options{Servers: []string{s.Addr}, Attempts: 1})
+	list, err := Compile(Rcpt, []string{
+		"reject_rbl_client gone.test", "reject_rhsbl_sender gone.test", "permit_dnswl_client gone.test",
+		"reject_unknown_sender_domain", "reject_unknown_helo_hostname",
+	}, e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tx := &Transaction{Client: netip.MustParseAddr("192.0.2.1"), Helo: "helo.test"}
+	asked := func() (n int) {
+		for name := range zone {
+			for _, kind := range []string{"A", "AAAA", "MX"} {
+				n += s.Queries(name, kind)
+			}
+		}
+		return n
+	}
+	for message := range 2 {
+		before, first := asked(), 0
+		tx.SetSender(address(t, "a@x.test"), address(t, "a@x.test"))
+		for i := range 5 {
+			to := address(t, "a@example.test")
+			tx.SetRecipient(to, to)
+			list.Decide(t.Context(), tx)
+			if i == 0 {
+				first = asked() - before
+			}
+		}
+		if n := asked() - before; first == 0 || n != first {
+			t.Errorf("message %d: %d questions for five recipients, %d for the first", message, n, first)
+		}
+		tx.Reset()
+	}
+}

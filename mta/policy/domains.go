@@ -19,11 +19,20 @@ type mailable struct {
 	null bool
 }
 
-// mailable asks for MX, A and AAAA until one is there.
-func (e *Env) mailable(ctx context.Context, domain string) mailable {
+// mailable asks whether a domain can have mail.
+func (e *Env) mailable(ctx context.Context, t *Transaction, domain string) (m mailable) {
 	if e.DNS == nil {
 		return mailable{outcome: dns.NoAnswer}
 	}
+	m.outcome = t.once("mail "+domain, func() dns.Outcome {
+		m = e.askMailable(ctx, domain)
+		return m.outcome
+	})
+	return m
+}
+
+// askMailable asks for MX, A and AAAA until one is there.
+func (e *Env) askMailable(ctx context.Context, domain string) mailable {
 	trouble := false
 	mx, err := e.DNS.MX(ctx, domain)
 	switch dns.OutcomeOf(err) {
@@ -83,7 +92,7 @@ func (e *Env) unknownDomain(ctx context.Context, t *Transaction, a addr.Address,
 	default:
 		return Decision{} // hosted here
 	}
-	m := e.mailable(ctx, a.Domain)
+	m := e.mailable(ctx, t, a.Domain)
 	switch {
 	case m.null:
 		return refuse(coded(r.nullCode, r.null, r.about+"Domain "+a.Domain+" does not accept mail (nullMX)"))
@@ -98,7 +107,7 @@ func (e *Env) unknownDomain(ctx context.Context, t *Transaction, a addr.Address,
 // unknownHelo is reject_unknown_helo_hostname.
 func unknownHelo(ctx context.Context, e *Env, t *Transaction) Decision {
 	text, status := t.about(Helo)+"Host not found", dsn.Make(4, 7, 1)
-	switch e.mailable(ctx, t.Helo).outcome {
+	switch e.mailable(ctx, t, t.Helo).outcome {
 	case dns.Found:
 		return Decision{}
 	case dns.NoAnswer:

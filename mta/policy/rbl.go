@@ -19,16 +19,33 @@ func (e *Env) listed(ctx context.Context, t *Transaction, l dnslist.List, name s
 	if e.DNS == nil {
 		return dns.NoAnswer
 	}
-	found, err := e.DNS.A(ctx, name+"."+l.Domain)
-	switch o := dns.OutcomeOf(err); {
-	case o == dns.NoAnswer:
-		e.Log.Warn("DNS list does not answer", "service", "smtpd", "session", t.Session, "list", l.Domain, "name", name, "cause", err)
-		return o
-	case o == dns.Found && !l.Counts(found.Records):
-		return dns.NoRecord
-	default:
-		return o
+	question := name + "." + l.Domain
+	return t.once(question, func() dns.Outcome {
+		found, err := e.DNS.A(ctx, question)
+		switch o := dns.OutcomeOf(err); {
+		case o == dns.NoAnswer:
+			e.Log.Warn("DNS list does not answer", "service", "smtpd", "session", t.Session, "list", l.Domain, "name", name, "cause", err)
+			return o
+		case o == dns.Found && !l.Counts(found.Records):
+			return dns.NoRecord
+		default:
+			return o
+		}
+	})
+}
+
+// listText is what a list has as text about a name, maxReason octets of it.
+func (e *Env) listText(ctx context.Context, t *Transaction, name string) (text string) {
+	if e.DNS == nil {
+		return ""
 	}
+	t.once("TXT "+name, func() dns.Outcome {
+		texts, err := e.DNS.TXT(ctx, name)
+		text = strings.Join(texts.Records, " / ")
+		text = strings.ToValidUTF8(text[:min(len(text), maxReason)], "?")
+		return dns.OutcomeOf(err)
+	})
+	return text
 }
 
 // subject is what is looked up in a list: query in its domain; what and class name it in
@@ -184,11 +201,8 @@ func (e *Env) rblReply(ctx context.Context, t *Transaction, l dnslist.List, s su
 		}
 	}
 	b := &blocked{subject: s, code: e.Codes.RBL, domain: l.Domain, peer: e.Peer(ctx, t), t: t}
-	if strings.Contains(template, "rbl_reason") && e.DNS != nil {
-		if texts, err := e.DNS.TXT(ctx, s.query+"."+l.Domain); err == nil {
-			reason := strings.Join(texts.Records, " / ")
-			b.reason = strings.ToValidUTF8(reason[:min(len(reason), maxReason)], "?")
-		}
+	if strings.Contains(template, "rbl_reason") {
+		b.reason = e.listText(ctx, t, s.query+"."+l.Domain)
 	}
 	code, status, text, err := parseReply(expand(template, b.named))
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"toastmaster/directory"
 	"toastmaster/internal/addr"
+	"toastmaster/internal/dns"
 	"toastmaster/internal/dsn"
 )
 
@@ -48,6 +49,8 @@ type Transaction struct {
 
 	dest destination
 	peer *Peer
+	// unanswered are the questions of this message that no name server has answered.
+	unanswered map[string]bool
 	// ifReject is the reply to who would be refused at the present command.
 	ifReject *dsn.Error
 }
@@ -106,11 +109,32 @@ func (t *Transaction) SetRecipient(given, qualified addr.Address) {
 	t.given, t.Recipient, t.dest = given, qualified, destination{}
 }
 
+// maxUnanswered bounds the questions without an answer that are remembered; it is no
+// parameter, because a message with more only asks again.
+const maxUnanswered = 100
+
+// once asks name servers, unless nobody has answered the same question about this message: each
+// recipient asks it again, and would hold the session for dns.total_timeout each.
+func (t *Transaction) once(question string, ask func() dns.Outcome) dns.Outcome {
+	if t.unanswered[question] {
+		return dns.NoAnswer
+	}
+	o := ask()
+	if o == dns.NoAnswer && len(t.unanswered) < maxUnanswered {
+		if t.unanswered == nil {
+			t.unanswered = map[string]bool{}
+		}
+		t.unanswered[question] = true
+	}
+	return o
+}
+
 // Reset forgets the mail transaction, not the session.
 func (t *Transaction) Reset() {
 	t.SetSender(addr.Address{}, addr.Address{})
 	t.Size, t.Recipients = 0, 0
 	t.Noted = t.Noted[:t.standing]
+	t.unanswered = nil
 	t.SetRecipient(addr.Address{}, addr.Address{})
 }
 
