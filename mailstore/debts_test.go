@@ -49,7 +49,7 @@ func newDebtor(t *testing.T) *debtor {
 func (d *debtor) other(t *testing.T) *Store {
 	t.Helper()
 	return storeWith(t, "/mail", func(o *Options) {
-		o.FS, o.Clock = d.disk, d.clock
+		o.FS, o.Clock = d.disk, clocktest.New(d.clock.Now())
 		o.Store.QuotaGrace = 0
 	})
 }
@@ -115,6 +115,7 @@ func TestADebtOutlivesItsAccount(t *testing.T) {
 				close(unlocked)
 			}()
 			check(t, <-locked)
+			check(t, d.journal.Checkpoint(t.Context())) // its goroutine has begun to wait
 			done, timers := make(chan error, 1), d.clock.Timers()
 			go func() { done <- over(d, acc) }()
 			check(t, d.clock.WaitTimers(t.Context(), timers+1))

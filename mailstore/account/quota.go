@@ -409,8 +409,11 @@ func (q *Quota) payUsage(c *changes) error {
 	}
 	line := maildir.AppendDirSizeLine(nil, q.owed.Bytes, q.owed.Messages)
 	if err == nil {
-		_, err = f.Write(line)
+		var n int
+		n, err = f.Write(line)
 		err = errors.Join(err, f.Close())
+		// A part of a line would be one with the next line.
+		q.doubt = q.doubt || err != nil && n > 0
 	}
 	if volume.Odd(err) { // nobody can write it, and an administrator must take it away
 		q.owed = Usage{}
