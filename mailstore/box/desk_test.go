@@ -275,3 +275,9 @@ func (d *desk) Rename(ctx context.Context, r *recovery.Record, leave func(recove
 	return nil, true, box.RepeatRename(ctx, d.box(r.Dir), leave, r.To)
 }
 
+func flags(names ...string) (flags []imap.Flag) {
+	for _, name := range names {
+		flags = append(flags, imap.Flag(name))
+	}
+	return flags
+}

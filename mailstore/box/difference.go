@@ -118,7 +118,11 @@ type found struct {
 // addFound gives the unknown files UIDs: those of dovecot-uidlist as far as
 // they are still free, then new ones in the order of their names.
 func (d *difference) addFound(ctx context.Context, modSeq uint64) error {
-	mb, hints := d.mb, d.uidHints()
+	mb := d.mb
+	hints, err := d.uidHints()
+	if err != nil {
+		return err
+	}
 	files := make([]found, 0, len(d.at))
 	for base, p := range d.at {
 		files = append(files, found{base: base, foundFile: p, uid: hints[base]})
@@ -178,9 +182,12 @@ func (d *difference) addFound(ctx context.Context, modSeq uint64) error {
 
 // uidHints reads dovecot-uidlist for the UIDs of files the index does not
 // know. When not rebuilding only UIDs that we never gave are taken.
-func (d *difference) uidHints() map[string]uint32 {
+func (d *difference) uidHints() (map[string]uint32, error) {
 	mb := d.mb
-	hints := mb.uids.hints(mb.st, d.rebuild)
+	hints, err := mb.uids.hints(mb.st, d.rebuild)
+	if err != nil {
+		return nil, err
+	}
 	for base, p := range mb.promised() {
 		if mb.st.Get(p.UID) != nil {
 			continue
@@ -190,7 +197,7 @@ func (d *difference) uidHints() map[string]uint32 {
 		}
 		hints[base] = p.UID
 	}
-	return hints
+	return hints, nil
 }
 
 // examine opens a file we did not write: its date is its mtime, as Dovecot

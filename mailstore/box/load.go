@@ -160,16 +160,11 @@ func (mb *Box) rebuild(from *index.State) (*index.State, error) {
 	}
 	st.Recent = max(st.Recent, 1)
 	next := st.UIDNext
-	if err := mb.log.Start(st); err != nil {
-		return nil, err
-	}
+	// The look at the Maildir that follows commits the first records. Until then nobody
+	// finds a mailbox that has no messages, and would give them new UIDs.
+	mb.log.Start()
 	if next > 1 {
-		mb.batch.Reset()
 		mb.batch.Next(next, st.ModSeq)
-		if err := mb.log.Append(st, mb.batch); err != nil {
-			return nil, err
-		}
-		mb.batch.Reset()
 	}
 	return st, nil
 }

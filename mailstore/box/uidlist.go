@@ -76,14 +76,20 @@ func (l *uidList) entries(st *index.State, old []byte) *maildir.UIDList {
 }
 
 // hints are the UIDs that the file has for messages which the index does not know.
-func (l *uidList) hints(st *index.State, rebuild bool) map[string]uint32 {
-	data, err := volume.ReadFile(l.files.vol.FS, filepath.Join(l.files.path, uidListFile))
+// Without it they would get others, so an error of the disk is one.
+func (l *uidList) hints(st *index.State, rebuild bool) (map[string]uint32, error) {
+	name := filepath.Join(l.files.path, uidListFile)
+	data, err := volume.ReadFile(l.files.vol.FS, name)
+	if volume.Odd(err) {
+		l.files.vol.SayOnce(name, "a small file that cannot be read", err)
+		return nil, nil
+	}
 	if err != nil || len(data) == 0 {
-		return nil
+		return nil, err
 	}
 	list, err := maildir.ParseUIDList(data)
 	if err != nil || list.UIDValidity != st.UIDValidity {
-		return nil
+		return nil, nil
 	}
 	hints := make(map[string]uint32, len(list.Entries))
 	for i := range list.Entries {
@@ -92,5 +98,5 @@ func (l *uidList) hints(st *index.State, rebuild bool) map[string]uint32 {
 			hints[e.Base] = e.UID
 		}
 	}
-	return hints
+	return hints, nil
 }

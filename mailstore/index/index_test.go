@@ -149,11 +149,19 @@ func load(t testing.TB, dir string) (*Log, *State) {
 	s, err := l.Load(t.Context())
 	if errors.Is(err, ErrDamaged) && s == nil {
 		s = NewState(42)
-		err = l.Start(s)
+		err = begin(l, s)
 	}
 	check(t, err)
 	check(t, l.Unlock())
 	return l, s
+}
+
+// begin begins a log with a record that says nothing.
+func begin(l *Log, s *State) error {
+	var b Batch
+	b.Next(1, 1)
+	l.Start()
+	return l.Append(s, &b)
 }
 
 func appendTo(t testing.TB, l *Log, s *State, fill func(*Batch)) {

@@ -50,6 +50,8 @@ type Log struct {
 	era      uint64
 	// held is what follows end and could not be written, see Append.
 	held []byte
+	// starting: what is in the file is void, see Start.
+	starting bool
 	// stalled: the last who waited for the lock waited in vain.
 	stalled bool
 }
@@ -128,7 +130,7 @@ func (l *Log) Size() int64 { return l.end }
 
 // Grown says that somebody else appended since; the lock is not needed to ask.
 func (l *Log) Grown() (bool, error) {
-	if l.file == nil {
+	if l.file == nil || l.starting {
 		return true, nil
 	}
 	info, err := l.file.Stat()
@@ -143,7 +145,7 @@ func (l *Log) Grown() (bool, error) {
 // nothing, and the caller rebuilds and calls Reset. Other errors are the file
 // system's. The lock is held afterwards in any case but these.
 func (l *Log) Load(ctx context.Context) (*State, error) {
-	l.held = nil
+	l.held, l.starting = nil, false
 	data, err := l.lockCurrent(ctx)
 	if err != nil {
 		return nil, err
@@ -243,7 +245,7 @@ func (l *Log) CatchUp(ctx context.Context, s *State) (changed, reload bool, err 
 		switch {
 		case err != nil:
 			return changed, false, err
-		case l.end == unknown || info.Size() < l.end || len(l.held) > 0 && info.Size() != l.end || info.Size() == l.end && nameless(info):
+		case l.end == unknown || l.starting || info.Size() < l.end || len(l.held) > 0 && info.Size() != l.end || info.Size() == l.end && nameless(info):
 			return changed, true, l.drop()
 		case info.Size() == l.end:
 			return changed, false, nil
@@ -307,7 +309,7 @@ func (l *Log) Append(s *State, b *Batch) error {
 		if l.room != nil && l.room() {
 			continue
 		}
-		if !b.canWait() || len(l.held)+len(b.buf) > maxHeld {
+		if l.starting || !b.canWait() || len(l.held)+len(b.buf) > maxHeld {
 			return err
 		}
 		own := l.announcement(s)
@@ -321,6 +323,9 @@ func (l *Log) Append(s *State, b *Batch) error {
 func (l *Log) AppendNew(s *State, b *Batch) error {
 	if b.Empty() {
 		return nil
+	}
+	if l.starting {
+		return l.begin(s, b)
 	}
 	own := l.announcement(s)
 	b.seal(s.Position + uint64(len(own)))

@@ -173,7 +173,7 @@ func TestPowerCutsInRandomHistories(t *testing.T) {
 			s, err := l.Load(t.Context())
 			if errors.Is(err, ErrDamaged) && s == nil {
 				s = NewState(42)
-				err = l.Start(s)
+				err = begin(l, s)
 			}
 			check(t, err)
 			check(t, l.Unlock())
@@ -281,7 +281,7 @@ func TestFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := NewState(42)
-	check(t, l.Start(s))
+	check(t, begin(l, s))
 	var b Batch
 	b.Add(msg(1))
 	b.Add(msg(2))

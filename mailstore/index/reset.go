@@ -5,27 +5,44 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"toastmaster/internal/crc32c"
 	"toastmaster/internal/vfs"
 )
 
-// Start begins a log in an empty file, without any sync: the mailbox is new.
-// In a file with content it is Reset, because others may be reading. The lock
-// is held.
-func (l *Log) Start(s *State) error {
+// Start says that the log begins anew, with s and what the next Append adds: that writes
+// both together. Who is interrupted before, or while that is written, leaves what Load
+// calls damaged, and not the log of a mailbox without messages. The lock is held.
+func (l *Log) Start() { l.starting = true }
+
+// begin is the first AppendNew after Start. It is Reset: the messages must not be there in
+// part, and others may be reading. s has the records then after a failure, too, and may get
+// them once more. A mailbox that has no messages, and had none, is written without a sync.
+func (l *Log) begin(s *State, b *Batch) error {
 	info, err := l.file.Stat()
 	if err != nil {
 		return err
 	}
-	if info.Size() > 0 || s.Position > 0 {
-		return l.Reset(s)
+	if info.Size() > 0 || s.Position > 0 || s.UIDNext > 1 || !b.canWait() {
+		b.seal(s.Position)
+		if err := errors.Join(l.apply(s, b.buf), l.Reset(s)); err != nil {
+			return err
+		}
+		l.starting = false
+		return nil
 	}
-	if _, err := l.file.WriteAt(l.header(s.UIDValidity, 0), 0); err != nil {
+	own := l.announcement(s)
+	b.seal(s.Position + uint64(len(own)))
+	data := slices.Concat(l.header(s.UIDValidity, 0), own, b.buf)
+	if n, err := l.file.WriteAt(data, 0); err != nil {
+		if n > 0 {
+			err = errors.Join(err, l.file.Truncate(0))
+		}
 		return err
 	}
-	l.uidValidity, l.start, l.end = s.UIDValidity, 0, logHeader
-	return nil
+	l.uidValidity, l.start, l.end, l.starting = s.UIDValidity, 0, int64(len(data)), false
+	return l.apply(s, own, b.buf)
 }
 
 // Reset writes s as snapshot and starts an empty log; both are durable when

@@ -23,7 +23,7 @@ func TestAPanicInResetLeavesNoLock(t *testing.T) {
 		check(t, err)
 		check(t, l.Lock(t.Context()))
 		s := NewState(7)
-		check(t, l.Start(s))
+		check(t, begin(l, s))
 		appendTo(t, l, s, func(b *Batch) { b.Add(msg(1)) })
 		f.Reset()
 		f.Hook(func(op faultfs.Op, name string) error {
