@@ -15,25 +15,26 @@ type Config struct {
 	lines map[string]int   // where a parameter was set
 	items map[string][]int // where the items of a list stand, 0 for unknown
 
-	Main      Main
-	Log       Log
-	TLS       TLS
-	Directory Directory
-	Auth      Auth
-	Anvil     Anvil
-	DNS       DNS
-	Queue     Queue
-	SMTPD     SMTPD
-	Cleanup   Cleanup
-	Qmgr      Qmgr
-	SMTP      SMTP
-	Bounce    Bounce
-	Store     Store
-	LMTPD     LMTPD
-	IMAPD     IMAPD
-	POP3D     POP3D
-	Admin     Admin
-	Lookup    TableLimits
+	Main       Main
+	Log        Log
+	TLS        TLS
+	Directory  Directory
+	Auth       Auth
+	Anvil      Anvil
+	DNS        DNS
+	Queue      Queue
+	Postscreen Postscreen
+	SMTPD      SMTPD
+	Cleanup    Cleanup
+	Qmgr       Qmgr
+	SMTP       SMTP
+	Bounce     Bounce
+	Store      Store
+	LMTPD      LMTPD
+	IMAPD      IMAPD
+	POP3D      POP3D
+	Admin      Admin
+	Lookup     TableLimits
 	// Tables are the tables [[transport]]; see Transports.
 	Tables []*Transport
 	// Classes are the tables [[restriction_class]].
@@ -111,7 +112,7 @@ func (c *Config) declare() []Param {
 	var all []Param
 	for _, section := range [][]Param{
 		c.Main.params(), c.Log.params(), c.TLS.params(), c.Directory.params(), c.Auth.params(), c.Anvil.params(), c.DNS.params(),
-		c.Queue.params(), c.SMTPD.params(), c.Cleanup.params(), c.Qmgr.params(), c.SMTP.params(), c.Bounce.params(),
+		c.Queue.params(), c.Postscreen.params(), c.SMTPD.params(), c.Cleanup.params(), c.Qmgr.params(), c.SMTP.params(), c.Bounce.params(),
 		c.Store.params(), c.LMTPD.params(), c.IMAPD.params(), c.POP3D.params(), c.Admin.params(), c.Lookup.params(),
 	} {
 		all = append(all, section...)

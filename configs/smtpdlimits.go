@@ -46,7 +46,7 @@ func (c *SMTPDLimits) params() []Param {
 		List("smtpd.client_event_limit_exceptions", &c.EventExceptions, []string{}, "networks in CIDR form", checkPrefix,
 			"Clients that are exempt from the rates of a client, besides main.trusted_networks: a list server, another host of ours (Postfix smtpd_client_event_limit_exceptions)."),
 		Bool("smtpd.forbid_unauth_pipelining", &c.ForbidPipelining, true,
-			"A client that sends before its time is refused with 554 5.5.0: text before the greeting, or anything behind EHLO, HELO, DATA, NOOP or VRFY before their answer, as content before 354. Trusted networks are exempt (Postfix smtpd_forbid_unauth_pipelining).").Also("reject_unauth_pipelining", "postscreen_pipelining_enable"),
+			"A client that sends before its time is refused with 554 5.5.0: text before the greeting, or anything behind EHLO, HELO, DATA, NOOP or VRFY before their answer, as content before 354. Trusted networks are exempt (Postfix smtpd_forbid_unauth_pipelining).").Also("reject_unauth_pipelining"),
 		Size("smtpd.min_data_rate", &c.MinDataRate, 500, 0, 1<<30,
 			"Octets of a message that buy one second more, up to smtpd.timeout. A message that comes more slowly is given up. 0 gives each read of a message smtpd.timeout (Postfix smtpd_min_data_rate).").Also("smtpd_per_request_deadline", "smtpd_per_record_deadline"),
 		Duration("smtpd.login_timeout", &c.LoginTimeout, 3*time.Minute, time.Second, time.Hour,

@@ -21,6 +21,9 @@ func (c *Config) Warnings() []*Error {
 	if c.SMTPD.Postmaster == "" && len(c.SMTPD.Listen) > 0 {
 		warn("smtpd.postmaster", "%w", ErrNoPostmaster)
 	}
+	if c.Postscreen.Enable && c.SMTPD.AuthOnListen {
+		warn("postscreen.enable", "users log in on smtpd.listen (smtpd.auth_on_listen) and are tested there: their mail programs wait for the greeting, and after a test after it they are not let in at all; give them smtpd.submission_listen")
+	}
 	for _, p := range wide(c.Main.TrustedNetworks) {
 		warn("main.trusted_networks", "%s is a large part of the Internet, and each client in it may relay mail to anywhere", p)
 	}

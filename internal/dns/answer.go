@@ -54,6 +54,8 @@ type Error struct {
 	Name, Type string
 	// Outcome is never Found.
 	Outcome Outcome
+	// TTL is how long NoName and NoRecord hold.
+	TTL time.Duration
 	// Cause has the trouble of NoAnswer.
 	Cause error
 }

@@ -47,11 +47,13 @@ func (a *reply) cost() (n int) {
 	return n
 }
 
-func (a *reply) result(q question) (*reply, error) {
+func (a *reply) result(q question, now time.Time) (*reply, error) {
 	if a.outcome == Found {
 		return a, nil
 	}
-	return nil, q.fail(a.outcome, nil)
+	e := q.fail(a.outcome, nil)
+	e.TTL = a.expires.Sub(now)
+	return nil, e
 }
 
 // chase asks, and goes on where an answer ends with an alias.

@@ -20,7 +20,7 @@ type flight struct {
 // answer is the reply of the cache or of the servers.
 func (r *Resolver) answer(ctx context.Context, q question) (*reply, error) {
 	if got, ok := r.cache.Get(q); ok {
-		return got.result(q)
+		return got.result(q, r.o.Clock.Now())
 	}
 	f := r.board(q)
 	defer r.leave(q, f)
@@ -32,7 +32,7 @@ func (r *Resolver) answer(ctx context.Context, q question) (*reply, error) {
 	if f.err != nil {
 		return nil, q.fail(NoAnswer, f.err)
 	}
-	return f.reply.result(q)
+	return f.reply.result(q, r.o.Clock.Now())
 }
 
 // board joins the flight of a question, or begins it.

@@ -146,6 +146,13 @@ func TestThreeKindsOfNo(t *testing.T) {
 	if a, err := r.Addresses(t.Context(), Any, "mixed4.test"); err != nil || !slices.Equal(a.Records, ip("192.0.2.1")) {
 		t.Errorf("one of two questions: %v %v", a, err)
 	}
+	s.Set("later.test", dnstest.Name{NoName: true, NegativeTTL: 77})
+	for range 2 { // from the server, and from the cache
+		var no *Error
+		if _, err := r.A(t.Context(), "later.test"); !errors.As(err, &no) || no.TTL != 77*time.Second {
+			t.Errorf("how long a no holds: %+v", no)
+		}
+	}
 	if n := s.Queries("broken.test", "A"); n != 2 {
 		t.Errorf("asked %d times, want dns.attempts", n)
 	}

@@ -56,7 +56,7 @@ var mayImport = []struct {
 	{"internal/plainmaildir", []string{"internal/vfs"}},
 	{"internal/testkit/...", []string{"internal/clock", "internal/vfs", "internal/testkit/..."}},
 
-	{"configs", []string{"internal/addr", "internal/dsn"}},
+	{"configs", []string{"internal/dnslist", "internal/addr", "internal/dsn"}},
 	{"migrations", []string{"internal/db"}},
 
 	{"directory/...", []string{"internal/...", "directory/...", "configs"}},

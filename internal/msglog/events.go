@@ -36,6 +36,7 @@ type fields interface {
 func (Connect) name() string      { return "connect" }
 func (Disconnect) name() string   { return "disconnect" }
 func (Login) name() string        { return "login" }
+func (Screened) name() string     { return "screened" }
 func (Reject) name() string       { return "reject" }
 func (Rejects) name() string      { return "rejects" }
 func (Queued) name() string       { return "queued" }
@@ -46,6 +47,7 @@ func (Stored) name() string       { return "stored" }
 
 func (Connect) level() slog.Level      { return slog.LevelInfo }
 func (Disconnect) level() slog.Level   { return slog.LevelInfo }
+func (Screened) level() slog.Level     { return slog.LevelInfo }
 func (Rejects) level() slog.Level      { return slog.LevelInfo }
 func (Queued) level() slog.Level       { return slog.LevelInfo }
 func (Removed) level() slog.Level      { return slog.LevelInfo }
@@ -110,6 +112,27 @@ func (e Login) result() string {
 		return "failed"
 	}
 	return "ok"
+}
+
+func (e Screened) fields(f fields) {
+	f.str("service", "postscreen")
+	f.str("session", e.Session)
+	f.str("client", e.Client)
+	f.num("port", int64(e.Port))
+	f.str("result", e.Result)
+	f.str("action", e.Action)
+	if e.Result != "LISTED" {
+		f.seconds("after", e.After)
+	}
+	if e.Octets > 0 {
+		f.num("octets", int64(e.Octets))
+	}
+	if e.Result == "DNSBL" {
+		f.num("rank", int64(e.Rank))
+	}
+	f.str("list", e.List)
+	f.str("stage", e.Stage)
+	f.str("text", e.Text)
 }
 
 func (e Reject) fields(f fields) {

@@ -18,6 +18,7 @@ type metrics struct {
 	sessionTime   *prometheus.HistogramVec
 	logins        *prometheus.CounterVec
 	rejects       *prometheus.CounterVec
+	screened      *prometheus.CounterVec
 	queued        *prometheus.CounterVec
 	queuedBytes   prometheus.Counter
 	queuedRcpts   prometheus.Counter
@@ -64,6 +65,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		sessionTime:   histogram("session_seconds", "Length of sessions.", "service"),
 		logins:        counters("logins_total", "Attempts to log in; result is ok or the reason.", "service", "mechanism", "result"),
 		rejects:       counters("rejects_total", "Commands and messages refused, by the class of their status.", "service", "stage", "class"),
+		screened:      counters("postscreen_total", "What postscreen found about clients.", "result", "action"),
 		queued:        counters("queued_total", "Messages accepted into the queue.", "proto"),
 		queuedBytes:   counter("queued_bytes_total", "Octets of messages accepted into the queue."),
 		queuedRcpts:   counter("queued_recipients_total", "Recipients of messages accepted into the queue."),
@@ -129,6 +131,8 @@ func (e Reject) count(m *metrics) {
 }
 
 func (Rejects) count(*metrics) {}
+
+func (e Screened) count(m *metrics) { m.screened.WithLabelValues(e.Result, e.Action).Inc() }
 
 func (e Queued) count(m *metrics) {
 	m.queued.WithLabelValues(e.Proto).Inc()

@@ -142,6 +142,46 @@ func (e Login) postfixToken(f *postfixLines) {
 	f.dovecot("auth").str("token(,").text(e.Client).str("): ").str(what).end()
 }
 
+func (e Screened) postfix(f *postfixLines) {
+	if e.Result == "LISTED" {
+		f.daemon("dnsblog", e.Session).str("addr ").text(e.Client).str(" listed by domain ").text(e.List).str(" as ").text(e.Text).end()
+		return
+	}
+	f.daemon("postscreen", e.Session)
+	client := func() *postfixLines { return f.str("[").text(e.Client).str("]:").num(int64(e.Port)) }
+	switch e.Result {
+	case "PREGREET":
+		f.str("PREGREET ").num(int64(e.Octets)).str(" after ")
+		f.b = appendSeconds(f.b, e.After)
+		f.str(" from ")
+		client().str(": ").text(e.Text)
+	case "HANGUP":
+		f.str("HANGUP after ")
+		f.b = appendSeconds(f.b, e.After)
+		f.str(" from ")
+		client().str(" in ").str(e.Stage)
+	case "BUSY":
+		f.str("NOQUEUE: reject: CONNECT from ")
+		client().str(": all screening ports busy")
+	case "DNSBL":
+		f.str("DNSBL rank ").num(int64(e.Rank)).str(" for ")
+		client()
+	case "COMMAND PIPELINING", "NON-SMTP COMMAND", "BARE NEWLINE", "COMMAND COUNT LIMIT", "COMMAND TIME LIMIT", "COMMAND LENGTH LIMIT":
+		f.str(e.Result).str(" from ")
+		client().str(" after ").text(e.Stage)
+		if e.Text != "" {
+			f.str(": ").text(e.Text)
+		}
+	case "CONNECT":
+		f.str("CONNECT from ")
+		client().str(" to ").text(e.Text)
+	default:
+		f.str(e.Result).str(" ")
+		client()
+	}
+	f.end()
+}
+
 func (e Reject) postfix(f *postfixLines) {
 	if name := loginService(e.Service); name != "" {
 		f.dovecot(name).str("Rejected: ").text(e.Stage).str(": ").text(e.Err.Text).str(" rip=").text(e.Client).
@@ -153,9 +193,14 @@ func (e Reject) postfix(f *postfixLines) {
 		f.end()
 		return
 	}
-	f.daemon(daemonOf(e.Service), e.Session).str("NOQUEUE: reject: ").str(stageOf(e.Stage)).str(" from ").client(e.Client).
-		str(": ").num(int64(e.Err.Reply())).str(" ").str(e.Err.Status.String()).str(" ")
-	if e.To != "" {
+	f.daemon(daemonOf(e.Service), e.Session).str("NOQUEUE: reject: ").str(stageOf(e.Stage)).str(" from ")
+	if e.Port != 0 {
+		f.str("[").text(e.Client).str("]:").num(int64(e.Port))
+	} else {
+		f.client(e.Client)
+	}
+	f.str(": ").num(int64(e.Err.Reply())).str(" ").str(e.Err.Status.String()).str(" ")
+	if e.To != "" && e.Port == 0 {
 		f.address(e.To).str(": ")
 	}
 	text := e.Err.Text
@@ -166,15 +211,19 @@ func (e Reject) postfix(f *postfixLines) {
 		text = "no such mailbox" // said already
 	}
 	f.str(why(e)).text(text).str(";")
+	between := " "
+	if e.Port != 0 {
+		between = ", " // postscreen(8), not smtpd(8)
+	}
 	if e.Mail {
 		f.str(" from=").address(e.From)
 	}
 	if e.To != "" {
-		f.str(" to=").address(e.To)
+		f.str(between + "to=").address(e.To)
 	}
-	f.str(" proto=ESMTP")
-	if e.Helo != "" {
-		f.str(" helo=").address(e.Helo)
+	f.str(between + "proto=ESMTP")
+	if e.Helo != "" || e.Port != 0 {
+		f.str(between + "helo=").address(e.Helo)
 	}
 	e.postfixCause(f)
 	f.end()

@@ -19,6 +19,10 @@ func TestEventsThatAreRareAsPostfix(t *testing.T) {
 	lost := func(reason, stats string) Disconnect {
 		return Disconnect{Service: "smtpd", Session: "S1", Client: "192.0.2.1", Reason: reason, Stats: stats}
 	}
+	screened := func(e Screened) Screened {
+		e.Session, e.Client, e.Port = "S1", "192.0.2.1", 4711
+		return e
+	}
 	bye := "postfix/smtpd" + s + "disconnect from unknown[192.0.2.1]"
 	for name, c := range map[string]struct {
 		event Event
@@ -60,7 +64,18 @@ func TestEventsThatAreRareAsPostfix(t *testing.T) {
 		"a report of a delay":   {Notification{ID: "Q1", Report: "Q2", Kind: "delay"}, []string{"postfix/bounce" + p + "Q1: sender delay notification: Q2"}},
 		"a report of success":   {Notification{ID: "Q1", Report: "Q2", Kind: "success"}, []string{"postfix/bounce" + p + "Q1: sender delivery status notification: Q2"}},
 		"a report of something": {Notification{ID: "Q1", Report: "Q2", Kind: "x"}, []string{"postfix/bounce" + p + "Q1: sender delivery status notification: Q2"}},
-		"not from a session":    {Queued{ID: "Q1", From: "", Size: 1, Recipients: 1}, []string{"postfix/cleanup" + p + "Q1: message-id=", "postfix/qmgr" + p + "Q1: from=<>, size=1, nrcpt=1 (queue active)"}},
+		"a client comes":        {screened(Screened{Result: "CONNECT", Text: "[192.0.2.9]:25"}), []string{"postfix/postscreen" + s + "CONNECT from [192.0.2.1]:4711 to [192.0.2.9]:25"}},
+		"it passes":             {screened(Screened{Result: "PASS NEW"}), []string{"postfix/postscreen" + s + "PASS NEW [192.0.2.1]:4711"}},
+		"it talks":              {screened(Screened{Result: "PREGREET", Octets: 9, Text: `EHLO\r\n`, After: 1500 * time.Millisecond}), []string{"postfix/postscreen" + s + `PREGREET 9 after 1.50 from [192.0.2.1]:4711: EHLO\r\n`}},
+		"it hangs up":           {screened(Screened{Result: "HANGUP", Stage: "tests x"}), []string{"postfix/postscreen" + s + "HANGUP after 0 from [192.0.2.1]:4711 in tests x"}},
+		"it is listed":          {screened(Screened{Result: "LISTED", List: "bl.test", Text: "127.0.0.2"}), []string{"postfix/dnsblog" + s + "addr 192.0.2.1 listed by domain bl.test as 127.0.0.2"}},
+		"it has a rank":         {screened(Screened{Result: "DNSBL", Rank: 7, List: "bl.test"}), []string{"postfix/postscreen" + s + "DNSBL rank 7 for [192.0.2.1]:4711"}},
+		"it does not wait":      {screened(Screened{Result: "COMMAND PIPELINING", Stage: "HELO", Text: "MAIL"}), []string{"postfix/postscreen" + s + "COMMAND PIPELINING from [192.0.2.1]:4711 after HELO: MAIL"}},
+		"it ends lines badly":   {screened(Screened{Result: "BARE NEWLINE", Stage: "HELO\nx"}), []string{"postfix/postscreen" + s + "BARE NEWLINE from [192.0.2.1]:4711 after HELO?x"}},
+		"it is one too many":    {screened(Screened{Result: "BUSY"}), []string{"postfix/postscreen" + s + "NOQUEUE: reject: CONNECT from [192.0.2.1]:4711: all screening ports busy"}},
+		"its recipient": {Reject{Service: "postscreen", Session: "S1", Client: "192.0.2.1", Port: 4711, Mail: true, To: "d@e", Stage: "rcpt", Err: refused(dsn.Policy, "no")},
+			[]string{"postfix/postscreen" + s + "NOQUEUE: reject: RCPT from [192.0.2.1]:4711: 554 5.7.1 no; from=<>, to=<d@e>, proto=ESMTP, helo=<>"}},
+		"not from a session": {Queued{ID: "Q1", From: "", Size: 1, Recipients: 1}, []string{"postfix/cleanup" + p + "Q1: message-id=", "postfix/qmgr" + p + "Q1: from=<>, size=1, nrcpt=1 (queue active)"}},
 	} {
 		l, file := open(t, Options{Format: Postfix, Hostname: "mx", Buffer: 1 << 16})
 		number := (&postfixLines{}).number("S1")

@@ -31,12 +31,33 @@ type Login struct {
 	Blocked                                            int
 }
 
+// Screened is what postscreen found about a client: that it came (CONNECT), passed (PASS NEW,
+// PASS OLD, ALLOWLISTED), is on a list (LISTED, one line for each), failed a test (PREGREET, DNSBL,
+// DENYLISTED, COMMAND PIPELINING, NON-SMTP COMMAND, BARE NEWLINE), came to an address that lets
+// nobody pass (ALLOWLIST VETO), met a limit (BUSY, COMMAND COUNT LIMIT, COMMAND TIME LIMIT, COMMAND
+// LENGTH LIMIT), hung up (HANGUP) or was not handed on (DISCONNECT). The words are Postfix's.
+type Screened struct {
+	Session, Client string
+	Port            int
+	Result          string
+	// Action is what is done about a failure: "ignore", "enforce", "drop".
+	Action string
+	// After is the time since the connection.
+	After time.Duration
+	// Octets and Text are what the client sent too early, Stage the command after which it did
+	// what it should not. Rank is the sum of the weights of DNS lists, List one that has it.
+	Octets, Rank      int
+	Text, Stage, List string
+}
+
 // Reject is a command or message refused before it was accepted. Mail says that
 // there is a sender; "" is the null one then.
 type Reject struct {
 	Service, Session, Client, Helo, From, To, Stage string
 	Mail                                            bool
 	Err                                             *dsn.Error
+	// Port is the client's where the line of the service has it, 0 elsewhere.
+	Port int
 }
 
 // Rejects are further refusals of a session, which were counted (Log.Count) and

@@ -39,6 +39,7 @@ import (
 	"toastmaster/mailstore"
 	"toastmaster/mailstore/plan"
 	"toastmaster/mta/cleanup"
+	"toastmaster/mta/postscreen"
 	"toastmaster/mta/queue"
 	"toastmaster/mta/smtpd"
 )
@@ -82,6 +83,8 @@ type Instance struct {
 	// cleanup and smtpd are made once for all who hand in mail.
 	cleanup *cleanup.Cleanup
 	smtpd   *smtpd.Daemon
+	// postscreen stands before smtpd; nil when it is not enabled.
+	postscreen *postscreen.Screen
 	// deliverer is by which lmtpd and virtual deliver.
 	deliverer *plan.Executor
 	group     *service.Group

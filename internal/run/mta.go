@@ -6,14 +6,16 @@ import (
 
 	"toastmaster/configs"
 	"toastmaster/directory"
+	"toastmaster/directory/tables"
+	"toastmaster/internal/diskcache"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/run/check"
 	"toastmaster/internal/service"
-	"toastmaster/internal/smtpserver"
 	"toastmaster/mailstore"
 	"toastmaster/mailstore/lmtpd"
 	"toastmaster/mailstore/plan"
 	"toastmaster/mta/cleanup"
+	"toastmaster/mta/postscreen"
 	"toastmaster/mta/smtpd"
 )
 
@@ -57,23 +59,54 @@ func (i *Instance) fits(ctx context.Context, m directory.Mailbox, size int64) *d
 	return mailstore.DSN(i.mail.Fits(ctx, mailstore.AccountOf(m), size))
 }
 
+// openPostscreen makes what stands before smtpd; the service is its cache. It is nil when
+// postscreen is not enabled.
+func openPostscreen(i *Instance) (service.Service, error) {
+	c := i.config
+	if !c.Postscreen.Enable {
+		return nil, nil
+	}
+	cache, err := diskcache.Open(diskcache.Options{
+		Path: c.Path(configs.PostscreenCache), Limit: c.Postscreen.CacheLimit, FS: i.fs, Clock: i.clock, Log: i.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	i.postscreen, err = postscreen.New(postscreen.Options{
+		Params: c.Postscreen, Hostname: c.Main.Hostname, Trusted: i.trusted,
+		Table: func(name string) (tables.Table, error) { return i.tables.Open(context.Background(), name) },
+		DNS:   i.nameServers(c.SMTP.Resolver), Cache: cache, Next: i.smtpd.MX(),
+		TLS: i.tls, HandshakeTimeout: c.TLS.HandshakeTimeout, MaxMessageBytes: c.SMTPD.MessageSizeLimit, Log: i.log, Clock: i.clock,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return background{"postscreen", cache.Run}, nil
+}
+
 func openSMTPD(i *Instance) (service.Service, error) {
-	return smtpServer(i, "smtpd", i.smtpd.MX(), i.config.SMTPD.Listen, nil)
+	handler := i.smtpd.MX()
+	if i.postscreen == nil {
+		return smtpServer(i, "smtpd", handler, handler.BusyReply(), i.config.SMTPD.Listen, nil)
+	}
+	return smtpServer(i, "smtpd", i.postscreen, handler.BusyReply(), i.config.SMTPD.Listen, nil)
 }
 
 func openSubmission(i *Instance) (service.Service, error) {
-	return smtpServer(i, "submission", i.smtpd.Submission(), i.config.SMTPD.SubmissionListen, nil)
+	handler := i.smtpd.Submission()
+	return smtpServer(i, "submission", handler, handler.BusyReply(), i.config.SMTPD.SubmissionListen, nil)
 }
 
 func openSubmissions(i *Instance) (service.Service, error) {
-	return smtpServer(i, "submissions", i.smtpd.Submissions(), nil, i.config.SMTPD.SubmissionsListen)
+	handler := i.smtpd.Submissions()
+	return smtpServer(i, "submissions", handler, handler.BusyReply(), nil, i.config.SMTPD.SubmissionsListen)
 }
 
 // smtpServer is what the three kinds of port share.
-func smtpServer(i *Instance, name string, handler *smtpserver.Server, plain, tls []string) (service.Service, error) {
+func smtpServer(i *Instance, name string, handler service.Handler, busy string, plain, tls []string) (service.Service, error) {
 	c := i.config.SMTPD
 	return serverOf(i, serverOptions{
-		name: name, plain: plain, tls: tls, handler: handler, busy: handler.BusyReply(),
+		name: name, plain: plain, tls: tls, handler: handler, busy: busy,
 		connections: c.MaxConnections, perClient: c.MaxClient, drain: c.DrainTimeout,
 		reserved: c.Reserved, stress: c.StressAt(), files: check.FilesMail, admit: smtpd.Admission(name, c, i.anvil),
 	})

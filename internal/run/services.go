@@ -19,7 +19,7 @@ import (
 )
 
 // serviceRow is one service of the project's master.cf. A service may use all
-// services of lower stages; they are stopped after it.
+// services of lower stages; they are stopped after it. open may return nil: there is none.
 type serviceRow struct {
 	name  string
 	stage int
@@ -36,6 +36,7 @@ func serviceTable() []serviceRow {
 		{"imapd", 3, openIMAPD},
 		{"pop3d", 3, openPOP3D},
 		{"lmtpd", 3, openLMTPD},
+		{"postscreen", 2, openPostscreen},
 		{"smtpd", 3, openSMTPD},
 		{"submission", 3, openSubmission},
 		{"submissions", 3, openSubmissions},
@@ -52,6 +53,9 @@ func assemble(i *Instance) (*service.Group, error) {
 		s, err := row.open(i)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", row.name, err)
+		}
+		if s == nil {
+			continue // it is not enabled
 		}
 		for len(g.Stages) <= row.stage {
 			g.Stages = append(g.Stages, nil)

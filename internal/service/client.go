@@ -1,6 +1,7 @@
 package service
 
 import (
+	"context"
 	"crypto/rand"
 	"net"
 	"net/netip"
@@ -48,6 +49,22 @@ func NewSessionID() string {
 		b[i] = idAlphabet[int(c)%len(idAlphabet)]
 	}
 	return string(b[:])
+}
+
+type idKey struct{}
+
+// WithSessionID is a context for a session that has its id already, because somebody spoke with
+// the client before.
+func WithSessionID(ctx context.Context, id string) context.Context {
+	return context.WithValue(ctx, idKey{}, id)
+}
+
+// SessionID is the id that a context has, or a new one.
+func SessionID(ctx context.Context) string {
+	if id, ok := ctx.Value(idKey{}).(string); ok {
+		return id
+	}
+	return NewSessionID()
 }
 
 // allows says whether a client is served.

@@ -29,6 +29,7 @@ type Conn struct {
 
 	session Session
 	login   Authenticator // the session, nil for one that is none
+	watcher Watcher       // the same
 	verb    *Verb         // the present command
 	helo    string
 	esmtp   bool
@@ -50,6 +51,8 @@ type Conn struct {
 	revoked atomic.Pointer[dsn.Error]
 
 	trusted   bool
+	forgiven  bool // see ForgiveEarly
+	silent    bool // see OmitGreeting
 	sentEarly bool
 	onCommand func() *dsn.Error
 	onEnd     func()
@@ -83,8 +86,8 @@ type stateful interface{ ConnectionState() tls.ConnectionState }
 func newConn(ctx context.Context, s *Server, nc net.Conn) *Conn {
 	c := &Conn{
 		srv: s, ctx: ctx, w: wire.NewConn(nc, &s.pool),
-		id: service.NewSessionID(), client: service.ClientAddr(nc), started: s.Clock.Now(),
-		hurry: make(chan struct{}), stats: newStats(s.commands()),
+		id: service.SessionID(ctx), client: service.ClientAddr(nc), started: s.Clock.Now(),
+		hurry: make(chan struct{}), stats: newStats(s.commands()), forgiven: ctx.Value(forgiven{}) != nil,
 	}
 	c.w.ReadTimeout, c.w.WriteTimeout, c.w.MinRate = s.Timeout, s.Timeout, s.MinRate
 	if s.LoginTimeout > 0 {
@@ -110,6 +113,19 @@ func (c *Conn) Revoke(e *dsn.Error) {
 // SetTrusted says that the client is one of ours: errors cost it no time, it may
 // send early, and stress is not its affair. To be called in NewSession.
 func (c *Conn) SetTrusted() { c.trusted = true }
+
+// OmitGreeting lets the server wait for the first command without the 220: for a client that
+// did not wait for it, and takes the reply to a command for that to the one before otherwise.
+// To be called in NewSession.
+func (c *Conn) OmitGreeting() { c.silent = true }
+
+// ForgiveEarly is a context for ServeConn of a client that sent before its time while somebody
+// else spoke with it, who let it pass: ForbidEarly does not refuse it before the greeting.
+func ForgiveEarly(ctx context.Context) context.Context {
+	return context.WithValue(ctx, forgiven{}, true)
+}
+
+type forgiven struct{}
 
 // OnCommand sets what is asked before each command; its error, which should be
 // a 421, ends the session. To be called in NewSession.
@@ -198,6 +214,7 @@ func (c *Conn) clientText() string { return service.ClientText(c.client) }
 func (c *Conn) serve() {
 	c.session = c.srv.Backend.NewSession(c)
 	c.login, _ = c.session.(Authenticator)
+	c.watcher, _ = c.session.(Watcher)
 	if e := c.connect(); e != nil {
 		c.rejected("connect", "", e)
 		c.replyError(e)
@@ -232,6 +249,9 @@ func (c *Conn) connect() *dsn.Error {
 }
 
 func (c *Conn) greet() {
+	if c.silent {
+		return
+	}
 	if c.srv.LMTP {
 		c.text(220, c.srv.Hostname+" LMTP ready")
 		return

@@ -68,7 +68,7 @@ func (c *Conn) tooManyCommands() bool {
 // What it sent was made without knowing our answer, so it is no SMTP client, or
 // it means what it says for another server (RFC 2920 section 3.1).
 func (c *Conn) early(stage string) bool {
-	if c.trusted || !c.w.Early() {
+	if c.trusted || !c.w.Early() || stage == "connect" && c.forgiven {
 		return false
 	}
 	if c.sentEarly = true; !c.srv.ForbidEarly {
@@ -107,6 +107,12 @@ func (c *Conn) command() ([]byte, bool) {
 		c.w.In.MaxLine = len("AUTH PLAIN ") + sasl.MaxLine
 	}
 	line, err := c.w.ReadCommand()
+	if c.watcher != nil {
+		var ended bool
+		if line, ended, err = c.watched(line, err); ended {
+			return nil, false
+		}
+	}
 	if err == nil {
 		return line, true
 	}
@@ -117,6 +123,32 @@ func (c *Conn) command() ([]byte, bool) {
 	}
 	c.lost(err, "")
 	return nil, false
+}
+
+// watched shows a line to the session, or why there is none, and says whether that ends the
+// connection, and what is left of the error.
+func (c *Conn) watched(line []byte, err error) (_ []byte, ended bool, left error) {
+	refusal := wire.Refusal(err)
+	if err != nil && refusal == nil {
+		c.watcher.Watch(Line{Err: err})
+		return nil, false, err
+	}
+	line = bytes.Clone(line) // Waiting may move what is buffered
+	rest, more := c.w.Waiting()
+	e := c.watcher.Watch(Line{Text: line, Err: err, More: more, Rest: rest})
+	switch {
+	case e == nil && (errors.Is(err, wire.ErrBareLF) || errors.Is(err, wire.ErrBareCR)):
+		return line, false, nil
+	case e == nil:
+		return line, false, err
+	case e.Reply() == 421:
+		c.dismiss(e, "refused by a test")
+	default:
+		c.linger = true
+		c.replyError(e)
+		c.End("refused by a test")
+	}
+	return nil, true, nil
 }
 
 // lost ends the connection after an error of reading or writing.

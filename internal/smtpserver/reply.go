@@ -1,6 +1,7 @@
 package smtpserver
 
 import (
+	"net"
 	"strconv"
 	"strings"
 
@@ -77,6 +78,9 @@ func (c *Conn) rejected(stage, to string, e *dsn.Error) {
 	event := msglog.Reject{
 		Service: c.srv.Service, Session: c.id, Client: c.clientText(), Helo: c.helo,
 		Mail: stage != "connect" && stage != "helo", From: c.tx.from.String(), To: to, Stage: stage, Err: e,
+	}
+	if a, ok := c.w.NetConn().RemoteAddr().(*net.TCPAddr); ok && c.srv.Quiet {
+		event.Port = a.Port
 	}
 	if c.rejects++; c.srv.RejectLines > 0 && c.rejects > c.srv.RejectLines {
 		c.gathered++

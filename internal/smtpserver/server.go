@@ -24,6 +24,9 @@ type Server struct {
 	Backend Backend
 	// Verbs are the rows of its commands; nil are SMTPVerbs or LMTPVerbs.
 	Verbs []Verb
+	// Quiet has no lines for the beginning and end of a connection in the log: whoever gives it
+	// away has his own. A refusal has the client's port then, as those of his have.
+	Quiet bool
 	// NoDSN does not offer DSN (RFC 3461), for a backend that sends no reports.
 	NoDSN bool
 
@@ -87,10 +90,15 @@ func (s *Server) ServeConn(ctx context.Context, nc net.Conn) {
 	c := newConn(ctx, s, nc)
 	defer c.w.ReturnBuffers()
 	service.OnDrain(ctx, c.drain)
-	s.Log.Event(msglog.Connect{Service: s.Service, Session: c.id, Client: c.clientText(), TLS: c.tls != nil})
+	if !s.Quiet {
+		s.Log.Event(msglog.Connect{Service: s.Service, Session: c.id, Client: c.clientText(), TLS: c.tls != nil})
+	}
 	c.serve()
 	if c.gathered > 0 {
 		s.Log.Event(msglog.Rejects{Service: s.Service, Session: c.id, Client: c.clientText(), Count: c.gathered})
+	}
+	if s.Quiet {
+		return
 	}
 	s.Log.Event(msglog.Disconnect{
 		Service: s.Service, Session: c.id, Client: c.clientText(),

@@ -25,7 +25,7 @@ func (f BackendFunc) NewSession(c *Conn) Session { return f(c) }
 // and is logged by the engine.
 //
 // What else a session may do it does by the interfaces [Connector], [Greeter],
-// [Preparer] and [Authenticator], which are looked for by type.
+// [Watcher], [Preparer] and [Authenticator], which are looked for by type.
 type Session interface {
 	// Mail begins a transaction.
 	Mail(ctx context.Context, m Mail) *dsn.Error
@@ -47,6 +47,26 @@ type Connector interface {
 // Greeter is an add-on: it is asked about HELO (esmtp is false), EHLO and LHLO.
 type Greeter interface {
 	Helo(ctx context.Context, name string, esmtp bool) *dsn.Error
+}
+
+// Watcher is an add-on: it sees each line of a command before anything is done about it, and
+// why there is none. Its error is sent, ends the connection, and is not logged by the engine. A line
+// whose only fault is a bare CR or LF is run when Watch has nothing against it.
+type Watcher interface {
+	Watch(l Line) *dsn.Error
+}
+
+// Line is what a [Watcher] sees.
+type Line struct {
+	// Text is without its line end, and valid until Watch returns.
+	Text []byte
+	// Err is what is wrong with the line (see wire.Refusal), or that of the connection:
+	// there is no line then, and nothing that Watch returns is sent.
+	Err error
+	// More says that the client has sent something behind the line already; Rest is what
+	// can be seen of it, with the validity of Text.
+	More bool
+	Rest []byte
 }
 
 // Preparer is an add-on: it is asked at DATA and at the first BDAT, before

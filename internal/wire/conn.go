@@ -142,6 +142,18 @@ func (c *Conn) Early() bool {
 	return c.In.Buffered() > 0
 }
 
+// Waiting is Early, with what has arrived as far as it can be seen, which is valid until the
+// next read. It does not wait.
+func (c *Conn) Waiting() (rest []byte, some bool) {
+	some = c.Early()
+	if some && c.In.Buffered() == 0 && c.link.waiting() {
+		if _, ok := c.link.NetConn().(*tls.Conn); !ok {
+			_ = c.In.fill() // there is something; an error comes up at the next read
+		}
+	}
+	return c.In.buf[c.In.pos:c.In.end], some
+}
+
 // Stress begins or ends the use of StressTimeout and of Limit's time under
 // stress, for a present wait too.
 func (c *Conn) Stress(on bool) {

@@ -177,6 +177,10 @@ func TestEarly(t *testing.T) {
 			if got := c.Early(); got != (early != "") {
 				t.Errorf("%s, %q: early %v", over, early, got)
 			}
+			// What is in the socket can be seen before it is read; of TLS, what has been deciphered.
+			if seen, some := c.Waiting(); some != (early != "") || string(seen) != early {
+				t.Errorf("%s: %q is seen of %q, %v", over, seen, early, some)
+			}
 			client.Close()
 			rest, err := io.ReadAll(restOf(c.In))
 			if string(rest) != early || err != nil {

@@ -26,6 +26,8 @@ type PostfixOptions struct {
 	// NameServer is the address, with port 53, of the server that it asks in the place of the
 	// system's: it runs in a mount namespace of its own, with another resolv.conf(5).
 	NameServer string
+	// Postscreen puts postscreen(8) before smtpd(8), with dnsblog(8) and tlsproxy(8).
+	Postscreen bool
 	// Main is added to main.cf, one "name = value" a line; the last of a name counts.
 	Main string
 }
@@ -175,7 +177,7 @@ func (p *Postfix) configure(o PostfixOptions, daemons string) error {
 	}
 	domains, boxes := p.maps(o.Accounts)
 	for name, text := range map[string]string{
-		"etc/main.cf": p.postfixMain(o, daemons, domains, nobody), "etc/master.cf": postfixMaster(p.SMTP()), "etc/boxes": boxes,
+		"etc/main.cf": p.postfixMain(o, daemons, domains, nobody), "etc/master.cf": postfixMaster(p.SMTP(), o.Postscreen), "etc/boxes": boxes,
 	} {
 		if err := os.WriteFile(p.path(name), []byte(text), 0o644); err != nil {
 			return err
@@ -260,9 +262,12 @@ func lastOfEach(main string) string {
 
 // postfixMaster is Debian's master.cf with smtpd(8) on our port and nothing in
 // a chroot jail, which would want copies of system files in the queue.
-func postfixMaster(smtp string) string {
-	return smtp + ` inet  n - n - - smtpd
-pickup    unix  n - n 60 1 pickup
+func postfixMaster(smtp string, postscreen bool) string {
+	first := smtp + " inet n - n - - smtpd\n"
+	if postscreen {
+		first = smtp + " inet n - n - 1 postscreen\nsmtpd pass - - n - - smtpd\ndnsblog unix - - n - 0 dnsblog\ntlsproxy unix - - n - 0 tlsproxy\n"
+	}
+	return first + `pickup    unix  n - n 60 1 pickup
 cleanup   unix  n - n - 0 cleanup
 qmgr      unix  n - n 300 1 qmgr
 tlsmgr    unix  - - n 1000? 1 tlsmgr
