@@ -9,19 +9,20 @@ import (
 // pushed gives text to a Pusher in pieces, and returns its lines and what is no header.
 func pushed(t *testing.T, text string, piece, most int) (got []Line, texts []string, rest string) {
 	t.Helper()
-	p := Pusher{Max: most, Line: func(l *Line) (bool, error) {
+	p := Pusher{Max: most}
+	line := func(l Line) (bool, error) {
 		got, texts = append(got, Line{Kind: l.Kind, Cut: l.Cut, From: l.From, To: l.To}), append(texts, string(l.Text))
 		return true, nil
-	}}
+	}
 	for len(text) > 0 {
 		n := min(piece, len(text))
-		left, err := p.Push([]byte(text[:n]))
+		left, err := p.Push([]byte(text[:n]), line)
 		if err != nil {
 			t.Fatal(err)
 		}
 		rest, text = rest+string(left), text[n:]
 	}
-	if err := p.Flush(); err != nil {
+	if err := p.Flush(line); err != nil {
 		t.Fatal(err)
 	}
 	return got, texts, rest
@@ -86,16 +87,18 @@ func FuzzPusher(f *testing.F) {
 // TestAPusherStops where it is told to, and at an error; what it has not given is the rest.
 func TestAPusherStops(t *testing.T) {
 	t.Parallel()
-	p := Pusher{Max: 4, Line: func(l *Line) (bool, error) { return l.Kind != Other, nil }}
-	rest, err := p.Push([]byte("A:b\nlonger than that\nC:d\n"))
+	p := Pusher{Max: 4}
+	toOther := func(l Line) (bool, error) { return l.Kind != Other, nil }
+	rest, err := p.Push([]byte("A:b\nlonger than that\nC:d\n"), toOther)
 	if string(rest) != "er than that\nC:d\n" || err != nil {
 		t.Errorf("%q %v", rest, err)
 	}
-	if rest, err = p.Push([]byte("more\n")); string(rest) != "more\n" || err != nil {
+	if rest, err = p.Push([]byte("more\n"), toOther); string(rest) != "more\n" || err != nil {
 		t.Errorf("%q %v", rest, err)
 	}
-	p = Pusher{Max: 9, Line: func(*Line) (bool, error) { return true, errDisk }}
-	if rest, err = p.Push([]byte("A:b\nC:d\n")); !errors.Is(err, errDisk) || string(rest) != "C:d\n" {
+	p = Pusher{Max: 9}
+	failing := func(Line) (bool, error) { return true, errDisk }
+	if rest, err = p.Push([]byte("A:b\nC:d\n"), failing); !errors.Is(err, errDisk) || string(rest) != "C:d\n" {
 		t.Errorf("%q %v", rest, err)
 	}
 }

@@ -1,69 +1,63 @@
 package mime
 
-import "bytes"
+import (
+	"bytes"
+
+	"toastmaster/internal/header"
+)
 
 // FieldFilter passes the lines of a header that belong to wanted fields, as they
-// are, to Emit. A header of any size takes no memory.
+// are, to Emit. All gives it a header in memory; of one that comes in pieces a header.Pusher
+// gives it each Line, and one of any size takes no memory.
 type FieldFilter struct {
-	// Wants says whether fields of this name are wanted.
+	// Wants says whether fields of this name are wanted; "" is what is no field.
 	Wants func(name []byte) bool
-	Emit  func(line []byte)
+	// Emit gets a line, or a piece of a long one, which is valid until it returns.
+	Emit func(line []byte)
 
 	keep bool // the present field is wanted
-	mid  bool // within a line
 }
 
-// Step handles the lines of b and returns how many octets they were. A line whose
-// end is not in b is left to be given again, unless force is set and nothing else
-// was done: nothing more follows, or b can hold no more.
-func (f *FieldFilter) Step(b []byte, force bool) int {
-	used := 0
-	for used < len(b) {
-		rest := b[used:]
-		n := bytes.IndexByte(rest, '\n') + 1
-		whole := n > 0
-		if !whole {
-			if used > 0 && !f.mid {
-				return used
-			}
-			n = len(rest)
-			if !force && !f.mid {
-				return used
-			}
-		}
-		f.line(rest[:n], whole)
-		used += n
-	}
-	return used
-}
+// Lines is a Pusher whose lines a FieldFilter can decide about: it holds back as much of a line as
+// a name may have.
+func Lines() header.Pusher { return header.Pusher{Max: maxLine} }
 
-// All handles all lines of b, which nothing follows, also one without an end.
+// All takes the whole of a header.
 func (f *FieldFilter) All(b []byte) {
 	for len(b) > 0 {
-		b = b[f.Step(b, true):]
+		n := bytes.IndexByte(b, '\n') + 1
+		if n == 0 {
+			n = len(b)
+		}
+		f.line(b[:n])
+		b = b[n:]
 	}
 }
 
-func (f *FieldFilter) line(line []byte, whole bool) {
-	if !f.mid {
-		f.begin(line)
+// Line takes one line of Lines. It wants all there are, and never fails.
+func (f *FieldFilter) Line(l header.Line) (more bool, err error) {
+	switch {
+	case l.Kind != header.Rest:
+		f.line(l.Text)
+	case f.keep:
+		f.Emit(l.Text)
+	}
+	return true, nil
+}
+
+// line decides about a line by its name; one that begins with white space goes with the field
+// above it, and the blank line is no field.
+func (f *FieldFilter) line(b []byte) {
+	switch {
+	case b[0] == ' ' || b[0] == '\t':
+	case b[0] == '\n' || len(b) > 1 && b[0] == '\r' && b[1] == '\n':
+		f.keep = false
+	default:
+		f.keep = f.Wants(fieldName(b))
 	}
 	if f.keep {
-		f.Emit(line)
+		f.Emit(b)
 	}
-	f.mid = !whole
-}
-
-// begin decides about a line by its name; a continuation goes with its field.
-func (f *FieldFilter) begin(line []byte) {
-	if line[0] == ' ' || line[0] == '\t' {
-		return
-	}
-	f.keep = false
-	if line[0] == '\n' || len(line) > 1 && line[0] == '\r' && line[1] == '\n' {
-		return // the blank line is no field
-	}
-	f.keep = f.Wants(fieldName(line))
 }
 
 // EqualName compares names of fields: ASCII has no case in them.

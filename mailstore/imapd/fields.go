@@ -67,21 +67,10 @@ func (f *fetcher) writeKept(sec *section) error {
 
 // filter passes the lines of a header that a section wants to emit.
 func (c *conn) filter(content envelope.Content, r mime.Range, sec *section, emit func([]byte)) error {
-	f := mime.FieldFilter{Wants: sec.wants, Emit: emit}
-	for from := r.From; from < r.To; {
-		used := 0
-		err := c.pieces(content, from, r.To, func(b []byte) bool {
-			last := from+int64(len(b)) == r.To
-			used = f.Step(b, last || len(b) == wire.BlockSize)
-			return false
-		})
-		if err != nil {
-			return err
-		}
-		if used == 0 {
-			return errChanged
-		}
-		from += int64(used)
-	}
-	return nil
+	f, lines := mime.FieldFilter{Wants: sec.wants, Emit: emit}, mime.Lines()
+	err := c.pieces(content, r.From, r.To, func(b []byte) bool {
+		_, err := lines.Push(b, f.Line)
+		return err == nil
+	})
+	return errors.Join(err, lines.Flush(f.Line))
 }

@@ -29,14 +29,12 @@ type header struct {
 }
 
 func newHeader(w io.Writer) *header {
-	h := &header{w: w}
-	h.lines.Max, h.lines.Line = maxHeld, h.line
-	return h
+	return &header{w: w, lines: fields.Pusher{Max: maxHeld}}
 }
 
 // Write takes the next octets of the message. p is not kept.
 func (h *header) Write(p []byte) (int, error) {
-	rest, err := h.lines.Push(p)
+	rest, err := h.lines.Push(p, h.line)
 	if err == nil && len(rest) > 0 {
 		_, err = h.w.Write(rest)
 	}
@@ -47,10 +45,10 @@ func (h *header) Write(p []byte) (int, error) {
 }
 
 // Close ends the line that is held. It does not close w.
-func (h *header) Close() error { return h.lines.Flush() }
+func (h *header) Close() error { return h.lines.Flush(h.line) }
 
 // line takes a line of the header. What is no field is no more of it, for this reader.
-func (h *header) line(l *fields.Line) (more bool, err error) {
+func (h *header) line(l fields.Line) (more bool, err error) {
 	switch l.Kind {
 	case fields.Rest:
 	case fields.Folded:
@@ -68,7 +66,7 @@ func (h *header) line(l *fields.Line) (more bool, err error) {
 }
 
 // field notes what a field says, if the line is one.
-func (h *header) field(l *fields.Line) {
+func (h *header) field(l fields.Line) {
 	switch {
 	case l.Kind != fields.Field:
 	case bytes.EqualFold(l.Name, []byte("Return-Path")):

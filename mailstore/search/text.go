@@ -66,18 +66,18 @@ func values(lines []byte) iter.Seq[[]byte] {
 
 // filter runs a header through f.
 func (p *Program) filter(f *mime.FieldFilter, r mime.Range) error {
+	lines := mime.Lines()
 	for from := r.From; from < r.To; {
 		block, err := p.read(from, r.To)
 		if err != nil {
 			return err
 		}
-		used := f.Step(block, true)
-		if used == 0 {
-			return errChanged
+		if _, err := lines.Push(block, f.Line); err != nil {
+			return err
 		}
-		from += int64(used)
+		from += int64(len(block))
 	}
-	return nil
+	return lines.Flush(f.Line)
 }
 
 // blockSize is how much is read at once.
