@@ -38,6 +38,8 @@ func (h hands) Repeat(ctx context.Context, r *recovery.Record, x recovery.Repeti
 	if x.ToLeft {
 		if there, err := s.vol.IsMaildir(filepath.Join(s.vol.Root, r.Home, r.To)); err != nil {
 			return 0, err
+		} else if !there && x.Seen {
+			return 0, nil // what was there has left, what was not has stayed
 		} else if !there {
 			return box.RepeatExpunge(ctx, from, r, x)
 		}
@@ -100,7 +102,11 @@ func (h hands) Rename(ctx context.Context, r *recovery.Record, leave func(recove
 		return nil, false, err
 	}
 	for _, m := range moves {
-		if err := acct.redoRenameFolder(ctx, leave, m[0], m[1]); err != nil {
+		err := acct.redoRenameFolder(ctx, leave, m[0], m[1])
+		if errors.Is(err, recovery.ErrAnother) {
+			continue
+		}
+		if err != nil {
 			return moved, false, err
 		}
 		moved = append(moved, m[0])

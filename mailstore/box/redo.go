@@ -21,6 +21,8 @@ func Repeat(ctx context.Context, from, to *Box, r *recovery.Record, x recovery.R
 		switch {
 		case x.Left && r.Kind == recovery.Moved && from.st.UIDValidity != r.Validity:
 			return nil
+		case x.ToLeft && x.Seen && to.st.UIDValidity != r.ToValidity:
+			return nil // what was there has left, what was not has stayed
 		case x.ToLeft && to.st.UIDValidity != r.ToValidity:
 			did, err = a.expunge()
 			return err

@@ -129,10 +129,29 @@ func (f *finisher) mustWait(r *Record) bool {
 	return false
 }
 
+// hasLeft says that a folder of another UIDVALIDITY in this place is another one: some
+// journal says that this one has left, or nothing was lost since, so that who took it away
+// is another process, which still runs or has recycled what it wrote of that.
+func (f *finisher) hasLeft(folder Folder, validity uint32) bool {
+	return f.left[incarnation{folder, validity}] || f.l.seen && validity != 0
+}
+
+// renamedBefore says that a rename that is record i had taken the folder of the departure
+// away, and that another one has its place.
+func (f *finisher) renamedBefore(i int, d Departure) bool {
+	for k := len(f.l.records) - 1; k > i; k-- {
+		r := &f.l.records[k]
+		if r.Kind == Left && (Folder{r.Home, r.Dir}) == d.Folder && !f.undone[r.operation] {
+			return r.Validity != 0 && r.Validity != d.Validity
+		}
+	}
+	return false
+}
+
 // act has record i done.
 func (f *finisher) act(ctx context.Context, i int) (did int, err error) {
 	r := &f.l.records[i]
-	left := f.left[incarnation{Folder{r.Home, r.Dir}, r.Validity}]
+	left := f.hasLeft(Folder{r.Home, r.Dir}, r.Validity)
 	switch r.Kind {
 	case Stored:
 		if f.leaves(i, r.Dir) {
@@ -153,9 +172,9 @@ func (f *finisher) act(ctx context.Context, i int) (did int, err error) {
 	if f.leaves(i, r.Dir) || !f.whole[r.operation] {
 		return 0, nil
 	}
-	x := Repetition{Undo: f.undone[r.operation], Left: left}
+	x := Repetition{Undo: f.undone[r.operation], Left: left, Seen: f.l.seen}
 	if r.Kind != Expunged {
-		x.ToLeft = f.left[incarnation{Folder{r.Home, r.To}, r.ToValidity}]
+		x.ToLeft = f.hasLeft(Folder{r.Home, r.To}, r.ToValidity)
 		x.ToLeaves = f.leaves(i, r.To)
 	}
 	return f.hands.Repeat(ctx, r, x)
@@ -173,6 +192,9 @@ func (f *finisher) rename(ctx context.Context, i int) (did int, err error) {
 		return j.Flush(ctx)
 	}
 	moved, over, err := f.hands.Rename(ctx, r, func(d Departure) error {
+		if f.renamedBefore(i, d) {
+			return ErrAnother
+		}
 		// What was put there a moment ago is not put there again once this says
 		// that the folder has left.
 		if err := f.j.vol.Checkpoint(ctx); err != nil {

@@ -43,6 +43,12 @@ func (j *Journal) Recover(ctx context.Context, hands Hands) error {
 	}
 	if err == nil {
 		j.own, j.marks = all[0].journal, all[0].marks
+		if len(j.unfinished.list()) == 0 {
+			// Should it not be noted, a start believes less of what it finds.
+			if noteErr := j.vol.NoteJournalEra(all[0].n); noteErr != nil {
+				j.vol.Log.Warn("table of processes not written", "cause", noteErr)
+			}
+		}
 		all = all[1:]
 	}
 	for _, l := range all {

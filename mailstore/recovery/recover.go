@@ -21,10 +21,13 @@ type Hands interface {
 	// Delete removes a folder that was being deleted.
 	Delete(ctx context.Context, r *Record) (did int, err error)
 	// Rename gives the folders that still have their old names the new ones. leave
-	// is called for each before it leaves. over says that nothing more is to be
+	// is called for each before it leaves, and may say that it is ErrAnother. over says that nothing more is to be
 	// done.
 	Rename(ctx context.Context, r *Record, leave func(Departure) error) (moved []string, over bool, err error)
 }
+
+// ErrAnother: the folder is not the one that was to be renamed.
+var ErrAnother = errors.New("mailstore: another folder has this name by now")
 
 // Repetition says how an operation of before a crash is done again.
 type Repetition struct {
@@ -35,6 +38,9 @@ type Repetition struct {
 	// Left and ToLeft: some other journal says that the folder has left. What
 	// is there counts only if it is the same one.
 	Left, ToLeft bool
+	// Seen: the store was open all the time since. What is in place is what was done
+	// until the process ended, and a folder of another UIDVALIDITY has left.
+	Seen bool
 }
 
 // Promise is what clients were told of a message.
@@ -85,9 +91,13 @@ func (j *Journal) recoverAll(ctx context.Context, all []leftJournal, hands Hands
 // leftJournal is a journal that no process uses.
 type leftJournal struct {
 	journal *journal.Journal
+	n       int
 	dir     string
 	records []Record
 	marks   *doneMarks
+	// seen: some process had the store open all the time since the first record that
+	// is not done. Nothing was lost but what the process had not done yet.
+	seen bool
 }
 
 // leftJournals opens the journals that no process uses, at least one, new if
@@ -99,7 +109,7 @@ func (j *Journal) leftJournals(ctx context.Context) (all []leftJournal, err erro
 		if err != nil || !there && len(all) > 0 {
 			return all, err
 		}
-		l, err := j.openLeft(ctx, dir)
+		l, err := j.openLeft(ctx, n)
 		if errors.Is(err, journal.ErrInUse) {
 			continue
 		}
@@ -133,8 +143,9 @@ func departed(all []leftJournal) map[incarnation]bool {
 	return left
 }
 
-func (j *Journal) openLeft(ctx context.Context, dir string) (leftJournal, error) {
-	l := leftJournal{dir: dir, marks: &doneMarks{vol: j.vol}}
+func (j *Journal) openLeft(ctx context.Context, n int) (leftJournal, error) {
+	dir := j.dir(n)
+	l := leftJournal{n: n, dir: dir, marks: &doneMarks{vol: j.vol}}
 	for _, d := range []string{dir, j.corrupt(dir)} {
 		if err := j.vol.FS.MkdirAll(d, 0o700); err != nil {
 			return l, err
@@ -155,6 +166,11 @@ func (j *Journal) openLeft(ctx context.Context, dir string) (leftJournal, error)
 			return r.acts(), nil
 		},
 	})
+	if err == nil {
+		var era uint64
+		era, err = j.vol.JournalEra(n)
+		l.seen = era == j.vol.Era()
+	}
 	return l, err
 }
 

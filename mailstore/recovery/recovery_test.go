@@ -144,9 +144,9 @@ func TestWhatIsDoneAgain(t *testing.T) {
 				begin(t, a, Expunged, "", "")
 			},
 			want: []string{
-				"repeat 4  to .A {Undo:false ToLeaves:false Left:false ToLeft:false}",
-				"repeat 5 .A to .B {Undo:true ToLeaves:false Left:false ToLeft:false}",
-				"repeat 6  to  {Undo:false ToLeaves:false Left:false ToLeft:false}",
+				"repeat 4  to .A {Undo:false ToLeaves:false Left:false ToLeft:false Seen:false}",
+				"repeat 5 .A to .B {Undo:true ToLeaves:false Left:false ToLeft:false Seen:false}",
+				"repeat 6  to  {Undo:false ToLeaves:false Left:false ToLeft:false Seen:false}",
 			},
 		},
 		"what waits for a damaged folder waits with it": {

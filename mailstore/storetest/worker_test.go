@@ -172,8 +172,8 @@ func aliceAccount(quota int64) mailstore.Account {
 func (w *working) one(ctx context.Context, acc mailstore.Account, o order, a *answer) (err error) {
 	u := w.user
 	switch strings.TrimPrefix(o.Do, "try ") {
-	case "deliver":
-		d := &mailstore.Delivery{Content: text(o.Name), Flags: o.Flags, Folder: o.To}
+	case "deliver", "deliver durably":
+		d := &mailstore.Delivery{Content: text(o.Name), Flags: o.Flags, Folder: o.To, Durable: o.Do == "deliver durably"}
 		if err = w.store.Deliver(ctx, acc, d); err == nil {
 			a.UIDs = append(a.UIDs, d.UID)
 		}
@@ -219,7 +219,7 @@ func (w *working) one(ctx context.Context, acc mailstore.Account, o order, a *an
 			}
 			return nil
 		})
-	case "flag", "expunge", "move":
+	case "flag", "expunge", "move", "copy":
 		err = w.with(ctx, o.Name, func(v *mailstore.View) (err error) {
 			seq := v.Seq(o.UID)
 			if o.Subject != "" {
@@ -237,6 +237,8 @@ func (w *working) one(ctx context.Context, acc mailstore.Account, o order, a *an
 				err = v.Expunge(ctx, []uint32{seq})
 			case "move":
 				_, _, err = v.Move(ctx, []uint32{seq}, o.To)
+			case "copy":
+				_, _, err = v.Copy(ctx, []uint32{seq}, o.To)
 			}
 			return err
 		})

@@ -27,6 +27,7 @@ const MaxProcesses = 64
 //	0              8    magic "TMPROCS" 0x01
 //	8              8    era
 //	32+32*slot     8    key of the process that has the slot
+//	2080+8*n       8    era of all that is unfinished in journal-<n>
 //	4096+8*n       8    changes with each COPY and MOVE, see copyings.go
 //
 // Numbers are little-endian. What is in the file counts only while the lock of its slot is
@@ -36,6 +37,7 @@ const ProcessesFile = "processes"
 const (
 	processesMagic = "TMPROCS\x01"
 	slotSize       = 32 // all of them in one block
+	journalErasAt  = slotSize * (1 + MaxProcesses)
 	// Where the locks are, far behind the end of the file.
 	joinAt    = 1 << 61
 	slotsAt   = joinAt + 1
@@ -145,6 +147,33 @@ func (s *Volume) Own() Process { return s.processes.own }
 // other or at once without a moment in between in which none had: what any of them wrote
 // is still there.
 func (s *Volume) Era() uint64 { return s.processes.era }
+
+// JournalEra is the era that NoteJournalEra was told of journal-<n>, 0 for none.
+func (s *Volume) JournalEra(n int) (uint64, error) {
+	var b [8]byte
+	if n < 0 || n >= MaxProcesses {
+		return 0, nil
+	}
+	if got, err := s.processes.file.ReadAt(b[:], journalErasAt+8*int64(n)); got < len(b) {
+		if errors.Is(err, os.ErrClosed) {
+			return 0, err
+		}
+		return 0, nil // behind the end
+	}
+	return binary.LittleEndian.Uint64(b[:]), nil
+}
+
+// NoteJournalEra says that all that is unfinished in journal-<n>, and what this process is
+// going to write there, is of this era.
+func (s *Volume) NoteJournalEra(n int) error {
+	if n < 0 || n >= MaxProcesses {
+		return nil
+	}
+	return s.WithReserve(func() error {
+		_, err := s.processes.file.WriteAt(binary.LittleEndian.AppendUint64(nil, s.processes.era), journalErasAt+8*int64(n))
+		return err
+	})
+}
 
 // Lives says whether a process has the store open still.
 func (s *Volume) Lives(who Process) (bool, error) {
