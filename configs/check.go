@@ -101,7 +101,7 @@ func checkListen(s string) error {
 		return noHostPort(s, err)
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-		return errors.New("bad port " + strconv.Quote(port))
+		return fmt.Errorf("bad port %q, it is a number from 1 to 65535", port)
 	}
 	return nil
 }

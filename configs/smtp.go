@@ -2,6 +2,7 @@ package configs
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -119,8 +120,11 @@ func ParseNexthop(s string) (Nexthop, error) {
 	}
 	if port != "" {
 		p, err := strconv.ParseUint(port, 10, 16)
-		if err != nil || p == 0 {
-			return n, errors.New("bad port " + strconv.Quote(port))
+		switch {
+		case err != nil && !n.Direct && strings.ContainsAny(port, "[."): // as in transport(5)
+			return n, fmt.Errorf("%q begins with the name of a transport: write %q", s, port)
+		case err != nil || p == 0:
+			return n, fmt.Errorf("bad port %q, it is a number from 1 to 65535", port)
 		}
 		n.Port = int(p)
 	}

@@ -149,6 +149,9 @@ func (c *compiler) tooEarly(name string) error {
 
 // unknownName is the error about a name that no restriction has.
 func (c *compiler) unknownName(name string) error {
+	if first, _, several := strings.Cut(name, ","); several {
+		return fmt.Errorf("unknown restriction %q: no commas, each restriction is an item of its own, \"%s\"", name, first)
+	}
 	names := c.names()
 	if near := configs.NearestName(name, names); near != "" {
 		return fmt.Errorf("unknown restriction %q, did you mean %s?", name, near)

@@ -447,3 +447,12 @@ func TestActionsAreNotedAndEndNothing(t *testing.T) {
 		t.Errorf("%q", left())
 	}
 }
+
+// TestAnItemWithCommas is what who knows Postfix writes, whose lists are words between commas.
+func TestAnItemWithCommas(t *testing.T) {
+	t.Parallel()
+	_, err := Compile(Rcpt, []string{"reject_unlisted_recipient, reject_over_quota"}, environment(t))
+	if err == nil || !strings.Contains(err.Error(), `no commas, each restriction is an item of its own, "reject_unlisted_recipient"`) {
+		t.Error(err)
+	}
+}

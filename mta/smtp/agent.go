@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"fmt"
 	"net/netip"
 	"strings"
 	"time"
@@ -63,7 +64,7 @@ func New(o Options) (*Agent, error) {
 	c := o.Params
 	p, err := readPasswords(c.PasswordFile)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("smtp.password_file: %w", err)
 	}
 	a := &Agent{
 		config: c, hostname: strings.ToLower(o.Hostname), dns: o.DNS, tls: o.TLS, log: o.Log, clock: o.Clock,

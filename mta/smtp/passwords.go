@@ -23,25 +23,25 @@ func CheckPasswordFile(name string) error {
 
 // readPasswords reads smtp.password_file: "nexthop user:password" a line, "#"
 // begins a comment line (Postfix smtp_sasl_password_maps as texthash). Errors
-// name the line and never what stands on it.
+// name the file and the line, never what stands on it; the parameter is the caller's to name.
 func readPasswords(name string) (passwords, error) {
 	if name == "" {
 		return nil, nil
 	}
 	info, err := os.Stat(name)
 	if err != nil {
-		return nil, fmt.Errorf("smtp.password_file: %w", err)
+		return nil, err
 	}
 	if info.Mode().Perm()&0o007 != 0 {
-		return nil, fmt.Errorf("smtp.password_file: %s may be read or changed by others (mode %04o)", name, info.Mode().Perm())
+		return nil, fmt.Errorf("%s may be read or changed by others (mode %04o)", name, info.Mode().Perm())
 	}
 	text, err := os.ReadFile(name)
 	if err != nil {
-		return nil, fmt.Errorf("smtp.password_file: %w", err)
+		return nil, err
 	}
 	p, err := parsePasswords(string(text))
 	if err != nil {
-		return nil, fmt.Errorf("smtp.password_file: %s:%w", name, err)
+		return nil, fmt.Errorf("%s:%w", name, err)
 	}
 	return p, nil
 }

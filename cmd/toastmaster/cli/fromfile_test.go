@@ -55,3 +55,16 @@ func TestSwitchesAsTheListsShowThem(t *testing.T) {
 		t.Error(out)
 	}
 }
+
+// TestACommandThatIsNearlyOne: what somebody mistyped is named.
+func TestACommandThatIsNearlyOne(t *testing.T) {
+	t.Parallel()
+	for line, want := range map[string]string{
+		"mailbx": `unknown command "mailbx", did you mean mailbox?`, "mailbox lst": `unknown command "lst", did you mean list?`,
+		"queue x": "unknown command \"x\", see", "postconf-e": "unknown command \"postconf-e\", see",
+	} {
+		if _, errs := runs(t, 2, strings.Fields(line)...); !strings.Contains(errs, want) {
+			t.Errorf("%s: %s", line, errs)
+		}
+	}
+}

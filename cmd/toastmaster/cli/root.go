@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"toastmaster/admin/model"
+	"toastmaster/configs"
 	"toastmaster/internal/printable"
 )
 
@@ -29,8 +30,15 @@ func Run(ctx context.Context, env *Environment, args []string) int {
 
 func newRootCommand(env *Environment) *cobra.Command {
 	root := &cobra.Command{
-		Use:           "toastmaster",
-		Short:         "A hosted virtual-domain mail service",
+		Use:   "toastmaster",
+		Short: "A hosted virtual-domain mail service",
+		Long: "A hosted virtual-domain mail service: SMTP, submission, LMTP, IMAP, POP3, a queue and a\n" +
+			"directory in one program. `init` makes an instance, `serve` runs it, the other commands ask\n" +
+			"the one that runs, by its socket or with --api from elsewhere.\n\n" +
+			"The configuration is toastmaster.toml(5): -c FILE, else the one that TOASTMASTER_CONFIG names,\n" +
+			"else /etc/toastmaster/toastmaster.toml. TOASTMASTER_TOKEN is the token for --api.\n\n" +
+			"Exit code 0: done; 1: it failed, or the answer is no; 2: wrong usage, or a mistake in the\n" +
+			"configuration, which no second try mends.",
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          noArguments,
@@ -91,6 +99,13 @@ func noArguments(cmd *cobra.Command, args []string) error {
 	case len(args) == 0:
 		return nil
 	case cmd.HasSubCommands():
+		var names []string
+		for _, sub := range cmd.Commands() {
+			names = append(names, sub.Name())
+		}
+		if near := configs.NearestName(args[0], names); near != "" && len(args[0]) > 2 {
+			return wrongUsage(cmd, "unknown command %q, did you mean %s?", args[0], near)
+		}
 		return wrongUsage(cmd, "unknown command %q", args[0])
 	}
 	return unexpected(cmd, args[0])
