@@ -17,18 +17,12 @@ import (
 	"toastmaster/directory/tabletest"
 	"toastmaster/internal/addr"
 	"toastmaster/internal/clock"
+	"toastmaster/internal/testkit/clocktest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// stopped is a clock that moves when told to.
-type stopped struct {
-	clock.System
-	ns atomic.Int64
-}
-
-func (s *stopped) Now() time.Time          { return time.Unix(1000, s.ns.Load()) }
-func (s *stopped) advance(d time.Duration) { s.ns.Add(int64(d)) }
+var start = time.Unix(1000, 0)
 
 // counting is a back end that counts questions and can be switched.
 type counting struct {
@@ -82,9 +76,9 @@ func healthy(t testing.TB, data static.Data) directory.Backend {
 
 func params() configs.Directory { return configs.Default().Directory }
 
-func subject(t testing.TB) (*cache.Cache, *counting, *stopped) {
+func subject(t testing.TB) (*cache.Cache, *counting, *clocktest.Clock) {
 	under := &counting{under: healthy(t, tabletest.Data())}
-	clk := &stopped{}
+	clk := clocktest.New(start)
 	return cache.New(cache.Options{Under: under, Params: params(), Clock: clk}), under, clk
 }
 
@@ -123,13 +117,13 @@ func TestFoundAndMissingAreRemembered(t *testing.T) {
 	if n := under.asked.Load(); n != 2 {
 		t.Errorf("asked %d times, want 2", n)
 	}
-	clk.advance(params().CacheNegativeTTL)
+	clk.Advance(params().CacheNegativeTTL)
 	ask(t, c, alice, directory.Found)
 	ask(t, c, nobody, directory.NotFound)
 	if n := under.asked.Load(); n != 3 {
 		t.Errorf("after the negative TTL asked %d times, want 3", n)
 	}
-	clk.advance(params().CacheTTL)
+	clk.Advance(params().CacheTTL)
 	ask(t, c, alice, directory.Found)
 	if n := under.asked.Load(); n != 4 {
 		t.Errorf("after the TTL asked %d times, want 4", n)
@@ -149,7 +143,7 @@ func TestFailuresAreNotRemembered(t *testing.T) {
 		if n := under.asked.Load(); n != 3 {
 			t.Errorf("asked %d times, want 3", n)
 		}
-		clk.advance(params().CacheTTL)
+		clk.Advance(params().CacheTTL)
 		ask(t, c, alice, outcome)
 		under.become(good, nil)
 		ask(t, c, alice, directory.Found)
@@ -190,7 +184,7 @@ func TestInvalidateDuringAQuestion(t *testing.T) {
 			close(entered)
 			<-leave
 		}}
-		d := cache.New(cache.Options{Under: under, Params: params(), Clock: &stopped{}})
+		d := cache.New(cache.Options{Under: under, Params: params(), Clock: clocktest.New(start)})
 		var wg sync.WaitGroup
 		wg.Go(func() { ask(t, d, alice, c.oldAnswer) })
 		<-entered
@@ -267,7 +261,7 @@ func TestBound(t *testing.T) {
 	under := &counting{under: healthy(t, tabletest.Data())}
 	p := params()
 	p.CacheEntries = 100
-	c := cache.New(cache.Options{Under: under, Params: p, Clock: &stopped{}})
+	c := cache.New(cache.Options{Under: under, Params: p, Clock: clocktest.New(start)})
 	ask(t, c, alice, directory.Found)
 	for i := range 10 * p.CacheEntries {
 		ask(t, c, addr.Address{Local: fmt.Sprint("x", i), Domain: "example.test"}, directory.NotFound)
@@ -288,7 +282,7 @@ func TestUsedEntriesSurvive(t *testing.T) {
 	under := &counting{under: healthy(t, tabletest.Data())}
 	p := params()
 	p.CacheEntries = 20
-	c := cache.New(cache.Options{Under: under, Params: p, Clock: &stopped{}})
+	c := cache.New(cache.Options{Under: under, Params: p, Clock: clocktest.New(start)})
 	ask(t, c, alice, directory.Found)
 	for i := range 200 {
 		ask(t, c, addr.Address{Local: fmt.Sprint("alice+", i), Domain: "example.test"}, directory.Found)
@@ -304,7 +298,7 @@ func TestZeroEntriesRemembersNothing(t *testing.T) {
 	under := &counting{under: healthy(t, tabletest.Data())}
 	p := params()
 	p.CacheEntries = 0
-	c := cache.New(cache.Options{Under: under, Params: p, Clock: &stopped{}})
+	c := cache.New(cache.Options{Under: under, Params: p, Clock: clocktest.New(start)})
 	ask(t, c, alice, directory.Found)
 	ask(t, c, alice, directory.Found)
 	if n := under.asked.Load(); n != 2 {

@@ -31,7 +31,7 @@
 //     lost before that record: no mark is forgotten while what it marks can
 //     still be found.
 //   - Segments are used again only after Options.Checkpoint, begun after their
-//     last Release, returned nil.
+//     last Unpin, returned nil.
 //   - A sync that fails is never repeated and believed, because the kernel may
 //     have dropped the data it could not write: those who waited get the
 //     error, the segment is not written again, lazy records are written anew in

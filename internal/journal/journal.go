@@ -28,7 +28,7 @@ type Journal struct {
 	active    *segment // the last of segs, nil before the first
 	spare     *segment // ready to become active
 	spareErr  error    // why there is none
-	retail    bool     // spare names an older tail than there is now
+	stale     bool     // spare names an older tail than there is now
 	recovered bool     // the owner has acted upon the replay
 	free      []*segment
 	left      []leftSegment // their trailers are not yet written
@@ -78,7 +78,7 @@ func newEntry(parts [][]byte) *entry {
 func (j *Journal) MaxRecord() int64 { return j.o.SegmentSize - 2*block - recordHeader - align }
 
 // Append writes a record, made of parts one after the other, and returns when
-// it is durable. The record is live, with one reference, until Release. The
+// it is durable. The record is live, with one reference, until Unpin. The
 // parts must not change until Append returns.
 //
 // A ctx that ends takes the record back as long as it is not being written;
@@ -176,7 +176,7 @@ func (j *Journal) withdraw(e *entry) bool {
 }
 
 // Pin keeps everything that is appended from now on, lazy records included,
-// until Release of the position it returns.
+// until Unpin of the position it returns.
 func (j *Journal) Pin() Position {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -235,7 +235,7 @@ func (j *Journal) Written() Position {
 	return Position{}
 }
 
-// Touch asks for a checkpoint within CheckpointInterval, as a Release does.
+// Touch asks for a checkpoint within CheckpointInterval, as an Unpin does.
 func (j *Journal) Touch() {
 	j.mu.Lock()
 	defer j.mu.Unlock()

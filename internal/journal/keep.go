@@ -127,7 +127,7 @@ func (j *Journal) recycle() {
 		freed = true
 	}
 	if freed {
-		j.retail = true
+		j.stale = true
 		wakeUp(j.need)
 	}
 }
@@ -204,7 +204,7 @@ func (j *Journal) finishLeft() {
 func (j *Journal) takeStale() (s *segment, ready bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if j.spare == nil || !j.retail {
+	if j.spare == nil || !j.stale {
 		return nil, j.spare != nil
 	}
 	s, j.spare = j.spare, nil
@@ -244,7 +244,7 @@ func (j *Journal) prepare() (*segment, error) {
 		}
 	}
 	if s == nil {
-		// A checkpoint may free one; with nothing idle yet, the Release that
+		// A checkpoint may free one; with nothing idle yet, the Unpin that
 		// makes the oldest idle asks for it.
 		if idle {
 			wakeUp(j.wantCk)
@@ -300,7 +300,7 @@ func (j *Journal) numbers() (seq, tail uint64) {
 	defer j.mu.Unlock()
 	seq = j.nextSeq
 	j.nextSeq++
-	j.retail = false
+	j.stale = false
 	if len(j.segs) == 0 {
 		return seq, seq
 	}

@@ -59,7 +59,7 @@ func TestShortLivesDoNotAddUp(t *testing.T) {
 			eventually(t, func() bool {
 				j.mu.Lock()
 				defer j.mu.Unlock()
-				return j.spare != nil && !j.retail
+				return j.spare != nil && !j.stale
 			})
 			killed := d.Clone()
 			closeJournal(t, j)

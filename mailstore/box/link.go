@@ -24,7 +24,7 @@ func (in *incoming) link(d *Delivery) (*index.Message, error) {
 	m := &in.msg
 	m.Flags, m.InNew = flagSet.Flags, flagSet.Flags == 0
 	m.SetRare(index.Rare{Keywords: flagSet.Keywords})
-	if m.UID == 0 { // recovery knows it
+	if m.UID == 0 { // else the journal has told it (Restore)
 		if err := mb.uidsLeft(1); err != nil {
 			return nil, err
 		}

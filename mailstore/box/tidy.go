@@ -54,9 +54,8 @@ func (mb *Box) Tidy(ctx context.Context, durable uint64) error {
 // snapshotCost is about what a message takes in a snapshot.
 const snapshotCost = 90
 
-// writeUIDList brings dovecot-uidlist up to date, and the keywords that go with it;
-// mb.mu is held. What we do
-// not know (the mailbox GUID, POP3 UIDLs) is kept from the old file.
+// writeUIDList brings dovecot-uidlist up to date, and the keywords that go with it; mb.mu is
+// held. What we do not know (the mailbox GUID, POP3 UIDLs) is kept from the old file.
 func (mb *Box) writeUIDList() error {
 	if mb.uids.written == mb.version {
 		return nil

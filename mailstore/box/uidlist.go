@@ -16,7 +16,7 @@ const uidListFile = "dovecot-uidlist"
 // uidList is dovecot-uidlist, and what this process knows of it.
 type uidList struct {
 	files *folder
-	// written is mailbox.version at the last write, at is when.
+	// written is the version of the mailbox (Box.version) at the last write, at is when.
 	written uint64
 	at      time.Time
 	// noUIDLs is the dovecot-uidlist that had no saved UIDL.

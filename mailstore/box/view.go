@@ -260,9 +260,9 @@ func (v *View) follow(ctx context.Context) error {
 	return nil
 }
 
-// settle makes v a view of mb, which is where its mailbox went; msgs are those of
-// the view. It does nothing when mb has gone on, or is another mailbox, which is
-// ErrGone.
+// settle makes v a view of mb, to which its mailbox was renamed; msgs are the messages of the
+// view. It does nothing when mb was renamed once more (moved is false without an error), or is
+// another mailbox (ErrGone).
 func (v *View) settle(mb *Box, validity uint32, msgs []*index.Message) (moved bool, err error) {
 	mb.mu.Lock()
 	defer mb.mu.Unlock()

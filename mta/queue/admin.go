@@ -20,11 +20,11 @@ func (q *Queue) call(ctx context.Context, id envelope.QueueID, e event) error {
 	if !validID(id) {
 		return ErrNoMessage
 	}
-	j, known := q.index.call(id, e)
+	t, known := q.index.call(id, e)
 	if known {
-		return q.run(ctx, j)
+		return q.run(ctx, t)
 	}
-	m := j.m
+	m := t.m
 	place, next, err := q.disk.files.where(id)
 	if err != nil || place == "" {
 		q.index.event(m, evVanished)

@@ -107,9 +107,9 @@ func (d *disk) settle(ctx context.Context, m *message) error {
 // toFile brings a message into its file in place, durably: written from the
 // journal, brought up to date, or moved. The recipients that are done in the
 // store are settled first, so that the file needs no second kind of done.
-func (d *disk) toFile(ctx context.Context, j job, place Place) error {
-	m := j.m
-	next := j.next
+func (d *disk) toFile(ctx context.Context, t task, place Place) error {
+	m := t.m
+	next := t.next
 	if next.IsZero() {
 		next = d.clock.Now()
 	}
@@ -121,7 +121,7 @@ func (d *disk) toFile(ctx context.Context, j job, place Place) error {
 	switch {
 	case m.place == Incoming:
 		return d.writeFile(m, place, next)
-	case !j.at.loaded:
+	case !t.at.loaded:
 		return d.moveFile(m, place, next)
 	case m.damage != nil:
 		return m.damage
@@ -189,15 +189,15 @@ func (d *disk) writeFile(m *message, place Place, next time.Time) error {
 // copyOut is toFile for a message that is in the way of the journal, due now. What
 // an active one is marked with from now on stays in the journal: the pin is taken
 // before its progress is written, so no mark falls between.
-func (d *disk) copyOut(ctx context.Context, j job) error {
-	m := j.m
+func (d *disk) copyOut(ctx context.Context, t task) error {
+	m := t.m
 	if err := d.readBack(m, true); err != nil {
-		return d.judge(m, j.at.stage == active, err)
+		return d.judge(m, t.at.stage == active, err)
 	}
-	j.next = d.clock.Now()
+	t.next = d.clock.Now()
 	pin := d.ledger.j.Pin()
-	err := d.toFile(ctx, j, Deferred)
-	if j.at.stage == active && err == nil {
+	err := d.toFile(ctx, t, Deferred)
+	if t.at.stage == active && err == nil {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		m.pos = pin
@@ -205,7 +205,7 @@ func (d *disk) copyOut(ctx context.Context, j job) error {
 	}
 	d.ledger.j.Unpin(pin)
 	if errors.Is(err, errContent) || errors.Is(err, errSpoiled) {
-		return d.judge(m, j.at.stage == active, err)
+		return d.judge(m, t.at.stage == active, err)
 	}
 	return err
 }

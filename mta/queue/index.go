@@ -41,8 +41,8 @@ func newIndex(o Options) *index {
 	return x
 }
 
-// job is what a transition leaves to be done: work, or an answer.
-type job struct {
+// task is what a transition leaves to be done: work, or an answer.
+type task struct {
 	m      *message
 	work   effect
 	answer error
@@ -52,7 +52,7 @@ type job struct {
 }
 
 // step takes m through the table. mu is held.
-func (x *index) step(m *message, e event) job {
+func (x *index) step(m *message, e event) task {
 	at, do := next(m.at, e)
 	began := at.moving && !m.at.moving
 	if m.at.moving && !at.moving {
@@ -61,16 +61,16 @@ func (x *index) step(m *message, e event) job {
 	if m.at = at; began {
 		m.moved = make(chan struct{})
 	}
-	j := job{m: m, at: at}
+	t := task{m: m, at: at}
 	for _, one := range do {
 		if one.work() {
-			j.work = one
+			t.work = one
 		} else if err := x.do(m, one); err != nil {
-			j.answer = err
+			t.answer = err
 		}
 	}
-	j.next = m.next
-	return j
+	t.next = m.next
+	return t
 }
 
 // do is an effect that is done in memory; mu is held.
@@ -126,18 +126,18 @@ func (x *index) add(m *message) {
 }
 
 // event takes m through the table, if it is known still.
-func (x *index) event(m *message, e event) job {
+func (x *index) event(m *message, e event) task {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.known[m.id] != m {
-		return job{m: m}
+		return task{m: m}
 	}
 	return x.step(m, e)
 }
 
 // end is event for the end of an attempt, whose message is due at next. It waits
 // while the message is copied out of the journal.
-func (x *index) end(m *message, e event, next time.Time) job {
+func (x *index) end(m *message, e event, next time.Time) task {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for m.at.moving {
@@ -152,7 +152,7 @@ func (x *index) end(m *message, e event, next time.Time) job {
 
 // call is event for an operator's call. It returns false, and knows the message as
 // one whose file is looked for, when it is not in memory.
-func (x *index) call(id envelope.QueueID, e event) (job, bool) {
+func (x *index) call(id envelope.QueueID, e event) (task, bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if m := x.known[id]; m != nil {
@@ -160,11 +160,11 @@ func (x *index) call(id envelope.QueueID, e event) (job, bool) {
 	}
 	m := newMessage(id, state{stage: looking})
 	x.known[id] = m
-	return job{m: m}, false
+	return task{m: m}, false
 }
 
 // found is call for a message whose file was found, due at next.
-func (x *index) found(m *message, at where, next time.Time, e event) job {
+func (x *index) found(m *message, at where, next time.Time, e event) task {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	m.at, m.next = state{stage: resting, where: at}, next
@@ -174,12 +174,12 @@ func (x *index) found(m *message, at where, next time.Time, e event) job {
 // take takes the next message through the table: new ones and due deferred ones
 // in turn, so that a backlog does not starve new mail (Postfix qmgr). Without one
 // it says until when nothing is due (zero: until a scan tells).
-func (x *index) take() (j job, until time.Time, err error) {
+func (x *index) take() (t task, until time.Time, err error) {
 	now := x.clock.Now()
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.closed {
-		return job{}, time.Time{}, ErrClosed
+		return task{}, time.Time{}, ErrClosed
 	}
 	var m *message
 	if x.dueTurn {
@@ -202,14 +202,14 @@ func (x *index) take() (j job, until time.Time, err error) {
 		return x.step(m, evTake), time.Time{}, nil
 	}
 	if at, ok := x.due.top(); ok {
-		return job{}, at, nil
+		return task{}, at, nil
 	}
 	if x.due.horizon.After(now) {
-		return job{}, x.due.horizon, nil
+		return task{}, x.due.horizon, nil
 	}
 	// The next scan is late: it took longer than it may, or the clock was set.
 	wakeUp(x.rescan)
-	return job{}, time.Time{}, nil
+	return task{}, time.Time{}, nil
 }
 
 // pushNew puts m at the end of the new ones, unless it has an entry there still.

@@ -10,15 +10,15 @@ import (
 // caller owns the item until Close. ErrClosed after the queue was closed.
 func (q *Queue) Next(ctx context.Context) (*Item, error) {
 	for {
-		j, until, err := q.index.take()
+		t, until, err := q.index.take()
 		if err != nil {
 			return nil, err
 		}
-		if j.m == nil {
+		if t.m == nil {
 			if err := q.waitForWork(ctx, until); err != nil {
 				return nil, err
 			}
-		} else if it := q.handOut(ctx, j); it != nil {
+		} else if it := q.handOut(ctx, t); it != nil {
 			return it, nil
 		}
 	}
@@ -26,11 +26,11 @@ func (q *Queue) Next(ctx context.Context) (*Item, error) {
 
 // handOut makes the item of a message that was taken. nil: it cannot be read, or
 // something else was wanted of it; then it has left, rests or waits.
-func (q *Queue) handOut(ctx context.Context, j job) *Item {
-	if err := q.run(ctx, j); err != nil && j.work == doRemove && ctx.Err() == nil {
-		q.o.Log.Error("queue message not removed", "id", j.m.id, "cause", err.Error())
+func (q *Queue) handOut(ctx context.Context, t task) *Item {
+	if err := q.run(ctx, t); err != nil && t.work == doRemove && ctx.Err() == nil {
+		q.o.Log.Error("queue message not removed", "id", t.m.id, "cause", err.Error())
 	}
-	m := j.m
+	m := t.m
 	if q.index.stateOf(m).stage != active {
 		return nil
 	}

@@ -41,7 +41,10 @@ type Options struct {
 
 // Queue is the durable queue of one instance. Safe for concurrent use.
 type Queue struct {
+	// listing has the calls that only look.
 	listing
+	index   *index
+	disk    *disk
 	o       Options
 	cfg     configs.Queue
 	folder  folder
@@ -58,9 +61,10 @@ type Queue struct {
 // be called for deferred mail to come back.
 func Open(ctx context.Context, o Options) (*Queue, error) {
 	closing := make(chan struct{})
+	x, d := newIndex(o), newDisk(o, closing)
 	q := &Queue{
-		listing: listing{index: newIndex(o), disk: newDisk(o, closing)},
-		o:       o, cfg: o.Config, closing: closing,
+		listing: listing{index: x, disk: d}, index: x, disk: d,
+		o: o, cfg: o.Config, closing: closing,
 		folder: folder{fs: o.FS, dir: o.Dir, instance: o.Instance, log: o.Log},
 		spool:  &spool.Dir{FS: o.FS, Path: o.Dir, Memory: int(o.Config.MemoryLimit)},
 	}

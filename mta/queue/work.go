@@ -17,40 +17,40 @@ func (q *Queue) advance(ctx context.Context, m *message, e event) error {
 // run does the work of a transition, takes the message through the table with how
 // it went, and so on until there is nothing left to do. It returns the error of
 // the last piece of work, or the answer of the last transition.
-func (q *Queue) run(ctx context.Context, j job) error {
-	err := j.answer
-	for j.work != doNothing {
+func (q *Queue) run(ctx context.Context, t task) error {
+	err := t.answer
+	for t.work != doNothing {
 		var e event
-		if e, err = q.work(ctx, j); e == evNone {
+		if e, err = q.work(ctx, t); e == evNone {
 			break
 		}
-		j = q.index.event(j.m, e)
+		t = q.index.event(t.m, e)
 	}
-	if j.m != nil && err == nil {
-		err = j.answer
+	if t.m != nil && err == nil {
+		err = t.answer
 	}
 	return err
 }
 
 // work does one piece of work on the disk and says how it went. A panic is a
 // failure: the message must wait and not be forgotten until the next start.
-func (q *Queue) work(ctx context.Context, j job) (event, error) {
-	m, left := j.m, false
-	if j.work == doRead && m.isRead() {
+func (q *Queue) work(ctx context.Context, t task) (event, error) {
+	m, left := t.m, false
+	if t.work == doRead && m.isRead() {
 		return evOK, nil
 	}
 	err := service.Fenced(q.o.Log, func() (err error) {
-		switch j.work {
+		switch t.work {
 		case doRead:
 			return q.disk.readBack(m, false)
 		case doDefer:
-			return q.disk.toFile(ctx, j, Deferred)
+			return q.disk.toFile(ctx, t, Deferred)
 		case doHold:
-			return q.disk.toFile(ctx, j, Hold)
+			return q.disk.toFile(ctx, t, Hold)
 		case doReset:
-			return q.disk.reset(m, j.next)
+			return q.disk.reset(m, t.next)
 		case doCopyOut:
-			return q.disk.copyOut(ctx, j)
+			return q.disk.copyOut(ctx, t)
 		case doRemove:
 			return q.disk.remove(ctx, m)
 		case doSetAside:
@@ -60,19 +60,19 @@ func (q *Queue) work(ctx context.Context, j job) (event, error) {
 		}
 		return nil
 	}, "service", "queue", "id", m.id)
-	e := j.outcome(err)
+	e := t.outcome(err)
 	switch {
 	case e == evDamaged:
 		return e, err
 	case err != nil:
-		if j.at.stage != active {
+		if t.at.stage != active {
 			m.park()
 		}
-		q.logFailure(j, e, err)
-	case j.work == doLeave && j.at.want == wantDelete:
+		q.logFailure(t, e, err)
+	case t.work == doLeave && t.at.want == wantDelete:
 		q.o.Log.Event(msglog.Removed{ID: m.id, Reason: "deleted"})
 	}
-	if j.work == doLeave && err == nil {
+	if t.work == doLeave && err == nil {
 		if e = evNone; left {
 			e = evCleared
 		}
@@ -81,15 +81,15 @@ func (q *Queue) work(ctx context.Context, j job) (event, error) {
 }
 
 // outcome is the event that the end of the work is.
-func (j job) outcome(err error) event {
+func (t task) outcome(err error) event {
 	switch {
 	case err == nil:
 		return evOK
-	case j.work == doSetAside:
+	case t.work == doSetAside:
 		return evFailed
 	case errors.Is(err, errSpoiled):
 		return evDamaged
-	case j.work == doRead && !j.at.inMemory() && errors.Is(err, fs.ErrNotExist):
+	case t.work == doRead && !t.at.inMemory() && errors.Is(err, fs.ErrNotExist):
 		return evVanished
 	}
 	return evFailed
@@ -97,14 +97,14 @@ func (j job) outcome(err error) event {
 
 // logFailure is for work that nobody else complains about: the error of a call that
 // is about a file goes to who calls.
-func (q *Queue) logFailure(j job, e event, err error) {
+func (q *Queue) logFailure(t task, e event, err error) {
 	switch {
-	case j.work == doRead && e != evVanished:
-		q.o.Log.Error("queue message cannot be read", "id", j.m.id, "place", string(j.at.where.place()), "cause", err.Error())
-	case j.work != doDefer && j.work != doHold:
-	case j.at.inMemory():
-		q.o.Log.Error("queue message not deferred", "id", j.m.id, "cause", err.Error())
-	case j.at.want != wantNothing:
-		q.o.Log.Error("queue message not held, or not released", "id", j.m.id, "cause", err.Error())
+	case t.work == doRead && e != evVanished:
+		q.o.Log.Error("queue message cannot be read", "id", t.m.id, "place", string(t.at.where.place()), "cause", err.Error())
+	case t.work != doDefer && t.work != doHold:
+	case t.at.inMemory():
+		q.o.Log.Error("queue message not deferred", "id", t.m.id, "cause", err.Error())
+	case t.at.want != wantNothing:
+		q.o.Log.Error("queue message not held, or not released", "id", t.m.id, "cause", err.Error())
 	}
 }
