@@ -48,13 +48,22 @@ func closeAll(t *testing.T, j *Journal, vol *volume.Volume) {
 type notes struct {
 	did    []string
 	broken map[string]bool
+	// once has what was done, if nothing is done twice.
+	once map[string]bool
 }
 
 func (n *notes) note(r *Record, format string, args ...any) (int, error) {
 	if n.broken[r.Dir] {
 		return 0, errors.New("the folder is damaged")
 	}
-	n.did = append(n.did, fmt.Sprintf(format, args...))
+	what := fmt.Sprintf(format, args...)
+	if n.once[what] {
+		return 0, nil
+	}
+	if n.once != nil {
+		n.once[what] = true
+	}
+	n.did = append(n.did, what)
 	return 1, nil
 }
 
