@@ -61,7 +61,7 @@ func goesTo(d model.Decision) string {
 	case d.Mailbox != "":
 		return d.Mailbox
 	case d.Transport != "":
-		return fmt.Sprintf("another host, by transport %s: %s", d.Transport, d.Nexthop)
+		return fmt.Sprintf("by transport %s: %s", d.Transport, d.Nexthop)
 	}
 	return "another host"
 }

@@ -60,7 +60,7 @@ func TestSwitchesAsTheListsShowThem(t *testing.T) {
 func TestACommandThatIsNearlyOne(t *testing.T) {
 	t.Parallel()
 	for line, want := range map[string]string{
-		"mailbx": `unknown command "mailbx", did you mean mailbox?`, "mailbox lst": `unknown command "lst", did you mean list?`,
+		"mailbx": `unknown command "mailbx" (did you mean mailbox?)`, "mailbox lst": `unknown command "lst" (did you mean list?)`,
 		"queue x": "unknown command \"x\", see", "postconf-e": "unknown command \"postconf-e\", see",
 	} {
 		if _, errs := runs(t, 2, strings.Fields(line)...); !strings.Contains(errs, want) {

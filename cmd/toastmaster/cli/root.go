@@ -104,7 +104,7 @@ func noArguments(cmd *cobra.Command, args []string) error {
 			names = append(names, sub.Name())
 		}
 		if near := configs.NearestName(args[0], names); near != "" && len(args[0]) > 2 {
-			return wrongUsage(cmd, "unknown command %q, did you mean %s?", args[0], near)
+			return wrongUsage(cmd, "unknown command %q (did you mean %s?)", args[0], near)
 		}
 		return wrongUsage(cmd, "unknown command %q", args[0])
 	}
