@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"toastmaster/admin/model"
 )
 
 // TestRelocatedFromKeepsTheText: where somebody moved to is a text for people, whose
@@ -65,6 +67,23 @@ func TestACommandThatIsNearlyOne(t *testing.T) {
 	} {
 		if _, errs := runs(t, 2, strings.Fields(line)...); !strings.Contains(errs, want) {
 			t.Errorf("%s: %s", line, errs)
+		}
+	}
+}
+
+// TestWhereMailGoes: the reply and why, the targets, the mailbox, or the transport.
+func TestWhereMailGoes(t *testing.T) {
+	t.Parallel()
+	for want, d := range map[string]model.Decision{
+		"a@x.test, b@y.test":           {Verdict: "forward", Addresses: []string{"a@x.test", "b@y.test"}},
+		"a@x.test":                     {Verdict: "deliver", Mailbox: "a@x.test"},
+		"by transport trap: spam trap": {Verdict: "foreign", Transport: "trap", Nexthop: "spam trap"},
+		"another host":                 {Verdict: "foreign"},
+		"550 5.1.2 Closed":             {Verdict: "foreign", Reply: "550 5.1.2 Closed"},
+		"550 5.1.1 No (it is an alias, and mail for none of these is taken: n@x.test)": {Verdict: "unknown", Reply: "550 5.1.1 No", Addresses: []string{"n@x.test"}},
+	} {
+		if got := goesTo(d); got != want {
+			t.Errorf("%+v: %s", d, got)
 		}
 	}
 }
