@@ -1,5 +1,7 @@
 package configs
 
+import "fmt"
+
 // Main is the section [main]: what every service shares.
 type Main struct {
 	Hostname           string
@@ -9,6 +11,17 @@ type Main struct {
 	TrustedNetworks    []string
 	RecipientDelimiter string
 	ReservedFiles      int
+	ParentMatches      []string
+}
+
+// ParentSMTPDAccess is what Main.ParentMatches calls the tables of check_*_access.
+const ParentSMTPDAccess = "smtpd_access_maps"
+
+func checkParentMatches(s string) error {
+	if s != ParentSMTPDAccess {
+		return fmt.Errorf("there are no tables %q", s)
+	}
+	return nil
 }
 
 func (c *Main) params() []Param {
@@ -27,5 +40,7 @@ func (c *Main) params() []Param {
 			"How many of the process's file descriptors (LimitNOFILE, ulimit -n) are kept for the queue, the store, deliveries and the administration; connections of all services together take only what is beyond them. A start with fewer than twice as many warns; one without any for connections is refused."),
 		String("main.recipient_delimiter", &c.RecipientDelimiter, "+", "characters", nil,
 			"Characters that separate a user name from its extension: mail for user+news goes to user. Empty turns extensions off.").Also("recipient_delimiter"),
+		List("main.parent_domain_matches_subdomains", &c.ParentMatches, []string{ParentSMTPDAccess}, "names of Postfix: "+ParentSMTPDAccess, checkParentMatches,
+			"In which lookup tables a domain stands for its subdomains, too. In the others \".example.org\" does, with a dot in front. smtpd_access_maps are those of the restrictions check_*_access.").Also("parent_domain_matches_subdomains"),
 	}
 }

@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -28,6 +29,7 @@ type SMTPDPolicy struct {
 	UnknownAddressTempfail string
 	UnknownHeloTempfail    string
 	DefaultRBLReply        string
+	NullAccessKey          string
 }
 
 func (c *SMTPDPolicy) params() []Param {
@@ -59,7 +61,16 @@ func (c *SMTPDPolicy) params() []Param {
 			"What a restriction does that cannot find out: defer at once, or go on, and defer what nothing else refuses.").Also("reject_tempfail_action"),
 		override("unknown_address_tempfail_action", &c.UnknownAddressTempfail, "The same for reject_unknown_sender_domain and reject_unknown_recipient_domain."),
 		override("unknown_helo_hostname_tempfail_action", &c.UnknownHeloTempfail, "The same for reject_unknown_helo_hostname."),
+		String("smtpd.null_access_lookup_key", &c.NullAccessKey, "<>", "a key", checkNotEmpty,
+			"What check_sender_access looks up for the null sender of reports.").Also("smtpd_null_access_lookup_key"),
 		String("smtpd.default_rbl_reply", &c.DefaultRBLReply, "$rbl_code Service unavailable; $rbl_class [$rbl_what] blocked using $rbl_domain${rbl_reason?; $rbl_reason}", "a reply, see docs/restrictions.md", nil,
 			"The reply to who is in a DNS list. $rbl_reason is what the list has as text (TXT).").Also("default_rbl_reply"),
 	}
+}
+
+func checkNotEmpty(s string) error {
+	if s == "" {
+		return errors.New("it is empty")
+	}
+	return nil
 }

@@ -54,7 +54,7 @@ type QueuedMessage struct {
 	Recipients []QueuedRecipient `json:"recipients" nullable:"false" doc:"Those that are not done"`
 	Next       *time.Time        `json:"next,omitempty" doc:"The next attempt, for deferred mail"`
 	Attempts   int               `json:"attempts"`
-	Actions    []string          `json:"actions,omitempty" doc:"What a restriction wanted done to it: HOLD, FILTER transport:nexthop, REDIRECT address, BCC address"`
+	Actions    []string          `json:"actions,omitempty" doc:"What a restriction wanted done to it: HOLD, FILTER transport:nexthop, REDIRECT address, BCC address, PREPEND field"`
 	Damaged    bool              `json:"damaged,omitempty" doc:"The content is not what was accepted; only an answer about one message says so"`
 	Reason     string            `json:"reason,omitempty" doc:"What is wrong with a corrupt message, if known"`
 	Files      []string          `json:"files,omitempty" doc:"The files of a corrupt message on the server"`

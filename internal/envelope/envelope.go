@@ -145,6 +145,9 @@ type Envelope struct {
 	Redirect addr.Address
 	// BCC are who got it beside its recipients; cleanup has added them.
 	BCC []addr.Address
+	// Prepend are header fields, a line each without its end, that a restriction wanted on top
+	// of the message; cleanup has put them there.
+	Prepend []string
 	// Unknown are optional fields that another version of the program has
 	// written. The queue keeps them.
 	Unknown []Tag

@@ -3,10 +3,12 @@ package run
 import (
 	"context"
 	"net/netip"
+	"slices"
 
 	"toastmaster/configs"
 	"toastmaster/directory"
 	"toastmaster/directory/tables"
+	"toastmaster/directory/tables/keys"
 	"toastmaster/internal/diskcache"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/run/check"
@@ -36,7 +38,7 @@ func (i *Instance) openPipeline(context.Context) error {
 	})
 	var err error
 	i.smtpd, err = newSMTPD(i)
-	return err
+	return check.Restriction(i.config, err)
 }
 
 func newSMTPD(i *Instance) (*smtpd.Daemon, error) {
@@ -44,6 +46,9 @@ func newSMTPD(i *Instance) (*smtpd.Daemon, error) {
 		Params: i.config.SMTPD, Hostname: i.config.Main.Hostname, Trusted: i.trusted,
 		Directory: i.directory, Aliases: directory.LimitsOf(i.config.Cleanup), Authenticate: i.auth.Authenticate,
 		Logins: i.sessions, Counter: i.anvil, DNS: i.nameServers(i.config.SMTP.Resolver), Classes: i.config.ClassLists(),
+		Tables: i.tables, Keys: keys.Options{
+			Delimiters: i.config.Main.RecipientDelimiter, ParentMatches: slices.Contains(i.config.Main.ParentMatches, configs.ParentSMTPDAccess),
+		},
 		OwnAddress: func(a netip.Addr) bool { return i.host.Has(a) && !i.host.Proxied(a) }, Ours: i.host.HasLiteral,
 		Refused:            newResolver(i).Refused,
 		Fits:               i.fits,

@@ -83,6 +83,7 @@ func (c *Conn) finish(b *body, got Accepted, refused *dsn.Error, outcomes int) {
 		c.messageRefused = true
 		c.rejected("data", c.recipientAt(i), e)
 		c.replyError(e)
+		c.hangUp(e)
 	}
 	if accepted {
 		c.errors, c.junk = 0, 0

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
+	"fmt"
 	"net"
 	"strings"
 
@@ -273,6 +274,16 @@ func (c *Conn) fail(verb int, e *dsn.Error) {
 		return
 	}
 	c.replyError(e)
+	c.hangUp(e)
+}
+
+// hangUp ends the session behind a reply that says so (RFC 5321 section 3.8, RFC 7504; Postfix
+// access(5)): the session may answer a command with 421 or 521.
+func (c *Conn) hangUp(e *dsn.Error) {
+	if code := e.Reply(); (code == 421 || code == 521) && !c.closing {
+		c.linger = true
+		c.End(fmt.Sprintf("refused with %d", code))
+	}
 }
 
 // count keeps the statistics of the log; an error brings the end nearer, and

@@ -28,7 +28,8 @@
 //
 // The message that comes out:
 //
-//   - Received is put on top (RFC 5321 section 4.4), with the protocol name of
+//   - The fields that a restriction wants (PREPEND) are on top, in their order.
+//   - Received follows (RFC 5321 section 4.4), with the protocol name of
 //     RFC 3848, what TLS was used, and the recipient if there is only one.
 //   - Mail from our own users (Submission.Complete) gets the Date, Message-ID
 //     and From that it lacks (RFC 6409 section 8).

@@ -2,6 +2,7 @@ package cleanup
 
 import (
 	"bytes"
+	"context"
 
 	"toastmaster/internal/header"
 	"toastmaster/internal/printable"
@@ -11,9 +12,12 @@ import (
 type facts struct{ quiet }
 
 func (facts) line(m *message, l *header.Line) {
-	if l.Kind != header.Field || !m.plain() {
-		return
+	if l.Kind == header.Field && m.plain() {
+		note(m, l)
 	}
+}
+
+func note(m *message, l *header.Line) {
 	switch len(l.Name) {
 	case len("Date"):
 		m.hasDate = m.hasDate || bytes.EqualFold(l.Name, []byte("Date"))
@@ -24,6 +28,18 @@ func (facts) line(m *message, l *header.Line) {
 			m.messageID = forTheLog(l.Value)
 		}
 	}
+}
+
+// end notes those that a restriction puts on top.
+func (facts) end(_ context.Context, m *message) error {
+	for _, text := range m.s.Envelope.Prepend {
+		var l header.Line
+		if l.Name, l.Value, _ = header.Split([]byte(text)); l.Name != nil {
+			l.Kind = header.Field
+			note(m, &l)
+		}
+	}
+	return nil
 }
 
 // maxMessageID bounds the Message-ID in the log, in octets. It is no parameter: it

@@ -14,7 +14,10 @@ type stamp struct{ quiet }
 func (stamp) end(_ context.Context, m *message) error {
 	env := m.s.Envelope
 	env.ID, env.Arrived = m.c.o.Queue.NewID(), m.c.o.Clock.Now()
-	m.prefix = m.c.received(env, m.asked)
+	for _, text := range env.Prepend { // above our own Received, as in Postfix
+		m.prefix = append(append(m.prefix, text...), '\n')
+	}
+	m.prefix = append(m.prefix, m.c.received(env, m.asked)...)
 	return nil
 }
 

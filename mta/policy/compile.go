@@ -85,7 +85,7 @@ func (c *compiler) one(name, arg string) (Check, error) {
 	if class, ok := c.env.Classes[name]; ok {
 		return c.class(name, arg, class)
 	}
-	if i := slices.IndexFunc(c.argued, func(r arguedRow) bool { return r.name == name }); i >= 0 {
+	if i := c.arguedAt(name); i >= 0 {
 		switch r := c.argued[i]; {
 		case !r.stages.has(c.asked):
 			return nil, c.tooEarly(name)
@@ -109,6 +109,11 @@ func (c *compiler) one(name, arg string) (Check, error) {
 		return nil, fmt.Errorf("%s has no argument, but here it has %q; each restriction is an item of its own", name, arg)
 	}
 	return c.rows[i].make(c.stage, c.env), nil
+}
+
+// arguedAt is the row of a restriction that has an argument, or -1.
+func (c *compiler) arguedAt(name string) int {
+	return slices.IndexFunc(c.argued, func(r arguedRow) bool { return r.name == name })
 }
 
 // class makes a list that has a name.
@@ -135,6 +140,9 @@ func warnOnly(e *Env, name string, c Check) Check {
 		d := c.Check(ctx, t)
 		switch d.Action {
 		case Reject, Defer, DeferIfPermit:
+			if d.broken {
+				return d
+			}
 			e.Log.Warn("reject_warning", "service", "smtpd", "session", t.Session, "client", e.clientText(ctx, t), "helo", t.Helo,
 				"from", t.Sender.String(), "to", t.Recipient.String(), "restriction", name, "code", d.Err.Reply(), "dsn", d.Err.Status.String(), "text", d.Err.Text)
 			return Decision{}
@@ -162,7 +170,7 @@ func (c *compiler) unknownName(name string) error {
 // knows says that a name is that of a restriction.
 func (c *compiler) knows(name string) bool {
 	return name == warnIfReject || slices.ContainsFunc(c.rows, func(r row) bool { return r.name == name }) ||
-		slices.ContainsFunc(c.argued, func(r arguedRow) bool { return r.name == name })
+		c.arguedAt(name) >= 0
 }
 
 // names are the restrictions that can be asked here.

@@ -31,7 +31,7 @@ func deferIf(s Stage, e *Env, a Action, text string) Check {
 func rejectMultiRecipientBounce(s Stage, e *Env) Check {
 	return CheckFunc(func(ctx context.Context, t *Transaction) Decision {
 		n := t.Recipients
-		if !t.Recipient.IsNull() {
+		if t.Stage < Data && !t.Recipient.IsNull() {
 			n++ // the one that is being asked about
 		}
 		if !t.Sender.IsNull() || n < 2 {

@@ -43,13 +43,21 @@
 //
 //	HOLD             the queue keeps it until an operator releases it
 //	FILTER tr:hop    every recipient goes to that transport and nexthop
-//	DISCARD          the same, to the transport discard, whatever else is wanted but HOLD
+//	DISCARD          the same, to the transport discard, whatever else is wanted but HOLD; no other
+//	                 restriction is asked about it, in this list or another
 //	REDIRECT addr    it goes to that address in the place of its recipients, without FILTER and BCC
 //	BCC addr         it goes to that address, too, who gets no report
+//	PREPEND field    it stands above all others
 //	WARN, INFO text  a line in the log
 //
-// PREPEND is not carried out yet: 451 4.3.5. No restriction of the table uses them; those that
-// look something up (check_*_access) will.
+// An action without sense (REDIRECT to no address) is 451 4.3.5.
+//
+// # Access tables
+//
+// check_*_access look up walks of keys (directory/tables/keys) in a table, which is opened when the
+// list is compiled. [ParseResult] reads what they find, for policy services, too: an action of access(5), or
+// restrictions that are asked about what was looked up (access.go). 451 4.3.5 is the answer of a table that has none, of a
+// text without sense, and of OK where the client chooses what is looked up.
 //
 // defer_if_permit and defer_if_reject are noted, too, and change the outcome of the list that comes after.
 // A name server that does not answer refuses nobody for good: reject_unknown_* defer, at once or unless

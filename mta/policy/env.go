@@ -7,12 +7,19 @@ import (
 
 	"toastmaster/configs"
 	"toastmaster/directory"
+	"toastmaster/directory/tables"
+	"toastmaster/directory/tables/keys"
 	"toastmaster/internal/addr"
 	"toastmaster/internal/clock"
 	"toastmaster/internal/dns"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/msglog"
 )
+
+// Opener opens the table "type:argument", or gives the one that is open: a *tables.Set.
+type Opener interface {
+	Open(ctx context.Context, name string) (tables.Table, error)
+}
 
 // Env is what restrictions ask. It is not changed after Compile.
 type Env struct {
@@ -35,6 +42,11 @@ type Env struct {
 	// CheckSenderLogin is smtpd.check_sender_login: without it there are no
 	// owners of addresses.
 	CheckSenderLogin bool
+	// Tables opens lookup tables; with nil there are none. Keys are how they are asked, and
+	// NullSender what the null sender is looked up as.
+	Tables     Opener
+	Keys       keys.Options
+	NullSender string
 	// Classes are the lists of [[restriction_class]], by name.
 	Classes map[string][]string
 

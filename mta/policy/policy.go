@@ -26,7 +26,8 @@ type Action uint8
 
 // The actions, those of Postfix access(5). Permit, Reject and Defer end the list. With
 // Dunno the next restriction is asked; with the others, too, but they are noted in the
-// transaction and are done to the message. DeferIfPermit defers what nothing refuses,
+// transaction and are done to the message. Discard ends this list and all others: the
+// message is accepted, and goes to nobody. DeferIfPermit defers what nothing refuses,
 // DeferIfReject what something refuses for good: a restriction that could not find out
 // says so.
 const (
@@ -67,6 +68,8 @@ type Decision struct {
 	// Arg is what other actions need: "transport:nexthop" of Filter, an address of
 	// Redirect and BCC, a text.
 	Arg string
+	// broken says that the configuration is: warn_if_reject does not let pass then.
+	broken bool
 }
 
 // refuse is Reject, or Defer for what may be otherwise later.
@@ -95,9 +98,13 @@ type List struct{ checks []Check }
 func NewList(checks ...Check) List { return List{checks} }
 
 // Decide asks the restrictions one after the other, until one ends the list; a list of
-// which none does says Dunno. What others want done is noted in t.
+// which none does says Dunno. What others want done is noted in t. A message that is to be
+// discarded is refused by nobody any more.
 func (l List) Decide(ctx context.Context, t *Transaction) Decision {
 	for _, c := range l.checks {
+		if t.discards() {
+			return Decision{Action: Permit}
+		}
 		switch d := c.Check(ctx, t); {
 		case d.Action == Reject && t.ifReject != nil:
 			return Decision{Action: Defer, Err: t.ifReject}
@@ -105,6 +112,9 @@ func (l List) Decide(ctx context.Context, t *Transaction) Decision {
 			return d
 		case d.Action == DeferIfReject:
 			t.ifReject = cmp.Or(t.ifReject, d.Err)
+		case d.Action == Discard:
+			t.note(d)
+			return Decision{Action: Permit}
 		case d.Action != Dunno:
 			t.note(d)
 		}

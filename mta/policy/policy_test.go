@@ -368,8 +368,11 @@ func TestTheTable(t *testing.T) {
 			}
 		}
 		want := strings.Join(lists, ", ")
-		if len(lists) == 6 {
+		switch len(lists) {
+		case 6:
 			want = "all"
+		case 0: // what smtpd does not ask yet
+			want = "etrn"
 		}
 		if documented[r.name] != want {
 			t.Errorf("docs/restrictions.md: %s is in %q, not %q", r.name, documented[r.name], want)
@@ -419,11 +422,14 @@ func TestActionsAreNotedAndEndNothing(t *testing.T) {
 	t.Parallel()
 	var list []Check
 	for a := Hold; a <= Info; a++ {
+		if a == Discard {
+			continue // which ends all lists
+		}
 		list = append(list, CheckFunc(func(context.Context, *Transaction) Decision { return Decision{Action: a, Arg: a.String()} }))
 	}
 	list = append(list, rejectAll(Mail, environment(t)), permitAll(Mail, nil))
 	tr := &Transaction{}
-	if d := NewList(list...).Decide(t.Context(), tr); d.Action != Reject || len(tr.Noted) != int(Info-Hold)+1 {
+	if d := NewList(list...).Decide(t.Context(), tr); d.Action != Reject || len(tr.Noted) != int(Info-Hold) {
 		t.Errorf("%s, %d noted", d.Action, len(tr.Noted))
 	}
 	tr = &Transaction{}

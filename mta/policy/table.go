@@ -37,7 +37,7 @@ type arguedRow struct {
 // arguedRows lists every restriction that has an argument. A new one is a file and a row here.
 func arguedRows() []arguedRow {
 	all, greeted := all(), greeted()
-	sender := at(Mail, Rcpt, Data, EndOfData)
+	sender, recipient := at(Mail, Rcpt, Data, EndOfData), at(Rcpt, Data, EndOfData)
 	return []arguedRow{
 		{"reject_rbl_client", all, rejectListed(clientSubject)},
 		{"reject_rhsbl_client", all, rejectListed(clientNameSubject)},
@@ -48,6 +48,28 @@ func arguedRows() []arguedRow {
 		{"permit_dnswl_client", all, permitListed(clientSubject)},
 		{"permit_rhswl_client", all, permitListed(clientNameSubject)},
 		{"sleep", all, sleepFor},
+		{"check_client_access", all, checkAccess(Connect, clientKeys)},
+		{"check_client_a_access", all, checkForeign(Connect, serverKeys(clientDomain, nil, true))},
+		{"check_client_mx_access", all, checkForeign(Connect, serverKeys(clientDomain, exchangersOf, true))},
+		{"check_client_ns_access", all, checkForeign(Connect, serverKeys(clientDomain, nameServersOf, false))},
+		{"check_reverse_client_hostname_access", all, checkForeign(reverseClient, reverseKeys)},
+		{"check_reverse_client_hostname_a_access", all, checkForeign(reverseClient, serverKeys(reverseDomain, nil, true))},
+		{"check_reverse_client_hostname_mx_access", all, checkForeign(reverseClient, serverKeys(reverseDomain, exchangersOf, true))},
+		{"check_reverse_client_hostname_ns_access", all, checkForeign(reverseClient, serverKeys(reverseDomain, nameServersOf, false))},
+		{"check_helo_access", greeted, checkAccess(Helo, heloKeys)},
+		{"check_helo_a_access", greeted, checkForeign(Helo, serverKeys(heloDomain, nil, true))},
+		{"check_helo_mx_access", greeted, checkForeign(Helo, serverKeys(heloDomain, exchangersOf, true))},
+		{"check_helo_ns_access", greeted, checkForeign(Helo, serverKeys(heloDomain, nameServersOf, false))},
+		{"check_sasl_access", at(Mail, Rcpt, Data, EndOfData, Etrn), checkAccess(saslLogin, loginKeys)},
+		{"check_sender_access", sender, checkAccess(Mail, senderKeys)},
+		{"check_sender_a_access", sender, checkForeign(Mail, serverKeys(senderDomain, nil, true))},
+		{"check_sender_mx_access", sender, checkForeign(Mail, serverKeys(senderDomain, exchangersOf, true))},
+		{"check_sender_ns_access", sender, checkForeign(Mail, serverKeys(senderDomain, nameServersOf, false))},
+		{"check_recipient_access", recipient, checkAccess(Rcpt, recipientKeys)},
+		{"check_recipient_a_access", recipient, checkForeign(Rcpt, serverKeys(recipientDomain, nil, true))},
+		{"check_recipient_mx_access", recipient, checkForeign(Rcpt, serverKeys(recipientDomain, exchangersOf, true))},
+		{"check_recipient_ns_access", recipient, checkForeign(Rcpt, serverKeys(recipientDomain, nameServersOf, false))},
+		{"check_etrn_access", at(Etrn), checkAccess(Etrn, etrnKeys)},
 	}
 }
 

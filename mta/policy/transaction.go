@@ -15,6 +15,8 @@ import (
 // Transaction is what is known of a session when a restriction is asked. It
 // belongs to the session's goroutine; what a later stage finds out is zero before.
 type Transaction struct {
+	// Stage is the command that is being served: what is known.
+	Stage Stage
 	// Session is the id in the log.
 	Session string
 	// Client is zero for a unix socket. Trusted says that it is in
@@ -47,10 +49,15 @@ type Transaction struct {
 	standing int
 	greeted  int // of those, how many are from before HELO
 
+	// Etrn is the argument of ETRN.
+	Etrn string
+
 	dest destination
 	peer *Peer
 	// unanswered are the questions of this message that no name server has answered.
 	unanswered map[string]bool
+	// nested is how many lists stand around the one that is asked.
+	nested int
 	// ifReject is the reply to who would be refused at the present command.
 	ifReject *dsn.Error
 }
@@ -70,6 +77,11 @@ func (t *Transaction) note(d Decision) {
 		}
 	}
 	t.Noted = append(t.Noted, d)
+}
+
+// discards says that the message is to be discarded.
+func (t *Transaction) discards() bool {
+	return slices.ContainsFunc(t.Noted, func(d Decision) bool { return d.Action == Discard })
 }
 
 // Connected lets what is noted so far hold for every message of the session, Greeted
@@ -138,10 +150,20 @@ func (t *Transaction) Reset() {
 	t.SetRecipient(addr.Address{}, addr.Address{})
 }
 
+// What a list may be about besides a stage, where a table names restrictions: they have no
+// stage of their own.
+const (
+	reverseClient Stage = Etrn + 1 + iota
+	saslLogin
+)
+
 // about is t.about, with the name of a client.
 func (e *Env) about(ctx context.Context, t *Transaction, s Stage) string {
-	if s == Connect && t.Client.IsValid() {
+	switch {
+	case s == Connect && t.Client.IsValid():
 		return "<" + e.clientText(ctx, t) + ">: Client host rejected: "
+	case s == reverseClient:
+		return "<" + e.Peer(ctx, t).Reverse + ">: Unverified Client host rejected: "
 	}
 	return t.about(s)
 }
@@ -160,6 +182,10 @@ func (t *Transaction) about(s Stage) string {
 		return t.given.Path() + ": Recipient address rejected: "
 	case Data:
 		return "<DATA>: Data command rejected: "
+	case Etrn:
+		return "<" + t.Etrn + ">: Etrn command rejected: "
+	case saslLogin:
+		return t.User.Address.Path() + ": SASL login name rejected: "
 	}
 	return "<END-OF-MESSAGE>: End-of-data rejected: "
 }

@@ -68,6 +68,12 @@ func TestGoldenRecords(t *testing.T) {
 	inline = append(encodeMessage(r), goldenText...)
 	sameRecord(t, "actions-3", goldenFiles.Current(t, "actions-3", inline), acted, false, checksum{})
 
+	prepended := prependEnvelope()
+	prepended.Recipients = append(prepended.Recipients, env.Recipients[1])
+	r = &record{env: prepended, prefixSize: 12, contentSize: int64(len(goldenText) - 12)}
+	inline = append(encodeMessage(r), goldenText...)
+	sameRecord(t, "prepend-3", goldenFiles.Current(t, "prepend-3", inline), prepended, false, checksum{})
+
 	m := mark{env.ID, 300, EffectStore, 1<<63 + 7, 300}
 	if got, err := decodeMark(goldenFiles.Current(t, "mark-1", m.encode())[1:]); err != nil || got != m {
 		t.Errorf("%+v, %v", got, err)

@@ -25,6 +25,13 @@ func actionsEnvelope() *envelope.Envelope {
 	return env
 }
 
+// prependEnvelope has what PREPEND wanted.
+func prependEnvelope() *envelope.Envelope {
+	env := taggedEnvelope()
+	env.Prepend = []string{"X-Greylist: delayed 301 seconds", "X-Other: \u00e4"}
+	return env
+}
+
 // TestTagsOfActionsAreKept: each field alone, and all together, beside those that are not
 // known.
 func TestTagsOfActionsAreKept(t *testing.T) {
@@ -36,7 +43,8 @@ func TestTagsOfActionsAreKept(t *testing.T) {
 		"nexthop":  func(v *envelope.Envelope) { v.Filter = &envelope.Route{Transport: "scan"} },
 		"redirect": func(v *envelope.Envelope) { v.Redirect = all.Redirect },
 		"bcc":      func(v *envelope.Envelope) { v.BCC = all.BCC },
-		"all":      func(v *envelope.Envelope) { *v = *all },
+		"prepend":  func(v *envelope.Envelope) { v.Prepend = prependEnvelope().Prepend },
+		"all":      func(v *envelope.Envelope) { *v = *all; v.Prepend = prependEnvelope().Prepend },
 	} {
 		env := fullEnvelope()
 		set(env)

@@ -258,6 +258,9 @@ func actions(env *envelope.Envelope) (all []string) {
 	for _, a := range env.BCC {
 		all = append(all, "BCC "+a.String())
 	}
+	for _, text := range env.Prepend {
+		all = append(all, "PREPEND "+text)
+	}
 	return all
 }
 

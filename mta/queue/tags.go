@@ -13,6 +13,7 @@ const (
 	tagFilter   = 3
 	tagRedirect = 4
 	tagBCC      = 5
+	tagPrepend  = 6
 )
 
 // tagged is an optional field that this program knows.
@@ -72,6 +73,20 @@ var knownTags = [...]tagged{
 		func(d *decoder, v *envelope.Envelope) {
 			for range d.Count(minAddress) {
 				v.BCC = append(v.BCC, d.address())
+			}
+		}},
+	{tagPrepend,
+		func(v *envelope.Envelope) ([]byte, bool) {
+			var e encoder
+			e.uint(uint64(len(v.Prepend)))
+			for _, text := range v.Prepend {
+				e.string(text)
+			}
+			return e.b, len(v.Prepend) > 0
+		},
+		func(d *decoder, v *envelope.Envelope) {
+			for range d.Count(1) {
+				v.Prepend = append(v.Prepend, d.Text())
 			}
 		}},
 }

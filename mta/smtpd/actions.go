@@ -1,9 +1,12 @@
 package smtpd
 
 import (
+	"strings"
+
 	"toastmaster/internal/addr"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/envelope"
+	"toastmaster/internal/header"
 	"toastmaster/mta/policy"
 )
 
@@ -27,6 +30,8 @@ func (s *session) logAction(d policy.Decision) *dsn.Error {
 		_, ok = envelope.ParseRoute(d.Arg)
 	case policy.Redirect, policy.BCC:
 		_, ok = s.address(d.Arg)
+	case policy.Prepend:
+		ok = isField(d.Arg)
 	default:
 		ok = false
 	}
@@ -44,6 +49,17 @@ func (s *session) address(text string) (addr.Address, bool) {
 	return s.d.qualify(a), err == nil && !a.IsNull()
 }
 
+// maxField is how long the line of a field may be, in octets (RFC 5322 section 2.1.1).
+const maxField = 998
+
+// isField says that a text is a field of a header, in one line.
+func isField(text string) bool {
+	_, _, ok := header.Split([]byte(text))
+	return ok && len(text) <= maxField && !strings.ContainsFunc(text, func(c rune) bool {
+		return c < ' ' && c != '\t' || c == 0x7f
+	})
+}
+
 // act does to the message what was noted. The last word counts; a redirection takes the
 // place of a filter, and nothing that of a discard, as in Postfix access(5).
 func (s *session) act(env *envelope.Envelope) {
@@ -58,6 +74,8 @@ func (s *session) act(env *envelope.Envelope) {
 			if route, ok := envelope.ParseRoute(d.Arg); ok {
 				env.Filter = &route
 			}
+		case policy.Prepend:
+			env.Prepend = append(env.Prepend, d.Arg)
 		case policy.Redirect:
 			env.Redirect, _ = s.address(d.Arg)
 		case policy.BCC:

@@ -3,6 +3,7 @@ package smtpd
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"toastmaster/configs"
 	"toastmaster/internal/clock"
 	"toastmaster/internal/dsn"
+	"toastmaster/internal/envelope"
 	"toastmaster/internal/msglog"
 	"toastmaster/internal/testkit/logtest"
 	"toastmaster/internal/testkit/transcript"
@@ -43,7 +45,7 @@ func TestActionsOfRestrictions(t *testing.T) {
 		"nothing":  {nil, queue.Incoming, "alice@example.test 0, bob@example.test 0", ""},
 		"hold":     {[]policy.Decision{want(policy.Hold, "look at it")}, queue.Hold, "alice@example.test 0, bob@example.test 0", ""},
 		"filter":   {[]policy.Decision{want(policy.Filter, "scan:[127.0.0.1]:10025")}, queue.Incoming, "alice@example.test 0, bob@example.test 0", "scan:[127.0.0.1]:10025"},
-		"discard":  {[]policy.Decision{want(policy.BCC, "c@example.test"), want(policy.Discard, ""), want(policy.Filter, "scan:")}, queue.Incoming, "alice@example.test 0, bob@example.test 0", "discard:"},
+		"discard":  {[]policy.Decision{want(policy.BCC, "c@example.test"), want(policy.Filter, "scan:"), want(policy.Discard, "")}, queue.Incoming, "alice@example.test 0, bob@example.test 0", "discard:"},
 		"redirect": {[]policy.Decision{want(policy.BCC, "c@example.test"), want(policy.Redirect, "else@elsewhere.test"), want(policy.Filter, "scan:x")}, queue.Incoming, "else@elsewhere.test 0", ""},
 		"bcc":      {[]policy.Decision{want(policy.BCC, "archive@elsewhere.test"), want(policy.BCC, "two@elsewhere.test"), want(policy.Info, "seen")}, queue.Incoming, "alice@example.test 0, bob@example.test 0, archive@elsewhere.test 1, two@elsewhere.test 1", ""},
 		"all":      {[]policy.Decision{want(policy.Warn, "w"), want(policy.Hold, ""), want(policy.Filter, "first:"), want(policy.Filter, "scan:")}, queue.Hold, "alice@example.test 0, bob@example.test 0", "scan:"},
@@ -96,6 +98,107 @@ func TestActionsOfRestrictions(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestPrepend: the fields stand above our own Received, in their order, once each, and are in the
+// queue when it is opened again.
+func TestPrepend(t *testing.T) {
+	t.Parallel()
+	b := newBed(t)
+	q := realQueue(t, b)
+	d := daemon(t, b.o)
+	lists := *d.lists[mx]
+	lists.Sender = wanting(policy.Decision{Action: policy.Prepend, Arg: "X-First: 1"}, policy.Decision{Action: policy.Prepend, Arg: "Date: Fri, 27 Nov 2026 08:00:00 +0000"})
+	d.lists[mx] = &lists
+	converse(t, d, "S: 220 *\nC: HELO client.test\nS: 250 *\nC: MAIL FROM:<s@elsewhere.test>\nS: 250 *\nC: RCPT TO:<alice@example.test>\nS: 250 *\nC: RCPT TO:<bob@example.test>\nS: 250 *\n"+
+		"C: DATA\nS: 354 *\nC: Subject: x\nC: \nC: .\nS: 250 *\nC: QUIT\nS: 221 *\n")
+	list, err := q.List(t.Context(), queue.Filter{}, "", 10)
+	if err != nil || len(list) != 1 {
+		t.Fatalf("%d messages, %v", len(list), err)
+	}
+	_, env, content, err := q.Get(t.Context(), list[0].ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer content.Close()
+	text, err := io.ReadAll(envelope.Reader(content))
+	if want := "X-First: 1\nDate: Fri, 27 Nov 2026 08:00:00 +0000\nReceived: from "; err != nil || !strings.HasPrefix(string(text), want) ||
+		strings.Count(string(text), "Date:") != 1 || strings.Count(string(text), "X-First") != 1 || !strings.HasSuffix(string(text), "\nSubject: x\n\n") {
+		t.Errorf("%q, %v", text, err)
+	}
+	if got := strings.Join(list[0].Actions, "|"); got != "PREPEND X-First: 1|PREPEND Date: Fri, 27 Nov 2026 08:00:00 +0000" || len(env.Prepend) != 2 {
+		t.Errorf("%q, %q", got, env.Prepend)
+	}
+}
+
+// TestDiscardIsAcceptedWhateverComes: nothing else is asked about a message that is to be discarded,
+// by no list.
+func TestDiscardIsAcceptedWhateverComes(t *testing.T) {
+	t.Parallel()
+	b := newBed(t)
+	b.o.Trusted = nil
+	d := daemon(t, b.o)
+	lists := *d.lists[mx]
+	refuse := policy.Decision{Action: policy.Reject, Err: dsn.New(dsn.Policy, "Not today")}
+	lists.Client = wanting(policy.Decision{Action: policy.Discard, Arg: "spam"}, refuse)
+	lists.Data, lists.EndOfData = wanting(refuse), wanting(refuse)
+	d.lists[mx] = &lists
+	converse(t, d, "S: 220 *\nC: HELO client.test\nS: 250 *\nC: MAIL FROM:<s@elsewhere.test>\nS: 250 *\nC: RCPT TO:<x@elsewhere.test>\nS: 250 *\n"+
+		"C: DATA\nS: 354 *\nC: .\nS: 250 *\nC: QUIT\nS: 221 *\n")
+	if sub, _ := b.sent.last(t); sub.Envelope.Filter == nil || sub.Envelope.Filter.Transport != "discard" {
+		t.Errorf("%+v", sub.Envelope.Filter)
+	}
+}
+
+// TestCodesThatEndTheSession: 421 and 521 of a restriction end it, as in Postfix, at each command.
+func TestCodesThatEndTheSession(t *testing.T) {
+	t.Parallel()
+	for _, code := range []int{421, 521} {
+		refuse := wanting(policy.Decision{Action: policy.Reject, Err: dsn.New(dsn.Make(code/100, 7, 0), "Go away").WithCode(code)})
+		mail := "C: HELO client.test\nS: 250 *\nC: MAIL FROM:<s@elsewhere.test>\n"
+		rcpt := mail + "S: 250 *\nC: RCPT TO:<alice@example.test>\n"
+		for lines, list := range map[string]func(*policy.Lists) *policy.List{
+			"C: HELO client.test\n":      func(l *policy.Lists) *policy.List { return &l.Helo },
+			mail:                         func(l *policy.Lists) *policy.List { return &l.Sender },
+			rcpt:                         func(l *policy.Lists) *policy.List { return &l.Recipient },
+			rcpt + "S: 250 *\nC: DATA\n": func(l *policy.Lists) *policy.List { return &l.Data },
+			rcpt + "S: 250 *\nC: DATA\nS: 354 *\nC: .\n": func(l *policy.Lists) *policy.List { return &l.EndOfData },
+		} {
+			b := newBed(t)
+			d := daemon(t, b.o)
+			l := *d.lists[mx]
+			l.Delayed = false
+			*list(&l) = refuse
+			d.lists[mx] = &l
+			converse(t, d, fmt.Sprintf("S: 220 *\n%sS: %d %d.7.0 Go away\nS: <end>\n", lines, code, code/100))
+		}
+	}
+}
+
+// TestRestrictionsKnowTheOnlyRecipientAtDATA, and none of several; a report with one
+// recipient is none with several.
+func TestRestrictionsKnowTheOnlyRecipientAtDATA(t *testing.T) {
+	t.Parallel()
+	b := newBed(t)
+	d := daemon(t, b.o)
+	lists := *d.lists[mx]
+	var known []string
+	note := policy.NewList(policy.CheckFunc(func(_ context.Context, t *policy.Transaction) policy.Decision {
+		known = append(known, t.Recipient.String())
+		return policy.Decision{}
+	}))
+	bounces, err := policy.Compile(policy.Data, []string{"reject_multi_recipient_bounce"}, d.env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lists.Data, lists.EndOfData = policy.NewList(note, bounces), policy.NewList(note, bounces)
+	d.lists[mx] = &lists
+	begin, rcpt, data := "C: MAIL FROM:<>\nS: 250 *\n", "C: RCPT TO:<%s@example.test>\nS: %s *\n", "C: DATA\nS: 354 *\nC: .\nS: 250 *\n"
+	alice, bob, nobody := fmt.Sprintf(rcpt, "alice", "250"), fmt.Sprintf(rcpt, "bob", "250"), fmt.Sprintf(rcpt, "nobody", "550")
+	converse(t, d, "S: 220 *\nC: HELO client.test\nS: 250 *\n"+begin+alice+data+begin+alice+nobody+data+begin+alice+bob+"C: DATA\nS: 550 5.5.3 *\nC: QUIT\nS: 221 *\n")
+	if got := strings.Join(known, " "); got != strings.Repeat("alice@example.test ", 4) {
+		t.Errorf("%q", got)
 	}
 }
 
@@ -188,7 +291,7 @@ func TestARefusedCommandWantsNothing(t *testing.T) {
 func TestActionsWithoutSense(t *testing.T) {
 	t.Parallel()
 	for _, d := range []policy.Decision{
-		{Action: policy.Prepend, Arg: "X-A: b"}, {Action: policy.Filter}, {Action: policy.Filter, Arg: "no colon"}, {Action: policy.Filter, Arg: ":x"},
+		{Action: policy.Prepend}, {Action: policy.Prepend, Arg: "no field"}, {Action: policy.Prepend, Arg: "X A: b"}, {Action: policy.Prepend, Arg: "X-A: b\nX-B: c"}, {Action: policy.Filter}, {Action: policy.Filter, Arg: "no colon"}, {Action: policy.Filter, Arg: ":x"},
 		{Action: policy.Redirect}, {Action: policy.Redirect, Arg: "a b"}, {Action: policy.BCC, Arg: "<>"},
 	} {
 		b := newBed(t)

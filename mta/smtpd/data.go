@@ -9,6 +9,7 @@ import (
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/envelope"
 	"toastmaster/internal/smtpserver"
+	"toastmaster/mta/policy"
 )
 
 // Data receives the message and submits it. The 250 stands for a message that
@@ -19,7 +20,7 @@ func (s *session) Data(ctx context.Context, r io.Reader) (smtpserver.Accepted, *
 		return smtpserver.Accepted{}, dsn.From(errors.Join(err, buf.Close()))
 	}
 	s.known.Size = buf.Size()
-	if e := s.refused(ctx, true, s.lists.EndOfData); e != nil {
+	if e := s.refused(ctx, policy.EndOfData, true, s.lists.EndOfData); e != nil {
 		return smtpserver.Accepted{}, dsn.From(errors.Join(e, buf.Close()))
 	}
 	giveBack := func() {}

@@ -91,6 +91,12 @@
 //
 // A message is received into a spool.Buffer straight from the engine's block.
 //
+// # Actions
+//
+// What restrictions want done to a message (mta/policy) is noted for the message, a HELO, or the session, and put
+// into the envelope at the end of the data (actions.go): hold, filter, redirection, blind copies, fields on top. A reply
+// 421 or 521 ends the session.
+//
 // # Parameters
 //
 // The section [smtpd]; main.hostname, main.trusted_networks.

@@ -7,6 +7,7 @@ import (
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/envelope"
 	"toastmaster/internal/smtpserver"
+	"toastmaster/mta/policy"
 )
 
 // Mail is MAIL FROM.
@@ -23,7 +24,7 @@ func (s *session) Mail(ctx context.Context, m smtpserver.Mail) *dsn.Error {
 	s.known.Reset() // a MAIL that was refused leaves nothing
 	s.known.SetSender(m.From, sender)
 	s.known.Size = m.Size
-	if e := s.early(ctx, s.lists.Sender); e != nil {
+	if e := s.early(ctx, policy.Mail, s.lists.Sender); e != nil {
 		return e
 	}
 	if s.d.o.Room != nil {

@@ -29,7 +29,7 @@ func (s *session) Rcpt(ctx context.Context, r smtpserver.Rcpt) *dsn.Error {
 	s.env.Recipients = append(s.env.Recipients, envelope.Recipient{
 		Address: final, Original: original, Notify: r.Notify, ORcpt: r.ORcpt,
 	})
-	s.known.Recipients = len(s.env.Recipients)
+	s.known.Recipients, s.only = len(s.env.Recipients), written{r.To, original}
 	return nil
 }
 
@@ -40,12 +40,12 @@ func (s *session) Rcpt(ctx context.Context, r smtpserver.Rcpt) *dsn.Error {
 func (s *session) refusedRecipient(ctx context.Context) *dsn.Error {
 	if s.lists.Delayed {
 		for _, list := range []policy.List{s.lists.Client, s.lists.Helo, s.lists.Sender} {
-			if e := s.refused(ctx, false, list); e != nil {
+			if e := s.refused(ctx, policy.Rcpt, false, list); e != nil {
 				return e
 			}
 		}
 	}
-	if e := s.refused(ctx, true, s.lists.Relay, s.lists.Recipient); e != nil {
+	if e := s.refused(ctx, policy.Rcpt, true, s.lists.Relay, s.lists.Recipient); e != nil {
 		return e
 	}
 	_, n := s.d.env.Final(ctx, &s.known)

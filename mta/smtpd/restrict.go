@@ -13,8 +13,9 @@ import (
 
 // CheckRestrictions says whether the lists of the configuration can be asked. The
 // error is a *policy.Mistake.
-func CheckRestrictions(c *configs.Config) error {
-	e := &policy.Env{Classes: c.ClassLists(), Codes: c.SMTPD.Codes, RBLReply: c.SMTPD.DefaultRBLReply}
+// It opens the tables that they name with open, and asks none.
+func CheckRestrictions(c *configs.Config, open policy.Opener) error {
+	e := &policy.Env{Classes: c.ClassLists(), Codes: c.SMTPD.Codes, RBLReply: c.SMTPD.DefaultRBLReply, Tables: open}
 	if err := e.CheckClasses(); err != nil {
 		return err
 	}
@@ -38,7 +39,7 @@ func (d *Daemon) environment() *policy.Env {
 	e := &policy.Env{
 		Hostname: d.o.Hostname, Directory: d.o.Directory, Aliases: d.o.Aliases, Ours: d.o.Ours, Refused: d.o.Refused, Fits: d.o.Fits,
 		OverQuotaTemporary: d.o.OverQuotaTemporary, CheckSenderLogin: p.CheckSenderLogin,
-		Classes: d.o.Classes, DNS: d.o.DNS, ResolveTimeout: p.ResolveTimeout, Codes: p.Codes,
+		Classes: d.o.Classes, Tables: d.o.Tables, Keys: d.o.Keys, NullSender: p.NullAccessKey, DNS: d.o.DNS, ResolveTimeout: p.ResolveTimeout, Codes: p.Codes,
 		UnknownAddressTempfail: cmp.Or(p.UnknownAddressTempfail, p.RejectTempfail),
 		UnknownHeloTempfail:    cmp.Or(p.UnknownHeloTempfail, p.RejectTempfail),
 		RBLReply:               p.DefaultRBLReply, OwnAddress: d.o.OwnAddress, Log: d.o.Log, Clock: d.o.Clock,
@@ -55,10 +56,11 @@ func (d *Daemon) Decide(ctx context.Context, a addr.Address) directory.Decision 
 	return d.env.Decide(ctx, a, d.qualify(a))
 }
 
-// refused asks lists and is their reply, nil when they let pass; for final see policy.Ask.
+// refused asks lists at a command and is their reply, nil when they let pass; for final see policy.Ask.
 // What was wanted at a command that is refused is forgotten.
-func (s *session) refused(ctx context.Context, final bool, lists ...policy.List) *dsn.Error {
+func (s *session) refused(ctx context.Context, at policy.Stage, final bool, lists ...policy.List) *dsn.Error {
 	before := len(s.known.Noted)
+	s.known.Stage = at
 	d := policy.Ask(ctx, &s.known, final, lists...)
 	e := d.Err
 	for _, noted := range s.known.Noted[before:] {
@@ -74,16 +76,16 @@ func (s *session) refused(ctx context.Context, final bool, lists ...policy.List)
 }
 
 // early asks a list at its own step, unless delay_reject leaves it to RCPT.
-func (s *session) early(ctx context.Context, list policy.List) *dsn.Error {
+func (s *session) early(ctx context.Context, at policy.Stage, list policy.List) *dsn.Error {
 	if s.lists.Delayed {
 		return nil
 	}
-	return s.refused(ctx, false, list)
+	return s.refused(ctx, at, false, list)
 }
 
 // Connect is asked before the greeting.
 func (s *session) Connect(ctx context.Context) *dsn.Error {
-	e := s.early(ctx, s.lists.Client)
+	e := s.early(ctx, policy.Connect, s.lists.Client)
 	s.known.Connected()
 	return e
 }
@@ -92,7 +94,7 @@ func (s *session) Connect(ctx context.Context) *dsn.Error {
 func (s *session) Helo(ctx context.Context, name string, _ bool) *dsn.Error {
 	before := s.known
 	s.known.SetHelo(name)
-	if e := s.early(ctx, s.lists.Helo); e != nil {
+	if e := s.early(ctx, policy.Helo, s.lists.Helo); e != nil {
 		// The session is what it was (RFC 5321 section 4.1.4), and so is a transaction in it.
 		s.known = before
 		return e
@@ -101,5 +103,13 @@ func (s *session) Helo(ctx context.Context, name string, _ bool) *dsn.Error {
 	return nil
 }
 
-// Prepare is asked at DATA.
-func (s *session) Prepare(ctx context.Context) *dsn.Error { return s.refused(ctx, true, s.lists.Data) }
+// Prepare is asked at DATA. Restrictions know the recipient from here on when there is
+// one, as in Postfix.
+func (s *session) Prepare(ctx context.Context) *dsn.Error {
+	if only := s.only; len(s.env.Recipients) == 1 {
+		s.known.SetRecipient(only.given, only.qualified)
+	} else {
+		s.known.SetRecipient(addr.Address{}, addr.Address{})
+	}
+	return s.refused(ctx, policy.Data, true, s.lists.Data)
+}

@@ -186,7 +186,7 @@ func TestAnOpenRelayDoesNotStart(t *testing.T) {
 		c := configs.Default()
 		c.SMTPD = b.o.Params
 		var m *policy.Mistake
-		if !errors.As(err, &m) || m.Param != param || CheckRestrictions(c) == nil {
+		if !errors.As(err, &m) || m.Param != param || CheckRestrictions(c, nil) == nil {
 			t.Errorf("%s: %v", param, err)
 		}
 	}

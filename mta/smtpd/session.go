@@ -6,6 +6,7 @@ import (
 
 	"toastmaster/directory"
 	"toastmaster/directory/gate"
+	"toastmaster/internal/addr"
 	"toastmaster/internal/anvil"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/envelope"
@@ -31,9 +32,14 @@ type session struct {
 	client anvil.Key
 
 	env *envelope.Envelope
+	// only is the recipient that was accepted last.
+	only written
 	// extra is how many recipients more the aliases among env's stand for.
 	extra int
 }
+
+// written is an address as the client wrote it, and with this host's domain where it had none.
+type written struct{ given, qualified addr.Address }
 
 var (
 	_ smtpserver.Authenticator = (*session)(nil)

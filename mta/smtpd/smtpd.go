@@ -11,6 +11,7 @@ import (
 	"toastmaster/directory/gate"
 	"toastmaster/directory/logins"
 	"toastmaster/directory/password"
+	"toastmaster/directory/tables/keys"
 	"toastmaster/internal/addr"
 	"toastmaster/internal/anvil"
 	"toastmaster/internal/clock"
@@ -58,6 +59,10 @@ type Options struct {
 	// Submitter is mta/cleanup; Spool the queue's, where messages are received.
 	Submitter envelope.Submitter
 	Spool     *spool.Dir
+	// Tables opens the lookup tables of restrictions; with nil there are none. Keys are how
+	// addresses and clients are looked up in them.
+	Tables policy.Opener
+	Keys   keys.Options
 	// Classes are the lists of [[restriction_class]].
 	Classes map[string][]string
 	// OwnAddress says that an address is one of this host, for permit_inet_interfaces; nil
@@ -112,8 +117,10 @@ func New(o Options) (*Daemon, error) {
 	}
 	var err error
 	d.env = d.environment()
-	d.lists, err = compile(o.Params, d.env)
-	return d, err
+	if d.lists, err = compile(o.Params, d.env); err != nil {
+		return d, err
+	}
+	return d, d.env.CheckClasses()
 }
 
 // MX is the handler of smtpd.listen.

@@ -149,13 +149,14 @@ func Client(name string, ip netip.Addr, o Options) Walk {
 	return w
 }
 
-// parents are a name and the domains that it is in. An address in brackets is in none.
+// parents are a name and the domains that it is in. An address is in none, nor is one in
+// brackets.
 func parents(name string, o Options) []string {
 	if name == "" {
 		return nil
 	}
 	all := []string{name}
-	if name[0] == '[' {
+	if _, err := netip.ParseAddr(name); err == nil || name[0] == '[' {
 		return all
 	}
 	for {

@@ -63,9 +63,6 @@ func Files(c *configs.Config, in *listeners.Inherited) error {
 			return c.Mistake(check.param, fmt.Errorf("%w (allowed: %s)", err, check.allowed))
 		}
 	}
-	if err := checkRestrictions(c); err != nil {
-		return err
-	}
 	if err := checkTransports(c); err != nil {
 		return err
 	}
@@ -115,9 +112,14 @@ func checkWritable(path string) error {
 	return rights.Access(path, unix.W_OK)
 }
 
-// checkRestrictions finds a restriction that there is not, and an open relay.
-func checkRestrictions(c *configs.Config) error {
-	err := smtpd.CheckRestrictions(c)
+// checkRestrictions finds a restriction that there is not, a table that cannot be opened, and
+// an open relay.
+func checkRestrictions(c *configs.Config, open policy.Opener) error {
+	return Restriction(c, smtpd.CheckRestrictions(c, open))
+}
+
+// Restriction gives an error about restrictions its place in the file.
+func Restriction(c *configs.Config, err error) error {
 	var m *policy.Mistake
 	if errors.As(err, &m) {
 		return c.MistakeIn(m.Param, m.Item, m.Err)

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// checkTables opens the lookup tables of all lists, and says what must be read while
-// serving. It asks no server.
+// checkTables opens the lookup tables of all lists and restrictions, and says what must be
+// read while serving. It asks no server.
 func checkTables(c *configs.Config) ([]need, error) {
 	set := tables.NewSet(tables.Options{Params: c.Lookup, Dir: c.Dir()})
 	var read []need
@@ -29,6 +29,13 @@ func checkTables(c *configs.Config) ([]need, error) {
 		for _, file := range set.Files()[before:] {
 			read = append(read, need{param, file, unix.R_OK})
 		}
+	}
+	before := len(set.Files())
+	if err := checkRestrictions(c, set); err != nil {
+		return nil, err
+	}
+	for _, file := range set.Files()[before:] {
+		read = append(read, need{"smtpd.*_restrictions", file, unix.R_OK})
 	}
 	return read, set.Close()
 }
