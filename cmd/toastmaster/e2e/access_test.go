@@ -26,6 +26,7 @@ func TestAccessTables(t *testing.T) {
 		"bad@example.net  REJECT 5.7.25 go away\nspam@example.net DISCARD\nstrict@example.net strict\n"
 	write(lines + "filter@example.net  FILTER smtp:[127.0.0.1]:" + strconv.Itoa(p.Port25()) + "\n")
 	b := serve(t, map[string]string{
+		"smtpd.error_limit": "1000", "smtpd.junk_limit": "1000", "smtpd.soft_error_limit": "1000",
 		"smtpd.client_restrictions": `["check_client_access cidr:{ {127.0.0.0/8 DUNNO}, {0.0.0.0/0 REJECT} }"]`,
 		"smtpd.sender_restrictions": `["check_sender_access texthash:` + senders + `"]`,
 	})
