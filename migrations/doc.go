@@ -9,8 +9,7 @@
 //
 // # What it does
 //
-// [Up] applies what is missing, [Down] takes back to a version, [Version] says
-// where a database stands. Each step is one transaction together with its row
+// [Up] applies what is missing, [Down] takes back to a version. Each step is one transaction together with its row
 // in the table schema_migrations, so a crash leaves a whole version. Two
 // processes that start at once are ordered by the write lock that each step's
 // transaction takes before it reads the version.

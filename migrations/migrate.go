@@ -43,12 +43,6 @@ func For(d db.Dialect) Schema { return Schema{d, files} }
 // sqlite is the schema that the functions below are about.
 func sqlite() Schema { return For(db.SQLite{}) }
 
-// Latest is the version that this binary needs.
-func Latest() (int, error) { return sqlite().Latest() }
-
-// Version is the version of the schema in an SQLite database, 0 for an empty one.
-func Version(ctx context.Context, on *sql.DB) (int, error) { return sqlite().Version(ctx, on) }
-
 // Known is ErrNewer when the schema is newer than this binary knows.
 func Known(ctx context.Context, on *sql.DB) error { return sqlite().Known(ctx, on) }
 
@@ -62,18 +56,15 @@ func Down(ctx context.Context, on *sql.DB, target int) error { return sqlite().D
 
 func (s Schema) steps() ([]step, error) { return load(s.files, s.dialect.Name()) }
 
-// Latest is that of the package.
-func (s Schema) Latest() (int, error) {
+// latest is the version that this binary needs.
+func (s Schema) latest() (int, error) {
 	steps, err := s.steps()
 	return len(steps), err
 }
 
-// Version is that of the package.
-func (s Schema) Version(ctx context.Context, on *sql.DB) (int, error) { return s.version(ctx, on) }
-
 // Known is that of the package.
 func (s Schema) Known(ctx context.Context, on *sql.DB) error {
-	latest, err := s.Latest()
+	latest, err := s.latest()
 	if err != nil {
 		return err
 	}

@@ -60,13 +60,13 @@ func TestUpDownUp(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
 	db := open(t)
-	latest, err := Latest()
+	latest, err := sqlite().latest()
 	if err != nil {
 		t.Fatal(err)
 	}
 	wantVersion := func(want int) {
 		t.Helper()
-		if v, err := Version(ctx, db); err != nil || v != want {
+		if v, err := sqlite().version(ctx, db); err != nil || v != want {
 			t.Fatalf("version %d, %v; want %d", v, err, want)
 		}
 	}
@@ -132,7 +132,7 @@ func TestFailedStepLeavesTheOldVersion(t *testing.T) {
 	if err := sqlite().move(ctx, db, steps, 2); err == nil {
 		t.Fatal("no error")
 	}
-	if v, err := Version(ctx, db); err != nil || v != 1 {
+	if v, err := sqlite().version(ctx, db); err != nil || v != 1 {
 		t.Errorf("version %d, %v", v, err)
 	}
 	if s := schema(t, db); strings.Contains(s, "table b") {

@@ -3,7 +3,7 @@
 //
 // # What it does
 //
-// [Scan] and [ScanBytes] read a message with LF line ends (see
+// [Scan] and [Scanner.ScanBytes] read a message with LF line ends (see
 // envelope.Content) and return a [Message]: its size as stored and on the
 // wire, the tree of its parts with their offsets, and IMAP's ENVELOPE and
 // BODYSTRUCTURE as ready-made wire octets. A [Scanner] does it for one message
@@ -25,7 +25,7 @@
 // further boundaries belong to the content of the last part; header text
 // beyond MaxText is as if it were not there; fields beyond MaxFields are not kept, and
 // known not to be. Memory is a window of 64 KiB
-// (none for ScanBytes) and what is kept of the headers. A line has no limit.
+// (none for a message in memory) and what is kept of the headers. A line has no limit.
 //
 // # What it does not do
 //

@@ -12,7 +12,7 @@ import (
 // addressesOf is the To list of ENVELOPE.
 func addressesOf(t *testing.T, value string) string {
 	t.Helper()
-	m := ScanBytes([]byte("To: " + value + "\n\n"))
+	m := scanBytes([]byte("To: " + value + "\n\n"))
 	checkGrammar(t, m)
 	const before, behind = "(NIL NIL NIL NIL NIL ", " NIL NIL NIL NIL)"
 	text, ok1 := strings.CutPrefix(string(m.Envelope), before)
@@ -68,12 +68,12 @@ func TestSenderAndReplyTo(t *testing.T) {
 		"From: a@x\n": {a, a, a}, "From: a@x\nSender: b@x\n": {a, b, a}, "From: a@x\nReply-To: c@x\n": {a, a, c}, "From: a@x\nSender: b@x\nReply-To: c@x\n": {a, b, c}, "From: a@x\nSender: \nReply-To: ,\n": {a, a, a},
 		"Sender: b@x\n": {"NIL", b, "NIL"}, "": {"NIL", "NIL", "NIL"}, "FROM: a@x\nfrom : b@x\n": {strings.TrimSuffix(a, ")") + strings.TrimPrefix(b, "("), strings.TrimSuffix(a, ")") + strings.TrimPrefix(b, "("), strings.TrimSuffix(a, ")") + strings.TrimPrefix(b, "(")},
 	} {
-		if got, want := string(ScanBytes([]byte(header+"\n")).Envelope), "(NIL NIL "+strings.Join(want[:], " ")+" NIL NIL NIL NIL NIL)"; got != want {
+		if got, want := string(scanBytes([]byte(header+"\n")).Envelope), "(NIL NIL "+strings.Join(want[:], " ")+" NIL NIL NIL NIL NIL)"; got != want {
 			t.Errorf("%q\nis   %s\nwant %s", header, got, want)
 		}
 	}
 	// Of several dates and subjects the last counts, of several types the first: so says Dovecot.
-	m := ScanBytes([]byte("Date: 1\nDate: 2\nSubject: a\nSubject: b\n c \nContent-Type: text/x\nContent-Type: text/y\n\n"))
+	m := scanBytes([]byte("Date: 1\nDate: 2\nSubject: a\nSubject: b\n c \nContent-Type: text/x\nContent-Type: text/y\n\n"))
 	if !bytes.HasPrefix(m.Envelope, []byte(`("2" "b c" `)) || !bytes.HasPrefix(m.Structure, []byte(`("text" "x" `)) {
 		t.Errorf("%s %s", m.Envelope, m.Structure)
 	}
@@ -146,7 +146,7 @@ func TestAppendString(t *testing.T) {
 // message or beyond its parts.
 func TestRecordsThatAreDamaged(t *testing.T) {
 	t.Parallel()
-	m := ScanBytes([]byte(sectioned))
+	m := scanBytes([]byte(sectioned))
 	m.Keys = []byte("keys")
 	record := m.AppendBinary(nil)
 	read, refused := 0, 0
@@ -190,7 +190,7 @@ func TestRecordsThatAreDamaged(t *testing.T) {
 // TestIsMessage is where HEADER and TEXT are those of a message.
 func TestIsMessage(t *testing.T) {
 	t.Parallel()
-	m := ScanBytes([]byte(sectioned))
+	m := scanBytes([]byte(sectioned))
 	for _, c := range []struct {
 		path []uint32
 		want bool
@@ -246,7 +246,7 @@ func TestParametersThatAreContinued(t *testing.T) {
 		`b=1; a*0=x; c=2; a*1=y`: `("b" "1" "c" "2" "a" "xy")`, `b*0=1; a*0=2`: `("a" "2" "b" "1")`, `a=`: `("a" "")`, `a="x\"y"; b = c`: `("a" "x\"y" "b" "c")`, `a=x (comment) ; b=y`: `("a" "x" "b" "y")`, `a=x, b=y`: `("a" "x" "b" "y")`,
 		`a="open`: `("a" "open")`, `word; a=b`: `("a" "b")`, `;;a=b;;`: `("a" "b")`, `a=b/c; d=<e>`: `("a" "b/c" "d" "<e>")`,
 	} {
-		m := ScanBytes([]byte("Content-Type: application/x; " + params + "\n\n"))
+		m := scanBytes([]byte("Content-Type: application/x; " + params + "\n\n"))
 		checkGrammar(t, m)
 		text, _ := strings.CutPrefix(string(m.Structure), `("application" "x" `)
 		if got, _, _ := strings.Cut(text, " NIL NIL "); got != want {
@@ -262,7 +262,7 @@ func TestParametersThatAreContinued(t *testing.T) {
 	for i := range maxPieces + 10 {
 		fmt.Fprintf(&many, ";a*%d=x", i)
 	}
-	m := ScanBytes([]byte("Content-Type: application/x" + many.String() + "\n\n"))
+	m := scanBytes([]byte("Content-Type: application/x" + many.String() + "\n\n"))
 	if n := bytes.Count(m.Structure, []byte("x")); n < maxPieces || !bytes.Contains(m.Structure, []byte(fmt.Sprintf(`"a*%d" "x"`, maxPieces))) {
 		t.Errorf("%d pieces", n)
 	}
@@ -276,7 +276,7 @@ func TestBoundaries(t *testing.T) {
 		"--b\n\none\n --b\n-b\n--\n--a\n--b--": {"one\n --b\n-b\n--\n--a"}, "--b\n\n--b\n\n--b--": {"", ""}, "--b\n--b\n--b--": {"", ""}, "--b\n\none": {"one"}, "--b--\n\nx": nil, "--b\nA: 1": {""}, "--b\n\none\n--b--\n--b\n\nno part\n": {"one"},
 	} {
 		text := "Content-Type: multipart/mixed; boundary=b\n\n" + body
-		m := ScanBytes([]byte(text))
+		m := scanBytes([]byte(text))
 		checkConsistent(t, []byte(text), m)
 		var got []string
 		for _, p := range m.Parts[1:] {

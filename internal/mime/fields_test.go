@@ -68,7 +68,7 @@ func checkFields(t *testing.T, b []byte, m *Message) {
 func TestFieldsOfALetter(t *testing.T) {
 	t.Parallel()
 	header := "Return-Path: <a@b>\nReceived: by x\n\tfor y\nDate : today\nFROM: a\n b\nno field\n goes on\nTo: c\nX-Mailer: m\nList-Post: <mailto:l@x>\nTo: d\n"
-	m := ScanBytes([]byte(header + "\nTo: body\n"))
+	m := scanBytes([]byte(header + "\nTo: body\n"))
 	want := "Return-Path: <a@b>\nDate : today\nFROM: a\n b\nTo: c\nList-Post: <mailto:l@x>\nTo: d\n"
 	if string(m.Fields.Lines) != want {
 		t.Errorf("%q\nwant %q", m.Fields.Lines, want)
@@ -109,7 +109,7 @@ func TestFieldsHaveABound(t *testing.T) {
 	for i := range 2000 {
 		fmt.Fprintf(&many, "X-%d: y\n", i)
 	}
-	m = ScanBytes(many.Bytes())
+	m = scanBytes(many.Bytes())
 	checkConsistent(t, many.Bytes(), m)
 	if m.Fields.Answers("from") || len(m.Fields.others) > 2*maxOthers {
 		t.Error("a name may have been forgotten")
@@ -147,7 +147,7 @@ func TestFieldsOfTheCorpus(t *testing.T) {
 // none.
 func TestRecordVersions(t *testing.T) {
 	t.Parallel()
-	m := ScanBytes(simple())
+	m := scanBytes(simple())
 	m.Keys = []byte("keys")
 	record := m.AppendBinary(nil)
 	m.Keys, m.Fields = nil, Fields{}
@@ -173,7 +173,7 @@ func TestRecordVersions(t *testing.T) {
 			t.Errorf("version %d", version)
 		}
 	}
-	got = *ScanBytes([]byte("x"))
+	got = *scanBytes([]byte("x"))
 	got.Fields = Fields{}
 	got.TakeHeader(m)
 	if got.Fields.Known() {

@@ -31,7 +31,7 @@ func TestGolden(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			m := ScanBytes(message)
+			m := scanBytes(message)
 			checkConsistent(t, message, m)
 			checkGrammar(t, m)
 			answer := fmt.Sprintf("RFC822.SIZE %d ENVELOPE %s BODYSTRUCTURE %s", m.WireSize, m.Envelope, m.Structure)

@@ -96,7 +96,7 @@ func TestNestedBoundaries(t *testing.T) {
 		n := strings.Repeat("x", i%60+1)
 		b.WriteString("Content-Type: multipart/mixed; boundary=" + n + "\n\n--" + n + "\n")
 	}
-	m := ScanBytes(b.Bytes())
+	m := scanBytes(b.Bytes())
 	checkConsistent(t, b.Bytes(), m)
 	checkGrammar(t, m)
 	if !bytes.Contains(m.Structure, []byte(`"application" "octet-stream"`)) {

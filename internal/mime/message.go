@@ -119,10 +119,6 @@ func (l Limits) orDefaults() Limits {
 // are those of r.
 func Scan(r io.Reader) (*Message, error) { return Limits{}.Scan(r) }
 
-// ScanBytes scans a message in memory with the default limits. The result
-// does not refer to b.
-func ScanBytes(b []byte) *Message { return Limits{}.ScanBytes(b) }
-
 // window is how much of a message lies in memory during Scan. It must hold
 // the longest boundary.
 const window = 64 << 10

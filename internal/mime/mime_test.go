@@ -8,6 +8,9 @@ import (
 	"testing/iotest"
 )
 
+// scanBytes scans with the default limits.
+func scanBytes(b []byte) *Message { return Limits{}.ScanBytes(b) }
+
 // simple is about 4 KiB, the message of the benchmarks.
 func simple() []byte {
 	var b bytes.Buffer
@@ -31,7 +34,7 @@ func big(size int) []byte {
 
 func TestScanSimple(t *testing.T) {
 	t.Parallel()
-	m := ScanBytes(simple())
+	m := scanBytes(simple())
 	want := `("Tue, 24 Nov 2026 06:00:00 +0000" "a message of usual size" (("A. Sender" NIL "sender" "example.org")) (("A. Sender" NIL "sender" "example.org")) (("A. Sender" NIL "sender" "example.org")) (("Alice" NIL "alice" "example.test")(NIL NIL "bob" "example.test")) NIL NIL NIL "<1234.5678@example.org>")`
 	if string(m.Envelope) != want {
 		t.Errorf("envelope %s\nwant     %s", m.Envelope, want)
@@ -113,7 +116,7 @@ func FuzzScan(f *testing.F) {
 	f.Add([]byte("From: a\nDate:"))
 	var again Scanner
 	f.Fuzz(func(t *testing.T, b []byte) {
-		m := ScanBytes(b)
+		m := scanBytes(b)
 		checkConsistent(t, b, m)
 		checkGrammar(t, m)
 		streamed, err := Scan(iotest.OneByteReader(bytes.NewReader(b)))
@@ -133,7 +136,7 @@ func FuzzScan(f *testing.F) {
 }
 
 func FuzzFields(f *testing.F) {
-	f.Add(ScanBytes(simple()).Fields.AppendBinary(nil))
+	f.Add(scanBytes(simple()).Fields.AppendBinary(nil))
 	f.Add([]byte{1, 4, 1, 2, 3, 4, 'A', ':', '\n'})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var fields Fields
@@ -150,8 +153,8 @@ func FuzzFields(f *testing.F) {
 }
 
 func FuzzParse(f *testing.F) {
-	f.Add(ScanBytes(simple()).AppendBinary(nil))
-	f.Add(ScanBytes(big(1000)).AppendBinary(nil))
+	f.Add(scanBytes(simple()).AppendBinary(nil))
+	f.Add(scanBytes(big(1000)).AppendBinary(nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var m, listing Message
 		short := listing.ParseListing(b)
@@ -227,7 +230,7 @@ func BenchmarkScanBytes(b *testing.B) {
 			b.SetBytes(int64(len(c.msg)))
 			b.ReportAllocs()
 			for b.Loop() {
-				ScanBytes(c.msg)
+				scanBytes(c.msg)
 			}
 		})
 		b.Run(c.name+"-again", func(b *testing.B) {
@@ -246,7 +249,7 @@ func TestScannerForgetsTheMessageBefore(t *testing.T) {
 	var s Scanner
 	messages := [][]byte{simple(), big(100_000), []byte("x"), nil, []byte("Subject: a\n\nb\n"), simple()}
 	for i, b := range messages {
-		if got, want := s.ScanBytes(b).AppendBinary(nil), ScanBytes(b).AppendBinary(nil); !bytes.Equal(got, want) {
+		if got, want := s.ScanBytes(b).AppendBinary(nil), scanBytes(b).AppendBinary(nil); !bytes.Equal(got, want) {
 			t.Errorf("message %d:\n%q\n%q", i, got, want)
 		}
 	}
@@ -271,7 +274,7 @@ func BenchmarkScan(b *testing.B) {
 }
 
 func BenchmarkParse(b *testing.B) {
-	record := ScanBytes(simple()).AppendBinary(nil)
+	record := scanBytes(simple()).AppendBinary(nil)
 	b.ReportAllocs()
 	var m Message
 	for b.Loop() {

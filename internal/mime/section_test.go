@@ -39,7 +39,7 @@ text
 
 func TestSection(t *testing.T) {
 	t.Parallel()
-	m := ScanBytes([]byte(sectioned))
+	m := scanBytes([]byte(sectioned))
 	for _, c := range []struct {
 		path string
 		what What
@@ -93,7 +93,7 @@ func TestSection(t *testing.T) {
 
 func TestSectionOfPlainMessage(t *testing.T) {
 	t.Parallel()
-	m := ScanBytes([]byte("A: b\n\nbody\n"))
+	m := scanBytes([]byte("A: b\n\nbody\n"))
 	if r, ok := m.Section([]uint32{1}, Whole); !ok || r != (Range{6, 11, 6}) {
 		t.Errorf("%v %v", r, ok)
 	}
@@ -108,12 +108,12 @@ func TestSectionOfMultipartWithoutParts(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []string{"mixed", `alternative; boundary=""`, "mixed; boundary=other", "mixed; boundary=\" \"", "digest"} {
 		text := "Content-Type: multipart/" + kind + "\n\n--b\n\nhello\n--b--\n"
-		m := ScanBytes([]byte(text))
+		m := scanBytes([]byte(text))
 		if r, ok := m.Section([]uint32{1}, Whole); !ok || text[r.From:r.To] != "--b\n\nhello\n--b--\n" || !m.Parts[0].Text || m.Parts[0].Kind != Leaf {
 			t.Errorf("%s: %v %v %s", kind, r, ok, m.Structure)
 		}
 		text = "Content-Type: multipart/mixed; boundary=out\n\n--out\nContent-Type: multipart/" + kind + "\nContent-Transfer-Encoding: base64\n\nhello\n--out\n\nx\n--out--\n"
-		m = ScanBytes([]byte(text))
+		m = scanBytes([]byte(text))
 		if r, ok := m.Section([]uint32{1}, Whole); !ok || text[r.From:r.To] != "hello" || m.Parts[1].Encoding != Identity {
 			t.Errorf("%s: %v %v %s", kind, r, ok, m.Structure)
 		}

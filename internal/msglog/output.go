@@ -273,13 +273,6 @@ func (o *output) urge() {
 	o.writer.prod(true)
 }
 
-// writing is how much is being written.
-func (o *output) writing() int {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return len(o.flight)
-}
-
 // health says what is wrong with the log.
 func (o *output) health() error {
 	o.mu.Lock()

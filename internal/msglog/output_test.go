@@ -21,6 +21,13 @@ func settled(l *Log) {
 	l.out.settle()
 }
 
+// writing is how much is being written.
+func writing(l *Log) int {
+	l.out.mu.Lock()
+	defer l.out.mu.Unlock()
+	return len(l.out.flight)
+}
+
 func TestLinesWaitForTheFlushTime(t *testing.T) {
 	t.Parallel()
 	l, file := open(t, Options{Buffer: 1 << 16, Flush: 5 * time.Millisecond, Clock: clock.System{}})
@@ -129,7 +136,7 @@ func TestLostLinesAreCounted(t *testing.T) {
 	for _, id := range []string{"a", "b"} {
 		l.Event(Removed{ID: envelope.QueueID(id), Reason: "done"})
 		l.out.urge()
-		until(t, l, "the failure", func() bool { return l.Health() != nil && l.out.writing() == 0 })
+		until(t, l, "the failure", func() bool { return l.Health() != nil && writing(l) == 0 })
 	}
 	if err := l.Reopen(); err != nil {
 		t.Fatal(err)

@@ -225,7 +225,7 @@ func TestAnOldStallIsSeen(t *testing.T) {
 	t.Parallel()
 	clk := &moving{}
 	l, reader := stalled(t, Options{Buffer: 1 << 20, Clock: clk})
-	for l.out.writing() == 0 { // until the pipe is full
+	for writing(l) == 0 { // until the pipe is full
 		l.Warn(strings.Repeat("x", 1000))
 	}
 	if err := l.Health(); err != nil {

@@ -59,7 +59,7 @@ func TestEveryCallerDecidesAlike(t *testing.T) {
 	}
 	c.SMTPD.Listen, c.LMTPD.Listen, c.Admin.Listen, c.Admin.ListenTLS = []string{"127.0.0.1:0"}, []string{"127.0.0.1:0"}, nil, nil
 	c.SMTPD.Postmaster, c.Log.File = "", "log" // a postmaster would stand in for others
-	i, err := Open(t.Context(), c)
+	i, err := openInstance(t.Context(), Options{Config: c}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

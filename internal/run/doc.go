@@ -14,7 +14,7 @@
 // Two tables say what there is; a new one of its kind is a row: the services
 // (services.go) and the delivery agents (transports.go).
 //
-// [Open] and [OpenMail] open the parts for who works on them while nobody serves them.
+// [OpenMail] opens the mail for who works on it while nobody serves it.
 //
 // # Its rooms
 //

@@ -41,7 +41,7 @@ func TestAPanicOfAReload(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	i, err := Open(t.Context(), c)
+	i, err := openInstance(t.Context(), Options{Config: c}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -110,12 +110,6 @@ func bareInstance(c *configs.Config) *Instance {
 	return i
 }
 
-// Open opens everything that the services of an instance share, for who works on it
-// without serving it. The caller closes it.
-func Open(ctx context.Context, c *configs.Config) (*Instance, error) {
-	return openInstance(ctx, Options{Config: c}, nil)
-}
-
 // openInstance opens everything in order of dependency. On error what was
 // opened is closed again. early is what was opened before, and remains the caller's; it
 // may be nil.

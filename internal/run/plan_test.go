@@ -27,7 +27,7 @@ func TestRedirectionsGoThroughTheQueue(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.Log.File, c.SMTPD.Postmaster = "log", ""
-	i, err := Open(t.Context(), c)
+	i, err := openInstance(t.Context(), Options{Config: c}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -76,11 +76,11 @@ func TestASecondInstance(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	first, err := Open(t.Context(), c)
+	first, err := openInstance(t.Context(), Options{Config: c}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, err := Open(t.Context(), c)
+	second, err := openInstance(t.Context(), Options{Config: c}, nil)
 	if err == nil {
 		err = second.Close()
 		t.Fatalf("it was opened: %v", err)

@@ -10,7 +10,7 @@
 // internal/mime/text folds them. Keys that look into the same texts read them once.
 //
 // What SORT and THREAD compare is here too: [SortKeys], made once when a message is
-// scanned (RFC 5256: base subject, sent date), [FirstMailbox], [ID] and [References].
+// scanned (RFC 5256: base subject, sent date).
 //
 // # What it does not do
 //

@@ -14,9 +14,8 @@ import (
 const MaxBaseSubject = 1 << 10
 
 // SortKeys are what SORT, THREAD and SENTSINCE compare of a message. They are made
-// once, when it is scanned, and its record keeps them (mime.Message.Keys). What they
-// need besides costs little, and is taken from the record each time, where that has it: FirstMailbox
-// and References.
+// once, when it is scanned, and its record keeps them (mime.Message.Keys). What else SORT and
+// THREAD compare (addresses, message IDs, References) costs little to read, and the record has it.
 type SortKeys struct {
 	// Sent is the Date field, in its own zone; zero when there is none that can be
 	// understood. The internal date stands in for it (RFC 5256 section 2.2).

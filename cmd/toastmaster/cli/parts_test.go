@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"context"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -46,15 +48,25 @@ func used(t *testing.T) (dir string, c *configs.Config) {
 	return dir, c
 }
 
-// starts opens all that serve opens, and closes it again.
+// starts serves, on no port, until all is ready, and stops.
 func starts(t *testing.T, c *configs.Config) {
 	t.Helper()
-	i, err := run.Open(t.Context(), c)
-	if err != nil {
-		t.Fatal(err)
+	quiet := *c
+	for _, listen := range []*[]string{
+		&quiet.SMTPD.Listen, &quiet.SMTPD.SubmissionListen, &quiet.SMTPD.SubmissionsListen, &quiet.LMTPD.Listen, &quiet.IMAPD.Listen, &quiet.IMAPD.ListenTLS,
+		&quiet.POP3D.Listen, &quiet.POP3D.ListenTLS, &quiet.Admin.Listen, &quiet.Admin.ListenTLS,
+	} {
+		*listen = nil
 	}
-	if err := i.Close(); err != nil {
-		t.Fatal(err)
+	ctx, stop := context.WithCancel(t.Context())
+	ready := false
+	err := run.Serve(ctx, run.Options{Config: &quiet, Stderr: io.Discard, Getenv: func(string) string { return "" }, OnReady: func(context.Context) error {
+		ready = true
+		stop()
+		return nil
+	}})
+	if err != nil || !ready {
+		t.Fatalf("ready: %v, %v", ready, err)
 	}
 }
 
