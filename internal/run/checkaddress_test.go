@@ -27,7 +27,7 @@ func TestCheckSaysWhatSMTPSays(t *testing.T) {
 		{Name: "trap", Agent: "discard", Domains: []string{"trap.test"}, Nexthop: "spam trap"},
 		{Name: "peer", Agent: "smtp", Domains: []string{".far.test"}, Nexthop: "[192.0.2.1]:587"},
 	}
-	i, err := Open(t.Context(), c)
+	i, err := openInstance(t.Context(), Options{Config: c}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
