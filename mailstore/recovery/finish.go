@@ -19,42 +19,16 @@ import (
 // never reached the disk, or one back. What a process that still runs has
 // written into its journal, or has recycled, is not known here.
 type finisher struct {
-	j      *Journal
-	hands  Hands
-	l      leftJournal
-	left   map[incarnation]bool
-	last   map[Folder]int // index of the last record Left
-	undone map[uint64]bool
-	whole  map[uint64]bool // operations all of whose records are there
-	mark   journal.Position
+	j     *Journal
+	hands Hands
+	told
+	// left are the folders that some journal says have left.
+	left map[incarnation]bool
 
 	finished int
 	done     []journal.Position
 	waiting  []*Record
 	broken   map[Folder]bool
-}
-
-func newFinisher(l leftJournal, left map[incarnation]bool) *finisher {
-	f := &finisher{l: l, left: left, last: map[Folder]int{}, undone: l.undone(), whole: map[uint64]bool{}}
-	for i := range l.records {
-		switch r := &l.records[i]; r.Kind {
-		case Left:
-			if !f.undone[r.operation] {
-				f.last[Folder{r.Home, r.Dir}] = i
-			}
-		case Done:
-			f.mark = r.done
-		case Copied, Moved, Expunged:
-			f.whole[r.operation] = !r.more
-		}
-	}
-	return f
-}
-
-// leaves says that a folder left after record i.
-func (f *finisher) leaves(i int, dir string) bool {
-	last, ok := f.last[Folder{f.l.records[i].Home, dir}]
-	return ok && last > i
 }
 
 // run does what is not done yet, and says how much that was. A rename comes
@@ -63,8 +37,8 @@ func (f *finisher) leaves(i int, dir string) bool {
 func (f *finisher) run(ctx context.Context) (did int, err error) {
 	f.done, f.waiting, f.broken = nil, nil, map[Folder]bool{}
 	var renames []int
-	for i := range f.l.records {
-		switch r := &f.l.records[i]; {
+	for i := range f.records {
+		switch r := &f.records[i]; {
 		case r.Kind == Renamed && !f.undone[r.operation]:
 			renames = append(renames, i)
 		case r.acts():
@@ -88,7 +62,7 @@ func (f *finisher) run(ctx context.Context) (did int, err error) {
 
 // turn has record i done unless it has to wait. The error is that of ctx.
 func (f *finisher) turn(ctx context.Context, i int) (did int, err error) {
-	r := &f.l.records[i]
+	r := &f.records[i]
 	if f.mustWait(r) {
 		f.broken[Folder{r.Home, r.Dir}] = true
 		f.waiting = append(f.waiting, r)
@@ -133,14 +107,14 @@ func (f *finisher) mustWait(r *Record) bool {
 // journal says that this one has left, or nothing was lost since, so that who took it away
 // is another process, which still runs or has recycled what it wrote of that.
 func (f *finisher) hasLeft(folder Folder, validity uint32) bool {
-	return f.left[incarnation{folder, validity}] || f.l.seen && validity != 0
+	return f.left[incarnation{folder, validity}] || f.seen && validity != 0
 }
 
 // renamedBefore says that a rename that is record i had taken the folder of the departure
 // away, and that another one has its place.
 func (f *finisher) renamedBefore(i int, d Departure) bool {
-	for k := len(f.l.records) - 1; k > i; k-- {
-		r := &f.l.records[k]
+	for k := len(f.records) - 1; k > i; k-- {
+		r := &f.records[k]
 		if r.Kind == Left && (Folder{r.Home, r.Dir}) == d.Folder && !f.undone[r.operation] {
 			return r.Validity != 0 && r.Validity != d.Validity
 		}
@@ -150,7 +124,7 @@ func (f *finisher) renamedBefore(i int, d Departure) bool {
 
 // act has record i done.
 func (f *finisher) act(ctx context.Context, i int) (did int, err error) {
-	r := &f.l.records[i]
+	r := &f.records[i]
 	left := f.hasLeft(Folder{r.Home, r.Dir}, r.Validity)
 	switch r.Kind {
 	case Stored:
@@ -172,7 +146,7 @@ func (f *finisher) act(ctx context.Context, i int) (did int, err error) {
 	if f.leaves(i, r.Dir) || !f.whole[r.operation] {
 		return 0, nil
 	}
-	x := Repetition{Undo: f.undone[r.operation], Left: left, Seen: f.l.seen}
+	x := Repetition{Undo: f.undone[r.operation], Left: left, Seen: f.seen}
 	if r.Kind != Expunged {
 		x.ToLeft = f.hasLeft(Folder{r.Home, r.To}, r.ToValidity)
 		x.ToLeaves = f.leaves(i, r.To)
@@ -184,7 +158,7 @@ func (f *finisher) act(ctx context.Context, i int) (did int, err error) {
 // look for what came before under the old names, nor rename what has got one of
 // them since.
 func (f *finisher) rename(ctx context.Context, i int) (did int, err error) {
-	r, j := &f.l.records[i], f.l.journal
+	r, j := &f.records[i], f.journal
 	note := func(record []byte) error {
 		if err := j.AppendLazy(record); err != nil {
 			return err
@@ -209,7 +183,7 @@ func (f *finisher) rename(ctx context.Context, i int) (did int, err error) {
 		err = errors.Join(err, note(appendUndone(r.operation)))
 	}
 	for _, dir := range moved { // for the next run
-		f.last[Folder{r.Home, dir}] = len(f.l.records)
+		f.last[Folder{r.Home, dir}] = len(f.records)
 	}
 	f.undone[r.operation] = err == nil
 	return len(moved), err
@@ -217,7 +191,7 @@ func (f *finisher) rename(ctx context.Context, i int) (did int, err error) {
 
 // content is that of a message.
 func (f *finisher) content(r *Record) ([]byte, error) {
-	payload, err := f.l.journal.Load(r.pos)
+	payload, err := f.journal.Load(r.pos)
 	if err != nil {
 		return nil, err
 	}
@@ -230,13 +204,13 @@ func (f *finisher) content(r *Record) ([]byte, error) {
 
 // end lets go of what is done, after a checkpoint.
 func (f *finisher) end() {
-	j := f.l.journal
+	j := f.journal
 	for _, pos := range f.done {
 		j.Unpin(pos)
 	}
-	f.j.unfinished.keep(f.l, f.waiting)
+	f.j.unfinished.keep(f.orphan, f.waiting)
 	if len(f.waiting) == 0 {
-		f.l.marks.begin(j)
+		f.marks.begin(j)
 	}
 	if f.finished > 0 {
 		f.j.vol.Log.Info("changes of before the crash were finished", "messages", f.finished)

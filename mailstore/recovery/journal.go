@@ -34,7 +34,7 @@ const maxJournals = 64
 // Recover opens a journal of our own and finishes what is in those that no process
 // uses; hands do it.
 func (j *Journal) Recover(ctx context.Context, hands Hands) error {
-	all, err := j.leftJournals(ctx)
+	all, err := j.orphans(ctx)
 	if err == nil && len(all) == 0 {
 		err = fmt.Errorf("mailstore: %d processes have the store open", maxJournals)
 	}

@@ -51,7 +51,7 @@ type Promise struct {
 }
 
 // recoverAll finishes what is in journals.
-func (j *Journal) recoverAll(ctx context.Context, all []leftJournal, hands Hands) error {
+func (j *Journal) recoverAll(ctx context.Context, all []orphan, hands Hands) error {
 	// What is promised in them must not vanish with its name. This one may
 	// fail for what the process before us could not write: all that is written
 	// again now, and synced below.
@@ -62,8 +62,7 @@ func (j *Journal) recoverAll(ctx context.Context, all []leftJournal, hands Hands
 	j.promised = promises(all)
 	finishers := make([]*finisher, len(all))
 	for i, l := range all {
-		finishers[i] = newFinisher(l, left)
-		finishers[i].j, finishers[i].hands = j, hands
+		finishers[i] = &finisher{j: j, hands: hands, told: l.told(), left: left}
 	}
 	// Between journals there is no order: what one does may be what another
 	// waited for.
@@ -88,8 +87,8 @@ func (j *Journal) recoverAll(ctx context.Context, all []leftJournal, hands Hands
 	return nil
 }
 
-// leftJournal is a journal that no process uses.
-type leftJournal struct {
+// orphan is a journal that no process uses.
+type orphan struct {
 	journal *journal.Journal
 	n       int
 	dir     string
@@ -100,16 +99,16 @@ type leftJournal struct {
 	seen bool
 }
 
-// leftJournals opens the journals that no process uses, at least one, new if
+// orphans opens the journals that no process uses, at least one, new if
 // need be. With an error they are still the caller's to close.
-func (j *Journal) leftJournals(ctx context.Context) (all []leftJournal, err error) {
+func (j *Journal) orphans(ctx context.Context) (all []orphan, err error) {
 	for n := range maxJournals {
 		dir := j.dir(n)
 		there, err := volume.Exists(j.vol.FS, dir)
 		if err != nil || !there && len(all) > 0 {
 			return all, err
 		}
-		l, err := j.openLeft(ctx, n)
+		l, err := j.openOrphan(ctx, n)
 		if errors.Is(err, journal.ErrInUse) {
 			continue
 		}
@@ -130,7 +129,7 @@ type incarnation struct {
 }
 
 // departed lists the folders that any of the journals says have left.
-func departed(all []leftJournal) map[incarnation]bool {
+func departed(all []orphan) map[incarnation]bool {
 	left := map[incarnation]bool{}
 	for _, l := range all {
 		undone := l.undone()
@@ -143,9 +142,9 @@ func departed(all []leftJournal) map[incarnation]bool {
 	return left
 }
 
-func (j *Journal) openLeft(ctx context.Context, n int) (leftJournal, error) {
+func (j *Journal) openOrphan(ctx context.Context, n int) (orphan, error) {
 	dir := j.dir(n)
-	l := leftJournal{n: n, dir: dir, marks: &doneMarks{vol: j.vol}}
+	l := orphan{n: n, dir: dir, marks: &doneMarks{vol: j.vol}}
 	for _, d := range []string{dir, j.corrupt(dir)} {
 		if err := j.vol.FS.MkdirAll(d, 0o700); err != nil {
 			return l, err
@@ -196,20 +195,9 @@ func (r *Record) touches(f Folder) bool {
 	return Folder{r.Home, r.Dir} == f
 }
 
-// undone are the operations that were taken back, or need nothing more.
-func (l *leftJournal) undone() map[uint64]bool {
-	undone := map[uint64]bool{}
-	for i := range l.records {
-		if l.records[i].Kind == Undone {
-			undone[l.records[i].operation] = true
-		}
-	}
-	return undone
-}
-
 // promises are for files that lost their index record: they get the UIDs and
 // dates they had.
-func promises(all []leftJournal) map[Folder]map[string]Promise {
+func promises(all []orphan) map[Folder]map[string]Promise {
 	out := map[Folder]map[string]Promise{}
 	add := func(home, dir, name string, p Promise) {
 		f := Folder{home, dir}
@@ -219,13 +207,13 @@ func promises(all []leftJournal) map[Folder]map[string]Promise {
 		out[f][name] = p
 	}
 	for _, l := range all {
-		r := newFinisher(l, nil)
+		t := l.told()
 		for i := range l.records {
 			rec := &l.records[i]
 			switch {
-			case rec.Kind == Stored && !r.leaves(i, rec.Dir):
+			case rec.Kind == Stored && !t.leaves(i, rec.Dir):
 				add(rec.Home, rec.Dir, rec.Name, Promise{rec.UID, rec.Date, rec.Zone})
-			case (rec.Kind == Copied || rec.Kind == Moved) && !r.undone[rec.operation] && !r.leaves(i, rec.To):
+			case (rec.Kind == Copied || rec.Kind == Moved) && !t.undone[rec.operation] && !t.leaves(i, rec.To):
 				for _, it := range rec.Items {
 					add(rec.Home, rec.To, it.NewName, Promise{it.NewUID, it.Date, it.Zone})
 				}

@@ -25,7 +25,7 @@ type unfinished struct {
 
 // keep takes what recovery could not finish. What is in a journal of another
 // process is left to the next start, which opens that one too.
-func (u *unfinished) keep(l leftJournal, records []*Record) {
+func (u *unfinished) keep(l orphan, records []*Record) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.journal == nil {
