@@ -215,7 +215,7 @@ func (h *handlers) importedMail(ctx context.Context, _ caller, in *importedInput
 	if ids == nil {
 		ids = []string{}
 	}
-	return &body[model.ImportedIDs]{model.ImportedIDs{IDs: ids}}, mailFailure(err)
+	return &body[model.ImportedIDs]{model.ImportedIDs{IDs: ids, MessageLimit: h.o.Params.ImportMessageLimit}}, mailFailure(err)
 }
 
 type importMailInput struct {

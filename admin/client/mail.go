@@ -39,9 +39,8 @@ func (c *Client) ExportMail(ctx context.Context, address string, s model.MailSel
 }
 
 // ImportedMail lists the IDs of the imported messages of a folder.
-func (c *Client) ImportedMail(ctx context.Context, address, folder string) ([]string, error) {
-	out, err := call[model.ImportedIDs](ctx, c, request{method: http.MethodGet, path: path("mailboxes", address, "imported"), query: url.Values{"folder": {folder}}})
-	return out.IDs, err
+func (c *Client) ImportedMail(ctx context.Context, address, folder string) (model.ImportedIDs, error) {
+	return call[model.ImportedIDs](ctx, c, request{method: http.MethodGet, path: path("mailboxes", address, "imported"), query: url.Values{"folder": {folder}}})
 }
 
 // ImportMail stores the messages of a tar archive of size octets. Those that have a

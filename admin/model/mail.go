@@ -52,6 +52,8 @@ type MailSelection struct {
 // ImportedIDs are those that a folder has had.
 type ImportedIDs struct {
 	IDs []string `json:"ids" nullable:"false"`
+	// MessageLimit is admin.import_message_limit.
+	MessageLimit int64 `json:"message_limit" doc:"The most octets that an imported message may have"`
 }
 
 // MailImported says what became of the messages of one request, in its order.

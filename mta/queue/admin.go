@@ -10,8 +10,8 @@ import (
 	"toastmaster/internal/envelope"
 )
 
-// errBusy is the answer when another call or the queue itself is moving the
-// message just now.
+// errBusy is the answer when another call, or the queue itself, is just looking for the message,
+// removing it or setting it aside. The call waits for the end of that.
 var errBusy = dsn.New(dsn.MailSystem, "The message is being moved, please try again")
 
 // call is an operator's call about a message: in memory, or in a file that is
@@ -21,6 +21,14 @@ func (q *Queue) call(ctx context.Context, id envelope.QueueID, e event) error {
 		return ErrNoMessage
 	}
 	t, known := q.index.call(id, e)
+	for t.busy != nil {
+		select {
+		case <-t.busy:
+		case <-ctx.Done():
+			return errBusy
+		}
+		t, known = q.index.call(id, e)
+	}
 	if known {
 		return q.run(ctx, t)
 	}

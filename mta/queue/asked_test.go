@@ -2,8 +2,10 @@ package queue
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"toastmaster/internal/dsn"
@@ -190,5 +192,66 @@ func TestAHoldIsNotOvertaken(t *testing.T) {
 		if got := place(t, q, env.ID); got != Hold {
 			t.Fatalf("it is in %q", got)
 		}
+	}
+}
+
+// TestACallWaitsForAnother: two operators, or two jobs, ask for something about one message. Who comes
+// while the file of it is looked for, or removed, hears what becomes of his call, and not that he may
+// try again.
+func TestACallWaitsForAnother(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	for name, c := range map[string]struct {
+		at            faultfs.Op
+		first, second func(q *Queue, id envelope.QueueID) error
+		want          error
+		place         Place
+	}{
+		"a hold while its file is looked for": {faultfs.Stat, func(q *Queue, id envelope.QueueID) error { return q.Hold(ctx, id) }, func(q *Queue, id envelope.QueueID) error { return q.Hold(ctx, id) }, ErrUnchanged, Hold},
+		"a release":                           {faultfs.Stat, func(q *Queue, id envelope.QueueID) error { return q.Hold(ctx, id) }, func(q *Queue, id envelope.QueueID) error { return q.Release(ctx, id) }, nil, Deferred},
+		"a deletion":                          {faultfs.Stat, func(q *Queue, id envelope.QueueID) error { return q.Hold(ctx, id) }, func(q *Queue, id envelope.QueueID) error { return q.Delete(ctx, id) }, nil, ""},
+		"a hold while it is removed":          {faultfs.Remove, func(q *Queue, id envelope.QueueID) error { return q.Delete(ctx, id) }, func(q *Queue, id envelope.QueueID) error { return q.Hold(ctx, id) }, ErrNoMessage, ""},
+		"a requeue while it is removed":       {faultfs.Remove, func(q *Queue, id envelope.QueueID) error { return q.Delete(ctx, id) }, func(q *Queue, id envelope.QueueID) error { return q.Requeue(ctx, id) }, ErrNoMessage, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				f := faultfs.Wrap(faultfs.NewDisk())
+				q := open(t, options(f))
+				defer closeQueue(t, q)
+				id := add(t, q, "text\n", "a").ID
+				must(t, take(t, q).Close(ctx, q.o.Clock.Now().Add(24*time.Hour), false))
+				second := make(chan error, 1)
+				asked := false
+				f.Hook(func(op faultfs.Op, _ string) error {
+					if op == c.at && !asked {
+						asked = true
+						go func() { second <- c.second(q, id) }()
+						synctest.Wait()
+					}
+					return nil
+				})
+				must(t, c.first(q, id))
+				if err := <-second; !errors.Is(err, c.want) {
+					t.Errorf("the second call: %v, want %v", err, c.want)
+				}
+				f.Hook(nil)
+				if place, _, err := q.disk.files.where(id); err != nil || place != c.place {
+					t.Errorf("it lies in %q, want %q, %v", place, c.place, err)
+				}
+				ended, cancel := context.WithCancel(ctx)
+				cancel()
+				f.Hook(func(op faultfs.Op, _ string) error {
+					if op == faultfs.Stat {
+						if err := q.Hold(ended, id); !errors.Is(err, errBusy) {
+							t.Errorf("who does not wait: %v", err)
+						}
+					}
+					return nil
+				})
+				_ = q.Hold(ctx, id)
+				f.Hook(nil)
+			})
+		})
 	}
 }

@@ -486,3 +486,37 @@ func TestNoRecordIsLostForWantOfItsContent(t *testing.T) {
 		})
 	}
 }
+
+// TestAFullDiskKeepsNoQueueClosed: the queue is a part of the server that has the mailboxes, in which
+// mail could be deleted. What it writes at a start, the number of starts, needs no space.
+func TestAFullDiskKeepsNoQueueClosed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := faultfs.NewDisk()
+		o := options(d)
+		q := open(t, o)
+		add(t, q, "text\n", "a")
+		closeQueue(t, q)
+		d.Limit(d.Used())
+		known := map[string]bool{q.ids.epoch: true}
+		for range 3 {
+			q, err := Open(context.Background(), o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if known[q.ids.epoch] {
+				t.Errorf("the epoch %s once more", q.ids.epoch)
+			}
+			known[q.ids.epoch] = true
+			must(t, take(t, q).Close(context.Background(), time.Time{}, false))
+			must(t, q.Close())
+		}
+		d.Limit(0)
+		q = open(t, o)
+		if known[q.ids.epoch] {
+			t.Error("the epoch when there is room again was one before")
+		}
+		done(t, take(t, q), EffectFinal)
+		closeQueue(t, q)
+	})
+}

@@ -13,6 +13,7 @@ import (
 	"toastmaster/internal/clock"
 	"toastmaster/internal/crc32c"
 	"toastmaster/internal/envelope"
+	"toastmaster/internal/spool"
 	"toastmaster/internal/vfs"
 )
 
@@ -112,7 +113,29 @@ func newEpoch(fsys vfs.FS, dir string, now time.Time) (uint64, error) {
 	n++
 	b := binary.LittleEndian.AppendUint64(nil, n)
 	b = binary.LittleEndian.AppendUint32(b, crc32c.Sum(b))
-	return n, vfs.Replace(fsys, name, b)
+	err = vfs.Replace(fsys, name, b)
+	if spool.IsFull(err) {
+		err = overwriteEpoch(fsys, name, b, err)
+	}
+	return n, err
+}
+
+// overwriteEpoch writes the epoch into the file that is there, which takes no space: on a
+// full disk the queue opens, so that there is mail to be read and deleted. One torn by a power
+// loss is damaged, and counted on from the seconds. why is the error where none is there.
+func overwriteEpoch(fsys vfs.FS, name string, epoch []byte, why error) error {
+	f, err := fsys.OpenFile(name, os.O_RDWR, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return why
+	}
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt(epoch, 0)
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
 }
 
 func readEpoch(fsys vfs.FS, name string) (uint64, error) {

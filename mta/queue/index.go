@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"errors"
 	"slices"
 	"time"
 
@@ -49,6 +50,8 @@ type task struct {
 	// at is the state it is done in, next when the message is due.
 	at   state
 	next time.Time
+	// busy is closed when a call whose answer is errBusy may be tried again.
+	busy <-chan struct{}
 }
 
 // step takes m through the table. mu is held.
@@ -60,6 +63,10 @@ func (x *index) step(m *message, e event) task {
 	}
 	if m.at = at; began {
 		m.moved = make(chan struct{})
+	}
+	if m.stepped != nil {
+		close(m.stepped)
+		m.stepped = nil
 	}
 	t := task{m: m, at: at}
 	for _, one := range do {
@@ -156,7 +163,14 @@ func (x *index) call(id envelope.QueueID, e event) (task, bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if m := x.known[id]; m != nil {
-		return x.step(m, e), true
+		t := x.step(m, e)
+		if errors.Is(t.answer, errBusy) {
+			if m.stepped == nil {
+				m.stepped = make(chan struct{})
+			}
+			t.busy = m.stepped
+		}
+		return t, true
 	}
 	m := newMessage(id, state{stage: looking})
 	x.known[id] = m

@@ -23,8 +23,10 @@ type message struct {
 	listed bool      // has an entry in index.new
 	// flushed is when a try now was asked for; zero again once it is active.
 	flushed time.Time
-	// moved is closed when it is not moving any more.
-	moved chan struct{}
+	// moved is closed when it is not moving any more, stepped at the next transition: a call
+	// waits for that, nil when none does.
+	moved   chan struct{}
+	stepped chan struct{}
 
 	// Of whoever is moving it: in how many rounds of shorten, one after the
 	// other, the disk did not give the message back, and until when its failures

@@ -9,6 +9,7 @@ import (
 	"toastmaster/admin/api"
 	"toastmaster/admin/model"
 	"toastmaster/configs"
+	"toastmaster/internal/dsn"
 	"toastmaster/internal/envelope"
 	"toastmaster/mta/queue"
 )
@@ -27,6 +28,9 @@ func queueFilter(f model.QueueFilter) queue.Filter {
 func queueError(err error) error {
 	if errors.Is(err, queue.ErrNoMessage) {
 		return &model.Error{Kind: model.NotFound, Text: "No such message in the queue"}
+	}
+	if e := (*dsn.Error)(nil); errors.As(err, &e) && e.Temporary() { // the disk is full, or broken
+		return &model.Error{Kind: model.Unavailable, Text: e.Text, Cause: err}
 	}
 	return err
 }

@@ -116,6 +116,8 @@ type importing struct {
 	batch    *batch
 	seen     int
 	at, size int64
+	// limit is the most octets that the server takes for a message; 0 is not known.
+	limit int64
 }
 
 func (i *importing) all(ctx context.Context, src source) error {
@@ -201,12 +203,13 @@ func (i *importing) target(ctx context.Context, name string, subscribe bool) (st
 	if to == "" || i.had[to] != nil {
 		return to, nil
 	}
-	ids, err := i.o.Client.ImportedMail(ctx, i.o.Address, to)
+	imported, err := i.o.Client.ImportedMail(ctx, i.o.Address, to)
 	if err != nil {
 		return "", err
 	}
-	had := make(map[string]bool, len(ids))
-	for _, id := range ids {
+	i.limit = imported.MessageLimit
+	had := make(map[string]bool, len(imported.IDs))
+	for _, id := range imported.IDs {
 		had[id] = true
 	}
 	i.begin(to, had)
@@ -243,7 +246,10 @@ func (i *importing) one(ctx context.Context, m *found) (err error) {
 	b := i.spool.New()
 	defer func() { err = errors.Join(err, b.Close()) }()
 	sum := sha256.New()
-	if err := m.write(io.MultiWriter(b, sum)); err != nil {
+	if err := m.write(&reading{ctx: ctx, to: io.MultiWriter(b, sum), limit: i.limit}); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		if spool.IsFull(err) {
 			return fmt.Errorf("%s: %w", i.o.Temp, err)
 		}
@@ -280,6 +286,25 @@ func (i *importing) one(ctx context.Context, m *found) (err error) {
 		i.batch = newBatch(folder, i.spool)
 	}
 	return i.batch.add(id, m, b)
+}
+
+// reading is where a message is read to, until its command is ended or it is larger than the
+// server takes.
+type reading struct {
+	ctx   context.Context
+	to    io.Writer
+	n     int64
+	limit int64 // 0 is none
+}
+
+func (r *reading) Write(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	if r.n += int64(len(p)); r.limit > 0 && r.n > r.limit {
+		return 0, fmt.Errorf("it is larger than %d octets (admin.import_message_limit)", r.limit)
+	}
+	return r.to.Write(p)
 }
 
 // batch is the archive of one request.

@@ -2,7 +2,9 @@ package transfer
 
 import (
 	"archive/tar"
+	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -66,5 +68,48 @@ func TestManyWarnings(t *testing.T) {
 	}
 	if len(r.Warnings) != maxFailures+1 || !strings.Contains(r.Warnings[maxFailures], "more") {
 		t.Errorf("%d warnings, the last %q", len(r.Warnings), r.Warnings[len(r.Warnings)-1])
+	}
+}
+
+// TestAMessageThatDoesNotEnd: a file of a tenant may be a terabyte of nothing. Of one that the server
+// will not take no more is read than says so, because it lies in TMPDIR meanwhile; and who ends the
+// command does not wait for its end.
+func TestAMessageThatDoesNotEnd(t *testing.T) {
+	t.Parallel()
+	const limit, most = 100 << 10, 64 << 20
+	for _, what := range []string{"too large", "ended"} {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		i := &importing{o: ImportOptions{Address: "a@b", Progress: func(int, int64, int64, int64) {}}, r: newResult("a@b"), spool: &spool.Dir{FS: vfs.OS{}, Path: t.TempDir(), Memory: memory}}
+		i.made, i.had, i.times = map[string]string{"INBOX": "INBOX"}, map[string]map[string]bool{}, map[string]map[[sha256.Size]byte]int{}
+		i.begin("INBOX", map[string]bool{})
+		if what == "too large" {
+			i.limit = limit
+		}
+		read := 0
+		err := i.one(ctx, &found{what: "cur/1", folder: "INBOX", write: func(w io.Writer) error {
+			for chunk := make([]byte, 32<<10); read < most; read += len(chunk) {
+				if what == "ended" && read > limit {
+					cancel()
+				}
+				if _, err := w.Write(chunk); err != nil {
+					return err
+				}
+			}
+			return nil
+		}})
+		if read > 2*limit {
+			t.Errorf("%s: %d octets were read", what, read)
+		}
+		switch {
+		case what == "ended" && !errors.Is(err, context.Canceled):
+			t.Errorf("%s: %v", what, err)
+		case what == "too large" && (err != nil || len(i.r.Failed) != 1 || !strings.Contains(i.r.Failed[0].Error, "admin.import_message_limit")):
+			t.Errorf("%s: %v, %+v", what, err, i.r.Failed)
+		}
+		if i.batch != nil || i.r.Done > 0 {
+			t.Errorf("%s: it would be stored", what)
+			must(t, i.batch.archive.Close())
+		}
 	}
 }
