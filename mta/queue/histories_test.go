@@ -313,7 +313,10 @@ func (h *history) call(m *mail) {
 	}{{evHold, h.q.Hold}, {evRelease, h.q.Release}, {evRequeue, h.q.Requeue}, {evDelete, h.q.Delete}}
 	c := calls[[]int{0, 0, 0, 1, 1, 2, 2, 3}[h.rng.IntN(8)]]
 	before, heard := m.said, m.calls
-	err := c.f(context.Background(), m.id)
+	// One that comes while the disk is at work, on the goroutine that is, would wait for itself.
+	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+	defer cancel()
+	err := c.f(ctx, m.id)
 	h.logf("%s: %s of %s: %v", m.id, eventNames[c.e], eventNames[before], err)
 	if m.calls != heard {
 		return // the disk was at work for this one while another one came
