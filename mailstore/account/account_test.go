@@ -12,6 +12,7 @@ import (
 	"toastmaster/internal/clock"
 	"toastmaster/internal/msglog"
 	"toastmaster/internal/testkit/faultfs"
+	"toastmaster/internal/vfs"
 	"toastmaster/mailstore/recovery"
 	"toastmaster/mailstore/volume"
 )
@@ -43,6 +44,12 @@ func newBed(t *testing.T, change func(*configs.Store)) *bed {
 
 // newBedOn is one as a process has it; a second one on the same disk is another process's.
 func newBedOn(t *testing.T, disk *faultfs.Disk, clk clock.Clock, c configs.Store) *bed {
+	t.Helper()
+	return newBedWith(t, disk, clk, c)
+}
+
+// newBedWith is one on a disk that may fail.
+func newBedWith(t *testing.T, disk vfs.FS, clk clock.Clock, c configs.Store) *bed {
 	t.Helper()
 	vol := volume.New(volume.Options{Root: "/mail", FS: disk, Clock: clk, Log: msglog.Discard(), Hostname: "host.test", Config: c})
 	check(t, disk.MkdirAll("/mail/"+volume.Private+"/spool", 0o700))
