@@ -249,3 +249,25 @@ func TestALongLogIsReplaced(t *testing.T) {
 		t.Errorf("from the snapshot: %q", got)
 	}
 }
+
+// TestAFileThatMovesWhileWeLook is listed under neither name, and is no message that
+// vanished: it is looked for once more.
+func TestAFileThatMovesWhileWeLook(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, faultfs.NewDisk(), nil)
+	d.append("", "one", `\Seen`)
+	d.sees("", `1 one [\Seen]`)
+	file := d.files("")[0]
+	moved := false
+	d.faults.Hook(func(op faultfs.Op, name string) error {
+		if op == faultfs.ReadDir && strings.HasSuffix(name, "/cur") && !moved { // new was listed
+			moved = true
+			return d.disk.Rename("/mail/alice/"+file, "/mail/alice/new"+strings.TrimPrefix(file, "cur"))
+		}
+		return nil
+	})
+	d.write("cur/2.two:2,", "Subject: two\n\nx\n")
+	if d.sees("", `1 one [\Seen]`, "2 two []"); !moved {
+		t.Error("nothing moved")
+	}
+}
