@@ -57,6 +57,11 @@ type Conn struct {
 	onCommand func() *dsn.Error
 	onEnd     func()
 	stressed  atomic.Bool
+	// pressure is under whose stress the connection is: the service's, the owner's (Hurry).
+	pressure struct {
+		sync.Mutex
+		service, owner bool
+	}
 	// hurry is closed when the session is to end soon: by the drain, or Revoke.
 	hurry     chan struct{}
 	hurryOnce sync.Once
@@ -149,9 +154,19 @@ func (c *Conn) drain() {
 func (c *Conn) wakeUp() { c.hurryOnce.Do(func() { close(c.hurry) }) }
 
 // stress is what service.OnStress calls.
-func (c *Conn) stress(on bool) {
-	c.stressed.Store(on)
-	c.w.Stress(on)
+func (c *Conn) stress(on bool) { c.press(&c.pressure.service, on) }
+
+// Hurry begins or ends what Server.Stress says for this connection, beside the stress of the service. It may
+// be called from any goroutine, after NewSession.
+func (c *Conn) Hurry(on bool) { c.press(&c.pressure.owner, on) }
+
+func (c *Conn) press(source *bool, on bool) {
+	p := &c.pressure
+	p.Lock()
+	defer p.Unlock()
+	*source = on
+	c.stressed.Store(p.service || p.owner)
+	c.w.Stress(p.service || p.owner)
 }
 
 // Context is cancelled when the service cannot wait any longer for the
@@ -215,13 +230,15 @@ func (c *Conn) serve() {
 	c.session = c.srv.Backend.NewSession(c)
 	c.login, _ = c.session.(Authenticator)
 	c.watcher, _ = c.session.(Watcher)
+	if !c.trusted {
+		c.w.StressTimeout = c.srv.Stress.Timeout
+	}
 	if e := c.connect(); e != nil {
 		c.rejected("connect", "", e)
 		c.replyError(e)
 		c.End("refused at connect")
 	} else {
 		if !c.trusted && c.srv.Stress != (Stress{}) {
-			c.w.StressTimeout = c.srv.Stress.Timeout
 			service.OnStress(c.ctx, c.stress)
 		}
 		if !c.early("connect") {

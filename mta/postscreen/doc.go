@@ -26,7 +26,7 @@
 //
 // # What it does not do
 //
-// It counts no connections but those that it tests (pre_queue_limit): the limits of the server in whose
+// It counts no connections but those that it tests (pre_queue_limit, near which they are hurried): the limits of the server in whose
 // place it stands hold (smtpd.max_connections, the rates of smtpd). A client without an address (a
 // unix socket), and a connection that is no socket, is not tested. It is not for a port where users log in:
 // mail programs do not come again. It speaks no PROXY protocol: who does stands before it, and gives it a
@@ -50,7 +50,8 @@
 //
 // The cache of passed tests is an internal/diskcache: postscreen_cache in main.data_dir, for each
 // address until when each test counts. A full disk makes it forget at the next start and costs no
-// mail. The answers of lists to one question have a lock; nobody who holds it waits.
+// mail. The answers of lists about one client have a lock, and so has the room (who is
+// tested now); nobody who holds one waits. Inside of the room's is only that of a connection's pressure.
 //
 // # Parameters
 //

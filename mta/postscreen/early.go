@@ -70,17 +70,25 @@ func (v *visit) wait(ctx context.Context) bool {
 				v.say(dsn.New(dsn.ShuttingDown, "Service is shutting down, try again later").WithCode(421))
 				return false
 			}
-			timer.Reset(max(v.greetWait()-v.s.o.Clock.Now().Sub(v.began), 0))
-		case <-timer.C():
-			e.end()
-			if heard != nil {
-				if h, ok := <-heard; ok { // it came at the last moment
-					return v.hear(h)
-				}
+			timer.Reset(max(v.waitLeft(), 0))
+			if v.waitLeft() <= 0 { // the clock may have gone on before the timer was set
+				return v.lastMoment(e, heard)
 			}
-			return true
+		case <-timer.C():
+			return v.lastMoment(e, heard)
 		case <-ctx.Done():
 			return false
+		}
+	}
+	return true
+}
+
+// lastMoment ends the listening, and hears what came meanwhile, if nothing was heard before.
+func (v *visit) lastMoment(e *ear, heard <-chan heard) bool {
+	e.end()
+	if heard != nil {
+		if h, ok := <-heard; ok {
+			return v.hear(h)
 		}
 	}
 	return true
@@ -144,9 +152,12 @@ func (v *visit) judge() bool {
 
 func protocolError() *dsn.Error { return dsn.New(dsn.InvalidCommand, "Protocol error").WithCode(550) }
 
+// waitLeft is how much of greetWait is left.
+func (v *visit) waitLeft() time.Duration { return v.greetWait() - v.s.o.Clock.Now().Sub(v.began) }
+
 // greetWait is how long the client waits for its greeting.
 func (v *visit) greetWait() time.Duration {
-	if v.stressed.Load() {
+	if v.stressed.Load() || v.hurried.Load() {
 		return min(v.s.o.Params.StressGreetWait, v.s.o.Params.GreetWait)
 	}
 	return v.s.o.Params.GreetWait

@@ -313,9 +313,14 @@ func TestAListThatIsSilent(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(r *rig) {
 		r.params.DNSBLSites, r.params.DNSBLAction = []string{"a.test", "b.test"}, configs.ScreenDrop
-		r.names = dnstest.Start(t, map[string]dnstest.Name{dnstest.Listed("127.0.0.2", "a.test"): {Silent: true}})
+		r.names = dnstest.Start(t, map[string]dnstest.Name{"": {NegativeTTL: 900}, dnstest.Listed("127.0.0.2", "a.test"): {Silent: true}})
 	})
-	r.greeted("127.0.0.2").hear("220 next")
+	p := r.dial("127.0.0.2")
+	p.hear("220-mx.test")
+	r.waiting(1)
+	r.silent(1)
+	r.clock.Advance(6 * time.Second)
+	p.hear("220 next")
 	text, _ := r.cache.Get("127.0.0.2")
 	if want := fmt.Sprintf("%d;%d;0;0;0", start.Add(6*time.Second+24*time.Hour).Unix(), start.Add(6*time.Second+time.Minute).Unix()); text != want {
 		t.Errorf("remembered %s, not %s", text, want)
@@ -408,6 +413,45 @@ func TestStress(t *testing.T) {
 	three.hear("220 next")
 }
 
+// TestHurryInAFullRoom: with nine tenths of pre_queue_limit taken those who wait have two seconds, and a
+// conversation that is none the time of stress; when it is over, as before.
+func TestHurryInAFullRoom(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(r *rig) {
+		r.params.PreQueueLimit, r.params.Pipelining.Enable = 10, true
+		r.params.CommandTimeLimit, r.params.StressTimeLimit = time.Hour, 50*time.Millisecond
+	})
+	slow := r.greeted("127.0.0.2")
+	slow.hear("220 mx.test")
+	slow.ask("HELO c\r\n", "250")
+	var peers []*peer
+	for i := range 8 { // with slow, nine
+		p := r.dial(fmt.Sprintf("127.0.1.%d", i+1))
+		p.hear("220-mx")
+		peers = append(peers, p)
+	}
+	slow.hear("421 4.4.2", "")
+	r.waiting(8)
+	r.clock.Advance(2 * time.Second)
+	for _, p := range peers {
+		p.hear("220 mx.test")
+	}
+	for _, p := range peers {
+		_ = p.Close()
+	}
+	r.wantInLog("postscreen leaves stress")
+	p := r.dial("127.0.0.3")
+	p.hear("220-mx")
+	r.waiting(1)
+	r.clock.Advance(2 * time.Second)
+	if n := r.clock.Timers(); n != 1 {
+		t.Errorf("%d wait", n)
+	}
+	r.clock.Advance(4 * time.Second)
+	p.hear("220 mx.test")
+	p.ask("HELO c\r\n", "250")
+}
+
 // TestDrain: who waits hears 421 when the service stops, and does not hold it up.
 func TestDrain(t *testing.T) {
 	t.Parallel()
@@ -482,8 +526,10 @@ func TestManyAtOnce(t *testing.T) {
 	if got := r.cache.Len(); got != n/3 {
 		t.Errorf("%d remembered, not %d", got, n/3)
 	}
-	if left := r.screen.testing.Load(); left != 0 {
-		t.Errorf("%d places are not given back", left)
+	for end := time.Now().Add(patience); r.places() > 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%d places are not given back", r.places())
+		}
 	}
 }
 

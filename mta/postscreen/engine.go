@@ -38,7 +38,7 @@ func (s *Screen) dummy() *smtpserver.Server {
 		if v.talked && v.refusal != nil {
 			c.OmitGreeting()
 		}
-		return &engine{v: v, known: known, where: "CONNECT"}
+		return &engine{v: v, c: c, known: known, where: "CONNECT"}
 	})
 	return d
 }
@@ -87,11 +87,18 @@ func (v *visit) converse(ctx context.Context) {
 // engine is the session of a visit.
 type engine struct {
 	v     *visit
+	c     *smtpserver.Conn
 	known map[string]bool
 	// where is the last command, seen are the tests that the client has failed.
 	where    string
 	seen     set
 	commands int
+}
+
+// Connect tells the room whom it may hurry.
+func (g *engine) Connect(context.Context) *dsn.Error {
+	g.v.s.room.converses(g.v, g.c)
+	return nil
 }
 
 // Mail takes any sender.

@@ -289,7 +289,13 @@ func (r *rig) wantLogSorted(client string, want ...string) {
 // answered waits until every list has answered everybody, or failed.
 func (r *rig) answered() {
 	r.t.Helper()
-	for end := time.Now().Add(patience); r.screen.asking.Load() > 0; time.Sleep(time.Millisecond) {
+	r.silent(0)
+}
+
+// silent waits until so many questions have no answer.
+func (r *rig) silent(n int64) {
+	r.t.Helper()
+	for end := time.Now().Add(patience); r.screen.asking.Load() > n; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			r.t.Fatal("a list does not answer")
 		}
@@ -297,6 +303,13 @@ func (r *rig) answered() {
 }
 
 func discard() *msglog.Log { return msglog.Discard() }
+
+// places is how many clients are being tested.
+func (r *rig) places() int {
+	r.screen.room.mu.Lock()
+	defer r.screen.room.mu.Unlock()
+	return len(r.screen.room.visits)
+}
 
 // wantInLog waits until the log has a text.
 func (r *rig) wantInLog(text string) {

@@ -55,14 +55,17 @@ type Screen struct {
 	lists      []list
 	names      []tables.Table // dnsbl_reply_map
 	engine     *smtpserver.Server
-	// testing is how many clients are being tested, asking how many questions about them are
-	// open.
-	testing, asking atomic.Int64
+	room       room
+	// asking is how many questions to lists are open.
+	asking atomic.Int64
 }
 
 // New makes a Screen; its error is that of a parameter.
 func New(o Options) (*Screen, error) {
-	s := &Screen{o: o, banner: strings.ReplaceAll(o.Params.GreetBanner, "$myhostname", o.Hostname)}
+	s := &Screen{
+		o: o, banner: strings.ReplaceAll(o.Params.GreetBanner, "$myhostname", o.Hostname),
+		room: room{limit: o.Params.PreQueueLimit, log: o.Log, visits: map[*visit]struct{}{}},
+	}
 	for _, text := range o.Params.AllowlistInterfaces {
 		i, err := configs.ParseInterface(text)
 		if err != nil {
@@ -115,10 +118,13 @@ type visit struct {
 	refusal *dsn.Error
 	lists   *answers
 
-	// stressed shortens the wait, draining ends it; news tells whoever waits.
-	stressed, draining atomic.Bool
-	news               chan struct{}
-	handedOn           bool
+	// stressed (by the service) and hurried (by the room) shorten the wait, draining ends it; news
+	// tells whoever waits. conn is that of the dummy engine, which the room hurries, too; it is
+	// the room's to read and change.
+	stressed, hurried, draining atomic.Bool
+	news                        chan struct{}
+	conn                        *smtpserver.Conn
+	handedOn                    bool
 }
 
 // ServeConn tests a client, and hands it on.
@@ -184,13 +190,12 @@ func (v *visit) screen(ctx context.Context) {
 
 // test makes the tests that are to be made. true: the client is handed on.
 func (v *visit) test(ctx context.Context) bool {
-	p := &v.s.o.Params
-	defer v.s.testing.Add(-1)
-	if n := v.s.testing.Add(1); p.PreQueueLimit > 0 && n > int64(p.PreQueueLimit) {
+	if !v.s.room.enter(v) {
 		v.log(msglog.Screened{Result: "BUSY"})
 		v.say(dsn.New(dsn.ShuttingDown, "All screening ports are busy").WithCode(421))
 		return false
 	}
+	defer v.s.room.leave(v)
 	if (v.todo[pregreet] || v.todo[dnsbl]) && !v.early(ctx) {
 		return false
 	}
