@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"toastmaster/internal/msglog"
 	"toastmaster/internal/testkit/logtest"
@@ -79,8 +80,11 @@ func TestTheLastUIDs(t *testing.T) {
 	}
 	// Another program's is left where it is.
 	check(t, os.WriteFile(home(root, "new", "1.foreign"), []byte("Subject: foreign\n\nx\n"), 0o600))
-	_, err = v.Update(t.Context(), true)
-	check(t, err)
+	// A change in the same tick of the file system's clock as ours is seen at the next look.
+	for end := time.Now().Add(time.Minute); !strings.Contains(log.String(), "1.foreign") && time.Now().Before(end); {
+		_, err = v.Update(t.Context(), true)
+		check(t, err)
+	}
 	if _, err := os.Stat(home(root, "new", "1.foreign")); err != nil || v.Len() != 3 || !strings.Contains(log.String(), "1.foreign") {
 		t.Errorf("%d messages, %v, log %s", v.Len(), err, log)
 	}
