@@ -93,6 +93,28 @@ func TestCodes(t *testing.T) {
 	}
 }
 
+// TestANameWithoutMXMayHaveAnAddress: name servers of balancers answer a question of a type that they do not know
+// with "no such name" (RFC 4074), and the name has an address all the same: delivery goes there, so the restrictions
+// let it be, as Postfix does.
+func TestANameWithoutMXMayHaveAnAddress(t *testing.T) {
+	t.Parallel()
+	e := environment(t)
+	e.DNS = dns.New(dns.Options{Servers: []string{dnstest.Start(t, map[string]dnstest.Name{
+		"balanced.test": {Addrs: []string{"192.0.2.7"}, NoName: true, Only: "MX"},
+		"unsure.test":   {Fail: true, Only: "A"},
+	}).Addr}})
+	for recipient, want := range map[string]string{"x@balanced.test": "DUNNO", "x@nowhere.test": "REJECT", "x@unsure.test": "DEFER 450 4.1.2 "} {
+		e.UnknownAddressTempfail, e.Codes.UnknownAddress = "defer", 550
+		if got := asked(t, e, []string{"reject_unknown_recipient_domain"}, recipient, nil); !strings.HasPrefix(got, want) {
+			t.Errorf("%s: %s, want %s", recipient, got, want)
+		}
+	}
+	tx := &Transaction{Client: netip.MustParseAddr("192.0.2.1"), Helo: "balanced.test"}
+	if d := unknownHelo(t.Context(), e, tx); d.Err != nil {
+		t.Errorf("HELO balanced.test: %v", d.Err)
+	}
+}
+
 // TestClasses: lists with names, in each other, and in themselves.
 func TestClasses(t *testing.T) {
 	t.Parallel()

@@ -38,11 +38,11 @@ func (e *Env) askMailable(ctx context.Context, domain string) mailable {
 	switch dns.OutcomeOf(err) {
 	case dns.Found:
 		return mailable{null: slices.ContainsFunc(mx.Records, func(m dns.MX) bool { return m.Host == "" })}
-	case dns.NoName:
-		return mailable{outcome: dns.NoName}
 	case dns.NoAnswer:
 		trouble = true
 	}
+	// A no to MX is none to the addresses, also when it denies the name: some balancers deny every name whose type
+	// they do not know (RFC 4074), and mail for it is delivered to its address.
 	_, err = e.DNS.Addresses(ctx, dns.Any, domain)
 	switch o := dns.OutcomeOf(err); {
 	case o == dns.Found || !trouble:
