@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // RejectCodes are the codes of replies that Postfix lets an operator choose.
@@ -30,6 +31,37 @@ type SMTPDPolicy struct {
 	UnknownHeloTempfail    string
 	DefaultRBLReply        string
 	NullAccessKey          string
+	PolicyService          PolicyService
+}
+
+// PolicyService are the parameters of the restriction check_policy_service.
+type PolicyService struct {
+	Timeout, MaxIdle, MaxTTL, RetryDelay   time.Duration
+	RequestLimit, TryLimit, MaxConnections int
+	DefaultAction, Context                 string
+}
+
+func (c *PolicyService) params() []Param {
+	const name, postfix = "smtpd.policy_service_", "smtpd_policy_service_"
+	return []Param{
+		String(name+"default_action", &c.DefaultAction, "451 4.3.5 Server configuration problem", "an action of access(5)", checkNotEmpty,
+			"What is done when a policy service (check_policy_service) does not answer. DUNNO goes on without it.").Also(postfix + "default_action"),
+		String(name+"policy_context", &c.Context, "", "a text", nil, "What a policy service is told as policy_context.").Also(postfix + "policy_context"),
+		Duration(name+"timeout", &c.Timeout, 100*time.Second, time.Second, time.Hour,
+			"How long connecting to a policy service, sending a request and receiving its reply may take, each.").Also(postfix + "timeout"),
+		Duration(name+"max_idle", &c.MaxIdle, 5*time.Minute, time.Second, time.Hour,
+			"How long a connection to a policy service is kept when nobody asks.").Also(postfix + "max_idle"),
+		Duration(name+"max_ttl", &c.MaxTTL, 1000*time.Second, time.Second, 24*time.Hour,
+			"How long a connection to a policy service is kept at all.").Also(postfix + "max_ttl"),
+		Int(name+"request_limit", &c.RequestLimit, 0, 0, 1_000_000,
+			"How many requests a connection to a policy service takes; 0 is no limit.").Also(postfix + "request_limit"),
+		Int(name+"try_limit", &c.TryLimit, 2, 1, 100,
+			"How often a request without a reply is sent, before the default action is taken.").Also(postfix + "try_limit"),
+		Duration(name+"retry_delay", &c.RetryDelay, time.Second, time.Millisecond, time.Minute,
+			"How long the next try waits.").Also(postfix + "retry_delay"),
+		Int(name+"max_connections", &c.MaxConnections, 100, 1, 10_000,
+			"Connections to one policy service at once; who needs one more waits, at most smtpd.policy_service_timeout. Postfix has one for each process of smtpd."),
+	}
 }
 
 func (c *SMTPDPolicy) params() []Param {
@@ -45,7 +77,7 @@ func (c *SMTPDPolicy) params() []Param {
 			return nil
 		}, text+" Empty is smtpd.reject_tempfail_action.").Also(name)
 	}
-	return []Param{
+	return slices.Concat(c.PolicyService.params(), []Param{
 		code("access_map_reject_code", &c.Codes.Access, 554, "The code of REJECT in a table of check_*_access."),
 		code("access_map_defer_code", &c.Codes.AccessDefer, 450, "The code of DEFER in a table of check_*_access."),
 		code("defer_code", &c.Codes.Defer, 450, "The code of the restriction defer."),
@@ -65,7 +97,7 @@ func (c *SMTPDPolicy) params() []Param {
 			"What check_sender_access looks up for the null sender of reports.").Also("smtpd_null_access_lookup_key"),
 		String("smtpd.default_rbl_reply", &c.DefaultRBLReply, "$rbl_code Service unavailable; $rbl_class [$rbl_what] blocked using $rbl_domain${rbl_reason?; $rbl_reason}", "a reply, see docs/restrictions.md", nil,
 			"The reply to who is in a DNS list. $rbl_reason is what the list has as text (TXT).").Also("default_rbl_reply"),
-	}
+	})
 }
 
 func checkNotEmpty(s string) error {

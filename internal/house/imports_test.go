@@ -47,6 +47,7 @@ var mayImport = []struct {
 	{"internal/anvil", []string{"internal/clock"}},
 	{"internal/dns", []string{"internal/clock", "internal/ttl"}},
 	{"internal/dnslist", nil},
+	{"internal/policyclient", []string{"internal/clock"}},
 	{"internal/db", nil},
 	{"internal/service", []string{"internal/anvil", "internal/clock", "internal/dsn", "internal/lockorder", "internal/msglog"}},
 	{"internal/smtpserver", []string{"internal/addr", "internal/anvil", "internal/clock", "internal/dsn", "internal/envelope", "internal/msglog", "internal/printable", "internal/sasl", "internal/service", "internal/wire"}},

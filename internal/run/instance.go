@@ -27,6 +27,7 @@ import (
 	"toastmaster/internal/hostaddr"
 	"toastmaster/internal/identity"
 	"toastmaster/internal/msglog"
+	"toastmaster/internal/policyclient"
 	"toastmaster/internal/run/adapter"
 	"toastmaster/internal/run/check"
 	"toastmaster/internal/run/listeners"
@@ -73,7 +74,9 @@ type Instance struct {
 	answers    *cache.Cache
 	directory  *directory.Directory
 	// tables are the lookup tables of all services, each open once.
-	tables   *tables.Set
+	tables *tables.Set
+	// policies has the clients of policy services.
+	policies *policyclient.Set
 	auth     *password.Authenticator
 	sessions *logins.Watch
 	metrics  *prometheus.Registry
@@ -242,6 +245,8 @@ func (i *Instance) openTables(ctx context.Context) error {
 		Params: i.config.Lookup, Dir: i.config.Dir(), Clock: i.clock, Log: i.log, Directory: i.directory,
 	})
 	i.onClose(i.tables.Close)
+	i.policies = &policyclient.Set{}
+	i.onClose(i.policies.Close)
 	for param, names := range i.config.TableLists() {
 		if _, item, err := i.tables.OpenAll(ctx, names); err != nil {
 			return i.config.MistakeIn(param, item, err)

@@ -46,7 +46,7 @@ func newSMTPD(i *Instance) (*smtpd.Daemon, error) {
 		Params: i.config.SMTPD, Hostname: i.config.Main.Hostname, Trusted: i.trusted,
 		Directory: i.directory, Aliases: directory.LimitsOf(i.config.Cleanup), Authenticate: i.auth.Authenticate,
 		Logins: i.sessions, Counter: i.anvil, DNS: i.nameServers(i.config.SMTP.Resolver), Classes: i.config.ClassLists(),
-		Tables: i.tables, Keys: keys.Options{
+		Services: i.policies, Path: i.config.Path, Tables: i.tables, Keys: keys.Options{
 			Delimiters: i.config.Main.RecipientDelimiter, ParentMatches: slices.Contains(i.config.Main.ParentMatches, configs.ParentSMTPDAccess),
 		},
 		OwnAddress: func(a netip.Addr) bool { return i.host.Has(a) && !i.host.Proxied(a) }, Ours: i.host.HasLiteral,

@@ -90,6 +90,15 @@ func (b *body) WriteTo(w io.Writer) (int64, error) {
 	}
 }
 
+// WireSize is how many octets of the message behind r, the reader that Data was given, have come so
+// far, as SIZE counts them; 0 for another reader.
+func WireSize(r io.Reader) int64 {
+	if b, ok := r.(*body); ok {
+		return b.src.Size()
+	}
+	return 0
+}
+
 // WriteLF writes the message behind r, the reader that Data was given, to w
 // with LF line ends, from the engine's buffer. It works with any other reader
 // of a message with CR LF line ends, too. It must be the first to read from r.

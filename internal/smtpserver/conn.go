@@ -169,6 +169,9 @@ func (c *Conn) press(source *bool, on bool) {
 	c.w.Stress(p.service || p.owner)
 }
 
+// Stressed says that the service has more clients than it likes.
+func (c *Conn) Stressed() bool { return c.stressed.Load() }
+
 // Context is cancelled when the service cannot wait any longer for the
 // session.
 func (c *Conn) Context() context.Context { return c.ctx }

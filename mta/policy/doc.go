@@ -80,9 +80,14 @@
 //	directory   the decision about the address
 //	smtpserver  ok, or rejected and replyError
 //
+// # Policy services
+//
+// check_policy_service asks a program (internal/policyclient) and obeys as it obeys a table. What it
+// is told is what Postfix tells; a service that does not answer is smtpd.policy_service_default_action.
+//
 // # Parameters
 //
 // smtpd.*_restrictions and smtpd.mua_*_restrictions, smtpd.delay_reject and mua_delay_reject,
 // smtpd.*_reject_code, *_tempfail_action, default_rbl_reply, smtpd.postmaster, smtpd.check_sender_login,
-// [[restriction_class]].
+// smtpd.policy_service_*, smtpd.null_access_lookup_key, [[restriction_class]].
 package policy

@@ -14,6 +14,7 @@ import (
 	"toastmaster/internal/dns"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/msglog"
+	"toastmaster/internal/policyclient"
 )
 
 // Opener opens the table "type:argument", or gives the one that is open: a *tables.Set.
@@ -47,6 +48,12 @@ type Env struct {
 	Tables     Opener
 	Keys       keys.Options
 	NullSender string
+	// Services has the clients of policy services; with nil each restriction has its own, which
+	// nobody ends. Service are smtpd.policy_service_*, and Path is where a relative name of a socket begins; nil
+	// leaves it as it is.
+	Services *policyclient.Set
+	Service  configs.PolicyService
+	Path     func(string) string
 	// Classes are the lists of [[restriction_class]], by name.
 	Classes map[string][]string
 

@@ -48,6 +48,7 @@ func arguedRows() []arguedRow {
 		{"permit_dnswl_client", all, permitListed(clientSubject)},
 		{"permit_rhswl_client", all, permitListed(clientNameSubject)},
 		{"sleep", all, sleepFor},
+		{"check_policy_service", all, checkPolicyService},
 		{"check_client_access", all, checkAccess(Connect, clientKeys)},
 		{"check_client_a_access", all, checkForeign(Connect, serverKeys(clientDomain, nil, true))},
 		{"check_client_mx_access", all, checkForeign(Connect, serverKeys(clientDomain, exchangersOf, true))},

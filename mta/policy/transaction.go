@@ -28,6 +28,9 @@ type Transaction struct {
 	// has sent before its time; both may be nil.
 	TLS       func() *tls.ConnectionState
 	Pipelined func() bool
+	// Conn is for policy services, and serial is the number of the message in the session.
+	Conn   Session
+	serial int
 	// User is who logged in; its zero value is nobody.
 	User directory.Mailbox
 
@@ -104,6 +107,7 @@ func (t *Transaction) Authenticated() bool { return t.User.Address != addr.Addre
 // SetSender begins with another sender: given as the client wrote it, and with this
 // host's domain where it had none.
 func (t *Transaction) SetSender(given, qualified addr.Address) {
+	t.serial++
 	t.Sender, t.bare = qualified, given.Domain == ""
 }
 

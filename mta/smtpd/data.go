@@ -19,7 +19,7 @@ func (s *session) Data(ctx context.Context, r io.Reader) (smtpserver.Accepted, *
 	if err := smtpserver.WriteLF(buf, r); err != nil {
 		return smtpserver.Accepted{}, dsn.From(errors.Join(err, buf.Close()))
 	}
-	s.known.Size = buf.Size()
+	s.known.Size, s.known.Conn.Received = buf.Size(), smtpserver.WireSize(r)
 	if e := s.refused(ctx, policy.EndOfData, true, s.lists.EndOfData); e != nil {
 		return smtpserver.Accepted{}, dsn.From(errors.Join(e, buf.Close()))
 	}

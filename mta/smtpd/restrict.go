@@ -15,7 +15,7 @@ import (
 // error is a *policy.Mistake.
 // It opens the tables that they name with open, and asks none.
 func CheckRestrictions(c *configs.Config, open policy.Opener) error {
-	e := &policy.Env{Classes: c.ClassLists(), Codes: c.SMTPD.Codes, RBLReply: c.SMTPD.DefaultRBLReply, Tables: open}
+	e := &policy.Env{Classes: c.ClassLists(), Codes: c.SMTPD.Codes, RBLReply: c.SMTPD.DefaultRBLReply, Tables: open, Service: c.SMTPD.PolicyService}
 	if err := e.CheckClasses(); err != nil {
 		return err
 	}
@@ -39,7 +39,7 @@ func (d *Daemon) environment() *policy.Env {
 	e := &policy.Env{
 		Hostname: d.o.Hostname, Directory: d.o.Directory, Aliases: d.o.Aliases, Ours: d.o.Ours, Refused: d.o.Refused, Fits: d.o.Fits,
 		OverQuotaTemporary: d.o.OverQuotaTemporary, CheckSenderLogin: p.CheckSenderLogin,
-		Classes: d.o.Classes, Tables: d.o.Tables, Keys: d.o.Keys, NullSender: p.NullAccessKey, DNS: d.o.DNS, ResolveTimeout: p.ResolveTimeout, Codes: p.Codes,
+		Classes: d.o.Classes, Services: d.o.Services, Service: p.PolicyService, Path: d.o.Path, Tables: d.o.Tables, Keys: d.o.Keys, NullSender: p.NullAccessKey, DNS: d.o.DNS, ResolveTimeout: p.ResolveTimeout, Codes: p.Codes,
 		UnknownAddressTempfail: cmp.Or(p.UnknownAddressTempfail, p.RejectTempfail),
 		UnknownHeloTempfail:    cmp.Or(p.UnknownHeloTempfail, p.RejectTempfail),
 		RBLReply:               p.DefaultRBLReply, OwnAddress: d.o.OwnAddress, Log: d.o.Log, Clock: d.o.Clock,
@@ -91,9 +91,10 @@ func (s *session) Connect(ctx context.Context) *dsn.Error {
 }
 
 // Helo is asked at HELO and EHLO.
-func (s *session) Helo(ctx context.Context, name string, _ bool) *dsn.Error {
+func (s *session) Helo(ctx context.Context, name string, esmtp bool) *dsn.Error {
 	before := s.known
 	s.known.SetHelo(name)
+	s.known.Conn.ESMTP = esmtp
 	if e := s.early(ctx, policy.Helo, s.lists.Helo); e != nil {
 		// The session is what it was (RFC 5321 section 4.1.4), and so is a transaction in it.
 		s.known = before

@@ -3,6 +3,8 @@ package smtpd
 import (
 	"context"
 	"errors"
+	"net"
+	"net/netip"
 
 	"toastmaster/directory"
 	"toastmaster/directory/gate"
@@ -51,6 +53,10 @@ var (
 func (d *Daemon) newSession(k kind) func(c *smtpserver.Conn) smtpserver.Session {
 	return func(c *smtpserver.Conn) smtpserver.Session {
 		s := &session{d: d, c: c, kind: k, lists: d.lists[k], known: policy.Transaction{Session: c.ID(), Client: c.ClientAddr(), TLS: c.TLS, Pipelined: c.SentEarly}}
+		s.known.Conn = policy.Session{Mechanism: func() string { return s.login.Mechanism() }, Stressed: c.Stressed}
+		if nc := c.NetConn(); nc != nil {
+			s.known.Conn.ClientPort, s.known.Conn.Server = portOf(nc.RemoteAddr()).Port(), portOf(nc.LocalAddr())
+		}
 		s.login = d.gates[k].Visit(gate.Client{
 			Session: c.ID(), Addr: c.ClientAddr(), Encrypted: func() bool { return c.TLS() != nil }, Admit: s.admit, Revoke: s.revoke,
 		})
@@ -66,6 +72,14 @@ func (d *Daemon) newSession(k kind) func(c *smtpserver.Conn) smtpserver.Session 
 		s.limitRates()
 		return s
 	}
+}
+
+// portOf is an address of TCP, zero for another one.
+func portOf(a net.Addr) netip.AddrPort {
+	if tcp, ok := a.(*net.TCPAddr); ok {
+		return tcp.AddrPort()
+	}
+	return netip.AddrPort{}
 }
 
 // Reset forgets the transaction.

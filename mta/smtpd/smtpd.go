@@ -19,6 +19,7 @@ import (
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/envelope"
 	"toastmaster/internal/msglog"
+	"toastmaster/internal/policyclient"
 	"toastmaster/internal/smtpserver"
 	"toastmaster/internal/spool"
 	"toastmaster/internal/wire"
@@ -63,6 +64,10 @@ type Options struct {
 	// addresses and clients are looked up in them.
 	Tables policy.Opener
 	Keys   keys.Options
+	// Services has the clients of policy services, and Path is where a relative name of a socket
+	// begins; both may be nil.
+	Services *policyclient.Set
+	Path     func(string) string
 	// Classes are the lists of [[restriction_class]].
 	Classes map[string][]string
 	// OwnAddress says that an address is one of this host, for permit_inet_interfaces; nil
