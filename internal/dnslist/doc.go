@@ -4,7 +4,8 @@
 //
 // # What it does
 //
-// [Parse] reads one, [List.Counts] says whether an answer means what is asked for, [Reversed] is
+// [Parse] reads one, [List.Counts] says whether an answer means what is asked for, [List.Strange]
+// whether it is none that a list gives, [Reversed] is
 // the name of an address in a list.
 //
 // # What it does not do

@@ -80,16 +80,22 @@ func (o *octets) add(text string) error {
 	return nil
 }
 
-// Counts says that one of the addresses in an answer means what is asked for.
+// Counts says that one of the addresses in an answer means what is asked for. Without a pattern
+// those of 127.0.0.0/8 do (RFC 5782 section 2.1): who has bought the domain of a list that is no more, and
+// resolvers that put an address of theirs in the place of a no, answer with others. Those of 127.255.255.0/24 do
+// not: with them lists say that they do not want the question.
 func (l List) Counts(answers []netip.Addr) bool {
 	for _, a := range answers {
-		if l.pattern == nil {
-			return true
-		}
 		if !a.Is4() {
 			continue
 		}
 		octets, all := a.As4(), true
+		if l.pattern == nil {
+			if octets[0] == 127 && [3]byte(octets[:3]) != [3]byte{127, 255, 255} {
+				return true
+			}
+			continue
+		}
 		for i, o := range octets {
 			all = all && l.pattern[i][o]
 		}
@@ -98,6 +104,15 @@ func (l List) Counts(answers []netip.Addr) bool {
 		}
 	}
 	return false
+}
+
+// Strange is why an answer that no pattern excludes does not count, for the log: the list is none now. It is
+// nil for others.
+func (l List) Strange(answers []netip.Addr) error {
+	if l.pattern != nil || len(answers) == 0 || l.Counts(answers) {
+		return nil
+	}
+	return fmt.Errorf("it answers %s, which is no listing: look whether the list is still there and lets you ask, or name the answers that count (%s=127.0.0.2)", answers[0], l.Domain)
 }
 
 // Reversed is the name of an address in a list, without the list's domain.

@@ -115,6 +115,32 @@ func TestANameWithoutMXMayHaveAnAddress(t *testing.T) {
 	}
 }
 
+// TestAListThatIsNoMore: whoever bought the domain of a list that has gone answers every question with an address of
+// his, and a list that does not want to be asked by us says so with an address of 127.255.255.0/24. Neither lists anybody.
+func TestAListThatIsNoMore(t *testing.T) {
+	t.Parallel()
+	e := environment(t)
+	var log bytes.Buffer
+	e.Log = msglog.New(slog.NewTextHandler(&log, nil))
+	e.DNS = dns.New(dns.Options{Servers: []string{dnstest.Start(t, map[string]dnstest.Name{
+		dnstest.Listed("192.0.2.1", "gone.test"):    {Addrs: []string{"203.0.113.80"}},
+		dnstest.Listed("192.0.2.1", "refuses.test"): {Addrs: []string{"127.255.255.254"}},
+		dnstest.Listed("192.0.2.1", "lists.test"):   {Addrs: []string{"127.0.0.2"}},
+	}).Addr}})
+	for restriction, want := range map[string]string{
+		"reject_rbl_client gone.test": "DUNNO", "reject_rbl_client refuses.test": "DUNNO", "permit_dnswl_client gone.test": "DUNNO",
+		"reject_rbl_client gone.test=203.0.113.80": "REJECT", "reject_rbl_client lists.test": "REJECT",
+	} {
+		log.Reset()
+		if got := asked(t, e, []string{restriction}, "alice@example.test", func(tx *Transaction) { tx.Client = netip.MustParseAddr("192.0.2.1") }); !strings.HasPrefix(got, want) {
+			t.Errorf("%s: %s, want %s", restriction, got, want)
+		}
+		if strange := strings.Contains(log.String(), "lists nobody"); strange != (want == "DUNNO") {
+			t.Errorf("%s: log %q", restriction, &log)
+		}
+	}
+}
+
 // TestClasses: lists with names, in each other, and in themselves.
 func TestClasses(t *testing.T) {
 	t.Parallel()

@@ -27,6 +27,9 @@ func (e *Env) listed(ctx context.Context, t *Transaction, l dnslist.List, name s
 			e.Log.Warn("DNS list does not answer", "service", "smtpd", "session", t.Session, "list", l.Domain, "name", name, "cause", err)
 			return o
 		case o == dns.Found && !l.Counts(found.Records):
+			if strange := l.Strange(found.Records); strange != nil {
+				e.Log.Warn("DNS list lists nobody", "service", "smtpd", "session", t.Session, "list", l.Domain, "name", name, "cause", strange)
+			}
 			return dns.NoRecord
 		default:
 			return o

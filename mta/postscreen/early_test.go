@@ -354,6 +354,24 @@ func TestGoodListsEndTheWait(t *testing.T) {
 	p.hear("220 next")
 }
 
+// TestAListThatIsNoMore: an address of nobody knows whom lists nobody, whichever the weight; the log says so.
+func TestAListThatIsNoMore(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(r *rig) {
+		r.params.DNSBLSites, r.params.DNSBLAction = []string{"gone.test"}, configs.ScreenEnforce
+		r.names = dnstest.Start(t, map[string]dnstest.Name{dnstest.Listed("127.0.0.2", "gone.test"): {Addrs: []string{"203.0.113.80"}}})
+	})
+	p := r.dial("127.0.0.2")
+	p.hear("220-mx.test ESMTP")
+	r.waiting(1)
+	r.answered()
+	r.clock.Advance(6 * time.Second)
+	p.hear("220 next")
+	if log := strings.Join(r.log(), "\n"); !strings.Contains(log, "DNS list lists nobody") || strings.Contains(log, "listed by domain") {
+		t.Errorf("log:\n%s", log)
+	}
+}
+
 // TestAddressChangesLists: what counts is what lists say when the wait is over, and the next
 // session asks again, on whichever side the address was.
 func TestAddressChangesLists(t *testing.T) {

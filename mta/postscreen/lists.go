@@ -89,6 +89,9 @@ func (a *answers) ask(ctx context.Context, v *visit, name string, l list) {
 				v.logAnytime(msglog.Screened{Result: "LISTED", List: called, Text: r.String()})
 			}
 		}
+		if strange := l.strange(found.Records); strange != nil {
+			v.s.o.Log.Warn("DNS list lists nobody", "service", "postscreen", "session", v.session, "list", v.s.nameOf(ctx, l.domain), "cause", strange)
+		}
 	case errors.As(err, &no):
 		ttl = no.TTL // 0 for no answer: asked again soon
 	}
@@ -129,6 +132,16 @@ func (l list) counts(answer []netip.Addr) bool {
 		}
 	}
 	return false
+}
+
+// strange is why an answer is none that a list gives, to a site that takes every listing.
+func (l list) strange(answer []netip.Addr) error {
+	for _, site := range l.sites {
+		if err := site.List.Strange(answer); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // nameOf is what a list is called where others read it. What is said when the table that
