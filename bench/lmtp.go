@@ -20,7 +20,7 @@ func lmtpStage() stage {
 			return err
 		},
 		metrics: []metric{{title: "LMTP delivery", unit: "messages/s", goal: 5,
-			measure: func(ctx context.Context, l *lab, s *side) (float64, error) { return lmtpRun(ctx, s, l.mails(s)) }}},
+			measure: func(ctx context.Context, l *lab, s *side) (float64, error) { return lmtpRun(ctx, s, l.mails(s)) }, count: (*lab).mails}},
 	}
 }
 

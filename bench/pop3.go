@@ -23,8 +23,8 @@ func pop3Stage() stage {
 			return err
 		},
 		metrics: []metric{
-			{title: "POP3 RETR of everything, one at a time", unit: "messages/s", goal: 1, measure: pop3Measure(1)},
-			{title: "POP3 RETR of everything, 20 pipelined", unit: "messages/s", goal: 1, measure: pop3Measure(20)},
+			{title: "POP3 RETR of everything, one at a time", unit: "messages/s", goal: 1, measure: pop3Measure(1), count: func(l *lab, _ *side) int { return l.n(pop3Messages) }},
+			{title: "POP3 RETR of everything, 20 pipelined", unit: "messages/s", goal: 1, measure: pop3Measure(20), count: func(l *lab, _ *side) int { return l.n(pop3Messages) }},
 		},
 	}
 }

@@ -44,6 +44,8 @@ type side struct {
 	chown   func(path string) error
 	logTail func(n int) string
 	memory  func() (proc.Memory, error)
+	// usage is what the server has spent; nil for a peer, which has many processes.
+	usage   func() (proc.Usage, error)
 	restart func(ctx context.Context) error
 	stop    func()
 	// state is what a stage's prepare leaves for its measurements.
@@ -114,6 +116,7 @@ func startProgram(ctx context.Context, l *lab, program, dir string, users int) (
 		chown:   func(string) error { return nil },
 		logTail: i.LogTail,
 		memory:  func() (proc.Memory, error) { return i.Process().Memory() },
+		usage:   func() (proc.Usage, error) { return i.Process().Usage() },
 		restart: func(ctx context.Context) error {
 			if err := i.Stop(); err != nil {
 				return err

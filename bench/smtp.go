@@ -26,8 +26,8 @@ func smtpStage() stage {
 			return err
 		},
 		metrics: []metric{
-			{title: "SMTP to Maildir, a connection per message", unit: "messages/s", goal: 5, measure: smtpMeasure(false)},
-			{title: "SMTP to Maildir, connections kept (-d)", unit: "messages/s", goal: 5, measure: smtpMeasure(true)},
+			{title: "SMTP to Maildir, a connection per message", unit: "messages/s", goal: 5, measure: smtpMeasure(false), count: (*lab).mails},
+			{title: "SMTP to Maildir, connections kept (-d)", unit: "messages/s", goal: 5, measure: smtpMeasure(true), count: (*lab).mails},
 		},
 	}
 }

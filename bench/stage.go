@@ -33,6 +33,9 @@ type metric struct {
 	// goal is the ratio to the peer, or with a peer of "none" the limit in unit.
 	goal    float64
 	measure func(ctx context.Context, l *lab, s *side) (float64, error)
+	// count is how many units one measurement is, for what each of them costs; nil
+	// where that depends on the time.
+	count func(l *lab, s *side) int
 }
 
 // lab is one run of the benchmark.
@@ -69,6 +72,8 @@ type result struct {
 	stage        string
 	peer         string
 	ours, theirs []float64
+	// costs are what one unit cost each server, ours under true.
+	costs map[bool][]cost
 }
 
 // allStages is the list that -list prints.
@@ -122,7 +127,7 @@ func (l *lab) opponents(st stage) []starter {
 func (l *lab) runStage(ctx context.Context, st stage) ([]result, error) {
 	results := make([]result, len(st.metrics))
 	for i, m := range st.metrics {
-		results[i] = result{metric: m, stage: st.name, peer: string(st.peer)}
+		results[i] = result{metric: m, stage: st.name, peer: string(st.peer), costs: map[bool][]cost{}}
 		if l.against != "" && st.peer != peerNone {
 			results[i].peer, results[i].goal = otherName, 1
 		}
@@ -207,11 +212,21 @@ func (l *lab) start(ctx context.Context, st stage, start starter) (*side, error)
 
 func (l *lab) measure(ctx context.Context, s *side, round int, r *result) error {
 	syscall.Sync()
-	value, err := r.metric.measure(ctx, l, s)
+	costs, err := costsOf(l, s, r.count)
+	var value float64
+	if err == nil {
+		value, err = r.metric.measure(ctx, l, s)
+	}
+	if err == nil {
+		err = costs.end()
+	}
 	if err != nil {
 		return fmt.Errorf("%s: %s: %w\n%s", s.name, r.title, err, s.logTail(2000))
 	}
-	l.say("  round %d/%d  %-12s %-44s %10.0f %s", round+1, l.rounds, s.name, r.title, value, r.unit)
+	l.say("  round %d/%d  %-12s %-44s %10.0f %s%s", round+1, l.rounds, s.name, r.title, value, r.unit, costs)
+	if costs.known() {
+		r.costs[s.ours] = append(r.costs[s.ours], costs.each)
+	}
 	if s.ours {
 		r.ours = append(r.ours, value)
 	} else {

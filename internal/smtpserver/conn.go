@@ -50,13 +50,14 @@ type Conn struct {
 	// that is good.
 	revoked atomic.Pointer[dsn.Error]
 
-	trusted   bool
-	forgiven  bool // see ForgiveEarly
-	silent    bool // see OmitGreeting
-	sentEarly bool
-	onCommand func() *dsn.Error
-	onEnd     func()
-	stressed  atomic.Bool
+	trusted  bool
+	forgiven bool // see ForgiveEarly
+	silent   bool // see OmitGreeting
+	// watchEarly: see WatchEarly.
+	watchEarly, sentEarly bool
+	onCommand             func() *dsn.Error
+	onEnd                 func()
+	stressed              atomic.Bool
 	// pressure is under whose stress the connection is: the service's, the owner's (Hurry).
 	pressure struct {
 		sync.Mutex
@@ -81,8 +82,12 @@ type transaction struct {
 	refused int            // recipients refused
 }
 
+// WatchEarly makes SentEarly know also where Server.ForbidEarly is not set: each look
+// is a system call. To be called in NewSession.
+func (c *Conn) WatchEarly() { c.watchEarly = true }
+
 // SentEarly says that the client has sent before its time in this session (see
-// Server.ForbidEarly); of a trusted one nobody looks.
+// Server.ForbidEarly and WatchEarly); of a trusted one nobody looks.
 func (c *Conn) SentEarly() bool { return c.sentEarly }
 
 // stateful is a connection that knows about its TLS.

@@ -69,7 +69,7 @@ func (c *Conn) tooManyCommands() bool {
 // What it sent was made without knowing our answer, so it is no SMTP client, or
 // it means what it says for another server (RFC 2920 section 3.1).
 func (c *Conn) early(stage string) bool {
-	if c.trusted || !c.w.Early() || stage == "connect" && c.forgiven {
+	if c.trusted || stage == "connect" && c.forgiven || !c.srv.ForbidEarly && !c.watchEarly || !c.w.Early() {
 		return false
 	}
 	if c.sentEarly = true; !c.srv.ForbidEarly {

@@ -23,14 +23,15 @@ func TestUsualDates(t *testing.T) {
 	usual := []string{
 		"Thu, 26 Nov 2026 23:30:00 -0800", "26 Nov 2026 23:30:00 -0800", "Mon, 1 Jan 2024 00:00:00 +0000", "01 Jan 0001 23:59:59 +2359", "29 Feb 2024 12:00:00 -2359",
 		"31 Dec 9999 23:59:59 +0530", "Sun, 30 Apr 2000 01:02:03 -0000",
+		"Fri, 27 Nov 2026 07:30:00 +0000 (UTC)", "7 Nov 2026 07:30:00 +0200 (EET)", "Fri, 27 Nov 2026 07:30:00 +0000 ()", "Fri, 27 Nov 2026 07:30:00 GMT",
 	}
 	same := func(s string) (ok bool) {
-		got, ok := parseUsualDate(s)
+		got, ok := parseUsualDate([]byte(s))
 		want, err := mail.ParseDate(s)
 		if ok && (err != nil || !got.Equal(want) || DayOf(got) != DayOf(want)) {
 			t.Errorf("%q: %v, want %v, %v", s, got, want, err)
 		}
-		if either, found := parseDate(s); found != (err == nil) || found && !either.Equal(want) {
+		if either, found := parseDate([]byte(s)); found != (err == nil) || found && !either.Equal(want) {
 			t.Errorf("%q: in the end %v %v, want %v", s, either, found, want)
 		}
 		return ok
@@ -42,7 +43,7 @@ func TestUsualDates(t *testing.T) {
 		for i := range len(s) {
 			same(s[:i])
 			same(s[:i] + s[i+1:])
-			for _, c := range "0369+-: ,aJ" {
+			for _, c := range "0369+-: ,aJGT()\\\r\n" {
 				same(s[:i] + string(c) + s[i+1:])
 				same(s[:i] + string(c) + s[i:])
 			}

@@ -3,6 +3,7 @@ package search
 import (
 	"encoding/binary"
 	"errors"
+	"slices"
 	"time"
 
 	"toastmaster/internal/mime"
@@ -43,18 +44,19 @@ const maxZone = 100 * 60
 // has a date, 2: reply or forward), the date in seconds since 1970 and its zone in
 // minutes east of UTC as varints, and the base subject.
 func AppendSortKeys(dst []byte, m *mime.Message) []byte {
-	k := makeSortKeys(m.Envelope)
+	at := len(dst)
 	bits := byte(0)
 	var seconds, zone int64
-	if !k.Sent.IsZero() {
-		_, offset := k.Sent.Zone()
-		bits, seconds, zone = bitSent, k.Sent.Unix(), int64(offset/60)
-	}
-	if k.Reply {
-		bits |= bitReply
+	if sent := sentDate(m.Envelope); !sent.IsZero() {
+		_, offset := sent.Zone()
+		bits, seconds, zone = bitSent, sent.Unix(), int64(offset/60)
 	}
 	dst = binary.AppendVarint(binary.AppendVarint(append(dst, bits), seconds), zone)
-	return append(dst, k.Subject...)
+	dst, reply := appendSubject(dst, m.Envelope)
+	if reply {
+		dst[at] |= bitReply
+	}
+	return dst
 }
 
 // ParseSortKeys reads what AppendSortKeys wrote.
@@ -92,19 +94,38 @@ func SortKeysOf(m *mime.Message) SortKeys {
 }
 
 func makeSortKeys(envelope []byte) SortKeys {
-	var k SortKeys
-	date, _ := envelopeString(nil, envelope, Date)
-	if t, ok := parseDate(string(date)); ok {
-		k.Sent = t
-	}
-	subject, _ := envelopeString(nil, envelope, Subject)
-	k.Subject, k.Reply = baseSubject(subject)
-	return k
+	subject, reply := appendSubject(nil, envelope)
+	return SortKeys{Sent: sentDate(envelope), Subject: subject, Reply: reply}
 }
 
-// baseSubject is RFC 5256 section 2.1, folded.
-func baseSubject(subject []byte) (base []byte, reply bool) {
-	s := collapse(text.Fold(nil, text.DecodeWords(subject)))
+// sentDate is the Date field, zero when that says none.
+func sentDate(envelope []byte) time.Time {
+	var room [64]byte
+	date, _ := envelopeString(room[:0], envelope, Date)
+	sent, ok := parseDate(date)
+	if !ok {
+		return time.Time{}
+	}
+	return sent
+}
+
+// subjectRoom is how much an ordinary subject needs, as it is written and folded.
+const subjectRoom = 512
+
+// appendSubject appends the base subject. Every delivery makes one, and an ordinary
+// one is made in the room behind dst: who has that takes no memory.
+func appendSubject(dst, envelope []byte) (out []byte, reply bool) {
+	dst = slices.Grow(dst, subjectRoom)
+	subject, _ := envelopeString(dst[len(dst):], envelope, Subject)
+	folded := text.Fold(subject[len(subject):], text.DecodeWords(subject))
+	base, reply := baseSubject(folded)
+	return append(dst, base...), reply
+}
+
+// baseSubject is RFC 5256 section 2.1 of what is decoded and folded. It changes s and
+// returns a part of it.
+func baseSubject(s []byte) (base []byte, reply bool) {
+	s = collapse(s)
 	for {
 		var was bool
 		s, was = trimTrailers(s)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"toastmaster/internal/mime"
+	"toastmaster/internal/mime/text"
 )
 
 // TestBaseSubject has the examples of RFC 5256 section 2.1 and those that readers
@@ -44,12 +45,12 @@ func TestBaseSubject(t *testing.T) {
 		{"GR\u00dcSSE\tan\r\n alle", "gr\u00fcsse an alle", false},
 		{"re: \u00a0x", "x", true},
 	} {
-		base, reply := baseSubject([]byte(c.subject))
+		base, reply := baseSubjectOf([]byte(c.subject))
 		if string(base) != c.base || reply != c.reply {
 			t.Errorf("%q: %q %v, want %q %v", c.subject, base, reply, c.base, c.reply)
 		}
 	}
-	long, _ := baseSubject(bytes.Repeat([]byte("long "), 1000))
+	long, _ := baseSubjectOf(bytes.Repeat([]byte("long "), 1000))
 	if len(long) != MaxBaseSubject {
 		t.Errorf("%d octets", len(long))
 	}
@@ -62,9 +63,28 @@ func TestBaseSubjectOfNothingElse(t *testing.T) {
 	const n = 1 << 20
 	for _, piece := range []string{"[a]", "re:", "re[a]:", "[a] re:", "(fwd)", "[fwd:", "[", "]", "[a"} {
 		for _, subject := range []string{strings.Repeat(piece, n) + "x", "x" + strings.Repeat(piece, n), strings.Repeat(piece, n), "[fwd:" + strings.Repeat(piece, n) + strings.Repeat("]", n)} {
-			if base, _ := baseSubject([]byte(subject)); len(base) > MaxBaseSubject {
+			if base, _ := baseSubjectOf([]byte(subject)); len(base) > MaxBaseSubject {
 				t.Errorf("%d octets of %q", len(base), piece)
 			}
+		}
+	}
+}
+
+// baseSubjectOf is the base subject of a subject as it is written.
+func baseSubjectOf(subject []byte) (base []byte, reply bool) {
+	return baseSubject(text.Fold(nil, text.DecodeWords(subject)))
+}
+
+// TestSortKeysTakeNoMemory besides that of who keeps them: each delivery makes some.
+func TestSortKeysTakeNoMemory(t *testing.T) {
+	for _, date := range []string{"Thu, 26 Nov 2026 23:30:00 -0800", "Fri, 27 Nov 2026 07:30:00 +0000 (UTC)", "27 Nov 2026 07:30:00 +0100", "Fri, 27 Nov 2026 07:30:00 GMT"} {
+		m := mime.ScanBytes([]byte("Date: " + date + "\nSubject: Re: [list] A subject of some words, about nothing much\n\n"))
+		keys := make([]byte, 0, 1024)
+		if n := testing.AllocsPerRun(100, func() { keys = AppendSortKeys(keys[:0], m) }); n > 0 {
+			t.Errorf("%s: %v pieces of memory", date, n)
+		}
+		if k, err := ParseSortKeys(keys); err != nil || k.Sent.IsZero() || !k.Reply {
+			t.Errorf("%s: %+v, %v", date, k, err)
 		}
 	}
 }
@@ -112,11 +132,12 @@ func FuzzDate(f *testing.F) {
 	for _, s := range []string{
 		"Thu, 26 Nov 2026 23:30:00 -0800", "1 Jan 1970 00:00:00 +0000", "Mon, 29 Feb 2027 00:00:00 +0000", "Thu, 26 Nov 2026 23:30 +0100",
 		"Thu, 26 Nov 26 23:30:00 GMT", "Xxx, 26 Nov 2026 23:30:60 -0000", "31 Apr 2026 00:00:00 +0000", "26 Nov 2026 23:30:00 +2359", "0 Nov 2026 23:30:00 +0000",
+		"Thu, 26 Nov 2026 23:30:00 +0000 (UTC)", "Thu, 26 Nov 2026 23:30:00 GMT",
 	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		got, ok := parseUsualDate(s)
+		got, ok := parseUsualDate([]byte(s))
 		if !ok {
 			return
 		}

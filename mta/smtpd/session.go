@@ -60,6 +60,7 @@ func (d *Daemon) newSession(k kind) func(c *smtpserver.Conn) smtpserver.Session 
 		s.login = d.gates[k].Visit(gate.Client{
 			Session: c.ID(), Addr: c.ClientAddr(), Encrypted: func() bool { return c.TLS() != nil }, Admit: s.admit, Revoke: s.revoke,
 		})
+		c.WatchEarly()
 		// What Data receives it hands over or closes itself.
 		c.OnEnd(s.login.End)
 		// A unix socket has no address; whoever may open it is trusted.
