@@ -39,8 +39,22 @@ func (a Address) String() string {
 	return quoteLocal(a.Local) + "@" + a.Domain
 }
 
+// Append appends String to b.
+func (a Address) Append(b []byte) []byte {
+	b = append(b, quoteLocal(a.Local)...)
+	if a.Domain != "" {
+		b = append(append(b, '@'), a.Domain...)
+	}
+	return b
+}
+
 // Path is the address in angle brackets, "<>" for the null sender.
-func (a Address) Path() string { return "<" + a.String() + ">" }
+func (a Address) Path() string {
+	if a.Domain == "" {
+		return "<" + quoteLocal(a.Local) + ">"
+	}
+	return "<" + quoteLocal(a.Local) + "@" + a.Domain + ">"
+}
 
 // Fold is the address in the form to compare and look up.
 func (a Address) Fold() Address {

@@ -67,6 +67,9 @@ type Conn struct {
 	hurry     chan struct{}
 	hurryOnce sync.Once
 
+	// codes is where Reply writes the beginning of a line.
+	codes [32]byte
+
 	closing bool
 	linger  bool   // the client may still be sending when it is over
 	reason  string // why it is over, for the log; "" after QUIT

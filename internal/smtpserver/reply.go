@@ -30,8 +30,7 @@ func (c *Conn) Reply(code int, status dsn.Status, text string) {
 	text = c.clean(text)
 	for {
 		line, rest, more := strings.Cut(text, "\n")
-		var b [32]byte
-		p := strconv.AppendInt(b[:0], int64(code), 10)
+		p := strconv.AppendInt(c.codes[:0], int64(code), 10)
 		p = append(p, separator(more))
 		if status != 0 {
 			p = appendStatus(p, status)

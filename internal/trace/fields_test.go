@@ -48,7 +48,7 @@ func TestWhatAPeerSaysMakesNoLine(t *testing.T) {
 func TestLiterals(t *testing.T) {
 	t.Parallel()
 	for ip, want := range map[string]string{"192.0.2.1": "[192.0.2.1]", "2001:db8::1": "[IPv6:2001:db8::1]", "local": "[local]", "::ffff:192.0.2.1": "[IPv6:::ffff:192.0.2.1]"} {
-		if got := literal(ip); got != want {
+		if got := string(appendLiteral(nil, ip)); got != want {
 			t.Errorf("%s is %s", ip, got)
 		}
 	}

@@ -18,9 +18,9 @@ func (f *Final) Append(b []byte) []byte {
 	b = append(b, f.ReturnPath...)
 	if !f.Original.IsNull() && f.Original != f.To {
 		b = append(b, "\nX-Original-To: "...)
-		b = append(b, f.Original.String()...)
+		b = f.Original.Append(b)
 	}
 	b = append(b, "\nDelivered-To: "...)
-	b = append(b, f.To.String()...)
+	b = f.To.Append(b)
 	return append(b, '\n')
 }

@@ -31,4 +31,4 @@ func (d *Delivered) Add(value string) {
 func (d *Delivered) Forget() { clear(d.keys) }
 
 // To says that the message was delivered to a before.
-func (d *Delivered) To(a addr.Address) bool { return d.keys[a.Key()] }
+func (d *Delivered) To(a addr.Address) bool { return len(d.keys) > 0 && d.keys[a.Key()] }

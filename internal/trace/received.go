@@ -45,7 +45,7 @@ func (r *Received) Append(b []byte) []byte {
 		b = append(b, " ("...)
 		b = append(b, token(o.ClientName)...)
 		b = append(b, ' ')
-		b = append(b, literal(o.ClientAddr)...)
+		b = appendLiteral(b, o.ClientAddr)
 		b = append(b, ')')
 		if o.TLS != "" {
 			b = append(b, "\n\t(using "...)
@@ -69,8 +69,8 @@ func (r *Received) Append(b []byte) []byte {
 	b = append(b, " id "...)
 	b = append(b, r.ID...)
 	if !r.For.IsNull() && (r.UTF8 || r.For.IsASCII()) {
-		b = append(b, "\n\tfor "...)
-		b = append(b, r.For.Path()...)
+		b = append(b, "\n\tfor <"...)
+		b = append(r.For.Append(b), '>')
 	}
 	b = append(b, "; "...)
 	b = r.At.AppendFormat(b, DateFormat)
@@ -101,11 +101,12 @@ func comment(s string) string {
 	}, s)
 }
 
-// literal is an IP address as RFC 5321 section 4.1.3 writes it; what is none
+// appendLiteral appends an IP address as RFC 5321 section 4.1.3 writes it; what is none
 // (the path of a unix socket) is kept.
-func literal(ip string) string {
+func appendLiteral(b []byte, ip string) []byte {
+	b = append(b, '[')
 	if strings.Contains(ip, ":") {
-		return "[IPv6:" + token(ip) + "]"
+		b = append(b, "IPv6:"...)
 	}
-	return "[" + token(ip) + "]"
+	return append(append(b, token(ip)...), ']')
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"path/filepath"
 
 	"toastmaster/internal/envelope"
 	"toastmaster/internal/mime"
@@ -65,7 +64,7 @@ func newIncoming(mb *Box, d *Delivery) (*incoming, error) {
 
 // write writes the message to a file without a name.
 func (in *incoming) write(to *folder, d *Delivery) error {
-	tmp := filepath.Join(to.path, "tmp")
+	tmp := to.path + "/tmp"
 	f, err := to.vol.FS.OpenTemp(tmp, 0o600)
 	if err != nil {
 		if err = to.vol.Mend(to.path, err); err == nil {

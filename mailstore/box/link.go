@@ -3,7 +3,6 @@ package box
 import (
 	"errors"
 	"io/fs"
-	"path/filepath"
 	"syscall"
 	"time"
 
@@ -35,7 +34,7 @@ func (in *incoming) link(d *Delivery) (*index.Message, error) {
 	if err != nil {
 		return nil, err
 	}
-	path := filepath.Join(mb.path, m.File())
+	path := mb.path + "/" + m.File() // both are clean
 	err = in.file.LinkTo(path)
 	if (errors.Is(err, syscall.EXDEV) || errors.Is(err, syscall.EMLINK)) && !in.owned {
 		// The content was spooled on another file system, or has as many names

@@ -15,7 +15,8 @@ const maxHeld = 2048
 
 // header passes a message with LF line ends on to w, without the Return-Path
 // fields of its header, and notes the recipients it was delivered to before. It
-// holds no more than maxHeld octets. Close passes on what is held.
+// holds no more than maxHeld octets. Close passes on what is held. One serves all messages
+// of a session, one after the other: see begin.
 type header struct {
 	w         io.Writer
 	lines     fields.Pusher
@@ -28,8 +29,9 @@ type header struct {
 	dropping bool   // the present field is removed
 }
 
-func newHeader(w io.Writer) *header {
-	return &header{w: w, lines: fields.Pusher{Max: maxHeld}}
+// begin forgets the message before and passes the next one on to w.
+func (h *header) begin(w io.Writer) {
+	*h = header{w: w, lines: fields.Pusher{Max: maxHeld}}
 }
 
 // Write takes the next octets of the message. p is not kept.

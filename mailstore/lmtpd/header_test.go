@@ -16,6 +16,7 @@ func TestHeaderInPieces(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", 3*maxHeld)
 	bob := addr.Address{Local: "bob", Domain: "example.test"}
+	var h header
 	for _, c := range []struct {
 		in, want string
 		bob      bool
@@ -35,7 +36,7 @@ func TestHeaderInPieces(t *testing.T) {
 	} {
 		for _, size := range []int{1, 2, 7, maxHeld, 1 << 20} {
 			var out bytes.Buffer
-			h := newHeader(&out)
+			h.begin(&out) // the message before is forgotten
 			for rest := []byte(c.in); len(rest) > 0; {
 				n := min(size, len(rest))
 				if _, err := h.Write(rest[:n]); err != nil {

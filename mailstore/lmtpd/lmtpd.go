@@ -55,5 +55,5 @@ func (d *Daemon) newSession(c *smtpserver.Conn) smtpserver.Session {
 	// The client is an MTA that has dealt with bare line ends, or wants them
 	// kept; refusing them here would bounce accepted mail.
 	c.SetBare(wire.Allow)
-	return &session{d: d, c: c}
+	return &session{d: d, c: c, logged: []any{"service", "lmtpd", "session", c.ID()}}
 }

@@ -32,6 +32,9 @@ type session struct {
 	known map[addr.Address]int
 	// asked is when the first of them was looked up.
 	asked time.Time
+	head  header // of the present message
+	// logged is what a line about a panic says of the session.
+	logged []any
 	// messageID is that of the present message, for the log.
 	messageID string
 }
@@ -65,7 +68,9 @@ func (s *session) Data(ctx context.Context, r io.Reader) (smtpserver.Accepted, *
 	accepted := smtpserver.Accepted{Text: "Saved"}
 	buf := s.d.o.Store.Spool().New()
 	prefix, err := s.lead(buf)
-	h := newHeader(buf)
+	h := &s.head
+	h.begin(buf)
+	defer h.begin(nil) // nothing of the message stays until the next one
 	if err == nil {
 		err = smtpserver.WriteLF(h, r)
 	}
@@ -103,10 +108,17 @@ func (s *session) lead(buf *spool.Buffer) (prefix func(*delivery) []byte, err er
 }
 
 // deliverAll makes every copy and returns their outcomes in order. The calling
-// goroutine takes part; each helper is waited for.
+// goroutine takes part; each helper is waited for. A single copy, the usual one, needs
+// none of that.
 func (s *session) deliverAll(ctx context.Context, content *spool.Buffer, before *trace.Delivered, prefix func(*delivery) []byte) []*dsn.Error {
 	results := make([]*dsn.Error, len(s.copies))
 	s.refuseLoops(before, results)
+	if len(results) == 1 {
+		if results[0] == nil {
+			results[0] = s.fenced(ctx, &s.copies[0], content, prefix)
+		}
+		return results
+	}
 	next := make(chan int, len(s.copies))
 	for i := range s.copies {
 		if results[i] == nil {
@@ -116,14 +128,7 @@ func (s *session) deliverAll(ctx context.Context, content *spool.Buffer, before 
 	close(next)
 	work := func() {
 		for i := range next {
-			// A panic about one copy is a 451 for that one.
-			err := service.Fenced(s.d.o.Log, func() error {
-				results[i] = s.deliver(ctx, &s.copies[i], content, prefix(&s.copies[i]))
-				return nil
-			}, "service", "lmtpd", "session", s.c.ID())
-			if err != nil {
-				results[i] = dsn.From(err)
-			}
+			results[i] = s.fenced(ctx, &s.copies[i], content, prefix)
 		}
 	}
 	var helpers sync.WaitGroup
@@ -133,6 +138,18 @@ func (s *session) deliverAll(ctx context.Context, content *spool.Buffer, before 
 	work()
 	helpers.Wait()
 	return results
+}
+
+// fenced is deliver; a panic about one copy is a 451 for that one.
+func (s *session) fenced(ctx context.Context, c *delivery, content *spool.Buffer, prefix func(*delivery) []byte) (failed *dsn.Error) {
+	err := service.Fenced(s.d.o.Log, func() error {
+		failed = s.deliver(ctx, c, content, prefix(c))
+		return nil
+	}, s.logged...)
+	if err != nil {
+		return dsn.From(err)
+	}
+	return failed
 }
 
 // refuseLoops refuses the copies that were delivered before, under whichever of
