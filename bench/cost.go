@@ -10,7 +10,7 @@ import (
 // rate on a machine where others work too: a thread that waits for its turn spends
 // nothing.
 type cost struct {
-	micros       float64 // of a processor
+	micros, user float64 // of a processor, and how many of them in the program itself
 	waits, turns float64 // context switches
 	calls        float64 // system calls that read and write
 }
@@ -46,6 +46,7 @@ func (c *costing) end() error {
 	n := float64(c.count)
 	c.each = cost{
 		micros: float64((now.Processor - c.begin.Processor).Microseconds()) / n,
+		user:   float64((now.User - c.begin.User).Microseconds()) / n,
 		waits:  float64(now.Waits-c.begin.Waits) / n,
 		turns:  float64(now.Turns-c.begin.Turns) / n,
 		calls:  float64(now.Reads-c.begin.Reads+now.Writes-c.begin.Writes) / n,
@@ -57,5 +58,5 @@ func (c *costing) String() string {
 	if !c.known() {
 		return ""
 	}
-	return fmt.Sprintf("  %6.1f us, %.2f waits, %.2f turns, %.2f calls", c.each.micros, c.each.waits, c.each.turns, c.each.calls)
+	return fmt.Sprintf("  %6.1f us, %.1f of them user, %.2f waits, %.2f turns, %.2f calls", c.each.micros, c.each.user, c.each.waits, c.each.turns, c.each.calls)
 }

@@ -164,7 +164,9 @@ func MemoryOf(pid int) (Memory, error) {
 
 // Usage is what a process has spent so far.
 type Usage struct {
-	Processor time.Duration // user and system, of all its threads
+	// Processor is the time of all its threads, exactly, and User what of that the program
+	// itself took, by the kernel's ticks; the rest is system calls.
+	Processor, User time.Duration
 	// Waits and Turns are the context switches of the threads that live: because
 	// a thread waited, and because another had its turn.
 	Waits, Turns int64
@@ -182,7 +184,20 @@ func (p *Process) Usage() (Usage, error) {
 	}
 	u.Processor = time.Duration(now.Nano())
 	dir := filepath.Join("/proc", strconv.Itoa(p.Pid()))
-	err := numbersIn(filepath.Join(dir, "io"), map[string]*int64{"syscr": &u.Reads, "syscw": &u.Writes})
+	stat, err := os.ReadFile(filepath.Join(dir, "stat"))
+	if err != nil {
+		return u, err
+	}
+	// Behind the name, which may have spaces, utime is the twelfth field of proc(5).
+	_, fields, _ := strings.Cut(string(stat), ") ")
+	if all := strings.Fields(fields); len(all) > 11 {
+		ticks, err := strconv.ParseInt(all[11], 10, 64)
+		if err != nil {
+			return u, err
+		}
+		u.User = time.Duration(ticks) * time.Second / 100
+	}
+	err = numbersIn(filepath.Join(dir, "io"), map[string]*int64{"syscr": &u.Reads, "syscw": &u.Writes})
 	if err != nil {
 		return u, err
 	}
