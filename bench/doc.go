@@ -14,6 +14,9 @@
 //
 // With -against another build of Toastmaster takes the place of the peers: only two
 // programs in turn on one machine show whether a change of the program moved a figure.
+// The progress on standard error tells, for SMTP, LMTP and POP3, what a message cost
+// our server: processor time, context switches, calls that read and write. These hold on
+// a busy machine, where the rates do not.
 //
 // # What is equal
 //
