@@ -16,10 +16,11 @@ type QueueFilterInput struct {
 	Place     string `query:"place" enum:"incoming,active,deferred,hold,corrupt"`
 	Sender    string `query:"sender" doc:"Exactly this one; @domain for all of a domain, <> for the null sender"`
 	Recipient string `query:"recipient" doc:"Exactly this one; @domain for all of a domain"`
+	ID        string `query:"id" maxLength:"64" doc:"The message with this queue ID only"`
 }
 
 func (in QueueFilterInput) filter() model.QueueFilter {
-	return model.QueueFilter{Place: in.Place, Sender: in.Sender, Recipient: in.Recipient}
+	return model.QueueFilter{Place: in.Place, Sender: in.Sender, Recipient: in.Recipient, ID: in.ID}
 }
 
 type listQueueInput struct {

@@ -82,6 +82,8 @@ type QueuedRecipient struct {
 // QueueFilter selects queued messages. The zero filter selects all.
 type QueueFilter struct {
 	Place, Sender, Recipient string
+	// ID is the queue ID of the only message that is meant, "" for any.
+	ID string `json:"ID,omitempty"`
 }
 
 // QueueChange is the answer to an action on one message.

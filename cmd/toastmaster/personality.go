@@ -18,7 +18,7 @@ var personalities = []struct {
 	{"mailq", sendmail.Mailq},
 	{"newaliases", sendmail.Newaliases},
 	{"postsuper", notYet("postsuper", "queue")},
-	{"postqueue", notYet("postqueue", "queue")},
+	{"postqueue", cli.Postqueue},
 	{"postmap", cli.Postmap},
 	{"postcat", notYet("postcat", "queue cat")},
 }

@@ -20,7 +20,13 @@ func TestWhatOtherProgramsSay(t *testing.T) {
 		text    string
 	}{
 		{"postsuper", []string{"-d", "ALL"}, sendmail.ExUnavailable, "postsuper: not there yet"},
-		{"postqueue", []string{"-p"}, sendmail.ExUnavailable, "postqueue: not there yet"},
+		{"postqueue", nil, 69, "postqueue: fatal: usage: postqueue -f |"},
+		{"postqueue", []string{"-f", "-p"}, 69, "postqueue: fatal: usage: postqueue -f |"},
+		{"postqueue", []string{"-p", "x"}, 69, "postqueue: fatal: usage: postqueue -f |"},
+		{"postqueue", []string{"-x"}, 69, "postqueue: fatal: unknown shorthand flag"},
+		{"postqueue", []string{"-i", "bad/id"}, 69, "postqueue: fatal: Cannot flush queue ID - invalid name: \"bad/id\"\n"},
+		{"postqueue", []string{"-s", "bad..host"}, 69, "postqueue: fatal: Cannot flush mail queue - invalid destination: \"bad..host\"\n"},
+		{"postqueue", []string{"-pc", "/nonexistent"}, 69, "postqueue: fatal: /nonexistent: "},
 		{"postcat", []string{"-q", "3X"}, sendmail.ExUnavailable, "postcat: not there yet"},
 		{"sendmail", []string{"-q"}, sendmail.ExConfig, "sendmail: "},
 		{"sendmail", []string{"-bp"}, sendmail.ExConfig, "sendmail: "},

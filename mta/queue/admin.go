@@ -91,20 +91,23 @@ func (q *Queue) Delete(ctx context.Context, id envelope.QueueID) error {
 // Flush makes every deferred message that f selects due now and returns how
 // many there are. They are tried also when their destination was found dead
 // (Item.Flushed); without a sender and a recipient in f that goes for every
-// message that becomes active from now on. With one of them it goes for as many
+// message that becomes active from now on. With one of them, or an ID, it goes for as many
 // as the list of due messages holds (queue.due_limit); the rest come as usual.
 func (q *Queue) Flush(ctx context.Context, f Filter) (int, error) {
 	if f.Place != "" && f.Place != Deferred {
 		return 0, nil
 	}
 	now := q.o.Clock.Now()
-	if f.Sender == "" && f.Recipient == "" {
+	if f.Sender == "" && f.Recipient == "" && f.ID == "" {
 		q.index.flushAll(now)
 	}
 	n := q.flushWaiting(f, now)
 	err := q.disk.files.each(Deferred, func(id envelope.QueueID, _ fs.DirEntry) error {
 		if err := ctx.Err(); err != nil {
 			return err
+		}
+		if f.ID != "" && f.ID != id {
+			return nil
 		}
 		if f.Sender != "" || f.Recipient != "" {
 			file, m, err := q.disk.files.read(Deferred, id)

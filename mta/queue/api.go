@@ -84,4 +84,5 @@ type Filter struct {
 	Place     Place
 	Sender    string // an address, "@domain", or "<>" for the null sender
 	Recipient string // an address or "@domain"
+	ID        envelope.QueueID
 }

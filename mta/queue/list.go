@@ -266,7 +266,7 @@ func actions(env *envelope.Envelope) (all []string) {
 
 // matches compares addresses folded; "@domain" is all of a domain.
 func (f Filter) matches(info Info) bool {
-	if f.Place != "" && f.Place != info.Place {
+	if f.Place != "" && f.Place != info.Place || f.ID != "" && f.ID != info.ID {
 		return false
 	}
 	if f.Sender != "" && !chooser(f.Sender)(info.Sender) {

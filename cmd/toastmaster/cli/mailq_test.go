@@ -27,7 +27,7 @@ func TestMailqInPostfixsColumns(t *testing.T) {
 			ID: "4jb4F91lvbz1", Place: "deferred", Size: 123456789, Arrived: arrived,
 			Recipients: []model.QueuedRecipient{{Address: "a@example.test", Reason: "4.4.1 connect to mx.example.test[192.0.2.1]:25: Connection refused"}},
 		}, "4jb4F91lvbz1      123456789 Fri Nov  6 09:08:07 MAILER-DAEMON\n" +
-			"          (4.4.1 connect to mx.example.test[192.0.2.1]:25: Connection refused)\n" +
+			"                (connect to mx.example.test[192.0.2.1]:25: Connection refused)\n" +
 			"                                               a@example.test\n\n"},
 	} {
 		var b strings.Builder

@@ -33,7 +33,7 @@ func newManCommand(*Environment) *cobra.Command {
 		Use:   "man DIR",
 		Short: "Write the manual pages below DIR",
 		Long: "Writes the manual pages into DIR/man1 and DIR/man5: one for each command, one for the\n" +
-			"configuration file, and those of sendmail, mailq, newaliases and postmap.",
+			"configuration file, and those of sendmail, mailq, newaliases, postmap and postqueue.",
 		Args: exactArguments("DIR"),
 		RunE: func(cmd *cobra.Command, args []string) error { return writeManual(cmd.Root(), args[0]) },
 	}

@@ -136,7 +136,7 @@ func printQueued(w io.Writer, m model.QueuedMessage) error {
 	}
 	for _, r := range m.Recipients {
 		if r.Reason != "" {
-			printReason(w, printable.UTF8(r.Reason))
+			printReason(w, printable.UTF8(withoutStatus(r.Reason)))
 		}
 		fmt.Fprintf(w, "%*s%s\n", indent, "", printable.UTF8(r.Address))
 	}

@@ -74,7 +74,7 @@ func postfixWithReasons(t *testing.T) (p *peers.Postfix, to []string) {
 		fmt.Fprintf(&table, " { %s = %s:%s }", domain, r.agent, r.nexthop)
 		to = append(to, "x@"+domain)
 	}
-	return startPostfix(t, "mx.remote.example", "transport_maps = inline:{"+table.String()+" }", alice), to
+	return startPostfix(t, "mx.remote.example", "enable_long_queue_ids = yes\ntransport_maps = inline:{"+table.String()+" }", alice), to
 }
 
 // TestReasonsAsPostfix: the agents error, retry and discard say of each recipient in the

@@ -35,10 +35,13 @@ func (s sendmail) run(t *testing.T, stdin string, args ...string) (int, string, 
 }
 
 // newSendmail lays the link where every user may run it.
-func newSendmail(t *testing.T, b *box) sendmail {
+func newSendmail(t *testing.T, b *box) sendmail { return newProgram(t, b, "sendmail") }
+
+// newProgram is newSendmail of another program that the binary acts as.
+func newProgram(t *testing.T, b *box, name string) sendmail {
 	t.Helper()
 	must(t, os.Chmod(filepath.Dir(program), 0o755))
-	link := filepath.Join(filepath.Dir(program), "sendmail")
+	link := filepath.Join(filepath.Dir(program), name)
 	if err := os.Symlink(program, link); err != nil && !errors.Is(err, os.ErrExist) {
 		t.Fatal(err)
 	}

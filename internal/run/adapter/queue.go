@@ -22,7 +22,7 @@ type Queue struct{ Q *queue.Queue }
 var _ api.Queue = Queue{}
 
 func queueFilter(f model.QueueFilter) queue.Filter {
-	return queue.Filter{Place: queue.Place(f.Place), Sender: strings.ToLower(f.Sender), Recipient: strings.ToLower(f.Recipient)}
+	return queue.Filter{Place: queue.Place(f.Place), Sender: strings.ToLower(f.Sender), Recipient: strings.ToLower(f.Recipient), ID: envelope.QueueID(f.ID)}
 }
 
 func queueError(err error) error {

@@ -2,6 +2,7 @@ package peers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -129,6 +130,22 @@ func (p *Postfix) Submit(ctx context.Context, from string, to []string, message 
 		return fmt.Errorf("sendmail: %w: %s", err, out)
 	}
 	return nil
+}
+
+// Run runs one of Postfix's programs on this instance.
+func (p *Postfix) Run(ctx context.Context, stdin, program string, args ...string) (code int, stdout, stderr string, err error) {
+	path, err := proc.Find(program)
+	if err != nil {
+		return 0, "", "", err
+	}
+	cmd := exec.CommandContext(ctx, path, append([]string{"-c", p.path("etc")}, args...)...)
+	var out, errs strings.Builder
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &out, &errs
+	var exit *exec.ExitError
+	if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
+		return 0, "", "", err
+	}
+	return cmd.ProcessState.ExitCode(), out.String(), errs.String(), nil
 }
 
 // Stop ends the instance.

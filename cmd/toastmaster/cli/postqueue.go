@@ -1,0 +1,137 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"toastmaster/admin/client"
+	"toastmaster/admin/model"
+	"toastmaster/internal/addr"
+)
+
+// postqueueFatal is the exit code of Postfix's postqueue for everything that fails
+// (EX_UNAVAILABLE of sysexits.h), wrong usage included.
+const postqueueFatal = 69
+
+const postqueueUsage = "usage: postqueue -f | postqueue -i queueid | postqueue -j | postqueue -p | postqueue -s site"
+
+// newPostqueueCommand has the command line of Postfix's postqueue(1).
+func newPostqueueCommand(env *Environment) *cobra.Command {
+	return newQueueProgramCommand(env, "postqueue -f | -i ID | -j | -p | -s SITE", "List or flush the queue, as Postfix's postqueue does",
+		"Works on the queue as Postfix's postqueue(1) does: -p lists it as mailq does, -j one JSON object a\n"+
+			"line with Postfix's names; -f makes all deferred mail due, -i ID one deferred message, -s SITE\n"+
+			"all deferred mail with a recipient of that domain. -c FILE names the configuration. Called as\n"+
+			"postqueue the exit code is 0, or 69 for whatever fails; as a subcommand 0 or 1.", Postqueue)
+}
+
+// Postqueue is the program when it is called as postqueue.
+func Postqueue(ctx context.Context, env *Environment, args []string) int {
+	p := newQueueProgram(env, "postqueue")
+	return p.end(p.postqueue(ctx, args), postqueueFatal)
+}
+
+func (p *queueProgram) postqueue(ctx context.Context, args []string) error {
+	flush := p.flags.BoolP("flush", "f", false, "")
+	id := p.flags.StringP("id", "i", "", "")
+	asJSON := p.flags.BoolP("json", "j", false, "")
+	list := p.flags.BoolP("list", "p", false, "")
+	site := p.flags.StringP("site", "s", "", "")
+	if err := p.flags.Parse(args); err != nil {
+		return fmt.Errorf("%w; %s", err, postqueueUsage)
+	}
+	chosen := 0
+	for _, name := range []string{"flush", "id", "json", "list", "site"} {
+		if p.flags.Changed(name) {
+			chosen++
+		}
+	}
+	switch {
+	case chosen != 1 || p.flags.NArg() > 0:
+		return errors.New(postqueueUsage)
+	case p.flags.Changed("id") && !validQueueID(*id):
+		return fmt.Errorf("Cannot flush queue ID - invalid name: %q", *id)
+	}
+	if p.flags.Changed("site") {
+		if _, err := addr.ParseDomain(*site); err != nil {
+			return fmt.Errorf("Cannot flush mail queue - invalid destination: %q", *site)
+		}
+	}
+	return p.withClient(func(c *client.Client) error {
+		switch {
+		case *list:
+			return queueListText(ctx, p.stdout, c, model.QueueFilter{})
+		case *asJSON:
+			return client.Each(ctx, c.Queue, model.QueueFilter{}, func(m model.QueuedMessage) error { return writePostfixJSON(p.stdout, m) })
+		case *flush:
+			_, err := c.Flush(ctx, model.QueueFilter{})
+			return err
+		case *id != "":
+			n, err := c.Flush(ctx, model.QueueFilter{ID: *id})
+			if err == nil && n == 0 {
+				p.warn("%s: no deferred message has this queue ID", *id)
+			}
+			return err
+		}
+		_, err := c.Flush(ctx, model.QueueFilter{Recipient: "@" + *site})
+		return err
+	})
+}
+
+// writePostfixJSON writes a message as one line with the names, the order and the blanks of
+// postqueue -j.
+func writePostfixJSON(w io.Writer, m model.QueuedMessage) error {
+	sender := m.Sender
+	if sender == "" {
+		sender = "MAILER-DAEMON"
+	}
+	var line bytes.Buffer
+	fmt.Fprintf(&line, `{"queue_name": %s, "queue_id": %s, "arrival_time": %d, "message_size": %d, "forced_expire": false, "sender": %s, "recipients": [`,
+		jsonText(m.Place), jsonText(m.ID), m.Arrived.Unix(), m.Size, jsonText(sender))
+	for i, r := range m.Recipients {
+		if i > 0 {
+			line.WriteString(", ")
+		}
+		fmt.Fprintf(&line, `{"address": %s`, jsonText(r.Address))
+		if r.Reason != "" {
+			fmt.Fprintf(&line, `, "delay_reason": %s`, jsonText(withoutStatus(r.Reason)))
+		}
+		line.WriteByte('}')
+	}
+	line.WriteString("]}\n")
+	_, err := w.Write(line.Bytes())
+	return err
+}
+
+// withoutStatus is a reason as Postfix lists it: the status (RFC 3463) that it begins with
+// is for programs, which have it in `queue list --json`.
+func withoutStatus(reason string) string {
+	status, text, found := strings.Cut(reason, " ")
+	if parts := strings.Split(status, "."); found && len(parts) == 3 && len(parts[0]) == 1 {
+		for _, p := range parts {
+			if _, err := strconv.ParseUint(p, 10, 16); err != nil {
+				return reason
+			}
+		}
+		return text
+	}
+	return reason
+}
+
+// jsonText is a JSON string; < and > stay as they are.
+func jsonText(s string) []byte {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(s); err != nil {
+		return []byte(`""`) // never: a string has a JSON form
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+}
