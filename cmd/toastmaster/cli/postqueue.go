@@ -57,11 +57,11 @@ func (p *queueProgram) postqueue(ctx context.Context, args []string) error {
 	case chosen != 1 || p.flags.NArg() > 0:
 		return errors.New(postqueueUsage)
 	case p.flags.Changed("id") && !validQueueID(*id):
-		return fmt.Errorf("Cannot flush queue ID - invalid name: %q", *id)
+		return fatalf("Cannot flush queue ID - invalid name: %q", *id)
 	}
 	if p.flags.Changed("site") {
 		if _, err := addr.ParseDomain(*site); err != nil {
-			return fmt.Errorf("Cannot flush mail queue - invalid destination: %q", *site)
+			return fatalf("Cannot flush mail queue - invalid destination: %q", *site)
 		}
 	}
 	return p.withClient(func(c *client.Client) error {

@@ -62,6 +62,9 @@ func (p *queueProgram) withClient(do func(*client.Client) error) error {
 	return (&adminFlags{env: p.env}).withClient(do)
 }
 
+// fatalf is an error in Postfix's words, which may begin with a capital.
+func fatalf(format string, args ...any) error { return fmt.Errorf(format, args...) }
+
 // validQueueID says that a text may be a queue ID, here or of Postfix.
 func validQueueID(id string) bool {
 	if id == "" || len(id) > 64 {

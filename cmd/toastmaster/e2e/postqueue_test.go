@@ -149,6 +149,9 @@ func TestPostqueueAsPostfix(t *testing.T) {
 			t.Errorf("%s: exit %d and %d %s\n%s\nPostfix:\n%s", c.option, a[0].code, a[1].code, a[0].errs, strings.Join(ours, "\n"), strings.Join(theirs, "\n"))
 		}
 	}
+	if ours, theirs := q.ids(t); len(ours) != len(theirs) || slices.ContainsFunc(ours, func(id string) bool { return strings.Trim(id, "*!") != id || id == "" }) {
+		t.Errorf("IDs %q, Postfix's %q", ours, theirs)
+	}
 	if list := q.ours(t, "", "mailq"); list != q.ours(t, "", "postqueue", "-p") {
 		t.Errorf("mailq: %+v", list)
 	}
