@@ -41,6 +41,7 @@ type SMTP struct {
 	HeloName        string
 	BindAddress     string
 	BindAddress6    string
+	KeepEightBit    bool
 }
 
 func (c *SMTP) params() []Param {
@@ -84,6 +85,8 @@ func (c *SMTP) params() []Param {
 			"The address of this host that connections to IPv4 addresses come from. Empty leaves it to the system.").Also("smtp_bind_address"),
 		String("smtp.bind_address6", &c.BindAddress6, "", "an IPv6 address, or empty", checkOptionalIPv6,
 			"The same for connections to IPv6 addresses.").Also("smtp_bind_address6"),
+		Bool("smtp.disable_mime_output_conversion", &c.KeepEightBit, false,
+			"Send 8-bit content as it is to a peer without 8BITMIME. When it is off, it becomes quoted-printable, and what cannot be converted, because it is signed, goes back (5.6.3).").Also("disable_mime_output_conversion"),
 		Size("smtp.reply_size_limit", &c.ReplySizeLimit, 64<<10, 4<<10, 16<<20, "How long one reply of a peer may be. The connection is dropped beyond it."),
 	}
 }

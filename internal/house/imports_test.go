@@ -38,6 +38,7 @@ var mayImport = []struct {
 	{"internal/header", nil},
 	{"internal/mime", []string{"internal/header"}},
 	{"internal/mime/text", []string{"internal/mime"}},
+	{"internal/mime/downgrade", []string{"internal/envelope", "internal/header", "internal/mime"}},
 	{"internal/msglog", []string{"internal/clock", "internal/dsn", "internal/envelope", "internal/printable"}},
 	{"internal/diskcache", []string{"internal/clock", "internal/msglog", "internal/vfs"}},
 	{"internal/journal", []string{"internal/crc32c", "internal/dsn", "internal/vfs", "internal/clock", "internal/msglog", "internal/spool"}},

@@ -136,19 +136,10 @@ func (s *scanner) charset() []byte {
 	return nil
 }
 
-// appendEncoding writes the Content-Transfer-Encoding. One that is written with
-// blanks, hyphens or quotes in it, like "8 bit", is what it means.
+// appendEncoding writes the Content-Transfer-Encoding.
 func (s *scanner) appendEncoding(p *Part) {
 	text, _ := s.fields.first(fieldEncoding)
-	e := paramParser{in: text}
-	encoding := e.token()
-	if !equalsAny(encoding, encodings[:]) {
-		for i, want := range squeezed {
-			if squeezesTo(text, want) {
-				encoding = []byte(encodings[i])
-			}
-		}
-	}
+	encoding := TransferEncoding(text)
 	switch {
 	case len(encoding) == 0:
 		s.text = append(s.text, `"7bit"`...)

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -415,13 +416,67 @@ func TestEightBit(t *testing.T) {
 		t.Errorf("%q", m)
 	}
 	eight.Nexthop = "old.test"
-	r.want(r.deliver(eight), notConverted)
-	eight.Content = fileLike{envelope.Memory(strings.Repeat("x\n", 20_000) + "\xff\n")}
-	r.want(r.deliver(eight), notConverted)
+	r.want(r.deliver(eight), dsn.OK)
+	eight.Content = fileLike{envelope.Memory(strings.Repeat("x\n", 20_000) + "\xff\n")} // all of it is a header
+	r.want(r.deliver(eight), dsn.OK)
+	eight.Content = fileLike{envelope.Memory("A: b\n\n" + strings.Repeat(".x\n", 20_000) + "\xff\n")}
+	r.want(r.deliver(eight), dsn.OK)
 	eight.Content = envelope.Memory(hello)
 	r.want(r.deliver(eight), dsn.OK)
-	if m := q.seen("MAIL"); len(m) != 1 || m[0] != "MAIL FROM:<s@example.test>" {
-		t.Errorf("%q", m)
+	for _, m := range q.seen("MAIL") {
+		if m != "MAIL FROM:<s@example.test>" {
+			t.Errorf("%q", m)
+		}
+	}
+	head := "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=unknown-8bit\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+	want := []string{
+		"Subject: x\r\n" + head + "na=C3=AFve\r\n", strings.Repeat("x\r\n", 20_000) + "\xff\r\n",
+		"A: b\r\n" + head + strings.Repeat("..x\r\n", 20_000) + "=FF\r\n", strings.ReplaceAll(strings.ReplaceAll(hello, "\n.", "\n.."), "\n", "\r\n"),
+	}
+	if !slices.Equal(q.messages, want) {
+		t.Errorf("%.300q", q.messages)
+	}
+}
+
+// TestConvertedInSize: SIZE is that of what is sent, and so is what is compared with the limit.
+func TestConvertedInSize(t *testing.T) {
+	t.Parallel()
+	p := newPeer(t, "127.0.0.1:0")
+	p.ehlo = []string{"SIZE 400"}
+	r := newRig(t, p.start().port, one(), nil)
+	q := request("remote.test", "Subject: x\n\nna\xc3\xafve\n", "a@remote.test")
+	r.want(r.deliver(q), dsn.OK)
+	if m := p.seen("MAIL"); len(m) != 1 || m[0] != "MAIL FROM:<s@example.test> SIZE="+itoa(len(p.messages[0])) {
+		t.Errorf("%q for %d octets", m, len(p.messages[0]))
+	}
+	q.Content = envelope.Memory("Subject: x\n\n" + strings.Repeat("\xff", 150) + "\n")
+	r.want(r.deliver(q), dsn.MessageTooLong)
+}
+
+// TestNotConverted: what is signed comes back, for each recipient, and the next peer may take it as it is.
+func TestNotConverted(t *testing.T) {
+	t.Parallel()
+	p, q := newPeers(t)
+	p.ehlo = nil
+	p.start()
+	q.start()
+	names := one()
+	names["new.test"] = dnstest.Name{Addrs: []string{"127.0.0.2"}}
+	r := newRig(t, p.port, names, nil)
+	text := "Content-Type: multipart/signed; boundary=s\n\n--s\n\n\xff\n--s\n\nsignature\n--s--\n"
+	got := r.deliver(request("remote.test", text, "a@remote.test", "b@remote.test"))
+	r.want(got, notConverted, notConverted)
+	if !strings.Contains(got[0].Err.Text, "multipart/signed") || len(p.seen("MAIL")) > 0 {
+		t.Errorf("%v, %q", got[0].Err, p.commands)
+	}
+	r.want(r.deliver(request("new.test", text, "a@remote.test")), dsn.OK)
+	if len(q.messages) != 1 || q.messages[0] != strings.ReplaceAll(text, "\n", "\r\n") {
+		t.Errorf("%q", q.messages)
+	}
+	as := newRig(t, p.port, names, func(c *configs.SMTP, _ *Options) { c.KeepEightBit = true })
+	as.want(as.deliver(request("remote.test", text, "a@remote.test")), dsn.OK)
+	if len(p.messages) != 1 || p.messages[0] != q.messages[0] {
+		t.Errorf("%q", p.messages)
 	}
 }
 

@@ -16,6 +16,7 @@ type delivery struct {
 	report  func(agent.Result)
 	todo    []int // recipients without a result
 	needs   *needs
+	form    form // of the message for the present session
 }
 
 // trouble is why there is no result from a host.

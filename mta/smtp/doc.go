@@ -17,6 +17,12 @@
 //
 // MAIL, RCPT and DATA travel together where the peer has PIPELINING. SIZE,
 // 8BITMIME, SMTPUTF8, DSN, STARTTLS and AUTH are used where they are offered.
+//
+// 8-bit content becomes quoted-printable for a peer without 8BITMIME
+// (internal/mime/downgrade), which SIZE knows of; smtp.disable_mime_output_conversion
+// sends it as it is. What cannot be converted, above all what is in
+// multipart/signed, goes back (5.6.3).
+//
 // A session is kept for a moment after its message and used for the next one
 // to the same nexthop. A CR without LF in the content leaves as a space
 // (wire.NewRelayWriter), whatever way the message came.
@@ -42,8 +48,8 @@
 //
 // # What it does not do
 //
-// It does not convert 8-bit content for a 7-bit peer (5.6.3), nor addresses
-// that are not ASCII for a peer without SMTPUTF8 (5.6.7). It has no CHUNKING.
+// It does not convert addresses and headers that are not ASCII for a peer without
+// SMTPUTF8 (5.6.7), nor raw 8-bit octets in headers, which go as they are. It has no CHUNKING.
 // It does not wait for the answer to QUIT: all that matters was read before.
 //
 // # Results
@@ -55,7 +61,7 @@
 //	4.4.3   name server trouble       5.4.4  no such host or domain, or none on the Internet
 //	5.4.6   mail loops back here      5.1.10 null MX
 //	4.5.0   the peer's reply is no SMTP
-//	5.3.4   larger than the peer takes
+//	5.3.4   larger than the peer takes       5.6.3  8-bit content that cannot be converted
 //	4.7.4   TLS wanted but not offered       4.7.5  TLS failed
 //	4.7.8   log-in refused            4.7.0  log-in impossible
 //	4.3.0   the message cannot be read

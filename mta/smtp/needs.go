@@ -2,9 +2,13 @@ package smtp
 
 import (
 	"bytes"
+	"errors"
+	"iter"
 	"unicode/utf8"
 
 	"toastmaster/internal/envelope"
+	"toastmaster/internal/mime"
+	"toastmaster/internal/mime/downgrade"
 	"toastmaster/internal/wire"
 	"toastmaster/mta/agent"
 )
@@ -19,6 +23,19 @@ type needs struct {
 	// utf8: SMTPUTF8 was said, and sender or header need it.
 	utf8    bool
 	content envelope.Content
+
+	// asked: seven is known, which is what a peer without 8BITMIME gets.
+	asked bool
+	seven form
+}
+
+// form is one in which the message can leave.
+type form struct {
+	size int64
+	// pieces are its octets; the error is one of reading.
+	pieces iter.Seq2[[]byte, error]
+	// refused is why it cannot leave like this, nil when it can.
+	refused *downgrade.ImpossibleError
 }
 
 func inspect(r *agent.Request) (*needs, error) {
@@ -40,8 +57,47 @@ func inspect(r *agent.Request) (*needs, error) {
 	return n, nil
 }
 
-// has8Bit reads the message; it is asked only for peers without 8BITMIME.
-func (n *needs) has8Bit() (bool, error) { return scan(n.content, has8Bit) }
+// asItIs is the message with 8-bit content where it has some.
+func (n *needs) asItIs() form {
+	return form{size: n.size, pieces: envelope.Pieces(n.content, 0, n.content.Size(), envelope.Block(n.content, pieceSize))}
+}
+
+// sevenBit is the message for a peer without 8BITMIME, which is looked at and
+// converted only for such a one.
+func (n *needs) sevenBit() (form, error) {
+	if n.asked {
+		return n.seven, nil
+	}
+	f := n.asItIs()
+	eight, err := scan(n.content, has8Bit)
+	if err == nil && eight {
+		f, err = n.converted(f)
+	}
+	if err != nil {
+		return form{}, err
+	}
+	n.asked, n.seven = true, f
+	return f, nil
+}
+
+// converted is f with bodies that have no 8-bit content; it is f when none has.
+func (n *needs) converted(f form) (form, error) {
+	plan, err := downgrade.New(n.content, mime.Limits{})
+	if errors.As(err, &f.refused) {
+		return f, nil
+	}
+	if err != nil || plan == nil {
+		return f, err
+	}
+	var size wire.Sizer
+	for p, err := range plan.Pieces() {
+		if err != nil {
+			return form{}, err
+		}
+		size.Add(p)
+	}
+	return form{size: size.Wire, pieces: plan.Pieces()}, nil
+}
 
 func headerHas8Bit(c envelope.Content) (bool, error) {
 	before := byte('\n') // the last octet of the piece before

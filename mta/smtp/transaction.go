@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"toastmaster/internal/dsn"
-	"toastmaster/internal/envelope"
 	"toastmaster/internal/wire"
 	"toastmaster/mta/agent"
 	"toastmaster/mta/queue"
@@ -38,13 +37,10 @@ func (d *delivery) transactions(ctx context.Context, s *session) error {
 	return nil
 }
 
-// refuseUnfit settles the recipients that this peer cannot take.
+// refuseUnfit settles the recipients that this peer cannot take, and finds out in which
+// form the others' message goes to it.
 func (d *delivery) refuseUnfit(s *session) error {
 	host := s.target.host
-	if n := s.ext.maxSize; n > 0 && d.needs.size > n {
-		d.refuse(s, clone(d.todo), dsn.Newf(dsn.MessageTooLong, "Message size %d exceeds the limit %d of host %s", d.needs.size, n, host))
-		return nil
-	}
 	if !s.ext.utf8 {
 		err := dsn.New(dsn.NonASCIIAddress, "Host "+host+" does not take internationalised mail (SMTPUTF8)")
 		for _, i := range clone(d.todo) {
@@ -53,15 +49,18 @@ func (d *delivery) refuseUnfit(s *session) error {
 			}
 		}
 	}
-	if s.ext.eightBit || len(d.todo) == 0 {
-		return nil
+	d.form = d.needs.asItIs()
+	if !s.ext.eightBit && !s.agent.config.KeepEightBit && len(d.todo) > 0 {
+		var err error
+		if d.form, err = d.needs.sevenBit(); err != nil {
+			return err
+		}
 	}
-	eightBit, err := d.needs.has8Bit()
-	if err != nil {
-		return err
+	if d.form.refused != nil {
+		d.refuse(s, clone(d.todo), dsn.Newf(notConverted, "Host %s does not take 8-bit content, and it cannot be converted: %s", host, d.form.refused.Reason))
 	}
-	if eightBit {
-		d.refuse(s, clone(d.todo), dsn.New(notConverted, "Host "+host+" does not take 8-bit content, and conversion is not supported"))
+	if n := s.ext.maxSize; n > 0 && d.form.size > n {
+		d.refuse(s, clone(d.todo), dsn.Newf(dsn.MessageTooLong, "Message size %d exceeds the limit %d of host %s", d.form.size, n, host))
 	}
 	return nil
 }
@@ -253,10 +252,9 @@ func (t *transaction) send() error {
 // the message.
 func (t *transaction) content() error {
 	s := t.session
-	c := t.delivery.request.Content
 	w := wire.NewRelayWriter(s.out)
 	// Trouble with reading is told from trouble with writing.
-	for p, err := range envelope.Pieces(c, 0, c.Size(), envelope.Block(c, pieceSize)) {
+	for p, err := range t.delivery.form.pieces {
 		if err != nil {
 			return &localError{unreadable(err)}
 		}
@@ -272,7 +270,7 @@ func (t *transaction) content() error {
 }
 
 func (t *transaction) mail() string {
-	e, ext, n := t.delivery.request.Envelope, &t.session.ext, t.delivery.needs
+	e, ext, n := t.delivery.request.Envelope, &t.session.ext, &t.delivery.form
 	cmd := "MAIL FROM:" + e.Sender.Path()
 	if ext.size {
 		cmd += fmt.Sprintf(" SIZE=%d", n.size)
