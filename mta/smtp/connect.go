@@ -1,6 +1,7 @@
 package smtp
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/base64"
@@ -20,10 +21,16 @@ import (
 func (a *Agent) open(ctx context.Context, t target, key string, n configs.Nexthop) (*session, *dsn.Error) {
 	login, hasLogin := a.passwords.find(key, n)
 	level := a.config.TLSLevel
-	s, err := a.connect(ctx, t, n, level)
-	if err != nil && err.Status == tlsFailed && err.RemoteReply == "" && level == configs.TLSMay && !hasLogin {
-		// The handshake has spoiled the connection, so it takes another one.
-		s, err = a.connect(ctx, t, n, configs.TLSNone)
+	s, spoiled, err := a.connect(ctx, t, n, level)
+	inClear := spoiled && level == configs.TLSMay && !hasLogin && ctx.Err() == nil
+	if inClear || spoiled && err.Status == tlsFailed {
+		a.log.Warn("tls", "relay", t.String(), "cause", cmp.Or(err.Cause, error(err)))
+	}
+	if inClear {
+		// Nothing can be said on the connection any more, so it takes another one.
+		// Postfix waits for the next attempt; with a host that is always like this
+		// each first one would fail.
+		s, _, err = a.connect(ctx, t, n, configs.TLSNone)
 	}
 	if err != nil {
 		return nil, err
@@ -50,27 +57,29 @@ func (a *Agent) bindTo(ip netip.Addr) netip.Addr {
 	return from
 }
 
-func (a *Agent) connect(ctx context.Context, t target, n configs.Nexthop, level configs.TLSLevel) (*session, *dsn.Error) {
+// connect makes a session with TLS as the level wants it. spoiled: but for TLS there would
+// be one.
+func (a *Agent) connect(ctx context.Context, t target, n configs.Nexthop, level configs.TLSLevel) (s *session, spoiled bool, failed *dsn.Error) {
 	d := net.Dialer{Timeout: a.config.ConnectTimeout}
 	if from := a.bindTo(t.addr.Addr()); from.IsValid() {
 		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0))
 	}
 	conn, err := d.DialContext(ctx, "tcp", t.addr.String())
 	if err != nil {
-		return nil, dsn.Wrap(dsn.NoAnswer, "Cannot connect to "+t.String()+noConnection(err), err)
+		return nil, false, dsn.Wrap(dsn.NoAnswer, "Cannot connect to "+t.String()+noConnection(err), err)
 	}
-	s := newSession(a, t, conn)
+	s = newSession(a, t, conn)
 	s.begin(ctx, false)
-	failed := s.greet(n)
-	if failed == nil {
+	if failed = s.greet(n); failed == nil {
 		failed = s.secure(ctx, level)
+		spoiled = failed != nil
 	}
 	if failed != nil {
 		s.end()
 		s.quitUnlessBroken()
-		return nil, failed
+		return nil, spoiled, failed
 	}
-	return s, nil
+	return s, false, nil
 }
 
 // noConnection is why there is none, in the words that everybody searches for; the
@@ -180,7 +189,6 @@ func (s *session) handshake(ctx context.Context, level configs.TLSLevel) *dsn.Er
 	s.deadline(s.agent.config.StartTLSTimeout)
 	if err := conn.HandshakeContext(ctx); err != nil {
 		s.broken = true
-		s.agent.log.Warn("tls", "relay", s.target.String(), "cause", err)
 		return dsn.Wrap(tlsFailed, "TLS handshake with "+s.target.host+" failed", err)
 	}
 	s.mu.Lock()

@@ -622,6 +622,60 @@ func TestTLS(t *testing.T) {
 	}
 }
 
+// TestBrokenTLSFallsBack: with smtp.tls_level may a host whose TLS is broken in any way gets the
+// mail in clear, in the same attempt, and without it (encrypt) nothing.
+func TestBrokenTLSFallsBack(t *testing.T) {
+	t.Parallel()
+	cert, _ := certificate(t, "mx.remote.test")
+	offer := "250-mx.test\r\n250 STARTTLS"
+	for name, c := range map[string]struct {
+		answers  map[string][]string
+		change   func(*peer)
+		sessions int
+	}{
+		"refused for now":         {map[string][]string{"STARTTLS": {"454 4.7.0 not now"}}, nil, 1},
+		"refused for ever":        {map[string][]string{"STARTTLS": {"502 5.5.1 what is that"}}, nil, 1},
+		"refused with the door":   {map[string][]string{"STARTTLS": {"421 4.7.0 no TLS today"}}, nil, 2},
+		"connection lost":         {map[string][]string{"STARTTLS": {"drop"}}, nil, 2},
+		"garbage":                 {map[string][]string{"STARTTLS": {"go ahead"}}, nil, 2},
+		"garbage without end":     {map[string][]string{"STARTTLS": {"pour"}}, nil, 2},
+		"go on, says a 3xx":       {map[string][]string{"STARTTLS": {"354 go on"}}, nil, 1},
+		"clear text, and no TLS":  {nil, func(p *peer) { p.badTLS = true }, 2},
+		"no certificate":          {nil, func(p *peer) { p.tls = &tls.Config{} }, 2},
+		"wants one of ours":       {nil, func(p *peer) { p.tls.ClientAuth = tls.RequireAnyClientCert }, 2},
+		"EHLO under TLS is lost":  {map[string][]string{"EHLO": {offer, "drop", offer}}, nil, 2},
+		"EHLO under TLS: garbage": {map[string][]string{"EHLO": {offer, "hello", offer}}, nil, 2},
+		"EHLO under TLS: refused": {map[string][]string{"EHLO": {offer, "421 4.3.2 not like this", offer}}, nil, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, level := range []configs.TLSLevel{configs.TLSMay, configs.TLSEncrypt} {
+				p := newPeer(t, "127.0.0.1:0")
+				p.tls, p.ehlo = &tls.Config{Certificates: []tls.Certificate{cert}}, []string{"STARTTLS"}
+				for k, v := range c.answers {
+					p.answers[k] = slices.Clone(v)
+				}
+				if c.change != nil {
+					c.change(p)
+				}
+				r := newRig(t, p.start().port, one(), func(s *configs.SMTP, _ *Options) { s.TLSLevel = level })
+				got := r.deliver(request("remote.test", hello, "a@remote.test"))
+				sessions, messages := p.count()
+				if level == configs.TLSMay {
+					r.want(got, dsn.OK)
+					if sessions != c.sessions || messages != 1 || len(p.seen("STARTTLS")) != 1 {
+						t.Errorf("%d sessions, %d messages, %q", sessions, messages, p.seen("STARTTLS"))
+					}
+					continue
+				}
+				if e := got[0].Err; e == nil || !e.Temporary() || sessions != 1 || len(p.seen("MAIL")) > 0 {
+					t.Errorf("encrypt: %v, %d sessions, %q", got[0].Err, sessions, p.seen("MAIL"))
+				}
+			}
+		})
+	}
+}
+
 func TestLogIn(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "passwords")

@@ -34,8 +34,9 @@
 // # TLS
 //
 // smtp.tls_level none never uses it. may uses it where it is offered, without
-// asking for a certificate anybody signed, and connects again in clear when
-// the handshake fails. encrypt sends nothing without it. verify also wants a
+// asking for a certificate anybody signed. Where it is refused it goes on in clear, and
+// where it is broken (no or a strange answer to STARTTLS, no handshake, no good answer to
+// EHLO behind it) it connects again in clear, in the same attempt. encrypt sends nothing without it. verify also wants a
 // valid certificate for the host's name.
 //
 // # Log-in

@@ -111,6 +111,23 @@ func TestPostfixIsTheRemoteMX(t *testing.T) {
 	b.queueEmpty(t)
 }
 
+// TestRemoteTLSIsBroken: a Postfix that offers STARTTLS and has no version of TLS in common with
+// us gets the mail in clear, in the first attempt.
+func TestRemoteTLSIsBroken(t *testing.T) {
+	t.Parallel()
+	p := startPostfix(t, "mx.remote.example", "smtpd_tls_protocols = TLSv1", "carol@remote.example")
+	dns := dnstest.Start(t, map[string]dnstest.Name{"remote.example": {Addrs: []string{"127.0.0.1"}}})
+	b := serve(t, map[string]string{"smtp.port": fmt.Sprint(p.Port25()), "smtp.resolver": fmt.Sprintf("[%q]", dns.Addr)})
+	b.sendOne(t, alice, "carol@remote.example", "in clear")
+	if text := readFile(t, waitPeerMail(t, p, "carol@remote.example", 1)[0]); !strings.Contains(text, "with ESMTP id") {
+		t.Errorf("%s", text)
+	}
+	if log := p.LogTail(1 << 20); !strings.Contains(log, "SSL_accept error") || !strings.Contains(log, "starttls=0/1") {
+		t.Errorf("no handshake failed: %s", log)
+	}
+	b.queueEmpty(t)
+}
+
 // TestRemoteMXIsDownForAWhile: the mail waits and goes out later.
 func TestRemoteMXIsDownForAWhile(t *testing.T) {
 	t.Parallel()
