@@ -42,6 +42,7 @@ type SMTP struct {
 	BindAddress     string
 	BindAddress6    string
 	KeepEightBit    bool
+	FallbackRelay   []string
 }
 
 func (c *SMTP) params() []Param {
@@ -87,6 +88,8 @@ func (c *SMTP) params() []Param {
 			"The same for connections to IPv6 addresses.").Also("smtp_bind_address6"),
 		Bool("smtp.disable_mime_output_conversion", &c.KeepEightBit, false,
 			"Send 8-bit content as it is to a peer without 8BITMIME. When it is off, it becomes quoted-printable, and what cannot be converted, because it is signed, goes back (5.6.3).").Also("disable_mime_output_conversion"),
+		List("smtp.fallback_relay", &c.FallbackRelay, nil, `"host", "host:port", "[host]", "[host]:port"`, checkNexthop,
+			"Where mail goes, in this order, when its destination is not found or no host of it can be reached. Not for domains that this host is a mail exchanger of, and not for recipients to whom a host has said no.").Also("smtp_fallback_relay", "fallback_relay"),
 		Size("smtp.reply_size_limit", &c.ReplySizeLimit, 64<<10, 4<<10, 16<<20, "How long one reply of a peer may be. The connection is dropped beyond it."),
 	}
 }
@@ -150,6 +153,10 @@ func checkOptionalNexthop(s string) error {
 	if s == "" {
 		return nil
 	}
+	return checkNexthop(s)
+}
+
+func checkNexthop(s string) error {
 	_, err := ParseNexthop(s)
 	return err
 }

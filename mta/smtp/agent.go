@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -48,7 +49,9 @@ type Agent struct {
 	host     *hostaddr.Host
 	private  []netip.Prefix
 	// relay is smtp.relayhost, the zero Nexthop without one.
-	relay     configs.Nexthop
+	relay configs.Nexthop
+	// fallback is smtp.fallback_relay, as written and as read.
+	fallback  []site
 	passwords passwords
 	cache     *cache
 	pool      *wire.Pool
@@ -76,6 +79,13 @@ func New(o Options) (*Agent, error) {
 			return nil, err
 		}
 	}
+	for _, key := range c.FallbackRelay {
+		n, err := configs.ParseNexthop(key)
+		if err != nil {
+			return nil, fmt.Errorf("smtp.fallback_relay: %w", err)
+		}
+		a.fallback = append(a.fallback, site{key, n})
+	}
 	if a.tls == nil {
 		a.tls = &tls.Config{}
 	}
@@ -84,6 +94,11 @@ func New(o Options) (*Agent, error) {
 
 // helo is the name that EHLO says.
 func (a *Agent) helo() string { return cmp.Or(a.config.HeloName, a.hostname) }
+
+// named says that the operator has named n himself.
+func (a *Agent) named(n configs.Nexthop) bool {
+	return n == a.relay || slices.ContainsFunc(a.fallback, func(s site) bool { return s.nexthop == n })
+}
 
 // Close ends the idle connections.
 func (a *Agent) Close() error {

@@ -121,7 +121,7 @@ func (s *session) greet(n configs.Nexthop) *dsn.Error {
 	if len(r.lines) > 0 {
 		name, _, _ = strings.Cut(strings.ToLower(r.lines[0]), " ")
 	}
-	if n != s.agent.relay && name == s.agent.hostname {
+	if !s.agent.named(n) && name == s.agent.hostname {
 		return loop(n.Host)
 	}
 	return s.hello()

@@ -27,8 +27,15 @@ type trouble struct {
 	relay string
 }
 
-// run tries one host after the other until no recipient is left. It returns
-// the trouble of the last one.
+// site is a nexthop that a request goes to: as it was written, which connections and
+// passwords are kept by, and as it is read.
+type site struct {
+	key     string
+	nexthop configs.Nexthop
+}
+
+// run delivers to the nexthop and, where that is not found or cannot be reached, to
+// smtp.fallback_relay. It returns the trouble of the last one.
 func (d *delivery) run(ctx context.Context) trouble {
 	a := d.agent
 	nexthop, err := configs.ParseNexthop(d.request.Nexthop)
@@ -38,23 +45,47 @@ func (d *delivery) run(ctx context.Context) trouble {
 	if d.needs, err = inspect(d.request); err != nil {
 		return trouble{err: unreadable(err), relay: "none"}
 	}
-	if last := d.reuse(ctx); last != nil {
-		return *last
-	}
-	if len(d.todo) == 0 {
-		return trouble{}
-	}
-	targets, failed := a.targets(ctx, nexthop)
-	if failed != nil {
-		return trouble{err: failed, relay: "none"}
-	}
-	last := trouble{err: dsn.New(dsn.NoAnswer, "No host to deliver to"), relay: "none"}
-	answered := 0
-	for _, t := range targets {
-		if len(d.todo) == 0 || ctx.Err() != nil || answered >= a.config.SessionLimit {
+	last, open := d.visit(ctx, site{d.request.Nexthop, nexthop})
+	for _, s := range a.fallback {
+		if !open || len(d.todo) == 0 || ctx.Err() != nil {
 			break
 		}
-		s, err := a.open(ctx, t, d.request.Nexthop, nexthop)
+		if last, open = d.visit(ctx, s); last.err != nil {
+			open = open || last.err.Status == dsn.LoopDetected
+			// It is the operator's word that is not found, or comes back to us: that must
+			// not return everybody's mail.
+			last.err = softened(last.err)
+		}
+	}
+	return last
+}
+
+// visit tries one host of a site after the other until no recipient is left. It returns
+// the trouble of the last one, and whether a fallback may be tried.
+func (d *delivery) visit(ctx context.Context, s site) (last trouble, open bool) {
+	if last := d.reuse(ctx, s); last != nil {
+		return *last, false
+	}
+	if len(d.todo) == 0 {
+		return trouble{}, false
+	}
+	targets, ours, failed := d.agent.targets(ctx, s.nexthop)
+	if failed != nil {
+		return trouble{err: failed, relay: "none"}, !ours && failed.Status != dsn.NullMX
+	}
+	last, looped := d.visitAll(ctx, s, targets)
+	return last, last.site && !ours && !looped
+}
+
+// visitAll tries one target after the other. looped: one of them was this host.
+func (d *delivery) visitAll(ctx context.Context, at site, targets []target) (last trouble, looped bool) {
+	last = trouble{err: dsn.New(dsn.NoAnswer, "No host to deliver to"), relay: "none"}
+	answered := 0
+	for _, t := range targets {
+		if len(d.todo) == 0 || ctx.Err() != nil || answered >= d.agent.config.SessionLimit {
+			break
+		}
+		s, err := d.agent.open(ctx, t, at.key, at.nexthop)
 		if err != nil {
 			if err.Status == dsn.LoopDetected {
 				// What is behind us is no better (RFC 5321 section 5.1); what
@@ -62,7 +93,7 @@ func (d *delivery) run(ctx context.Context) trouble {
 				if last.relay == "none" || !last.err.Temporary() {
 					last = trouble{err: err, relay: t.String()}
 				}
-				break
+				return last, true
 			}
 			last = trouble{err: err, site: true, relay: t.String()}
 			if err.RemoteReply != "" {
@@ -71,24 +102,24 @@ func (d *delivery) run(ctx context.Context) trouble {
 			continue
 		}
 		answered++
-		last = d.deliverOver(ctx, s)
+		last = d.deliverOver(ctx, at, s)
 		if !last.site {
 			break
 		}
 	}
-	return last
+	return last, false
 }
 
 // reuse tries idle sessions. A result that settles the rest is returned; nil
 // means to go on with new connections.
-func (d *delivery) reuse(ctx context.Context) *trouble {
+func (d *delivery) reuse(ctx context.Context, at site) *trouble {
 	for len(d.todo) > 0 && ctx.Err() == nil {
-		s := d.agent.cache.take(d.request.Nexthop)
+		s := d.agent.cache.take(at.key)
 		if s == nil {
 			return nil
 		}
 		s.begin(ctx, true)
-		last := d.deliverOver(ctx, s)
+		last := d.deliverOver(ctx, at, s)
 		if last.err != nil && !last.site {
 			return &last
 		}
@@ -97,14 +128,14 @@ func (d *delivery) reuse(ctx context.Context) *trouble {
 }
 
 // deliverOver delivers over an open session and keeps or ends it.
-func (d *delivery) deliverOver(ctx context.Context, s *session) trouble {
+func (d *delivery) deliverOver(ctx context.Context, at site, s *session) trouble {
 	err := d.transactions(ctx, s)
 	s.end()
 	switch {
 	case s.broken:
 		s.close()
 	case s.mayBeReused():
-		d.agent.cache.put(d.request.Nexthop, s)
+		d.agent.cache.put(at.key, s)
 	default:
 		s.quit()
 	}

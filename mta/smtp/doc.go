@@ -6,7 +6,9 @@
 // [Agent.Deliver] takes the nexthop of a request: a domain, whose MX hosts are
 // tried in order of preference and at random among equals, or "[host]:port". A
 // domain without MX is its own (RFC 5321 section 5.1). A null MX refuses (RFC
-// 7505). MX hosts from ourselves on, by name or address, are not tried (loop).
+// 7505). MX hosts from ourselves on, by name or address, are not tried (loop). Where a
+// destination is not found or not reached, smtp.fallback_relay is tried, but not for
+// domains that this host is a mail exchanger of.
 //
 // A host that cannot be reached, does not greet, or loses the connection before
 // the final dot is followed by the next one, up to address_limit addresses and

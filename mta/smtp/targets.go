@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"toastmaster/configs"
 	"toastmaster/internal/dns"
@@ -27,8 +28,9 @@ func (t target) String() string {
 }
 
 // targets lists where to connect to for a nexthop, best first, at most
-// smtp.address_limit.
-func (a *Agent) targets(ctx context.Context, n configs.Nexthop) ([]target, *dsn.Error) {
+// smtp.address_limit. ours: this host is one of its mail exchangers, so that there is no
+// other way for its mail.
+func (a *Agent) targets(ctx context.Context, n configs.Nexthop) (list []target, ours bool, failed *dsn.Error) {
 	port := uint16(n.Port)
 	if port == 0 {
 		port = uint16(a.config.Port)
@@ -36,32 +38,33 @@ func (a *Agent) targets(ctx context.Context, n configs.Nexthop) ([]target, *dsn.
 	if ip, err := netip.ParseAddr(n.Host); err == nil {
 		t := target{n.Host, netip.AddrPortFrom(ip, port)}
 		if err := a.unfit(n, t); err != nil {
-			return nil, err
+			return nil, err.Status == dsn.LoopDetected, err
 		}
-		return []target{t}, nil
+		return []target{t}, false, nil
 	}
 	hosts := []dns.MX{{Host: n.Host}}
 	if !n.Direct {
-		var err *dsn.Error
-		if hosts, err = a.exchangers(ctx, n.Host); err != nil {
-			return nil, err
+		if hosts, ours, failed = a.exchangers(ctx, n.Host); failed != nil {
+			return nil, ours, failed
 		}
 	}
-	return a.addresses(ctx, n, hosts, port)
+	list, listed, failed := a.addresses(ctx, n, hosts, port)
+	return list, ours || listed, failed
 }
 
-// exchangers are the MX hosts of a domain in order, itself when it has none.
-func (a *Agent) exchangers(ctx context.Context, domain string) ([]dns.MX, *dsn.Error) {
+// exchangers are the MX hosts of a domain in order, itself when it has none. ours: this
+// host's name was one of them.
+func (a *Agent) exchangers(ctx context.Context, domain string) (hosts []dns.MX, ours bool, failed *dsn.Error) {
 	found, err := a.dns.MX(ctx, domain)
 	switch dns.OutcomeOf(err) {
 	case dns.NoName, dns.NoRecord:
-		return []dns.MX{{Host: domain}}, nil
+		return []dns.MX{{Host: domain}}, false, nil
 	case dns.NoAnswer:
-		return nil, lookupError(domain, "MX", err)
+		return nil, false, lookupError(domain, "MX", err)
 	}
-	hosts := found.Records
+	hosts = found.Records
 	if len(hosts) == 1 && hosts[0].Host == "" {
-		return nil, dsn.Newf(dsn.NullMX, "Domain %s does not accept mail (null MX)", domain)
+		return nil, false, dsn.Newf(dsn.NullMX, "Domain %s does not accept mail (null MX)", domain)
 	}
 	rand.Shuffle(len(hosts), func(i, j int) { hosts[i], hosts[j] = hosts[j], hosts[i] })
 	slices.SortStableFunc(hosts, func(x, y dns.MX) int { return int(x.Preference) - int(y.Preference) })
@@ -69,16 +72,16 @@ func (a *Agent) exchangers(ctx context.Context, domain string) ([]dns.MX, *dsn.E
 }
 
 // beforeUs cuts off what is not better than this host's own name.
-func (a *Agent) beforeUs(domain string, hosts []dns.MX) ([]dns.MX, *dsn.Error) {
+func (a *Agent) beforeUs(domain string, hosts []dns.MX) (better []dns.MX, ours bool, failed *dsn.Error) {
 	us := slices.IndexFunc(hosts, func(mx dns.MX) bool { return mx.Host == a.hostname })
 	if us < 0 {
-		return hosts, nil
+		return hosts, false, nil
 	}
 	best := slices.IndexFunc(hosts, func(mx dns.MX) bool { return mx.Preference == hosts[us].Preference })
 	if best == 0 {
-		return nil, loop(domain)
+		return nil, true, loop(domain)
 	}
-	return hosts[:best], nil
+	return hosts[:best], true, nil
 }
 
 func loop(domain string) *dsn.Error {
@@ -88,15 +91,15 @@ func loop(domain string) *dsn.Error {
 // unfit says why there is no connecting to t for the nexthop n: it is ourselves,
 // or in a network that is not the Internet's. What a recipient's domain leads to
 // is chosen by whoever writes its DNS records, or by the sender who writes a
-// literal, so it is looked at closely; smtp.relayhost is the operator's word,
-// unless it is one of our own listeners.
+// literal, so it is looked at closely; smtp.relayhost and smtp.fallback_relay are the
+// operator's word, unless it is one of our own listeners.
 func (a *Agent) unfit(n configs.Nexthop, t target) *dsn.Error {
 	ip := hostaddr.Plain(t.addr.Addr())
 	reach := hostaddr.ReachOf(ip)
 	switch {
 	case a.host.Serves(t.addr):
 		return loop(n.Host)
-	case n == a.relay:
+	case a.named(n):
 		return nil
 	case a.host.Proxied(ip):
 		return loop(n.Host)
@@ -111,29 +114,39 @@ func (a *Agent) unfit(n configs.Nexthop, t target) *dsn.Error {
 		fmt.Errorf("%s is %s; smtp.private_networks says which are allowed", t, reach))
 }
 
-// addresses looks up hosts until there are enough.
-func (a *Agent) addresses(ctx context.Context, n configs.Nexthop, hosts []dns.MX, port uint16) ([]target, *dsn.Error) {
+// addresses looks up hosts until there are enough, or until one of them is this host.
+func (a *Agent) addresses(ctx context.Context, n configs.Nexthop, hosts []dns.MX, port uint16) (list []target, ours bool, failed *dsn.Error) {
 	f := finding{agent: a, nexthop: n, prefs: map[target]uint16{}}
 	for _, mx := range hosts {
 		if mx.Host == "" || len(f.out) >= a.config.AddressLimit {
 			continue
 		}
-		found, err := a.dns.Host(ctx, a.family(), mx.Host)
+		ips, err := a.lookup(ctx, mx.Host)
 		if err != nil {
 			f.fail(lookupError(mx.Host, "address", err))
 			continue
 		}
-		if f.add(mx, interleave(found.Records), port) {
+		if ours = f.add(mx, interleave(ips), port); ours {
 			break
 		}
 	}
 	switch {
 	case len(f.out) > 0:
-		return f.out[:min(len(f.out), a.config.AddressLimit)], nil
+		return f.out[:min(len(f.out), a.config.AddressLimit)], ours, nil
 	case f.last != nil:
-		return nil, f.last
+		return nil, ours, f.last
 	}
-	return nil, dsn.Newf(dsn.Unroutable, "No usable mail exchanger for %s", n.Host)
+	return nil, ours, dsn.Newf(dsn.Unroutable, "No usable mail exchanger for %s", n.Host)
+}
+
+// lookup finds the addresses of a host. A name of localhost is this host, whatever a name
+// server says or does not know (RFC 6761 section 6.3).
+func (a *Agent) lookup(ctx context.Context, host string) ([]netip.Addr, error) {
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return []netip.Addr{netip.IPv6Loopback(), netip.AddrFrom4([4]byte{127, 0, 0, 1})}, nil
+	}
+	found, err := a.dns.Host(ctx, a.family(), host)
+	return found.Records, err
 }
 
 // finding is the search for targets.

@@ -72,7 +72,7 @@ func TestTargets(t *testing.T) {
 			t.Errorf("%s: %s, want %s", nexthop, got, want)
 		}
 	}
-	got, failed := r.agent.targets(t.Context(), configs.Nexthop{Host: "big.test"})
+	got, _, failed := r.agent.targets(t.Context(), configs.Nexthop{Host: "big.test"})
 	if failed != nil || len(got) != 5 || got[0].addr.Addr().Is4() || !got[1].addr.Addr().Is4() {
 		t.Errorf("%v %v", got, failed)
 	}
@@ -88,6 +88,7 @@ func TestNoWayBackToOurselves(t *testing.T) {
 		"later.test": mx("broken.test:5", "self-mx.test:10"), "behind.test": mx("self-mx.test:10", "public.test:20"), "self-mx.test": a("127.0.0.77"),
 		"spare.test": mx("private-mx.test:10", "public.test:20"), "private-mx.test": a("192.168.0.1"), "wait.test": mx("private-mx.test:10", "broken.test:20"),
 		"relay.test": a("10.0.0.1"), "us.test": a("203.0.113.5"),
+		"lo.test": mx("localhost:10", "public.test:20"), "lo-sub.test": mx("mail.localhost:10"), "lo-backup.test": mx("public.test:5", "localhost:10", "relay.test:20"),
 	}
 	want := map[string]string{
 		"mixed.test": "mixed.test[192.0.2.7]:25", "half.test": "public.test[192.0.2.1]:25", "spare.test": "public.test[192.0.2.1]:25",
@@ -97,6 +98,7 @@ func TestNoWayBackToOurselves(t *testing.T) {
 		"of-mx0-5004006.test:2526": "mx0-5004006.test[127.0.0.1]:2526",
 		"of-mx0-5004006.test:2525": dsn.LoopDetected.String(),
 		"203.0.113.255":            dsn.LoopDetected.String(),
+		"lo.test":                  dsn.LoopDetected.String(), "lo-sub.test": dsn.LoopDetected.String(), "lo-backup.test": "public.test[192.0.2.1]:25",
 	}
 	for list, status := range map[string]dsn.Status{
 		"127.0.0.1 127.0.0.77 127.255.255.254 0.0.0.0 :: ::1 ::ffff:127.0.0.1 ::ffff:0.0.0.0 ::7f00:1 64:ff9b::7f00:1 2002:7f00:1::1 198.51.100.9": dsn.LoopDetected,
@@ -148,7 +150,7 @@ func (a *Agent) find(t *testing.T, nexthop string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, failed := a.targets(t.Context(), n)
+	got, _, failed := a.targets(t.Context(), n)
 	var words []string
 	for _, g := range got {
 		words = append(words, g.String())
@@ -166,7 +168,7 @@ func TestEqualExchangersTakeTurns(t *testing.T) {
 	}, nil)
 	var first []string
 	for range 200 {
-		got, failed := r.agent.targets(t.Context(), configs.Nexthop{Host: "even.test"})
+		got, _, failed := r.agent.targets(t.Context(), configs.Nexthop{Host: "even.test"})
 		if failed != nil || len(got) != 3 || got[2].host != "c.test" {
 			t.Fatalf("%v %v", got, failed)
 		}
@@ -181,7 +183,7 @@ func TestProtocols(t *testing.T) {
 	t.Parallel()
 	for protocols, want := range map[configs.Network]string{configs.IPv4: "192.0.2.1", configs.IPv6: "2001:db8::1"} {
 		r := newRig(t, 2525, map[string]dnstest.Name{"a.test": a("192.0.2.1", "2001:db8::1")}, func(c *configs.SMTP, _ *Options) { c.Protocols = protocols })
-		got, failed := r.agent.targets(t.Context(), configs.Nexthop{Host: "a.test"})
+		got, _, failed := r.agent.targets(t.Context(), configs.Nexthop{Host: "a.test"})
 		if failed != nil || len(got) != 1 || got[0].addr.Addr().String() != want {
 			t.Errorf("%d: %v %v", protocols, got, failed)
 		}
@@ -194,7 +196,7 @@ func TestASilentNameServerIsTemporaryAndCanBeInterrupted(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	start := time.Now()
-	_, failed := r.agent.targets(ctx, configs.Nexthop{Host: "slow.test"})
+	_, _, failed := r.agent.targets(ctx, configs.Nexthop{Host: "slow.test"})
 	if failed == nil || failed.Status != dsn.RoutingFailed {
 		t.Errorf("%v", failed)
 	}

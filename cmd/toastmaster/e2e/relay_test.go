@@ -128,6 +128,27 @@ func TestRemoteTLSIsBroken(t *testing.T) {
 	b.queueEmpty(t)
 }
 
+// TestFallbackRelay: a Postfix gets the mail for a domain that is not found, and for one of which
+// the host is down.
+func TestFallbackRelay(t *testing.T) {
+	t.Parallel()
+	p := startPostfix(t, "mx.remote.example", "", "carol@nowhere.example", "carol@down.example")
+	dns := dnstest.Start(t, map[string]dnstest.Name{"down.example": {Addrs: []string{"127.0.0.9"}}, "null.example": {MX: []net.MX{{Host: ".", Pref: 0}}}})
+	b := serve(t, map[string]string{
+		"smtp.port": fmt.Sprint(p.Port25()), "smtp.resolver": fmt.Sprintf("[%q]", dns.Addr),
+		"smtp.fallback_relay": fmt.Sprintf(`["[127.0.0.1]:%d"]`, p.Port25()),
+	})
+	for _, domain := range []string{"nowhere.example", "down.example", "null.example"} {
+		b.sendOne(t, alice, "carol@"+domain, "to "+domain)
+	}
+	waitPeerMail(t, p, "carol@nowhere.example", 1)
+	waitPeerMail(t, p, "carol@down.example", 1)
+	if text := readFile(t, b.waitMail(t, alice, 1)[0]); !strings.Contains(text, "Status: 5.1.10") || !strings.Contains(text, "carol@null.example") {
+		t.Errorf("%s", text)
+	}
+	b.queueEmpty(t)
+}
+
 // TestRemoteMXIsDownForAWhile: the mail waits and goes out later.
 func TestRemoteMXIsDownForAWhile(t *testing.T) {
 	t.Parallel()
