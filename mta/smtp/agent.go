@@ -84,7 +84,7 @@ func New(o Options) (*Agent, error) {
 		if err != nil {
 			return nil, fmt.Errorf("smtp.fallback_relay: %w", err)
 		}
-		a.fallback = append(a.fallback, site{key, n})
+		a.fallback = append(a.fallback, site{key, n, "fallback " + key})
 	}
 	if a.tls == nil {
 		a.tls = &tls.Config{}

@@ -27,11 +27,14 @@ type trouble struct {
 	relay string
 }
 
-// site is a nexthop that a request goes to: as it was written, which connections and
-// passwords are kept by, and as it is read.
+// site is a nexthop that a request goes to: as it was written, which passwords are kept by,
+// and as it is read.
 type site struct {
 	key     string
 	nexthop configs.Nexthop
+	// idle is the name of its idle connections. Those to a fallback relay are no way for mail
+	// to a domain or literal of the same name, which is looked at more closely.
+	idle string
 }
 
 // run delivers to the nexthop and, where that is not found or cannot be reached, to
@@ -45,7 +48,7 @@ func (d *delivery) run(ctx context.Context) trouble {
 	if d.needs, err = inspect(d.request); err != nil {
 		return trouble{err: unreadable(err), relay: "none"}
 	}
-	last, open := d.visit(ctx, site{d.request.Nexthop, nexthop})
+	last, open := d.visit(ctx, site{d.request.Nexthop, nexthop, d.request.Nexthop})
 	for _, s := range a.fallback {
 		if !open || len(d.todo) == 0 || ctx.Err() != nil {
 			break
@@ -71,7 +74,7 @@ func (d *delivery) visit(ctx context.Context, s site) (last trouble, open bool) 
 	}
 	targets, ours, failed := d.agent.targets(ctx, s.nexthop)
 	if failed != nil {
-		return trouble{err: failed, relay: "none"}, !ours && failed.Status != dsn.NullMX
+		return trouble{err: failed, relay: "none"}, !ours && failed.Status != dsn.NullMX && !errors.Is(failed, errPrivate)
 	}
 	last, looped := d.visitAll(ctx, s, targets)
 	return last, last.site && !ours && !looped
@@ -114,7 +117,7 @@ func (d *delivery) visitAll(ctx context.Context, at site, targets []target) (las
 // means to go on with new connections.
 func (d *delivery) reuse(ctx context.Context, at site) *trouble {
 	for len(d.todo) > 0 && ctx.Err() == nil {
-		s := d.agent.cache.take(at.key)
+		s := d.agent.cache.take(at.idle)
 		if s == nil {
 			return nil
 		}
@@ -135,7 +138,7 @@ func (d *delivery) deliverOver(ctx context.Context, at site, s *session) trouble
 	case s.broken:
 		s.close()
 	case s.mayBeReused():
-		d.agent.cache.put(at.key, s)
+		d.agent.cache.put(at.idle, s)
 	default:
 		s.quit()
 	}

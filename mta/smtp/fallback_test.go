@@ -32,6 +32,7 @@ func TestFallbackRelay(t *testing.T) {
 		"refused for now":           {"up.test", []string{relay}, map[string][]string{"RCPT": {"450 4.2.0 later"}}, dsn.Make(4, 2, 0), false},
 		"lost behind the final dot": {"up.test", []string{relay}, map[string][]string{"<data>": {"drop"}}, dsn.BadConnection, false},
 		"null MX":                   {"null.test", []string{relay}, nil, dsn.NullMX, false},
+		"a private network":         {"inside.test", []string{relay}, nil, dsn.Unroutable, false},
 		"we are the best MX":        {"best.test", []string{relay}, nil, dsn.LoopDetected, false},
 		"we are an MX":              {"backup.test", []string{relay}, nil, dsn.NoAnswer, false},
 		"we are an MX, by address":  {"address.test", []string{relay}, nil, dsn.NoAnswer, false},
@@ -51,7 +52,7 @@ func TestFallbackRelay(t *testing.T) {
 			p.start()
 			relayAt, q := newPeer(t, "127.0.0.1:0").start(), newPeer(t, "127.0.0.1:0").start() // q is one of our listeners
 			names := map[string]dnstest.Name{
-				"up.test": a("127.0.0.1"), "mirror.test": a("127.0.0.1"), "broken.test": {Fail: true}, "null.test": mx(".:0"),
+				"up.test": a("127.0.0.1"), "mirror.test": a("127.0.0.1"), "broken.test": {Fail: true}, "null.test": mx(".:0"), "inside.test": a("10.0.0.1"),
 				"best.test": mx("mail.example.test:10", "up.test:20"), "backup.test": mx("dead.test:5", "mail.example.test:10"),
 				"dead.test": a("127.0.0.9"), "address.test": mx("dead.test:5", "me.test:10"), "me.test": a("198.51.100.9"),
 			}

@@ -2,6 +2,7 @@ package smtp
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -111,8 +112,12 @@ func (a *Agent) unfit(n configs.Nexthop, t target) *dsn.Error {
 		return loop(n.Host)
 	}
 	return dsn.Wrap(dsn.Unroutable, fmt.Sprintf("Mail for %s would go to an address that the Internet does not reach: %s", n.Host, t.addr.Addr()),
-		fmt.Errorf("%s is %s; smtp.private_networks says which are allowed", t, reach))
+		fmt.Errorf("%s is %s; %w", t, reach, errPrivate))
 }
+
+// errPrivate is the cause of what unfit says of networks that are not the Internet's. A fallback
+// relay is not asked to go there for us.
+var errPrivate = errors.New("smtp.private_networks says which are allowed")
 
 // addresses looks up hosts until there are enough, or until one of them is this host.
 func (a *Agent) addresses(ctx context.Context, n configs.Nexthop, hosts []dns.MX, port uint16) (list []target, ours bool, failed *dsn.Error) {
@@ -143,7 +148,10 @@ func (a *Agent) addresses(ctx context.Context, n configs.Nexthop, hosts []dns.MX
 // server says or does not know (RFC 6761 section 6.3).
 func (a *Agent) lookup(ctx context.Context, host string) ([]netip.Addr, error) {
 	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return []netip.Addr{netip.IPv6Loopback(), netip.AddrFrom4([4]byte{127, 0, 0, 1})}, nil
+		ips := []netip.Addr{netip.IPv6Loopback(), netip.AddrFrom4([4]byte{127, 0, 0, 1})}
+		return slices.DeleteFunc(ips, func(ip netip.Addr) bool {
+			return a.config.Protocols == configs.IPv4 && ip.Is6() || a.config.Protocols == configs.IPv6 && ip.Is4()
+		}), nil
 	}
 	found, err := a.dns.Host(ctx, a.family(), host)
 	return found.Records, err
