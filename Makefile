@@ -51,14 +51,14 @@ docs-check: build
 	@$(BIN) config manual | diff -u docs/parameters.md - || { echo 'docs/parameters.md is stale: make docs'; exit 1; }
 	@$(BIN) config sample | diff -u configs/samples/toastmaster.toml - || { echo 'configs/samples is stale: make docs'; exit 1; }
 
-install: build ## Install below PREFIX, with the links sendmail, mailq, newaliases, postmap, postqueue and the manual pages
+install: build ## Install below PREFIX, with the links sendmail, mailq, newaliases, postmap, postqueue, postsuper, postcat, qshape and the manual pages
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin
 	install -m 0755 $(BIN) $(DESTDIR)$(PREFIX)/bin/toastmaster
 	ln -sf ../bin/toastmaster $(DESTDIR)$(PREFIX)/sbin/sendmail
 	ln -sf toastmaster $(DESTDIR)$(PREFIX)/bin/mailq
 	ln -sf toastmaster $(DESTDIR)$(PREFIX)/bin/newaliases
 	ln -sf ../bin/toastmaster $(DESTDIR)$(PREFIX)/sbin/postmap
-	ln -sf ../bin/toastmaster $(DESTDIR)$(PREFIX)/sbin/postqueue
+	for name in postqueue postsuper postcat qshape; do ln -sf ../bin/toastmaster $(DESTDIR)$(PREFIX)/sbin/$$name; done
 	$(BIN) man $(DESTDIR)$(PREFIX)/share/man
 
 clean: ## Remove what was built; ./var stays

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 
 	"toastmaster/cmd/toastmaster/cli"
 	"toastmaster/cmd/toastmaster/sendmail"
@@ -17,17 +16,9 @@ var personalities = []struct {
 	{"sendmail", sendmail.Run},
 	{"mailq", sendmail.Mailq},
 	{"newaliases", sendmail.Newaliases},
-	{"postsuper", notYet("postsuper", "queue")},
+	{"postsuper", cli.Postsuper},
 	{"postqueue", cli.Postqueue},
 	{"postmap", cli.Postmap},
-	{"postcat", notYet("postcat", "queue cat")},
-}
-
-// notYet is a program of Postfix that comes later. Help with exit code 0 would
-// tell a script that its work was done.
-func notYet(name, instead string) func(context.Context, *cli.Environment, []string) int {
-	return func(_ context.Context, env *cli.Environment, _ []string) int {
-		fmt.Fprintf(env.Stderr, "%s: not there yet, use `toastmaster %s`\n", name, instead)
-		return sendmail.ExUnavailable
-	}
+	{"postcat", cli.Postcat},
+	{"qshape", cli.Qshape},
 }

@@ -19,7 +19,13 @@ func TestWhatOtherProgramsSay(t *testing.T) {
 		code    int
 		text    string
 	}{
-		{"postsuper", []string{"-d", "ALL"}, sendmail.ExUnavailable, "postsuper: not there yet"},
+		{"postsuper", []string{"-x"}, 1, "postsuper: fatal: unknown shorthand flag"},
+		{"postsuper", []string{"-d", "ALL", "nosuch"}, 1, "postsuper: fatal: invalid directory name: nosuch\n"},
+		{"postsuper", nil, 69, "postsuper: fatal: without an option"},
+		{"postsuper", []string{"-s"}, 69, "postsuper: fatal: option -s: not done here"},
+		{"postsuper", []string{"-e", "3X"}, 69, "postsuper: fatal: option -e: not done here"},
+		{"postsuper", []string{"-f", "ALL", "deferred"}, 69, "postsuper: fatal: option -f: not done here"},
+		{"postsuper", []string{"-c", "/nonexistent", "-d", "-"}, 1, "postsuper: fatal: /nonexistent: "},
 		{"postqueue", nil, 69, "postqueue: fatal: usage: postqueue -f |"},
 		{"postqueue", []string{"-f", "-p"}, 69, "postqueue: fatal: usage: postqueue -f |"},
 		{"postqueue", []string{"-p", "x"}, 69, "postqueue: fatal: usage: postqueue -f |"},
@@ -27,10 +33,19 @@ func TestWhatOtherProgramsSay(t *testing.T) {
 		{"postqueue", []string{"-i", "bad/id"}, 69, "postqueue: fatal: Cannot flush queue ID - invalid name: \"bad/id\"\n"},
 		{"postqueue", []string{"-s", "bad..host"}, 69, "postqueue: fatal: Cannot flush mail queue - invalid destination: \"bad..host\"\n"},
 		{"postqueue", []string{"-pc", "/nonexistent"}, 69, "postqueue: fatal: /nonexistent: "},
-		{"postcat", []string{"-q", "3X"}, sendmail.ExUnavailable, "postcat: not there yet"},
+		{"postcat", []string{"-x"}, 1, "postcat: fatal: unknown shorthand flag"},
+		{"postcat", []string{"-q"}, 1, "postcat: fatal: usage: postcat "},
+		{"postcat", []string{"-q", "bad/id"}, 1, "postcat: fatal: bad mail queue ID: bad/id\n"},
+		{"postcat", []string{"file"}, 69, "postcat: fatal: files are not done here"},
+		{"postcat", []string{"-oq", "3X"}, 69, "postcat: fatal: option -o: not done here"},
+		{"qshape", []string{"-x"}, 255, "qshape: fatal: unknown shorthand flag"},
+		{"qshape", []string{"nosuch"}, 255, "qshape: fatal: there is no queue nosuch"},
+		{"qshape", []string{"-b", "0"}, 255, "qshape: fatal: -b, -t and -m are"},
 		{"sendmail", []string{"-q"}, sendmail.ExConfig, "sendmail: "},
 		{"sendmail", []string{"-bp"}, sendmail.ExConfig, "sendmail: "},
 		{"sendmail", []string{"bad address@@"}, sendmail.ExUsage, "sendmail: bad recipient \"bad address@@\": "},
+		{"mailq", []string{"x"}, sendmail.ExUsage, "toastmaster: queue list: unexpected argument"},
+		{"mailq", []string{"--nonsense"}, sendmail.ExUsage, "toastmaster: unknown flag: --nonsense"},
 		{"toastmaster", []string{"queue", "delete", ""}, 2, "toastmaster: queue delete: an ID is empty"},
 	} {
 		var out bytes.Buffer

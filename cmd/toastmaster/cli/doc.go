@@ -16,7 +16,8 @@
 //	meter.go           how far long work is
 //	fromfile.go        many things from a file
 //	transfercmd.go     mail of a mailbox out and in: the work is internal/run/transfer
-//	queueprogram.go    the programs of Postfix that work on the queue: postqueue
+//	queueprogram.go    the programs of Postfix that work on the queue: postqueue,
+//	                   postsuper, postcat, qshape
 //	<object>.go        the verbs of one object: domain, mailbox, alias, queue, token ...
 //
 // # Results

@@ -33,7 +33,8 @@ func newManCommand(*Environment) *cobra.Command {
 		Use:   "man DIR",
 		Short: "Write the manual pages below DIR",
 		Long: "Writes the manual pages into DIR/man1 and DIR/man5: one for each command, one for the\n" +
-			"configuration file, and those of sendmail, mailq, newaliases, postmap and postqueue.",
+			"configuration file, and those of sendmail, mailq, newaliases, postmap,\n" +
+			"postqueue, postsuper, postcat and qshape.",
 		Args: exactArguments("DIR"),
 		RunE: func(cmd *cobra.Command, args []string) error { return writeManual(cmd.Root(), args[0]) },
 	}

@@ -34,7 +34,7 @@ func TestManualPages(t *testing.T) {
 			t.Errorf("toastmaster.toml(5) lacks %s", p.Name)
 		}
 	}
-	for _, program := range []string{"sendmail", "mailq", "newaliases", "postmap", "postqueue"} {
+	for _, program := range []string{"sendmail", "mailq", "newaliases", "postmap", "postqueue", "postsuper", "postcat", "qshape"} {
 		readPage(t, filepath.Join(dir, "man1", program+".1"))
 	}
 	pages, err := filepath.Glob(filepath.Join(dir, "man?", "*"))

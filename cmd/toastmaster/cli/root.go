@@ -52,7 +52,7 @@ func newRootCommand(env *Environment) *cobra.Command {
 	root.AddCommand(
 		newInitCommand(env), newServeCommand(env), newDemoCommand(env), newConfigCommand(env),
 		newDomainCommand(env), newMailboxCommand(env), newAliasCommand(env), newRelocatedCommand(env),
-		newQueueCommand(env), newStatusCommand(env), newReloadCommand(env), newStopCommand(env), newTokenCommand(env), newCheckCommand(env), newWhoCommand(env), newKickCommand(env), newJobCommand(env), newBackupCommand(env), newRestoreCommand(env), newPostmapCommand(env), newPostqueueCommand(env),
+		newQueueCommand(env), newStatusCommand(env), newReloadCommand(env), newStopCommand(env), newTokenCommand(env), newCheckCommand(env), newWhoCommand(env), newKickCommand(env), newJobCommand(env), newBackupCommand(env), newRestoreCommand(env), newPostmapCommand(env), newPostqueueCommand(env), newPostsuperCommand(env), newPostcatCommand(env), newQshapeCommand(env),
 		newVersionCommand(env), newManCommand(env),
 	)
 	nameInErrors(root)

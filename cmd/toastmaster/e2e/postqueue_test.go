@@ -229,4 +229,7 @@ func TestPostqueueFlushesWhatIsNamed(t *testing.T) {
 	if a := q.ours(t, "", "postqueue", "-p"); a.code != 69 || !strings.HasPrefix(a.errs, "postqueue: fatal: ") || a.out != "" {
 		t.Errorf("-p of a stopped instance: %+v", a)
 	}
+	if a := q.ours(t, "", "mailq"); a.code != 69 || a.out != "" {
+		t.Errorf("mailq of a stopped instance: %+v", a)
+	}
 }

@@ -7,9 +7,18 @@ import (
 	"toastmaster/cmd/toastmaster/cli"
 )
 
-// Mailq is `toastmaster queue list`.
+// Mailq is `toastmaster queue list` with the exit codes of sysexits.h.
 func Mailq(ctx context.Context, env *cli.Environment, args []string) int {
-	return cli.Run(ctx, env, append([]string{"queue", "list"}, args...))
+	switch cli.Run(ctx, env, append([]string{"queue", "list"}, args...)) {
+	case 0:
+		return ExOK
+	case 1:
+		return ExUnavailable
+	}
+	if len(args) == 0 {
+		return ExConfig
+	}
+	return ExUsage
 }
 
 // Newaliases does nothing and says so with success: aliases are live the

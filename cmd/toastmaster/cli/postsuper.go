@@ -1,0 +1,210 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"toastmaster/admin/client"
+	"toastmaster/admin/model"
+)
+
+// exitUnavailable (EX_UNAVAILABLE of sysexits.h) is the answer to an option of Postfix that
+// means nothing here.
+const exitUnavailable = 69
+
+const postsuperUsage = "usage: postsuper [-c config_file] [-d queue_id (delete)] [-h queue_id (hold)] [-H queue_id (un-hold)] [-r queue_id (requeue)] [-v (verbose)] [queue...]"
+
+// queueNames are the queues that postsuper works on.
+var queueNames = []string{"hold", "incoming", "active", "deferred"}
+
+// newPostsuperCommand has the command line of Postfix's postsuper(1).
+func newPostsuperCommand(env *Environment) *cobra.Command {
+	return newQueueProgramCommand(env, "postsuper [-d ID] [-h ID] [-H ID] [-r ID] [QUEUE...]", "Delete, hold, release or requeue mail, as Postfix's postsuper does",
+		"Works on queued mail as Postfix's postsuper(1) does: -d deletes without a report, -h holds, -H ends\n"+
+			"a hold, -r makes due and resolves anew. Each takes an ID and may stand several times; - reads IDs\n"+
+			"from standard input, ALL is all mail. QUEUE is hold, incoming, active or deferred; without, -h\n"+
+			"looks into the last three, -H into hold, -d and -r into all. Expiry by hand (-e, -f) and the repair\n"+
+			"of folders (-s, -S, -p) are not there. -c FILE names the configuration. Called as postsuper the exit\n"+
+			"code is 0, also when an ID was not found; 1 for what fails; 69 for what is not there.", Postsuper)
+}
+
+// Postsuper is the program when it is called as postsuper.
+func Postsuper(ctx context.Context, env *Environment, args []string) int {
+	p := newQueueProgram(env, "postsuper")
+	err := p.postsuper(ctx, args)
+	fatal := 1
+	if errors.Is(err, errNotHere) {
+		fatal = exitUnavailable
+	}
+	return p.end(err, fatal)
+}
+
+// errNotHere is that an option of Postfix has no meaning.
+var errNotHere = errors.New("not done here")
+
+// superAction is what is done to messages.
+type superAction struct {
+	letter string
+	// done is what is said of a message, total of all.
+	done, total string
+	queues      []string // where it looks when none is named
+	act         func(*client.Client, context.Context, string) (bool, error)
+
+	ids   []string
+	count int
+}
+
+// superActions are in the order in which Postfix does them.
+func superActions() []*superAction {
+	return []*superAction{
+		{letter: "r", done: "requeued", total: "Requeued", queues: queueNames, act: (*client.Client).Requeue},
+		{letter: "d", done: "removed", total: "Deleted", queues: queueNames, act: (*client.Client).DeleteQueued},
+		{letter: "h", done: "placed on hold", total: "Placed on hold", queues: queueNames[1:], act: (*client.Client).Hold},
+		{letter: "H", done: "released from hold", total: "Released from hold", queues: queueNames[:1], act: (*client.Client).Release},
+	}
+}
+
+func (p *queueProgram) postsuper(ctx context.Context, args []string) error {
+	actions := superActions()
+	for _, a := range actions {
+		p.flags.StringArrayVarP(&a.ids, "action-"+a.letter, a.letter, nil, "")
+	}
+	for _, letter := range []string{"e", "f"} {
+		p.flags.StringArrayP("expire-"+letter, letter, nil, "")
+	}
+	for _, letter := range []string{"s", "S", "p"} {
+		p.flags.CountP("repair-"+letter, letter, "")
+	}
+	if err := p.flags.Parse(args); err != nil {
+		return fmt.Errorf("%w; %s", err, postsuperUsage)
+	}
+	for _, letter := range []string{"e", "f"} {
+		if p.flags.ShorthandLookup(letter).Changed {
+			return fmt.Errorf("option -%s: %w: a message is not made to expire by hand; it expires after qmgr.queue_lifetime, and -d deletes it without a report", letter, errNotHere)
+		}
+	}
+	idle := !slices.ContainsFunc(actions, func(a *superAction) bool { return len(a.ids) > 0 })
+	for _, letter := range []string{"s", "S", "p"} {
+		if p.flags.ShorthandLookup(letter).Changed {
+			return fmt.Errorf("option -%s: %w: the service looks its queue over when it starts", letter, errNotHere)
+		}
+	}
+	for _, name := range p.flags.Args() {
+		if !slices.Contains(queueNames, name) {
+			return fmt.Errorf("invalid directory name: %s", name)
+		}
+	}
+	if idle {
+		return fmt.Errorf("without an option Postfix repairs the folders of the queue (-s -p), which is %w: the service does so when it starts; %s", errNotHere, postsuperUsage)
+	}
+	return p.withClient(func(c *client.Client) error { return p.superWork(ctx, c, actions) })
+}
+
+// superWork does all actions, and goes on after a message that could not be worked on.
+func (p *queueProgram) superWork(ctx context.Context, c *client.Client, actions []*superAction) error {
+	if _, err := c.Queue(ctx, model.QueueFilter{}, "", 1); err != nil {
+		return err // nobody answers, or not to us: said once, not for each ID
+	}
+	failed := 0
+	for _, a := range actions {
+		if len(a.ids) == 0 {
+			continue
+		}
+		err := p.eachNamed(ctx, c, a, func(id string, say bool) {
+			changed, err := a.act(c, ctx, id)
+			switch {
+			case err == nil && changed:
+				a.count++
+				if say {
+					fmt.Fprintf(p.env.Stderr, "%s: %s: %s\n", p.name, id, a.done)
+				}
+			case err != nil && model.KindOf(err) != model.NotFound:
+				failed++
+				p.warn("%s: %v", id, err)
+			}
+		})
+		if err != nil {
+			return err
+		}
+	}
+	for _, a := range actions {
+		if len(a.ids) > 0 {
+			fmt.Fprintf(p.env.Stderr, "%s: %s: %s\n", p.name, a.total, messages(a.count))
+		}
+	}
+	if failed > 0 {
+		return fmt.Errorf("%s could not be worked on", messages(failed))
+	}
+	return nil
+}
+
+// eachNamed calls do for the queue IDs that an action is for. As in Postfix those of ALL are not
+// said one by one.
+func (p *queueProgram) eachNamed(ctx context.Context, c *client.Client, a *superAction, do func(id string, say bool)) error {
+	for _, id := range a.ids {
+		var err error
+		switch id {
+		case "ALL":
+			err = p.eachIn(ctx, c, a, do)
+		case "-":
+			lines := bufio.NewScanner(p.stdin)
+			for err == nil && lines.Scan() {
+				err = p.one(ctx, c, a, strings.TrimSuffix(lines.Text(), "\r"), do)
+			}
+			err = errors.Join(err, lines.Err())
+		default:
+			err = p.one(ctx, c, a, id, do)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// wanted are the queues that an action looks into: those that are named, of those in which it
+// can do something.
+func (p *queueProgram) wanted(a *superAction) []string {
+	if p.flags.NArg() == 0 {
+		return a.queues
+	}
+	return slices.DeleteFunc(slices.Clone(a.queues), func(name string) bool { return !slices.Contains(p.flags.Args(), name) })
+}
+
+// eachIn calls do for all mail in the queues of an action.
+func (p *queueProgram) eachIn(ctx context.Context, c *client.Client, a *superAction, do func(id string, say bool)) error {
+	wanted := p.wanted(a)
+	return client.Each(ctx, c.Queue, model.QueueFilter{}, func(m model.QueuedMessage) error {
+		if slices.Contains(wanted, m.Place) {
+			do(m.ID, false)
+		}
+		return ctx.Err()
+	})
+}
+
+// one calls do for an ID, if it may be one and when queues are named if it is in one of them.
+func (p *queueProgram) one(ctx context.Context, c *client.Client, a *superAction, id string, do func(id string, say bool)) error {
+	if !validQueueID(id) {
+		p.warn("invalid mail queue id: %s", id)
+		return nil
+	}
+	if p.flags.NArg() > 0 {
+		m, err := c.Queued(ctx, id)
+		switch {
+		case model.KindOf(err) == model.NotFound:
+			return nil
+		case err != nil:
+			return fmt.Errorf("%s: %w", id, err)
+		case !slices.Contains(p.wanted(a), m.Place):
+			return nil
+		}
+	}
+	do(id, true)
+	return ctx.Err()
+}
