@@ -60,7 +60,7 @@ func (p *queueProgram) postcat(ctx context.Context, args []string) error {
 	case !*queue:
 		return fmt.Errorf("files are %w: name queued messages, -q queue_id", errNotHere)
 	case p.flags.NArg() == 0:
-		return errors.New(postcatUsage)
+		return fatalf("%s", postcatUsage)
 	}
 	if !c.body && !c.envelope && !c.header {
 		c.body, c.envelope, c.header = true, true, true
