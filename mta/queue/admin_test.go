@@ -126,12 +126,12 @@ func TestAdministration(t *testing.T) {
 	if n, err := q.Flush(ctx, Filter{Recipient: "X@example.test"}); n != 0 || err != nil {
 		t.Error(n, err)
 	}
-	for _, none := range []Filter{{Recipient: "@sub.example.test"}, {Recipient: "@ample.test"}, {Sender: "<>"}, {Sender: "@example.test"}, {Recipient: "@"}} {
+	for _, none := range []Filter{{Recipient: "@sub.example.test"}, {Recipient: "@ample.test"}, {Sender: "<>"}, {Sender: "@example.test"}, {Recipient: "@"}, {ID: active.ID}, {ID: "x"}, {ID: deferred.ID, Sender: "<>"}} {
 		if n, err := q.Flush(ctx, none); n != 0 || err != nil {
 			t.Errorf("%+v: %d, %v", none, n, err)
 		}
 	}
-	if n, err := q.Flush(ctx, Filter{Recipient: "A@Example.Test", Sender: "sender@example.org"}); n != 1 || err != nil {
+	if n, err := q.Flush(ctx, Filter{Recipient: "A@Example.Test", Sender: "sender@example.org", ID: deferred.ID}); n != 1 || err != nil {
 		t.Error(n, err)
 	}
 	done(t, take(t, q), EffectFinal)
