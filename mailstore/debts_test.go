@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -23,7 +24,20 @@ type debtor struct {
 	clock  *clocktest.Clock
 	log    *logtest.Buffer
 	// files of these names cannot be opened, nor made.
-	broken map[string]bool
+	brokenMu sync.Mutex // the store's goroutines open files, too
+	broken   map[string]bool
+}
+
+func (d *debtor) fail(file string) {
+	d.brokenMu.Lock()
+	defer d.brokenMu.Unlock()
+	d.broken[file] = true
+}
+
+func (d *debtor) heal() {
+	d.brokenMu.Lock()
+	defer d.brokenMu.Unlock()
+	clear(d.broken)
 }
 
 func newDebtor(t *testing.T) *debtor {
@@ -31,6 +45,8 @@ func newDebtor(t *testing.T) *debtor {
 	d := &debtor{disk: faultfs.NewDisk(), clock: clocktest.New(time.Now()), log: &logtest.Buffer{}, broken: map[string]bool{}}
 	d.faults = faultfs.Wrap(d.disk)
 	d.faults.Hook(func(op faultfs.Op, name string) error {
+		d.brokenMu.Lock()
+		defer d.brokenMu.Unlock()
 		for file := range d.broken {
 			if strings.Contains(name, file) && (op == faultfs.Open || op == faultfs.Create || op == faultfs.Remove) {
 				return faultfs.EIO
@@ -94,15 +110,15 @@ func TestADebtOutlivesItsAccount(t *testing.T) {
 	}
 	for name, trouble := range map[string]func(t *testing.T, d *debtor, other *Store, acc Account) (goOn func()){
 		"what is used": func(t *testing.T, d *debtor, _ *Store, acc Account) func() {
-			d.broken["maildirsize"] = true
+			d.fail("maildirsize")
 			check(t, over(d, acc))
-			return func() { clear(d.broken) }
+			return func() { d.heal() }
 		},
 		"what is reserved": func(t *testing.T, d *debtor, _ *Store, acc Account) func() {
 			check(t, d.Reserve(t.Context(), acc, "ID", int64(len(message("x")))))
-			d.broken["toastmaster.changes"] = true
+			d.fail("toastmaster.changes")
 			check(t, d.Deliver(t.Context(), acc, &Delivery{ID: "ID", Content: message("x")}))
-			return func() { clear(d.broken) }
+			return func() { d.heal() }
 		},
 		"behind a lock": func(t *testing.T, d *debtor, other *Store, acc Account) func() {
 			lock := volume.NewAccountLock[volume.UsageDiskLock](volume.AccountLockOptions{Volume: other.vol, Home: acc.Home, What: "usage"})
@@ -129,9 +145,9 @@ func TestADebtOutlivesItsAccount(t *testing.T) {
 		"doubt": func(t *testing.T, d *debtor, _ *Store, acc Account) func() {
 			// Delivered again: nobody knows whether it was counted before.
 			check(t, d.Deliver(t.Context(), acc, &Delivery{ID: "ID", Content: message("x")}))
-			d.broken["maildirsize"] = true
+			d.fail("maildirsize")
 			check(t, d.Deliver(t.Context(), acc, &Delivery{ID: "ID", Replay: true, Content: message("x")}))
-			return func() { clear(d.broken) }
+			return func() { d.heal() }
 		},
 	} {
 		for how, later := range map[string]func(t *testing.T, d *debtor, acc Account){
