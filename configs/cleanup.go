@@ -8,6 +8,13 @@ type Cleanup struct {
 	DropHeaders       []string
 	HeaderAddedDomain string
 	AuthservID        string
+	HeaderChecks      []string
+	MIMEHeaderChecks  []string
+	NestedChecks      []string
+	BodyChecks        []string
+	BodyChecksLimit   int64
+	HeaderSizeLimit   int64
+	LineLengthLimit   int64
 }
 
 func (c *Cleanup) params() []Param {
@@ -20,12 +27,59 @@ func (c *Cleanup) params() []Param {
 			"How many recipients a message may have after its aliases are expanded (Postfix virtual_alias_expansion_limit). An alias beyond it is refused with 4.3.5, and what does not fit beside other recipients with 4.5.3."),
 		List("cleanup.drop_headers", &c.DropHeaders, []string{"Bcc", "Content-Length", "Resent-Bcc", "Return-Path"}, "header field names", nil,
 			"Fields of the message header that are removed from every message (Postfix message_drop_headers)."),
+		Tables("cleanup.header_checks", &c.HeaderChecks, nil,
+			"Lookup tables that each field of the header of a message is looked up in, but for those of MIME, with all lines of it; what they say is done ([content checks](content-checks.md))."),
+		c.headerTables("cleanup.mime_header_checks", &c.MIMEHeaderChecks,
+			"The same for the fields of MIME, which say what a message or a part of it is, and for all fields of parts. $header_checks is cleanup.header_checks."),
+		c.headerTables("cleanup.nested_header_checks", &c.NestedChecks,
+			"The same for the headers of messages within messages, but for the fields of MIME. $header_checks is cleanup.header_checks."),
+		Tables("cleanup.body_checks", &c.BodyChecks, nil,
+			"Lookup tables that each line of the content is looked up in that is no field of a header, with the lines between the parts."),
+		Size("cleanup.body_checks_size_limit", &c.BodyChecksLimit, 51200, 0, 1<<40,
+			"How much of a part of a message is looked up in cleanup.body_checks; 0 is all of it."),
+		Size("cleanup.header_size_limit", &c.HeaderSizeLimit, 102400, 1000, 16<<20,
+			"How much of a field is looked up in the tables of the header. What follows is looked at by nobody, and stays in the message."),
+		Size("cleanup.line_length_limit", &c.LineLengthLimit, 2048, 100, 1<<20,
+			"A longer line of the content is looked up in cleanup.body_checks in pieces of this length."),
 		String("cleanup.authserv_id", &c.AuthservID, "", "a domain, or empty for main.hostname", checkOptionalHostname,
 			"The name in Authentication-Results fields that are ours. Such a field in mail from outside of main.trusted_networks, and from users who logged in, is a forgery and is removed (RFC 8601 section 5)."),
 		String("cleanup.header_domain", &c.HeaderAddedDomain, "", "a domain, or empty for main.hostname", checkOptionalHostname,
 			"The domain of the Message-ID fields that are added to submitted mail.").Also("always_add_missing_headers", "remote_header_rewrite_domain"),
 	}
 }
+
+// ofHeader stands in a list of tables for those of cleanup.header_checks.
+const ofHeader = "$header_checks"
+
+// headerTables is a list of tables that may have the item $header_checks, which is its default.
+func (c *Cleanup) headerTables(name string, field *[]string, text string) Param {
+	p := List(name, field, []string{ofHeader}, tablesAllowed, func(s string) error {
+		if s == ofHeader {
+			return nil
+		}
+		return checkTable(s)
+	}, text)
+	p.Tables = func() []string { return c.headerTablesOf(*field) }
+	return p
+}
+
+func (c *Cleanup) headerTablesOf(list []string) []string {
+	var all []string
+	for _, item := range list {
+		if item == ofHeader {
+			all = append(all, c.HeaderChecks...)
+		} else {
+			all = append(all, item)
+		}
+	}
+	return all
+}
+
+// MIMETables are the tables of cleanup.mime_header_checks.
+func (c *Cleanup) MIMETables() []string { return c.headerTablesOf(c.MIMEHeaderChecks) }
+
+// NestedTables are those of cleanup.nested_header_checks.
+func (c *Cleanup) NestedTables() []string { return c.headerTablesOf(c.NestedChecks) }
 
 func checkOptionalHostname(s string) error {
 	if s == "" {

@@ -23,11 +23,15 @@ import (
 
 // openPipeline makes what all mail comes in by: one cleanup, and one smtpd for
 // its three kinds of port.
-func (i *Instance) openPipeline(context.Context) error {
+func (i *Instance) openPipeline(ctx context.Context) error {
+	checks, err := cleanup.OpenChecks(ctx, i.config, i.tables)
+	if err != nil {
+		return err
+	}
 	i.cleanup = cleanup.New(cleanup.Options{
 		Params: i.config.Cleanup, Hostname: i.config.Main.Hostname, Directory: i.directory,
 		Queue: i.queue, Log: i.log, Clock: i.clock, OverQuotaTemporary: i.config.Qmgr.OverQuotaTemporary,
-		ForeignAuthors: i.config.SMTPD.ForeignHeaderFrom, Ours: i.host.HasLiteral,
+		ForeignAuthors: i.config.SMTPD.ForeignHeaderFrom, Ours: i.host.HasLiteral, Checks: checks,
 		Reserve: func(ctx context.Context, m directory.Mailbox, id string, size int64) *dsn.Error {
 			return mailstore.DSN(i.mail.Reserve(ctx, mailstore.AccountOf(m), id, size))
 		},
@@ -36,7 +40,6 @@ func (i *Instance) openPipeline(context.Context) error {
 	i.deliverer = plan.New(plan.Options{
 		Store: i.mail, Plan: plan.ToInbox, Params: i.config.Store, Submit: i.cleanup, Spool: i.queue.Spool(), Log: i.log,
 	})
-	var err error
 	i.smtpd, err = newSMTPD(i)
 	return check.Restriction(i.config, err)
 }

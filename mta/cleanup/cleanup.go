@@ -35,9 +35,11 @@ type Options struct {
 	// (smtpd.foreign_header_from).
 	ForeignAuthors bool
 	// Ours says that an address literal is one of this host; nil knows none.
-	Ours  func(domain string) bool
-	Log   *msglog.Log
-	Clock clock.Clock
+	Ours func(domain string) bool
+	// Checks are the tables that contents are looked up in.
+	Checks Checks
+	Log    *msglog.Log
+	Clock  clock.Clock
 }
 
 // Cleanup is an envelope.Submitter. Safe for concurrent use; it has no

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 
+	"toastmaster/internal/envelope"
 	"toastmaster/internal/header"
 	"toastmaster/internal/printable"
 )
@@ -32,14 +33,16 @@ func note(m *message, l *header.Line) {
 
 // end notes those that a restriction puts on top.
 func (facts) end(_ context.Context, m *message) error {
-	for _, text := range m.s.Envelope.Prepend {
-		var l header.Line
-		if l.Name, l.Value, _ = header.Split([]byte(text)); l.Name != nil {
-			l.Kind = header.Field
+	scanner := header.NewScanner(envelope.Memory(m.top))
+	var l header.Line
+	for {
+		if err := scanner.Next(&l); err != nil || l.Kind == header.End {
+			return err
+		}
+		if l.Kind == header.Field {
 			note(m, &l)
 		}
 	}
-	return nil
 }
 
 // maxMessageID bounds the Message-ID in the log, in octets. It is no parameter: it

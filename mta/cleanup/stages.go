@@ -54,7 +54,8 @@ type message struct {
 	asked, given []envelope.Recipient
 	// held is the room that was taken for it.
 	held []reserved
-	// prefix is what goes before content.
+	// top is what smtpd puts on top of it, and prefix what goes before content.
+	top     []byte
 	prefix  []byte
 	content envelope.Content
 
@@ -80,7 +81,7 @@ func (c *Cleanup) begin(s *envelope.Submission) *message {
 		actions{},  // what a restriction wants of the recipients
 		aliases{},  // recipients are expanded
 		&m.loops,   // recipients that had the message before are refused
-		stamp{},    // queue ID, Received
+		stamp{},    // PREPEND, Received
 		complete{}, // what mail of our users lacks
 		assemble{}, // what of this becomes the prefix
 		room{},     // mailboxes have room for it
@@ -88,8 +89,14 @@ func (c *Cleanup) begin(s *envelope.Submission) *message {
 	return m
 }
 
-// run reads the header and lets every stage come to its end.
+// run lets the tables see the message, reads the header of what they leave, and lets every stage come to its end.
 func (m *message) run(ctx context.Context) error {
+	m.begun()
+	if m.s.Inspect && m.c.o.Checks.any() {
+		if err := m.inspect(ctx); err != nil {
+			return err
+		}
+	}
 	if err := m.read(); err != nil {
 		return dsn.Wrap(dsn.MailSystem, "Temporary failure while reading the message", err)
 	}

@@ -8,16 +8,22 @@ import (
 	"toastmaster/internal/trace"
 )
 
-// stamp gives the message its ID and puts the Received field on top.
+// begun gives the message its ID, and makes what stands on top of it: the fields that a
+// restriction wants, and Received below them, as in Postfix.
+func (m *message) begun() {
+	env := m.s.Envelope
+	env.ID, env.Arrived = m.c.o.Queue.NewID(), m.c.o.Clock.Now()
+	for _, text := range env.Prepend {
+		m.top = append(append(m.top, text...), '\n')
+	}
+	m.top = append(m.top, m.c.received(env, m.asked)...)
+}
+
+// stamp puts it there.
 type stamp struct{ quiet }
 
 func (stamp) end(_ context.Context, m *message) error {
-	env := m.s.Envelope
-	env.ID, env.Arrived = m.c.o.Queue.NewID(), m.c.o.Clock.Now()
-	for _, text := range env.Prepend { // above our own Received, as in Postfix
-		m.prefix = append(append(m.prefix, text...), '\n')
-	}
-	m.prefix = append(m.prefix, m.c.received(env, m.asked)...)
+	m.prefix = append(m.prefix, m.top...)
 	return nil
 }
 

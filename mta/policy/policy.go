@@ -45,6 +45,12 @@ const (
 	Info
 	DeferIfPermit
 	DeferIfReject
+	// What only checks of a content want: a line goes, silently or with a line in the log, has
+	// another text, or is the last that is looked at.
+	Ignore
+	Strip
+	Replace
+	Pass
 )
 
 // Ends says that no further restriction of the list is asked.
@@ -52,7 +58,8 @@ func (a Action) Ends() bool { return a == Permit || a == Reject || a == Defer }
 
 // String is the action as access(5) writes it.
 func (a Action) String() string {
-	names := [...]string{"DUNNO", "PERMIT", "REJECT", "DEFER", "HOLD", "DISCARD", "FILTER", "REDIRECT", "PREPEND", "BCC", "WARN", "INFO", "DEFER_IF_PERMIT", "DEFER_IF_REJECT"}
+	names := [...]string{"DUNNO", "PERMIT", "REJECT", "DEFER", "HOLD", "DISCARD", "FILTER", "REDIRECT", "PREPEND", "BCC", "WARN", "INFO", "DEFER_IF_PERMIT", "DEFER_IF_REJECT",
+		"IGNORE", "STRIP", "REPLACE", "PASS"}
 	if int(a) < len(names) {
 		return names[a]
 	}

@@ -29,10 +29,7 @@ type Result struct {
 // it is passed over. What is no action is a list of restrictions, which is not looked at
 // here. The error is for the log.
 func ParseResult(text string) (Result, error) {
-	word, rest := text, ""
-	if i := strings.IndexAny(text, " \t"); i >= 0 {
-		word, rest = text[:i], strings.Trim(text[i:], blanks)
-	}
+	word, rest := cutAction(text)
 	switch upper := strings.ToUpper(word); upper {
 	case "DUNNO":
 		return Result{}, nil
@@ -62,6 +59,14 @@ func ParseResult(text string) (Result, error) {
 		return reply(r, int(word[0]-'0'), rest), nil
 	}
 	return restrictionsOf(text)
+}
+
+// cutAction takes the first word apart from what stands behind it.
+func cutAction(text string) (word, rest string) {
+	if i := strings.IndexAny(text, " \t"); i >= 0 {
+		return text[:i], strings.Trim(text[i:], blanks)
+	}
+	return text, ""
 }
 
 const blanks = " \t\r\n\v\f"

@@ -1,12 +1,9 @@
 package smtpd
 
 import (
-	"strings"
-
 	"toastmaster/internal/addr"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/envelope"
-	"toastmaster/internal/header"
 	"toastmaster/mta/policy"
 )
 
@@ -25,15 +22,9 @@ func (s *session) logAction(d policy.Decision) *dsn.Error {
 		return nil
 	case policy.DeferIfPermit: // the reply, if it comes to that, has a line
 		return nil
-	case policy.Hold, policy.Discard, policy.Info:
-	case policy.Filter:
-		_, ok = envelope.ParseRoute(d.Arg)
-	case policy.Redirect, policy.BCC:
-		_, ok = s.address(d.Arg)
-	case policy.Prepend:
-		ok = isField(d.Arg)
+	case policy.Info:
 	default:
-		ok = false
+		ok = new(policy.Orders).Note(d.Action, d.Arg, s.address)
 	}
 	if !ok {
 		log.Error("action of a restriction that smtpd cannot carry out", keys...)
@@ -49,45 +40,11 @@ func (s *session) address(text string) (addr.Address, bool) {
 	return s.d.qualify(a), err == nil && !a.IsNull()
 }
 
-// maxField is how long the line of a field may be, in octets (RFC 5322 section 2.1.1).
-const maxField = 998
-
-// isField says that a text is a field of a header, in one line.
-func isField(text string) bool {
-	_, _, ok := header.Split([]byte(text))
-	return ok && len(text) <= maxField && !strings.ContainsFunc(text, func(c rune) bool {
-		return c < ' ' && c != '\t' || c == 0x7f
-	})
-}
-
-// act does to the message what was noted. The last word counts; a redirection takes the
-// place of a filter, and nothing that of a discard, as in Postfix access(5).
+// act does to the message what was noted.
 func (s *session) act(env *envelope.Envelope) {
-	discard := false
+	o := policy.OrdersOf(env)
 	for _, d := range s.known.Noted {
-		switch d.Action {
-		case policy.Hold:
-			env.Hold = true
-		case policy.Discard:
-			discard = true
-		case policy.Filter:
-			if route, ok := envelope.ParseRoute(d.Arg); ok {
-				env.Filter = &route
-			}
-		case policy.Prepend:
-			env.Prepend = append(env.Prepend, d.Arg)
-		case policy.Redirect:
-			env.Redirect, _ = s.address(d.Arg)
-		case policy.BCC:
-			if a, ok := s.address(d.Arg); ok {
-				env.BCC = append(env.BCC, a)
-			}
-		}
+		o.Note(d.Action, d.Arg, s.address)
 	}
-	switch {
-	case discard:
-		env.Filter, env.Redirect, env.BCC = &envelope.Route{Transport: "discard"}, addr.Address{}, nil
-	case !env.Redirect.IsNull():
-		env.Filter, env.BCC = nil, nil
-	}
+	o.Give(env)
 }
