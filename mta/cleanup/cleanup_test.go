@@ -31,13 +31,13 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // bed is a Cleanup on a real queue.
 type bed struct {
-	t   *testing.T
+	t   testing.TB
 	c   *Cleanup
 	q   *queue.Queue
 	log bytes.Buffer
 }
 
-func hosted(t *testing.T) *directory.Directory {
+func hosted(t testing.TB) *directory.Directory {
 	t.Helper()
 	many := make([]string, 30)
 	for i := range many {
@@ -78,7 +78,7 @@ func hosted(t *testing.T) *directory.Directory {
 	return d
 }
 
-func newBed(t *testing.T, d *directory.Directory) *bed {
+func newBed(t testing.TB, d *directory.Directory) *bed {
 	t.Helper()
 	b := &bed{t: t}
 	cfg := configs.Default()

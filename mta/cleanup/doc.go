@@ -7,6 +7,15 @@
 // [Cleanup.Submit] lets a message pass its stages and calls the queue. When it
 // returns nil the message is on disk; when it returns an error nothing was kept.
 //
+// # Content checks
+//
+// Mail that comes in (Submission.Inspect) is looked up in the tables of header_checks,
+// mime_header_checks, nested_header_checks and body_checks before all stages, first what
+// smtpd puts on top of it, Received and the fields of PREPEND. What a table wants changed makes
+// another content, which the stages see; without a change it is the same one, without a
+// copy. What is to be done to the whole message goes to the envelope (policy.Orders). Where parts
+// are says internal/mime; docs/content-checks.md has the actions and what Postfix does.
+//
 // # Stages
 //
 // A stage is a row of begin in stages.go and a file. All of them see the header in
@@ -21,7 +30,7 @@
 //	actions   recipients that a restriction wants: a redirection, blind copies
 //	aliases   expands the recipients
 //	loops     refuses recipients that are in a Delivered-To
-//	stamp     queue ID and Received
+//	stamp     the fields of PREPEND, and Received
 //	complete  adds what mail of our users lacks
 //	assemble  decides what becomes the prefix and what stays where it lies
 //	room      takes room in mailboxes with a quota
@@ -82,17 +91,19 @@
 //
 // # What it does not do
 //
-// It does not rewrite header addresses, decode MIME or check content.
+// It does not rewrite header addresses, and decodes nothing: tables see what is sent.
 //
 // # Parameters
 //
-// The section [cleanup], and main.hostname.
+// The section [cleanup], the lookup tables that it names, and main.hostname.
 //
 // # Results
 //
 //	5.4.6  more Received fields than cleanup.hop_count_limit
-//	4.3.5  more recipients than allowed; a directory that is misconfigured
-//	4.3.0  the directory or the queue cannot answer
+//	4.3.5  more recipients than allowed; a directory that is misconfigured; a table that
+//	       says what cannot be done
+//	4.3.0  the directory, the queue or a table of a content check cannot answer
+//	5.7.1  a table of a content check refuses it, with its text, or another status
 //	4.3.1  the disk is full
 //	5.2.2  no recipient's mailbox has room; 4.2.2 with qmgr.over_quota_temporary
 //

@@ -97,9 +97,13 @@ func (i *inspection) nonsense(c *check, cause error) error {
 	return dsn.Wrap(dsn.Misconfigured, "Server configuration error", cause)
 }
 
-// note logs an action. What it was about is content, and in no log.
+// note logs an action. What it was about is content and in no log; nor is what it becomes.
 func (i *inspection) note(c *check, r policy.Result) {
-	i.log(c).Info("content check", i.keys("action", r.Action.String(), "argument", r.Text)...)
+	keys := i.keys("action", r.Action.String())
+	if r.Action != policy.Replace && r.Action != policy.Prepend {
+		keys = append(keys, "argument", r.Text)
+	}
+	i.log(c).Info("content check", keys...)
 }
 
 func (i *inspection) log(c *check) *slog.Logger {

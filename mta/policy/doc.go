@@ -59,6 +59,9 @@
 // restrictions that are asked about what was looked up (access.go). 451 4.3.5 is the answer of a table that has none, of a
 // text without sense, and of OK where the client chooses what is looked up.
 //
+// [ParseContent] reads an action of header_checks(5), and [Orders] are what is to be done to a
+// message, for smtpd and cleanup.
+//
 // defer_if_permit and defer_if_reject are noted, too, and change the outcome of the list that comes after.
 // A name server that does not answer refuses nobody for good: reject_unknown_* defer, at once or unless
 // something else refuses (smtpd.*_tempfail_action). A DNS list that does not answer lets pass, with a line in the log; one that
