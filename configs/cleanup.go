@@ -28,7 +28,7 @@ func (c *Cleanup) params() []Param {
 		List("cleanup.drop_headers", &c.DropHeaders, []string{"Bcc", "Content-Length", "Resent-Bcc", "Return-Path"}, "header field names", nil,
 			"Fields of the message header that are removed from every message (Postfix message_drop_headers)."),
 		Tables("cleanup.header_checks", &c.HeaderChecks, nil,
-			"Lookup tables that each field of the header of a message is looked up in, but for those of MIME, with all lines of it; what they say is done ([content checks](content-checks.md))."),
+			"Lookup tables that each field of the header of a message is looked up in, but for those of MIME, with all lines of it; what they say is done, see docs/content-checks.md."),
 		c.headerTables("cleanup.mime_header_checks", &c.MIMEHeaderChecks,
 			"The same for the fields of MIME, which say what a message or a part of it is, and for all fields of parts. $header_checks is cleanup.header_checks."),
 		c.headerTables("cleanup.nested_header_checks", &c.NestedChecks,

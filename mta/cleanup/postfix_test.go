@@ -51,6 +51,7 @@ const (
 /act prepend/     PREPEND act strip
 /act replace/     REPLACE something act ignore
 /act twice/       REPLACE act strip
+/^(.*)swap(.*)$/  REPLACE $2 and $1
 /^--/             PREPEND boundary
 /^(.{5})marked/   REPLACE $1 was marked
 `
@@ -85,6 +86,7 @@ func inspected() []string {
 		// Long lines come in pieces.
 		"Subject: x\n\n12345marked"+strings.Repeat("y", 2040)+"12345marked\nlast\n",
 		"Subject: x\n\nact strip"+strings.Repeat("y", 2039)+"rest\nlast\n",
+		"Subject: x\n\na swap b\n  a  swapb  \nswap\n",
 		"X-Long: "+strings.Repeat("a b", 1000)+"end\n\nx\n",
 		"Subject: \xe4\xf6 act strip \xfc\nX-A: b\n\n\xe4\xf6\nact strip \xfc\n",
 		"Subject: act BCC\nX-B: act bcc\n\nact bcc\nx\n", "Subject: act redirect\nX-B: act bcc\n\nx\n", "Subject: act discard\nX-B: act reject\n\nx\n", "Subject: act pass\nX-B: act reject\n\nact reject\n",

@@ -12,7 +12,8 @@ import (
 // for now), Hold, Discard, Filter, Redirect, BCC, Prepend, Warn, Info, Ignore, Strip, Replace or
 // Pass, with Status and Text. The error is for the log.
 func ParseContent(text string) (Result, error) {
-	word, rest := cutAction(text)
+	word, _ := cutAction(text)
+	rest := strings.TrimLeft(text[len(word):], blanks) // space at the end belongs to a line
 	switch upper := strings.ToUpper(word); upper {
 	case "DUNNO", "OK":
 		return Result{}, nil
