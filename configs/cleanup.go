@@ -1,5 +1,11 @@
 package configs
 
+import (
+	"errors"
+
+	"toastmaster/internal/addr"
+)
+
 // Cleanup is the section [cleanup].
 type Cleanup struct {
 	HopCountLimit     int
@@ -15,6 +21,9 @@ type Cleanup struct {
 	BodyChecksLimit   int64
 	HeaderSizeLimit   int64
 	LineLengthLimit   int64
+	AlwaysBCC         string
+	SenderBCCMaps     []string
+	RecipientBCCMaps  []string
 }
 
 func (c *Cleanup) params() []Param {
@@ -41,6 +50,12 @@ func (c *Cleanup) params() []Param {
 			"How much of a field is looked up in the tables of the header. What follows is looked at by nobody, and stays in the message."),
 		Size("cleanup.line_length_limit", &c.LineLengthLimit, 2048, 100, 1<<20,
 			"A longer line of the content is looked up in cleanup.body_checks in pieces of this length."),
+		String("cleanup.always_bcc", &c.AlwaysBCC, "", "an address with a domain, or empty for nobody", checkCopyTo,
+			"Who gets a blind copy of each message that comes in. Reports, and what mailboxes send on, have no such copies."),
+		Tables("cleanup.sender_bcc_maps", &c.SenderBCCMaps, nil,
+			"Lookup tables that have, for a sender, who gets a blind copy of the message: user+extension@domain, user@domain and @domain are looked up."),
+		Tables("cleanup.recipient_bcc_maps", &c.RecipientBCCMaps, nil,
+			"The same for each recipient, before its aliases are expanded."),
 		String("cleanup.authserv_id", &c.AuthservID, "", "a domain, or empty for main.hostname", checkOptionalHostname,
 			"The name in Authentication-Results fields that are ours. Such a field in mail from outside of main.trusted_networks, and from users who logged in, is a forgery and is removed (RFC 8601 section 5)."),
 		String("cleanup.header_domain", &c.HeaderAddedDomain, "", "a domain, or empty for main.hostname", checkOptionalHostname,
@@ -80,6 +95,18 @@ func (c *Cleanup) MIMETables() []string { return c.headerTablesOf(c.MIMEHeaderCh
 
 // NestedTables are those of cleanup.nested_header_checks.
 func (c *Cleanup) NestedTables() []string { return c.headerTablesOf(c.NestedChecks) }
+
+// checkCopyTo is about who gets blind copies.
+func checkCopyTo(s string) error {
+	if s == "" {
+		return nil
+	}
+	a, err := addr.Parse(s)
+	if err == nil && a.Domain == "" {
+		err = errors.New("it has no domain")
+	}
+	return err
+}
 
 func checkOptionalHostname(s string) error {
 	if s == "" {

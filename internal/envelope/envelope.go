@@ -173,9 +173,9 @@ type Submission struct {
 	// Author is the user who sends it, when the header may show nobody else of
 	// ours as its author; null checks nothing.
 	Author addr.Address
-	// Inspect lets cleanup look the content up in the tables of header_checks and its
-	// like: mail that comes in, and not what is made here.
-	Inspect bool
+	// Incoming says that it comes in, and was not made or sent on here: it is looked up in
+	// the tables of header_checks and its like, and always_bcc and its like get it.
+	Incoming bool
 	// CheckRoom lets Submit refuse the message when no recipient's mailbox has
 	// room for it, and refuse single recipients: whoever hands it in can still
 	// tell the sender.

@@ -28,10 +28,14 @@ func (i *Instance) openPipeline(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	copies, err := cleanup.OpenCopies(ctx, i.config, i.tables)
+	if err != nil {
+		return err
+	}
 	i.cleanup = cleanup.New(cleanup.Options{
 		Params: i.config.Cleanup, Hostname: i.config.Main.Hostname, Directory: i.directory,
 		Queue: i.queue, Log: i.log, Clock: i.clock, OverQuotaTemporary: i.config.Qmgr.OverQuotaTemporary,
-		ForeignAuthors: i.config.SMTPD.ForeignHeaderFrom, Ours: i.host.HasLiteral, Checks: checks,
+		ForeignAuthors: i.config.SMTPD.ForeignHeaderFrom, Ours: i.host.HasLiteral, Checks: checks, Copies: copies,
 		Reserve: func(ctx context.Context, m directory.Mailbox, id string, size int64) *dsn.Error {
 			return mailstore.DSN(i.mail.Reserve(ctx, mailstore.AccountOf(m), id, size))
 		},

@@ -36,7 +36,7 @@ func asking(t testing.TB, header, mime, nested, body string) *bed {
 func (b *bed) inspected(text string) (*envelope.Envelope, string, *dsn.Error) {
 	b.t.Helper()
 	s := b.submission(text, "alice@example.test")
-	s.Inspect = true
+	s.Incoming = true
 	env, out, err := b.try(s)
 	if err != nil {
 		b.nothingKept()
@@ -95,7 +95,7 @@ func TestWhatNoTableWantsIsNotTouched(t *testing.T) {
 		}
 		s := b.submission(text, "alice@example.test")
 		plain := b.submission(text, "alice@example.test")
-		s.Inspect = true
+		s.Incoming = true
 		before := s.Content
 		_, got, err := b.try(s)
 		if err != nil {
@@ -136,7 +136,7 @@ func TestTracesAreInspected(t *testing.T) {
 	t.Parallel()
 	b := asking(t, "pcre:{ {/^Received: from .*with ESMTPS/ IGNORE}, {/^X-Top: (.*)/ REPLACE Date: $1} }", "", "", "")
 	s := b.submission("From: a@elsewhere.test\nSubject: x\n\nbody\n", "alice@example.test")
-	s.Inspect, s.Complete, s.Envelope.Prepend = true, true, []string{"X-Top: Fri, 27 Nov 2026 09:00:00 +0000"}
+	s.Incoming, s.Complete, s.Envelope.Prepend = true, true, []string{"X-Top: Fri, 27 Nov 2026 09:00:00 +0000"}
 	_, text, err := b.try(s)
 	if err != nil || strings.Contains(text, "Received:") || strings.Count(text, "Date: ") != 1 || !strings.HasPrefix(text, "Date: Fri, 27 Nov 2026 09:00:00 +0000\n") {
 		t.Errorf("%q, %v", text, err)
@@ -149,14 +149,14 @@ func TestStagesSeeWhatChecksLeave(t *testing.T) {
 	t.Parallel()
 	b := asking(t, "pcre:{ {/^Date:/ IGNORE}, {/^X-From: (.*)/ REPLACE From: $1}, {/^X-Bcc/ REPLACE Bcc: x@y.test}, {/^(X-Two: )(.*)/ REPLACE ${1}changed $2} }", "", "", "")
 	s := b.submission("Date: x\nX-From: bob@example.test\nX-Bcc: y\nX-Two: a\n b\nMessage-ID: <x@y>\n\nbody\n", "alice@example.test")
-	s.Inspect, s.Complete = true, true
+	s.Incoming, s.Complete = true, true
 	_, text, err := b.try(s)
 	if err != nil || strings.Contains(text, "Date: x") || strings.Count(text, "Date: ") != 1 || strings.Count(text, "From: ") != 1 || strings.Contains(text, "Bcc") ||
 		!strings.Contains(text, "X-Two: changed a\n b\n") {
 		t.Errorf("%q, %v", text, err)
 	}
 	s = b.submission("X-From: bob@example.test\n\nbody\n", "alice@example.test")
-	s.Inspect, s.Author = true, address(t, "alice@example.test")
+	s.Incoming, s.Author = true, address(t, "alice@example.test")
 	if _, _, err := b.try(s); err == nil || dsn.From(err).Status != dsn.Policy {
 		t.Errorf("%v", err)
 	}
@@ -187,7 +187,7 @@ func TestActionsOnTheEnvelope(t *testing.T) {
 		{"Subject: DISCARD\nX: REJECT", nil, "hold=false filter=discard: to=alice@example.test"},
 	} {
 		s := b.submission(c.header+"\n\nbody\n", "alice@example.test")
-		s.Inspect = true
+		s.Incoming = true
 		if c.before != nil {
 			c.before(s.Envelope)
 		}
@@ -240,13 +240,13 @@ func TestABrokenDiskIsNoPass(t *testing.T) {
 	t.Parallel()
 	b := asking(t, "pcre:{ {/./ DUNNO} }", "", "", "pcre:{ {/./ DUNNO} }")
 	s := b.submission(simple, "alice@example.test")
-	s.Inspect = true
+	s.Incoming = true
 	s.Content = shorter{s.Content}
 	if _, err := b.c.Submit(t.Context(), s); err == nil || !dsn.From(err).Temporary() {
 		t.Errorf("%v", err)
 	}
 	s = b.submission(simple, "alice@example.test")
-	s.Inspect = true
+	s.Incoming = true
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := b.c.Submit(ctx, s); err == nil || !dsn.From(err).Temporary() {

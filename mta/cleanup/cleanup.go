@@ -38,6 +38,8 @@ type Options struct {
 	Ours func(domain string) bool
 	// Checks are the tables that contents are looked up in.
 	Checks Checks
+	// Copies say who gets blind copies.
+	Copies Copies
 	Log    *msglog.Log
 	Clock  clock.Clock
 }

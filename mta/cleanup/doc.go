@@ -9,7 +9,7 @@
 //
 // # Content checks
 //
-// Mail that comes in (Submission.Inspect) is looked up in the tables of header_checks,
+// Mail that comes in (Submission.Incoming) is looked up in the tables of header_checks,
 // mime_header_checks, nested_header_checks and body_checks before all stages, first what
 // smtpd puts on top of it, Received and the fields of PREPEND. What a table wants changed makes
 // another content, which the stages see; without a change it is the same one, without a
@@ -27,7 +27,7 @@
 //	drops     removes the fields of cleanup.drop_headers
 //	facts     notes which of Date, From, Message-ID are there
 //	hops      counts Received, refuses a message that goes in circles
-//	actions   recipients that a restriction wants: a redirection, blind copies
+//	actions   recipients that a restriction or a table wants: a redirection, blind copies
 //	aliases   expands the recipients
 //	loops     refuses recipients that are in a Delivered-To
 //	stamp     the fields of PREPEND, and Received
@@ -102,7 +102,7 @@
 //	5.4.6  more Received fields than cleanup.hop_count_limit
 //	4.3.5  more recipients than allowed; a directory that is misconfigured; a table that
 //	       says what cannot be done
-//	4.3.0  the directory, the queue or a table of a content check cannot answer
+//	4.3.0  the directory, the queue or a table cannot answer
 //	5.7.1  a table of a content check refuses it, with its text, or another status
 //	4.3.1  the disk is full
 //	5.2.2  no recipient's mailbox has room; 4.2.2 with qmgr.over_quota_temporary

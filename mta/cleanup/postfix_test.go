@@ -130,7 +130,7 @@ func TestContentChecksArePostfixs(t *testing.T) {
 	replies, ours := make([]string, len(cases)), map[string]map[string]string{"alice@example.test": {}, "bob@example.test": {}}
 	for i, text := range cases {
 		s := b.submission(wholeCase(i, text), "alice@example.test")
-		s.Inspect = true
+		s.Incoming = true
 		replies[i] = "250"
 		env, text, err := b.try(s)
 		if err != nil {
@@ -223,10 +223,15 @@ func (b *bed) try(s *envelope.Submission) (*envelope.Envelope, string, error) {
 
 func startPostfix(t *testing.T, main string) *peers.Postfix {
 	t.Helper()
+	return startPostfixFor(t, []peers.Account{{Address: "alice@example.test"}, {Address: "bob@example.test"}}, main)
+}
+
+func startPostfixFor(t *testing.T, boxes []peers.Account, main string) *peers.Postfix {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	t.Cleanup(cancel)
 	p, err := peers.StartPostfix(ctx, peers.PostfixOptions{
-		Dir: peers.TempDir(t), Hostname: "mx.test", Accounts: []peers.Account{{Address: "alice@example.test"}, {Address: "bob@example.test"}}, Main: main,
+		Dir: peers.TempDir(t), Hostname: "mx.test", Accounts: boxes, Main: main,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -243,6 +248,12 @@ func startPostfix(t *testing.T, main string) *peers.Postfix {
 // sendTo sends a message to alice, and returns the answer to it.
 func sendTo(t *testing.T, server, text string) string {
 	t.Helper()
+	return sendFrom(t, server, "sender@elsewhere.test", []string{"alice@example.test"}, text)
+}
+
+// sendFrom is the same from a sender to recipients.
+func sendFrom(t *testing.T, server, from string, to []string, text string) string {
+	t.Helper()
 	conn, err := net.DialTimeout("tcp", server, time.Minute)
 	if err != nil {
 		t.Fatal(err)
@@ -251,7 +262,11 @@ func sendTo(t *testing.T, server, text string) string {
 	conn.SetDeadline(time.Now().Add(time.Minute))
 	in := bufio.NewReader(conn)
 	reply := ""
-	for _, say := range []string{"", "HELO client.test\r\n", "MAIL FROM:<sender@elsewhere.test>\r\n", "RCPT TO:<alice@example.test>\r\n", "DATA\r\n", strings.ReplaceAll(text, "\n", "\r\n") + ".\r\n"} {
+	dialogue := []string{"", "HELO client.test\r\n", "MAIL FROM:<" + from + ">\r\n"}
+	for _, r := range to {
+		dialogue = append(dialogue, "RCPT TO:<"+r+">\r\n")
+	}
+	for _, say := range append(dialogue, "DATA\r\n", strings.ReplaceAll(text, "\n", "\r\n")+".\r\n") {
 		if _, err := conn.Write([]byte(say)); err != nil {
 			t.Fatal(err)
 		}

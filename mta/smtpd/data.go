@@ -35,7 +35,7 @@ func (s *session) Data(ctx context.Context, r io.Reader) (smtpserver.Accepted, *
 		Author:   s.author(),
 		Envelope: s.env,
 		Content:  buf,
-		Complete: s.authenticated() || s.known.Trusted, CheckRoom: true, Inspect: true, Outside: s.authenticated() || !s.known.Trusted,
+		Complete: s.authenticated() || s.known.Trusted, CheckRoom: true, Incoming: true, Outside: s.authenticated() || !s.known.Trusted,
 	})
 	if err != nil {
 		giveBack()
