@@ -2,6 +2,7 @@ package configs
 
 import (
 	"fmt"
+	"io/fs"
 	"slices"
 )
 
@@ -36,6 +37,17 @@ func (c *Config) disagreements() []error {
 	if p := everybody(c.LMTPD.TrustedNetworks); p != "" {
 		mistake("lmtpd.trusted_networks", "%s is everybody: anybody on the Internet could write into every mailbox", p)
 	}
+	if p := everybody(c.Proxymap.TrustedNetworks); p != "" {
+		mistake("proxymap.trusted_networks", "%s is everybody: anybody on the Internet could try out which addresses there are", p)
+	}
+	served := map[string]bool{}
+	for i, item := range c.Proxymap.ReadMaps {
+		name, _, _ := ParseReadMap(item)
+		if served[name] {
+			mistakes = append(mistakes, c.MistakeIn("proxymap.read_maps", i, fmt.Errorf("%q is the name of another table already", name)))
+		}
+		served[name] = true
+	}
 	used := map[string]string{}
 	for _, l := range c.listeners() {
 		for _, address := range slices.Compact(slices.Clone(l.addresses)) {
@@ -68,6 +80,23 @@ func (c *Config) ListenParam(address string) string {
 	return ""
 }
 
+// UnixListener is how the unix sockets of a parameter are made that are for other programs.
+type UnixListener struct {
+	Mode fs.FileMode
+	// Group is a name or number, "" for the service's own; GroupParam has it.
+	Group, GroupParam string
+	// Addresses are all addresses of the parameter.
+	Addresses []string
+}
+
+// UnixListeners are those parameters, by name.
+func (c *Config) UnixListeners() map[string]UnixListener {
+	return map[string]UnixListener{
+		"lmtpd.listen":    {c.LMTPD.SocketMode(), c.LMTPD.UnixGroup, "lmtpd.unix_listener_group", c.LMTPD.Listen},
+		"proxymap.listen": {c.Proxymap.SocketMode(), c.Proxymap.UnixGroup, "proxymap.unix_listener_group", c.Proxymap.Listen},
+	}
+}
+
 type listener struct {
 	param     string
 	addresses []string
@@ -80,5 +109,6 @@ func (c *Config) listeners() []listener {
 		{"imapd.listen", c.IMAPD.Listen}, {"imapd.listen_tls", c.IMAPD.ListenTLS},
 		{"pop3d.listen", c.POP3D.Listen}, {"pop3d.listen_tls", c.POP3D.ListenTLS},
 		{"admin.listen", c.Admin.Listen}, {"admin.listen_tls", c.Admin.ListenTLS},
+		{"proxymap.listen", c.Proxymap.Listen},
 	}
 }

@@ -35,6 +35,7 @@ type Config struct {
 	POP3D      POP3D
 	Admin      Admin
 	Lookup     TableLimits
+	Proxymap   Proxymap
 	// Tables are the tables [[transport]]; see Transports.
 	Tables []*Transport
 	// Classes are the tables [[restriction_class]].
@@ -113,7 +114,7 @@ func (c *Config) declare() []Param {
 	for _, section := range [][]Param{
 		c.Main.params(), c.Log.params(), c.TLS.params(), c.Directory.params(), c.Auth.params(), c.Anvil.params(), c.DNS.params(),
 		c.Queue.params(), c.Postscreen.params(), c.SMTPD.params(), c.Cleanup.params(), c.Qmgr.params(), c.SMTP.params(), c.Bounce.params(),
-		c.Store.params(), c.LMTPD.params(), c.IMAPD.params(), c.POP3D.params(), c.Admin.params(), c.Lookup.params(),
+		c.Store.params(), c.LMTPD.params(), c.IMAPD.params(), c.POP3D.params(), c.Admin.params(), c.Lookup.params(), c.Proxymap.params(),
 	} {
 		all = append(all, section...)
 	}

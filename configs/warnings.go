@@ -30,11 +30,14 @@ func (c *Config) Warnings() []*Error {
 	for _, p := range wide(c.LMTPD.TrustedNetworks) {
 		warn("lmtpd.trusted_networks", "%s is a large part of the Internet, and each client in it can write into every mailbox", p)
 	}
+	for _, p := range wide(c.Proxymap.TrustedNetworks) {
+		warn("proxymap.trusted_networks", "%s is a large part of the Internet, and each client in it can try out which addresses there are", p)
+	}
 	for _, l := range []struct {
 		param string
 		list  []string
 	}{
-		{"main.trusted_networks", c.Main.TrustedNetworks}, {"lmtpd.trusted_networks", c.LMTPD.TrustedNetworks},
+		{"main.trusted_networks", c.Main.TrustedNetworks}, {"lmtpd.trusted_networks", c.LMTPD.TrustedNetworks}, {"proxymap.trusted_networks", c.Proxymap.TrustedNetworks},
 		{"smtp.private_networks", c.SMTP.PrivateNetworks}, {"smtpd.client_event_limit_exceptions", c.SMTPD.EventExceptions},
 	} {
 		for i, p := range Prefixes(l.list) {
@@ -52,6 +55,14 @@ func (c *Config) Warnings() []*Error {
 			warn("lmtpd.listen", "%q is reached from other machines, and lmtpd.trusted_networks serves none of them", address)
 		default:
 			warn("lmtpd.listen", "%q is open to other machines without a log-in: each client in lmtpd.trusted_networks (%s) can write into every mailbox", address, strings.Join(c.LMTPD.TrustedNetworks, ", "))
+		}
+	}
+	for _, address := range c.Proxymap.Listen {
+		switch {
+		case strings.HasPrefix(address, "unix:") && c.Proxymap.SocketMode()&0o002 != 0:
+			warn("proxymap.unix_listener_mode", "%s lets every user of this machine try out which addresses there are by %q: 0660 and proxymap.unix_listener_group are for one group", c.Proxymap.UnixMode, address)
+		case beyondLoopback(address) && onlyLoopback(c.Proxymap.TrustedNetworks):
+			warn("proxymap.listen", "%q is reached from other machines, and proxymap.trusted_networks serves none of them", address)
 		}
 	}
 	return out

@@ -24,7 +24,8 @@
 //	randmap:{a, b}          one of them
 //	environ:x fail:x        variables of the process; no answer
 //	proxy:type:argument     the table itself: all are shared
-//	directory:name          domains, mailboxes, aliases or relocated of the directory
+//	directory:name          domains, mailboxes, aliases, recipients, senders or relocated
+//	                        of the directory
 //
 // Keys of texthash, inline and environ are folded (Unicode's full case folding) in the
 // table and when they are asked for, unless Options.KeepCase says otherwise.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"toastmaster/directory"
@@ -15,20 +16,29 @@ import (
 type hosted struct {
 	name
 	directory *directory.Directory
-	ask       func(ctx context.Context, d *directory.Directory, key string) (string, error)
+	ask       view
 }
 
-// views are the tables of the directory.
-func views() map[string]func(context.Context, *directory.Directory, string) (string, error) {
-	return map[string]func(context.Context, *directory.Directory, string) (string, error){
+// views are the tables of the directory. Limits bound what an alias may stand for.
+func views(l directory.Limits) map[string]view {
+	return map[string]view{
 		"domains": hostedDomain, "mailboxes": hostedMailbox, "aliases": hostedAlias, "relocated": hostedRelocated,
+		"recipients": func(ctx context.Context, d *directory.Directory, key string) (string, error) {
+			return hostedRecipient(ctx, d, l, key)
+		},
+		"senders": func(ctx context.Context, d *directory.Directory, key string) (string, error) {
+			return hostedSender(ctx, d, l, key)
+		},
 	}
 }
 
+// view is one of them.
+type view func(ctx context.Context, d *directory.Directory, key string) (string, error)
+
 func openDirectory(_ context.Context, s *Set, n name, argument string) (Table, error) {
-	ask := views()[argument]
+	ask := views(s.o.Aliases)[argument]
 	if ask == nil {
-		return nil, fmt.Errorf("there is no table %q of the directory: domains, mailboxes, aliases or relocated", brief(argument))
+		return nil, fmt.Errorf("there is no table %q of the directory: domains, mailboxes, aliases, recipients, senders or relocated", brief(argument))
 	}
 	return hosted{n, s.o.Directory, ask}, nil
 }
@@ -77,6 +87,69 @@ func hostedMailbox(ctx context.Context, d *directory.Directory, key string) (str
 		return "", failed(to.Err)
 	}
 	return "", directory.Missing("", key)
+}
+
+// hostedRecipient is relay_recipient_maps, of who takes mail for this host: a mailbox, or an
+// alias of which somebody takes it.
+func hostedRecipient(ctx context.Context, d *directory.Directory, l directory.Limits, key string) (string, error) {
+	a, err := address(key)
+	if err != nil {
+		return "", err
+	}
+	to := d.Decide(ctx, a, directory.Question{Aliases: l})
+	switch {
+	case to.Verdict == directory.Deliver || to.Verdict == directory.Forward:
+		return "OK", nil
+	case to.Err != nil && to.Err.Temporary():
+		return "", failed(to.Err)
+	}
+	return "", directory.Missing("", key)
+}
+
+// hostedSender is smtpd_sender_login_maps: the mailboxes that an address is of, as users log
+// in with them. An alias beside a mailbox is that mailbox's address, whoever else gets its mail; one
+// alone is of all that it leads to. A disabled mailbox owns its address still, which is nobody else's.
+func hostedSender(ctx context.Context, d *directory.Directory, l directory.Limits, key string) (string, error) {
+	a, err := address(key)
+	if err != nil {
+		return "", err
+	}
+	o := owners{directory: d, limits: l, seen: map[addr.Address]bool{}}
+	err = o.add(ctx, a, 0)
+	return strings.Join(o.of, ", "), err
+}
+
+// owners is a walk over aliases to those who own an address: policy.Env.Owns, the other way round.
+type owners struct {
+	directory *directory.Directory
+	limits    directory.Limits
+	seen      map[addr.Address]bool
+	of        []string
+}
+
+func (o *owners) add(ctx context.Context, a addr.Address, depth int) error {
+	if o.seen[a.Fold()] || depth > o.limits.Depth || len(o.seen) > o.limits.Addresses {
+		return nil
+	}
+	o.seen[a.Fold()] = true
+	found, err := o.directory.Recipient(ctx, a)
+	switch {
+	case directory.OutcomeOf(err) == directory.NotFound:
+		return nil
+	case err != nil:
+		return err
+	case found.Mailbox.Home != "":
+		if owner := found.Mailbox.Address.String(); !slices.Contains(o.of, owner) {
+			o.of = append(o.of, owner)
+		}
+		return nil
+	}
+	for _, target := range found.Targets {
+		if err := o.add(ctx, target, depth+1); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // failed is why the directory could not decide.

@@ -27,6 +27,8 @@ type Options struct {
 	Log   *msglog.Log // nil logs nothing
 	// Directory is what tables of type directory ask; nil for none.
 	Directory *directory.Directory
+	// Aliases bound what an alias may stand for there.
+	Aliases directory.Limits
 	// KeepCase leaves keys as they are, in files and when they are asked for
 	// (postmap -f). Tables of patterns have a flag for it.
 	KeepCase bool

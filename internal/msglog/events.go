@@ -37,6 +37,7 @@ func (Connect) name() string      { return "connect" }
 func (Disconnect) name() string   { return "disconnect" }
 func (Login) name() string        { return "login" }
 func (Screened) name() string     { return "screened" }
+func (Lookup) name() string       { return "lookup" }
 func (Reject) name() string       { return "reject" }
 func (Rejects) name() string      { return "rejects" }
 func (Queued) name() string       { return "queued" }
@@ -48,6 +49,7 @@ func (Stored) name() string       { return "stored" }
 func (Connect) level() slog.Level      { return slog.LevelInfo }
 func (Disconnect) level() slog.Level   { return slog.LevelInfo }
 func (Screened) level() slog.Level     { return slog.LevelInfo }
+func (Lookup) level() slog.Level       { return slog.LevelWarn }
 func (Rejects) level() slog.Level      { return slog.LevelInfo }
 func (Queued) level() slog.Level       { return slog.LevelInfo }
 func (Removed) level() slog.Level      { return slog.LevelInfo }
@@ -133,6 +135,16 @@ func (e Screened) fields(f fields) {
 	f.str("list", e.List)
 	f.str("stage", e.Stage)
 	f.str("text", e.Text)
+}
+
+func (e Lookup) fields(f fields) {
+	f.str("service", e.Service)
+	f.str("session", e.Session)
+	f.str("client", e.Client)
+	f.str("table", e.Table)
+	f.str("key", e.Key)
+	f.str("result", string(e.Result))
+	f.cause(e.Err)
 }
 
 func (e Reject) fields(f fields) {

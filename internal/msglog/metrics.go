@@ -19,6 +19,7 @@ type metrics struct {
 	logins        *prometheus.CounterVec
 	rejects       *prometheus.CounterVec
 	screened      *prometheus.CounterVec
+	lookups       *prometheus.CounterVec
 	queued        *prometheus.CounterVec
 	queuedBytes   prometheus.Counter
 	queuedRcpts   prometheus.Counter
@@ -66,6 +67,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		logins:        counters("logins_total", "Attempts to log in; result is ok or the reason.", "service", "mechanism", "result"),
 		rejects:       counters("rejects_total", "Commands and messages refused, by the class of their status.", "service", "stage", "class"),
 		screened:      counters("postscreen_total", "What postscreen found about clients.", "result", "action"),
+		lookups:       counters("lookups_total", "Requests of clients for what stands in lookup tables.", "service", "table", "result"),
 		queued:        counters("queued_total", "Messages accepted into the queue.", "proto"),
 		queuedBytes:   counter("queued_bytes_total", "Octets of messages accepted into the queue."),
 		queuedRcpts:   counter("queued_recipients_total", "Recipients of messages accepted into the queue."),
@@ -133,6 +135,14 @@ func (e Reject) count(m *metrics) {
 func (Rejects) count(*metrics) {}
 
 func (e Screened) count(m *metrics) { m.screened.WithLabelValues(e.Result, e.Action).Inc() }
+
+func (e Lookup) count(m *metrics) {
+	table := e.Table
+	if e.Result == LookupUnknown {
+		table = "" // the client made it up
+	}
+	m.lookups.WithLabelValues(e.Service, table, string(e.Result)).Inc()
+}
 
 func (e Queued) count(m *metrics) {
 	m.queued.WithLabelValues(e.Proto).Inc()

@@ -182,6 +182,22 @@ func (e Screened) postfix(f *postfixLines) {
 	f.end()
 }
 
+func (e Lookup) postfix(f *postfixLines) {
+	f.daemon(daemonOf(e.Service), e.Session).str("warning: ")
+	switch e.Result {
+	case LookupUnknown:
+		f.str("request for unapproved table: \"").text(e.Table).str("\"")
+	case LookupMalformed:
+		f.str("malformed request from ").client(e.Client)
+	default:
+		f.text(e.Table).str(" lookup error for \"").text(e.Key).str("\"")
+	}
+	if e.Err != nil {
+		f.str(": ").text(e.Err.Error())
+	}
+	f.end()
+}
+
 func (e Reject) postfix(f *postfixLines) {
 	if name := loginService(e.Service); name != "" {
 		f.dovecot(name).str("Rejected: ").text(e.Stage).str(": ").text(e.Err.Text).str(" rip=").text(e.Client).

@@ -50,6 +50,30 @@ type Screened struct {
 	Text, Stage, List string
 }
 
+// Lookup is a request of a client for what stands in a lookup table (proxymap). Only one that failed has
+// a line; all are counted.
+type Lookup struct {
+	Service, Session, Client string
+	// Table is what the client calls it. It is a label of the metric only where there is such a table.
+	Table, Key string
+	Result     LookupResult
+	// Err is why it failed.
+	Err error
+}
+
+// LookupResult is what became of a Lookup.
+type LookupResult string
+
+// The results.
+const (
+	LookupFound     LookupResult = "found"
+	LookupNotFound  LookupResult = "not found"
+	LookupFailed    LookupResult = "failed"
+	LookupTimeout   LookupResult = "timeout"
+	LookupUnknown   LookupResult = "no such table"
+	LookupMalformed LookupResult = "malformed"
+)
+
 // Reject is a command or message refused before it was accepted. Mail says that
 // there is a sender; "" is the null one then.
 type Reject struct {

@@ -2,6 +2,7 @@ package netstring
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -53,13 +54,15 @@ func Read(r *bufio.Reader, most int64) ([]byte, error) {
 	if n > most {
 		return nil, &TooLong{n, most}
 	}
-	text := make([]byte, n+1)
-	if _, err := io.ReadFull(r, text); err != nil {
+	// It grows with what comes: a length alone is no reason to take memory.
+	var in bytes.Buffer
+	if _, err := io.CopyN(&in, r, n+1); err != nil {
 		if err == io.EOF {
 			err = io.ErrUnexpectedEOF
 		}
 		return nil, err
 	}
+	text := in.Bytes()
 	if text[n] != ',' {
 		return nil, fmt.Errorf("%w: %q stands where its comma should be", ErrSyntax, text[n:])
 	}

@@ -242,7 +242,7 @@ func (i *Instance) directoryChanged() {
 // they change. Who needs one asks the set for it by its name.
 func (i *Instance) openTables(ctx context.Context) error {
 	i.tables = tables.NewSet(tables.Options{
-		Params: i.config.Lookup, Dir: i.config.Dir(), Clock: i.clock, Log: i.log, Directory: i.directory,
+		Params: i.config.Lookup, Dir: i.config.Dir(), Clock: i.clock, Log: i.log, Directory: i.directory, Aliases: directory.LimitsOf(i.config.Cleanup),
 	})
 	i.onClose(i.tables.Close)
 	i.policies = &policyclient.Set{}

@@ -29,7 +29,7 @@ const stopGrace = time.Minute
 // drain_timeout that somebody raised would end in a store closed under the
 // sessions that still use it.
 func StopTimeout(c *configs.Config) time.Duration {
-	return stopGrace + max(c.SMTPD.DrainTimeout, c.LMTPD.DrainTimeout, c.IMAPD.DrainTimeout, c.POP3D.DrainTimeout, c.Admin.DrainTimeout,
+	return stopGrace + max(c.SMTPD.DrainTimeout, c.LMTPD.DrainTimeout, c.IMAPD.DrainTimeout, c.POP3D.DrainTimeout, c.Admin.DrainTimeout, c.Proxymap.DrainTimeout,
 		c.Qmgr.EndTimeout)
 }
 

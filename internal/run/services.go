@@ -40,6 +40,7 @@ func serviceTable() []serviceRow {
 		{"smtpd", 3, openSMTPD},
 		{"submission", 3, openSubmission},
 		{"submissions", 3, openSubmissions},
+		{"proxymap", 3, openProxymap},
 		{"admin", 4, openAdmin},
 	}
 }

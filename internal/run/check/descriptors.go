@@ -10,10 +10,11 @@ import (
 
 // How many file descriptors a connection takes, itself included: SMTP and LMTP
 // have the file of a large message besides, IMAP and POP3 the index and the
-// cache of the mailbox, and one message.
+// cache of the mailbox, and one message; who asks tables has none.
 const (
 	FilesMail    = 2
 	FilesMailbox = 4
+	FilesLookup  = 1
 )
 
 // Descriptors are the file descriptors of this process and what asks for them.
@@ -46,6 +47,7 @@ func DescriptorsFor(c *configs.Config) Descriptors {
 	byHand(c.LMTPD.MaxConnections, def.LMTPD.MaxConnections, FilesMail, c.LMTPD.Listen)
 	byHand(c.IMAPD.MaxConnections, def.IMAPD.MaxConnections, FilesMailbox, append(c.IMAPD.Listen[:len(c.IMAPD.Listen):len(c.IMAPD.Listen)], c.IMAPD.ListenTLS...))
 	byHand(c.POP3D.MaxConnections, def.POP3D.MaxConnections, FilesMailbox, append(c.POP3D.Listen[:len(c.POP3D.Listen):len(c.POP3D.Listen)], c.POP3D.ListenTLS...))
+	byHand(c.Proxymap.MaxConnections, def.Proxymap.MaxConnections, FilesLookup, c.Proxymap.Listen)
 	return d
 }
 

@@ -73,8 +73,10 @@ func Files(c *configs.Config, in *listeners.Inherited) error {
 	if err := checkNames(c, in); err != nil {
 		return err
 	}
-	if _, err := rights.SocketGroup(c); err != nil {
-		return err
+	for _, u := range c.UnixListeners() {
+		if _, err := rights.SocketGroup(c, u.GroupParam, u.Group); err != nil {
+			return err
+		}
 	}
 	return checkRights(c, in, read)
 }

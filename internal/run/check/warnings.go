@@ -104,17 +104,20 @@ func FileWarnings(c *configs.Config, now time.Time) []*configs.Error {
 	for _, address := range c.Listeners() {
 		warn(c.ListenParam(address), notHere(address))
 	}
-	for _, address := range c.LMTPD.Listen {
-		warn("lmtpd.listen", notReached(c, address))
+	for _, param := range []string{"lmtpd.listen", "proxymap.listen"} {
+		u := c.UnixListeners()[param]
+		for _, address := range u.Addresses {
+			warn(param, notReached(c, u, address))
+		}
 	}
 	return out
 }
 
 // notReached says that a socket which is for a group of its own lies in a folder that
 // this group may not enter.
-func notReached(c *configs.Config, address string) error {
+func notReached(c *configs.Config, u configs.UnixListener, address string) error {
 	path, isUnix := strings.CutPrefix(address, "unix:")
-	gid, err := rights.SocketGroup(c)
+	gid, err := rights.SocketGroup(c, u.GroupParam, u.Group)
 	if !isUnix || err != nil || gid < 0 {
 		return nil
 	}
@@ -127,7 +130,7 @@ func notReached(c *configs.Config, address string) error {
 	if mode := info.Mode().Perm(); !ok || mode&0o001 != 0 || mode&0o010 != 0 && int(st.Gid) == gid {
 		return nil
 	}
-	return fmt.Errorf("%q is for the group %q, which may not enter %s (mode %04o): let the socket lie in a folder of its own, such as /run/toastmaster", address, c.LMTPD.UnixGroup, dir, info.Mode().Perm())
+	return fmt.Errorf("%q is for the group %q, which may not enter %s (mode %04o): let the socket lie in a folder of its own, such as /run/toastmaster", address, u.Group, dir, info.Mode().Perm())
 }
 
 // openTo says that a file has one of the bits of mode that it should not have.

@@ -88,16 +88,17 @@ func open(c *configs.Config, address string) (net.Listener, error) {
 	return l, err
 }
 
-// openListener opens the socket of LMTP as its parameters say, which is for others, and
-// every other one for the instance's own group.
+// openListener opens a socket that is for others as its parameters say, and every other one
+// for the instance's own group.
 func openListener(c *configs.Config, address, param string) (net.Listener, error) {
 	path, isUnix := strings.CutPrefix(address, "unix:")
-	if !isUnix || param != "lmtpd.listen" {
+	u, ok := c.UnixListeners()[param]
+	if !isUnix || !ok {
 		return service.Listen(address, socketMode)
 	}
-	gid, err := rights.SocketGroup(c)
+	gid, err := rights.SocketGroup(c, u.GroupParam, u.Group)
 	if err != nil {
 		return nil, err
 	}
-	return service.ListenUnix(path, c.LMTPD.SocketMode(), gid)
+	return service.ListenUnix(path, u.Mode, gid)
 }

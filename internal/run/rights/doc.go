@@ -6,7 +6,7 @@
 // an instance belongs to where that parameter says nothing. [AsOwner] works as the owner for a
 // while, [BecomeOwner] from now on. [NotRootsOwn] refuses root where another user's service could not read
 // what root makes, [WithOwner] says what mends a file that this user may not use.
-// [SocketGroup] is the group of the socket of LMTP.
+// [SocketGroup] is the group of the sockets that are for others, of LMTP and proxymap.
 //
 // # What it does not do
 //
@@ -14,7 +14,7 @@
 //
 // # Parameters
 //
-// main.user, lmtpd.unix_listener_group.
+// main.user, lmtpd.unix_listener_group, proxymap.unix_listener_group.
 //
 // # Files
 //

@@ -10,23 +10,22 @@ import (
 	"toastmaster/configs"
 )
 
-// SocketGroup is the number of lmtpd.unix_listener_group, -1 without one. It must be a
+// SocketGroup is the number of the group that the parameter param names, -1 without a name. It must be a
 // group that the service's user is in, who could not give the socket to it else.
-func SocketGroup(c *configs.Config) (int, error) {
-	name := c.LMTPD.UnixGroup
+func SocketGroup(c *configs.Config, param, name string) (int, error) {
 	if name == "" {
 		return -1, nil
 	}
 	gid, err := groupID(name)
 	if err != nil {
-		return -1, c.Mistake("lmtpd.unix_listener_group", err)
+		return -1, c.Mistake(param, err)
 	}
 	groups, who, err := serviceGroups(c)
 	if err != nil {
 		return -1, err
 	}
 	if groups != nil && !slices.Contains(groups, gid) {
-		return -1, c.Mistake("lmtpd.unix_listener_group", fmt.Errorf("%s is not in the group %q: `usermod -a -G %[2]s %[1]s`, then start the service again", who, name))
+		return -1, c.Mistake(param, fmt.Errorf("%s is not in the group %q: `usermod -a -G %[2]s %[1]s`, then start the service again", who, name))
 	}
 	return gid, nil
 }

@@ -194,7 +194,7 @@ func TestSocketGroup(t *testing.T) {
 		if os.Geteuid() != 0 && s.user != "" {
 			continue // RunAs says who it must be
 		}
-		got, err := SocketGroup(c)
+		got, err := SocketGroup(c, "lmtpd.unix_listener_group", c.LMTPD.UnixGroup)
 		if got != s.want || (err == nil) != (s.says == "") || err != nil && !strings.Contains(err.Error(), s.says) {
 			t.Errorf("%q for %q: %d, %v", s.group, s.user, got, err)
 		}
@@ -204,16 +204,16 @@ func TestSocketGroup(t *testing.T) {
 	if os.Geteuid() != 0 {
 		c.LMTPD.UnixGroup = fmt.Sprint(os.Getegid())
 	}
-	if got, err := SocketGroup(c); got < 0 || err != nil {
+	if got, err := SocketGroup(c, "lmtpd.unix_listener_group", c.LMTPD.UnixGroup); got < 0 || err != nil {
 		t.Errorf("its own: %d, %v", got, err)
 	}
 	if os.Geteuid() == 0 { // it looks for the owner, whose groups count
 		must(t, os.Chown(c.Dir(), 54321, 12345))
-		if got, err := SocketGroup(c); err == nil || !strings.Contains(err.Error(), "54321 is not in the group") {
+		if got, err := SocketGroup(c, "lmtpd.unix_listener_group", c.LMTPD.UnixGroup); err == nil || !strings.Contains(err.Error(), "54321 is not in the group") {
 			t.Errorf("the owner's: %d, %v", got, err)
 		}
 		c.LMTPD.UnixGroup = "12345"
-		if got, err := SocketGroup(c); got != 12345 || err != nil {
+		if got, err := SocketGroup(c, "lmtpd.unix_listener_group", c.LMTPD.UnixGroup); got != 12345 || err != nil {
 			t.Errorf("the owner's: %d, %v", got, err)
 		}
 	}
