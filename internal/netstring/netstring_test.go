@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -26,6 +27,17 @@ func TestRead(t *testing.T) {
 	var long *TooLong
 	if _, err := Read(bufio.NewReader(strings.NewReader("101:")), 100); !errors.As(err, &long) || long.Length != 101 {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestALengthTakesNoMemory: what is said to come and does not costs nothing.
+func TestALengthTakesNoMemory(t *testing.T) {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err := Read(bufio.NewReader(strings.NewReader("1000000000:a")), 1<<40)
+	runtime.ReadMemStats(&after)
+	if took := after.TotalAlloc - before.TotalAlloc; took > 1<<20 || !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("%d octets, %v", took, err)
 	}
 }
 

@@ -105,6 +105,36 @@ smtpd_relay_restrictions = reject_unauth_destination
 	}
 }
 
+// TestPostfixRelaysToTheDirectory: a Postfix in front that relays to port 25 asks for recipients, aliases
+// included, and refuses the others.
+func TestPostfixRelaysToTheDirectory(t *testing.T) {
+	t.Parallel()
+	socket := filepath.Join(peers.TempDir(t), "s")
+	b := serve(t, map[string]string{"proxymap.listen": fmt.Sprintf("[%q]", "unix:"+socket), "proxymap.unix_listener_mode": `"0666"`})
+	ctx := testContext(t)
+	must(t, b.AddAlias(ctx, "sales@example.test", bob))
+	must(t, b.AddAlias(ctx, "dead@example.test", "nobody@example.test"))
+	p := startPostfix(t, "front.example.net", fmt.Sprintf(`relay_domains = socketmap:unix:%[1]s:domains
+relay_recipient_maps = socketmap:unix:%[1]s:recipients
+relay_transport = smtp:[127.0.0.1]:%[2]s
+smtpd_relay_restrictions = reject_unauth_destination
+`, socket, portOf(t, b.SMTP())))
+	s, err := dialSMTP(p.SMTP(), "EHLO")
+	must(t, err)
+	defer s.Close()
+	for _, c := range []struct{ want, line string }{
+		{"250", "MAIL FROM:<x@elsewhere.example>"}, {"550 5.1.1", "RCPT TO:<nobody@example.test>"}, {"550 5.1.1", "RCPT TO:<dead@example.test>"},
+		{"554 5.7.1", "RCPT TO:<x@other.example>"}, {"250", "RCPT TO:<sales@example.test>"}, {"250", "RCPT TO:<alice+x@example.test>"},
+		{"354", "DATA"}, {"250", "Subject: relayed\r\n\r\ntext\r\n."},
+	} {
+		if _, err := s.command(c.want, "%s", c.line); err != nil {
+			t.Errorf("%s: %v", c.line, err)
+		}
+	}
+	b.waitMail(t, bob, 1)
+	b.waitMail(t, alice, 1)
+}
+
 // TestProxymapIsOff by default, its socket is for its group, and what nobody declared is not served.
 func TestProxymapIsOff(t *testing.T) {
 	t.Parallel()
