@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"toastmaster/internal/identity"
@@ -65,6 +66,22 @@ func everyName(t *testing.T, root string) string {
 	return all
 }
 
+// segmentMaker tells when the journal has made its first segment.
+type segmentMaker struct {
+	vfs.FS
+	made chan struct{}
+	once sync.Once
+}
+
+func (m *segmentMaker) SyncDir(name string) error {
+	err := m.FS.SyncDir(name)
+	segments, _ := filepath.Glob(filepath.Join(name, "segment-*"))
+	if err == nil && len(segments) > 0 {
+		m.once.Do(func() { close(m.made) })
+	}
+	return err
+}
+
 // TestAStoreThatVanishesIsNotMadeAnew moves the store away while it is open, as
 // umount does, and puts an empty folder, then another store, in its place.
 func TestAStoreThatVanishesIsNotMadeAnew(t *testing.T) {
@@ -77,11 +94,14 @@ func TestAStoreThatVanishesIsNotMadeAnew(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			o := created(t)
+			segment := &segmentMaker{FS: vfs.OS{}, made: make(chan struct{})}
+			o.FS = segment
 			s, err := Open(t.Context(), o)
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer s.Close()
+			<-segment.made // the journal makes it by its path, beside us
 			old, fresh := Account{Home: "example.test/old"}, Account{Home: "example.test/new"}
 			if err := s.Deliver(t.Context(), old, &Delivery{Content: message("one")}); err != nil {
 				t.Fatal(err)
