@@ -21,8 +21,8 @@ type Hands interface {
 	// Delete removes a folder that was being deleted.
 	Delete(ctx context.Context, r *Record) (did int, err error)
 	// Rename gives the folders that still have their old names the new ones. leave
-	// is called for each before it leaves, and may say that it is ErrAnother. over says that nothing more is to be
-	// done.
+	// is called for each before it leaves, and may say that it is ErrAnother. over
+	// says that nothing more is to be done.
 	Rename(ctx context.Context, r *Record, leave func(Departure) error) (moved []string, over bool, err error)
 }
 
