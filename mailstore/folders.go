@@ -174,6 +174,10 @@ func (u *User) Rename(ctx context.Context, from, to string) error {
 	if err := a.ForgetDefaults(from, true); err != nil {
 		return volume.Err(err)
 	}
+	// As when one is made: what had this name may have left its use.
+	if err := a.SetSpecialUse(to, ""); err != nil {
+		return volume.Err(err)
+	}
 	renaming, err := a.records.Renaming(ctx, fromDir, toDir)
 	if err != nil {
 		return volume.Err(err)

@@ -707,3 +707,57 @@ func TestASpecialUseGoesWithItsMailbox(t *testing.T) {
 		}
 	}
 }
+
+// TestADeletedMailboxTakesItsUseAlong: wherever the process ends in a DELETE, who
+// makes a mailbox of that name anew, or gives the name to another, gets one without a
+// use.
+func TestADeletedMailboxTakesItsUseAlong(t *testing.T) {
+	t.Parallel()
+	disk := faultfs.NewDisk()
+	f := faultfs.Wrap(disk)
+	s, err := Open(t.Context(), (&ledger{fs: f}).options())
+	check(t, err)
+	u := openUser(t, s)
+	check(t, u.Create(t.Context(), "Project", imap.MailboxAttrArchive))
+	check(t, u.Create(t.Context(), "Plain", ""))
+	var killed []*faultfs.Disk
+	var mu sync.Mutex
+	f.Hook(func(faultfs.Op, string) error {
+		mu.Lock()
+		defer mu.Unlock()
+		killed = append(killed, disk.Clone())
+		return nil
+	})
+	check(t, u.Delete(t.Context(), "Project"))
+	f.Hook(nil)
+	check(t, u.Close())
+	check(t, s.Close())
+	again := 0
+	for n, disk := range killed {
+		s, err := Open(t.Context(), (&ledger{fs: disk}).options())
+		check(t, err)
+		u := openUser(t, s)
+		if n%2 == 0 {
+			err = u.Create(t.Context(), "Project", "")
+		} else {
+			err = u.Rename(t.Context(), "Plain", "Project")
+		}
+		if err == nil {
+			again++
+			list, err := u.List(t.Context())
+			check(t, err)
+			for _, m := range list {
+				if m.Name == "Project" && m.SpecialUse != "" {
+					t.Errorf("operation %d: it has the use %s", n, m.SpecialUse)
+				}
+			}
+		} else if !errors.Is(err, ErrExists) {
+			t.Error(err)
+		}
+		check(t, u.Close())
+		check(t, s.Close())
+	}
+	if again == 0 {
+		t.Error("it was never deleted")
+	}
+}

@@ -187,6 +187,13 @@ func (a *Account) Create(ctx context.Context, name string, specialUse imap.Mailb
 	if err := a.Free(dir); err != nil {
 		return err
 	}
+	if specialUse == "" {
+		// One of that name may have been deleted by a process that ended before it
+		// forgot the use.
+		if err := a.SetSpecialUse(name, ""); err != nil {
+			return volume.Err(err)
+		}
+	}
 	if err := a.MakeParents(name, 1); err != nil {
 		return volume.Err(err)
 	}

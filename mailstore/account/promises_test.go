@@ -101,10 +101,10 @@ func TestAUseIsOfOneMailbox(t *testing.T) {
 	if got := uses(); len(got) != 2 || got["Old/Post"] != imap.MailboxAttrArchive || got["Oldest"] != imap.MailboxAttrJunk {
 		t.Fatalf("%v", got)
 	}
+	check(t, b.Create(t.Context(), "New/Post", ""))
 	check(t, b.Lock())
 	check(t, b.MoveSpecialUse("Old", "New"))
 	b.Unlock()
-	check(t, b.Create(t.Context(), "New/Post", ""))
 	if got := uses(); got["New/Post"] != imap.MailboxAttrArchive || got["Oldest"] != imap.MailboxAttrJunk || got["Old/Post"] != "" {
 		t.Errorf("after a rename %v: the use of a name that only begins alike stays", got)
 	}
