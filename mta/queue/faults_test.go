@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -35,6 +36,9 @@ type told struct {
 	elsewhere map[string]bool
 	// checkpoints of the store; none works from zero on.
 	checkpoints int
+	// mu guards stored, written and checkpoints: the journal makes a checkpoint
+	// of its own accord while the workload writes.
+	mu sync.Mutex
 }
 
 func newTold() *told {
@@ -60,14 +64,7 @@ func workloadUntil(fsys vfs.FS, n int) *told {
 	o := options(fsys)
 	o.Config.SegmentSize, o.Config.AddWait = 32<<10, time.Second
 	o.Checkpoint = func(context.Context) error {
-		if w.checkpoints++; w.checkpoints >= 0 {
-			return errors.New("the store cannot be made durable")
-		}
-		for k := range w.written {
-			w.stored[k] = true
-		}
-		clear(w.written)
-		return nil
+		return w.makeDurable()
 	}
 	q, err := Open(context.Background(), o)
 	if err != nil {
@@ -87,6 +84,27 @@ func workloadUntil(fsys vfs.FS, n int) *told {
 	}
 	w.administrate(q)
 	return w
+}
+
+// write puts a recipient's copy into the store.
+func (w *told) write(k string) {
+	w.mu.Lock()
+	w.written[k] = true
+	w.mu.Unlock()
+}
+
+// makeDurable is a checkpoint of the store.
+func (w *told) makeDurable() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.checkpoints++; w.checkpoints >= 0 {
+		return errors.New("the store cannot be made durable")
+	}
+	for k := range w.written {
+		w.stored[k] = true
+	}
+	clear(w.written)
+	return nil
 }
 
 func (w *told) add(q *Queue, i int) {
@@ -114,7 +132,7 @@ func (w *told) deliver(q *Queue, i int) {
 		return
 	}
 	id := it.Envelope.ID
-	w.written[key(id, 0)] = true
+	w.write(key(id, 0))
 	_ = it.Done(0, EffectStore)
 	w.elsewhere[key(id, 1)] = true
 	_ = it.Done(1, EffectFinal)
@@ -123,7 +141,7 @@ func (w *told) deliver(q *Queue, i int) {
 	}
 	switch i % 3 {
 	case 0:
-		w.written[key(id, 2)] = true
+		w.write(key(id, 2))
 		_ = it.Done(2, EffectStore)
 	default:
 		it.Failed(2, dsn.New(dsn.NoAnswer, "later"))
