@@ -36,6 +36,7 @@ type Config struct {
 	Admin      Admin
 	Lookup     TableLimits
 	Proxymap   Proxymap
+	Flush      Flush
 	// Tables are the tables [[transport]]; see Transports.
 	Tables []*Transport
 	// Classes are the tables [[restriction_class]].
@@ -114,7 +115,7 @@ func (c *Config) declare() []Param {
 	for _, section := range [][]Param{
 		c.Main.params(), c.Log.params(), c.TLS.params(), c.Directory.params(), c.Auth.params(), c.Anvil.params(), c.DNS.params(),
 		c.Queue.params(), c.Postscreen.params(), c.SMTPD.params(), c.Cleanup.params(), c.Qmgr.params(), c.SMTP.params(), c.Bounce.params(),
-		c.Store.params(), c.LMTPD.params(), c.IMAPD.params(), c.POP3D.params(), c.Admin.params(), c.Lookup.params(), c.Proxymap.params(),
+		c.Store.params(), c.LMTPD.params(), c.IMAPD.params(), c.POP3D.params(), c.Admin.params(), c.Lookup.params(), c.Proxymap.params(), c.Flush.params(),
 	} {
 		all = append(all, section...)
 	}

@@ -14,11 +14,14 @@ type Main struct {
 	ParentMatches      []string
 }
 
-// ParentSMTPDAccess is what Main.ParentMatches calls the tables of check_*_access.
-const ParentSMTPDAccess = "smtpd_access_maps"
+// What Main.ParentMatches calls the tables of check_*_access, and flush.fast_flush_domains.
+const (
+	ParentSMTPDAccess = "smtpd_access_maps"
+	ParentFastFlush   = "fast_flush_domains"
+)
 
 func checkParentMatches(s string) error {
-	if s != ParentSMTPDAccess {
+	if s != ParentSMTPDAccess && s != ParentFastFlush {
 		return fmt.Errorf("there are no tables %q", s)
 	}
 	return nil
@@ -40,7 +43,7 @@ func (c *Main) params() []Param {
 			"How many of the process's file descriptors (LimitNOFILE, ulimit -n) are kept for the queue, the store, deliveries and the administration; connections of all services together take only what is beyond them. A start with fewer than twice as many warns; one without any for connections is refused."),
 		String("main.recipient_delimiter", &c.RecipientDelimiter, "+", "characters", nil,
 			"Characters that separate a user name from its extension: mail for user+news goes to user. Empty turns extensions off.").Also("recipient_delimiter"),
-		List("main.parent_domain_matches_subdomains", &c.ParentMatches, []string{ParentSMTPDAccess}, "names of Postfix: "+ParentSMTPDAccess, checkParentMatches,
-			"In which lookup tables a domain stands for its subdomains, too. In the others \".example.org\" does, with a dot in front. smtpd_access_maps are those of the restrictions check_*_access.").Also("parent_domain_matches_subdomains"),
+		List("main.parent_domain_matches_subdomains", &c.ParentMatches, []string{ParentFastFlush, ParentSMTPDAccess}, "names of Postfix: "+ParentFastFlush+", "+ParentSMTPDAccess, checkParentMatches,
+			"In which lookup tables a domain stands for its subdomains, too. In the others \".example.org\" does, with a dot in front. smtpd_access_maps are those of the restrictions check_*_access, fast_flush_domains is flush.fast_flush_domains.").Also("parent_domain_matches_subdomains"),
 	}
 }

@@ -12,6 +12,7 @@ type Restrictions struct {
 	Recipient []string
 	Data      []string
 	EndOfData []string
+	Etrn      []string
 	// Delay leaves the lists of client, HELO and sender to RCPT.
 	Delay bool
 }
@@ -46,7 +47,10 @@ func (c *Restrictions) params(prefix, port string, delay bool, sender, relay []s
 		}
 		return p.Also("smtpd_" + name + "_restrictions").Also(postfixNames[name]...)
 	}
-	none := []string{}
+	none, etrn := []string{}, []string{}
+	if prefix == "smtpd.mua_" {
+		etrn = []string{"reject_unauthenticated"}
+	}
 	wait := Bool(prefix+"delay_reject", &c.Delay, delay,
 		"The lists of client, HELO and sender are asked at RCPT, so that the log has the recipient of who is refused, and each may have any restriction. Off asks them at their own steps: who is refused before the greeting costs less. "+port)
 	if prefix == "smtpd." {
@@ -61,5 +65,6 @@ func (c *Restrictions) params(prefix, port string, delay bool, sender, relay []s
 		row("recipient", &c.Recipient, []string{"reject_unlisted_recipient", "reject_relocated_recipient", "reject_over_quota"}, "Asked at RCPT, when the list before has let it pass."),
 		row("data", &c.Data, none, "Asked at DATA and the first BDAT, before the message is sent."),
 		row("end_of_data", &c.EndOfData, none, "Asked when the message is there."),
+		row("etrn", &c.Etrn, etrn, "Asked at ETRN, behind those of client and HELO with delay_reject: who may have the mail of which domain of flush.fast_flush_domains tried now."),
 	}
 }

@@ -1,7 +1,9 @@
 package configs
 
 import (
+	"errors"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -33,6 +35,8 @@ type SMTPD struct {
 	// users.
 	Restrictions    Restrictions
 	MUARestrictions Restrictions
+	// DiscardKeywords are not announced.
+	DiscardKeywords []string
 }
 
 func (c *SMTPD) params() []Param {
@@ -77,10 +81,22 @@ func (c *SMTPD) params() []Param {
 			"Connections at once, on each kind of port.").Also("default_process_limit"),
 		Int("smtpd.max_connections_per_client", &c.MaxClient, 50, 0, 1_000_000,
 			"Connections at once of one client, an IPv4 address or an IPv6 /64 (Postfix smtpd_client_connection_count_limit). Trusted networks are exempt. 0 is no limit."),
+		List("smtpd.discard_ehlo_keywords", &c.DiscardKeywords, nil, "keywords of EHLO, such as etrn", checkKeyword,
+			"What EHLO does not announce (Postfix smtpd_discard_ehlo_keywords), as for a client that cannot do what it says. The command is done all the same.").Also("smtpd_discard_ehlo_keywords", "smtpd_discard_ehlo_keyword_address_maps"),
 	}, c.SMTPDLimits.params(), c.SMTPDPolicy.params(), c.Restrictions.params("smtpd.", "On smtpd.listen.", true,
 		[]string{"reject_authenticated_sender_login_mismatch"},
 		[]string{"permit_mynetworks", "permit_sasl_authenticated", "reject_unauth_destination"}),
 		c.MUARestrictions.params("smtpd.mua_", "On smtpd.submission_listen and smtpd.submissions_listen.", false,
 			[]string{"reject_unauthenticated", "reject_authenticated_sender_login_mismatch"},
 			[]string{"permit_sasl_authenticated", "reject_unauth_destination"}))
+}
+
+// checkKeyword accepts a keyword of EHLO (RFC 5321 section 4.1.1.1).
+func checkKeyword(s string) error {
+	if s == "" || strings.ContainsFunc(s, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-'
+	}) {
+		return errors.New("no keyword")
+	}
+	return nil
 }

@@ -219,7 +219,7 @@ func (h *handlers) actOnQueue(ctx context.Context, by caller, in *body[model.Que
 
 func describeFilter(f model.QueueFilter) string {
 	text := ""
-	for _, part := range [][2]string{{"place", f.Place}, {"sender", f.Sender}, {"recipient", f.Recipient}, {"id", f.ID}} {
+	for _, part := range [][2]string{{"place", f.Place}, {"sender", f.Sender}, {"recipient", f.Recipient}, {"id", f.ID}, {"site", f.Site}} {
 		if part[1] != "" {
 			text += " " + part[0] + "=" + part[1]
 		}

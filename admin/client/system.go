@@ -12,7 +12,7 @@ import (
 
 func queueQuery(f model.QueueFilter) url.Values {
 	q := url.Values{}
-	for name, value := range map[string]string{"place": f.Place, "sender": f.Sender, "recipient": f.Recipient, "id": f.ID} {
+	for name, value := range map[string]string{"place": f.Place, "sender": f.Sender, "recipient": f.Recipient, "id": f.ID, "site": f.Site} {
 		if value != "" {
 			q.Set(name, value)
 		}

@@ -84,6 +84,8 @@ type QueueFilter struct {
 	Place, Sender, Recipient string
 	// ID is the queue ID of the only message that is meant, "" for any.
 	ID string `json:"ID,omitempty"`
+	// Site is a destination whose deferred mail is flushed, and selects nothing elsewhere.
+	Site string `json:"Site,omitempty"`
 }
 
 // QueueChange is the answer to an action on one message.

@@ -106,7 +106,7 @@ var mayImport = []struct {
 	{"internal/run/check", []string{"admin/client", "configs", "directory", "directory/tables", "internal/addr", "internal/clock", "internal/msglog", "internal/service", "internal/tlsconf", "internal/vfs", "mailstore", "mta/policy", "mta/queue", "mta/smtp", "mta/smtpd",
 		"internal/run/listeners", "internal/run/parts", "internal/run/rights", "internal/run/usage"}},
 	{"internal/run/initial", []string{"admin/model", "configs", "internal/addr", "internal/clock", "internal/identity", "internal/msglog", "internal/tlsconf", "internal/run/parts", "internal/run/rights", "internal/run/usage"}},
-	{"internal/run/adapter", []string{"admin/...", "configs", "directory/...", "internal/...", "mailstore", "mta/queue"}},
+	{"internal/run/adapter", []string{"admin/...", "configs", "directory/...", "internal/...", "mailstore", "mta/flush", "mta/queue"}},
 	{"internal/run/metrics", []string{"admin/model", "internal/msglog", "internal/service", "internal/vfs", "mta/queue"}},
 	{"internal/run/...", []string{"..."}},
 	{"cmd/...", []string{"..."}},

@@ -34,7 +34,7 @@ func openAdmin(i *Instance) (service.Service, error) {
 	}
 	return api.New(api.Options{
 		Params: c, Hostname: i.config.Main.Hostname, Version: i.version, Trusted: i.trusted, Listeners: listeners, Counter: i.anvil,
-		Store: i.adminStore, Queue: adapter.Queue{Q: i.queue}, Mail: adapter.NewMail(i.mail), Services: i.status, Sessions: adapter.Sessions{W: i.sessions},
+		Store: i.adminStore, Queue: adapter.Queue{Q: i.queue, Sites: i.flush}, Mail: adapter.NewMail(i.mail), Services: i.status, Sessions: adapter.Sessions{W: i.sessions},
 		Usage: func(ctx context.Context, m directory.Mailbox) (int64, int64, error) {
 			u, err := i.mail.Usage(ctx, mailstore.AccountOf(m))
 			return u.Bytes, u.Messages, adapter.StorePresence(err)

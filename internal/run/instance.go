@@ -40,6 +40,7 @@ import (
 	"toastmaster/mailstore"
 	"toastmaster/mailstore/plan"
 	"toastmaster/mta/cleanup"
+	"toastmaster/mta/flush"
 	"toastmaster/mta/postscreen"
 	"toastmaster/mta/queue"
 	"toastmaster/mta/smtpd"
@@ -86,6 +87,8 @@ type Instance struct {
 	// cleanup and smtpd are made once for all who hand in mail.
 	cleanup *cleanup.Cleanup
 	smtpd   *smtpd.Daemon
+	// flush knows which deferred messages wait for which destination.
+	flush *flush.Index
 	// postscreen stands before smtpd; nil when it is not enabled.
 	postscreen *postscreen.Screen
 	// deliverer is by which lmtpd and virtual deliver.

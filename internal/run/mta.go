@@ -2,6 +2,8 @@ package run
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 
@@ -17,6 +19,7 @@ import (
 	"toastmaster/mailstore/lmtpd"
 	"toastmaster/mailstore/plan"
 	"toastmaster/mta/cleanup"
+	"toastmaster/mta/flush"
 	"toastmaster/mta/postscreen"
 	"toastmaster/mta/smtpd"
 )
@@ -44,6 +47,15 @@ func (i *Instance) openPipeline(ctx context.Context) error {
 	i.deliverer = plan.New(plan.Options{
 		Store: i.mail, Plan: plan.ToInbox, Params: i.config.Store, Submit: i.cleanup, Spool: i.queue.Spool(), Log: i.log,
 	})
+	i.flush, err = flush.New(flush.Options{
+		Params: i.config.Flush, Dir: i.config.Path(configs.FlushDir), Tables: i.tables, Keys: keys.Options{
+			ParentMatches: slices.Contains(i.config.Main.ParentMatches, configs.ParentFastFlush),
+		},
+		Queue: i.queue, FS: i.fs, Clock: i.clock, Log: i.log,
+	})
+	if err != nil {
+		return fmt.Errorf("fast flush: %w", err)
+	}
 	i.smtpd, err = newSMTPD(i)
 	return check.Restriction(i.config, err)
 }
@@ -63,7 +75,20 @@ func newSMTPD(i *Instance) (*smtpd.Daemon, error) {
 		Room:               i.queue.Room, Submitter: i.cleanup, Spool: i.queue.Spool(), TLS: i.tls, HandshakeTimeout: i.config.TLS.HandshakeTimeout,
 		Log: i.log, Clock: i.clock,
 	}
+	o.Flush = i.etrn
 	return smtpd.New(o)
+}
+
+// etrn is what smtpd does at ETRN.
+func (i *Instance) etrn(ctx context.Context, domain string) error {
+	err := i.flush.Request(ctx, domain)
+	switch {
+	case errors.Is(err, flush.ErrDenied):
+		return smtpd.ErrNotFlushed
+	case err != nil:
+		return fmt.Errorf("%w: %w", smtpd.ErrUnqueued, err)
+	}
+	return nil
 }
 
 // fits says whether a message has room in a mailbox.

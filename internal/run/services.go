@@ -36,6 +36,7 @@ func serviceTable() []serviceRow {
 		{"imapd", 3, openIMAPD},
 		{"pop3d", 3, openPOP3D},
 		{"lmtpd", 3, openLMTPD},
+		{"flush", 2, func(i *Instance) (service.Service, error) { return i.flush, nil }},
 		{"postscreen", 2, openPostscreen},
 		{"smtpd", 3, openSMTPD},
 		{"submission", 3, openSubmission},

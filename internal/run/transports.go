@@ -86,7 +86,7 @@ func qmgrOptions(i *Instance) (qmgr.Options, error) {
 	reporter, err := bounce.New(bounce.Options{
 		Params: i.config.Bounce, Hostname: i.config.Main.Hostname, Submit: i.cleanup, Log: i.log, Clock: i.clock,
 	})
-	o := qmgr.Options{Params: i.config.Qmgr, Queue: i.queue, Log: i.log, Clock: i.clock, Reporter: reporter}
+	o := qmgr.Options{Params: i.config.Qmgr, Queue: i.queue, Log: i.log, Clock: i.clock, Reporter: reporter, Deferred: i.flush.Add}
 	if err != nil {
 		return o, err
 	}

@@ -12,7 +12,7 @@ import (
 
 // Lists are the restrictions of one kind of port.
 type Lists struct {
-	Client, Helo, Sender, Relay, Recipient, Data, EndOfData List
+	Client, Helo, Sender, Relay, Recipient, Data, EndOfData, Etrn List
 	// Delayed says that those of client, HELO and sender are asked at RCPT.
 	Delayed bool
 }
@@ -35,6 +35,7 @@ func CompileLists(prefix string, c configs.Restrictions, e *Env) (*Lists, error)
 		{"recipient", Rcpt, c.Recipient, &l.Recipient},
 		{"data", Data, c.Data, &l.Data},
 		{"end_of_data", EndOfData, c.EndOfData, &l.EndOfData},
+		{"etrn", Etrn, c.Etrn, &l.Etrn},
 	} {
 		k := &compiler{rows: rows(), argued: arguedRows(), stage: one.stage, asked: one.stage, env: e}
 		if c.Delay && one.stage < Rcpt {

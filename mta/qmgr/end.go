@@ -52,6 +52,12 @@ func (msg *message) close(ctx context.Context, warned bool) error {
 	m := msg.manager
 	msg.closed = true
 	left := len(msg.item.Pending()) == 0
+	if !left && m.o.Deferred != nil {
+		_ = msg.fenced("flush", func() error {
+			m.o.Deferred(ctx, msg.item.Envelope.ID, msg.waiting())
+			return nil
+		})
+	}
 	if err := msg.item.Close(ctx, msg.next(), warned); err != nil {
 		// It is as safe as before, and the queue hands it out again.
 		m.o.Log.Error("queue", "id", msg.item.Envelope.ID, "cause", err)
@@ -61,6 +67,15 @@ func (msg *message) close(ctx context.Context, warned bool) error {
 		m.o.Log.Event(msglog.Removed{ID: msg.item.Envelope.ID, Reason: msg.reason()})
 	}
 	return nil
+}
+
+// waiting are the domains of the recipients who are still pending.
+func (msg *message) waiting() []string {
+	var list []string
+	for _, i := range msg.item.Pending() {
+		list = append(list, msg.item.Envelope.Recipients[i].Address.Domain)
+	}
+	return list
 }
 
 // eventful says that there is something to report or to defer, which waits

@@ -10,6 +10,7 @@ import (
 	"toastmaster/configs"
 	"toastmaster/internal/clock"
 	"toastmaster/internal/dsn"
+	"toastmaster/internal/envelope"
 	"toastmaster/internal/msglog"
 	"toastmaster/mta/agent"
 	"toastmaster/mta/queue"
@@ -58,8 +59,11 @@ type Options struct {
 	Resolver   agent.Resolver
 	Transports []Transport
 	Reporter   agent.Reporter
-	Log        *msglog.Log
-	Clock      clock.Clock
+	// Deferred is told of a message before it is deferred, with the domains of the recipients
+	// who were not reached (mta/flush); nil: nobody wants to know.
+	Deferred func(ctx context.Context, id envelope.QueueID, domains []string)
+	Log      *msglog.Log
+	Clock    clock.Clock
 }
 
 // Manager is the queue manager. It is a service.Service.

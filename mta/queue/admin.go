@@ -3,8 +3,6 @@ package queue
 import (
 	"context"
 	"errors"
-	"io/fs"
-	"time"
 
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/envelope"
@@ -86,61 +84,4 @@ func (q *Queue) Delete(ctx context.Context, id envelope.QueueID) error {
 		return diskError(err)
 	}
 	return diskError(err)
-}
-
-// Flush makes every deferred message that f selects due now and returns how
-// many there are. They are tried also when their destination was found dead
-// (Item.Flushed); without a sender and a recipient in f that goes for every
-// message that becomes active from now on. With one of them, or an ID, it goes for as many
-// as the list of due messages holds (queue.due_limit); the rest come as usual.
-func (q *Queue) Flush(ctx context.Context, f Filter) (int, error) {
-	if f.Place != "" && f.Place != Deferred {
-		return 0, nil
-	}
-	now := q.o.Clock.Now()
-	if f.Sender == "" && f.Recipient == "" && f.ID == "" {
-		q.index.flushAll(now)
-	}
-	n := q.flushWaiting(f, now)
-	err := q.disk.files.each(Deferred, func(id envelope.QueueID, _ fs.DirEntry) error {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if f.ID != "" && f.ID != id {
-			return nil
-		}
-		if f.Sender != "" || f.Recipient != "" {
-			file, m, err := q.disk.files.read(Deferred, id)
-			if err != nil {
-				return nil // gone, or the scan's to complain about
-			}
-			_ = file.Close()
-			if !f.matches(q.fileInfo(Deferred, m)) {
-				return nil
-			}
-		}
-		if err := q.o.FS.Chtimes(q.disk.files.path(Deferred, id), now, now); err != nil {
-			if errors.Is(err, fs.ErrNotExist) {
-				return nil
-			}
-			return err
-		}
-		n++
-		q.index.flushResting(id, now)
-		return nil
-	})
-	wakeUp(q.index.wake)
-	wakeUp(q.index.rescan)
-	return n, diskError(err)
-}
-
-// flushWaiting is Flush for deferred messages that have no file.
-func (q *Queue) flushWaiting(f Filter, now time.Time) int {
-	n := 0
-	for _, m := range q.index.all(func(m *message) bool { return m.at.stage == waiting }) {
-		if info, err := q.messageInfo(m); err == nil && f.matches(info) && q.index.flushWaiting(m, now) {
-			n++
-		}
-	}
-	return n
 }

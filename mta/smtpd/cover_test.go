@@ -13,7 +13,7 @@ import (
 func TestDialoguesSayEverything(t *testing.T) {
 	t.Parallel()
 	var dirs []string
-	for _, d := range []string{"mx", "outside", "submission", "submissions", "down", "lists"} {
+	for _, d := range []string{"mx", "outside", "submission", "submissions", "down", "lists", "etrn"} {
 		dirs = append(dirs, filepath.Join("testdata", d))
 	}
 	spoken := transcript.Read(t, dirs...)

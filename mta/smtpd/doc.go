@@ -97,11 +97,17 @@
 // into the envelope at the end of the data (actions.go): hold, filter, redirection, blind copies, fields on top. A reply
 // 421 or 521 ends the session.
 //
+// # ETRN
+//
+// ETRN (etrn.go) has the mail of a domain tried that waits for it, where smtpd.etrn_restrictions let it and the domain
+// is one of flush.fast_flush_domains (mta/flush): 250 when that is noted, 459 when the domain is none of them, 458 when it
+// cannot be noted, 501 for what is no domain.
+//
 // # Parameters
 //
 // The section [smtpd]; main.hostname, main.trusted_networks.
 //
 // # Standards
 //
-// RFC 5321, 6409, 8314, and those of internal/smtpserver.
+// RFC 1985, 5321, 6409, 8314, and those of internal/smtpserver.
 package smtpd

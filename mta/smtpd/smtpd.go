@@ -57,6 +57,8 @@ type Options struct {
 	// Room is (*queue.Queue).Room: whether a message of this size, 0 for an
 	// unknown one, may come in. nil lets in all.
 	Room func(size int64) error
+	// Flush is (*flush.Index).Request, as Flusher has it; nil does not offer ETRN.
+	Flush Flusher
 	// Submitter is mta/cleanup; Spool the queue's, where messages are received.
 	Submitter envelope.Submitter
 	Spool     *spool.Dir
@@ -141,7 +143,7 @@ func (d *Daemon) Submissions() *smtpserver.Server { return d.server(submissions)
 func (d *Daemon) server(k kind) *smtpserver.Server {
 	p := d.o.Params
 	s := &smtpserver.Server{
-		Service: "smtpd", Hostname: d.o.Hostname, TLS: d.o.TLS,
+		Service: "smtpd", Hostname: d.o.Hostname, TLS: d.o.TLS, Verbs: d.verbs(),
 		MaxMessageBytes: p.MessageSizeLimit, MaxRecipients: p.RecipientLimit,
 		MaxErrors: p.ErrorLimit, MaxJunk: p.JunkLimit, SoftErrors: p.SoftErrorLimit, ErrorSleep: p.ErrorSleepTime,
 		RejectLines: p.RejectLogLimit, ForbidEarly: p.ForbidPipelining,

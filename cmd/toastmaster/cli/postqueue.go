@@ -28,7 +28,8 @@ func newPostqueueCommand(env *Environment) *cobra.Command {
 	return newQueueProgramCommand(env, "postqueue -f | -i ID | -j | -p | -s SITE", "List or flush the queue, as Postfix's postqueue does",
 		"Works on the queue as Postfix's postqueue(1) does: -p lists it as mailq does, -j one JSON object a\n"+
 			"line with Postfix's names; -f makes all deferred mail due, -i ID one deferred message, -s SITE\n"+
-			"all deferred mail with a recipient of that domain. -c FILE names the configuration. Called as\n"+
+			"all deferred mail for that domain, which is found without reading the queue when it is one of\n"+
+			"flush.fast_flush_domains. -c FILE names the configuration. Called as\n"+
 			"postqueue the exit code is 0, or 69 for whatever fails; as a subcommand 0 or 1.", Postqueue)
 }
 
@@ -60,7 +61,7 @@ func (p *queueProgram) postqueue(ctx context.Context, args []string) error {
 		return fatalf("Cannot flush queue ID - invalid name: %q", *id)
 	}
 	if p.flags.Changed("site") {
-		if _, err := addr.ParseDomain(*site); err != nil {
+		if _, err := addr.ParseDomain(*site); err != nil && !addressLiteral(*site) {
 			return fatalf("Cannot flush mail queue - invalid destination: %q", *site)
 		}
 	}
@@ -80,7 +81,7 @@ func (p *queueProgram) postqueue(ctx context.Context, args []string) error {
 			}
 			return err
 		}
-		_, err := c.Flush(ctx, model.QueueFilter{Recipient: "@" + *site})
+		_, err := c.Flush(ctx, model.QueueFilter{Site: *site})
 		return err
 	})
 }
@@ -134,4 +135,10 @@ func jsonText(s string) []byte {
 		return []byte(`""`) // never: a string has a JSON form
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+}
+
+// addressLiteral says that a site is an address in brackets.
+func addressLiteral(site string) bool {
+	_, err := addr.Parse("x@" + site)
+	return strings.HasPrefix(site, "[") && err == nil
 }

@@ -42,7 +42,7 @@ const (
 	modeSubmit  sendmailMode = iota // a message, -bm
 	modeSession                     // -bs: SMTP on standard input and output
 	modeMailq                       // -bp
-	modeFlush                       // -q
+	modeFlush                       // -q, -qI, -qR
 	modeNothing                     // -bi (newaliases)
 )
 
@@ -55,6 +55,8 @@ type sendmailOptions struct {
 	fullName   string // -F
 	recipients []string
 	mode       sendmailMode
+	// What modeFlush is about: a message, a destination, or all.
+	flushID, flushSite string
 }
 
 // Run reads a message and hands it to the SMTP service of this host
@@ -71,9 +73,15 @@ func Run(ctx context.Context, env *cli.Environment, args []string) int {
 	case modeNothing:
 		return Newaliases(ctx, env, nil)
 	case modeMailq:
-		return runQueue(ctx, env, "list")
+		return runQueue(ctx, env, "queue", "list")
 	case modeFlush:
-		return runQueue(ctx, env, "flush")
+		switch {
+		case opts.flushID != "":
+			return runQueue(ctx, env, "postqueue", "-i", opts.flushID)
+		case opts.flushSite != "":
+			return runQueue(ctx, env, "postqueue", "-s", opts.flushSite)
+		}
+		return runQueue(ctx, env, "queue", "flush")
 	}
 	system, err := findMailSystem(env)
 	if err != nil {
@@ -112,8 +120,8 @@ func (o sendmailOptions) submit(ctx context.Context, in io.Reader, system mailSy
 	return system.submit(ctx, sender, recipients, message)
 }
 
-// runQueue is `toastmaster queue VERB` with the exit codes of sysexits.h.
-func runQueue(ctx context.Context, env *cli.Environment, verb string) int {
+// runQueue is a command about the queue with the exit codes of sysexits.h.
+func runQueue(ctx context.Context, env *cli.Environment, command ...string) int {
 	if _, err := env.Config(); errors.Is(err, fs.ErrPermission) {
 		fmt.Fprintln(env.Stderr, "sendmail: the queue is for who may read the configuration:", err)
 		return ExNoPerm
@@ -121,7 +129,7 @@ func runQueue(ctx context.Context, env *cli.Environment, verb string) int {
 		fmt.Fprintln(env.Stderr, "sendmail:", err)
 		return ExConfig
 	}
-	switch cli.Run(ctx, env, []string{"queue", verb}) {
+	switch cli.Run(ctx, env, command) {
 	case 0:
 		return ExOK
 	case 2:
@@ -164,10 +172,10 @@ func parseSendmail(env *cli.Environment, args []string) (sendmailOptions, error)
 			o.recipients = append(o.recipients, a)
 			continue
 		}
-		// An option with a value has it attached or as the next argument.
-		value := func() (string, error) {
-			if len(a) > 2 {
-				return a[2:], nil
+		// An option with a value has it attached, from an octet on, or as the next argument.
+		value := func(from int) (string, error) {
+			if len(a) > from {
+				return a[from:], nil
 			}
 			i++
 			if i == len(args) {
@@ -185,7 +193,7 @@ func parseSendmail(env *cli.Environment, args []string) (sendmailOptions, error)
 	return o, nil
 }
 
-func (o *sendmailOptions) set(env *cli.Environment, a string, value func() (string, error)) error {
+func (o *sendmailOptions) set(env *cli.Environment, a string, value func(from int) (string, error)) error {
 	var err error
 	switch a[1] {
 	case 't':
@@ -196,12 +204,12 @@ func (o *sendmailOptions) set(env *cli.Environment, a string, value func() (stri
 		// -oi is -i; -oX anything else is ignored, with its attached value.
 		o.ignoreDots = o.ignoreDots || a == "-oi"
 	case 'f', 'r':
-		o.sender, err = value()
+		o.sender, err = value(2)
 		o.senderSet = true
 	case 'F':
-		o.fullName, err = value()
+		o.fullName, err = value(2)
 	case 'C':
-		env.ConfigFile, err = value()
+		env.ConfigFile, err = value(2)
 	case 'b':
 		switch a {
 		case "-bm":
@@ -216,9 +224,9 @@ func (o *sendmailOptions) set(env *cli.Environment, a string, value func() (stri
 			return fmt.Errorf("mode %s is not supported", a)
 		}
 	case 'B', 'N', 'R', 'V', 'X', 'h', 'L':
-		_, err = value()
+		_, err = value(2)
 	case 'q':
-		return o.setQueueRun(a)
+		return o.setQueueRun(a, value)
 	case 'G', 'n', 'v', 'e', 'U', 'm':
 	default:
 		return fmt.Errorf("unknown option %s", a)
@@ -226,12 +234,23 @@ func (o *sendmailOptions) set(env *cli.Environment, a string, value func() (stri
 	return err
 }
 
-// setQueueRun reads -q, a run of the queue, and -qTIME, the time between runs,
-// which is queue.run_delay's affair.
-func (o *sendmailOptions) setQueueRun(a string) error {
+// setQueueRun reads -q, a run of the queue, -qIID and -qRSITE, a try of one message or of a
+// destination's, and -qTIME, the time between runs, which is queue.run_delay's affair. The value of
+// I and R may be the next argument.
+func (o *sendmailOptions) setQueueRun(a string, value func(from int) (string, error)) (err error) {
 	switch {
 	case a == "-q":
 		o.mode = modeFlush
+	case a[2] == 'I':
+		o.mode = modeFlush
+		o.flushID, err = value(3)
+		return err
+	case a[2] == 'R':
+		o.mode = modeFlush
+		o.flushSite, err = value(3)
+		return err
+	case a[2] == 'S':
+		return errors.New("option -qS, a run for a sender, is not there, as in Postfix: `toastmaster queue flush --sender ADDRESS` does it")
 	case a[2] < '0' || a[2] > '9':
 		return fmt.Errorf("option %s is not supported, see `toastmaster queue flush --help`", a)
 	}

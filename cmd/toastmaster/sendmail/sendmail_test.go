@@ -149,10 +149,28 @@ func TestSendmailPageNamesEveryOption(t *testing.T) {
 		}
 		option := "-" + string(letter)
 		var o sendmailOptions
-		value := func() (string, error) { return "x", nil }
+		value := func(int) (string, error) { return "x", nil }
 		known := o.set(&cli.Environment{}, option, value) == nil
 		if promised := bytes.Contains(page, []byte("**"+option+"**")); known != promised {
 			t.Errorf("%s: taken %v, in the page %v", option, known, promised)
+		}
+	}
+}
+
+// TestRunsOfTheQueue: -q and what may stand behind it.
+func TestRunsOfTheQueue(t *testing.T) {
+	for args, want := range map[string]sendmailOptions{
+		"-q": {mode: modeFlush}, "-qRa.test": {mode: modeFlush, flushSite: "a.test"}, "-qR a.test": {mode: modeFlush, flushSite: "a.test"},
+		"-qI3ABC": {mode: modeFlush, flushID: "3ABC"}, "-qI 3ABC": {mode: modeFlush, flushID: "3ABC"},
+	} {
+		o, err := parseSendmail(&cli.Environment{}, strings.Fields(args))
+		if err != nil || o.mode != want.mode || o.flushSite != want.flushSite || o.flushID != want.flushID || o.recipients != nil {
+			t.Errorf("%s: %+v %v", args, o, err)
+		}
+	}
+	for _, bad := range []string{"-qR", "-qI", "-qSx", "-qx"} {
+		if _, err := parseSendmail(&cli.Environment{}, []string{bad}); err == nil {
+			t.Errorf("%s accepted", bad)
 		}
 	}
 }

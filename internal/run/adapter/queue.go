@@ -11,13 +11,18 @@ import (
 	"toastmaster/configs"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/envelope"
+	"toastmaster/mta/flush"
 	"toastmaster/mta/queue"
 )
 
 // Queue is the mail queue as the admin API knows it: admin does not import
 // the mta. Each call asks first whether the queue is in its place: what is in memory
 // of one that is not says nothing true.
-type Queue struct{ Q *queue.Queue }
+type Queue struct {
+	Q *queue.Queue
+	// Sites has the index of fast flush; nil: there is none, and the queue is read.
+	Sites *flush.Index
+}
 
 var _ api.Queue = Queue{}
 
@@ -140,7 +145,21 @@ func (a Queue) Flush(ctx context.Context, f model.QueueFilter) (int, error) {
 	if err := queuePresence(a.Q.Present()); err != nil {
 		return 0, err
 	}
-	return a.Q.Flush(ctx, queueFilter(f))
+	if f.Site == "" {
+		return a.Q.Flush(ctx, queueFilter(f))
+	}
+	domain, err := flush.Domain(f.Site)
+	if err != nil {
+		return 0, &model.Error{Kind: model.Invalid, Text: "No domain: " + f.Site}
+	}
+	if a.Sites != nil {
+		n, err := a.Sites.Flush(ctx, domain)
+		if !errors.Is(err, flush.ErrDenied) {
+			return n, queueError(err)
+		}
+	}
+	// Nobody lists what waits for this one: the queue is read.
+	return a.Q.Flush(ctx, queue.Filter{Recipient: "@" + domain})
 }
 
 func (a Queue) Counts(context.Context) (map[string]int64, error) {
