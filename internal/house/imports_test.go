@@ -28,6 +28,7 @@ var mayImport = []struct {
 	{"internal/crc32c", nil},
 	{"internal/printable", nil},
 	{"internal/fifo", nil},
+	{"internal/vfs/overlay", []string{"internal/clock", "internal/vfs"}},
 	{"internal/identity", []string{"internal/vfs"}},
 	{"internal/addr", nil},
 	{"internal/envelope", []string{"internal/addr", "internal/dsn"}},

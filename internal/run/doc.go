@@ -14,7 +14,8 @@
 // Two tables say what there is; a new one of its kind is a row: the services
 // (services.go) and the delivery agents (transports.go).
 //
-// [OpenMail] opens the mail for who works on it while nobody serves it.
+// [OpenMail] opens the mail for who works on it while nobody serves it; [ReadQueue] and
+// [ChangeQueue] do so with the queue alone, the first without a change on the disk.
 //
 // # Its rooms
 //

@@ -317,9 +317,11 @@ func (i *Instance) openQueue(ctx context.Context) error {
 	if err := i.startup.Adopt(ctx, parts.Queue); err != nil {
 		return err
 	}
-	q, err := queue.Open(ctx, queue.Options{
-		Dir: i.config.Path(configs.QueueDir), Instance: i.startup.ID, FS: i.fs, Clock: i.clock, Log: i.log,
-		Checkpoint: i.mail.Checkpoint, Config: i.config.Queue, MaximalBackoff: i.config.Qmgr.MaximalBackoffTime,
+	q, err := waitForQueue(ctx, i.clock, func() (*queue.Queue, error) {
+		return queue.Open(ctx, queue.Options{
+			Dir: i.config.Path(configs.QueueDir), Instance: i.startup.ID, FS: i.fs, Clock: i.clock, Log: i.log,
+			Checkpoint: i.mail.Checkpoint, Config: i.config.Queue, MaximalBackoff: i.config.Qmgr.MaximalBackoffTime,
+		})
 	})
 	if errors.Is(err, queue.ErrInUse) {
 		return fmt.Errorf("%s is in use by another process: stop the toastmaster that serves it first", i.config.Path(configs.QueueDir))

@@ -3,7 +3,9 @@ package queue
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -66,6 +68,19 @@ func Inspect(fsys vfs.FS, dir string) (identity.Found, error) {
 		return found, err
 	}
 	return found, nil
+}
+
+// Starts changes whenever a queue is opened. It is empty for one that never was.
+func Starts(fsys vfs.FS, dir string) ([]byte, error) {
+	f, err := fsys.OpenFile(filepath.Join(dir, fileEpoch), os.O_RDONLY, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	octets, err := io.ReadAll(io.LimitReader(f, 1<<10))
+	return octets, errors.Join(err, f.Close())
 }
 
 // Create makes a queue of the instance id in dir, or what a queue there

@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"toastmaster/admin/client"
 	"toastmaster/admin/model"
 	"toastmaster/internal/printable"
 )
@@ -69,14 +68,18 @@ func (p *queueProgram) postcat(ctx context.Context, args []string) error {
 		if !validQueueID(id) {
 			return fmt.Errorf("bad mail queue ID: %s", id)
 		}
-		if err := p.withClient(func(cl *client.Client) error { return p.catMessage(ctx, cl, c, id) }); err != nil {
-			return err
-		}
 	}
-	return nil
+	return p.admin().withQueue(ctx, readsQueue, func() {}, func(q mailQueue) error {
+		for _, id := range p.flags.Args() {
+			if err := p.catMessage(ctx, q, c, id); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
-func (p *queueProgram) catMessage(ctx context.Context, cl *client.Client, c catalogue, id string) error {
+func (p *queueProgram) catMessage(ctx context.Context, cl mailQueue, c catalogue, id string) error {
 	m, err := cl.Queued(ctx, id)
 	if model.KindOf(err) == model.NotFound {
 		return fmt.Errorf("open queue file %s: No such file or directory", id)

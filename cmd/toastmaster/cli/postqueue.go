@@ -65,12 +65,16 @@ func (p *queueProgram) postqueue(ctx context.Context, args []string) error {
 			return fatalf("Cannot flush mail queue - invalid destination: %q", *site)
 		}
 	}
+	if *list || *asJSON {
+		return p.withQueue(ctx, readsQueue, func(q mailQueue) error {
+			if *list {
+				return queueListText(ctx, p.stdout, q, model.QueueFilter{})
+			}
+			return client.Each(ctx, q.Queue, model.QueueFilter{}, func(m model.QueuedMessage) error { return writePostfixJSON(p.stdout, m) })
+		})
+	}
 	return p.withClient(func(c *client.Client) error {
 		switch {
-		case *list:
-			return queueListText(ctx, p.stdout, c, model.QueueFilter{})
-		case *asJSON:
-			return client.Each(ctx, c.Queue, model.QueueFilter{}, func(m model.QueuedMessage) error { return writePostfixJSON(p.stdout, m) })
 		case *flush:
 			_, err := c.Flush(ctx, model.QueueFilter{})
 			return err

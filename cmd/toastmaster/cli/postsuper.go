@@ -54,7 +54,7 @@ type superAction struct {
 	// done is what is said of a message, total of all.
 	done, total string
 	queues      []string // where it looks when none is named
-	act         func(*client.Client, context.Context, string) (bool, error)
+	act         func(mailQueue, context.Context, string) (bool, error)
 
 	ids   []string
 	count int
@@ -63,10 +63,10 @@ type superAction struct {
 // superActions are in the order in which Postfix does them.
 func superActions() []*superAction {
 	return []*superAction{
-		{letter: "r", done: "requeued", total: "Requeued", queues: queueNames, act: (*client.Client).Requeue},
-		{letter: "d", done: "removed", total: "Deleted", queues: queueNames, act: (*client.Client).DeleteQueued},
-		{letter: "h", done: "placed on hold", total: "Placed on hold", queues: queueNames[1:], act: (*client.Client).Hold},
-		{letter: "H", done: "released from hold", total: "Released from hold", queues: queueNames[:1], act: (*client.Client).Release},
+		{letter: "r", done: "requeued", total: "Requeued", queues: queueNames, act: mailQueue.Requeue},
+		{letter: "d", done: "removed", total: "Deleted", queues: queueNames, act: mailQueue.DeleteQueued},
+		{letter: "h", done: "placed on hold", total: "Placed on hold", queues: queueNames[1:], act: mailQueue.Hold},
+		{letter: "H", done: "released from hold", total: "Released from hold", queues: queueNames[:1], act: mailQueue.Release},
 	}
 }
 
@@ -103,11 +103,11 @@ func (p *queueProgram) postsuper(ctx context.Context, args []string) error {
 	if idle {
 		return fmt.Errorf("without an option Postfix repairs the folders of the queue (-s -p), which is %w: the service does so when it starts; %s", errNotHere, postsuperUsage)
 	}
-	return p.withClient(func(c *client.Client) error { return p.superWork(ctx, c, actions) })
+	return p.admin().withQueue(ctx, changesQueue, func() {}, func(q mailQueue) error { return p.superWork(ctx, q, actions) })
 }
 
 // superWork does all actions, and goes on after a message that could not be worked on.
-func (p *queueProgram) superWork(ctx context.Context, c *client.Client, actions []*superAction) error {
+func (p *queueProgram) superWork(ctx context.Context, c mailQueue, actions []*superAction) error {
 	if _, err := c.Queue(ctx, model.QueueFilter{}, "", 1); err != nil {
 		return err // nobody answers, or not to us: said once, not for each ID
 	}
@@ -146,7 +146,7 @@ func (p *queueProgram) superWork(ctx context.Context, c *client.Client, actions 
 
 // eachNamed calls do for the queue IDs that an action is for. As in Postfix those of ALL are not
 // said one by one.
-func (p *queueProgram) eachNamed(ctx context.Context, c *client.Client, a *superAction, do func(id string, say bool)) error {
+func (p *queueProgram) eachNamed(ctx context.Context, c mailQueue, a *superAction, do func(id string, say bool)) error {
 	for _, id := range a.ids {
 		var err error
 		switch id {
@@ -178,7 +178,7 @@ func (p *queueProgram) wanted(a *superAction) []string {
 }
 
 // eachIn calls do for all mail in the queues of an action.
-func (p *queueProgram) eachIn(ctx context.Context, c *client.Client, a *superAction, do func(id string, say bool)) error {
+func (p *queueProgram) eachIn(ctx context.Context, c mailQueue, a *superAction, do func(id string, say bool)) error {
 	wanted := p.wanted(a)
 	return client.Each(ctx, c.Queue, model.QueueFilter{}, func(m model.QueuedMessage) error {
 		if slices.Contains(wanted, m.Place) {
@@ -189,7 +189,7 @@ func (p *queueProgram) eachIn(ctx context.Context, c *client.Client, a *superAct
 }
 
 // one calls do for an ID, if it may be one and when queues are named if it is in one of them.
-func (p *queueProgram) one(ctx context.Context, c *client.Client, a *superAction, id string, do func(id string, say bool)) error {
+func (p *queueProgram) one(ctx context.Context, c mailQueue, a *superAction, id string, do func(id string, say bool)) error {
 	if !validQueueID(id) {
 		p.warn("invalid mail queue id: %s", id)
 		return nil

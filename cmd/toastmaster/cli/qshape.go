@@ -71,8 +71,8 @@ func (p *queueProgram) qshape(ctx context.Context, args []string) error {
 			return fmt.Errorf("there is no queue %s: it is incoming, active, deferred or hold", name)
 		}
 	}
-	return p.withClient(func(c *client.Client) error {
-		err := client.Each(ctx, c.Queue, model.QueueFilter{}, func(m model.QueuedMessage) error {
+	return p.admin().withQueue(ctx, readsQueue, func() {}, func(q mailQueue) error {
+		err := client.Each(ctx, q.Queue, model.QueueFilter{}, func(m model.QueuedMessage) error {
 			if slices.Contains(queues, m.Place) {
 				s.add(m)
 			}

@@ -19,12 +19,15 @@ import (
 func newQueueCommand(env *Environment) *cobra.Command {
 	cmd, f := adminGroup(env, "queue", "Look at the mail queue and act on it")
 	cmd.AddCommand(queueList(f), queueShow(f), queueCat(f), queueFlush(f),
-		queueAct(f, "hold", "Take messages out of delivery", "held", (*client.Client).Hold),
-		queueAct(f, "release", "End the hold of messages", "released", (*client.Client).Release),
-		queueAct(f, "requeue", "Make messages due at once, also those on hold, and resolve them anew", "requeued", (*client.Client).Requeue),
-		queueAct(f, "delete", "Delete messages without a report", "deleted", (*client.Client).DeleteQueued))
+		queueAct(f, "hold", "Take messages out of delivery", "held", mailQueue.Hold),
+		queueAct(f, "release", "End the hold of messages", "released", mailQueue.Release),
+		queueAct(f, "requeue", "Make messages due at once, also those on hold, and resolve them anew", "requeued", mailQueue.Requeue),
+		queueAct(f, "delete", "Delete messages without a report", "deleted", mailQueue.DeleteQueued))
 	return cmd
 }
+
+// sayDown says that no instance was asked, as Postfix does.
+func (f *adminFlags) sayDown() { fmt.Fprintln(f.env.Stderr, "warning: "+systemDown) }
 
 func queueFilterFlags(cmd *cobra.Command, filter *model.QueueFilter) {
 	places := choiceValue{&filter.Place, []string{"incoming", "active", "deferred", "hold", "corrupt"}, "PLACE"}
@@ -44,7 +47,7 @@ func queueList(f *adminFlags) *cobra.Command {
 			"files of damaged parts of the queue that no message can be named for.",
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return f.withClient(func(c *client.Client) error {
+			return f.withQueue(cmd.Context(), readsQueue, f.sayDown, func(c mailQueue) error {
 				if f.json {
 					return queueListJSON(cmd.Context(), f, c, filter)
 				}
@@ -56,7 +59,7 @@ func queueList(f *adminFlags) *cobra.Command {
 	return cmd
 }
 
-func queueListJSON(ctx context.Context, f *adminFlags, c *client.Client, filter model.QueueFilter) error {
+func queueListJSON(ctx context.Context, f *adminFlags, c mailQueue, filter model.QueueFilter) error {
 	l := f.newListing()
 	err := client.Each(ctx, c.Queue, filter, func(m model.QueuedMessage) error { return l.add(m) })
 	if err != nil {
@@ -76,7 +79,7 @@ func queueListJSON(ctx context.Context, f *adminFlags, c *client.Client, filter 
 
 // queueRemains are the files without a message, where the filter lets them be
 // listed.
-func queueRemains(ctx context.Context, c *client.Client, filter model.QueueFilter) ([]model.QueueFiles, error) {
+func queueRemains(ctx context.Context, c mailQueue, filter model.QueueFilter) ([]model.QueueFiles, error) {
 	if filter != (model.QueueFilter{}) && filter != (model.QueueFilter{Place: "corrupt"}) {
 		return nil, nil
 	}
@@ -87,7 +90,7 @@ func queueRemains(ctx context.Context, c *client.Client, filter model.QueueFilte
 // that reads this.
 const queueRow = "%-17s %8s %-19s %s\n"
 
-func queueListText(ctx context.Context, w io.Writer, c *client.Client, filter model.QueueFilter) error {
+func queueListText(ctx context.Context, w io.Writer, c mailQueue, filter model.QueueFilter) error {
 	var count int
 	var octets int64
 	err := client.Each(ctx, c.Queue, filter, func(m model.QueuedMessage) error {
@@ -155,7 +158,7 @@ func queueShow(f *adminFlags) *cobra.Command {
 		Short: "Show a queued message's envelope",
 		Args:  exactArguments("ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return f.withClient(func(c *client.Client) error {
+			return f.withQueue(cmd.Context(), readsQueue, f.sayDown, func(c mailQueue) error {
 				m, err := c.Queued(cmd.Context(), args[0])
 				if err != nil {
 					return fmt.Errorf("%s: %w", args[0], err)
@@ -194,7 +197,7 @@ func queueCat(f *adminFlags) *cobra.Command {
 			if f.json {
 				return wrongUsage(cmd, "--json: a message is printed as it is, `queue show` has the rest")
 			}
-			return f.withClient(func(c *client.Client) error {
+			return f.withQueue(cmd.Context(), readsQueue, f.sayDown, func(c mailQueue) error {
 				m, err := c.Queued(cmd.Context(), args[0])
 				if err != nil {
 					return fmt.Errorf("%s: %w", args[0], err)
@@ -215,7 +218,7 @@ func queueCat(f *adminFlags) *cobra.Command {
 }
 
 // queueAct is an action on the messages that the arguments name, or on all.
-func queueAct(f *adminFlags, verb, short, done string, act func(*client.Client, context.Context, string) (bool, error)) *cobra.Command {
+func queueAct(f *adminFlags, verb, short, done string, act func(mailQueue, context.Context, string) (bool, error)) *cobra.Command {
 	var all, background bool
 	filter := model.QueueFilter{}
 	cmd := &cobra.Command{
@@ -237,10 +240,12 @@ func queueAct(f *adminFlags, verb, short, done string, act func(*client.Client, 
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return f.withClient(func(c *client.Client) error {
-				if !all {
+			if !all {
+				return f.withQueue(cmd.Context(), changesQueue, f.sayDown, func(c mailQueue) error {
 					return queueActOn(cmd.Context(), f, c, args, done, act)
-				}
+				})
+			}
+			return f.withClient(func(c *client.Client) error {
 				j, err := c.ActOnQueue(cmd.Context(), model.QueueAction{Action: verb, Filter: filter})
 				if err != nil {
 					return err
@@ -264,7 +269,7 @@ type queueCount struct {
 
 // queueActOn goes on after a failure and fails at the end. As for postsuper(1),
 // an ID that is not in the queue is no failure: it is said, and not counted.
-func queueActOn(ctx context.Context, f *adminFlags, c *client.Client, ids []string, done string, act func(*client.Client, context.Context, string) (bool, error)) error {
+func queueActOn(ctx context.Context, f *adminFlags, c mailQueue, ids []string, done string, act func(mailQueue, context.Context, string) (bool, error)) error {
 	n := queueCount{}
 	seen := make(map[string]bool, len(ids))
 	for _, id := range ids {

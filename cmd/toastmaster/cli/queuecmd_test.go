@@ -12,7 +12,6 @@ import (
 	"strings"
 	"testing"
 
-	"toastmaster/admin/client"
 	"toastmaster/admin/model"
 )
 
@@ -20,7 +19,7 @@ import (
 // postsuper(1) only what failed is a failure.
 func TestQueueActOnCounts(t *testing.T) {
 	t.Parallel()
-	act := func(_ *client.Client, _ context.Context, id string) (bool, error) {
+	act := func(_ mailQueue, _ context.Context, id string) (bool, error) {
 		switch id[0] {
 		case 'd':
 			return true, nil

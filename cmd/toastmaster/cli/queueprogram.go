@@ -15,7 +15,7 @@ import (
 )
 
 // queueProgram is one call of a program of Postfix that works on the queue. It asks the
-// instance by its socket, so it is for root and for the user of the service.
+// instance by its socket, or the files when none runs, so it is for root and for the user of the service.
 type queueProgram struct {
 	env    *Environment
 	name   string
@@ -56,11 +56,23 @@ func (p *queueProgram) warn(format string, args ...any) {
 
 // withClient runs do with a connection to the instance.
 func (p *queueProgram) withClient(do func(*client.Client) error) error {
+	return p.admin().withClient(do)
+}
+
+func (p *queueProgram) admin() *adminFlags {
 	if *p.config != "" {
 		p.env.ConfigFile = *p.config
 	}
-	return (&adminFlags{env: p.env}).withClient(do)
+	return &adminFlags{env: p.env}
 }
+
+// withQueue runs do with the queue of the instance, or with its files when none runs.
+func (p *queueProgram) withQueue(ctx context.Context, a access, do func(mailQueue) error) error {
+	return p.admin().withQueue(ctx, a, func() { p.warn("%s", systemDown) }, do)
+}
+
+// systemDown is Postfix's word for it that no service was asked.
+const systemDown = "Mail system is down -- accessing queue directly"
 
 // fatalf is an error in Postfix's words, which may begin with a capital.
 func fatalf(format string, args ...any) error { return fmt.Errorf(format, args...) }

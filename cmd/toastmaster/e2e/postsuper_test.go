@@ -111,7 +111,7 @@ func TestPostsuperRequeues(t *testing.T) {
 	}
 	attempted(4)
 	must(t, b.Stop())
-	if a := q.ours(t, id+"\n"+id+"x\n", "postsuper", "-d", "-"); a.code != 1 || strings.Count(a.errs, "\n") != 1 || !strings.HasPrefix(a.errs, "postsuper: fatal: ") {
+	if a := q.ours(t, id+"\n"+id+"x\n", "postsuper", "-d", "-"); a != (answer{0, "", "postsuper: " + id + ": removed\npostsuper: Deleted: 1 message\n"}) {
 		t.Errorf("of a stopped instance: %+v", a)
 	}
 }
