@@ -98,7 +98,10 @@ func TestSendmailQueueModes(t *testing.T) {
 		t.Errorf("-C -bp: exit %d, %s%s", code, out, errs)
 	}
 	must(t, b.Stop())
-	if code, _, errs := s.run(t, "", "-bp"); code != 69 {
-		t.Errorf("-bp of a stopped instance: exit %d, %s", code, errs)
+	if code, out, errs := s.run(t, "", "-bp"); code != 0 || out != "Mail queue is empty\n" || !strings.Contains(errs, "Mail system is down") {
+		t.Errorf("-bp of a stopped instance: exit %d, %s%s", code, out, errs)
+	}
+	if code, _, errs := s.run(t, "", "-q"); code != 69 {
+		t.Errorf("-q of a stopped instance: exit %d, %s", code, errs)
 	}
 }
