@@ -43,13 +43,15 @@ fuzz: ## Fuzz every target for FUZZTIME from the kept corpus
 bench: build ## Side by side with Postfix and Dovecot; prints a table
 	go run ./bench $(BENCHFLAGS)
 
-docs: build ## Generate docs/parameters.md and the sample configurations
+docs: build ## Generate docs/parameters.md, the end of docs/postfix-differences.md and the sample configurations
 	$(BIN) config manual > docs/parameters.md
 	$(BIN) config sample > configs/samples/toastmaster.toml
+	sed -i '/^<!-- make docs -->$$/q' docs/postfix-differences.md && $(BIN) config postfix >> docs/postfix-differences.md
 
 docs-check: build
 	@$(BIN) config manual | diff -u docs/parameters.md - || { echo 'docs/parameters.md is stale: make docs'; exit 1; }
 	@$(BIN) config sample | diff -u configs/samples/toastmaster.toml - || { echo 'configs/samples is stale: make docs'; exit 1; }
+	@{ sed '/^<!-- make docs -->$$/q' docs/postfix-differences.md && $(BIN) config postfix; } | diff -u docs/postfix-differences.md - || { echo 'docs/postfix-differences.md is stale: make docs'; exit 1; }
 
 install: build ## Install below PREFIX, with the links sendmail, mailq, newaliases, postmap, postqueue, postsuper, postcat, qshape and the manual pages
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin

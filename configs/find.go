@@ -42,7 +42,7 @@ func (p Param) distance(words []string) int {
 	switch {
 	case strings.HasPrefix(p.Name, name), key == name, strings.ReplaceAll(p.Name, ".", "_") == name:
 		return 0
-	case slices.Contains(p.Names, name), strings.Contains(p.Text, "Postfix "+name), strings.Contains(p.Text, "Dovecot "+name):
+	case p.given(name), strings.Contains(p.Text, "Postfix "+name), strings.Contains(p.Text, "Dovecot "+name):
 		return 1
 	}
 	return 2
@@ -53,11 +53,16 @@ func (p Param) distance(words []string) int {
 // (smtp_connect_timeout), or the key alone: hostname, max_connections.
 func (p Param) called(name string) bool {
 	name = strings.ToLower(name)
-	if slices.Contains(p.Names, name) || strings.ReplaceAll(p.Name, ".", "_") == name {
+	if p.given(name) || strings.ReplaceAll(p.Name, ".", "_") == name {
 		return true
 	}
 	_, key, _ := strings.Cut(p.Name, ".")
 	return key == name || strings.Contains(name, "_") && slices.Contains(words(p.Text), name)
+}
+
+// given says that Also gave it the name, in any case: Postfix has capitals in some.
+func (p Param) given(name string) bool {
+	return slices.ContainsFunc(p.Names, func(n string) bool { return strings.EqualFold(n, name) })
 }
 
 // matches says that every word is a part of the name, the text or the other

@@ -88,7 +88,7 @@ func TestNearest(t *testing.T) {
 // TestNamesOfOthersAreNames: no slip of the pen, none twice.
 func TestNamesOfOthersAreNames(t *testing.T) {
 	t.Parallel()
-	form := regexp.MustCompile(`^[a-z0-9][a-z0-9_]*$`)
+	form := regexp.MustCompile(`^[a-z0-9][a-z0-9_]*(CAfile|CApath)?$`)
 	for _, p := range Default().Bound() {
 		for i, n := range p.Names {
 			if !form.MatchString(n) || slices.Contains(p.Names[:i], n) {

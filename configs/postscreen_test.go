@@ -2,8 +2,6 @@ package configs
 
 import (
 	"net/netip"
-	"os"
-	"strings"
 	"testing"
 )
 
@@ -37,31 +35,6 @@ func TestParseInterface(t *testing.T) {
 	for _, text := range []string{"", "!", "x", "static:", "192.0.2.0/33", "fe80::1%eth0", "!!192.0.2.1"} {
 		if i, err := ParseInterface(text); err == nil {
 			t.Errorf("%q: %+v", text, i)
-		}
-	}
-}
-
-// TestPostscreenParametersOfPostfix: every parameter that `postconf -d` of Postfix 3.7 lists for postscreen(8)
-// is one of ours, or docs/postfix-differences.md says why not.
-func TestPostscreenParametersOfPostfix(t *testing.T) {
-	t.Parallel()
-	text, err := os.ReadFile("../docs/postfix-differences.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ours := map[string]bool{}
-	for _, p := range declared() {
-		ours[p.Name] = true
-	}
-	for name := range strings.FieldsSeq(`access_list allowlist_interfaces bare_newline_action bare_newline_enable bare_newline_ttl cache_cleanup_interval cache_map
-		cache_retention_time client_connection_count_limit command_count_limit command_filter command_time_limit denylist_action disable_vrfy_command
-		discard_ehlo_keyword_address_maps discard_ehlo_keywords dnsbl_action dnsbl_allowlist_threshold dnsbl_max_ttl dnsbl_min_ttl dnsbl_reply_map dnsbl_sites
-		dnsbl_threshold dnsbl_timeout enforce_tls expansion_filter forbidden_commands greet_action greet_banner greet_ttl greet_wait helo_required
-		non_smtp_command_action non_smtp_command_enable non_smtp_command_ttl pipelining_action pipelining_enable pipelining_ttl post_queue_limit pre_queue_limit
-		reject_footer reject_footer_maps tls_security_level upstream_proxy_protocol upstream_proxy_timeout use_tls watchdog_timeout`) {
-		said := strings.Contains(string(text), "`postscreen_"+name+"`")
-		if ours["postscreen."+name] == said {
-			t.Errorf("postscreen_%s: ours %v, among the differences %v", name, ours["postscreen."+name], said)
 		}
 	}
 }

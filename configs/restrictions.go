@@ -31,10 +31,32 @@ func checkRestriction(s string) error {
 // postfixNames are what Postfix has beside a list: the restrictions that stand in
 // it here, and parameters that say the same.
 var postfixNames = map[string][]string{
-	"helo":      {"reject_invalid_helo_hostname", "reject_non_fqdn_helo_hostname"},
-	"relay":     {"reject_unauth_destination", "defer_unauth_destination", "permit_sasl_authenticated", "smtpd_relay_before_recipient_restrictions"},
-	"recipient": {"reject_unlisted_recipient", "reject_non_fqdn_recipient", "smtpd_reject_unlisted_recipient"},
-	"sender":    {"reject_authenticated_sender_login_mismatch", "reject_known_sender_login_mismatch", "reject_non_fqdn_sender"},
+	"client": {
+		"check_client_access", "check_client_a_access", "check_client_mx_access", "check_client_ns_access", "check_ccert_access", "check_sasl_access",
+		"check_reverse_client_hostname_access", "check_reverse_client_hostname_a_access", "check_reverse_client_hostname_mx_access", "check_reverse_client_hostname_ns_access",
+		"permit_inet_interfaces", "permit_mynetworks", "permit_tls_clientcerts", "permit_tls_all_clientcerts", "permit_dnswl_client", "permit_rhswl_client",
+		"reject_rbl_client", "reject_rhsbl_client", "reject_rhsbl_reverse_client", "reject_unknown_client_hostname", "reject_unknown_reverse_client_hostname",
+		"reject_plaintext_session", "check_policy_service", "defer_if_permit", "defer_if_reject", "warn_if_reject", "reject", "permit", "defer", "sleep",
+	},
+	"helo": {
+		"reject_invalid_helo_hostname", "reject_non_fqdn_helo_hostname", "reject_unknown_helo_hostname", "reject_rhsbl_helo",
+		"check_helo_access", "check_helo_a_access", "check_helo_mx_access", "check_helo_ns_access",
+	},
+	"relay": {
+		"reject_unauth_destination", "defer_unauth_destination", "permit_sasl_authenticated", "permit_auth_destination", "permit_mx_backup",
+		"smtpd_relay_before_recipient_restrictions",
+	},
+	"recipient": {
+		"reject_unlisted_recipient", "reject_non_fqdn_recipient", "reject_unknown_recipient_domain", "reject_unverified_recipient", "reject_rhsbl_recipient",
+		"reject_relocated_recipient", "reject_over_quota", "reject_multi_recipient_bounce", "smtpd_reject_unlisted_recipient",
+		"check_recipient_access", "check_recipient_a_access", "check_recipient_mx_access", "check_recipient_ns_access",
+	},
+	"sender": {
+		"reject_authenticated_sender_login_mismatch", "reject_unauthenticated_sender_login_mismatch", "reject_known_sender_login_mismatch", "reject_non_fqdn_sender",
+		"reject_unauthenticated", "reject_unlisted_sender", "reject_unknown_sender_domain", "reject_unverified_sender", "reject_rhsbl_sender",
+		"check_sender_access", "check_sender_a_access", "check_sender_mx_access", "check_sender_ns_access",
+	},
+	"data": {"reject_unauth_pipelining"},
 }
 
 // params are the rows of smtpd.listen (prefix "smtpd.") or of the ports for users

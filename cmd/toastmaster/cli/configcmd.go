@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -24,7 +25,7 @@ func newConfigCommand(env *Environment) *cobra.Command {
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newConfigCheckCommand(env), newConfigShowCommand(env), newConfigExplainCommand(env), newConfigSetCommand(env),
-		newConfigManualCommand(env), newConfigSampleCommand(env))
+		newConfigManualCommand(env), newConfigPostfixCommand(env), newConfigSampleCommand(env))
 	return cmd
 }
 
@@ -169,8 +170,9 @@ func newConfigExplainCommand(env *Environment) *cobra.Command {
 		Use:   "explain NAME|WORD...",
 		Short: "Explain a parameter, a section, or all that have to do with some words",
 		Long: "Explains the parameter or the section NAME; or those that Postfix or Dovecot call so\n" +
-			"(mynetworks); or those in whose name and text each WORD stands. Exit code 2: there are\n" +
-			"none; then it names those that share most words with it.",
+			"(mynetworks); or those in whose name and text each WORD stands. Of a parameter of\n" +
+			"Postfix that is not here it says why. Exit code 2: there are none; then it names those\n" +
+			"that share most words with it.",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return wrongUsage(cmd, "%s needs NAME", commandName(cmd))
@@ -179,11 +181,21 @@ func newConfigExplainCommand(env *Environment) *cobra.Command {
 		},
 		RunE: func(_ *cobra.Command, args []string) error {
 			found := configs.Find(args)
-			if len(found) == 0 {
+			said, of := configs.PostfixParam{}, false
+			if len(args) == 1 {
+				said, of = configs.Postfix(args[0])
+			}
+			if len(found) == 0 && (!of || asJSON) {
 				return unknownParam(args)
 			}
 			if asJSON {
 				return writeParamsJSON(env.Stdout, found)
+			}
+			if of && (said.Yet || said.Text != "" || !slices.ContainsFunc(found, func(p configs.Param) bool { return slices.Contains(said.Here, p.Name) })) {
+				fmt.Fprintf(env.Stdout, "Postfix %s: %s\n", said.Name, said.Answer())
+				if len(found) > 0 {
+					fmt.Fprintln(env.Stdout)
+				}
 			}
 			for i, p := range found {
 				if i > 0 {
@@ -220,6 +232,15 @@ func newConfigManualCommand(env *Environment) *cobra.Command {
 		Short: "Print the manual of all parameters as Markdown",
 		Args:  noArguments,
 		RunE:  func(*cobra.Command, []string) error { return configs.WriteManual(env.Stdout) },
+	}
+}
+
+func newConfigPostfixCommand(env *Environment) *cobra.Command {
+	return &cobra.Command{
+		Use:   "postfix",
+		Short: "Print what each parameter of Postfix is called here, or why it is left out, as Markdown",
+		Args:  noArguments,
+		RunE:  func(*cobra.Command, []string) error { return configs.WritePostfix(env.Stdout) },
 	}
 }
 
