@@ -31,6 +31,7 @@ func agentRows() []agentRow {
 		{name: "error", local: true, standing: true, nexthop: checkReason(5)},
 		{name: "retry", local: true, standing: true, nexthop: checkReason(4)},
 		{name: "discard", local: true, standing: true, nexthop: checkReason(2)},
+		{name: "pipe", local: true, nexthop: checkLine},
 	}
 }
 
@@ -68,14 +69,22 @@ func checkNexthopOf(agent, nexthop string) error {
 // that the agent gives.
 func checkReason(class int) func(string) error {
 	return func(s string) error {
-		if strings.ContainsFunc(s, func(c rune) bool { return c < ' ' || c == 0x7f }) {
-			return fmt.Errorf("%q is no line of text", s)
+		if err := checkLine(s); err != nil {
+			return err
 		}
 		if status, _ := dsn.Split(s, 0); status != 0 && status.Class() != class {
 			return fmt.Errorf("%s is no status of class %d, which this agent gives (error 5, retry 4, discard 2)", status, class)
 		}
 		return nil
 	}
+}
+
+// checkLine accepts any text of one line.
+func checkLine(s string) error {
+	if strings.ContainsFunc(s, func(c rune) bool { return c < ' ' || c == 0x7f }) {
+		return fmt.Errorf("%q is no line of text", s)
+	}
+	return nil
 }
 
 // inWords is a list as a sentence has it: "a, b and c".

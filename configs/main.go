@@ -1,6 +1,9 @@
 package configs
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Main is the section [main]: what every service shares.
 type Main struct {
@@ -12,6 +15,7 @@ type Main struct {
 	RecipientDelimiter string
 	ReservedFiles      int
 	ParentMatches      []string
+	ExportEnvironment  []string
 }
 
 // What Main.ParentMatches calls the tables of check_*_access, and flush.fast_flush_domains.
@@ -45,5 +49,14 @@ func (c *Main) params() []Param {
 			"Characters that separate a user name from its extension: mail for user+news goes to user. Empty turns extensions off.").Also("recipient_delimiter"),
 		List("main.parent_domain_matches_subdomains", &c.ParentMatches, []string{ParentFastFlush, ParentSMTPDAccess}, "names of Postfix: "+ParentFastFlush+", "+ParentSMTPDAccess, checkParentMatches,
 			"In which lookup tables a domain stands for its subdomains, too. In the others \".example.org\" does, with a dot in front. smtpd_access_maps are those of the restrictions check_*_access, fast_flush_domains is flush.fast_flush_domains.").Also("parent_domain_matches_subdomains"),
+		List("main.export_environment", &c.ExportEnvironment, []string{"TZ", "TOASTMASTER_CONFIG", "LANG"}, "names of variables, or name=value", checkVariable,
+			"The variables of the server's environment that commands of the agents pipe and local, and of [[spawn]], have, too; \"name=value\" sets one. PATH is /usr/bin:/bin, and the message has variables of its own for local.").Also("export_environment"),
 	}
+}
+
+func checkVariable(s string) error {
+	if name, _, _ := strings.Cut(s, "="); name == "" || strings.ContainsAny(s, "\x00\n") {
+		return fmt.Errorf("%q is no variable", s)
+	}
+	return nil
 }

@@ -33,6 +33,8 @@ type Transport struct {
 	BindAddress6 string
 	TLSLevel     TLSLevel
 	PasswordFile string
+
+	Command
 }
 
 func (t *Transport) params() []Param {
@@ -59,6 +61,7 @@ func (t *Transport) params() []Param {
 		enum("transport.tls_level", &t.TLSLevel, TLSUnset, optionalTLSLevels(), "smtp.tls_level for this transport. Empty is that.").of("smtp"),
 		String("transport.password_file", &t.PasswordFile, "", "a file, or empty", nil, "smtp.password_file for this transport.").of("smtp"),
 	}
+	rows = append(rows, t.Command.params()...)
 	for i := range rows {
 		rows[i].table = true
 	}
@@ -129,6 +132,9 @@ func (c *Config) transportMistakes(mistake func(param, format string, args ...an
 			mistake(at+".nexthop", "%w", err)
 		}
 		ownMistakes(c.bound, at, t.Agent, mistake)
+		if strings.ContainsAny(t.Flags, "DO") && t.DestinationRecipients != 1 {
+			mistake(at+".flags", "D and O are about one recipient: set destination_recipient_limit = 1")
+		}
 		for _, d := range t.Domains {
 			if other := taken[strings.ToLower(d)]; other != "" {
 				mistake(at+".domains", "%q is a domain of %s already", d, other)

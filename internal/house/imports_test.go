@@ -56,10 +56,13 @@ var mayImport = []struct {
 	{"internal/netstring", nil},
 	{"internal/backup", []string{"internal/clock"}},
 	{"internal/mbox", nil},
+	{"internal/macro", nil},
+	{"internal/process", []string{"internal/dsn"}},
+	{"internal/mailcopy", []string{"internal/addr", "internal/envelope", "internal/header", "internal/trace"}},
 	{"internal/plainmaildir", []string{"internal/vfs"}},
 	{"internal/testkit/...", []string{"internal/clock", "internal/vfs", "internal/testkit/..."}},
 
-	{"configs", []string{"internal/dnslist", "internal/addr", "internal/dsn"}},
+	{"configs", []string{"internal/dnslist", "internal/addr", "internal/dsn", "internal/macro"}},
 	{"migrations", []string{"internal/db"}},
 
 	{"directory/...", []string{"internal/...", "directory/...", "configs"}},

@@ -10,6 +10,7 @@ import (
 	"toastmaster/mta/bounce"
 	"toastmaster/mta/discard"
 	"toastmaster/mta/errormail"
+	"toastmaster/mta/pipe"
 	"toastmaster/mta/qmgr"
 	"toastmaster/mta/rewrite"
 	"toastmaster/mta/smtp"
@@ -30,6 +31,7 @@ func agentTable() []agentRow {
 		{"error", func(*Instance, configs.Transport) (agent.Agent, error) { return errormail.Bounces(), nil }},
 		{"retry", func(*Instance, configs.Transport) (agent.Agent, error) { return errormail.Defers(), nil }},
 		{"discard", func(*Instance, configs.Transport) (agent.Agent, error) { return discard.Agent{}, nil }},
+		{"pipe", openPipe},
 	}
 }
 
@@ -49,6 +51,10 @@ func openSMTP(i *Instance, t configs.Transport) (agent.Agent, error) {
 	}
 	i.onClose(a.Close)
 	return a, nil
+}
+
+func openPipe(i *Instance, t configs.Transport) (agent.Agent, error) {
+	return pipe.New(pipe.Options{Params: t, Export: i.config.Main.ExportEnvironment, Delimiters: i.config.Main.RecipientDelimiter, Clock: i.clock})
 }
 
 // transport makes one that the configuration names.

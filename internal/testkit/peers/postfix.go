@@ -31,6 +31,8 @@ type PostfixOptions struct {
 	Postscreen bool
 	// Main is added to main.cf, one "name = value" a line; the last of a name counts.
 	Main string
+	// Master is added to master.cf: lines of services.
+	Master string
 }
 
 // Postfix is a running instance.
@@ -113,6 +115,9 @@ func (p *Postfix) Maildir(address string) string {
 // LogTail is the last n octets of the mail log.
 func (p *Postfix) LogTail(n int) string { return proc.Tail(p.path("mail.log"), n) }
 
+// Dir is the folder of the instance, with its queue in "queue".
+func (p *Postfix) Dir() string { return p.dir }
+
 // Pid is the process id of master(8).
 func (p *Postfix) Pid() int { return p.proc.Pid() }
 
@@ -194,7 +199,7 @@ func (p *Postfix) configure(o PostfixOptions, daemons string) error {
 	}
 	domains, boxes := p.maps(o.Accounts)
 	for name, text := range map[string]string{
-		"etc/main.cf": p.postfixMain(o, daemons, domains, nobody), "etc/master.cf": postfixMaster(p.SMTP(), o.Postscreen), "etc/boxes": boxes,
+		"etc/main.cf": p.postfixMain(o, daemons, domains, nobody), "etc/master.cf": postfixMaster(p.SMTP(), o.Postscreen) + o.Master, "etc/boxes": boxes,
 	} {
 		if err := os.WriteFile(p.path(name), []byte(text), 0o644); err != nil {
 			return err

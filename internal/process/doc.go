@@ -1,0 +1,53 @@
+// Package process runs programs of other people: as a user, with limits. It is what
+// Postfix's pipe_command() and spawn_command() are for pipe(8), local(8) and spawn(8).
+//
+// # What it does
+//
+// [Run] starts a command, writes it the message, and says how it ended. The command has a
+// process group and an environment of its own, no descriptor but its three, and the
+// user's numbers and group: no other group, as with Postfix.
+// [CommandLine] decides whether a line of an alias or of .forward needs a shell.
+// [Find], [FindID] and [Parse] know the users of this host; [As] works on files as one of them.
+//
+// # Who may become whom
+//
+// Nothing runs as root, nor in root's group: that is [ErrRoot]. A process of root becomes
+// everybody else. One of another user is that user for good: it runs commands
+// as itself, and everything else is [ErrNotPermitted], which says so.
+//
+// # Limits
+//
+// A command has Command.TimeLimit; then it and its whole process group are killed, and so
+// they are when ctx ends. When the command itself has ended, what it started has the rest of the
+// time while it keeps the output open, as with Postfix; after that what is left in the group is
+// killed, too: nothing that a message has started outlives its delivery, unless it has made a
+// group of its own (setsid(1)).
+// The first [MaxOutput] octets of the output are kept. What is beyond is read and dropped, and
+// beyond [maxDrained] the output is closed, so that a command that writes without an
+// end is ended by SIGPIPE.
+//
+// # Working as a user
+//
+// [As] gives one thread of this process the user's numbers for files (setfsuid(2)) and groups, runs
+// a function on it, and ends the thread. The kernel then asks the user's rights, as it
+// would ask a process of his: links, folders, quota. Other threads keep their rights; the user
+// cannot reach the process, whose own numbers stay root's.
+//
+// # Results
+//
+// [Result.Error] is the outcome as a status: that of sysexits.h, or the one that
+// the output begins with, or 4.3.0 after a signal, or 5.3.0 at the time limit, as in Postfix.
+//
+//	64 5.3.0   65 5.6.0   66 5.3.0   67 5.1.1   68 5.1.2   69 5.3.0   70 5.3.0   71 4.3.0
+//	72 5.3.0   73 5.2.0   74 5.3.0   75 4.3.0   76 5.5.0   77 5.7.0   78 5.3.5   others 5.3.0
+//
+// # What it does not do
+//
+// It knows no messages and no addresses; what may stand in an argument is its caller's to say. It makes
+// no jail (chroot(2)), sets no limits of setrlimit(2), and asks no name
+// service but /etc/passwd and /etc/group.
+//
+// # Files
+//
+// /etc/passwd, /etc/group; /bin/sh for lines that need it.
+package process
