@@ -28,6 +28,8 @@ type SMTP struct {
 	DataXferTimeout time.Duration
 	DataDoneTimeout time.Duration
 	RsetTimeout     time.Duration
+	SendXForward    bool
+	XForwardTimeout time.Duration
 	DeliveryTimeout time.Duration
 	AddressLimit    int
 	SessionLimit    int
@@ -68,6 +70,9 @@ func (c *SMTP) params() []Param {
 		Duration("smtp.data_init_timeout", &c.DataInitTimeout, 2*minute, second, hour, "How long the answer to DATA may take."),
 		Duration("smtp.data_xfer_timeout", &c.DataXferTimeout, 3*minute, second, hour, "How long the peer may take to accept the next piece (32 KiB) of the content."),
 		Duration("smtp.data_done_timeout", &c.DataDoneTimeout, 10*minute, second, hour, "How long the answer to the final dot may take."),
+		Bool("smtp.send_xforward_command", &c.SendXForward, false,
+			"A host that wants to hear it (XFORWARD in its answer to EHLO), as a content filter, is told where each message comes from: name, address and HELO of the client, the ID in our queue (Postfix smtp_send_xforward_command)."),
+		Duration("smtp.xforward_timeout", &c.XForwardTimeout, 5*time.Minute, second, hour, "How long the answer to XFORWARD may take (Postfix smtp_xforward_timeout)."),
 		Duration("smtp.rset_timeout", &c.RsetTimeout, 20*second, second, hour, "How long the answer to RSET may take.").Also("smtp_quit_timeout"),
 		Duration("smtp.delivery_timeout", &c.DeliveryTimeout, hour, second, day, "How long one delivery may take in all, over all hosts."),
 		Int("smtp.address_limit", &c.AddressLimit, 5, 1, 100, "How many addresses of a destination one delivery may try (Postfix smtp_mx_address_limit)."),

@@ -32,6 +32,8 @@ type SMTPDPolicy struct {
 	DefaultRBLReply        string
 	NullAccessKey          string
 	PolicyService          PolicyService
+	XClientHosts           []string
+	XForwardHosts          []string
 }
 
 // PolicyService are the parameters of the restriction check_policy_service.
@@ -93,6 +95,10 @@ func (c *SMTPDPolicy) params() []Param {
 			"What a restriction does that cannot find out: defer at once, or go on, and defer what nothing else refuses.").Also("reject_tempfail_action"),
 		override("unknown_address_tempfail_action", &c.UnknownAddressTempfail, "The same for reject_unknown_sender_domain and reject_unknown_recipient_domain."),
 		override("unknown_helo_hostname_tempfail_action", &c.UnknownHeloTempfail, "The same for reject_unknown_helo_hostname."),
+		List("smtpd.authorized_xclient_hosts", &c.XClientHosts, []string{}, "networks in CIDR form", checkPrefix,
+			"Who may say by XCLIENT for which client it speaks: address, name, HELO, log-in. What that client may, and its limits, hold then. A proxy that logs users in, or a program that tests restrictions (Postfix smtpd_authorized_xclient_hosts)."),
+		List("smtpd.authorized_xforward_hosts", &c.XForwardHosts, []string{}, "networks in CIDR form", checkPrefix,
+			"Who may say by XFORWARD where a message comes from, for the log: a content filter that hands mail back (Postfix smtpd_authorized_xforward_hosts)."),
 		String("smtpd.null_access_lookup_key", &c.NullAccessKey, "<>", "a key", checkNotEmpty,
 			"What check_sender_access looks up for the null sender of reports.").Also("smtpd_null_access_lookup_key"),
 		String("smtpd.default_rbl_reply", &c.DefaultRBLReply, "$rbl_code Service unavailable; $rbl_class [$rbl_what] blocked using $rbl_domain${rbl_reason?; $rbl_reason}", "a reply, see docs/restrictions.md", nil,

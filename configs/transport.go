@@ -33,6 +33,7 @@ type Transport struct {
 	BindAddress6 string
 	TLSLevel     TLSLevel
 	PasswordFile string
+	SendXForward bool
 
 	Command
 }
@@ -60,6 +61,7 @@ func (t *Transport) params() []Param {
 		String("transport.bind_address6", &t.BindAddress6, "", "an IPv6 address, or empty", checkOptionalIPv6, "smtp.bind_address6 for this transport.").of("smtp"),
 		enum("transport.tls_level", &t.TLSLevel, TLSUnset, optionalTLSLevels(), "smtp.tls_level for this transport. Empty is that.").of("smtp"),
 		String("transport.password_file", &t.PasswordFile, "", "a file, or empty", nil, "smtp.password_file for this transport.").of("smtp"),
+		Bool("transport.send_xforward_command", &t.SendXForward, false, "smtp.send_xforward_command for this transport, besides that.").of("smtp"),
 	}
 	rows = append(rows, t.Command.params()...)
 	for i := range rows {
@@ -105,6 +107,7 @@ func (c *Config) SMTPOf(t Transport) SMTP {
 			*o.of = o.by
 		}
 	}
+	s.SendXForward = s.SendXForward || t.SendXForward
 	if t.TLSLevel != TLSUnset {
 		s.TLSLevel = t.TLSLevel
 	}

@@ -73,6 +73,16 @@ type Origin struct {
 	Login, Mechanism string
 	// Session is the id of the SMTP session in the log.
 	Session string
+	// Forwarded is where the message was before it came to the client that sent it here, a content
+	// filter, as that says (XFORWARD); nil when nobody did.
+	Forwarded *Forwarded
+}
+
+// Forwarded are the attributes of XFORWARD; what is not known is empty.
+type Forwarded struct {
+	Name, Addr, Port, Proto, Helo string
+	// Ident is what the host before called the message, Source "LOCAL" or "REMOTE".
+	Ident, Source string
 }
 
 // Recipient is one recipient of an envelope.

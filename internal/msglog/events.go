@@ -176,6 +176,11 @@ func (e Queued) fields(f fields) {
 	f.str("id", string(e.ID))
 	f.str("session", e.Session)
 	f.str("client", e.Client)
+	if o := e.Forwarded; o != nil {
+		f.str("orig_id", o.Ident)
+		f.str("orig_client", o.Addr)
+		f.str("orig_name", o.Name)
+	}
 	f.str("proto", e.Proto)
 	f.str("login", e.Login)
 	f.str("mechanism", e.Mechanism)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"toastmaster/internal/dsn"
+	"toastmaster/internal/envelope"
 )
 
 // postfixExamples are events and their lines, without time and host. PID is the
@@ -52,6 +53,10 @@ func postfixExamples() []struct {
 			[]string{"postfix/smtpd" + s + "NOQUEUE: reject: RCPT from unknown[192.0.2.1]: 554 5.7.1 <d@e>: Relay access denied; from=<b@c> to=<d@e> proto=ESMTP"}},
 		{Reject{Service: "lmtpd", Session: "S1", Client: "local", Stage: "rcpt", To: "d@e", Err: dsn.Wrap(dsn.MailSystem, "Later", errors.New("disk"))},
 			[]string{"dovecot: lmtp: Rejected: rcpt: Later rip=local, session=<S1> to=<d@e> cause=disk"}},
+		{Queued{ID: "Q1", Session: "S1", Client: "127.0.0.1", Forwarded: &envelope.Forwarded{Ident: "Q0", Addr: "192.0.2.1", Name: "c.test"}, From: "a@b", Size: 99, Recipients: 1, MessageID: "<m@x>"}, []string{
+			"postfix/smtpd" + s + "Q1: client=unknown[127.0.0.1], orig_queue_id=Q0, orig_client=c.test[192.0.2.1]",
+			"postfix/cleanup" + s + "Q1: message-id=<m@x>", "postfix/qmgr" + p + "Q1: from=<a@b>, size=99, nrcpt=1 (queue active)",
+		}},
 		{Queued{ID: "Q1", Session: "S1", Client: "192.0.2.1", Login: "a@b", Mechanism: "LOGIN", From: "a@b", Size: 99, Recipients: 2, MessageID: "<m@x>"}, []string{
 			"postfix/smtpd" + s + "Q1: client=unknown[192.0.2.1], sasl_method=LOGIN, sasl_username=a@b", "postfix/cleanup" + s + "Q1: message-id=<m@x>",
 			"postfix/qmgr" + p + "Q1: from=<a@b>, size=99, nrcpt=2 (queue active)"}},

@@ -1,6 +1,7 @@
 package msglog
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 
@@ -294,6 +295,12 @@ func (e Queued) postfix(f *postfixLines) {
 		f.daemon("smtpd", e.Session).str(id).str(": client=").client(e.Client)
 		if e.Login != "" {
 			f.str(", sasl_method=").str(method(e.Mechanism)).str(", sasl_username=").text(e.Login)
+		}
+		if o := e.Forwarded; o != nil {
+			if o.Ident != "" {
+				f.str(", orig_queue_id=").text(o.Ident)
+			}
+			f.str(", orig_client=").text(cmp.Or(o.Name, "unknown")).str("[").text(cmp.Or(o.Addr, "unknown")).str("]")
 		}
 		f.end()
 	}

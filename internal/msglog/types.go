@@ -100,6 +100,8 @@ type Queued struct {
 	Mechanism  string
 	Size       int64
 	Recipients int
+	// Forwarded is where it was before a content filter, nil for what came from a client.
+	Forwarded *envelope.Forwarded
 }
 
 // Attempt is one recipient of one delivery attempt. Delays are before the

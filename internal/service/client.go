@@ -18,17 +18,27 @@ func ClientAddr(c net.Conn) netip.Addr {
 	return a.AddrPort().Addr().Unmap().WithZone("")
 }
 
-// ClientText is a client in the log: its address, "local" for a unix socket.
+// UnknownClient stands for the address of a client of which a proxy did not say it. It lies in no network
+// that somebody trusts, as the zero Addr of a unix socket would.
+func UnknownClient() netip.Addr { return netip.IPv4Unspecified() }
+
+// ClientText is a client in the log: its address, "local" for a unix socket, "unknown" for UnknownClient.
 func ClientText(a netip.Addr) string {
-	if !a.IsValid() {
+	switch {
+	case !a.IsValid():
 		return "local"
+	case a == UnknownClient():
+		return "unknown"
 	}
 	return a.String()
 }
 
-// InNetworks says that a lies in one of the networks. The zero Addr lies in
+// InNetworks says that a lies in one of the networks. The zero Addr and UnknownClient lie in
 // none.
 func InNetworks(networks []netip.Prefix, a netip.Addr) bool {
+	if a == UnknownClient() {
+		return false
+	}
 	for _, n := range networks {
 		if n.Contains(a) {
 			return true

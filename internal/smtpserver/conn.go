@@ -11,6 +11,7 @@ import (
 
 	"toastmaster/internal/addr"
 	"toastmaster/internal/dsn"
+	"toastmaster/internal/envelope"
 	"toastmaster/internal/service"
 	"toastmaster/internal/wire"
 )
@@ -25,15 +26,20 @@ type Conn struct {
 	client  netip.Addr
 	started time.Time
 	tls     *tls.ConnectionState
-	bare    wire.Policy
+	// bare is what SetBare says, plainBare what holds without it.
+	bare, plainBare wire.Policy
 
-	session Session
-	login   Authenticator // the session, nil for one that is none
-	watcher Watcher       // the same
-	verb    *Verb         // the present command
-	helo    string
-	esmtp   bool
-	authed  bool
+	session   Session
+	login     Authenticator // the session, nil for one that is none
+	watcher   Watcher       // the same
+	forwarder Forwarder     // the same
+	// told is what XCLIENT has told of the client, forwarded what XFORWARD has told of the next message.
+	told      Told
+	forwarded *envelope.Forwarded
+	verb      *Verb // the present command
+	helo      string
+	esmtp     bool
+	authed    bool
 
 	tx     transaction
 	again  []byte // a command that ended a chunked message, to be run next
@@ -187,8 +193,41 @@ func (c *Conn) Context() context.Context { return c.ctx }
 // ID is the session's id in the log.
 func (c *Conn) ID() string { return c.id }
 
-// ClientAddr is the peer's address, the zero Addr for a unix socket.
+// ClientAddr is the client's address, the zero Addr for a unix socket, service.UnknownClient for one that was
+// told without an address.
 func (c *Conn) ClientAddr() netip.Addr { return c.client }
+
+// Sender is the address of who is connected, whomever that speaks for.
+func (c *Conn) Sender() netip.Addr { return service.ClientAddr(c.w.NetConn()) }
+
+// ClientPort is the client's port, Server the address that it connected to; zero for a unix socket, and for
+// what XCLIENT left out.
+func (c *Conn) ClientPort() uint16 {
+	if c.told.Addr.IsValid() || c.told.Port != 0 {
+		return c.told.Port
+	}
+	return portOf(c.w.NetConn().RemoteAddr()).Port()
+}
+
+// Server is told with ClientPort.
+func (c *Conn) Server() netip.AddrPort {
+	here := portOf(c.w.NetConn().LocalAddr())
+	if ip := c.told.Server.Addr(); ip.IsValid() {
+		here = netip.AddrPortFrom(ip, here.Port())
+	}
+	if port := c.told.Server.Port(); port != 0 {
+		here = netip.AddrPortFrom(here.Addr(), port)
+	}
+	return here
+}
+
+// portOf is an address of TCP, zero for another one.
+func portOf(a net.Addr) netip.AddrPort {
+	if tcp, ok := a.(*net.TCPAddr); ok {
+		return tcp.AddrPort()
+	}
+	return netip.AddrPort{}
+}
 
 // Local says that the peer is on this host: loopback or a unix socket.
 func (c *Conn) Local() bool { return !c.client.IsValid() || c.client.IsLoopback() }
@@ -238,12 +277,7 @@ func (c *Conn) clientText() string { return service.ClientText(c.client) }
 
 // serve is the life of the connection.
 func (c *Conn) serve() {
-	c.session = c.srv.Backend.NewSession(c)
-	c.login, _ = c.session.(Authenticator)
-	c.watcher, _ = c.session.(Watcher)
-	if !c.trusted {
-		c.w.StressTimeout = c.srv.Stress.Timeout
-	}
+	c.begin()
 	if e := c.connect(); e != nil {
 		c.rejected("connect", "", e)
 		c.replyError(e)
@@ -265,6 +299,18 @@ func (c *Conn) serve() {
 	}
 	if c.linger || c.w.In.Buffered() > 0 {
 		c.w.Linger()
+	}
+}
+
+// begin makes the session.
+func (c *Conn) begin() {
+	c.session = c.srv.Backend.NewSession(c)
+	c.login, _ = c.session.(Authenticator)
+	c.watcher, _ = c.session.(Watcher)
+	c.forwarder, _ = c.session.(Forwarder)
+	c.w.StressTimeout = c.srv.Stress.Timeout
+	if c.trusted {
+		c.w.StressTimeout = 0
 	}
 }
 
@@ -296,6 +342,7 @@ func (c *Conn) End(reason string) {
 
 // reset ends the transaction.
 func (c *Conn) reset() {
+	c.forwarded = nil
 	if c.tx.mail {
 		c.session.Reset()
 	}

@@ -30,5 +30,7 @@ func TestDialoguesSayEverything(t *testing.T) {
 		"Error: SMTP protocol synchronization":      "TestNothingBeforeItsTime",
 		"Service is shutting down, try again later": "TestDrainEndsAfterThePresentCommand",
 		"Timeout exceeded":                          "TestIdleClientIsTold",
+		"Error: insufficient authorization":         "TestXClientRefusals",
+		"Error: MAIL transaction in progress":       "TestXClientRefusals",
 	})
 }

@@ -31,7 +31,7 @@
 // options in the types of internal/envelope. "postmaster" without a domain has
 // none. ENVID and ORCPT are checked and stay as they were received; AUTH= is
 // given on for the session to believe or not. Add-ons of a session, looked for by
-// type: [Connector], [Greeter], [Watcher], [Preparer], [Authenticator]. The reader that Data
+// type: [Connector], [Greeter], [Watcher], [Preparer], [Authenticator], [Forwarder]. The reader that Data
 // gets gives CR LF line ends; [WriteLF] writes a message
 // from it with LF line ends and without a second copy. A message
 // that begins with the separator lines of an mbox file ("From ", ">From ") would
@@ -40,6 +40,13 @@
 //
 // An error of a session is the reply. Data says with [Accepted] what the client
 // hears of a message that was taken, under LMTP for each recipient.
+//
+// # XCLIENT and XFORWARD
+//
+// [ForwardVerbs] are rows for a server whose sessions are Forwarders: hosts that are trusted to speak in the
+// place of another client. After XCLIENT the old session ends and a new one is made, whose [Conn.ClientAddr],
+// [Conn.ClientPort], [Conn.Server] and [Conn.Helo] are those that were told; [Conn.Told] has the names and the log-in. TLS
+// stays. What XFORWARD tells is in the next Mail, and is forgotten with the transaction.
 //
 // # BDAT
 //

@@ -25,7 +25,7 @@ func (f BackendFunc) NewSession(c *Conn) Session { return f(c) }
 // and is logged by the engine.
 //
 // What else a session may do it does by the interfaces [Connector], [Greeter],
-// [Watcher], [Preparer] and [Authenticator], which are looked for by type.
+// [Watcher], [Preparer], [Authenticator] and [Forwarder], which are looked for by type.
 type Session interface {
 	// Mail begins a transaction.
 	Mail(ctx context.Context, m Mail) *dsn.Error
@@ -91,6 +91,8 @@ type Mail struct {
 	// 5): null for AUTH=<> and for what is no address, nil when it did not say.
 	// Whether to believe it is the session's to decide.
 	Auth *addr.Address
+	// Forwarded is what XFORWARD has told of the message, nil without.
+	Forwarded *envelope.Forwarded
 }
 
 // Rcpt is RCPT TO.

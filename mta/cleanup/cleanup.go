@@ -87,7 +87,7 @@ func (c *Cleanup) Submit(ctx context.Context, s *envelope.Submission) (envelope.
 	c.o.Log.Event(msglog.Queued{
 		ID: env.ID, Session: env.Origin.Session, Client: env.Origin.ClientAddr, From: env.Sender.String(),
 		Login: env.Origin.Login, Mechanism: env.Origin.Mechanism, MessageID: m.messageID, Proto: env.Origin.Protocol,
-		Size: m.size(), Recipients: len(env.Recipients),
+		Size: m.size(), Recipients: len(env.Recipients), Forwarded: env.Origin.Forwarded,
 	})
 	return env.ID, nil
 }

@@ -7,6 +7,7 @@ import (
 
 	"toastmaster/internal/dns"
 	"toastmaster/internal/dsn"
+	"toastmaster/internal/service"
 )
 
 // Unknown is the name of a client without one.
@@ -30,9 +31,14 @@ func (e *Env) Peer(ctx context.Context, t *Transaction) *Peer {
 	return t.peer
 }
 
+// SetPeer is what name servers say for a client of which somebody who is trusted has told it.
+func (t *Transaction) SetPeer(p Peer) { t.peer = &p }
+
 func (e *Env) findPeer(ctx context.Context, a netip.Addr) *Peer {
 	a = a.Unmap()
 	switch {
+	case a == service.UnknownClient():
+		return &Peer{Name: Unknown, Reverse: Unknown, NameOutcome: dns.NoName, ReverseOutcome: dns.NoName}
 	case !a.IsValid() || a == netip.IPv6Loopback() || a == netip.AddrFrom4([4]byte{127, 0, 0, 1}):
 		return &Peer{Name: "localhost", Reverse: "localhost"}
 	case e.DNS == nil || e.ResolveTimeout == 0:
@@ -90,7 +96,7 @@ func (t *Transaction) clientAddress() string {
 	if !t.Client.IsValid() {
 		return "unix"
 	}
-	return t.Client.Unmap().String()
+	return service.ClientText(t.Client.Unmap())
 }
 
 // clientText is "name[address]" of the client.

@@ -11,6 +11,7 @@ import (
 	"toastmaster/internal/dns"
 	"toastmaster/internal/dnslist"
 	"toastmaster/internal/dsn"
+	"toastmaster/internal/service"
 )
 
 // listed asks a list about a name. An answer that is missing is logged: with a list that
@@ -57,7 +58,7 @@ type subject struct{ query, what, class string }
 
 // about the client, by its address.
 func clientSubject(_ context.Context, _ *Env, t *Transaction) subject {
-	if !t.Client.IsValid() {
+	if !t.Client.IsValid() || t.Client == service.UnknownClient() {
 		return subject{}
 	}
 	return subject{dnslist.Reversed(t.Client), t.clientAddress(), "Client host"}

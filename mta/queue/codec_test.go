@@ -93,7 +93,7 @@ func TestMalformedTags(t *testing.T) {
 func TestEveryFieldIsKept(t *testing.T) {
 	t.Parallel()
 	env := actionsEnvelope()
-	env.Prepend = prependEnvelope().Prepend
+	env.Prepend, env.Origin.Forwarded = prependEnvelope().Prepend, forwardedOrigin()
 	env.Recipients[0].Original = addr.Address{Local: "o", Domain: "d"}
 	for _, v := range []reflect.Value{reflect.ValueOf(*env), reflect.ValueOf(env.Origin), reflect.ValueOf(env.Recipients[0])} {
 		for i := range v.NumField() {

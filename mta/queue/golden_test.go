@@ -74,6 +74,13 @@ func TestGoldenRecords(t *testing.T) {
 	inline = append(encodeMessage(r), goldenText...)
 	sameRecord(t, "prepend-3", goldenFiles.Current(t, "prepend-3", inline), prepended, false, checksum{})
 
+	forwarded := taggedEnvelope()
+	forwarded.Origin.Forwarded = forwardedOrigin()
+	forwarded.Recipients = append(forwarded.Recipients, env.Recipients[1])
+	r = &record{env: forwarded, prefixSize: 12, contentSize: int64(len(goldenText) - 12)}
+	inline = append(encodeMessage(r), goldenText...)
+	sameRecord(t, "forwarded-3", goldenFiles.Current(t, "forwarded-3", inline), forwarded, false, checksum{})
+
 	m := mark{env.ID, 300, EffectStore, 1<<63 + 7, 300}
 	if got, err := decodeMark(goldenFiles.Current(t, "mark-1", m.encode())[1:]); err != nil || got != m {
 		t.Errorf("%+v, %v", got, err)

@@ -32,6 +32,11 @@ func prependEnvelope() *envelope.Envelope {
 	return env
 }
 
+// forwardedOrigin is what XFORWARD told.
+func forwardedOrigin() *envelope.Forwarded {
+	return &envelope.Forwarded{Name: "n.test", Addr: "192.0.2.7", Port: "25", Proto: "ESMTP", Helo: "h.test", Ident: "ABC", Source: "REMOTE"}
+}
+
 // TestTagsOfActionsAreKept: each field alone, and all together, beside those that are not
 // known.
 func TestTagsOfActionsAreKept(t *testing.T) {
@@ -44,6 +49,7 @@ func TestTagsOfActionsAreKept(t *testing.T) {
 		"redirect": func(v *envelope.Envelope) { v.Redirect = all.Redirect },
 		"bcc":      func(v *envelope.Envelope) { v.BCC = all.BCC },
 		"prepend":  func(v *envelope.Envelope) { v.Prepend = prependEnvelope().Prepend },
+		"forward":  func(v *envelope.Envelope) { v.Origin.Forwarded = forwardedOrigin() },
 		"all":      func(v *envelope.Envelope) { *v = *all; v.Prepend = prependEnvelope().Prepend },
 	} {
 		env := fullEnvelope()

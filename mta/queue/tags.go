@@ -14,6 +14,7 @@ const (
 	tagRedirect = 4
 	tagBCC      = 5
 	tagPrepend  = 6
+	tagForward  = 7
 )
 
 // tagged is an optional field that this program knows.
@@ -87,6 +88,23 @@ var knownTags = [...]tagged{
 		func(d *decoder, v *envelope.Envelope) {
 			for range d.Count(1) {
 				v.Prepend = append(v.Prepend, d.Text())
+			}
+		}},
+	{tagForward,
+		func(v *envelope.Envelope) ([]byte, bool) {
+			f := v.Origin.Forwarded
+			if f == nil {
+				return nil, false
+			}
+			var e encoder
+			for _, text := range []string{f.Name, f.Addr, f.Port, f.Proto, f.Helo, f.Ident, f.Source} {
+				e.string(text)
+			}
+			return e.b, true
+		},
+		func(d *decoder, v *envelope.Envelope) {
+			v.Origin.Forwarded = &envelope.Forwarded{
+				Name: d.Text(), Addr: d.Text(), Port: d.Text(), Proto: d.Text(), Helo: d.Text(), Ident: d.Text(), Source: d.Text(),
 			}
 		}},
 }

@@ -213,6 +213,8 @@ type extensions struct {
 	// maxSize is the SIZE limit, 0 if none was said.
 	maxSize int64
 	auth    []string
+	// xforward are the attributes that XFORWARD takes, none without it.
+	xforward []string
 }
 
 func parseExtensions(r *reply) extensions {
@@ -240,6 +242,8 @@ func parseExtensions(r *reply) extensions {
 			}
 		case "AUTH":
 			e.auth = append(e.auth, words[1:]...)
+		case "XFORWARD":
+			e.xforward = words[1:]
 		}
 	}
 	return e

@@ -158,7 +158,10 @@ func (t *transaction) exchange(steps []step) error {
 func (t *transaction) steps() []step {
 	c := &t.session.agent.config
 	todo := t.delivery.todo
-	steps := make([]step, 0, len(todo)+2)
+	steps := make([]step, 0, len(todo)+4)
+	for _, command := range t.xforward() {
+		steps = append(steps, step{command, "XFORWARD", c.XForwardTimeout, t.forwarded})
+	}
 	steps = append(steps, step{t.mail(), "MAIL FROM", c.MailTimeout, func(r *reply) {
 		if !r.ok() {
 			t.refusedMail = r.failure(t.session.target.host, "MAIL FROM")

@@ -80,6 +80,13 @@
 // nobody is looked up, so that probing addresses ends. Refused recipients of
 // users who logged in do not count.
 //
+// # Clients that speak for others
+//
+// A host in smtpd.authorized_xclient_hosts may say by XCLIENT who its client is: address, name, HELO, log-in. All that
+// this page says of a client then holds for that one; the counts of connections are those of the
+// host. One in smtpd.authorized_xforward_hosts may say by XFORWARD where a message comes from, for the log and for
+// smtp.send_xforward_command. A log-in that is told needs a mailbox that is enabled: 535 5.7.8.
+//
 // # Names of clients
 //
 // The name in Received is the one of the client's address that has this

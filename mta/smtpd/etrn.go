@@ -29,7 +29,7 @@ type Flusher func(ctx context.Context, domain string) error
 // verbs are the commands of the server: those of the engine, with ETRN when there is a
 // Flusher, and without the keywords of smtpd.discard_ehlo_keywords.
 func (d *Daemon) verbs() []smtpserver.Verb {
-	rows := smtpserver.SMTPVerbs()
+	rows := slices.Concat(smtpserver.SMTPVerbs(), smtpserver.ForwardVerbs())
 	for i := range rows {
 		row := &rows[i]
 		if row.Name == "ETRN" && d.o.Flush != nil {

@@ -39,6 +39,7 @@ func (s *session) Mail(ctx context.Context, m smtpserver.Mail) *dsn.Error {
 		Sender: sender, Body: m.Body, UTF8: m.UTF8, Return: m.Return, EnvID: m.EnvelopeID, Origin: s.origin(ctx),
 		Auth: s.submitter(ctx, m.Auth),
 	}
+	s.env.Origin.Forwarded = m.Forwarded
 	return nil
 }
 

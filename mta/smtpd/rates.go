@@ -39,7 +39,7 @@ func (s *session) limitRates() {
 		if s.within(anvil.Command, s.d.o.Params.CommandRate) {
 			return nil
 		}
-		return dsn.New(dsn.TooManyErrors, "Too many commands from "+ip.String()).WithCode(421)
+		return dsn.New(dsn.TooManyErrors, "Too many commands from "+service.ClientText(ip)).WithCode(421)
 	})
 }
 
@@ -53,7 +53,7 @@ func (s *session) mayMail() *dsn.Error {
 	if s.within(anvil.Message, s.d.o.Params.MessageRate) {
 		return nil
 	}
-	return tooMuch("Too much mail from " + s.c.ClientAddr().String())
+	return tooMuch("Too much mail from " + service.ClientText(s.c.ClientAddr()))
 }
 
 // mayRcpt counts a recipient. A client that had too many refused gets the same
@@ -64,9 +64,9 @@ func (s *session) mayRcpt() *dsn.Error {
 	case s.client.IsZero():
 		return nil
 	case most > 0 && !s.authenticated() && s.d.o.Counter.Rate(anvil.Refused, s.client) >= most:
-		return tooMuch("Too many refused recipients from " + s.c.ClientAddr().String())
+		return tooMuch("Too many refused recipients from " + service.ClientText(s.c.ClientAddr()))
 	case !s.within(anvil.Recipient, s.d.o.Params.RecipientRate):
-		return tooMuch("Too many recipients from " + s.c.ClientAddr().String())
+		return tooMuch("Too many recipients from " + service.ClientText(s.c.ClientAddr()))
 	}
 	return nil
 }

@@ -85,6 +85,9 @@ func (s *session) early(ctx context.Context, at policy.Stage, list policy.List) 
 
 // Connect is asked before the greeting.
 func (s *session) Connect(ctx context.Context) *dsn.Error {
+	if e := s.vouched(ctx); e != nil {
+		return e
+	}
 	e := s.early(ctx, policy.Connect, s.lists.Client)
 	s.known.Connected()
 	return e

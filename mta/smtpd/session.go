@@ -3,8 +3,6 @@ package smtpd
 import (
 	"context"
 	"errors"
-	"net"
-	"net/netip"
 
 	"toastmaster/directory"
 	"toastmaster/directory/gate"
@@ -48,15 +46,16 @@ var (
 	_ smtpserver.Connector     = (*session)(nil)
 	_ smtpserver.Greeter       = (*session)(nil)
 	_ smtpserver.Preparer      = (*session)(nil)
+	_ smtpserver.Forwarder     = (*session)(nil)
 )
 
 func (d *Daemon) newSession(k kind) func(c *smtpserver.Conn) smtpserver.Session {
 	return func(c *smtpserver.Conn) smtpserver.Session {
 		s := &session{d: d, c: c, kind: k, lists: d.lists[k], known: policy.Transaction{Session: c.ID(), Client: c.ClientAddr(), TLS: c.TLS, Pipelined: c.SentEarly}}
-		s.known.Conn = policy.Session{Mechanism: func() string { return s.login.Mechanism() }, Stressed: c.Stressed}
-		if nc := c.NetConn(); nc != nil {
-			s.known.Conn.ClientPort, s.known.Conn.Server = portOf(nc.RemoteAddr()).Port(), portOf(nc.LocalAddr())
+		s.known.Conn = policy.Session{
+			Mechanism: func() string { return s.login.Mechanism() }, Stressed: c.Stressed, ClientPort: c.ClientPort(), Server: c.Server(),
 		}
+		s.impersonate(c.Told())
 		s.login = d.gates[k].Visit(gate.Client{
 			Session: c.ID(), Addr: c.ClientAddr(), Encrypted: func() bool { return c.TLS() != nil }, Admit: s.admit, Revoke: s.revoke,
 		})
@@ -73,14 +72,6 @@ func (d *Daemon) newSession(k kind) func(c *smtpserver.Conn) smtpserver.Session 
 		s.limitRates()
 		return s
 	}
-}
-
-// portOf is an address of TCP, zero for another one.
-func portOf(a net.Addr) netip.AddrPort {
-	if tcp, ok := a.(*net.TCPAddr); ok {
-		return tcp.AddrPort()
-	}
-	return netip.AddrPort{}
 }
 
 // Reset forgets the transaction.
@@ -130,7 +121,7 @@ func (s *session) origin(ctx context.Context) envelope.Origin {
 		Protocol: s.c.Protocol(), ClientName: s.d.env.Peer(ctx, &s.known).Name, Helo: s.c.Helo(), Session: s.c.ID(), TLS: trace.TLS(s.c.TLS()),
 	}
 	if a := s.c.ClientAddr(); a.IsValid() {
-		o.ClientAddr = a.String()
+		o.ClientAddr = service.ClientText(a)
 	}
 	if s.authenticated() {
 		o.Login, o.Mechanism = s.known.User.Address.String(), s.login.Mechanism()

@@ -91,9 +91,11 @@ type Daemon struct {
 	o      Options
 	bare   wire.Policy
 	exempt []netip.Prefix // from the rates of clients
-	env    *policy.Env
-	lists  [kinds]*policy.Lists
-	gates  [kinds]*gate.Gate
+	// xclient and xforward are who may use these commands.
+	xclient, xforward []netip.Prefix
+	env               *policy.Env
+	lists             [kinds]*policy.Lists
+	gates             [kinds]*gate.Gate
 }
 
 // kind is the kind of port.
@@ -109,7 +111,10 @@ const (
 // New makes a Daemon. The parameters have been checked by configs, but for the
 // lists of restrictions: an error is CheckRestrictions's.
 func New(o Options) (*Daemon, error) {
-	d := &Daemon{o: o, exempt: configs.Prefixes(o.Params.EventExceptions)}
+	d := &Daemon{
+		o: o, exempt: configs.Prefixes(o.Params.EventExceptions),
+		xclient: configs.Prefixes(o.Params.XClientHosts), xforward: configs.Prefixes(o.Params.XForwardHosts),
+	}
 	switch o.Params.BareNewline {
 	case configs.NormalizeBareNewline:
 		d.bare = wire.Normalize
