@@ -18,11 +18,11 @@ func TestXForwardToAndFromPostfix(t *testing.T) {
 	})
 	c := converse(t, b.SMTP())
 	for _, s := range [][2]string{
-		{"EHLO front.test", "250"}, {"MAIL FROM:<x@y.test>", "250"}, {"RCPT TO:<carol@remote.example>", "554"}, {"RSET", "250"},
+		{"", "220"}, {"EHLO front.test", "250"}, {"MAIL FROM:<x@y.test>", "250"}, {"RCPT TO:<carol@remote.example>", "554"}, {"RSET", "250"},
 		{"XCLIENT NAME=client.test ADDR=192.0.2.7 HELO=told.test PROTO=ESMTP", "220"}, {"MAIL FROM:<x@y.test>", "250"},
 		{"RCPT TO:<carol@remote.example>", "250"}, {"DATA", "354"}, {"Subject: told\r\n\r\ntext\r\n.", "250"}, {"QUIT", "221"},
 	} {
-		c.say(t, s[0]+"\r\n", s[1]+" ")
+		c.say(t, line(s[0]), s[1]+" ")
 	}
 	text := readFile(t, waitPeerMail(t, p, "carol@remote.example", 1)[0])
 	id := regexp.MustCompile(`\(Toastmaster\) with ESMTP id (\w+)`).FindStringSubmatch(text)
@@ -41,9 +41,9 @@ func TestXForwardToAndFromPostfix(t *testing.T) {
 	c = converse(t, from.SMTP())
 	queued := ""
 	for _, s := range [][2]string{
-		{"EHLO relay.test", "250"}, {"MAIL FROM:<dave@front.example>", "250"}, {"RCPT TO:<" + alice + ">", "250"}, {"DATA", "354"}, {"Subject: from Postfix\r\n\r\ntext\r\n.", "250"},
+		{"", "220"}, {"EHLO relay.test", "250"}, {"MAIL FROM:<dave@front.example>", "250"}, {"RCPT TO:<" + alice + ">", "250"}, {"DATA", "354"}, {"Subject: from Postfix\r\n\r\ntext\r\n.", "250"},
 	} {
-		queued = c.say(t, s[0]+"\r\n", s[1]+" ")
+		queued = c.say(t, line(s[0]), s[1]+" ")
 	}
 	b.waitMail(t, alice, 1)
 	_, theirs, _ := strings.Cut(strings.TrimSpace(queued), "queued as ")
@@ -60,4 +60,12 @@ func TestXForwardToAndFromPostfix(t *testing.T) {
 func bracketed(address string) string {
 	host, port, _ := strings.Cut(address, ":")
 	return "[" + host + "]:" + port
+}
+
+// line is a command as it is sent; "" waits for the greeting.
+func line(command string) string {
+	if command == "" {
+		return ""
+	}
+	return command + "\r\n"
 }
