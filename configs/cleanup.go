@@ -24,10 +24,11 @@ type Cleanup struct {
 	AlwaysBCC         string
 	SenderBCCMaps     []string
 	RecipientBCCMaps  []string
+	Rewriting         Rewriting
 }
 
 func (c *Cleanup) params() []Param {
-	return []Param{
+	return append(c.Rewriting.params(), []Param{
 		Int("cleanup.hop_count_limit", &c.HopCountLimit, 50, 1, 1000,
 			"How many Received fields a message may have; one with more is taken for a loop and refused with 5.4.6 (Postfix hopcount_limit)."),
 		Int("cleanup.alias_depth_limit", &c.AliasDepthLimit, 100, 1, 1000,
@@ -59,8 +60,8 @@ func (c *Cleanup) params() []Param {
 		String("cleanup.authserv_id", &c.AuthservID, "", "a domain, or empty for main.hostname", checkOptionalHostname,
 			"The name in Authentication-Results fields that are ours. Such a field in mail from outside of main.trusted_networks, and from users who logged in, is a forgery and is removed (RFC 8601 section 5)."),
 		String("cleanup.header_domain", &c.HeaderAddedDomain, "", "a domain, or empty for main.hostname", checkOptionalHostname,
-			"The domain of the Message-ID fields that are added to submitted mail.").Also("always_add_missing_headers", "remote_header_rewrite_domain"),
-	}
+			"The domain of the Message-ID fields that are added to submitted mail.").Also("always_add_missing_headers"),
+	}...)
 }
 
 // ofHeader stands in a list of tables for those of cleanup.header_checks.

@@ -24,6 +24,7 @@ type SMTPD struct {
 	ErrorLimit         int
 	JunkLimit          int
 	BareNewline        BareNewline
+	LocalHeaderClients []string
 	Timeout            time.Duration
 	ResolveTimeout     time.Duration
 	DrainTimeout       time.Duration
@@ -69,6 +70,8 @@ func (c *SMTPD) params() []Param {
 			"Errors since the last accepted message after which the connection is closed with 421 (Postfix smtpd_hard_error_limit)."),
 		Int("smtpd.junk_limit", &c.JunkLimit, 100, 1, 10_000,
 			"Commands that lead nowhere, such as NOOP and RSET, since the last accepted message, after which the connection is closed with 421 (Postfix smtpd_junk_command_limit)."),
+		List("smtpd.local_header_rewrite_clients", &c.LocalHeaderClients, []string{PermitInetInterfaces}, localClientsAllowed, checkLocalClient,
+			"Clients in whose headers addresses are completed (rewrite.append_at_myorigin) and mapped (cleanup.canonical_maps, masquerade_domains). The headers of others stay as they are, unless cleanup.remote_header_rewrite_domain is set. Unix sockets are always local.").Also("local_header_rewrite_clients"),
 		enum("smtpd.bare_newline", &c.BareNewline, RejectBareNewline, bareNewlines(),
 			"What happens to a message or command with an LF without CR before it, or a CR without LF behind it, from outside of trusted networks: it is refused; or a bare LF counts as line end and a bare CR as space; or both are kept (Postfix smtpd_forbid_bare_newline). Only CR LF . CR LF ends a message in any case.").Also("smtpd_forbid_bare_newline_exclusions"),
 		Duration("smtpd.timeout", &c.Timeout, 5*time.Minute, time.Second, time.Hour,

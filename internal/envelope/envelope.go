@@ -166,6 +166,19 @@ type Envelope struct {
 	Hops int
 }
 
+// Rewrite says as whose the addresses in a header are rewritten.
+type Rewrite uint8
+
+// Whose.
+const (
+	// RewriteNone leaves a header as it is.
+	RewriteNone Rewrite = iota
+	// RewriteLocal is for clients of this host (smtpd.local_header_rewrite_clients).
+	RewriteLocal
+	// RewriteRemote is for all others.
+	RewriteRemote
+)
+
 // Submission is a message on its way into the queue.
 type Submission struct {
 	// Envelope has everything but ID and Arrived, which Submit sets.
@@ -186,6 +199,8 @@ type Submission struct {
 	// Incoming says that it comes in, and was not made or sent on here: it is looked up in
 	// the tables of header_checks and its like, and always_bcc and its like get it.
 	Incoming bool
+	// Rewrite says whether the addresses in the header are rewritten.
+	Rewrite Rewrite
 	// CheckRoom lets Submit refuse the message when no recipient's mailbox has
 	// room for it, and refuse single recipients: whoever hands it in can still
 	// tell the sender.

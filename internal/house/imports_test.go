@@ -37,6 +37,7 @@ var mayImport = []struct {
 	{"internal/wire", []string{"internal/dsn"}},
 	{"internal/utf7", nil},
 	{"internal/header", nil},
+	{"internal/addrfield", nil},
 	{"internal/mime", []string{"internal/header"}},
 	{"internal/mime/text", []string{"internal/mime"}},
 	{"internal/mime/downgrade", []string{"internal/envelope", "internal/header", "internal/mime"}},
@@ -90,8 +91,10 @@ var mayImport = []struct {
 	{"mta/queue", []string{"internal/...", "configs", "mta/queue/salvage"}},
 	{"mta/agent", []string{"internal/...", "mta/queue"}},
 	{"mta/policy", []string{"internal/...", "directory", "directory/tables", "directory/tables/keys", "configs"}},
+	// How addresses are mapped, for cleanup and smtp.
+	{"mta/addrmap", []string{"internal/...", "directory", "directory/tables", "directory/tables/keys"}},
 	{"mta/virtual", []string{"internal/...", "directory", "mta/queue", "mta/agent", "mailstore", "mailstore/plan", "configs"}},
-	{"mta/...", []string{"internal/...", "directory", "directory/tables", "directory/tables/keys", "directory/gate", "directory/logins", "directory/password", "mta/queue", "mta/agent", "mta/policy", "configs"}},
+	{"mta/...", []string{"internal/...", "directory", "directory/tables", "directory/tables/keys", "directory/gate", "directory/logins", "directory/password", "mta/queue", "mta/agent", "mta/addrmap", "mta/policy", "configs"}},
 
 	{"admin/model", []string{"internal/addr"}},
 	{"admin/authz", []string{"admin/model"}},

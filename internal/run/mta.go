@@ -35,10 +35,14 @@ func (i *Instance) openPipeline(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	addresses, err := cleanup.OpenAddresses(ctx, i.config, i.tables)
+	if err != nil {
+		return err
+	}
 	i.cleanup = cleanup.New(cleanup.Options{
 		Params: i.config.Cleanup, Hostname: i.config.Main.Hostname, Directory: i.directory,
 		Queue: i.queue, Log: i.log, Clock: i.clock, OverQuotaTemporary: i.config.Qmgr.OverQuotaTemporary,
-		ForeignAuthors: i.config.SMTPD.ForeignHeaderFrom, Ours: i.host.HasLiteral, Checks: checks, Copies: copies,
+		ForeignAuthors: i.config.SMTPD.ForeignHeaderFrom, Ours: i.host.HasLiteral, Checks: checks, Copies: copies, Addresses: addresses,
 		Reserve: func(ctx context.Context, m directory.Mailbox, id string, size int64) *dsn.Error {
 			return mailstore.DSN(i.mail.Reserve(ctx, mailstore.AccountOf(m), id, size))
 		},
@@ -70,6 +74,7 @@ func newSMTPD(i *Instance) (*smtpd.Daemon, error) {
 		},
 		OwnAddress: func(a netip.Addr) bool { return i.host.Has(a) && !i.host.Proxied(a) }, Ours: i.host.HasLiteral,
 		Refused:            newResolver(i).Refused,
+		Mapped:             i.cleanup.Maps,
 		Fits:               i.fits,
 		OverQuotaTemporary: i.config.Qmgr.OverQuotaTemporary,
 		Room:               i.queue.Room, Submitter: i.cleanup, Spool: i.queue.Spool(), TLS: i.tls, HandshakeTimeout: i.config.TLS.HandshakeTimeout,

@@ -30,6 +30,7 @@ func (assemble) end(_ context.Context, m *message) error {
 	at := int64(0)
 	for _, d := range m.removed {
 		m.prefix = append(m.prefix, whole[at:d.from]...)
+		m.prefix = append(m.prefix, d.text...)
 		at = d.to
 	}
 	m.content = &tail{Content: m.s.Content, from: at}
@@ -41,8 +42,11 @@ func (assemble) end(_ context.Context, m *message) error {
 func (m *message) copyWithout() error {
 	out := m.c.o.Queue.Spool().New()
 	at := int64(0)
-	for _, d := range append(m.removed, span{from: m.s.Content.Size()}) {
+	for _, d := range append(m.removed, edit{span: span{from: m.s.Content.Size()}}) {
 		if _, err := io.Copy(out, io.NewSectionReader(m.s.Content, at, d.from-at)); err != nil {
+			return closeBoth(out, err)
+		}
+		if _, err := out.Write(d.text); err != nil {
 			return closeBoth(out, err)
 		}
 		at = d.to

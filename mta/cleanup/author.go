@@ -63,7 +63,7 @@ type authorCheck struct {
 // one.
 func (c *authorCheck) field(ctx context.Context, f authorField) error {
 	p := mail.AddressParser{WordDecoder: wordDecoder()}
-	list, err := p.ParseList(f.value)
+	list, err := p.ParseList(c.m.completed(f.value))
 	if err != nil {
 		return dsn.Wrap(dsn.BadContent, "The "+f.shown()+" field of the header is malformed, it must be like: Name <user@domain>", err).WithCode(550)
 	}

@@ -40,8 +40,10 @@ type Options struct {
 	Checks Checks
 	// Copies say who gets blind copies.
 	Copies Copies
-	Log    *msglog.Log
-	Clock  clock.Clock
+	// Addresses say which addresses are rewritten.
+	Addresses Addresses
+	Log       *msglog.Log
+	Clock     clock.Clock
 }
 
 // Cleanup is an envelope.Submitter. Safe for concurrent use; it has no

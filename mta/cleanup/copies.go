@@ -53,8 +53,8 @@ func (m *message) copies(ctx context.Context) error {
 			return err
 		}
 	}
-	for i := range m.asked {
-		if err := m.copyFor(ctx, &o.recipient, m.asked[i].Address); err != nil {
+	for i := range m.given {
+		if err := m.copyFor(ctx, &o.recipient, m.given[i].Address); err != nil {
 			return err
 		}
 	}

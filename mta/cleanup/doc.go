@@ -25,6 +25,7 @@
 //	author    refuses what shows a user's message as somebody else's
 //	claims    removes Authentication-Results in our name
 //	drops     removes the fields of cleanup.drop_headers
+//	rewriting maps the addresses of the envelope, and those of the header
 //	facts     notes which of Date, From, Message-ID are there
 //	hops      counts Received, refuses a message that goes in circles
 //	actions   recipients that a restriction or a table wants: a redirection, blind copies
@@ -68,9 +69,17 @@
 // line, a line that is no field does not end the header, and control characters in
 // a name do not count.
 //
+// # Addresses
+//
+// Sender and recipients pass sender_canonical_maps or recipient_canonical_maps, canonical_maps and the
+// masquerade (mta/addrmap). In the header of a client that is local (Submission.Rewrite) the addresses of
+// From, To and their like are completed and pass the same; the fields in which one changes are
+// written anew (internal/addrfield), all others stay, octet by octet. Who writes as whom is decided
+// by what the user wrote.
+//
 // # Aliases
 //
-// This is the only place that expands them, with directory.Expand, and rewrites
+// This is the only place that expands them, with directory.Expand, and maps
 // nothing else. An alias that names itself ends there: the mailbox of the same
 // address keeps a copy. Addresses of alias domains become those of the real
 // domain; each final address stands once. What is not found in a hosted
@@ -91,7 +100,7 @@
 //
 // # What it does not do
 //
-// It does not rewrite header addresses, and decodes nothing: tables see what is sent.
+// It decodes nothing: tables see what is sent.
 //
 // # Parameters
 //

@@ -43,14 +43,14 @@ type message struct {
 	field    span
 	removing bool
 	seen     int
-	// removed are the fields to be left out, in order.
-	removed []span
+	// removed are the fields to be left out, or that others take the place of, in order.
+	removed []edit
 
 	// What facts finds.
 	hasDate, hasFrom, hasMessageID bool
 	messageID                      string // for the log, without what is not printable
 
-	// asked are the recipients as the client gave them, given those that are expanded.
+	// asked are the recipients as the client gave them, given those that are rewritten and expanded.
 	asked, given []envelope.Recipient
 	// held is the room that was taken for it.
 	held []reserved
@@ -59,11 +59,18 @@ type message struct {
 	prefix  []byte
 	content envelope.Content
 
-	author author
-	claims claims
-	loops  loops
-	hops   hops
-	stages [12]stage
+	author    author
+	claims    claims
+	loops     loops
+	hops      hops
+	rewriting rewriting
+	stages    [13]stage
+}
+
+// edit is a field that goes, with what comes in its place.
+type edit struct {
+	span
+	text []byte
 }
 
 // span is a part of the content.
@@ -73,18 +80,19 @@ type span struct{ from, to int64 }
 func (c *Cleanup) begin(s *envelope.Submission) *message {
 	m := &message{c: c, s: s, asked: s.Envelope.Recipients, given: s.Envelope.Recipients, content: s.Content}
 	m.stages = [...]stage{
-		&m.author,  // users write as themselves
-		&m.claims,  // Authentication-Results in our name are removed
-		drops{},    // cleanup.drop_headers
-		facts{},    // which fields there are
-		&m.hops,    // Received fields are counted
-		actions{},  // what a restriction wants of the recipients
-		aliases{},  // recipients are expanded
-		&m.loops,   // recipients that had the message before are refused
-		stamp{},    // PREPEND, Received
-		complete{}, // what mail of our users lacks
-		assemble{}, // what of this becomes the prefix
-		room{},     // mailboxes have room for it
+		&m.author,    // users write as themselves
+		&m.claims,    // Authentication-Results in our name are removed
+		drops{},      // cleanup.drop_headers
+		&m.rewriting, // addresses of envelope and header
+		facts{},      // which fields there are
+		&m.hops,      // Received fields are counted
+		actions{},    // what a restriction wants of the recipients
+		aliases{},    // recipients are expanded
+		&m.loops,     // recipients that had the message before are refused
+		stamp{},      // PREPEND, Received
+		complete{},   // what mail of our users lacks
+		assemble{},   // what of this becomes the prefix
+		room{},       // mailboxes have room for it
 	}
 	return m
 }
@@ -145,7 +153,7 @@ func (m *message) endField() {
 		s.over(m)
 	}
 	if m.removing {
-		m.removed, m.removing = append(m.removed, m.field), false
+		m.removed, m.removing = append(m.removed, edit{span: m.field}), false
 	}
 }
 

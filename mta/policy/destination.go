@@ -31,6 +31,7 @@ func (e *Env) destination(ctx context.Context, t *Transaction) *destination {
 		d.final, d.standsIn = e.Postmaster, true
 	}
 	d.Decision = e.decide(ctx, t, d.final)
+	e.mapped(ctx, d)
 	if !d.standsIn && e.needsPostmaster(d) {
 		d.final, d.standsIn = e.Postmaster, true
 		d.Decision = e.decide(ctx, t, d.final)
@@ -47,6 +48,19 @@ func (e *Env) decide(ctx context.Context, t *Transaction, a addr.Address) direct
 		e.Log.Warn("quota not known", "service", "smtpd", "session", t.Session, "to", a.String(), "cause", decided.QuotaUnknown)
 	}
 	return decided
+}
+
+// mapped lets an unknown recipient pass whom cleanup maps to another address.
+func (e *Env) mapped(ctx context.Context, d *destination) {
+	if e.Mapped == nil || d.Verdict != directory.Unknown {
+		return
+	}
+	switch is, err := e.Mapped(ctx, d.final); {
+	case err != nil:
+		d.Verdict, d.Err = directory.Undecided, directory.DSN(err)
+	case is:
+		d.Verdict, d.Err = directory.Forward, nil
+	}
 }
 
 // needsPostmaster says that smtpd.postmaster stands in for the recipient, whom

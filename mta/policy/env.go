@@ -35,6 +35,9 @@ type Env struct {
 	// Refused says why mail for a domain that is not hosted here would go to nobody
 	// (a transport of the agent error or retry); nil knows none.
 	Refused func(domain string) *dsn.Error
+	// Mapped says that cleanup maps a recipient to another address, so that nobody who is
+	// not in the directory is unknown; nil knows none.
+	Mapped func(ctx context.Context, a addr.Address) (bool, error)
 	// Fits says whether a message of this size, 0 for an unknown one, fits into a
 	// mailbox with a quota; nil leaves quotas to delivery.
 	Fits func(ctx context.Context, m directory.Mailbox, size int64) *dsn.Error

@@ -19,7 +19,10 @@ func CheckRestrictions(c *configs.Config, open policy.Opener) error {
 	if err := e.CheckClasses(); err != nil {
 		return err
 	}
-	_, err := compile(c.SMTPD, e)
+	if _, err := compile(c.SMTPD, e); err != nil {
+		return err
+	}
+	_, err := openLocalClients(c.SMTPD.LocalHeaderClients, open)
 	return err
 }
 
@@ -37,7 +40,7 @@ func compile(p configs.SMTPD, e *policy.Env) (lists [kinds]*policy.Lists, err er
 func (d *Daemon) environment() *policy.Env {
 	p := d.o.Params
 	e := &policy.Env{
-		Hostname: d.o.Hostname, Directory: d.o.Directory, Aliases: d.o.Aliases, Ours: d.o.Ours, Refused: d.o.Refused, Fits: d.o.Fits,
+		Hostname: d.o.Hostname, Directory: d.o.Directory, Aliases: d.o.Aliases, Ours: d.o.Ours, Refused: d.o.Refused, Mapped: d.o.Mapped, Fits: d.o.Fits,
 		OverQuotaTemporary: d.o.OverQuotaTemporary, CheckSenderLogin: p.CheckSenderLogin,
 		Classes: d.o.Classes, Services: d.o.Services, Service: p.PolicyService, Path: d.o.Path, Tables: d.o.Tables, Keys: d.o.Keys, NullSender: p.NullAccessKey, DNS: d.o.DNS, ResolveTimeout: p.ResolveTimeout, Codes: p.Codes,
 		UnknownAddressTempfail: cmp.Or(p.UnknownAddressTempfail, p.RejectTempfail),

@@ -54,6 +54,9 @@ type Options struct {
 	// Refused says why mail for a domain that is not hosted here would go to nobody;
 	// nil knows none.
 	Refused func(domain string) *dsn.Error
+	// Mapped is (*cleanup.Cleanup).Maps: whether a recipient is mapped to another address; nil
+	// knows none.
+	Mapped func(ctx context.Context, a addr.Address) (bool, error)
 	// Room is (*queue.Queue).Room: whether a message of this size, 0 for an
 	// unknown one, may come in. nil lets in all.
 	Room func(size int64) error
@@ -96,6 +99,7 @@ type Daemon struct {
 	env               *policy.Env
 	lists             [kinds]*policy.Lists
 	gates             [kinds]*gate.Gate
+	local             localClients
 }
 
 // kind is the kind of port.
@@ -129,6 +133,9 @@ func New(o Options) (*Daemon, error) {
 	}
 	var err error
 	d.env = d.environment()
+	if d.local, err = openLocalClients(o.Params.LocalHeaderClients, o.Tables); err != nil {
+		return d, err
+	}
 	if d.lists, err = compile(o.Params, d.env); err != nil {
 		return d, err
 	}

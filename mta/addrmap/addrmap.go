@@ -1,0 +1,160 @@
+// Package addrmap maps mail addresses by lookup tables, as canonical(5) and generic(5) have
+// it; cleanup and smtp share it.
+//
+// # What it does
+//
+// [Maps.Map] looks an address up by the keys of the manual pages (directory/tables/keys), and
+// what it becomes again, until nothing is found or it becomes itself. A text that begins with "@"
+// changes the domain alone. The extension that a key does not have goes along where
+// propagate_unmatched_extensions says so. Of a text with several addresses the first counts.
+//
+// # Results
+//
+// Each error is a *dsn.Error: 4.3.0 when a table cannot answer, 4.3.5 when what it says is no
+// address, or when it leads from one to the next without an end.
+//
+// # What it does not do
+//
+// It changes no address that cannot be read (internal/addr), and the null sender.
+package addrmap
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"toastmaster/directory"
+	"toastmaster/directory/tables"
+	"toastmaster/directory/tables/keys"
+	"toastmaster/internal/addr"
+	"toastmaster/internal/addrfield"
+	"toastmaster/internal/dsn"
+)
+
+// Maps are the tables of a parameter.
+type Maps struct {
+	// Param is its name, for errors.
+	Param  string
+	Tables tables.Maps
+	Keys   keys.Options
+	// Propagate says that an extension goes along.
+	Propagate bool
+	// Form completes what the tables say.
+	Form addrfield.Form
+}
+
+// most is how many times one address is mapped, Postfix's MAX_RECURSION.
+const most = 10
+
+// tokens bounds the text of an entry.
+const tokens = 100
+
+// Has says whether the tables have an entry for an address.
+func (m *Maps) Has(ctx context.Context, a addr.Address) (bool, error) {
+	if len(m.Tables) == 0 || a.IsNull() || a.Domain == "" {
+		return false, nil
+	}
+	_, _, err := keys.Address(a, m.Keys).Lookup(ctx, m.Tables)
+	if directory.OutcomeOf(err) == directory.NotFound {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// Map is what an address becomes, as a text with quotes where they are needed.
+func (m *Maps) Map(ctx context.Context, address string) (string, error) {
+	if len(m.Tables) == 0 {
+		return address, nil
+	}
+	for range most {
+		a, err := addr.Parse(address)
+		if err != nil || a.Domain == "" {
+			return address, nil
+		}
+		text, key, err := keys.Address(a, m.Keys).Lookup(ctx, m.Tables)
+		switch {
+		case directory.OutcomeOf(err) == directory.NotFound:
+			return address, nil
+		case err != nil:
+			return "", dsn.Wrap(dsn.MailSystem, "Temporary failure while rewriting an address", fmt.Errorf("%s: %w", m.Param, err))
+		}
+		extension := key.Unmatched
+		if strings.HasPrefix(key.Text, "@") {
+			extension = "" // whoever it is has become another
+		}
+		next, err := m.result(address, text, extension)
+		if err != nil {
+			return "", dsn.Wrap(dsn.Misconfigured, "Server configuration error", fmt.Errorf("%s, key %s: %w", m.Param, key.Text, err))
+		}
+		if strings.EqualFold(next, address) {
+			return next, nil
+		}
+		address = next
+	}
+	return "", dsn.Wrap(dsn.Misconfigured, "Server configuration error", fmt.Errorf("%s: %s leads from one address to the next more than %d times", m.Param, address, most))
+}
+
+// MapAddress is Map for an address of an envelope.
+func (m *Maps) MapAddress(ctx context.Context, a addr.Address) (addr.Address, error) {
+	if len(m.Tables) == 0 || a.IsNull() {
+		return a, nil
+	}
+	text, err := m.Map(ctx, a.String())
+	if err != nil || text == a.String() {
+		return a, err
+	}
+	return addr.Parse(text) // result has read it
+}
+
+// result reads what a table says.
+func (m *Maps) result(address, text, extension string) (string, error) {
+	if !m.Propagate {
+		extension = ""
+	}
+	if strings.HasPrefix(text, "@") {
+		local, _, _ := addrfield.SplitDomain(address)
+		text = local + text
+	}
+	l, ok := addrfield.Parse(text, tokens)
+	if !ok {
+		return "", fmt.Errorf("%.100q is too long", text)
+	}
+	all := l.Addresses()
+	if len(all) == 0 {
+		return "", fmt.Errorf("%.100q has no address", text)
+	}
+	next := m.Form.Standard(all[0])
+	if extension != "" {
+		local, domain, _ := addrfield.SplitDomain(next)
+		if inner, is := strings.CutSuffix(local, `"`); is {
+			next = inner + extension + `"@` + domain
+		} else {
+			next = local + extension + "@" + domain
+		}
+	}
+	if a, err := addr.Parse(next); err != nil || a.Domain == "" {
+		return "", fmt.Errorf("%.100q is no address", next)
+	}
+	return next, nil
+}
+
+// Kind says whose addresses a field of a header has, when they are rewritten.
+type Kind uint8
+
+// The kinds of field.
+const (
+	Other Kind = iota
+	Sender
+	Recipient
+)
+
+// KindOf is the kind of a field.
+func KindOf(name string) Kind {
+	switch strings.ToLower(name) {
+	case "disposition-notification-to", "errors-to", "from", "mail-followup-to", "reply-to", "resent-from", "resent-sender", "return-path", "return-receipt-to", "sender":
+		return Sender
+	case "apparently-to", "bcc", "cc", "resent-bcc", "resent-cc", "resent-reply-to", "resent-to", "to":
+		return Recipient
+	}
+	return Other
+}
