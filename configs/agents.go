@@ -28,6 +28,7 @@ func agentRows() []agentRow {
 	return []agentRow{
 		{name: "virtual", local: true, standing: true},
 		{name: "smtp", standing: true, nexthop: checkOptionalNexthop},
+		{name: "lmtp", standing: true, nexthop: checkLMTPNexthop},
 		{name: "error", local: true, standing: true, nexthop: checkReason(5)},
 		{name: "retry", local: true, standing: true, nexthop: checkReason(4)},
 		{name: "discard", local: true, standing: true, nexthop: checkReason(2)},

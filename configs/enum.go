@@ -66,11 +66,15 @@ const (
 	TLSNone
 	TLSMay
 	TLSEncrypt
+	TLSFingerprint
 	TLSVerify
+	TLSSecure
 )
 
 func tlsLevels() []word[TLSLevel] {
-	return []word[TLSLevel]{{"none", TLSNone}, {"may", TLSMay}, {"encrypt", TLSEncrypt}, {"verify", TLSVerify}}
+	return []word[TLSLevel]{
+		{"none", TLSNone}, {"may", TLSMay}, {"encrypt", TLSEncrypt}, {"fingerprint", TLSFingerprint}, {"verify", TLSVerify}, {"secure", TLSSecure},
+	}
 }
 
 func optionalTLSLevels() []word[TLSLevel] {

@@ -45,6 +45,18 @@ type SMTP struct {
 	BindAddress6    string
 	KeepEightBit    bool
 	FallbackRelay   []string
+	// LMTPPort is the Port of the agent lmtp.
+	LMTPPort        int
+	TLSPolicyMaps   []string
+	TLSCAFile       string
+	TLSDigest       TLSDigest
+	TLSFingerprints []string
+	TLSVerifyMatch  []string
+	TLSSecureMatch  []string
+	TLSProtocols    string
+	TLSMandatory    string
+	TLSCertificate  string
+	DiscardKeywords []string
 }
 
 func (c *SMTP) params() []Param {
@@ -59,7 +71,7 @@ func (c *SMTP) params() []Param {
 		enum("smtp.protocols", &c.Protocols, AnyNetwork, networks(),
 			"Which address families to connect to (Postfix inet_protocols).").Also("smtp_address_preference"),
 		enum("smtp.tls_level", &c.TLSLevel, TLSMay, tlsLevels(),
-			"TLS to other systems: none; may encrypts when the peer can and goes on in clear otherwise; encrypt sends nothing in clear; verify also wants a certificate for the peer's name.").Also("smtp_tls_security_level", "smtp_use_tls", "smtp_enforce_tls", "smtp_tls_policy_maps"),
+			"TLS to other systems: none; may encrypts when the peer can and goes on in clear otherwise; encrypt sends nothing in clear; fingerprint also wants one of certain certificates; verify one for the name of the host that DNS gave; secure one for the nexthop, which DNS has no say in.").Also("smtp_tls_security_level", "lmtp_tls_security_level", "smtp_use_tls", "smtp_enforce_tls"),
 		String("smtp.password_file", &c.PasswordFile, "", "a file, or empty", nil,
 			"A file with a line \"nexthop user:password\" for each relayhost that wants a log-in. It must not be readable by others. Passwords travel only over TLS.").Also("smtp_sasl_password_maps", "smtp_sasl_auth_enable"),
 		Duration("smtp.connect_timeout", &c.ConnectTimeout, 30*second, second, hour, "How long connecting to one address may take."),
@@ -95,6 +107,28 @@ func (c *SMTP) params() []Param {
 			"Send 8-bit content as it is to a peer without 8BITMIME. When it is off, it becomes quoted-printable, and what cannot be converted, because it is signed, goes back (5.6.3).").Also("disable_mime_output_conversion"),
 		List("smtp.fallback_relay", &c.FallbackRelay, nil, `"host", "host:port", "[host]", "[host]:port"`, checkNexthop,
 			"Where mail goes, in this order, when its destination is not found or no host of it can be reached. Not for domains that this host is a mail exchanger of, and not for recipients to whom a host has said no.").Also("smtp_fallback_relay", "fallback_relay"),
+		Int("smtp.lmtp_tcp_port", &c.LMTPPort, 24, 1, 65535,
+			"The port of hosts that the agent lmtp delivers to when the nexthop names none.").Also("lmtp_tcp_port"),
+		Tables("smtp.tls_policy_maps", &c.TLSPolicyMaps, nil,
+			"What TLS has to be for single destinations: \"example.org secure match=example.org:.example.org\". The key is the nexthop as it is written; for a domain also .parent. The text is a level of smtp.tls_level and, behind it, match=, protocols=, servername=, ciphers=.").Also("smtp_tls_policy_maps", "lmtp_tls_policy_maps", "smtp_tls_per_site"),
+		String("smtp.tls_ca_file", &c.TLSCAFile, "", "a file, or empty", nil,
+			"A file in PEM with the certification authorities that are trusted. Empty trusts those of the system.").Also("smtp_tls_CAfile", "lmtp_tls_CAfile"),
+		enum("smtp.tls_fingerprint_digest", &c.TLSDigest, SHA256, tlsDigests(),
+			"What a fingerprint of a certificate, or of its public key, is made with.").Also("smtp_tls_fingerprint_digest", "lmtp_tls_fingerprint_digest"),
+		List("smtp.tls_fingerprint_cert_match", &c.TLSFingerprints, nil, "fingerprints in hexadecimal", checkFingerprint,
+			"The certificates, or public keys, that the level fingerprint takes where the policy has no match=.").Also("smtp_tls_fingerprint_cert_match", "lmtp_tls_fingerprint_cert_match"),
+		List("smtp.tls_verify_cert_match", &c.TLSVerifyMatch, []string{"hostname"}, "hostname, nexthop, dot-nexthop, a name, or .domain", checkCertMatch,
+			"Which names the certificate may have at the level verify: hostname is that of the MX, nexthop the destination, dot-nexthop all below it.").Also("smtp_tls_verify_cert_match", "lmtp_tls_verify_cert_match"),
+		List("smtp.tls_secure_cert_match", &c.TLSSecureMatch, []string{"nexthop", "dot-nexthop"}, "nexthop, dot-nexthop, hostname, a name, or .domain", checkCertMatch,
+			"The same at the level secure.").Also("smtp_tls_secure_cert_match", "lmtp_tls_secure_cert_match"),
+		String("smtp.tls_protocols", &c.TLSProtocols, ">=TLSv1", protocolsForm, checkTLSProtocols,
+			"The versions of TLS that are spoken at the level may, as Postfix writes them.").Also("smtp_tls_protocols", "lmtp_tls_protocols"),
+		String("smtp.tls_mandatory_protocols", &c.TLSMandatory, ">=TLSv1.2", protocolsForm, checkTLSProtocols,
+			"The same at the levels from encrypt on.").Also("smtp_tls_mandatory_protocols", "lmtp_tls_mandatory_protocols"),
+		String("smtp.tls_certificate", &c.TLSCertificate, "", `"certificate-file,key-file", or empty`, checkOptionalCertificate,
+			"A certificate that is shown to a host which asks for one.").Also("smtp_tls_cert_file", "smtp_tls_key_file", "smtp_tls_chain_files", "lmtp_tls_cert_file"),
+		List("smtp.discard_ehlo_keywords", &c.DiscardKeywords, nil, "names of extensions", checkExtension,
+			"Extensions that are not used whatever a host offers: pipelining, size, 8bitmime, smtputf8, dsn, starttls, auth, chunking.").Also("smtp_discard_ehlo_keywords", "lmtp_discard_lhlo_keywords"),
 		Size("smtp.reply_size_limit", &c.ReplySizeLimit, 64<<10, 4<<10, 16<<20, "How long one reply of a peer may be. The connection is dropped beyond it."),
 	}
 }
@@ -107,6 +141,30 @@ type Nexthop struct {
 	Port int
 	// Direct: the host itself and not its MX, because it was in brackets.
 	Direct bool
+	// Socket is a Unix socket of an LMTP server, in the place of all of these.
+	Socket string
+}
+
+// ParseLMTPNexthop reads what the agent lmtp delivers to: "unix:/socket", "inet:host",
+// "inet:host:port", or a host as ParseNexthop reads it. An MX is not looked up.
+func ParseLMTPNexthop(s string) (Nexthop, error) {
+	if path, is := strings.CutPrefix(s, "unix:"); is {
+		if !strings.HasPrefix(path, "/") || strings.ContainsRune(path, 0) || len(path) > 107 {
+			return Nexthop{}, fmt.Errorf("%q is no absolute path of a socket, of at most 107 octets", path)
+		}
+		return Nexthop{Socket: path, Direct: true}, nil
+	}
+	n, err := ParseNexthop(strings.TrimPrefix(s, "inet:"))
+	n.Direct = true
+	return n, err
+}
+
+func checkLMTPNexthop(s string) error {
+	if s == "" {
+		return nil
+	}
+	_, err := ParseLMTPNexthop(s)
+	return err
 }
 
 // ParseNexthop reads "host", "host:port", "[host]", "[host]:port" and the

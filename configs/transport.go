@@ -19,8 +19,8 @@ type Transport struct {
 	// Domains are those whose mail it takes, "*" all that no other takes; none of
 	// them is hosted here.
 	Domains []string
-	// Nexthop is where smtp sends that mail, "" for each domain itself; for error, retry
-	// and discard it is the reason.
+	// Nexthop is where smtp and lmtp send that mail, "" for each domain itself; for error,
+	// retry and discard it is the reason.
 	Nexthop string
 
 	ProcessLimit          int
@@ -46,8 +46,8 @@ func (t *Transport) params() []Param {
 			"What delivers. A transport that is called as an agent has that agent.").Also("master.cf"),
 		List("transport.domains", &t.Domains, nil, `domains, ".example.org" for all below one, "*" for the rest`, checkTransportDomain,
 			"The domains whose mail this transport takes, for the agents "+inWords(routedAgents())+". The most exact counts. A domain that is hosted here is delivered here whatever stands in this list.").Also("transport_maps", "default_transport"),
-		String("transport.nexthop", &t.Nexthop, "", `"host", "host:port", "[host]", "[host]:port", a reason, or empty`, nil,
-			"Where smtp hands the mail for these domains to, as smtp.relayhost. Empty is each domain itself: smtp.relayhost is for mail that no table names. For error, retry and discard it is the reason, which may begin with a status: \"5.1.2 This company is closed\".").Also("transport_maps"),
+		String("transport.nexthop", &t.Nexthop, "", `"host", "host:port", "[host]", "[host]:port", "unix:/socket", a reason, or empty`, nil,
+			"Where smtp hands the mail for these domains to, as smtp.relayhost. For lmtp it is \"unix:/socket\", \"inet:host:port\", or a host as for smtp, whose MX is not looked up. Empty is each domain itself: smtp.relayhost is for mail that no table names. For error, retry and discard it is the reason, which may begin with a status: \"5.1.2 This company is closed\".").Also("transport_maps"),
 		Int("transport.process_limit", &t.ProcessLimit, 0, 0, 10_000,
 			"How many deliveries may run at once. Zero is qmgr.transport_concurrency, for "+inWords(localAgents())+" qmgr.virtual_concurrency.").Also("default_process_limit", "maxproc"),
 		Int("transport.initial_destination_concurrency", &t.InitialDestination, 0, 0, 10_000,
@@ -56,12 +56,12 @@ func (t *Transport) params() []Param {
 			"How many deliveries to one destination may run at once. Zero is qmgr.destination_concurrency_limit.").Also("transport_destination_concurrency_limit"),
 		Int("transport.destination_recipient_limit", &t.DestinationRecipients, 0, 0, 1000,
 			"How many recipients of one message one delivery may have. Zero is qmgr.destination_recipient_limit.").Also("transport_destination_recipient_limit"),
-		String("transport.helo_name", &t.HeloName, "", "a host name, or empty", checkOptionalHostname, "smtp.helo_name for this transport.").of("smtp"),
-		String("transport.bind_address", &t.BindAddress, "", "an IPv4 address, or empty", checkOptionalIPv4, "smtp.bind_address for this transport.").of("smtp"),
-		String("transport.bind_address6", &t.BindAddress6, "", "an IPv6 address, or empty", checkOptionalIPv6, "smtp.bind_address6 for this transport.").of("smtp"),
-		enum("transport.tls_level", &t.TLSLevel, TLSUnset, optionalTLSLevels(), "smtp.tls_level for this transport. Empty is that.").of("smtp"),
-		String("transport.password_file", &t.PasswordFile, "", "a file, or empty", nil, "smtp.password_file for this transport.").of("smtp"),
-		Bool("transport.send_xforward_command", &t.SendXForward, false, "smtp.send_xforward_command for this transport, besides that.").of("smtp"),
+		String("transport.helo_name", &t.HeloName, "", "a host name, or empty", checkOptionalHostname, "smtp.helo_name for this transport.").of("smtp", "lmtp"),
+		String("transport.bind_address", &t.BindAddress, "", "an IPv4 address, or empty", checkOptionalIPv4, "smtp.bind_address for this transport.").of("smtp", "lmtp"),
+		String("transport.bind_address6", &t.BindAddress6, "", "an IPv6 address, or empty", checkOptionalIPv6, "smtp.bind_address6 for this transport.").of("smtp", "lmtp"),
+		enum("transport.tls_level", &t.TLSLevel, TLSUnset, optionalTLSLevels(), "smtp.tls_level for this transport. Empty is that.").of("smtp", "lmtp"),
+		String("transport.password_file", &t.PasswordFile, "", "a file, or empty", nil, "smtp.password_file for this transport.").of("smtp", "lmtp"),
+		Bool("transport.send_xforward_command", &t.SendXForward, false, "smtp.send_xforward_command for this transport, besides that.").of("smtp", "lmtp"),
 	}
 	rows = append(rows, t.Command.params()...)
 	for i := range rows {
@@ -110,6 +110,9 @@ func (c *Config) SMTPOf(t Transport) SMTP {
 	s.SendXForward = s.SendXForward || t.SendXForward
 	if t.TLSLevel != TLSUnset {
 		s.TLSLevel = t.TLSLevel
+	}
+	if t.Agent == "lmtp" {
+		s.Port = s.LMTPPort
 	}
 	return s
 }

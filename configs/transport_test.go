@@ -35,10 +35,10 @@ func TestTransports(t *testing.T) {
 			}
 		}
 	}
-	if got := strings.Join(names, " "); got != "smtp error retry discard bulk virtual" {
+	if got := strings.Join(names, " "); got != "smtp lmtp error retry discard bulk virtual" {
 		t.Errorf("transports %s", got)
 	}
-	if got := Default().Transports(); len(got) != 5 {
+	if got := Default().Transports(); len(got) != 6 {
 		t.Errorf("without a table: %+v", got)
 	}
 }
@@ -57,16 +57,16 @@ func TestTransportMistakes(t *testing.T) {
 		named + "process_limit = -1\n":                                          "f.toml:4: transport.process_limit: -1 is not a number from 0 to 10000",
 		named + "agent = \"nobody\"\n":                                          "f.toml:4: transport.agent: nobody is not one of " + strings.Join(Agents(), ", "),
 		named + "bind_address = \"::1\"\n":                                      "f.toml:4: transport.bind_address: ::1 is of the other family",
-		named + "tls_level = \"always\"\n":                                      "f.toml:4: transport.tls_level: always is not one of none, may, encrypt, verify, or empty",
+		named + "tls_level = \"always\"\n":                                      "f.toml:4: transport.tls_level: always is not one of none, may, encrypt, fingerprint, verify, secure, or empty",
 		"[transport]\nname = \"a\"\n":                                           "f.toml:1: [transport]: may stand there several times: write [[transport]]",
 		"[[smtp]]\nport = 25\n":                                                 "f.toml:1: [[smtp]]: unknown list of tables",
 		"[[transport]]\nname = \"a\"\n":                                         "f.toml:1: transport.a.domains: no mail would go to a: name domains",
 		"[[transport]]\nname = \"virtual\"\n":                                   "f.toml:1: transport.virtual.agent: the transport virtual has the agent virtual",
-		named + "agent = \"discard\"\nhelo_name = \"x.test\"\n":                 "f.toml:5: transport.a.helo_name: is for the agent smtp, and this one has discard",
+		named + "agent = \"discard\"\nhelo_name = \"x.test\"\n":                 "f.toml:5: transport.a.helo_name: is for the agent smtp and lmtp, and this one has discard",
 		named + "agent = \"virtual\"\n":                                         "f.toml:3: transport.a.domains: the agent virtual takes no mail of domains that are not hosted here (" + inWords(routedAgents()) + " do)",
 		named + "agent = \"error\"\nnexthop = \"4.1.1 x\"\n":                    "f.toml:5: transport.a.nexthop: 4.1.1 is no status of class 5, which this agent gives (error 5, retry 4, discard 2)",
 		named + "agent = \"retry\"\nnexthop = \"a\\nb\"\n":                      "f.toml:5: transport.a.nexthop: \"a\\nb\" is no line of text",
-		named + "agent = \"retry\"\nprocess_limit = 1\nhelo_name = \"x\"\n":     "f.toml:6: transport.a.helo_name: is for the agent smtp, and this one has retry",
+		named + "agent = \"retry\"\nprocess_limit = 1\nhelo_name = \"x\"\n":     "f.toml:6: transport.a.helo_name: is for the agent smtp and lmtp, and this one has retry",
 		named + "agent = \"smtp\"\nnexthop = \"5.1.1 x\"\n":                     "f.toml:5: transport.a.nexthop: ",
 		"[[transport]]\nname = \"error\"\nagent = \"error\"\nnexthop = \"x\"\n": "f.toml:4: transport.error.nexthop: is for mail of domains, and this transport names none",
 		named + "[[transport]]\nname = \"b\"\ndomains = [\"A.test\"]\n":         "f.toml:6: transport.b.domains: \"A.test\" is a domain of a already",

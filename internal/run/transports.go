@@ -2,6 +2,7 @@ package run
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 
 	"toastmaster/configs"
@@ -28,6 +29,7 @@ func agentTable() []agentRow {
 	return []agentRow{
 		{"virtual", openVirtual},
 		{"smtp", openSMTP},
+		{"lmtp", openSMTP},
 		{"error", func(*Instance, configs.Transport) (agent.Agent, error) { return errormail.Bounces(), nil }},
 		{"retry", func(*Instance, configs.Transport) (agent.Agent, error) { return errormail.Defers(), nil }},
 		{"discard", func(*Instance, configs.Transport) (agent.Agent, error) { return discard.Agent{}, nil }},
@@ -45,7 +47,13 @@ func openSMTP(i *Instance, t configs.Transport) (agent.Agent, error) {
 	if c.PasswordFile != "" {
 		c.PasswordFile = i.config.Path(c.PasswordFile)
 	}
-	a, err := smtp.New(smtp.Options{Params: c, Hostname: i.config.Main.Hostname, Host: i.host, Log: i.log, Clock: i.clock, DNS: i.nameServers(c.Resolver)})
+	if c.TLSCAFile != "" {
+		c.TLSCAFile = i.config.Path(c.TLSCAFile)
+	}
+	if cert, key := configs.CertificateFiles(c.TLSCertificate); cert != "" {
+		c.TLSCertificate = i.config.Path(cert) + "," + i.config.Path(key)
+	}
+	a, err := smtp.New(context.Background(), smtp.Options{Params: c, LMTP: t.Agent == "lmtp", Tables: i.tables, Hostname: i.config.Main.Hostname, Host: i.host, Log: i.log, Clock: i.clock, DNS: i.nameServers(c.Resolver)})
 	if err != nil {
 		return nil, err
 	}

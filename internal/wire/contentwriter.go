@@ -37,6 +37,12 @@ func NewRelayWriter(w *Writer) *ContentWriter {
 	return &ContentWriter{w: w, dots: true, bol: true, relay: true}
 }
 
+// NewRelayChunkWriter is NewRelayWriter without DATA framing, for BDAT (RFC 3030), whose
+// chunks say their length. Close completes the last line, too.
+func NewRelayChunkWriter(w *Writer) *ContentWriter {
+	return &ContentWriter{w: w, bol: true, relay: true}
+}
+
 // NewLineWriter writes lines as they are but for their ends: a dialogue, not a message.
 // It holds nothing back but in w, and needs no Close.
 func NewLineWriter(w *Writer) *ContentWriter { return &ContentWriter{w: w} }
@@ -222,8 +228,8 @@ func (c *ContentWriter) line(text []byte) {
 	c.w.n += n + 1
 }
 
-// Close ends a message in DATA framing: it completes the last line when that has
-// no line end (a text protocol cannot say otherwise) and writes the lone dot. It
+// Close ends a message in DATA framing, or in chunks: it completes the last line when that has
+// no line end (a text protocol cannot say otherwise) and writes the lone dot of DATA framing. It
 // does not flush.
 func (c *ContentWriter) Close() error {
 	if c.held { // it becomes the line end that the last line lacks
@@ -237,7 +243,9 @@ func (c *ContentWriter) Close() error {
 	default:
 		c.w.WriteString("\r\n")
 	}
-	c.w.WriteString(".\r\n")
+	if c.dots {
+		c.w.WriteString(".\r\n")
+	}
 	c.bol = true
 	return c.w.err
 }

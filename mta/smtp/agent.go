@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"toastmaster/configs"
+	"toastmaster/directory/tables"
 	"toastmaster/internal/clock"
 	"toastmaster/internal/dns"
 	"toastmaster/internal/dsn"
@@ -28,6 +29,11 @@ type Options struct {
 	Hostname string
 	// DNS asks the name servers.
 	DNS *dns.Resolver
+	// LMTP makes it the agent lmtp: it speaks LMTP (RFC 2033) to the host or socket that
+	// the nexthop names.
+	LMTP bool
+	// Tables opens the lookup tables of Params; nil when they name none.
+	Tables *tables.Set
 	// TLS is the base of the TLS configurations, for its RootCAs and client
 	// certificates. May be nil.
 	TLS *tls.Config
@@ -44,6 +50,8 @@ type Agent struct {
 	hostname string
 	dns      *dns.Resolver
 	tls      *tls.Config
+	rules    tlsRules
+	lmtp     bool
 	log      *msglog.Log
 	clock    clock.Clock
 	host     *hostaddr.Host
@@ -62,17 +70,26 @@ type Agent struct {
 	timeout func(context.Context, time.Duration) (context.Context, context.CancelFunc)
 }
 
-// New makes an Agent. It fails when smtp.password_file cannot be used.
-func New(o Options) (*Agent, error) {
+// New makes an Agent. It fails when a file or table that Params name cannot be used.
+func New(ctx context.Context, o Options) (*Agent, error) {
 	c := o.Params
 	p, err := readPasswords(c.PasswordFile)
 	if err != nil {
 		return nil, fmt.Errorf("smtp.password_file: %w", err)
 	}
 	a := &Agent{
-		config: c, hostname: strings.ToLower(o.Hostname), dns: o.DNS, tls: o.TLS, log: o.Log, clock: o.Clock,
+		config: c, hostname: strings.ToLower(o.Hostname), dns: o.DNS, lmtp: o.LMTP, log: o.Log, clock: o.Clock,
 		host: o.Host, private: configs.Prefixes(c.PrivateNetworks), passwords: p, cache: newCache(o.Clock, c.CacheLimit, c.CacheTime), pool: &wire.Pool{},
 		timeout: context.WithTimeout,
+	}
+	if a.tls, err = baseTLS(c, o.TLS); err != nil {
+		return nil, err
+	}
+	if a.rules, err = newTLSRules(ctx, c, o.Tables); err != nil {
+		return nil, err
+	}
+	if a.lmtp {
+		return a, nil
 	}
 	if c.Relayhost != "" {
 		if a.relay, err = configs.ParseNexthop(c.Relayhost); err != nil {
@@ -86,10 +103,15 @@ func New(o Options) (*Agent, error) {
 		}
 		a.fallback = append(a.fallback, site{key, n, "fallback " + key})
 	}
-	if a.tls == nil {
-		a.tls = &tls.Config{}
-	}
 	return a, nil
+}
+
+// nexthop reads the nexthop of a request.
+func (a *Agent) nexthop(s string) (configs.Nexthop, error) {
+	if a.lmtp {
+		return configs.ParseLMTPNexthop(s)
+	}
+	return configs.ParseNexthop(s)
 }
 
 // helo is the name that EHLO says.

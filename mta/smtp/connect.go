@@ -20,9 +20,12 @@ import (
 // STARTTLS, AUTH. After an error there is no session.
 func (a *Agent) open(ctx context.Context, t target, key string, n configs.Nexthop) (*session, *dsn.Error) {
 	login, hasLogin := a.passwords.find(key, n)
-	level := a.config.TLSLevel
-	s, spoiled, err := a.connect(ctx, t, n, level)
-	inClear := spoiled && level == configs.TLSMay && !hasLogin && ctx.Err() == nil
+	policy, err := a.rules.find(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	s, spoiled, err := a.connect(ctx, t, n, policy)
+	inClear := spoiled && policy.level == configs.TLSMay && !hasLogin && ctx.Err() == nil
 	if inClear || spoiled && err.Status == tlsFailed {
 		a.log.Warn("tls", "relay", t.String(), "cause", cmp.Or(err.Cause, error(err)))
 	}
@@ -30,7 +33,7 @@ func (a *Agent) open(ctx context.Context, t target, key string, n configs.Nextho
 		// Nothing can be said on the connection any more, so it takes another one.
 		// Postfix waits for the next attempt; with a host that is always like this
 		// each first one would fail.
-		s, _, err = a.connect(ctx, t, n, configs.TLSNone)
+		s, _, err = a.connect(ctx, t, n, a.rules.of(configs.TLSNone))
 	}
 	if err != nil {
 		return nil, err
@@ -57,21 +60,24 @@ func (a *Agent) bindTo(ip netip.Addr) netip.Addr {
 	return from
 }
 
-// connect makes a session with TLS as the level wants it. spoiled: but for TLS there would
+// connect makes a session with TLS as the policy wants it. spoiled: but for TLS there would
 // be one.
-func (a *Agent) connect(ctx context.Context, t target, n configs.Nexthop, level configs.TLSLevel) (s *session, spoiled bool, failed *dsn.Error) {
+func (a *Agent) connect(ctx context.Context, t target, n configs.Nexthop, policy tlsPolicy) (s *session, spoiled bool, failed *dsn.Error) {
 	d := net.Dialer{Timeout: a.config.ConnectTimeout}
-	if from := a.bindTo(t.addr.Addr()); from.IsValid() {
+	network, address := "tcp", t.addr.String()
+	if t.socket != "" {
+		network, address = "unix", t.socket
+	} else if from := a.bindTo(t.addr.Addr()); from.IsValid() {
 		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0))
 	}
-	conn, err := d.DialContext(ctx, "tcp", t.addr.String())
+	conn, err := d.DialContext(ctx, network, address)
 	if err != nil {
 		return nil, false, dsn.Wrap(dsn.NoAnswer, "Cannot connect to "+t.String()+noConnection(err), err)
 	}
 	s = newSession(a, t, conn)
 	s.begin(ctx, false)
 	if failed = s.greet(n); failed == nil {
-		failed = s.secure(ctx, level)
+		failed = s.secure(ctx, n, policy)
 		spoiled = failed != nil
 	}
 	if failed != nil {
@@ -89,6 +95,10 @@ func noConnection(err error) string {
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return ": Connection refused"
+	case errors.Is(err, syscall.ENOENT):
+		return ": No such file or directory"
+	case errors.Is(err, syscall.EACCES):
+		return ": Permission denied"
 	case errors.Is(err, syscall.EHOSTUNREACH):
 		return ": No route to host"
 	case errors.Is(err, syscall.ENETUNREACH):
@@ -121,7 +131,7 @@ func (s *session) greet(n configs.Nexthop) *dsn.Error {
 	if len(r.lines) > 0 {
 		name, _, _ = strings.Cut(strings.ToLower(r.lines[0]), " ")
 	}
-	if !s.agent.named(n) && name == s.agent.hostname {
+	if !s.agent.lmtp && !s.agent.named(n) && name == s.agent.hostname {
 		return loop(n.Host)
 	}
 	return s.hello()
@@ -136,14 +146,25 @@ func softened(e *dsn.Error) *dsn.Error {
 	return e
 }
 
-// hello says EHLO, or HELO to a host that does not know it.
+// hello says EHLO, or HELO to a host that does not know it; LHLO to an LMTP server.
 func (s *session) hello() *dsn.Error {
+	if s.agent.lmtp {
+		r, err := s.command(s.agent.config.HeloTimeout, "LHLO "+s.agent.helo(), "LHLO")
+		switch {
+		case err != nil:
+			return err
+		case !r.ok():
+			return softened(r.failure(s.target.host, "LHLO"))
+		}
+		s.ext = parseExtensions(r, s.agent.config.DiscardKeywords)
+		return nil
+	}
 	r, err := s.command(s.agent.config.HeloTimeout, "EHLO "+s.agent.helo(), "EHLO")
 	if err != nil {
 		return err
 	}
 	if r.ok() {
-		s.ext = parseExtensions(r)
+		s.ext = parseExtensions(r, s.agent.config.DiscardKeywords)
 		return nil
 	}
 	if r.code/100 != 5 {
@@ -160,8 +181,9 @@ func (s *session) hello() *dsn.Error {
 	return nil
 }
 
-// secure starts TLS as the level wants it.
-func (s *session) secure(ctx context.Context, level configs.TLSLevel) *dsn.Error {
+// secure starts TLS as the policy wants it.
+func (s *session) secure(ctx context.Context, n configs.Nexthop, policy tlsPolicy) *dsn.Error {
+	level := policy.level
 	if level == configs.TLSNone || level == configs.TLSMay && !s.ext.startTLS {
 		return nil
 	}
@@ -178,13 +200,10 @@ func (s *session) secure(ctx context.Context, level configs.TLSLevel) *dsn.Error
 		}
 		return softened(r.failure(s.target.host, "STARTTLS"))
 	}
-	return s.handshake(ctx, level)
+	return s.handshake(ctx, policy.config(s.agent, s.target, n))
 }
 
-func (s *session) handshake(ctx context.Context, level configs.TLSLevel) *dsn.Error {
-	config := s.agent.tls.Clone()
-	config.ServerName = s.target.host
-	config.InsecureSkipVerify = level != configs.TLSVerify
+func (s *session) handshake(ctx context.Context, config *tls.Config) *dsn.Error {
 	conn := tls.Client(s.conn, config)
 	s.deadline(s.agent.config.StartTLSTimeout)
 	if err := conn.HandshakeContext(ctx); err != nil {
@@ -201,7 +220,7 @@ func (s *session) handshake(ctx context.Context, level configs.TLSLevel) *dsn.Er
 
 // login authenticates (RFC 4954).
 func (s *session) login(c credentials) *dsn.Error {
-	if _, encrypted := s.conn.(*tls.Conn); !encrypted {
+	if _, encrypted := s.conn.(*tls.Conn); !encrypted && s.target.socket == "" {
 		return dsn.New(dsn.AuthUnavailable, "Host "+s.target.host+" offers no TLS, so there can be no log-in")
 	}
 	within := s.agent.config.MailTimeout

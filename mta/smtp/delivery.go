@@ -41,7 +41,7 @@ type site struct {
 // smtp.fallback_relay. It returns the trouble of the last one.
 func (d *delivery) run(ctx context.Context) trouble {
 	a := d.agent
-	nexthop, err := configs.ParseNexthop(d.request.Nexthop)
+	nexthop, err := a.nexthop(d.request.Nexthop)
 	if err != nil {
 		return trouble{err: dsn.Wrap(dsn.Misconfigured, "Server configuration error", err), relay: "none"}
 	}

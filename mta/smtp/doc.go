@@ -1,5 +1,6 @@
-// Package smtp is the delivery agent for other systems: an SMTP client with MX
-// lookup, opportunistic TLS and a cache of connections (Postfix smtp(8)).
+// Package smtp is the delivery agents for other systems: an SMTP client with MX
+// lookup, TLS by policy and a cache of connections, and an LMTP client for stores
+// (Postfix smtp(8), which is its lmtp(8), too).
 //
 // # What it does
 //
@@ -25,6 +26,17 @@
 // sends it as it is. What cannot be converted, above all what is in
 // multipart/signed, goes back (5.6.3).
 //
+// Where the peer has CHUNKING, the content goes by BDAT, in chunks of at most 64 KiB; dots
+// are not doubled then. smtp.discard_ehlo_keywords leaves it, or another extension, out.
+//
+// # LMTP
+//
+// With Options.LMTP it is the agent lmtp (RFC 2033): LHLO, a reply behind the final dot for
+// each recipient, and the nexthops "unix:/socket", "inet:host:port", or a host, whose MX is not
+// looked up; smtp.lmtp_tcp_port is the port of those that name none. A recipient whose reply
+// was read has his fate; those behind a lost connection wait. It may connect to this host and to
+// any network: the nexthop is the operator's word. BDAT is not used.
+//
 // A session is kept for a moment after its message and used for the next one
 // to the same nexthop. A CR without LF in the content leaves as a space
 // (wire.NewRelayWriter), whatever way the message came.
@@ -38,8 +50,12 @@
 // smtp.tls_level none never uses it. may uses it where it is offered, without
 // asking for a certificate anybody signed. Where it is refused it goes on in clear, and
 // where it is broken (no or a strange answer to STARTTLS, no handshake, no good answer to
-// EHLO behind it) it connects again in clear, in the same attempt. encrypt sends nothing without it. verify also wants a
-// valid certificate for the host's name.
+// EHLO behind it) it connects again in clear, in the same attempt. encrypt sends nothing without it.
+// fingerprint wants one of certain certificates or public keys; verify and secure one that an authority vouches
+// for, with a name of smtp.tls_verify_cert_match or smtp.tls_secure_cert_match: the host's, which DNS gave, or the
+// nexthop's. smtp.tls_policy_maps says for single nexthops which level it is, which names, fingerprints
+// and versions. A table that cannot be asked, or has nonsense in it, defers (4.7.5): nothing leaves by another policy.
+// A level of a later day (dane) is a word of configs.ParseTLSLevel and a case of tlsPolicy.config.
 //
 // # Log-in
 //
@@ -52,7 +68,7 @@
 // # What it does not do
 //
 // It does not convert addresses and headers that are not ASCII for a peer without
-// SMTPUTF8 (5.6.7), nor raw 8-bit octets in headers, which go as they are. It has no CHUNKING.
+// SMTPUTF8 (5.6.7), nor raw 8-bit octets in headers, which go as they are.
 // It does not wait for the answer to QUIT: all that matters was read before.
 //
 // # Results
@@ -82,5 +98,5 @@
 // # Standards
 //
 // RFC 5321, 2920 (pipelining), 1870 (SIZE), 6152 (8BITMIME), 6531 (SMTPUTF8),
-// 3461 (DSN), 3207 (STARTTLS), 4954 (AUTH), 2034 (enhanced codes), 7505.
+// 3461 (DSN), 3207 (STARTTLS), 4954 (AUTH), 2034 (enhanced codes), 3030 (CHUNKING), 2033 (LMTP), 7505.
 package smtp

@@ -14,6 +14,7 @@ import (
 	"math/big"
 	"net"
 	"net/netip"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -40,6 +41,12 @@ type peer struct {
 	l    net.Listener
 	port int
 
+	// lmtp answers the final dot for each recipient, with the texts of answers
+	// "<data>" one after the other.
+	lmtp     bool
+	accepted int
+	// resumes: a refused chunk does not end the session.
+	resumes  bool
 	greeting string
 	ehlo     []string // without 250 and the name
 	// answers maps a command, as the beginning of its line, to the replies to
@@ -61,6 +68,7 @@ type peer struct {
 	sessions int
 	commands []string
 	messages []string
+	chunks   []byte
 	conns    map[net.Conn]bool
 	wait     sync.WaitGroup
 }
@@ -211,6 +219,9 @@ func (p *peer) serve(c net.Conn) {
 		if p.heard != nil {
 			p.heard(line)
 		}
+		if n, last, is := bdat(line); is {
+			p.chunk(r, n, last)
+		}
 		reply, scripted := p.answer(line)
 		if !scripted {
 			reply = p.usual(line, secure)
@@ -230,6 +241,14 @@ func (p *peer) serve(c net.Conn) {
 				return
 			}
 			c, r, secure = conn, bufio.NewReader(conn), true
+		case strings.HasPrefix(line, "MAIL"):
+			p.count1(false)
+		case strings.HasPrefix(line, "RCPT") && strings.HasPrefix(reply, "2"):
+			p.count1(true)
+		case strings.HasPrefix(line, "BDAT"):
+			if !strings.HasPrefix(reply, "2") && !p.resumes {
+				return
+			}
 		case line == "DATA" && strings.HasPrefix(reply, "354"):
 			if !p.data(c, r) {
 				return
@@ -242,7 +261,7 @@ func (p *peer) serve(c net.Conn) {
 
 func (p *peer) usual(line string, secure bool) string {
 	switch verb, _, _ := strings.Cut(line, " "); verb {
-	case "EHLO":
+	case "EHLO", "LHLO":
 		ext := p.ehlo
 		if secure {
 			ext = append([]string{}, p.underTLS...)
@@ -272,6 +291,43 @@ func (p *peer) usual(line string, secure bool) string {
 	return "250 2.1.0 ok"
 }
 
+// count1 counts the recipients of a transaction.
+func (p *peer) count1(one bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.accepted++; !one {
+		p.accepted = 0
+	}
+}
+
+func bdat(line string) (n int, last, is bool) {
+	rest, is := strings.CutPrefix(line, "BDAT ")
+	if !is {
+		return 0, false, false
+	}
+	number, word, _ := strings.Cut(rest, " ")
+	n, err := strconv.Atoi(number)
+	return n, word == "LAST", err == nil
+}
+
+// chunk reads one of a message.
+func (p *peer) chunk(r *bufio.Reader, n int, last bool) {
+	b := make([]byte, n)
+	if _, err := io.ReadFull(r, b); err != nil {
+		return // the next read says so
+	}
+	p.mu.Lock()
+	p.chunks = append(p.chunks, b...)
+	if last {
+		p.messages = append(p.messages, string(p.chunks))
+		p.chunks = nil
+	}
+	p.mu.Unlock()
+	if last && p.atDot != nil {
+		p.atDot()
+	}
+}
+
 func (p *peer) data(c net.Conn, r *bufio.Reader) bool {
 	var b strings.Builder
 	for {
@@ -287,14 +343,23 @@ func (p *peer) data(c net.Conn, r *bufio.Reader) bool {
 	if p.atDot != nil {
 		p.atDot()
 	}
-	reply, scripted := p.answer("<data>")
-	if !scripted {
-		reply = "250 2.0.0 queued as 1"
-	}
 	p.mu.Lock()
 	p.messages = append(p.messages, b.String())
+	replies := 1
+	if p.lmtp {
+		replies = p.accepted
+	}
 	p.mu.Unlock()
-	return p.say(c, r, reply)
+	for range replies {
+		reply, scripted := p.answer("<data>")
+		if !scripted {
+			reply = "250 2.0.0 queued as 1"
+		}
+		if !p.say(c, r, reply) {
+			return false
+		}
+	}
+	return true
 }
 
 func (p *peer) seen(prefix string) []string {
@@ -342,7 +407,7 @@ func newRig(t testing.TB, port int, names map[string]dnstest.Name, change func(*
 		o.Host = testHost(t, c, nil)
 	}
 	o.Params = c
-	a, err := New(o)
+	a, err := New(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}

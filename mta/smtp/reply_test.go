@@ -73,7 +73,7 @@ func TestExtensions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := parseExtensions(r)
+	e := parseExtensions(r, nil)
 	if e.pipelining || !e.size || e.maxSize != 123 || !e.eightBit || !e.dsn || e.utf8 || strings.Join(e.auth, " ") != "PLAIN LOGIN" {
 		t.Errorf("%+v", e)
 	}
@@ -104,6 +104,6 @@ func FuzzReply(f *testing.F) {
 		if e := r.failure("h", "x"); r.code/100 != 5 && !e.Temporary() {
 			t.Errorf("%v is permanent", e)
 		}
-		parseExtensions(r)
+		parseExtensions(r, nil)
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -209,7 +210,7 @@ func (s *session) lost(err error, doing string) *dsn.Error {
 
 // extensions are what EHLO announced.
 type extensions struct {
-	esmtp, startTLS, pipelining, eightBit, utf8, dsn, size bool
+	esmtp, startTLS, pipelining, eightBit, utf8, dsn, size, chunking bool
 	// maxSize is the SIZE limit, 0 if none was said.
 	maxSize int64
 	auth    []string
@@ -217,11 +218,12 @@ type extensions struct {
 	xforward []string
 }
 
-func parseExtensions(r *reply) extensions {
+// parseExtensions reads them, without those of discard (smtp.discard_ehlo_keywords).
+func parseExtensions(r *reply, discard []string) extensions {
 	e := extensions{esmtp: true}
 	for _, l := range r.lines[min(1, len(r.lines)):] {
 		words := strings.Fields(strings.ToUpper(l))
-		if len(words) == 0 {
+		if len(words) == 0 || slices.ContainsFunc(discard, func(d string) bool { return strings.EqualFold(d, words[0]) }) {
 			continue
 		}
 		switch words[0] {
@@ -235,6 +237,8 @@ func parseExtensions(r *reply) extensions {
 			e.utf8 = true
 		case "DSN":
 			e.dsn = true
+		case "CHUNKING":
+			e.chunking = true
 		case "SIZE":
 			e.size = true
 			if len(words) > 1 {

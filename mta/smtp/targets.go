@@ -21,10 +21,15 @@ type target struct {
 	// for a literal.
 	host string
 	addr netip.AddrPort
+	// socket is a Unix socket on this host, in the place of addr.
+	socket string
 }
 
-// String is the relay of the log, "host[address]:port".
+// String is the relay of the log, "host[address]:port" or "host[socket]".
 func (t target) String() string {
+	if t.socket != "" {
+		return fmt.Sprintf("%s[%s]", t.host, t.socket)
+	}
 	return fmt.Sprintf("%s[%s]:%d", t.host, t.addr.Addr(), t.addr.Port())
 }
 
@@ -32,12 +37,15 @@ func (t target) String() string {
 // smtp.address_limit. ours: this host is one of its mail exchangers, so that there is no
 // other way for its mail.
 func (a *Agent) targets(ctx context.Context, n configs.Nexthop) (list []target, ours bool, failed *dsn.Error) {
+	if n.Socket != "" {
+		return []target{{host: a.hostname, socket: n.Socket}}, false, nil
+	}
 	port := uint16(n.Port)
 	if port == 0 {
 		port = uint16(a.config.Port)
 	}
 	if ip, err := netip.ParseAddr(n.Host); err == nil {
-		t := target{n.Host, netip.AddrPortFrom(ip, port)}
+		t := target{host: n.Host, addr: netip.AddrPortFrom(ip, port)}
 		if err := a.unfit(n, t); err != nil {
 			return nil, err.Status == dsn.LoopDetected, err
 		}
@@ -98,6 +106,9 @@ func (a *Agent) unfit(n configs.Nexthop, t target) *dsn.Error {
 	ip := hostaddr.Plain(t.addr.Addr())
 	reach := hostaddr.ReachOf(ip)
 	switch {
+	case a.lmtp:
+		// LMTP is for stores of our own, here and elsewhere, and never for mail that goes on.
+		return nil
 	case a.host.Serves(t.addr):
 		return loop(n.Host)
 	case a.named(n):
@@ -177,7 +188,7 @@ func (f *finding) fail(e *dsn.Error) {
 func (f *finding) add(mx dns.MX, ips []netip.Addr, port uint16) (ours bool) {
 	var fit []target
 	for _, ip := range ips {
-		t := target{mx.Host, netip.AddrPortFrom(ip, port)}
+		t := target{host: mx.Host, addr: netip.AddrPortFrom(ip, port)}
 		err := f.agent.unfit(f.nexthop, t)
 		switch {
 		case err == nil:

@@ -125,7 +125,7 @@ func (t *transaction) run() error {
 		size = batch
 	}
 	for len(steps) > 0 && t.refusedMail == nil {
-		if len(steps) == 1 && len(t.accepted) == 0 {
+		if len(steps) == 1 && len(t.accepted) == 0 && !t.chunking() {
 			break // DATA for nobody
 		}
 		n := min(size, len(steps))
@@ -170,7 +170,16 @@ func (t *transaction) steps() []step {
 	for _, i := range todo {
 		steps = append(steps, step{t.rcpt(i), "RCPT TO", c.RcptTimeout, func(r *reply) { t.takeRcpt(i, r) }})
 	}
+	if t.chunking() {
+		return steps
+	}
 	return append(steps, step{"DATA", "DATA", c.DataInitTimeout, func(r *reply) { t.data = r }})
+}
+
+// chunking says that the content goes by BDAT. LMTP servers have few who ask them for it,
+// and gain nothing.
+func (t *transaction) chunking() bool {
+	return t.session.ext.chunking && !t.session.agent.lmtp
 }
 
 func (t *transaction) takeRcpt(i int, r *reply) {
@@ -192,6 +201,12 @@ func (t *transaction) finish() error {
 	switch {
 	case t.refusedMail == nil && len(t.accepted) > 0 && goes:
 		return t.send()
+	case t.refusedMail == nil && len(t.accepted) > 0 && t.chunking():
+		return t.sendChunks()
+	case goes && s.agent.lmtp:
+		// A reply for each recipient of none is none (RFC 2033 section 4.2), and not every
+		// server counts like that.
+		s.broken = true
 	case goes:
 		// The peer wants content although nobody gets it: an empty message
 		// ends DATA (RFC 2920 section 3.1).
@@ -217,37 +232,65 @@ func (t *transaction) giveUpCrowded() {
 
 // send writes the content and takes the reply to the final dot.
 func (t *transaction) send() error {
-	d, s := t.delivery, t.session
 	if err := t.content(); err != nil {
-		s.broken = true
-		var local *localError
-		if errors.As(err, &local) {
-			return err
-		}
-		return s.lost(err, "DATA")
+		return t.notSent(err, "DATA")
 	}
-	r, err := s.reply(s.agent.config.DataDoneTimeout, "the end of data")
-	if err != nil {
-		// Nobody knows whether the peer has it. Another host must not be
-		// asked now; the next attempt may deliver it twice.
-		d.refuse(s, t.accepted, err)
-		t.giveUpCrowded()
-		return nil
+	return t.takeEnd()
+}
+
+// notSent is the error of a content that the peer has not got whole.
+func (t *transaction) notSent(err error, doing string) error {
+	t.session.broken = true
+	var local *localError
+	if errors.As(err, &local) {
+		return err
+	}
+	return t.session.lost(err, doing)
+}
+
+// takeEnd takes what the peer says of the whole content: one reply, or with LMTP one for
+// each recipient that it has accepted, in their order (RFC 2033 section 4.2).
+func (t *transaction) takeEnd() error {
+	d, s := t.delivery, t.session
+	taken := false
+	for todo := t.accepted; len(todo) > 0; {
+		r, err := s.reply(s.agent.config.DataDoneTimeout, "the end of data")
+		if err != nil {
+			// Nobody knows whether the peer has it. Another host must not be
+			// asked now; the next attempt may deliver it twice.
+			d.refuse(s, todo, err)
+			t.giveUpCrowded()
+			return nil
+		}
+		n := len(todo)
+		if s.agent.lmtp {
+			n = 1
+		}
+		taken = t.settleEnd(todo[:n], r) || taken
+		todo = todo[n:]
 	}
 	s.dirty = false
-	if !r.ok() {
-		d.refuse(s, t.accepted, r.failure(s.target.host, "the end of data"))
+	if !taken {
 		t.giveUpCrowded()
-		return nil
+	}
+	return nil
+}
+
+// settleEnd reports a reply to the content for those it is about, and whether it is a success.
+func (t *transaction) settleEnd(recipients []int, r *reply) bool {
+	d, s := t.delivery, t.session
+	if !r.ok() {
+		d.refuse(s, recipients, r.failure(s.target.host, "the end of data"))
+		return false
 	}
 	action := agent.Relayed
 	if s.ext.dsn {
 		action = agent.Transferred
 	}
-	for _, i := range t.accepted {
+	for _, i := range recipients {
 		d.settle(s, i, agent.Result{Action: action, Status: r.status, Text: r.text(), Effect: queue.EffectFinal})
 	}
-	return nil
+	return true
 }
 
 // content writes the message and the final dot. An error means that the dot,

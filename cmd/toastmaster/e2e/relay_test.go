@@ -117,7 +117,7 @@ func TestRemoteTLSIsBroken(t *testing.T) {
 	t.Parallel()
 	p := startPostfix(t, "mx.remote.example", "smtpd_tls_protocols = TLSv1", "carol@remote.example")
 	dns := dnstest.Start(t, map[string]dnstest.Name{"remote.example": {Addrs: []string{"127.0.0.1"}}})
-	b := serve(t, map[string]string{"smtp.port": fmt.Sprint(p.Port25()), "smtp.resolver": fmt.Sprintf("[%q]", dns.Addr)})
+	b := serve(t, map[string]string{"smtp.port": fmt.Sprint(p.Port25()), "smtp.resolver": fmt.Sprintf("[%q]", dns.Addr), "smtp.tls_protocols": `">=TLSv1.2"`})
 	b.sendOne(t, alice, "carol@remote.example", "in clear")
 	if text := readFile(t, waitPeerMail(t, p, "carol@remote.example", 1)[0]); !strings.Contains(text, "with ESMTP id") {
 		t.Errorf("%s", text)
