@@ -110,7 +110,7 @@ func (c *SMTP) params() []Param {
 		Int("smtp.lmtp_tcp_port", &c.LMTPPort, 24, 1, 65535,
 			"The port of hosts that the agent lmtp delivers to when the nexthop names none.").Also("lmtp_tcp_port"),
 		Tables("smtp.tls_policy_maps", &c.TLSPolicyMaps, nil,
-			"What TLS has to be for single destinations: \"example.org secure match=example.org:.example.org\". The key is the nexthop as it is written; for a domain also .parent. The text is a level of smtp.tls_level and, behind it, match=, protocols=, servername=, ciphers=.").Also("smtp_tls_policy_maps", "lmtp_tls_policy_maps", "smtp_tls_per_site"),
+			"What TLS has to be for single destinations: \"example.org secure match=example.org:.example.org\". The key is the nexthop as it is written; for a domain also .parent. The text is a level of smtp.tls_level and, behind it, match=, protocols=, servername=, ciphers=.").Also("smtp_tls_policy_maps", "lmtp_tls_policy_maps"),
 		String("smtp.tls_ca_file", &c.TLSCAFile, "", "a file, or empty", nil,
 			"A file in PEM with the certification authorities that are trusted. Empty trusts those of the system.").Also("smtp_tls_CAfile", "lmtp_tls_CAfile"),
 		enum("smtp.tls_fingerprint_digest", &c.TLSDigest, SHA256, tlsDigests(),
