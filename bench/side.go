@@ -48,12 +48,22 @@ type side struct {
 	usage   func() (proc.Usage, error)
 	restart func(ctx context.Context) error
 	stop    func()
+	// next is what mail is handed on to, nil for nothing.
+	next *nexthop
 	// state is what a stage's prepare leaves for its measurements.
 	state any
 }
 
-// starter runs a server in dir with the mailboxes address(0) ... address(users-1).
-type starter func(ctx context.Context, l *lab, dir string, users int) (*side, error)
+// starter runs a server in dir with the mailboxes address(0) ... address(users-1), or one that
+// hands their mail on.
+type starter func(ctx context.Context, l *lab, dir string, o setup) (*side, error)
+
+// setup is what a server serves.
+type setup struct {
+	users int
+	// next gets all mail; without it there are mailboxes.
+	next *nexthop
+}
 
 type peerKind string
 
@@ -82,8 +92,8 @@ func (k peerKind) available() error {
 // otherName is what the side of lab.against is called.
 const otherName = "the other"
 
-func startOther(ctx context.Context, l *lab, dir string, users int) (*side, error) {
-	s, err := startProgram(ctx, l, l.against, dir, users)
+func startOther(ctx context.Context, l *lab, dir string, o setup) (*side, error) {
+	s, err := startProgram(ctx, l, l.against, dir, o)
 	if err != nil {
 		return nil, err
 	}
@@ -91,28 +101,32 @@ func startOther(ctx context.Context, l *lab, dir string, users int) (*side, erro
 	return s, nil
 }
 
-func startToastmaster(ctx context.Context, l *lab, dir string, users int) (*side, error) {
-	return startProgram(ctx, l, l.program, dir, users)
+func startToastmaster(ctx context.Context, l *lab, dir string, o setup) (*side, error) {
+	return startProgram(ctx, l, l.program, dir, o)
 }
 
-func startProgram(ctx context.Context, l *lab, program, dir string, users int) (*side, error) {
+func startProgram(ctx context.Context, l *lab, program, dir string, o setup) (*side, error) {
 	i, err := binary.Create(ctx, binary.Options{Program: program, Dir: dir, Hostname: "mx.example.test"})
 	if err != nil {
 		return nil, err
 	}
-	err = i.Start(ctx)
-	if err == nil {
-		err = i.AddDomain(ctx, domain)
+	if o.next != nil {
+		err = appendTo(i.ConfigFile(), o.next.table)
 	}
 	if err == nil {
-		err = i.AddMailboxes(ctx, password, addresses(users)...)
+		err = i.Start(ctx)
+	}
+	if err == nil && o.next == nil {
+		if err = i.AddDomain(ctx, domain); err == nil {
+			err = i.AddMailboxes(ctx, password, addresses(o.users)...)
+		}
 	}
 	if err != nil {
 		i.Close()
 		return nil, err
 	}
 	first := &side{
-		name: "Toastmaster", ours: true, users: users, smtp: i.SMTP(), lmtp: i.LMTP(), imap: i.IMAP(), pop3: i.POP3(), maildir: i.Maildir,
+		name: "Toastmaster", ours: true, users: o.users, smtp: i.SMTP(), lmtp: i.LMTP(), imap: i.IMAP(), pop3: i.POP3(), maildir: i.Maildir,
 		chown:   func(string) error { return nil },
 		logTail: i.LogTail,
 		memory:  func() (proc.Memory, error) { return i.Process().Memory() },
@@ -137,16 +151,20 @@ func peerAccounts(users int) []peers.Account {
 	return all
 }
 
-func startPostfix(ctx context.Context, l *lab, dir string, users int) (*side, error) {
-	p, err := peers.StartPostfix(ctx, peers.PostfixOptions{Dir: dir, Hostname: "mx.example.test", Accounts: peerAccounts(users)})
+func startPostfix(ctx context.Context, l *lab, dir string, o setup) (*side, error) {
+	options := peers.PostfixOptions{Dir: dir, Hostname: "mx.example.test", Accounts: peerAccounts(o.users)}
+	if o.next != nil {
+		options.Accounts, options.Main = []peers.Account{{Address: "postmaster@here.test", Password: password}}, o.next.main
+	}
+	p, err := peers.StartPostfix(ctx, options)
 	if err != nil {
 		return nil, err
 	}
-	return &side{name: "Postfix", users: users, smtp: p.SMTP(), maildir: p.Maildir, logTail: p.LogTail, stop: p.Stop}, nil
+	return &side{name: "Postfix", users: o.users, smtp: p.SMTP(), maildir: p.Maildir, logTail: p.LogTail, stop: p.Stop}, nil
 }
 
-func startDovecot(ctx context.Context, l *lab, dir string, users int) (*side, error) {
-	d, err := peers.StartDovecot(ctx, peers.DovecotOptions{Dir: dir, Accounts: peerAccounts(users)})
+func startDovecot(ctx context.Context, l *lab, dir string, o setup) (*side, error) {
+	d, err := peers.StartDovecot(ctx, peers.DovecotOptions{Dir: dir, Accounts: peerAccounts(o.users)})
 	if err != nil {
 		return nil, err
 	}
@@ -156,7 +174,7 @@ func startDovecot(ctx context.Context, l *lab, dir string, users int) (*side, er
 		return nil, err
 	}
 	return &side{
-		name: "Dovecot", users: users, lmtp: d.LMTP(), imap: d.IMAP(), pop3: d.POP3(), maildir: d.Maildir,
+		name: "Dovecot", users: o.users, lmtp: d.LMTP(), imap: d.IMAP(), pop3: d.POP3(), maildir: d.Maildir,
 		chown:   func(path string) error { return os.Chown(path, uid, gid) },
 		logTail: d.LogTail, stop: d.Stop,
 	}, nil

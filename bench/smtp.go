@@ -42,10 +42,6 @@ func smtpMeasure(keep bool) func(context.Context, *lab, *side) (float64, error) 
 func smtpRun(ctx context.Context, s *side, n int, keep bool) (float64, error) {
 	each := n / smtpProcesses
 	n = each * smtpProcesses
-	source, err := proc.Find("smtp-source")
-	if err != nil {
-		return 0, err
-	}
 	waits, err := expectEach(s, smtpProcesses, each)
 	if err != nil {
 		return 0, err
@@ -53,6 +49,24 @@ func smtpRun(ctx context.Context, s *side, n int, keep bool) (float64, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
 	defer cancel()
 	begin := time.Now()
+	if err := smtpSend(ctx, s, each, keep); err != nil {
+		return 0, err
+	}
+	if err := awaitEach(ctx, waits); err != nil {
+		return 0, err
+	}
+	return float64(n) / time.Since(begin).Seconds(), nil
+}
+
+// smtpSend sends so many messages to each mailbox by smtp-source, and waits until the server
+// has taken them.
+func smtpSend(ctx context.Context, s *side, each int, keep bool) error {
+	source, err := proc.Find("smtp-source")
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	errs := make(chan error, smtpProcesses)
 	for i := range smtpProcesses {
 		args := []string{"-s", fmt.Sprint(smtpSessions), "-m", fmt.Sprint(each), "-l", fmt.Sprint(messageSize),
@@ -73,11 +87,5 @@ func smtpRun(ctx context.Context, s *side, n int, keep bool) (float64, error) {
 	for range smtpProcesses {
 		err = errors.Join(err, <-errs)
 	}
-	if err != nil {
-		return 0, err
-	}
-	if err := awaitEach(ctx, waits); err != nil {
-		return 0, err
-	}
-	return float64(n) / time.Since(begin).Seconds(), nil
+	return err
 }

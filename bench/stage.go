@@ -21,6 +21,8 @@ type stage struct {
 	fresh      bool
 	// once: the figure does not vary, and takes minutes.
 	once bool
+	// next is what the servers hand mail on to, nil for nothing.
+	next func(ctx context.Context, dir string, users int) (*nexthop, error)
 	// prepare fills the mailboxes or warms up. It is not measured.
 	prepare func(ctx context.Context, l *lab, s *side) error
 	metrics []metric
@@ -78,7 +80,7 @@ type result struct {
 
 // allStages is the list that -list prints.
 func allStages() []stage {
-	return []stage{smtpStage(), lmtpStage(), appendStage(), fetchStage(), listsStage(), pop3Stage(), processesStage(), idleStage(), mailboxesStage()}
+	return []stage{smtpStage(), relayStage(), storeStage(), lmtpStage(), appendStage(), fetchStage(), listsStage(), pop3Stage(), processesStage(), idleStage(), mailboxesStage()}
 }
 
 // runAll runs stage after stage. What was measured before an error is
@@ -192,7 +194,7 @@ func (l *lab) start(ctx context.Context, st stage, start starter) (*side, error)
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return nil, err
 	}
-	s, err := start(ctx, l, dir, st.users)
+	s, err := l.startSide(ctx, st, start, dir)
 	if err != nil {
 		return nil, err
 	}
@@ -208,6 +210,35 @@ func (l *lab) start(ctx context.Context, st stage, start starter) (*side, error)
 		return nil, err
 	}
 	return s, nil
+}
+
+// startSide starts what comes behind the server, and the server.
+func (l *lab) startSide(ctx context.Context, st stage, start starter, dir string) (*side, error) {
+	if st.next == nil {
+		return start(ctx, l, dir, setup{users: st.users})
+	}
+	behind := filepath.Join(dir, "next")
+	if err := os.Mkdir(behind, 0o755); err != nil {
+		return nil, err
+	}
+	next, err := st.next(ctx, behind, st.users)
+	if err != nil {
+		return nil, err
+	}
+	own := filepath.Join(dir, "own")
+	if err = os.Mkdir(own, 0o755); err == nil {
+		var s *side
+		if s, err = start(ctx, l, own, setup{users: st.users, next: next}); err == nil {
+			stop := s.stop
+			s.next, s.stop = next, func() {
+				stop()
+				next.stop()
+			}
+			return s, nil
+		}
+	}
+	next.stop()
+	return nil, err
 }
 
 func (l *lab) measure(ctx context.Context, s *side, round int, r *result) error {
