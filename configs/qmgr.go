@@ -5,6 +5,7 @@ import "time"
 // Qmgr is the section [qmgr].
 type Qmgr struct {
 	ActiveLimit           int
+	MessageRecipientLimit int
 	ResolveConcurrency    int
 	ResolveTimeout        time.Duration
 	MinimalBackoffTime    time.Duration
@@ -18,6 +19,11 @@ type Qmgr struct {
 	DestinationLimit      int
 	DestinationRecipients int
 	DestinationCohorts    int
+	MailboxConcurrency    int
+	PositiveFeedback      string
+	NegativeFeedback      string
+	DestinationRateDelay  time.Duration
+	TransportRateDelay    time.Duration
 	OverQuotaTemporary    bool
 	EndConcurrency        int
 	EndTimeout            time.Duration
@@ -26,7 +32,9 @@ type Qmgr struct {
 func (c *Qmgr) params() []Param {
 	return []Param{
 		Int("qmgr.active_limit", &c.ActiveLimit, 20000, 1, 1_000_000,
-			"How many messages may be in the active window at once (Postfix qmgr_message_active_limit). More wait in the queue."),
+			"How many messages may be in the active window at once (Postfix qmgr_message_active_limit). More wait in the queue. One sender domain has at most eight ninths of it, so has one destination, and what one sends to the other has half.").Also("qmgr_message_active_limit"),
+		Int("qmgr.message_recipient_limit", &c.MessageRecipientLimit, 20000, 1, 10_000_000,
+			"How many recipients the messages in the active window may have together. A message comes in while there is room for one.").Also("qmgr_message_recipient_limit"),
 		Int("qmgr.resolve_concurrency", &c.ResolveConcurrency, 4, 1, 256,
 			"How many messages may be on their way from the queue into the active window, with a directory lookup per recipient."),
 		Duration("qmgr.resolve_timeout", &c.ResolveTimeout, 30*time.Second, time.Second, 10*time.Minute,
@@ -53,6 +61,16 @@ func (c *Qmgr) params() []Param {
 			"How many recipients of one message one delivery may have. More are split into several.").Also("default_destination_recipient_limit", "smtp_destination_recipient_limit"),
 		Int("qmgr.destination_failed_cohort_limit", &c.DestinationCohorts, 1, 1, 100,
 			"After how many rounds of failures to connect, each as large as the concurrency, a destination counts as dead.").Also("default_destination_concurrency_failed_cohort_limit"),
+		Int("qmgr.mailbox_concurrency_limit", &c.MailboxConcurrency, 4, 1, 1000,
+			"How many of the deliveries into local mailboxes may wait for one mailbox, so that one that is locked does not stop the others.").Also("local_destination_concurrency_limit"),
+		feedback("qmgr.destination_concurrency_positive_feedback", &c.PositiveFeedback, "1",
+			"By how much a delivery that finds its destination in order raises the concurrency there.").Also("default_destination_concurrency_positive_feedback"),
+		feedback("qmgr.destination_concurrency_negative_feedback", &c.NegativeFeedback, "1",
+			"By how much a delivery that does not reach its destination lowers the concurrency there.").Also("default_destination_concurrency_negative_feedback"),
+		Duration("qmgr.destination_rate_delay", &c.DestinationRateDelay, 0, 0, day,
+			"How long each destination of the transports that are not local is left alone after a delivery. With a delay there is one delivery at once to a destination.").Also("default_destination_rate_delay"),
+		Duration("qmgr.transport_rate_delay", &c.TransportRateDelay, 0, 0, day,
+			"The time between the beginnings of two deliveries of one transport that is not local, wherever they go.").Also("default_transport_rate_delay"),
 		Bool("qmgr.over_quota_temporary", &c.OverQuotaTemporary, false,
 			"Whether mail for a full mailbox waits (4.2.2) until queue_lifetime is over. By default it goes back at once (5.2.2).").Also("quota_full_tempfail"),
 		Int("qmgr.end_concurrency", &c.EndConcurrency, 16, 1, 1000,

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"toastmaster/internal/addr"
 )
@@ -27,6 +28,11 @@ type Transport struct {
 	InitialDestination    int
 	DestinationLimit      int
 	DestinationRecipients int
+	DestinationCohorts    int
+	PositiveFeedback      string
+	NegativeFeedback      string
+	DestinationRateDelay  time.Duration
+	TransportRateDelay    time.Duration
 
 	HeloName     string
 	BindAddress  string
@@ -56,6 +62,16 @@ func (t *Transport) params() []Param {
 			"How many deliveries to one destination may run at once. Zero is qmgr.destination_concurrency_limit.").Also("transport_destination_concurrency_limit"),
 		Int("transport.destination_recipient_limit", &t.DestinationRecipients, 0, 0, 1000,
 			"How many recipients of one message one delivery may have. Zero is qmgr.destination_recipient_limit.").Also("transport_destination_recipient_limit"),
+		Int("transport.destination_failed_cohort_limit", &t.DestinationCohorts, 0, 0, 100,
+			"qmgr.destination_failed_cohort_limit for this transport. Zero is that.").Also("transport_destination_concurrency_failed_cohort_limit"),
+		feedback("transport.destination_concurrency_positive_feedback", &t.PositiveFeedback, "",
+			"qmgr.destination_concurrency_positive_feedback for this transport. Empty is that.").Also("transport_destination_concurrency_positive_feedback"),
+		feedback("transport.destination_concurrency_negative_feedback", &t.NegativeFeedback, "",
+			"qmgr.destination_concurrency_negative_feedback for this transport. Empty is that.").Also("transport_destination_concurrency_negative_feedback"),
+		Duration("transport.destination_rate_delay", &t.DestinationRateDelay, 0, 0, day,
+			"How long each destination of this transport is left alone after a delivery. Zero is qmgr.destination_rate_delay, for "+inWords(localAgents())+" no time.").Also("transport_destination_rate_delay"),
+		Duration("transport.transport_rate_delay", &t.TransportRateDelay, 0, 0, day,
+			"The time between the beginnings of two deliveries of this transport. Zero is qmgr.transport_rate_delay, for "+inWords(localAgents())+" no time.").Also("transport_transport_rate_delay"),
 		String("transport.helo_name", &t.HeloName, "", "a host name, or empty", checkOptionalHostname, "smtp.helo_name for this transport.").of("smtp", "lmtp"),
 		String("transport.bind_address", &t.BindAddress, "", "an IPv4 address, or empty", checkOptionalIPv4, "smtp.bind_address for this transport.").of("smtp", "lmtp"),
 		String("transport.bind_address6", &t.BindAddress6, "", "an IPv6 address, or empty", checkOptionalIPv6, "smtp.bind_address6 for this transport.").of("smtp", "lmtp"),

@@ -28,6 +28,7 @@ var mayImport = []struct {
 	{"internal/crc32c", nil},
 	{"internal/printable", nil},
 	{"internal/fifo", nil},
+	{"internal/fair", []string{"internal/fifo"}},
 	{"internal/vfs/overlay", []string{"internal/clock", "internal/vfs"}},
 	{"internal/identity", []string{"internal/vfs"}},
 	{"internal/addr", nil},

@@ -321,6 +321,7 @@ func (i *Instance) openQueue(ctx context.Context) error {
 		return queue.Open(ctx, queue.Options{
 			Dir: i.config.Path(configs.QueueDir), Instance: i.startup.ID, FS: i.fs, Clock: i.clock, Log: i.log,
 			Checkpoint: i.mail.Checkpoint, Config: i.config.Queue, MaximalBackoff: i.config.Qmgr.MaximalBackoffTime,
+			Window: queue.Window{Messages: i.config.Qmgr.ActiveLimit, Recipients: i.config.Qmgr.MessageRecipientLimit},
 		})
 	})
 	if errors.Is(err, queue.ErrInUse) {

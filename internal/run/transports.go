@@ -92,6 +92,16 @@ func limitsOf(t configs.Transport, c configs.Qmgr, local bool) qmgr.Limits {
 	l.Destination = cmp.Or(t.DestinationLimit, l.Destination)
 	l.Recipients = cmp.Or(t.DestinationRecipients, l.Recipients)
 	l.Initial = min(l.Initial, l.Destination)
+	l.Mailbox = min(l.Mailbox, l.Destination)
+	l.Cohorts = cmp.Or(t.DestinationCohorts, l.Cohorts)
+	l.DestinationDelay = cmp.Or(t.DestinationRateDelay, l.DestinationDelay)
+	l.TransportDelay = cmp.Or(t.TransportRateDelay, l.TransportDelay)
+	if f, err := configs.ParseFeedback(t.PositiveFeedback); err == nil {
+		l.Positive = f
+	}
+	if f, err := configs.ParseFeedback(t.NegativeFeedback); err == nil {
+		l.Negative = f
+	}
 	return l
 }
 

@@ -3,6 +3,7 @@ package run
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"toastmaster/configs"
 	"toastmaster/mta/qmgr"
@@ -34,13 +35,21 @@ func TestLimitsOfTransports(t *testing.T) {
 	}
 	for _, one := range []struct {
 		t    configs.Transport
-		want qmgr.Limits
+		want func(*qmgr.Limits)
 	}{
-		{configs.Transport{ProcessLimit: 3, DestinationRecipients: 1}, qmgr.Limits{Concurrency: 3, Initial: remote.Initial, Destination: remote.Destination, Recipients: 1}},
-		{configs.Transport{DestinationLimit: 2}, qmgr.Limits{Concurrency: remote.Concurrency, Initial: 2, Destination: 2, Recipients: remote.Recipients}},
-		{configs.Transport{InitialDestination: 1, DestinationLimit: 9}, qmgr.Limits{Concurrency: remote.Concurrency, Initial: 1, Destination: 9, Recipients: remote.Recipients}},
+		{configs.Transport{ProcessLimit: 3, DestinationRecipients: 1}, func(l *qmgr.Limits) { l.Concurrency, l.Recipients = 3, 1 }},
+		{configs.Transport{DestinationLimit: 2}, func(l *qmgr.Limits) { l.Initial, l.Destination = 2, 2 }},
+		{configs.Transport{InitialDestination: 1, DestinationLimit: 9}, func(l *qmgr.Limits) { l.Initial, l.Destination = 1, 9 }},
+		{configs.Transport{DestinationCohorts: 3, PositiveFeedback: "1/concurrency", NegativeFeedback: "0.5"}, func(l *qmgr.Limits) {
+			l.Cohorts, l.Positive, l.Negative = 3, configs.Feedback{Times: 1, By: 1}, configs.Feedback{Times: 0.5}
+		}},
+		{configs.Transport{DestinationRateDelay: time.Second, TransportRateDelay: time.Minute}, func(l *qmgr.Limits) {
+			l.DestinationDelay, l.TransportDelay = time.Second, time.Minute
+		}},
 	} {
-		if got := limitsOf(one.t, c.Qmgr, false); got != one.want {
+		want := remote
+		one.want(&want)
+		if got := limitsOf(one.t, c.Qmgr, false); got != want {
 			t.Errorf("%+v: %+v", one.t, got)
 		}
 	}

@@ -197,8 +197,9 @@ func TestConcurrencyLimits(t *testing.T) {
 
 func TestFeedback(t *testing.T) {
 	t.Parallel()
-	l := Limits{Initial: 2, Destination: 4}
-	d := &destination{window: 2, busy: 4}
+	slow := configs.Feedback{Times: 1, By: 1}
+	l := Limits{Cohorts: 2, Positive: slow, Negative: slow}
+	d := &destination{window: 2, busy: 4, initial: 2, limit: 4}
 	for range 2 {
 		d.success(l)
 	}
@@ -212,33 +213,39 @@ func TestFeedback(t *testing.T) {
 		t.Errorf("beyond the limit: %d", d.window)
 	}
 	for range 3 {
-		d.failure(2)
+		d.failure(l)
 	}
 	if d.window != 4 {
 		t.Errorf("after less than a cohort: %d", d.window)
 	}
-	d.failure(2)
+	d.failure(l)
 	if d.window != 3 {
 		t.Errorf("after a cohort of four: %d", d.window)
 	}
 	for range 3 {
-		d.failure(2)
+		d.failure(l)
 	}
 	if d.window != 0 {
 		t.Errorf("after two cohorts: %d", d.window)
 	}
 	d.until, d.why = epoch.Add(time.Minute), dsn.New(dsn.NoAnswer, "x")
 	d.since = epoch
-	if d.dead(epoch, time.Time{}) == nil || d.dead(epoch, epoch) == nil || d.dead(epoch.Add(time.Minute), time.Time{}) != nil || d.window != 1 {
+	never := time.Time{}
+	if d.dead(epoch, never, time.Hour) == nil || d.dead(epoch, epoch, time.Hour) == nil || d.dead(epoch.Add(time.Minute), never, time.Hour) != nil || d.window != 1 {
 		t.Errorf("%+v", d)
+	}
+	d.window = 0
+	if d.dead(epoch.Add(-time.Hour), never, 300*time.Second) != nil {
+		t.Error("dead for longer than it may be, because the clock was set back")
 	}
 }
 
 func TestUnusedWindowDoesNotGrow(t *testing.T) {
 	t.Parallel()
-	d := &destination{window: 5, busy: 0}
+	l := Limits{Positive: configs.Feedback{Times: 1}}
+	d := &destination{window: 5, initial: 5, limit: 20}
 	for range 100 {
-		d.success(Limits{Initial: 5, Destination: 20})
+		d.success(l)
 	}
 	if d.window != 5 {
 		t.Errorf("%d", d.window)
@@ -251,14 +258,14 @@ func TestDeadDestinationsAreForgotten(t *testing.T) {
 	tr := r.manager.transports["test"]
 	tr.mu.Lock()
 	for i := range firstSweep {
-		d := tr.destination("dead" + strconv.Itoa(i) + ".test")
+		d := tr.destination("dead"+strconv.Itoa(i)+".test", 0)
 		d.window, d.until = 0, epoch.Add(time.Minute)
 	}
 	tr.mu.Unlock()
 	r.clock.Advance(time.Hour)
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
-	tr.destination("new.test")
+	tr.destination("new.test", 0)
 	if n := len(tr.destinations); n != 1 {
 		t.Errorf("%d destinations are kept", n)
 	}

@@ -4,16 +4,20 @@
 //
 // # What it does
 //
-// [Manager.Run] keeps a bounded active window of messages. For each one it
-// resolves the pending recipients, groups them by transport and nexthop, and
-// queues one or more jobs. A transport runs at most its concurrency of jobs;
-// its destinations take turns, so that one with a long queue does not hold up
-// the others.
+// [Manager.Run] takes messages into the active window, which the queue bounds. For
+// each one it resolves the pending recipients, groups them by transport and nexthop,
+// and queues one or more jobs. A transport runs at most its concurrency of jobs;
+// the domains that send take turns, and of each its destinations (internal/fair), so
+// that no one with a long queue holds up the others. One domain has four fifths of
+// the concurrency at most, and one mailbox, of the transports that are local,
+// mailbox_concurrency_limit.
 //
 // A destination starts with an initial concurrency. Each delivery without
-// trouble at the site raises it by 1/concurrency up to the limit; each
-// agent.Result with Site set lowers it by 1/concurrency. After as many rounds of
-// failures as the cohort limit says it is dead: what waits for it is deferred
+// trouble at the site raises it by the positive feedback up to the limit; each
+// agent.Result with Site set lowers it by the negative one. With a rate delay there is
+// one delivery at once to a destination, which rests after it; with one of the
+// transport its next delivery begins so much later. After as many rounds of
+// failures as the cohort limit says a destination is dead: what waits for it is deferred
 // without a try, also what comes in the next minimal_backoff_time; until
 // somebody flushes, requeues or releases a message for it (Postfix postqueue
 // -f), which gets it one more chance.

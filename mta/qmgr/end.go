@@ -18,7 +18,6 @@ import (
 // process has its successes from the journal, and tries the rest again.
 func (msg *message) end() {
 	m := msg.manager
-	defer func() { <-m.slots }()
 	if msg.late() {
 		return
 	}

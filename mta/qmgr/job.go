@@ -9,6 +9,7 @@ import (
 
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/envelope"
+	"toastmaster/internal/fair"
 	"toastmaster/mta/agent"
 )
 
@@ -19,6 +20,7 @@ type job struct {
 	transport  *transport
 	route      agent.Route
 	recipients []int
+	lane       *fair.Lane[*job, *destination] // once it is picked
 
 	mu       sync.Mutex
 	reported []bool // parallel to recipients

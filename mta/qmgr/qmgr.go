@@ -25,21 +25,43 @@ type Limits struct {
 	Initial, Destination int
 	// Recipients is how many recipients one job has at most.
 	Recipients int
+	// Mailbox is the concurrency of one recipient, when a job has no other; 0: the nexthop is
+	// what counts.
+	Mailbox int
+	// Cohorts is after how many rounds of failures a destination is dead, Positive and
+	// Negative by how much a success and a failure change its concurrency.
+	Cohorts            int
+	Positive, Negative configs.Feedback
+	// DestinationDelay is for how long a destination rests after a delivery, TransportDelay
+	// the time between two beginnings.
+	DestinationDelay, TransportDelay time.Duration
 }
 
 // LocalLimits are those of deliveries into local mailboxes: the concurrency of
 // a domain is that of the disk, so there is no other limit.
 func LocalLimits(c configs.Qmgr) Limits {
 	n := c.VirtualConcurrency
-	return Limits{Concurrency: n, Initial: n, Destination: n, Recipients: c.DestinationRecipients}
+	l := Limits{Concurrency: n, Initial: n, Destination: n, Recipients: c.DestinationRecipients, Mailbox: min(n, c.MailboxConcurrency)}
+	return l.learning(c)
 }
 
 // RemoteLimits are those of deliveries to other systems.
 func RemoteLimits(c configs.Qmgr) Limits {
-	return Limits{
+	l := Limits{
 		Concurrency: c.TransportConcurrency, Initial: min(c.InitialDestination, c.DestinationLimit),
 		Destination: c.DestinationLimit, Recipients: c.DestinationRecipients,
+		DestinationDelay: c.DestinationRateDelay, TransportDelay: c.TransportRateDelay,
 	}
+	return l.learning(c)
+}
+
+// learning adds how a destination's concurrency changes. The texts were checked when the
+// configuration was read.
+func (l Limits) learning(c configs.Qmgr) Limits {
+	l.Cohorts = c.DestinationCohorts
+	l.Positive, _ = configs.ParseFeedback(c.PositiveFeedback)
+	l.Negative, _ = configs.ParseFeedback(c.NegativeFeedback)
+	return l
 }
 
 // Transport is a way out of the queue: what the resolver calls it, what delivers, and
@@ -71,7 +93,6 @@ type Manager struct {
 	config     configs.Qmgr
 	o          Options
 	transports map[string]*transport
-	slots      chan struct{} // one per message in the active window
 	closers    pool
 
 	// Of a Run.
@@ -82,7 +103,7 @@ type Manager struct {
 
 // New makes a Manager.
 func New(o Options) *Manager {
-	m := &Manager{config: o.Params, o: o, transports: map[string]*transport{}, slots: make(chan struct{}, o.Params.ActiveLimit)}
+	m := &Manager{config: o.Params, o: o, transports: map[string]*transport{}}
 	for _, t := range o.Transports {
 		m.transports[t.Name] = newTransport(m, t)
 	}
@@ -130,21 +151,14 @@ const nextRetry = time.Second
 // closed.
 func (m *Manager) pull(ctx context.Context) {
 	for {
-		select {
-		case m.slots <- struct{}{}:
-		case <-ctx.Done():
-			return
-		}
 		item, err := m.o.Queue.Next(ctx)
 		switch {
 		case err == nil:
 			m.admit(item)
 			continue
 		case ctx.Err() != nil || errors.Is(err, queue.ErrClosed):
-			<-m.slots
 			return
 		}
-		<-m.slots
 		m.o.Log.Error("queue", "cause", err)
 		if !m.sleep(ctx, nextRetry) {
 			return

@@ -213,6 +213,7 @@ type rig struct {
 
 type setup struct {
 	config   func(*configs.Qmgr)
+	queue    func(*configs.Queue)
 	limits   func(*Limits)
 	resolver agent.Resolver
 	deliver  func(ctx context.Context, r *agent.Request, report func(agent.Result))
@@ -224,17 +225,22 @@ func start(t testing.TB, s setup) *rig {
 	r := &rig{t: t, clock: clocktest.New(epoch), log: &lines{added: make(chan struct{})}, reporter: &reporter{stuck: s.stuck}}
 	log := msglog.New(r.log)
 	r.dir = t.TempDir()
+	c := configs.Default().Qmgr
+	if s.config != nil {
+		s.config(&c)
+	}
+	cq := configs.Default().Queue
+	if s.queue != nil {
+		s.queue(&cq)
+	}
 	q, err := queue.Open(t.Context(), queue.Options{
-		FS: vfs.OS{}, Dir: r.dir, Config: configs.Default().Queue, Clock: r.clock, Log: log,
+		FS: vfs.OS{}, Dir: r.dir, Config: cq, Clock: r.clock, Log: log,
+		Window: queue.Window{Messages: c.ActiveLimit, Recipients: c.MessageRecipientLimit}, MaximalBackoff: c.MaximalBackoffTime,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.queue = q
-	c := configs.Default().Qmgr
-	if s.config != nil {
-		s.config(&c)
-	}
 	if s.resolver == nil {
 		s.resolver = byDomain{}
 	}
@@ -317,4 +323,38 @@ func (r *rig) awaitDeferred(n int) []queue.Info {
 		}
 		time.Sleep(time.Millisecond) // the queue has no event for this
 	}
+}
+
+// awaitPlace waits until the queue has n messages in a place.
+func (r *rig) awaitPlace(place queue.Place, n int64) {
+	r.t.Helper()
+	deadline := time.Now().Add(time.Minute)
+	for r.counts()[place] != n {
+		if time.Now().After(deadline) {
+			r.t.Fatalf("%v, want %d %s", r.counts(), n, place)
+		}
+		time.Sleep(time.Millisecond) // the queue has no event for this
+	}
+}
+
+// advanceUntil moves the clock by d, again and again, until there are n such lines.
+func (r *rig) advanceUntil(d time.Duration, n int, name string, words ...string) {
+	r.t.Helper()
+	deadline := time.Now().Add(time.Minute)
+	for len(r.log.with(name, words...)) < n {
+		if time.Now().After(deadline) {
+			r.t.Fatalf("only %d of %d %s %v", len(r.log.with(name, words...)), n, name, words)
+		}
+		r.clock.Advance(d)
+		time.Sleep(5 * time.Millisecond) // for what became due
+	}
+}
+
+func (r *rig) counts() map[queue.Place]int64 {
+	r.t.Helper()
+	n, err := r.queue.Counts()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return n
 }

@@ -31,7 +31,7 @@ func (q *Queue) Add(ctx context.Context, env *envelope.Envelope, prefix []byte, 
 		q.disk.budget.unseat()
 		return diskError(err)
 	}
-	q.index.add(m)
+	q.index.add(m, whoseIs(env))
 	if env.Hold {
 		// It is held already for who takes it; this brings it to hold/ at once. What fails
 		// is tried again, and logged.

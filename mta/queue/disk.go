@@ -85,6 +85,18 @@ func (d *disk) load(m *message) error {
 	return nil
 }
 
+// putOff forgets what load read of a message in a file, and has the file say that it is
+// due at next.
+func (d *disk) putOff(m *message, next time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	d.ledger.j.Unpin(m.pos)
+	m.pos, m.env, m.progress = journal.Position{}, nil, progress{}
+	if err := d.fs.Chtimes(d.files.path(m.place, m.id), next, next); err != nil {
+		d.log.Warn("queue file takes no other time", "id", m.id, "cause", err.Error())
+	}
+}
+
 func (d *disk) loadRecord(m *message) (*record, error) {
 	payload, err := d.ledger.j.Load(m.pos)
 	if err != nil {

@@ -10,6 +10,14 @@
 // first attempt never has a file of its own. What is not becomes one
 // self-contained file in deferred/, or in hold/.
 //
+// # The active window
+//
+// Next hands out no more than [Window] takes. Domains that send have turns, and of
+// each the destinations of its mail; one of either, and what one sends to the other, have
+// parts of the window (window.go). New mail and deferred mail that is due have turns, too. What is
+// due and has no room is put off: its file is due in maximal_backoff_time, and as long as it
+// is known in memory (half of due_limit) it comes in as soon as there is room.
+//
 // # What it does not do
 //
 // It decides neither routes nor times nor when to give up (mta/qmgr), makes no

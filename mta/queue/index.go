@@ -7,7 +7,6 @@ import (
 
 	"toastmaster/internal/clock"
 	"toastmaster/internal/envelope"
-	"toastmaster/internal/fifo"
 	"toastmaster/internal/lockorder"
 )
 
@@ -24,7 +23,8 @@ type index struct {
 	mu      lockorder.Mutex[indexLock]
 	closed  bool
 	known   map[envelope.QueueID]*message
-	new     fifo.List[*message] // new ones; see popNew
+	window  Window
+	new     *turns // new ones; see popNew
 	due     dueList
 	dueTurn bool      // the next message is a deferred one if any is due
 	flushed time.Time // the last Flush of everything
@@ -33,12 +33,13 @@ type index struct {
 func newIndex(o Options) *index {
 	c, retry, limit := o.Clock, o.Config.RunDelay, o.Config.DueLimit
 	x := &index{
-		clock: c, retry: retry,
+		clock: c, retry: retry, window: o.Window,
 		wake: make(chan struct{}, 1), rescan: make(chan struct{}, 1),
 		known: map[envelope.QueueID]*message{},
 		due:   dueList{limit: limit, at: map[envelope.QueueID]*dueEntry{}},
 	}
 	x.due.horizon = c.Now().Add(retry + scanMargin)
+	x.new = x.window.turns()
 	return x
 }
 
@@ -67,6 +68,11 @@ func (x *index) step(m *message, e event) task {
 	if m.stepped != nil {
 		close(m.stepped)
 		m.stepped = nil
+	}
+	if m.out && !at.inWindow() {
+		m.out = false
+		m.lane.Done(m.whose.weight)
+		wakeUp(x.wake)
 	}
 	t := task{m: m, at: at}
 	for _, one := range do {
@@ -118,16 +124,21 @@ func (x *index) listResting(m *message) {
 		x.due.drop(m.id)
 		return
 	}
-	x.due.add(m.id, m.next, false)
+	if m.full {
+		x.due.putOff(m, x.clock.Now().Add(roomDelay))
+	} else {
+		x.due.add(m.id, m.next, false)
+	}
 	x.due.flush(m.id, m.flushed)
 	wakeUp(x.wake)
 }
 
 // add takes a message in that was not known.
-func (x *index) add(m *message) {
+func (x *index) add(m *message, of whose) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.known[m.id] = m
+	m.whose = of
 	x.pushNew(m)
 	wakeUp(x.wake)
 }
@@ -187,13 +198,17 @@ func (x *index) found(m *message, at where, next time.Time, e event) task {
 
 // take takes the next message through the table: new ones and due deferred ones
 // in turn, so that a backlog does not starve new mail (Postfix qmgr). Without one
-// it says until when nothing is due (zero: until a scan tells).
+// it says until when nothing is due (zero: until a scan tells, or something leaves the
+// window).
 func (x *index) take() (t task, until time.Time, err error) {
 	now := x.clock.Now()
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.closed {
 		return task{}, time.Time{}, ErrClosed
+	}
+	if x.window.full(x.new.Out()) {
+		return task{}, time.Time{}, nil
 	}
 	var m *message
 	if x.dueTurn {
@@ -226,26 +241,30 @@ func (x *index) take() (t task, until time.Time, err error) {
 	return task{}, time.Time{}, nil
 }
 
-// pushNew puts m at the end of the new ones, unless it has an entry there still.
+// pushNew puts m at the end of the new ones of its lane, unless it has an entry there still.
 func (x *index) pushNew(m *message) {
 	if !m.listed {
 		m.listed = true
-		x.new.Push(m)
+		l := x.new.Push(m.whose.tenant, m.whose.site, m)
+		// One copy of the names for all of them.
+		m.whose.tenant, m.whose.site = l.Tenant.Key, l.Site.Key
 	}
 }
 
-// popNew takes the first new message. An entry whose message is not queued any more,
-// or is moving, is skipped.
+// popNew takes the new message whose turn it is. An entry whose message is not queued any
+// more, or is moving, is skipped.
 func (x *index) popNew() *message {
 	for {
-		m, ok := x.new.Pop()
-		if !ok {
+		m, lane := x.new.Next()
+		if lane == nil {
 			return nil
 		}
 		m.listed = false
 		if m.at.stage == queued && !m.at.moving {
+			m.enter(lane)
 			return m
 		}
+		lane.Drop()
 	}
 }
 
@@ -256,15 +275,29 @@ func (x *index) popDue(now time.Time) *message {
 		if !ok || at.After(now) {
 			return nil
 		}
-		id, flushed := x.due.pop()
+		e := x.due.pop()
+		id, flushed := e.id, e.flushed
 		if len(x.due.heap) == 0 && !x.due.horizon.After(now) {
 			wakeUp(x.rescan)
 		}
 		m := x.known[id]
 		if m == nil {
+			var lane *lane
+			if e.whose.weight > 0 {
+				// It was read before, and there was no room for it.
+				if lane = x.new.Enter(e.whose.tenant, e.whose.site); lane == nil {
+					e.at = now.Add(roomDelay)
+					x.due.push(e)
+					continue
+				}
+			}
 			m = newMessage(id, state{stage: resting, where: inDeferred})
 			m.place, m.next, m.flushed = Deferred, at, flushed
+			m.whose = e.whose
 			x.known[id] = m
+			if lane != nil {
+				m.enter(lane)
+			}
 			return m
 		}
 		if m.at.stage == waiting && !m.at.moving {

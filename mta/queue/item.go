@@ -46,6 +46,10 @@ func (it *Item) Pending() []int {
 	return out
 }
 
+// Tenant is whose turn the message takes: the domain that sends, for a report the one that
+// it is for.
+func (it *Item) Tenant() string { return whoseIs(it.Envelope).tenant }
+
 // LastError is the last failure of recipient i, nil if it was never tried.
 func (it *Item) LastError(i int) *dsn.Error {
 	it.m.mu.Lock()

@@ -14,6 +14,8 @@ type dueEntry struct {
 	index int
 	// flushed is message.flushed of one that is not in memory.
 	flushed time.Time
+	// whose is known of one that was put off.
+	whose whose
 }
 
 // dueList knows the deferred messages that are due first, at most limit of
@@ -25,12 +27,16 @@ type dueList struct {
 	// horizon is until when the list is complete: the next scan, or earlier
 	// when it overflowed.
 	horizon time.Time
+	off     int // how many are put off
 }
 
 // add notes when id is due, if that is before the horizon and there is room;
 // always, when must is set. It reports whether the list overflowed.
 func (l *dueList) add(id envelope.QueueID, at time.Time, must bool) (overflow bool) {
 	if e := l.at[id]; e != nil {
+		if e.whose.weight > 0 && !must && at.After(e.at) {
+			return false // its file says when it is looked for at the latest
+		}
 		e.at = at
 		heap.Fix(&l.heap, e.index)
 		return false
@@ -42,10 +48,24 @@ func (l *dueList) add(id envelope.QueueID, at time.Time, must bool) (overflow bo
 		l.horizon = at
 		return true
 	}
-	e := &dueEntry{id: id, at: at}
-	l.at[id] = e
-	heap.Push(&l.heap, e)
+	l.push(&dueEntry{id: id, at: at})
 	return false
+}
+
+func (l *dueList) push(e *dueEntry) {
+	l.at[e.id] = e
+	heap.Push(&l.heap, e)
+	if e.whose.weight > 0 {
+		l.off++
+	}
+}
+
+// putOff lists a message for which there was no room, to be asked for again at a time. They
+// are half of the list at most, for others to be found; of the rest their files know.
+func (l *dueList) putOff(m *message, at time.Time) {
+	if l.drop(m.id); l.off < l.limit/2 {
+		l.push(&dueEntry{id: m.id, at: at, whose: m.whose})
+	}
 }
 
 // flush notes that a try of id was asked for at a time, if it is listed.
@@ -58,7 +78,14 @@ func (l *dueList) flush(id envelope.QueueID, at time.Time) {
 func (l *dueList) drop(id envelope.QueueID) {
 	if e := l.at[id]; e != nil {
 		heap.Remove(&l.heap, e.index)
-		delete(l.at, id)
+		l.forget(e)
+	}
+}
+
+func (l *dueList) forget(e *dueEntry) {
+	delete(l.at, e.id)
+	if e.whose.weight > 0 {
+		l.off--
 	}
 }
 
@@ -70,10 +97,10 @@ func (l *dueList) top() (time.Time, bool) {
 	return l.heap[0].at, true
 }
 
-func (l *dueList) pop() (id envelope.QueueID, flushed time.Time) {
+func (l *dueList) pop() *dueEntry {
 	e := heap.Pop(&l.heap).(*dueEntry)
-	delete(l.at, e.id)
-	return e.id, e.flushed
+	l.forget(e)
+	return e
 }
 
 type dueHeap []*dueEntry

@@ -21,6 +21,12 @@ type message struct {
 	at     state
 	next   time.Time // when it is due, once it is waiting or resting
 	listed bool      // has an entry in index.new
+	// whose says whose turn it takes, once that is known; out says that it counts in lane.
+	// full says that there was no room for it when it was due.
+	whose whose
+	lane  *lane
+	out   bool
+	full  bool
 	// flushed is when a try now was asked for; zero again once it is active.
 	flushed time.Time
 	// moved is closed when it is not moving any more, stepped at the next transition: a call

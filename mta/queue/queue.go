@@ -35,8 +35,10 @@ type Options struct {
 	// (qmgr.maximal_backoff_time); one that is due later is so because of a
 	// clock that was ahead. 0 believes every time.
 	MaximalBackoff time.Duration
-	Clock          clock.Clock
-	Log            *msglog.Log
+	// Window bounds what Next has handed out and nobody closed.
+	Window Window
+	Clock  clock.Clock
+	Log    *msglog.Log
 }
 
 // Queue is the durable queue of one instance. Safe for concurrent use.

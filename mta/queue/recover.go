@@ -33,6 +33,7 @@ type recordAt struct {
 	sum        checksum
 	recipients int
 	hold       bool // wanted when it was accepted
+	whose      whose
 }
 
 // recover replays the journal and decides about each message in it.
@@ -57,7 +58,7 @@ func (d *disk) recover(ctx context.Context, o Options, x *index) error {
 	var done []journal.Position
 	for _, id := range r.order {
 		if m := r.resolve(id); m != nil {
-			x.add(m)
+			x.add(m, r.messages[id].whose)
 		} else {
 			done = append(done, r.messages[id].pos)
 		}
@@ -90,7 +91,7 @@ func (r *recovery) read(pos journal.Position, payload []byte) (keep bool, err er
 			return false, nil
 		}
 		r.order = append(r.order, id)
-		r.messages[id] = &recordAt{pos, rec.size(), rec.external, rec.contentSize, rec.sum, len(rec.env.Recipients), rec.env.Hold}
+		r.messages[id] = &recordAt{pos, rec.size(), rec.external, rec.contentSize, rec.sum, len(rec.env.Recipients), rec.env.Hold, whoseIs(rec.env)}
 		return true, nil
 	case kindMark:
 		m, err := decodeMark(body)

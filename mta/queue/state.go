@@ -156,6 +156,9 @@ func (e effect) work() bool { return e > doNothing && e <= doLeave }
 // place is the folder.
 func (w where) place() Place { return [...]Place{Incoming, Deferred, Hold}[w] }
 
+// inWindow says that a message counts in the active window.
+func (s state) inWindow() bool { return s.stage == reading || s.stage == active }
+
 // place is where the listing shows a message in memory.
 func (s state) place() Place {
 	switch s.stage {

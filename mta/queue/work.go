@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -36,13 +37,13 @@ func (q *Queue) run(ctx context.Context, t task) error {
 // failure: the message must wait and not be forgotten until the next start.
 func (q *Queue) work(ctx context.Context, t task) (event, error) {
 	m, left := t.m, false
-	if t.work == doRead && m.isRead() {
+	if t.work == doRead && m.isRead() && q.index.enter(m, whoseIs(m.env)) {
 		return evOK, nil
 	}
 	err := service.Fenced(q.o.Log, func() (err error) {
 		switch t.work {
 		case doRead:
-			return q.disk.readBack(m, false)
+			return q.read(t)
 		case doDefer:
 			return q.disk.toFile(ctx, t, Deferred)
 		case doHold:
@@ -64,6 +65,8 @@ func (q *Queue) work(ctx context.Context, t task) (event, error) {
 	switch {
 	case e == evDamaged:
 		return e, err
+	case errors.Is(err, errNoRoom):
+		return evFailed, err
 	case err != nil:
 		if t.at.stage != active {
 			m.park()
@@ -78,6 +81,22 @@ func (q *Queue) work(ctx context.Context, t task) (event, error) {
 		}
 	}
 	return e, err
+}
+
+// read reads what an attempt needs. A message that is due, and for which there is no room in
+// the window, is put off.
+func (q *Queue) read(t task) error {
+	m := t.m
+	if err := q.disk.readBack(m, false); err != nil {
+		return err
+	}
+	if q.index.enter(m, whoseIs(m.env)) {
+		return nil
+	}
+	if !t.at.inMemory() {
+		q.disk.putOff(m, q.o.Clock.Now().Add(cmp.Or(q.o.MaximalBackoff, q.cfg.RunDelay)))
+	}
+	return errNoRoom
 }
 
 // outcome is the event that the end of the work is.
