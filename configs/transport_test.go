@@ -49,7 +49,7 @@ func TestTransportMistakes(t *testing.T) {
 	const named = "[[transport]]\nname = \"a\"\ndomains = [\"a.test\"]\n"
 	for text, want := range map[string]string{
 		"[[transport]]\nhelo_nam = \"x\"\nname = \"a\"\n":                       "f.toml:2: transport.helo_nam: unknown parameter, did you mean transport.helo_name?",
-		"[[transport]]\nnonsense = 1\nname = \"a\"\n":                           "f.toml:2: transport.nonsense: unknown parameter (allowed in [transport]: name, agent, ",
+		"[[transport]]\nnonsense = 1\nname = \"a\"\n":                           "f.toml:2: transport.nonsense: unknown parameter (`toastmaster config explain transport` has the ",
 		"[main]\n\n[[transport]]\ndomains = [\"a.test\"]\n":                     "f.toml:3: transport.name: a table [[transport]] needs a name",
 		"[[transport]]\nname = \"a b\"\n":                                       "f.toml:2: transport.name: \"a b\" is no name",
 		named + "name = \"b\"\n":                                                "f.toml:4: transport.name: set again (first on line 2)",
