@@ -57,6 +57,7 @@ func (c *Config) disagreements() []error {
 			used[address] = l.param
 		}
 	}
+	c.haproxyMistakes(mistake)
 	c.transportMistakes(mistake)
 	return mistakes
 }

@@ -4,6 +4,7 @@ import "time"
 
 // IMAPD is the section [imapd].
 type IMAPD struct {
+	Haproxy          []string
 	Listen           []string
 	ListenTLS        []string
 	MaxConnections   int
@@ -40,6 +41,7 @@ func (c *IMAPD) params() []Param {
 			"Addresses for IMAP; TLS by STARTTLS. Empty opens none.").Also("imap", "inet_listener", "protocols"),
 		List("imapd.listen_tls", &c.ListenTLS, []string{":993"}, listenAllowed, checkListen,
 			"Addresses for IMAP with TLS from the first octet. Empty opens none.").Also("imaps", "inet_listener"),
+		haproxyParam("imapd", &c.Haproxy, "imapd.listen and imapd.listen_tls"),
 		Int("imapd.max_connections", &c.MaxConnections, 20000, 1, 1000000,
 			"Connections at once.").Also("process_limit", "client_limit"),
 		Int("imapd.max_connections_per_client", &c.MaxClient, 200, 0, 1000000,

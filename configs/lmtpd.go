@@ -8,6 +8,7 @@ import (
 
 // LMTPD is the section [lmtpd].
 type LMTPD struct {
+	Haproxy          []string
 	Listen           []string
 	UnixMode         string
 	UnixGroup        string
@@ -30,6 +31,7 @@ func (c *LMTPD) params() []Param {
 	return []Param{
 		List("lmtpd.listen", &c.Listen, []string{"127.0.0.1:24", "unix:lmtp.sock"}, listenAllowed, checkListen,
 			"Addresses for mail by LMTP. There is no log-in and no relaying, but whoever is served can fill mailboxes: see lmtpd.trusted_networks. Empty opens none.").Also("protocol", "lmtp", "unix_listener", "protocols"),
+		haproxyParam("lmtpd", &c.Haproxy, "lmtpd.listen"),
 		String("lmtpd.unix_listener_mode", &c.UnixMode, "0660", "an octal mode of a file, such as 0660", checkMode,
 			"Who may connect to the unix sockets of lmtpd.listen (Dovecot's unix_listener mode): owner, group, others; connecting takes the right to write. Whoever may, can write into every mailbox. The folder that the socket lies in must let them through, too: the data folder lets nobody.").Also("mode"),
 		String("lmtpd.unix_listener_group", &c.UnixGroup, "", "the name or number of a group, or nothing", checkGroup,

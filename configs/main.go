@@ -3,10 +3,13 @@ package configs
 import (
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Main is the section [main]: what every service shares.
 type Main struct {
+	HaproxyNetworks    []string
+	HaproxyTimeout     time.Duration
 	Hostname           string
 	DataDir            string
 	Instance           string
@@ -43,6 +46,10 @@ func (c *Main) params() []Param {
 			"Who the server runs as when root starts it (Postfix mail_owner, Dovecot default_internal_user). It opens its ports and reads its keys, and then gives up root for good, before it opens anything else: data_dir with all that is in it, log.file and smtp.password_file must be this user's. So must a key be that is to be read again without a restart. Empty stays root, with a warning. Started by this user it changes nothing; by another one it is refused.").Also("mail_owner", "default_internal_user", "default_login_user", "mail_uid", "mail_gid", "virtual_uid_maps", "virtual_gid_maps", "first_valid_uid"),
 		List("main.trusted_networks", &c.TrustedNetworks, []string{"127.0.0.0/8", "::1/128"}, "networks in CIDR form", checkPrefix,
 			"Clients that may relay without log-in on smtpd.listen, are exempt from the limits per client, from auth.failure_delay and from smtpd.bare_newline, and may read /metrics without a token (Postfix mynetworks). Loopback is trusted because it stands in the default: with an empty list it is a client like any other, except that it may still log in without TLS. Unix sockets are always trusted.").Also("mynetworks", "login_trusted_networks", "mynetworks_style", "permit_mynetworks", "smtpd_tls_auth_only", "disable_plaintext_auth", "auth_allow_cleartext"),
+		List("main.haproxy_trusted_networks", &c.HaproxyNetworks, []string{}, "networks in CIDR form", checkPrefix,
+			"The proxies that may say by the PROXY protocol who their client is, on the ports where it is spoken: smtpd.upstream_proxy_protocol, postscreen.upstream_proxy_protocol, imapd.haproxy, pop3d.haproxy, lmtpd.haproxy. Nobody else is served there. Whoever is named here may be any client, a trusted one, too (Dovecot haproxy_trusted_networks)."),
+		Duration("main.haproxy_timeout", &c.HaproxyTimeout, 3*time.Second, time.Second, time.Minute,
+			"How long the header of a proxy may take on the ports of imapd.haproxy, pop3d.haproxy and lmtpd.haproxy (Dovecot haproxy_timeout)."),
 		Int("main.reserved_files", &c.ReservedFiles, 1000, 100, 1_000_000,
 			"How many of the process's file descriptors (LimitNOFILE, ulimit -n) are kept for the queue, the store, deliveries and the administration; connections of all services together take only what is beyond them. A start with fewer than twice as many warns; one without any for connections is refused."),
 		String("main.recipient_delimiter", &c.RecipientDelimiter, "+", "characters", nil,

@@ -4,6 +4,7 @@ import "time"
 
 // POP3D is the section [pop3d].
 type POP3D struct {
+	Haproxy          []string
 	Listen           []string
 	ListenTLS        []string
 	MaxConnections   int
@@ -28,6 +29,7 @@ func (c *POP3D) params() []Param {
 			"Addresses for POP3; TLS by STLS. Empty opens none.").Also("pop3", "inet_listener", "protocols"),
 		List("pop3d.listen_tls", &c.ListenTLS, []string{":995"}, listenAllowed, checkListen,
 			"Addresses for POP3 with TLS from the first octet. Empty opens none.").Also("pop3s", "inet_listener"),
+		haproxyParam("pop3d", &c.Haproxy, "pop3d.listen and pop3d.listen_tls"),
 		Int("pop3d.max_connections", &c.MaxConnections, 2000, 1, 1000000,
 			"Connections at once.").Also("process_limit", "client_limit"),
 		Int("pop3d.max_connections_per_client", &c.MaxClient, 50, 0, 1000000,

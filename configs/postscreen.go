@@ -16,6 +16,7 @@ const PostscreenCache = "postscreen_cache"
 
 // Postscreen is the section [postscreen].
 type Postscreen struct {
+	UpstreamProxy  UpstreamProxy
 	Enable         bool
 	AccessList     []string
 	DenylistAction ScreenAction
@@ -71,7 +72,7 @@ func screenActions() []word[ScreenAction] {
 }
 
 func (c *Postscreen) params() []Param {
-	rows := []Param{
+	rows := append(c.UpstreamProxy.params("postscreen", "smtpd.listen, with postscreen.enable,"), []Param{
 		Bool("postscreen.enable", &c.Enable, false,
 			"Clients of smtpd.listen are tested before smtpd speaks with them (Postfix postscreen(8) in the place of smtpd in master.cf). With the actions as they are by default nobody is refused: the log says who would be. Not for a port where users log in (smtpd.auth_on_listen)."),
 		accessList("postscreen.access_list", &c.AccessList, []string{"permit_mynetworks"},
@@ -102,7 +103,7 @@ func (c *Postscreen) params() []Param {
 			"How long lists may take to answer. What has not answered at the end of greet_wait does not count, and the client is looked up again after dnsbl_min_ttl; the answer is waited for as long as its session lasts, so that it is known by then."),
 		Tables("postscreen.dnsbl_reply_map", &c.DNSBLReplyMap, nil,
 			"By what name a list is called in replies and in the log, by its domain: for one whose domain has a password in it. Where this cannot be looked up no name is said."),
-	}
+	}...)
 	for _, one := range []struct {
 		name, what string
 		test       *ScreenTest

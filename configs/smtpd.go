@@ -32,6 +32,7 @@ type SMTPD struct {
 	MaxClient          int
 	SMTPDLimits
 	SMTPDPolicy
+	UpstreamProxy UpstreamProxy
 	// Restrictions are those of Listen, MUARestrictions those of the ports for
 	// users.
 	Restrictions    Restrictions
@@ -86,7 +87,7 @@ func (c *SMTPD) params() []Param {
 			"Connections at once of one client, an IPv4 address or an IPv6 /64 (Postfix smtpd_client_connection_count_limit). Trusted networks are exempt. 0 is no limit."),
 		List("smtpd.discard_ehlo_keywords", &c.DiscardKeywords, nil, "keywords of EHLO, such as etrn", checkKeyword,
 			"What EHLO does not announce (Postfix smtpd_discard_ehlo_keywords), as for a client that cannot do what it says. The command is done all the same.").Also("smtpd_discard_ehlo_keywords", "smtpd_discard_ehlo_keyword_address_maps"),
-	}, c.SMTPDLimits.params(), c.SMTPDPolicy.params(), c.Restrictions.params("smtpd.", "On smtpd.listen.", true,
+	}, c.SMTPDLimits.params(), c.SMTPDPolicy.params(), c.UpstreamProxy.params("smtpd", "smtpd.listen (without postscreen), smtpd.submission_listen and smtpd.submissions_listen"), c.Restrictions.params("smtpd.", "On smtpd.listen.", true,
 		[]string{"reject_authenticated_sender_login_mismatch"},
 		[]string{"permit_mynetworks", "permit_sasl_authenticated", "reject_unauth_destination"}),
 		c.MUARestrictions.params("smtpd.mua_", "On smtpd.submission_listen and smtpd.submissions_listen.", false,

@@ -147,10 +147,18 @@ func openSubmissions(i *Instance) (service.Service, error) {
 // smtpServer is what the three kinds of port share.
 func smtpServer(i *Instance, name string, handler service.Handler, busy string, plain, tls []string) (service.Service, error) {
 	c := i.config.SMTPD
+	before, proxied := c.UpstreamProxy, []string(nil)
+	if name == "smtpd" && i.postscreen != nil {
+		before = i.config.Postscreen.UpstreamProxy
+	}
+	if before.On() {
+		proxied = slices.Concat(plain, tls)
+	}
 	return serverOf(i, serverOptions{
 		name: name, plain: plain, tls: tls, handler: handler, busy: busy,
 		connections: c.MaxConnections, perClient: c.MaxClient, drain: c.DrainTimeout,
 		reserved: c.Reserved, stress: c.StressAt(), files: check.FilesMail, admit: smtpd.Admission(name, c, i.anvil),
+		proxied: proxied, proxyTimeout: before.Timeout,
 	})
 }
 
@@ -166,5 +174,6 @@ func openLMTPD(i *Instance) (service.Service, error) {
 		connections: c.MaxConnections, perClient: c.MaxClient, limitTrusted: true, drain: c.DrainTimeout,
 		stress: c.StressAt(), files: check.FilesMail,
 		allowed: configs.Prefixes(c.TrustedNetworks), denied: handler.DeniedReply(),
+		proxied: c.Haproxy, proxyTimeout: i.config.Main.HaproxyTimeout,
 	})
 }

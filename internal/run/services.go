@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 
+	"toastmaster/configs"
 	"toastmaster/directory/gate"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/run/check"
@@ -114,6 +116,17 @@ type serverOptions struct {
 	// files is how many descriptors a connection takes, its own included.
 	files int
 	admit func(netip.Addr) *dsn.Error
+	// proxied are the addresses where a proxy speaks first, whose header may take proxyTimeout.
+	proxied      []string
+	proxyTimeout time.Duration
+}
+
+// proxy is who stands before an address, nil for nobody.
+func (o *serverOptions) proxy(i *Instance, address string) *service.Proxy {
+	if !slices.Contains(o.proxied, address) {
+		return nil
+	}
+	return &service.Proxy{Networks: configs.Prefixes(i.config.Main.HaproxyNetworks), Timeout: o.proxyTimeout}
 }
 
 // listen is the listener of an address, which is closed with the instance, whatever
@@ -152,14 +165,14 @@ func serverOf(i *Instance, o serverOptions) (service.Service, error) {
 		if err != nil {
 			return nil, err
 		}
-		s.Listeners = append(s.Listeners, service.Listener{Listener: l})
+		s.Listeners = append(s.Listeners, service.Listener{Listener: l, Proxy: o.proxy(i, address)})
 	}
 	for _, address := range o.tls {
 		l, err := listen(i, address)
 		if err != nil {
 			return nil, err
 		}
-		s.Listeners = append(s.Listeners, service.Listener{Listener: l, TLS: i.tls})
+		s.Listeners = append(s.Listeners, service.Listener{Listener: l, TLS: i.tls, Proxy: o.proxy(i, address)})
 	}
 	return s, nil
 }
@@ -174,6 +187,7 @@ func openIMAPD(i *Instance) (service.Service, error) {
 		name: "imapd", plain: c.Listen, tls: c.ListenTLS, handler: handler,
 		connections: c.MaxConnections, perClient: c.MaxClient, drain: c.DrainTimeout, busy: imapd.Busy,
 		reserved: c.Reserved, stress: c.StressAt(), files: check.FilesMailbox, admit: service.ConnectRate("imapd", i.anvil, c.ConnectionRate),
+		proxied: c.Haproxy, proxyTimeout: i.config.Main.HaproxyTimeout,
 	})
 }
 
@@ -195,5 +209,6 @@ func openPOP3D(i *Instance) (service.Service, error) {
 		name: "pop3d", plain: c.Listen, tls: c.ListenTLS, handler: handler,
 		connections: c.MaxConnections, perClient: c.MaxClient, drain: c.DrainTimeout, busy: pop3d.Busy,
 		reserved: c.Reserved, stress: c.StressAt(), files: check.FilesMailbox, admit: service.ConnectRate("pop3d", i.anvil, c.ConnectionRate),
+		proxied: c.Haproxy, proxyTimeout: i.config.Main.HaproxyTimeout,
 	})
 }

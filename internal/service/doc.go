@@ -15,6 +15,12 @@
 // opens an address, [Inherit] takes over those that the service manager has opened
 // (sd_listen_fds(3)). [Notifier] speaks sd_notify(3).
 //
+// # Behind a proxy
+//
+// A listener with [Proxy] waits for a header of the PROXY protocol (internal/haproxy) from a proxy in its networks, before
+// TLS; who sends none in time is dropped, with a line in the log. All limits are those of the client that is told, and the
+// handler has a connection with its address. While it waits the connection counts as a trusted client's.
+//
 // # What it does not do
 //
 // It knows no protocol. It has no timer per connection: deadlines are those of

@@ -187,6 +187,10 @@ func (s *Server) accept(ctx, handlers context.Context, l Listener) {
 // admit starts a session, or turns the client away.
 func (s *Server) admit(handlers context.Context, l Listener, c net.Conn) {
 	ses := &session{conn: c, client: ClientAddr(c)}
+	if l.Proxy != nil {
+		s.admitProxy(handlers, l, ses)
+		return
+	}
 	if !s.Limits.allows(ses.client) {
 		s.turnAway(l, ses, s.Denied, dsn.New(dsn.PolicyLater, "the client is not in the networks that are served"))
 		return
@@ -319,7 +323,9 @@ func (s *Server) serve(ctx context.Context, l Listener, ses *session) {
 	// Its panic is in the log and does not end the others; the client sees
 	// the close.
 	_ = Fenced(s.Log, func() error {
-		s.converse(ctx, l, c)
+		if l.Proxy == nil || s.introduced(l, ses, &c) {
+			s.converse(ctx, l, c)
+		}
 		return nil
 	}, "service", s.ServiceName, "client", ClientText(ses.client))
 }

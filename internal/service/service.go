@@ -35,6 +35,21 @@ type Listener struct {
 	// TLS makes it implicit TLS (465, 993, 995): the handshake is done, with
 	// a deadline, before the handler sees the *tls.Conn.
 	TLS *tls.Config
+	// Proxy is for a listener whose clients come through a proxy that says who they are; nil for others.
+	Proxy *Proxy
+}
+
+// Proxy is who stands before a listener, and says in the PROXY protocol who the client is: the limits of clients, and
+// the handler, know that one.
+type Proxy struct {
+	// Networks are those of the proxies; nobody else is served. Whoever may open a unix socket is one.
+	Networks []netip.Prefix
+	// Timeout bounds the wait for the header.
+	Timeout time.Duration
+}
+
+func (p *Proxy) is(client netip.Addr) bool {
+	return !client.IsValid() || InNetworks(p.Networks, client)
 }
 
 // Limits bound a server. Zero means no limit.
