@@ -109,6 +109,20 @@ func bareNewlines() []word[BareNewline] {
 	return []word[BareNewline]{{"reject", RejectBareNewline}, {"normalize", NormalizeBareNewline}, {"allow", AllowBareNewline}}
 }
 
+// Tempfail is what a restriction does that cannot find out: smtpd.reject_tempfail_action.
+type Tempfail uint8
+
+// The actions. TempfailUnset is smtpd.reject_tempfail_action, in a parameter that takes its place.
+const (
+	TempfailUnset Tempfail = iota
+	TempfailDefer
+	TempfailIfPermit
+)
+
+func tempfails() []word[Tempfail] {
+	return []word[Tempfail]{{"defer", TempfailDefer}, {"defer_if_permit", TempfailIfPermit}}
+}
+
 // LogFormat is how events are written: log.format.
 type LogFormat uint8
 

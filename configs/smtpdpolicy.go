@@ -2,9 +2,7 @@ package configs
 
 import (
 	"errors"
-	"fmt"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -26,14 +24,38 @@ type RejectCodes struct {
 // SMTPDPolicy are the parameters of [smtpd] that say how its restrictions answer.
 type SMTPDPolicy struct {
 	Codes                  RejectCodes
-	RejectTempfail         string
-	UnknownAddressTempfail string
-	UnknownHeloTempfail    string
+	RejectTempfail         Tempfail
+	UnknownAddressTempfail Tempfail
+	UnknownHeloTempfail    Tempfail
+	UnverifiedSender       Unverified
+	UnverifiedRecipient    Unverified
 	DefaultRBLReply        string
+	RBLReplyMaps           []string
 	NullAccessKey          string
 	PolicyService          PolicyService
 	XClientHosts           []string
 	XForwardHosts          []string
+}
+
+// Unverified are the parameters of reject_unverified_sender, or reject_unverified_recipient.
+type Unverified struct {
+	RejectCode, DeferCode int
+	Reason                string
+	Tempfail              Tempfail
+}
+
+// params are its rows; who is "sender" or "recipient".
+func (c *Unverified) params(who string) []Param {
+	name := "unverified_" + who + "_"
+	return []Param{
+		Int("smtpd."+name+"reject_code", &c.RejectCode, 450, 400, 599,
+			"The code of reject_unverified_"+who+" for an address that a probe found undeliverable. 550 refuses it for good.").Also(name + "reject_code"),
+		Int("smtpd."+name+"defer_code", &c.DeferCode, 450, 400, 599,
+			"The same for an address of which nobody knows yet, or whose probe met a temporary failure.").Also(name + "defer_code"),
+		String("smtpd."+name+"reject_reason", &c.Reason, "", "a text", nil,
+			"What the reply says in the place of what the probe found. Empty says that.").Also(name + "reject_reason"),
+		tempfailOverride("smtpd."+name+"tempfail_action", &c.Tempfail, "What is done when nobody knows.").Also(name + "tempfail_action"),
+	}
 }
 
 // PolicyService are the parameters of the restriction check_policy_service.
@@ -70,14 +92,8 @@ func (c *SMTPDPolicy) params() []Param {
 	code := func(name string, field *int, def int, text string) Param {
 		return Int("smtpd."+name, field, def, 400, 599, text).Also(name)
 	}
-	tempfail := []string{"defer", "defer_if_permit"}
-	override := func(name string, field *string, text string) Param {
-		return String("smtpd."+name, field, "", strings.Join(tempfail, ", ")+", or empty", func(s string) error {
-			if s != "" && !slices.Contains(tempfail, s) {
-				return fmt.Errorf("%q is no action", s)
-			}
-			return nil
-		}, text+" Empty is smtpd.reject_tempfail_action.").Also(name)
+	override := func(name string, field *Tempfail, text string) Param {
+		return tempfailOverride("smtpd."+name, field, text).Also(name)
 	}
 	return slices.Concat(c.PolicyService.params(), []Param{
 		code("access_map_reject_code", &c.Codes.Access, 554, "The code of REJECT in a table of check_*_access."),
@@ -91,7 +107,7 @@ func (c *SMTPDPolicy) params() []Param {
 		code("unknown_address_reject_code", &c.Codes.UnknownAddress, 450, "The code of reject_unknown_sender_domain and reject_unknown_recipient_domain."),
 		code("unknown_client_reject_code", &c.Codes.UnknownClient, 450, "The code of reject_unknown_client_hostname and reject_unknown_reverse_client_hostname. When name servers do not answer it is 450."),
 		code("unknown_hostname_reject_code", &c.Codes.UnknownHostname, 450, "The code of reject_unknown_helo_hostname."),
-		Choice("smtpd.reject_tempfail_action", &c.RejectTempfail, "defer_if_permit", tempfail,
+		enum("smtpd.reject_tempfail_action", &c.RejectTempfail, TempfailIfPermit, tempfails(),
 			"What a restriction does that cannot find out: defer at once, or go on, and defer what nothing else refuses.").Also("reject_tempfail_action"),
 		override("unknown_address_tempfail_action", &c.UnknownAddressTempfail, "The same for reject_unknown_sender_domain and reject_unknown_recipient_domain."),
 		override("unknown_helo_hostname_tempfail_action", &c.UnknownHeloTempfail, "The same for reject_unknown_helo_hostname."),
@@ -103,7 +119,9 @@ func (c *SMTPDPolicy) params() []Param {
 			"What check_sender_access looks up for the null sender of reports.").Also("smtpd_null_access_lookup_key"),
 		String("smtpd.default_rbl_reply", &c.DefaultRBLReply, "$rbl_code Service unavailable; $rbl_class [$rbl_what] blocked using $rbl_domain${rbl_reason?; $rbl_reason}", "a reply, see docs/restrictions.md", nil,
 			"The reply to who is in a DNS list. $rbl_reason is what the list has as text (TXT).").Also("default_rbl_reply"),
-	})
+		Tables("smtpd.rbl_reply_maps", &c.RBLReplyMaps, []string{},
+			"Tables that have the reply for a DNS list, by the name as it stands in the restriction, with what selects its answers; smtpd.default_rbl_reply is that of the others.").Also("rbl_reply_maps"),
+	}, c.UnverifiedSender.params("sender"), c.UnverifiedRecipient.params("recipient"))
 }
 
 func checkNotEmpty(s string) error {
@@ -111,4 +129,9 @@ func checkNotEmpty(s string) error {
 		return errors.New("it is empty")
 	}
 	return nil
+}
+
+// tempfailOverride is one of the parameters that take the place of smtpd.reject_tempfail_action.
+func tempfailOverride(name string, field *Tempfail, text string) Param {
+	return enum(name, field, TempfailUnset, append(tempfails(), word[Tempfail]{"", TempfailUnset}), text+" Empty is smtpd.reject_tempfail_action.")
 }

@@ -39,11 +39,13 @@ import (
 	"toastmaster/internal/vfs"
 	"toastmaster/mailstore"
 	"toastmaster/mailstore/plan"
+	"toastmaster/mta/agent"
 	"toastmaster/mta/cleanup"
 	"toastmaster/mta/flush"
 	"toastmaster/mta/postscreen"
 	"toastmaster/mta/queue"
 	"toastmaster/mta/smtpd"
+	"toastmaster/mta/verify"
 )
 
 // Instance is what the services of one configuration share. Everything in it
@@ -89,6 +91,9 @@ type Instance struct {
 	smtpd   *smtpd.Daemon
 	// flush knows which deferred messages wait for which destination.
 	flush *flush.Index
+	// verify probes addresses, with the agents of transports by their names.
+	verify *verify.Verifier
+	agents map[string]agent.Agent
 	// postscreen stands before smtpd; nil when it is not enabled.
 	postscreen *postscreen.Screen
 	// deliverer is by which lmtpd and virtual deliver.

@@ -60,11 +60,18 @@ func (i *Instance) openPipeline(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("fast flush: %w", err)
 	}
-	i.smtpd, err = newSMTPD(i)
+	if err := i.openVerify(); err != nil {
+		return err
+	}
+	replies, err := i.rblReplies(ctx)
+	if err != nil {
+		return err
+	}
+	i.smtpd, err = newSMTPD(i, replies)
 	return check.Restriction(i.config, err)
 }
 
-func newSMTPD(i *Instance) (*smtpd.Daemon, error) {
+func newSMTPD(i *Instance, rblReplies func(context.Context, string) (string, bool)) (*smtpd.Daemon, error) {
 	o := smtpd.Options{
 		Params: i.config.SMTPD, Hostname: i.config.Main.Hostname, Trusted: i.trusted,
 		Directory: i.directory, Aliases: directory.LimitsOf(i.config.Cleanup), Authenticate: i.auth.Authenticate,
@@ -79,6 +86,7 @@ func newSMTPD(i *Instance) (*smtpd.Daemon, error) {
 		OverQuotaTemporary: i.config.Qmgr.OverQuotaTemporary,
 		Room:               i.queue.Room, Submitter: i.cleanup, Spool: i.queue.Spool(), TLS: i.tls, HandshakeTimeout: i.config.TLS.HandshakeTimeout,
 		Log: i.log, Clock: i.clock,
+		Verify: i.verified, RBLReplies: rblReplies,
 	}
 	o.Flush = i.etrn
 	return smtpd.New(o)

@@ -39,6 +39,7 @@ func serviceTable() []serviceRow {
 		{"pop3d", 3, openPOP3D},
 		{"lmtpd", 3, openLMTPD},
 		{"flush", 2, func(i *Instance) (service.Service, error) { return i.flush, nil }},
+		{"verify", 2, func(i *Instance) (service.Service, error) { return i.verify, nil }},
 		{"postscreen", 2, openPostscreen},
 		{"smtpd", 3, openSMTPD},
 		{"submission", 3, openSubmission},

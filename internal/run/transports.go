@@ -121,6 +121,7 @@ func qmgrOptions(i *Instance) (qmgr.Options, error) {
 		}
 		o.Transports = append(o.Transports, made)
 	}
+	i.agents = agentsOf(o.Transports)
 	o.Resolver = newResolver(i)
 	return o, nil
 }

@@ -18,6 +18,15 @@ type Agent interface {
 	Deliver(ctx context.Context, r *Request, report func(Result))
 }
 
+// Prober is an agent that can find out whether it would deliver, and delivers nothing. Of an agent
+// that is none mta/verify takes every recipient for deliverable.
+type Prober interface {
+	// Probe asks about the one recipient of the request, whose content is small and goes to
+	// nobody, and reports it once; when ctx ends it may report nothing. A nil Err says that
+	// mail would be taken.
+	Probe(ctx context.Context, r *Request, report func(Result))
+}
+
 // Request is one message for one destination.
 type Request struct {
 	Envelope *envelope.Envelope

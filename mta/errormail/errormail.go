@@ -35,6 +35,11 @@ func (a Agent) Deliver(_ context.Context, r *agent.Request, report func(agent.Re
 	}
 }
 
+// Probe says what Deliver would.
+func (a Agent) Probe(ctx context.Context, r *agent.Request, report func(agent.Result)) {
+	a.Deliver(ctx, r, report)
+}
+
 // reason reads a nexthop. A status of the wrong class is not believed: what a filter
 // chose may not make mail bounce that "retry" is to keep.
 func (a Agent) reason(nexthop string) *dsn.Error {

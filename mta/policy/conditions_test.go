@@ -78,7 +78,7 @@ func TestCodes(t *testing.T) {
 	e := environment(t)
 	e.DNS = dns.New(dns.Options{Servers: []string{dnstest.Start(t, map[string]dnstest.Name{"broken.test": {Fail: true}}).Addr}})
 	e.Codes.UnknownAddress, e.Codes.UnknownHostname, e.Codes.UnknownClient, e.Codes.Plaintext, e.Codes.Reject, e.Codes.RelayDomains = 550, 551, 552, 553, 454, 556
-	e.UnknownAddressTempfail = "defer"
+	e.UnknownAddressTempfail = configs.TempfailDefer
 	for name, want := range map[string]string{
 		"reject_unknown_client_hostname": "REJECT 552 5.7.25 ", "reject_unknown_helo_hostname": "REJECT 551 5.7.1 ",
 		"reject_plaintext_session": "REJECT 553 5.7.1 ", "reject": "DEFER 454 4.7.1 ", "reject_unauth_destination": "REJECT 556 5.7.1 ",
@@ -104,7 +104,7 @@ func TestANameWithoutMXMayHaveAnAddress(t *testing.T) {
 		"unsure.test":   {Fail: true, Only: "A"},
 	}).Addr}})
 	for recipient, want := range map[string]string{"x@balanced.test": "DUNNO", "x@nowhere.test": "REJECT", "x@unsure.test": "DEFER 450 4.1.2 "} {
-		e.UnknownAddressTempfail, e.Codes.UnknownAddress = "defer", 550
+		e.UnknownAddressTempfail, e.Codes.UnknownAddress = configs.TempfailDefer, 550
 		if got := asked(t, e, []string{"reject_unknown_recipient_domain"}, recipient, nil); !strings.HasPrefix(got, want) {
 			t.Errorf("%s: %s, want %s", recipient, got, want)
 		}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"toastmaster/configs"
 	"toastmaster/directory"
 	"toastmaster/internal/addr"
 	"toastmaster/internal/dns"
@@ -118,8 +119,8 @@ func unknownHelo(ctx context.Context, e *Env, t *Transaction) Decision {
 
 // tempfail is what a restriction says that could not find out: at once, or when nothing else
 // refuses.
-func (e *Env) tempfail(action string, err *dsn.Error) Decision {
-	if action == "defer" {
+func (e *Env) tempfail(action configs.Tempfail, err *dsn.Error) Decision {
+	if action == configs.TempfailDefer {
 		return Decision{Action: Defer, Err: err}
 	}
 	return Decision{Action: DeferIfPermit, Err: err}

@@ -64,9 +64,12 @@ type Env struct {
 	// smtpd.resolve_timeout.
 	DNS            *dns.Resolver
 	ResolveTimeout time.Duration
-	// Codes are the codes of replies, and the tempfails "defer" or "defer_if_permit".
+	// Codes are the codes of replies, and the tempfails what is done with no answer.
 	Codes                                       configs.RejectCodes
-	UnknownAddressTempfail, UnknownHeloTempfail string
+	UnknownAddressTempfail, UnknownHeloTempfail configs.Tempfail
+	// Verify finds out whether an address takes mail, for a client; with nil nobody knows.
+	Verify                                func(ctx context.Context, a addr.Address, client netip.Addr) Verified
+	UnverifiedSender, UnverifiedRecipient configs.Unverified
 	// RBLReply is smtpd.default_rbl_reply, and RBLReplies rbl_reply_maps, or nil.
 	RBLReply   string
 	RBLReplies func(ctx context.Context, list string) (string, bool)

@@ -59,7 +59,7 @@ func environment(t testing.TB) *Env {
 			}
 			return nil
 		},
-		Codes: configs.Default().SMTPD.Codes, UnknownAddressTempfail: "defer_if_permit", UnknownHeloTempfail: "defer_if_permit",
+		Codes: configs.Default().SMTPD.Codes, UnknownAddressTempfail: configs.TempfailIfPermit, UnknownHeloTempfail: configs.TempfailIfPermit,
 		RBLReply: configs.Default().SMTPD.DefaultRBLReply, ResolveTimeout: time.Minute, Log: msglog.Discard(), Clock: clock.System{},
 	}
 }

@@ -104,6 +104,8 @@ func rows() []row {
 		{"reject_unknown_helo_hostname", greeted(), ofHelo(unknownHelo)},
 		{"reject_unknown_sender_domain", at(Mail, Rcpt, Data, EndOfData), rejectUnknownSenderDomain},
 		{"reject_unlisted_sender", at(Mail, Rcpt, Data, EndOfData), rejectUnlistedSender},
+		{"reject_unverified_sender", at(Mail, Rcpt, Data, EndOfData), rejectUnverifiedSender},
+		{"reject_unverified_recipient", at(Rcpt), rejectUnverifiedRecipient},
 		{"reject_unknown_recipient_domain", at(Rcpt), rejectUnknownRecipientDomain},
 		{"reject_multi_recipient_bounce", at(Rcpt, Data, EndOfData), rejectMultiRecipientBounce},
 		{"reject_plaintext_session", all, rejectPlaintextSession},

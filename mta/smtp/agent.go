@@ -130,9 +130,17 @@ func (a *Agent) Close() error {
 
 // Deliver implements agent.Agent.
 func (a *Agent) Deliver(ctx context.Context, r *agent.Request, report func(agent.Result)) {
+	a.deliver(ctx, &delivery{agent: a, request: r, report: report, todo: append([]int(nil), r.Recipients...)})
+}
+
+// Probe implements agent.Prober: the transaction ends after RCPT, with RSET or QUIT.
+func (a *Agent) Probe(ctx context.Context, r *agent.Request, report func(agent.Result)) {
+	a.deliver(ctx, &delivery{agent: a, request: r, report: report, todo: append([]int(nil), r.Recipients...), probe: true})
+}
+
+func (a *Agent) deliver(ctx context.Context, d *delivery) {
 	within, cancel := a.timeout(ctx, a.config.DeliveryTimeout)
 	defer cancel()
-	d := &delivery{agent: a, request: r, report: report, todo: append([]int(nil), r.Recipients...)}
 	last := d.run(within)
 	if ctx.Err() != nil {
 		return // shutdown: what is left stays in the queue as it is
@@ -141,6 +149,6 @@ func (a *Agent) Deliver(ctx context.Context, r *agent.Request, report func(agent
 		last.err = dsn.New(dsn.MailSystem, "Temporary failure in the mail system")
 	}
 	for _, i := range d.todo {
-		report(agent.Result{Recipient: i, Err: last.err, Site: last.site, Relay: last.relay})
+		d.report(agent.Result{Recipient: i, Err: last.err, Site: last.site, Relay: last.relay})
 	}
 }

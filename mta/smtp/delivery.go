@@ -15,8 +15,10 @@ type delivery struct {
 	request *agent.Request
 	report  func(agent.Result)
 	todo    []int // recipients without a result
-	needs   *needs
-	form    form // of the message for the present session
+	// probe ends after RCPT, and nobody gets anything.
+	probe bool
+	needs *needs
+	form  form // of the message for the present session
 }
 
 // trouble is why there is no result from a host.

@@ -125,7 +125,7 @@ func (t *transaction) run() error {
 		size = batch
 	}
 	for len(steps) > 0 && t.refusedMail == nil {
-		if len(steps) == 1 && len(t.accepted) == 0 && !t.chunking() {
+		if len(steps) == 1 && len(t.accepted) == 0 && !t.withoutData() {
 			break // DATA for nobody
 		}
 		n := min(size, len(steps))
@@ -170,7 +170,7 @@ func (t *transaction) steps() []step {
 	for _, i := range todo {
 		steps = append(steps, step{t.rcpt(i), "RCPT TO", c.RcptTimeout, func(r *reply) { t.takeRcpt(i, r) }})
 	}
-	if t.chunking() {
+	if t.withoutData() {
 		return steps
 	}
 	return append(steps, step{"DATA", "DATA", c.DataInitTimeout, func(r *reply) { t.data = r }})
@@ -182,9 +182,14 @@ func (t *transaction) chunking() bool {
 	return t.session.ext.chunking && !t.session.agent.lmtp
 }
 
+// withoutData says that DATA is not one of the steps: the content goes by BDAT, or there is none.
+func (t *transaction) withoutData() bool { return t.chunking() || t.delivery.probe }
+
 func (t *transaction) takeRcpt(i int, r *reply) {
 	switch {
 	case t.refusedMail != nil: // it only says that there was no MAIL
+	case r.ok() && t.delivery.probe:
+		t.delivery.settle(t.session, i, agent.Result{Action: agent.Sent, Status: r.status, Text: r.text(), Effect: queue.EffectFinal})
 	case r.ok():
 		t.accepted = append(t.accepted, i)
 	case r.code == 452 && len(t.accepted) > 0:

@@ -45,8 +45,11 @@ func (d *Daemon) environment() *policy.Env {
 		Classes: d.o.Classes, Services: d.o.Services, Service: p.PolicyService, Path: d.o.Path, Tables: d.o.Tables, Keys: d.o.Keys, NullSender: p.NullAccessKey, DNS: d.o.DNS, ResolveTimeout: p.ResolveTimeout, Codes: p.Codes,
 		UnknownAddressTempfail: cmp.Or(p.UnknownAddressTempfail, p.RejectTempfail),
 		UnknownHeloTempfail:    cmp.Or(p.UnknownHeloTempfail, p.RejectTempfail),
-		RBLReply:               p.DefaultRBLReply, OwnAddress: d.o.OwnAddress, Log: d.o.Log, Clock: d.o.Clock,
+		UnverifiedSender:       p.UnverifiedSender, UnverifiedRecipient: p.UnverifiedRecipient, Verify: d.o.Verify,
+		RBLReply: p.DefaultRBLReply, RBLReplies: d.o.RBLReplies, OwnAddress: d.o.OwnAddress, Log: d.o.Log, Clock: d.o.Clock,
 	}
+	e.UnverifiedSender.Tempfail = cmp.Or(p.UnverifiedSender.Tempfail, p.RejectTempfail)
+	e.UnverifiedRecipient.Tempfail = cmp.Or(p.UnverifiedRecipient.Tempfail, p.RejectTempfail)
 	if a, err := addr.Parse(p.Postmaster); err == nil {
 		e.Postmaster = d.qualify(a)
 	}

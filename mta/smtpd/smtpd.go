@@ -80,6 +80,10 @@ type Options struct {
 	OwnAddress func(netip.Addr) bool
 	// DNS answers restrictions and finds the names of clients; with nil there is no answer.
 	DNS *dns.Resolver
+	// RBLReplies are smtpd.rbl_reply_maps; nil has none.
+	RBLReplies func(ctx context.Context, list string) (string, bool)
+	// Verify finds out whether an address takes mail; with nil nobody knows.
+	Verify func(ctx context.Context, a addr.Address, client netip.Addr) policy.Verified
 	// TLS is for STARTTLS; nil does not offer it.
 	TLS              *tls.Config
 	HandshakeTimeout time.Duration // tls.handshake_timeout

@@ -1,0 +1,28 @@
+package run
+
+import (
+	"context"
+	"fmt"
+
+	"toastmaster/directory"
+)
+
+// rblReplies opens smtpd.rbl_reply_maps. A table that does not answer leaves
+// smtpd.default_rbl_reply, with a line in the log.
+func (i *Instance) rblReplies(ctx context.Context) (func(context.Context, string) (string, bool), error) {
+	names := i.config.SMTPD.RBLReplyMaps
+	if len(names) == 0 {
+		return nil, nil
+	}
+	maps, item, err := i.tables.OpenAll(ctx, names)
+	if err != nil {
+		return nil, i.config.MistakeIn("smtpd.rbl_reply_maps", item, err)
+	}
+	return func(ctx context.Context, list string) (string, bool) {
+		text, err := maps.Lookup(ctx, list)
+		if directory.OutcomeOf(err) != directory.Found && directory.OutcomeOf(err) != directory.NotFound {
+			i.log.Warn("a table of smtpd.rbl_reply_maps does not answer; the reply is smtpd.default_rbl_reply", "service", "smtpd", "list", list, "cause", fmt.Errorf("%s: %w", names, err))
+		}
+		return text, err == nil
+	}, nil
+}
