@@ -114,6 +114,8 @@ var mayImport = []struct {
 	{"internal/run/parts", []string{"admin/store", "configs", "directory/...", "internal/clock", "internal/db", "internal/identity", "internal/msglog", "internal/vfs", "mailstore", "migrations", "mta/queue", "internal/run/rights", "internal/run/usage"}},
 	{"internal/run/check", []string{"admin/client", "configs", "directory", "directory/tables", "internal/addr", "internal/clock", "internal/msglog", "internal/service", "internal/tlsconf", "internal/vfs", "mailstore", "mta/policy", "mta/queue", "mta/smtp", "mta/smtpd",
 		"internal/run/listeners", "internal/run/parts", "internal/run/rights", "internal/run/usage"}},
+	{"internal/run/control", []string{"admin/api", "admin/model", "directory", "internal/addr", "internal/dsn", "internal/msglog", "internal/service"}},
+	{"internal/run/fence", nil},
 	{"internal/run/initial", []string{"admin/model", "configs", "internal/addr", "internal/clock", "internal/identity", "internal/msglog", "internal/tlsconf", "internal/run/parts", "internal/run/rights", "internal/run/usage"}},
 	{"internal/run/adapter", []string{"admin/...", "configs", "directory/...", "internal/...", "mailstore", "mta/flush", "mta/queue"}},
 	{"internal/run/metrics", []string{"admin/model", "internal/msglog", "internal/service", "internal/vfs", "mta/queue"}},

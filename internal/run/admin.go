@@ -6,7 +6,6 @@ import (
 	"toastmaster/admin/api"
 	"toastmaster/directory"
 	"toastmaster/directory/gate"
-	"toastmaster/internal/msglog"
 	"toastmaster/internal/run/adapter"
 	"toastmaster/internal/service"
 	"toastmaster/mailstore"
@@ -32,16 +31,14 @@ func openAdmin(i *Instance) (service.Service, error) {
 			listeners = append(listeners, sl)
 		}
 	}
-	return api.New(api.Options{
+	o := api.Options{
 		Params: c, Hostname: i.config.Main.Hostname, Version: i.version, Trusted: i.trusted, Listeners: listeners, Counter: i.anvil,
-		Store: i.adminStore, Queue: adapter.Queue{Q: i.queue, Sites: i.flush}, Mail: adapter.NewMail(i.mail), Services: i.status, Sessions: adapter.Sessions{W: i.sessions},
+		Store: i.adminStore, Queue: theQueue(i), Mail: adapter.NewMail(i.mail), Services: i.status, Sessions: allSessions(i),
 		Usage: func(ctx context.Context, m directory.Mailbox) (int64, int64, error) {
 			u, err := i.mail.Usage(ctx, mailstore.AccountOf(m))
 			return u.Bytes, u.Messages, adapter.StorePresence(err)
 		},
-		Decide: i.smtpd.Decide,
-		Route:  newResolver(i).Elsewhere,
-		Reload: i.askReload,
+		Reload: i.reloadAll,
 		HasMail: func(_ context.Context, m directory.Mailbox) (bool, error) {
 			there, err := i.mail.HasAccount(mailstore.AccountOf(m))
 			return there, adapter.StorePresence(err)
@@ -51,6 +48,8 @@ func openAdmin(i *Instance) (service.Service, error) {
 		},
 		// Tokens are tried by who tries passwords elsewhere: they are counted together.
 		Gate:    &gate.Gate{Service: "admin", Refused: i.auth.Refused, SecureNetworks: gate.Loopback(), Log: i.log},
-		Metrics: msglog.Metrics(i.metrics), Panel: web.Handler(), Log: i.log, Clock: i.clock,
-	})
+		Metrics: metricsPage(i), Panel: web.Handler(), Log: i.log, Clock: i.clock,
+	}
+	decisions(i, &o)
+	return api.New(o)
 }

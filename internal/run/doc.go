@@ -14,6 +14,8 @@
 // Two tables say what there is; a new one of its kind is a row: the services
 // (services.go) and the delivery agents (transports.go).
 //
+// [Master] runs each role as a process, which is [ServeRole]: the same with fewer rows (roles.go).
+//
 // [OpenMail] opens the mail for who works on it while nobody serves it; [ReadQueue] and
 // [ChangeQueue] do so with the queue alone, the first without a change on the disk.
 //
@@ -27,6 +29,8 @@
 //	initial    a new instance
 //	adapter    queue, sessions, status as admin/api knows them
 //	metrics    what is measured of an instance
+//	control    how roles that are processes ask each other
+//	fence      what a role may not do any more
 //	backup     copies an instance and brings it back
 //	transfer   moves the mail of a mailbox out and in, as a client of the API
 //

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 
 	"toastmaster/configs"
@@ -21,12 +22,13 @@ import (
 type early struct {
 	listeners    *listeners.Set
 	certificates *tlsconf.Certificates // nil: they are the instance's to load
+	control      net.Listener          // of a role, from master
 }
 
 // openEarly opens what needs root and goes on as main.user. Without that user,
 // or without root, it opens nothing.
-func openEarly(c *configs.Config, in *listeners.Inherited) (*early, error) {
-	e := &early{listeners: listeners.NewSet(c, in)}
+func openEarly(c *configs.Config, in *listeners.Inherited, role Role) (*early, error) {
+	e := &early{listeners: listeners.NewSet(c, in), control: in.Control()}
 	if err := rights.NotRootsOwn(c); err != nil {
 		return nil, usage.New(err)
 	}
@@ -40,8 +42,10 @@ func openEarly(c *configs.Config, in *listeners.Inherited) (*early, error) {
 	if e.certificates, err = tlsconf.Load(listeners.TLS(c, msglog.Discard(), clock.System{})); err != nil {
 		return nil, fmt.Errorf("tls: %w", err)
 	}
-	if err := e.listeners.OpenPorts(); err != nil {
-		return nil, err
+	if role == "" { // else master has opened them
+		if err := e.listeners.OpenPorts(); err != nil {
+			return nil, err
+		}
 	}
 	if err := who.Become(); err != nil {
 		return nil, errors.Join(err, e.listeners.Close())

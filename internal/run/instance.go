@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"time"
 
@@ -30,6 +31,7 @@ import (
 	"toastmaster/internal/policyclient"
 	"toastmaster/internal/run/adapter"
 	"toastmaster/internal/run/check"
+	"toastmaster/internal/run/control"
 	"toastmaster/internal/run/listeners"
 	"toastmaster/internal/run/metrics"
 	"toastmaster/internal/run/parts"
@@ -58,6 +60,13 @@ type Instance struct {
 	trusted []netip.Prefix
 	// version is what the program calls itself.
 	version string
+	// role is which services this process has, "" all.
+	role Role
+	// control is where other roles ask this one, and roles are those; see others.
+	control net.Listener
+	roles   control.Roles
+	// linger is how long sessions go on at a stop.
+	linger *Linger
 	// startup says which instance this is.
 	startup parts.Startup
 	// listeners is where the services get theirs from.
@@ -127,9 +136,9 @@ func bareInstance(c *configs.Config) *Instance {
 func openInstance(ctx context.Context, o Options, early *early) (*Instance, error) {
 	c := o.Config
 	i := bareInstance(c)
-	i.version = o.Version
+	i.version, i.role, i.linger = o.Version, o.Role, o.Linger
 	if early != nil {
-		i.listeners, i.certificates = early.listeners, early.certificates
+		i.listeners, i.certificates, i.control = early.listeners, early.certificates, early.control
 	}
 	for _, step := range []struct {
 		name string
@@ -139,6 +148,7 @@ func openInstance(ctx context.Context, o Options, early *early) (*Instance, erro
 		{"instance", i.identify},
 		{"tls", i.openTLS},
 		{"directory", i.openDirectory},
+		{"fence", i.enterFence},
 		{"tables", i.openTables},
 		{"store", i.openStore},
 		{"queue", i.openQueue},
@@ -239,9 +249,9 @@ func (i *Instance) openDirectory(ctx context.Context) error {
 	return nil
 }
 
-// directoryChanged makes a change known before whoever made it is answered:
-// first to the cache, because the sessions ask it.
-func (i *Instance) directoryChanged() {
+// directoryKnown makes a change known in this process: first to the cache, because the
+// sessions ask it.
+func (i *Instance) directoryKnown() {
 	i.answers.Invalidate()
 	i.sessions.Changed()
 }
@@ -319,6 +329,9 @@ func (i *Instance) openStore(ctx context.Context) error {
 }
 
 func (i *Instance) openQueue(ctx context.Context) error {
+	if !i.has(RoleMTA) {
+		return metrics.Register(i.metrics, i.log, metrics.Of(i.measured(map[string]string{"mail": i.config.Path(i.config.Store.Path)})))
+	}
 	if err := i.startup.Adopt(ctx, parts.Queue); err != nil {
 		return err
 	}
@@ -337,17 +350,20 @@ func (i *Instance) openQueue(ctx context.Context) error {
 	}
 	i.queue = q
 	i.onClose(q.Close)
-	return metrics.Register(i.metrics, i.log, metrics.Queue(q), metrics.Of(metrics.Instance{
-		Services: i.status, FS: i.fs, Certificates: i.certificateLeaves,
-		Folders: map[string]string{"queue": i.config.Path(configs.QueueDir), "mail": i.config.Path(i.config.Store.Path)},
-	}))
+	return metrics.Register(i.metrics, i.log, metrics.Queue(q), metrics.Of(i.measured(
+		map[string]string{"queue": i.config.Path(configs.QueueDir), "mail": i.config.Path(i.config.Store.Path)})))
+}
+
+// measured is what is measured of this process.
+func (i *Instance) measured(folders map[string]string) metrics.Instance {
+	return metrics.Instance{Services: i.ownStatus, FS: i.fs, Certificates: i.certificateLeaves, Folders: folders}
 }
 
 // Queue is the mail queue, for a backup of an instance that nobody serves.
 func (i *Instance) Queue() api.Queue { return adapter.Queue{Q: i.queue} }
 
-// status is that of the services and parts, none before there are services.
-func (i *Instance) status() []model.Service {
+// ownStatus is that of the services and parts of this process, none before there are services.
+func (i *Instance) ownStatus() []model.Service {
 	if i.group == nil {
 		return nil
 	}

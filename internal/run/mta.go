@@ -27,6 +27,10 @@ import (
 // openPipeline makes what all mail comes in by: one cleanup, and one smtpd for
 // its three kinds of port.
 func (i *Instance) openPipeline(ctx context.Context) error {
+	if !i.has(RoleMTA) {
+		i.openLocalDelivery()
+		return nil
+	}
 	checks, err := cleanup.OpenChecks(ctx, i.config, i.tables)
 	if err != nil {
 		return err

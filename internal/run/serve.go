@@ -33,6 +33,14 @@ func StopTimeout(c *configs.Config) time.Duration {
 		c.Qmgr.EndTimeout)
 }
 
+// stopTimeoutOf is StopTimeout with what sessions of a role may linger.
+func stopTimeoutOf(i *Instance) time.Duration {
+	if i.role == "" {
+		return StopTimeout(i.config)
+	}
+	return StopTimeout(i.config) + max(i.config.Master.Linger, i.config.Master.StoreLinger)
+}
+
 // Options are what an instance is served with.
 type Options struct {
 	Config *configs.Config
@@ -42,6 +50,13 @@ type Options struct {
 	// says.
 	Stderr io.Writer
 	Getenv func(string) string
+	// Role is which services the process has; "" is all.
+	Role Role
+	// Linger, which may be nil, is how long sessions go on at a stop.
+	Linger *Linger
+	// Prepared, which may be nil, is called when only what another process may have open is
+	// not open yet: the queue.
+	Prepared func(context.Context) error
 	// OnReady, which may be nil, is called when every listener is open; an error from
 	// it stops the instance.
 	OnReady func(context.Context) error
@@ -66,14 +81,21 @@ func Serve(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, in.Close()) }()
-	if _, err := check.All(ctx, c, in); err != nil {
-		return err
+	if o.Role == "" { // else master has looked, and has all listeners
+		if _, err := check.All(ctx, c, in); err != nil {
+			return err
+		}
 	}
-	e, err := openEarly(c, in)
+	e, err := openEarly(c, in, o.Role)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, e.listeners.Close()) }()
+	if o.Prepared != nil {
+		if err := o.Prepared(ctx); err != nil {
+			return err
+		}
+	}
 	i, err := openInstance(ctx, o, e)
 	if err != nil {
 		return err
@@ -84,7 +106,9 @@ func Serve(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	i.group.Stopping = i.noteStopping
-	i.warn(ctx)
+	if i.has(RoleAdmin) {
+		i.warn(ctx)
+	}
 	notify := service.NewNotifier(o.Getenv)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -130,6 +154,9 @@ func (i *Instance) watch(ctx context.Context, o Options, notify *service.Notifie
 		case <-ready:
 			ready = nil
 			_ = i.fenced("start", func() error {
+				if i.role != "" {
+					return nil // master says it
+				}
 				Say(i.clock, o.Stderr, fmt.Sprintf("toastmaster: ready, %s\n", i.summary()))
 				i.noteError("sd_notify", notify.Ready())
 				return nil

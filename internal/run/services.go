@@ -51,10 +51,13 @@ func serviceTable() []serviceRow {
 
 // assemble makes the services and opens their listeners.
 func assemble(i *Instance) (*service.Group, error) {
-	g := &service.Group{GroupName: "toastmaster", StopTimeout: StopTimeout(i.config), Log: i.log, Clock: i.clock}
+	g := &service.Group{GroupName: "toastmaster", StopTimeout: stopTimeoutOf(i), Log: i.log, Clock: i.clock}
 	// Known before the rows are opened: the admin service shows its status.
 	i.group = g
-	for _, row := range serviceTable() {
+	for _, row := range append(serviceTable(), serviceRow{"control", 4, openControl}) {
+		if row.name != "control" && !i.serves(row.name) {
+			continue
+		}
 		s, err := row.open(i)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", row.name, err)
@@ -150,7 +153,7 @@ func listen(i *Instance, address string) (net.Listener, error) {
 func serverOf(i *Instance, o serverOptions) (service.Service, error) {
 	s := &service.Server{
 		ServiceName: o.name, Handler: o.handler, Busy: o.busy, Denied: o.denied, Log: i.log, Clock: i.clock,
-		Admit: o.admit, Counter: i.anvil,
+		Admit: o.admit, Counter: i.anvil, Linger: i.linger.Get,
 		Limits: service.Limits{
 			Connections: o.connections, PerClient: o.perClient, Trusted: i.trusted,
 			Reserved: o.reserved, Stress: o.stress, Files: i.files, Cost: o.files,

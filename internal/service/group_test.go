@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"slices"
@@ -224,7 +225,8 @@ func TestNotifier(t *testing.T) {
 		send func() error
 		want string
 	}{
-		{n.Ready, "READY=1"},
+		{n.Ready, fmt.Sprintf("READY=1\nMAINPID=%d", os.Getpid())},
+		{n.Watchdog, "WATCHDOG=1"},
 		{n.Reloading, "RELOADING=1\nMONOTONIC_USEC="},
 		{n.Stopping, "STOPPING=1"},
 	} {

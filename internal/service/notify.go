@@ -3,6 +3,8 @@ package service
 import (
 	"fmt"
 	"net"
+	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -22,8 +24,25 @@ func NewNotifier(getenv func(string) string) *Notifier {
 	return &Notifier{socket: socket}
 }
 
-// Ready says that all services serve.
-func (n *Notifier) Ready() error { return n.send("READY=1") }
+// Ready says that all services serve, and which process is the service's: who executes
+// another program in its place keeps the number.
+func (n *Notifier) Ready() error { return n.send("READY=1\nMAINPID=" + strconv.Itoa(os.Getpid())) }
+
+// Watchdog says that the service lives; see WatchdogInterval.
+func (n *Notifier) Watchdog() error { return n.send("WATCHDOG=1") }
+
+// WatchdogInterval is how often the service manager wants to hear Watchdog at least
+// (sd_watchdog_enabled(3)), 0 never.
+func WatchdogInterval(getenv func(string) string) time.Duration {
+	if pid := getenv("WATCHDOG_PID"); pid != "" && pid != strconv.Itoa(os.Getpid()) {
+		return 0
+	}
+	n, err := strconv.ParseInt(getenv("WATCHDOG_USEC"), 10, 64)
+	if err != nil || n <= 0 {
+		return 0
+	}
+	return time.Duration(n) * time.Microsecond
+}
 
 // Reloading says that the configuration is being read; Ready ends it. The
 // time is what Type=notify-reload wants.

@@ -34,8 +34,11 @@ type Server struct {
 	// ServiceName), and thins out the lines about those that were turned away. nil
 	// writes each line, and counts in a Counter of the server's own.
 	Counter *anvil.Counter
-	Log     *msglog.Log
-	Clock   clock.Clock
+	// Linger, which may be nil, says how long sessions go on at the end of Run before they are
+	// asked to end, because another process takes new ones.
+	Linger func() time.Duration
+	Log    *msglog.Log
+	Clock  clock.Clock
 
 	mu       sync.Mutex
 	ready    chan struct{}
@@ -357,8 +360,13 @@ func (s *Server) handshake(t *tls.Conn) error {
 
 // drain ends the sessions: ask, wait, cancel, close.
 func (s *Server) drain(cancel context.CancelFunc) error {
-	left := s.startDraining()
-	if left == 0 {
+	if s.stopEntering() == 0 {
+		return nil
+	}
+	if s.Linger != nil && s.waitEmpty(s.Linger()) {
+		return nil
+	}
+	if s.askToEnd() == 0 {
 		return nil
 	}
 	if s.Limits.DrainTimeout > 0 && s.waitEmpty(s.Limits.DrainTimeout) {
@@ -372,10 +380,18 @@ func (s *Server) drain(cancel context.CancelFunc) error {
 	return fmt.Errorf("service %s: %d sessions did not end", s.ServiceName, s.Sessions())
 }
 
-func (s *Server) startDraining() int {
+// stopEntering counts the sessions there are: more do not come.
+func (s *Server) stopEntering() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	close(s.draining)
+	return len(s.sessions)
+}
+
+// askToEnd tells the sessions.
+func (s *Server) askToEnd() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for ses := range s.sessions {
 		ses.drain()
 	}
@@ -391,6 +407,9 @@ func (s *Server) closeSessions() {
 }
 
 func (s *Server) waitEmpty(d time.Duration) bool {
+	if d <= 0 {
+		return closed(s.empty)
+	}
 	timer := s.Clock.NewTimer(d)
 	defer timer.Stop()
 	select {

@@ -79,8 +79,13 @@ func newStopCommand(env *Environment) *cobra.Command {
 // the process, not its number, is what is signalled and waited for: the number
 // may be another's by then.
 func stopProcess(ctx context.Context, c *configs.Config, timeout time.Duration) (pid int, err error) {
-	socket := c.Path(c.Admin.Socket)
+	// A role that ends is started again: its master is who must stop.
+	socket := run.MasterSocket(c)
 	if pid, err = listenerOf(ctx, socket); err != nil {
+		socket = c.Path(c.Admin.Socket)
+		pid, err = listenerOf(ctx, socket)
+	}
+	if err != nil {
 		return 0, err
 	}
 	fd, err := unix.PidfdOpen(pid, 0)

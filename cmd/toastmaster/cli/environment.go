@@ -17,6 +17,10 @@ type Environment struct {
 	Getenv         func(string) string
 	// ConfigFile is the value of -c.
 	ConfigFile string
+	// Program is the path of this program as it was called, Args what it was called with:
+	// for who starts it again.
+	Program string
+	Args    []string
 	// Version is what the program calls itself.
 	Version string
 }

@@ -50,7 +50,7 @@ func newRootCommand(env *Environment) *cobra.Command {
 		"configuration `FILE` (default TOASTMASTER_CONFIG, then /etc/toastmaster/toastmaster.toml)")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return wrongUsage(cmd, "%w", err) })
 	root.AddCommand(
-		newInitCommand(env), newServeCommand(env), newDemoCommand(env), newConfigCommand(env),
+		newInitCommand(env), newServeCommand(env), newMasterCommand(env), newRoleCommand(env), newDemoCommand(env), newConfigCommand(env),
 		newDomainCommand(env), newMailboxCommand(env), newAliasCommand(env), newRelocatedCommand(env),
 		newQueueCommand(env), newStatusCommand(env), newReloadCommand(env), newStopCommand(env), newTokenCommand(env), newCheckCommand(env), newWhoCommand(env), newKickCommand(env), newJobCommand(env), newBackupCommand(env), newRestoreCommand(env), newPostmapCommand(env), newPostqueueCommand(env), newPostsuperCommand(env), newPostcatCommand(env), newQshapeCommand(env),
 		newVersionCommand(env), newManCommand(env),

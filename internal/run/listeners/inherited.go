@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strings"
+	"syscall"
 
 	"toastmaster/configs"
 	"toastmaster/internal/run/usage"
@@ -19,6 +21,19 @@ type Inherited struct {
 	listeners map[string]net.Listener
 	// known is where each of them is bound.
 	known map[string]net.Addr
+	// control is the one of a role that is for other roles.
+	control net.Listener
+}
+
+// ControlName is what master calls the listener of a role that is for other roles.
+const ControlName = "control"
+
+// Control is that listener; nil without.
+func (in *Inherited) Control() net.Listener {
+	if in == nil {
+		return nil
+	}
+	return in.control
 }
 
 // Inherit takes over the listeners of the service manager, and finds for each the address
@@ -42,6 +57,13 @@ func Inherit(c *configs.Config, getenv func(string) string) (*Inherited, error) 
 	} {
 		handed = in.match(c, handed, by)
 	}
+	handed = slices.DeleteFunc(handed, func(l service.Inherited) bool {
+		is := l.Name == ControlName
+		if is {
+			in.control = l.Listener
+		}
+		return is
+	})
 	if len(handed) == 0 {
 		return in, nil
 	}
@@ -60,7 +82,7 @@ func (in *Inherited) match(c *configs.Config, handed []service.Inherited, by fun
 		found := false
 		for _, address := range append(c.Listeners(), adminSocket(c)) {
 			if found = in.listeners[address] == nil && by(l, address); found {
-				in.listeners[address], in.known[address] = l.Listener, l.Addr()
+				in.listeners[address], in.known[address] = named(c, l.Listener, address), l.Addr()
 				break
 			}
 		}
@@ -69,6 +91,32 @@ func (in *Inherited) match(c *configs.Config, handed []service.Inherited, by fun
 		}
 	}
 	return left
+}
+
+// named is a unix socket under the name of the configuration: what the kernel knows is that of
+// its bind, before it was renamed into its place.
+func named(c *configs.Config, l net.Listener, address string) net.Listener {
+	path, isUnix := strings.CutPrefix(address, "unix:")
+	if _, bound := l.Addr().(*net.UnixAddr); !isUnix || !bound {
+		return l
+	}
+	return renamed{l, &net.UnixAddr{Name: c.Path(path), Net: "unix"}}
+}
+
+type renamed struct {
+	net.Listener
+	addr *net.UnixAddr
+}
+
+func (r renamed) Addr() net.Addr { return r.addr }
+
+// SyscallConn is for who hands the socket on.
+func (r renamed) SyscallConn() (syscall.RawConn, error) {
+	c, ok := r.Listener.(syscall.Conn)
+	if !ok {
+		return nil, errors.ErrUnsupported
+	}
+	return c.SyscallConn()
 }
 
 // adminSocket is admin.socket as the addresses of listeners are written.

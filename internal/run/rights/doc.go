@@ -6,6 +6,7 @@
 // an instance belongs to where that parameter says nothing. [AsOwner] works as the owner for a
 // while, [BecomeOwner] from now on. [NotRootsOwn] refuses root where another user's service could not read
 // what root makes, [WithOwner] says what mends a file that this user may not use.
+// [User.Give] makes a file of root's the user's.
 // [SocketGroup] is the group of the sockets that are for others, of LMTP and proxymap.
 //
 // # What it does not do

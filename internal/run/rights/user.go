@@ -147,3 +147,16 @@ func EffectiveAccess(path string, mode uint32) error {
 
 // WritableFolder wants a folder in which a file can be made.
 func WritableFolder(dir string) error { return Access(dir, unix.W_OK|unix.X_OK) }
+
+// Give makes a file of this process the user's; a group that is not the process's stays.
+func (w *User) Give(path string) error {
+	var st syscall.Stat_t
+	if err := syscall.Lstat(path, &st); err != nil {
+		return &fs.PathError{Op: "lstat", Path: path, Err: err}
+	}
+	gid := -1
+	if int(st.Gid) == os.Getegid() {
+		gid = w.gid
+	}
+	return os.Lchown(path, w.uid, gid)
+}

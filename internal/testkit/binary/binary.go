@@ -2,6 +2,7 @@ package binary
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,6 +44,8 @@ type Options struct {
 	Params map[string]string
 	// Init are more arguments of init.
 	Init []string
+	// Command is what runs the server, "" is "serve".
+	Command string
 	// Env is added to the environment of every run.
 	Env []string
 }
@@ -57,6 +60,8 @@ type Instance struct {
 	logged int64
 	// through is a command that runs the server, nil for none.
 	through []string
+	// server is the program that serves, "" that of the options.
+	server string
 }
 
 // Create runs `toastmaster init`. Release the instance at the end.
@@ -106,6 +111,10 @@ func (i *Instance) Start(ctx context.Context) error {
 // none runs it as it is. The command must become the server (exec).
 func (i *Instance) Through(command ...string) { i.through = command }
 
+// ServeBy makes another copy of the program the server from now on; commands stay those of the
+// options.
+func (i *Instance) ServeBy(program string) { i.server = program }
+
 // Launch runs the server and does not wait.
 func (i *Instance) Launch() error {
 	if i.Running() {
@@ -115,7 +124,7 @@ func (i *Instance) Launch() error {
 	if st, err := os.Stat(i.LogFile()); err == nil {
 		i.logged = st.Size()
 	}
-	line := append(slices.Clone(i.through), i.opts.Program, "serve", "-c", i.ConfigFile())
+	line := append(slices.Clone(i.through), cmp.Or(i.server, i.opts.Program), cmp.Or(i.opts.Command, "serve"), "-c", i.ConfigFile())
 	p, err := proc.Start(proc.Spec{
 		Path: line[0], Args: line[1:], Dir: i.opts.Dir, Log: i.LogFile(), Env: i.opts.Env,
 	})

@@ -1,0 +1,221 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"toastmaster/admin/api"
+	"toastmaster/admin/model"
+	"toastmaster/directory"
+	"toastmaster/internal/addr"
+	"toastmaster/internal/dsn"
+	"toastmaster/internal/msglog"
+	"toastmaster/internal/service"
+)
+
+// Options are what a Server answers with. A function that is nil is one that the role
+// does not have.
+type Options struct {
+	Listener net.Listener
+	Queue    api.Queue
+	Sessions api.Sessions
+	Services func() []model.Service
+	Decide   func(ctx context.Context, a addr.Address) directory.Decision
+	Route    func(a addr.Address) (transport, nexthop string)
+	// Reload names the parameters that wait for a restart.
+	Reload func(ctx context.Context) ([]string, error)
+	// Changed makes a change of the directory known to this process.
+	Changed func()
+	Metrics http.Handler
+	Log     *msglog.Log
+}
+
+// Server is the service.
+type Server struct {
+	o    Options
+	http *http.Server
+}
+
+// headerTimeout is how long a request may take to come. It is no parameter: both sides are
+// this program.
+const headerTimeout = 5 * time.Second
+
+// drainTime is how long a stop waits for answers under way.
+const drainTime = 5 * time.Second
+
+// New makes a Server.
+func New(o Options) *Server {
+	s := &Server{o: o}
+	s.http = &http.Server{
+		Handler: s.routes(), ReadHeaderTimeout: headerTimeout, ErrorLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
+	}
+	return s
+}
+
+// Name implements service.Service.
+func (s *Server) Name() string { return "control" }
+
+// Close gives the listener back.
+func (s *Server) Close() error { return s.o.Listener.Close() }
+
+// Run implements service.Service.
+func (s *Server) Run(ctx context.Context) error {
+	ended := make(chan error, 1)
+	go func() {
+		// No fence: net/http has one for each request, and the rest is its own.
+		ended <- s.http.Serve(owned{s.o.Listener})
+	}()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+	defer cancel()
+	if s.http.Shutdown(stop) != nil {
+		_ = s.http.Close()
+	}
+	<-ended
+	return nil
+}
+
+// owned accepts the service's user and root alone.
+type owned struct{ net.Listener }
+
+func (l owned) Accept() (net.Conn, error) {
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		if uid := peerUID(c); uid == 0 || uid == os.Geteuid() {
+			return c, nil
+		}
+		_ = c.Close()
+	}
+}
+
+func peerUID(c net.Conn) int {
+	u, ok := c.(*net.UnixConn)
+	if !ok {
+		return -1
+	}
+	raw, err := u.SyscallConn()
+	if err != nil {
+		return -1
+	}
+	uid := -1
+	_ = raw.Control(func(fd uintptr) {
+		if cred, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED); err == nil {
+			uid = int(cred.Uid)
+		}
+	})
+	return uid
+}
+
+func (s *Server) routes() http.Handler {
+	m, o := http.NewServeMux(), s.o
+	handle(m, "/services", func(context.Context, nothing) ([]model.Service, error) { return o.Services(), nil })
+	handle(m, "/changed", func(context.Context, nothing) (nothing, error) { o.Changed(); return nothing{}, nil })
+	handle(m, "/reload", func(ctx context.Context, _ nothing) ([]string, error) { return o.Reload(ctx) })
+	m.Handle("/metrics", o.Metrics)
+	if o.Sessions != nil {
+		handle(m, "/sessions", func(_ context.Context, mailbox string) ([]model.Session, error) { return o.Sessions.List(mailbox), nil })
+		handle(m, "/last", func(_ context.Context, mailbox string) ([]model.LastLogin, error) {
+			return o.Sessions.Last(mailbox), nil
+		})
+		handle(m, "/kick", func(_ context.Context, k model.Kick) (int, error) { return o.Sessions.Kick(k), nil })
+	}
+	if o.Decide != nil {
+		handle(m, "/decide", func(ctx context.Context, a addr.Address) (directory.Decision, error) {
+			d := o.Decide(ctx, a)
+			d.Err, d.QuotaUnknown = withoutCause(d.Err), withoutCause(d.QuotaUnknown)
+			return d, nil
+		})
+		handle(m, "/route", func(_ context.Context, a addr.Address) (route, error) {
+			var r route
+			r.Transport, r.Nexthop = o.Route(a)
+			return r, nil
+		})
+	}
+	if o.Queue != nil {
+		serveQueue(m, o.Queue)
+	}
+	return m
+}
+
+// withoutCause is an error for another process: this one's log has the cause.
+func withoutCause(e *dsn.Error) *dsn.Error {
+	if e == nil {
+		return nil
+	}
+	short := *e
+	short.Cause = nil
+	return &short
+}
+
+type nothing struct{}
+
+type route struct{ Transport, Nexthop string }
+
+// handle answers a POST with the JSON of what f makes of its JSON.
+func handle[I, O any](m *http.ServeMux, path string, f func(context.Context, I) (O, error)) {
+	m.HandleFunc("POST "+path, func(w http.ResponseWriter, r *http.Request) {
+		var in I
+		if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
+			fail(w, err)
+			return
+		}
+		out, err := f(r.Context(), in)
+		if err != nil {
+			fail(w, err)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(out)
+	})
+}
+
+// problem is a model.Error on its way.
+type problem struct {
+	Kind   model.Kind
+	Text   string
+	Fields []model.FieldError
+	Staff  string
+	Cause  string
+}
+
+func fail(w http.ResponseWriter, err error) {
+	p := problem{Kind: model.Internal, Cause: err.Error()}
+	var e *model.Error
+	if errors.As(err, &e) {
+		p = problem{Kind: e.Kind, Text: e.Text, Fields: e.Fields, Staff: e.Staff}
+		if e.Cause != nil {
+			p.Cause = e.Cause.Error()
+		}
+	}
+	w.WriteHeader(http.StatusInternalServerError)
+	_ = json.NewEncoder(w).Encode(p)
+}
+
+// stream answers with octets, whose number and more stand in the header.
+func stream(w http.ResponseWriter, content io.ReadCloser, size int64, header map[string]string) {
+	defer content.Close()
+	for name, value := range header {
+		w.Header().Set(name, value)
+	}
+	w.Header().Set("Content-Length", strconv.FormatInt(size, 10))
+	_, _ = io.Copy(w, content) // a shorter answer is an error of the reader
+}
+
+var _ service.Service = (*Server)(nil)

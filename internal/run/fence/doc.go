@@ -1,0 +1,16 @@
+// Package fence takes away from a process what it does not need, for good and for every thread
+// and child of it.
+//
+// # What it does
+//
+// [Fence.Enter] sets no_new_privs (prctl(2)): no program gives it rights. Then a Landlock domain
+// (landlock(7)): files are written, made, renamed and removed below the given folders and files
+// alone, no program is executed unless it may, and no process outside the domain is sent a signal.
+// What the kernel's version of Landlock does not know yet is left out; [Fence.Enter] says what holds.
+//
+// # What it does not do
+//
+// It restricts neither reading nor the network; folders that are not there are left out. It does not replace the
+// permissions of files: what they forbid stays forbidden. It needs a program without cgo
+// (syscall.AllThreadsSyscall).
+package fence

@@ -1,0 +1,166 @@
+package run
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"toastmaster/configs"
+	"toastmaster/internal/run/fence"
+	"toastmaster/internal/run/usage"
+	"toastmaster/mta/master"
+)
+
+// errNoMaster is why a role ends whose master has gone.
+var errNoMaster = errors.New("master has ended")
+
+// errTold is why a role ends that master wants to end: a stop in order.
+var errTold error = told{}
+
+type told struct{}
+
+func (told) Error() string        { return "master says so" }
+func (told) Is(target error) bool { return target == context.Canceled }
+
+// ServeRole runs one role as a process of master, until ctx ends or master says so.
+func ServeRole(ctx context.Context, o Options) error {
+	if !slices.ContainsFunc(roleTable(), func(r roleRow) bool { return r.role == o.Role }) {
+		return usage.Errorf("there is no role %q", o.Role)
+	}
+	conn, err := masterConn(o.Getenv)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	o.Linger = &Linger{}
+	goOn := make(chan struct{})
+	heard := make(chan struct{})
+	go func() {
+		// No fence: it reads lines.
+		defer close(heard)
+		hearMaster(conn, o.Linger, goOn, cancel)
+	}()
+	getenv := o.Getenv
+	o.Getenv = func(name string) string {
+		if name == "LISTEN_PID" { // master cannot know it before there is a process
+			return strconv.Itoa(os.Getpid())
+		}
+		return getenv(name)
+	}
+	o.Prepared = func(ctx context.Context) error {
+		if err := tellMaster(conn, "prepared"); err != nil {
+			return err
+		}
+		select {
+		case <-goOn:
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	o.OnReady = func(context.Context) error { return tellMaster(conn, "ready") }
+	err = Serve(ctx, o)
+	_ = conn.Close()
+	<-heard
+	if errors.Is(err, errTold) && context.Cause(ctx) == errTold {
+		return nil // before it served
+	}
+	return err
+}
+
+// masterConn is the stream that master has given this process.
+func masterConn(getenv func(string) string) (net.Conn, error) {
+	fd, err := strconv.Atoi(getenv(master.FDVariable))
+	if err != nil {
+		return nil, usage.Errorf("a role is started by `toastmaster master`, not by hand")
+	}
+	f := os.NewFile(uintptr(fd), "master")
+	defer f.Close()
+	return net.FileConn(f)
+}
+
+// hearMaster does what master says until it ends.
+func hearMaster(conn net.Conn, linger *Linger, goOn chan<- struct{}, cancel context.CancelCauseFunc) {
+	gone := false
+	for lines := bufio.NewScanner(conn); lines.Scan(); {
+		word, argument, _ := strings.Cut(lines.Text(), " ")
+		switch word {
+		case "go":
+			if !gone {
+				gone = true
+				close(goOn)
+			}
+		case "finish":
+			if d, err := time.ParseDuration(argument); err == nil {
+				linger.Set(d)
+			}
+			cancel(errTold)
+		case "stop":
+			linger.Set(0)
+			cancel(errTold)
+		}
+	}
+	cancel(errNoMaster)
+}
+
+// tellTimeout is how long master may take to read a line. It is no parameter: the kernel has
+// room for it.
+const tellTimeout = time.Second
+
+func tellMaster(conn net.Conn, line string) error {
+	if err := conn.SetWriteDeadline(time.Now().Add(tellTimeout)); err != nil {
+		return err
+	}
+	_, err := conn.Write([]byte(line + "\n"))
+	return err
+}
+
+// enterFence fences a role in, once its database is open.
+func (i *Instance) enterFence(context.Context) error {
+	if i.role == "" || !i.config.Master.Fence {
+		return nil
+	}
+	f := fenceOf(i.config, i.role)
+	holds, err := f.Enter()
+	if err != nil {
+		i.log.Warn("fence", "role", string(i.role), "holds", holds, "cause", err)
+		return nil
+	}
+	i.log.Info("fence", "role", string(i.role), "holds", holds, "writable", strings.Join(f.Writable, " "))
+	return nil
+}
+
+// fenceOf is what a role may.
+func fenceOf(c *configs.Config, r Role) fence.Fence {
+	f := fence.Fence{Execute: r == RoleMTA, Writable: []string{c.Path(c.Store.Path), os.TempDir(), "/dev/null"}}
+	log := ""
+	if c.Log.File != "stderr" {
+		log = filepath.Dir(c.Path(c.Log.File))
+		f.Writable = append(f.Writable, log)
+	}
+	if r == RoleMTA {
+		f.Writable = append(f.Writable, c.Master.WritableFolders...)
+	}
+	database := c.Path(c.Directory.Path)
+	if r != RoleStore || log == filepath.Clean(c.Dir()) {
+		f.Writable = append(f.Writable, c.Dir(), filepath.Dir(database))
+		return f
+	}
+	// The files are there: the database is open, and stays so. A folder of its own is
+	// allowed as a whole.
+	if dir := filepath.Dir(database); dir != filepath.Clean(c.Dir()) {
+		f.Writable = append(f.Writable, dir)
+	} else {
+		f.Writable = append(f.Writable, database, database+"-wal", database+"-shm")
+	}
+	return f
+}

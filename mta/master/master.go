@@ -1,0 +1,405 @@
+package master
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"toastmaster/configs"
+	"toastmaster/internal/clock"
+	"toastmaster/internal/msglog"
+	"toastmaster/internal/service"
+)
+
+// Options are what a Master is made of.
+type Options struct {
+	Params configs.Master
+	// Roles are started in this order, each when the one before serves.
+	Roles []Role
+	// Adopt are processes that an earlier program has left to this one; they are replaced.
+	Adopt *State
+	// Check says whether the program that is installed now would serve this
+	// configuration. Exec becomes it, and returns only with an error.
+	Check func(context.Context) error
+	Exec  func(State) error
+	// Reload makes the roles, and what master has itself, read files again; it names the parameters
+	// that wait for an upgrade.
+	Reload func(context.Context) ([]string, error)
+	// Ready is called when all roles serve for the first time.
+	Ready func()
+	// StopTimeout is how long a role may take to stop; then it is killed.
+	StopTimeout time.Duration
+	// Stderr is what the roles print to.
+	Stderr *os.File
+	Notify *service.Notifier
+	// Watchdog is how often Notify is told that this loop turns; 0 never.
+	Watchdog time.Duration
+	Log      *msglog.Log
+	Clock    clock.Clock
+}
+
+// role is a Role in its life.
+type role struct {
+	Role
+	// current serves, or is to; next is to replace it; old are on their way out.
+	current, next *child
+	old           []*child
+	// delay is the last wait before a restart, restart when it ends.
+	delay    time.Duration
+	restart  time.Time
+	restarts int
+	why      string
+}
+
+// Master supervises. Its state belongs to the goroutine of Run.
+type Master struct {
+	o          Options
+	roles      []*role
+	events     chan event
+	commands   chan command
+	children   sync.WaitGroup
+	generation int
+	// replacing are the roles that an upgrade has not replaced yet, the first one under way.
+	replacing []*role
+	upgradeOf error
+	checking  bool
+	serving   bool
+	stopping  bool
+	failed    error
+}
+
+// command is what somebody asks of the loop.
+type command struct {
+	do    func() error
+	reply chan error
+}
+
+const (
+	firstDelay   = 100 * time.Millisecond
+	servedDelay  = 5 * time.Second
+	servedEnough = 10 * time.Second
+)
+
+// usageExit is the exit code of a mistake that no restart mends.
+const usageExit = 2
+
+// New makes a Master. Run owns it.
+func New(o Options) *Master {
+	m := &Master{o: o, events: make(chan event), commands: make(chan command)}
+	for _, r := range o.Roles {
+		m.roles = append(m.roles, &role{Role: r})
+	}
+	return m
+}
+
+// Run supervises until ctx ends, then stops all roles. It returns an error when the first start
+// of a role was a mistake of usage, or a role had to be killed.
+func (m *Master) Run(ctx context.Context) error {
+	if err := m.adopt(); err != nil {
+		return err
+	}
+	m.step()
+	beat := m.o.Clock.NewTimer(m.beat())
+	defer beat.Stop()
+	for m.failed == nil {
+		wake := m.o.Clock.NewTimer(m.untilRestart())
+		select {
+		case <-ctx.Done():
+			wake.Stop()
+			return m.stop(context.Cause(ctx))
+		case e := <-m.events:
+			m.hear(e)
+		case c := <-m.commands:
+			c.reply <- c.do()
+		case <-wake.C():
+		case <-beat.C():
+			m.note(m.o.Notify.Watchdog())
+			beat = m.o.Clock.NewTimer(m.beat())
+		}
+		wake.Stop()
+		m.step()
+	}
+	return m.stop(m.failed)
+}
+
+// beat is half of what the service manager waits for, or long.
+func (m *Master) beat() time.Duration {
+	if m.o.Watchdog <= 0 {
+		return time.Hour
+	}
+	return m.o.Watchdog / 2
+}
+
+func (m *Master) note(err error) {
+	if err != nil {
+		m.o.Log.Warn("sd_notify", "cause", err)
+	}
+}
+
+// untilRestart is when the next role is to be started.
+func (m *Master) untilRestart() time.Duration {
+	wait := time.Hour
+	for _, r := range m.roles {
+		if !r.restart.IsZero() {
+			wait = min(wait, max(r.restart.Sub(m.o.Clock.Now()), 0))
+		}
+	}
+	return wait
+}
+
+// step does what is due: the first start in order, restarts, the next replacement.
+func (m *Master) step() {
+	now := m.o.Clock.Now()
+	for _, r := range m.roles {
+		if r.current == nil && r.next == nil && (r.restart.IsZero() || !now.Before(r.restart)) {
+			r.restart = time.Time{}
+			m.start(r)
+		}
+		// The first start is one role after the other: the first one may have to bring the
+		// database up to date.
+		if !m.serving && (r.current == nil || !r.current.ready) && r.restarts == 0 {
+			return
+		}
+	}
+	if !m.serving && !slices.ContainsFunc(m.roles, func(r *role) bool { return r.current == nil || !r.current.ready }) {
+		m.serving = true
+		if m.o.Adopt == nil {
+			m.note(m.o.Notify.Ready())
+			m.o.Ready()
+		}
+	}
+	if len(m.replacing) > 0 && m.replacing[0].next == nil && m.replacing[0].current != nil {
+		m.replace(m.replacing[0])
+	}
+}
+
+// start begins a process of a role that has none.
+func (m *Master) start(r *role) {
+	c, err := m.spawn(r)
+	if err != nil {
+		m.later(r, err.Error(), false)
+		return
+	}
+	r.current = c
+}
+
+// later plans a restart.
+func (m *Master) later(r *role, why string, served bool) {
+	most := m.o.Params.ThrottleTime
+	if served {
+		most = min(most, servedDelay)
+	}
+	r.delay = min(max(2*r.delay, firstDelay), most)
+	r.restart = m.o.Clock.Now().Add(r.delay)
+	r.restarts++
+	r.why = why
+	m.o.Log.Error("role", "role", r.Name, "status", "ended", "cause", why, "restart_in", r.delay)
+}
+
+// hear takes what a child says, or its end.
+func (m *Master) hear(e event) {
+	c := e.from
+	switch {
+	case e.line == "prepared":
+		c.prepared = true
+		m.prepared(c)
+	case e.line == "ready":
+		c.ready, c.readyAt = true, m.o.Clock.Now()
+		m.o.Log.Info("role", "role", c.role.Name, "status", "serves", "pid", c.process.Pid, "after", c.readyAt.Sub(c.started).Round(time.Millisecond))
+		m.nowReady(c)
+	case e.line == "":
+		_ = c.conn.Close()
+		m.ended(c, e)
+	}
+}
+
+// prepared lets a child open the rest, or makes room for it first.
+func (m *Master) prepared(c *child) {
+	r := c.role
+	if c != r.next || r.Overlap || r.current == nil {
+		c.tell("go")
+		return
+	}
+	m.finish(r.current)
+}
+
+// finish asks a child to end and to let its sessions go on for a while.
+func (m *Master) finish(c *child) {
+	c.asked = true
+	c.tell("finish " + c.role.Linger.String())
+}
+
+// nowReady puts a replacement in its place.
+func (m *Master) nowReady(c *child) {
+	r := c.role
+	if c != r.next {
+		return
+	}
+	if r.current != nil {
+		r.old = append(r.old, r.current)
+		m.finish(r.current)
+	}
+	r.current, r.next = c, nil
+	m.replaced(r, nil)
+}
+
+// replace begins to replace the process of a role.
+func (m *Master) replace(r *role) {
+	c, err := m.spawn(r)
+	if err != nil {
+		m.replaced(r, err)
+		return
+	}
+	r.next = c
+}
+
+// replaced goes on to the next role of an upgrade; with an error the old process stays.
+func (m *Master) replaced(r *role, err error) {
+	if len(m.replacing) == 0 || m.replacing[0] != r {
+		return
+	}
+	m.replacing = m.replacing[1:]
+	if err != nil {
+		m.upgradeOf = errors.Join(m.upgradeOf, fmt.Errorf("role %s: %w", r.Name, err))
+	}
+	if len(m.replacing) > 0 {
+		return
+	}
+	m.note(m.o.Notify.Ready())
+	if m.upgradeOf != nil {
+		m.o.Log.Error("upgrade", "status", "failed", "generation", m.generation, "cause", m.upgradeOf)
+		return
+	}
+	m.o.Log.Info("upgrade", "status", "ok", "generation", m.generation)
+}
+
+// ended is the end of a child.
+func (m *Master) ended(c *child, e event) {
+	r, why := c.role, reason(e)
+	if n := slices.Index(r.old, c); n >= 0 {
+		r.old = slices.Delete(r.old, n, n+1)
+		m.o.Log.Info("role", "role", r.Name, "status", "replaced", "pid", c.process.Pid, "cause", why)
+		return
+	}
+	if c == r.next {
+		m.nextEnded(r, why)
+		return
+	}
+	if c != r.current {
+		return
+	}
+	r.current = nil
+	if c.asked && r.next != nil { // it has made room
+		m.o.Log.Info("role", "role", r.Name, "status", "replaced", "pid", c.process.Pid, "cause", why)
+		r.next.tell("go")
+		return
+	}
+	if r.next != nil { // it takes the place as soon as it can
+		if r.next.prepared {
+			r.next.tell("go")
+		}
+		return
+	}
+	if m.stopping {
+		return
+	}
+	if !m.serving && r.restarts == 0 && e.state != nil && e.state.ExitCode() == usageExit {
+		m.failed = &UsageError{r.Name}
+		return
+	}
+	if c.ready && m.o.Clock.Now().Sub(c.readyAt) >= servedEnough {
+		r.delay = 0
+	}
+	m.later(r, fmt.Sprintf("pid %d: %s", c.process.Pid, why), c.ready)
+}
+
+// nextEnded is the end of a replacement that did not get to serve.
+func (m *Master) nextEnded(r *role, why string) {
+	r.next = nil
+	err := fmt.Errorf("the new process ended before it served: %s", why)
+	if r.current == nil { // the old one is gone: from now on it is a restart
+		m.later(r, err.Error(), false)
+	}
+	m.replaced(r, err)
+}
+
+// reason says how a process ended.
+func reason(e event) string {
+	if e.state != nil {
+		return e.state.String()
+	}
+	return fmt.Sprint(e.err)
+}
+
+// UsageError is that a role refuses the configuration; it has said why itself.
+type UsageError struct{ Role string }
+
+func (e *UsageError) Error() string {
+	return "the role " + e.Role + " does not start: see its error above"
+}
+
+// stop ends all roles.
+func (m *Master) stop(why error) error {
+	m.stopping = true
+	m.o.Log.Info("stopping", "reason", why)
+	m.note(m.o.Notify.Stopping())
+	for _, c := range m.all() {
+		c.asked = true
+		c.tell("stop")
+	}
+	timer := m.o.Clock.NewTimer(m.o.StopTimeout)
+	defer timer.Stop()
+	var killed error
+	for len(m.all()) > 0 {
+		select {
+		case e := <-m.events:
+			if e.line == "" {
+				_ = e.from.conn.Close()
+				m.forget(e.from)
+			}
+		case c := <-m.commands:
+			c.reply <- errors.New("master is stopping")
+		case <-timer.C():
+			for _, c := range m.all() {
+				killed = errors.Join(killed, fmt.Errorf("role %s: did not stop in time: killed", c.role.Name))
+				_ = c.process.Kill()
+			}
+		}
+	}
+	m.children.Wait()
+	m.o.Log.Info("stopped")
+	var usage *UsageError
+	if errors.As(why, &usage) {
+		return errors.Join(why, killed)
+	}
+	return killed
+}
+
+// all are the children that live.
+func (m *Master) all() []*child {
+	var all []*child
+	for _, r := range m.roles {
+		for _, c := range append([]*child{r.current, r.next}, r.old...) {
+			if c != nil {
+				all = append(all, c)
+			}
+		}
+	}
+	return all
+}
+
+func (m *Master) forget(c *child) {
+	r := c.role
+	switch c {
+	case r.current:
+		r.current = nil
+	case r.next:
+		r.next = nil
+	default:
+		r.old = slices.DeleteFunc(r.old, func(o *child) bool { return o == c })
+	}
+}
