@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 )
 
 // ErrNoHeader is for what is no header of the PROXY protocol.
@@ -36,18 +35,11 @@ type Header struct {
 	From, To netip.AddrPort
 }
 
-// Accept reads the header of a connection, and returns the connection as it tells. The header must be there
-// within a time. After an error nc is of no use; it is not closed.
-func Accept(nc net.Conn, within time.Duration) (net.Conn, error) {
-	// Sockets live in the machine's time.
-	if err := nc.SetReadDeadline(time.Now().Add(within)); err != nil {
-		return nil, err
-	}
+// Accept reads the header of a connection, and returns the connection as it tells. How long that may take is the
+// caller's to say, with a deadline for reads. After an error nc is of no use; it is not closed.
+func Accept(nc net.Conn) (net.Conn, error) {
 	h, err := Read(nc)
 	if err != nil {
-		return nil, err
-	}
-	if err := nc.SetReadDeadline(time.Time{}); err != nil {
 		return nil, err
 	}
 	switch {

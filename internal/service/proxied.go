@@ -28,9 +28,12 @@ func (s *Server) admitProxy(handlers context.Context, l Listener, ses *session) 
 // introduced waits for who the client is, and puts the connection as it is known then into c. false: it is
 // over, and what was to be said has been said.
 func (s *Server) introduced(l Listener, ses *session, c *net.Conn) bool {
+	// The deadline comes first: a drain before it must not be forgotten. Sockets live in the machine's time.
+	_ = ses.conn.SetReadDeadline(time.Now().Add(l.Proxy.Timeout))
 	ses.register(func() { _ = ses.conn.SetReadDeadline(time.Unix(1, 0)) })
-	told, err := haproxy.Accept(ses.conn, l.Proxy.Timeout)
+	told, err := haproxy.Accept(ses.conn)
 	ses.register(func() {})
+	_ = ses.conn.SetReadDeadline(time.Time{}) // it is not for who comes next
 	if err != nil {
 		s.Log.Warn("haproxy", "service", s.ServiceName, "client", ClientText(ses.client), "cause", err)
 		return false
