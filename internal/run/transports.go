@@ -107,8 +107,12 @@ func limitsOf(t configs.Transport, c configs.Qmgr, local bool) qmgr.Limits {
 
 // qmgrOptions makes what the queue manager works with.
 func qmgrOptions(i *Instance) (qmgr.Options, error) {
+	params := i.config.Bounce
+	if params.TemplateFile != "" {
+		params.TemplateFile = i.config.Path(params.TemplateFile)
+	}
 	reporter, err := bounce.New(bounce.Options{
-		Params: i.config.Bounce, Hostname: i.config.Main.Hostname, Submit: i.cleanup, Log: i.log, Clock: i.clock,
+		Params: params, Values: bounce.ValuesOf(i.config), Hostname: i.config.Main.Hostname, Submit: i.cleanup, Log: i.log, Clock: i.clock,
 	})
 	o := qmgr.Options{Params: i.config.Qmgr, Queue: i.queue, Log: i.log, Clock: i.clock, Reporter: reporter, Deferred: i.flush.Add}
 	if err != nil {

@@ -1,8 +1,11 @@
 package bounce
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"maps"
 	"slices"
 
 	"toastmaster/configs"
@@ -18,9 +21,11 @@ type Options struct {
 	Params configs.Bounce
 	// Hostname is main.hostname: the Reporting-MTA.
 	Hostname string
-	Submit   envelope.Submitter
-	Log      *msglog.Log
-	Clock    clock.Clock
+	// Values are what stands for parameters in bounce.template_file.
+	Values Values
+	Submit envelope.Submitter
+	Log    *msglog.Log
+	Clock  clock.Clock
 }
 
 // Generator is the agent.Reporter. Safe for concurrent use.
@@ -30,18 +35,33 @@ type Generator struct {
 	submit   envelope.Submitter
 	log      *msglog.Log
 	clock    clock.Clock
-	copyTo   addr.Address
+	// notices are who gets copies, by class.
+	notices   map[string]addr.Address
+	templates templates
 }
 
-// New makes a Generator. It fails when bounce.copy_to is no address.
+// New makes a Generator. It fails when an address of Params is none, and when
+// bounce.template_file cannot be used.
 func New(o Options) (*Generator, error) {
 	g := &Generator{config: o.Params, hostname: o.Hostname, submit: o.Submit, log: o.Log, clock: o.Clock}
-	if o.Params.CopyTo == "" {
-		return g, nil
-	}
 	var err error
-	g.copyTo, err = addr.Parse(o.Params.CopyTo)
-	return g, err
+	if g.templates, err = readTemplates(o.Params.TemplateFile, o.Values); err != nil {
+		return nil, fmt.Errorf("bounce.template_file: %w", err)
+	}
+	g.notices = map[string]addr.Address{}
+	for class, to := range map[string]string{"bounce": o.Params.CopyTo, "2bounce": o.Params.DoubleCopyTo, "delay": o.Params.DelayCopyTo} {
+		if to = cmp.Or(to, o.Params.CopyTo); to == "" {
+			continue
+		}
+		a, err := addr.Parse(to)
+		if err != nil {
+			return nil, fmt.Errorf("bounce: address for the class %s: %w", class, err)
+		}
+		if slices.Contains(o.Params.Classes, class) {
+			g.notices[class] = a
+		}
+	}
+	return g, nil
 }
 
 // Report implements agent.Reporter.
@@ -58,20 +78,21 @@ func (g *Generator) Report(ctx context.Context, r *agent.Report) error {
 		g.log.Info("no report to the null sender", "id", string(r.Envelope.ID), "kind", string(r.Kind))
 	case len(wanted) > 0:
 		ret := r.Envelope.Return
-		if err := g.send(ctx, r, wanted, r.Envelope.Sender, ret == envelope.ReturnHeaders || r.Kind != agent.Failure); err != nil {
+		if err := g.send(ctx, r, wanted, r.Envelope.Sender, writer{headersOnly: ret == envelope.ReturnHeaders || r.Kind != agent.Failure}); err != nil {
 			return err
 		}
 		sent = true
 	}
-	if !g.copies(r) {
+	to, wants := g.notice(r)
+	if !wants {
 		return nil
 	}
-	err := g.send(ctx, r, r.Recipients, g.copyTo, true)
+	err := g.send(ctx, r, r.Recipients, to, writer{headersOnly: true, notice: true})
 	if err == nil || !sent {
 		return err
 	}
 	// The sender has his report; an error would make him get it again.
-	g.log.Error("copy of a report not queued", "id", string(r.Envelope.ID), "to", g.copyTo.String(), "cause", err)
+	g.log.Error("copy of a report not queued", "id", string(r.Envelope.ID), "to", to.String(), "cause", err)
 	return nil
 }
 
@@ -85,23 +106,35 @@ func notifyOf(k agent.Kind) envelope.Notify {
 	return envelope.NotifyFailure
 }
 
-// copies says whether copy_to gets a copy. Mail that could not reach copy_to
-// is not copied, or a full postmaster's mailbox would feed itself.
-func (g *Generator) copies(r *agent.Report) bool {
-	return r.Kind == agent.Failure && !g.copyTo.IsNull() &&
-		!slices.ContainsFunc(r.Envelope.Recipients, func(to envelope.Recipient) bool {
-			return to.Address.Equal(g.copyTo) || to.Original.Equal(g.copyTo)
+// notice is who gets a copy of a report. Mail that could not reach him is not
+// copied, or a full postmaster's mailbox would feed itself.
+func (g *Generator) notice(r *agent.Report) (who addr.Address, wants bool) {
+	class := ""
+	switch {
+	case r.Kind == agent.Delay:
+		class = "delay"
+	case r.Kind == agent.Failure && r.Envelope.Sender.IsNull():
+		class = "2bounce"
+	case r.Kind == agent.Failure:
+		class = "bounce"
+	}
+	who, wants = g.notices[class]
+	return who, wants && !slices.ContainsFunc(r.Envelope.Recipients, func(to envelope.Recipient) bool {
+		return slices.ContainsFunc(slices.Collect(maps.Values(g.notices)), func(n addr.Address) bool {
+			return to.Address.Equal(n) || to.Original.Equal(n)
 		})
+	})
 }
 
 var errEmpty = errors.New("report has no recipients")
 
-// send makes one report to one address and submits it.
-func (g *Generator) send(ctx context.Context, r *agent.Report, about []agent.ReportRecipient, to addr.Address, headersOnly bool) error {
+// send makes one report to one address, as w says, and submits it.
+func (g *Generator) send(ctx context.Context, r *agent.Report, about []agent.ReportRecipient, to addr.Address, w writer) error {
 	if len(about) == 0 {
 		return errEmpty
 	}
-	w := &writer{g: g, report: r, about: about, to: to, headersOnly: headersOnly, now: g.clock.Now()}
+	w.g, w.report, w.about, w.to, w.now = g, r, about, to, g.clock.Now()
+	w.template, w.own = g.templates[r.Kind]
 	text := w.message()
 	env := &envelope.Envelope{
 		Recipients: []envelope.Recipient{{Address: to, Original: to, Notify: envelope.NotifyNever}},

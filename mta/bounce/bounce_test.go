@@ -54,7 +54,7 @@ func generator(t testing.TB, change func(*configs.Bounce)) (*Generator, *queue, 
 	q := &queue{}
 	g, err := New(Options{
 		Params:   c,
-		Hostname: "mail.example.test", Submit: q, Clock: clocktest.New(now),
+		Hostname: "mail.example.test", Values: values, Submit: q, Clock: clocktest.New(now),
 		Log: msglog.New(slog.NewTextHandler(&log, nil)),
 	})
 	if err != nil {

@@ -28,10 +28,15 @@
 // # Parameters
 //
 // The section [bounce]; see configs/bounce.go. With bounce.copy_to set, that
-// address gets a copy of every failure report with the header only, also when
-// the sender is null. A failure to deliver to copy_to itself is not copied. The
+// address gets a copy, with the header only, of the reports of bounce.notify_classes: of failures, of
+// failures of mail from the null sender, which nobody else hears of, of delays. The last two may
+// have an address of their own. A failure to deliver to one of these addresses is not copied. The
 // copy does not hold up the sender's report, nor repeat it: when it cannot be
 // queued after that, this is an error in the log and the copy is lost.
+//
+// bounce.template_file has the operator's texts for people, in the form of Postfix's
+// bounce(5): failure_template, delay_template, success_template, with "$name" for some
+// parameters ([Values]). The text is UTF-8. What is wrong with it stops the start.
 //
 // # Results
 //

@@ -17,7 +17,12 @@ type writer struct {
 	about       []agent.ReportRecipient
 	to          addr.Address
 	headersOnly bool
-	now         time.Time
+	// notice: it is a copy for the postmaster.
+	notice bool
+	// own: there is a template of the operator.
+	own      bool
+	template template
+	now      time.Time
 
 	utf8     bool // RFC 6533 forms
 	eightBit bool
@@ -30,7 +35,7 @@ type writer struct {
 func (w *writer) message() []byte {
 	w.original = w.readOriginal()
 	w.utf8 = w.report.Envelope.UTF8 && w.original.eightBitHeader || !w.addressesASCII()
-	w.eightBit = w.utf8 || w.original.eightBit
+	w.eightBit = w.utf8 || w.original.eightBit || w.template.eight
 	// The queue ID never repeats on this host, and the original cannot know
 	// the time of its report.
 	w.boundary = fmt.Sprintf("%s/%d", w.report.Envelope.ID, w.now.UnixNano())
@@ -56,6 +61,12 @@ func (w *writer) addressesASCII() bool {
 
 // subjects are Postfix's, which users and filters know.
 func (w *writer) subject() string {
+	switch {
+	case w.own && w.notice:
+		return w.template.postmasterSubject
+	case w.own:
+		return w.template.subject
+	}
 	switch w.report.Kind {
 	case agent.Delay:
 		return "Delayed Mail (still being retried)"
@@ -68,7 +79,11 @@ func (w *writer) subject() string {
 func (w *writer) header() {
 	id := w.report.Envelope.ID
 	w.printf("Date: %s\n", w.now.Format(time.RFC1123Z))
-	w.printf("From: Mail Delivery System <MAILER-DAEMON@%s>\n", w.g.hostname)
+	if w.own {
+		w.printf("From: %s\n", w.template.from)
+	} else {
+		w.printf("From: Mail Delivery System <MAILER-DAEMON@%s>\n", w.g.hostname)
+	}
 	w.printf("To: %s\n", w.to)
 	w.printf("Subject: %s\n", w.subject())
 	w.printf("Message-ID: <%s.%d.%s@%s>\n", id, w.now.UnixNano(), w.report.Kind, w.g.hostname)
@@ -95,10 +110,22 @@ func (w *writer) part(contentType, description string, eightBit bool) {
 // people writes the part for people.
 func (w *writer) people() {
 	charset := "us-ascii"
-	if w.utf8 {
+	if w.utf8 || w.template.eight {
 		charset = "utf-8"
 	}
-	w.part("text/plain; charset="+charset, "Notification", w.utf8)
+	w.part("text/plain; charset="+charset, "Notification", w.utf8 || w.template.eight)
+	if w.own {
+		w.b.WriteString(w.template.text)
+	} else {
+		w.introduce()
+	}
+	for _, r := range w.about {
+		w.explain(r)
+	}
+}
+
+// introduce is what we say where the operator says nothing else.
+func (w *writer) introduce() {
 	w.printf("This is the mail system at host %s.\n\n", w.g.hostname)
 	switch w.report.Kind {
 	case agent.Failure:
@@ -113,9 +140,6 @@ func (w *writer) people() {
 			"as relayed is served by a system that sends no such reports; there may\n" +
 			"be none from there. One marked as an expanded alias stands for several\n" +
 			"addresses, to which it was sent on; they report no success of their own.\n")
-	}
-	for _, r := range w.about {
-		w.explain(r)
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"toastmaster/internal/tlsconf"
 	"toastmaster/internal/vfs"
 	"toastmaster/mailstore"
+	"toastmaster/mta/bounce"
 	"toastmaster/mta/policy"
 	"toastmaster/mta/queue"
 	"toastmaster/mta/smtp"
@@ -55,6 +56,7 @@ func Files(c *configs.Config, in *listeners.Inherited) error {
 		{"tls.certificates", `"certificate-file,key-file" in PEM`, checkCertificates},
 		{param, allowed, func(*configs.Config) error { return database }},
 		{"smtp.password_file", "a file that others can neither read nor change", checkPasswordFile},
+		{"bounce.template_file", "texts of reports as in Postfix's bounce(5)", checkBounce},
 		{"store.path", "a folder that can be written and is a mail store", checkStore},
 		{"main.data_dir", "a folder whose folder queue is ours", checkQueue},
 		{"store.path", "a folder beside the queue", checkApart},
@@ -152,6 +154,13 @@ func checkTransports(c *configs.Config) error {
 		}
 	}
 	return nil
+}
+
+func checkBounce(c *configs.Config) error {
+	if c.Bounce.TemplateFile == "" {
+		return nil
+	}
+	return bounce.CheckTemplateFile(c.Path(c.Bounce.TemplateFile), bounce.ValuesOf(c))
 }
 
 func checkStore(c *configs.Config) error {
