@@ -112,7 +112,7 @@ var mayImport = []struct {
 	{"internal/run/rights", []string{"configs", "internal/run/usage"}},
 	{"internal/run/listeners", []string{"configs", "internal/clock", "internal/hostaddr", "internal/msglog", "internal/service", "internal/tlsconf", "internal/run/rights", "internal/run/usage"}},
 	{"internal/run/parts", []string{"admin/store", "configs", "directory/...", "internal/clock", "internal/db", "internal/identity", "internal/msglog", "internal/vfs", "mailstore", "migrations", "mta/queue", "internal/run/rights", "internal/run/usage"}},
-	{"internal/run/check", []string{"admin/client", "configs", "directory", "directory/tables", "internal/addr", "internal/clock", "internal/msglog", "internal/service", "internal/tlsconf", "internal/vfs", "mailstore", "mta/policy", "mta/queue", "mta/smtp", "mta/smtpd",
+	{"internal/run/check", []string{"admin/client", "configs", "directory", "directory/tables", "internal/addr", "internal/clock", "internal/msglog", "internal/service", "internal/tlsconf", "internal/vfs", "mailstore", "mta/bounce", "mta/policy", "mta/queue", "mta/smtp", "mta/smtpd",
 		"internal/run/listeners", "internal/run/parts", "internal/run/rights", "internal/run/usage"}},
 	{"internal/run/control", []string{"admin/api", "admin/model", "directory", "internal/addr", "internal/dsn", "internal/msglog", "internal/service"}},
 	{"internal/run/fence", nil},
