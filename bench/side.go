@@ -47,7 +47,12 @@ type side struct {
 	// usage is what the server has spent; nil for a peer, which has many processes.
 	usage   func() (proc.Usage, error)
 	restart func(ctx context.Context) error
-	stop    func()
+	// Of ours alone: the folder, a stop with other parameters and more text in the
+	// configuration from then on, and a start.
+	data      string
+	configure func(params map[string]string, more string) error
+	launch    func(ctx context.Context) error
+	stop      func()
 	// next is what mail is handed on to, nil for nothing.
 	next *nexthop
 	// state is what a stage's prepare leaves for its measurements.
@@ -137,10 +142,29 @@ func startProgram(ctx context.Context, l *lab, program, dir string, o setup) (*s
 			}
 			return i.Start(ctx)
 		},
-		stop: i.Close,
+		stop: i.Close, data: i.Data(), launch: i.Start,
 	}
+	first.configure = func(params map[string]string, more string) error { return reconfigure(i, params, more) }
 	first.second = func(ctx context.Context) (*side, error) { return startSecond(ctx, program, first, i) }
 	return first, nil
+}
+
+// reconfigure stops an instance and changes its configuration.
+func reconfigure(i *binary.Instance, params map[string]string, more string) error {
+	if err := i.Stop(); err != nil {
+		return err
+	}
+	for name, value := range params {
+		if err := i.SetParam(name, value); err != nil {
+			return err
+		}
+	}
+	f, err := os.OpenFile(i.ConfigFile(), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(more)
+	return errors.Join(err, f.Close())
 }
 
 func peerAccounts(users int) []peers.Account {

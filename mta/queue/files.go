@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -49,19 +50,42 @@ func (p *files) count(path string, n int64) {
 // the home of its message.
 func (p *files) countAll(stray func(envelope.QueueID) bool) error {
 	for place, counter := range map[Place]*atomic.Int64{Deferred: &p.deferred, Hold: &p.hold} {
-		var n int64
-		err := p.each(place, func(id envelope.QueueID, _ fs.DirEntry) error {
-			if !stray(id) {
-				n++
-			}
-			return nil
-		})
+		n, err := p.countPlace(place, stray)
 		if err != nil {
 			return err
 		}
 		counter.Store(n)
 	}
 	return nil
+}
+
+// readers is how many buckets are read at once at the start, when the disk has to seek for
+// each part of a directory. It is no parameter: more than the disk does at once changes nothing.
+const readers = 8
+
+func (p *files) countPlace(place Place, stray func(envelope.QueueID) bool) (int64, error) {
+	names, err := p.buckets(place)
+	if err != nil {
+		return 0, err
+	}
+	var n atomic.Int64
+	errs := make([]error, len(names))
+	turns := make(chan struct{}, readers)
+	var wg sync.WaitGroup
+	for i, name := range names {
+		turns <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-turns }()
+			errs[i] = p.inBucket(place, name, func(id envelope.QueueID, _ fs.DirEntry) error {
+				if !stray(id) {
+					n.Add(1)
+				}
+				return nil
+			})
+		})
+	}
+	wg.Wait()
+	return n.Load(), errors.Join(errs...)
 }
 
 const (
@@ -251,27 +275,40 @@ func (p *files) where(id envelope.QueueID) (Place, time.Time, error) {
 // each calls fn with every message file of a place, in no order. Directories
 // are read whole, one bucket at a time.
 func (p *files) each(place Place, fn func(id envelope.QueueID, e fs.DirEntry) error) error {
-	root := filepath.Join(p.dir, string(place))
-	buckets, err := p.fs.ReadDir(root)
+	names, err := p.buckets(place)
+	for _, name := range names {
+		if err == nil {
+			err = p.inBucket(place, name, fn)
+		}
+	}
+	return err
+}
+
+// buckets are the directories of a place.
+func (p *files) buckets(place Place) ([]string, error) {
+	entries, err := p.fs.ReadDir(filepath.Join(p.dir, string(place)))
+	var names []string
+	for _, b := range entries {
+		if b.IsDir() {
+			names = append(names, b.Name())
+		}
+	}
+	return names, err
+}
+
+// inBucket is each for one directory.
+func (p *files) inBucket(place Place, name string, fn func(id envelope.QueueID, e fs.DirEntry) error) error {
+	entries, err := p.fs.ReadDir(filepath.Join(p.dir, string(place), name))
 	if err != nil {
 		return err
 	}
-	for _, b := range buckets {
-		if !b.IsDir() {
+	for _, e := range entries {
+		id := envelope.QueueID(e.Name())
+		if !validID(id) || bucket(id) != name {
 			continue
 		}
-		entries, err := p.fs.ReadDir(filepath.Join(root, b.Name()))
-		if err != nil {
+		if err := fn(id, e); err != nil {
 			return err
-		}
-		for _, e := range entries {
-			id := envelope.QueueID(e.Name())
-			if !validID(id) || bucket(id) != b.Name() {
-				continue
-			}
-			if err := fn(id, e); err != nil {
-				return err
-			}
 		}
 	}
 	return nil

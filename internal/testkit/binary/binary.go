@@ -93,6 +93,10 @@ func (i *Instance) ConfigFile() string { return filepath.Join(i.opts.Data, "toas
 // Data is the instance's folder.
 func (i *Instance) Data() string { return i.opts.Data }
 
+// SetParam changes a parameter, "section.name", to a TOML value. A server that runs does not see
+// it before its next start.
+func (i *Instance) SetParam(name, value string) error { return setParam(i.ConfigFile(), name, value) }
+
 // LogFile is what all runs of the server have printed.
 func (i *Instance) LogFile() string { return filepath.Join(i.opts.Dir, "serve.log") }
 
