@@ -33,6 +33,7 @@ func agentRows() []agentRow {
 		{name: "retry", local: true, standing: true, nexthop: checkReason(4)},
 		{name: "discard", local: true, standing: true, nexthop: checkReason(2)},
 		{name: "pipe", local: true, nexthop: checkLine},
+		{name: "local", local: true, nexthop: checkNone},
 	}
 }
 
@@ -84,6 +85,14 @@ func checkReason(class int) func(string) error {
 func checkLine(s string) error {
 	if strings.ContainsFunc(s, func(c rune) bool { return c < ' ' || c == 0x7f }) {
 		return fmt.Errorf("%q is no line of text", s)
+	}
+	return nil
+}
+
+// checkNone is for an agent that hands on to nobody.
+func checkNone(s string) error {
+	if s != "" {
+		return fmt.Errorf("the agent delivers here: there is no nexthop")
 	}
 	return nil
 }

@@ -38,6 +38,7 @@ type Config struct {
 	Proxymap   Proxymap
 	Verify     Verify
 	Master     Master
+	Local      Local
 	Flush      Flush
 	// Tables are the tables [[transport]]; see Transports.
 	Tables []*Transport
@@ -117,7 +118,7 @@ func (c *Config) declare() []Param {
 	for _, section := range [][]Param{
 		c.Main.params(), c.Log.params(), c.TLS.params(), c.Directory.params(), c.Auth.params(), c.Anvil.params(), c.DNS.params(),
 		c.Queue.params(), c.Postscreen.params(), c.SMTPD.params(), c.Cleanup.params(), c.Qmgr.params(), c.SMTP.params(), c.Bounce.params(),
-		c.Store.params(), c.LMTPD.params(), c.IMAPD.params(), c.POP3D.params(), c.Admin.params(), c.Lookup.params(), c.Proxymap.params(), c.Verify.params(), c.Flush.params(), c.Master.params(),
+		c.Store.params(), c.LMTPD.params(), c.IMAPD.params(), c.POP3D.params(), c.Admin.params(), c.Lookup.params(), c.Proxymap.params(), c.Verify.params(), c.Flush.params(), c.Master.params(), c.Local.params(),
 	} {
 		all = append(all, section...)
 	}

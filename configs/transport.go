@@ -154,6 +154,9 @@ func (c *Config) transportMistakes(mistake func(param, format string, args ...an
 			mistake(at+".nexthop", "%w", err)
 		}
 		ownMistakes(c.bound, at, t.Agent, mistake)
+		if t.Agent == "local" && slices.Contains(t.Domains, "*") {
+			mistake(at+".domains", "the agent local delivers to users of this host: name its domains")
+		}
 		if strings.ContainsAny(t.Flags, "DO") && t.DestinationRecipients != 1 {
 			mistake(at+".flags", "D and O are about one recipient: set destination_recipient_limit = 1")
 		}

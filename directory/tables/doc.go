@@ -11,6 +11,7 @@
 //
 //	texthash:file           "key text" lines; hash, btree, lmdb, cdb, dbm and sdbm read
 //	                        the same text file, and need no postmap
+//	aliases:file            "name: value, value" lines: aliases(5)
 //	cidr:file               "network text" lines, if, endif, !: cidr_table(5)
 //	regexp:file pcre:file   "/pattern/flags text" lines: regexp_table(5), pcre_table(5)
 //	cidr:{ {line}, {line} } the same without a file; regexp and pcre, too

@@ -19,6 +19,7 @@ type kind struct {
 // types are all types. A new one is a row here.
 func types() []kind {
 	rows := []kind{
+		{"aliases", openAliases, "a file of aliases(5), as postalias reads it"},
 		{"cidr", ofRules(parseCIDR), "networks and addresses, in a file or in braces"},
 		{"directory", openDirectory, "hosted data: domains, mailboxes, aliases"},
 		{"environ", openEnviron, "variables of the process"},

@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"os/exec"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -101,7 +102,7 @@ func Run(ctx context.Context, c Command) (Result, error) {
 		return r, err
 	}
 	cmd := &exec.Cmd{Path: path, Args: c.Argv, Dir: c.Dir, Env: c.Env, Stdin: in.r, Stdout: out.w, Stderr: out.w, SysProcAttr: attributes(c.User)}
-	err = cmd.Start()
+	err = start(cmd)
 	in.r.Close()
 	out.w.Close()
 	if err != nil {
@@ -115,6 +116,25 @@ func Run(ctx context.Context, c Command) (Result, error) {
 	}
 	defer out.r.Close()
 	return r.follow(ctx, c, cmd, in.w, out.r)
+}
+
+// umask is that of commands, as Postfix's: what they make is the user's alone.
+const umask = 0o077
+
+// start starts a command with that mask, which belongs to a thread only once it shares
+// none; the thread ends with the goroutine, as that of As.
+func start(cmd *exec.Cmd) error {
+	done := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread()
+		err := unix.Unshare(unix.CLONE_FS)
+		if err == nil {
+			unix.Umask(umask)
+			err = cmd.Start()
+		}
+		done <- err
+	}()
+	return <-done
 }
 
 // attributes make the command a process group of its own, and the user's.

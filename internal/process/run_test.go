@@ -263,10 +263,10 @@ func TestWhatACommandHas(t *testing.T) {
 	t.Setenv("TM_KEPT", "yes")
 	t.Setenv("TM_SECRET", "no")
 	u := nobody(t)
-	c := Command{Argv: []string{"/bin/sh", "-c", "id -u; id -g; id -G; pwd; env | sort | tr '\\n' ' '; ls /proc/self/fd | tr '\\n' ' '"}, User: u, TimeLimit: time.Minute, Dir: "/usr"}
+	c := Command{Argv: []string{"/bin/sh", "-c", "id -u; id -g; id -G; umask; pwd; env | sort | tr '\\n' ' '; ls /proc/self/fd | tr '\\n' ' '"}, User: u, TimeLimit: time.Minute, Dir: "/usr"}
 	c.Env = Environment([]string{"TM_KEPT", "TM_MISSING", "FIXED=1"}, "SENDER=a b")
 	// ls has one more, for the folder.
-	want := fmt.Sprintf("%d %d %d /usr FIXED=1 PATH=/usr/bin:/bin PWD=/usr SENDER=a b TM_KEPT=yes 0 1 2 3", u.UID, u.GID, u.GID)
+	want := fmt.Sprintf("%d %d %d 0077 /usr FIXED=1 PATH=/usr/bin:/bin PWD=/usr SENDER=a b TM_KEPT=yes 0 1 2 3", u.UID, u.GID, u.GID)
 	if os.Geteuid() != 0 {
 		return // its groups are those of the process
 	}

@@ -44,6 +44,7 @@ import (
 	"toastmaster/mta/agent"
 	"toastmaster/mta/cleanup"
 	"toastmaster/mta/flush"
+	"toastmaster/mta/local"
 	"toastmaster/mta/postscreen"
 	"toastmaster/mta/queue"
 	"toastmaster/mta/smtpd"
@@ -97,7 +98,9 @@ type Instance struct {
 	queue *queue.Queue
 	// cleanup and smtpd are made once for all who hand in mail.
 	cleanup *cleanup.Cleanup
-	smtpd   *smtpd.Daemon
+	// locals are the agents for the users of this host, by transport.
+	locals map[string]*local.Agent
+	smtpd  *smtpd.Daemon
 	// flush knows which deferred messages wait for which destination.
 	flush *flush.Index
 	// verify probes addresses, with the agents of transports by their names.

@@ -64,6 +64,9 @@ func (i *Instance) openPipeline(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("fast flush: %w", err)
 	}
+	if err := openLocals(ctx, i); err != nil {
+		return err
+	}
 	if err := i.openVerify(); err != nil {
 		return err
 	}
@@ -86,6 +89,7 @@ func newSMTPD(i *Instance, rblReplies func(context.Context, string) (string, boo
 		OwnAddress: func(a netip.Addr) bool { return i.host.Has(a) && !i.host.Proxied(a) }, Ours: i.host.HasLiteral,
 		Refused:            newResolver(i).Refused,
 		Mapped:             i.cleanup.Maps,
+		Local:              i.localUser,
 		Fits:               i.fits,
 		OverQuotaTemporary: i.config.Qmgr.OverQuotaTemporary,
 		Room:               i.queue.Room, Submitter: i.cleanup, Spool: i.queue.Spool(), TLS: i.tls, HandshakeTimeout: i.config.TLS.HandshakeTimeout,

@@ -6,11 +6,13 @@ import (
 	"fmt"
 
 	"toastmaster/configs"
+	"toastmaster/internal/addr"
 	"toastmaster/internal/dsn"
 	"toastmaster/mta/agent"
 	"toastmaster/mta/bounce"
 	"toastmaster/mta/discard"
 	"toastmaster/mta/errormail"
+	"toastmaster/mta/local"
 	"toastmaster/mta/pipe"
 	"toastmaster/mta/qmgr"
 	"toastmaster/mta/rewrite"
@@ -34,6 +36,7 @@ func agentTable() []agentRow {
 		{"retry", func(*Instance, configs.Transport) (agent.Agent, error) { return errormail.Defers(), nil }},
 		{"discard", func(*Instance, configs.Transport) (agent.Agent, error) { return discard.Agent{}, nil }},
 		{"pipe", openPipe},
+		{"local", openLocal},
 	}
 }
 
@@ -65,6 +68,39 @@ func openPipe(i *Instance, t configs.Transport) (agent.Agent, error) {
 	return pipe.New(pipe.Options{Params: t, Export: i.config.Main.ExportEnvironment, Delimiters: i.config.Main.RecipientDelimiter, Clock: i.clock})
 }
 
+// openLocal gives the agent that smtpd asks, too.
+func openLocal(i *Instance, t configs.Transport) (agent.Agent, error) { return i.locals[t.Name], nil }
+
+// openLocals makes the agents for the users of this host: smtpd asks them before it takes mail.
+func openLocals(ctx context.Context, i *Instance) error {
+	i.locals = map[string]*local.Agent{}
+	for _, t := range i.config.Transports() {
+		if t.Agent != "local" {
+			continue
+		}
+		a, err := local.Open(ctx, local.Options{
+			Params: i.config.Local, Domains: t.Domains, Hostname: i.config.Main.Hostname, Delimiters: i.config.Main.RecipientDelimiter, Export: i.config.Main.ExportEnvironment,
+			Dir: i.config.Dir(), Tables: i.tables, Submit: i.cleanup, FS: i.fs, Log: i.log, Clock: i.clock,
+		})
+		if err != nil {
+			return fmt.Errorf("transport %s: %w", t.Name, err)
+		}
+		i.locals[t.Name] = a
+	}
+	return nil
+}
+
+// localUser says whether an agent for the users of this host has the mail of a domain, and why it
+// would not deliver to an address.
+func (i *Instance) localUser(ctx context.Context, a addr.Address) (here bool, refused *dsn.Error) {
+	for _, l := range i.locals {
+		if l.Here(a.Domain) {
+			return true, l.Refused(ctx, a)
+		}
+	}
+	return false, nil
+}
+
 // transport makes one that the configuration names.
 func transport(i *Instance, t configs.Transport) (qmgr.Transport, error) {
 	for _, row := range agentTable() {
@@ -91,6 +127,9 @@ func limitsOf(t configs.Transport, c configs.Qmgr, local bool) qmgr.Limits {
 	l.Initial = cmp.Or(t.InitialDestination, l.Initial)
 	l.Destination = cmp.Or(t.DestinationLimit, l.Destination)
 	l.Recipients = cmp.Or(t.DestinationRecipients, l.Recipients)
+	if t.Agent == "local" {
+		l.Recipients = cmp.Or(t.DestinationRecipients, 1)
+	}
 	l.Initial = min(l.Initial, l.Destination)
 	l.Mailbox = min(l.Mailbox, l.Destination)
 	l.Cohorts = cmp.Or(t.DestinationCohorts, l.Cohorts)

@@ -17,6 +17,10 @@ type destination struct {
 	final addr.Address
 	// standsIn: final is smtpd.postmaster, in the place of the recipient.
 	standsIn bool
+	// local: users of this host have the mail of the domain; refused is why nobody of
+	// them has it.
+	local   bool
+	refused *dsn.Error
 }
 
 // destination finds where mail for the present recipient goes, and what the
@@ -30,13 +34,21 @@ func (e *Env) destination(ctx context.Context, t *Transaction) *destination {
 	if t.given.Domain == "" && isPostmaster(t.given) && !e.Postmaster.IsNull() {
 		d.final, d.standsIn = e.Postmaster, true
 	}
-	d.Decision = e.decide(ctx, t, d.final)
+	e.find(ctx, t, d)
 	e.mapped(ctx, d)
 	if !d.standsIn && e.needsPostmaster(d) {
 		d.final, d.standsIn = e.Postmaster, true
-		d.Decision = e.decide(ctx, t, d.final)
+		e.find(ctx, t, d)
 	}
 	return d
+}
+
+// find asks about d.final: the directory, and of what is not hosted here the users of this host.
+func (e *Env) find(ctx context.Context, t *Transaction, d *destination) {
+	d.Decision, d.local, d.refused = e.decide(ctx, t, d.final), false, nil
+	if d.Verdict == directory.Foreign && e.Local != nil {
+		d.local, d.refused = e.Local(ctx, d.final)
+	}
 }
 
 // decide asks the directory about an address.
@@ -52,12 +64,14 @@ func (e *Env) decide(ctx context.Context, t *Transaction, a addr.Address) direct
 
 // mapped lets an unknown recipient pass whom cleanup maps to another address.
 func (e *Env) mapped(ctx context.Context, d *destination) {
-	if e.Mapped == nil || d.Verdict != directory.Unknown {
+	if e.Mapped == nil || d.Verdict != directory.Unknown && d.refused == nil {
 		return
 	}
 	switch is, err := e.Mapped(ctx, d.final); {
 	case err != nil:
 		d.Verdict, d.Err = directory.Undecided, directory.DSN(err)
+	case is && d.local:
+		d.refused = nil
 	case is:
 		d.Verdict, d.Err = directory.Forward, nil
 	}
@@ -69,7 +83,7 @@ func (e *Env) needsPostmaster(d *destination) bool {
 	a := d.final
 	here := a.Domain == e.Hostname || e.ours(a.Domain)
 	switch {
-	case e.Postmaster.IsNull() || a.Equal(e.Postmaster):
+	case e.Postmaster.IsNull() || a.Equal(e.Postmaster) || d.local && d.refused == nil:
 		return false
 	case !isPostmaster(a) && !(here && strings.EqualFold(a.Local, "root")): // what programs of this host write to
 		return false
@@ -89,7 +103,7 @@ func (e *Env) literal(d *destination) bool {
 // the operator wants mail for postmaster. An address at this host that nobody
 // hosts would come back to us.
 func (e *Env) authorised(d *destination) bool {
-	return d.Verdict != directory.Foreign || e.ours(d.final.Domain) || d.standsIn && d.final.Domain != e.Hostname
+	return d.Verdict != directory.Foreign || d.local || e.ours(d.final.Domain) || d.standsIn && d.final.Domain != e.Hostname
 }
 
 // nobody says why mail for an address of a domain that is not hosted here would go to
@@ -98,6 +112,8 @@ func (e *Env) nobody(d *destination) *dsn.Error {
 	switch {
 	case e.literal(d):
 		return dsn.New(dsn.LoopDetected, "This host's own address, and no such user here").WithCode(550)
+	case d.local:
+		return d.refused
 	case d.Verdict == directory.Foreign && e.Refused != nil:
 		return e.Refused(d.final.Domain)
 	}

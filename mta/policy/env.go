@@ -32,6 +32,9 @@ type Env struct {
 	Postmaster addr.Address
 	// Ours says that an address literal is one of this host; nil knows none.
 	Ours func(domain string) bool
+	// Local says whether users of this host have the mail of an address's domain, and why nobody of them has
+	// the address; nil knows none.
+	Local func(ctx context.Context, a addr.Address) (here bool, refused *dsn.Error)
 	// Refused says why mail for a domain that is not hosted here would go to nobody
 	// (a transport of the agent error or retry); nil knows none.
 	Refused func(domain string) *dsn.Error

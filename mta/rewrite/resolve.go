@@ -78,7 +78,7 @@ func (r *Resolver) Resolve(ctx context.Context, a addr.Address) (agent.Route, er
 // Refused says why mail for a domain that is not hosted here would go to nobody, so that
 // it need not be taken; nil when it goes somewhere.
 func (r *Resolver) Refused(domain string) *dsn.Error {
-	if domain == r.hostname {
+	if _, taken := r.routes[domain]; domain == r.hostname && !taken {
 		return dsn.New(dsn.BadDestMailbox, "User unknown")
 	}
 	row, _ := r.route(domain)
@@ -94,8 +94,9 @@ func (r *Resolver) Elsewhere(a addr.Address) (transport, nexthop string) {
 
 // elsewhere routes what is not hosted here.
 func (r *Resolver) elsewhere(a addr.Address) agent.Route {
+	_, taken := r.routes[a.Domain] // the agent local has our own name's mail
 	switch {
-	case a.Domain == r.hostname:
+	case a.Domain == r.hostname && !taken:
 		return refuse(a, dsn.New(dsn.BadDestMailbox, "User unknown"))
 	case r.ours != nil && r.ours(a.Domain):
 		return refuse(a, dsn.Newf(dsn.LoopDetected, "Mail for %s loops back to this host", a.Domain))

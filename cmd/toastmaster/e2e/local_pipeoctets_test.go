@@ -110,7 +110,7 @@ var (
 	sizes      = regexp.MustCompile(`\[\d+x\]`)
 	mailConfig = regexp.MustCompile(`(MAIL_CONFIG|TOASTMASTER_CONFIG|LANG|TZ)=.*\n`)
 	received   = regexp.MustCompile(`(?m)^Received: .*\n?\r?(\n?[\t ].*\r?\n)*`)
-	fromDate   = regexp.MustCompile(`(?m)^(From .*  )\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}`)
+	fromDate   = regexp.MustCompile(`(?m)^(>?From .* )\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}`)
 )
 
 // withoutTimes is a message without what differs by time and host.

@@ -1,0 +1,417 @@
+package local
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+
+	"toastmaster/internal/addr"
+	"toastmaster/internal/dsn"
+	"toastmaster/internal/envelope"
+	"toastmaster/internal/process"
+	"toastmaster/internal/trace"
+	"toastmaster/mta/agent"
+)
+
+// Bounds of an expansion. They are no parameters: nobody's list is that deep, and a
+// loop must end.
+const (
+	maxLevel     = 100
+	maxSteps     = 10_000
+	maxLine      = 64 << 10
+	maxListBytes = 16 << 20
+)
+
+// delivery is one recipient's. First it is found out what is to be done, and nothing is
+// changed; then it is done.
+type delivery struct {
+	a         *Agent
+	r         *agent.Request
+	to        envelope.Recipient
+	delivered trace.Delivered
+	seen      map[string]bool
+	lookups   int
+	steps     []step
+	failed    []*dsn.Error
+	// listed says that somebody stands for others: a mailing list has an owner, or several members.
+	listed bool
+}
+
+// place is where in the expansion something was found.
+type place struct {
+	level int
+	// kind is "alias", "forward" or "include"; "" for the recipient itself.
+	kind string
+	// alias is the one that is being expanded.
+	alias string
+	// user is whose rights commands and files have; nil is default_privs.
+	user *process.User
+	// sender is the envelope's, or the owner of a list.
+	sender addr.Address
+	// at is the address that is being delivered to.
+	at addr.Address
+}
+
+// step is one thing to be done.
+type step struct {
+	kind string // "command", "file", "mailbox", "forward"
+	text string // the command, the file, the user, the address
+	place
+	// who is the user of the mailbox, or whose rights are used.
+	who process.User
+}
+
+func (s *step) key() string { return s.kind + " " + s.text }
+
+// fail notes what becomes of a part of the expansion.
+func (d *delivery) fail(err *dsn.Error) { d.failed = append(d.failed, err) }
+
+func (d *delivery) add(s step) {
+	if key := strings.ToLower(s.key()); !d.seen[key] {
+		d.seen[key] = true
+		d.steps = append(d.steps, s)
+	}
+}
+
+// recipient finds what is to be done for an address that is delivered here.
+func (d *delivery) recipient(ctx context.Context, p place) {
+	if d.lookups++; d.lookups > maxSteps || p.level > maxLevel {
+		d.fail(dsn.Newf(dsn.LoopDetected, "alias database loop for %s", p.at.Local))
+		return
+	}
+	if d.delivered.To(p.at) {
+		d.fail(dsn.Newf(dsn.LoopDetected, "mail forwarding loop for %s", p.at))
+		return
+	}
+	local := strings.ToLower(p.at.Local)
+	if name, plain := strings.CutPrefix(local, `\`); plain {
+		p.at.Local = name
+		d.mailbox(ctx, p)
+		return
+	}
+	base, _ := addr.Address{Local: local}.SplitExtension(d.a.o.Delimiters)
+	for _, name := range slices.Compact([]string{local, base.Local}) {
+		if d.alias(ctx, p, name) {
+			return
+		}
+	}
+	if !d.forward(ctx, p) {
+		d.mailbox(ctx, p)
+	}
+}
+
+// alias expands a name of the alias tables; false when there is none, or when the name stands in
+// its own expansion: then it is the user.
+func (d *delivery) alias(ctx context.Context, p place, name string) bool {
+	if strings.EqualFold(p.alias, name) {
+		return false
+	}
+	text, file, found, err := d.a.alias(ctx, name)
+	if err != nil {
+		d.fail(err)
+		return true
+	}
+	if !found {
+		return false
+	}
+	owner, statErr := ownerOf(d.a.path(file))
+	if statErr != nil {
+		d.fail(unavailable(statErr))
+		return true
+	}
+	if special := strings.HasPrefix(name, "owner-") || strings.HasSuffix(name, "-request"); !special {
+		switch _, _, has, err := d.a.alias(ctx, "owner-"+name); {
+		case err != nil:
+			d.fail(err)
+			return true
+		case has && !d.r.Envelope.Sender.IsNull():
+			p.sender = addr.Address{Local: "owner-" + name, Domain: p.at.Domain}
+			d.listed = true
+		case has:
+			d.listed = true
+		}
+	}
+	p.level, p.kind, p.alias, p.user = p.level+1, "alias", name, owner
+	d.tokens(ctx, p, tokens(text))
+	return true
+}
+
+// path is a file of the configuration.
+func (a *Agent) path(file string) string {
+	if file == "" || filepath.IsAbs(file) {
+		return file
+	}
+	return filepath.Join(a.o.Dir, file)
+}
+
+func (d *delivery) tokens(ctx context.Context, p place, all []string) {
+	if len(all) == 0 {
+		d.fail(dsn.Wrap(dsn.Make(5, 3, 5), "mail system configuration error", fmt.Errorf("%s stands for nobody", p.alias)))
+	}
+	if len(all) > 1 {
+		d.listed = true
+	}
+	for _, text := range all {
+		d.token(ctx, p, text)
+	}
+}
+
+func (d *delivery) token(ctx context.Context, p place, text string) {
+	if d.lookups++; d.lookups > maxSteps {
+		d.fail(dsn.Newf(dsn.LoopDetected, "alias database loop for %s", d.to.Address.Local))
+		return
+	}
+	who := d.a.privs
+	if p.user != nil {
+		who = *p.user
+	}
+	switch file, include := strings.CutPrefix(text, ":include:"); {
+	case include:
+		d.include(ctx, p, strings.TrimSpace(file))
+	case strings.HasPrefix(text, "|"):
+		if !slices.Contains(d.a.o.Params.AllowCommands, p.kind) {
+			d.fail(dsn.New(dsn.Policy, "mail to command is restricted"))
+			return
+		}
+		d.add(step{"command", strings.TrimSpace(text[1:]), p, who})
+	case strings.HasPrefix(text, "/"):
+		if !slices.Contains(d.a.o.Params.AllowFiles, p.kind) {
+			d.fail(dsn.New(dsn.Policy, "mail to file is restricted"))
+			return
+		}
+		d.add(step{"file", text, p, who})
+	default:
+		d.address(ctx, p, text)
+	}
+}
+
+// address is somebody here, or somebody elsewhere who gets the message by the queue.
+func (d *delivery) address(ctx context.Context, p place, text string) {
+	a := addr.Address{Local: text}
+	if plain := strings.HasPrefix(text, `\`); !plain || strings.Contains(text, "@") {
+		parsed, err := addr.Parse(strings.TrimPrefix(text, `\`))
+		if err != nil {
+			parsed, err = addr.Parse(`"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(text) + `"`)
+		}
+		if err != nil {
+			d.fail(dsn.Wrap(dsn.BadDestSyntax, "bad address syntax", err))
+			return
+		}
+		if a = parsed; plain {
+			a.Local = `\` + a.Local
+		}
+	}
+	if a.Domain == "" {
+		a.Domain = p.at.Domain
+	}
+	if strings.HasPrefix(a.Local, "-") {
+		d.fail(dsn.New(dsn.BadDestSyntax, "bad address syntax"))
+		return
+	}
+	if d.a.Here(a.Domain) {
+		p.level, p.at = p.level+1, a
+		d.recipient(ctx, p)
+		return
+	}
+	d.add(step{kind: "forward", text: a.String(), place: p})
+}
+
+// include reads a list. Whoever owns the file has its commands run as himself.
+func (d *delivery) include(ctx context.Context, p place, name string) {
+	if !filepath.IsAbs(name) {
+		d.fail(dsn.Wrap(dsn.Make(5, 3, 5), "mail system configuration error", fmt.Errorf("%q is no path from the root", name)))
+		return
+	}
+	reader := d.a.privs
+	if p.user != nil {
+		reader = *p.user
+	}
+	var lines []string
+	var owner *process.User
+	err := d.a.asReader(p.user == nil, reader, func() (err error) {
+		lines, owner, err = readList(name, nil)
+		return err
+	})
+	if err != nil {
+		d.fail(dsn.Wrap(dsn.MailSystem, "cannot read a list of recipients", err))
+		return
+	}
+	if p.user == nil {
+		p.user = owner
+	}
+	p.level, p.kind = p.level+1, "include"
+	d.listed = true
+	for _, line := range lines {
+		for _, text := range tokens(line) {
+			d.token(ctx, p, text)
+		}
+	}
+}
+
+// asReader reads a file as a user; what no user wrote is read as the server.
+func (a *Agent) asReader(server bool, u process.User, f func() error) error {
+	if server {
+		return f()
+	}
+	return process.As(u, -1, f)
+}
+
+// errUnsafe is returned for a file that somebody else than its owner may have written.
+var errUnsafe = errors.New("others may write to it")
+
+// readList reads the lines of a list of recipients: of a regular file that only its
+// owner writes, who is the given one or root. The file is looked at once it is open.
+func readList(name string, owner *process.User) (lines []string, of *process.User, err error) {
+	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, nil, err
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	switch {
+	case !ok || !info.Mode().IsRegular():
+		return nil, nil, fmt.Errorf("%s: it is no regular file", name)
+	case info.Mode().Perm()&0o002 != 0, owner != nil && info.Mode().Perm()&0o020 != 0 && int(st.Gid) != owner.GID:
+		return nil, nil, fmt.Errorf("%s: %w (mode %v)", name, errUnsafe, info.Mode().Perm())
+	case owner != nil && int(st.Uid) != owner.UID && st.Uid != 0:
+		return nil, nil, fmt.Errorf("%s: %w: it belongs to user %d", name, errUnsafe, st.Uid)
+	}
+	if of, err = ownerOfInfo(info); err != nil {
+		return nil, nil, err
+	}
+	in := bufio.NewScanner(io.LimitReader(f, maxListBytes))
+	in.Buffer(nil, maxLine)
+	for in.Scan() {
+		if line := in.Text(); !strings.HasPrefix(strings.TrimSpace(line), "#") {
+			lines = append(lines, line)
+		}
+	}
+	return lines, of, in.Err()
+}
+
+func ownerOfInfo(info fs.FileInfo) (*process.User, error) {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || st.Uid == 0 {
+		return nil, nil
+	}
+	u, err := process.FindID(int(st.Uid))
+	if errors.Is(err, process.ErrNoUser) {
+		u, err = process.User{Name: fmt.Sprint(st.Uid), UID: int(st.Uid), GID: int(st.Gid), Home: "/"}, nil
+	}
+	return &u, err
+}
+
+// user is the user that an address is, without its extension; the whole local part counts first.
+func (d *delivery) user(p place) (u process.User, found bool, failed *dsn.Error) {
+	local := strings.ToLower(p.at.Local)
+	base, _ := addr.Address{Local: local}.SplitExtension(d.a.o.Delimiters)
+	for _, name := range []string{local, base.Local} {
+		u, err := d.a.o.Find(name)
+		if err == nil {
+			return u, true, nil
+		}
+		if !errors.Is(err, process.ErrNoUser) {
+			return u, false, unavailable(err)
+		}
+	}
+	return u, false, nil
+}
+
+// forward follows the user's .forward; false when there is none, or the user stands in his own.
+func (d *delivery) forward(ctx context.Context, p place) bool {
+	u, found, err := d.user(p)
+	if err != nil {
+		d.fail(err)
+		return true
+	}
+	if !found || d.seen["forward of "+u.Name] {
+		return false
+	}
+	for _, path := range d.a.templates.forward {
+		name := path.Expand(d.values(p, &u))
+		if !filepath.IsAbs(name) {
+			continue
+		}
+		var lines []string
+		err := process.As(u, -1, func() (err error) {
+			lines, _, err = readList(name, &u)
+			return err
+		})
+		switch {
+		case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
+			continue
+		case errors.Is(err, process.ErrRoot):
+			return false
+		case errors.Is(err, process.ErrNotPermitted):
+			d.fail(notPermitted(err))
+			return true
+		case errors.Is(err, errUnsafe):
+			d.a.o.Log.Warn("forward file ignored", "service", "local", "id", string(d.r.Envelope.ID), "cause", err)
+			return false
+		case err != nil:
+			d.fail(dsn.Wrap(dsn.MailSystem, "cannot read the user's .forward file", err))
+			return true
+		}
+		if d.follow(ctx, p, u, lines) {
+			return true
+		}
+		return false // an empty one is as none
+	}
+	return false
+}
+
+func (d *delivery) follow(ctx context.Context, p place, u process.User, lines []string) (any bool) {
+	d.seen["forward of "+u.Name] = true
+	p.level, p.kind, p.user = p.level+1, "forward", &u
+	n := 0
+	for _, line := range lines {
+		for _, text := range tokens(line) {
+			if n++; n > 1 {
+				d.listed = true
+			}
+			d.token(ctx, p, text)
+		}
+	}
+	return n > 0
+}
+
+func notPermitted(err error) *dsn.Error {
+	return dsn.Wrap(dsn.Misconfigured, "mail system configuration error", err)
+}
+
+// mailbox is the user's own; who is no user has what is for those.
+func (d *delivery) mailbox(ctx context.Context, p place) {
+	u, found, err := d.user(p)
+	switch {
+	case err != nil:
+		d.fail(err)
+	case found:
+		d.add(step{"mailbox", u.Name, p, u})
+	default:
+		d.unknown(ctx, p)
+	}
+}
+
+// unknown is an address that is neither an alias nor a user.
+func (d *delivery) unknown(ctx context.Context, p place) {
+	relay := d.a.templates.luser.Expand(d.values(p, nil))
+	if relay == "" || d.seen["luser "+p.at.Key()] {
+		d.fail(dsn.Newf(dsn.BadDestMailbox, "unknown user: \"%s\"", strings.ToLower(p.at.Local)))
+		return
+	}
+	d.seen["luser "+p.at.Key()] = true
+	p.level, p.kind, p.user = p.level+1, "alias", nil
+	d.tokens(ctx, p, tokens(relay))
+}

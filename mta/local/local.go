@@ -1,0 +1,224 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strings"
+	"sync"
+
+	"toastmaster/configs"
+	"toastmaster/directory"
+	"toastmaster/directory/tables"
+	"toastmaster/internal/addr"
+	"toastmaster/internal/clock"
+	"toastmaster/internal/dsn"
+	"toastmaster/internal/envelope"
+	"toastmaster/internal/mailcopy"
+	"toastmaster/internal/msglog"
+	"toastmaster/internal/process"
+	"toastmaster/internal/vfs"
+	"toastmaster/mta/agent"
+	"toastmaster/mta/queue"
+)
+
+// Options are what an Agent is made of.
+type Options struct {
+	Params configs.Local
+	// Domains are those of the transport: names, and ".example.org" for all below one.
+	Domains []string
+	// Hostname is main.hostname, Delimiters main.recipient_delimiter, Export
+	// main.export_environment.
+	Hostname, Delimiters string
+	Export               []string
+	// Dir is where relative names of files begin.
+	Dir string
+	// Tables opens lookup tables.
+	Tables *tables.Set
+	Submit envelope.Submitter
+	FS     vfs.FS
+	Log    *msglog.Log
+	Clock  clock.Clock
+	// Find knows the users of this host; nil is process.Find.
+	Find func(name string) (process.User, error)
+}
+
+// Agent delivers to the users of this host. Safe for concurrent use.
+type Agent struct {
+	o         Options
+	templates templates
+	aliases   []aliasMap
+	known     tables.Maps
+	commands  tables.Maps
+	privs     process.User
+
+	mu sync.Mutex
+	// done are the steps of messages of which another step has to be tried again, by
+	// delivery ID, so that a command does not get the message at each attempt.
+	done map[string]map[string]bool
+}
+
+// maxRemembered bounds done. It is no parameter: what is forgotten is delivered again, as by
+// Postfix, which remembers nothing.
+const maxRemembered = 10_000
+
+// aliasMap is a table of aliases, with the file whose owner's rights its commands have, "" for one
+// that has no file.
+type aliasMap struct {
+	table tables.Table
+	file  string
+}
+
+// Open makes an Agent. The error says what in the configuration is wrong.
+func Open(ctx context.Context, o Options) (*Agent, error) {
+	if o.Find == nil {
+		o.Find = process.Find
+	}
+	a := &Agent{o: o, done: map[string]map[string]bool{}}
+	var err error
+	if a.templates, err = parseTemplates(o.Params); err != nil {
+		return nil, err
+	}
+	if a.privs, err = process.Parse(o.Params.DefaultPrivs); err != nil {
+		return nil, err
+	}
+	for _, name := range o.Params.AliasTables() {
+		t, err := o.Tables.Open(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		file, _ := strings.CutPrefix(name, "aliases:")
+		if file == name {
+			file = ""
+		}
+		a.aliases = append(a.aliases, aliasMap{t, file})
+	}
+	if a.known, _, err = o.Tables.OpenAll(ctx, o.Params.RecipientTables()); err != nil {
+		return nil, err
+	}
+	a.commands, _, err = o.Tables.OpenAll(ctx, o.Params.MailboxCommandMaps)
+	return a, err
+}
+
+// Here says that this agent delivers for a domain.
+func (a *Agent) Here(domain string) bool {
+	for _, d := range a.o.Domains {
+		if strings.EqualFold(d, domain) || strings.HasPrefix(d, ".") && strings.HasSuffix(domain, strings.ToLower(d)) {
+			return true
+		}
+	}
+	return false
+}
+
+// Refused says why nobody here has the address, nil when somebody may: it is
+// local.recipient_maps, asked before the mail is taken.
+func (a *Agent) Refused(ctx context.Context, to addr.Address) *dsn.Error {
+	if len(a.o.Params.RecipientMaps) == 0 {
+		return nil
+	}
+	to = to.Fold()
+	base, _ := to.SplitExtension(a.o.Delimiters)
+	for _, name := range []string{to.Local, base.Local} {
+		if a.o.Params.UsersKnown() {
+			switch _, err := a.o.Find(name); {
+			case err == nil:
+				return nil
+			case !errors.Is(err, process.ErrNoUser):
+				return unavailable(err)
+			}
+		}
+		if a.o.Params.AliasesKnown() {
+			if _, _, found, err := a.alias(ctx, name); err != nil || found {
+				return err
+			}
+		}
+		for _, key := range []string{name + "@" + to.Domain, name} {
+			switch _, err := a.known.Lookup(ctx, key); {
+			case err == nil:
+				return nil
+			case directory.OutcomeOf(err) != directory.NotFound:
+				return unavailable(err)
+			}
+		}
+	}
+	return dsn.New(dsn.BadDestMailbox, "User unknown in local recipient table")
+}
+
+func unavailable(cause error) *dsn.Error {
+	return dsn.Wrap(dsn.MailSystem, "Temporary lookup failure", cause)
+}
+
+// alias looks a name up in the tables of aliases. owner is whose rights commands and files have, with
+// "" for a table without a file.
+func (a *Agent) alias(ctx context.Context, name string) (text, file string, found bool, failed *dsn.Error) {
+	for _, m := range a.aliases {
+		text, err := m.table.Lookup(ctx, name)
+		switch {
+		case err == nil:
+			return text, m.file, true, nil
+		case directory.OutcomeOf(err) != directory.NotFound:
+			return "", "", false, dsn.Wrap(dsn.MailSystem, "alias database unavailable", err)
+		}
+	}
+	return "", "", false, nil
+}
+
+// ownerOf is who owns a file, as whom its commands run; nil is root, or no file.
+func ownerOf(file string) (*process.User, error) {
+	if file == "" {
+		return nil, nil
+	}
+	info, err := os.Stat(file)
+	if err != nil {
+		return nil, err
+	}
+	return ownerOfInfo(info)
+}
+
+// Deliver implements agent.Agent, one recipient after the other.
+func (a *Agent) Deliver(ctx context.Context, r *agent.Request, report func(agent.Result)) {
+	delivered, err := mailcopy.Delivered(r.Content)
+	for _, i := range r.Recipients {
+		if ctx.Err() != nil {
+			return
+		}
+		result := agent.Result{Recipient: i, Relay: "local", Action: agent.Sent, Effect: queue.EffectFinal}
+		if err != nil {
+			result.Err = dsn.From(err)
+		} else {
+			d := &delivery{a: a, r: r, to: r.Envelope.Recipients[i], delivered: delivered, seen: map[string]bool{}}
+			result.Action, result.Text, result.Err = d.run(ctx)
+		}
+		if result.Err != nil && result.Err.Temporary() && ctx.Err() != nil {
+			return // the shutdown is the reason
+		}
+		report(result)
+	}
+}
+
+// isDone says that a step of a delivery was made at an earlier attempt.
+func (a *Agent) isDone(id, step string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.done[id][step]
+}
+
+// remember keeps what was made for the next attempt.
+func (a *Agent) remember(id, step string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.done[id] == nil {
+		if len(a.done) >= maxRemembered {
+			clear(a.done)
+		}
+		a.done[id] = map[string]bool{}
+	}
+	a.done[id][step] = true
+}
+
+// forget is called when nothing of a delivery is left.
+func (a *Agent) forget(id string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.done, id)
+}
