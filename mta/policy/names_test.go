@@ -20,9 +20,6 @@ func TestExplainFindsEachRestriction(t *testing.T) {
 	}
 	for _, name := range names {
 		found := configs.Find([]string{name})
-		if name == "check_etrn_access" {
-			continue // its list comes with ETRN
-		}
 		if !slices.ContainsFunc(found, func(p configs.Param) bool { return slices.Contains(p.Names, name) }) {
 			t.Errorf("config explain %s finds none of %d parameters by that name", name, len(found))
 		}
