@@ -29,10 +29,11 @@ type Queue interface {
 	// Content opens the message with LF line ends, and says its size. The
 	// caller closes it.
 	Content(ctx context.Context, id string) (io.ReadCloser, int64, error)
-	// These four say whether they changed anything.
+	// These five say whether they changed anything.
 	Hold(ctx context.Context, id string) (bool, error)
 	Release(ctx context.Context, id string) (bool, error)
 	Requeue(ctx context.Context, id string) (bool, error)
+	Expire(ctx context.Context, id string) (bool, error)
 	Delete(ctx context.Context, id string) (bool, error)
 	// Flush makes deferred messages due now and counts them.
 	Flush(ctx context.Context, f model.QueueFilter) (int, error)

@@ -19,10 +19,10 @@
 //	GET    /api/v1/queue/ids                the IDs of all messages
 //	POST   /api/v1/queue/export             messages as files of a queue, in a tar archive: for a backup
 //	GET    /api/v1/queue/{id}[/content]     show
-//	POST   /api/v1/queue/{id}/{hold,release,requeue}
+//	POST   /api/v1/queue/{id}/{hold,release,requeue,expire}
 //	DELETE /api/v1/queue/{id}
 //	POST   /api/v1/queue/flush
-//	POST   /api/v1/queue/actions            hold, release, requeue, delete all that a filter selects: 202, a job
+//	POST   /api/v1/queue/actions            hold, release, requeue, expire, delete all that a filter selects: 202, a job
 //	POST   /api/v1/mailboxes/purge          remove many with their mail: 202, a job
 //	POST   /api/v1/{domains,mailboxes,aliases,relocated}/bulk   add many; dry_run=true
 //	GET    /api/v1/mailboxes/{address}/status   usage, last log-ins, sessions

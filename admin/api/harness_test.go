@@ -294,6 +294,7 @@ func (q *queue) move(id, place string) (bool, error) {
 func (q *queue) Hold(_ context.Context, id string) (bool, error)    { return q.move(id, "hold") }
 func (q *queue) Release(_ context.Context, id string) (bool, error) { return q.move(id, "active") }
 func (q *queue) Requeue(_ context.Context, id string) (bool, error) { return q.move(id, "incoming") }
+func (q *queue) Expire(_ context.Context, id string) (bool, error)  { return q.move(id, "deferred") }
 
 func (q *queue) Delete(ctx context.Context, id string) (bool, error) {
 	_, err := q.Get(ctx, id)

@@ -233,7 +233,7 @@ func describeFilter(f model.QueueFilter) string {
 func (h *handlers) queueActions() map[string]func(context.Context, string) (bool, error) {
 	q := h.o.Queue
 	return map[string]func(context.Context, string) (bool, error){
-		"hold": q.Hold, "release": q.Release, "requeue": q.Requeue, "delete": q.Delete,
+		"hold": q.Hold, "release": q.Release, "requeue": q.Requeue, "expire": q.Expire, "delete": q.Delete,
 	}
 }
 

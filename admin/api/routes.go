@@ -140,7 +140,7 @@ func (s *Server) register(a huma.API) {
 	add(h, a, get, "/queue", "list-queue", "queue", "List queued messages by ID", authz.Read, onSystem, h.listQueue)
 	add(h, a, post, "/queue/flush", "flush-queue", "queue", "Make deferred messages due now", authz.Write, onSystem, h.flushQueue)
 	add(h, a, get, "/queue/remains", "queue-remains", "queue", "Files of damaged parts of the queue that belong to no message", authz.Read, onSystem, h.queueRemains)
-	add(h, a, post, "/queue/actions", "act-on-queue", "queue", "Hold, release, requeue or delete all messages that a filter selects, in the background", authz.Write, onSystem, h.actOnQueue)
+	add(h, a, post, "/queue/actions", "act-on-queue", "queue", "Hold, release, requeue, expire or delete all messages that a filter selects, in the background", authz.Write, onSystem, h.actOnQueue)
 	add(h, a, get, "/queue/ids", "queue-ids", "queue", "The IDs of all messages", authz.Read, onSystem, h.queueIDs)
 	add(h, a, post, "/queue/export", "export-queue", "queue", "Messages as files of the queue, in a tar archive", authz.Write, onSystem, h.exportQueue)
 	add(h, a, get, "/queue/{id}", "show-queued", "queue", "Show a queued message", authz.Read, onSystem, h.showQueued)
@@ -148,6 +148,7 @@ func (s *Server) register(a huma.API) {
 	add(h, a, post, "/queue/{id}/hold", "hold-queued", "queue", "Take it out of delivery", authz.Write, onSystem, h.queueAction("hold", h.o.Queue.Hold))
 	add(h, a, post, "/queue/{id}/release", "release-queued", "queue", "End a hold", authz.Write, onSystem, h.queueAction("release", h.o.Queue.Release))
 	add(h, a, post, "/queue/{id}/requeue", "requeue-queued", "queue", "Make it due at once", authz.Write, onSystem, h.queueAction("requeue", h.o.Queue.Requeue))
+	add(h, a, post, "/queue/{id}/expire", "expire-queued", "queue", "Return it to its sender at its next attempt", authz.Write, onSystem, h.queueAction("expire", h.o.Queue.Expire))
 	add(h, a, del, "/queue/{id}", "delete-queued", "queue", "Delete it without a report", authz.Write, onSystem, h.queueAction("delete", h.o.Queue.Delete))
 }
 

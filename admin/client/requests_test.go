@@ -91,6 +91,7 @@ func TestWhatEachCallAsks(t *testing.T) {
 		}, "POST /queue/flush?recipient=x.test"},
 		"hold":    {func(ctx context.Context, c *client.Client) error { _, err := c.Hold(ctx, "../ID"); return err }, "POST /queue/..%2FID/hold"},
 		"release": {func(ctx context.Context, c *client.Client) error { _, err := c.Release(ctx, "ID"); return err }, "POST /queue/ID/release"},
+		"expire":  {func(ctx context.Context, c *client.Client) error { _, err := c.Expire(ctx, "ID"); return err }, "POST /queue/ID/expire"},
 		"requeue": {func(ctx context.Context, c *client.Client) error { _, err := c.Requeue(ctx, "ID"); return err }, "POST /queue/ID/requeue"},
 		"delete":  {func(ctx context.Context, c *client.Client) error { _, err := c.DeleteQueued(ctx, "ID"); return err }, "DELETE /queue/ID"},
 		"the audit": {func(ctx context.Context, c *client.Client) error {

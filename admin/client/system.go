@@ -78,6 +78,11 @@ func (c *Client) DeleteQueued(ctx context.Context, id string) (bool, error) {
 	return c.change(ctx, request{method: http.MethodDelete, path: path("queue", id)})
 }
 
+// Expire makes a message expire.
+func (c *Client) Expire(ctx context.Context, id string) (bool, error) {
+	return c.change(ctx, request{method: http.MethodPost, path: path("queue", id, "expire")})
+}
+
 // Flush makes deferred messages due now and counts them.
 func (c *Client) Flush(ctx context.Context, f model.QueueFilter) (int, error) {
 	out, err := call[model.FlushResult](ctx, c, request{method: http.MethodPost, path: "/queue/flush", query: queueQuery(f)})

@@ -52,7 +52,7 @@ type JobInput struct {
 // QueueAction is what a job does with all messages of the queue that the filter
 // selects.
 type QueueAction struct {
-	Action string      `json:"action" enum:"hold,release,requeue,delete"`
+	Action string      `json:"action" enum:"hold,release,requeue,expire,delete"`
 	Filter QueueFilter `json:"filter,omitempty"`
 }
 

@@ -37,7 +37,7 @@ type AuditEntry struct {
 	ID     int64           `json:"id"`
 	At     time.Time       `json:"at"`
 	Actor  string          `json:"actor"`
-	Action string          `json:"action" enum:"add,set,remove,hold,release,requeue,delete,flush,read,export,import"`
+	Action string          `json:"action" enum:"add,set,remove,hold,release,requeue,expire,delete,flush,read,export,import"`
 	Object string          `json:"object" enum:"domain,mailbox,alias,relocated,token,job,queue"`
 	Name   string          `json:"name"`
 	Before json.RawMessage `json:"before,omitempty"`
@@ -55,9 +55,11 @@ type QueuedMessage struct {
 	Next       *time.Time        `json:"next,omitempty" doc:"The next attempt, for deferred mail"`
 	Attempts   int               `json:"attempts"`
 	Actions    []string          `json:"actions,omitempty" doc:"What a restriction wanted done to it: HOLD, FILTER transport:nexthop, REDIRECT address, BCC address, PREPEND field"`
-	Damaged    bool              `json:"damaged,omitempty" doc:"The content is not what was accepted; only an answer about one message says so"`
-	Reason     string            `json:"reason,omitempty" doc:"What is wrong with a corrupt message, if known"`
-	Files      []string          `json:"files,omitempty" doc:"The files of a corrupt message on the server"`
+	// ForcedExpire says that an operator made it expire.
+	ForcedExpire bool     `json:"forced_expire,omitempty" doc:"Its next attempt returns it to its sender"`
+	Damaged      bool     `json:"damaged,omitempty" doc:"The content is not what was accepted; only an answer about one message says so"`
+	Reason       string   `json:"reason,omitempty" doc:"What is wrong with a corrupt message, if known"`
+	Files        []string `json:"files,omitempty" doc:"The files of a corrupt message on the server"`
 }
 
 // QueueFiles are files of the queue that belong to no message it knows.

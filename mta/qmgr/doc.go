@@ -39,6 +39,9 @@
 // tried: Refused is a failure, Expanded a success that is crossed off when its
 // report lies in the queue.
 //
+// A message that an operator made expire (queue.Item.Expired) is not tried any more: its pending recipients go
+// into a report with the reason that they had. One that is active then has the rest of its attempt.
+//
 // What is left is tried again when the message has waited as long as it is
 // old, at least minimal_backoff_time and at most maximal_backoff_time.
 //

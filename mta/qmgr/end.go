@@ -96,7 +96,7 @@ func (msg *message) late() bool {
 }
 
 func (msg *message) reason() string {
-	if msg.expired && len(msg.failed) > 0 {
+	if (msg.expired || msg.item.Expired()) && len(msg.failed) > 0 {
 		return "expired"
 	}
 	return "done"

@@ -122,6 +122,9 @@ func (msg *message) settleFailure(started, now time.Time, r agent.Result, by str
 	status, list := "bounced", &msg.failed
 	switch {
 	case !r.Err.Temporary():
+	case msg.item.Expired():
+		status = "expired"
+		entry.Err = force(r.Err)
 	case msg.expired:
 		status = "expired"
 		entry.Err = expire(r.Err)
@@ -143,6 +146,20 @@ func expire(last *dsn.Error) *dsn.Error {
 	e.Code = 0
 	e.Text = "Delivery time expired; last reason: " + last.Text
 	e.Cause = last
+	return &e
+}
+
+// errForced is the reason where a message that was made to expire was not tried before, in Postfix's words.
+var errForced = dsn.New(dsn.Make(4, 7, 0), "message is administratively expired")
+
+// force is expire for a message that an operator made expire.
+func force(last *dsn.Error) *dsn.Error {
+	e := *last
+	e.Code = 0
+	if last != errForced {
+		e.Status, e.Cause = dsn.Expired, last
+		e.Text = errForced.Text + "; last reason: " + last.Text
+	}
 	return &e
 }
 

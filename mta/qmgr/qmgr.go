@@ -210,6 +210,10 @@ func (msg *message) resolve() []*job {
 			msg.settleExpanded(i)
 			continue
 		}
+		if msg.item.Expired() { // nobody is asked any more
+			msg.settle(msg.activated, agent.Result{Recipient: i, Err: cmp.Or(msg.item.LastError(i), errForced), Relay: "none"}, "")
+			continue
+		}
 		var route agent.Route
 		err := msg.fenced("resolver", func() (err error) {
 			if filter := msg.item.Envelope.Filter; filter != nil {

@@ -76,6 +76,9 @@ func (q *Queue) Requeue(ctx context.Context, id envelope.QueueID) error {
 // not delivered: its removal is tried again every queue.run_delay.
 func (q *Queue) Delete(ctx context.Context, id envelope.QueueID) error {
 	err := q.call(ctx, id, evDelete)
+	if err == nil {
+		err = q.askDelete(ctx, id)
+	}
 	if errors.Is(err, ErrNoMessage) {
 		found, err := q.disk.corrupt.Delete(id)
 		if err == nil && !found {
@@ -84,4 +87,32 @@ func (q *Queue) Delete(ctx context.Context, id envelope.QueueID) error {
 		return diskError(err)
 	}
 	return diskError(err)
+}
+
+// askDelete makes it durable that a message is to be deleted which somebody works on. What was delivered into the
+// store is settled first, for at the next start nobody will deliver it again. It waits for nobody who works on the message.
+func (q *Queue) askDelete(ctx context.Context, id envelope.QueueID) error {
+	m, at, _ := q.index.look(id)
+	if m == nil || at.want != wantDelete || at.stage == leaving {
+		return nil
+	}
+	if q.disk.ledger.stored.Load() {
+		if err := q.disk.ledger.j.Checkpoint(ctx); err != nil {
+			return err
+		}
+	}
+	return q.disk.ledger.ask(ctx, id, askedDelete)
+}
+
+// Expire makes a message expire: its next attempt returns it to its sender, or the present one when that does not deliver
+// it. One on hold stays there until it is released. It cannot be taken back. When Expire returns nil a
+// crash does not forget it. ErrUnchanged when it was made to already.
+func (q *Queue) Expire(ctx context.Context, id envelope.QueueID) error {
+	if err := q.call(ctx, id, evExpire); err != nil {
+		return diskError(err)
+	}
+	if m, _, _ := q.index.look(id); m == nil {
+		return nil // its file says so, or it has left
+	}
+	return diskError(q.disk.ledger.ask(ctx, id, askedExpire))
 }

@@ -60,6 +60,8 @@ type Info struct {
 	Recipients []RecipientInfo // those not done
 	Next       time.Time       // next attempt, zero when not deferred
 	Attempts   int
+	// Expired says that it was made to expire.
+	Expired bool
 	// Actions are what a restriction wanted done to the message, as access(5) writes it:
 	// "FILTER scan:[127.0.0.1]:10025".
 	Actions []string

@@ -79,6 +79,9 @@ func (d *disk) load(m *message) error {
 	}
 	m.env, m.progress, m.size = mf.env, *mf.progress, mf.contentSize
 	m.replay = mf.progress.boot != d.ledger.boot
+	if mf.progress.expired {
+		m.expire.Store(true)
+	}
 	// Marks of this time in the active window must stay in the journal until
 	// the file has the new progress.
 	m.pos = d.ledger.j.Pin()
@@ -134,6 +137,15 @@ func (d *disk) toFile(ctx context.Context, t task, place Place) error {
 	case m.place == Incoming:
 		return d.writeFile(m, place, next)
 	case !t.at.loaded:
+		if m.expire.Load() && !m.marked {
+			already, err := d.markFile(m, next)
+			if err != nil {
+				return m.noteDamage(err)
+			}
+			if m.marked = true; already && place == m.place {
+				return ErrUnchanged
+			}
+		}
 		return d.moveFile(m, place, next)
 	case m.damage != nil:
 		return m.damage
@@ -220,6 +232,20 @@ func (d *disk) copyOut(ctx context.Context, t task) error {
 		return d.judge(m, t.at.stage == active, err)
 	}
 	return err
+}
+
+// markFile writes into the file of a message that is in its file only that it is made to expire;
+// already: it says so. m.mu is held.
+func (d *disk) markFile(m *message, next time.Time) (already bool, err error) {
+	f, mf, err := d.files.read(m.place, m.id)
+	if err != nil {
+		return false, err
+	}
+	if err := f.Close(); err != nil || mf.progress.expired {
+		return true, err
+	}
+	mf.progress.expired = true
+	return false, d.files.update(m.place, m.id, mf.progress, next)
 }
 
 // moveFile moves a message that is in its file only, due at next; m.mu is held.

@@ -60,6 +60,9 @@
 //     every run_delay; this process does not deliver the message meanwhile, the next
 //     one does. About a message that is its file only a call that fails has changed
 //     nothing.
+//   - A deletion, and that a message is made to expire, are not forgotten by a crash once the
+//     call returned nil, also of an active message. A hold of an active one is, until its attempt
+//     ends.
 //   - IDs are unique whatever the clock does, as long as the file epoch is whole.
 //     In place of a damaged one the seconds since 1970 are counted on, and one
 //     that is missing begins at 1: then IDs are as unique as the clock is right.
@@ -130,14 +133,14 @@
 //	Hold                    waiting                                        moving, delete wanted                       say none
 //	Hold                    resting                                        deferred                                    holding: hold
 //	Hold                    resting                                        hold                                        rest, say unchanged
-//	Hold, Release, Requeue  looking, removing, condemned                                                               say busy
+//	Hold, Release, Requeue, Expire  looking, removing, condemned                                                               say busy
 //	Hold                    reading, active, deferring                     nothing/now wanted                          stays, hold wanted
 //	Hold                    reading, active, deferring                     hold wanted                                 say unchanged
 //	Hold                    reading, active, deferring                     delete wanted                               say none
 //	Hold                    holding                                        nothing/hold wanted                         say unchanged
 //	Hold                    holding                                        now wanted                                  stays, hold wanted
 //	Hold                    holding                                        delete wanted                               say none
-//	Hold, Release, Requeue, Delete  leaving                                                                                    say none
+//	Hold, Release, Requeue, Expire, Delete  leaving                                                                                    say none
 //	Release                 queued                                         nothing wanted                              say unchanged
 //	Release                 queued                                         hold wanted                                 stays, nothing wanted
 //	Release                 queued                                         delete wanted                               say none
@@ -164,6 +167,18 @@
 //	Requeue                 resting                                                                                    deferring: note flush, reset
 //	Requeue                 reading, active, deferring, holding            nothing/now/hold wanted                     stays, now wanted: note flush
 //	Requeue                 reading, active, deferring, holding            delete wanted                               say none
+//	Expire                  queued                                         nothing/hold wanted, not moving             note expire
+//	Expire                  queued                                         nothing/hold wanted, moving                 say busy
+//	Expire                  queued                                         delete wanted                               say none
+//	Expire                  waiting                                        nothing/now/hold wanted, not moving         note expire
+//	Expire                  waiting                                        nothing/now/hold wanted, moving             say busy
+//	Expire                  waiting                                        delete wanted                               say none
+//	Expire                  resting                                        deferred                                    deferring: note expire, defer
+//	Expire                  resting                                        hold                                        holding: note expire, hold
+//	Expire                  reading, deferring, holding                    nothing/now/hold wanted                     say busy
+//	Expire                  reading, deferring, holding                    delete wanted                               say none
+//	Expire                  active                                         nothing/now/hold wanted                     note expire
+//	Expire                  active                                         delete wanted                               say none
 //	Delete                  queued, waiting                                not moving                                  removing, delete wanted: remove
 //	Delete                  queued, waiting                                moving                                      stays, delete wanted: due now
 //	Delete                  resting                                                                                    removing: remove
@@ -289,11 +304,12 @@
 //
 // The last whole progress counts; an update appends one and syncs. Fields inside
 // are varints, and texts as varint length and octets, in the order of codec.go
-// (envelope) and format.go (progress: version, attempts, warned, process, and for
-// each recipient 'd' done, 'p' not tried, or 'f' with the last error).
+// (envelope) and format.go (progress: version, attempts, warned, process, in version 2
+// whether it was made to expire, and for each recipient 'd' done, 'p' not tried, or 'f' with the last error).
 //
 // A journal record starts with its kind: 1 message, 2 mark of a recipient, 3
-// farewell (the message has left: 1 to a file, 2 deleted), 4 checkpoint. A message is
+// farewell (the message has left: 1 to a file, 2 deleted), 4 checkpoint, 5 what an
+// operator asked for of a message in memory (1 to expire, 2 its deletion). A message is
 // envelope, way of the content (0 in the record, 2 in content/ID; 1, of older
 // versions, the same without a checksum), sizes of trace header and content, for
 // way 2 the CRC32C of the content (all varints), trace header, and for way 0 the

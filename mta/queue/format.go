@@ -51,6 +51,8 @@ type progress struct {
 	// recipients were tried and the mark was lost.
 	boot  uint64
 	rcpts []rcpt
+	// expired says that an operator made it expire.
+	expired bool
 }
 
 func (s *progress) pending() bool {
@@ -62,14 +64,26 @@ func (s *progress) pending() bool {
 	return false
 }
 
-const progressVersion = 1
+// Version 2 of a progress is version 1 with a flag behind the number of the process, and written only where the
+// flag is set: other files can still be read by the program before.
+const (
+	progressVersion = 1
+	expiredVersion  = 2
+)
 
 func (s *progress) encode() []byte {
 	e := encoder{make([]byte, 0, 64)}
-	e.byte(progressVersion)
+	if s.expired {
+		e.byte(expiredVersion)
+	} else {
+		e.byte(progressVersion)
+	}
 	e.uint(uint64(s.attempts))
 	e.bool(s.warned)
 	e.b = binary.LittleEndian.AppendUint64(e.b, s.boot)
+	if s.expired {
+		e.bool(true)
+	}
 	e.uint(uint64(len(s.rcpts)))
 	for _, r := range s.rcpts {
 		switch {
@@ -88,10 +102,14 @@ func (s *progress) encode() []byte {
 // decodeProgress reads the progress of n recipients.
 func decodeProgress(b []byte, n int) (*progress, error) {
 	d := newDecoder(b)
-	if d.Byte() != progressVersion {
+	version := d.Byte()
+	if version != progressVersion && version != expiredVersion {
 		return nil, errFormat
 	}
 	s := &progress{attempts: d.Number(), warned: d.Byte() == 1, boot: d.Fixed64()}
+	if version == expiredVersion {
+		s.expired = d.Byte() == 1
+	}
 	if d.Count(1) != n {
 		return nil, errFormat
 	}

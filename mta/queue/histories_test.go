@@ -47,7 +47,9 @@ type mail struct {
 	onDisk bool
 	unsure bool
 	calls  int // that were accepted, or may have been
-	rcpts  [2]outcome
+	// expired: it was made to expire.
+	expired bool
+	rcpts   [2]outcome
 }
 
 // outcome is what became of a recipient.
@@ -251,6 +253,8 @@ func (h *history) take() {
 	}
 	h.logf("%s is handed out, replay %v", id, it.Replay)
 	switch {
+	case m.expired && !it.Expired():
+		h.fail("%s was made to expire and does not know it", id)
 	case m.item != nil:
 		h.fail("%s is handed out twice", id)
 	case m.said == evHold && !m.unsure:
@@ -307,6 +311,14 @@ func (h *history) end(m *mail, way int) {
 
 // call is a call of an operator about m.
 func (h *history) call(m *mail) {
+	if h.rng.IntN(8) == 0 {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+		defer cancel()
+		err := h.q.Expire(ctx, m.id)
+		h.logf("%s: Expire: %v", m.id, err)
+		m.expired = m.expired || err == nil
+		return
+	}
 	calls := []struct {
 		e event
 		f func(context.Context, envelope.QueueID) error

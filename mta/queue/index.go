@@ -102,6 +102,10 @@ func (x *index) do(m *message, e effect) error {
 	case noteFlush:
 		m.flushed = x.clock.Now()
 		m.next = m.flushed
+	case noteExpire:
+		if m.expire.Swap(true) {
+			return ErrUnchanged
+		}
 	case rest:
 		delete(x.known, m.id)
 		x.listResting(m)

@@ -50,6 +50,9 @@ func (it *Item) Pending() []int {
 // it is for.
 func (it *Item) Tenant() string { return whoseIs(it.Envelope).tenant }
 
+// Expired says that an operator made the message expire (Queue.Expire), perhaps while it is active.
+func (it *Item) Expired() bool { return it.m.expire.Load() }
+
 // LastError is the last failure of recipient i, nil if it was never tried.
 func (it *Item) LastError(i int) *dsn.Error {
 	it.m.mu.Lock()

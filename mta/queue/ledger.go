@@ -86,6 +86,16 @@ func (l *ledger) deleted(ctx context.Context, id envelope.QueueID) error {
 	return err
 }
 
+// ask notes durably what was asked for of a message in memory. The record lies behind the message's own, or behind
+// the pin of one that has a file: it stays as long as that does.
+func (l *ledger) ask(ctx context.Context, id envelope.QueueID, what byte) error {
+	pos, err := l.j.Append(ctx, asked{id, what}.encode())
+	if err == nil {
+		l.j.Unpin(pos)
+	}
+	return err
+}
+
 // depart has files removed after the next checkpoint.
 func (l *ledger) depart(d departure) {
 	l.mu.Lock()

@@ -207,6 +207,7 @@ func (l *listing) messageInfo(m *message) (Info, error) {
 		env = r.env
 	}
 	info := describe(env, &m.progress)
+	info.Expired = m.expire.Load()
 	info.Size, info.Place = m.size, at.place()
 	if info.Place == Deferred {
 		info.Next = next
@@ -225,7 +226,7 @@ func (l *listing) fileInfo(place Place, m *messageFile) Info {
 }
 
 func describe(env *envelope.Envelope, s *progress) Info {
-	info := Info{ID: env.ID, Arrived: env.Arrived, Sender: env.Sender.String(), Attempts: s.attempts, Actions: actions(env)}
+	info := Info{ID: env.ID, Arrived: env.Arrived, Sender: env.Sender.String(), Attempts: s.attempts, Expired: s.expired, Actions: actions(env)}
 	for i := range env.Recipients {
 		r := RecipientInfo{Address: env.Recipients[i].Address.String()}
 		if i < len(s.rcpts) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"toastmaster/internal/dsn"
@@ -34,6 +35,9 @@ type message struct {
 	moved   chan struct{}
 	stepped chan struct{}
 
+	// expire says that it is made to expire (Queue.Expire). It is set under index.mu, and never unset.
+	expire atomic.Bool
+
 	// Of whoever is moving it: in how many rounds of shorten, one after the
 	// other, the disk did not give the message back, and until when its failures
 	// are not logged again.
@@ -54,6 +58,7 @@ type message struct {
 	// stray is the place of a file that may exist although the journal has the
 	// message: its writing failed halfway. "" for none.
 	stray    Place
+	marked   bool     // its file says that it is made to expire
 	removed  bool     // what it had on the disk is not there any more
 	text     []byte   // whole message, or prefix of an external one; nil: read it back
 	counted  int64    // of text and env, in the budget of memory
@@ -75,6 +80,7 @@ func newMessage(id envelope.QueueID, at state) *message {
 // is in the journal.
 func (m *message) snapshot(boot, durable uint64) *progress {
 	s := m.progress
+	s.expired = m.expire.Load()
 	s.rcpts = slices.Clone(m.progress.rcpts)
 	for i := range s.rcpts {
 		if s.rcpts[i].gen > durable {

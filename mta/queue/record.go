@@ -12,6 +12,7 @@ const (
 	kindMark       = 2
 	kindFarewell   = 3
 	kindCheckpoint = 4
+	kindAsked      = 5
 )
 
 // Where the content of a message record lies.
@@ -79,6 +80,34 @@ func decodeFarewell(b []byte) (farewell, error) {
 		d.Fail()
 	}
 	return g, d.err()
+}
+
+// asked is what an operator asked for of a message in memory, which is done later. Both are final.
+type asked struct {
+	id   envelope.QueueID
+	what byte
+}
+
+const (
+	askedExpire = 1
+	askedDelete = 2
+)
+
+func (a asked) encode() []byte {
+	e := encoder{make([]byte, 0, 24)}
+	e.byte(kindAsked)
+	e.string(string(a.id))
+	e.byte(a.what)
+	return e.b
+}
+
+func decodeAsked(b []byte) (asked, error) {
+	d := newDecoder(b)
+	a := asked{id: envelope.QueueID(d.Text()), what: d.Byte()}
+	if !validID(a.id) || a.what != askedExpire && a.what != askedDelete {
+		d.Fail()
+	}
+	return a, d.err()
 }
 
 // checkpointed says that the marks of a process up to gen are durable in the

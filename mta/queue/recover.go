@@ -20,6 +20,7 @@ type recovery struct {
 	messages map[envelope.QueueID]*recordAt
 	marks    map[envelope.QueueID][]mark
 	left     map[envelope.QueueID]byte
+	asked    map[asked]bool
 	covered  map[uint64]uint64 // boot -> highest checkpoint
 	damaged  bool              // records may be missing
 }
@@ -41,7 +42,7 @@ func (d *disk) recover(ctx context.Context, o Options, x *index) error {
 	r := &recovery{
 		disk: d, index: x,
 		messages: map[envelope.QueueID]*recordAt{}, marks: map[envelope.QueueID][]mark{},
-		left: map[envelope.QueueID]byte{}, covered: map[uint64]uint64{},
+		left: map[envelope.QueueID]byte{}, asked: map[asked]bool{}, covered: map[uint64]uint64{},
 	}
 	err := d.ledger.open(ctx, o, func(journal.Damage) { r.damaged = true }, func(pos journal.Position, payload []byte) (bool, error) {
 		keep, err := r.read(pos, payload)
@@ -63,7 +64,7 @@ func (d *disk) recover(ctx context.Context, o Options, x *index) error {
 			done = append(done, r.messages[id].pos)
 		}
 	}
-	for id := range r.marks {
+	for id := range r.spokenOf() {
 		if r.messages[id] == nil {
 			r.applyMarks(id)
 		}
@@ -105,6 +106,12 @@ func (r *recovery) read(pos journal.Position, payload []byte) (keep bool, err er
 			r.left[g.id] = g.reason
 		}
 		return false, err
+	case kindAsked:
+		a, err := decodeAsked(body)
+		if err == nil {
+			r.asked[a] = true
+		}
+		return false, err
 	case kindCheckpoint:
 		c, err := decodeCheckpointed(body)
 		if err == nil {
@@ -131,6 +138,10 @@ func (r *recovery) doneRecipients(id envelope.QueueID, n int) []rcpt {
 func (r *recovery) resolve(id envelope.QueueID) *message {
 	rec := r.messages[id]
 	m := newMessage(id, accepted(rec.hold))
+	m.expire.Store(r.asked[asked{id, askedExpire}])
+	if r.asked[asked{id, askedDelete}] {
+		m.at.want = wantDelete // Next does it
+	}
 	m.size, m.place, m.pos, m.external, m.sum, m.replay = rec.size, Incoming, rec.pos, rec.external, rec.sum, true
 	if r.left[id] == leftDeleted {
 		return nil
@@ -201,7 +212,8 @@ func (r *recovery) recoverFile(id envelope.QueueID) (bool, error) {
 	if err := r.fs.SyncDir(filepath.Dir(r.files.path(place, id))); err != nil {
 		return false, err
 	}
-	changed := false
+	changed := r.asked[asked{id, askedExpire}] && !m.progress.expired
+	m.progress.expired = m.progress.expired || changed
 	for i, done := range r.doneRecipients(id, len(m.env.Recipients)) {
 		if done.done && !m.progress.rcpts[i].done {
 			m.progress.rcpts[i] = rcpt{done: true}
@@ -209,7 +221,7 @@ func (r *recovery) recoverFile(id envelope.QueueID) (bool, error) {
 		}
 	}
 	switch {
-	case !m.progress.pending():
+	case !m.progress.pending(), r.asked[asked{id, askedDelete}]:
 		return true, r.files.removeDurably(place, id)
 	case changed:
 		m.progress.boot = 0
@@ -218,8 +230,20 @@ func (r *recovery) recoverFile(id envelope.QueueID) (bool, error) {
 	return true, nil
 }
 
+// spokenOf are the messages of which there are marks, or something was asked for.
+func (r *recovery) spokenOf() map[envelope.QueueID]bool {
+	all := map[envelope.QueueID]bool{}
+	for id := range r.marks {
+		all[id] = true
+	}
+	for a := range r.asked {
+		all[a.id] = true
+	}
+	return all
+}
+
 // applyMarks is for a message that is not in the journal: marks of an attempt
-// that the process did not survive.
+// that the process did not survive, and what was asked for meanwhile.
 func (r *recovery) applyMarks(id envelope.QueueID) {
 	if _, err := r.recoverFile(id); err != nil {
 		r.log.Error("queue file not brought up to date", "id", id, "cause", err.Error())

@@ -92,6 +92,7 @@ const (
 	evHold
 	evRelease
 	evRequeue
+	evExpire
 	evDelete
 	// evShorten: the journal needs its oldest segment.
 	evShorten
@@ -139,6 +140,8 @@ const (
 	dueRetry
 	// noteFlush notes that a try was asked for (Item.Flushed), at once.
 	noteFlush
+	// noteExpire notes that it is made to expire: whatever is written of it from here on says so.
+	noteExpire
 	// rest forgets it, but for its time if that is near.
 	rest
 	// forget forgets it.

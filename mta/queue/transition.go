@@ -261,6 +261,9 @@ func onCall(s state, e event) (state, []effect) {
 	case resting:
 		return onCallOfFile(s, e)
 	}
+	if e == evExpire && s.want != wantDelete {
+		return onExpire(s)
+	}
 	if s.want == wantDelete && e != evDelete {
 		return s, []effect{sayNone} // it is as good as gone
 	}
@@ -295,12 +298,25 @@ func onCallOfFile(s state, e event) (state, []effect) {
 		return s.to(removing, doRemove)
 	case e == evRequeue:
 		return s.to(deferring, noteFlush, doReset)
+	case e == evExpire && s.where == inHold:
+		return s.to(holding, noteExpire, doHold)
+	case e == evExpire:
+		return s.to(deferring, noteExpire, doDefer)
 	case e == evHold && s.where == inDeferred:
 		return s.to(holding, doHold)
 	case e == evRelease && s.where == inHold:
 		return s.to(deferring, noteFlush, doDefer)
 	}
 	return s, []effect{rest, sayUnchanged}
+}
+
+// onExpire notes it, unless the file is just read or written: then it may be too late for that, and the call is
+// tried again behind it.
+func onExpire(s state) (state, []effect) {
+	if s.stage != active && (s.moving || s.stage != queued && s.stage != waiting) {
+		return s, []effect{sayBusy}
+	}
+	return s, []effect{noteExpire}
 }
 
 func onHold(s state, idle bool) (state, []effect) {

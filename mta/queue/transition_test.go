@@ -13,9 +13,9 @@ var (
 	stageNames = [stages]string{"queued", "waiting", "resting", "looking", "reading", "active", "deferring", "holding", "removing", "condemned", "leaving", "gone"}
 	whereNames = [...]string{"journal", "deferred", "hold"}
 	wantNames  = [wants]string{"nothing", "now", "hold", "delete"}
-	eventNames = [events]string{"", "take", "done", "due", "later", "spoiled", "Hold", "Release", "Requeue", "Delete", "shorten", "ok", "failed", "damaged", "vanished", "cleared"}
+	eventNames = [events]string{"", "take", "done", "due", "later", "spoiled", "Hold", "Release", "Requeue", "Expire", "Delete", "shorten", "ok", "failed", "damaged", "vanished", "cleared"}
 	doNames    = [effects]string{"", "read", "defer", "hold", "reset", "copy out", "remove", "set aside", "leave",
-		"list new", "list due", "due now", "due in run_delay", "note flush", "rest", "forget", "say unchanged", "say busy", "say none"}
+		"list new", "list due", "due now", "due in run_delay", "note flush", "note expire", "rest", "forget", "say unchanged", "say busy", "say none"}
 )
 
 func (s state) String() string {
@@ -76,7 +76,7 @@ func can(s state, e event) bool {
 		return s.stage == resting && s.where == inDeferred || idle && s.stage != active
 	case evDone, evDue, evLater, evSpoiled:
 		return s.stage == active && !s.moving
-	case evHold, evRelease, evRequeue, evDelete:
+	case evHold, evRelease, evRequeue, evExpire, evDelete:
 		return s.stage != gone
 	case evShorten:
 		return idle && s.inMemory()
@@ -164,7 +164,7 @@ func TestEveryPair(t *testing.T) {
 				bad("refused, and changed")
 			case call && s.working() && work != doNothing:
 				bad("two work on one message")
-			case call && !said && to == s && !slices.Contains(do, noteFlush) && s.want != wantDelete && s.stage != holding:
+			case call && !said && to == s && !slices.Contains(do, noteFlush) && !slices.Contains(do, noteExpire) && s.want != wantDelete && s.stage != holding:
 				bad("accepted, and nothing noted")
 			}
 			if !possible[s] || !can(s, e) {
@@ -211,7 +211,7 @@ func TestNothingWantedIsForgotten(t *testing.T) {
 		if s.stage == looking || s.stage == condemned || s.stage == gone {
 			continue
 		}
-		for _, call := range []event{evNone, evHold, evRelease, evRequeue, evDelete} {
+		for _, call := range []event{evNone, evHold, evRelease, evRequeue, evExpire, evDelete} {
 			to, do := next(s, call)
 			if call != evNone && slices.ContainsFunc(do, func(e effect) bool { return e >= sayUnchanged }) {
 				continue

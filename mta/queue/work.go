@@ -63,7 +63,7 @@ func (q *Queue) work(ctx context.Context, t task) (event, error) {
 	}, "service", "queue", "id", m.id)
 	e := t.outcome(err)
 	switch {
-	case e == evDamaged:
+	case e == evDamaged, e == evOK && err != nil:
 		return e, err
 	case errors.Is(err, errNoRoom):
 		return evFailed, err
@@ -102,7 +102,7 @@ func (q *Queue) read(t task) error {
 // outcome is the event that the end of the work is.
 func (t task) outcome(err error) event {
 	switch {
-	case err == nil:
+	case err == nil, errors.Is(err, ErrUnchanged): // it is as it should be, and was before
 		return evOK
 	case t.work == doSetAside:
 		return evFailed

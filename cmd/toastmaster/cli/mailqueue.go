@@ -28,6 +28,7 @@ type mailQueue interface {
 	Hold(ctx context.Context, id string) (bool, error)
 	Release(ctx context.Context, id string) (bool, error)
 	Requeue(ctx context.Context, id string) (bool, error)
+	Expire(ctx context.Context, id string) (bool, error)
 	DeleteQueued(ctx context.Context, id string) (bool, error)
 }
 

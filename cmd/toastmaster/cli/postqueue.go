@@ -98,8 +98,8 @@ func writePostfixJSON(w io.Writer, m model.QueuedMessage) error {
 		sender = "MAILER-DAEMON"
 	}
 	var line bytes.Buffer
-	fmt.Fprintf(&line, `{"queue_name": %s, "queue_id": %s, "arrival_time": %d, "message_size": %d, "forced_expire": false, "sender": %s, "recipients": [`,
-		jsonText(m.Place), jsonText(m.ID), m.Arrived.Unix(), m.Size, jsonText(sender))
+	fmt.Fprintf(&line, `{"queue_name": %s, "queue_id": %s, "arrival_time": %d, "message_size": %d, "forced_expire": %t, "sender": %s, "recipients": [`,
+		jsonText(m.Place), jsonText(m.ID), m.Arrived.Unix(), m.Size, m.ForcedExpire, jsonText(sender))
 	for i, r := range m.Recipients {
 		if i > 0 {
 			line.WriteString(", ")

@@ -18,19 +18,19 @@ import (
 // means nothing here.
 const exitUnavailable = 69
 
-const postsuperUsage = "usage: postsuper [-c config_file] [-d queue_id (delete)] [-h queue_id (hold)] [-H queue_id (un-hold)] [-r queue_id (requeue)] [-v (verbose)] [queue...]"
+const postsuperUsage = "usage: postsuper [-c config_file] [-d queue_id (delete)] [-e queue_id (expire)] [-f queue_id (expire and/or un-hold)] [-h queue_id (hold)] [-H queue_id (un-hold)] [-r queue_id (requeue)] [-v (verbose)] [queue...]"
 
 // queueNames are the queues that postsuper works on.
 var queueNames = []string{"hold", "incoming", "active", "deferred"}
 
 // newPostsuperCommand has the command line of Postfix's postsuper(1).
 func newPostsuperCommand(env *Environment) *cobra.Command {
-	return newQueueProgramCommand(env, "postsuper [-d ID] [-h ID] [-H ID] [-r ID] [QUEUE...]", "Delete, hold, release or requeue mail, as Postfix's postsuper does",
+	return newQueueProgramCommand(env, "postsuper [-d ID] [-e ID] [-f ID] [-h ID] [-H ID] [-r ID] [QUEUE...]", "Delete, expire, hold, release or requeue mail, as Postfix's postsuper does",
 		"Works on queued mail as Postfix's postsuper(1) does: -d deletes without a report, -h holds, -H ends\n"+
-			"a hold, -r makes due and resolves anew. Each takes an ID and may stand several times; - reads IDs\n"+
+			"a hold, -r makes due and resolves anew, -e has the next attempt return it, -f ends its hold, too. Each takes an ID and may stand several times; - reads IDs\n"+
 			"from standard input, ALL is all mail. QUEUE is hold, incoming, active or deferred; without, -h\n"+
-			"looks into the last three, -H into hold, -d and -r into all. Expiry by hand (-e, -f) and the repair\n"+
-			"of folders (-s, -S, -p) are not there. -c FILE names the configuration. Called as postsuper the exit\n"+
+			"looks into the last three, -H into hold, the others into all. The repair of\n"+
+			"folders (-s, -S, -p) is not there. -c FILE names the configuration. Called as postsuper the exit\n"+
 			"code is 0, also when an ID was not found; 1 for what fails; 69 for what is not there.", Postsuper)
 }
 
@@ -55,18 +55,25 @@ type superAction struct {
 	done, total string
 	queues      []string // where it looks when none is named
 	act         func(mailQueue, context.Context, string) (bool, error)
+	// behind, if it is there, is what is done to the same messages then. Such an action has no
+	// total of its own.
+	behind []*superAction
 
 	ids   []string
+	used  bool
 	count int
 }
 
 // superActions are in the order in which Postfix does them.
 func superActions() []*superAction {
+	release := &superAction{letter: "H", done: "released from hold", total: "Released from hold", queues: queueNames[:1], act: mailQueue.Release}
+	expire := &superAction{letter: "e", done: "expired", total: "Force-expired", queues: queueNames, act: mailQueue.Expire}
 	return []*superAction{
 		{letter: "r", done: "requeued", total: "Requeued", queues: queueNames, act: mailQueue.Requeue},
 		{letter: "d", done: "removed", total: "Deleted", queues: queueNames, act: mailQueue.DeleteQueued},
 		{letter: "h", done: "placed on hold", total: "Placed on hold", queues: queueNames[1:], act: mailQueue.Hold},
-		{letter: "H", done: "released from hold", total: "Released from hold", queues: queueNames[:1], act: mailQueue.Release},
+		release, expire,
+		{letter: "f", queues: queueNames, behind: []*superAction{expire, release}},
 	}
 }
 
@@ -75,19 +82,11 @@ func (p *queueProgram) postsuper(ctx context.Context, args []string) error {
 	for _, a := range actions {
 		p.flags.StringArrayVarP(&a.ids, "action-"+a.letter, a.letter, nil, "")
 	}
-	for _, letter := range []string{"e", "f"} {
-		p.flags.StringArrayP("expire-"+letter, letter, nil, "")
-	}
 	for _, letter := range []string{"s", "S", "p"} {
 		p.flags.CountP("repair-"+letter, letter, "")
 	}
 	if err := p.flags.Parse(args); err != nil {
 		return fmt.Errorf("%w; %s", err, postsuperUsage)
-	}
-	for _, letter := range []string{"e", "f"} {
-		if p.flags.ShorthandLookup(letter).Changed {
-			return fmt.Errorf("option -%s: %w: a message is not made to expire by hand; it expires after qmgr.queue_lifetime, and -d deletes it without a report", letter, errNotHere)
-		}
 	}
 	idle := !slices.ContainsFunc(actions, func(a *superAction) bool { return len(a.ids) > 0 })
 	for _, letter := range []string{"s", "S", "p"} {
@@ -113,20 +112,30 @@ func (p *queueProgram) superWork(ctx context.Context, c mailQueue, actions []*su
 	}
 	failed := 0
 	for _, a := range actions {
+		steps := a.behind
+		if steps == nil {
+			steps = []*superAction{a}
+		}
+		for _, step := range steps {
+			step.used = step.used || len(a.ids) > 0
+		}
 		if len(a.ids) == 0 {
 			continue
 		}
 		err := p.eachNamed(ctx, c, a, func(id string, say bool) {
-			changed, err := a.act(c, ctx, id)
-			switch {
-			case err == nil && changed:
-				a.count++
-				if say {
-					fmt.Fprintf(p.env.Stderr, "%s: %s: %s\n", p.name, id, a.done)
+			for _, step := range steps {
+				changed, err := step.act(c, ctx, id)
+				switch {
+				case err == nil && changed:
+					step.count++
+					if say {
+						fmt.Fprintf(p.env.Stderr, "%s: %s: %s\n", p.name, id, step.done)
+					}
+				case err != nil && model.KindOf(err) != model.NotFound:
+					failed++
+					p.warn("%s: %v", id, err)
+					return
 				}
-			case err != nil && model.KindOf(err) != model.NotFound:
-				failed++
-				p.warn("%s: %v", id, err)
 			}
 		})
 		if err != nil {
@@ -134,7 +143,7 @@ func (p *queueProgram) superWork(ctx context.Context, c mailQueue, actions []*su
 		}
 	}
 	for _, a := range actions {
-		if len(a.ids) > 0 {
+		if a.used && a.behind == nil {
 			fmt.Fprintf(p.env.Stderr, "%s: %s: %s\n", p.name, a.total, messages(a.count))
 		}
 	}

@@ -22,6 +22,7 @@ func newQueueCommand(env *Environment) *cobra.Command {
 		queueAct(f, "hold", "Take messages out of delivery", "held", mailQueue.Hold),
 		queueAct(f, "release", "End the hold of messages", "released", mailQueue.Release),
 		queueAct(f, "requeue", "Make messages due at once, also those on hold, and resolve them anew", "requeued", mailQueue.Requeue),
+		queueAct(f, "expire", "Return messages to their senders at their next attempt", "expired", mailQueue.Expire),
 		queueAct(f, "delete", "Delete messages without a report", "deleted", mailQueue.DeleteQueued))
 	return cmd
 }
@@ -41,8 +42,8 @@ func queueList(f *adminFlags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the queue, as mailq does",
-		Long: "One message with its recipients and why they wait. Behind the ID, * is active and\n" +
-			"! is on hold, as in Postfix. A corrupt message has that word below its sender, which\n" +
+		Long: "One message with its recipients and why they wait. Behind the ID, * is active,\n" +
+			"! is on hold and # is made to expire, as in Postfix. A corrupt message has that word below its sender, which\n" +
 			"is ? when it cannot be read, and its file on the server. The last lines count the\n" +
 			"files of damaged parts of the queue that no message can be named for.",
 		Args: noArguments,
@@ -125,6 +126,9 @@ func queueListText(ctx context.Context, w io.Writer, c mailQueue, filter model.Q
 
 func printQueued(w io.Writer, m model.QueuedMessage) error {
 	mark := map[string]string{"active": "*", "hold": "!"}[m.Place]
+	if m.ForcedExpire {
+		mark += "#"
+	}
 	sender := m.Sender
 	if sender == "" {
 		sender = "MAILER-DAEMON"
@@ -169,6 +173,9 @@ func queueShow(f *adminFlags) *cobra.Command {
 				}
 				if m.Next != nil {
 					rows = append(rows, [2]string{"next attempt", timeText(*m.Next)})
+				}
+				if m.ForcedExpire {
+					rows = append(rows, [2]string{"expires", "at its next attempt: it was made to"})
 				}
 				for _, action := range m.Actions {
 					rows = append(rows, [2]string{"action", printable.UTF8(action)})

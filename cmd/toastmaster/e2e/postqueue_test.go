@@ -123,7 +123,7 @@ func (q queues) ids(t *testing.T) (ours, theirs []string) {
 
 // ownValues are what two listings of the same mail differ in, with the same width.
 var (
-	listedHead  = regexp.MustCompile(`(?m)^[0-9A-Za-z]+([*!]?) +\d+ \w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d `)
+	listedHead  = regexp.MustCompile(`(?m)^[0-9A-Za-z]+([*!]?#?) +\d+ \w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d `)
 	jsonValues  = regexp.MustCompile(`"queue_id": "\w+", "arrival_time": \d+, "message_size": \d+`)
 	listedTotal = regexp.MustCompile(`-- \d+ Kbytes`)
 )

@@ -70,7 +70,7 @@ func (a Queue) List(ctx context.Context, f model.QueueFilter, after string, limi
 func queued(info queue.Info) model.QueuedMessage {
 	m := model.QueuedMessage{
 		ID: string(info.ID), Place: string(info.Place), Size: info.Size, Arrived: info.Arrived,
-		Sender: info.Sender, Attempts: info.Attempts, Damaged: info.Damaged, Recipients: []model.QueuedRecipient{}, Reason: info.Reason, Actions: info.Actions,
+		Sender: info.Sender, Attempts: info.Attempts, Damaged: info.Damaged, Recipients: []model.QueuedRecipient{}, Reason: info.Reason, Actions: info.Actions, ForcedExpire: info.Expired,
 	}
 	for _, file := range info.Files {
 		m.Files = append(m.Files, configs.Absolute(file))
@@ -135,6 +135,10 @@ func (a Queue) Release(ctx context.Context, id string) (bool, error) {
 
 func (a Queue) Requeue(ctx context.Context, id string) (bool, error) {
 	return a.change(ctx, id, a.Q.Requeue)
+}
+
+func (a Queue) Expire(ctx context.Context, id string) (bool, error) {
+	return a.change(ctx, id, a.Q.Expire)
 }
 
 func (a Queue) Delete(ctx context.Context, id string) (bool, error) {
