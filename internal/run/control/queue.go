@@ -33,6 +33,7 @@ func serveQueue(m *http.ServeMux, q api.Queue) {
 	handle(m, "/queue/hold", q.Hold)
 	handle(m, "/queue/release", q.Release)
 	handle(m, "/queue/requeue", q.Requeue)
+	handle(m, "/queue/expire", q.Expire)
 	handle(m, "/queue/delete", q.Delete)
 	handle(m, "/queue/flush", q.Flush)
 	handle(m, "/queue/select", q.Select)
@@ -100,6 +101,10 @@ func (q Queue) Release(ctx context.Context, id string) (bool, error) {
 
 func (q Queue) Requeue(ctx context.Context, id string) (bool, error) {
 	return call[bool](ctx, q.c, "/queue/requeue", id)
+}
+
+func (q Queue) Expire(ctx context.Context, id string) (bool, error) {
+	return call[bool](ctx, q.c, "/queue/expire", id)
 }
 
 func (q Queue) Delete(ctx context.Context, id string) (bool, error) {
