@@ -29,6 +29,20 @@ type Rewriting struct {
 	PropagateExtensions       []string
 }
 
+// forms are the rows of the section [rewrite] that are about addresses.
+func (c *Rewriting) forms() []Param {
+	return []Param{
+		Bool("rewrite.append_at_myorigin", &c.AppendAtMyOrigin, true,
+			"Give an address without a domain that of this host, main.hostname, in headers of local clients (smtpd.local_header_rewrite_clients). An envelope always gets it.").Also("append_at_myorigin"),
+		Bool("rewrite.append_dot_mydomain", &c.AppendDotMyDomain, false,
+			"Put the domain of main.hostname behind a domain without a dot, in headers of local clients.").Also("append_dot_mydomain"),
+		Bool("rewrite.swap_bangpath", &c.SwapBangpath, false,
+			"Make host!user user@host where there is no @, in headers of local clients.").Also("swap_bangpath"),
+		Bool("rewrite.allow_percent_hack", &c.PercentHack, false,
+			"Make user%host user@host where there is no @, in headers of local clients.").Also("allow_percent_hack"),
+	}
+}
+
 // The classes of addresses, Postfix's.
 const (
 	EnvelopeSender    = "envelope_sender"
@@ -40,14 +54,6 @@ const (
 func (c *Rewriting) params() []Param {
 	const keys = "user+extension@domain, user@domain, user (in main.hostname) and @domain are looked up, and what is found again; \"@domain\" as text changes the domain alone. "
 	return []Param{
-		Bool("rewrite.append_at_myorigin", &c.AppendAtMyOrigin, true,
-			"Give an address without a domain that of this host, main.hostname, in headers of local clients (smtpd.local_header_rewrite_clients). An envelope always gets it.").Also("append_at_myorigin"),
-		Bool("rewrite.append_dot_mydomain", &c.AppendDotMyDomain, false,
-			"Put the domain of main.hostname behind a domain without a dot, in headers of local clients.").Also("append_dot_mydomain"),
-		Bool("rewrite.swap_bangpath", &c.SwapBangpath, false,
-			"Make host!user user@host where there is no @, in headers of local clients.").Also("swap_bangpath"),
-		Bool("rewrite.allow_percent_hack", &c.PercentHack, false,
-			"Make user%host user@host where there is no @, in headers of local clients.").Also("allow_percent_hack"),
 		String("cleanup.remote_header_rewrite_domain", &c.RemoteHeaderDomain, "", "a domain, or empty", checkOptionalHostname,
 			"The domain that addresses without one get in the headers of clients that are not local. Empty leaves the headers of such clients as they are, whatever maps there are.").Also("remote_header_rewrite_domain"),
 		Int("cleanup.header_address_token_limit", &c.TokenLimit, 10240, 100, 1_000_000,

@@ -63,7 +63,7 @@ func (c *SMTP) params() []Param {
 	const hour, minute, second = time.Hour, time.Minute, time.Second
 	return []Param{
 		String("smtp.relayhost", &c.Relayhost, "", `"host", "host:port", "[host]", "[host]:port", or empty`, checkOptionalNexthop,
-			"Where all mail for other systems goes. In brackets the host itself is used, without them its MX. Empty delivers directly.").Also("relayhost", "default_transport", "relay_transport", "transport_maps"),
+			"Where all mail for other systems goes. In brackets the host itself is used, without them its MX. Empty delivers directly.").Also("relayhost"),
 		Int("smtp.port", &c.Port, 25, 1, 65535,
 			"The port of other systems when the nexthop names none.").Also("smtp_tcp_port"),
 		List("smtp.resolver", &c.Resolver, nil, `"address:port" of name servers`, checkAddrPort,
@@ -143,6 +143,8 @@ type Nexthop struct {
 	Direct bool
 	// Socket is a Unix socket of an LMTP server, in the place of all of these.
 	Socket string
+	// Chosen: a table of the operator has named it.
+	Chosen bool
 }
 
 // ParseLMTPNexthop reads what the agent lmtp delivers to: "unix:/socket", "inet:host",

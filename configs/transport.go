@@ -51,7 +51,7 @@ func (t *Transport) params() []Param {
 		Choice("transport.agent", &t.Agent, "smtp", Agents(),
 			"What delivers. A transport that is called as an agent has that agent.").Also("master.cf"),
 		List("transport.domains", &t.Domains, nil, `domains, ".example.org" for all below one, "*" for the rest`, checkTransportDomain,
-			"The domains whose mail this transport takes, for the agents "+inWords(routedAgents())+". The most exact counts. A domain that is hosted here is delivered here whatever stands in this list.").Also("transport_maps", "default_transport"),
+			"The domains whose mail this transport takes, for the agents "+inWords(routedAgents())+". The most exact counts. A domain that is hosted here is delivered here whatever stands in this list.").Also("transport_maps"),
 		String("transport.nexthop", &t.Nexthop, "", `"host", "host:port", "[host]", "[host]:port", "unix:/socket", a reason, or empty`, nil,
 			"Where smtp hands the mail for these domains to, as smtp.relayhost. For lmtp it is \"unix:/socket\", \"inet:host:port\", or a host as for smtp, whose MX is not looked up. Empty is each domain itself: smtp.relayhost is for mail that no table names. For error, retry and discard it is the reason, which may begin with a status: \"5.1.2 This company is closed\".").Also("transport_maps"),
 		Int("transport.process_limit", &t.ProcessLimit, 0, 0, 10_000,
@@ -145,7 +145,7 @@ func (c *Config) transportMistakes(mistake func(param, format string, args ...an
 		switch routed := routedAgents(); {
 		case len(t.Domains) > 0 && !slices.Contains(routed, t.Agent):
 			mistake(at+".domains", "the agent %s takes no mail of domains that are not hosted here (%s do)", t.Agent, inWords(routed))
-		case len(t.Domains) == 0 && !standing:
+		case len(t.Domains) == 0 && !standing && !c.Rewrite.byTables(t.Name):
 			mistake(at+".domains", "no mail would go to %s: name domains", t.Name)
 		}
 		if t.Nexthop != "" && len(t.Domains) == 0 {

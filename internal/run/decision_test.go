@@ -99,7 +99,7 @@ func TestEveryCallerDecidesAlike(t *testing.T) {
 			if got, want := delivered(t, deliver, a), code(to); got != want {
 				t.Errorf("delivery to %s: %s, want %s (%s)", a, got, want, to.Verdict)
 			}
-			route, err := o.Resolver.Resolve(t.Context(), a)
+			route, err := o.Resolver.Resolve(t.Context(), addr.Address{}, a)
 			if err != nil {
 				t.Fatal(err)
 			}

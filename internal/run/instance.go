@@ -47,6 +47,7 @@ import (
 	"toastmaster/mta/local"
 	"toastmaster/mta/postscreen"
 	"toastmaster/mta/queue"
+	"toastmaster/mta/rewrite"
 	"toastmaster/mta/smtpd"
 	"toastmaster/mta/verify"
 )
@@ -88,6 +89,8 @@ type Instance struct {
 	directory  *directory.Directory
 	// tables are the lookup tables of all services, each open once.
 	tables *tables.Set
+	// routes are those of its tables that say where mail goes.
+	routes rewrite.Tables
 	// policies has the clients of policy services.
 	policies *policyclient.Set
 	auth     *password.Authenticator
@@ -273,7 +276,9 @@ func (i *Instance) openTables(ctx context.Context) error {
 			return i.config.MistakeIn(param, item, err)
 		}
 	}
-	return nil
+	var err error
+	i.routes, err = rewrite.OpenTables(ctx, i.config, i.tables)
+	return err
 }
 
 func logFormat(f configs.LogFormat) msglog.Format {

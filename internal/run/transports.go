@@ -171,30 +171,15 @@ func qmgrOptions(i *Instance) (qmgr.Options, error) {
 
 // newResolver makes what says where mail goes.
 func newResolver(i *Instance) *rewrite.Resolver {
-	o := rewrite.Options{Directory: i.directory, Hostname: i.config.Main.Hostname, Relayhost: i.config.SMTP.Relayhost, Ours: i.host.HasLiteral}
+	o := rewrite.Options{Directory: i.directory, Hostname: i.config.Main.Hostname, Relayhost: i.config.SMTP.Relayhost, Ours: i.host.HasLiteral,
+		Standard: i.config.Rewrite.DefaultTransport, Agents: map[string]string{}, Tables: i.routes}
 	for _, t := range i.config.Transports() {
+		o.Agents[t.Name] = t.Agent
 		if len(t.Domains) > 0 {
-			o.Routes = append(o.Routes, rewrite.Row{Transport: t.Name, Nexthop: nexthopOf(t), Domains: t.Domains, Refused: refusedBy(t)})
+			o.Routes = append(o.Routes, rewrite.Row{Transport: t.Name, Nexthop: nexthopOf(t), Domains: t.Domains, Refused: rewrite.RefusedBy(t.Agent, nexthopOf(t))})
 		}
 	}
 	return rewrite.New(o)
-}
-
-// refusedBy is what smtpd says to mail that a transport would refuse. A reason without a
-// status is one about the address then, as for Postfix's smtpd.
-func refusedBy(t configs.Transport) *dsn.Error {
-	var status dsn.Status
-	code := 550
-	switch t.Agent {
-	case "error":
-		status = dsn.BadDestMailbox
-	case "retry":
-		status, code = dsn.Make(4, 1, 1), 450
-	default:
-		return nil
-	}
-	status, text := dsn.Split(nexthopOf(t), status)
-	return dsn.New(status, cmp.Or(text, errormail.Undeliverable)).WithCode(code)
 }
 
 // nexthopOf is what the resolver hands on: a domain would be no reason to refuse mail.

@@ -36,6 +36,8 @@ type Request struct {
 	Content envelope.Content
 	// Nexthop is the domain or "[host]:port" that resolve chose.
 	Nexthop string
+	// Chosen is the Route's.
+	Chosen bool
 	// Err is the Route's Err, for the transport "error"; nil otherwise.
 	Err *dsn.Error
 	// Replay asks an idempotent agent to look before it writes.
@@ -100,11 +102,13 @@ type Route struct {
 	// Nexthop is handed to the agent; it is also the destination that
 	// concurrency limits and back-off count by.
 	Nexthop string
+	// Chosen says that a table of the operator has named the nexthop.
+	Chosen bool
 	// Err is set for the transport "error".
 	Err *dsn.Error
 }
 
-// Resolver decides the route of a recipient after alias expansion.
+// Resolver decides the route of a recipient after alias expansion, and for a sender.
 type Resolver interface {
-	Resolve(ctx context.Context, recipient addr.Address) (Route, error)
+	Resolve(ctx context.Context, sender, recipient addr.Address) (Route, error)
 }

@@ -106,16 +106,16 @@ func (e *Env) authorised(d *destination) bool {
 	return d.Verdict != directory.Foreign || d.local || e.ours(d.final.Domain) || d.standsIn && d.final.Domain != e.Hostname
 }
 
-// nobody says why mail for an address of a domain that is not hosted here would go to
-// nobody, nil when it goes somewhere or the domain is hosted.
-func (e *Env) nobody(d *destination) *dsn.Error {
+// nobody says why mail for an address would go to nobody whatever the directory says, nil when it goes
+// somewhere.
+func (e *Env) nobody(ctx context.Context, d *destination) *dsn.Error {
 	switch {
 	case e.literal(d):
 		return dsn.New(dsn.LoopDetected, "This host's own address, and no such user here").WithCode(550)
-	case d.local:
+	case d.local && d.refused != nil:
 		return d.refused
-	case d.Verdict == directory.Foreign && e.Refused != nil:
-		return e.Refused(d.final.Domain)
+	case d.Verdict != directory.Undecided && e.Refused != nil:
+		return e.Refused(ctx, d.final, d.local || d.Verdict != directory.Foreign)
 	}
 	return nil
 }
@@ -129,7 +129,7 @@ func (e *Env) Decide(ctx context.Context, given, qualified addr.Address) directo
 	t.SetRecipient(given, qualified)
 	d := e.destination(ctx, t)
 	out := d.Decision
-	switch err := e.nobody(d); {
+	switch err := e.nobody(ctx, d); {
 	case err != nil:
 		out.Err = err
 	case d.standsIn && out.Verdict == directory.Foreign:

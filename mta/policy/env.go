@@ -35,9 +35,9 @@ type Env struct {
 	// Local says whether users of this host have the mail of an address's domain, and why nobody of them has
 	// the address; nil knows none.
 	Local func(ctx context.Context, a addr.Address) (here bool, refused *dsn.Error)
-	// Refused says why mail for a domain that is not hosted here would go to nobody
-	// (a transport of the agent error or retry); nil knows none.
-	Refused func(domain string) *dsn.Error
+	// Refused says why mail for an address would go to nobody: a transport of the agent error or
+	// retry, or rewrite.relocated_maps, which is all that is asked of one that is hosted; nil knows none.
+	Refused func(ctx context.Context, a addr.Address, hosted bool) *dsn.Error
 	// Mapped says that cleanup maps a recipient to another address, so that nobody who is
 	// not in the directory is unknown; nil knows none.
 	Mapped func(ctx context.Context, a addr.Address) (bool, error)

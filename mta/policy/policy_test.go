@@ -50,8 +50,8 @@ func environment(t testing.TB) *Env {
 	return &Env{
 		Hostname: "mx.test", Directory: hosted(t), Aliases: directory.Limits{Depth: 4, Addresses: 4}, CheckSenderLogin: true,
 		Ours: func(domain string) bool { return domain == "[127.0.0.1]" },
-		Refused: func(domain string) *dsn.Error {
-			return map[string]*dsn.Error{"shut.test": dsn.New(dsn.BadDestSystem, "Closed"), "later.test": dsn.New(dsn.RoutingFailed, "Moving").WithCode(450)}[domain]
+		Refused: func(_ context.Context, a addr.Address, _ bool) *dsn.Error {
+			return map[string]*dsn.Error{"shut.test": dsn.New(dsn.BadDestSystem, "Closed"), "later.test": dsn.New(dsn.RoutingFailed, "Moving").WithCode(450)}[a.Domain]
 		},
 		Fits: func(_ context.Context, m directory.Mailbox, size int64) *dsn.Error {
 			if size > m.QuotaBytes {

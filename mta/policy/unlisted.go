@@ -11,7 +11,7 @@ import (
 func rejectUnlistedRecipient(_ Stage, e *Env) Check {
 	return CheckFunc(func(ctx context.Context, t *Transaction) Decision {
 		d := e.destination(ctx, t)
-		if err := e.nobody(d); err != nil {
+		if err := e.nobody(ctx, d); err != nil {
 			return refuse(t.named(err))
 		}
 		switch d.Verdict {

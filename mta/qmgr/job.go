@@ -40,12 +40,13 @@ type grouping struct {
 type groupKey struct {
 	transport *transport
 	nexthop   string
+	chosen    bool
 	status    dsn.Status
 	text      string
 }
 
 func keyOf(t *transport, r agent.Route) groupKey {
-	k := groupKey{transport: t, nexthop: r.Nexthop}
+	k := groupKey{transport: t, nexthop: r.Nexthop, chosen: r.Chosen}
 	if r.Err != nil {
 		k.status, k.text = r.Err.Status, r.Err.Text
 	}
@@ -131,6 +132,7 @@ func (j *job) deliver(ctx context.Context, content envelope.Content, started tim
 		Recipients: j.recipients,
 		Content:    content,
 		Nexthop:    j.route.Nexthop,
+		Chosen:     j.route.Chosen,
 		Err:        j.route.Err,
 		Replay:     j.msg.item.Replay,
 		Activated:  j.msg.activated,

@@ -18,12 +18,12 @@ type trap struct {
 	asked *atomic.Int32
 }
 
-func (r trap) Resolve(ctx context.Context, a addr.Address) (agent.Route, error) {
+func (r trap) Resolve(ctx context.Context, from, a addr.Address) (agent.Route, error) {
 	r.asked.Add(1)
 	if r.armed.Load() {
 		panic("no route")
 	}
-	return r.byDomain.Resolve(ctx, a)
+	return r.byDomain.Resolve(ctx, from, a)
 }
 
 // TestAPanicDefers: whoever panics about a message, it waits its backoff, is

@@ -220,7 +220,7 @@ func (msg *message) resolve() []*job {
 				route = agent.Route{Transport: filter.Transport, Nexthop: cmp.Or(filter.Nexthop, to.Address.Domain)}
 				return nil
 			}
-			route, err = m.o.Resolver.Resolve(ctx, to.Address)
+			route, err = m.o.Resolver.Resolve(ctx, msg.item.Envelope.Sender, to.Address)
 			return err
 		})
 		t := m.transports[route.Transport]

@@ -136,7 +136,7 @@ func all(e *dsn.Error, site bool) func(context.Context, *agent.Request, func(age
 // byDomain routes every recipient to transport "test" and its domain.
 type byDomain struct{}
 
-func (byDomain) Resolve(_ context.Context, a addr.Address) (agent.Route, error) {
+func (byDomain) Resolve(_ context.Context, _, a addr.Address) (agent.Route, error) {
 	switch a.Domain {
 	case "down.test":
 		return agent.Route{}, dsn.New(dsn.MailSystem, "Temporary lookup failure")

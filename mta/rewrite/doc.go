@@ -15,12 +15,17 @@
 //	a literal of this host        as main.hostname when that is hosted, see
 //	                              directory/literal; else error 5.4.6
 //	directory unavailable         a *dsn.Error 4.3.0, or 4.3.5 when misconfigured
+//	in relocated_maps             error 5.1.6 with the new address, hosted or not
 //	anything else                 the [[transport]] that lists the domain, its nexthop
-//	                              or else the domain; without one smtp, smtp.relayhost
-//	                              or else the domain
+//	                              or else the domain; without one default_transport, or the
+//	                              sender's, its nexthop or else the sender's relayhost,
+//	                              smtp.relayhost, the domain
+//
+// Over the way of a mailbox, and of anything else, goes what transport_maps has (transport(5)): a transport, a
+// nexthop, or both. A table that cannot answer is a *dsn.Error 4.3.0.
 //
 // [Resolver.Refused] tells smtpd which of the rest would go to nobody, so that it is not
-// taken: a transport of the agent error or retry.
+// taken: a transport of the agent error or retry, and who is in relocated_maps.
 //
 // An alias beside a mailbox is that mailbox: expansion is over. An alias alone
 // names itself, or was made after the message was accepted and the mailbox is
@@ -29,6 +34,6 @@
 //
 // # Parameters
 //
-// smtp.relayhost, main.hostname, and domains and nexthop of [[transport]], through
-// [Options].
+// rewrite.transport_maps, relocated_maps, default_transport and sender_dependent_*, smtp.relayhost, main.hostname,
+// and domains and nexthop of [[transport]], through [Options].
 package rewrite

@@ -21,6 +21,11 @@ type Options struct {
 	// Routes are the transports that take the mail of domains elsewhere; of what no
 	// row takes the transport is smtp, the nexthop Relayhost or the domain.
 	Routes []Row
+	// Standard is rewrite.default_transport, "" for smtp.
+	Standard string
+	// Tables say where mail goes before Routes do, and Agents are the agents of transports, by name.
+	Tables Tables
+	Agents map[string]string
 	// Ours says that an address literal is one of this host; nil knows none.
 	Ours func(domain string) bool
 }
@@ -44,11 +49,14 @@ type Resolver struct {
 	relayhost string
 	routes    map[string]Row // by domain, in lower case
 	ours      func(domain string) bool
+	standard  string
+	tables    Tables
+	agents    map[string]string
 }
 
 // New makes a Resolver.
 func New(o Options) *Resolver {
-	r := &Resolver{directory: o.Directory, hostname: strings.ToLower(o.Hostname), relayhost: o.Relayhost, routes: map[string]Row{}, ours: o.Ours}
+	r := &Resolver{directory: o.Directory, hostname: strings.ToLower(o.Hostname), relayhost: o.Relayhost, routes: map[string]Row{}, ours: o.Ours, standard: o.Standard, tables: o.Tables, agents: o.Agents}
 	for _, row := range o.Routes {
 		for _, domain := range row.Domains {
 			r.routes[routeKey(domain)] = row
@@ -59,15 +67,18 @@ func New(o Options) *Resolver {
 
 // Resolve implements agent.Resolver. The error is a *dsn.Error when the
 // directory could not say; the recipient must wait then.
-func (r *Resolver) Resolve(ctx context.Context, a addr.Address) (agent.Route, error) {
+func (r *Resolver) Resolve(ctx context.Context, sender, a addr.Address) (agent.Route, error) {
 	if a.Domain == "" {
 		return refuse(a, dsn.New(dsn.BadDestMailbox, "User unknown")), nil
 	}
+	if gone, err := r.moved(ctx, a); gone != nil || err != nil {
+		return refuse(a, gone), err
+	}
 	switch decided := r.directory.Decide(ctx, a, directory.Question{Expanded: true}); decided.Verdict {
 	case directory.Deliver:
-		return agent.Route{Transport: "virtual", Nexthop: a.Domain}, nil
+		return r.byTable(ctx, a, agent.Route{Transport: "virtual", Nexthop: a.Domain}, true)
 	case directory.Foreign:
-		return r.elsewhere(a), nil
+		return r.elsewhere(ctx, sender, a)
 	case directory.Undecided:
 		return agent.Route{}, decided.Err
 	default:
@@ -75,36 +86,74 @@ func (r *Resolver) Resolve(ctx context.Context, a addr.Address) (agent.Route, er
 	}
 }
 
-// Refused says why mail for a domain that is not hosted here would go to nobody, so that
-// it need not be taken; nil when it goes somewhere.
-func (r *Resolver) Refused(domain string) *dsn.Error {
-	if _, taken := r.routes[domain]; domain == r.hostname && !taken {
+// Refused says why mail for an address would go to nobody, so that it need not be taken; nil when it
+// goes somewhere. Of an address that is hosted here only whether it has moved is asked.
+func (r *Resolver) Refused(ctx context.Context, a addr.Address, hosted bool) *dsn.Error {
+	_, taken := r.routes[a.Domain] // the agent local has our own name's mail
+	gone, err := r.moved(ctx, a)
+	switch {
+	case err != nil:
+		return dsn.From(err)
+	case gone != nil || hosted:
+		return gone
+	case a.Domain == r.hostname && !taken:
 		return dsn.New(dsn.BadDestMailbox, "User unknown")
 	}
-	row, _ := r.route(domain)
-	return row.Refused
+	row, _ := r.route(a.Domain)
+	route, err := r.byTable(ctx, a, agent.Route{}, false)
+	switch {
+	case err != nil:
+		return dsn.From(err)
+	case route.Transport == "":
+		return row.Refused
+	}
+	return RefusedBy(r.agents[route.Transport], route.Nexthop)
+}
+
+// RefusedBy is what smtpd says to mail that a transport would refuse, nil when its agent delivers. A reason without a
+// status is one about the address then, as for Postfix's smtpd.
+func RefusedBy(agent, reason string) *dsn.Error {
+	var status dsn.Status
+	code := 550
+	switch agent {
+	case "error":
+		status = dsn.BadDestMailbox
+	case "retry":
+		status, code = dsn.Make(4, 1, 1), 450
+	default:
+		return nil
+	}
+	status, text := dsn.Split(reason, status)
+	return dsn.New(status, cmp.Or(text, undeliverable)).WithCode(code)
 }
 
 // Elsewhere is by which transport mail for an address that is not hosted here goes, and to
 // which nexthop.
 func (r *Resolver) Elsewhere(a addr.Address) (transport, nexthop string) {
-	route := r.elsewhere(a)
+	route, err := r.elsewhere(context.Background(), addr.Address{}, a)
+	if err != nil {
+		return "retry", dsn.From(err).Text
+	}
 	return route.Transport, route.Nexthop
 }
 
 // elsewhere routes what is not hosted here.
-func (r *Resolver) elsewhere(a addr.Address) agent.Route {
+func (r *Resolver) elsewhere(ctx context.Context, sender, a addr.Address) (agent.Route, error) {
 	_, taken := r.routes[a.Domain] // the agent local has our own name's mail
 	switch {
 	case a.Domain == r.hostname && !taken:
-		return refuse(a, dsn.New(dsn.BadDestMailbox, "User unknown"))
+		return refuse(a, dsn.New(dsn.BadDestMailbox, "User unknown")), nil
 	case r.ours != nil && r.ours(a.Domain):
-		return refuse(a, dsn.Newf(dsn.LoopDetected, "Mail for %s loops back to this host", a.Domain))
+		return refuse(a, dsn.Newf(dsn.LoopDetected, "Mail for %s loops back to this host", a.Domain)), nil
 	}
 	if row, ok := r.route(a.Domain); ok {
-		return agent.Route{Transport: row.Transport, Nexthop: cmp.Or(row.Nexthop, a.Domain)}
+		return r.byTable(ctx, a, agent.Route{Transport: row.Transport, Nexthop: cmp.Or(row.Nexthop, a.Domain)}, false)
 	}
-	return agent.Route{Transport: "smtp", Nexthop: cmp.Or(r.relayhost, a.Domain)}
+	usual, err := r.usual(ctx, sender, a)
+	if err != nil {
+		return usual, err
+	}
+	return r.byTable(ctx, a, usual, false)
 }
 
 // route finds the row of a domain as Postfix's transport(5) does: the domain, then each

@@ -2,10 +2,13 @@ package rewrite
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 
+	"toastmaster/configs"
 	"toastmaster/directory"
 	"toastmaster/directory/static"
+	"toastmaster/directory/tables"
 	"toastmaster/internal/addr"
 	"toastmaster/internal/dsn"
 )
@@ -59,7 +62,7 @@ func TestRoutes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		route, err := r.Resolve(t.Context(), a)
+		route, err := r.Resolve(t.Context(), addr.Address{}, a)
 		if err != nil {
 			t.Errorf("%s: %v", c.to, err)
 			continue
@@ -80,7 +83,7 @@ func TestADirectoryInTroubleNeverSaysNo(t *testing.T) {
 	} {
 		r := New(Options{Directory: static.Broken{Outcome: outcome, Cause: errors.New("down")}.Directory(), Hostname: "mail.example.test"})
 		for _, a := range []addr.Address{{Local: "a", Domain: "example.test"}, {Local: "a", Domain: "mail.example.test"}} {
-			route, err := r.Resolve(t.Context(), a)
+			route, err := r.Resolve(t.Context(), addr.Address{}, a)
 			if e := dsn.From(err); e == nil || e.Status != want || !e.Temporary() {
 				t.Errorf("%v: %+v %v", outcome, route, err)
 			}
@@ -98,14 +101,14 @@ func TestRefused(t *testing.T) {
 		{Transport: "rest", Domains: []string{"*"}, Refused: later},
 	}})
 	for domain, want := range map[string]*dsn.Error{"a.org.example": closed, "b.org.example": nil, "org.example": later, "[192.0.2.1]": later} {
-		if got := r.Refused(domain); got != want {
+		if got := r.Refused(t.Context(), addr.Address{Local: "x", Domain: domain}, false); got != want {
 			t.Errorf("%s: %v, want %v", domain, got, want)
 		}
 	}
-	if got := r.Refused("mail.example.test"); got == nil || got.Status != dsn.BadDestMailbox {
+	if got := r.Refused(t.Context(), addr.Address{Local: "x", Domain: "mail.example.test"}, false); got == nil || got.Status != dsn.BadDestMailbox {
 		t.Error(got)
 	}
-	if got := New(Options{Directory: hosted(t), Hostname: "mail.example.test"}).Refused("org.example"); got != nil {
+	if got := New(Options{Directory: hosted(t), Hostname: "mail.example.test"}).Refused(t.Context(), addr.Address{Local: "x", Domain: "org.example"}, false); got != nil {
 		t.Error(got)
 	}
 }
@@ -144,10 +147,83 @@ func TestTransportsOfDomains(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			route, err := r.Resolve(t.Context(), a)
+			route, err := r.Resolve(t.Context(), addr.Address{}, a)
 			if err != nil || route.Transport != c.transport || route.Nexthop != c.nexthop {
 				t.Errorf("%s: %+v %v, want %s %s", c.to, route, err, c.transport, c.nexthop)
 			}
+		}
+	}
+}
+
+// boxes is a directory with three mailboxes.
+func boxes(t *testing.T) *directory.Directory {
+	t.Helper()
+	d, err := static.New(static.Data{
+		Domains:    static.Hosted("example.test"),
+		Accounts:   []directory.Account{static.Box("alice@example.test", ""), static.Box("bob@example.test", ""), static.Box("carl@example.test", "")},
+		Delimiters: "+",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// TestTablesWithoutAnAnswer let mail wait, and take none that might be refused.
+func TestTablesWithoutAnAnswer(t *testing.T) {
+	t.Parallel()
+	set := tables.NewSet(tables.Options{Params: configs.Default().Lookup})
+	defer set.Close()
+	fails, _, err := set.OpenAll(t.Context(), []string{"fail:x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for param, tabs := range map[string]Tables{"transport": {Transport: fails}, "relocated": {Relocated: fails}, "relayhost": {SenderRelayhost: fails}, "default": {SenderTransport: fails}} {
+		r := New(Options{Directory: boxes(t), Hostname: "mail.example.test", Tables: tabs})
+		a := addr.Address{Local: "x", Domain: "elsewhere.test"}
+		if _, err := r.Resolve(t.Context(), a, a); dsn.From(err) == nil || dsn.From(err).Status != dsn.MailSystem {
+			t.Errorf("%s: %v", param, err)
+		}
+		if got := r.Refused(t.Context(), a, false); (got != nil) != (param == "transport" || param == "relocated") {
+			t.Errorf("%s: %v", param, got)
+		}
+	}
+}
+
+// TestTablesRefuse: smtpd takes no mail that a table sends to a transport which refuses, or of who has moved.
+func TestTablesRefuse(t *testing.T) {
+	t.Parallel()
+	set := tables.NewSet(tables.Options{Params: configs.Default().Lookup})
+	defer set.Close()
+	open := func(name string) tables.Maps {
+		maps, _, err := set.OpenAll(t.Context(), []string{name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return maps
+	}
+	r := New(Options{Directory: boxes(t), Hostname: "mail.example.test", Agents: map[string]string{"error": "error", "retry": "retry", "smtp": "smtp"}, Tables: Tables{
+		Transport: open("inline:{ {closed.test=error:5.1.2 Closed}, {bare.test=error:}, {later.test=retry:Later}, {open.test=smtp:[hub]} }"),
+		Relocated: open("inline:{ {alice@example.test=new@elsewhere.test} }"),
+	}})
+	for _, c := range []struct {
+		to     string
+		hosted bool
+		want   string
+	}{
+		{"x@closed.test", false, "550 5.1.2 Closed"}, {"x@bare.test", false, "550 5.1.1 Address is undeliverable"}, {"x@later.test", false, "450 4.1.1 Later"}, {"x@open.test", false, ""}, {"x@other.test", false, ""},
+		{"alice@example.test", true, "551 5.1.6 User has moved; please try <new@elsewhere.test>"}, {"bob@example.test", true, ""},
+	} {
+		a, err := addr.Parse(c.to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		if e := r.Refused(t.Context(), a, c.hosted); e != nil {
+			got = fmt.Sprintf("%d %s %s", e.Reply(), e.Status, e.Text)
+		}
+		if got != c.want {
+			t.Errorf("%s: %s, want %s", c.to, got, c.want)
 		}
 	}
 }

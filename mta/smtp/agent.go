@@ -119,7 +119,7 @@ func (a *Agent) helo() string { return cmp.Or(a.config.HeloName, a.hostname) }
 
 // named says that the operator has named n himself.
 func (a *Agent) named(n configs.Nexthop) bool {
-	return n == a.relay || slices.ContainsFunc(a.fallback, func(s site) bool { return s.nexthop == n })
+	return n.Chosen || n == a.relay || slices.ContainsFunc(a.fallback, func(s site) bool { return s.nexthop == n })
 }
 
 // Close ends the idle connections.

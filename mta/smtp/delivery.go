@@ -47,6 +47,7 @@ func (d *delivery) run(ctx context.Context) trouble {
 	if err != nil {
 		return trouble{err: dsn.Wrap(dsn.Misconfigured, "Server configuration error", err), relay: "none"}
 	}
+	nexthop.Chosen = d.request.Chosen
 	if d.needs, err = inspect(d.request); err != nil {
 		return trouble{err: unreadable(err), relay: "none"}
 	}

@@ -54,9 +54,8 @@ type Options struct {
 	// Local says whether users of this host have the mail of an address's domain, and why nobody of them has
 	// the address; nil knows none.
 	Local func(ctx context.Context, a addr.Address) (here bool, refused *dsn.Error)
-	// Refused says why mail for a domain that is not hosted here would go to nobody;
-	// nil knows none.
-	Refused func(domain string) *dsn.Error
+	// Refused is policy.Env.Refused.
+	Refused func(ctx context.Context, a addr.Address, hosted bool) *dsn.Error
 	// Mapped is (*cleanup.Cleanup).Maps: whether a recipient is mapped to another address; nil
 	// knows none.
 	Mapped func(ctx context.Context, a addr.Address) (bool, error)

@@ -258,7 +258,7 @@ const content = "Subject: Address verification\n\nThis message is never sent.\n"
 // ask resolves the way of mail for the address, and asks its agent; false says that
 // there was no answer before the end.
 func (v *Verifier) ask(a addr.Address) (result agent.Result, ok bool) {
-	route, err := v.o.Resolver.Resolve(v.ctx, a)
+	route, err := v.o.Resolver.Resolve(v.ctx, addr.Address{}, a)
 	if err != nil {
 		return agent.Result{Err: dsn.From(err), Relay: "none"}, v.ctx.Err() == nil
 	}

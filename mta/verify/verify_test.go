@@ -94,7 +94,7 @@ func (r *rig) start() *rig {
 }
 
 // Resolve is the resolver.
-func (r *rig) Resolve(_ context.Context, a addr.Address) (agent.Route, error) {
+func (r *rig) Resolve(_ context.Context, _, a addr.Address) (agent.Route, error) {
 	if a.Domain == "lost.test" {
 		return agent.Route{Transport: "no such"}, nil
 	}
