@@ -2,6 +2,8 @@ package configs
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 
 	"toastmaster/internal/addr"
 )
@@ -25,6 +27,8 @@ type Cleanup struct {
 	SenderBCCMaps     []string
 	RecipientBCCMaps  []string
 	Rewriting         Rewriting
+	Milters           []string
+	InternalFilter    []string
 }
 
 func (c *Cleanup) params() []Param {
@@ -57,11 +61,22 @@ func (c *Cleanup) params() []Param {
 			"Lookup tables that have, for a sender, who gets a blind copy of the message: user+extension@domain, user@domain and @domain are looked up."),
 		Tables("cleanup.recipient_bcc_maps", &c.RecipientBCCMaps, nil,
 			"The same for each recipient, before its aliases are expanded."),
+		milterList("cleanup.non_smtpd_milters", &c.Milters,
+			"Filters (milters) that see mail that does not come by SMTP, as if localhost had sent it. See docs/milters.md.").Also("non_smtpd_milters"),
+		List("cleanup.internal_mail_filter_classes", &c.InternalFilter, nil, "bounce, redirect, vacation", checkFilterClass,
+			"Mail made here that these filters see, too: reports, what mailboxes send on, and their vacation notices. It is to be signed and not to be judged: what a filter refuses of it is lost.").Also("internal_mail_filter_classes"),
 		String("cleanup.authserv_id", &c.AuthservID, "", "a domain, or empty for main.hostname", checkOptionalHostname,
 			"The name in Authentication-Results fields that are ours. Such a field in mail from outside of main.trusted_networks, and from users who logged in, is a forgery and is removed (RFC 8601 section 5)."),
 		String("cleanup.header_domain", &c.HeaderAddedDomain, "", "a domain, or empty for main.hostname", checkOptionalHostname,
 			"The domain of the Message-ID fields that are added to submitted mail.").Also("always_add_missing_headers"),
 	}...)
+}
+
+func checkFilterClass(s string) error {
+	if !slices.Contains([]string{"bounce", "redirect", "vacation"}, s) {
+		return fmt.Errorf("%q is no class of mail: bounce, redirect, vacation", s)
+	}
+	return nil
 }
 
 // ofHeader stands in a list of tables for those of cleanup.header_checks.

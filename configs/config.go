@@ -27,6 +27,7 @@ type Config struct {
 	SMTPD      SMTPD
 	Cleanup    Cleanup
 	Rewrite    Rewrite
+	Milter     Milter
 	Qmgr       Qmgr
 	SMTP       SMTP
 	Bounce     Bounce
@@ -118,7 +119,7 @@ func (c *Config) declare() []Param {
 	var all []Param
 	for _, section := range [][]Param{
 		c.Main.params(), c.Log.params(), c.TLS.params(), c.Directory.params(), c.Auth.params(), c.Anvil.params(), c.DNS.params(),
-		c.Queue.params(), c.Postscreen.params(), c.SMTPD.params(), c.Cleanup.params(), append(c.Cleanup.Rewriting.forms(), c.Rewrite.params()...), c.Qmgr.params(), c.SMTP.params(), c.Bounce.params(),
+		c.Queue.params(), c.Postscreen.params(), c.SMTPD.params(), c.Cleanup.params(), append(c.Cleanup.Rewriting.forms(), c.Rewrite.params()...), c.Milter.params(), c.Qmgr.params(), c.SMTP.params(), c.Bounce.params(),
 		c.Store.params(), c.LMTPD.params(), c.IMAPD.params(), c.POP3D.params(), c.Admin.params(), c.Lookup.params(), c.Proxymap.params(), c.Verify.params(), c.Flush.params(), c.Master.params(), c.Local.params(),
 	} {
 		all = append(all, section...)

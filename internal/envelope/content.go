@@ -87,3 +87,55 @@ func Pieces(c Content, from, to int64, room func() []byte) iter.Seq2[[]byte, err
 func Block(c Content, size int64) func() []byte {
 	return func() []byte { return make([]byte, min(size, c.Size())) }
 }
+
+// Tail is c from an offset on. It owns c.
+func Tail(c Content, from int64) Content { return &tail{c, from} }
+
+type tail struct {
+	Content
+	from int64
+}
+
+func (t *tail) Size() int64 { return t.Content.Size() - t.from }
+
+func (t *tail) ReadAt(p []byte, off int64) (int, error) { return t.Content.ReadAt(p, off+t.from) }
+
+func (t *tail) Bytes() ([]byte, bool) {
+	b, ok := t.Content.Bytes()
+	if !ok {
+		return nil, false
+	}
+	return b[t.from:], true
+}
+
+// Joined is c with a text before it. It does not own c: Close does nothing.
+func Joined(text []byte, c Content) Content {
+	if len(text) == 0 {
+		return borrowed{c}
+	}
+	return joined{text, c}
+}
+
+type borrowed struct{ Content }
+
+func (borrowed) Close() error { return nil }
+
+type joined struct {
+	text []byte
+	c    Content
+}
+
+func (j joined) Close() error          { return nil }
+func (j joined) Size() int64           { return int64(len(j.text)) + j.c.Size() }
+func (j joined) Bytes() ([]byte, bool) { return nil, false }
+
+func (j joined) ReadAt(p []byte, off int64) (n int, err error) {
+	if off < int64(len(j.text)) {
+		n = copy(p, j.text[off:])
+	}
+	if n == len(p) {
+		return n, nil
+	}
+	more, err := j.c.ReadAt(p[n:], off+int64(n)-int64(len(j.text)))
+	return n + more, err
+}

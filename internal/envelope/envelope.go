@@ -181,7 +181,7 @@ const (
 
 // Submission is a message on its way into the queue.
 type Submission struct {
-	// Envelope has everything but ID and Arrived, which Submit sets.
+	// Envelope has everything but Arrived, which Submit sets, as it does ID when there is none.
 	// Recipients are as received: Submit expands aliases.
 	Envelope *Envelope
 	// Content is the message as received, with LF line ends. Submit takes
@@ -205,6 +205,8 @@ type Submission struct {
 	// room for it, and refuse single recipients: whoever hands it in can still
 	// tell the sender.
 	CheckRoom bool
+	// Filter is shown the message before it goes into the queue; nil for none of whoever hands it in.
+	Filter Filter
 }
 
 // Submitter is the one way into the queue: mta/cleanup. smtpd and bounce use

@@ -51,6 +51,7 @@ var mayImport = []struct {
 	{"internal/anvil", []string{"internal/clock"}},
 	{"internal/dns", []string{"internal/clock", "internal/ttl"}},
 	{"internal/dnslist", nil},
+	{"internal/milter", nil},
 	{"internal/policyclient", []string{"internal/clock"}},
 	{"internal/db", nil},
 	{"internal/haproxy", nil},
@@ -63,7 +64,7 @@ var mayImport = []struct {
 	{"internal/process", []string{"internal/dsn"}},
 	{"internal/mailcopy", []string{"internal/addr", "internal/envelope", "internal/header", "internal/trace"}},
 	{"internal/plainmaildir", []string{"internal/vfs"}},
-	{"internal/testkit/...", []string{"internal/clock", "internal/vfs", "internal/testkit/..."}},
+	{"internal/testkit/...", []string{"internal/clock", "internal/milter", "internal/vfs", "internal/testkit/..."}},
 
 	{"configs", []string{"internal/dnslist", "internal/addr", "internal/dsn", "internal/macro"}},
 	{"migrations", []string{"internal/db"}},
@@ -95,8 +96,9 @@ var mayImport = []struct {
 	{"mta/policy", []string{"internal/...", "directory", "directory/tables", "directory/tables/keys", "configs"}},
 	// How addresses are mapped, for cleanup and smtp.
 	{"mta/addrmap", []string{"internal/...", "directory", "directory/tables", "directory/tables/keys"}},
+	{"mta/milter", []string{"internal/...", "configs"}},
 	{"mta/virtual", []string{"internal/...", "directory", "mta/queue", "mta/agent", "mailstore", "mailstore/plan", "configs"}},
-	{"mta/...", []string{"internal/...", "directory", "directory/tables", "directory/tables/keys", "directory/gate", "directory/logins", "directory/password", "mta/queue", "mta/agent", "mta/addrmap", "mta/policy", "configs"}},
+	{"mta/...", []string{"internal/...", "directory", "directory/tables", "directory/tables/keys", "directory/gate", "directory/logins", "directory/password", "mta/queue", "mta/agent", "mta/addrmap", "mta/milter", "mta/policy", "configs"}},
 
 	{"admin/model", []string{"internal/addr"}},
 	{"admin/authz", []string{"admin/model"}},

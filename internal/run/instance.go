@@ -45,6 +45,7 @@ import (
 	"toastmaster/mta/cleanup"
 	"toastmaster/mta/flush"
 	"toastmaster/mta/local"
+	"toastmaster/mta/milter"
 	"toastmaster/mta/postscreen"
 	"toastmaster/mta/queue"
 	"toastmaster/mta/rewrite"
@@ -93,6 +94,8 @@ type Instance struct {
 	routes rewrite.Tables
 	// policies has the clients of policy services.
 	policies *policyclient.Set
+	// milters knows the mail filters.
+	milters  *milter.Filters
 	auth     *password.Authenticator
 	sessions *logins.Watch
 	metrics  *prometheus.Registry

@@ -43,10 +43,15 @@ func (i *Instance) openPipeline(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	i.openMilters()
+	without, err := i.filtersWithout()
+	if err != nil {
+		return err
+	}
 	i.cleanup = cleanup.New(cleanup.Options{
 		Params: i.config.Cleanup, Hostname: i.config.Main.Hostname, Directory: i.directory,
 		Queue: i.queue, Log: i.log, Clock: i.clock, OverQuotaTemporary: i.config.Qmgr.OverQuotaTemporary,
-		ForeignAuthors: i.config.SMTPD.ForeignHeaderFrom, Ours: i.host.HasLiteral, Checks: checks, Copies: copies, Addresses: addresses,
+		ForeignAuthors: i.config.SMTPD.ForeignHeaderFrom, Ours: i.host.HasLiteral, Checks: checks, Copies: copies, Addresses: addresses, Filters: without,
 		Reserve: func(ctx context.Context, m directory.Mailbox, id string, size int64) *dsn.Error {
 			return mailstore.DSN(i.mail.Reserve(ctx, mailstore.AccountOf(m), id, size))
 		},
@@ -97,6 +102,9 @@ func newSMTPD(i *Instance, rblReplies func(context.Context, string) (string, boo
 		Verify: i.verified, RBLReplies: rblReplies,
 	}
 	o.Flush = i.etrn
+	if err := i.filtersOf(&o); err != nil {
+		return nil, err
+	}
 	return smtpd.New(o)
 }
 

@@ -31,7 +31,7 @@
 // options in the types of internal/envelope. "postmaster" without a domain has
 // none. ENVID and ORCPT are checked and stay as they were received; AUTH= is
 // given on for the session to believe or not. Add-ons of a session, looked for by
-// type: [Connector], [Greeter], [Watcher], [Preparer], [Authenticator], [Forwarder]. The reader that Data
+// type: [Connector], [Greeter], [Watcher], [Preparer], [Stranger], [Authenticator], [Forwarder]. The reader that Data
 // gets gives CR LF line ends; [WriteLF] writes a message
 // from it with LF line ends and without a second copy. A message
 // that begins with the separator lines of an mbox file ("From ", ">From ") would

@@ -71,6 +71,7 @@ func (b *mailbag) NewSession(c *Conn) Session {
 func (s *bagSession) Reset() { s.msg = message{} }
 
 func (s *bagSession) Mail(_ context.Context, m Mail) *dsn.Error {
+	m.Raw = "" // what others who speak the protocol do not give
 	s.msg = message{mail: m}
 	return verdict(m.From)
 }
@@ -79,6 +80,7 @@ func (s *bagSession) Rcpt(_ context.Context, r Rcpt) *dsn.Error {
 	if e := verdict(r.To); e != nil {
 		return e
 	}
+	r.Raw = ""
 	s.msg.rcpt = append(s.msg.rcpt, r)
 	return nil
 }

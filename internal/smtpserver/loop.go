@@ -220,6 +220,11 @@ func (c *Conn) allowed(t *table, i int, line []byte) *dsn.Error {
 	case len(line) > wire.DefaultMaxLine && (i == unknown || t.rows[i].Name != "AUTH"):
 		return wire.Refusal(wire.ErrTooLong)
 	case i == unknown:
+		if s, ok := c.session.(Stranger); ok {
+			if e := s.Unknown(c.ctx, string(line)); e != nil {
+				return e
+			}
+		}
 		return dsn.New(dsn.InvalidCommand, "Command not recognized").WithCode(500)
 	case bytes.IndexByte(line, 0) >= 0:
 		return dsn.New(dsn.SyntaxError, "NUL in command")

@@ -19,7 +19,7 @@ func mail(c *Conn, arg string) *dsn.Error {
 	if err != nil {
 		return dsn.Wrap(dsn.BadSenderSyntax, "Bad sender address syntax", err)
 	}
-	m := Mail{From: from, Forwarded: c.forwarded}
+	m := Mail{From: from, Raw: path, Forwarded: c.forwarded}
 	e := c.params(rest, m.option)
 	switch {
 	case e != nil:

@@ -16,7 +16,7 @@ func rcpt(c *Conn, arg string) *dsn.Error {
 	if err != nil || to.IsNull() {
 		return dsn.Wrap(dsn.BadDestSyntax, "Bad recipient address syntax", err)
 	}
-	r := Rcpt{To: to}
+	r := Rcpt{To: to, Raw: path}
 	e := c.params(rest, r.option)
 	switch {
 	case e != nil:

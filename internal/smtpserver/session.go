@@ -25,7 +25,7 @@ func (f BackendFunc) NewSession(c *Conn) Session { return f(c) }
 // and is logged by the engine.
 //
 // What else a session may do it does by the interfaces [Connector], [Greeter],
-// [Watcher], [Preparer], [Authenticator] and [Forwarder], which are looked for by type.
+// [Watcher], [Preparer], [Stranger], [Authenticator] and [Forwarder], which are looked for by type.
 type Session interface {
 	// Mail begins a transaction.
 	Mail(ctx context.Context, m Mail) *dsn.Error
@@ -75,6 +75,11 @@ type Preparer interface {
 	Prepare(ctx context.Context) *dsn.Error
 }
 
+// Stranger is an add-on: it is asked about a command that there is not. Its error is sent in the place of the usual reply.
+type Stranger interface {
+	Unknown(ctx context.Context, line string) *dsn.Error
+}
+
 // Mail is MAIL FROM.
 type Mail struct {
 	// From is null for <>. Its domain is empty where the client gave none.
@@ -93,6 +98,8 @@ type Mail struct {
 	Auth *addr.Address
 	// Forwarded is what XFORWARD has told of the message, nil without.
 	Forwarded *envelope.Forwarded
+	// Raw is what stands behind "FROM:", as the client wrote it.
+	Raw string
 }
 
 // Rcpt is RCPT TO.
@@ -102,6 +109,8 @@ type Rcpt struct {
 	Notify envelope.Notify
 	// ORcpt is ORCPT as envelope.ParseORcpt keeps it, "" when there was none.
 	ORcpt string
+	// Raw is what stands behind "TO:", as the client wrote it.
+	Raw string
 }
 
 // Accepted is what the client hears of a message that was taken.

@@ -33,7 +33,7 @@ func (assemble) end(_ context.Context, m *message) error {
 		m.prefix = append(m.prefix, d.text...)
 		at = d.to
 	}
-	m.content = &tail{Content: m.s.Content, from: at}
+	m.content = envelope.Tail(m.s.Content, at)
 	return nil
 }
 
@@ -64,22 +64,4 @@ func closeBoth(out *spool.Buffer, err error) error {
 		return dsn.Wrap(failure.Status, failure.Text, err)
 	}
 	return failure
-}
-
-// tail is a content without its first octets. It owns the whole.
-type tail struct {
-	envelope.Content
-	from int64
-}
-
-func (t *tail) Size() int64 { return t.Content.Size() - t.from }
-
-func (t *tail) ReadAt(p []byte, off int64) (int, error) { return t.Content.ReadAt(p, off+t.from) }
-
-func (t *tail) Bytes() ([]byte, bool) {
-	b, ok := t.Content.Bytes()
-	if !ok {
-		return nil, false
-	}
-	return b[t.from:], true
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // Checks are the tables that a content is looked up in. The zero Checks let all pass.
-type Checks struct{ header, mime, nested, body check }
+type Checks struct{ header, mime, nested, body, milter check }
 
 // check is a parameter with the tables in it.
 type check struct {
@@ -20,8 +20,8 @@ type check struct {
 	maps  tables.Maps
 }
 
-// OpenChecks opens the tables of header_checks, mime_header_checks, nested_header_checks and
-// body_checks, or gives those that are open. The error names the parameter.
+// OpenChecks opens the tables of header_checks, mime_header_checks, nested_header_checks,
+// body_checks and milter_header_checks, or gives those that are open. The error names the parameter.
 func OpenChecks(ctx context.Context, c *configs.Config, set *tables.Set) (Checks, error) {
 	var all Checks
 	p := &c.Cleanup
@@ -34,10 +34,15 @@ func OpenChecks(ctx context.Context, c *configs.Config, set *tables.Set) (Checks
 		{&all.mime, "mime_header_checks", p.MIMETables()},
 		{&all.nested, "nested_header_checks", p.NestedTables()},
 		{&all.body, "body_checks", p.BodyChecks},
+		{&all.milter, "milter.header_checks", c.Milter.HeaderChecks},
 	} {
 		maps, item, err := set.OpenAll(ctx, row.names)
 		if err != nil {
-			return Checks{}, c.MistakeIn("cleanup."+row.param, item, err)
+			section := "cleanup."
+			if strings.Contains(row.param, ".") {
+				section = ""
+			}
+			return Checks{}, c.MistakeIn(section+row.param, item, err)
 		}
 		*row.to = check{row.param, maps}
 	}

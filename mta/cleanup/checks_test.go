@@ -302,7 +302,7 @@ func FuzzInspect(f *testing.F) {
 	const mark = "X-Mark: \x01\n"
 	run := func(t *testing.T, c envelope.Content, action string) string {
 		maps := tables.Maps{marking{action}}
-		b.c.o.Checks = Checks{check{"header_checks", maps}, check{"mime_header_checks", maps}, check{"nested_header_checks", maps}, check{"body_checks", maps}}
+		b.c.o.Checks = Checks{check{"header_checks", maps}, check{"mime_header_checks", maps}, check{"nested_header_checks", maps}, check{"body_checks", maps}, check{}}
 		m := b.c.begin(&envelope.Submission{Envelope: &envelope.Envelope{}, Content: c})
 		if err := m.inspect(t.Context()); err != nil {
 			t.Fatal(err)

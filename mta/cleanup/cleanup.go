@@ -42,8 +42,10 @@ type Options struct {
 	Copies Copies
 	// Addresses say which addresses are rewritten.
 	Addresses Addresses
-	Log       *msglog.Log
-	Clock     clock.Clock
+	// Filters are the mail filters of what has no client.
+	Filters Filters
+	Log     *msglog.Log
+	Clock   clock.Clock
 }
 
 // Cleanup is an envelope.Submitter. Safe for concurrent use; it has no

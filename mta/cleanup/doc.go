@@ -28,12 +28,13 @@
 //	rewriting maps the addresses of the envelope, and those of the header
 //	facts     notes which of Date, From, Message-ID are there
 //	hops      counts Received, refuses a message that goes in circles
-//	actions   recipients that a restriction or a table wants: a redirection, blind copies
-//	aliases   expands the recipients
-//	loops     refuses recipients that are in a Delivered-To
 //	stamp     the fields of PREPEND, and Received
 //	complete  adds what mail of our users lacks
 //	assemble  decides what becomes the prefix and what stays where it lies
+//	filters   shows the message to mail filters, and does what they want
+//	actions   recipients that a restriction or a table wants: a redirection, blind copies
+//	aliases   expands the recipients
+//	loops     refuses recipients that are in a Delivered-To
 //	room      takes room in mailboxes with a quota
 //
 // The message that comes out:
@@ -51,6 +52,14 @@
 //     file is copied only when it has such a field.
 //   - A content whose first line is no header field gets an empty line before
 //     it, so that the trace header does not swallow it.
+//
+// # Filters
+//
+// Mail filters (mta/milter) see the message as it is to be, with the fields that were added and without those that were removed, and
+// recipients as the client gave them. What came by SMTP is shown to those that smtpd has told of the client
+// (Submission.Filter); what came otherwise to those of cleanup.non_smtpd_milters, reports and mail that mailboxes send only where
+// cleanup.internal_mail_filter_classes names them. Fields that they add or change are looked up in milter.header_checks. A message
+// without a recipient left is discarded. docs/milters.md has the rest.
 //
 // # Authors
 //

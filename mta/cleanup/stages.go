@@ -64,7 +64,7 @@ type message struct {
 	loops     loops
 	hops      hops
 	rewriting rewriting
-	stages    [13]stage
+	stages    [14]stage
 }
 
 // edit is a field that goes, with what comes in its place.
@@ -86,12 +86,13 @@ func (c *Cleanup) begin(s *envelope.Submission) *message {
 		&m.rewriting, // addresses of envelope and header
 		facts{},      // which fields there are
 		&m.hops,      // Received fields are counted
-		actions{},    // what a restriction wants of the recipients
-		aliases{},    // recipients are expanded
-		&m.loops,     // recipients that had the message before are refused
 		stamp{},      // PREPEND, Received
 		complete{},   // what mail of our users lacks
 		assemble{},   // what of this becomes the prefix
+		filters{},    // mail filters see it, and change it
+		actions{},    // what a restriction wants of the recipients
+		aliases{},    // recipients are expanded
+		&m.loops,     // recipients that had the message before are refused
 		room{},       // mailboxes have room for it
 	}
 	return m

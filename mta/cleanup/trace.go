@@ -8,11 +8,13 @@ import (
 	"toastmaster/internal/trace"
 )
 
-// begun gives the message its ID, and makes what stands on top of it: the fields that a
+// begun gives the message its ID, unless its client has asked for one, and makes what stands on top of it: the fields that a
 // restriction wants, and Received below them, as in Postfix.
 func (m *message) begun() {
 	env := m.s.Envelope
-	env.ID, env.Arrived = m.c.o.Queue.NewID(), m.c.o.Clock.Now()
+	if env.Arrived = m.c.o.Clock.Now(); env.ID == "" {
+		env.ID = m.c.o.Queue.NewID()
+	}
 	for _, text := range env.Prepend {
 		m.top = append(append(m.top, text...), '\n')
 	}

@@ -217,7 +217,7 @@ func (s *policyService) request(ctx context.Context, t *Transaction) []policycli
 	if t.Stage == EndOfData {
 		size = t.Conn.Received
 	}
-	version, cipher, bits := encryption(t)
+	version, cipher, bits := Encryption(t)
 	return []policyclient.Attribute{
 		{Name: "request", Value: "smtpd_access_policy"},
 		{Name: "protocol_state", Value: protocolState(t.Stage, t.Conn.ESMTP)},
@@ -248,8 +248,8 @@ func (s *policyService) request(ctx context.Context, t *Transaction) []policycli
 	}
 }
 
-// encryption is the connection's, as OpenSSL names it.
-func encryption(t *Transaction) (version, cipher string, bits int) {
+// Encryption is the connection's, as OpenSSL names it.
+func Encryption(t *Transaction) (version, cipher string, bits int) {
 	if t.TLS == nil || t.TLS() == nil {
 		return "", "", 0
 	}

@@ -36,11 +36,13 @@ func (s *session) Data(ctx context.Context, r io.Reader) (smtpserver.Accepted, *
 		return smtpserver.Accepted{}, dsn.From(errors.Join(err, buf.Close()))
 	}
 	s.act(s.env)
+	s.milters.act(s.env)
 	id, err := s.d.o.Submitter.Submit(ctx, &envelope.Submission{
 		Author:   s.author(),
 		Envelope: s.env,
 		Content:  buf,
 		Complete: s.authenticated() || s.known.Trusted, CheckRoom: true, Incoming: true, Rewrite: rewrite, Outside: s.authenticated() || !s.known.Trusted,
+		Filter: s.milters.filter(),
 	})
 	if err != nil {
 		giveBack()

@@ -40,6 +40,10 @@ func (s *session) Mail(ctx context.Context, m smtpserver.Mail) *dsn.Error {
 		Auth: s.submitter(ctx, m.Auth),
 	}
 	s.env.Origin.Forwarded = m.Forwarded
+	if e := s.milterMail(ctx, m); e != nil {
+		s.Reset()
+		return e
+	}
 	return nil
 }
 

@@ -23,6 +23,12 @@ func (s *session) Rcpt(ctx context.Context, r smtpserver.Rcpt) *dsn.Error {
 	if e := s.refusedRecipient(ctx); e != nil {
 		s.known.Noted = s.known.Noted[:before] // it was about a recipient that there is not
 		s.refusedRcpt(e)
+		s.milterRcpt(ctx, r, e)
+		return e
+	}
+	if e := s.milterRcpt(ctx, r, nil); e != nil {
+		s.known.Noted = s.known.Noted[:before]
+		s.refusedRcpt(e)
 		return e
 	}
 	final, _ := s.d.env.Final(ctx, &s.known)

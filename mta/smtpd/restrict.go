@@ -96,6 +96,9 @@ func (s *session) Connect(ctx context.Context) *dsn.Error {
 	}
 	e := s.early(ctx, policy.Connect, s.lists.Client)
 	s.known.Connected()
+	if e == nil {
+		e = s.milterConnect(ctx)
+	}
 	return e
 }
 
@@ -110,7 +113,7 @@ func (s *session) Helo(ctx context.Context, name string, esmtp bool) *dsn.Error 
 		return e
 	}
 	s.known.Greeted()
-	return nil
+	return s.milterHelo(ctx, name)
 }
 
 // Prepare is asked at DATA. Restrictions know the recipient from here on when there is
@@ -121,5 +124,8 @@ func (s *session) Prepare(ctx context.Context) *dsn.Error {
 	} else {
 		s.known.SetRecipient(addr.Address{}, addr.Address{})
 	}
-	return s.refused(ctx, policy.Data, true, s.lists.Data)
+	if e := s.refused(ctx, policy.Data, true, s.lists.Data); e != nil {
+		return e
+	}
+	return s.milterData(ctx)
 }

@@ -32,6 +32,8 @@ type session struct {
 	client anvil.Key
 
 	env *envelope.Envelope
+	// milters are the filters that hear of the session.
+	milters filtering
 	// only is the recipient that was accepted last.
 	only written
 	// extra is how many recipients more the aliases among env's stand for.
@@ -47,6 +49,7 @@ var (
 	_ smtpserver.Greeter       = (*session)(nil)
 	_ smtpserver.Preparer      = (*session)(nil)
 	_ smtpserver.Forwarder     = (*session)(nil)
+	_ smtpserver.Stranger      = (*session)(nil)
 )
 
 func (d *Daemon) newSession(k kind) func(c *smtpserver.Conn) smtpserver.Session {
@@ -61,7 +64,7 @@ func (d *Daemon) newSession(k kind) func(c *smtpserver.Conn) smtpserver.Session 
 		})
 		c.WatchEarly()
 		// What Data receives it hands over or closes itself.
-		c.OnEnd(s.login.End)
+		c.OnEnd(s.end)
 		// A unix socket has no address; whoever may open it is trusted.
 		s.known.Trusted = !c.ClientAddr().IsValid() || service.InNetworks(d.o.Trusted, c.ClientAddr())
 		c.SetBare(d.bare)
@@ -74,8 +77,15 @@ func (d *Daemon) newSession(k kind) func(c *smtpserver.Conn) smtpserver.Session 
 	}
 }
 
+// end is the log-out, and the end of the filters' session.
+func (s *session) end() {
+	s.login.End()
+	s.milters.close()
+}
+
 // Reset forgets the transaction.
 func (s *session) Reset() {
+	s.milters.reset()
 	s.env, s.extra = nil, 0
 	s.known.Reset()
 }

@@ -11,6 +11,7 @@ import (
 	"toastmaster/directory/gate"
 	"toastmaster/directory/logins"
 	"toastmaster/directory/password"
+	"toastmaster/directory/tables"
 	"toastmaster/directory/tables/keys"
 	"toastmaster/internal/addr"
 	"toastmaster/internal/anvil"
@@ -23,6 +24,7 @@ import (
 	"toastmaster/internal/smtpserver"
 	"toastmaster/internal/spool"
 	"toastmaster/internal/wire"
+	"toastmaster/mta/milter"
 	"toastmaster/mta/policy"
 )
 
@@ -86,6 +88,15 @@ type Options struct {
 	RBLReplies func(ctx context.Context, list string) (string, bool)
 	// Verify finds out whether an address takes mail; with nil nobody knows.
 	Verify func(ctx context.Context, a addr.Address, client netip.Addr) policy.Verified
+	// Milters knows mail filters, MilterList are those of smtpd.milters, and MilterMaps those that take their place for a client.
+	// Milters may be nil for none.
+	Milters    *milter.Filters
+	MilterList milter.List
+	MilterMaps tables.Maps
+	// NewID makes the ID of a message that filters hear of before it is there; nil leaves that to Submitter. Route is
+	// where mail for an address goes, for macros.
+	NewID func() envelope.QueueID
+	Route func(ctx context.Context, a addr.Address) (transport, nexthop string)
 	// TLS is for STARTTLS; nil does not offer it.
 	TLS              *tls.Config
 	HandshakeTimeout time.Duration // tls.handshake_timeout
