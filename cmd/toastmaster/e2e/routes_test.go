@@ -17,7 +17,7 @@ func TestTransportMaps(t *testing.T) {
 	b := serve(t, map[string]string{
 		"smtp.relayhost": `"[127.0.0.1]:1"`,
 		"rewrite.transport_maps": `["inline:{ {carol@remote.example=smtp:` + hop + `}, {dave@remote.example=:` + hop + `}, {bob@example.test=smtp:` + hop + `}, {closed.example=error:5.1.2 Closed}, {trap.example=discard:} }", ` +
-			`"pipemap:{inline:{ {late.example=x} },fail:x}"]`,
+			`"pipemap:{inline:{ {x@late.example=x} },fail:x}"]`,
 		"rewrite.relocated_maps":                  `["inline:{ {gone@remote.example=new@elsewhere.example} }"]`,
 		"rewrite.sender_dependent_relayhost_maps": `["inline:{ {@relayed.example=` + hop + `} }"]`,
 	})
