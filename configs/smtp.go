@@ -205,6 +205,9 @@ func ParseNexthop(s string) (Nexthop, error) {
 			literal = literal[5:]
 		}
 		if ip, err := netip.ParseAddr(literal); err == nil {
+			if strings.ContainsFunc(ip.Zone(), notOfAnInterface) {
+				return n, fmt.Errorf("%q names no network interface", ip.Zone())
+			}
 			n.Host = ip.String()
 			return n, nil
 		}
@@ -212,6 +215,12 @@ func ParseNexthop(s string) (Nexthop, error) {
 	var err error
 	n.Host, err = addr.ParseDomain(host)
 	return n, err
+}
+
+// notOfAnInterface says that c stands in no name of a network interface that somebody gives
+// one: the library takes any text behind "%" for a zone.
+func notOfAnInterface(c rune) bool {
+	return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && !strings.ContainsRune(".-_@", c)
 }
 
 func checkOptionalNexthop(s string) error {

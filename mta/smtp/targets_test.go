@@ -228,7 +228,7 @@ func TestPasswords(t *testing.T) {
 }
 
 func FuzzNexthop(f *testing.F) {
-	for _, s := range []string{"a.test", "[a.test]:25", "[IPv6:::1]", "[", "a:b", "[]", ":", "[::1]:0"} {
+	for _, s := range []string{"a.test", "[a.test]:25", "[IPv6:::1]", "[", "a:b", "[]", ":", "[::1]:0", "[fe80::1%eth0]:25", "[::%%.11\x9d11 \x00]", "[::1%a b]"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
