@@ -126,7 +126,7 @@ func (c *SMTP) params() []Param {
 		String("smtp.tls_mandatory_protocols", &c.TLSMandatory, ">=TLSv1.2", protocolsForm, checkTLSProtocols,
 			"The same at the levels from encrypt on.").Also("smtp_tls_mandatory_protocols", "lmtp_tls_mandatory_protocols"),
 		String("smtp.tls_certificate", &c.TLSCertificate, "", `"certificate-file,key-file", or empty`, checkOptionalCertificate,
-			"A certificate that is shown to a host which asks for one.").Also("smtp_tls_cert_file", "smtp_tls_key_file", "smtp_tls_chain_files", "lmtp_tls_cert_file"),
+			"A certificate that is shown to a host which asks for one. It is read at the start.").Also("smtp_tls_cert_file", "smtp_tls_key_file", "smtp_tls_chain_files", "lmtp_tls_cert_file"),
 		List("smtp.discard_ehlo_keywords", &c.DiscardKeywords, nil, "names of extensions", checkExtension,
 			"Extensions that are not used whatever a host offers: pipelining, size, 8bitmime, smtputf8, dsn, starttls, auth, chunking.").Also("smtp_discard_ehlo_keywords", "lmtp_discard_lhlo_keywords"),
 		Size("smtp.reply_size_limit", &c.ReplySizeLimit, 64<<10, 4<<10, 16<<20, "How long one reply of a peer may be. The connection is dropped beyond it."),

@@ -101,7 +101,7 @@ func New(ctx context.Context, o Options) (*Agent, error) {
 		if err != nil {
 			return nil, fmt.Errorf("smtp.fallback_relay: %w", err)
 		}
-		a.fallback = append(a.fallback, site{key, n, "fallback " + key})
+		a.fallback = append(a.fallback, site{key: key, nexthop: n, idle: "fallback " + key})
 	}
 	return a, nil
 }

@@ -16,14 +16,11 @@ import (
 	"toastmaster/internal/dsn"
 )
 
-// open connects to t and makes the session ready for MAIL: greeting, EHLO,
+// open connects to t, a host of a site, and makes the session ready for MAIL: greeting, EHLO,
 // STARTTLS, AUTH. After an error there is no session.
-func (a *Agent) open(ctx context.Context, t target, key string, n configs.Nexthop) (*session, *dsn.Error) {
-	login, hasLogin := a.passwords.find(key, n)
-	policy, err := a.rules.find(ctx, key)
-	if err != nil {
-		return nil, err
-	}
+func (a *Agent) open(ctx context.Context, t target, at site) (*session, *dsn.Error) {
+	n, policy := at.nexthop, at.policy
+	login, hasLogin := a.passwords.find(at.key, n)
 	s, spoiled, err := a.connect(ctx, t, n, policy)
 	inClear := spoiled && policy.level == configs.TLSMay && !hasLogin && ctx.Err() == nil
 	if inClear || spoiled && err.Status == tlsFailed {

@@ -37,6 +37,8 @@ type site struct {
 	// idle is the name of its idle connections. Those to a fallback relay are no way for mail
 	// to a domain or literal of the same name, which is looked at more closely.
 	idle string
+	// policy is what TLS has to be on new connections there.
+	policy tlsPolicy
 }
 
 // run delivers to the nexthop and, where that is not found or cannot be reached, to
@@ -51,7 +53,7 @@ func (d *delivery) run(ctx context.Context) trouble {
 	if d.needs, err = inspect(d.request); err != nil {
 		return trouble{err: unreadable(err), relay: "none"}
 	}
-	last, open := d.visit(ctx, site{d.request.Nexthop, nexthop, d.request.Nexthop})
+	last, open := d.visit(ctx, site{key: d.request.Nexthop, nexthop: nexthop, idle: d.request.Nexthop})
 	for _, s := range a.fallback {
 		if !open || len(d.todo) == 0 || ctx.Err() != nil {
 			break
@@ -75,6 +77,10 @@ func (d *delivery) visit(ctx context.Context, s site) (last trouble, open bool) 
 	if len(d.todo) == 0 {
 		return trouble{}, false
 	}
+	if s.policy, last.err = d.agent.rules.find(ctx, s.key); last.err != nil {
+		// The trouble is ours: no host, and no other site with another policy, would change it.
+		return trouble{err: last.err, relay: "none"}, false
+	}
 	targets, ours, failed := d.agent.targets(ctx, s.nexthop)
 	if failed != nil {
 		return trouble{err: failed, relay: "none"}, !ours && failed.Status != dsn.NullMX && !errors.Is(failed, errPrivate)
@@ -91,7 +97,7 @@ func (d *delivery) visitAll(ctx context.Context, at site, targets []target) (las
 		if len(d.todo) == 0 || ctx.Err() != nil || answered >= d.agent.config.SessionLimit {
 			break
 		}
-		s, err := d.agent.open(ctx, t, at.key, at.nexthop)
+		s, err := d.agent.open(ctx, t, at)
 		if err != nil {
 			if err.Status == dsn.LoopDetected {
 				// What is behind us is no better (RFC 5321 section 5.1); what

@@ -12,7 +12,7 @@ import (
 // connection on which the next transaction begins anew.
 func TestProbeEndsAfterRcpt(t *testing.T) {
 	t.Parallel()
-	for _, ehlo := range [][]string{{"PIPELINING"}, {}} {
+	for _, ehlo := range [][]string{{"PIPELINING"}, {}, {"PIPELINING", "CHUNKING"}} {
 		p := newPeer(t, "127.0.0.1:0")
 		p.ehlo = ehlo
 		p.answers = map[string][]string{"RCPT TO:<gone@": {"550 5.1.1 no such user"}, "RCPT TO:<later@": {"450 4.2.0 greylisted"}}
@@ -31,8 +31,8 @@ func TestProbeEndsAfterRcpt(t *testing.T) {
 				t.Errorf("%s: %+v", to, got)
 			}
 		}
-		if n := len(p.seen("DATA")); n != 0 {
-			t.Errorf("%d DATA", n)
+		if n := len(p.seen("DATA")) + len(p.seen("BDAT")); n != 0 {
+			t.Errorf("%d DATA or BDAT", n)
 		}
 		if _, n := p.count(); n != 0 {
 			t.Errorf("%d messages", n)

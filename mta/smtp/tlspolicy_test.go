@@ -136,3 +136,15 @@ func TestTLSProtocolLists(t *testing.T) {
 		}
 	}
 }
+
+// TestAPolicyWithAMistakeDoesNotGoElsewhere: a destination whose policy cannot be read keeps its mail:
+// smtp.fallback_relay, which has another policy, does not get it, and the site is not blamed.
+func TestAPolicyWithAMistakeDoesNotGoElsewhere(t *testing.T) {
+	t.Parallel()
+	r, p := policyRig(t, "mx.remote.test", "remote.test dane\n", func(c *configs.SMTP) { c.FallbackRelay = []string{"[127.0.0.1]"} })
+	got := r.deliver(request("remote.test", hello, "a@remote.test"))
+	r.want(got, tlsFailed)
+	if sessions, n := p.count(); sessions != 0 || n != 0 || got[0].Site {
+		t.Errorf("%d sessions, %d messages, %+v", sessions, n, got[0])
+	}
+}
