@@ -43,6 +43,8 @@ func openSeveral(ctx context.Context, s *Set, n name, argument string) (several,
 // wantsWhole: a member that looks at the whole key makes parts of it meaningless.
 func (t several) wantsWhole() bool { return slices.ContainsFunc(t.members, WantsWhole) }
 
+func (t several) quotesKey() bool { return slices.ContainsFunc(t.members, QuotesKey) }
+
 // tooLong is the answer for a text that the limits do not allow.
 func (t several) tooLong(key string) error {
 	return t.misconfigured(key, fmt.Errorf("the text is longer than %d octets (tables.max_result)", t.most))

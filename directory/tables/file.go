@@ -94,6 +94,11 @@ func (f *file) wantsWhole() bool {
 	return ok && w.wantsWhole()
 }
 
+func (f *file) quotesKey() bool {
+	q, ok := f.fresh().content.(quoting)
+	return ok && q.quotesKey()
+}
+
 // fresh is the content in use, after a look at the file where one is due.
 func (f *file) fresh() *loaded {
 	if f.look.TryLock() {

@@ -2,6 +2,7 @@ package tables
 
 import (
 	"context"
+	"slices"
 	"strings"
 )
 
@@ -20,6 +21,7 @@ type rule[K any] struct {
 type rules[K any] struct {
 	name
 	all       []rule[K]
+	quotes    bool // a result speaks of a group
 	maxResult int
 	// keyOf reads a key; one that is none is found nowhere.
 	keyOf func(key string) (K, bool)
@@ -84,6 +86,7 @@ func parseRules[K any](n name, s *source, l limits, cut func(line string) (patte
 			if r.result, err = result(p.rest, p); err != nil {
 				return nil, s.mistake("%s", err)
 			}
+			t.quotes = t.quotes || slices.ContainsFunc(r.result, func(p templatePart) bool { return p.group > 0 })
 		}
 		t.all = append(t.all, r)
 	}
@@ -143,3 +146,5 @@ func (t *rules[K]) lookup(ctx context.Context, text string) (string, error) {
 }
 
 func (t *rules[K]) wantsWhole() bool { return true }
+
+func (t *rules[K]) quotesKey() bool { return t.quotes }

@@ -46,6 +46,17 @@ func WantsWhole(t Table) bool {
 	return ok && w.wantsWhole()
 }
 
+// quoting is a Table whose texts may hold parts of the key.
+type quoting interface{ quotesKey() bool }
+
+// QuotesKey says that texts of a table may hold parts of the key they are found by: one of patterns with
+// $1 in a text, and what is made of one. Whoever writes the key has a say in such a text, so it decides
+// nothing that he must not decide.
+func QuotesKey(t Table) bool {
+	q, ok := t.(quoting)
+	return ok && q.quotesKey()
+}
+
 // parts is a Table that knows itself which of its tables may be asked for a part.
 type parts interface {
 	lookupPart(ctx context.Context, key string) (string, error)

@@ -122,6 +122,8 @@ func (t braced) tableName() string { return t.content.(named).tableName() }
 
 func (t braced) wantsWhole() bool { return t.content.(whole).wantsWhole() }
 
+func (t braced) quotesKey() bool { return t.content.(quoting).quotesKey() }
+
 func parseRegexp(n name, s *source, l limits) (content, error) {
 	return parsePatterns(n, s, l, posixFlags(), compilePOSIX)
 }

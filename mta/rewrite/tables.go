@@ -3,7 +3,9 @@ package rewrite
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"toastmaster/configs"
@@ -32,7 +34,7 @@ func OpenTables(ctx context.Context, c *configs.Config, set *tables.Set) (Tables
 		param string
 		names []string
 	}{
-		{&all.Transport, "transport_maps", p.TransportMaps}, {&all.Relocated, "relocated_maps", p.RelocatedMaps},
+		{&all.Transport, "transport_maps", p.TransportMaps}, {&all.Relocated, relocatedMaps, p.RelocatedMaps},
 		{&all.SenderRelayhost, "sender_dependent_relayhost_maps", p.SenderRelayhostMaps},
 		{&all.SenderTransport, "sender_dependent_default_transport_maps", p.SenderTransportMaps},
 	} {
@@ -40,10 +42,20 @@ func OpenTables(ctx context.Context, c *configs.Config, set *tables.Set) (Tables
 		if err != nil {
 			return Tables{}, c.MistakeIn("rewrite."+row.param, item, err)
 		}
+		if i := slices.IndexFunc(maps, tables.QuotesKey); i >= 0 && row.param != relocatedMaps {
+			return Tables{}, c.MistakeIn("rewrite."+row.param, i, errQuotes)
+		}
 		*row.to = maps
 	}
 	return all, nil
 }
+
+// relocatedMaps is the one that says no way: its texts are for people.
+const relocatedMaps = "relocated_maps"
+
+// errQuotes: with $1 in the text of a pattern whoever writes an address would say where his mail goes, also to
+// hosts of private networks, which a table of the operator opens (agent.Route.Chosen).
+var errQuotes = errors.New("a pattern has $1, or the like, in its text: the writer of an address would choose where his mail goes")
 
 // noAnswer is why a recipient waits whose way a table cannot say.
 func noAnswer(param string, err error) error {
@@ -54,6 +66,9 @@ func noAnswer(param string, err error) error {
 func find(ctx context.Context, param string, t tables.Maps, w keys.Walk) (text string, found bool, err error) {
 	if len(t) == 0 {
 		return "", false, nil
+	}
+	if param != relocatedMaps && slices.ContainsFunc(t, tables.QuotesKey) { // since its file was read again
+		return "", false, noAnswer(param, errQuotes)
 	}
 	text, _, err = w.Lookup(ctx, t)
 	switch {
@@ -67,7 +82,7 @@ func find(ctx context.Context, param string, t tables.Maps, w keys.Walk) (text s
 
 // moved is why a recipient gets no mail who is in relocated_maps, nil for others.
 func (r *Resolver) moved(ctx context.Context, a addr.Address) (*dsn.Error, error) {
-	text, found, err := find(ctx, "relocated_maps", r.tables.Relocated, keys.Address(a, r.tables.Keys))
+	text, found, err := find(ctx, relocatedMaps, r.tables.Relocated, keys.Address(a, r.tables.Keys))
 	if !found {
 		return nil, err
 	}
