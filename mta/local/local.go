@@ -3,6 +3,7 @@ package local
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"sync"
@@ -87,6 +88,9 @@ func Open(ctx context.Context, o Options) (*Agent, error) {
 		if err != nil {
 			return nil, err
 		}
+		if tables.QuotesKey(t) {
+			return nil, fmt.Errorf("%s: %w", name, errQuotes)
+		}
 		file, _ := strings.CutPrefix(name, "aliases:")
 		if file == name {
 			file = ""
@@ -148,10 +152,16 @@ func unavailable(cause error) *dsn.Error {
 	return dsn.Wrap(dsn.MailSystem, "Temporary lookup failure", cause)
 }
 
+// errQuotes: an alias may be a command, and its words must not be those of whoever writes the address.
+var errQuotes = errors.New("a pattern has $1, or the like, in its text: the writer of an address would choose commands and files")
+
 // alias looks a name up in the tables of aliases. owner is whose rights commands and files have, with
 // "" for a table without a file.
 func (a *Agent) alias(ctx context.Context, name string) (text, file string, found bool, failed *dsn.Error) {
 	for _, m := range a.aliases {
+		if tables.QuotesKey(m.table) { // since its file was read again
+			return "", "", false, dsn.Wrap(dsn.MailSystem, "alias database unavailable", errQuotes)
+		}
 		text, err := m.table.Lookup(ctx, name)
 		switch {
 		case err == nil:
