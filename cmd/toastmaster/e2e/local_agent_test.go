@@ -210,9 +210,12 @@ func tree(t *testing.T, dir string) map[string]string {
 			// Postfix sends users of a list, and an alias for one user, on by the queue: they have one more
 			// Delivered-To, and their place in a mailbox is another.
 			text = again.ReplaceAllString(fromDate.ReplaceAllString(text, "${1}DATE"), "$1")
-			messages := strings.SplitAfter(text, "\n\nFrom s@")
+			messages := strings.Split(strings.TrimPrefix(text, "From s@"), "\n\nFrom s@")
+			for i := range messages { // the last one ends with the file
+				messages[i] = strings.TrimSuffix(messages[i], "\n\n")
+			}
 			sort.Strings(messages)
-			text = strings.Join(messages, "")
+			text = strings.Join(messages, "\n\nFrom s@")
 			info, err := e.Info()
 			must(t, err)
 			found[name] = append(found[name], strings.ReplaceAll(fmt.Sprintf("%v %s\n", info.Mode(), ownerOf(info))+text, dir, "DIR"))
