@@ -59,6 +59,7 @@ func (c *Config) disagreements() []error {
 	}
 	c.haproxyMistakes(mistake)
 	c.transportMistakes(mistake)
+	c.listenerMistakes(mistake)
 	return mistakes
 }
 
@@ -104,7 +105,7 @@ type listener struct {
 }
 
 func (c *Config) listeners() []listener {
-	return []listener{
+	all := []listener{
 		{"smtpd.listen", c.SMTPD.Listen}, {"smtpd.submission_listen", c.SMTPD.SubmissionListen},
 		{"smtpd.submissions_listen", c.SMTPD.SubmissionsListen}, {"lmtpd.listen", c.LMTPD.Listen},
 		{"imapd.listen", c.IMAPD.Listen}, {"imapd.listen_tls", c.IMAPD.ListenTLS},
@@ -112,4 +113,8 @@ func (c *Config) listeners() []listener {
 		{"admin.listen", c.Admin.Listen}, {"admin.listen_tls", c.Admin.ListenTLS},
 		{"proxymap.listen", c.Proxymap.Listen},
 	}
+	for _, l := range c.SMTPDListeners {
+		all = append(all, listener{l.Section() + ".listen", l.Listen}, listener{l.Section() + ".listen_tls", l.ListenTLS})
+	}
+	return all
 }

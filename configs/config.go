@@ -46,6 +46,8 @@ type Config struct {
 	Tables []*Transport
 	// Classes are the tables [[restriction_class]].
 	Classes []*RestrictionClass
+	// SMTPDListeners are the tables [[listener]].
+	SMTPDListeners []*Listener
 }
 
 // Default is the configuration of an empty file.
@@ -61,7 +63,7 @@ func (c *Config) Bound() []Param { return c.bound }
 // declared are the parameters of an empty file, and those of the tables that it could
 // have.
 func declared() []Param {
-	return slices.Concat(Default().Bound(), (&Transport{}).params(), (&RestrictionClass{}).params())
+	return slices.Concat(Default().Bound(), (&Transport{}).params(), (&RestrictionClass{}).params(), (&Listener{}).own())
 }
 
 // newTable adds a table [[section]] and returns its parameters; none for a section that
@@ -76,6 +78,10 @@ func (c *Config) newTable(section string) []Param {
 		r := &RestrictionClass{}
 		c.Classes = append(c.Classes, r)
 		return r.params()
+	case "listener":
+		l := &Listener{}
+		c.SMTPDListeners = append(c.SMTPDListeners, l)
+		return l.params()
 	}
 	return nil
 }
@@ -99,6 +105,7 @@ func (c *Config) Changed(other *Config) []string {
 		switch {
 		case !ok:
 			note(p.tableName())
+		case p.inherited != "" && p.IsDefault() && was.IsDefault(): // [smtpd] says it
 		case p.Value() != was.Value():
 			note(p.Name)
 		}

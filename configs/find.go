@@ -18,7 +18,7 @@ func Find(words []string) []Param {
 		func(p Param) bool { return p.matches(words) },
 	} {
 		var found []Param
-		for _, p := range declared() {
+		for _, p := range declaredFor(words...) {
 			if is(p) {
 				found = append(found, p)
 			}
@@ -29,6 +29,15 @@ func Find(words []string) []Param {
 		}
 	}
 	return nil
+}
+
+// declaredFor are the declared parameters, with all of a listener when one of them is named: they are those of
+// [smtpd], and stand in no list twice.
+func declaredFor(words ...string) []Param {
+	if len(words) == 1 && strings.HasPrefix(words[0], "listener.") {
+		return slices.Concat(declared(), (&Listener{}).params()[len((&Listener{}).own()):])
+	}
+	return declared()
 }
 
 // distance is how far a name that finds a parameter is from its own: 0 when it is that, or

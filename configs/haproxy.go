@@ -47,6 +47,11 @@ func (c *Config) haproxyMistakes(mistake func(param, format string, args ...any)
 	if nobody && c.SMTPD.UpstreamProxy.On() {
 		mistake("smtpd.upstream_proxy_protocol", alone)
 	}
+	for _, l := range c.SMTPDListeners {
+		if nobody && l.Params.UpstreamProxy.On() && !c.SMTPD.UpstreamProxy.On() {
+			mistake(l.Section()+".upstream_proxy_protocol", alone)
+		}
+	}
 	if nobody && c.Postscreen.UpstreamProxy.On() {
 		mistake("postscreen.upstream_proxy_protocol", alone)
 	}

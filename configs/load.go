@@ -54,6 +54,9 @@ func Parse(file string, text []byte) (*Config, error) {
 		l.params[section] = Param{}
 	}
 	l.read(c)
+	for _, listener := range c.SMTPDListeners {
+		listener.inherit(c)
+	}
 	l.nameTables(c)
 	if len(l.mistakes) > 0 {
 		return nil, errors.Join(l.mistakes...)
@@ -187,6 +190,9 @@ func (l *loader) nameTables(c *Config) {
 			key := strings.TrimPrefix(p.Name, t.section)
 			id := fmt.Sprintf("%s#%d%s", t.section, i+1, key)
 			p.Name = at + key
+			if from, ok := l.params[p.inherited]; ok {
+				p.Default = from.Value()
+			}
 			if line, ok := l.seen[id]; ok {
 				l.seen[p.Name] = line
 			} else {

@@ -29,6 +29,8 @@ type Param struct {
 	// table says that it is one of a list of tables, [[section]]: Name is that of the
 	// declaration, and of a table that is there "section.name.key".
 	table bool
+	// inherited is the parameter whose value is the default of one of [[listener]], "" for others.
+	inherited string
 	// agents are those that a parameter of [[transport]] is for, none is all; needed
 	// says that they do not work without it.
 	agents []string

@@ -24,6 +24,8 @@ func allowed(name string) string {
 		}
 	}
 	switch {
+	case section == "listener":
+		return " (allowed in [[listener]]: " + strings.Join(names, ", ") + ", and the names of [smtpd] but " + strings.Join(ofAllPorts, ", ") + ")"
 	case len(names) > mostListed:
 		return fmt.Sprintf(" (`toastmaster config explain %s` has the %d of [%[1]s])", section, len(names))
 	case len(names) > 0:
@@ -44,7 +46,7 @@ func Suggest(name string) string {
 	if !ok {
 		key = name
 	}
-	bound := declared()
+	bound := declaredFor(name)
 	pick := func(is func(Param) bool) (names []string) {
 		for _, p := range bound {
 			if is(p) {

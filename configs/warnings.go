@@ -27,19 +27,37 @@ func (c *Config) Warnings() []*Error {
 	for _, p := range wide(c.Main.TrustedNetworks) {
 		warn("main.trusted_networks", "%s is a large part of the Internet, and each client in it may relay mail to anywhere", p)
 	}
+	for _, l := range c.SMTPDListeners {
+		param := l.Section() + ".trusted_networks"
+		if c.isDefault(param) {
+			continue // said of main.trusted_networks
+		}
+		for _, p := range wide(l.TrustedNetworks) {
+			warn(param, "%s is a large part of the Internet, and each client in it may relay mail to anywhere", p)
+		}
+	}
 	for _, p := range wide(c.LMTPD.TrustedNetworks) {
 		warn("lmtpd.trusted_networks", "%s is a large part of the Internet, and each client in it can write into every mailbox", p)
 	}
 	for _, p := range wide(c.Proxymap.TrustedNetworks) {
 		warn("proxymap.trusted_networks", "%s is a large part of the Internet, and each client in it can try out which addresses there are", p)
 	}
-	for _, l := range []struct {
+	type networks struct {
 		param string
 		list  []string
-	}{
+	}
+	all := []networks{
 		{"main.trusted_networks", c.Main.TrustedNetworks}, {"lmtpd.trusted_networks", c.LMTPD.TrustedNetworks}, {"proxymap.trusted_networks", c.Proxymap.TrustedNetworks},
 		{"smtp.private_networks", c.SMTP.PrivateNetworks}, {"smtpd.client_event_limit_exceptions", c.SMTPD.EventExceptions},
-	} {
+	}
+	for _, l := range c.SMTPDListeners {
+		for param, list := range map[string][]string{l.Section() + ".trusted_networks": l.TrustedNetworks, l.Section() + ".client_event_limit_exceptions": l.Params.EventExceptions} {
+			if !c.isDefault(param) {
+				all = append(all, networks{param, list})
+			}
+		}
+	}
+	for _, l := range all {
 		for i, p := range Prefixes(l.list) {
 			if p != p.Masked() {
 				out = append(out, c.MistakeIn(l.param, i, fmt.Errorf("%s has bits of one host in it, and counts as the whole network %s: write that, or %s/%d for the host alone", p, p.Masked(), p.Addr(), p.Addr().BitLen())))
@@ -66,6 +84,16 @@ func (c *Config) Warnings() []*Error {
 		}
 	}
 	return out
+}
+
+// isDefault says that a parameter of a table has its default, or what it takes from a section.
+func (c *Config) isDefault(param string) bool {
+	for _, p := range c.bound {
+		if p.Name == param {
+			return p.IsDefault()
+		}
+	}
+	return true
 }
 
 // Bits of a network that is hardly anybody's own.

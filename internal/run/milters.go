@@ -12,8 +12,12 @@ import (
 // openMilters makes what knows the mail filters. It connects to none.
 func (i *Instance) openMilters() {
 	c := i.config
+	largest := c.SMTPD.MessageSizeLimit
+	for _, l := range c.SMTPDListeners {
+		largest = max(largest, l.Params.MessageSizeLimit)
+	}
 	i.milters = milter.New(milter.Options{
-		Params: c.Milter, Hostname: c.Main.Hostname, MaxBody: c.SMTPD.MessageSizeLimit, Path: c.Path, Spool: i.queue.Spool(), Log: i.log, Clock: i.clock,
+		Params: c.Milter, Hostname: c.Main.Hostname, MaxBody: largest, Path: c.Path, Spool: i.queue.Spool(), Log: i.log, Clock: i.clock,
 	})
 	i.onClose(i.milters.Close)
 }
@@ -29,13 +33,13 @@ func (i *Instance) filtersWithout() (cleanup.Filters, error) {
 
 // filtersOf are those of smtpd.
 func (i *Instance) filtersOf(o *smtpd.Options) (err error) {
-	p := &i.config.SMTPD
+	p := &o.Params
 	if o.MilterList, err = i.milters.List(p.Milters); err != nil {
-		return i.config.Mistake("smtpd.milters", err)
+		return i.config.Mistake(o.Section+".milters", err)
 	}
 	maps, item, err := i.tables.OpenAll(context.Background(), p.MilterMaps)
 	if err != nil {
-		return i.config.MistakeIn("smtpd.milter_maps", item, err)
+		return i.config.MistakeIn(o.Section+".milter_maps", item, err)
 	}
 	if len(o.MilterList)+len(maps) > 0 {
 		o.Milters, o.MilterMaps, o.NewID, o.Route = i.milters, maps, i.queue.NewID, i.routeOf()

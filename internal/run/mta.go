@@ -75,17 +75,19 @@ func (i *Instance) openPipeline(ctx context.Context) error {
 	if err := i.openVerify(); err != nil {
 		return err
 	}
-	replies, err := i.rblReplies(ctx)
-	if err != nil {
-		return err
-	}
-	i.smtpd, err = newSMTPD(i, replies)
+	i.smtpd, err = newSMTPD(ctx, i, smtpd.Options{Params: i.config.SMTPD, Section: "smtpd", Trusted: i.trusted})
 	return check.Restriction(i.config, err)
 }
 
-func newSMTPD(i *Instance, rblReplies func(context.Context, string) (string, bool)) (*smtpd.Daemon, error) {
-	o := smtpd.Options{
-		Params: i.config.SMTPD, Hostname: i.config.Main.Hostname, Trusted: i.trusted,
+// newSMTPD makes the daemon of a section of parameters; o has what is its own.
+func newSMTPD(ctx context.Context, i *Instance, o smtpd.Options) (*smtpd.Daemon, error) {
+	replies, err := i.rblReplies(ctx, o.Section, o.Params.RBLReplyMaps)
+	if err != nil {
+		return nil, err
+	}
+	own := o
+	o = smtpd.Options{
+		Params: own.Params, Section: own.Section, Hostname: i.config.Main.Hostname, Trusted: own.Trusted, LogService: own.LogService, MacroDaemonName: own.MacroDaemonName,
 		Directory: i.directory, Aliases: directory.LimitsOf(i.config.Cleanup), Authenticate: i.auth.Authenticate,
 		Logins: i.sessions, Counter: i.anvil, DNS: i.nameServers(i.config.SMTP.Resolver), Classes: i.config.ClassLists(),
 		Services: i.policies, Path: i.config.Path, Tables: i.tables, Keys: keys.Options{
@@ -99,7 +101,7 @@ func newSMTPD(i *Instance, rblReplies func(context.Context, string) (string, boo
 		OverQuotaTemporary: i.config.Qmgr.OverQuotaTemporary,
 		Room:               i.queue.Room, Submitter: i.cleanup, Spool: i.queue.Spool(), TLS: i.tls, HandshakeTimeout: i.config.TLS.HandshakeTimeout,
 		Log: i.log, Clock: i.clock,
-		Verify: i.verified, RBLReplies: rblReplies,
+		Verify: i.verified, RBLReplies: replies,
 	}
 	o.Flush = i.etrn
 	if err := i.filtersOf(&o); err != nil {
@@ -152,29 +154,53 @@ func openPostscreen(i *Instance) (service.Service, error) {
 
 func openSMTPD(i *Instance) (service.Service, error) {
 	handler := i.smtpd.MX()
-	if i.postscreen == nil {
-		return smtpServer(i, "smtpd", handler, handler.BusyReply(), i.config.SMTPD.Listen, nil)
+	p := smtpPorts{name: "smtpd", params: i.config.SMTPD, handler: handler, busy: handler.BusyReply(), plain: i.config.SMTPD.Listen, trusted: i.trusted}
+	if i.postscreen != nil {
+		p.handler, p.params.UpstreamProxy = i.postscreen, i.config.Postscreen.UpstreamProxy
 	}
-	return smtpServer(i, "smtpd", i.postscreen, handler.BusyReply(), i.config.SMTPD.Listen, nil)
+	return smtpServer(i, p)
 }
 
 func openSubmission(i *Instance) (service.Service, error) {
 	handler := i.smtpd.Submission()
-	return smtpServer(i, "submission", handler, handler.BusyReply(), i.config.SMTPD.SubmissionListen, nil)
+	return smtpServer(i, smtpPorts{name: "submission", params: i.config.SMTPD, handler: handler, busy: handler.BusyReply(), plain: i.config.SMTPD.SubmissionListen, trusted: i.trusted})
 }
 
 func openSubmissions(i *Instance) (service.Service, error) {
 	handler := i.smtpd.Submissions()
-	return smtpServer(i, "submissions", handler, handler.BusyReply(), nil, i.config.SMTPD.SubmissionsListen)
+	return smtpServer(i, smtpPorts{name: "submissions", params: i.config.SMTPD, handler: handler, busy: handler.BusyReply(), tls: i.config.SMTPD.SubmissionsListen, trusted: i.trusted})
 }
 
-// smtpServer is what the three kinds of port share.
-func smtpServer(i *Instance, name string, handler service.Handler, busy string, plain, tls []string) (service.Service, error) {
-	c := i.config.SMTPD
-	before, proxied := c.UpstreamProxy, []string(nil)
-	if name == "smtpd" && i.postscreen != nil {
-		before = i.config.Postscreen.UpstreamProxy
+// openListener is one of [[listener]], with a daemon that has its parameters.
+func openListener(ctx context.Context, i *Instance, l *configs.Listener) (service.Service, error) {
+	trusted := configs.Prefixes(l.TrustedNetworks)
+	d, err := newSMTPD(ctx, i, smtpd.Options{
+		Params: l.Params, Section: l.Section(), Trusted: trusted, LogService: l.LogService(), MacroDaemonName: l.MacroDaemonName,
+	})
+	if err != nil {
+		return nil, check.Restriction(i.config, err)
 	}
+	handler := d.MX()
+	if l.Submission {
+		handler = d.Submission()
+	}
+	return smtpServer(i, smtpPorts{name: l.ServiceName(), params: l.Params, handler: handler, busy: handler.BusyReply(), plain: l.Listen, tls: l.ListenTLS, trusted: trusted})
+}
+
+// smtpPorts are some ports of smtpd.
+type smtpPorts struct {
+	name       string
+	params     configs.SMTPD
+	handler    service.Handler
+	busy       string
+	plain, tls []string
+	trusted    []netip.Prefix
+}
+
+// smtpServer is what all ports of smtpd share.
+func smtpServer(i *Instance, p smtpPorts) (service.Service, error) {
+	c, name, handler, busy, plain, tls := p.params, p.name, p.handler, p.busy, p.plain, p.tls
+	before, proxied := c.UpstreamProxy, []string(nil)
 	if before.On() {
 		proxied = slices.Concat(plain, tls)
 	}
@@ -182,7 +208,7 @@ func smtpServer(i *Instance, name string, handler service.Handler, busy string, 
 		name: name, plain: plain, tls: tls, handler: handler, busy: busy,
 		connections: c.MaxConnections, perClient: c.MaxClient, drain: c.DrainTimeout,
 		reserved: c.Reserved, stress: c.StressAt(), files: check.FilesMail, admit: smtpd.Admission(name, c, i.anvil),
-		proxied: proxied, proxyTimeout: before.Timeout,
+		proxied: proxied, proxyTimeout: before.Timeout, trusted: p.trusted,
 	})
 }
 

@@ -7,16 +7,15 @@ import (
 	"toastmaster/directory"
 )
 
-// rblReplies opens smtpd.rbl_reply_maps. A table that does not answer leaves
+// rblReplies opens smtpd.rbl_reply_maps, of which a section has names. A table that does not answer leaves
 // smtpd.default_rbl_reply, with a line in the log.
-func (i *Instance) rblReplies(ctx context.Context) (func(context.Context, string) (string, bool), error) {
-	names := i.config.SMTPD.RBLReplyMaps
+func (i *Instance) rblReplies(ctx context.Context, section string, names []string) (func(context.Context, string) (string, bool), error) {
 	if len(names) == 0 {
 		return nil, nil
 	}
 	maps, item, err := i.tables.OpenAll(ctx, names)
 	if err != nil {
-		return nil, i.config.MistakeIn("smtpd.rbl_reply_maps", item, err)
+		return nil, i.config.MistakeIn(section+".rbl_reply_maps", item, err)
 	}
 	return func(ctx context.Context, list string) (string, bool) {
 		text, err := maps.Lookup(ctx, list)

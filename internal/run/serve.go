@@ -29,7 +29,11 @@ const stopGrace = time.Minute
 // drain_timeout that somebody raised would end in a store closed under the
 // sessions that still use it.
 func StopTimeout(c *configs.Config) time.Duration {
-	return stopGrace + max(c.SMTPD.DrainTimeout, c.LMTPD.DrainTimeout, c.IMAPD.DrainTimeout, c.POP3D.DrainTimeout, c.Admin.DrainTimeout, c.Proxymap.DrainTimeout,
+	drain := time.Duration(0)
+	for _, l := range c.SMTPDListeners {
+		drain = max(drain, l.Params.DrainTimeout)
+	}
+	return stopGrace + max(drain, c.SMTPD.DrainTimeout, c.LMTPD.DrainTimeout, c.IMAPD.DrainTimeout, c.POP3D.DrainTimeout, c.Admin.DrainTimeout, c.Proxymap.DrainTimeout,
 		c.Qmgr.EndTimeout)
 }
 
@@ -101,7 +105,7 @@ func Serve(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, i.Close()) }()
-	i.group, err = assemble(i)
+	i.group, err = assemble(ctx, i)
 	if err != nil {
 		return err
 	}

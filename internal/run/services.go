@@ -50,7 +50,7 @@ func serviceTable() []serviceRow {
 }
 
 // assemble makes the services and opens their listeners.
-func assemble(i *Instance) (*service.Group, error) {
+func assemble(ctx context.Context, i *Instance) (*service.Group, error) {
 	g := &service.Group{GroupName: "toastmaster", StopTimeout: stopTimeoutOf(i), Log: i.log, Clock: i.clock}
 	// Known before the rows are opened: the admin service shows its status.
 	i.group = g
@@ -70,8 +70,21 @@ func assemble(i *Instance) (*service.Group, error) {
 		}
 		g.Stages[row.stage] = append(g.Stages[row.stage], s)
 	}
+	if !i.has(RoleMTA) {
+		return g, nil
+	}
+	for _, l := range i.config.SMTPDListeners {
+		s, err := openListener(ctx, i, l)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", l.ServiceName(), err)
+		}
+		g.Stages[listenerStage] = append(g.Stages[listenerStage], s)
+	}
 	return g, nil
 }
+
+// listenerStage is that of the services of [[listener]], smtpd's.
+const listenerStage = 3
 
 // background is a part that was opened before and now gets its goroutine.
 type background struct {
@@ -114,6 +127,8 @@ type serverOptions struct {
 	// allowed and denied are service.Server's.
 	allowed []netip.Prefix
 	denied  string
+	// trusted takes the place of main.trusted_networks; nil does not.
+	trusted []netip.Prefix
 	// limitTrusted counts clients in main.trusted_networks, too.
 	limitTrusted     bool
 	reserved, stress int
@@ -161,6 +176,9 @@ func serverOf(i *Instance, o serverOptions) (service.Service, error) {
 		},
 	}
 	s.Limits.Allowed = o.allowed
+	if o.trusted != nil {
+		s.Limits.Trusted = o.trusted
+	}
 	if o.limitTrusted {
 		s.Limits.Trusted = nil
 	}

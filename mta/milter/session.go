@@ -184,6 +184,9 @@ func (s *Session) macro(ctx context.Context, name string) (string, bool) {
 	p := &s.f.o.Params
 	switch name {
 	case "daemon_name":
+		if value, ok := s.lookup(ctx, name); ok {
+			return value, true
+		}
 		if p.MacroDaemonName != "" {
 			return p.MacroDaemonName, true
 		}

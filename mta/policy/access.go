@@ -71,7 +71,7 @@ func (a *access) Check(ctx context.Context, t *Transaction) (d Decision) {
 	})
 	if d.Action == Permit && !a.mayPermit && !t.discards() {
 		a.e.Log.Error("access table says OK about what the client chooses: it may not; DUNNO makes an exception",
-			"service", "smtpd", "session", t.Session, "table", tables.Name(a.table))
+			"service", a.e.logService(), "session", t.Session, "table", tables.Name(a.table))
 		return broken(errForeignOK)
 	}
 	return d
@@ -89,13 +89,13 @@ func broken(cause error) Decision {
 
 // nonsense is the reply to a text that cannot be obeyed.
 func (e *Env) nonsense(t *Transaction, from source, cause error) Decision {
-	e.Log.Error("access table", "service", "smtpd", "session", t.Session, "table", from.table, "key", from.key, "cause", cause)
+	e.Log.Error("access table", "service", e.logService(), "session", t.Session, "table", from.table, "key", from.key, "cause", cause)
 	return broken(cause)
 }
 
 // cannotSay is the reply where a table has no answer.
 func (e *Env) cannotSay(ctx context.Context, t *Transaction, topic Stage, from source, cause error) Decision {
-	e.Log.Error("access table", "service", "smtpd", "session", t.Session, "table", from.table, "key", from.key, "cause", cause)
+	e.Log.Error("access table", "service", e.logService(), "session", t.Session, "table", from.table, "key", from.key, "cause", cause)
 	return Decision{Action: Defer, Err: dsn.Wrap(dsn.Misconfigured, e.about(ctx, t, topic)+"Server configuration error", cause)}
 }
 

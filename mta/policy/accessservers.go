@@ -39,7 +39,7 @@ func serverKeys(of domainOf, servers serversOf, literals bool) lookups {
 		if servers != nil {
 			var err error
 			if names, err = servers(ctx, e, t, domain); err != nil {
-				e.Log.Warn("servers of a domain not found", "service", "smtpd", "session", t.Session, "domain", domain, "cause", err)
+				e.Log.Warn("servers of a domain not found", "service", e.logService(), "session", t.Session, "domain", domain, "cause", err)
 				return
 			}
 		}
@@ -85,13 +85,13 @@ func (w *serverWalk) one(ctx context.Context, server string) (done bool) {
 	found, err := answered(w.t, "address "+server, func() (dns.Answer[netip.Addr], error) { return w.e.DNS.Host(ctx, dns.Any, server) })
 	if err != nil {
 		if w.names || dns.OutcomeOf(err) == dns.NoAnswer {
-			w.e.Log.Warn("addresses of a server not found", "service", "smtpd", "session", w.t.Session, "host", server, "cause", err)
+			w.e.Log.Warn("addresses of a server not found", "service", w.e.logService(), "session", w.t.Session, "host", server, "cause", err)
 		}
 		return false
 	}
 	for _, ip := range found.Records {
 		if w.seen++; w.seen > maxServerAddresses {
-			w.e.Log.Warn("more addresses of servers than are looked up", "service", "smtpd", "session", w.t.Session, "host", server)
+			w.e.Log.Warn("more addresses of servers than are looked up", "service", w.e.logService(), "session", w.t.Session, "host", server)
 			return true
 		}
 		if w.ask(keys.Client("", ip, w.e.Keys)) {

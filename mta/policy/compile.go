@@ -143,7 +143,7 @@ func warnOnly(e *Env, name string, c Check) Check {
 			if d.broken {
 				return d
 			}
-			e.Log.Warn("reject_warning", "service", "smtpd", "session", t.Session, "client", e.clientText(ctx, t), "helo", t.Helo,
+			e.Log.Warn("reject_warning", "service", e.logService(), "session", t.Session, "client", e.clientText(ctx, t), "helo", t.Helo,
 				"from", t.Sender.String(), "to", t.Recipient.String(), "restriction", name, "code", d.Err.Reply(), "dsn", d.Err.Status.String(), "text", d.Err.Text)
 			return Decision{}
 		}

@@ -57,7 +57,7 @@ func (e *Env) decide(ctx context.Context, t *Transaction, a addr.Address) direct
 		Aliases: e.Aliases, Fits: e.Fits, Size: t.Size, OverQuotaTemporary: e.OverQuotaTemporary,
 	})
 	if decided.QuotaUnknown != nil {
-		e.Log.Warn("quota not known", "service", "smtpd", "session", t.Session, "to", a.String(), "cause", decided.QuotaUnknown)
+		e.Log.Warn("quota not known", "service", e.logService(), "session", t.Session, "to", a.String(), "cause", decided.QuotaUnknown)
 	}
 	return decided
 }

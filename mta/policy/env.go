@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"context"
 	"net/netip"
 	"time"
@@ -24,8 +25,12 @@ type Opener interface {
 
 // Env is what restrictions ask. It is not changed after Compile.
 type Env struct {
-	Hostname  string // main.hostname
-	Directory *directory.Directory
+	// Section is where the parameters stand, "" for "smtpd".
+	Section string
+	// LogService is the service in the log, "" for "smtpd".
+	LogService string
+	Hostname   string // main.hostname
+	Directory  *directory.Directory
 	// Aliases are the limits of an alias's expansion.
 	Aliases directory.Limits
 	// Postmaster is smtpd.postmaster, null when there is none.
@@ -82,6 +87,8 @@ type Env struct {
 	Log   *msglog.Log
 	Clock clock.Clock
 }
+
+func (e *Env) logService() string { return cmp.Or(e.LogService, "smtpd") }
 
 // ours says that a domain is an address literal of this host. Where main.hostname
 // is hosted the directory has found it (directory/literal).

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -72,7 +73,7 @@ func (e *Env) CheckClasses() error {
 		}
 	}
 	if err := checkTemplate(e.RBLReply); err != nil {
-		return &Mistake{Param: "smtpd.default_rbl_reply", Item: -1, Err: err}
+		return &Mistake{Param: cmp.Or(e.Section, "smtpd") + ".default_rbl_reply", Item: -1, Err: err}
 	}
 	return nil
 }

@@ -157,7 +157,7 @@ func (s *policyService) Check(ctx context.Context, t *Transaction) Decision {
 		err = errors.New("the action is no UTF-8 text")
 	}
 	if err != nil {
-		s.e.Log.Warn("policy service does not answer", "service", "smtpd", "session", t.Session, "server", s.server, "action", s.usual, "cause", err)
+		s.e.Log.Warn("policy service does not answer", "service", s.e.logService(), "session", t.Session, "server", s.server, "action", s.usual, "cause", err)
 		action = s.usual
 	}
 	return s.e.obey(ctx, t, s.topic, from, action)

@@ -25,11 +25,11 @@ func (e *Env) listed(ctx context.Context, t *Transaction, l dnslist.List, name s
 		found, err := e.DNS.A(ctx, question)
 		switch o := dns.OutcomeOf(err); {
 		case o == dns.NoAnswer:
-			e.Log.Warn("DNS list does not answer", "service", "smtpd", "session", t.Session, "list", l.Domain, "name", name, "cause", err)
+			e.Log.Warn("DNS list does not answer", "service", e.logService(), "session", t.Session, "list", l.Domain, "name", name, "cause", err)
 			return o
 		case o == dns.Found && !l.Counts(found.Records):
 			if strange := l.Strange(found.Records); strange != nil {
-				e.Log.Warn("DNS list lists nobody", "service", "smtpd", "session", t.Session, "list", l.Domain, "name", name, "cause", strange)
+				e.Log.Warn("DNS list lists nobody", "service", e.logService(), "session", t.Session, "list", l.Domain, "name", name, "cause", strange)
 			}
 			return dns.NoRecord
 		default:
@@ -210,7 +210,7 @@ func (e *Env) rblReply(ctx context.Context, t *Transaction, l dnslist.List, s su
 	}
 	code, status, text, err := parseReply(expand(template, b.named))
 	if err != nil {
-		e.Log.Error("reply of a DNS list", "service", "smtpd", "session", t.Session, "list", l.Domain, "cause", err)
+		e.Log.Error("reply of a DNS list", "service", e.logService(), "session", t.Session, "list", l.Domain, "cause", err)
 		return dsn.New(dsn.Misconfigured, "Server configuration error")
 	}
 	if status == 0 {

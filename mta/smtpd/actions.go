@@ -14,7 +14,7 @@ var errAction = dsn.New(dsn.Misconfigured, "Server configuration error")
 // logAction logs what a restriction wants done, and refuses what cannot be.
 func (s *session) logAction(d policy.Decision) *dsn.Error {
 	log := s.d.o.Log
-	keys := []any{"service", "smtpd", "session", s.c.ID(), "action", d.Action.String(), "argument", d.Arg}
+	keys := []any{"service", s.d.o.LogService, "session", s.c.ID(), "action", d.Action.String(), "argument", d.Arg}
 	ok := true
 	switch d.Action {
 	case policy.Warn:

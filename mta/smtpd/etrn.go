@@ -71,13 +71,13 @@ func (s *session) etrn(c *smtpserver.Conn, arg string) *dsn.Error {
 	err := s.d.o.Flush(ctx, domain)
 	switch {
 	case err == nil:
-		s.d.o.Log.Info("etrn", "service", "smtpd", "session", c.ID(), "domain", domain)
+		s.d.o.Log.Info("etrn", "service", s.d.o.LogService, "session", c.ID(), "domain", domain)
 		c.Reply(250, dsn.OK, "Queuing started")
 		return nil
 	case errors.Is(err, ErrNotFlushed):
 		return s.noEtrn(domain, dsn.New(dsn.PolicyLater, "<"+domain+">: service unavailable").WithCode(459))
 	}
-	s.d.o.Log.Warn("etrn", "service", "smtpd", "session", c.ID(), "domain", domain, "cause", err)
+	s.d.o.Log.Warn("etrn", "service", s.d.o.LogService, "session", c.ID(), "domain", domain, "cause", err)
 	return dsn.New(dsn.MailSystem, "Unable to queue messages").WithCode(458)
 }
 
@@ -109,7 +109,7 @@ func (s *session) mayEtrn(ctx context.Context, domain string) *dsn.Error {
 // noEtrn logs a refusal.
 func (s *session) noEtrn(domain string, e *dsn.Error) *dsn.Error {
 	s.d.o.Log.Event(msglog.Reject{
-		Service: "smtpd", Session: s.c.ID(), Client: service.ClientText(s.c.ClientAddr()), Helo: s.c.Helo(), Stage: "etrn", To: domain, Err: e,
+		Service: s.d.o.LogService, Session: s.c.ID(), Client: service.ClientText(s.c.ClientAddr()), Helo: s.c.Helo(), Stage: "etrn", To: domain, Err: e,
 	})
 	return e
 }

@@ -19,8 +19,8 @@ type localClients []localClient
 // localClient is an item.
 type localClient func(ctx context.Context, s *session) (local bool, err error)
 
-// openLocalClients reads the items; open may be nil where no table is named.
-func openLocalClients(items []string, open policy.Opener) (localClients, error) {
+// openLocalClients reads the items of a section's parameter; open may be nil where no table is named.
+func openLocalClients(section string, items []string, open policy.Opener) (localClients, error) {
 	var all localClients
 	for i, item := range items {
 		name, argument, _ := strings.Cut(item, " ")
@@ -36,7 +36,7 @@ func openLocalClients(items []string, open policy.Opener) (localClients, error) 
 		case configs.CheckAddressMap:
 			table, err := open.Open(context.Background(), strings.TrimSpace(argument))
 			if err != nil {
-				return nil, &policy.Mistake{Param: "smtpd.local_header_rewrite_clients", Item: i, Err: err}
+				return nil, &policy.Mistake{Param: section + ".local_header_rewrite_clients", Item: i, Err: err}
 			}
 			all = append(all, func(ctx context.Context, s *session) (bool, error) {
 				_, _, err := keys.Client("", s.known.Client, s.d.o.Keys).Lookup(ctx, table)

@@ -69,7 +69,7 @@ func (f *filtering) filter() envelope.Filter {
 func (s *session) took(v milter.Verdict) *dsn.Error {
 	m := &s.milters
 	if v.Hold && !m.hold || v.Discard && !m.discard {
-		s.d.o.Log.Info("milter", "service", "smtpd", "session", s.c.ID(), "hold", v.Hold, "discard", v.Discard)
+		s.d.o.Log.Info("milter", "service", s.d.o.LogService, "session", s.c.ID(), "hold", v.Hold, "discard", v.Discard)
 	}
 	m.hold, m.discard = m.hold || v.Hold, m.discard || v.Discard
 	return v.Err
@@ -109,12 +109,12 @@ func (s *session) milterList(ctx context.Context) (milter.List, *dsn.Error) {
 		if err == nil {
 			return list, nil
 		}
-		s.d.o.Log.Error("smtpd.milter_maps", "service", "smtpd", "session", s.c.ID(), "table", s.d.o.MilterMaps.String(), "cause", err)
+		s.d.o.Log.Error("smtpd.milter_maps", "service", s.d.o.LogService, "session", s.c.ID(), "table", s.d.o.MilterMaps.String(), "cause", err)
 		return nil, dsn.Wrap(dsn.Misconfigured, "Server configuration error", err).WithCode(421)
 	case directory.NotFound:
 		return s.d.o.MilterList, nil
 	}
-	s.d.o.Log.Error("smtpd.milter_maps", "service", "smtpd", "session", s.c.ID(), "table", s.d.o.MilterMaps.String(), "cause", err)
+	s.d.o.Log.Error("smtpd.milter_maps", "service", s.d.o.LogService, "session", s.c.ID(), "table", s.d.o.MilterMaps.String(), "cause", err)
 	return nil, dsn.Wrap(dsn.MailSystem, "Temporary lookup failure", err).WithCode(421)
 }
 
@@ -229,6 +229,8 @@ func (s *session) macro(ctx context.Context, name string) (string, bool) {
 		return peer.Reverse, true
 	case "client_resolve":
 		return resolved(peer), true
+	case "daemon_name":
+		return s.d.o.MacroDaemonName, s.d.o.MacroDaemonName != ""
 	case "daemon_addr", "if_addr":
 		if a := s.known.Conn.Server; a.IsValid() {
 			return a.Addr().Unmap().String(), true

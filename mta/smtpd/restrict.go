@@ -15,23 +15,35 @@ import (
 // error is a *policy.Mistake.
 // It opens the tables that they name with open, and asks none.
 func CheckRestrictions(c *configs.Config, open policy.Opener) error {
-	e := &policy.Env{Classes: c.ClassLists(), Codes: c.SMTPD.Codes, RBLReply: c.SMTPD.DefaultRBLReply, Tables: open, Service: c.SMTPD.PolicyService}
+	if err := checkSection("smtpd", c, c.SMTPD, open); err != nil {
+		return err
+	}
+	for _, l := range c.SMTPDListeners {
+		if err := checkSection(l.Section(), c, l.Params, open); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkSection(section string, c *configs.Config, p configs.SMTPD, open policy.Opener) error {
+	e := &policy.Env{Section: section, Classes: c.ClassLists(), Codes: p.Codes, RBLReply: p.DefaultRBLReply, Tables: open, Service: p.PolicyService}
 	if err := e.CheckClasses(); err != nil {
 		return err
 	}
-	if _, err := compile(c.SMTPD, e); err != nil {
+	if _, err := compile(section, p, e); err != nil {
 		return err
 	}
-	_, err := openLocalClients(c.SMTPD.LocalHeaderClients, open)
+	_, err := openLocalClients(section, p.LocalHeaderClients, open)
 	return err
 }
 
-// compile makes the lists of each kind of port.
-func compile(p configs.SMTPD, e *policy.Env) (lists [kinds]*policy.Lists, err error) {
-	if lists[mx], err = policy.CompileLists("smtpd.", p.Restrictions, e); err != nil {
+// compile makes the lists of each kind of port, whose parameters are in a section.
+func compile(section string, p configs.SMTPD, e *policy.Env) (lists [kinds]*policy.Lists, err error) {
+	if lists[mx], err = policy.CompileLists(section+".", p.Restrictions, e); err != nil {
 		return lists, err
 	}
-	users, err := policy.CompileLists("smtpd.mua_", p.MUARestrictions, e)
+	users, err := policy.CompileLists(section+".mua_", p.MUARestrictions, e)
 	lists[submission], lists[submissions] = users, users
 	return lists, err
 }
@@ -40,7 +52,7 @@ func compile(p configs.SMTPD, e *policy.Env) (lists [kinds]*policy.Lists, err er
 func (d *Daemon) environment() *policy.Env {
 	p := d.o.Params
 	e := &policy.Env{
-		Hostname: d.o.Hostname, Directory: d.o.Directory, Aliases: d.o.Aliases, Ours: d.o.Ours, Refused: d.o.Refused, Local: d.o.Local, Mapped: d.o.Mapped, Fits: d.o.Fits,
+		Section: d.o.Section, LogService: d.o.LogService, Hostname: d.o.Hostname, Directory: d.o.Directory, Aliases: d.o.Aliases, Ours: d.o.Ours, Refused: d.o.Refused, Local: d.o.Local, Mapped: d.o.Mapped, Fits: d.o.Fits,
 		OverQuotaTemporary: d.o.OverQuotaTemporary, CheckSenderLogin: p.CheckSenderLogin,
 		Classes: d.o.Classes, Services: d.o.Services, Service: p.PolicyService, Path: d.o.Path, Tables: d.o.Tables, Keys: d.o.Keys, NullSender: p.NullAccessKey, DNS: d.o.DNS, ResolveTimeout: p.ResolveTimeout, Codes: p.Codes,
 		UnknownAddressTempfail: cmp.Or(p.UnknownAddressTempfail, p.RejectTempfail),

@@ -1,6 +1,7 @@
 package smtpd
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"net/netip"
@@ -30,9 +31,15 @@ import (
 
 // Options are what a Daemon is made of.
 type Options struct {
+	// Params are those of [smtpd], or of a listener of its own; Section is where they stand, "listener.NAME", "" for
+	// "smtpd".
 	Params   configs.SMTPD
+	Section  string
 	Hostname string         // main.hostname
-	Trusted  []netip.Prefix // main.trusted_networks
+	Trusted  []netip.Prefix // main.trusted_networks, or the listener's
+	// LogService is the service in the log, "" for "smtpd", and MacroDaemonName the macro {daemon_name} of filters, "" for
+	// theirs.
+	LogService, MacroDaemonName string
 
 	Directory *directory.Directory
 	// Aliases are the limits of an alias's expansion.
@@ -136,6 +143,7 @@ func New(o Options) (*Daemon, error) {
 		o: o, exempt: configs.Prefixes(o.Params.EventExceptions),
 		xclient: configs.Prefixes(o.Params.XClientHosts), xforward: configs.Prefixes(o.Params.XForwardHosts),
 	}
+	d.o.Section, d.o.LogService = cmp.Or(o.Section, "smtpd"), cmp.Or(o.LogService, "smtpd")
 	switch o.Params.BareNewline {
 	case configs.NormalizeBareNewline:
 		d.bare = wire.Normalize
@@ -144,16 +152,16 @@ func New(o Options) (*Daemon, error) {
 	}
 	for k := range d.gates {
 		d.gates[k] = &gate.Gate{
-			Service: "smtpd", Authenticate: o.Authenticate, SecureNetworks: gate.Loopback(),
+			Service: d.o.LogService, Authenticate: o.Authenticate, SecureNetworks: gate.Loopback(),
 			Closed: kind(k) == mx && !o.Params.AuthOnListen, Watch: o.Logins, Log: o.Log,
 		}
 	}
 	var err error
 	d.env = d.environment()
-	if d.local, err = openLocalClients(o.Params.LocalHeaderClients, o.Tables); err != nil {
+	if d.local, err = openLocalClients(d.o.Section, o.Params.LocalHeaderClients, o.Tables); err != nil {
 		return d, err
 	}
-	if d.lists, err = compile(o.Params, d.env); err != nil {
+	if d.lists, err = compile(d.o.Section, o.Params, d.env); err != nil {
 		return d, err
 	}
 	return d, d.env.CheckClasses()
@@ -172,7 +180,7 @@ func (d *Daemon) Submissions() *smtpserver.Server { return d.server(submissions)
 func (d *Daemon) server(k kind) *smtpserver.Server {
 	p := d.o.Params
 	s := &smtpserver.Server{
-		Service: "smtpd", Hostname: d.o.Hostname, TLS: d.o.TLS, Verbs: d.verbs(),
+		Service: d.o.LogService, Hostname: d.o.Hostname, TLS: d.o.TLS, Verbs: d.verbs(),
 		MaxMessageBytes: p.MessageSizeLimit, MaxRecipients: p.RecipientLimit,
 		MaxErrors: p.ErrorLimit, MaxJunk: p.JunkLimit, SoftErrors: p.SoftErrorLimit, ErrorSleep: p.ErrorSleepTime,
 		RejectLines: p.RejectLogLimit, ForbidEarly: p.ForbidPipelining,

@@ -44,6 +44,9 @@ func DescriptorsFor(c *configs.Config) Descriptors {
 		}
 	}
 	byHand(c.SMTPD.MaxConnections, def.SMTPD.MaxConnections, FilesMail, c.SMTPD.Listen, c.SMTPD.SubmissionListen, c.SMTPD.SubmissionsListen)
+	for _, l := range c.SMTPDListeners {
+		byHand(l.Params.MaxConnections, def.SMTPD.MaxConnections, FilesMail, append(l.Listen[:len(l.Listen):len(l.Listen)], l.ListenTLS...))
+	}
 	byHand(c.LMTPD.MaxConnections, def.LMTPD.MaxConnections, FilesMail, c.LMTPD.Listen)
 	byHand(c.IMAPD.MaxConnections, def.IMAPD.MaxConnections, FilesMailbox, append(c.IMAPD.Listen[:len(c.IMAPD.Listen):len(c.IMAPD.Listen)], c.IMAPD.ListenTLS...))
 	byHand(c.POP3D.MaxConnections, def.POP3D.MaxConnections, FilesMailbox, append(c.POP3D.Listen[:len(c.POP3D.Listen):len(c.POP3D.Listen)], c.POP3D.ListenTLS...))

@@ -21,7 +21,11 @@ func Host(c *configs.Config, in *Inherited, clk clock.Clock) *hostaddr.Host {
 			o.Proxy = append(o.Proxy, ip)
 		}
 	}
-	for _, list := range [][]string{c.SMTPD.Listen, c.SMTPD.SubmissionListen, c.SMTPD.SubmissionsListen} {
+	lists := [][]string{c.SMTPD.Listen, c.SMTPD.SubmissionListen, c.SMTPD.SubmissionsListen}
+	for _, l := range c.SMTPDListeners {
+		lists = append(lists, l.Listen, l.ListenTLS)
+	}
+	for _, list := range lists {
 		for _, address := range list {
 			if bound := in.bound(address); bound != nil {
 				address = bound.String()
