@@ -58,6 +58,7 @@ func (c *Config) disagreements() []error {
 		}
 	}
 	c.haproxyMistakes(mistake)
+	c.wrapperMistakes(mistake)
 	c.transportMistakes(mistake)
 	c.listenerMistakes(mistake)
 	return mistakes

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -57,11 +58,13 @@ type SMTP struct {
 	TLSMandatory    string
 	TLSCertificate  string
 	DiscardKeywords []string
+	SMTPWays
+	SMTPDialogue
 }
 
 func (c *SMTP) params() []Param {
 	const hour, minute, second = time.Hour, time.Minute, time.Second
-	return []Param{
+	return slices.Concat([]Param{
 		String("smtp.relayhost", &c.Relayhost, "", `"host", "host:port", "[host]", "[host]:port", or empty`, checkOptionalNexthop,
 			"Where all mail for other systems goes. In brackets the host itself is used, without them its MX. Empty delivers directly.").Also("relayhost"),
 		Int("smtp.port", &c.Port, 25, 1, 65535,
@@ -69,7 +72,7 @@ func (c *SMTP) params() []Param {
 		List("smtp.resolver", &c.Resolver, nil, `"address:port" of name servers`, checkAddrPort,
 			"The name servers to ask. Empty uses those of the system.").Also("smtp_host_lookup", "smtp_dns_resolver_options"),
 		enum("smtp.protocols", &c.Protocols, AnyNetwork, networks(),
-			"Which address families to connect to (Postfix inet_protocols).").Also("smtp_address_preference"),
+			"Which address families to connect to (Postfix inet_protocols)."),
 		enum("smtp.tls_level", &c.TLSLevel, TLSMay, tlsLevels(),
 			"TLS to other systems: none; may encrypts when the peer can and goes on in clear otherwise; encrypt sends nothing in clear; fingerprint also wants one of certain certificates; verify one for the name of the host that DNS gave; secure one for the nexthop, which DNS has no say in.").Also("smtp_tls_security_level", "lmtp_tls_security_level", "smtp_use_tls", "smtp_enforce_tls"),
 		String("smtp.password_file", &c.PasswordFile, "", "a file, or empty", nil,
@@ -112,7 +115,7 @@ func (c *SMTP) params() []Param {
 		Tables("smtp.tls_policy_maps", &c.TLSPolicyMaps, nil,
 			"What TLS has to be for single destinations: \"example.org secure match=example.org:.example.org\". The key is the nexthop as it is written; for a domain also .parent. The text is a level of smtp.tls_level and, behind it, match=, protocols=, servername=, ciphers=.").Also("smtp_tls_policy_maps", "lmtp_tls_policy_maps"),
 		String("smtp.tls_ca_file", &c.TLSCAFile, "", "a file, or empty", nil,
-			"A file in PEM with the certification authorities that are trusted. Empty trusts those of the system.").Also("smtp_tls_CAfile", "lmtp_tls_CAfile"),
+			"A file in PEM with the certification authorities that are trusted. Empty trusts those of the system.").Also("smtp_tls_CAfile", "lmtp_tls_CAfile", "smtp_tls_trust_anchor_file"),
 		enum("smtp.tls_fingerprint_digest", &c.TLSDigest, SHA256, tlsDigests(),
 			"What a fingerprint of a certificate, or of its public key, is made with.").Also("smtp_tls_fingerprint_digest", "lmtp_tls_fingerprint_digest"),
 		List("smtp.tls_fingerprint_cert_match", &c.TLSFingerprints, nil, "fingerprints in hexadecimal", checkFingerprint,
@@ -126,11 +129,11 @@ func (c *SMTP) params() []Param {
 		String("smtp.tls_mandatory_protocols", &c.TLSMandatory, ">=TLSv1.2", protocolsForm, checkTLSProtocols,
 			"The same at the levels from encrypt on.").Also("smtp_tls_mandatory_protocols", "lmtp_tls_mandatory_protocols"),
 		String("smtp.tls_certificate", &c.TLSCertificate, "", `"certificate-file,key-file", or empty`, checkOptionalCertificate,
-			"A certificate that is shown to a host which asks for one. It is read at the start.").Also("smtp_tls_cert_file", "smtp_tls_key_file", "smtp_tls_chain_files", "lmtp_tls_cert_file"),
+			"A certificate that is shown to a host which asks for one. It is read at the start.").Also("smtp_tls_cert_file", "smtp_tls_key_file", "smtp_tls_chain_files", "smtp_tls_eccert_file", "smtp_tls_eckey_file", "lmtp_tls_cert_file"),
 		List("smtp.discard_ehlo_keywords", &c.DiscardKeywords, nil, "names of extensions", checkExtension,
-			"Extensions that are not used whatever a host offers: pipelining, size, 8bitmime, smtputf8, dsn, starttls, auth, chunking.").Also("smtp_discard_ehlo_keywords", "lmtp_discard_lhlo_keywords"),
+			"Extensions that are not used whatever a host offers: pipelining, size, 8bitmime, smtputf8, dsn, starttls, auth, chunking, xforward.").Also("smtp_discard_ehlo_keywords", "lmtp_discard_lhlo_keywords"),
 		Size("smtp.reply_size_limit", &c.ReplySizeLimit, 64<<10, 4<<10, 16<<20, "How long one reply of a peer may be. The connection is dropped beyond it."),
-	}
+	}, c.SMTPWays.params(), c.SMTPDialogue.params())
 }
 
 // Nexthop is where mail is handed to.

@@ -135,8 +135,11 @@ func checkOptionalCertificate(s string) error {
 }
 
 // checkExtension accepts an extension that the client uses.
-func checkExtension(s string) error {
-	known := []string{"pipelining", "size", "8bitmime", "smtputf8", "dsn", "starttls", "auth", "chunking"}
+func checkExtension(s string) error { return CheckExtension(s) }
+
+// CheckExtension is what is wrong with a word of smtp.discard_ehlo_keywords.
+func CheckExtension(s string) error {
+	known := []string{"pipelining", "size", "8bitmime", "smtputf8", "dsn", "starttls", "auth", "chunking", "xforward"}
 	if !slices.Contains(known, strings.ToLower(s)) {
 		return fmt.Errorf("%q is none of %s", s, inWords(known))
 	}

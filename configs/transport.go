@@ -40,6 +40,7 @@ type Transport struct {
 	TLSLevel     TLSLevel
 	PasswordFile string
 	SendXForward bool
+	TLSWrapper   bool
 
 	Command
 }
@@ -79,6 +80,7 @@ func (t *Transport) params() []Param {
 		String("transport.password_file", &t.PasswordFile, "", "a file, or empty", nil, "smtp.password_file for this transport.").of("smtp", "lmtp"),
 		Bool("transport.send_xforward_command", &t.SendXForward, false, "smtp.send_xforward_command for this transport, besides that.").of("smtp", "lmtp"),
 	}
+	rows = append(rows, Bool("transport.tls_wrappermode", &t.TLSWrapper, false, "smtp.tls_wrappermode for this transport, besides that.").of("smtp", "lmtp"))
 	rows = append(rows, t.Command.params()...)
 	for i := range rows {
 		rows[i].table = true
@@ -124,6 +126,7 @@ func (c *Config) SMTPOf(t Transport) SMTP {
 		}
 	}
 	s.SendXForward = s.SendXForward || t.SendXForward
+	s.TLSWrapper = s.TLSWrapper || t.TLSWrapper
 	if t.TLSLevel != TLSUnset {
 		s.TLSLevel = t.TLSLevel
 	}

@@ -27,6 +27,8 @@ type Options struct {
 	// Hostname is main.hostname: what an MX must not be, and what EHLO says without
 	// smtp.helo_name.
 	Hostname string
+	// Delimiters are main.recipient_delimiter.
+	Delimiters string
 	// DNS asks the name servers.
 	DNS *dns.Resolver
 	// LMTP makes it the agent lmtp: it speaks LMTP (RFC 2033) to the host or socket that
@@ -61,8 +63,13 @@ type Agent struct {
 	// fallback is smtp.fallback_relay, as written and as read.
 	fallback  []site
 	passwords passwords
-	cache     *cache
-	pool      *wire.Pool
+	logins    logins
+	// delimiters are main.recipient_delimiter.
+	delimiters string
+	// replies and discards are smtp.reply_filter and smtp.discard_ehlo_keyword_address_maps.
+	replies, discards tables.Maps
+	cache             *cache
+	pool              *wire.Pool
 	// interrupted, which may be nil, is called when the end of a request has
 	// reached its connection: what tests wait for.
 	interrupted func()
@@ -80,7 +87,13 @@ func New(ctx context.Context, o Options) (*Agent, error) {
 	a := &Agent{
 		config: c, hostname: strings.ToLower(o.Hostname), dns: o.DNS, lmtp: o.LMTP, log: o.Log, clock: o.Clock,
 		host: o.Host, private: configs.Prefixes(c.PrivateNetworks), passwords: p, cache: newCache(o.Clock, c.CacheLimit, c.CacheTime), pool: &wire.Pool{},
-		timeout: context.WithTimeout,
+		timeout: context.WithTimeout, delimiters: o.Delimiters,
+	}
+	if a.replies, err = openMaps(ctx, o.Tables, "smtp.reply_filter", c.ReplyFilter); err != nil {
+		return nil, err
+	}
+	if a.discards, err = openMaps(ctx, o.Tables, "smtp.discard_ehlo_keyword_address_maps", c.DiscardMaps); err != nil {
+		return nil, err
 	}
 	if a.tls, err = baseTLS(c, o.TLS); err != nil {
 		return nil, err

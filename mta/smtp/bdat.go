@@ -92,7 +92,9 @@ func (t *transaction) chunks() (refused *reply, err error) {
 	c := &chunker{session: s, buf: make([]byte, 0, min(chunkSize, t.delivery.form.size+512))}
 	gather := wire.NewWriter(c, s.agent.pool)
 	w := wire.NewRelayChunkWriter(gather)
-	for p, err := range t.delivery.form.pieces {
+	s.contents(true)
+	defer s.contents(false)
+	for p, err := range folded(t.delivery.form.pieces, s.agent.config.LineLimit) {
 		if err != nil {
 			return nil, &localError{unreadable(err)}
 		}
@@ -114,6 +116,9 @@ func (t *transaction) chunks() (refused *reply, err error) {
 	}
 	if err != nil || c.refused != nil {
 		return c.refused, err
+	}
+	if s.early() {
+		return nil, errEarly
 	}
 	return nil, c.send(true)
 }

@@ -4,11 +4,10 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
-	"encoding/base64"
 	"errors"
 	"net"
 	"net/netip"
-	"slices"
+	"os"
 	"strings"
 	"syscall"
 
@@ -20,9 +19,13 @@ import (
 // STARTTLS, AUTH. After an error there is no session.
 func (a *Agent) open(ctx context.Context, t target, at site) (*session, *dsn.Error) {
 	n, policy := at.nexthop, at.policy
-	login, hasLogin := a.passwords.find(at.key, n)
+	if at.hasLogin {
+		if err := a.logins.refused(at.login, n, a.clock.Now()); err != nil {
+			return nil, err
+		}
+	}
 	s, spoiled, err := a.connect(ctx, t, n, policy)
-	inClear := spoiled && policy.level == configs.TLSMay && !hasLogin && ctx.Err() == nil
+	inClear := spoiled && policy.level == configs.TLSMay && !at.hasLogin && ctx.Err() == nil
 	if inClear || spoiled && err.Status == tlsFailed {
 		a.log.Warn("tls", "relay", t.String(), "cause", cmp.Or(err.Cause, error(err)))
 	}
@@ -35,8 +38,8 @@ func (a *Agent) open(ctx context.Context, t target, at site) (*session, *dsn.Err
 	if err != nil {
 		return nil, err
 	}
-	if hasLogin {
-		if err := s.login(login); err != nil {
+	if at.hasLogin {
+		if err := s.login(at.login, n); err != nil {
 			s.end()
 			s.quitUnlessBroken()
 			return nil, err
@@ -67,13 +70,19 @@ func (a *Agent) connect(ctx context.Context, t target, n configs.Nexthop, policy
 	} else if from := a.bindTo(t.addr.Addr()); from.IsValid() {
 		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0))
 	}
-	conn, err := d.DialContext(ctx, network, address)
+	conn, err := a.dial(ctx, d, network, address)
 	if err != nil {
 		return nil, false, dsn.Wrap(dsn.NoAnswer, "Cannot connect to "+t.String()+noConnection(err), err)
 	}
 	s = newSession(a, t, conn)
 	s.begin(ctx, false)
-	if failed = s.greet(n); failed == nil {
+	if a.config.TLSWrapper {
+		failed = s.wrap(ctx, n, policy)
+	}
+	if failed == nil {
+		failed = s.greet(n)
+	}
+	if failed == nil {
 		failed = s.secure(ctx, n, policy)
 		spoiled = failed != nil
 	}
@@ -85,6 +94,18 @@ func (a *Agent) connect(ctx context.Context, t target, n configs.Nexthop, policy
 	return s, false, nil
 }
 
+// dial connects, from the address of d where that can be had.
+func (a *Agent) dial(ctx context.Context, d net.Dialer, network, address string) (net.Conn, error) {
+	conn, err := d.DialContext(ctx, network, address)
+	var call *os.SyscallError
+	if err == nil || d.LocalAddr == nil || a.config.BindEnforce || !errors.As(err, &call) || call.Syscall != "bind" {
+		return conn, err
+	}
+	a.log.Warn("smtp.bind_address cannot be used: mail leaves from another address", "address", d.LocalAddr.String(), "cause", err)
+	d.LocalAddr = nil
+	return d.DialContext(ctx, network, address)
+}
+
 // noConnection is why there is none, in the words that everybody searches for; the
 // cause in full is for the log.
 func noConnection(err error) string {
@@ -92,6 +113,8 @@ func noConnection(err error) string {
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return ": Connection refused"
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return ": Cannot assign requested address"
 	case errors.Is(err, syscall.ENOENT):
 		return ": No such file or directory"
 	case errors.Is(err, syscall.EACCES):
@@ -145,6 +168,10 @@ func softened(e *dsn.Error) *dsn.Error {
 
 // hello says EHLO, or HELO to a host that does not know it; LHLO to an LMTP server.
 func (s *session) hello() *dsn.Error {
+	discard, failed := s.discards()
+	if failed != nil {
+		return failed
+	}
 	if s.agent.lmtp {
 		r, err := s.command(s.agent.config.HeloTimeout, "LHLO "+s.agent.helo(), "LHLO")
 		switch {
@@ -153,7 +180,7 @@ func (s *session) hello() *dsn.Error {
 		case !r.ok():
 			return softened(r.failure(s.target.host, "LHLO"))
 		}
-		s.ext = parseExtensions(r, s.agent.config.DiscardKeywords)
+		s.ext = parseExtensions(r, discard)
 		return nil
 	}
 	r, err := s.command(s.agent.config.HeloTimeout, "EHLO "+s.agent.helo(), "EHLO")
@@ -161,13 +188,11 @@ func (s *session) hello() *dsn.Error {
 		return err
 	}
 	if r.ok() {
-		s.ext = parseExtensions(r, s.agent.config.DiscardKeywords)
+		s.ext = parseExtensions(r, discard)
 		return nil
 	}
-	if r.code/100 != 5 {
-		return r.failure(s.target.host, "EHLO")
-	}
-	s.ext = extensions{}
+	s.ext = extensions{} // whatever it says of EHLO, but 421, it may know HELO
+
 	r, err = s.command(s.agent.config.HeloTimeout, "HELO "+s.agent.helo(), "HELO")
 	if err != nil {
 		return err
@@ -181,6 +206,9 @@ func (s *session) hello() *dsn.Error {
 // secure starts TLS as the policy wants it.
 func (s *session) secure(ctx context.Context, n configs.Nexthop, policy tlsPolicy) *dsn.Error {
 	level := policy.level
+	if s.encrypted() {
+		return nil
+	}
 	if level == configs.TLSNone || level == configs.TLSMay && !s.ext.startTLS {
 		return nil
 	}
@@ -197,7 +225,25 @@ func (s *session) secure(ctx context.Context, n configs.Nexthop, policy tlsPolic
 		}
 		return softened(r.failure(s.target.host, "STARTTLS"))
 	}
+	if err := s.handshake(ctx, policy.config(s.agent, s.target, n)); err != nil {
+		return err
+	}
+	return s.hello()
+}
+
+// wrap begins with TLS (smtp.tls_wrappermode).
+func (s *session) wrap(ctx context.Context, n configs.Nexthop, policy tlsPolicy) *dsn.Error {
+	if policy.level < configs.TLSEncrypt {
+		s.broken = true
+		return tlsMisconfigured(errors.New("smtp.tls_wrappermode needs the level encrypt or more, and a policy has less"))
+	}
 	return s.handshake(ctx, policy.config(s.agent, s.target, n))
+}
+
+// encrypted says that there is TLS.
+func (s *session) encrypted() bool {
+	_, is := s.conn.(*tls.Conn)
+	return is
 }
 
 func (s *session) handshake(ctx context.Context, config *tls.Config) *dsn.Error {
@@ -212,39 +258,5 @@ func (s *session) handshake(ctx context.Context, config *tls.Config) *dsn.Error 
 	s.mu.Unlock()
 	s.in.Reset(source{s})
 	s.out.Reset(sink{s})
-	return s.hello()
-}
-
-// login authenticates (RFC 4954).
-func (s *session) login(c credentials) *dsn.Error {
-	if _, encrypted := s.conn.(*tls.Conn); !encrypted && s.target.socket == "" {
-		return dsn.New(dsn.AuthUnavailable, "Host "+s.target.host+" offers no TLS, so there can be no log-in")
-	}
-	within := s.agent.config.MailTimeout
-	b64 := base64.StdEncoding.EncodeToString
-	var steps []string
-	switch {
-	case slices.Contains(s.ext.auth, "PLAIN"):
-		steps = []string{"AUTH PLAIN " + b64([]byte("\x00"+c.user+"\x00"+c.password))}
-	case slices.Contains(s.ext.auth, "LOGIN"):
-		steps = []string{"AUTH LOGIN", b64([]byte(c.user)), b64([]byte(c.password))}
-	default:
-		return dsn.New(dsn.AuthUnavailable, "Host "+s.target.host+" offers no way to log in that we know")
-	}
-	for i, step := range steps {
-		r, err := s.command(within, step, "AUTH")
-		switch {
-		case err != nil:
-			return err
-		case r.code == 334 && i < len(steps)-1:
-		case r.ok() && i == len(steps)-1:
-			s.loggedIn = true
-			return nil
-		default:
-			e := r.failure(s.target.host, "AUTH")
-			e.Status = loginRefused
-			return e
-		}
-	}
 	return nil
 }

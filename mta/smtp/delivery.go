@@ -37,6 +37,9 @@ type site struct {
 	// idle is the name of its idle connections. Those to a fallback relay are no way for mail
 	// to a domain or literal of the same name, which is looked at more closely.
 	idle string
+	// login is how to log in there, when hasLogin.
+	login    credentials
+	hasLogin bool
 	// policy is what TLS has to be on new connections there.
 	policy tlsPolicy
 }
@@ -71,6 +74,10 @@ func (d *delivery) run(ctx context.Context) trouble {
 // visit tries one host of a site after the other until no recipient is left. It returns
 // the trouble of the last one, and whether a fallback may be tried.
 func (d *delivery) visit(ctx context.Context, s site) (last trouble, open bool) {
+	own := false
+	if s.login, own, s.hasLogin = d.agent.loginFor(s, d.request.Envelope.Sender); own {
+		s.idle += " as " + s.login.user
+	}
 	if last := d.reuse(ctx, s); last != nil {
 		return *last, false
 	}
@@ -129,6 +136,10 @@ func (d *delivery) reuse(ctx context.Context, at site) *trouble {
 		s := d.agent.cache.take(at.idle)
 		if s == nil {
 			return nil
+		}
+		if s.early() { // it has left, or its answers would be to questions of another message
+			s.close()
+			continue
 		}
 		s.begin(ctx, true)
 		last := d.deliverOver(ctx, at, s)

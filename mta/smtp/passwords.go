@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"toastmaster/configs"
+	"toastmaster/internal/addr"
 )
 
 // credentials are what AUTH sends. They have no String method and stand in no
@@ -66,6 +67,17 @@ func parsePasswords(text string) (passwords, error) {
 		p[strings.ToLower(line[:end])] = credentials{user, password}
 	}
 	return p, nil
+}
+
+// findSender looks for the log-in of a sender: the address, without its extension, "@domain".
+func (p passwords) findSender(sender addr.Address, delimiters string) (credentials, bool) {
+	base, _ := sender.SplitExtension(delimiters)
+	for _, key := range []string{sender.String(), base.String(), "@" + sender.Domain} {
+		if c, ok := p[strings.ToLower(key)]; ok {
+			return c, true
+		}
+	}
+	return credentials{}, false
 }
 
 // find looks for the nexthop as it is written, then for its host alone.

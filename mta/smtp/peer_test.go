@@ -59,6 +59,8 @@ type peer struct {
 	underTLS []string
 	// badTLS answers the handshake with text.
 	badTLS bool
+	// within is said when 64 KiB of a content have come, one after the other; "silent" reads on.
+	within []string
 	// atDot is called between the final dot and its answer.
 	atDot func()
 	// heard is called with each command line, before its answer.
@@ -71,6 +73,7 @@ type peer struct {
 	chunks   []byte
 	conns    map[net.Conn]bool
 	wait     sync.WaitGroup
+	ended    chan struct{}
 }
 
 func newPeer(t testing.TB, address string) *peer {
@@ -85,7 +88,7 @@ func newPeer(t testing.TB, address string) *peer {
 func peerOn(t testing.TB, l net.Listener) *peer {
 	p := &peer{
 		t: t, l: l, port: l.Addr().(*net.TCPAddr).Port, greeting: "220 mx.test ESMTP",
-		ehlo: []string{"PIPELINING", "8BITMIME", "SIZE 1000000"}, answers: map[string][]string{}, conns: map[net.Conn]bool{},
+		ehlo: []string{"PIPELINING", "8BITMIME", "SIZE 1000000"}, answers: map[string][]string{}, conns: map[net.Conn]bool{}, ended: make(chan struct{}),
 	}
 	t.Cleanup(p.stop)
 	return p
@@ -148,6 +151,9 @@ func (p *peer) start() *peer {
 
 func (p *peer) stop() {
 	p.l.Close()
+	if p.ended != nil {
+		close(p.ended)
+	}
 	p.mu.Lock()
 	for c := range p.conns {
 		c.Close()
@@ -183,6 +189,17 @@ func (p *peer) say(c net.Conn, r *bufio.Reader, reply string) bool {
 	case "hang":
 		io.Copy(io.Discard, r)
 		return false
+	case "deaf": // reads nothing, either
+		<-p.ended
+		return false
+	case "silent":
+		return true
+	case "nonsense":
+		reply = "\x00\xff\x80 <!doctype html>"
+	case "long":
+		reply = "250 " + strings.Repeat("x", 6000)
+	case "refused at length":
+		reply = "550 5.7.1 " + strings.Repeat("x", 6000)
 	case "pour":
 		for {
 			if _, err := io.WriteString(c, strings.Repeat("250-x\r\n", 500)); err != nil {
@@ -234,6 +251,10 @@ func (p *peer) serve(c net.Conn) {
 			if p.badTLS {
 				r.ReadByte()
 				io.WriteString(c, "no TLS at all\r\n")
+				return
+			}
+			if p.tls == nil { // no word more
+				io.Copy(io.Discard, c)
 				return
 			}
 			conn := tls.Server(c, p.tls)
@@ -330,7 +351,16 @@ func (p *peer) chunk(r *bufio.Reader, n int, last bool) {
 
 func (p *peer) data(c net.Conn, r *bufio.Reader) bool {
 	var b strings.Builder
+	within := p.within
 	for {
+		if b.Len() >= 64<<10 {
+			for _, reply := range within {
+				if !p.say(c, r, reply) {
+					return false
+				}
+			}
+			within = nil
+		}
 		line, err := r.ReadString('\n')
 		if err != nil {
 			return false

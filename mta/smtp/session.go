@@ -2,13 +2,17 @@ package smtp
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"os"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/wire"
@@ -36,7 +40,15 @@ type session struct {
 	broken bool
 	// left is how many octets the present reply may still have.
 	left int64
-	stop func() bool
+	// ctx is that of the present request.
+	ctx context.Context
+	// patience is how long the peer may still take for the content that is being sent, where
+	// smtp.min_data_rate counts.
+	patience time.Duration
+	sending  bool
+	// ahead was read before it was asked for.
+	ahead []byte
+	stop  func() bool
 
 	// The connection is shared with interrupt.
 	mu        sync.Mutex
@@ -62,7 +74,7 @@ func (s *session) begin(ctx context.Context, reused bool) {
 	s.mu.Lock()
 	s.committed, s.cut = false, time.Time{}
 	s.mu.Unlock()
-	s.reused = reused
+	s.reused, s.ctx = reused, ctx
 	s.ready = s.agent.clock.Now()
 	s.uses++
 	s.stop = context.AfterFunc(ctx, s.interrupt)
@@ -105,6 +117,11 @@ func (s *session) deadline(d time.Duration) {
 	_ = s.conn.SetDeadline(until)
 }
 
+// contents says that a content is being sent, or that it is no more.
+func (s *session) contents(sending bool) {
+	s.sending, s.patience = sending, s.agent.config.DataXferTimeout
+}
+
 func (s *session) commit() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -128,7 +145,7 @@ func (s *session) quit() {
 
 func (s *session) mayBeReused() bool {
 	c := &s.agent.config
-	return !s.dirty && c.CacheLimit > 0 && c.CacheTime > 0 && (c.CacheReuseCount == 0 || s.uses < c.CacheReuseCount) &&
+	return !s.dirty && !s.early() && c.CacheLimit > 0 && c.CacheTime > 0 && (c.CacheReuseCount == 0 || s.uses < c.CacheReuseCount) &&
 		s.agent.clock.Now().Sub(s.opened) < c.CacheReuseTime
 }
 
@@ -144,6 +161,12 @@ func (r source) Read(p []byte) (int, error) {
 	if s.left <= 0 {
 		return 0, errTooLong
 	}
+	if len(s.ahead) > 0 {
+		n := copy(p, s.ahead)
+		s.ahead = s.ahead[n:]
+		s.left -= int64(n)
+		return n, nil
+	}
 	n, err := s.conn.Read(p)
 	s.left -= int64(n)
 	return n, err
@@ -153,8 +176,16 @@ func (r source) Read(p []byte) (int, error) {
 type sink struct{ s *session }
 
 func (w sink) Write(p []byte) (int, error) {
-	w.s.deadline(w.s.agent.config.DataXferTimeout)
-	return w.s.conn.Write(p)
+	s, c := w.s, &w.s.agent.config
+	if !s.sending || c.MinDataRate == 0 {
+		s.deadline(c.DataXferTimeout)
+		return s.conn.Write(p)
+	}
+	s.deadline(s.patience)
+	began := time.Now() // as the deadline
+	n, err := s.conn.Write(p)
+	s.patience = min(s.patience-time.Since(began)+time.Duration(n)*time.Second/time.Duration(c.MinDataRate), c.DataXferTimeout)
+	return n, err
 }
 
 // reply reads one reply within the given time. doing is for the error text.
@@ -169,8 +200,17 @@ func (s *session) reply(within time.Duration, doing string) (*reply, *dsn.Error)
 	var p parser
 	for {
 		line, err := s.in.ReadLine()
+		if errors.Is(err, wire.ErrTooLong) {
+			// The text of a long line is nobody's affair, its code is (Postfix cuts it, too).
+			line, _ = s.in.Overlong()
+			err = nil
+		}
 		if err != nil {
 			return nil, s.lost(err, doing)
+		}
+		line, failed := s.filtered(line)
+		if failed != nil {
+			return nil, failed
 		}
 		done, err := p.line(line)
 		if err != nil {
@@ -188,6 +228,54 @@ func (s *session) reply(within time.Duration, doing string) (*reply, *dsn.Error)
 	}
 }
 
+// refusal is what the peer has said while it was sent a content, or said. A success means nothing
+// there: it is of something before.
+func (s *session) refusal(doing string) (*reply, *dsn.Error) {
+	s.out.Reset(sink{s}) // what did not go out never will
+	for s.early() {
+		r, err := s.reply(s.agent.config.DataDoneTimeout, doing)
+		if err != nil {
+			return nil, err
+		}
+		if c := r.code / 100; c == 4 || c == 5 {
+			return r, nil
+		}
+	}
+	return nil, nil
+}
+
+// early says that the peer has sent something that nobody has read, or has ended the connection:
+// where nothing was asked it is no answer.
+func (s *session) early() bool {
+	if s.in.Buffered() > 0 || len(s.ahead) > 0 {
+		return true
+	}
+	conn := s.conn
+	if c, ok := conn.(*tls.Conn); ok {
+		// What the library has read already it gives without waiting.
+		_ = c.SetReadDeadline(time.Unix(1, 0))
+		b := make([]byte, 512)
+		n, err := c.Read(b)
+		if s.ahead = b[:n]; n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+			return true
+		}
+		conn = c.NetConn()
+	}
+	c, ok := conn.(syscall.Conn)
+	if !ok {
+		return false
+	}
+	raw, err := c.SyscallConn()
+	some := err != nil
+	if err == nil {
+		err = raw.Control(func(fd uintptr) {
+			_, _, err := unix.Recvfrom(int(fd), make([]byte, 1), unix.MSG_PEEK|unix.MSG_DONTWAIT)
+			some = !errors.Is(err, unix.EAGAIN)
+		})
+	}
+	return some || err != nil
+}
+
 // command is a command and its reply.
 func (s *session) command(within time.Duration, cmd, doing string) (*reply, *dsn.Error) {
 	s.out.WriteString(cmd)
@@ -200,7 +288,9 @@ func (s *session) lost(err error, doing string) *dsn.Error {
 	s.broken = true
 	host := s.target.host
 	switch {
-	case errors.Is(err, errMalformed), errors.Is(err, errTooLong), errors.Is(err, wire.ErrTooLong), errors.Is(err, wire.ErrEndless):
+	case errors.Is(err, errEarly):
+		return dsn.Wrap(protocolError, "Host "+host+" answered before the end of the message", err)
+	case errors.Is(err, errMalformed), errors.Is(err, errTooLong), errors.Is(err, wire.ErrEndless):
 		return dsn.Wrap(protocolError, "Host "+host+" does not speak SMTP (after "+doing+")", err)
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return dsn.Wrap(dsn.BadConnection, "Conversation with "+host+" timed out (after "+doing+")", err)

@@ -58,6 +58,9 @@ func (a *Agent) targets(ctx context.Context, n configs.Nexthop) (list []target, 
 		}
 	}
 	list, listed, failed := a.addresses(ctx, n, hosts, port)
+	if failed != nil && failed.Status == dsn.Unroutable && a.config.DeferWithoutMX && hosts[0].Host != n.Host && !errors.Is(failed, errPrivate) {
+		failed = softened(failed)
+	}
 	return list, ours || listed, failed
 }
 
@@ -69,6 +72,9 @@ func (a *Agent) exchangers(ctx context.Context, domain string) (hosts []dns.MX, 
 	case dns.NoName, dns.NoRecord:
 		return []dns.MX{{Host: domain}}, false, nil
 	case dns.NoAnswer:
+		if a.config.IgnoreMXError {
+			return []dns.MX{{Host: domain}}, false, nil
+		}
 		return nil, false, lookupError(domain, "MX", err)
 	}
 	hosts = found.Records
@@ -134,7 +140,7 @@ var errPrivate = errors.New("smtp.private_networks says which are allowed")
 func (a *Agent) addresses(ctx context.Context, n configs.Nexthop, hosts []dns.MX, port uint16) (list []target, ours bool, failed *dsn.Error) {
 	f := finding{agent: a, nexthop: n, prefs: map[target]uint16{}}
 	for _, mx := range hosts {
-		if mx.Host == "" || len(f.out) >= a.config.AddressLimit {
+		if mx.Host == "" || f.enough() {
 			continue
 		}
 		ips, err := a.lookup(ctx, mx.Host)
@@ -148,7 +154,7 @@ func (a *Agent) addresses(ctx context.Context, n configs.Nexthop, hosts []dns.MX
 	}
 	switch {
 	case len(f.out) > 0:
-		return f.out[:min(len(f.out), a.config.AddressLimit)], ours, nil
+		return f.chosen(), ours, nil
 	case f.last != nil:
 		return nil, ours, f.last
 	}
@@ -175,6 +181,79 @@ type finding struct {
 	out     []target
 	prefs   map[target]uint16
 	last    *dsn.Error // why there may be none; what passes with time goes first
+}
+
+// mostAddresses bounds what is looked up for one destination when one family is missing. It is no
+// parameter: who has more tells everybody the same.
+const mostAddresses = 100
+
+// enough says that no more exchangers need be looked up.
+func (f *finding) enough() bool {
+	limit := f.agent.config.AddressLimit
+	if len(f.out) < limit {
+		return false
+	}
+	v4, v6 := families(f.out)
+	return !f.agent.config.Balance || f.agent.config.Protocols != configs.AnyNetwork || len(f.out) >= mostAddresses || v4 >= limit/2 && v6 >= limit/2
+}
+
+func families(list []target) (v4, v6 int) {
+	for _, t := range list {
+		if t.addr.Addr().Is4() {
+			v4++
+		}
+	}
+	return v4, len(list) - v4
+}
+
+// chosen are the addresses to try, in order: those of a better preference first, then those of the
+// preferred family; and neither family shuts the other out.
+func (f *finding) chosen() []target {
+	c := &f.agent.config
+	if c.AddressPreference != configs.AnyNetwork {
+		slices.SortStableFunc(f.out, func(x, y target) int {
+			if d := int(f.prefs[x]) - int(f.prefs[y]); d != 0 {
+				return d
+			}
+			return later(x, c.AddressPreference) - later(y, c.AddressPreference)
+		})
+	}
+	if !c.Balance || len(f.out) <= c.AddressLimit {
+		return f.out[:min(len(f.out), c.AddressLimit)]
+	}
+	return balanced(f.out, c.AddressLimit)
+}
+
+// later is 1 for an address that is not of the preferred family.
+func later(t target, preferred configs.Network) int {
+	if t.addr.Addr().Is4() == (preferred == configs.IPv4) {
+		return 0
+	}
+	return 1
+}
+
+// balanced are at most limit of a longer list, in its order, with half of them of each family, or as
+// many as there are.
+func balanced(list []target, limit int) []target {
+	v4, v6 := families(list)
+	half4 := limit / 2
+	if limit%2 == 1 && list[0].addr.Addr().Is4() {
+		half4++
+	}
+	most4 := min(v4, max(half4, limit-v6))
+	most6 := limit - most4
+	out := make([]target, 0, limit)
+	for _, t := range list {
+		left := &most6
+		if t.addr.Addr().Is4() {
+			left = &most4
+		}
+		if *left > 0 {
+			*left--
+			out = append(out, t)
+		}
+	}
+	return out
 }
 
 func (f *finding) fail(e *dsn.Error) {

@@ -66,18 +66,27 @@ func newTLSRules(ctx context.Context, c configs.SMTP, set *tables.Set) (tlsRules
 	r.levels[configs.TLSFingerprint] = tlsPolicy{versions: mandatory, match: prints}
 	r.levels[configs.TLSVerify] = tlsPolicy{versions: mandatory, match: c.TLSVerifyMatch}
 	r.levels[configs.TLSSecure] = tlsPolicy{versions: mandatory, match: c.TLSSecureMatch}
-	if len(c.TLSPolicyMaps) == 0 {
-		return r, nil
+	for level, p := range r.levels {
+		p.serverName = c.TLSName
+		r.levels[level] = p
+	}
+	r.maps, err = openMaps(ctx, set, "smtp.tls_policy_maps", c.TLSPolicyMaps)
+	return r, err
+}
+
+// openMaps opens the tables of a parameter.
+func openMaps(ctx context.Context, set *tables.Set, param string, names []string) (tables.Maps, error) {
+	if len(names) == 0 {
+		return nil, nil
 	}
 	if set == nil {
-		return r, errors.New("smtp.tls_policy_maps: there are no tables")
+		return nil, fmt.Errorf("%s: there are no tables", param)
 	}
-	maps, item, err := set.OpenAll(ctx, c.TLSPolicyMaps)
+	maps, item, err := set.OpenAll(ctx, names)
 	if err != nil {
-		return r, fmt.Errorf("smtp.tls_policy_maps: %s: %w", c.TLSPolicyMaps[item], err)
+		return nil, fmt.Errorf("%s: %s: %w", param, names[item], err)
 	}
-	r.maps = maps
-	return r, nil
+	return maps, nil
 }
 
 // of is the policy of a level for which no table says more.

@@ -243,14 +243,29 @@ func (t *transaction) send() error {
 	return t.takeEnd()
 }
 
-// notSent is the error of a content that the peer has not got whole.
+// errEarly is a content that the peer has answered before its end.
+var errEarly = errors.New("an answer before the end of the content")
+
+// notSent settles a content that the peer has not got whole. One that refuses it before its end,
+// and may be gone by then, has said so for good or for now, as at the end.
 func (t *transaction) notSent(err error, doing string) error {
-	t.session.broken = true
+	d, s := t.delivery, t.session
+	s.broken = true
 	var local *localError
 	if errors.As(err, &local) {
 		return err
 	}
-	return t.session.lost(err, doing)
+	failed := s.lost(err, doing)
+	r, said := s.refusal(doing)
+	switch {
+	case r != nil:
+		d.refuse(s, t.accepted, r.failure(s.target.host, "the content"))
+		t.giveUpCrowded()
+		return nil
+	case said != nil && said.RemoteReply != "": // 421
+		return said
+	}
+	return failed
 }
 
 // takeEnd takes what the peer says of the whole content: one reply, or with LMTP one for
@@ -289,8 +304,11 @@ func (t *transaction) settleEnd(recipients []int, r *reply) bool {
 		return false
 	}
 	action := agent.Relayed
-	if s.ext.dsn {
+	switch {
+	case s.ext.dsn:
 		action = agent.Transferred
+	case s.agent.lmtp && s.agent.config.AssumeFinal:
+		action = agent.Sent
 	}
 	for _, i := range recipients {
 		d.settle(s, i, agent.Result{Action: action, Status: r.status, Text: r.text(), Effect: queue.EffectFinal})
@@ -303,15 +321,20 @@ func (t *transaction) settleEnd(recipients []int, r *reply) bool {
 // the message.
 func (t *transaction) content() error {
 	s := t.session
+	s.contents(true)
+	defer s.contents(false)
 	w := wire.NewRelayWriter(s.out)
 	// Trouble with reading is told from trouble with writing.
-	for p, err := range t.delivery.form.pieces {
+	for p, err := range folded(t.delivery.form.pieces, s.agent.config.LineLimit) {
 		if err != nil {
 			return &localError{unreadable(err)}
 		}
 		if _, err := w.Write(p); err != nil {
 			return err
 		}
+	}
+	if s.early() {
+		return errEarly // what comes before the dot is no answer to it, and a success least of all
 	}
 	s.commit()
 	if err := w.Close(); err != nil {
