@@ -18,6 +18,9 @@
 // host (Postfix tries others; greylisting then meets each of them). A host
 // that answers 452 to some recipients gets them again in the same session.
 //
+// Families take turns, or smtp.address_preference says which comes first; within address_limit
+// neither shuts the other out (smtp.balance_inet_protocols).
+//
 // MAIL, RCPT and DATA travel together where the peer has PIPELINING. SIZE,
 // 8BITMIME, SMTPUTF8, DSN, STARTTLS and AUTH are used where they are offered.
 //
@@ -37,6 +40,11 @@
 // was read has his fate; those behind a lost connection wait. It may connect to this host and to
 // any network: the nexthop is the operator's word. BDAT is not used.
 //
+// A line of more than smtp.line_length_limit octets leaves in several.
+//
+// A host that answers before the end of a content is heard: a refusal is one, a success is none.
+// Who has said anything without being asked gets no other message over that session.
+//
 // A session is kept for a moment after its message and used for the next one
 // to the same nexthop. A CR without LF in the content leaves as a space
 // (wire.NewRelayWriter), whatever way the message came.
@@ -55,13 +63,16 @@
 // for, with a name of smtp.tls_verify_cert_match or smtp.tls_secure_cert_match: the host's, which DNS gave, or the
 // nexthop's. smtp.tls_policy_maps says for single nexthops which level it is, which names, fingerprints
 // and versions. A table that cannot be asked, or has nonsense in it, defers (4.7.5): nothing leaves by another policy.
+// smtp.tls_wrappermode begins with TLS, as on port 465.
 // A level of a later day (dane) is a word of configs.ParseTLSLevel and a case of tlsPolicy.config.
 //
 // # Log-in
 //
-// smtp.password_file gives user and password for a nexthop. They are sent by
-// AUTH PLAIN or LOGIN, over TLS only. A refusal is temporary (4.7.8): a typo of
-// the administrator must not return everybody's mail. Who submitted a message
+// smtp.password_file gives user and password for a nexthop, or, with
+// smtp.sender_dependent_authentication, for a sender. They are sent by
+// AUTH PLAIN or LOGIN (smtp.sasl_mechanism_filter), over TLS only. A refusal is temporary (4.7.8): a typo of
+// the administrator must not return everybody's mail (smtp.sasl_auth_soft_bounce). smtp.sasl_auth_cache_time
+// keeps us from trying it again and again. Who submitted a message
 // (Envelope.Auth) goes along as AUTH= to hosts that offer AUTH, and AUTH=<> to those
 // where we have logged in (RFC 4954 section 5).
 //

@@ -234,7 +234,7 @@ func TestFaults(t *testing.T) {
 				}
 				for name, d := range timeoutsOf(c) {
 					if *d = time.Minute; name == f.short {
-						*d = 300 * time.Millisecond
+						*d = 2 * time.Second
 					}
 				}
 			})
@@ -293,7 +293,7 @@ func TestFaultsAsPostfix(t *testing.T) {
 			services[service] = true
 			fmt.Fprintf(&master, "%s unix - - n - - smtp -o smtp_tls_security_level=%s -o smtp_connection_cache_on_demand=no", service, level)
 			if f.short != "" {
-				fmt.Fprintf(&master, " -o %s=2s", f.short)
+				fmt.Fprintf(&master, " -o %s=4s", f.short)
 			}
 			master.WriteString("\n")
 		}
@@ -346,6 +346,65 @@ func TestFaultsAsPostfix(t *testing.T) {
 			if got := said[fmt.Sprintf("%d%c", i, 'a'+n)]; got[0] != want {
 				t.Errorf("%s, recipient %d: Postfix says %v, and not %s", f.name, n, got, want)
 			}
+		}
+	}
+}
+
+// TestContentAsPostfix: a body leaves as Postfix sends it, whatever its lines look like.
+func TestContentAsPostfix(t *testing.T) {
+	t.Parallel()
+	peers.NeedRoot(t, "Postfix")
+	peers.Need(t, "postfix", "postfix")
+	bodies := []string{
+		"plain\n", "\n", "", ".\n..\n...\n.x\n", "no end", "no end\n.", "NUL \x00 within\n\x00\n.\x00\n",
+		strings.Repeat("a", 997) + "\n", strings.Repeat("b", 998) + "\n", strings.Repeat("c", 999) + "\n", strings.Repeat("d", 998+997) + "\n", strings.Repeat("e", 998+998) + "\n",
+		strings.Repeat("f", 5000) + "\n.\n", strings.Repeat("g", 70_000), strings.Repeat(".", 3000) + "\nx\n", strings.Repeat("0123456789", 250) + "\n\n" + strings.Repeat("h", 2000) + "\n",
+	}
+	ours, theirs := newPeer(t, "127.0.0.1:0").start(), newPeer(t, "127.0.0.1:0").start()
+	r := newRig(t, ours.port, nil, nil)
+	p, err := peers.StartPostfix(t.Context(), peers.PostfixOptions{Dir: peers.TempDir(t), Hostname: "mx.postfix.test", Main: "relayhost = " + theirs.nexthop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Stop)
+	long := "X-Long: " + strings.Repeat("l", 1200) + "\n"
+	for i, body := range bodies {
+		text := fmt.Sprintf("From: s@example.test\nSubject: case %d\n%s\n%s", i, long, body)
+		q := request(ours.nexthop(), text, "x@remote.test")
+		r.want(r.deliver(q), dsn.OK)
+		if err := p.Submit(t.Context(), "s@example.test", []string{"x@remote.test"}, text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for deadline := time.Now().Add(3 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
+		if _, n := theirs.count(); n == len(bodies) {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal(p.LogTail(3000))
+		}
+	}
+	sort := func(messages []string) map[string]string {
+		out := map[string]string{}
+		for _, m := range messages {
+			head, body, _ := strings.Cut(m, "\r\n\r\n")
+			_, subject, _ := strings.Cut(head, "Subject: case ")
+			subject, _, _ = strings.Cut(subject, "\r\n")
+			_, field, _ := strings.Cut(head+"\r\n", "\r\nX-Long: ")
+			for _, l := range strings.Split(m, "\r\n") {
+				if len(l) > 998+1 { // with a dot that is doubled
+					t.Errorf("a line of %d octets", len(l))
+				}
+			}
+			end := strings.Index(field, "\r\n ")
+			out[subject] = fmt.Sprint(end) + "\n" + body
+		}
+		return out
+	}
+	got, want := sort(ours.messages), sort(theirs.messages)
+	for i := range bodies {
+		if key := fmt.Sprint(i); got[key] != want[key] || got[key] == "" {
+			t.Errorf("case %d\nours    %.3000q\nPostfix %.3000q", i, got[key], want[key])
 		}
 	}
 }

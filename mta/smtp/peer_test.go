@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -61,6 +62,10 @@ type peer struct {
 	badTLS bool
 	// within is said when 64 KiB of a content have come, one after the other; "silent" reads on.
 	within []string
+	// pause is between two pieces of 64 KiB of a content.
+	pause time.Duration
+	// after is called once when the first message was taken.
+	after func(net.Conn)
 	// atDot is called between the final dot and its answer.
 	atDot func()
 	// heard is called with each command line, before its answer.
@@ -368,7 +373,9 @@ func (p *peer) data(c net.Conn, r *bufio.Reader) bool {
 		if line == ".\r\n" {
 			break
 		}
-		b.WriteString(line)
+		if b.WriteString(line); p.pause > 0 && b.Len()>>16 != (b.Len()-len(line))>>16 {
+			time.Sleep(p.pause)
+		}
 	}
 	if p.atDot != nil {
 		p.atDot()
@@ -388,6 +395,10 @@ func (p *peer) data(c net.Conn, r *bufio.Reader) bool {
 		if !p.say(c, r, reply) {
 			return false
 		}
+	}
+	if after := p.after; after != nil {
+		p.after = nil
+		after(c)
 	}
 	return true
 }
@@ -548,3 +559,22 @@ func certificate(t testing.TB, name string) (tls.Certificate, *x509.CertPool) {
 }
 
 func (p *peer) nexthop() string { return fmt.Sprintf("[127.0.0.1]:%d", p.port) }
+
+func netAddr(t testing.TB, ip string) netip.AddrPort {
+	t.Helper()
+	a, err := netip.ParseAddr(ip)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return netip.AddrPortFrom(a, 25)
+}
+
+// decode64 is what AUTH PLAIN says.
+func decode64(t testing.TB, command string) string {
+	t.Helper()
+	b, err := base64.StdEncoding.DecodeString(command[strings.LastIndexByte(command, ' ')+1:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}

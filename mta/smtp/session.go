@@ -145,7 +145,7 @@ func (s *session) quit() {
 
 func (s *session) mayBeReused() bool {
 	c := &s.agent.config
-	return !s.dirty && !s.early() && c.CacheLimit > 0 && c.CacheTime > 0 && (c.CacheReuseCount == 0 || s.uses < c.CacheReuseCount) &&
+	return !s.dirty && c.CacheLimit > 0 && c.CacheTime > 0 && (c.CacheReuseCount == 0 || s.uses < c.CacheReuseCount) &&
 		s.agent.clock.Now().Sub(s.opened) < c.CacheReuseTime
 }
 
