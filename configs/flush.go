@@ -9,7 +9,7 @@ import (
 	"toastmaster/internal/addr"
 )
 
-// FlushDir is the folder of fast flush below DataDir.
+// FlushDir is the folder of fast flush, see Config.MTAPath.
 const FlushDir = "flush"
 
 // Flush is the section [flush].

@@ -1,6 +1,11 @@
 package configs
 
-import "time"
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+)
 
 // Master is the section [master]: the supervisor of the roles.
 type Master struct {
@@ -8,7 +13,42 @@ type Master struct {
 	Linger          time.Duration
 	StoreLinger     time.Duration
 	Fence           bool
+	FenceRequired   bool
 	WritableFolders []string
+	RoleUsers       []string
+}
+
+// The roles of master, as master.role_users calls them.
+const (
+	RoleMTA   = "mta"
+	RoleStore = "store"
+	RoleAdmin = "admin"
+)
+
+// checkRoleUser accepts "role=user".
+func checkRoleUser(s string) error {
+	role, user, _ := strings.Cut(s, "=")
+	switch role {
+	case RoleMTA, RoleStore, RoleAdmin:
+	default:
+		return fmt.Errorf("%q is no role", role)
+	}
+	if user == "" {
+		return fmt.Errorf("the role %s has no user", role)
+	}
+	return checkUser(user)
+}
+
+// MTADir is the folder below DataDir of what the role mta keeps beside the queue, where it has a user of its own.
+const MTADir = "mta"
+
+// MTAPath resolves the name of a file that the role mta keeps: in main.data_dir, and with master.role_users in a
+// folder of its own there, because data_dir is nobody's to write in then.
+func (c *Config) MTAPath(name string) string {
+	if len(c.Master.RoleUsers) > 0 {
+		name = filepath.Join(MTADir, name)
+	}
+	return c.Path(name)
 }
 
 // MasterSocket is where master answers, below main.data_dir.
@@ -23,7 +63,11 @@ func (c *Master) params() []Param {
 		Duration("master.store_linger_time", &c.StoreLinger, time.Minute, 0, 24*time.Hour,
 			"The same for sessions of IMAP, POP3 and LMTP, to whom nobody waits: the new process serves beside the old one. Then sessions in IDLE hear BYE."),
 		Bool("master.fence", &c.Fence, true,
-			"Fences in each role that master starts: it gets no new privileges (no_new_privs), writes only below main.data_dir, store.path, the folder of log.file and that for temporary files (the role store not in the queue), and the roles store and admin run no program (Landlock). What the kernel does not have is a warning in the log."),
+			"Fences in each role that master starts: it gets no new privileges (no_new_privs), writes only below main.data_dir, store.path, the folder of log.file and that for temporary files (the role store not in the queue), and the roles store and admin run no program (Landlock); no role, nor a program that it runs, may make the system calls that look into other processes or change the machine, and the role store makes no connection to other hosts (seccomp). What the kernel does not have is a warning in the log."),
+		Bool("master.fence_required", &c.FenceRequired, false,
+			"Whether a role ends that does not get all of its fence, in place of the warning: on a kernel without Landlock or seccomp, or on a processor other than amd64 and arm64, master does not serve."),
+		List("master.role_users", &c.RoleUsers, nil, `"mta=user", "store=user" and "admin=user"`, checkRoleUser,
+			"The users of the three roles, each another one and none of them main.user; a group may follow, as in main.user. Then the queue is the mta's alone, the mail is the store's, and database and mail are for the group of main.user, which every role gets. `toastmaster master set-permissions` gives all files to whom they belong, while nothing runs; master does not start before. It takes a master that root starts. Empty: all roles are main.user."),
 		List("master.writable_folders", &c.WritableFolders, nil, "folders", nil,
 			"Where the role mta may write beside its own folders: what the programs of the agents pipe and local write, such as /home or /var/mail. Those programs are behind its fence."),
 	}

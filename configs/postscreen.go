@@ -11,7 +11,7 @@ import (
 	"toastmaster/internal/dnslist"
 )
 
-// PostscreenCache is the file in main.data_dir that says which clients have passed.
+// PostscreenCache is the file (Config.MTAPath) that says which clients have passed.
 const PostscreenCache = "postscreen_cache"
 
 // Postscreen is the section [postscreen].

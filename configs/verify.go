@@ -2,7 +2,7 @@ package configs
 
 import "time"
 
-// VerifyCache is the file in main.data_dir that says what probes have found.
+// VerifyCache is the file (Config.MTAPath) that says what probes have found.
 const VerifyCache = "verify_cache"
 
 // Verify is the section [verify]: probes of addresses.

@@ -107,11 +107,12 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 // openPokes lets this process and others wake each other. Without, changes by others are
 // seen at the next look.
 func openPokes(vol *volume.Volume) *notify.Poker {
-	if _, onDisk := vol.FS.(vfs.OS); !onDisk {
+	onDisk, group := vfs.OnDisk(vol.FS)
+	if !onDisk {
 		return nil // sockets are in the real file system only
 	}
 	p, err := notify.Open(notify.Options{
-		Dir: filepath.Join(vol.Root, Private), Slot: vol.Own().Slot, Log: vol.Log,
+		Group: group, Dir: filepath.Join(vol.Root, Private), Slot: vol.Own().Slot, Log: vol.Log,
 		Others: func() (slots []int, err error) {
 			others, err := vol.Others()
 			for _, o := range others {

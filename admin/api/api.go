@@ -69,6 +69,8 @@ type Options struct {
 	// Listeners are TCP ports with or without TLS, and unix sockets. The
 	// Server closes them.
 	Listeners []service.Listener
+	// Operators are the users, beside root and the one of this process, who are superadmin on a unix socket.
+	Operators []int
 	// Counter counts the connections of a client (anvil.Connect, as "admin"); nil
 	// is one of the Server's own.
 	Counter *anvil.Counter

@@ -44,7 +44,7 @@
 // # Who may
 //
 // On the unix socket the peer's user id counts (SO_PEERCRED): root and the
-// user that the service runs as are superadmin. Everybody else sends
+// user that the service runs as, or main.user, are superadmin. Everybody else sends
 // "Authorization: Bearer TOKEN". What a role may do says admin/authz. There are
 // no cookies, so a foreign page has nothing to ride on.
 //

@@ -111,12 +111,12 @@ var mayImport = []struct {
 	// An instance is put together here: as a command it may import everything.
 	// Its rooms see only those above them.
 	{"internal/run/usage", nil},
-	{"internal/run/rights", []string{"configs", "internal/run/usage"}},
+	{"internal/run/rights", []string{"configs", "internal/vfs", "internal/run/usage"}},
 	{"internal/run/listeners", []string{"configs", "internal/clock", "internal/hostaddr", "internal/msglog", "internal/service", "internal/tlsconf", "internal/run/rights", "internal/run/usage"}},
 	{"internal/run/parts", []string{"admin/store", "configs", "directory/...", "internal/clock", "internal/db", "internal/identity", "internal/msglog", "internal/vfs", "mailstore", "migrations", "mta/queue", "internal/run/rights", "internal/run/usage"}},
 	{"internal/run/check", []string{"admin/client", "configs", "directory", "directory/tables", "internal/addr", "internal/clock", "internal/msglog", "internal/service", "internal/tlsconf", "internal/vfs", "mailstore", "mta/bounce", "mta/policy", "mta/queue", "mta/smtp", "mta/smtpd",
 		"internal/run/listeners", "internal/run/parts", "internal/run/rights", "internal/run/usage"}},
-	{"internal/run/control", []string{"admin/api", "admin/model", "directory", "internal/addr", "internal/dsn", "internal/msglog", "internal/service"}},
+	{"internal/run/control", []string{"admin/api", "admin/model", "directory", "internal/addr", "internal/dsn", "internal/envelope", "internal/msglog", "internal/service", "internal/spool"}},
 	{"internal/run/fence", nil},
 	{"internal/run/initial", []string{"admin/model", "configs", "internal/addr", "internal/clock", "internal/identity", "internal/msglog", "internal/tlsconf", "internal/run/parts", "internal/run/rights", "internal/run/usage"}},
 	{"internal/run/adapter", []string{"admin/...", "configs", "directory/...", "internal/...", "mailstore", "mta/flush", "mta/queue"}},

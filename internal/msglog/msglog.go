@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"syscall"
@@ -64,6 +65,9 @@ type Options struct {
 	// CloseTimeout is how long Close and Reopen wait for a file that cannot be
 	// written; zero is three seconds.
 	CloseTimeout time.Duration
+	// Shared makes the file one that its group may write, if the umask lets it: the processes of other
+	// users write there, too.
+	Shared bool
 	// Registry gets the metrics; nil counts nothing.
 	Registry prometheus.Registerer
 	// Clock is nil for the machine's.
@@ -207,10 +211,14 @@ func droppedJSON(t time.Time, n int64) []byte {
 
 // openFile opens the destination; our says whether to close it. A named pipe
 // that nobody reads is an error: the open would wait.
-func openFile(name string) (f *os.File, our bool, err error) {
+func openFile(name string, shared bool) (f *os.File, our bool, err error) {
 	if name == "" || name == "stderr" {
 		return os.Stderr, false, nil
 	}
-	f, err = os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND|syscall.O_NONBLOCK, 0o640)
+	mode := fs.FileMode(0o640)
+	if shared {
+		mode = 0o660
+	}
+	f, err = os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND|syscall.O_NONBLOCK, mode)
 	return f, err == nil, err
 }

@@ -15,6 +15,7 @@ import (
 // reader of the log does.
 type output struct {
 	name         string
+	shared       bool
 	limit        int
 	delay        time.Duration
 	closeTimeout time.Duration
@@ -68,12 +69,12 @@ const defaultBuffer = 64 << 10
 const defaultCloseTimeout = 3 * time.Second
 
 func openOutput(o Options, m *metrics) (*output, error) {
-	f, our, err := openFile(o.File)
+	f, our, err := openFile(o.File, o.Shared)
 	if err != nil {
 		return nil, err
 	}
 	out := &output{
-		name: o.File, limit: o.Buffer, delay: o.Flush, closeTimeout: o.CloseTimeout, clock: o.Clock, metrics: m,
+		name: o.File, shared: o.Shared, limit: o.Buffer, delay: o.Flush, closeTimeout: o.CloseTimeout, clock: o.Clock, metrics: m,
 		changed: make(chan struct{}), notice: func(int64) []byte { return nil },
 		aside: &aside{out: os.Stderr, clock: o.Clock},
 	}
@@ -324,7 +325,7 @@ func (o *output) reopen() error {
 	if !our {
 		return nil
 	}
-	f, our, err := openFile(o.name)
+	f, our, err := openFile(o.name, o.shared)
 	if err != nil {
 		return fmt.Errorf("log: %w", err)
 	}

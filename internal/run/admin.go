@@ -50,6 +50,9 @@ func openAdmin(i *Instance) (service.Service, error) {
 		Gate:    &gate.Gate{Service: "admin", Refused: i.auth.Refused, SecureNetworks: gate.Loopback(), Log: i.log},
 		Metrics: metricsPage(i), Panel: web.Handler(), Log: i.log, Clock: i.clock,
 	}
+	if i.roleUsers != nil {
+		o.Operators = []int{i.roleUsers.Main.UID()}
+	}
 	decisions(i, &o)
 	return api.New(o)
 }

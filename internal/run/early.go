@@ -4,10 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 
+	"golang.org/x/sys/unix"
+
 	"toastmaster/configs"
+	"toastmaster/directory/sql"
 	"toastmaster/internal/clock"
 	"toastmaster/internal/msglog"
 	"toastmaster/internal/run/check"
@@ -25,6 +29,9 @@ type early struct {
 	control      net.Listener          // of a role, from master
 }
 
+// roleUmask is that of a role with a user of its own. Programs that it runs have another one.
+const roleUmask = 0o007
+
 // openEarly opens what needs root and goes on as main.user. Without that user,
 // or without root, it opens nothing.
 func openEarly(c *configs.Config, in *listeners.Inherited, role Role) (*early, error) {
@@ -32,12 +39,19 @@ func openEarly(c *configs.Config, in *listeners.Inherited, role Role) (*early, e
 	if err := rights.NotRootsOwn(c); err != nil {
 		return nil, usage.New(err)
 	}
-	who, err := rights.RunAs(c)
+	who, err := rights.RunAsRole(c, string(role))
 	if err != nil {
 		return nil, usage.New(err)
 	}
+	if len(c.Master.RoleUsers) > 0 {
+		// What is for a group of its own files says so, and all else nothing.
+		unix.Umask(roleUmask)
+	}
 	if who == nil {
 		return e, nil
+	}
+	if err := keepDatabase(c); err != nil {
+		return nil, fmt.Errorf("%s: %w", c.Path(c.Directory.Path), err)
 	}
 	if e.certificates, err = tlsconf.Load(listeners.TLS(c, msglog.Discard(), clock.System{})); err != nil {
 		return nil, fmt.Errorf("tls: %w", err)
@@ -51,6 +65,32 @@ func openEarly(c *configs.Config, in *listeners.Inherited, role Role) (*early, e
 		return nil, errors.Join(err, e.listeners.Close())
 	}
 	return e, nil
+}
+
+// keepDatabase makes the database, while this process is root, one that roles can use which may make no file
+// beside it: one that a backup has brought back is to have a log first, which takes a journal.
+func keepDatabase(c *configs.Config) error {
+	if len(c.Master.RoleUsers) == 0 || c.Directory.Type != "sqlite" {
+		return rights.Keep(c)
+	}
+	f, err := os.Open(c.Path(c.Directory.Path))
+	if err != nil {
+		return nil // whoever needs it says so
+	}
+	header := make([]byte, 20)
+	_, err = io.ReadFull(f, header)
+	_ = f.Close()
+	const logged = 2 // the versions of the file format that readers and writers need (sqlite.org/fileformat)
+	if err == nil && (header[18] != logged || header[19] != logged) {
+		w, err := sql.OpenWriter(context.Background(), sql.Options{Path: c.Path(c.Directory.Path), Params: c.Directory})
+		if err != nil {
+			return err
+		}
+		if err := w.Close(); err != nil {
+			return err
+		}
+	}
+	return rights.Keep(c)
 }
 
 // warn logs the same at the start.

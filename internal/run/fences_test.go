@@ -133,6 +133,7 @@ func TestGoroutinesHaveFences(t *testing.T) {
 		"role.go":                                   1, // reads lines
 		"control/server.go":                         1, // net/http
 		"control/client.go":                         1, // asks
+		"control/submit.go":                         1, // copies
 		"serve.go":                                  2, // watch, each step fenced; say, a write to a file
 		"../../admin/api/jobs.go":                   1, // Task.Fence
 		"../../admin/api/server.go":                 3, // Fenced twice; the Runner

@@ -56,18 +56,21 @@ import (
 // Instance is what the services of one configuration share. Everything in it
 // is opened before the first service starts and closed after the last stopped.
 type Instance struct {
-	config  *configs.Config
-	log     *msglog.Log
-	clock   clock.Clock
-	fs      vfs.FS
-	trusted []netip.Prefix
+	config *configs.Config
+	log    *msglog.Log
+	clock  clock.Clock
+	// fs is the file system of all but the mail, which has storeFS.
+	fs, storeFS vfs.FS
+	trusted     []netip.Prefix
 	// version is what the program calls itself.
 	version string
 	// role is which services this process has, "" all.
 	role Role
 	// control is where other roles ask this one, and roles are those; see others.
 	control net.Listener
-	roles   control.Roles
+	// roleUsers are the users of the roles; nil where all are main.user.
+	roleUsers *rights.Roles
+	roles     control.Roles
 	// linger is how long sessions go on at a stop.
 	linger *Linger
 	// startup says which instance this is.
@@ -127,7 +130,7 @@ type Instance struct {
 
 // bareInstance has nothing open.
 func bareInstance(c *configs.Config) *Instance {
-	i := &Instance{config: c, clock: clock.System{}, fs: vfs.OS{}, trusted: configs.Prefixes(c.Main.TrustedNetworks), reloads: make(chan chan<- reloaded)}
+	i := &Instance{config: c, clock: clock.System{}, fs: rights.QueueFS(c), storeFS: rights.StoreFS(c), trusted: configs.Prefixes(c.Main.TrustedNetworks), reloads: make(chan chan<- reloaded)}
 	count := anvil.Options{
 		Unit: c.Anvil.RateTimeUnit, Keys: c.Anvil.Keys, Exempt: i.trusted, Clock: i.clock,
 		Units: map[anvil.Kind]time.Duration{anvil.UserMessage: time.Hour, anvil.UserRecipient: time.Hour},
@@ -146,6 +149,12 @@ func openInstance(ctx context.Context, o Options, early *early) (*Instance, erro
 	c := o.Config
 	i := bareInstance(c)
 	i.version, i.role, i.linger = o.Version, o.Role, o.Linger
+	if o.Role != "" {
+		var err error
+		if i.roleUsers, err = rights.RolesOf(c); err != nil {
+			return nil, err
+		}
+	}
 	if early != nil {
 		i.listeners, i.certificates, i.control = early.listeners, early.certificates, early.control
 	}
@@ -305,7 +314,7 @@ func (i *Instance) openLog(context.Context) error {
 	}
 	log, err := msglog.Open(msglog.Options{
 		Format: logFormat(c.Format), ISO: c.ISO, Hostname: i.config.Main.Hostname, Level: c.Level, File: file, Buffer: int(c.Buffer), Flush: c.Flush, CloseTimeout: c.CloseTimeout,
-		Registry: i.metrics, Clock: i.clock,
+		Registry: i.metrics, Clock: i.clock, Shared: len(i.config.Master.RoleUsers) > 0,
 	})
 	if err != nil {
 		return err
@@ -328,7 +337,7 @@ func (i *Instance) openStore(ctx context.Context) error {
 		return err
 	}
 	mail, err := mailstore.Open(ctx, mailstore.Options{
-		Root: i.config.Path(i.config.Store.Path), FS: i.fs, Clock: i.clock, Log: i.log,
+		Root: i.config.Path(i.config.Store.Path), FS: i.storeFS, Clock: i.clock, Log: i.log,
 		Hostname: i.config.Main.Hostname, Store: i.config.Store, Instance: i.startup.ID,
 	})
 	if err != nil {
@@ -392,7 +401,11 @@ func (i *Instance) certificateLeaves() []*x509.Certificate {
 // identify finds out which instance this is and, for one that is older than
 // ids, notes that all its parts are to have one. Each gets it when it is opened.
 func (i *Instance) identify(ctx context.Context) error {
-	plan, err := parts.Look(ctx, i.config)
+	other := ""
+	if !i.has(RoleMTA) {
+		other = parts.Queue // it may be another user's
+	}
+	plan, err := parts.LookWithout(ctx, i.config, other)
 	if err != nil {
 		return err
 	}

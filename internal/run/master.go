@@ -1,6 +1,7 @@
 package run
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -75,6 +76,9 @@ func Master(ctx context.Context, o MasterOptions) (err error) {
 		return errors.Join(err, s.close())
 	}
 	s.i = bareInstance(o.Config)
+	if err := rights.KeepLog(o.Config); err != nil {
+		return errors.Join(err, s.close())
+	}
 	if err := rights.AsOwner(o.Config, func() error { return s.i.openLog(ctx) }); err != nil {
 		return errors.Join(err, s.close())
 	}
@@ -98,11 +102,11 @@ func (s *mastered) open(ctx context.Context) error {
 	if _, err := check.All(ctx, c, in); err != nil {
 		return errors.Join(err, in.Close())
 	}
-	if _, err := rights.RunAs(c); err != nil {
+	if _, err := rights.RunAsRole(c, configs.RoleMTA); err != nil {
 		return errors.Join(usage.New(err), in.Close())
 	}
 	set := listeners.NewSet(c, in)
-	for _, address := range append(c.Listeners(), "unix:"+c.Admin.Socket) {
+	for _, address := range append(c.Listeners(), adminSocket(c)) {
 		if err := s.openOne(set, address, in.Has(address)); err != nil {
 			return errors.Join(err, in.Close())
 		}
@@ -181,15 +185,48 @@ func (s *mastered) giveSockets() error {
 	if who == nil || err != nil {
 		return err
 	}
+	roles, err := rights.RolesOf(s.config)
+	if err != nil {
+		return err
+	}
 	for name, k := range s.sockets {
 		if k.own == "" || name == "master" {
 			continue
 		}
-		if err := who.Give(k.own); err != nil {
+		// admin.socket stays main.user's, whose commands it is for.
+		user := who
+		if name != adminSocket(s.config) {
+			user = cmp.Or(roles.User(s.roleOf(name)), who)
+		}
+		if err := user.Give(k.own); err != nil {
 			return err
+		}
+		if roles != nil && strings.HasPrefix(name, listeners.ControlName+":") {
+			// Other roles may come in, as far as it answers them.
+			if err := errors.Join(os.Lchown(k.own, user.UID(), roles.Main.GID()), os.Chmod(k.own, 0o660)); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+func adminSocket(c *configs.Config) string { return "unix:" + c.Admin.Socket }
+
+// roleOf is the role that a socket is for.
+func (s *mastered) roleOf(name string) string {
+	if role, own := strings.CutPrefix(name, listeners.ControlName+":"); own {
+		return role
+	}
+	return string(roleOfListener(s.config, name))
+}
+
+// reopenLog opens the log again, as a file that every role may write.
+func (s *mastered) reopenLog() error {
+	if err := rights.KeepLog(s.config); err != nil {
+		return err
+	}
+	return rights.AsOwner(s.config, s.i.log.Reopen)
 }
 
 // takeOver goes on with the listeners of the program before: those of the configuration stay
@@ -199,7 +236,7 @@ func (s *mastered) takeOver(state *master.State) error {
 	for _, name := range s.ownSockets() {
 		wanted[name] = true
 	}
-	for _, address := range append(s.config.Listeners(), "unix:"+s.config.Admin.Socket) {
+	for _, address := range append(s.config.Listeners(), adminSocket(s.config)) {
 		wanted[address] = true
 	}
 	var errs []error
@@ -256,7 +293,7 @@ func (s *mastered) run(ctx context.Context, state *master.State, hangup <-chan o
 	s.m = master.New(master.Options{
 		Params: c.Master, Roles: s.roles(), Adopt: state, Check: s.checkNew, Exec: s.become,
 		Reload: func(ctx context.Context) ([]string, error) {
-			if err := rights.AsOwner(c, s.i.log.Reopen); err != nil {
+			if err := s.reopenLog(); err != nil {
 				return nil, err
 			}
 			return ReloadRoles(ctx, roles)
@@ -303,7 +340,7 @@ func (s *mastered) reloadOnHangup(ctx context.Context, roles control.Roles, hang
 		case <-ctx.Done():
 			return
 		case <-hangup:
-			if err := rights.AsOwner(s.config, s.i.log.Reopen); err != nil {
+			if err := s.reopenLog(); err != nil {
 				s.i.log.Warn("reload", "cause", err)
 			}
 			if _, err := ReloadRoles(ctx, roles); err != nil {
@@ -332,7 +369,7 @@ func (s *mastered) roles() []master.Role {
 		if row.overlap {
 			r.Linger = s.config.Master.StoreLinger
 		}
-		for _, address := range append(s.config.Listeners(), "unix:"+s.config.Admin.Socket) {
+		for _, address := range append(s.config.Listeners(), adminSocket(s.config)) {
 			if roleOfListener(s.config, address) == row.role {
 				r.Listeners, r.Names = append(r.Listeners, s.sockets[address].file), append(r.Names, nameOf(s.config, address))
 			}

@@ -61,7 +61,7 @@ func (i *Instance) openPipeline(ctx context.Context) error {
 		Store: i.mail, Plan: plan.ToInbox, Params: i.config.Store, Submit: i.cleanup, Spool: i.queue.Spool(), Log: i.log,
 	})
 	i.flush, err = flush.New(flush.Options{
-		Params: i.config.Flush, Dir: i.config.Path(configs.FlushDir), Tables: i.tables, Keys: keys.Options{
+		Params: i.config.Flush, Dir: i.config.MTAPath(configs.FlushDir), Tables: i.tables, Keys: keys.Options{
 			ParentMatches: slices.Contains(i.config.Main.ParentMatches, configs.ParentFastFlush),
 		},
 		Queue: i.queue, FS: i.fs, Clock: i.clock, Log: i.log,
@@ -135,7 +135,7 @@ func openPostscreen(i *Instance) (service.Service, error) {
 		return nil, nil
 	}
 	cache, err := diskcache.Open(diskcache.Options{
-		Path: c.Path(configs.PostscreenCache), Limit: c.Postscreen.CacheLimit, FS: i.fs, Clock: i.clock, Log: i.log,
+		Path: c.MTAPath(configs.PostscreenCache), Limit: c.Postscreen.CacheLimit, FS: i.fs, Clock: i.clock, Log: i.log,
 	})
 	if err != nil {
 		return nil, err

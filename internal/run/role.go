@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 
 	"toastmaster/configs"
 	"toastmaster/internal/run/fence"
+	"toastmaster/internal/run/rights"
 	"toastmaster/internal/run/usage"
 	"toastmaster/mta/master"
 )
@@ -131,6 +133,9 @@ func (i *Instance) enterFence(context.Context) error {
 	}
 	f := fenceOf(i.config, i.role)
 	holds, err := f.Enter()
+	if err != nil && i.config.Master.FenceRequired {
+		return usage.New(i.config.Mistake("master.fence_required", fmt.Errorf("the role %s does not get its fence, but %q: %w", i.role, holds, err)))
+	}
 	if err != nil {
 		i.log.Warn("fence", "role", string(i.role), "holds", holds, "cause", err)
 		return nil
@@ -141,7 +146,7 @@ func (i *Instance) enterFence(context.Context) error {
 
 // fenceOf is what a role may.
 func fenceOf(c *configs.Config, r Role) fence.Fence {
-	f := fence.Fence{Execute: r == RoleMTA, Writable: []string{c.Path(c.Store.Path), os.TempDir(), "/dev/null"}}
+	f := fence.Fence{Execute: r == RoleMTA, Connect: r != RoleStore || c.Directory.Type != "sqlite", Writable: []string{c.Path(c.Store.Path), os.TempDir(), "/dev/null"}}
 	log := ""
 	if c.Log.File != "stderr" {
 		log = filepath.Dir(c.Path(c.Log.File))
@@ -149,6 +154,10 @@ func fenceOf(c *configs.Config, r Role) fence.Fence {
 	}
 	if r == RoleMTA {
 		f.Writable = append(f.Writable, c.Master.WritableFolders...)
+	}
+	if roles, err := rights.RolesOf(c); err == nil && roles != nil {
+		f.Writable = append(f.Writable, roles.Folders(c, string(r))...)
+		return f
 	}
 	database := c.Path(c.Directory.Path)
 	if r != RoleStore || log == filepath.Clean(c.Dir()) {

@@ -13,8 +13,6 @@ import (
 	"toastmaster/admin/api"
 	"toastmaster/admin/model"
 	"toastmaster/configs"
-	"toastmaster/internal/dsn"
-	"toastmaster/internal/envelope"
 	"toastmaster/internal/msglog"
 	"toastmaster/internal/run/adapter"
 	"toastmaster/internal/run/control"
@@ -93,12 +91,28 @@ func openControl(i *Instance) (service.Service, error) {
 	}
 	o := control.Options{
 		Listener: l, Sessions: adapter.Sessions{W: i.sessions}, Services: i.ownStatus,
-		Reload: i.askReload, Changed: i.directoryKnown, Metrics: msglog.Metrics(i.metrics), Log: i.log,
+		Reload: i.askReload, Changed: i.directoryKnown, Metrics: msglog.Metrics(i.metrics), May: i.mayAsk, Log: i.log,
 	}
 	if i.has(RoleMTA) {
+		o.Submit, o.Spool = i.cleanup, i.queue.Spool()
 		o.Queue, o.Decide, o.Route = adapter.Queue{Q: i.queue, Sites: i.flush}, i.smtpd.Decide, newResolver(i).Elsewhere
 	}
 	return control.New(o), nil
+}
+
+// mayAsk says what the user of another role may ask this one: the administration everything, the store that its mail
+// be sent, and every role may tell of a change of the directory.
+func (i *Instance) mayAsk(uid int, path string) bool {
+	switch r := i.roleUsers; {
+	case r == nil:
+		return false
+	case path == "/submit":
+		return r.Is(configs.RoleStore, uid)
+	case path == "/changed":
+		return r.Any(uid)
+	default:
+		return r.Is(configs.RoleAdmin, uid)
+	}
 }
 
 // others are the other roles, for who asks them.
@@ -222,20 +236,12 @@ func merge(all []model.Service, s model.Service) []model.Service {
 	return append(all, s)
 }
 
-// openLocalDelivery makes what lmtpd delivers by in a role without a queue. Nothing that is
-// planned today sends mail; what will be is to go to the mta by SMTP, and until then waits.
+// openLocalDelivery makes what lmtpd delivers by in a role without a queue. What it sends goes to the role that
+// has one; while that does not answer, whoever delivers is told to come again.
 func (i *Instance) openLocalDelivery() {
 	i.deliverer = plan.New(plan.Options{
-		Store: i.mail, Plan: plan.ToInbox, Params: i.config.Store, Submit: noQueue{}, Spool: i.mail.Spool(), Log: i.log,
+		Store: i.mail, Plan: plan.ToInbox, Params: i.config.Store, Submit: i.mtaRole().Submitter(), Spool: i.mail.Spool(), Log: i.log,
 	})
-}
-
-// noQueue takes no mail.
-type noQueue struct{}
-
-func (noQueue) Submit(_ context.Context, s *envelope.Submission) (envelope.QueueID, error) {
-	_ = s.Content.Close()
-	return "", dsn.New(dsn.MailSystem, "The store sends no mail")
 }
 
 // metricsPage is the page of this process, and in the administration of all roles: theirs

@@ -77,6 +77,9 @@ func Serve(ctx context.Context, o Options) (err error) {
 	// A reader of standard error that ends must not end the service, as a
 	// SIGPIPE does; the log counts what it cannot write.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	if o.Role == "" && len(c.Master.RoleUsers) > 0 {
+		return usage.New(c.Mistake("master.role_users", errors.New("the files are those of the users of several roles: `toastmaster master` serves them, not serve; for one process take it out, and give all files back with `toastmaster master set-permissions`")))
+	}
 	if err := check.DescriptorsFor(c).Refusal(); err != nil { // config check has another limit
 		return usage.New(err)
 	}

@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"time"
 
 	"toastmaster/admin/api"
@@ -59,13 +61,13 @@ func ChangeQueue(ctx context.Context, c *configs.Config, w io.Writer, do func(ap
 	return rights.WithOwner(c, rights.AsOwner(c, func() error {
 		// What was delivered into the store may be on its way to the disk: the queue lets go
 		// of it only when it is there.
-		store, err := (vfs.OS{}).OpenFile(c.Path(c.Store.Path), os.O_RDONLY, 0)
+		store, err := rights.StoreFS(c).OpenFile(c.Path(c.Store.Path), os.O_RDONLY, 0)
 		if err != nil {
 			return err
 		}
 		defer store.Close()
 		log := msglog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelWarn}))
-		q, err := openStopped(ctx, c, vfs.OS{}, log, func(context.Context) error { return store.SyncFS() })
+		q, err := openStopped(ctx, c, rights.QueueFS(c), log, func(context.Context) error { return store.SyncFS() })
 		if errors.Is(err, queue.ErrInUse) {
 			return fmt.Errorf("%w: %s", ErrStarted, c.Path(configs.QueueDir))
 		}
@@ -92,6 +94,26 @@ func openStopped(ctx context.Context, c *configs.Config, fsys vfs.FS, log *msglo
 		FS: fsys, Dir: dir, Instance: cmp.Or(identity.ID(c.Main.Instance), found.ID), Config: c.Queue,
 		Checkpoint: checkpoint, MaximalBackoff: c.Qmgr.MaximalBackoffTime, Clock: clock.System{}, Log: log,
 	})
+}
+
+// WithQueueLocked does something while nobody has the queue, and nobody can take it.
+func WithQueueLocked(c *configs.Config, do func() error) error {
+	path := filepath.Join(c.Path(configs.QueueDir), queue.LockFile)
+	f, err := (vfs.OS{}).OpenFile(path, os.O_RDWR, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return do() // it was never served
+	}
+	if err != nil {
+		return err
+	}
+	err = f.TryLock()
+	if errors.Is(err, vfs.ErrLocked) {
+		return errors.Join(fmt.Errorf("%w: stop the instance that has %s first", ErrStarted, c.Path(configs.QueueDir)), f.Close())
+	}
+	if err == nil {
+		err = do()
+	}
+	return errors.Join(err, f.Close())
 }
 
 // lockWait is how long a start waits for a command that works on the files of a stopped instance. It is no

@@ -18,7 +18,7 @@ import (
 // which are made before a port is served.
 func (i *Instance) openVerify() error {
 	cache, err := diskcache.Open(diskcache.Options{
-		Path: i.config.Path(configs.VerifyCache), Limit: i.config.Verify.CacheLimit, FS: i.fs, Clock: i.clock, Log: i.log,
+		Path: i.config.MTAPath(configs.VerifyCache), Limit: i.config.Verify.CacheLimit, FS: i.fs, Clock: i.clock, Log: i.log,
 	})
 	if err != nil {
 		return err

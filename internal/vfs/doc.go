@@ -4,7 +4,8 @@
 // # What it does
 //
 // [FS] opens, renames, links, removes and, above all, syncs. [OS] is the real
-// one. The other implementation is testkit's: it fails the n-th operation of a
+// one, [OfFolder] the same where several users work in it, whose files have the owner or the group of their folder. The
+// other implementation is testkit's: it fails the n-th operation of a
 // kind, runs out of space, or forgets what was never synced.
 //
 // # What it does not do

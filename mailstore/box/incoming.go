@@ -54,7 +54,7 @@ func newIncoming(mb *Box, d *Delivery) (*incoming, error) {
 		seconds, unique = date.Unix(), maildir.IDName(d.ID)
 	}
 	in.msg.Name = maildir.BaseName(seconds, unique, mb.vol.Host(), in.msg.Size, in.msg.Wire)
-	if f := spooled(d); f != nil {
+	if f := spooled(d); f != nil && mb.mayLink(f) {
 		in.file = f
 	} else if err := in.write(&mb.files, d); err != nil {
 		return nil, err
@@ -119,6 +119,16 @@ func spooled(d *Delivery) vfs.File {
 		return nil
 	}
 	return c.File()
+}
+
+// mayLink says that others who work in this store can use a spooled file as they do their own: the
+// queue of another user has files for itself alone.
+func (mb *Box) mayLink(f vfs.File) bool {
+	if _, group := vfs.OnDisk(mb.vol.FS); !group {
+		return true
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode().Perm()&0o060 == 0o060
 }
 
 // scan reads the message once. The result is the scanner's if the content lies

@@ -36,6 +36,8 @@ type Options struct {
 	Dir string
 	// Slot is this process's.
 	Slot int
+	// Group says that the group of the folder may send, too: other processes are other users.
+	Group bool
 	// Others are the slots of the other processes that live.
 	Others func() ([]int, error)
 	Log    *msglog.Log
@@ -77,7 +79,11 @@ func Open(o Options) (p *Poker, err error) {
 	if p.in, err = net.ListenUnixgram("unixgram", &net.UnixAddr{Net: "unixgram", Name: p.address(o.Slot)}); err != nil {
 		return p, err
 	}
-	if err = os.Chmod(filepath.Join(o.Dir, name(o.Slot)), 0o600); err != nil {
+	mode := fs.FileMode(0o600)
+	if o.Group {
+		mode = 0o660
+	}
+	if err = os.Chmod(filepath.Join(o.Dir, name(o.Slot)), mode); err != nil {
 		return p, err
 	}
 	if p.out, err = unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0); err != nil {

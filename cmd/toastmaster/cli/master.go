@@ -15,6 +15,8 @@ import (
 
 	"toastmaster/configs"
 	"toastmaster/internal/run"
+	"toastmaster/internal/run/rights"
+	"toastmaster/internal/run/usage"
 	"toastmaster/mta/master"
 )
 
@@ -40,7 +42,7 @@ func newMasterCommand(env *Environment) *cobra.Command {
 	}
 	stop := newStopCommand(env)
 	stop.Short = "Stop the master that runs, and all its roles"
-	cmd.AddCommand(newMasterStartCommand(env), stop, newMasterReloadCommand(env), newMasterStatusCommand(env), newMasterUpgradeCommand(env))
+	cmd.AddCommand(newMasterStartCommand(env), stop, newMasterReloadCommand(env), newMasterStatusCommand(env), newMasterUpgradeCommand(env), newSetPermissionsCommand(env))
 	return cmd
 }
 
@@ -194,6 +196,53 @@ func newMasterStartCommand(env *Environment) *cobra.Command {
 			return startMaster(cmd.Context(), env, client)
 		},
 	}
+}
+
+// newSetPermissionsCommand is what `postfix set-permissions` is for Postfix.
+func newSetPermissionsCommand(env *Environment) *cobra.Command {
+	var dry bool
+	cmd := &cobra.Command{
+		Use: "set-permissions", Short: "Give each role the files that are its own", Args: noArguments,
+		Long: "Looks at all files of the instance and gives them the owner, group and mode that master.role_users and\n" +
+			"main.user ask for: the queue to the mta, the mail to the store. Run it as root while nothing runs, after a\n" +
+			"change of these parameters, and after a restore. It says what it changes; with -n it only says it.\n" +
+			"Exit code 0: done; 1: an instance runs, or not root; 2: wrong usage.",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := env.Config()
+			if err != nil {
+				return err
+			}
+			return setPermissions(cmd.Context(), env, c, dry)
+		},
+	}
+	cmd.Flags().BoolVarP(&dry, "dry-run", "n", false, "only say what would be changed")
+	return cmd
+}
+
+func setPermissions(ctx context.Context, env *Environment, c *configs.Config, dry bool) error {
+	p, err := rights.PermissionsOf(c)
+	if err != nil {
+		return usage.New(err)
+	}
+	if _, err := (master.Client{Socket: run.MasterSocket(c)}).Status(ctx); err == nil && !dry {
+		return errors.New("a master runs: stop it first (`toastmaster master stop`, or systemctl)")
+	}
+	n := 0
+	set := func() error {
+		return p.Set(dry, func(line string) {
+			n++
+			fmt.Fprintln(env.Stdout, line)
+		})
+	}
+	if dry {
+		err = set()
+	} else {
+		err = run.WithQueueLocked(c, set)
+	}
+	if err == nil && n == 0 {
+		_, err = fmt.Fprintln(env.Stdout, "all files are as they should be")
+	}
+	return err
 }
 
 // startPoll is how often start looks whether all serve.

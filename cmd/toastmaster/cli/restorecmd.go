@@ -83,6 +83,13 @@ func restore(ctx context.Context, env *Environment, o backup.RestoreOptions, qui
 	total := b.Total()
 	fmt.Fprintf(env.Stdout, "restored %s of %s: %s accounts, %s in the queue, %s in %s\n", b.Path(), b.Fact(backup.FactBegan),
 		b.Fact(backup.FactAccounts), b.Fact(backup.FactQueued), configs.FormatSize(total.Bytes), counted(int(total.Files), "file", "files"))
+	if c, err := configs.Load(done.Config); err == nil && len(c.Master.RoleUsers) > 0 {
+		if err := setPermissions(ctx, env, c, false); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintf(env.Stdout, "start with: toastmaster master -c %s\n", done.Config)
+		return err
+	}
 	_, err = fmt.Fprintf(env.Stdout, "start with: toastmaster serve -c %s\n", done.Config)
 	return err
 }

@@ -162,7 +162,7 @@ func TestARoleThatIsKilledTakesNobodyWithIt(t *testing.T) {
 			t.Parallel()
 			seed := crashSeed(t)
 			t.Logf("TOASTMASTER_SEED=%d repeats this run", seed)
-			b := serveRoles(t, nil)
+			b := serveRoleUsers(t, nil)
 			var boxes []string
 			for i := range crashMailboxes {
 				boxes = append(boxes, crashAddress(i))

@@ -14,6 +14,7 @@ import (
 	archive "toastmaster/internal/backup"
 	"toastmaster/internal/identity"
 	"toastmaster/internal/run/check"
+	"toastmaster/internal/run/rights"
 	"toastmaster/internal/vfs"
 	"toastmaster/mailstore"
 	"toastmaster/mta/queue"
@@ -259,7 +260,7 @@ func (r *restoring) makeEmpty(root string, o archive.ExtractOptions) error {
 		return err // of before there were ids: the first start gives it one
 	}
 	queueAt := r.c.Path(configs.QueueDir)
-	if err := errors.Join(mailstore.Create(disk, root, id, false), queue.Create(disk, queueAt, id)); err != nil {
+	if err := errors.Join(mailstore.Create(rights.StoreFS(r.c), root, id, false), queue.Create(rights.QueueFS(r.c), queueAt, id)); err != nil {
 		return err
 	}
 	if !o.Owner {

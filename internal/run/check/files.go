@@ -17,7 +17,6 @@ import (
 	"toastmaster/internal/run/rights"
 	"toastmaster/internal/run/usage"
 	"toastmaster/internal/tlsconf"
-	"toastmaster/internal/vfs"
 	"toastmaster/mailstore"
 	"toastmaster/mta/bounce"
 	"toastmaster/mta/policy"
@@ -34,6 +33,15 @@ func All(ctx context.Context, c *configs.Config, in *listeners.Inherited) (parts
 	if err := Files(c, in); err != nil {
 		return parts.Startup{}, usage.New(err)
 	}
+	if len(c.Master.RoleUsers) > 0 {
+		p, err := rights.PermissionsOf(c)
+		if err == nil {
+			err = p.Check()
+		}
+		if err != nil {
+			return parts.Startup{}, usage.New(err)
+		}
+	}
 	return parts.Look(ctx, c)
 }
 
@@ -41,6 +49,11 @@ func All(ctx context.Context, c *configs.Config, in *listeners.Inherited) (parts
 // anything. The error is the first mistake, with its place in the file. Of the unix sockets
 // that the service manager has made it wants nothing; in is nil for who cannot know them.
 func Files(c *configs.Config, in *listeners.Inherited) error {
+	if _, err := rights.RolesOf(c); err != nil {
+		return err
+	}
+	// A role that reads the configuration again cannot look at what is other roles'; master has.
+	others := func(err error) bool { return errors.Is(err, fs.ErrPermission) && rights.InRole(c) }
 	param, allowed, database := parts.CheckDirectory(c)
 	if allowed == "" {
 		return c.Mistake(param, database)
@@ -61,18 +74,18 @@ func Files(c *configs.Config, in *listeners.Inherited) error {
 		{"main.data_dir", "a folder whose folder queue is ours", checkQueue},
 		{"store.path", "a folder beside the queue", checkApart},
 	} {
-		if err := check.check(c); err != nil {
+		if err := check.check(c); err != nil && !others(err) {
 			return c.Mistake(check.param, fmt.Errorf("%w (allowed: %s)", err, check.allowed))
 		}
 	}
-	if err := checkTransports(c); err != nil {
+	if err := checkTransports(c); err != nil && !others(err) {
 		return err
 	}
 	read, err := checkTables(c)
 	if err != nil {
 		return err
 	}
-	if err := checkNames(c, in); err != nil {
+	if err := checkNames(c, in); err != nil && !others(err) {
 		return err
 	}
 	for _, u := range c.UnixListeners() {
@@ -168,7 +181,7 @@ func checkStore(c *configs.Config) error {
 	if err := checkFolder(path); err != nil {
 		return err
 	}
-	return mailstore.Check(vfs.OS{}, path)
+	return mailstore.Check(rights.StoreFS(c), path)
 }
 
 func checkQueue(c *configs.Config) error {
@@ -176,7 +189,7 @@ func checkQueue(c *configs.Config) error {
 	if err := checkFolder(path); err != nil {
 		return err
 	}
-	return queue.Check(vfs.OS{}, path)
+	return queue.Check(rights.QueueFS(c), path)
 }
 
 // checkFolder looks whether a folder can be written. One that is missing is

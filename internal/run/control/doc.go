@@ -10,6 +10,8 @@
 //	admin --> mta     queue, decisions about an address
 //	admin --> each    services, sessions, metrics, reload, changed
 //	master --> each   reload
+//	store --> mta     submit: mail that a delivery sends
+//	each --> each     changed
 //
 // A change of the directory is told to every role before whoever made it is answered.
 // A role that does not answer within [CallTimeout] is an error of what it was asked; of a
@@ -17,8 +19,9 @@
 //
 // # What it does not do
 //
-// It asks nobody for a password: the socket is the service's user's, mode 0600, and who
-// connects must be that user or root (SO_PEERCRED). Who may do what for whom is decided by
+// It asks nobody for a password: the socket is the role's user's, and who
+// asks must be that user or root (SO_PEERCRED), or one whom Options.May lets: with users of their own (master.role_users) the
+// role admin may ask everything but submit, store submit, and each tell of a change. Who may do what for whom is decided by
 // admin/api before it asks.
 //
 // # Results

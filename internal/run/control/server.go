@@ -19,8 +19,10 @@ import (
 	"toastmaster/directory"
 	"toastmaster/internal/addr"
 	"toastmaster/internal/dsn"
+	"toastmaster/internal/envelope"
 	"toastmaster/internal/msglog"
 	"toastmaster/internal/service"
+	"toastmaster/internal/spool"
 )
 
 // Options are what a Server answers with. A function that is nil is one that the role
@@ -37,7 +39,12 @@ type Options struct {
 	// Changed makes a change of the directory known to this process.
 	Changed func()
 	Metrics http.Handler
-	Log     *msglog.Log
+	// Submit takes what another role sends into the queue, Spool is where it is put meanwhile.
+	Submit envelope.Submitter
+	Spool  *spool.Dir
+	// May says what another user than root and this process's may ask; nil nothing.
+	May func(uid int, path string) bool
+	Log *msglog.Log
 }
 
 // Server is the service.
@@ -57,7 +64,7 @@ const drainTime = 5 * time.Second
 func New(o Options) *Server {
 	s := &Server{o: o}
 	s.http = &http.Server{
-		Handler: s.routes(), ReadHeaderTimeout: headerTimeout, ErrorLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
+		Handler: s.allowed(s.routes()), ConnContext: withUID, ReadHeaderTimeout: headerTimeout, ErrorLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
 	}
 	return s
 }
@@ -73,7 +80,7 @@ func (s *Server) Run(ctx context.Context) error {
 	ended := make(chan error, 1)
 	go func() {
 		// No fence: net/http has one for each request, and the rest is its own.
-		ended <- s.http.Serve(owned{s.o.Listener})
+		ended <- s.http.Serve(s.o.Listener)
 	}()
 	select {
 	case err := <-ended:
@@ -89,20 +96,24 @@ func (s *Server) Run(ctx context.Context) error {
 	return nil
 }
 
-// owned accepts the service's user and root alone.
-type owned struct{ net.Listener }
+// uidKey is where the user of a connection is kept.
+type uidKey struct{}
 
-func (l owned) Accept() (net.Conn, error) {
-	for {
-		c, err := l.Listener.Accept()
-		if err != nil {
-			return nil, err
+func withUID(ctx context.Context, c net.Conn) context.Context {
+	return context.WithValue(ctx, uidKey{}, peerUID(c))
+}
+
+// allowed lets the service's user and root ask everything, and others what they may.
+func (s *Server) allowed(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		uid, ok := r.Context().Value(uidKey{}).(int)
+		if ok && uid >= 0 && (uid == 0 || uid == os.Geteuid() || s.o.May != nil && s.o.May(uid, r.URL.Path)) {
+			next.ServeHTTP(w, r)
+			return
 		}
-		if uid := peerUID(c); uid == 0 || uid == os.Geteuid() {
-			return c, nil
-		}
-		_ = c.Close()
-	}
+		s.o.Log.Warn("control", "status", "refused", "user", uid, "path", r.URL.Path)
+		http.Error(w, "not for this user", http.StatusForbidden)
+	})
 }
 
 func peerUID(c net.Conn) int {
@@ -147,6 +158,9 @@ func (s *Server) routes() http.Handler {
 			r.Transport, r.Nexthop = o.Route(a)
 			return r, nil
 		})
+	}
+	if o.Submit != nil {
+		m.HandleFunc("POST /submit", s.submit)
 	}
 	if o.Queue != nil {
 		serveQueue(m, o.Queue)

@@ -18,6 +18,9 @@ type Fence struct {
 	Writable []string
 	// Execute says that it may run programs.
 	Execute bool
+	// Connect says that it may make sockets of the internet. Those that it was handed, and connections
+	// that come in on them, it has in any case.
+	Connect bool
 }
 
 // writeRights are the rights to change files, with the version of Landlock that knows them.
@@ -44,15 +47,22 @@ func (f Fence) Enter() (holds string, err error) {
 		return "", fmt.Errorf("no_new_privs: %w", e)
 	}
 	held := []string{"no_new_privs"}
-	version, err := f.landlock()
-	if err != nil {
-		return strings.Join(held, " "), err
+	version, noLandlock := f.landlock()
+	if noLandlock == nil {
+		held = append(held, fmt.Sprintf("landlock-%d", version))
 	}
-	held = append(held, fmt.Sprintf("landlock-%d", version))
-	if !f.Execute {
+	// After Landlock, whose calls it need not know.
+	noFilter := f.seccomp()
+	if noFilter == nil {
+		held = append(held, "seccomp")
+		if !f.Connect {
+			held = append(held, "no_internet")
+		}
+	}
+	if !f.Execute && (noLandlock == nil || noFilter == nil) {
 		held = append(held, "no_exec")
 	}
-	return strings.Join(held, " "), nil
+	return strings.Join(held, " "), errors.Join(noLandlock, noFilter)
 }
 
 // landlock enters the domain, and says by which version.

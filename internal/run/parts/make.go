@@ -35,8 +35,10 @@ func Make(ctx context.Context, c *configs.Config, o Options) (identity.ID, []*Pa
 	if who == "" {
 		who, _ = rights.OwnerOf(c)
 	}
-	if err := rights.BecomeOwner(who, ""); err != nil {
-		return "", nil, err
+	if len(c.Master.RoleUsers) == 0 {
+		if err := rights.BecomeOwner(who, ""); err != nil {
+			return "", nil, err
+		}
 	}
 	return MakeMissing(ctx, c, o)
 }

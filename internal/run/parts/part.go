@@ -5,8 +5,8 @@ import (
 
 	"toastmaster/configs"
 	"toastmaster/internal/identity"
+	"toastmaster/internal/run/rights"
 	"toastmaster/internal/run/usage"
-	"toastmaster/internal/vfs"
 	"toastmaster/mailstore"
 	"toastmaster/mta/queue"
 )
@@ -42,7 +42,7 @@ const (
 
 // partsOf are the parts of a configuration, not looked at yet.
 func partsOf(c *configs.Config) ([]*Part, error) {
-	disk := vfs.OS{}
+	storeFS, queueFS := rights.StoreFS(c), rights.QueueFS(c)
 	store, mailQueue := c.Path(c.Store.Path), c.Path(configs.QueueDir)
 	row, err := directoryOf(c)
 	if err != nil {
@@ -51,15 +51,15 @@ func partsOf(c *configs.Config) ([]*Part, error) {
 	return []*Part{
 		{
 			Name: Store, What: "the mail store", param: "store.path", Path: store,
-			inspect: func(context.Context) (identity.Found, error) { return mailstore.Inspect(disk, store) },
+			inspect: func(context.Context) (identity.Found, error) { return mailstore.Inspect(storeFS, store) },
 			create: func(_ context.Context, id identity.ID, adopt bool) error {
-				return mailstore.Create(disk, store, id, adopt)
+				return mailstore.Create(storeFS, store, id, adopt)
 			},
 		},
 		{
 			Name: Queue, What: "the queue", param: "main.data_dir", Path: mailQueue,
-			inspect: func(context.Context) (identity.Found, error) { return queue.Inspect(disk, mailQueue) },
-			create:  func(_ context.Context, id identity.ID, _ bool) error { return queue.Create(disk, mailQueue, id) },
+			inspect: func(context.Context) (identity.Found, error) { return queue.Inspect(queueFS, mailQueue) },
+			create:  func(_ context.Context, id identity.ID, _ bool) error { return queue.Create(queueFS, mailQueue, id) },
 		},
 		{
 			Name: Database, What: "the database", param: row.param, Path: row.location(c), temporary: row.temporary,

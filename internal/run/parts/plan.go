@@ -50,10 +50,16 @@ func (p Startup) Adopted() string {
 // another instance's, is a mistake of the configuration: no restart mends it.
 // Another error may pass.
 func Look(ctx context.Context, c *configs.Config) (Startup, error) {
+	return LookWithout(ctx, c, "")
+}
+
+// LookWithout is Look for a process that has no use for the part of a name, and may not look at it.
+func LookWithout(ctx context.Context, c *configs.Config, part string) (Startup, error) {
 	parts, err := partsOf(c)
 	if err != nil {
 		return Startup{}, err
 	}
+	parts = having(parts, func(p *Part) bool { return p.Name != part })
 	for _, p := range parts {
 		if p.found, err = p.inspect(ctx); err != nil {
 			return Startup{}, p.mistake(ctx, c, err)
@@ -70,8 +76,12 @@ func Look(ctx context.Context, c *configs.Config) (Startup, error) {
 func decideStart(configured identity.ID, parts []*Part) (plan Startup, at string, err error) {
 	missing := having(parts, func(p *Part) bool { return p.found.State == identity.Absent })
 	if len(missing) == len(parts) {
-		return plan, "main.data_dir", fmt.Errorf("there is no instance yet: `toastmaster init` makes %s, %s and %s",
-			parts[0].Path, parts[1].Path, parts[2].Path)
+		var paths []string
+		for _, p := range parts {
+			paths = append(paths, p.Path)
+		}
+		last := len(paths) - 1
+		return plan, "main.data_dir", fmt.Errorf("there is no instance yet: `toastmaster init` makes %s and %s", strings.Join(paths[:last], ", "), paths[last])
 	}
 	for _, p := range missing {
 		return plan, p.param, fmt.Errorf("%s is missing: there is nothing in %s; mount its volume or restore it; if it is to be empty, `toastmaster init --new %s` makes it", p.What, p.Path, p.Name)

@@ -6,7 +6,9 @@
 // an instance belongs to where that parameter says nothing. [AsOwner] works as the owner for a
 // while, [BecomeOwner] from now on. [NotRootsOwn] refuses root where another user's service could not read
 // what root makes, [WithOwner] says what mends a file that this user may not use.
-// [User.Give] makes a file of root's the user's.
+// [User.Give] makes a file of root's the user's. [RolesOf] are the users of the roles of a master, [RunAsRole] the one
+// that a role becomes; [Permissions] knows to whom all files belong then ([Permissions.Check], [Permissions.Set]), and
+// [QueueFS] and [StoreFS] make new ones so.
 // [SocketGroup] is the group of the sockets that are for others, of LMTP and proxymap.
 //
 // # What it does not do
@@ -15,7 +17,7 @@
 //
 // # Parameters
 //
-// main.user, lmtpd.unix_listener_group, proxymap.unix_listener_group.
+// main.user, master.role_users, lmtpd.unix_listener_group, proxymap.unix_listener_group.
 //
 // # Files
 //

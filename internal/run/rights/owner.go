@@ -64,16 +64,24 @@ func WithOwner(c *configs.Config, err error) error {
 		}
 	}
 	name := strconv.Itoa(os.Geteuid())
-	if u, err := user.Current(); err == nil {
+	// Not user.Current, which remembers who this process was at first.
+	if u, err := user.LookupId(name); err == nil {
 		name = u.Username
+	}
+	if len(c.Master.RoleUsers) > 0 {
+		return fmt.Errorf("%w; this process runs as %s: stop what runs, and `toastmaster -c %s master set-permissions`, as root, gives each role its files", err, name, c.File)
 	}
 	return fmt.Errorf("%w; this process runs as %s: `chown -R %s: %s` gives it its files", err, name, name, top)
 }
 
 // AsOwner runs f with the rights of the user that the instance belongs to, if
 // root runs this process, and gives the process its rights back: what f makes is
-// that user's.
+// that user's. Where the roles have users of their own it stays root, and what f makes with QueueFS and
+// StoreFS is whose its folder is.
 func AsOwner(c *configs.Config, f func() error) (err error) {
+	if len(c.Master.RoleUsers) > 0 {
+		return f()
+	}
 	name := c.Main.User
 	if name == "" {
 		name, _ = OwnerOf(c)
