@@ -61,6 +61,7 @@ func (c *Config) disagreements() []error {
 	c.wrapperMistakes(mistake)
 	c.transportMistakes(mistake)
 	c.listenerMistakes(mistake)
+	c.classMistakes(mistake)
 	return mistakes
 }
 

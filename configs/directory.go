@@ -22,7 +22,7 @@ func (c *Directory) params() []Param {
 		Choice("directory.type", &c.Type, "sqlite", DirectoryTypes(),
 			"What answers whether a domain, a recipient or an account exists: the SQLite database of directory.path, which the admin API writes."),
 		String("directory.path", &c.Path, "directory.db", "a file", nil,
-			"The SQLite database of domains, mailboxes and aliases.").Also("virtual_mailbox_domains", "virtual_mailbox_maps", "virtual_alias_maps", "relocated_maps", "passdb", "userdb", "virtual_alias_domains", "mydestination", "alias_maps", "local_recipient_maps", "relay_domains"),
+			"The SQLite database of domains, mailboxes and aliases.").Also("virtual_mailbox_domains", "virtual_mailbox_maps", "virtual_alias_maps", "relocated_maps", "passdb", "userdb", "alias_maps"),
 		Int("directory.readers", &c.Readers, 4, 1, 64,
 			"Connections that read the database at the same time. Each costs up to 2 MiB of memory."),
 		Duration("directory.busy_timeout", &c.BusyTimeout, 5*time.Second, 0, time.Minute,

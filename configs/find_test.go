@@ -12,7 +12,7 @@ func TestFindByTheNamesOfOthers(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]string{
 		// Postfix
-		"myhostname": "main.hostname", "mydestination": "directory.path", "mynetworks": "main.trusted_networks",
+		"myhostname": "main.hostname", "mydestination": "rewrite.mydestination", "mynetworks": "main.trusted_networks",
 		"inet_interfaces": "smtpd.listen", "inet_protocols": "smtp.protocols", "relayhost": "smtp.relayhost",
 		"recipient_delimiter": "main.recipient_delimiter", "message_size_limit": "smtpd.message_size_limit",
 		"mailbox_size_limit": "store.quota_grace", "queue_directory": "main.data_dir", "queue_minfree": "queue.min_free",

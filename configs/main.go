@@ -21,14 +21,15 @@ type Main struct {
 	ExportEnvironment  []string
 }
 
-// What Main.ParentMatches calls the tables of check_*_access, and flush.fast_flush_domains.
+// What Main.ParentMatches calls the tables of check_*_access, flush.fast_flush_domains and rewrite.relay_domains.
 const (
 	ParentSMTPDAccess = "smtpd_access_maps"
 	ParentFastFlush   = "fast_flush_domains"
+	ParentRelay       = "relay_domains"
 )
 
 func checkParentMatches(s string) error {
-	if s != ParentSMTPDAccess && s != ParentFastFlush {
+	if s != ParentSMTPDAccess && s != ParentFastFlush && s != ParentRelay {
 		return fmt.Errorf("there are no tables %q", s)
 	}
 	return nil
@@ -54,8 +55,8 @@ func (c *Main) params() []Param {
 			"How many of the process's file descriptors (LimitNOFILE, ulimit -n) are kept for the queue, the store, deliveries and the administration; connections of all services together take only what is beyond them. A start with fewer than twice as many warns; one without any for connections is refused."),
 		String("main.recipient_delimiter", &c.RecipientDelimiter, "+", "characters", nil,
 			"Characters that separate a user name from its extension: mail for user+news goes to user. Empty turns extensions off.").Also("recipient_delimiter"),
-		List("main.parent_domain_matches_subdomains", &c.ParentMatches, []string{ParentFastFlush, ParentSMTPDAccess}, "names of Postfix: "+ParentFastFlush+", "+ParentSMTPDAccess, checkParentMatches,
-			"In which lookup tables a domain stands for its subdomains, too. In the others \".example.org\" does, with a dot in front. smtpd_access_maps are those of the restrictions check_*_access, fast_flush_domains is flush.fast_flush_domains.").Also("parent_domain_matches_subdomains"),
+		List("main.parent_domain_matches_subdomains", &c.ParentMatches, []string{ParentFastFlush, ParentRelay, ParentSMTPDAccess}, "names of Postfix: "+ParentFastFlush+", "+ParentRelay+", "+ParentSMTPDAccess, checkParentMatches,
+			"In which lookup tables a domain stands for its subdomains, too. In the others \".example.org\" does, with a dot in front. smtpd_access_maps are those of the restrictions check_*_access, fast_flush_domains is flush.fast_flush_domains, relay_domains rewrite.relay_domains.").Also("parent_domain_matches_subdomains"),
 		List("main.export_environment", &c.ExportEnvironment, []string{"TZ", "TOASTMASTER_CONFIG", "LANG"}, "names of variables, or name=value", checkVariable,
 			"The variables of the server's environment that commands of the agents pipe and local, and of [[spawn]], have, too; \"name=value\" sets one. PATH is /usr/bin:/bin, and the message has variables of its own for local.").Also("export_environment"),
 	}

@@ -23,6 +23,7 @@ type Rewriting struct {
 	SenderCanonicalClasses    []string
 	RecipientCanonicalMaps    []string
 	RecipientCanonicalClasses []string
+	VirtualAliasMaps          []string
 	MasqueradeDomains         []string
 	MasqueradeExceptions      []string
 	MasqueradeClasses         []string
@@ -65,6 +66,8 @@ func (c *Rewriting) params() []Param {
 		classes("cleanup.sender_canonical_classes", &c.SenderCanonicalClasses, []string{EnvelopeSender, HeaderSender}, "Which addresses cleanup.sender_canonical_maps is for.").Also("sender_canonical_classes"),
 		Tables("cleanup.recipient_canonical_maps", &c.RecipientCanonicalMaps, nil, "The same for recipients.").Also("recipient_canonical_maps"),
 		classes("cleanup.recipient_canonical_classes", &c.RecipientCanonicalClasses, []string{EnvelopeRecipient, HeaderRecipient}, "Which addresses cleanup.recipient_canonical_maps is for.").Also("recipient_canonical_classes"),
+		Tables("cleanup.virtual_alias_maps", &c.VirtualAliasMaps, nil,
+			"Lookup tables of addresses and whom they stand for, several with commas between them: virtual(5). user+extension@domain, user@domain, user (in main.hostname and rewrite.mydestination) and @domain are looked up, for each recipient of any domain, before the aliases of the directory, and what is found again; an address that stands for itself, too, ends there.").Also("virtual_alias_maps", "virtual_maps"),
 		List("cleanup.masquerade_domains", &c.MasqueradeDomains, nil, `domains, "!domain" for one to leave alone`, checkMasquerade,
 			"Domains that stand in the place of all names below them: user@host.example.org becomes user@example.org. The first that matches counts.").Also("masquerade_domains"),
 		List("cleanup.masquerade_exceptions", &c.MasqueradeExceptions, nil, "user names", nil,

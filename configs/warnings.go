@@ -83,6 +83,7 @@ func (c *Config) Warnings() []*Error {
 			warn("proxymap.listen", "%q is reached from other machines, and proxymap.trusted_networks serves none of them", address)
 		}
 	}
+	c.classWarnings(warn)
 	return out
 }
 

@@ -109,10 +109,21 @@ func (d *Directory) Decide(ctx context.Context, a addr.Address, q Question) Deci
 		return Decision{Err: DSN(err)}
 	case !domain.Enabled:
 		return Decision{Verdict: Suspended, Domain: domain, Err: dsn.New(dsn.MailboxDisabled, "Domain is disabled")}
-	case outcome == NotFound:
-		return Decision{Verdict: Unknown, Domain: domain, Err: dsn.Wrap(dsn.BadDestMailbox, "User unknown", err)}
 	}
 	one := Decision{Domain: domain, Found: found}
+	if q.Aliases.Virtual != nil && !q.Expanded {
+		targets, has, failed := q.Aliases.Virtual(ctx, a)
+		if failed != nil {
+			return Decision{Err: dsn.From(failed)}
+		}
+		if has {
+			one.Found = Recipient{Kind: KindAlias, Matched: a.Fold(), Targets: targets}
+			return d.forward(ctx, a, q, one)
+		}
+	}
+	if err != nil {
+		return Decision{Verdict: Unknown, Domain: domain, Err: dsn.Wrap(dsn.BadDestMailbox, "User unknown", err)}
+	}
 	switch {
 	case found.Kind == KindRelocated:
 		one.Verdict, one.Err = Relocated, moved(found)
@@ -137,7 +148,7 @@ func (d *Directory) forward(ctx context.Context, a addr.Address, q Question, one
 	addresses, err := Expand(ctx, d, a, q.Aliases, nil)
 	if err != nil {
 		one.Err = dsn.From(err)
-		if unexpandable(err) {
+		if IsUnexpandable(err) {
 			one.Verdict = Unexpandable
 		}
 		return one

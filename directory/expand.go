@@ -17,7 +17,13 @@ type Limits struct {
 	Depth int
 	// Addresses is how many addresses may come out.
 	Addresses int
+	// Virtual is asked before the aliases of the directory, nil for nothing more than these.
+	Virtual Virtual
 }
+
+// Virtual says what an address stands for by the tables of cleanup.virtual_alias_maps, in one step; nothing is found for
+// one that they do not have. The error is a *dsn.Error: there was no answer, or none that makes sense.
+type Virtual func(ctx context.Context, a addr.Address) (targets []addr.Address, found bool, err error)
 
 // LimitsOf are those of a configuration.
 func LimitsOf(c configs.Cleanup) Limits {
@@ -51,8 +57,11 @@ func (e *TooLargeError) Error() string { return e.text }
 // nowhere stays, and so do addresses of other hosts.
 //
 // An alias that names itself ends there, and the address is among the results
-// (Postfix virtual(5)): it is what it is beside the alias. For a catch-all that
+// (Postfix virtual(5)): it is what it is beside the alias. For a catch-all of the directory that
 // leads to itself there is nothing beside it, so it is a loop.
+//
+// What Limits.Virtual has for an address comes before an alias of the directory, as if both were one list of
+// tables: there is one expansion, with one limit.
 //
 // The error is a *dsn.Error: 5.4.6 with a *LoopError as its cause, 4.3.5 with a
 // *TooLargeError, or DSN when the directory could not say. out is then returned
@@ -65,8 +74,8 @@ func Expand(ctx context.Context, d *Directory, a addr.Address, l Limits, out []a
 	return e.out, nil
 }
 
-// unexpandable says that err is the alias's and not the directory's.
-func unexpandable(err error) bool {
+// IsUnexpandable says that an error of Expand is the alias's own, and will be the same the next time.
+func IsUnexpandable(err error) bool {
 	var loop *LoopError
 	var large *TooLargeError
 	return errors.As(err, &loop) || errors.As(err, &large)
@@ -79,11 +88,27 @@ type expansion struct {
 	out    []addr.Address
 	given  int                   // of out, what the caller had in it
 	seen   map[addr.Address]bool // folded results; nil until there are two
-	path   []Recipient           // the aliases above the present address
+	path   []above               // the aliases above the present address
 	asked  int
 }
 
+// above is an alias that is being followed.
+type above struct {
+	Recipient
+	// virtual: Limits.Virtual has it, by its whole address.
+	virtual bool
+}
+
 func (e *expansion) resolve(ctx context.Context, a addr.Address) error {
+	if e.limits.Virtual != nil {
+		targets, found, err := e.limits.Virtual(ctx, a)
+		switch {
+		case err != nil:
+			return err
+		case found:
+			return e.enter(ctx, a, above{Recipient{Kind: KindAlias, Matched: a.Fold(), Targets: targets}, true})
+		}
+	}
 	domain, found, err := e.d.resolve(ctx, a)
 	switch {
 	case OutcomeOf(err) == NotFound:
@@ -97,8 +122,13 @@ func (e *expansion) resolve(ctx context.Context, a addr.Address) error {
 	if found.Kind != KindAlias {
 		return e.add(a)
 	}
+	return e.enter(ctx, a, above{Recipient: found})
+}
+
+// enter follows an alias that a was found to be, or decides what it is the second time.
+func (e *expansion) enter(ctx context.Context, a addr.Address, found above) error {
 	for i := range e.path {
-		if e.path[i].Matched == found.Matched {
+		if e.path[i].Matched == found.Matched && e.path[i].virtual == found.virtual {
 			return e.again(ctx, a, i)
 		}
 	}
@@ -106,7 +136,7 @@ func (e *expansion) resolve(ctx context.Context, a addr.Address) error {
 }
 
 // follow goes on with the targets of an alias.
-func (e *expansion) follow(ctx context.Context, found Recipient) error {
+func (e *expansion) follow(ctx context.Context, found above) error {
 	if len(e.path) >= e.limits.Depth {
 		return tooLarge("aliases nested deeper than %d at %s", e.limits.Depth, found.Matched)
 	}
@@ -128,7 +158,7 @@ func (e *expansion) follow(ctx context.Context, found Recipient) error {
 // again decides about a, which is the alias e.path[i] for the second time.
 func (e *expansion) again(ctx context.Context, a addr.Address, i int) error {
 	if i == len(e.path)-1 && e.path[i].Matched.Local != "" {
-		return e.add(a)
+		return e.end(ctx, a, e.path[i])
 	}
 	// Two that forward to one another are no loop when one of them keeps a
 	// copy: the second time round it would end there, with nothing new.
@@ -144,13 +174,32 @@ func (e *expansion) again(ctx context.Context, a addr.Address, i int) error {
 	return dsn.Wrap(dsn.LoopDetected, "Alias loop", loop)
 }
 
+// end adds an address that an alias has named as itself.
+func (e *expansion) end(ctx context.Context, a addr.Address, alias above) error {
+	if alias.virtual { // which knows nothing of alias domains
+		switch domain, err := e.d.Domain(ctx, a.Domain); {
+		case err != nil && OutcomeOf(err) != NotFound:
+			return DSN(err)
+		case err == nil && domain.AliasOf != "":
+			a = a.WithDomain(domain.AliasOf)
+		}
+	}
+	return e.add(a)
+}
+
 // namesItself says whether the alias is among its own targets, which may be in
 // an alias domain.
-func (e *expansion) namesItself(ctx context.Context, alias Recipient) (bool, error) {
+func (e *expansion) namesItself(ctx context.Context, alias above) (bool, error) {
 	if alias.Matched.Local == "" {
 		return false, nil
 	}
 	for _, target := range alias.Targets {
+		if alias.virtual {
+			if target.Equal(alias.Matched) {
+				return true, nil
+			}
+			continue
+		}
 		found, err := e.d.Recipient(ctx, target)
 		switch {
 		case err != nil && OutcomeOf(err) != NotFound:

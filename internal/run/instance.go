@@ -95,6 +95,9 @@ type Instance struct {
 	tables *tables.Set
 	// routes are those of its tables that say where mail goes.
 	routes rewrite.Tables
+	// resolver says where mail goes, and aliases bound an expansion, with the tables of virtual aliases.
+	resolver *rewrite.Resolver
+	aliases  directory.Limits
 	// policies has the clients of policy services.
 	policies *policyclient.Set
 	// milters knows the mail filters.

@@ -43,6 +43,7 @@ func (i *Instance) openPipeline(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	i.aliases = addresses.Limits(i.config.Cleanup)
 	i.openMilters()
 	without, err := i.filtersWithout()
 	if err != nil {
@@ -88,7 +89,7 @@ func newSMTPD(ctx context.Context, i *Instance, o smtpd.Options) (*smtpd.Daemon,
 	own := o
 	o = smtpd.Options{
 		Params: own.Params, Section: own.Section, Hostname: i.config.Main.Hostname, Trusted: own.Trusted, LogService: own.LogService, MacroDaemonName: own.MacroDaemonName,
-		Directory: i.directory, Aliases: directory.LimitsOf(i.config.Cleanup), Authenticate: i.auth.Authenticate,
+		Directory: i.directory, Aliases: i.aliases, Authenticate: i.auth.Authenticate,
 		Logins: i.sessions, Counter: i.anvil, DNS: i.nameServers(i.config.SMTP.Resolver), Classes: i.config.ClassLists(),
 		Services: i.policies, Path: i.config.Path, Tables: i.tables, Keys: keys.Options{
 			Delimiters: i.config.Main.RecipientDelimiter, ParentMatches: slices.Contains(i.config.Main.ParentMatches, configs.ParentSMTPDAccess),
@@ -96,7 +97,7 @@ func newSMTPD(ctx context.Context, i *Instance, o smtpd.Options) (*smtpd.Daemon,
 		OwnAddress: func(a netip.Addr) bool { return i.host.Has(a) && !i.host.Proxied(a) }, Ours: i.host.HasLiteral,
 		Refused:            newResolver(i).Refused,
 		Mapped:             i.cleanup.Maps,
-		Local:              i.localUser,
+		Class:              i.class,
 		Fits:               i.fits,
 		OverQuotaTemporary: i.config.Qmgr.OverQuotaTemporary,
 		Room:               i.queue.Room, Submitter: i.cleanup, Spool: i.queue.Spool(), TLS: i.tls, HandshakeTimeout: i.config.TLS.HandshakeTimeout,

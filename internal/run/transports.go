@@ -4,8 +4,11 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	"toastmaster/configs"
+	"toastmaster/directory"
 	"toastmaster/internal/addr"
 	"toastmaster/internal/dsn"
 	"toastmaster/mta/agent"
@@ -79,7 +82,7 @@ func openLocals(ctx context.Context, i *Instance) error {
 			continue
 		}
 		a, err := local.Open(ctx, local.Options{
-			Params: i.config.Local, Domains: t.Domains, Hostname: i.config.Main.Hostname, Delimiters: i.config.Main.RecipientDelimiter, Export: i.config.Main.ExportEnvironment,
+			Params: i.config.Local, Domains: i.localDomains(t), Hostname: i.config.Main.Hostname, Delimiters: i.config.Main.RecipientDelimiter, Export: i.config.Main.ExportEnvironment,
 			Dir: i.config.Dir(), Tables: i.tables, Submit: i.cleanup, FS: i.fs, Log: i.log, Clock: i.clock,
 		})
 		if err != nil {
@@ -90,15 +93,23 @@ func openLocals(ctx context.Context, i *Instance) error {
 	return nil
 }
 
-// localUser says whether an agent for the users of this host has the mail of a domain, and why it
-// would not deliver to an address.
-func (i *Instance) localUser(ctx context.Context, a addr.Address) (here bool, refused *dsn.Error) {
+// localDomains are those of a transport of the agent local.
+func (i *Instance) localDomains(t configs.Transport) []string {
+	if way, _, _ := strings.Cut(i.config.Rewrite.LocalTransport, ":"); way == t.Name {
+		return slices.Concat(t.Domains, i.config.Rewrite.MyDestination)
+	}
+	return t.Domains
+}
+
+// class is the class of an address that is not in the directory, and why nobody there has it: of the users of this
+// host the agent that delivers to them knows who they are.
+func (i *Instance) class(ctx context.Context, a addr.Address) (directory.Class, *dsn.Error, error) {
 	for _, l := range i.locals {
 		if l.Here(a.Domain) {
-			return true, l.Refused(ctx, a)
+			return directory.LocalClass, l.Refused(ctx, a), nil
 		}
 	}
-	return false, nil
+	return newResolver(i).Class(ctx, a)
 }
 
 // transport makes one that the configuration names.
@@ -169,17 +180,21 @@ func qmgrOptions(i *Instance) (qmgr.Options, error) {
 	return o, nil
 }
 
-// newResolver makes what says where mail goes.
+// newResolver makes what says where mail goes, once.
 func newResolver(i *Instance) *rewrite.Resolver {
+	if i.resolver != nil {
+		return i.resolver
+	}
 	o := rewrite.Options{Directory: i.directory, Hostname: i.config.Main.Hostname, Relayhost: i.config.SMTP.Relayhost, Ours: i.host.HasLiteral,
-		Standard: i.config.Rewrite.DefaultTransport, Agents: map[string]string{}, Tables: i.routes}
+		Params: i.config.Rewrite, Agents: map[string]string{}, Tables: i.routes, Log: i.log}
 	for _, t := range i.config.Transports() {
 		o.Agents[t.Name] = t.Agent
 		if len(t.Domains) > 0 {
 			o.Routes = append(o.Routes, rewrite.Row{Transport: t.Name, Nexthop: nexthopOf(t), Domains: t.Domains, Refused: rewrite.RefusedBy(t.Agent, nexthopOf(t))})
 		}
 	}
-	return rewrite.New(o)
+	i.resolver = rewrite.New(o)
+	return i.resolver
 }
 
 // nexthopOf is what the resolver hands on: a domain would be no reason to refuse mail.

@@ -5,7 +5,6 @@ import (
 	"net/netip"
 
 	"toastmaster/configs"
-	"toastmaster/directory"
 	"toastmaster/internal/addr"
 	"toastmaster/internal/diskcache"
 	"toastmaster/mta/agent"
@@ -24,7 +23,7 @@ func (i *Instance) openVerify() error {
 		return err
 	}
 	i.verify = verify.New(verify.Options{
-		Params: i.config.Verify, Directory: i.directory, Aliases: directory.LimitsOf(i.config.Cleanup), Resolver: newResolver(i),
+		Params: i.config.Verify, Directory: i.directory, Aliases: i.aliases, Resolver: newResolver(i),
 		Agent: func(name string) agent.Agent { return i.agents[name] },
 		Cache: cache, Log: i.log, Clock: i.clock,
 	})

@@ -23,12 +23,14 @@ type Maps struct {
 	Propagate bool
 	// Form completes what the tables say.
 	Form addrfield.Form
+	// Most is how many addresses the text of an entry may have for Targets; 0 is for tables of which the first one counts.
+	Most int
 }
 
 // most is how many times one address is mapped, Postfix's MAX_RECURSION.
 const most = 10
 
-// tokens bounds the text of an entry.
+// tokens bounds the text of an entry, for each address.
 const tokens = 100
 
 // Has says whether the tables have an entry for an address.
@@ -60,20 +62,44 @@ func (m *Maps) Map(ctx context.Context, address string) (string, error) {
 		case err != nil:
 			return "", dsn.Wrap(dsn.MailSystem, "Temporary failure while rewriting an address", fmt.Errorf("%s: %w", m.Param, err))
 		}
-		extension := key.Unmatched
-		if strings.HasPrefix(key.Text, "@") {
-			extension = "" // whoever it is has become another
-		}
-		next, err := m.result(address, text, extension)
+		all, err := m.results(address, text, key)
 		if err != nil {
 			return "", dsn.Wrap(dsn.Misconfigured, "Server configuration error", fmt.Errorf("%s, key %s: %w", m.Param, key.Text, err))
 		}
+		next := all[0]
 		if strings.EqualFold(next, address) {
 			return next, nil
 		}
 		address = next
 	}
 	return "", dsn.Wrap(dsn.Misconfigured, "Server configuration error", fmt.Errorf("%s: %s leads from one address to the next more than %d times", m.Param, address, most))
+}
+
+// Targets are all addresses that an address stands for, as virtual(5) has it: in one step, what comes out is not looked up
+// again. found is false for one that the tables do not have.
+func (m *Maps) Targets(ctx context.Context, a addr.Address) (targets []addr.Address, found bool, err error) {
+	if len(m.Tables) == 0 || a.IsNull() || a.Domain == "" {
+		return nil, false, nil
+	}
+	text, key, err := keys.Address(a, m.Keys).Lookup(ctx, m.Tables)
+	switch {
+	case directory.OutcomeOf(err) == directory.NotFound:
+		return nil, false, nil
+	case err != nil:
+		return nil, false, dsn.Wrap(dsn.MailSystem, "Temporary lookup failure", fmt.Errorf("%s: %w", m.Param, err))
+	}
+	all, err := m.results(a.String(), text, key)
+	for _, one := range all {
+		if err == nil {
+			var target addr.Address
+			target, err = addr.Parse(one)
+			targets = append(targets, target)
+		}
+	}
+	if err != nil {
+		return nil, false, dsn.Wrap(dsn.Misconfigured, "Server configuration error", fmt.Errorf("%s, key %s: %w", m.Param, key.Text, err))
+	}
+	return targets, true, nil
 }
 
 // MapAddress is Map for an address of an envelope.
@@ -88,36 +114,47 @@ func (m *Maps) MapAddress(ctx context.Context, a addr.Address) (addr.Address, er
 	return addr.Parse(text) // result has read it
 }
 
-// result reads what a table says.
-func (m *Maps) result(address, text, extension string) (string, error) {
-	if !m.Propagate {
+// results reads what a table says of an address that it has by a key: one address at least.
+func (m *Maps) results(address, text string, key keys.Key) ([]string, error) {
+	extension := key.Unmatched
+	if strings.HasPrefix(key.Text, "@") || !m.Propagate { // whoever is found by "@domain" has become another
 		extension = ""
 	}
 	if strings.HasPrefix(text, "@") {
 		local, _, _ := addrfield.SplitDomain(address)
 		text = local + text
 	}
-	l, ok := addrfield.Parse(text, tokens)
+	l, ok := addrfield.Parse(text, tokens*max(m.Most, 1))
 	if !ok {
-		return "", fmt.Errorf("%.100q is too long", text)
+		return nil, fmt.Errorf("%.100q is too long", text)
 	}
 	all := l.Addresses()
 	if len(all) == 0 {
-		return "", fmt.Errorf("%.100q has no address", text)
+		return nil, fmt.Errorf("%.100q has no address", text)
 	}
-	next := m.Form.Standard(all[0])
-	if extension != "" {
-		local, domain, _ := addrfield.SplitDomain(next)
-		if inner, is := strings.CutSuffix(local, `"`); is {
-			next = inner + extension + `"@` + domain
-		} else {
-			next = local + extension + "@" + domain
+	if m.Most == 0 {
+		all = all[:1]
+	}
+	for i, one := range all {
+		next := extended(m.Form.Standard(one), extension)
+		if a, err := addr.Parse(next); err != nil || a.Domain == "" {
+			return nil, fmt.Errorf("%.100q is no address", next)
 		}
+		all[i] = next
 	}
-	if a, err := addr.Parse(next); err != nil || a.Domain == "" {
-		return "", fmt.Errorf("%.100q is no address", next)
+	return all, nil
+}
+
+// extended is an address with an extension more.
+func extended(address, extension string) string {
+	if extension == "" {
+		return address
 	}
-	return next, nil
+	local, domain, _ := addrfield.SplitDomain(address)
+	if inner, is := strings.CutSuffix(local, `"`); is {
+		return inner + extension + `"@` + domain
+	}
+	return local + extension + "@" + domain
 }
 
 // Kind says whose addresses a field of a header has, when they are rewritten.

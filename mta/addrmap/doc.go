@@ -7,6 +7,7 @@
 // what it becomes again, until nothing is found or it becomes itself. A text that begins with "@"
 // changes the domain alone. The extension that a key does not have goes along where
 // propagate_unmatched_extensions says so. Of a text with several addresses the first counts.
+// [Maps.Targets] is one step of virtual(5), with all addresses of the text.
 //
 // # Results
 //

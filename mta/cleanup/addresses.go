@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"toastmaster/configs"
+	"toastmaster/directory"
 	"toastmaster/directory/tables"
 	"toastmaster/directory/tables/keys"
 	"toastmaster/internal/addr"
@@ -22,6 +23,7 @@ type Addresses struct {
 	masquerade    masquerade
 	tokens        int
 	headerSize    int64
+	virtual       addrmap.Maps // virtual_alias_maps
 }
 
 // step is a parameter with the classes that it is for.
@@ -30,8 +32,8 @@ type step struct {
 	classes []string
 }
 
-// OpenAddresses opens the tables of canonical_maps, sender_canonical_maps and recipient_canonical_maps, or
-// gives those that are open. The error names the parameter.
+// OpenAddresses opens the tables of canonical_maps, sender_canonical_maps, recipient_canonical_maps and
+// virtual_alias_maps, or gives those that are open. The error names the parameter.
 func OpenAddresses(ctx context.Context, c *configs.Config, set *tables.Set) (Addresses, error) {
 	p := &c.Cleanup.Rewriting
 	local := addrfield.Form{SwapBangpath: p.SwapBangpath, PercentHack: p.PercentHack}
@@ -69,7 +71,26 @@ func OpenAddresses(ctx context.Context, c *configs.Config, set *tables.Set) (Add
 			}, row.classes})
 		}
 	}
+	maps, item, err := set.OpenAll(ctx, p.VirtualAliasMaps)
+	if err != nil {
+		return Addresses{}, c.MistakeIn("cleanup.virtual_alias_maps", item, err)
+	}
+	all.virtual = addrmap.Maps{
+		Param: "cleanup.virtual_alias_maps", Tables: maps, Form: local, Propagate: slices.Contains(p.PropagateExtensions, "virtual"), Most: c.Cleanup.AliasExpandLimit,
+		Keys: keys.Options{Delimiters: c.Main.RecipientDelimiter, Own: func(domain string) bool {
+			return domain == c.Main.Hostname || slices.ContainsFunc(c.Rewrite.MyDestination, func(d string) bool { return strings.EqualFold(d, domain) })
+		}},
+	}
 	return all, nil
+}
+
+// Limits are those of an expansion, which asks virtual_alias_maps, too.
+func (a *Addresses) Limits(p configs.Cleanup) directory.Limits {
+	l := directory.LimitsOf(p)
+	if len(a.virtual.Tables) > 0 {
+		l.Virtual = a.virtual.Targets
+	}
+	return l
 }
 
 // only are those of classes that are among some.
@@ -116,8 +137,8 @@ func (a *Addresses) address(ctx context.Context, class string, of addr.Address) 
 	return addr.Parse(text)
 }
 
-// Maps says whether the address of a recipient is mapped to another one, so that it is not
-// unknown.
+// Maps says whether the address of a recipient is mapped to another one, or stands for others, so that it is
+// not unknown.
 func (c *Cleanup) Maps(ctx context.Context, a addr.Address) (bool, error) {
 	for i := range c.o.Addresses.steps {
 		s := &c.o.Addresses.steps[i]
@@ -128,7 +149,7 @@ func (c *Cleanup) Maps(ctx context.Context, a addr.Address) (bool, error) {
 			return has, err
 		}
 	}
-	return false, nil
+	return c.o.Addresses.virtual.Has(ctx, a)
 }
 
 // masquerade hides the hosts of a domain.

@@ -69,7 +69,7 @@ func New(o Options) *Cleanup {
 	if c.domain == "" {
 		c.domain = o.Hostname
 	}
-	c.rights = policy.Env{Directory: o.Directory, Aliases: directory.LimitsOf(o.Params)}
+	c.rights = policy.Env{Directory: o.Directory, Aliases: o.Addresses.Limits(o.Params)}
 	c.authserv = strings.ToLower(cmp.Or(o.Params.AuthservID, o.Hostname))
 	for _, name := range o.Params.DropHeaders {
 		c.drop[strings.ToLower(name)] = true

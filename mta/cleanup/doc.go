@@ -88,8 +88,8 @@
 //
 // # Aliases
 //
-// This is the only place that expands them, with directory.Expand, and maps
-// nothing else. An alias that names itself ends there: the mailbox of the same
+// This is the only place that expands them, those of virtual_alias_maps and of the directory, with
+// directory.Expand, and maps nothing else. An alias that names itself ends there: the mailbox of the same
 // address keeps a copy. Addresses of alias domains become those of the real
 // domain; each final address stands once. What is not found in a hosted
 // domain, or has moved, stays a recipient: smtpd has refused those it saw, and

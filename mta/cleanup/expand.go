@@ -32,7 +32,7 @@ func (aliases) end(ctx context.Context, m *message) (err error) {
 // A client may name as many recipients as the limit allows; beside is how many blind copies
 // there may be besides.
 func (c *Cleanup) expand(ctx context.Context, given []envelope.Recipient, beside int) ([]envelope.Recipient, error) {
-	limits := directory.LimitsOf(c.o.Params)
+	limits := c.o.Addresses.Limits(c.o.Params)
 	list := recipientList{out: make([]envelope.Recipient, 0, len(given)), limit: limits.Addresses + beside}
 	var buffer [4]addr.Address
 	for _, r := range given {

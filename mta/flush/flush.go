@@ -43,7 +43,7 @@ type Options struct {
 	Dir string
 	// Tables opens the tables among the domains, with nil there are none; Keys are how a
 	// domain is looked up.
-	Tables Opener
+	Tables keys.Opener
 	Keys   keys.Options
 	Queue  Queue
 	FS     vfs.FS
@@ -55,7 +55,7 @@ type Options struct {
 // service.Service.
 type Index struct {
 	o       Options
-	domains domains
+	domains keys.Domains
 	wake    chan struct{}
 
 	mu    sync.Mutex
@@ -70,7 +70,7 @@ type Index struct {
 func New(o Options) (*Index, error) {
 	x := &Index{o: o, wake: make(chan struct{}, 1), sites: map[string]*site{}, asked: map[string]bool{}}
 	var err error
-	if x.domains, err = openDomains(o); err != nil {
+	if x.domains, _, err = keys.OpenDomains(context.Background(), o.Tables, o.Params.Domains); err != nil {
 		return nil, err
 	}
 	if err := o.FS.MkdirAll(o.Dir, 0o700); err != nil {
@@ -107,7 +107,7 @@ func (x *Index) Add(ctx context.Context, id envelope.QueueID, recipients []strin
 			continue
 		}
 		seen[name] = true
-		served, err := x.domains.match(ctx, domain, x.o.Keys)
+		served, err := x.domains.Match(ctx, domain, x.o.Keys)
 		if err == nil && served {
 			err = x.add(name, id)
 		}
@@ -202,7 +202,7 @@ func (x *Index) served(ctx context.Context, domain string) (name string, err err
 	if err != nil {
 		return "", err
 	}
-	ok, err := x.domains.match(ctx, domain, x.o.Keys)
+	ok, err := x.domains.Match(ctx, domain, x.o.Keys)
 	if err == nil && !ok {
 		err = ErrDenied
 	}

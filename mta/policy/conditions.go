@@ -71,20 +71,30 @@ func permitInetInterfaces(_ Stage, e *Env) Check {
 	})
 }
 
-// rejectUnlistedSender is reject_unlisted_sender: of a hosted domain only those who are
-// there.
+// rejectUnlistedSender is reject_unlisted_sender: of a domain that is hosted, or in another class of addresses, only
+// those who are there.
 func rejectUnlistedSender(_ Stage, e *Env) Check {
 	return CheckFunc(func(ctx context.Context, t *Transaction) Decision {
 		if t.Sender.IsNull() {
 			return Decision{}
 		}
-		switch d := e.decide(ctx, t, t.Sender); d.Verdict {
-		case directory.Undecided:
+		d := &destination{final: t.Sender}
+		e.find(ctx, t, d)
+		e.mapped(ctx, d, false)
+		text, status := "User unknown", dsn.Make(5, 1, 0)
+		switch {
+		case d.Verdict == directory.Undecided:
 			return refuse(d.Err)
-		case directory.Unknown:
-			return refuse(dsn.New(dsn.Make(5, 1, 0), t.about(Mail)+"User unknown").WithCode(550))
+		case d.refused != nil && d.refused.Temporary():
+			return refuse(d.refused)
+		case d.refused != nil:
+			if text = d.refused.Text; d.class == directory.AliasClass {
+				status = dsn.Make(5, 1, 7) // as Postfix
+			}
+		case d.Verdict != directory.Unknown:
+			return Decision{}
 		}
-		return Decision{}
+		return refuse(dsn.New(status, t.about(Mail)+text).WithCode(550))
 	})
 }
 

@@ -17,9 +17,9 @@ type destination struct {
 	final addr.Address
 	// standsIn: final is smtpd.postmaster, in the place of the recipient.
 	standsIn bool
-	// local: users of this host have the mail of the domain; refused is why nobody of
-	// them has it.
-	local   bool
+	// class is that of a domain which is not in the directory; refused is why nobody
+	// there has the address.
+	class   directory.Class
 	refused *dsn.Error
 }
 
@@ -35,7 +35,7 @@ func (e *Env) destination(ctx context.Context, t *Transaction) *destination {
 		d.final, d.standsIn = e.Postmaster, true
 	}
 	e.find(ctx, t, d)
-	e.mapped(ctx, d)
+	e.mapped(ctx, d, true)
 	if !d.standsIn && e.needsPostmaster(d) {
 		d.final, d.standsIn = e.Postmaster, true
 		e.find(ctx, t, d)
@@ -43,13 +43,20 @@ func (e *Env) destination(ctx context.Context, t *Transaction) *destination {
 	return d
 }
 
-// find asks about d.final: the directory, and of what is not hosted here the users of this host.
+// find asks about d.final: the directory, and of what is not hosted there the other classes of addresses.
 func (e *Env) find(ctx context.Context, t *Transaction, d *destination) {
-	d.Decision, d.local, d.refused = e.decide(ctx, t, d.final), false, nil
-	if d.Verdict == directory.Foreign && e.Local != nil {
-		d.local, d.refused = e.Local(ctx, d.final)
+	d.Decision, d.class, d.refused = e.decide(ctx, t, d.final), directory.DefaultClass, nil
+	if d.Verdict != directory.Foreign || e.Class == nil {
+		return
+	}
+	var err error
+	if d.class, d.refused, err = e.Class(ctx, d.final); err != nil {
+		d.Decision = directory.Decision{Err: dsn.From(err)}
 	}
 }
+
+// listed says that a class other than the directory's has the recipient's domain.
+func (d *destination) listed() bool { return d.class != directory.DefaultClass }
 
 // decide asks the directory about an address.
 func (e *Env) decide(ctx context.Context, t *Transaction, a addr.Address) directory.Decision {
@@ -62,18 +69,34 @@ func (e *Env) decide(ctx context.Context, t *Transaction, a addr.Address) direct
 	return decided
 }
 
-// mapped lets an unknown recipient pass whom cleanup maps to another address.
-func (e *Env) mapped(ctx context.Context, d *destination) {
-	if e.Mapped == nil || d.Verdict != directory.Unknown && d.refused == nil {
+// mapped lets an unknown address pass that cleanup maps to another one, or expands; whether it can be expanded is looked
+// at for recipients.
+func (e *Env) mapped(ctx context.Context, d *destination, expand bool) {
+	if e.Mapped == nil || d.Verdict != directory.Unknown && !(d.Verdict == directory.Foreign && d.listed()) {
 		return
 	}
 	switch is, err := e.Mapped(ctx, d.final); {
 	case err != nil:
 		d.Verdict, d.Err = directory.Undecided, directory.DSN(err)
-	case is && d.local:
-		d.refused = nil
+	case is && d.listed():
+		if d.refused = nil; expand {
+			e.expanded(ctx, d)
+		}
 	case is:
 		d.Verdict, d.Err = directory.Forward, nil
+	}
+}
+
+// expanded counts what an address stands for that no directory has.
+func (e *Env) expanded(ctx context.Context, d *destination) {
+	addresses, err := directory.Expand(ctx, e.Directory, d.final, e.Aliases, nil)
+	switch {
+	case err == nil:
+		d.Addresses = addresses
+	case directory.IsUnexpandable(err):
+		d.refused = dsn.From(err)
+	default:
+		d.Decision = directory.Decision{Err: dsn.From(err)}
 	}
 }
 
@@ -83,7 +106,7 @@ func (e *Env) needsPostmaster(d *destination) bool {
 	a := d.final
 	here := a.Domain == e.Hostname || e.ours(a.Domain)
 	switch {
-	case e.Postmaster.IsNull() || a.Equal(e.Postmaster) || d.local && d.refused == nil:
+	case e.Postmaster.IsNull() || a.Equal(e.Postmaster) || d.listed() && d.refused == nil:
 		return false
 	case !isPostmaster(a) && !(here && strings.EqualFold(a.Local, "root")): // what programs of this host write to
 		return false
@@ -103,7 +126,7 @@ func (e *Env) literal(d *destination) bool {
 // the operator wants mail for postmaster. An address at this host that nobody
 // hosts would come back to us.
 func (e *Env) authorised(d *destination) bool {
-	return d.Verdict != directory.Foreign || d.local || e.ours(d.final.Domain) || d.standsIn && d.final.Domain != e.Hostname
+	return d.Verdict != directory.Foreign || d.listed() || e.ours(d.final.Domain) || d.standsIn && d.final.Domain != e.Hostname
 }
 
 // nobody says why mail for an address would go to nobody whatever the directory says, nil when it goes
@@ -112,10 +135,10 @@ func (e *Env) nobody(ctx context.Context, d *destination) *dsn.Error {
 	switch {
 	case e.literal(d):
 		return dsn.New(dsn.LoopDetected, "This host's own address, and no such user here").WithCode(550)
-	case d.local && d.refused != nil:
+	case d.refused != nil:
 		return d.refused
 	case d.Verdict != directory.Undecided && e.Refused != nil:
-		return e.Refused(ctx, d.final, d.local || d.Verdict != directory.Foreign)
+		return e.Refused(ctx, d.final, d.listed() && d.class != directory.RelayClass || d.Verdict != directory.Foreign)
 	}
 	return nil
 }
@@ -134,6 +157,8 @@ func (e *Env) Decide(ctx context.Context, given, qualified addr.Address) directo
 		out.Err = err
 	case d.standsIn && out.Verdict == directory.Foreign:
 		out.Verdict, out.Addresses = directory.Forward, []addr.Address{d.final}
+	case d.listed() && len(d.Addresses) > 0 && out.Verdict == directory.Foreign:
+		out.Verdict = directory.Forward
 	}
 	return out
 }

@@ -90,6 +90,15 @@ func (e *Env) unknownDomain(ctx context.Context, t *Transaction, a addr.Address,
 	case directory.Undecided:
 		return refuse(d.Err)
 	case directory.Foreign:
+		if e.Class == nil {
+			break
+		}
+		switch class, _, err := e.Class(ctx, addr.Address{Local: "postmaster", Domain: a.Domain}); {
+		case err != nil:
+			return refuse(dsn.From(err))
+		case class == directory.LocalClass || class == directory.AliasClass:
+			return Decision{}
+		}
 	default:
 		return Decision{} // hosted here
 	}

@@ -37,14 +37,14 @@ type Env struct {
 	Postmaster addr.Address
 	// Ours says that an address literal is one of this host; nil knows none.
 	Ours func(domain string) bool
-	// Local says whether users of this host have the mail of an address's domain, and why nobody of them has
-	// the address; nil knows none.
-	Local func(ctx context.Context, a addr.Address) (here bool, refused *dsn.Error)
+	// Class is the class of an address whose domain is not in the directory, and why nobody there has the address, nil for
+	// somebody; its error is that nobody can say. With nil there is no class but the default one.
+	Class func(ctx context.Context, a addr.Address) (class directory.Class, refused *dsn.Error, err error)
 	// Refused says why mail for an address would go to nobody: a transport of the agent error or
 	// retry, or rewrite.relocated_maps, which is all that is asked of one that is hosted; nil knows none.
 	Refused func(ctx context.Context, a addr.Address, hosted bool) *dsn.Error
-	// Mapped says that cleanup maps a recipient to another address, so that nobody who is
-	// not in the directory is unknown; nil knows none.
+	// Mapped says that cleanup maps a recipient to another address, or expands it, so that nobody who is
+	// not listed is unknown; nil knows none.
 	Mapped func(ctx context.Context, a addr.Address) (bool, error)
 	// Fits says whether a message of this size, 0 for an unknown one, fits into a
 	// mailbox with a quota; nil leaves quotas to delivery.

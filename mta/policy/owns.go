@@ -32,16 +32,24 @@ func (o *ownership) leads(ctx context.Context, a addr.Address, depth int) (bool,
 	o.seen[a.Fold()] = true
 	found, err := o.e.Directory.Recipient(ctx, a)
 	switch outcome := directory.OutcomeOf(err); {
-	case outcome == directory.NotFound:
-		return false, nil
-	case err != nil:
+	case outcome != directory.Found && outcome != directory.NotFound:
 		return false, directory.DSN(err)
 	case found.Mailbox.Address.Equal(o.user):
 		return true, nil
-	case found.Kind != directory.KindAlias || found.Mailbox.Home != "":
+	case found.Mailbox.Home != "":
 		return false, nil
 	}
-	for _, target := range found.Targets {
+	targets := found.Targets
+	if limits.Virtual != nil {
+		more, has, err := limits.Virtual(ctx, a)
+		switch {
+		case err != nil:
+			return false, dsn.From(err)
+		case has:
+			targets = more
+		}
+	}
+	for _, target := range targets {
 		if ok, e := o.leads(ctx, target, depth+1); ok || e != nil {
 			return ok, e
 		}
@@ -53,6 +61,12 @@ func (o *ownership) leads(ctx context.Context, a addr.Address, depth int) (bool,
 func (e *Env) hasOwner(ctx context.Context, a addr.Address) (bool, *dsn.Error) {
 	_, err := e.Directory.Recipient(ctx, a)
 	switch outcome := directory.OutcomeOf(err); {
+	case outcome == directory.NotFound && e.Aliases.Virtual != nil:
+		_, has, err := e.Aliases.Virtual(ctx, a)
+		if err != nil {
+			return false, dsn.From(err)
+		}
+		return has, nil
 	case outcome == directory.NotFound:
 		return false, nil
 	case err != nil:

@@ -16,6 +16,9 @@
 //	                              directory/literal; else error 5.4.6
 //	directory unavailable         a *dsn.Error 4.3.0, or 4.3.5 when misconfigured
 //	in relocated_maps             error 5.1.6 with the new address, hosted or not
+//	rewrite.mydestination         local_transport, the domain
+//	rewrite.virtual_alias_domains error 5.1.1: what is there has been expanded
+//	rewrite.relay_domains         as anything else, with relay_transport for default_transport, whatever the sender
 //	anything else                 the [[transport]] that lists the domain, its nexthop
 //	                              or else the domain; without one default_transport, or the
 //	                              sender's, its nexthop or else the sender's relayhost,
@@ -23,6 +26,9 @@
 //
 // Over the way of a mailbox, and of anything else, goes what transport_maps has (transport(5)): a transport, a
 // nexthop, or both. A table that cannot answer is a *dsn.Error 4.3.0.
+//
+// [Resolver.Class] is the class of a domain that is not in the directory, and whether somebody there has an address; smtpd asks
+// it at RCPT. A domain in two classes has a line in the log.
 //
 // [Resolver.Refused] tells smtpd which of the rest would go to nobody, so that it is not
 // taken: a transport of the agent error or retry, and who is in relocated_maps.
@@ -34,6 +40,6 @@
 //
 // # Parameters
 //
-// rewrite.transport_maps, relocated_maps, default_transport and sender_dependent_*, smtp.relayhost, main.hostname,
+// The section [rewrite] but for how addresses are completed, local.recipient_maps, smtp.relayhost, main.hostname,
 // and domains and nexthop of [[transport]], through [Options].
 package rewrite

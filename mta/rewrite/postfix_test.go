@@ -107,7 +107,7 @@ func routesOf(t *testing.T, transports, standard, relayhost string) (all []strin
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := New(Options{Directory: boxes(t), Hostname: "mx.test", Relayhost: relayhost, Standard: standard, Tables: tabs, Agents: map[string]string{}})
+	r := New(Options{Directory: boxes(t), Hostname: "mx.test", Relayhost: relayhost, Params: configs.Rewrite{DefaultTransport: standard}, Tables: tabs, Agents: map[string]string{}})
 	for _, m := range routedMails() {
 		var from addr.Address
 		if m[0] != "" {

@@ -5,9 +5,11 @@ import (
 	"context"
 	"strings"
 
+	"toastmaster/configs"
 	"toastmaster/directory"
 	"toastmaster/internal/addr"
 	"toastmaster/internal/dsn"
+	"toastmaster/internal/msglog"
 	"toastmaster/mta/agent"
 )
 
@@ -19,10 +21,12 @@ type Options struct {
 	// Relayhost is smtp.relayhost, "" to deliver directly.
 	Relayhost string
 	// Routes are the transports that take the mail of domains elsewhere; of what no
-	// row takes the transport is smtp, the nexthop Relayhost or the domain.
+	// row takes the transport is that of its class, the nexthop Relayhost or the domain.
 	Routes []Row
-	// Standard is rewrite.default_transport, "" for smtp.
-	Standard string
+	// Params has the transports of the classes: an empty one of mailboxes is virtual, of users local, of others smtp.
+	Params configs.Rewrite
+	// Log has the domains that are in two classes; it may be nil.
+	Log *msglog.Log
 	// Tables say where mail goes before Routes do, and Agents are the agents of transports, by name.
 	Tables Tables
 	Agents map[string]string
@@ -49,14 +53,16 @@ type Resolver struct {
 	relayhost string
 	routes    map[string]Row // by domain, in lower case
 	ours      func(domain string) bool
-	standard  string
+	params    configs.Rewrite
 	tables    Tables
 	agents    map[string]string
+	log       *msglog.Log
+	twice     twice
 }
 
 // New makes a Resolver.
 func New(o Options) *Resolver {
-	r := &Resolver{directory: o.Directory, hostname: strings.ToLower(o.Hostname), relayhost: o.Relayhost, routes: map[string]Row{}, ours: o.Ours, standard: o.Standard, tables: o.Tables, agents: o.Agents}
+	r := &Resolver{directory: o.Directory, hostname: strings.ToLower(o.Hostname), relayhost: o.Relayhost, routes: map[string]Row{}, ours: o.Ours, params: o.Params, tables: o.Tables, agents: o.Agents, log: o.Log}
 	for _, row := range o.Routes {
 		for _, domain := range row.Domains {
 			r.routes[routeKey(domain)] = row
@@ -76,7 +82,10 @@ func (r *Resolver) Resolve(ctx context.Context, sender, a addr.Address) (agent.R
 	}
 	switch decided := r.directory.Decide(ctx, a, directory.Question{Expanded: true}); decided.Verdict {
 	case directory.Deliver:
-		return r.byTable(ctx, a, agent.Route{Transport: "virtual", Nexthop: a.Domain}, true)
+		if err := r.inTwo(ctx, a.Domain, directory.MailboxClass); err != nil {
+			return agent.Route{}, err
+		}
+		return r.byTable(ctx, a, way(r.params.VirtualTransport, "virtual", a.Domain), true)
 	case directory.Foreign:
 		return r.elsewhere(ctx, sender, a)
 	case directory.Undecided:
@@ -100,6 +109,15 @@ func (r *Resolver) Refused(ctx context.Context, a addr.Address, hosted bool) *ds
 		return dsn.New(dsn.BadDestMailbox, "User unknown")
 	}
 	row, _ := r.route(a.Domain)
+	class, err := r.classOf(ctx, a.Domain)
+	if err != nil {
+		return dsn.From(err)
+	}
+	if standard, ok := r.standard(class); ok && row.Transport == "" {
+		// The text of a nexthop is a reason for these two.
+		transport, nexthop, _ := strings.Cut(standard, ":")
+		row.Refused = RefusedBy(r.agents[transport], cmp.Or(nexthop, undeliverable))
+	}
 	route, err := r.byTable(ctx, a, agent.Route{}, false)
 	switch {
 	case err != nil:
@@ -139,9 +157,15 @@ func (r *Resolver) Elsewhere(a addr.Address) (transport, nexthop string) {
 
 // elsewhere routes what is not hosted here.
 func (r *Resolver) elsewhere(ctx context.Context, sender, a addr.Address) (agent.Route, error) {
+	class, err := r.classOf(ctx, a.Domain)
+	if err != nil {
+		return agent.Route{}, err
+	}
 	_, taken := r.routes[a.Domain] // the agent local has our own name's mail
 	switch {
-	case a.Domain == r.hostname && !taken:
+	case class == directory.AliasClass:
+		return refuse(a, errNoAlias()), nil
+	case a.Domain == r.hostname && !taken && class != directory.LocalClass:
 		return refuse(a, dsn.New(dsn.BadDestMailbox, "User unknown")), nil
 	case r.ours != nil && r.ours(a.Domain):
 		return refuse(a, dsn.Newf(dsn.LoopDetected, "Mail for %s loops back to this host", a.Domain)), nil
@@ -149,7 +173,10 @@ func (r *Resolver) elsewhere(ctx context.Context, sender, a addr.Address) (agent
 	if row, ok := r.route(a.Domain); ok {
 		return r.byTable(ctx, a, agent.Route{Transport: row.Transport, Nexthop: cmp.Or(row.Nexthop, a.Domain)}, false)
 	}
-	usual, err := r.usual(ctx, sender, a)
+	if class == directory.LocalClass {
+		return r.byTable(ctx, a, way(r.params.LocalTransport, "local", a.Domain), true)
+	}
+	usual, err := r.usual(ctx, class, sender, a)
 	if err != nil {
 		return usual, err
 	}

@@ -22,6 +22,11 @@ type Tables struct {
 	Transport, Relocated             tables.Maps
 	SenderRelayhost, SenderTransport tables.Maps
 	Keys                             keys.Options
+
+	// Of the classes of addresses: domains, and who is there.
+	local, alias, relay    keys.Domains
+	localUsers, relayUsers tables.Maps
+	relayKeys              keys.Options
 }
 
 // OpenTables opens the tables of transport_maps, relocated_maps and those of senders, or gives those that
@@ -47,7 +52,7 @@ func OpenTables(ctx context.Context, c *configs.Config, set *tables.Set) (Tables
 		}
 		*row.to = maps
 	}
-	return all, nil
+	return all, all.openClasses(ctx, c, set)
 }
 
 // relocatedMaps is the one that says no way: its texts are for people.
@@ -138,12 +143,16 @@ func (r *Resolver) ofSender(ctx context.Context, param string, t tables.Maps, se
 }
 
 // usual is the way of mail that no table and no transport takes.
-func (r *Resolver) usual(ctx context.Context, sender, a addr.Address) (agent.Route, error) {
-	text, err := r.ofSender(ctx, "sender_dependent_default_transport_maps", r.tables.SenderTransport, sender)
+func (r *Resolver) usual(ctx context.Context, class directory.Class, sender, a addr.Address) (agent.Route, error) {
+	standard, _ := r.standard(class)
+	text, err := "", error(nil)
+	if class == directory.DefaultClass {
+		text, err = r.ofSender(ctx, "sender_dependent_default_transport_maps", r.tables.SenderTransport, sender)
+	}
 	if err != nil {
 		return agent.Route{}, err
 	}
-	transport, nexthop, _ := strings.Cut(cmp.Or(text, r.standard), ":")
+	transport, nexthop, _ := strings.Cut(cmp.Or(text, standard), ":")
 	if nexthop == "" {
 		if nexthop, err = r.ofSender(ctx, "sender_dependent_relayhost_maps", r.tables.SenderRelayhost, sender); err != nil {
 			return agent.Route{}, err

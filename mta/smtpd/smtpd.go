@@ -60,9 +60,8 @@ type Options struct {
 	OverQuotaTemporary bool
 	// Ours says that an address literal is one of this host; nil knows none.
 	Ours func(domain string) bool
-	// Local says whether users of this host have the mail of an address's domain, and why nobody of them has
-	// the address; nil knows none.
-	Local func(ctx context.Context, a addr.Address) (here bool, refused *dsn.Error)
+	// Class is policy.Env.Class.
+	Class func(ctx context.Context, a addr.Address) (class directory.Class, refused *dsn.Error, err error)
 	// Refused is policy.Env.Refused.
 	Refused func(ctx context.Context, a addr.Address, hosted bool) *dsn.Error
 	// Mapped is (*cleanup.Cleanup).Maps: whether a recipient is mapped to another address; nil
