@@ -62,6 +62,7 @@ func (c *Config) disagreements() []error {
 	c.transportMistakes(mistake)
 	c.listenerMistakes(mistake)
 	c.classMistakes(mistake)
+	c.filterMistakes(mistake)
 	return mistakes
 }
 

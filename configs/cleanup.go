@@ -29,6 +29,7 @@ type Cleanup struct {
 	Rewriting         Rewriting
 	Milters           []string
 	InternalFilter    []string
+	ContentFilter     string
 }
 
 func (c *Cleanup) params() []Param {
@@ -63,6 +64,8 @@ func (c *Cleanup) params() []Param {
 			"The same for each recipient, before its aliases are expanded."),
 		milterList("cleanup.non_smtpd_milters", &c.Milters,
 			"Filters (milters) that see mail that does not come by SMTP, as if localhost had sent it. See docs/milters.md.").Also("non_smtpd_milters"),
+		String("cleanup.non_smtpd_content_filter", &c.ContentFilter, "", filterAllowed, checkContentFilter,
+			"smtpd.content_filter for mail that does not come by SMTP: that of the command sendmail and of QMQP. A filter that hands mail back by that command wants it empty. Reports go by no content filter.").Also("content_filter"),
 		List("cleanup.internal_mail_filter_classes", &c.InternalFilter, nil, "bounce, redirect, vacation", checkFilterClass,
 			"Mail made here that these filters see, too: reports, what mailboxes send on, and their vacation notices. It is to be signed and not to be judged: what a filter refuses of it is lost.").Also("internal_mail_filter_classes"),
 		String("cleanup.authserv_id", &c.AuthservID, "", "a domain, or empty for main.hostname", checkOptionalHostname,

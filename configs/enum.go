@@ -28,6 +28,33 @@ func enum[T comparable](name string, field *T, def T, words []word[T], text stri
 	}, func(v T) string { return strconv.Quote(textOf(words, v)) })
 }
 
+// enums is a list of words.
+func enums[T comparable](name string, field *[]T, words []word[T], text string) Param {
+	allowed := texts(words)
+	return newParam(name, "list", allowed, text, field, nil, func(v any) ([]T, error) {
+		items, ok := v.([]any)
+		if !ok {
+			return nil, noList(v, allowed)
+		}
+		out := make([]T, 0, len(items))
+		for _, item := range items {
+			s, _ := item.(string)
+			value, known := lookUp(words, s)
+			if !known {
+				return nil, notAllowed(item, "one of "+allowed)
+			}
+			out = append(out, value)
+		}
+		return out, nil
+	}, func(items []T) string {
+		quoted := make([]string, len(items))
+		for i, item := range items {
+			quoted[i] = strconv.Quote(textOf(words, item))
+		}
+		return "[" + strings.Join(quoted, ", ") + "]"
+	})
+}
+
 func texts[T comparable](words []word[T]) string {
 	var all []string
 	for _, w := range words {

@@ -105,6 +105,9 @@ func TestMistakesOfListeners(t *testing.T) {
 		table + "[smtpd]\nlisten = [\"127.0.0.1:2525\"]\n":              `"127.0.0.1:2525" is an address of smtpd.listen already`,
 		table + "[[listener]]\nname = \"a\"\nlisten = [\":2526\"]\n":    "x.toml:4: listener.a: is there again (first on line 1)",
 		table + "error_limit = 3\nerror_limit = 4\n":                    "x.toml:5: listener.error_limit: set again (first on line 4)",
+		"[smtpd]\ncontent_filter = \"scan:[127.0.0.1]:10025\"\n":        `x.toml:2: smtpd.content_filter: there is no transport "scan"`,
+		table + "content_filter = \"smtp:[127.0.0.1]:x\"\n":             "x.toml:4: listener.a.content_filter: bad port",
+		table + "receive_override_options = [\"no_milter\"]\n":          "x.toml:4: listener.receive_override_options: no_milter is not one of",
 		"[listener]\nname = \"a\"\n":                                    "write [[listener]]",
 		table + "client_restrictions = \"permit_mynetworks, reject\"\n": "is no list: write",
 	} {

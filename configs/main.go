@@ -19,6 +19,7 @@ type Main struct {
 	ReservedFiles      int
 	ParentMatches      []string
 	ExportEnvironment  []string
+	SoftBounce         bool
 }
 
 // What Main.ParentMatches calls the tables of check_*_access, flush.fast_flush_domains and rewrite.relay_domains.
@@ -57,6 +58,8 @@ func (c *Main) params() []Param {
 			"Characters that separate a user name from its extension: mail for user+news goes to user. Empty turns extensions off.").Also("recipient_delimiter"),
 		List("main.parent_domain_matches_subdomains", &c.ParentMatches, []string{ParentFastFlush, ParentRelay, ParentSMTPDAccess}, "names of Postfix: "+ParentFastFlush+", "+ParentRelay+", "+ParentSMTPDAccess, checkParentMatches,
 			"In which lookup tables a domain stands for its subdomains, too. In the others \".example.org\" does, with a dot in front. smtpd_access_maps are those of the restrictions check_*_access, fast_flush_domains is flush.fast_flush_domains, relay_domains rewrite.relay_domains.").Also("parent_domain_matches_subdomains"),
+		Bool("main.soft_bounce", &c.SoftBounce, false,
+			"Nothing is refused or returned for good: smtpd says 4xx where it would say 5xx, and mail that would go back to its sender stays in the queue, until it is too old. A net while a configuration is new.").Also("soft_bounce"),
 		List("main.export_environment", &c.ExportEnvironment, []string{"TZ", "TOASTMASTER_CONFIG", "LANG"}, "names of variables, or name=value", checkVariable,
 			"The variables of the server's environment that commands of the agents pipe and local, and of [[spawn]], have, too; \"name=value\" sets one. PATH is /usr/bin:/bin, and the message has variables of its own for local.").Also("export_environment"),
 	}

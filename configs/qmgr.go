@@ -25,6 +25,7 @@ type Qmgr struct {
 	DestinationRateDelay  time.Duration
 	TransportRateDelay    time.Duration
 	OverQuotaTemporary    bool
+	DefaultFilterNexthop  string
 	EndConcurrency        int
 	EndTimeout            time.Duration
 }
@@ -73,6 +74,8 @@ func (c *Qmgr) params() []Param {
 			"The time between the beginnings of two deliveries of one transport that is not local, wherever they go.").Also("default_transport_rate_delay"),
 		Bool("qmgr.over_quota_temporary", &c.OverQuotaTemporary, false,
 			"Whether mail for a full mailbox waits (4.2.2) until queue_lifetime is over. By default it goes back at once (5.2.2).").Also("quota_full_tempfail"),
+		String("qmgr.default_filter_nexthop", &c.DefaultFilterNexthop, "", "as transport.nexthop, or empty", nil,
+			"Where mail goes by a content filter (smtpd.content_filter, FILTER in a table) that names no nexthop. Empty is the domain of each recipient.").Also("default_filter_nexthop"),
 		Int("qmgr.end_concurrency", &c.EndConcurrency, 16, 1, 1000,
 			"How many reports and deferred messages may be written at once. They wait for the disk, and the queue syncs for all that wait together."),
 		Duration("qmgr.end_timeout", &c.EndTimeout, time.Minute, time.Second, time.Hour,

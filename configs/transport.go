@@ -148,7 +148,7 @@ func (c *Config) transportMistakes(mistake func(param, format string, args ...an
 		switch routed := routedAgents(); {
 		case len(t.Domains) > 0 && !slices.Contains(routed, t.Agent):
 			mistake(at+".domains", "the agent %s takes no mail of domains that are not hosted here (%s do)", t.Agent, inWords(routed))
-		case len(t.Domains) == 0 && !standing && !c.Rewrite.byTables(t.Name):
+		case len(t.Domains) == 0 && !standing && !c.Rewrite.byTables(t.Name) && !c.filtersBy(t.Name):
 			mistake(at+".domains", "no mail would go to %s: name domains", t.Name)
 		}
 		if t.Nexthop != "" && len(t.Domains) == 0 {

@@ -56,6 +56,19 @@ func (e *Error) Unwrap() error { return e.Cause }
 // Temporary is computed from the status.
 func (e *Error) Temporary() bool { return e.Status.Temporary() }
 
+// Soft is e as a temporary error: with status and code of class 4 where it has class 5 (Postfix soft_bounce).
+func (e *Error) Soft() *Error {
+	if e == nil || e.Status.Class() != 5 {
+		return e
+	}
+	c := *e
+	if c.Code = e.Reply(); c.Code/100 == 5 {
+		c.Code -= 100
+	}
+	c.Status = Make(4, e.Status.Subject(), e.Status.Detail())
+	return &c
+}
+
 // Reply is the SMTP reply code: Code when set, otherwise the usual one for the
 // status (RFC 5321 section 4.2.3, RFC 2034 section 4).
 func (e *Error) Reply() int {

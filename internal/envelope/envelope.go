@@ -179,6 +179,14 @@ const (
 	RewriteRemote
 )
 
+// Override is what cleanup leaves out (smtpd.receive_override_options).
+type Override struct {
+	// NoMappings leaves addresses as they are: no maps, no aliases, no blind copies.
+	NoMappings bool
+	// NoChecks asks no table about the content.
+	NoChecks bool
+}
+
 // Submission is a message on its way into the queue.
 type Submission struct {
 	// Envelope has everything but Arrived, which Submit sets, as it does ID when there is none.
@@ -205,6 +213,8 @@ type Submission struct {
 	// room for it, and refuse single recipients: whoever hands it in can still
 	// tell the sender.
 	CheckRoom bool
+	// Override is what is not done to it.
+	Override Override
 	// Filter is shown the message before it goes into the queue; nil for none of whoever hands it in.
 	Filter Filter
 }

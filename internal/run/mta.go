@@ -88,7 +88,7 @@ func newSMTPD(ctx context.Context, i *Instance, o smtpd.Options) (*smtpd.Daemon,
 	}
 	own := o
 	o = smtpd.Options{
-		Params: own.Params, Section: own.Section, Hostname: i.config.Main.Hostname, Trusted: own.Trusted, LogService: own.LogService, MacroDaemonName: own.MacroDaemonName,
+		Params: own.Params, Section: own.Section, Hostname: i.config.Main.Hostname, Trusted: own.Trusted, LogService: own.LogService, MacroDaemonName: own.MacroDaemonName, SoftBounce: i.config.Main.SoftBounce,
 		Directory: i.directory, Aliases: i.aliases, Authenticate: i.auth.Authenticate,
 		Logins: i.sessions, Counter: i.anvil, DNS: i.nameServers(i.config.SMTP.Resolver), Classes: i.config.ClassLists(),
 		Services: i.policies, Path: i.config.Path, Tables: i.tables, Keys: keys.Options{
@@ -145,7 +145,7 @@ func openPostscreen(i *Instance) (service.Service, error) {
 		Params: c.Postscreen, Hostname: c.Main.Hostname, Trusted: i.trusted,
 		Table: func(name string) (tables.Table, error) { return i.tables.Open(context.Background(), name) },
 		DNS:   i.nameServers(c.SMTP.Resolver), Cache: cache, Next: i.smtpd.MX(),
-		TLS: i.tls, HandshakeTimeout: c.TLS.HandshakeTimeout, MaxMessageBytes: c.SMTPD.MessageSizeLimit, Log: i.log, Clock: i.clock,
+		TLS: i.tls, HandshakeTimeout: c.TLS.HandshakeTimeout, MaxMessageBytes: c.SMTPD.MessageSizeLimit, SoftBounce: c.Main.SoftBounce, Log: i.log, Clock: i.clock,
 	})
 	if err != nil {
 		return nil, err

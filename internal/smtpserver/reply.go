@@ -17,7 +17,18 @@ func (c *Conn) text(code int, text string) { c.Reply(code, 0, text) }
 func (c *Conn) ok(status dsn.Status, text string) { c.Reply(250, status, text) }
 
 // replyError writes the reply for e.
-func (c *Conn) replyError(e *dsn.Error) { c.Reply(e.Reply(), e.Status, e.Text) }
+func (c *Conn) replyError(e *dsn.Error) {
+	e = c.softened(e)
+	c.Reply(e.Reply(), e.Status, e.Text)
+}
+
+// softened is e as the client hears it.
+func (c *Conn) softened(e *dsn.Error) *dsn.Error {
+	if c.srv.SoftBounce {
+		return e.Soft()
+	}
+	return e
+}
 
 // syntax is the 501 of the present command.
 func (c *Conn) syntax() *dsn.Error {
@@ -76,7 +87,7 @@ func (c *Conn) clean(text string) string {
 func (c *Conn) rejected(stage, to string, e *dsn.Error) {
 	event := msglog.Reject{
 		Service: c.srv.Service, Session: c.id, Client: c.clientText(), Helo: c.helo,
-		Mail: stage != "connect" && stage != "helo", From: c.tx.from.String(), To: to, Stage: stage, Err: e,
+		Mail: stage != "connect" && stage != "helo", From: c.tx.from.String(), To: to, Stage: stage, Err: c.softened(e),
 	}
 	if a, ok := c.w.NetConn().RemoteAddr().(*net.TCPAddr); ok && c.srv.Quiet {
 		event.Port = a.Port

@@ -27,6 +27,8 @@ type Server struct {
 	// Quiet has no lines for the beginning and end of a connection in the log: whoever gives it
 	// away has his own. A refusal has the client's port then, as those of his have.
 	Quiet bool
+	// SoftBounce says 4xx, with a temporary status, where a reply would be 5xx (Postfix soft_bounce).
+	SoftBounce bool
 	// NoDSN does not offer DSN (RFC 3461), for a backend that sends no reports.
 	NoDSN bool
 

@@ -21,7 +21,7 @@ func (actions) end(ctx context.Context, m *message) error {
 		m.given = []envelope.Recipient{r}
 		return nil
 	}
-	if m.s.Incoming {
+	if m.s.Incoming && !m.s.Override.NoMappings {
 		if err := m.copies(ctx); err != nil {
 			return err
 		}

@@ -15,6 +15,10 @@ import (
 type aliases struct{ quiet }
 
 func (aliases) end(ctx context.Context, m *message) (err error) {
+	if m.s.Override.NoMappings {
+		m.s.Envelope.Recipients = m.given
+		return nil
+	}
 	m.s.Envelope.Recipients, err = m.c.expand(ctx, m.given, len(m.s.Envelope.BCC))
 	return err
 }

@@ -103,11 +103,15 @@ func (m *message) filter(ctx context.Context) (f envelope.Filter, done func(), e
 	return s, s.Close, nil
 }
 
+// bySender says that mail was handed in on this host, by its sender, and not by SMTP.
+func bySender(protocol string) bool { return protocol == "local" || protocol == "QMQP" }
+
 // filtered says whether mail from somewhere (envelope.Origin.Protocol) is seen by the filters of mail without a client.
 func (c *Cleanup) filtered(protocol string) bool {
-	switch protocol {
-	case "local", "QMQP":
+	if bySender(protocol) {
 		return true
+	}
+	switch protocol {
 	case "bounce", "redirect", "vacation":
 		return slices.Contains(c.o.Params.InternalFilter, protocol)
 	}

@@ -67,7 +67,7 @@ func (m *message) notMapped(err error) error {
 // envelope rewrites sender and recipients.
 func (m *message) envelope(ctx context.Context) (err error) {
 	a, env := &m.c.o.Addresses, m.s.Envelope
-	if len(a.steps) == 0 && len(a.masquerade.domains) == 0 {
+	if len(a.steps) == 0 && len(a.masquerade.domains) == 0 || m.s.Override.NoMappings {
 		return nil
 	}
 	if env.Sender, err = a.address(ctx, configs.EnvelopeSender, env.Sender); err != nil {
@@ -110,6 +110,9 @@ func (m *message) rewriteField(ctx context.Context, f addressField, form *addrfi
 	}
 	var failed error
 	changed := list.Rewrite(func(address string) string {
+		if m.s.Override.NoMappings {
+			return form.Standard(address)
+		}
 		is, err := a.mapped(ctx, class, form.Standard(address))
 		if err != nil {
 			failed = errors.Join(failed, err)

@@ -49,6 +49,8 @@ type Env struct {
 	// Fits says whether a message of this size, 0 for an unknown one, fits into a
 	// mailbox with a quota; nil leaves quotas to delivery.
 	Fits func(ctx context.Context, m directory.Mailbox, size int64) *dsn.Error
+	// NoUnknownRecipients lets recipients pass that nobody has: no_unknown_recipient_checks.
+	NoUnknownRecipients bool
 	// OverQuotaTemporary is qmgr.over_quota_temporary.
 	OverQuotaTemporary bool
 	// CheckSenderLogin is smtpd.check_sender_login: without it there are no

@@ -9,6 +9,9 @@ import (
 // rejectUnlistedRecipient is reject_unlisted_recipient: of a hosted domain only
 // those who are there, and no domain elsewhere whose mail would go to nobody.
 func rejectUnlistedRecipient(_ Stage, e *Env) Check {
+	if e.NoUnknownRecipients {
+		return List{}
+	}
 	return CheckFunc(func(ctx context.Context, t *Transaction) Decision {
 		d := e.destination(ctx, t)
 		if err := e.nobody(ctx, d); err != nil {
@@ -27,6 +30,9 @@ func rejectUnlistedRecipient(_ Stage, e *Env) Check {
 // rejectRelocatedRecipient is reject_relocated_recipient. Postfix has it in
 // reject_unlisted_recipient.
 func rejectRelocatedRecipient(_ Stage, e *Env) Check {
+	if e.NoUnknownRecipients {
+		return List{}
+	}
 	return CheckFunc(func(ctx context.Context, t *Transaction) Decision {
 		if d := e.destination(ctx, t); d.Verdict == directory.Relocated {
 			return refuse(d.Err)

@@ -39,7 +39,9 @@ type Options struct {
 	// TLS is for STARTTLS of the dummy engine; nil does not offer it.
 	TLS              *tls.Config
 	HandshakeTimeout time.Duration // tls.handshake_timeout
-	MaxMessageBytes  int64         // what the dummy engine announces: smtpd.message_size_limit
+	// SoftBounce is main.soft_bounce.
+	SoftBounce      bool
+	MaxMessageBytes int64 // what the dummy engine announces: smtpd.message_size_limit
 
 	Log   *msglog.Log
 	Clock clock.Clock

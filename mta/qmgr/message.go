@@ -118,6 +118,9 @@ func (msg *message) settleExpanded(i int) {
 }
 
 func (msg *message) settleFailure(started, now time.Time, r agent.Result, by string) {
+	if msg.manager.o.SoftBounce {
+		r.Err = r.Err.Soft()
+	}
 	entry := agent.ReportRecipient{Recipient: r.Recipient, Err: r.Err, At: now}
 	status, list := "bounced", &msg.failed
 	switch {

@@ -4,10 +4,13 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"toastmaster/configs"
+	"toastmaster/internal/addr"
 	"toastmaster/internal/clock"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/envelope"
@@ -81,6 +84,10 @@ type Options struct {
 	Resolver   agent.Resolver
 	Transports []Transport
 	Reporter   agent.Reporter
+	// ContentFilters are the content filters of the configuration, "transport:nexthop".
+	ContentFilters []string
+	// SoftBounce is main.soft_bounce: what fails for good is tried again.
+	SoftBounce bool
 	// Deferred is told of a message before it is deferred, with the domains of the recipients
 	// who were not reached (mta/flush); nil: nobody wants to know.
 	Deferred func(ctx context.Context, id envelope.QueueID, domains []string)
@@ -193,6 +200,16 @@ func (m *Manager) admit(item *queue.Item) {
 	msg.jobDone()
 }
 
+// filterRoute is where mail for a recipient goes by a filter. What the configuration names, by a parameter or as a host in
+// brackets, is the operator's word, as what his tables name: a filter may greet as this host does.
+func (m *Manager) filterRoute(f envelope.Route, to addr.Address) agent.Route {
+	chosen := m.config.DefaultFilterNexthop != ""
+	if f.Nexthop != "" {
+		chosen = strings.HasPrefix(f.Nexthop, "[") || slices.Contains(m.o.ContentFilters, f.String())
+	}
+	return agent.Route{Transport: f.Transport, Nexthop: cmp.Or(f.Nexthop, m.config.DefaultFilterNexthop, to.Domain), Chosen: chosen}
+}
+
 // resolve finds the routes of the pending recipients. Recipients without a
 // route are settled at once.
 func (msg *message) resolve() []*job {
@@ -217,7 +234,7 @@ func (msg *message) resolve() []*job {
 		var route agent.Route
 		err := msg.fenced("resolver", func() (err error) {
 			if filter := msg.item.Envelope.Filter; filter != nil {
-				route = agent.Route{Transport: filter.Transport, Nexthop: cmp.Or(filter.Nexthop, to.Address.Domain)}
+				route = m.filterRoute(*filter, to.Address)
 				return nil
 			}
 			route, err = m.o.Resolver.Resolve(ctx, msg.item.Envelope.Sender, to.Address)

@@ -218,6 +218,8 @@ type setup struct {
 	resolver agent.Resolver
 	deliver  func(ctx context.Context, r *agent.Request, report func(agent.Result))
 	stuck    chan struct{} // of the reporter
+	filters  []string      // content filters of the configuration
+	soft     bool          // main.soft_bounce
 }
 
 func start(t testing.TB, s setup) *rig {
@@ -251,6 +253,7 @@ func start(t testing.TB, s setup) *rig {
 	r.manager = New(Options{
 		Params: c,
 		Queue:  q, Resolver: s.resolver, Reporter: r.reporter, Log: log, Clock: r.clock,
+		ContentFilters: s.filters, SoftBounce: s.soft,
 		Transports: []Transport{{Name: "test", Agent: scripted{s.deliver}, Limits: limits}},
 	})
 	ctx, cancel := context.WithCancel(context.Background())

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 
+	"toastmaster/configs"
 	"toastmaster/internal/addr"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/envelope"
@@ -35,6 +36,9 @@ func (s *session) Data(ctx context.Context, r io.Reader) (smtpserver.Accepted, *
 		giveBack()
 		return smtpserver.Accepted{}, dsn.From(errors.Join(err, buf.Close()))
 	}
+	if f, ok := envelope.ParseRoute(s.d.o.Params.ContentFilter); ok {
+		s.env.Filter = &f // what restrictions want takes its place
+	}
 	s.act(s.env)
 	s.milters.act(s.env)
 	id, err := s.d.o.Submitter.Submit(ctx, &envelope.Submission{
@@ -42,7 +46,8 @@ func (s *session) Data(ctx context.Context, r io.Reader) (smtpserver.Accepted, *
 		Envelope: s.env,
 		Content:  buf,
 		Complete: s.authenticated() || s.known.Trusted, CheckRoom: true, Incoming: true, Rewrite: rewrite, Outside: s.authenticated() || !s.known.Trusted,
-		Filter: s.milters.filter(),
+		Override: envelope.Override{NoMappings: s.d.o.Params.Overrides(configs.NoAddressMappings), NoChecks: s.d.o.Params.Overrides(configs.NoHeaderBodyChecks)},
+		Filter:   s.milters.filter(),
 	})
 	if err != nil {
 		giveBack()

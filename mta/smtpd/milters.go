@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"toastmaster/configs"
 	"toastmaster/directory"
 	"toastmaster/internal/addr"
 	"toastmaster/internal/anvil"
@@ -77,7 +78,7 @@ func (s *session) took(v milter.Verdict) *dsn.Error {
 
 // milterConnect begins the filters' session, with what they are told of the client. The reply takes the place of the greeting.
 func (s *session) milterConnect(ctx context.Context) *dsn.Error {
-	if s.d.o.Milters == nil {
+	if s.d.o.Milters == nil || s.d.o.Params.Overrides(configs.NoMilters) {
 		return nil
 	}
 	list, e := s.milterList(ctx)

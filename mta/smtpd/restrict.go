@@ -53,7 +53,7 @@ func (d *Daemon) environment() *policy.Env {
 	p := d.o.Params
 	e := &policy.Env{
 		Section: d.o.Section, LogService: d.o.LogService, Hostname: d.o.Hostname, Directory: d.o.Directory, Aliases: d.o.Aliases, Ours: d.o.Ours, Refused: d.o.Refused, Class: d.o.Class, Mapped: d.o.Mapped, Fits: d.o.Fits,
-		OverQuotaTemporary: d.o.OverQuotaTemporary, CheckSenderLogin: p.CheckSenderLogin,
+		NoUnknownRecipients: p.Overrides(configs.NoUnknownRecipientChecks), OverQuotaTemporary: d.o.OverQuotaTemporary, CheckSenderLogin: p.CheckSenderLogin,
 		Classes: d.o.Classes, Services: d.o.Services, Service: p.PolicyService, Path: d.o.Path, Tables: d.o.Tables, Keys: d.o.Keys, NullSender: p.NullAccessKey, DNS: d.o.DNS, ResolveTimeout: p.ResolveTimeout, Codes: p.Codes,
 		UnknownAddressTempfail: cmp.Or(p.UnknownAddressTempfail, p.RejectTempfail),
 		UnknownHeloTempfail:    cmp.Or(p.UnknownHeloTempfail, p.RejectTempfail),

@@ -40,6 +40,8 @@ type Options struct {
 	// LogService is the service in the log, "" for "smtpd", and MacroDaemonName the macro {daemon_name} of filters, "" for
 	// theirs.
 	LogService, MacroDaemonName string
+	// SoftBounce is main.soft_bounce.
+	SoftBounce bool
 
 	Directory *directory.Directory
 	// Aliases are the limits of an alias's expansion.
@@ -182,7 +184,7 @@ func (d *Daemon) server(k kind) *smtpserver.Server {
 		Service: d.o.LogService, Hostname: d.o.Hostname, TLS: d.o.TLS, Verbs: d.verbs(),
 		MaxMessageBytes: p.MessageSizeLimit, MaxRecipients: p.RecipientLimit,
 		MaxErrors: p.ErrorLimit, MaxJunk: p.JunkLimit, SoftErrors: p.SoftErrorLimit, ErrorSleep: p.ErrorSleepTime,
-		RejectLines: p.RejectLogLimit, ForbidEarly: p.ForbidPipelining,
+		SoftBounce: d.o.SoftBounce, RejectLines: p.RejectLogLimit, ForbidEarly: p.ForbidPipelining,
 		Timeout: p.Timeout, MinRate: p.MinDataRate, HandshakeTimeout: d.o.HandshakeTimeout,
 		Stress: smtpserver.Stress{Timeout: p.StressTimeout, MaxErrors: p.StressErrors, MaxJunk: p.StressJunk},
 		Log:    d.o.Log, Clock: d.o.Clock,

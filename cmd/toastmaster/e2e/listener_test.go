@@ -26,8 +26,11 @@ func ownPorts(t *testing.T) *proc.Ports {
 // serveListeners is serve with text behind the configuration.
 func serveListeners(t *testing.T, params map[string]string, text string) *box {
 	t.Helper()
-	b := serve(t, params)
+	b := serve(t, nil) // what params name may be in text
 	must(t, b.Stop())
+	for name, value := range params {
+		must(t, b.SetParam(name, value))
+	}
 	b.appendConfig(t, text)
 	b.start(t)
 	return b
