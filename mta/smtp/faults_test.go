@@ -35,6 +35,8 @@ type fault struct {
 	level configs.TLSLevel
 	// full: the host takes no connection.
 	full bool
+	// login: we log in there.
+	login bool
 }
 
 const (
@@ -76,6 +78,15 @@ func faults() []fault {
 		{name: "handshake: silence, encrypt", level: configs.TLSEncrypt, set: func(p *peer) { p.tls = nil }, short: "smtp_starttls_timeout", want: "4.7.5"},
 		{name: "handshake: text in clear before it, encrypt", level: configs.TLSEncrypt, set: func(p *peer) { p.answers["STARTTLS"] = []string{"220 go ahead\r\n250-mx.test\r\n250 AUTH PLAIN"} }},
 		{name: "EHLO under TLS: silence", level: configs.TLSEncrypt, set: func(p *peer) { p.answers["EHLO"] = []string{"250-mx.test\r\n250 STARTTLS", "hang"} }, short: "smtp_helo_timeout", want: silence},
+
+		{name: "AUTH: silence", login: true, set: func(p *peer) { p.answers["AUTH"] = []string{"hang"} }, short: "smtp_mail_timeout", want: silence, theirs: "-"},
+		{name: "AUTH: lost", login: true, set: func(p *peer) { p.answers["AUTH"] = []string{"drop"} }, want: silence},
+		{name: "AUTH: nonsense", login: true, set: func(p *peer) { p.answers["AUTH"] = []string{"nonsense"} }, want: noSMTP, theirs: "-"},
+		{name: "AUTH: 5xx", login: true, set: func(p *peer) { p.answers["AUTH"] = []string{"535 5.7.8 wrong"} }, want: "4.7.8"},
+		{name: "AUTH: 4xx", login: true, set: func(p *peer) { p.answers["AUTH"] = []string{"454 4.7.0 later"} }, want: "4.7.8", theirs: "4.7.0"},
+		{name: "AUTH: 250", login: true, set: func(p *peer) { p.answers["AUTH"] = []string{"250 ok"} }},
+		{name: "AUTH: 334 without end", login: true, set: func(p *peer) { p.answers["AUTH"] = []string{"334 "} }, want: "4.7.8", theirs: "4.7.0"},
+		{name: "AUTH: none that we know", login: true, set: func(p *peer) { p.underTLS = []string{"AUTH X-MAGIC"} }, want: "4.7.0"},
 
 		{name: "RCPT: fewer replies", set: func(p *peer) { p.answers["RCPT TO:<b@"] = []string{"silent"} }, short: "smtp_data_init_timeout", want: "4.4.2 4.5.0", theirs: "4.4.2 5.5.0"},
 		{name: "MAIL: a reply too many", set: func(p *peer) { p.answers["MAIL"] = []string{"250 ok\r\n250 ok"} }, want: noSMTP, theirs: "5.5.0"},
@@ -130,7 +141,25 @@ func faults() []fault {
 			list = append(list, fault{name: s.stage + ": 354", set: say("354 go"), want: noSMTP, theirs: "5.5.0"})
 		}
 	}
+	for i := range list {
+		if list[i].login {
+			list[i].level = configs.TLSEncrypt
+		}
+	}
 	return list
+}
+
+// loginFile has the password of f's host, "" when nobody logs in.
+func (f *fault) loginFile(t *testing.T) string {
+	t.Helper()
+	if !f.login {
+		return ""
+	}
+	file := filepath.Join(t.TempDir(), "passwords")
+	if err := os.WriteFile(file, []byte("[127.0.0.1] u:p\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
 }
 
 func (f *fault) both(statuses string) [2]string {
@@ -154,6 +183,9 @@ func (f *fault) peer(t *testing.T, cert tls.Certificate) int {
 	p := peerOn(t, l)
 	if f.level != configs.TLSUnset {
 		p.ehlo, p.underTLS, p.tls = []string{"STARTTLS"}, []string{"8BITMIME"}, &tls.Config{Certificates: []tls.Certificate{cert}}
+	}
+	if f.login {
+		p.underTLS = []string{"8BITMIME", "AUTH PLAIN"}
 	}
 	if f.large {
 		p.ehlo = []string{"PIPELINING", "8BITMIME"}
@@ -228,7 +260,7 @@ func TestFaults(t *testing.T) {
 			port := f.peer(t, cert)
 			r := newRig(t, port, nil, func(c *configs.SMTP, _ *Options) {
 				c.CacheTime = 0
-				c.TLSLevel = configs.TLSMay
+				c.TLSLevel, c.PasswordFile = configs.TLSMay, f.loginFile(t)
 				if f.level != configs.TLSUnset {
 					c.TLSLevel = f.level
 				}
@@ -289,9 +321,15 @@ func TestFaultsAsPostfix(t *testing.T) {
 			level = "encrypt"
 		}
 		service := "out" + level + strings.ReplaceAll(f.short, "_", "")
+		if f.login {
+			service += "login"
+		}
 		if !services[service] {
 			services[service] = true
 			fmt.Fprintf(&master, "%s unix - - n - - smtp -o smtp_tls_security_level=%s -o smtp_connection_cache_on_demand=no", service, level)
+			if f.login {
+				master.WriteString(" -o smtp_sasl_auth_enable=yes -o smtp_sasl_password_maps=static:u:p -o smtp_sasl_tls_security_options=noanonymous")
+			}
 			if f.short != "" {
 				fmt.Fprintf(&master, " -o %s=4s", f.short)
 			}

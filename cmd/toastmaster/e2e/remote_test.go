@@ -392,3 +392,51 @@ func TestDeliveryReportsBothWays(t *testing.T) {
 		t.Errorf("dave has %d messages", n)
 	}
 }
+
+// TestOddContentsBothWays: what is hard to carry arrives as it was, from us at a Postfix (by BDAT and by DATA) and from
+// a Postfix at us: dots, NUL octets, no line end at the end, and long lines in pieces.
+func TestOddContentsBothWays(t *testing.T) {
+	t.Parallel()
+	b := serve(t, nil)
+	main := "transport_maps = inline:{ example.test=smtp:[127.0.0.1]:" + portOf(t, b.SMTP()) + " }\n"
+	p := startPostfix(t, "mx.peer.example", main, "dave@peer.example")
+	q := startPostfix(t, "mx.other.example", main+"smtpd_discard_ehlo_keywords = chunking", "erin@other.example")
+	addTables(t, b, fmt.Sprintf("\n[[transport]]\nname = \"peer\"\ndomains = [\"peer.example\"]\nnexthop = \"[127.0.0.1]:%d\"\n\n[[transport]]\nname = \"other\"\ndomains = [\"other.example\"]\nnexthop = \"[127.0.0.1]:%d\"\n", p.Port25(), q.Port25()))
+	long := strings.Repeat("0123456789", 250)
+	cut := long[:998] + "\n " + long[998:998+997] + "\n " + long[998+997:]
+	bodies := map[string][2]string{
+		"dots":   {".\n..\n.x\n\n.\n", ""},
+		"nul":    {"a\x00b\n\x00\n", ""},
+		"no end": {"one\ntwo", "one\ntwo\n"},
+		"long":   {long + "\n.\n", cut + "\n.\n"},
+		"large":  {strings.Repeat(strings.Repeat("y", 75)+"\n.\n", 20_000), ""},
+	}
+	s, err := dialSMTP(b.SMTP(), "EHLO")
+	must(t, err)
+	defer s.Close()
+	for name, body := range bodies {
+		text := "From: <" + alice + ">\nSubject: " + name + "\n\n" + body[0]
+		wire := strings.ReplaceAll(strings.ReplaceAll(text, "\n.", "\n.."), "\n", "\r\n")
+		if !strings.HasSuffix(wire, "\r\n") {
+			wire += "\r\n"
+		}
+		_, err := s.send(alice, []string{"dave@peer.example", "erin@other.example"}, wire)
+		must(t, err)
+		must(t, p.Submit(testContext(t), "dave@peer.example", []string{bob}, strings.Replace(text, alice, "dave@peer.example", 1)))
+	}
+	for who, files := range map[string][]string{
+		"Postfix by BDAT": waitPeerMail(t, p, "dave@peer.example", len(bodies)), "Postfix by DATA": waitPeerMail(t, q, "erin@other.example", len(bodies)), "us": b.waitMail(t, bob, len(bodies)),
+	} {
+		for name, text := range bySubject(t, files) {
+			got := strings.TrimPrefix(text, "\n") // no MIME fields
+			want := bodies[name][1]
+			if want == "" {
+				want = bodies[name][0]
+			}
+			if got != want {
+				t.Errorf("%s, %s: %.300q", who, name, got)
+			}
+		}
+	}
+	b.queueEmpty(t)
+}
