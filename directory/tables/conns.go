@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"sync"
+	"sync/atomic"
 	"time"
+
+	"toastmaster/internal/idle"
 )
 
 // server is where a table asks over connections, which it keeps for a while.
@@ -15,18 +17,14 @@ type server struct {
 	network, address string
 	set              *Set
 	// room has a place for each connection that there may be.
-	room chan struct{}
-
-	mu     sync.Mutex
-	idle   []*conn
-	closed bool
+	room   chan struct{}
+	idle   *idle.Pool[*conn]
+	closed atomic.Bool
 }
 
 type conn struct {
 	net.Conn
 	in *bufio.Reader
-	// idle closes it when nobody has wanted it.
-	idle *time.Timer
 }
 
 // serverOf is the client of a server, one for each address, which Set.Close ends. The
@@ -36,6 +34,7 @@ func (s *Set) serverOf(network, address string) *server {
 		return v
 	}
 	v := &server{network: network, address: address, set: s, room: make(chan struct{}, s.o.Params.MaxConnections)}
+	v.idle = idle.New(idle.Options[*conn]{Clock: s.clock, End: func(c *conn) { _ = c.Close() }})
 	s.servers[network+":"+address] = v
 	s.closers = append(s.closers, v.close)
 	return v
@@ -78,25 +77,17 @@ func (v *server) with(ctx context.Context, c *conn, ask func(*conn) error) error
 		}
 		return err
 	}
-	v.keep(c)
+	v.idle.Put("", c, v.set.o.Params.MaxIdle)
 	return nil
 }
 
 func (v *server) take(ctx context.Context) (c *conn, kept bool, err error) {
-	v.mu.Lock()
-	if v.closed {
-		v.mu.Unlock()
+	if v.closed.Load() {
 		return nil, false, errClosed
 	}
-	for len(v.idle) > 0 {
-		c = v.idle[len(v.idle)-1]
-		v.idle = v.idle[:len(v.idle)-1]
-		if c.idle.Stop() {
-			v.mu.Unlock()
-			return c, true, nil
-		}
+	if c, kept = v.idle.Take(""); kept {
+		return c, true, nil
 	}
-	v.mu.Unlock()
 	dial := v.set.o.Dial
 	if dial == nil {
 		dial = (&net.Dialer{}).DialContext
@@ -108,37 +99,7 @@ func (v *server) take(ctx context.Context) (c *conn, kept bool, err error) {
 	return &conn{Conn: nc, in: bufio.NewReader(nc)}, false, nil
 }
 
-func (v *server) keep(c *conn) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.closed {
-		_ = c.Close()
-		return
-	}
-	c.idle = time.AfterFunc(v.set.o.Params.MaxIdle, func() { v.drop(c) })
-	v.idle = append(v.idle, c)
-}
-
-// drop ends a connection that nobody wanted. Who takes it now finds its timer run out.
-func (v *server) drop(c *conn) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	for i, other := range v.idle {
-		if other == c {
-			v.idle = append(v.idle[:i], v.idle[i+1:]...)
-			break
-		}
-	}
-	_ = c.Close()
-}
-
 func (v *server) close() {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.closed = true
-	for _, c := range v.idle {
-		c.idle.Stop()
-		_ = c.Close()
-	}
-	v.idle = nil
+	v.closed.Store(true)
+	v.idle.Close()
 }

@@ -230,12 +230,13 @@ func TestConnectionsAreShared(t *testing.T) {
 // TestIdleConnectionsEnd by themselves.
 func TestIdleConnectionsEnd(t *testing.T) {
 	b := newBench(t)
-	b.set.o.Params.MaxIdle = time.Millisecond
+	b.set.o.Params.MaxIdle = time.Minute
 	ended := make(chan struct{}, 1)
 	l := listen(t, "tcp", "127.0.0.1:0", func(c net.Conn) {
 		sockets(answers)(c)
 		ended <- struct{}{}
 	})
 	b.is(b.open("socketmap:inet:"+l.Addr().String()+":m"), "key", "a text")
+	b.clock.Advance(time.Minute)
 	<-ended
 }

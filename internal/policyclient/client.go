@@ -8,10 +8,11 @@ import (
 	"fmt"
 	"net"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"toastmaster/internal/clock"
+	"toastmaster/internal/idle"
 )
 
 // Options say where a server is, and how it is asked. They are compared: see Set.
@@ -40,11 +41,9 @@ type Client struct {
 	o                Options
 	network, address string
 	// room has a place for each connection.
-	room chan struct{}
-
-	mu     sync.Mutex
-	idle   []*conn
-	closed bool
+	room   chan struct{}
+	idle   *idle.Pool[*conn]
+	closed atomic.Bool
 }
 
 type conn struct {
@@ -52,7 +51,6 @@ type conn struct {
 	in    *bufio.Reader
 	until time.Time // it is not kept after
 	asked int
-	timer *time.Timer // ends it when nobody has wanted it
 }
 
 // New makes a client, which has connected to nobody yet. The error is about Endpoint.
@@ -72,7 +70,8 @@ func New(o Options) (*Client, error) {
 	if !ok || address == "" {
 		return nil, fmt.Errorf("%q is no policy server: inet:host:port or unix:path", o.Endpoint)
 	}
-	return &Client{o: o, network: network, address: address, room: make(chan struct{}, max(o.MaxConnections, 1))}, nil
+	kept := idle.New(idle.Options[*conn]{Clock: o.Clock, End: func(k *conn) { _ = k.Close() }})
+	return &Client{o: o, network: network, address: address, room: make(chan struct{}, max(o.MaxConnections, 1)), idle: kept}, nil
 }
 
 var errClosed = errors.New("the client is closed")
@@ -190,62 +189,32 @@ func readReply(in *bufio.Reader) (action string, began bool, err error) {
 
 // take is a connection that was kept, or a new one.
 func (c *Client) take(ctx context.Context) (k *conn, kept bool, err error) {
-	c.mu.Lock()
-	if c.closed {
-		c.mu.Unlock()
+	if c.closed.Load() {
 		return nil, false, errClosed
 	}
-	for n := len(c.idle) - 1; n >= 0; n-- {
-		k, c.idle = c.idle[n], c.idle[:n]
-		if k.timer.Stop() {
-			c.mu.Unlock()
-			return k, true, nil
-		}
+	if k, kept = c.idle.Take(""); kept {
+		return k, true, nil
 	}
-	c.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, c.o.Timeout)
 	defer cancel()
 	nc, err := (&net.Dialer{}).DialContext(ctx, c.network, c.address)
 	if err != nil {
 		return nil, false, err
 	}
-	return &conn{Conn: nc, in: bufio.NewReaderSize(nc, maxReply), until: time.Now().Add(c.o.MaxTTL)}, false, nil
+	return &conn{Conn: nc, in: bufio.NewReaderSize(nc, maxReply), until: c.o.Clock.Now().Add(c.o.MaxTTL)}, false, nil
 }
 
 // keep keeps a connection for the next request.
 func (c *Client) keep(k *conn) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	left := min(c.o.MaxIdle, time.Until(k.until))
-	if c.closed || left <= 0 || c.o.RequestLimit > 0 && k.asked >= c.o.RequestLimit || k.in.Buffered() > 0 {
-		_ = k.Close()
-		return
+	left := min(c.o.MaxIdle, k.until.Sub(c.o.Clock.Now()))
+	if c.o.RequestLimit > 0 && k.asked >= c.o.RequestLimit || k.in.Buffered() > 0 {
+		left = 0
 	}
-	k.timer = time.AfterFunc(left, func() { c.drop(k) })
-	c.idle = append(c.idle, k)
-}
-
-// drop ends a connection that nobody wanted. Who takes it now finds its timer run out.
-func (c *Client) drop(k *conn) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for i, other := range c.idle {
-		if other == k {
-			c.idle = append(c.idle[:i], c.idle[i+1:]...)
-			break
-		}
-	}
-	_ = k.Close()
+	c.idle.Put("", k, left)
 }
 
 // Close ends the connections that are kept; one that is asked ends after its reply.
 func (c *Client) Close() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.closed = true
-	for _, k := range c.idle {
-		k.timer.Stop()
-		_ = k.Close()
-	}
-	c.idle = nil
+	c.closed.Store(true)
+	c.idle.Close()
 }

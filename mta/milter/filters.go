@@ -10,6 +10,7 @@ import (
 	"toastmaster/configs"
 	"toastmaster/internal/clock"
 	"toastmaster/internal/envelope"
+	"toastmaster/internal/idle"
 	wire "toastmaster/internal/milter"
 	"toastmaster/internal/msglog"
 	"toastmaster/internal/spool"
@@ -116,6 +117,7 @@ func (f *Filters) peerOf(s configs.MilterService) *peer {
 	p := f.peers[key]
 	if p == nil {
 		p = &peer{f: f, name: s.Name, network: network, address: address, room: make(chan struct{}, max(f.o.Params.MaxConnections, 1))}
+		p.idle = idle.New(idle.Options[*conn]{Clock: f.o.Clock, End: func(c *conn) { _ = c.Close() }})
 		f.peers[key] = p
 	}
 	return p
@@ -127,7 +129,7 @@ func (f *Filters) Close() error {
 	peers := f.peers
 	f.mu.Unlock()
 	for _, p := range peers {
-		p.close()
+		p.idle.Close()
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"toastmaster/internal/idle"
 	"toastmaster/internal/milter"
 )
 
@@ -19,10 +20,9 @@ type peer struct {
 	network, address string
 	// room has a place for each connection.
 	room chan struct{}
+	idle *idle.Pool[*conn]
 
-	mu     sync.Mutex
-	idle   []*conn
-	closed bool
+	mu sync.Mutex
 	// silent is until when nobody tries again.
 	silent time.Time
 }
@@ -35,7 +35,6 @@ type conn struct {
 	agreed milter.Agreement
 	// never are the commands that the version of the protocol does not have.
 	never milter.Steps
-	timer *time.Timer // ends it when nobody has wanted it
 	// deadline is of the present wait.
 	ctx     context.Context
 	timeout time.Duration
@@ -62,7 +61,7 @@ func (p *peer) connect(ctx context.Context, one *filter) (*conn, error) {
 	case <-ctx.Done():
 		return nil, fmt.Errorf("all %d connections are in use: %w", cap(p.room), ctx.Err())
 	}
-	if c := p.take(); c != nil {
+	if c, kept := p.idle.Take(""); kept {
 		return c, nil
 	}
 	c, err := p.dial(ctx, one)
@@ -195,20 +194,6 @@ func (w waiting) Read(p []byte) (int, error) {
 	return w.c.Conn.Read(p)
 }
 
-// take is a connection that was kept, nil without.
-func (p *peer) take() *conn {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for n := len(p.idle) - 1; n >= 0; n-- {
-		c := p.idle[n]
-		p.idle = p.idle[:n]
-		if c.timer.Stop() {
-			return c
-		}
-	}
-	return nil
-}
-
 // leave ends the use of a connection. One that is in order is kept when that is wanted.
 func (p *peer) leave(c *conn, inOrder bool) {
 	defer func() { <-p.room }()
@@ -228,40 +213,8 @@ func (p *peer) leave(c *conn, inOrder bool) {
 		_ = c.Close()
 		return
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.closed {
-		_ = c.Close()
-		return
-	}
-	c.timer = time.AfterFunc(keep, func() { p.drop(c) })
-	p.idle = append(p.idle, c)
+	p.idle.Put("", c, keep)
 }
 
 // goodbye is how long a filter may take to take the last word.
 const goodbye = time.Second
-
-// drop ends a connection that nobody has wanted. Who takes it now finds its timer run out.
-func (p *peer) drop(c *conn) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for i, other := range p.idle {
-		if other == c {
-			p.idle = append(p.idle[:i], p.idle[i+1:]...)
-			break
-		}
-	}
-	_ = c.Close()
-}
-
-func (p *peer) close() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.closed = true
-	for _, c := range p.idle {
-		if c.timer.Stop() {
-			_ = c.Close()
-		}
-	}
-	p.idle = nil
-}

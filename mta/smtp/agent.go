@@ -16,7 +16,9 @@ import (
 	"toastmaster/internal/dns"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/hostaddr"
+	"toastmaster/internal/idle"
 	"toastmaster/internal/msglog"
+	"toastmaster/internal/service"
 	"toastmaster/internal/wire"
 	"toastmaster/mta/agent"
 )
@@ -68,7 +70,7 @@ type Agent struct {
 	delimiters string
 	// replies and discards are smtp.reply_filter and smtp.discard_ehlo_keyword_address_maps.
 	replies, discards tables.Maps
-	cache             *cache
+	cache             *idle.Pool[*session]
 	pool              *wire.Pool
 	// interrupted, which may be nil, is called when the end of a request has
 	// reached its connection: what tests wait for.
@@ -86,9 +88,10 @@ func New(ctx context.Context, o Options) (*Agent, error) {
 	}
 	a := &Agent{
 		config: c, hostname: strings.ToLower(o.Hostname), dns: o.DNS, lmtp: o.LMTP, log: o.Log, clock: o.Clock,
-		host: o.Host, private: configs.Prefixes(c.PrivateNetworks), passwords: p, cache: newCache(o.Clock, c.CacheLimit, c.CacheTime), pool: &wire.Pool{},
+		host: o.Host, private: configs.Prefixes(c.PrivateNetworks), passwords: p, pool: &wire.Pool{},
 		timeout: context.WithTimeout, delimiters: o.Delimiters,
 	}
+	a.cache = idle.New(idle.Options[*session]{Limit: c.CacheLimit, Clock: o.Clock, End: a.leave})
 	if a.replies, err = openMaps(ctx, o.Tables, "smtp.reply_filter", c.ReplyFilter); err != nil {
 		return nil, err
 	}
@@ -137,8 +140,16 @@ func (a *Agent) named(n configs.Nexthop) bool {
 
 // Close ends the idle connections.
 func (a *Agent) Close() error {
-	a.cache.close()
+	a.cache.Close()
 	return nil
+}
+
+// leave ends an idle session. Who it belonged to has his result; a panic loses only the QUIT.
+func (a *Agent) leave(s *session) {
+	_ = service.Fenced(a.log, func() error {
+		s.quit()
+		return nil
+	}, "service", "smtp")
 }
 
 // Deliver implements agent.Agent.

@@ -133,8 +133,8 @@ func (d *delivery) visitAll(ctx context.Context, at site, targets []target) (las
 // means to go on with new connections.
 func (d *delivery) reuse(ctx context.Context, at site) *trouble {
 	for len(d.todo) > 0 && ctx.Err() == nil {
-		s := d.agent.cache.take(at.idle)
-		if s == nil {
+		s, kept := d.agent.cache.Take(at.idle)
+		if !kept {
 			return nil
 		}
 		if s.early() { // it has left, or its answers would be to questions of another message
@@ -158,7 +158,7 @@ func (d *delivery) deliverOver(ctx context.Context, at site, s *session) trouble
 	case s.broken:
 		s.close()
 	case s.mayBeReused():
-		d.agent.cache.put(at.idle, s)
+		d.agent.cache.Put(at.idle, s, d.agent.config.CacheTime)
 	default:
 		s.quit()
 	}
