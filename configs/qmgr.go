@@ -24,6 +24,10 @@ type Qmgr struct {
 	NegativeFeedback      string
 	DestinationRateDelay  time.Duration
 	TransportRateDelay    time.Duration
+	DeferTransports       []string
+	ConfirmDelayCleared   bool
+	ClogWarnTime          time.Duration
+	FeedbackDebug         bool
 	OverQuotaTemporary    bool
 	DefaultFilterNexthop  string
 	EndConcurrency        int
@@ -72,6 +76,14 @@ func (c *Qmgr) params() []Param {
 			"How long each destination of the transports that are not local is left alone after a delivery. With a delay there is one delivery at once to a destination.").Also("default_destination_rate_delay"),
 		Duration("qmgr.transport_rate_delay", &c.TransportRateDelay, 0, 0, day,
 			"The time between the beginnings of two deliveries of one transport that is not local, wherever they go.").Also("default_transport_rate_delay"),
+		List("qmgr.defer_transports", &c.DeferTransports, nil, "names of transports", nil,
+			"Transports whose mail waits until somebody asks for it: postqueue -f, -i or -s, ETRN, a release or requeue. Until then it is deferred with 4.3.2, also the first time.").Also("defer_transports"),
+		Bool("qmgr.confirm_delay_cleared", &c.ConfirmDelayCleared, false,
+			"Whether a sender who was told that his message waits (delay_warning_time) is told, too, when it was delivered.").Also("confirm_delay_cleared"),
+		Duration("qmgr.clog_warn_time", &c.ClogWarnTime, 300*time.Second, 0, day,
+			"How long the log is not told again that one destination has more than a quarter of qmgr.active_limit waiting. Zero never tells.").Also("qmgr_clog_warn_time"),
+		Bool("qmgr.destination_concurrency_feedback_debug", &c.FeedbackDebug, false,
+			"Whether each delivery has a line in the log with the concurrency of its destination, and what brought it there.").Also("destination_concurrency_feedback_debug"),
 		Bool("qmgr.over_quota_temporary", &c.OverQuotaTemporary, false,
 			"Whether mail for a full mailbox waits (4.2.2) until queue_lifetime is over. By default it goes back at once (5.2.2).").Also("quota_full_tempfail"),
 		String("qmgr.default_filter_nexthop", &c.DefaultFilterNexthop, "", "as transport.nexthop, or empty", nil,

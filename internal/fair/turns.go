@@ -100,7 +100,7 @@ func (t *Turns[E, D]) Site(key string) *Site[E, D] { return t.sites[key] }
 
 // Push puts e at the end of what a tenant has waiting for a site, its lane.
 func (t *Turns[E, D]) Push(tenant, site string, e E) *Lane[E, D] {
-	l := t.lane(tenant, site)
+	l := t.Lane(tenant, site)
 	l.entries.Push(e)
 	t.waiting++
 	t.list(l)
@@ -139,7 +139,7 @@ func (t *Turns[E, D]) Next() (e E, l *Lane[E, D]) {
 // Enter is Push and Next of one entry that is not waiting for its turn: the lane of it, nil
 // when tenant, site or lane are full.
 func (t *Turns[E, D]) Enter(tenant, site string) *Lane[E, D] {
-	l := t.lane(tenant, site)
+	l := t.Lane(tenant, site)
 	if t.tenantFull(l.Tenant) || t.siteFull(l.Site) || t.laneFull(l) {
 		t.forget(l)
 		return nil
@@ -159,6 +159,14 @@ func (l *Lane[E, D]) Take(weight int) {
 func (l *Lane[E, D]) Drop() {
 	l.turns.Offer(l.Site)
 	l.turns.forget(l)
+}
+
+// Withdraw takes an entry out of what waits in l, if it is there. It costs a look at what waits there.
+func (l *Lane[E, D]) Withdraw(e E) {
+	before := l.entries.Len()
+	l.entries.Remove(e)
+	l.turns.waiting -= before - l.entries.Len()
+	l.turns.forget(l) // where it is listed still, it is found to be empty
 }
 
 // Done says that an entry of l is out no more. What waits may be ready then.
@@ -314,8 +322,8 @@ func (t *Turns[E, D]) siteFull(s *Site[E, D]) bool { return t.o.SiteFull != nil 
 
 func (t *Turns[E, D]) laneFull(l *Lane[E, D]) bool { return t.o.LaneFull != nil && t.o.LaneFull(l) }
 
-// lane finds or makes a lane.
-func (t *Turns[E, D]) lane(tenant, site string) *Lane[E, D] {
+// Lane finds or makes a lane, full or not. The caller says Take of it, or drops it.
+func (t *Turns[E, D]) Lane(tenant, site string) *Lane[E, D] {
 	of := t.tenants[tenant]
 	if of == nil {
 		of = &Tenant[E, D]{Key: strings.Clone(tenant)}

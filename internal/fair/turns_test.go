@@ -118,7 +118,7 @@ func TestNobodyIsForgotten(t *testing.T) {
 	for seed := range uint64(300) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		total := 1 + r.IntN(30)
-		m := &model{t: t, seed: seed, rand: r, total: total, last: map[string]int{}}
+		m := &model{t: t, seed: seed, rand: r, total: total, last: map[string]int{}, lanes: map[int]*Lane[int, *int]{}}
 		free := func() int { return total - m.turns.Out().Entries }
 		o := Options[int, *int]{
 			TenantFull: func(x *Tenant[int, *int]) bool { return Share(x.Out().Entries, free(), 2, 1) },
@@ -154,6 +154,7 @@ type model struct {
 	out   []taken
 	next  int
 	last  map[string]int // lane: the last entry that came
+	lanes map[int]*Lane[int, *int]
 	pend  int
 }
 
@@ -164,7 +165,7 @@ func (m *model) run() {
 		case 0, 1, 2, 3:
 			m.next++
 			m.pend++
-			m.turns.Push(fmt.Sprint("t", r.IntN(5)), fmt.Sprint("s", r.IntN(5)), m.next)
+			m.lanes[m.next] = m.turns.Push(fmt.Sprint("t", r.IntN(5)), fmt.Sprint("s", r.IntN(5)), m.next)
 		case 4, 5, 6:
 			m.take()
 		case 7, 8, 9:
@@ -178,7 +179,9 @@ func (m *model) run() {
 				m.turns.Offer(s)
 			}
 		case 11:
-			if l := m.turns.Enter(fmt.Sprint("t", r.IntN(5)), fmt.Sprint("s", r.IntN(5))); l != nil && len(m.out) < m.total {
+			if r.IntN(2) == 0 {
+				m.withdraw()
+			} else if l := m.turns.Enter(fmt.Sprint("t", r.IntN(5)), fmt.Sprint("s", r.IntN(5))); l != nil && len(m.out) < m.total {
 				l.Take(1)
 				m.out = append(m.out, taken{l, 1})
 			} else if l != nil {
@@ -230,6 +233,19 @@ func (m *model) take() bool {
 	l.Take(w)
 	m.out = append(m.out, taken{l, w})
 	return true
+}
+
+// withdraw takes an entry back that may wait, be out, or be done.
+func (m *model) withdraw() {
+	if m.next == 0 {
+		return
+	}
+	e := 1 + m.rand.IntN(m.next)
+	l := m.lanes[e]
+	before := m.turns.Waiting()
+	l.Withdraw(e)
+	m.pend -= before - m.turns.Waiting()
+	l.Withdraw(e)
 }
 
 func (m *model) done() bool {

@@ -366,19 +366,7 @@ func (j *Journal) report(d Damage, octets []byte) {
 // again before anybody has looked at it.
 func (j *Journal) keep(d Damage, octets []byte) (string, error) {
 	name := filepath.Join(j.o.Corrupt, fmt.Sprintf("segment-%d-%d", d.Segment, d.From))
-	f, err := j.o.FS.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return "", err
-	}
-	_, err = f.WriteAt(octets, 0)
-	if err == nil {
-		err = f.Sync()
-	}
-	err = errors.Join(err, f.Close())
-	if err == nil {
-		err = j.o.FS.SyncDir(j.o.Corrupt)
-	}
-	if err != nil {
+	if err := vfs.Replace(j.o.FS, name, octets); err != nil {
 		return "", err
 	}
 	return name, nil

@@ -43,6 +43,9 @@ type ReportRecipient struct {
 	Action Action
 	// At is the time of the attempt.
 	At time.Time
+	// Confirm says that the sender hears of this success because he was told before that his message
+	// waits, whether he asked for it or not.
+	Confirm bool
 }
 
 // Reporter makes delivery reports: mta/bounce. qmgr sees only this, because no

@@ -3,6 +3,7 @@ package qmgr
 import (
 	"time"
 
+	"toastmaster/configs"
 	"toastmaster/internal/dsn"
 )
 
@@ -12,17 +13,31 @@ type destination struct {
 	key string
 	// initial and limit are the first and the highest concurrency.
 	initial, limit int
-	busy           int
+	busy, waiting  int // jobs
 	// window is how many jobs may run at once; 0 means dead since and until
 	// these times, because of why.
 	window       int
 	since, until time.Time
 	why          *dsn.Error
+	// warned is when the log was last told that it takes up much of the window.
+	warned time.Time
 	// resting: destination_rate_delay is not over.
 	resting bool
 	// gain and loss are the fractions of the next step up and down, cohorts
 	// the rounds of failures without a success.
 	gain, loss, cohorts float64
+}
+
+// clogPart is the part of the active window from which on a destination clogs it, as in Postfix.
+const clogPart = 4
+
+// clogs says that the log is to be told that much of the active window waits for d.
+func (d *destination) clogs(now time.Time, c configs.Qmgr) bool {
+	if c.ClogWarnTime == 0 || d.waiting+d.busy <= c.ActiveLimit/clogPart || !d.warned.IsZero() && !now.Before(d.warned) && now.Sub(d.warned) < c.ClogWarnTime {
+		return false
+	}
+	d.warned = now
+	return true
 }
 
 // room is how many jobs may run at once now.

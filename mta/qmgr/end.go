@@ -59,7 +59,7 @@ func (msg *message) close(ctx context.Context, warned bool) error {
 	}
 	if err := msg.item.Close(ctx, msg.next(), warned); err != nil {
 		// It is as safe as before, and the queue hands it out again.
-		m.o.Log.Error("queue", "id", msg.item.Envelope.ID, "cause", err)
+		m.o.Log.Error("message not given back to the queue", "id", msg.item.Envelope.ID, "cause", err)
 		return nil
 	}
 	if left {
@@ -129,7 +129,7 @@ func (msg *message) reportFailures(ctx context.Context) {
 	}
 	for _, f := range msg.failed {
 		if err := msg.item.Done(f.Recipient, queue.EffectFinal); err != nil {
-			msg.manager.o.Log.Error("queue", "id", msg.item.Envelope.ID, "cause", err)
+			msg.manager.o.Log.Error("recipient not crossed off", "id", msg.item.Envelope.ID, "cause", err)
 		}
 	}
 }
@@ -148,7 +148,7 @@ func (msg *message) reportSuccess(ctx context.Context) {
 			msg.item.Failed(s.Recipient, dsn.Newf(dsn.MailSystem, "Delivery report not queued"))
 		default:
 			if err := msg.item.Done(s.Recipient, queue.EffectFinal); err != nil {
-				msg.manager.o.Log.Error("queue", "id", msg.item.Envelope.ID, "cause", err)
+				msg.manager.o.Log.Error("recipient not crossed off", "id", msg.item.Envelope.ID, "cause", err)
 			}
 		}
 	}
@@ -175,7 +175,7 @@ func (msg *message) report(ctx context.Context, r agent.Report) error {
 	if !r.Envelope.Sender.IsNull() {
 		content, err := msg.item.Content()
 		if err != nil {
-			m.o.Log.Error("queue", "id", r.Envelope.ID, "cause", err)
+			m.o.Log.Error("report without the message: it cannot be read", "id", r.Envelope.ID, "cause", err)
 		} else {
 			defer content.Close()
 			r.Content = content
@@ -183,7 +183,7 @@ func (msg *message) report(ctx context.Context, r agent.Report) error {
 	}
 	err := msg.fenced("bounce", func() error { return m.o.Reporter.Report(ctx, &r) })
 	if err != nil {
-		m.o.Log.Error("report", "id", r.Envelope.ID, "kind", string(r.Kind), "cause", err)
+		m.o.Log.Error("report not queued", "id", r.Envelope.ID, "kind", string(r.Kind), "cause", err)
 	}
 	return err
 }

@@ -40,7 +40,16 @@ func TestAFilterTakesThePlaceOfRoutes(t *testing.T) {
 		}
 		mu.Unlock()
 	}
-	r := start(t, setup{deliver: all(nil, false)})
+	hop := make(chan string, 1)
+	r := start(t, setup{config: func(c *configs.Qmgr) { c.DefaultFilterNexthop = "[127.0.0.1]:10026" }, deliver: func(ctx context.Context, q *agent.Request, report func(agent.Result)) {
+		hop <- q.Nexthop
+		all(nil, false)(ctx, q, report)
+	}})
+	r.addWith("s@example.test", func(e *envelope.Envelope) { e.Filter = &envelope.Route{Transport: "test"} }, "a@one.test", "b@two.test")
+	if got := <-hop; got != "[127.0.0.1]:10026" {
+		t.Errorf("the default: %q", got)
+	}
+	r = start(t, setup{deliver: all(nil, false)})
 	r.addWith("s@example.test", func(e *envelope.Envelope) { e.Filter = &envelope.Route{Transport: "none"} }, "a@one.test")
 	r.log.await(t, 1, "attempt", "dsn=4.3.5", "status=deferred")
 }

@@ -20,7 +20,7 @@ type job struct {
 	transport  *transport
 	route      agent.Route
 	recipients []int
-	lane       *fair.Lane[*job, *destination] // once it is picked
+	lane       *fair.Lane[*batch, *destination] // once it is picked
 
 	mu       sync.Mutex
 	reported []bool // parallel to recipients
@@ -121,7 +121,7 @@ var errNotReported = errors.New("the agent did not report this recipient")
 
 func (j *job) closeContent(c envelope.Content) {
 	if err := c.Close(); err != nil {
-		j.msg.manager.o.Log.Warn("content", "id", j.msg.item.Envelope.ID, "cause", err)
+		j.msg.manager.o.Log.Warn("content not closed", "id", j.msg.item.Envelope.ID, "cause", err)
 	}
 }
 

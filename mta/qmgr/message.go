@@ -91,17 +91,27 @@ func (msg *message) settle(started time.Time, r agent.Result, by string) {
 	}
 	if err := msg.item.Done(r.Recipient, r.Effect); err != nil {
 		// It was delivered; the queue may hand it out once more.
-		msg.manager.o.Log.Error("queue", "id", msg.item.Envelope.ID, "cause", err)
+		msg.manager.o.Log.Error("recipient not crossed off", "id", msg.item.Envelope.ID, "cause", err)
 	}
 	msg.log(started, now, &r, by, r.Status, "sent", r.Text)
-	if r.Action == agent.Transferred || !msg.item.Envelope.Recipients[r.Recipient].Notify.Wants(envelope.NotifySuccess) {
+	confirm, asked := msg.confirms(r.Recipient), msg.item.Envelope.Recipients[r.Recipient].Notify.Wants(envelope.NotifySuccess)
+	switch {
+	case r.Action == agent.Transferred && confirm && !asked:
+		r.Action = agent.Relayed // nobody asks the next host for a report
+	case r.Action == agent.Transferred, !asked && !confirm:
 		return
 	}
 	msg.mu.Lock()
 	defer msg.mu.Unlock()
 	msg.succeeded = append(msg.succeeded, agent.ReportRecipient{
-		Recipient: r.Recipient, Status: r.Status, Text: r.Text, Action: r.Action, At: now,
+		Recipient: r.Recipient, Status: r.Status, Text: r.Text, Action: r.Action, At: now, Confirm: confirm,
 	})
+}
+
+// confirms says that the sender was told that his message waits for a recipient, and hears of its delivery, too (Postfix
+// confirm_delay_cleared).
+func (msg *message) confirms(i int) bool {
+	return msg.item.Warned && msg.manager.config.ConfirmDelayCleared && msg.item.Envelope.Recipients[i].Notify.Wants(envelope.NotifyDelay)
 }
 
 // settleExpanded is settle for an alias that was expanded. Its report is all

@@ -166,7 +166,7 @@ func (m *Manager) pull(ctx context.Context) {
 		case ctx.Err() != nil || errors.Is(err, queue.ErrClosed):
 			return
 		}
-		m.o.Log.Error("queue", "cause", err)
+		m.o.Log.Error("no message taken from the queue", "cause", err)
 		if !m.sleep(ctx, nextRetry) {
 			return
 		}
@@ -194,8 +194,8 @@ func (m *Manager) admit(item *queue.Item) {
 		return nil
 	})
 	msg.jobs.Store(int32(len(jobs)) + 1)
-	for _, j := range jobs {
-		j.transport.schedule(j)
+	for _, b := range batches(jobs) {
+		b.transport.schedule(b)
 	}
 	msg.jobDone()
 }
@@ -209,6 +209,9 @@ func (m *Manager) filterRoute(f envelope.Route, to addr.Address) agent.Route {
 	}
 	return agent.Route{Transport: f.Transport, Nexthop: cmp.Or(f.Nexthop, m.config.DefaultFilterNexthop, to.Domain), Chosen: chosen}
 }
+
+// errDeferTransport is the reason of mail for a transport of qmgr.defer_transports, in Postfix's words.
+var errDeferTransport = dsn.New(dsn.Make(4, 3, 2), "deferred transport")
 
 // resolve finds the routes of the pending recipients. Recipients without a
 // route are settled at once.
@@ -251,6 +254,8 @@ func (msg *message) resolve() []*job {
 			err := dsn.Newf(dsn.Misconfigured, "Mail transport unavailable")
 			err.Cause = errors.New("no transport " + route.Transport)
 			msg.settle(msg.activated, agent.Result{Recipient: i, Err: err, Relay: "none"}, "")
+		case !msg.item.Asked && slices.Contains(m.config.DeferTransports, t.name):
+			msg.settle(msg.activated, agent.Result{Recipient: i, Err: errDeferTransport, Relay: "none"}, "")
 		default:
 			g.add(t, route, i)
 		}

@@ -19,7 +19,7 @@ type transport struct {
 
 	mu           sync.Mutex
 	destinations map[string]*destination
-	turns        *fair.Turns[*job, *destination]
+	turns        *fair.Turns[*batch, *destination]
 	workers      int
 	sweepAt      int
 	// sites and self are those that rest after a delivery, and the transport that rests
@@ -38,13 +38,13 @@ func newTransport(m *Manager, t Transport) *transport {
 		manager: m, name: t.Name, agentName: t.AgentName, agent: t.Agent, limits: t.Limits,
 		destinations: map[string]*destination{}, sweepAt: firstSweep,
 	}
-	o := fair.Options[*job, *destination]{
-		SiteFull: func(s *fair.Site[*job, *destination]) bool { return s.Taken() >= s.Data.room(made.limits) },
+	o := fair.Options[*batch, *destination]{
+		SiteFull: func(s *fair.Site[*batch, *destination]) bool { return s.Taken() >= s.Data.room(made.limits) },
 		Data:     func(key string) *destination { return made.destination(key, 0) },
 	}
 	if t.Limits.Mailbox == 0 {
 		// A delivery into a mailbox waits for nobody's host.
-		o.TenantFull = func(x *fair.Tenant[*job, *destination]) bool {
+		o.TenantFull = func(x *fair.Tenant[*batch, *destination]) bool {
 			return fair.Share(x.Out().Entries, made.limits.Concurrency-made.turns.Out().Entries, partTimes, 1)
 		}
 	}
@@ -58,23 +58,28 @@ func newTransport(m *Manager, t Transport) *transport {
 // kept only because they were dead or had failures.
 const firstSweep = 1000
 
-// schedule queues a job, or suspends it when its destination is dead.
-func (t *transport) schedule(j *job) {
-	key, limit := j.route.Nexthop, 0
-	if t.limits.Mailbox > 0 && len(j.recipients) == 1 {
-		// An address has an @, so it is no nexthop.
-		key, limit = j.msg.item.Envelope.Recipients[j.recipients[0]].Address.String(), t.limits.Mailbox
-	}
+// schedule queues the jobs of a message for a destination, or suspends them when that is dead.
+func (t *transport) schedule(b *batch) {
+	msg := b.jobs[0].msg
+	now := t.manager.o.Clock.Now()
 	t.mu.Lock()
-	d := t.destination(key, limit)
-	if why := d.dead(t.manager.o.Clock.Now(), j.msg.item.Flushed, t.manager.config.MinimalBackoffTime); why != nil {
+	d := t.destination(b.key, b.limit)
+	if why := d.dead(now, msg.item.Flushed, t.manager.config.MinimalBackoffTime); why != nil {
 		t.mu.Unlock()
-		j.suspend(why)
+		for _, j := range b.jobs {
+			j.suspend(why)
+		}
 		return
 	}
-	t.turns.Push(j.msg.item.Tenant(), key, j)
+	d.waiting += len(b.jobs)
+	t.turns.Push(msg.item.Tenant(), b.key, b)
 	t.hire()
+	clogs, jobs := d.clogs(now, t.manager.config), d.waiting+d.busy
 	t.mu.Unlock()
+	if clogs {
+		t.manager.o.Log.Warn("destination takes up much of the active window", "transport", t.name, "destination", b.key,
+			"deliveries", jobs, "active_limit", t.manager.config.ActiveLimit)
+	}
 }
 
 // destination finds or makes the one of a key; limit is its concurrency, 0 for what the
@@ -147,8 +152,10 @@ func (t *transport) abandon() {
 	t.mu.Lock()
 	waiting := t.turns.DrainAll()
 	t.mu.Unlock()
-	for _, j := range waiting {
-		j.msg.jobDone()
+	for _, b := range waiting {
+		for _, j := range b.jobs {
+			j.msg.jobDone()
+		}
 	}
 }
 
@@ -163,13 +170,18 @@ func (t *transport) pick() *job {
 		t.workers--
 		return nil
 	}
-	j, lane := t.turns.Next()
-	if j == nil {
+	b, lane := t.turns.Next()
+	if b == nil {
 		t.workers--
 		return nil
 	}
+	j := b.take()
+	if len(b.jobs) > 0 {
+		t.turns.Push(lane.Tenant.Key, b.key, b)
+	}
 	lane.Take(1)
 	j.lane = lane
+	lane.Site.Data.waiting--
 	lane.Site.Data.busy++
 	if t.self.delay > 0 {
 		t.resting = true
@@ -204,10 +216,17 @@ func (t *transport) finish(j *job) []*job {
 			d.why = j.site
 			d.since = t.manager.o.Clock.Now()
 			d.until = d.since.Add(t.manager.config.MinimalBackoffTime)
-			suspended = t.turns.Drain(site)
+			for _, b := range t.turns.Drain(site) {
+				suspended = append(suspended, b.jobs...)
+			}
+			d.waiting = 0
 		}
 	case t.manager.ctx.Err() == nil:
 		d.success(t.limits)
+	}
+	if t.manager.config.FeedbackDebug {
+		t.manager.o.Log.Info("concurrency", "transport", t.name, "destination", d.key, "failed", j.site != nil,
+			"concurrency", d.window, "busy", d.busy, "gain", d.gain, "loss", d.loss, "cohorts", d.cohorts)
 	}
 	if t.sites.delay > 0 && !d.resting {
 		d.resting = true

@@ -18,8 +18,8 @@ type filed interface {
 	Sum() uint32
 }
 
-// accept writes the record, and before it the content of a large message.
-func (d *disk) accept(ctx context.Context, env *envelope.Envelope, prefix []byte, content envelope.Content) (*message, error) {
+// accept writes the record, and before it the content of a large message. in is its seat.
+func (d *disk) accept(ctx context.Context, env *envelope.Envelope, prefix []byte, content envelope.Content, in *seat) (*message, error) {
 	size := content.Size()
 	r := &record{env: env, prefixSize: int64(len(prefix))}
 	overhead := encodeMessage(r)
@@ -48,7 +48,7 @@ func (d *disk) accept(ctx context.Context, env *envelope.Envelope, prefix []byte
 	}
 	m := newMessage(env.ID, accepted(env.Hold))
 	m.size, m.env, m.place, m.pos, m.text = int64(len(prefix))+size, env, Incoming, pos, payload[textAt:]
-	m.external, m.sum, m.seat = external, r.sum, true
+	m.external, m.sum, m.seat = external, r.sum, in
 	if !d.budget.keep(m) {
 		m.env = nil
 	}

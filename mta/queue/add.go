@@ -23,15 +23,17 @@ func (q *Queue) Add(ctx context.Context, env *envelope.Envelope, prefix []byte, 
 	if !validID(env.ID) {
 		return dsn.Wrap(dsn.MailSystem, "Temporary failure of the mail queue", errors.New("queue: bad ID"))
 	}
-	if err := q.disk.budget.seat(ctx); err != nil {
+	of := whoseIs(env)
+	in, err := q.disk.budget.seat(ctx, of)
+	if err != nil {
 		return err
 	}
-	m, err := q.disk.accept(ctx, env, prefix, content)
+	m, err := q.disk.accept(ctx, env, prefix, content, in)
 	if err != nil {
-		q.disk.budget.unseat()
+		q.disk.budget.unseat(in)
 		return diskError(err)
 	}
-	q.index.add(m, whoseIs(env))
+	q.index.add(m, of)
 	if env.Hold {
 		// It is held already for who takes it; this brings it to hold/ at once. What fails
 		// is tried again, and logged.

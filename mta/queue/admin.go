@@ -12,23 +12,28 @@ import (
 // removing it or setting it aside. The call waits for the end of that.
 var errBusy = dsn.New(dsn.MailSystem, "The message is being moved, please try again")
 
+// errLater is the answer of a call that was noted, and did not want to wait for the disk.
+var errLater = dsn.New(dsn.MailSystem, "It is noted, and done when the message is free")
+
 // call is an operator's call about a message: in memory, or in a file that is
 // looked for.
 func (q *Queue) call(ctx context.Context, id envelope.QueueID, e event) error {
 	if !validID(id) {
 		return ErrNoMessage
 	}
+	noted := false
 	t, known := q.index.call(id, e)
 	for t.busy != nil {
+		noted = noted || errors.Is(t.answer, errLater)
 		select {
 		case <-t.busy:
 		case <-ctx.Done():
-			return errBusy
+			return t.answer
 		}
 		t, known = q.index.call(id, e)
 	}
 	if known {
-		return q.run(ctx, t)
+		return unlessNoted(noted, q.run(ctx, t))
 	}
 	m := t.m
 	place, next, err := q.disk.files.where(id)
@@ -46,11 +51,20 @@ func (q *Queue) call(ctx context.Context, id envelope.QueueID, e event) error {
 	m.mu.Lock()
 	m.place = place
 	m.mu.Unlock()
-	return q.run(ctx, q.index.found(m, at, next, e))
+	return unlessNoted(noted, q.run(ctx, q.index.found(m, at, next, e)))
 }
 
-// Hold takes a message out of delivery until Release. An active one, or one that is
-// just being moved, is held as soon as that ends. ErrUnchanged when it is on hold.
+// unlessNoted is the answer of a call that may have been noted before: then it is not a mistake that there is
+// nothing more to do.
+func unlessNoted(noted bool, err error) error {
+	if noted && errors.Is(err, ErrUnchanged) {
+		return nil
+	}
+	return err
+}
+
+// Hold takes a message out of delivery until Release. An active one has the rest of its attempt, and
+// its file lies in hold/ at once: when Hold returns nil no crash forgets it. ErrUnchanged when it is on hold.
 // After an error of the disk one that is in memory is not delivered: it is tried
 // again every queue.run_delay.
 func (q *Queue) Hold(ctx context.Context, id envelope.QueueID) error {
@@ -59,7 +73,8 @@ func (q *Queue) Hold(ctx context.Context, id envelope.QueueID) error {
 }
 
 // Release ends a hold; the message is due at once, also when its destination
-// was found dead (Item.Flushed). ErrUnchanged when it is not on hold.
+// was found dead (Item.Flushed). ErrUnchanged when it is not on hold. When Release returns nil no crash
+// forgets it.
 func (q *Queue) Release(ctx context.Context, id envelope.QueueID) error {
 	return diskError(q.call(ctx, id, evRelease))
 }
@@ -101,7 +116,7 @@ func (q *Queue) askDelete(ctx context.Context, id envelope.QueueID) error {
 			return err
 		}
 	}
-	return q.disk.ledger.ask(ctx, id, askedDelete)
+	return q.disk.ledger.askDelete(ctx, m)
 }
 
 // Expire makes a message expire: its next attempt returns it to its sender, or the present one when that does not deliver
@@ -114,5 +129,5 @@ func (q *Queue) Expire(ctx context.Context, id envelope.QueueID) error {
 	if m, _, _ := q.index.look(id); m == nil {
 		return nil // its file says so, or it has left
 	}
-	return diskError(q.disk.ledger.ask(ctx, id, askedExpire))
+	return diskError(q.disk.ledger.askExpire(ctx, id))
 }

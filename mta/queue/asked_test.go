@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"errors"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -13,6 +14,19 @@ import (
 	"toastmaster/internal/testkit/clocktest"
 	"toastmaster/internal/testkit/faultfs"
 )
+
+// askNoted makes a call while the disk is at work on its message, and returns when it is noted: it waits for the disk.
+func askNoted(q *Queue, id envelope.QueueID, call func() error) chan error {
+	_, before, _ := q.index.look(id)
+	answer := make(chan error, 1)
+	go func() { answer <- call() }()
+	for {
+		if _, now, _ := q.index.look(id); now != before {
+			return answer
+		}
+		runtime.Gosched()
+	}
+}
 
 // TestAskedForWhileAFileIsWritten: what an operator asks for in the moment in
 // which a message gets its file is done.
@@ -44,21 +58,22 @@ func TestAskedForWhileAFileIsWritten(t *testing.T) {
 				must(t, c.first(q, it))
 			}
 			it.Failed(0, dsn.New(dsn.MailSystem, "not now"))
-			asked := false
+			asked, answer := false, make(chan error, 1)
 			f.Hook(func(op faultfs.Op, _ string) error {
 				if op == faultfs.Chtimes && !asked {
 					asked = true
-					if err := c.ask(q, it); err != nil {
-						t.Errorf("%v", err)
-					}
+					answer = askNoted(q, it.Envelope.ID, func() error { return c.ask(q, it) })
 				}
 				return nil
 			})
 			must(t, it.Close(ctx, clk.Now().Add(time.Hour), false))
-			f.Hook(nil)
 			if !asked {
 				t.Fatal("no file was written")
 			}
+			if err := <-answer; err != nil {
+				t.Error(err)
+			}
+			f.Hook(nil)
 			if c.want == "" || !c.due {
 				nothing(t, q)
 			} else {
@@ -89,7 +104,6 @@ func TestAnAskedForHoldOutlivesTheDisk(t *testing.T) {
 			defer closeQueue(t, q)
 			env := add(t, q, "text\n", "a")
 			it := take(t, q)
-			must(t, q.Hold(t.Context(), env.ID))
 			it.Failed(0, dsn.New(dsn.MailSystem, "not now"))
 			f.Hook(func(op faultfs.Op, name string) error {
 				if op == faultfs.Create && !strings.Contains(name, "/journal") {
@@ -97,6 +111,9 @@ func TestAnAskedForHoldOutlivesTheDisk(t *testing.T) {
 				}
 				return nil
 			})
+			if err := q.Hold(t.Context(), env.ID); err == nil {
+				t.Fatal("held durably without a file")
+			}
 			if err := it.Close(t.Context(), clk.Now().Add(time.Minute), false); err == nil {
 				t.Fatal("held without a file")
 			}
@@ -146,22 +163,23 @@ func TestAskedForWhileAFileIsRead(t *testing.T) {
 			must(t, it.Close(ctx, clk.Now().Add(time.Hour), false))
 			clk.Advance(time.Hour)
 			must(t, q.scan(ctx))
-			asked := false
+			asked, answer := false, make(chan error, 1)
 			f.Hook(func(op faultfs.Op, name string) error {
 				if op != faultfs.Open || asked || !strings.Contains(name, "/deferred/") {
 					return nil
 				}
 				asked = true
-				if err := c.ask(q, env.ID); err != nil {
-					t.Errorf("%v", err)
-				}
+				answer = askNoted(q, env.ID, func() error { return c.ask(q, env.ID) })
 				return faultfs.EIO
 			})
 			nothing(t, q)
-			f.Hook(nil)
 			if !asked {
 				t.Fatal("the file was not read")
 			}
+			if err := <-answer; err != nil {
+				t.Error(err)
+			}
+			f.Hook(nil)
 			for range 2 {
 				clk.Advance(o.Config.RunDelay)
 				must(t, q.scan(ctx))

@@ -5,12 +5,12 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sync/semaphore"
-
 	"toastmaster/configs"
 	"toastmaster/internal/clock"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/envelope"
+	"toastmaster/internal/fair"
+	"toastmaster/internal/lockorder"
 )
 
 // budget bounds what messages in the journal may take: seats, of which each has one
@@ -19,56 +19,129 @@ type budget struct {
 	clock   clock.Clock
 	wait    time.Duration // queue.add_wait
 	closing <-chan struct{}
-	seats   *semaphore.Weighted
 	octets  atomic.Int64 // what is left
+	// short tells Run that somebody waits for a seat.
+	short chan struct{}
+
+	mu lockorder.Mutex[seatsLock]
+	// room is how many seats there are, in parts as those of the active window.
+	room  Window
+	seats *fair.Turns[*claim, struct{}]
 }
 
+// seat is one in the journal: where it was taken, in the lane of a tenant and a site. Done gives it back.
+type seat = fair.Lane[*claim, struct{}]
+
+// claim is an Add that waits for a seat. given is closed once it has one.
+type claim struct{ given chan struct{} }
+
 func newBudget(c configs.Queue, clk clock.Clock, closing <-chan struct{}) *budget {
-	b := &budget{clock: clk, wait: c.AddWait, closing: closing, seats: semaphore.NewWeighted(int64(c.IncomingLimit))}
+	b := &budget{clock: clk, wait: c.AddWait, closing: closing, short: make(chan struct{}, 1), room: Window{Messages: c.IncomingLimit}}
+	b.seats = turnsOf[*claim](b.room)
 	b.octets.Store(c.ContentMemory)
 	return b
 }
 
-// seat waits for a seat, at most queue.add_wait, and not beyond Close.
-func (b *budget) seat(ctx context.Context) error {
+// seat waits for a seat, at most queue.add_wait, and not beyond Close. Who waits for one while his
+// tenant, his site or his lane has its part is in nobody else's way.
+func (b *budget) seat(ctx context.Context, of whose) (*seat, error) {
 	closed := dsn.Wrap(dsn.ShuttingDown, "The mail queue is shutting down", ErrClosed)
 	select {
 	case <-b.closing:
-		return closed
+		return nil, closed
 	default:
 	}
-	if b.seats.TryAcquire(1) {
-		return nil
+	s, c := b.claim(of)
+	if c == nil {
+		return s, nil
 	}
-	wait, cancel := context.WithCancel(ctx)
-	defer cancel()
+	wakeUp(b.short)
 	timer := b.clock.NewTimer(b.wait)
 	defer timer.Stop()
-	acquired := make(chan error, 1)
-	go func() { acquired <- b.seats.Acquire(wait, 1) }()
 	var err error
 	select {
-	case err = <-acquired:
+	case <-c.given:
+		return s, nil
 	case <-timer.C():
-		cancel()
-		err = <-acquired
+		err = errTooMuch
+	case <-ctx.Done():
+		err = dsn.Wrap(dsn.MailSystem, errTooMuch.Text, ctx.Err())
 	case <-b.closing:
-		cancel()
-		if <-acquired == nil {
-			b.unseat()
-		}
-		return closed
+		err = closed
 	}
-	if err != nil {
-		return dsn.Wrap(dsn.MailSystem, "Too much mail in the queue, please try again later", err)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	select {
+	case <-c.given: // just now
+		b.giveUp(s)
+	default:
+		s.Withdraw(c)
 	}
-	return nil
+	return nil, err
 }
 
-// trySeat is seat without the wait; the start does not refuse what is there.
-func (b *budget) trySeat() bool { return b.seats.TryAcquire(1) }
+// errTooMuch is the answer to who waited in vain.
+var errTooMuch = dsn.New(dsn.MailSystem, "Too much mail in the queue, please try again later")
 
-func (b *budget) unseat() { b.seats.Release(1) }
+// claim takes a seat, or makes a claim to one of that lane.
+func (b *budget) claim(of whose) (*seat, *claim) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.room.full(b.seats.Out()) {
+		if s := b.seats.Enter(of.tenant, of.site); s != nil {
+			s.Take(1)
+			return s, nil
+		}
+	}
+	c := &claim{make(chan struct{})}
+	return b.seats.Push(of.tenant, of.site, c), c
+}
+
+// trySeat is seat without the wait, whoever has how many: the start does not refuse what is there. nil: all
+// are taken, and the message has none.
+func (b *budget) trySeat(of whose) *seat {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.room.full(b.seats.Out()) {
+		return nil
+	}
+	s := b.seats.Lane(of.tenant, of.site)
+	s.Take(1)
+	return s
+}
+
+func (b *budget) unseat(s *seat) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.giveUp(s)
+}
+
+// giveUp gives a seat back, to those whose turn it is; mu is held.
+func (b *budget) giveUp(s *seat) {
+	s.Done(1)
+	for !b.room.full(b.seats.Out()) {
+		c, next := b.seats.Next()
+		if next == nil {
+			return
+		}
+		next.Take(1)
+		close(c.given)
+	}
+}
+
+// waiting is how many wait for a seat.
+func (b *budget) waiting() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.seats.Waiting()
+}
+
+// taken is how many seats are taken.
+func (b *budget) taken() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.seats.Out().Entries
+}
 
 // keep takes text and envelope of m, which is in the journal, from what is left;
 // m.mu is held, or nobody knows m. False: there is not enough; the text is dropped,
@@ -88,9 +161,9 @@ func (b *budget) keep(m *message) bool {
 func (b *budget) giveBack(m *message) {
 	b.octets.Add(m.counted)
 	m.counted, m.text = 0, nil
-	if m.seat {
-		m.seat = false
-		b.unseat()
+	if s := m.seat; s != nil {
+		m.seat = nil
+		b.unseat(s)
 	}
 }
 

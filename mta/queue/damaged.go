@@ -27,6 +27,7 @@ func (d *disk) setAside(m *message) error {
 			return m.damage
 		}
 		d.ledger.j.Unpin(m.pos)
+		d.ledger.forgetAsked(m)
 		return nil
 	}
 	pos := m.pos
@@ -39,6 +40,7 @@ func (d *disk) setAside(m *message) error {
 	}
 	d.budget.giveBack(m)
 	d.ledger.j.Unpin(m.pos)
+	d.ledger.forgetAsked(m)
 	return nil
 }
 

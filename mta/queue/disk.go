@@ -210,17 +210,17 @@ func (d *disk) writeFile(m *message, place Place, next time.Time) error {
 	return nil
 }
 
-// copyOut is toFile for a message that is in the way of the journal, due now. What
+// copyOut is toFile for a message whose stage goes on, due now. What
 // an active one is marked with from now on stays in the journal: the pin is taken
 // before its progress is written, so no mark falls between.
-func (d *disk) copyOut(ctx context.Context, t task) error {
+func (d *disk) copyOut(ctx context.Context, t task, place Place) error {
 	m := t.m
 	if err := d.readBack(m, true); err != nil {
 		return d.judge(m, t.at.stage == active, err)
 	}
 	t.next = d.clock.Now()
 	pin := d.ledger.j.Pin()
-	err := d.toFile(ctx, t, Deferred)
+	err := d.toFile(ctx, t, place)
 	if t.at.stage == active && err == nil {
 		m.mu.Lock()
 		defer m.mu.Unlock()
@@ -350,6 +350,7 @@ func (d *disk) leave(m *message) bool {
 		c.paths = append(c.paths, d.files.content(m.id))
 	}
 	d.budget.giveBack(m)
+	d.ledger.forgetAsked(m)
 	if len(c.paths) == 0 && c.stray == "" {
 		d.ledger.j.Unpin(c.pin)
 		return true

@@ -60,9 +60,11 @@
 //     every run_delay; this process does not deliver the message meanwhile, the next
 //     one does. About a message that is its file only a call that fails has changed
 //     nothing.
-//   - A deletion, and that a message is made to expire, are not forgotten by a crash once the
-//     call returned nil, also of an active message. A hold of an active one is, until its attempt
-//     ends.
+//   - What a call was answered nil for is not forgotten by a crash, wherever the message was: a
+//     deletion, a hold and its end, that it is due at once, and that it is made to expire. The file of
+//     an active message that is held lies in hold/ from then on; one in the journal gets it. A call that
+//     comes while the disk is at work on the message waits for that. After an error it may be
+//     either.
 //   - IDs are unique whatever the clock does, as long as the file epoch is whole.
 //     In place of a damaged one the seconds since 1970 are counted on, and one
 //     that is missing begins at 1: then IDs are as unique as the clock is right.
@@ -73,7 +75,8 @@
 // hold/, and may be wanted for something: what an operator asked for and nobody has
 // done yet (the last word counts, a deletion is final). It is in memory when memory
 // knows more of it than its file does, or when the journal has it; else it is "file
-// only". It is moving while it is copied out of the oldest segment of the journal.
+// only". It is moving while it is copied out of the journal, or into hold/ or back, and its
+// attempt goes on.
 //
 //	queued     new, in the journal, waits for Next
 //	waiting    until its time, because the disk did not do what it should
@@ -121,52 +124,76 @@
 //	spoiled                 active                                         nothing/now wanted                          deferring, nothing wanted: defer
 //	spoiled                 active                                         hold wanted                                 holding: hold
 //	spoiled                 active                                         delete wanted                               removing: remove
-//	Hold                    queued                                         not moving, nothing/hold wanted             holding, hold wanted: hold
-//	Hold                    queued                                         not moving, delete wanted                   say none
-//	Hold                    queued                                         moving, nothing wanted                      stays, hold wanted: due now
-//	Hold                    queued                                         moving, hold wanted                         say unchanged
-//	Hold                    queued                                         moving, delete wanted                       say none
-//	Hold                    waiting                                        not moving, nothing/now/hold wanted         holding, hold wanted: hold
-//	Hold                    waiting                                        not moving, delete wanted                   say none
-//	Hold                    waiting                                        moving, nothing/now wanted                  stays, hold wanted: due now
-//	Hold                    waiting                                        moving, hold wanted                         say unchanged
-//	Hold                    waiting                                        moving, delete wanted                       say none
+//	Hold                    queued                                         nothing/hold wanted, not moving             holding, hold wanted: hold
+//	Hold                    queued                                         nothing/hold wanted, moving                 stays, hold wanted: due now, say later
+//	Hold                    queued                                         delete wanted                               say none
+//	Hold                    waiting                                        nothing/now/hold wanted, not moving         holding, hold wanted: hold
+//	Hold                    waiting                                        nothing/now/hold wanted, moving             stays, hold wanted: due now, say later
+//	Hold                    waiting                                        delete wanted                               say none
 //	Hold                    resting                                        deferred                                    holding: hold
 //	Hold                    resting                                        hold                                        rest, say unchanged
 //	Hold, Release, Requeue, Expire  looking, removing, condemned                                                               say busy
-//	Hold                    reading, active, deferring                     nothing/now wanted                          stays, hold wanted
-//	Hold                    reading, active, deferring                     hold wanted                                 say unchanged
-//	Hold                    reading, active, deferring                     delete wanted                               say none
-//	Hold                    holding                                        nothing/hold wanted                         say unchanged
-//	Hold                    holding                                        now wanted                                  stays, hold wanted
-//	Hold                    holding                                        delete wanted                               say none
+//	Hold                    reading, deferring, holding                    nothing/now/hold wanted                     stays, hold wanted: say later
+//	Hold                    reading, deferring, holding                    delete wanted                               say none
+//	Hold                    active                                         not moving, nothing/now wanted              stays, hold wanted, moving to hold: copy to hold
+//	Hold                    active                                         not moving, hold wanted, journal/deferred   stays, moving to hold: copy to hold
+//	Hold                    active                                         not moving, hold wanted, hold               say unchanged
+//	Hold                    active                                         not moving, delete wanted                   say none
+//	Hold                    active                                         moving/moving to hold, nothing/now/hold wanted  stays, hold wanted: say later
+//	Hold                    active                                         moving/moving to hold, delete wanted        say none
 //	Hold, Release, Requeue, Expire, Delete  leaving                                                                                    say none
 //	Release                 queued                                         nothing wanted                              say unchanged
-//	Release                 queued                                         hold wanted                                 stays, nothing wanted
+//	Release                 queued                                         hold wanted, not moving                     deferring, nothing wanted: note flush, defer
+//	Release                 queued                                         hold wanted, moving                         stays, nothing wanted: say later
 //	Release                 queued                                         delete wanted                               say none
-//	Release                 waiting                                        nothing/now wanted                          say unchanged
-//	Release                 waiting                                        hold wanted, not moving                     stays, nothing wanted: note flush, list due
-//	Release                 waiting                                        hold wanted, moving                         stays, nothing wanted
+//	Release                 waiting                                        nothing/now wanted, not moving, journal/deferred  say unchanged
+//	Release                 waiting                                        nothing/now wanted, not moving, hold        deferring, now wanted: note flush, defer
+//	Release                 waiting                                        nothing/now wanted, moving                  say unchanged
+//	Release                 waiting                                        hold wanted, not moving, journal/deferred   deferring, nothing wanted: note flush, defer
+//	Release                 waiting                                        hold wanted, not moving, hold               deferring, now wanted: note flush, defer
+//	Release                 waiting                                        hold wanted, moving                         stays, nothing wanted: say later
 //	Release                 waiting                                        delete wanted                               say none
 //	Release                 resting                                        deferred                                    rest, say unchanged
 //	Release                 resting                                        hold                                        deferring: note flush, defer
-//	Release                 reading, active                                nothing/now wanted                          say unchanged
-//	Release                 reading, active                                hold wanted                                 stays, nothing wanted
-//	Release                 reading, active                                delete wanted                               say none
+//	Release                 reading                                        nothing/now wanted                          say unchanged
+//	Release                 reading                                        hold wanted                                 stays, nothing wanted: say later
+//	Release                 reading                                        delete wanted                               say none
+//	Release                 active                                         nothing/now wanted, journal/deferred        say unchanged
+//	Release                 active                                         nothing/now wanted, hold, not moving        stays, nothing wanted, moving: copy out
+//	Release                 active                                         nothing/now wanted, hold, moving/moving to hold  stays, nothing wanted: say later
+//	Release                 active                                         hold wanted, not moving                     stays, nothing wanted, moving: copy out
+//	Release                 active                                         hold wanted, moving/moving to hold          stays, nothing wanted: say later
+//	Release                 active                                         delete wanted                               say none
 //	Release                 deferring                                      nothing/now wanted                          say unchanged
-//	Release                 deferring                                      hold wanted                                 stays, now wanted: note flush
+//	Release                 deferring                                      hold wanted                                 stays, now wanted: note flush, say later
 //	Release                 deferring                                      delete wanted                               say none
-//	Release                 holding                                        nothing/hold wanted                         stays, now wanted: note flush
+//	Release                 holding                                        nothing/hold wanted                         stays, now wanted: note flush, say later
 //	Release                 holding                                        now wanted                                  say unchanged
 //	Release                 holding                                        delete wanted                               say none
-//	Requeue                 queued                                         nothing/hold wanted                         stays, nothing wanted: note flush
+//	Requeue                 queued                                         nothing wanted                              note flush
+//	Requeue                 queued                                         hold wanted, not moving                     deferring, nothing wanted: note flush, defer
+//	Requeue                 queued                                         hold wanted, moving                         stays, nothing wanted: note flush, say later
 //	Requeue                 queued                                         delete wanted                               say none
-//	Requeue                 waiting                                        nothing/now/hold wanted, not moving         stays, nothing wanted: note flush, list due
-//	Requeue                 waiting                                        nothing/now/hold wanted, moving             stays, nothing wanted: note flush
+//	Requeue                 waiting                                        nothing/now wanted, not moving, journal/deferred  stays, nothing wanted: note flush, list due
+//	Requeue                 waiting                                        nothing/now wanted, not moving, hold        deferring, now wanted: note flush, defer
+//	Requeue                 waiting                                        nothing/now wanted, moving                  stays, nothing wanted: note flush
+//	Requeue                 waiting                                        hold wanted, not moving, journal/deferred   deferring, nothing wanted: note flush, defer
+//	Requeue                 waiting                                        hold wanted, not moving, hold               deferring, now wanted: note flush, defer
+//	Requeue                 waiting                                        hold wanted, moving                         stays, nothing wanted: note flush, say later
 //	Requeue                 waiting                                        delete wanted                               say none
 //	Requeue                 resting                                                                                    deferring: note flush, reset
-//	Requeue                 reading, active, deferring, holding            nothing/now/hold wanted                     stays, now wanted: note flush
-//	Requeue                 reading, active, deferring, holding            delete wanted                               say none
+//	Requeue                 reading, deferring                             nothing/now wanted                          stays, now wanted: note flush
+//	Requeue                 reading, deferring                             hold wanted                                 stays, now wanted: note flush, say later
+//	Requeue                 reading, deferring                             delete wanted                               say none
+//	Requeue                 active                                         nothing/now wanted, journal/deferred        stays, now wanted: note flush
+//	Requeue                 active                                         nothing/now wanted, hold, not moving        stays, now wanted, moving: note flush, copy out
+//	Requeue                 active                                         nothing/now wanted, hold, moving/moving to hold  stays, now wanted: note flush, say later
+//	Requeue                 active                                         hold wanted, not moving                     stays, now wanted, moving: note flush, copy out
+//	Requeue                 active                                         hold wanted, moving/moving to hold          stays, now wanted: note flush, say later
+//	Requeue                 active                                         delete wanted                               say none
+//	Requeue                 holding                                        nothing/hold wanted                         stays, now wanted: note flush, say later
+//	Requeue                 holding                                        now wanted                                  note flush
+//	Requeue                 holding                                        delete wanted                               say none
 //	Expire                  queued                                         nothing/hold wanted, not moving             note expire
 //	Expire                  queued                                         nothing/hold wanted, moving                 say busy
 //	Expire                  queued                                         delete wanted                               say none
@@ -184,21 +211,26 @@
 //	Delete                  resting                                                                                    removing: remove
 //	Delete                  looking, condemned                                                                         say busy
 //	Delete                  reading, active, deferring, holding, removing                                              stays, delete wanted
-//	shorten                 queued                                         nothing/delete wanted                       stays, moving: copy out
+//	shorten                 queued                                         nothing wanted                              stays, moving: copy out
 //	shorten                 queued                                         hold wanted                                 holding: hold
-//	shorten                 waiting                                        nothing/now/delete wanted                   stays, moving: copy out
-//	shorten                 waiting                                        hold wanted, journal                        holding: hold
-//	shorten                 waiting                                        hold wanted, deferred/hold                  stays, moving: copy out
-//	shorten                 active                                                                                     stays, moving: copy out
+//	shorten                 queued                                         delete wanted                               removing: remove
+//	shorten                 waiting                                        nothing/now wanted                          stays, moving: copy out
+//	shorten                 waiting                                        hold wanted                                 holding: hold
+//	shorten                 waiting                                        delete wanted                               removing: remove
+//	shorten                 active                                         nothing/now/delete wanted                   stays, moving: copy out
+//	shorten                 active                                         hold wanted                                 stays, moving to hold: copy to hold
 //	ok                      queued                                         nothing wanted                              resting in deferred/, moved: due now, rest
-//	ok                      queued                                         hold/delete wanted                          waiting in deferred/, moved: list due
+//	ok                      queued                                         hold wanted                                 holding in deferred/, moved: hold
+//	ok                      queued                                         delete wanted                               removing in deferred/, moved: remove
 //	ok                      waiting                                        nothing/now wanted                          resting in deferred/, nothing wanted, moved: due now, rest
-//	ok                      waiting                                        hold/delete wanted                          stays in deferred/, moved: list due
+//	ok                      waiting                                        hold wanted                                 holding in deferred/, moved: hold
+//	ok                      waiting                                        delete wanted                               removing in deferred/, moved: remove
 //	ok                      reading                                        nothing/now wanted, file only               active, loaded
 //	ok                      reading                                        nothing/now wanted, in memory               active
 //	ok                      reading                                        hold wanted                                 holding: hold
 //	ok                      reading                                        delete wanted                               removing: remove
-//	ok                      active                                                                                     stays in deferred/, moved, loaded
+//	ok                      active                                         moving                                      stays in deferred/, moved, loaded
+//	ok                      active                                         moving to hold                              stays in hold/, moved, loaded
 //	ok                      deferring                                      nothing wanted                              resting in deferred/: rest
 //	ok                      deferring                                      now wanted                                  stays in deferred/, nothing wanted: due now, defer
 //	ok                      deferring                                      hold wanted                                 holding in deferred/: hold
@@ -338,6 +370,7 @@
 //	                 while its file is read or written
 //	files.mu         which folders are made; held while one is made
 //	ledger.mu        what goes after the next checkpoint; never over the disk
+//	budget.mu        seats in the journal, and who waits for one; nothing is waited for under it
 //	index.mu         what is in memory, its order and its states; nothing is waited
 //	                 for under it, and no other lock taken
 //

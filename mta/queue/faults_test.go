@@ -381,7 +381,8 @@ func TestFullBacklogIsRefusedForAWhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := options(faultfs.NewDisk())
 		o.Config.IncomingLimit, o.Config.AddWait = 2, time.Second
-		q := running(t, o)
+		q := open(t, o) // without Run, which would make room
+		defer closeQueue(t, q)
 		add(t, q, "1", "a")
 		add(t, q, "2", "a")
 		err := q.Add(context.Background(), testEnvelope(q, "a"), nil, envelope.Memory("3"))

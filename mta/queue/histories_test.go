@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"maps"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -45,8 +46,9 @@ type mail struct {
 	// a crash that may have forgotten it. onDisk: it was carried out.
 	said   event
 	onDisk bool
-	unsure bool
-	calls  int // that were accepted, or may have been
+	// durable: a crash does not forget it.
+	durable bool
+	unsure  bool
 	// expired: it was made to expire.
 	expired bool
 	rcpts   [2]outcome
@@ -71,6 +73,8 @@ type history struct {
 	mails map[envelope.QueueID]*mail
 	order []*mail
 	log   []string
+	// asked are calls that were made while the disk was at work, with what they say.
+	asked []func()
 }
 
 func newHistory(t *testing.T, r *rand.Rand) *history {
@@ -110,6 +114,7 @@ func (h *history) run(steps int) {
 		h.arm()
 		h.step()
 		h.fs.Hook(nil)
+		h.settle()
 		h.look()
 	}
 	if !h.t.Failed() {
@@ -151,7 +156,7 @@ func (h *history) arm() {
 			if at--; at == 0 {
 				for _, m := range h.order {
 					if strings.HasSuffix(name, string(m.id)) {
-						h.call(m)
+						h.meanwhile(m)
 					}
 				}
 			}
@@ -272,7 +277,7 @@ func (h *history) take() {
 	}
 	m.item = it
 	if m.said == evHold || m.said == evDelete {
-		m.said, m.unsure = evNone, false // it is not so
+		m.said, m.unsure, m.durable = evNone, false, false // it is not so
 	}
 	c, err := it.Content()
 	if err != nil {
@@ -311,41 +316,66 @@ func (h *history) end(m *mail, way int) {
 
 // call is a call of an operator about m.
 func (h *history) call(m *mail) {
+	ask, heard := h.choose(m)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	heard(ask(ctx))
+}
+
+// meanwhile is call while the disk is at work on m, on a goroutine of its own: it may wait for that. What it says is heard
+// at the end of the step.
+func (h *history) meanwhile(m *mail) {
+	ask, heard := h.choose(m)
+	answer := make(chan error, 1)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	go func() { answer <- ask(ctx) }()
+	for i := 0; i < 100 && len(answer) == 0; i++ {
+		runtime.Gosched() // for it to come in between
+	}
+	h.asked = append(h.asked, func() {
+		heard(<-answer)
+		cancel()
+	})
+}
+
+// settle hears what calls say that were made meanwhile.
+func (h *history) settle() {
+	for _, hear := range h.asked {
+		hear()
+	}
+	h.asked = nil
+}
+
+// choose is a call about m, and what the model makes of its answer.
+func (h *history) choose(m *mail) (ask func(context.Context) error, heard func(error)) {
 	if h.rng.IntN(8) == 0 {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
-		defer cancel()
-		err := h.q.Expire(ctx, m.id)
-		h.logf("%s: Expire: %v", m.id, err)
-		m.expired = m.expired || err == nil
-		return
+		return func(ctx context.Context) error { return h.q.Expire(ctx, m.id) }, func(err error) {
+			h.logf("%s: Expire: %v", m.id, err)
+			m.expired = m.expired || err == nil
+		}
 	}
 	calls := []struct {
 		e event
 		f func(context.Context, envelope.QueueID) error
 	}{{evHold, h.q.Hold}, {evRelease, h.q.Release}, {evRequeue, h.q.Requeue}, {evDelete, h.q.Delete}}
 	c := calls[[]int{0, 0, 0, 1, 1, 2, 2, 3}[h.rng.IntN(8)]]
-	before, heard := m.said, m.calls
-	// One that comes while the disk is at work, on the goroutine that is, would wait for itself.
-	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
-	defer cancel()
-	err := c.f(ctx, m.id)
-	h.logf("%s: %s of %s: %v", m.id, eventNames[c.e], eventNames[before], err)
-	if m.calls != heard {
-		return // the disk was at work for this one while another one came
-	}
+	return func(ctx context.Context) error { return c.f(ctx, m.id) }, func(err error) { h.heard(m, c.e, err) }
+}
+
+// heard is the answer to a call.
+func (h *history) heard(m *mail, e event, err error) {
+	h.logf("%s: %s after %s: %v", m.id, eventNames[e], eventNames[m.said], err)
 	switch {
 	case err == nil && m.said == evDelete && !m.unsure: // it is final
 	case err == nil:
-		m.said, m.onDisk, m.unsure = c.e, false, false
-		m.calls++
+		m.said, m.onDisk, m.durable, m.unsure = e, false, true, false
 	case errors.Is(err, ErrUnchanged) || errors.Is(err, ErrNoMessage) || errors.Is(err, errBusy):
 	default:
 		// It may have happened, in part or later.
-		if c.e == evDelete || c.e == evHold {
-			m.said = c.e
+		if e == evDelete || e == evHold {
+			m.said = e
 		}
-		m.unsure = true
-		m.calls++
+		m.unsure, m.durable = true, false
 	}
 }
 
@@ -376,11 +406,19 @@ func (h *history) crash() {
 	h.open()
 	for _, m := range h.order {
 		m.item = nil
-		if m.said != evNone && !m.onDisk {
+		if m.said != evNone && !m.onDisk && !m.durable {
 			m.unsure = true
 		}
 		for i := range m.rcpts {
 			m.rcpts[i].here = m.rcpts[i].noted
+		}
+	}
+	places := h.places()
+	for _, m := range h.order {
+		switch p := places[m.id]; {
+		case m.unsure || !m.durable || p == "" || p == Hold:
+		case m.said == evHold:
+			h.fail("%s was held before the crash and is in %s", m.id, p)
 		}
 	}
 }
@@ -493,10 +531,8 @@ func (h *history) empty(ids []envelope.QueueID) {
 		h.fail("%s is %v in memory", m.id, m.at)
 	}
 	b := h.q.disk.budget
-	if !b.seats.TryAcquire(int64(h.q.cfg.IncomingLimit)) {
+	if b.taken() > 0 || b.waiting() > 0 {
 		h.fail("a seat is not given back")
-	} else {
-		b.seats.Release(int64(h.q.cfg.IncomingLimit))
 	}
 	if left := b.octets.Load(); left != h.q.cfg.ContentMemory {
 		h.fail("%d octets are left, of %d", left, h.q.cfg.ContentMemory)

@@ -39,7 +39,7 @@ func newIndex(o Options) *index {
 		due:   dueList{limit: limit, at: map[envelope.QueueID]*dueEntry{}},
 	}
 	x.due.horizon = c.Now().Add(retry + scanMargin)
-	x.new = x.window.turns()
+	x.new = turnsOf[*message](x.window)
 	return x
 }
 
@@ -65,13 +65,17 @@ func (x *index) step(m *message, e event) task {
 	if m.at = at; began {
 		m.moved = make(chan struct{})
 	}
-	if m.stepped != nil {
+	if m.stepped != nil && !slices.Contains(do, sayBusy) && !slices.Contains(do, sayLater) { // else two calls would wake each other
 		close(m.stepped)
 		m.stepped = nil
 	}
+	if m.waits != nil && at.stage != queued {
+		m.waits.Withdraw(m)
+		m.waits = nil
+	}
 	if m.out && !at.inWindow() {
 		m.out = false
-		m.lane.Done(m.whose.weight)
+		m.lane.Done(m.weight)
 		wakeUp(x.wake)
 	}
 	t := task{m: m, at: at}
@@ -112,6 +116,8 @@ func (x *index) do(m *message, e effect) error {
 	case forget:
 		delete(x.known, m.id)
 		x.due.drop(m.id)
+	case sayLater:
+		return errLater
 	case sayUnchanged:
 		return ErrUnchanged
 	case sayBusy:
@@ -179,7 +185,7 @@ func (x *index) call(id envelope.QueueID, e event) (task, bool) {
 	defer x.mu.Unlock()
 	if m := x.known[id]; m != nil {
 		t := x.step(m, e)
-		if errors.Is(t.answer, errBusy) {
+		if errors.Is(t.answer, errBusy) || errors.Is(t.answer, errLater) {
 			if m.stepped == nil {
 				m.stepped = make(chan struct{})
 			}
@@ -247,11 +253,10 @@ func (x *index) take() (t task, until time.Time, err error) {
 
 // pushNew puts m at the end of the new ones of its lane, unless it has an entry there still.
 func (x *index) pushNew(m *message) {
-	if !m.listed {
-		m.listed = true
-		l := x.new.Push(m.whose.tenant, m.whose.site, m)
+	if m.waits == nil {
+		m.waits = x.new.Push(m.whose.tenant, m.whose.site, m)
 		// One copy of the names for all of them.
-		m.whose.tenant, m.whose.site = l.Tenant.Key, l.Site.Key
+		m.whose.tenant, m.whose.site = m.waits.Tenant.Key, m.waits.Site.Key
 	}
 }
 
@@ -263,9 +268,9 @@ func (x *index) popNew() *message {
 		if lane == nil {
 			return nil
 		}
-		m.listed = false
+		m.waits = nil
 		if m.at.stage == queued && !m.at.moving {
-			m.enter(lane)
+			x.enterLane(m, lane)
 			return m
 		}
 		lane.Drop()
@@ -300,7 +305,7 @@ func (x *index) popDue(now time.Time) *message {
 			m.whose = e.whose
 			x.known[id] = m
 			if lane != nil {
-				m.enter(lane)
+				x.enterLane(m, lane)
 			}
 			return m
 		}
@@ -317,16 +322,13 @@ func (x *index) stateOf(m *message) state {
 	return m.at
 }
 
-// takeFlushed is when a try of m was last asked for; it counts once.
-func (x *index) takeFlushed(m *message) time.Time {
+// takeFlushed is when a try of m was last asked for, which counts once, and when it was due.
+func (x *index) takeFlushed(m *message) (flushed, due time.Time) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	flushed := m.flushed
+	flushed = later(m.flushed, x.flushed)
 	m.flushed = time.Time{}
-	if flushed.Before(x.flushed) {
-		return x.flushed
-	}
-	return flushed
+	return flushed, m.next
 }
 
 // all lists the messages in memory that f wants.

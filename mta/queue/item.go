@@ -26,6 +26,8 @@ type Item struct {
 	// Release), zero for never. What the caller has learnt about destinations
 	// before then must not keep it from trying (Postfix qmgr, QMGR_REQ_FLUSH_DEAD).
 	Flushed time.Time
+	// Asked says that this attempt is there because somebody asked for it.
+	Asked bool
 
 	q *Queue
 	m *message
@@ -57,6 +59,9 @@ func (it *Item) Expired() bool { return it.m.expire.Load() }
 func (it *Item) LastError(i int) *dsn.Error {
 	it.m.mu.Lock()
 	defer it.m.mu.Unlock()
+	if i < 0 || i >= len(it.m.progress.rcpts) {
+		return nil
+	}
 	return it.m.progress.rcpts[i].last
 }
 

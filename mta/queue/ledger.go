@@ -86,14 +86,36 @@ func (l *ledger) deleted(ctx context.Context, id envelope.QueueID) error {
 	return err
 }
 
-// ask notes durably what was asked for of a message in memory. The record lies behind the message's own, or behind
-// the pin of one that has a file: it stays as long as that does.
-func (l *ledger) ask(ctx context.Context, id envelope.QueueID, what byte) error {
-	pos, err := l.j.Append(ctx, asked{id, what}.encode())
+// askExpire notes durably that a message in memory is made to expire. The record lies behind the message's own, or
+// behind the pin of one that has a file: it stays until the file says so.
+func (l *ledger) askExpire(ctx context.Context, id envelope.QueueID) error {
+	pos, err := l.j.Append(ctx, asked{id, askedExpire}.encode())
 	if err == nil {
 		l.j.Unpin(pos)
 	}
 	return err
+}
+
+// askDelete notes durably that a message in memory is to be deleted. No file says that, so the record stays until
+// the message has left; once more, it lets the journal go on.
+func (l *ledger) askDelete(ctx context.Context, m *message) error {
+	pos, err := l.j.Append(ctx, asked{m.id, askedDelete}.encode())
+	if err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	l.j.Unpin(m.asked)
+	if m.asked = pos; m.left {
+		l.forgetAsked(m)
+	}
+	return nil
+}
+
+// forgetAsked is for a message that has left; m.mu is held.
+func (l *ledger) forgetAsked(m *message) {
+	l.j.Unpin(m.asked)
+	m.asked, m.left = journal.Position{}, true
 }
 
 // depart has files removed after the next checkpoint.

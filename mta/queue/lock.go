@@ -9,6 +9,7 @@ type (
 	messageLock    struct{}
 	foldersLock    struct{}
 	departuresLock struct{}
+	seatsLock      struct{}
 	indexLock      struct{}
 )
 
@@ -16,9 +17,10 @@ func (removingLock) Rank() lockorder.Rank   { return lockorder.Rank{Name: "ledge
 func (messageLock) Rank() lockorder.Rank    { return lockorder.Rank{Name: "message.mu", At: 2} }
 func (foldersLock) Rank() lockorder.Rank    { return lockorder.Rank{Name: "files.mu", At: 3} }
 func (departuresLock) Rank() lockorder.Rank { return lockorder.Rank{Name: "ledger.mu", At: 4} }
-func (indexLock) Rank() lockorder.Rank      { return lockorder.Rank{Name: "index.mu", At: 5} }
+func (seatsLock) Rank() lockorder.Rank      { return lockorder.Rank{Name: "budget.mu", At: 5} }
+func (indexLock) Rank() lockorder.Rank      { return lockorder.Rank{Name: "index.mu", At: 6} }
 
 // lockRanks lists them in their order.
 func lockRanks() []lockorder.Ranked {
-	return []lockorder.Ranked{removingLock{}, messageLock{}, foldersLock{}, departuresLock{}, indexLock{}}
+	return []lockorder.Ranked{removingLock{}, messageLock{}, foldersLock{}, departuresLock{}, seatsLock{}, indexLock{}}
 }

@@ -19,15 +19,17 @@ type message struct {
 	id envelope.QueueID
 
 	// Under index.mu.
-	at     state
-	next   time.Time // when it is due, once it is waiting or resting
-	listed bool      // has an entry in index.new
+	at   state
+	next time.Time // when it is due, once it is waiting or resting
+	// waits is the lane of index.new that it waits in, nil when it does not.
+	waits *lane
 	// whose says whose turn it takes, once that is known; out says that it counts in lane.
 	// full says that there was no room for it when it was due.
-	whose whose
-	lane  *lane
-	out   bool
-	full  bool
+	whose  whose
+	lane   *lane
+	out    bool
+	weight int // that it counts with
+	full   bool
 	// flushed is when a try now was asked for; zero again once it is active.
 	flushed time.Time
 	// moved is closed when it is not moving any more, stepped at the next transition: a call
@@ -55,14 +57,17 @@ type message struct {
 	// is a pin that keeps the marks made since.
 	place Place
 	pos   journal.Position
+	// asked is the record that says that it is to be deleted, which is needed until it is.
+	asked journal.Position
 	// stray is the place of a file that may exist although the journal has the
 	// message: its writing failed halfway. "" for none.
 	stray    Place
 	marked   bool     // its file says that it is made to expire
 	removed  bool     // what it had on the disk is not there any more
+	left     bool     // nobody needs to know that it is to be deleted
 	text     []byte   // whole message, or prefix of an external one; nil: read it back
 	counted  int64    // of text and env, in the budget of memory
-	seat     bool     // counts in queue.incoming_limit
+	seat     *seat    // that it has in the journal (queue.incoming_limit)
 	external bool     // its content lies in content/
 	sum      checksum // of an external content
 	replay   bool

@@ -34,18 +34,25 @@ func (q *Queue) handOut(ctx context.Context, t task) *Item {
 	if q.index.stateOf(m).stage != active {
 		return nil
 	}
-	flushed := q.index.takeFlushed(m)
+	flushed, due := q.index.takeFlushed(m)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.ensureProgress()
 	it := &Item{
 		Envelope: m.env, Replay: m.replay, Attempts: m.progress.attempts, Warned: m.progress.warned,
-		Flushed: flushed, q: q, m: m,
+		Flushed: flushed, Asked: !flushed.IsZero() && !flushed.Before(later(due, m.env.Arrived)), q: q, m: m,
 	}
 	m.progress.attempts++
 	// An attempt that fails may have delivered before it failed.
 	m.replay = true
 	return it
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 // waitForWork waits for a signal or, when until is not zero, until then.

@@ -21,8 +21,9 @@ type recovery struct {
 	marks    map[envelope.QueueID][]mark
 	left     map[envelope.QueueID]byte
 	asked    map[asked]bool
-	covered  map[uint64]uint64 // boot -> highest checkpoint
-	damaged  bool              // records may be missing
+	deleted  map[envelope.QueueID][]journal.Position // where it says so
+	covered  map[uint64]uint64                       // boot -> highest checkpoint
+	damaged  bool                                    // records may be missing
 }
 
 // recordAt is a message's record; its envelope is read again when needed.
@@ -42,7 +43,7 @@ func (d *disk) recover(ctx context.Context, o Options, x *index) error {
 	r := &recovery{
 		disk: d, index: x,
 		messages: map[envelope.QueueID]*recordAt{}, marks: map[envelope.QueueID][]mark{},
-		left: map[envelope.QueueID]byte{}, asked: map[asked]bool{}, covered: map[uint64]uint64{},
+		left: map[envelope.QueueID]byte{}, asked: map[asked]bool{}, deleted: map[envelope.QueueID][]journal.Position{}, covered: map[uint64]uint64{},
 	}
 	err := d.ledger.open(ctx, o, func(journal.Damage) { r.damaged = true }, func(pos journal.Position, payload []byte) (bool, error) {
 		keep, err := r.read(pos, payload)
@@ -59,6 +60,9 @@ func (d *disk) recover(ctx context.Context, o Options, x *index) error {
 	var done []journal.Position
 	for _, id := range r.order {
 		if m := r.resolve(id); m != nil {
+			if at := r.deleted[id]; len(at) > 0 {
+				m.asked, r.deleted[id] = at[0], at[1:]
+			}
 			x.add(m, r.messages[id].whose)
 		} else {
 			done = append(done, r.messages[id].pos)
@@ -70,6 +74,9 @@ func (d *disk) recover(ctx context.Context, o Options, x *index) error {
 		}
 	}
 	r.clearContents()
+	for _, at := range r.deleted {
+		done = append(done, at...)
+	}
 	for _, pos := range done {
 		d.ledger.j.Unpin(pos)
 	}
@@ -110,6 +117,10 @@ func (r *recovery) read(pos journal.Position, payload []byte) (keep bool, err er
 		a, err := decodeAsked(body)
 		if err == nil {
 			r.asked[a] = true
+		}
+		if err == nil && a.what == askedDelete {
+			r.deleted[a.id] = append(r.deleted[a.id], pos)
+			return true, nil
 		}
 		return false, err
 	case kindCheckpoint:
@@ -171,7 +182,7 @@ func (r *recovery) resolve(id envelope.QueueID) *message {
 			return r.withoutContent(id, rec, m, err)
 		}
 	}
-	m.seat = r.budget.trySeat()
+	m.seat = r.budget.trySeat(rec.whose)
 	return m
 }
 
@@ -185,7 +196,7 @@ func (r *recovery) withoutContent(id envelope.QueueID, rec *recordAt, m *message
 	} else if r.corrupt.RecordOf(id, payload, why) && r.corrupt.Content(id, r.files.content(id)) {
 		return nil
 	}
-	m.seat = r.budget.trySeat()
+	m.seat = r.budget.trySeat(rec.whose)
 	return m
 }
 

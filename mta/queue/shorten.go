@@ -21,6 +21,8 @@ func (q *Queue) tidyLoop(ctx context.Context) {
 		select {
 		case <-q.disk.ledger.tidy:
 			q.fencedTidy(ctx, q.removeDeparted)
+		case <-q.disk.budget.short:
+			q.fencedTidy(ctx, q.relieve)
 		case <-timer.C():
 			q.fencedTidy(ctx, q.shorten)
 			timer.Reset(tidyInterval)
@@ -56,6 +58,9 @@ func (q *Queue) shorten(ctx context.Context) {
 		}
 		list := q.inSegment(u.Oldest)
 		for _, m := range list {
+			if q.disk.askedIn(m, u.Oldest) && q.disk.ledger.askDelete(ctx, m) != nil {
+				return
+			}
 			// A store or a disk that takes nothing more takes nothing of the
 			// others either; what else fails is the trouble of one message.
 			if q.disk.settle(ctx, m) != nil || spool.IsFull(q.relocate(ctx, m)) || ctx.Err() != nil {
@@ -68,13 +73,20 @@ func (q *Queue) shorten(ctx context.Context) {
 	}
 }
 
-// inSegment lists the messages whose record, or pin, is in a segment.
+// askedIn says that the record of the deletion of m is in a segment.
+func (d *disk) askedIn(m *message, seq uint64) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.asked.Segment == seq
+}
+
+// inSegment lists the messages whose record, or pin, or deletion is in a segment.
 func (q *Queue) inSegment(seq uint64) []*message {
 	all := q.index.all(func(m *message) bool { return m.at.stage == queued || m.at.stage == active || m.at.stage == waiting })
 	kept := all[:0]
 	for _, m := range all {
 		m.mu.Lock()
-		if m.pos.Segment == seq {
+		if m.pos.Segment == seq || m.asked.Segment == seq {
 			kept = append(kept, m)
 		}
 		m.mu.Unlock()

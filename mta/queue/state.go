@@ -7,10 +7,10 @@ type state struct {
 	where where
 	// loaded: memory knows more of the message than its file does.
 	loaded bool
-	// moving: it is being copied out of the oldest segment of the journal. Its
-	// stage is queued, waiting or active.
-	moving bool
-	want   want
+	// moving: it is being copied out of the journal, or its file is brought to another
+	// place, while its stage goes on: queued, waiting or active. toHold: that place is hold/.
+	moving, toHold bool
+	want           want
 }
 
 // accepted is the state of a message in the journal that was not handed out yet.
@@ -122,8 +122,10 @@ const (
 	doHold
 	// doReset brings it into deferred/ and forgets attempts and reasons.
 	doReset
-	// doCopyOut is doDefer for a message whose stage goes on.
+	// doCopyOut is doDefer for a message whose stage goes on, doCopyToHold is doHold for one that
+	// is active.
 	doCopyOut
+	doCopyToHold
 	// doRemove deletes it durably.
 	doRemove
 	// doSetAside brings what there is of it to corrupt/.
@@ -146,6 +148,9 @@ const (
 	rest
 	// forget forgets it.
 	forget
+	// sayLater lets a call wait for the next transition and come again: what it is about is noted, and
+	// not on disk yet.
+	sayLater
 	// What a call is answered that has nothing to do, comes too early or too late.
 	sayUnchanged
 	sayBusy

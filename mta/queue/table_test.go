@@ -57,7 +57,7 @@ var attributes = []struct {
 	of    func(s state) int
 	names []string
 }{
-	{func(s state) int { return bit(s.moving) }, []string{"not moving", "moving"}},
+	{func(s state) int { return bit(s.moving) + bit(s.toHold) }, []string{"not moving", "moving", "moving to hold"}},
 	{func(s state) int { return int(s.want) }, []string{"nothing wanted", "now wanted", "hold wanted", "delete wanted"}},
 	{func(s state) int { return bit(s.inMemory()) }, []string{"file only", "in memory"}},
 	{func(s state) int { return int(s.where) }, []string{"journal", "deferred", "hold"}},
@@ -194,10 +194,10 @@ func becomes(of []state, e event) (string, bool) {
 		if to.stage != first.stage || !slices.Equal(d, do) {
 			return "", false
 		}
-		for i, ok := range [4]bool{to.where == s.where, to.want == s.want, to.moving == s.moving, to.loaded == s.loaded} {
+		for i, ok := range [4]bool{to.where == s.where, to.want == s.want, to.moving == s.moving && to.toHold == s.toHold, to.loaded == s.loaded} {
 			kept[i] = kept[i] && (ok || i == 3 && to.stage != active) // elsewhere the stage says it
 		}
-		for i, ok := range [4]bool{to.where == first.where, to.want == first.want, to.moving == first.moving, to.loaded == first.loaded} {
+		for i, ok := range [4]bool{to.where == first.where, to.want == first.want, to.moving == first.moving && to.toHold == first.toHold, to.loaded == first.loaded} {
 			same[i] = same[i] && ok
 		}
 	}
@@ -207,7 +207,7 @@ func becomes(of []state, e event) (string, bool) {
 		text = "stays"
 	}
 	for i, name := range [4]string{
-		"in " + whereNames[first.where] + "/", wantNames[first.want] + " wanted", [2]string{"moved", "moving"}[bit(first.moving)], [2]string{"file only", "loaded"}[bit(first.loaded)],
+		"in " + whereNames[first.where] + "/", wantNames[first.want] + " wanted", [3]string{"moved", "moving", "moving to hold"}[bit(first.moving)+bit(first.toHold)], [2]string{"file only", "loaded"}[bit(first.loaded)],
 	} {
 		switch {
 		case kept[i]:

@@ -15,14 +15,7 @@ func next(s state, e event) (state, []effect) {
 	case e == evTake:
 		return onTake(s)
 	case e == evShorten:
-		if (s.stage == queued || s.stage == waiting) && s.where == inJournal && s.want == wantHold {
-			return s.fulfil() // a file of deferred/ would say something else
-		}
-		if s.inMemory() && (s.stage == queued || s.stage == waiting || s.stage == active) {
-			s.moving = true
-			return s, []effect{doCopyOut}
-		}
-		return s, nil
+		return onShorten(s)
 	}
 	switch s.stage {
 	case looking:
@@ -68,6 +61,27 @@ func (s state) fulfil() (state, []effect) {
 
 // urgent says that something is wanted that comes before an attempt.
 func (s state) urgent() bool { return s.want == wantHold || s.want == wantDelete }
+
+// onShorten brings a message out of the journal. A file in deferred/ would say something else of one that is to be
+// on hold, or deleted.
+func onShorten(s state) (state, []effect) {
+	switch idle := s.stage == queued || s.stage == waiting; {
+	case !s.inMemory() || !idle && s.stage != active:
+		return s, nil
+	case idle && s.urgent():
+		return s.fulfil()
+	}
+	return s.copyOut()
+}
+
+// copyOut begins to bring a message to where it belongs while its stage goes on.
+func (s state) copyOut(also ...effect) (state, []effect) {
+	s.moving, s.toHold = true, s.want == wantHold
+	if s.toHold {
+		return s, append(also, doCopyToHold)
+	}
+	return s, append(also, doCopyOut)
+}
 
 func onTake(s state) (state, []effect) {
 	switch {
@@ -225,20 +239,23 @@ func afterLeaving(s state, e event) (state, []effect) {
 	return s, nil
 }
 
-// afterMoving is the end of doCopyOut. An active message goes on, with a file of its own
+// afterMoving is the end of doCopyOut or doCopyToHold. An active message goes on, with a file of its own
 // or without one; a damaged one ends when its attempt does.
 func afterMoving(s state, e event) (state, []effect) {
-	s.moving = false
 	if e == evOK {
 		s.where, s.loaded = inDeferred, s.stage == active
+		if s.toHold {
+			s.where = inHold
+		}
 	}
+	s.moving, s.toHold = false, false
 	switch {
 	case s.stage == active:
 		return s, nil
 	case e == evDamaged:
 		return s.to(condemned, doSetAside)
-	case e == evOK && s.urgent(): // Next does what is wanted, at its time
-		return s.to(waiting, listDue)
+	case e == evOK && s.urgent():
+		return s.fulfil()
 	case e == evOK:
 		return s.wanting(wantNothing).to(resting, dueNow, rest)
 	case s.stage == queued:
@@ -267,16 +284,15 @@ func onCall(s state, e event) (state, []effect) {
 	if s.want == wantDelete && e != evDelete {
 		return s, []effect{sayNone} // it is as good as gone
 	}
-	idle := (s.stage == queued || s.stage == waiting) && !s.moving
 	switch e {
 	case evHold:
-		return onHold(s, idle)
+		return onHold(s)
 	case evRelease:
-		return onRelease(s, idle)
+		return onRelease(s)
 	case evRequeue:
-		return onRequeue(s, idle)
+		return onRequeue(s)
 	}
-	if s = s.wanting(wantDelete); idle {
+	if s = s.wanting(wantDelete); s.idle() {
 		return s.fulfil()
 	}
 	return s, s.soon()
@@ -319,35 +335,69 @@ func onExpire(s state) (state, []effect) {
 	return s, []effect{noteExpire}
 }
 
-func onHold(s state, idle bool) (state, []effect) {
-	switch {
-	case idle:
-		return s.wanting(wantHold).fulfil()
-	case s.want == wantHold, s.want == wantNothing && s.stage == holding:
-		return s, []effect{sayUnchanged}
-	}
-	return s.wanting(wantHold), s.soon()
+// idle says that nobody works on a message that is in memory, or has it.
+func (s state) idle() bool { return (s.stage == queued || s.stage == waiting) && !s.moving }
+
+// held says that a message is on hold, or will be. The file of an active one may lie in hold/ still.
+func (s state) held() bool {
+	return s.want == wantHold || s.want == wantNothing && s.stage == holding || s.where == inHold && (s.idle() || s.stage == active)
 }
 
-func onRelease(s state, idle bool) (state, []effect) {
-	held := s.want == wantHold || s.want == wantNothing && s.stage == holding
+// onHold, onRelease and onRequeue are those calls about a message in memory. What they answer with nil is on disk: who
+// cannot see to that himself, because somebody works on the message, waits for that and calls again.
+func onHold(s state) (state, []effect) {
+	switch was := s.want; {
+	case s.idle():
+		return s.wanting(wantHold).fulfil()
+	case s.stage != active || s.moving:
+		return s.wanting(wantHold), append(s.soon(), sayLater)
+	case was == wantHold && s.where == inHold:
+		return s, []effect{sayUnchanged}
+	}
+	return s.wanting(wantHold).copyOut()
+}
+
+func onRelease(s state) (state, []effect) {
 	switch {
-	case !held:
+	case !s.held():
 		return s, []effect{sayUnchanged}
 	case s.stage == deferring || s.stage == holding:
-		return s.wanting(wantNow), []effect{noteFlush}
-	case idle && s.stage == waiting:
-		return s.wanting(wantNothing), []effect{noteFlush, listDue}
+		return s.wanting(wantNow), []effect{noteFlush, sayLater}
+	case s.idle():
+		return s.release()
+	case s.stage == active && !s.moving:
+		return s.wanting(wantNothing).copyOut()
 	}
-	return s.wanting(wantNothing), nil
+	return s.wanting(wantNothing), []effect{sayLater}
 }
 
-func onRequeue(s state, idle bool) (state, []effect) {
-	switch {
-	case idle && s.stage == waiting:
-		return s.wanting(wantNothing), []effect{noteFlush, listDue}
-	case s.stage == queued || s.stage == waiting:
-		return s.wanting(wantNothing), []effect{noteFlush}
+// release brings an idle message into deferred/. From hold/ it is wanted until that is done.
+func (s state) release() (state, []effect) {
+	s.want = wantNothing
+	if s.where == inHold {
+		s.want = wantNow
 	}
-	return s.wanting(wantNow), []effect{noteFlush}
+	return s.to(deferring, noteFlush, doDefer)
+}
+
+func onRequeue(s state) (state, []effect) {
+	held := s.held()
+	switch {
+	case s.idle() && held:
+		return s.release()
+	case s.idle() && s.stage == waiting:
+		return s.wanting(wantNothing), []effect{noteFlush, listDue}
+	case s.idle():
+		return s.wanting(wantNothing), []effect{noteFlush}
+	case s.stage == active && !s.moving && held:
+		return s.wanting(wantNow).copyOut(noteFlush)
+	}
+	do := []effect{noteFlush}
+	if held {
+		do = append(do, sayLater)
+	}
+	if s.moving && s.stage != active {
+		return s.wanting(wantNothing), do
+	}
+	return s.wanting(wantNow), do
 }

@@ -14,8 +14,8 @@ var (
 	whereNames = [...]string{"journal", "deferred", "hold"}
 	wantNames  = [wants]string{"nothing", "now", "hold", "delete"}
 	eventNames = [events]string{"", "take", "done", "due", "later", "spoiled", "Hold", "Release", "Requeue", "Expire", "Delete", "shorten", "ok", "failed", "damaged", "vanished", "cleared"}
-	doNames    = [effects]string{"", "read", "defer", "hold", "reset", "copy out", "remove", "set aside", "leave",
-		"list new", "list due", "due now", "due in run_delay", "note flush", "note expire", "rest", "forget", "say unchanged", "say busy", "say none"}
+	doNames    = [effects]string{"", "read", "defer", "hold", "reset", "copy out", "copy to hold", "remove", "set aside", "leave",
+		"list new", "list due", "due now", "due in run_delay", "note flush", "note expire", "rest", "forget", "say later", "say unchanged", "say busy", "say none"}
 )
 
 func (s state) String() string {
@@ -25,6 +25,9 @@ func (s state) String() string {
 	}
 	if s.moving {
 		text += " moving"
+	}
+	if s.toHold {
+		text += " to hold"
 	}
 	return text + ", wanted " + wantNames[s.want]
 }
@@ -43,8 +46,8 @@ func everyState() (all []state) {
 		for w := inJournal; w <= inHold; w++ {
 			for want := range wants {
 				for _, loaded := range []bool{false, true} {
-					for _, moving := range []bool{false, true} {
-						if s := (state{g, w, loaded, moving, want}); s.makesSense() {
+					for _, moving := range [][2]bool{{false, false}, {true, false}, {true, true}} {
+						if s := (state{g, w, loaded, moving[0], moving[1], want}); s.makesSense() {
 							all = append(all, s)
 						}
 					}
@@ -63,6 +66,9 @@ func (s state) makesSense() bool {
 		return false
 	case s.stage == resting && (s.inMemory() || s.want != wantNothing):
 		return false
+	}
+	if s.toHold {
+		return s.moving && s.stage == active
 	}
 	return !s.moving || s.stage == queued || s.stage == waiting || s.stage == active
 }
@@ -116,7 +122,7 @@ func reachable() []state {
 }
 
 func (s state) key() string {
-	return fmt.Sprintf("%02d%d%d%v%v", s.stage, s.want, s.where, s.loaded, s.moving)
+	return fmt.Sprintf("%02d%d%d%v%v%v", s.stage, s.want, s.where, s.loaded, s.moving, s.toHold)
 }
 
 // working says that somebody works on a message in s.
@@ -164,7 +170,7 @@ func TestEveryPair(t *testing.T) {
 				bad("refused, and changed")
 			case call && s.working() && work != doNothing:
 				bad("two work on one message")
-			case call && !said && to == s && !slices.Contains(do, noteFlush) && !slices.Contains(do, noteExpire) && s.want != wantDelete && s.stage != holding:
+			case call && !said && to == s && !slices.Contains(do, noteFlush) && !slices.Contains(do, noteExpire) && !slices.Contains(do, sayLater) && s.want != wantDelete && s.stage != holding:
 				bad("accepted, and nothing noted")
 			}
 			if !possible[s] || !can(s, e) {
@@ -181,8 +187,10 @@ func TestEveryPair(t *testing.T) {
 			switch {
 			case to.moving && (to.stage != queued && to.stage != waiting && to.stage != active):
 				bad("moving in this stage")
-			case to.moving && !s.moving && work != doCopyOut, !to.moving && work == doCopyOut:
+			case to.moving && !s.moving && work != doCopyOut && work != doCopyToHold, !to.moving && (work == doCopyOut || work == doCopyToHold):
 				bad("moving without the work, or the other way round")
+			case to.moving && !s.moving && to.toHold != (work == doCopyToHold), to.moving && to.toHold != (to.want == wantHold) && !s.moving:
+				bad("it goes to another place than what is wanted")
 			case to.stage == resting && to.inMemory() && s.stage != resting:
 				bad("what memory knows is forgotten")
 			case to.stage == resting && to.want != wantNothing:

@@ -64,21 +64,21 @@ func (w Window) full(out fair.Amount) bool {
 	return w.Messages > 0 && out.Entries >= w.Messages || w.Recipients > 0 && out.Weight >= w.Recipients
 }
 
-// turns are those of a window.
-func (w Window) turns() *turns {
-	var t *turns
+// turnsOf are those of a window.
+func turnsOf[E comparable](w Window) *fair.Turns[E, struct{}] {
+	var t *fair.Turns[E, struct{}]
 	enough := func(of fair.Amount, times int) bool {
 		all := t.Out()
 		return partUsed(of.Entries, all.Entries, w.Messages, times) || partUsed(of.Weight, all.Weight, w.Recipients, times)
 	}
-	t = fair.New(fair.Options[*message, struct{}]{
-		TenantFull: func(x *fair.Tenant[*message, struct{}]) bool { return enough(x.Out(), partTimes) },
-		SiteFull: func(x *fair.Site[*message, struct{}]) bool {
+	t = fair.New(fair.Options[E, struct{}]{
+		TenantFull: func(x *fair.Tenant[E, struct{}]) bool { return enough(x.Out(), partTimes) },
+		SiteFull: func(x *fair.Site[E, struct{}]) bool {
 			of := x.Out()
 			of.Entries = x.Taken()
 			return enough(of, partTimes)
 		},
-		LaneFull:   func(x *lane) bool { return enough(x.Out(), laneTimes) },
+		LaneFull:   func(x *fair.Lane[E, struct{}]) bool { return enough(x.Out(), laneTimes) },
 		SitesShare: true,
 	})
 	return t
@@ -88,10 +88,22 @@ func partUsed(used, all, limit, times int) bool {
 	return limit > 0 && fair.Share(used, limit-all, times, max(limit/smallParts, leastPart))
 }
 
-// enter counts m in its lane; index.mu is held.
-func (m *message) enter(l *lane) {
-	m.lane, m.out, m.full = l, true, false
-	l.Take(m.whose.weight)
+// largestPart is the part of Window.Recipients that one message counts as at most, however many it has: one
+// with more recipients than the window would keep everybody else's mail out until its last one is done.
+const largestPart = 10
+
+// weight is what a message counts as.
+func (w Window) weight(recipients int) int {
+	if w.Recipients == 0 {
+		return recipients
+	}
+	return min(recipients, max(w.Recipients/largestPart, 1))
+}
+
+// enterLane counts m in its lane; mu is held.
+func (x *index) enterLane(m *message, l *lane) {
+	m.lane, m.out, m.full, m.weight = l, true, false, x.window.weight(m.whose.weight)
+	l.Take(m.weight)
 }
 
 // enter counts a message that is due and is read now. false: there is no room for it.
@@ -103,7 +115,7 @@ func (x *index) enter(m *message, of whose) bool {
 	}
 	m.whose = of
 	if l := x.new.Enter(of.tenant, of.site); l != nil {
-		m.enter(l)
+		x.enterLane(m, l)
 		return true
 	}
 	m.full = true

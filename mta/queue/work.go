@@ -51,7 +51,9 @@ func (q *Queue) work(ctx context.Context, t task) (event, error) {
 		case doReset:
 			return q.disk.reset(m, t.next)
 		case doCopyOut:
-			return q.disk.copyOut(ctx, t)
+			return q.disk.copyOut(ctx, t, Deferred)
+		case doCopyToHold:
+			return q.disk.copyOut(ctx, t, Hold)
 		case doRemove:
 			return q.disk.remove(ctx, m)
 		case doSetAside:
