@@ -5,7 +5,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -44,48 +43,6 @@ func (p *files) count(path string, n int64) {
 	if c := p.counter(path); c != nil {
 		c.Add(n)
 	}
-}
-
-// countAll counts what lies there, once, at the start; not what stray says is not
-// the home of its message.
-func (p *files) countAll(stray func(envelope.QueueID) bool) error {
-	for place, counter := range map[Place]*atomic.Int64{Deferred: &p.deferred, Hold: &p.hold} {
-		n, err := p.countPlace(place, stray)
-		if err != nil {
-			return err
-		}
-		counter.Store(n)
-	}
-	return nil
-}
-
-// readers is how many buckets are read at once at the start, when the disk has to seek for
-// each part of a directory. It is no parameter: more than the disk does at once changes nothing.
-const readers = 8
-
-func (p *files) countPlace(place Place, stray func(envelope.QueueID) bool) (int64, error) {
-	names, err := p.buckets(place)
-	if err != nil {
-		return 0, err
-	}
-	var n atomic.Int64
-	errs := make([]error, len(names))
-	turns := make(chan struct{}, readers)
-	var wg sync.WaitGroup
-	for i, name := range names {
-		turns <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-turns }()
-			errs[i] = p.inBucket(place, name, func(id envelope.QueueID, _ fs.DirEntry) error {
-				if !stray(id) {
-					n.Add(1)
-				}
-				return nil
-			})
-		})
-	}
-	wg.Wait()
-	return n.Load(), errors.Join(errs...)
 }
 
 const (
@@ -298,13 +255,23 @@ func (p *files) buckets(place Place) ([]string, error) {
 
 // inBucket is each for one directory.
 func (p *files) inBucket(place Place, name string, fn func(id envelope.QueueID, e fs.DirEntry) error) error {
+	return p.everyIn(place, name, func(id envelope.QueueID, e fs.DirEntry) error {
+		if bucket(id) != name {
+			return nil
+		}
+		return fn(id, e)
+	})
+}
+
+// everyIn calls fn with what has the name of a message in one directory, whether it belongs there or not.
+func (p *files) everyIn(place Place, name string, fn func(id envelope.QueueID, e fs.DirEntry) error) error {
 	entries, err := p.fs.ReadDir(filepath.Join(p.dir, string(place), name))
 	if err != nil {
 		return err
 	}
 	for _, e := range entries {
 		id := envelope.QueueID(e.Name())
-		if !validID(id) || bucket(id) != name {
+		if !validID(id) || e.IsDir() {
 			continue
 		}
 		if err := fn(id, e); err != nil {

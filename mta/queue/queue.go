@@ -80,7 +80,7 @@ func Open(ctx context.Context, o Options) (*Queue, error) {
 	if err := q.disk.recover(ctx, o, q.index); err != nil {
 		return nil, errors.Join(err, q.lock.Close())
 	}
-	if err := diskError(q.disk.files.countAll(q.index.inJournal)); err != nil {
+	if err := diskError(q.disk.look(q.index.inJournal)); err != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 		defer cancel()
 		return nil, errors.Join(err, q.disk.ledger.j.Close(ctx), q.lock.Close())

@@ -14,6 +14,13 @@ import (
 	"toastmaster/internal/printable"
 )
 
+// exitUnavailable (EX_UNAVAILABLE of sysexits.h) is the answer to an option of Postfix that
+// means nothing here.
+const exitUnavailable = 69
+
+// errNotHere is that an option of Postfix has no meaning.
+var errNotHere = errors.New("not done here")
+
 const postcatUsage = "usage: postcat [-b (body text)] [-c config_file] [-d (decimal record type)] [-e (envelope records)] [-h (header text)] [-v] -q queue_id..."
 
 // newPostcatCommand has the command line of Postfix's postcat(1).

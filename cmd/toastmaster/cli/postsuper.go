@@ -14,39 +14,29 @@ import (
 	"toastmaster/admin/model"
 )
 
-// exitUnavailable (EX_UNAVAILABLE of sysexits.h) is the answer to an option of Postfix that
-// means nothing here.
-const exitUnavailable = 69
-
-const postsuperUsage = "usage: postsuper [-c config_file] [-d queue_id (delete)] [-e queue_id (expire)] [-f queue_id (expire and/or un-hold)] [-h queue_id (hold)] [-H queue_id (un-hold)] [-r queue_id (requeue)] [-v (verbose)] [queue...]"
+const postsuperUsage = "usage: postsuper [-c config_file] [-d queue_id (delete)] [-e queue_id (expire)] [-f queue_id (expire and/or un-hold)] [-h queue_id (hold)] [-p (purge temporary files)] [-H queue_id (un-hold)] [-r queue_id (requeue)] [-s (structure check)] [-v (verbose)] [queue...]"
 
 // queueNames are the queues that postsuper works on.
 var queueNames = []string{"hold", "incoming", "active", "deferred"}
 
 // newPostsuperCommand has the command line of Postfix's postsuper(1).
 func newPostsuperCommand(env *Environment) *cobra.Command {
-	return newQueueProgramCommand(env, "postsuper [-d ID] [-e ID] [-f ID] [-h ID] [-H ID] [-r ID] [QUEUE...]", "Delete, expire, hold, release or requeue mail, as Postfix's postsuper does",
+	return newQueueProgramCommand(env, "postsuper [-s] [-p] [-d ID] [-e ID] [-f ID] [-h ID] [-H ID] [-r ID] [QUEUE...]", "Delete, expire, hold, release or requeue mail, as Postfix's postsuper does",
 		"Works on queued mail as Postfix's postsuper(1) does: -d deletes without a report, -h holds, -H ends\n"+
 			"a hold, -r makes due and resolves anew, -e has the next attempt return it, -f ends its hold, too. Each takes an ID and may stand several times; - reads IDs\n"+
 			"from standard input, ALL is all mail. QUEUE is hold, incoming, active or deferred; without, -h\n"+
-			"looks into the last three, -H into hold, the others into all. The repair of\n"+
-			"folders (-s, -S, -p) is not there. -c FILE names the configuration. Called as postsuper the exit\n"+
-			"code is 0, also when an ID was not found; 1 for what fails; 69 for what is not there.", Postsuper)
+			"looks into the last three, -H into hold, the others into all. -s, -S, -p and no\n"+
+			"option look the queue over: what was interrupted is finished or removed, what is damaged goes to\n"+
+			"corrupt/, files in a wrong folder go to theirs. A start does so, too: of a service that runs it is done.\n"+
+			"-c FILE names the configuration. Called as postsuper the exit code is 0, also when an ID was not\n"+
+			"found; 1 for what fails.", Postsuper)
 }
 
 // Postsuper is the program when it is called as postsuper.
 func Postsuper(ctx context.Context, env *Environment, args []string) int {
 	p := newQueueProgram(env, "postsuper")
-	err := p.postsuper(ctx, args)
-	fatal := 1
-	if errors.Is(err, errNotHere) {
-		fatal = exitUnavailable
-	}
-	return p.end(err, fatal)
+	return p.end(p.postsuper(ctx, args), 1)
 }
-
-// errNotHere is that an option of Postfix has no meaning.
-var errNotHere = errors.New("not done here")
 
 // superAction is what is done to messages.
 type superAction struct {
@@ -88,20 +78,13 @@ func (p *queueProgram) postsuper(ctx context.Context, args []string) error {
 	if err := p.flags.Parse(args); err != nil {
 		return fmt.Errorf("%w; %s", err, postsuperUsage)
 	}
-	idle := !slices.ContainsFunc(actions, func(a *superAction) bool { return len(a.ids) > 0 })
-	for _, letter := range []string{"s", "S", "p"} {
-		if p.flags.ShorthandLookup(letter).Changed {
-			return fmt.Errorf("option -%s: %w: the service looks its queue over when it starts", letter, errNotHere)
-		}
-	}
 	for _, name := range p.flags.Args() {
 		if !slices.Contains(queueNames, name) {
 			return fmt.Errorf("invalid directory name: %s", name)
 		}
 	}
-	if idle {
-		return fmt.Errorf("without an option Postfix repairs the folders of the queue (-s -p), which is %w: the service does so when it starts; %s", errNotHere, postsuperUsage)
-	}
+	// What -s, -S and -p ask for is what a start does: to open the queue of a service that is stopped is that, and one that
+	// runs has done it.
 	return p.admin().withQueue(ctx, changesQueue, func() {}, func(q mailQueue) error { return p.superWork(ctx, q, actions) })
 }
 
