@@ -63,6 +63,8 @@ func (c *Config) disagreements() []error {
 	c.listenerMistakes(mistake)
 	c.classMistakes(mistake)
 	c.filterMistakes(mistake)
+	c.localMistakes(mistake)
+	c.spawnMistakes(mistake)
 	return mistakes
 }
 
@@ -96,10 +98,14 @@ type UnixListener struct {
 
 // UnixListeners are those parameters, by name.
 func (c *Config) UnixListeners() map[string]UnixListener {
-	return map[string]UnixListener{
+	all := map[string]UnixListener{
 		"lmtpd.listen":    {c.LMTPD.SocketMode(), c.LMTPD.UnixGroup, "lmtpd.unix_listener_group", c.LMTPD.Listen},
 		"proxymap.listen": {c.Proxymap.SocketMode(), c.Proxymap.UnixGroup, "proxymap.unix_listener_group", c.Proxymap.Listen},
 	}
+	for _, s := range c.Spawns {
+		all[s.param("listen")] = UnixListener{s.SocketMode(), s.UnixGroup, s.param("unix_listener_group"), s.Listen}
+	}
+	return all
 }
 
 type listener struct {
@@ -118,6 +124,9 @@ func (c *Config) listeners() []listener {
 	}
 	for _, l := range c.SMTPDListeners {
 		all = append(all, listener{l.Section() + ".listen", l.Listen}, listener{l.Section() + ".listen_tls", l.ListenTLS})
+	}
+	for _, s := range c.Spawns {
+		all = append(all, listener{s.param("listen"), s.Listen})
 	}
 	return all
 }

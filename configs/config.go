@@ -48,6 +48,8 @@ type Config struct {
 	Classes []*RestrictionClass
 	// SMTPDListeners are the tables [[listener]].
 	SMTPDListeners []*Listener
+	// Spawns are the tables [[spawn]].
+	Spawns []*Spawn
 }
 
 // Default is the configuration of an empty file.
@@ -63,7 +65,7 @@ func (c *Config) Bound() []Param { return c.bound }
 // declared are the parameters of an empty file, and those of the tables that it could
 // have.
 func declared() []Param {
-	return slices.Concat(Default().Bound(), (&Transport{}).params(), (&RestrictionClass{}).params(), (&Listener{}).own())
+	return slices.Concat(Default().Bound(), (&Transport{}).params(), (&RestrictionClass{}).params(), (&Listener{}).own(), (&Spawn{}).params())
 }
 
 // newTable adds a table [[section]] and returns its parameters; none for a section that
@@ -82,6 +84,10 @@ func (c *Config) newTable(section string) []Param {
 		l := &Listener{}
 		c.SMTPDListeners = append(c.SMTPDListeners, l)
 		return l.params()
+	case "spawn":
+		s := &Spawn{}
+		c.Spawns = append(c.Spawns, s)
+		return s.params()
 	}
 	return nil
 }

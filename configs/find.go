@@ -47,9 +47,8 @@ func (p Param) distance(words []string) int {
 		return 0
 	}
 	name := strings.ToLower(words[0])
-	_, key, _ := strings.Cut(p.Name, ".")
 	switch {
-	case strings.HasPrefix(p.Name, name), key == name, strings.ReplaceAll(p.Name, ".", "_") == name:
+	case strings.HasPrefix(p.Name, name), p.key() == name, strings.ReplaceAll(p.Name, ".", "_") == name:
 		return 0
 	case p.given(name), strings.Contains(p.Text, "Postfix "+name), strings.Contains(p.Text, "Dovecot "+name):
 		return 1
@@ -65,8 +64,17 @@ func (p Param) called(name string) bool {
 	if p.given(name) || strings.ReplaceAll(p.Name, ".", "_") == name {
 		return true
 	}
+	return p.key() == name || strings.Contains(name, "_") && slices.Contains(words(p.Text), name)
+}
+
+// key is the name without its section, as others may call it; "" where that name is another parameter's, because
+// this one is section_key there: milter.header_checks is milter_header_checks, and not header_checks.
+func (p Param) key() string {
+	if p.given(strings.ReplaceAll(p.Name, ".", "_")) {
+		return ""
+	}
 	_, key, _ := strings.Cut(p.Name, ".")
-	return key == name || strings.Contains(name, "_") && slices.Contains(words(p.Text), name)
+	return key
 }
 
 // given says that Also gave it the name, in any case: Postfix has capitals in some.

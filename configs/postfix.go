@@ -150,9 +150,8 @@ func (t *postfixTable) declared(name string) []string {
 	var own, given []string
 	name = strings.ToLower(name)
 	for _, p := range t.params {
-		_, key, _ := strings.Cut(p.Name, ".")
 		switch {
-		case strings.ReplaceAll(p.Name, ".", "_") == name, key == name && strings.Contains(name, "_"):
+		case strings.ReplaceAll(p.Name, ".", "_") == name, p.key() == name && strings.Contains(name, "_"):
 			own = append(own, p.Name)
 		case p.given(name) || slices.Contains(postfixNamesIn(p.Text), name):
 			given = append(given, p.Name)

@@ -30,6 +30,7 @@ type Qmgr struct {
 	FeedbackDebug         bool
 	OverQuotaTemporary    bool
 	DefaultFilterNexthop  string
+	StatusFilter          []string
 	EndConcurrency        int
 	EndTimeout            time.Duration
 }
@@ -84,6 +85,8 @@ func (c *Qmgr) params() []Param {
 			"How long the log is not told again that one destination has more than a quarter of qmgr.active_limit waiting. Zero never tells.").Also("qmgr_clog_warn_time"),
 		Bool("qmgr.destination_concurrency_feedback_debug", &c.FeedbackDebug, false,
 			"Whether each delivery has a line in the log with the concurrency of its destination, and what brought it there.").Also("destination_concurrency_feedback_debug"),
+		Tables("qmgr.default_delivery_status_filter", &c.StatusFilter, nil,
+			"Tables that each result of a delivery is looked up in, as \"5.1.1 text\": what they have stands in the log and in reports, and decides whether mail waits or goes back. A success stays one, and a failure a failure.").Also("default_delivery_status_filter"),
 		Bool("qmgr.over_quota_temporary", &c.OverQuotaTemporary, false,
 			"Whether mail for a full mailbox waits (4.2.2) until queue_lifetime is over. By default it goes back at once (5.2.2).").Also("quota_full_tempfail"),
 		String("qmgr.default_filter_nexthop", &c.DefaultFilterNexthop, "", "as transport.nexthop, or empty", nil,

@@ -41,6 +41,7 @@ type Transport struct {
 	PasswordFile string
 	SendXForward bool
 	TLSWrapper   bool
+	StatusFilter []string
 
 	Command
 }
@@ -79,6 +80,8 @@ func (t *Transport) params() []Param {
 		enum("transport.tls_level", &t.TLSLevel, TLSUnset, optionalTLSLevels(), "smtp.tls_level for this transport. Empty is that.").of("smtp", "lmtp"),
 		String("transport.password_file", &t.PasswordFile, "", "a file, or empty", nil, "smtp.password_file for this transport.").of("smtp", "lmtp"),
 		Bool("transport.send_xforward_command", &t.SendXForward, false, "smtp.send_xforward_command for this transport, besides that.").of("smtp", "lmtp"),
+		Tables("transport.delivery_status_filter", &t.StatusFilter, nil,
+			"qmgr.default_delivery_status_filter for this transport. Empty is that.").Also("smtp_delivery_status_filter", "lmtp_delivery_status_filter", "local_delivery_status_filter", "pipe_delivery_status_filter", "virtual_delivery_status_filter"),
 	}
 	rows = append(rows, Bool("transport.tls_wrappermode", &t.TLSWrapper, false, "smtp.tls_wrappermode for this transport, besides that.").of("smtp", "lmtp"))
 	rows = append(rows, t.Command.params()...)
@@ -148,7 +151,7 @@ func (c *Config) transportMistakes(mistake func(param, format string, args ...an
 		switch routed := routedAgents(); {
 		case len(t.Domains) > 0 && !slices.Contains(routed, t.Agent):
 			mistake(at+".domains", "the agent %s takes no mail of domains that are not hosted here (%s do)", t.Agent, inWords(routed))
-		case len(t.Domains) == 0 && !standing && !c.Rewrite.byTables(t.Name) && !c.filtersBy(t.Name):
+		case len(t.Domains) == 0 && !standing && !c.Rewrite.byTables(t.Name) && !c.filtersBy(t.Name) && !c.Local.handedTo(t.Name):
 			mistake(at+".domains", "no mail would go to %s: name domains", t.Name)
 		}
 		if t.Nexthop != "" && len(t.Domains) == 0 {

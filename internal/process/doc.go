@@ -6,6 +6,7 @@
 // [Run] starts a command, writes it the message, and says how it ended. The command has a
 // process group and an environment of its own, no descriptor but its three, and the
 // user's numbers and group: no other group, as with Postfix.
+// [Serve] runs one on a connection, for spawn(8): it talks to the peer, and to nobody here.
 // [CommandLine] decides whether a line of an alias or of .forward needs a shell.
 // [Find], [FindID] and [Parse] know the users of this host; [As] works on files as one of them.
 //

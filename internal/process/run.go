@@ -75,17 +75,9 @@ func Run(ctx context.Context, c Command) (Result, error) {
 	if err := c.User.Permitted(); err != nil {
 		return Result{}, err
 	}
-	r := Result{name: c.Name}
-	if r.name == "" {
-		r.name = strings.Join(c.Argv, " ")
-	}
-	if c.Dir == "" {
-		c.Dir = "/"
-	}
-	path, err := lookPath(c.Argv[0])
-	if err != nil {
-		r.failedToStart(c, err)
-		return r, nil
+	r, cmd, err := c.prepare()
+	if err != nil || cmd == nil {
+		return r, err
 	}
 	in, err := newPipe()
 	if err != nil {
@@ -96,12 +88,7 @@ func Run(ctx context.Context, c Command) (Result, error) {
 		in.close()
 		return r, err
 	}
-	if err := closeOnExec(); err != nil {
-		in.close()
-		out.close()
-		return r, err
-	}
-	cmd := &exec.Cmd{Path: path, Args: c.Argv, Dir: c.Dir, Env: c.Env, Stdin: in.r, Stdout: out.w, Stderr: out.w, SysProcAttr: attributes(c.User)}
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = in.r, out.w, out.w
 	err = start(cmd)
 	in.r.Close()
 	out.w.Close()
@@ -116,6 +103,26 @@ func Run(ctx context.Context, c Command) (Result, error) {
 	}
 	defer out.r.Close()
 	return r.follow(ctx, c, cmd, in.w, out.r)
+}
+
+// prepare makes what is to be started, but for its descriptors; without one the Result says why it cannot be.
+func (c *Command) prepare() (r Result, cmd *exec.Cmd, err error) {
+	r.name = c.Name
+	if r.name == "" {
+		r.name = strings.Join(c.Argv, " ")
+	}
+	if c.Dir == "" {
+		c.Dir = "/"
+	}
+	path, err := lookPath(c.Argv[0])
+	if err != nil {
+		r.failedToStart(*c, err)
+		return r, nil, nil
+	}
+	if err := closeOnExec(); err != nil {
+		return r, nil, err
+	}
+	return r, &exec.Cmd{Path: path, Args: c.Argv, Dir: c.Dir, Env: c.Env, SysProcAttr: attributes(c.User)}, nil
 }
 
 // umask is that of commands, as Postfix's: what they make is the user's alone.
@@ -239,19 +246,27 @@ func (r *Result) follow(ctx context.Context, c Command, cmd *exec.Cmd, in, out *
 	if ctx.Err() != nil {
 		return *r, fmt.Errorf("%s: ended with the server: %w", r.name, ctx.Err())
 	}
+	if err := r.exited(cmd, waitErr, err); err != nil {
+		return *r, err
+	}
+	if writeErr != nil && !r.TimedOut && !unread(writeErr) {
+		return *r, fmt.Errorf("%s: writing the message: %w", r.name, writeErr)
+	}
+	return *r, nil
+}
+
+// exited notes how a command ended, which was waited for twice.
+func (r *Result) exited(cmd *exec.Cmd, waitErr, err error) error {
 	var exit *exec.ExitError
 	if waitErr != nil || err != nil && !errors.As(err, &exit) {
-		return *r, errors.Join(waitErr, err)
+		return errors.Join(waitErr, err)
 	}
 	if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() {
 		r.Signal = status.Signal()
 	} else {
 		r.Exit = cmd.ProcessState.ExitCode()
 	}
-	if writeErr != nil && !r.TimedOut && !unread(writeErr) {
-		return *r, fmt.Errorf("%s: writing the message: %w", r.name, writeErr)
-	}
-	return *r, nil
+	return nil
 }
 
 // unread says that the command has not read everything, which is its own affair.

@@ -33,6 +33,9 @@ func StopTimeout(c *configs.Config) time.Duration {
 	for _, l := range c.SMTPDListeners {
 		drain = max(drain, l.Params.DrainTimeout)
 	}
+	for _, s := range c.Spawns {
+		drain = max(drain, s.DrainTimeout)
+	}
 	return stopGrace + max(drain, c.SMTPD.DrainTimeout, c.LMTPD.DrainTimeout, c.IMAPD.DrainTimeout, c.POP3D.DrainTimeout, c.Admin.DrainTimeout, c.Proxymap.DrainTimeout,
 		c.Qmgr.EndTimeout)
 }

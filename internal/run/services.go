@@ -54,7 +54,7 @@ func assemble(ctx context.Context, i *Instance) (*service.Group, error) {
 	g := &service.Group{GroupName: "toastmaster", StopTimeout: stopTimeoutOf(i), Log: i.log, Clock: i.clock}
 	// Known before the rows are opened: the admin service shows its status.
 	i.group = g
-	for _, row := range append(serviceTable(), serviceRow{"control", 4, openControl}) {
+	for _, row := range append(append(serviceTable(), spawnRows(i.config)...), serviceRow{"control", 4, openControl}) {
 		if row.name != "control" && !i.serves(row.name) {
 			continue
 		}

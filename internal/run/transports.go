@@ -83,7 +83,7 @@ func openLocals(ctx context.Context, i *Instance) error {
 		}
 		a, err := local.Open(ctx, local.Options{
 			Params: i.config.Local, Domains: i.localDomains(t), Hostname: i.config.Main.Hostname, Delimiters: i.config.Main.RecipientDelimiter, Export: i.config.Main.ExportEnvironment,
-			Dir: i.config.Dir(), Tables: i.tables, Submit: i.cleanup, FS: i.fs, Log: i.log, Clock: i.clock,
+			Dir: i.config.Dir(), Tables: i.tables, Submit: i.cleanup, Agent: i.passedTo, FS: i.fs, Log: i.log, Clock: i.clock,
 		})
 		if err != nil {
 			return fmt.Errorf("transport %s: %w", t.Name, err)
@@ -99,6 +99,14 @@ func (i *Instance) localDomains(t configs.Transport) []string {
 		return slices.Concat(t.Domains, i.config.Rewrite.MyDestination)
 	}
 	return t.Domains
+}
+
+// passedTo is the agent of a transport that local hands mail to, nil for one that it may not.
+func (i *Instance) passedTo(transport string) agent.Agent {
+	if !i.config.PassTo(transport) {
+		return nil
+	}
+	return i.agents[transport]
 }
 
 // class is the class of an address that is not in the directory, and why nobody there has it: of the users of this
@@ -122,9 +130,38 @@ func transport(i *Instance, t configs.Transport) (qmgr.Transport, error) {
 		if err != nil {
 			return qmgr.Transport{}, fmt.Errorf("transport %s: %w", t.Name, err)
 		}
+		if a, err = restated(i, t, a); err != nil {
+			return qmgr.Transport{}, err
+		}
 		return qmgr.Transport{Name: t.Name, Agent: a, AgentName: t.Agent, Limits: limitsOf(t, i.config.Qmgr, configs.IsLocal(t.Agent))}, nil
 	}
 	return qmgr.Transport{}, fmt.Errorf("transport %s: no agent %q", t.Name, t.Agent)
+}
+
+// restated is an agent with the tables behind it that say what is told of its deliveries.
+func restated(i *Instance, t configs.Transport, a agent.Agent) (agent.Agent, error) {
+	param, names := "qmgr.default_delivery_status_filter", i.config.Qmgr.StatusFilter
+	if len(t.StatusFilter) > 0 {
+		param, names = "transport."+t.Name+".delivery_status_filter", t.StatusFilter
+	}
+	if len(names) == 0 {
+		return a, nil
+	}
+	maps, item, err := i.tables.OpenAll(context.Background(), names)
+	if err != nil {
+		return nil, i.config.MistakeIn(param, item, err)
+	}
+	f := &agent.StatusFilter{Transport: t.Name, Log: i.log, Lookup: func(ctx context.Context, result string) (string, bool, error) {
+		text, err := maps.Lookup(ctx, result)
+		switch directory.OutcomeOf(err) {
+		case directory.Found:
+			return text, true, nil
+		case directory.NotFound:
+			return "", false, nil
+		}
+		return "", false, err
+	}}
+	return f.Of(a), nil
 }
 
 // limitsOf are those of a transport: what its table says, else what [qmgr] says for its

@@ -9,6 +9,12 @@
 // called that use it, and what bounds them, is configuration.
 // docs/internals/extending.md has it step by step, extending_test.go an example.
 //
+// # What is told of a delivery
+//
+// A [StatusFilter] stands between an agent and qmgr where transport.delivery_status_filter, or
+// qmgr.default_delivery_status_filter, names tables: it changes status and text of a result.
+// Agents do nothing for it.
+//
 // # Rules
 //
 //   - Report each recipient exactly once, as soon as its fate is known. Who

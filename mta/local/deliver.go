@@ -7,9 +7,10 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
+	"time"
 
-	"toastmaster/directory"
 	"toastmaster/internal/addr"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/envelope"
@@ -20,15 +21,13 @@ import (
 
 // run finds what is to be done for the recipient, and does it. What can be found out later only
 // lets everything wait, before anything is done.
-func (d *delivery) run(ctx context.Context) (agent.Action, string, *dsn.Error) {
+func (d *delivery) run(ctx context.Context) outcome {
 	d.recipient(ctx, place{at: d.to.Address, sender: d.r.Envelope.Sender})
-	for _, err := range d.failed {
-		if err.Temporary() {
-			return "", "", err
-		}
+	if err := d.later(); err != nil {
+		return outcome{err: err}
 	}
 	id := envelope.DeliveryID(d.r.Envelope.ID, d.to.Address)
-	var texts []string
+	var done []outcome
 	var forwards []*step
 	for i := range d.steps {
 		s := &d.steps[i]
@@ -39,45 +38,91 @@ func (d *delivery) run(ctx context.Context) (agent.Action, string, *dsn.Error) {
 		if d.a.isDone(id, s.key()) {
 			continue
 		}
-		text, err := d.do(ctx, s)
-		if err != nil {
-			d.fail(err)
+		got := d.do(ctx, s)
+		if got.err != nil {
+			if len(d.steps)+len(d.failed) == 1 {
+				return got // with the transport that has said so
+			}
+			d.fail(got.err)
 			continue
 		}
-		texts = append(texts, text)
+		done = append(done, got)
 		d.a.remember(id, s.key())
 	}
-	for _, err := range d.failed {
-		if err.Temporary() {
-			return "", "", err
-		}
+	if err := d.later(); err != nil {
+		return outcome{err: err}
 	}
-	action := agent.Sent
 	if len(forwards) > 0 {
-		if action = agent.Transferred; d.listed {
-			action = agent.Expanded
-		}
 		queued, err := d.resubmit(ctx, forwards)
 		if err != nil {
-			return "", "", err
+			return outcome{err: err}
 		}
-		texts = append(texts, queued...)
+		done = append(done, queued...)
 	}
 	d.a.forget(id)
 	if len(d.failed) > 0 {
-		return "", "", d.failed[0]
+		return outcome{err: d.failed[0]}
 	}
-	return action, strings.Join(texts, ", "), nil
+	return d.together(done, len(forwards) > 0)
+}
+
+// outcome is what became of a step, or of a recipient.
+type outcome struct {
+	err    *dsn.Error
+	text   string
+	action agent.Action
+	// relay, status and connected are those of another transport; relay is "" without.
+	relay     string
+	status    dsn.Status
+	connected time.Time
+}
+
+// later is the first failure that may end with another attempt, nil without.
+func (d *delivery) later() *dsn.Error {
+	for _, err := range d.failed {
+		if err.Temporary() {
+			return err
+		}
+	}
+	return nil
+}
+
+// together is the outcome of a recipient whose steps have succeeded.
+func (d *delivery) together(done []outcome, forwarded bool) outcome {
+	if len(done) == 1 && len(d.steps) == 1 && !d.listed && !forwarded {
+		return done[0]
+	}
+	whole := outcome{action: agent.Sent}
+	if forwarded {
+		if whole.action = agent.Transferred; d.listed {
+			whole.action = agent.Expanded
+		}
+	}
+	texts := make([]string, len(done))
+	for i := range done {
+		texts[i] = done[i].text
+	}
+	whole.text = strings.Join(texts, ", ")
+	return whole
 }
 
 // do carries out a step.
-func (d *delivery) do(ctx context.Context, s *step) (string, *dsn.Error) {
-	if err := s.who.Permitted(); err != nil {
-		return "", notPermitted(err)
+func (d *delivery) do(ctx context.Context, s *step) outcome {
+	if s.kind == "pass" {
+		return d.pass(ctx, s)
 	}
+	if err := s.who.Permitted(); err != nil {
+		return outcome{err: notPermitted(err)}
+	}
+	text, err := d.deliver(ctx, s)
+	return outcome{err: err, text: text, action: agent.Sent}
+}
+
+// deliver does what is done here.
+func (d *delivery) deliver(ctx context.Context, s *step) (string, *dsn.Error) {
 	switch s.kind {
 	case "command":
-		return d.command(ctx, s, process.CommandLine(s.text), s.text, s.user)
+		return d.command(ctx, s, s.text, s.user)
 	case "file":
 		if strings.HasSuffix(s.text, "/") {
 			return d.maildir(s, s.text, -1)
@@ -92,15 +137,15 @@ func (d *delivery) toMailbox(ctx context.Context, s *step) (string, *dsn.Error) 
 	p := d.a.o.Params
 	s.user = &s.who
 	line := p.MailboxCommand
-	switch mapped, err := d.a.commands.Lookup(ctx, s.who.Name); {
-	case err == nil:
+	switch mapped, found, err := safely(ctx, d.a.commands, s.who.Name); {
+	case err != nil:
+		return "", err
+	case found:
 		line = mapped
-	case directory.OutcomeOf(err) != directory.NotFound:
-		return "", unavailable(err)
 	}
 	switch {
 	case line != "":
-		return d.command(ctx, s, process.CommandLine(line), line, &s.who)
+		return d.command(ctx, s, line, &s.who)
 	case strings.HasSuffix(p.HomeMailbox, "/"):
 		return d.maildir(s, filepath.Join(s.who.Home, p.HomeMailbox), -1)
 	case p.HomeMailbox != "":
@@ -118,26 +163,37 @@ func (d *delivery) toMailbox(ctx context.Context, s *step) (string, *dsn.Error) 
 }
 
 // command gives the message to a command.
-func (d *delivery) command(ctx context.Context, s *step, argv []string, name string, u *process.User) (string, *dsn.Error) {
-	c := d.copyOf(s)
+func (d *delivery) command(ctx context.Context, s *step, line string, u *process.User) (string, *dsn.Error) {
+	argv := process.CommandLine(line)
+	if shell := strings.Fields(d.a.o.Params.CommandShell); len(shell) > 0 {
+		argv = append(shell, line)
+	}
+	c := d.copyOf(s, "command")
 	c.From, c.At = from(s.sender), d.a.o.Clock.Now().Local()
 	result, err := process.Run(ctx, process.Command{
-		Argv: argv, Name: name, Dir: d.a.templates.directory.Expand(d.values(s.place, u)), Env: d.environment(s, u), User: s.who, TimeLimit: d.a.o.Params.CommandTimeLimit,
+		Argv: argv, Name: line, Dir: d.a.templates.directory.Expand(d.values(s.place, u, d.a.o.Params.DirectoryFilter)), Env: d.environment(s, u), User: s.who, TimeLimit: d.a.o.Params.CommandTimeLimit,
 		Write: func(w io.Writer) error { return c.Write(w, d.r.Content) },
 	})
 	if err != nil {
 		return "", dsn.From(err)
 	}
-	text := "delivered to command: " + name
+	text := "delivered to command: " + line
 	if result.Output != "" {
 		text += " (" + result.Output + ")"
 	}
 	return text, result.Error()
 }
 
-// copyOf has the fields that every delivery gets.
-func (d *delivery) copyOf(s *step) *mailcopy.Copy {
-	return &mailcopy.Copy{ReturnPath: s.sender.Path(), OriginalTo: original(d.to.Original, d.to.Address).String(), DeliveredTo: d.to.Address.String()}
+// copyOf has the fields that a delivery gets; where is a word of local.prepend_delivered_header.
+func (d *delivery) copyOf(s *step, where string) *mailcopy.Copy {
+	c := &mailcopy.Copy{ReturnPath: s.sender.Path()}
+	if !s.anew {
+		c.OriginalTo = original(d.to.Original, d.to.Address).String()
+	}
+	if slices.Contains(d.a.o.Params.PrependDelivered, where) {
+		c.DeliveredTo = d.to.Address.String()
+	}
+	return c
 }
 
 func from(sender addr.Address) string {
@@ -148,7 +204,7 @@ func from(sender addr.Address) string {
 }
 
 // resubmit puts a message into the queue for the addresses elsewhere, one for each sender.
-func (d *delivery) resubmit(ctx context.Context, forwards []*step) (texts []string, failed *dsn.Error) {
+func (d *delivery) resubmit(ctx context.Context, forwards []*step) (queued []outcome, failed *dsn.Error) {
 	for len(forwards) > 0 {
 		sender := forwards[0].sender
 		e := d.r.Envelope
@@ -166,26 +222,39 @@ func (d *delivery) resubmit(ctx context.Context, forwards []*step) (texts []stri
 			if err != nil {
 				return nil, dsn.From(err)
 			}
-			r := envelope.Recipient{Address: to, Original: to, Notify: d.to.Notify, ORcpt: d.to.ORcpt}
-			if d.listed {
-				r.ORcpt = ""
-				if r.Notify &^= envelope.NotifySuccess; d.to.Notify != 0 && r.Notify == 0 {
-					r.Notify = envelope.NotifyNever
-				}
-			}
 			if !has(env.Recipients, to) {
-				env.Recipients = append(env.Recipients, r)
+				given := original(d.to.Original, d.to.Address)
+				if s.anew {
+					given = to
+				}
+				env.Recipients = append(env.Recipients, d.member(to, given))
 			}
 		}
 		forwards = rest
-		head := []byte("Delivered-To: " + d.to.Address.String() + "\n")
+		var head []byte
+		if slices.Contains(d.a.o.Params.PrependDelivered, "forward") {
+			head = []byte("Delivered-To: " + d.to.Address.String() + "\n")
+		}
 		id, err := d.a.o.Submit.Submit(ctx, &envelope.Submission{Envelope: env, Content: &prefixed{head, d.r.Content}})
 		if err != nil {
 			return nil, dsn.From(err)
 		}
-		texts = append(texts, "forwarded as "+string(id))
+		queued = append(queued, outcome{text: "forwarded as " + string(id)})
 	}
-	return texts, nil
+	return queued, nil
+}
+
+// member is somebody whom the recipient stands for, with what the sender wants to hear of him: nothing
+// of a delivery where there are others.
+func (d *delivery) member(to, original addr.Address) envelope.Recipient {
+	r := envelope.Recipient{Address: to, Original: original, Notify: d.to.Notify, ORcpt: d.to.ORcpt}
+	if d.listed {
+		r.ORcpt = ""
+		if r.Notify &^= envelope.NotifySuccess; d.to.Notify != 0 && r.Notify == 0 {
+			r.Notify = envelope.NotifyNever
+		}
+	}
+	return r
 }
 
 func has(all []envelope.Recipient, a addr.Address) bool {

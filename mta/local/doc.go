@@ -12,8 +12,13 @@
 //	\user         his mailbox, without .forward
 //	user, a@b     somebody here, or elsewhere
 //
+// Behind aliases and .forward a mailbox may be another transport's (mailbox_transport, fallback_transport): its agent gets the
+// message for this recipient alone, and what it says is the result. [Agent.Probe] finds what would be done, and does nothing.
+//
 // Names are folded. The whole local part is looked up first, then without its extension. With an alias owner-NAME
-// the sender of what is sent on, and of reports about it, is owner-NAME.
+// the sender of what is sent on, and of reports about it, is owner-NAME. Users of this host that stand in a list with an owner, in an
+// :include: file, or in the .forward of another get the message by the queue, each as a recipient of his own: what fails for one is
+// tried again for him alone.
 //
 // # Rights
 //
@@ -56,8 +61,8 @@
 //
 // # What it does not do
 //
-// It tells nobody of new mail (biff), hands to no other transport (mailbox_transport,
-// fallback_transport), and knows only users of /etc/passwd.
+// It tells nobody of new mail (biff), and knows only users of /etc/passwd. A transport that it hands mail to is not asked for its
+// limits of concurrency, and is neither local nor virtual. Delivered-To does not change within an expansion (frozen_delivered_to).
 //
 // # Files
 //

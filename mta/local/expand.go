@@ -56,20 +56,30 @@ type place struct {
 	user *process.User
 	// sender is the envelope's, or the owner of a list.
 	sender addr.Address
+	// owner answers for what is expanded: the owner of a list, whoever the list is for, the user whose .forward it
+	// is. Other users of this host then get a message of their own by the queue.
+	owner string
+	// anew says that the mail is a list's: nobody is told whom the sender wrote to, as in Postfix.
+	anew bool
 	// at is the address that is being delivered to.
 	at addr.Address
 }
 
 // step is one thing to be done.
 type step struct {
-	kind string // "command", "file", "mailbox", "forward"
-	text string // the command, the file, the user, the address
+	kind string // "command", "file", "mailbox", "forward", "pass"
+	text string // the command, the file, the user, the address, the transport with its nexthop
 	place
 	// who is the user of the mailbox, or whose rights are used.
 	who process.User
 }
 
-func (s *step) key() string { return s.kind + " " + s.text }
+func (s *step) key() string {
+	if s.kind == "pass" {
+		return s.kind + " " + s.text + " " + s.at.String()
+	}
+	return s.kind + " " + s.text
+}
 
 // fail notes what becomes of a part of the expansion.
 func (d *delivery) fail(err *dsn.Error) { d.failed = append(d.failed, err) }
@@ -97,11 +107,15 @@ func (d *delivery) recipient(ctx context.Context, p place) {
 		d.mailbox(ctx, p)
 		return
 	}
-	base, _ := addr.Address{Local: local}.SplitExtension(d.a.o.Delimiters)
-	for _, name := range slices.Compact([]string{local, base.Local}) {
+	base, _ := d.a.split(local)
+	for _, name := range slices.Compact([]string{local, base}) {
 		if d.alias(ctx, p, name) {
 			return
 		}
+	}
+	if p.owner != "" && !strings.EqualFold(p.owner, base) {
+		d.add(step{kind: "forward", text: p.at.String(), place: p})
+		return
 	}
 	if !d.forward(ctx, p) {
 		d.mailbox(ctx, p)
@@ -127,21 +141,43 @@ func (d *delivery) alias(ctx context.Context, p place, name string) bool {
 		d.fail(unavailable(statErr))
 		return true
 	}
-	if special := strings.HasPrefix(name, "owner-") || strings.HasSuffix(name, "-request"); !special {
-		switch _, _, has, err := d.a.alias(ctx, "owner-"+name); {
-		case err != nil:
-			d.fail(err)
-			return true
-		case has && !d.r.Envelope.Sender.IsNull():
-			p.sender = addr.Address{Local: "owner-" + name, Domain: p.at.Domain}
-			d.listed = true
-		case has:
-			d.listed = true
-		}
+	if err := d.owned(ctx, &p, name); err != nil {
+		d.fail(err)
+		return true
 	}
 	p.level, p.kind, p.alias, p.user = p.level+1, "alias", name, owner
 	d.tokens(ctx, p, tokens(text))
 	return true
+}
+
+// owned finds who owns an alias: its mail is sent on as his.
+func (d *delivery) owned(ctx context.Context, p *place, name string) *dsn.Error {
+	params := &d.a.o.Params
+	if !params.OwnerRequestSpecial || strings.HasPrefix(name, "owner-") || strings.HasSuffix(name, "-request") {
+		return nil
+	}
+	owner := "owner-" + name
+	text, _, has, err := d.a.alias(ctx, owner)
+	switch {
+	case err != nil:
+		return err
+	case !has && params.ResetOwnerAlias:
+		p.owner = ""
+	case has:
+		d.listed, p.owner, p.anew = true, owner, true
+		if d.r.Envelope.Sender.IsNull() {
+			return nil
+		}
+		p.sender = addr.Address{Local: owner, Domain: p.at.Domain}
+		if all := tokens(text); params.ExpandOwnerAlias && len(all) == 1 {
+			if a, err := addr.Parse(all[0]); err == nil {
+				if p.sender = a; a.Domain == "" {
+					p.sender.Domain = p.at.Domain
+				}
+			}
+		}
+	}
+	return nil
 }
 
 // path is a file of the configuration.
@@ -248,6 +284,9 @@ func (d *delivery) include(ctx context.Context, p place, name string) {
 		p.user = owner
 	}
 	p.level, p.kind = p.level+1, "include"
+	if p.owner == "" {
+		p.owner = p.at.String()
+	}
 	d.listed = true
 	for _, line := range lines {
 		for _, text := range tokens(line) {
@@ -316,8 +355,8 @@ func ownerOfInfo(info fs.FileInfo) (*process.User, error) {
 // user is the user that an address is, without its extension; the whole local part counts first.
 func (d *delivery) user(p place) (u process.User, found bool, failed *dsn.Error) {
 	local := strings.ToLower(p.at.Local)
-	base, _ := addr.Address{Local: local}.SplitExtension(d.a.o.Delimiters)
-	for _, name := range []string{local, base.Local} {
+	base, _ := d.a.split(local)
+	for _, name := range []string{local, base} {
 		u, err := d.a.o.Find(name)
 		if err == nil {
 			return u, true, nil
@@ -339,8 +378,12 @@ func (d *delivery) forward(ctx context.Context, p place) bool {
 	if !found || d.seen["forward of "+u.Name] {
 		return false
 	}
+	if err := d.homeless(u); err != nil {
+		d.fail(err)
+		return true
+	}
 	for _, path := range d.a.templates.forward {
-		name := path.Expand(d.values(p, &u))
+		name := path.Expand(d.values(p, &u, d.a.o.Params.ForwardFilter))
 		if !filepath.IsAbs(name) {
 			continue
 		}
@@ -374,7 +417,7 @@ func (d *delivery) forward(ctx context.Context, p place) bool {
 
 func (d *delivery) follow(ctx context.Context, p place, u process.User, lines []string) (any bool) {
 	d.seen["forward of "+u.Name] = true
-	p.level, p.kind, p.user = p.level+1, "forward", &u
+	p.level, p.kind, p.user, p.owner = p.level+1, "forward", &u, u.Name
 	n := 0
 	for _, line := range lines {
 		for _, text := range tokens(line) {
@@ -391,22 +434,45 @@ func notPermitted(err error) *dsn.Error {
 	return dsn.Wrap(dsn.Misconfigured, "mail system configuration error", err)
 }
 
-// mailbox is the user's own; who is no user has what is for those.
+// homeless is an error for a user whose home is to be there and is not (local.require_home_directory).
+func (d *delivery) homeless(u process.User) *dsn.Error {
+	if !d.a.o.Params.RequireHome {
+		return nil
+	}
+	err := process.As(u, -1, func() error { _, err := d.a.o.FS.Stat(u.Home); return err })
+	if err == nil || errors.Is(err, process.ErrRoot) || errors.Is(err, process.ErrNotPermitted) {
+		return nil // what comes next says so
+	}
+	text := "cannot access home directory " + u.Home
+	var number syscall.Errno
+	if errors.As(err, &number) {
+		why := number.Error()
+		text += ": " + strings.ToUpper(why[:1]) + why[1:]
+	}
+	return dsn.Wrap(dsn.MailSystem, text, err)
+}
+
+// mailbox is the user's own, or that of another transport; who is no user has what is for those.
 func (d *delivery) mailbox(ctx context.Context, p place) {
 	u, found, err := d.user(p)
-	switch {
-	case err != nil:
+	if err != nil {
 		d.fail(err)
+		return
+	}
+	if d.passed(ctx, p, &u, d.a.mailboxes, d.a.o.Params.MailboxTransport) {
+		return
+	}
+	switch {
 	case found:
 		d.add(step{"mailbox", u.Name, p, u})
-	default:
+	case !d.passed(ctx, p, &u, d.a.fallbacks, d.a.o.Params.FallbackTransport):
 		d.unknown(ctx, p)
 	}
 }
 
 // unknown is an address that is neither an alias nor a user.
 func (d *delivery) unknown(ctx context.Context, p place) {
-	relay := d.a.templates.luser.Expand(d.values(p, nil))
+	relay := d.a.templates.luser.Expand(d.values(p, nil, d.a.o.Params.CommandFilter))
 	if relay == "" || d.seen["luser "+p.at.Key()] {
 		d.fail(dsn.Newf(dsn.BadDestMailbox, "unknown user: \"%s\"", strings.ToLower(p.at.Local)))
 		return

@@ -1,6 +1,7 @@
 package local
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,9 +38,12 @@ type Options struct {
 	// Tables opens lookup tables.
 	Tables *tables.Set
 	Submit envelope.Submitter
-	FS     vfs.FS
-	Log    *msglog.Log
-	Clock  clock.Clock
+	// Agent is that of a transport which mail is handed to, nil when there is none of the name. It is asked
+	// when there is mail.
+	Agent func(transport string) agent.Agent
+	FS    vfs.FS
+	Log   *msglog.Log
+	Clock clock.Clock
 	// Find knows the users of this host; nil is process.Find.
 	Find func(name string) (process.User, error)
 }
@@ -51,7 +55,9 @@ type Agent struct {
 	aliases   []aliasMap
 	known     tables.Maps
 	commands  tables.Maps
-	privs     process.User
+	// mailboxes and fallbacks are the tables of mailbox_transport_maps and fallback_transport_maps.
+	mailboxes, fallbacks tables.Maps
+	privs                process.User
 
 	mu sync.Mutex
 	// done are the steps of messages of which another step has to be tried again, by
@@ -100,8 +106,43 @@ func Open(ctx context.Context, o Options) (*Agent, error) {
 	if a.known, _, err = o.Tables.OpenAll(ctx, o.Params.RecipientTables()); err != nil {
 		return nil, err
 	}
-	a.commands, _, err = o.Tables.OpenAll(ctx, o.Params.MailboxCommandMaps)
-	return a, err
+	for _, maps := range []struct {
+		to    *tables.Maps
+		names []string
+	}{{&a.commands, o.Params.MailboxCommandMaps}, {&a.mailboxes, o.Params.MailboxTransportMaps}, {&a.fallbacks, o.Params.FallbackTransportMaps}} {
+		if *maps.to, _, err = o.Tables.OpenAll(ctx, maps.names); err != nil {
+			return nil, err
+		}
+		if err := refuseQuotes(*maps.to); err != nil {
+			return nil, err
+		}
+	}
+	return a, nil
+}
+
+// refuseQuotes is an error for tables whose texts hold parts of a key.
+func refuseQuotes(maps tables.Maps) error {
+	for _, t := range maps {
+		if tables.QuotesKey(t) {
+			return fmt.Errorf("%s: %w", tables.Name(t), errQuotes)
+		}
+	}
+	return nil
+}
+
+// safely looks a name up in tables that may say what is done with mail.
+func safely(ctx context.Context, maps tables.Maps, name string) (text string, found bool, failed *dsn.Error) {
+	if err := refuseQuotes(maps); err != nil { // since a file was read again
+		return "", false, unavailable(err)
+	}
+	text, err := maps.Lookup(ctx, name)
+	switch {
+	case err == nil:
+		return text, true, nil
+	case directory.OutcomeOf(err) != directory.NotFound:
+		return "", false, unavailable(err)
+	}
+	return "", false, nil
 }
 
 // Here says that this agent delivers for a domain.
@@ -121,8 +162,8 @@ func (a *Agent) Refused(ctx context.Context, to addr.Address) *dsn.Error {
 		return nil
 	}
 	to = to.Fold()
-	base, _ := to.SplitExtension(a.o.Delimiters)
-	for _, name := range []string{to.Local, base.Local} {
+	base, _ := a.split(to.Local)
+	for _, name := range []string{to.Local, base} {
 		if a.o.Params.UsersKnown() {
 			switch _, err := a.o.Find(name); {
 			case err == nil:
@@ -192,12 +233,14 @@ func (a *Agent) Deliver(ctx context.Context, r *agent.Request, report func(agent
 		if ctx.Err() != nil {
 			return
 		}
-		result := agent.Result{Recipient: i, Relay: "local", Action: agent.Sent, Effect: queue.EffectFinal}
+		result := agent.Result{Recipient: i, Relay: "local", Effect: queue.EffectFinal}
 		if err != nil {
 			result.Err = dsn.From(err)
 		} else {
 			d := &delivery{a: a, r: r, to: r.Envelope.Recipients[i], delivered: delivered, seen: map[string]bool{}}
-			result.Action, result.Text, result.Err = d.run(ctx)
+			got := d.run(ctx)
+			result.Action, result.Text, result.Err = got.action, got.text, got.err
+			result.Relay, result.Status, result.Connected = cmp.Or(got.relay, "local"), got.status, got.connected
 		}
 		if result.Err != nil && result.Err.Temporary() && ctx.Err() != nil {
 			return // the shutdown is the reason

@@ -85,8 +85,9 @@ func (d *delivery) append(ctx context.Context, s *step, box mailboxFile) (err er
 		return d.write(s, f)
 	case ok && st.Nlink > 1:
 		return fmt.Errorf("%s has several names", box.path)
-	case ok && box.owned && int(st.Uid) != s.who.UID:
-		return fmt.Errorf("%s is not the user's: it belongs to user %d", box.path, st.Uid)
+	case ok && box.owned && d.a.o.Params.StrictOwnership && int(st.Uid) != s.who.UID:
+		err := fmt.Errorf("it belongs to user %d", st.Uid)
+		return dsn.Wrap(dsn.Make(4, 2, 0), fmt.Sprintf("cannot update mailbox %s for user %s. destination %[1]s is not owned by recipient", box.path, s.who.Name), err)
 	}
 	if err := d.lock(ctx, func() error { return f.TryLockAt(0) }); err != nil {
 		return err
@@ -150,7 +151,7 @@ func (d *delivery) mend(f vfs.File, end int64) error {
 }
 
 func (d *delivery) write(s *step, w io.Writer) error {
-	c := d.copyOf(s)
+	c := d.copyOf(s, "file")
 	c.From, c.At, c.Quote, c.Blank = from(s.sender), d.a.o.Clock.Now().Local(), true, true
 	return c.Write(w, d.r.Content)
 }
@@ -244,7 +245,7 @@ func (d *delivery) put(s *step, path string) error {
 	if err != nil {
 		return err
 	}
-	err = d.copyOf(s).Write(f, d.r.Content)
+	err = d.copyOf(s, "file").Write(f, d.r.Content)
 	if err == nil {
 		err = f.Sync()
 	}

@@ -11,10 +11,6 @@ import (
 	"toastmaster/internal/process"
 )
 
-// safe are the characters that a value keeps in a path, an argument or a variable: Postfix's
-// forward_expansion_filter and command_expansion_filter. Others are "_".
-const safe = "1234567890!@%-_=+:,./abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-
 // templates are the parameters that have macros.
 type templates struct {
 	forward   []macro.Text
@@ -41,29 +37,31 @@ func parseTemplates(p configs.Local) (t templates, err error) {
 	return t, nil
 }
 
-func filter(s string) string {
+// filter is a value with "_" for each character that may not be in it.
+func filter(s, allowed string) string {
 	return strings.Map(func(c rune) rune {
-		if strings.ContainsRune(safe, c) {
+		if strings.ContainsRune(allowed, c) {
 			return c
 		}
 		return '_'
 	}, s)
 }
 
-// values are those of the macros; u is nil for who is no user.
-func (d *delivery) values(p place, u *process.User) func(string) string {
+// values are those of the macros, of the characters that are allowed; u is nil for who is no user.
+func (d *delivery) values(p place, u *process.User, allowed string) func(string) string {
 	user, extension := d.parts(p, u)
+	filter := func(s string) string { return filter(s, allowed) }
 	return func(name string) string {
 		switch name {
 		case "user":
 			return filter(user)
 		case "home":
 			if u != nil {
-				return u.Home
+				return filter(u.Home)
 			}
 		case "shell":
 			if u != nil {
-				return u.Shell
+				return filter(u.Shell)
 			}
 		case "recipient":
 			return filter(p.at.Local + "@" + p.at.Domain)
@@ -76,7 +74,7 @@ func (d *delivery) values(p place, u *process.User) func(string) string {
 			return filter(p.at.Local)
 		case "recipient_delimiter":
 			if i := len(user); extension != "" && i < len(p.at.Local) {
-				return p.at.Local[i : i+1]
+				return filter(p.at.Local[i : i+1])
 			}
 		}
 		return ""
@@ -84,24 +82,37 @@ func (d *delivery) values(p place, u *process.User) func(string) string {
 }
 
 func (d *delivery) parts(p place, u *process.User) (user, extension string) {
-	local := addr.Address{Local: strings.ToLower(p.at.Local)}
-	base, extension := local.SplitExtension(d.a.o.Delimiters)
-	if u != nil && u.Name == local.Local {
-		return local.Local, ""
+	local := strings.ToLower(p.at.Local)
+	if u != nil && u.Name == local {
+		return local, ""
 	}
-	return base.Local, extension
+	return d.a.split(local)
+}
+
+// split takes the extension from a local part. The names of a list's owner, and of who takes its requests, are
+// whole where "-" would split them.
+func (a *Agent) split(local string) (base, extension string) {
+	to, extension := addr.Address{Local: local}.SplitExtension(a.o.Delimiters)
+	if i := len(to.Local); a.o.Params.OwnerRequestSpecial && i < len(local) && local[i] == '-' && (strings.HasPrefix(local, "owner-") || strings.HasSuffix(local, "-request")) {
+		return local, ""
+	}
+	return to.Local, extension
 }
 
 // environment is what a command sees of the message, as of Postfix's local(8).
 func (d *delivery) environment(s *step, u *process.User) []string {
 	user, extension := d.parts(s.place, u)
+	filter := func(s string) string { return filter(s, d.a.o.Params.CommandFilter) }
 	e := d.r.Envelope
 	rest := []string{
 		"USER=" + filter(user), "LOGNAME=" + filter(user), "SENDER=" + filter(whole(s.sender)), "RECIPIENT=" + filter(whole(s.at)),
-		"ORIGINAL_RECIPIENT=" + filter(whole(original(d.to.Original, d.to.Address))), "DOMAIN=" + filter(s.at.Domain), "LOCAL=" + filter(s.at.Local),
+		"DOMAIN=" + filter(s.at.Domain), "LOCAL=" + filter(s.at.Local),
+	}
+	if !s.anew {
+		rest = append(rest, "ORIGINAL_RECIPIENT="+filter(whole(original(d.to.Original, d.to.Address))))
 	}
 	if u != nil {
-		rest = append(rest, "HOME="+u.Home, "SHELL="+cmp.Or(u.Shell, "/bin/sh"))
+		rest = append(rest, "HOME="+filter(u.Home), "SHELL="+filter(cmp.Or(u.Shell, "/bin/sh")))
 	}
 	for _, v := range []struct{ name, value string }{
 		{"EXTENSION", extension}, {"CLIENT_ADDRESS", e.Origin.ClientAddr}, {"CLIENT_HELO", e.Origin.Helo}, {"CLIENT_HOSTNAME", e.Origin.ClientName},

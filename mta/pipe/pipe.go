@@ -72,6 +72,19 @@ func (a *Agent) Deliver(ctx context.Context, r *agent.Request, report func(agent
 	}
 }
 
+// Probe implements agent.Prober: the command is not asked, but its arguments are made.
+func (a *Agent) Probe(_ context.Context, r *agent.Request, report func(agent.Result)) {
+	_, err := a.argv(r)
+	if no := a.user.Permitted(); err == nil && no != nil {
+		err = notPermitted(no)
+	}
+	report(agent.Result{Recipient: r.Recipients[0], Relay: a.o.Params.Name, Err: err, Text: "delivers to command: " + a.o.Params.Argv[0]})
+}
+
+func notPermitted(err error) *dsn.Error {
+	return dsn.Wrap(dsn.Misconfigured, "mail system configuration error", err)
+}
+
 // run gives the command the message.
 func (a *Agent) run(ctx context.Context, r *agent.Request) (text string, failed *dsn.Error) {
 	p := a.o.Params
@@ -99,7 +112,7 @@ func (a *Agent) run(ctx context.Context, r *agent.Request) (text string, failed 
 	})
 	switch {
 	case errors.Is(err, process.ErrNotPermitted), errors.Is(err, process.ErrRoot):
-		return "", dsn.Wrap(dsn.Misconfigured, "mail system configuration error", err)
+		return "", notPermitted(err)
 	case err != nil:
 		return "", dsn.From(err)
 	}

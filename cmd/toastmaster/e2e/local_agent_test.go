@@ -35,6 +35,11 @@ fwd: alice@example.test
 "two words": games
 owned: "Alice" <alice@example.test>
 owner-owned: man
+members: games, man, nested, cmd4
+owner-members: alice@example.test
+nested: bin, "|DIR/outcome keep nested"
+cmd4: "|DIR/outcome keep cmd4"
+inclself: :include:DIR/listself
 plain: \man
 proc: "|/usr/bin/procmail -m DIR/procmailrc"
 drop: "|/usr/bin/maildrop DIR/mailfilter"
@@ -48,7 +53,7 @@ ext: "|DIR/outcome keep ext"
 func localRecipients() []string {
 	var to []string
 	for _, name := range []string{
-		"cmd", "file", "null", "md", "several", "fail67", "fail75", "incl", "inclcmd", "self", "lp", "fwd", `"two words"`, "owned", "plain", "proc", "drop", "missing", "double", "ext+more",
+		"cmd", "file", "null", "md", "several", "fail67", "fail75", "incl", "inclcmd", "self", "lp", "fwd", `"two words"`, "owned", "members", "inclself", "plain", "proc", "drop", "missing", "double", "ext+more",
 		"news", "games+box", "MAN", "no-such-user", "uucp", "backup",
 	} {
 		to = append(to, name+"@local.example")
@@ -79,6 +84,7 @@ func withUsers(t *testing.T) (dir string) {
 	must(t, os.Chmod(filepath.Join(dir, "spool"), 0o1777))
 	write("aliases", localAliases, "", 0o644)
 	write("list", "# a list\ngames\n\"man\", lp2@example.test\n", "", 0o644)
+	write("listself", "inclself, games\n", "", 0o644)
 	write("listcmd", "\"|DIR/outcome keep listcmd\"\n", "", 0o644)
 	write("procmailrc", "VERBOSE=off\n:0\nDIR/got/procmail/\n", "", 0o644)
 	write("mailfilter", "to \"DIR/got/maildropbox\"\n", "nobody", 0o600)
@@ -104,6 +110,11 @@ func idsOfUser(t *testing.T, name string) (uid, gid int) {
 
 // localInstance is an instance whose own name has users of this host.
 func localInstance(t *testing.T, dir string, params map[string]string) (b *box, log string) {
+	return localInstanceWith(t, dir, params, "")
+}
+
+// localInstanceWith is localInstance with more in its configuration.
+func localInstanceWith(t *testing.T, dir string, params map[string]string, more string) (b *box, log string) {
 	all := map[string]string{
 		"local.alias_maps": fmt.Sprintf("[%q]", "hash:"+dir+"/aliases"), "local.mail_spool_directory": strconv.Quote(dir + "/spool"),
 		"local.forward_path": fmt.Sprintf("[%q, %q]", dir+"/forward/$user${recipient_delimiter}${extension}", dir+"/forward/$user"),
@@ -111,11 +122,22 @@ func localInstance(t *testing.T, dir string, params map[string]string) (b *box, 
 	for name, value := range params {
 		all[name] = value
 	}
-	return withTables(t, all, "[[transport]]\nname = \"local\"\nagent = \"local\"\ndomains = [\"local.example\"]\n")
+	return withTables(t, all, "[[transport]]\nname = \"local\"\nagent = \"local\"\ndomains = [\"local.example\"]\n"+more)
 }
 
 // aliasOfOne is how Postfix's log names a recipient who is another one.
 var aliasOfOne = regexp.MustCompile(`to=<[^>]*>, orig_to=<"?([^">@]*)"?(@[^>]*)>,`)
+
+// namedAlias is Postfix's log with recipients as they were named. Those of a list have a line of their own besides the list's.
+func namedAlias(log string) string {
+	return aliasOfOne.ReplaceAllStringFunc(log, func(line string) string {
+		m := aliasOfOne.FindStringSubmatch(line)
+		if strings.HasPrefix(m[1], "incl") && !strings.HasPrefix(line, "to=<cmd") && !strings.HasPrefix(line, "to=<listcmd") {
+			return line
+		}
+		return "to=<" + m[1] + m[2] + ">,"
+	})
+}
 
 var forwardedAs = regexp.MustCompile(`forwarded as \w+`)
 
@@ -131,7 +153,7 @@ func TestLocalAsPostfix(t *testing.T) {
 		sendTo(t, p.SMTP(), "s@elsewhere.example", []string{who})
 	}
 	// Postfix's lines about an alias for one user here are about that user.
-	theirs := waitAttempts(t, withoutQuotes(to), func() string { return aliasOfOne.ReplaceAllString(p.LogTail(1<<20), "to=<$1$2>,") })
+	theirs := waitAttempts(t, withoutQuotes(to), func() string { return namedAlias(p.LogTail(1 << 20)) })
 	for _, who := range to {
 		sendTo(t, b.SMTP(), "s@elsewhere.example", []string{who})
 	}
@@ -173,11 +195,17 @@ func withoutQuotes(to []string) (out []string) {
 
 func startPostfixLocal(t *testing.T, dir string) *peers.Postfix {
 	t.Helper()
+	return startPostfixLocalWith(t, dir, "")
+}
+
+// startPostfixLocalWith is startPostfixLocal with more lines of main.cf, and a service keep.
+func startPostfixLocalWith(t *testing.T, dir, main string) *peers.Postfix {
+	t.Helper()
 	p, err := peers.StartPostfix(testContext(t), peers.PostfixOptions{
 		Dir: peers.TempDir(t), Hostname: "mx.example.test", Accounts: []peers.Account{{Address: alice}},
 		Main: "enable_long_queue_ids = yes\nmydestination = local.example\nmyorigin = local.example\nalias_maps = hash:" + dir + "/aliases\nlocal_recipient_maps =\nmail_spool_directory = " + dir + "/spool\n" +
-			"forward_path = " + dir + "/forward/$user${recipient_delimiter}${extension}, " + dir + "/forward/$user\n",
-		Master: "local unix - n n - 10 local\n",
+			"forward_path = " + dir + "/forward/$user${recipient_delimiter}${extension}, " + dir + "/forward/$user\n" + main,
+		Master: "local unix - n n - 10 local\nlmtp unix - - n - - lmtp\nkeep unix - n n - - pipe flags=R user=nobody argv=" + dir + "/outcome keep kept ${recipient} ${sender} ${nexthop}\n",
 	})
 	must(t, err)
 	if code, out, errs, err := p.Run(testContext(t), "", "postalias", "hash:"+dir+"/aliases"); code != 0 || err != nil {
@@ -198,7 +226,10 @@ func tree(t *testing.T, dir string) map[string]string {
 	found := map[string][]string{}
 	for _, top := range []string{"got", "spool"} {
 		must(t, filepath.WalkDir(filepath.Join(dir, top), func(path string, e fs.DirEntry, err error) error {
-			if err != nil || e.IsDir() {
+			if errors.Is(err, fs.ErrNotExist) || err == nil && (e.IsDir() || strings.HasSuffix(path, ".lock") || filepath.Base(filepath.Dir(path)) == "tmp") {
+				return nil // what is being delivered
+			}
+			if err != nil {
 				return err
 			}
 			name, _ := filepath.Rel(dir, path)
@@ -207,15 +238,13 @@ func tree(t *testing.T, dir string) map[string]string {
 			}
 			text := mailConfig.ReplaceAllString(withoutTimes(readFile(t, path)), "")
 			text = regexp.MustCompile(`(?m)^(PWD=|\d+ ?$|/).*$`).ReplaceAllString(text, "")
-			// Postfix sends users of a list, and an alias for one user, on by the queue: they have one more
-			// Delivered-To, and their place in a mailbox is another.
-			text = again.ReplaceAllString(fromDate.ReplaceAllString(text, "${1}DATE"), "$1")
-			messages := strings.Split(strings.TrimPrefix(text, "From s@"), "\n\nFrom s@")
+			text = fromDate.ReplaceAllString(text, "${1}DATE")
+			messages := strings.Split(beginning.ReplaceAllString("\n\n"+text, "\n\n\x00From $1@"), "\n\n\x00")
 			for i := range messages { // the last one ends with the file
 				messages[i] = strings.TrimSuffix(messages[i], "\n\n")
 			}
 			sort.Strings(messages)
-			text = strings.Join(messages, "\n\nFrom s@")
+			text = strings.Join(messages, "\n\n")
 			info, err := e.Info()
 			must(t, err)
 			found[name] = append(found[name], strings.ReplaceAll(fmt.Sprintf("%v %s\n", info.Mode(), ownerOf(info))+text, dir, "DIR"))
@@ -230,7 +259,8 @@ func tree(t *testing.T, dir string) map[string]string {
 	return out
 }
 
-var again = regexp.MustCompile(`Delivered-To: (?:games|man|alice)@.*\n(Delivered-To: .*\n)`)
+// beginning is a line before a message.
+var beginning = regexp.MustCompile(`\n\nFrom (s|owner-\w+|alice|man|owner-owner-\w+)@`)
 
 func ownerOf(info fs.FileInfo) string {
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {

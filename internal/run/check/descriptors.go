@@ -51,6 +51,9 @@ func DescriptorsFor(c *configs.Config) Descriptors {
 	byHand(c.IMAPD.MaxConnections, def.IMAPD.MaxConnections, FilesMailbox, append(c.IMAPD.Listen[:len(c.IMAPD.Listen):len(c.IMAPD.Listen)], c.IMAPD.ListenTLS...))
 	byHand(c.POP3D.MaxConnections, def.POP3D.MaxConnections, FilesMailbox, append(c.POP3D.Listen[:len(c.POP3D.Listen):len(c.POP3D.Listen)], c.POP3D.ListenTLS...))
 	byHand(c.Proxymap.MaxConnections, def.Proxymap.MaxConnections, FilesLookup, c.Proxymap.Listen)
+	for _, s := range c.Spawns {
+		d.wanted += int64(s.ProcessLimit * FilesLookup)
+	}
 	return d
 }
 
