@@ -28,13 +28,13 @@ func TestFindByTheNamesOfOthers(t *testing.T) {
 		"smtpd_client_connection_rate_limit":    "smtpd.client_connection_rate_limit",
 		"smtpd_client_message_rate_limit":       "smtpd.client_message_rate_limit",
 		"smtpd_client_recipient_rate_limit":     "smtpd.client_recipient_rate_limit",
-		"smtpd_client_auth_rate_limit":          "auth.failure_delay",
+		"smtpd_client_auth_rate_limit":          "smtpd.client_auth_rate_limit",
 		"smtpd_error_sleep_time":                "smtpd.error_sleep_time", "smtpd_soft_error_limit": "smtpd.soft_error_limit",
 		"smtpd_hard_error_limit": "smtpd.error_limit", "smtpd_junk_command_limit": "smtpd.junk_limit",
 		"smtpd_forbid_unauth_pipelining": "smtpd.forbid_unauth_pipelining", "smtpd_forbid_bare_newline": "smtpd.bare_newline",
 		"smtpd_recipient_limit": "smtpd.recipient_limit", "smtpd_timeout": "smtpd.timeout", "smtpd_relay_restrictions": "smtpd.relay_restrictions", "mua_sender_restrictions": "smtpd.mua_sender_restrictions",
 		"smtpd_sender_login_maps": "smtpd.check_sender_login", "smtpd_sasl_auth_enable": "smtpd.auth_on_listen",
-		"smtpd_tls_chain_files": "tls.certificates", "smtpd_tls_cert_file": "tls.certificates", "smtpd_tls_security_level": "tls.certificates",
+		"smtpd_tls_chain_files": "tls.certificates", "smtpd_tls_cert_file": "tls.certificates", "smtpd_tls_security_level": "smtpd.tls_security_level",
 		"smtpd_tls_protocols": "tls.min_version", "smtp_tls_security_level": "smtp.tls_level",
 		"smtp_sasl_password_maps": "smtp.password_file", "smtp_connect_timeout": "smtp.connect_timeout",
 		"smtp_data_done_timeout": "smtp.data_done_timeout", "smtp_mx_address_limit": "smtp.address_limit", "proxy_interfaces": "smtp.own_addresses",
@@ -66,7 +66,7 @@ func TestFindByTheNamesOfOthers(t *testing.T) {
 func TestNearest(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]string{
-		"smtpd_client_new_tls_session_rate_limit": "smtpd.client_connection_rate_limit",
+		"smtpd_client_new_tcp_session_rate_limit": "smtpd.client_connection_rate_limit",
 		"smtp_tls_session_cache_timeout":          "smtp.connection_cache_time",
 		"virtual_destination_recipient_limit":     "qmgr.destination_recipient_limit",
 		"imap_hibernate_timeout":                  "",

@@ -25,7 +25,7 @@ func (c *Log) params() []Param {
 		enum("log.timestamps", &c.ISO, false, isoTimestamps(),
 			"The time on the lines of the format postfix, in local time: \"Nov 26 17:00:00\" as syslog has it, or \"2026-11-26T17:00:00.123456+01:00\" (RFC 3339) as newer syslogs do.").Also("log_timestamp"),
 		enum("log.level", &c.Level, slog.LevelInfo, logLevels(),
-			"The lowest level that is written. Mail events are info, failed deliveries and log-ins warn.").Also("log_debug", "smtpd_tls_loglevel", "auth_verbose", "auth_debug", "mail_debug", "debug_peer_list"),
+			"The lowest level that is written. Mail events are info, failed deliveries and log-ins warn.").Also("log_debug", "auth_verbose", "auth_debug", "mail_debug", "debug_peer_list"),
 		String("log.file", &c.File, "stderr", `"stderr" or a file`, nil,
 			"Where the log goes. SIGHUP opens a file again, after it was rotated.").Also("maillog_file", "log_path", "info_log_path", "debug_log_path"),
 		Size("log.buffer", &c.Buffer, 4<<20, 64<<10, 1<<30,

@@ -32,7 +32,7 @@ func checkRestriction(s string) error {
 // it here, and parameters that say the same.
 var postfixNames = map[string][]string{
 	"client": {
-		"check_client_access", "check_client_a_access", "check_client_mx_access", "check_client_ns_access", "check_sasl_access",
+		"check_ccert_access", "permit_tls_clientcerts", "permit_tls_all_clientcerts", "check_client_access", "check_client_a_access", "check_client_mx_access", "check_client_ns_access", "check_sasl_access",
 		"check_reverse_client_hostname_access", "check_reverse_client_hostname_a_access", "check_reverse_client_hostname_mx_access", "check_reverse_client_hostname_ns_access",
 		"permit_inet_interfaces", "permit_mynetworks", "permit_dnswl_client", "permit_rhswl_client",
 		"reject_rbl_client", "reject_rhsbl_client", "reject_rhsbl_reverse_client", "reject_unknown_client_hostname", "reject_unknown_reverse_client_hostname",
@@ -43,7 +43,7 @@ var postfixNames = map[string][]string{
 		"check_helo_access", "check_helo_a_access", "check_helo_mx_access", "check_helo_ns_access",
 	},
 	"relay": {
-		"reject_unauth_destination", "defer_unauth_destination", "permit_sasl_authenticated", "permit_auth_destination",
+		"reject_unauth_destination", "defer_unauth_destination", "permit_sasl_authenticated", "permit_auth_destination", "permit_mx_backup",
 		"smtpd_relay_before_recipient_restrictions",
 	},
 	"recipient": {

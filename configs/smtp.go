@@ -17,6 +17,7 @@ type SMTP struct {
 	Relayhost       string
 	Port            int
 	Resolver        []string
+	DNSReplyFilter  []string
 	Protocols       Network
 	TLSLevel        TLSLevel
 	PasswordFile    string
@@ -69,6 +70,8 @@ func (c *SMTP) params() []Param {
 			"Where all mail for other systems goes. In brackets the host itself is used, without them its MX. Empty delivers directly.").Also("relayhost"),
 		Int("smtp.port", &c.Port, 25, 1, 65535,
 			"The port of other systems when the nexthop names none.").Also("smtp_tcp_port"),
+		Tables("smtp.dns_reply_filter", &c.DNSReplyFilter, nil,
+			"Tables that are asked for each MX, A and AAAA record on the way to another host, as \"name. ttl IN type value\", and have IGNORE for one that is left out: regexp and pcre tables, see docs/dns.md. Mail for which no record is left waits.").Also("smtp_dns_reply_filter", "lmtp_dns_reply_filter"),
 		List("smtp.resolver", &c.Resolver, nil, `"address:port" of name servers`, checkAddrPort,
 			"The name servers to ask. Empty uses those of the system.").Also("smtp_host_lookup", "smtp_dns_resolver_options"),
 		enum("smtp.protocols", &c.Protocols, AnyNetwork, networks(),

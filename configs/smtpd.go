@@ -35,6 +35,7 @@ type SMTPD struct {
 	SMTPDLimits
 	SMTPDPolicy
 	SMTPDFilters
+	SMTPDTLS
 	UpstreamProxy UpstreamProxy
 	// Restrictions are those of Listen, MUARestrictions those of the ports for
 	// users.
@@ -87,14 +88,14 @@ func (c *SMTPD) params() []Param {
 		Int("smtpd.max_connections", &c.MaxConnections, 2000, 1, 1_000_000,
 			"Connections at once, on each kind of port.").Also("default_process_limit"),
 		Int("smtpd.max_connections_per_client", &c.MaxClient, 50, 0, 1_000_000,
-			"Connections at once of one client, an IPv4 address or an IPv6 /64 (Postfix smtpd_client_connection_count_limit). Trusted networks are exempt. 0 is no limit."),
+			"Connections at once of one client, an IPv4 address or an IPv6 /64 (Postfix smtpd_client_connection_count_limit). Trusted networks and smtpd.client_event_limit_exceptions are exempt. 0 is no limit."),
 		List("smtpd.discard_ehlo_keywords", &c.DiscardKeywords, nil, "keywords of EHLO, such as etrn", checkKeyword,
 			"What EHLO does not announce (Postfix smtpd_discard_ehlo_keywords), as for a client that cannot do what it says. The command is done all the same.").Also("smtpd_discard_ehlo_keywords", "smtpd_discard_ehlo_keyword_address_maps"),
 		milterList("smtpd.milters", &c.Milters,
 			"Filters (milters) that see mail as it comes by SMTP, on all ports, in this order: the client, the envelope, the message. See docs/milters.md.").Also("smtpd_milters"),
 		Tables("smtpd.milter_maps", &c.MilterMaps, nil,
 			"Lookup tables that have, for the address of a client, the filters that take the place of smtpd.milters, or DISABLE for none.").Also("smtpd_milter_maps"),
-	}, c.SMTPDLimits.params(), c.SMTPDPolicy.params(), c.SMTPDFilters.params(), c.UpstreamProxy.params("smtpd", "smtpd.listen (without postscreen), smtpd.submission_listen and smtpd.submissions_listen"), c.Restrictions.params("smtpd.", "On smtpd.listen.", true,
+	}, c.SMTPDLimits.params(), c.SMTPDPolicy.params(), c.SMTPDFilters.params(), c.SMTPDTLS.params(), c.UpstreamProxy.params("smtpd", "smtpd.listen (without postscreen), smtpd.submission_listen and smtpd.submissions_listen"), c.Restrictions.params("smtpd.", "On smtpd.listen.", true,
 		[]string{"reject_authenticated_sender_login_mismatch"},
 		[]string{"permit_mynetworks", "permit_sasl_authenticated", "reject_unauth_destination"}),
 		c.MUARestrictions.params("smtpd.mua_", "On smtpd.submission_listen and smtpd.submissions_listen.", false,

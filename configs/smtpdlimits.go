@@ -12,6 +12,8 @@ type SMTPDLimits struct {
 	CommandRate      int
 	MessageRate      int
 	RecipientRate    int
+	HandshakeRate    int
+	AuthRate         int
 	RefusedRate      int
 	EventExceptions  []string
 	ForbidPipelining bool
@@ -34,17 +36,21 @@ func (c *SMTPDLimits) params() []Param {
 		Int("smtpd.reject_log_limit", &c.RejectLogLimit, 10, 0, 1_000_000,
 			"Refusals of a session that have a line each in the log; the others are counted in one line at its end. 0 is no limit."),
 		Int("smtpd.client_connection_rate_limit", &c.ConnectionRate, 600, 0, 10_000_000,
-			"Connections of one client (an IPv4 address, an IPv6 /64) in anvil.rate_time_unit, on each kind of port; more are closed with 421. Trusted networks and smtpd.client_event_limit_exceptions are exempt, as from the other smtpd.client_ rates. 0 is no limit (Postfix smtpd_client_connection_rate_limit)."),
+			"Connections of one client (see anvil.client_ipv4_prefix_length) in anvil.rate_time_unit, on each kind of port; more are closed with 421. Trusted networks and smtpd.client_event_limit_exceptions are exempt, as from the other smtpd.client_ rates. 0 is no limit (Postfix smtpd_client_connection_rate_limit)."),
 		Int("smtpd.client_command_rate_limit", &c.CommandRate, 20_000, 0, 100_000_000,
-			"Commands of one client in anvil.rate_time_unit; beyond them the connection is closed with 421 4.7.0. 0 is no limit."),
+			"Commands of one client on each kind of port in anvil.rate_time_unit; beyond them the connection is closed with 421 4.7.0. 0 is no limit."),
 		Int("smtpd.client_message_rate_limit", &c.MessageRate, 1200, 0, 10_000_000,
-			"Messages that one client may begin in anvil.rate_time_unit; more are answered with 450 4.7.1. 0 is no limit (Postfix smtpd_client_message_rate_limit)."),
+			"Messages that one client may begin on each kind of port in anvil.rate_time_unit; more are answered with 450 4.7.1. 0 is no limit (Postfix smtpd_client_message_rate_limit)."),
 		Int("smtpd.client_recipient_rate_limit", &c.RecipientRate, 10_000, 0, 10_000_000,
-			"Recipients that one client may name in anvil.rate_time_unit; more are answered with 450 4.7.1. 0 is no limit (Postfix smtpd_client_recipient_rate_limit)."),
+			"Recipients that one client may name on each kind of port in anvil.rate_time_unit; more are answered with 450 4.7.1. 0 is no limit (Postfix smtpd_client_recipient_rate_limit)."),
+		Int("smtpd.client_new_tls_session_rate_limit", &c.HandshakeRate, 0, 0, 10_000_000,
+			"TLS sessions that one client may begin on each kind of port in anvil.rate_time_unit, without those that are resumed; more are answered with 421 or, at STARTTLS, 454 4.7.0. 0 is no limit (Postfix smtpd_client_new_tls_session_rate_limit)."),
+		Int("smtpd.client_auth_rate_limit", &c.AuthRate, 0, 0, 10_000_000,
+			"AUTH commands that one client may send on each kind of port in anvil.rate_time_unit, whatever comes of them; more are answered with 450 4.7.1. 0 is no limit (Postfix smtpd_client_auth_rate_limit). Failed log-ins cost time in any case, auth.failure_delay."),
 		Int("smtpd.client_refused_recipient_rate_limit", &c.RefusedRate, 120, 0, 10_000_000,
 			"Recipients of one client that are refused for good in anvil.rate_time_unit. Beyond it every recipient is answered with 450 4.7.1 and nobody is looked up, and new connections are closed with 421: whoever probes addresses learns no more. 0 is no limit."),
 		List("smtpd.client_event_limit_exceptions", &c.EventExceptions, []string{}, "networks in CIDR form", checkPrefix,
-			"Clients that are exempt from the rates of a client, besides main.trusted_networks: a list server, another host of ours (Postfix smtpd_client_event_limit_exceptions)."),
+			"Clients that are exempt from the rates of a client and from smtpd.max_connections_per_client, besides main.trusted_networks: a list server, another host of ours (Postfix smtpd_client_event_limit_exceptions)."),
 		Bool("smtpd.forbid_unauth_pipelining", &c.ForbidPipelining, true,
 			"A client that sends before its time is refused with 554 5.5.0: text before the greeting, or anything behind EHLO, HELO, DATA, NOOP or VRFY before their answer, as content before 354. Trusted networks are exempt (Postfix smtpd_forbid_unauth_pipelining).").Also("reject_unauth_pipelining"),
 		Size("smtpd.min_data_rate", &c.MinDataRate, 500, 0, 1<<30,

@@ -33,6 +33,8 @@ type SMTPDPolicy struct {
 	RBLReplyMaps           []string
 	NullAccessKey          string
 	PolicyService          PolicyService
+	MXBackupNetworks       []string
+	DNSReplyFilter         []string
 	XClientHosts           []string
 	XForwardHosts          []string
 }
@@ -111,6 +113,10 @@ func (c *SMTPDPolicy) params() []Param {
 			"What a restriction does that cannot find out: defer at once, or go on, and defer what nothing else refuses.").Also("reject_tempfail_action"),
 		override("unknown_address_tempfail_action", &c.UnknownAddressTempfail, "The same for reject_unknown_sender_domain and reject_unknown_recipient_domain."),
 		override("unknown_helo_hostname_tempfail_action", &c.UnknownHeloTempfail, "The same for reject_unknown_helo_hostname."),
+		List("smtpd.permit_mx_backup_networks", &c.MXBackupNetworks, []string{}, "networks in CIDR form", checkPrefix,
+			"Where the primary mail exchanger of a domain must be for permit_mx_backup to permit it. Empty is anywhere: then anybody who points an MX record of a domain at this host has it relay for that domain.").Also("permit_mx_backup_networks"),
+		Tables("smtpd.dns_reply_filter", &c.DNSReplyFilter, nil,
+			"Tables that are asked for each record that restrictions get from name servers, as \"name. ttl IN type value\", and in the place of IGNORE for one that is left out: regexp and pcre tables, see docs/dns.md. Without any record left nobody is refused for good.").Also("smtpd_dns_reply_filter"),
 		List("smtpd.authorized_xclient_hosts", &c.XClientHosts, []string{}, "networks in CIDR form", checkPrefix,
 			"Who may say by XCLIENT for which client it speaks: address, name, HELO, log-in. What that client may, and its limits, hold then. A proxy that logs users in, or a program that tests restrictions (Postfix smtpd_authorized_xclient_hosts)."),
 		List("smtpd.authorized_xforward_hosts", &c.XForwardHosts, []string{}, "networks in CIDR form", checkPrefix,

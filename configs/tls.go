@@ -18,7 +18,7 @@ type TLS struct {
 func (c *TLS) params() []Param {
 	return []Param{
 		List("tls.certificates", &c.Certificates, []string{"tls/cert.pem,tls/key.pem"}, `"certificate-file,key-file"`, checkCertificate,
-			"Files in PEM: a certificate with its chain, and its key. The client's server name (SNI) chooses among several; the first is the default. Changed files are read again.").Also("smtpd_tls_chain_files", "smtpd_tls_cert_file", "smtpd_tls_key_file", "ssl_cert", "ssl_key", "smtpd_tls_security_level", "smtpd_use_tls", "ssl", "tls_server_sni_maps"),
+			"Files in PEM: a certificate with its chain, and its key. The client's server name (SNI) chooses among several; the first is the default. Changed files are read again.").Also("smtpd_tls_chain_files", "smtpd_tls_cert_file", "smtpd_tls_key_file", "ssl_cert", "ssl_key", "ssl", "tls_server_sni_maps"),
 		enum("tls.min_version", &c.MinVersion, tls.VersionTLS12, tlsVersions(),
 			"The lowest version of TLS that is spoken.").Also("smtpd_tls_protocols", "smtpd_tls_mandatory_protocols", "ssl_min_protocol", "tlsproxy_tls_protocols"),
 		Duration("tls.check", &c.Check, time.Minute, 0, 24*time.Hour,

@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"crypto"
 	"crypto/tls"
 	"encoding/hex"
 	"errors"
@@ -19,7 +20,13 @@ const (
 	SHA256 TLSDigest = iota
 	SHA512
 	SHA1
+	MD5 // for fingerprints of clients of smtpd
 )
+
+// Hash is the function.
+func (d TLSDigest) Hash() crypto.Hash {
+	return [...]crypto.Hash{SHA256: crypto.SHA256, SHA512: crypto.SHA512, SHA1: crypto.SHA1, MD5: crypto.MD5}[d]
+}
 
 func tlsDigests() []word[TLSDigest] {
 	return []word[TLSDigest]{{"sha256", SHA256}, {"sha512", SHA512}, {"sha1", SHA1}}

@@ -50,7 +50,7 @@ func (l *limitListener) enter(client netip.Addr) (key anvil.Key, ok bool) {
 	defer l.mu.Unlock()
 	stranger := client.IsValid() && !service.InNetworks(l.exempt, client)
 	if stranger {
-		key = anvil.Name("admin").From(anvil.Client(client))
+		key = anvil.Name("admin").From(l.clients.AnyClient(client))
 	}
 	if l.count >= l.most || stranger && l.count >= max(l.most-l.reserved, 1) || !l.clients.Enter(anvil.Connect, key, l.perClient) {
 		return key, false

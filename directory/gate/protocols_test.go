@@ -391,7 +391,7 @@ func (h *house) line(from, reason string) map[string]string {
 
 // guesses is what is counted against an address.
 func (h *house) guesses(from string) int {
-	return h.counter.Rate(anvil.Auth, anvil.Client(netip.MustParseAddr(from)))
+	return h.counter.Rate(anvil.Auth, h.counter.AnyClient(netip.MustParseAddr(from)))
 }
 
 // TestOneGateForAllProtocols: the same attempt has the same answer, the same line

@@ -1,6 +1,7 @@
 package anvil
 
 import (
+	"cmp"
 	"net/netip"
 	"time"
 
@@ -23,8 +24,10 @@ const (
 	Refused
 	// Command: commands of a client.
 	Command
-	// Handshake: TLS handshakes of a client.
+	// Handshake: TLS sessions of a client that are not resumed.
 	Handshake
+	// AuthCommand: AUTH commands of a client.
+	AuthCommand
 	// Auth: failed log-ins of a client or network.
 	Auth
 	// AuthUser: failed log-ins of strangers at an account.
@@ -55,6 +58,8 @@ type Options struct {
 	Keys int
 	// KeysOf are the exceptions to it.
 	KeysOf map[Kind]int
+	// IPv4Bits and IPv6Bits are how much of an address is a client; zero is 32 and 64.
+	IPv4Bits, IPv6Bits int
 	// Exempt are the networks whose clients are not counted.
 	Exempt []netip.Prefix
 	Clock  clock.Clock
@@ -68,7 +73,10 @@ type Counter struct {
 	clock  clock.Clock
 	began  time.Time
 	exempt []netip.Prefix
-	tables [kinds]table
+	// bits4 and bits6 are how much of an address is a client.
+	bits4, bits6 int
+	tables       [kinds]table
+	peaks        peaks
 }
 
 // New makes a Counter. It starts nothing and needs no Close.
@@ -79,7 +87,10 @@ func New(o Options) *Counter {
 	if o.Keys <= 0 {
 		o.Keys = DefaultKeys
 	}
-	c := &Counter{clock: o.Clock, began: o.Clock.Now(), exempt: o.Exempt}
+	c := &Counter{
+		clock: o.Clock, began: o.Clock.Now(), exempt: o.Exempt,
+		bits4: cmp.Or(o.IPv4Bits, clientBits4), bits6: cmp.Or(o.IPv6Bits, clientBits6),
+	}
 	for i := range c.tables {
 		unit := o.Units[Kind(i)]
 		if unit <= 0 {
@@ -99,7 +110,9 @@ func (c *Counter) Add(kind Kind, who Key, n int) int {
 	if who.IsZero() {
 		return 0
 	}
-	return c.tables[kind].add(who, n, c.now())
+	rate := c.tables[kind].add(who, n, c.now())
+	c.peaks.rate(c, kind, who, rate)
+	return rate
 }
 
 // Take counts n events if the rate with them is no more than most, and says
@@ -107,7 +120,12 @@ func (c *Counter) Add(kind Kind, who Key, n int) int {
 // its rate again as time passes, however often it asks. With most below one
 // there is no limit, and the events are counted. Nobody may always.
 func (c *Counter) Take(kind Kind, who Key, n, most int) bool {
-	return who.IsZero() || c.tables[kind].take(who, n, most, c.now())
+	if who.IsZero() {
+		return true
+	}
+	rate, ok := c.tables[kind].take(who, n, most, c.now())
+	c.peaks.rate(c, kind, who, rate)
+	return ok
 }
 
 // Rate is how many events there were in the last unit of time.
@@ -136,7 +154,12 @@ func (c *Counter) Forget(kind Kind, who Key) {
 // whether it did; Leave must follow then. With most below one there is no
 // limit. Nobody may always.
 func (c *Counter) Enter(kind Kind, who Key, most int) bool {
-	return who.IsZero() || c.tables[kind].enter(who, most, c.now())
+	if who.IsZero() {
+		return true
+	}
+	open, ok := c.tables[kind].enter(who, most, c.now())
+	c.peaks.open(c, kind, who, open)
+	return ok
 }
 
 // Leave ends what Enter began, with the same key.

@@ -6,8 +6,12 @@
 // A [Counter] keeps two numbers for a [Key] and a [Kind] of event: how many
 // events there were in the last unit of time ([Counter.Add], [Counter.Take],
 // [Counter.Rate]), and how many things are open now ([Counter.Enter],
-// [Counter.Leave]). A key is a client (an IPv4 address, an IPv6 /64), a network
+// [Counter.Leave]). A key is a client (an IPv4 address, an IPv6 /64, or as much of an address as Options say), a network
 // (/24, /48), a name (a user), or a name seen from a client or network.
+//
+// Of what clients do to services (a name seen from a client: connections, messages, recipients, TLS sessions, AUTH commands) it
+// remembers the most, who and when, for the lines "statistics" of Postfix's anvil ([Counter.TakePeaks]). What was refused
+// beyond a limit counts there, too.
 //
 // # What it does not do
 //
@@ -39,6 +43,6 @@
 //
 // # Exceptions
 //
-// Options.Exempt are networks whose clients have no key, but from [Client]. The zero Key is
+// Options.Exempt are networks whose clients have no key, but from [Counter.AnyClient]. The zero Key is
 // nobody: it is never counted and never over a limit. A unix socket has it too.
 package anvil

@@ -15,7 +15,7 @@ func TestNobodyIsNeverCounted(t *testing.T) {
 	t.Parallel()
 	c, _ := newCounter(Options{})
 	nobody := Key{}
-	if !nobody.IsZero() || Name("") != nobody || Client(netip.Addr{}) != nobody || nobody.From(Name("a")) != nobody {
+	if !nobody.IsZero() || Name("") != nobody || c.AnyClient(netip.Addr{}) != nobody || nobody.From(Name("a")) != nobody {
 		t.Error("nobody is somebody")
 	}
 	c.Add(Auth, nobody, 9)
@@ -68,7 +68,7 @@ func TestExemptClients(t *testing.T) {
 		if c.Client(ip(a)).IsZero() != exempt || c.Network(ip(a)).IsZero() != exempt || Name(a).From(c.Client(ip(a))).IsZero() != exempt {
 			t.Errorf("%s: exempt %v", a, !exempt)
 		}
-		if Client(ip(a)).IsZero() {
+		if c.AnyClient(ip(a)).IsZero() {
 			t.Errorf("%s: who decides alone has no key", a)
 		}
 	}

@@ -3,15 +3,18 @@ package anvil
 import (
 	"crypto/sha256"
 	"net/netip"
+	"slices"
 )
 
 // Key is who is counted. It is comparable; the zero Key is nobody.
 type Key struct {
 	net  netip.Prefix
 	name string
+	// network says that net is that of a network, which may be no larger than a client's.
+	network bool
 }
 
-// The sizes of a client and of a network. A host has one IPv4 address or at
+// The sizes of a client, when Options have no others, and of a network. A host has one IPv4 address or at
 // least an IPv6 /64; a customer of a hoster has a few of a /24 or a /48.
 const (
 	clientBits4, clientBits6   = 32, 64
@@ -24,15 +27,26 @@ const (
 const maxName = 64
 
 // Client is the key of one client, nobody for an exempt one.
-func (c *Counter) Client(a netip.Addr) Key { return c.prefix(a, clientBits4, clientBits6) }
+func (c *Counter) Client(a netip.Addr) Key {
+	if c.exempts(a) {
+		return Key{}
+	}
+	return c.AnyClient(a)
+}
 
-// Client is the key of one client, exempt or not: for who decides alone about
+// AnyClient is the key of one client, exempt or not: for who decides alone about
 // exceptions. It is nobody for the zero Addr, which is a unix socket.
-func Client(a netip.Addr) Key { return prefix(a, clientBits4, clientBits6) }
+func (c *Counter) AnyClient(a netip.Addr) Key { return Key{net: prefix(a, c.bits4, c.bits6)} }
 
-// Network is the key of all clients in the /24 or /48 of a, nobody for an
+// Network is the key of all clients in the /24 or /48 of a, or in what is larger and counts as one client; nobody for an
 // exempt client.
-func (c *Counter) Network(a netip.Addr) Key { return c.prefix(a, networkBits4, networkBits6) }
+func (c *Counter) Network(a netip.Addr) Key {
+	p := prefix(a, min(c.bits4, networkBits4), min(c.bits6, networkBits6))
+	if !p.IsValid() || c.exempts(a) {
+		return Key{}
+	}
+	return Key{net: p, network: true}
+}
 
 // Name is the key of a user or anything else that has a name; the caller folds
 // it. The empty name is nobody.
@@ -50,31 +64,33 @@ func (k Key) From(where Key) Key {
 	if k.IsZero() || where.IsZero() {
 		return Key{}
 	}
-	return Key{net: where.net, name: k.name}
+	return Key{net: where.net, name: k.name, network: where.network}
 }
 
 // IsNetwork says that k is that of a network without a name.
-func (k Key) IsNetwork() bool {
-	a := k.net.Addr()
-	return k.name == "" && (a.Is4() && k.net.Bits() == networkBits4 || a.Is6() && k.net.Bits() == networkBits6)
-}
+func (k Key) IsNetwork() bool { return k.network && k.name == "" }
 
 // IsZero says that k is nobody.
 func (k Key) IsZero() bool { return k == Key{} }
 
-func (c *Counter) prefix(a netip.Addr, bits4, bits6 int) Key {
-	for _, n := range c.exempt {
-		if n.Contains(a.Unmap().WithZone("")) {
-			return Key{}
-		}
+// where is the address, or the network in CIDR form, of a client.
+func (k Key) where() string {
+	if k.net.IsSingleIP() {
+		return k.net.Addr().String()
 	}
-	return prefix(a, bits4, bits6)
+	return k.net.String()
 }
 
-func prefix(a netip.Addr, bits4, bits6 int) Key {
+func (c *Counter) exempts(a netip.Addr) bool {
+	a = a.Unmap().WithZone("")
+	return slices.ContainsFunc(c.exempt, func(n netip.Prefix) bool { return n.Contains(a) })
+}
+
+// prefix is the zero Prefix for what is no address.
+func prefix(a netip.Addr, bits4, bits6 int) netip.Prefix {
 	a = a.Unmap().WithZone("")
 	if !a.IsValid() {
-		return Key{}
+		return netip.Prefix{}
 	}
 	bits := bits4
 	if a.Is6() {
@@ -82,7 +98,7 @@ func prefix(a netip.Addr, bits4, bits6 int) Key {
 	}
 	p, err := a.Prefix(bits)
 	if err != nil {
-		return Key{}
+		return netip.Prefix{}
 	}
-	return Key{net: p}
+	return p
 }

@@ -46,19 +46,20 @@ func (t *table) add(who Key, n int, now time.Duration) int {
 	return t.weigh(e, now)
 }
 
-func (t *table) take(who Key, n, most int, now time.Duration) bool {
+// take also says what the rate is, or would be.
+func (t *table) take(who Key, n, most int, now time.Duration) (rate int, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	have := 0
 	if i, ok := t.index[who]; ok {
 		have = t.weigh(&t.entries[i], now)
 	}
-	if most > 0 && plus(have, n) > most {
-		return false
+	if rate = plus(have, n); most > 0 && rate > most {
+		return rate, false
 	}
 	e := t.touch(who, now)
 	e.count = plus(e.count, n)
-	return true
+	return rate, true
 }
 
 func (t *table) rate(who Key, now time.Duration) int {
@@ -96,14 +97,16 @@ func (t *table) forget(who Key) {
 	t.drop(i)
 }
 
-func (t *table) enter(who Key, most int, now time.Duration) bool {
+// enter also says how many are open, or would be.
+func (t *table) enter(who Key, most int, now time.Duration) (open int, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if i, ok := t.index[who]; ok && most > 0 && t.entries[i].open >= most {
-		return false
+		return t.entries[i].open + 1, false
 	}
-	t.touch(who, now).open++
-	return true
+	e := t.touch(who, now)
+	e.open++
+	return e.open, true
 }
 
 func (t *table) leave(who Key) {

@@ -38,6 +38,10 @@
 // kept. dns.cache_limit bounds the number; what nobody asked for lately goes
 // first. An answer that takes more than 8 KiB of memory is not kept.
 //
+// # Filters
+//
+// [Resolver.Filtered] leaves records out of answers, for those who ask by it; what is kept is the whole answer.
+//
 // # What it does not do
 //
 // It validates no signatures. [Answer.Authentic] is what the server says about

@@ -57,7 +57,7 @@ func (a *reply) result(q question, now time.Time) (*reply, error) {
 }
 
 // chase asks, and goes on where an answer ends with an alias.
-func (r *Resolver) chase(ctx context.Context, q question) (*reply, error) {
+func (r *core) chase(ctx context.Context, q question) (*reply, error) {
 	name, life, authentic := q.name, maxTTL, true
 	for range maxAliases {
 		m, err := r.query(ctx, question{name: name, kind: q.kind})
@@ -148,7 +148,7 @@ func soaTTL(m *mdns.Msg) (time.Duration, bool) {
 }
 
 // query asks one server after the other, until one answers.
-func (r *Resolver) query(ctx context.Context, q question) (*mdns.Msg, error) {
+func (r *core) query(ctx context.Context, q question) (*mdns.Msg, error) {
 	servers := r.o.Servers
 	if len(servers) == 0 {
 		servers = r.conf.servers()
@@ -173,7 +173,7 @@ func (r *Resolver) query(ctx context.Context, q question) (*mdns.Msg, error) {
 }
 
 // exchange asks one server, in its time.
-func (r *Resolver) exchange(ctx context.Context, server string, q question) (*mdns.Msg, error) {
+func (r *core) exchange(ctx context.Context, server string, q question) (*mdns.Msg, error) {
 	ctx, stop := bounded(ctx, r.o.Clock, r.o.Timeout)
 	defer stop()
 	m := new(mdns.Msg)
@@ -223,7 +223,7 @@ func isReferral(m *mdns.Msg) bool {
 }
 
 // roundTrip asks by UDP, and by TCP for what does not fit.
-func (r *Resolver) roundTrip(ctx context.Context, server string, m *mdns.Msg) (*mdns.Msg, error) {
+func (r *core) roundTrip(ctx context.Context, server string, m *mdns.Msg) (*mdns.Msg, error) {
 	answer, err := trip(ctx, "udp", server, m)
 	if err != nil || !answer.Truncated {
 		return answer, err

@@ -18,7 +18,7 @@ type flight struct {
 }
 
 // answer is the reply of the cache or of the servers.
-func (r *Resolver) answer(ctx context.Context, q question) (*reply, error) {
+func (r *core) answer(ctx context.Context, q question) (*reply, error) {
 	if got, ok := r.cache.Get(q); ok {
 		return got.result(q, r.o.Clock.Now())
 	}
@@ -36,7 +36,7 @@ func (r *Resolver) answer(ctx context.Context, q question) (*reply, error) {
 }
 
 // board joins the flight of a question, or begins it.
-func (r *Resolver) board(q question) *flight {
+func (r *core) board(q question) *flight {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if f := r.flights[q]; f != nil {
@@ -62,7 +62,7 @@ func (r *Resolver) board(q question) *flight {
 	return f
 }
 
-func (r *Resolver) leave(q question, f *flight) {
+func (r *core) leave(q question, f *flight) {
 	r.mu.Lock()
 	f.waiting--
 	last := f.waiting == 0

@@ -36,6 +36,13 @@ type Options struct {
 
 // Resolver asks name servers. It is safe for concurrent use, and has nothing to close.
 type Resolver struct {
+	*core
+	// filter leaves records out of answers; nil leaves out none.
+	filter Filter
+}
+
+// core is what a Resolver and those that are made of it share.
+type core struct {
 	o     Options
 	conf  *resolvConf
 	hosts *hosts
@@ -78,10 +85,10 @@ func New(o Options) *Resolver {
 	if o.Clock == nil {
 		o.Clock = clock.System{}
 	}
-	return &Resolver{
+	return &Resolver{core: &core{
 		o: o, conf: &resolvConf{watched: watched{path: o.ResolvConf, clock: o.Clock}},
 		hosts: &hosts{watched: watched{path: o.Hosts, clock: o.Clock}}, cache: ttl.NewMap[question, *reply](o.CacheLimit, o.Clock), flights: map[question]*flight{},
-	}
+	}}
 }
 
 // A asks for the IPv4 addresses of a name.
@@ -214,7 +221,11 @@ func ask[T any](ctx context.Context, r *Resolver, name string, kind uint16, read
 		return Answer[T]{}, err
 	}
 	a := Answer[T]{Name: got.name, TTL: got.expires.Sub(r.o.Clock.Now()), Authentic: got.authentic}
-	for _, record := range got.records {
+	records, err := r.filtered(ctx, got.records)
+	if err != nil {
+		return Answer[T]{}, q.fail(NoAnswer, err)
+	}
+	for _, record := range records {
 		if value, ok := read(record); ok {
 			a.Records = append(a.Records, value)
 		}

@@ -68,6 +68,9 @@ type Origin struct {
 	// TLS describes the client's TLS for the Received field, "TLS1.3 with cipher
 	// ...", "" without. The queue does not keep it.
 	TLS string
+	// Cert is what the Received field says of the client's certificate, nil for nothing. The queue does not keep
+	// it.
+	Cert *Certificate
 	// Login is the authenticated login name, "" without authentication; Mechanism
 	// is how ("PLAIN"), for the log. The queue does not keep Mechanism.
 	Login, Mechanism string
@@ -76,6 +79,13 @@ type Origin struct {
 	// Forwarded is where the message was before it came to the client that sent it here, a content
 	// filter, as that says (XFORWARD); nil when nobody did.
 	Forwarded *Forwarded
+}
+
+// Certificate is that of a client that was asked for one.
+type Certificate struct {
+	// Present says that there is one, Verified that somebody vouches for it. Subject and Issuer are common names.
+	Present, Verified bool
+	Subject, Issuer   string
 }
 
 // Forwarded are the attributes of XFORWARD; what is not known is empty.

@@ -49,7 +49,7 @@ var mayImport = []struct {
 	{"internal/tlsconf", []string{"internal/clock", "internal/msglog"}},
 	{"internal/hostaddr", []string{"internal/clock"}},
 	{"internal/anvil", []string{"internal/clock"}},
-	{"internal/dns", []string{"internal/clock", "internal/ttl"}},
+	{"internal/dns", []string{"internal/clock", "internal/printable", "internal/ttl"}},
 	{"internal/dnslist", nil},
 	{"internal/milter", nil},
 	{"internal/idle", []string{"internal/clock"}},

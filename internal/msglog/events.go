@@ -40,6 +40,8 @@ func (Screened) name() string     { return "screened" }
 func (Lookup) name() string       { return "lookup" }
 func (Reject) name() string       { return "reject" }
 func (Rejects) name() string      { return "rejects" }
+func (Statistic) name() string    { return "statistic" }
+func (Encrypted) name() string    { return "tls" }
 func (Queued) name() string       { return "queued" }
 func (Attempt) name() string      { return "attempt" }
 func (Removed) name() string      { return "removed" }
@@ -51,6 +53,8 @@ func (Disconnect) level() slog.Level   { return slog.LevelInfo }
 func (Screened) level() slog.Level     { return slog.LevelInfo }
 func (Lookup) level() slog.Level       { return slog.LevelWarn }
 func (Rejects) level() slog.Level      { return slog.LevelInfo }
+func (Statistic) level() slog.Level    { return slog.LevelInfo }
+func (Encrypted) level() slog.Level    { return slog.LevelInfo }
 func (Queued) level() slog.Level       { return slog.LevelInfo }
 func (Removed) level() slog.Level      { return slog.LevelInfo }
 func (Notification) level() slog.Level { return slog.LevelInfo }
@@ -170,6 +174,45 @@ func (e Rejects) fields(f fields) {
 	f.str("session", e.Session)
 	f.str("client", e.Client)
 	f.num("more", int64(e.Count))
+}
+
+func (e Statistic) fields(f fields) {
+	f.str("what", e.what())
+	f.num("max", int64(e.Value))
+	if e.Unit > 0 {
+		f.seconds("unit", e.Unit)
+	}
+	f.str("service", e.Service)
+	f.str("client", e.Client)
+	f.str("at", e.At.UTC().Format(time.RFC3339))
+}
+
+// what is the name of the number in Postfix's words.
+func (e Statistic) what() string {
+	switch {
+	case e.What == "cache":
+		return "cache size"
+	case e.Unit > 0:
+		return e.What + " rate"
+	}
+	return e.What + " count"
+}
+
+func (e Encrypted) fields(f fields) {
+	f.str("service", e.Service)
+	f.str("session", e.Session)
+	f.str("client", e.Client)
+	f.str("trust", e.Trust)
+	f.str("version", e.Version)
+	f.str("cipher", e.Cipher)
+	f.num("bits", int64(e.Bits))
+	f.flag("resumed", e.Resumed)
+	if e.Details && e.Fingerprint != "" {
+		f.str("subject", e.Subject)
+		f.str("issuer", e.Issuer)
+		f.str("fingerprint", e.Fingerprint)
+		f.str("pubkey_fingerprint", e.PubkeyFingerprint)
+	}
 }
 
 func (e Queued) fields(f fields) {

@@ -30,6 +30,8 @@ type metrics struct {
 	notifications *prometheus.CounterVec
 	stored        *prometheus.CounterVec
 	storedBytes   *prometheus.CounterVec
+	peaks         *prometheus.GaugeVec
+	encrypted     *prometheus.CounterVec
 	lost          prometheus.Counter
 }
 
@@ -78,9 +80,11 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		notifications: counters("notifications_total", "Delivery reports put into the queue.", "kind"),
 		stored:        counters("stored_total", "Messages stored in mailboxes.", "service"),
 		storedBytes:   counters("stored_bytes_total", "Octets of messages stored in mailboxes.", "service"),
+		encrypted:     counters("tls_sessions_total", "TLS sessions of clients of smtpd; trust is what their certificate is worth.", "service", "trust", "resumed"),
+		peaks:         prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "toastmaster_client_peak", Help: "The most that one client did to one service in anvil.status_update_time: a rate in anvil.rate_time_unit, or how many at once."}, []string{"what"}),
 		lost:          counter("log_lines_lost_total", "Log lines that could not be written."),
 	}
-	for _, c := range all {
+	for _, c := range append(all, m.peaks) {
 		if err := r.Register(c); err != nil {
 			return nil, err
 		}
@@ -133,6 +137,12 @@ func (e Reject) count(m *metrics) {
 }
 
 func (Rejects) count(*metrics) {}
+
+func (e Statistic) count(m *metrics) { m.peaks.WithLabelValues(e.what()).Set(float64(e.Value)) }
+
+func (e Encrypted) count(m *metrics) {
+	m.encrypted.WithLabelValues(e.Service, e.Trust, strconv.FormatBool(e.Resumed)).Inc()
+}
 
 func (e Screened) count(m *metrics) { m.screened.WithLabelValues(e.Result, e.Action).Inc() }
 

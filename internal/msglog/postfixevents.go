@@ -2,8 +2,10 @@ package msglog
 
 import (
 	"cmp"
+	"errors"
 	"strconv"
 	"strings"
+	"time"
 
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/printable"
@@ -210,6 +212,11 @@ func (e Reject) postfix(f *postfixLines) {
 		f.end()
 		return
 	}
+	if over := (*Exceeded)(nil); errors.As(e.Err.Cause, &over) {
+		f.daemon(daemonOf(e.Service), e.Session).str("warning: ").str(over.said()).str(" from ").client(e.Client).
+			str(" for service ").str(over.Service).end()
+		return
+	}
 	f.daemon(daemonOf(e.Service), e.Session).str("NOQUEUE: reject: ").str(stageOf(e.Stage)).str(" from ")
 	if e.Port != 0 {
 		f.str("[").text(e.Client).str("]:").num(int64(e.Port))
@@ -287,6 +294,38 @@ func (e Rejects) postfix(f *postfixLines) {
 	if loginService(e.Service) == "" {
 		f.daemon(daemonOf(e.Service), e.Session).str("too many errors after RCPT from ").client(e.Client).str(": ").num(int64(e.Count)).str(" more rejects").end()
 	}
+}
+
+// postfix is a line of anvil(8).
+func (e Statistic) postfix(f *postfixLines) {
+	f.daemon("anvil", "").str("statistics: max ").str(e.what()).str(" ").num(int64(e.Value))
+	if e.Unit > 0 {
+		f.str("/").num(int64(e.Unit / time.Second)).str("s")
+	}
+	if e.What != "cache" {
+		f.str(" for (").text(e.Service).str(":").text(e.Client).str(")")
+	}
+	f.str(" at ")
+	f.b = e.At.Local().AppendFormat(f.b, "Jan _2 15:04:05")
+	f.end()
+}
+
+func (e Encrypted) postfix(f *postfixLines) {
+	if loginService(e.Service) != "" {
+		return // Dovecot says nothing
+	}
+	daemon := daemonOf(e.Service)
+	if e.Details && e.Fingerprint != "" {
+		f.daemon(daemon, e.Session).client(e.Client).str(": subject_CN=").text(e.Subject).str(", issuer_CN=").text(e.Issuer).
+			str(", fingerprint=").str(e.Fingerprint).str(", pkey_fingerprint=").str(e.PubkeyFingerprint).end()
+	}
+	how := "established"
+	if e.Resumed {
+		how = "reused"
+	}
+	bits := int64(e.Bits)
+	f.daemon(daemon, e.Session).str(e.Trust).str(" TLS connection ").str(how).str(" from ").client(e.Client).str(": ").str(e.Version).
+		str(" with cipher ").str(e.Cipher).str(" (").num(bits).str("/").num(bits).str(" bits)").end()
 }
 
 func (e Queued) postfix(f *postfixLines) {

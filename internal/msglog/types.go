@@ -1,6 +1,7 @@
 package msglog
 
 import (
+	"strconv"
 	"time"
 
 	"toastmaster/internal/dsn"
@@ -82,6 +83,51 @@ type Reject struct {
 	Err                                             *dsn.Error
 	// Port is the client's where the line of the service has it, 0 elsewhere.
 	Port int
+}
+
+// Exceeded is the cause of a refusal for a limit of the rates or connections of a client. What is the limit in Postfix's words, "Connection
+// rate limit"; Count is what would be with what was refused, or 0 where What says all ("Refusing STARTTLS request").
+type Exceeded struct {
+	What    string
+	Count   int
+	Service string
+}
+
+// Error is what Postfix logs, without the client.
+func (e *Exceeded) Error() string {
+	return e.said() + " for service " + e.Service
+}
+
+func (e *Exceeded) said() string {
+	if e.Count == 0 {
+		return e.What
+	}
+	return e.What + " exceeded: " + strconv.Itoa(e.Count)
+}
+
+// Statistic is the most that one client has done to one service lately (Postfix anvil(8)), or with What "cache" how many
+// clients of services were counted.
+type Statistic struct {
+	// What is "connection", "message", "recipient", "newtls", "auth" or "cache". Unit is that of a rate, 0 for a number of things
+	// at once.
+	What            string
+	Value           int
+	Unit            time.Duration
+	Service, Client string
+	At              time.Time
+}
+
+// Encrypted is a TLS handshake of a client that succeeded. Trust is "Anonymous", "Untrusted", "Trusted" or "Verified", as Postfix calls
+// what the client's certificate is worth.
+type Encrypted struct {
+	Service, Session, Client string
+	Trust, Version, Cipher   string
+	Bits                     int
+	Resumed                  bool
+	// Subject, Issuer and the fingerprints are the certificate's, "" without one.
+	Subject, Issuer, Fingerprint, PubkeyFingerprint string
+	// Details writes these, too.
+	Details bool
 }
 
 // Rejects are further refusals of a session, which were counted (Log.Count) and

@@ -135,7 +135,7 @@ type Instance struct {
 func bareInstance(c *configs.Config) *Instance {
 	i := &Instance{config: c, clock: clock.System{}, fs: rights.QueueFS(c), storeFS: rights.StoreFS(c), trusted: configs.Prefixes(c.Main.TrustedNetworks), reloads: make(chan chan<- reloaded)}
 	count := anvil.Options{
-		Unit: c.Anvil.RateTimeUnit, Keys: c.Anvil.Keys, Exempt: i.trusted, Clock: i.clock,
+		Unit: c.Anvil.RateTimeUnit, Keys: c.Anvil.Keys, IPv4Bits: c.Anvil.IPv4Bits, IPv6Bits: c.Anvil.IPv6Bits, Exempt: i.trusted, Clock: i.clock,
 		Units: map[anvil.Kind]time.Duration{anvil.UserMessage: time.Hour, anvil.UserRecipient: time.Hour},
 	}
 	password.Count(&count, c.Auth)

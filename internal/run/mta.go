@@ -2,6 +2,7 @@ package run
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -88,13 +89,13 @@ func newSMTPD(ctx context.Context, i *Instance, o smtpd.Options) (*smtpd.Daemon,
 	}
 	own := o
 	o = smtpd.Options{
-		Params: own.Params, Section: own.Section, Hostname: i.config.Main.Hostname, Trusted: own.Trusted, LogService: own.LogService, MacroDaemonName: own.MacroDaemonName, SoftBounce: i.config.Main.SoftBounce,
+		Params: own.Params, Section: own.Section, Hostname: i.config.Main.Hostname, Trusted: own.Trusted, LogService: own.LogService, Service: own.Service, MacroDaemonName: own.MacroDaemonName, SoftBounce: i.config.Main.SoftBounce,
 		Directory: i.directory, Aliases: i.aliases, Authenticate: i.auth.Authenticate,
 		Logins: i.sessions, Counter: i.anvil, DNS: i.nameServers(i.config.SMTP.Resolver), Classes: i.config.ClassLists(),
 		Services: i.policies, Path: i.config.Path, Tables: i.tables, Keys: keys.Options{
 			Delimiters: i.config.Main.RecipientDelimiter, ParentMatches: slices.Contains(i.config.Main.ParentMatches, configs.ParentSMTPDAccess),
 		},
-		OwnAddress: func(a netip.Addr) bool { return i.host.Has(a) && !i.host.Proxied(a) }, Ours: i.host.HasLiteral,
+		OwnMX: i.host.Has, OwnAddress: func(a netip.Addr) bool { return i.host.Has(a) && !i.host.Proxied(a) }, Ours: i.host.HasLiteral,
 		Refused:            newResolver(i).Refused,
 		Mapped:             i.cleanup.Maps,
 		Class:              i.class,
@@ -105,6 +106,9 @@ func newSMTPD(ctx context.Context, i *Instance, o smtpd.Options) (*smtpd.Daemon,
 		Verify: i.verified, RBLReplies: replies,
 	}
 	o.Flush = i.etrn
+	if err := i.clientsOf(&o); err != nil {
+		return nil, err
+	}
 	if err := i.filtersOf(&o); err != nil {
 		return nil, err
 	}
@@ -169,14 +173,14 @@ func openSubmission(i *Instance) (service.Service, error) {
 
 func openSubmissions(i *Instance) (service.Service, error) {
 	handler := i.smtpd.Submissions()
-	return smtpServer(i, smtpPorts{name: "submissions", params: i.config.SMTPD, handler: handler, busy: handler.BusyReply(), tls: i.config.SMTPD.SubmissionsListen, trusted: i.trusted})
+	return smtpServer(i, smtpPorts{name: "submissions", params: i.config.SMTPD, handler: handler, busy: handler.BusyReply(), tls: i.config.SMTPD.SubmissionsListen, tlsConfig: i.smtpd.TLS(), trusted: i.trusted})
 }
 
 // openListener is one of [[listener]], with a daemon that has its parameters.
 func openListener(ctx context.Context, i *Instance, l *configs.Listener) (service.Service, error) {
 	trusted := configs.Prefixes(l.TrustedNetworks)
 	d, err := newSMTPD(ctx, i, smtpd.Options{
-		Params: l.Params, Section: l.Section(), Trusted: trusted, LogService: l.LogService(), MacroDaemonName: l.MacroDaemonName,
+		Params: l.Params, Section: l.Section(), Trusted: trusted, LogService: l.LogService(), Service: l.ServiceName(), MacroDaemonName: l.MacroDaemonName,
 	})
 	if err != nil {
 		return nil, check.Restriction(i.config, err)
@@ -185,7 +189,7 @@ func openListener(ctx context.Context, i *Instance, l *configs.Listener) (servic
 	if l.Submission {
 		handler = d.Submission()
 	}
-	return smtpServer(i, smtpPorts{name: l.ServiceName(), params: l.Params, handler: handler, busy: handler.BusyReply(), plain: l.Listen, tls: l.ListenTLS, trusted: trusted})
+	return smtpServer(i, smtpPorts{name: l.ServiceName(), params: l.Params, handler: handler, busy: handler.BusyReply(), plain: l.Listen, tls: l.ListenTLS, tlsConfig: d.TLS(), trusted: trusted})
 }
 
 // smtpPorts are some ports of smtpd.
@@ -195,6 +199,7 @@ type smtpPorts struct {
 	handler    service.Handler
 	busy       string
 	plain, tls []string
+	tlsConfig  *tls.Config
 	trusted    []netip.Prefix
 }
 
@@ -210,6 +215,7 @@ func smtpServer(i *Instance, p smtpPorts) (service.Service, error) {
 		connections: c.MaxConnections, perClient: c.MaxClient, drain: c.DrainTimeout,
 		reserved: c.Reserved, stress: c.StressAt(), files: check.FilesMail, admit: smtpd.Admission(name, c, i.anvil),
 		proxied: proxied, proxyTimeout: before.Timeout, trusted: p.trusted,
+		tlsConfig: p.tlsConfig, admitTLS: smtpd.AdmissionTLS(name, c, i.anvil), uncounted: configs.Prefixes(c.EventExceptions),
 	})
 }
 

@@ -47,7 +47,7 @@ type roleRow struct {
 // "every" are in each process.
 func servicesOf(name string) (role Role, every bool) {
 	switch name {
-	case "store", "sessions":
+	case "store", "sessions", "anvil":
 		return "", true
 	case "imapd", "pop3d", "lmtpd":
 		return RoleStore, false

@@ -1,7 +1,9 @@
 package run
 
 import (
+	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -33,6 +35,7 @@ func serviceTable() []serviceRow {
 	return []serviceRow{
 		{"store", 0, openStoreService},
 		{"sessions", 0, openSessionsService},
+		{"anvil", 0, openAnvil},
 		{"queue", 1, openQueueService},
 		{"qmgr", 2, openQmgr},
 		{"imapd", 3, openIMAPD},
@@ -133,8 +136,12 @@ type serverOptions struct {
 	limitTrusted     bool
 	reserved, stress int
 	// files is how many descriptors a connection takes, its own included.
-	files int
-	admit func(netip.Addr) *dsn.Error
+	files           int
+	admit, admitTLS func(netip.Addr) *dsn.Error
+	// tlsConfig takes the place of the instance's on the addresses of tls; nil does not.
+	tlsConfig *tls.Config
+	// uncounted have no limit perClient.
+	uncounted []netip.Prefix
 	// proxied are the addresses where a proxy speaks first, whose header may take proxyTimeout.
 	proxied      []string
 	proxyTimeout time.Duration
@@ -168,9 +175,9 @@ func listen(i *Instance, address string) (net.Listener, error) {
 func serverOf(i *Instance, o serverOptions) (service.Service, error) {
 	s := &service.Server{
 		ServiceName: o.name, Handler: o.handler, Busy: o.busy, Denied: o.denied, Log: i.log, Clock: i.clock,
-		Admit: o.admit, Counter: i.anvil, Linger: i.linger.Get,
+		Admit: o.admit, AdmitTLS: o.admitTLS, Counter: i.anvil, Linger: i.linger.Get,
 		Limits: service.Limits{
-			Connections: o.connections, PerClient: o.perClient, Trusted: i.trusted,
+			Connections: o.connections, PerClient: o.perClient, Trusted: i.trusted, Uncounted: o.uncounted,
 			Reserved: o.reserved, Stress: o.stress, Files: i.files, Cost: o.files,
 			HandshakeTimeout: i.config.TLS.HandshakeTimeout, DrainTimeout: o.drain,
 		},
@@ -194,7 +201,7 @@ func serverOf(i *Instance, o serverOptions) (service.Service, error) {
 		if err != nil {
 			return nil, err
 		}
-		s.Listeners = append(s.Listeners, service.Listener{Listener: l, TLS: i.tls, Proxy: o.proxy(i, address)})
+		s.Listeners = append(s.Listeners, service.Listener{Listener: l, TLS: cmp.Or(o.tlsConfig, i.tls), Proxy: o.proxy(i, address)})
 	}
 	return s, nil
 }

@@ -59,7 +59,11 @@ func openSMTP(i *Instance, t configs.Transport) (agent.Agent, error) {
 	if cert, key := configs.CertificateFiles(c.TLSCertificate); cert != "" {
 		c.TLSCertificate = i.config.Path(cert) + "," + i.config.Path(key)
 	}
-	a, err := smtp.New(context.Background(), smtp.Options{Params: c, LMTP: t.Agent == "lmtp", Tables: i.tables, Hostname: i.config.Main.Hostname, Host: i.host, Log: i.log, Clock: i.clock, DNS: i.nameServers(c.Resolver), Delimiters: i.config.Main.RecipientDelimiter})
+	servers, err := i.filteredServers(context.Background(), c.Resolver, "smtp.dns_reply_filter", c.DNSReplyFilter)
+	if err != nil {
+		return nil, err
+	}
+	a, err := smtp.New(context.Background(), smtp.Options{Params: c, LMTP: t.Agent == "lmtp", Tables: i.tables, Hostname: i.config.Main.Hostname, Host: i.host, Log: i.log, Clock: i.clock, DNS: servers, Delimiters: i.config.Main.RecipientDelimiter})
 	if err != nil {
 		return nil, err
 	}

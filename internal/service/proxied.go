@@ -18,8 +18,8 @@ func (s *Server) admitProxy(handlers context.Context, l Listener, ses *session) 
 		return
 	}
 	ses.trusted = true
-	if refused := s.enter(ses); refused != "" {
-		s.refuse(l, ses, dsn.New(dsn.TooManyConnections, refused))
+	if refused := s.enter(ses); refused != nil {
+		s.refuse(l, ses, refused)
 		return
 	}
 	go s.serve(context.WithValue(handlers, sessionKey{}, ses), l, ses)
@@ -40,7 +40,7 @@ func (s *Server) introduced(l Listener, ses *session, c *net.Conn) bool {
 	}
 	*c = told
 	client := ClientAddr(told)
-	text, e := s.reclassify(ses, client)
+	text, e := s.reclassify(l, ses, client)
 	if e != nil {
 		s.turnAway(l, &session{conn: ses.conn, client: client}, text, e)
 		return false
@@ -49,7 +49,7 @@ func (s *Server) introduced(l Listener, ses *session, c *net.Conn) bool {
 }
 
 // reclassify counts a session as the client's that was told. It returns why not, and what the client hears.
-func (s *Server) reclassify(ses *session, client netip.Addr) (said string, e *dsn.Error) {
+func (s *Server) reclassify(l Listener, ses *session, client netip.Addr) (said string, e *dsn.Error) {
 	if !s.Limits.allows(client) {
 		return s.Denied, dsn.New(dsn.PolicyLater, "the client is not in the networks that are served")
 	}
@@ -64,6 +64,11 @@ func (s *Server) reclassify(ses *session, client netip.Addr) (said string, e *ds
 			return s.Busy, e
 		}
 	}
+	if l.TLS != nil && s.AdmitTLS != nil {
+		if e := s.AdmitTLS(client); e != nil {
+			return s.Busy, e
+		}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if n := s.Limits.Connections; n > 0 && s.strangers >= max(n-s.Limits.Reserved, 1) {
@@ -71,7 +76,7 @@ func (s *Server) reclassify(ses *session, client netip.Addr) (said string, e *ds
 	}
 	key := s.clientKey(client)
 	if !s.clients.Enter(anvil.Connect, key, s.Limits.PerClient) {
-		return s.Busy, dsn.New(dsn.TooManyConnections, "too many connections from this client")
+		return s.Busy, s.tooManyOf(client)
 	}
 	ses.client, ses.key, ses.trusted = client, key, false
 	s.strangers++

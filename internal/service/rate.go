@@ -5,6 +5,7 @@ import (
 
 	"toastmaster/internal/anvil"
 	"toastmaster/internal/dsn"
+	"toastmaster/internal/msglog"
 )
 
 // ConnectRate is a Server.Admit that lets a client connect to the service of that
@@ -15,6 +16,8 @@ func ConnectRate(name string, counter *anvil.Counter, rate int) func(client neti
 		if counter.Take(anvil.Connect, key.From(counter.Client(client)), 1, rate) {
 			return nil
 		}
-		return dsn.New(dsn.TooManyConnections, "too many connections of this client in a short time")
+		return dsn.Wrap(dsn.TooManyConnections, "too many connections of this client in a short time", &msglog.Exceeded{
+			What: "Connection rate limit", Count: rate + 1, Service: name,
+		})
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
 	"time"
 
@@ -24,12 +25,14 @@ type Server struct {
 	Handler     Handler
 	Limits      Limits
 	// Busy is written to a client over a limit before the close, Denied to one that
-	// is not in Limits.Allowed: "421 ...", with its line end. Nothing is written on
+	// is not in Limits.Allowed: "421 ...", with its line end; "$client" in it is the client's address. Nothing is written on
 	// an implicit-TLS port.
 	Busy, Denied string
 	// Admit, which may be nil, says whether a client that is not trusted may
 	// connect now: its rate of connections, for example. It must not wait.
 	Admit func(client netip.Addr) *dsn.Error
+	// AdmitTLS, which may be nil, is asked besides on an implicit-TLS port, before the handshake.
+	AdmitTLS func(client netip.Addr) *dsn.Error
 	// Counter counts the connections of a client (anvil.Connect, under
 	// ServiceName), and thins out the lines about those that were turned away. nil
 	// writes each line, and counts in a Counter of the server's own.
@@ -205,29 +208,35 @@ func (s *Server) admit(handlers context.Context, l Listener, c net.Conn) {
 			return
 		}
 	}
-	if refused := s.enter(ses); refused != "" {
-		s.refuse(l, ses, dsn.New(dsn.TooManyConnections, refused))
+	if !ses.trusted && l.TLS != nil && s.AdmitTLS != nil {
+		if e := s.AdmitTLS(ses.client); e != nil {
+			s.refuse(l, ses, e)
+			return
+		}
+	}
+	if refused := s.enter(ses); refused != nil {
+		s.refuse(l, ses, refused)
 		return
 	}
 	go s.serve(context.WithValue(handlers, sessionKey{}, ses), l, ses)
 }
 
 // enter counts the session in. It returns why not.
-func (s *Server) enter(ses *session) string {
+func (s *Server) enter(ses *session) *dsn.Error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if n := s.Limits.Connections; n > 0 && (len(s.sessions) >= n || !ses.trusted && s.strangers >= max(n-s.Limits.Reserved, 1)) {
-		return "too many connections"
+		return dsn.New(dsn.TooManyConnections, "too many connections")
 	}
 	if !ses.trusted {
 		ses.key = s.clientKey(ses.client)
 	}
 	if !s.clients.Enter(anvil.Connect, ses.key, s.Limits.PerClient) {
-		return "too many connections from this client"
+		return s.tooManyOf(ses.client)
 	}
 	if !s.Limits.Files.take(s.Limits.Cost) {
 		s.clients.Leave(anvil.Connect, ses.key)
-		return "too many open files"
+		return dsn.New(dsn.TooManyConnections, "too many open files")
 	}
 	s.sessions[ses] = struct{}{}
 	if !ses.trusted {
@@ -235,12 +244,22 @@ func (s *Server) enter(ses *session) string {
 	}
 	s.checkStress()
 	ses.stressed = s.stressed && !ses.trusted // nobody else has it yet
-	return ""
+	return nil
+}
+
+// tooManyOf is why a client has no further connection.
+func (s *Server) tooManyOf(client netip.Addr) *dsn.Error {
+	return dsn.Wrap(dsn.TooManyConnections, "too many connections from this client", &msglog.Exceeded{
+		What: "Connection concurrency limit", Count: s.clients.Open(anvil.Connect, s.clientKey(client)) + 1, Service: s.ServiceName,
+	})
 }
 
 // clientKey is what the connections of a client to this service are counted by.
 func (s *Server) clientKey(client netip.Addr) anvil.Key {
-	return anvil.Name(s.ServiceName).From(anvil.Client(client))
+	if InNetworks(s.Limits.Uncounted, client) {
+		return anvil.Key{}
+	}
+	return anvil.Name(s.ServiceName).From(s.clients.AnyClient(client))
 }
 
 // leave counts it out.
@@ -288,7 +307,7 @@ func (s *Server) refuse(l Listener, ses *session, why *dsn.Error) {
 func (s *Server) turnAway(l Listener, ses *session, text string, why *dsn.Error) {
 	if text != "" && l.TLS == nil {
 		_ = ses.conn.SetWriteDeadline(time.Now().Add(busyTimeout))
-		_, _ = ses.conn.Write([]byte(text))
+		_, _ = ses.conn.Write([]byte(strings.ReplaceAll(text, "$client", ClientText(ses.client))))
 	}
 	_ = ses.conn.Close()
 	event := msglog.Reject{Service: s.ServiceName, Client: ClientText(ses.client), Stage: "connect", Err: why}

@@ -270,7 +270,10 @@ func TestOneCounter(t *testing.T) {
 	}
 	enter := func(name, from string) (*session, string) {
 		ses := &session{client: netip.MustParseAddr(from)}
-		return ses, servers[name].enter(ses)
+		if e := servers[name].enter(ses); e != nil {
+			return ses, e.Text
+		}
+		return ses, ""
 	}
 	const busy = "too many connections from this client"
 	first, why := enter("smtpd", "2001:db8::1")

@@ -72,7 +72,9 @@ type Limits struct {
 	Allowed []netip.Prefix
 	// Trusted clients, and those of a unix socket, are exempt from PerClient,
 	// Reserved, Stress and Server.Admit.
-	Trusted          []netip.Prefix
+	Trusted []netip.Prefix
+	// Uncounted are exempt from PerClient alone.
+	Uncounted        []netip.Prefix
 	HandshakeTimeout time.Duration
 	DrainTimeout     time.Duration
 }

@@ -48,6 +48,9 @@ func auth(c *Conn, arg string) *dsn.Error {
 		return dsn.New(dsn.InvalidCommand, "Already authenticated")
 	}
 	if e := c.login.MayAuth(name); e != nil {
+		if e.Cause != nil { // of the others the session has logged what is to be
+			c.rejected("auth", "", e)
+		}
 		return e
 	}
 	switch {

@@ -76,6 +76,11 @@ type Conn struct {
 	// codes is where Reply writes the beginning of a line.
 	codes [32]byte
 
+	// secured says that the session has been told of TLS.
+	secured bool
+	// unwelcome is the reply to the next command, which ends the session.
+	unwelcome *dsn.Error
+
 	closing bool
 	linger  bool   // the client may still be sending when it is over
 	reason  string // why it is over, for the log; "" after QUIT
@@ -316,6 +321,12 @@ func (c *Conn) begin() {
 
 // connect asks the session whether the client may go on.
 func (c *Conn) connect() *dsn.Error {
+	if s, ok := c.session.(Securer); ok && c.tls != nil && !c.secured {
+		c.secured = true
+		if e := s.Secured(c.ctx); e != nil {
+			return e
+		}
+	}
 	if s, ok := c.session.(Connector); ok {
 		return s.Connect(c.ctx)
 	}

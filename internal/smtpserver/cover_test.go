@@ -26,6 +26,7 @@ func TestDialoguesSayEverything(t *testing.T) {
 	texts := transcript.Says{Calls: map[string]int{"New": 1, "Newf": 1, "Wrap": 1, "wrongProtocol": 0}}.Texts(t, ".")
 	spoken.Check(t, ".", texts, transcript.Elsewhere{
 		"AUTH is not offered":                       "TestNotOffered",
+		"Must issue a STARTTLS command first":       "TestTLSRequired",
 		"STARTTLS is not offered":                   "TestNotOffered",
 		"Error: SMTP protocol synchronization":      "TestNothingBeforeItsTime",
 		"Service is shutting down, try again later": "TestDrainEndsAfterThePresentCommand",

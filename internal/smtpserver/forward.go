@@ -16,7 +16,7 @@ type Forwarder interface {
 // ForwardVerbs are the rows of XCLIENT and XFORWARD, for a server whose sessions are Forwarders.
 func ForwardVerbs() []Verb {
 	return []Verb{
-		{Name: "XCLIENT", States: Always, Run: xclient, Help: "XCLIENT attribute=value...", Last: true,
+		{Name: "XCLIENT", States: Always, Run: xclient, Help: "XCLIENT attribute=value...", Last: true, Clear: true,
 			Keyword: func(c *Conn) string {
 				return offered(c.forwarder != nil && c.forwarder.MayXClient(), "XCLIENT", clientAttributes())
 			}},

@@ -32,6 +32,11 @@ func (c *Conn) loop() {
 			}
 		}
 		c.again = nil
+		if c.unwelcome != nil {
+			c.rejected("starttls", "", c.unwelcome)
+			c.dismiss(c.unwelcome, "refused after STARTTLS")
+			return
+		}
 		c.run(line)
 	}
 }
@@ -228,6 +233,8 @@ func (c *Conn) allowed(t *table, i int, line []byte) *dsn.Error {
 		return dsn.New(dsn.InvalidCommand, "Command not recognized").WithCode(500)
 	case bytes.IndexByte(line, 0) >= 0:
 		return dsn.New(dsn.SyntaxError, "NUL in command")
+	case c.srv.RequireTLS && c.tls == nil && !t.rows[i].Clear:
+		return dsn.New(dsn.Make(5, 7, 0), "Must issue a STARTTLS command first").WithCode(530)
 	case c.helo == "":
 		return c.outOfOrder(&t.rows[i])
 	}

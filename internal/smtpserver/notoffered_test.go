@@ -53,3 +53,26 @@ S: 221 2.0.0 Bye
 S: <end>
 `, transcript.Options{Dial: func(t *testing.T, _ string) net.Conn { return dial(t, address) }})
 }
+
+// TestTLSRequired: where TLS is required nothing else is done before it.
+func TestTLSRequired(t *testing.T) {
+	t.Parallel()
+	s := testServer(nil)
+	s.RequireTLS = true
+	address := serve(t, s)
+	transcript.Run(t, "required", `S: 220 *
+C: MAIL FROM:<a@example.test>
+S: 530 5.7.0 Must issue a STARTTLS command first
+C: NOOP
+S: 250 *
+C: HELO client.test
+S: 250 *
+C: MAIL FROM:<a@example.test>
+S: 530 5.7.0 Must issue a STARTTLS command first
+C: DATA
+S: 530 5.7.0 Must issue a STARTTLS command first
+C: QUIT
+S: 221 2.0.0 Bye
+S: <end>
+`, transcript.Options{Dial: func(t *testing.T, _ string) net.Conn { return dial(t, address) }})
+}

@@ -32,8 +32,9 @@ type Server struct {
 	// NoDSN does not offer DSN (RFC 3461), for a backend that sends no reports.
 	NoDSN bool
 
-	// TLS offers STARTTLS; nil does not.
-	TLS *tls.Config
+	// TLS offers STARTTLS; nil does not. RequireTLS lets a client in clear do nothing else but what leads there.
+	TLS        *tls.Config
+	RequireTLS bool
 
 	// MaxMessageBytes limits a message in octets on the wire and is
 	// announced; zero is no limit.
@@ -116,7 +117,7 @@ func (s *Server) DeniedReply() string {
 }
 
 // BusyReply is what a client over the connection limit hears, for
-// service.Server.Busy.
+// service.Server.Busy, in Postfix's words.
 func (s *Server) BusyReply() string {
-	return "421 4.7.0 " + s.Hostname + " Too many connections, try again later\r\n"
+	return "421 4.7.0 " + s.Hostname + " Error: too many connections from $client\r\n"
 }

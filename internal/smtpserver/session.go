@@ -25,7 +25,7 @@ func (f BackendFunc) NewSession(c *Conn) Session { return f(c) }
 // and is logged by the engine.
 //
 // What else a session may do it does by the interfaces [Connector], [Greeter],
-// [Watcher], [Preparer], [Stranger], [Authenticator] and [Forwarder], which are looked for by type.
+// [Securer], [Watcher], [Preparer], [Stranger], [Authenticator] and [Forwarder], which are looked for by type.
 type Session interface {
 	// Mail begins a transaction.
 	Mail(ctx context.Context, m Mail) *dsn.Error
@@ -73,6 +73,14 @@ type Line struct {
 // anything of the message is read.
 type Preparer interface {
 	Prepare(ctx context.Context) *dsn.Error
+}
+
+// Securer is an add-on: it is asked whether the client may begin TLS, whose error is the reply to STARTTLS, and told when
+// TLS is there, at STARTTLS or from the first octet. What it has against that is said in the place of the reply to the
+// next command, or of the greeting, and ends the connection.
+type Securer interface {
+	MayTLS() *dsn.Error
+	Secured(ctx context.Context) *dsn.Error
 }
 
 // Stranger is an add-on: it is asked about a command that there is not. Its error is sent in the place of the usual reply.

@@ -24,6 +24,13 @@ func starttls(c *Conn, arg string) *dsn.Error {
 	case c.authed:
 		return dsn.New(dsn.InvalidCommand, "Already authenticated")
 	}
+	securer, _ := c.session.(Securer)
+	if securer != nil {
+		if e := securer.MayTLS(); e != nil {
+			c.rejected("starttls", "", e)
+			return e
+		}
+	}
 	c.Reply(220, dsn.OK, "Ready to start TLS")
 	if err := c.w.Out.Flush(); err != nil {
 		c.lost(err, " after STARTTLS")
@@ -40,6 +47,9 @@ func starttls(c *Conn, arg string) *dsn.Error {
 	c.tls = &state
 	c.helo, c.esmtp = "", false
 	c.reset()
+	if c.secured = true; securer != nil {
+		c.unwelcome = securer.Secured(c.ctx)
+	}
 	return nil
 }
 

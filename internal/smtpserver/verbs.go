@@ -29,6 +29,8 @@ type Verb struct {
 	Help string
 	// Junk leads nowhere, and is counted.
 	Junk bool
+	// Clear may come before TLS where TLS is required.
+	Clear bool
 	// Last: the client must wait for the answer (RFC 2920 section 3.1).
 	Last bool
 }
@@ -52,8 +54,8 @@ const (
 // SMTPVerbs are the usual rows of an SMTP server, in the order of EHLO and HELP.
 func SMTPVerbs() []Verb {
 	return append([]Verb{
-		{Name: "HELO", States: Always, Run: helo, Help: "HELO hostname", Junk: true, Last: true},
-		{Name: "EHLO", States: Always, Run: ehlo, Keyword: static("PIPELINING"), Help: "EHLO hostname", Junk: true, Last: true},
+		{Name: "HELO", States: Always, Run: helo, Help: "HELO hostname", Junk: true, Last: true, Clear: true},
+		{Name: "EHLO", States: Always, Run: ehlo, Keyword: static("PIPELINING"), Help: "EHLO hostname", Junk: true, Last: true, Clear: true},
 		{Name: "LHLO", States: Always, Run: wrongProtocol("This is SMTP: send EHLO")},
 	}, verbs()...)
 }
@@ -74,11 +76,11 @@ func verbs() []Verb {
 		{Name: "RCPT", States: Transaction, Run: rcpt, Help: "RCPT TO:<address>"},
 		{Name: "DATA", States: Ready, Run: data, Help: "DATA", Last: true},
 		{Name: "RSET", States: Always, Run: rset, Help: "RSET", Junk: true},
-		{Name: "NOOP", States: Always, Run: noop, Help: "NOOP", Junk: true, Last: true},
-		{Name: "QUIT", States: Always, Run: quit, Help: "QUIT"},
+		{Name: "NOOP", States: Always, Run: noop, Help: "NOOP", Junk: true, Last: true, Clear: true},
+		{Name: "QUIT", States: Always, Run: quit, Help: "QUIT", Clear: true},
 		{Name: "VRFY", States: Always, Run: vrfy, Help: "VRFY address", Junk: true, Last: true},
 		{Name: "HELP", States: Always, Run: help, Help: "HELP [command]", Junk: true},
-		{Name: "STARTTLS", States: Always, Run: starttls, Keyword: starttlsKeyword, Help: "STARTTLS"},
+		{Name: "STARTTLS", States: Always, Run: starttls, Keyword: starttlsKeyword, Help: "STARTTLS", Clear: true},
 		{Name: "AUTH", States: Ready, Run: auth, Keyword: authKeyword, Help: "AUTH mechanism"},
 		{Keyword: static("ENHANCEDSTATUSCODES")},
 		{Keyword: static("8BITMIME")},
@@ -89,9 +91,9 @@ func verbs() []Verb {
 		{Name: "ETRN", States: Always, Run: notImplemented, Junk: true},
 		// Browsers and proxies that were made to speak to a mail server (Postfix
 		// smtpd_forbidden_commands).
-		{Name: "GET", States: Always, Run: forbidden},
-		{Name: "POST", States: Always, Run: forbidden},
-		{Name: "CONNECT", States: Always, Run: forbidden},
+		{Name: "GET", States: Always, Run: forbidden, Clear: true},
+		{Name: "POST", States: Always, Run: forbidden, Clear: true},
+		{Name: "CONNECT", States: Always, Run: forbidden, Clear: true},
 	}
 }
 

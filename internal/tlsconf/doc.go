@@ -14,13 +14,17 @@
 //
 // [SelfSigned] makes the certificate of a fresh instance.
 //
+// [Clients] asks clients of a server for certificates ([Clients.Config]), and says what one is worth ([Clients.Peer]): who
+// vouches for it, by the authorities that are believed now, and its fingerprints. A handshake never fails for want of trust, and a
+// resumed session has the certificate of the first one, which is looked at again.
+//
 // # What it does not do
 //
 // It gets no certificates by ACME, and it is not for the client side.
 //
 // # Parameters
 //
-// Section [tls] of the configuration. TLS 1.2 is the lowest version that can
+// Section [tls] of the configuration; smtpd.tls_* for clients' certificates. TLS 1.2 is the lowest version that can
 // be asked for; the cipher suites are those that Go chooses.
 //
 // # Errors

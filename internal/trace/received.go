@@ -51,6 +51,7 @@ func (r *Received) Append(b []byte) []byte {
 			b = append(b, "\n\t(using "...)
 			b = append(b, comment(o.TLS)...)
 			b = append(b, ')')
+			b = appendCertificate(b, o.Cert)
 		}
 		b = append(b, "\n\t"...)
 	}
@@ -75,6 +76,22 @@ func (r *Received) Append(b []byte) []byte {
 	b = append(b, "; "...)
 	b = r.At.AppendFormat(b, DateFormat)
 	return append(b, '\n')
+}
+
+// appendCertificate says whose the client's certificate is, in Postfix's words.
+func appendCertificate(b []byte, c *envelope.Certificate) []byte {
+	switch {
+	case c == nil:
+		return b
+	case !c.Present:
+		return append(b, "\n\t(Client did not present a certificate)"...)
+	}
+	b = append(append(b, "\n\t(Client CN \""...), comment(c.Subject)...)
+	b = append(append(b, "\", Issuer \""...), comment(c.Issuer)...)
+	if c.Verified {
+		return append(b, "\" (verified OK))"...)
+	}
+	return append(b, "\" (not verified))"...)
 }
 
 // token makes what a client said about itself harmless in the header.

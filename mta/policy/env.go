@@ -86,6 +86,13 @@ type Env struct {
 	// OwnAddress says that an address is one of this host; nil knows none.
 	OwnAddress func(netip.Addr) bool
 
+	// RelayClientCerts have the fingerprints of permit_tls_clientcerts.
+	RelayClientCerts tables.Maps
+	// OwnMX says that an address is of this host, or of a proxy in front of it, and MXBackupNetworks is where primary mail
+	// exchangers must be, nil for anywhere: for permit_mx_backup.
+	OwnMX            func(netip.Addr) bool
+	MXBackupNetworks []netip.Prefix
+
 	Log   *msglog.Log
 	Clock clock.Clock
 }

@@ -46,7 +46,8 @@ func (e *Env) findPeer(ctx context.Context, a netip.Addr) *Peer {
 	}
 	ctx, cancel := context.WithTimeout(ctx, e.ResolveTimeout)
 	defer cancel()
-	names, err := e.DNS.Names(ctx, a)
+	servers := e.DNS.Unfiltered()
+	names, err := servers.Names(ctx, a)
 	if err != nil {
 		outcome := dns.OutcomeOf(err)
 		return &Peer{Name: Unknown, Reverse: Unknown, NameOutcome: outcome, ReverseOutcome: outcome}
@@ -54,7 +55,7 @@ func (e *Env) findPeer(ctx context.Context, a netip.Addr) *Peer {
 	p := &Peer{Name: Unknown, Reverse: names.Records[0], NameOutcome: dns.NoName}
 	const most = 3 // an address with a hundred names is somebody's joke
 	for _, name := range names.Records[:min(len(names.Records), most)] {
-		found, err := e.DNS.Host(ctx, dns.Any, name)
+		found, err := servers.Host(ctx, dns.Any, name)
 		switch {
 		case err == nil && slices.Contains(found.Records, a):
 			p.Name, p.NameOutcome = name, dns.Found

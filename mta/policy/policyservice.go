@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"toastmaster/configs"
+	"toastmaster/internal/envelope"
 	"toastmaster/internal/policyclient"
 )
 
@@ -185,7 +186,7 @@ func protocolState(s Stage, esmtp bool) string {
 	return "ETRN"
 }
 
-// request has all attributes of Postfix 3.7. Those about a certificate are empty: none is asked for.
+// request has all attributes of Postfix 3.7.
 func (s *policyService) request(ctx context.Context, t *Transaction) []policyclient.Attribute {
 	port := func(n uint16) string {
 		if n == 0 {
@@ -218,6 +219,10 @@ func (s *policyService) request(ctx context.Context, t *Transaction) []policycli
 		size = t.Conn.Received
 	}
 	version, cipher, bits := Encryption(t)
+	cert, subject, issuer := t.certificate(), "", ""
+	if cert.Trusted {
+		subject, issuer = certName(cert.Subject), certName(cert.Issuer)
+	}
 	return []policyclient.Attribute{
 		{Name: "request", Value: "smtpd_access_policy"},
 		{Name: "protocol_state", Value: protocolState(t.Stage, t.Conn.ESMTP)},
@@ -240,13 +245,17 @@ func (s *policyService) request(ctx context.Context, t *Transaction) []policycli
 		{Name: "sasl_method", Value: mechanism},
 		{Name: "sasl_username", Value: login},
 		{Name: "sasl_sender"},
-		{Name: "ccert_subject"}, {Name: "ccert_issuer"}, {Name: "ccert_fingerprint"}, {Name: "ccert_pubkey_fingerprint"},
+		{Name: "ccert_subject", Value: subject}, {Name: "ccert_issuer", Value: issuer},
+		{Name: "ccert_fingerprint", Value: cert.Fingerprint}, {Name: "ccert_pubkey_fingerprint", Value: cert.PubkeyFingerprint},
 		{Name: "encryption_protocol", Value: version},
 		{Name: "encryption_cipher", Value: cipher},
 		{Name: "encryption_keysize", Value: strconv.Itoa(bits)},
 		{Name: "policy_context", Value: s.context},
 	}
 }
+
+// certName is a name of a certificate as Postfix tells it: in xtext, but for "=".
+func certName(s string) string { return strings.ReplaceAll(envelope.EncodeXtext(s), "+3D", "=") }
 
 // Encryption is the connection's, as OpenSSL names it.
 func Encryption(t *Transaction) (version, cipher string, bits int) {

@@ -10,6 +10,7 @@ import (
 	"toastmaster/internal/addr"
 	"toastmaster/internal/dns"
 	"toastmaster/internal/dsn"
+	"toastmaster/internal/tlsconf"
 )
 
 // Transaction is what is known of a session when a restriction is asked. It
@@ -28,6 +29,8 @@ type Transaction struct {
 	// has sent before its time; both may be nil.
 	TLS       func() *tls.ConnectionState
 	Pipelined func() bool
+	// Cert is the client's certificate, and what it is worth; nil is none.
+	Cert func() tlsconf.Peer
 	// Conn is for policy services, and serial is the number of the message in the session.
 	Conn   Session
 	serial int
@@ -159,6 +162,7 @@ func (t *Transaction) Reset() {
 const (
 	reverseClient Stage = Etrn + 1 + iota
 	saslLogin
+	clientCert
 )
 
 // about is t.about, with the name of a client.
@@ -168,6 +172,8 @@ func (e *Env) about(ctx context.Context, t *Transaction, s Stage) string {
 		return "<" + e.clientText(ctx, t) + ">: Client host rejected: "
 	case s == reverseClient:
 		return "<" + e.Peer(ctx, t).Reverse + ">: Unverified Client host rejected: "
+	case s == clientCert:
+		return "<" + t.certificate().Subject + ">: Client certificate rejected: "
 	}
 	return t.about(s)
 }

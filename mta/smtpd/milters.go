@@ -262,13 +262,14 @@ func resolved(p *policy.Peer) string {
 	return "FAIL"
 }
 
-// openConnections is how many connections the client has, with this one.
+// openConnections is how many connections the client has on this kind of port, with this one.
 func (s *session) openConnections() int {
 	ip := s.c.ClientAddr()
 	if s.d.o.Counter == nil || !ip.IsValid() {
 		return 1
 	}
-	return max(s.d.o.Counter.Open(anvil.Connect, s.d.o.Counter.Client(ip)), 1)
+	who := anvil.Name(s.service()).From(s.d.o.Counter.AnyClient(ip))
+	return max(s.d.o.Counter.Open(anvil.Connect, who), 1)
 }
 
 // tlsMacro are the macros of TLS.
@@ -287,14 +288,12 @@ func (s *session) tlsMacro(name string) (string, bool) {
 		return strconv.Itoa(bits), true
 	case "tls_sni":
 		return t.ServerName, t.ServerName != ""
-	case "cert_subject", "cert_issuer":
-		if len(t.VerifiedChains) == 0 || len(t.PeerCertificates) == 0 {
-			return "", false
-		}
-		if name == "cert_issuer" {
-			return t.PeerCertificates[0].Issuer.CommonName, true
-		}
-		return t.PeerCertificates[0].Subject.CommonName, true
+	case "cert_subject":
+		cert := s.certificate()
+		return cert.Subject, cert.Trusted
+	case "cert_issuer":
+		cert := s.certificate()
+		return cert.Issuer, cert.Trusted
 	}
 	return "", false
 }

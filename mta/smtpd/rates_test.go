@@ -104,9 +104,9 @@ func TestRatesOfAClient(t *testing.T) {
 		heard string // beyond it
 	}{
 		{"messages", func(o *Options) { o.Params.MessageRate = 2 }, strings.Repeat("MAIL FROM:<a@x.test>\r\nRSET\r\n", 3),
-			"250 2.1.0 ", "450 4.7.1 Too much mail from 127.0.0.1"},
+			"250 2.1.0 ", "450 4.7.1 Error: too much mail from 127.0.0.1"},
 		{"recipients", func(o *Options) { o.Params.RecipientRate = 2 }, "MAIL FROM:<a@x.test>\r\n" + strings.Repeat("RCPT TO:<alice@example.test>\r\n", 3),
-			"250 2.1.5 ", "450 4.7.1 Too many recipients from 127.0.0.1"},
+			"250 2.1.5 ", "450 4.7.1 Error: too many recipients from 127.0.0.1"},
 		{"commands", func(o *Options) { o.Params.CommandRate = 3 }, strings.Repeat("RSET\r\n", 3),
 			"250 2.0.0 ", "421 4.7.0 mx.test Too many commands from 127.0.0.1"},
 	} {
@@ -147,7 +147,7 @@ func TestConnectionRate(t *testing.T) {
 	address, _ := counted(t, b, clk)
 	for range 2 {
 		for i := range 5 {
-			if out := talk(t, address, "QUIT\r\n"); strings.HasPrefix(out, "221 ") != (i < 3) || strings.HasPrefix(out, "421 4.7.0 mx.test Too many connections") != (i >= 3) {
+			if out := talk(t, address, "QUIT\r\n"); strings.HasPrefix(out, "221 ") != (i < 3) || strings.HasPrefix(out, "421 4.7.0 mx.test Error: too many connections from 127.0.0.1") != (i >= 3) {
 				t.Errorf("connection %d: %q", i, out)
 			}
 		}

@@ -58,7 +58,8 @@ func (d *Daemon) environment() *policy.Env {
 		UnknownAddressTempfail: cmp.Or(p.UnknownAddressTempfail, p.RejectTempfail),
 		UnknownHeloTempfail:    cmp.Or(p.UnknownHeloTempfail, p.RejectTempfail),
 		UnverifiedSender:       p.UnverifiedSender, UnverifiedRecipient: p.UnverifiedRecipient, Verify: d.o.Verify,
-		RBLReply: p.DefaultRBLReply, RBLReplies: d.o.RBLReplies, OwnAddress: d.o.OwnAddress, Log: d.o.Log, Clock: d.o.Clock,
+		RBLReply: p.DefaultRBLReply, RBLReplies: d.o.RBLReplies, OwnAddress: d.o.OwnAddress,
+		RelayClientCerts: d.o.RelayClientCerts, OwnMX: d.o.OwnMX, MXBackupNetworks: configs.Prefixes(p.MXBackupNetworks), Log: d.o.Log, Clock: d.o.Clock,
 	}
 	e.UnverifiedSender.Tempfail = cmp.Or(p.UnverifiedSender.Tempfail, p.RejectTempfail)
 	e.UnverifiedRecipient.Tempfail = cmp.Or(p.UnverifiedRecipient.Tempfail, p.RejectTempfail)

@@ -1,7 +1,9 @@
 package smtpd
 
 import (
+	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 
 	"toastmaster/directory"
@@ -12,6 +14,7 @@ import (
 	"toastmaster/internal/envelope"
 	"toastmaster/internal/service"
 	"toastmaster/internal/smtpserver"
+	"toastmaster/internal/tlsconf"
 	"toastmaster/internal/trace"
 	"toastmaster/internal/wire"
 	"toastmaster/mta/policy"
@@ -28,8 +31,11 @@ type session struct {
 	// login runs the log-ins.
 	login *gate.Visitor
 
-	// client is whose rates are counted, nobody for one that is exempt.
-	client anvil.Key
+	// client is whose rates are counted on this kind of port, host on all; nobody for one that is exempt.
+	client, host anvil.Key
+	// cert is the certificate of the client's TLS, which is certOf.
+	cert   tlsconf.Peer
+	certOf *tls.ConnectionState
 
 	env *envelope.Envelope
 	// milters are the filters that hear of the session.
@@ -50,6 +56,7 @@ var (
 	_ smtpserver.Preparer      = (*session)(nil)
 	_ smtpserver.Forwarder     = (*session)(nil)
 	_ smtpserver.Stranger      = (*session)(nil)
+	_ smtpserver.Securer       = (*session)(nil)
 )
 
 func (d *Daemon) newSession(k kind) func(c *smtpserver.Conn) smtpserver.Session {
@@ -58,6 +65,7 @@ func (d *Daemon) newSession(k kind) func(c *smtpserver.Conn) smtpserver.Session 
 		s.known.Conn = policy.Session{
 			Mechanism: func() string { return s.login.Mechanism() }, Stressed: c.Stressed, ClientPort: c.ClientPort(), Server: c.Server(),
 		}
+		s.known.Cert = s.certificate
 		s.impersonate(c.Told())
 		s.login = d.gates[k].Visit(gate.Client{
 			Session: c.ID(), Addr: c.ClientAddr(), Encrypted: func() bool { return c.TLS() != nil }, Admit: s.admit, Revoke: s.revoke,
@@ -75,6 +83,11 @@ func (d *Daemon) newSession(k kind) func(c *smtpserver.Conn) smtpserver.Session 
 		s.limitRates()
 		return s
 	}
+}
+
+// service is whose client is counted.
+func (s *session) service() string {
+	return cmp.Or(s.d.o.Service, [...]string{"smtpd", "submission", "submissions"}[s.kind])
 }
 
 // end is the log-out, and the end of the filters' session.
@@ -96,8 +109,13 @@ func (s *session) authenticated() bool { return s.known.Authenticated() }
 // Mechanisms is what this port offers now.
 func (s *session) Mechanisms() []string { return s.login.Mechanisms() }
 
-// MayAuth is the gate's.
-func (s *session) MayAuth(mechanism string) *dsn.Error { return s.login.May(mechanism) }
+// MayAuth is the gate's, for a client that has not tried too often.
+func (s *session) MayAuth(mechanism string) *dsn.Error {
+	if e := s.mayAuth(); e != nil {
+		return e
+	}
+	return s.login.May(mechanism)
+}
 
 // Authenticate is the gate's.
 func (s *session) Authenticate(ctx context.Context, mechanism string, initial []byte, ask func(challenge []byte) ([]byte, error)) error {
@@ -128,7 +146,10 @@ func (s *session) stillGood(ctx context.Context) *dsn.Error {
 // origin is where the message enters.
 func (s *session) origin(ctx context.Context) envelope.Origin {
 	o := envelope.Origin{
-		Protocol: s.c.Protocol(), ClientName: s.d.env.Peer(ctx, &s.known).Name, Helo: s.c.Helo(), Session: s.c.ID(), TLS: trace.TLS(s.c.TLS()),
+		Protocol: s.c.Protocol(), ClientName: s.d.env.Peer(ctx, &s.known).Name, Helo: s.c.Helo(), Session: s.c.ID(),
+	}
+	if s.d.o.Params.TLSReceivedHeader {
+		o.TLS, o.Cert = trace.TLS(s.c.TLS()), s.told()
 	}
 	if a := s.c.ClientAddr(); a.IsValid() {
 		o.ClientAddr = service.ClientText(a)

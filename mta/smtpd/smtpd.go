@@ -24,6 +24,7 @@ import (
 	"toastmaster/internal/policyclient"
 	"toastmaster/internal/smtpserver"
 	"toastmaster/internal/spool"
+	"toastmaster/internal/tlsconf"
 	"toastmaster/internal/wire"
 	"toastmaster/mta/milter"
 	"toastmaster/mta/policy"
@@ -92,6 +93,10 @@ type Options struct {
 	OwnAddress func(netip.Addr) bool
 	// DNS answers restrictions and finds the names of clients; with nil there is no answer.
 	DNS *dns.Resolver
+	// RelayClientCerts are smtpd.relay_clientcerts. OwnMX says that an address is of this host, or of a proxy in front of
+	// it, for permit_mx_backup; nil knows none.
+	RelayClientCerts tables.Maps
+	OwnMX            func(netip.Addr) bool
 	// RBLReplies are smtpd.rbl_reply_maps; nil has none.
 	RBLReplies func(ctx context.Context, list string) (string, bool)
 	// Verify finds out whether an address takes mail; with nil nobody knows.
@@ -105,8 +110,12 @@ type Options struct {
 	// where mail for an address goes, for macros.
 	NewID func() envelope.QueueID
 	Route func(ctx context.Context, a addr.Address) (transport, nexthop string)
-	// TLS is for STARTTLS; nil does not offer it.
+	// Service is the name under which clients are counted, "" for that of the kind of port.
+	Service string
+	// TLS is for STARTTLS; nil does not offer it. Clients says what the certificates of clients are worth; with nil they are
+	// not asked for.
 	TLS              *tls.Config
+	Clients          *tlsconf.Clients
 	HandshakeTimeout time.Duration // tls.handshake_timeout
 
 	Log   *msglog.Log
@@ -181,7 +190,7 @@ func (d *Daemon) Submissions() *smtpserver.Server { return d.server(submissions)
 func (d *Daemon) server(k kind) *smtpserver.Server {
 	p := d.o.Params
 	s := &smtpserver.Server{
-		Service: d.o.LogService, Hostname: d.o.Hostname, TLS: d.o.TLS, Verbs: d.verbs(),
+		Service: d.o.LogService, Hostname: d.o.Hostname, TLS: d.TLS(), Verbs: d.verbs(),
 		MaxMessageBytes: p.MessageSizeLimit, MaxRecipients: p.RecipientLimit,
 		MaxErrors: p.ErrorLimit, MaxJunk: p.JunkLimit, SoftErrors: p.SoftErrorLimit, ErrorSleep: p.ErrorSleepTime,
 		SoftBounce: d.o.SoftBounce, RejectLines: p.RejectLogLimit, ForbidEarly: p.ForbidPipelining,
@@ -189,8 +198,11 @@ func (d *Daemon) server(k kind) *smtpserver.Server {
 		Stress: smtpserver.Stress{Timeout: p.StressTimeout, MaxErrors: p.StressErrors, MaxJunk: p.StressJunk},
 		Log:    d.o.Log, Clock: d.o.Clock,
 	}
-	if k == submissions {
+	switch {
+	case k == submissions, k == mx && p.TLSLevel == configs.TLSNone:
 		s.TLS = nil
+	case k == mx && p.TLSLevel == configs.TLSEncrypt:
+		s.RequireTLS = true
 	}
 	if k != mx {
 		s.LoginTimeout = p.LoginTimeout

@@ -67,6 +67,7 @@ func Files(c *configs.Config, in *listeners.Inherited) error {
 		{"main.data_dir", "a folder without the file restoring in it", checkRestored},
 		{"log.file", `"stderr" or a file that can be written`, checkLogFile},
 		{"tls.certificates", `"certificate-file,key-file" in PEM`, checkCertificates},
+		{"smtpd.tls_ca_file", "a file in PEM with authorities, and smtpd.tls_ca_path a folder of such files", checkAuthorities},
 		{param, allowed, func(*configs.Config) error { return database }},
 		{"smtp.password_file", "a file that others can neither read nor change", checkPasswordFile},
 		{"bounce.template_file", "texts of reports as in Postfix's bounce(5)", checkBounce},

@@ -35,6 +35,9 @@ func namedFiles(c *configs.Config) []namedFile {
 		cert, key := configs.CertificateFiles(entry)
 		files = append(files, namedFile{"tls.certificates", c.Path(cert), false}, namedFile{"tls.certificates", c.Path(key), false})
 	}
+	if c.SMTPD.CAFile != "" {
+		files = append(files, namedFile{"smtpd.tls_ca_file", c.Path(c.SMTPD.CAFile), false})
+	}
 	if c.SMTP.PasswordFile != "" {
 		files = append(files, namedFile{"smtp.password_file", c.Path(c.SMTP.PasswordFile), false})
 	}
