@@ -15,7 +15,7 @@ import (
 // "name. ttl IN type value", with a preference before the value of an MX record; names end in a dot. An error is NoAnswer.
 type Filter func(ctx context.Context, record string) (ignore bool, err error)
 
-// Filtered asks as r does, and knows what r knows, but leaves records of the types MX, A, AAAA and TXT out as filter says. An
+// Filtered asks as r does, and knows what r knows, but leaves records of the types MX (but for the null MX), A, AAAA and TXT out as filter says. An
 // answer without a record left is NoAnswer: nobody has said that there is none.
 func (r *Resolver) Filtered(filter Filter) *Resolver { return &Resolver{core: r.core, filter: filter} }
 
@@ -57,10 +57,10 @@ func recordText(record mdns.RR) string {
 	case *mdns.AAAA:
 		value = r.AAAA.String()
 	case *mdns.MX:
-		value = strconv.Itoa(int(r.Preference)) + " " + canonical(r.Mx) + "."
 		if canonical(r.Mx) == "" {
-			value = strconv.Itoa(int(r.Preference)) + " ."
+			return "" // the null MX is no exchanger that could be left out, as in Postfix
 		}
+		value = strconv.Itoa(int(r.Preference)) + " " + canonical(r.Mx) + "."
 	case *mdns.TXT:
 		value = printable.ASCII(octets(strings.Join(r.Txt, "")))
 	default:

@@ -2,6 +2,7 @@ package run
 
 import (
 	"context"
+	"errors"
 
 	"toastmaster/internal/run/check"
 	"toastmaster/internal/tlsconf"
@@ -25,5 +26,15 @@ func (i *Instance) clientsOf(o *smtpd.Options) (err error) {
 	if o.Clients, err = tlsconf.LoadClients(check.ClientOptions(i.config, &o.Params.SMTPDTLS)); err != nil {
 		return i.config.Mistake(o.Section+".tls_ca_file", err)
 	}
+	i.clientCerts = append(i.clientCerts, o.Clients)
 	return nil
+}
+
+// reloadAuthorities reads again who vouches for clients.
+func (i *Instance) reloadAuthorities() error {
+	var errs []error
+	for _, c := range i.clientCerts {
+		errs = append(errs, c.Reload())
+	}
+	return errors.Join(errs...)
 }

@@ -84,6 +84,7 @@ type Instance struct {
 	files *service.Files
 
 	certificates *tlsconf.Certificates // loaded by root, or by openTLS
+	clientCerts  []*tlsconf.Clients    // one for each part of smtpd that asks for certificates
 	tls          *tls.Config
 
 	host       *hostaddr.Host

@@ -15,7 +15,7 @@ import (
 // of it is taken over: services keep those that they were made with, and what has changed is
 // named in the log as waiting for a restart.
 func (i *Instance) reload() reloaded {
-	logErr, certErr := i.log.Reopen(), i.certificates.Reload()
+	logErr, certErr := i.log.Reopen(), errors.Join(i.certificates.Reload(), i.reloadAuthorities())
 	c, err := configs.Load(i.config.File)
 	if err == nil {
 		err = check.Files(c, i.listeners.Inherited())

@@ -58,6 +58,7 @@ S: <end>
 func TestTLSRequired(t *testing.T) {
 	t.Parallel()
 	s := testServer(nil)
+	s.Backend = BackendFunc(func(*Conn) Session { return plainSession{} })
 	s.RequireTLS = true
 	address := serve(t, s)
 	transcript.Run(t, "required", `S: 220 *

@@ -74,11 +74,17 @@
 //
 // What a client does that is neither trusted nor in
 // smtpd.client_event_limit_exceptions is counted by internal/anvil: connections
-// ([Admission], before a session is made), commands (421 4.7.0), messages and
-// recipients (450 4.7.1), and recipients that were refused for good. Beyond
+// ([Admission], before a session is made), commands (421 4.7.0), TLS sessions (421 and 454 4.7.0), messages,
+// recipients and AUTH commands (450 4.7.1), each for the service of its port, and recipients that were refused for good, for all. Beyond
 // smtpd.client_refused_recipient_rate_limit every recipient gets the same 450 and
 // nobody is looked up, so that probing addresses ends. Refused recipients of
 // users who logged in do not count.
+//
+// # Certificates of clients
+//
+// With Options.Clients a client is asked for a certificate, and takes part with any or none. What it is worth (tlsconf.Peer) is told to
+// restrictions, policy services, filters, Received and the log; it is looked at when a handshake is over, and again when the
+// authorities were read again. smtpd.tls_req_ccert ends the session with 421 4.7.1 at the first command after TLS.
 //
 // # Clients that speak for others
 //

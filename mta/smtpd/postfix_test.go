@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -40,6 +41,14 @@ func clientZone() map[string]dnstest.Name {
 		"dangling.test":  {MX: []net.MX{{Host: "nowhere.test", Pref: 10}}},
 		"example.test":   {MX: []net.MX{{Host: "mx.good.test", Pref: 10}}},
 		"alias.test":     {CNAME: "good.test"},
+		"backup.test":    {MX: []net.MX{{Host: "mx.good.test", Pref: 10}, {Host: "mx.test", Pref: 20}}},
+		"byaddr.test":    {MX: []net.MX{{Host: "mx.good.test", Pref: 10}, {Host: "here.test", Pref: 20}}},
+		"outside.test":   {MX: []net.MX{{Host: "far.test", Pref: 10}, {Host: "mx.test", Pref: 20}}},
+		"half.test":      {MX: []net.MX{{Host: "mx.good.test", Pref: 10}, {Host: "far.test", Pref: 10}, {Host: "mx.test", Pref: 20}}},
+		"primary.test":   {MX: []net.MX{{Host: "mx.test", Pref: 10}, {Host: "mx.good.test", Pref: 20}}},
+		"blindmx.test":   {MX: []net.MX{{Host: "servfail.test", Pref: 10}, {Host: "mx.test", Pref: 20}}},
+		"unknownmx.test": {MX: []net.MX{{Host: "mx.good.test", Pref: 10}, {Host: "servfail.test", Pref: 20}}},
+		"here.test":      {Addrs: []string{"127.0.0.1"}}, "mx.test": {Addrs: []string{"127.0.0.1"}}, "far.test": {Addrs: []string{"198.51.100.1"}},
 		"a.client.test":  {Addrs: []string{"127.66.0.1"}},
 		"forged.test":    {Addrs: []string{"192.0.2.9"}},
 		"brokenfwd.test": {Fail: true},
@@ -109,6 +118,23 @@ func table() []asked {
 		"x@mxfail.test", "x@halfnull.test", "x@dangling.test", "x@alias.test", "x@[192.0.2.1]", "x@example.test", "")
 	recipient("reject_unknown_recipient_domain", "alice", "x@good.test", "x@addr.test", "x@empty.test", "x@nowhere.test", "x@null.test", "x@servfail.test", "x@halfnull.test")
 	recipient("reject_rhsbl_recipient dbl.test", "alice", "x@other.test", "x@good.test")
+	for _, to := range []string{"x@backup.test", "x@byaddr.test", "x@outside.test", "x@half.test", "x@good.test", "x@null.test", "x@halfnull.test", "x@nowhere.test", "x@empty.test",
+		"x@servfail.test", "x@blindmx.test", "x@unknownmx.test", "x@[192.0.2.1]", "alice"} {
+		a := plain("")
+		a.list, a.to = []string{"permit_mx_backup", "reject"}, to
+		switch to { // Postfix has the words of the resolver behind it
+		case "x@servfail.test":
+			a.want = "450 4.4.4 *: Recipient address rejected: Unable to look up mail exchanger information"
+		case "x@blindmx.test":
+			a.want = "450 4.4.4 *: Recipient address rejected: Unable to verify host servfail.test as mail exchanger"
+		case "x@unknownmx.test":
+			a.want = "450 4.4.4 *: Recipient address rejected: Unable to look up mail exchanger host servfail.test"
+		}
+		all = append(all, a)
+	}
+	// Mail for a domain whose best exchanger is this host comes back, and is not taken.
+	all = append(all, asked{list: []string{"permit_mx_backup", "reject"}, client: "127.66.0.1", helo: "helo.test", from: "x@good.test", to: "x@primary.test",
+		want: "554 5.7.1 *: Recipient address rejected: Access denied"})
 	client("reject_plaintext_session", 1)
 	client("permit_inet_interfaces", 1)
 	client("sleep 0", 1)
@@ -177,6 +203,7 @@ myclass = reject_unknown_helo_hostname
 myclass2 = permit
 smtpd_peername_lookup = yes
 mynetworks = 192.0.2.99/32
+permit_mx_backup_networks = 192.0.2.0/24
 `,
 	})
 	if err != nil {
@@ -291,6 +318,8 @@ func TestRepliesArePostfixs(t *testing.T) {
 	b.o.Classes = map[string][]string{"myclass": {"reject_unknown_helo_hostname"}, "myclass2": {"permit"}, "myself": {"check_sender_access inline:{ {good.test = myself} }"}}
 	b.o.Tables, b.o.Keys = set, keys.Options{Delimiters: "+", ParentMatches: true}
 	b.o.Params.ErrorLimit, b.o.Params.JunkLimit, b.o.Params.SoftErrorLimit = 10_000, 10_000, 0
+	b.o.Params.MXBackupNetworks = []string{"192.0.2.0/24"}
+	b.o.OwnMX = func(a netip.Addr) bool { return a == netip.AddrFrom4([4]byte{127, 0, 0, 1}) }
 	d := daemon(t, b.o)
 	lists := &policy.Lists{Delayed: true} // the list of the case alone decides
 	d.lists[mx] = lists
