@@ -66,7 +66,7 @@ func TestFindByTheNamesOfOthers(t *testing.T) {
 func TestNearest(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]string{
-		"smtpd_client_new_tcp_session_rate_limit": "smtpd.client_connection_rate_limit",
+		"smtpd_client_connection_rate_time":       "smtpd.client_connection_rate_limit",
 		"smtp_tls_session_cache_timeout":          "smtp.connection_cache_time",
 		"virtual_destination_recipient_limit":     "qmgr.destination_recipient_limit",
 		"imap_hibernate_timeout":                  "",
