@@ -66,11 +66,11 @@ func TestFindByTheNamesOfOthers(t *testing.T) {
 func TestNearest(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]string{
-		"smtpd_client_connection_rate_time":       "smtpd.client_connection_rate_limit",
-		"smtp_tls_session_cache_timeout":          "smtp.connection_cache_time",
-		"virtual_destination_recipient_limit":     "qmgr.destination_recipient_limit",
-		"imap_hibernate_timeout":                  "",
-		"xyzzy":                                   "",
+		"smtpd_client_connection_rate_time":   "smtpd.client_connection_rate_limit",
+		"smtp_tls_session_cache_timeout":      "smtp.connection_cache_time",
+		"virtual_destination_recipient_limit": "qmgr.destination_recipient_limit",
+		"imap_hibernate_timeout":              "",
+		"xyzzy":                               "",
 	} {
 		if found := Find([]string{name}); len(found) > 0 {
 			t.Errorf("%s is found: %s", name, found[0].Name)
