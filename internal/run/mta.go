@@ -101,7 +101,7 @@ func newSMTPD(ctx context.Context, i *Instance, o smtpd.Options) (*smtpd.Daemon,
 		Class:              i.class,
 		Fits:               i.fits,
 		OverQuotaTemporary: i.config.Qmgr.OverQuotaTemporary,
-		Room:               i.queue.Room, Submitter: i.cleanup, Spool: i.queue.Spool(), TLS: i.tls, HandshakeTimeout: i.config.TLS.HandshakeTimeout,
+		Room:               i.queue.Room, Submitter: i.cleanup, CheckAuthor: i.cleanup.CheckAuthor, Spool: i.queue.Spool(), TLS: i.tls, HandshakeTimeout: i.config.TLS.HandshakeTimeout,
 		Log: i.log, Clock: i.clock,
 		Verify: i.verified, RBLReplies: replies,
 	}

@@ -8,6 +8,7 @@ import (
 	"toastmaster/directory"
 	"toastmaster/internal/addr"
 	"toastmaster/internal/dsn"
+	"toastmaster/internal/envelope"
 	"toastmaster/internal/header"
 )
 
@@ -137,4 +138,13 @@ func (c *Cleanup) hosts(ctx context.Context, domain string) (bool, error) {
 		return false, directory.DSN(err)
 	}
 	return true, nil
+}
+
+// CheckAuthor is the check alone, for a message that goes to a filter and not into the queue. It closes nothing.
+func (c *Cleanup) CheckAuthor(ctx context.Context, s *envelope.Submission) error {
+	m := c.begin(s)
+	if err := m.read(); err != nil {
+		return dsn.Wrap(dsn.MailSystem, "Temporary failure while reading the message", err)
+	}
+	return m.author.end(ctx, m)
 }

@@ -22,6 +22,12 @@ func (s *session) logAction(d policy.Decision) *dsn.Error {
 		return nil
 	case policy.DeferIfPermit: // the reply, if it comes to that, has a line
 		return nil
+	case policy.Hold, policy.Filter, policy.Redirect, policy.BCC:
+		if s.proxied() { // the filter gets the message, and not the queue
+			log.Warn("action of a restriction that smtpd.proxy_filter leaves no room for", keys...)
+			return nil
+		}
+		ok = new(policy.Orders).Note(d.Action, d.Arg, s.address)
 	case policy.Info:
 	default:
 		ok = new(policy.Orders).Note(d.Action, d.Arg, s.address)

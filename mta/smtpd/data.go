@@ -31,6 +31,13 @@ func (s *session) Data(ctx context.Context, r io.Reader) (smtpserver.Accepted, *
 			return smtpserver.Accepted{}, dsn.From(errors.Join(err, buf.Close()))
 		}
 	}
+	if s.proxied() {
+		got, e := s.proxyData(ctx, buf)
+		if e != nil {
+			giveBack()
+		}
+		return got, e
+	}
 	rewrite, err := s.rewrite(ctx)
 	if err != nil {
 		giveBack()

@@ -110,6 +110,12 @@
 // into the envelope at the end of the data (actions.go): hold, filter, redirection, blind copies, fields on top. A reply
 // 421 or 521 ends the session.
 //
+// # Filters
+//
+// With smtpd.proxy_filter a message goes to a filter (proxy.go, proxyconn.go) and not to the Submitter: MAIL and RCPT when
+// they are taken here, the message when it is complete, and the filter's words are the client's reply. A filter that fails is 451
+// 4.3.0. smtpd.content_filter is the route of a message in the queue, and smtpd.receive_override_options what is left out.
+//
 // # ETRN
 //
 // ETRN (etrn.go) has the mail of a domain tried that waits for it, where smtpd.etrn_restrictions let it and the domain
@@ -118,7 +124,7 @@
 //
 // # Parameters
 //
-// The section [smtpd]; main.hostname, main.trusted_networks.
+// The section [smtpd], or a table [[listener]]; main.hostname, main.trusted_networks, main.soft_bounce.
 //
 // # Standards
 //

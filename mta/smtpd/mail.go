@@ -44,6 +44,7 @@ func (s *session) Mail(ctx context.Context, m smtpserver.Mail) *dsn.Error {
 		s.Reset()
 		return e
 	}
+	s.proxy.mail = m.Raw
 	return nil
 }
 

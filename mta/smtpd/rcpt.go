@@ -31,6 +31,11 @@ func (s *session) Rcpt(ctx context.Context, r smtpserver.Rcpt) *dsn.Error {
 		s.refusedRcpt(e)
 		return e
 	}
+	if e := s.proxyRcpt(ctx, r.Raw); e != nil {
+		s.known.Noted = s.known.Noted[:before]
+		s.refusedRcpt(e)
+		return e
+	}
 	final, _ := s.d.env.Final(ctx, &s.known)
 	s.env.Recipients = append(s.env.Recipients, envelope.Recipient{
 		Address: final, Original: original, Notify: r.Notify, ORcpt: r.ORcpt,

@@ -40,6 +40,8 @@ type session struct {
 	env *envelope.Envelope
 	// milters are the filters that hear of the session.
 	milters filtering
+	// proxy is the filter before the queue.
+	proxy proxying
 	// only is the recipient that was accepted last.
 	only written
 	// extra is how many recipients more the aliases among env's stand for.
@@ -94,11 +96,13 @@ func (s *session) service() string {
 func (s *session) end() {
 	s.login.End()
 	s.milters.close()
+	s.proxy.reset()
 }
 
 // Reset forgets the transaction.
 func (s *session) Reset() {
 	s.milters.reset()
+	s.proxy.reset()
 	s.env, s.extra = nil, 0
 	s.known.Reset()
 }

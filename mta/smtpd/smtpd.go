@@ -77,7 +77,9 @@ type Options struct {
 	Flush Flusher
 	// Submitter is mta/cleanup; Spool the queue's, where messages are received.
 	Submitter envelope.Submitter
-	Spool     *spool.Dir
+	// CheckAuthor is (*cleanup.Cleanup).CheckAuthor, for mail that goes to a filter before the queue; nil looks at no author there.
+	CheckAuthor func(ctx context.Context, s *envelope.Submission) error
+	Spool       *spool.Dir
 	// Tables opens the lookup tables of restrictions; with nil there are none. Keys are how
 	// addresses and clients are looked up in them.
 	Tables policy.Opener
@@ -134,6 +136,10 @@ type Daemon struct {
 	lists             [kinds]*policy.Lists
 	gates             [kinds]*gate.Gate
 	local             localClients
+
+	// proxyNetwork and proxyAddress are those of smtpd.proxy_filter, "" for none, and proxyName what EHLO says to it.
+	proxyNetwork, proxyAddress, proxyName string
+	pool                                  wire.Pool
 }
 
 // kind is the kind of port.
@@ -167,6 +173,15 @@ func New(o Options) (*Daemon, error) {
 		}
 	}
 	var err error
+	if o.Params.ProxyFilter != "" {
+		if d.proxyNetwork, d.proxyAddress, err = configs.ParseProxyFilter(o.Params.ProxyFilter); err != nil {
+			return d, err
+		}
+		if d.proxyNetwork == "unix" && o.Path != nil {
+			d.proxyAddress = o.Path(d.proxyAddress)
+		}
+		d.proxyName = cmp.Or(o.Params.ProxyEHLO, o.Hostname)
+	}
 	d.env = d.environment()
 	if d.local, err = openLocalClients(d.o.Section, o.Params.LocalHeaderClients, o.Tables); err != nil {
 		return d, err

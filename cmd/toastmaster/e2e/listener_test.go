@@ -57,7 +57,7 @@ func TestListenersHaveTheirOwn(t *testing.T) {
 name = "strict"
 listen = ["`+strict+`"]
 trusted_networks = []
-sender_restrictions = ["check_sender_access inline:{ bad.test={REJECT not here} }"]
+sender_restrictions = ["check_sender_access inline:{ {bad.test = REJECT not here} }"]
 error_limit = 2
 message_size_limit = "2 KiB"
 syslog_name = "postfix/strict"
@@ -85,11 +85,11 @@ submission = true
 	s, err := dialSMTP(strict, "EHLO")
 	must(t, err)
 	defer s.Close()
-	if _, err := s.command("250", "MAIL FROM:<x@good.test> SIZE=2000"); err != nil {
+	if _, err := s.command("250", "MAIL FROM:<x@bad.test> SIZE=2000"); err != nil {
 		t.Error(err)
 	}
-	if _, err := s.command("554", "RCPT TO:<y@elsewhere.example>"); err != nil {
-		t.Error(err)
+	if said, err := s.command("554", "RCPT TO:<%s>", alice); err != nil || !strings.Contains(said, "not here") {
+		t.Error(said, err)
 	}
 	_, err = s.command("250", "RSET")
 	must(t, err)
