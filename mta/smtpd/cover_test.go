@@ -34,6 +34,7 @@ func TestDialoguesSayEverything(t *testing.T) {
 		"*Server configuration error":                                               "TestRepliesArePostfixs",
 		"Server configuration error":                                                "TestActionsWithoutSense",
 		"*Try again later":                                                          "TestRefusalsOfLists",
+		"Error: queue file write error":                                             "TestAFilterThatFails",
 		"*not logged in":                                                            "TestRefusalsOfLists",
 	})
 }
