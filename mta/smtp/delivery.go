@@ -74,9 +74,9 @@ func (d *delivery) run(ctx context.Context) trouble {
 // visit tries one host of a site after the other until no recipient is left. It returns
 // the trouble of the last one, and whether a fallback may be tried.
 func (d *delivery) visit(ctx context.Context, s site) (last trouble, open bool) {
-	own := false
-	if s.login, own, s.hasLogin = d.agent.loginFor(s, d.request.Envelope.Sender); own {
-		s.idle += " as " + s.login.user
+	var own string
+	if s.login, own, s.hasLogin = d.agent.loginFor(s, d.request.Envelope.Sender); own != "" {
+		s.idle += " as " + own
 	}
 	if last := d.reuse(ctx, s); last != nil {
 		return *last, false

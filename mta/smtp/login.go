@@ -12,15 +12,15 @@ import (
 	"toastmaster/internal/dsn"
 )
 
-// loginFor is how to log in at a site for mail of a sender; own says that it is the sender's own.
-func (a *Agent) loginFor(at site, sender addr.Address) (c credentials, own, ok bool) {
+// loginFor is how to log in at a site for mail of a sender; own is the line of his own that he has, "" for none.
+func (a *Agent) loginFor(at site, sender addr.Address) (c credentials, own string, ok bool) {
 	if a.config.SenderLogin && !a.lmtp && !sender.IsNull() {
-		if c, ok = a.passwords.findSender(sender, a.delimiters); ok {
-			return c, true, true
+		if c, own, ok = a.passwords.findSender(sender, a.delimiters); ok {
+			return c, own, true
 		}
 	}
 	c, ok = a.passwords.find(at.key, at.nexthop)
-	return c, false, ok
+	return c, "", ok
 }
 
 // login authenticates (RFC 4954).

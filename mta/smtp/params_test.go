@@ -93,14 +93,14 @@ func authPeer(t *testing.T, passwords string) (*peer, string) {
 // TestSenderLogsIn: each sender logs in as himself, and nobody's mail goes over the connection of another.
 func TestSenderLogsIn(t *testing.T) {
 	t.Parallel()
-	p, file := authPeer(t, "RELAY all:w\na@example.test anna:x\n@other.test omar:y\n")
+	p, file := authPeer(t, "RELAY all:w\na@example.test anna:x\n@other.test omar:y\nc@example.test anna:z\n")
 	r := newRig(t, p.start().port, nil, func(c *configs.SMTP, o *Options) {
 		c.PasswordFile, c.SenderLogin, c.CacheTime = file, true, time.Hour
 		o.Delimiters = "+"
 	})
 	plain := func(user, password string) string { return user + "\x00" + password }
-	want := map[string]string{"a@example.test": plain("anna", "x"), "a+tag@example.test": "", "b@other.test": plain("omar", "y"), "b@example.test": plain("all", "w"), "": ""}
-	for _, sender := range []string{"a@example.test", "a+tag@example.test", "b@other.test", "b@example.test", ""} {
+	want := map[string]string{"a@example.test": plain("anna", "x"), "a+tag@example.test": "", "b@other.test": plain("omar", "y"), "b@example.test": plain("all", "w"), "c@example.test": plain("anna", "z"), "": ""}
+	for _, sender := range []string{"a@example.test", "a+tag@example.test", "b@other.test", "b@example.test", "c@example.test", ""} {
 		before := len(p.seen("AUTH"))
 		q := request(p.nexthop(), hello, "x@remote.test")
 		q.Envelope.Sender = addr.Address{}

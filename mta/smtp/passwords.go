@@ -69,15 +69,16 @@ func parsePasswords(text string) (passwords, error) {
 	return p, nil
 }
 
-// findSender looks for the log-in of a sender: the address, without its extension, "@domain".
-func (p passwords) findSender(sender addr.Address, delimiters string) (credentials, bool) {
+// findSender looks for the log-in of a sender: the address, without its extension, "@domain". line is what
+// was found.
+func (p passwords) findSender(sender addr.Address, delimiters string) (c credentials, line string, ok bool) {
 	base, _ := sender.SplitExtension(delimiters)
 	for _, key := range []string{sender.String(), base.String(), "@" + sender.Domain} {
-		if c, ok := p[strings.ToLower(key)]; ok {
-			return c, true
+		if c, ok = p[strings.ToLower(key)]; ok {
+			return c, strings.ToLower(key), true
 		}
 	}
-	return credentials{}, false
+	return c, "", false
 }
 
 // find looks for the nexthop as it is written, then for its host alone.

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -439,4 +441,41 @@ func TestOddContentsBothWays(t *testing.T) {
 		}
 	}
 	b.queueEmpty(t)
+}
+
+// TestSendersLogInAtARelay: a relay that has TLS from the first octet, and lets each send as himself alone, takes the
+// mail of each sender over a log-in of his own; who has none there keeps waiting, with the reason.
+func TestSendersLogInAtARelay(t *testing.T) {
+	t.Parallel()
+	relay := serve(t, nil)
+	ctx := testContext(t)
+	must(t, relay.AddDomain(ctx, "other.test"))
+	must(t, relay.AddMailbox(ctx, "carol@other.test", "x-carol-x"))
+	b := serve(t, map[string]string{"smtp.sender_dependent_authentication": "true"})
+	passwords := filepath.Join(b.Data(), "relay-passwords")
+	must(t, os.WriteFile(passwords, []byte("# sender, user:password\nalice@example.test alice@example.test:"+alicesWord+"\n@example.test "+bob+":"+bobsWord+"\nwrong@example.net "+alice+":not-hers\n"), 0o600))
+	addTables(t, b, fmt.Sprintf("\n[[transport]]\nname = \"relay\"\ndomains = [\"other.test\"]\nnexthop = \"[127.0.0.1]:%s\"\ntls_level = \"encrypt\"\ntls_wrappermode = true\npassword_file = %q\n",
+		portOf(t, relay.Submissions()), passwords))
+	for i := range 3 {
+		for _, from := range []string{alice, bob} {
+			b.sendOne(t, from, "carol@other.test", fmt.Sprintf("from %s %d", from, i))
+		}
+	}
+	b.sendOne(t, "wrong@example.net", "carol@other.test", "by nobody")
+	for _, f := range relay.waitMail(t, "carol@other.test", 6) {
+		text := readFile(t, f)
+		if !strings.Contains(text, "with ESMTPSA id") || !strings.HasPrefix(text, "Return-Path: <alice@") && !strings.HasPrefix(text, "Return-Path: <bob@") {
+			t.Errorf("%s", text)
+		}
+	}
+	eventually(t, func() error {
+		out, err := b.Run(ctx, "", "queue", "list")
+		if err != nil || !strings.Contains(out, "wrong@example.net") || !strings.Contains(out, "(in reply to AUTH)") {
+			return fmt.Errorf("%v %s", err, out)
+		}
+		return nil
+	})
+	if n := len(relay.mail(t, "carol@other.test", "")); n != 6 {
+		t.Errorf("carol has %d messages", n)
+	}
 }
