@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -37,6 +38,8 @@ type fault struct {
 	full bool
 	// login: we log in there.
 	login bool
+	// lmtp: it is a store.
+	lmtp bool
 }
 
 const (
@@ -146,7 +149,30 @@ func faults() []fault {
 			list[i].level = configs.TLSEncrypt
 		}
 	}
-	return list
+	return append(list, overLMTP(list)...)
+}
+
+// overLMTP are the faults that a store has, too. There Postfix takes what comes early for the answer about the first
+// recipient.
+func overLMTP(list []fault) (stores []fault) {
+	theirs := map[string]string{
+		"DATA: a refusal too many": "5.3.4 2.0.0", "content: refused, and read to the end": "5.3.4 2.0.0", "content: refused and lost": "5.3.4 4.4.2",
+		"content: refused for now and lost": "4.3.1 4.4.2", "content: taken before it is there": "2.0.0 4.4.2", "dot: nonsense": "2.0.0 4.4.2", "dot: 421": "4.3.2 4.4.2",
+	}
+	for _, f := range list {
+		stage, _, _ := strings.Cut(f.name, ":")
+		if !slices.Contains([]string{"greeting", "MAIL", "RCPT", "DATA", "content", "dot"}, stage) {
+			continue
+		}
+		if other := theirs[f.name]; other != "" {
+			f.theirs = other
+		}
+		f.name, f.lmtp = "LMTP, "+f.name, true
+		f.short = strings.Replace(f.short, "smtp_", "lmtp_", 1)
+		f.short = strings.Replace(f.short, "helo", "lhlo", 1)
+		stores = append(stores, f)
+	}
+	return stores
 }
 
 // loginFile has the password of f's host, "" when nobody logs in.
@@ -181,6 +207,7 @@ func (f *fault) peer(t *testing.T, cert tls.Certificate) int {
 	}
 	l := listenSmall(t)
 	p := peerOn(t, l)
+	p.lmtp = f.lmtp
 	if f.level != configs.TLSUnset {
 		p.ehlo, p.underTLS, p.tls = []string{"STARTTLS"}, []string{"8BITMIME"}, &tls.Config{Certificates: []tls.Certificate{cert}}
 	}
@@ -258,14 +285,14 @@ func TestFaults(t *testing.T) {
 		t.Run(f.name, func(t *testing.T) {
 			t.Parallel()
 			port := f.peer(t, cert)
-			r := newRig(t, port, nil, func(c *configs.SMTP, _ *Options) {
-				c.CacheTime = 0
+			r := newRig(t, port, nil, func(c *configs.SMTP, o *Options) {
+				c.CacheTime, o.LMTP = 0, f.lmtp
 				c.TLSLevel, c.PasswordFile = configs.TLSMay, f.loginFile(t)
 				if f.level != configs.TLSUnset {
 					c.TLSLevel = f.level
 				}
 				for name, d := range timeoutsOf(c) {
-					if *d = time.Minute; name == f.short {
+					if *d = time.Minute; name == strings.NewReplacer("lmtp_", "smtp_", "lhlo", "helo").Replace(f.short) {
 						*d = 2 * time.Second
 					}
 				}
@@ -324,9 +351,14 @@ func TestFaultsAsPostfix(t *testing.T) {
 		if f.login {
 			service += "login"
 		}
+		program, prefix, nexthop := "smtp", "smtp", "[127.0.0.1]"
+		if f.lmtp {
+			program, prefix, nexthop = "lmtp", "lmtp", "inet:127.0.0.1"
+			service += "store"
+		}
 		if !services[service] {
 			services[service] = true
-			fmt.Fprintf(&master, "%s unix - - n - - smtp -o smtp_tls_security_level=%s -o smtp_connection_cache_on_demand=no", service, level)
+			fmt.Fprintf(&master, "%s unix - - n - - %s -o %s_tls_security_level=%s -o %[3]s_connection_cache_on_demand=no", service, program, prefix, level)
 			if f.login {
 				master.WriteString(" -o smtp_sasl_auth_enable=yes -o smtp_sasl_password_maps=static:u:p -o smtp_sasl_tls_security_options=noanonymous")
 			}
@@ -335,7 +367,7 @@ func TestFaultsAsPostfix(t *testing.T) {
 			}
 			master.WriteString("\n")
 		}
-		fmt.Fprintf(&transports, "c%d.test %s:[127.0.0.1]:%d\n", i, service, f.peer(t, cert))
+		fmt.Fprintf(&transports, "c%d.test %s:%s:%d\n", i, service, nexthop, f.peer(t, cert))
 		to := []string{fmt.Sprintf("a@c%d.test", i), fmt.Sprintf("b@c%d.test", i)}
 		if f.large {
 			large = append(large, to...)
