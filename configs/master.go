@@ -10,6 +10,7 @@ import (
 // Master is the section [master]: the supervisor of the roles.
 type Master struct {
 	ThrottleTime    time.Duration
+	DaemonTimeout   time.Duration
 	Linger          time.Duration
 	StoreLinger     time.Duration
 	Fence           bool
@@ -54,10 +55,15 @@ func (c *Config) MTAPath(name string) string {
 // MasterSocket is where master answers, below main.data_dir.
 const MasterSocket = "master.sock"
 
+// MasterPID is the lock of a master, below main.data_dir, with the number of its process in it.
+const MasterPID = "master.pid"
+
 func (c *Master) params() []Param {
 	return []Param{
 		Duration("master.service_throttle_time", &c.ThrottleTime, time.Minute, time.Second, time.Hour,
 			"How long master waits at most before it starts a role again that ends before it serves (Postfix service_throttle_time). The first time it waits 0.1 s, and each time twice as long; a role that served and ended waits 5 s at most, and one that served for 10 s begins anew.").Also("service_throttle_time"),
+		Duration("master.daemon_timeout", &c.DaemonTimeout, 2*time.Minute, time.Second, 24*time.Hour,
+			"How long a role may say nothing to master before it is ended and started again: a process that is stopped, or that gets no processor time (Postfix daemon_timeout, which is 18000s because there it includes the work on a request). Its goroutines are printed before.").Also("daemon_timeout"),
 		Duration("master.linger_time", &c.Linger, 5*time.Second, 0, 5*time.Minute,
 			"How long the sessions of smtpd, of submission and of the administration go on undisturbed when `master upgrade` puts a new process in place of theirs; then they are told 421 after their present command, as at any stop. New connections wait in the kernel until the old process has ended, because one process at a time has the queue; none is refused. It should be less than clients wait for a greeting (RFC 5321: 5 minutes)."),
 		Duration("master.store_linger_time", &c.StoreLinger, time.Minute, 0, 24*time.Hour,

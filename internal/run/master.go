@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"toastmaster/configs"
+	"toastmaster/internal/clock"
 	"toastmaster/internal/run/check"
 	"toastmaster/internal/run/control"
 	"toastmaster/internal/run/listeners"
@@ -46,7 +47,9 @@ type mastered struct {
 	i      *Instance // for its log
 	// sockets are all listening ones, by the address of the configuration.
 	sockets map[string]*socket
-	m       *master.Master
+	// lock is master.pid, which nobody else has while a process of this master lives: each role has it open.
+	lock *os.File
+	m    *master.Master
 }
 
 // socket is a listening socket of master's.
@@ -69,8 +72,8 @@ func Master(ctx context.Context, o MasterOptions) (err error) {
 	}
 	if state == nil {
 		err = s.open(ctx)
-	} else {
-		err = s.takeOver(state)
+	} else if err = s.takeOver(state); err == nil && s.lock == nil {
+		err = s.takeLock(ctx) // the program before had none
 	}
 	if err != nil {
 		return errors.Join(err, s.close())
@@ -104,6 +107,10 @@ func (s *mastered) open(ctx context.Context) error {
 	}
 	if _, err := rights.RunAsRole(c, configs.RoleMTA); err != nil {
 		return errors.Join(usage.New(err), in.Close())
+	}
+	// Before the ports: the roles of a master that was killed have them until they end.
+	if err := s.takeLock(ctx); err != nil {
+		return errors.Join(err, in.Close())
 	}
 	set := listeners.NewSet(c, in)
 	for _, address := range append(c.Listeners(), adminSocket(c)) {
@@ -246,6 +253,10 @@ func (s *mastered) takeOver(state *master.State) error {
 		if f == nil {
 			return fmt.Errorf("the listener on %s, descriptor %d, is not open", k.Address, k.FD)
 		}
+		if k.Address == lockName {
+			s.lock = f
+			continue
+		}
 		if !wanted[k.Address] {
 			errs = append(errs, f.Close(), removeSocket(k.Own))
 			continue
@@ -278,7 +289,63 @@ func (s *mastered) close() error {
 		errs = append(errs, removeSocket(k.own), k.file.Close())
 	}
 	clear(s.sockets)
+	if s.lock != nil {
+		errs = append(errs, s.lock.Close())
+		s.lock = nil
+	}
 	return errors.Join(errs...)
+}
+
+// lockName is what master.pid is called among what an upgrade keeps open.
+const lockName = "lock"
+
+// lockPoll is how often a start looks whether the roles of a master that was killed have ended. It is no parameter:
+// they take as long as a stop does.
+const lockPoll = 50 * time.Millisecond
+
+// takeLock makes sure that this is the one master, and that no role of an earlier one lives: roles that lose their
+// master end in order, and a start waits for them as long as that may take.
+func (s *mastered) takeLock(ctx context.Context) error {
+	path := s.config.Path(configs.MasterPID)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return err
+	}
+	clk := clock.System{}
+	limit, cancel := context.WithTimeout(ctx, StopTimeout(s.config)+s.config.Store.CloseTimeout)
+	defer cancel()
+	for waited := false; ; waited = true {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, unix.EWOULDBLOCK) {
+			return errors.Join(&fs.PathError{Op: "flock", Path: path, Err: err}, f.Close())
+		}
+		if st, err := (master.Client{Socket: MasterSocket(s.config)}).Status(limit); err == nil {
+			return errors.Join(fmt.Errorf("a master runs already: it is process %d", st.Pid), f.Close())
+		}
+		if !waited {
+			Say(clk, s.o.Stderr, "toastmaster: waiting for the end of the roles of a master that has ended\n")
+		}
+		timer := clk.NewTimer(lockPoll)
+		select {
+		case <-timer.C():
+		case <-limit.Done():
+			timer.Stop()
+			err := limit.Err()
+			if ctx.Err() == nil {
+				err = fmt.Errorf("roles of a master that has ended do not end: `fuser %s` names them, end them by hand", path)
+			}
+			return errors.Join(err, f.Close())
+		}
+	}
+	s.lock = f
+	err = f.Truncate(0)
+	if err == nil {
+		_, err = f.WriteAt([]byte(fmt.Sprintf("%d\n", os.Getpid())), 0)
+	}
+	return err
 }
 
 // run supervises until ctx ends.
@@ -301,7 +368,7 @@ func (s *mastered) run(ctx context.Context, state *master.State, hangup <-chan o
 		Ready: func() {
 			Say(s.i.clock, s.o.Stderr, fmt.Sprintf("toastmaster: ready, %d roles on %d listeners\n", len(roleTable()), len(c.Listeners())+1))
 		},
-		StopTimeout: StopTimeout(c) + c.Store.CloseTimeout, Stderr: stderr, Notify: service.NewNotifier(s.o.Getenv),
+		Held: []*os.File{s.lock}, StopTimeout: StopTimeout(c) + c.Store.CloseTimeout, Stderr: stderr, Notify: service.NewNotifier(s.o.Getenv),
 		Watchdog: service.WatchdogInterval(s.o.Getenv), Log: s.i.log, Clock: s.i.clock,
 	})
 	l, err := net.FileListener(s.sockets["master"].file)
@@ -424,6 +491,7 @@ func (s *mastered) become(state master.State) error {
 	for address, k := range s.sockets {
 		state.Listeners = append(state.Listeners, master.Kept{Address: address, FD: int(k.file.Fd()), Own: k.own})
 	}
+	state.Listeners = append(state.Listeners, master.Kept{Address: lockName, FD: int(s.lock.Fd())})
 	var env []string
 	for _, v := range os.Environ() {
 		// The numbers of the descriptors are the first program's.

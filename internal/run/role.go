@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"toastmaster/configs"
+	"toastmaster/internal/clock"
 	"toastmaster/internal/run/fence"
 	"toastmaster/internal/run/rights"
 	"toastmaster/internal/run/usage"
@@ -51,6 +52,15 @@ func ServeRole(ctx context.Context, o Options) error {
 		defer close(heard)
 		hearMaster(conn, o.Linger, goOn, cancel)
 	}()
+	// Longer than ctx, because sessions may go on when that has ended.
+	working, over := context.WithCancel(context.WithoutCancel(ctx))
+	defer over()
+	alive := make(chan struct{})
+	go func() {
+		// No fence: it says that it lives.
+		defer close(alive)
+		sayAlive(working, conn, clock.System{}, o.Config.Master.DaemonTimeout/aliveParts)
+	}()
 	getenv := o.Getenv
 	o.Getenv = func(name string) string {
 		if name == "LISTEN_PID" { // master cannot know it before there is a process
@@ -71,12 +81,30 @@ func ServeRole(ctx context.Context, o Options) error {
 	}
 	o.OnReady = func(context.Context) error { return tellMaster(conn, "ready") }
 	err = Serve(ctx, o)
+	over()
 	_ = conn.Close()
 	<-heard
+	<-alive
 	if errors.Is(err, errTold) && context.Cause(ctx) == errTold {
 		return nil // before it served
 	}
 	return err
+}
+
+// aliveParts is how often a role says that it lives in the time that it may be silent.
+const aliveParts = 5
+
+// sayAlive says so, and when it will again, until ctx or the stream ends.
+func sayAlive(ctx context.Context, conn net.Conn, clk clock.Clock, every time.Duration) {
+	for tellMaster(conn, "alive "+every.String()) == nil {
+		timer := clk.NewTimer(every)
+		select {
+		case <-timer.C():
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		}
+	}
 }
 
 // masterConn is the stream that master has given this process.

@@ -3,8 +3,6 @@ package run
 import (
 	"context"
 	"fmt"
-	"io"
-	"net/http"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -241,30 +239,6 @@ func merge(all []model.Service, s model.Service) []model.Service {
 func (i *Instance) openLocalDelivery() {
 	i.deliverer = plan.New(plan.Options{
 		Store: i.mail, Plan: plan.ToInbox, Params: i.config.Store, Submit: i.mtaRole().Submitter(), Spool: i.mail.Spool(), Log: i.log,
-	})
-}
-
-// metricsPage is the page of this process, and in the administration of all roles: theirs
-// is at ?role=NAME, because each has its own of every metric.
-func metricsPage(i *Instance) http.Handler {
-	own := msglog.Metrics(i.metrics)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		asked := r.URL.Query().Get("role")
-		for _, c := range i.others() {
-			if c.Role != asked {
-				continue
-			}
-			page, err := c.Metrics(r.Context())
-			if err != nil {
-				http.Error(w, err.Error(), http.StatusServiceUnavailable)
-				return
-			}
-			defer page.Close()
-			w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-			_, _ = io.Copy(w, page)
-			return
-		}
-		own.ServeHTTP(w, r)
 	})
 }
 

@@ -42,6 +42,11 @@ type child struct {
 	// prepared and ready are what it has said; asked is that it was told to end.
 	prepared, ready, asked bool
 	readyAt                time.Time
+	// heard is when it last said that it is alive, zero for one that never does: a program before there was
+	// a watchdog. dumped is when it was told to end with a list of its goroutines.
+	heard, dumped time.Time
+	// every is how often it says so.
+	every time.Duration
 }
 
 // event is what a goroutine of a child tells the loop.
@@ -97,7 +102,7 @@ func (m *Master) spawn(r *role) (*child, error) {
 	cmd.Env = append(cmd.Env, "LISTEN_FDS="+strconv.Itoa(len(r.Listeners)), "LISTEN_FDNAMES="+strings.Join(r.Names, ":"),
 		FDVariable+"="+strconv.Itoa(3+len(r.Listeners)))
 	cmd.Stdout, cmd.Stderr = m.o.Stderr, m.o.Stderr
-	cmd.ExtraFiles = append(append([]*os.File{}, r.Listeners...), theirs)
+	cmd.ExtraFiles = append(append(append([]*os.File{}, r.Listeners...), theirs), m.o.Held...)
 	// A signal of the terminal is master's, which tells the roles.
 	cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {

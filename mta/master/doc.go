@@ -12,6 +12,7 @@
 //
 //	process says   prepared     it has its configuration, listeners and keys; nothing else is open
 //	               ready        it serves
+//	               alive 24s    its goroutines get processor time; it says so again after that
 //	master says    go           open the rest and serve
 //	               finish 5s    stop; sessions go on for that long before they are asked to end
 //	               stop         stop now, as SIGTERM
@@ -24,6 +25,11 @@
 // master.service_throttle_time; one that served and ended within 10 s the same, up to 5 s. One line in the log
 // says why it ended and when the next one comes. A mistake of usage (exit code 2) at the very first start
 // ends master.
+//
+// # Watchdog
+//
+// A process that has said "alive" and then nothing for master.daemon_timeout gets SIGQUIT, by which it prints its
+// goroutines, 10 s later SIGKILL, and is started again. That says that it runs, not that what it does is right.
 //
 // # Upgrade
 //

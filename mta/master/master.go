@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"toastmaster/configs"
 	"toastmaster/internal/clock"
@@ -31,6 +34,8 @@ type Options struct {
 	Reload func(context.Context) ([]string, error)
 	// Ready is called when all roles serve for the first time.
 	Ready func()
+	// Held are files that every process keeps open, and is not told of: a lock that ends with the last one.
+	Held []*os.File
 	// StopTimeout is how long a role may take to stop; then it is killed.
 	StopTimeout time.Duration
 	// Stderr is what the roles print to.
@@ -70,6 +75,8 @@ type Master struct {
 	serving   bool
 	stopping  bool
 	failed    error
+	// planned is when the loop wanted to turn at the latest.
+	planned time.Time
 }
 
 // command is what somebody asks of the loop.
@@ -106,7 +113,9 @@ func (m *Master) Run(ctx context.Context) error {
 	beat := m.o.Clock.NewTimer(m.beat())
 	defer beat.Stop()
 	for m.failed == nil {
-		wake := m.o.Clock.NewTimer(m.untilRestart())
+		wait := m.untilRestart()
+		m.planned = m.o.Clock.Now().Add(wait)
+		wake := m.o.Clock.NewTimer(wait)
 		select {
 		case <-ctx.Done():
 			wake.Stop()
@@ -148,11 +157,54 @@ func (m *Master) untilRestart() time.Duration {
 			wait = min(wait, max(r.restart.Sub(m.o.Clock.Now()), 0))
 		}
 	}
+	for _, c := range m.all() {
+		if until := m.overdue(c); !until.IsZero() {
+			wait = min(wait, max(until.Sub(m.o.Clock.Now()), 0))
+		}
+	}
 	return wait
+}
+
+// dumpTime is how long a process may take to say what its goroutines do, before it is killed.
+const dumpTime = 10 * time.Second
+
+// overdue is when a process is to be ended that says nothing until then, zero for never.
+func (m *Master) overdue(c *child) time.Time {
+	switch {
+	case !c.dumped.IsZero():
+		return c.dumped.Add(dumpTime)
+	case c.heard.IsZero():
+		return time.Time{}
+	}
+	// A process of an earlier configuration may say it more seldom.
+	return c.heard.Add(max(m.o.Params.DaemonTimeout, 3*c.every))
+}
+
+// watchOver ends processes that have said nothing for too long: SIGQUIT, by which they print what they do, and SIGKILL
+// for one that is stopped. What this process has not read, because it was stopped itself, is not the roles' silence.
+func (m *Master) watchOver() {
+	now := m.o.Clock.Now()
+	late := !m.planned.IsZero() && now.Sub(m.planned) > m.o.Params.DaemonTimeout/2
+	for _, c := range m.all() {
+		until := m.overdue(c)
+		switch {
+		case until.IsZero() || now.Before(until):
+		case !c.dumped.IsZero():
+			_ = c.process.Kill()
+			c.heard, c.dumped = time.Time{}, time.Time{} // its end is all that is waited for
+		case late:
+			c.heard = now
+		default:
+			m.o.Log.Error("role", "role", c.role.Name, "status", "silent", "pid", c.process.Pid, "cause", fmt.Errorf("it has said nothing for %v (master.daemon_timeout)", m.o.Params.DaemonTimeout))
+			c.dumped = now
+			_ = c.process.Signal(unix.SIGQUIT)
+		}
+	}
 }
 
 // step does what is due: the first start in order, restarts, the next replacement.
 func (m *Master) step() {
+	m.watchOver()
 	now := m.o.Clock.Now()
 	for _, r := range m.roles {
 		if r.current == nil && r.next == nil && (r.restart.IsZero() || !now.Before(r.restart)) {
@@ -207,6 +259,9 @@ func (m *Master) hear(e event) {
 	case e.line == "prepared":
 		c.prepared = true
 		m.prepared(c)
+	case strings.HasPrefix(e.line, "alive "):
+		c.heard = m.o.Clock.Now()
+		c.every, _ = time.ParseDuration(strings.TrimPrefix(e.line, "alive "))
 	case e.line == "ready":
 		c.ready, c.readyAt = true, m.o.Clock.Now()
 		m.o.Log.Info("role", "role", c.role.Name, "status", "serves", "pid", c.process.Pid, "after", c.readyAt.Sub(c.started).Round(time.Millisecond))

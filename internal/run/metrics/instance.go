@@ -46,6 +46,7 @@ func (m instanceMetrics) Describe(out chan<- *prometheus.Desc) {
 	out <- m.running
 	out <- m.free
 	out <- m.certificate
+	out <- describeRoles()
 }
 
 // Collect implements prometheus.Collector.
