@@ -213,7 +213,7 @@ func TestBackoff(t *testing.T) {
 		if d == time.Minute {
 			x.does(t, "mta", "serve")
 		}
-		x.advance(t, d - time.Millisecond)
+		x.advance(t, d-time.Millisecond)
 		var early int
 		if err := x.m.ask(t.Context(), func() error {
 			if x.m.named("mta").current != nil {
@@ -238,7 +238,7 @@ func TestBackoff(t *testing.T) {
 	}
 	kill() // soon after it served
 	x.hears(t, "status=ended", "signal: killed", "restart_in=5s ")
-	x.advance(t, 5 * time.Second)
+	x.advance(t, 5*time.Second)
 	x.hears(t, "role=mta", "status=serves")
 	x.advance(t, servedEnough)
 	kill()
@@ -279,7 +279,7 @@ func TestADeathInTheFirstStart(t *testing.T) {
 	x := try(t, params(), [2]string{"store", "1"}, [2]string{"mta", "serve"})
 	x.hears(t, "role=store", "restart_in=100ms")
 	x.does(t, "store", "serve")
-	x.advance(t, 100 * time.Millisecond)
+	x.advance(t, 100*time.Millisecond)
 	x.hears(t, "role=store", "status=serves")
 	<-x.ready
 	// A mistake of usage later ends nothing: the others serve.
@@ -288,7 +288,7 @@ func TestADeathInTheFirstStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	x.hears(t, "role=mta", "signal: killed")
-	x.advance(t, 5 * time.Second)
+	x.advance(t, 5*time.Second)
 	x.hears(t, "role=mta", "exit status 2", "restart_in=200ms")
 	if s := x.status(t); s.Roles[0].State != "running" {
 		t.Errorf("%+v", s)
@@ -303,7 +303,7 @@ func TestWatchdog(t *testing.T) {
 	x.hears(t, "role=mta", "status=serves")
 	<-x.ready
 	pid := x.pid(t, "mta")
-	x.advance(t, 2*time.Minute - time.Second)
+	x.advance(t, 2*time.Minute-time.Second)
 	if s := x.status(t); s.Roles[1].State != "running" {
 		t.Errorf("%+v", s)
 	}
@@ -315,7 +315,7 @@ func TestWatchdog(t *testing.T) {
 	}
 	x.advance(t, dumpTime)
 	x.hears(t, "role=mta", "status=ended", "signal: killed")
-	x.advance(t, 100 * time.Millisecond)
+	x.advance(t, 100*time.Millisecond)
 	x.hears(t, "role=mta", "status=serves")
 	if x.pid(t, "mta") == pid {
 		t.Error("the same process")
