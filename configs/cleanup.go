@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"toastmaster/internal/addr"
 )
@@ -30,6 +31,11 @@ type Cleanup struct {
 	Milters           []string
 	InternalFilter    []string
 	ContentFilter     string
+	UTF8Classes       []string
+	DetectEightBit    bool
+	// RejectCharacters and StripCharacters are octets, see ParseOctets.
+	RejectCharacters string
+	StripCharacters  string
 }
 
 func (c *Cleanup) params() []Param {
@@ -68,11 +74,28 @@ func (c *Cleanup) params() []Param {
 			"smtpd.content_filter for mail that does not come by SMTP: that of the command sendmail and of QMQP. A filter that hands mail back by that command wants it empty. Reports go by no content filter.").Also("content_filter"),
 		List("cleanup.internal_mail_filter_classes", &c.InternalFilter, nil, "bounce, redirect, vacation", checkFilterClass,
 			"Mail made here that these filters see, too: reports, what mailboxes send on, and their vacation notices. It is to be signed and not to be judged: what a filter refuses of it is lost.").Also("internal_mail_filter_classes"),
+		List("cleanup.smtputf8_autodetect_classes", &c.UTF8Classes, []string{"sendmail", "verify"}, strings.Join(utf8Classes(), ", "), func(s string) error {
+			if !slices.Contains(utf8Classes(), s) {
+				return fmt.Errorf("%q is no class of mail", s)
+			}
+			return nil
+		}, "Mail that is taken for SMTPUTF8 when an address or the header is not ASCII, although nobody said so, by the way it came in: the command sendmail, SMTP, QMQP, mail that a mailbox sends on, reports, probes. Other mail goes out as it is without such a label.").Also("smtputf8_autodetect_classes"),
+		Bool("cleanup.detect_8bit_encoding_header", &c.DetectEightBit, true,
+			"A message whose Content-Transfer-Encoding says 8bit or binary is handed on as BODY=8BITMIME, whatever its client said.").Also("detect_8bit_encoding_header"),
+		characters("cleanup.message_reject_characters", &c.RejectCharacters,
+			"Characters whose message is refused, 550 5.7.1: \\0 is what some mail programs end a text at, which then show another message than a filter has seen.").Also("message_reject_characters"),
+		characters("cleanup.message_strip_characters", &c.StripCharacters,
+			"Characters that are taken out of messages before anything else is done to them. It breaks the signature of a message that has one.").Also("message_strip_characters"),
 		String("cleanup.authserv_id", &c.AuthservID, "", "a domain, or empty for main.hostname", checkOptionalHostname,
 			"The name in Authentication-Results fields that are ours. Such a field in mail from outside of main.trusted_networks, and from users who logged in, is a forgery and is removed (RFC 8601 section 5)."),
 		String("cleanup.header_domain", &c.HeaderAddedDomain, "", "a domain, or empty for main.hostname", checkOptionalHostname,
 			"The domain of the Message-ID fields that are added to submitted mail.").Also("always_add_missing_headers"),
 	}...)
+}
+
+// utf8Classes are the names in cleanup.smtputf8_autodetect_classes, Postfix's but for notify.
+func utf8Classes() []string {
+	return []string{"sendmail", "smtpd", "qmqpd", "forward", "bounce", "verify", "all"}
 }
 
 func checkFilterClass(s string) error {

@@ -61,6 +61,9 @@ type SMTP struct {
 	DiscardKeywords []string
 	SMTPWays
 	SMTPDialogue
+	OutgoingChecks
+	// LMTP are those of the agent lmtp.
+	LMTP OutgoingChecks
 }
 
 func (c *SMTP) params() []Param {
@@ -136,7 +139,7 @@ func (c *SMTP) params() []Param {
 		List("smtp.discard_ehlo_keywords", &c.DiscardKeywords, nil, "names of extensions", checkExtension,
 			"Extensions that are not used whatever a host offers: pipelining, size, 8bitmime, smtputf8, dsn, starttls, auth, chunking, xforward.").Also("smtp_discard_ehlo_keywords", "lmtp_discard_lhlo_keywords"),
 		Size("smtp.reply_size_limit", &c.ReplySizeLimit, 64<<10, 4<<10, 16<<20, "How long one reply of a peer may be. The connection is dropped beyond it."),
-	}, c.SMTPWays.params(), c.SMTPDialogue.params())
+	}, c.SMTPWays.params(), c.SMTPDialogue.params(), c.OutgoingChecks.params("smtp.", "smtp_", "the agent smtp"), c.LMTP.params("smtp.lmtp_", "lmtp_", "the agent lmtp"))
 }
 
 // Nexthop is where mail is handed to.

@@ -24,6 +24,7 @@ type SMTPD struct {
 	ErrorLimit         int
 	JunkLimit          int
 	BareNewline        BareNewline
+	StrictUTF8         bool
 	LocalHeaderClients []string
 	Timeout            time.Duration
 	ResolveTimeout     time.Duration
@@ -77,6 +78,8 @@ func (c *SMTPD) params() []Param {
 			"Commands that lead nowhere, such as NOOP and RSET, since the last accepted message, after which the connection is closed with 421 (Postfix smtpd_junk_command_limit)."),
 		List("smtpd.local_header_rewrite_clients", &c.LocalHeaderClients, []string{PermitInetInterfaces}, localClientsAllowed, checkLocalClient,
 			"Clients in whose headers addresses are completed (rewrite.append_at_myorigin) and mapped (cleanup.canonical_maps, masquerade_domains). The headers of others stay as they are, unless cleanup.remote_header_rewrite_domain is set. Unix sockets are always local.").Also("local_header_rewrite_clients"),
+		Bool("smtpd.strict_smtputf8", &c.StrictUTF8, true,
+			"An address that is not ASCII is taken only from a client that says SMTPUTF8 (RFC 6531), and else refused, 553 5.6.7. Without it the address says so by itself, as in Postfix, where that is the default.").Also("strict_smtputf8"),
 		enum("smtpd.bare_newline", &c.BareNewline, RejectBareNewline, bareNewlines(),
 			"What happens to a message or command with an LF without CR before it, or a CR without LF behind it, from outside of trusted networks: it is refused; or a bare LF counts as line end and a bare CR as space; or both are kept (Postfix smtpd_forbid_bare_newline). Only CR LF . CR LF ends a message in any case.").Also("smtpd_forbid_bare_newline_exclusions"),
 		Duration("smtpd.timeout", &c.Timeout, 5*time.Minute, time.Second, time.Hour,

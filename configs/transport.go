@@ -134,7 +134,7 @@ func (c *Config) SMTPOf(t Transport) SMTP {
 		s.TLSLevel = t.TLSLevel
 	}
 	if t.Agent == "lmtp" {
-		s.Port = s.LMTPPort
+		s.Port, s.OutgoingChecks = s.LMTPPort, s.LMTP
 	}
 	return s
 }

@@ -97,9 +97,11 @@ var mayImport = []struct {
 	{"mta/policy", []string{"internal/...", "directory", "directory/tables", "directory/tables/keys", "configs"}},
 	// How addresses are mapped, for cleanup and smtp.
 	{"mta/addrmap", []string{"internal/...", "directory", "directory/tables", "directory/tables/keys"}},
+	// How messages are shown to tables, for cleanup and smtp.
+	{"mta/contentcheck", []string{"internal/..."}},
 	{"mta/milter", []string{"internal/...", "configs"}},
 	{"mta/virtual", []string{"internal/...", "directory", "mta/queue", "mta/agent", "mailstore", "mailstore/plan", "configs"}},
-	{"mta/...", []string{"internal/...", "directory", "directory/tables", "directory/tables/keys", "directory/gate", "directory/logins", "directory/password", "mta/queue", "mta/agent", "mta/addrmap", "mta/milter", "mta/policy", "configs"}},
+	{"mta/...", []string{"internal/...", "directory", "directory/tables", "directory/tables/keys", "directory/gate", "directory/logins", "directory/password", "mta/queue", "mta/agent", "mta/addrmap", "mta/contentcheck", "mta/milter", "mta/policy", "configs"}},
 
 	{"admin/model", []string{"internal/addr"}},
 	{"admin/authz", []string{"admin/model"}},

@@ -63,12 +63,17 @@ func openSMTP(i *Instance, t configs.Transport) (agent.Agent, error) {
 	if err != nil {
 		return nil, err
 	}
-	a, err := smtp.New(context.Background(), smtp.Options{Params: c, LMTP: t.Agent == "lmtp", Tables: i.tables, Hostname: i.config.Main.Hostname, Host: i.host, Log: i.log, Clock: i.clock, DNS: servers, Delimiters: i.config.Main.RecipientDelimiter})
+	a, err := smtp.New(context.Background(), smtp.Options{Params: c, LMTP: t.Agent == "lmtp", Tables: i.tables, Cleanup: i.config.Cleanup, Own: i.ownDomain, Hostname: i.config.Main.Hostname, Host: i.host, Log: i.log, Clock: i.clock, DNS: servers, Delimiters: i.config.Main.RecipientDelimiter})
 	if err != nil {
 		return nil, err
 	}
 	i.onClose(a.Close)
 	return a, nil
+}
+
+// ownDomain says that a domain is one of this machine's users.
+func (i *Instance) ownDomain(domain string) bool {
+	return domain == i.config.Main.Hostname || slices.ContainsFunc(i.config.Rewrite.MyDestination, func(d string) bool { return strings.EqualFold(d, domain) })
 }
 
 func openPipe(i *Instance, t configs.Transport) (agent.Agent, error) {

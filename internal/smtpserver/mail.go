@@ -24,7 +24,7 @@ func mail(c *Conn, arg string) *dsn.Error {
 	switch {
 	case e != nil:
 		return e
-	case !from.IsASCII() && !m.UTF8:
+	case !from.IsASCII() && !m.UTF8 && !c.srv.LaxUTF8:
 		return dsn.New(dsn.NonASCIIAddress, "SMTPUTF8 is required for this address").WithCode(553)
 	case c.srv.MaxMessageBytes > 0 && m.Size > c.srv.MaxMessageBytes:
 		return errTooBig()

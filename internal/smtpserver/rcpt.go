@@ -21,7 +21,7 @@ func rcpt(c *Conn, arg string) *dsn.Error {
 	switch {
 	case e != nil:
 		return e
-	case !to.IsASCII() && !c.tx.utf8:
+	case !to.IsASCII() && !c.tx.utf8 && !c.srv.LaxUTF8:
 		return dsn.New(dsn.NonASCIIAddress, "SMTPUTF8 is required for this address").WithCode(553)
 	case c.srv.MaxRecipients > 0 && len(c.tx.rcpts) >= c.srv.MaxRecipients:
 		return c.excess()

@@ -29,6 +29,8 @@ type Server struct {
 	Quiet bool
 	// SoftBounce says 4xx, with a temporary status, where a reply would be 5xx (Postfix soft_bounce).
 	SoftBounce bool
+	// LaxUTF8 takes addresses that are not ASCII without SMTPUTF8, too.
+	LaxUTF8 bool
 	// NoDSN does not offer DSN (RFC 3461), for a backend that sends no reports.
 	NoDSN bool
 

@@ -23,6 +23,8 @@ type Maps struct {
 	Propagate bool
 	// Form completes what the tables say.
 	Form addrfield.Form
+	// Once says that what comes out is not looked up again.
+	Once bool
 	// Most is how many addresses the text of an entry may have for Targets; 0 is for tables of which the first one counts.
 	Most int
 }
@@ -67,7 +69,7 @@ func (m *Maps) Map(ctx context.Context, address string) (string, error) {
 			return "", dsn.Wrap(dsn.Misconfigured, "Server configuration error", fmt.Errorf("%s, key %s: %w", m.Param, key.Text, err))
 		}
 		next := all[0]
-		if strings.EqualFold(next, address) {
+		if m.Once || strings.EqualFold(next, address) {
 			return next, nil
 		}
 		address = next

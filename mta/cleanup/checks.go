@@ -8,6 +8,7 @@ import (
 	"toastmaster/directory"
 	"toastmaster/directory/tables"
 	"toastmaster/internal/dsn"
+	"toastmaster/mta/contentcheck"
 	"toastmaster/mta/policy"
 )
 
@@ -54,31 +55,12 @@ func (c *Checks) any() bool {
 	return len(c.header.maps)+len(c.mime.maps)+len(c.nested.maps)+len(c.body.maps) > 0
 }
 
-// mimeField says that a field is one of MIME, and not of a message: those that Postfix takes
-// for such.
-func mimeField(name string) bool {
-	switch strings.ToLower(name) {
-	case "content-description", "content-disposition", "content-id", "content-transfer-encoding", "content-type", "mime-version":
-		return true
-	}
-	return false
-}
-
-// found is what is looked up: a field, or a line of the body.
-type found struct {
-	text     string
-	isField  bool
-	from, to int64 // where it stands, with its line end
-	// end is its line end, "" for a piece of a line.
-	end string
-}
-
 // look looks something up, and does what the tables want.
-func (i *inspection) look(ctx context.Context, c *check, e *editor, f found) error {
-	if f.text == "" || len(c.maps) == 0 {
+func (i *inspection) look(ctx context.Context, c *check, e *editor, f contentcheck.Found) error {
+	if f.Text == "" || len(c.maps) == 0 {
 		return nil
 	}
-	text, err := c.maps.Lookup(ctx, f.text)
+	text, err := c.maps.Lookup(ctx, f.Text)
 	switch {
 	case directory.OutcomeOf(err) == directory.NotFound:
 		return nil

@@ -16,6 +16,8 @@
 // copy. What is to be done to the whole message goes to the envelope (policy.Orders). Where parts
 // are says internal/mime; docs/content-checks.md has the actions and what Postfix does.
 //
+// What cleanup.message_reject_characters and message_strip_characters name is refused, or taken out, before that.
+//
 // # Stages
 //
 // A stage is a row of begin in stages.go and a file. All of them see the header in
@@ -34,6 +36,7 @@
 //	filters   shows the message to mail filters, and does what they want
 //	actions   recipients that a restriction or a table wants: a redirection, blind copies
 //	aliases   expands the recipients
+//	label     finds out of some mail whether it is SMTPUTF8, and of all whether it is 8BITMIME
 //	loops     refuses recipients that are in a Delivered-To
 //	room      takes room in mailboxes with a quota
 //
@@ -43,7 +46,7 @@
 //   - Received follows (RFC 5321 section 4.4), with the protocol name of
 //     RFC 3848, what TLS was used, and the recipient if there is only one.
 //   - Mail from our own users (Submission.Complete) gets the Date, Message-ID
-//     and From that it lacks (RFC 6409 section 8).
+//     and From that it lacks (RFC 6409 section 8); one that is resent the Resent- fields in their place.
 //   - In mail from outside (Submission.Outside) an Authentication-Results that
 //     says to be ours, or whose identifier cannot be read, is removed (RFC 8601
 //     section 5), also behind a line that is no field.

@@ -55,25 +55,3 @@ func (e *editor) drop(err error) error {
 	}
 	return errors.Join(err, e.out.Close())
 }
-
-// section is a part of a content. It does not own it.
-type section struct {
-	envelope.Content
-	from, to int64
-}
-
-func (s section) Size() int64 { return s.to - s.from }
-
-func (s section) Close() error { return nil }
-
-func (s section) ReadAt(p []byte, off int64) (int, error) {
-	return io.NewSectionReader(s.Content, s.from, s.to-s.from).ReadAt(p, off)
-}
-
-func (s section) Bytes() ([]byte, bool) {
-	b, ok := s.Content.Bytes()
-	if !ok {
-		return nil, false
-	}
-	return b[s.from:s.to], true
-}

@@ -19,6 +19,9 @@ func (facts) line(m *message, l *header.Line) {
 }
 
 func note(m *message, l *header.Line) {
+	if m.s.Complete && len(l.Name) > len("Resent-") && (l.Name[0] == 'R' || l.Name[0] == 'r') {
+		m.onward.note(l.Name)
+	}
 	switch len(l.Name) {
 	case len("Date"):
 		m.hasDate = m.hasDate || bytes.EqualFold(l.Name, []byte("Date"))

@@ -6,10 +6,12 @@ import (
 	"slices"
 	"strings"
 
+	"toastmaster/configs"
 	"toastmaster/internal/addr"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/envelope"
 	"toastmaster/internal/header"
+	"toastmaster/mta/contentcheck"
 	"toastmaster/mta/milter"
 	"toastmaster/mta/policy"
 )
@@ -41,8 +43,12 @@ func (filters) end(ctx context.Context, m *message) error {
 	if len(i.checks.milter.maps) > 0 {
 		d.Field = i.ofFilter
 	}
+	sender := env.Sender
 	err = f.Filter(ctx, &d)
 	m.prefix, m.content, m.s.Content = d.Prefix, d.Content, d.Content
+	if err == nil {
+		err = m.mapNew(ctx, sender)
+	}
 	if err != nil {
 		return err
 	}
@@ -56,6 +62,29 @@ func (filters) end(ctx context.Context, m *message) error {
 	}
 	if m.given = env.Recipients; d.Discard {
 		env.Filter, env.Redirect, env.BCC = &envelope.Route{Transport: "discard"}, addr.Address{}, nil
+	}
+	return nil
+}
+
+// mapNew maps the sender and the recipients that a filter has put in, as those that a client gives.
+func (m *message) mapNew(ctx context.Context, sender addr.Address) (err error) {
+	a, env := &m.c.o.Addresses, m.s.Envelope
+	if m.s.Override.NoMappings {
+		return nil
+	}
+	if env.Sender != sender {
+		if env.Sender, err = a.address(ctx, configs.EnvelopeSender, env.Sender); err != nil {
+			return m.notMapped(err)
+		}
+	}
+	for i := range env.Recipients {
+		r := &env.Recipients[i]
+		if slices.ContainsFunc(m.given, func(was envelope.Recipient) bool { return was.Address == r.Address }) {
+			continue
+		}
+		if r.Address, err = a.address(ctx, configs.EnvelopeRecipient, r.Address); err != nil {
+			return m.notMapped(err)
+		}
 	}
 	return nil
 }
@@ -196,7 +225,7 @@ func (p *pretended) macro(ctx context.Context, name string) (string, bool) {
 func (i *inspection) ofFilter(ctx context.Context, text string) (string, error) {
 	text += "\n"
 	c, err := i.edit(envelope.Memory(text), func(e *editor) error {
-		_, err := i.header(ctx, e, 0, int64(len(text)), &i.checks.milter)
+		_, err := i.walk(e, &i.checks.milter).Fields(ctx, 0, int64(len(text)), contentcheck.Header)
 		return err
 	})
 	if err != nil || c == nil {

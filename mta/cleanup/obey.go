@@ -4,40 +4,39 @@ import (
 	"cmp"
 	"fmt"
 	"log/slog"
-	"strings"
 
 	"toastmaster/internal/addr"
 	"toastmaster/internal/dsn"
-	"toastmaster/internal/header"
+	"toastmaster/mta/contentcheck"
 	"toastmaster/mta/policy"
 )
 
 // obey does what a table wants of f.
-func (i *inspection) obey(c *check, e *editor, f found, r policy.Result) error {
+func (i *inspection) obey(c *check, e *editor, f contentcheck.Found, r policy.Result) error {
 	switch r.Action {
 	case policy.Dunno:
 		return nil
 	case policy.Ignore:
-		return e.change(f.from, f.to, "")
+		return e.change(f.From, f.To, "")
 	case policy.Reject, policy.Defer:
 		i.note(c, r)
 		return dsn.New(cmp.Or(r.Status, dsn.Policy), cmp.Or(r.Text, "message content rejected")).WithCode(refusalCode(r.Action))
 	case policy.Strip:
 		i.note(c, r)
-		return e.change(f.from, f.to, "")
+		return e.change(f.From, f.To, "")
 	case policy.Replace, policy.Prepend:
 		text := r.Text
-		if f.isField {
-			text = folded(text)
+		if f.IsField {
+			text = contentcheck.Field(text)
 		}
 		if text == "" {
 			return i.nonsense(c, fmt.Errorf("%s without a header field: Name: text", r.Action))
 		}
 		i.note(c, r)
 		if r.Action == policy.Prepend {
-			return e.change(f.from, f.from, text+"\n")
+			return e.change(f.From, f.From, text+"\n")
 		}
-		return e.change(f.from, f.to, text+f.end)
+		return e.change(f.From, f.To, text+f.End)
 	case policy.Pass:
 		i.over = true
 	case policy.Warn:
@@ -71,23 +70,6 @@ func refusalCode(a policy.Action) int {
 func anAddress(text string) (addr.Address, bool) {
 	a, err := addr.Parse(text)
 	return a, err == nil && a.Domain != ""
-}
-
-// folded is a field for the header of the message, "" for what is none: what its lines
-// are, but the first, begins with white space.
-func folded(text string) string {
-	first, rest, more := strings.Cut(text, "\n")
-	if _, _, ok := header.Cut([]byte(first)); !ok {
-		return ""
-	}
-	for more {
-		var line string
-		if line, rest, more = strings.Cut(rest, "\n"); line == "" || line[0] != ' ' && line[0] != '\t' {
-			line = "\t" + line
-		}
-		first += "\n" + line
-	}
-	return first
 }
 
 // nonsense is the answer where a table says what cannot be done: the message does not pass by a

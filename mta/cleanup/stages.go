@@ -64,7 +64,9 @@ type message struct {
 	loops     loops
 	hops      hops
 	rewriting rewriting
-	stages    [14]stage
+	label     label
+	onward    onward
+	stages    [15]stage
 }
 
 // edit is a field that goes, with what comes in its place.
@@ -79,6 +81,7 @@ type span struct{ from, to int64 }
 // begin makes the stages of a message, in their order.
 func (c *Cleanup) begin(s *envelope.Submission) *message {
 	m := &message{c: c, s: s, asked: s.Envelope.Recipients, given: s.Envelope.Recipients, content: s.Content}
+	m.label.wanted = !s.Envelope.UTF8 && c.autodetects(s.Envelope.Origin.Protocol)
 	m.stages = [...]stage{
 		&m.author,    // users write as themselves
 		&m.claims,    // Authentication-Results in our name are removed
@@ -92,6 +95,7 @@ func (c *Cleanup) begin(s *envelope.Submission) *message {
 		filters{},    // mail filters see it, and change it
 		actions{},    // what a restriction wants of the recipients
 		aliases{},    // recipients are expanded
+		&m.label,     // whether it is mail that not every host takes
 		&m.loops,     // recipients that had the message before are refused
 		room{},       // mailboxes have room for it
 	}
@@ -101,6 +105,9 @@ func (c *Cleanup) begin(s *envelope.Submission) *message {
 // run lets the tables see the message, reads the header of what they leave, and lets every stage come to its end.
 func (m *message) run(ctx context.Context) error {
 	m.begun()
+	if err := m.characters(ctx); err != nil {
+		return err
+	}
 	if m.s.Incoming && m.c.o.Checks.any() && !m.s.Override.NoChecks {
 		if err := m.inspect(ctx); err != nil {
 			return err

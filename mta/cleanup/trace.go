@@ -2,6 +2,7 @@ package cleanup
 
 import (
 	"context"
+	"strings"
 
 	"toastmaster/internal/addr"
 	"toastmaster/internal/envelope"
@@ -33,9 +34,10 @@ func (stamp) end(_ context.Context, m *message) error {
 }
 
 // received makes the Received field. given are the recipients as the client
-// gave them: more than one is named to nobody.
+// gave them: more than one is named to nobody, and one that is not ASCII neither, because mail that needs SMTPUTF8 for
+// nothing else would need it for our field.
 func (c *Cleanup) received(env *envelope.Envelope, given []envelope.Recipient) []byte {
-	r := trace.Received{Origin: &env.Origin, By: c.o.Hostname, ID: string(env.ID), UTF8: env.UTF8, At: env.Arrived}
+	r := trace.Received{Origin: &env.Origin, By: c.o.Hostname, ID: string(env.ID), At: env.Arrived}
 	if len(given) == 1 {
 		if r.For = given[0].Original; r.For.IsNull() {
 			r.For = given[0].Address
@@ -55,6 +57,10 @@ func (complete) end(_ context.Context, m *message) error {
 }
 
 func (m *message) complete(c *Cleanup, env *envelope.Envelope) {
+	if m.onward.is {
+		m.completeResent(c, env)
+		return
+	}
 	if !m.hasMessageID {
 		m.messageID = "<" + env.Arrived.UTC().Format("20060102150405") + "." + string(env.ID) + "@" + c.domain + ">"
 		m.prefix = append(m.prefix, "Message-ID: "+m.messageID+"\n"...)
@@ -65,13 +71,53 @@ func (m *message) complete(c *Cleanup, env *envelope.Envelope) {
 		m.prefix = append(m.prefix, '\n')
 	}
 	if !m.hasFrom {
-		from := env.Sender
-		if login, err := addr.Parse(env.Origin.Login); from.IsNull() && err == nil {
-			from = login
-		}
-		if from.IsNull() {
-			from = addr.Address{Local: "MAILER-DAEMON", Domain: c.o.Hostname}
-		}
-		m.prefix = append(m.prefix, "From: "+from.String()+"\n"...)
+		m.prefix = append(m.prefix, "From: "+c.writer(env).String()+"\n"...)
+	}
+}
+
+// writer is who has written a message that does not say it.
+func (c *Cleanup) writer(env *envelope.Envelope) addr.Address {
+	from := env.Sender
+	if login, err := addr.Parse(env.Origin.Login); from.IsNull() && err == nil {
+		from = login
+	}
+	if from.IsNull() {
+		from = addr.Address{Local: "MAILER-DAEMON", Domain: c.o.Hostname}
+	}
+	return from
+}
+
+// onward is what facts finds of a message that its user sends on (RFC 5322 section 3.6.6).
+type onward struct{ is, hasDate, hasFrom, hasMessageID bool }
+
+// note notes a field.
+func (r *onward) note(name []byte) {
+	field, ok := strings.CutPrefix(strings.ToLower(string(name)), "resent-")
+	if !ok {
+		return
+	}
+	r.is = true
+	switch field {
+	case "date":
+		r.hasDate = true
+	case "from":
+		r.hasFrom = true
+	case "message-id":
+		r.hasMessageID = true
+	}
+}
+
+// completeResent adds what it lacks of the fields of who sends it on. The others are those of its author, and stay as they
+// are, as in Postfix.
+func (m *message) completeResent(c *Cleanup, env *envelope.Envelope) {
+	if !m.onward.hasMessageID {
+		m.prefix = append(m.prefix, "Resent-Message-ID: <"+env.Arrived.UTC().Format("20060102150405")+"."+string(env.ID)+"@"+c.domain+">\n"...)
+	}
+	if !m.onward.hasDate {
+		m.prefix = env.Arrived.AppendFormat(append(m.prefix, "Resent-Date: "...), trace.DateFormat)
+		m.prefix = append(m.prefix, '\n')
+	}
+	if !m.onward.hasFrom {
+		m.prefix = append(m.prefix, "Resent-From: "+c.writer(env).String()+"\n"...)
 	}
 }

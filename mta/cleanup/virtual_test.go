@@ -123,7 +123,7 @@ func TestOneExpansion(t *testing.T) {
 	c := configs.Default()
 	c.Main.Hostname = "mx.test"
 	c.Cleanup.Rewriting.VirtualAliasMaps = []string{"inline:{ {list@v.test=two@example.test, one@alias.test}, {bob@example.test=loop@v.test}, {loop@v.test=round@v.test, alice@example.test}, {round@v.test=loop@v.test}, " +
-		"{deep1@v.test=deep2@v.test}, {deep2@v.test=deep3@v.test}, {deep3@v.test=one@example.test}, {deep4@v.test=deep2@v.test, deep1@v.test}, {moved@example.test=alice@alias.test}, {alice@alias.test=alice@alias.test}, {broken@v.test=(nobody)}, {crowd@v.test=many@example.test} }", "pipemap:{inline:{ {late@v.test=x} },fail:x}"}
+		"{deep1@v.test=deep2@v.test}, {deep2@v.test=deep3@v.test}, {deep3@v.test=one@example.test}, {deep4@v.test=deep2@v.test, deep1@v.test}, {moved@example.test=alice@alias.test}, {alice@alias.test=alice@alias.test}, {away@example.test=away@alias.test}, {broken@v.test=(nobody)}, {crowd@v.test=many@example.test} }", "pipemap:{inline:{ {late@v.test=x} },fail:x}"}
 	b.rewriting(c)
 	recipients := func(to ...string) (all []string) {
 		env, _, err := b.try(b.submission("Subject: x\n\nx\n", to...))
@@ -145,6 +145,7 @@ func TestOneExpansion(t *testing.T) {
 	}{
 		{[]string{"list@v.test", "x@elsewhere.test"}, "list@v.test 5.3.5, x@elsewhere.test"}, // over two@, which the directory has, to bob@ and further
 		{[]string{"bob@example.test", "alice@example.test"}, "bob@example.test 5.4.6, alice@example.test"},
+		{[]string{"away@example.test"}, "far@elsewhere.test"}, // the table has named another address, which the directory has as this one
 		{[]string{"deep2@v.test"}, "alice@example.test"},
 		{[]string{"deep1@v.test", "alice@example.test"}, "deep1@v.test 5.3.5, alice@example.test"},
 		{[]string{"moved@example.test", "alice@example.test"}, "alice@example.test"}, // an alias domain is the real one, once

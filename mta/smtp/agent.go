@@ -38,6 +38,10 @@ type Options struct {
 	LMTP bool
 	// Tables opens the lookup tables of Params; nil when they name none.
 	Tables *tables.Set
+	// Cleanup has the limits of the checks and propagate_unmatched_extensions;
+	// Own says that a domain is one of this machine, whose users smtp.generic_maps may have without it.
+	Cleanup configs.Cleanup
+	Own     func(domain string) bool
 	// TLS is the base of the TLS configurations, for its RootCAs and client
 	// certificates. May be nil.
 	TLS *tls.Config
@@ -56,10 +60,12 @@ type Agent struct {
 	tls      *tls.Config
 	rules    tlsRules
 	lmtp     bool
-	log      *msglog.Log
-	clock    clock.Clock
-	host     *hostaddr.Host
-	private  []netip.Prefix
+	// rewriting is what becomes of mail that leaves.
+	rewriting rewriting
+	log       *msglog.Log
+	clock     clock.Clock
+	host      *hostaddr.Host
+	private   []netip.Prefix
 	// relay is smtp.relayhost, the zero Nexthop without one.
 	relay configs.Nexthop
 	// fallback is smtp.fallback_relay, as written and as read.
@@ -102,6 +108,9 @@ func New(ctx context.Context, o Options) (*Agent, error) {
 		return nil, err
 	}
 	if a.rules, err = newTLSRules(ctx, c, o.Tables); err != nil {
+		return nil, err
+	}
+	if a.rewriting, err = newRewriting(ctx, o); err != nil {
 		return nil, err
 	}
 	if a.lmtp {

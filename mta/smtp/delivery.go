@@ -5,7 +5,9 @@ import (
 	"errors"
 
 	"toastmaster/configs"
+	"toastmaster/internal/addr"
 	"toastmaster/internal/dsn"
+	"toastmaster/internal/envelope"
 	"toastmaster/mta/agent"
 )
 
@@ -17,8 +19,12 @@ type delivery struct {
 	todo    []int // recipients without a result
 	// probe ends after RCPT, and nobody gets anything.
 	probe bool
-	needs *needs
-	form  form // of the message for the present session
+	// sender, mapped and content are what leaves: see rewrite. mapped has no recipient where nothing is mapped.
+	sender  addr.Address
+	mapped  map[int]addr.Address
+	content envelope.Content
+	needs   *needs
+	form    form // of the message for the present session
 }
 
 // trouble is why there is no result from a host.
@@ -53,7 +59,10 @@ func (d *delivery) run(ctx context.Context) trouble {
 		return trouble{err: dsn.Wrap(dsn.Misconfigured, "Server configuration error", err), relay: "none"}
 	}
 	nexthop.Chosen = d.request.Chosen
-	if d.needs, err = inspect(d.request); err != nil {
+	if err := d.rewrite(ctx); err != nil {
+		return trouble{err: dsn.From(err), relay: "none"}
+	}
+	if d.needs, err = inspect(d); err != nil {
 		return trouble{err: unreadable(err), relay: "none"}
 	}
 	last, open := d.visit(ctx, site{key: d.request.Nexthop, nexthop: nexthop, idle: d.request.Nexthop})

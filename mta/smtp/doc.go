@@ -76,6 +76,13 @@
 // (Envelope.Auth) goes along as AUTH= to hosts that offer AUTH, and AUTH=<> to those
 // where we have logged in (RFC 4954 section 5).
 //
+// # Tables
+//
+// smtp.generic_maps (mta/addrmap) give sender, recipients and the addresses of the header other names, and smtp.header_checks and
+// its like (mta/contentcheck) change fields and lines, of the copy that leaves: what is in the queue stays. Whether it needs SMTPUTF8 or is to be
+// converted is decided behind that. A table without an answer, or with an action that is not for mail that leaves, lets it wait
+// (4.3.0, 4.3.5). The agent lmtp has tables of its own.
+//
 // # What it does not do
 //
 // It does not convert addresses and headers that are not ASCII for a peer without
@@ -94,7 +101,8 @@
 //	5.3.4   larger than the peer takes       5.6.3  8-bit content that cannot be converted
 //	4.7.4   TLS wanted but not offered       4.7.5  TLS failed
 //	4.7.8   log-in refused            4.7.0  log-in impossible
-//	4.3.0   the message cannot be read
+//	4.3.0   the message cannot be read, or a table has no answer
+//	4.3.5   a table says what cannot be done
 //
 // A connection that is lost behind the final dot leaves open whether the peer
 // has the message. It is tried again: twice is better than never.

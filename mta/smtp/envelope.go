@@ -53,7 +53,7 @@ func (t *transaction) needsUTF8() bool {
 		return true
 	}
 	for _, i := range d.todo {
-		if !d.request.Envelope.Recipients[i].Address.IsASCII() {
+		if !d.to(i).IsASCII() {
 			return true
 		}
 	}
@@ -62,7 +62,8 @@ func (t *transaction) needsUTF8() bool {
 
 func (t *transaction) rcpt(i int) string {
 	r := &t.delivery.request.Envelope.Recipients[i]
-	cmd := "RCPT TO:" + r.Address.Path()
+	to := t.delivery.to(i)
+	cmd := "RCPT TO:" + to.Path()
 	if !t.session.ext.dsn {
 		return cmd
 	}
@@ -72,7 +73,7 @@ func (t *transaction) rcpt(i int) string {
 	switch {
 	case isXtext(r.ORcpt):
 		cmd += " ORCPT=" + r.ORcpt
-	case r.ORcpt == "" && r.Original != r.Address && !r.Original.IsNull() && r.Original.IsASCII():
+	case r.ORcpt == "" && r.Original != to && !r.Original.IsNull() && r.Original.IsASCII():
 		// We know what the sender wrote, and the peer's report should say it
 		// (RFC 3461 section 5.2.1).
 		cmd += " ORCPT=rfc822;" + envelope.EncodeXtext(r.Original.String())

@@ -10,7 +10,6 @@ import (
 	"toastmaster/internal/mime"
 	"toastmaster/internal/mime/downgrade"
 	"toastmaster/internal/wire"
-	"toastmaster/mta/agent"
 )
 
 // needs is what a message asks of the peer, found out once per request.
@@ -38,18 +37,18 @@ type form struct {
 	refused *downgrade.ImpossibleError
 }
 
-func inspect(r *agent.Request) (*needs, error) {
-	n := &needs{size: r.Content.Size(), content: r.Content}
-	if b, ok := r.Content.Bytes(); ok {
+func inspect(d *delivery) (*needs, error) {
+	n := &needs{size: d.content.Size(), content: d.content}
+	if b, ok := d.content.Bytes(); ok {
 		n.size = wire.WireSize(b)
 	}
-	if !r.Envelope.UTF8 {
+	if !d.request.Envelope.UTF8 {
 		return n, nil
 	}
-	n.utf8 = !r.Envelope.Sender.IsASCII()
+	n.utf8 = !d.sender.IsASCII()
 	if !n.utf8 {
 		var err error
-		n.utf8, err = headerHas8Bit(r.Content)
+		n.utf8, err = headerHas8Bit(d.content)
 		if err != nil {
 			return nil, err
 		}

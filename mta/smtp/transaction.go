@@ -44,7 +44,7 @@ func (d *delivery) refuseUnfit(s *session) error {
 	if !s.ext.utf8 {
 		err := dsn.New(dsn.NonASCIIAddress, "Host "+host+" does not take internationalised mail (SMTPUTF8)")
 		for _, i := range clone(d.todo) {
-			if d.needs.utf8 || !d.request.Envelope.Recipients[i].Address.IsASCII() {
+			if d.needs.utf8 || !d.to(i).IsASCII() {
 				d.refuse(s, []int{i}, err)
 			}
 		}
@@ -344,8 +344,8 @@ func (t *transaction) content() error {
 }
 
 func (t *transaction) mail() string {
-	e, ext, n := t.delivery.request.Envelope, &t.session.ext, &t.delivery.form
-	cmd := "MAIL FROM:" + e.Sender.Path()
+	ext, n := &t.session.ext, &t.delivery.form
+	cmd := "MAIL FROM:" + t.delivery.sender.Path()
 	if ext.size {
 		cmd += fmt.Sprintf(" SIZE=%d", n.size)
 	}

@@ -36,7 +36,7 @@ func (s *session) Mail(ctx context.Context, m smtpserver.Mail) *dsn.Error {
 		return e
 	}
 	s.env = &envelope.Envelope{
-		Sender: sender, Body: m.Body, UTF8: m.UTF8, Return: m.Return, EnvID: m.EnvelopeID, Origin: s.origin(ctx),
+		Sender: sender, Body: m.Body, UTF8: m.UTF8 || !sender.IsASCII(), Return: m.Return, EnvID: m.EnvelopeID, Origin: s.origin(ctx),
 		Auth: s.submitter(ctx, m.Auth),
 	}
 	s.env.Origin.Forwarded = m.Forwarded

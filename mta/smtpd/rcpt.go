@@ -40,6 +40,7 @@ func (s *session) Rcpt(ctx context.Context, r smtpserver.Rcpt) *dsn.Error {
 	s.env.Recipients = append(s.env.Recipients, envelope.Recipient{
 		Address: final, Original: original, Notify: r.Notify, ORcpt: r.ORcpt,
 	})
+	s.env.UTF8 = s.env.UTF8 || !r.To.IsASCII()
 	s.known.Recipients, s.only = len(s.env.Recipients), written{r.To, original}
 	return nil
 }

@@ -207,7 +207,7 @@ func (d *Daemon) server(k kind) *smtpserver.Server {
 	s := &smtpserver.Server{
 		Service: d.o.LogService, Hostname: d.o.Hostname, TLS: d.TLS(), Verbs: d.verbs(),
 		MaxMessageBytes: p.MessageSizeLimit, MaxRecipients: p.RecipientLimit,
-		MaxErrors: p.ErrorLimit, MaxJunk: p.JunkLimit, SoftErrors: p.SoftErrorLimit, ErrorSleep: p.ErrorSleepTime,
+		LaxUTF8: !p.StrictUTF8, MaxErrors: p.ErrorLimit, MaxJunk: p.JunkLimit, SoftErrors: p.SoftErrorLimit, ErrorSleep: p.ErrorSleepTime,
 		SoftBounce: d.o.SoftBounce, RejectLines: p.RejectLogLimit, ForbidEarly: p.ForbidPipelining,
 		Timeout: p.Timeout, MinRate: p.MinDataRate, HandshakeTimeout: d.o.HandshakeTimeout,
 		Stress: smtpserver.Stress{Timeout: p.StressTimeout, MaxErrors: p.StressErrors, MaxJunk: p.StressJunk},
