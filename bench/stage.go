@@ -80,7 +80,7 @@ type result struct {
 
 // allStages is the list that -list prints.
 func allStages() []stage {
-	return []stage{smtpStage(), relayStage(), storeStage(), lmtpStage(), appendStage(), fetchStage(), listsStage(), pop3Stage(), processesStage(), idleStage(), mailboxesStage(), tenantsStage(), backlogStage()}
+	return []stage{smtpStage(), relayStage(), storeStage(), lmtpStage(), appendStage(), fetchStage(), listsStage(), pop3Stage(), processesStage(), idleStage(), mailboxesStage(), tenantsStage(), backlogStage(), gateStage()}
 }
 
 // runAll runs stage after stage. What was measured before an error is
