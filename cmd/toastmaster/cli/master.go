@@ -42,7 +42,7 @@ func newMasterCommand(env *Environment) *cobra.Command {
 	}
 	stop := newStopCommand(env)
 	stop.Short = "Stop the master that runs, and all its roles"
-	cmd.AddCommand(newMasterStartCommand(env), stop, newMasterReloadCommand(env), newMasterStatusCommand(env), newMasterUpgradeCommand(env), newSetPermissionsCommand(env))
+	cmd.AddCommand(newMasterStartCommand(env), stop, newMasterReloadCommand(env), newMasterStatusCommand(env), newMasterUpgradeCommand(env), newSetPermissionsCommand(env), newMasterServicesCommand(env))
 	return cmd
 }
 

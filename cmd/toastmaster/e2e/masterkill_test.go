@@ -126,6 +126,34 @@ func TestMasterStart(t *testing.T) {
 	}
 }
 
+// TestMasterServices: each service stands under its role with its state, its limits and, asked for, their names.
+func TestMasterServices(t *testing.T) {
+	t.Parallel()
+	b := serveRoles(t, map[string]string{"imapd.max_connections": "4321"})
+	row := func(args ...string) map[string][]string {
+		t.Helper()
+		out, err := b.Run(testContext(t), "", append([]string{"master", "services"}, args...)...)
+		must(t, err)
+		rows := map[string][]string{}
+		for line := range strings.Lines(out) {
+			if f := strings.Fields(line); len(f) > 4 {
+				rows[f[1]+" "+f[0]] = f
+			}
+		}
+		return rows
+	}
+	dialIMAP(t, b.IMAP()).command(t, "NOOP")
+	rows, params := row(), row("--params")
+	for key, want := range map[string]string{"store imapd": "running 1 4321", "mta smtpd": "running 0", "mta qmgr": "running 0", "admin admin": "running", "mta store": "running 0", "store store": "running 0"} {
+		if !strings.HasPrefix(strings.Join(rows[key][2:], " "), want) {
+			t.Errorf("%s: %v, want %s", key, rows[key], want)
+		}
+	}
+	if p := params["store imapd"]; len(p) < 5 || p[4] != "imapd.max_connections" {
+		t.Errorf("%v", p)
+	}
+}
+
 // TestMetricsOfAllRoles: one page has the metrics of each role, with its name; a role that is away is told there, and takes no
 // other's with it.
 func TestMetricsOfAllRoles(t *testing.T) {
