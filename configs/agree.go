@@ -40,6 +40,9 @@ func (c *Config) disagreements() []error {
 	if p := everybody(c.Proxymap.TrustedNetworks); p != "" {
 		mistake("proxymap.trusted_networks", "%s is everybody: anybody on the Internet could try out which addresses there are", p)
 	}
+	if p := everybody(c.QMQPD.Clients); p != "" {
+		mistake("qmqpd.authorized_clients", "%s is everybody: anybody on the Internet could send mail to anywhere through this host (an open relay)", p)
+	}
 	served := map[string]bool{}
 	for i, item := range c.Proxymap.ReadMaps {
 		name, _, _ := ParseReadMap(item)
@@ -101,6 +104,8 @@ func (c *Config) UnixListeners() map[string]UnixListener {
 	all := map[string]UnixListener{
 		"lmtpd.listen":    {c.LMTPD.SocketMode(), c.LMTPD.UnixGroup, "lmtpd.unix_listener_group", c.LMTPD.Listen},
 		"proxymap.listen": {c.Proxymap.SocketMode(), c.Proxymap.UnixGroup, "proxymap.unix_listener_group", c.Proxymap.Listen},
+		// For everybody: who connects is known by the kernel.
+		"pickup.directory": {0o666, "", "", c.Pickup.Socket()},
 	}
 	for _, s := range c.Spawns {
 		all[s.param("listen")] = UnixListener{s.SocketMode(), s.UnixGroup, s.param("unix_listener_group"), s.Listen}
@@ -120,7 +125,7 @@ func (c *Config) listeners() []listener {
 		{"imapd.listen", c.IMAPD.Listen}, {"imapd.listen_tls", c.IMAPD.ListenTLS},
 		{"pop3d.listen", c.POP3D.Listen}, {"pop3d.listen_tls", c.POP3D.ListenTLS},
 		{"admin.listen", c.Admin.Listen}, {"admin.listen_tls", c.Admin.ListenTLS},
-		{"proxymap.listen", c.Proxymap.Listen},
+		{"proxymap.listen", c.Proxymap.Listen}, {"pickup.directory", c.Pickup.Socket()}, {"qmqpd.listen", c.QMQPD.Listen},
 	}
 	for _, l := range c.SMTPDListeners {
 		all = append(all, listener{l.Section() + ".listen", l.Listen}, listener{l.Section() + ".listen_tls", l.ListenTLS})

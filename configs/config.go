@@ -42,6 +42,8 @@ type Config struct {
 	Master     Master
 	Local      Local
 	Flush      Flush
+	Pickup     Pickup
+	QMQPD      QMQPD
 	// Tables are the tables [[transport]]; see Transports.
 	Tables []*Transport
 	// Classes are the tables [[restriction_class]].
@@ -133,7 +135,7 @@ func (c *Config) declare() []Param {
 	for _, section := range [][]Param{
 		c.Main.params(), c.Log.params(), c.TLS.params(), c.Directory.params(), c.Auth.params(), c.Anvil.params(), c.DNS.params(),
 		c.Queue.params(), c.Postscreen.params(), c.SMTPD.params(), c.Cleanup.params(), append(c.Cleanup.Rewriting.forms(), c.Rewrite.params()...), c.Milter.params(), c.Qmgr.params(), c.SMTP.params(), c.Bounce.params(),
-		c.Store.params(), c.LMTPD.params(), c.IMAPD.params(), c.POP3D.params(), c.Admin.params(), c.Lookup.params(), c.Proxymap.params(), c.Verify.params(), c.Flush.params(), c.Master.params(), c.Local.params(),
+		c.Store.params(), c.LMTPD.params(), c.IMAPD.params(), c.POP3D.params(), c.Admin.params(), c.Lookup.params(), c.Proxymap.params(), c.Verify.params(), c.Flush.params(), c.Pickup.params(), c.QMQPD.params(), c.Master.params(), c.Local.params(),
 	} {
 		all = append(all, section...)
 	}

@@ -41,7 +41,7 @@ func TestWhatOtherProgramsSay(t *testing.T) {
 		{"qshape", []string{"-b", "0"}, 255, "qshape: fatal: -b, -t and -m are"},
 		{"sendmail", []string{"-q"}, sendmail.ExConfig, "sendmail: "},
 		{"sendmail", []string{"-bp"}, sendmail.ExConfig, "sendmail: "},
-		{"sendmail", []string{"bad address@@"}, sendmail.ExUsage, "sendmail: bad recipient \"bad address@@\": "},
+		{"sendmail", []string{"a@@b"}, sendmail.ExUsage, "sendmail: fatal: bad recipient "},
 		{"mailq", []string{"x"}, sendmail.ExUsage, "toastmaster: queue list: unexpected argument"},
 		{"mailq", []string{"--nonsense"}, sendmail.ExUsage, "toastmaster: unknown flag: --nonsense"},
 		{"toastmaster", []string{"queue", "delete", ""}, 2, "toastmaster: queue delete: an ID is empty"},

@@ -74,6 +74,9 @@ type Origin struct {
 	// Login is the authenticated login name, "" without authentication; Mechanism
 	// is how ("PLAIN"), for the log. The queue does not keep Mechanism.
 	Login, Mechanism string
+	// UserID is the number of the user of this host whose program handed it in, "" for all other mail. The
+	// queue does not keep it.
+	UserID string
 	// Session is the id of the SMTP session in the log.
 	Session string
 	// Forwarded is where the message was before it came to the client that sent it here, a content
@@ -208,6 +211,8 @@ type Submission struct {
 	// Complete asks for missing Date, Message-ID and From fields to be added
 	// (RFC 6409 section 8): mail from our own users.
 	Complete bool
+	// FullName stands before the sender in a From field that is added; "" for none.
+	FullName string
 	// Outside says that the client is not one whose Authentication-Results are
 	// believed: those in our name are removed.
 	Outside bool

@@ -227,6 +227,7 @@ func (e Queued) fields(f fields) {
 	f.str("proto", e.Proto)
 	f.str("login", e.Login)
 	f.str("mechanism", e.Mechanism)
+	f.str("uid", e.UserID)
 	f.address("from", e.From)
 	f.num("size", e.Size)
 	f.num("nrcpt", int64(e.Recipients))

@@ -331,7 +331,11 @@ func (e Encrypted) postfix(f *postfixLines) {
 func (e Queued) postfix(f *postfixLines) {
 	id := string(e.ID)
 	if e.Session != "" {
-		f.daemon("smtpd", e.Session).str(id).str(": client=").client(e.Client)
+		daemon := "smtpd"
+		if e.Proto == "QMQP" {
+			daemon = "qmqpd"
+		}
+		f.daemon(daemon, e.Session).str(id).str(": client=").client(e.Client)
 		if e.Login != "" {
 			f.str(", sasl_method=").str(method(e.Mechanism)).str(", sasl_username=").text(e.Login)
 		}
@@ -342,6 +346,9 @@ func (e Queued) postfix(f *postfixLines) {
 			f.str(", orig_client=").text(cmp.Or(o.Name, "unknown")).str("[").text(cmp.Or(o.Addr, "unknown")).str("]")
 		}
 		f.end()
+	}
+	if e.UserID != "" {
+		f.daemon("pickup", "").str(id).str(": uid=").text(e.UserID).str(" from=").address(e.From).end()
 	}
 	f.daemon("cleanup", e.Session).str(id).str(": message-id=").text(e.MessageID).end()
 	f.daemon("qmgr", "").str(id).str(": from=").address(e.From).str(", size=").num(e.Size).

@@ -143,7 +143,9 @@ type Queued struct {
 	Session, Client, From   string
 	Login, MessageID, Proto string
 	// Mechanism is that of the log-in, "" without.
-	Mechanism  string
+	Mechanism string
+	// UserID is the number of the user of this host who handed it in, "" for all other mail.
+	UserID     string
 	Size       int64
 	Recipients int
 	// Forwarded is where it was before a content filter, nil for what came from a client.

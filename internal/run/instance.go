@@ -118,7 +118,9 @@ type Instance struct {
 	flush *flush.Index
 	// verify probes addresses, with the agents of transports by their names.
 	verify *verify.Verifier
-	agents map[string]agent.Agent
+	// reporter makes reports about mail that is refused or cannot be delivered.
+	reporter agent.Reporter
+	agents   map[string]agent.Agent
 	// postscreen stands before smtpd; nil when it is not enabled.
 	postscreen *postscreen.Screen
 	// deliverer is by which lmtpd and virtual deliver.

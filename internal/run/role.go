@@ -182,6 +182,9 @@ func fenceOf(c *configs.Config, r Role) fence.Fence {
 	}
 	if r == RoleMTA {
 		f.Writable = append(f.Writable, c.Master.WritableFolders...)
+		if c.Pickup.Directory != "" {
+			f.Writable = append(f.Writable, c.Path(c.Pickup.Directory))
+		}
 	}
 	if roles, err := rights.RolesOf(c); err == nil && roles != nil {
 		f.Writable = append(f.Writable, roles.Folders(c, string(r))...)

@@ -36,7 +36,7 @@ func StopTimeout(c *configs.Config) time.Duration {
 	for _, s := range c.Spawns {
 		drain = max(drain, s.DrainTimeout)
 	}
-	return stopGrace + max(drain, c.SMTPD.DrainTimeout, c.LMTPD.DrainTimeout, c.IMAPD.DrainTimeout, c.POP3D.DrainTimeout, c.Admin.DrainTimeout, c.Proxymap.DrainTimeout,
+	return stopGrace + max(drain, c.SMTPD.DrainTimeout, c.LMTPD.DrainTimeout, c.IMAPD.DrainTimeout, c.POP3D.DrainTimeout, c.Admin.DrainTimeout, c.Proxymap.DrainTimeout, c.Pickup.DrainTimeout, c.QMQPD.DrainTimeout,
 		c.Qmgr.EndTimeout)
 }
 

@@ -48,6 +48,8 @@ func serviceTable() []serviceRow {
 		{"submission", 3, openSubmission},
 		{"submissions", 3, openSubmissions},
 		{"proxymap", 3, openProxymap},
+		{"pickup", 3, openPickup},
+		{"qmqpd", 3, openQMQPD},
 		{"admin", 4, openAdmin},
 	}
 }

@@ -210,6 +210,7 @@ func qmgrOptions(i *Instance) (qmgr.Options, error) {
 	reporter, err := bounce.New(bounce.Options{
 		Params: params, Values: bounce.ValuesOf(i.config), Hostname: i.config.Main.Hostname, Submit: i.cleanup, Log: i.log, Clock: i.clock,
 	})
+	i.reporter = reporter
 	o := qmgr.Options{Params: i.config.Qmgr, Queue: i.queue, Log: i.log, Clock: i.clock, Reporter: reporter, Deferred: i.flush.Add, ContentFilters: i.config.ContentFilters(), SoftBounce: i.config.Main.SoftBounce}
 	if err != nil {
 		return o, err

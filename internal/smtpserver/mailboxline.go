@@ -111,6 +111,10 @@ func mailboxSeparator(line []byte) (separator, known bool) {
 	return text[0] != ':', true
 }
 
+// MailboxLines passes a message with LF line ends on to w, with separator lines of an mbox file at its beginning as
+// fields X-Mailbox-Line, for those who receive messages otherwise than by SMTP. Close passes on the rest, and does not close w.
+func MailboxLines(w io.Writer) io.WriteCloser { return &headWriter{w: w} }
+
 // MailboxLine says that a whole line is the separator of an mbox file, for those
 // who read messages from elsewhere.
 func MailboxLine(line []byte) bool {

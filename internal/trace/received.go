@@ -58,7 +58,11 @@ func (r *Received) Append(b []byte) []byte {
 	b = append(b, "by "...)
 	b = append(b, r.By...)
 	b = append(b, " (Toastmaster"...)
-	if o.ClientAddr == "" && o.Protocol != "" {
+	switch {
+	case o.UserID != "":
+		b = append(b, ", from userid "...)
+		b = append(b, comment(o.UserID)...)
+	case o.ClientAddr == "" && o.Protocol != "":
 		b = append(b, ", from "...)
 		b = append(b, comment(o.Protocol)...)
 	}

@@ -16,6 +16,8 @@ const (
 	Failure Kind = "failure"
 	Delay   Kind = "delay"
 	Success Kind = "success"
+	// Verified is the answer to a question: nothing was delivered, and the sender has asked for it.
+	Verified Kind = "verified"
 )
 
 // Report asks for one delivery report (RFC 3464) about one message.

@@ -68,7 +68,7 @@ func New(o Options) (*Generator, error) {
 func (g *Generator) Report(ctx context.Context, r *agent.Report) error {
 	var wanted []agent.ReportRecipient
 	for _, to := range r.Recipients {
-		if to.Confirm || r.Envelope.Recipients[to.Recipient].Notify.Wants(notifyOf(r.Kind)) {
+		if r.Kind == agent.Verified || to.Confirm || r.Envelope.Recipients[to.Recipient].Notify.Wants(notifyOf(r.Kind)) {
 			wanted = append(wanted, to)
 		}
 	}

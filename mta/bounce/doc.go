@@ -5,7 +5,8 @@
 //
 // [Generator.Report] makes one message of type multipart/report: a text for
 // people, a message/delivery-status for programs, and the message or its
-// header. The kinds are failure, delay and success (delivered, relayed, expanded). It is
+// header. The kinds are failure, delay, success (delivered, relayed, expanded), and verified, the
+// answer to `sendmail -bv`, which has no message. It is
 // submitted through envelope.Submitter, the same door as all mail, with the
 // null sender, Auto-Submitted: auto-replied, from MAILER-DAEMON at this host.
 //
@@ -35,7 +36,7 @@
 // queued after that, this is an error in the log and the copy is lost.
 //
 // bounce.template_file has the operator's texts for people, in the form of Postfix's
-// bounce(5): failure_template, delay_template, success_template, with "$name" for some
+// bounce(5): failure_template, delay_template, success_template, verify_template, with "$name" for some
 // parameters ([Values]). The text is UTF-8. What is wrong with it stops the start.
 //
 // # Results

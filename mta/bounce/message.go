@@ -72,6 +72,8 @@ func (w *writer) subject() string {
 		return "Delayed Mail (still being retried)"
 	case agent.Success:
 		return "Successful Mail Delivery Report"
+	case agent.Verified:
+		return "Mail Delivery Status Report"
 	}
 	return "Undelivered Mail Returned to Sender"
 }
@@ -135,6 +137,8 @@ func (w *writer) introduce() {
 	case agent.Delay:
 		w.printf("Your message could not be delivered yet. YOU DO NOT NEED TO SEND IT\nAGAIN: ")
 		w.printf("it will be tried until %s.\n", w.report.RetryUntil.Format(time.RFC1123Z))
+	case agent.Verified:
+		w.printf("This is the report that you asked for. Nothing was delivered.\n")
 	case agent.Success:
 		w.printf("Your message was delivered to the recipients below. A recipient marked\n" +
 			"as relayed is served by a system that sends no such reports; there may\n" +
@@ -185,6 +189,9 @@ func wrap(text string, indent int) string {
 
 // returned writes the third part: the message or its header.
 func (w *writer) returned() {
+	if w.report.Kind == agent.Verified {
+		return // there was none
+	}
 	o := &w.original
 	whole := o.whole
 	kind := "text/rfc822-headers"

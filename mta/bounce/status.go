@@ -62,6 +62,12 @@ func (w *writer) action(r agent.ReportRecipient) string {
 	switch {
 	case w.report.Kind == agent.Delay:
 		return "delayed"
+	case w.report.Kind == agent.Verified && r.Err == nil:
+		return "deliverable"
+	case w.report.Kind == agent.Verified && r.Err.Temporary():
+		return "delayed"
+	case w.report.Kind == agent.Verified:
+		return "undeliverable"
 	case w.report.Kind != agent.Success:
 	case r.Action == agent.Relayed, r.Action == agent.Expanded:
 		return string(r.Action)

@@ -24,10 +24,9 @@ type template struct {
 // templates are those of bounce.template_file; a kind that it does not name has our own text.
 type templates map[agent.Kind]template
 
-// templateNames are the names that bounce(5) gives them. The text of verify_template is for
-// reports that nobody asks us for.
+// templateNames are the names that bounce(5) gives them.
 func templateNames() map[string]agent.Kind {
-	return map[string]agent.Kind{"failure_template": agent.Failure, "delay_template": agent.Delay, "success_template": agent.Success, "verify_template": ""}
+	return map[string]agent.Kind{"failure_template": agent.Failure, "delay_template": agent.Delay, "success_template": agent.Success, "verify_template": agent.Verified}
 }
 
 // maxTemplateFile bounds what is read of bounce.template_file.

@@ -2,6 +2,7 @@ package cleanup
 
 import (
 	"context"
+	"net/mail"
 	"strings"
 
 	"toastmaster/internal/addr"
@@ -71,20 +72,20 @@ func (m *message) complete(c *Cleanup, env *envelope.Envelope) {
 		m.prefix = append(m.prefix, '\n')
 	}
 	if !m.hasFrom {
-		m.prefix = append(m.prefix, "From: "+c.writer(env).String()+"\n"...)
+		m.prefix = append(m.prefix, "From: "+c.writer(m.s)+"\n"...)
 	}
 }
 
-// writer is who has written a message that does not say it.
-func (c *Cleanup) writer(env *envelope.Envelope) addr.Address {
-	from := env.Sender
-	if login, err := addr.Parse(env.Origin.Login); from.IsNull() && err == nil {
+// writer is who has written a message that does not say it, as a header has it.
+func (c *Cleanup) writer(s *envelope.Submission) string {
+	from, name := s.Envelope.Sender, s.FullName
+	if login, err := addr.Parse(s.Envelope.Origin.Login); from.IsNull() && err == nil {
 		from = login
 	}
 	if from.IsNull() {
-		from = addr.Address{Local: "MAILER-DAEMON", Domain: c.o.Hostname}
+		from, name = addr.Address{Local: "MAILER-DAEMON", Domain: c.o.Hostname}, ""
 	}
-	return from
+	return withName(name, from.String())
 }
 
 // onward is what facts finds of a message that its user sends on (RFC 5322 section 3.6.6).
@@ -118,6 +119,26 @@ func (m *message) completeResent(c *Cleanup, env *envelope.Envelope) {
 		m.prefix = append(m.prefix, '\n')
 	}
 	if !m.onward.hasFrom {
-		m.prefix = append(m.prefix, "Resent-From: "+c.writer(env).String()+"\n"...)
+		m.prefix = append(m.prefix, "Resent-From: "+c.writer(m.s)+"\n"...)
 	}
 }
+
+// withName is an address with a name before it, as Postfix writes it: without quotes where the name is of words that need
+// none. A name in another character set than ASCII is encoded.
+func withName(name, address string) string {
+	name = strings.Join(strings.Fields(name), " ")
+	plain := !strings.ContainsFunc(name, func(r rune) bool {
+		return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && !strings.ContainsRune(" !#$%&'*+-/=?^_`{|}~", r)
+	})
+	switch {
+	case name == "" || len(name) > maxFullName:
+		return address
+	case plain:
+		return name + " <" + address + ">"
+	}
+	quoted := (&mail.Address{Name: name, Address: "x@y"}).String()
+	return strings.TrimSuffix(quoted, "<x@y>") + "<" + address + ">"
+}
+
+// maxFullName is how long a name may be. It is no parameter: a longer one is none, and a line has an end.
+const maxFullName = 200

@@ -45,6 +45,9 @@ func adminGroup(env *Environment, use, short string) (*cobra.Command, *adminFlag
 
 // client connects to the instance of the configuration, or to --api.
 func (f *adminFlags) client() (*client.Client, error) {
+	if f.env.Socket != "" {
+		return client.NewUnix(f.env.Socket), nil
+	}
 	if f.url == "" {
 		if f.ca != "" {
 			return nil, usageError("--ca needs --api")

@@ -17,6 +17,9 @@ type Environment struct {
 	Getenv         func(string) string
 	// ConfigFile is the value of -c.
 	ConfigFile string
+	// Socket is that of pickup, by which a user who may not use the administration's asks about the queue; "" for
+	// everybody else.
+	Socket string
 	// Program is the path of this program as it was called, Args what it was called with:
 	// for who starts it again.
 	Program string

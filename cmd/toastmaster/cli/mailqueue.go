@@ -88,7 +88,7 @@ const (
 // would open them. directly is called before do when it has the files. An instance, or another command, that
 // begins at the same moment is waited for.
 func (f *adminFlags) withQueue(ctx context.Context, a access, directly func(), do func(mailQueue) error) error {
-	if f.url != "" {
+	if f.url != "" || f.env.Socket != "" {
 		return f.withClient(func(c *client.Client) error { return do(c) })
 	}
 	c, err := f.env.Config()

@@ -1,13 +1,11 @@
 package sendmail
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net"
 	"net/netip"
-	"os"
 	"strings"
 
 	"toastmaster/cmd/toastmaster/cli"
@@ -20,18 +18,21 @@ const standardSMTP = "127.0.0.1:25"
 
 // mailSystem is what sendmail has to know of the instance.
 type mailSystem struct {
-	// address is that of its SMTP service as this machine reaches it.
-	address string
-	// hostname is the domain of a bare name.
+	// folders are where pickup may be, the likeliest first.
+	folders []string
+	// address is that of its SMTP service as this machine reaches it, "" without one; smtpOnly says that
+	// TOASTMASTER_SMTP names it.
+	address  string
+	smtpOnly bool
+	// hostname is the domain of a bare name, where the service does not complete it.
 	hostname string
 	// limit is the largest message in octets; the service has the last word.
 	limit int64
 }
 
-// findMailSystem is the one of the configuration. sendmail is for everybody on the
-// host and the configuration is not: who may not read it, or has none where
-// nobody said that there is one, gets the standard port. TOASTMASTER_SMTP, a
-// "host:port", is asked instead of either.
+// findMailSystem is the one of the configuration. sendmail is for everybody on the host and the configuration is not: who may not
+// read it, or has none where nobody said that there is one, finds pickup beside it or in the standard folder, else the
+// standard port. TOASTMASTER_SMTP, a "host:port", is asked instead of either.
 func findMailSystem(e *cli.Environment) (mailSystem, error) {
 	c, err := e.Config()
 	if err != nil {
@@ -39,20 +40,35 @@ func findMailSystem(e *cli.Environment) (mailSystem, error) {
 		if !errors.Is(err, fs.ErrPermission) && (named || !errors.Is(err, fs.ErrNotExist)) {
 			return mailSystem{}, err
 		}
+		c = nil
+	}
+	m := mailSystem{folders: folders(e, c)}
+	if c == nil {
 		c = configs.Default()
 		c.SMTPD.Listen, c.Main.Hostname = []string{standardSMTP}, initial.DefaultHostname()
 	}
-	m := mailSystem{address: localSMTP(c), hostname: c.Main.Hostname, limit: c.SMTPD.MessageSizeLimit}
+	m.address, m.hostname, m.limit = localSMTP(c), c.Main.Hostname, c.SMTPD.MessageSizeLimit
 	if a := e.Getenv("TOASTMASTER_SMTP"); a != "" {
 		if _, _, err := net.SplitHostPort(a); err != nil {
 			return mailSystem{}, fmt.Errorf("TOASTMASTER_SMTP: %w", err)
 		}
-		m.address = a
+		m.address, m.smtpOnly = a, true
 	}
-	if m.address == "" {
-		return mailSystem{}, c.Mistake("smtpd.listen", errors.New("has no TCP address, so sendmail cannot submit"))
+	if m.address == "" && len(m.folders) == 0 {
+		return mailSystem{}, c.Mistake("smtpd.listen", errors.New("has no TCP address, and pickup.directory is empty, so sendmail cannot submit"))
 	}
 	return m, nil
+}
+
+// folders are where pickup.directory may be: c is nil for who cannot read the configuration.
+func folders(e *cli.Environment, c *configs.Config) []string {
+	switch {
+	case c == nil:
+		return []string{publicBeside(e.File()), standardFolder}
+	case c.Pickup.Directory == "":
+		return nil
+	}
+	return []string{c.Path(c.Pickup.Directory)}
 }
 
 // localSMTP is the address of the instance's SMTP service as this machine
@@ -82,27 +98,4 @@ func localSMTP(c *configs.Config) string {
 		}
 	}
 	return first
-}
-
-// dial connects to the SMTP service.
-func (m mailSystem) dial(ctx context.Context) (net.Conn, error) {
-	var dialer net.Dialer
-	conn, err := dialer.DialContext(ctx, "tcp", m.address)
-	if err != nil {
-		var op *net.OpError
-		if errors.As(err, &op) && op.Err != nil {
-			err = op.Err // the rest is said better
-		}
-		return nil, fmt.Errorf("the mail system does not answer on %s (smtpd.listen, or TOASTMASTER_SMTP): %w", m.address, err)
-	}
-	return conn, nil
-}
-
-// clientName is the name in HELO.
-func clientName() string {
-	host, err := os.Hostname()
-	if err != nil {
-		return "localhost"
-	}
-	return host
 }

@@ -3,18 +3,18 @@ package sendmail
 import (
 	"bytes"
 	"fmt"
-	"net/mail"
 	"strings"
 
 	"toastmaster/internal/addr"
+	"toastmaster/internal/addrfield"
 )
 
 // parseRecipients reads command-line recipients, each argument one address or
-// several separated by commas. A bare name is at this host.
-func parseRecipients(args []string, hostname string) ([]addr.Address, error) {
+// several separated by commas. A bare name is of this host, and stays bare.
+func parseRecipients(args []string) ([]addr.Address, error) {
 	var out []addr.Address
 	for _, arg := range args {
-		list, err := parseList(arg, hostname)
+		list, err := parseList(arg)
 		if err != nil {
 			return nil, err
 		}
@@ -24,43 +24,31 @@ func parseRecipients(args []string, hostname string) ([]addr.Address, error) {
 }
 
 // headerRecipients reads the addresses of a To, Cc or Bcc field.
-func headerRecipients(field []byte, hostname string) ([]addr.Address, error) {
+func headerRecipients(field []byte) ([]addr.Address, error) {
 	_, value, _ := bytes.Cut(field, []byte(":"))
-	text := strings.TrimSpace(strings.ReplaceAll(string(value), "\n", ""))
-	if text == "" {
-		return nil, nil
-	}
-	return parseList(text, hostname)
+	return parseList(string(value))
 }
 
-func parseList(text, hostname string) ([]addr.Address, error) {
-	list, err := mail.ParseAddressList(text)
-	if err != nil {
-		// net/mail knows no bare local names, sendmail does.
-		var out []addr.Address
-		for word := range strings.SplitSeq(text, ",") {
-			a, parseErr := addr.Parse(strings.Trim(strings.TrimSpace(word), "<>"))
-			if parseErr != nil {
-				return nil, fmt.Errorf("bad recipient %q: %w", strings.TrimSpace(word), parseErr)
-			}
-			out = append(out, qualify(a, hostname))
-		}
-		return out, nil
-	}
-	out := make([]addr.Address, 0, len(list))
-	for _, m := range list {
-		a, err := addr.Parse(m.Address)
-		if err != nil {
-			return nil, fmt.Errorf("bad recipient %q: %w", m.Address, err)
-		}
-		out = append(out, qualify(a, hostname))
-	}
-	return out, nil
-}
+// mostTokens bounds a list of addresses, as header_address_token_limit does in Postfix; a message has fewer recipients. It is no
+// parameter: who calls sendmail may call it again.
+const mostTokens = 200_000
 
-func qualify(a addr.Address, hostname string) addr.Address {
-	if a.Domain == "" {
-		return a.WithDomain(hostname)
+// parseList reads a list as people write it: with names, comments and groups, or not.
+func parseList(text string) (out []addr.Address, err error) {
+	l, ok := addrfield.Parse(text, mostTokens)
+	if !ok {
+		return nil, fmt.Errorf("too many recipients: %d words at most", mostTokens)
 	}
-	return a
+	l.Rewrite(func(found string) string {
+		a, parseErr := addr.Parse(found)
+		switch {
+		case strings.TrimSpace(found) == "":
+		case parseErr != nil && err == nil:
+			err = fmt.Errorf("bad recipient %q: %w", found, parseErr)
+		case parseErr == nil:
+			out = append(out, a)
+		}
+		return found
+	})
+	return out, err
 }

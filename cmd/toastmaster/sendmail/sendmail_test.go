@@ -3,6 +3,7 @@ package sendmail
 import (
 	"bytes"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,7 +13,7 @@ import (
 	"github.com/emersion/go-smtp"
 
 	"toastmaster/cmd/toastmaster/cli"
-	"toastmaster/internal/addr"
+	"toastmaster/internal/dsn"
 )
 
 func TestParseSendmail(t *testing.T) {
@@ -28,8 +29,11 @@ func TestParseSendmail(t *testing.T) {
 		{"-i -- -odd@example.test", "", []string{"-odd@example.test"}, false, true},
 		{"-oem -oi -t -F Name", "", nil, true, true},
 		{"-B 8BITMIME -N never a@b", "", []string{"a@b"}, false, false},
+		{"-ti -f bounce@example.test", "bounce@example.test", nil, true, true},
+		{"a@b -it", "", []string{"a@b"}, true, true},
+		{"-Uti -Am -Ac -odi -O x=y -L tag -h 4 -m -x -e q -p x -q30m a@b", "", []string{"a@b"}, true, true},
 	} {
-		o, err := parseSendmail(&cli.Environment{}, strings.Fields(c.args))
+		o, err := parseSendmail(&cli.Environment{}, strings.Fields(c.args), io.Discard)
 		if err != nil {
 			t.Errorf("%s: %v", c.args, err)
 			continue
@@ -38,42 +42,57 @@ func TestParseSendmail(t *testing.T) {
 			t.Errorf("%s: %+v", c.args, o)
 		}
 	}
-	for _, bad := range []string{"", "-f", "-bx", "-Z a@b"} {
-		if _, err := parseSendmail(&cli.Environment{}, strings.Fields(bad)); err == nil {
+	for _, bad := range []string{"-f", "-bx", "-Z a@b", "-n a@b", "-XV a@b", "-Vab a@b", "-V ab a@b", "-X log a@b", "-B x a@b", "-oA a@b", "-t -bp", "-bs x", "-bi x", "-bp x", "-q x", "-bv -t", "-bv -v a@b", "-bv -N never a@b", "-bv -R hdrs a@b", "-qIX a@b", "-qRX a@b"} {
+		if _, err := parseSendmail(&cli.Environment{}, strings.Fields(bad), io.Discard); err == nil {
 			t.Errorf("%q accepted", bad)
 		}
 	}
 }
 
+func readLetter(t *testing.T, o sendmailOptions, in string, limit int64) (*letter, error) {
+	t.Helper()
+	return o.read(strings.NewReader(in), func(string) string { return "" }, limit)
+}
+
+func to(l *letter) (all []string) {
+	for _, r := range l.said.Recipients {
+		all = append(all, r.Address)
+	}
+	return all
+}
+
 func TestReadMessageCollectsRecipients(t *testing.T) {
 	in := "To: Alice <alice@example.test>,\n bob@example.test\nBcc: carol@example.test\nSubject: x\n\nbody\n.\nafter\n"
-	o := sendmailOptions{fromHeader: true, fullName: "Me", sender: "me@example.test", senderSet: true}
-	sender, err := o.envelopeSender("mail.example.test")
+	o := sendmailOptions{fromHeader: true, fullName: "Me", sender: "me@example.test", senderSet: true, recipients: []string{"root"}}
+	l, err := readLetter(t, o, in, 1000)
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, recipients, err := readMessage(strings.NewReader(in), o, sender, "mail.example.test", 1000)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got []string
-	for _, r := range recipients {
-		got = append(got, r.String())
-	}
-	if want := []string{"alice@example.test", "bob@example.test", "carol@example.test"}; !slices.Equal(got, want) {
+	if got, want := to(l), []string{"root", "alice@example.test", "bob@example.test", "carol@example.test"}; !slices.Equal(got, want) {
 		t.Errorf("recipients %v", got)
 	}
-	want := "To: Alice <alice@example.test>,\n bob@example.test\nSubject: x\nFrom: \"Me\" <me@example.test>\n\nbody\n"
-	if string(text) != want {
-		t.Errorf("%q", text)
+	want := "To: Alice <alice@example.test>,\n bob@example.test\nSubject: x\n\nbody\n"
+	if string(l.text) != want || l.said.FullName != "Me" || l.said.Sender != "me@example.test" || l.said.Own {
+		t.Errorf("%q %+v", l.text, l.said)
+	}
+	// A message that is sent again has its own.
+	l, err = readLetter(t, sendmailOptions{fromHeader: true}, "Resent-To: dora@example.test\nResent-Bcc: e@example.test\nFrom: x@example.test\n"+in, 1000)
+	if err != nil || !slices.Equal(to(l), []string{"dora@example.test", "e@example.test"}) || l.said.FullName != "" || bytes.Contains(l.text, []byte("Bcc")) || !l.said.Own {
+		t.Errorf("%v %+v %q", err, l.said, l.text)
+	}
+	for _, none := range []string{"", "Subject: x\n\nTo: alice@example.test\n"} {
+		var wrong *badMessage
+		if _, err := readLetter(t, sendmailOptions{fromHeader: true}, none, 1000); !errors.As(err, &wrong) {
+			t.Errorf("%q: %v", none, err)
+		}
 	}
 }
 
 func TestReadMessageKeepsADotWithI(t *testing.T) {
 	o := sendmailOptions{ignoreDots: true, recipients: []string{"root"}}
-	text, _, err := readMessage(strings.NewReader("no header here\n.\nafter\r\n"), o, addr.Address{}, "h.example", 1000)
-	if err != nil || string(text) != "\nno header here\n.\nafter\n" {
-		t.Errorf("%q %v", text, err)
+	l, err := readLetter(t, o, "no header here\n.\nafter\r\n", 1000)
+	if err != nil || string(l.text) != "\nno header here\n.\nafter\n" {
+		t.Errorf("%+v %v", l, err)
 	}
 }
 
@@ -97,41 +116,50 @@ func TestReadMessageInLongLines(t *testing.T) {
 func TestReadMessageDropsMailboxLines(t *testing.T) {
 	o := sendmailOptions{fromHeader: true}
 	in := "From alice@example.test Mon Jan  5 10:00:00 2026\n>From x\nTo: bob@example.test\nSubject: x\n\nFrom here\n"
-	text, recipients, err := readMessage(strings.NewReader(in), o, addr.Address{}, "h.example", 1000)
-	if want := "To: bob@example.test\nSubject: x\n\nFrom here\n"; err != nil || string(text) != want || len(recipients) != 1 {
-		t.Errorf("%q %v %v", text, recipients, err)
+	l, err := readLetter(t, o, in, 1000)
+	if want := "To: bob@example.test\nSubject: x\n\nFrom here\n"; err != nil || string(l.text) != want || len(l.said.Recipients) != 1 {
+		t.Errorf("%+v %v", l, err)
 	}
 }
 
 func TestReadMessageIsBounded(t *testing.T) {
 	o := sendmailOptions{recipients: []string{"root"}}
-	_, _, err := readMessage(strings.NewReader(strings.Repeat("a", 1001)), o, addr.Address{}, "h.example", 1000)
+	_, err := readLetter(t, o, strings.Repeat("a", 1001), 1000)
 	if !errors.Is(err, errTooLarge) {
 		t.Error(err)
 	}
 }
 
 func TestEnvelopeSender(t *testing.T) {
-	for in, want := range map[string]string{"": "", "<>": "", "bob": "bob@h.example", "<a@b>": "a@b", `"x y"@B`: `"x y"@b`} {
-		got, err := (sendmailOptions{sender: in, senderSet: true}).envelopeSender("h.example")
-		if err != nil || got.String() != want {
+	for in, want := range map[string]string{"": "", "<>": "", "bob": "bob", "<a@b>": "a@b", `"x y"@B`: `"x y"@b`, "A Name <a@b>": "a@b"} {
+		o := sendmailOptions{sender: in, senderSet: true}
+		if got, err := o.envelopeSender(); err != nil || got != want {
 			t.Errorf("-f %q: %q %v", in, got, err)
 		}
 	}
-	if got, err := (sendmailOptions{sender: "a@@b", senderSet: true}).envelopeSender("h.example"); err == nil {
+	o := sendmailOptions{sender: "a@@b", senderSet: true}
+	if got, err := o.envelopeSender(); err == nil {
 		t.Errorf("%q accepted", got)
 	}
 }
 
-func TestSubmitCode(t *testing.T) {
+func TestCodeOf(t *testing.T) {
 	for code, err := range map[int]error{
 		ExOK:          nil,
-		ExNoUser:      &smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 1, 1}},
-		ExUnavailable: &smtp.SMTPError{Code: 552, EnhancedCode: smtp.EnhancedCode{5, 3, 4}},
+		ExNoUser:      replyOf(&smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 1, 1}}),
+		ExUnavailable: replyOf(&smtp.SMTPError{Code: 552, EnhancedCode: smtp.EnhancedCode{5, 3, 4}}),
+		ExNoPerm:      &refusal{dsn.Policy, "no"},
 		ExTempFail:    errors.New("connection refused"),
+		ExDataErr:     &readError{io.ErrUnexpectedEOF},
+		ExUsage:       &badMessage{errors.New("x")},
 	} {
-		if got := submitCode(err); got != code {
+		if got := codeOf(err); got != code {
 			t.Errorf("%v: %d", err, got)
+		}
+	}
+	for _, e := range []error{replyOf(&smtp.SMTPError{Code: 421}), &refusal{dsn.SystemFull, "full"}} {
+		if got := codeOf(e); got != ExTempFail {
+			t.Errorf("%v: %d", e, got)
 		}
 	}
 }
@@ -144,15 +172,12 @@ func TestSendmailPageNamesEveryOption(t *testing.T) {
 		t.Fatal(err)
 	}
 	for letter := byte('A'); letter <= 'z'; letter++ {
-		if letter > 'Z' && letter < 'a' || letter == 'b' {
+		if letter > 'Z' && letter < 'a' {
 			continue
 		}
-		option := "-" + string(letter)
-		var o sendmailOptions
-		value := func(int) (string, error) { return "x", nil }
-		known := o.set(&cli.Environment{}, option, value) == nil
-		if promised := bytes.Contains(page, []byte("**"+option+"**")); known != promised {
-			t.Errorf("%s: taken %v, in the page %v", option, known, promised)
+		known := strings.IndexByte(withValue+without, letter) >= 0
+		if promised := bytes.Contains(page, []byte("**-"+string(letter)+"**")) || bytes.Contains(page, []byte("**-"+string(letter)+"m**")); known != promised {
+			t.Errorf("-%c: taken %v, in the page %v", letter, known, promised)
 		}
 	}
 }
@@ -160,16 +185,15 @@ func TestSendmailPageNamesEveryOption(t *testing.T) {
 // TestRunsOfTheQueue: -q and what may stand behind it.
 func TestRunsOfTheQueue(t *testing.T) {
 	for args, want := range map[string]sendmailOptions{
-		"-q": {mode: modeFlush}, "-qRa.test": {mode: modeFlush, flushSite: "a.test"}, "-qR a.test": {mode: modeFlush, flushSite: "a.test"},
-		"-qI3ABC": {mode: modeFlush, flushID: "3ABC"}, "-qI 3ABC": {mode: modeFlush, flushID: "3ABC"},
+		"-q": {mode: modeFlush}, "-qRa.test": {flushSite: "a.test"}, "-qI3ABC": {flushID: "3ABC"}, "-q30m": {}, "-bd -q30m": {mode: modeDaemon}, "-bd -q": {mode: modeDaemon},
 	} {
-		o, err := parseSendmail(&cli.Environment{}, strings.Fields(args))
+		o, err := parseSendmail(&cli.Environment{}, strings.Fields(args), io.Discard)
 		if err != nil || o.mode != want.mode || o.flushSite != want.flushSite || o.flushID != want.flushID || o.recipients != nil {
 			t.Errorf("%s: %+v %v", args, o, err)
 		}
 	}
-	for _, bad := range []string{"-qR", "-qI", "-qSx", "-qx"} {
-		if _, err := parseSendmail(&cli.Environment{}, []string{bad}); err == nil {
+	for _, bad := range []string{"-qR", "-qI", "-qSx", "-qx", "-qR a.test", "-q a.test"} {
+		if _, err := parseSendmail(&cli.Environment{}, strings.Fields(bad), io.Discard); err == nil {
 			t.Errorf("%s accepted", bad)
 		}
 	}

@@ -54,6 +54,8 @@ func DescriptorsFor(c *configs.Config) Descriptors {
 	for _, s := range c.Spawns {
 		d.wanted += int64(s.ProcessLimit * FilesLookup)
 	}
+	byHand(c.Pickup.MaxConnections, def.Pickup.MaxConnections, FilesMail, c.Pickup.Socket())
+	byHand(c.QMQPD.MaxConnections, def.QMQPD.MaxConnections, FilesMail, c.QMQPD.Listen)
 	return d
 }
 

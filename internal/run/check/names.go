@@ -1,7 +1,9 @@
 package check
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -60,6 +62,16 @@ func sockets(c *configs.Config) []namedFile {
 	return out
 }
 
+// folder is the one in which something is made for a socket: that of pickup.directory is made at the start when
+// it is missing.
+func (f namedFile) folder() string {
+	dir := filepath.Dir(f.path)
+	if _, err := os.Lstat(dir); f.param == "pickup.directory" && errors.Is(err, fs.ErrNotExist) {
+		return filepath.Dir(dir)
+	}
+	return dir
+}
+
 // ownSockets are those that this process makes itself.
 func ownSockets(c *configs.Config, in *listeners.Inherited) []namedFile {
 	return slices.DeleteFunc(sockets(c), func(s namedFile) bool { return in.HasPath(c, s.path) })
@@ -106,7 +118,7 @@ func checkSockets(c *configs.Config, in *listeners.Inherited) error {
 		case err == nil && info.Mode().Type() != os.ModeSocket:
 			err = fmt.Errorf("%s exists and is no socket", s.path)
 		default:
-			err = rights.WritableFolder(filepath.Dir(s.path))
+			err = rights.WritableFolder(s.folder())
 		}
 		if err != nil {
 			return c.Mistake(s.param, err)

@@ -75,7 +75,7 @@ func needs(c *configs.Config, in *listeners.Inherited) []need {
 		{"main.data_dir", filepath.Join(c.Path(configs.QueueDir), queue.LockFile), rw}, {"the configuration", c.File, r},
 	}
 	for _, s := range ownSockets(c, in) {
-		all = append(all, need{s.param, filepath.Dir(s.path), wx})
+		all = append(all, need{s.param, s.folder(), wx})
 	}
 	if c.Log.File != "stderr" {
 		path, mode := c.Path(c.Log.File), uint32(unix.W_OK)

@@ -12,8 +12,6 @@ import (
 	"strconv"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"toastmaster/admin/api"
 	"toastmaster/admin/model"
 	"toastmaster/directory"
@@ -100,7 +98,10 @@ func (s *Server) Run(ctx context.Context) error {
 type uidKey struct{}
 
 func withUID(ctx context.Context, c net.Conn) context.Context {
-	return context.WithValue(ctx, uidKey{}, peerUID(c))
+	if uid, ok := service.PeerUID(c); ok {
+		ctx = context.WithValue(ctx, uidKey{}, uid)
+	}
+	return ctx
 }
 
 // allowed lets the service's user and root ask everything, and others what they may.
@@ -114,24 +115,6 @@ func (s *Server) allowed(next http.Handler) http.Handler {
 		s.o.Log.Warn("control", "status", "refused", "user", uid, "path", r.URL.Path)
 		http.Error(w, "not for this user", http.StatusForbidden)
 	})
-}
-
-func peerUID(c net.Conn) int {
-	u, ok := c.(*net.UnixConn)
-	if !ok {
-		return -1
-	}
-	raw, err := u.SyscallConn()
-	if err != nil {
-		return -1
-	}
-	uid := -1
-	_ = raw.Control(func(fd uintptr) {
-		if cred, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED); err == nil {
-			uid = int(cred.Uid)
-		}
-	})
-	return uid
 }
 
 func (s *Server) routes() http.Handler {

@@ -1,0 +1,128 @@
+package maildrop
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Names below the folder.
+const (
+	Socket = "pickup"
+	Drop   = "drop"
+	Taken  = "taken"
+	Bad    = "bad"
+)
+
+// SocketIn is the socket in a folder.
+func SocketIn(dir string) string { return filepath.Join(dir, Socket) }
+
+// dropMode lets everybody put files into it: sticky, setgid, and not to be listed.
+const dropMode = 0o3733
+
+// nameLength is how long a name is without its first letter.
+const nameLength = 32
+
+// Make makes the folder, or sets right the modes of one that is there. It must belong to the
+// user of this process.
+func Make(dir string) error {
+	for _, f := range []struct {
+		path string
+		mode uint32
+	}{{dir, 0o755}, {filepath.Join(dir, Drop), dropMode}, {filepath.Join(dir, Taken), 0o700}, {filepath.Join(dir, Bad), 0o700}} {
+		if err := makeOne(f.path, f.mode); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func makeOne(path string, mode uint32) error {
+	if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	// By a descriptor: nothing may come into its place between the look and the change.
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return &fs.PathError{Op: "open", Path: path, Err: err}
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return &fs.PathError{Op: "stat", Path: path, Err: err}
+	}
+	if int(st.Uid) != os.Geteuid() {
+		return fmt.Errorf("%s belongs to user %d, not to the user that serves, %d: chown it, or name another folder (pickup.directory)", path, st.Uid, os.Geteuid())
+	}
+	if st.Mode&0o7777 == mode && (mode != dropMode || int(st.Gid) == os.Getegid()) {
+		return nil
+	}
+	if mode == dropMode && int(st.Gid) != os.Getegid() {
+		if err := unix.Fchown(fd, -1, os.Getegid()); err != nil {
+			return &fs.PathError{Op: "chown", Path: path, Err: err}
+		}
+	}
+	if err := unix.Fchmod(fd, mode); err != nil {
+		return &fs.PathError{Op: "chmod", Path: path, Err: err}
+	}
+	return nil
+}
+
+// IsName says that a name in drop is that of a message, or with half of one that is being
+// written, or was when its writer died.
+func IsName(name string) (message, half bool) {
+	if len(name) != nameLength+1 {
+		return false, false
+	}
+	for _, c := range []byte(name[1:]) {
+		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false, false
+		}
+	}
+	return name[0] == 'm', name[0] == 't'
+}
+
+// Put writes a message into the folder. When it returns nil the message is on disk, and the
+// service takes it when it comes up. After an error there is nothing.
+func Put(dir string, m *Message, content []byte) (err error) {
+	var random [nameLength / 2]byte
+	if _, err := rand.Read(random[:]); err != nil {
+		return err
+	}
+	copied := *m
+	copied.Name = hex.EncodeToString(random[:])
+	half, whole := filepath.Join(dir, Drop, "t"+copied.Name), filepath.Join(dir, Drop, "m"+copied.Name)
+	f, err := os.OpenFile(half, os.O_WRONLY|os.O_CREATE|os.O_EXCL|syscall.O_NOFOLLOW, 0o640)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	// The umask may have taken the group its right, and the group is the service.
+	if err = f.Chmod(0o640); err == nil {
+		if err = Write(f, &copied, content); err == nil {
+			err = f.Sync()
+		}
+	}
+	if err == nil {
+		err = os.Rename(half, whole)
+	}
+	if err != nil {
+		_ = os.Remove(half)
+		return err
+	}
+	// The folder cannot be opened for a sync of its own: its users may not read it.
+	if err := unix.Syncfs(int(f.Fd())); err != nil {
+		if gone := os.Remove(whole); errors.Is(gone, fs.ErrNotExist) {
+			return nil // the service has it already
+		}
+		return &fs.PathError{Op: "sync", Path: whole, Err: err}
+	}
+	return nil
+}

@@ -1,0 +1,127 @@
+package run
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"toastmaster/admin/api"
+	"toastmaster/admin/model"
+	"toastmaster/configs"
+	"toastmaster/internal/addr"
+	"toastmaster/internal/dsn"
+	"toastmaster/internal/envelope"
+	"toastmaster/internal/maildrop"
+	"toastmaster/internal/run/rights"
+	"toastmaster/internal/service"
+	"toastmaster/mta/pickup"
+	"toastmaster/mta/queue"
+	"toastmaster/mta/verify"
+)
+
+// makeMaildrop makes the folder of pickup as the user that serves, before its socket.
+func makeMaildrop(c *configs.Config) error {
+	if c.Pickup.Directory == "" {
+		return nil
+	}
+	err := rights.AsOwner(c, func() error { return maildrop.Make(c.Path(c.Pickup.Directory)) })
+	if err != nil {
+		return c.Mistake("pickup.directory", err)
+	}
+	return nil
+}
+
+// openPickup makes what takes the mail of this host; nil without pickup.directory.
+func openPickup(i *Instance) (service.Service, error) {
+	c := i.config
+	socket := c.Pickup.Socket()
+	if len(socket) == 0 {
+		return nil, nil
+	}
+	if err := makeMaildrop(c); err != nil {
+		return nil, err
+	}
+	l, err := listen(i, socket[0])
+	if err != nil {
+		return nil, err
+	}
+	q := theQueue(i)
+	return pickup.Open(context.Background(), pickup.Options{
+		Params: c.Pickup, Hostname: c.Main.Hostname, Dir: c.Path(c.Pickup.Directory), MaxMessage: c.SMTPD.MessageSizeLimit,
+		Listener: l, Tables: i.tables, Submit: i.cleanup, Reporter: i.reporter, Spool: i.queue.Spool(), NewID: i.queue.NewID,
+		Has: i.hasQueued, Room: i.queue.Room, Verify: i.verdict, Mailq: mailqHandler(q), Flush: flushHandler(q), Log: i.log, Clock: i.clock,
+	})
+}
+
+// hasQueued says whether the queue has a message.
+func (i *Instance) hasQueued(ctx context.Context, id envelope.QueueID) (bool, error) {
+	list, err := i.queue.List(ctx, queue.Filter{ID: id}, "", 1)
+	return len(list) > 0, err
+}
+
+// verdict is what `sendmail -bv` hears of an address.
+func (i *Instance) verdict(ctx context.Context, a addr.Address) pickup.Verdict {
+	switch answer := i.verify.Verify(ctx, a, netip.Addr{}); answer.State {
+	case verify.Deliverable:
+		return pickup.Verdict{Text: "deliverable: " + answer.Text}
+	case verify.Undeliverable:
+		return pickup.Verdict{Err: dsn.New(dsn.BadDestMailbox, answer.Text)}
+	default:
+		return pickup.Verdict{Err: dsn.Wrap(dsn.NoAnswer, "It is not known yet: ask again later", errors.New(answer.Text))}
+	}
+}
+
+// pageLimit is how many messages a page of the queue has at most, as the API's.
+const pageLimit = 1000
+
+// mailqHandler lists the queue as the API does. Files that belong to no message are for who runs the service.
+func mailqHandler(q api.Queue) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/remains") {
+			answerJSON(w, model.QueueRemains{Items: []model.QueueFiles{}}, nil)
+			return
+		}
+		limit, err := strconv.Atoi(r.URL.Query().Get("limit"))
+		if err != nil || limit < 1 || limit > pageLimit {
+			limit = pageLimit
+		}
+		items, err := q.List(r.Context(), model.QueueFilter{}, r.URL.Query().Get("after"), limit+1)
+		page := model.Page[model.QueuedMessage]{Items: items}
+		if len(items) > limit {
+			page.Items, page.Next = items[:limit], items[limit-1].ID
+		}
+		if page.Items == nil {
+			page.Items = []model.QueuedMessage{}
+		}
+		for n := range page.Items {
+			page.Items[n].Files = nil // paths are for who runs the service
+		}
+		answerJSON(w, page, err)
+	})
+}
+
+// flushHandler has the queue tried again as the API does: all, one message, or those of a destination.
+func flushHandler(q api.Queue) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		query := r.URL.Query()
+		n, err := q.Flush(r.Context(), model.QueueFilter{ID: query.Get("id"), Site: query.Get("site")})
+		answerJSON(w, model.FlushResult{Flushed: n}, err)
+	})
+}
+
+func answerJSON(w http.ResponseWriter, v any, err error) {
+	if err != nil {
+		kind := model.KindOf(err)
+		typeURI, status := kind.Problem()
+		w.Header().Set("Content-Type", "application/problem+json")
+		w.WriteHeader(status)
+		v = map[string]any{"type": typeURI, "status": status, "title": http.StatusText(status), "detail": err.Error()}
+	} else {
+		w.Header().Set("Content-Type", "application/json")
+	}
+	_ = json.NewEncoder(w).Encode(v) // the client hears nothing more then
+}

@@ -1,0 +1,149 @@
+package pickup
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+
+	"toastmaster/configs"
+	"toastmaster/directory/tables"
+	"toastmaster/internal/addr"
+	"toastmaster/internal/clock"
+	"toastmaster/internal/dsn"
+	"toastmaster/internal/envelope"
+	"toastmaster/internal/msglog"
+	"toastmaster/internal/service"
+	"toastmaster/internal/spool"
+	"toastmaster/mta/agent"
+)
+
+// serviceName is the service's in the log.
+const serviceName = "pickup"
+
+// Options are what a Service works with. All are needed but those that may be nil.
+type Options struct {
+	Params   configs.Pickup
+	Hostname string // main.hostname
+	// Dir is pickup.directory, which maildrop.Make has made; MaxMessage smtpd.message_size_limit.
+	Dir        string
+	MaxMessage int64
+	// Listener is the socket's. Run and Close close it.
+	Listener net.Listener
+	Tables   *tables.Set
+	Submit   envelope.Submitter
+	Reporter agent.Reporter
+	Spool    *spool.Dir
+	// NewID and Has are the queue's: an ID that no message has, and whether one has it.
+	NewID func() envelope.QueueID
+	Has   func(ctx context.Context, id envelope.QueueID) (bool, error)
+	// Room says whether a message of a size, 0 for any, may come in.
+	Room func(size int64) error
+	// Verify says what would become of a recipient; nil knows nothing.
+	Verify func(ctx context.Context, a addr.Address) Verdict
+	// Mailq lists the queue and Flush has it tried again, as the API does; who may ask is decided here.
+	Mailq, Flush http.Handler
+	Log          *msglog.Log
+	Clock        clock.Clock
+}
+
+// Verdict is what would become of a recipient.
+type Verdict struct {
+	// Err is why it cannot be delivered, or why that is not known; nil when it can.
+	Err *dsn.Error
+	// Text is what the host said that would get it.
+	Text string
+}
+
+// Service takes the mail of this host. Safe for concurrent use.
+type Service struct {
+	o                    Options
+	submit, flush, mailq users
+	senders              tables.Maps
+	http                 *http.Server
+	ready                chan struct{}
+
+	// foreign is how many names that are not a message's could not be removed, as the log has it. It
+	// belongs to the goroutine that looks into the folder.
+	foreign int
+}
+
+// Open makes a Service, and removes from the folder what the queue has already: before the first
+// message is delivered. An error says which parameter is wrong.
+func Open(ctx context.Context, o Options) (*Service, error) {
+	s := &Service{o: o, ready: make(chan struct{})}
+	for _, l := range []struct {
+		list  *users
+		name  string
+		items []string
+	}{
+		{&s.submit, "authorized_submit_users", o.Params.SubmitUsers}, {&s.flush, "authorized_flush_users", o.Params.FlushUsers}, {&s.mailq, "authorized_mailq_users", o.Params.MailqUsers},
+	} {
+		var err error
+		if *l.list, err = openUsers(ctx, o.Tables, l.items); err != nil {
+			return nil, fmt.Errorf("pickup.%s: %w", l.name, err)
+		}
+	}
+	var err error
+	if s.senders, _, err = o.Tables.OpenAll(ctx, o.Params.LoginSenderMaps); err != nil {
+		return nil, fmt.Errorf("pickup.local_login_sender_maps: %w", err)
+	}
+	s.http = s.server()
+	return s, s.dropKnown(ctx)
+}
+
+// Name implements service.Service.
+func (s *Service) Name() string { return serviceName }
+
+// Ready is closed when Run answers.
+func (s *Service) Ready() <-chan struct{} { return s.ready }
+
+// Addrs are the addresses, for the status.
+func (s *Service) Addrs() []string { return []string{"unix:" + s.o.Listener.Addr().String()} }
+
+// Close gives the listener back when Run is never called.
+func (s *Service) Close() error { return s.o.Listener.Close() }
+
+// Run implements service.Service.
+func (s *Service) Run(ctx context.Context) error {
+	served := make(chan error, 1)
+	go func() {
+		// No fence: net/http has one for each request, and each of ours has its own.
+		served <- s.http.Serve(&gated{Listener: s.o.Listener, most: s.o.Params.MaxConnections, mostUser: s.o.Params.MaxUser, users: map[int]int{}})
+	}()
+	var looking sync.WaitGroup
+	looking.Go(func() { s.look(ctx) })
+	close(s.ready)
+	var err error
+	select {
+	case err = <-served:
+	case <-ctx.Done():
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.o.Params.DrainTimeout)
+		if s.http.Shutdown(stop) != nil {
+			_ = s.http.Close()
+		}
+		cancel()
+		<-served
+	}
+	<-ctx.Done()
+	looking.Wait()
+	return err
+}
+
+// look looks into the folder at the start, and then every wakeup_time.
+func (s *Service) look(ctx context.Context) {
+	for ctx.Err() == nil {
+		if err := service.Fenced(s.o.Log, func() error { return s.sweep(ctx) }, "service", serviceName, "step", "folder"); err != nil && ctx.Err() == nil {
+			s.o.Log.Warn("folder of pickup", "service", serviceName, "cause", err)
+		}
+		timer := s.o.Clock.NewTimer(s.o.Params.WakeupTime)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+		case <-timer.C():
+		}
+	}
+}
+
+var _ service.Service = (*Service)(nil)
