@@ -476,7 +476,7 @@ func TestRealCallers(t *testing.T) {
 	must(t, os.Chmod(dir, 0o777))
 	run := func(stdin, path string, args ...string) {
 		t.Helper()
-		caller := sendmail{path, append(slices.Clone(s.env), "HOME="+dir, "PATH=/usr/bin:/bin", "sendmail="+s.path, "LOGNAME=nobody", "USER=nobody"), nobodyUser}
+		caller := sendmail{path, append(slices.Clone(s.env), "HOME="+dir, "PATH=/usr/bin:/bin", "sendmail="+s.path, "LOGNAME=nobody", "USER=nobody", "GIT_COMMITTER_NAME=N", "GIT_COMMITTER_EMAIL=nobody@mx.example.test", "GIT_AUTHOR_NAME=N", "GIT_AUTHOR_EMAIL=nobody@mx.example.test"), nobodyUser}
 		if code, out, errs := caller.run(t, stdin, args...); code != 0 {
 			t.Errorf("%s: exit %d, %s%s", path, code, out, errs)
 		}

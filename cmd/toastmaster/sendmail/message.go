@@ -18,6 +18,12 @@ import (
 // errTooLarge is a message beyond the limit of the service.
 var errTooLarge = errors.New("message file too big (smtpd.message_size_limit)")
 
+// postfixWords are an error in the words of Postfix, which may begin with a capital.
+type postfixWords string
+
+// Error implements error.
+func (w postfixWords) Error() string { return string(w) }
+
 // letter is a message as it is handed in.
 type letter struct {
 	said maildrop.Message
@@ -39,7 +45,7 @@ func (o *sendmailOptions) read(in io.Reader, getenv func(string) string, limit i
 		return nil, &badMessage{err}
 	}
 	if !o.fromHeader && len(recipients) == 0 {
-		return nil, &badMessage{errors.New("Recipient addresses must be specified on the command line or via the -t option")}
+		return nil, &badMessage{postfixWords("Recipient addresses must be specified on the command line or via the -t option")}
 	}
 	if !o.verify {
 		text, err := readText(in, o.ignoreDots, limit)
@@ -57,7 +63,7 @@ func (o *sendmailOptions) read(in io.Reader, getenv func(string) string, limit i
 		l.text = h.text
 	}
 	if len(recipients) == 0 {
-		return nil, &badMessage{errors.New("No recipient addresses found in message header")}
+		return nil, &badMessage{postfixWords("No recipient addresses found in message header")}
 	}
 	for _, r := range recipients {
 		l.said.Recipients = append(l.said.Recipients, maildrop.Recipient{Address: r.String()})

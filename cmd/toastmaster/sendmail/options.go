@@ -89,6 +89,10 @@ func parseSendmail(env *cli.Environment, args []string, warn io.Writer) (sendmai
 				}
 				value = args[i]
 			}
+			if c == 'q' && (value == "I" || value == "R") && i+1 < len(args) {
+				i++
+				value += args[i]
+			}
 			if err := o.setValue(env, c, value, warn); err != nil {
 				return o, err
 			}

@@ -185,14 +185,14 @@ func TestSendmailPageNamesEveryOption(t *testing.T) {
 // TestRunsOfTheQueue: -q and what may stand behind it.
 func TestRunsOfTheQueue(t *testing.T) {
 	for args, want := range map[string]sendmailOptions{
-		"-q": {mode: modeFlush}, "-qRa.test": {flushSite: "a.test"}, "-qI3ABC": {flushID: "3ABC"}, "-q30m": {}, "-bd -q30m": {mode: modeDaemon}, "-bd -q": {mode: modeDaemon},
+		"-q": {mode: modeFlush}, "-qRa.test": {flushSite: "a.test"}, "-qR a.test": {flushSite: "a.test"}, "-qI 3ABC": {flushID: "3ABC"}, "-qI3ABC": {flushID: "3ABC"}, "-q30m": {}, "-bd -q30m": {mode: modeDaemon}, "-bd -q": {mode: modeDaemon},
 	} {
 		o, err := parseSendmail(&cli.Environment{}, strings.Fields(args), io.Discard)
 		if err != nil || o.mode != want.mode || o.flushSite != want.flushSite || o.flushID != want.flushID || o.recipients != nil {
 			t.Errorf("%s: %+v %v", args, o, err)
 		}
 	}
-	for _, bad := range []string{"-qR", "-qI", "-qSx", "-qx", "-qR a.test", "-q a.test"} {
+	for _, bad := range []string{"-qR", "-qI", "-qSx", "-qx", "-q a.test"} {
 		if _, err := parseSendmail(&cli.Environment{}, strings.Fields(bad), io.Discard); err == nil {
 			t.Errorf("%s accepted", bad)
 		}
