@@ -30,21 +30,21 @@ const dropMode = 0o3733
 // nameLength is how long a name is without its first letter.
 const nameLength = 32
 
-// Make makes the folder, or sets right the modes of one that is there. It must belong to the
-// user of this process.
-func Make(dir string) error {
+// Make makes the folder for a user and group, or sets right the modes of one that is there. It must belong to the
+// user of this process; root gives it to the user.
+func Make(dir string, uid, gid int) error {
 	for _, f := range []struct {
 		path string
 		mode uint32
 	}{{dir, 0o755}, {filepath.Join(dir, Drop), dropMode}, {filepath.Join(dir, Taken), 0o700}, {filepath.Join(dir, Bad), 0o700}} {
-		if err := makeOne(f.path, f.mode); err != nil {
+		if err := makeOne(f.path, f.mode, uid, gid); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func makeOne(path string, mode uint32) error {
+func makeOne(path string, mode uint32, uid, gid int) error {
 	if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
@@ -58,14 +58,15 @@ func makeOne(path string, mode uint32) error {
 	if err := unix.Fstat(fd, &st); err != nil {
 		return &fs.PathError{Op: "stat", Path: path, Err: err}
 	}
-	if int(st.Uid) != os.Geteuid() {
-		return fmt.Errorf("%s belongs to user %d, not to the user that serves, %d: chown it, or name another folder (pickup.directory)", path, st.Uid, os.Geteuid())
+	if int(st.Uid) != uid && os.Geteuid() != 0 {
+		return fmt.Errorf("%s belongs to user %d, not to the user that serves, %d: chown it, or name another folder (pickup.directory)", path, st.Uid, uid)
 	}
-	if st.Mode&0o7777 == mode && (mode != dropMode || int(st.Gid) == os.Getegid()) {
+	owned := int(st.Uid) == uid && (mode != dropMode || int(st.Gid) == gid)
+	if owned && st.Mode&0o7777 == mode {
 		return nil
 	}
-	if mode == dropMode && int(st.Gid) != os.Getegid() {
-		if err := unix.Fchown(fd, -1, os.Getegid()); err != nil {
+	if !owned {
+		if err := unix.Fchown(fd, uid, gid); err != nil {
 			return &fs.PathError{Op: "chown", Path: path, Err: err}
 		}
 	}

@@ -70,7 +70,7 @@ func FuzzRead(f *testing.F) {
 func TestTheFolder(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "public")
 	for range 2 {
-		if err := Make(dir); err != nil {
+		if err := Make(dir, os.Geteuid(), os.Getegid()); err != nil {
 			t.Fatal(err)
 		}
 		for name, want := range map[string]os.FileMode{
@@ -110,7 +110,7 @@ func TestTheFolder(t *testing.T) {
 	for _, link := range []string{Taken, "file"} {
 		target := filepath.Join(t.TempDir(), "elsewhere")
 		must := os.Symlink(t.TempDir(), target)
-		if err := makeOne(target, 0o700); must != nil || err == nil {
+		if err := makeOne(target, 0o700, os.Geteuid(), os.Getegid()); must != nil || err == nil {
 			t.Errorf("%s: a link is taken for a folder", link)
 		}
 	}

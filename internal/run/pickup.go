@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/netip"
+	"os"
 	"strconv"
 	"strings"
 
@@ -23,12 +24,22 @@ import (
 	"toastmaster/mta/verify"
 )
 
-// makeMaildrop makes the folder of pickup as the user that serves, before its socket.
+// makeMaildrop makes the folder of pickup, the user's that serves it, before its socket.
 func makeMaildrop(c *configs.Config) error {
 	if c.Pickup.Directory == "" {
 		return nil
 	}
-	err := rights.AsOwner(c, func() error { return maildrop.Make(c.Path(c.Pickup.Directory)) })
+	dir := c.Path(c.Pickup.Directory)
+	roles, err := rights.RolesOf(c)
+	switch {
+	case err != nil:
+		return err
+	case roles != nil && os.Geteuid() == 0:
+		mta := roles.User(configs.RoleMTA)
+		err = maildrop.Make(dir, mta.UID(), mta.GID())
+	default:
+		err = rights.AsOwner(c, func() error { return maildrop.Make(dir, os.Geteuid(), os.Getegid()) })
+	}
 	if err != nil {
 		return c.Mistake("pickup.directory", err)
 	}

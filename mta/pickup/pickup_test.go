@@ -97,7 +97,7 @@ func newService(t *testing.T, q *fakeQueue, set func(*Options)) *Service {
 	if set != nil {
 		set(&o)
 	}
-	if err := maildrop.Make(o.Dir); err != nil {
+	if err := maildrop.Make(o.Dir, os.Geteuid(), os.Getegid()); err != nil {
 		t.Fatal(err)
 	}
 	s, err := Open(t.Context(), o)

@@ -310,28 +310,38 @@ func TestReportsOfSendmail(t *testing.T) {
 	}
 }
 
-// TestMailOfThisHostUnderMaster: the role mta picks up, within its fence, as a user of its own.
+// TestMailOfThisHostUnderMaster: the role mta picks up, within its fence, as the user of all roles or as one of its own.
 func TestMailOfThisHostUnderMaster(t *testing.T) {
 	t.Parallel()
-	peers.NeedRoot(t, "master with a user of its own")
-	dir := peers.TempDir(t)
-	public := filepath.Join(dir, "spool", "public")
-	must(t, os.Mkdir(filepath.Dir(public), 0o755))
-	must(t, os.Chown(filepath.Dir(public), 2, 2))
-	b := serveWith(t, binary.Options{Command: "master", Init: []string{"--user", "bin"}, Params: map[string]string{"pickup.directory": quoteTOML(public), "pickup.wakeup_time": `"1s"`}})
-	s := newSendmail(t, b)
-	must(t, os.Chmod(b.Data(), 0o711))
-	must(t, os.Chmod(b.ConfigFile(), 0o644))
-	s.user = nobodyUser
-	s.sent(t, smallMessage, alice)
-	b.waitMail(t, alice, 1)
-	must(t, b.Stop())
-	s.sent(t, smallMessage, alice)
-	if left := names(t, filepath.Join(public, maildrop.Drop)); len(left) != 1 {
-		t.Errorf("%q", left)
+	peers.NeedRoot(t, "master with users")
+	for name, start := range map[string]func(t *testing.T, params map[string]string) *box{
+		"one user": func(t *testing.T, params map[string]string) *box {
+			return serveWith(t, binary.Options{Command: "master", Init: []string{"--user", "bin"}, Params: params})
+		},
+		"role users": serveRoleUsers,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			spool := filepath.Join(peers.TempDir(t), "spool")
+			must(t, os.Mkdir(spool, 0o755))
+			must(t, os.Chmod(spool, 0o777))
+			public := filepath.Join(spool, "public")
+			b := start(t, map[string]string{"pickup.directory": quoteTOML(public), "pickup.wakeup_time": `"1s"`})
+			s := newSendmail(t, b)
+			must(t, os.Chmod(b.Data(), 0o751))
+			must(t, os.Chmod(b.ConfigFile(), 0o644))
+			s.user = nobodyUser
+			s.sent(t, smallMessage, alice)
+			b.waitMail(t, alice, 1)
+			must(t, b.Stop())
+			s.sent(t, smallMessage, alice)
+			if left := names(t, filepath.Join(public, maildrop.Drop)); len(left) != 1 {
+				t.Errorf("%q", left)
+			}
+			b.start(t)
+			b.waitMail(t, alice, 2)
+		})
 	}
-	b.start(t)
-	b.waitMail(t, alice, 2)
 }
 
 // TestQMQP: Debian's qmqp-source hands in messages by TCP and by a unix socket, each is there when it is told so,
