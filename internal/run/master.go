@@ -108,14 +108,12 @@ func (s *mastered) open(ctx context.Context) error {
 	if _, err := rights.RunAsRole(c, configs.RoleMTA); err != nil {
 		return errors.Join(usage.New(err), in.Close())
 	}
-<<<<<<< HEAD
 	// Before the ports: the roles of a master that was killed have them until they end.
 	if err := s.takeLock(ctx); err != nil {
 		return errors.Join(err, in.Close())
-=======
+	}
 	if err := makeMaildrop(c); err != nil {
 		return errors.Join(usage.New(err), in.Close())
->>>>>>> bbc28d21 (pickup: mail of this host by a socket and a folder, sendmail's command line in full; qmqpd)
 	}
 	set := listeners.NewSet(c, in)
 	for _, address := range append(c.Listeners(), adminSocket(c)) {
