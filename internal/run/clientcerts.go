@@ -23,10 +23,18 @@ func (i *Instance) clientsOf(o *smtpd.Options) (err error) {
 	if !o.Params.Asks() {
 		return nil
 	}
-	if o.Clients, err = tlsconf.LoadClients(check.ClientOptions(i.config, &o.Params.SMTPDTLS)); err != nil {
+	// The same as before for the same options: sessions are resumed beyond a reload.
+	how := check.ClientOptions(i.config, &o.Params.SMTPDTLS)
+	if o.Clients = i.clientCerts[how]; o.Clients != nil {
+		return nil
+	}
+	if o.Clients, err = tlsconf.LoadClients(how); err != nil {
 		return i.config.Mistake(o.Section+".tls_ca_file", err)
 	}
-	i.clientCerts = append(i.clientCerts, o.Clients)
+	if i.clientCerts == nil {
+		i.clientCerts = map[tlsconf.ClientOptions]*tlsconf.Clients{}
+	}
+	i.clientCerts[how] = o.Clients
 	return nil
 }
 

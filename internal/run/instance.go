@@ -49,7 +49,6 @@ import (
 	"toastmaster/mta/postscreen"
 	"toastmaster/mta/queue"
 	"toastmaster/mta/rewrite"
-	"toastmaster/mta/smtpd"
 	"toastmaster/mta/verify"
 )
 
@@ -84,8 +83,9 @@ type Instance struct {
 	files *service.Files
 
 	certificates *tlsconf.Certificates // loaded by root, or by openTLS
-	clientCerts  []*tlsconf.Clients    // one for each part of smtpd that asks for certificates
-	tls          *tls.Config
+	// clientCerts know the certificates of clients, by how they are looked at.
+	clientCerts map[tlsconf.ClientOptions]*tlsconf.Clients
+	tls         *tls.Config
 
 	host       *hostaddr.Host
 	resolvers  []resolverOf // see nameServers
@@ -113,7 +113,9 @@ type Instance struct {
 	cleanup *cleanup.Cleanup
 	// locals are the agents for the users of this host, by transport.
 	locals map[string]*local.Agent
-	smtpd  *smtpd.Daemon
+	smtpd  *smtpdOf
+	// smtpds are all of smtpd: i.smtpd, and one for each [[listener]].
+	smtpds []*smtpdOf
 	// flush knows which deferred messages wait for which destination.
 	flush *flush.Index
 	// verify probes addresses, with the agents of transports by their names.

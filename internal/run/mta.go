@@ -2,7 +2,6 @@ package run
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -77,8 +76,8 @@ func (i *Instance) openPipeline(ctx context.Context) error {
 	if err := i.openVerify(); err != nil {
 		return err
 	}
-	i.smtpd, err = newSMTPD(ctx, i, smtpd.Options{Params: i.config.SMTPD, Section: "smtpd", Trusted: i.trusted})
-	return check.Restriction(i.config, err)
+	i.smtpd, err = openSMTPDOf(ctx, i, smtpd.Options{Section: "smtpd", Trusted: i.trusted}, func(c *configs.Config) (configs.SMTPD, bool) { return c.SMTPD, true })
+	return err
 }
 
 // newSMTPD makes the daemon of a section of parameters; o has what is its own.
@@ -91,7 +90,7 @@ func newSMTPD(ctx context.Context, i *Instance, o smtpd.Options) (*smtpd.Daemon,
 	o = smtpd.Options{
 		Params: own.Params, Section: own.Section, Hostname: i.config.Main.Hostname, Trusted: own.Trusted, LogService: own.LogService, Service: own.Service, MacroDaemonName: own.MacroDaemonName, SoftBounce: i.config.Main.SoftBounce,
 		Directory: i.directory, Aliases: i.aliases, Authenticate: i.auth.Authenticate,
-		Logins: i.sessions, Counter: i.anvil, DNS: i.nameServers(i.config.SMTP.Resolver), Classes: i.config.ClassLists(),
+		Logins: i.sessions, Counter: i.anvil, DNS: i.nameServers(i.config.SMTP.Resolver), Classes: own.Classes,
 		Services: i.policies, Path: i.config.Path, Tables: i.tables, Keys: keys.Options{
 			Delimiters: i.config.Main.RecipientDelimiter, ParentMatches: slices.Contains(i.config.Main.ParentMatches, configs.ParentSMTPDAccess),
 		},
@@ -148,7 +147,7 @@ func openPostscreen(i *Instance) (service.Service, error) {
 	i.postscreen, err = postscreen.New(postscreen.Options{
 		Params: c.Postscreen, Hostname: c.Main.Hostname, Trusted: i.trusted,
 		Table: func(name string) (tables.Table, error) { return i.tables.Open(context.Background(), name) },
-		DNS:   i.nameServers(c.SMTP.Resolver), Cache: cache, Next: i.smtpd.MX(),
+		DNS:   i.nameServers(c.SMTP.Resolver), Cache: cache, Next: i.smtpd.handler(mxOf),
 		TLS: i.tls, HandshakeTimeout: c.TLS.HandshakeTimeout, MaxMessageBytes: c.SMTPD.MessageSizeLimit, SoftBounce: c.Main.SoftBounce, Log: i.log, Clock: i.clock,
 	})
 	if err != nil {
@@ -158,8 +157,7 @@ func openPostscreen(i *Instance) (service.Service, error) {
 }
 
 func openSMTPD(i *Instance) (service.Service, error) {
-	handler := i.smtpd.MX()
-	p := smtpPorts{name: "smtpd", params: i.config.SMTPD, handler: handler, busy: handler.BusyReply(), plain: i.config.SMTPD.Listen, trusted: i.trusted}
+	p := smtpPorts{name: "smtpd", smtpd: i.smtpd, params: i.config.SMTPD, handler: i.smtpd.handler(mxOf), plain: i.config.SMTPD.Listen, trusted: i.trusted}
 	if i.postscreen != nil {
 		p.handler, p.params.UpstreamProxy = i.postscreen, i.config.Postscreen.UpstreamProxy
 	}
@@ -167,55 +165,60 @@ func openSMTPD(i *Instance) (service.Service, error) {
 }
 
 func openSubmission(i *Instance) (service.Service, error) {
-	handler := i.smtpd.Submission()
-	return smtpServer(i, smtpPorts{name: "submission", params: i.config.SMTPD, handler: handler, busy: handler.BusyReply(), plain: i.config.SMTPD.SubmissionListen, trusted: i.trusted})
+	return smtpServer(i, smtpPorts{name: "submission", smtpd: i.smtpd, params: i.config.SMTPD, handler: i.smtpd.handler(submissionOf), plain: i.config.SMTPD.SubmissionListen, trusted: i.trusted})
 }
 
 func openSubmissions(i *Instance) (service.Service, error) {
-	handler := i.smtpd.Submissions()
-	return smtpServer(i, smtpPorts{name: "submissions", params: i.config.SMTPD, handler: handler, busy: handler.BusyReply(), tls: i.config.SMTPD.SubmissionsListen, tlsConfig: i.smtpd.TLS(), trusted: i.trusted})
+	return smtpServer(i, smtpPorts{name: "submissions", smtpd: i.smtpd, params: i.config.SMTPD, handler: i.smtpd.handler(submissionsOf), tls: i.config.SMTPD.SubmissionsListen, trusted: i.trusted})
 }
 
 // openListener is one of [[listener]], with a daemon that has its parameters.
 func openListener(ctx context.Context, i *Instance, l *configs.Listener) (service.Service, error) {
 	trusted := configs.Prefixes(l.TrustedNetworks)
-	d, err := newSMTPD(ctx, i, smtpd.Options{
-		Params: l.Params, Section: l.Section(), Trusted: trusted, LogService: l.LogService(), Service: l.ServiceName(), MacroDaemonName: l.MacroDaemonName,
+	d, err := openSMTPDOf(ctx, i, smtpd.Options{
+		Section: l.Section(), Trusted: trusted, LogService: l.LogService(), Service: l.ServiceName(), MacroDaemonName: l.MacroDaemonName,
+	}, func(c *configs.Config) (configs.SMTPD, bool) {
+		for _, other := range c.SMTPDListeners {
+			if other.Name == l.Name {
+				return other.Params, true
+			}
+		}
+		return configs.SMTPD{}, false
 	})
 	if err != nil {
-		return nil, check.Restriction(i.config, err)
+		return nil, err
 	}
-	handler := d.MX()
+	handler := d.handler(mxOf)
 	if l.Submission {
-		handler = d.Submission()
+		handler = d.handler(submissionOf)
 	}
-	return smtpServer(i, smtpPorts{name: l.ServiceName(), params: l.Params, handler: handler, busy: handler.BusyReply(), plain: l.Listen, tls: l.ListenTLS, tlsConfig: d.TLS(), trusted: trusted})
+	return smtpServer(i, smtpPorts{name: l.ServiceName(), smtpd: d, params: l.Params, handler: handler, plain: l.Listen, tls: l.ListenTLS, trusted: trusted})
 }
 
 // smtpPorts are some ports of smtpd.
 type smtpPorts struct {
 	name       string
+	smtpd      *smtpdOf
 	params     configs.SMTPD
 	handler    service.Handler
-	busy       string
 	plain, tls []string
-	tlsConfig  *tls.Config
 	trusted    []netip.Prefix
 }
 
 // smtpServer is what all ports of smtpd share.
 func smtpServer(i *Instance, p smtpPorts) (service.Service, error) {
-	c, name, handler, busy, plain, tls := p.params, p.name, p.handler, p.busy, p.plain, p.tls
+	c, name, plain, tls := p.params, p.name, p.plain, p.tls
+	admit, admitTLS := p.smtpd.admit(i, name)
 	before, proxied := c.UpstreamProxy, []string(nil)
 	if before.On() {
 		proxied = slices.Concat(plain, tls)
 	}
 	return serverOf(i, serverOptions{
-		name: name, plain: plain, tls: tls, handler: handler, busy: busy,
+		name: name, plain: plain, tls: tls, handler: p.handler, busy: p.smtpd.now.Load().mx.BusyReply(),
 		connections: c.MaxConnections, perClient: c.MaxClient, drain: c.DrainTimeout,
-		reserved: c.Reserved, stress: c.StressAt(), files: check.FilesMail, admit: smtpd.Admission(name, c, i.anvil),
+		reserved: c.Reserved, stress: c.StressAt(), files: check.FilesMail, admit: admit,
 		proxied: proxied, proxyTimeout: before.Timeout, trusted: p.trusted,
-		tlsConfig: p.tlsConfig, admitTLS: smtpd.AdmissionTLS(name, c, i.anvil), uncounted: configs.Prefixes(c.EventExceptions),
+		tlsConfig: p.smtpd.tls(), admitTLS: admitTLS, uncounted: configs.Prefixes(c.EventExceptions),
 	})
 }
 

@@ -3,6 +3,7 @@ package run
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"toastmaster/admin/model"
@@ -11,8 +12,8 @@ import (
 )
 
 // reload opens the log's file again and reads certificates, tables and the configuration again.
-// A mistake in the configuration is logged, and nothing more of it is looked at. No parameter
-// of it is taken over: services keep those that they were made with, and what has changed is
+// A mistake in the configuration is logged, and nothing more of it is looked at. smtpd is made anew (renew.go); other
+// parts keep the parameters that they were made with, and what has changed of those is
 // named in the log as waiting for a restart.
 func (i *Instance) reload() reloaded {
 	logErr, certErr := i.log.Reopen(), errors.Join(i.certificates.Reload(), i.reloadAuthorities())
@@ -26,11 +27,17 @@ func (i *Instance) reload() reloaded {
 		i.log.Error("reload", "status", "failed", "cause", err)
 		return reloaded{err: err}
 	}
+	i.tables.Refresh()
+	commit, err := i.renew(context.Background(), c)
+	if err != nil {
+		i.log.Error("reload", "status", "failed", "cause", err)
+		return reloaded{err: err}
+	}
 	fileErr := errors.Join(logErr, certErr)
 	i.noteError("reload", fileErr)
 	i.answers.Invalidate()
-	i.tables.Refresh()
-	if changed := i.config.Changed(c); len(changed) > 0 {
+	commit()
+	if changed := slices.DeleteFunc(i.config.Changed(c), configs.TakenUp); len(changed) > 0 {
 		i.log.Warn("reload", "status", "needs a restart", "parameters", strings.Join(changed, ", "))
 		return reloaded{changed, fileErr}
 	}

@@ -41,6 +41,9 @@ type Clients struct {
 	current atomic.Pointer[authorities]
 
 	loading sync.Mutex
+	// base and asking are those of Config.
+	configuring  sync.Mutex
+	base, asking *tls.Config
 }
 
 // authorities are those that are believed, as they were read at one time. named are those whose names are told.
@@ -130,10 +133,16 @@ func readAuthorities(name string) ([]*x509.Certificate, error) {
 	return all, nil
 }
 
-// Config is base for servers that ask for certificates, or base itself. It follows Reload.
+// Config is base for servers that ask for certificates, or base itself. It follows Reload, and is the same for the same base: its sessions can be
+// resumed with all servers that have it.
 func (c *Clients) Config(base *tls.Config) *tls.Config {
 	if base == nil || !c.o.Ask {
 		return base
+	}
+	c.configuring.Lock()
+	defer c.configuring.Unlock()
+	if c.base == base {
+		return c.asking
 	}
 	asking := base.Clone()
 	asking.ClientAuth = tls.RequestClientCert
@@ -143,6 +152,7 @@ func (c *Clients) Config(base *tls.Config) *tls.Config {
 		now.ClientCAs = c.current.Load().named
 		return now, nil
 	}
+	c.base, c.asking = base, outer
 	return outer
 }
 

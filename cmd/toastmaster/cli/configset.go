@@ -22,7 +22,7 @@ type paramChange struct {
 	Param string `json:"param"`
 	Old   string `json:"old"`
 	New   string `json:"new"`
-	// Needs is "restart", or "nothing" when the value was that already.
+	// Needs is "restart" or "reload", or "nothing" when the value was that already.
 	Needs string `json:"needs"`
 }
 
@@ -54,7 +54,11 @@ func newConfigSetCommand(env *Environment) *cobra.Command {
 				_, err = fmt.Fprintf(env.Stdout, "%s is %s already\n", change.Param, change.New)
 				return err
 			}
-			_, err = fmt.Fprintf(env.Stdout, "%s: %s, was %s; it counts from the next start (restart)\n", change.Param, change.New, change.Old)
+			when := "it counts from the next start (restart)"
+			if change.Needs == "reload" {
+				when = "it counts from the next reload"
+			}
+			_, err = fmt.Fprintf(env.Stdout, "%s: %s, was %s; %s\n", change.Param, change.New, change.Old, when)
 			return err
 		},
 	}
@@ -101,6 +105,9 @@ func setParam(file, name string, values []string) (change paramChange, err error
 		return change, usage.New(err)
 	}
 	change = paramChange{File: file, Param: name, Old: valueIn(file, text, name), New: value(c, name), Needs: "restart"}
+	if configs.TakenUp(name) {
+		change.Needs = "reload"
+	}
 	if change.Old == change.New {
 		change.Needs = "nothing"
 	}

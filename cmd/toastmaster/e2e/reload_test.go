@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"bufio"
+	"crypto/tls"
 	"fmt"
 	"os"
 	"regexp"
@@ -54,4 +56,58 @@ func TestAStopIsInTheLog(t *testing.T) {
 	if log := string(text); !stop.MatchString(log) || strings.Count(log, " stopping ") != 1 || strings.Count(log, " stopped ") != 1 {
 		t.Errorf("%s", b.LogTail(1000))
 	}
+}
+
+// TestReloadTakesUpSMTPD: restriction lists, classes, rates and replies of smtpd count for who connects after a reload, on each port; a
+// session goes on with what it began with; a mistake changes nothing, and what needs a restart is named alone.
+func TestReloadTakesUpSMTPD(t *testing.T) {
+	t.Parallel()
+	b := serve(t, map[string]string{"smtpd.resolve_timeout": `"0s"`, "main.trusted_networks": "[]"})
+	text, err := os.ReadFile(b.ConfigFile())
+	must(t, err)
+	write := func(lines, more string) {
+		t.Helper()
+		changed := strings.Replace(string(text), "[smtpd]\n", "[smtpd]\n"+lines+"\n", 1) + more
+		must(t, os.WriteFile(b.ConfigFile(), []byte(changed), 0o600))
+	}
+	rcpt := func(s *smtpConn, want string) {
+		t.Helper()
+		for _, step := range [][2]string{{"250", "MAIL FROM:<x@example.net>"}, {want, "RCPT TO:<" + alice + ">"}, {"250", "RSET"}} {
+			if _, err := s.command(step[0], step[1]); err != nil {
+				t.Errorf("%s: %v", step[1], err)
+			}
+		}
+	}
+	connect := func() *smtpConn {
+		t.Helper()
+		s, err := dialSMTP(b.SMTP(), "EHLO")
+		must(t, err)
+		t.Cleanup(func() { s.Close() })
+		return s
+	}
+	before := connect()
+	rcpt(before, "250")
+	class := "\n[[restriction_class]]\nname = \"strict\"\nrestrictions = [\"check_recipient_access inline:{ {" + alice + " = 554 by the list} }\"]\n"
+	write("recipient_restrictions = [\"strict\"]", class)
+	b.hangup(t, "info reload status=ok")
+	rcpt(connect(), "554 5.7.1 <"+alice+">: Recipient address rejected: by the list")
+	rcpt(before, "250")
+	write("recipient_restrictions = [\"no_such_restriction\"]", class)
+	b.hangup(t, "error reload status=failed")
+	rcpt(connect(), "554")
+	write("recipient_restrictions = [\"strict\"]\nmax_connections = 77", strings.Replace(class, "554 by the list", "450 later", 1))
+	b.hangup(t, `warn reload status="needs a restart" parameters=smtpd.max_connections`)
+	rcpt(connect(), "450")
+	// TLS from the first octet, with other parameters than those of the start.
+	write("mua_client_restrictions = [\"reject\"]", "")
+	b.hangup(t, "info reload status=ok")
+	c, err := tls.Dial("tcp", b.Submissions(), &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // the certificate is the instance's own
+	must(t, err)
+	defer c.Close()
+	d := &dialogue{c, bufio.NewReader(c)}
+	d.say(t, "", "554 5.7.1 ")
+	must(t, os.WriteFile(b.ConfigFile(), text, 0o600))
+	b.hangup(t, "info reload status=ok")
+	rcpt(connect(), "250")
+	rcpt(before, "250")
 }
