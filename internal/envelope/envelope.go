@@ -65,6 +65,8 @@ type Origin struct {
 	ClientAddr string
 	ClientName string
 	Helo       string
+	// ClientPort is its port, 0 when there is none.
+	ClientPort uint16
 	// TLS describes the client's TLS for the Received field, "TLS1.3 with cipher
 	// ...", "" without. The queue does not keep it.
 	TLS string

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -46,6 +47,9 @@ func (o *Origin) Forward(id QueueID) Forwarded {
 		return f
 	}
 	f.Addr, f.Proto, f.Helo = ip.String(), o.Protocol, o.Helo
+	if o.ClientPort != 0 {
+		f.Port = strconv.Itoa(int(o.ClientPort))
+	}
 	if o.ClientName != "unknown" {
 		f.Name = o.ClientName
 	}

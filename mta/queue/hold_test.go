@@ -50,6 +50,7 @@ func TestTagsOfActionsAreKept(t *testing.T) {
 		"bcc":      func(v *envelope.Envelope) { v.BCC = all.BCC },
 		"prepend":  func(v *envelope.Envelope) { v.Prepend = prependEnvelope().Prepend },
 		"forward":  func(v *envelope.Envelope) { v.Origin.Forwarded = forwardedOrigin() },
+		"port":     func(v *envelope.Envelope) { v.Origin.ClientPort = 65535 },
 		"all":      func(v *envelope.Envelope) { *v = *all; v.Prepend = prependEnvelope().Prepend },
 	} {
 		env := fullEnvelope()

@@ -15,6 +15,7 @@ const (
 	tagBCC      = 5
 	tagPrepend  = 6
 	tagForward  = 7
+	tagPort     = 9
 )
 
 // tagged is an optional field that this program knows.
@@ -107,6 +108,13 @@ var knownTags = [...]tagged{
 				Name: d.Text(), Addr: d.Text(), Port: d.Text(), Proto: d.Text(), Helo: d.Text(), Ident: d.Text(), Source: d.Text(),
 			}
 		}},
+	{tagPort,
+		func(v *envelope.Envelope) ([]byte, bool) {
+			var e encoder
+			e.uint(uint64(v.Origin.ClientPort))
+			return e.b, v.Origin.ClientPort != 0
+		},
+		func(d *decoder, v *envelope.Envelope) { v.Origin.ClientPort = uint16(d.Uint()) }},
 }
 
 // minAddress is the least that an address takes.

@@ -150,7 +150,7 @@ func (s *session) stillGood(ctx context.Context) *dsn.Error {
 // origin is where the message enters.
 func (s *session) origin(ctx context.Context) envelope.Origin {
 	o := envelope.Origin{
-		Protocol: s.c.Protocol(), ClientName: s.d.env.Peer(ctx, &s.known).Name, Helo: s.c.Helo(), Session: s.c.ID(),
+		Protocol: s.c.Protocol(), ClientName: s.d.env.Peer(ctx, &s.known).Name, Helo: s.c.Helo(), Session: s.c.ID(), ClientPort: s.known.Conn.ClientPort,
 	}
 	if s.d.o.Params.TLSReceivedHeader {
 		o.TLS, o.Cert = trace.TLS(s.c.TLS()), s.told()

@@ -3,6 +3,7 @@ package smtpd
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/netip"
 	"regexp"
 	"strings"
@@ -154,5 +155,29 @@ S: 221 *
 	}
 	for _, login := range []string{"nobody@example.test", "off@example.test", "alice"} {
 		play(t, b, (*Daemon).Submission, "S: 220 *\nC: XCLIENT LOGIN="+login+"\nS: 535 5.7.8 Authentication failed\n")
+	}
+}
+
+// TestThePortOfAClientIsKept: that of the connection, or what XCLIENT has told, or none.
+func TestThePortOfAClientIsKept(t *testing.T) {
+	t.Parallel()
+	b := newBed(t)
+	b.o.Trusted, b.o.Params.XClientHosts = nil, []string{"127.0.0.0/8"}
+	address := serve(t, served(daemon(t, b.o).MX()), nil)
+	for told, want := range map[string]int{"": -1, "XCLIENT ADDR=192.0.2.7 PORT=4711": 4711, "XCLIENT ADDR=192.0.2.7": 0} {
+		c := dialFrom(t, address, "127.0.0.1")
+		c.reply(t, "greeting")
+		commands := []string{"EHLO c.test", "MAIL FROM:<a@x.test>", "RCPT TO:<alice@example.test>", "DATA", "Subject: port\r\n\r\ntext\r\n.", "QUIT"}
+		if told != "" {
+			commands = append([]string{told}, commands...)
+		}
+		c.say(t, commands...)
+		if want < 0 {
+			want = c.LocalAddr().(*net.TCPAddr).Port
+		}
+		c.Close()
+		if sent, _ := b.sent.last(t); int(sent.Envelope.Origin.ClientPort) != want {
+			t.Errorf("%q: port %d, want %d", told, sent.Envelope.Origin.ClientPort, want)
+		}
 	}
 }

@@ -249,6 +249,7 @@ func TestExitCodes(t *testing.T) {
 	}{
 		{1, "", "domain show none.test", "no such domain"},
 		{1, "", "domain add a..b", "name"},
+		{0, "", "domain add localhost", "warning: the domain localhost has no dot"},
 		{1, "", "mailbox show nobody@none.test", "nobody@none.test: no such mailbox"},
 		{1, "x\n", "mailbox add b@none.test --password-stdin", "b@none.test: "},
 		{1, "", "token revoke nothing", "nothing: no such token"},

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"strings"
+
 	"github.com/spf13/cobra"
 
 	"toastmaster/admin/client"
@@ -45,6 +47,9 @@ func domainAdd(f *adminFlags) *cobra.Command {
 				d, err := c.AddDomain(cmd.Context(), in)
 				if err != nil {
 					return err
+				}
+				if !strings.Contains(d.Name, ".") {
+					f.warn([]string{"the domain " + d.Name + " has no dot: nobody else can send mail to it; was another name meant?"})
 				}
 				return f.done(d, "domain %s added", d.Name)
 			})
