@@ -54,7 +54,7 @@ func (c *Rewrite) classes() []Param {
 		Tables("rewrite.relay_recipient_maps", &c.RelayRecipientMaps, nil,
 			"Lookup tables of who is a recipient in rewrite.relay_domains, whatever the text; others get 550 5.1.1 at RCPT. user+extension@domain, user@domain and @domain are looked up. Without tables all are taken, and what the other machine refuses goes back as reports.").Also("relay_recipient_maps"),
 		transportWay("rewrite.local_transport", &c.LocalTransport, "local", "By which transport mail for rewrite.mydestination goes; without a nexthop that is the domain. \"local\" is a [[transport]] with the agent local, which must be there then.").Also("local_transport"),
-		transportWay("rewrite.virtual_transport", &c.VirtualTransport, "virtual", "By which transport mail for the mailboxes of the directory goes; without a nexthop that is the domain. \"lmtp:unix:/run/dovecot/lmtp\" hands it to another store, whose quota is its own affair then.").Also("virtual_transport"),
+		transportWay("rewrite.virtual_transport", &c.VirtualTransport, "virtual", "By which transport mail for the mailboxes of the directory goes; without a nexthop that is the domain. \"lmtp:unix:/run/dovecot/lmtp\" hands it to another store, whose quota is its own affair then: those of the directory are not looked at.").Also("virtual_transport"),
 		transportWay("rewrite.relay_transport", &c.RelayTransport, "smtp", "By which transport mail for rewrite.relay_domains goes that no table and no [[transport]] takes. Without a nexthop that is what the sender has in rewrite.sender_dependent_relayhost_maps, or smtp.relayhost, or the domain.").Also("relay_transport"),
 	}
 }
@@ -70,6 +70,13 @@ func (c *Config) VirtualAliasItems() []string {
 		items = append(items, c.Cleanup.Rewriting.VirtualAliasMaps...)
 	}
 	return items
+}
+
+// MailboxesHere says that the mailboxes of the directory are in the store of this host, and not where
+// rewrite.virtual_transport hands their mail to.
+func (c *Config) MailboxesHere() bool {
+	name, _, _ := strings.Cut(c.Rewrite.VirtualTransport, ":")
+	return slices.ContainsFunc(c.Transports(), func(t Transport) bool { return t.Name == name && t.Agent == "virtual" })
 }
 
 // classMistakes are those that one parameter of address classes alone does not show.

@@ -54,6 +54,9 @@ func (i *Instance) openPipeline(ctx context.Context) error {
 		Queue: i.queue, Log: i.log, Clock: i.clock, OverQuotaTemporary: i.config.Qmgr.OverQuotaTemporary,
 		ForeignAuthors: i.config.SMTPD.ForeignHeaderFrom, Ours: i.host.HasLiteral, Checks: checks, Copies: copies, Addresses: addresses, Filters: without,
 		Reserve: func(ctx context.Context, m directory.Mailbox, id string, size int64) *dsn.Error {
+			if !i.config.MailboxesHere() {
+				return nil
+			}
 			return mailstore.DSN(i.mail.Reserve(ctx, mailstore.AccountOf(m), id, size))
 		},
 		Unreserve: func(m directory.Mailbox, id string) { i.mail.Unreserve(mailstore.AccountOf(m), id) },
@@ -126,8 +129,11 @@ func (i *Instance) etrn(ctx context.Context, domain string) error {
 	return nil
 }
 
-// fits says whether a message has room in a mailbox.
+// fits says whether a message has room in a mailbox; of those in another store nobody here knows.
 func (i *Instance) fits(ctx context.Context, m directory.Mailbox, size int64) *dsn.Error {
+	if !i.config.MailboxesHere() {
+		return nil
+	}
 	return mailstore.DSN(i.mail.Fits(ctx, mailstore.AccountOf(m), size))
 }
 

@@ -127,3 +127,25 @@ func TestVirtualAliasesAndRelayDomains(t *testing.T) {
 	b.waitMail(t, bob, 1)
 	b.queueEmpty(t)
 }
+
+// TestVirtualTransportIsAnotherStore: mailboxes of the directory are served elsewhere, who is one is asked here, and a quota here, of which
+// nothing is used up by them, holds up nothing.
+func TestVirtualTransportIsAnotherStore(t *testing.T) {
+	t.Parallel()
+	p := startPostfix(t, "mx.store.example", "", alice, bob)
+	b := serve(t, map[string]string{"rewrite.virtual_transport": fmt.Sprintf(`"smtp:[127.0.0.1]:%d"`, p.Port25()), "store.quota_grace": "0"})
+	_, err := b.Run(testContext(t), "", "mailbox", "set", bob, "--quota", "5000")
+	must(t, err)
+	s, err := dialSMTP(b.SMTP(), "EHLO")
+	must(t, err)
+	defer s.Close()
+	for range 3 {
+		_, err = s.send("x@elsewhere.example", []string{bob}, "Subject: x\r\n\r\n"+strings.Repeat("0123456789\r\n", 300))
+		must(t, err)
+	}
+	waitPeerMail(t, p, bob, 3)
+	if _, err := s.send("x@elsewhere.example", []string{"nobody@example.test"}, "Subject: x\r\n\r\nx\r\n"); err == nil || !strings.Contains(err.Error(), "550 5.1.1") {
+		t.Error(err)
+	}
+	b.queueEmpty(t)
+}
