@@ -119,3 +119,21 @@ func TestFilterEnds(t *testing.T) {
 		}
 	}
 }
+
+// TestTheUnitLetsTheFenceIn: @system-service of systemd has none of the calls that a fence is made of, and what the unit does not
+// name is refused there.
+func TestTheUnitLetsTheFenceIn(t *testing.T) {
+	t.Parallel()
+	unit, err := os.ReadFile("../../../configs/samples/toastmaster-master.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(unit)) {
+		names, is := strings.CutPrefix(line, "SystemCallFilter=")
+		for _, call := range []string{"landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self", "seccomp"} {
+			if is && !strings.Contains(" "+strings.TrimSpace(names)+" ", " "+call+" ") {
+				t.Errorf("%s is not in %s", call, line)
+			}
+		}
+	}
+}
