@@ -113,11 +113,13 @@ func (s *Service) Run(ctx context.Context) error {
 		served <- s.http.Serve(&gated{Listener: s.o.Listener, most: s.o.Params.MaxConnections, mostUser: s.o.Params.MaxUser, users: map[int]int{}})
 	}()
 	var looking sync.WaitGroup
-	looking.Go(func() { s.look(ctx) })
+	folder, end := context.WithCancel(ctx)
+	defer end()
+	looking.Go(func() { s.look(folder) })
 	close(s.ready)
 	var err error
 	select {
-	case err = <-served:
+	case err = <-served: // a listener that fails is a service that fails
 	case <-ctx.Done():
 		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.o.Params.DrainTimeout)
 		if s.http.Shutdown(stop) != nil {
@@ -126,7 +128,7 @@ func (s *Service) Run(ctx context.Context) error {
 		cancel()
 		<-served
 	}
-	<-ctx.Done()
+	end()
 	looking.Wait()
 	return err
 }
