@@ -173,6 +173,8 @@ type Envelope struct {
 	// Prepend are header fields, a line each without its end, that a restriction wanted on top
 	// of the message; cleanup has put them there.
 	Prepend []string
+	// Settles is what this message settles of another one, of which it is a report; nil for nothing.
+	Settles *Settled
 	// Unknown are optional fields that another version of the program has
 	// written. The queue keeps them.
 	Unknown []Tag
@@ -200,6 +202,16 @@ type Override struct {
 	NoMappings bool
 	// NoChecks asks no table about the content.
 	NoChecks bool
+}
+
+// Settled is what is done of a message once its report lies in the queue: nobody asks for it again, whatever
+// is written of it later, or was to be.
+type Settled struct {
+	ID QueueID
+	// Recipients are indices of those who are done.
+	Recipients []int
+	// Warned says that the sender was told that his message waits.
+	Warned bool
 }
 
 // Submission is a message on its way into the queue.

@@ -78,7 +78,7 @@ func (g *Generator) Report(ctx context.Context, r *agent.Report) error {
 		g.log.Info("no report to the null sender", "id", string(r.Envelope.ID), "kind", string(r.Kind))
 	case len(wanted) > 0:
 		ret := r.Envelope.Return
-		if err := g.send(ctx, r, wanted, r.Envelope.Sender, writer{headersOnly: ret == envelope.ReturnHeaders || r.Kind != agent.Failure}); err != nil {
+		if err := g.send(ctx, r, wanted, r.Envelope.Sender, settles(r), writer{headersOnly: ret == envelope.ReturnHeaders || r.Kind != agent.Failure}); err != nil {
 			return err
 		}
 		sent = true
@@ -87,13 +87,28 @@ func (g *Generator) Report(ctx context.Context, r *agent.Report) error {
 	if !wants {
 		return nil
 	}
-	err := g.send(ctx, r, r.Recipients, to, writer{headersOnly: true, notice: true})
+	var by *envelope.Settled
+	if !sent {
+		by = settles(r)
+	} // else the sender's report does it
+	err := g.send(ctx, r, r.Recipients, to, by, writer{headersOnly: true, notice: true})
 	if err == nil || !sent {
 		return err
 	}
 	// The sender has his report; an error would make him get it again.
 	g.log.Error("copy of a report not queued", "id", string(r.Envelope.ID), "to", to.String(), "cause", err)
 	return nil
+}
+
+// settles is what is done of the message once a report lies in the queue.
+func settles(r *agent.Report) *envelope.Settled {
+	s := &envelope.Settled{ID: r.Envelope.ID, Warned: r.Kind == agent.Delay}
+	if !s.Warned {
+		for _, to := range r.Recipients {
+			s.Recipients = append(s.Recipients, to.Recipient)
+		}
+	}
+	return s
 }
 
 func notifyOf(k agent.Kind) envelope.Notify {
@@ -128,8 +143,8 @@ func (g *Generator) notice(r *agent.Report) (who addr.Address, wants bool) {
 
 var errEmpty = errors.New("report has no recipients")
 
-// send makes one report to one address, as w says, and submits it.
-func (g *Generator) send(ctx context.Context, r *agent.Report, about []agent.ReportRecipient, to addr.Address, w writer) error {
+// send makes one report to one address, as w says, and submits it. by is what that settles, nil for nothing.
+func (g *Generator) send(ctx context.Context, r *agent.Report, about []agent.ReportRecipient, to addr.Address, by *envelope.Settled, w writer) error {
 	if len(about) == 0 {
 		return errEmpty
 	}
@@ -139,6 +154,7 @@ func (g *Generator) send(ctx context.Context, r *agent.Report, about []agent.Rep
 	env := &envelope.Envelope{
 		Recipients: []envelope.Recipient{{Address: to, Original: to, Notify: envelope.NotifyNever}},
 		UTF8:       w.utf8,
+		Settles:    by,
 		Origin:     envelope.Origin{Protocol: "bounce"},
 	}
 	if w.eightBit {

@@ -172,6 +172,13 @@ func TestNoticeClasses(t *testing.T) {
 		for _, e := range q.envs {
 			got = append(got, e.Recipients[0].Address.String())
 		}
+		for i, e := range q.envs {
+			// The first report settles what it is about, in its record; a copy beside it nothing.
+			s := e.Settles
+			if first := i == 0; (s != nil) != first || first && (s.ID != c.r.Envelope.ID || s.Warned != (c.r.Kind == agent.Delay) || (len(s.Recipients) == len(c.r.Recipients)) == s.Warned) {
+				t.Errorf("%q, report %d settles %+v", got, i, s)
+			}
+		}
 		if strings.Join(got, " ") != c.want {
 			t.Errorf("%q, want %q", got, c.want)
 		}

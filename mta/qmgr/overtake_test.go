@@ -99,6 +99,12 @@ func TestDeferTransports(t *testing.T) {
 // TestConfirmDelayCleared: who was told that his message waits is told that it was delivered, unless he wanted no word of delays.
 func TestConfirmDelayCleared(t *testing.T) {
 	t.Parallel()
+	quick := start(t, setup{config: func(q *configs.Qmgr) { q.ConfirmDelayCleared = true }, deliver: all(nil, false)})
+	quick.add("s@example.test", "a@one.test")
+	quick.log.await(t, 1, "removed")
+	if got := quick.reporter.kinds(); got != "" {
+		t.Errorf("of mail that never waited: %q", got)
+	}
 	for _, c := range []struct {
 		confirm bool
 		notify  envelope.Notify

@@ -22,6 +22,8 @@ type recovery struct {
 	left     map[envelope.QueueID]byte
 	asked    map[asked]bool
 	deleted  map[envelope.QueueID][]journal.Position // where it says so
+	settled  map[envelope.QueueID]*envelope.Settled  // by the report
+	warned   map[envelope.QueueID]bool               // the sender has a report about the delay
 	covered  map[uint64]uint64                       // boot -> highest checkpoint
 	damaged  bool                                    // records may be missing
 }
@@ -44,6 +46,7 @@ func (d *disk) recover(ctx context.Context, o Options, x *index) error {
 		disk: d, index: x,
 		messages: map[envelope.QueueID]*recordAt{}, marks: map[envelope.QueueID][]mark{},
 		left: map[envelope.QueueID]byte{}, asked: map[asked]bool{}, deleted: map[envelope.QueueID][]journal.Position{}, covered: map[uint64]uint64{},
+		settled: map[envelope.QueueID]*envelope.Settled{}, warned: map[envelope.QueueID]bool{},
 	}
 	err := d.ledger.open(ctx, o, func(journal.Damage) { r.damaged = true }, func(pos journal.Position, payload []byte) (bool, error) {
 		keep, err := r.read(pos, payload)
@@ -56,6 +59,7 @@ func (d *disk) recover(ctx context.Context, o Options, x *index) error {
 	if err != nil {
 		return err
 	}
+	r.settle()
 	r.clearTemporary()
 	var done []journal.Position
 	for _, id := range r.order {
@@ -98,6 +102,9 @@ func (r *recovery) read(pos journal.Position, payload []byte) (keep bool, err er
 		if r.messages[id] != nil {
 			return false, nil
 		}
+		if rec.env.Settles != nil {
+			r.settled[id] = rec.env.Settles
+		}
 		r.order = append(r.order, id)
 		r.messages[id] = &recordAt{pos, rec.size(), rec.external, rec.contentSize, rec.sum, len(rec.env.Recipients), rec.env.Hold, whoseIs(rec.env)}
 		return true, nil
@@ -131,6 +138,23 @@ func (r *recovery) read(pos journal.Position, payload []byte) (keep bool, err er
 		return false, err
 	}
 	return false, errFormat
+}
+
+// settle takes the reports in the journal as marks of what they are about: a report and its mark are one record, so that
+// nobody is told of one failure twice. One that was never accepted settles nothing. The mark itself
+// follows the report, and the message of which it speaks lies before it, so as long as that needs one it has it.
+func (r *recovery) settle() {
+	for report, s := range r.settled {
+		if r.left[report] == leftDeleted {
+			continue
+		}
+		for _, i := range s.Recipients {
+			r.marks[s.ID] = append(r.marks[s.ID], mark{id: s.ID, index: i, effect: EffectFinal})
+		}
+		if s.Warned {
+			r.warned[s.ID] = true
+		}
+	}
 }
 
 // doneRecipients are those of n whose marks count.
@@ -173,7 +197,7 @@ func (r *recovery) resolve(id envelope.QueueID) *message {
 	} else if r.left[id] == leftMoved && !r.corrupt.HasFile(id) {
 		return nil
 	}
-	m.progress.rcpts = r.doneRecipients(id, rec.recipients)
+	m.progress.rcpts, m.progress.warned = r.doneRecipients(id, rec.recipients), r.warned[id]
 	if !m.progress.pending() {
 		return nil
 	}
@@ -225,6 +249,9 @@ func (r *recovery) recoverFile(id envelope.QueueID) (bool, error) {
 	}
 	changed := r.asked[asked{id, askedExpire}] && !m.progress.expired
 	m.progress.expired = m.progress.expired || changed
+	if r.warned[id] && !m.progress.warned {
+		m.progress.warned, changed = true, true
+	}
 	for i, done := range r.doneRecipients(id, len(m.env.Recipients)) {
 		if done.done && !m.progress.rcpts[i].done {
 			m.progress.rcpts[i] = rcpt{done: true}
@@ -249,6 +276,9 @@ func (r *recovery) spokenOf() map[envelope.QueueID]bool {
 	}
 	for a := range r.asked {
 		all[a.id] = true
+	}
+	for id := range r.warned {
+		all[id] = true
 	}
 	return all
 }

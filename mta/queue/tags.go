@@ -15,6 +15,7 @@ const (
 	tagBCC      = 5
 	tagPrepend  = 6
 	tagForward  = 7
+	tagSettles  = 8
 	tagPort     = 9
 )
 
@@ -107,6 +108,31 @@ var knownTags = [...]tagged{
 			v.Origin.Forwarded = &envelope.Forwarded{
 				Name: d.Text(), Addr: d.Text(), Port: d.Text(), Proto: d.Text(), Helo: d.Text(), Ident: d.Text(), Source: d.Text(),
 			}
+		}},
+	{tagSettles,
+		func(v *envelope.Envelope) ([]byte, bool) {
+			s := v.Settles
+			if s == nil {
+				return nil, false
+			}
+			var e encoder
+			e.string(string(s.ID))
+			e.bool(s.Warned)
+			e.uint(uint64(len(s.Recipients)))
+			for _, i := range s.Recipients {
+				e.uint(uint64(i))
+			}
+			return e.b, true
+		},
+		func(d *decoder, v *envelope.Envelope) {
+			s := &envelope.Settled{ID: envelope.QueueID(d.Text()), Warned: d.Byte() == 1}
+			for range d.Count(1) {
+				s.Recipients = append(s.Recipients, d.Number())
+			}
+			if !validID(s.ID) {
+				d.Fail()
+			}
+			v.Settles = s
 		}},
 	{tagPort,
 		func(v *envelope.Envelope) ([]byte, bool) {

@@ -217,7 +217,7 @@ func mixed(n int) (ok, bad, later string) {
 // TestMixedRecipientsSurviveKills: messages with a recipient who is taken, one who is refused and one who has to wait, of an
 // instance that is killed at any moment. Once the message rests in deferred/, which is when the first two are settled, nothing of it is tried
 // again before its time, whatever is killed: no recipient twice, no second report, and the time stays what it was. Before that a kill
-// repeats one attempt at most. Nobody is forgotten.
+// repeats one attempt at most, and a failure is reported once, whenever the process is killed. Nobody is forgotten.
 func TestMixedRecipientsSurviveKills(t *testing.T) {
 	t.Parallel()
 	h := choosy(t)
@@ -329,15 +329,18 @@ func TestMixedRecipientsSurviveKills(t *testing.T) {
 		_, bad, _ := mixed(n)
 		c, most := h.counts(n), 1+settled[n].kills-n/each
 		told := strings.Count(reports, "Final-Recipient: rfc822; "+bad) + strings.Count(reports, "Final-Recipient: rfc822;"+bad)
-		for _, k := range []int{c[0], c[1], c[2], c[3], told} {
+		if told != 1 { // a report and its mark are one record
+			t.Errorf("message %d: its failure was told %d times", n, told)
+		}
+		for _, k := range c {
 			if k < 1 || k > most {
-				t.Errorf("message %d: taken, asked for ok, bad, later %v, told %d times, %d kills before it rested", n, c, told, most-1)
+				t.Errorf("message %d: taken, asked for ok, bad, later %v, %d kills before it rested", n, c, most-1)
 				break
 			}
 		}
-		if c[0] > 1 || told > 1 {
+		if c[0] > 1 {
 			twice++
 		}
 	}
-	t.Logf("%d messages, %d did not rest when the process was killed, %d have something twice", rounds*each, interrupted, twice)
+	t.Logf("%d messages, %d did not rest when the process was killed, %d were taken twice", rounds*each, interrupted, twice)
 }
