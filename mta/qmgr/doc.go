@@ -32,6 +32,9 @@
 // success (NOTIFY=SUCCESS), and everybody once about a delay. Mail from the null
 // sender is dropped with its log line instead of reported.
 //
+// Mail for a transport of defer_transports is deferred with 4.3.2 unless somebody asked for this attempt (queue.Item.Asked). The
+// deliveries of one message for one destination take turns with those of others (batch.go).
+//
 // A message with a filter (Envelope.Filter) goes to that transport with all its
 // recipients; nobody is resolved. A transport that there is not is 4.3.5.
 //
@@ -44,6 +47,9 @@
 //
 // What is left is tried again when the message has waited as long as it is
 // old, at least minimal_backoff_time and at most maximal_backoff_time.
+// A message expires when it is as old as its lifetime and its attempts say that it was tried for half of that: neither
+// a clock that is set forward nor a machine that was off sends mail back that was hardly tried. Set back, the clock
+// makes nobody wait longer than maximal_backoff_time.
 //
 // # What it does not do
 //

@@ -33,7 +33,7 @@ func newMessage(m *Manager, item *queue.Item) *message {
 	now := m.o.Clock.Now()
 	return &message{
 		manager: m, item: item, activated: now,
-		expired: m.age(item, now) >= m.lifetime(item.Envelope),
+		expired: m.expired(item, now),
 	}
 }
 
@@ -60,11 +60,23 @@ func (m *Manager) age(item *queue.Item, now time.Time) time.Duration {
 	if age >= 0 {
 		return age
 	}
-	age = 0
-	for range min(item.Attempts, maxCountedAttempts) {
+	return m.tried(item.Attempts)
+}
+
+// tried is for how long a message was tried that had so many attempts, when none came late.
+func (m *Manager) tried(attempts int) (age time.Duration) {
+	for range min(attempts, maxCountedAttempts) {
 		age += m.backoff(age)
 	}
 	return age
+}
+
+// expired says that the next failure of a message is the last. Its age alone does not: a clock that was set forward, or a
+// machine that was off, makes every message old that was tried once or twice. Half of its lifetime it must have
+// been tried, as far as attempts tell; a host that was busy may have come late with the other half.
+func (m *Manager) expired(item *queue.Item, now time.Time) bool {
+	lifetime := m.lifetime(item.Envelope)
+	return m.age(item, now) >= lifetime && m.tried(item.Attempts) >= lifetime/2
 }
 
 // maxCountedAttempts bounds the sum in age; by then every lifetime is over or the

@@ -72,6 +72,17 @@ func (c *Clock) Advance(d time.Duration) {
 	}
 }
 
+// Set sets the clock by d, as somebody does who finds it wrong: it shows another time, and what waits for a time to pass
+// waits as long as before.
+func (c *Clock) Set(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+	for _, t := range c.timers {
+		t.at = t.at.Add(d)
+	}
+}
+
 // Timers is how many timers wait.
 func (c *Clock) Timers() int {
 	c.mu.Lock()
