@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -13,6 +15,7 @@ import (
 	"time"
 
 	"toastmaster/internal/testkit/binary"
+	"toastmaster/internal/testkit/dnstest"
 )
 
 // withQueue is an instance with the commands that look at its queue.
@@ -343,4 +346,84 @@ func TestMixedRecipientsSurviveKills(t *testing.T) {
 		}
 	}
 	t.Logf("%d messages, %d did not rest when the process was killed, %d were taken twice", rounds*each, interrupted, twice)
+}
+
+// TestNameServersThatFailDeferMail: at each question that stands before a delivery: exchangers, their addresses, a relay host, a store,
+// with a server that says SERVFAIL or REFUSED, nothing at all, or something useless. Nothing goes back, and what is known is used.
+func TestNameServersThatFailDeferMail(t *testing.T) {
+	t.Parallel()
+	trouble := map[string]dnstest.Name{"fail": {Fail: true}, "silent": {Silent: true}, "refused": {Code: 5}, "lame": {Lame: true}, "cut": {Cut: true}}
+	zone, tables := map[string]dnstest.Name{}, strings.Builder{}
+	var domains []string
+	domain := func(name string) string {
+		domains = append(domains, name)
+		return name
+	}
+	for kind, n := range trouble {
+		zone[domain(kind+".mx.example")] = n
+		zone[domain(kind+".address.example")] = dnstest.Name{MX: []net.MX{{Host: kind + ".host.example.", Pref: 10}}}
+		zone[kind+".host.example"] = n
+		for agent, nexthop := range map[string]string{"smtp": "[" + kind + ".host.example]:25", "lmtp": "inet:" + kind + ".host.example:24"} {
+			name := kind + "-" + agent
+			fmt.Fprintf(&tables, "\n[[transport]]\nname = %q\nagent = %q\ndomains = [%q]\nnexthop = %q\n", name, agent, domain(name+".example"), nexthop)
+		}
+		fmt.Fprintf(&tables, "\n[[transport]]\nname = %q\nagent = \"smtp\"\ndomains = [%q]\nnexthop = %q\n", kind+"-relay", domain(kind+"-relay.example"), kind+".mx.example")
+	}
+	b := serve(t, map[string]string{
+		"smtp.resolver": fmt.Sprintf("[%q]", dnstest.Start(t, zone).Addr), "dns.timeout": `"1s"`, "dns.attempts": "1",
+		"qmgr.minimal_backoff_time": `"1h"`, "qmgr.maximal_backoff_time": `"1h"`,
+	})
+	must(t, b.Stop())
+	file, err := os.OpenFile(b.ConfigFile(), os.O_APPEND|os.O_WRONLY, 0)
+	must(t, err)
+	_, err = file.WriteString(tables.String())
+	must(t, errors.Join(err, file.Close()))
+	b.start(t)
+	for _, d := range domains {
+		b.sendOne(t, alice, "x@"+d, "to "+d)
+	}
+	f := withQueue(t, b)
+	eventually(t, func() error {
+		list := f.listed(t)
+		for _, d := range domains {
+			if m := list["x@"+d]; m.Place != "deferred" || m.Attempts != 1 || !strings.HasPrefix(m.Recipients[0].Reason, "4.") {
+				return fmt.Errorf("%s: %+v", d, m)
+			}
+		}
+		return nil
+	})
+	if mail := b.mail(t, alice, ""); len(mail) > 0 {
+		t.Errorf("a report: %s", readFile(t, mail[0]))
+	}
+}
+
+// TestFlushUnderMaster: in roles with a fence of their own ETRN and postqueue -s have the mail of a domain tried, by the index
+// that the mta writes in its folder.
+func TestFlushUnderMaster(t *testing.T) {
+	t.Parallel()
+	refuses, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	host := "[127.0.0.1]:" + portOf(t, refuses.Addr().String())
+	must(t, refuses.Close())
+	b := serveRoles(t, map[string]string{
+		"flush.fast_flush_domains": `["moving.example"]`, "qmgr.minimal_backoff_time": `"1h"`, "qmgr.maximal_backoff_time": `"1h"`,
+		"smtp.relayhost": strconv.Quote(host), "smtp.private_networks": `["127.0.0.0/8"]`,
+	})
+	f := withQueue(t, b)
+	for _, to := range []string{"a@moving.example", "b@waiting.example"} {
+		b.sendOne(t, alice, to, "short")
+	}
+	f.wait(t, map[string]int{"a@moving.example": 1, "b@waiting.example": 1})
+	s, err := dialSMTP(b.SMTP(), "EHLO")
+	must(t, err)
+	defer s.Close()
+	_, err = s.command("250", "ETRN moving.example")
+	must(t, err)
+	f.wait(t, map[string]int{"a@moving.example": 2, "b@waiting.example": 1})
+	if text := readFile(t, filepath.Join(b.Data(), "flush", "moving.example")); !strings.Contains(text, f.listed(t)["a@moving.example"].ID) {
+		t.Errorf("the index has %q", text)
+	}
+	if log := readFile(t, b.LogFile()); strings.Contains(log, "permission denied") {
+		t.Error("the log says: permission denied")
+	}
 }
