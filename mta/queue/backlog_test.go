@@ -53,7 +53,7 @@ func TestABacklogIsNotInMemory(t *testing.T) {
 	q = open(t, o)
 	defer closeQueue(t, q)
 	must(t, q.scan(ctx))
-	if n := opened.Load(); n > 0 {
+	if n := opened.Load(); n > backlog/20 { // but for those of which the journal has a record still
 		t.Errorf("the start opened %d files", n)
 	}
 	f.Hook(nil)

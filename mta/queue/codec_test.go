@@ -94,6 +94,7 @@ func TestEveryFieldIsKept(t *testing.T) {
 	t.Parallel()
 	env := actionsEnvelope()
 	env.Prepend, env.Origin.Forwarded, env.Origin.ClientPort = prependEnvelope().Prepend, forwardedOrigin(), 4711
+	env.Settles = settlingEnvelope().Settles
 	env.Recipients[0].Original = addr.Address{Local: "o", Domain: "d"}
 	for _, v := range []reflect.Value{reflect.ValueOf(*env), reflect.ValueOf(env.Origin), reflect.ValueOf(env.Recipients[0])} {
 		for i := range v.NumField() {
