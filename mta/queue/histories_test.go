@@ -148,12 +148,13 @@ func (h *history) arm() {
 			return nil
 		})
 	case 2, 3:
-		at := 1 + h.rng.IntN(8)
+		var at atomic.Int64 // a call that was made meanwhile is at the disk, too
+		at.Store(int64(1 + h.rng.IntN(8)))
 		h.fs.Hook(func(_ faultfs.Op, name string) error {
 			if strings.Contains(name, "/journal") {
 				return nil // its goroutines are at work
 			}
-			if at--; at == 0 {
+			if at.Add(-1) == 0 {
 				for _, m := range h.order {
 					if strings.HasSuffix(name, string(m.id)) {
 						h.meanwhile(m)
