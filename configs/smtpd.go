@@ -36,6 +36,7 @@ type SMTPD struct {
 	SMTPDLimits
 	SMTPDPolicy
 	SMTPDFilters
+	SMTPDWords
 	SMTPDTLS
 	UpstreamProxy UpstreamProxy
 	// Restrictions are those of Listen, MUARestrictions those of the ports for
@@ -98,7 +99,7 @@ func (c *SMTPD) params() []Param {
 			"Filters (milters) that see mail as it comes by SMTP, on all ports, in this order: the client, the envelope, the message. See docs/milters.md.").Also("smtpd_milters"),
 		Tables("smtpd.milter_maps", &c.MilterMaps, nil,
 			"Lookup tables that have, for the address of a client, the filters that take the place of smtpd.milters, or DISABLE for none.").Also("smtpd_milter_maps"),
-	}, c.SMTPDLimits.params(), c.SMTPDPolicy.params(), c.SMTPDFilters.params(), c.SMTPDTLS.params(), c.UpstreamProxy.params("smtpd", "smtpd.listen (without postscreen), smtpd.submission_listen and smtpd.submissions_listen"), c.Restrictions.params("smtpd.", "On smtpd.listen.", true,
+	}, c.SMTPDLimits.params(), c.SMTPDPolicy.params(), c.SMTPDFilters.params(), c.SMTPDWords.params(), c.SMTPDTLS.params(), c.UpstreamProxy.params("smtpd", "smtpd.listen (without postscreen), smtpd.submission_listen and smtpd.submissions_listen"), c.Restrictions.params("smtpd.", "On smtpd.listen.", true,
 		[]string{"reject_authenticated_sender_login_mismatch"},
 		[]string{"permit_mynetworks", "permit_sasl_authenticated", "reject_unauth_destination"}),
 		c.MUARestrictions.params("smtpd.mua_", "On smtpd.submission_listen and smtpd.submissions_listen.", false,

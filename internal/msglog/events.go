@@ -88,6 +88,9 @@ func (e Connect) fields(f fields) {
 	f.str("service", e.Service)
 	f.str("session", e.Session)
 	f.str("client", e.Client)
+	if e.Port != 0 {
+		f.num("port", int64(e.Port))
+	}
 	f.flag("tls", e.TLS)
 }
 
@@ -95,6 +98,9 @@ func (e Disconnect) fields(f fields) {
 	f.str("service", e.Service)
 	f.str("session", e.Session)
 	f.str("client", e.Client)
+	if e.Port != 0 {
+		f.num("port", int64(e.Port))
+	}
 	f.seconds("duration", e.Duration)
 	f.str("reason", e.Reason)
 	f.str("stats", e.Stats)
@@ -155,6 +161,9 @@ func (e Reject) fields(f fields) {
 	f.str("service", e.Service)
 	f.str("session", e.Session)
 	f.str("client", e.Client)
+	if e.ClientPort != 0 {
+		f.num("port", int64(e.ClientPort))
+	}
 	f.str("helo", e.Helo)
 	f.str("stage", e.Stage)
 	if e.Mail {

@@ -25,10 +25,18 @@ func loginService(service string) string {
 	return ""
 }
 
+// port is what stands behind a client whose port is logged.
+func (f *postfixLines) port(port int) *postfixLines {
+	if port == 0 {
+		return f
+	}
+	return f.str(":").num(int64(port))
+}
+
 func (e Connect) postfix(f *postfixLines) {
 	switch name := loginService(e.Service); {
 	case name == "":
-		f.daemon(daemonOf(e.Service), e.Session).str("connect from ").client(e.Client).end()
+		f.daemon(daemonOf(e.Service), e.Session).str("connect from ").client(e.Client).port(e.Port).end()
 	case name == "lmtp":
 		f.dovecot("lmtp").str("Connect from ").text(e.Client).end()
 	}
@@ -49,7 +57,7 @@ func (e Disconnect) postfix(f *postfixLines) {
 			break
 		}
 	}
-	f.daemon(daemon, e.Session).str("disconnect from ").client(e.Client)
+	f.daemon(daemon, e.Session).str("disconnect from ").client(e.Client).port(e.Port)
 	if e.Stats != "" {
 		f.str(" ").text(e.Stats)
 	}
@@ -221,7 +229,7 @@ func (e Reject) postfix(f *postfixLines) {
 	if e.Port != 0 {
 		f.str("[").text(e.Client).str("]:").num(int64(e.Port))
 	} else {
-		f.client(e.Client)
+		f.client(e.Client).port(e.ClientPort)
 	}
 	f.str(": ").num(int64(e.Err.Reply())).str(" ").str(e.Err.Status.String()).str(" ")
 	if e.To != "" && e.Port == 0 {

@@ -12,6 +12,8 @@ import (
 type Connect struct {
 	Service, Session, Client string
 	TLS                      bool
+	// Port is the client's where it is logged (smtpd.client_port_logging), 0 elsewhere.
+	Port int
 }
 
 // Disconnect ends it. Stats is protocol-specific: "ehlo=1 mail=2 rcpt=2".
@@ -20,6 +22,7 @@ type Disconnect struct {
 	Duration                 time.Duration
 	Reason                   string
 	Stats                    string
+	Port                     int // as of Connect
 }
 
 // Login is an attempt to authenticate. Reason is "" for success, otherwise
@@ -83,6 +86,8 @@ type Reject struct {
 	Err                                             *dsn.Error
 	// Port is the client's where the line of the service has it, 0 elsewhere.
 	Port int
+	// ClientPort is as Port of Connect.
+	ClientPort int
 }
 
 // Exceeded is the cause of a refusal for a limit of the rates or connections of a client. What is the limit in Postfix's words, "Connection

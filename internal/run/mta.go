@@ -154,7 +154,7 @@ func openPostscreen(i *Instance) (service.Service, error) {
 		Params: c.Postscreen, Hostname: c.Main.Hostname, Trusted: i.trusted,
 		Table: func(name string) (tables.Table, error) { return i.tables.Open(context.Background(), name) },
 		DNS:   i.nameServers(c.SMTP.Resolver), Cache: cache, Next: i.smtpd.handler(mxOf),
-		TLS: i.tls, HandshakeTimeout: c.TLS.HandshakeTimeout, MaxMessageBytes: c.SMTPD.MessageSizeLimit, SoftBounce: c.Main.SoftBounce, Log: i.log, Clock: i.clock,
+		TLS: i.tls, HandshakeTimeout: c.TLS.HandshakeTimeout, MaxMessageBytes: c.SMTPD.MessageSizeLimit, Footer: i.smtpd.footer, SoftBounce: c.Main.SoftBounce, Log: i.log, Clock: i.clock,
 	})
 	if err != nil {
 		return nil, err

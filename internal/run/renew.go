@@ -74,6 +74,14 @@ func (s *smtpdOf) handler(kind func(*smtpdNow) *smtpserver.Server) service.Handl
 	return handlerFunc(func(ctx context.Context, c net.Conn) { kind(s.now.Load()).ServeConn(ctx, c) })
 }
 
+// footer is what stands behind a refusal of postscreen, smtpd's of now.
+func (s *smtpdOf) footer(c *smtpserver.Conn, e *dsn.Error) string {
+	if f := s.now.Load().mx.Footer; f != nil {
+		return f(c, e)
+	}
+	return e.Text
+}
+
 func mxOf(n *smtpdNow) *smtpserver.Server          { return n.mx }
 func submissionOf(n *smtpdNow) *smtpserver.Server  { return n.submission }
 func submissionsOf(n *smtpdNow) *smtpserver.Server { return n.submissions }

@@ -192,6 +192,14 @@ func (c *Conn) dismiss(e *dsn.Error, reason string) {
 
 // run runs one command line.
 func (c *Conn) run(line []byte) {
+	if c.srv.Replace != nil {
+		other, e := c.srv.Replace(c, string(line))
+		if e != nil {
+			c.fail(unknown, e)
+			return
+		}
+		line = []byte(other)
+	}
 	name, arg, _ := bytes.Cut(line, []byte{' '})
 	t := c.srv.commands()
 	i := t.find(name)
@@ -225,6 +233,9 @@ func (c *Conn) allowed(t *table, i int, line []byte) *dsn.Error {
 	case len(line) > wire.DefaultMaxLine && (i == unknown || t.rows[i].Name != "AUTH"):
 		return wire.Refusal(wire.ErrTooLong)
 	case i == unknown:
+		if word, _, _ := bytes.Cut(line, []byte{' '}); c.srv.Forbidden != nil && c.srv.Forbidden(c, string(word)) {
+			return forbidden(c, "")
+		}
 		if s, ok := c.session.(Stranger); ok {
 			if e := s.Unknown(c.ctx, string(line)); e != nil {
 				return e

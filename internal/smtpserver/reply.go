@@ -1,7 +1,6 @@
 package smtpserver
 
 import (
-	"net"
 	"strconv"
 	"strings"
 
@@ -19,7 +18,11 @@ func (c *Conn) ok(status dsn.Status, text string) { c.Reply(250, status, text) }
 // replyError writes the reply for e.
 func (c *Conn) replyError(e *dsn.Error) {
 	e = c.softened(e)
-	c.Reply(e.Reply(), e.Status, e.Text)
+	text := e.Text
+	if c.srv.Footer != nil {
+		text = c.srv.Footer(c, e)
+	}
+	c.Reply(e.Reply(), e.Status, text)
 }
 
 // softened is e as the client hears it.
@@ -57,6 +60,14 @@ func (c *Conn) Reply(code int, status dsn.Status, text string) {
 	}
 }
 
+// loggedPort is the client's port where the log has it, 0 elsewhere.
+func (c *Conn) loggedPort() int {
+	if c.srv.LogPorts {
+		return int(c.ClientPort())
+	}
+	return 0
+}
+
 func separator(more bool) byte {
 	if more {
 		return '-'
@@ -89,8 +100,9 @@ func (c *Conn) rejected(stage, to string, e *dsn.Error) {
 		Service: c.srv.Service, Session: c.id, Client: c.clientText(), Helo: c.helo,
 		Mail: stage != "connect" && stage != "helo", From: c.tx.from.String(), To: to, Stage: stage, Err: c.softened(e),
 	}
-	if a, ok := c.w.NetConn().RemoteAddr().(*net.TCPAddr); ok && c.srv.Quiet {
-		event.Port = a.Port
+	event.ClientPort = c.loggedPort()
+	if c.srv.Quiet {
+		event.Port = int(portOf(c.w.NetConn().RemoteAddr()).Port())
 	}
 	if c.rejects++; c.srv.RejectLines > 0 && c.rejects > c.srv.RejectLines {
 		c.gathered++

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"toastmaster/internal/clock"
+	"toastmaster/internal/dsn"
 	"toastmaster/internal/msglog"
 	"toastmaster/internal/service"
 	"toastmaster/internal/wire"
@@ -31,6 +32,15 @@ type Server struct {
 	SoftBounce bool
 	// LaxUTF8 takes addresses that are not ASCII without SMTPUTF8, too.
 	LaxUTF8 bool
+	// Footer, which may be nil, is what a refusal becomes for the client: the text with what stands behind it. It is given the error as
+	// the client hears it.
+	Footer func(c *Conn, e *dsn.Error) string
+	// Replace, which may be nil, is the command line that takes the place of one; its error is the reply.
+	Replace func(c *Conn, line string) (string, *dsn.Error)
+	// Forbidden, which may be nil, says that a word that is no command ends the session.
+	Forbidden func(c *Conn, word string) bool
+	// LogPorts has the ports of clients in the log.
+	LogPorts bool
 	// NoDSN does not offer DSN (RFC 3461), for a backend that sends no reports.
 	NoDSN bool
 
@@ -96,7 +106,7 @@ func (s *Server) ServeConn(ctx context.Context, nc net.Conn) {
 	defer c.w.ReturnBuffers()
 	service.OnDrain(ctx, c.drain)
 	if !s.Quiet {
-		s.Log.Event(msglog.Connect{Service: s.Service, Session: c.id, Client: c.clientText(), TLS: c.tls != nil})
+		s.Log.Event(msglog.Connect{Service: s.Service, Session: c.id, Client: c.clientText(), TLS: c.tls != nil, Port: c.loggedPort()})
 	}
 	c.serve()
 	if c.gathered > 0 {
@@ -107,7 +117,7 @@ func (s *Server) ServeConn(ctx context.Context, nc net.Conn) {
 	}
 	s.Log.Event(msglog.Disconnect{
 		Service: s.Service, Session: c.id, Client: c.clientText(),
-		Duration: s.Clock.Now().Sub(c.started), Reason: c.reason, Stats: c.stats.String(),
+		Duration: s.Clock.Now().Sub(c.started), Reason: c.reason, Stats: c.stats.String(), Port: c.loggedPort(),
 	})
 }
 

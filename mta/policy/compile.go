@@ -75,6 +75,13 @@ func (c *compiler) list(items []string) (List, error) {
 		if warn {
 			check, warn = warnOnly(c.env, strings.TrimSpace(name+" "+arg), check), false
 		}
+		logs, err := c.env.logsPermit(name)
+		if err != nil {
+			return List{}, &Mistake{Item: i, Err: err}
+		}
+		if logs {
+			check = logPermit(c.env, strings.TrimSpace(name+" "+arg), check)
+		}
 		checks = append(checks, check)
 	}
 	return NewList(checks...), nil
@@ -187,4 +194,36 @@ func (c *compiler) names() []string {
 		}
 	}
 	return append(append(out, warnIfReject), slices.Sorted(maps.Keys(c.env.Classes))...)
+}
+
+// logsPermit says that what a restriction permits is logged.
+func (e *Env) logsPermit(name string) (bool, error) {
+	for _, item := range e.LogPermits {
+		item, not := strings.CutPrefix(item, "!")
+		is := item == name
+		if strings.Contains(item, ":") && e.Tables != nil {
+			table, err := e.Tables.Open(context.Background(), item)
+			if err != nil {
+				return false, fmt.Errorf("log_access_permit_actions: %w", err)
+			}
+			_, err = table.Lookup(context.Background(), name)
+			is = err == nil
+		}
+		if is {
+			return !not, nil
+		}
+	}
+	return false, nil
+}
+
+// logPermit logs what a restriction permits.
+func logPermit(e *Env, name string, c Check) Check {
+	return CheckFunc(func(ctx context.Context, t *Transaction) Decision {
+		d := c.Check(ctx, t)
+		if d.Action == Permit {
+			e.Log.Info("permit", "service", e.logService(), "session", t.Session, "client", e.clientText(ctx, t), "helo", t.Helo,
+				"from", t.Sender.String(), "to", t.Recipient.String(), "restriction", name)
+		}
+		return d
+	})
 }

@@ -49,6 +49,10 @@ type Env struct {
 	// Fits says whether a message of this size, 0 for an unknown one, fits into a
 	// mailbox with a quota; nil leaves quotas to delivery.
 	Fits func(ctx context.Context, m directory.Mailbox, size int64) *dsn.Error
+	// LogPermits are smtpd.log_access_permit_actions.
+	LogPermits []string
+	// Harmless makes a value from outside fit for a reply (smtpd.expansion_filter); nil leaves it.
+	Harmless func(string) string
 	// NoUnknownRecipients lets recipients pass that nobody has: no_unknown_recipient_checks.
 	NoUnknownRecipients bool
 	// OverQuotaTemporary is qmgr.over_quota_temporary.

@@ -208,7 +208,7 @@ func (e *Env) rblReply(ctx context.Context, t *Transaction, l dnslist.List, s su
 	if strings.Contains(template, "rbl_reason") {
 		b.reason = e.listText(ctx, t, s.query+"."+l.Domain)
 	}
-	code, status, text, err := parseReply(expand(template, b.named))
+	code, status, text, err := parseReply(expand(template, e.harmless(b.named)))
 	if err != nil {
 		e.Log.Error("reply of a DNS list", "service", e.logService(), "session", t.Session, "list", l.Domain, "cause", err)
 		return dsn.New(dsn.Misconfigured, "Server configuration error")
@@ -224,6 +224,17 @@ func orNull(s string) string {
 		return "<>"
 	}
 	return s
+}
+
+// harmless are values as a reply may have them.
+func (e *Env) harmless(value func(string) (string, bool)) func(string) (string, bool) {
+	if e.Harmless == nil {
+		return value
+	}
+	return func(name string) (string, bool) {
+		text, ok := value(name)
+		return e.Harmless(text), ok
+	}
 }
 
 // parseReply reads "code [status] text". status is 0 when there is none.

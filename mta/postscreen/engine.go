@@ -27,7 +27,7 @@ func (s *Screen) dummy() *smtpserver.Server {
 		Service: "postscreen", Hostname: s.o.Hostname, Quiet: true, Verbs: verbs(),
 		TLS: s.o.TLS, HandshakeTimeout: s.o.HandshakeTimeout, MaxMessageBytes: s.o.MaxMessageBytes,
 		Timeout: p.CommandTimeLimit, Stress: smtpserver.Stress{Timeout: min(p.StressTimeLimit, p.CommandTimeLimit)},
-		SoftBounce: s.o.SoftBounce, Log: s.o.Log, Clock: s.o.Clock,
+		Footer: s.o.Footer, SoftBounce: s.o.SoftBounce, Log: s.o.Log, Clock: s.o.Clock,
 	}
 	known := map[string]bool{}
 	for _, row := range d.Verbs {

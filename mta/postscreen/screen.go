@@ -39,6 +39,8 @@ type Options struct {
 	// TLS is for STARTTLS of the dummy engine; nil does not offer it.
 	TLS              *tls.Config
 	HandshakeTimeout time.Duration // tls.handshake_timeout
+	// Footer is smtpd's (smtpd.reject_footer); may be nil.
+	Footer func(c *smtpserver.Conn, e *dsn.Error) string
 	// SoftBounce is main.soft_bounce.
 	SoftBounce      bool
 	MaxMessageBytes int64 // what the dummy engine announces: smtpd.message_size_limit

@@ -30,6 +30,8 @@ type Flusher func(ctx context.Context, domain string) error
 // Flusher, and without the keywords of smtpd.discard_ehlo_keywords.
 func (d *Daemon) verbs() []smtpserver.Verb {
 	rows := slices.Concat(smtpserver.SMTPVerbs(), smtpserver.ForwardVerbs())
+	// What is forbidden is smtpd.forbidden_commands.
+	rows = slices.DeleteFunc(rows, func(v smtpserver.Verb) bool { return v.Name == "GET" || v.Name == "POST" || v.Name == "CONNECT" })
 	for i := range rows {
 		row := &rows[i]
 		if row.Name == "ETRN" && d.o.Flush != nil {

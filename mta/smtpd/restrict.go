@@ -27,11 +27,14 @@ func CheckRestrictions(c *configs.Config, open policy.Opener) error {
 }
 
 func checkSection(section string, c *configs.Config, p configs.SMTPD, open policy.Opener) error {
-	e := &policy.Env{Section: section, Classes: c.ClassLists(), Codes: p.Codes, RBLReply: p.DefaultRBLReply, Tables: open, Service: p.PolicyService}
+	e := &policy.Env{Section: section, LogPermits: p.LogPermits, Classes: c.ClassLists(), Codes: p.Codes, RBLReply: p.DefaultRBLReply, Tables: open, Service: p.PolicyService}
 	if err := e.CheckClasses(); err != nil {
 		return err
 	}
 	if _, err := compile(section, p, e); err != nil {
+		return err
+	}
+	if _, err := openWords(section, p.SMTPDWords, open); err != nil {
 		return err
 	}
 	_, err := openLocalClients(section, p.LocalHeaderClients, open)
@@ -53,7 +56,7 @@ func (d *Daemon) environment() *policy.Env {
 	p := d.o.Params
 	e := &policy.Env{
 		Section: d.o.Section, LogService: d.o.LogService, Hostname: d.o.Hostname, Directory: d.o.Directory, Aliases: d.o.Aliases, Ours: d.o.Ours, Refused: d.o.Refused, Class: d.o.Class, Mapped: d.o.Mapped, Fits: d.o.Fits,
-		NoUnknownRecipients: p.Overrides(configs.NoUnknownRecipientChecks), OverQuotaTemporary: d.o.OverQuotaTemporary, CheckSenderLogin: p.CheckSenderLogin,
+		LogPermits: p.LogPermits, Harmless: p.Filtered, NoUnknownRecipients: p.Overrides(configs.NoUnknownRecipientChecks), OverQuotaTemporary: d.o.OverQuotaTemporary, CheckSenderLogin: p.CheckSenderLogin,
 		Classes: d.o.Classes, Services: d.o.Services, Service: p.PolicyService, Path: d.o.Path, Tables: d.o.Tables, Keys: d.o.Keys, NullSender: p.NullAccessKey, DNS: d.o.DNS, ResolveTimeout: p.ResolveTimeout, Codes: p.Codes,
 		UnknownAddressTempfail: cmp.Or(p.UnknownAddressTempfail, p.RejectTempfail),
 		UnknownHeloTempfail:    cmp.Or(p.UnknownHeloTempfail, p.RejectTempfail),

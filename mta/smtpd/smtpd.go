@@ -140,6 +140,7 @@ type Daemon struct {
 	// proxyNetwork and proxyAddress are those of smtpd.proxy_filter, "" for none, and proxyName what EHLO says to it.
 	proxyNetwork, proxyAddress, proxyName string
 	pool                                  wire.Pool
+	words                                 words
 }
 
 // kind is the kind of port.
@@ -183,6 +184,9 @@ func New(o Options) (*Daemon, error) {
 		d.proxyName = cmp.Or(o.Params.ProxyEHLO, o.Hostname)
 	}
 	d.env = d.environment()
+	if d.words, err = openWords(d.o.Section, o.Params.SMTPDWords, o.Tables); err != nil {
+		return d, err
+	}
 	if d.local, err = openLocalClients(d.o.Section, o.Params.LocalHeaderClients, o.Tables); err != nil {
 		return d, err
 	}
@@ -208,6 +212,7 @@ func (d *Daemon) server(k kind) *smtpserver.Server {
 		Service: d.o.LogService, Hostname: d.o.Hostname, TLS: d.TLS(), Verbs: d.verbs(),
 		MaxMessageBytes: p.MessageSizeLimit, MaxRecipients: p.RecipientLimit,
 		LaxUTF8: !p.StrictUTF8, MaxErrors: p.ErrorLimit, MaxJunk: p.JunkLimit, SoftErrors: p.SoftErrorLimit, ErrorSleep: p.ErrorSleepTime,
+		Footer: d.Footer(), Replace: d.replace(), Forbidden: d.forbidden, LogPorts: p.PortLogging,
 		SoftBounce: d.o.SoftBounce, RejectLines: p.RejectLogLimit, ForbidEarly: p.ForbidPipelining,
 		Timeout: p.Timeout, MinRate: p.MinDataRate, HandshakeTimeout: d.o.HandshakeTimeout,
 		Stress: smtpserver.Stress{Timeout: p.StressTimeout, MaxErrors: p.StressErrors, MaxJunk: p.StressJunk},
