@@ -39,6 +39,8 @@ func limitsTable() []limitsRow {
 		{"submissions", []string{"smtpd.submissions_listen"}, [5]string{"smtpd.max_connections", "smtpd.max_connections_per_client", "", "", "smtpd.timeout"}},
 		{"postscreen", nil, [5]string{"postscreen.pre_queue_limit", "", "", "postscreen.command_count_limit", "postscreen.command_time_limit"}},
 		{"proxymap", []string{"proxymap.listen"}, [5]string{"proxymap.max_connections", "proxymap.max_connections_per_client", "", "proxymap.max_use", "proxymap.max_idle"}},
+		{"pickup", []string{"pickup.directory"}, [5]string{"pickup.max_connections", "pickup.max_connections_per_user", "pickup.wakeup_time", "", "pickup.timeout"}},
+		{"qmqpd", []string{"qmqpd.listen"}, [5]string{"qmqpd.max_connections", "qmqpd.max_connections_per_client", "", "", "qmqpd.timeout"}},
 		{"queue", nil, [5]string{"queue.incoming_limit", "", "queue.run_delay", "", ""}},
 		{"qmgr", nil, [5]string{"qmgr.transport_concurrency", "", "", "", ""}},
 		{"flush", nil, [5]string{"", "", "flush.fast_flush_refresh_time", "", ""}},

@@ -72,6 +72,12 @@ func (p *Permissions) list(r *Roles, group fs.FileMode) {
 	for _, dir := range []string{c.Path(configs.QueueDir), c.Path(configs.MTADir), c.Path(configs.FlushDir)} {
 		add(holding{path: dir, uid: mta.uid, gid: mta.gid, dir: 0o700, file: 0o600, deep: true})
 	}
+	if c.Pickup.Directory != "" {
+		// What lies in them is of whoever has left it there.
+		for _, name := range []string{"", "drop", "taken", "bad"} {
+			add(holding{path: filepath.Join(c.Path(c.Pickup.Directory), name), uid: mta.uid, gid: mta.gid})
+		}
+	}
 	for _, name := range []string{configs.PostscreenCache, configs.VerifyCache} {
 		add(holding{path: c.Path(name), uid: mta.uid, gid: mta.gid, file: 0o600})
 	}
@@ -219,7 +225,7 @@ func (h holding) wrong(info fs.FileInfo, top bool) string {
 	return ""
 }
 
-const modeBits = fs.ModePerm | fs.ModeSetgid
+const modeBits = fs.ModePerm | fs.ModeSetgid | fs.ModeSticky
 
 // want is whose it should be; top is the folder itself. In a folder where several users make files, each stays
 // who made it. What a file may more than it has to stays: the operator may have a reason.
