@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -92,7 +93,7 @@ func (s *site) append(x *Index, id envelope.QueueID) (long bool, err error) {
 	n, err := f.WriteAt([]byte(line), s.size)
 	if err != nil || n < len(line) {
 		// A torn line would run into the next one.
-		err = fmt.Errorf("%w: %w", err, f.Truncate(s.size))
+		err = errors.Join(err, f.Truncate(s.size))
 	} else {
 		s.size += int64(n)
 	}

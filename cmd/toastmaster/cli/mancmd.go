@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -101,6 +102,8 @@ func writePage(file string, text []byte, version string) error {
 	}
 	head := fmt.Sprintf("%% %q %q %q %q %q\n", strings.ToUpper(name), section, date, "Toastmaster "+version, "Toastmaster")
 	page := md2man.Render(append([]byte(head), text...))
+	// A long run of letters, such as a set of characters, may be broken: troff knows no place in it.
+	page = regexp.MustCompile("[A-Za-z0-9]{30}").ReplaceAll(page, []byte(`$0\:`))
 	// Lines are not stretched: one with a single long name in it cannot be.
 	if at := bytes.Index(page, []byte("\n\n")); at > 0 {
 		page = slices.Insert(page, at+1, []byte(".ad l\n")...)
