@@ -250,6 +250,7 @@ func TestCutEndsEveryRead(t *testing.T) {
 	defer b.Close()
 	c := NewConn(a, nil)
 	c.ReadTimeout, c.WriteTimeout = time.Minute, time.Minute
+	c.EachRead = true // no command was read: its time would be used up
 	done := make(chan error, 1)
 	go func() {
 		_, err := c.In.ReadLine()

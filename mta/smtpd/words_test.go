@@ -1,7 +1,6 @@
 package smtpd
 
 import (
-	"bytes"
 	"log/slog"
 	"strings"
 	"testing"
@@ -9,17 +8,18 @@ import (
 	"toastmaster/configs"
 	"toastmaster/directory/tables"
 	"toastmaster/internal/msglog"
+	"toastmaster/internal/testkit/logtest"
 )
 
 // wordy is a bed with parameters, tables and a log.
-func wordy(t *testing.T, set func(*configs.SMTPD)) (*bed, *bytes.Buffer) {
+func wordy(t *testing.T, set func(*configs.SMTPD)) (*bed, *logtest.Buffer) {
 	t.Helper()
 	b := newBed(t)
 	b.o.Trusted = nil
 	set(&b.o.Params)
 	tabs := tables.NewSet(tables.Options{Params: configs.Default().Lookup})
 	t.Cleanup(func() { tabs.Close() })
-	log := &bytes.Buffer{}
+	log := &logtest.Buffer{}
 	b.o.Tables, b.o.Log = tabs, msglog.New(slog.NewTextHandler(log, nil))
 	return b, log
 }
