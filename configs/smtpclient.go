@@ -65,7 +65,7 @@ func (c *SMTPDialogue) params() []Param {
 		String("smtp.tls_servername", &c.TLSName, "hostname", "hostname, nexthop, or a name", checkServerName,
 			"The name that is sent to the server when TLS begins (SNI), so that it knows which certificate to show: the name of the host, the nexthop, or another one (Postfix smtp_tls_servername)."),
 		Bool("smtp.sender_dependent_authentication", &c.SenderLogin, false,
-			"Who mail is from says who logs in: smtp.password_file is asked for the sender's address first, then for \"@domain\", then for the nexthop. Connections are not shared among log-ins (Postfix smtp_sender_dependent_authentication)."),
+			"Who mail is from says who logs in: smtp.password_file is asked for the sender's address first, then for \"@domain\", then for the nexthop. Only where a table or parameter sends the mail: not at the hosts of recipients, as Postfix does. Connections are not shared among log-ins (Postfix smtp_sender_dependent_authentication)."),
 		List("smtp.sasl_mechanism_filter", &c.Mechanisms, nil, "plain, login, or either behind !", checkMechanism,
 			"The mechanisms of AUTH that are used, of those that a server offers; the first that matches counts. Empty is any (Postfix smtp_sasl_mechanism_filter)."),
 		Bool("smtp.sasl_auth_soft_bounce", &c.SoftLogin, true,

@@ -21,8 +21,7 @@ func TestWhatOtherProgramsSay(t *testing.T) {
 	}{
 		{"postsuper", []string{"-x"}, 1, "postsuper: fatal: unknown shorthand flag"},
 		{"postsuper", []string{"-d", "ALL", "nosuch"}, 1, "postsuper: fatal: invalid directory name: nosuch\n"},
-		{"postsuper", nil, 69, "postsuper: fatal: without an option"},
-		{"postsuper", []string{"-s"}, 69, "postsuper: fatal: option -s: not done here"},
+		{"postsuper", []string{"-s", "-c", "/nonexistent"}, 1, "postsuper: fatal: /nonexistent: "},
 		{"postsuper", []string{"-c", "/nonexistent", "-d", "-"}, 1, "postsuper: fatal: /nonexistent: "},
 		{"postqueue", nil, 69, "postqueue: fatal: usage: postqueue -f |"},
 		{"postqueue", []string{"-f", "-p"}, 69, "postqueue: fatal: usage: postqueue -f |"},

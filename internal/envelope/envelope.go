@@ -58,7 +58,7 @@ const (
 type Origin struct {
 	// Protocol is the "with" of Received (RFC 3848): SMTP, ESMTP, ESMTPSA,
 	// UTF8SMTPS, LMTP; "local" for the sendmail command, "bounce" for our reports,
-	// "redirect" and "vacation" for what the store sends.
+	// "redirect" and "vacation" for what the store sends, "redirect" for what local sends on, too.
 	Protocol string
 	// ClientAddr is the peer's IP address as text, ClientName its verified
 	// name or "unknown", Helo what it called itself.

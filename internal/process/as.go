@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -19,18 +20,41 @@ func As(u User, group int, f func() error) error {
 	if os.Geteuid() != 0 {
 		return f()
 	}
+	var panicked *Panicked
 	done := make(chan error, 1)
 	// The thread is never unlocked, so the runtime ends it with the goroutine: its rights
 	// cannot be given back by mistake, nor be somebody else's.
 	go func() {
 		runtime.LockOSThread()
-		err := become(u, group)
-		if err == nil {
+		var err error
+		defer func() { done <- err }()
+		defer catch(&panicked)
+		if err = become(u, group); err == nil {
 			err = f()
 		}
-		done <- err
 	}()
-	return <-done
+	err := <-done
+	if panicked != nil {
+		panic(panicked)
+	}
+	return err
+}
+
+// Panicked is a panic of what a caller gave, on a goroutine of this package. It goes on in the caller, whose fence
+// knows what is to be done: on its own goroutine it would be the end of the process, with all that others do in it.
+type Panicked struct {
+	Value any
+	Stack []byte // where it was
+}
+
+// Error is the value, and where it was.
+func (p *Panicked) Error() string { return fmt.Sprintf("%v\n%s", p.Value, p.Stack) }
+
+// catch is deferred.
+func catch(p **Panicked) {
+	if v := recover(); v != nil {
+		*p = &Panicked{v, debug.Stack()}
+	}
 }
 
 // become changes this thread alone: the calls are raw ones, which the C library and package

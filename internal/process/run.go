@@ -208,16 +208,22 @@ func (r *Result) follow(ctx context.Context, c Command, cmd *exec.Cmd, in, out *
 		defer close(read)
 		output = drain(out)
 	})
+	var panicked *Panicked
 	wg.Go(func() {
-		if writeErr = write(c, in); writeErr != nil && !unread(writeErr) {
+		defer in.Close()
+		func() {
+			defer catch(&panicked)
+			writeErr = write(c, in)
+		}()
+		if panicked != nil || writeErr != nil && !unread(writeErr) {
 			kill(group) // before it takes the end of what there is for the end of the message
 		}
-		in.Close()
 	})
 	ended := make(chan error, 1)
 	wg.Go(func() { ended <- awaitEnd(group) })
 
-	over, waitErr := false, error(nil)
+	// stopped: the server ends, and the command had not. One that had has done its work, whatever its children do.
+	over, stopped, waitErr := false, false, error(nil)
 	for reading := read; !over || reading != nil; {
 		select {
 		case waitErr = <-ended:
@@ -226,7 +232,8 @@ func (r *Result) follow(ctx context.Context, c Command, cmd *exec.Cmd, in, out *
 		case <-reading:
 			reading = nil
 		case <-limit.Done():
-			r.TimedOut = true
+			stopped = !over && ctx.Err() != nil
+			r.TimedOut = !over || ctx.Err() == nil
 			kill(group)
 			out.Close()
 			in.Close()
@@ -242,8 +249,14 @@ func (r *Result) follow(ctx context.Context, c Command, cmd *exec.Cmd, in, out *
 	in.Close()
 	wg.Wait()
 	err := cmd.Wait()
+	if panicked != nil {
+		panic(panicked)
+	}
+	if stopped && cmd.ProcessState != nil && cmd.ProcessState.Exited() {
+		stopped, r.TimedOut = false, false // it had ended in that moment
+	}
 	r.Output = printable(output)
-	if ctx.Err() != nil {
+	if stopped {
 		return *r, fmt.Errorf("%s: ended with the server: %w", r.name, ctx.Err())
 	}
 	if err := r.exited(cmd, waitErr, err); err != nil {

@@ -124,7 +124,7 @@ func TestTheGroupEnds(t *testing.T) {
 		"leaves the output": {"sleep 600 & exit 0", 50 * time.Millisecond, false, `5.3.0 Command time limit exceeded: "it"`},
 		"leaves others":     {"sleep 600 >/dev/null 2>&1 & exit 0", time.Minute, false, ""},
 		"is stopped":        {"sleep 600 & sleep 600", time.Minute, true, ""},
-		"multiplies":        {"b() { b & b & sleep 600; }; ulimit -p 200; b 2>/dev/null", 200 * time.Millisecond, false, `5.3.0 Command time limit exceeded: "it"`},
+		"multiplies":        {"b() { b & b & sleep 600; }; ulimit -p 200; b 2>/dev/null & while :; do :; done", 200 * time.Millisecond, false, `5.3.0 Command time limit exceeded: "it"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -328,6 +328,57 @@ func TestAs(t *testing.T) {
 		if _, err := os.ReadFile(secret); err != nil {
 			t.Errorf("root does not: %v", err)
 		}
+	}
+}
+
+// TestAPanicIsTheCallers: what panics under a user's rights, or while the message is written, panics in the caller.
+func TestAPanicIsTheCallers(t *testing.T) {
+	t.Parallel()
+	for name, f := range map[string]func() error{
+		"as": func() error { return As(nobody(t), -1, func() error { panic("odd message") }) },
+		"write": func() error {
+			c := sh(t, "sleep 600")
+			c.Write = func(io.Writer) error { panic("odd message") }
+			_, err := Run(t.Context(), c)
+			return err
+		},
+	} {
+		func() {
+			defer func() {
+				if p, ok := recover().(*Panicked); !ok || p.Value != "odd message" || !strings.Contains(p.Error(), "run_test.go") {
+					t.Errorf("%s: %v", name, p)
+				}
+			}()
+			t.Errorf("%s returned: %v", name, f())
+		}()
+	}
+}
+
+// TestWhatHasEndedIsDone: a command that has ended well before the server stops is not run again, whatever it has
+// left running.
+func TestWhatHasEndedIsDone(t *testing.T) {
+	t.Parallel()
+	pidFile := filepath.Join(dirForAll(t), "pid")
+	c := sh(t, "sleep 600 & echo $$ > "+pidFile+"; exit 0")
+	c.TimeLimit = time.Minute
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go func() {
+		defer cancel()
+		for ctx.Err() == nil {
+			pid, _ := os.ReadFile(pidFile)
+			if len(pid) == 0 {
+				continue
+			}
+			stat, err := os.ReadFile("/proc/" + strings.TrimSpace(string(pid)) + "/stat")
+			if err != nil || strings.Contains(string(stat), ") Z ") {
+				return
+			}
+		}
+	}()
+	r, err := Run(ctx, c)
+	if err != nil || r.TimedOut || r.Exit != 0 {
+		t.Errorf("%+v %v", r, err)
 	}
 }
 

@@ -311,7 +311,7 @@ const lockPoll = 50 * time.Millisecond
 // master end in order, and a start waits for them as long as that may take.
 func (s *mastered) takeLock(ctx context.Context) error {
 	path := s.config.Path(configs.MasterPID)
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+	f, err := openLock(path)
 	if err != nil {
 		return err
 	}
@@ -350,6 +350,20 @@ func (s *mastered) takeLock(ctx context.Context) error {
 		_, err = f.WriteAt([]byte(fmt.Sprintf("%d\n", os.Getpid())), 0)
 	}
 	return err
+}
+
+// openLock opens or makes the file of the lock. Roles may write in its folder, and root opens it: a link that one
+// of them put in its place would have another's file emptied.
+func openLock(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG || st.Nlink != 1 {
+		return nil, errors.Join(fmt.Errorf("%s is not the file that a master makes: remove it", path), err, f.Close())
+	}
+	return f, nil
 }
 
 // run supervises until ctx ends.

@@ -210,7 +210,7 @@ func (d *delivery) resubmit(ctx context.Context, forwards []*step) (queued []out
 		e := d.r.Envelope
 		env := &envelope.Envelope{
 			Sender: sender, Body: e.Body, UTF8: e.UTF8, Return: e.Return, EnvID: e.EnvID, Hops: e.Hops,
-			Origin: envelope.Origin{Protocol: "local", Session: e.Origin.Session},
+			Origin: envelope.Origin{Protocol: "redirect", Session: e.Origin.Session}, // handed in by nobody of this host: see cleanup
 		}
 		var rest []*step
 		for _, s := range forwards {

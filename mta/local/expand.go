@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -74,11 +75,15 @@ type step struct {
 	who process.User
 }
 
+// key says which steps are one: two users with the same command are two, each runs it with his own rights.
 func (s *step) key() string {
-	if s.kind == "pass" {
+	switch s.kind {
+	case "pass":
 		return s.kind + " " + s.text + " " + s.at.String()
+	case "forward":
+		return s.kind + " " + s.text
 	}
-	return s.kind + " " + s.text
+	return s.kind + " " + strconv.Itoa(s.who.UID) + " " + s.text
 }
 
 // fail notes what becomes of a part of the expansion.
@@ -470,14 +475,19 @@ func (d *delivery) mailbox(ctx context.Context, p place) {
 	}
 }
 
-// unknown is an address that is neither an alias nor a user.
+// unknown is an address that is neither an alias nor a user. luser_relay is one address, whatever stands in the
+// macros: they are a stranger's words, and a list would let him name others, files and lists. A local part with more
+// than an unquoted one may have is nobody for that reason.
 func (d *delivery) unknown(ctx context.Context, p place) {
 	relay := d.a.templates.luser.Expand(d.values(p, nil, d.a.o.Params.CommandFilter))
-	if relay == "" || d.seen["luser "+p.at.Key()] {
+	if relay == "" || d.seen["luser "+p.at.Key()] || strings.ContainsFunc(p.at.Local, special) {
 		d.fail(dsn.Newf(dsn.BadDestMailbox, "unknown user: \"%s\"", strings.ToLower(p.at.Local)))
 		return
 	}
 	d.seen["luser "+p.at.Key()] = true
 	p.level, p.kind, p.user = p.level+1, "alias", nil
-	d.tokens(ctx, p, tokens(relay))
+	d.address(ctx, p, relay)
 }
+
+// special says that an unquoted local part has no such character (RFC 5321, dot-string).
+func special(r rune) bool { return r <= ' ' || strings.ContainsRune(`()<>[]:;@\,"`, r) || r == 0x7f }

@@ -277,6 +277,36 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// TestTheRelayOfUnknownUsersIsOneAddress: a local part is a stranger's word. It names nobody else, no file and no list.
+func TestTheRelayOfUnknownUsersIsOneAddress(t *testing.T) {
+	t.Parallel()
+	for _, relay := range []string{"$local@far.test", "admin+$local", "$local"} {
+		for _, local := range []string{`victim@third.test,x`, `victim@third.test`, `/tmp/luser,x`, `:include:/etc/passwd,x`, `|touch /tmp/luser,x`, `a b`, `x"y`} {
+			q := &queued{}
+			all := made(t, disk(t), q, "", func(p *configs.Local) { p.RecipientMaps = nil; p.LuserRelay = relay })
+			r := request("x@here.test")
+			r.Envelope.Recipients[0].Address.Local, r.Envelope.Recipients[0].Original.Local = local, local
+			if got := deliver(t, r, all)[0]; got.Err == nil || got.Err.Temporary() || len(q.sent) != 0 {
+				t.Errorf("%s for %s: %+v, %d messages sent", local, relay, got, len(q.sent))
+			}
+		}
+	}
+}
+
+// TestACommandOfTwoUsersRunsTwice: and a file of two users is two, too.
+func TestACommandOfTwoUsersRunsTwice(t *testing.T) {
+	t.Parallel()
+	d := &delivery{seen: map[string]bool{}}
+	for _, kind := range []string{"command", "file"} {
+		for _, uid := range []int{1000, 1001, 1000} {
+			d.add(step{kind: kind, text: "/usr/bin/procmail", who: process.User{UID: uid}})
+		}
+	}
+	if len(d.steps) != 4 {
+		t.Errorf("%d steps, want a command and a file for each of two users", len(d.steps))
+	}
+}
+
 // TestMaildirOnce: a message that is handed out again is there already, also when it was read.
 func TestMaildirOnce(t *testing.T) {
 	t.Parallel()

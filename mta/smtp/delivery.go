@@ -84,7 +84,7 @@ func (d *delivery) run(ctx context.Context) trouble {
 // the trouble of the last one, and whether a fallback may be tried.
 func (d *delivery) visit(ctx context.Context, s site) (last trouble, open bool) {
 	var own string
-	if s.login, own, s.hasLogin = d.agent.loginFor(s, d.request.Envelope.Sender); own != "" {
+	if s.login, own, s.hasLogin = d.agent.loginFor(s, d.request); own != "" {
 		s.idle += " as " + own
 	}
 	if last := d.reuse(ctx, s); last != nil {

@@ -8,19 +8,27 @@ import (
 	"time"
 
 	"toastmaster/configs"
-	"toastmaster/internal/addr"
 	"toastmaster/internal/dsn"
+	"toastmaster/mta/agent"
 )
 
-// loginFor is how to log in at a site for mail of a sender; own is the line of his own that he has, "" for none.
-func (a *Agent) loginFor(at site, sender addr.Address) (c credentials, own string, ok bool) {
-	if a.config.SenderLogin && !a.lmtp && !sender.IsNull() {
+// loginFor is how to log in at a site for mail of a sender; own is the line of his own that he has, "" for none. He
+// logs in only where the configuration sends his mail: his password is nothing for the hosts of his recipients.
+func (a *Agent) loginFor(at site, q *agent.Request) (c credentials, own string, ok bool) {
+	sender := q.Envelope.Sender
+	if a.config.SenderLogin && !a.lmtp && !sender.IsNull() && (a.named(at.nexthop) || !isDomainOfARecipient(at.nexthop, q)) {
 		if c, own, ok = a.passwords.findSender(sender, a.delimiters); ok {
 			return c, own, true
 		}
 	}
 	c, ok = a.passwords.find(at.key, at.nexthop)
 	return c, "", ok
+}
+
+// isDomainOfARecipient says that mail goes to a site because a recipient lives there, and not because a table or a
+// parameter names it.
+func isDomainOfARecipient(n configs.Nexthop, q *agent.Request) bool {
+	return slices.ContainsFunc(q.Recipients, func(i int) bool { return strings.EqualFold(q.Envelope.Recipients[i].Address.Domain, n.Host) })
 }
 
 // login authenticates (RFC 4954).

@@ -113,6 +113,16 @@ func TestSenderLogsIn(t *testing.T) {
 			t.Errorf("%q: %q", sender, auths)
 		}
 	}
+	// The host of a recipient is told nobody's password.
+	before := len(p.seen("AUTH"))
+	to := request(p.nexthop(), hello, "x@remote.test")
+	to.Envelope.Sender, to.Envelope.Recipients[0].Address.Domain = rcpt("a@example.test")[0].Address, "127.0.0.1"
+	r.want(r.deliver(to), dsn.OK)
+	for _, auth := range p.seen("AUTH")[before:] {
+		if strings.HasSuffix(decode64(t, auth), plain("anna", "x")) {
+			t.Error("the host of a recipient got the password of a sender")
+		}
+	}
 	// Without the parameter nobody is asked for.
 	q, file := authPeer(t, "RELAY all:w\ns@example.test anna:x\n")
 	r = newRig(t, q.start().port, nil, func(c *configs.SMTP, _ *Options) { c.PasswordFile = file })

@@ -121,7 +121,7 @@ func (s *Server) take(r *http.Request) (envelope.QueueID, error) {
 		return "", errors.New("no envelope")
 	}
 	buf := s.o.Spool.New()
-	n, err := io.Copy(buf, body)
+	n, err := io.Copy(buf, io.LimitReader(body, max(in.Size, 0)+1))
 	if err == nil && n != in.Size {
 		err = fmt.Errorf("%d octets of %d came", n, in.Size)
 	}
@@ -129,9 +129,26 @@ func (s *Server) take(r *http.Request) (envelope.QueueID, error) {
 		return "", errors.Join(err, buf.Close())
 	}
 	return s.o.Submit.Submit(r.Context(), &envelope.Submission{
-		Envelope: in.Envelope, Content: buf, Complete: in.Complete, Outside: in.Outside, Author: in.Author,
+		Envelope: said(in.Envelope), Content: buf, Complete: in.Complete, Outside: in.Outside, Author: in.Author,
 		Incoming: in.Incoming, Rewrite: in.Rewrite, CheckRoom: in.CheckRoom,
 	})
+}
+
+// said is the envelope of another role's message: what a delivery says of mail that it sends on, or answers. What
+// the queue and the restrictions of this role decide is not the other's to say: an ID, a route, what is settled of other
+// messages. A role that is in a stranger's hands could take others' mail out of the queue by them.
+func said(e *envelope.Envelope) *envelope.Envelope {
+	out := &envelope.Envelope{
+		Sender: e.Sender, Body: e.Body, UTF8: e.UTF8, Return: e.Return, Auth: e.Auth, Hops: e.Hops,
+		Origin: envelope.Origin{Protocol: e.Origin.Protocol, Session: e.Origin.Session},
+	}
+	if envelope.IsEnvID(e.EnvID) {
+		out.EnvID = e.EnvID
+	}
+	for _, r := range e.Recipients {
+		out.Recipients = append(out.Recipients, envelope.Recipient{Address: r.Address, Original: r.Original, ORcpt: r.ORcpt, Notify: r.Notify})
+	}
+	return out
 }
 
 // readLine reads a line that is not too long.

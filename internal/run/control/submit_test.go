@@ -93,6 +93,14 @@ func TestSubmitCrosses(t *testing.T) {
 			t.Errorf("%+v %+v, want %+v", got, got.Envelope, in.Envelope)
 		}
 	}
+	// Another role decides nothing about the queue.
+	plain := *in.Envelope
+	in.Envelope.ID, in.Envelope.Hold, in.Envelope.Filter, in.Envelope.Settles = "AAAAAAAAAAAA", true, &envelope.Route{Transport: "pipe"}, &envelope.Settled{}
+	in.Envelope.Redirect, in.Envelope.BCC, in.Envelope.Prepend, in.Envelope.Origin.Login = auth, []addr.Address{auth}, []string{"X: y"}, "boss"
+	in.Content = closed{nil, new(bool)}
+	if _, err := c.Submitter().Submit(t.Context(), &in); err != nil || !reflect.DeepEqual(box.got.Envelope, &plain) {
+		t.Errorf("%v %+v, want %+v", err, box.got.Envelope, &plain)
+	}
 	box.err = dsn.Wrap(dsn.SystemFull, "Insufficient system storage", errors.New("secret"))
 	_, err := c.Submitter().Submit(t.Context(), &in)
 	if e := dsn.From(err); e.Status != dsn.SystemFull || e.Text != "Insufficient system storage" || strings.Contains(e.Error(), "secret") {
