@@ -23,7 +23,7 @@ build: ## Build bin/toastmaster
 	@mkdir -p bin
 	go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/toastmaster
 
-test: peers unit fuzz docs-check ## Run the whole test suite, with real peers and clients (16 minutes on two busy processors)
+test: peers unit fuzz docs-check ## Run the whole test suite, with real peers and clients (30 minutes on two processors)
 	@echo "make test: all passed in $$(( ($$(date +%s) - $(START)) / 60 )) min $$(( ($$(date +%s) - $(START)) % 60 )) s"
 
 check: ## gofmt, vet and staticcheck

@@ -37,7 +37,7 @@ func (c *Command) params() []Param {
 			"What ${sender}, the line From and Return-Path have for the null sender. Empty is nothing.").of("pipe"),
 		Size("transport.size", &c.MessageSize, 0, 0, 1<<40, "The largest message that the command gets; larger ones go back. Zero is no limit.").of("pipe"),
 		Duration("transport.time_limit", &c.TimeLimit, 1000*time.Second, time.Second, 24*time.Hour,
-			"How long the command may take, with all that it starts. Then they are killed, and the message waits.").Also("command_time_limit", "transport_time_limit").of("pipe"),
+			"How long the command may take, with all that it starts. Then they are killed, and the message goes back (5.3.0), as with Postfix.").Also("command_time_limit", "transport_time_limit").of("pipe"),
 	}
 }
 

@@ -31,7 +31,7 @@
 //
 // [As] gives one thread of this process the user's numbers for files (setfsuid(2)) and groups, runs
 // a function on it, and ends the thread. The kernel then asks the user's rights, as it
-// would ask a process of his: links, folders, quota. Other threads keep their rights; the user
+// would ask a process of his: links, folders; but not for disk quotas where the process is root, which it stays. Other threads keep their rights; the user
 // cannot reach the process, whose own numbers stay root's.
 //
 // # Results

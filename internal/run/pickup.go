@@ -20,7 +20,6 @@ import (
 	"toastmaster/internal/run/rights"
 	"toastmaster/internal/service"
 	"toastmaster/mta/pickup"
-	"toastmaster/mta/queue"
 	"toastmaster/mta/verify"
 )
 
@@ -69,10 +68,7 @@ func openPickup(i *Instance) (service.Service, error) {
 }
 
 // hasQueued says whether the queue has a message.
-func (i *Instance) hasQueued(ctx context.Context, id envelope.QueueID) (bool, error) {
-	list, err := i.queue.List(ctx, queue.Filter{ID: id}, "", 1)
-	return len(list) > 0, err
-}
+func (i *Instance) hasQueued(_ context.Context, id envelope.QueueID) (bool, error) { return i.queue.Has(id) }
 
 // verdict is what `sendmail -bv` hears of an address.
 func (i *Instance) verdict(ctx context.Context, a addr.Address) pickup.Verdict {

@@ -62,7 +62,7 @@ const (
 	// section 5.2.2); a success report says "relayed".
 	Relayed Action = "relayed"
 	// Expanded: an alias for several addresses, each a recipient of its own
-	// (RFC 3461 section 5.2.7.3). No agent reports it; qmgr does.
+	// (RFC 3461 section 5.2.7.3). Of agents only local reports it; else qmgr does.
 	Expanded Action = "expanded"
 	// Deferred and Bounced are failures; which of both follows from Err.
 	Deferred Action = "deferred"

@@ -417,6 +417,19 @@ func TestARefusedRecipientConcernsNobodyElse(t *testing.T) {
 	}
 }
 
+// TestWhatWasGivenIsNoExpansion: recipients that are no aliases have their limit where they came in.
+func TestWhatWasGivenIsNoExpansion(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, hosted(t))
+	var to []string
+	for n := range 50 { // of 20 that aliases may stand for
+		to = append(to, fmt.Sprintf("r%d@far.test", n))
+	}
+	if env, _ := b.take(b.submission("Subject: x\n\n", to...)); len(env.Recipients) != len(to) {
+		t.Errorf("%d recipients of %d", len(env.Recipients), len(to))
+	}
+}
+
 func TestHopsBelowTheLimit(t *testing.T) {
 	t.Parallel()
 	b := newBed(t, hosted(t))

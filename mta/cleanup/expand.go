@@ -33,11 +33,11 @@ func (aliases) end(ctx context.Context, m *message) (err error) {
 // which stays in the list for that, and none for each target (RFC 3461 section
 // 5.2.7.3, as Postfix).
 //
-// A client may name as many recipients as the limit allows; beside is how many blind copies
-// there may be besides.
+// The limit is about what aliases stand for. What was given counts beside it, for it has limits of its own where it came in:
+// a list of local, or a command, may name more. beside is how many blind copies there may be besides.
 func (c *Cleanup) expand(ctx context.Context, given []envelope.Recipient, beside int) ([]envelope.Recipient, error) {
 	limits := c.o.Addresses.Limits(c.o.Params)
-	list := recipientList{out: make([]envelope.Recipient, 0, len(given)), limit: limits.Addresses + beside}
+	list := recipientList{out: make([]envelope.Recipient, 0, len(given)), limit: len(given) + limits.Addresses + beside}
 	var buffer [4]addr.Address
 	for _, r := range given {
 		addresses, err := directory.Expand(ctx, c.o.Directory, r.Address, limits, buffer[:0])

@@ -45,7 +45,7 @@
 //
 //	2.0.0  delivered, or sent on
 //	5.1.1  neither an alias nor a user
-//	5.2.2  mailbox_size_limit; 4.2.2 the file system's quota
+//	5.2.2  mailbox_size_limit; 4.2.2 the file system's quota, which does not bind a server that is root
 //	4.2.0  the mailbox is locked, or cannot be written
 //	4.3.0  a table, a list or a .forward cannot be read; 4.3.1 disk full
 //	4.3.5  this process cannot become the user

@@ -64,6 +64,18 @@ func (q *Queue) Waits(id envelope.QueueID) (bool, error) {
 	return place == Deferred, diskError(err)
 }
 
+// Has says whether the queue has a message, wherever it is. It reads no message.
+func (q *Queue) Has(id envelope.QueueID) (bool, error) {
+	if !validID(id) {
+		return false, nil
+	}
+	if m, at, _ := q.index.look(id); m != nil && at.stage != looking {
+		return true, nil
+	}
+	place, _, err := q.disk.files.where(id)
+	return place != "", diskError(err)
+}
+
 // Flush makes every deferred message that f selects due now and returns how
 // many there are. They are tried also when their destination was found dead
 // (Item.Flushed); without a sender and a recipient in f that goes for every
