@@ -68,7 +68,9 @@ func openPickup(i *Instance) (service.Service, error) {
 }
 
 // hasQueued says whether the queue has a message.
-func (i *Instance) hasQueued(_ context.Context, id envelope.QueueID) (bool, error) { return i.queue.Has(id) }
+func (i *Instance) hasQueued(_ context.Context, id envelope.QueueID) (bool, error) {
+	return i.queue.Has(id)
+}
 
 // verdict is what `sendmail -bv` hears of an address.
 func (i *Instance) verdict(ctx context.Context, a addr.Address) pickup.Verdict {
