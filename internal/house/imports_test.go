@@ -58,6 +58,7 @@ var mayImport = []struct {
 	{"internal/haproxy", nil},
 	{"internal/service", []string{"internal/anvil", "internal/clock", "internal/dsn", "internal/haproxy", "internal/lockorder", "internal/msglog"}},
 	{"internal/smtpserver", []string{"internal/addr", "internal/anvil", "internal/clock", "internal/dsn", "internal/envelope", "internal/msglog", "internal/printable", "internal/sasl", "internal/service", "internal/wire"}},
+	{"internal/smtpreply", []string{"internal/dsn", "internal/printable", "internal/wire"}},
 	{"internal/netstring", nil},
 	{"internal/maildrop", []string{"internal/crc32c"}},
 	{"internal/backup", []string{"internal/clock"}},

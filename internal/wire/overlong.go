@@ -13,9 +13,9 @@ const (
 type overlong struct {
 	head    []byte
 	tail    [tailSize]byte
-	kept    int // of tail
-	skipped int64
-	open    bool // its end was not read yet
+	kept    int   // of tail
+	skipped int64 // its octets, without those of the line end
+	open    bool  // its end was not read yet
 }
 
 // Overlong are the start and the end of the last line that was ErrTooLong: at
@@ -25,6 +25,14 @@ func (r *Reader) Overlong() (head, tail []byte) {
 		return nil, nil
 	}
 	return r.over.head, bytes.TrimSuffix(r.over.tail[:r.over.kept], []byte{'\r'})
+}
+
+// Skipped is how many octets the last line had that was ErrTooLong, its line end not counted.
+func (r *Reader) Skipped() int64 {
+	if r.over == nil {
+		return 0
+	}
+	return r.over.skipped
 }
 
 // overlong is where such a line is kept. A reader that meets none has none.
@@ -45,7 +53,7 @@ func (o *overlong) begin(start []byte) {
 func (o *overlong) whole(line []byte) {
 	o.begin(line)
 	o.keep(line)
-	o.open = false
+	o.skipped, o.open = int64(len(line)), false
 }
 
 // keep appends a piece to the kept end and keeps the last of it.
@@ -67,6 +75,7 @@ func (r *Reader) skipLine() error {
 		unread := r.buf[r.pos:r.end]
 		if i := bytes.IndexByte(unread, '\n'); i >= 0 {
 			o.keep(unread[:i])
+			o.skipped += int64(i)
 			o.open = false
 			r.pos += i + 1
 			return ErrTooLong

@@ -6,6 +6,7 @@ import (
 
 	"toastmaster/configs"
 	"toastmaster/internal/dsn"
+	"toastmaster/internal/smtpreply"
 )
 
 // Verdict is what filters say to a command. The zero Verdict lets it pass.
@@ -49,59 +50,13 @@ func without(a configs.MilterAction, own bool, cause error) Verdict {
 // reply reads "550 5.7.1 text", of one line or several; ok is false for what is no reply that refuses. A text without a
 // status gets x.7.1.
 func reply(data []byte) (*dsn.Error, bool) {
-	data = bytes.TrimSuffix(data, []byte{0})
-	if bytes.IndexByte(data, 0) >= 0 {
+	r, err := smtpreply.Whole(string(bytes.TrimSuffix(data, []byte{0})))
+	if err != nil || r.Class() != 4 && r.Class() != 5 {
 		return nil, false
 	}
-	var code int
-	var status dsn.Status
-	var text strings.Builder
-	lines := strings.Split(string(data), "\r\n")
-	for i, line := range lines {
-		n, s, rest, ok := replyLine(line, i == len(lines)-1)
-		if !ok || i > 0 && n != code {
-			return nil, false
-		}
-		if i == 0 {
-			code, status = n, s
-		} else {
-			text.WriteByte('\n')
-		}
-		text.WriteString(strings.ReplaceAll(strings.ReplaceAll(strings.ReplaceAll(rest, "%%", "\x00"), "%", ""), "\x00", "%"))
+	if !r.Enhanced {
+		r.Status = dsn.Make(r.Class(), 7, 1)
 	}
-	if status == 0 {
-		status = dsn.Make(code/100, 7, 1)
-	}
-	return dsn.New(status, text.String()).WithCode(code), true
-}
-
-// replyLine takes a line apart. A status of another class than the code is none.
-func replyLine(line string, last bool) (code int, status dsn.Status, text string, ok bool) {
-	if len(line) < 3 || line[0] != '4' && line[0] != '5' || strings.ContainsAny(line, "\r\n") {
-		return 0, 0, "", false
-	}
-	for _, c := range []byte(line[:3]) {
-		if c < '0' || c > '9' {
-			return 0, 0, "", false
-		}
-		code = code*10 + int(c-'0')
-	}
-	sep := byte('-')
-	if last {
-		sep = ' '
-	}
-	switch {
-	case len(line) == 3:
-		return code, 0, "", last
-	case line[3] != sep:
-		return 0, 0, "", false
-	}
-	text = line[4:]
-	if s, rest := dsn.Split(text, 0); s != 0 {
-		if s.Class() != code/100 {
-			return 0, 0, "", false
-		}
-		return code, s, rest, true
-	}
-	return code, 0, text, true
+	text := strings.Join(r.Lines, "\n")
+	return dsn.New(r.Status, strings.ReplaceAll(strings.ReplaceAll(strings.ReplaceAll(text, "%%", "\x00"), "%", ""), "\x00", "%")).WithCode(r.Code), true
 }

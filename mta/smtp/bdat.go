@@ -78,7 +78,7 @@ func (c *chunker) read(ahead int) error {
 			return err
 		}
 		c.pending--
-		if !r.ok() && c.refused == nil {
+		if !r.OK() && c.refused == nil {
 			c.refused = r
 		}
 	}
@@ -133,7 +133,7 @@ func (t *transaction) sendChunks() error {
 		return t.notSent(err, "BDAT")
 	case refused != nil:
 		// The transaction is undefined from here on (RFC 3030 section 2): RSET follows.
-		d.refuse(s, t.accepted, refused.failure(s.target.host, "BDAT"))
+		d.refuse(s, t.accepted, failure(refused, s.target.host, "BDAT"))
 		t.giveUpCrowded()
 		return nil
 	}

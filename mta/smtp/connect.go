@@ -144,14 +144,11 @@ func (s *session) greet(n configs.Nexthop) *dsn.Error {
 	if err != nil {
 		return err
 	}
-	if !r.ok() {
-		return softened(r.failure(s.target.host, "the connection"))
+	if !r.OK() {
+		return softened(failure(r, s.target.host, "the connection"))
 	}
-	name := ""
-	if len(r.lines) > 0 {
-		name, _, _ = strings.Cut(strings.ToLower(r.lines[0]), " ")
-	}
-	if !s.agent.lmtp && !s.agent.named(n) && name == s.agent.hostname {
+	words := strings.Fields(strings.ToLower(strings.Join(r.Lines[:min(1, len(r.Lines))], "")))
+	if !s.agent.lmtp && !s.agent.named(n) && len(words) > 0 && words[0] == s.agent.hostname {
 		return loop(n.Host)
 	}
 	return s.hello()
@@ -177,8 +174,8 @@ func (s *session) hello() *dsn.Error {
 		switch {
 		case err != nil:
 			return err
-		case !r.ok():
-			return softened(r.failure(s.target.host, "LHLO"))
+		case !r.OK():
+			return softened(failure(r, s.target.host, "LHLO"))
 		}
 		s.ext = parseExtensions(r, discard)
 		return nil
@@ -187,7 +184,7 @@ func (s *session) hello() *dsn.Error {
 	if err != nil {
 		return err
 	}
-	if r.ok() {
+	if r.OK() {
 		s.ext = parseExtensions(r, discard)
 		return nil
 	}
@@ -197,8 +194,8 @@ func (s *session) hello() *dsn.Error {
 	if err != nil {
 		return err
 	}
-	if !r.ok() {
-		return softened(r.failure(s.target.host, "HELO"))
+	if !r.OK() {
+		return softened(failure(r, s.target.host, "HELO"))
 	}
 	return nil
 }
@@ -219,11 +216,11 @@ func (s *session) secure(ctx context.Context, n configs.Nexthop, policy tlsPolic
 	if err != nil {
 		return err
 	}
-	if !r.ok() {
+	if !r.OK() {
 		if level == configs.TLSMay {
 			return nil
 		}
-		return softened(r.failure(s.target.host, "STARTTLS"))
+		return softened(failure(r, s.target.host, "STARTTLS"))
 	}
 	if err := s.handshake(ctx, policy.config(s.agent, s.target, n)); err != nil {
 		return err

@@ -144,6 +144,29 @@ func faults() []fault {
 			list = append(list, fault{name: s.stage + ": 354", set: say("354 go"), want: noSMTP, theirs: "5.5.0"})
 		}
 	}
+	// How a reply may be written, and what it says then.
+	for i, form := range []struct{ reply, want, theirs string }{
+		{"550-5.1.1 no\r\n550 5.7.1 really", "5.7.1", ""},
+		{"550-no\r\n550 5.7.1 really", "5.7.1", ""},
+		{"550-5.7.1 no\r\n550 really", "5.7.1", "5.0.0"},
+		{"550-5.1.1 no\r\n554 5.7.1 really", "5.7.1", ""},
+		{"450-4.1.1 no\r\n550 5.7.1 really", noSMTP, "5.7.1"},
+		{"550", "5.0.0", ""},
+		{"550   5.7.1 no", "5.7.1", ""},
+		{"550 5.7.1\tno", "5.0.0", ""},
+		{"550 5.7.1: no", "5.0.0", ""},
+		{"550 5.07.1 no", "5.7.1", "5.07.1"},
+		{"550 5.7.1000 no", "5.0.0", ""},
+		{"550 4.7.1 no", "5.0.0", ""},
+		{"550 5.7.1 no\r", "5.7.1", ""},
+		{"550\r\r", "5.0.0", ""},
+		{"550-5.7.1 no\n550 5.7.1 really", "5.7.1", ""},
+		{"550 5.7.1 no \xff\x01 \xc3\xa4", "5.7.1", ""},
+		{"650 5.7.1 no", noSMTP, "5.5.0"},
+		{"150 5.7.1 no", noSMTP, "5.5.0"},
+	} {
+		list = append(list, fault{name: fmt.Sprintf("RCPT: form %d, %q", i, form.reply), set: func(p *peer) { p.answers["RCPT"] = []string{form.reply} }, want: form.want, theirs: form.theirs})
+	}
 	for i := range list {
 		if list[i].login {
 			list[i].level = configs.TLSEncrypt

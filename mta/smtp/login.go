@@ -53,16 +53,16 @@ func (s *session) login(c credentials, n configs.Nexthop) *dsn.Error {
 		switch {
 		case err != nil:
 			return err
-		case r.code == 334 && i < len(steps)-1:
-		case r.ok() && i == len(steps)-1:
+		case r.Code == 334 && i < len(steps)-1:
+		case r.OK() && i == len(steps)-1:
 			s.loggedIn = true
 			return nil
 		default:
-			e := r.failure(s.target.host, "AUTH")
-			if r.code/100 != 5 || a.config.SoftLogin {
+			e := failure(r, s.target.host, "AUTH")
+			if r.Class() != 5 || a.config.SoftLogin {
 				e.Status = loginRefused
 			}
-			if r.code == 535 {
+			if r.Code == 535 {
 				a.logins.remember(c, n, e, a.clock.Now().Add(a.config.LoginMemory))
 			}
 			return e

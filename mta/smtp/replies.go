@@ -7,6 +7,7 @@ import (
 	"toastmaster/configs"
 	"toastmaster/directory"
 	"toastmaster/internal/dsn"
+	"toastmaster/internal/printable"
 )
 
 // filtered is a line of a reply as smtp.reply_filter has it.
@@ -14,7 +15,7 @@ func (s *session) filtered(line []byte) ([]byte, *dsn.Error) {
 	if len(s.agent.replies) == 0 {
 		return line, nil
 	}
-	text, err := s.agent.replies.Lookup(s.ctx, clean(line))
+	text, err := s.agent.replies.Lookup(s.ctx, strings.TrimSpace(printable.UTF8(string(line))))
 	switch directory.OutcomeOf(err) {
 	case directory.Found:
 		return []byte(text), nil

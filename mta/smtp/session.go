@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"toastmaster/internal/dsn"
+	"toastmaster/internal/smtpreply"
 	"toastmaster/internal/wire"
 )
 
@@ -38,8 +39,6 @@ type session struct {
 	loggedIn bool
 	// broken: it is of no use any more.
 	broken bool
-	// left is how many octets the present reply may still have.
-	left int64
 	// ctx is that of the present request.
 	ctx context.Context
 	// patience is how long the peer may still take for the content that is being sent, where
@@ -149,8 +148,7 @@ func (s *session) mayBeReused() bool {
 		s.agent.clock.Now().Sub(s.opened) < c.CacheReuseTime
 }
 
-// source reads from the connection, bounded by what a reply may have. What is
-// gathered in out goes first: we are about to wait for the answer.
+// source reads from the connection. What is gathered in out goes first: we are about to wait for the answer.
 type source struct{ s *session }
 
 func (r source) Read(p []byte) (int, error) {
@@ -158,18 +156,12 @@ func (r source) Read(p []byte) (int, error) {
 	if err := s.out.Flush(); err != nil {
 		return 0, err
 	}
-	if s.left <= 0 {
-		return 0, errTooLong
-	}
 	if len(s.ahead) > 0 {
 		n := copy(p, s.ahead)
 		s.ahead = s.ahead[n:]
-		s.left -= int64(n)
 		return n, nil
 	}
-	n, err := s.conn.Read(p)
-	s.left -= int64(n)
-	return n, err
+	return s.conn.Read(p)
 }
 
 // sink writes; the deadline is set for each piece of content.
@@ -196,36 +188,25 @@ func (s *session) reply(within time.Duration, doing string) (*reply, *dsn.Error)
 		return nil, s.lost(err, doing)
 	}
 	s.deadline(within)
-	s.left = s.agent.config.ReplySizeLimit
-	var p parser
-	for {
-		line, err := s.in.ReadLine()
-		if errors.Is(err, wire.ErrTooLong) {
-			// The text of a long line is nobody's affair, its code is (Postfix cuts it, too).
-			line, _ = s.in.Overlong()
-			err = nil
+	var filter *dsn.Error // of smtp.reply_filter
+	r, err := smtpreply.Read(s.in, smtpreply.Limits{Octets: s.agent.config.ReplySizeLimit, Text: maxText}, func(line []byte) ([]byte, error) {
+		if line, filter = s.filtered(line); filter != nil {
+			return nil, filter
 		}
-		if err != nil {
-			return nil, s.lost(err, doing)
-		}
-		line, failed := s.filtered(line)
-		if failed != nil {
-			return nil, failed
-		}
-		done, err := p.line(line)
-		if err != nil {
-			return nil, s.lost(err, doing)
-		}
-		if !done {
-			continue
-		}
-		s.reused = false
-		if p.reply.code == 421 {
-			s.broken = true
-			return nil, p.reply.failure(s.target.host, doing)
-		}
-		return &p.reply, nil
+		return line, nil
+	})
+	switch {
+	case filter != nil:
+		return nil, filter
+	case err != nil:
+		return nil, s.lost(err, doing)
 	}
+	s.reused = false
+	if r.Code == 421 {
+		s.broken = true
+		return nil, failure(r, s.target.host, doing)
+	}
+	return r, nil
 }
 
 // refusal is what the peer has said while it was sent a content, or said. A success means nothing
@@ -237,7 +218,7 @@ func (s *session) refusal(doing string) (*reply, *dsn.Error) {
 		if err != nil {
 			return nil, err
 		}
-		if c := r.code / 100; c == 4 || c == 5 {
+		if c := r.Class(); c == 4 || c == 5 {
 			return r, nil
 		}
 	}
@@ -290,7 +271,7 @@ func (s *session) lost(err error, doing string) *dsn.Error {
 	switch {
 	case errors.Is(err, errEarly):
 		return dsn.Wrap(protocolError, "Host "+host+" answered before the end of the message", err)
-	case errors.Is(err, errMalformed), errors.Is(err, errTooLong), errors.Is(err, wire.ErrEndless):
+	case errors.Is(err, smtpreply.ErrMalformed), errors.Is(err, smtpreply.ErrTooLong):
 		return dsn.Wrap(protocolError, "Host "+host+" does not speak SMTP (after "+doing+")", err)
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return dsn.Wrap(dsn.BadConnection, "Conversation with "+host+" timed out (after "+doing+")", err)
@@ -311,7 +292,7 @@ type extensions struct {
 // parseExtensions reads them, without those of discard (smtp.discard_ehlo_keywords).
 func parseExtensions(r *reply, discard []string) extensions {
 	e := extensions{esmtp: true}
-	for _, l := range r.lines[min(1, len(r.lines)):] {
+	for _, l := range r.Lines[min(1, len(r.Lines)):] {
 		words := strings.Fields(strings.ToUpper(l))
 		if len(words) == 0 || slices.ContainsFunc(discard, func(d string) bool { return strings.EqualFold(d, words[0]) }) {
 			continue

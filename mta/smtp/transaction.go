@@ -76,9 +76,9 @@ func (s *session) reset() error {
 	if err != nil {
 		return err
 	}
-	if !r.ok() {
+	if !r.OK() {
 		s.broken = true
-		return r.failure(s.target.host, "RSET")
+		return failure(r, s.target.host, "RSET")
 	}
 	s.dirty = false
 	return nil
@@ -163,8 +163,8 @@ func (t *transaction) steps() []step {
 		steps = append(steps, step{command, "XFORWARD", c.XForwardTimeout, t.forwarded})
 	}
 	steps = append(steps, step{t.mail(), "MAIL FROM", c.MailTimeout, func(r *reply) {
-		if !r.ok() {
-			t.refusedMail = r.failure(t.session.target.host, "MAIL FROM")
+		if !r.OK() {
+			t.refusedMail = failure(r, t.session.target.host, "MAIL FROM")
 		}
 	}})
 	for _, i := range todo {
@@ -188,21 +188,21 @@ func (t *transaction) withoutData() bool { return t.chunking() || t.delivery.pro
 func (t *transaction) takeRcpt(i int, r *reply) {
 	switch {
 	case t.refusedMail != nil: // it only says that there was no MAIL
-	case r.ok() && t.delivery.probe:
-		t.delivery.settle(t.session, i, agent.Result{Action: agent.Sent, Status: r.status, Text: r.text(), Effect: queue.EffectFinal})
-	case r.ok():
+	case r.OK() && t.delivery.probe:
+		t.delivery.settle(t.session, i, agent.Result{Action: agent.Sent, Status: r.Status, Text: r.String(), Effect: queue.EffectFinal})
+	case r.OK():
 		t.accepted = append(t.accepted, i)
-	case r.code == 452 && len(t.accepted) > 0:
-		t.crowded = append(t.crowded, crowded{i, r.failure(t.session.target.host, "RCPT TO")})
+	case r.Code == 452 && len(t.accepted) > 0:
+		t.crowded = append(t.crowded, crowded{i, failure(r, t.session.target.host, "RCPT TO")})
 	default:
-		t.delivery.refuse(t.session, []int{i}, r.failure(t.session.target.host, "RCPT TO"))
+		t.delivery.refuse(t.session, []int{i}, failure(r, t.session.target.host, "RCPT TO"))
 	}
 }
 
 // finish does what follows from the replies to the envelope.
 func (t *transaction) finish() error {
 	d, s := t.delivery, t.session
-	goes := t.data != nil && t.data.code == 354
+	goes := t.data != nil && t.data.Code == 354
 	switch {
 	case t.refusedMail == nil && len(t.accepted) > 0 && goes:
 		return t.send()
@@ -222,7 +222,7 @@ func (t *transaction) finish() error {
 	if t.refusedMail != nil {
 		d.refuse(s, clone(d.todo), t.refusedMail)
 	} else if t.data != nil && !goes {
-		d.refuse(s, t.accepted, t.data.failure(s.target.host, "DATA"))
+		d.refuse(s, t.accepted, failure(t.data, s.target.host, "DATA"))
 	}
 	t.giveUpCrowded()
 	return nil
@@ -259,7 +259,7 @@ func (t *transaction) notSent(err error, doing string) error {
 	r, said := s.refusal(doing)
 	switch {
 	case r != nil:
-		d.refuse(s, t.accepted, r.failure(s.target.host, "the content"))
+		d.refuse(s, t.accepted, failure(r, s.target.host, "the content"))
 		t.giveUpCrowded()
 		return nil
 	case said != nil && said.RemoteReply != "": // 421
@@ -299,8 +299,8 @@ func (t *transaction) takeEnd() error {
 // settleEnd reports a reply to the content for those it is about, and whether it is a success.
 func (t *transaction) settleEnd(recipients []int, r *reply) bool {
 	d, s := t.delivery, t.session
-	if !r.ok() {
-		d.refuse(s, recipients, r.failure(s.target.host, "the end of data"))
+	if !r.OK() {
+		d.refuse(s, recipients, failure(r, s.target.host, "the end of data"))
 		return false
 	}
 	action := agent.Relayed
@@ -311,7 +311,7 @@ func (t *transaction) settleEnd(recipients []int, r *reply) bool {
 		action = agent.Sent
 	}
 	for _, i := range recipients {
-		d.settle(s, i, agent.Result{Action: action, Status: r.status, Text: r.text(), Effect: queue.EffectFinal})
+		d.settle(s, i, agent.Result{Action: action, Status: r.Status, Text: r.String(), Effect: queue.EffectFinal})
 	}
 	return true
 }

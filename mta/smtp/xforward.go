@@ -13,7 +13,7 @@ func (t *transaction) xforward() []string {
 
 // forwarded takes the reply. Whether the next host logs where a message was is no reason to keep it back.
 func (t *transaction) forwarded(r *reply) {
-	if !r.ok() {
-		t.session.agent.log.Warn("XFORWARD refused", "relay", t.session.target.String(), "reply", r.text())
+	if !r.OK() {
+		t.session.agent.log.Warn("XFORWARD refused", "relay", t.session.target.String(), "reply", r.String())
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/envelope"
 	"toastmaster/internal/service"
+	"toastmaster/internal/smtpreply"
 	"toastmaster/internal/smtpserver"
 	"toastmaster/internal/spool"
 	"toastmaster/internal/trace"
@@ -94,8 +95,8 @@ func (p *proxying) say(command string) *dsn.Error {
 	switch {
 	case err != nil:
 		return errProxy(err)
-	case !r.ok():
-		return r.err()
+	case !r.OK():
+		return refusal(r)
 	}
 	return nil
 }
@@ -124,12 +125,12 @@ func (s *session) proxyData(ctx context.Context, buf *spool.Buffer) (got smtpser
 		}
 		return got, errProxy(err)
 	}
-	if !r.ok() {
-		return got, r.err()
+	if !r.OK() {
+		return got, refusal(r)
 	}
 	s.d.o.Log.Info("proxy-accept", "service", s.d.o.LogService, "session", s.c.ID(), "client", s.proxyClient(), "from", s.env.Sender.String(), "nrcpt", len(s.env.Recipients),
-		"proto", s.env.Origin.Protocol, "helo", s.c.Helo(), "size", buf.Size(), "reply", r.text)
-	return smtpserver.Accepted{Text: r.text}, nil
+		"proto", s.env.Origin.Protocol, "helo", s.c.Helo(), "size", buf.Size(), "reply", lines(r))
+	return smtpserver.Accepted{Text: lines(r)}, nil
 }
 
 func (s *session) proxyClient() string { return service.ClientText(s.c.ClientAddr()) }
@@ -141,13 +142,13 @@ func (s *session) discarded() bool {
 
 // passToProxy sends the message. A connection that has broken while the client took its time is made anew, once: nothing has been
 // given to it yet.
-func (s *session) passToProxy(ctx context.Context, content envelope.Content) (proxyReply, error) {
+func (s *session) passToProxy(ctx context.Context, content envelope.Content) (*smtpreply.Reply, error) {
 	p := &s.proxy
 	fresh := p.conn == nil
 	for {
 		if p.conn == nil {
 			if e := s.tellAll(ctx); e != nil {
-				return proxyReply{}, e
+				return nil, e
 			}
 		}
 		r, err := p.conn.command("DATA")
@@ -157,10 +158,10 @@ func (s *session) passToProxy(ctx context.Context, content envelope.Content) (pr
 			fresh = true
 			continue
 		case err != nil:
-			return proxyReply{}, err
-		case r.code != 354:
-			if r.ok() || r.code/100 == 3 {
-				return proxyReply{}, r.err()
+			return nil, err
+		case r.Code != 354:
+			if r.OK() || r.Class() == 3 {
+				return nil, refusal(r)
 			}
 			return r, nil
 		}

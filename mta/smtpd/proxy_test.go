@@ -38,7 +38,7 @@ func TestAFilterThatFails(t *testing.T) {
 		"garbage": func(c string) string { return map[string]string{".": "what?"}[c] },
 		"half":    func(c string) string { return map[string]string{".": "250-half\r\n550 other"}[c] },
 		"endless": func(c string) string {
-			return map[string]string{".": strings.Repeat("250-more\r\n", 2000) + "250 end"}[c]
+			return map[string]string{".": strings.Repeat("250-more\r\n", 20_000) + "250 end"}[c]
 		},
 		"a long line": func(c string) string { return map[string]string{".": "250 " + strings.Repeat("x", 100_000)}[c] },
 		"closes":      func(c string) string { return map[string]string{".": "close"}[c] },
@@ -70,6 +70,21 @@ S: 221 *
 	defer l.Close()
 	b.o.Params.ProxyFilter, b.o.Params.ProxyTimeout = l.Addr().String(), 10*time.Millisecond
 	play(t, b, (*Daemon).MX, proxiedSession+"C: RCPT TO:<alice@example.test>\nS: 451 4.3.0 Error: queue file write error\nC: QUIT\nS: 221 *\n")
+}
+
+// TestAFilterThatSaysMuch: what it says is the answer, at whatever length, and in lines of several codes: who has taken a message has it.
+func TestAFilterThatSaysMuch(t *testing.T) {
+	t.Parallel()
+	for said, heard := range map[string]string{
+		"250 2.0.0 " + strings.Repeat("x", 9000):                             "S: 250 2.0.0 xxx*\n",
+		"250-2.0.0 " + strings.Repeat("x", 3000) + "\r\n251 2.0.0 mine":      "S: 250-2.0.0 xxx*\nS: 250 2.0.0 mine\n",
+		strings.Repeat("250-2.0.0 more\r\n", 150) + "250 2.0.0 mine":         "S: ...\nS: 250 2.0.0 mine\n",
+		"554-5.7.1 " + strings.Repeat("y", 3000) + "\r\n550 5.7.0 not to me": "S: 550-5.7.0 yyy*\nS: 550 5.7.0 not to me\n",
+		"450-no\n450 4.2.0 later\r":                                          "S: 450-4.2.0 no\nS: 450 4.2.0 later\n",
+	} {
+		b, _ := proxied(t, func(c string) string { return map[string]string{".": said}[c] })
+		play(t, b, (*Daemon).MX, proxiedSession+"C: RCPT TO:<alice@example.test>\nS: 250 *\nC: DATA\nS: 354 *\nC: x\nC: .\n"+heard+"C: QUIT\nS: 221 *\n")
+	}
 }
 
 // TestWhatAFilterGets: fields that restrictions want, our Received, and the message, by BDAT, too; nothing of what is discarded.

@@ -11,7 +11,7 @@ import (
 
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/envelope"
-	"toastmaster/internal/printable"
+	"toastmaster/internal/smtpreply"
 	"toastmaster/internal/wire"
 )
 
@@ -27,39 +27,24 @@ type proxyConn struct {
 	stop     func() bool
 }
 
-// proxyReply is a reply of the filter: lines of text without codes, one status for all, 0 for none.
-type proxyReply struct {
-	code   int
-	status dsn.Status
-	text   string
+// refusal is what the client hears of a reply that is no success. A reply that makes no sense there is a failure of the filter.
+func refusal(r *smtpreply.Reply) *dsn.Error {
+	if c := r.Class(); c != 4 && c != 5 {
+		return errProxy(fmt.Errorf("the filter says %s", r))
+	}
+	return dsn.New(r.Status, lines(r)).WithCode(r.Code)
 }
 
-func (r proxyReply) ok() bool { return r.code/100 == 2 }
-
-// err is a refusal as the client hears it. A reply that makes no sense there is a failure of the filter.
-func (r proxyReply) err() *dsn.Error {
-	class := r.code / 100
-	if class != 4 && class != 5 {
-		return errProxy(fmt.Errorf("the filter says %d %s", r.code, r.text))
-	}
-	if r.status.Class() != class {
-		r.status = dsn.Make(class, 0, 0)
-	}
-	return dsn.New(r.status, r.text).WithCode(r.code)
-}
+// lines is the text of a reply for one of ours.
+func lines(r *smtpreply.Reply) string { return strings.Join(r.Lines, "\n") }
 
 // errProxy is what the client hears of a filter that does not do its work: as from Postfix, nothing of it.
 func errProxy(cause error) *dsn.Error {
 	return dsn.Wrap(dsn.MailSystem, "Error: queue file write error", fmt.Errorf("proxy_filter: %w", cause)).WithCode(451)
 }
 
-// Bounds of what is read of a filter. They are no parameters: its replies are shown to clients.
-const (
-	maxProxyLines = 100
-	maxProxyText  = 4 << 10
-)
-
-var errProxyReply = errors.New("a reply that is none of SMTP, or too long")
+// proxyLimits bound what is read of a filter. They are no parameters: its replies are shown to clients.
+var proxyLimits = smtpreply.Limits{Octets: 64 << 10, Text: 4 << 10}
 
 // dialProxy connects, and waits for the greeting. The connection breaks when ctx ends.
 func (d *Daemon) dialProxy(ctx context.Context) (*proxyConn, error) {
@@ -98,17 +83,16 @@ func (c *proxyConn) begin(name string) error {
 	if err != nil {
 		return err
 	}
-	if !r.ok() {
-		return fmt.Errorf("it greets with %d %s", r.code, r.text)
+	if !r.OK() {
+		return fmt.Errorf("it greets with %s", r)
 	}
 	if r, err = c.command("EHLO " + name); err != nil {
 		return err
 	}
-	if !r.ok() {
-		return fmt.Errorf("it says to EHLO %d %s", r.code, r.text)
+	if !r.OK() {
+		return fmt.Errorf("it says to EHLO %s", r)
 	}
-	_, rest, _ := strings.Cut(r.text, "\n")
-	for line := range strings.Lines(rest) {
+	for _, line := range r.Lines[min(1, len(r.Lines)):] {
 		word, arguments, _ := strings.Cut(strings.ToUpper(strings.TrimSpace(line)), " ")
 		c.keywords[word] = arguments
 	}
@@ -122,90 +106,56 @@ func (c *proxyConn) forward(f envelope.Forwarded) error {
 		if err != nil {
 			return err
 		}
-		if !r.ok() {
-			return fmt.Errorf("it says to XFORWARD %d %s", r.code, r.text)
+		if !r.OK() {
+			return fmt.Errorf("it says to XFORWARD %s", r)
 		}
 	}
 	return nil
 }
 
 // command is a command and its reply.
-func (c *proxyConn) command(line string) (proxyReply, error) {
+func (c *proxyConn) command(line string) (*smtpreply.Reply, error) {
 	if c.broken != nil {
-		return proxyReply{}, c.broken
+		return nil, c.broken
 	}
 	c.out.WriteString(line)
 	c.out.WriteString("\r\n") // an error comes back from Flush
 	if err := c.out.Flush(); err != nil {
 		c.broken = err
-		return proxyReply{}, err
+		return nil, err
 	}
 	return c.reply()
 }
 
 // reply reads one.
-func (c *proxyConn) reply() (r proxyReply, err error) {
-	defer func() { c.broken = err }()
-	if err := c.nc.SetReadDeadline(time.Now().Add(c.timeout)); err != nil {
-		return r, err
+func (c *proxyConn) reply() (*smtpreply.Reply, error) {
+	if c.broken = c.nc.SetReadDeadline(time.Now().Add(c.timeout)); c.broken != nil {
+		return nil, c.broken
 	}
-	var text []string
-	for size := 0; ; {
-		line, err := c.in.ReadLine()
-		if err != nil {
-			return r, err
-		}
-		code, more, words, ok := cutReply(string(line))
-		size += len(line)
-		if !ok || len(text) >= maxProxyLines || size > maxProxyText || r.code != 0 && r.code != code {
-			return r, errProxyReply
-		}
-		r.code = code
-		if status, rest, ok := dsn.Parse(words); ok && status.Class() == code/100 {
-			r.status, words = status, rest
-		}
-		text = append(text, printable.UTF8(words))
-		if !more {
-			r.text = strings.Join(text, "\n")
-			return r, nil
-		}
-	}
-}
-
-// cutReply takes a line of a reply apart.
-func cutReply(line string) (code int, more bool, text string, ok bool) {
-	if len(line) < 3 || line[0] < '2' || line[0] > '5' || line[1] < '0' || line[1] > '9' || line[2] < '0' || line[2] > '9' {
-		return 0, false, "", false
-	}
-	code = int(line[0]-'0')*100 + int(line[1]-'0')*10 + int(line[2]-'0')
-	switch {
-	case len(line) == 3:
-		return code, false, "", true
-	case line[3] != ' ' && line[3] != '-':
-		return 0, false, "", false
-	}
-	return code, line[3] == '-', strings.TrimSpace(line[4:]), true
+	r, err := smtpreply.Read(c.in, proxyLimits, nil)
+	c.broken = err
+	return r, err
 }
 
 // send is the message behind 354, with its end, and the reply.
-func (c *proxyConn) send(top []byte, content envelope.Content) (proxyReply, error) {
+func (c *proxyConn) send(top []byte, content envelope.Content) (*smtpreply.Reply, error) {
 	w := wire.NewRelayWriter(c.out)
 	if _, err := w.Write(top); err != nil {
-		return proxyReply{}, c.fail(err)
+		return nil, c.fail(err)
 	}
 	for p, err := range envelope.Pieces(content, 0, content.Size(), envelope.Block(content, proxyPiece)) {
 		if err != nil {
-			return proxyReply{}, c.fail(err)
+			return nil, c.fail(err)
 		}
 		if _, err := w.Write(p); err != nil {
-			return proxyReply{}, c.fail(err)
+			return nil, c.fail(err)
 		}
 	}
 	if err := w.Close(); err != nil {
-		return proxyReply{}, c.fail(err)
+		return nil, c.fail(err)
 	}
 	if err := c.out.Flush(); err != nil {
-		return proxyReply{}, c.fail(err)
+		return nil, c.fail(err)
 	}
 	return c.reply()
 }
