@@ -54,7 +54,7 @@ func (c *Pickup) params() []Param {
 		String("pickup.empty_address_local_login_sender_maps_lookup_key", &c.EmptySenderKey, "<>", "a text", nil,
 			"What stands for the null sender in the answers of pickup.local_login_sender_maps (Postfix empty_address_local_login_sender_maps_lookup_key)."),
 		Duration("pickup.wakeup_time", &c.WakeupTime, time.Minute, time.Second, time.Hour,
-			"How often the folder drop is looked at, and what could not be taken is tried again (the wake-up time of pickup in Postfix's master.cf). It is looked at once at the start."),
+			"How often the folder drop is looked at, and after how long what the queue could not take is tried again for the first time (the wake-up time of pickup in Postfix's master.cf). It is looked at once at the start."),
 		Duration("pickup.timeout", &c.Timeout, 5*time.Minute, time.Second, time.Hour,
 			"How long a program may take to hand a message to the socket."),
 		Duration("pickup.drain_timeout", &c.DrainTimeout, 10*time.Second, 0, time.Hour,

@@ -60,7 +60,7 @@ var mayImport = []struct {
 	{"internal/smtpserver", []string{"internal/addr", "internal/anvil", "internal/clock", "internal/dsn", "internal/envelope", "internal/msglog", "internal/printable", "internal/sasl", "internal/service", "internal/wire"}},
 	{"internal/smtpreply", []string{"internal/dsn", "internal/printable", "internal/wire"}},
 	{"internal/netstring", nil},
-	{"internal/maildrop", []string{"internal/crc32c"}},
+	{"internal/maildrop", []string{"internal/crc32c", "internal/vfs"}},
 	{"internal/backup", []string{"internal/clock"}},
 	{"internal/mbox", nil},
 	{"internal/macro", nil},

@@ -11,6 +11,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"toastmaster/internal/vfs"
 )
 
 // Names below the folder.
@@ -92,7 +94,7 @@ func IsName(name string) (message, half bool) {
 
 // Put writes a message into the folder. When it returns nil the message is on disk, and the
 // service takes it when it comes up. After an error there is nothing.
-func Put(dir string, m *Message, content []byte) (err error) {
+func Put(fsys vfs.FS, dir string, m *Message, content []byte) (err error) {
 	var random [nameLength / 2]byte
 	if _, err := rand.Read(random[:]); err != nil {
 		return err
@@ -100,7 +102,7 @@ func Put(dir string, m *Message, content []byte) (err error) {
 	copied := *m
 	copied.Name = hex.EncodeToString(random[:])
 	half, whole := filepath.Join(dir, Drop, "t"+copied.Name), filepath.Join(dir, Drop, "m"+copied.Name)
-	f, err := os.OpenFile(half, os.O_WRONLY|os.O_CREATE|os.O_EXCL|syscall.O_NOFOLLOW, 0o640)
+	f, err := fsys.OpenFile(half, os.O_WRONLY|os.O_CREATE|os.O_EXCL|syscall.O_NOFOLLOW, 0o640)
 	if err != nil {
 		return err
 	}
@@ -112,18 +114,18 @@ func Put(dir string, m *Message, content []byte) (err error) {
 		}
 	}
 	if err == nil {
-		err = os.Rename(half, whole)
+		err = fsys.Rename(half, whole)
 	}
 	if err != nil {
-		_ = os.Remove(half)
+		_ = fsys.Remove(half)
 		return err
 	}
 	// The folder cannot be opened for a sync of its own: its users may not read it.
-	if err := unix.Syncfs(int(f.Fd())); err != nil {
-		if gone := os.Remove(whole); errors.Is(gone, fs.ErrNotExist) {
+	if err := f.SyncFS(); err != nil {
+		if gone := fsys.Remove(whole); errors.Is(gone, fs.ErrNotExist) {
 			return nil // the service has it already
 		}
-		return &fs.PathError{Op: "sync", Path: whole, Err: err}
+		return err
 	}
 	return nil
 }

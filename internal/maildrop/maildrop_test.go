@@ -9,6 +9,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"toastmaster/internal/vfs"
 )
 
 func written(t testing.TB, m *Message, content string) []byte {
@@ -85,7 +87,7 @@ func TestTheFolder(t *testing.T) {
 			}
 		}
 	}
-	if err := Put(dir, &Message{Sender: "a"}, []byte("x\n")); err != nil {
+	if err := Put(vfs.OS{}, dir, &Message{Sender: "a"}, []byte("x\n")); err != nil {
 		t.Fatal(err)
 	}
 	entries, err := os.ReadDir(filepath.Join(dir, Drop))

@@ -17,8 +17,10 @@ import (
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/envelope"
 	"toastmaster/internal/maildrop"
+	"toastmaster/internal/run/metrics"
 	"toastmaster/internal/run/rights"
 	"toastmaster/internal/service"
+	"toastmaster/internal/vfs"
 	"toastmaster/mta/pickup"
 	"toastmaster/mta/verify"
 )
@@ -60,11 +62,15 @@ func openPickup(i *Instance) (service.Service, error) {
 		return nil, err
 	}
 	q := theQueue(i)
-	return pickup.Open(context.Background(), pickup.Options{
-		Params: c.Pickup, Hostname: c.Main.Hostname, Dir: c.Path(c.Pickup.Directory), MaxMessage: c.SMTPD.MessageSizeLimit,
+	s, err := pickup.Open(context.Background(), pickup.Options{
+		Params: c.Pickup, Hostname: c.Main.Hostname, Dir: c.Path(c.Pickup.Directory), FS: vfs.OS{}, Lifetime: c.Qmgr.QueueLifetime, MaximalBackoff: c.Qmgr.MaximalBackoffTime, MaxMessage: c.SMTPD.MessageSizeLimit,
 		Listener: l, Tables: i.tables, Submit: i.cleanup, Reporter: i.reporter, Spool: i.queue.Spool(), NewID: i.queue.NewID,
 		Has: i.hasQueued, Room: i.queue.Room, Verify: i.verdict, Mailq: mailqHandler(q), Flush: flushHandler(q), Log: i.log, Clock: i.clock,
 	})
+	if err != nil {
+		return nil, err
+	}
+	return s, metrics.Register(i.metrics, i.log, metrics.Pickup(s)...)
 }
 
 // hasQueued says whether the queue has a message.

@@ -165,6 +165,10 @@ func (f *osFile) Sync() error { return f.do("fsync", unix.Fsync) }
 
 func (f *osFile) Datasync() error { return f.do("fdatasync", unix.Fdatasync) }
 
+func (f *osFile) Chmod(perm fs.FileMode) error {
+	return f.do("fchmod", func(fd int) error { return unix.Fchmod(fd, uint32(perm.Perm())) })
+}
+
 func (f *osFile) SyncFS() error { return f.do("syncfs", unix.Syncfs) }
 
 func (f *osFile) Allocate(size int64) error {

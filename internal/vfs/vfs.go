@@ -48,6 +48,8 @@ type File interface {
 	Name() string
 	Stat() (fs.FileInfo, error)
 	Truncate(size int64) error
+	// Chmod is fchmod(2): the mode whatever the umask is.
+	Chmod(perm fs.FileMode) error
 	// Sync is fsync(2), Datasync fdatasync(2).
 	Sync() error
 	Datasync() error

@@ -13,6 +13,7 @@ import (
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/envelope"
 	"toastmaster/internal/maildrop"
+	"toastmaster/internal/service"
 	"toastmaster/internal/spool"
 	"toastmaster/mta/agent"
 )
@@ -25,6 +26,8 @@ type received struct {
 	seen    *octets
 	// env is nil before the addresses are read.
 	env *envelope.Envelope
+	// decided says that its owner may hand it in, as that sender.
+	decided bool
 }
 
 // read reads a message of a user. The caller closes its content unless it is submitted.
@@ -116,6 +119,7 @@ func (s *Service) decide(ctx context.Context, m *received, id envelope.QueueID) 
 		env.Sender = owner // the report is about what the owner did
 		return e
 	}
+	m.decided = true
 	return dsn.From(s.o.Room(m.content.Size()))
 }
 
@@ -150,8 +154,7 @@ func (s *Service) verify(ctx context.Context, m *received) error {
 	for range min(verifiersAtOnce, len(about)) {
 		all.Go(func() {
 			for n := range next {
-				v := s.o.Verify(ctx, m.env.Recipients[n].Address)
-				about[n] = agent.ReportRecipient{Recipient: n, Err: v.Err, Text: v.Text, At: s.o.Clock.Now()}
+				about[n] = s.verifyOne(ctx, m, n)
 			}
 		})
 	}
@@ -161,6 +164,21 @@ func (s *Service) verify(ctx context.Context, m *received) error {
 	close(next)
 	all.Wait()
 	return s.o.Reporter.Report(ctx, &agent.Report{Kind: agent.Verified, Envelope: m.env, Recipients: about})
+}
+
+// verifyOne asks about one recipient. A panic there is that recipient's trouble.
+func (s *Service) verifyOne(ctx context.Context, m *received, n int) agent.ReportRecipient {
+	about := agent.ReportRecipient{Recipient: n}
+	err := service.Fenced(s.o.Log, func() error {
+		v := s.o.Verify(ctx, m.env.Recipients[n].Address)
+		about.Err, about.Text = v.Err, v.Text
+		return nil
+	}, "service", serviceName, "step", "verify", "id", string(m.env.ID))
+	if err != nil {
+		about.Err = dsn.From(err)
+	}
+	about.At = s.o.Clock.Now()
+	return about
 }
 
 // octets notes what passes of a message: octets that are not ASCII, and whether those of the header

@@ -27,13 +27,23 @@
 // between the queue's answer and the unlink, and the message was delivered in that moment, too.
 //
 // Users take turns: pickup.batch_limit messages of one, then others have theirs. What is no message (another
-// name, a link, a pipe, half a file) goes to bad, up to 1,000 files, with a line in the log. A half-written
-// file that is a day old is removed.
+// name, a link, a pipe, half a file) goes to bad, up to 1,000 files, with a line in the log; more are removed. A half-written
+// file that is a day old is removed. What can be neither taken nor moved stays, with one line in the log for all of it.
+//
+// # What the queue cannot take
+//
+// A message that is refused for now stays in taken. It is tried again after pickup.wakeup_time, then after twice as long each time, up to
+// qmgr.maximal_backoff_time; a start tries all. When it is older than qmgr.queue_lifetime, by the time of its file or by when this process has first
+// tried it, its sender gets it back with 4.4.7, or the postmaster where it has no sender; who hands in as somebody else before it was
+// decided whether he may, gets it himself. The file goes to bad after the report is in the queue: a kill between the two makes
+// a second report. Nobody is told of a file that cannot be read: it is set aside, and the log says so. Both are in the log as "message given up", and in the
+// metrics: toastmaster_pickup_waiting_messages, toastmaster_pickup_expired_messages_total. A full disk (4.3.1) gives nothing up.
+// A file of bad that gets its own name again, "m" and what is behind the dot, in drop is handed in once more.
 //
 // # What it does not do
 //
 // It keeps nobody from filling the disk with files: quotas of the file system do, or a file system of
-// its own for pickup.directory. A message that the queue cannot take now stays in taken.
+// its own for pickup.directory.
 //
 // # Results
 //
@@ -44,8 +54,9 @@
 //	5.3.4  larger than smtpd.message_size_limit
 //	5.1.7, 5.1.3  an address that is none;  5.5.2  no message
 //	4.3.1  the disk is full;  and those of mta/cleanup
+//	4.4.7  it was refused for now until it was too old
 //
 // # Parameters
 //
-// The section [pickup]; smtpd.message_size_limit.
+// The section [pickup]; smtpd.message_size_limit, qmgr.queue_lifetime, qmgr.maximal_backoff_time.
 package pickup

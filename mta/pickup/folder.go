@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -20,7 +19,7 @@ import (
 	"toastmaster/internal/envelope"
 	"toastmaster/internal/maildrop"
 	"toastmaster/internal/service"
-	"toastmaster/mta/agent"
+	"toastmaster/internal/vfs"
 )
 
 // Limits of the folder. They are no parameters: the first is what a read of a folder has room for, halfAge longer than any
@@ -41,7 +40,7 @@ func (s *Service) sweep(ctx context.Context) error {
 	if err := s.o.Room(0); err != nil {
 		return err
 	}
-	if _, err := os.Stat(s.path(maildrop.Drop)); err != nil {
+	if _, err := s.o.FS.Stat(s.path(maildrop.Drop)); err != nil {
 		return err // whoever removed it: mail is lost without a word else
 	}
 	left, err := s.takenNames(ctx)
@@ -53,6 +52,8 @@ func (s *Service) sweep(ctx context.Context) error {
 		return err
 	}
 	left = slices.DeleteFunc(left, func(name string) bool { return slices.Contains(known, name) })
+	s.troubles.keep(left)
+	left = slices.DeleteFunc(left, func(name string) bool { return !s.troubles.due(name, s.o.Clock.Now()) })
 	if err := s.process(ctx, left); err != nil {
 		return err
 	}
@@ -74,35 +75,12 @@ func (s *Service) sweep(ctx context.Context) error {
 	}
 }
 
-// eachName calls f with the names in a folder, in no order.
-func eachName(ctx context.Context, dir string, f func(name string)) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	for {
-		names, err := d.Readdirnames(pageOfNames)
-		for _, name := range names {
-			f(name)
-		}
-		switch {
-		case errors.Is(err, io.EOF):
-			return nil
-		case err != nil:
-			return err
-		case ctx.Err() != nil:
-			return context.Cause(ctx)
-		}
-	}
-}
-
 // waiting are names in drop, users taking turns; more says that a user has more than batch_limit.
 func (s *Service) waiting(ctx context.Context) (names []string, more bool, err error) {
-	byUser := map[uint32][]string{}
+	byUser := map[int][]string{}
 	var foreign []string
 	var most int
-	err = eachName(ctx, s.path(maildrop.Drop), func(name string) {
+	err = vfs.EachName(ctx, s.o.FS, s.path(maildrop.Drop), func(name string) {
 		message, half := maildrop.IsName(name)
 		if !message && !half {
 			if len(foreign) < pageOfNames {
@@ -110,19 +88,21 @@ func (s *Service) waiting(ctx context.Context) (names []string, more bool, err e
 			}
 			return
 		}
-		var st unix.Stat_t
-		if unix.Lstat(s.path(maildrop.Drop, name), &st) != nil {
+		info, err := s.o.FS.Lstat(s.path(maildrop.Drop, name))
+		if err != nil {
 			return // its owner has removed it
 		}
+		f := statusOf(info)
 		switch {
-		case half && s.o.Clock.Now().Sub(time.Unix(st.Ctim.Unix())) > halfAge:
+		// A folder can neither be read nor, by who is not root, be moved elsewhere.
+		case info.IsDir(), half && s.o.Clock.Now().Sub(f.changed) > halfAge:
 			foreign = append(foreign, name)
 		case half:
-		case len(byUser[st.Uid]) >= s.o.Params.BatchLimit:
+		case len(byUser[f.uid]) >= s.o.Params.BatchLimit:
 			more = true
 		default:
-			byUser[st.Uid] = append(byUser[st.Uid], name)
-			most = max(most, len(byUser[st.Uid]))
+			byUser[f.uid] = append(byUser[f.uid], name)
+			most = max(most, len(byUser[f.uid]))
 		}
 	})
 	s.clear(foreign)
@@ -138,54 +118,63 @@ func (s *Service) waiting(ctx context.Context) (names []string, more bool, err e
 
 // clear removes from drop what is no message.
 func (s *Service) clear(names []string) {
-	left := 0
+	var left []error
 	for _, name := range names {
-		if _, half := maildrop.IsName(name); half {
-			if os.Remove(s.path(maildrop.Drop, name)) == nil {
+		path := s.path(maildrop.Drop, name)
+		info, err := s.o.FS.Lstat(path)
+		if err != nil {
+			continue // its owner has removed it
+		}
+		if _, half := maildrop.IsName(name); half && !info.IsDir() {
+			if s.o.FS.Remove(path) == nil {
 				s.o.Log.Info("half a message removed", "service", serviceName, "file", name)
 			}
 			continue
 		}
-		if err := s.setAside(s.path(maildrop.Drop, name), "x"+string(s.o.NewID()), "no name of a message"); err != nil {
-			left++
+		if info.IsDir() && s.o.FS.Remove(path) == nil {
+			continue // an empty one
+		}
+		if err := s.setAside(path, "x"+string(s.o.NewID()), "no name of a message", false); err != nil {
+			left = append(left, err)
 		}
 	}
-	if left != s.foreign {
-		s.foreign = left
-		s.o.Log.Warn("folder of pickup", "service", serviceName, "foreign", left, "cause", "there are names that are no message's, and cannot be moved away: remove them as root")
+	s.cannotMove(&s.foreign, left, "foreign", "there are names that are no message's, and cannot be moved away: remove them as root")
+}
+
+// cannotMove notes names of drop that nothing can be done with, once for as long as there are as many.
+func (s *Service) cannotMove(known *int, failed []error, what, text string) {
+	if len(failed) == *known {
+		return
+	}
+	if *known = len(failed); *known > 0 {
+		s.o.Log.Warn("folder of pickup", "service", serviceName, what, len(failed), "cause", fmt.Errorf("%s: %w", text, failed[0]))
 	}
 }
 
 // take moves messages where their owners cannot reach them, under the IDs that they will have.
 func (s *Service) take(names []string) (taken []string, err error) {
+	var stuck []error
 	for _, name := range names {
 		to := string(s.o.NewID()) + "." + name[1:]
-		err := os.Rename(s.path(maildrop.Drop, name), s.path(maildrop.Taken, to))
+		err := s.o.FS.Rename(s.path(maildrop.Drop, name), s.path(maildrop.Taken, to))
 		switch {
 		case err == nil:
 			taken = append(taken, to)
 		case !errors.Is(err, fs.ErrNotExist): // its owner has removed it
-			_ = s.setAside(s.path(maildrop.Drop, name), "x"+string(s.o.NewID()), "it cannot be taken: "+err.Error())
+			stuck = append(stuck, err) // it may be the disk's fault: the message stays, and is tried again
 		}
 	}
+	s.cannotMove(&s.stuck, stuck, "stuck", "there are messages that cannot be taken; they are tried again")
 	if len(taken) == 0 {
 		return nil, nil
 	}
 	// A message that is in the queue must not come back under its old name.
-	return taken, errors.Join(syncDir(s.path(maildrop.Drop)), syncDir(s.path(maildrop.Taken)))
-}
-
-func syncDir(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return taken, errors.Join(s.o.FS.SyncDir(s.path(maildrop.Drop)), s.o.FS.SyncDir(s.path(maildrop.Taken)))
 }
 
 // takenNames are those in taken, oldest ID first.
 func (s *Service) takenNames(ctx context.Context) (names []string, err error) {
-	err = eachName(ctx, s.path(maildrop.Taken), func(name string) { names = append(names, name) })
+	err = vfs.EachName(ctx, s.o.FS, s.path(maildrop.Taken), func(name string) { names = append(names, name) })
 	slices.Sort(names)
 	return names, err
 }
@@ -211,7 +200,7 @@ func (s *Service) known(ctx context.Context, names []string) (known []string, er
 		if !has {
 			continue
 		}
-		if err := os.Remove(s.path(maildrop.Taken, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := s.o.FS.Remove(s.path(maildrop.Taken, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return known, err
 		}
 		known = append(known, name)
@@ -219,7 +208,7 @@ func (s *Service) known(ctx context.Context, names []string) (known []string, er
 	if len(known) == 0 {
 		return nil, nil
 	}
-	return known, syncDir(s.path(maildrop.Taken))
+	return known, s.o.FS.SyncDir(s.path(maildrop.Taken))
 }
 
 // process hands messages to the queue. Its error is one that ends the sweep: a full disk, the end of the
@@ -252,85 +241,73 @@ func (s *Service) process(ctx context.Context, names []string) error {
 	}
 	close(next)
 	all.Wait()
-	return errors.Join(context.Cause(ctx), syncDir(s.path(maildrop.Taken)))
+	return errors.Join(context.Cause(ctx), s.o.FS.SyncDir(s.path(maildrop.Taken)))
 }
 
 // fencedOne is one, whose panic is that message's trouble, and whose error has a line in the log.
 func (s *Service) fencedOne(ctx context.Context, name string) (err error) {
-	panicked := service.Fenced(s.o.Log, func() error { err = s.one(ctx, name); return nil }, "service", serviceName, "file", name)
+	keys := []any{"service", serviceName, "file", s.path(maildrop.Taken, name)}
+	t := &taken{name: name}
+	if panicked := service.Fenced(s.o.Log, func() error { err = s.one(ctx, t); return nil }, keys...); panicked != nil {
+		if again := service.Fenced(s.o.Log, func() error { err = s.late(ctx, t, dsn.From(panicked)); return nil }, keys...); again != nil {
+			err = again
+		}
+	}
 	if err == nil {
-		err = panicked
+		s.troubles.forget(name)
+		return nil
 	}
-	if err != nil && ctx.Err() == nil {
-		s.o.Log.Warn("message stays in the folder", "service", serviceName, "file", s.path(maildrop.Taken, name), "cause", err)
+	if ctx.Err() != nil {
+		return err // the end of the service is no trouble of the message
 	}
+	if e := dsn.From(err); e.Status == dsn.SystemFull {
+		s.o.Log.Warn("message stays in the folder", append(keys, "cause", err)...)
+		return err
+	}
+	wait := s.troubles.again(name, s.o.Clock.Now(), s.o.Params.WakeupTime, s.o.MaximalBackoff)
+	s.o.Log.Warn("message stays in the folder", append(keys, "again", wait.String(), "cause", err)...)
 	return err
 }
 
 // one hands one message to the queue. After an error it stays in taken.
-func (s *Service) one(ctx context.Context, name string) error {
+func (s *Service) one(ctx context.Context, t *taken) error {
+	name := t.name
 	id, own, _ := strings.Cut(name, ".")
 	path := s.path(maildrop.Taken, name)
-	f, uid, err := openTaken(path)
+	f, about, err := openTaken(s.o.FS, path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
 	case errors.As(err, new(*notOurs)):
-		return s.setAside(path, name, err.Error())
+		return s.setAside(path, name, err.Error(), false)
 	case err != nil:
-		return err
+		return s.late(ctx, t, dsn.From(err))
 	}
 	defer f.Close()
-	u, err := userOf(uid)
+	t.written = about.written
+	u, err := userOf(about.uid)
 	if err != nil {
-		return err
+		return s.late(ctx, t, dsn.From(err))
 	}
 	m, err := s.read(u, f)
 	if err == nil && m.said.Name != own {
 		err = errors.Join(dsn.Wrap(dsn.SyntaxError, "Malformed message", fmt.Errorf("it says to be %q", m.said.Name)), m.content.Close())
 	}
-	if err != nil {
-		if dsn.From(err).Temporary() {
-			return err
-		}
-		return s.setAside(path, name, err.Error())
+	switch e := dsn.From(err); {
+	case e != nil && e.Temporary():
+		return s.late(ctx, t, e)
+	case e != nil:
+		return s.setAside(path, name, err.Error(), false)
 	}
+	t.message = m
 	_, e := s.accept(ctx, m, envelope.QueueID(id))
-	if e != nil && !e.Temporary() {
-		return s.giveBack(ctx, m, path, e)
+	switch {
+	case e != nil && e.Temporary():
+		return s.late(ctx, t, e)
+	case e != nil:
+		return s.giveBack(ctx, t, e)
 	}
-	if e != nil {
-		return e
-	}
-	return os.Remove(path)
-}
-
-// giveBack reports a refusal to the sender and removes the message.
-func (s *Service) giveBack(ctx context.Context, m *received, path string, e *dsn.Error) error {
-	s.o.Log.Info("mail of this host refused", "service", serviceName, "uid", m.user.uid, "cause", e)
-	if may, err := s.submit.has(ctx, m.user); err != nil || !may || len(m.env.Recipients) == 0 {
-		return errors.Join(err, s.setAside(path, filepath.Base(path), e.Text))
-	}
-	f, _, err := openTaken(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	again, err := s.read(m.user, f) // the content was closed with the refusal
-	if err != nil {
-		return err
-	}
-	defer again.content.Close()
-	r := &agent.Report{Kind: agent.Failure, Envelope: m.env, Content: again.content}
-	m.env.Arrived = s.o.Clock.Now()
-	for n := range m.env.Recipients {
-		m.env.Recipients[n].Refused = nil
-		r.Recipients = append(r.Recipients, agent.ReportRecipient{Recipient: n, Err: e, At: m.env.Arrived})
-	}
-	if err := s.o.Reporter.Report(ctx, r); err != nil {
-		return err
-	}
-	return os.Remove(path)
+	return s.o.FS.Remove(path)
 }
 
 // notOurs is why a file is no message of its owner's.
@@ -338,57 +315,76 @@ type notOurs struct{ why string }
 
 func (e *notOurs) Error() string { return e.why }
 
+// status is what the file system says of a file.
+type status struct {
+	uid, names       int
+	written, changed time.Time
+}
+
+// statusOf is the status of a file. A file system without owners, one of a test's, has those of this process.
+func statusOf(info fs.FileInfo) status {
+	s := status{uid: os.Geteuid(), names: 1, written: info.ModTime(), changed: info.ModTime()}
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		s.uid, s.names, s.changed = int(st.Uid), int(st.Nlink), time.Unix(st.Ctim.Unix())
+	}
+	return s
+}
+
 // openTaken opens a file and says whose it is. Nothing is followed, and nothing waited for; what
 // is asked is asked of what is open.
-func openTaken(path string) (f *os.File, uid int, err error) {
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+func openTaken(fsys vfs.FS, path string) (vfs.File, status, error) {
+	f, err := fsys.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	switch {
 	case errors.Is(err, unix.ELOOP) || errors.Is(err, unix.ENXIO):
-		return nil, 0, &notOurs{"it is a link, or no file"}
+		return nil, status{}, &notOurs{"it is a link, or no file"}
 	case errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM):
-		return nil, 0, &notOurs{"its owner does not let the service read it"}
+		return nil, status{}, &notOurs{"its owner does not let the service read it"}
 	case err != nil:
-		return nil, 0, &fs.PathError{Op: "open", Path: path, Err: err}
+		return nil, status{}, err
 	}
-	f = os.NewFile(uintptr(fd), path)
 	info, err := f.Stat()
 	if err != nil {
-		return nil, 0, errors.Join(err, f.Close())
+		return nil, status{}, errors.Join(err, f.Close())
 	}
-	st, ok := info.Sys().(*syscall.Stat_t)
+	s := statusOf(info)
 	switch {
-	case !ok || !info.Mode().IsRegular():
+	case !info.Mode().IsRegular():
 		err = &notOurs{"it is no regular file"}
-	case st.Nlink != 1:
-		err = &notOurs{fmt.Sprintf("it has %d names", st.Nlink)}
+	case s.names != 1:
+		err = &notOurs{fmt.Sprintf("it has %d names", s.names)}
 	}
 	if err != nil {
 		_ = f.Close()
-		return nil, 0, err
+		return nil, status{}, err
 	}
-	return f, int(st.Uid), nil
+	return f, s, nil
 }
 
-// setAside moves a file to bad, or removes it when there are too many.
-func (s *Service) setAside(path, name, why string) error {
+// errBadFull is why a message cannot be set aside.
+var errBadFull = fmt.Errorf("there are %d files set aside already: look at them, and remove them", mostBad)
+
+// setAside moves a file to bad. When there are too many it is removed, or, if it is to be kept, stays where it is.
+func (s *Service) setAside(path, name, why string, keep bool) error {
 	n := 0
-	if err := eachName(context.Background(), s.path(maildrop.Bad), func(string) { n++ }); err != nil {
+	if err := vfs.EachName(context.Background(), s.o.FS, s.path(maildrop.Bad), func(string) { n++ }); err != nil {
 		return err
 	}
 	uid := -1
-	var st unix.Stat_t
-	if unix.Lstat(path, &st) == nil {
-		uid = int(st.Uid)
+	if info, err := s.o.FS.Lstat(path); err == nil {
+		uid = statusOf(info).uid
 	}
 	if n >= mostBad {
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if keep {
+			return errBadFull
+		}
+		if err := s.o.FS.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 		s.o.Log.Warn("no message", "service", serviceName, "uid", uid, "status", "removed", "cause", why)
 		return nil
 	}
 	to := s.path(maildrop.Bad, name)
-	if err := os.Rename(path, to); err != nil {
+	if err := s.o.FS.Rename(path, to); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}

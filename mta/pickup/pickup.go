@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"toastmaster/configs"
 	"toastmaster/directory/tables"
@@ -16,6 +18,7 @@ import (
 	"toastmaster/internal/msglog"
 	"toastmaster/internal/service"
 	"toastmaster/internal/spool"
+	"toastmaster/internal/vfs"
 	"toastmaster/mta/agent"
 )
 
@@ -28,6 +31,7 @@ type Options struct {
 	Hostname string // main.hostname
 	// Dir is pickup.directory, which maildrop.Make has made; MaxMessage smtpd.message_size_limit.
 	Dir        string
+	FS         vfs.FS
 	MaxMessage int64
 	// Listener is the socket's. Run and Close close it.
 	Listener net.Listener
@@ -38,6 +42,8 @@ type Options struct {
 	// NewID and Has are the queue's: an ID that no message has, and whether one has it.
 	NewID func() envelope.QueueID
 	Has   func(ctx context.Context, id envelope.QueueID) (bool, error)
+	// Lifetime is qmgr.queue_lifetime, MaximalBackoff qmgr.maximal_backoff_time.
+	Lifetime, MaximalBackoff time.Duration
 	// Room says whether a message of a size, 0 for any, may come in.
 	Room func(size int64) error
 	// Verify says what would become of a recipient; nil knows nothing.
@@ -67,12 +73,16 @@ type Service struct {
 	// foreign is how many names that are not a message's could not be removed, as the log has it. It
 	// belongs to the goroutine that looks into the folder.
 	foreign int
+	// stuck is the same of messages that cannot be taken.
+	stuck    int
+	troubles troubles
+	expired  atomic.Int64
 }
 
 // Open makes a Service, and removes from the folder what the queue has already: before the first
 // message is delivered. An error says which parameter is wrong.
 func Open(ctx context.Context, o Options) (*Service, error) {
-	s := &Service{o: o, ready: make(chan struct{})}
+	s := &Service{o: o, ready: make(chan struct{}), troubles: troubles{all: map[string]*trouble{}}}
 	for _, l := range []struct {
 		list  *users
 		name  string

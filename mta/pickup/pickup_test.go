@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"toastmaster/configs"
 	"toastmaster/directory/tables"
@@ -21,6 +22,7 @@ import (
 	"toastmaster/internal/maildrop"
 	"toastmaster/internal/msglog"
 	"toastmaster/internal/spool"
+	"toastmaster/internal/testkit/clocktest"
 	"toastmaster/internal/vfs"
 	"toastmaster/mta/agent"
 )
@@ -34,6 +36,9 @@ type fakeQueue struct {
 	refuse  func(s *envelope.Submission) error
 	reports []*agent.Report
 	full    bool
+	// noReports fails them; returned are the contents of those that were made.
+	noReports bool
+	returned  []string
 }
 
 func (q *fakeQueue) NewID() envelope.QueueID {
@@ -66,6 +71,16 @@ func (q *fakeQueue) Submit(_ context.Context, s *envelope.Submission) (envelope.
 func (q *fakeQueue) Report(_ context.Context, r *agent.Report) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if q.noReports {
+		return errors.New("no reports now")
+	}
+	if r.Content != nil {
+		text, err := io.ReadAll(envelope.Reader(r.Content))
+		if err != nil {
+			return err
+		}
+		q.returned = append(q.returned, string(text))
+	}
 	q.reports = append(q.reports, r)
 	return nil
 }
@@ -78,7 +93,7 @@ func newService(t *testing.T, q *fakeQueue, set func(*Options)) *Service {
 	dir := t.TempDir()
 	p := configs.Default().Pickup
 	o := Options{
-		Params: p, Hostname: "mx.test", Dir: filepath.Join(dir, "public"), MaxMessage: 1000, Tables: tables.NewSet(tables.Options{Params: configs.Default().Lookup, Dir: dir, Log: msglog.Discard(), Clock: clock.System{}}),
+		Params: p, Hostname: "mx.test", Dir: filepath.Join(dir, "public"), FS: vfs.OS{}, Lifetime: 5 * 24 * time.Hour, MaximalBackoff: 4000 * time.Second, MaxMessage: 1000, Tables: tables.NewSet(tables.Options{Params: configs.Default().Lookup, Dir: dir, Log: msglog.Discard(), Clock: clock.System{}}),
 		Submit: q, Reporter: q, Spool: &spool.Dir{FS: vfs.OS{}, Path: dir, Memory: 100}, NewID: q.NewID,
 		Has: func(_ context.Context, id envelope.QueueID) (bool, error) {
 			q.mu.Lock()
@@ -112,7 +127,7 @@ func put(t *testing.T, s *Service, m maildrop.Message, text string) {
 	if m.Recipients == nil {
 		m.Recipients = []maildrop.Recipient{{Address: "bob"}}
 	}
-	if err := maildrop.Put(s.o.Dir, &m, []byte(text)); err != nil {
+	if err := maildrop.Put(s.o.FS, s.o.Dir, &m, []byte(text)); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -165,13 +180,15 @@ func TestWhatAKillLeaves(t *testing.T) {
 func TestWhatTheQueueCannotTake(t *testing.T) {
 	t.Parallel()
 	q := &fakeQueue{refuse: func(*envelope.Submission) error { return dsn.New(dsn.MailSystem, "not now") }}
-	s := newService(t, q, nil)
+	now := clocktest.New(time.Now())
+	s := newService(t, q, func(o *Options) { o.Clock = now })
 	put(t, s, maildrop.Message{Own: true}, "one\n")
 	for range 3 {
 		if err := s.sweep(t.Context()); err != nil || len(list(t, s, maildrop.Taken)) != 1 {
 			t.Errorf("%v, %q", err, list(t, s, maildrop.Taken))
 		}
 	}
+	now.Advance(time.Hour)
 	before := list(t, s, maildrop.Taken)
 	q.full = true
 	if err := s.sweep(t.Context()); err == nil || !slices.Equal(before, list(t, s, maildrop.Taken)) {
@@ -181,6 +198,7 @@ func TestWhatTheQueueCannotTake(t *testing.T) {
 	if err := s.sweep(t.Context()); err == nil || len(list(t, s, maildrop.Taken)) != 1 {
 		t.Errorf("full: %v", err)
 	}
+	now.Advance(time.Hour)
 	q.refuse = func(*envelope.Submission) error { return dsn.New(dsn.Policy, "never") }
 	if err := s.sweep(t.Context()); err != nil || len(list(t, s, maildrop.Taken)) != 0 || len(q.reports) != 1 {
 		t.Fatalf("%v, %q, %d reports", err, list(t, s, maildrop.Taken), len(q.reports))

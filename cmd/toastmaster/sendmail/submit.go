@@ -21,6 +21,7 @@ import (
 	"toastmaster/internal/addr"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/maildrop"
+	"toastmaster/internal/vfs"
 )
 
 // submitTimeout bounds the whole submission: the caller waits.
@@ -59,7 +60,7 @@ func (m mailSystem) submit(ctx context.Context, l *letter) (id string, err error
 		if l.said.Trace == maildrop.TraceVerify && refused != nil {
 			return "", err
 		}
-		if dropped := maildrop.Put(dir, &l.said, l.text); dropped == nil {
+		if dropped := maildrop.Put(vfs.OS{}, dir, &l.said, l.text); dropped == nil {
 			return "", nil
 		} else if refused != nil {
 			return "", err

@@ -33,6 +33,7 @@ const (
 	Stat     Op = "stat"
 	Free     Op = "free"
 	Chtimes  Op = "chtimes"
+	Chmod    Op = "chmod"
 	SyncDir  Op = "syncdir"
 	SyncFS   Op = "syncfs"
 	Read     Op = "read"
@@ -311,6 +312,13 @@ func (x *faultFile) torn(p []byte, write func([]byte) (int, error), err error) (
 		return n, writeErr
 	}
 	return n, err
+}
+
+func (x *faultFile) Chmod(perm fs.FileMode) error {
+	if err := x.f.check(Chmod, x.Name()); err != nil {
+		return err
+	}
+	return x.File.Chmod(perm)
 }
 
 func (x *faultFile) Truncate(size int64) error {

@@ -145,6 +145,15 @@ func (f *file) Stat() (fs.FileInfo, error) {
 	return f.node.info(f.name), nil
 }
 
+func (f *file) Chmod(perm fs.FileMode) error {
+	defer f.disk.mu.Unlock()
+	if err := f.enter("fchmod"); err != nil {
+		return err
+	}
+	f.node.perm = perm.Perm()
+	return nil
+}
+
 func (f *file) Truncate(size int64) error { return f.change("truncate", size, false) }
 
 func (f *file) Allocate(size int64) error { return f.change("fallocate", size, true) }

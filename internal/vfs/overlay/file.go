@@ -116,6 +116,9 @@ func (h *file) Truncate(size int64) error {
 	return nil
 }
 
+// Chmod changes nothing: modes are not kept.
+func (h *file) Chmod(fs.FileMode) error { return nil }
+
 // Allocate makes the file size octets long, with zeros behind its end, if it is not longer.
 func (h *file) Allocate(size int64) error {
 	h.fs.mu.Lock()
