@@ -1,6 +1,9 @@
 package wire
 
-import "io"
+import (
+	"io"
+	"math"
+)
 
 // Chunks is a message that is being read in BDAT framing (RFC 3030): pieces
 // of announced length with commands between them.
@@ -35,7 +38,7 @@ func (c *Chunks) Chunk(n int64, last bool) {
 		for i := range c.held {
 			c.r.buf[c.r.pos+i] = '\r'
 		}
-		n += int64(c.held)
+		n = min(n, math.MaxInt64-int64(c.held)) + int64(c.held)
 		c.held = 0
 	}
 	c.left, c.last, c.back = n, last, 0

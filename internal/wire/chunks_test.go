@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -189,4 +190,23 @@ func FuzzRandomChunks(f *testing.F) {
 			t.Error(err)
 		}
 	})
+}
+
+// TestLargestChunkBehindACR is a chunk as long as a number can say, behind one that
+// ends with a CR, which belongs to what is read next.
+func TestLargestChunkBehindACR(t *testing.T) {
+	t.Parallel()
+	r := NewReader(bytes.NewReader([]byte("x\r\nNOOP\r\n")), &Pool{})
+	c := r.Chunks(Reject)
+	c.Chunk(2, false)
+	for _, err := c.Next(); err != io.EOF; _, err = c.Next() {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.Chunk(math.MaxInt64, false)
+	p, err := c.Next()
+	if got := string(p); err != nil || !strings.HasPrefix("\r\nNOOP\r\n", got) || got == "" || c.Left() <= 0 {
+		t.Errorf("the second chunk begins with %q, %v, left %d", got, err, c.Left())
+	}
 }
