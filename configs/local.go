@@ -108,7 +108,7 @@ func (c *Local) deliveries() []Param {
 		String("local.default_privs", &c.DefaultPrivs, "nobody", "user, user:group, or their numbers", nil,
 			"Whose rights commands and files have that root's aliases name.").Also("default_privs"),
 		String("local.command_execution_directory", &c.ExecutionDirectory, "", "a path with macros, or empty for /", checkLocalMacros, "Where commands start: \"$home\".").Also("command_execution_directory"),
-		Duration("local.command_time_limit", &c.CommandTimeLimit, 1000*time.Second, time.Second, 24*time.Hour, "How long a command may take, with all that it starts.").Also("command_time_limit"),
+		Duration("local.command_time_limit", &c.CommandTimeLimit, 1000*time.Second, time.Second, 24*time.Hour, "How long a command may take, with all that it starts, and the reader of a named pipe that mail is written to.").Also("command_time_limit"),
 		Size("local.mailbox_size_limit", &c.MailboxSizeLimit, 51_200_000, 0, 1<<40, "How large a mailbox file may become. Zero is no limit.").Also("mailbox_size_limit"),
 		Int("local.deliver_lock_attempts", &c.LockAttempts, 20, 1, 1000, "How often a locked mailbox is tried, at least; then the mail waits.").Also("deliver_lock_attempts"),
 		Duration("local.deliver_lock_delay", &c.LockDelay, time.Second, 10*time.Millisecond, time.Minute, "How long to wait for a lock, for each attempt.").Also("deliver_lock_delay"),

@@ -14,6 +14,7 @@ import (
 
 	"github.com/emersion/go-maildir"
 
+	"toastmaster/internal/clock"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/envelope"
 	"toastmaster/internal/process"
@@ -64,6 +65,9 @@ func (d *delivery) mbox(ctx context.Context, s *step, box mailboxFile) (string, 
 }
 
 func (d *delivery) append(ctx context.Context, s *step, box mailboxFile) (err error) {
+	if info, err := d.a.o.FS.Lstat(box.path); err == nil && info.Mode()&fs.ModeNamedPipe != 0 {
+		return d.pipe(ctx, s, box.path)
+	}
 	unlock, err := d.dotLock(ctx, box.path)
 	if err != nil {
 		return err
@@ -80,8 +84,10 @@ func (d *delivery) append(ctx context.Context, s *step, box mailboxFile) (err er
 	}
 	st, ok := info.Sys().(*syscall.Stat_t)
 	switch {
+	case info.Mode()&fs.ModeNamedPipe != 0:
+		return fmt.Errorf("%s has become a pipe", box.path)
 	case !info.Mode().IsRegular():
-		// A device or a pipe: /dev/null is the usual one.
+		// A device: /dev/null is the usual one.
 		return d.write(s, f)
 	case ok && st.Nlink > 1:
 		return fmt.Errorf("%s has several names", box.path)
@@ -113,6 +119,52 @@ func (d *delivery) append(ctx context.Context, s *step, box mailboxFile) (err er
 		return d.a.o.FS.SyncDir(filepath.Dir(box.path))
 	}
 	return nil
+}
+
+// pipe writes to a named pipe. Opened for writing alone it fails when nobody reads (ENXIO): what is written to a pipe that
+// its writer reads, too, is lost with the last close.
+func (d *delivery) pipe(ctx context.Context, s *step, path string) (err error) {
+	f, err := d.a.o.FS.OpenFile(path, os.O_WRONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	info, err := f.Stat()
+	if err == nil && info.Mode()&fs.ModeNamedPipe == 0 {
+		err = fmt.Errorf("%s is a pipe no more", path)
+	}
+	if err != nil {
+		return err
+	}
+	clk := d.a.o.Clock
+	return d.write(s, &toReader{ctx: ctx, clock: clk, until: clk.Now().Add(d.a.o.Params.CommandTimeLimit), pipe: f})
+}
+
+// toReader waits for the reader of a pipe that is full, as long as for a command.
+type toReader struct {
+	ctx   context.Context
+	clock clock.Clock
+	until time.Time
+	pipe  io.Writer
+}
+
+// Write implements io.Writer.
+func (w *toReader) Write(p []byte) (n int, err error) {
+	try := func() error {
+		some, err := w.pipe.Write(p[n:])
+		n += some
+		if errors.Is(err, syscall.EAGAIN) {
+			return vfs.ErrLocked
+		}
+		return err
+	}
+	if err = try(); errors.Is(err, vfs.ErrLocked) {
+		err = vfs.AwaitLock(w.ctx, w.clock, w.until.Sub(w.clock.Now()), try)
+	}
+	if errors.Is(err, vfs.ErrLocked) {
+		err = errors.New("the reader of the pipe takes too long")
+	}
+	return n, err
 }
 
 // open opens the file that is there, or makes it. Nothing is followed but links of whoever may
