@@ -32,6 +32,10 @@ type changes struct {
 	bodyOver bool
 }
 
+// maxFieldChanges bounds them in one message: each looks through the whole header. It is no parameter: no filter that means well
+// comes near.
+const maxFieldChanges = 10_000
+
 type fieldChange struct {
 	what        milter.Reply
 	index       int
@@ -87,6 +91,9 @@ func (w *changes) field(r milter.Reply, index int, data []byte) error {
 		return fmt.Errorf("a change %q that is none", rune(r))
 	case !fieldName(name):
 		return own{fmt.Errorf("%.100q is no name of a field", name)}
+	}
+	if len(w.fields) == maxFieldChanges {
+		return own{fmt.Errorf("more than %d changes of fields", maxFieldChanges)}
 	}
 	w.fields = append(w.fields, fieldChange{r, index, name, value})
 	return nil
@@ -271,16 +278,31 @@ func (w *changes) envelope(env *envelope.Envelope) {
 	if len(w.rcpts) == 0 {
 		return
 	}
-	// What others hold of the list stays as it is.
-	all := slices.Clone(env.Recipients)
-	for _, c := range w.rcpts {
-		is := func(r envelope.Recipient) bool { return r.Original.Fold() == c.to.Address.Fold() }
+	env.Recipients = recipientsAfter(env.Recipients, w.rcpts)
+}
+
+// recipientsAfter is a list after changes, of which there may be very many. What others hold of the list stays as it is.
+func recipientsAfter(list []envelope.Recipient, changes []rcptChange) []envelope.Recipient {
+	all := slices.Clone(list)
+	there := make(map[addr.Address]bool, len(all))
+	for _, r := range all {
+		there[r.Original.Fold()] = true
+	}
+	gone := map[addr.Address]int{} // of those before this place nobody has the address any more
+	for _, c := range changes {
+		key := c.to.Address.Fold()
 		switch {
 		case c.remove:
-			all = slices.DeleteFunc(all, is)
-		case !slices.ContainsFunc(all, is):
-			all = append(all, c.to)
+			gone[key], there[key] = len(all), false
+		case !there[key]:
+			all, there[key] = append(all, c.to), true
 		}
 	}
-	env.Recipients = all
+	left := all[:0]
+	for i, r := range all {
+		if i >= gone[r.Original.Fold()] {
+			left = append(left, r)
+		}
+	}
+	return left
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"toastmaster/internal/dsn"
@@ -43,6 +44,9 @@ func (w *changes) content(ctx context.Context, d *envelope.Draft) error {
 		return err
 	}
 	for _, c := range w.fields {
+		if ctx.Err() != nil {
+			return dsn.Wrap(dsn.MailSystem, "Temporary failure while changing the message", context.Cause(ctx))
+		}
 		if err := e.change(ctx, c); err != nil {
 			return err
 		}
@@ -91,7 +95,7 @@ func (e *editor) change(ctx context.Context, c fieldChange) error {
 			return nil
 		}
 		if found >= 0 {
-			e.fields = append(e.fields[:found:found], e.fields[found+1:]...)
+			e.fields = slices.Delete(e.fields, found, found+1)
 			at = found
 		}
 		if c.value == "" {
@@ -105,7 +109,7 @@ func (e *editor) change(ctx context.Context, c fieldChange) error {
 			return err
 		}
 	}
-	e.fields = append(e.fields[:at:at], append([]field{{name: strings.ToLower(c.name), text: text}}, e.fields[at:]...)...)
+	e.fields = slices.Insert(e.fields, at, field{name: strings.ToLower(c.name), text: text})
 	return nil
 }
 

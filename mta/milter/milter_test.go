@@ -176,10 +176,15 @@ func TestLimits(t *testing.T) {
 	for range 20 {
 		large = append(large, miltertest.Raw(milter.ReplaceBody, strings.Repeat("0123456789", 6553)))
 	}
+	fields := make([]miltertest.Packet, 0, maxFieldChanges+1)
+	for range cap(fields) {
+		fields = append(fields, miltertest.Answer(milter.AddHeader, "X", "x"))
+	}
 	for name, c := range map[string]struct {
 		change func(*configs.Milter)
 		script miltertest.Script
 	}{
+		"fields":   {nil, atEnd(fields...)},
 		"progress": {func(p *configs.Milter) { p.ProgressTimeout = time.Nanosecond }, atEnd(many...)},
 		"changes":  {func(p *configs.Milter) { p.ChangeLimit = 100 }, atEnd(miltertest.Answer(milter.AddHeader, "X", strings.Repeat("x", 100)))},
 		"body":     {nil, atEnd(large...)},
@@ -189,7 +194,7 @@ func TestLimits(t *testing.T) {
 		b := newBed(t, c.change, c.script)
 		got, env, v, err := b.message(t.Context(), text)
 		if err == nil && v.Err == nil || err != nil && dsn.From(err).Reply() != 451 || env != nil && got != text {
-			t.Errorf("%s: %v %v %q", name, v, err, got)
+			t.Errorf("%s: %v %v %.200q", name, v, err, got)
 		}
 	}
 }
@@ -301,5 +306,38 @@ func TestAFieldBeginsNoOther(t *testing.T) {
 	got, _, _, err := b.message(t.Context(), text)
 	if want := "Received: ours\nSubject: x\nX-A: 1\nX-A: 2\nX-One: 1\n\tX-Two: 2\n\t\n\tbody\nX-Three: 3\n\nbody\n"; err != nil || got != want {
 		t.Errorf("%v %q", err, got)
+	}
+}
+
+// TestVeryManyRecipients: what a filter makes of the recipients is what its words say, in their order, and costs no more than they
+// are many: looking through the list for each of so many would take an hour.
+func TestVeryManyRecipients(t *testing.T) {
+	t.Parallel()
+	rcpt := func(remove bool, local string) rcptChange {
+		a := addr.Address{Local: local, Domain: "d.test"}
+		return rcptChange{remove, envelope.Recipient{Address: a, Original: a}}
+	}
+	is := func(list []envelope.Recipient) string {
+		var b strings.Builder
+		for _, r := range list {
+			b.WriteString(r.Address.Local + " ")
+		}
+		return b.String()
+	}
+	list := []envelope.Recipient{rcpt(false, "a").to, rcpt(false, "b").to, rcpt(false, "A").to}
+	got := recipientsAfter(list, []rcptChange{
+		rcpt(false, "c"), rcpt(false, "C"), rcpt(true, "a"), rcpt(false, "B"), rcpt(false, "A"), rcpt(true, "d"), rcpt(true, "c"), rcpt(false, "c"), rcpt(false, "e"), rcpt(true, "e"),
+	})
+	if is(got) != "b A c " || is(list) != "a b A " {
+		t.Errorf("%q of %q", is(got), is(list))
+	}
+	var many []rcptChange
+	for _, remove := range []bool{false, true} {
+		for i := range 400_000 {
+			many = append(many, rcpt(remove, fmt.Sprint(i)))
+		}
+	}
+	if got := recipientsAfter(list, many[:len(many)-1]); is(got) != "a b A 399999 " {
+		t.Errorf("%d are left", len(got))
 	}
 }
