@@ -177,10 +177,10 @@ func (t *table) find(name []byte) int {
 type stats struct {
 	of      *table
 	rows    []counted
-	unknown uint16
+	unknown uint32
 }
 
-type counted struct{ ok, all uint16 }
+type counted struct{ ok, all uint32 }
 
 func newStats(of *table) stats { return stats{of: of, rows: make([]counted, len(of.rows))} }
 

@@ -194,3 +194,17 @@ func TestAddOns(t *testing.T) {
 		t.Errorf("%q, prepared %d times, %+v", got, session.prepared, bag.take())
 	}
 }
+
+// TestVeryManyCommands: a connection that is kept for days, and one with a hundred thousand recipients, are counted to the end.
+func TestVeryManyCommands(t *testing.T) {
+	t.Parallel()
+	s := newStats((&Server{}).commands())
+	rcpt := s.of.find([]byte("rcpt"))
+	for i := range 100_000 {
+		s.add(rcpt, i > 0)
+		s.add(unknown, false)
+	}
+	if got := s.String(); got != "rcpt=99999/100000 unknown=0/100000" {
+		t.Error(got)
+	}
+}
