@@ -194,19 +194,21 @@ func afterMailboxLines(text []byte) []byte {
 // splitHeader cuts the header into fields, each with its folded lines. A text
 // that does not start with a field is all body.
 func splitHeader(text []byte) (fields [][]byte, body []byte) {
+	whole, start := text, 0 // of the present field
 	for len(text) > 0 {
 		_, rest, _ := bytes.Cut(text, []byte("\n"))
 		line := text[:len(text)-len(rest)]
+		end := len(whole) - len(rest)
 		switch {
 		case len(bytes.TrimRight(line, "\n")) == 0:
 			return fields, rest
 		case (line[0] == ' ' || line[0] == '\t') && len(fields) > 0:
-			last := len(fields) - 1
-			fields[last] = append(fields[last][:len(fields[last]):len(fields[last])], line...)
+			fields[len(fields)-1] = whole[start:end:end]
 		case fieldName(line) == "":
 			return fields, text
 		default:
-			fields = append(fields, line)
+			start = end - len(line)
+			fields = append(fields, whole[start:end:end])
 		}
 		text = rest
 	}

@@ -198,3 +198,18 @@ func TestRunsOfTheQueue(t *testing.T) {
 		}
 	}
 }
+
+// TestAVeryLongField: a field with very many lines is read in one go; copied for each of them it would take an hour.
+func TestAVeryLongField(t *testing.T) {
+	t.Parallel()
+	const lines = 1_000_000
+	text := []byte("To: a\n" + strings.Repeat(" b\n", lines) + "Cc: c\n d\n\nbody\n")
+	fields, body := splitHeader(text)
+	if len(fields) != 2 || len(fields[0]) != len("To: a\n")+lines*len(" b\n") || string(fields[1]) != "Cc: c\n d\n" || string(body) != "body\n" {
+		t.Errorf("%d fields, the first of %d octets, body %q", len(fields), len(fields[0]), body)
+	}
+	again := []byte("To: a\n b\n\nbody\n")
+	if fields, _ := splitHeader(again); string(append(fields[0], 'x')) == "" || string(again) != "To: a\n b\n\nbody\n" {
+		t.Errorf("who appends to a field writes over the message: %q", again)
+	}
+}
