@@ -27,7 +27,9 @@ func TestHowManyAreTried(t *testing.T) {
 		p.greeting = "421 4.3.2 not now"
 		p.start()
 		q.start()
-		r := newRig(t, p.port, names, func(s *configs.SMTP, _ *Options) { s.AddressLimit, s.SessionLimit, s.Balance = c.addresses, c.sessions, c.balance })
+		r := newRig(t, p.port, names, func(s *configs.SMTP, _ *Options) {
+			s.AddressLimit, s.SessionLimit, s.Balance = c.addresses, c.sessions, c.balance
+		})
 		r.want(r.deliver(request("remote.test", hello, "a@remote.test")), c.want)
 		if n, _ := q.count(); (n == 1) != (c.want == dsn.OK) {
 			t.Errorf("%+v: the second host was asked %d times", c, n)
