@@ -105,12 +105,17 @@ func (s *chunked) nextCommand() error {
 		if c.tooManyCommands() {
 			return errAbandoned
 		}
+		asked := bytes.Clone(line) // what ends the message is replaced when it is run
+		line, ok := c.replaced(asked)
+		if !ok {
+			continue
+		}
 		name, arg, _ := bytes.Cut(line, []byte{' '})
 		switch strings.ToUpper(string(name)) {
 		case "BDAT":
 			size, last, ok := parseBdat(string(arg))
 			if !ok {
-				c.again = bytes.Clone(line)
+				c.again = asked
 				return errAbandoned
 			}
 			s.last = last
@@ -120,7 +125,7 @@ func (s *chunked) nextCommand() error {
 		case "NOOP":
 			c.ok(dsn.OK, "Ok")
 		case "RSET", "QUIT", "EHLO", "HELO", "LHLO":
-			c.again = bytes.Clone(line)
+			c.again = asked
 			return errAbandoned
 		default:
 			c.fail(unknown, dsn.New(dsn.InvalidCommand, "Expected BDAT"))

@@ -190,15 +190,24 @@ func (c *Conn) dismiss(e *dsn.Error, reason string) {
 	c.bye(e, reason)
 }
 
+// replaced is the command in the place of a line (Server.Replace). false: there is none, and the client has been told.
+func (c *Conn) replaced(line []byte) ([]byte, bool) {
+	if c.srv.Replace == nil {
+		return line, true
+	}
+	other, e := c.srv.Replace(c, string(line))
+	if e != nil {
+		c.fail(unknown, e)
+		return nil, false
+	}
+	return []byte(other), true
+}
+
 // run runs one command line.
 func (c *Conn) run(line []byte) {
-	if c.srv.Replace != nil {
-		other, e := c.srv.Replace(c, string(line))
-		if e != nil {
-			c.fail(unknown, e)
-			return
-		}
-		line = []byte(other)
+	line, ok := c.replaced(line)
+	if !ok {
+		return
 	}
 	name, arg, _ := bytes.Cut(line, []byte{' '})
 	t := c.srv.commands()

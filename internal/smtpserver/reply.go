@@ -1,12 +1,15 @@
 package smtpserver
 
 import (
+	"context"
+	"net/netip"
 	"strconv"
 	"strings"
 
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/msglog"
 	"toastmaster/internal/printable"
+	"toastmaster/internal/wire"
 )
 
 // text writes a reply without a status: greetings and 3xx.
@@ -23,6 +26,12 @@ func (c *Conn) replyError(e *dsn.Error) {
 		text = c.srv.Footer(c, e)
 	}
 	c.Reply(e.Reply(), e.Status, text)
+}
+
+// Refuse writes the reply for e, as a session would, to a client that has none; id is the connection's in the log. Its owner flushes it.
+func (s *Server) Refuse(ctx context.Context, w *wire.Conn, id string, client netip.Addr, e *dsn.Error) {
+	c := &Conn{srv: s, ctx: ctx, w: w, id: id, client: client}
+	c.replyError(e)
 }
 
 // softened is e as the client hears it.

@@ -29,7 +29,7 @@ func (v *visit) early(ctx context.Context) bool {
 		}
 		_ = v.nc.SetWriteDeadline(time.Time{}) // it is not for who comes next
 	}
-	return v.wait(ctx) && v.judge()
+	return v.wait(ctx) && v.judge(ctx)
 }
 
 // The stages in the lines about clients that hang up.
@@ -59,7 +59,7 @@ func (v *visit) wait(ctx context.Context) bool {
 		select {
 		case h := <-heard:
 			heard = nil
-			if !v.hear(h) {
+			if !v.hear(ctx, h) {
 				return false
 			}
 		case <-answered:
@@ -67,15 +67,15 @@ func (v *visit) wait(ctx context.Context) bool {
 		case <-v.news:
 			if v.draining.Load() {
 				e.end()
-				v.say(dsn.New(dsn.ShuttingDown, "Service is shutting down, try again later").WithCode(421))
+				v.say(ctx, dsn.New(dsn.ShuttingDown, "Service is shutting down, try again later").WithCode(421))
 				return false
 			}
 			timer.Reset(max(v.waitLeft(), 0))
 			if v.waitLeft() <= 0 { // the clock may have gone on before the timer was set
-				return v.lastMoment(e, heard)
+				return v.lastMoment(ctx, e, heard)
 			}
 		case <-timer.C():
-			return v.lastMoment(e, heard)
+			return v.lastMoment(ctx, e, heard)
 		case <-ctx.Done():
 			return false
 		}
@@ -84,11 +84,11 @@ func (v *visit) wait(ctx context.Context) bool {
 }
 
 // lastMoment ends the listening, and hears what came meanwhile, if nothing was heard before.
-func (v *visit) lastMoment(e *ear, heard <-chan heard) bool {
+func (v *visit) lastMoment(ctx context.Context, e *ear, heard <-chan heard) bool {
 	e.end()
 	if heard != nil {
 		if h, ok := <-heard; ok {
-			return v.hear(h)
+			return v.hear(ctx, h)
 		}
 	}
 	return true
@@ -112,7 +112,7 @@ func (v *visit) good() bool {
 }
 
 // hear is told what the client did while it should wait. false: the connection is over.
-func (v *visit) hear(h heard) bool {
+func (v *visit) hear(ctx context.Context, h heard) bool {
 	switch {
 	case h.over:
 		v.hangup(beforeHandshake)
@@ -121,11 +121,11 @@ func (v *visit) hear(h heard) bool {
 		return true
 	}
 	v.talked = true
-	return !v.fail(msglog.Screened{Result: "PREGREET", Octets: h.octets, Text: h.text}, v.s.o.Params.GreetAction, protocolError())
+	return !v.fail(ctx, msglog.Screened{Result: "PREGREET", Octets: h.octets, Text: h.text}, v.s.o.Params.GreetAction, protocolError())
 }
 
 // judge draws the conclusions of the wait. false: the connection is over.
-func (v *visit) judge() bool {
+func (v *visit) judge(ctx context.Context) bool {
 	p := &v.s.o.Params
 	if v.todo[pregreet] && !v.talked {
 		v.pass(pregreet, p.GreetTTL)
@@ -137,7 +137,7 @@ func (v *visit) judge() bool {
 	ttl = min(max(ttl, p.DNSBLMinTTL), max(p.DNSBLMaxTTL, p.DNSBLMinTTL))
 	if rank >= p.DNSBLThreshold {
 		e := dsn.Newf(dsn.Policy, "Service unavailable; client [%s] blocked using %s", v.client, list).WithCode(550)
-		return !v.fail(msglog.Screened{Result: "DNSBL", Rank: rank, List: list}, p.DNSBLAction, e)
+		return !v.fail(ctx, msglog.Screened{Result: "DNSBL", Rank: rank, List: list}, p.DNSBLAction, e)
 	}
 	v.pass(dnsbl, ttl)
 	if v.good() {

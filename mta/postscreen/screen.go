@@ -169,7 +169,7 @@ func (v *visit) screen(ctx context.Context) {
 		return
 	case reject:
 		e := dsn.New(dsn.Make(5, 3, 2), "Service currently unavailable").WithCode(550)
-		if v.fail(msglog.Screened{Result: "DENYLISTED"}, v.s.o.Params.DenylistAction, e) {
+		if v.fail(ctx, msglog.Screened{Result: "DENYLISTED"}, v.s.o.Params.DenylistAction, e) {
 			return
 		}
 	}
@@ -196,7 +196,7 @@ func (v *visit) screen(ctx context.Context) {
 func (v *visit) test(ctx context.Context) bool {
 	if !v.s.room.enter(v) {
 		v.log(msglog.Screened{Result: "BUSY"})
-		v.say(dsn.New(dsn.ShuttingDown, "All screening ports are busy").WithCode(421))
+		v.say(ctx, dsn.New(dsn.ShuttingDown, "All screening ports are busy").WithCode(421))
 		return false
 	}
 	defer v.s.room.leave(v)
@@ -266,13 +266,13 @@ func (v *visit) handOver(ctx context.Context, result string) {
 }
 
 // fail notes that a test failed; true: the connection is over.
-func (v *visit) fail(event msglog.Screened, action configs.ScreenAction, e *dsn.Error) bool {
+func (v *visit) fail(ctx context.Context, event msglog.Screened, action configs.ScreenAction, e *dsn.Error) bool {
 	event.Action = actionText(action)
 	v.log(event)
 	switch action {
 	case configs.ScreenDrop:
 		v.lost = true
-		v.say(e.WithCode(521))
+		v.say(ctx, e.WithCode(521))
 		return true
 	case configs.ScreenEnforce:
 		v.lost = true
@@ -292,11 +292,11 @@ func actionText(a configs.ScreenAction) string {
 }
 
 // say is the last word to a client.
-func (v *visit) say(e *dsn.Error) {
+func (v *visit) say(ctx context.Context, e *dsn.Error) {
 	w := wire.NewConn(v.nc, nil)
 	defer w.ReturnBuffers()
 	w.WriteTimeout = lastWord
-	w.Out.WriteString(fmt.Sprintf("%d %s %s\r\n", e.Reply(), e.Status, e.Text))
+	v.s.engine.Refuse(ctx, w, v.session, v.client, e)
 	if v.talked {
 		w.Linger() // what it has sent and nobody reads must not take the word away from it
 		return

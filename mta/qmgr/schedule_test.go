@@ -10,11 +10,13 @@ import (
 )
 
 // TestForeverDeferred: a host that says 4xx to each attempt is asked after 5 minutes, then when the message has waited as long
-// again, from 4,000 seconds on each 4,000 seconds, until the message is five days old; then it goes back, once.
+// again, from 4,000 seconds on each 4,000 seconds, until the message is five days old; then it goes back, once. Its sender is told
+// of the delay once before, at the first attempt after delay_warning_time.
 func TestForeverDeferred(t *testing.T) {
 	t.Parallel()
 	c := configs.Default().Qmgr
-	r := start(t, setup{deliver: all(dsn.New(dsn.MailSystem, "come again later"), false)})
+	c.DelayWarningTime = 4 * time.Hour
+	r := start(t, setup{deliver: all(dsn.New(dsn.MailSystem, "come again later"), false), config: func(q *configs.Qmgr) { q.DelayWarningTime = c.DelayWarningTime }})
 	r.add("s@example.test", "a@one.test")
 	age, attempts := time.Duration(0), 0
 	for {
@@ -25,7 +27,11 @@ func TestForeverDeferred(t *testing.T) {
 		if got := info.Next.Sub(epoch.Add(age)); got != want {
 			t.Fatalf("at an age of %v it waits %v, want %v", age, got, want)
 		}
-		if k := r.reporter.kinds(); k != "" {
+		told := ""
+		if age >= c.DelayWarningTime {
+			told = "delay:1"
+		}
+		if k := r.reporter.kinds(); k != told {
 			t.Fatalf("at an age of %v: %q", age, k)
 		}
 		age += want
@@ -35,7 +41,7 @@ func TestForeverDeferred(t *testing.T) {
 		}
 	}
 	r.log.await(t, 1, "removed", "reason=expired")
-	if k := r.reporter.kinds(); k != "failure:1" || attempts < 100 || attempts > 120 {
+	if k := r.reporter.kinds(); k != "delay:1 failure:1" || attempts < 100 || attempts > 120 {
 		t.Errorf("%q after %d attempts", k, attempts)
 	}
 }
