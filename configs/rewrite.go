@@ -93,7 +93,7 @@ func (c *Config) classMistakes(mistake func(param, format string, args ...any)) 
 		{"rewrite.local_transport", r.LocalTransport, len(r.MyDestination) > 0}, {"rewrite.virtual_transport", r.VirtualTransport, true}, {"rewrite.relay_transport", r.RelayTransport, len(r.RelayDomains) > 0},
 	} {
 		if name, _, _ := strings.Cut(row.way, ":"); row.used && names[name] == "" {
-			mistake(row.param, "there is no transport %q: a table [[transport]] makes one", name)
+			mistake(row.param, "there is no transport %q: a table [[transport]] with name = %[1]q makes one%s", name, map[bool]string{true: ", with agent = \"local\" for the users of this host"}[row.param == "rewrite.local_transport"])
 		}
 	}
 }

@@ -9,6 +9,18 @@ import (
 	"toastmaster/cmd/toastmaster/sendmail"
 )
 
+// TestHelp (not of sendmail, whose caller may have taken a recipient for an option: no exit code 0 without a message): who asks one of Postfix's programs for help gets its usage, and where the rest is; that is no error.
+func TestHelp(t *testing.T) {
+	t.Parallel()
+	for _, program := range []string{"postqueue", "postsuper", "postcat", "qshape", "postmap"} {
+		var out, errs bytes.Buffer
+		env := &cli.Environment{Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs, Getenv: func(string) string { return "" }}
+		if code := run(t.Context(), env, program, []string{"--help"}); code != 0 || !strings.HasPrefix(out.String(), "usage: "+program) || !strings.Contains(out.String(), "man "+program) || errs.Len() > 0 {
+			t.Errorf("%s --help: exit %d, %q %q", program, code, out.String(), errs.String())
+		}
+	}
+}
+
 // TestWhatOtherProgramsSay: the exit code, and one line in the name of the
 // program that was called.
 func TestWhatOtherProgramsSay(t *testing.T) {

@@ -35,7 +35,7 @@ func parseText(n name, s *source, l limits) (content, error) {
 			return nil, s.mistake("the text of %q is longer than %d octets (tables.max_result)", brief(key), l.maxResult)
 		}
 		if strings.HasSuffix(key, ":") {
-			s.warn("%q ends with a colon: is this a file of aliases?", brief(key))
+			s.warn("%q ends with a colon: if this is a file of aliases(5), its table is aliases:FILE", brief(key))
 		}
 		if !t.keepCase {
 			key = fold(key)

@@ -389,7 +389,11 @@ func (e Attempt) postfix(f *postfixLines) {
 	if text == "" && e.Err != nil {
 		text = e.Err.Error()
 	}
-	f.str(", status=").text(status).str(" (").text(text).str(")").end()
+	f.str(", status=").text(status).str(" (").text(text).str(")")
+	if e.Err != nil && text != e.Err.Error() && e.DSN.Subject() == dsn.MailSystem.Subject() {
+		f.str(" cause=").text(e.Err.Error()) // what is wrong here is not in what the sender is told
+	}
+	f.end()
 	if e.Status == "expired" {
 		f.daemon("qmgr", "").str(string(e.ID)).str(": from=").address(e.From).str(", status=expired, returned to sender").end()
 	}

@@ -15,6 +15,7 @@ import (
 
 	"toastmaster/configs"
 	"toastmaster/internal/clock"
+	"toastmaster/internal/printable"
 	"toastmaster/internal/run/fence"
 	"toastmaster/internal/run/rights"
 	"toastmaster/internal/run/usage"
@@ -81,6 +82,9 @@ func ServeRole(ctx context.Context, o Options) error {
 	}
 	o.OnReady = func(context.Context) error { return tellMaster(conn, "ready") }
 	err = Serve(ctx, o)
+	if err != nil && !errors.Is(err, errTold) && !errors.Is(err, errNoMaster) {
+		_ = tellMaster(conn, failedLine(err)) // who does not hear it has the exit status
+	}
 	over()
 	_ = conn.Close()
 	<-heard
@@ -89,6 +93,22 @@ func ServeRole(ctx context.Context, o Options) error {
 		return nil // before it served
 	}
 	return err
+}
+
+// failedLimit is the most of an error that master is told. It is no parameter: it is for a line of a log.
+const failedLimit = 1000
+
+func failedLine(err error) string {
+	text := printable.UTF8(strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", "; "))
+	return master.FailedWord + text[:min(len(text), failedLimit)]
+}
+
+// TellFailed tells master why a role does not begin: an error before ServeRole.
+func TellFailed(getenv func(string) string, err error) {
+	if conn, none := masterConn(getenv); none == nil {
+		_ = tellMaster(conn, failedLine(err))
+		_ = conn.Close()
+	}
 }
 
 // aliveParts is how often a role says that it lives in the time that it may be silent.

@@ -17,6 +17,9 @@ import (
 // FDVariable is the number of the descriptor by which a process speaks with master.
 const FDVariable = "TOASTMASTER_MASTER_FD"
 
+// FailedWord begins the line by which a process says why it ends. Its standard error is master's, which nobody may read.
+const FailedWord = "failed "
+
 // Role is a process that master supervises.
 type Role struct {
 	Name string
@@ -47,6 +50,8 @@ type child struct {
 	heard, dumped time.Time
 	// every is how often it says so.
 	every time.Duration
+	// failed is why it ends, in its own words.
+	failed string
 }
 
 // event is what a goroutine of a child tells the loop.

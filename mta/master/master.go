@@ -262,6 +262,8 @@ func (m *Master) hear(e event) {
 	case strings.HasPrefix(e.line, "alive "):
 		c.heard = m.o.Clock.Now()
 		c.every, _ = time.ParseDuration(strings.TrimPrefix(e.line, "alive "))
+	case strings.HasPrefix(e.line, FailedWord):
+		c.failed = strings.TrimPrefix(e.line, FailedWord)
 	case e.line == "ready":
 		c.ready, c.readyAt = true, m.o.Clock.Now()
 		m.o.Log.Info("role", "role", c.role.Name, "status", "serves", "pid", c.process.Pid, "after", c.readyAt.Sub(c.started).Round(time.Millisecond))
@@ -335,6 +337,9 @@ func (m *Master) replaced(r *role, err error) {
 // ended is the end of a child.
 func (m *Master) ended(c *child, e event) {
 	r, why := c.role, reason(e)
+	if c.failed != "" {
+		why += ": " + c.failed
+	}
 	if n := slices.Index(r.old, c); n >= 0 {
 		r.old = slices.Delete(r.old, n, n+1)
 		m.o.Log.Info("role", "role", r.Name, "status", "replaced", "pid", c.process.Pid, "cause", why)

@@ -56,6 +56,8 @@ func beARole(file string) int {
 			say("ready")
 		case "deaf":
 			deaf = true
+		case "explain":
+			say(FailedWord + "the log: permission denied")
 		case "freeze":
 			_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
 		default:
@@ -254,6 +256,16 @@ func (x *trial) status(t *testing.T) (s Status) {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// TestRoleSaysWhyItEnds: its own words are in the log and in the status; the exit status alone says nothing to an operator.
+func TestRoleSaysWhyItEnds(t *testing.T) {
+	t.Parallel()
+	x := try(t, configs.Master{ThrottleTime: time.Minute}, [2]string{"mta", "explain 1"})
+	x.hears(t, "role=mta", "status=ended", "exit status 1: the log: permission denied")
+	if s := x.status(t); !strings.Contains(s.Roles[0].Cause, "exit status 1: the log: permission denied") {
+		t.Errorf("%+v", s)
+	}
 }
 
 // TestFirstStartIsInOrder: a role is started when the one before serves, and a mistake of usage at the first start ends

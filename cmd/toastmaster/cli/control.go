@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"toastmaster/admin/client"
+	"toastmaster/admin/model"
 	"toastmaster/configs"
 	"toastmaster/internal/run"
 )
@@ -24,6 +25,9 @@ func newReloadCommand(env *Environment) *cobra.Command {
 		"are named. Exit code 0: done; 1: there is no answer, or a mistake in a file, and all is\n" +
 		"as before; 2: wrong usage."
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if done, err := reloadByMaster(cmd.Context(), env, f); done {
+			return err
+		}
 		return f.withClient(func(c *client.Client) error {
 			r, err := c.Reload(cmd.Context())
 			if err != nil {
@@ -36,6 +40,26 @@ func newReloadCommand(env *Environment) *cobra.Command {
 		})
 	}
 	return cmd
+}
+
+// reloadByMaster asks master, where one runs and answers the user: it makes the log file, which no role may make where
+// each has a user of its own. done is false when there is none to ask.
+func reloadByMaster(ctx context.Context, env *Environment, f *adminFlags) (done bool, err error) {
+	if f.url != "" {
+		return false, nil
+	}
+	_, m, err := masterClient(env)
+	if err != nil {
+		return true, err
+	}
+	if _, err := m.Status(ctx); err != nil {
+		return false, nil
+	}
+	names, err := m.Reload(ctx)
+	if err != nil {
+		return true, err
+	}
+	return true, f.done(model.Reloaded{NeedRestart: names}, "%s", masterReloaded(names))
 }
 
 func newStopCommand(env *Environment) *cobra.Command {

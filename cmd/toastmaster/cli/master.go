@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -53,6 +54,7 @@ func newRoleCommand(env *Environment) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := env.Config()
 			if err != nil {
+				run.TellFailed(env.Getenv, err)
 				return lastWords(env, err)
 			}
 			return lastWords(env, run.ServeRole(cmd.Context(), run.Options{
@@ -86,14 +88,18 @@ func newMasterReloadCommand(env *Environment) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			text := "reloaded"
-			if len(names) > 0 {
-				text += "; these have changed and wait for `toastmaster master upgrade`: " + strings.Join(names, ", ")
-			}
-			_, err = fmt.Fprintln(env.Stdout, text)
+			_, err = fmt.Fprintln(env.Stdout, masterReloaded(names))
 			return err
 		},
 	}
+}
+
+// masterReloaded says what became of a reload by master.
+func masterReloaded(names []string) string {
+	if len(names) == 0 {
+		return "reloaded"
+	}
+	return "reloaded; these have changed and wait for `toastmaster master upgrade`: " + strings.Join(names, ", ")
 }
 
 func newMasterUpgradeCommand(env *Environment) *cobra.Command {
@@ -181,7 +187,8 @@ func newMasterStartCommand(env *Environment) *cobra.Command {
 	return &cobra.Command{
 		Use: "start", Short: "Start a master in the background and wait until it serves", Args: noArguments,
 		Long: "Where systemd starts the service, `systemctl start toastmaster` is for this. log.file must be a\n" +
-			"file. Exit code 0: all roles serve; 1: it has ended, or one runs already; 2: wrong usage.",
+			"file. Exit code 0: all roles serve; 1: it has ended, one runs already, or a role ends again and\n" +
+			"again, which is said with its reason while master goes on trying; 2: wrong usage.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, client, err := masterClient(env)
 			if err != nil {
@@ -248,6 +255,9 @@ func setPermissions(ctx context.Context, env *Environment, c *configs.Config, dr
 // startPoll is how often start looks whether all serve.
 const startPoll = 50 * time.Millisecond
 
+// startTries is how often a role may end before start gives up waiting, after some six seconds.
+const startTries = 6
+
 func startMaster(ctx context.Context, env *Environment, client master.Client) error {
 	p := exec.Command(env.Program, "-c", configs.Absolute(env.File()), "master")
 	said := &strings.Builder{}
@@ -271,9 +281,15 @@ func startMaster(ctx context.Context, env *Environment, client master.Client) er
 		ended <- p.Wait()
 	}()
 	for {
-		if s, err := client.Status(ctx); err == nil && rolesServe(s) == nil {
-			_, err := fmt.Fprintf(env.Stdout, "master %d serves\n", s.Pid)
-			return err
+		if s, err := client.Status(ctx); err == nil {
+			why := rolesServe(s)
+			if why == nil {
+				_, err := fmt.Fprintf(env.Stdout, "master %d serves\n", s.Pid)
+				return err
+			}
+			if slices.ContainsFunc(s.Roles, func(r master.RoleStatus) bool { return r.Restarts >= startTries }) {
+				return fmt.Errorf("%w; master goes on trying: mend it, or end it with `toastmaster master stop`", why)
+			}
 		}
 		select {
 		case err := <-ended:

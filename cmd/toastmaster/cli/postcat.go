@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"toastmaster/admin/model"
 	"toastmaster/internal/printable"
@@ -54,7 +55,9 @@ func (p *queueProgram) postcat(ctx context.Context, args []string) error {
 	p.flags.BoolP("offsets", "o", false, "")
 	p.flags.BoolP("raw", "r", false, "")
 	p.flags.StringP("skip", "s", "", "")
-	if err := p.flags.Parse(args); err != nil {
+	if err := p.flags.Parse(args); errors.Is(err, pflag.ErrHelp) {
+		return p.help(postcatUsage)
+	} else if err != nil {
 		return fmt.Errorf("%w; %s", err, postcatUsage)
 	}
 	for _, letter := range []string{"o", "r", "s"} {

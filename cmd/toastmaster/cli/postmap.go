@@ -48,6 +48,8 @@ func newPostmapCommand(env *Environment) *cobra.Command {
 	}
 }
 
+const postmapUsage = "usage: postmap [-bfhsv] [-c config_file] [-q key] [file_type:]file_name"
+
 // postmap is one call of the program.
 type postmap struct {
 	env *Environment
@@ -115,8 +117,12 @@ func (p *postmap) run(ctx context.Context, args []string) error {
 	for _, letter := range []string{"n", "N", "o", "p", "r", "u", "U", "v", "w"} {
 		f.CountP("nothing-"+letter, letter, "")
 	}
-	if err := f.Parse(args); err != nil {
+	if err := f.Parse(args); errors.Is(err, pflag.ErrHelp) {
+		_, err := fmt.Fprintln(p.stdout, programHelp("postmap", postmapUsage))
+		p.found = true
 		return err
+	} else if err != nil {
+		return fmt.Errorf("%w; %s", err, postmapUsage)
 	}
 	for letter, why := range refused {
 		if flag := f.ShorthandLookup(letter); flag.Changed {
@@ -126,7 +132,7 @@ func (p *postmap) run(ctx context.Context, args []string) error {
 	p.queries = f.Changed("query")
 	switch {
 	case len(f.Args()) == 0:
-		return errors.New("no table is named; usage: postmap [-bfhsv] [-c config_file] [-q key] [file_type:]file_name")
+		return errors.New("no table is named; " + postmapUsage)
 	case p.queries && p.list:
 		return errors.New("specify either -q or -s")
 	case (p.headers || p.body) && p.query != "-":

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"toastmaster/admin/client"
 	"toastmaster/admin/model"
@@ -45,7 +46,9 @@ func (p *queueProgram) postqueue(ctx context.Context, args []string) error {
 	asJSON := p.flags.BoolP("json", "j", false, "")
 	list := p.flags.BoolP("list", "p", false, "")
 	site := p.flags.StringP("site", "s", "", "")
-	if err := p.flags.Parse(args); err != nil {
+	if err := p.flags.Parse(args); errors.Is(err, pflag.ErrHelp) {
+		return p.help(postqueueUsage)
+	} else if err != nil {
 		return fmt.Errorf("%w; %s", err, postqueueUsage)
 	}
 	chosen := 0

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"toastmaster/admin/client"
 	"toastmaster/admin/model"
@@ -75,7 +76,9 @@ func (p *queueProgram) postsuper(ctx context.Context, args []string) error {
 	for _, letter := range []string{"s", "S", "p"} {
 		p.flags.CountP("repair-"+letter, letter, "")
 	}
-	if err := p.flags.Parse(args); err != nil {
+	if err := p.flags.Parse(args); errors.Is(err, pflag.ErrHelp) {
+		return p.help(postsuperUsage)
+	} else if err != nil {
 		return fmt.Errorf("%w; %s", err, postsuperUsage)
 	}
 	for _, name := range p.flags.Args() {

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"toastmaster/admin/client"
 	"toastmaster/admin/model"
@@ -49,7 +51,9 @@ func (p *queueProgram) qshape(ctx context.Context, args []string) error {
 	for _, letter := range []string{"n", "N"} {
 		p.flags.IntP("batch-"+letter, letter, 0, "") // the table is printed once
 	}
-	if err := p.flags.Parse(args); err != nil {
+	if err := p.flags.Parse(args); errors.Is(err, pflag.ErrHelp) {
+		return p.help(qshapeUsage)
+	} else if err != nil {
 		return fmt.Errorf("%w; %s", err, qshapeUsage)
 	}
 	for _, n := range []int{*buckets, *tick, *least} {

@@ -74,6 +74,16 @@ func (p *queueProgram) withQueue(ctx context.Context, a access, do func(mailQueu
 // systemDown is Postfix's word for it that no service was asked.
 const systemDown = "Mail system is down -- accessing queue directly"
 
+// help is --help, which Postfix's programs do not have.
+func (p *queueProgram) help(usage string) error {
+	_, err := fmt.Fprintln(p.stdout, programHelp(p.name, usage))
+	return err
+}
+
+func programHelp(name, usage string) string {
+	return fmt.Sprintf("%s\n`toastmaster %s --help` and `man %[2]s` have the meaning", usage, name)
+}
+
 // fatalf is an error in Postfix's words, which may begin with a capital.
 func fatalf(format string, args ...any) error { return fmt.Errorf(format, args...) }
 

@@ -80,12 +80,12 @@ func parseSendmail(env *cli.Environment, args []string, warn io.Writer) (sendmai
 				continue
 			}
 			if strings.IndexByte(withValue, c) < 0 {
-				return o, fmt.Errorf("invalid option -- '%c'; usage: sendmail [options]", c)
+				return o, fmt.Errorf("invalid option -- '%c'; usage: sendmail [options] [recipient...], see `man sendmail`", c)
 			}
 			value := a[at+1:]
 			if value == "" {
 				if i++; i == len(args) {
-					return o, fmt.Errorf("option requires an argument -- '%c'; usage: sendmail [options]", c)
+					return o, fmt.Errorf("option requires an argument -- '%c'; usage: sendmail [options] [recipient...], see `man sendmail`", c)
 				}
 				value = args[i]
 			}

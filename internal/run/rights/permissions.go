@@ -30,7 +30,9 @@ type holding struct {
 // Permissions knows to whom the files of an instance belong: what `master set-permissions` does, and master
 // looks at before it starts.
 type Permissions struct {
-	c        *configs.Config
+	c *configs.Config
+	// roles are nil where all are one user.
+	roles    *Roles
 	holdings []holding
 	// moves are files whose place depends on who the role mta is.
 	moves [][2]string
@@ -42,7 +44,7 @@ func PermissionsOf(c *configs.Config) (*Permissions, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Permissions{c: c}
+	p := &Permissions{c: c, roles: roles}
 	if roles == nil {
 		if c.Main.User == "" {
 			return nil, c.Mistake("main.user", errors.New("it is empty, so all files are root's, and nobody else's"))
@@ -104,7 +106,11 @@ func (p *Permissions) list(r *Roles, group fs.FileMode) {
 		}
 	}
 	if c.Log.File != "stderr" {
-		add(holding{path: c.Path(c.Log.File), uid: main.uid, gid: main.gid, file: 0o640 | share})
+		path := c.Path(c.Log.File)
+		if dir := filepath.Dir(path); group != 0 && dir != data && isOf(dir, main.uid) {
+			add(holding{path: dir, uid: main.uid, gid: main.gid, dir: 0o750})
+		}
+		add(holding{path: path, uid: main.uid, gid: main.gid, file: 0o640 | share})
 	}
 	passwords := []string{c.SMTP.PasswordFile}
 	for _, t := range c.Tables {
@@ -162,23 +168,6 @@ func Keep(c *configs.Config) error {
 	return nil
 }
 
-// KeepLog makes, as root, the log file one that all roles may write.
-func KeepLog(c *configs.Config) error {
-	roles, err := RolesOf(c)
-	if roles == nil || err != nil || c.Log.File == "stderr" || os.Geteuid() != 0 {
-		return err
-	}
-	f, err := os.OpenFile(c.Path(c.Log.File), os.O_WRONLY|os.O_CREATE|os.O_APPEND|syscall.O_NONBLOCK, 0o660)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return err
-	}
-	return errors.Join(f.Chown(roles.Main.uid, roles.Main.gid), f.Chmod(0o660))
-}
-
 // sampled is how many files of a folder Check looks at: a start is not to read a million names.
 const sampled = 50
 
@@ -202,11 +191,21 @@ func (p *Permissions) Check() error {
 				continue
 			}
 			if wrong := h.wrong(info, path == h.path); wrong != "" {
-				return p.c.Mistake("master.role_users", fmt.Errorf("%s is %s: stop what runs, and `toastmaster -c %s master set-permissions`, as root, gives each role its files", path, wrong, p.c.File))
+				return p.c.Mistake("master.role_users", fmt.Errorf("%s is %s: %s", path, wrong, p.mend(h, path, info)))
 			}
 		}
 	}
-	return nil
+	return p.logEntered()
+}
+
+// mend says how a file becomes its owner's. One that was put there by hand, as a file of passwords, needs no stop for that.
+func (p *Permissions) mend(h holding, path string, info fs.FileInfo) string {
+	all := fmt.Sprintf("stop what runs, and `toastmaster -c %s master set-permissions`, as root, gives each role its files", p.c.File)
+	if h.deep || info.IsDir() {
+		return all
+	}
+	uid, gid, mode := h.want(info, true)
+	return fmt.Sprintf("`chown %s %s && chmod %04o %s`, as root; or %s", names(uid, gid), path, mode.Perm(), path, all)
 }
 
 // wrong says what is not as it should be, "" for nothing.
@@ -276,7 +275,7 @@ func (p *Permissions) Set(dry bool, say func(line string)) error {
 			return err
 		}
 	}
-	return nil
+	return p.logEntered()
 }
 
 // move moves a file or folder to the place that it has from now on.
