@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 
@@ -237,10 +238,32 @@ func newConfigManualCommand(env *Environment) *cobra.Command {
 
 func newConfigPostfixCommand(env *Environment) *cobra.Command {
 	return &cobra.Command{
-		Use:   "postfix",
-		Short: "Print what each parameter of Postfix is called here, or why it is left out, as Markdown",
-		Args:  noArguments,
-		RunE:  func(*cobra.Command, []string) error { return configs.WritePostfix(env.Stdout) },
+		Use:   "postfix [FILE]",
+		Short: "Translate a main.cf, or print what each parameter of Postfix is called here",
+		Long: "Translates FILE, a main.cf or what `postconf -n` prints, - for standard input, into a part of a\n" +
+			"configuration: parameters that are the same here, with their values. Behind them stands, as\n" +
+			"comments, what is not translated and what there is of it. master.cf is not read, nor are the\n" +
+			"files that main.cf names. Without FILE it prints what each parameter of Postfix is called here, or\n" +
+			"why it is left out, as Markdown. Exit code 0: done; 1: FILE cannot be read; 2: it is no main.cf.",
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) (err error) {
+			if len(args) == 0 {
+				return configs.WritePostfix(env.Stdout)
+			}
+			in := env.Stdin
+			if args[0] != "-" {
+				f, err := os.Open(args[0])
+				if err != nil {
+					return err
+				}
+				defer f.Close()
+				in = f
+			}
+			if err := configs.WriteMainCF(env.Stdout, in); err != nil {
+				return usageError("%s: %w", args[0], err)
+			}
+			return nil
+		},
 	}
 }
 

@@ -51,3 +51,22 @@ func TestMasterStartGivesUp(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestConfigPostfix translates a file and standard input, and says what is no main.cf.
+func TestConfigPostfix(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "main.cf")
+	if err := os.WriteFile(file, []byte("relayhost = [up.example]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, _ := runs(t, 0, "config", "postfix", file); !strings.Contains(out, "\n[smtp]\nrelayhost = \"[up.example]\"\n") {
+		t.Error(out)
+	}
+	if err := os.WriteFile(file, []byte("nonsense\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, errs := runs(t, 2, "config", "postfix", file); !strings.Contains(errs, file+": line 1: expected") {
+		t.Error(errs)
+	}
+	runs(t, 1, "config", "postfix", file+".none")
+}
