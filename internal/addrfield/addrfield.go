@@ -42,7 +42,8 @@ func (l *List) Rewrite(f func(address string) string) (changed bool) {
 		if t.kind != address {
 			continue
 		}
-		was := string(write(nil, t.of, false, true))
+		var room [64]byte
+		was := string(write(room[:0], t.of, false, true))
 		if is := f(was); is != was {
 			t.of, _ = scan(is, len(is))
 			changed = true
@@ -101,7 +102,7 @@ type parser struct {
 }
 
 func parse(all []token) []token {
-	p := &parser{rest: all, word: true}
+	p := &parser{rest: all, word: true, done: make([]token, 0, len(all)), open: make([]token, 0, len(all))}
 	for len(p.rest) > 0 {
 		p.step(p.next())
 	}

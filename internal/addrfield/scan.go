@@ -29,8 +29,12 @@ type token struct {
 
 func isSpace(c byte) bool { return c == ' ' || c >= '\t' && c <= '\r' }
 
+// usual is how many tokens there is room for at once: a name and an address.
+const usual = 12
+
 // scan takes text apart. ok is false when there are more than limit tokens.
 func scan(text string, limit int) (all []token, ok bool) {
+	all = make([]token, 0, min(usual, len(text)))
 	for i := 0; i < len(text); {
 		if isSpace(text[i]) {
 			i++
@@ -66,9 +70,17 @@ func scan(text string, limit int) (all []token, ok bool) {
 	return all, true
 }
 
-// collect reads up to an octet that ends it, without the backslashes.
+// collect reads up to an octet that ends it, without the backslashes. What has nothing to be taken out is a part of text.
 func collect(text string, i int, ends func(byte) bool) (string, int) {
+	from := i
+	for i < len(text) && !altered(text[i]) && !ends(text[i]) {
+		i++
+	}
+	if i == len(text) || !altered(text[i]) {
+		return text[from:i], i
+	}
 	var b strings.Builder
+	b.WriteString(text[from:i])
 	for i < len(text) {
 		c := text[i]
 		if c == '\\' {
@@ -87,6 +99,9 @@ func collect(text string, i int, ends func(byte) bool) (string, int) {
 	}
 	return b.String(), i
 }
+
+// altered says that collect does not take an octet as it is, unless it is where it ends.
+func altered(c byte) bool { return c == '\\' || c == '\t' || c == '\r' || c == '\n' }
 
 // scanComment reads a comment with all that is within it, as it stands.
 func scanComment(text string, from int) (token, int) {

@@ -19,6 +19,40 @@ type Form struct {
 // Standard is an address in its standard form. A source route and a dot at the end of the domain are
 // taken off.
 func (f Form) Standard(a string) string {
+	if isStandard(a) {
+		return a
+	}
+	return f.standard(a)
+}
+
+// isStandard says that an address is one that Standard leaves as it is, whatever the Form. It is true of most addresses, which
+// need not be taken apart; of another standard form it may be false.
+func isStandard(a string) bool {
+	ats, dot := 0, true // as if a dot stood before it
+	whole := false      // the domain has a dot
+	for i := range len(a) {
+		switch c := a[i]; {
+		case c == '.' || c == '@':
+			if dot {
+				return false
+			}
+			dot = true
+			if c == '@' {
+				ats++
+			} else {
+				whole = ats > 0
+			}
+		case c <= ' ' || c == 0x7f || strings.IndexByte(operators, c) >= 0:
+			return false
+		default:
+			dot = false
+		}
+	}
+	return ats == 1 && whole && !dot
+}
+
+// standard takes the address apart.
+func (f Form) standard(a string) string {
 	all, _ := scan(a, len(a))
 	switch {
 	case len(all) == 0:

@@ -41,23 +41,30 @@ type block struct {
 
 // blocks is the table of what is not global (RFC 6890). Documentation networks
 // are not in it: nobody answers there, and nobody is harmed.
-func blocks() []block {
-	p := netip.MustParsePrefix
-	return []block{
-		{p("0.0.0.0/8"), Self}, {p("127.0.0.0/8"), Self}, {p("::/128"), Self}, {p("::1/128"), Self},
-		{p("10.0.0.0/8"), Private}, {p("172.16.0.0/12"), Private}, {p("192.168.0.0/16"), Private},
-		{p("100.64.0.0/10"), Private}, {p("192.0.0.0/24"), Private}, {p("198.18.0.0/15"), Private},
-		{p("fc00::/7"), Private}, {p("64:ff9b:1::/48"), Private},
-		{p("169.254.0.0/16"), Nowhere}, {p("224.0.0.0/4"), Nowhere}, {p("240.0.0.0/4"), Nowhere},
-		{p("fe80::/10"), Nowhere}, {p("fec0::/10"), Nowhere}, {p("ff00::/8"), Nowhere}, {p("100::/64"), Nowhere},
-		{p("2001::/32"), Nowhere}, // Teredo: a server is never behind it
-	}
+var blocks = [...]block{
+	{prefix("0.0.0.0/8"), Self}, {prefix("127.0.0.0/8"), Self}, {prefix("::/128"), Self}, {prefix("::1/128"), Self},
+	{prefix("10.0.0.0/8"), Private}, {prefix("172.16.0.0/12"), Private}, {prefix("192.168.0.0/16"), Private},
+	{prefix("100.64.0.0/10"), Private}, {prefix("192.0.0.0/24"), Private}, {prefix("198.18.0.0/15"), Private},
+	{prefix("fc00::/7"), Private}, {prefix("64:ff9b:1::/48"), Private},
+	{prefix("169.254.0.0/16"), Nowhere}, {prefix("224.0.0.0/4"), Nowhere}, {prefix("240.0.0.0/4"), Nowhere},
+	{prefix("fe80::/10"), Nowhere}, {prefix("fec0::/10"), Nowhere}, {prefix("ff00::/8"), Nowhere}, {prefix("100::/64"), Nowhere},
+	{prefix("2001::/32"), Nowhere}, // Teredo: a server is never behind it
 }
+
+// The networks of IPv6 that have IPv4 addresses inside: compatible, NAT64, translated (SIIT), 6to4.
+var (
+	compatible = prefix("::/96")
+	nat64      = prefix("64:ff9b::/96")
+	translated = prefix("::ffff:0:0:0/96")
+	sixToFour  = prefix("2002::/16")
+)
+
+func prefix(s string) netip.Prefix { return netip.MustParsePrefix(s) }
 
 // ReachOf says from where ip is reached.
 func ReachOf(ip netip.Addr) Reach {
 	ip = Plain(ip)
-	for _, b := range blocks() {
+	for _, b := range blocks {
 		if b.net.Contains(ip) {
 			return b.reach
 		}
@@ -76,10 +83,9 @@ func Plain(ip netip.Addr) netip.Addr {
 	at := -1
 	switch {
 	case ip.IsUnspecified() || ip.IsLoopback():
-	case netip.MustParsePrefix("::/96").Contains(ip), netip.MustParsePrefix("64:ff9b::/96").Contains(ip),
-		netip.MustParsePrefix("::ffff:0:0:0/96").Contains(ip): // compatible, NAT64, translated (SIIT)
+	case compatible.Contains(ip), nat64.Contains(ip), translated.Contains(ip):
 		at = 12
-	case netip.MustParsePrefix("2002::/16").Contains(ip):
+	case sixToFour.Contains(ip):
 		at = 2
 	}
 	if at < 0 {

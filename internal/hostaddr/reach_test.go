@@ -16,14 +16,14 @@ import (
 func TestEdgesOfBlocks(t *testing.T) {
 	t.Parallel()
 	inside := func(ip netip.Addr) bool {
-		for _, b := range blocks() {
+		for _, b := range blocks {
 			if b.net.Contains(ip) {
 				return true
 			}
 		}
 		return false
 	}
-	for _, b := range blocks() {
+	for _, b := range blocks {
 		first := b.net.Masked().Addr()
 		raw := first.AsSlice()
 		for i := b.net.Bits(); i < len(raw)*8; i++ {

@@ -21,18 +21,21 @@ type filed interface {
 // accept writes the record, and before it the content of a large message. in is its seat.
 func (d *disk) accept(ctx context.Context, env *envelope.Envelope, prefix []byte, content envelope.Content, in *seat) (*message, error) {
 	size := content.Size()
-	r := &record{env: env, prefixSize: int64(len(prefix))}
-	overhead := encodeMessage(r)
-	external := size > d.memoryLimit || int64(len(overhead)+len(prefix))+size > d.ledger.j.MaxRecord()
-	r.contentSize, r.external = size, external
+	r := &record{env: env, prefixSize: int64(len(prefix)), contentSize: size}
+	external := size > d.memoryLimit
+	var payload []byte
+	if !external {
+		payload = encodeMessage(r)
+		external = int64(len(payload)+len(prefix))+size > d.ledger.j.MaxRecord()
+	}
 	if external {
 		sum, err := d.linkContent(env.ID, content)
 		if err != nil {
 			return nil, err
 		}
-		r.sum = checksum{sum, true}
+		r.external, r.sum = true, checksum{sum, true}
+		payload = encodeMessage(r)
 	}
-	payload := encodeMessage(r)
 	textAt := len(payload)
 	payload = append(payload, prefix...)
 	if !external {
