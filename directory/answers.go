@@ -61,8 +61,7 @@ func OutcomeOf(err error) Outcome {
 	if err == nil {
 		return Found
 	}
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Outcome
 	}
 	return Unavailable

@@ -75,11 +75,10 @@ func (e *Error) Unwrap() error { return e.Cause }
 // OutcomeOf says what an error of a question means: Found for nil, NoAnswer for
 // errors of others.
 func OutcomeOf(err error) Outcome {
-	var e *Error
-	switch {
-	case err == nil:
+	if err == nil {
 		return Found
-	case errors.As(err, &e):
+	}
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Outcome
 	}
 	return NoAnswer

@@ -3,6 +3,7 @@ package dnslist
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -117,14 +118,16 @@ func (l List) Strange(answers []netip.Addr) error {
 
 // Reversed is the name of an address in a list, without the list's domain.
 func Reversed(a netip.Addr) string {
-	var b strings.Builder
-	octets := a.Unmap().AsSlice()
-	for i := len(octets) - 1; i >= 0; i-- {
-		if a.Unmap().Is4() {
-			fmt.Fprintf(&b, "%d.", octets[i])
+	const digits = "0123456789abcdef"
+	a = a.Unmap()
+	var room [64]byte
+	b := room[:0]
+	for _, octet := range slices.Backward(a.AsSlice()) {
+		if a.Is4() {
+			b = append(strconv.AppendUint(b, uint64(octet), 10), '.')
 		} else {
-			fmt.Fprintf(&b, "%x.%x.", octets[i]&15, octets[i]>>4)
+			b = append(b, digits[octet&15], '.', digits[octet>>4], '.')
 		}
 	}
-	return strings.TrimSuffix(b.String(), ".")
+	return string(b[:max(len(b)-1, 0)])
 }

@@ -45,10 +45,10 @@ func newBudget(c configs.Queue, clk clock.Clock, closing <-chan struct{}) *budge
 // seat waits for a seat, at most queue.add_wait, and not beyond Close. Who waits for one while his
 // tenant, his site or his lane has its part is in nobody else's way.
 func (b *budget) seat(ctx context.Context, of whose) (*seat, error) {
-	closed := dsn.Wrap(dsn.ShuttingDown, "The mail queue is shutting down", ErrClosed)
+	closed := func() error { return dsn.Wrap(dsn.ShuttingDown, "The mail queue is shutting down", ErrClosed) }
 	select {
 	case <-b.closing:
-		return nil, closed
+		return nil, closed()
 	default:
 	}
 	s, c := b.claim(of)
@@ -67,7 +67,7 @@ func (b *budget) seat(ctx context.Context, of whose) (*seat, error) {
 	case <-ctx.Done():
 		err = dsn.Wrap(dsn.MailSystem, errTooMuch.Text, ctx.Err())
 	case <-b.closing:
-		err = closed
+		err = closed()
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()

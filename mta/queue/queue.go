@@ -113,11 +113,13 @@ func (q *Queue) prepare() error {
 
 // diskError gives an error of the disk its status.
 func diskError(err error) error {
-	var already *dsn.Error
-	switch {
-	case err == nil || errors.As(err, &already) || errors.Is(err, ErrNoMessage) || errors.Is(err, ErrUnchanged):
+	if err == nil || errors.Is(err, ErrNoMessage) || errors.Is(err, ErrUnchanged) {
 		return err
-	case spool.IsFull(err):
+	}
+	if _, already := errors.AsType[*dsn.Error](err); already {
+		return err
+	}
+	if spool.IsFull(err) {
 		return dsn.Wrap(dsn.SystemFull, "Insufficient system storage", err)
 	}
 	return dsn.Wrap(dsn.MailSystem, "Temporary failure of the mail queue", err)
