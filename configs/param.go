@@ -39,6 +39,9 @@ type Param struct {
 	set func(v any) error
 	// show is the present value as the file would write it.
 	show func() string
+	// get and put are the present value as it is; put takes what get of the same parameter gave.
+	get func() any
+	put func(v any)
 }
 
 // Value is the present value as the file would write it.
@@ -81,6 +84,8 @@ func newParam[T any](name, kind, allowed, text string, field *T, def T, parse fu
 			return err
 		},
 		show: func() string { return show(*field) },
+		get:  func() any { return *field },
+		put:  func(v any) { *field = v.(T) },
 	}
 }
 

@@ -29,3 +29,18 @@ func TakenUp(name string) bool {
 	}
 	return false
 }
+
+// KeepingFrom is c as a reload takes it up: what counts from the next start has the value of the start. It changes c, and gives it back. A table that only
+// one of both has is as c has it.
+func (c *Config) KeepingFrom(start *Config) *Config {
+	was := map[string]Param{}
+	for _, p := range start.bound {
+		was[p.Name] = p
+	}
+	for _, p := range c.bound {
+		if old, ok := was[p.Name]; ok && !TakenUp(p.Name) {
+			p.put(old.get())
+		}
+	}
+	return c
+}

@@ -91,7 +91,7 @@ type Options struct {
 	Decide func(ctx context.Context, a addr.Address) directory.Decision
 	// Route is by which transport mail for an address elsewhere goes and to what nexthop,
 	// for the agents without one why; nil tells nothing.
-	Route func(a addr.Address) (transport, nexthop string)
+	Route func(ctx context.Context, a addr.Address) (transport, nexthop string)
 	// Reload does what SIGHUP does, and names the parameters that wait for a
 	// restart.
 	Reload func(ctx context.Context) ([]string, error)

@@ -20,7 +20,7 @@ func (h *handlers) checkAddress(ctx context.Context, _ caller, in *AddressInput)
 	d := h.o.Decide(ctx, a)
 	out := described(a, d)
 	if d.Verdict == directory.Foreign && d.Err == nil && h.o.Route != nil {
-		out.Transport, out.Nexthop = h.o.Route(a)
+		out.Transport, out.Nexthop = h.o.Route(ctx, a)
 	}
 	return &body[model.Decision]{out}, nil
 }

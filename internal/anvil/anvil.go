@@ -3,6 +3,7 @@ package anvil
 import (
 	"cmp"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"toastmaster/internal/clock"
@@ -72,7 +73,7 @@ const DefaultKeys = 50000
 type Counter struct {
 	clock  clock.Clock
 	began  time.Time
-	exempt []netip.Prefix
+	exempt atomic.Pointer[[]netip.Prefix]
 	// bits4 and bits6 are how much of an address is a client.
 	bits4, bits6 int
 	tables       [kinds]table
@@ -88,9 +89,10 @@ func New(o Options) *Counter {
 		o.Keys = DefaultKeys
 	}
 	c := &Counter{
-		clock: o.Clock, began: o.Clock.Now(), exempt: o.Exempt,
+		clock: o.Clock, began: o.Clock.Now(),
 		bits4: cmp.Or(o.IPv4Bits, clientBits4), bits6: cmp.Or(o.IPv6Bits, clientBits6),
 	}
+	c.SetExempt(o.Exempt)
 	for i := range c.tables {
 		unit := o.Units[Kind(i)]
 		if unit <= 0 {
@@ -104,6 +106,9 @@ func New(o Options) *Counter {
 	}
 	return c
 }
+
+// SetExempt gives the Counter other exempt networks. What was counted of their clients goes on until it is over.
+func (c *Counter) SetExempt(networks []netip.Prefix) { c.exempt.Store(&networks) }
 
 // Add counts n events and returns the rate with them. For nobody it is 0.
 func (c *Counter) Add(kind Kind, who Key, n int) int {

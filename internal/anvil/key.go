@@ -83,7 +83,7 @@ func (k Key) where() string {
 
 func (c *Counter) exempts(a netip.Addr) bool {
 	a = a.Unmap().WithZone("")
-	return slices.ContainsFunc(c.exempt, func(n netip.Prefix) bool { return n.Contains(a) })
+	return slices.ContainsFunc(*c.exempt.Load(), func(n netip.Prefix) bool { return n.Contains(a) })
 }
 
 // prefix is the zero Prefix for what is no address.

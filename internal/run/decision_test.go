@@ -69,10 +69,6 @@ func TestEveryCallerDecidesAlike(t *testing.T) {
 		}
 	}()
 	host(t, i, tabletest.Random(rand.New(rand.NewPCG(11, 4))))
-	o, err := qmgrOptions(i)
-	if err != nil {
-		t.Fatal(err)
-	}
 	deliver := virtual.New(virtual.Options{Directory: i.directory, Deliverer: noStore{}, Clock: i.clock})
 	t.Run("all", func(t *testing.T) {
 		smtp, lmtp := startService(t, i, openSMTPD), startService(t, i, openLMTPD)
@@ -83,7 +79,7 @@ func TestEveryCallerDecidesAlike(t *testing.T) {
 		universe := tabletest.Universe()
 		bySMTP, byLMTP := replies(t, smtp, "EHLO", universe), replies(t, lmtp, "LHLO", universe)
 		for n, a := range universe {
-			before := i.smtpd.Decide(t.Context(), a)
+			before := i.present.Decide(t.Context(), a)
 			after := i.directory.Decide(t.Context(), a, directory.Question{Expanded: true})
 			seen[before.Verdict]++
 			if got, want := bySMTP[n], code(before); got != want {
@@ -99,7 +95,7 @@ func TestEveryCallerDecidesAlike(t *testing.T) {
 			if got, want := delivered(t, deliver, a), code(to); got != want {
 				t.Errorf("delivery to %s: %s, want %s (%s)", a, got, want, to.Verdict)
 			}
-			route, err := o.Resolver.Resolve(t.Context(), addr.Address{}, a)
+			route, err := i.present.Resolve(t.Context(), addr.Address{}, a)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -8,17 +8,17 @@ import (
 
 // nameServers is who asks the given servers: one for all who ask the same, so that they
 // share what it knows.
-func (i *Instance) nameServers(servers []string) *dns.Resolver {
-	for _, known := range i.resolvers {
+func (p *pipeline) nameServers(servers []string) *dns.Resolver {
+	for _, known := range p.resolvers {
 		if slices.Equal(known.servers, servers) {
 			return known.resolver
 		}
 	}
-	c := i.config.DNS
+	c := p.config.DNS
 	r := dns.New(dns.Options{
-		Servers: servers, Timeout: c.Timeout, Attempts: c.Attempts, Total: c.TotalTimeout, CacheLimit: c.CacheLimit, Clock: i.clock,
+		Servers: servers, Timeout: c.Timeout, Attempts: c.Attempts, Total: c.TotalTimeout, CacheLimit: c.CacheLimit, Clock: p.clock,
 	})
-	i.resolvers = append(i.resolvers, resolverOf{servers, r})
+	p.opened.resolvers = append(p.resolvers, resolverOf{servers, r})
 	return r
 }
 

@@ -11,14 +11,14 @@ import (
 )
 
 // filteredServers is nameServers with the tables of a parameter *.dns_reply_filter; without any it is that itself.
-func (i *Instance) filteredServers(ctx context.Context, list []string, param string, names []string) (*dns.Resolver, error) {
-	servers := i.nameServers(list)
+func (p *pipeline) filteredServers(ctx context.Context, list []string, param string, names []string) (*dns.Resolver, error) {
+	servers := p.nameServers(list)
 	if len(names) == 0 {
 		return servers, nil
 	}
-	maps, item, err := i.tables.OpenAll(ctx, names)
+	maps, item, err := p.tables.OpenAll(ctx, names)
 	if err != nil {
-		return nil, i.config.MistakeIn(param, item, err)
+		return nil, p.config.MistakeIn(param, item, err)
 	}
 	return servers.Filtered(replyFilter(param, maps)), nil
 }

@@ -6,10 +6,17 @@
 // [Serve] checks the configuration, gives up root, opens the parts of the instance,
 // makes the services and runs them until its context ends. SIGHUP, and the API, reload.
 //
-//	listeners.Inherit -> check.All -> openEarly -> openInstance -> assemble -> Group.Run -> close
-//	                                     |              |             |
-//	                             ports and keys     transports    serviceTable (services.go): one row
-//	                             of root            (table)       each, with its stage
+//	start   listeners.Inherit -> check.All -> openEarly -> openInstance -> assemble -> Group.Run
+//	                                          (early.go:   (instance.go:   (services.go: a row for
+//	                                          ports, keys  one table of    each service, with its
+//	                                          of root)     steps)          stage)
+//	reload  watch (serve.go) -> reload (reload.go: reads and checks) -> renew (renew.go: newPipeline, then install)
+//	stop    Group.Run drains the stages, last first -> Close closes what was opened, last first
+//
+// An [Instance] is two things: what is opened once (opened.go: the log, the certificates, the database, the store, the queue, what is
+// remembered), and the pipeline (pipeline.go: the mail's way as one configuration has it, from smtpd to the agents). A reload makes
+// another pipeline beside the present one and puts it in its place; a session, a message or a delivery that has begun goes on with the one it
+// began with. Who lives longer than a pipeline (qmgr, verify, pickup, lmtpd, the API) asks for that of now (present.go).
 //
 // Two tables say what there is; a new one of its kind is a row: the services
 // (services.go) and the delivery agents (transports.go).

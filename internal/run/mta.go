@@ -2,230 +2,110 @@ package run
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net/netip"
 	"slices"
 
 	"toastmaster/configs"
-	"toastmaster/directory"
 	"toastmaster/directory/tables"
-	"toastmaster/directory/tables/keys"
-	"toastmaster/internal/diskcache"
-	"toastmaster/internal/dsn"
 	"toastmaster/internal/run/check"
 	"toastmaster/internal/service"
-	"toastmaster/mailstore"
 	"toastmaster/mailstore/lmtpd"
-	"toastmaster/mailstore/plan"
-	"toastmaster/mta/cleanup"
-	"toastmaster/mta/flush"
 	"toastmaster/mta/postscreen"
-	"toastmaster/mta/smtpd"
 )
 
-// openPipeline makes what all mail comes in by: one cleanup, and one smtpd for
-// its three kinds of port.
-func (i *Instance) openPipeline(ctx context.Context) error {
-	if !i.has(RoleMTA) {
-		i.openLocalDelivery()
+// openScreen makes what stands before smtpd. Whether there is one was decided at the start, as its cache is a file.
+func (p *pipeline) openScreen(ctx context.Context) (err error) {
+	if p.screened == nil {
 		return nil
 	}
-	checks, err := cleanup.OpenChecks(ctx, i.config, i.tables)
-	if err != nil {
-		return err
-	}
-	copies, err := cleanup.OpenCopies(ctx, i.config, i.tables)
-	if err != nil {
-		return err
-	}
-	addresses, err := cleanup.OpenAddresses(ctx, i.config, i.tables)
-	if err != nil {
-		return err
-	}
-	i.aliases = addresses.Limits(i.config.Cleanup)
-	i.openMilters()
-	without, err := i.filtersWithout()
-	if err != nil {
-		return err
-	}
-	i.cleanup = cleanup.New(cleanup.Options{
-		Params: i.config.Cleanup, Hostname: i.config.Main.Hostname, Directory: i.directory,
-		Queue: i.queue, Log: i.log, Clock: i.clock, OverQuotaTemporary: i.config.Qmgr.OverQuotaTemporary,
-		ForeignAuthors: i.config.SMTPD.ForeignHeaderFrom, Ours: i.host.HasLiteral, Checks: checks, Copies: copies, Addresses: addresses, Filters: without,
-		Reserve: func(ctx context.Context, m directory.Mailbox, id string, size int64) *dsn.Error {
-			if !i.config.MailboxesHere() {
-				return nil
-			}
-			return mailstore.DSN(i.mail.Reserve(ctx, mailstore.AccountOf(m), id, size))
-		},
-		Unreserve: func(m directory.Mailbox, id string) { i.mail.Unreserve(mailstore.AccountOf(m), id) },
+	c, first := p.config, p.smtpds[smtpdSection]
+	p.screen, err = postscreen.New(postscreen.Options{
+		Params: c.Postscreen, Hostname: c.Main.Hostname, Trusted: p.trusted,
+		Table: func(name string) (tables.Table, error) { return p.tables.Open(ctx, name) },
+		DNS:   p.nameServers(c.SMTP.Resolver), Cache: p.screened, Next: first.mx,
+		TLS: p.tls, HandshakeTimeout: c.TLS.HandshakeTimeout, MaxMessageBytes: c.SMTPD.MessageSizeLimit, Footer: first.mx.Footer, SoftBounce: c.Main.SoftBounce, Log: p.log, Clock: p.clock,
 	})
-	i.deliverer = plan.New(plan.Options{
-		Store: i.mail, Plan: plan.ToInbox, Params: i.config.Store, Submit: i.cleanup, Spool: i.queue.Spool(), Log: i.log,
-	})
-	i.flush, err = flush.New(flush.Options{
-		Params: i.config.Flush, Dir: i.config.MTAPath(configs.FlushDir), Tables: i.tables, Keys: keys.Options{
-			ParentMatches: slices.Contains(i.config.Main.ParentMatches, configs.ParentFastFlush),
-		},
-		Queue: i.queue, FS: i.fs, Clock: i.clock, Log: i.log,
-	})
-	if err != nil {
-		return fmt.Errorf("fast flush: %w", err)
-	}
-	if err := openLocals(ctx, i); err != nil {
-		return err
-	}
-	if err := i.openVerify(); err != nil {
-		return err
-	}
-	i.smtpd, err = openSMTPDOf(ctx, i, smtpd.Options{Section: "smtpd", Trusted: i.trusted}, func(c *configs.Config) (configs.SMTPD, bool) { return c.SMTPD, true })
 	return err
 }
 
-// newSMTPD makes the daemon of a section of parameters; o has what is its own.
-func newSMTPD(ctx context.Context, i *Instance, o smtpd.Options) (*smtpd.Daemon, error) {
-	replies, err := i.rblReplies(ctx, o.Section, o.Params.RBLReplyMaps)
-	if err != nil {
-		return nil, err
-	}
-	own := o
-	o = smtpd.Options{
-		Params: own.Params, Section: own.Section, Hostname: i.config.Main.Hostname, Trusted: own.Trusted, LogService: own.LogService, Service: own.Service, MacroDaemonName: own.MacroDaemonName, SoftBounce: i.config.Main.SoftBounce,
-		Directory: i.directory, Aliases: i.aliases, Authenticate: i.auth.Authenticate,
-		Logins: i.sessions, Counter: i.anvil, DNS: i.nameServers(i.config.SMTP.Resolver), Classes: own.Classes,
-		Services: i.policies, Path: i.config.Path, Tables: i.tables, Keys: keys.Options{
-			Delimiters: i.config.Main.RecipientDelimiter, ParentMatches: slices.Contains(i.config.Main.ParentMatches, configs.ParentSMTPDAccess),
-		},
-		OwnMX: i.host.Has, OwnAddress: func(a netip.Addr) bool { return i.host.Has(a) && !i.host.Proxied(a) }, Ours: i.host.HasLiteral,
-		Refused:            newResolver(i).Refused,
-		Mapped:             i.cleanup.Maps,
-		Class:              i.class,
-		Fits:               i.fits,
-		OverQuotaTemporary: i.config.Qmgr.OverQuotaTemporary,
-		Room:               i.queue.Room, Submitter: i.cleanup, CheckAuthor: i.cleanup.CheckAuthor, Spool: i.queue.Spool(), TLS: i.tls, HandshakeTimeout: i.config.TLS.HandshakeTimeout,
-		Log: i.log, Clock: i.clock,
-		Verify: i.verified, RBLReplies: replies,
-	}
-	o.Flush = i.etrn
-	if err := i.clientsOf(&o); err != nil {
-		return nil, err
-	}
-	if err := i.filtersOf(&o); err != nil {
-		return nil, err
-	}
-	return smtpd.New(o)
-}
-
-// etrn is what smtpd does at ETRN.
-func (i *Instance) etrn(ctx context.Context, domain string) error {
-	err := i.flush.Request(ctx, domain)
-	switch {
-	case errors.Is(err, flush.ErrDenied):
-		return smtpd.ErrNotFlushed
-	case err != nil:
-		return fmt.Errorf("%w: %w", smtpd.ErrUnqueued, err)
-	}
-	return nil
-}
-
-// fits says whether a message has room in a mailbox; of those in another store nobody here knows.
-func (i *Instance) fits(ctx context.Context, m directory.Mailbox, size int64) *dsn.Error {
-	if !i.config.MailboxesHere() {
-		return nil
-	}
-	return mailstore.DSN(i.mail.Fits(ctx, mailstore.AccountOf(m), size))
-}
-
-// openPostscreen makes what stands before smtpd; the service is its cache. It is nil when
-// postscreen is not enabled.
+// openPostscreen keeps what postscreen remembers; nil when it is not enabled.
 func openPostscreen(i *Instance) (service.Service, error) {
-	c := i.config
-	if !c.Postscreen.Enable {
+	if i.screened == nil {
 		return nil, nil
 	}
-	cache, err := diskcache.Open(diskcache.Options{
-		Path: c.MTAPath(configs.PostscreenCache), Limit: c.Postscreen.CacheLimit, FS: i.fs, Clock: i.clock, Log: i.log,
-	})
-	if err != nil {
-		return nil, err
-	}
-	i.postscreen, err = postscreen.New(postscreen.Options{
-		Params: c.Postscreen, Hostname: c.Main.Hostname, Trusted: i.trusted,
-		Table: func(name string) (tables.Table, error) { return i.tables.Open(context.Background(), name) },
-		DNS:   i.nameServers(c.SMTP.Resolver), Cache: cache, Next: i.smtpd.handler(mxOf),
-		TLS: i.tls, HandshakeTimeout: c.TLS.HandshakeTimeout, MaxMessageBytes: c.SMTPD.MessageSizeLimit, Footer: i.smtpd.footer, SoftBounce: c.Main.SoftBounce, Log: i.log, Clock: i.clock,
-	})
-	if err != nil {
-		return nil, err
-	}
-	return background{"postscreen", cache.Run}, nil
+	return background{"postscreen", i.screened.Run}, nil
 }
 
 func openSMTPD(i *Instance) (service.Service, error) {
-	p := smtpPorts{name: "smtpd", smtpd: i.smtpd, params: i.config.SMTPD, handler: i.smtpd.handler(mxOf), plain: i.config.SMTPD.Listen, trusted: i.trusted}
-	if i.postscreen != nil {
-		p.handler, p.params.UpstreamProxy = i.postscreen, i.config.Postscreen.UpstreamProxy
+	p := portsOf(i, "smtpd", smtpdSection, mxOf)
+	p.plain = i.config.SMTPD.Listen
+	if i.screened != nil {
+		p.handler = i.present.handler(func(p *pipeline) service.Handler { return p.screen })
+		p.proxied = &i.config.Postscreen.UpstreamProxy
 	}
 	return smtpServer(i, p)
 }
 
 func openSubmission(i *Instance) (service.Service, error) {
-	return smtpServer(i, smtpPorts{name: "submission", smtpd: i.smtpd, params: i.config.SMTPD, handler: i.smtpd.handler(submissionOf), plain: i.config.SMTPD.SubmissionListen, trusted: i.trusted})
+	p := portsOf(i, "submission", smtpdSection, submissionOf)
+	p.plain = i.config.SMTPD.SubmissionListen
+	return smtpServer(i, p)
 }
 
 func openSubmissions(i *Instance) (service.Service, error) {
-	return smtpServer(i, smtpPorts{name: "submissions", smtpd: i.smtpd, params: i.config.SMTPD, handler: i.smtpd.handler(submissionsOf), tls: i.config.SMTPD.SubmissionsListen, trusted: i.trusted})
+	p := portsOf(i, "submissions", smtpdSection, submissionsOf)
+	p.tls = i.config.SMTPD.SubmissionsListen
+	return smtpServer(i, p)
 }
 
-// openListener is one of [[listener]], with a daemon that has its parameters.
-func openListener(ctx context.Context, i *Instance, l *configs.Listener) (service.Service, error) {
-	trusted := configs.Prefixes(l.TrustedNetworks)
-	d, err := openSMTPDOf(ctx, i, smtpd.Options{
-		Section: l.Section(), Trusted: trusted, LogService: l.LogService(), Service: l.ServiceName(), MacroDaemonName: l.MacroDaemonName,
-	}, func(c *configs.Config) (configs.SMTPD, bool) {
-		for _, other := range c.SMTPDListeners {
-			if other.Name == l.Name {
-				return other.Params, true
-			}
-		}
-		return configs.SMTPD{}, false
-	})
-	if err != nil {
-		return nil, err
-	}
-	handler := d.handler(mxOf)
+// openListener is one of [[listener]], with a smtpd that has its parameters.
+func openListener(i *Instance, l *configs.Listener) (service.Service, error) {
+	kind := mxOf
 	if l.Submission {
-		handler = d.handler(submissionOf)
+		kind = submissionOf
 	}
-	return smtpServer(i, smtpPorts{name: l.ServiceName(), smtpd: d, params: l.Params, handler: handler, plain: l.Listen, tls: l.ListenTLS, trusted: trusted})
+	p := portsOf(i, l.ServiceName(), l.Section(), kind)
+	p.plain, p.tls, p.trusted = l.Listen, l.ListenTLS, configs.Prefixes(l.TrustedNetworks)
+	return smtpServer(i, p)
 }
 
 // smtpPorts are some ports of smtpd.
 type smtpPorts struct {
 	name       string
-	smtpd      *smtpdOf
-	params     configs.SMTPD
+	smtpd      smtpdAsk
 	handler    service.Handler
 	plain, tls []string
-	trusted    []netip.Prefix
+	// trusted are a listener's own trusted networks; nil is main.trusted_networks.
+	trusted []netip.Prefix
+	// proxied says whether a proxy speaks first there: nil is what the section says.
+	proxied *configs.UpstreamProxy
+}
+
+func portsOf(i *Instance, name, section string, kind func(*smtpdOf) service.Handler) smtpPorts {
+	ask := smtpdAsk{i.present, section}
+	return smtpPorts{name: name, smtpd: ask, handler: ask.handler(kind)}
 }
 
 // smtpServer is what all ports of smtpd share.
 func smtpServer(i *Instance, p smtpPorts) (service.Service, error) {
-	c, name, plain, tls := p.params, p.name, p.plain, p.tls
-	admit, admitTLS := p.smtpd.admit(i, name)
-	before, proxied := c.UpstreamProxy, []string(nil)
-	if before.On() {
-		proxied = slices.Concat(plain, tls)
+	admit, admitTLS := p.smtpd.admit(p.name)
+	o := serverOptions{
+		name: p.name, plain: p.plain, tls: p.tls, handler: p.handler, busy: p.smtpd.get().mx.BusyReply(),
+		files: check.FilesMail, admit: admit, admitTLS: admitTLS, tlsConfig: p.smtpd.tls(), trusted: p.trusted,
 	}
-	return serverOf(i, serverOptions{
-		name: name, plain: plain, tls: tls, handler: p.handler, busy: p.smtpd.now.Load().mx.BusyReply(),
-		connections: c.MaxConnections, perClient: c.MaxClient, drain: c.DrainTimeout,
-		reserved: c.Reserved, stress: c.StressAt(), files: check.FilesMail, admit: admit,
-		proxied: proxied, proxyTimeout: before.Timeout, trusted: p.trusted,
-		tlsConfig: p.smtpd.tls(), admitTLS: admitTLS, uncounted: configs.Prefixes(c.EventExceptions),
-	})
+	o.bound = func(o *serverOptions) {
+		c := p.smtpd.get().params
+		o.connections, o.perClient, o.drain = c.MaxConnections, c.MaxClient, c.DrainTimeout
+		o.reserved, o.stress, o.uncounted = c.Reserved, c.StressAt(), configs.Prefixes(c.EventExceptions)
+	}
+	before := p.smtpd.get().params.UpstreamProxy
+	if p.proxied != nil {
+		before = *p.proxied
+	}
+	if before.On() {
+		o.proxied, o.proxyTimeout = slices.Concat(p.plain, p.tls), before.Timeout
+	}
+	return serverOf(i, o)
 }
 
 func openLMTPD(i *Instance) (service.Service, error) {

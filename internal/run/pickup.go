@@ -64,7 +64,7 @@ func openPickup(i *Instance) (service.Service, error) {
 	q := theQueue(i)
 	s, err := pickup.Open(context.Background(), pickup.Options{
 		Params: c.Pickup, Hostname: c.Main.Hostname, Dir: c.Path(c.Pickup.Directory), FS: vfs.OS{}, Lifetime: c.Qmgr.QueueLifetime, MaximalBackoff: c.Qmgr.MaximalBackoffTime, MaxMessage: c.SMTPD.MessageSizeLimit,
-		Listener: l, Tables: i.tables, Submit: i.cleanup, Reporter: i.reporter, Spool: i.queue.Spool(), NewID: i.queue.NewID,
+		Listener: l, Tables: i.tables, Submit: i.present, Reporter: i.present, Spool: i.queue.Spool(), NewID: i.queue.NewID,
 		Has: i.hasQueued, Room: i.queue.Room, Verify: i.verdict, Mailq: mailqHandler(q), Flush: flushHandler(q), Log: i.log, Clock: i.clock,
 	})
 	if err != nil {

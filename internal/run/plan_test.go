@@ -42,7 +42,7 @@ func TestRedirectionsGoThroughTheQueue(t *testing.T) {
 	})
 	other := map[string]string{"alice": "bob@example.test", "bob": "alice@example.test"}
 	i.deliverer = plan.New(plan.Options{
-		Store: i.mail, Params: c.Store, Submit: i.cleanup, Spool: i.queue.Spool(), Log: i.log,
+		Store: i.mail, Params: c.Store, Submit: i.present, Spool: i.queue.Spool(), Log: i.log,
 		Plan: func(_ context.Context, m *plan.Message) ([]plan.Action, error) {
 			if to := other[m.To.Local]; to != "" {
 				return []plan.Action{plan.Keep{}, plan.Redirect{To: parsed(t, to)}}, nil
@@ -50,6 +50,9 @@ func TestRedirectionsGoThroughTheQueue(t *testing.T) {
 			return plan.ToInbox(t.Context(), m)
 		},
 	})
+	if err := i.present.get().openTransports(t.Context()); err != nil { // virtual delivers by it
+		t.Fatal(err)
+	}
 	run(t, i, openStoreService, openQueueService, openQmgr)
 	const text = "Subject: on its way\nMessage-ID: <1@example.test>\n\nbody\n"
 	alice := parsed(t, "alice@example.test")
@@ -57,7 +60,7 @@ func TestRedirectionsGoThroughTheQueue(t *testing.T) {
 		Envelope: &envelope.Envelope{Sender: parsed(t, "sender@example.test"), Recipients: []envelope.Recipient{{Address: alice, Original: alice}}},
 		Content:  envelope.Memory(text),
 	}
-	if _, err := i.cleanup.Submit(t.Context(), submitted); err != nil {
+	if _, err := i.present.Submit(t.Context(), submitted); err != nil {
 		t.Fatal(err)
 	}
 	first, second := i.await(t, "alice", 1)[0], i.await(t, "bob", 1)[0]
@@ -72,7 +75,7 @@ func TestRedirectionsGoThroughTheQueue(t *testing.T) {
 	// One more for each in whom the loop could end.
 	for name := range other {
 		to := parsed(t, name+"@example.test")
-		if _, err := i.cleanup.Submit(t.Context(), &envelope.Submission{
+		if _, err := i.present.Submit(t.Context(), &envelope.Submission{
 			Envelope: &envelope.Envelope{Recipients: []envelope.Recipient{{Address: to, Original: to}}},
 			Content:  envelope.Memory("Delivered-To: " + other[name] + "\nSubject: last\n\n"),
 		}); err != nil {

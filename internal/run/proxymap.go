@@ -4,7 +4,6 @@ import (
 	"toastmaster/configs"
 	"toastmaster/internal/run/check"
 	"toastmaster/internal/service"
-	"toastmaster/mta/proxymap"
 )
 
 // openProxymap makes the server of lookup tables; nil when it listens nowhere.
@@ -13,13 +12,11 @@ func openProxymap(i *Instance) (service.Service, error) {
 	if len(c.Listen) == 0 {
 		return nil, nil
 	}
-	d, err := proxymap.New(proxymap.Options{Params: c, Tables: i.tables, Log: i.log, Clock: i.clock})
-	if err != nil {
-		return nil, err
-	}
 	return serverOf(i, serverOptions{
-		name: "proxymap", plain: c.Listen, handler: d,
-		connections: c.MaxConnections, perClient: c.MaxClient, limitTrusted: true, drain: c.DrainTimeout,
-		files: check.FilesLookup, allowed: configs.Prefixes(c.TrustedNetworks),
+		name: "proxymap", plain: c.Listen, handler: i.present.handler(func(p *pipeline) service.Handler { return p.proxymap }),
+		limitTrusted: true, files: check.FilesLookup, bound: func(o *serverOptions) {
+			c := i.present.get().config.Proxymap
+			o.connections, o.perClient, o.drain, o.allowed = c.MaxConnections, c.MaxClient, c.DrainTimeout, configs.Prefixes(c.TrustedNetworks)
+		},
 	})
 }

@@ -27,6 +27,7 @@ func (i *Instance) reload() reloaded {
 		i.log.Error("reload", "status", "failed", "cause", err)
 		return reloaded{err: err}
 	}
+	changed := slices.DeleteFunc(i.config.Changed(c), configs.TakenUp)
 	i.tables.Refresh()
 	commit, err := i.renew(context.Background(), c)
 	if err != nil {
@@ -37,7 +38,7 @@ func (i *Instance) reload() reloaded {
 	i.noteError("reload", fileErr)
 	i.answers.Invalidate()
 	commit()
-	if changed := slices.DeleteFunc(i.config.Changed(c), configs.TakenUp); len(changed) > 0 {
+	if len(changed) > 0 {
 		i.log.Warn("reload", "status", "needs a restart", "parameters", strings.Join(changed, ", "))
 		return reloaded{changed, fileErr}
 	}

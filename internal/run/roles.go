@@ -16,7 +16,6 @@ import (
 	"toastmaster/internal/run/control"
 	"toastmaster/internal/run/listeners"
 	"toastmaster/internal/service"
-	"toastmaster/mailstore/plan"
 )
 
 // Role is the services that one process has under master. "" is all of them: serve.
@@ -56,12 +55,12 @@ func servicesOf(name string) (role Role, every bool) {
 }
 
 // has says that this process has the services of a role.
-func (i *Instance) has(r Role) bool { return i.role == "" || i.role == r }
+func (o *opened) has(r Role) bool { return o.role == "" || o.role == r }
 
 // serves says that a row of the table of services is one of this process.
-func (i *Instance) serves(name string) bool {
+func (o *opened) serves(name string) bool {
 	role, every := servicesOf(name)
-	return every || i.has(role)
+	return every || o.has(role)
 }
 
 // roleOfListener is the role that listens on an address of the configuration.
@@ -92,16 +91,16 @@ func openControl(i *Instance) (service.Service, error) {
 		Reload: i.askReload, Changed: i.directoryKnown, Metrics: msglog.Metrics(i.metrics), May: i.mayAsk, Log: i.log,
 	}
 	if i.has(RoleMTA) {
-		o.Submit, o.Spool = i.cleanup, i.queue.Spool()
-		o.Queue, o.Decide, o.Route = adapter.Queue{Q: i.queue, Sites: i.flush}, i.smtpd.Decide, newResolver(i).Elsewhere
+		o.Submit, o.Spool = i.present, i.queue.Spool()
+		o.Queue, o.Decide, o.Route = adapter.Queue{Q: i.queue, Sites: i.flush}, i.present.Decide, i.present.Elsewhere
 	}
 	return control.New(o), nil
 }
 
 // mayAsk says what the user of another role may ask this one: the administration everything, the store that its mail
 // be sent, and every role may tell of a change of the directory.
-func (i *Instance) mayAsk(uid int, path string) bool {
-	switch r := i.roleUsers; {
+func (o *opened) mayAsk(uid int, path string) bool {
+	switch r := o.roleUsers; {
 	case r == nil:
 		return false
 	case path == "/submit":
@@ -114,24 +113,24 @@ func (i *Instance) mayAsk(uid int, path string) bool {
 }
 
 // others are the other roles, for who asks them.
-func (i *Instance) others() control.Roles {
-	if i.role == "" {
+func (o *opened) others() control.Roles {
+	if o.role == "" {
 		return nil
 	}
-	if i.roles == nil {
+	if o.roles == nil {
 		for _, row := range roleTable() {
-			if row.role != i.role {
-				i.roles = append(i.roles, control.NewClient(string(row.role), controlPath(i.config, row.role)))
+			if row.role != o.role {
+				o.roles = append(o.roles, control.NewClient(string(row.role), controlPath(o.config, row.role)))
 			}
 		}
-		i.onClose(func() error { i.roles.Close(); return nil })
+		o.onClose(func() error { o.roles.Close(); return nil })
 	}
-	return i.roles
+	return o.roles
 }
 
 // mtaRole asks the role that has the queue; nil when that is this process.
-func (i *Instance) mtaRole() *control.Client {
-	for _, c := range i.others() {
+func (o *opened) mtaRole() *control.Client {
+	for _, c := range o.others() {
 		if c.Role == string(RoleMTA) {
 			return c
 		}
@@ -153,7 +152,7 @@ func decisions(i *Instance, o *api.Options) {
 		o.Decide, o.Route = c.Decide, c.Route
 		return
 	}
-	o.Decide, o.Route = i.smtpd.Decide, newResolver(i).Elsewhere
+	o.Decide, o.Route = i.present.Decide, i.present.Elsewhere
 }
 
 // allSessions are those of all roles.
@@ -167,11 +166,11 @@ func allSessions(i *Instance) api.Sessions {
 
 // directoryChanged makes a change known before whoever made it is answered, in this
 // process first and in the other roles.
-func (i *Instance) directoryChanged() {
-	i.directoryKnown()
-	for n, err := range i.others().Changed() {
+func (o *opened) directoryChanged() {
+	o.directoryKnown()
+	for n, err := range o.others().Changed() {
 		if err != nil {
-			i.log.Warn("role", "role", i.roles[n].Role, "status", "does not hear of a change", "cause", err)
+			o.log.Warn("role", "role", o.roles[n].Role, "status", "does not hear of a change", "cause", err)
 		}
 	}
 }
@@ -232,14 +231,6 @@ func merge(all []model.Service, s model.Service) []model.Service {
 		return all
 	}
 	return append(all, s)
-}
-
-// openLocalDelivery makes what lmtpd delivers by in a role without a queue. What it sends goes to the role that
-// has one; while that does not answer, whoever delivers is told to come again.
-func (i *Instance) openLocalDelivery() {
-	i.deliverer = plan.New(plan.Options{
-		Store: i.mail, Plan: plan.ToInbox, Params: i.config.Store, Submit: i.mtaRole().Submitter(), Spool: i.mail.Spool(), Log: i.log,
-	})
 }
 
 // Linger is how long the sessions of a process go on undisturbed once it stops, because

@@ -148,9 +148,9 @@ func (i *Instance) noteStopping(why error) {
 }
 
 // noteStopped logs that all is closed but the log.
-func (i *Instance) noteStopped() error {
-	if !i.stopping.IsZero() {
-		i.log.Info("stopped", "duration", i.clock.Now().Sub(i.stopping).Round(time.Millisecond))
+func (o *opened) noteStopped() error {
+	if !o.stopping.IsZero() {
+		o.log.Info("stopped", "duration", o.clock.Now().Sub(o.stopping).Round(time.Millisecond))
 	}
 	return nil
 }

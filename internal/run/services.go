@@ -41,8 +41,8 @@ func serviceTable() []serviceRow {
 		{"imapd", 3, openIMAPD},
 		{"pop3d", 3, openPOP3D},
 		{"lmtpd", 3, openLMTPD},
-		{"flush", 2, func(i *Instance) (service.Service, error) { return i.flush, nil }},
-		{"verify", 2, func(i *Instance) (service.Service, error) { return i.verify, nil }},
+		{"flush", 2, openFlush},
+		{"verify", 2, openVerify},
 		{"postscreen", 2, openPostscreen},
 		{"smtpd", 3, openSMTPD},
 		{"submission", 3, openSubmission},
@@ -79,7 +79,7 @@ func assemble(ctx context.Context, i *Instance) (*service.Group, error) {
 		return g, nil
 	}
 	for _, l := range i.config.SMTPDListeners {
-		s, err := openListener(ctx, i, l)
+		s, err := openListener(i, l)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", l.ServiceName(), err)
 		}
@@ -113,13 +113,17 @@ func openQueueService(i *Instance) (service.Service, error) {
 	return background{"queue", i.queue.Run}, nil
 }
 
+// openQmgr makes the queue manager: what it has of a message, a destination and a delivery that runs goes on through a reload.
 func openQmgr(i *Instance) (service.Service, error) {
-	o, err := qmgrOptions(i)
-	if err != nil {
-		return nil, err
-	}
-	return qmgr.New(o), nil
+	p := i.present.get()
+	return qmgr.New(qmgr.Options{
+		Params: p.config.Qmgr, Queue: i.queue, Resolver: i.present, Transports: p.transports, Reporter: i.present, Deferred: i.flush.Add,
+		ContentFilters: p.config.ContentFilters(), SoftBounce: p.config.Main.SoftBounce, Log: i.log, Clock: i.clock,
+	}), nil
 }
+
+func openFlush(i *Instance) (service.Service, error)  { return i.flush, nil }
+func openVerify(i *Instance) (service.Service, error) { return i.verify, nil }
 
 // serverOptions is what the server of a protocol needs beside its handler.
 type serverOptions struct {
@@ -128,7 +132,9 @@ type serverOptions struct {
 	handler                service.Handler
 	connections, perClient int
 	drain                  time.Duration
-	busy                   string
+	// bound, which may be nil, sets those, reserved, stress, uncounted and allowed as they are now.
+	bound func(*serverOptions)
+	busy  string
 	// allowed and denied are service.Server's.
 	allowed []netip.Prefix
 	denied  string
@@ -173,24 +179,32 @@ func listen(i *Instance, address string) (net.Listener, error) {
 	return l, nil
 }
 
+// limits are what bounds the server now; trusted are main.trusted_networks.
+func (o serverOptions) limits(i *Instance, trusted []netip.Prefix) service.Limits {
+	if o.bound != nil {
+		o.bound(&o)
+	}
+	l := service.Limits{
+		Connections: o.connections, PerClient: o.perClient, Trusted: trusted, Allowed: o.allowed, Uncounted: o.uncounted,
+		Reserved: o.reserved, Stress: o.stress, Files: i.files, Cost: o.files,
+		HandshakeTimeout: i.config.TLS.HandshakeTimeout, DrainTimeout: o.drain,
+	}
+	if o.trusted != nil {
+		l.Trusted = o.trusted
+	}
+	if o.limitTrusted {
+		l.Trusted = nil
+	}
+	return l
+}
+
 // serverOf makes the server of a protocol and opens its listeners.
 func serverOf(i *Instance, o serverOptions) (service.Service, error) {
 	s := &service.Server{
 		ServiceName: o.name, Handler: o.handler, Busy: o.busy, Denied: o.denied, Log: i.log, Clock: i.clock,
-		Admit: o.admit, AdmitTLS: o.admitTLS, Counter: i.anvil, Linger: i.linger.Get,
-		Limits: service.Limits{
-			Connections: o.connections, PerClient: o.perClient, Trusted: i.trusted, Uncounted: o.uncounted,
-			Reserved: o.reserved, Stress: o.stress, Files: i.files, Cost: o.files,
-			HandshakeTimeout: i.config.TLS.HandshakeTimeout, DrainTimeout: o.drain,
-		},
+		Admit: o.admit, AdmitTLS: o.admitTLS, Counter: i.anvil, Linger: i.linger.Get, Limits: o.limits(i, i.trusted),
 	}
-	s.Limits.Allowed = o.allowed
-	if o.trusted != nil {
-		s.Limits.Trusted = o.trusted
-	}
-	if o.limitTrusted {
-		s.Limits.Trusted = nil
-	}
+	i.onRenew(func(c *configs.Config) { s.Renew(o.limits(i, configs.Prefixes(c.Main.TrustedNetworks))) })
 	for _, address := range o.plain {
 		l, err := listen(i, address)
 		if err != nil {

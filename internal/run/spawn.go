@@ -2,6 +2,7 @@ package run
 
 import (
 	"fmt"
+	"slices"
 
 	"toastmaster/configs"
 	"toastmaster/internal/run/check"
@@ -17,13 +18,31 @@ func spawnRows(c *configs.Config) (rows []serviceRow) {
 	return rows
 }
 
-func openSpawn(i *Instance, t *configs.Spawn) (service.Service, error) {
-	d, err := spawn.New(spawn.Options{Params: *t, Export: i.config.Main.ExportEnvironment, Log: i.log, Clock: i.clock})
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", t.Name, err)
+// spawnParams are those of a table of the start, as they are now while it is in the file.
+func spawnParams(p *pipeline, name string) (params configs.Spawn) {
+	for _, t := range slices.Concat(p.opened.config.Spawns, p.config.Spawns) {
+		if t.Name == name {
+			params = *t
+		}
 	}
+	return params
+}
+
+// newSpawn makes the daemon of a table.
+func newSpawn(p *pipeline, name string) (*spawn.Daemon, error) {
+	d, err := spawn.New(spawn.Options{Params: spawnParams(p, name), Export: p.config.Main.ExportEnvironment, Log: p.log, Clock: p.clock})
+	if err != nil {
+		return nil, fmt.Errorf("spawn/%s: %w", name, err)
+	}
+	return d, nil
+}
+
+func openSpawn(i *Instance, t *configs.Spawn) (service.Service, error) {
 	return serverOf(i, serverOptions{
-		name: "spawn/" + t.Name, plain: t.Listen, handler: d, connections: t.ProcessLimit, limitTrusted: true, drain: t.DrainTimeout,
-		files: check.FilesLookup, allowed: configs.Prefixes(t.TrustedNetworks),
+		name: "spawn/" + t.Name, plain: t.Listen, handler: i.present.handler(func(p *pipeline) service.Handler { return p.spawns[t.Name] }),
+		limitTrusted: true, files: check.FilesLookup, bound: func(o *serverOptions) {
+			c := spawnParams(i.present.get(), t.Name)
+			o.connections, o.drain, o.allowed = c.ProcessLimit, c.DrainTimeout, configs.Prefixes(c.TrustedNetworks)
+		},
 	})
 }

@@ -50,10 +50,10 @@ func (s *Server) introduced(l Listener, ses *session, c *net.Conn) bool {
 
 // reclassify counts a session as the client's that was told. It returns why not, and what the client hears.
 func (s *Server) reclassify(l Listener, ses *session, client netip.Addr) (said string, e *dsn.Error) {
-	if !s.Limits.allows(client) {
+	if !s.limits().allows(client) {
 		return s.Denied, dsn.New(dsn.PolicyLater, "the client is not in the networks that are served")
 	}
-	if !client.IsValid() || InNetworks(s.Limits.Trusted, client) {
+	if !client.IsValid() || InNetworks(s.limits().Trusted, client) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		ses.client = client
@@ -71,11 +71,11 @@ func (s *Server) reclassify(l Listener, ses *session, client netip.Addr) (said s
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if n := s.Limits.Connections; n > 0 && s.strangers >= max(n-s.Limits.Reserved, 1) {
+	if n := s.limits().Connections; n > 0 && s.strangers >= max(n-s.limits().Reserved, 1) {
 		return s.Busy, dsn.New(dsn.TooManyConnections, "too many connections")
 	}
 	key := s.clientKey(client)
-	if !s.clients.Enter(anvil.Connect, key, s.Limits.PerClient) {
+	if !s.clients.Enter(anvil.Connect, key, s.limits().PerClient) {
 		return s.Busy, s.tooManyOf(client)
 	}
 	ses.client, ses.key, ses.trusted = client, key, false

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"toastmaster/internal/anvil"
@@ -43,6 +44,9 @@ type Server struct {
 	Log    *msglog.Log
 	Clock  clock.Clock
 
+	// renewed takes the place of Limits; nil while nobody called Renew.
+	renewed atomic.Pointer[Limits]
+
 	mu       sync.Mutex
 	ready    chan struct{}
 	running  bool
@@ -63,6 +67,25 @@ const closeGrace = 5 * time.Second
 // busyTimeout bounds the write of Busy; the send buffer is empty, so it never waits
 // for an honest client.
 const busyTimeout = time.Second
+
+// limits are those of now.
+func (s *Server) limits() *Limits {
+	if l := s.renewed.Load(); l != nil {
+		return l
+	}
+	return &s.Limits
+}
+
+// Renew gives the server other limits, for who connects then; Files and Cost stay. Sessions beyond a lower limit go on. It may be called at any time.
+func (s *Server) Renew(l Limits) {
+	l.Files, l.Cost = s.Limits.Files, s.Limits.Cost
+	s.renewed.Store(&l)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.running {
+		s.checkStress()
+	}
+}
 
 // Name is ServiceName.
 func (s *Server) Name() string { return s.ServiceName }
@@ -197,11 +220,11 @@ func (s *Server) admit(handlers context.Context, l Listener, c net.Conn) {
 		s.admitProxy(handlers, l, ses)
 		return
 	}
-	if !s.Limits.allows(ses.client) {
+	if !s.limits().allows(ses.client) {
 		s.turnAway(l, ses, s.Denied, dsn.New(dsn.PolicyLater, "the client is not in the networks that are served"))
 		return
 	}
-	ses.trusted = !ses.client.IsValid() || InNetworks(s.Limits.Trusted, ses.client)
+	ses.trusted = !ses.client.IsValid() || InNetworks(s.limits().Trusted, ses.client)
 	if !ses.trusted && s.Admit != nil {
 		if e := s.Admit(ses.client); e != nil {
 			s.refuse(l, ses, e)
@@ -225,16 +248,16 @@ func (s *Server) admit(handlers context.Context, l Listener, c net.Conn) {
 func (s *Server) enter(ses *session) *dsn.Error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if n := s.Limits.Connections; n > 0 && (len(s.sessions) >= n || !ses.trusted && s.strangers >= max(n-s.Limits.Reserved, 1)) {
+	if n := s.limits().Connections; n > 0 && (len(s.sessions) >= n || !ses.trusted && s.strangers >= max(n-s.limits().Reserved, 1)) {
 		return dsn.New(dsn.TooManyConnections, "too many connections")
 	}
 	if !ses.trusted {
 		ses.key = s.clientKey(ses.client)
 	}
-	if !s.clients.Enter(anvil.Connect, ses.key, s.Limits.PerClient) {
+	if !s.clients.Enter(anvil.Connect, ses.key, s.limits().PerClient) {
 		return s.tooManyOf(ses.client)
 	}
-	if !s.Limits.Files.take(s.Limits.Cost) {
+	if !s.limits().Files.take(s.limits().Cost) {
 		s.clients.Leave(anvil.Connect, ses.key)
 		return dsn.New(dsn.TooManyConnections, "too many open files")
 	}
@@ -256,7 +279,7 @@ func (s *Server) tooManyOf(client netip.Addr) *dsn.Error {
 
 // clientKey is what the connections of a client to this service are counted by.
 func (s *Server) clientKey(client netip.Addr) anvil.Key {
-	if InNetworks(s.Limits.Uncounted, client) {
+	if InNetworks(s.limits().Uncounted, client) {
 		return anvil.Key{}
 	}
 	return anvil.Name(s.ServiceName).From(s.clients.AnyClient(client))
@@ -267,7 +290,7 @@ func (s *Server) leave(ses *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.sessions, ses)
-	s.Limits.Files.give(s.Limits.Cost)
+	s.limits().Files.give(s.limits().Cost)
 	s.clients.Leave(anvil.Connect, ses.key)
 	if !ses.trusted {
 		s.strangers--
@@ -280,7 +303,7 @@ func (s *Server) leave(ses *session) {
 
 // checkStress begins or ends the stress and tells the sessions. s.mu is held.
 func (s *Server) checkStress() {
-	most := s.Limits.Stress
+	most := s.limits().Stress
 	on := most > 0 && (s.strangers >= most || s.stressed && s.strangers > most*3/4)
 	if on == s.stressed {
 		return
@@ -368,7 +391,7 @@ func (s *Server) converse(ctx context.Context, l Listener, c net.Conn) {
 // socket at the end of the drain stops it as well. Socket deadlines are always
 // in the machine's time, so Clock is not asked.
 func (s *Server) handshake(t *tls.Conn) error {
-	if d := s.Limits.HandshakeTimeout; d > 0 {
+	if d := s.limits().HandshakeTimeout; d > 0 {
 		_ = t.SetDeadline(time.Now().Add(d))
 	}
 	if err := t.Handshake(); err != nil {
@@ -388,7 +411,7 @@ func (s *Server) drain(cancel context.CancelFunc) error {
 	if s.askToEnd() == 0 {
 		return nil
 	}
-	if s.Limits.DrainTimeout > 0 && s.waitEmpty(s.Limits.DrainTimeout) {
+	if s.limits().DrainTimeout > 0 && s.waitEmpty(s.limits().DrainTimeout) {
 		return nil
 	}
 	cancel()

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"toastmaster/configs"
@@ -54,9 +55,9 @@ type Options struct {
 // Index knows which messages wait for which domain. Safe for concurrent use. It is a
 // service.Service.
 type Index struct {
-	o       Options
-	domains keys.Domains
-	wake    chan struct{}
+	o    Options
+	now  atomic.Pointer[settings]
+	wake chan struct{}
 
 	mu    sync.Mutex
 	sites map[string]*site // by the name of the log
@@ -66,13 +67,21 @@ type Index struct {
 	complained time.Time
 }
 
+// settings are what Renew changes.
+type settings struct {
+	configs.Flush
+	domains keys.Domains
+	keys    keys.Options
+}
+
 // New opens the logs that there are.
 func New(o Options) (*Index, error) {
 	x := &Index{o: o, wake: make(chan struct{}, 1), sites: map[string]*site{}, asked: map[string]bool{}}
-	var err error
-	if x.domains, _, err = keys.OpenDomains(context.Background(), o.Tables, o.Params.Domains); err != nil {
+	domains, _, err := keys.OpenDomains(context.Background(), o.Tables, o.Params.Domains)
+	if err != nil {
 		return nil, err
 	}
+	x.Renew(o.Params, domains, o.Keys)
 	if err := o.FS.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -88,16 +97,23 @@ func New(o Options) (*Index, error) {
 	return x, nil
 }
 
+// Renew gives it other parameters, the domains that are served among them, and how they are looked up. The logs stay: that of a domain that is
+// served no more is as it was until its time has come.
+func (x *Index) Renew(c configs.Flush, domains keys.Domains, k keys.Options) {
+	x.now.Store(&settings{c, domains, k})
+}
+
 // Name is "flush".
 func (x *Index) Name() string { return "flush" }
 
 // Serves says whether there is any domain that is served.
-func (x *Index) Serves() bool { return len(x.domains) > 0 }
+func (x *Index) Serves() bool { return len(x.now.Load().domains) > 0 }
 
 // Add notes that a message is deferred, for recipients of these domains. An error is in the log: the
 // message has its next attempt all the same.
 func (x *Index) Add(ctx context.Context, id envelope.QueueID, recipients []string) {
-	if !x.Serves() {
+	now := x.now.Load()
+	if len(now.domains) == 0 {
 		return
 	}
 	seen := map[string]bool{}
@@ -107,7 +123,7 @@ func (x *Index) Add(ctx context.Context, id envelope.QueueID, recipients []strin
 			continue
 		}
 		seen[name] = true
-		served, err := x.domains.Match(ctx, domain, x.o.Keys)
+		served, err := now.domains.Match(ctx, domain, now.keys)
 		if err == nil && served {
 			err = x.add(name, id)
 		}
@@ -136,7 +152,7 @@ func (x *Index) add(name string, id envelope.QueueID) error {
 	x.mu.Lock()
 	s := x.sites[name]
 	if s == nil {
-		if len(x.sites) >= x.o.Params.SiteLimit {
+		if len(x.sites) >= x.now.Load().SiteLimit {
 			x.mu.Unlock()
 			return errFull
 		}
@@ -158,7 +174,7 @@ func (x *Index) Request(ctx context.Context, domain string) error {
 		return err
 	}
 	x.mu.Lock()
-	known, full := x.sites[name] != nil, len(x.sites) >= x.o.Params.SiteLimit
+	known, full := x.sites[name] != nil, len(x.sites) >= x.now.Load().SiteLimit
 	if known {
 		x.asked[name] = true
 	}
@@ -180,7 +196,7 @@ func (x *Index) Flush(ctx context.Context, domain string) (int, error) {
 	}
 	for ctx.Err() == nil {
 		x.mu.Lock()
-		s, full := x.sites[name], len(x.sites) >= x.o.Params.SiteLimit
+		s, full := x.sites[name], len(x.sites) >= x.now.Load().SiteLimit
 		x.mu.Unlock()
 		switch {
 		case s != nil:
@@ -202,7 +218,8 @@ func (x *Index) served(ctx context.Context, domain string) (name string, err err
 	if err != nil {
 		return "", err
 	}
-	ok, err := x.domains.Match(ctx, domain, x.o.Keys)
+	now := x.now.Load()
+	ok, err := now.domains.Match(ctx, domain, now.keys)
 	if err == nil && !ok {
 		err = ErrDenied
 	}
@@ -288,9 +305,9 @@ func (x *Index) lookOver(ctx context.Context) {
 		switch {
 		case err != nil:
 			x.note(s, "", 0, err)
-		case empty && age >= x.o.Params.PurgeTime:
+		case empty && age >= x.now.Load().PurgeTime:
 			x.note(s, "", 0, s.purge(x))
-		case !empty && age >= x.o.Params.RefreshTime:
+		case !empty && age >= x.now.Load().RefreshTime:
 			n, err := s.send(ctx, x)
 			x.note(s, "fast flush log refreshed", n, err)
 		}

@@ -147,8 +147,8 @@ func RefusedBy(agent, reason string) *dsn.Error {
 
 // Elsewhere is by which transport mail for an address that is not hosted here goes, and to
 // which nexthop.
-func (r *Resolver) Elsewhere(a addr.Address) (transport, nexthop string) {
-	route, err := r.elsewhere(context.Background(), addr.Address{}, a)
+func (r *Resolver) Elsewhere(ctx context.Context, a addr.Address) (transport, nexthop string) {
+	route, err := r.elsewhere(ctx, addr.Address{}, a)
 	if err != nil {
 		return "retry", dsn.From(err).Text
 	}

@@ -17,9 +17,9 @@ func (v *Verifier) recall(a addr.Address) (known Answer, refresh bool) {
 	if !ok {
 		return Answer{}, true
 	}
-	after := v.o.Params.NegativeRefresh
+	after := v.now.Load().NegativeRefresh
 	if e.State == Deliverable {
-		after = v.o.Params.PositiveRefresh
+		after = v.now.Load().PositiveRefresh
 	}
 	now := v.o.Clock.Now()
 	return e.Answer, now.Sub(e.updated) >= after && now.Sub(e.probed) >= probeTTL
@@ -65,15 +65,15 @@ func (v *Verifier) put(a addr.Address, e entry, expire time.Duration) {
 // still counts.
 func (v *Verifier) remember(a addr.Address, answer Answer) {
 	now := v.o.Clock.Now()
-	expire := v.o.Params.PositiveExpire
+	expire := v.now.Load().PositiveExpire
 	if answer.State != Deliverable {
-		expire = v.o.Params.NegativeExpire
+		expire = v.now.Load().NegativeExpire
 		switch known, ok := v.entry(a); {
 		case ok && known.State == Deliverable:
 			known.probed = now
-			v.put(a, known, v.o.Params.PositiveExpire)
+			v.put(a, known, v.now.Load().PositiveExpire)
 			return
-		case !v.o.Params.NegativeCache:
+		case !v.now.Load().NegativeCache:
 			return
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"toastmaster/configs"
@@ -61,7 +62,7 @@ type Options struct {
 // Verifier answers. It is a service.Service.
 type Verifier struct {
 	o      Options
-	sender addr.Address
+	now    atomic.Pointer[settings]
 	ctx    context.Context
 	cancel context.CancelFunc
 	probes sync.WaitGroup
@@ -74,6 +75,13 @@ type Verifier struct {
 	domains map[string]int
 }
 
+// settings are what Renew changes.
+type settings struct {
+	configs.Verify
+	aliases directory.Limits
+	sender  addr.Address
+}
+
 // probe is one on its way. answer is set when done is closed.
 type probe struct {
 	done   chan struct{}
@@ -83,11 +91,18 @@ type probe struct {
 // New makes a Verifier.
 func New(o Options) *Verifier {
 	v := &Verifier{o: o, running: map[string]*probe{}, clients: map[netip.Prefix]int{}, domains: map[string]int{}}
-	if a, err := addr.Parse(o.Params.Sender); err == nil {
-		v.sender = a
-	}
+	v.Renew(o.Params, o.Aliases)
 	v.ctx, v.cancel = context.WithCancel(context.Background())
 	return v
+}
+
+// Renew gives it other parameters, for the questions that come then. Probes on their way go on, and what is remembered stays.
+func (v *Verifier) Renew(c configs.Verify, aliases directory.Limits) {
+	now := &settings{Verify: c, aliases: aliases}
+	if a, err := addr.Parse(c.Sender); err == nil {
+		now.sender = a
+	}
+	v.now.Store(now)
 }
 
 // Name is "verify".
@@ -129,7 +144,8 @@ func (v *Verifier) Verify(ctx context.Context, a addr.Address, client netip.Addr
 const inProgress = "Address verification in progress"
 
 func (v *Verifier) await(ctx context.Context, p *probe) Answer {
-	wait := v.o.Clock.NewTimer(time.Duration(v.o.Params.PollCount-1) * v.o.Params.PollDelay)
+	now := v.now.Load()
+	wait := v.o.Clock.NewTimer(time.Duration(now.PollCount-1) * now.PollDelay)
 	defer wait.Stop()
 	select {
 	case <-p.done:
@@ -147,7 +163,7 @@ func (v *Verifier) await(ctx context.Context, p *probe) Answer {
 
 // hosted decides what the directory knows. An alias for one address becomes that address.
 func (v *Verifier) hosted(ctx context.Context, a *addr.Address) (Answer, bool) {
-	switch d := v.o.Directory.Decide(ctx, *a, directory.Question{Aliases: v.o.Aliases}); d.Verdict {
+	switch d := v.o.Directory.Decide(ctx, *a, directory.Question{Aliases: v.now.Load().aliases}); d.Verdict {
 	case directory.Foreign:
 		return Answer{}, false
 	case directory.Deliver:
@@ -185,7 +201,7 @@ func (v *Verifier) start(a addr.Address, client netip.Addr) *probe {
 	if p := v.running[key]; p != nil {
 		return p
 	}
-	limits := v.o.Params
+	limits := v.now.Load()
 	if v.stopped || len(v.running) >= limits.PendingLimit || v.domains[a.Domain] >= limits.DestinationPending ||
 		who.IsValid() && v.clients[who] >= limits.ClientPending {
 		return nil
@@ -278,7 +294,7 @@ func (v *Verifier) ask(a addr.Address) (result agent.Result, ok bool) {
 	now := v.o.Clock.Now()
 	prober.Probe(v.ctx, &agent.Request{
 		Envelope: &envelope.Envelope{
-			Sender: v.sender, Arrived: now, UTF8: !a.IsASCII(),
+			Sender: v.now.Load().sender, Arrived: now, UTF8: !a.IsASCII(),
 			Recipients: []envelope.Recipient{{Address: a, Original: a, Notify: envelope.NotifyNever}},
 			Origin:     envelope.Origin{Protocol: "verify"},
 		},

@@ -105,8 +105,8 @@ func (c *Client) Decide(ctx context.Context, a addr.Address) directory.Decision 
 }
 
 // Route is by which transport mail for an address elsewhere goes.
-func (c *Client) Route(a addr.Address) (transport, nexthop string) {
-	ctx, cancel := context.WithTimeout(context.Background(), CallTimeout)
+func (c *Client) Route(ctx context.Context, a addr.Address) (transport, nexthop string) {
+	ctx, cancel := context.WithTimeout(ctx, CallTimeout)
 	defer cancel()
 	r, err := call[route](ctx, c, "/route", a)
 	if err != nil {

@@ -31,7 +31,7 @@ type Options struct {
 	Sessions api.Sessions
 	Services func() []model.Service
 	Decide   func(ctx context.Context, a addr.Address) directory.Decision
-	Route    func(a addr.Address) (transport, nexthop string)
+	Route    func(ctx context.Context, a addr.Address) (transport, nexthop string)
 	// Reload names the parameters that wait for a restart.
 	Reload func(ctx context.Context) ([]string, error)
 	// Changed makes a change of the directory known to this process.
@@ -136,9 +136,9 @@ func (s *Server) routes() http.Handler {
 			d.Err, d.QuotaUnknown = withoutCause(d.Err), withoutCause(d.QuotaUnknown)
 			return d, nil
 		})
-		handle(m, "/route", func(_ context.Context, a addr.Address) (route, error) {
+		handle(m, "/route", func(ctx context.Context, a addr.Address) (route, error) {
 			var r route
-			r.Transport, r.Nexthop = o.Route(a)
+			r.Transport, r.Nexthop = o.Route(ctx, a)
 			return r, nil
 		})
 	}
