@@ -22,12 +22,21 @@ func WriteManual(w io.Writer) error {
 			fmt.Fprintf(&b, "\n## %s\n", p.heading())
 		}
 		fmt.Fprintf(&b, "\n### %s\n\n%s\n\n- type: %s\n- default: `%s`\n- allowed: %s\n", key, p.Text, p.Kind, p.Default, p.Allowed)
+		fmt.Fprintf(&b, "- changes count: %s\n", p.counts())
 		if len(p.Names) > 0 {
 			fmt.Fprintf(&b, "- in Postfix or Dovecot: %s\n", strings.Join(p.Names, ", "))
 		}
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// counts says from when on a change counts.
+func (p Param) counts() string {
+	if p.TakenUp() {
+		return "after a reload"
+	}
+	return "at the next start"
 }
 
 // WriteSample writes a configuration file that sets nothing: every parameter
@@ -84,7 +93,7 @@ func wrap(text string, width int) []string {
 
 // Explain writes what a person wants to know about one parameter.
 func (p Param) Explain(w io.Writer) {
-	fmt.Fprintf(w, "%s\n  type     %s\n  default  %s\n  allowed  %s\n", p.Name, p.Kind, p.Default, p.Allowed)
+	fmt.Fprintf(w, "%s\n  type     %s\n  default  %s\n  allowed  %s\n  changes  %s\n", p.Name, p.Kind, p.Default, p.Allowed, p.counts())
 	if len(p.Names) > 0 {
 		fmt.Fprintf(w, "  others   %s\n", strings.Join(p.Names, ", "))
 	}

@@ -170,7 +170,9 @@ func TestMetrics(t *testing.T) {
 	if a := b.ask(t, "GET", "/metrics", ""); a.status != 200 || a.body != "up 1\n" {
 		t.Errorf("with a token: %d %q", a.status, a.body)
 	}
-	b = newBench(t, func(o *api.Options) { o.Trusted = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")} })
+	b = newBench(t, func(o *api.Options) {
+		o.Trusted = func() []netip.Prefix { return []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")} }
+	})
 	if a := b.ask(t, "GET", "/metrics", "", "Authorization: "); a.status != 200 {
 		t.Errorf("trusted network: %d", a.status)
 	}

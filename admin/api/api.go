@@ -64,8 +64,8 @@ type Options struct {
 	Params configs.Admin
 	// Hostname is main.hostname, Version that of the program.
 	Hostname, Version string
-	// Trusted may read /metrics without a token: main.trusted_networks.
-	Trusted []netip.Prefix
+	// Trusted may read /metrics without a token: main.trusted_networks, as they are when somebody asks; nil is nobody.
+	Trusted func() []netip.Prefix
 	// Listeners are TCP ports with or without TLS, and unix sockets. The
 	// Server closes them.
 	Listeners []service.Listener

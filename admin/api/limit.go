@@ -15,16 +15,24 @@ type limitListener struct {
 	net.Listener
 	most, perClient int
 	reserved        int // of most, for exempt clients
-	exempt          []netip.Prefix
+	exempt          func() []netip.Prefix
 	clients         *anvil.Counter
 
 	mu    sync.Mutex
 	count int
 }
 
+// trusted are Trusted now.
+func (o *Options) trusted() []netip.Prefix {
+	if o.Trusted == nil {
+		return nil
+	}
+	return o.Trusted()
+}
+
 func newLimitListener(l net.Listener, o Options) *limitListener {
 	return &limitListener{
-		Listener: l, most: o.Params.MaxConnections, perClient: o.Params.MaxClient, reserved: o.Params.Reserved, exempt: o.Trusted,
+		Listener: l, most: o.Params.MaxConnections, perClient: o.Params.MaxClient, reserved: o.Params.Reserved, exempt: o.trusted,
 		clients: o.Counter,
 	}
 }
@@ -48,7 +56,7 @@ func (l *limitListener) Accept() (net.Conn, error) {
 func (l *limitListener) enter(client netip.Addr) (key anvil.Key, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	stranger := client.IsValid() && !service.InNetworks(l.exempt, client)
+	stranger := client.IsValid() && !service.InNetworks(l.exempt(), client)
 	if stranger {
 		key = anvil.Name("admin").From(l.clients.AnyClient(client))
 	}

@@ -14,7 +14,7 @@ func TestPlacesAreKeptForTrustedNetworks(t *testing.T) {
 	t.Parallel()
 	l := newLimitListener(nil, Options{
 		Params:  configs.Admin{MaxConnections: 4, Reserved: 2, MaxClient: 10},
-		Trusted: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")},
+		Trusted: func() []netip.Prefix { return []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")} },
 		Counter: anvil.New(anvil.Options{Clock: clock.System{}}),
 	})
 	stranger, friend := netip.MustParseAddr("198.51.100.1"), netip.MustParseAddr("192.0.2.1")

@@ -162,7 +162,7 @@ func (h *handlers) logRequest(next echo.HandlerFunc) echo.HandlerFunc {
 func (h *handlers) trustedOrPrincipal(next echo.HandlerFunc) echo.HandlerFunc {
 	guarded := h.requirePrincipal(next)
 	return func(c echo.Context) error {
-		if service.InNetworks(h.o.Trusted, peerOf(c.Request().Context()).addr) {
+		if service.InNetworks(h.o.trusted(), peerOf(c.Request().Context()).addr) {
 			return next(c)
 		}
 		return guarded(c)

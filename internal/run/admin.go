@@ -32,7 +32,7 @@ func openAdmin(i *Instance) (service.Service, error) {
 		}
 	}
 	o := api.Options{
-		Params: c, Hostname: i.config.Main.Hostname, Version: i.version, Trusted: i.trusted, Listeners: listeners, Counter: i.anvil,
+		Params: c, Hostname: i.config.Main.Hostname, Version: i.version, Trusted: i.trustedNow, Listeners: listeners, Counter: i.anvil,
 		Store: i.adminStore, Queue: theQueue(i), Mail: adapter.NewMail(i.mail), Services: i.status, Sessions: allSessions(i),
 		Usage: func(ctx context.Context, m directory.Mailbox) (int64, int64, error) {
 			u, err := i.mail.Usage(ctx, mailstore.AccountOf(m))

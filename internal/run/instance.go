@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"sync"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -23,6 +25,8 @@ type Instance struct {
 	*opened
 	// renewed are told of a reload; see onRenew.
 	renewed []func(*configs.Config)
+	// trustNow are main.trusted_networks after a reload, nil before one.
+	trustNow atomic.Pointer[[]netip.Prefix]
 	// retiring are the pipelines before, while their connections are ended.
 	retiring sync.WaitGroup
 	group    *service.Group
@@ -90,6 +94,14 @@ func (i *Instance) openPipeline(ctx context.Context) error {
 	})
 	i.install(i.config, first)
 	return nil
+}
+
+// trustedNow are main.trusted_networks.
+func (i *Instance) trustedNow() []netip.Prefix {
+	if now := i.trustNow.Load(); now != nil {
+		return *now
+	}
+	return i.trusted
 }
 
 // OpenMail opens store and queue of an instance for a backup, which finishes what was

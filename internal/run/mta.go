@@ -2,7 +2,6 @@ package run
 
 import (
 	"context"
-	"net/netip"
 	"slices"
 
 	"toastmaster/configs"
@@ -65,7 +64,7 @@ func openListener(i *Instance, l *configs.Listener) (service.Service, error) {
 		kind = submissionOf
 	}
 	p := portsOf(i, l.ServiceName(), l.Section(), kind)
-	p.plain, p.tls, p.trusted = l.Listen, l.ListenTLS, configs.Prefixes(l.TrustedNetworks)
+	p.plain, p.tls = l.Listen, l.ListenTLS
 	return smtpServer(i, p)
 }
 
@@ -75,8 +74,6 @@ type smtpPorts struct {
 	smtpd      smtpdAsk
 	handler    service.Handler
 	plain, tls []string
-	// trusted are a listener's own trusted networks; nil is main.trusted_networks.
-	trusted []netip.Prefix
 	// proxied says whether a proxy speaks first there: nil is what the section says.
 	proxied *configs.UpstreamProxy
 }
@@ -91,10 +88,12 @@ func smtpServer(i *Instance, p smtpPorts) (service.Service, error) {
 	admit, admitTLS := p.smtpd.admit(p.name)
 	o := serverOptions{
 		name: p.name, plain: p.plain, tls: p.tls, handler: p.handler, busy: p.smtpd.get().mx.BusyReply(),
-		files: check.FilesMail, admit: admit, admitTLS: admitTLS, tlsConfig: p.smtpd.tls(), trusted: p.trusted,
+		files: check.FilesMail, admit: admit, admitTLS: admitTLS, tlsConfig: p.smtpd.tls(),
 	}
 	o.bound = func(o *serverOptions) {
-		c := p.smtpd.get().params
+		now := p.smtpd.get()
+		c := now.params
+		o.trusted = now.trusted
 		o.connections, o.perClient, o.drain = c.MaxConnections, c.MaxClient, c.DrainTimeout
 		o.reserved, o.stress, o.uncounted = c.Reserved, c.StressAt(), configs.Prefixes(c.EventExceptions)
 	}

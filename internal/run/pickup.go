@@ -70,6 +70,7 @@ func openPickup(i *Instance) (service.Service, error) {
 	if err != nil {
 		return nil, err
 	}
+	i.onRenew(func(*configs.Config) { s.Renew(i.present.get().submitters) })
 	return s, metrics.Register(i.metrics, i.log, metrics.Pickup(s)...)
 }
 

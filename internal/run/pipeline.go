@@ -18,6 +18,7 @@ import (
 	"toastmaster/mta/flush"
 	"toastmaster/mta/local"
 	"toastmaster/mta/milter"
+	"toastmaster/mta/pickup"
 	"toastmaster/mta/postscreen"
 	"toastmaster/mta/proxymap"
 	"toastmaster/mta/qmgr"
@@ -64,8 +65,9 @@ type pipeline struct {
 	proxymap *proxymap.Daemon
 	spawns   map[string]*spawn.Daemon
 
-	// flushed are the domains that flush serves.
-	flushed keys.Domains
+	// flushed are the domains that flush serves, submitters who may hand in mail on this host.
+	flushed    keys.Domains
+	submitters *pickup.Settings
 
 	// retired is what retire does.
 	retired []func() error
@@ -167,13 +169,13 @@ func (p *pipeline) openTransports(ctx context.Context) error {
 		}
 		p.agents[t.Name] = a
 		p.transports = append(p.transports, qmgr.Transport{
-			Name: t.Name, Agent: p.present.deliverer(t.Name), AgentName: t.Agent, Limits: limitsOf(t, p.config.Qmgr, configs.IsLocal(t.Agent)),
+			Name: t.Name, Agent: a, AgentName: t.Agent, Limits: limitsOf(t, p.config.Qmgr, configs.IsLocal(t.Agent)),
 		})
 	}
 	return nil
 }
 
-// openOtherDoors makes what takes connections beside smtpd, and what flush serves at ETRN.
+// openOtherDoors makes what mail and questions come in by beside smtpd, and what flush serves at ETRN.
 func (p *pipeline) openOtherDoors(ctx context.Context) (err error) {
 	if len(p.config.QMQPD.Listen) > 0 {
 		p.qmqpd = newQMQPD(p)
@@ -186,6 +188,12 @@ func (p *pipeline) openOtherDoors(ctx context.Context) (err error) {
 	var item int
 	if p.flushed, item, err = keys.OpenDomains(ctx, p.tables, p.config.Flush.Domains); err != nil {
 		return p.config.MistakeIn("flush.fast_flush_domains", item, err)
+	}
+	if p.submitters, err = pickup.Prepare(ctx, pickup.Options{
+		Params: p.config.Pickup, Tables: p.tables, MaxMessage: p.config.SMTPD.MessageSizeLimit,
+		Lifetime: p.config.Qmgr.QueueLifetime, MaximalBackoff: p.config.Qmgr.MaximalBackoffTime,
+	}); err != nil {
+		return err
 	}
 	p.spawns = map[string]*spawn.Daemon{}
 	for _, t := range p.opened.config.Spawns { // another one is a port

@@ -2,19 +2,17 @@ package run
 
 import (
 	"context"
-	"errors"
 	"net"
 	"sync/atomic"
 
 	"toastmaster/directory"
 	"toastmaster/internal/addr"
-	"toastmaster/internal/dsn"
 	"toastmaster/internal/envelope"
 	"toastmaster/internal/service"
 	"toastmaster/mta/agent"
 )
 
-// present is the pipeline of now, as those know it who live longer than one: qmgr, verify, pickup, lmtpd, the API. What they
+// present is the pipeline of now, as those ask for it who live longer than one: verify, pickup, lmtpd, the API, and the ports. What they
 // ask for begins with the present pipeline, and ends with the same. It is empty in a role that has no pipeline. Safe for concurrent use.
 type present struct{ now atomic.Pointer[pipeline] }
 
@@ -48,27 +46,6 @@ func (p *present) Decide(ctx context.Context, a addr.Address) directory.Decision
 
 // agent is the one of a transport now, nil when there is none of the name.
 func (p *present) agent(transport string) agent.Agent { return p.get().agents[transport] }
-
-// deliverer is an agent for qmgr: each delivery is by the agent that the transport has when it begins.
-func (p *present) deliverer(transport string) agent.Agent { return presentAgent{p, transport} }
-
-type presentAgent struct {
-	present   *present
-	transport string
-}
-
-// Deliver implements agent.Agent. A transport that a reload took away after qmgr had chosen it is none any more: the message
-// is deferred, and goes another way then.
-func (a presentAgent) Deliver(ctx context.Context, r *agent.Request, report func(agent.Result)) {
-	if now := a.present.agent(a.transport); now != nil {
-		now.Deliver(ctx, r, report)
-		return
-	}
-	err := dsn.Wrap(dsn.Misconfigured, "Mail transport unavailable", errors.New("no transport "+a.transport))
-	for _, i := range r.Recipients {
-		report(agent.Result{Recipient: i, Err: err, Relay: "none"})
-	}
-}
 
 // handler serves each connection by what the present pipeline has for it.
 func (p *present) handler(of func(*pipeline) service.Handler) service.Handler {

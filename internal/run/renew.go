@@ -23,7 +23,9 @@ func (i *Instance) renew(ctx context.Context, c *configs.Config) (commit func(),
 // with the one before goes on with it; the connections that it keeps are ended beside.
 func (i *Instance) install(c *configs.Config, made *pipeline) {
 	before := i.present.now.Swap(made)
-	i.anvil.SetExempt(configs.Prefixes(c.Main.TrustedNetworks))
+	trusted := configs.Prefixes(c.Main.TrustedNetworks)
+	i.trustNow.Store(&trusted)
+	i.anvil.SetExempt(trusted)
 	if made != nil {
 		i.flush.Renew(c.Flush, made.flushed, flushKeys(c))
 		i.verify.Renew(c.Verify, made.aliases)

@@ -116,10 +116,24 @@ func openQueueService(i *Instance) (service.Service, error) {
 // openQmgr makes the queue manager: what it has of a message, a destination and a delivery that runs goes on through a reload.
 func openQmgr(i *Instance) (service.Service, error) {
 	p := i.present.get()
-	return qmgr.New(qmgr.Options{
-		Params: p.config.Qmgr, Queue: i.queue, Resolver: i.present, Transports: p.transports, Reporter: i.present, Deferred: i.flush.Add,
-		ContentFilters: p.config.ContentFilters(), SoftBounce: p.config.Main.SoftBounce, Log: i.log, Clock: i.clock,
-	}), nil
+	m := qmgr.New(qmgr.Options{Queue: i.queue, Renewal: p.toQmgr(), Deferred: i.flush.Add, Log: i.log, Clock: i.clock})
+	i.onRenew(func(c *configs.Config) {
+		before := p
+		p = i.present.get()
+		now := p.toQmgr()
+		now.Routes = len(before.config.Changed(p.config)) > 0
+		i.queue.AllowBackoff(c.Qmgr.MaximalBackoffTime)
+		m.Renew(now)
+	})
+	return m, nil
+}
+
+// toQmgr is what the queue manager has of a pipeline.
+func (p *pipeline) toQmgr() qmgr.Renewal {
+	return qmgr.Renewal{
+		Params: p.config.Qmgr, Resolver: p.resolver, Reporter: p.reporter, Transports: p.transports,
+		ContentFilters: p.config.ContentFilters(), SoftBounce: p.config.Main.SoftBounce,
+	}
 }
 
 func openFlush(i *Instance) (service.Service, error)  { return i.flush, nil }
@@ -132,7 +146,7 @@ type serverOptions struct {
 	handler                service.Handler
 	connections, perClient int
 	drain                  time.Duration
-	// bound, which may be nil, sets those, reserved, stress, uncounted and allowed as they are now.
+	// bound, which may be nil, sets those, and reserved, stress, uncounted, allowed and trusted, as they are now.
 	bound func(*serverOptions)
 	busy  string
 	// allowed and denied are service.Server's.
@@ -204,7 +218,7 @@ func serverOf(i *Instance, o serverOptions) (service.Service, error) {
 		ServiceName: o.name, Handler: o.handler, Busy: o.busy, Denied: o.denied, Log: i.log, Clock: i.clock,
 		Admit: o.admit, AdmitTLS: o.admitTLS, Counter: i.anvil, Linger: i.linger.Get, Limits: o.limits(i, i.trusted),
 	}
-	i.onRenew(func(c *configs.Config) { s.Renew(o.limits(i, configs.Prefixes(c.Main.TrustedNetworks))) })
+	i.onRenew(func(*configs.Config) { s.Renew(o.limits(i, i.trustedNow())) })
 	for _, address := range o.plain {
 		l, err := listen(i, address)
 		if err != nil {

@@ -22,6 +22,7 @@ const smtpdSection = "smtpd"
 type smtpdOf struct {
 	*smtpd.Daemon
 	params                      configs.SMTPD
+	trusted                     []netip.Prefix
 	mx, submission, submissions *smtpserver.Server
 	// admit and admitTLS say, by the name of a service, whether a client may connect, or begin TLS.
 	admit, admitTLS map[string]func(netip.Addr) *dsn.Error
@@ -58,7 +59,7 @@ func (p *pipeline) openSMTPD(ctx context.Context, o smtpd.Options, services ...s
 		return check.Restriction(p.config, err)
 	}
 	s := &smtpdOf{
-		Daemon: d, params: o.Params, mx: d.MX(), submission: d.Submission(), submissions: d.Submissions(),
+		Daemon: d, params: o.Params, trusted: o.Trusted, mx: d.MX(), submission: d.Submission(), submissions: d.Submissions(),
 		admit: map[string]func(netip.Addr) *dsn.Error{}, admitTLS: map[string]func(netip.Addr) *dsn.Error{},
 	}
 	for _, name := range services {

@@ -35,7 +35,7 @@ func (s *Service) read(u user, r io.Reader) (*received, error) {
 	m := &received{user: u, content: s.o.Spool.New()}
 	m.seen = &octets{w: m.content, header: true}
 	var err error
-	m.said, err = maildrop.Read(r, m.seen, s.o.MaxMessage)
+	m.said, err = maildrop.Read(r, m.seen, s.now.Load().maxMessage)
 	switch {
 	case errors.Is(err, maildrop.ErrTooLarge):
 		err = dsn.Wrap(dsn.MessageTooLong, "Message size exceeds fixed limit", err)
@@ -82,7 +82,7 @@ func (s *Service) decide(ctx context.Context, m *received, id envelope.QueueID) 
 		}
 		env.Sender = sender
 	}
-	if may, err := s.submit.has(ctx, m.user); err != nil {
+	if may, err := s.now.Load().submit.has(ctx, m.user); err != nil {
 		return dsn.From(err)
 	} else if !may {
 		return dsn.Newf(dsn.Policy, "User %s(%d) is not allowed to submit mail", m.user.key(), m.user.uid)

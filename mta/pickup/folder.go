@@ -98,7 +98,7 @@ func (s *Service) waiting(ctx context.Context) (names []string, more bool, err e
 		case info.IsDir(), half && s.o.Clock.Now().Sub(f.changed) > halfAge:
 			foreign = append(foreign, name)
 		case half:
-		case len(byUser[f.uid]) >= s.o.Params.BatchLimit:
+		case len(byUser[f.uid]) >= s.now.Load().params.BatchLimit:
 			more = true
 		default:
 			byUser[f.uid] = append(byUser[f.uid], name)
@@ -264,7 +264,7 @@ func (s *Service) fencedOne(ctx context.Context, name string) (err error) {
 		s.o.Log.Warn("message stays in the folder", append(keys, "cause", err)...)
 		return err
 	}
-	wait := s.troubles.again(name, s.o.Clock.Now(), s.o.Params.WakeupTime, s.o.MaximalBackoff)
+	wait := s.troubles.again(name, s.o.Clock.Now(), s.now.Load().params.WakeupTime, s.now.Load().maximalBackoff)
 	s.o.Log.Warn("message stays in the folder", append(keys, "again", wait.String(), "cause", err)...)
 	return err
 }

@@ -34,7 +34,7 @@ func (s *Service) late(ctx context.Context, t *taken, e *dsn.Error) error {
 	if !t.written.IsZero() {
 		age = max(age, now.Sub(t.written))
 	}
-	if age < s.o.Lifetime {
+	if age < s.now.Load().lifetime {
 		return e
 	}
 	old := *e
@@ -66,7 +66,7 @@ func (s *Service) gaveUp(t *taken, told string, e *dsn.Error) {
 func (s *Service) giveBack(ctx context.Context, t *taken, e *dsn.Error) error {
 	m, path := t.message, s.path(maildrop.Taken, t.name)
 	s.o.Log.Info("mail of this host refused", "service", serviceName, "uid", m.user.uid, "cause", e)
-	if may, err := s.submit.has(ctx, m.user); err != nil || !may || len(m.env.Recipients) == 0 {
+	if may, err := s.now.Load().submit.has(ctx, m.user); err != nil || !may || len(m.env.Recipients) == 0 {
 		return errors.Join(err, s.setAside(path, filepath.Base(path), e.Text, false))
 	}
 	if _, err := s.report(ctx, t, e); err != nil {

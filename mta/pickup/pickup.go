@@ -64,11 +64,11 @@ type Verdict struct {
 
 // Service takes the mail of this host. Safe for concurrent use.
 type Service struct {
-	o                    Options
-	submit, flush, mailq users
-	senders              tables.Maps
-	http                 *http.Server
-	ready                chan struct{}
+	// o has what does not change.
+	o     Options
+	now   atomic.Pointer[Settings]
+	http  *http.Server
+	ready chan struct{}
 
 	// foreign is how many names that are not a message's could not be removed, as the log has it. It
 	// belongs to the goroutine that looks into the folder.
@@ -79,10 +79,18 @@ type Service struct {
 	expired  atomic.Int64
 }
 
-// Open makes a Service, and removes from the folder what the queue has already: before the first
-// message is delivered. An error says which parameter is wrong.
-func Open(ctx context.Context, o Options) (*Service, error) {
-	s := &Service{o: o, ready: make(chan struct{}), troubles: troubles{all: map[string]*trouble{}}}
+// Settings are what Renew changes: who may do what, and how large and how old a message may be.
+type Settings struct {
+	params                   configs.Pickup
+	maxMessage               int64
+	lifetime, maximalBackoff time.Duration
+	submit, flush, mailq     users
+	senders                  tables.Maps
+}
+
+// Prepare makes Settings of Params, Tables, MaxMessage, Lifetime and MaximalBackoff. An error says which parameter is wrong.
+func Prepare(ctx context.Context, o Options) (*Settings, error) {
+	s := &Settings{params: o.Params, maxMessage: o.MaxMessage, lifetime: o.Lifetime, maximalBackoff: o.MaximalBackoff}
 	for _, l := range []struct {
 		list  *users
 		name  string
@@ -99,9 +107,24 @@ func Open(ctx context.Context, o Options) (*Service, error) {
 	if s.senders, _, err = o.Tables.OpenAll(ctx, o.Params.LoginSenderMaps); err != nil {
 		return nil, fmt.Errorf("pickup.local_login_sender_maps: %w", err)
 	}
+	return s, nil
+}
+
+// Open makes a Service, and removes from the folder what the queue has already: before the first
+// message is delivered. An error says which parameter is wrong.
+func Open(ctx context.Context, o Options) (*Service, error) {
+	s := &Service{o: o, ready: make(chan struct{}), troubles: troubles{all: map[string]*trouble{}}}
+	first, err := Prepare(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	s.Renew(first)
 	s.http = s.server()
 	return s, s.dropKnown(ctx)
 }
+
+// Renew gives it other settings, for the messages and questions that come then. The socket stays as it is: its limits, and timeout.
+func (s *Service) Renew(now *Settings) { s.now.Store(now) }
 
 // Name implements service.Service.
 func (s *Service) Name() string { return serviceName }
@@ -149,7 +172,7 @@ func (s *Service) look(ctx context.Context) {
 		if err := service.Fenced(s.o.Log, func() error { return s.sweep(ctx) }, "service", serviceName, "step", "folder"); err != nil && ctx.Err() == nil {
 			s.o.Log.Warn("folder of pickup", "service", serviceName, "cause", err)
 		}
-		timer := s.o.Clock.NewTimer(s.o.Params.WakeupTime)
+		timer := s.o.Clock.NewTimer(s.now.Load().params.WakeupTime)
 		select {
 		case <-ctx.Done():
 			timer.Stop()

@@ -31,11 +31,11 @@ func (s *Service) server() *http.Server {
 	m := http.NewServeMux()
 	m.HandleFunc("POST "+maildrop.SubmitPath, s.fenced(s.serveSubmit))
 	if s.o.Mailq != nil {
-		m.HandleFunc("GET /api/v1/queue", s.fenced(s.guarded(s.mailq, s.o.Mailq)))
-		m.HandleFunc("GET /api/v1/queue/remains", s.fenced(s.guarded(s.mailq, s.o.Mailq)))
+		m.HandleFunc("GET /api/v1/queue", s.fenced(s.guarded(mailqOf, s.o.Mailq)))
+		m.HandleFunc("GET /api/v1/queue/remains", s.fenced(s.guarded(mailqOf, s.o.Mailq)))
 	}
 	if s.o.Flush != nil {
-		m.HandleFunc("POST /api/v1/queue/flush", s.fenced(s.guarded(s.flush, s.o.Flush)))
+		m.HandleFunc("POST /api/v1/queue/flush", s.fenced(s.guarded(flushOf, s.o.Flush)))
 	}
 	return &http.Server{
 		Handler: m, ReadHeaderTimeout: headerTimeout, ReadTimeout: s.o.Params.Timeout, IdleTimeout: headerTimeout,
@@ -75,7 +75,7 @@ func (s *Service) serveSubmit(w http.ResponseWriter, r *http.Request) {
 	u, err := peer(r)
 	if err == nil {
 		var m *received
-		if m, err = s.read(u, http.MaxBytesReader(w, r.Body, s.o.MaxMessage+maildrop.MaxHeader+1024)); err == nil {
+		if m, err = s.read(u, http.MaxBytesReader(w, r.Body, s.now.Load().maxMessage+maildrop.MaxHeader+1024)); err == nil {
 			id, e := s.accept(ctx, m, "")
 			if a.ID = string(id); e != nil {
 				err = e
@@ -91,13 +91,16 @@ func (s *Service) serveSubmit(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(a) // the client hears nothing more then
 }
 
+func mailqOf(s *Settings) users { return s.mailq }
+func flushOf(s *Settings) users { return s.flush }
+
 // guarded asks a list of users first. The answer is a problem as the API's.
-func (s *Service) guarded(list users, h http.Handler) http.HandlerFunc {
+func (s *Service) guarded(list func(*Settings) users, h http.Handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		u, err := peer(r)
 		may := false
 		if err == nil {
-			may, err = list.has(r.Context(), u)
+			may, err = list(s.now.Load()).has(r.Context(), u)
 		}
 		switch {
 		case err != nil:

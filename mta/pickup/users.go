@@ -105,7 +105,7 @@ func (l users) has(ctx context.Context, u user) (bool, error) {
 
 // maySend says whether a user may write as a sender: local_login_sender_maps.
 func (s *Service) maySend(ctx context.Context, u user, sender addr.Address) *dsn.Error {
-	text, err := s.senders.Lookup(ctx, u.key())
+	text, err := s.now.Load().senders.Lookup(ctx, u.key())
 	switch {
 	case err != nil && directory.OutcomeOf(err) == directory.NotFound:
 		text = ""
@@ -126,7 +126,7 @@ func (s *Service) fits(pattern string, sender addr.Address) bool {
 	case pattern == "*":
 		return true
 	case sender.IsNull():
-		return pattern == s.o.Params.EmptySenderKey
+		return pattern == s.now.Load().params.EmptySenderKey
 	case ofDomain:
 		return strings.EqualFold(domain, sender.Domain)
 	}

@@ -41,8 +41,8 @@ func batches(jobs []*job) (all []*batch) {
 // place is the destination of a job, and how many it takes at once, 0 for what the transport says: a mailbox, where the
 // transport bounds those and the job has one recipient, else the nexthop. An address has an @, so it is no nexthop.
 func (j *job) place() (key string, limit int) {
-	if j.transport.limits.Mailbox > 0 && len(j.recipients) == 1 {
-		return j.msg.item.Envelope.Recipients[j.recipients[0]].Address.String(), j.transport.limits.Mailbox
+	if most := j.transport.limits.Load().Mailbox; most > 0 && len(j.recipients) == 1 {
+		return j.msg.item.Envelope.Recipients[j.recipients[0]].Address.String(), most
 	}
 	return j.route.Nexthop, 0
 }

@@ -51,9 +51,8 @@ func BenchmarkLocalMessage(b *testing.B) {
 	left.Store(int64(b.N))
 	done := make(chan struct{})
 	c := configs.Default().Qmgr
-	m := New(Options{
-		Params: c,
-		Queue:  q, Resolver: byDomain{}, Reporter: &reporter{}, Log: log, Clock: clock.System{},
+	m := New(Options{Queue: q, Log: log, Clock: clock.System{}, Renewal: Renewal{
+		Params: c, Resolver: byDomain{}, Reporter: &reporter{},
 		Transports: []Transport{{Name: "test", Limits: LocalLimits(c), Agent: scripted{func(_ context.Context, r *agent.Request, report func(agent.Result)) {
 			for _, i := range r.Recipients {
 				report(agent.Result{Recipient: i, Action: agent.Sent, Text: "ok", Relay: "virtual", Effect: queue.EffectStore})
@@ -62,7 +61,7 @@ func BenchmarkLocalMessage(b *testing.B) {
 				close(done)
 			}
 		}}}},
-	})
+	}})
 	b.ReportAllocs()
 	b.ResetTimer()
 	var running sync.WaitGroup

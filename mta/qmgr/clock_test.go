@@ -15,7 +15,7 @@ import (
 func TestAgeOfAMessageFromTheFuture(t *testing.T) {
 	t.Parallel()
 	c := configs.Default().Qmgr
-	m := New(Options{Params: c})
+	m := New(Options{Renewal: Renewal{Params: c}})
 	now := time.Unix(1_700_000_000, 0)
 	item := &queue.Item{Envelope: &envelope.Envelope{Arrived: now.AddDate(1, 0, 0)}}
 	real := time.Duration(0) // how long it has been tried

@@ -32,7 +32,7 @@ type destination struct {
 const clogPart = 4
 
 // clogs says that the log is to be told that much of the active window waits for d.
-func (d *destination) clogs(now time.Time, c configs.Qmgr) bool {
+func (d *destination) clogs(now time.Time, c *configs.Qmgr) bool {
 	if c.ClogWarnTime == 0 || d.waiting+d.busy <= c.ActiveLimit/clogPart || !d.warned.IsZero() && !now.Before(d.warned) && now.Sub(d.warned) < c.ClogWarnTime {
 		return false
 	}
@@ -41,7 +41,7 @@ func (d *destination) clogs(now time.Time, c configs.Qmgr) bool {
 }
 
 // room is how many jobs may run at once now.
-func (d *destination) room(l Limits) int {
+func (d *destination) room(l *Limits) int {
 	switch {
 	case d.resting:
 		return 0
@@ -69,7 +69,7 @@ func (d *destination) dead(now, flushed time.Time, longest time.Duration) *dsn.E
 
 // success raises the window by the positive feedback, but not beyond what is used: a
 // destination with one job after the other does not need a window of twenty.
-func (d *destination) success(l Limits) {
+func (d *destination) success(l *Limits) {
 	d.cohorts = 0
 	if d.window == 0 { // begun before it was found dead, and it lives
 		d.window = 1
@@ -90,7 +90,7 @@ const almost = 0.999
 
 // failure lowers the window by the negative feedback. A round of as many failures as the
 // window is large is a cohort; after the limit of them the destination is dead.
-func (d *destination) failure(l Limits) {
+func (d *destination) failure(l *Limits) {
 	if d.window == 0 {
 		return
 	}

@@ -201,29 +201,29 @@ func TestFeedback(t *testing.T) {
 	l := Limits{Cohorts: 2, Positive: slow, Negative: slow}
 	d := &destination{window: 2, busy: 4, initial: 2, limit: 4}
 	for range 2 {
-		d.success(l)
+		d.success(&l)
 	}
 	if d.window != 3 {
 		t.Errorf("after two successes at a window of two: %d", d.window)
 	}
 	for range 3 + 4 {
-		d.success(l)
+		d.success(&l)
 	}
 	if d.window != 4 {
 		t.Errorf("beyond the limit: %d", d.window)
 	}
 	for range 3 {
-		d.failure(l)
+		d.failure(&l)
 	}
 	if d.window != 4 {
 		t.Errorf("after less than a cohort: %d", d.window)
 	}
-	d.failure(l)
+	d.failure(&l)
 	if d.window != 3 {
 		t.Errorf("after a cohort of four: %d", d.window)
 	}
 	for range 3 {
-		d.failure(l)
+		d.failure(&l)
 	}
 	if d.window != 0 {
 		t.Errorf("after two cohorts: %d", d.window)
@@ -245,7 +245,7 @@ func TestUnusedWindowDoesNotGrow(t *testing.T) {
 	l := Limits{Positive: configs.Feedback{Times: 1}}
 	d := &destination{window: 5, initial: 5, limit: 20}
 	for range 100 {
-		d.success(l)
+		d.success(&l)
 	}
 	if d.window != 5 {
 		t.Errorf("%d", d.window)
@@ -255,7 +255,7 @@ func TestUnusedWindowDoesNotGrow(t *testing.T) {
 func TestDeadDestinationsAreForgotten(t *testing.T) {
 	t.Parallel()
 	r := start(t, setup{deliver: all(nil, false)})
-	tr := r.manager.transports["test"]
+	tr := r.manager.now.Load().transports["test"]
 	tr.mu.Lock()
 	for i := range firstSweep {
 		d := tr.destination("dead"+strconv.Itoa(i)+".test", 0)

@@ -22,7 +22,7 @@ func (msg *message) end() {
 		return
 	}
 	if msg.fenced("qmgr", msg.finish) != nil && !msg.closed {
-		ctx, cancel := context.WithTimeout(m.ends, m.config.EndTimeout)
+		ctx, cancel := context.WithTimeout(m.ends, m.config().EndTimeout)
 		defer cancel()
 		_ = msg.fenced("qmgr", func() error { return msg.close(ctx, msg.item.Warned) })
 	}
@@ -34,7 +34,7 @@ func (msg *message) finish() error {
 	ctx := m.ends
 	if msg.eventful() {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, m.config.EndTimeout)
+		ctx, cancel = context.WithTimeout(ctx, m.config().EndTimeout)
 		defer cancel()
 	}
 	msg.reportFailures(ctx)
@@ -158,7 +158,7 @@ func (msg *message) reportSuccess(ctx context.Context) {
 func (msg *message) reportDelay(ctx context.Context) bool {
 	m := msg.manager
 	env := msg.item.Envelope
-	after := m.config.DelayWarningTime
+	after := m.config().DelayWarningTime
 	now := m.o.Clock.Now()
 	age := m.age(msg.item, now)
 	if after == 0 || len(msg.deferred) == 0 || age < after {
@@ -181,7 +181,7 @@ func (msg *message) report(ctx context.Context, r agent.Report) error {
 			r.Content = content
 		}
 	}
-	err := msg.fenced("bounce", func() error { return m.o.Reporter.Report(ctx, &r) })
+	err := msg.fenced("bounce", func() error { return m.now.Load().reporter.Report(ctx, &r) })
 	if err != nil {
 		m.o.Log.Error("report not queued", "id", r.Envelope.ID, "kind", string(r.Kind), "cause", err)
 	}

@@ -20,7 +20,9 @@ type job struct {
 	transport  *transport
 	route      agent.Route
 	recipients []int
-	lane       *fair.Lane[*batch, *destination] // once it is picked
+	// lane and by, the agent, are set when it is picked.
+	lane *fair.Lane[*batch, *destination]
+	by   agent.Agent
 
 	mu       sync.Mutex
 	reported []bool // parallel to recipients
@@ -58,7 +60,7 @@ const few = 4
 
 func (g *grouping) add(t *transport, r agent.Route, recipient int) {
 	j := g.find(keyOf(t, r))
-	if j != nil && len(j.recipients) < t.limits.Recipients {
+	if j != nil && len(j.recipients) < t.limits.Load().Recipients {
 		j.recipients = append(j.recipients, recipient)
 		return
 	}
@@ -139,7 +141,7 @@ func (j *job) deliver(ctx context.Context, content envelope.Content, started tim
 		Started:    started,
 	}
 	return j.msg.fenced(j.transport.name, func() error {
-		j.transport.agent.Deliver(ctx, request, func(r agent.Result) { j.report(started, r) })
+		j.by.Deliver(ctx, request, func(r agent.Result) { j.report(started, r) })
 		return nil
 	})
 }

@@ -46,9 +46,9 @@ func (msg *message) fenced(name string, f func() error) error {
 // lifetime is how old a message may become. Zero means one attempt.
 func (m *Manager) lifetime(e *envelope.Envelope) time.Duration {
 	if e.Sender.IsNull() {
-		return m.config.BounceQueueLifetime
+		return m.config().BounceQueueLifetime
 	}
-	return m.config.QueueLifetime
+	return m.config().QueueLifetime
 }
 
 // age is how long a message has been here. When it arrived after now the clock
@@ -86,7 +86,7 @@ const maxCountedAttempts = 100_000
 
 // backoff is how long a message of that age waits.
 func (m *Manager) backoff(age time.Duration) time.Duration {
-	return min(max(age, m.config.MinimalBackoffTime), m.config.MaximalBackoffTime)
+	return min(max(age, m.config().MinimalBackoffTime), m.config().MaximalBackoffTime)
 }
 
 // settle records the outcome of one recipient: in the queue, in the log and,
@@ -123,7 +123,7 @@ func (msg *message) settle(started time.Time, r agent.Result, by string) {
 // confirms says that the sender was told that his message waits for a recipient, and hears of its delivery, too (Postfix
 // confirm_delay_cleared).
 func (msg *message) confirms(i int) bool {
-	return msg.item.Warned && msg.manager.config.ConfirmDelayCleared && msg.item.Envelope.Recipients[i].Notify.Wants(envelope.NotifyDelay)
+	return msg.item.Warned && msg.manager.config().ConfirmDelayCleared && msg.item.Envelope.Recipients[i].Notify.Wants(envelope.NotifyDelay)
 }
 
 // settleExpanded is settle for an alias that was expanded. Its report is all
@@ -140,7 +140,7 @@ func (msg *message) settleExpanded(i int) {
 }
 
 func (msg *message) settleFailure(started, now time.Time, r agent.Result, by string) {
-	if msg.manager.o.SoftBounce {
+	if msg.manager.now.Load().softBounce {
 		r.Err = r.Err.Soft()
 	}
 	entry := agent.ReportRecipient{Recipient: r.Recipient, Err: r.Err, At: now}

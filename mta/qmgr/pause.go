@@ -38,12 +38,13 @@ func (t *transport) wake(ctx context.Context, p *pause) {
 		t.mu.Lock()
 		r, ok := p.list.Pop()
 		p.running = ok
+		longest := p.delay
 		t.mu.Unlock()
 		if !ok {
 			return
 		}
 		// Set back, the clock makes nobody rest longer.
-		timer := t.manager.o.Clock.NewTimer(min(r.until.Sub(t.manager.o.Clock.Now()), p.delay))
+		timer := t.manager.o.Clock.NewTimer(min(r.until.Sub(t.manager.o.Clock.Now()), longest))
 		select {
 		case <-timer.C():
 			t.mu.Lock()

@@ -14,6 +14,13 @@ type pool struct {
 	running int
 }
 
+// setLimit changes the number. Goroutines beyond it end when there is nothing to do.
+func (p *pool) setLimit(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.limit = n
+}
+
 func (p *pool) do(f func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

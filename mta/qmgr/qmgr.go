@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"toastmaster/configs"
@@ -79,15 +80,9 @@ type Transport struct {
 
 // Options are what a Manager is made of.
 type Options struct {
-	Params     configs.Qmgr
-	Queue      *queue.Queue
-	Resolver   agent.Resolver
-	Transports []Transport
-	Reporter   agent.Reporter
-	// ContentFilters are the content filters of the configuration, "transport:nexthop".
-	ContentFilters []string
-	// SoftBounce is main.soft_bounce: what fails for good is tried again.
-	SoftBounce bool
+	Queue *queue.Queue
+	// Renewal is what it begins with.
+	Renewal
 	// Deferred is told of a message before it is deferred, with the domains of the recipients
 	// who were not reached (mta/flush); nil: nobody wants to know.
 	Deferred func(ctx context.Context, id envelope.QueueID, domains []string)
@@ -97,10 +92,13 @@ type Options struct {
 
 // Manager is the queue manager. It is a service.Service.
 type Manager struct {
-	config     configs.Qmgr
-	o          Options
-	transports map[string]*transport
-	closers    pool
+	// o has what does not change.
+	o   Options
+	now atomic.Pointer[settings]
+	// renewing has one Renew after the other; over says that Run ends, and none comes any more.
+	renewing sync.Mutex
+	over     bool
+	closers  pool
 
 	// Of a Run.
 	ctx     context.Context // what agents and the resolver get
@@ -110,10 +108,8 @@ type Manager struct {
 
 // New makes a Manager.
 func New(o Options) *Manager {
-	m := &Manager{config: o.Params, o: o, transports: map[string]*transport{}}
-	for _, t := range o.Transports {
-		m.transports[t.Name] = newTransport(m, t)
-	}
+	m := &Manager{o: o}
+	m.now.Store(m.settingsOf(o.Renewal, nil))
 	m.closers = pool{limit: o.Params.EndConcurrency, wait: &m.workers}
 	return m
 }
@@ -130,16 +126,19 @@ func (m *Manager) Run(ctx context.Context) error {
 	defer cancel()
 	m.ends = ends
 	var pullers sync.WaitGroup
-	for range m.config.ResolveConcurrency {
+	for range m.config().ResolveConcurrency {
 		pullers.Go(func() { m.pull(ctx) })
 	}
 	pullers.Wait()
+	m.renewing.Lock()
+	m.over = true // what it begins is waited for
+	m.renewing.Unlock()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		m.workers.Wait()
 	}()
-	timer := m.o.Clock.NewTimer(m.config.EndTimeout)
+	timer := m.o.Clock.NewTimer(m.config().EndTimeout)
 	defer timer.Stop()
 	select {
 	case <-done:
@@ -190,37 +189,46 @@ func (m *Manager) admit(item *queue.Item) {
 	var jobs []*job
 	// Without jobs, after a panic, everybody waits for the next attempt.
 	_ = msg.fenced("qmgr", func() error {
-		jobs = msg.resolve()
+		jobs = msg.resolve(item.Pending())
 		return nil
 	})
-	msg.jobs.Store(int32(len(jobs)) + 1)
-	for _, b := range batches(jobs) {
-		b.transport.schedule(b)
-	}
+	msg.jobs.Store(1)
+	msg.schedule(jobs)
 	msg.jobDone()
+}
+
+// schedule hands jobs to their transports. The caller has one of the message's own, so that it does not end meanwhile.
+func (msg *message) schedule(jobs []*job) {
+	msg.jobs.Add(int32(len(jobs)))
+	for _, b := range batches(jobs) {
+		if !b.transport.schedule(b) {
+			msg.again(b.jobs)
+		}
+	}
 }
 
 // filterRoute is where mail for a recipient goes by a filter. What the configuration names, by a parameter or as a host in
 // brackets, is the operator's word, as what his tables name: a filter may greet as this host does.
 func (m *Manager) filterRoute(f envelope.Route, to addr.Address) agent.Route {
-	chosen := m.config.DefaultFilterNexthop != ""
+	chosen := m.config().DefaultFilterNexthop != ""
 	if f.Nexthop != "" {
-		chosen = strings.HasPrefix(f.Nexthop, "[") || slices.Contains(m.o.ContentFilters, f.String())
+		chosen = strings.HasPrefix(f.Nexthop, "[") || slices.Contains(m.now.Load().filters, f.String())
 	}
-	return agent.Route{Transport: f.Transport, Nexthop: cmp.Or(f.Nexthop, m.config.DefaultFilterNexthop, to.Domain), Chosen: chosen}
+	return agent.Route{Transport: f.Transport, Nexthop: cmp.Or(f.Nexthop, m.config().DefaultFilterNexthop, to.Domain), Chosen: chosen}
 }
 
 // errDeferTransport is the reason of mail for a transport of qmgr.defer_transports, in Postfix's words.
 var errDeferTransport = dsn.New(dsn.Make(4, 3, 2), "deferred transport")
 
-// resolve finds the routes of the pending recipients. Recipients without a
+// resolve finds the routes of recipients, which are pending. Those without a
 // route are settled at once.
-func (msg *message) resolve() []*job {
+func (msg *message) resolve(recipients []int) []*job {
 	m := msg.manager
-	ctx, cancel := context.WithTimeout(m.ctx, m.config.ResolveTimeout)
+	now := m.now.Load()
+	ctx, cancel := context.WithTimeout(m.ctx, m.config().ResolveTimeout)
 	defer cancel()
 	g := grouping{msg: msg}
-	for _, i := range msg.item.Pending() {
+	for _, i := range recipients {
 		to := &msg.item.Envelope.Recipients[i]
 		if to.Refused != nil {
 			msg.settle(msg.activated, agent.Result{Recipient: i, Err: to.Refused, Relay: "none"}, "")
@@ -240,10 +248,10 @@ func (msg *message) resolve() []*job {
 				route = m.filterRoute(*filter, to.Address)
 				return nil
 			}
-			route, err = m.o.Resolver.Resolve(ctx, msg.item.Envelope.Sender, to.Address)
+			route, err = now.resolver.Resolve(ctx, msg.item.Envelope.Sender, to.Address)
 			return err
 		})
-		t := m.transports[route.Transport]
+		t := now.transports[route.Transport]
 		switch {
 		case err != nil && m.ctx.Err() != nil: // shutdown: it stays as it is
 		case err != nil:
@@ -254,7 +262,7 @@ func (msg *message) resolve() []*job {
 			err := dsn.Newf(dsn.Misconfigured, "Mail transport unavailable")
 			err.Cause = errors.New("no transport " + route.Transport)
 			msg.settle(msg.activated, agent.Result{Recipient: i, Err: err, Relay: "none"}, "")
-		case !msg.item.Asked && slices.Contains(m.config.DeferTransports, t.name):
+		case !msg.item.Asked && slices.Contains(m.config().DeferTransports, t.name):
 			msg.settle(msg.activated, agent.Result{Recipient: i, Err: errDeferTransport, Relay: "none"}, "")
 		default:
 			g.add(t, route, i)

@@ -250,12 +250,10 @@ func start(t testing.TB, s setup) *rig {
 	if s.limits != nil {
 		s.limits(&limits)
 	}
-	r.manager = New(Options{
-		Params: c,
-		Queue:  q, Resolver: s.resolver, Reporter: r.reporter, Log: log, Clock: r.clock,
-		ContentFilters: s.filters, SoftBounce: s.soft,
+	r.manager = New(Options{Queue: q, Log: log, Clock: r.clock, Renewal: Renewal{
+		Params: c, Resolver: s.resolver, Reporter: r.reporter, ContentFilters: s.filters, SoftBounce: s.soft,
 		Transports: []Transport{{Name: "test", Agent: scripted{s.deliver}, Limits: limits}},
-	})
+	}})
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { q.Run(ctx) })

@@ -2,6 +2,7 @@ package qmgr
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"toastmaster/internal/fair"
@@ -14,10 +15,11 @@ type transport struct {
 	manager   *Manager
 	name      string
 	agentName string
-	agent     agent.Agent
-	limits    Limits
+	limits    atomic.Pointer[Limits]
 
 	mu           sync.Mutex
+	agent        agent.Agent
+	retired      bool // see takeAll
 	destinations map[string]*destination
 	turns        *fair.Turns[*batch, *destination]
 	workers      int
@@ -35,18 +37,17 @@ const partTimes = 4
 
 func newTransport(m *Manager, t Transport) *transport {
 	made := &transport{
-		manager: m, name: t.Name, agentName: t.AgentName, agent: t.Agent, limits: t.Limits,
+		manager: m, name: t.Name, agentName: t.AgentName, agent: t.Agent,
 		destinations: map[string]*destination{}, sweepAt: firstSweep,
 	}
+	made.limits.Store(&t.Limits)
 	o := fair.Options[*batch, *destination]{
-		SiteFull: func(s *fair.Site[*batch, *destination]) bool { return s.Taken() >= s.Data.room(made.limits) },
+		SiteFull: func(s *fair.Site[*batch, *destination]) bool { return s.Taken() >= s.Data.room(made.limits.Load()) },
 		Data:     func(key string) *destination { return made.destination(key, 0) },
 	}
-	if t.Limits.Mailbox == 0 {
+	o.TenantFull = func(x *fair.Tenant[*batch, *destination]) bool {
 		// A delivery into a mailbox waits for nobody's host.
-		o.TenantFull = func(x *fair.Tenant[*batch, *destination]) bool {
-			return fair.Share(x.Out().Entries, made.limits.Concurrency-made.turns.Out().Entries, partTimes, 1)
-		}
+		return made.limits.Load().Mailbox == 0 && fair.Share(x.Out().Entries, made.limits.Load().Concurrency-made.turns.Out().Entries, partTimes, 1)
 	}
 	made.turns = fair.New(o)
 	made.sites = pause{delay: t.Limits.DestinationDelay, wake: made.rested}
@@ -58,28 +59,35 @@ func newTransport(m *Manager, t Transport) *transport {
 // kept only because they were dead or had failures.
 const firstSweep = 1000
 
-// schedule queues the jobs of a message for a destination, or suspends them when that is dead.
-func (t *transport) schedule(b *batch) {
+// schedule queues the jobs of a message for a destination, or suspends them when that is dead. false says that this is no transport any
+// more, and nothing was done.
+func (t *transport) schedule(b *batch) bool {
 	msg := b.jobs[0].msg
 	now := t.manager.o.Clock.Now()
+	config := t.manager.config()
 	t.mu.Lock()
+	if t.retired {
+		t.mu.Unlock()
+		return false
+	}
 	d := t.destination(b.key, b.limit)
-	if why := d.dead(now, msg.item.Flushed, t.manager.config.MinimalBackoffTime); why != nil {
+	if why := d.dead(now, msg.item.Flushed, config.MinimalBackoffTime); why != nil {
 		t.mu.Unlock()
 		for _, j := range b.jobs {
 			j.suspend(why)
 		}
-		return
+		return true
 	}
 	d.waiting += len(b.jobs)
 	t.turns.Push(msg.item.Tenant(), b.key, b)
 	t.hire()
-	clogs, jobs := d.clogs(now, t.manager.config), d.waiting+d.busy
+	clogs, jobs := d.clogs(now, config), d.waiting+d.busy
 	t.mu.Unlock()
 	if clogs {
 		t.manager.o.Log.Warn("destination takes up much of the active window", "transport", t.name, "destination", b.key,
-			"deliveries", jobs, "active_limit", t.manager.config.ActiveLimit)
+			"deliveries", jobs, "active_limit", config.ActiveLimit)
 	}
+	return true
 }
 
 // destination finds or makes the one of a key; limit is its concurrency, 0 for what the
@@ -90,7 +98,7 @@ func (t *transport) destination(key string, limit int) *destination {
 		if len(t.destinations) >= t.sweepAt {
 			t.sweep()
 		}
-		d = &destination{key: key, initial: t.limits.Initial, limit: t.limits.Destination}
+		d = &destination{key: key, initial: t.limits.Load().Initial, limit: t.limits.Load().Destination}
 		if limit > 0 {
 			d.initial, d.limit = limit, limit
 		}
@@ -105,7 +113,7 @@ func (t *transport) destination(key string, limit int) *destination {
 func (t *transport) sweep() {
 	now := t.manager.o.Clock.Now()
 	for key, d := range t.destinations {
-		if t.idle(d) && d.dead(now, time.Time{}, t.manager.config.MinimalBackoffTime) == nil {
+		if t.idle(d) && d.dead(now, time.Time{}, t.manager.config().MinimalBackoffTime) == nil {
 			delete(t.destinations, key)
 		}
 	}
@@ -118,7 +126,7 @@ func (t *transport) idle(d *destination) bool {
 
 // forget forgets a destination of which nothing is to be remembered.
 func (t *transport) forget(d *destination) {
-	if t.idle(d) && d.window > 0 && d.cohorts == 0 { // else its failures would be forgotten
+	if t.destinations[d.key] == d && t.idle(d) && d.window > 0 && d.cohorts == 0 { // else its failures would be forgotten
 		delete(t.destinations, d.key)
 	}
 }
@@ -180,7 +188,7 @@ func (t *transport) pick() *job {
 		t.turns.Push(lane.Tenant.Key, b.key, b)
 	}
 	lane.Take(1)
-	j.lane = lane
+	j.lane, j.by = lane, t.agent
 	lane.Site.Data.waiting--
 	lane.Site.Data.busy++
 	if t.self.delay > 0 {
@@ -194,7 +202,7 @@ func (t *transport) pick() *job {
 // hire starts a worker when there is a turn to take and room for one. Called
 // with the lock held.
 func (t *transport) hire() {
-	if !t.resting && t.turns.Ready() && t.workers < t.limits.Concurrency {
+	if !t.resting && t.turns.Ready() && t.workers < t.limits.Load().Concurrency {
 		t.workers++
 		t.manager.workers.Go(t.work)
 	}
@@ -211,20 +219,20 @@ func (t *transport) finish(j *job) []*job {
 	var suspended []*job
 	switch {
 	case j.site != nil:
-		d.failure(t.limits)
+		d.failure(t.limits.Load())
 		if d.window == 0 {
 			d.why = j.site
 			d.since = t.manager.o.Clock.Now()
-			d.until = d.since.Add(t.manager.config.MinimalBackoffTime)
+			d.until = d.since.Add(t.manager.config().MinimalBackoffTime)
 			for _, b := range t.turns.Drain(site) {
 				suspended = append(suspended, b.jobs...)
 			}
 			d.waiting = 0
 		}
 	case t.manager.ctx.Err() == nil:
-		d.success(t.limits)
+		d.success(t.limits.Load())
 	}
-	if t.manager.config.FeedbackDebug {
+	if t.manager.config().FeedbackDebug {
 		t.manager.o.Log.Info("concurrency", "transport", t.name, "destination", d.key, "failed", j.site != nil,
 			"concurrency", d.window, "busy", d.busy, "gain", d.gain, "loss", d.loss, "cohorts", d.cohorts)
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"toastmaster/configs"
@@ -55,7 +56,22 @@ type Queue struct {
 	space   *spool.Space
 	lock    vfs.File
 	closing chan struct{}
+	// longest is Options.MaximalBackoff, or what AllowBackoff raised it to.
+	longest atomic.Int64
 }
+
+// AllowBackoff says that deferred messages may wait as long as that from now on. It never takes back what was allowed: what waits
+// longer than now is usual was not put off by a wrong clock.
+func (q *Queue) AllowBackoff(d time.Duration) {
+	for {
+		now := q.longest.Load()
+		if now >= int64(d) || now == 0 || q.longest.CompareAndSwap(now, int64(d)) {
+			return
+		}
+	}
+}
+
+func (q *Queue) maximalBackoff() time.Duration { return time.Duration(q.longest.Load()) }
 
 // Open opens the queue of o.Instance in o.Dir and recovers what is in it. One that
 // is missing or another instance's is ErrAbsent. Damaged
@@ -70,6 +86,7 @@ func Open(ctx context.Context, o Options) (*Queue, error) {
 		folder: folder{fs: o.FS, dir: o.Dir, instance: o.Instance, log: o.Log},
 		spool:  &spool.Dir{FS: o.FS, Path: o.Dir, Memory: int(o.Config.MemoryLimit)},
 	}
+	q.longest.Store(int64(o.MaximalBackoff))
 	q.space = &spool.Space{
 		FS: o.FS, Dir: o.Dir, Clock: o.Clock, MinFree: o.Config.MinFree, Param: "queue.min_free", Present: q.folder.present,
 		Failed: func(err error) { o.Log.Warn("free space of the queue cannot be measured", "cause", err) },

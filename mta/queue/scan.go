@@ -33,7 +33,7 @@ func (q *Queue) scanLoop(ctx context.Context) {
 func (q *Queue) scan(ctx context.Context) error {
 	horizon := q.o.Clock.Now().Add(q.cfg.RunDelay + scanMargin)
 	first := dueFirst{limit: q.cfg.DueLimit}
-	q.index.beginScan(horizon, q.o.MaximalBackoff)
+	q.index.beginScan(horizon, q.maximalBackoff())
 	err := q.disk.files.each(Deferred, func(id envelope.QueueID, e fs.DirEntry) error {
 		info, err := e.Info()
 		if errors.Is(err, fs.ErrNotExist) {
@@ -58,8 +58,8 @@ func (q *Queue) scan(ctx context.Context) error {
 // from now on, so its file is told: the next scan must not begin anew.
 func (q *Queue) believable(id envelope.QueueID, at time.Time) time.Time {
 	now := q.o.Clock.Now()
-	latest := now.Add(q.o.MaximalBackoff)
-	if q.o.MaximalBackoff == 0 || !at.After(latest.Add(time.Second)) {
+	latest := now.Add(q.maximalBackoff())
+	if q.maximalBackoff() == 0 || !at.After(latest.Add(time.Second)) {
 		return at
 	}
 	q.o.Log.Warn("queue message was due too far ahead, the clock must have been wrong", "id", id, "was", at.UTC().Format(time.RFC3339), "now_due", latest.UTC().Format(time.RFC3339))

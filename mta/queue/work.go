@@ -96,7 +96,7 @@ func (q *Queue) read(t task) error {
 		return nil
 	}
 	if !t.at.inMemory() {
-		q.disk.putOff(m, q.o.Clock.Now().Add(cmp.Or(q.o.MaximalBackoff, q.cfg.RunDelay)))
+		q.disk.putOff(m, q.o.Clock.Now().Add(cmp.Or(q.maximalBackoff(), q.cfg.RunDelay)))
 	}
 	return errNoRoom
 }

@@ -286,10 +286,12 @@ func writeParamsJSON(w io.Writer, params []configs.Param) error {
 		Text    string `json:"text"`
 		// Others is what Postfix and Dovecot call it.
 		Others []string `json:"others,omitempty"`
+		// Reload says that a reload takes a change up; else the next start does.
+		Reload bool `json:"reload"`
 	}
 	rows := []row{}
 	for _, p := range params {
-		rows = append(rows, row{p.Name, p.Kind, p.Value(), p.Default, p.Allowed, p.Text, p.Names})
+		rows = append(rows, row{p.Name, p.Kind, p.Value(), p.Default, p.Allowed, p.Text, p.Names, p.TakenUp()})
 	}
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
