@@ -51,6 +51,9 @@
 // a clock that is set forward nor a machine that was off sends mail back that was hardly tried. Set back, the clock
 // makes nobody wait longer than maximal_backoff_time.
 //
+// [Manager.Renew] gives it other parameters, transports, limits, and another resolver and reporter, all at once. What runs goes on, what is known of
+// destinations stays within the new limits, and what waits for its turn is resolved anew.
+//
 // # What it does not do
 //
 // It writes no file and speaks no protocol. It does not read the message.

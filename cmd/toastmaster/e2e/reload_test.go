@@ -95,8 +95,8 @@ func TestReloadTakesUpSMTPD(t *testing.T) {
 	write("recipient_restrictions = [\"no_such_restriction\"]", class)
 	b.hangup(t, "error reload status=failed")
 	rcpt(connect(), "554")
-	write("recipient_restrictions = [\"strict\"]\nmax_connections = 77", strings.Replace(class, "554 by the list", "450 later", 1))
-	b.hangup(t, `warn reload status="needs a restart" parameters=smtpd.max_connections`)
+	write("recipient_restrictions = [\"strict\"]\ndrain_timeout = \"31s\"", strings.Replace(class, "554 by the list", "450 later", 1))
+	b.hangup(t, `warn reload status="needs a restart" parameters=smtpd.drain_timeout`)
 	rcpt(connect(), "450")
 	// TLS from the first octet, with other parameters than those of the start.
 	write("mua_client_restrictions = [\"reject\"]", "")
