@@ -123,6 +123,9 @@ func (t *transport) renew(to Transport) {
 		if mailboxes && l.Mailbox > 0 && strings.Contains(key, "@") { // no nexthop has one
 			d.initial, d.limit = l.Mailbox, l.Mailbox
 		}
+		if d.window > 0 && d.cohorts == 0 { // nothing speaks against what is allowed now
+			d.window = max(d.window, d.initial)
+		}
 		d.window = min(d.window, d.limit) // 0, dead, stays
 		if s := t.turns.Site(key); s != nil {
 			t.turns.Offer(s)

@@ -110,6 +110,9 @@ func TestRenewKeepsWhatIsKnown(t *testing.T) {
 	r.manager.Renew(Renewal{Params: c, Resolver: way, Reporter: r.reporter, Transports: []Transport{{Name: "test", Agent: scripted{down}, Limits: l}}})
 	r.add("x@a.test", "b@down.example")
 	r.log.await(t, 1, "attempt", "status=deferred", "suspended")
+	for range 2 { // beside the first one
+		<-g.came
+	}
 	close(g.open)
 	r.log.await(t, 3, "attempt", "status=sent")
 }
