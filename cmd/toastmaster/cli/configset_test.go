@@ -27,7 +27,7 @@ func TestConfigSet(t *testing.T) {
 		{0, "smtpd.timeout --default", `smtpd.timeout: "5m", was "6m"`},
 		{0, "main.trusted_networks 127.0.0.0/8 10.0.0.0/8", `["127.0.0.0/8", "10.0.0.0/8"]`},
 		{0, "smtpd.error_limit 9 --json", `"needs": "reload"`},
-		{0, "smtpd.max_connections 99", `smtpd.max_connections: 99, was 2000; it counts from the next start (restart)`},
+		{0, "imapd.max_connections 99", `imapd.max_connections: 99, was 20000; it counts from the next start (restart)`},
 		{2, "smtpd.timeout", "needs PARAM, and VALUE or --default"},
 		{2, "smtpd.timeout 5m --default", "needs PARAM, and VALUE or --default"},
 		{2, "smtpd.tiemout 5m", "did you mean smtpd.timeout"},
