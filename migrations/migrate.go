@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,7 +18,7 @@ import (
 
 // files has a folder for each dialect.
 //
-//go:embed sqlite/*.sql
+//go:embed sqlite/*.sql postgres/*.sql
 var files embed.FS
 
 // ErrNewer is wrapped when the database's schema is newer than this binary
@@ -40,29 +41,22 @@ type Schema struct {
 // For is the schema of a dialect, whose files are in the folder of its name.
 func For(d db.Dialect) Schema { return Schema{d, files} }
 
-// sqlite is the schema that the functions below are about.
-func sqlite() Schema { return For(db.SQLite{}) }
-
-// Known is ErrNewer when the schema is newer than this binary knows.
-func Known(ctx context.Context, on *sql.DB) error { return sqlite().Known(ctx, on) }
-
-// Up brings the schema of an SQLite database to the latest version; see the
-// package comment for errors. on is for writing (db.Options.Write).
-func Up(ctx context.Context, on *sql.DB) error { return sqlite().Up(ctx, on) }
-
-// Down takes the schema back to version target. Data that the older schema
-// cannot hold is lost.
-func Down(ctx context.Context, on *sql.DB, target int) error { return sqlite().Down(ctx, on, target) }
-
 func (s Schema) steps() ([]step, error) { return load(s.files, s.dialect.Name()) }
 
 // latest is the version that this binary needs.
 func (s Schema) latest() (int, error) {
 	steps, err := s.steps()
-	return len(steps), err
+	return newest(steps), err
 }
 
-// Known is that of the package.
+func newest(steps []step) int {
+	if len(steps) == 0 {
+		return 0
+	}
+	return steps[len(steps)-1].version
+}
+
+// Known is ErrNewer when the schema is newer than this binary knows.
 func (s Schema) Known(ctx context.Context, on *sql.DB) error {
 	latest, err := s.latest()
 	if err != nil {
@@ -79,23 +73,25 @@ func newer(now, latest int) error {
 	return fmt.Errorf("%w: it is %d, known is %d", ErrNewer, now, latest)
 }
 
-// Up is that of the package.
+// Up brings the schema to the latest version; see the package comment for errors. on is
+// for writing (db.Options.Write).
 func (s Schema) Up(ctx context.Context, on *sql.DB) error {
 	steps, err := s.steps()
 	if err != nil {
 		return err
 	}
-	return s.move(ctx, on, steps, len(steps))
+	return s.move(ctx, on, steps, newest(steps))
 }
 
-// Down is that of the package.
+// Down takes the schema back to version target. Data that the older schema cannot hold is
+// lost.
 func (s Schema) Down(ctx context.Context, on *sql.DB, target int) error {
 	steps, err := s.steps()
 	if err != nil {
 		return err
 	}
-	if target < 0 || target > len(steps) {
-		return fmt.Errorf("no schema version %d, the latest is %d", target, len(steps))
+	if target != 0 && !slices.ContainsFunc(steps, func(one step) bool { return one.version == target }) {
+		return fmt.Errorf("no schema version %d, the latest is %d", target, newest(steps))
 	}
 	return s.move(ctx, on, steps, target)
 }
@@ -120,12 +116,15 @@ func (s Schema) moveOne(ctx context.Context, on *sql.DB, steps []step, target in
 	now, err := s.version(ctx, tx)
 	switch {
 	case err != nil:
-	case now > len(steps):
-		err = newer(now, len(steps))
+	case now > newest(steps):
+		err = newer(now, newest(steps))
 	case now < target:
-		err = s.apply(ctx, tx, steps[now], true)
+		// The first one beyond it: a base stands for all before.
+		next := slices.IndexFunc(steps, func(one step) bool { return one.version > now })
+		err = s.apply(ctx, tx, steps[next], true)
 	case now > target:
-		err = s.apply(ctx, tx, steps[now-1], false)
+		last := slices.IndexFunc(steps, func(one step) bool { return one.version >= now })
+		err = s.apply(ctx, tx, steps[last], false)
 	default:
 		done = true
 	}
@@ -150,7 +149,7 @@ func (s Schema) apply(ctx context.Context, tx *sql.Tx, one step, up bool) error 
 		return fmt.Errorf("schema version %d (%s): %w", one.version, one.name, err)
 	}
 	_, err := tx.ExecContext(ctx, "CREATE TABLE IF NOT EXISTS schema_migrations"+
-		" (version INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at INTEGER NOT NULL)")
+		" (version INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at BIGINT NOT NULL)")
 	if err != nil {
 		return err
 	}
@@ -169,8 +168,9 @@ func (s Schema) version(ctx context.Context, on db.Queryer) (int, error) {
 	return v, err
 }
 
-// load reads the steps of a folder; numbers must be 1, 2, 3, each with both
-// files.
+// load reads the steps of a folder; numbers must follow one another, each with both
+// files. Those before the first are in it: a database that came later begins with what
+// the others had then.
 func load(files fs.FS, dir string) ([]step, error) {
 	names, err := fs.Glob(files, path.Join(dir, "*.up.sql"))
 	if err != nil {
@@ -181,8 +181,8 @@ func load(files fs.FS, dir string) ([]step, error) {
 		base := strings.TrimSuffix(path.Base(file), ".up.sql")
 		number, name, _ := strings.Cut(base, "_")
 		v, err := strconv.Atoi(number)
-		if err != nil || v != i+1 {
-			return nil, fmt.Errorf("migration %s: number %d expected", file, i+1)
+		if err != nil || v < 1 || i > 0 && v != newest(steps)+1 {
+			return nil, fmt.Errorf("migration %s: number %d expected", file, newest(steps)+1)
 		}
 		up, err := fs.ReadFile(files, file)
 		if err != nil {

@@ -92,7 +92,7 @@ func newRights(t *testing.T) *rightsBench {
 	})
 	a := humaecho.New(e, huma.DefaultConfig("rights", ""))
 	(&Server{h: h}).register(a)
-	return &rightsBench{k.Store, e, a.OpenAPI(), k.Path, &h.o}
+	return &rightsBench{k.Store, e, a.OpenAPI(), k.Database.Source, &h.o}
 }
 
 type deafQueue struct{ Queue }

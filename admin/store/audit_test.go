@@ -10,8 +10,8 @@ func TestTrimAudit(t *testing.T) {
 	t.Parallel()
 	b, ctx := newBench(t), context.Background()
 	const many = 2500 // more than one transaction removes
-	_, err := b.writer.Exec(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
-		INSERT INTO audit (at, actor, action, object, name) SELECT ?2 - (?1 - i) * 1000, 'a', 'add', 'domain', i FROM n`, many, b.clock.Now().UnixMilli())
+	_, err := b.writer.Exec(b.database.Dialect.Bind(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
+		INSERT INTO audit (at, actor, action, object, name) SELECT CAST(?2 AS BIGINT) - (?1 - i) * 1000, 'a', 'add', 'domain', CAST(i AS TEXT) FROM n`), many, b.clock.Now().UnixMilli())
 	if err != nil {
 		t.Fatal(err)
 	}

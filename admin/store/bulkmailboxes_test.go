@@ -91,7 +91,7 @@ func TestBulkWithAPanic(t *testing.T) {
 	t.Parallel()
 	b, ctx := newBench(t), context.Background()
 	b.domain(t, "a.test")
-	broken := must(store.New(store.Options{Writer: b.writer, Reader: b.reader, Hasher: &password.Hasher{}, Clock: b.clock, Workers: 2}))(t)
+	broken := must(store.New(store.Options{Writer: b.writer, Reader: b.reader, Dialect: b.database.Dialect, Hasher: &password.Hasher{}, Clock: b.clock, Workers: 2}))(t)
 	got, err := broken.AddMailboxes(ctx, me, []model.NewMailbox{
 		{Address: "one@a.test", MailboxChange: model.MailboxChange{Password: ptr("1")}}, {Address: "two@a.test"},
 	}, false, nil)

@@ -32,6 +32,9 @@ func (s *Store) Directory() *directory.Directory {
 
 // Entry implements directory.Backend.
 func (e entries) Entry(ctx context.Context, key directory.Key) (directory.Entry, error) {
+	if !db.Storable(key.Local) || !db.Storable(key.Domain) {
+		return directory.Entry{}, directory.Missing("addresses", key.String())
+	}
 	if key.Kind == directory.OfDomain {
 		d, err := e.hosted(ctx, key.Domain)
 		return directory.Entry{Domain: d}, lookup("domains", key.Domain, err)

@@ -3,6 +3,8 @@ package store_test
 import (
 	"context"
 	"database/sql"
+	"fmt"
+	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -15,14 +17,28 @@ import (
 	"toastmaster/admin/store/storetest"
 	"toastmaster/directory"
 	"toastmaster/directory/password"
+	dirsql "toastmaster/directory/sql"
 	"toastmaster/internal/clock"
+	"toastmaster/internal/db"
+	"toastmaster/internal/testkit/peers"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// onServer is the PostgreSQL that the tests are on, nil for SQLite.
+var onServer *peers.Postgres
+
+// TestMain runs the tests on both databases.
+func TestMain(m *testing.M) {
+	code := peers.RunOnBoth(m, func(p *peers.Postgres) { onServer = p })
+	if err := goleak.Find(); err != nil && code == 0 {
+		fmt.Println(err)
+		code = 1
+	}
+	os.Exit(code)
+}
 
 type bench struct {
 	*store.Store
-	path           string
+	database       dirsql.Options
 	writer, reader *sql.DB
 	changed        atomic.Int64
 	clock          *stopped
@@ -51,11 +67,22 @@ func newBench(t testing.TB) *bench {
 	c := storetest.Config()
 	c.Directory.BusyTimeout = 50 * time.Millisecond
 	b := &bench{clock: &stopped{now: time.Unix(1_700_000_000, 0)}}
-	k := storetest.Open(t, c, func(o *store.Options) {
+	change := func(o *store.Options) {
 		o.Clock, o.Aliases, o.Delimiters = b.clock, directory.Limits{Depth: 4, Addresses: 10}, "+"
 		o.Changed = func() { b.changed.Add(1) }
-	})
-	b.Store, b.path, b.writer, b.reader = k.Store, k.Path, k.Writer, k.Reader
+	}
+	var k *storetest.Kit
+	if onServer == nil {
+		k = storetest.Open(t, c, change)
+	} else {
+		name, err := onServer.Database(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		k = storetest.On(t, storetest.Options{Config: c, Change: change,
+			Database: dirsql.Options{Dialect: db.Postgres{}, Source: onServer.Admin(name), Params: c.Directory}})
+	}
+	b.Store, b.database, b.writer, b.reader = k.Store, k.Database, k.Writer, k.Reader
 	return b
 }
 
@@ -88,7 +115,7 @@ func (b *bench) domain(t testing.TB, name string) {
 func (b *bench) hash(t testing.TB, address string) string {
 	t.Helper()
 	var hash string
-	if err := b.reader.QueryRow("SELECT password_hash FROM mailboxes JOIN addresses ON id = address_id WHERE address = ?", address).Scan(&hash); err != nil {
+	if err := b.reader.QueryRow("SELECT password_hash FROM mailboxes JOIN addresses ON id = address_id WHERE address = "+b.database.Dialect.Bind("?1"), address).Scan(&hash); err != nil {
 		t.Fatal(err)
 	}
 	return hash

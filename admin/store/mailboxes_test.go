@@ -9,7 +9,6 @@ import (
 
 	"toastmaster/admin/model"
 	"toastmaster/admin/store"
-	"toastmaster/configs"
 	"toastmaster/directory"
 	dirsql "toastmaster/directory/sql"
 )
@@ -128,7 +127,7 @@ func TestCredential(t *testing.T) {
 	t.Parallel()
 	b, ctx := newBench(t), context.Background()
 	b.domain(t, "a.test")
-	back := must(dirsql.Open(dirsql.Options{Path: b.path, Params: configs.Default().Directory}))(t)
+	back := must(dirsql.Open(b.database))(t)
 	defer back.Close()
 	hosted := directory.New(back, "")
 	in := model.NewMailbox{Address: "m@a.test", MailboxChange: model.MailboxChange{PasswordHash: ptr("{PLAIN}x")}}

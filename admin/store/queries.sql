@@ -18,7 +18,7 @@ SELECT d.id, d.name, COALESCE(t.name, ''), d.enabled, d.max_mailboxes, d.max_ali
 SELECT d.id, d.name, COALESCE(t.name, ''), d.enabled, d.max_mailboxes, d.max_aliases,
        d.default_quota_bytes, d.default_quota_messages, d.created_at, d.updated_at
   FROM domains d LEFT JOIN domains t ON t.id = d.alias_of
- WHERE d.name > ?1 AND (?2 = '' OR instr(d.name, ?2) > 0) AND (?4 < 0 OR d.enabled = ?4)
+ WHERE d.name > ?1 AND (?2 = '' OR instr(d.name, ?2) > 0) AND (?4 < 0 OR d.enabled = (?4 > 0))
  ORDER BY d.name LIMIT ?3
 
 -- Those that stand for ?5.
@@ -27,7 +27,7 @@ SELECT d.id, d.name, COALESCE(t.name, ''), d.enabled, d.max_mailboxes, d.max_ali
        d.default_quota_bytes, d.default_quota_messages, d.created_at, d.updated_at
   FROM domains d LEFT JOIN domains t ON t.id = d.alias_of
  WHERE d.alias_of = (SELECT id FROM domains WHERE name = ?5)
-   AND d.name > ?1 AND (?2 = '' OR instr(d.name, ?2) > 0) AND (?4 < 0 OR d.enabled = ?4)
+   AND d.name > ?1 AND (?2 = '' OR instr(d.name, ?2) > 0) AND (?4 < 0 OR d.enabled = (?4 > 0))
  ORDER BY d.name LIMIT ?3
 
 -- Those of the JSON array ?5.
@@ -36,7 +36,7 @@ SELECT d.id, d.name, COALESCE(t.name, ''), d.enabled, d.max_mailboxes, d.max_ali
        d.default_quota_bytes, d.default_quota_messages, d.created_at, d.updated_at
   FROM domains d LEFT JOIN domains t ON t.id = d.alias_of
  WHERE d.name IN (SELECT value FROM json_each(?5))
-   AND d.name > ?1 AND (?2 = '' OR instr(d.name, ?2) > 0) AND (?4 < 0 OR d.enabled = ?4)
+   AND d.name > ?1 AND (?2 = '' OR instr(d.name, ?2) > 0) AND (?4 < 0 OR d.enabled = (?4 > 0))
  ORDER BY d.name LIMIT ?3
 
 -- name: insert-domain
@@ -75,7 +75,7 @@ SELECT kind FROM addresses WHERE address = ?1
 SELECT address, kind FROM addresses WHERE address IN (SELECT value FROM json_each(?1))
 
 -- name: entry-of-address
-SELECT a.kind, COALESCE(m.home, ''), COALESCE(m.enabled, 0), COALESCE(r.moved_to, ''), t.target
+SELECT a.kind, COALESCE(m.home, ''), COALESCE(m.enabled, FALSE), COALESCE(r.moved_to, ''), t.target
   FROM addresses a
   LEFT JOIN mailboxes m ON m.address_id = a.id
   LEFT JOIN relocated r ON r.address_id = a.id
@@ -101,42 +101,42 @@ DELETE FROM addresses WHERE id = ?1
 
 -- name: mailbox-by-address
 SELECT a.id, a.address, m.home, m.quota_bytes, m.quota_messages, m.enabled, m.password_hash <> '',
-       EXISTS (SELECT 1 FROM addresses x WHERE x.address = a.address AND x.kind = 'alias'), a.created_at, a.updated_at
+       COALESCE((SELECT TRUE FROM addresses x WHERE x.address = a.address AND x.kind = 'alias'), FALSE), a.created_at, a.updated_at
   FROM addresses a JOIN mailboxes m ON m.address_id = a.id
  WHERE a.address = ?1
 
 -- ?4 is 1 or -1 for enabled or not; 0 has list-mailboxes-disabled.
 -- name: list-mailboxes
 SELECT a.id, a.address, m.home, m.quota_bytes, m.quota_messages, m.enabled, m.password_hash <> '',
-       EXISTS (SELECT 1 FROM addresses x WHERE x.address = a.address AND x.kind = 'alias'), a.created_at, a.updated_at
+       COALESCE((SELECT TRUE FROM addresses x WHERE x.address = a.address AND x.kind = 'alias'), FALSE), a.created_at, a.updated_at
   FROM addresses a JOIN mailboxes m ON m.address_id = a.id
  WHERE a.kind = 'mailbox'
-   AND a.address > ?1 AND (?2 = '' OR instr(a.address, ?2) > 0) AND (?4 < 0 OR m.enabled = ?4)
+   AND a.address > ?1 AND (?2 = '' OR instr(a.address, ?2) > 0) AND (?4 < 0 OR m.enabled = (?4 > 0))
  ORDER BY a.address LIMIT ?3
 
 -- Those of the domain ?5.
 -- name: list-mailboxes-of-domain
 SELECT a.id, a.address, m.home, m.quota_bytes, m.quota_messages, m.enabled, m.password_hash <> '',
-       EXISTS (SELECT 1 FROM addresses x WHERE x.address = a.address AND x.kind = 'alias'), a.created_at, a.updated_at
+       COALESCE((SELECT TRUE FROM addresses x WHERE x.address = a.address AND x.kind = 'alias'), FALSE), a.created_at, a.updated_at
   FROM addresses a JOIN mailboxes m ON m.address_id = a.id
  WHERE a.domain_id = (SELECT id FROM domains WHERE name = ?5) AND a.kind = 'mailbox'
-   AND a.address > ?1 AND (?2 = '' OR instr(a.address, ?2) > 0) AND (?4 < 0 OR m.enabled = ?4)
+   AND a.address > ?1 AND (?2 = '' OR instr(a.address, ?2) > 0) AND (?4 < 0 OR m.enabled = (?4 > 0))
  ORDER BY a.address LIMIT ?3
 
 -- Those of the domains of the JSON array ?5.
 -- name: list-mailboxes-in-scope
 SELECT a.id, a.address, m.home, m.quota_bytes, m.quota_messages, m.enabled, m.password_hash <> '',
-       EXISTS (SELECT 1 FROM addresses x WHERE x.address = a.address AND x.kind = 'alias'), a.created_at, a.updated_at
+       COALESCE((SELECT TRUE FROM addresses x WHERE x.address = a.address AND x.kind = 'alias'), FALSE), a.created_at, a.updated_at
   FROM addresses a JOIN mailboxes m ON m.address_id = a.id
  WHERE a.domain_id IN (SELECT d.id FROM domains d WHERE d.name IN (SELECT value FROM json_each(?5))) AND a.kind = 'mailbox'
-   AND a.address > ?1 AND (?2 = '' OR instr(a.address, ?2) > 0) AND (?4 < 0 OR m.enabled = ?4)
+   AND a.address > ?1 AND (?2 = '' OR instr(a.address, ?2) > 0) AND (?4 < 0 OR m.enabled = (?4 > 0))
  ORDER BY a.address LIMIT ?3
 
 -- Those that are disabled, which are few: of the domain ?4, '' for all, and of the
 -- domains of the JSON array ?5, '' for all.
 -- name: list-mailboxes-disabled
 SELECT a.id, a.address, m.home, m.quota_bytes, m.quota_messages, m.enabled, m.password_hash <> '',
-       EXISTS (SELECT 1 FROM addresses x WHERE x.address = a.address AND x.kind = 'alias'), a.created_at, a.updated_at
+       COALESCE((SELECT TRUE FROM addresses x WHERE x.address = a.address AND x.kind = 'alias'), FALSE), a.created_at, a.updated_at
   FROM mailboxes m JOIN addresses a ON a.id = m.address_id
  WHERE m.enabled = 0
    AND a.address > ?1 AND (?2 = '' OR instr(a.address, ?2) > 0)
@@ -168,14 +168,14 @@ UPDATE mailboxes SET password_hash = ?3 WHERE home = ?1 AND password_hash = ?2
 
 -- name: alias-by-address
 SELECT a.id, a.address, a.created_at, a.updated_at,
-       EXISTS (SELECT 1 FROM addresses x WHERE x.address = a.address AND x.kind = 'mailbox'), t.target
+       COALESCE((SELECT TRUE FROM addresses x WHERE x.address = a.address AND x.kind = 'mailbox'), FALSE), t.target
   FROM addresses a LEFT JOIN alias_targets t ON t.address_id = a.id
  WHERE a.address = ?1 AND a.kind = 'alias'
  ORDER BY t.position
 
 -- name: list-aliases
 SELECT page.id, page.address, page.created_at, page.updated_at,
-       EXISTS (SELECT 1 FROM addresses x WHERE x.address = page.address AND x.kind = 'mailbox'), t.target
+       COALESCE((SELECT TRUE FROM addresses x WHERE x.address = page.address AND x.kind = 'mailbox'), FALSE), t.target
   FROM (SELECT a.id, a.address, a.created_at, a.updated_at FROM addresses a
          WHERE a.kind = 'alias'
            AND a.address > ?1 AND (?2 = '' OR instr(a.address, ?2) > 0)
@@ -186,7 +186,7 @@ SELECT page.id, page.address, page.created_at, page.updated_at,
 -- Those of the domain ?4.
 -- name: list-aliases-of-domain
 SELECT page.id, page.address, page.created_at, page.updated_at,
-       EXISTS (SELECT 1 FROM addresses x WHERE x.address = page.address AND x.kind = 'mailbox'), t.target
+       COALESCE((SELECT TRUE FROM addresses x WHERE x.address = page.address AND x.kind = 'mailbox'), FALSE), t.target
   FROM (SELECT a.id, a.address, a.created_at, a.updated_at FROM addresses a
          WHERE a.domain_id = (SELECT id FROM domains WHERE name = ?4) AND a.kind = 'alias'
            AND a.address > ?1 AND (?2 = '' OR instr(a.address, ?2) > 0)
@@ -197,7 +197,7 @@ SELECT page.id, page.address, page.created_at, page.updated_at,
 -- Those of the domains of the JSON array ?4.
 -- name: list-aliases-in-scope
 SELECT page.id, page.address, page.created_at, page.updated_at,
-       EXISTS (SELECT 1 FROM addresses x WHERE x.address = page.address AND x.kind = 'mailbox'), t.target
+       COALESCE((SELECT TRUE FROM addresses x WHERE x.address = page.address AND x.kind = 'mailbox'), FALSE), t.target
   FROM (SELECT a.id, a.address, a.created_at, a.updated_at FROM addresses a
          WHERE a.domain_id IN (SELECT d.id FROM domains d WHERE d.name IN (SELECT value FROM json_each(?4))) AND a.kind = 'alias'
            AND a.address > ?1 AND (?2 = '' OR instr(a.address, ?2) > 0)
@@ -209,7 +209,7 @@ SELECT page.id, page.address, page.created_at, page.updated_at,
 -- the JSON array ?6, '' for all.
 -- name: list-aliases-with-target
 SELECT page.id, page.address, page.created_at, page.updated_at,
-       EXISTS (SELECT 1 FROM addresses x WHERE x.address = page.address AND x.kind = 'mailbox'), t.target
+       COALESCE((SELECT TRUE FROM addresses x WHERE x.address = page.address AND x.kind = 'mailbox'), FALSE), t.target
   FROM (SELECT a.id, a.address, a.created_at, a.updated_at FROM addresses a
          WHERE a.id IN (SELECT s.address_id FROM alias_targets s WHERE lower(s.target) = ?4)
            AND a.address > ?1 AND (?2 = '' OR instr(a.address, ?2) > 0)
@@ -365,7 +365,7 @@ DELETE FROM jobs WHERE state IN ('done', 'failed', 'cancelled') AND id <= (SELEC
 
 -- name: cancel-job
 UPDATE jobs SET state = CASE state WHEN 'waiting' THEN 'cancelled' ELSE 'cancelling' END,
-       ended_at = CASE state WHEN 'waiting' THEN ?2 ELSE 0 END
+       ended_at = CASE state WHEN 'waiting' THEN CAST(?2 AS BIGINT) ELSE 0 END
  WHERE id = ?1
 
 -- name: progress-job

@@ -133,6 +133,8 @@ func failure(err error) error {
 	switch db.ClassOf(err) {
 	case db.Busy:
 		return &model.Error{Kind: model.Unavailable, Text: "the database is not available now", Staff: err.Error()} // a full disk, a lock
+	case db.Unstorable:
+		return model.Fail(model.Invalid, "a text has a NUL in it, or is not UTF-8")
 	case db.Lost:
 		return &model.Error{Kind: model.Unavailable, Text: "the database is not available", Staff: err.Error()} // which, why, and what to do
 	}

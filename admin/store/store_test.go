@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"toastmaster/admin/model"
-	"toastmaster/configs"
 	"toastmaster/directory"
 	dirsql "toastmaster/directory/sql"
 	"toastmaster/directory/static"
@@ -24,7 +23,7 @@ func TestContractThroughTheStore(t *testing.T) {
 		Healthy: func(t *testing.T, data static.Data) directory.Backend {
 			b := newBench(t)
 			b.fill(t, data, false)
-			d, err := dirsql.Open(dirsql.Options{Path: b.path, Params: configs.Default().Directory})
+			d, err := dirsql.Open(b.database)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -83,7 +82,7 @@ func TestRandomThroughTheStore(t *testing.T) {
 		b := newBench(t)
 		data := b.fill(t, tabletest.Random(rand.New(rand.NewPCG(seed, 3))), true)
 		want := must(static.New(data))(t)
-		d := must(dirsql.Open(dirsql.Options{Path: b.path, Params: configs.Default().Directory}))(t)
+		d := must(dirsql.Open(b.database))(t)
 		t.Cleanup(func() { d.Close() })
 		tabletest.Same(t, want, directory.New(d, data.Delimiters))
 		own := b.Store.Directory()
@@ -140,9 +139,9 @@ func TestLockedDatabase(t *testing.T) {
 	t.Parallel()
 	b, ctx := newBench(t), context.Background()
 	b.domain(t, "a.test")
-	other := must(dirsql.OpenWriter(ctx, dirsql.Options{Path: b.path, Params: configs.Default().Directory}))(t)
+	other := must(dirsql.OpenWriter(ctx, b.database))(t)
 	defer other.Close()
-	lock := must(other.BeginTx(ctx, nil))(t)
+	lock := must(b.database.Dialect.Lock(ctx, other))(t)
 	before := b.changed.Load()
 	_, err := b.AddMailbox(ctx, me, model.NewMailbox{Address: "m@a.test"})
 	wantKind(t, "locked", err, model.Unavailable)
@@ -159,7 +158,7 @@ func TestLockedDatabase(t *testing.T) {
 func TestBrokenSchemaIsInternal(t *testing.T) {
 	t.Parallel()
 	b, ctx := newBench(t), context.Background()
-	if _, err := b.writer.Exec("DROP TABLE relocated"); err != nil {
+	if _, err := b.writer.Exec("DROP VIEW directory_recipients; DROP TABLE relocated"); err != nil {
 		t.Fatal(err)
 	}
 	_, err := b.RelocatedList(ctx, model.Filter{}, "", 10)

@@ -33,6 +33,7 @@ import (
 	"toastmaster/directory/static"
 	"toastmaster/internal/anvil"
 	"toastmaster/internal/clock"
+	"toastmaster/internal/db"
 	"toastmaster/internal/msglog"
 	"toastmaster/internal/service"
 	"toastmaster/internal/testkit/clocktest"
@@ -314,15 +315,15 @@ func (h *house) tokens(c *configs.Config, dir string, down bool) *store.Store {
 	if err := dirsql.Create(path); err != nil {
 		t.Fatal(err)
 	}
-	w, err := dirsql.OpenWriter(ctx, dirsql.Options{Path: path, Params: c.Directory})
+	w, err := dirsql.OpenWriter(ctx, dirsql.Options{Source: path, Params: c.Directory})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { w.Close() })
-	if err := migrations.Up(ctx, w); err != nil {
+	if err := migrations.For(db.SQLite{}).Up(ctx, w); err != nil {
 		t.Fatal(err)
 	}
-	r, err := dirsql.OpenReader(dirsql.Options{Path: path, Params: c.Directory})
+	r, err := dirsql.OpenReader(dirsql.Options{Source: path, Params: c.Directory})
 	if err != nil {
 		t.Fatal(err)
 	}

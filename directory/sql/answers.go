@@ -28,12 +28,12 @@ func outcome(err error) directory.Outcome {
 	return directory.Unavailable
 }
 
-// Temporary says that err is of a database that may answer the next time: it is
-// locked, or its disk is in trouble.
-func Temporary(err error) bool {
+// Temporary says that err, of a database of the dialect, may pass: it is locked, its disk
+// is in trouble, or its server is away.
+func Temporary(d db.Dialect, err error) bool {
 	class := db.ClassOf(err)
 	if class == db.Other {
-		class = db.SQLite{}.Classify(err)
+		class = d.Classify(err)
 	}
 	return class == db.Busy
 }

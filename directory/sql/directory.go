@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	"toastmaster/directory"
@@ -36,7 +37,7 @@ func Queries(d db.Dialect) (db.Queries, error) { return db.Load(queryFiles, d) }
 type Directory struct {
 	db   *dbsql.DB
 	pool *db.Pool
-	path string
+	name string
 
 	mu sync.Mutex
 	// instance is the id of the database that gave the first answer.
@@ -55,7 +56,7 @@ func (d *Directory) Instance(ctx context.Context) (identity.ID, error) {
 		err = d.same(id)
 	}
 	if err != nil {
-		return "", answer(table, d.path, err)
+		return "", answer(table, d.name, err)
 	}
 	return id, nil
 }
@@ -68,16 +69,19 @@ func (d *Directory) same(id identity.ID) error {
 		d.instance = &id
 	}
 	if *d.instance != id {
-		return fmt.Errorf("%w: %s has the instance id %q and had %q", errOther, d.path, id, *d.instance)
+		return fmt.Errorf("%w: %s has the instance id %q and had %q", errOther, d.name, id, *d.instance)
 	}
 	return nil
 }
 
 // Close closes the database.
-func (d *Directory) Close() error { return d.db.Close() }
+func (d *Directory) Close() error { return db.Close(d.pool.Dialect(), d.db) }
 
 // Entry implements directory.Backend.
 func (d *Directory) Entry(ctx context.Context, key directory.Key) (directory.Entry, error) {
+	if !db.Storable(key.Local) || !db.Storable(key.Domain) {
+		return directory.Entry{}, d.missing(ctx, "sql:keys", key.String())
+	}
 	switch key.Kind {
 	case directory.OfDomain:
 		return d.domain(ctx, key.Domain)
@@ -98,9 +102,15 @@ func (d *Directory) Entry(ctx context.Context, key directory.Key) (directory.Ent
 // Walk implements directory.Walker.
 func (d *Directory) Walk(ctx context.Context, w directory.Walk) (directory.Walked, error) {
 	const table = "sql:recipients"
+	if !db.Storable(w.Domain) {
+		return directory.Walked{}, d.missing(ctx, table, w.Domain)
+	}
 	var locals [directory.MaxKeys]string
 	for i := range locals {
 		locals[i] = w.Locals[min(i, w.N-1)] // the query wants three
+		if !db.Storable(locals[i]) {
+			locals[i] = tooLong
+		}
 	}
 	row, err := d.rows(ctx, walkQuery, w.Domain, locals[0], locals[1], locals[2])
 	switch {
@@ -113,6 +123,9 @@ func (d *Directory) Walk(ctx context.Context, w directory.Walk) (directory.Walke
 	row.domain.Name = w.Domain
 	return directory.Walked{Domain: row.domain, At: slices.Index(w.Locals[:w.N], row.local), Entry: row.entry}, nil
 }
+
+// tooLong is in no database: no local part of the schema has more than 64 characters.
+var tooLong = strings.Repeat("x", 65)
 
 // domain is the entry of a domain.
 func (d *Directory) domain(ctx context.Context, name string) (directory.Entry, error) {

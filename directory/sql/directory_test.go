@@ -17,6 +17,7 @@ import (
 	"toastmaster/directory/static"
 	"toastmaster/directory/tabletest"
 	"toastmaster/internal/addr"
+	"toastmaster/internal/db"
 	"toastmaster/migrations"
 )
 
@@ -40,12 +41,12 @@ func database(t *testing.T) (string, *dbsql.DB) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "dir with ? and %41.db")
 	create(t, path)
-	w, err := sql.OpenWriter(context.Background(), sql.Options{Path: path, Params: params()})
+	w, err := sql.OpenWriter(context.Background(), sql.Options{Source: path, Params: params()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { w.Close() })
-	if err := migrations.Up(context.Background(), w); err != nil {
+	if err := migrations.For(db.SQLite{}).Up(context.Background(), w); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(path); err != nil {
@@ -56,7 +57,7 @@ func database(t *testing.T) (string, *dbsql.DB) {
 
 func reader(t *testing.T, path string) *sql.Directory {
 	t.Helper()
-	d, err := sql.Open(sql.Options{Path: path, Params: params()})
+	d, err := sql.Open(sql.Options{Source: path, Params: params()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,27 +74,26 @@ func exec(t *testing.T, db *dbsql.DB, query string, args ...any) {
 
 // fill writes data into the tables, without admin/store, so that a mistake
 // there does not hide one here.
-func fill(t *testing.T, w *dbsql.DB, data static.Data) {
+func fill(t *testing.T, w *dbsql.DB, data static.Data) { t.Helper(); fillIn(t, w, db.SQLite{}, data) }
+
+func fillIn(t *testing.T, w *dbsql.DB, d db.Dialect, data static.Data) {
 	t.Helper()
+	exec := func(query string, args ...any) { t.Helper(); exec(t, w, d.Bind(query), args...) }
 	for _, alias := range []bool{false, true} {
 		for _, d := range data.Domains {
 			switch {
 			case alias && d.AliasOf != "":
-				exec(t, w, `INSERT INTO domains (name, kind, alias_of, alias_of_kind, enabled, created_at, updated_at)
-					SELECT ?, 'alias', id, 'hosted', ?, 0, 0 FROM domains WHERE name = ?`, d.Name, d.Enabled, d.AliasOf)
+				exec(`INSERT INTO domains (name, kind, alias_of, alias_of_kind, enabled, created_at, updated_at)
+					SELECT ?1, 'alias', id, 'hosted', ?2, 0, 0 FROM domains WHERE name = ?3`, d.Name, d.Enabled, d.AliasOf)
 			case !alias && d.AliasOf == "":
-				exec(t, w, `INSERT INTO domains (name, kind, enabled, created_at, updated_at) VALUES (?, 'hosted', ?, 0, 0)`, d.Name, d.Enabled)
+				exec(`INSERT INTO domains (name, kind, enabled, created_at, updated_at) VALUES (?1, 'hosted', ?2, 0, 0)`, d.Name, d.Enabled)
 			}
 		}
 	}
-	address := func(a addr.Address, kind string) int64 {
-		res, err := w.Exec(`INSERT INTO addresses (address, domain_id, local, kind, created_at, updated_at)
-			SELECT ?, id, ?, ?, 0, 0 FROM domains WHERE name = ?`, a.Key(), a.Fold().Local, kind, a.Domain)
-		if err != nil {
-			t.Fatal(err)
-		}
-		id, err := res.LastInsertId()
-		if err != nil {
+	address := func(a addr.Address, kind string) (id int64) {
+		exec(`INSERT INTO addresses (address, domain_id, local, kind, created_at, updated_at)
+			SELECT ?1, id, ?2, ?3, 0, 0 FROM domains WHERE name = ?4`, a.Key(), a.Fold().Local, kind, a.Domain)
+		if err := w.QueryRow(d.Bind("SELECT id FROM addresses WHERE address = ?1 AND kind = ?2"), a.Key(), kind).Scan(&id); err != nil {
 			t.Fatal(err)
 		}
 		return id
@@ -110,18 +110,18 @@ func fill(t *testing.T, w *dbsql.DB, data static.Data) {
 	}
 	for _, a := range data.Accounts {
 		m := a.Mailbox
-		exec(t, w, `INSERT INTO mailboxes (address_id, home, password_hash, quota_bytes, quota_messages, enabled) VALUES (?, ?, ?, ?, ?, ?)`,
+		exec(`INSERT INTO mailboxes (address_id, home, password_hash, quota_bytes, quota_messages, enabled) VALUES (?1, ?2, ?3, ?4, ?5, ?6)`,
 			address(m.Address, "mailbox"), m.Address.Domain+"/"+m.Address.Local, a.PasswordHash, m.QuotaBytes, m.QuotaMessages, m.Enabled)
 	}
 	for from, targets := range data.Aliases {
 		id := address(parse(from), "alias")
-		exec(t, w, `INSERT INTO aliases (address_id) VALUES (?)`, id)
+		exec(`INSERT INTO aliases (address_id) VALUES (?1)`, id)
 		for i, target := range targets {
-			exec(t, w, `INSERT INTO alias_targets (address_id, position, target) VALUES (?, ?, ?)`, id, i, target)
+			exec(`INSERT INTO alias_targets (address_id, position, target) VALUES (?1, ?2, ?3)`, id, i, target)
 		}
 	}
 	for from, to := range data.Relocated {
-		exec(t, w, `INSERT INTO relocated (address_id, moved_to) VALUES (?, ?)`, address(parse(from), "relocated"), to)
+		exec(`INSERT INTO relocated (address_id, moved_to) VALUES (?1, ?2)`, address(parse(from), "relocated"), to)
 	}
 }
 
@@ -230,12 +230,12 @@ func TestSchemaArrivesLater(t *testing.T) {
 		t.Fatalf("before: %v", err)
 	}
 	create(t, path)
-	w, err := sql.OpenWriter(ctx, sql.Options{Path: path, Params: params()})
+	w, err := sql.OpenWriter(ctx, sql.Options{Source: path, Params: params()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer w.Close()
-	if err := migrations.Up(ctx, w); err != nil {
+	if err := migrations.For(db.SQLite{}).Up(ctx, w); err != nil {
 		t.Fatal(err)
 	}
 	fill(t, w, tabletest.Data())
@@ -248,16 +248,16 @@ func BenchmarkRecipient(b *testing.B) {
 	t := &testing.T{}
 	path := filepath.Join(b.TempDir(), "x.db")
 	create(b, path)
-	w, err := sql.OpenWriter(context.Background(), sql.Options{Path: path, Params: params()})
+	w, err := sql.OpenWriter(context.Background(), sql.Options{Source: path, Params: params()})
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer w.Close()
-	if err := migrations.Up(context.Background(), w); err != nil {
+	if err := migrations.For(db.SQLite{}).Up(context.Background(), w); err != nil {
 		b.Fatal(err)
 	}
 	fill(t, w, tabletest.Data())
-	d, err := sql.Open(sql.Options{Path: path, Params: params()})
+	d, err := sql.Open(sql.Options{Source: path, Params: params()})
 	if err != nil {
 		b.Fatal(err)
 	}

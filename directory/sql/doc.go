@@ -1,10 +1,10 @@
-// Package sql is the directory in an SQL database, by way of internal/db: today
-// SQLite.
+// Package sql is the directory in an SQL database, by way of internal/db:
+// SQLite or PostgreSQL.
 //
 // # What it does
 //
 // [Open] opens the database for reading and [Directory] asks its views, never
-// its tables (migrations/sqlite), one query for each question and for a whole walk;
+// its tables (migrations), one query for each question and for a whole walk;
 // they stand in queries.sql. [OpenWriter] opens the one connection that admin/store
 // and migrations write through.
 //
@@ -22,15 +22,17 @@
 //
 // # Parameters
 //
-// directory.path, directory.readers and directory.busy_timeout.
+// directory.path, directory.url, directory.reader_url, directory.password_file,
+// directory.timeout, directory.readers and directory.busy_timeout.
 //
 // # Results
 //
 // A row is Found and no row is NotFound. A missing table, view or column, a
 // file that is no database or is damaged, and a missing permission are
 // Misconfigured: waiting will not help, an operator must act. Everything else,
-// above all a locked database, an I/O error and a context that is over, is
-// Unavailable.
+// above all a locked database, a server that is away, an I/O error and a context that is
+// over, is Unavailable. A text with a NUL in it, or that is not UTF-8, is NotFound without a
+// question: PostgreSQL has none.
 //
 // # Files and locks
 //

@@ -9,7 +9,7 @@ import (
 	"io/fs"
 	"os"
 
-	"toastmaster/configs"
+	"toastmaster/internal/db"
 	"toastmaster/internal/identity"
 )
 
@@ -30,50 +30,58 @@ func Create(path string) error {
 	return f.Close()
 }
 
-// Inspect says what lies at path. A file without a schema, which is what a
-// start that should not have made one leaves, is Absent. It changes nothing; it
-// may make SQLite's side files for a moment.
-func Inspect(ctx context.Context, path string, c configs.Directory) (identity.Found, error) {
-	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return identity.Found{}, nil
+// Inspect says what lies in a database. A file of SQLite without a schema, which is what a
+// start that should not have made one leaves, is Absent, as is a database of a server that
+// has none. It changes nothing; it may make SQLite's side files for a moment.
+func Inspect(ctx context.Context, o Options) (identity.Found, error) {
+	if _, file := o.dialect().(db.SQLite); file {
+		if there, err := isDatabase(o.Source); err != nil || !there {
+			return identity.Found{}, err
+		}
 	}
+	on, err := OpenReader(o)
 	if err != nil {
 		return identity.Found{}, err
+	}
+	found, err := inspect(ctx, on, o.dialect())
+	if err := errors.Join(err, on.Close()); err != nil {
+		return identity.Found{}, fmt.Errorf("database %s: %w", o.name(), &db.Error{Class: o.dialect().Classify(err), Cause: err})
+	}
+	return found, nil
+}
+
+// isDatabase says whether a file has something in it, which must be a database.
+func isDatabase(path string) (bool, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
 	}
 	head := make([]byte, len(magic))
 	_, err = io.ReadFull(f, head)
 	_ = f.Close() // only read
 	switch {
 	case err == io.EOF:
-		return identity.Found{}, nil
+		return false, nil
 	case err == io.ErrUnexpectedEOF || err == nil && string(head) != magic:
-		return identity.Found{}, fmt.Errorf("%s %w", path, ErrNoDatabase)
-	case err != nil:
-		return identity.Found{}, err
+		return false, fmt.Errorf("%s %w", path, ErrNoDatabase)
 	}
-	db, err := OpenReader(Options{Path: path, Params: c})
-	if err != nil {
-		return identity.Found{}, err
-	}
-	found, err := inspect(ctx, db)
-	if err := errors.Join(err, db.Close()); err != nil {
-		return identity.Found{}, fmt.Errorf("database %s: %w", path, err)
-	}
-	return found, nil
+	return true, err
 }
 
-func inspect(ctx context.Context, db *dbsql.DB) (identity.Found, error) {
-	hosted, err := Dialect().HasTable(ctx, db, "domains")
+func inspect(ctx context.Context, on *dbsql.DB, d db.Dialect) (identity.Found, error) {
+	hosted, err := d.HasTable(ctx, on, "domains")
 	if err != nil || !hosted {
 		return identity.Found{}, err
 	}
 	found := identity.Found{State: identity.Unmarked, Used: true}
-	named, err := Dialect().HasTable(ctx, db, "instance")
+	named, err := d.HasTable(ctx, on, "instance")
 	if err != nil || !named {
 		return found, err
 	}
-	id, err := Instance(ctx, db)
+	id, err := Instance(ctx, on)
 	if id != "" {
 		found.State, found.ID = identity.Marked, id
 	}
@@ -92,7 +100,7 @@ func Instance(ctx context.Context, db *dbsql.DB) (identity.ID, error) {
 
 // SetInstance gives a database with the latest schema its id, whatever it had
 // before.
-func SetInstance(ctx context.Context, db *dbsql.DB, id identity.ID) error {
-	_, err := db.ExecContext(ctx, "INSERT INTO instance (one, id) VALUES (1, ?1) ON CONFLICT (one) DO UPDATE SET id = ?1", id)
+func SetInstance(ctx context.Context, on *dbsql.DB, d db.Dialect, id identity.ID) error {
+	_, err := on.ExecContext(ctx, d.Bind("INSERT INTO instance (one, id) VALUES (1, ?1) ON CONFLICT (one) DO UPDATE SET id = ?1"), id)
 	return err
 }

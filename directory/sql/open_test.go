@@ -19,7 +19,7 @@ func TestNewDatabaseIsPrivate(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "directory.db")
 	c := configs.Default().Directory
-	if _, err := OpenWriter(t.Context(), Options{Path: path, Params: c}); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := OpenWriter(t.Context(), Options{Source: path, Params: c}); !errors.Is(err, fs.ErrNotExist) {
 		t.Fatalf("opening what is not there: %v", err)
 	}
 	if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {
@@ -31,7 +31,7 @@ func TestNewDatabaseIsPrivate(t *testing.T) {
 	if err := Create(path); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("made twice: %v", err)
 	}
-	db, err := OpenWriter(t.Context(), Options{Path: path, Params: c})
+	db, err := OpenWriter(t.Context(), Options{Source: path, Params: c})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +62,7 @@ func TestModeOfAnExistingDatabaseStays(t *testing.T) {
 	if err := os.Chmod(path, 0o640); err != nil {
 		t.Fatal(err)
 	}
-	db, err := OpenWriter(t.Context(), Options{Path: path, Params: configs.Default().Directory})
+	db, err := OpenWriter(t.Context(), Options{Source: path, Params: configs.Default().Directory})
 	if err != nil {
 		t.Fatal(err)
 	}

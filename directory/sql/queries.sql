@@ -13,7 +13,7 @@ SELECT COALESCE((SELECT id FROM directory_instance), ''),
 -- A row for each target of an alias, then one for the mailbox beside it ('alias' <
 -- 'mailbox').
 -- name: address
-SELECT COALESCE((SELECT id FROM directory_instance), ''), '', 0,
+SELECT COALESCE((SELECT id FROM directory_instance), ''), '', FALSE,
        r.local, r.kind, r.home, r.quota_bytes, r.quota_messages, r.enabled, r.moved_to, COALESCE(t.target, '')
   FROM directory_domains d
   JOIN directory_recipients r ON r.real_id = d.real_id AND r.local = ?2

@@ -13,6 +13,7 @@ import (
 	"toastmaster/directory/static"
 	"toastmaster/directory/tabletest"
 	"toastmaster/internal/addr"
+	"toastmaster/internal/db"
 	"toastmaster/internal/identity"
 	"toastmaster/migrations"
 )
@@ -21,15 +22,15 @@ import (
 func named(t *testing.T, path string, id identity.ID, data static.Data) {
 	t.Helper()
 	create(t, path)
-	w, err := sql.OpenWriter(t.Context(), sql.Options{Path: path, Params: params()})
+	w, err := sql.OpenWriter(t.Context(), sql.Options{Source: path, Params: params()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := migrations.Up(t.Context(), w); err != nil {
+	if err := migrations.For(db.SQLite{}).Up(t.Context(), w); err != nil {
 		t.Fatal(err)
 	}
 	fill(t, w, data)
-	if err := sql.SetInstance(t.Context(), w, id); err != nil {
+	if err := sql.SetInstance(t.Context(), w, db.SQLite{}, id); err != nil {
 		t.Fatal(err)
 	}
 	exec(t, w, "PRAGMA wal_checkpoint(TRUNCATE)")
@@ -95,12 +96,12 @@ func TestALostDatabaseIsUnavailable(t *testing.T) {
 			named(t, path, identity.New(), tabletest.Data())
 			named(t, path+".other", identity.New(), static.Data{})
 			d := directory.New(reader(t, path), "+")
-			lists, err := sql.OpenReader(sql.Options{Path: path, Params: params()})
+			lists, err := sql.OpenReader(sql.Options{Source: path, Params: params()})
 			if err != nil {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { lists.Close() })
-			w, err := sql.OpenWriter(t.Context(), sql.Options{Path: path, Params: params()})
+			w, err := sql.OpenWriter(t.Context(), sql.Options{Source: path, Params: params()})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -60,6 +60,8 @@ type dialectBed struct {
 	open func(t *testing.T) string
 	// table makes x (id, name), with ids of its own.
 	table string
+	// readOnly is the class of a change through a pool that cannot write.
+	readOnly Class
 }
 
 func onSQLite() dialectBed {
@@ -69,7 +71,7 @@ func onSQLite() dialectBed {
 			t.Fatal(err)
 		}
 		return path
-	}, "CREATE TABLE x (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)"}
+	}, "CREATE TABLE x (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)", Other}
 }
 
 func (d dialectBed) pool(t *testing.T, source string, write bool) *Pool {
@@ -196,7 +198,7 @@ func classes(t *testing.T, d dialectBed) {
 		"no row":      {r.QueryRow(ctx, "name", 1).Scan(&n), NoRows},
 		"no table":    {r.QueryRow(ctx, "no table").Scan(&n), Broken},
 		"syntax":      {bad, Broken},
-		"read only":   {readOnly, Other},
+		"read only":   {readOnly, d.readOnly},
 		"no name":     {noName, Other},
 		"context":     {over, Other},
 		"none of it":  {errors.New("x"), Other},

@@ -25,6 +25,8 @@ const (
 	Duplicate
 	// Lost is ErrLost.
 	Lost
+	// Unstorable is a value that the database cannot have: see Storable.
+	Unstorable
 )
 
 // ErrLost is wrapped by what a database says of itself when it is not the one
@@ -36,12 +38,17 @@ type Options struct {
 	// Source is where the database is: the path of a file for SQLite, a URL for
 	// others.
 	Source string
+	// PasswordFile has the passwords of a server's users, as libpq's .pgpass, "" for none.
+	PasswordFile string
 	// Write opens the one connection for writing, else a pool that cannot write.
 	Write bool
 	// Connections are the most of a pool.
 	Connections int
 	// BusyTimeout is how long a lock of another process is waited for.
 	BusyTimeout time.Duration
+	// Timeout is the most that a server may take for an answer, and for a connection; 0 is
+	// no limit. A file needs none.
+	Timeout time.Duration
 	// Identity is a query for what tells this database from others of its kind, in
 	// one row of one column, "" for none: see ErrLost.
 	Identity string

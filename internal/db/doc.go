@@ -4,8 +4,8 @@
 // # What it does
 //
 // A [Dialect] opens a database, says what an error means, writes placeholders,
-// takes the lock of writers and tells the id of a new row. [SQLite] is the one that
-// there is (modernc.org/sqlite, no cgo).
+// takes the lock of writers and tells the id of a new row. There are [SQLite]
+// (modernc.org/sqlite, no cgo) and [Postgres] (lib/pq).
 //
 // [Load] reads the queries of a package from its files: those that every
 // dialect understands, and those that a dialect says in its own way, which take

@@ -78,11 +78,16 @@ func (g *guard) read(ctx context.Context) (id string, err error) {
 		return "", err
 	}
 	defer func() { err = errors.Join(err, conn.Close()) }()
+	return identityOf(ctx, conn, g.identity)
+}
+
+// identityOf asks a connection for what tells its database from others, "" for none.
+func identityOf(ctx context.Context, conn driver.Conn, query string) (id string, err error) {
 	q, ok := conn.(driver.QueryerContext)
 	if !ok {
 		return "", errNoMethod
 	}
-	rows, err := q.QueryContext(ctx, g.identity, nil)
+	rows, err := q.QueryContext(ctx, query, nil)
 	if err != nil {
 		return "", err
 	}
@@ -94,7 +99,12 @@ func (g *guard) read(ctx context.Context) (id string, err error) {
 		}
 		return "", err
 	}
-	id, _ = value[0].(string)
+	switch v := value[0].(type) {
+	case string:
+		id = v
+	case []byte:
+		id = string(v)
+	}
 	return id, nil
 }
 

@@ -30,6 +30,9 @@ func NewPool(o PoolOptions) *Pool {
 	return &Pool{db: o.DB, dialect: o.Dialect, queries: o.Queries, prepared: map[Query]*sql.Stmt{}}
 }
 
+// Dialect is the kind of the database.
+func (p *Pool) Dialect() Dialect { return p.dialect }
+
 // statement prepares a query at its first use. Not before, because the schema
 // may be laid later and a lookup then has to recover.
 func (p *Pool) statement(ctx context.Context, q Query) (*sql.Stmt, error) {

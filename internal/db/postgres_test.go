@@ -1,187 +1,267 @@
 package db
 
 import (
-	"bufio"
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
+	"io"
+	"net/url"
 	"os"
-	"os/exec"
-	"os/user"
-	"path/filepath"
-	"regexp"
-	"strconv"
 	"strings"
-	"syscall"
+	"sync"
 	"testing"
 	"time"
-
-	"github.com/lib/pq"
 
 	"toastmaster/internal/testkit/peers"
 )
 
-// postgres is a Dialect of another database, to see that the seam is one: all that
-// is asked of it here, SQLite and PostgreSQL answer alike. It is not used yet.
-type postgres struct{}
-
-var _ Dialect = postgres{}
-
-func (postgres) Name() string { return "postgres" }
-
-func (postgres) Open(ctx context.Context, o Options) (*sql.DB, error) {
-	source := o.Source + fmt.Sprintf(" lock_timeout=%d", o.BusyTimeout.Milliseconds())
-	if o.Write {
-		o.Connections = 1
-	} else {
-		source += " default_transaction_read_only=on"
-	}
-	db, err := sql.Open("postgres", source)
-	if err != nil {
-		return nil, err
-	}
-	db.SetMaxOpenConns(o.Connections)
-	db.SetMaxIdleConns(o.Connections)
-	return db, nil
-}
-
-func (postgres) Classify(err error) Class {
-	var e *pq.Error
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return NoRows
-	case !errors.As(err, &e):
-		return Other
-	}
-	switch {
-	case e.Code == "23505":
-		return Duplicate
-	case e.Code.Class() == "42", e.Code.Class() == "XX", e.Code.Class() == "3D", e.Code.Class() == "28":
-		return Broken
-	case e.Code.Class() == "08", e.Code.Class() == "53", e.Code.Class() == "55", e.Code.Class() == "57", e.Code.Class() == "58":
-		return Busy
-	}
-	return Other
-}
-
-var placeholder = regexp.MustCompile(`\?(\d+)`)
-
-func (postgres) Bind(query string) string { return placeholder.ReplaceAllString(query, "$$$1") }
-
-func (postgres) HasTable(ctx context.Context, on Queryer, name string) (there bool, err error) {
-	err = on.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM information_schema.tables WHERE table_schema = current_schema() AND table_name = $1)", name).Scan(&there)
-	return there, err
-}
-
-func (postgres) Lock(ctx context.Context, db *sql.DB) (*sql.Tx, error) {
-	tx, err := db.BeginTx(ctx, nil)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := tx.ExecContext(ctx, "SELECT pg_advisory_xact_lock(1)"); err != nil {
-		return nil, errors.Join(err, tx.Rollback())
-	}
-	return tx, nil
-}
-
-func (postgres) InsertID(ctx context.Context, prepare Prepare, query string, args ...any) (id int64, err error) {
-	s, err := prepare(ctx, query+" RETURNING id")
-	if err != nil {
-		return 0, err
-	}
-	err = s.QueryRowContext(ctx, args...).Scan(&id)
-	return id, err
-}
-
-// startPostgres runs a server until the test ends and says how to reach it. It
-// refuses to be root's, so then it is the user's that Debian makes for it.
-func startPostgres(t *testing.T) string {
+// server is a PostgreSQL that runs until the test ends.
+func server(t *testing.T) *peers.Postgres {
 	t.Helper()
-	bin := filepath.Dir(peers.Need(t, "/usr/lib/postgresql/15/bin/postgres", "postgresql-15"))
-	// A socket's path must be short.
-	dir, err := os.MkdirTemp("", "pg")
+	peers.Need(t, peers.PostgresProgram, peers.PostgresPackage)
+	p, err := peers.StartPostgres(t.Context(), peers.PostgresOptions{Dir: peers.TempDir(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	as := &syscall.SysProcAttr{}
-	if os.Geteuid() == 0 {
-		u, err := user.Lookup("postgres")
-		if err != nil {
-			t.Fatal(err)
-		}
-		uid, _ := strconv.Atoi(u.Uid)
-		gid, _ := strconv.Atoi(u.Gid)
-		as.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
-		if err := os.Chown(dir, uid, gid); err != nil {
-			t.Fatal(err)
-		}
-	}
-	command := func(name string, args ...string) *exec.Cmd {
-		c := exec.Command(filepath.Join(bin, name), args...)
-		c.Dir, c.SysProcAttr = dir, as
-		c.Env = []string{"LC_ALL=C", "PATH=/usr/bin:/bin"}
-		return c
-	}
-	data := filepath.Join(dir, "data")
-	if out, err := command("initdb", "-D", data, "-A", "trust", "-U", "postgres", "--no-sync", "-E", "UTF8").CombinedOutput(); err != nil {
-		t.Fatalf("initdb: %v\n%s", err, out)
-	}
-	server := command("postgres", "-D", data, "-k", dir, "-c", "listen_addresses=", "-c", "fsync=off")
-	lines, err := server.StderrPipe()
+	t.Cleanup(p.Close)
+	return p
+}
+
+func database(t *testing.T, p *peers.Postgres) string {
+	t.Helper()
+	name, err := p.Database(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := server.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ready := make(chan bool, 1)
-	read := make(chan struct{})
-	go func() {
-		defer close(read)
-		defer close(ready)
-		for scan := bufio.NewScanner(lines); scan.Scan(); {
-			if strings.Contains(scan.Text(), "ready to accept connections") {
-				ready <- true
-			}
-		}
-	}()
-	t.Cleanup(func() {
-		_ = server.Process.Signal(syscall.SIGINT) // "fast"
-		<-read
-		_ = server.Wait()
-	})
-	select {
-	case ok := <-ready:
-		if !ok {
-			t.Fatal("the server has ended")
-		}
-	case <-time.After(time.Minute):
-		t.Fatal("the server is not ready")
-	}
-	return "host=" + dir + " user=postgres dbname=postgres sslmode=disable"
+	return name
 }
 
 // TestPostgres: another database behind the same seam.
 func TestPostgres(t *testing.T) {
 	t.Parallel()
-	source := startPostgres(t)
-	on, err := postgres{}.Open(t.Context(), Options{Source: source, Write: true})
+	p := server(t)
+	d := dialectBed{dialect: Postgres{}, open: func(t *testing.T) string { return p.Admin(database(t, p)) },
+		table: "CREATE TABLE x (id BIGINT GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY, name TEXT NOT NULL UNIQUE)", readOnly: Busy}
+	t.Run("transactions", func(t *testing.T) { transactions(t, d) })
+	t.Run("classes", func(t *testing.T) { classes(t, d) })
+	t.Run("tables", func(t *testing.T) { tables(t, d) })
+	t.Run("log-ins", func(t *testing.T) { logIns(t, p) })
+	t.Run("identity", func(t *testing.T) { identities(t, p) })
+}
+
+// open opens a database of one connection.
+func open(t *testing.T, o Options) *sql.DB {
+	t.Helper()
+	o.Connections = 1
+	on, err := Postgres{}.Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { on.Close() })
+	return on
+}
+
+// logIns: what keeps a log-in from the database needs an operator, and no error tells
+// the password.
+func logIns(t *testing.T, p *peers.Postgres) {
+	for name, c := range map[string]struct {
+		source string
+		want   Class
+	}{
+		"wrong password": {p.URL("postgres", "hunter2", "postgres"), Broken},
+		"no such user":   {p.URL("nobody", "hunter2", "postgres"), Broken},
+		"no database":    {p.Admin("none"), Broken},
+		"no TLS there":   {strings.Replace(p.URL("postgres", "hunter2", "postgres"), "disable", "require", 1), Broken},
+		"no server":      {"postgres://x:hunter2@127.0.0.1:1/x?sslmode=disable", Busy},
+		"no such host":   {"postgres://x:hunter2@none.invalid/x?sslmode=disable", Busy},
+	} {
+		_, err := open(t, Options{Source: c.source, Timeout: 5 * time.Second}).ExecContext(t.Context(), "SELECT 1")
+		if err == nil || (Postgres{}).Classify(err) != c.want || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: class %d, %v", name, Postgres{}.Classify(err), err)
+		}
+	}
+	for _, source := range []string{"postgres://x:hunter2@127.0.0.1:http/x", "postgres://x:hunter2@%zz/", "host=x password=hunter2 sslmode=none"} {
+		if _, err := (Postgres{}).Open(t.Context(), Options{Source: source}); err == nil || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: %v", source, err)
+		}
+	}
+	if got := Redacted(p.Admin("x")); strings.Contains(got, "superuser") || !strings.Contains(got, p.Address()) {
+		t.Errorf("redacted: %s", got)
+	}
+}
+
+// identities: connections that are made anew are to the database of the first.
+func identities(t *testing.T, p *peers.Postgres) {
+	name := database(t, p)
+	make := func(id string) {
+		t.Helper()
+		err := p.Exec(t.Context(), name, "DROP TABLE IF EXISTS me; CREATE TABLE me (id TEXT); INSERT INTO me VALUES ('"+id+"')")
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	on := open(t, Options{Source: p.Admin(name), Write: true, Identity: "SELECT id FROM me", Timeout: 5 * time.Second})
+	ask := func() error { _, err := on.ExecContext(t.Context(), "SELECT 1"); return err }
+	again := func() error {
+		// What a server does that is stopped for a restore.
+		if err := p.Exec(t.Context(), "postgres", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '"+name+"'"); err != nil {
+			t.Fatal(err)
+		}
+		err := ask()
+		for i := 0; err != nil && (Postgres{}).Classify(err) == Busy && i < 3; i++ {
+			err = ask() // the end of a connection is seen at its use
+		}
+		return err
+	}
+	if err := ask(); err != nil {
+		t.Errorf("without a schema: %v", err)
+	}
+	make("A")
+	for range 2 {
+		if err := again(); err != nil {
+			t.Error(err)
+		}
+	}
+	make("B")
+	if err := again(); (Postgres{}).Classify(err) != Lost || !strings.Contains(err.Error(), `"B"`) {
+		t.Errorf("another instance: %v", err)
+	}
+	make("A")
+	if err := ask(); err != nil {
+		t.Errorf("put back: %v", err)
+	}
+}
+
+// TestPostgresThatIsAway: whatever becomes of the server, a question has an answer in
+// time, which is that the database is busy, and the first after its return is right.
+func TestPostgresThatIsAway(t *testing.T) {
+	t.Parallel()
+	p := server(t)
+	name := database(t, p)
+	if err := p.Exec(t.Context(), name, "CREATE TABLE x (id BIGINT PRIMARY KEY, name TEXT); INSERT INTO x VALUES (1, 'one')"); err != nil {
+		t.Fatal(err)
+	}
+	const timeout = 500 * time.Millisecond
+	on, err := Postgres{}.Open(t.Context(), Options{Source: p.Admin(name), Connections: 4, Timeout: timeout})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer on.Close()
-	n := 0
-	d := dialectBed{dialect: postgres{}, open: func(t *testing.T) string {
-		n++
-		schema := fmt.Sprintf("s%d", n)
-		if _, err := on.Exec("CREATE SCHEMA " + schema); err != nil {
-			t.Fatal(err)
+	pool := NewPool(PoolOptions{DB: on, Dialect: Postgres{}, Queries: Queries{
+		"one": "SELECT name FROM x WHERE id = $1", "slow": "SELECT pg_sleep($1)::text", "kill": "SELECT pg_terminate_backend(pg_backend_pid())::text"}})
+	one := func() error {
+		var got string
+		err := pool.QueryRow(t.Context(), "one", 1).Scan(&got)
+		if err == nil && got != "one" {
+			err = errors.New("the answer is " + got)
 		}
-		return source + " search_path=" + schema
-	}, table: "CREATE TABLE x (id BIGINT GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY, name TEXT NOT NULL UNIQUE)"}
-	t.Run("transactions", func(t *testing.T) { transactions(t, d) })
-	t.Run("classes", func(t *testing.T) { classes(t, d) })
-	t.Run("tables", func(t *testing.T) { tables(t, d) })
+		return err
+	}
+	good := func(when string) {
+		t.Helper()
+		// A connection that broke unseen is found by its use: as many as there may be.
+		var err error
+		for range 5 {
+			if err = one(); err == nil {
+				return
+			}
+			if ClassOf(err) != Busy {
+				break
+			}
+		}
+		t.Errorf("%s: class %d, %v", when, ClassOf(err), err)
+	}
+	away := func(when string) {
+		t.Helper()
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() {
+				ctx, cancel := context.WithTimeout(t.Context(), 10*timeout)
+				defer cancel()
+				var got string
+				err := pool.QueryRow(ctx, "one", 1).Scan(&got)
+				if err == nil || ClassOf(err) != Busy || ctx.Err() != nil {
+					t.Errorf("%s: class %d, %v (%v)", when, ClassOf(err), err, ctx.Err())
+				}
+			})
+		}
+		wg.Wait()
+	}
+	good("at first")
+	p.Stop()
+	away("stopped")
+	if err := p.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	good("after a stop")
+	p.Kill()
+	away("killed")
+	if err := p.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	good("after a kill")
+	var text string
+	if err := pool.QueryRow(t.Context(), "kill").Scan(&text); ClassOf(err) != Busy {
+		t.Errorf("killed in mid-query: class %d, %v", ClassOf(err), err)
+	}
+	good("after a connection was killed")
+	if err := pool.QueryRow(t.Context(), "slow", 30).Scan(&text); ClassOf(err) != Busy {
+		t.Errorf("slow: class %d, %v", ClassOf(err), err)
+	}
+	good("after a slow answer")
+	if err := p.Freeze(true); err != nil {
+		t.Fatal(err)
+	}
+	away("frozen")
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	if err := pool.QueryRow(ctx, "one", 1).Scan(&text); err == nil {
+		t.Error("an answer of a frozen server")
+	}
+	cancel()
+	if err := p.Freeze(false); err != nil {
+		t.Fatal(err)
+	}
+	good("after it was frozen")
+}
+
+// TestPostgresFromTheEnvironment: a password that stands in no configuration.
+func TestPostgresFromTheEnvironment(t *testing.T) {
+	p := server(t)
+	source, err := url.Parse(p.Admin("postgres"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	source.User = url.User("postgres")
+	file := peers.TempDir(t) + "/pgpass"
+	if err := os.WriteFile(file, []byte(p.Address()+":postgres:postgres:superuser\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, env := range [][2]string{{"PGPASSWORD", "superuser"}, {"PGPASSFILE", file}} {
+		t.Run(env[0], func(t *testing.T) {
+			t.Setenv(env[0], env[1])
+			if _, err := open(t, Options{Source: source.String()}).ExecContext(t.Context(), "SELECT 1"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	if _, err := open(t, Options{Source: source.String()}).ExecContext(t.Context(), "SELECT 1"); (Postgres{}).Classify(err) != Broken {
+		t.Errorf("without a password: %v", err)
+	}
+}
+
+func TestClassesOfConnections(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		err  error
+		want Class
+	}{{io.ErrUnexpectedEOF, Busy}, {io.EOF, Busy}, {context.DeadlineExceeded, Other}, {sql.ErrNoRows, NoRows}, {errors.New("x"), Other}} {
+		if got := (Postgres{}).Classify(c.err); got != c.want {
+			t.Errorf("%v: %d, want %d", c.err, got, c.want)
+		}
+	}
+	for from, to := range map[string]string{"a = ?1 AND b = ?12": "a = $1 AND b = $12", "a ? b ?": "a ? b ?", "?0?9": "?0$9", "": ""} {
+		if got := (Postgres{}).Bind(from); got != to {
+			t.Errorf("%q: %q", from, got)
+		}
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"unicode/utf8"
 )
 
 // Query is the name of a query.
@@ -73,3 +74,8 @@ func withoutComments(text string) string {
 	}
 	return strings.TrimSpace(strings.Join(out, "\n"))
 }
+
+// Storable says whether a database can have a text at all. PostgreSQL has none with a NUL or
+// with what is not UTF-8, and calls the question an error, for which mail would wait
+// where the answer is known.
+func Storable(s string) bool { return utf8.ValidString(s) && !strings.Contains(s, "\x00") }

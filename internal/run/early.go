@@ -82,7 +82,7 @@ func keepDatabase(c *configs.Config) error {
 	_ = f.Close()
 	const logged = 2 // the versions of the file format that readers and writers need (sqlite.org/fileformat)
 	if err == nil && (header[18] != logged || header[19] != logged) {
-		w, err := sql.OpenWriter(context.Background(), sql.Options{Path: c.Path(c.Directory.Path), Params: c.Directory})
+		w, err := sql.OpenWriter(context.Background(), sql.Options{Source: c.Path(c.Directory.Path), Params: c.Directory})
 		if err != nil {
 			return err
 		}

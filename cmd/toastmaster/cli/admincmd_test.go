@@ -26,6 +26,7 @@ import (
 	"toastmaster/directory/sql"
 	"toastmaster/internal/addr"
 	"toastmaster/internal/clock"
+	"toastmaster/internal/db"
 	"toastmaster/internal/msglog"
 	"toastmaster/internal/service"
 	"toastmaster/internal/testkit/clocktest"
@@ -52,15 +53,15 @@ func newShell(t *testing.T) *shell {
 	if err := sql.Create(filepath.Join(dir, "x.db")); err != nil {
 		t.Fatal(err)
 	}
-	w, err := sql.OpenWriter(ctx, sql.Options{Path: filepath.Join(dir, "x.db"), Params: c.Directory})
+	w, err := sql.OpenWriter(ctx, sql.Options{Source: filepath.Join(dir, "x.db"), Params: c.Directory})
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := sql.OpenReader(sql.Options{Path: filepath.Join(dir, "x.db"), Params: c.Directory})
+	r, err := sql.OpenReader(sql.Options{Source: filepath.Join(dir, "x.db"), Params: c.Directory})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := migrations.Up(ctx, w); err != nil {
+	if err := migrations.For(db.SQLite{}).Up(ctx, w); err != nil {
 		t.Fatal(err)
 	}
 	l, err := service.Listen("unix:"+filepath.Join(dir, "admin.sock"), 0o600)

@@ -24,6 +24,9 @@ func newInitCommand(env *Environment) *cobra.Command {
 			"instance id or another instance's, or is a tree of Dovecot's, is only taken over if\n" +
 			"--adopt names it. Nothing in them is removed. The parts are database, store, queue.\n" +
 			"Stop the instance before.\n\n" +
+			"The database is a file of SQLite in DIR; --database names another file, sqlite:PATH, or\n" +
+			"a PostgreSQL database, postgres://user:password@host:port/name, which is there and\n" +
+			"empty. Its password goes to DIR/pgpass (mode 0600) and into no other file.\n\n" +
 			"Every mail host takes mail for postmaster (RFC 5321). --postmaster says who gets\n" +
 			"it; without, the domain HOSTNAME is added with a mailbox postmaster, for which\n" +
 			"`toastmaster mailbox set postmaster@HOSTNAME --password` sets a password.",
@@ -60,6 +63,7 @@ func newInitCommand(env *Environment) *cobra.Command {
 	cmd.Flags().StringVar(&o.Host, "listen", initial.Loopback, "`IP` address to listen on; :: is all of both families, 0.0.0.0 all of IPv4")
 	cmd.Flags().StringVar(&o.User, "user", "", "`USER` that serve becomes when root starts it; the files are made as that user (default the owner of DIR, if root runs this)")
 	cmd.Flags().StringVar(&o.LMTPHost, "lmtp-listen", initial.Loopback, "`IP` address to listen on for LMTP, which has no log-in; lmtpd.trusted_networks says who is served")
+	cmd.Flags().StringVar(&o.Database, "database", "", "`URL` of the database: sqlite:PATH or postgres://... (default a file in DIR)")
 	cmd.Flags().StringSliceVar(&o.Parts.Fresh, "new", nil, "make this `PART` anew, which is missing, beside those that are there")
 	cmd.Flags().StringSliceVar(&o.Parts.Adopt, "adopt", nil, "give this `PART` the id of the instance, whatever it has now")
 	cmd.Flags().StringVar(&o.Postmaster, "postmaster", "", "`ADDRESS` that gets the mail for postmaster (default a new mailbox)")
@@ -69,7 +73,7 @@ func newInitCommand(env *Environment) *cobra.Command {
 // initParts makes the parts that a configuration names. Its other flags are for
 // a configuration that is to be written.
 func initParts(cmd *cobra.Command, env *Environment, o parts.Options, asJSON bool) error {
-	for _, flag := range []string{"port-base", "hostname", "listen", "lmtp-listen", "postmaster", "user"} {
+	for _, flag := range []string{"port-base", "hostname", "listen", "lmtp-listen", "postmaster", "user", "database"} {
 		if f := cmd.Flags().Lookup(flag); f != nil && f.Changed {
 			return wrongUsage(cmd, "--%s needs DIR, where a configuration is written", flag)
 		}

@@ -11,6 +11,7 @@ import (
 
 	"toastmaster/configs"
 	"toastmaster/directory/sql"
+	"toastmaster/internal/db"
 	"toastmaster/internal/identity"
 	"toastmaster/internal/run"
 	"toastmaster/internal/run/parts"
@@ -154,11 +155,11 @@ func TestServeMakesNothingAnew(t *testing.T) {
 // withoutIDs makes an instance one of a version before ids.
 func withoutIDs(t *testing.T, dir string, c *configs.Config) {
 	t.Helper()
-	w, err := sql.OpenWriter(t.Context(), sql.Options{Path: c.Path(c.Directory.Path), Params: c.Directory})
+	w, err := sql.OpenWriter(t.Context(), sql.Options{Source: c.Path(c.Directory.Path), Params: c.Directory})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := migrations.Down(t.Context(), w, 3); err != nil {
+	if err := migrations.For(db.SQLite{}).Down(t.Context(), w, 3); err != nil {
 		t.Fatal(err)
 	}
 	file := filepath.Join(dir, "toastmaster.toml")

@@ -299,7 +299,13 @@ func tlsNames(i int) [2]string {
 	return [2]string{fmt.Sprintf("tls/%d-cert.pem", i), fmt.Sprintf("tls/%d-key.pem", i)}
 }
 
+// errOnServer keeps a backup from being half of an instance.
+var errOnServer = errors.New("the database is on a server, which a backup does not hold yet: save it with pg_dump, and the mail store and the queue with the file system's snapshots")
+
 func (r *making) database(ctx context.Context) error {
+	if r.c.Directory.Type != "sqlite" {
+		return errOnServer
+	}
 	s, err := r.w.Begin(directorySection)
 	if err != nil {
 		return err

@@ -34,6 +34,9 @@ type Options struct {
 	User     string // main.user
 	// Postmaster gets the mail for <postmaster>; "" makes a mailbox for it.
 	Postmaster string
+	// Database is where the hosted data goes, "sqlite:PATH" or "postgres://..."; "" is a file
+	// of SQLite in Dir. A password in it goes to a file of its own.
+	Database string
 	// Parts is what may be made or taken over beside what is there.
 	Parts parts.Options
 	// Instance is the id; Make finds it.
@@ -89,6 +92,9 @@ func Make(ctx context.Context, o Options) (*configs.Config, error) {
 	if err := os.MkdirAll(filepath.Join(o.Dir, "tls"), 0o700); err != nil {
 		return nil, err
 	}
+	if err := keepPassword(o); err != nil {
+		return nil, err
+	}
 	pair := tlsconf.Pair{Cert: filepath.Join(o.Dir, "tls", "cert.pem"), Key: filepath.Join(o.Dir, "tls", "key.pem")}
 	if err := tlsconf.SelfSigned(pair, o.Hostname, time.Now()); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err
@@ -136,6 +142,9 @@ func Check(o Options) error {
 	if o.Dir == "" {
 		return usage.Errorf("DIR is empty")
 	}
+	if _, err := databaseOf(o); err != nil {
+		return usage.Errorf("--database: %w", err)
+	}
 	if _, err := addr.ParseDomain(o.Hostname); err != nil {
 		return usage.Errorf("--hostname %s: %w", o.Hostname, err)
 	}
@@ -173,12 +182,16 @@ func Text(o Options) string {
 		rows    [][2]string
 	}{
 		{"main", mainRows(o)},
+		{"directory", directoryRows(o)},
 		{"smtpd", smtpd},
 		{"lmtpd", [][2]string{{"listen", fmt.Sprintf("[%q, %q]", net.JoinHostPort(o.lmtp(), strconv.Itoa(24+o.PortBase)), "unix:lmtp.sock")}}},
 		{"imapd", [][2]string{{"listen", listen(143)}, {"listen_tls", listen(993)}}},
 		{"pop3d", [][2]string{{"listen", listen(110)}, {"listen_tls", listen(995)}}},
 		{"admin", [][2]string{{"listen", listen(80)}, {"listen_tls", listen(443)}}},
 	} {
+		if len(s.rows) == 0 {
+			continue
+		}
 		fmt.Fprintf(&b, "\n[%s]\n", s.section)
 		for _, r := range s.rows {
 			fmt.Fprintf(&b, "%s = %s\n", r[0], r[1])

@@ -54,7 +54,9 @@ type Hosted struct {
 }
 
 // Close closes it.
-func (h Hosted) Close() error { return errors.Join(h.Reader.Close(), h.Writer.Close()) }
+func (h Hosted) Close() error {
+	return errors.Join(db.Close(h.Dialect, h.Reader), db.Close(h.Dialect, h.Writer))
+}
 
 // Store is what changes the database. changed, which may be nil, is told of a change
 // before whoever made it is answered.
@@ -105,6 +107,7 @@ func CheckDirectory(c *configs.Config) (param, allowed string, err error) {
 func directoryTable() []directoryRow {
 	return []directoryRow{
 		{name: "sqlite", answers: answersOfSQLite, database: sqlite()},
+		{name: "postgres", answers: answersOfPostgres, database: postgres()},
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"toastmaster/configs"
 	"toastmaster/directory"
 	"toastmaster/directory/sql"
+	"toastmaster/internal/db"
 	"toastmaster/internal/identity"
 	"toastmaster/internal/run/rights"
 	"toastmaster/migrations"
@@ -22,23 +23,24 @@ import (
 func sqlite() database {
 	return database{
 		param: "directory.path", location: func(c *configs.Config) string { return c.Path(c.Directory.Path) },
-		inspect: inspectSQLite, create: createSQLite, open: openSQLite, temporary: sql.Temporary,
-		check: checkSQLite, allowed: "a SQLite database that can be written",
+		inspect: inspectSQLite, create: createSQLite, open: openSQLite,
+		temporary: func(err error) bool { return sql.Temporary(db.SQLite{}, err) },
+		check:     checkSQLite, allowed: "a SQLite database that can be written",
 	}
 }
 
 // inspectSQLite refuses one of a later version of this program, too.
 func inspectSQLite(ctx context.Context, c *configs.Config) (identity.Found, error) {
 	path := c.Path(c.Directory.Path)
-	found, err := sql.Inspect(ctx, path, c.Directory)
+	found, err := sql.Inspect(ctx, sql.Options{Source: path, Params: c.Directory})
 	if err != nil || found.State == identity.Absent {
 		return found, err
 	}
-	r, err := sql.OpenReader(sql.Options{Path: path, Params: c.Directory})
+	r, err := sql.OpenReader(sql.Options{Source: path, Params: c.Directory})
 	if err != nil {
 		return found, err
 	}
-	err = errors.Join(migrations.Known(ctx, r), r.Close())
+	err = errors.Join(migrations.For(db.SQLite{}).Known(ctx, r), r.Close())
 	return found, err
 }
 
@@ -48,26 +50,26 @@ func createSQLite(ctx context.Context, c *configs.Config, id identity.ID) (err e
 	if err := sql.Create(path); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	w, err := sql.OpenWriter(ctx, sql.Options{Path: path, Params: c.Directory})
+	w, err := sql.OpenWriter(ctx, sql.Options{Source: path, Params: c.Directory})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, w.Close()) }()
-	if err := migrations.Up(ctx, w); err != nil {
+	if err := migrations.For(db.SQLite{}).Up(ctx, w); err != nil {
 		return err
 	}
-	return sql.SetInstance(ctx, w, id)
+	return sql.SetInstance(ctx, w, db.SQLite{}, id)
 }
 
 // openSQLite opens the write side first, because it brings the schema up to date.
 func openSQLite(ctx context.Context, c *configs.Config) (h Hosted, err error) {
 	path := c.Path(c.Directory.Path)
-	h.Dialect = sql.Dialect()
-	if h.Writer, err = sql.OpenWriter(ctx, sql.Options{Path: path, Params: c.Directory}); err != nil {
+	h.Dialect = db.SQLite{}
+	if h.Writer, err = sql.OpenWriter(ctx, sql.Options{Source: path, Params: c.Directory}); err != nil {
 		return h, err
 	}
-	if err = migrations.Up(ctx, h.Writer); err == nil {
-		h.Reader, err = sql.OpenReader(sql.Options{Path: path, Params: c.Directory})
+	if err = migrations.For(h.Dialect).Up(ctx, h.Writer); err == nil {
+		h.Reader, err = sql.OpenReader(sql.Options{Source: path, Params: c.Directory})
 	}
 	if err != nil {
 		return h, errors.Join(err, h.Writer.Close())
@@ -78,7 +80,7 @@ func openSQLite(ctx context.Context, c *configs.Config) (h Hosted, err error) {
 
 // answersOfSQLite opens the pool of readers that mail asks.
 func answersOfSQLite(c *configs.Config) (directory.Backend, func() error, error) {
-	d, err := sql.Open(sql.Options{Path: c.Path(c.Directory.Path), Params: c.Directory})
+	d, err := sql.Open(sql.Options{Source: c.Path(c.Directory.Path), Params: c.Directory})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -26,6 +26,8 @@ type Spec struct {
 	Dir string
 	// Log is the file that standard output and standard error are appended to.
 	Log string
+	// As is whose process it is; nil is ours.
+	As *syscall.Credential
 }
 
 // Process is a running program. Its methods may be called by several
@@ -48,7 +50,7 @@ func Start(s Spec) (*Process, error) {
 	cmd.Env = append(os.Environ(), s.Env...)
 	cmd.Dir = s.Dir
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: s.As}
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", s.Path, err)
 	}
