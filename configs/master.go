@@ -11,6 +11,7 @@ import (
 type Master struct {
 	ThrottleTime    time.Duration
 	DaemonTimeout   time.Duration
+	StartTimeout    time.Duration
 	Linger          time.Duration
 	StoreLinger     time.Duration
 	Fence           bool
@@ -64,6 +65,8 @@ func (c *Master) params() []Param {
 			"How long master waits at most before it starts a role again that ends before it serves (Postfix service_throttle_time). The first time it waits 0.1 s, and each time twice as long; a role that served and ended waits 5 s at most, and one that served for 10 s begins anew.").Also("service_throttle_time"),
 		Duration("master.daemon_timeout", &c.DaemonTimeout, 2*time.Minute, time.Second, 24*time.Hour,
 			"How long a role may say nothing to master before it is ended and started again: a process that is stopped, or that gets no processor time (Postfix daemon_timeout, which is 18000s because there it includes the work on a request). Its goroutines are printed before.").Also("daemon_timeout"),
+		Duration("master.start_timeout", &c.StartTimeout, 10*time.Minute, 0, 24*time.Hour,
+			"How long a role may take until it is prepared, and from then until it serves, before it is given up, its goroutines are printed, and it is started again. At an upgrade the old process serves on when it still does. Raise it where a start takes longer, with a queue of many millions on a slow disk; 0 is without a bound."),
 		Duration("master.linger_time", &c.Linger, 5*time.Second, 0, 5*time.Minute,
 			"How long the sessions of smtpd, of submission and of the administration go on undisturbed when `master upgrade` puts a new process in place of theirs; then they are told 421 after their present command, as at any stop. New connections wait in the kernel until the old process has ended, because one process at a time has the queue; none is refused. It should be less than clients wait for a greeting (RFC 5321: 5 minutes)."),
 		Duration("master.store_linger_time", &c.StoreLinger, time.Minute, 0, 24*time.Hour,

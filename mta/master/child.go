@@ -52,7 +52,15 @@ type child struct {
 	every time.Duration
 	// failed is why it ends, in its own words.
 	failed string
+	// deadline is when it is ended that has not done by then what late says, zero for never; blamed is why it
+	// was ended.
+	deadline time.Time
+	late     string
+	blamed   string
 }
+
+// by gives a process until then to do what is asked of it.
+func (c *child) by(deadline time.Time, late string) { c.deadline, c.late = deadline, late }
 
 // event is what a goroutine of a child tells the loop.
 type event struct {
@@ -114,6 +122,7 @@ func (m *Master) spawn(r *role) (*child, error) {
 		return nil, errors.Join(err, conn.Close())
 	}
 	c := &child{role: r, process: cmd.Process, conn: conn, started: m.o.Clock.Now()}
+	m.awaitStart(c)
 	m.watch(c)
 	m.o.Log.Info("role", "role", r.Name, "status", "started", "pid", c.process.Pid)
 	return c, nil

@@ -114,7 +114,17 @@ var ErrNotRunning = errors.New("no master runs")
 // maxAnswer bounds what a master may say.
 const maxAnswer = 1 << 20
 
-func (c Client) do(ctx context.Context, method, path string, out any) error {
+// Master answers at once, but for what it asks others: the new program, which looks at the configuration, and the roles,
+// each of which has a deadline of its own.
+const (
+	statusTimeout  = 10 * time.Second
+	upgradeTimeout = 2 * time.Minute
+	reloadTimeout  = 2 * time.Minute
+)
+
+func (c Client) do(ctx context.Context, limit time.Duration, method, path string, out any) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", c.Socket)
 	}}}
@@ -123,6 +133,9 @@ func (c Client) do(ctx context.Context, method, path string, out any) error {
 		return err
 	}
 	res, err := client.Do(req)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("master does not answer: %w", err)
+	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrNotRunning, err)
 	}
@@ -144,7 +157,7 @@ func (c Client) do(ctx context.Context, method, path string, out any) error {
 // Status asks for it.
 func (c Client) Status(ctx context.Context) (Status, error) {
 	s := Status{}
-	err := c.do(ctx, http.MethodGet, "/status", &s)
+	err := c.do(ctx, statusTimeout, http.MethodGet, "/status", &s)
 	return s, err
 }
 
@@ -152,7 +165,7 @@ func (c Client) Status(ctx context.Context) (Status, error) {
 // upgrade.
 func (c Client) Reload(ctx context.Context) ([]string, error) {
 	var names []string
-	err := c.do(ctx, http.MethodPost, "/reload", &names)
+	err := c.do(ctx, reloadTimeout, http.MethodPost, "/reload", &names)
 	return names, err
 }
 
@@ -163,7 +176,7 @@ const pollUpgrade = 50 * time.Millisecond
 // all roles are replaced.
 func (c Client) Upgrade(ctx context.Context) (Status, error) {
 	var generation int
-	if err := c.do(ctx, http.MethodPost, "/upgrade", &generation); err != nil {
+	if err := c.do(ctx, upgradeTimeout, http.MethodPost, "/upgrade", &generation); err != nil {
 		return Status{}, err
 	}
 	for {

@@ -26,6 +26,12 @@
 // says why it ended and when the next one comes. A mistake of usage (exit code 2) at the very first start
 // ends master.
 //
+// # Deadlines
+//
+// Who waits for a process has a deadline. One that is started has master.start_timeout until it is prepared, and the same from "go" until it is
+// ready; one that was told to finish has its linger time and what a stop may take. Then it is ended as by the watchdog. A
+// replacement that is given up leaves the old process as it is when that still serves, and an upgrade ends in any case.
+//
 // # Watchdog
 //
 // A process that has said "alive" and then nothing for master.daemon_timeout gets SIGQUIT, by which it prints its

@@ -168,34 +168,53 @@ func (m *Master) untilRestart() time.Duration {
 // dumpTime is how long a process may take to say what its goroutines do, before it is killed.
 const dumpTime = 10 * time.Second
 
-// overdue is when a process is to be ended that says nothing until then, zero for never.
+// overdue is when a process is to be ended that says nothing until then, or has not done what it was asked, zero for never.
 func (m *Master) overdue(c *child) time.Time {
 	switch {
 	case !c.dumped.IsZero():
 		return c.dumped.Add(dumpTime)
 	case c.heard.IsZero():
-		return time.Time{}
+		return c.deadline
 	}
-	// A process of an earlier configuration may say it more seldom.
+	if silent := m.silent(c); c.deadline.IsZero() || silent.Before(c.deadline) {
+		return silent
+	}
+	return c.deadline
+}
+
+// silent is when a process has said nothing for too long. One of an earlier configuration may say it more seldom.
+func (m *Master) silent(c *child) time.Time {
 	return c.heard.Add(max(m.o.Params.DaemonTimeout, 3*c.every))
 }
 
-// watchOver ends processes that have said nothing for too long: SIGQUIT, by which they print what they do, and SIGKILL
-// for one that is stopped. What this process has not read, because it was stopped itself, is not the roles' silence.
+// watchOver ends processes that have said nothing for too long, or do not start or finish in time: SIGQUIT, by which they print what
+// they do, and SIGKILL for one that is stopped. What this process has not read, because it was stopped itself, is not the roles' silence.
 func (m *Master) watchOver() {
 	now := m.o.Clock.Now()
-	late := !m.planned.IsZero() && now.Sub(m.planned) > m.o.Params.DaemonTimeout/2
+	stopped := time.Duration(0)
+	if late := now.Sub(m.planned); !m.planned.IsZero() && late > m.o.Params.DaemonTimeout/2 {
+		stopped = late
+	}
 	for _, c := range m.all() {
 		until := m.overdue(c)
 		switch {
 		case until.IsZero() || now.Before(until):
 		case !c.dumped.IsZero():
 			_ = c.process.Kill()
-			c.heard, c.dumped = time.Time{}, time.Time{} // its end is all that is waited for
-		case late:
-			c.heard = now
+			c.heard, c.dumped, c.deadline = time.Time{}, time.Time{}, time.Time{} // its end is all that is waited for
+		case stopped > 0:
+			if !c.heard.IsZero() {
+				c.heard = now
+			}
+			if !c.deadline.IsZero() {
+				c.deadline = c.deadline.Add(stopped)
+			}
 		default:
-			m.o.Log.Error("role", "role", c.role.Name, "status", "silent", "pid", c.process.Pid, "cause", fmt.Errorf("it has said nothing for %v (master.daemon_timeout)", m.o.Params.DaemonTimeout))
+			status := "silent"
+			if c.blamed = fmt.Sprintf("it has said nothing for %v (master.daemon_timeout)", m.o.Params.DaemonTimeout); until.Equal(c.deadline) {
+				status, c.blamed = "late", c.late
+			}
+			m.o.Log.Error("role", "role", c.role.Name, "status", status, "pid", c.process.Pid, "cause", errors.New(c.blamed))
 			c.dumped = now
 			_ = c.process.Signal(unix.SIGQUIT)
 		}
@@ -224,8 +243,14 @@ func (m *Master) step() {
 			m.o.Ready()
 		}
 	}
-	if len(m.replacing) > 0 && m.replacing[0].next == nil && m.replacing[0].current != nil {
-		m.replace(m.replacing[0])
+	for len(m.replacing) > 0 && m.replacing[0].next == nil {
+		r := m.replacing[0]
+		if r.current != nil {
+			m.replace(r)
+			continue
+		}
+		// The next start is of the new program anyway, and may not come to serve for long.
+		m.replaced(r, fmt.Errorf("it has ended meanwhile, and is started again: %s", r.why))
 	}
 }
 
@@ -266,6 +291,9 @@ func (m *Master) hear(e event) {
 		c.failed = strings.TrimPrefix(e.line, FailedWord)
 	case e.line == "ready":
 		c.ready, c.readyAt = true, m.o.Clock.Now()
+		if !c.asked {
+			c.by(time.Time{}, "")
+		}
 		m.o.Log.Info("role", "role", c.role.Name, "status", "serves", "pid", c.process.Pid, "after", c.readyAt.Sub(c.started).Round(time.Millisecond))
 		m.nowReady(c)
 	case e.line == "":
@@ -278,16 +306,40 @@ func (m *Master) hear(e event) {
 func (m *Master) prepared(c *child) {
 	r := c.role
 	if c != r.next || r.Overlap || r.current == nil {
-		c.tell("go")
+		m.goOn(c)
 		return
 	}
+	c.by(time.Time{}, "") // it waits for another one, who has a deadline
 	m.finish(r.current)
 }
 
-// finish asks a child to end and to let its sessions go on for a while.
+// goOn has a child open the rest.
+func (m *Master) goOn(c *child) {
+	m.awaitStart(c)
+	c.tell("go")
+}
+
+// awaitStart gives a child master.start_timeout until it says more.
+func (m *Master) awaitStart(c *child) {
+	if limit := m.o.Params.StartTimeout; limit > 0 && !c.asked {
+		c.by(m.o.Clock.Now().Add(limit), fmt.Sprintf("it did not get to serve in %v (master.start_timeout)", limit))
+	}
+}
+
+// finish asks a child to end and to let its sessions go on for a while. One that does not end is ended: others wait for what
+// it has.
 func (m *Master) finish(c *child) {
-	c.asked = true
 	c.tell("finish " + c.role.Linger.String())
+	if !c.asked {
+		m.awaitEnd(c)
+	}
+}
+
+// awaitEnd gives a child that was told to finish the time that it may take.
+func (m *Master) awaitEnd(c *child) {
+	c.asked = true
+	limit := c.role.Linger + m.o.StopTimeout
+	c.by(m.o.Clock.Now().Add(limit), fmt.Sprintf("it was told to finish, and did not in %v", limit))
 }
 
 // nowReady puts a replacement in its place.
@@ -340,6 +392,9 @@ func (m *Master) ended(c *child, e event) {
 	if c.failed != "" {
 		why += ": " + c.failed
 	}
+	if c.blamed != "" {
+		why = c.blamed + ": " + why
+	}
 	if n := slices.Index(r.old, c); n >= 0 {
 		r.old = slices.Delete(r.old, n, n+1)
 		m.o.Log.Info("role", "role", r.Name, "status", "replaced", "pid", c.process.Pid, "cause", why)
@@ -355,19 +410,19 @@ func (m *Master) ended(c *child, e event) {
 	r.current = nil
 	if c.asked && r.next != nil { // it has made room
 		m.o.Log.Info("role", "role", r.Name, "status", "replaced", "pid", c.process.Pid, "cause", why)
-		r.next.tell("go")
+		m.goOn(r.next)
 		return
 	}
 	if r.next != nil { // it takes the place as soon as it can
 		if r.next.prepared {
-			r.next.tell("go")
+			m.goOn(r.next)
 		}
 		return
 	}
 	if m.stopping {
 		return
 	}
-	if !m.serving && r.restarts == 0 && e.state != nil && e.state.ExitCode() == usageExit {
+	if !m.serving && r.restarts == 0 && e.state != nil && e.state.ExitCode() == usageExit && c.blamed == "" {
 		m.failed = &UsageError{r.Name}
 		return
 	}

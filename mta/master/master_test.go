@@ -54,6 +54,10 @@ func beARole(file string) int {
 			for lines.Scan() && lines.Text() != "go" {
 			}
 			say("ready")
+		case "prepare":
+			say("prepared")
+			for lines.Scan() && lines.Text() != "go" {
+			}
 		case "deaf":
 			deaf = true
 		case "explain":
@@ -195,7 +199,7 @@ func (x *trial) pid(t *testing.T, role string) int {
 }
 
 func params() configs.Master {
-	return configs.Master{ThrottleTime: time.Minute, DaemonTimeout: 2 * time.Minute}
+	return configs.Master{ThrottleTime: time.Minute, DaemonTimeout: 2 * time.Minute, StartTimeout: 10 * time.Minute}
 }
 
 // TestBackoff: a role that does not get to serve is started again after 0.1 s and twice as long each time, up to
@@ -370,4 +374,126 @@ func TestStopKillsWhoDoesNotStop(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	x.ended <- nil
+}
+
+// upgrade begins to replace the roles, as a program does that has become another one.
+func (x *trial) upgrade(t *testing.T) {
+	t.Helper()
+	if err := x.m.ask(t.Context(), func() error {
+		err := x.m.beginUpgrade()
+		x.m.checking, x.m.replacing = false, append(x.m.replacing, x.m.roles...)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// until waits for something to be true of the loop's state.
+func (x *trial) until(t *testing.T, true func() bool) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); ; {
+		is := false
+		if err := x.m.ask(t.Context(), func() error { is = true(); return nil }); err != nil || is {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatal("it does not come")
+		}
+		time.Sleep(time.Millisecond) // a process says it
+	}
+}
+
+// TestOneThatDoesNotFinishIsKilled: who was told to make room has its linger time and what a stop may take; then it is ended, and
+// its replacement serves.
+func TestOneThatDoesNotFinishIsKilled(t *testing.T) {
+	t.Parallel()
+	x := try(t, params(), [2]string{"mta", "deaf serve"}, [2]string{"admin", "serve"})
+	x.hears(t, "role=admin", "status=serves")
+	<-x.ready
+	x.m.roles[0].Linger = 5 * time.Second // before anybody looks at it
+	pid := x.pid(t, "mta")
+	x.does(t, "mta", "serve")
+	x.upgrade(t)
+	x.until(t, func() bool { return x.m.roles[0].current.asked })
+	x.advance(t, 65*time.Second-time.Millisecond)
+	if err := syscall.Kill(pid, 0); err != nil || x.pid(t, "mta") != pid {
+		t.Errorf("too early: %v", err)
+	}
+	x.advance(t, time.Millisecond)
+	x.hears(t, "role=mta", "status=late", fmt.Sprintf("pid=%d ", pid), "told to finish, and did not in 1m5s")
+	x.hears(t, "role=mta", "status=replaced")
+	x.hears(t, "role=mta", "status=serves")
+	x.hears(t, "upgrade", "status=ok")
+}
+
+// TestAReplacementThatHangsIsGivenUp: one that does not get prepared is ended, the old one serves on, the other roles are replaced, and the next
+// upgrade may come; one that hangs when the old one has ended is started again.
+func TestAReplacementThatHangsIsGivenUp(t *testing.T) {
+	t.Parallel()
+	x := try(t, params(), [2]string{"mta", "serve"}, [2]string{"admin", "serve"})
+	x.hears(t, "role=admin", "status=serves")
+	<-x.ready
+	pid, other := x.pid(t, "mta"), x.pid(t, "admin")
+	x.does(t, "mta", "deaf")
+	x.upgrade(t)
+	x.hears(t, "role=mta", "status=started")
+	if !x.status(t).Upgrading {
+		t.Error("it is over")
+	}
+	x.advance(t, 10*time.Minute)
+	x.hears(t, "role=mta", "status=late", "master.start_timeout")
+	x.hears(t, "role=admin", "status=serves")
+	x.hears(t, "upgrade", "status=failed", "role mta: the new process ended before it served", "master.start_timeout")
+	if s := x.status(t); s.Upgrading || s.Roles[0].Pid != pid || s.Roles[0].State != "running" || s.Roles[1].Pid == other {
+		t.Errorf("%+v", s)
+	}
+
+	x.does(t, "mta", "prepare deaf")
+	x.upgrade(t)
+	x.hears(t, "role=mta", "status=replaced")
+	x.does(t, "mta", "serve")
+	x.advance(t, 10*time.Minute)
+	x.hears(t, "role=mta", "status=late", "master.start_timeout")
+	x.hears(t, "role=mta", "status=ended", "restart_in=100ms")
+	x.advance(t, 100*time.Millisecond)
+	x.hears(t, "role=mta", "status=serves")
+	x.until(t, func() bool { return len(x.m.replacing) == 0 })
+
+	x.upgrade(t)
+	x.hears(t, "upgrade", "status=ok")
+}
+
+// TestAStartThatHangsIsNoMistake: SIGQUIT makes a process end with the code that a mistake of usage has, too.
+func TestAStartThatHangsIsNoMistake(t *testing.T) {
+	t.Parallel()
+	x := try(t, params(), [2]string{"mta", "deaf"})
+	x.hears(t, "role=mta", "status=started")
+	x.does(t, "mta", "serve")
+	x.advance(t, 10*time.Minute)
+	x.hears(t, "role=mta", "status=ended", "master.start_timeout", "restart_in=100ms")
+	x.advance(t, 100*time.Millisecond)
+	x.hears(t, "role=mta", "status=serves")
+	<-x.ready
+}
+
+// TestAnUpgradeDoesNotWaitForARestart: a role that ends during an upgrade, and does not come to serve, is no reason to refuse the next one.
+func TestAnUpgradeDoesNotWaitForARestart(t *testing.T) {
+	t.Parallel()
+	x := try(t, params(), [2]string{"mta", "serve"}, [2]string{"admin", "serve"})
+	x.hears(t, "role=admin", "status=serves")
+	<-x.ready
+	x.does(t, "mta", "1")
+	if err := x.m.ask(t.Context(), func() error {
+		x.m.replacing = append(x.m.replacing, x.m.roles[1], x.m.roles[0])
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(x.pid(t, "mta"), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	x.hears(t, "upgrade", "status=failed", "role mta: ")
+	if x.status(t).Upgrading {
+		t.Error("it goes on")
+	}
 }

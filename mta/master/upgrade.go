@@ -103,7 +103,8 @@ func (m *Master) adopt() error {
 		if c.role.current == nil {
 			c.role.current = c
 		} else { // it was on its way out
-			c.role.old, c.asked = append(c.role.old, c), true
+			c.role.old = append(c.role.old, c)
+			m.awaitEnd(c)
 		}
 		m.watch(c)
 	}
