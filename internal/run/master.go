@@ -208,14 +208,12 @@ func (s *mastered) giveSockets() error {
 		if name != adminSocket(s.config) {
 			user = cmp.Or(roles.User(s.roleOf(name)), who)
 		}
-		if err := user.Give(k.own); err != nil {
-			return err
-		}
+		gid, mode := -1, fs.FileMode(0)
 		if roles != nil && strings.HasPrefix(name, listeners.ControlName+":") {
-			// Other roles may come in, as far as it answers them.
-			if err := errors.Join(os.Lchown(k.own, user.UID(), roles.Main.GID()), os.Chmod(k.own, 0o660)); err != nil {
-				return err
-			}
+			gid, mode = roles.Main.GID(), 0o660 // other roles may come in, as far as it answers them
+		}
+		if err := user.Give(k.own, gid, mode); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -378,10 +376,9 @@ func (s *mastered) run(ctx context.Context, state *master.State, hangup <-chan o
 	s.m = master.New(master.Options{
 		Params: c.Master, Roles: s.roles(), Adopt: state, Check: s.checkNew, Exec: s.become,
 		Reload: func(ctx context.Context) ([]string, error) {
-			if err := s.reopenLog(); err != nil {
-				return nil, err
-			}
-			return ReloadRoles(ctx, roles)
+			err := s.reopenLog()
+			names, failed := roles.Reload(ctx)
+			return names, errors.Join(err, failed)
 		},
 		Ready: func() {
 			Say(s.i.clock, s.o.Stderr, fmt.Sprintf("toastmaster: ready, %d roles on %d listeners\n", len(roleTable()), len(c.Listeners())+1))
@@ -428,7 +425,7 @@ func (s *mastered) reloadOnHangup(ctx context.Context, roles control.Roles, hang
 			if err := s.reopenLog(); err != nil {
 				s.i.log.Warn("reload", "cause", err)
 			}
-			if _, err := ReloadRoles(ctx, roles); err != nil {
+			if _, err := roles.Reload(ctx); err != nil {
 				s.i.log.Warn("reload", "cause", err)
 			}
 		}

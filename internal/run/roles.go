@@ -1,10 +1,13 @@
 package run
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -175,35 +178,26 @@ func (o *opened) directoryChanged() {
 	}
 }
 
-// reloadAll reloads this process and the other roles.
+// reloadAll reloads this process and the other roles. One that fails keeps none of the others from it.
 func (i *Instance) reloadAll(ctx context.Context) ([]string, error) {
-	names, err := i.askReload(ctx)
-	if err != nil {
-		return nil, err
+	if i.role == "" {
+		return i.askReload(ctx)
 	}
-	more, err := ReloadRoles(ctx, i.others())
-	return union(names, more), err
-}
-
-// ReloadRoles reloads roles, and names the parameters that wait for a restart.
-func ReloadRoles(ctx context.Context, roles control.Roles) (names []string, err error) {
-	for _, c := range roles {
-		more, err := c.Reload(ctx)
-		if err != nil {
-			return nil, err
-		}
-		names = union(names, more)
-	}
-	return names, nil
-}
-
-func union(a, b []string) []string {
-	for _, s := range b {
-		if !slices.Contains(a, s) {
-			a = append(a, s)
+	var names, more []string
+	var err, others error
+	var both sync.WaitGroup
+	both.Go(func() { names, err = i.askReload(ctx) })
+	more, others = i.others().Reload(ctx)
+	both.Wait()
+	for _, name := range more {
+		if !slices.Contains(names, name) {
+			names = append(names, name)
 		}
 	}
-	return a
+	if err != nil && others != nil {
+		return names, &model.Error{Kind: model.Invalid, Text: string(i.role) + ": " + err.Error() + "; " + others.Error(), Cause: errors.Join(err, others)}
+	}
+	return names, cmp.Or(err, others)
 }
 
 // status is that of the services and parts of all roles.

@@ -119,41 +119,74 @@ func cause(err error) error {
 	return err
 }
 
-// listenUnix binds a temporary name and renames it: between bind and chmod a
-// socket has the mode that the umask gives, and nobody shall connect then. The
-// group is given before the mode, which is meant for that group.
+// listenUnix binds a name in a folder that nobody else may enter, and renames it: between bind and chmod a
+// socket has the mode that the umask gives, and nobody shall connect then; and whoever may write beside it could put a link in
+// its place, by which root would change the rights of another file. The group is given before the mode, which is meant for
+// that group.
 func listenUnix(path string, mode fs.FileMode, gid int) (net.Listener, error) {
 	if err := probe(path); err != nil {
 		return nil, err
 	}
-	temporary := fmt.Sprintf("%s.%d", path, os.Getpid())
-	if err := os.Remove(temporary); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	dir := fmt.Sprintf("%s.%d", path, os.Getpid())
+	if err := os.RemoveAll(dir); err != nil {
 		return nil, err
 	}
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: temporary, Net: "unix"})
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return nil, err
+	}
+	defer func() { _ = os.Remove(dir) }() // it is empty
+	fd, err := ownFolder(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(fd)
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: dir + "/" + boundName, Net: "unix"})
 	if err != nil {
 		return nil, err
 	}
 	l.SetUnlinkOnClose(false)
 	u := &unixListener{UnixListener: l, path: path}
-	if gid >= 0 {
-		err = os.Chown(temporary, -1, gid)
-	}
-	if err == nil {
-		err = os.Chmod(temporary, mode)
-	}
-	if err == nil {
-		err = os.Rename(temporary, path)
-	}
-	if err == nil {
-		u.file, err = os.Lstat(path)
-	}
-	if err != nil {
+	if err := u.move(fd, mode, gid); err != nil {
 		_ = l.Close()
-		_ = os.Remove(temporary)
+		_ = unix.Unlinkat(fd, boundName, 0)
 		return nil, err
 	}
 	return u, nil
+}
+
+// boundName is what a socket is called before it has its rights.
+const boundName = "s"
+
+// ownFolder opens a folder that this process has made. Another one in its place is somebody else's.
+func ownFolder(dir string) (int, error) {
+	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, &fs.PathError{Op: "open", Path: dir, Err: err}
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil || int(st.Uid) != os.Geteuid() || st.Mode&0o077 != 0 {
+		_ = unix.Close(fd)
+		return -1, errors.Join(fmt.Errorf("%s: another folder has come in its place", dir), err)
+	}
+	return fd, nil
+}
+
+// move gives the socket its rights and its name.
+func (u *unixListener) move(fd int, mode fs.FileMode, gid int) (err error) {
+	if gid >= 0 {
+		err = unix.Fchownat(fd, boundName, -1, gid, unix.AT_SYMLINK_NOFOLLOW)
+	}
+	if err == nil {
+		err = unix.Fchmodat(fd, boundName, uint32(mode.Perm()), 0)
+	}
+	if err == nil {
+		err = unix.Renameat(fd, boundName, unix.AT_FDCWD, u.path)
+	}
+	if err != nil {
+		return &fs.PathError{Op: "bind", Path: u.path, Err: err}
+	}
+	u.file, err = os.Lstat(u.path)
+	return err
 }
 
 // probe says nil when path is free or a dead socket.

@@ -1,6 +1,7 @@
 package service
 
 import (
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -127,5 +128,40 @@ func TestListenOnBothFamilies(t *testing.T) {
 		if err := l.Close(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// TestALinkInThePlaceOfASocket: whoever may write in the folder of a socket can put links there at any moment; no other file
+// gets the rights of the socket by them.
+func TestALinkInThePlaceOfASocket(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path, victim := filepath.Join(dir, "s"), filepath.Join(dir, "victim")
+	if err := os.WriteFile(victim, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		temporary := fmt.Sprintf("%s.%d", path, os.Getpid())
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				_ = os.Symlink(victim, path+".link")
+				_ = os.Rename(path+".link", temporary)
+			}
+		}
+	}()
+	for range 500 {
+		if l, err := Listen("unix:"+path, 0o666); err == nil {
+			_ = l.Close()
+		}
+	}
+	close(stop)
+	<-stopped
+	if info, err := os.Stat(victim); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the victim has mode %v: %v", info.Mode(), err)
 	}
 }

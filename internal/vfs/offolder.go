@@ -112,8 +112,7 @@ func (o OfFolder) Mkdir(name string, perm fs.FileMode) error {
 	if inherits {
 		perm |= fs.ModeSetgid
 	}
-	// The owner first: a change of owner takes the bit away.
-	return errors.Join(os.Lchown(name, uid, gid), os.Chmod(name, perm))
+	return Give(name, func(fs.FileInfo) (int, int, fs.FileMode, error) { return uid, gid, perm, nil })
 }
 
 // MkdirAll is OS.MkdirAll.

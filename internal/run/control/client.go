@@ -9,6 +9,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -23,6 +25,20 @@ import (
 // parameter: one that lives answers in milliseconds.
 const CallTimeout = 5 * time.Second
 
+// The time that a role may take for work. They are no parameters: what takes so long does not come to an end.
+const (
+	// reloadTimeout is for reading files again.
+	reloadTimeout = time.Minute
+	// workTimeout is for a walk through a large queue.
+	workTimeout = 5 * time.Minute
+	// submitTimeout is for a message; whoever has brought it does not wait longer for the reply to its end (RFC 5321
+	// section 4.5.3.2.6).
+	submitTimeout = 10 * time.Minute
+)
+
+// maxAnswer bounds the JSON of an answer: the IDs of some millions of messages.
+const maxAnswer = 128 << 20
+
 // maxProblem bounds the text of an error.
 const maxProblem = 1 << 20
 
@@ -36,7 +52,7 @@ type Client struct {
 // NewClient asks the role whose socket is at path. It connects at the first call.
 func NewClient(role, path string) *Client {
 	return &Client{Role: role, http: &http.Client{Transport: &http.Transport{
-		MaxIdleConnsPerHost: 4, IdleConnTimeout: time.Minute,
+		MaxIdleConnsPerHost: 4, IdleConnTimeout: time.Minute, ResponseHeaderTimeout: submitTimeout,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return (&net.Dialer{Timeout: CallTimeout}).DialContext(ctx, "unix", path)
 		},
@@ -84,12 +100,23 @@ func (c *Client) post(ctx context.Context, path string, in any) (*http.Response,
 }
 
 func call[O any](ctx context.Context, c *Client, path string, in any) (out O, err error) {
+	return callWithin[O](ctx, workTimeout, c, path, in)
+}
+
+// callWithin is call with another bound of time.
+func callWithin[O any](ctx context.Context, limit time.Duration, c *Client, path string, in any) (out O, err error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
 	res, err := c.post(ctx, path, in)
 	if err != nil {
 		return out, err
 	}
 	defer res.Body.Close()
-	if err := json.NewDecoder(res.Body).Decode(&out); err != nil {
+	body := &io.LimitedReader{R: res.Body, N: maxAnswer}
+	if err := json.NewDecoder(body).Decode(&out); err != nil {
+		if body.N <= 0 {
+			err = fmt.Errorf("%s: the answer has more than %d octets", path, maxAnswer)
+		}
 		return out, c.unavailable(err)
 	}
 	return out, nil
@@ -113,11 +140,6 @@ func (c *Client) Route(ctx context.Context, a addr.Address) (transport, nexthop 
 		return "", ""
 	}
 	return r.Transport, r.Nexthop
-}
-
-// Reload makes the role read its files again, and names the parameters that wait for a restart.
-func (c *Client) Reload(ctx context.Context) ([]string, error) {
-	return call[[]string](ctx, c, "/reload", nothing{})
 }
 
 // Metrics is the page of the role.
@@ -148,7 +170,12 @@ func (r Roles) Close() {
 
 // ask calls f for each role at once and waits for all.
 func ask[O any](r Roles, f func(context.Context, *Client) (O, error)) ([]O, []error) {
-	ctx, cancel := context.WithTimeout(context.Background(), CallTimeout)
+	return askWithin(context.Background(), CallTimeout, r, f)
+}
+
+// askWithin is ask with another bound of time.
+func askWithin[O any](ctx context.Context, limit time.Duration, r Roles, f func(context.Context, *Client) (O, error)) ([]O, []error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	out, errs := make([]O, len(r)), make([]error, len(r))
 	var all sync.WaitGroup
@@ -166,6 +193,59 @@ func (r Roles) Changed() []error {
 		return call[nothing](ctx, c, "/changed", nothing{})
 	})
 	return errs
+}
+
+// Reload makes all roles read their files again, at once, and names the parameters that wait for a restart. A role that
+// fails, or does not answer, keeps none of the others from it: the error says which ones did not, and why.
+func (r Roles) Reload(ctx context.Context) ([]string, error) { return r.reload(ctx, reloadTimeout) }
+
+func (r Roles) reload(ctx context.Context, limit time.Duration) (names []string, err error) {
+	lists, errs := askWithin(ctx, limit, r, func(ctx context.Context, c *Client) ([]string, error) {
+		return callWithin[[]string](ctx, limit, c, "/reload", nothing{})
+	})
+	for _, list := range lists {
+		for _, name := range list {
+			if !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	return names, r.joined(errs)
+}
+
+// joined is one error of all that roles have said, each with the roles that say the same; nil when none has.
+func (r Roles) joined(errs []error) error {
+	whole := &model.Error{}
+	var texts, causes []string
+	for n, err := range errs {
+		if err == nil {
+			continue
+		}
+		var e *model.Error
+		if !errors.As(err, &e) {
+			e = &model.Error{Kind: model.Internal, Text: err.Error()}
+		}
+		if len(texts) == 0 {
+			whole.Kind, whole.Fields, whole.Staff = e.Kind, e.Fields, e.Staff
+		}
+		if e.Cause != nil {
+			causes = append(causes, r[n].Role+": "+e.Cause.Error())
+		}
+		if same := slices.Index(texts, e.Text); same >= 0 {
+			causes = append(causes, r[n].Role+": the same")
+			continue
+		}
+		texts = append(texts, e.Text)
+		whole.Text += "; " + r[n].Role + ": " + e.Text
+	}
+	if len(texts) == 0 {
+		return nil
+	}
+	whole.Text = strings.TrimPrefix(whole.Text, "; ")
+	if len(causes) > 0 {
+		whole.Cause = errors.New(strings.Join(causes, "; "))
+	}
+	return whole
 }
 
 // Services are those of each role; a role that does not answer is one itself.

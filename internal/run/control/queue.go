@@ -2,7 +2,6 @@ package control
 
 import (
 	"context"
-	"encoding/json"
 	"io"
 	"net/http"
 	"time"
@@ -42,7 +41,7 @@ func serveQueue(m *http.ServeMux, q api.Queue) {
 	handle(m, "/queue/counts", func(ctx context.Context, _ nothing) (map[string]int64, error) { return q.Counts(ctx) })
 	m.HandleFunc("POST /queue/content", func(w http.ResponseWriter, r *http.Request) {
 		var id string
-		if err := json.NewDecoder(r.Body).Decode(&id); err != nil {
+		if err := decode(w, r, &id); err != nil {
 			fail(w, err)
 			return
 		}
@@ -55,7 +54,7 @@ func serveQueue(m *http.ServeMux, q api.Queue) {
 	})
 	m.HandleFunc("POST /queue/export", func(w http.ResponseWriter, r *http.Request) {
 		var id string
-		if err := json.NewDecoder(r.Body).Decode(&id); err != nil {
+		if err := decode(w, r, &id); err != nil {
 			fail(w, err)
 			return
 		}

@@ -45,10 +45,22 @@ type Options struct {
 	Log *msglog.Log
 }
 
+// maxRequest bounds the JSON of a request, requestTimeout how long it may take to come. They are no parameters: all that is
+// asked is a few names.
+const (
+	maxRequest     = 1 << 20
+	requestTimeout = 30 * time.Second
+)
+
+// maxRequests is how many are answered at once; more wait. It is no parameter: it is for a role that is in a stranger's hands.
+const maxRequests = 512
+
 // Server is the service.
 type Server struct {
 	o    Options
 	http *http.Server
+	// slots has an entry for each request that is answered.
+	slots chan struct{}
 }
 
 // headerTimeout is how long a request may take to come. It is no parameter: both sides are
@@ -60,9 +72,9 @@ const drainTime = 5 * time.Second
 
 // New makes a Server.
 func New(o Options) *Server {
-	s := &Server{o: o}
+	s := &Server{o: o, slots: make(chan struct{}, maxRequests)}
 	s.http = &http.Server{
-		Handler: s.allowed(s.routes()), ConnContext: withUID, ReadHeaderTimeout: headerTimeout, ErrorLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
+		Handler: s.allowed(s.routes()), ConnContext: withUID, ReadHeaderTimeout: headerTimeout, MaxHeaderBytes: 16 << 10, IdleTimeout: 5 * time.Minute, ErrorLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
 	}
 	return s
 }
@@ -109,7 +121,12 @@ func (s *Server) allowed(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		uid, ok := r.Context().Value(uidKey{}).(int)
 		if ok && uid >= 0 && (uid == 0 || uid == os.Geteuid() || s.o.May != nil && s.o.May(uid, r.URL.Path)) {
-			next.ServeHTTP(w, r)
+			select {
+			case s.slots <- struct{}{}:
+				defer func() { <-s.slots }()
+				next.ServeHTTP(w, r)
+			case <-r.Context().Done():
+			}
 			return
 		}
 		s.o.Log.Warn("control", "status", "refused", "user", uid, "path", r.URL.Path)
@@ -169,7 +186,7 @@ type route struct{ Transport, Nexthop string }
 func handle[I, O any](m *http.ServeMux, path string, f func(context.Context, I) (O, error)) {
 	m.HandleFunc("POST "+path, func(w http.ResponseWriter, r *http.Request) {
 		var in I
-		if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
+		if err := decode(w, r, &in); err != nil {
 			fail(w, err)
 			return
 		}
@@ -181,6 +198,18 @@ func handle[I, O any](m *http.ServeMux, path string, f func(context.Context, I) 
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(out)
 	})
+}
+
+// decode reads the JSON of a request, which is neither large nor slow.
+func decode(w http.ResponseWriter, r *http.Request, in any) error {
+	c := http.NewResponseController(w)
+	if err := c.SetReadDeadline(time.Now().Add(requestTimeout)); err != nil {
+		return err
+	}
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest)).Decode(in); err != nil {
+		return err
+	}
+	return c.SetReadDeadline(time.Time{}) // or the answer's context would end with it
 }
 
 // problem is a model.Error on its way.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"time"
 
 	"toastmaster/internal/addr"
 	"toastmaster/internal/dsn"
@@ -48,6 +49,8 @@ func (c *Client) Submitter() Submitter { return Submitter{c} }
 // in its queue then, and is there twice when it is tried again: its ENVID tells.
 func (s Submitter) Submit(ctx context.Context, in *envelope.Submission) (envelope.QueueID, error) {
 	defer in.Content.Close()
+	ctx, cancel := context.WithTimeout(ctx, submitTimeout)
+	defer cancel()
 	head, err := json.Marshal(submission{
 		in.Envelope, in.Content.Size(), in.Complete, in.Outside, in.Author, in.Incoming, in.Rewrite, in.CheckRoom,
 	})
@@ -96,7 +99,7 @@ func (s Submitter) send(ctx context.Context, body io.Reader) (out submitted, err
 // submit takes a message.
 func (s *Server) submit(w http.ResponseWriter, r *http.Request) {
 	var out submitted
-	id, err := s.take(r)
+	id, err := s.take(w, r)
 	if out.ID = id; err != nil {
 		e := dsn.From(err)
 		s.o.Log.Warn("control", "path", r.URL.Path, "cause", e)
@@ -107,7 +110,11 @@ func (s *Server) submit(w http.ResponseWriter, r *http.Request) {
 }
 
 // take reads a message and submits it.
-func (s *Server) take(r *http.Request) (envelope.QueueID, error) {
+func (s *Server) take(w http.ResponseWriter, r *http.Request) (envelope.QueueID, error) {
+	c := http.NewResponseController(w)
+	if err := c.SetReadDeadline(time.Now().Add(submitTimeout)); err != nil {
+		return "", err
+	}
 	body := bufio.NewReader(r.Body)
 	line, err := readLine(body)
 	if err != nil {
@@ -126,6 +133,9 @@ func (s *Server) take(r *http.Request) (envelope.QueueID, error) {
 		err = fmt.Errorf("%d octets of %d came", n, in.Size)
 	}
 	if err != nil {
+		return "", errors.Join(err, buf.Close())
+	}
+	if err := c.SetReadDeadline(time.Time{}); err != nil {
 		return "", errors.Join(err, buf.Close())
 	}
 	return s.o.Submit.Submit(r.Context(), &envelope.Submission{

@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"toastmaster/configs"
+	"toastmaster/internal/vfs"
 )
 
 // holding is a file or folder and whose it is to be.
@@ -310,8 +311,10 @@ func (h holding) setOne(info fs.FileInfo, dry bool, say func(string)) error {
 	if dry {
 		return nil
 	}
-	uid, gid, mode := h.want(info, true)
-	return errors.Join(os.Lchown(h.path, uid, gid), os.Chmod(h.path, mode))
+	return vfs.Give(h.path, func(info fs.FileInfo) (int, int, fs.FileMode, error) {
+		uid, gid, mode := h.want(info, true)
+		return uid, gid, mode, nil
+	})
 }
 
 // setAll is for a folder with all that is in it. It does not leave it: whoever has written there

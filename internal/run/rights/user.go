@@ -1,6 +1,7 @@
 package rights
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"syscall"
 
 	"toastmaster/configs"
+	"toastmaster/internal/vfs"
 
 	"golang.org/x/sys/unix"
 )
@@ -151,15 +153,21 @@ func EffectiveAccess(path string, mode uint32) error {
 // WritableFolder wants a folder in which a file can be made.
 func WritableFolder(dir string) error { return Access(dir, unix.W_OK|unix.X_OK) }
 
-// Give makes a file of this process the user's; a group that is not the process's stays.
-func (w *User) Give(path string) error {
-	var st syscall.Stat_t
-	if err := syscall.Lstat(path, &st); err != nil {
-		return &fs.PathError{Op: "lstat", Path: path, Err: err}
-	}
-	gid := -1
-	if int(st.Gid) == os.Getegid() {
-		gid = w.gid
-	}
-	return os.Lchown(path, w.uid, gid)
+// Give makes a socket of this process the user's, and the group gid's; a group of -1 is the user's, unless the socket is another group's than
+// this process's already. A mode that is not 0 is set, too.
+func (w *User) Give(path string, gid int, mode fs.FileMode) error {
+	return vfs.Give(path, func(info fs.FileInfo) (int, int, fs.FileMode, error) {
+		st, ok := info.Sys().(*syscall.Stat_t)
+		if !ok || info.Mode().Type() != fs.ModeSocket {
+			return 0, 0, 0, errors.New("this is not the socket that was made here")
+		}
+		group := gid
+		if group < 0 && int(st.Gid) == os.Getegid() {
+			group = w.gid
+		}
+		if mode == 0 {
+			mode = info.Mode().Perm()
+		}
+		return w.uid, group, mode, nil
+	})
 }
