@@ -34,6 +34,7 @@ type Local struct {
 	// The filters are the characters that values of macros and variables may have.
 	ForwardFilter, CommandFilter, DirectoryFilter string
 	DefaultPrivs                                  string
+	AliasLimit                                    int
 	ExecutionDirectory                            string
 	CommandTimeLimit                              time.Duration
 	MailboxSizeLimit                              int64
@@ -137,6 +138,8 @@ func (c *Local) details() []Param {
 		Bool("local.require_home_directory", &c.RequireHome, false, "Mail waits while a user's home is not there, such as one on another host.").Also("require_home_directory"),
 		String("local.local_command_shell", &c.CommandShell, "", "a program and its arguments, or empty", checkLine,
 			"The shell that runs each command: \"/usr/lib/sm.bin/smrsh -c\". Empty is /bin/sh where a command needs one, and none else.").Also("local_command_shell"),
+		Int("local.alias_expansion_limit", &c.AliasLimit, 10_000, 100, 1_000_000,
+			"How many addresses, commands and files one recipient may stand for, with all aliases, lists and .forward files on the way. Beyond it nothing is delivered, and the sender gets the message back (5.2.4). Each takes about 400 octets of memory while the message is delivered."),
 		filter("forward_expansion_filter", &c.ForwardFilter, "paths of forward_path"),
 		filter("command_expansion_filter", &c.CommandFilter, "variables of commands, and luser_relay,"),
 		filter("execution_directory_expansion_filter", &c.DirectoryFilter, "command_execution_directory"),

@@ -64,7 +64,8 @@ var mayImport = []struct {
 	{"internal/backup", []string{"internal/clock"}},
 	{"internal/mbox", nil},
 	{"internal/macro", nil},
-	{"internal/process", []string{"internal/dsn"}},
+	{"internal/hostuser", nil},
+	{"internal/process", []string{"internal/dsn", "internal/hostuser"}},
 	{"internal/mailcopy", []string{"internal/addr", "internal/envelope", "internal/header", "internal/trace"}},
 	{"internal/plainmaildir", []string{"internal/vfs"}},
 	{"internal/testkit/...", []string{"internal/clock", "internal/milter", "internal/vfs", "internal/testkit/..."}},
@@ -116,7 +117,7 @@ var mayImport = []struct {
 	// An instance is put together here: as a command it may import everything.
 	// Its rooms see only those above them.
 	{"internal/run/usage", nil},
-	{"internal/run/rights", []string{"configs", "internal/vfs", "internal/run/usage"}},
+	{"internal/run/rights", []string{"configs", "internal/hostuser", "internal/vfs", "internal/run/usage"}},
 	{"internal/run/listeners", []string{"configs", "internal/clock", "internal/hostaddr", "internal/msglog", "internal/service", "internal/tlsconf", "internal/run/rights", "internal/run/usage"}},
 	{"internal/run/parts", []string{"admin/store", "configs", "directory/...", "internal/clock", "internal/db", "internal/identity", "internal/msglog", "internal/vfs", "mailstore", "migrations", "mta/queue", "internal/run/rights", "internal/run/usage"}},
 	{"internal/run/check", []string{"admin/client", "configs", "directory", "directory/tables", "internal/addr", "internal/clock", "internal/msglog", "internal/service", "internal/tlsconf", "internal/vfs", "mailstore", "mta/bounce", "mta/policy", "mta/queue", "mta/smtp", "mta/smtpd",

@@ -8,13 +8,13 @@
 // user's numbers and group: no other group, as with Postfix.
 // [Serve] runs one on a connection, for spawn(8): it talks to the peer, and to nobody here.
 // [CommandLine] decides whether a line of an alias or of .forward needs a shell.
-// [Find], [FindID] and [Parse] know the users of this host; [As] works on files as one of them.
+// [As] works on files as a user. Who the users are knows internal/hostuser.
 //
 // # Who may become whom
 //
-// Nothing runs as root, nor in root's group: that is [ErrRoot]. A process of root becomes
+// Nothing runs as root, nor in root's group: that is hostuser.ErrRoot. A process of root becomes
 // everybody else. One of another user is that user for good: it runs commands
-// as itself, and everything else is [ErrNotPermitted], which says so.
+// as itself, and everything else is hostuser.ErrNotPermitted, which says so.
 //
 // # Limits
 //
@@ -29,10 +29,11 @@
 //
 // # Working as a user
 //
-// [As] gives one thread of this process the user's numbers for files (setfsuid(2)) and groups, runs
-// a function on it, and ends the thread. The kernel then asks the user's rights, as it
-// would ask a process of his: links, folders; but not for disk quotas where the process is root, which it stays. Other threads keep their rights; the user
-// cannot reach the process, whose own numbers stay root's.
+// [As] gives one thread of this process the user's effective numbers and groups (setresuid(2)), runs
+// a function on it, and ends the thread. The thread has no capability then, and the kernel asks the user's rights, as it
+// would ask a process of his: links, folders, disk quotas, blocks that are reserved for root. Other threads keep their rights; the user
+// can neither signal nor trace the thread, whose real and saved numbers stay root's. Nothing gives root back to a
+// thread: it ends, so there is no way back that may fail. The first thread of the process, which cannot end, is never used.
 //
 // # Results
 //
@@ -45,10 +46,10 @@
 // # What it does not do
 //
 // It knows no messages and no addresses; what may stand in an argument is its caller's to say. It makes
-// no jail (chroot(2)), sets no limits of setrlimit(2), and asks no name
-// service but /etc/passwd and /etc/group.
+// no jail (chroot(2)), sets no limits of setrlimit(2), and asks nothing about
+// users but what internal/hostuser knows.
 //
 // # Files
 //
-// /etc/passwd, /etc/group; /bin/sh for lines that need it.
+// /bin/sh for lines that need it.
 package process

@@ -8,7 +8,6 @@ import (
 	"math"
 	"os"
 	"os/exec"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -16,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"toastmaster/internal/hostuser"
 )
 
 // MaxOutput is how much of a command's output is kept: what Postfix keeps. It is in
@@ -35,7 +36,7 @@ type Command struct {
 	Dir string
 	// Env is the whole environment; see Environment.
 	Env  []string
-	User User
+	User hostuser.User
 	// Write writes the standard input. A command that does not read all of it is no error.
 	Write func(io.Writer) error
 	// TimeLimit is how long the command, and what it has started, may take.
@@ -131,21 +132,18 @@ const umask = 0o077
 // start starts a command with that mask, which belongs to a thread only once it shares
 // none; the thread ends with the goroutine, as that of As.
 func start(cmd *exec.Cmd) error {
-	done := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread()
+	return onThread(func() error {
 		err := unix.Unshare(unix.CLONE_FS)
 		if err == nil {
 			unix.Umask(umask)
 			err = cmd.Start()
 		}
-		done <- err
-	}()
-	return <-done
+		return err
+	})
 }
 
 // attributes make the command a process group of its own, and the user's.
-func attributes(u User) *syscall.SysProcAttr {
+func attributes(u hostuser.User) *syscall.SysProcAttr {
 	a := &syscall.SysProcAttr{Setpgid: true}
 	if os.Geteuid() == 0 {
 		a.Credential = &syscall.Credential{Uid: uint32(u.UID), Gid: uint32(u.GID), Groups: []uint32{uint32(u.GID)}}

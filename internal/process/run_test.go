@@ -12,14 +12,16 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"toastmaster/internal/hostuser"
 )
 
 // nobody is a user that this process can become: another one for root, else its own.
-func nobody(t *testing.T) User {
+func nobody(t *testing.T) hostuser.User {
 	t.Helper()
-	u, err := Find("nobody")
+	u, err := hostuser.Find("nobody")
 	if os.Geteuid() != 0 {
-		u, err = FindID(os.Geteuid())
+		u, err = hostuser.FindID(os.Geteuid())
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -132,7 +134,7 @@ func TestTheGroupEnds(t *testing.T) {
 			command := sh(t, "echo $$ > "+began+"; "+c.script)
 			command.TimeLimit = c.limit
 			if os.Geteuid() == 0 {
-				command.User = User{Name: "bomber", UID: 61234, GID: 61234} // whose processes nobody else counts
+				command.User = hostuser.User{Name: "bomber", UID: 61234, GID: 61234} // whose processes nobody else counts
 			}
 			command.Write = text(strings.Repeat("nobody reads this\n", 1<<16))
 			ctx, cancel := context.WithCancel(t.Context())
@@ -277,26 +279,14 @@ func TestWhatACommandHas(t *testing.T) {
 
 func TestNeverRoot(t *testing.T) {
 	t.Parallel()
-	for _, u := range []User{{Name: "root", UID: 0, GID: 0}, {Name: "x", UID: 1234, GID: 0}, {Name: "x", UID: 0, GID: 1234}, {Name: "x", UID: -1, GID: 5}, {}} {
+	for _, u := range []hostuser.User{{Name: "root", UID: 0, GID: 0}, {Name: "x", UID: 1234, GID: 0}, {Name: "x", UID: 0, GID: 1234}, {Name: "x", UID: -1, GID: 5}, {}} {
 		c := sh(t, "true")
 		c.User = u
-		if _, err := Run(t.Context(), c); !errors.Is(err, ErrRoot) {
+		if _, err := Run(t.Context(), c); !errors.Is(err, hostuser.ErrRoot) {
 			t.Errorf("%+v: %v", u, err)
 		}
-		if err := As(u, -1, func() error { t.Error("it is done as root"); return nil }); !errors.Is(err, ErrRoot) {
+		if err := As(u, -1, func() error { t.Error("it is done as root"); return nil }); !errors.Is(err, hostuser.ErrRoot) {
 			t.Errorf("%+v: %v", u, err)
-		}
-	}
-	for _, text := range []string{"root", "0:0", "0:5", "nobody:root", "nobody:0", "", "no-such-user", "54321", "nobody:no-such-group", "-1:-1"} {
-		if u, err := Parse(text); err == nil {
-			t.Errorf("%q is %+v", text, u)
-		}
-	}
-	for text, want := range map[string]User{
-		"54321:54321": {Name: "54321", UID: 54321, GID: 54321, Home: "/", Shell: "/bin/sh"}, "nobody:mail": {Name: "nobody", UID: 65534, GID: 8, Home: "/nonexistent", Shell: "/usr/sbin/nologin"},
-	} {
-		if u, err := Parse(text); err != nil || u != want {
-			t.Errorf("%q is %+v, %v", text, u, err)
 		}
 	}
 }

@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"toastmaster/internal/hostuser"
 )
 
 // pair is a connection: the client's end, and the file that a command gets.
@@ -127,13 +129,13 @@ func awaitGone(pid int) error {
 func TestServeFails(t *testing.T) {
 	t.Parallel()
 	root := sh(t, "exit 0")
-	root.User = User{Name: "root"}
+	root.User = hostuser.User{Name: "root"}
 	missing := sh(t, "")
 	missing.Argv = []string{"/no/such/program"}
 	for name, c := range map[string]Command{"root": root, "missing": missing, "not in PATH": {Argv: []string{"no-such-program"}, User: nobody(t), TimeLimit: time.Minute}} {
 		client, file := pair(t, "tcp")
 		r, err := Serve(t.Context(), c, file)
-		if errors.Is(err, ErrRoot) != (name == "root") || err == nil && r.Exit != exTempFail {
+		if errors.Is(err, hostuser.ErrRoot) != (name == "root") || err == nil && r.Exit != exTempFail {
 			t.Errorf("%s: %+v %v", name, r, err)
 		}
 		if all, err := io.ReadAll(client); err != nil || len(all) > 0 {

@@ -14,6 +14,7 @@ import (
 	"toastmaster/internal/addr"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/envelope"
+	"toastmaster/internal/hostuser"
 	"toastmaster/internal/mailcopy"
 	"toastmaster/internal/process"
 	"toastmaster/mta/agent"
@@ -26,44 +27,60 @@ func (d *delivery) run(ctx context.Context) outcome {
 	if err := d.later(); err != nil {
 		return outcome{err: err}
 	}
+	switch {
+	case ctx.Err() != nil: // what there is to do may not be all
+		return outcome{err: dsn.From(context.Cause(ctx))}
+	case d.many:
+		return outcome{err: d.failed[0]}
+	}
 	id := envelope.DeliveryID(d.r.Envelope.ID, d.to.Address)
 	var done []outcome
 	var forwards []*step
 	for i := range d.steps {
 		s := &d.steps[i]
-		if s.kind == "forward" {
+		switch before, was := d.a.earlier(id, s.key()); {
+		case was && before != nil:
+			d.fail(before)
+			continue
+		case was:
+			continue
+		case s.kind == toAddress:
 			forwards = append(forwards, s)
 			continue
 		}
-		if d.a.isDone(id, s.key()) {
-			continue
-		}
 		got := d.do(ctx, s)
-		if got.err != nil {
-			if len(d.steps)+len(d.failed) == 1 {
-				return got // with the transport that has said so
-			}
-			d.fail(got.err)
-			continue
+		if got.err != nil && len(d.steps)+len(d.failed) == 1 {
+			return got // with the transport that has said so
 		}
-		done = append(done, got)
-		d.a.remember(id, s.key())
+		if d.over(id, got.err, s); got.err == nil {
+			done = append(done, got)
+		}
 	}
 	if err := d.later(); err != nil {
 		return outcome{err: err}
 	}
-	if len(forwards) > 0 {
-		queued, err := d.resubmit(ctx, forwards)
-		if err != nil {
-			return outcome{err: err}
-		}
-		done = append(done, queued...)
+	done = append(done, d.resubmit(ctx, id, forwards)...)
+	if err := d.later(); err != nil {
+		return outcome{err: err}
 	}
 	d.a.forget(id)
 	if len(d.failed) > 0 {
 		return outcome{err: d.failed[0]}
 	}
-	return d.together(done, len(forwards) > 0)
+	return d.together(done, slices.ContainsFunc(d.steps, func(s step) bool { return s.kind == toAddress }))
+}
+
+// over notes what became of steps, for the outcome, and for the next attempt where there will be no other try of them.
+func (d *delivery) over(id string, err *dsn.Error, all ...*step) {
+	if err != nil {
+		d.fail(err)
+	}
+	if err != nil && err.Temporary() {
+		return
+	}
+	for _, s := range all {
+		d.a.remember(id, s.key(), err)
+	}
 }
 
 // outcome is what became of a step, or of a recipient.
@@ -108,7 +125,7 @@ func (d *delivery) together(done []outcome, forwarded bool) outcome {
 
 // do carries out a step.
 func (d *delivery) do(ctx context.Context, s *step) outcome {
-	if s.kind == "pass" {
+	if s.kind == toAgent {
 		return d.pass(ctx, s)
 	}
 	if err := s.who.Permitted(); err != nil {
@@ -121,9 +138,9 @@ func (d *delivery) do(ctx context.Context, s *step) outcome {
 // deliver does what is done here.
 func (d *delivery) deliver(ctx context.Context, s *step) (string, *dsn.Error) {
 	switch s.kind {
-	case "command":
+	case toCommand:
 		return d.command(ctx, s, s.text, s.user)
-	case "file":
+	case toFile:
 		if strings.HasSuffix(s.text, "/") {
 			return d.maildir(s, s.text, -1)
 		}
@@ -163,7 +180,7 @@ func (d *delivery) toMailbox(ctx context.Context, s *step) (string, *dsn.Error) 
 }
 
 // command gives the message to a command.
-func (d *delivery) command(ctx context.Context, s *step, line string, u *process.User) (string, *dsn.Error) {
+func (d *delivery) command(ctx context.Context, s *step, line string, u *hostuser.User) (string, *dsn.Error) {
 	argv := process.CommandLine(line)
 	if shell := strings.Fields(d.a.o.Params.CommandShell); len(shell) > 0 {
 		argv = append(shell, line)
@@ -203,8 +220,9 @@ func from(sender addr.Address) string {
 	return sender.String()
 }
 
-// resubmit puts a message into the queue for the addresses elsewhere, one for each sender.
-func (d *delivery) resubmit(ctx context.Context, forwards []*step) (queued []outcome, failed *dsn.Error) {
+// resubmit puts a message into the queue for the addresses elsewhere, one for each sender. What one sender's cannot holds up
+// no other's, and none of them is sent again at the next attempt.
+func (d *delivery) resubmit(ctx context.Context, id string, forwards []*step) (queued []outcome) {
 	for len(forwards) > 0 {
 		sender := forwards[0].sender
 		e := d.r.Envelope
@@ -212,7 +230,7 @@ func (d *delivery) resubmit(ctx context.Context, forwards []*step) (queued []out
 			Sender: sender, Body: e.Body, UTF8: e.UTF8, Return: e.Return, EnvID: e.EnvID, Hops: e.Hops,
 			Origin: envelope.Origin{Protocol: "redirect", Session: e.Origin.Session}, // handed in by nobody of this host: see cleanup
 		}
-		var rest []*step
+		var own, rest []*step
 		for _, s := range forwards {
 			if s.sender != sender {
 				rest = append(rest, s)
@@ -220,8 +238,10 @@ func (d *delivery) resubmit(ctx context.Context, forwards []*step) (queued []out
 			}
 			to, err := addr.Parse(s.text)
 			if err != nil {
-				return nil, dsn.From(err)
+				d.over(id, dsn.From(err), s)
+				continue
 			}
+			own = append(own, s)
 			if !has(env.Recipients, to) {
 				given := original(d.to.Original, d.to.Address)
 				if s.anew {
@@ -231,17 +251,19 @@ func (d *delivery) resubmit(ctx context.Context, forwards []*step) (queued []out
 			}
 		}
 		forwards = rest
+		if len(own) == 0 {
+			continue
+		}
 		var head []byte
 		if slices.Contains(d.a.o.Params.PrependDelivered, "forward") {
 			head = []byte("Delivered-To: " + d.to.Address.String() + "\n")
 		}
-		id, err := d.a.o.Submit.Submit(ctx, &envelope.Submission{Envelope: env, Content: &prefixed{head, d.r.Content}})
-		if err != nil {
-			return nil, dsn.From(err)
+		as, err := d.a.o.Submit.Submit(ctx, &envelope.Submission{Envelope: env, Content: &prefixed{head, d.r.Content}})
+		if d.over(id, dsn.From(err), own...); err == nil {
+			queued = append(queued, outcome{text: "forwarded as " + string(as)})
 		}
-		queued = append(queued, outcome{text: "forwarded as " + string(id)})
 	}
-	return queued, nil
+	return queued
 }
 
 // member is somebody whom the recipient stands for, with what the sender wants to hear of him: nothing

@@ -23,7 +23,9 @@
 // # Rights
 //
 // Everything is done as the user, or as the owner of the alias file or :include: list, or as
-// local.default_privs where that is root; never as root. A process that is not root's
+// local.default_privs where that is root; never as root. A list that an alias of root's names is read as root as long as only root can change
+// what its path leads to; from the first folder on that is a user's, as that user, and where a group or all may write as local.default_privs with that group:
+// no link of theirs shows what is not for them. A process that is not root's
 // delivers to its own user; other mail waits with 4.3.5 and the log says why. In a spool folder that a
 // group may write to, a delivery has that group. Files with several names, links, and mailboxes that
 // are another user's are not written to.
@@ -33,23 +35,24 @@
 // A mailbox file is locked (name.lock, and fcntl), synced before success is told, and cut back to what it was when a write
 // fails. A message in a Maildir has a name that is the same when it is handed out again. What
 // a command or a mailbox file got before a crash it gets again: that is Postfix's window, too. When a part of an
-// expansion has to be tried again, the parts that are done are not done again, as
-// long as the process lives.
+// expansion has to be tried again, the parts that are done, or have failed for good, are not done again, as
+// long as the process lives: commands, files, and what was sent on, each sender's for itself.
 //
 // # Loops
 //
 // A recipient in a Delivered-To field of the message gets 5.4.6. An alias in its own expansion is
-// the user, as is a user in his own .forward; deeper than 100, or with more than 10,000 steps, it is 5.4.6.
+// the user, as is a user in his own .forward; deeper than 100 it is 5.4.6. Beyond local.alias_expansion_limit parts, and 64 MiB of a list, nothing
+// is delivered, and it is 5.2.4.
 //
 // # Results
 //
 //	2.0.0  delivered, or sent on
 //	5.1.1  neither an alias nor a user
-//	5.2.2  mailbox_size_limit; 4.2.2 the file system's quota, which does not bind a server that is root
+//	5.2.2  mailbox_size_limit; 4.2.2 the file system's quota
 //	4.2.0  the mailbox is locked, or cannot be written
 //	4.3.0  a table, a list or a .forward cannot be read; 4.3.1 disk full
 //	4.3.5  this process cannot become the user
-//	5.4.6  loops
+//	5.4.6  loops;  5.2.4  more than local.alias_expansion_limit
 //	5.7.1  a command or file where none may stand
 //	other  see internal/process
 //

@@ -10,25 +10,24 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 
 	"toastmaster/internal/addr"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/envelope"
+	"toastmaster/internal/hostuser"
 	"toastmaster/internal/process"
 	"toastmaster/internal/trace"
 	"toastmaster/mta/agent"
 )
 
 // Bounds of an expansion. They are no parameters: nobody's list is that deep, and a
-// loop must end.
+// loop must end; maxListBytes is a line for each of what alias_expansion_limit may be.
 const (
 	maxLevel     = 100
-	maxSteps     = 10_000
 	maxLine      = 64 << 10
-	maxListBytes = 16 << 20
+	maxListBytes = 64 << 20
 )
 
 // delivery is one recipient's. First it is found out what is to be done, and nothing is
@@ -38,10 +37,12 @@ type delivery struct {
 	r         *agent.Request
 	to        envelope.Recipient
 	delivered trace.Delivered
-	seen      map[string]bool
+	seen      map[key]bool
 	lookups   int
-	steps     []step
-	failed    []*dsn.Error
+	// many says that there are more parts than alias_expansion_limit: nothing is looked at any more.
+	many   bool
+	steps  []step
+	failed []*dsn.Error
 	// listed says that somebody stands for others: a mailing list has an owner, or several members.
 	listed bool
 }
@@ -49,12 +50,12 @@ type delivery struct {
 // place is where in the expansion something was found.
 type place struct {
 	level int
-	// kind is "alias", "forward" or "include"; "" for the recipient itself.
-	kind string
+	// from is 0 for the recipient itself.
+	from source
 	// alias is the one that is being expanded.
 	alias string
 	// user is whose rights commands and files have; nil is default_privs.
-	user *process.User
+	user *hostuser.User
 	// sender is the envelope's, or the owner of a list.
 	sender addr.Address
 	// owner answers for what is expanded: the owner of a list, whoever the list is for, the user whose .forward it
@@ -68,37 +69,41 @@ type place struct {
 
 // step is one thing to be done.
 type step struct {
-	kind string // "command", "file", "mailbox", "forward", "pass"
+	kind kind
 	text string // the command, the file, the user, the address, the transport with its nexthop
 	place
 	// who is the user of the mailbox, or whose rights are used.
-	who process.User
-}
-
-// key says which steps are one: two users with the same command are two, each runs it with his own rights.
-func (s *step) key() string {
-	switch s.kind {
-	case "pass":
-		return s.kind + " " + s.text + " " + s.at.String()
-	case "forward":
-		return s.kind + " " + s.text
-	}
-	return s.kind + " " + strconv.Itoa(s.who.UID) + " " + s.text
+	who hostuser.User
 }
 
 // fail notes what becomes of a part of the expansion.
 func (d *delivery) fail(err *dsn.Error) { d.failed = append(d.failed, err) }
 
 func (d *delivery) add(s step) {
-	if key := strings.ToLower(s.key()); !d.seen[key] {
+	if key := s.key(); !d.seen[key] {
 		d.seen[key] = true
 		d.steps = append(d.steps, s)
 	}
 }
 
+// oneMore counts what is looked at. Beyond the limit that is the one failure, and the end: a list that one may have in his
+// home must not fill the memory of all.
+func (d *delivery) oneMore() {
+	if d.lookups++; d.lookups > d.a.o.Params.AliasLimit {
+		d.tooMany(fmt.Errorf("%s stands for more than %d addresses, commands and files (local.alias_expansion_limit)", d.to.Address, d.a.o.Params.AliasLimit))
+	}
+}
+
+func (d *delivery) tooMany(cause error) {
+	d.many, d.steps, d.failed = true, nil, []*dsn.Error{dsn.Wrap(dsn.Make(5, 2, 4), "mailing list expansion problem", cause)}
+}
+
 // recipient finds what is to be done for an address that is delivered here.
 func (d *delivery) recipient(ctx context.Context, p place) {
-	if d.lookups++; d.lookups > maxSteps || p.level > maxLevel {
+	if d.oneMore(); d.many {
+		return
+	}
+	if p.level > maxLevel {
 		d.fail(dsn.Newf(dsn.LoopDetected, "alias database loop for %s", p.at.Local))
 		return
 	}
@@ -119,7 +124,7 @@ func (d *delivery) recipient(ctx context.Context, p place) {
 		}
 	}
 	if p.owner != "" && !strings.EqualFold(p.owner, base) {
-		d.add(step{kind: "forward", text: p.at.String(), place: p})
+		d.add(step{kind: toAddress, text: p.at.String(), place: p})
 		return
 	}
 	if !d.forward(ctx, p) {
@@ -141,7 +146,7 @@ func (d *delivery) alias(ctx context.Context, p place, name string) bool {
 	if !found {
 		return false
 	}
-	owner, statErr := ownerOf(d.a.path(file))
+	owner, statErr := d.a.ownerOf(d.a.path(file))
 	if statErr != nil {
 		d.fail(unavailable(statErr))
 		return true
@@ -150,7 +155,7 @@ func (d *delivery) alias(ctx context.Context, p place, name string) bool {
 		d.fail(err)
 		return true
 	}
-	p.level, p.kind, p.alias, p.user = p.level+1, "alias", name, owner
+	p.level, p.from, p.alias, p.user = p.level+1, fromAlias, name, owner
 	d.tokens(ctx, p, tokens(text))
 	return true
 }
@@ -201,13 +206,15 @@ func (d *delivery) tokens(ctx context.Context, p place, all []string) {
 		d.listed = true
 	}
 	for _, text := range all {
+		if d.many || ctx.Err() != nil {
+			return
+		}
 		d.token(ctx, p, text)
 	}
 }
 
 func (d *delivery) token(ctx context.Context, p place, text string) {
-	if d.lookups++; d.lookups > maxSteps {
-		d.fail(dsn.Newf(dsn.LoopDetected, "alias database loop for %s", d.to.Address.Local))
+	if d.oneMore(); d.many {
 		return
 	}
 	who := d.a.privs
@@ -218,17 +225,17 @@ func (d *delivery) token(ctx context.Context, p place, text string) {
 	case include:
 		d.include(ctx, p, strings.TrimSpace(file))
 	case strings.HasPrefix(text, "|"):
-		if !slices.Contains(d.a.o.Params.AllowCommands, p.kind) {
+		if d.a.mayRun&p.from == 0 {
 			d.fail(dsn.New(dsn.Policy, "mail to command is restricted"))
 			return
 		}
-		d.add(step{"command", strings.TrimSpace(text[1:]), p, who})
+		d.add(step{toCommand, strings.TrimSpace(text[1:]), p, who})
 	case strings.HasPrefix(text, "/"):
-		if !slices.Contains(d.a.o.Params.AllowFiles, p.kind) {
+		if d.a.mayWrite&p.from == 0 {
 			d.fail(dsn.New(dsn.Policy, "mail to file is restricted"))
 			return
 		}
-		d.add(step{"file", text, p, who})
+		d.add(step{toFile, text, p, who})
 	default:
 		d.address(ctx, p, text)
 	}
@@ -262,7 +269,7 @@ func (d *delivery) address(ctx context.Context, p place, text string) {
 		d.recipient(ctx, p)
 		return
 	}
-	d.add(step{kind: "forward", text: a.String(), place: p})
+	d.add(step{kind: toAddress, text: a.String(), place: p})
 }
 
 // include reads a list. Whoever owns the file has its commands run as himself.
@@ -271,50 +278,64 @@ func (d *delivery) include(ctx context.Context, p place, name string) {
 		d.fail(dsn.Wrap(dsn.Make(5, 3, 5), "mail system configuration error", fmt.Errorf("%q is no path from the root", name)))
 		return
 	}
-	reader := d.a.privs
+	as := &reader{d.a.privs, -1}
+	var err error
 	if p.user != nil {
-		reader = *p.user
+		as.user = *p.user
+	} else {
+		as, err = d.a.readerOf(name)
 	}
-	var lines []string
-	var owner *process.User
-	err := d.a.asReader(p.user == nil, reader, func() (err error) {
-		lines, owner, err = readList(name, nil)
-		return err
-	})
-	if err != nil {
+	var list []string
+	var owner *hostuser.User
+	if err == nil {
+		err = d.a.asReader(as, func() (err error) {
+			list, owner, err = d.a.readList(name, nil)
+			return err
+		})
+	}
+	switch {
+	case errors.Is(err, errTooMany):
+		d.tooMany(err)
+		return
+	case err != nil:
 		d.fail(dsn.Wrap(dsn.MailSystem, "cannot read a list of recipients", err))
 		return
 	}
 	if p.user == nil {
 		p.user = owner
 	}
-	p.level, p.kind = p.level+1, "include"
+	p.level, p.from = p.level+1, fromInclude
 	if p.owner == "" {
 		p.owner = p.at.String()
 	}
 	d.listed = true
-	for _, line := range lines {
-		for _, text := range tokens(line) {
-			d.token(ctx, p, text)
+	for _, text := range list {
+		if d.many || ctx.Err() != nil {
+			return
 		}
+		d.token(ctx, p, text)
 	}
 }
 
-// asReader reads a file as a user; what no user wrote is read as the server.
-func (a *Agent) asReader(server bool, u process.User, f func() error) error {
-	if server {
+// asReader reads a file as somebody; nil is the server.
+func (a *Agent) asReader(r *reader, f func() error) error {
+	if r == nil {
 		return f()
 	}
-	return process.As(u, -1, f)
+	return process.As(r.user, r.group, f)
 }
 
 // errUnsafe is returned for a file that somebody else than its owner may have written.
 var errUnsafe = errors.New("others may write to it")
 
-// readList reads the lines of a list of recipients: of a regular file that only its
-// owner writes, who is the given one or root. The file is looked at once it is open.
-func readList(name string, owner *process.User) (lines []string, of *process.User, err error) {
-	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+// errTooMany is returned for a list that is longer than is looked at.
+var errTooMany = errors.New("the list is too long")
+
+// readList reads what a list of recipients has: a regular file that only its
+// owner writes, who is the given one or root. The file is looked at once it is open. It reads no further than
+// local.alias_expansion_limit.
+func (a *Agent) readList(name string, owner *hostuser.User) (list []string, of *hostuser.User, err error) {
+	f, err := a.o.FS.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -324,8 +345,13 @@ func readList(name string, owner *process.User) (lines []string, of *process.Use
 		return nil, nil, err
 	}
 	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok && owner != nil { // a file system without owners, one of a test's
+		st = &syscall.Stat_t{Uid: uint32(owner.UID), Gid: uint32(owner.GID)}
+	} else if !ok {
+		st = &syscall.Stat_t{}
+	}
 	switch {
-	case !ok || !info.Mode().IsRegular():
+	case !info.Mode().IsRegular():
 		return nil, nil, fmt.Errorf("%s: it is no regular file", name)
 	case info.Mode().Perm()&0o002 != 0, owner != nil && info.Mode().Perm()&0o020 != 0 && int(st.Gid) != owner.GID:
 		return nil, nil, fmt.Errorf("%s: %w (mode %v)", name, errUnsafe, info.Mode().Perm())
@@ -335,30 +361,38 @@ func readList(name string, owner *process.User) (lines []string, of *process.Use
 	if of, err = ownerOfInfo(info); err != nil {
 		return nil, nil, err
 	}
-	in := bufio.NewScanner(io.LimitReader(f, maxListBytes))
+	limit := a.o.Params.AliasLimit
+	in := bufio.NewScanner(io.LimitReader(f, maxListBytes+1))
 	in.Buffer(nil, maxLine)
-	for in.Scan() {
-		if line := in.Text(); !strings.HasPrefix(strings.TrimSpace(line), "#") {
-			lines = append(lines, line)
+	for size := 0; in.Scan(); {
+		line := in.Text()
+		if size += len(line) + 1; size > maxListBytes {
+			return nil, nil, fmt.Errorf("%s: %w: more than %d octets", name, errTooMany, maxListBytes)
+		}
+		if strings.HasPrefix(strings.TrimSpace(line), "#") {
+			continue
+		}
+		if list = append(list, tokens(line)...); len(list) > limit {
+			return nil, nil, fmt.Errorf("%s: %w: more than %d addresses, commands and files (local.alias_expansion_limit)", name, errTooMany, limit)
 		}
 	}
-	return lines, of, in.Err()
+	return list, of, in.Err()
 }
 
-func ownerOfInfo(info fs.FileInfo) (*process.User, error) {
+func ownerOfInfo(info fs.FileInfo) (*hostuser.User, error) {
 	st, ok := info.Sys().(*syscall.Stat_t)
 	if !ok || st.Uid == 0 {
 		return nil, nil
 	}
-	u, err := process.FindID(int(st.Uid))
-	if errors.Is(err, process.ErrNoUser) {
-		u, err = process.User{Name: fmt.Sprint(st.Uid), UID: int(st.Uid), GID: int(st.Gid), Home: "/"}, nil
+	u, err := hostuser.FindID(int(st.Uid))
+	if errors.Is(err, hostuser.ErrNoUser) {
+		u, err = hostuser.User{Name: fmt.Sprint(st.Uid), UID: int(st.Uid), GID: int(st.Gid), Home: "/"}, nil
 	}
 	return &u, err
 }
 
 // user is the user that an address is, without its extension; the whole local part counts first.
-func (d *delivery) user(p place) (u process.User, found bool, failed *dsn.Error) {
+func (d *delivery) user(p place) (u hostuser.User, found bool, failed *dsn.Error) {
 	local := strings.ToLower(p.at.Local)
 	base, _ := d.a.split(local)
 	for _, name := range []string{local, base} {
@@ -366,7 +400,7 @@ func (d *delivery) user(p place) (u process.User, found bool, failed *dsn.Error)
 		if err == nil {
 			return u, true, nil
 		}
-		if !errors.Is(err, process.ErrNoUser) {
+		if !errors.Is(err, hostuser.ErrNoUser) {
 			return u, false, unavailable(err)
 		}
 	}
@@ -380,7 +414,7 @@ func (d *delivery) forward(ctx context.Context, p place) bool {
 		d.fail(err)
 		return true
 	}
-	if !found || d.seen["forward of "+u.Name] {
+	if !found || d.seen[followedKey(u.Name)] {
 		return false
 	}
 	if err := d.homeless(u); err != nil {
@@ -392,27 +426,30 @@ func (d *delivery) forward(ctx context.Context, p place) bool {
 		if !filepath.IsAbs(name) {
 			continue
 		}
-		var lines []string
+		var list []string
 		err := process.As(u, -1, func() (err error) {
-			lines, _, err = readList(name, &u)
+			list, _, err = d.a.readList(name, &u)
 			return err
 		})
 		switch {
 		case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
 			continue
-		case errors.Is(err, process.ErrRoot):
+		case errors.Is(err, hostuser.ErrRoot):
 			return false
-		case errors.Is(err, process.ErrNotPermitted):
+		case errors.Is(err, hostuser.ErrNotPermitted):
 			d.fail(notPermitted(err))
 			return true
 		case errors.Is(err, errUnsafe):
 			d.a.o.Log.Warn("forward file ignored", "service", "local", "id", string(d.r.Envelope.ID), "cause", err)
 			return false
+		case errors.Is(err, errTooMany):
+			d.tooMany(err)
+			return true
 		case err != nil:
 			d.fail(dsn.Wrap(dsn.MailSystem, "cannot read the user's .forward file", err))
 			return true
 		}
-		if d.follow(ctx, p, u, lines) {
+		if d.follow(ctx, p, u, list) {
 			return true
 		}
 		return false // an empty one is as none
@@ -420,19 +457,17 @@ func (d *delivery) forward(ctx context.Context, p place) bool {
 	return false
 }
 
-func (d *delivery) follow(ctx context.Context, p place, u process.User, lines []string) (any bool) {
-	d.seen["forward of "+u.Name] = true
-	p.level, p.kind, p.user, p.owner = p.level+1, "forward", &u, u.Name
-	n := 0
-	for _, line := range lines {
-		for _, text := range tokens(line) {
-			if n++; n > 1 {
-				d.listed = true
-			}
-			d.token(ctx, p, text)
+func (d *delivery) follow(ctx context.Context, p place, u hostuser.User, list []string) (any bool) {
+	d.seen[followedKey(u.Name)] = true
+	p.level, p.from, p.user, p.owner = p.level+1, fromForward, &u, u.Name
+	d.listed = d.listed || len(list) > 1
+	for _, text := range list {
+		if d.many || ctx.Err() != nil {
+			break
 		}
+		d.token(ctx, p, text)
 	}
-	return n > 0
+	return len(list) > 0
 }
 
 func notPermitted(err error) *dsn.Error {
@@ -440,12 +475,12 @@ func notPermitted(err error) *dsn.Error {
 }
 
 // homeless is an error for a user whose home is to be there and is not (local.require_home_directory).
-func (d *delivery) homeless(u process.User) *dsn.Error {
+func (d *delivery) homeless(u hostuser.User) *dsn.Error {
 	if !d.a.o.Params.RequireHome {
 		return nil
 	}
 	err := process.As(u, -1, func() error { _, err := d.a.o.FS.Stat(u.Home); return err })
-	if err == nil || errors.Is(err, process.ErrRoot) || errors.Is(err, process.ErrNotPermitted) {
+	if err == nil || errors.Is(err, hostuser.ErrRoot) || errors.Is(err, hostuser.ErrNotPermitted) {
 		return nil // what comes next says so
 	}
 	text := "cannot access home directory " + u.Home
@@ -469,7 +504,7 @@ func (d *delivery) mailbox(ctx context.Context, p place) {
 	}
 	switch {
 	case found:
-		d.add(step{"mailbox", u.Name, p, u})
+		d.add(step{toMailbox, u.Name, p, u})
 	case !d.passed(ctx, p, &u, d.a.fallbacks, d.a.o.Params.FallbackTransport):
 		d.unknown(ctx, p)
 	}
@@ -480,12 +515,12 @@ func (d *delivery) mailbox(ctx context.Context, p place) {
 // than an unquoted one may have is nobody for that reason.
 func (d *delivery) unknown(ctx context.Context, p place) {
 	relay := d.a.templates.luser.Expand(d.values(p, nil, d.a.o.Params.CommandFilter))
-	if relay == "" || d.seen["luser "+p.at.Key()] || strings.ContainsFunc(p.at.Local, special) {
+	if relay == "" || d.seen[relayedKey(p.at)] || strings.ContainsFunc(p.at.Local, special) {
 		d.fail(dsn.Newf(dsn.BadDestMailbox, "unknown user: \"%s\"", strings.ToLower(p.at.Local)))
 		return
 	}
-	d.seen["luser "+p.at.Key()] = true
-	p.level, p.kind, p.user = p.level+1, "alias", nil
+	d.seen[relayedKey(p.at)] = true
+	p.level, p.from, p.user = p.level+1, fromAlias, nil
 	d.address(ctx, p, relay)
 }
 

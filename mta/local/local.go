@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"sync"
 
@@ -16,9 +15,9 @@ import (
 	"toastmaster/internal/clock"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/envelope"
+	"toastmaster/internal/hostuser"
 	"toastmaster/internal/mailcopy"
 	"toastmaster/internal/msglog"
-	"toastmaster/internal/process"
 	"toastmaster/internal/vfs"
 	"toastmaster/mta/agent"
 	"toastmaster/mta/queue"
@@ -44,8 +43,8 @@ type Options struct {
 	FS    vfs.FS
 	Log   *msglog.Log
 	Clock clock.Clock
-	// Find knows the users of this host; nil is process.Find.
-	Find func(name string) (process.User, error)
+	// Find knows the users of this host; nil is hostuser.Find.
+	Find func(name string) (hostuser.User, error)
 }
 
 // Agent delivers to the users of this host. Safe for concurrent use.
@@ -57,12 +56,14 @@ type Agent struct {
 	commands  tables.Maps
 	// mailboxes and fallbacks are the tables of mailbox_transport_maps and fallback_transport_maps.
 	mailboxes, fallbacks tables.Maps
-	privs                process.User
+	privs                hostuser.User
+	// mayRun and mayWrite are where commands and files may stand.
+	mayRun, mayWrite source
 
 	mu sync.Mutex
 	// done are the steps of messages of which another step has to be tried again, by
-	// delivery ID, so that a command does not get the message at each attempt.
-	done map[string]map[string]bool
+	// delivery ID, so that a command does not get the message at each attempt, nor the members of a list.
+	done map[string]memory
 }
 
 // maxRemembered bounds done. It is no parameter: what is forgotten is delivered again, as by
@@ -79,14 +80,17 @@ type aliasMap struct {
 // Open makes an Agent. The error says what in the configuration is wrong.
 func Open(ctx context.Context, o Options) (*Agent, error) {
 	if o.Find == nil {
-		o.Find = process.Find
+		o.Find = hostuser.Find
 	}
-	a := &Agent{o: o, done: map[string]map[string]bool{}}
+	a := &Agent{o: o, done: map[string]memory{}, mayRun: sourcesOf(o.Params.AllowCommands), mayWrite: sourcesOf(o.Params.AllowFiles)}
 	var err error
 	if a.templates, err = parseTemplates(o.Params); err != nil {
 		return nil, err
 	}
-	if a.privs, err = process.Parse(o.Params.DefaultPrivs); err != nil {
+	if a.privs, err = hostuser.Parse(o.Params.DefaultPrivs); err == nil {
+		err = a.privs.NotRoot()
+	}
+	if err != nil {
 		return nil, err
 	}
 	for _, name := range o.Params.AliasTables() {
@@ -168,7 +172,7 @@ func (a *Agent) Refused(ctx context.Context, to addr.Address) *dsn.Error {
 			switch _, err := a.o.Find(name); {
 			case err == nil:
 				return nil
-			case !errors.Is(err, process.ErrNoUser):
+			case !errors.Is(err, hostuser.ErrNoUser):
 				return unavailable(err)
 			}
 		}
@@ -215,11 +219,11 @@ func (a *Agent) alias(ctx context.Context, name string) (text, file string, foun
 }
 
 // ownerOf is who owns a file, as whom its commands run; nil is root, or no file.
-func ownerOf(file string) (*process.User, error) {
+func (a *Agent) ownerOf(file string) (*hostuser.User, error) {
 	if file == "" {
 		return nil, nil
 	}
-	info, err := os.Stat(file)
+	info, err := a.o.FS.Stat(file)
 	if err != nil {
 		return nil, err
 	}
@@ -237,7 +241,7 @@ func (a *Agent) Deliver(ctx context.Context, r *agent.Request, report func(agent
 		if err != nil {
 			result.Err = dsn.From(err)
 		} else {
-			d := &delivery{a: a, r: r, to: r.Envelope.Recipients[i], delivered: delivered, seen: map[string]bool{}}
+			d := &delivery{a: a, r: r, to: r.Envelope.Recipients[i], delivered: delivered, seen: map[key]bool{}}
 			got := d.run(ctx)
 			result.Action, result.Text, result.Err = got.action, got.text, got.err
 			result.Relay, result.Status, result.Connected = cmp.Or(got.relay, "local"), got.status, got.connected
@@ -249,24 +253,25 @@ func (a *Agent) Deliver(ctx context.Context, r *agent.Request, report func(agent
 	}
 }
 
-// isDone says that a step of a delivery was made at an earlier attempt.
-func (a *Agent) isDone(id, step string) bool {
+// earlier is what became of a step at an earlier attempt, if that is over.
+func (a *Agent) earlier(id string, step key) (failed *dsn.Error, over bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.done[id][step]
+	failed, over = a.done[id][step]
+	return failed, over
 }
 
-// remember keeps what was made for the next attempt.
-func (a *Agent) remember(id, step string) {
+// remember keeps what became of a step for the next attempt.
+func (a *Agent) remember(id string, step key, failed *dsn.Error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.done[id] == nil {
 		if len(a.done) >= maxRemembered {
 			clear(a.done)
 		}
-		a.done[id] = map[string]bool{}
+		a.done[id] = memory{}
 	}
-	a.done[id][step] = true
+	a.done[id][step] = failed
 }
 
 // forget is called when nothing of a delivery is left.

@@ -15,19 +15,19 @@ import (
 	"toastmaster/internal/clock"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/envelope"
+	"toastmaster/internal/hostuser"
 	"toastmaster/internal/msglog"
-	"toastmaster/internal/process"
 	"toastmaster/internal/testkit/faultfs"
 	"toastmaster/internal/vfs"
 	"toastmaster/mta/agent"
 )
 
 // who is a user that this process can be.
-func who(t *testing.T) process.User {
+func who(t *testing.T) hostuser.User {
 	t.Helper()
-	u, err := process.Find("nobody")
+	u, err := hostuser.Find("nobody")
 	if os.Geteuid() != 0 {
-		u, err = process.FindID(os.Geteuid())
+		u, err = hostuser.FindID(os.Geteuid())
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -59,16 +59,16 @@ func made(t *testing.T, fsys vfs.FS, q *queued, aliases string, change func(*con
 	}
 	a, err := Open(t.Context(), Options{
 		Params: p, Domains: []string{"here.test", ".below.test"}, Hostname: "mx.test", Delimiters: "+", Tables: tables.NewSet(tables.Options{Params: configs.Default().Lookup}),
-		Submit: q, FS: fsys, Log: msglog.Discard(), Clock: clock.System{}, Find: func(name string) (process.User, error) {
+		Submit: q, FS: fsys, Log: msglog.Discard(), Clock: clock.System{}, Find: func(name string) (hostuser.User, error) {
 			switch name {
 			case "me":
 				return u, nil
 			case "root":
-				return process.User{Name: "root"}, nil
+				return hostuser.User{Name: "root"}, nil
 			case "down":
-				return process.User{}, errors.New("down")
+				return hostuser.User{}, errors.New("down")
 			}
-			return process.User{}, process.ErrNoUser
+			return hostuser.User{}, hostuser.ErrNoUser
 		},
 	})
 	if err != nil {
@@ -296,10 +296,10 @@ func TestTheRelayOfUnknownUsersIsOneAddress(t *testing.T) {
 // TestACommandOfTwoUsersRunsTwice: and a file of two users is two, too.
 func TestACommandOfTwoUsersRunsTwice(t *testing.T) {
 	t.Parallel()
-	d := &delivery{seen: map[string]bool{}}
-	for _, kind := range []string{"command", "file"} {
+	d := &delivery{seen: map[key]bool{}}
+	for _, kind := range []kind{toCommand, toFile} {
 		for _, uid := range []int{1000, 1001, 1000} {
-			d.add(step{kind: kind, text: "/usr/bin/procmail", who: process.User{UID: uid}})
+			d.add(step{kind: kind, text: "/usr/bin/procmail", who: hostuser.User{UID: uid}})
 		}
 	}
 	if len(d.steps) != 4 {

@@ -1,6 +1,8 @@
 package local
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,7 +12,10 @@ import (
 
 	"toastmaster/configs"
 	"toastmaster/internal/dsn"
+	"toastmaster/internal/envelope"
+	"toastmaster/internal/process"
 	"toastmaster/internal/testkit/faultfs"
+	"toastmaster/internal/testkit/peers"
 	"toastmaster/internal/vfs"
 )
 
@@ -124,6 +129,58 @@ func TestALockIsWaitedFor(t *testing.T) {
 	text := content(vfs.OS{}, path)
 	if whole := strings.Count(text, "\n"+fields+">From y\n\n"); whole != all {
 		t.Errorf("%d whole messages of %d: %q", whole, all, text)
+	}
+}
+
+// TestReservedBlocksAreNoMailboxes: on a real disk that is full for users a delivery of root's server waits, the file is as it
+// was, and what is reserved for root is there still.
+func TestReservedBlocksAreNoMailboxes(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Log("users have no reserved blocks")
+		return
+	}
+	dir, u := peers.SmallDisk(t), who(t)
+	if dir == "" {
+		return
+	}
+	err := process.As(u, -1, func() error {
+		f, err := os.Create(filepath.Join(dir, "fills"))
+		for block := make([]byte, 16<<10); err == nil; {
+			_, err = f.Write(block)
+		}
+		return errors.Join(err, f.Close())
+	})
+	if !errors.Is(err, syscall.ENOSPC) {
+		t.Fatal(err)
+	}
+	free := func() (octets int64) {
+		var st syscall.Statfs_t
+		if err := syscall.Statfs(dir, &st); err != nil {
+			t.Fatal(err)
+		}
+		return int64(st.Bfree) * st.Bsize
+	}
+	before, large := free(), request("me@here.test", "box@here.test")
+	large.Content = envelope.Memory("Subject: x\n\n" + strings.Repeat("y\n", 200<<10))
+	if err := os.MkdirAll(filepath.Join(dir, "maildirs"), 0o777); err != nil || os.Chmod(filepath.Join(dir, "maildirs"), 0o777) != nil {
+		t.Fatal(err)
+	}
+	for _, spool := range []string{dir, dir + "/maildirs/"} {
+		a := made(t, vfs.OS{}, &queued{}, fmt.Sprintf("{box = %s/box}", dir), onDisk(spool, time.Second))
+		for _, got := range deliver(t, large, a) {
+			if got.Err == nil || got.Err.Status != dsn.SystemFull {
+				t.Errorf("%+v", got)
+			}
+		}
+	}
+	if after := free(); before < 1<<20 || after < before-64<<10 {
+		t.Errorf("of %d octets that are root's %d are left", before, after)
+	}
+	for _, name := range []string{"me", "box"} {
+		if info, err := os.Stat(filepath.Join(dir, name)); err == nil && !info.IsDir() && info.Size() != 0 {
+			t.Errorf("%s has %d octets", name, info.Size())
+		}
 	}
 }
 

@@ -12,11 +12,10 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/emersion/go-maildir"
-
 	"toastmaster/internal/clock"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/envelope"
+	"toastmaster/internal/hostuser"
 	"toastmaster/internal/process"
 	"toastmaster/internal/spool"
 	"toastmaster/internal/vfs"
@@ -33,7 +32,7 @@ type mailboxFile struct {
 }
 
 // as works on files with the rights of a user; a process that is not root's is that user already.
-func (a *Agent) as(u process.User, group int, f func() error) error { return process.As(u, group, f) }
+func (a *Agent) as(u hostuser.User, group int, f func() error) error { return process.As(u, group, f) }
 
 // groupOf is the group that may write to the spool folder, -1 where all may.
 func (a *Agent) groupOf(dir string) (int, error) {
@@ -54,7 +53,7 @@ func (d *delivery) mbox(ctx context.Context, s *step, box mailboxFile) (string, 
 	switch {
 	case err == nil:
 		return box.text, nil
-	case errors.Is(err, process.ErrNotPermitted), errors.Is(err, process.ErrRoot):
+	case errors.Is(err, hostuser.ErrNotPermitted), errors.Is(err, hostuser.ErrRoot):
 		return "", notPermitted(err)
 	case errors.Is(err, syscall.EDQUOT):
 		return "", dsn.Wrap(dsn.MailboxFullNow, "mailbox is over its quota", err)
@@ -112,11 +111,11 @@ func (d *delivery) append(ctx context.Context, s *step, box mailboxFile) (err er
 	if err == nil {
 		err = f.Sync()
 	}
+	if err == nil && made {
+		err = d.a.o.FS.SyncDir(filepath.Dir(box.path))
+	}
 	if err != nil {
 		return errors.Join(err, f.Truncate(end), f.Sync())
-	}
-	if made {
-		return d.a.o.FS.SyncDir(filepath.Dir(box.path))
 	}
 	return nil
 }
@@ -259,7 +258,7 @@ func (d *delivery) maildir(s *step, path string, group int) (string, *dsn.Error)
 	switch {
 	case err == nil:
 		return "delivered to maildir", nil
-	case errors.Is(err, process.ErrNotPermitted), errors.Is(err, process.ErrRoot):
+	case errors.Is(err, hostuser.ErrNotPermitted), errors.Is(err, hostuser.ErrRoot):
 		return "", notPermitted(err)
 	case errors.Is(err, syscall.EDQUOT):
 		return "", dsn.Wrap(dsn.MailboxFullNow, "maildir is over its quota", err)
@@ -272,13 +271,7 @@ func (d *delivery) maildir(s *step, path string, group int) (string, *dsn.Error)
 func (d *delivery) put(s *step, path string) error {
 	fsys := d.a.o.FS
 	if _, err := fsys.Stat(filepath.Join(path, "new")); errors.Is(err, fs.ErrNotExist) {
-		if err := fsys.MkdirAll(path, 0o700); err != nil {
-			return err
-		}
-		if err := maildir.Dir(path).Init(); err != nil {
-			return err
-		}
-		if err := errors.Join(fsys.SyncDir(path), fsys.SyncDir(filepath.Dir(path))); err != nil {
+		if err := makeMaildir(fsys, path); err != nil {
 			return err
 		}
 	}
@@ -308,6 +301,26 @@ func (d *delivery) put(s *step, path string) error {
 		return errors.Join(err, ignoreMissing(fsys.Remove(temp)))
 	}
 	return fsys.SyncDir(filepath.Join(path, "new"))
+}
+
+// makeMaildir makes a Maildir, or the rest of one. new is the last: who finds it finds the others, and
+// durable, unless the power goes in between.
+func makeMaildir(fsys vfs.FS, path string) error {
+	if err := fsys.MkdirAll(path, 0o700); err != nil {
+		return err
+	}
+	for _, sub := range []string{"tmp", "cur"} {
+		if err := fsys.Mkdir(filepath.Join(path, sub), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+	}
+	if err := errors.Join(fsys.SyncDir(path), fsys.SyncDir(filepath.Dir(path))); err != nil {
+		return err
+	}
+	if err := fsys.Mkdir(filepath.Join(path, "new"), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return fsys.SyncDir(path)
 }
 
 // there says that the message was delivered before, and may have been read since.

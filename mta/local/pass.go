@@ -8,13 +8,13 @@ import (
 
 	"toastmaster/directory/tables"
 	"toastmaster/internal/dsn"
-	"toastmaster/internal/process"
+	"toastmaster/internal/hostuser"
 	"toastmaster/mta/agent"
 )
 
 // passed hands a recipient to another transport, where a table or the parameter names one; false when
 // neither does.
-func (d *delivery) passed(ctx context.Context, p place, u *process.User, maps tables.Maps, standard string) bool {
+func (d *delivery) passed(ctx context.Context, p place, u *hostuser.User, maps tables.Maps, standard string) bool {
 	user, _ := d.parts(p, u)
 	text, found, err := safely(ctx, maps, user)
 	switch {
@@ -27,7 +27,7 @@ func (d *delivery) passed(ctx context.Context, p place, u *process.User, maps ta
 	if text == "" {
 		return false
 	}
-	d.add(step{kind: "pass", text: text, place: p})
+	d.add(step{kind: toAgent, text: text, place: p})
 	return true
 }
 
@@ -77,7 +77,7 @@ func (d *delivery) passing(s *step) (agent.Agent, *agent.Request, *dsn.Error) {
 
 // Probe implements agent.Prober: it finds what would be done for a recipient, and does nothing.
 func (a *Agent) Probe(ctx context.Context, r *agent.Request, report func(agent.Result)) {
-	d := &delivery{a: a, r: r, to: r.Envelope.Recipients[r.Recipients[0]], seen: map[string]bool{}}
+	d := &delivery{a: a, r: r, to: r.Envelope.Recipients[r.Recipients[0]], seen: map[key]bool{}}
 	got := agent.Result{Recipient: r.Recipients[0], Relay: "local"}
 	d.recipient(ctx, place{at: d.to.Address, sender: r.Envelope.Sender})
 	if ctx.Err() != nil {
@@ -92,11 +92,11 @@ func (a *Agent) Probe(ctx context.Context, r *agent.Request, report func(agent.R
 		return
 	}
 	s := &d.steps[0]
-	got.Text = "delivers to " + s.kind
+	got.Text = "delivers to " + s.kind.String()
 	switch s.kind {
-	case "forward":
+	case toAddress:
 		got.Text = "forwards to " + s.text
-	case "pass":
+	case toAgent:
 		by, its, err := d.passing(s)
 		if prober, can := by.(agent.Prober); can && err == nil {
 			prober.Probe(ctx, its, func(one agent.Result) {

@@ -7,6 +7,7 @@ import (
 
 	"toastmaster/configs"
 	"toastmaster/internal/addr"
+	"toastmaster/internal/hostuser"
 	"toastmaster/internal/macro"
 	"toastmaster/internal/process"
 )
@@ -48,7 +49,7 @@ func filter(s, allowed string) string {
 }
 
 // values are those of the macros, of the characters that are allowed; u is nil for who is no user.
-func (d *delivery) values(p place, u *process.User, allowed string) func(string) string {
+func (d *delivery) values(p place, u *hostuser.User, allowed string) func(string) string {
 	user, extension := d.parts(p, u)
 	filter := func(s string) string { return filter(s, allowed) }
 	return func(name string) string {
@@ -81,7 +82,7 @@ func (d *delivery) values(p place, u *process.User, allowed string) func(string)
 	}
 }
 
-func (d *delivery) parts(p place, u *process.User) (user, extension string) {
+func (d *delivery) parts(p place, u *hostuser.User) (user, extension string) {
 	local := strings.ToLower(p.at.Local)
 	if u != nil && u.Name == local {
 		return local, ""
@@ -100,7 +101,7 @@ func (a *Agent) split(local string) (base, extension string) {
 }
 
 // environment is what a command sees of the message, as of Postfix's local(8).
-func (d *delivery) environment(s *step, u *process.User) []string {
+func (d *delivery) environment(s *step, u *hostuser.User) []string {
 	user, extension := d.parts(s.place, u)
 	filter := func(s string) string { return filter(s, d.a.o.Params.CommandFilter) }
 	e := d.r.Envelope

@@ -12,7 +12,7 @@ import (
 	"toastmaster/directory/tables"
 	"toastmaster/internal/addr"
 	"toastmaster/internal/dsn"
-	"toastmaster/internal/process"
+	"toastmaster/internal/hostuser"
 )
 
 // user is a user of this host, who may have no name.
@@ -26,8 +26,8 @@ const unknownUser = "unknown"
 
 // userOf is the user of a number.
 func userOf(uid int) (user, error) {
-	u, err := process.FindID(uid)
-	if err != nil && !errors.Is(err, process.ErrNoUser) {
+	u, err := hostuser.FindID(uid)
+	if err != nil && !errors.Is(err, hostuser.ErrNoUser) {
 		return user{uid: uid}, dsn.Wrap(dsn.MailSystem, "Temporary lookup failure", err)
 	}
 	return user{uid, u.Name}, nil

@@ -12,6 +12,7 @@ import (
 	"toastmaster/internal/clock"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/envelope"
+	"toastmaster/internal/hostuser"
 	"toastmaster/internal/mailcopy"
 	"toastmaster/internal/process"
 	"toastmaster/mta/agent"
@@ -32,7 +33,7 @@ type Options struct {
 // Agent runs the command of one transport. Safe for concurrent use.
 type Agent struct {
 	o    Options
-	user process.User
+	user hostuser.User
 	args template
 	eol  string
 }
@@ -44,7 +45,10 @@ func New(o Options) (*Agent, error) {
 	if a.args, err = parseArgv(o.Params.Argv); err != nil {
 		return nil, fmt.Errorf("argv: %w", err)
 	}
-	if a.user, err = process.Parse(o.Params.User); err != nil {
+	if a.user, err = hostuser.Parse(o.Params.User); err == nil {
+		err = a.user.NotRoot()
+	}
+	if err != nil {
 		return nil, fmt.Errorf("user: %w", err)
 	}
 	if a.eol, err = configs.Unescape(o.Params.EOL); err != nil {
@@ -111,7 +115,7 @@ func (a *Agent) run(ctx context.Context, r *agent.Request) (text string, failed 
 		Write: func(w io.Writer) error { return c.Write(w, r.Content) },
 	})
 	switch {
-	case errors.Is(err, process.ErrNotPermitted), errors.Is(err, process.ErrRoot):
+	case errors.Is(err, hostuser.ErrNotPermitted), errors.Is(err, hostuser.ErrRoot):
 		return "", notPermitted(err)
 	case err != nil:
 		return "", dsn.From(err)

@@ -14,7 +14,7 @@ import (
 	"toastmaster/internal/clock"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/envelope"
-	"toastmaster/internal/process"
+	"toastmaster/internal/hostuser"
 	"toastmaster/mta/agent"
 	"toastmaster/mta/queue"
 )
@@ -22,7 +22,7 @@ import (
 func params(argv ...string) configs.Transport {
 	t := configs.Transport{Name: "p", Command: configs.Command{User: "nobody", Argv: argv, Directory: "/", EOL: `\n`, NullSender: "MAILER-DAEMON", TimeLimit: time.Minute}}
 	if os.Geteuid() != 0 {
-		u, _ := process.FindID(os.Geteuid())
+		u, _ := hostuser.FindID(os.Geteuid())
 		t.User = u.Name
 	}
 	return t
@@ -140,9 +140,9 @@ func TestEveryRecipientHasTheOutcome(t *testing.T) {
 func TestWhoCannotRunWaits(t *testing.T) {
 	t.Parallel()
 	a := made(t, params("/bin/true"))
-	a.user = process.User{Name: "root"}
+	a.user = hostuser.User{Name: "root"}
 	_, err := a.run(t.Context(), request("s@x.test", "a@y.test"))
-	if err == nil || err.Status != dsn.Misconfigured || !errors.Is(err, process.ErrRoot) || err.Text != "mail system configuration error" {
+	if err == nil || err.Status != dsn.Misconfigured || !errors.Is(err, hostuser.ErrRoot) || err.Text != "mail system configuration error" {
 		t.Error(err)
 	}
 	for _, bad := range []configs.Transport{params("$nothing"), {Command: configs.Command{User: "root", EOL: `\n`}}, {Command: configs.Command{User: "no-such-user", EOL: `\n`}}} {

@@ -9,6 +9,7 @@ import (
 
 	"toastmaster/configs"
 	"toastmaster/internal/clock"
+	"toastmaster/internal/hostuser"
 	"toastmaster/internal/msglog"
 	"toastmaster/internal/process"
 	"toastmaster/internal/service"
@@ -27,12 +28,12 @@ type Options struct {
 // Daemon runs the command of one service. Safe for concurrent use.
 type Daemon struct {
 	o    Options
-	user process.User
+	user hostuser.User
 }
 
 // New makes a Daemon; the error says what in the table is wrong.
 func New(o Options) (*Daemon, error) {
-	user, err := process.Parse(o.Params.User)
+	user, err := hostuser.Parse(o.Params.User)
 	if err != nil {
 		return nil, fmt.Errorf("user: %w", err)
 	}
@@ -51,8 +52,11 @@ func (d *Daemon) ServeConn(ctx context.Context, c net.Conn) {
 	reason := ending(&result, err)
 	if reason != "exit 0" {
 		fields := []any{"service", name, "session", session, "status", reason}
-		if err != nil {
+		switch {
+		case err != nil:
 			fields = append(fields, "cause", err)
+		case result.Error() != nil && result.Output != "": // it did not start: what a command says its peer hears
+			fields = append(fields, "cause", result.Output)
 		}
 		d.o.Log.Warn("command", fields...)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"toastmaster/internal/clock"
 	"toastmaster/internal/msglog"
 	"toastmaster/internal/service"
+	"toastmaster/internal/testkit/logtest"
 )
 
 // me is a user that this process can be.
@@ -26,7 +28,12 @@ func me() string {
 
 func started(t *testing.T, p configs.Spawn) (address string, s *service.Server, stop func()) {
 	t.Helper()
-	d, err := New(Options{Params: p, Log: msglog.Discard(), Clock: clock.System{}})
+	return startedWith(t, p, msglog.Discard())
+}
+
+func startedWith(t *testing.T, p configs.Spawn, log *msglog.Log) (address string, s *service.Server, stop func()) {
+	t.Helper()
+	d, err := New(Options{Params: p, Log: log, Clock: clock.System{}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,6 +91,22 @@ func TestEachConnectionHasACommand(t *testing.T) {
 	}
 }
 
+// TestWhatDoesNotStartIsInTheLog: a program that is not there, a file that is none; the peer sees the end alone.
+func TestWhatDoesNotStartIsInTheLog(t *testing.T) {
+	t.Parallel()
+	for program, want := range map[string]string{"/no/such/program": "/no/such/program: No such file", "no-such-program-here": "no-such-program-here: No such file", "/etc/passwd": "/etc/passwd: Permission denied"} {
+		log := &logtest.Buffer{}
+		address, _, stop := startedWith(t, configs.Spawn{Name: "x", User: me(), Argv: []string{program}, TimeLimit: time.Minute, ProcessLimit: 1}, msglog.New(slog.NewTextHandler(log, nil)))
+		if got, _ := ask(t, address, ""); got != "" {
+			t.Errorf("%s: the peer hears %q", program, got)
+		}
+		stop()
+		if text := log.String(); !strings.Contains(text, "exit 75") || !strings.Contains(text, want) {
+			t.Errorf("%s: %s", program, text)
+		}
+	}
+}
+
 // TestAStopEndsCommands: those that do not end by themselves in the time of the drain are killed.
 func TestAStopEndsCommands(t *testing.T) {
 	t.Parallel()
@@ -106,7 +129,7 @@ func TestAStopEndsCommands(t *testing.T) {
 // TestWhoMayNotRunACommand: root is refused, and who is no user, when the server starts.
 func TestWhoMayNotRunACommand(t *testing.T) {
 	t.Parallel()
-	for user, want := range map[string]string{"root": "rights of root", "no-such-user-here": "no such user", "": "no such user"} {
+	for user, want := range map[string]string{"root": "rights of root", "no-such-user-here": "there is no user", "": "there is no user"} {
 		_, err := New(Options{Params: configs.Spawn{User: user, Argv: []string{"/bin/true"}}})
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v", user, err)

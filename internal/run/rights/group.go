@@ -3,11 +3,10 @@ package rights
 import (
 	"fmt"
 	"os"
-	"os/user"
 	"slices"
-	"strconv"
 
 	"toastmaster/configs"
+	"toastmaster/internal/hostuser"
 )
 
 // SocketGroup is the number of the group that the parameter param names, -1 without a name. It must be a
@@ -16,7 +15,7 @@ func SocketGroup(c *configs.Config, param, name string) (int, error) {
 	if name == "" {
 		return -1, nil
 	}
-	gid, err := groupID(name)
+	gid, err := hostuser.Group(name)
 	if err != nil {
 		return -1, c.Mistake(param, err)
 	}
@@ -26,18 +25,6 @@ func SocketGroup(c *configs.Config, param, name string) (int, error) {
 	}
 	if groups != nil && !slices.Contains(groups, gid) {
 		return -1, c.Mistake(param, fmt.Errorf("%s is not in the group %q: `usermod -a -G %[2]s %[1]s`, then start the service again", who, name))
-	}
-	return gid, nil
-}
-
-func groupID(name string) (int, error) {
-	g, err := user.LookupGroup(name)
-	if err == nil {
-		name = g.Gid
-	}
-	gid, err := strconv.Atoi(name)
-	if err != nil || gid < 0 {
-		return -1, fmt.Errorf("there is no group %q", name)
 	}
 	return gid, nil
 }

@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/user"
 	"path/filepath"
 	"strconv"
 	"syscall"
 
 	"toastmaster/configs"
+	"toastmaster/internal/hostuser"
 	"toastmaster/internal/run/usage"
 )
 
@@ -26,8 +26,8 @@ func OwnerOf(c *configs.Config) (owner, path string) {
 		if !ok || st.Uid == 0 {
 			continue
 		}
-		if u, err := user.LookupId(strconv.Itoa(int(st.Uid))); err == nil {
-			return u.Username, path
+		if u, err := hostuser.FindID(int(st.Uid)); err == nil {
+			return u.Name, path
 		}
 		return fmt.Sprintf("%d:%d", st.Uid, st.Gid), path
 	}
@@ -64,9 +64,8 @@ func WithOwner(c *configs.Config, err error) error {
 		}
 	}
 	name := strconv.Itoa(os.Geteuid())
-	// Not user.Current, which remembers who this process was at first.
-	if u, err := user.LookupId(name); err == nil {
-		name = u.Username
+	if u, err := hostuser.FindID(os.Geteuid()); err == nil {
+		name = u.Name
 	}
 	if len(c.Master.RoleUsers) > 0 {
 		return fmt.Errorf("%w; this process runs as %s: stop what runs, and `toastmaster -c %s master set-permissions`, as root, gives each role its files", err, name, c.File)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/user"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -13,6 +12,7 @@ import (
 	"syscall"
 
 	"toastmaster/configs"
+	"toastmaster/internal/hostuser"
 	"toastmaster/internal/vfs"
 )
 
@@ -241,14 +241,11 @@ func (h holding) want(info fs.FileInfo, top bool) (uid, gid int, mode fs.FileMod
 }
 
 func names(uid, gid int) string {
-	who, group := strconv.Itoa(uid), strconv.Itoa(gid)
-	if u, err := user.LookupId(who); err == nil {
-		who = u.Username
+	who := strconv.Itoa(uid)
+	if u, err := hostuser.FindID(uid); err == nil {
+		who = u.Name
 	}
-	if g, err := user.LookupGroupId(group); err == nil {
-		group = g.Name
-	}
-	return who + ":" + group
+	return who + ":" + hostuser.GroupName(gid)
 }
 
 // Set gives every file its owner and mode, and moves those that have another place; with dry it only

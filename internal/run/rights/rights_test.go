@@ -69,8 +69,8 @@ func TestLookup(t *testing.T) {
 		}
 	}
 	for text, says := range map[string]string{
-		"root": "is root", "0:0": "is root", "-5:1": "is root", "0": "its group is needed", "54321": `"54321" has no entry in /etc/passwd: its group is needed, as "user:group"`,
-		"nosuchuser": `no user "nosuchuser"`, "nosuchuser:sys": "no user", name + ":nosuchgroup": `no group "nosuchgroup"`, "54321:": `no group ""`, "": `no user ""`, ":1": `no user ""`, "54321:-7": "its group is needed",
+		"root": "is root", "0:0": "is root", "-5:1": `no user "-5"`, "0": "is root", "54321": `"54321" has no entry in /etc/passwd: its group is needed, as "user:group"`,
+		"nosuchuser": `no user "nosuchuser"`, "nosuchuser:sys": "no user", name + ":nosuchgroup": `no group "nosuchgroup"`, "54321:": `no group ""`, "": `no user ""`, ":1": `no user ""`, "54321:-7": `no group "-7"`,
 	} {
 		if got, err := lookup(text); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%q: %+v, %v", text, got, err)

@@ -5,13 +5,11 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/user"
 	"slices"
-	"strconv"
-	"strings"
 	"syscall"
 
 	"toastmaster/configs"
+	"toastmaster/internal/hostuser"
 	"toastmaster/internal/vfs"
 
 	"golang.org/x/sys/unix"
@@ -49,44 +47,26 @@ func RunAs(c *configs.Config) (*User, error) {
 // lookup reads "user", "user:group", or numbers for either, which need no
 // entry in /etc/passwd: a container may have none.
 func lookup(text string) (*User, error) {
-	name, group, hasGroup := strings.Cut(text, ":")
-	who := &User{Name: name, gid: -1}
-	if u, err := user.Lookup(name); err == nil {
-		who.uid, _ = strconv.Atoi(u.Uid)
-		who.gid, _ = strconv.Atoi(u.Gid)
-		ids, err := u.GroupIds()
-		if err != nil {
-			return nil, err
-		}
-		for _, id := range ids {
-			if n, err := strconv.Atoi(id); err == nil {
-				who.groups = append(who.groups, n)
-			}
-		}
-	} else if who.uid, err = strconv.Atoi(name); err != nil {
-		return nil, fmt.Errorf("there is no user %q", name)
+	u, err := hostuser.Parse(text)
+	if err != nil {
+		return nil, err
 	}
-	if hasGroup {
-		g, err := user.LookupGroup(group)
-		if err == nil {
-			who.gid, err = strconv.Atoi(g.Gid)
-		} else {
-			who.gid, err = strconv.Atoi(group)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("there is no group %q", group)
-		}
+	if u.UID == 0 {
+		return nil, fmt.Errorf("%q is root: the server shall have less rights", u.Name)
 	}
-	switch {
-	case who.gid < 0:
-		return nil, fmt.Errorf("%q has no entry in /etc/passwd: its group is needed, as \"user:group\"", name)
-	case who.uid <= 0:
-		return nil, fmt.Errorf("%q is root: the server shall have less rights", name)
+	// The groups of the entry, and the one that is given.
+	entry := u
+	if own, err := hostuser.FindID(u.UID); err == nil && own.Name == u.Name {
+		entry = own
 	}
-	if !slices.Contains(who.groups, who.gid) {
-		who.groups = append(who.groups, who.gid)
+	groups, err := entry.Groups()
+	if err != nil {
+		return nil, err
 	}
-	return who, nil
+	if !slices.Contains(groups, u.GID) {
+		groups = append(groups, u.GID)
+	}
+	return &User{Name: u.Name, uid: u.UID, gid: u.GID, groups: groups}, nil
 }
 
 // Become gives up root for good, in every thread of the process.

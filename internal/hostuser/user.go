@@ -1,11 +1,13 @@
-package process
+package hostuser
 
 import (
 	"bufio"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -86,31 +88,41 @@ func eachLine(file string, want func(fields []string) bool) error {
 	}
 }
 
-// Parse reads "user" or "user:group", as pipe(8)'s user=. Numbers are taken where no name is; a
-// number without an entry needs a group. Root is refused.
+// noUser is ErrNoUser with the name.
+type noUser struct{ name string }
+
+func (e *noUser) Error() string { return fmt.Sprintf("there is no user %q", e.name) }
+
+func (e *noUser) Unwrap() error { return ErrNoUser }
+
+// Parse reads "user" or "user:group": main.user, user= of pipe(8), default_privs. Numbers are taken where no name is; a
+// number without an entry, as in a container, needs a group. A negative one is nobody's. Whether it may be root is the caller's to say:
+// [User.NotRoot].
 func Parse(text string) (User, error) {
 	name, group, grouped := strings.Cut(text, ":")
 	u, err := Find(name)
 	if uid, bad := strconv.Atoi(name); errors.Is(err, ErrNoUser) && bad == nil && uid >= 0 {
 		switch u, err = FindID(uid); {
 		case errors.Is(err, ErrNoUser) && grouped:
-			u, err = User{Name: name, UID: uid, GID: -1, Home: "/", Shell: shell}, nil
+			u, err = User{Name: name, UID: uid, GID: -1, Home: "/", Shell: "/bin/sh"}, nil
 		case errors.Is(err, ErrNoUser):
-			err = fmt.Errorf("%w, and its group is not given", err)
+			return User{}, fmt.Errorf("%q has no entry in %s: its group is needed, as \"user:group\"", name, passwdFile)
 		}
 	}
-	if err != nil {
-		return User{}, fmt.Errorf("%q: %w", name, err)
+	switch {
+	case errors.Is(err, ErrNoUser):
+		return User{}, &noUser{name}
+	case err != nil:
+		return User{}, fmt.Errorf("user %q: %w", name, err)
 	}
 	if grouped {
-		if u.GID, err = groupID(group); err != nil {
-			return User{}, err
-		}
+		u.GID, err = Group(group)
 	}
-	return u, u.refuseRoot()
+	return u, err
 }
 
-func groupID(name string) (gid int, err error) {
+// Group is the number of a group, which may be given as that.
+func Group(name string) (gid int, err error) {
 	err = eachLine(groupFile, func(fields []string) bool {
 		if len(fields) < 3 || fields[0] != name {
 			return false
@@ -124,10 +136,45 @@ func groupID(name string) (gid int, err error) {
 	if gid, bad := strconv.Atoi(name); errors.Is(err, ErrNoUser) && bad == nil && gid >= 0 {
 		return gid, nil
 	}
-	return -1, fmt.Errorf("there is no group %q", name)
+	if errors.Is(err, ErrNoUser) {
+		return -1, fmt.Errorf("there is no group %q", name)
+	}
+	return -1, err
 }
 
-func (u User) refuseRoot() error {
+// GroupName is the name of a group, its number where none has it.
+func GroupName(gid int) string {
+	name, number := strconv.Itoa(gid), strconv.Itoa(gid)
+	_ = eachLine(groupFile, func(fields []string) bool { // the number is as good
+		if len(fields) < 3 || fields[2] != number {
+			return false
+		}
+		name = fields[0]
+		return true
+	})
+	return name
+}
+
+// Groups are the numbers of the groups of a user: the own one first, then those in which the name stands.
+func (u User) Groups() ([]int, error) {
+	all := []int{u.GID}
+	err := eachLine(groupFile, func(fields []string) bool {
+		if len(fields) < 4 || !slices.Contains(strings.Split(fields[3], ","), u.Name) {
+			return false
+		}
+		if gid, err := strconv.Atoi(fields[2]); err == nil && gid >= 0 && !slices.Contains(all, gid) {
+			all = append(all, gid)
+		}
+		return false
+	})
+	if errors.Is(err, ErrNoUser) || errors.Is(err, fs.ErrNotExist) {
+		err = nil // the end of the file
+	}
+	return all, err
+}
+
+// NotRoot is an error for root, and for who has its group.
+func (u User) NotRoot() error {
 	if u.UID <= 0 || u.GID <= 0 {
 		return fmt.Errorf("%s (%d:%d): %w", u.Name, u.UID, u.GID, ErrRoot)
 	}
@@ -136,7 +183,7 @@ func (u User) refuseRoot() error {
 
 // Permitted says whether this process can run a command, or work, as u.
 func (u User) Permitted() error {
-	if err := u.refuseRoot(); err != nil {
+	if err := u.NotRoot(); err != nil {
 		return err
 	}
 	if me := os.Geteuid(); me != 0 && (me != u.UID || os.Getegid() != u.GID) {
