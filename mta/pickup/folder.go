@@ -380,7 +380,7 @@ func (s *Service) setAside(path, name, why string, keep bool) error {
 		if err := s.o.FS.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		s.o.Log.Warn("no message", "service", serviceName, "uid", uid, "status", "removed", "cause", why)
+		s.o.Log.Warn("file set aside", "service", serviceName, "uid", uid, "status", "removed", "cause", why)
 		return nil
 	}
 	to := s.path(maildrop.Bad, name)
@@ -390,6 +390,6 @@ func (s *Service) setAside(path, name, why string, keep bool) error {
 		}
 		return err
 	}
-	s.o.Log.Warn("no message", "service", serviceName, "uid", uid, "file", to, "cause", why)
+	s.o.Log.Warn("file set aside", "service", serviceName, "uid", uid, "file", to, "cause", why)
 	return nil
 }
