@@ -98,11 +98,19 @@ func (e *noUser) Unwrap() error { return ErrNoUser }
 // Parse reads "user" or "user:group": main.user, user= of pipe(8), default_privs. Numbers are taken where no name is; a
 // number without an entry, as in a container, needs a group. A negative one is nobody's. Whether it may be root is the caller's to say:
 // [User.NotRoot].
-func Parse(text string) (User, error) {
+func Parse(text string) (User, error) { return parse(text, passwdFile, groupFile) }
+
+// parse reads files; one that is not there has nobody in it.
+func parse(text, passwd, groups string) (User, error) {
 	name, group, grouped := strings.Cut(text, ":")
-	u, err := Find(name)
+	u, err := User{}, ErrNoUser
+	if name != "" {
+		u, err = findIn(passwd, func(u User) bool { return u.Name == name })
+	}
+	err = nobodyThere(err)
 	if uid, bad := strconv.Atoi(name); errors.Is(err, ErrNoUser) && bad == nil && uid >= 0 {
-		switch u, err = FindID(uid); {
+		u, err = findIn(passwd, func(u User) bool { return u.UID == uid })
+		switch err = nobodyThere(err); {
 		case errors.Is(err, ErrNoUser) && grouped:
 			u, err = User{Name: name, UID: uid, GID: -1, Home: "/", Shell: "/bin/sh"}, nil
 		case errors.Is(err, ErrNoUser):
@@ -116,21 +124,31 @@ func Parse(text string) (User, error) {
 		return User{}, fmt.Errorf("user %q: %w", name, err)
 	}
 	if grouped {
-		u.GID, err = Group(group)
+		u.GID, err = groupIn(groups, group)
 	}
 	return u, err
 }
 
+// nobodyThere is ErrNoUser for a file that is not there, as in a container without users.
+func nobodyThere(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return ErrNoUser
+	}
+	return err
+}
+
 // Group is the number of a group, which may be given as that.
-func Group(name string) (gid int, err error) {
-	err = eachLine(groupFile, func(fields []string) bool {
+func Group(name string) (int, error) { return groupIn(groupFile, name) }
+
+func groupIn(file, name string) (gid int, err error) {
+	err = eachLine(file, func(fields []string) bool {
 		if len(fields) < 3 || fields[0] != name {
 			return false
 		}
 		gid, err = strconv.Atoi(fields[2])
 		return err == nil
 	})
-	if err == nil {
+	if err = nobodyThere(err); err == nil {
 		return gid, nil
 	}
 	if gid, bad := strconv.Atoi(name); errors.Is(err, ErrNoUser) && bad == nil && gid >= 0 {

@@ -43,6 +43,19 @@ func TestParse(t *testing.T) {
 	}
 }
 
+// TestWithoutFiles: a container may have neither; numbers are as good. Who is looked up by name is another thing: nobody's mail is refused
+// because a file is away.
+func TestWithoutFiles(t *testing.T) {
+	t.Parallel()
+	none := filepath.Join(t.TempDir(), "none")
+	if u, err := parse("1000:1001", none, none); err != nil || u.UID != 1000 || u.GID != 1001 {
+		t.Errorf("%+v %v", u, err)
+	}
+	if u, err := parse("somebody", none, none); !errors.Is(err, ErrNoUser) {
+		t.Errorf("%+v %v", u, err)
+	}
+}
+
 // TestAsTheLibrary: what package user says of each user of this host.
 func TestAsTheLibrary(t *testing.T) {
 	t.Parallel()
