@@ -166,17 +166,20 @@ func TestLocalAsPostfix(t *testing.T) {
 	}
 	waitPeerMail(t, p, alice, 2)
 	b.waitMail(t, alice, 2)
-	want, got := tree(t, theirDir), tree(t, ourDir)
-	for name := range want {
-		if got[name] != want[name] {
-			t.Errorf("%s:\n--- ours\n%s\n--- Postfix\n%s", name, got[name], want[name])
+	eventually(t, func() (err error) { // what goes by the queue once more comes after the lines
+		want, got := tree(t, theirDir), tree(t, ourDir)
+		for name := range want {
+			if got[name] != want[name] {
+				err = errors.Join(err, fmt.Errorf("%s:\n--- ours\n%s\n--- Postfix\n%s", name, got[name], want[name]))
+			}
 		}
-	}
-	for name := range got {
-		if _, ok := want[name]; !ok {
-			t.Errorf("%s: Postfix has no such file:\n%s", name, got[name])
+		for name := range got {
+			if _, ok := want[name]; !ok {
+				err = errors.Join(err, fmt.Errorf("%s: Postfix has no such file:\n%s", name, got[name]))
+			}
 		}
-	}
+		return err
+	})
 }
 
 // sameOutcome says that we have one line with what Postfix says in the first of several.
