@@ -85,8 +85,14 @@ func (v *server) take(ctx context.Context) (c *conn, kept bool, err error) {
 	if v.closed.Load() {
 		return nil, false, errClosed
 	}
-	if c, kept = v.idle.Take(""); kept {
-		return c, true, nil
+	for {
+		if c, kept = v.idle.Take(""); !kept {
+			break
+		}
+		if c.in.Buffered() == 0 && idle.Quiet(c.Conn) { // else it has ended, or its next answer is not to what is asked next
+			return c, true, nil
+		}
+		_ = c.Close()
 	}
 	dial := v.set.o.Dial
 	if dial == nil {

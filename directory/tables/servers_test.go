@@ -227,6 +227,35 @@ func TestConnectionsAreShared(t *testing.T) {
 	b.is(m, "other", "m other")
 }
 
+// TestAnswersThatNobodyAskedFor are no answers to what is asked next.
+func TestAnswersThatNobodyAskedFor(t *testing.T) {
+	b := newBench(t)
+	b.set.o.Params.MaxIdle = time.Hour
+	asked, spoiled := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	l := listen(t, "unix", filepath.Join(t.TempDir(), "s"), func(c net.Conn) {
+		sockets(func(request string) string {
+			once.Do(func() {
+				go func() {
+					<-asked
+					_, _ = c.Write(netstring.Append(nil, "OK of another"))
+					close(spoiled)
+				}()
+			})
+			return "OK " + request
+		})(c)
+	})
+	m := b.open("socketmap:unix:" + l.Addr().String() + ":m")
+	b.is(m, "k", "m k")
+	close(asked)
+	<-spoiled
+	b.is(m, "other", "m other")
+	b.is(m, "more", "m more")
+	if n := l.connections.Load(); n != 2 {
+		t.Errorf("%d connections", n)
+	}
+}
+
 // TestIdleConnectionsEnd by themselves.
 func TestIdleConnectionsEnd(t *testing.T) {
 	b := newBench(t)

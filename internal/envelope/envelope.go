@@ -56,9 +56,10 @@ const (
 
 // Origin is where a message entered.
 type Origin struct {
-	// Protocol is the "with" of Received (RFC 3848): SMTP, ESMTP, ESMTPSA,
-	// UTF8SMTPS, LMTP; "local" for the sendmail command, "bounce" for our reports,
-	// "redirect" and "vacation" for what the store sends, "redirect" for what local sends on, too.
+	// Source is how it came.
+	Source Source
+	// Protocol is the "with" of Received (RFC 3848) for what came from a client: SMTP, ESMTP, ESMTPSA,
+	// UTF8SMTPS, LMTP, QMQP; "" for all other mail.
 	Protocol string
 	// ClientAddr is the peer's IP address as text, ClientName its verified
 	// name or "unknown", Helo what it called itself.

@@ -10,8 +10,9 @@
 //
 // # What it does not do
 //
-// It makes no connections and counts none that are in use, does not look whether the other end is still
-// there, and knows nothing of protocols: Options.End says goodbye.
+// It makes no connections and counts none that are in use. Take does not look whether the other end is still
+// there: who takes a connection asks [Quiet], and makes a new one where it is not, also where it ends while the first
+// question is asked. It knows nothing of protocols: Options.End says goodbye.
 //
 // # Who uses it
 //

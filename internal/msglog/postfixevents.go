@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"toastmaster/internal/dsn"
+	"toastmaster/internal/envelope"
 	"toastmaster/internal/printable"
 )
 
@@ -340,7 +341,7 @@ func (e Queued) postfix(f *postfixLines) {
 	id := string(e.ID)
 	if e.Session != "" {
 		daemon := "smtpd"
-		if e.Proto == "QMQP" {
+		if e.Proto == envelope.SourceQMQP.String() {
 			daemon = "qmqpd"
 		}
 		f.daemon(daemon, e.Session).str(id).str(": client=").client(e.Client)

@@ -192,8 +192,14 @@ func (c *Client) take(ctx context.Context) (k *conn, kept bool, err error) {
 	if c.closed.Load() {
 		return nil, false, errClosed
 	}
-	if k, kept = c.idle.Take(""); kept {
-		return k, true, nil
+	for {
+		if k, kept = c.idle.Take(""); !kept {
+			break
+		}
+		if idle.Quiet(k.Conn) { // else it has ended, or its next answer is not to what is asked next
+			return k, true, nil
+		}
+		_ = k.Close()
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.o.Timeout)
 	defer cancel()

@@ -144,6 +144,56 @@ func TestAConnectionThatEndedMeanwhile(t *testing.T) {
 	}
 }
 
+// TestAnswersThatNobodyAskedFor are no answers to what is asked next.
+func TestAnswersThatNobodyAskedFor(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked, spoiled := make(chan struct{}), make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for n := 1; ; n++ {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			wg.Go(func() {
+				defer c.Close()
+				in := bufio.NewReader(c)
+				for {
+					if line, err := in.ReadString('\n'); err != nil {
+						return
+					} else if line != "\n" {
+						continue
+					}
+					fmt.Fprintf(c, "action=OK %d\n\n", n)
+					if n == 1 {
+						<-asked
+						fmt.Fprint(c, "action=REJECT of another\n\n")
+						close(spoiled)
+					}
+				}
+			})
+		}
+	})
+	t.Cleanup(func() {
+		l.Close()
+		wg.Wait()
+	})
+	c := client(t, options("unix:"+l.Addr().String()))
+	for i, want := range []string{"OK 1", "OK 2", "OK 2"} {
+		if action, err := c.Ask(t.Context(), nil); err != nil || action != want {
+			t.Fatalf("%q, %v, want %s", action, err, want)
+		}
+		if i == 0 {
+			close(asked)
+			<-spoiled
+		}
+	}
+}
+
 // TestTries: what is no reply is asked for again, so often and not more.
 func TestTries(t *testing.T) {
 	t.Parallel()

@@ -64,17 +64,12 @@ func openSMTP(ctx context.Context, p *pipeline, t configs.Transport) (agent.Agen
 	if err != nil {
 		return nil, err
 	}
-	a, err := smtp.New(ctx, smtp.Options{Params: c, LMTP: t.Agent == "lmtp", Tables: p.tables, Cleanup: p.config.Cleanup, Own: p.ownDomain, Hostname: p.config.Main.Hostname, Host: p.host, Log: p.log, Clock: p.clock, DNS: servers, Delimiters: p.config.Main.RecipientDelimiter})
+	a, err := smtp.New(ctx, smtp.Options{Params: c, LMTP: t.Agent == "lmtp", Tables: p.tables, Cleanup: p.config.Cleanup, Own: p.config.OwnDomain, Hostname: p.config.Main.Hostname, Host: p.host, Log: p.log, Clock: p.clock, DNS: servers, Delimiters: p.config.Main.RecipientDelimiter})
 	if err != nil {
 		return nil, err
 	}
 	p.onRetire(a.Close)
 	return a, nil
-}
-
-// ownDomain says that a domain is one of this machine's users.
-func (p *pipeline) ownDomain(domain string) bool {
-	return domain == p.config.Main.Hostname || slices.ContainsFunc(p.config.Rewrite.MyDestination, func(d string) bool { return strings.EqualFold(d, domain) })
 }
 
 func openPipe(_ context.Context, p *pipeline, t configs.Transport) (agent.Agent, error) {
@@ -206,7 +201,7 @@ func newResolver(p *pipeline) *rewrite.Resolver {
 // nexthopOf is what the resolver hands on: a domain would be no reason to refuse mail.
 func nexthopOf(t configs.Transport) string {
 	if t.Nexthop == "" && (t.Agent == "error" || t.Agent == "retry") {
-		return errormail.Undeliverable
+		return agent.Undeliverable
 	}
 	return t.Nexthop
 }

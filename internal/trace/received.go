@@ -62,9 +62,9 @@ func (r *Received) Append(b []byte) []byte {
 	case o.UserID != "":
 		b = append(b, ", from userid "...)
 		b = append(b, comment(o.UserID)...)
-	case o.ClientAddr == "" && o.Protocol != "":
+	case o.ClientAddr == "" && o.Word() != "":
 		b = append(b, ", from "...)
-		b = append(b, comment(o.Protocol)...)
+		b = append(b, comment(o.Word())...)
 	}
 	b = append(b, ')')
 	if o.ClientAddr != "" && o.Protocol != "" {

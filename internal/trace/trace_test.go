@@ -17,8 +17,8 @@ func TestReceived(t *testing.T) {
 	client := &envelope.Origin{Protocol: "ESMTPS", ClientAddr: "2001:db8::1", ClientName: "c.test", Helo: "evil (x)\nA: b", TLS: "TLS1.3 (y)\n"}
 	for want, r := range map[string]Received{
 		"Received: from evil??x??A:?b (c.test [IPv6:2001:db8::1])\n\t(using TLS1.3 ?y??)\n\tby mx.test (Toastmaster) with ESMTPS id Q1\n\tfor <alice@example.test>; Fri, 2 Jan 2026 03:04:05 +0100\n": {Origin: client, For: alice},
-		"Received: by mx.test (Toastmaster, from bounce) id Q1; Fri, 2 Jan 2026 03:04:05 +0100\n":                                                                                                     {Origin: &envelope.Origin{Protocol: "bounce"}},
-		"Received: by mx.test (Toastmaster, from local) id Q1; Fri, 2 Jan 2026 03:04:05 +0100\n":                                                                                                      {Origin: &envelope.Origin{Protocol: "local"}, For: umlaut},
+		"Received: by mx.test (Toastmaster, from bounce) id Q1; Fri, 2 Jan 2026 03:04:05 +0100\n":                                                                                                     {Origin: &envelope.Origin{Source: envelope.SourceBounce}},
+		"Received: by mx.test (Toastmaster, from local) id Q1; Fri, 2 Jan 2026 03:04:05 +0100\n":                                                                                                      {Origin: &envelope.Origin{Source: envelope.SourceSendmail}, For: umlaut},
 		"Received: by mx.test (Toastmaster) id Q1\n\tfor <ö@example.test>; Fri, 2 Jan 2026 03:04:05 +0100\n":                                                                                          {Origin: &envelope.Origin{}, For: umlaut, UTF8: true},
 	} {
 		r.By, r.ID, r.At = "mx.test", "Q1", at

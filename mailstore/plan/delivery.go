@@ -199,7 +199,7 @@ func (d *delivery) close() {
 func (d *delivery) redirect(ctx context.Context, to []addr.Address) error {
 	// Without the Return-Path, which is the final delivery's; the Delivered-To stays,
 	// by which a loop is found.
-	l := letter{action: "redirect", from: d.m.From, to: to, content: d.m.Content, body: d.m.Body}
+	l := letter{source: envelope.SourceRedirect, from: d.m.From, to: to, content: d.m.Content, body: d.m.Body}
 	first := bytes.IndexByte(d.m.Prefix, '\n') + 1
 	if l.prefix = d.m.Prefix[first:]; first == 0 {
 		var err error
@@ -229,12 +229,12 @@ func returnPath(c envelope.Content) (int64, error) {
 // answer sends an answer to the sender.
 func (d *delivery) answer(ctx context.Context, text envelope.Content) error {
 	// What it is made of is not looked at; 8BITMIME is true of everything.
-	return d.send(ctx, &letter{action: "vacation", to: []addr.Address{d.m.From}, content: text, body: envelope.Body8BitMIME})
+	return d.send(ctx, &letter{source: envelope.SourceVacation, to: []addr.Address{d.m.From}, content: text, body: envelope.Body8BitMIME})
 }
 
 // letter is a message that is sent.
 type letter struct {
-	action  string
+	source  envelope.Source
 	from    addr.Address
 	to      []addr.Address
 	prefix  []byte
@@ -251,7 +251,7 @@ func (d *delivery) send(ctx context.Context, l *letter) error {
 	if err != nil {
 		return err
 	}
-	env := &envelope.Envelope{Sender: l.from, UTF8: d.m.UTF8, Body: l.body, Origin: envelope.Origin{Protocol: l.action}}
+	env := &envelope.Envelope{Sender: l.from, UTF8: d.m.UTF8, Body: l.body, Origin: envelope.Origin{Source: l.source}}
 	keys := make([]string, len(l.to))
 	for i, a := range l.to {
 		r := envelope.Recipient{Address: a, Original: a}
@@ -262,13 +262,13 @@ func (d *delivery) send(ctx context.Context, l *letter) error {
 	}
 	slices.Sort(keys)
 	to := strings.Join(keys, " ")
-	env.EnvID = d.m.id(l.action, to)
+	env.EnvID = d.m.id(l.source.String(), to)
 	id, err := d.x.o.Submit.Submit(ctx, &envelope.Submission{Envelope: env, Content: buf})
 	if err != nil {
 		return err
 	}
 	d.x.o.Log.Info("mail of the store is queued", "service", "plan", "id", d.m.ID, "mailbox", d.m.Account.Address.String(),
-		"action", l.action, "to", to, "queued", string(id), "envid", env.EnvID)
+		"action", l.source.String(), "to", to, "queued", string(id), "envid", env.EnvID)
 	return nil
 }
 

@@ -48,7 +48,7 @@ func (o *outbox) Submit(_ context.Context, s *envelope.Submission) (envelope.Que
 	for _, r := range s.Envelope.Recipients {
 		to = append(to, r.Address.String())
 	}
-	o.sent = append(o.sent, fmt.Sprintf("%s %s %s -> %s %q", s.Envelope.Origin.Protocol, s.Envelope.EnvID, s.Envelope.Sender.Path(), strings.Join(to, ","), text))
+	o.sent = append(o.sent, fmt.Sprintf("%s %s %s -> %s %q", s.Envelope.Origin.Source, s.Envelope.EnvID, s.Envelope.Sender.Path(), strings.Join(to, ","), text))
 	return envelope.QueueID(fmt.Sprint("Q", len(o.sent))), nil
 }
 

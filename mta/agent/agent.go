@@ -112,3 +112,6 @@ type Route struct {
 type Resolver interface {
 	Resolve(ctx context.Context, sender, recipient addr.Address) (Route, error)
 }
+
+// Undeliverable is the reason of mail to error and retry where none is given.
+const Undeliverable = "Address is undeliverable"

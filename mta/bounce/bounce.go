@@ -155,7 +155,7 @@ func (g *Generator) send(ctx context.Context, r *agent.Report, about []agent.Rep
 		Recipients: []envelope.Recipient{{Address: to, Original: to, Notify: envelope.NotifyNever}},
 		UTF8:       w.utf8,
 		Settles:    by,
-		Origin:     envelope.Origin{Protocol: "bounce"},
+		Origin:     envelope.Origin{Source: envelope.SourceBounce},
 	}
 	if w.eightBit {
 		env.Body = envelope.Body8BitMIME

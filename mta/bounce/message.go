@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"toastmaster/internal/addr"
+	"toastmaster/internal/mime"
 	"toastmaster/mta/agent"
 )
 
@@ -245,12 +246,12 @@ func (w *writer) readOriginal() original {
 	text = text[:n]
 	header := cutHeader(text)
 	o.messageID = messageID(header)
-	o.eightBitHeader = has8Bit(header)
+	o.eightBitHeader = mime.Has8Bit(header)
 	o.text = text
 	if !o.whole {
 		o.text = header
 	}
-	o.eightBit = has8Bit(o.text)
+	o.eightBit = mime.Has8Bit(o.text)
 	return o
 }
 
@@ -289,8 +290,4 @@ func messageID(header []byte) string {
 		return id
 	}
 	return ""
-}
-
-func has8Bit(p []byte) bool {
-	return bytes.ContainsFunc(p, func(r rune) bool { return r >= 0x80 })
 }

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"toastmaster/configs"
+	"toastmaster/internal/mime"
 	"toastmaster/mta/agent"
 )
 
@@ -138,7 +139,7 @@ func parseTemplate(lines []string, v Values) (t template, at int, err error) {
 		case len(line) > 990:
 			return t, at, errors.New("the line is longer than 990 octets")
 		}
-		t.eight = t.eight || has8Bit([]byte(line))
+		t.eight = t.eight || mime.Has8Bit([]byte(line))
 		t.text += line + "\n"
 	}
 	if !strings.EqualFold(charset, "utf-8") && (t.eight || !strings.EqualFold(charset, "us-ascii")) {

@@ -11,6 +11,7 @@ import (
 
 	"toastmaster/configs"
 	"toastmaster/internal/envelope"
+	"toastmaster/internal/mime"
 	"toastmaster/internal/testkit/peers"
 	"toastmaster/mta/agent"
 )
@@ -195,7 +196,7 @@ func FuzzTemplates(f *testing.F) {
 			return
 		}
 		for _, one := range all {
-			if one.from == "" || one.subject == "" || strings.ContainsAny(one.from+one.subject+one.postmasterSubject, "\r\n") || !one.eight && has8Bit([]byte(one.text)) {
+			if one.from == "" || one.subject == "" || strings.ContainsAny(one.from+one.subject+one.postmasterSubject, "\r\n") || !one.eight && mime.Has8Bit([]byte(one.text)) {
 				t.Errorf("%q: %+v", text, one)
 			}
 		}

@@ -67,7 +67,7 @@ func OpenAddresses(ctx context.Context, c *configs.Config, set *tables.Set) (Add
 		if len(maps) > 0 {
 			all.steps = append(all.steps, step{addrmap.Maps{
 				Param: "cleanup." + row.param, Tables: maps, Form: local, Propagate: slices.Contains(p.PropagateExtensions, "canonical"),
-				Keys: keys.Options{Delimiters: c.Main.RecipientDelimiter, Own: func(domain string) bool { return domain == c.Main.Hostname }},
+				Keys: keys.Options{Delimiters: c.Main.RecipientDelimiter, Own: c.OwnDomain},
 			}, row.classes})
 		}
 	}
@@ -77,9 +77,7 @@ func OpenAddresses(ctx context.Context, c *configs.Config, set *tables.Set) (Add
 	}
 	all.virtual = addrmap.Maps{
 		Param: "cleanup.virtual_alias_maps", Tables: maps, Form: local, Propagate: slices.Contains(p.PropagateExtensions, "virtual"), Most: c.Cleanup.AliasExpandLimit,
-		Keys: keys.Options{Delimiters: c.Main.RecipientDelimiter, Own: func(domain string) bool {
-			return domain == c.Main.Hostname || slices.ContainsFunc(c.Rewrite.MyDestination, func(d string) bool { return strings.EqualFold(d, domain) })
-		}},
+		Keys: keys.Options{Delimiters: c.Main.RecipientDelimiter, Own: c.OwnDomain},
 	}
 	return all, nil
 }

@@ -90,7 +90,7 @@ func (c *Cleanup) Submit(ctx context.Context, s *envelope.Submission) (envelope.
 	env := s.Envelope
 	c.o.Log.Event(msglog.Queued{
 		ID: env.ID, Session: env.Origin.Session, Client: env.Origin.ClientAddr, From: env.Sender.String(),
-		Login: env.Origin.Login, Mechanism: env.Origin.Mechanism, UserID: env.Origin.UserID, MessageID: m.messageID, Proto: env.Origin.Protocol,
+		Login: env.Origin.Login, Mechanism: env.Origin.Mechanism, UserID: env.Origin.UserID, MessageID: m.messageID, Proto: env.Origin.Word(),
 		Size: m.size(), Recipients: len(env.Recipients), Forwarded: env.Origin.Forwarded,
 	})
 	return env.ID, nil

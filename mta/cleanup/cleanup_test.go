@@ -229,7 +229,7 @@ func TestWhatClientsSayIsHarmless(t *testing.T) {
 		t.Errorf("%s", text)
 	}
 	s = b.submission(simple, "alice@example.test")
-	s.Envelope.Origin = envelope.Origin{Protocol: "bounce"}
+	s.Envelope.Origin = envelope.Origin{Source: envelope.SourceBounce}
 	_, text = b.take(s)
 	if !strings.HasPrefix(text, "Received: by mx.test (Toastmaster, from bounce) id ") {
 		t.Errorf("%s", text)

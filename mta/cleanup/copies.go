@@ -24,7 +24,7 @@ type Copies struct {
 // those that are open. The error names the parameter.
 func OpenCopies(ctx context.Context, c *configs.Config, set *tables.Set) (Copies, error) {
 	p := &c.Cleanup
-	all := Copies{keys: keys.Options{Delimiters: c.Main.RecipientDelimiter}}
+	all := Copies{keys: keys.Options{Delimiters: c.Main.RecipientDelimiter, Own: c.OwnDomain}}
 	if p.AlwaysBCC != "" {
 		all.always, _ = anAddress(p.AlwaysBCC) // it was read with the parameters
 	}

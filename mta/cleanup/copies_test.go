@@ -21,6 +21,7 @@ func copying(t testing.TB, always string, sender, recipient []string) *bed {
 	t.Helper()
 	b := newBed(t, hosted(t))
 	c := configs.Default()
+	c.Rewrite.MyDestination = []string{"own.test"}
 	c.Main.RecipientDelimiter = "+"
 	c.Cleanup.AlwaysBCC, c.Cleanup.SenderBCCMaps, c.Cleanup.RecipientBCCMaps = always, sender, recipient
 	set := tables.NewSet(tables.Options{Params: c.Lookup})
@@ -33,14 +34,14 @@ func copying(t testing.TB, always string, sender, recipient []string) *bed {
 }
 
 const (
-	senders   = "inline:{ {a+x@elsewhere.test=s1@example.test}, {a@elsewhere.test=s2@example.test}, {@elsewhere.test=s3@example.test}, {a=no@example.test} }"
+	senders   = "inline:{ {a+x@elsewhere.test=s1@example.test}, {a@elsewhere.test=s2@example.test}, {@elsewhere.test=s3@example.test}, {a=no@example.test}, {short=s4@example.test} }"
 	receivers = "inline:{ {alice+x@example.test=r1@example.test}, {alice@example.test=r2@example.test}, {bob@example.test=r2@example.test}, {@example.test=r3@example.test}, {r2@example.test=no@example.test} }"
 )
 
 // mails are senders with their recipients.
 var mails = [][]string{
 	{"a+x@elsewhere.test", "alice@example.test"}, {"A+y@elsewhere.test", "alice+x@example.test"}, {"b@elsewhere.test", "alice+y@example.test", "bob@example.test"},
-	{"b@other.test", "carl@example.test", "bob@example.test"}, {"", "alice@example.test"}, {"b@other.test", "r2@example.test"},
+	{"b@other.test", "carl@example.test", "bob@example.test"}, {"", "alice@example.test"}, {"b@other.test", "r2@example.test"}, {"short@own.test", "alice@example.test"}, {"Short+x@Own.Test", "alice@example.test"},
 }
 
 // TestCopiesArePostfixs: the same sender and recipients, with the same tables, come to the same
@@ -51,10 +52,10 @@ func TestCopiesArePostfixs(t *testing.T) {
 	peers.Need(t, "postfix", "postfix")
 	b := copying(t, "always@example.test", []string{senders}, []string{receivers})
 	var boxes []peers.Account
-	for _, name := range []string{"alice", "bob", "carl", "always", "s1", "s2", "s3", "r1", "r2", "r3", "no"} {
+	for _, name := range []string{"alice", "bob", "carl", "always", "s1", "s2", "s3", "s4", "r1", "r2", "r3", "no"} {
 		boxes = append(boxes, peers.Account{Address: name + "@example.test"})
 	}
-	p := startPostfixFor(t, boxes, "recipient_delimiter = +\nalways_bcc = always@example.test\nsender_bcc_maps = "+senders+"\nrecipient_bcc_maps = "+receivers+"\n")
+	p := startPostfixFor(t, boxes, "recipient_delimiter = +\nmydestination = own.test\nalways_bcc = always@example.test\nsender_bcc_maps = "+senders+"\nrecipient_bcc_maps = "+receivers+"\n")
 	want, got := map[string]int{}, map[string]int{}
 	for i, mail := range mails {
 		s := b.submission(simple, mail[1:]...)

@@ -117,7 +117,7 @@ func (m *message) filter(ctx context.Context) (f envelope.Filter, done func(), e
 		return m.s.Filter, func() {}, nil
 	}
 	o := &m.c.o.Filters
-	if len(o.List) == 0 || !m.c.filtered(m.s.Envelope.Origin.Protocol) {
+	if len(o.List) == 0 || !m.c.filtered(m.s.Envelope.Origin.Source) {
 		return nil, nil, nil
 	}
 	env := m.s.Envelope
@@ -132,19 +132,10 @@ func (m *message) filter(ctx context.Context) (f envelope.Filter, done func(), e
 	return s, s.Close, nil
 }
 
-// bySender says that mail was handed in on this host, by its sender, and not by SMTP.
-func bySender(protocol string) bool { return protocol == "local" || protocol == "QMQP" }
-
-// filtered says whether mail from somewhere (envelope.Origin.Protocol) is seen by the filters of mail without a client.
-func (c *Cleanup) filtered(protocol string) bool {
-	if bySender(protocol) {
-		return true
-	}
-	switch protocol {
-	case "bounce", "redirect", "vacation":
-		return slices.Contains(c.o.Params.InternalFilter, protocol)
-	}
-	return false
+// filtered says whether mail from somewhere is seen by the filters of mail without a client.
+func (c *Cleanup) filtered(from envelope.Source) bool {
+	class := from.FilterClass()
+	return from.Submitted() || class != "" && slices.Contains(c.o.Params.InternalFilter, class)
 }
 
 // pretended is the client of a message that has none: this host.

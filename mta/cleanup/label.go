@@ -9,6 +9,7 @@ import (
 
 	"toastmaster/internal/envelope"
 	"toastmaster/internal/header"
+	"toastmaster/internal/mime"
 )
 
 // label finds out what kind of mail a message is that nobody has said it of: SMTPUTF8, where addresses or the header need
@@ -21,32 +22,17 @@ type label struct {
 	eight         bool
 }
 
-// The classes of mail by the way it came in (envelope.Origin.Protocol), as Postfix calls them.
-func autodetectClass(protocol string) string {
-	switch protocol {
-	case "local":
-		return "sendmail"
-	case "QMQP":
-		return "qmqpd"
-	case "redirect", "vacation":
-		return "forward"
-	case "bounce", "verify":
-		return protocol
-	}
-	return "smtpd"
-}
-
-// autodetects says whether SMTPUTF8 is found out of mail that came by a protocol.
-func (c *Cleanup) autodetects(protocol string) bool {
+// autodetects says whether SMTPUTF8 is found out of mail from somewhere.
+func (c *Cleanup) autodetects(from envelope.Source) bool {
 	list := c.o.Params.UTF8Classes
-	return slices.Contains(list, "all") || slices.Contains(list, autodetectClass(protocol))
+	return slices.Contains(list, "all") || slices.Contains(list, from.Class())
 }
 
 func (d *label) line(m *message, l *header.Line) {
 	if !m.plain() {
 		return
 	}
-	if d.wanted && !d.found && has8Bit(l.Text) {
+	if d.wanted && !d.found && mime.Has8Bit(l.Text) {
 		d.found = utf8.Valid(l.Text)
 	}
 	if l.Kind == header.Field && len(l.Name) == len("Content-Transfer-Encoding") && bytes.EqualFold(l.Name, []byte("Content-Transfer-Encoding")) {
@@ -55,10 +41,6 @@ func (d *label) line(m *message, l *header.Line) {
 			d.eight = true
 		}
 	}
-}
-
-func has8Bit(text []byte) bool {
-	return slices.ContainsFunc(text, func(c byte) bool { return c >= utf8.RuneSelf })
 }
 
 func (d *label) end(_ context.Context, m *message) error {

@@ -34,7 +34,8 @@ func TestLabels(t *testing.T) {
 		{"ESMTP", eight, "alice@example.test", false, false, envelope.Body8BitMIME}, {"local", eight, "alice@example.test", false, false, envelope.Body8BitMIME},
 	} {
 		s := b.submission(c.text, c.to)
-		s.Envelope.Origin.Protocol, s.Envelope.UTF8 = c.protocol, c.label
+		s.Envelope.Origin.Came(c.protocol)
+		s.Envelope.UTF8 = c.label
 		env, text, err := b.try(s)
 		if err != nil {
 			t.Fatal(err)

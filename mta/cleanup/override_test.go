@@ -50,14 +50,16 @@ func TestContentFilterWithoutSMTP(t *testing.T) {
 		b.c.o.Params.ContentFilter = "scan:[127.0.0.1]:10025"
 		for _, made := range []bool{false, true} {
 			s := b.submission(simple, "alice@example.test")
-			s.Envelope.Origin.Protocol, s.Incoming = protocol, !made
+			s.Envelope.Origin.Came(protocol)
+			s.Incoming = !made
 			env, _ := b.take(s)
 			if want := filtered && !made; (env.Filter != nil) != want || want && env.Filter.String() != "scan:[127.0.0.1]:10025" {
 				t.Errorf("%s, made here %v: %v", protocol, made, env.Filter)
 			}
 		}
 		s := b.submission(simple, "alice@example.test")
-		s.Envelope.Origin.Protocol, s.Incoming, s.Envelope.Filter = protocol, true, &envelope.Route{Transport: "other"}
+		s.Envelope.Origin.Came(protocol)
+		s.Incoming, s.Envelope.Filter = true, &envelope.Route{Transport: "other"}
 		if env, _ := b.take(s); env.Filter.Transport != "other" {
 			t.Errorf("%s: %v", protocol, env.Filter)
 		}

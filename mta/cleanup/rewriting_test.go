@@ -34,7 +34,7 @@ func rewritten() []string {
 	for i, f := range fields {
 		fields[i] = f + "\n"
 	}
-	return append(fields, "To: bob\nCc: carl@sub.old.test\nTo: dora\n", "To: \"x\"@old.test\n", "To: \"x y\"@old.test, .x@old.test\n")
+	return append(fields, "From: short@dest.test\nTo: short+x@dest.test, short@mx.test, short@elsewhere.test, short\n", "To: bob\nCc: carl@sub.old.test\nTo: dora\n", "To: \"x\"@old.test\n", "To: \"x y\"@old.test, .x@old.test\n")
 }
 
 const canonicals = "inline:{ {user@old.test=first.last@new.test}, {once@old.test=twice@old.test}, {twice@old.test=third@new.test}, {self@old.test=Self@old.test}, {@whole.test=@other.test}, " +
@@ -70,6 +70,10 @@ func rewritingSetups() []rewritingSetup {
 			r.MasqueradeClasses, r.SenderCanonicalClasses = []string{configs.EnvelopeRecipient, configs.HeaderSender}, []string{configs.HeaderSender}
 		}},
 		{"of another host", all + "local_header_rewrite_clients =\n", envelope.RewriteRemote, func(c *configs.Config) { everything(&c.Cleanup.Rewriting) }},
+		{"users by their names", "mydestination = dest.test\ncanonical_maps = inline:{ {short=long@new.test}, {s@elsewhere.test=s@Dest.Test}, {s=known@new.test} }\nswap_bangpath = no\nallow_percent_hack = no\n", envelope.RewriteLocal, func(c *configs.Config) {
+			c.Rewrite.MyDestination = []string{"dest.test"}
+			c.Cleanup.Rewriting.CanonicalMaps = []string{"inline:{ {short=long@new.test}, {s@elsewhere.test=s@Dest.Test}, {s=known@new.test} }"}
+		}},
 		{"with a domain of their own", all + "local_header_rewrite_clients =\nremote_header_rewrite_domain = remote.test\nappend_dot_mydomain = yes\nallow_percent_hack = no\nswap_bangpath = no\n", envelope.RewriteRemote, func(c *configs.Config) {
 			everything(&c.Cleanup.Rewriting)
 			c.Cleanup.Rewriting.RemoteHeaderDomain, c.Cleanup.Rewriting.AppendDotMyDomain = "remote.test", true

@@ -81,7 +81,7 @@ type span struct{ from, to int64 }
 // begin makes the stages of a message, in their order.
 func (c *Cleanup) begin(s *envelope.Submission) *message {
 	m := &message{c: c, s: s, asked: s.Envelope.Recipients, given: s.Envelope.Recipients, content: s.Content}
-	m.label.wanted = !s.Envelope.UTF8 && c.autodetects(s.Envelope.Origin.Protocol)
+	m.label.wanted = !s.Envelope.UTF8 && c.autodetects(s.Envelope.Origin.Source)
 	m.stages = [...]stage{
 		&m.author,    // users write as themselves
 		&m.claims,    // Authentication-Results in our name are removed

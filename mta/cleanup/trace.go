@@ -17,7 +17,7 @@ func (m *message) begun() {
 	if env.Arrived = m.c.o.Clock.Now(); env.ID == "" {
 		env.ID = m.c.o.Queue.NewID()
 	}
-	if f, ok := envelope.ParseRoute(m.c.o.Params.ContentFilter); ok && m.s.Incoming && env.Filter == nil && env.Redirect.IsNull() && bySender(env.Origin.Protocol) {
+	if f, ok := envelope.ParseRoute(m.c.o.Params.ContentFilter); ok && m.s.Incoming && env.Filter == nil && env.Redirect.IsNull() && env.Origin.Source.Submitted() {
 		env.Filter = &f
 	}
 	for _, text := range env.Prepend {

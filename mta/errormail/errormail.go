@@ -8,9 +8,6 @@ import (
 	"toastmaster/mta/agent"
 )
 
-// Undeliverable is the reason where none is given.
-const Undeliverable = "Address is undeliverable"
-
 // Agent gives every recipient one reason. It has no state.
 type Agent struct {
 	// status is that of a reason without one; its class is the agent's.
@@ -49,7 +46,7 @@ func (a Agent) reason(nexthop string) *dsn.Error {
 		status, ignored = a.status, fmt.Errorf("the status %s is ignored, the agent gives %d.x.x", status, a.status.Class())
 	}
 	if text == "" {
-		text = Undeliverable
+		text = agent.Undeliverable
 	}
 	return dsn.Wrap(status, text, ignored)
 }

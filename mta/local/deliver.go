@@ -228,7 +228,7 @@ func (d *delivery) resubmit(ctx context.Context, id string, forwards []*step) (q
 		e := d.r.Envelope
 		env := &envelope.Envelope{
 			Sender: sender, Body: e.Body, UTF8: e.UTF8, Return: e.Return, EnvID: e.EnvID, Hops: e.Hops,
-			Origin: envelope.Origin{Protocol: "redirect", Session: e.Origin.Session}, // handed in by nobody of this host: see cleanup
+			Origin: envelope.Origin{Source: envelope.SourceRedirect, Session: e.Origin.Session}, // handed in by nobody of this host: see cleanup
 		}
 		var own, rest []*step
 		for _, s := range forwards {

@@ -26,7 +26,7 @@
 // # Connections
 //
 // Each client has a connection to each filter that hears of it, made when the client connects; at most
-// milter.max_connections to each filter. With milter.max_idle it is left to the next client (QUIT_NC). A filter that has not taken a
+// milter.max_connections to each filter. With milter.max_idle it is left to the next client (QUIT_NC), who makes a new one where the filter has ended it, also where it does so before its first answer. A filter that has not taken a
 // connection in time is let alone for milter.retry_delay.
 //
 // # Memory

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"slices"
 	"time"
 
 	"toastmaster/internal/milter"
@@ -29,6 +31,8 @@ type link struct {
 	state  state
 	// verdict is that of refused and broken.
 	verdict Verdict
+	// told are the commands that went over a kept connection which has not answered yet.
+	told []event
 	// skips is the command that it wants no more of in this message.
 	skips milter.Command
 	// over says that it hears no more in this session.
@@ -74,7 +78,7 @@ func (l *link) tell(ctx context.Context, e event) Verdict {
 			return Verdict{}
 		}
 	case fresh:
-		c, err := l.filter.peer.connect(ctx, l.filter)
+		c, err := l.filter.peer.connect(ctx, l.filter, true)
 		if err != nil {
 			return l.fail("connect", err)
 		}
@@ -94,10 +98,15 @@ func (l *link) say(ctx context.Context, e event, timeout time.Duration, change f
 		return Verdict{}
 	}
 	l.skips = 0
-	c.begin(ctx, timeout)
-	v, err := l.exchange(ctx, e, change)
-	if ended := c.end(); !ended && err == nil {
-		err = context.Cause(ctx)
+	if c.kept && len(l.told) <= maxTold {
+		l.told = append(l.told, e)
+	}
+	v, err := l.timed(ctx, e, timeout, change)
+	if err != nil && l.mayBegin(ctx, e, err) {
+		v, err = l.anew(ctx, timeout)
+	}
+	if l.c != nil && !l.c.kept {
+		l.told = nil
 	}
 	if err != nil {
 		return l.fail(commandName(e.code), err)
@@ -106,6 +115,51 @@ func (l *link) say(ctx context.Context, e event, timeout time.Duration, change f
 		l.drop(false)
 	}
 	return v
+}
+
+// timed is exchange in its time.
+func (l *link) timed(ctx context.Context, e event, timeout time.Duration, change func(milter.Reply, []byte) error) (Verdict, error) {
+	l.c.begin(ctx, timeout)
+	v, err := l.exchange(ctx, e, change)
+	if ended := l.c.end(); !ended && err == nil {
+		err = context.Cause(ctx)
+	}
+	return v, err
+}
+
+// mayBegin says that the filter can be told all again over a new connection: it has ended a kept one without a word, as one does that is
+// restarted, and what it was told is not much.
+func (l *link) mayBegin(ctx context.Context, e event, err error) bool {
+	switch e.code {
+	case milter.Connect, milter.Helo, milter.Mail, milter.Rcpt:
+		return l.c.kept && len(l.told) <= maxTold && ctx.Err() == nil && !errors.Is(err, os.ErrDeadlineExceeded)
+	}
+	return false
+}
+
+// maxTold bounds what is told again. It is no parameter: a filter that is to be asked answers long before.
+const maxTold = 10
+
+// anew tells all again, over a new connection.
+func (l *link) anew(ctx context.Context, timeout time.Duration) (v Verdict, err error) {
+	l.drop(false)
+	if l.c, err = l.filter.peer.connect(ctx, l.filter, false); err != nil {
+		return Verdict{}, err
+	}
+	for _, e := range l.told {
+		if l.state != listening || v.Err != nil || v.Discard {
+			break
+		}
+		if l.c.never&e.leaves != 0 {
+			continue
+		}
+		hold := v.Hold
+		if v, err = l.timed(ctx, e, timeout, nil); err != nil {
+			return Verdict{}, err
+		}
+		v.Hold = v.Hold || hold
+	}
+	return v, nil
 }
 
 func (l *link) exchange(ctx context.Context, e event, change func(milter.Reply, []byte) error) (Verdict, error) {
@@ -215,6 +269,7 @@ func (l *link) decide(e event, r milter.Reply, data []byte) (Verdict, error) {
 // abort says that the transaction is over.
 func (l *link) abort() {
 	l.skips = 0
+	l.told = slices.DeleteFunc(l.told, func(e event) bool { return e.code != milter.Connect && e.code != milter.Helo })
 	switch l.state {
 	case listening, acceptsMail:
 		l.state = listening

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -247,6 +248,81 @@ func TestConnectionsAreKept(t *testing.T) {
 	}
 	if all := b.filters[0].Sessions(); len(all) != 1 || strings.Count(strings.Join(all[0], "\n"), "\nC ") != 3 {
 		t.Error(all)
+	}
+}
+
+// TestAKeptConnectionOfAFilterThatHasGone: after a restart of the filter, and where it ends a kept connection at the first that it is asked, the
+// client has its answer, from a new one. What it says when nobody asks is no answer.
+func TestAKeptConnectionOfAFilterThatHasGone(t *testing.T) {
+	t.Parallel()
+	silent := milter.Agreement{Version: milter.Version, Actions: milter.AllActions, Steps: milter.NoReplyConnect | milter.NoReplyHelo}
+	later := func(c milter.Command, n int, _ []byte) []miltertest.Packet {
+		if n == 2 && (c == milter.Connect || c == milter.Mail) {
+			return []miltertest.Packet{{Code: miltertest.Close}}
+		}
+		return nil
+	}
+	silentMail := silent
+	silentMail.Steps |= milter.NoReplyMail
+	for name, script := range map[string]miltertest.Script{
+		"ends at RCPT, after an abort": {Agreed: silentMail, By: func(c milter.Command, n int, _ []byte) []miltertest.Packet {
+			if c == milter.Rcpt && n == 2 {
+				return []miltertest.Packet{{Code: miltertest.Close}}
+			}
+			return nil
+		}},
+		"ends at the first command":      {By: later},
+		"ends where it answers at first": {By: later, Agreed: silent},
+		"is restarted":                   {},
+		"is restarted, and refuses":      {On: map[milter.Command][]miltertest.Packet{milter.Rcpt: {miltertest.Raw(milter.Reject, "")}}},
+		"says something that nobody asks": {By: func(c milter.Command, n int, _ []byte) []miltertest.Packet {
+			if c == milter.QuitNew {
+				return []miltertest.Packet{miltertest.Raw(milter.Reject, "")}
+			}
+			return nil
+		}},
+	} {
+		b := newBed(t, func(p *configs.Milter) { p.MaxIdle, p.MaxConnections = time.Hour, 1 }, script)
+		for n := range 2 {
+			s := b.session()
+			all := []Verdict{
+				s.Connect(t.Context(), "unknown", netip.MustParseAddrPort("192.0.2.1:25")), s.Helo(t.Context(), "client.test"),
+				s.Mail(t.Context(), []string{"<a@b.test>"})}
+			if n > 0 && strings.Contains(name, "abort") {
+				s.Abort()
+				all = append(all, s.Mail(t.Context(), []string{"<a@b.test>"}))
+			}
+			all = append(all, s.Rcpt(t.Context(), []string{"<c@d.test>"}, false))
+			refuses := strings.Contains(name, "refuses")
+			for i, v := range all {
+				if v.Err != nil != (refuses && i == len(all)-1) {
+					t.Errorf("%s, session %d, command %d: %v", name, n, i, v.Err)
+				}
+			}
+			s.Close()
+			if n > 0 {
+				break
+			}
+			if strings.Contains(name, "restarted") {
+				old := b.filters[0]
+				path := strings.TrimPrefix(old.Name(), "unix:")
+				old.Close()
+				_ = os.Remove(path)
+				f, err := miltertest.Start("unix", path, script)
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(f.Close)
+				b.filters[0] = f
+			} else if !b.filters[0].Wait(t.Context().Done(), func(all [][]string) bool { return strings.Contains(strings.Join(all[0], " "), "said") }) {
+				t.Fatal(b.filters[0].Sessions())
+			}
+		}
+		sessions := b.filters[0].Sessions()
+		last := strings.Join(sessions[len(sessions)-1], "\n")
+		if want := 2; !strings.Contains(name, "restarted") && len(sessions) != want || strings.Count(last, "\nC ") != 1 || strings.Count(last, "\nH ") != 1 || strings.Count(last, "\nM ") != 1 {
+			t.Errorf("%s: %d connections, the last one %s", name, len(sessions), last)
+		}
 	}
 }
 

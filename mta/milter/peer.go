@@ -30,8 +30,11 @@ type peer struct {
 // conn is a connection to a filter that both sides have agreed about.
 type conn struct {
 	net.Conn
-	out    *bufio.Writer
-	in     milter.Reader
+	out   *bufio.Writer
+	ahead *bufio.Reader // what in reads from
+	in    milter.Reader
+	// kept says that it was another session's before, and has not answered in this one.
+	kept   bool
 	agreed milter.Agreement
 	// never are the commands that the version of the protocol does not have.
 	never milter.Steps
@@ -46,8 +49,8 @@ const pieceHead = 5
 
 var errSilent = errors.New("it has not taken a connection a moment ago (milter.retry_delay)")
 
-// connect is a connection to the filter, new or kept. The error is for the log.
-func (p *peer) connect(ctx context.Context, one *filter) (*conn, error) {
+// connect is a connection to the filter, new or, when that will do, kept. The error is for the log.
+func (p *peer) connect(ctx context.Context, one *filter, keptWillDo bool) (*conn, error) {
 	p.mu.Lock()
 	silent := realNow().Before(p.silent)
 	p.mu.Unlock()
@@ -61,8 +64,16 @@ func (p *peer) connect(ctx context.Context, one *filter) (*conn, error) {
 	case <-ctx.Done():
 		return nil, fmt.Errorf("all %d connections are in use: %w", cap(p.room), ctx.Err())
 	}
-	if c, kept := p.idle.Take(""); kept {
-		return c, nil
+	for keptWillDo {
+		c, kept := p.idle.Take("")
+		if !kept {
+			break
+		}
+		if c.ahead.Buffered() == 0 && idle.Quiet(c.Conn) { // else the filter was restarted, or would answer something else
+			c.kept = true
+			return c, nil
+		}
+		_ = c.Close()
 	}
 	c, err := p.dial(ctx, one)
 	if err != nil {
@@ -84,7 +95,8 @@ func (p *peer) dial(ctx context.Context, one *filter) (*conn, error) {
 		return nil, err
 	}
 	c := &conn{Conn: nc, out: bufio.NewWriterSize(nc, 16<<10), in: milter.Reader{Max: maxReply}}
-	c.in.R = bufio.NewReaderSize(waiting{c}, 4<<10)
+	c.ahead = bufio.NewReaderSize(waiting{c}, 4<<10)
+	c.in.R = c.ahead
 	c.begin(ctx, one.ConnectTimeout)
 	err = c.negotiate(one)
 	if ended := c.end(); err == nil && !ended {
@@ -181,7 +193,9 @@ func (c *conn) receive() (code byte, data []byte, err error) {
 	if err := c.flush(); err != nil {
 		return 0, nil, err
 	}
-	return c.in.Next()
+	code, data, err = c.in.Next()
+	c.kept = c.kept && err != nil
+	return code, data, err
 }
 
 // waiting reads with a deadline.

@@ -13,6 +13,7 @@ import (
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/envelope"
 	"toastmaster/internal/maildrop"
+	"toastmaster/internal/mime"
 	"toastmaster/internal/service"
 	"toastmaster/internal/spool"
 	"toastmaster/mta/agent"
@@ -57,7 +58,7 @@ func (s *Service) accept(ctx context.Context, m *received, id envelope.QueueID) 
 	if m.said.Trace == maildrop.TraceVerify {
 		return "", dsn.From(errors.Join(s.verify(ctx, m), m.content.Close()))
 	}
-	rewrite := envelope.RewriteLocal
+	rewrite := m.env.Origin.Source.Rewrite()
 	if m.said.Remote {
 		rewrite = envelope.RewriteRemote
 	}
@@ -72,7 +73,7 @@ func (s *Service) decide(ctx context.Context, m *received, id envelope.QueueID) 
 	owner := m.user.address(s.o.Hostname)
 	env := &envelope.Envelope{
 		ID: id, Sender: owner, Auth: &owner, UTF8: m.seen.utf8Header(),
-		Origin: envelope.Origin{Protocol: "local", UserID: strconv.Itoa(m.user.uid)},
+		Origin: envelope.Origin{Source: envelope.SourceSendmail, UserID: strconv.Itoa(m.user.uid)},
 	}
 	m.env = env
 	if !m.said.Own {
@@ -209,7 +210,7 @@ func (o *octets) note(p []byte) {
 		}
 		o.noteHeader(head)
 	}
-	o.eight = o.eight || bytes.ContainsFunc(p, func(r rune) bool { return r >= utf8.RuneSelf })
+	o.eight = o.eight || mime.Has8Bit(p)
 }
 
 // headerEnd is where the header ends in p, -1 when it goes on.

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"toastmaster/configs"
+	"toastmaster/directory"
+	"toastmaster/directory/tables"
 )
 
 // Mistake is an error in a list of the configuration.
@@ -75,12 +77,12 @@ func (c *compiler) list(items []string) (List, error) {
 		if warn {
 			check, warn = warnOnly(c.env, strings.TrimSpace(name+" "+arg), check), false
 		}
-		logs, err := c.env.logsPermit(name)
+		logs, err := c.env.permitLog(name)
 		if err != nil {
 			return List{}, &Mistake{Item: i, Err: err}
 		}
-		if logs {
-			check = logPermit(c.env, strings.TrimSpace(name+" "+arg), check)
+		if logs != nil {
+			check = logPermit(c.env, strings.TrimSpace(name+" "+arg), check, logs)
 		}
 		checks = append(checks, check)
 	}
@@ -196,31 +198,54 @@ func (c *compiler) names() []string {
 	return append(append(out, warnIfReject), slices.Sorted(maps.Keys(c.env.Classes))...)
 }
 
-// logsPermit says that what a restriction permits is logged.
-func (e *Env) logsPermit(name string) (bool, error) {
-	for _, item := range e.LogPermits {
-		item, not := strings.CutPrefix(item, "!")
-		is := item == name
-		if strings.Contains(item, ":") && e.Tables != nil {
-			table, err := e.Tables.Open(context.Background(), item)
+// permitLog says, when a restriction permits, whether that is logged; nil is never. Tables are asked each time, as in Postfix: they change, and
+// one that has no answer now may have one at the next client.
+func (e *Env) permitLog(name string) (func(context.Context) bool, error) {
+	type item struct {
+		not   bool
+		table tables.Table
+	}
+	var items []item
+	for _, text := range e.LogPermits {
+		text, not := strings.CutPrefix(text, "!")
+		switch {
+		case text == name:
+			items = append(items, item{not, nil})
+		case strings.Contains(text, ":") && e.Tables != nil:
+			table, err := e.Tables.Open(context.Background(), text)
 			if err != nil {
-				return false, fmt.Errorf("log_access_permit_actions: %w", err)
+				return nil, fmt.Errorf("log_access_permit_actions: %w", err)
 			}
-			_, err = table.Lookup(context.Background(), name)
-			is = err == nil
-		}
-		if is {
-			return !not, nil
+			items = append(items, item{not, table})
 		}
 	}
-	return false, nil
+	if len(items) == 0 {
+		return nil, nil
+	}
+	return func(ctx context.Context) bool {
+		for _, i := range items {
+			if i.table != nil {
+				_, err := i.table.Lookup(ctx, name)
+				switch directory.OutcomeOf(err) {
+				case directory.Found:
+				case directory.NotFound:
+					continue
+				default:
+					e.Log.Warn("a permission may lack in the log", "service", e.logService(), "parameter", "log_access_permit_actions", "restriction", name, "cause", err)
+					continue
+				}
+			}
+			return !i.not
+		}
+		return false
+	}, nil
 }
 
 // logPermit logs what a restriction permits.
-func logPermit(e *Env, name string, c Check) Check {
+func logPermit(e *Env, name string, c Check, logs func(context.Context) bool) Check {
 	return CheckFunc(func(ctx context.Context, t *Transaction) Decision {
 		d := c.Check(ctx, t)
-		if d.Action == Permit {
+		if d.Action == Permit && logs(ctx) {
 			e.Log.Info("permit", "service", e.logService(), "session", t.Session, "client", e.clientText(ctx, t), "helo", t.Helo,
 				"from", t.Sender.String(), "to", t.Recipient.String(), "restriction", name)
 		}

@@ -2,7 +2,6 @@ package qmqpd
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +14,7 @@ import (
 	"toastmaster/internal/addr"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/envelope"
+	"toastmaster/internal/mime"
 	"toastmaster/internal/msglog"
 	"toastmaster/internal/netstring"
 	"toastmaster/internal/printable"
@@ -120,7 +120,7 @@ func (s *session) exchange(ctx context.Context) error {
 		}
 		return s.refuse(ctx, dsn.From(err), "message")
 	}
-	env.Origin = envelope.Origin{Protocol: "QMQP", Session: s.id}
+	env.Origin = envelope.Origin{Source: envelope.SourceQMQP, Protocol: envelope.SourceQMQP.String(), Session: s.id}
 	if client.IsValid() {
 		env.Origin.ClientAddr, env.Origin.ClientName = service.ClientText(client), "unknown"
 		if s.d.o.ClientName != nil {
@@ -129,7 +129,7 @@ func (s *session) exchange(ctx context.Context) error {
 		env.Origin.Helo = env.Origin.ClientName
 	}
 	id, err := s.d.o.Submit.Submit(ctx, &envelope.Submission{
-		Envelope: env, Content: content, Complete: true, Incoming: true, Rewrite: envelope.RewriteLocal,
+		Envelope: env, Content: content, Complete: true, Incoming: true, Rewrite: env.Origin.Source.Rewrite(),
 	})
 	if err != nil {
 		return s.refuse(ctx, dsn.From(err), "message")
@@ -329,7 +329,7 @@ type noting struct {
 
 // Write implements io.Writer.
 func (n *noting) Write(p []byte) (int, error) {
-	n.eight = n.eight || bytes.ContainsFunc(p, func(r rune) bool { return r >= 0x80 })
+	n.eight = n.eight || mime.Has8Bit(p)
 	size, err := n.w.Write(p)
 	n.err = err
 	return size, err

@@ -86,7 +86,7 @@ func (e *encoder) plain(v *envelope.Envelope) {
 	e.byte(byte(v.Return))
 	e.string(v.EnvID)
 	o := &v.Origin
-	for _, s := range []string{o.Protocol, o.ClientAddr, o.ClientName, o.Helo, o.Login, o.Session, o.TLS} {
+	for _, s := range []string{o.Word(), o.ClientAddr, o.ClientName, o.Helo, o.Login, o.Session, o.TLS} {
 		e.string(s)
 	}
 	e.uint(uint64(max(v.Hops, 0)))
@@ -124,12 +124,11 @@ func (d *decoder) envelope() (*envelope.Envelope, error) {
 	v := &envelope.Envelope{
 		ID: envelope.QueueID(d.Text()), Sender: d.address(), Arrived: d.time(),
 		Body: envelope.Body(d.Byte()), UTF8: d.Byte() == 1, Return: envelope.Return(d.Byte()), EnvID: d.Text(),
-		Origin: envelope.Origin{
-			Protocol: d.Text(), ClientAddr: d.Text(), ClientName: d.Text(),
-			Helo: d.Text(), Login: d.Text(), Session: d.Text(), TLS: d.Text(),
-		},
-		Hops: d.Number(),
 	}
+	o := &v.Origin
+	o.Came(d.Text())
+	o.ClientAddr, o.ClientName, o.Helo, o.Login, o.Session, o.TLS = d.Text(), d.Text(), d.Text(), d.Text(), d.Text(), d.Text()
+	v.Hops = d.Number()
 	n := d.Count(minRecipient)
 	v.Recipients = make([]envelope.Recipient, 0, n)
 	for range n {

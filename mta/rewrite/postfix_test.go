@@ -26,7 +26,7 @@ const (
 	patternMap     = "regexp:{ {/^(.*)@(a[0-9]\\.test)$$/ ta:a.pattern}, {/^exact\\.test$$/ ta:never} }"
 	senderRelays   = "inline:{ {s@relay.test=[relay.of.s]}, {@relay.test=[relay.of.domain]:587}, {dunno@relay.test=DUNNO}, {<>=[relay.of.null]}, {t@transport.test=[relay.of.t]}, {plus@relay.test=[relay.of.plus]} }"
 	senderDefaults = "inline:{ {s@transport.test=ta:default.of.s}, {t@transport.test=ta:}, {@transport.test=tb:default.of.domain}, {dunno@transport.test=DUNNO} }"
-	movedMap       = "inline:{ {gone@moved.test=new@elsewhere.test}, {@all.test=somewhere else}, {bob+moved@example.test=new@elsewhere.test} }"
+	movedMap       = "inline:{ {gone@moved.test=new@elsewhere.test}, {@all.test=somewhere else}, {bob+moved@example.test=new@elsewhere.test}, {short=new@elsewhere.test} }"
 )
 
 // routedMails are senders with their recipients.
@@ -34,7 +34,7 @@ func routedMails() (all [][2]string) {
 	for _, to := range []string{
 		"joe@exact.test", "joe+x@exact.test", "jim@exact.test", "x@sub.exact.test", "x@deep.exact.test", "x@more.deep.exact.test", "x@notexact.test", "x@hop.test", "x@name.test", "x@bare.test", "x@null.test", "x@sub.null.test",
 		"alice@example.test", "bob@example.test", "bob+x@example.test", "carl@example.test", "ext+x@exact.test", "ext+y@exact.test", "x@reason.test", "x@upper.test", "x@mixed.test", "x@[192.0.2.1]", "x@a1.test", "\"q q\"@a2.test", "x+y@a3.test",
-		"gone@moved.test", "gone+x@moved.test", "stays@moved.test", "x@all.test", "bob+moved@example.test", "other@elsewhere.test",
+		"gone@moved.test", "gone+x@moved.test", "stays@moved.test", "x@all.test", "bob+moved@example.test", "other@elsewhere.test", "short@own.test", "Short+x@Own.Test",
 	} {
 		all = append(all, [2]string{"any@sender.test", to})
 	}
@@ -56,7 +56,7 @@ func TestRoutesArePostfixs(t *testing.T) {
 		t.Run(setup.name, func(t *testing.T) {
 			main := fmt.Sprintf("recipient_delimiter = +\ntransport_maps = %s\ndefault_transport = %s\nrelayhost = %s\nsender_dependent_relayhost_maps = %s\nsender_dependent_default_transport_maps = %s\nrelocated_maps = %s\n",
 				setup.transports, setup.standard, setup.relayhost, senderRelays, senderDefaults, movedMap) +
-				"virtual_transport = tv\nmyorigin = mx.test\nmydestination =\nsmtpd_recipient_restrictions = permit_mynetworks\nsmtpd_reject_unlisted_recipient = no\nsmtpd_relay_restrictions = permit_mynetworks, reject\nbounce_notice_recipient = carl@example.test\n"
+				"virtual_transport = tv\nmyorigin = mx.test\nmydestination = own.test\nlocal_recipient_maps =\nsmtpd_recipient_restrictions = permit_mynetworks\nsmtpd_reject_unlisted_recipient = no\nsmtpd_relay_restrictions = permit_mynetworks, reject\nbounce_notice_recipient = carl@example.test\n"
 			var master strings.Builder
 			for _, name := range []string{"ta", "tb", "td", "tv"} {
 				fmt.Fprintf(&master, "%s unix - - n - - discard -o syslog_name=tr-%[1]s\n", name)
@@ -96,7 +96,7 @@ func routesOf(t *testing.T, transports, standard, relayhost string) (all []strin
 	t.Helper()
 	c := configs.Default()
 	c.Main.Hostname = "mx.test"
-	c.Rewrite.TransportMaps = split(transports)
+	c.Rewrite.TransportMaps, c.Rewrite.MyDestination = split(transports), []string{"own.test"}
 	c.Rewrite.SenderRelayhostMaps, c.Rewrite.SenderTransportMaps, c.Rewrite.RelocatedMaps = []string{senderRelays}, []string{senderDefaults}, []string{movedMap}
 	for i, table := range c.Rewrite.TransportMaps {
 		c.Rewrite.TransportMaps[i] = strings.ReplaceAll(table, "$$", "$") // as main.cf writes it

@@ -116,7 +116,7 @@ func (r *Resolver) Refused(ctx context.Context, a addr.Address, hosted bool) *ds
 	if standard, ok := r.standard(class); ok && row.Transport == "" {
 		// The text of a nexthop is a reason for these two.
 		transport, nexthop, _ := strings.Cut(standard, ":")
-		row.Refused = RefusedBy(r.agents[transport], cmp.Or(nexthop, undeliverable))
+		row.Refused = RefusedBy(r.agents[transport], cmp.Or(nexthop, agent.Undeliverable))
 	}
 	route, err := r.byTable(ctx, a, agent.Route{}, false)
 	switch {
@@ -130,10 +130,10 @@ func (r *Resolver) Refused(ctx context.Context, a addr.Address, hosted bool) *ds
 
 // RefusedBy is what smtpd says to mail that a transport would refuse, nil when its agent delivers. A reason without a
 // status is one about the address then, as for Postfix's smtpd.
-func RefusedBy(agent, reason string) *dsn.Error {
+func RefusedBy(by, reason string) *dsn.Error {
 	var status dsn.Status
 	code := 550
-	switch agent {
+	switch by {
 	case "error":
 		status = dsn.BadDestMailbox
 	case "retry":
@@ -142,7 +142,7 @@ func RefusedBy(agent, reason string) *dsn.Error {
 		return nil
 	}
 	status, text := dsn.Split(reason, status)
-	return dsn.New(status, cmp.Or(text, undeliverable)).WithCode(code)
+	return dsn.New(status, cmp.Or(text, agent.Undeliverable)).WithCode(code)
 }
 
 // Elsewhere is by which transport mail for an address that is not hosted here goes, and to

@@ -32,7 +32,7 @@ type Tables struct {
 // OpenTables opens the tables of transport_maps, relocated_maps and those of senders, or gives those that
 // are open. The error names the parameter.
 func OpenTables(ctx context.Context, c *configs.Config, set *tables.Set) (Tables, error) {
-	all := Tables{Keys: keys.Options{Delimiters: c.Main.RecipientDelimiter, Own: func(domain string) bool { return domain == c.Main.Hostname }}}
+	all := Tables{Keys: keys.Options{Delimiters: c.Main.RecipientDelimiter, Own: c.OwnDomain}}
 	p := &c.Rewrite
 	for _, row := range []struct {
 		to    *tables.Maps
@@ -120,15 +120,12 @@ func (r *Resolver) routed(a addr.Address, text string, otherwise agent.Route) ag
 	case transport == "":
 		return otherwise
 	case r.agents[transport] == "error" || r.agents[transport] == "retry":
-		route.Nexthop = undeliverable
+		route.Nexthop = agent.Undeliverable
 	default:
 		route.Nexthop = a.Domain
 	}
 	return route
 }
-
-// undeliverable is a reason where none is given.
-const undeliverable = "Address is undeliverable"
 
 // dunno is the text of an entry that says nothing.
 const dunno = "DUNNO"

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"iter"
-	"unicode/utf8"
 
 	"toastmaster/internal/envelope"
 	"toastmaster/internal/mime"
@@ -68,7 +67,7 @@ func (n *needs) sevenBit() (form, error) {
 		return n.seven, nil
 	}
 	f := n.asItIs()
-	eight, err := scan(n.content, has8Bit)
+	eight, err := scan(n.content, mime.Has8Bit)
 	if err == nil && eight {
 		f, err = n.converted(f)
 	}
@@ -116,23 +115,8 @@ func headerHas8Bit(c envelope.Content) (bool, error) {
 		if len(p) > 0 {
 			before = p[len(p)-1]
 		}
-		return has8Bit(p)
+		return mime.Has8Bit(p)
 	})
-}
-
-func has8Bit(p []byte) bool {
-	for len(p) >= 8 {
-		if (p[0]|p[1]|p[2]|p[3]|p[4]|p[5]|p[6]|p[7])&utf8.RuneSelf != 0 {
-			return true
-		}
-		p = p[8:]
-	}
-	for _, c := range p {
-		if c >= utf8.RuneSelf {
-			return true
-		}
-	}
-	return false
 }
 
 const pieceSize = 32 << 10

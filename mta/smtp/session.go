@@ -9,12 +9,10 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"toastmaster/internal/dsn"
+	"toastmaster/internal/idle"
 	"toastmaster/internal/smtpreply"
 	"toastmaster/internal/wire"
 )
@@ -242,19 +240,7 @@ func (s *session) early() bool {
 		}
 		conn = c.NetConn()
 	}
-	c, ok := conn.(syscall.Conn)
-	if !ok {
-		return false
-	}
-	raw, err := c.SyscallConn()
-	some := err != nil
-	if err == nil {
-		err = raw.Control(func(fd uintptr) {
-			_, _, err := unix.Recvfrom(int(fd), make([]byte, 1), unix.MSG_PEEK|unix.MSG_DONTWAIT)
-			some = !errors.Is(err, unix.EAGAIN)
-		})
-	}
-	return some || err != nil
+	return !idle.Quiet(conn)
 }
 
 // command is a command and its reply.

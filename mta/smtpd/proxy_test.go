@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -85,6 +86,33 @@ func TestAFilterThatSaysMuch(t *testing.T) {
 		b, _ := proxied(t, func(c string) string { return map[string]string{".": said}[c] })
 		play(t, b, (*Daemon).MX, proxiedSession+"C: RCPT TO:<alice@example.test>\nS: 250 *\nC: DATA\nS: 354 *\nC: x\nC: .\n"+heard+"C: QUIT\nS: 221 *\n")
 	}
+}
+
+// TestAliasesThatAreRefusedTakeNoRoom: what the members of an alias count is counted once it is a recipient, not when a filter refuses it.
+func TestAliasesThatAreRefusedTakeNoRoom(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int64
+	b, _ := proxied(t, func(c string) string {
+		if strings.HasPrefix(c, "RCPT TO:<sales@") && asked.Add(1) < 3 {
+			return "550 5.7.1 not now"
+		}
+		return ""
+	})
+	play(t, b, (*Daemon).MX, proxiedSession+`C: RCPT TO:<alice@example.test>
+S: 250 *
+C: RCPT TO:<sales@example.test>
+S: 550 5.7.1 not now
+C: RCPT TO:<sales@example.test>
+S: 550 5.7.1 not now
+C: RCPT TO:<bob@example.test>
+S: 250 *
+C: RCPT TO:<sales@example.test>
+S: 250 *
+C: RCPT TO:<sales@alias.test>
+S: 452 4.5.3 Too many recipients
+C: QUIT
+S: 221 *
+`)
 }
 
 // TestWhatAFilterGets: fields that restrictions want, our Received, and the message, by BDAT, too; nothing of what is discarded.

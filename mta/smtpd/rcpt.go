@@ -36,7 +36,8 @@ func (s *session) Rcpt(ctx context.Context, r smtpserver.Rcpt) *dsn.Error {
 		s.refusedRcpt(e)
 		return e
 	}
-	final, _ := s.d.env.Final(ctx, &s.known)
+	final, n := s.d.env.Final(ctx, &s.known)
+	s.extra += max(n-1, 0)
 	s.env.Recipients = append(s.env.Recipients, envelope.Recipient{
 		Address: final, Original: original, Notify: r.Notify, ORcpt: r.ORcpt,
 	})
@@ -61,12 +62,8 @@ func (s *session) refusedRecipient(ctx context.Context) *dsn.Error {
 		return e
 	}
 	_, n := s.d.env.Final(ctx, &s.known)
-	if n == 0 {
-		return nil
-	}
-	if len(s.env.Recipients) > 0 && len(s.env.Recipients)+s.extra+n > s.d.o.Aliases.Addresses {
+	if n > 0 && len(s.env.Recipients) > 0 && len(s.env.Recipients)+s.extra+n > s.d.o.Aliases.Addresses {
 		return dsn.New(dsn.TooManyRecipients, "Too many recipients").WithCode(452)
 	}
-	s.extra += n - 1
 	return nil
 }

@@ -1,14 +1,20 @@
 package smtpd
 
 import (
+	"bufio"
 	"log/slog"
+	"net"
+	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"toastmaster/configs"
 	"toastmaster/directory/tables"
 	"toastmaster/internal/msglog"
+	"toastmaster/internal/netstring"
 	"toastmaster/internal/testkit/logtest"
+	"toastmaster/internal/testkit/transcript"
 )
 
 // wordy is a bed with parameters, tables and a log.
@@ -87,7 +93,9 @@ func TestForbiddenCommands(t *testing.T) {
 // in the log where that is wanted.
 func TestPermitsAreLogged(t *testing.T) {
 	t.Parallel()
-	for names, want := range map[string]bool{"permit": true, "static:all": true, "!permit static:all": false, "permit_mynetworks": false, "": false} {
+	for names, want := range map[string]bool{"permit": true, "static:all": true, "!permit static:all": false, "permit_mynetworks": false, "": false,
+		"inline:{permit=x}": true, "!inline:{permit=x} static:all": false, "inline:{other=x} permit": true,
+	} {
 		b, log := wordy(t, func(p *configs.SMTPD) {
 			p.LogPermits, p.PortLogging = strings.Fields(names), true
 			p.Restrictions.Recipient = []string{"permit"}
@@ -96,5 +104,57 @@ func TestPermitsAreLogged(t *testing.T) {
 		if text := log.String(); strings.Contains(text, "msg=permit") != want || !strings.Contains(text, " port=") {
 			t.Errorf("%q: %s", names, text)
 		}
+	}
+}
+
+// TestAPermitListThatCannotAnswer: a table of log_access_permit_actions that has no answer is heard of, and asked again when there is something
+// to log, without a reload.
+func TestAPermitListThatCannotAnswer(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "s")
+	b, log := wordy(t, func(p *configs.SMTPD) {
+		p.LogPermits = []string{"socketmap:unix:" + path + ":permits"}
+		p.Restrictions.Recipient = []string{"permit"}
+	})
+	address := serve(t, served(daemon(t, b.o).MX()), nil)
+	session := func() string {
+		before := len(log.String())
+		transcript.Run(t, "session", wordyHello+"C: RCPT TO:<alice@example.test>\nS: 250 *\nC: QUIT\nS: 221 *\n", transcript.Options{Dial: func(t *testing.T, _ string) net.Conn {
+			c, err := net.Dial("tcp", address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return c
+		}})
+		return log.String()[before:]
+	}
+	if text := session(); !strings.Contains(text, "log_access_permit_actions") || strings.Contains(text, "msg=permit ") {
+		t.Error(text)
+	}
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var server sync.WaitGroup
+	server.Go(func() {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		for in := bufio.NewReader(c); ; {
+			if _, err := netstring.Read(in, 1000); err != nil {
+				return
+			}
+			_, _ = c.Write(netstring.Append(nil, "OK yes"))
+		}
+	})
+	t.Cleanup(func() {
+		_ = b.o.Tables.(*tables.Set).Close()
+		l.Close()
+		server.Wait()
+	})
+	if text := session(); strings.Contains(text, "log_access_permit_actions") || !strings.Contains(text, "msg=permit ") {
+		t.Error(text)
 	}
 }

@@ -296,7 +296,7 @@ func (v *Verifier) ask(a addr.Address) (result agent.Result, ok bool) {
 		Envelope: &envelope.Envelope{
 			Sender: v.now.Load().sender, Arrived: now, UTF8: !a.IsASCII(),
 			Recipients: []envelope.Recipient{{Address: a, Original: a, Notify: envelope.NotifyNever}},
-			Origin:     envelope.Origin{Protocol: "verify"},
+			Origin:     envelope.Origin{Source: envelope.SourceVerify},
 		},
 		Recipients: []int{0}, Content: envelope.Memory(content), Nexthop: route.Nexthop, Err: route.Err, Activated: now, Started: now,
 	}, func(r agent.Result) { result, ok = r, true })

@@ -146,11 +146,14 @@ func (s *Server) take(w http.ResponseWriter, r *http.Request) (envelope.QueueID,
 
 // said is the envelope of another role's message: what a delivery says of mail that it sends on, or answers. What
 // the queue and the restrictions of this role decide is not the other's to say: an ID, a route, what is settled of other
-// messages. A role that is in a stranger's hands could take others' mail out of the queue by them.
+// messages; nor that it comes from a client, or from a user of this host, whose mail filters sign. A role that is in a stranger's hands could take others' mail out of the queue by them.
 func said(e *envelope.Envelope) *envelope.Envelope {
 	out := &envelope.Envelope{
 		Sender: e.Sender, Body: e.Body, UTF8: e.UTF8, Return: e.Return, Auth: e.Auth, Hops: e.Hops,
-		Origin: envelope.Origin{Protocol: e.Origin.Protocol, Session: e.Origin.Session},
+		Origin: envelope.Origin{Source: envelope.SourceRedirect, Session: e.Origin.Session},
+	}
+	if e.Origin.Source == envelope.SourceVacation {
+		out.Origin.Source = envelope.SourceVacation
 	}
 	if envelope.IsEnvID(e.EnvID) {
 		out.EnvID = e.EnvID

@@ -76,7 +76,7 @@ func TestSubmitCrosses(t *testing.T) {
 	in := envelope.Submission{
 		Envelope: &envelope.Envelope{
 			Sender: addr.Address{Local: "a b", Domain: "xn--bcher-kva.example"}, EnvID: "x+20y", UTF8: true, Body: envelope.Body8BitMIME, Auth: &auth,
-			Recipients: []envelope.Recipient{{Address: auth, Original: auth, Notify: envelope.NotifyNever, ORcpt: "rfc822;x"}}, Origin: envelope.Origin{Protocol: "vacation"},
+			Recipients: []envelope.Recipient{{Address: auth, Original: auth, Notify: envelope.NotifyNever, ORcpt: "rfc822;x"}}, Origin: envelope.Origin{Source: envelope.SourceVacation},
 		},
 		Complete: true, Author: auth, Rewrite: envelope.RewriteLocal, CheckRoom: true,
 	}
@@ -91,6 +91,22 @@ func TestSubmitCrosses(t *testing.T) {
 		got.Content = in.Content
 		if !reflect.DeepEqual(got, in) {
 			t.Errorf("%+v %+v, want %+v", got, got.Envelope, in.Envelope)
+		}
+	}
+	// Another role has no clients, and is no user of this host.
+	for _, s := range envelope.Sources() {
+		env := *in.Envelope
+		env.Origin = envelope.Origin{Source: s, Protocol: "QMQP", ClientAddr: "192.0.2.1", UserID: "0"}
+		claimed := envelope.Submission{Envelope: &env, Content: closed{nil, new(bool)}}
+		if _, err := c.Submitter().Submit(t.Context(), &claimed); err != nil {
+			t.Fatal(err)
+		}
+		want := envelope.SourceRedirect
+		if s == envelope.SourceVacation {
+			want = s
+		}
+		if got := box.got.Envelope.Origin; got != (envelope.Origin{Source: want}) {
+			t.Errorf("%v: %+v", s, got)
 		}
 	}
 	// Another role decides nothing about the queue.

@@ -42,7 +42,7 @@ type Script struct {
 	// On are the answers to each command of a kind; the last one of several is usually one that ends it. Without there is Continue.
 	On map[milter.Command][]Packet
 	// By, when it is not nil, answers in the place of On: n counts the commands of the kind in the session, from 1. nil of
-	// it is On.
+	// it is On. What it says to QuitNew nobody waits for; "said" is noted behind it.
 	By func(c milter.Command, n int, data []byte) []Packet
 }
 
@@ -196,7 +196,16 @@ func (s *session) answer(c milter.Command, data []byte) bool {
 	switch c {
 	case milter.Quit:
 		return false
-	case milter.Macro, milter.Abort, milter.QuitNew:
+	case milter.QuitNew:
+		if s.script.By == nil {
+			return true
+		}
+		for _, p := range s.script.By(c, 1, data) { // what nobody waits for
+			_, _ = s.c.Write(milter.Append(nil, byte(p.Code), p.Data))
+		}
+		s.note("said")
+		return true
+	case milter.Macro, milter.Abort:
 		return true
 	}
 	s.counts[c]++
