@@ -3,6 +3,7 @@ package configs
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -26,6 +27,17 @@ const (
 	RoleStore = "store"
 	RoleAdmin = "admin"
 )
+
+// RolePrivileged is the role that stays root, where the others have users of their own: what runs as other users is in it.
+const RolePrivileged = "privileged"
+
+// Privileged says that there is that role: something runs as other users, and the role mta cannot become them.
+func (c *Config) Privileged() bool {
+	return len(c.Master.RoleUsers) > 0 && (len(c.Spawns) > 0 || slices.ContainsFunc(c.Transports(), func(t Transport) bool { return RunsAsUsers(t.Agent) }))
+}
+
+// RunsAsUsers says that an agent delivers with the rights of users of this host.
+func RunsAsUsers(agent string) bool { return agent == "local" || agent == "pipe" }
 
 // checkRoleUser accepts "role=user".
 func checkRoleUser(s string) error {
@@ -76,8 +88,8 @@ func (c *Master) params() []Param {
 		Bool("master.fence_required", &c.FenceRequired, false,
 			"Whether a role ends that does not get all of its fence, in place of the warning: on a kernel without Landlock or seccomp, or on a processor other than amd64 and arm64, master does not serve."),
 		List("master.role_users", &c.RoleUsers, nil, `"mta=user", "store=user" and "admin=user"`, checkRoleUser,
-			"The users of the three roles, each another one and none of them main.user; a group may follow, as in main.user. Then the queue is the mta's alone, the mail is the store's, and database and mail are for the group of main.user, which every role gets. `toastmaster master set-permissions` gives all files to whom they belong, while nothing runs; master does not start before. It takes a master that root starts. Empty: all roles are main.user."),
+			"The users of the three roles, each another one and none of them main.user; a group may follow, as in main.user. Then the queue is the mta's alone, the mail is the store's, and database and mail are for the group of main.user, which every role gets. `toastmaster master set-permissions` gives all files to whom they belong, while nothing runs; master does not start before. It takes a master that root starts. What runs as users of this host (the agents local and pipe, and each [[spawn]]) is then in a fourth role, privileged, which stays root with the capabilities CAP_SETUID, CAP_SETGID and CAP_KILL. Empty: all roles are main.user."),
 		List("master.writable_folders", &c.WritableFolders, nil, "folders", nil,
-			"Where the role mta may write beside its own folders: what the programs of the agents pipe and local write, such as /home or /var/mail. Those programs are behind its fence."),
+			"Where the role mta, or the role privileged where there is one, may write beside its own folders: what the agent local and the programs of the agents pipe and local write, such as /home or /var/mail. Those programs are behind its fence."),
 	}
 }

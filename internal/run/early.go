@@ -47,7 +47,10 @@ func openEarly(c *configs.Config, in *listeners.Inherited, role Role) (*early, e
 		// What is for a group of its own files says so, and all else nothing.
 		unix.Umask(roleUmask)
 	}
-	if who == nil {
+	become := func() error { return rights.StayRoot(c) }
+	if who != nil {
+		become = who.Become
+	} else if role != RolePrivileged {
 		return e, nil
 	}
 	if err := keepDatabase(c); err != nil {
@@ -61,7 +64,7 @@ func openEarly(c *configs.Config, in *listeners.Inherited, role Role) (*early, e
 			return nil, err
 		}
 	}
-	if err := who.Become(); err != nil {
+	if err := become(); err != nil {
 		return nil, errors.Join(err, e.listeners.Close())
 	}
 	return e, nil

@@ -80,11 +80,18 @@ func openInstance(ctx context.Context, o Options, early *early) (*Instance, erro
 
 // openPipeline makes the first pipeline, and what delivers into the store: for lmtpd, too, in a role that has no pipeline.
 func (i *Instance) openPipeline(ctx context.Context) error {
-	i.openDeliverer()
-	if !i.has(RoleMTA) {
+	var first *pipeline
+	var err error
+	switch {
+	case i.role == RolePrivileged:
+		first, err = newPrivileged(ctx, i.opened, i.config)
+	case i.has(RoleMTA):
+		i.openDeliverer()
+		first, err = newPipeline(ctx, i.opened, i.config)
+	default:
+		i.openDeliverer()
 		return nil
 	}
-	first, err := newPipeline(ctx, i.opened, i.config)
 	if err != nil {
 		return err
 	}

@@ -183,7 +183,7 @@ func descriptor(c syscall.Conn) (file *os.File, err error) {
 // have here.
 func (s *mastered) ownSockets() map[string]string {
 	all := map[string]string{MasterSocket(s.config): "master"}
-	for _, row := range roleTable() {
+	for _, row := range roleTable(s.config) {
 		all[controlPath(s.config, row.role)] = listeners.ControlName + ":" + string(row.role)
 	}
 	return all
@@ -381,7 +381,7 @@ func (s *mastered) run(ctx context.Context, state *master.State, hangup <-chan o
 			return names, errors.Join(err, failed)
 		},
 		Ready: func() {
-			Say(s.i.clock, s.o.Stderr, fmt.Sprintf("toastmaster: ready, %d roles on %d listeners\n", len(roleTable()), len(c.Listeners())+1))
+			Say(s.i.clock, s.o.Stderr, fmt.Sprintf("toastmaster: ready, %d roles on %d listeners\n", len(roleTable(c)), len(c.Listeners())+1))
 		},
 		Held: []*os.File{s.lock}, StopTimeout: StopTimeout(c) + c.Store.CloseTimeout, Stderr: stderr, Notify: service.NewNotifier(s.o.Getenv),
 		Watchdog: service.WatchdogInterval(s.o.Getenv), Log: s.i.log, Clock: s.i.clock,
@@ -434,7 +434,7 @@ func (s *mastered) reloadOnHangup(ctx context.Context, roles control.Roles, hang
 
 func (s *mastered) clients() control.Roles {
 	var all control.Roles
-	for _, row := range roleTable() {
+	for _, row := range roleTable(s.config) {
 		all = append(all, control.NewClient(string(row.role), controlPath(s.config, row.role)))
 	}
 	return all
@@ -443,7 +443,7 @@ func (s *mastered) clients() control.Roles {
 // roles are the processes that master starts.
 func (s *mastered) roles() []master.Role {
 	var all []master.Role
-	for _, row := range roleTable() {
+	for _, row := range roleTable(s.config) {
 		r := master.Role{
 			Name: string(row.role), Overlap: row.overlap, Linger: s.config.Master.Linger,
 			Program: s.o.Program, Args: []string{"-c", configs.Absolute(s.config.File), "role", string(row.role)}, Env: roleEnv(os.Environ()),

@@ -272,6 +272,9 @@ func (o *opened) openTables(ctx context.Context) error {
 }
 
 func (o *opened) openStore(ctx context.Context) error {
+	if o.role == RolePrivileged {
+		return nil // it has no mail
+	}
 	if err := o.startup.Adopt(ctx, parts.Store); err != nil {
 		return err
 	}

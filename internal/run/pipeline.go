@@ -195,8 +195,16 @@ func (p *pipeline) openOtherDoors(ctx context.Context) (err error) {
 	}); err != nil {
 		return err
 	}
+	return p.openSpawns()
+}
+
+// openSpawns makes the services of the [[spawn]] of the start, whose commands this process runs; another one is a port.
+func (p *pipeline) openSpawns() (err error) {
 	p.spawns = map[string]*spawn.Daemon{}
-	for _, t := range p.opened.config.Spawns { // another one is a port
+	for _, t := range p.opened.config.Spawns {
+		if !p.serves("spawn/" + t.Name) {
+			continue
+		}
 		if p.spawns[t.Name], err = newSpawn(p, t.Name); err != nil {
 			return err
 		}

@@ -11,10 +11,14 @@ import (
 func (i *Instance) renew(ctx context.Context, c *configs.Config) (commit func(), err error) {
 	c = c.KeepingFrom(i.config)
 	var made *pipeline
-	if i.has(RoleMTA) {
-		if made, err = newPipeline(ctx, i.opened, c); err != nil {
-			return nil, err
-		}
+	switch {
+	case i.role == RolePrivileged:
+		made, err = newPrivileged(ctx, i.opened, c)
+	case i.has(RoleMTA):
+		made, err = newPipeline(ctx, i.opened, c)
+	}
+	if err != nil {
+		return nil, err
 	}
 	return func() { i.install(c, made) }, nil
 }
@@ -26,7 +30,7 @@ func (i *Instance) install(c *configs.Config, made *pipeline) {
 	trusted := configs.Prefixes(c.Main.TrustedNetworks)
 	i.trustNow.Store(&trusted)
 	i.anvil.SetExempt(trusted)
-	if made != nil {
+	if i.has(RoleMTA) {
 		i.flush.Renew(c.Flush, made.flushed, flushKeys(c))
 		i.verify.Renew(c.Verify, made.aliases)
 	}

@@ -35,7 +35,7 @@ func (told) Is(target error) bool { return target == context.Canceled }
 
 // ServeRole runs one role as a process of master, until ctx ends or master says so.
 func ServeRole(ctx context.Context, o Options) error {
-	if !slices.ContainsFunc(roleTable(), func(r roleRow) bool { return r.role == o.Role }) {
+	if !slices.ContainsFunc(roleTable(o.Config), func(r roleRow) bool { return r.role == o.Role }) {
 		return usage.Errorf("there is no role %q", o.Role)
 	}
 	conn, err := masterConn(o.Getenv)
@@ -194,7 +194,10 @@ func (i *Instance) enterFence(context.Context) error {
 
 // fenceOf is what a role may.
 func fenceOf(c *configs.Config, r Role) fence.Fence {
-	f := fence.Fence{Execute: r == RoleMTA, Connect: r != RoleStore || c.Directory.Type != "sqlite", Writable: []string{c.Path(c.Store.Path), os.TempDir(), "/dev/null"}}
+	f := fence.Fence{Execute: r == RoleMTA && !c.Privileged(), Connect: r != RoleStore || c.Directory.Type != "sqlite", Writable: []string{c.Path(c.Store.Path), os.TempDir(), "/dev/null"}}
+	if r == RolePrivileged {
+		f.Writable = []string{os.TempDir(), "/dev/null"}
+	}
 	log := ""
 	if c.Log.File != "stderr" {
 		log = filepath.Dir(c.Path(c.Log.File))
@@ -207,6 +210,9 @@ func fenceOf(c *configs.Config, r Role) fence.Fence {
 		}
 	}
 	if roles, err := rights.RolesOf(c); err == nil && roles != nil {
+		if r == RolePrivileged {
+			return privilegedFence(c, roles, f)
+		}
 		f.Writable = append(f.Writable, roles.Folders(c, string(r))...)
 		return f
 	}

@@ -19,6 +19,7 @@ import (
 	"toastmaster/internal/run/control"
 	"toastmaster/internal/run/listeners"
 	"toastmaster/internal/service"
+	"toastmaster/mta/agent/remote"
 )
 
 // Role is the services that one process has under master. "" is all of them: serve.
@@ -29,12 +30,17 @@ const (
 	RoleMTA   Role = "mta"
 	RoleStore Role = "store"
 	RoleAdmin Role = "admin"
+	// RolePrivileged is there where others have users of their own, for what runs as users of this host.
+	RolePrivileged Role = configs.RolePrivileged
 )
 
 // roleTable is what master starts, in this order: a role may use those before it. overlap
 // says that two processes of it may serve at the same time, so that at an upgrade the new one serves
 // before the old one ends.
-func roleTable() []roleRow {
+func roleTable(c *configs.Config) []roleRow {
+	if c.Privileged() {
+		return []roleRow{{RoleStore, true}, {RolePrivileged, true}, {RoleMTA, false}, {RoleAdmin, false}}
+	}
 	return []roleRow{{RoleStore, true}, {RoleMTA, false}, {RoleAdmin, false}}
 }
 
@@ -45,8 +51,13 @@ type roleRow struct {
 
 // servicesOf are the services that are not the mta's, by their row in serviceTable. Those of
 // "every" are in each process.
-func servicesOf(name string) (role Role, every bool) {
-	switch name {
+func servicesOf(c *configs.Config, name string) (role Role, every bool) {
+	switch section, _, _ := strings.Cut(name, "/"); section {
+	case "spawn":
+		if c.Privileged() {
+			return RolePrivileged, false
+		}
+		return RoleMTA, false
 	case "store", "sessions", "anvil":
 		return "", true
 	case "imapd", "pop3d", "lmtpd":
@@ -62,7 +73,10 @@ func (o *opened) has(r Role) bool { return o.role == "" || o.role == r }
 
 // serves says that a row of the table of services is one of this process.
 func (o *opened) serves(name string) bool {
-	role, every := servicesOf(name)
+	role, every := servicesOf(o.config, name)
+	if every && o.role == RolePrivileged {
+		return name == "anvil" // it has no mail and nobody logs in
+	}
 	return every || o.has(role)
 }
 
@@ -73,7 +87,7 @@ func roleOfListener(c *configs.Config, address string) Role {
 	if param == "" { // admin.socket
 		section = "admin"
 	}
-	role, _ := servicesOf(section)
+	role, _ := servicesOf(c, section)
 	return role
 }
 
@@ -97,15 +111,28 @@ func openControl(i *Instance) (service.Service, error) {
 		o.Submit, o.Spool = i.present, i.queue.Spool()
 		o.Queue, o.Decide, o.Route = adapter.Queue{Q: i.queue, Sites: i.flush}, i.present.Decide, i.present.Elsewhere
 	}
+	if i.role == RolePrivileged {
+		o.Deliver, o.DeliverDrain = i.delivers().Serve, func() time.Duration { return i.linger.Get() + i.config.Qmgr.EndTimeout }
+	}
 	return control.New(o), nil
 }
 
-// mayAsk says what the user of another role may ask this one: the administration everything, the store that its mail
-// be sent, and every role may tell of a change of the directory.
+// delivers has the agents of this process, for the one that has the queue.
+func (i *Instance) delivers() *remote.Server {
+	return remote.NewServer(remote.ServerOptions{
+		Agent:  i.present.agent,
+		Fenced: func(f func() error) error { return service.Fenced(i.log, f, "service", "privileged") }, Clock: i.clock,
+	})
+}
+
+// mayAsk says what the user of another role may ask this one: the administration everything but deliveries, which are the mta's
+// to hand over, the store that its mail be sent, and every role may tell of a change of the directory.
 func (o *opened) mayAsk(uid int, path string) bool {
 	switch r := o.roleUsers; {
 	case r == nil:
 		return false
+	case path == "/deliver":
+		return r.Is(configs.RoleMTA, uid)
 	case path == "/submit":
 		return r.Is(configs.RoleStore, uid)
 	case path == "/changed":
@@ -121,7 +148,7 @@ func (o *opened) others() control.Roles {
 		return nil
 	}
 	if o.roles == nil {
-		for _, row := range roleTable() {
+		for _, row := range roleTable(o.config) {
 			if row.role != o.role {
 				o.roles = append(o.roles, control.NewClient(string(row.role), controlPath(o.config, row.role)))
 			}
@@ -132,9 +159,12 @@ func (o *opened) others() control.Roles {
 }
 
 // mtaRole asks the role that has the queue; nil when that is this process.
-func (o *opened) mtaRole() *control.Client {
+func (o *opened) mtaRole() *control.Client { return o.other(RoleMTA) }
+
+// other asks a role; nil when that is this process, or there is none.
+func (o *opened) other(r Role) *control.Client {
 	for _, c := range o.others() {
-		if c.Role == string(RoleMTA) {
+		if c.Role == string(r) {
 			return c
 		}
 	}

@@ -1,6 +1,7 @@
 package run
 
 import (
+	"slices"
 	"strings"
 
 	"toastmaster/configs"
@@ -97,7 +98,7 @@ func Services(c *configs.Config) []ServiceLimits {
 		listen[param] = append(listen[param], address)
 	}
 	roles := control.Roles{}
-	for _, row := range roleTable() {
+	for _, row := range roleTable(c) {
 		roles = append(roles, control.NewClient(string(row.role), controlPath(c, row.role)))
 	}
 	defer roles.Close()
@@ -111,8 +112,11 @@ func Services(c *configs.Config) []ServiceLimits {
 		for _, param := range row.listen {
 			s.Listen = append(s.Listen, listen[param]...)
 		}
-		role, every := servicesOf(row.service)
-		for n, r := range roleTable() {
+		role, every := servicesOf(c, row.service)
+		if c.Privileged() && slices.ContainsFunc(c.Tables, func(t *configs.Transport) bool { return t.Name == row.service && configs.RunsAsUsers(t.Agent) }) {
+			role, every = RolePrivileged, false
+		}
+		for n, r := range roleTable(c) {
 			if !every && r.role != role {
 				continue
 			}

@@ -10,6 +10,7 @@ import (
 	"toastmaster/configs"
 	"toastmaster/directory"
 	"toastmaster/mta/agent"
+	"toastmaster/mta/agent/remote"
 	"toastmaster/mta/discard"
 	"toastmaster/mta/errormail"
 	"toastmaster/mta/local"
@@ -90,7 +91,7 @@ func openLocals(ctx context.Context, p *pipeline) error {
 		}
 		a, err := local.Open(ctx, local.Options{
 			Params: p.config.Local, Domains: p.localDomains(t), Hostname: p.config.Main.Hostname, Delimiters: p.config.Main.RecipientDelimiter, Export: p.config.Main.ExportEnvironment,
-			Dir: p.config.Dir(), Tables: p.tables, Submit: p.cleanup, Agent: p.passedTo, FS: p.fs, Log: p.log, Clock: p.clock,
+			Dir: p.config.Dir(), Tables: p.tables, Submit: p.submitsTo(), Agent: p.passedTo, FS: p.fs, Log: p.log, Clock: p.clock,
 		})
 		if err != nil {
 			return fmt.Errorf("transport %s: %w", t.Name, err)
@@ -110,8 +111,11 @@ func (p *pipeline) localDomains(t configs.Transport) []string {
 
 // passedTo is the agent of a transport that local hands mail to, nil for one that it may not.
 func (p *pipeline) passedTo(transport string) agent.Agent {
-	if !p.config.PassTo(transport) {
+	switch {
+	case !p.config.PassTo(transport):
 		return nil
+	case p.role == RolePrivileged:
+		return remote.Passed{Transport: transport}
 	}
 	return p.agents[transport]
 }
@@ -122,7 +126,7 @@ func agentOf(ctx context.Context, p *pipeline, t configs.Transport) (agent.Agent
 		if row.name != t.Agent {
 			continue
 		}
-		a, err := row.open(ctx, p, t)
+		a, err := p.opensAgent(ctx, row, t)
 		if err != nil {
 			return nil, fmt.Errorf("transport %s: %w", t.Name, err)
 		}

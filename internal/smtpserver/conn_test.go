@@ -187,15 +187,17 @@ func TestDrainEndsAfterThePresentCommand(t *testing.T) {
 	}
 	server := &service.Server{
 		ServiceName: "smtpd", Handler: s, Log: s.Log, Clock: clock.System{},
-		Listeners: []service.Listener{{Listener: l}}, Limits: service.Limits{DrainTimeout: time.Minute},
+		Listeners: []service.Listener{{Listener: l}}, Limits: service.Limits{DrainTimeout: 15 * time.Second},
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- server.Run(ctx) }()
-	idle, busy := dial(t, l.Addr().String()), dial(t, l.Addr().String())
+	idle, busy, within, stays := dial(t, l.Addr().String()), dial(t, l.Addr().String()), dial(t, l.Addr().String()), dial(t, l.Addr().String())
 	defer idle.Close()
 	defer busy.Close()
-	idleIn, busyIn := bufio.NewReader(idle), bufio.NewReader(busy)
+	defer within.Close()
+	defer stays.Close()
+	idleIn, busyIn, withinIn, staysIn := bufio.NewReader(idle), bufio.NewReader(busy), bufio.NewReader(within), bufio.NewReader(stays)
 	line := func(r *bufio.Reader) string {
 		s, err := r.ReadString('\n')
 		if err != nil {
@@ -207,6 +209,13 @@ func TestDrainEndsAfterThePresentCommand(t *testing.T) {
 	io.WriteString(busy, "EHLO c\r\n"+transaction1)
 	for s := line(busyIn); !strings.HasPrefix(s, "354"); s = line(busyIn) {
 	}
+	// One is between two commands of a transaction, and another stays there.
+	for c, in := range map[net.Conn]*bufio.Reader{within: withinIn, stays: staysIn} {
+		io.WriteString(c, "HELO c\r\nMAIL FROM:<a@x.test>\r\n")
+		for range 3 {
+			line(in)
+		}
+	}
 	cancel()
 	if got := line(idleIn); !strings.HasPrefix(got, "421 4.3.2 mx.test ") {
 		t.Errorf("idle: %q", got)
@@ -217,6 +226,18 @@ func TestDrainEndsAfterThePresentCommand(t *testing.T) {
 	}
 	if got := line(busyIn); !strings.HasPrefix(got, "421 4.3.2") || len(bag.take()) != 1 {
 		t.Errorf("busy: %q", got)
+	}
+	for _, step := range [][2]string{{"RCPT TO:<b@x.test>", "250"}, {"DATA", "354"}, {"x\r\n.", "250"}} {
+		io.WriteString(within, step[0]+"\r\n")
+		if got := line(withinIn); !strings.HasPrefix(got, step[1]) {
+			t.Errorf("within a transaction, %s: %q", step[0], got)
+		}
+	}
+	if got := line(withinIn); !strings.HasPrefix(got, "421 4.3.2 mx.test ") || len(bag.take()) != 2 {
+		t.Errorf("after a transaction: %q", got)
+	}
+	if got, err := staysIn.ReadString('\n'); got != "" || err == nil { // until the time of the drain is over
+		t.Errorf("one that stays: %q %v", got, err)
 	}
 	if err := <-done; err != nil {
 		t.Error(err)

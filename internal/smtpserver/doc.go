@@ -60,7 +60,7 @@
 // 421 4.4.2 when a command takes longer than Timeout, a message comes more slowly
 // than MinRate, or nobody has logged in within LoginTimeout; 554 5.5.0 for what is
 // sent before its time; 421 4.3.2 when the service
-// drains (after the present command), 421 4.7.0 after MaxErrors errors,
+// drains (after the present command, in a transaction after the message), 421 4.7.0 after MaxErrors errors,
 // MaxJunk commands that lead nowhere, 1 MiB of one line, or [Conn.Revoke]; 452 4.5.3 beyond MaxRecipients; 552
 // 5.3.4 beyond MaxMessageBytes; 550 5.5.2 for a bare LF or CR (see
 // internal/wire); 500 5.5.2 for a line longer than 2,048 octets (12,288 in

@@ -112,7 +112,11 @@ func (c *Conn) command() ([]byte, bool) {
 		// An initial response may be long; run sees to the others.
 		c.w.In.MaxLine = len("AUTH PLAIN ") + sasl.MaxLine
 	}
-	line, err := c.w.ReadCommand()
+	read := c.w.ReadCommand
+	if c.tx.mail {
+		read = c.w.ReadLine // which the drain does not interrupt: it has time for the message to come to its end
+	}
+	line, err := read()
 	if c.watcher != nil {
 		var ended bool
 		if line, ended, err = c.watched(line, err); ended {

@@ -28,6 +28,8 @@
 //   - A message may be handed out again after a crash, to somebody who has it
 //     already. envelope.DeliveryID is a name that is then the same.
 //   - An error becomes permanent only by its status (dsn.Error).
+//   - An agent that works as users of this host may be in another process than qmgr: package
+//     remote. What it hands in is content of the request, with fields before it at most.
 //   - Deliver honours ctx: at shutdown it is cancelled and what is not done is
 //     deferred.
 package agent

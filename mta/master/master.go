@@ -62,8 +62,10 @@ type role struct {
 
 // Master supervises. Its state belongs to the goroutine of Run.
 type Master struct {
-	o          Options
-	roles      []*role
+	o     Options
+	roles []*role
+	// gone are those of the program before that the configuration has no more.
+	gone       []*role
 	events     chan event
 	commands   chan command
 	children   sync.WaitGroup
@@ -497,7 +499,7 @@ func (m *Master) stop(why error) error {
 // all are the children that live.
 func (m *Master) all() []*child {
 	var all []*child
-	for _, r := range m.roles {
+	for _, r := range slices.Concat(m.roles, m.gone) {
 		for _, c := range append([]*child{r.current, r.next}, r.old...) {
 			if c != nil {
 				all = append(all, c)

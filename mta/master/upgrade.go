@@ -97,10 +97,13 @@ func (m *Master) adopt() error {
 			return err
 		}
 		c := &child{process: p, conn: conn, started: a.Started, prepared: true, ready: true, readyAt: a.Started}
-		if c.role = m.named(a.Role); c.role == nil {
-			return fmt.Errorf("there is no role %q", a.Role)
+		known := true
+		if c.role = m.named(a.Role); c.role == nil { // the configuration has it no more
+			known, c.role = false, &role{Role: Role{Name: a.Role}}
+			m.gone = append(m.gone, c.role)
+			c.tell("finish 0s")
 		}
-		if c.role.current == nil {
+		if known && c.role.current == nil {
 			c.role.current = c
 		} else { // it was on its way out
 			c.role.old = append(c.role.old, c)

@@ -46,12 +46,13 @@ const maxProblem = 1 << 20
 type Client struct {
 	// Role is whom it asks.
 	Role string
+	path string
 	http *http.Client
 }
 
 // NewClient asks the role whose socket is at path. It connects at the first call.
 func NewClient(role, path string) *Client {
-	return &Client{Role: role, http: &http.Client{Transport: &http.Transport{
+	return &Client{Role: role, path: path, http: &http.Client{Transport: &http.Transport{
 		MaxIdleConnsPerHost: 4, IdleConnTimeout: time.Minute, ResponseHeaderTimeout: submitTimeout,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return (&net.Dialer{Timeout: CallTimeout}).DialContext(ctx, "unix", path)

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"sync"
 	"time"
 
 	"toastmaster/admin/api"
@@ -40,6 +41,10 @@ type Options struct {
 	// Submit takes what another role sends into the queue, Spool is where it is put meanwhile.
 	Submit envelope.Submitter
 	Spool  *spool.Dir
+	// Deliver carries out a delivery that another role hands over, and closes the connection; nil in a role without such. At
+	// the end of Run those under way have DeliverDrain.
+	Deliver      func(ctx context.Context, c *net.UnixConn) error
+	DeliverDrain func() time.Duration
 	// May says what another user than root and this process's may ask; nil nothing.
 	May func(uid int, path string) bool
 	Log *msglog.Log
@@ -61,6 +66,11 @@ type Server struct {
 	http *http.Server
 	// slots has an entry for each request that is answered.
 	slots chan struct{}
+	// deliveries are those under way, below what ends when they must; none begins when closing.
+	deliveries sync.WaitGroup
+	base       context.Context
+	mu         sync.Mutex
+	closing    bool
 }
 
 // headerTimeout is how long a request may take to come. It is no parameter: both sides are
@@ -87,6 +97,9 @@ func (s *Server) Close() error { return s.o.Listener.Close() }
 
 // Run implements service.Service.
 func (s *Server) Run(ctx context.Context) error {
+	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	s.base = base
 	ended := make(chan error, 1)
 	go func() {
 		// No fence: net/http has one for each request, and the rest is its own.
@@ -97,12 +110,13 @@ func (s *Server) Run(ctx context.Context) error {
 		return err
 	case <-ctx.Done():
 	}
-	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
-	defer cancel()
+	stop, over := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+	defer over()
 	if s.http.Shutdown(stop) != nil {
 		_ = s.http.Close()
 	}
 	<-ended
+	s.endDeliveries(cancel)
 	return nil
 }
 
@@ -161,6 +175,9 @@ func (s *Server) routes() http.Handler {
 	}
 	if o.Submit != nil {
 		m.HandleFunc("POST /submit", s.submit)
+	}
+	if o.Deliver != nil {
+		m.HandleFunc("POST /deliver", s.deliver)
 	}
 	if o.Queue != nil {
 		serveQueue(m, o.Queue)

@@ -355,19 +355,23 @@ func (h holding) setAll(dry bool, say func(string)) (err error) {
 
 // Folders are those that a role may write in, when roles have users of their own.
 func (r *Roles) Folders(c *configs.Config, role string) []string {
-	database := c.Path(c.Directory.Path)
-	all := []string{c.Path(c.Store.Path)}
-	if dir := filepath.Dir(database); filepath.Clean(dir) != filepath.Clean(c.Dir()) {
-		all = append(all, dir)
-	} else {
-		for _, end := range databaseFiles {
-			all = append(all, database+end)
-		}
-	}
+	all := append([]string{c.Path(c.Store.Path)}, r.Database(c)...)
 	if role == configs.RoleMTA {
 		all = append(all, c.Path(configs.QueueDir), c.Path(configs.MTADir))
 	}
 	return slices.Clip(all)
+}
+
+// Database is what of them whoever opens the database writes in.
+func (r *Roles) Database(c *configs.Config) (all []string) {
+	database := c.Path(c.Directory.Path)
+	if dir := filepath.Dir(database); filepath.Clean(dir) != filepath.Clean(c.Dir()) {
+		return []string{dir}
+	}
+	for _, end := range databaseFiles {
+		all = append(all, database+end)
+	}
+	return all
 }
 
 // Describe says who the roles are, for the log.

@@ -83,10 +83,11 @@ func (r *Roles) Any(uid int) bool {
 	return r.Is(configs.RoleMTA, uid) || r.Is(configs.RoleStore, uid) || r.Is(configs.RoleAdmin, uid)
 }
 
-// InRole says that this process has the user of a role, and so cannot use what is others'.
+// InRole says that this process has the user of a role, or is the one that stays root without root's rights, and so
+// cannot use what is others'.
 func InRole(c *configs.Config) bool {
 	r, err := RolesOf(c)
-	return err == nil && r.Any(os.Geteuid())
+	return err == nil && r != nil && (r.Any(os.Geteuid()) || os.Geteuid() == 0 && !usesAllFiles())
 }
 
 // RunAsRole is RunAs for a process of a role.
@@ -99,6 +100,9 @@ func RunAsRole(c *configs.Config, role string) (*User, error) {
 		return RunAs(c)
 	}
 	who := r.User(role)
+	if who == nil { // the one that stays root
+		return nil, nil
+	}
 	switch os.Geteuid() {
 	case 0:
 		return who, nil
