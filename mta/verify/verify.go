@@ -298,7 +298,7 @@ func (v *Verifier) ask(a addr.Address) (result agent.Result, ok bool) {
 			Recipients: []envelope.Recipient{{Address: a, Original: a, Notify: envelope.NotifyNever}},
 			Origin:     envelope.Origin{Source: envelope.SourceVerify},
 		},
-		Recipients: []int{0}, Content: envelope.Memory(content), Nexthop: route.Nexthop, Err: route.Err, Activated: now, Started: now,
+		Recipients: []int{0}, Content: envelope.Memory(content), Nexthop: route.Nexthop, Chosen: route.Chosen, Err: route.Err, Activated: now, Started: now,
 	}, func(r agent.Result) { result, ok = r, true })
 	return result, ok
 }

@@ -98,7 +98,8 @@ func (r *rig) Resolve(_ context.Context, _, a addr.Address) (agent.Route, error)
 	if a.Domain == "lost.test" {
 		return agent.Route{Transport: "no such"}, nil
 	}
-	return agent.Route{Transport: "smtp", Nexthop: a.Domain}, nil
+	// The operator has named the way to one domain.
+	return agent.Route{Transport: "smtp", Nexthop: a.Domain, Chosen: a.Domain == "inner.test"}, nil
 }
 
 type plainAgent struct{}
@@ -114,6 +115,9 @@ func (r *rig) Probe(ctx context.Context, q *agent.Request, report func(agent.Res
 	to := q.Envelope.Recipients[0].Address.String()
 	r.mu.Lock()
 	r.probes[to]++
+	if inner := q.Envelope.Recipients[0].Address.Domain == "inner.test"; q.Chosen != inner {
+		r.t.Errorf("%s: the nexthop was chosen: %v", to, q.Chosen)
+	}
 	hold, err := r.hold, r.errs[to]
 	r.mu.Unlock()
 	if hold != nil {
@@ -177,6 +181,15 @@ func (r *rig) settled() {
 	if len(r.running) > 0 {
 		r.t.Errorf("%d probes are still running", len(r.running))
 	}
+}
+
+// TestAProbeGoesWhereMailWould: a way that the operator has named is his word for a probe, too. Without it the agent goes to no
+// private network, and every address behind such a relay would be undeliverable.
+func TestAProbeGoesWhereMailWould(t *testing.T) {
+	t.Parallel()
+	r := newRig(t).start()
+	r.want("one@inner.test", Deliverable, 1)
+	r.want("one@far.test", Deliverable, 1)
 }
 
 func refused() *dsn.Error { return dsn.New(dsn.BadDestMailbox, "no such user") }
