@@ -27,6 +27,9 @@ func bdat(c *Conn, arg string) *dsn.Error {
 		if err := src.chunks.Drain(); err != nil {
 			c.lost(err, " in BDAT")
 		}
+		if !last && len(c.tx.rcpts) > 0 {
+			c.reset() // the chunks that were sent along are the rest of this message, and none of their own
+		}
 		return e
 	}
 	b := &body{src: src, limit: c.srv.MaxMessageBytes}

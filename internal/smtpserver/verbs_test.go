@@ -169,7 +169,7 @@ func (s *cautious) Prepare(context.Context) *dsn.Error {
 }
 
 // TestAddOns: a refused greeting is none, and a message that is refused at DATA or
-// at its first chunk is not asked for; the transaction goes on.
+// at its first chunk is not asked for; behind DATA the transaction goes on.
 func TestAddOns(t *testing.T) {
 	t.Parallel()
 	bag := &mailbag{}
@@ -192,6 +192,41 @@ func TestAddOns(t *testing.T) {
 	}
 	if !slices.EqualFunc(got, want, strings.HasPrefix) || session.prepared != 3 || len(bag.take()) != 1 {
 		t.Errorf("%q, prepared %d times, %+v", got, session.prepared, bag.take())
+	}
+}
+
+// unsteady has no time for the first message.
+type unsteady struct {
+	*bagSession
+	prepared int
+}
+
+func (s *unsteady) Prepare(context.Context) *dsn.Error {
+	if s.prepared++; s.prepared == 1 {
+		return dsn.New(dsn.MailSystem, "Try again later")
+	}
+	return nil
+}
+
+// TestTheRestOfARefusedMessageIsNone: a client that pipelines has sent the other chunks before it hears that the first one was
+// refused. They are no message, although the session would take one now.
+func TestTheRestOfARefusedMessageIsNone(t *testing.T) {
+	t.Parallel()
+	for first, want := range map[string][]string{
+		"BDAT 3\r\nx\r\n":      {"451 4.3.0", "503 5.5.1 Need MAIL"},
+		"BDAT 3 LAST\r\nx\r\n": {"451 4.3.0", "250 2.0.0"}, // this was all of it: the client may come again with it
+	} {
+		bag := &mailbag{}
+		s := testServer(nil)
+		session := &unsteady{bagSession: &bagSession{bag: bag}}
+		s.Backend = BackendFunc(func(*Conn) Session { return session })
+		c := &script{in: strings.NewReader("EHLO c\r\nMAIL FROM:<a@x.test>\r\nRCPT TO:<b@x.test>\r\n" + first + "BDAT 3 LAST\r\ny\r\nQUIT\r\n")}
+		s.ServeConn(t.Context(), c)
+		lines := strings.Split(strings.TrimSuffix(c.out.String(), "\r\n"), "\r\n")
+		got := lines[max(len(lines)-3, 0) : len(lines)-1]
+		if whole := want[1][0] == '2'; !slices.EqualFunc(got, want, strings.HasPrefix) || whole != (len(bag.take()) == 1) {
+			t.Errorf("%q: %q, %+v", first, got, bag.take())
+		}
 	}
 }
 
