@@ -39,6 +39,8 @@ type delivery struct {
 	delivered trace.Delivered
 	seen      map[key]bool
 	lookups   int
+	// read is how many octets of lists there were.
+	read int
 	// many says that there are more parts than alias_expansion_limit: nothing is looked at any more.
 	many   bool
 	steps  []step
@@ -278,6 +280,10 @@ func (d *delivery) include(ctx context.Context, p place, name string) {
 		d.fail(dsn.Wrap(dsn.Make(5, 3, 5), "mail system configuration error", fmt.Errorf("%q is no path from the root", name)))
 		return
 	}
+	if p.level > maxLevel {
+		d.fail(dsn.Newf(dsn.LoopDetected, "alias database loop for %s", p.at.Local))
+		return
+	}
 	as := &reader{d.a.privs, -1}
 	var err error
 	if p.user != nil {
@@ -299,6 +305,13 @@ func (d *delivery) include(ctx context.Context, p place, name string) {
 		return
 	case err != nil:
 		d.fail(dsn.Wrap(dsn.MailSystem, "cannot read a list of recipients", err))
+		return
+	}
+	for _, text := range list {
+		d.read += len(text)
+	}
+	if d.read > maxListBytes { // each list waits in memory for those that it names
+		d.tooMany(fmt.Errorf("the lists for %s have more than %d octets", d.to.Address, maxListBytes))
 		return
 	}
 	if p.user == nil {
