@@ -126,8 +126,14 @@ func (e *Env) literal(d *destination) bool {
 // the operator wants mail for postmaster. An address at this host that nobody
 // hosts would come back to us.
 func (e *Env) authorised(d *destination) bool {
+	if d.class == directory.RelayClass && saysItsRoute(d.final) {
+		return false // the host that has the domain would send it on, to the world, for anybody (Postfix allow_untrusted_routing)
+	}
 	return d.Verdict != directory.Foreign || d.listed() || e.ours(d.final.Domain) || d.standsIn && d.final.Domain != e.Hostname
 }
+
+// saysItsRoute says that a local part names another host: user%host, host!user, "user@host".
+func saysItsRoute(a addr.Address) bool { return strings.ContainsAny(a.Local, "%!@") }
 
 // nobody says why mail for an address would go to nobody whatever the directory says, nil when it goes
 // somewhere.

@@ -22,7 +22,7 @@ func permitMXBackup(_ Stage, e *Env) Check {
 			return Decision{} // reject_unauth_destination says so
 		case e.authorised(d):
 			return Decision{Action: Permit}
-		case e.DNS == nil, strings.HasPrefix(d.final.Domain, "["), strings.ContainsAny(d.final.Local, "%!@"): // an address that says itself where to go on
+		case e.DNS == nil, strings.HasPrefix(d.final.Domain, "["), saysItsRoute(d.final):
 			return Decision{}
 		}
 		mx, err := e.DNS.MX(ctx, d.final.Domain)
