@@ -11,6 +11,7 @@ import (
 	"toastmaster/directory/tables/keys"
 	"toastmaster/internal/addr"
 	"toastmaster/internal/dsn"
+	"toastmaster/internal/envelope"
 )
 
 // Copies say who gets a blind copy of a message that comes in. The zero Copies are for nobody.
@@ -42,23 +43,43 @@ func OpenCopies(ctx context.Context, c *configs.Config, set *tables.Set) (Copies
 	return all, nil
 }
 
-// copies adds who gets a blind copy to the envelope, each once. Copies have none themselves.
+// copies adds who gets a blind copy to the envelope, each once. Copies have none themselves. What is copied for a sender or
+// recipient is so although a mail filter has put another one there, as in Postfix.
 func (m *message) copies(ctx context.Context) error {
 	o, env := &m.c.o.Copies, m.s.Envelope
 	if !o.always.IsNull() {
 		m.copyTo(o.always)
 	}
-	if !env.Sender.IsNull() {
-		if err := m.copyFor(ctx, &o.sender, env.Sender); err != nil {
+	for _, sender := range slices.Compact([]addr.Address{m.before.Sender, env.Sender}) {
+		if sender.IsNull() {
+			continue
+		}
+		if err := m.copyFor(ctx, &o.sender, sender); err != nil {
 			return err
 		}
 	}
-	for i := range m.given {
-		if err := m.copyFor(ctx, &o.recipient, m.given[i].Address); err != nil {
-			return err
+	for _, list := range [][]envelope.Recipient{m.gone(), m.given} {
+		for i := range list {
+			if err := m.copyFor(ctx, &o.recipient, list[i].Address); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+// gone are the recipients that a mail filter has taken away.
+func (m *message) gone() (gone []envelope.Recipient) {
+	there := make(map[addr.Address]bool, len(m.given))
+	for i := range m.given {
+		there[m.given[i].Address] = true
+	}
+	for _, r := range m.before.Recipients {
+		if !there[r.Address] {
+			gone = append(gone, r)
+		}
+	}
+	return gone
 }
 
 func (m *message) copyTo(a addr.Address) {

@@ -1,6 +1,7 @@
 package cleanup
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 
 	"toastmaster/configs"
 	"toastmaster/directory/tables"
+	"toastmaster/internal/addr"
 	"toastmaster/internal/dsn"
 	"toastmaster/internal/envelope"
 	"toastmaster/internal/testkit/peers"
@@ -103,6 +105,34 @@ func TestCopiesArePostfixs(t *testing.T) {
 	}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("ours    %v\nPostfix %v", want, got)
+	}
+}
+
+// other is a mail filter that puts another sender and another recipient there.
+type other struct{ sender, recipient addr.Address }
+
+func (o other) Filter(_ context.Context, d *envelope.Draft) error {
+	d.Envelope.Sender = o.sender
+	d.Envelope.Recipients = []envelope.Recipient{{Address: o.recipient, Original: o.recipient}}
+	return nil
+}
+
+// TestCopiesStayBehindAFilter: who is to have a copy of what somebody writes, or gets, has it although a mail filter has changed
+// the envelope; and so has who is to have one of what stands there now.
+func TestCopiesStayBehindAFilter(t *testing.T) {
+	t.Parallel()
+	b := copying(t, "", []string{senders}, []string{receivers})
+	for sender, want := range map[string]string{
+		"srs@forward.test": "friend@elsewhere.test s2@example.test r2@example.test", "b@elsewhere.test": "friend@elsewhere.test s2@example.test s3@example.test r2@example.test",
+		"a@elsewhere.test": "friend@elsewhere.test s2@example.test r2@example.test",
+	} {
+		s := b.submission(simple, "alice@example.test")
+		s.Incoming, s.Envelope.Sender = true, address(t, "a@elsewhere.test")
+		s.Filter = other{address(t, sender), address(t, "friend@elsewhere.test")}
+		env, _ := b.take(s)
+		if got := recipients(env); got != want {
+			t.Errorf("%s: %s", sender, got)
+		}
 	}
 }
 

@@ -44,6 +44,7 @@ func (filters) end(ctx context.Context, m *message) error {
 		d.Field = i.ofFilter
 	}
 	sender := env.Sender
+	m.before = envelope.Envelope{Sender: sender, Recipients: m.given}
 	err = f.Filter(ctx, &d)
 	m.prefix, m.content, m.s.Content = d.Prefix, d.Content, d.Content
 	if err == nil {

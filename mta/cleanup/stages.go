@@ -52,6 +52,8 @@ type message struct {
 
 	// asked are the recipients as the client gave them, given those that are rewritten and expanded.
 	asked, given []envelope.Recipient
+	// before are the sender and the recipients that mail filters have seen.
+	before envelope.Envelope
 	// held is the room that was taken for it.
 	held []reserved
 	// top is what smtpd puts on top of it, and prefix what goes before content.
