@@ -113,7 +113,8 @@ func (r *Resolver) Refused(ctx context.Context, a addr.Address, hosted bool) *ds
 	if err != nil {
 		return dsn.From(err)
 	}
-	if standard, ok := r.standard(class); ok && row.Transport == "" {
+	bySender := class == directory.DefaultClass && len(r.tables.SenderTransport) > 0 // for some it may be another transport
+	if standard, ok := r.standard(class); ok && row.Transport == "" && !bySender {
 		// The text of a nexthop is a reason for these two.
 		transport, nexthop, _ := strings.Cut(standard, ":")
 		row.Refused = RefusedBy(r.agents[transport], cmp.Or(nexthop, agent.Undeliverable))
