@@ -155,6 +155,6 @@ func (r *Resolver) usual(ctx context.Context, class directory.Class, sender, a a
 			return agent.Route{}, err
 		}
 	}
-	route := agent.Route{Transport: cmp.Or(transport, "smtp"), Nexthop: cmp.Or(nexthop, r.relayhost, a.Domain), Chosen: nexthop != ""}
+	route := agent.Route{Transport: cmp.Or(transport, "smtp"), Nexthop: cmp.Or(nexthop, r.relayhost, a.Domain), Chosen: cmp.Or(nexthop, r.relayhost) != ""}
 	return route, nil
 }
