@@ -135,12 +135,12 @@ func (a *Addresses) address(ctx context.Context, class string, of addr.Address) 
 	return addr.Parse(text)
 }
 
-// Maps says whether the address of a recipient is mapped to another one, or stands for others, so that it is
+// Maps says whether the address of a recipient, or of a sender, is mapped to another one, or stands for others, so that it is
 // not unknown.
-func (c *Cleanup) Maps(ctx context.Context, a addr.Address) (bool, error) {
+func (c *Cleanup) Maps(ctx context.Context, a addr.Address, sender bool) (bool, error) {
 	for i := range c.o.Addresses.steps {
 		s := &c.o.Addresses.steps[i]
-		if !slices.Contains(s.classes, configs.EnvelopeRecipient) {
+		if !slices.Contains(s.classes, configs.EnvelopeRecipient) && !(sender && slices.Contains(s.classes, configs.EnvelopeSender)) {
 			continue
 		}
 		if has, err := s.maps.Has(ctx, a); has || err != nil {

@@ -165,6 +165,24 @@ func TestAddressesOfFiltersAreMapped(t *testing.T) {
 	}
 }
 
+// TestMappedSendersAreKnown: whom sender_canonical_maps makes somebody else is no unknown sender, and an unknown recipient still.
+func TestMappedSendersAreKnown(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, hosted(t))
+	c := configs.Default()
+	c.Main.Hostname = "mx.test"
+	c.Cleanup.Rewriting.SenderCanonicalMaps = []string{"inline:{ {login@example.test=alice@example.test} }"}
+	c.Cleanup.Rewriting.RecipientCanonicalMaps = []string{"inline:{ {info@example.test=alice@example.test} }"}
+	b.rewriting(c)
+	for text, want := range map[string][2]bool{"login@example.test": {true, false}, "info@example.test": {true, true}, "x@example.test": {}} {
+		for i, sender := range []bool{true, false} {
+			if got, err := b.c.Maps(t.Context(), address(t, text), sender); err != nil || got != want[i] {
+				t.Errorf("%s, sender %v: %v %v", text, sender, got, err)
+			}
+		}
+	}
+}
+
 func parsedAddress(s string) addr.Address {
 	a, _ := addr.Parse(s)
 	return a

@@ -70,12 +70,12 @@ func (e *Env) decide(ctx context.Context, t *Transaction, a addr.Address) direct
 }
 
 // mapped lets an unknown address pass that cleanup maps to another one, or expands; whether it can be expanded is looked
-// at for recipients.
+// at for recipients: without expand it is a sender.
 func (e *Env) mapped(ctx context.Context, d *destination, expand bool) {
 	if e.Mapped == nil || d.Verdict != directory.Unknown && !(d.Verdict == directory.Foreign && d.listed()) {
 		return
 	}
-	switch is, err := e.Mapped(ctx, d.final); {
+	switch is, err := e.Mapped(ctx, d.final, !expand); {
 	case err != nil:
 		d.Verdict, d.Err = directory.Undecided, directory.DSN(err)
 	case is && d.listed():

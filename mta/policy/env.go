@@ -43,9 +43,9 @@ type Env struct {
 	// Refused says why mail for an address would go to nobody: a transport of the agent error or
 	// retry, or rewrite.relocated_maps, which is all that is asked of one that is hosted; nil knows none.
 	Refused func(ctx context.Context, a addr.Address, hosted bool) *dsn.Error
-	// Mapped says that cleanup maps a recipient to another address, or expands it, so that nobody who is
+	// Mapped says that cleanup maps a recipient, or a sender, to another address, or expands it, so that nobody who is
 	// not listed is unknown; nil knows none.
-	Mapped func(ctx context.Context, a addr.Address) (bool, error)
+	Mapped func(ctx context.Context, a addr.Address, sender bool) (bool, error)
 	// Fits says whether a message of this size, 0 for an unknown one, fits into a
 	// mailbox with a quota; nil leaves quotas to delivery.
 	Fits func(ctx context.Context, m directory.Mailbox, size int64) *dsn.Error

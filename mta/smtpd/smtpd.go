@@ -67,9 +67,9 @@ type Options struct {
 	Class func(ctx context.Context, a addr.Address) (class directory.Class, refused *dsn.Error, err error)
 	// Refused is policy.Env.Refused.
 	Refused func(ctx context.Context, a addr.Address, hosted bool) *dsn.Error
-	// Mapped is (*cleanup.Cleanup).Maps: whether a recipient is mapped to another address; nil
+	// Mapped is (*cleanup.Cleanup).Maps: whether a recipient, or a sender, is mapped to another address; nil
 	// knows none.
-	Mapped func(ctx context.Context, a addr.Address) (bool, error)
+	Mapped func(ctx context.Context, a addr.Address, sender bool) (bool, error)
 	// Room is (*queue.Queue).Room: whether a message of this size, 0 for an
 	// unknown one, may come in. nil lets in all.
 	Room func(size int64) error
