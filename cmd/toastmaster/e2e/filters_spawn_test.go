@@ -150,12 +150,18 @@ func TestSpawnAsPostfix(t *testing.T) {
 		}
 		return nil
 	})
-	third, err := net.Dial("tcp", slow)
-	must(t, err)
-	defer third.Close()
-	if line, err := bufio.NewReader(third).ReadString('\n'); line != "began\n" {
-		t.Fatalf("%q %v", line, err)
-	}
+	// Its seat is given back after the line of the log.
+	eventually(t, func() error {
+		third, err := net.Dial("tcp", slow)
+		if err != nil {
+			return err
+		}
+		t.Cleanup(func() { third.Close() })
+		if line, err := bufio.NewReader(third).ReadString('\n'); line != "began\n" {
+			return fmt.Errorf("%q %w", line, err)
+		}
+		return nil
+	})
 	must(t, b.Stop()) // it ends with the server
 }
 
